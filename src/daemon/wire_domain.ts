@@ -6,6 +6,8 @@ import { ConnectionNames } from "../domain/access/connection_names.js";
 import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
+import { IdentityAssertions } from "../domain/assertions/identity_assertions.js";
+import { IdentitySubjects } from "../domain/assertions/identity_subjects.js";
 import { CredentialCapture } from "../domain/capture/capture.js";
 import { CaptureFormFlow } from "../domain/capture/capture_form.js";
 import { ConnectionImporter } from "../domain/connections/connection_importer.js";
@@ -115,6 +117,8 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
   const changes = new Changes();
   store.onCommitted((changed) => changes.emit("connections", changed));
   const cache = new TokenCache<ConnectionView>(changes);
+  const subjects = new IdentitySubjects({ store, vault, clock });
+  const assertions = new IdentityAssertions({ vault, subjects, servers, clock, outbound });
   return {
     config,
     networks,
@@ -123,7 +127,10 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
     vault,
     servers,
     changes,
-    grants: new TokenEndpointClient({ vault, clock, outbound }),
+    grants: new TokenEndpointClient({ vault, clock, outbound, assertions }),
+    subjects,
+    /** What a grant is made of that another connection holds. */
+    basis: subjects,
     writer: new CredentialWriter({ vault, clock, random }),
     reader: new CredentialReader({ store, vault, clock, cache }),
     revocations: new RevocationQueue({ vault, clock }),

@@ -87,9 +87,30 @@ const registrations = {
     grantType: "GRANT_TYPE_CLIENT_CREDENTIALS",
     oauth2Options: { clientSigningAlg: signing_algorithm },
   }),
+  "auth/enterprise-managed-authorization": ({ client_id, client_secret }) => ({
+    ...{ clientId: client_id, clientSecret: client_secret, grantType: "GRANT_TYPE_IDENTITY_ASSERTION" },
+    identityProvider: "company",
+  }),
 };
 
+/** The person has signed in at the company's identity provider, at an application that hands the id_token to the daemon. */
+async function signIn({ idp_client_id, idp_issuer, idp_id_token }) {
+  const provider = {
+    name: "company",
+    authType: "AUTH_TYPE_OAUTH2",
+    clientId: idp_client_id,
+    tokenEndpointAuthMethod: "TOKEN_ENDPOINT_AUTH_METHOD_NONE",
+    issuer: idp_issuer,
+    enableDiscovery: true,
+    scopes: ["openid"],
+  };
+  const created = await call("ProviderService/CreateProvider", { provider });
+  const providerId = created.provider.id;
+  await call("ConnectionService/ImportConnection", { userId, providerId, idToken: idp_id_token });
+}
+
 async function prepare() {
+  if (context.idp_id_token) await signIn(context);
   const provider = registrations[scenario]?.(context);
   if (provider) await call("ProviderService/CreateProvider", { mcpServerUrl, provider });
 }

@@ -15,7 +15,7 @@ import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import { grantTypeOf, type RenewedConnection } from "./grant_types.js";
+import { type AssertionSource, grantTypeOf, type RenewedConnection } from "./grant_types.js";
 import { type NarrowedSubject, narrowingOf } from "./narrowing_types.js";
 import { OAuthClients } from "./oauth_clients.js";
 
@@ -48,11 +48,21 @@ export interface DevicePollRequest extends DeviceRequest {
   readonly signal: AbortSignal;
 }
 
-export interface RefreshRequest extends RenewedConnection {
+export interface RefreshRequest extends Omit<RenewedConnection, "assertions"> {
   readonly server: AuthorizationServer;
   readonly profile: ProviderProfile;
+  /** Of the connection's name. */
+  readonly label: string;
   /** `grantBinding` of the profile that the token was obtained with; undefined when that is not known. */
   readonly boundTo: string | undefined;
+}
+
+/** A request whose grant another provider issues. */
+export type AssertedRequest = Pick<RefreshRequest, "server" | "profile" | "userId" | "label" | "scopes">;
+
+/** Who issues it. */
+export interface AssertionSources {
+  sourceFor(request: AssertedRequest): AssertionSource;
 }
 
 export interface NarrowRequest extends NarrowedSubject {
@@ -90,6 +100,8 @@ export class TokenEndpointClient {
       readonly vault: CredentialVault;
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
+      /** Needed for profiles with an identity provider. */
+      readonly assertions?: AssertionSources;
     },
   ) {
     this.#clients = new OAuthClients(deps);
@@ -114,7 +126,9 @@ export class TokenEndpointClient {
   /** The next token of a connection, by the grant type of its profile. @throws GrantFailure, GrantMoved, DataLoss */
   async refresh(request: RefreshRequest): Promise<Renewed> {
     refuseMoved(request);
-    return await grantTypeOf(request.profile).renew(this.#renewal(request), request);
+    const { profile } = request;
+    const assertions = profile.identityProvider === "" ? undefined : this.deps.assertions?.sourceFor(request);
+    return await grantTypeOf(profile).renew(this.#renewal(request), { ...request, assertions });
   }
 
   /** A narrower token. @throws GrantFailure, GrantMoved, DataLoss */

@@ -171,7 +171,8 @@ describe("a credential is bound to whom it was given", () => {
       boundTo: grantBinding(profile),
     };
     const refreshToken = new Secret("r");
-    const asked = { refreshToken, subject: undefined, userId: "ada", scopes: [], grantedScopes: [] };
+    const nobody = { subject: undefined, userId: "ada", label: "" };
+    const asked = { refreshToken, ...nobody, scopes: [], grantedScopes: [] };
     await expect(grants.refresh({ ...common, ...asked })).rejects.toThrow(GrantMoved);
     const revocation = {
       ...common,
