@@ -24,6 +24,7 @@ export const plainSettings: ProviderSettings = {
   authType: "oauth2",
   grantType: "authorization_code",
   clientId: "client",
+  tlsClientCertificate: "",
   tokenEndpointAuthMethod: "none",
   issuer: "",
   enableDiscovery: false,

@@ -23,6 +23,9 @@ export interface Config {
   /** At least one. */
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
+  readonly consoleListen: readonly ListenAddress[];
+  /** An origin; undefined when it is that of the first TCP address. */
+  readonly consoleUrl: string | undefined;
   /** TLS, and who may come by which socket. */
   readonly listeners: ListenersConfig;
   /** Absent where callers show no JWT. */
@@ -88,6 +91,7 @@ export function loadConfig(
     http: reader.get("NEXUS_HTTP_LISTEN"),
     browser: reader.get("NEXUS_BROWSER_LISTEN"),
     ops: reader.get("NEXUS_OPS_LISTEN"),
+    console: reader.get("NEXUS_CONSOLE_LISTEN"),
   };
   const publicUrl = reader.get("NEXUS_PUBLIC_URL");
   const config: Config = {
@@ -97,6 +101,8 @@ export function loadConfig(
     httpListen: addresses.http,
     browserListen: addresses.browser,
     opsListen: addresses.ops,
+    consoleListen: addresses.console,
+    consoleUrl: reader.get("NEXUS_CONSOLE_URL"),
     listeners: readListenersConfig(reader, addresses),
     jwt: readJwtConfig(reader),
     publicUrl,

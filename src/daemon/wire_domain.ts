@@ -5,11 +5,13 @@ import { ApiKeys } from "../domain/access/api_keys.js";
 import { ConnectionNames } from "../domain/access/connection_names.js";
 import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
+import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
 import { IdentityAssertions } from "../domain/assertions/identity_assertions.js";
 import { IdentitySubjects } from "../domain/assertions/identity_subjects.js";
 import { CredentialCapture } from "../domain/capture/capture.js";
 import { CaptureFormFlow } from "../domain/capture/capture_form.js";
+import { ClientKeys } from "../domain/clients/client_keys.js";
 import { ConnectionImporter } from "../domain/connections/connection_importer.js";
 import { Connections } from "../domain/connections/connections.js";
 import { credentialCheck } from "../domain/connections/credential_check.js";
@@ -21,6 +23,8 @@ import { ConsentHolder } from "../domain/consent/consent_holder.js";
 import { DevicePoller } from "../domain/consent/device_poller.js";
 import { DeviceRequests } from "../domain/consent/device_request.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
+import { ConnectionWatch } from "../domain/console/connection_watch.js";
+import { ConsoleSessions } from "../domain/console/console_sessions.js";
 import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
@@ -43,9 +47,12 @@ import { NotificationOutbox } from "../domain/notifications/notification_outbox.
 import { Notifier } from "../domain/notifications/notifier.js";
 import { AuditReader } from "../domain/operations/audit_reader.js";
 import { BackupMaker } from "../domain/operations/backup_maker.js";
+import { ExpiryCounter } from "../domain/operations/expiry_counter.js";
 import { KeyRotation } from "../domain/operations/key_rotation.js";
 import { KeyringManager } from "../domain/operations/keyring_manager.js";
+import { RefreshHistory } from "../domain/operations/refresh_history.js";
 import { StatusReader } from "../domain/operations/status_reader.js";
+import { TokenProofs } from "../domain/proofs/token_proofs.js";
 import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
 import { ProviderRegistry } from "../domain/providers/provider_registry.js";
 import { ProxyAuthorizer } from "../domain/proxy/proxy_authorizer.js";
@@ -62,6 +69,7 @@ import { WatchHub } from "../domain/tokens/watch_hub.js";
 import type { Receiver } from "../model/notifications/receiver.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
+import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
 import { createOutboundFetch, type OutboundFetch } from "../outbound/outbound.js";
 import { tracedOutbound } from "../outbound/traced_outbound.js";
 import { Changes } from "../runtime/changes.js";
@@ -93,6 +101,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
     acquirer: new TokenAcquirer({ ...shared, ...access, ...access.guard, ...tokens, ...connections }),
     ...notificationParts(shared, connections, options, resources),
     ...operationParts(shared, refresh, resources),
+    clientKeys: shared.clientKeys,
   };
 }
 
@@ -116,9 +125,10 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
   const servers = new IssuerMetadata({ store, clock, log, fetchDocument, networks });
   const changes = new Changes();
   store.onCommitted((changed) => changes.emit("connections", changed));
+  const clientKeys = new ClientKeys({ store, vault, clock, log });
   const cache = new TokenCache<ConnectionView>(changes);
   const subjects = new IdentitySubjects({ store, vault, clock });
-  const assertions = new IdentityAssertions({ vault, subjects, servers, clock, outbound });
+  const assertions = new IdentityAssertions({ vault, clientKeys, subjects, servers, clock, outbound });
   return {
     config,
     networks,
@@ -127,7 +137,8 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
     vault,
     servers,
     changes,
-    grants: new TokenEndpointClient({ vault, clock, outbound, assertions }),
+    clientKeys,
+    grants: new TokenEndpointClient({ vault, clientKeys, clock, outbound, assertions }),
     subjects,
     /** What a grant is made of that another connection holds. */
     basis: subjects,
@@ -163,6 +174,8 @@ function accessParts(shared: Shared) {
     guard: { access, gate: new RequestGate({ access, names, store, mcpNames }), deniedAccess },
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
+    streams: new StreamRegistry(shared),
+    sessions: new ConsoleSessions(shared),
   };
 }
 
@@ -170,9 +183,12 @@ function accessParts(shared: Shared) {
 function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
   const onSpooled: Resources["metrics"]["spooled"] = (outcome) => metrics.spooled(outcome);
   const spool = new TokenSpool({ ...shared, file: spoolFile, onSpooled });
+  const history = new RefreshHistory(shared);
+  const onEnded: RefreshHistory["record"] = (outcome) => history.record(outcome);
   return {
     spool,
-    engine: new RefreshEngine({ ...shared, spool, metrics }),
+    history,
+    engine: new RefreshEngine({ ...shared, spool, metrics, onEnded }),
     revoker: new Revoker(shared),
   };
 }
@@ -180,8 +196,10 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 /** What gives tokens to agents and proxies. */
 function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts, { mcp }: McpParts) {
   const { config, hub, readAudit, narrowedAudit, clock, log, changes } = shared;
-  const tokens = new Tokens({ ...shared, refresher: engine.refresher });
-  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher, mcp });
+  const apiNonces = new DpopNonces();
+  const { refresher } = engine;
+  const tokens = new Tokens({ ...shared, refresher });
+  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher, apiNonces, mcp });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
@@ -193,8 +211,10 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
       exchanger: new TokenExchanger({ ...shared, engine }),
     }),
     rejected,
+    proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch(shared),
-    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock }),
+    connectionWatch: new ConnectionWatch(shared),
+    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock, apiNonces }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }
@@ -271,6 +291,7 @@ function operationParts(shared: Shared, { engine }: RefreshParts, { opened }: Do
   const sealing = { ...shared, ring: opened.vault };
   return {
     audit: new AuditReader({ store }),
+    expiries: new ExpiryCounter(shared),
     status: new StatusReader({ ...shared, engine, version: readVersion() }),
     keyring: new KeyringManager({ ...sealing, source: opened.source, rotation: new KeyRotation(sealing) }),
     backups: new BackupMaker({ ...sealing, folder: config.dataDir }),

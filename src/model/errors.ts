@@ -10,6 +10,7 @@ export type PreconditionReason =
   | "NOT_REFRESHABLE"
   | "SCOPES_NOT_GRANTED"
   | "NOT_STATIC"
+  | "TOKEN_NOT_BOUND"
   | "CREDENTIAL_REJECTED"
   | "NOT_AWAITING_CONFIRMATION"
   | "PROVIDER_DELETED"
@@ -21,8 +22,10 @@ export type PreconditionReason =
   | "KEY_IN_USE"
   | "KEY_SOURCE"
   | "NO_OTHER_KEY"
+  | "CLIENT_KEY_ROTATING"
   | "BACKUP_NOT_VERIFIED"
-  | "TOO_MANY_API_KEYS";
+  | "TOO_MANY_API_KEYS"
+  | "CONSOLE_CLOSED";
 
 /** Words of `google.rpc.ErrorInfo.reason` for a limit that was reached. */
 export type LimitReason =

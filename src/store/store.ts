@@ -6,6 +6,7 @@ import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_r
 import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
 import { CommitQueue, type CommitTiming } from "./commit_queue.js";
 import { syncFolder } from "./files/sync_folder.js";
+import { ClientKeyReads } from "./indexes/client_keys.js";
 import { NotificationPlanReads } from "./indexes/notification_plans.js";
 import { NotificationReads } from "./indexes/notification_queue.js";
 import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
@@ -54,6 +55,7 @@ export class Store extends Reads {
   /** What receivers have not taken yet. */
   readonly notifications: NotificationReads;
   readonly notificationPlans: NotificationPlanReads;
+  readonly clientKeys: ClientKeyReads;
   protected readonly databases: Databases;
   readonly #commits: CommitQueue;
   readonly #path: string;
@@ -66,6 +68,7 @@ export class Store extends Reads {
     this.databases = databases;
     this.notifications = new NotificationReads(databases);
     this.notificationPlans = new NotificationPlanReads(databases);
+    this.clientKeys = new ClientKeyReads(databases);
     this.#path = path;
     const retention = options.audit ?? defaultAuditRetention;
     const { onFatal, timing } = options;

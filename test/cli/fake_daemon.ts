@@ -7,6 +7,7 @@ import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { AccessService } from "../../src/gen/nexus/v1/access_pb.js";
 import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
+import { ClientKeyService } from "../../src/gen/nexus/v1/client_key_pb.js";
 import {
   type Connection,
   ConnectionSchema,
@@ -45,6 +46,7 @@ export class FakeDaemon {
   providerApi: Partial<ServiceImpl<typeof ProviderService>> = {};
   connectionApi: Partial<ServiceImpl<typeof ConnectionService>> = {};
   tokenApi: Partial<ServiceImpl<typeof TokenService>> = {};
+  clientKeyApi: Partial<ServiceImpl<typeof ClientKeyService>> = {};
   keyringApi: Partial<ServiceImpl<typeof KeyringService>> = {};
   backupApi: Partial<ServiceImpl<typeof BackupService>> = {};
   accessApi: Partial<ServiceImpl<typeof AccessService>> = {};
@@ -67,6 +69,7 @@ export class FakeDaemon {
         router.service(ProviderService, { ...this.#providerService(), ...this.providerApi });
         router.service(ConnectionService, { ...this.#connectionService(), ...this.connectionApi });
         router.service(KeyringService, this.keyringApi);
+        router.service(ClientKeyService, this.clientKeyApi);
         router.service(BackupService, this.backupApi);
         router.service(AccessService, this.accessApi);
         router.service(StatusService, this.statusApi);

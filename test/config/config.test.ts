@@ -31,6 +31,8 @@ describe("loadConfig", () => {
       httpListen: [{ kind: "tcp", host: "127.0.0.1", port: 8090 }],
       browserListen: [{ kind: "tcp", host: "127.0.0.1", port: 8080 }],
       opsListen: [{ kind: "tcp", host: "127.0.0.1", port: 9090 }],
+      consoleListen: [{ kind: "tcp", host: "127.0.0.1", port: 0 }],
+      consoleUrl: undefined,
       listeners: { tls: undefined, socketMode: 0o600 },
       proxy: { secretPrefix: "nexus" },
       publicUrl: "http://localhost:8080",

@@ -442,3 +442,43 @@ describe("client credentials at a server of one's own ways", () => {
     expect((await world.token(body.connection_id)).status).toBe(200);
   });
 });
+
+describe("a server without an authorization endpoint", () => {
+  const world = perSuite(() => ScriptedWorld.make());
+  const discovered = (more: object = {}) => {
+    const issuer = world.provider.origin;
+    world.documents.set("/.well-known/openid-configuration", () => ({
+      issuer,
+      token_endpoint: `${issuer}/token`,
+      device_authorization_endpoint: `${issuer}/device`,
+    }));
+    return { clientId: "machine", clientSecret: "a secret", issuer, enableDiscovery: true, ...more };
+  };
+
+  it("serves machines", async () => {
+    const grant = { name: "machine", grantType: GrantType.CLIENT_CREDENTIALS };
+    const provider = discovered(grant);
+    const created = await world.clients.providers.createProvider({ provider });
+    expect(created.warnings).toEqual([]);
+    const answer = await world.clients.connections.requestConnection(requestOf("machine"));
+    expect(answer.connection?.status).toBe(ConnectionStatus.ACTIVE);
+  });
+
+  it("serves devices, and sends no browser anywhere", async () => {
+    const { warnings } = await world.clients.providers.createProvider({
+      provider: discovered({ name: "op" }),
+    });
+    expect(warnings.join()).toContain("authorization_endpoint");
+    const { connections } = world.clients;
+    expect(await failureOf(connections.requestConnection(requestOf("op")))).toMatchObject({
+      code: "FailedPrecondition",
+      reason: "PROVIDER_MISCONFIGURED",
+    });
+    world.api.set(
+      "/device",
+      json({ device_code: "d", user_code: "U", verification_uri: "https://op.example/d", expires_in: 60 }),
+    );
+    const device = await connections.requestConnection(requestOf("op", { device: true }));
+    expect(device.userCode).toBe("U");
+  });
+});

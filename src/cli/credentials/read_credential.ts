@@ -82,7 +82,8 @@ export async function readCredential(
 }
 
 /**
- * The field that was named, or else what the strategy carries, or the only field.
+ * The field that was named, or else what the strategy carries, or the only field. A token that is bound to a key must be named: whoever
+ * takes it for a bearer token gets 401 from every API.
  *
  * @throws CommandFailure
  */
@@ -90,6 +91,12 @@ export function credentialValue({ token, field }: Pick<Credential, "token" | "fi
   const { credentials, idToken, expiresAt } = token;
   const names = Object.keys(credentials).sort();
   const known = [...names, ...(idToken === "" ? [] : ["id_token"])];
+  if (field === undefined && token.tokenType === "DPoP") {
+    throw new CommandFailure(
+      exitCodes.failed,
+      "the token of this connection is bound to a key (DPoP), and each request needs a proof beside it: use nexusd curl or a proxy, or CreateProof; NAME.access_token gives the token alone",
+    );
+  }
   if (field === "id_token" && idToken !== "") return { value: idToken, expiresAt: expiryOfJwt(idToken) };
   const value = field === undefined ? mainValue(token, names) : ownValue(credentials, field);
   if (value !== undefined && value !== "") return { value, expiresAt };

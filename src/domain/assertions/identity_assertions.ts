@@ -1,5 +1,6 @@
 import { NexusError } from "../../model/errors.js";
 import { jwtExpiryMs } from "../../oauth/access_token.js";
+import { presentingCertificate } from "../../oauth/clients/client_certificate.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import { type IdJag, requestIdJag } from "../../oauth/identity/id_jag.js";
 import { atIdentityProvider } from "../../oauth/identity/identity_failure.js";
@@ -7,6 +8,7 @@ import type { OutboundFetch } from "../../outbound/outbound.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
+import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { AssertionSource } from "../grants/grant_types.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
@@ -39,6 +41,7 @@ export class IdentityAssertions {
   constructor(
     private readonly deps: {
       readonly vault: CredentialVault;
+      readonly clientKeys?: Pick<ClientKeys, "signingKey">;
       readonly subjects: Pick<IdentitySubjects, "of">;
       readonly servers: Pick<IssuerMetadata, "resolve">;
       readonly clock: Clock;
@@ -87,13 +90,15 @@ export class IdentityAssertions {
     const { servers, clock, outbound } = this.deps;
     const { profile, idToken } = subject;
     try {
+      const client = this.#clients.open(profile);
       return await requestIdJag({
         server: await servers.resolve(profile),
-        client: this.#clients.open(profile),
+        client,
         options: profile.oauth2,
         audience: server.issuer ?? resource.issuer,
         resource: resource.oauth2.resource,
-        ...{ scopes, idToken, clock, fetch: outbound },
+        ...{ scopes, idToken, clock },
+        fetch: presentingCertificate(outbound, client.certificate, clock),
       });
     } catch (error) {
       if (!(error instanceof NexusError)) throw error;

@@ -1,18 +1,30 @@
+import { provesByTls } from "../../model/clients/client_proof.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { OAuthClient } from "../../oauth/client_authentication.js";
+import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 
 /** The client of a profile, with what proves it opened for one request. Every endpoint gets the same. */
 export class OAuthClients {
-  constructor(private readonly deps: { readonly vault: CredentialVault }) {}
+  constructor(
+    private readonly deps: {
+      readonly vault: CredentialVault;
+      readonly clientKeys?: Pick<ClientKeys, "signingKey">;
+    },
+  ) {}
 
   /** @throws DataLoss */
   open(profile: ProviderProfile): OAuthClient {
+    const { clientKeys, vault } = this.deps;
+    const clientSecret = vault.openClientSecret(profile);
+    const { tlsClientCertificate: chain } = profile;
     return {
       clientId: profile.clientId,
-      clientSecret: this.deps.vault.openClientSecret(profile),
+      clientSecret,
       method: profile.tokenEndpointAuthMethod,
       signing: profile.oauth2,
+      certificate: provesByTls(profile) && clientSecret ? { chain, privateKey: clientSecret } : undefined,
+      ownKey: clientKeys && ((alg) => clientKeys.signingKey(alg)),
     };
   }
 }

@@ -12,7 +12,7 @@ import { precondition } from "../tokens/demanded_refresh.js";
 import type { ReadAudit } from "../tokens/read_audit.js";
 import type { Tokens } from "../tokens/tokens.js";
 import { keyText, type NarrowedTokenCache } from "./narrowed_token_cache.js";
-import { admittedNarrowing, type Narrowing, narrowingText } from "./narrowing.js";
+import { admittedNarrowing, boundSubject, type Narrowing, narrowingText } from "./narrowing.js";
 import type { TokenExchanger } from "./token_exchanger.js";
 
 export interface NarrowedTokensDeps {
@@ -63,11 +63,12 @@ export class NarrowedTokens {
     principal: Principal,
   ): Promise<CurrentToken> {
     const { store, tokens, cache, clock } = this.deps;
-    await tokens.subject(connectionId, minTtlMs);
+    const subject = await tokens.subject(connectionId, minTtlMs);
     const connection = store.getConnection(connectionId);
     if (!connection) throw new NotFound("connection");
     const profile = store.getProvider(connection.providerId);
     if (!profile) throw precondition("PROVIDER_DELETED", "provider_deleted");
+    if (subject.dpopKey !== undefined) throw boundSubject(profile);
     const narrowing = admittedNarrowing(asked, profile, connection);
     const { credentialRevision: revision } = connection;
     const { version } = profile;
@@ -117,5 +118,6 @@ function narrowedToken(
     revision: connection.credentialRevision,
     tokenType,
     idToken: undefined,
+    dpopKey: undefined,
   };
 }

@@ -81,6 +81,11 @@ function refuseWider(
   );
 }
 
+/** What an exchange makes of a token that is bound to a key (RFC 9449) would be bound to no key, or to one that proves the other token. */
+export function boundSubject(profile: ProviderProfile): FailedPrecondition {
+  return off(profile, "its tokens are bound to keys (oauth2_options.dpop), and narrower ones would not be");
+}
+
 function off({ name }: ProviderProfile, why: string): FailedPrecondition {
   return new FailedPrecondition("TOKEN_EXCHANGE_OFF", `no narrower token of ${name}: ${why}`);
 }

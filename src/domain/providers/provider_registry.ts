@@ -16,6 +16,7 @@ import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
+import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { followStrategy } from "../lifecycle/changed_strategy.js";
 import { moveGrants } from "../lifecycle/grant_rebinding.js";
@@ -61,6 +62,8 @@ export class ProviderRegistry {
       readonly networks: ProviderNetworks;
       /** See `RedirectPaths`. */
       readonly sharedRedirectUri?: boolean;
+      /** Publishes what a profile will sign with. */
+      readonly clientKeys?: Pick<ClientKeys, "prepare">;
       /** Called when a profile was changed or deleted, and that is durable. */
       readonly onChanged?: (providerId: string) => void;
     },
@@ -116,6 +119,7 @@ export class ProviderRegistry {
       ...(registration && { registration }),
     };
     refuseTakenName(this.deps.store, profile);
+    await this.deps.clientKeys?.prepare(profile);
     try {
       return await this.deps.store.commit((tx) => {
         refuseTakenName(tx, profile);
@@ -202,8 +206,8 @@ export class ProviderRegistry {
         version,
       };
       refuseOtherGrantType(before, profile);
-      refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before));
       refuseViolations(profile, clientSecret !== undefined, this.deps.networks);
+      refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before));
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
@@ -211,6 +215,7 @@ export class ProviderRegistry {
       return { profile, partedConnections: moveGrants(tx, before, profile, principal) };
     });
     this.#onChanged(id);
+    await this.deps.clientKeys?.prepare(updated.profile);
     return updated;
   }
 

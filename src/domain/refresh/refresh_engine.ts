@@ -54,6 +54,8 @@ export class RefreshEngine {
       readonly log: Log;
       readonly metrics: RefreshMetrics;
       readonly basis?: GrantBasis;
+      /** Told how each attempt ended. */
+      readonly onEnded?: (outcome: RefreshOutcome) => void;
       /** Shows refreshes as spans; none by default. */
       readonly tracing?: Tracing;
     },

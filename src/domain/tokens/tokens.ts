@@ -63,6 +63,17 @@ export class Tokens {
     });
   }
 
+  /**
+   * As `refreshToken`, of which nobody gets the token, so that no read is recorded.
+   *
+   * @returns the connection with its new revision
+   * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), DataLoss, Unavailable
+   */
+  async renew(connectionId: string): Promise<Connection> {
+    const { connection } = await this.#demanded.refresh(connectionId);
+    return connection;
+  }
+
   async #recorded(
     principal: Principal,
     connectionId: string,

@@ -3,6 +3,7 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 import type {
   AuthType as AuthTypeEnum,
   ClientAssertionAudience as ClientAssertionAudienceEnum,
+  DpopMode as DpopModeEnum,
   GrantType as GrantTypeEnum,
   OAuth2Options as OAuth2OptionsMessage,
   Provider,
@@ -44,6 +45,8 @@ export type AuthType = Word<typeof AuthTypeEnum>;
 export type GrantType = Word<typeof GrantTypeEnum>;
 /** RFC 7591 section 2. */
 export type TokenEndpointAuthMethod = Word<typeof TokenEndpointAuthMethodEnum>;
+/** RFC 9449. */
+export type DpopMode = Word<typeof DpopModeEnum>;
 
 /** A field of a message as a setting. */
 type Setting<Value> = [Value] extends [boolean]
@@ -62,17 +65,19 @@ type Setting<Value> = [Value] extends [boolean]
               ? Word<typeof ResourceParameterEnum>
               : [Value] extends [TokenExchangeEnum]
                 ? Word<typeof TokenExchangeEnum>
-                : Value extends Duration
-                  ? number | undefined
-                  : Value extends StrategyMessage
-                    ? Strategy
-                    : Value extends OAuth2OptionsMessage
-                      ? OAuth2Options
-                      : Value extends readonly (infer Item)[]
-                        ? readonly Item[]
-                        : Value extends { [key: string]: string }
-                          ? Readonly<Value>
-                          : Value;
+                : [Value] extends [DpopModeEnum]
+                  ? DpopMode
+                  : Value extends Duration
+                    ? number | undefined
+                    : Value extends StrategyMessage
+                      ? Strategy
+                      : Value extends OAuth2OptionsMessage
+                        ? OAuth2Options
+                        : Value extends readonly (infer Item)[]
+                          ? readonly Item[]
+                          : Value extends { [key: string]: string }
+                            ? Readonly<Value>
+                            : Value;
 
 /** `Ms` after the name of a duration. */
 type Key<Name extends string, Value> = Value extends Duration ? `${Name}Ms` : Name;

@@ -2,7 +2,7 @@ import * as oauth from "oauth4webapi";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
 import { sendTokenRequest, type TokenAnswer } from "../token_response.js";
-import type { Renewal } from "./renewal.js";
+import { dpopRequests, type Renewal } from "./renewal.js";
 
 /**
  * Sends a token request of an extension grant (RFC 6749 section 4.5).
@@ -11,13 +11,14 @@ import type { Renewal } from "./renewal.js";
  * @param authentication by default that of the client
  */
 export function sendGrantRequest(
-  { server, client, clock, fetch, signal, options = plainOAuth2 }: Renewal,
+  grant: Renewal,
   grantType: string,
   params: URLSearchParams,
-  authentication: oauth.ClientAuth = clientAuthentication(client),
+  authentication: oauth.ClientAuth = clientAuthentication(grant.client),
 ): Promise<TokenAnswer> {
-  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false };
-  return sendTokenRequest(fetch, shape, (normalisingFetch) =>
+  const { server, client, clock, signal, options = plainOAuth2 } = grant;
+  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false, dpop: dpopRequests(grant) };
+  return sendTokenRequest(grant.fetch, shape, (fetch, proof) =>
     oauth.genericTokenEndpointRequest(
       server.metadata,
       clientMetadata(client, clock),
@@ -26,8 +27,9 @@ export function sendGrantRequest(
       params,
       {
         [oauth.allowInsecureRequests]: true,
-        [oauth.customFetch]: normalisingFetch,
+        [oauth.customFetch]: fetch,
         ...(signal === undefined ? {} : { signal }),
+        ...proof,
       },
     ),
   );

@@ -3,8 +3,7 @@ import { SignJWT } from "jose";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { hasIssuer } from "../authorization_server.js";
 import { signingKeyOf } from "../client_assertion.js";
-import { clientAuthentication } from "../client_authentication.js";
-import { GrantFailure } from "../failure.js";
+import { clientAuthentication, keySourceOf } from "../client_authentication.js";
 import type { TokenAnswer } from "../token_response.js";
 import { sendGrantRequest } from "./grant_request.js";
 import { type MintedToken, mint } from "./minted_token.js";
@@ -39,9 +38,7 @@ async function assertionOf({
   options,
 }: JwtBearerGrant): Promise<string> {
   const { assertionAudience, scopeInAssertion, ...signing } = options ?? plainOAuth2;
-  if (client.clientSecret === undefined)
-    throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
-  const { key, alg, kid } = await signingKeyOf(client.clientSecret, signing);
+  const { key, alg, kid } = await signingKeyOf(keySourceOf(client), signing);
   const { metadata, tokenEndpoint } = server;
   const nowSeconds = Math.floor(clock.nowMs() / 1000);
   const claims = {

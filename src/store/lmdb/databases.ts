@@ -55,6 +55,8 @@ export interface Databases {
   readonly revocationsDue: Database<Bytes, [nextAttemptMs: number, id: string]>;
   /** Key: hash of the imported token, in hexadecimal. */
   readonly imports: Database<Bytes, string>;
+  /** Key: `kid`. */
+  readonly clientKeys: Database<Bytes, string>;
   readonly apiKeys: Database<Bytes, string>;
   /** In order per receiver and subject; see `notification_queue.ts`. */
   readonly notifications: Database<Bytes, [receiver: string, subject: string, number: number]>;
@@ -123,6 +125,7 @@ export function openDatabases(path: string): Databases {
     revocations: text("revocations"),
     revocationsDue: root.openDB("revocations_due", { encoding: "binary" }),
     imports: text("imports"),
+    clientKeys: text("client_keys"),
     apiKeys: text("api_keys"),
     notifications: root.openDB("notifications", { encoding: "binary" }),
     notificationsDue: root.openDB("notifications_due", { encoding: "binary" }),

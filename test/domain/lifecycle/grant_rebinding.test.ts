@@ -172,7 +172,7 @@ describe("a credential is bound to whom it was given", () => {
     };
     const refreshToken = new Secret("r");
     const nobody = { subject: undefined, userId: "ada", label: "" };
-    const asked = { refreshToken, ...nobody, scopes: [], grantedScopes: [] };
+    const asked = { refreshToken, ...nobody, scopes: [], grantedScopes: [], dpopKey: undefined };
     await expect(grants.refresh({ ...common, ...asked })).rejects.toThrow(GrantMoved);
     const revocation = {
       ...common,

@@ -13,6 +13,7 @@ import {
 } from "../../../src/model/providers/profile_fields.js";
 import type { ProviderSettings } from "../../../src/model/providers/profile_settings.js";
 import { decodeProvider, encodeProvider } from "../../../src/store/records/provider_codec.js";
+import { Authority } from "../../fakes/certificates.js";
 
 /** A value of each kind that is not the default. */
 function sampleOf(field: ProfileField): unknown {
@@ -50,7 +51,8 @@ const full = samplesOf(profileFields, {
   name: "full",
   authType: "oauth2",
   grantType: "authorization_code",
-  tokenEndpointAuthMethod: "client_secret_basic",
+  tokenEndpointAuthMethod: "tls_client_auth",
+  tlsClientCertificate: new Authority().issue().cert,
   issuer: "https://p.example",
   enableDiscovery: false,
   credentialSchema: undefined,

@@ -8,6 +8,7 @@ const sound: ProviderSettings = {
   name: "acme",
   authType: "oauth2",
   grantType: "authorization_code",
+  tlsClientCertificate: "",
   clientId: "c",
   tokenEndpointAuthMethod: "client_secret_post",
   issuer: "",
