@@ -11,6 +11,7 @@ import { IdentityAssertions } from "../domain/assertions/identity_assertions.js"
 import { IdentitySubjects } from "../domain/assertions/identity_subjects.js";
 import { CredentialCapture } from "../domain/capture/capture.js";
 import { CaptureFormFlow } from "../domain/capture/capture_form.js";
+import { AssertionFiles } from "../domain/clients/assertion_files.js";
 import { ClientKeys } from "../domain/clients/client_keys.js";
 import { ConnectionImporter } from "../domain/connections/connection_importer.js";
 import { Connections } from "../domain/connections/connections.js";
@@ -126,9 +127,11 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
   const changes = new Changes();
   store.onCommitted((changed) => changes.emit("connections", changed));
   const clientKeys = new ClientKeys({ store, vault, clock, log });
+  const assertionFiles = new AssertionFiles({ ...config, clock });
   const cache = new TokenCache<ConnectionView>(changes);
   const subjects = new IdentitySubjects({ store, vault, clock });
-  const assertions = new IdentityAssertions({ vault, clientKeys, subjects, servers, clock, outbound });
+  const proofs = { vault, clientKeys, assertionFiles };
+  const assertions = new IdentityAssertions({ ...proofs, subjects, servers, clock, outbound });
   return {
     config,
     networks,
@@ -138,7 +141,8 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
     servers,
     changes,
     clientKeys,
-    grants: new TokenEndpointClient({ vault, clientKeys, clock, outbound, assertions }),
+    assertionFiles,
+    grants: new TokenEndpointClient({ ...proofs, clock, outbound, assertions }),
     subjects,
     /** What a grant is made of that another connection holds. */
     basis: subjects,

@@ -27,7 +27,7 @@ const refusals = [
 /** Of extensions whose grants the daemon has. */
 const extensions: readonly string[] = [
   ...["auth/client-credentials-basic", "auth/client-credentials-jwt"],
-  "auth/enterprise-managed-authorization",
+  ...["auth/enterprise-managed-authorization", "auth/wif-jwt-bearer"],
 ];
 
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });

@@ -8,6 +8,7 @@ import type { OutboundFetch } from "../../outbound/outbound.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
+import type { AssertionFiles } from "../clients/assertion_files.js";
 import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { AssertionSource } from "../grants/grant_types.js";
@@ -42,6 +43,7 @@ export class IdentityAssertions {
     private readonly deps: {
       readonly vault: CredentialVault;
       readonly clientKeys?: Pick<ClientKeys, "signingKey">;
+      readonly assertionFiles?: Pick<AssertionFiles, "read">;
       readonly subjects: Pick<IdentitySubjects, "of">;
       readonly servers: Pick<IssuerMetadata, "resolve">;
       readonly clock: Clock;

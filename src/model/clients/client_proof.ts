@@ -7,6 +7,7 @@ export interface ClientProofSettings {
   readonly grantType: string;
   readonly tokenEndpointAuthMethod: string;
   readonly tlsClientCertificate: string;
+  readonly clientAssertionSource: string;
   readonly oauth2: { readonly clientKeyId: string };
 }
 
@@ -40,6 +41,26 @@ export function signsByClientKey(
   );
 }
 
+/** Whether the client proves itself by what stands in a file of the daemon's machine. */
+export function provesByFile({
+  tokenEndpointAuthMethod: method,
+}: Pick<Proof, "tokenEndpointAuthMethod">): boolean {
+  return method === "client_assertion_file";
+}
+
+/** Whether the grant itself is what stands in such a file. */
+export function grantedByFile({
+  grantType,
+  clientAssertionSource: source,
+}: Pick<ClientProofSettings, "grantType" | "clientAssertionSource">): boolean {
+  return grantType === "jwt_bearer" && source !== "";
+}
+
+/** Whether a client of type `oauth2` needs nothing sealed. */
+export function needsNoSecret(settings: Pick<Proof, "tokenEndpointAuthMethod">): boolean {
+  return settings.tokenEndpointAuthMethod === "none" || provesByFile(settings);
+}
+
 /** Errors of what a client of type `oauth2` proves itself with, each by its field. */
 export function clientViolations(
   settings: ClientProofSettings,
@@ -48,7 +69,7 @@ export function clientViolations(
 ): void {
   const { clientId, grantType, tokenEndpointAuthMethod: method } = settings;
   if (clientId === "") violation("client_id", "is required for oauth2");
-  const signs = signingGrants.includes(grantType);
+  const signs = signingGrants.includes(grantType) && !grantedByFile(settings);
   if (signsByClientKey(settings, hasSecret)) {
     if (settings.oauth2.clientKeyId !== "")
       violation(
@@ -59,11 +80,27 @@ export function clientViolations(
     violation("client_secret", `is required with the grant type ${grantType}: the private key that signs`);
   } else if (provesByTls(settings) && !hasSecret) {
     violation("client_secret", `is required with ${method}: the private key of tls_client_certificate`);
-  } else if (method !== "none" && !hasSecret) {
+  } else if (!needsNoSecret(settings) && !hasSecret) {
     violation("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
   }
-  if (method === "none" && hasSecret && !signs)
-    violation("client_secret", "must be empty when token_endpoint_auth_method is none");
+  if (needsNoSecret(settings) && hasSecret && !signs)
+    violation("client_secret", `must be empty when token_endpoint_auth_method is ${method}`);
+  const { clientAssertionSource: source } = settings;
+  if (provesByFile(settings) && source === "")
+    violation(
+      "client_assertion_source",
+      "is required with client_assertion_file: a name of NEXUS_CLIENT_ASSERTION_FILES",
+    );
+  if (!provesByFile(settings) && !grantedByFile(settings) && source !== "")
+    violation(
+      "client_assertion_source",
+      "must be empty unless token_endpoint_auth_method is client_assertion_file, or grant_type jwt_bearer",
+    );
+  if (grantedByFile(settings) && method !== "none")
+    violation(
+      "token_endpoint_auth_method",
+      "must be none with the grant type jwt_bearer and client_assertion_source: the JWT in the file says who the client is",
+    );
   certificateViolations(settings, violation);
 }
 
