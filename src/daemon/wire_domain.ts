@@ -7,6 +7,8 @@ import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
 import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
+import { IdentityAssertions } from "../domain/assertions/identity_assertions.js";
+import { IdentitySubjects } from "../domain/assertions/identity_subjects.js";
 import { CredentialCapture } from "../domain/capture/capture.js";
 import { CaptureFormFlow } from "../domain/capture/capture_form.js";
 import { AssertionFiles } from "../domain/clients/assertion_files.js";
@@ -127,6 +129,9 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
   const clientKeys = new ClientKeys({ store, vault, clock, log });
   const assertionFiles = new AssertionFiles({ ...config, clock });
   const cache = new TokenCache<ConnectionView>(changes);
+  const subjects = new IdentitySubjects({ store, vault, clock });
+  const proofs = { vault, clientKeys, assertionFiles };
+  const assertions = new IdentityAssertions({ ...proofs, subjects, servers, clock, outbound });
   return {
     config,
     networks,
@@ -137,7 +142,10 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
     changes,
     clientKeys,
     assertionFiles,
-    grants: new TokenEndpointClient({ vault, clientKeys, assertionFiles, clock, outbound }),
+    grants: new TokenEndpointClient({ ...proofs, clock, outbound, assertions }),
+    subjects,
+    /** What a grant is made of that another connection holds. */
+    basis: subjects,
     writer: new CredentialWriter({ vault, clock, random }),
     reader: new CredentialReader({ store, vault, clock, cache }),
     revocations: new RevocationQueue({ vault, clock }),
