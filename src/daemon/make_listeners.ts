@@ -11,7 +11,7 @@ import { CallPipeline } from "../service/pipeline/call_pipeline.js";
 import type { ApiKey } from "../vault/api_key_file.js";
 import { atMostEachMinute } from "./at_most_each_minute.js";
 import { definedServices, proxyServices } from "./bound_services.js";
-import { openJwt } from "./open_jwt.js";
+import { openJwt } from "./optional/open_jwt.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
 
