@@ -49,3 +49,17 @@ export const looks = {
   "phone-light": { viewport: { width: 390, height: 844 }, colorScheme: "light" },
   "phone-dark": { viewport: { width: 390, height: 844 }, colorScheme: "dark" },
 } as const satisfies Readonly<Record<string, Parameters<Browser["newContext"]>[0]>>;
+
+/** Leads to the page that a form answers with, of which no path tells: the link for whoever is to consent. */
+export async function openConsent(page: Page, connectionId: string): Promise<void> {
+  await page.goto(new URL(`/connections/${connectionId}`, page.url()).href);
+  await page.getByRole("button", { name: /Consent again|Ask for consent/ }).click();
+  await page.getByRole("link", { name: "Open the link" }).waitFor();
+}
+
+/** Pages for who is not signed in, and of what there is not. */
+export const outsidePaths = {
+  "signed-out": "/connections",
+  "used-link": "/open?code=x",
+  nothing: "/nothing",
+} as const;

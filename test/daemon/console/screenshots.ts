@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { launchChromium } from "../../launch_chromium.js";
-import { consolePaths, looks, signedIn } from "./pages.js";
+import { consolePaths, looks, openConsent, outsidePaths, signedIn } from "./pages.js";
 import { everyState, hostile, SeededDaemon } from "./seeded_daemon.js";
 
 // Makes a picture of every page: `npm run screenshots -- --out DIR`.
@@ -13,11 +13,19 @@ const chromium = await launchChromium();
 for (const [world, seed] of Object.entries({ console: everyState, hostile })) {
   const daemon = await SeededDaemon.seeded(seed);
   const { connections } = await daemon.clients.connections.listConnections({});
-  const paths = consolePaths(connections.find(({ problem }) => problem));
+  const troubled = connections.find(({ problem }) => problem);
+  const paths = consolePaths(troubled);
   for (const [look, options] of Object.entries(looks)) {
     const context = await chromium.newContext(options);
     const page = await signedIn(context, daemon.clients);
     for (const [word, path] of Object.entries(paths)) {
+      await page.goto(new URL(path, page.url()).href);
+      await page.screenshot({ path: join(values.out, `${world}-${word}-${look}.png`), fullPage: true });
+    }
+    await openConsent(page, troubled?.id ?? "");
+    await page.screenshot({ path: join(values.out, `${world}-consent-${look}.png`), fullPage: true });
+    await context.clearCookies();
+    for (const [word, path] of Object.entries(outsidePaths)) {
       await page.goto(new URL(path, page.url()).href);
       await page.screenshot({ path: join(values.out, `${world}-${word}-${look}.png`), fullPage: true });
     }

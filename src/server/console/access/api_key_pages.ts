@@ -57,7 +57,30 @@ export function newKeyPage(
       error: error("role"),
       options: roles,
     }),
-    html`<fieldset><legend>What an agent is restricted to</legend>
+    restrictionFields(value, error),
+    selectField({
+      name: "days",
+      label: "Ends by itself",
+      value: value("days") ?? "90",
+      error: error("expires_at"),
+      options: lives,
+    }),
+  ];
+  const summary = sent && errorSummary(sent.errors.rest());
+  const content = html`${summary}
+${postForm(
+  visit,
+  newPath,
+  html`${fields}
+<div class="actions"><button type="submit">Create the key</button> <a class="button quiet" href="${room}">Cancel</a></div>`,
+)}`;
+  return page(visit, "New API key", content, sent?.errors.status);
+}
+
+type TextOf = (name: string) => string | undefined;
+
+function restrictionFields(value: TextOf, error: TextOf): Html {
+  return html`<fieldset><legend>What an agent is restricted to</legend>
 <p class="hint">At least one of them, one entry in a line or with commas between. A connection must fit each that is not empty.</p>
 ${[
   areaField({
@@ -82,24 +105,7 @@ ${[
     error: error("restriction.connection_ids"),
   }),
 ]}
-</fieldset>`,
-    selectField({
-      name: "days",
-      label: "Ends by itself",
-      value: value("days") ?? "90",
-      error: error("expires_at"),
-      options: lives,
-    }),
-  ];
-  const summary = sent && errorSummary(sent.errors.rest());
-  const content = html`${summary}
-${postForm(
-  visit,
-  newPath,
-  html`${fields}
-<div class="actions"><button type="submit">Create the key</button> <a class="button quiet" href="${room}">Cancel</a></div>`,
-)}`;
-  return page(visit, "New API key", content, sent?.errors.status);
+</fieldset>`;
 }
 
 /** The key is in the answer to this one request, and nowhere else. */

@@ -12,9 +12,10 @@ import { knownNames, looksAfterAll, providerNames } from "./provider_names.js";
 
 export const connectionsPath = "/connections";
 
-const pageSize = 50;
+/** Rows cost more than all the rest of a page. */
+const pageSize = 25;
 /** A call looks at ten times as many connections as it is asked for, so a page finds its rows among some 20 000. */
-const maxCalls = 40;
+const maxCalls = 100;
 /** What remains to be found is asked for in no smaller pieces. */
 const minAsked = 20;
 
