@@ -3,7 +3,7 @@ import { readVersion } from "../../config/version.js";
 import { noTracing, type Tracing } from "../../model/tracing.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import { atMostEachMinute } from "../at_most_each_minute.js";
+import { atMostEachMinute } from "./at_most_each_minute.js";
 
 /** What the receiver gets at the end, beside the 4 s of the drain. */
 const flushMs = 500;
