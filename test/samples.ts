@@ -25,6 +25,7 @@ export const plainSettings: ProviderSettings = {
   grantType: "authorization_code",
   clientId: "client",
   tlsClientCertificate: "",
+  clientAssertionSource: "",
   tokenEndpointAuthMethod: "none",
   issuer: "",
   enableDiscovery: false,

@@ -49,6 +49,8 @@ export interface Config {
   /** Absolute. */
   readonly providersFile: string | undefined;
   /** Where providers may stand. */
+  /** Absolute paths by the names that profiles have for them. */
+  readonly clientAssertionFiles: Readonly<Record<string, string>>;
   readonly providerNetworks: ProviderNetworks;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error";
   readonly logFormat: "json" | "pretty";
@@ -119,6 +121,7 @@ export function loadConfig(
       allowLoopback: reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS"),
       ...reader.get("NEXUS_ALLOWED_PRIVATE_NETWORKS"),
     }),
+    clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
     logLevel: reader.get("NEXUS_LOG_LEVEL"),
     logFormat: reader.get("NEXUS_LOG_FORMAT") ?? (platform.isTTY ? "pretty" : "json"),
     audit: Object.freeze({

@@ -9,7 +9,16 @@ import {
   socketMode,
 } from "./kinds/address_kinds.js";
 import { keyCommand, keysOrCommand } from "./kinds/key_kinds.js";
-import { age, count, path, type SettingGroups, text, toggle, word } from "./kinds/setting_kinds.js";
+import {
+  age,
+  count,
+  namedFiles,
+  path,
+  type SettingGroups,
+  text,
+  toggle,
+  word,
+} from "./kinds/setting_kinds.js";
 
 const listenerOff = "off closes it.";
 
@@ -226,6 +235,12 @@ export const daemonSettings = {
       default: "",
       meaning:
         "Where providers may run besides the public internet, over https: a comma list of CIDR blocks inside the private ranges, host names and *.suffixes.",
+    },
+    NEXUS_CLIENT_ASSERTION_FILES: {
+      kind: namedFiles,
+      default: "",
+      meaning:
+        "Files with a JWT by which the daemon proves itself to providers, as a comma list of name=/path: profiles with client_assertion_file name one of them. They are read anew for each request, up to 16 KiB.",
     },
     NEXUS_SDS_PREFIX: {
       kind: text("text", (value) =>

@@ -9,6 +9,7 @@ import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
 import { CredentialCapture } from "../domain/capture/capture.js";
 import { CaptureFormFlow } from "../domain/capture/capture_form.js";
+import { AssertionFiles } from "../domain/clients/assertion_files.js";
 import { ClientKeys } from "../domain/clients/client_keys.js";
 import { ConnectionImporter } from "../domain/connections/connection_importer.js";
 import { Connections } from "../domain/connections/connections.js";
@@ -124,6 +125,7 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
   const changes = new Changes();
   store.onCommitted((changed) => changes.emit("connections", changed));
   const clientKeys = new ClientKeys({ store, vault, clock, log });
+  const assertionFiles = new AssertionFiles({ ...config, clock });
   const cache = new TokenCache<ConnectionView>(changes);
   return {
     config,
@@ -134,7 +136,8 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
     servers,
     changes,
     clientKeys,
-    grants: new TokenEndpointClient({ vault, clientKeys, clock, outbound }),
+    assertionFiles,
+    grants: new TokenEndpointClient({ vault, clientKeys, assertionFiles, clock, outbound }),
     writer: new CredentialWriter({ vault, clock, random }),
     reader: new CredentialReader({ store, vault, clock, cache }),
     revocations: new RevocationQueue({ vault, clock }),

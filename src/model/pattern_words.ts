@@ -20,6 +20,10 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
     "^([a-z0-9-]{1,63}|\\*)$",
     "must be the name or id of a provider (1 to 63 lower-case letters, digits and hyphens), or * for any",
   ],
+  [
+    "^([a-z0-9][a-z0-9_-]{0,62})?$",
+    "must be a name of up to 63 lower-case letters, digits, underscores and hyphens, never a path",
+  ],
   ["^[0-9a-f]{16}$", "must be 16 hexadecimal digits in lower case"],
   ["^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"],
 ]);

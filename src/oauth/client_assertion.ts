@@ -77,6 +77,30 @@ export function privateKeyJwt(source: KeySource, options: SigningOptions): oauth
   };
 }
 
+/** `client_assertion_type` by the word of a profile. */
+const assertionTypes = {
+  jwt_bearer: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+  jwt_spiffe: "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe",
+} as const;
+export type ClientAssertionType = keyof typeof assertionTypes;
+
+/** A JWT that somebody else made, as it is now. */
+export interface GivenAssertion {
+  readonly type: ClientAssertionType;
+  /** Called for each request. @throws GrantFailure */
+  read(): Promise<Secret>;
+}
+
+/** RFC 7523 section 2.2, and draft-ietf-oauth-spiffe-client-auth section 4.1. `client_id` is sent beside it: Entra wants it. */
+export function givenAssertion({ type, read }: GivenAssertion): oauth.ClientAuth {
+  return async (_server, client, body) => {
+    const assertion = await read();
+    body.set("client_id", client.client_id);
+    body.set("client_assertion_type", assertionTypes[type]);
+    body.set("client_assertion", assertion.reveal());
+  };
+}
+
 /** The same with an HMAC by the client secret. */
 export function clientSecretJwt(secret: Secret, options: SigningOptions): oauth.ClientAuth {
   return async (server, client, body, headers) => {

@@ -6,6 +6,8 @@ import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import {
   clientSecretJwt,
+  type GivenAssertion,
+  givenAssertion,
   type KeySource,
   type OwnKeySource,
   privateKeyJwt,
@@ -21,6 +23,8 @@ export interface OAuthClient {
   /** The key that the daemon made; for a client that signs and has none in its secret. */
   readonly ownKey?: OwnKeySource | undefined;
   readonly method: TokenEndpointAuthMethod;
+  /** Of a client with `client_assertion_file`. */
+  readonly assertion?: GivenAssertion | undefined;
   /** Of a client that proves itself in TLS: the requests are made with it (`presentingCertificate`). */
   readonly certificate?: ClientCertificate | undefined;
   /** What a client needs that signs; by default nothing beyond its key. */
@@ -49,9 +53,16 @@ export function clientAuthentication(client: OAuthClient): oauth.ClientAuth {
       return oauth.ClientSecretPost(secretOf(client).reveal());
     case "client_secret_jwt":
       return clientSecretJwt(secretOf(client), signing);
+    case "client_assertion_file":
+      return givenAssertion(assertionOf(client));
     case "private_key_jwt":
       return privateKeyJwt(keySourceOf(client), signing);
   }
+}
+
+function assertionOf({ assertion }: OAuthClient): GivenAssertion {
+  if (assertion === undefined) throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
+  return assertion;
 }
 
 function secretOf({ clientSecret }: OAuthClient): Secret {

@@ -40,6 +40,7 @@ describe("loadConfig", () => {
       allowedReturnOrigins: [],
       consent: { requireConfirmation: false, refusesOtherAccounts: true, sharedRedirectUri: false },
       providerNetworks: { allowLoopback: false, cidrs: [], hosts: [] },
+      clientAssertionFiles: {},
       logLevel: "info",
       logFormat: "json",
       audit: { maxEvents: 100_000, maxAgeMs: 365 * 86_400_000 },

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { loadClientSecret } from "../../config/client_config.js";
 import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js";
-import { signingGrants, signsByClientKey } from "../../model/clients/client_proof.js";
+import { needsNoSecret, signingGrants, signsByClientKey } from "../../model/clients/client_proof.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
 import {
@@ -123,10 +123,11 @@ export function firstStep(redirectUri: string): string {
   return redirectUri === "" ? "Next" : "Paste the redirect URI into the provider's console, then";
 }
 
-/** Empty for a public client, unless it signs, and for one that signs with a key of the daemon. */
+/** Empty for a client that needs none, unless it signs, and for one that signs with a key of the daemon. */
 export async function clientSecretOf(shell: Shell, flags: ProfileFlags): Promise<string> {
   const signs = flags.grantType !== undefined && signingGrants.includes(flags.grantType);
-  if (flags.authMethod === "none" && !signs) return "";
+  const { authMethod = "" } = flags;
+  if (needsNoSecret({ tokenEndpointAuthMethod: authMethod }) && !signs) return "";
   const isGiven = flags.clientSecretFile !== undefined || loadClientSecret(shell.env) !== undefined;
   if (flags.authMethod === "private_key_jwt" && !isGiven) return "";
   return (await obtainClientSecret(shell, flags.clientSecretFile)).reveal();

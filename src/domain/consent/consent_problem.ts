@@ -1,5 +1,5 @@
 import type { AuditEventType } from "../../model/access/audit_event.js";
-import { provesByTls } from "../../model/clients/client_proof.js";
+import { provesByFile, provesByTls } from "../../model/clients/client_proof.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { InvalidResponse } from "../../oauth/authorization_response.js";
@@ -96,6 +96,8 @@ function clientWords(
   }
   if (provesByTls({ tokenEndpointAuthMethod: method }))
     return `${said}; the client showed its certificate (${method}): check what the provider knows of tls_client_certificate of the profile, then consent again`;
+  if (provesByFile({ tokenEndpointAuthMethod: method }))
+    return `${said}; the client showed the JWT of its file (${method}): check whom it names and for whom it is, and what the provider trusts, then consent again`;
   const other = method === "client_secret_basic" ? "client_secret_post" : "client_secret_basic";
   return `${said}; the secret was sent by ${method}: ${update} --client-secret-file FILE corrects the secret, ${update} --auth-method ${other} the method, then consent again`;
 }

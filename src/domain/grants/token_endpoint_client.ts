@@ -16,6 +16,7 @@ import { type RevocationOutcome, revoke } from "../../oauth/revocation.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
+import type { AssertionFiles } from "../clients/assertion_files.js";
 import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { grantTypeOf, type RenewedConnection } from "./grant_types.js";
@@ -105,6 +106,7 @@ export class TokenEndpointClient {
       readonly vault: CredentialVault;
       /** For profiles whose client signs by a key of the daemon. */
       readonly clientKeys?: Pick<ClientKeys, "signingKey">;
+      readonly assertionFiles?: Pick<AssertionFiles, "read">;
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
     },

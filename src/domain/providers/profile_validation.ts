@@ -1,7 +1,7 @@
 import { ClientCertificateUnusable, refuseForeignKey } from "../../model/clients/client_certificate.js";
 import { hasPrivateKey, provesByTls } from "../../model/clients/client_proof.js";
 import { type PrivateKey, PrivateKeyUnusable, readPrivateKey } from "../../model/credentials/private_key.js";
-import { AlreadyExists, InvalidArgument } from "../../model/errors.js";
+import { AlreadyExists, type FieldViolation, InvalidArgument } from "../../model/errors.js";
 import {
   type ProviderProfile,
   type ProviderSettings,
@@ -19,9 +19,11 @@ export function refuseViolations(
   settings: ProviderSettings,
   hasSecret: boolean,
   networks: ProviderNetworks,
+  assertionSources: readonly string[] = [],
 ): void {
   const form = [
     ...providerViolations(settings, hasSecret),
+    ...sourceViolations(settings, assertionSources),
     ...credentialSchemaViolations(settings),
     ...trialViolations(settings),
   ];
@@ -31,6 +33,16 @@ export function refuseViolations(
     ...networkViolations(settings, networks).filter(({ field }) => !named.has(field)),
   ];
   if (violations.length > 0) throw new InvalidArgument(violations);
+}
+
+function sourceViolations(
+  { clientAssertionSource: source }: ProviderSettings,
+  known: readonly string[],
+): FieldViolation[] {
+  if (source === "" || known.includes(source)) return [];
+  const names = known.length === 0 ? "none is named there" : `there are ${known.join(", ")}`;
+  const description = `must be a name of the setting NEXUS_CLIENT_ASSERTION_FILES: ${names}`;
+  return [{ field: "provider.client_assertion_source", description }];
 }
 
 /** Whoever gives a key that cannot sign is told so at once, not when a token is due. @throws InvalidArgument */

@@ -16,6 +16,7 @@ import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
+import type { AssertionFiles } from "../clients/assertion_files.js";
 import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { followStrategy } from "../lifecycle/changed_strategy.js";
@@ -62,6 +63,8 @@ export class ProviderRegistry {
       readonly networks: ProviderNetworks;
       /** See `RedirectPaths`. */
       readonly sharedRedirectUri?: boolean;
+      /** Which files profiles may name. */
+      readonly assertionFiles?: Pick<AssertionFiles, "names">;
       /** Publishes what a profile will sign with. */
       readonly clientKeys?: Pick<ClientKeys, "prepare">;
       /** Called when a profile was changed or deleted, and that is durable. */
@@ -74,7 +77,7 @@ export class ProviderRegistry {
 
   /** Judges a profile without storing it. @throws InvalidArgument with every error named */
   check(settings: ProviderSettings, hasSecret: boolean): void {
-    refuseViolations(settings, hasSecret, this.deps.networks);
+    refuseViolations(settings, hasSecret, this.deps.networks, this.deps.assertionFiles?.names);
   }
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
@@ -104,7 +107,7 @@ export class ProviderRegistry {
     principal: Principal,
     made: { readonly id?: string; readonly registration?: ClientRegistration | undefined } = {},
   ): Promise<ProviderProfile> {
-    refuseViolations(settings, clientSecret !== undefined, this.deps.networks);
+    this.check(settings, clientSecret !== undefined);
     refuseUnusableKey(settings, clientSecret);
     const nowMs = this.deps.clock.nowMs();
     const { id = newId(), registration } = made;
@@ -206,7 +209,7 @@ export class ProviderRegistry {
         version,
       };
       refuseOtherGrantType(before, profile);
-      refuseViolations(profile, clientSecret !== undefined, this.deps.networks);
+      this.check(profile, clientSecret !== undefined);
       refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before));
       refuseTakenName(tx, profile);
       tx.putProvider(profile);

@@ -7,6 +7,7 @@ export interface ClientProofSettings {
   readonly grantType: string;
   readonly tokenEndpointAuthMethod: string;
   readonly tlsClientCertificate: string;
+  readonly clientAssertionSource: string;
   readonly oauth2: { readonly clientKeyId: string };
 }
 
@@ -40,6 +41,18 @@ export function signsByClientKey(
   );
 }
 
+/** Whether the client proves itself by what stands in a file of the daemon's machine. */
+export function provesByFile({
+  tokenEndpointAuthMethod: method,
+}: Pick<Proof, "tokenEndpointAuthMethod">): boolean {
+  return method === "client_assertion_file";
+}
+
+/** Whether a client of type `oauth2` needs nothing sealed. */
+export function needsNoSecret(settings: Pick<Proof, "tokenEndpointAuthMethod">): boolean {
+  return settings.tokenEndpointAuthMethod === "none" || provesByFile(settings);
+}
+
 /** Errors of what a client of type `oauth2` proves itself with, each by its field. */
 export function clientViolations(
   settings: ClientProofSettings,
@@ -59,11 +72,22 @@ export function clientViolations(
     violation("client_secret", `is required with the grant type ${grantType}: the private key that signs`);
   } else if (provesByTls(settings) && !hasSecret) {
     violation("client_secret", `is required with ${method}: the private key of tls_client_certificate`);
-  } else if (method !== "none" && !hasSecret) {
+  } else if (!needsNoSecret(settings) && !hasSecret) {
     violation("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
   }
-  if (method === "none" && hasSecret && !signs)
-    violation("client_secret", "must be empty when token_endpoint_auth_method is none");
+  if (needsNoSecret(settings) && hasSecret && !signs)
+    violation("client_secret", `must be empty when token_endpoint_auth_method is ${method}`);
+  const { clientAssertionSource: source } = settings;
+  if (provesByFile(settings) && source === "")
+    violation(
+      "client_assertion_source",
+      "is required with client_assertion_file: a name of NEXUS_CLIENT_ASSERTION_FILES",
+    );
+  if (!provesByFile(settings) && source !== "")
+    violation(
+      "client_assertion_source",
+      "must be empty unless token_endpoint_auth_method is client_assertion_file",
+    );
   certificateViolations(settings, violation);
 }
 

@@ -228,6 +228,7 @@ function staticViolations(settings: ProviderSettings, hasSecret: boolean, violat
   if (settings.issuer !== "" || settings.enableDiscovery) violation("issuer", unwanted);
   if (settings.mcpServerUrl !== "") violation("mcp_server_url", unwanted);
   if (settings.tlsClientCertificate !== "") violation("tls_client_certificate", unwanted);
+  if (settings.clientAssertionSource !== "") violation("client_assertion_source", unwanted);
   if (settings.authUrl !== "") violation("auth_url", unwanted);
   if (settings.tokenUrl !== "") violation("token_url", unwanted);
 }

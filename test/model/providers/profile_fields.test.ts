@@ -53,6 +53,7 @@ const full = samplesOf(profileFields, {
   grantType: "authorization_code",
   tokenEndpointAuthMethod: "tls_client_auth",
   tlsClientCertificate: new Authority().issue().cert,
+  clientAssertionSource: "",
   issuer: "https://p.example",
   enableDiscovery: false,
   credentialSchema: undefined,
@@ -65,6 +66,11 @@ const full = samplesOf(profileFields, {
 const unattended: ProviderSettings = {
   ...full,
   grantType: "client_credentials",
+  ...{
+    tokenEndpointAuthMethod: "client_assertion_file",
+    tlsClientCertificate: "",
+    clientAssertionSource: "pod",
+  },
   authUrl: "",
   authorizationParams: {},
   oauth2: { ...full.oauth2, refreshUrl: "", refreshParams: {} },
@@ -87,7 +93,9 @@ it.each([
     const draft = profileOfContract(contractOfProfile(full));
     expect([draft.violations, { ...draft.settings, params: full.params }]).toEqual([[], full]);
 
-    const text = manifestText([{ id: "i", etag: "v3", settings: full, clientSecretSet: true }]);
+    const text = manifestText([
+      { id: "i", etag: "v3", settings: full, clientSecretSet: full.clientAssertionSource === "" },
+    ]);
     const { profiles } = readManifest(text, { variables: { FULL_CLIENT_SECRET: "s3cret" } });
     expect(profiles[0]?.settings).toEqual(full);
   },

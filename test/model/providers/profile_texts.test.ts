@@ -9,6 +9,7 @@ const sound: ProviderSettings = {
   authType: "oauth2",
   grantType: "authorization_code",
   tlsClientCertificate: "",
+  clientAssertionSource: "",
   clientId: "c",
   tokenEndpointAuthMethod: "client_secret_post",
   issuer: "",
