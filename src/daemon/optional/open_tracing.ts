@@ -1,9 +1,9 @@
 import type { Config } from "../../config/config.js";
 import { readVersion } from "../../config/version.js";
 import { noTracing, type Tracing } from "../../model/tracing.js";
+import { atMostEachMinute } from "../../runtime/at_most_each_minute.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import { atMostEachMinute } from "./at_most_each_minute.js";
 
 /** What the receiver gets at the end, beside the 4 s of the drain. */
 const flushMs = 500;
