@@ -138,4 +138,18 @@ describe("jwtBearer", () => {
     await expect(failed).rejects.toMatchObject({ kind: "client", message: expect.stringMatching(says) });
     expect(server.requests).toHaveLength(0);
   });
+
+  test("presents the JWT of a file as it is, read anew for each request", async () => {
+    let reads = 0;
+    const read = () => Promise.resolve(new Secret(`workload.${++reads}.jwt`));
+    const assertion = { type: "jwt_bearer" as const, read };
+    for (const expected of ["workload.1.jwt", "workload.2.jwt"]) {
+      await send({}, { clientSecret: undefined, assertion });
+      expect(form()).toEqual({
+        grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        assertion: expected,
+        scope: "read write",
+      });
+    }
+  });
 });
