@@ -13,6 +13,7 @@ import {
   ConnectionSchema,
   ConnectionService,
 } from "../../src/gen/nexus/v1/connection_pb.js";
+import { ConsoleService } from "../../src/gen/nexus/v1/console_pb.js";
 import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
 import { type Provider, ProviderSchema, ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
@@ -51,6 +52,7 @@ export class FakeDaemon {
   backupApi: Partial<ServiceImpl<typeof BackupService>> = {};
   accessApi: Partial<ServiceImpl<typeof AccessService>> = {};
   statusApi: Partial<ServiceImpl<typeof StatusService>> = {};
+  consoleApi: Partial<ServiceImpl<typeof ConsoleService>> = {};
   watch: Watch = async function* () {};
 
   get socketPath(): string {
@@ -73,6 +75,7 @@ export class FakeDaemon {
         router.service(BackupService, this.backupApi);
         router.service(AccessService, this.accessApi);
         router.service(StatusService, this.statusApi);
+        router.service(ConsoleService, this.consoleApi);
         router.service(TokenService, {
           watchTokens: (request) => this.watch(request),
           ...this.tokenApi,

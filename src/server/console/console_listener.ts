@@ -199,10 +199,15 @@ export class ConsoleListener implements Listener {
     { room, params }: ConsoleRoute,
     serve: (visit: ConsoleVisit) => Answer | Promise<Answer>,
   ): Promise<Answer> {
-    const visit = this.#visit(guest, session, params);
+    const { socket } = guest.request;
+    const left = new AbortController();
+    const leave = (): void => left.abort();
+    socket.once("close", leave);
+    const visit = this.#visit(guest, session, params, left.signal);
     try {
       return await serve(visit);
     } catch (error) {
+      if (left.signal.aborted && error === left.signal.reason) return emptyAnswer();
       // What no table foresees is thrown on.
       const refused = consoleError(error);
       const { status } = refused;
@@ -210,21 +215,26 @@ export class ConsoleListener implements Listener {
       const content = html`${errorBox(refused)}
 <p><a href="${room}">Go back</a></p>`;
       return consolePage(visit, { title: "Not possible", room, content, status });
+    } finally {
+      socket.off("close", leave);
     }
   }
 
-  #visit(guest: Guest, session: ConsoleSession, params: ConsoleRoute["params"]): ConsoleVisit {
+  #visit(
+    guest: Guest,
+    session: ConsoleSession,
+    params: ConsoleRoute["params"],
+    signal: AbortSignal,
+  ): ConsoleVisit {
     const { request, path, query, token } = guest;
     const { clock, sessions, describe, permissionsOf } = this.#options;
     const principal = at(session.principal, request.socket.remoteAddress);
-    const left = new AbortController();
-    request.socket.once("close", () => left.abort());
     const may = (action: Action): boolean => permissionsOf(principal.name).permissionFor(action) !== "denied";
     const rooms = consoleRooms.filter(({ action }) => action === undefined || may(action));
     return {
       ...{ path, params, query, session, rooms, may, describe },
       formToken: formTokenOf(token),
-      call: this.#calls.callFor(principal, left.signal),
+      call: this.#calls.callFor(principal, signal),
       open: this.#calls.openFor(principal, (end) => sessions.hold(session, end)),
       nowMs: clock.nowMs(),
       clock,

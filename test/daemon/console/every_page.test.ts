@@ -3,13 +3,17 @@ import { browser } from "../../browser_fixture.js";
 import { perSuite } from "../../lifetimes.js";
 import { faultsOf } from "../../page_faults.js";
 import { ConsoleVisitor } from "./console_visitor.js";
-import { consolePaths, looks, signedIn } from "./pages.js";
+import { consolePaths, looks, openConsent, outsidePaths, signedIn, withCallers } from "./pages.js";
 import { everyState, hostile, SeededDaemon } from "./seeded_daemon.js";
 
 describe.each(Object.entries({ everyState, hostile }))(
   "every page of the console, with %s",
   (_name, seed) => {
-    const daemon = perSuite(() => SeededDaemon.seeded(seed));
+    const daemon = perSuite(async () => {
+      const seeded = await SeededDaemon.seeded(seed);
+      await withCallers(seeded.clients, seeded.place.httpUrl);
+      return seeded;
+    });
     const chromium = browser();
 
     it.each(Object.entries(looks))(
@@ -29,6 +33,8 @@ describe.each(Object.entries({ everyState, hostile }))(
           expect(await page.title()).not.toBe("owned");
           expect(await page.locator("main script, main img, main iframe").count()).toBe(0);
         }
+        await openConsent(page, troubled?.id ?? "");
+        expect(await faultsOf(page)).toEqual([]);
         expect(troubles).toEqual([]);
       },
       150_000,
@@ -38,10 +44,22 @@ describe.each(Object.entries({ everyState, hostile }))(
       const context = await chromium.newContext(looks["phone-light"]);
       const page = await context.newPage();
       const url = daemon.daemon.listeners.consoleUrl ?? "";
-      for (const path of ["/connections", "/open?code=x", "/open", "/nothing"]) {
+      for (const path of Object.values(outsidePaths)) {
         await page.goto(`${url}${path}`);
         expect([path, await faultsOf(page)]).toEqual([path, []]);
       }
+    });
+
+    it.each([
+      ["/connections/nobody", 400],
+      ["/connections/5f0c1a2e-8d3b-4a76-9c51-0e2f7b6d4c19", 404],
+      ["/connections?after=x", 400],
+    ])("says in a page of its own what is wrong with %s", async (path, status) => {
+      const context = await chromium.newContext(looks["desktop-light"]);
+      const page = await signedIn(context, daemon.clients);
+      expect((await page.goto(new URL(path, page.url()).href))?.status()).toBe(status);
+      expect(await page.getByRole("alert").textContent()).toMatch(/^[A-Z].*\.$/);
+      expect(await faultsOf(page)).toEqual([]);
     });
 
     it("acts on no form that another page could have sent", async () => {

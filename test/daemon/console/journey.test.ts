@@ -5,8 +5,11 @@ import type { Page } from "playwright-core";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ConnectionStatus } from "../../../src/gen/nexus/v1/connection_pb.js";
 import { browser } from "../../browser_fixture.js";
+import { Authority } from "../../fakes/certificates.js";
 import { perTest } from "../../lifetimes.js";
-import { World } from "../harness.js";
+import { writePair } from "../../server/tls_fixture.js";
+import { temporaryFolder } from "../../temporary_folder.js";
+import { TestDaemon, World } from "../harness.js";
 import { signedIn } from "./pages.js";
 
 describe("a person in front of the console", () => {
@@ -165,5 +168,30 @@ describe("a person in front of the console", () => {
       const { connection } = await world.clients.connections.getConnection({ connectionId });
       expect(connection?.status).toBe(ConnectionStatus.ACTIVE);
     }
+  });
+});
+
+describe("a person in front of a console with TLS", () => {
+  const chromium = browser();
+  const daemon = perTest(() => {
+    const issued = new Authority("CA").issueServer();
+    const { certFile, keyFile } = writePair(temporaryFolder(), issued);
+    return TestDaemon.start({
+      ...{ NEXUS_TLS_CERT_FILE: certFile, NEXUS_TLS_KEY_FILE: keyFile, NEXUS_TLS_LISTENERS: "console" },
+    });
+  });
+
+  it("has a cookie that no other host can set", async () => {
+    const context = await chromium.newContext({ ignoreHTTPSErrors: true });
+    const page = await signedIn(context, daemon.clients);
+    expect(page.url()).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/connections$/);
+    expect(await context.cookies(page.url())).toMatchObject([
+      {
+        name: expect.stringMatching(/^__Host-nexus-console-\d+$/),
+        secure: true,
+        httpOnly: true,
+        sameSite: "Strict",
+      },
+    ]);
   });
 });

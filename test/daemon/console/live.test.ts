@@ -129,6 +129,30 @@ describe("whoever looks after connections and reads no tokens", () => {
     ]);
   });
 
+  it("is told of their changes", async () => {
+    const providerId = await world.register("op-4");
+    const connectionId = await world.connect(providerId);
+    const clients = await clientsWithKey(world, { name: "ops-2", role: Role.OPERATOR });
+    const stop = new AbortController();
+    const stream = clients.connections.watchConnections(
+      { connectionIds: [connectionId] },
+      { signal: stop.signal },
+    );
+    const seen: unknown[] = [];
+    for await (const { event } of stream) {
+      seen.push(event.case === "connection" ? [event.value.revision, event.value.status] : event);
+      if (seen.length === 1) await clients.connections.refreshConnection({ connectionId });
+      if (seen.length === 2) await clients.connections.deleteConnection({ connectionId });
+      if (seen.length === 3) break;
+    }
+    stop.abort();
+    expect(seen).toEqual([
+      [1n, ConnectionStatus.ACTIVE],
+      [2n, ConnectionStatus.ACTIVE],
+      { case: "removedConnectionId", value: connectionId },
+    ]);
+  });
+
   it("sees its own connections alone where it is restricted, and leaves no denial behind by looking", async () => {
     const providerId = await world.register("op-3");
     const [own, other] = [await world.connect(providerId, "ada"), await world.connect(providerId, "grace")];

@@ -1,4 +1,5 @@
 import type { Browser, BrowserContext, Page } from "playwright-core";
+import { Role } from "../../../src/gen/nexus/v1/access_pb.js";
 import type { Clients } from "../harness.js";
 
 /** Every page of the console, by a word for it. @param connection that the pages about one, and about its provider, are of */
@@ -31,6 +32,20 @@ export function consolePaths(
   };
 }
 
+/** Keys of each kind, a revoked one and a denied call, for the pages that list them. */
+export async function withCallers({ access }: Clients, httpUrl: string): Promise<void> {
+  const restriction = { userIds: ["ada", "acme:*"], providers: ["github"] };
+  const { key } = await access.createApiKey({ name: "reader", role: Role.AGENT, restriction });
+  await access.createApiKey({ name: "operations", role: Role.OPERATOR });
+  await access.createApiKey({ name: "former", role: Role.ADMIN });
+  await access.revokeApiKey({ key: { case: "name", value: "former" } });
+  await fetch(`${httpUrl}/nexus.v1.AccessService/ListApiKeys`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-api-key": key },
+    body: "{}",
+  });
+}
+
 /** Signs a browser in. @returns the page that the link led to */
 export async function signedIn(
   context: Pick<BrowserContext, "newPage">,
@@ -49,3 +64,17 @@ export const looks = {
   "phone-light": { viewport: { width: 390, height: 844 }, colorScheme: "light" },
   "phone-dark": { viewport: { width: 390, height: 844 }, colorScheme: "dark" },
 } as const satisfies Readonly<Record<string, Parameters<Browser["newContext"]>[0]>>;
+
+/** Leads to the page that a form answers with, of which no path tells: the link for whoever is to consent. */
+export async function openConsent(page: Page, connectionId: string): Promise<void> {
+  await page.goto(new URL(`/connections/${connectionId}`, page.url()).href);
+  await page.getByRole("button", { name: /Consent again|Ask for consent/ }).click();
+  await page.getByRole("link", { name: "Open the link" }).waitFor();
+}
+
+/** Pages for who is not signed in, and of what there is not. */
+export const outsidePaths = {
+  "signed-out": "/connections",
+  "used-link": "/open?code=x",
+  nothing: "/nothing",
+} as const;

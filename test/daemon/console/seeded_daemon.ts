@@ -33,11 +33,16 @@ export class SeededDaemon extends TestDaemon {
 }
 
 const hourMs = 3_600_000;
+/** Nothing is sent there: they stand in links. */
+const endpoints = {
+  authUrl: "https://provider.example/authorize",
+  tokenUrl: "https://provider.example/token",
+};
 
 /** Connections in every state, as a person's daemon may have them. */
 export function everyState(nowMs: number): Seed {
   const profile = (name: string, more: Partial<ProviderProfile> = {}): ProviderProfile =>
-    aProfile({ name, template: name, createdAtMs: nowMs, updatedAtMs: nowMs, ...more });
+    aProfile({ name, template: name, createdAtMs: nowMs, updatedAtMs: nowMs, ...endpoints, ...more });
   const github = profile("github");
   const google = profile("google");
   const slack = profile("slack-support", { template: "slack" });
@@ -104,7 +109,7 @@ export const hostileText = `"><script>document.title='owned'</script><img src=x 
 export function hostile(nowMs: number): Seed {
   const long = "x".repeat(256);
   const texts = [hostileText, `javascript:document.title='owned'`, long];
-  const profiles = texts.map((name) => aProfile({ name, template: name }));
+  const profiles = texts.map((name) => aProfile({ name, template: name, ...endpoints }));
   const connections = profiles.flatMap(({ id, name }) =>
     (["active", "attention", "pending", "failed"] as const).map((status) =>
       aConnection({

@@ -184,3 +184,31 @@ describe("the console keeps others out", () => {
     }
   });
 });
+
+describe("the console behind a proxy with TLS", () => {
+  const daemon = perSuite(() => TestDaemon.start({ NEXUS_CONSOLE_URL: "https://console.example" }));
+
+  it("has links of that name, and a cookie that no other host can set", async () => {
+    const { url } = await daemon.clients.console.createConsoleLink({});
+    expect(url).toMatch(/^https:\/\/console\.example\/open\?code=[\w-]{43}$/);
+    const [address = ""] = daemon.daemon.listeners.addresses.console;
+    const visitor = new ConsoleVisitor(`http://${address}`);
+    expect((await visitor.visit(new URL(url).pathname + new URL(url).search)).status).toBe(421);
+    const headers = { host: "console.example" };
+    const answer = await visitor.visit(new URL(url).pathname + new URL(url).search, { headers });
+    expect(answer.headers["set-cookie"]).toEqual([
+      expect.stringMatching(
+        /^__Host-nexus-console=[\w-]{43}; Path=\/; Max-Age=28800; HttpOnly; SameSite=Strict; Secure$/,
+      ),
+    ]);
+    expect((await visitor.visit("/connections", { headers })).status).toBe(200);
+    const token = /name="form_token" value="([^"]+)"/.exec(
+      (await visitor.visit("/connections", { headers })).body,
+    );
+    const form = { form_token: token?.[1] ?? "" };
+    const foreign = await visitor.visit("/sign-out", { form, headers });
+    expect(foreign.status).toBe(403);
+    const own = { ...headers, origin: "https://console.example" };
+    expect((await visitor.visit("/sign-out", { form, headers: own })).status).toBe(200);
+  });
+});

@@ -63,6 +63,19 @@ describe("jwtBearer", () => {
   const claims = async (key = rsa.publicKey) =>
     (await jwtVerify(form()["assertion"] ?? "", key, { currentDate: new Date(nowMs) })).payload;
 
+  test("signs the grant and the client with the daemon's own key, where the profile holds none", async () => {
+    const asked: string[] = [];
+    const ownKey = async (alg: string) => {
+      asked.push(alg);
+      return { kid: "own", privateKey: new Secret(pem(ec.privateKey)) };
+    };
+    await send({}, { clientSecret: undefined, method: "private_key_jwt", ownKey });
+    expect(await claims(ec.publicKey)).toMatchObject({ iss: "robot", sub: "ada" });
+    for (const jwt of [form()["assertion"], form()["client_assertion"]])
+      expect(decodeProtectedHeader(jwt ?? "")).toMatchObject({ alg: "ES256", kid: "own" });
+    expect(asked).toEqual(["", ""]);
+  });
+
   test("presents a JWT for the subject, good for two minutes, and no client_id", async () => {
     const { tokenSet } = await send();
     expect(tokenSet).toMatchObject({

@@ -37,6 +37,8 @@ nexus.v1.ClientKeyService/RotateClientKeys        admin
 nexus.v1.ConnectionService/ConfirmConnection      admin operator (agent)
 nexus.v1.ConnectionService/GetConnection          admin operator (agent)
 nexus.v1.ConnectionService/ListConnections        admin operator (agent)
+nexus.v1.ConnectionService/WatchConnections       admin operator (agent)
+nexus.v1.ConnectionService/RefreshConnection      admin operator (agent)
 nexus.v1.ConnectionService/RevokeConnection       admin operator (agent)
 nexus.v1.ConnectionService/DeleteConnection       admin operator (agent)
 nexus.v1.ConnectionService/GetCaptureSchema       admin operator (agent)

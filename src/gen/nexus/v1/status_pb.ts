@@ -94,7 +94,7 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   connections: ConnectionCount[];
 
   /**
-   * Streams that are open to be told of changes: WatchTokens, and Envoy's streams of secrets.
+   * Streams that are open to be told of changes: WatchTokens, WatchConnections, and Envoy's streams of secrets.
    *
    * @generated from field: uint32 subscribers = 8;
    */

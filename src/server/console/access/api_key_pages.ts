@@ -12,9 +12,9 @@ const room = "/access";
 const newPath = "/access/keys/new";
 
 const roles: readonly (readonly [string, string])[] = [
-  ["agent", "Agent: the connections named below, with their tokens"],
-  ["operator", "Operator: providers, connections and the audit log, but no tokens"],
-  ["admin", "Admin: everything"],
+  ["agent", "Agent"],
+  ["operator", "Operator"],
+  ["admin", "Admin"],
 ];
 const roleOf: ReadonlyMap<string, Role> = new Map([
   ["agent", Role.AGENT],
@@ -53,11 +53,35 @@ export function newKeyPage(
     selectField({
       name: "role",
       label: "Role",
+      hint: "An agent has the connections named below, with their tokens. An operator looks after providers, connections and the audit log, and reads no token. An admin may do everything.",
       value: value("role") ?? "agent",
       error: error("role"),
       options: roles,
     }),
-    html`<fieldset><legend>What an agent is restricted to</legend>
+    restrictionFields(value, error),
+    selectField({
+      name: "days",
+      label: "Ends by itself",
+      value: value("days") ?? "90",
+      error: error("expires_at"),
+      options: lives,
+    }),
+  ];
+  const summary = sent && errorSummary(sent.errors.rest());
+  const content = html`${summary}
+${postForm(
+  visit,
+  newPath,
+  html`${fields}
+<div class="actions"><button type="submit">Create the key</button> <a class="button quiet" href="${room}">Cancel</a></div>`,
+)}`;
+  return page(visit, "New API key", content, sent?.errors.status);
+}
+
+type TextOf = (name: string) => string | undefined;
+
+function restrictionFields(value: TextOf, error: TextOf): Html {
+  return html`<fieldset><legend>What an agent is restricted to</legend>
 <p class="hint">At least one of them, one entry in a line or with commas between. A connection must fit each that is not empty.</p>
 ${[
   areaField({
@@ -82,24 +106,7 @@ ${[
     error: error("restriction.connection_ids"),
   }),
 ]}
-</fieldset>`,
-    selectField({
-      name: "days",
-      label: "Ends by itself",
-      value: value("days") ?? "90",
-      error: error("expires_at"),
-      options: lives,
-    }),
-  ];
-  const summary = sent && errorSummary(sent.errors.rest());
-  const content = html`${summary}
-${postForm(
-  visit,
-  newPath,
-  html`${fields}
-<div class="actions"><button type="submit">Create the key</button> <a class="button quiet" href="${room}">Cancel</a></div>`,
-)}`;
-  return page(visit, "New API key", content, sent?.errors.status);
+</fieldset>`;
 }
 
 /** The key is in the answer to this one request, and nowhere else. */

@@ -10,8 +10,10 @@ import { countedTime, fullTime } from "../frame/times.js";
 import { connectionsPath } from "./connection_list.js";
 import { liveAttributes, orNone, type Shown, scopesOf, stateOf } from "./connection_table.js";
 import { liveConnections } from "./live_connections.js";
-import { knownNames, looksAfterAll, providerNames } from "./provider_names.js";
+import { knownNames, providerNames } from "./provider_names.js";
 
+/** In the query of the stream of a card that has its buttons. */
+const actionsField = "actions";
 const historySize = 30;
 /** A call looks at a bounded stretch of the log, which may hold nothing of this connection. */
 const maxCalls = 10;
@@ -32,26 +34,27 @@ export async function connectionPage(visit: ConsoleVisit): Promise<Answer> {
   const nameOf = await providerNames(visit, [connection]);
   const path = `${connectionsPath}/${connection.id}`;
   const content = html`<p class="lead"><a href="${connectionsPath}">All connections</a> <span class="live" data-live-state></span></p>
-<div data-live="${path}/live">
-${connectionCard(connection, { nameOf, nowMs })}
+<div data-live="${path}/live?${actionsField}=1">
+${connectionCard(connection, { nameOf, nowMs }, actionsOf(visit, connection))}
 </div>
-${actionsOf(visit, connection, path)}
 ${await historyOf(visit, connection)}
 <p class="hidden" role="status" data-announce></p>`;
   const title = `${nameOf(connection)}, ${connection.userId}`;
   return consolePage(visit, { title, room: connectionsPath, content });
 }
 
-/** The card of the page, as it changes. */
+/** The card of a page, as it changes; with its buttons where the page has them. */
 export function liveCard(visit: ConsoleVisit): Answer {
   const nameOf = knownNames(visit.session);
-  return liveConnections(visit, [visit.params["id"] ?? ""], (connection) =>
-    connectionCard(connection, { nameOf, nowMs: visit.clock.nowMs() }),
-  );
+  const hasActions = visit.query.has(actionsField);
+  return liveConnections(visit, [visit.params["id"] ?? ""], (connection) => {
+    const actions = hasActions ? actionsOf(visit, connection) : undefined;
+    return connectionCard(connection, { nameOf, nowMs: visit.clock.nowMs() }, actions);
+  });
 }
 
-/** All that is known of a connection, without what is sealed. */
-export function connectionCard(connection: Connection, { nameOf, nowMs }: Shown): Html {
+/** All that is known of a connection, without what is sealed. @param actions what can be done with it */
+export function connectionCard(connection: Connection, { nameOf, nowMs }: Shown, actions?: Html): Html {
   const { id, userId, label, account, expiresAt, issuedAt, refreshNotBefore, refreshExpiresAt } = connection;
   const facts: readonly (readonly [string, Part])[] = [
     ["State", stateOf(connection, nowMs)],
@@ -67,13 +70,17 @@ export function connectionCard(connection: Connection, { nameOf, nowMs }: Shown)
     ["Made", fullTime(connection.createdAt)],
     ["Id", html`<code>${id}</code>`],
   ];
-  return html`<dl class="card facts" ${liveAttributes(connection, nameOf(connection))}>
+  return html`<div ${liveAttributes(connection, nameOf(connection))}>
+<dl class="card facts">
 ${facts.map(([term, value]) => html`<div><dt>${term}</dt><dd>${value}</dd></div>`)}
-</dl>`;
+</dl>
+${actions}
+</div>`;
 }
 
-function actionsOf(visit: ConsoleVisit, { status, refreshable }: Connection, path: string): Html | undefined {
+function actionsOf(visit: ConsoleVisit, { id, status, refreshable }: Connection): Html | undefined {
   if (status === ConnectionStatus.REVOKED) return undefined;
+  const path = `${connectionsPath}/${id}`;
   const isConsented = status === ConnectionStatus.ACTIVE || status === ConnectionStatus.ATTENTION;
   const consent = isConsented ? "Consent again" : "Ask for consent";
   const isFirst = status !== ConnectionStatus.ACTIVE;
@@ -87,7 +94,7 @@ ${postForm(visit, `${path}/consent`, button(consent, !isFirst))}
 }
 
 async function historyOf(visit: ConsoleVisit, { id: connectionId }: Connection): Promise<Html> {
-  if (!(await looksAfterAll(visit))) {
+  if (!visit.may("audit.read")) {
     return html`<h2>History</h2>
 <p class="soft">The audit log is for the roles admin and operator.</p>`;
   }

@@ -6,6 +6,7 @@ export const consoleStyle = `${pagePalette}:root { --warn: #8a5a00; --wash: #eef
 @media (prefers-color-scheme: dark) { :root { --warn: #e2b04a; --wash: #232a38; } }
 * { box-sizing: border-box; }
 body {
+  display: flow-root;
   margin: 0;
   min-height: 100vh;
   background: var(--ground);
@@ -86,7 +87,7 @@ input:focus-visible, select:focus-visible, button:focus-visible, a:focus-visible
   outline-offset: 2px;
 }
 .lead { margin-bottom: 1rem; }
-.live { color: var(--soft); font-size: .85rem; }
+.live { color: var(--soft); font-size: .85rem; font-weight: 400; }
 .search { display: flex; flex-wrap: wrap; gap: .5rem; margin-bottom: .75rem; }
 .search input[type="search"] { flex: 1 1 16rem; max-width: 28rem; min-width: 0; }
 .tabs ul { display: flex; flex-wrap: wrap; gap: .25rem; margin: 0 0 1rem; padding: 0; list-style: none; }
@@ -94,7 +95,7 @@ input:focus-visible, select:focus-visible, button:focus-visible, a:focus-visible
 .tabs a:hover { border-color: var(--edge); }
 .tabs a[aria-current] { border-color: var(--accent); background: var(--wash); font-weight: 600; }
 .count { color: var(--soft); font-weight: 400; font-variant-numeric: tabular-nums; }
-.rows { width: 100%; border-collapse: collapse; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; font-size: .92rem; }
+.rows { width: 100%; border-collapse: separate; border-spacing: 0; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; font-size: .92rem; }
 .rows th, .rows td { padding: .6rem .75rem; border-top: 1px solid var(--line); text-align: left; vertical-align: top; }
 .rows thead th { border-top: 0; color: var(--soft); font-size: .8rem; font-weight: 600; }
 .rows tbody th { font-weight: 600; }
@@ -117,7 +118,7 @@ input:focus-visible, select:focus-visible, button:focus-visible, a:focus-visible
 .narrow .hint { margin: 0 0 .25rem; }
 .copied { padding: .75rem 1rem; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; }
 .pager { margin-top: 1rem; }
-.changed { animation: changed 2s ease-out; }
+.changed, .changed .card { animation: changed 2s ease-out; }
 @keyframes changed { from { background: var(--wash); } }
 @media (prefers-reduced-motion: reduce) { .changed { animation: none; } }
 @media (min-width: 60.01rem) {
@@ -133,7 +134,7 @@ input:focus-visible, select:focus-visible, button:focus-visible, a:focus-visible
   .rows { border: 0; background: none; }
   .rows thead { display: none; }
   .rows tr { margin-bottom: .75rem; padding: .5rem 0; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; }
-  .rows th, .rows td { display: grid; grid-template-columns: 7.5rem 1fr; gap: .75rem; padding: .3rem 1rem; border: 0; }
+  .rows th, .rows td { display: grid; grid-template-columns: 7.5rem 1fr; gap: .1rem .75rem; padding: .3rem 1rem; border: 0; }
   .rows th::before, .rows td::before { content: attr(data-label); color: var(--soft); font-size: .85rem; font-weight: 400; }
   .rows th > *, .rows td > * { grid-column: 2; justify-self: start; }
   .rows td:has(> .none) { display: none; }

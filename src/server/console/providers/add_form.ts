@@ -6,6 +6,7 @@ import {
   TokenEndpointAuthMethod,
 } from "../../../gen/nexus/v1/provider_pb.js";
 import { hasPrivateKey } from "../../../model/clients/client_proof.js";
+import { NotFound } from "../../../model/errors.js";
 import { isConsented } from "../../../model/providers/grant_type.js";
 import { profileSettings } from "../../../model/providers/profile_fields.js";
 import type { Answer } from "../../listen/http_listener.js";
@@ -15,7 +16,6 @@ import { consolePage } from "../frame/console_layout.js";
 import { type ConsoleVisit, refuseUnless } from "../frame/console_visit.js";
 import { areaField, inputField } from "../frame/fields.js";
 import { errorSummary, type FormErrors, formErrors } from "../frame/form_errors.js";
-import { notFoundPage } from "../signed_out_pages.js";
 import { providersPath } from "./provider_list.js";
 import { showProvider } from "./provider_page.js";
 import { isOAuth2 } from "./provider_words.js";
@@ -35,7 +35,8 @@ const usualScopes = "openid email offline_access";
 /** The form of a template. */
 export async function templatePage(visit: ConsoleVisit): Promise<Answer> {
   const template = await findTemplate(visit, visit.params["template"] ?? "");
-  return template ? formPage(visit, template) : notFoundPage();
+  if (!template) throw new NotFound("template");
+  return formPage(visit, template);
 }
 
 /** The form of a provider that the catalogue lacks. */
@@ -45,7 +46,8 @@ export async function ownPage(visit: ConsoleVisit): Promise<Answer> {
 
 export async function addFromTemplate(visit: ConsoleVisit, form: URLSearchParams): Promise<Answer> {
   const template = await findTemplate(visit, visit.params["template"] ?? "");
-  return template ? await add(visit, template, form) : notFoundPage();
+  if (!template) throw new NotFound("template");
+  return await add(visit, template, form);
 }
 
 export async function addOwn(visit: ConsoleVisit, form: URLSearchParams): Promise<Answer> {
