@@ -1947,7 +1947,12 @@ type ImportConnectionRequest struct {
 	// Scopes that were granted, for `oauth2`; none means the profile's defaults.
 	Scopes []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// The label of the connection's name, see `ConnectionName`.
-	Label         string `protobuf:"bytes,6,opt,name=label,proto3" json:"label,omitempty"`
+	Label string `protobuf:"bytes,6,opt,name=label,proto3" json:"label,omitempty"`
+	// In place of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a person who signed in at an application that is the client of
+	// the profile. `iss`, `aud` and `exp` are checked; its signature is left to the issuer, which sees it when the id_token is exchanged
+	// (`GRANT_TYPE_IDENTITY_ASSERTION`). The connection has no access token and ends with the id_token; another import under its name
+	// takes its place.
+	IdToken       string `protobuf:"bytes,60,opt,name=id_token,json=idToken,proto3" json:"id_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2020,6 +2025,13 @@ func (x *ImportConnectionRequest) GetScopes() []string {
 func (x *ImportConnectionRequest) GetLabel() string {
 	if x != nil {
 		return x.Label
+	}
+	return ""
+}
+
+func (x *ImportConnectionRequest) GetIdToken() string {
+	if x != nil {
+		return x.IdToken
 	}
 	return ""
 }
@@ -2325,7 +2337,7 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\x19CaptureCredentialResponse\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x122\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1a.nexus.v1.ConnectionStatusR\x06status\x12!\n" +
-	"\fredirect_url\x18\x03 \x01(\tR\vredirectUrl\"\xbc\x02\n" +
+	"\fredirect_url\x18\x03 \x01(\tR\vredirectUrl\"\xd7\x02\n" +
 	"\x17ImportConnectionRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1f\n" +
 	"\vprovider_id\x18\x02 \x01(\tR\n" +
@@ -2333,7 +2345,8 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\rrefresh_token\x18\x03 \x01(\tR\frefreshToken\x12T\n" +
 	"\vcredentials\x18\x04 \x03(\v22.nexus.v1.ImportConnectionRequest.CredentialsEntryR\vcredentials\x12\x16\n" +
 	"\x06scopes\x18\x05 \x03(\tR\x06scopes\x12\x14\n" +
-	"\x05label\x18\x06 \x01(\tR\x05label\x1a>\n" +
+	"\x05label\x18\x06 \x01(\tR\x05label\x12\x19\n" +
+	"\bid_token\x18< \x01(\tR\aidToken\x1a>\n" +
 	"\x10CredentialsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"P\n" +

@@ -319,7 +319,7 @@ class CaptureCredentialResponse(_message.Message):
     def __init__(self, connection_id: _Optional[str] = ..., status: _Optional[_Union[ConnectionStatus, str]] = ..., redirect_url: _Optional[str] = ...) -> None: ...
 
 class ImportConnectionRequest(_message.Message):
-    __slots__ = ("user_id", "provider_id", "refresh_token", "credentials", "scopes", "label")
+    __slots__ = ("user_id", "provider_id", "refresh_token", "credentials", "scopes", "label", "id_token")
     class CredentialsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -333,13 +333,15 @@ class ImportConnectionRequest(_message.Message):
     CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
+    ID_TOKEN_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     provider_id: str
     refresh_token: str
     credentials: _containers.ScalarMap[str, str]
     scopes: _containers.RepeatedScalarFieldContainer[str]
     label: str
-    def __init__(self, user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., refresh_token: _Optional[str] = ..., credentials: _Optional[_Mapping[str, str]] = ..., scopes: _Optional[_Iterable[str]] = ..., label: _Optional[str] = ...) -> None: ...
+    id_token: str
+    def __init__(self, user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., refresh_token: _Optional[str] = ..., credentials: _Optional[_Mapping[str, str]] = ..., scopes: _Optional[_Iterable[str]] = ..., label: _Optional[str] = ..., id_token: _Optional[str] = ...) -> None: ...
 
 class ImportConnectionResponse(_message.Message):
     __slots__ = ("connection",)
