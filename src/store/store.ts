@@ -7,6 +7,7 @@ import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_r
 import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
 import { CommitQueue } from "./commit_queue.js";
 import { ChangeRunner, type CommitParts, type Commits, type CommitTiming } from "./commits.js";
+import { daemonIdOf } from "./files/daemon_id.js";
 import { syncFolder } from "./files/sync_folder.js";
 import { NotificationPlanReads } from "./indexes/notification_plans.js";
 import { NotificationReads } from "./indexes/notification_queue.js";
@@ -63,6 +64,8 @@ export interface StoreOptions {
  */
 export class Store extends Reads {
   readonly databaseId: string;
+  /** Id of the daemon whose data folder this is: marks of intent say whose they are. */
+  readonly owner: string;
   /** What receivers have not taken yet. */
   readonly notifications: NotificationReads;
   readonly notificationPlans: NotificationPlanReads;
@@ -80,6 +83,7 @@ export class Store extends Reads {
     this.databaseId = record.databaseId;
     this.#epoch = record.epoch;
     this.databases = databases;
+    this.owner = daemonIdOf(options.folder);
     this.notifications = new NotificationReads(databases);
     this.notificationPlans = new NotificationPlanReads(databases);
     this.#path = path;

@@ -6,7 +6,13 @@ import { grantBinding } from "../../model/connections/grant_binding.js";
 import { newConnection } from "../../model/connections/new_connection.js";
 import type { PendingImport } from "../../model/connections/pending_import.js";
 import type { StaticCredential } from "../../model/credentials/credential.js";
-import { FailedPrecondition, InvalidArgument, NexusError, NotFound } from "../../model/errors.js";
+import {
+  FailedPrecondition,
+  InvalidArgument,
+  NexusError,
+  NotFound,
+  Unavailable,
+} from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -21,6 +27,7 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
+import { importLeftAloneUntilMs } from "../lifecycle/foreign_work.js";
 import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "../lifecycle/quotas.js";
 import { importFailure } from "./import_failure.js";
 import { checkImportRequest, type ImportRequest } from "./import_request.js";
@@ -81,9 +88,13 @@ export class ConnectionImporter {
         ]);
       }
       if (known && known.status !== "revoked") return known;
+      const untilMs = before?.sealed && importLeftAloneUntilMs(before, this.deps.store.owner);
+      const nowMs = this.deps.clock.nowMs();
+      if (untilMs !== undefined && untilMs > nowMs)
+        throw new Unavailable("another daemon was importing this token: ask again later", untilMs - nowMs);
       // Whoever gives the token again gives it to the profile as it is now.
       const pending = before?.sealed
-        ? { ...before, binding: grantBinding(profile) }
+        ? { ...before, binding: grantBinding(profile), owner: this.deps.store.owner }
         : this.#pendingImport(key, profile, request, refreshToken, principal);
       await this.deps.store.commit((tx) => {
         // Before the token is sent: what it brings back is stored whatever the count is by then.
@@ -116,6 +127,9 @@ export class ConnectionImporter {
         return await this.deps.store.commit((tx) => tx.putImport(key, { ...pending, sealed: undefined }));
       }
       const refreshToken = this.deps.vault.openToken(importPlace(key, pending), pending.sealed);
+      const { owner } = this.deps.store;
+      if (pending.owner !== owner)
+        await this.deps.store.commit((tx) => tx.putImport(key, { ...pending, owner }));
       await this.#redeem(key, pending, profile, refreshToken, "resumed");
     });
   }
@@ -231,6 +245,7 @@ export class ConnectionImporter {
       principal,
       sealed: this.deps.vault.sealToken(importPlace(key, place), refreshToken),
       binding: grantBinding(profile),
+      owner: this.deps.store.owner,
     };
   }
 

@@ -1,5 +1,5 @@
 import { daemon } from "../../model/access/principal.js";
-import type { Connection, RefreshIntent } from "../../model/connections/connection.js";
+import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { Credential, TokenSet } from "../../model/credentials/credential.js";
 import { DataLoss, FailedPrecondition, NexusError } from "../../model/errors.js";
@@ -25,7 +25,8 @@ import type { FailingProviders } from "./failing_providers.js";
 import { failureOf } from "./failure_reaction.js";
 import { ConcurrencyClosed, type ProviderConcurrency, type RefreshPriority } from "./provider_concurrency.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
-import { type Attempt, isSame, type RefreshFailures } from "./refresh_failures.js";
+import type { Attempt, RefreshFailures } from "./refresh_failures.js";
+import { isSame, waitsUntilMs, writeIntent } from "./refresh_intent.js";
 import type { RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
 import { auditOf, type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
 
@@ -112,6 +113,7 @@ export class Refresher {
     const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
     if (earlier && earlier.sends >= 2)
       return await failures.requireReauthorization(connection, "outcome_unknown");
+    if (waitsUntilMs(store, connection, this.deps.clock.nowMs()) !== undefined) return "retry";
     const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
     return await this.deps.tracing.inSpan({ name: "refresh", kind: "internal", attributes }, async (span) => {
       const outcome = await this.#attempt({ connection, profile, earlier, isProbe });
@@ -132,7 +134,8 @@ export class Refresher {
       count("failure", prepared);
       return prepared;
     }
-    if (!(await this.#writeIntent(connection, earlier))) return "superseded";
+    const marked = await writeIntent(this.deps, connection, earlier);
+    if (!marked) return "superseded";
 
     // Point of no return: from here on the provider may have redeemed the refresh token.
     let result: Renewed;
@@ -153,7 +156,7 @@ export class Refresher {
       count("failure", failure.kind);
       failing.grantFailed(profile.id, failure);
       if (failure.kind === "invalid_grant") this.#accepted(profile);
-      return await failures.record(attempt, failure);
+      return await failures.record({ ...attempt, connection: marked }, failure);
     }
     concurrency.note(profile.id, true);
     failing.forget(profile.id);
@@ -161,7 +164,7 @@ export class Refresher {
     const receivedMonotonicMs = clock.monotonicMs();
     const { tokenSet } = result;
     const withheld = withheldOf(result, connection, clock.nowMs(), this.deps.random());
-    const success = { connection, profile, previous, tokenSet, withheld, receivedMonotonicMs };
+    const success = { connection: marked, profile, previous, tokenSet, withheld, receivedMonotonicMs };
     const outcome = await this.#write(success);
     if (withheld !== undefined) count("failure", withheld.reason);
     else if (outcome === "refreshed") count("success", "");
@@ -191,7 +194,8 @@ export class Refresher {
             withheldChange(base, withheld, clock.nowMs()),
           );
     const redeemed = previous ?? { refreshToken: undefined, binding: grantBinding(profile) };
-    spool.hold(connectionId, () => ({ grant: "refresh", ...compose(connection) }));
+    const attempt = connection.refreshIntent?.attempt;
+    spool.hold(connectionId, () => ({ grant: "refresh", ...compose(connection), attempt }));
     let stored: Connection | undefined;
     try {
       stored = await store.commit((tx) => {
@@ -258,23 +262,6 @@ export class Refresher {
     const { binding } = credential;
     const isMoved = binding !== undefined && binding !== grantBinding(profile);
     return isMoved ? await failures.detach(attempt, binding) : credential;
-  }
-
-  /** The journal entry that tells, after a crash, that the outcome is unknown. False when the connection has moved on. */
-  async #writeIntent(connection: Connection, earlier: RefreshIntent | undefined): Promise<boolean> {
-    const { store, clock } = this.deps;
-    const refreshIntent: RefreshIntent = {
-      ...earlier,
-      credentialRevision: connection.credentialRevision,
-      startedAtMs: clock.nowMs(),
-      sends: (earlier?.sends ?? 0) + 1,
-    };
-    return await store.commit((tx) => {
-      const current = tx.getConnection(connection.id);
-      if (!isSame(current, connection)) return false;
-      tx.putUnannounced({ ...current, refreshIntent });
-      return true;
-    });
   }
 
   /** The provider knows the client: a suspension is over, and what waits for it is woken in the background. */

@@ -16,4 +16,6 @@ export interface PendingImport {
   readonly sealed: SealedRecord | undefined;
   /** `grantBinding` of the profile that the token was given for; undefined in those of older stores. */
   readonly binding?: string | undefined;
+  /** Id of the daemon that sends the token; undefined in those of older releases. */
+  readonly owner?: string;
 }
