@@ -21,7 +21,7 @@ export class ImportRecovery {
   constructor(
     private readonly deps: {
       readonly store: Store;
-      readonly importer: ConnectionImporter;
+      readonly importer: Pick<ConnectionImporter, "resume" | "abandon">;
       readonly clock: Clock;
       readonly random: () => number;
       readonly log: Log;
