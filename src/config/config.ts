@@ -23,6 +23,9 @@ export interface Config {
   /** At least one. */
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
+  readonly consoleListen: readonly ListenAddress[];
+  /** An origin; undefined when it is that of the first TCP address. */
+  readonly consoleUrl: string | undefined;
   /** TLS, and who may come by which socket. */
   readonly listeners: ListenersConfig;
   /** Absent where callers show no JWT. */
@@ -46,6 +49,8 @@ export interface Config {
   /** Absolute. */
   readonly providersFile: string | undefined;
   /** Where providers may stand. */
+  /** Absolute paths by the names that profiles have for them. */
+  readonly clientAssertionFiles: Readonly<Record<string, string>>;
   readonly providerNetworks: ProviderNetworks;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error";
   readonly logFormat: "json" | "pretty";
@@ -88,6 +93,7 @@ export function loadConfig(
     http: reader.get("NEXUS_HTTP_LISTEN"),
     browser: reader.get("NEXUS_BROWSER_LISTEN"),
     ops: reader.get("NEXUS_OPS_LISTEN"),
+    console: reader.get("NEXUS_CONSOLE_LISTEN"),
   };
   const publicUrl = reader.get("NEXUS_PUBLIC_URL");
   const config: Config = {
@@ -97,6 +103,8 @@ export function loadConfig(
     httpListen: addresses.http,
     browserListen: addresses.browser,
     opsListen: addresses.ops,
+    consoleListen: addresses.console,
+    consoleUrl: reader.get("NEXUS_CONSOLE_URL"),
     listeners: readListenersConfig(reader, addresses),
     jwt: readJwtConfig(reader),
     publicUrl,
@@ -113,6 +121,7 @@ export function loadConfig(
       allowLoopback: reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS"),
       ...reader.get("NEXUS_ALLOWED_PRIVATE_NETWORKS"),
     }),
+    clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
     logLevel: reader.get("NEXUS_LOG_LEVEL"),
     logFormat: reader.get("NEXUS_LOG_FORMAT") ?? (platform.isTTY ? "pretty" : "json"),
     audit: Object.freeze({

@@ -1,7 +1,10 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
+import { jwksPath } from "../model/clients/client_key.js";
 import { noTracing } from "../model/tracing.js";
+import { consoleLink } from "../server/console/console_url.js";
 import { Listeners } from "../server/listeners.js";
+import { describeBy } from "../server/pages/page_words.js";
 import { openSocketAccess } from "../server/sockets/peer_credentials.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
@@ -24,18 +27,27 @@ export async function makeListeners(
 ): Promise<Listeners> {
   const { config, log, clock } = options;
   const { secrets, authorization } = proxyServices(domain);
-  const contract = definedServices(domain, parts.templates, config, () => clock.nowMs());
+  const linkOf = (code: string): string | undefined => {
+    const origin = listeners.consoleUrl;
+    return origin === undefined ? undefined : consoleLink(origin, code);
+  };
+  const contract = definedServices(domain, parts.templates, config, { nowMs: () => clock.nowMs(), linkOf });
   const services = [...contract, secrets, authorization];
-  const [grpc, http] = pipelines(options, metrics, domain);
-  return new Listeners({
+  const [grpc, http, pages] = pipelines(options, metrics, domain);
+  const listeners: Listeners = new Listeners({
     ...config,
     grpcServices: services.map((one) => grpc.bind(one)),
     httpServices: services.map((one) => http.bind(one)),
     authorization: [http.bind(authorization)],
+    permissionsOf: (name) => domain.access.permissionsOf(name),
+    consoleServices: contract.map((one) => pages.bind(one)),
+    sessions: domain.sessions,
     flow: domain.consent,
     capture: domain.captureForm,
-    clientDocument: (path) => domain.mcp.clientDocument(path),
+    publishedDocument: (path) =>
+      path === jwksPath ? domain.clientKeys.jwkSet : domain.mcp.clientDocument(path),
     links: domain.consentLinks,
+    describe: describeBy((name) => parts.templates.find(name)),
     authenticate: authenticateBy({
       adminKey: parts.adminKey,
       keys: domain.keys,
@@ -58,19 +70,20 @@ export async function makeListeners(
     }),
     clock,
   });
+  return listeners;
 }
 
-/** What happens around a call at the `grpc` and at the `http` listeners, which share their limits. */
+/** What happens around a call at the listeners `grpc`, `http` and `console`, which share their limits. */
 function pipelines(
   { config, tracing = noTracing }: DaemonOptions,
   metrics: Resources["metrics"],
-  { guard }: Domain,
-): [grpc: CallPipeline, http: CallPipeline] {
+  { guard, streams }: Domain,
+): [grpc: CallPipeline, http: CallPipeline, pages: CallPipeline] {
   const limits = new CallLimits(config.limits);
-  const pipeline = (listener: "grpc" | "http"): CallPipeline => {
+  const pipeline = (listener: "grpc" | "http" | "console"): CallPipeline => {
     const onAnswered = (method: string, code: string): void =>
       metrics.rpcAnswered({ method, code, listener });
-    return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing } });
+    return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing, streams } });
   };
-  return [pipeline("grpc"), pipeline("http")];
+  return [pipeline("grpc"), pipeline("http"), pipeline("console")];
 }

@@ -10,10 +10,12 @@ import { ApiListener } from "./api/api_listener.js";
 import { FailedAuthentications } from "./callers/address_limits.js";
 import { limitedAuthenticate } from "./callers/limited_authenticate.js";
 import { OpenCalls } from "./callers/open_calls.js";
+import { ConsoleListener, type ConsoleListenerOptions } from "./console/console_listener.js";
 import type { Routes } from "./listen/http_message.js";
 import type { Listener, OnUnexpected } from "./listen/listener.js";
 import { BrowserListener } from "./pages/browser_listener.js";
 import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
+import type { DescribeProvider } from "./pages/page_words.js";
 import { authorizeRoute } from "./rest/authorize_route.js";
 import { restRoutes } from "./rest/rest_routes.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
@@ -25,6 +27,13 @@ export interface ListenersOptions {
   readonly httpListen: readonly ListenAddress[];
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
+  readonly consoleListen: readonly ListenAddress[];
+  /** See `ConsoleListenerOptions`. */
+  readonly consoleUrl: string | undefined;
+  readonly permissionsOf: ConsoleListenerOptions["permissionsOf"];
+  /** What the pages of the console call. */
+  readonly consoleServices: readonly BoundService[];
+  readonly sessions: ConsoleListenerOptions["sessions"];
   readonly publicUrl: string;
   readonly grpcServices: readonly BoundService[];
   readonly httpServices: readonly BoundService[];
@@ -33,8 +42,10 @@ export interface ListenersOptions {
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
   /** See `BrowserListenerOptions`. */
-  readonly clientDocument?: (path: string) => object | undefined;
+  readonly publishedDocument?: (path: string) => object | undefined;
   readonly links: Pick<ConsentLinks, "follow">;
+  /** See `BrowserListenerOptions`. */
+  readonly describe: DescribeProvider;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
   readonly metrics: OpsListenerOptions["metrics"];
@@ -50,15 +61,16 @@ export interface ListenersOptions {
   tlsOf(listener: ListenerName): ListenerTls | undefined;
 }
 
-export type ListenerName = "grpc" | "http" | "browser" | "ops";
+export type ListenerName = "grpc" | "http" | "browser" | "ops" | "console";
 
-/** The four kinds of listener, opened together and closed together. */
+/** The five kinds of listener, opened together and closed together. */
 export class Listeners {
   readonly #standard: StandardServices;
   readonly #grpc: readonly Listener[];
   readonly #http: readonly Listener[];
   readonly #browser: readonly Listener[];
   readonly #ops: readonly Listener[];
+  readonly #console: readonly ConsoleListener[];
 
   constructor(options: ListenersOptions) {
     const failures = new FailedAuthentications(options.limits.failedAuthenticationRate);
@@ -83,10 +95,11 @@ export class Listeners {
     );
     this.#browser = options.browserListen.map((listen) => browserListener(options, listen));
     this.#ops = options.opsListen.map((listen) => opsListener(options, listen));
+    this.#console = options.consoleListen.map((listen) => consoleListener(options, listen));
   }
 
   /** The addresses really bound, by kind of listener. */
-  get addresses(): Record<"grpc" | "http" | "browser" | "ops", string[]> {
+  get addresses(): Record<ListenerName, string[]> {
     const of = (listeners: readonly Listener[]): string[] =>
       listeners.flatMap((listener) => listener.addresses).map((address) => formatListenAddress(address));
     return {
@@ -94,7 +107,13 @@ export class Listeners {
       http: of(this.#http),
       browser: of(this.#browser),
       ops: of(this.#ops),
+      console: of(this.#console),
     };
+  }
+
+  /** Where browsers reach the console; undefined where none does. */
+  get consoleUrl(): string | undefined {
+    return this.#console.map(({ url }) => url).find((url) => url !== undefined);
   }
 
   /** @throws ListenerError; then every listener is closed again */
@@ -119,7 +138,7 @@ export class Listeners {
   }
 
   #all(): Listener[] {
-    return [...this.#grpc, ...this.#http, ...this.#browser, ...this.#ops];
+    return [...this.#grpc, ...this.#http, ...this.#browser, ...this.#ops, ...this.#console];
   }
 }
 
@@ -149,15 +168,23 @@ function routesOf(options: ListenersOptions): Routes {
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
-  const { publicUrl, flow, capture, links, clientDocument } = options;
+  const { publicUrl, flow, capture, links, describe, publishedDocument } = options;
   return new BrowserListener({
     ...placeOf(options, "browser"),
-    ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links },
-    ...(clientDocument && { clientDocument }),
+    ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links, describe },
+    ...(publishedDocument && { publishedDocument }),
   });
 }
 
 function opsListener(options: ListenersOptions, listen: ListenAddress): OpsListener {
   const { readiness, metrics, status } = options;
   return new OpsListener({ ...placeOf(options, "ops"), listen, readiness, metrics, status });
+}
+
+function consoleListener(options: ListenersOptions, listen: ListenAddress): ConsoleListener {
+  const { consoleUrl: url, consoleServices: services, sessions, permissionsOf, describe, clock } = options;
+  return new ConsoleListener({
+    ...{ ...placeOf(options, "console"), listen, url, services },
+    ...{ sessions, permissionsOf, describe, clock },
+  });
 }

@@ -1,20 +1,27 @@
 import type { Connection, RefreshIntent } from "../../model/connections/connection.js";
+import type { Credential } from "../../model/credentials/credential.js";
 import { newId } from "../../model/ids.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
 import { leftAloneUntilMs } from "../lifecycle/foreign_work.js";
 import { isRefreshable } from "../lifecycle/refresh_policy.js";
 
 /**
- * The journal entry that tells, after a crash, that the outcome is unknown.
+ * The journal entry that tells, after a crash, that the outcome is unknown. A key that is proved for the first time is durable with it:
+ * a refresh token that comes back may be bound to it.
  *
  * @returns the connection with its mark; undefined when it has moved on
  */
 export async function writeIntent(
-  { store, clock }: { readonly store: Store; readonly clock: Clock },
-  connection: Connection,
-  earlier: RefreshIntent | undefined,
+  { store, vault, clock }: { readonly store: Store; readonly vault: CredentialVault; readonly clock: Clock },
+  { connection, earlier }: { readonly connection: Connection; readonly earlier: RefreshIntent | undefined },
+  {
+    credential,
+    dpopKey,
+  }: { readonly credential: Credential | undefined; readonly dpopKey: Secret | undefined },
 ): Promise<Connection | undefined> {
   const refreshIntent: RefreshIntent = {
     ...earlier,
@@ -28,6 +35,10 @@ export async function writeIntent(
     const current = tx.getConnection(connection.id);
     if (!isSame(current, connection)) return undefined;
     tx.putUnannounced({ ...current, refreshIntent });
+    if (credential && dpopKey && credential.dpopKey !== dpopKey) {
+      const keyed = { ...credential, dpopKey };
+      tx.putCredential(current.id, vault.sealCredential(current, current.credentialRevision, keyed));
+    }
     return { ...connection, refreshIntent };
   });
 }

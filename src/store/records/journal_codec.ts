@@ -39,12 +39,13 @@ export function encodeImport({ sealed, binding = "", ...pending }: PendingImport
     startedAtMs: encodeTime(pending.startedAtMs),
     grantBinding: binding,
     ...(sealed && { sealed: toSealedMessage(sealed) }),
+    keyed: pending.keyed === true,
   });
   return toBinary(ImportRecordSchema, record);
 }
 
 export function decodeImport(bytes: Uint8Array): PendingImport {
-  const { origin, grantBinding, owner, ...fields } = fieldsOf(fromBinary(ImportRecordSchema, bytes));
+  const { origin, grantBinding, owner, keyed, ...fields } = fieldsOf(fromBinary(ImportRecordSchema, bytes));
   const name = fields.principal;
   return {
     ...fields,
@@ -53,5 +54,6 @@ export function decodeImport(bytes: Uint8Array): PendingImport {
     sealed: fields.sealed && fromSealedMessage(fields.sealed),
     ...(owner !== "" && { owner }),
     ...(grantBinding !== "" && { binding: grantBinding }),
+    ...(keyed && { keyed }),
   };
 }
