@@ -24,6 +24,7 @@ import {
   isEmbedded,
   isForm,
   isOwnForm,
+  isOwnLink,
   isPrefetch,
   prefersJson,
   stateOf,
@@ -79,6 +80,8 @@ interface Visit {
 type Act = (visit: Visit) => Promise<Answer>;
 
 const startPath = "/auth/start";
+/** Where the button of the step-up page leads: the request to the provider is made, and pushed, when it is pressed. */
+const agreedPath = "/auth/continue";
 const capturePath = "/auth/capture";
 /** What stands after it is the code of a `ConsentLinks`. */
 const linkPrefix = "/c/";
@@ -102,6 +105,7 @@ export class BrowserListener implements Listener {
     this.#hosts = hostsOf(options.publicUrl);
     this.#acts = new Map<string, Act>([
       [startPath, (visit) => this.#start(visit)],
+      [agreedPath, (visit) => this.#start(visit)],
       [capturePath, (visit) => this.#form(visit)],
     ]);
     this.#done = new DonePages(options.describe);
@@ -189,19 +193,24 @@ export class BrowserListener implements Listener {
     return isRedirectPath(path) ? (visit) => this.#finish(visit) : this.#acts.get(path);
   }
 
-  async #start({ query, headers }: Visit): Promise<Answer> {
+  async #start({ path, query, headers }: Visit): Promise<Answer> {
     const state = stateOf(query);
     if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
-    const outcome = await this.#options.flow.start(state);
-    if (outcome.kind !== "redirect" && outcome.kind !== "capture") return this.#failed(headers, outcome);
+    const isAgreed = path === agreedPath && isOwnLink(headers);
+    const outcome = await this.#options.flow.start(
+      state,
+      // The cookie came with the page.
+      ({ name, value }) =>
+        prefersJson(headers) || (isAgreed && this.#cookie.read(headers.cookie, name) === value),
+    );
+    if (!("binding" in outcome)) return this.#failed(headers, outcome);
     if (outcome.kind === "capture" && prefersJson(headers)) return this.#schema(state);
     const { name, value, maxAgeSeconds } = outcome.binding;
     const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
     if (outcome.kind === "capture") return redirect(303, captureTarget(state), cookies);
-    const { stepUp, location } = outcome;
-    if (stepUp && !prefersJson(headers))
-      return withCookies(stepUpPage(stepUp, location, this.#options.describe), cookies);
-    return redirect(302, location, cookies);
+    if (outcome.kind === "redirect") return redirect(302, outcome.location, cookies);
+    const target = `${agreedPath}?${new URLSearchParams({ state })}`;
+    return withCookies(stepUpPage(outcome.stepUp, target, this.#options.describe), cookies);
   }
 
   /** The link of a notification. */

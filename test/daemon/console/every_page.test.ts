@@ -3,13 +3,17 @@ import { browser } from "../../browser_fixture.js";
 import { perSuite } from "../../lifetimes.js";
 import { faultsOf } from "../../page_faults.js";
 import { ConsoleVisitor } from "./console_visitor.js";
-import { consolePaths, looks, openConsent, outsidePaths, signedIn } from "./pages.js";
+import { consolePaths, looks, openConsent, outsidePaths, signedIn, withCallers } from "./pages.js";
 import { everyState, hostile, SeededDaemon } from "./seeded_daemon.js";
 
 describe.each(Object.entries({ everyState, hostile }))(
   "every page of the console, with %s",
   (_name, seed) => {
-    const daemon = perSuite(() => SeededDaemon.seeded(seed));
+    const daemon = perSuite(async () => {
+      const seeded = await SeededDaemon.seeded(seed);
+      await withCallers(seeded.clients, seeded.place.httpUrl);
+      return seeded;
+    });
     const chromium = browser();
 
     it.each(Object.entries(looks))(
