@@ -12,9 +12,9 @@ import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
-import { loadPolicy } from "./load_policy.js";
 import { makeListeners } from "./make_listeners.js";
 import { closeKeyFile } from "./open_vault.js";
+import { loadPolicy } from "./optional/load_policy.js";
 import { type DaemonOptions, Resources } from "./resources.js";
 import { type Domain, wireDomain } from "./wire_domain.js";
 

@@ -2,6 +2,7 @@ import type { Catalogue } from "../catalogue/catalogue.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
 import { jwksPath } from "../model/clients/client_key.js";
 import { noTracing } from "../model/tracing.js";
+import { atMostEachMinute } from "../runtime/at_most_each_minute.js";
 import { consoleLink } from "../server/console/console_url.js";
 import { Listeners } from "../server/listeners.js";
 import { describeBy } from "../server/pages/page_words.js";
@@ -9,9 +10,8 @@ import { openSocketAccess } from "../server/sockets/peer_credentials.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
 import type { ApiKey } from "../vault/api_key_file.js";
-import { atMostEachMinute } from "./at_most_each_minute.js";
 import { definedServices, proxyServices } from "./bound_services.js";
-import { openJwt } from "./open_jwt.js";
+import { openJwt } from "./optional/open_jwt.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
 

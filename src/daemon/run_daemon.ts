@@ -23,7 +23,7 @@ import { SecretFileOpen } from "../vault/secret_file.js";
 import { Daemon } from "./daemon.js";
 import { endAtOnce } from "./end_at_once.js";
 import { type ExitCode, exitCodes } from "./exit_codes.js";
-import { type OpenTracing, openTracing } from "./open_tracing.js";
+import { type OpenTracing, openTracing } from "./optional/open_tracing.js";
 
 /** Runs a daemon until a signal ends it. */
 export async function runDaemon(options: {
