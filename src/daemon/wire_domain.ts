@@ -151,6 +151,7 @@ function mcpParts(shared: Shared) {
   const { config, changes, mcpNames } = shared;
   const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
   const registry = new ProviderRegistry({ ...config.consent, ...shared, onChanged });
+  changes.on("followed", ({ providerIds }) => registry.followed(providerIds));
   const discovery = new McpDiscovery(shared);
   const clients = new McpClients({ ...shared, publicUrl: config.publicUrl });
   return { registry, mcp: new McpServers({ ...shared, registry, discovery, clients, names: mcpNames }) };

@@ -1,5 +1,5 @@
 import { daemon } from "../../model/access/principal.js";
-import type { Connection, RefreshIntent } from "../../model/connections/connection.js";
+import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { Credential, TokenSet } from "../../model/credentials/credential.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
@@ -23,9 +23,10 @@ import type { FailingProviders } from "./failing_providers.js";
 import { failureOf } from "./failure_reaction.js";
 import { ConcurrencyClosed, type ProviderConcurrency, type RefreshPriority } from "./provider_concurrency.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
-import { type Attempt, isSame, type RefreshFailures } from "./refresh_failures.js";
+import type { Attempt, RefreshFailures } from "./refresh_failures.js";
+import { isSame, waitsUntilMs, writeIntent } from "./refresh_intent.js";
 import type { GrantBasis, RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
-import { type PreparedRefresh, RefreshPreparation } from "./refresh_preparation.js";
+import { RefreshPreparation } from "./refresh_preparation.js";
 import { auditOf, type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
 
 /** A success that could not be written yet. */
@@ -117,6 +118,7 @@ export class Refresher {
     // What is minted uses nothing up: how an earlier request ended makes no difference.
     const intent = isUnattended(profile) ? undefined : connection.refreshIntent;
     const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
+    if (waitsUntilMs(store, connection, this.deps.clock.nowMs()) !== undefined) return "retry";
     const isLost = earlier !== undefined && earlier.sends >= 2;
     if (isLost) return await failures.requireReauthorization(connection, "outcome_unknown");
     const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
@@ -140,7 +142,8 @@ export class Refresher {
       count("failure", prepared);
       return prepared;
     }
-    if (!(await this.#writeIntent(attempt, prepared))) return "superseded";
+    const marked = await writeIntent(this.deps, attempt, prepared);
+    if (!marked) return "superseded";
 
     // Point of no return: from here on the provider may have redeemed the refresh token.
     let result: Renewed;
@@ -162,14 +165,14 @@ export class Refresher {
       count("failure", failure.kind);
       failing.grantFailed(profile.id, failure);
       if (failure.kind === "invalid_grant") this.#accepted(profile);
-      return await failures.record(attempt, failure);
+      return await failures.record({ ...attempt, connection: marked }, failure);
     }
     concurrency.note(profile.id, true);
     failing.forget(profile.id);
     const { tokenSet } = result;
     const receivedMonotonicMs = clock.monotonicMs();
     const withheld = withheldOf(result, connection, clock.nowMs(), this.deps.random());
-    const success = { connection, profile, previous: prepared.credential, tokenSet, withheld };
+    const success = { connection: marked, profile, previous: prepared.credential, tokenSet, withheld };
     const outcome = await this.#write({ ...success, receivedMonotonicMs });
     if (withheld !== undefined) count("failure", withheld.reason);
     else if (outcome === "refreshed") count("success", "");
@@ -199,7 +202,8 @@ export class Refresher {
             withheldChange(base, withheld, clock.nowMs()),
           );
     const redeemed = previous ?? { refreshToken: undefined, binding: grantBinding(profile) };
-    spool.hold(connectionId, () => ({ grant: "refresh", ...compose(connection) }));
+    const attempt = connection.refreshIntent?.attempt;
+    spool.hold(connectionId, () => ({ grant: "refresh", ...compose(connection), attempt }));
     let stored: Connection | undefined;
     try {
       stored = await store.commit((tx) => {
@@ -225,33 +229,6 @@ export class Refresher {
     if (connection.expiresAtMs !== undefined) metrics.replaced(connection.expiresAtMs - clock.nowMs());
     log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");
     return "refreshed";
-  }
-
-  /**
-   * The journal entry that tells, after a crash, that the outcome is unknown. A key that is proved for the first time is durable with it:
-   * a refresh token that comes back may be bound to it. False when the connection has moved on.
-   */
-  async #writeIntent(
-    { connection, earlier }: Attempt,
-    { credential, dpopKey }: PreparedRefresh,
-  ): Promise<boolean> {
-    const { store, vault, clock } = this.deps;
-    const refreshIntent: RefreshIntent = {
-      ...earlier,
-      credentialRevision: connection.credentialRevision,
-      startedAtMs: clock.nowMs(),
-      sends: (earlier?.sends ?? 0) + 1,
-    };
-    return await store.commit((tx) => {
-      const current = tx.getConnection(connection.id);
-      if (!isSame(current, connection)) return false;
-      tx.putUnannounced({ ...current, refreshIntent });
-      if (credential && dpopKey && credential.dpopKey !== dpopKey) {
-        const keyed = { ...credential, dpopKey };
-        tx.putCredential(current.id, vault.sealCredential(current, current.credentialRevision, keyed));
-      }
-      return true;
-    });
   }
 
   /** The provider knows the client: a suspension is over, and what waits for it is woken in the background. */

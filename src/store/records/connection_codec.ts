@@ -90,6 +90,8 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
       startedAtMs: BigInt(refreshIntent.startedAtMs),
       sends: refreshIntent.sends,
       restored: refreshIntent.restored === true,
+      owner: refreshIntent.owner ?? "",
+      attempt: refreshIntent.attempt ?? "",
     });
   }
   return (changeRevision) => {
@@ -144,6 +146,8 @@ function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["re
     startedAtMs: Number(record.startedAtMs),
     sends: record.sends,
     ...(record.restored ? { restored: true } : {}),
+    ...(record.owner !== "" && { owner: record.owner }),
+    ...(record.attempt !== "" && { attempt: record.attempt }),
   };
 }
 
