@@ -153,8 +153,17 @@ const listRows: readonly RpcRow[] = [
   ...table(list, [
     ["provider_id", "no UUID", { providerId: "*" }, /UUID/],
     ["status", "no such state", { status: 99 }, /defined/],
+    ["search", "129 characters", { search: letters(129) }, /128/],
+    ["search", "an escape sequence", { search: escapeSequence }, /control characters/],
+    ["search", "U+0000", { search: "a\0" }, /U\+0000/],
   ]),
 ];
+
+const watchRows: readonly RpcRow[] = table("ConnectionService/WatchConnections", [
+  ["connection_ids", "no UUID", { connectionIds: ["x"] }, /UUID/, "connection_ids[0]"],
+  ["connection_ids", "one twice", { connectionIds: [unknownId, unknownId] }, /unique/],
+  ["connection_ids", "1001", { connectionIds: Array.from({ length: 1001 }, (_, i) => `s${i}`) }, /1000/],
+]);
 
 const captureRows = (rpc: string, more: Body = {}): RpcRow[] =>
   table(rpc, [
@@ -288,10 +297,11 @@ const capturing = "ConnectionService/CaptureCredential";
 
 export const connectionRows: readonly RpcRow[] = [
   ...requestRows,
-  ...["GetConnection", "RevokeConnection", "DeleteConnection"].flatMap((rpc) =>
+  ...["GetConnection", "RefreshConnection", "RevokeConnection", "DeleteConnection"].flatMap((rpc) =>
     idRows(`ConnectionService/${rpc}`),
   ),
   ...listRows,
+  ...watchRows,
   ...captureRows("ConnectionService/GetCaptureSchema"),
   ...captureRows(capturing, { credentials: { api_key: canary } }),
   ...credentialRows(capturing, ({ captureState }) => ({ state: captureState }), true),

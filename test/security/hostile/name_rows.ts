@@ -65,6 +65,7 @@ const byName = [
   "TokenService/GetToken",
   "TokenService/RefreshToken",
   "ConnectionService/GetConnection",
+  "ConnectionService/RefreshConnection",
   "ConnectionService/RevokeConnection",
   "ConnectionService/DeleteConnection",
   "ConnectionService/ReplaceCredential",
