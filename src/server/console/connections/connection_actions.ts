@@ -7,7 +7,7 @@ import { html } from "../../pages/html.js";
 import { postForm, seeOther } from "../frame/console_forms.js";
 import { consolePage } from "../frame/console_layout.js";
 import type { ConsoleVisit } from "../frame/console_visit.js";
-import { countedTime } from "../frame/times.js";
+import { momentOr } from "../frame/moments.js";
 import { connectionsPath } from "./connection_list.js";
 import { connectionCard, readConnection } from "./connection_page.js";
 import { providerNames } from "./provider_names.js";
@@ -37,7 +37,7 @@ export async function consentPage(visit: ConsoleVisit, requested: Requested): Pr
   const nameOf = await providerNames(visit, [connection]);
   const { nowMs } = visit;
   const purpose = redirectUri === "" ? "enters the key" : "consents";
-  const content = html`<p><bdi>${connection.userId}</bdi> ${purpose} at this link. Open it here if that is you, or send it to them: it works once, and ends ${countedTime(expiresAt, nowMs)}.</p>
+  const content = html`<p><bdi>${connection.userId}</bdi> ${purpose} at this link. Open it here if that is you, or send it to them: it works once, and ends ${momentOr(expiresAt, nowMs)}.</p>
 <p class="copied"><code>${authUrl}</code></p>
 <div class="actions">
 <a class="button" href="${authUrl}" target="_blank" rel="noreferrer noopener">Open the link</a>

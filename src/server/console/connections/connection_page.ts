@@ -6,7 +6,7 @@ import { type Html, html, type Part } from "../../pages/html.js";
 import { postForm } from "../frame/console_forms.js";
 import { consolePage } from "../frame/console_layout.js";
 import type { ConsoleVisit } from "../frame/console_visit.js";
-import { countedTime, fullTime } from "../frame/times.js";
+import { fullMoment, momentOr } from "../frame/moments.js";
 import { connectionsPath } from "./connection_list.js";
 import { liveAttributes, orNone, type Shown, scopesOf, stateOf } from "./connection_table.js";
 import { liveConnections } from "./live_connections.js";
@@ -62,12 +62,12 @@ export function connectionCard(connection: Connection, { nameOf, nowMs }: Shown,
     ...(label === "" ? [] : [["Label", html`<bdi>${label}</bdi>`] as const]),
     ["Account", orNone(accountText(account))],
     ["Scopes", scopesOf(connection)],
-    ["Token ends", countedTime(expiresAt, nowMs, "not known")],
-    ["Last refresh", countedTime(issuedAt, nowMs, "none yet")],
-    ["Next refresh", countedTime(refreshNotBefore, nowMs, "none is planned")],
-    ...(refreshExpiresAt ? [["Consent ends", countedTime(refreshExpiresAt, nowMs)] as const] : []),
+    ["Token ends", momentOr(expiresAt, nowMs, "not known")],
+    ["Last refresh", momentOr(issuedAt, nowMs, "none yet")],
+    ["Next refresh", momentOr(refreshNotBefore, nowMs, "none is planned")],
+    ...(refreshExpiresAt ? [["Consent ends", momentOr(refreshExpiresAt, nowMs)] as const] : []),
     ["Revision", String(connection.revision)],
-    ["Made", fullTime(connection.createdAt)],
+    ["Made", fullMoment(connection.createdAt)],
     ["Id", html`<code>${id}</code>`],
   ];
   return html`<div ${liveAttributes(connection, nameOf(connection))}>
@@ -130,7 +130,7 @@ function historyRow(
   const times = count > 1n ? html` <span class="soft">${String(count)} times</span>` : undefined;
   const of = revision > 0n ? html` <span class="soft">revision ${String(revision)}</span>` : undefined;
   return html`<tr role="row">
-<td role="cell" data-label="When">${countedTime(time, nowMs)}</td>
+<td role="cell" data-label="When">${momentOr(time, nowMs)}</td>
 <td role="cell" data-label="What"><code>${eventType}</code>${of}${times}</td>
 <td role="cell" data-label="Who"><bdi>${principal}</bdi>${origin === "" ? undefined : html` <span class="soft">${origin}</span>`}</td>
 <td role="cell" data-label="Why">${orNone(reason)}</td>

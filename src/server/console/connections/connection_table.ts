@@ -3,7 +3,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import { type Connection, ConnectionSchema } from "../../../gen/nexus/v1/connection_pb.js";
 import { accountText } from "../../../model/credentials/account.js";
 import { type Html, html } from "../../pages/html.js";
-import { countedTime } from "../frame/times.js";
+import { momentOr } from "../frame/moments.js";
 import { adviceOf, stateWord } from "./connection_words.js";
 
 /** What a connection is shown with. */
@@ -60,9 +60,9 @@ export function connectionRow(connection: Connection, { nameOf, nowMs }: Shown):
 <td role="cell" data-label="Account">${orNone(accountText(account))}</td>
 <td role="cell" data-label="State">${stateOf(connection, nowMs)}</td>
 <td role="cell" data-label="Scopes">${scopesOf(connection, maxScopes)}</td>
-<td role="cell" data-label="Token ends">${countedTime(expiresAt, nowMs)}</td>
-<td role="cell" data-label="Last refresh">${countedTime(issuedAt, nowMs)}</td>
-<td role="cell" data-label="Next refresh">${countedTime(refreshNotBefore, nowMs)}</td>
+<td role="cell" data-label="Token ends">${momentOr(expiresAt, nowMs)}</td>
+<td role="cell" data-label="Last refresh">${momentOr(issuedAt, nowMs)}</td>
+<td role="cell" data-label="Next refresh">${momentOr(refreshNotBefore, nowMs)}</td>
 </tr>`;
 }
 
@@ -73,7 +73,7 @@ export function stateOf(connection: Connection, nowMs: number): Html {
   const why =
     problem &&
     html`
-<p class="why"><bdi>${problem.message}</bdi> <b>${adviceOf(problem)}</b>${problem.retryAt && html` Next try ${countedTime(problem.retryAt, nowMs)}.`}</p>`;
+<p class="why"><bdi>${problem.message}</bdi> <b>${adviceOf(problem)}</b>${problem.retryAt && html` Next try ${momentOr(problem.retryAt, nowMs)}.`}</p>`;
   return html`<span class="state ${tone}">${text}</span>${why}`;
 }
 

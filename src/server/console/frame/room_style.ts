@@ -32,6 +32,7 @@ legend { padding: 0 .35rem; font-weight: 600; }
 input[readonly] { background: var(--ground); }
 .copy { display: flex; gap: .5rem; }
 .copy input { flex: 1 1 auto; min-width: 0; }
+.copy button { flex: none; }
 .secret { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 .notes { margin: .75rem 0 0; padding-left: 1.2rem; }
 .plain-list, .tiles, .legend, .catalogue { margin: 0; padding: 0; list-style: none; }
@@ -68,7 +69,7 @@ details > .numbers { margin-top: .75rem; }
 .numbers { width: 100%; border-collapse: collapse; font-size: .92rem; }
 .numbers th, .numbers td { padding: .45rem .75rem .45rem 0; border-top: 1px solid var(--line); text-align: left; vertical-align: middle; font-variant-numeric: tabular-nums; }
 .numbers thead th { border-top: 0; overflow-wrap: normal; color: var(--soft); font-size: .8rem; vertical-align: bottom; }
-.bar { width: 30%; min-width: 6rem; }
+.bar { width: 30%; min-width: 6rem; vertical-align: middle; }
 .bar svg { display: block; width: 100%; height: .7rem; border-radius: .3rem; background: var(--ground); }
 .filters { margin: 0 0 1rem; }
 .inline-fields { display: grid; grid-template-columns: repeat(auto-fit, minmax(12rem, 1fr)); gap: 0 1rem; align-items: end; margin-top: .75rem; }
