@@ -4,6 +4,7 @@ import type { KeySource } from "../model/credentials/key_source.js";
 import { defaultLimits, type Limits, type Rate } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../outbound/provider_networks.js";
+import { type FleetConfig, readFleetConfig } from "./fleet_config.js";
 import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import { type ListenersConfig, readListenersConfig } from "./listeners_config.js";
@@ -67,6 +68,8 @@ export interface Config {
   /** What the names of the secrets of proxies begin with, without the slash after it. */
   readonly proxy: { readonly secretPrefix: string };
   readonly notify: NotifyConfig;
+  /** Absent where the daemon is alone. */
+  readonly fleet: FleetConfig | undefined;
   /** Absent where no traces are asked for. */
   readonly tracing: TracingConfig | undefined;
 }
@@ -127,6 +130,7 @@ export function loadConfig(
     drainTimeoutMs: reader.get("NEXUS_DRAIN_TIMEOUT_MS"),
     proxy: Object.freeze({ secretPrefix: reader.get("NEXUS_SDS_PREFIX") }),
     notify: readNotifyConfig(reader),
+    fleet: readFleetConfig(reader),
     tracing: readTracing(reader),
   };
   reader.throwViolations();

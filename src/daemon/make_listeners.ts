@@ -2,6 +2,7 @@ import type { Catalogue } from "../catalogue/catalogue.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
 import { noTracing } from "../model/tracing.js";
 import { Listeners } from "../server/listeners.js";
+import { BrowserPages } from "../server/pages/browser_pages.js";
 import { openSocketAccess } from "../server/sockets/peer_credentials.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
@@ -32,10 +33,13 @@ export async function makeListeners(
     grpcServices: services.map((one) => grpc.bind(one)),
     httpServices: services.map((one) => http.bind(one)),
     authorization: [http.bind(authorization)],
-    flow: domain.consent,
-    capture: domain.captureForm,
-    clientDocument: (path) => domain.mcp.clientDocument(path),
-    links: domain.consentLinks,
+    pages: new BrowserPages({
+      publicUrl: new URL(config.publicUrl),
+      flow: domain.consent,
+      capture: domain.captureForm,
+      clientDocument: (path) => domain.mcp.clientDocument(path),
+      links: domain.consentLinks,
+    }),
     authenticate: authenticateBy({
       adminKey: parts.adminKey,
       keys: domain.keys,

@@ -1,6 +1,6 @@
-import type { AppendVerdict, CommitLog, LogBatch, RawWrite, ReplicaPosition } from "../store/replication.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
+import type { AppendVerdict, CommitLog, LogBatch, RawWrite, ReplicaPosition } from "../store/replication.js";
 
 export interface FleetDatabaseOptions {
   /** `postgres://user:password@host1:5432,host2/database?sslmode=verify-full&sslrootcert=FILE`, or `?host=/folder` for a Unix socket. */

@@ -133,6 +133,13 @@ export class Unavailable extends NexusError {
   }
 }
 
+/** This hub follows another one, which alone writes: nothing was changed here. */
+export class NotLeader extends Unavailable {
+  constructor() {
+    super("this hub does not lead its fleet: try again, or ask another hub", 1_000);
+  }
+}
+
 /** A limit that the operator set is reached: what it is, and which setting changes it. */
 export interface ReachedLimit {
   /** What is limited, as the subject of a sentence: "connections of this user id". */

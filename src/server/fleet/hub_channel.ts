@@ -34,7 +34,9 @@ export class HubChannel {
   /** The client of a connection that is open. @throws HubUnreachable */
   async open(): Promise<Client<typeof FleetService>> {
     if ((await this.#sessions.connect()) === "error")
-      throw new HubUnreachable(`no connection to the hub at ${this.address}`, { cause: this.#sessions.error() });
+      throw new HubUnreachable(`no connection to the hub at ${this.address}`, {
+        cause: this.#sessions.error(),
+      });
     return this.#client;
   }
 

@@ -12,7 +12,10 @@ import { codes, type ErrorDetail, WireError } from "../pipeline/wire_error.js";
 
 /** What the error table puts beside an error. */
 const known = new Map<string, DescMessage>(
-  [BadRequestSchema, ErrorInfoSchema, QuotaFailureSchema, RetryInfoSchema].map((each) => [each.typeName, each]),
+  [BadRequestSchema, ErrorInfoSchema, QuotaFailureSchema, RetryInfoSchema].map((each) => [
+    each.typeName,
+    each,
+  ]),
 );
 
 export function statusOf({ code, message, details }: WireError): Status {
