@@ -10,7 +10,7 @@ import {
   FleetService,
   type OutboxEntry,
   type PageRequest,
-  type PageResponse,
+  PageResponseSchema,
 } from "../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Principal, PrincipalKind } from "../../model/access/principal.js";
 import type { BoundMethod, BoundService, CallContext } from "../pipeline/bound_service.js";
@@ -27,6 +27,13 @@ import { bytesOf, statusOf } from "./wire_status.js";
 /** `google.rpc.ErrorInfo` of a hub that was asked and does not lead. */
 export const notLeader = { reason: "NOT_LEADER", domain: "nexus.fleet.v1" } as const;
 
+/** A page as HTTP has it. */
+export interface PageAnswer {
+  readonly status: number;
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+  readonly body: string;
+}
+
 /** What the leader does for the other hubs. */
 export interface FleetParts {
   /** Whether this hub leads; what is asked otherwise is refused. */
@@ -34,7 +41,7 @@ export interface FleetParts {
   /** The contract, without what happens at a listener. */
   readonly services: readonly BoundService[];
   refresh(connectionId: string, isDemanded: boolean, options: RefreshOptions): Promise<RefreshOutcome>;
-  page(request: PageRequest): Promise<Omit<PageResponse, "$typeName" | "$unknown" | "position">>;
+  page(request: PageRequest): Promise<PageAnswer>;
   /** @returns the sequence up to which everything of that source is in the log */
   appendAudit(source: string, entries: readonly OutboxEntry[]): Promise<bigint>;
   /** Sealed token sets of a spool file. @returns what became of each */
@@ -103,8 +110,9 @@ class FleetRpcs implements Rpcs {
   };
 
   page: Rpcs["page"] = async (request) => {
-    const answer = await this.parts.page(request);
-    return { $typeName: "nexus.fleet.v1.PageResponse", ...answer, position: this.parts.position() };
+    const { status, headers, body } = await this.parts.page(request);
+    const position = this.parts.position();
+    return create(PageResponseSchema, { status, headers: [...headers], body, position });
   };
 
   appendAudit: Rpcs["appendAudit"] = async ({ source, entries }) => {
