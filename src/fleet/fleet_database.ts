@@ -1,114 +1,145 @@
 import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
-import type { AppendVerdict, CommitLog, LogBatch, RawWrite, ReplicaPosition } from "../store/replication.js";
+import type { LogBatch, ReplicaPosition } from "../store/replication.js";
+import { Channel } from "./connection/channel.js";
+import { Connector } from "./connection/connector.js";
+import { FleetUnreachable } from "./connection/fleet_error.js";
+import type { Session } from "./connection/session.js";
+import { Lease } from "./lease.js";
+import { DatabaseLog } from "./log/database_log.js";
+import { Feed } from "./log/feed.js";
+import { FirstCopy } from "./log/first_copy.js";
+import { ImageKeeper } from "./log/image.js";
+import { announce, type Member, Members } from "./members.js";
+import { type FleetVerdict, judge } from "./verdict.js";
 
 export interface FleetDatabaseOptions {
-  /** `postgres://user:password@host1:5432,host2/database?sslmode=verify-full&sslrootcert=FILE`, or `?host=/folder` for a Unix socket. */
+  /**
+   * `postgres://user:password@host1:5432,host2/database?sslmode=verify-full&sslrootcert=FILE`, or
+   * `postgres://user@/database?host=/folder` for a Unix socket.
+   */
   readonly url: string;
-  /** UUID of this process: the owner of its lease and the source of its batches. New at each start. */
-  readonly owner: string;
+  /** What this process says of itself, whenever it connects. Its `owner` is new at each start. */
+  readonly member: () => Member;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** What the database said when it was connected to. */
-export interface FleetVerdict {
-  readonly databaseId: string;
-  readonly epoch: string;
-  /** Of the newest batch. */
-  readonly newest: bigint;
+/**
+ * The PostgreSQL of a fleet: up to four connections, for the feed, the lease, the commits of a leader, and the rest. Each connects anew
+ * by itself when it is asked again.
+ */
+export class FleetDatabase {
+  readonly members: Members;
+  readonly #rest: Channel;
+  readonly #leaseChannel: Channel;
+  readonly #feed: Feed;
+  readonly #closing = new AbortController();
+  #heardMs: number;
+
+  private constructor(
+    private readonly options: FleetDatabaseOptions,
+    private readonly connector: Connector,
+    /** Of the moment of the connection. */
+    readonly verdict: FleetVerdict,
+  ) {
+    const { clock, log, member } = options;
+    this.#heardMs = clock.monotonicMs();
+    this.#rest = new Channel(connector, "members");
+    this.#leaseChannel = new Channel(connector, "lease");
+    this.members = new Members(this.#rest);
+    this.#feed = new Feed({
+      connector,
+      log,
+      announce: (session: Session) => announce(session, member()),
+      onHeard: () => {
+        this.#heardMs = clock.monotonicMs();
+      },
+    });
+  }
+
   /**
-   * What the replica's own position means there.
+   * Connects, and judges what is there by the position of this replica; undefined: it has none.
    *
-   * - `known`: the feed goes on from it.
-   * - `outrun`: the log begins after it: a first copy is needed (a replica without a position, too).
-   * - `diverged`: the database lost batches that this replica has (asynchronous failover, restored backup).
+   * @throws FleetRefused where it may not be used; FleetUnreachable where no host answers as a primary
    */
-  readonly history: "known" | "outrun" | "diverged";
-  /** Wall clock here minus the database's, in milliseconds. */
-  readonly clockOffsetMs: number;
-  /** Whether a commit waits for a standby. */
-  readonly isSynchronous: boolean;
-  /** Why this process may not lead, for a person. Empty: it may. */
-  readonly mayNotLead: readonly string[];
-  /** For the log and `status`: replication is asynchronous, the role owns more than its schema. */
-  readonly warnings: readonly string[];
-}
+  static async connect(options: FleetDatabaseOptions, position?: ReplicaPosition): Promise<FleetDatabase> {
+    const connector = new Connector(options.url, options.clock);
+    const { session, probe } = await connector.open("connect");
+    try {
+      return new FleetDatabase(options, connector, await judge(session, probe, position));
+    } finally {
+      session.close();
+    }
+  }
 
-export interface FirstCopy {
-  /** Every entry, then the writes of the batches since: to be put in this order. */
-  readonly entries: AsyncIterable<readonly RawWrite[]>;
-  /** Known after `entries` ended; throws before. */
-  readonly position: ReplicaPosition;
-}
+  /** For how long no statement of the feed was answered: how old the replica may be. */
+  get silentMs(): number {
+    return this.options.clock.monotonicMs() - this.#heardMs;
+  }
 
-/** The PostgreSQL of a fleet. Each part below has a connection of its own, and connects anew by itself. */
-export declare class FleetDatabase {
-  /** @throws FleetRefused where it may not be used; FleetUnreachable where no host answers as a primary */
-  static connect(options: FleetDatabaseOptions, position?: ReplicaPosition): Promise<FleetDatabase>;
-  readonly verdict: FleetVerdict;
+  /** The verdict of now. @throws FleetRefused, FleetUnreachable */
+  async judge(position?: ReplicaPosition): Promise<FleetVerdict> {
+    const { session, probe } = await this.connector.open("connect");
+    try {
+      return await judge(session, probe, position);
+    } finally {
+      session.close();
+    }
+  }
+
   /**
-   * Batches after a position, in order and without gaps, for ever; it waits through outages.
+   * Batches after a position, in order and without gaps, until `signal` aborts or the database is closed; it waits through outages.
    *
-   * @throws FleetDiverged, FleetOutrun when the database is another one after a reconnection, or the log begins after the position
+   * @throws FleetDiverged, FleetOutrun when the position means nothing there, now or after a reconnection
    */
-  feed(after: ReplicaPosition, signal: AbortSignal): AsyncIterable<readonly LogBatch[]>;
-  firstCopy(): FirstCopy;
-  /** Position of the newest batch, asked now. */
-  newest(): Promise<bigint>;
-  /** Changes the epoch once: the first of several that found it diverged. @returns the epoch that is in force now */
-  changeEpoch(from: string): Promise<string>;
-  close(): Promise<void>;
-}
+  feed(after: ReplicaPosition, signal: AbortSignal): AsyncIterable<readonly LogBatch[]> {
+    return this.#feed.batches(after, AbortSignal.any([signal, this.#closing.signal]));
+  }
 
-export interface LeaseOptions {
-  readonly database: FleetDatabase;
-  /** What other hubs dial. */
-  readonly address: string;
-  /** Default 10 000. It is renewed five times in it; sends end 3/10 before it. */
-  readonly leaseMs?: number;
-  /** Called once when another process took it, or its row is gone. Not when the database is away. */
-  readonly onLost: () => void;
-}
+  /** For a replica that has no position, or one that the log does not know. */
+  firstCopy(): FirstCopy {
+    return new FirstCopy(this.#rest);
+  }
 
-export declare class Lease {
-  constructor(options: LeaseOptions);
-  /** One try. @returns whether this process leads now; it is renewed from then on */
-  acquire(): Promise<boolean>;
-  /** Undefined while this process does not lead. */
-  readonly fence: bigint | undefined;
-  /** Whether a request that begins now begins while nobody else can lead. */
-  isSafeToSend(): boolean;
-  /** Ends it, so that another process leads within a second. */
-  release(): Promise<void>;
-  /** Who leads, by the database. */
-  holder(): Promise<{ owner: string; address: string; fence: bigint; remainingMs: number } | undefined>;
-}
+  /** Position of the newest batch, asked now. @throws FleetUnreachable */
+  async newest(): Promise<bigint> {
+    const newest = await this.#rest.value("SELECT max(position) AS value FROM nexus.log");
+    if (newest === undefined) throw new FleetUnreachable("the log of the fleet is empty");
+    return BigInt(newest);
+  }
 
-export declare class DatabaseLog implements CommitLog {
-  constructor(options: { readonly database: FleetDatabase; readonly fence: bigint });
-  append(batch: LogBatch): Promise<AppendVerdict>;
-  close(): Promise<void>;
-}
+  /** The right to lead, on a connection of its own. One for each process. */
+  lease(options: {
+    readonly address: string;
+    readonly leaseMs?: number;
+    readonly onLost: () => void;
+  }): Lease {
+    const { owner } = this.options.member();
+    return new Lease({ ...options, owner, log: this.options.log, channel: this.#leaseChannel });
+  }
 
-export interface Member {
-  readonly owner: string;
-  readonly address: string;
-  readonly version: string;
-  readonly layout: number;
-  readonly keyIds: readonly string[];
-  /** Position that it has applied. */
-  readonly applied: bigint;
-  /** SHA-256 of its certificate on the fleet's listener. */
-  readonly certificate: Uint8Array;
-  /** Of address and certificate, by a key that the ring derives. */
-  readonly mac: Uint8Array;
-}
+  /** The log for a leader with this fence, in the epoch that it knows. */
+  leaderLog(fence: bigint, epoch: string): DatabaseLog {
+    const { owner } = this.options.member();
+    return new DatabaseLog({ connector: this.connector, log: this.options.log, owner, fence, epoch });
+  }
 
-export declare class Members {
-  constructor(database: FleetDatabase);
-  /** Says that this process is there, every few seconds. */
-  heartbeat(member: Member): Promise<void>;
-  /** Those seen in the last 30 seconds; `seenMsAgo` by the database's clock. */
-  list(): Promise<readonly (Member & { readonly seenMsAgo: number })[]>;
+  /** The leader runs it as long as it leads. */
+  imageKeeper(fence: bigint): ImageKeeper {
+    const { owner } = this.options.member();
+    return new ImageKeeper({ channel: this.#rest, owner, fence, log: this.options.log });
+  }
+
+  /** Changes the epoch, once for all who found it diverged. @returns the one that is in force now */
+  async changeEpoch(from: string): Promise<string> {
+    const epoch = await this.#rest.value("SELECT nexus.change_epoch_1($1) AS value", [from]);
+    if (epoch === undefined) throw new FleetUnreachable("the fleet has no head");
+    return epoch;
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all([this.#rest.close(), this.#leaseChannel.close()]);
+  }
 }

@@ -46,7 +46,6 @@ export interface FleetParts {
   appendAudit(source: string, entries: readonly OutboxEntry[]): Promise<bigint>;
   /** Sealed token sets of a spool file. @returns what became of each */
   bringHome(tokenSets: readonly Uint8Array[]): Promise<readonly string[]>;
-  stepDown(): void;
   /** Newest position of the log that is applied here. */
   position(): bigint;
 }
@@ -123,11 +122,6 @@ class FleetRpcs implements Rpcs {
   bringHome: Rpcs["bringHome"] = async ({ tokenSets }) => {
     const outcomes = [...(await this.parts.bringHome(tokenSets))];
     return { $typeName: "nexus.fleet.v1.BringHomeResponse", outcomes };
-  };
-
-  stepDown: Rpcs["stepDown"] = () => {
-    this.parts.stepDown();
-    return { $typeName: "nexus.fleet.v1.StepDownResponse" };
   };
 }
 

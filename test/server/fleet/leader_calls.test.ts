@@ -73,7 +73,6 @@ class Hub {
       }),
       appendAudit: async (_, entries) => entries.at(-1)?.sequence ?? 0n,
       bringHome: async (sets) => sets.map(() => "stored"),
-      stepDown: () => void this.steps.push("stepped down"),
       position: () => 42n,
     });
     this.#listener = fleetListener({

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/fleet/v1/fleet.proto.
  */
 export const file_nexus_fleet_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEidgoGQ2FsbGVyEhUKBG5hbWUYASABKAlCB7pIBHICEAESFQoEa2luZBgCIAEoCUIHukgEcgIQARIOCgZvcmlnaW4YAyABKAkSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZwoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQEiZAoMQ2FsbFJlc3BvbnNlEhIKCHJlc3BvbnNlGAEgASgMSAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEhAKCHBvc2l0aW9uGAMgASgEQgkKB291dGNvbWUicwoOUmVmcmVzaFJlcXVlc3QSHgoNY29ubmVjdGlvbl9pZBgBIAEoCUIHukgEcgIQARITCgtpc19kZW1hbmRlZBgCIAEoCBIaCg1vbmx5X3JldmlzaW9uGAMgASgESACIAQFCEAoOX29ubHlfcmV2aXNpb24iNAoPUmVmcmVzaFJlc3BvbnNlEg8KB291dGNvbWUYASABKAkSEAoIcG9zaXRpb24YAiABKAQiKgoLSGVhZGVyRmllbGQSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSKrAQoLUGFnZVJlcXVlc3QSIAoGbWV0aG9kGAEgASgJQhC6SA1yC1IDR0VUUgRQT1NUEhgKBnRhcmdldBgCIAEoCUIIukgFcgM6AS8SLAoHaGVhZGVycxgDIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYBCABKAwSFAoMaXNfdG9vX2xhcmdlGAUgASgIEg4KBm9yaWdpbhgGIAEoCSJsCgxQYWdlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgFEiwKB2hlYWRlcnMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAMgASgJEhAKCHBvc2l0aW9uGAQgASgEIi8KC091dGJveEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEg4KBnJlY29yZBgCIAEoDCJnChJBcHBlbmRBdWRpdFJlcXVlc3QSGAoGc291cmNlGAEgASgJQgi6SAVyA7ABARI3CgdlbnRyaWVzGAIgAygLMhsubmV4dXMuZmxlZXQudjEuT3V0Ym94RW50cnlCCbpIBpIBAxDoByInChNBcHBlbmRBdWRpdFJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEIjAKEEJyaW5nSG9tZVJlcXVlc3QSHAoKdG9rZW5fc2V0cxgBIAMoDEIIukgFkgECEGQiJQoRQnJpbmdIb21lUmVzcG9uc2USEAoIb3V0Y29tZXMYASADKAkiEQoPU3RlcERvd25SZXF1ZXN0IhIKEFN0ZXBEb3duUmVzcG9uc2Uy2QMKDEZsZWV0U2VydmljZRJBCgRDYWxsEhsubmV4dXMuZmxlZXQudjEuQ2FsbFJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5DYWxsUmVzcG9uc2USSgoHUmVmcmVzaBIeLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXF1ZXN0Gh8ubmV4dXMuZmxlZXQudjEuUmVmcmVzaFJlc3BvbnNlEkEKBFBhZ2USGy5uZXh1cy5mbGVldC52MS5QYWdlUmVxdWVzdBocLm5leHVzLmZsZWV0LnYxLlBhZ2VSZXNwb25zZRJWCgtBcHBlbmRBdWRpdBIiLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVxdWVzdBojLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVzcG9uc2USUAoJQnJpbmdIb21lEiAubmV4dXMuZmxlZXQudjEuQnJpbmdIb21lUmVxdWVzdBohLm5leHVzLmZsZWV0LnYxLkJyaW5nSG9tZVJlc3BvbnNlEk0KCFN0ZXBEb3duEh8ubmV4dXMuZmxlZXQudjEuU3RlcERvd25SZXF1ZXN0GiAubmV4dXMuZmxlZXQudjEuU3RlcERvd25SZXNwb25zZUJFChJkZXYubmV4dXMuZmxlZXQudjFQAVotbmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvZmxlZXQvdjE7bmV4dXNmbGVldHYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status]);
+  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEidgoGQ2FsbGVyEhUKBG5hbWUYASABKAlCB7pIBHICEAESFQoEa2luZBgCIAEoCUIHukgEcgIQARIOCgZvcmlnaW4YAyABKAkSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZwoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQEiZAoMQ2FsbFJlc3BvbnNlEhIKCHJlc3BvbnNlGAEgASgMSAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEhAKCHBvc2l0aW9uGAMgASgEQgkKB291dGNvbWUicwoOUmVmcmVzaFJlcXVlc3QSHgoNY29ubmVjdGlvbl9pZBgBIAEoCUIHukgEcgIQARITCgtpc19kZW1hbmRlZBgCIAEoCBIaCg1vbmx5X3JldmlzaW9uGAMgASgESACIAQFCEAoOX29ubHlfcmV2aXNpb24iNAoPUmVmcmVzaFJlc3BvbnNlEg8KB291dGNvbWUYASABKAkSEAoIcG9zaXRpb24YAiABKAQiKgoLSGVhZGVyRmllbGQSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSKrAQoLUGFnZVJlcXVlc3QSIAoGbWV0aG9kGAEgASgJQhC6SA1yC1IDR0VUUgRQT1NUEhgKBnRhcmdldBgCIAEoCUIIukgFcgM6AS8SLAoHaGVhZGVycxgDIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYBCABKAwSFAoMaXNfdG9vX2xhcmdlGAUgASgIEg4KBm9yaWdpbhgGIAEoCSJsCgxQYWdlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgFEiwKB2hlYWRlcnMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAMgASgJEhAKCHBvc2l0aW9uGAQgASgEIi8KC091dGJveEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEg4KBnJlY29yZBgCIAEoDCJnChJBcHBlbmRBdWRpdFJlcXVlc3QSGAoGc291cmNlGAEgASgJQgi6SAVyA7ABARI3CgdlbnRyaWVzGAIgAygLMhsubmV4dXMuZmxlZXQudjEuT3V0Ym94RW50cnlCCbpIBpIBAxDoByInChNBcHBlbmRBdWRpdFJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEIjAKEEJyaW5nSG9tZVJlcXVlc3QSHAoKdG9rZW5fc2V0cxgBIAMoDEIIukgFkgECEGQiJQoRQnJpbmdIb21lUmVzcG9uc2USEAoIb3V0Y29tZXMYASADKAkyigMKDEZsZWV0U2VydmljZRJBCgRDYWxsEhsubmV4dXMuZmxlZXQudjEuQ2FsbFJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5DYWxsUmVzcG9uc2USSgoHUmVmcmVzaBIeLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXF1ZXN0Gh8ubmV4dXMuZmxlZXQudjEuUmVmcmVzaFJlc3BvbnNlEkEKBFBhZ2USGy5uZXh1cy5mbGVldC52MS5QYWdlUmVxdWVzdBocLm5leHVzLmZsZWV0LnYxLlBhZ2VSZXNwb25zZRJWCgtBcHBlbmRBdWRpdBIiLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVxdWVzdBojLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVzcG9uc2USUAoJQnJpbmdIb21lEiAubmV4dXMuZmxlZXQudjEuQnJpbmdIb21lUmVxdWVzdBohLm5leHVzLmZsZWV0LnYxLkJyaW5nSG9tZVJlc3BvbnNlQkUKEmRldi5uZXh1cy5mbGVldC52MVABWi1uZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9mbGVldC92MTtuZXh1c2ZsZWV0djFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * Who called at the hub that forwards, as that hub's listener proved it.
@@ -447,40 +447,10 @@ export const BringHomeResponseSchema: GenMessage<BringHomeResponse> = /*@__PURE_
   messageDesc(file_nexus_fleet_v1_fleet, 12);
 
 /**
- * Request of StepDown.
- *
- * @generated from message nexus.fleet.v1.StepDownRequest
- */
-export type StepDownRequest = Message<"nexus.fleet.v1.StepDownRequest"> & {
-};
-
-/**
- * Describes the message nexus.fleet.v1.StepDownRequest.
- * Use `create(StepDownRequestSchema)` to create a new message.
- */
-export const StepDownRequestSchema: GenMessage<StepDownRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_fleet_v1_fleet, 13);
-
-/**
- * Response of StepDown.
- *
- * @generated from message nexus.fleet.v1.StepDownResponse
- */
-export type StepDownResponse = Message<"nexus.fleet.v1.StepDownResponse"> & {
-};
-
-/**
- * Describes the message nexus.fleet.v1.StepDownResponse.
- * Use `create(StepDownResponseSchema)` to create a new message.
- */
-export const StepDownResponseSchema: GenMessage<StepDownResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_fleet_v1_fleet, 14);
-
-/**
  * What the hubs of one fleet ask of their leader. It is served at `NEXUS_FLEET_LISTEN` alone, over TLS in which both ends prove that they
  * hold a key of the fleet's ring; agents never reach it. docs/fleet.md says how hubs work together.
  *
- * Every RPC but `StepDown` answers `UNAVAILABLE` with the reason `NOT_LEADER` (`google.rpc.ErrorInfo` of the domain `nexus.fleet.v1`) where
+ * Every RPC answers `UNAVAILABLE` with the reason `NOT_LEADER` (`google.rpc.ErrorInfo` of the domain `nexus.fleet.v1`) where
  * the hub that is asked does not lead: then nothing was done, and another hub may be asked. After any other error of the transport it is
  * unknown whether the request was acted on, and the caller must not ask again by itself.
  *
@@ -538,16 +508,6 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof BringHomeRequestSchema;
     output: typeof BringHomeResponseSchema;
-  },
-  /**
-   * The hub gives its lease back when nothing is under way, ends with the exit code 75, and is a follower when it is started again.
-   *
-   * @generated from rpc nexus.fleet.v1.FleetService.StepDown
-   */
-  stepDown: {
-    methodKind: "unary";
-    input: typeof StepDownRequestSchema;
-    output: typeof StepDownResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_fleet_v1_fleet, 0);

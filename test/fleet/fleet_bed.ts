@@ -1,0 +1,92 @@
+import { randomUUID } from "node:crypto";
+import { Connector } from "../../src/fleet/connection/connector.js";
+import { FleetDatabase } from "../../src/fleet/fleet_database.js";
+import { initialise } from "../../src/fleet/initialise.js";
+import type { Member } from "../../src/fleet/members.js";
+import { migrate } from "../../src/fleet/migrations.js";
+import type { Clock } from "../../src/runtime/clock.js";
+import { SystemClock } from "../../src/runtime/clock.js";
+import type { LogBatch, RawWrite, ReplicaPosition } from "../../src/store/replication.js";
+import { silentLog } from "../silent_log.js";
+import { Postgres, type PostgresOptions } from "./postgres.js";
+
+export const databaseId = "5f0c2f3c-6a8e-4b0e-9d4e-0123456789ab";
+export const firstEpoch = "a7f8c9d0-1b2c-4d3e-8f90-abcdefabcdef";
+
+export function aMember(change: Partial<Member> = {}): Member {
+  return {
+    owner: randomUUID(),
+    address: "hub-a:7443",
+    version: "0.1.0",
+    layout: 1,
+    keyIds: ["k1"],
+    applied: 0n,
+    certificate: new Uint8Array(32),
+    mac: new Uint8Array(32),
+    ...change,
+  };
+}
+
+export function aWrite(database: string, key: string, value?: string): RawWrite {
+  const bytes = (text: string) => new Uint8Array(Buffer.from(text));
+  return { database, key: bytes(key), value: value === undefined ? undefined : bytes(value) };
+}
+
+export function aBatch(after: bigint, writes: readonly RawWrite[] = [], id: string = randomUUID()): LogBatch {
+  return { id, after, position: after + 1n, writes };
+}
+
+/** PostgreSQL with the tables of a fleet, and a store in them. */
+export class FleetBed {
+  readonly #opened: FleetDatabase[] = [];
+
+  private constructor(
+    readonly postgres: Postgres,
+    readonly begin: ReplicaPosition,
+  ) {}
+
+  static async start(options: PostgresOptions = {}): Promise<FleetBed> {
+    const postgres = await Postgres.start(options);
+    return new FleetBed(postgres, await prepare(postgres, [[]]));
+  }
+
+  /** Empties the fleet: as `nexusd fleet init` left it. */
+  async reset(entries: Iterable<readonly RawWrite[]> = [[]]): Promise<void> {
+    await this.postgres.query("DROP SCHEMA IF EXISTS nexus CASCADE");
+    Object.assign(this, { begin: await prepare(this.postgres, entries) });
+  }
+
+  /** A hub's view; closed with the bed. */
+  async connect(
+    options: {
+      readonly url?: string;
+      readonly clock?: Clock;
+      readonly member?: Member;
+      readonly position?: ReplicaPosition;
+    } = {},
+  ): Promise<FleetDatabase> {
+    const member = options.member ?? aMember();
+    const database = await FleetDatabase.connect(
+      {
+        url: options.url ?? this.postgres.url(),
+        member: () => member,
+        clock: options.clock ?? new SystemClock(),
+        log: silentLog,
+      },
+      options.position,
+    );
+    this.#opened.push(database);
+    return database;
+  }
+
+  async close(): Promise<void> {
+    for (const database of this.#opened) await database.close();
+    await this.postgres.close();
+  }
+}
+
+async function prepare(postgres: Postgres, entries: Iterable<readonly RawWrite[]>): Promise<ReplicaPosition> {
+  const connector = new Connector(postgres.url(), new SystemClock());
+  await migrate(connector);
+  return await initialise(connector, { databaseId, epoch: firstEpoch, entries });
+}
