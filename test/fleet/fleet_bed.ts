@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { beforeEach } from "vitest";
 import { Connector } from "../../src/fleet/connection/connector.js";
 import { FleetDatabase } from "../../src/fleet/fleet_database.js";
 import { initialise } from "../../src/fleet/initialise.js";
@@ -7,6 +8,8 @@ import { migrate } from "../../src/fleet/migrations.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import type { LogBatch, RawWrite, ReplicaPosition } from "../../src/store/replication.js";
+import { perSuite } from "../lifetimes.js";
+import { has, needs } from "../needs.js";
 import { silentLog } from "../silent_log.js";
 import { Postgres, type PostgresOptions } from "./postgres.js";
 
@@ -52,6 +55,7 @@ export class FleetBed {
 
   /** Empties the fleet: as `nexusd fleet init` left it. */
   async reset(entries: Iterable<readonly RawWrite[]> = [[]]): Promise<void> {
+    for (const database of this.#opened.splice(0)) await database.close();
     await this.postgres.query("DROP SCHEMA IF EXISTS nexus CASCADE");
     Object.assign(this, { begin: await prepare(this.postgres, entries) });
   }
@@ -83,6 +87,16 @@ export class FleetBed {
     for (const database of this.#opened) await database.close();
     await this.postgres.close();
   }
+}
+
+/** One server for all tests of the file, which are skipped without PostgreSQL; an empty fleet for each. */
+export function aFleetBed(options: PostgresOptions = {}): FleetBed {
+  const bed = perSuite(async () => (has("postgresql") ? await FleetBed.start(options) : ({} as FleetBed)));
+  beforeEach(async (context) => {
+    needs(context, "postgresql");
+    await bed.reset();
+  });
+  return bed;
 }
 
 async function prepare(postgres: Postgres, entries: Iterable<readonly RawWrite[]>): Promise<ReplicaPosition> {

@@ -1,0 +1,152 @@
+import { beforeEach, expect, test } from "vitest";
+import type { FleetDatabase } from "../../../src/fleet/fleet_database.js";
+import type { DatabaseLog } from "../../../src/fleet/log/database_log.js";
+import { SystemClock } from "../../../src/runtime/clock.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { TcpProxy } from "../../fakes/tcp_proxy.js";
+import { perTest } from "../../lifetimes.js";
+import { has } from "../../needs.js";
+import { aBatch, aFleetBed, aMember, aWrite, firstEpoch } from "../fleet_bed.js";
+
+const bed = aFleetBed();
+const proxy = perTest(async () =>
+  has("postgresql")
+    ? await TcpProxy.postgres(bed.postgres.socketPath)
+    : ({} as TcpProxy & { folder: string }),
+);
+
+let database: FleetDatabase;
+let log: DatabaseLog;
+
+/** A leader behind the proxy. */
+async function lead(clock: SystemClock | ManualClock = new SystemClock()): Promise<void> {
+  database = await bed.connect({ url: bed.postgres.url(proxy.folder), clock, member: aMember() });
+  const lease = database.lease({ address: "hub-a:7443", leaseMs: 60_000, onLost: () => undefined });
+  await lease.acquire();
+  log = database.leaderLog(lease.fence ?? 0n, firstEpoch);
+}
+
+async function positions(): Promise<string[]> {
+  const rows = await bed.postgres.query<{ position: string }>(
+    "SELECT position FROM nexus.log ORDER BY position",
+  );
+  return rows.map(({ position }) => position);
+}
+
+beforeEach(() => async () => await log?.close());
+
+test("a batch whose answer was lost is found by its id, and acknowledged once", async () => {
+  await lead();
+  await log.append(aBatch(0n));
+  proxy.loseAnswerTo("commit_1");
+
+  expect(await log.append(aBatch(1n, [aWrite("meta", "k", "v")]))).toBe("ok");
+  expect(await positions()).toEqual(["0", "1", "2"]);
+  expect(await log.append(aBatch(2n))).toBe("ok");
+});
+
+test("a batch that never arrived is asked again", async () => {
+  await lead();
+  await log.append(aBatch(0n));
+  proxy.reset();
+
+  expect(await log.append(aBatch(1n))).toBe("ok");
+  expect(await positions()).toEqual(["0", "1", "2"]);
+});
+
+test("a link that is half open is given up after three seconds, and the batch asked on a new one", async () => {
+  const clock = new ManualClock(Date.now());
+  await lead(clock);
+  await log.append(aBatch(0n));
+  proxy.halfOpen();
+  const appended = log.append(aBatch(1n));
+  await expect.poll(() => clock.pending).toBeGreaterThan(1);
+  clock.advance(2_999);
+  const made = proxy.connections;
+  expect(log.waitingMs).toBe(0);
+  proxy.heal();
+  await expect
+    .poll(async () => {
+      clock.advance(100);
+      return proxy.connections;
+    })
+    .toBeGreaterThan(made);
+  await expect
+    .poll(async () => {
+      clock.advance(100);
+      return await Promise.race([appended, new Promise((resolve) => setImmediate(resolve, "waits"))]);
+    })
+    .toBe("ok");
+  expect(await positions()).toEqual(["0", "1", "2"]);
+});
+
+test("a batch waits while PostgreSQL is away, killed with -9, and is durable once when it is back", async () => {
+  await lead();
+  await log.append(aBatch(0n));
+  bed.postgres.kill();
+  const appended = log.append(aBatch(1n, [aWrite("meta", "k", "v")]));
+  await expect.poll(() => log.waitingMs).toBeGreaterThan(0);
+  await bed.postgres.start();
+
+  expect(await appended).toBe("ok");
+  expect(log.waitingMs).toBe(0);
+  expect(await positions()).toEqual(["0", "1", "2"]);
+});
+
+test("whoever is fenced hears it also after an outage", async () => {
+  await lead();
+  await log.append(aBatch(0n));
+  proxy.cut();
+  const appended = log.append(aBatch(1n));
+  await expect.poll(() => log.waitingMs).toBeGreaterThan(0);
+  await bed.postgres.query("UPDATE nexus.lease SET owner = gen_random_uuid(), fence = fence + 1");
+  proxy.heal();
+
+  expect(await appended).toBe("fenced");
+  expect(await positions()).toEqual(["0", "1"]);
+});
+
+test("closing ends a wait with an error", async () => {
+  await lead();
+  proxy.cut();
+  const appended = log.append(aBatch(0n));
+  await expect.poll(() => log.waitingMs).toBeGreaterThan(0);
+  const judged = expect(appended).rejects.toThrow("was closed");
+  await log.close();
+
+  await judged;
+});
+
+test("a cancelled wait for the standbys is no acknowledgement", async () => {
+  await lead();
+  await log.append(aBatch(0n));
+  await bed.postgres.set("synchronous_standby_names", "nobody");
+  let verdict: string | undefined;
+  const appended = log.append(aBatch(1n)).then((said) => {
+    verdict = said;
+  });
+  const waiting =
+    "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'nexusd commit'";
+  await expect.poll(async () => (await bed.postgres.query(waiting)).length).toBe(1);
+  await bed.postgres.query(`SELECT pg_cancel_backend(pid) FROM (${waiting}) w`);
+  // It is stored here, and asked again: which waits once more.
+  await expect.poll(async () => (await bed.postgres.query(waiting)).length).toBe(1);
+  await expect.poll(() => log.waitingMs).toBeGreaterThan(0);
+  expect(await positions()).toEqual(["0", "1", "2"]);
+  expect(verdict).toBeUndefined();
+  await bed.postgres.set("synchronous_standby_names", "");
+  await appended;
+
+  expect(verdict).toBe("ok");
+  expect(await positions()).toEqual(["0", "1", "2"]);
+});
+
+test("a role without the right to write waits, and says what the database said", async () => {
+  await lead();
+  await bed.postgres.query("REVOKE INSERT ON nexus.log FROM nexus");
+  const appended = log.append(aBatch(0n));
+  await expect.poll(() => log.waitingMs).toBeGreaterThan(0);
+  await bed.postgres.query("GRANT INSERT ON nexus.log TO nexus");
+
+  expect(await appended).toBe("ok");
+});
