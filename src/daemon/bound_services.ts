@@ -8,6 +8,7 @@ import { auditService } from "../service/services/audit_service.js";
 import { authorizationService } from "../service/services/authorization_service.js";
 import { backupService } from "../service/services/backup_service.js";
 import { connectionService } from "../service/services/connection_service.js";
+import { type FleetControl, fleetControlService } from "../service/services/fleet_control_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
 import { notificationService } from "../service/services/notification_service.js";
 import { providerService } from "../service/services/provider_service.js";
@@ -16,12 +17,19 @@ import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";
 import type { Domain } from "./wire_domain.js";
 
+/** What a hub of a fleet is to the services. */
+export interface HubServices extends FleetControl {
+  /** As `ledService`. */
+  led(service: ServiceDefinition): ServiceDefinition;
+}
+
 /** Every service of the contract, over the domain. */
 export function definedServices(
   parts: Domain,
   templates: Catalogue,
   config: Config,
   nowMs: () => number,
+  hub?: HubServices,
 ): ServiceDefinition[] {
   const { registry, connections, tokens, watch, audit, keyring, backups } = parts;
   const { access, names, keys, explainer, guard, mcp, mcpNames, rejected } = parts;
@@ -36,7 +44,8 @@ export function definedServices(
     keyringService({ keyring }),
     backupService({ backups }),
     notificationService({ notifier: parts.notifier }),
-  ];
+    fleetControlService(hub),
+  ].map((service) => hub?.led(service) ?? service);
   const inner = new CallPipeline({ guard });
   return [
     ...services,
@@ -55,9 +64,10 @@ export interface ProxyServices {
   readonly authorization: ServiceDefinition;
 }
 
-export function proxyServices({ secrets, authorizer, access }: Domain): ProxyServices {
+export function proxyServices({ secrets, authorizer, access }: Domain, hub?: HubServices): ProxyServices {
+  const authorization = authorizationService({ authorizer });
   return {
     secrets: secretDiscoveryService({ secrets, access }),
-    authorization: authorizationService({ authorizer }),
+    authorization: hub?.led(authorization) ?? authorization,
   };
 }
