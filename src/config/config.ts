@@ -4,7 +4,7 @@ import type { KeySource } from "../model/credentials/key_source.js";
 import { defaultLimits, type Limits, type Rate } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../outbound/provider_networks.js";
-import { type FleetConfig, readFleetConfig } from "./fleet_config.js";
+import { type FleetConfig, readFleetConfig, readStoreAddress, type StoreAddress } from "./fleet_config.js";
 import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import { type ListenersConfig, readListenersConfig } from "./listeners_config.js";
@@ -135,6 +135,25 @@ export function loadConfig(
   };
   reader.throwViolations();
   return Object.freeze(config);
+}
+
+/** What a command needs that makes or changes the store of a fleet; no daemon runs for it. */
+export interface FleetStoreConfig {
+  readonly store: StoreAddress;
+  readonly dataDir: string;
+  readonly encryptionKey: KeySource;
+}
+
+/** @throws ConfigError with all errors */
+export function loadFleetStoreConfig(env: NodeJS.ProcessEnv, flags: Flags): FleetStoreConfig {
+  const reader = new SettingReader(env, flags);
+  const dataDir = readDataDir(reader);
+  const store = readStoreAddress(reader);
+  if (store === undefined) reader.refuse("NEXUS_STORE", "is needed: the URL of the fleet's PostgreSQL");
+  const encryptionKey = readEncryptionKey(reader, dataDir);
+  reader.throwViolations();
+  if (store === undefined) throw new Error("a setting that is missing is an error");
+  return Object.freeze({ store, dataDir, encryptionKey });
 }
 
 /** The data folder, absolute. Two daemons cannot share one. */

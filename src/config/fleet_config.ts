@@ -3,10 +3,12 @@ import { formatListenAddress } from "../model/listen_address.js";
 import { Secret } from "../runtime/secret.js";
 import type { SettingReader } from "./setting_reader.js";
 
+/** The URL of the PostgreSQL, which may hold a password, or the file that holds it. */
+export type StoreAddress = { readonly url: Secret } | { readonly file: string };
+
 /** How the daemon is one of several. */
 export interface FleetConfig {
-  /** The URL of the PostgreSQL, which may hold a password, or the file that holds it. */
-  readonly store: { readonly url: Secret } | { readonly file: string };
+  readonly store: StoreAddress;
   readonly listen: ListenAddress;
   /** What the other hubs dial: `host:port`. */
   readonly address: string;
@@ -14,19 +16,26 @@ export interface FleetConfig {
   readonly maxStaleMs: number;
 }
 
+/** Undefined where none is set. Errors are noted in `reader`. */
+export function readStoreAddress(reader: SettingReader): StoreAddress | undefined {
+  const name = reader.oneOf("NEXUS_STORE", "NEXUS_STORE_FILE");
+  if (name === undefined) return undefined;
+  const text = reader.get(name) ?? "";
+  return name === "NEXUS_STORE" ? { url: new Secret(text) } : { file: text };
+}
+
 /** Undefined for a daemon that is alone. Errors are noted in `reader`. */
 export function readFleetConfig(reader: SettingReader): FleetConfig | undefined {
-  const name = reader.oneOf("NEXUS_STORE", "NEXUS_STORE_FILE");
-  if (name === undefined) {
+  const store = readStoreAddress(reader);
+  if (store === undefined) {
     reader.needs("NEXUS_STORE", ["NEXUS_FLEET_LISTEN", "NEXUS_FLEET_ADDRESS"]);
     return undefined;
   }
-  const text = reader.get(name) ?? "";
   const listen = readListen(reader);
   const address = listen && readAddress(reader, listen);
   if (listen === undefined || address === undefined) return undefined;
   return Object.freeze({
-    store: name === "NEXUS_STORE" ? { url: new Secret(text) } : { file: text },
+    store,
     listen,
     address,
     leaseMs: reader.get("NEXUS_FLEET_LEASE_SECONDS") * 1_000,

@@ -8,20 +8,15 @@ import { auditService } from "../service/services/audit_service.js";
 import { authorizationService } from "../service/services/authorization_service.js";
 import { backupService } from "../service/services/backup_service.js";
 import { connectionService } from "../service/services/connection_service.js";
-import { type FleetControl, fleetControlService } from "../service/services/fleet_control_service.js";
+import { fleetControlService } from "../service/services/fleet_control_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
 import { notificationService } from "../service/services/notification_service.js";
 import { providerService } from "../service/services/provider_service.js";
 import { secretDiscoveryService } from "../service/services/secret_discovery_service.js";
 import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";
+import type { HubServices } from "./fleet/hub_interfaces.js";
 import type { Domain } from "./wire_domain.js";
-
-/** What a hub of a fleet is to the services. */
-export interface HubServices extends FleetControl {
-  /** As `ledService`. */
-  led(service: ServiceDefinition): ServiceDefinition;
-}
 
 /** Every service of the contract, over the domain. */
 export function definedServices(
@@ -37,7 +32,7 @@ export function definedServices(
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl, mcp }),
     connectionService({ ...parts, manager: connections }),
-    tokenService({ tokens, rejected, acquirer: parts.acquirer, watch, access, names, mcp, mcpNames }),
+    tokenService({ tokens, rejected, acquirer: parts.acquirer, watch, access, names, mcp, mcpNames, hub }),
     auditService({ audit }),
     statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),

@@ -14,7 +14,7 @@ export const fleetSettings = {
       flag: false,
       unset: "the data folder alone holds the store",
       meaning:
-        "The PostgreSQL, 14 or newer, that holds the store of a fleet: postgres://user:password@host,host/database?sslmode=verify-full. The daemon is then a hub, whose data folder is a copy. docs/fleet.md says how to begin.",
+        "The URL of the PostgreSQL, 14 or newer, that holds the store of a fleet, as libpq reads it; with sslmode=verify-full, unless it is behind a Unix socket. The daemon is then a hub, whose data folder is a copy. docs/fleet.md says how to begin.",
     },
     NEXUS_STORE_FILE: {
       kind: path("file"),

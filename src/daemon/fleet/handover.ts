@@ -1,0 +1,59 @@
+import type { TokenSpool } from "../../domain/grants/token_spool.js";
+import { type Clock, delay } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
+import type { LeaderCalls } from "../../server/fleet/leader_calls.js";
+import type { Store } from "../../store/store.js";
+
+const roundMs = 1_000;
+
+export interface HandoverDeps {
+  readonly store: Pick<Store, "role">;
+  readonly spool: Pick<TokenSpool, "handOver">;
+  readonly calls: Pick<LeaderCalls, "hand">;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Hands to the hub that leads what this one holds for it: audit events of reads, and token sets of a reign that is over. */
+export class Handover {
+  readonly #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #isSpoolDone = false;
+
+  constructor(private readonly deps: HandoverDeps) {}
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log, store } = this.deps;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        if (store.role === "follower") await this.#handOver();
+      } catch (error) {
+        log.debug({ err: error }, "the hub that leads did not take what this one holds for it");
+      }
+      await delay(clock, roundMs, signal);
+    }
+  }
+
+  async #handOver(): Promise<void> {
+    const { spool, calls } = this.deps;
+    if (!this.#isSpoolDone) {
+      await spool.handOver(async (tokenSets) => {
+        const answer = await calls.hand((client, options) =>
+          client.bringHome({ tokenSets: [...tokenSets] }, options),
+        );
+        return answer !== "here";
+      });
+      this.#isSpoolDone = true;
+    }
+  }
+}
