@@ -144,13 +144,6 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
 function accessParts(shared: Shared) {
   const { store } = shared;
   const keys = new ApiKeys(shared);
-  if (shared.fleet) {
-    // What another hub wrote, of what is held in memory here.
-    store.onApplied(({ providerIds, apiKeyIds }) => {
-      for (const providerId of providerIds) shared.changes.emit("provider", providerId);
-      if (apiKeyIds.length > 0) keys.reload();
-    });
-  }
   const access = new AccessControl({ ...shared, keys });
   const deniedAccess = new DeniedAccessAudit(shared);
   const names = new ConnectionNames({ access, store });

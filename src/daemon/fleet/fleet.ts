@@ -90,7 +90,7 @@ export class Fleet implements ListenersHub, DomainHub {
       applied: () => read().applied,
       behind: () => read().newest - read().applied,
       silentMs: () => this.#heartbeat.silentMs,
-      outbox: () => 0,
+      outbox: () => this.resources.fleet.store.outbox?.count ?? 0,
       members: () => this.#heartbeat.members.length,
     });
   }
@@ -162,7 +162,7 @@ export class Fleet implements ListenersHub, DomainHub {
         "the database of the fleet was not reached since this hub started",
       ],
       mayNotLead: this.#mayNotLead(),
-      outbox: 0,
+      outbox: store.outbox?.count ?? 0,
       members: this.#heartbeat.members,
     };
   }
@@ -197,7 +197,10 @@ export class Fleet implements ListenersHub, DomainHub {
       refresh: (connectionId, isDemanded, options) =>
         domain.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
       page: async (request) => pageOf(await pages.answer(visitOf(request))),
-      appendAudit: () => Promise.reject(new NotLeader()),
+      appendAudit: async (source, entries) => {
+        await fleet.store.commit((tx) => tx.takeIn(source, entries));
+        return entries.at(-1)?.sequence ?? 0n;
+      },
       bringHome: (tokenSets) => domain.spool.bringHome(tokenSets),
       position: () => fleet.store.position?.position ?? 0n,
     });

@@ -4,10 +4,12 @@ import type { Log } from "../../runtime/log.js";
 import type { LeaderCalls } from "../../server/fleet/leader_calls.js";
 import type { Store } from "../../store/store.js";
 
+const maxEntries = 500;
+/** What is put on record meanwhile goes along. */
 const roundMs = 1_000;
 
 export interface HandoverDeps {
-  readonly store: Pick<Store, "role">;
+  readonly store: Pick<Store, "onRecorded" | "outbox" | "role">;
   readonly spool: Pick<TokenSpool, "handOver">;
   readonly calls: Pick<LeaderCalls, "hand">;
   readonly clock: Clock;
@@ -45,15 +47,25 @@ export class Handover {
   }
 
   async #handOver(): Promise<void> {
-    const { spool, calls } = this.deps;
+    const { spool, calls, store } = this.deps;
+    const { outbox } = store;
     if (!this.#isSpoolDone) {
       await spool.handOver(async (tokenSets) => {
-        const answer = await calls.hand((client, options) =>
+        const answer = await calls.hand(this.#stop.signal, (client, options) =>
           client.bringHome({ tokenSets: [...tokenSets] }, options),
         );
         return answer !== "here";
       });
       this.#isSpoolDone = true;
+    }
+    for (let entries = outbox?.take(maxEntries) ?? []; outbox && entries.length > 0; ) {
+      const handed = entries;
+      const answer = await calls.hand(this.#stop.signal, (client, options) =>
+        client.appendAudit({ source: outbox.source, entries: handed }, options),
+      );
+      if (answer === "here") return;
+      await outbox.drop(answer.sequence);
+      entries = outbox.take(maxEntries);
     }
   }
 }

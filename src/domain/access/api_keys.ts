@@ -3,13 +3,7 @@ import { type ApiKeyRecord, keyPrincipalName, maxApiKeys } from "../../model/acc
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import { type Restriction, restrictionViolations } from "../../model/access/scope_restriction.js";
-import {
-  AlreadyExists,
-  FailedPrecondition,
-  InvalidArgument,
-  NotFound,
-  NotLeader,
-} from "../../model/errors.js";
+import { AlreadyExists, FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
@@ -64,20 +58,6 @@ export class ApiKeys {
     const hour = Math.floor(nowMs / lastUseMs);
     if (hour !== entry.lastUsedHour) this.#noteUse(entry, hour);
     return entry.principal;
-  }
-
-  /** Another hub of the fleet has written keys: takes what the store has of them now. */
-  reload(): void {
-    for (const record of this.deps.store.listApiKeys()) {
-      const before = this.#byId.get(record.id);
-      if (before === undefined) {
-        this.#add(record);
-        continue;
-      }
-      const isEnded = before.record.revokedAtMs === undefined && record.revokedAtMs !== undefined;
-      before.record = record;
-      if (isEnded) this.deps.changes.emit("principalEnded", nameOf(record));
-    }
   }
 
   /** The record of a key, revoked or not. */
@@ -186,11 +166,7 @@ export class ApiKeys {
           // A revocation that was committed meanwhile stays.
           entry.record = { ...entry.record, lastUsedAtMs: record.lastUsedAtMs };
         },
-        (error: unknown) => {
-          // A hub that follows notes nothing: the one that leads does, where the key is used there.
-          if (!(error instanceof NotLeader))
-            this.deps.log.error({ err: error }, "the use of an API key could not be noted");
-        },
+        (error: unknown) => this.deps.log.error({ err: error }, "the use of an API key could not be noted"),
       );
   }
 }

@@ -31,8 +31,6 @@ export class RefreshEngine {
   readonly #failing: FailingProviders;
   readonly #concurrency = new ProviderConcurrency<RefreshOutcome>();
   readonly #scheduler: RefreshScheduler;
-  /** Not before `start`: of a fleet, the hub that leads does what follows from a change. */
-  #runs = false;
 
   constructor(
     private readonly deps: {
@@ -92,14 +90,12 @@ export class RefreshEngine {
 
   start(): void {
     this.deps.foreignIntents?.begin();
-    this.#runs = true;
     this.#scheduler.start();
   }
 
   /** A profile was fixed, or is gone: what waits for it is looked at again. */
   #profileChanged(providerId: string): void {
     this.#failing.forget(providerId);
-    if (!this.#runs && this.deps.foreignIntents) return;
     this.#suspensions
       .resume(providerId)
       .catch((error: unknown) => this.deps.log.error({ providerId, error }, "connections were not woken"));

@@ -73,11 +73,12 @@ export class LeaderCalls implements Leader, LeadingRefresher {
     return await this.#ask(neverAborted, (client, options) => client.page(request, options));
   }
 
-  /** For what hubs hand over, to which no position belongs. @throws Unavailable */
+  /** For what hubs hand over, to which no position belongs. @throws Unavailable, or the reason of `signal` */
   async hand<T extends object>(
+    signal: AbortSignal,
     send: (client: FleetClient, options: { readonly signal: AbortSignal }) => Promise<T>,
   ): Promise<T | "here"> {
-    return await this.#ask(neverAborted, async (client, options) => ({
+    return await this.#ask(signal, async (client, options) => ({
       ...(await send(client, options)),
       position: 0n,
     }));

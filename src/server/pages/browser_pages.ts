@@ -3,6 +3,8 @@ import type { CaptureFlow, ConsentFlow, FinishOutcome } from "../../domain/conse
 import type { ConsentLinks } from "../../domain/notifications/consent_links.js";
 import { formTokenField } from "../../domain/static_credentials/capture_field.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
+import { toWireError } from "../../service/pipeline/error_table.js";
+import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { BindingCookie } from "../callers/binding_cookie.js";
 import type { Answer } from "../listen/http_listener.js";
 import { isEmbedded, isForm, isOwnForm, isPrefetch, prefersJson, stateOf } from "./browser_request.js";
@@ -99,7 +101,11 @@ export class BrowserPages {
   }
 
   #elsewhere(visit: Visit): Promise<Answer> | undefined {
-    return this.#options.elsewhere?.(visit);
+    return this.#options.elsewhere?.(visit)?.catch((error: unknown) => {
+      const told = toWireError(error);
+      if (!(told instanceof WireError) || told.code !== codes.unavailable) throw error;
+      return failed(visit.headers, { kind: "unavailable" });
+    });
   }
 
   async #page(visit: Visit): Promise<Answer> {

@@ -273,9 +273,11 @@ describe("the link between hubs", () => {
     expect(page).toMatchObject({ status: 303, body: "POST /auth/capture?state=s key=v", position: 42n });
     const source = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1f00";
     const entries = [{ sequence: 5n, record: new Uint8Array([1]) }];
-    const appended = world.calls.hand((client, options) => client.appendAudit({ source, entries }, options));
+    const appended = world.calls.hand(signal, (client, options) =>
+      client.appendAudit({ source, entries }, options),
+    );
     await expect(appended).resolves.toMatchObject({ sequence: 5n });
-    const home = world.calls.hand((client, options) =>
+    const home = world.calls.hand(signal, (client, options) =>
       client.bringHome({ tokenSets: [new Uint8Array([1])] }, options),
     );
     await expect(home).resolves.toMatchObject({ outcomes: ["stored"] });
