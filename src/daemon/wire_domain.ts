@@ -115,6 +115,7 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
   const servers = new IssuerMetadata({ store, clock, log, fetchDocument, networks });
   const changes = new Changes();
   store.onCommitted((changed) => changes.emit("connections", changed));
+  if (store.role !== "single") store.onApplied((applied) => changes.emit("followed", applied));
   const cache = new TokenCache<ConnectionView>(changes);
   return {
     config,
@@ -197,6 +198,7 @@ function mcpParts(shared: Shared) {
   const { config, changes, mcpNames } = shared;
   const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
   const registry = new ProviderRegistry({ ...config.consent, ...shared, onChanged });
+  changes.on("followed", ({ providerIds }) => registry.followed(providerIds));
   const discovery = new McpDiscovery(shared);
   const clients = new McpClients({ ...shared, publicUrl: config.publicUrl });
   return { registry, mcp: new McpServers({ ...shared, registry, discovery, clients, names: mcpNames }) };

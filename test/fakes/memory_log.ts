@@ -1,3 +1,4 @@
+import { decodeCount } from "../../src/store/lmdb/databases.js";
 import { decodeWrites, encodeWrites } from "../../src/store/replication/batch_codec.js";
 import type { AppendVerdict, CommitLog, LogBatch } from "../../src/store/replication/log.js";
 
@@ -7,6 +8,8 @@ export class MemoryLog implements CommitLog {
   readonly #rows: { readonly id: string; readonly position: bigint; readonly writes: Uint8Array }[] = [];
   /** What the next batches are told in place of the truth. */
   readonly verdicts: AppendVerdict[] = [];
+  /** The newest revision of a change that the log has. */
+  revision = 0n;
   /** Batches that were asked for; appended or not. */
   asked = 0;
   #held: Promise<void> | undefined;
@@ -22,6 +25,11 @@ export class MemoryLog implements CommitLog {
     const last = this.#rows.at(-1);
     if (last?.id === batch.id) return "ok";
     if ((last?.position ?? 0n) !== batch.after) return "diverged";
+    for (const { database, key, value } of batch.writes) {
+      if (database !== "changes" || value === undefined) continue;
+      const revision = decodeCount(key);
+      if (revision > this.revision) this.revision = revision;
+    }
     this.#rows.push({ id: batch.id, position: batch.position, writes: encodeWrites(batch.writes) });
     return "ok";
   }

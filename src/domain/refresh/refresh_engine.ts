@@ -96,6 +96,8 @@ export class RefreshEngine {
   /** A profile was fixed, or is gone: what waits for it is looked at again. */
   #profileChanged(providerId: string): void {
     this.#failing.forget(providerId);
+    // The leader wakes them.
+    if (this.deps.store.role === "follower") return;
     this.#suspensions
       .resume(providerId)
       .catch((error: unknown) => this.deps.log.error({ providerId, error }, "connections were not woken"));
