@@ -7,7 +7,7 @@ import type { RefreshEngine } from "../../domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../domain/refresh/refresher.js";
 import type { FleetState } from "../../model/connections/daemon_status.js";
 import { FailedPrecondition, NotLeader } from "../../model/errors.js";
-import type { Clock } from "../../runtime/clock.js";
+import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import { fleetListener } from "../../server/fleet/fleet_listener.js";
 import { LeaderCalls } from "../../server/fleet/leader_calls.js";
@@ -26,6 +26,9 @@ import { Hub, type Reign } from "./hub.js";
 import type { DomainHub, ListenersHub } from "./hub_interfaces.js";
 import type { OpenFleet } from "./open_fleet.js";
 import { answerOf, pageOf, requestOf, visitOf } from "./page_messages.js";
+
+/** Twice as long as a hub takes to look at the lease. */
+const farewellMs = 1_000;
 
 export interface FleetOptions {
   readonly config: Config;
@@ -59,6 +62,7 @@ export class Fleet implements ListenersHub, DomainHub {
   #domain: FleetDomain | undefined;
   #listener: Listener | undefined;
   #handover: Handover | undefined;
+  #hasLed = false;
 
   constructor(
     private readonly options: FleetOptions,
@@ -218,6 +222,7 @@ export class Fleet implements ListenersHub, DomainHub {
 
   /** Gives the lead back, where this hub has it. */
   async resign(): Promise<void> {
+    this.#hasLed = this.leads;
     await this.#handover?.stop();
     await this.hub.resign();
   }
@@ -229,6 +234,8 @@ export class Fleet implements ListenersHub, DomainHub {
 
   /** After `resign`. */
   async close(): Promise<void> {
+    // Hubs that have not heard yet who leads now ask here, and are told to ask another.
+    if (this.#hasLed && this.#heartbeat.hasOthers) await delay(this.options.clock, farewellMs);
     await this.#heartbeat.stop();
     this.#calls.close();
     await Promise.all([this.#listener?.close(AbortSignal.abort()), this.hub.close()]);
