@@ -65,9 +65,6 @@ test("without a notification it looks by itself", async () => {
   const log = await leader();
   const clock = new ManualClock(Date.now());
   const { positions } = follow(await bed.connect({ clock }), bed.begin);
-  await bed.postgres.query(
-    "CREATE OR REPLACE FUNCTION nexus.mute() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$",
-  );
   await log.append(aBatch(0n));
   await expect.poll(positions).toEqual([1]);
   // As if the notification were lost: a row that nobody announces.
