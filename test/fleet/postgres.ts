@@ -68,7 +68,7 @@ export class Postgres {
   }
 
   /** A standby that streams from this server. */
-  async standby(options: { readonly name?: string; readonly delayMs?: number } = {}): Promise<Postgres> {
+  async standby(options: { readonly name?: string } = {}): Promise<Postgres> {
     const standby = await Postgres.#prepared();
     standby.#run("pg_basebackup", [
       "-h",
@@ -82,16 +82,13 @@ export class Postgres {
       "-R",
       "-X",
       "stream",
+      "-N",
       "-c",
       "fast",
     ]);
     const connection = `host=${this.folder} port=${this.port} user=postgres application_name=${options.name ?? "standby"}`;
     standby.#configure({
-      settings: [
-        `primary_conninfo = '${connection}'`,
-        `recovery_min_apply_delay = ${options.delayMs ?? 0}`,
-        "synchronous_standby_names = ''",
-      ],
+      settings: [`primary_conninfo = '${connection}'`, "synchronous_standby_names = ''"],
     });
     await standby.start();
     return standby;
