@@ -1,0 +1,208 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { build } from "esbuild";
+import { Connector } from "../../../src/fleet/connection/connector.js";
+import { FleetDatabase } from "../../../src/fleet/fleet_database.js";
+import { initialise } from "../../../src/fleet/initialise.js";
+import { migrate } from "../../../src/fleet/migrations.js";
+import { SystemClock } from "../../../src/runtime/clock.js";
+import { silentLog } from "../../silent_log.js";
+import { aMember } from "../fleet_bed.js";
+import { Postgres } from "../postgres.js";
+import { type FaultKind, Faults, faultKinds, type Servers } from "./faults.js";
+import { HubProcess } from "./hub_process.js";
+import { judgeGrants, judgeLog, type StormReport } from "./judge.js";
+import { CountingProvider } from "./provider.js";
+import { Replica } from "./replica.js";
+
+export interface StormOptions {
+  readonly hubs: number;
+  readonly minutes: number;
+  readonly grants: number;
+  readonly sabotage: string;
+  readonly say: (words: string) => void;
+}
+
+const root = join(import.meta.dirname, "../../..");
+/** Short, so that a run has many changes of the leader. */
+const times = { leaseMs: 2_000, timeoutMs: 1_500, patienceMs: 12_000 };
+/** How often a fault is drawn, 10 where nothing is said. Links to the provider lose answers, and prove little. */
+const weights: Partial<Record<FaultKind, number>> = {
+  pause: 60,
+  kill: 12,
+  "cut provider": 4,
+  "half-open provider": 4,
+  "promote standby": 6,
+};
+
+/** A fleet in child processes, and all that may happen to it. */
+export class Storm {
+  readonly #folder = mkdtempSync(join(tmpdir(), "nexus-storm-"));
+  readonly #broken: string[] = [];
+  readonly #clock = new SystemClock();
+  #hubs: HubProcess[] = [];
+  #reigns = 0;
+
+  constructor(private readonly options: StormOptions) {}
+
+  async run(): Promise<StormReport> {
+    const provider = await CountingProvider.start();
+    const servers = await this.#prepare(provider);
+    try {
+      const program = await compiled();
+      for (let index = 0; index < this.options.hubs; index++)
+        this.#hubs.push(await this.#hub(index, program, servers, provider));
+      const faults = new Faults(this.#hubs, servers, times.leaseMs);
+      await this.#rage(faults, provider);
+      return await this.#judge(faults, servers, provider);
+    } finally {
+      for (const hub of this.#hubs) await hub.close();
+      for (const server of [servers.standby, servers.primary]) await server.close();
+      await provider.close();
+      rmSync(this.#folder, { recursive: true, force: true });
+    }
+  }
+
+  async #prepare(provider: CountingProvider): Promise<Servers> {
+    const primary = await Postgres.start();
+    const connector = new Connector(primary.url(), this.#clock);
+    await migrate(connector);
+    const grants = Array.from({ length: this.options.grants }, (_, index) => `grant-${index}`);
+    await initialise(connector, {
+      databaseId: randomUUID(),
+      epoch: randomUUID(),
+      entries: [
+        grants.map((grant) => ({
+          database: "grants",
+          key: Buffer.from(grant),
+          value: Buffer.from(JSON.stringify({ revision: 1, token: provider.consent(grant) })),
+        })),
+      ],
+    });
+    if (this.options.sabotage === "fence") {
+      await primary.query(
+        "CREATE OR REPLACE FUNCTION nexus.leads_1(p_owner uuid, p_fence bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true'",
+      );
+    }
+    const standby = await primary.standby({ name: "sync" });
+    await primary.set("synchronous_standby_names", "sync");
+    return { primary, standby };
+  }
+
+  async #hub(
+    index: number,
+    program: string,
+    servers: Servers,
+    provider: CountingProvider,
+  ): Promise<HubProcess> {
+    const patienceMs = this.options.sabotage === "patience" ? 0 : times.patienceMs;
+    return await HubProcess.make({
+      program,
+      folder: join(this.#folder, `hub-${index}`),
+      settings: { ...times, patienceMs, sabotage: this.options.sabotage },
+      database: { target: servers.primary.socketPath, urlOf: (folder) => servers.primary.url(folder) },
+      providerPort: provider.port,
+      onBroken: (words) => this.#broken.push(words),
+    });
+  }
+
+  async #rage(faults: Faults, provider: CountingProvider): Promise<void> {
+    const endMs = this.#clock.monotonicMs() + this.options.minutes * 60_000;
+    let isPromoting = false;
+    let leader: HubProcess | undefined;
+    while (this.#clock.monotonicMs() < endMs) {
+      await sleep(300 + Math.random() * 4_000);
+      const leads = this.#hubs.find(({ isLeader }) => isLeader);
+      if (leads && leads.owner !== leader?.owner) this.#reigns++;
+      leader = leads;
+      const kind = drawn();
+      const isOfDatabase = kind === "kill database" || kind === "promote standby";
+      // A primary and its standby that fail at once are beyond what replication promises.
+      if (isOfDatabase && isPromoting) continue;
+      this.options.say(
+        `${kind}; ${provider.refreshes} refreshes, ${provider.reuses.length} lost, ${provider.overlaps} overlaps`,
+      );
+      faults.begin(kind);
+      if (isOfDatabase) {
+        isPromoting = true;
+        void faults.settled().then(() => {
+          isPromoting = false;
+        });
+      }
+    }
+    await faults.settled();
+  }
+
+  async #judge(faults: Faults, servers: Servers, provider: CountingProvider): Promise<StormReport> {
+    // All is healed: somebody leads, and what was spooled is brought home.
+    await sleep(times.patienceMs + 3_000);
+    if (!this.#hubs.some(({ isLeader }) => isLeader)) this.#broken.push("nobody leads after all was healed");
+    const refreshed = provider.refreshes;
+    await sleep(2_000);
+    if (provider.refreshes === refreshed) this.#broken.push("nothing is refreshed after all was healed");
+    for (const hub of this.#hubs) hub.quiet();
+    await sleep(4_000);
+    const auditEvents = await this.#compare(servers);
+    const acknowledged = this.#hubs.flatMap((hub) => hub.acknowledged());
+    const { unexplained, ...grants } = judgeGrants(provider, faults.done, acknowledged);
+    const counts: Record<string, number> = {};
+    for (const { kind } of faults.done) counts[kind] = (counts[kind] ?? 0) + 1;
+    return {
+      ...grants,
+      ...(await judgeLog(servers.primary, acknowledged)),
+      faults: counts,
+      reigns: this.#reigns,
+      auditEvents,
+      broken: [...this.#broken, ...unexplained],
+    };
+  }
+
+  /** Every hub has the bytes of a fresh copy. @returns how many events the audit log has */
+  async #compare(servers: Servers): Promise<number> {
+    const member = aMember();
+    const database = await FleetDatabase.connect({
+      url: servers.primary.url(),
+      member: () => member,
+      clock: this.#clock,
+      log: silentLog,
+    });
+    const fresh = new Replica();
+    const copy = database.firstCopy();
+    for await (const writes of copy.entries) fresh.load(writes);
+    await database.close();
+    for (const [index, hub] of this.#hubs.entries()) {
+      const state = await hub.state();
+      if (!state) this.#broken.push(`hub ${index} does not answer`);
+      else if (state.position !== copy.position.position)
+        this.#broken.push(`hub ${index} is at ${state.position}, not ${copy.position.position}`);
+      else if (state.digest !== fresh.digest()) this.#broken.push(`hub ${index} differs from a fresh copy`);
+    }
+    return fresh.verifyChain();
+  }
+}
+
+function drawn(): FaultKind {
+  const tickets = faultKinds.flatMap((kind) => Array<FaultKind>(weights[kind] ?? 10).fill(kind));
+  return tickets[Math.floor(Math.random() * tickets.length)] ?? "pause";
+}
+
+/** One file, which starts in a tenth of a second. */
+async function compiled(): Promise<string> {
+  const file = join(root, "node_modules/.cache/fleet/hub.mjs");
+  mkdirSync(dirname(file), { recursive: true });
+  await build({
+    absWorkingDir: root,
+    entryPoints: ["test/fleet/storm/hub.ts"],
+    outfile: file,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    packages: "external",
+    logLevel: "warning",
+  });
+  return file;
+}
