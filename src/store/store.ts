@@ -1,10 +1,12 @@
 import { chmodSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { SealedRecord } from "../model/credentials/credential.js";
+import { Announcements } from "./announcements.js";
 import { type AuditRetention, defaultAuditRetention } from "./audit_log.js";
 import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_reads.js";
 import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
-import { CommitQueue, type CommitTiming } from "./commit_queue.js";
+import { CommitQueue } from "./commit_queue.js";
+import { ChangeRunner, type CommitParts, type Commits, type CommitTiming } from "./commits.js";
 import { syncFolder } from "./files/sync_folder.js";
 import { NotificationPlanReads } from "./indexes/notification_plans.js";
 import { NotificationReads } from "./indexes/notification_queue.js";
@@ -12,9 +14,14 @@ import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
 import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_walk.js";
 import { type Databases, openDatabases } from "./lmdb/databases.js";
 import { checkStoreFile } from "./lmdb/file_check.js";
+import { StoreFailure } from "./lmdb/store_failure.js";
 import { Reads } from "./reads.js";
 import type { CommittedChange } from "./records/log_codec.js";
-import { loadStoreRecord, readStoreRecord } from "./store_record.js";
+import { openReplication, type ReplicaCommits, type StoreRole } from "./replica_commits.js";
+import type { Applied } from "./replication/applied.js";
+import type { CommitLog, LogBatch, RawWrite, ReplicaPosition } from "./replication/log.js";
+import { type FirstCopy, rawEntries, writeCopy } from "./replication/raw_entries.js";
+import { loadStoreRecord, readStoreRecord, storeRecordOf } from "./store_record.js";
 import type { Transaction, WriteObserver } from "./transaction.js";
 
 export type { DueEntry } from "./reads.js";
@@ -35,6 +42,10 @@ export interface StoreOptions {
   /** How much of the audit log is kept. */
   readonly audit?: AuditRetention;
   readonly timing?: CommitTiming;
+  /** One of many: a copy of the log of a fleet, which follows until it is told to lead. */
+  readonly replica?: boolean;
+  /** A replica becomes a store of its own: it has left the fleet, or comes from a backup of a replica. */
+  readonly leavesFleet?: boolean;
 }
 
 /**
@@ -50,26 +61,36 @@ export interface StoreOptions {
  */
 export class Store extends Reads {
   readonly databaseId: string;
-  readonly epoch: string;
   /** What receivers have not taken yet. */
   readonly notifications: NotificationReads;
   readonly notificationPlans: NotificationPlanReads;
   protected readonly databases: Databases;
-  readonly #commits: CommitQueue;
+  readonly #parts: CommitParts;
+  readonly #commits: Commits;
+  readonly #replication: ReplicaCommits | undefined;
   readonly #path: string;
+  #epoch: string;
+  #closed: Promise<void> | undefined;
 
   private constructor(databases: Databases, path: string, options: StoreOptions) {
     super();
     const record = loadStoreRecord(databases, path, options.nowMs);
     this.databaseId = record.databaseId;
-    this.epoch = record.epoch;
+    this.#epoch = record.epoch;
     this.databases = databases;
     this.notifications = new NotificationReads(databases);
     this.notificationPlans = new NotificationPlanReads(databases);
     this.#path = path;
-    const retention = options.audit ?? defaultAuditRetention;
-    const { onFatal, timing } = options;
-    this.#commits = new CommitQueue(databases, this.revision, retention, onFatal, timing);
+    this.#parts = {
+      databases,
+      runner: new ChangeRunner(options.audit ?? defaultAuditRetention),
+      announcements: new Announcements(this.revision),
+      failure: new StoreFailure(options.onFatal),
+      timing: options.timing,
+    };
+    this.#replication = openReplication(this.#parts, path, options);
+    this.#commits = this.#replication ?? new CommitQueue(this.#parts);
+    if (this.#replication) this.onApplied(() => undefined);
   }
 
   /**
@@ -87,6 +108,76 @@ export class Store extends Reads {
       void databases.root.close();
       throw error;
     }
+  }
+
+  /**
+   * Makes the file of a replica in `folder`, in place of what is there: as a whole, or not at all.
+   *
+   * @param folder this process holds its lock, and has no store open in it
+   */
+  static async copyInto(folder: string, copy: FirstCopy): Promise<void> {
+    await writeCopy(folder, storeFileName, copy);
+  }
+
+  /** Identifies the history that watch positions count in. */
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  get role(): StoreRole {
+    return this.#replication?.role ?? "single";
+  }
+
+  /** The newest batch of the log that is durable here and was announced; undefined where this store is the only one. */
+  get position(): ReplicaPosition | undefined {
+    return this.#replication?.replica.position;
+  }
+
+  /** Resolves when the batch of this position is durable here and was announced. @throws the reason of `signal` */
+  async waitFor(position: bigint, signal?: AbortSignal): Promise<void> {
+    await this.#replica.replica.waitFor(position, signal);
+  }
+
+  /**
+   * Commits become durable in `log` first from now on. A follower has every batch of the log by then. When the log refuses one, the store
+   * has failed: its cause is a `LogRefused`.
+   */
+  lead(log: CommitLog): void {
+    this.#replica.lead(log);
+  }
+
+  /** Commits are refused with `NotLeader` from now on; waits for those under way. */
+  async follow(): Promise<void> {
+    await this.#replica.follow();
+  }
+
+  /**
+   * Takes batches of the log, the oldest first, in one transaction with their position; those that are here already are left out.
+   * Resolves when they are durable and were announced.
+   *
+   * @throws LogDiverged when they do not follow what is here: nothing was written
+   * @throws StoreFailed when they could not be made durable
+   */
+  async apply(batches: readonly LogBatch[]): Promise<void> {
+    await this.#replica.apply(batches);
+  }
+
+  /** Sets the one listener for what batches of the log changed, called before the listener of commits. It must not throw. */
+  onApplied(listener: (applied: Applied) => void): void {
+    this.#replica.onApplied = (applied) => {
+      if (applied.storeRecord) this.#epoch = storeRecordOf(this.databases).epoch;
+      listener(applied);
+    };
+  }
+
+  /** Everything that replicas share, as raw writes: pages of one snapshot each. */
+  entries(): Iterable<RawWrite[]> {
+    return rawEntries(this.databases);
+  }
+
+  get #replica(): ReplicaCommits {
+    if (this.#replication === undefined) throw new Error("this store is the only one: it has no log");
+    return this.#replication;
   }
 
   /** The known text that tells a right key from a wrong one. */
@@ -114,7 +205,7 @@ export class Store extends Reads {
 
   /** Whether it takes no more writes. */
   get isFailed(): boolean {
-    return this.#commits.isFailed;
+    return this.#parts.failure.error !== undefined;
   }
 
   /** Size of the file, which never shrinks. */
@@ -124,7 +215,7 @@ export class Store extends Reads {
 
   /** Every change up to here is durable and was announced to the listener. */
   get settledRevision(): bigint {
-    return this.#commits.settledRevision;
+    return this.#parts.announcements.settledRevision;
   }
 
   /** The newest first. A bounded number of events is looked at: a page may hold fewer than `limit` while more follow. */
@@ -155,12 +246,12 @@ export class Store extends Reads {
    * change. It must not throw.
    */
   onCommitted(listener: (changes: readonly CommittedChange[]) => void): void {
-    this.#commits.listener = listener;
+    this.#parts.announcements.listener = listener;
   }
 
   /** Sets the one observer of what transactions write. */
   observe(observer: WriteObserver): void {
-    this.#commits.observer = observer;
+    this.#parts.runner.observer = observer;
   }
 
   /**
@@ -174,6 +265,7 @@ export class Store extends Reads {
 
   /** Waits for the commits under way. Idempotent; nothing may be read afterwards. */
   async close(): Promise<void> {
-    await this.#commits.close();
+    this.#closed ??= this.#commits.close().then(() => this.databases.root.close());
+    await this.#closed;
   }
 }

@@ -35,7 +35,7 @@ function createStoreRecord(databases: Databases, nowMs: number): StoreRecord {
     keyCheck: undefined,
   };
   // The callback must not return the promise of a put: lmdb then blocks for ever.
-  databases.meta.transactionSync(() => {
+  databases.root.transactionSync(() => {
     writeStoreRecord(databases, record);
   });
   return record;

@@ -58,7 +58,7 @@ export async function keyIdsOf(folder: string): Promise<Map<string, number>> {
 /** The databases as they lie on the disk, for whoever can write to it. */
 export async function tamper(folder: string, work: (databases: Databases) => void): Promise<void> {
   const databases = openDatabases(join(folder, storeFileName));
-  databases.meta.transactionSync(() => {
+  databases.root.transactionSync(() => {
     work(databases);
   });
   await databases.root.close();

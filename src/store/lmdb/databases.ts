@@ -1,4 +1,4 @@
-import { type Database, open, type RootDatabase, type RootDatabaseOptionsWithPath } from "lmdb";
+import { type Database, type Key, open, type RootDatabase, type RootDatabaseOptionsWithPath } from "lmdb";
 import type { ConnectionStatus } from "../../model/connections/connection.js";
 
 /** Names the numbers that commits keep up to date, so that nobody has to count. */
@@ -19,51 +19,99 @@ export type NumberKey =
 
 type Bytes = Uint8Array;
 
+/** What commits need of an LMDB database. */
+export type Table<K extends Key> = Pick<
+  Database<Bytes, K>,
+  "getBinary" | "doesExist" | "getRange" | "getKeys"
+> & {
+  putSync(key: K, value: Bytes): void;
+  removeSync(key: K): boolean;
+};
+
 /**
  * The LMDB databases of one store. Layouts of the values: `nexus/store/v1/records.proto`; index entries have
  * empty values.
  */
 export interface Databases {
   readonly root: RootDatabase<Bytes, string>;
-  readonly meta: Database<Bytes, string>;
-  readonly providers: Database<Bytes, string>;
+  readonly meta: Table<string>;
+  readonly providers: Table<string>;
   /** Name to id. */
-  readonly providerNames: Database<Bytes, string>;
-  readonly connections: Database<Bytes, string>;
-  readonly connectionsByProvider: Database<Bytes, [providerId: string, connectionId: string]>;
+  readonly providerNames: Table<string>;
+  readonly connections: Table<string>;
+  readonly connectionsByProvider: Table<[providerId: string, connectionId: string]>;
   /** The first key of a name is the connection that it names; see `name_index.ts`. */
-  readonly connectionsByName: Database<
-    Bytes,
-    [name: string, rank: number, order: number, connectionId: string]
-  >;
-  readonly credentials: Database<Bytes, string>;
+  readonly connectionsByName: Table<[name: string, rank: number, order: number, connectionId: string]>;
+  readonly credentials: Table<string>;
   /** Key: SHA-256 of `state`. */
-  readonly authorizations: Database<Bytes, Buffer>;
-  readonly discovery: Database<Bytes, string>;
+  readonly authorizations: Table<Buffer>;
+  readonly discovery: Table<string>;
   /** Key: id of the provider profile. */
-  readonly suspensions: Database<Bytes, string>;
-  readonly due: Database<Bytes, [dueAtMs: number, connectionId: string]>;
+  readonly suspensions: Table<string>;
+  readonly due: Table<[dueAtMs: number, connectionId: string]>;
   /** Key: see `encodeCount`. */
-  readonly changes: Database<Bytes, Buffer>;
+  readonly changes: Table<Buffer>;
   /** The revisions of those changes that are removals. */
-  readonly tombstones: Database<Bytes, Buffer>;
-  readonly numbers: Database<Bytes, NumberKey>;
+  readonly tombstones: Table<Buffer>;
+  readonly numbers: Table<NumberKey>;
   /** Key: see `encodeCount`. */
-  readonly audit: Database<Bytes, Buffer>;
-  readonly auditByConnection: Database<Bytes, [connectionId: string, sequence: number]>;
-  readonly revocations: Database<Bytes, string>;
-  readonly revocationsDue: Database<Bytes, [nextAttemptMs: number, id: string]>;
+  readonly audit: Table<Buffer>;
+  readonly auditByConnection: Table<[connectionId: string, sequence: number]>;
+  readonly revocations: Table<string>;
+  readonly revocationsDue: Table<[nextAttemptMs: number, id: string]>;
   /** Key: hash of the imported token, in hexadecimal. */
-  readonly imports: Database<Bytes, string>;
-  readonly apiKeys: Database<Bytes, string>;
+  readonly imports: Table<string>;
+  readonly apiKeys: Table<string>;
   /** In order per receiver and subject; see `notification_queue.ts`. */
-  readonly notifications: Database<Bytes, [receiver: string, subject: string, number: number]>;
-  readonly notificationsDue: Database<Bytes, [receiver: string, nextAttemptMs: number, subject: string]>;
+  readonly notifications: Table<[receiver: string, subject: string, number: number]>;
+  readonly notificationsDue: Table<[receiver: string, nextAttemptMs: number, subject: string]>;
   /** When a connection is looked at for a consent that ends soon; see `encodeCount`. */
-  readonly expiries: Database<Bytes, string>;
-  readonly expiriesDue: Database<Bytes, [atMs: number, connectionId: string]>;
-  readonly consentLinks: Database<Bytes, [expiresAtMs: number, codeHash: string]>;
+  readonly expiries: Table<string>;
+  readonly expiriesDue: Table<[atMs: number, connectionId: string]>;
+  readonly consentLinks: Table<[expiresAtMs: number, codeHash: string]>;
 }
+
+/** One of the databases, by its name here. */
+export type TableName = Exclude<keyof Databases, "root">;
+
+/** What LMDB calls each. */
+export const lmdbNames: Readonly<Record<TableName, string>> = {
+  meta: "meta",
+  providers: "providers",
+  providerNames: "provider_names",
+  connections: "connections",
+  connectionsByProvider: "connections_by_provider",
+  connectionsByName: "connections_by_name",
+  credentials: "credentials",
+  authorizations: "authorizations",
+  discovery: "discovery",
+  suspensions: "suspensions",
+  due: "due",
+  changes: "changes",
+  tombstones: "tombstones",
+  numbers: "numbers",
+  audit: "audit",
+  auditByConnection: "audit_by_connection",
+  revocations: "revocations",
+  revocationsDue: "revocations_due",
+  imports: "imports",
+  apiKeys: "api_keys",
+  notifications: "notifications",
+  notificationsDue: "notifications_due",
+  expiries: "expiries",
+  expiriesDue: "expiries_due",
+  consentLinks: "consent_links",
+};
+
+/** Those whose keys are bytes; the keys of the others are ordered by lmdb's encoding. */
+export const keyedByBytes: ReadonlySet<TableName> = new Set([
+  "authorizations",
+  "changes",
+  "tombstones",
+  "audit",
+]);
+
+export const tableNames = Object.keys(lmdbNames) as readonly TableName[];
 
 /** Value of an index entry. */
 export const nothing: Bytes = new Uint8Array(0);
@@ -98,36 +146,42 @@ export function openDatabases(path: string): Databases {
     eventTurnBatching: false,
   };
   const root = open<Bytes, string>(options);
-  const text = (name: string): Database<Bytes, string> =>
-    root.openDB<Bytes, string>(name, { encoding: "binary" });
-  const binary = (name: string): Database<Bytes, Buffer> =>
-    root.openDB<Bytes, Buffer>(name, { encoding: "binary", keyEncoding: "binary" });
-  return {
-    root,
-    meta: text("meta"),
-    providers: text("providers"),
-    providerNames: text("provider_names"),
-    connections: text("connections"),
-    connectionsByProvider: root.openDB("connections_by_provider", { encoding: "binary" }),
-    connectionsByName: root.openDB("connections_by_name", { encoding: "binary" }),
-    credentials: text("credentials"),
-    authorizations: binary("authorizations"),
-    discovery: text("discovery"),
-    suspensions: text("suspensions"),
-    due: root.openDB("due", { encoding: "binary" }),
-    changes: binary("changes"),
-    tombstones: binary("tombstones"),
-    numbers: root.openDB("numbers", { encoding: "binary" }),
-    audit: binary("audit"),
-    auditByConnection: root.openDB("audit_by_connection", { encoding: "binary" }),
-    revocations: text("revocations"),
-    revocationsDue: root.openDB("revocations_due", { encoding: "binary" }),
-    imports: text("imports"),
-    apiKeys: text("api_keys"),
-    notifications: root.openDB("notifications", { encoding: "binary" }),
-    notificationsDue: root.openDB("notifications_due", { encoding: "binary" }),
-    expiries: text("expiries"),
-    expiriesDue: root.openDB("expiries_due", { encoding: "binary" }),
-    consentLinks: root.openDB("consent_links", { encoding: "binary" }),
-  };
+  const tables = tableNames.map((name) => [name, openTable(root, name, keyedByBytes.has(name))] as const);
+  return { root, ...Object.fromEntries(tables) } as Databases;
+}
+
+/** Every database by the name that LMDB has for it, with its keys as they lie on disk. */
+export function openRawTables(databases: Databases): ReadonlyMap<string, Table<Buffer>> {
+  const { root } = databases;
+  return new Map(
+    tableNames.map((name) => {
+      const lmdbName = lmdbNames[name];
+      if (keyedByBytes.has(name)) return [lmdbName, openTable<Buffer>(root, name, true)];
+      return [lmdbName, root.openDB<Bytes, Buffer>(lmdbName, { encoding: "binary", keyEncoder: padded })];
+    }),
+  );
+}
+
+/** lmdb compares keys of its own encoding four bytes at a time, and reads beyond their end: zeros must follow. */
+const padded = {
+  writeKey(key: Buffer, target: Buffer, start: number): number {
+    target.set(key, start);
+    const end = start + key.length;
+    target.fill(0, end, end + 8);
+    return end;
+  },
+  readKey: (source: Buffer, start: number, end: number): Buffer => Buffer.from(source.subarray(start, end)),
+  /** With it lmdb takes the keys for its own. */
+  enableNullTermination: (): void => undefined,
+};
+
+function openTable<K extends Key>(
+  root: RootDatabase<Bytes, string>,
+  name: TableName,
+  isKeyedByBytes: boolean,
+): Table<K> {
+  return root.openDB<Bytes, K>(lmdbNames[name], {
+    encoding: "binary",
+    ...(isKeyedByBytes && { keyEncoding: "binary" as const }),
+  });
 }
