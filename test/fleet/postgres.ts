@@ -139,11 +139,20 @@ export class Postgres {
 
   /** Runs statements as the superuser. */
   async query<Row extends object>(text: string, database = "nexus"): Promise<Row[]> {
+    return await this.queryWith(text, [], database);
+  }
+
+  /** One statement with its parameters. */
+  async queryWith<Row extends object>(
+    text: string,
+    values: readonly unknown[],
+    database = "nexus",
+  ): Promise<Row[]> {
     const client = new Client({ host: this.folder, port: this.port, user: "postgres", database });
     client.on("error", () => undefined);
     await client.connect();
     try {
-      return (await client.query<Row>(text)).rows;
+      return (await client.query<Row>(text, [...values])).rows;
     } finally {
       await client.end().catch(() => undefined);
     }

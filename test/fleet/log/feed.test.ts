@@ -87,12 +87,12 @@ test("more than a page comes whole", async () => {
 });
 
 test("batches that fill more than a page of bytes come whole", async () => {
+  const log = await leader();
+  const value = new Uint8Array(5_000_000);
+  for (let after = 0n; after < 5n; after++) {
+    await log.append(aBatch(after, [{ ...aWrite("credentials", "k"), value }]));
+  }
   const { read, positions } = follow(await bed.connect(), bed.begin);
-  await bed.postgres.query(
-    `INSERT INTO nexus.log SELECT n, gen_random_uuid(), 1, now(),
-       int4send(1) || 'a'::bytea || int4send(1) || 'k'::bytea || int4send(5000000) || decode(repeat('00', 5000000), 'hex')
-     FROM generate_series(1, 5) n; NOTIFY nexus`,
-  );
 
   await expect.poll(positions, { timeout: 20_000 }).toEqual(upTo(5));
   expect(read.every(({ writes }) => writes[0]?.value?.length === 5_000_000)).toBe(true);
