@@ -42,6 +42,7 @@ let reign:
   | { commits: Commits; refreshes: Refreshes; log: DatabaseLog; lease: Lease; ending: AbortController }
   | undefined;
 let isEnding = false;
+let isQuiet = false;
 
 const tell = (message: HubMessage): void => void process.send?.(message);
 
@@ -52,7 +53,7 @@ const lease = database.lease({
   onLost: () => void end(75),
 });
 process.on("SIGTERM", () => void end(0));
-process.on("message", (message) => void (message === "stop" ? quiet() : tellState()));
+process.on("message", (message) => void (message === "stop" ? void quiet() : tellState()));
 createServer((incoming, response) => {
   let text = "";
   incoming.on("data", (piece) => {
@@ -152,7 +153,7 @@ function begin(fence: bigint): void {
   const ending = new AbortController();
   reign = { commits, refreshes, log, lease, ending };
   void database.imageKeeper(fence).run(ending.signal);
-  refreshes.start();
+  if (!isQuiet) refreshes.start();
   tell({ kind: "leads" });
 }
 
@@ -223,9 +224,10 @@ async function untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
 
 /** Refreshes nothing more, for the last comparison. */
 async function quiet(): Promise<void> {
+  isQuiet = true;
   await reign?.refreshes.end();
 }
 
-async function tellState(): Promise<void> {
+function tellState(): void {
   tell({ kind: "state", position: String(replica.position.position), digest: replica.digest() });
 }

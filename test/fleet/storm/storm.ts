@@ -28,7 +28,7 @@ export interface StormOptions {
 
 const root = join(import.meta.dirname, "../../..");
 /** Short, so that a run has many changes of the leader. */
-const times = { leaseMs: 2_000, timeoutMs: 1_500, patienceMs: 12_000 };
+const times = { leaseMs: 2_000, timeoutMs: 1_500, patienceMs: 15_000 };
 /** How often a fault is drawn, 10 where nothing is said. Links to the provider lose answers, and prove little. */
 const weights: Partial<Record<FaultKind, number>> = {
   pause: 60,
@@ -169,18 +169,33 @@ export class Storm {
       clock: this.#clock,
       log: silentLog,
     });
+    try {
+      for (const endMs = this.#clock.monotonicMs() + 30_000; ; ) {
+        const { fresh, position, different } = await this.#differences(database);
+        if (different.length === 0 || this.#clock.monotonicMs() > endMs) {
+          this.#broken.push(...different);
+          return fresh.verifyChain();
+        }
+        this.options.say(`not yet at ${position}: ${different.join(", ")}`);
+        await sleep(1_000);
+      }
+    } finally {
+      await database.close();
+    }
+  }
+
+  async #differences(database: FleetDatabase) {
     const fresh = new Replica();
     const copy = database.firstCopy();
     for await (const writes of copy.entries) fresh.load(writes);
-    await database.close();
-    for (const [index, hub] of this.#hubs.entries()) {
-      const state = await hub.state();
-      if (!state) this.#broken.push(`hub ${index} does not answer`);
-      else if (state.position !== copy.position.position)
-        this.#broken.push(`hub ${index} is at ${state.position}, not ${copy.position.position}`);
-      else if (state.digest !== fresh.digest()) this.#broken.push(`hub ${index} differs from a fresh copy`);
-    }
-    return fresh.verifyChain();
+    const { position } = copy.position;
+    const states = await Promise.all(this.#hubs.map((hub) => hub.state()));
+    const different = states.flatMap((state, index) => {
+      if (!state) return `hub ${index} does not answer`;
+      if (state.position !== position) return `hub ${index} is at ${state.position}, not ${position}`;
+      return state.digest === fresh.digest() ? [] : `hub ${index} differs from a fresh copy`;
+    });
+    return { fresh, position, different };
   }
 }
 
