@@ -10,7 +10,8 @@ import { SystemClock } from "../../src/runtime/clock.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Authority } from "../fakes/certificates.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { aFleetBed, databaseId, firstEpoch } from "./fleet_bed.js";
+import { aFleetBed } from "./fleet_bed.js";
+import { databaseId, firstEpoch } from "./samples.js";
 
 const authority = new Authority("Database CA");
 const issued = authority.issue({ subject: [["CN", "db"]], dns: ["db.test"], ips: ["127.0.0.1"] });

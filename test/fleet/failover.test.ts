@@ -1,8 +1,9 @@
 import { expect, onTestFinished, test } from "vitest";
 import { FleetDiverged } from "../../src/fleet/connection/fleet_error.js";
 import { TcpProxy } from "../fakes/tcp_proxy.js";
-import { aBatch, aFleetBed, aMember, aWrite, firstEpoch } from "./fleet_bed.js";
+import { aFleetBed } from "./fleet_bed.js";
 import type { Postgres } from "./postgres.js";
+import { aBatch, aMember, aWrite, firstEpoch } from "./samples.js";
 
 const bed = aFleetBed();
 

@@ -4,7 +4,8 @@ import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { TcpProxy } from "../fakes/tcp_proxy.js";
 import { perTest } from "../lifetimes.js";
 import { has } from "../needs.js";
-import { aFleetBed, aMember } from "./fleet_bed.js";
+import { aFleetBed } from "./fleet_bed.js";
+import { aMember } from "./samples.js";
 
 const bed = aFleetBed();
 const proxy = perTest(async () =>

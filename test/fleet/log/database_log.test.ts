@@ -6,7 +6,8 @@ import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { TcpProxy } from "../../fakes/tcp_proxy.js";
 import { perTest } from "../../lifetimes.js";
 import { has } from "../../needs.js";
-import { aBatch, aFleetBed, aMember, aWrite, firstEpoch } from "../fleet_bed.js";
+import { aFleetBed } from "../fleet_bed.js";
+import { aBatch, aMember, aWrite, firstEpoch } from "../samples.js";
 
 const bed = aFleetBed();
 const proxy = perTest(async () =>

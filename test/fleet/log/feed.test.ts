@@ -7,7 +7,8 @@ import type { LogBatch, ReplicaPosition } from "../../../src/store/replication.j
 import { TcpProxy } from "../../fakes/tcp_proxy.js";
 import { perTest } from "../../lifetimes.js";
 import { has } from "../../needs.js";
-import { aBatch, aFleetBed, aWrite, firstEpoch } from "../fleet_bed.js";
+import { aFleetBed } from "../fleet_bed.js";
+import { aBatch, aWrite, firstEpoch } from "../samples.js";
 
 const bed = aFleetBed();
 const proxy = perTest(async () =>

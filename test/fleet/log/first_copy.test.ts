@@ -8,7 +8,8 @@ import { ImageKeeper } from "../../../src/fleet/log/image.js";
 import { SystemClock } from "../../../src/runtime/clock.js";
 import type { RawWrite } from "../../../src/store/replication.js";
 import { silentLog } from "../../silent_log.js";
-import { aBatch, aFleetBed, aMember, aWrite, firstEpoch } from "../fleet_bed.js";
+import { aFleetBed } from "../fleet_bed.js";
+import { aBatch, aMember, aWrite, firstEpoch } from "../samples.js";
 
 const bed = aFleetBed();
 
