@@ -8,12 +8,14 @@ import { auditService } from "../service/services/audit_service.js";
 import { authorizationService } from "../service/services/authorization_service.js";
 import { backupService } from "../service/services/backup_service.js";
 import { connectionService } from "../service/services/connection_service.js";
+import { fleetControlService } from "../service/services/fleet_control_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
 import { notificationService } from "../service/services/notification_service.js";
 import { providerService } from "../service/services/provider_service.js";
 import { secretDiscoveryService } from "../service/services/secret_discovery_service.js";
 import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";
+import type { HubServices } from "./fleet/hub_interfaces.js";
 import type { Domain } from "./wire_domain.js";
 
 /** Every service of the contract, over the domain. */
@@ -22,6 +24,7 @@ export function definedServices(
   templates: Catalogue,
   config: Config,
   nowMs: () => number,
+  hub?: HubServices,
 ): ServiceDefinition[] {
   const { registry, connections, tokens, watch, audit, keyring, backups } = parts;
   const { access, names, keys, explainer, guard, mcp, mcpNames, rejected } = parts;
@@ -29,14 +32,15 @@ export function definedServices(
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl, mcp }),
     connectionService({ ...parts, manager: connections }),
-    tokenService({ tokens, rejected, acquirer: parts.acquirer, watch, access, names, mcp, mcpNames }),
+    tokenService({ tokens, rejected, acquirer: parts.acquirer, watch, access, names, mcp, mcpNames, hub }),
     auditService({ audit }),
     statusService({ status: parts.status }),
     accessService({ keys, access, explainer }),
     keyringService({ keyring }),
     backupService({ backups }),
     notificationService({ notifier: parts.notifier }),
-  ];
+    fleetControlService(hub),
+  ].map((service) => hub?.led(service) ?? service);
   const inner = new CallPipeline({ guard });
   return [
     ...services,
@@ -55,9 +59,10 @@ export interface ProxyServices {
   readonly authorization: ServiceDefinition;
 }
 
-export function proxyServices({ secrets, authorizer, access }: Domain): ProxyServices {
+export function proxyServices({ secrets, authorizer, access }: Domain, hub?: HubServices): ProxyServices {
+  const authorization = authorizationService({ authorizer });
   return {
     secrets: secretDiscoveryService({ secrets, access }),
-    authorization: authorizationService({ authorizer }),
+    authorization: hub?.led(authorization) ?? authorization,
   };
 }

@@ -1,13 +1,17 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
+import type { Authenticate } from "../domain/access/presented_credentials.js";
 import { noTracing } from "../model/tracing.js";
 import { Listeners } from "../server/listeners.js";
+import { BrowserPages } from "../server/pages/browser_pages.js";
 import { openSocketAccess } from "../server/sockets/peer_credentials.js";
+import type { BoundService } from "../service/pipeline/bound_service.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
 import type { ApiKey } from "../vault/api_key_file.js";
 import { atMostEachMinute } from "./at_most_each_minute.js";
 import { definedServices, proxyServices } from "./bound_services.js";
+import type { ListenersHub } from "./fleet/hub_interfaces.js";
 import { openJwt } from "./open_jwt.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
@@ -15,34 +19,45 @@ import type { Domain } from "./wire_domain.js";
 /** Rows of each list of the page `/status`. */
 const statusEntries = 20;
 
+/** The listeners, and what other hubs are served of what is behind them. */
+export interface MadeListeners {
+  readonly listeners: Listeners;
+  readonly services: readonly BoundService[];
+  readonly pages: BrowserPages;
+}
+
 /** Every listener, over the domain; none is open yet. @throws NoPeerCredentials */
 export async function makeListeners(
   options: DaemonOptions,
   { metrics, tls }: Resources,
   domain: Domain,
-  parts: { readonly adminKey: ApiKey; readonly templates: Catalogue },
-): Promise<Listeners> {
+  parts: {
+    readonly adminKey: ApiKey;
+    readonly templates: Catalogue;
+    readonly hub?: ListenersHub | undefined;
+  },
+): Promise<MadeListeners> {
   const { config, log, clock } = options;
-  const { secrets, authorization } = proxyServices(domain);
-  const contract = definedServices(domain, parts.templates, config, () => clock.nowMs());
+  const { hub } = parts;
+  const { secrets, authorization } = proxyServices(domain, hub);
+  const contract = definedServices(domain, parts.templates, config, () => clock.nowMs(), hub);
   const services = [...contract, secrets, authorization];
   const [grpc, http] = pipelines(options, metrics, domain);
-  return new Listeners({
+  const pages = browserPages(config, domain, hub);
+  const authenticate = authenticateBy({
+    adminKey: parts.adminKey,
+    keys: domain.keys,
+    jwt: await openJwt(config, { clock, log }),
+    ownUid: process.getuid?.(),
+    nowMs: () => clock.nowMs(),
+  });
+  const listeners = new Listeners({
     ...config,
     grpcServices: services.map((one) => grpc.bind(one)),
     httpServices: services.map((one) => http.bind(one)),
     authorization: [http.bind(authorization)],
-    flow: domain.consent,
-    capture: domain.captureForm,
-    clientDocument: (path) => domain.mcp.clientDocument(path),
-    links: domain.consentLinks,
-    authenticate: authenticateBy({
-      adminKey: parts.adminKey,
-      keys: domain.keys,
-      jwt: await openJwt(config, { clock, log }),
-      ownUid: process.getuid?.(),
-      nowMs: () => clock.nowMs(),
-    }),
+    pages,
+    authenticate: hub ? caughtUp(authenticate, hub) : authenticate,
     tlsOf: tls.of,
     sockets: await openSocketAccess(config.listeners.socketMode),
     readiness: () => domain.status.checks(),
@@ -58,6 +73,33 @@ export async function makeListeners(
     }),
     clock,
   });
+  const inner = new CallPipeline({ guard: domain.guard });
+  return { listeners, services: hub ? services.map((one) => inner.bind(one)) : [], pages };
+}
+
+function browserPages(
+  config: DaemonOptions["config"],
+  domain: Domain,
+  hub: ListenersHub | undefined,
+): BrowserPages {
+  const pages: BrowserPages = new BrowserPages({
+    publicUrl: new URL(config.publicUrl),
+    flow: domain.consent,
+    capture: domain.captureForm,
+    clientDocument: (path) => domain.mcp.clientDocument(path),
+    links: domain.consentLinks,
+    ...(hub && { elsewhere: (visit) => hub.page(visit, pages) }),
+  });
+  return pages;
+}
+
+/** A key that this hub does not know may have been made at another one a moment ago. */
+function caughtUp(authenticate: Authenticate, hub: ListenersHub): Authenticate {
+  return (shown) => {
+    const principal = authenticate(shown);
+    if (principal !== undefined || hub.leads || shown.token === undefined) return principal;
+    return hub.catchUp().then(() => authenticate(shown));
+  };
 }
 
 /** What happens around a call at the `grpc` and at the `http` listeners, which share their limits. */

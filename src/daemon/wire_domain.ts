@@ -46,6 +46,8 @@ import { ProviderRegistry } from "../domain/providers/provider_registry.js";
 import { ProxyAuthorizer } from "../domain/proxy/proxy_authorizer.js";
 import { SecretSource } from "../domain/proxy/secret_source.js";
 import { SecretStreams } from "../domain/proxy/secret_stream.js";
+import { ForeignIntents } from "../domain/refresh/foreign_intents.js";
+import { LedRefresher } from "../domain/refresh/led_refresher.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
@@ -62,11 +64,14 @@ import { tracedOutbound } from "../outbound/traced_outbound.js";
 import { Changes } from "../runtime/changes.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
+import type { DomainHub } from "./fleet/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 
 export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log"> & {
   /** Who is told when a person is needed; nobody by default. */
   readonly receivers?: (outbound: OutboundFetch) => readonly Receiver[];
+  /** What makes the daemon a hub of a fleet. */
+  readonly hub?: DomainHub | undefined;
 };
 export type DomainResources = Pick<Resources, "store" | "opened" | "spoolFile" | "metrics">;
 export type Domain = ReturnType<typeof wireDomain>;
@@ -100,7 +105,9 @@ type RefreshParts = ReturnType<typeof refreshParts>;
 function sharedParts(options: DomainOptions, { store, opened }: DomainResources) {
   const { config, tracing = noTracing, clock, random, log } = options;
   const networks = config.providerNetworks;
-  const plainOutbound = createOutboundFetch({ networks });
+  const { hub: fleet } = options;
+  const maySend = fleet && { maySend: () => fleet.maySend() };
+  const plainOutbound = createOutboundFetch({ networks, ...maySend });
   const outbound = tracing === noTracing ? plainOutbound : tracedOutbound(plainOutbound, tracing);
   const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
   const fetchDocument = (issuer: string, place: MetadataPlace): Promise<string> =>
@@ -108,6 +115,7 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
   const servers = new IssuerMetadata({ store, clock, log, fetchDocument, networks });
   const changes = new Changes();
   store.onCommitted((changed) => changes.emit("connections", changed));
+  if (store.role !== "single") store.onApplied((applied) => changes.emit("followed", applied));
   const cache = new TokenCache<ConnectionView>(changes);
   return {
     config,
@@ -124,6 +132,7 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
     mcpNames: new McpServerNames({ store }),
     readAudit: new ReadAudit({ store, clock, log }),
     hub: new WatchHub({ changes }),
+    fleet,
     /** One token request per connection. */
     locks: new KeyedMutex<string>(),
     tracing,
@@ -158,16 +167,20 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
   const spool = new TokenSpool({ ...shared, file: spoolFile, onSpooled });
   return {
     spool,
-    engine: new RefreshEngine({ ...shared, spool, metrics }),
+    engine: new RefreshEngine({
+      ...{ ...shared, spool, metrics },
+      foreignIntents: shared.fleet && new ForeignIntents(shared.fleet.owner, shared.clock),
+    }),
     revoker: new Revoker(shared),
   };
 }
 
 /** What gives tokens to agents and proxies. */
 function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts, { mcp }: McpParts) {
-  const { config, hub, readAudit, clock, log } = shared;
-  const tokens = new Tokens({ ...shared, refresher: engine.refresher });
-  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher: engine.refresher, mcp });
+  const { config, hub, readAudit, fleet, clock, log } = shared;
+  const refresher = fleet ? new LedRefresher(engine.refresher, fleet.leader) : engine.refresher;
+  const tokens = new Tokens({ ...shared, refresher });
+  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher, mcp });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
@@ -185,6 +198,7 @@ function mcpParts(shared: Shared) {
   const { config, changes, mcpNames } = shared;
   const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
   const registry = new ProviderRegistry({ ...config.consent, ...shared, onChanged });
+  changes.on("followed", ({ providerIds }) => registry.followed(providerIds));
   const discovery = new McpDiscovery(shared);
   const clients = new McpClients({ ...shared, publicUrl: config.publicUrl });
   return { registry, mcp: new McpServers({ ...shared, registry, discovery, clients, names: mcpNames }) };

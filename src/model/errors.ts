@@ -20,7 +20,9 @@ export type PreconditionReason =
   | "KEY_SOURCE"
   | "NO_OTHER_KEY"
   | "BACKUP_NOT_VERIFIED"
-  | "TOO_MANY_API_KEYS";
+  | "TOO_MANY_API_KEYS"
+  | "NOT_A_HUB"
+  | "NO_OTHER_HUB";
 
 /** Words of `google.rpc.ErrorInfo.reason` for a limit that was reached. */
 export type LimitReason =
@@ -130,6 +132,13 @@ export class Unavailable extends NexusError {
     cause?: unknown,
   ) {
     super(message, cause);
+  }
+}
+
+/** This hub follows another one, which alone writes: nothing was changed here. */
+export class NotLeader extends Unavailable {
+  constructor() {
+    super("this hub does not lead its fleet: try again, or ask another hub", 1_000);
   }
 }
 

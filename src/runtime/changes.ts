@@ -10,9 +10,19 @@ export interface ChangedConnection {
   readonly dueAtMs: number | undefined;
 }
 
+/** See `Changes`. */
+export interface FollowedRecords {
+  readonly providerIds: readonly string[];
+  readonly apiKeyIds: readonly string[];
+  /** Whether the primary key or the epoch is another one. */
+  readonly storeRecord: boolean;
+}
+
 interface ChangeEvents {
   /** Connections that one commit changed, each named once, when that is durable and before the commit resolves. */
   connections: [changed: readonly ChangedConnection[]];
+  /** Records that the leader of a fleet wrote came here, beside connections: the ids of their profiles and API keys. */
+  followed: [records: FollowedRecords];
   /** The profile of this provider was changed or deleted. */
   provider: [providerId: string];
   /** The provider accepted the client of its profile for a consent. */

@@ -1,6 +1,4 @@
 import type { Authenticate } from "../domain/access/presented_credentials.js";
-import type { CaptureFlow, ConsentFlow } from "../domain/consent/consent_types.js";
-import type { ConsentLinks } from "../domain/notifications/consent_links.js";
 import type { Limits } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import { formatListenAddress } from "../model/listen_address.js";
@@ -13,6 +11,7 @@ import { OpenCalls } from "./callers/open_calls.js";
 import type { Routes } from "./listen/http_message.js";
 import type { Listener, OnUnexpected } from "./listen/listener.js";
 import { BrowserListener } from "./pages/browser_listener.js";
+import type { BrowserPages } from "./pages/browser_pages.js";
 import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
 import { authorizeRoute } from "./rest/authorize_route.js";
 import { restRoutes } from "./rest/rest_routes.js";
@@ -30,11 +29,7 @@ export interface ListenersOptions {
   readonly httpServices: readonly BoundService[];
   /** Those of proxies, behind a route of the HTTP listeners. */
   readonly authorization: readonly BoundService[];
-  readonly flow: ConsentFlow;
-  readonly capture: CaptureFlow;
-  /** See `BrowserListenerOptions`. */
-  readonly clientDocument?: (path: string) => object | undefined;
-  readonly links: Pick<ConsentLinks, "follow">;
+  readonly pages: BrowserPages;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
   readonly metrics: OpsListenerOptions["metrics"];
@@ -149,11 +144,10 @@ function routesOf(options: ListenersOptions): Routes {
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
-  const { publicUrl, flow, capture, links, clientDocument } = options;
+  const { publicUrl, pages } = options;
   return new BrowserListener({
     ...placeOf(options, "browser"),
-    ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links },
-    ...(clientDocument && { clientDocument }),
+    ...{ listen, publicUrl: new URL(publicUrl), pages },
   });
 }
 

@@ -1,11 +1,17 @@
+import { dirname } from "node:path";
 import type { CommitParts, Commits } from "./commits.js";
 import { FollowerCommits } from "./follower_commits.js";
 import { LeaderCommits } from "./leader_commits.js";
 import { StoreDamaged } from "./lmdb/store_error.js";
 import type { Applied } from "./replication/applied.js";
 import type { CommitLog, LogBatch, ReplicaPosition } from "./replication/log.js";
+import { Outbox } from "./replication/outbox.js";
+import { encodeRecordedEvent, encodeRecordedUse, type Recording } from "./replication/outbox_codec.js";
 import { eraseLocal, Replica, readPosition } from "./replication/replica.js";
 import type { Transaction } from "./transaction.js";
+
+/** Entries of the outbox in one commit. */
+const maxShipped = 256;
 
 /** `single`: it is the only one of its history. `leader`: it alone writes the log. `follower`: it has what the log has. */
 export type StoreRole = "single" | "follower" | "leader";
@@ -13,13 +19,20 @@ export type StoreRole = "single" | "follower" | "leader";
 /** The commits of a store that is one of many: a follower's, until it leads. */
 export class ReplicaCommits implements Commits {
   readonly replica: Replica;
+  readonly outbox: Outbox;
   onApplied: (applied: Applied) => void = () => undefined;
+  /** Called when a follower has put something on record. */
+  onRecorded: () => void = () => undefined;
   #commits: FollowerCommits | LeaderCommits;
+  #shipping: Promise<void> | undefined;
 
   constructor(
     private readonly parts: CommitParts,
     position: ReplicaPosition,
+    folder: string,
   ) {
+    this.outbox = new Outbox(folder);
+    this.outbox.onAdded = () => this.#ship();
     this.replica = new Replica(parts.databases, position);
     this.#commits = this.#follower();
   }
@@ -33,6 +46,7 @@ export class ReplicaCommits implements Commits {
     if (this.#commits instanceof LeaderCommits) throw new Error("this store leads already");
     void this.#commits.close();
     this.#commits = new LeaderCommits({ ...this.parts, replica: this.replica, log });
+    this.#ship();
   }
 
   /** Waits for the commits under way. */
@@ -40,7 +54,28 @@ export class ReplicaCommits implements Commits {
     const commits = this.#commits;
     if (!(commits instanceof LeaderCommits)) return;
     await commits.close();
+    await this.#shipping;
     this.#commits = this.#follower();
+  }
+
+  /** Durable here when it resolves; the leader commits it later. @param change synchronous */
+  async record(
+    change: (recording: Recording) => void,
+    getConnection: Recording["getConnection"],
+  ): Promise<void> {
+    const { failure } = this.parts;
+    if (failure.error !== undefined) throw failure.error;
+    const records: Uint8Array[] = [];
+    change({
+      appendAudit: (event) => void records.push(encodeRecordedEvent(event)),
+      useApiKey: (id, lastUsedAtMs) => void records.push(encodeRecordedUse(id, lastUsedAtMs)),
+      getConnection,
+    });
+    try {
+      await this.outbox.add(records);
+    } catch (error) {
+      throw await failure.fail(error);
+    }
   }
 
   commit<T>(change: (tx: Transaction) => T): Promise<T> {
@@ -57,8 +92,33 @@ export class ReplicaCommits implements Commits {
     return this.#commits.settled();
   }
 
-  close(): Promise<void> {
-    return this.#commits.close();
+  async close(): Promise<void> {
+    await this.#commits.close();
+    await this.#shipping;
+    await this.outbox.close();
+  }
+
+  /** A leader commits by itself what it put on record; a follower's is fetched by whoever knows the leader. */
+  #ship(): void {
+    if (this.#commits instanceof LeaderCommits) this.#shipping ??= this.#shipAll(this.#commits);
+    else this.onRecorded();
+  }
+
+  /** Never rejects: a commit that failed has ended the store, and what was not committed waits for the next leader. */
+  async #shipAll(commits: LeaderCommits): Promise<void> {
+    const { outbox } = this;
+    // It is known that this runs, before it can be over.
+    await Promise.resolve();
+    try {
+      for (let entries = outbox.take(maxShipped); entries.length > 0; entries = outbox.take(maxShipped)) {
+        const shipped = entries;
+        await commits.commit((tx) => tx.takeIn(outbox.source, shipped));
+        await outbox.drop(shipped.at(-1)?.sequence ?? 0n);
+      }
+    } catch {
+      // The store takes no more commits.
+    }
+    this.#shipping = undefined;
   }
 
   #follower(): FollowerCommits {
@@ -79,7 +139,7 @@ export function openReplication(
 ): ReplicaCommits | undefined {
   const position = readPosition(parts.databases);
   if (options.replica) {
-    if (position) return new ReplicaCommits(parts, position);
+    if (position) return new ReplicaCommits(parts, position, dirname(path));
     throw new StoreDamaged(
       `the store ${path} is no replica of a fleet: take it into the fleet with \`nexusd fleet init --from\`, or move it away, so that this daemon copies the fleet's`,
     );

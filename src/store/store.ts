@@ -20,6 +20,8 @@ import type { CommittedChange } from "./records/log_codec.js";
 import { openReplication, type ReplicaCommits, type StoreRole } from "./replica_commits.js";
 import type { Applied } from "./replication/applied.js";
 import type { CommitLog, LogBatch, RawWrite, ReplicaPosition } from "./replication/log.js";
+import type { Outbox } from "./replication/outbox.js";
+import type { Recording } from "./replication/outbox_codec.js";
 import { type FirstCopy, rawEntries, writeCopy } from "./replication/raw_entries.js";
 import { loadStoreRecord, readStoreRecord, storeRecordOf } from "./store_record.js";
 import type { Transaction, WriteObserver } from "./transaction.js";
@@ -168,6 +170,29 @@ export class Store extends Reads {
       if (applied.storeRecord) this.#epoch = storeRecordOf(this.databases).epoch;
       listener(applied);
     };
+  }
+
+  /**
+   * As `commit`, for what is only put on record: the only store commits it; a replica, leader or follower, makes it durable in its outbox,
+   * from where it comes into the log. It needs no leader and no log.
+   *
+   * @param change synchronous
+   * @throws StoreFailed as `commit`
+   */
+  async record(change: (recording: Recording) => void): Promise<void> {
+    const replication = this.#replication;
+    if (replication === undefined) await this.commit(change);
+    else await replication.record(change, (id) => this.getConnection(id));
+  }
+
+  /** What this replica has put on record and the leader has not committed; undefined where this store is the only one. */
+  get outbox(): Outbox | undefined {
+    return this.#replication?.outbox;
+  }
+
+  /** Sets the one listener for what a follower puts on record: whoever knows the leader takes it from the outbox. */
+  onRecorded(listener: () => void): void {
+    this.#replica.onRecorded = listener;
   }
 
   /** Everything that replicas share, as raw writes: pages of one snapshot each. */

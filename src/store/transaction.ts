@@ -25,6 +25,7 @@ import { type CommittedChange, encodeDiscovery, type StoredDiscovery } from "./r
 import { encodeProvider } from "./records/provider_codec.js";
 import { encodeAuthorization, encodeSealedCredential } from "./records/sealed_codec.js";
 import { encodeSuspension } from "./records/suspension_codec.js";
+import { type OutboxEntry, type Recording, takeIn } from "./replication/outbox_codec.js";
 import { storeRecordOf, writeStoreRecord } from "./store_record.js";
 
 /** Told inside a transaction of what it writes: what follows from it is in the same commit. Must not throw. */
@@ -39,7 +40,7 @@ export interface WriteObserver {
  * One change of the store: all of it becomes durable, or none. Every method throws once the callback has
  * returned.
  */
-export class Transaction extends Reads {
+export class Transaction extends Reads implements Recording {
   readonly #databases: Databases;
   readonly #log: ChangeLog;
   readonly #audit: AuditLog;
@@ -263,6 +264,17 @@ export class Transaction extends Reads {
   beginEpoch(): void {
     const databases = this.databases;
     writeStoreRecord(databases, { ...storeRecordOf(databases), epoch: newId() });
+  }
+
+  /** Notes when it was used last; unknown ids are ignored. */
+  useApiKey(id: string, lastUsedAtMs: number): void {
+    const before = this.getApiKey(id);
+    if (before && lastUsedAtMs > (before.lastUsedAtMs ?? 0)) this.putApiKey({ ...before, lastUsedAtMs });
+  }
+
+  /** What a replica put on record; see `takeIn`. */
+  takeIn(source: string, entries: readonly OutboxEntry[]): void {
+    takeIn(this.databases, this, source, entries);
   }
 
   putApiKey(key: ApiKeyRecord): void {

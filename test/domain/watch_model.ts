@@ -136,8 +136,8 @@ export class WatchWorld {
         return found && { connection: found, token, problem: undefined };
       },
     };
-    const commit = <T>(change: (tx: Transaction) => T): Promise<T> => this.#record(change);
-    const readAudit = new ReadAudit({ store: { commit }, clock: this.#clock, log: silentLog, maxEntries: 4 });
+    const record = (change: (tx: Transaction) => void): Promise<void> => this.#record(change);
+    const readAudit = new ReadAudit({ store: { record }, clock: this.#clock, log: silentLog, maxEntries: 4 });
     const shared = { store, hub: this.#hub, clock: this.#clock };
     this.#watch = new TokenWatch({ ...shared, reader, readAudit, random: () => 0.5 });
     store.onCommitted((changes) => {

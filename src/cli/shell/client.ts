@@ -7,6 +7,7 @@ import { AccessService } from "../../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
 import { BackupService } from "../../gen/nexus/v1/backup_pb.js";
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
+import { FleetService } from "../../gen/nexus/v1/fleet_pb.js";
 import { KeyringService } from "../../gen/nexus/v1/keyring_pb.js";
 import { NotificationService } from "../../gen/nexus/v1/notification_pb.js";
 import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
@@ -26,6 +27,7 @@ export interface Daemon {
   readonly access: Client<typeof AccessService>;
   readonly status: Client<typeof StatusService>;
   readonly notifications: Client<typeof NotificationService>;
+  readonly fleet: Client<typeof FleetService>;
   /** Where it is, for messages. */
   readonly address: string;
   /** Ends the connection, and with it every stream. */
@@ -78,6 +80,7 @@ export function connectDaemon(
     access: createClient(AccessService, transport),
     status: createClient(StatusService, transport),
     notifications: createClient(NotificationService, transport),
+    fleet: createClient(FleetService, transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
   };

@@ -42,6 +42,7 @@ export class ApiKeys {
 
   constructor(private readonly deps: ApiKeysDeps) {
     for (const record of deps.store.listApiKeys()) this.#add(record);
+    deps.changes.on("followed", ({ apiKeyIds }) => this.#followed(apiKeyIds));
   }
 
   /**
@@ -136,6 +137,19 @@ export class ApiKeys {
     return entry.record;
   }
 
+  /** The leader of the fleet made, revoked or used these keys. */
+  #followed(ids: readonly string[]): void {
+    for (const id of ids) {
+      const record = this.deps.store.getApiKey(id);
+      const known = this.#byId.get(id);
+      if (record && !known) this.#add(record);
+      if (!record || !known) continue;
+      const isRevoked = known.record.revokedAtMs === undefined && record.revokedAtMs !== undefined;
+      known.record = record;
+      if (isRevoked) this.deps.changes.emit("principalEnded", nameOf(record));
+    }
+  }
+
   #add(record: ApiKeyRecord): void {
     const { expiresAtMs, lastUsedAtMs } = record;
     const principal: Principal = {
@@ -154,17 +168,11 @@ export class ApiKeys {
     entry.lastUsedHour = hour;
     const lastUsedAtMs = hour * lastUseMs;
     this.deps.store
-      .commit((tx) => {
-        const before = tx.getApiKey(entry.record.id);
-        if (!before) return entry.record;
-        const used = { ...before, lastUsedAtMs: lastUsedAtMs > 0 ? lastUsedAtMs : undefined };
-        tx.putApiKey(used);
-        return used;
-      })
+      .record((tx) => tx.useApiKey(entry.record.id, lastUsedAtMs))
       .then(
-        (record) => {
+        () => {
           // A revocation that was committed meanwhile stays.
-          entry.record = { ...entry.record, lastUsedAtMs: record.lastUsedAtMs };
+          entry.record = { ...entry.record, ...(lastUsedAtMs > 0 && { lastUsedAtMs }) };
         },
         (error: unknown) => this.deps.log.error({ err: error }, "the use of an API key could not be noted"),
       );

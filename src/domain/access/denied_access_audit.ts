@@ -67,7 +67,7 @@ export class DeniedAccessAudit {
     connectionId?: string,
   ): Promise<void> {
     try {
-      await this.deps.store.commit((tx) =>
+      await this.deps.store.record((tx) =>
         tx.appendAudit({
           timeMs,
           type: "access.denied",

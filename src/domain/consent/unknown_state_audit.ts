@@ -9,14 +9,14 @@ const intervalMs = 60_000;
 
 /** Puts callbacks with states that nobody asked for, or that were used already, on record: the first at once, the others merged. */
 export class UnknownStateAudit {
-  readonly #store: Pick<Store, "commit">;
+  readonly #store: Pick<Store, "record">;
   readonly #clock: Clock;
   readonly #log: Log;
   #timer: Timer | undefined;
   #merged = 0;
   #lastVisitor: Principal | undefined;
 
-  constructor(options: { store: Pick<Store, "commit">; clock: Clock; log: Log }) {
+  constructor(options: { store: Pick<Store, "record">; clock: Clock; log: Log }) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#log = options.log;
@@ -53,7 +53,7 @@ export class UnknownStateAudit {
   /** Never rejects: the visitor gets the same page either way. */
   async #append(visitor: Principal, count: number): Promise<void> {
     try {
-      await this.#store.commit((tx) => {
+      await this.#store.record((tx) => {
         tx.appendAudit({
           timeMs: this.#clock.nowMs(),
           type: "state_verification_failed",

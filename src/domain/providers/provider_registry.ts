@@ -79,6 +79,12 @@ export class ProviderRegistry {
     return this.#secretOf(profile)?.reveal() === secret.reveal();
   }
 
+  /** The leader of the fleet made, changed or deleted these profiles. */
+  followed(ids: readonly string[]): void {
+    if (ids.length > 0) this.#redirectPaths.forget();
+    for (const id of ids) this.#onChanged(id);
+  }
+
   /** For a client that must be registered with its redirect URI before its profile is made. @throws AlreadyExists */
   reserve(name: string): ReservedProfile {
     const id = newId();

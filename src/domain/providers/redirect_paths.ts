@@ -40,6 +40,11 @@ export class RedirectPaths {
     for (const [path, holder] of this.#read()) if (holder === id) this.#read().delete(path);
   }
 
+  /** Profiles were stored by somebody else: who has which path is read again. */
+  forget(): void {
+    this.#holders = undefined;
+  }
+
   #freeFor({ id, name }: Holder): string {
     const holders = this.#read();
     for (let number = 1; ; number++) {

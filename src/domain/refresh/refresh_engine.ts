@@ -13,6 +13,7 @@ import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import type { TokenSpool } from "../grants/token_spool.js";
 import { FailingProviders } from "./failing_providers.js";
+import type { ForeignIntents } from "./foreign_intents.js";
 import { ProviderConcurrency } from "./provider_concurrency.js";
 import { ProviderSuspensions } from "./provider_suspensions.js";
 import { RefreshFailures } from "./refresh_failures.js";
@@ -42,6 +43,8 @@ export class RefreshEngine {
       readonly revocations: Pick<RevocationQueue, "enqueueLate" | "enqueue">;
       /** Holds a token set until it is durable. */
       readonly spool: TokenSpool;
+      /** Of a hub of a fleet. */
+      readonly foreignIntents?: ForeignIntents | undefined;
       /** Shared with consents: one token request per connection. */
       readonly locks: KeyedMutex<string>;
       readonly changes: Changes;
@@ -76,19 +79,25 @@ export class RefreshEngine {
       requests,
       refresher: this.refresher,
     });
-    const { changes } = deps;
+    const { changes, foreignIntents, clock } = deps;
+    if (foreignIntents)
+      foreignIntents.onOver = (connectionId) =>
+        this.#scheduler.wake([{ connectionId, dueAtMs: clock.nowMs() }]);
     changes.on("connections", (changed) => this.#scheduler.wake(changed));
     changes.on("provider", (providerId) => this.#profileChanged(providerId));
     changes.on("clientAccepted", (providerId) => this.#clientAccepted(providerId));
   }
 
   start(): void {
+    this.deps.foreignIntents?.begin();
     this.#scheduler.start();
   }
 
   /** A profile was fixed, or is gone: what waits for it is looked at again. */
   #profileChanged(providerId: string): void {
     this.#failing.forget(providerId);
+    // The leader wakes them.
+    if (this.deps.store.role === "follower") return;
     this.#suspensions
       .resume(providerId)
       .catch((error: unknown) => this.deps.log.error({ providerId, error }, "connections were not woken"));

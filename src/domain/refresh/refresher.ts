@@ -23,6 +23,7 @@ import { isDetached } from "../lifecycle/grant_rebinding.js";
 import { isRefreshable } from "../lifecycle/refresh_policy.js";
 import type { FailingProviders } from "./failing_providers.js";
 import { failureOf } from "./failure_reaction.js";
+import type { ForeignIntents } from "./foreign_intents.js";
 import { ConcurrencyClosed, type ProviderConcurrency, type RefreshPriority } from "./provider_concurrency.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 import { type Attempt, isSame, type RefreshFailures } from "./refresh_failures.js";
@@ -55,6 +56,7 @@ export interface RefresherDeps {
   readonly failing: Pick<FailingProviders, "failed" | "grantFailed" | "forget">;
   readonly revocations: Pick<RevocationQueue, "enqueueLate">;
   readonly spool: TokenSpool;
+  readonly foreignIntents?: ForeignIntents | undefined;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -110,6 +112,7 @@ export class Refresher {
     // What is minted uses nothing up: how an earlier request ended makes no difference.
     const intent = isUnattended(profile) ? undefined : connection.refreshIntent;
     const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
+    if (earlier && this.deps.foreignIntents?.isLeftAlone(connection, earlier)) return "retry";
     if (earlier && earlier.sends >= 2)
       return await failures.requireReauthorization(connection, "outcome_unknown");
     const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
@@ -262,9 +265,9 @@ export class Refresher {
 
   /** The journal entry that tells, after a crash, that the outcome is unknown. False when the connection has moved on. */
   async #writeIntent(connection: Connection, earlier: RefreshIntent | undefined): Promise<boolean> {
-    const { store, clock } = this.deps;
+    const { store, clock, foreignIntents: own } = this.deps;
     const refreshIntent: RefreshIntent = {
-      ...earlier,
+      ...{ ...earlier, ...(own && { owner: own.owner }) },
       credentialRevision: connection.credentialRevision,
       startedAtMs: clock.nowMs(),
       sends: (earlier?.sends ?? 0) + 1,
@@ -280,9 +283,9 @@ export class Refresher {
   /** The provider knows the client: a suspension is over, and what waits for it is woken in the background. */
   #accepted(profile: ProviderProfile): void {
     const { suspensions, log } = this.deps;
-    suspensions
-      .accepted(profile)
-      .catch((error: unknown) => log.error({ providerId: profile.id, error }, "connections were not woken"));
+    const failed = (error: unknown): void =>
+      log.error({ providerId: profile.id, error }, "connections were not woken");
+    suspensions.accepted(profile).catch(failed);
   }
 
   #forget(connectionId: string): void {

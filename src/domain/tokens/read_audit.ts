@@ -4,8 +4,8 @@ import { NexusError, Unavailable } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
+import type { Recording } from "../../store/replication/outbox_codec.js";
 import type { Store } from "../../store/store.js";
-import type { Transaction } from "../../store/transaction.js";
 
 /** Readers and connections remembered: some 12 MiB at most. One that is forgotten is recorded again, never less. */
 const maxEntries = 50_000;
@@ -42,7 +42,7 @@ interface Refusal {
 }
 
 export interface ReadAuditDeps {
-  readonly store: Pick<Store, "commit">;
+  readonly store: Pick<Store, "record">;
   readonly clock: Clock;
   readonly log: Log;
   /** 50 000 by default. */
@@ -120,7 +120,7 @@ export class ReadAudit {
     }
     this.#refusals.set(key, { recordedMs: nowMs, count: 0 });
     try {
-      await this.deps.store.commit((tx) => {
+      await this.deps.store.record((tx) => {
         tx.appendAudit({
           timeMs: nowMs,
           type: "token_retrieval_failed",
@@ -142,7 +142,7 @@ export class ReadAudit {
       .map((entry) => ({ entry, reads: entry.reads }))
       .filter(({ reads }) => reads > 0);
     if (counts.length === 0) return;
-    await this.deps.store.commit((tx) => {
+    await this.deps.store.record((tx) => {
       for (const { entry, reads } of counts) this.#appendCount(tx, entry, reads);
     });
     for (const { entry, reads } of counts) entry.reads -= reads;
@@ -167,7 +167,7 @@ export class ReadAudit {
     const recorded = Promise.resolve()
       .then(() => {
         this.#batch = undefined;
-        return this.deps.store.commit((tx) => {
+        return this.deps.store.record((tx) => {
           for (const first of firsts) this.#append(tx, first);
         });
       })
@@ -187,7 +187,7 @@ export class ReadAudit {
     return { firsts, recorded };
   }
 
-  #append(tx: Transaction, { entry, forgotten }: First): void {
+  #append(tx: Recording, { entry, forgotten }: First): void {
     if (forgotten && forgotten.reads > 0) this.#appendCount(tx, forgotten, forgotten.reads);
     tx.appendAudit({
       timeMs: this.deps.clock.nowMs(),
@@ -208,7 +208,7 @@ export class ReadAudit {
     return reader + connectionId;
   }
 
-  #appendCount(tx: Transaction, entry: Entry, count: number): void {
+  #appendCount(tx: Recording, entry: Entry, count: number): void {
     tx.appendAudit({
       timeMs: this.deps.clock.nowMs(),
       type: "token_reads_counted",
@@ -221,7 +221,7 @@ export class ReadAudit {
   }
 }
 
-function providerOf(tx: Transaction, connectionId: string): { providerId?: string } {
+function providerOf(tx: Recording, connectionId: string): { providerId?: string } {
   const providerId = tx.getConnection(connectionId)?.providerId;
   return providerId === undefined ? {} : { providerId };
 }

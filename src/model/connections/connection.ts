@@ -90,6 +90,8 @@ export interface RefreshIntent {
   readonly sends: number;
   /** It comes from a backup: whoever went on with the original may have used the refresh token. */
   readonly restored?: boolean;
+  /** The process of a fleet that sent it, a UUID; absent where the daemon was alone. */
+  readonly owner?: string;
 }
 
 /** An API refused a token for scopes that it lacks (RFC 6750 section 3.1). */

@@ -127,11 +127,20 @@ export function decodeCount(bytes: Uint8Array): bigint {
   return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0);
 }
 
+/** Opens the store's file at `path`. */
+export function openDatabases(path: string): Databases {
+  const root = openRoot(path);
+  const tables = tableNames.map(
+    (name) => [name, openTable(root, lmdbNames[name], keyedByBytes.has(name))] as const,
+  );
+  return { root, ...Object.fromEntries(tables) } as Databases;
+}
+
 /**
  * Opens the file at `path`, made if absent (0600). `overlappingSync` must stay off: with it a commit that
  * failed to sync can be read and comes back after a restart.
  */
-export function openDatabases(path: string): Databases {
+export function openRoot(path: string): RootDatabase<Bytes, string> {
   // The type of lmdb lacks `permissionsMode`.
   const options: RootDatabaseOptionsWithPath & { readonly permissionsMode: number } = {
     path,
@@ -145,9 +154,7 @@ export function openDatabases(path: string): Databases {
     // With it lmdb makes a promise that nobody can reach: when a flush fails its rejection ends the process.
     eventTurnBatching: false,
   };
-  const root = open<Bytes, string>(options);
-  const tables = tableNames.map((name) => [name, openTable(root, name, keyedByBytes.has(name))] as const);
-  return { root, ...Object.fromEntries(tables) } as Databases;
+  return open<Bytes, string>(options);
 }
 
 /** Every database by the name that LMDB has for it, with its keys as they lie on disk. */
@@ -156,7 +163,7 @@ export function openRawTables(databases: Databases): ReadonlyMap<string, Table<B
   return new Map(
     tableNames.map((name) => {
       const lmdbName = lmdbNames[name];
-      if (keyedByBytes.has(name)) return [lmdbName, openTable<Buffer>(root, name, true)];
+      if (keyedByBytes.has(name)) return [lmdbName, openTable<Buffer>(root, lmdbName, true)];
       return [lmdbName, root.openDB<Bytes, Buffer>(lmdbName, { encoding: "binary", keyEncoder: padded })];
     }),
   );
@@ -175,12 +182,12 @@ const padded = {
   enableNullTermination: (): void => undefined,
 };
 
-function openTable<K extends Key>(
+export function openTable<K extends Key>(
   root: RootDatabase<Bytes, string>,
-  name: TableName,
+  lmdbName: string,
   isKeyedByBytes: boolean,
 ): Table<K> {
-  return root.openDB<Bytes, K>(lmdbNames[name], {
+  return root.openDB<Bytes, K>(lmdbName, {
     encoding: "binary",
     ...(isKeyedByBytes && { keyEncoding: "binary" as const }),
   });

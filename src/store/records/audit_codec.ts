@@ -77,7 +77,12 @@ export function decodeAuditRecord(bytes: Uint8Array): AuditRecord | undefined {
 
 export function decodeAuditEvent(sequence: bigint, bytes: Uint8Array): StoredAuditEvent {
   const record = decodeAuditRecord(bytes) ?? create(AuditRecordSchema, { eventType: "unreadable" });
-  const event: AuditEvent = {
+  return { sequence, event: eventOf(record), hash: Buffer.from(record.hash).toString("hex") };
+}
+
+/** Without the hash. */
+export function eventOf(record: AuditRecord): AuditEvent {
+  return {
     timeMs: Number(record.timeMs),
     // Words of a newer version pass through: an audit log is shown, never decided upon.
     type: record.eventType as AuditEvent["type"],
@@ -89,7 +94,6 @@ export function decodeAuditEvent(sequence: bigint, bytes: Uint8Array): StoredAud
     ...(record.count !== 0n && { count: Number(record.count) }),
     ...(record.revision !== 0n && { revision: record.revision }),
   };
-  return { sequence, event, hash: Buffer.from(record.hash).toString("hex") };
 }
 
 export function encodeAuditHead(head: AuditHead): Uint8Array {

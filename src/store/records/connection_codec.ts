@@ -90,6 +90,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
       startedAtMs: BigInt(refreshIntent.startedAtMs),
       sends: refreshIntent.sends,
       restored: refreshIntent.restored === true,
+      owner: refreshIntent.owner ?? "",
     });
   }
   return (changeRevision) => {
@@ -144,6 +145,7 @@ function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["re
     startedAtMs: Number(record.startedAtMs),
     sends: record.sends,
     ...(record.restored ? { restored: true } : {}),
+    ...(record.owner === "" ? {} : { owner: record.owner }),
   };
 }
 

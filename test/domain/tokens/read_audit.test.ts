@@ -101,7 +101,7 @@ describe("ReadAudit", () => {
   it("keeps the token back when the read cannot be recorded, and tries again the next time", async () => {
     let broken = true;
     const failing = new ReadAudit({
-      store: { commit: (change) => (broken ? Promise.reject(new Error("disk")) : store.commit(change)) },
+      store: { record: (change) => (broken ? Promise.reject(new Error("disk")) : store.record(change)) },
       clock,
       log: silentLog,
     });

@@ -49,10 +49,10 @@ describe("TokenWatch", () => {
     commits = 0;
     isBroken = false;
     const recording = {
-      commit: ((change) => {
+      record: ((change) => {
         commits++;
-        return isBroken ? Promise.reject(new Error("disk")) : store.commit(change);
-      }) as Store["commit"],
+        return isBroken ? Promise.reject(new Error("disk")) : store.record(change);
+      }) as Store["record"],
     };
     reader = {
       view: (id: string) => {

@@ -19,6 +19,7 @@ import type {
   SubmitOutcome,
 } from "../../../src/domain/consent/consent_types.js";
 import { BrowserListener } from "../../../src/server/pages/browser_listener.js";
+import { BrowserPages } from "../../../src/server/pages/browser_pages.js";
 import { loopback, opened, portOf } from "../temporary.js";
 
 /** Failures that say no more than their kind. */
@@ -108,11 +109,14 @@ async function openListener(publicUrl = "http://localhost:8080") {
       listen: loopback,
       setting: "NEXUS_BROWSER_LISTEN",
       publicUrl: new URL(publicUrl),
-      flow,
-      capture,
-      links: {
-        follow: async (code) => ({ kind: code === "good" ? "consent" : "expired", authUrl: "/auth/start" }),
-      },
+      pages: new BrowserPages({
+        publicUrl: new URL(publicUrl),
+        flow,
+        capture,
+        links: {
+          follow: async (code) => ({ kind: code === "good" ? "consent" : "expired", authUrl: "/auth/start" }),
+        },
+      }),
       onUnexpected: (...report) => void unexpected.push(report),
     }),
   );

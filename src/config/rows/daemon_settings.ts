@@ -6,9 +6,9 @@ import {
   origins,
   publicUrl,
   socketMode,
-} from "./kinds/address_kinds.js";
-import { keyCommand, keysOrCommand } from "./kinds/key_kinds.js";
-import { age, count, path, type SettingGroups, text, toggle, word } from "./kinds/setting_kinds.js";
+} from "../kinds/address_kinds.js";
+import { keyCommand, keysOrCommand } from "../kinds/key_kinds.js";
+import { age, count, path, type SettingGroups, text, toggle, word } from "../kinds/setting_kinds.js";
 
 const listenerOff = "off closes it.";
 

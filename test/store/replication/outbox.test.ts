@@ -1,0 +1,140 @@
+import { describe, expect, test } from "vitest";
+import { Outbox } from "../../../src/store/replication/outbox.js";
+import { Store } from "../../../src/store/store.js";
+import { nowMs } from "../../samples.js";
+import { temporaryFolder } from "../../temporary_folder.js";
+import { beginning, entriesOf, Fleet, openReplica, replicaFolder } from "../fleet.js";
+import { openStore } from "../temporary_store.js";
+
+function read(store: Store, count: number): Promise<void> {
+  return store.record((tx) =>
+    tx.appendAudit({ timeMs: nowMs, type: "token_retrieved", principal: "p", count }),
+  );
+}
+
+function told(store: Store): (number | undefined)[] {
+  return store
+    .listAuditEvents({ limit: 100 })
+    .events.map(({ event }) => event.count)
+    .reverse();
+}
+
+/** A leader ships by itself. */
+async function shipped(leader: Store): Promise<void> {
+  while (leader.outbox?.count !== 0) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** As a hub does: what a follower has on record goes to the leader, whose answer may be lost. */
+async function ship(from: Store, to: Store, answer: "comes" | "is lost"): Promise<number> {
+  const { outbox } = from;
+  const entries = outbox?.take(100) ?? [];
+  if (!outbox || entries.length === 0) return 0;
+  await to.commit((tx) => tx.takeIn(outbox.source, entries));
+  if (answer === "comes") await outbox.drop(entries.at(-1)?.sequence ?? 0n);
+  return entries.length;
+}
+
+describe("what is only put on record", () => {
+  test("is an ordinary commit of a store that is the only one", async () => {
+    const store = openStore();
+    await read(store, 1);
+    expect(told(store)).toEqual([1]);
+    expect(store.outbox).toBeUndefined();
+  });
+
+  test("is durable at a follower when it resolves, and comes into the log once, whatever answer is lost", async () => {
+    const fleet = await Fleet.make(1);
+    const follower = fleet.followers[0] as Store;
+    let woken = 0;
+    follower.onRecorded(() => woken++);
+    await Promise.all([read(follower, 1), read(follower, 2)]);
+    expect(woken).toBe(2);
+    expect(follower.outbox?.count).toBe(2);
+    expect(told(follower)).toEqual([]);
+    await ship(follower, fleet.leader, "is lost");
+    await read(follower, 3);
+    await ship(follower, fleet.leader, "comes");
+    expect(follower.outbox?.count).toBe(0);
+    expect(await ship(follower, fleet.leader, "comes")).toBe(0);
+    await fleet.feed();
+    expect(told(fleet.leader)).toEqual([1, 2, 3]);
+    expect(told(follower)).toEqual([1, 2, 3]);
+    expect(entriesOf(follower)).toEqual(entriesOf(fleet.leader));
+    expect(follower.verifyAudit().step(100)?.violation).toBeUndefined();
+  });
+
+  test("waits at a leader for no log, which has it afterwards", async () => {
+    const { leader, log } = await Fleet.make(0);
+    log.hold();
+    const asked = log.nextAsked();
+    await read(leader, 1);
+    await asked;
+    await read(leader, 2);
+    expect(told(leader)).toEqual([]);
+    expect(leader.outbox?.count).toBe(2);
+    log.release();
+    await shipped(leader);
+    expect(told(leader)).toEqual([1, 2]);
+  });
+
+  test("is shipped by the next leader when the process dies before", async () => {
+    const folder = await replicaFolder();
+    const before = openReplica(folder);
+    await read(before, 1);
+    await before.close();
+    const fleet = await Fleet.make(0);
+    // Its replica was copied anew, in place of the old one: the outbox stays.
+    await fleet.leader.follow();
+    await Store.copyInto(folder, { entries: fleet.leader.entries(), position: beginning });
+    const after = openReplica(folder);
+    after.lead(fleet.log);
+    await shipped(after);
+    expect(told(after)).toEqual([1]);
+    expect(fleet.log.position).toBe(1n);
+  });
+
+  test("notes the use of an API key, the newest", async () => {
+    const fleet = await Fleet.make(1);
+    const follower = fleet.followers[0] as Store;
+    const key = {
+      ...{
+        id: "k1",
+        name: "ci",
+        digest: Buffer.alloc(32, 1),
+        role: "agent" as const,
+        restriction: undefined,
+      },
+      ...{ createdAtMs: nowMs, createdBy: "owner", expiresAtMs: undefined },
+      ...{ revokedAtMs: undefined, revokedBy: undefined, lastUsedAtMs: undefined },
+    };
+    await fleet.leader.commit((tx) => tx.putApiKey(key));
+    await follower.record((tx) => tx.useApiKey("k1", 7_200_000));
+    await follower.record((tx) => tx.useApiKey("k1", 3_600_000));
+    await follower.record((tx) => tx.useApiKey("nobody's", 3_600_000));
+    await ship(follower, fleet.leader, "comes");
+    expect(fleet.leader.getApiKey("k1")?.lastUsedAtMs).toBe(7_200_000);
+  });
+});
+
+describe("an outbox", () => {
+  test("gives no sequence twice, and keeps its source, over restarts", async () => {
+    const folder = temporaryFolder();
+    const first = new Outbox(folder);
+    await first.add([Buffer.from("a"), Buffer.from("b")]);
+    expect(first.take(1).map(({ sequence }) => sequence)).toEqual([1n]);
+    await first.drop(2n);
+    const { source } = first;
+    await first.close();
+    const second = new Outbox(folder);
+    expect(second.source).toBe(source);
+    expect(second.count).toBe(0);
+    await second.add([Buffer.from("c")]);
+    expect(second.take(9).map(({ sequence, record }) => [sequence, Buffer.from(record).toString()])).toEqual([
+      [3n, "c"],
+    ]);
+    await second.close();
+    const elsewhere = new Outbox(temporaryFolder());
+    expect(elsewhere.source).not.toBe(source);
+    await elsewhere.close();
+  });
+});
