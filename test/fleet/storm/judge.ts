@@ -17,6 +17,8 @@ export interface StormReport {
   readonly ackedMissing: number;
   readonly gaps: number;
   readonly auditEvents: number;
+  /** Connections that a hub was asked for and said it had made; those that are not there count as `ackedMissing` too. */
+  readonly acknowledged?: number;
   readonly broken: readonly string[];
 }
 
@@ -33,8 +35,9 @@ export function isExplained(
   durable: ReadonlySet<string>,
 ): boolean {
   if (!rotation || durable.has(rotation.attempt)) return false;
-  return faults.some(({ kind, owner, fromMs }) => {
-    if (owner !== rotation.owner) return false;
+  return faults.some(({ kind, owner, wasLeader, fromMs }) => {
+    // Real hubs do not say which of them sends: the one that leads does.
+    if (rotation.owner === "" ? kind === "kill" && !wasLeader : owner !== rotation.owner) return false;
     if (kind === "kill") return fromMs >= rotation.receivedMs;
     if (kind !== "cut provider" && kind !== "half-open provider") return false;
     // A link that was harmed before the request came would have kept it away.

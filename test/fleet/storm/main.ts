@@ -1,12 +1,14 @@
 /**
- * `npm run test:fleet -- [--hubs N] [--minutes M] [--grants G] [--json] [--sabotage fence|send|patience]`: hubs in child processes that
- * share a PostgreSQL with a synchronous standby, and all that may happen to them: processes are stopped, killed and ended; links to the
- * database, to the provider and between hubs are cut, slow and half open; the database is killed, and its standby promoted. `--sabotage`
- * breaks the protocol in one place, and has to be found.
+ * `npm run test:fleet -- [--hubs N] [--minutes M] [--grants G] [--json] [--protocol] [--sabotage fence|send|patience]`: hubs, each
+ * a `nexusd serve`, that share a PostgreSQL with a synchronous standby, and all that may happen to them: processes are stopped, killed and ended; links to the
+ * database, to the provider and between hubs are cut, slow and half open; the database is killed, and its standby promoted. `--protocol`
+ * has the parts of the protocol alone in the child processes, which refresh without a pause; `--sabotage` breaks it in one place, and has
+ * to be found.
  */
 import { parseArgs } from "node:util";
 import { postgresPrograms } from "../../needs.js";
 import { failures } from "./judge.js";
+import { RealStorm } from "./real_storm.js";
 import { Storm } from "./storm.js";
 
 const { values } = parseArgs({
@@ -16,6 +18,7 @@ const { values } = parseArgs({
     grants: { type: "string", default: "60" },
     json: { type: "boolean", default: false },
     sabotage: { type: "string", default: "" },
+    protocol: { type: "boolean", default: false },
   },
 });
 
@@ -25,7 +28,8 @@ async function main(): Promise<number> {
     return process.env["CI"] === "true" ? 1 : 0;
   }
   const startedMs = performance.now();
-  const storm = new Storm({
+  const isProtocol = values.protocol || values.sabotage !== "";
+  const storm = new (isProtocol ? Storm : RealStorm)({
     hubs: Number(values.hubs),
     minutes: Number(values.minutes),
     grants: Number(values.grants),

@@ -75,12 +75,35 @@ export class CountingProvider {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let text = "";
     for await (const piece of request) text += String(piece);
-    const body = JSON.parse(text) as TokenRequest;
     const [status, answer] =
-      request.url === "/consent" ? [200, { token: this.consent(body.grant) }] : await this.#refresh(body);
+      request.headers["content-type"] === "application/x-www-form-urlencoded"
+        ? await this.#grant(new URLSearchParams(text))
+        : await this.#ask(request.url, JSON.parse(text) as TokenRequest);
     const bytes = JSON.stringify(answer);
-    response.writeHead(status, { "content-length": Buffer.byteLength(bytes), connection: "close" });
+    const head = { "content-type": "application/json", "cache-control": "no-store" };
+    response.writeHead(status, { ...head, "content-length": Buffer.byteLength(bytes), connection: "close" });
     response.end(bytes);
+  }
+
+  async #ask(url: string | undefined, body: TokenRequest): Promise<[number, object]> {
+    if (url === "/consent") return [200, { token: this.consent(body.grant) }];
+    return await this.#refresh(body);
+  }
+
+  /** RFC 6749, section 6. The first refresh token of a grant is `<grant>#1`, as stores of the bench are filled. */
+  async #grant(form: URLSearchParams): Promise<[number, object]> {
+    const token = form.get("refresh_token") ?? "";
+    const [grant = ""] = token.split("#");
+    if (token.endsWith("#1") && !this.#families.has(grant))
+      this.#families.set(grant, { current: token, underWay: 0 });
+    // Says which refresh brought it: whoever sees it knows that the outcome is durable.
+    const accessToken = `after_${token.replaceAll("#", "_")}`;
+    const [status, answer] = await this.#refresh({ grant, token, attempt: accessToken, owner: "" });
+    if (!("token" in answer)) return [status, answer];
+    const next = `${grant}#${String(answer.token)}`;
+    const family = this.#families.get(grant);
+    if (family) family.current = next;
+    return [200, { access_token: accessToken, token_type: "Bearer", expires_in: 6, refresh_token: next }];
   }
 
   async #refresh({ grant, token, attempt, owner }: TokenRequest): Promise<[number, object]> {

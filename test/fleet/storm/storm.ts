@@ -12,7 +12,7 @@ import { SystemClock } from "../../../src/runtime/clock.js";
 import { silentLog } from "../../silent_log.js";
 import { Postgres } from "../postgres.js";
 import { aMember } from "../samples.js";
-import { type FaultKind, Faults, faultKinds, type Servers } from "./faults.js";
+import { Faults, type Servers } from "./faults.js";
 import { HubProcess } from "./hub_process.js";
 import { judgeGrants, judgeLog, type StormReport } from "./judge.js";
 import { CountingProvider } from "./provider.js";
@@ -29,14 +29,6 @@ export interface StormOptions {
 const root = join(import.meta.dirname, "../../..");
 /** Short, so that a run has many changes of the leader. */
 const times = { leaseMs: 2_000, timeoutMs: 1_500, patienceMs: 15_000 };
-/** How often a fault is drawn, 10 where nothing is said. Links to the provider lose answers, and prove little. */
-const weights: Partial<Record<FaultKind, number>> = {
-  pause: 60,
-  kill: 12,
-  "cut provider": 4,
-  "half-open provider": 4,
-  "promote standby": 6,
-};
 
 /** A fleet in child processes, and all that may happen to it. */
 export class Storm {
@@ -44,7 +36,6 @@ export class Storm {
   readonly #broken: string[] = [];
   readonly #clock = new SystemClock();
   #hubs: HubProcess[] = [];
-  #reigns = 0;
 
   constructor(private readonly options: StormOptions) {}
 
@@ -56,7 +47,11 @@ export class Storm {
       for (let index = 0; index < this.options.hubs; index++)
         this.#hubs.push(await this.#hub(index, program, servers, provider));
       const faults = new Faults(this.#hubs, servers, times.leaseMs);
-      await this.#rage(faults, provider);
+      await faults.rage(this.options.minutes, (kind) => {
+        this.options.say(
+          `${kind}; ${provider.refreshes} refreshes, ${provider.reuses.length} lost, ${provider.overlaps} overlaps`,
+        );
+      });
       return await this.#judge(faults, servers, provider);
     } finally {
       for (const hub of this.#hubs) await hub.close();
@@ -109,33 +104,6 @@ export class Storm {
     });
   }
 
-  async #rage(faults: Faults, provider: CountingProvider): Promise<void> {
-    const endMs = this.#clock.monotonicMs() + this.options.minutes * 60_000;
-    let isPromoting = false;
-    let leader: HubProcess | undefined;
-    while (this.#clock.monotonicMs() < endMs) {
-      await sleep(300 + Math.random() * 4_000);
-      const leads = this.#hubs.find(({ isLeader }) => isLeader);
-      if (leads && leads.owner !== leader?.owner) this.#reigns++;
-      leader = leads;
-      const kind = drawn();
-      const isOfDatabase = kind === "kill database" || kind === "promote standby";
-      // A primary and its standby that fail at once are beyond what replication promises.
-      if (isOfDatabase && isPromoting) continue;
-      this.options.say(
-        `${kind}; ${provider.refreshes} refreshes, ${provider.reuses.length} lost, ${provider.overlaps} overlaps`,
-      );
-      faults.begin(kind);
-      if (isOfDatabase) {
-        isPromoting = true;
-        void faults.settled().then(() => {
-          isPromoting = false;
-        });
-      }
-    }
-    await faults.settled();
-  }
-
   async #judge(faults: Faults, servers: Servers, provider: CountingProvider): Promise<StormReport> {
     // All is healed: somebody leads, and what was spooled is brought home.
     await sleep(times.patienceMs + 3_000);
@@ -154,7 +122,7 @@ export class Storm {
       ...grants,
       ...(await judgeLog(servers.primary, acknowledged)),
       faults: counts,
-      reigns: this.#reigns,
+      reigns: faults.reigns,
       auditEvents,
       broken: [...this.#broken, ...unexplained],
     };
@@ -197,11 +165,6 @@ export class Storm {
     });
     return { fresh, position, different };
   }
-}
-
-function drawn(): FaultKind {
-  const tickets = faultKinds.flatMap((kind) => Array<FaultKind>(weights[kind] ?? 10).fill(kind));
-  return tickets[Math.floor(Math.random() * tickets.length)] ?? "pause";
 }
 
 /** One file, which starts in a tenth of a second. */
