@@ -68,6 +68,8 @@ export class Faults {
     private readonly servers: Servers,
     /** Milliseconds, around which pauses and cuts last. */
     private readonly leaseMs: number,
+    /** Milliseconds between two, on average. */
+    private readonly betweenMs = 2_300,
   ) {}
 
   /** One after the other, for some minutes; and waits until all are over. */
@@ -76,7 +78,7 @@ export class Faults {
     let isDatabaseHarmed = false;
     let leader = "";
     while (performance.now() < endMs) {
-      await sleep(300 + Math.random() * 4_000);
+      await sleep(2 * this.betweenMs * Math.random());
       const leads = this.hubs.find(({ isLeader }) => isLeader)?.owner ?? leader;
       if (leads !== leader) this.reigns++;
       leader = leads;

@@ -75,10 +75,9 @@ export class CountingProvider {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let text = "";
     for await (const piece of request) text += String(piece);
-    const [status, answer] =
-      request.headers["content-type"] === "application/x-www-form-urlencoded"
-        ? await this.#grant(new URLSearchParams(text))
-        : await this.#ask(request.url, JSON.parse(text) as TokenRequest);
+    const [status, answer] = request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded")
+      ? await this.#grant(new URLSearchParams(text))
+      : await this.#ask(request.url, JSON.parse(text) as TokenRequest);
     const bytes = JSON.stringify(answer);
     const head = { "content-type": "application/json", "cache-control": "no-store" };
     response.writeHead(status, { ...head, "content-length": Buffer.byteLength(bytes), connection: "close" });

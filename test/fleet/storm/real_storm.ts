@@ -42,7 +42,8 @@ export class RealStorm {
       for (let index = 0; index < this.options.hubs; index++)
         this.#hubs.push(await this.#hub(index, servers, link));
       void this.#write();
-      const faults = new Faults(this.#hubs, servers, 3_000);
+      await this.#untilRefreshed(provider);
+      const faults = new Faults(this.#hubs, servers, 3_000, 4_000);
       await faults.rage(this.options.minutes, (kind) => {
         const seen = `${provider.refreshes} refreshes, ${provider.reuses.length} lost, ${provider.overlaps} overlaps`;
         this.options.say(`${kind}; ${seen}, ${this.#made.length} connections made`);
@@ -110,6 +111,13 @@ export class RealStorm {
         ({ connectionId }) => this.#made.push(connectionId),
         () => undefined,
       );
+      await sleep(100);
+    }
+  }
+
+  async #untilRefreshed(provider: CountingProvider): Promise<void> {
+    for (let tries = 0; provider.refreshes === 0; tries++) {
+      if (tries > 600) throw new Error("the hubs do not begin to refresh within a minute");
       await sleep(100);
     }
   }
