@@ -2,6 +2,9 @@ import { randomUUID } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 
+/** So long that an answer which a former leader brings home comes before its token's intent is taken for lost. */
+const tokenSeconds = 180;
+
 /** A request that turned a refresh token into the next one. */
 export interface Rotation {
   readonly grant: string;
@@ -102,7 +105,10 @@ export class CountingProvider {
     const next = `${grant}#${String(answer.token)}`;
     const family = this.#families.get(grant);
     if (family) family.current = next;
-    return [200, { access_token: accessToken, token_type: "Bearer", expires_in: 6, refresh_token: next }];
+    return [
+      200,
+      { access_token: accessToken, token_type: "Bearer", expires_in: tokenSeconds, refresh_token: next },
+    ];
   }
 
   async #refresh({ grant, token, attempt, owner }: TokenRequest): Promise<[number, object]> {
@@ -114,6 +120,8 @@ export class CountingProvider {
     try {
       // What a kill meets is either side of the rotation.
       await sleep(5 + Math.random() * 60);
+      // A family that has ended was counted once.
+      if (family.current === "") return [400, { error: "invalid_grant" }];
       if (family.current !== token) {
         this.reuses.push({ grant, atMs: Date.now(), rotation: this.#rotations.get(token) });
         family.current = "";

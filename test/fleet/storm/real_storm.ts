@@ -20,6 +20,9 @@ import { CountingProvider } from "./provider.js";
 import { RealHub } from "./real_hub.js";
 import type { StormOptions } from "./storm.js";
 
+/** How many refreshes are asked for at once. */
+const lanes = 6;
+
 /** The database of a storm, its provider, and what was seen. */
 export class RealStorm {
   readonly #folder = mkdtempSync(join(tmpdir(), "nexus-storm-"));
@@ -31,6 +34,7 @@ export class RealStorm {
   readonly #made: string[] = [];
   readonly #ending = new AbortController();
   #hubs: RealHub[] = [];
+  #ids: readonly string[] = [];
 
   constructor(private readonly options: StormOptions) {}
 
@@ -42,6 +46,7 @@ export class RealStorm {
       for (let index = 0; index < this.options.hubs; index++)
         this.#hubs.push(await this.#hub(index, servers, link));
       void this.#write();
+      for (let lane = 0; lane < lanes; lane++) void this.#refresh();
       await this.#untilRefreshed(provider);
       const faults = new Faults(this.#hubs, servers, 3_000, 4_000);
       await faults.rage(this.options.minutes, (kind) => {
@@ -63,7 +68,7 @@ export class RealStorm {
     const primary = await Postgres.start();
     const folder = join(this.#folder, "single");
     mkdirSync(folder, { mode: 0o700 });
-    await fillStore({
+    const [ids = []] = await fillStore({
       folder,
       key: this.#key,
       origin: `http://127.0.0.1:${link.port}`,
@@ -119,6 +124,16 @@ export class RealStorm {
     for (let tries = 0; provider.refreshes === 0; tries++) {
       if (tries > 600) throw new Error("the hubs do not begin to refresh within a minute");
       await sleep(100);
+    }
+  }
+
+  /** Has connections refreshed at any hub, without a pause. */
+  async #refresh(): Promise<void> {
+    while (!this.#ending.signal.aborted) {
+      const { clients } = this.#hubs[Math.floor(Math.random() * this.#hubs.length)] as RealHub;
+      const connectionId = this.#ids[Math.floor(Math.random() * this.#ids.length)] ?? "";
+      await clients.tokens.refreshToken({ connectionId }, { timeoutMs: 5_000 }).catch(() => undefined);
+      await sleep(50);
     }
   }
 
