@@ -75,6 +75,7 @@ export class RealStorm {
       providers: ["live"],
       groups: [{ count: this.options.grants, dueAtMs: Date.now() + 5_000 }],
     });
+    this.#ids = ids;
     const environment = {
       ...this.#environment(),
       NEXUS_STORE: primary.url(),
