@@ -37,6 +37,7 @@ const known = {
     words: "kubectl (apt-get install kubernetes-client)",
   },
   mount: { isThere: canMount, words: "mount of a tmpfs (root, CAP_SYS_ADMIN)" },
+  openssl: { isThere: () => canRun("openssl", "version"), words: "openssl (apt-get install openssl)" },
   nginx: { isThere: () => pathOf("nginx") !== undefined, words: "nginx (apt-get install nginx-light)" },
   postgresql: {
     isThere: () => postgresPrograms() !== undefined,

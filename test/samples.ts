@@ -24,6 +24,8 @@ export const plainSettings: ProviderSettings = {
   authType: "oauth2",
   grantType: "authorization_code",
   clientId: "client",
+  tlsClientCertificate: "",
+  clientAssertionSource: "",
   tokenEndpointAuthMethod: "none",
   issuer: "",
   enableDiscovery: false,

@@ -28,6 +28,7 @@ type fakeDaemon struct {
 	acquire  func(context.Context, *nexusv1.AcquireTokenRequest) (*nexusv1.AcquireTokenResponse, error)
 	report   func(*nexusv1.ReportRejectedTokenRequest) (*nexusv1.ReportRejectedTokenResponse, error)
 	acquired []*nexusv1.AcquireTokenRequest
+	proved   []*nexusv1.CreateProofRequest
 	reported []*nexusv1.ReportRejectedTokenRequest
 }
 
@@ -85,6 +86,13 @@ func (d *fakeDaemon) ReportRejectedToken(_ context.Context, r *nexusv1.ReportRej
 	report := d.report
 	d.mu.Unlock()
 	return report(r)
+}
+
+func (d *fakeDaemon) CreateProof(_ context.Context, r *nexusv1.CreateProofRequest) (*nexusv1.CreateProofResponse, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.proved = append(d.proved, r)
+	return &nexusv1.CreateProofResponse{Proof: "header.proof.signature"}, nil
 }
 
 func (d *fakeDaemon) WatchTokens(r *nexusv1.WatchTokensRequest, s grpc.ServerStreamingServer[nexusv1.WatchTokensResponse]) error {

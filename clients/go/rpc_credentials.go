@@ -38,6 +38,10 @@ func (r *RPCCredentials) GetRequestMetadata(ctx context.Context, _ ...string) (m
 		return nil, &strategy.Error{Reason: strategy.InvalidStrategy, Field: "strategy",
 			Description: "must be oauth2, header or basic_auth: a call of gRPC has metadata alone"}
 	}
+	if strategy.NeedsProof(token.Strategy) {
+		return nil, &strategy.Error{Reason: strategy.InvalidStrategy, Field: "strategy",
+			Description: "is bound to a key (DPoP), and credentials of gRPC cannot prove it for each call: use the client's Transport"}
+	}
 	raw := &strategy.Request{Method: http.MethodPost, Header: http.Header{}}
 	if err := strategy.Apply(token.Strategy, token.Credentials, raw, strategy.Options{}); err != nil {
 		return nil, err

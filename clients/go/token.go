@@ -25,7 +25,8 @@ type Token struct {
 	Revision uint64
 	// Scopes are those that the provider granted.
 	Scopes []string
-	// Type is the type of the access token, for example Bearer; empty for static credentials.
+	// Type is the type of the access token, for example Bearer, or DPoP for one that is bound to a key (RFC 9449): then each request needs a
+	// proof beside it, which [Transport] asks for. Empty for static credentials.
 	Type string
 }
 
@@ -61,8 +62,12 @@ func (t *Token) AccessToken() string {
 
 // Apply puts the credential into the request: into a header, into the query, or as a signature. A strategy that covers the body,
 // hmac_payload and aws_sigv4, reads it by GetBody, which [http.NewRequest] sets for a body in memory; a request whose body has none
-// is refused. The error is a [*strategy.Error], or that of GetBody.
-func (t *Token) Apply(request *http.Request) error {
+// is refused, and so is a token that is bound to a key: see [Token.ApplyProved]. The error is a [*strategy.Error], or that of GetBody.
+func (t *Token) Apply(request *http.Request) error { return t.ApplyProved(request, "") }
+
+// ApplyProved is Apply for a token that is bound to a key: with the proof that CreateProof of [nexusv1.TokenServiceClient] made for this
+// very request.
+func (t *Token) ApplyProved(request *http.Request, proof string) error {
 	raw := &strategy.Request{Method: request.Method, URL: request.URL.String(), Header: request.Header}
 	if raw.Method == "" {
 		raw.Method = http.MethodGet
@@ -81,7 +86,7 @@ func (t *Token) Apply(request *http.Request) error {
 			raw.Header.Set("Host", request.Host)
 		}
 	}
-	if err := strategy.Apply(t.Strategy, t.Credentials, raw, strategy.Options{}); err != nil {
+	if err := strategy.Apply(t.Strategy, t.Credentials, raw, strategy.Options{Proof: proof}); err != nil {
 		return err
 	}
 	if strategy.CoversBody(t.Strategy) {

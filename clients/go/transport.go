@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nexusd/nexusd/clients/go/nexusv1"
+	"github.com/nexusd/nexusd/clients/go/strategy"
 )
 
 const (
@@ -33,6 +34,8 @@ type Transport struct {
 
 	client  *Client
 	request *request
+	// nonces are the newest of each origin (RFC 9449 section 9).
+	nonces nonces
 }
 
 // Transport makes a RoundTripper for the user at the provider. Requests fail with the errors of [Client.Token].
@@ -54,7 +57,7 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		closeBody(request)
 		return nil, err
 	}
-	response, err := send(base, request, request.Body, token)
+	response, err := t.send(base, request, request.Body, token)
 	if err != nil || !isRefusal(response) {
 		return response, err
 	}
@@ -62,18 +65,29 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if next == nil {
 		return response, nil
 	}
-	body := request.Body
-	if body != nil && body != http.NoBody {
-		if request.GetBody == nil {
-			return response, nil
-		}
-		if body, err = request.GetBody(); err != nil {
-			return response, nil
-		}
+	body, isAgain := bodyAgain(request)
+	if !isAgain {
+		return response, nil
 	}
+	drain(response)
+	return t.send(base, request, body, next)
+}
+
+// bodyAgain is the body once more; false where there is none to be had.
+func bodyAgain(request *http.Request) (io.ReadCloser, bool) {
+	if request.Body == nil || request.Body == http.NoBody {
+		return request.Body, true
+	}
+	if request.GetBody == nil {
+		return nil, false
+	}
+	body, err := request.GetBody()
+	return body, err == nil
+}
+
+func drain(response *http.Response) {
 	_, _ = io.CopyN(io.Discard, response.Body, maxDrained)
 	_ = response.Body.Close()
-	return send(base, request, body, next)
 }
 
 // replacement reports that the API refused the token, and answers the one to try instead; nil when there is none.
@@ -136,11 +150,33 @@ func (c *Client) atLeast(ctx context.Context, r *request, revision uint64) (*Tok
 	}
 }
 
-// send sends a copy of the request with the credential in it. The answer names the request of the caller, which has none.
-func send(base http.RoundTripper, request *http.Request, body io.ReadCloser, token *Token) (*http.Response, error) {
+// send sends a copy of the request with the credential in it, and once more where an API wants a nonce in the proof of a bound token. The
+// answer names the request of the caller, which has no credential.
+func (t *Transport) send(base http.RoundTripper, request *http.Request, body io.ReadCloser, token *Token) (*http.Response, error) {
+	response, err := t.sendOnce(base, request, body, token)
+	if err != nil || !strategy.NeedsProof(token.Strategy) || !t.nonces.answered(origin(request), response) {
+		return response, err
+	}
+	again, isAgain := bodyAgain(request)
+	if !isAgain {
+		return response, nil
+	}
+	drain(response)
+	response, err = t.sendOnce(base, request, again, token)
+	if err == nil {
+		t.nonces.answered(origin(request), response)
+	}
+	return response, err
+}
+
+func (t *Transport) sendOnce(base http.RoundTripper, request *http.Request, body io.ReadCloser, token *Token) (*http.Response, error) {
 	own := request.Clone(request.Context())
 	own.Body = body
-	if err := token.Apply(own); err != nil {
+	proof, err := t.proof(own, token)
+	if err == nil {
+		err = token.ApplyProved(own, proof)
+	}
+	if err != nil {
 		closeBody(own)
 		return nil, err
 	}
@@ -149,6 +185,29 @@ func send(base http.RoundTripper, request *http.Request, body io.ReadCloser, tok
 		response.Request = request
 	}
 	return response, err
+}
+
+// proof asks the daemon for the proof of the request; empty for a token that is not bound.
+func (t *Transport) proof(request *http.Request, token *Token) (string, error) {
+	if !strategy.NeedsProof(token.Strategy) {
+		return "", nil
+	}
+	method := request.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	bare := *request.URL
+	bare.User, bare.RawQuery, bare.ForceQuery, bare.Fragment, bare.RawFragment = nil, "", false, "", ""
+	if request.Host != "" {
+		bare.Host = request.Host
+	}
+	answer, err := t.client.tokens.CreateProof(request.Context(), &nexusv1.CreateProofRequest{
+		Name: t.request.name.message(), Method: method, Url: bare.String(), Nonce: t.nonces.of(origin(request)),
+	})
+	if err != nil {
+		return "", statusError(err)
+	}
+	return answer.GetProof(), nil
 }
 
 func closeBody(request *http.Request) {

@@ -38,9 +38,13 @@ export class Catalogue {
     return all.filter(({ name }) => name > afterName && name.startsWith(namePrefix)).slice(0, limit);
   }
 
+  find(name: string): ProviderTemplate | undefined {
+    return this.#templates().get(name);
+  }
+
   /** @throws NotFound */
   get(name: string): ProviderTemplate {
-    const template = this.#templates().get(name);
+    const template = this.find(name);
     if (!template) throw new NotFound("template");
     return template;
   }

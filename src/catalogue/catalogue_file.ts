@@ -4,8 +4,8 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { RE2JS } from "re2js";
 import { DocumentError, formatViolations } from "../document/document_error.js";
 import { type Path, readYaml } from "../document/yaml_document.js";
+import { hasPrivateKey, needsNoSecret } from "../model/clients/client_proof.js";
 import { InvalidArgument } from "../model/errors.js";
-import { hasPrivateKey } from "../model/providers/grant_type.js";
 import { providerViolations } from "../model/providers/provider_profile.js";
 import type { ProviderTemplate } from "../model/providers/provider_template.js";
 import { type CatalogueEntry, templateOf } from "./catalogue_entry.js";
@@ -114,7 +114,7 @@ function meaningViolations(template: ProviderTemplate): [field: string, descript
 function profileViolations(template: ProviderTemplate, values: Record<string, string>): [string, string][] {
   const settings = instantiate(template, values);
   const isOAuth2 = settings.authType === "oauth2";
-  const hasSecret = isOAuth2 && (settings.tokenEndpointAuthMethod !== "none" || hasPrivateKey(settings));
+  const hasSecret = isOAuth2 && (!needsNoSecret(settings) || hasPrivateKey(settings));
   return providerViolations({ ...settings, clientId: isOAuth2 ? "sample" : "" }, hasSecret).map(
     ({ field, description }) => [field.replace(/^provider\./, ""), description],
   );

@@ -4,6 +4,7 @@ import { readVersion } from "../config/version.js";
 import { exitCodes, formatExitCodes } from "../daemon/exit_codes.js";
 import { auditCommand } from "./admin/audit.js";
 import { backupCommand } from "./admin/backup.js";
+import { clientKeysCommand } from "./admin/client_keys.js";
 import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
 import { notifyCommand } from "./admin/notify.js";
@@ -19,6 +20,7 @@ import { execCommand } from "./credentials/exec.js";
 import { gitCredentialCommand } from "./credentials/git_credential.js";
 import { tokenCommand } from "./credentials/token.js";
 import { healthCommand } from "./daemon/health.js";
+import { openCommand } from "./daemon/open.js";
 import { restoreCommand } from "./daemon/restore.js";
 import { serveCommand } from "./daemon/serve.js";
 import { statusCommand } from "./daemon/status.js";
@@ -81,6 +83,7 @@ function buildProgram(shell: Shell): Command {
     watchCommand,
     auditCommand,
     keyringCommand,
+    clientKeysCommand,
     backupCommand,
     restoreCommand,
     fleetCommand,
@@ -88,6 +91,7 @@ function buildProgram(shell: Shell): Command {
     policyCommand,
     whoamiCommand,
     notifyCommand,
+    openCommand,
     healthCommand,
     statusCommand,
     completionCommand,
@@ -121,13 +125,30 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
   if (command.commands.length === 0) addExample(command, path);
 }
 
-/** Where a group has a command that needs no name, a word that names none of the group counts as an argument of that command. */
+/**
+ * The commands that a group has, and the neighbour that has the word (`providers list`: `provider list`). Where a group has a command that
+ * needs no name, a word that names none of the group counts as an argument of that command.
+ */
 function complaint(command: Command, text: string): string {
-  const [word] = command.parent?.args ?? [];
+  const isUnknown = text.startsWith("error: unknown command");
+  const group = isUnknown ? command : command.parent;
+  const [word] = group?.args ?? [];
   const isNamed = word === undefined || word === command.name() || word.startsWith("-");
-  if (isNamed || !text.startsWith("error: too many arguments")) return text;
-  const names = command.parent?.commands.map((each) => each.name()) ?? [];
-  return `error: unknown command '${printable(word)}': there are ${names.join(", ")}\n`;
+  if (!group?.parent || isNamed || !(isUnknown || text.startsWith("error: too many arguments"))) return text;
+  const names = group.commands.map((each) => each.name());
+  const others = group.parent.commands.filter((each) => isNeighbour(each, group) && hasCommand(each, word));
+  const elsewhere = others.map((each) => `; did you mean nexusd ${each.name()} ${word}?`).join("");
+  return `error: unknown command '${printable(word)}': there are ${names.join(", ")}${elsewhere}\n`;
+}
+
+/** One noun in its two numbers, as `provider` and `providers`. */
+function isNeighbour(command: Command, group: Command): boolean {
+  const [short = "", long = ""] = [command.name(), group.name()].sort();
+  return long === `${short}s`;
+}
+
+function hasCommand({ commands }: Command, word: string): boolean {
+  return commands.some((each) => each.name() === word);
 }
 
 function addExample(command: Command, path: string): void {

@@ -24,6 +24,9 @@ export interface Config {
   /** At least one. */
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
+  readonly consoleListen: readonly ListenAddress[];
+  /** An origin; undefined when it is that of the first TCP address. */
+  readonly consoleUrl: string | undefined;
   /** TLS, and who may come by which socket. */
   readonly listeners: ListenersConfig;
   /** Absent where callers show no JWT. */
@@ -47,6 +50,8 @@ export interface Config {
   /** Absolute. */
   readonly providersFile: string | undefined;
   /** Where providers may stand. */
+  /** Absolute paths by the names that profiles have for them. */
+  readonly clientAssertionFiles: Readonly<Record<string, string>>;
   readonly providerNetworks: ProviderNetworks;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error";
   readonly logFormat: "json" | "pretty";
@@ -91,6 +96,7 @@ export function loadConfig(
     http: reader.get("NEXUS_HTTP_LISTEN"),
     browser: reader.get("NEXUS_BROWSER_LISTEN"),
     ops: reader.get("NEXUS_OPS_LISTEN"),
+    console: reader.get("NEXUS_CONSOLE_LISTEN"),
   };
   const publicUrl = reader.get("NEXUS_PUBLIC_URL");
   const config: Config = {
@@ -100,6 +106,8 @@ export function loadConfig(
     httpListen: addresses.http,
     browserListen: addresses.browser,
     opsListen: addresses.ops,
+    consoleListen: addresses.console,
+    consoleUrl: reader.get("NEXUS_CONSOLE_URL"),
     listeners: readListenersConfig(reader, addresses),
     jwt: readJwtConfig(reader),
     publicUrl,
@@ -116,12 +124,10 @@ export function loadConfig(
       allowLoopback: reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS"),
       ...reader.get("NEXUS_ALLOWED_PRIVATE_NETWORKS"),
     }),
+    clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
     logLevel: reader.get("NEXUS_LOG_LEVEL"),
     logFormat: reader.get("NEXUS_LOG_FORMAT") ?? (platform.isTTY ? "pretty" : "json"),
-    audit: Object.freeze({
-      maxEvents: reader.get("NEXUS_AUDIT_MAX_EVENTS"),
-      maxAgeMs: reader.get("NEXUS_AUDIT_MAX_AGE"),
-    }),
+    audit: readAudit(reader),
     limits: readLimits(reader),
     access: Object.freeze({
       policyFile: reader.get("NEXUS_POLICY_FILE"),
@@ -181,6 +187,11 @@ function readEncryptionKey(reader: SettingReader, dataDir: string): KeySource {
   if (name === undefined) return generated;
   const value = reader.get(name);
   return typeof value === "string" ? { source: "file", path: value } : (value ?? generated);
+}
+
+function readAudit(reader: SettingReader): Config["audit"] {
+  const maxEvents = reader.get("NEXUS_AUDIT_MAX_EVENTS");
+  return Object.freeze({ maxEvents, maxAgeMs: reader.get("NEXUS_AUDIT_MAX_AGE") });
 }
 
 function readLimits(reader: SettingReader): Limits {

@@ -7,7 +7,9 @@ import { accessService } from "../service/services/access_service.js";
 import { auditService } from "../service/services/audit_service.js";
 import { authorizationService } from "../service/services/authorization_service.js";
 import { backupService } from "../service/services/backup_service.js";
+import { clientKeyService } from "../service/services/client_key_service.js";
 import { connectionService } from "../service/services/connection_service.js";
+import { consoleService } from "../service/services/console_service.js";
 import { fleetControlService } from "../service/services/fleet_control_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
 import { notificationService } from "../service/services/notification_service.js";
@@ -23,22 +25,24 @@ export function definedServices(
   parts: Domain,
   templates: Catalogue,
   config: Config,
-  nowMs: () => number,
+  { nowMs, linkOf }: { nowMs(): number } & Pick<Parameters<typeof consoleService>[0], "linkOf">,
   hub?: HubServices,
 ): ServiceDefinition[] {
-  const { registry, connections, tokens, watch, audit, keyring, backups } = parts;
-  const { access, names, keys, explainer, guard, mcp, mcpNames, rejected } = parts;
+  const { registry, connections, audit, keyring, backups } = parts;
+  const { access, keys, explainer, guard, mcp } = parts;
   const { publicUrl } = config;
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl, mcp }),
     connectionService({ ...parts, manager: connections }),
-    tokenService({ tokens, rejected, acquirer: parts.acquirer, watch, access, names, mcp, mcpNames, hub }),
+    tokenService({ ...parts, hub }),
     auditService({ audit }),
-    statusService({ status: parts.status }),
+    statusService(parts),
     accessService({ keys, access, explainer }),
     keyringService({ keyring }),
+    clientKeyService({ clientKeys: parts.clientKeys, publicUrl }),
     backupService({ backups }),
     notificationService({ notifier: parts.notifier }),
+    consoleService({ sessions: parts.sessions, linkOf }),
     fleetControlService(hub),
   ].map((service) => hub?.led(service) ?? service);
   const inner = new CallPipeline({ guard });

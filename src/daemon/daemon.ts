@@ -188,9 +188,11 @@ export class Daemon {
   /** Only counts are lost when the store takes no more writes. */
   async #flushCounts(): Promise<void> {
     const { domain, log } = this.parts;
-    const { readAudit, unknownStateAudit, deniedAccess } = domain;
+    const { readAudit, narrowedAudit, unknownStateAudit, deniedAccess } = domain;
     try {
-      await Promise.all([readAudit.flush(), unknownStateAudit.flush(), deniedAccess.flush()]);
+      await Promise.all(
+        [readAudit, narrowedAudit, unknownStateAudit, deniedAccess].map((audit) => audit.flush()),
+      );
     } catch (error) {
       log.error({ err: error }, "counts of the audit log could not be written");
     }

@@ -1,9 +1,12 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
 import type { Authenticate } from "../domain/access/presented_credentials.js";
+import { jwksPath } from "../model/clients/client_key.js";
 import { noTracing } from "../model/tracing.js";
+import { consoleLink } from "../server/console/console_url.js";
 import { Listeners } from "../server/listeners.js";
 import { BrowserPages } from "../server/pages/browser_pages.js";
+import { type DescribeProvider, describeBy } from "../server/pages/page_words.js";
 import { openSocketAccess } from "../server/sockets/peer_credentials.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
@@ -40,10 +43,16 @@ export async function makeListeners(
   const { config, log, clock } = options;
   const { hub } = parts;
   const { secrets, authorization } = proxyServices(domain, hub);
-  const contract = definedServices(domain, parts.templates, config, () => clock.nowMs(), hub);
+  const linkOf = (code: string): string | undefined => {
+    const origin = listeners.consoleUrl;
+    return origin === undefined ? undefined : consoleLink(origin, code);
+  };
+  const own = { nowMs: () => clock.nowMs(), linkOf };
+  const contract = definedServices(domain, parts.templates, config, own, hub);
   const services = [...contract, secrets, authorization];
-  const [grpc, http] = pipelines(options, metrics, domain);
-  const pages = browserPages(config, domain, hub);
+  const [grpc, http, console] = pipelines(options, metrics, domain);
+  const describe = describeBy((name) => parts.templates.find(name));
+  const pages = browserPages(config, domain, describe, hub);
   const authenticate = authenticateBy({
     adminKey: parts.adminKey,
     keys: domain.keys,
@@ -51,12 +60,16 @@ export async function makeListeners(
     ownUid: process.getuid?.(),
     nowMs: () => clock.nowMs(),
   });
-  const listeners = new Listeners({
+  const listeners: Listeners = new Listeners({
     ...config,
     grpcServices: services.map((one) => grpc.bind(one)),
     httpServices: services.map((one) => http.bind(one)),
     authorization: [http.bind(authorization)],
+    permissionsOf: (name) => domain.access.permissionsOf(name),
+    consoleServices: contract.map((one) => console.bind(one)),
+    sessions: domain.sessions,
     pages,
+    describe,
     authenticate: hub ? caughtUp(authenticate, hub) : authenticate,
     tlsOf: tls.of,
     sockets: await openSocketAccess(config.listeners.socketMode),
@@ -80,14 +93,17 @@ export async function makeListeners(
 function browserPages(
   config: DaemonOptions["config"],
   domain: Domain,
+  describe: DescribeProvider,
   hub: ListenersHub | undefined,
 ): BrowserPages {
   const pages: BrowserPages = new BrowserPages({
     publicUrl: new URL(config.publicUrl),
     flow: domain.consent,
     capture: domain.captureForm,
-    clientDocument: (path) => domain.mcp.clientDocument(path),
+    publishedDocument: (path) =>
+      path === jwksPath ? domain.clientKeys.jwkSet : domain.mcp.clientDocument(path),
     links: domain.consentLinks,
+    describe,
     ...(hub && { elsewhere: (visit) => hub.page(visit, pages) }),
   });
   return pages;
@@ -102,17 +118,17 @@ function caughtUp(authenticate: Authenticate, hub: ListenersHub): Authenticate {
   };
 }
 
-/** What happens around a call at the `grpc` and at the `http` listeners, which share their limits. */
+/** What happens around a call at the listeners `grpc`, `http` and `console`, which share their limits. */
 function pipelines(
   { config, tracing = noTracing }: DaemonOptions,
   metrics: Resources["metrics"],
-  { guard }: Domain,
-): [grpc: CallPipeline, http: CallPipeline] {
+  { guard, streams }: Domain,
+): [grpc: CallPipeline, http: CallPipeline, pages: CallPipeline] {
   const limits = new CallLimits(config.limits);
-  const pipeline = (listener: "grpc" | "http"): CallPipeline => {
+  const pipeline = (listener: "grpc" | "http" | "console"): CallPipeline => {
     const onAnswered = (method: string, code: string): void =>
       metrics.rpcAnswered({ method, code, listener });
-    return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing } });
+    return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing, streams } });
   };
-  return [pipeline("grpc"), pipeline("http")];
+  return [pipeline("grpc"), pipeline("http"), pipeline("console")];
 }

@@ -5,9 +5,12 @@ import { ApiKeys } from "../domain/access/api_keys.js";
 import { ConnectionNames } from "../domain/access/connection_names.js";
 import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
+import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
 import { CredentialCapture } from "../domain/capture/capture.js";
 import { CaptureFormFlow } from "../domain/capture/capture_form.js";
+import { AssertionFiles } from "../domain/clients/assertion_files.js";
+import { ClientKeys } from "../domain/clients/client_keys.js";
 import { ConnectionImporter } from "../domain/connections/connection_importer.js";
 import { Connections } from "../domain/connections/connections.js";
 import { credentialCheck } from "../domain/connections/credential_check.js";
@@ -19,6 +22,8 @@ import { ConsentHolder } from "../domain/consent/consent_holder.js";
 import { DevicePoller } from "../domain/consent/device_poller.js";
 import { DeviceRequests } from "../domain/consent/device_request.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
+import { ConnectionWatch } from "../domain/console/connection_watch.js";
+import { ConsoleSessions } from "../domain/console/console_sessions.js";
 import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
@@ -33,21 +38,25 @@ import { McpClients } from "../domain/mcp/mcp_clients.js";
 import { McpDiscovery } from "../domain/mcp/mcp_discovery.js";
 import { McpServerNames } from "../domain/mcp/mcp_server_names.js";
 import { McpServers } from "../domain/mcp/mcp_servers.js";
+import { NarrowedTokenCache } from "../domain/narrowing/narrowed_token_cache.js";
+import { NarrowedTokens } from "../domain/narrowing/narrowed_tokens.js";
+import { TokenExchanger } from "../domain/narrowing/token_exchanger.js";
 import { ConsentLinks } from "../domain/notifications/consent_links.js";
 import { NotificationOutbox } from "../domain/notifications/notification_outbox.js";
 import { Notifier } from "../domain/notifications/notifier.js";
 import { AuditReader } from "../domain/operations/audit_reader.js";
 import { BackupMaker } from "../domain/operations/backup_maker.js";
+import { ExpiryCounter } from "../domain/operations/expiry_counter.js";
 import { KeyRotation } from "../domain/operations/key_rotation.js";
 import { KeyringManager } from "../domain/operations/keyring_manager.js";
+import { RefreshHistory } from "../domain/operations/refresh_history.js";
 import { StatusReader } from "../domain/operations/status_reader.js";
+import { TokenProofs } from "../domain/proofs/token_proofs.js";
 import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
 import { ProviderRegistry } from "../domain/providers/provider_registry.js";
 import { ProxyAuthorizer } from "../domain/proxy/proxy_authorizer.js";
 import { SecretSource } from "../domain/proxy/secret_source.js";
 import { SecretStreams } from "../domain/proxy/secret_stream.js";
-import { ForeignIntents } from "../domain/refresh/foreign_intents.js";
-import { LedRefresher } from "../domain/refresh/led_refresher.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
@@ -59,8 +68,9 @@ import { WatchHub } from "../domain/tokens/watch_hub.js";
 import type { Receiver } from "../model/notifications/receiver.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
-import { createOutboundFetch, type OutboundFetch } from "../outbound/outbound.js";
-import { tracedOutbound } from "../outbound/traced_outbound.js";
+import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
+import type { OutboundFetch } from "../outbound/outbound.js";
+import { openOutbound } from "../outbound/traced_outbound.js";
 import { Changes } from "../runtime/changes.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
@@ -93,6 +103,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
     acquirer: new TokenAcquirer({ ...shared, ...access, ...access.guard, ...tokens, ...connections }),
     ...notificationParts(shared, connections, options, resources),
     ...operationParts(shared, refresh, resources),
+    clientKeys: shared.clientKeys,
   };
 }
 
@@ -101,14 +112,14 @@ type McpParts = ReturnType<typeof mcpParts>;
 type AccessParts = ReturnType<typeof accessParts>;
 type RefreshParts = ReturnType<typeof refreshParts>;
 
+/** Readers of narrowed tokens remembered: an entry holds what was asked for, up to 15 KiB. */
+const maxNarrowedReads = 4_096;
+
 /** What most parts need. */
 function sharedParts(options: DomainOptions, { store, opened }: DomainResources) {
   const { config, tracing = noTracing, clock, random, log } = options;
   const networks = config.providerNetworks;
-  const { hub: fleet } = options;
-  const maySend = fleet && { maySend: () => fleet.maySend() };
-  const plainOutbound = createOutboundFetch({ networks, ...maySend });
-  const outbound = tracing === noTracing ? plainOutbound : tracedOutbound(plainOutbound, tracing);
+  const outbound = openOutbound({ networks, ...options.hub?.sending }, tracing);
   const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
   const fetchDocument = (issuer: string, place: MetadataPlace): Promise<string> =>
     place === "mcp" ? fetchServerMetadata(issuer, outbound) : fetchDiscoveryDocument(issuer, outbound);
@@ -116,6 +127,8 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
   const changes = new Changes();
   store.onCommitted((changed) => changes.emit("connections", changed));
   if (store.role !== "single") store.onApplied((applied) => changes.emit("followed", applied));
+  const clientKeys = new ClientKeys({ store, vault, clock, log });
+  const assertionFiles = new AssertionFiles({ ...config, clock });
   const cache = new TokenCache<ConnectionView>(changes);
   return {
     config,
@@ -125,14 +138,17 @@ function sharedParts(options: DomainOptions, { store, opened }: DomainResources)
     vault,
     servers,
     changes,
-    grants: new TokenEndpointClient({ vault, clock, outbound }),
+    clientKeys,
+    assertionFiles,
+    grants: new TokenEndpointClient({ vault, clientKeys, assertionFiles, clock, outbound }),
     writer: new CredentialWriter({ vault, clock, random }),
     reader: new CredentialReader({ store, vault, clock, cache }),
     revocations: new RevocationQueue({ vault, clock }),
     mcpNames: new McpServerNames({ store }),
     readAudit: new ReadAudit({ store, clock, log }),
+    narrowedAudit: new ReadAudit({ store, clock, log, maxEntries: maxNarrowedReads }),
     hub: new WatchHub({ changes }),
-    fleet,
+    fleet: options.hub,
     /** One token request per connection. */
     locks: new KeyedMutex<string>(),
     tracing,
@@ -158,6 +174,8 @@ function accessParts(shared: Shared) {
     guard: { access, gate: new RequestGate({ access, names, store, mcpNames }), deniedAccess },
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
+    streams: new StreamRegistry(shared),
+    sessions: new ConsoleSessions(shared),
   };
 }
 
@@ -165,30 +183,38 @@ function accessParts(shared: Shared) {
 function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
   const onSpooled: Resources["metrics"]["spooled"] = (outcome) => metrics.spooled(outcome);
   const spool = new TokenSpool({ ...shared, file: spoolFile, onSpooled });
+  const history = new RefreshHistory(shared);
+  const onEnded: RefreshHistory["record"] = (outcome) => history.record(outcome);
   return {
     spool,
-    engine: new RefreshEngine({
-      ...{ ...shared, spool, metrics },
-      foreignIntents: shared.fleet && new ForeignIntents(shared.fleet.owner, shared.clock),
-    }),
+    history,
+    engine: new RefreshEngine({ ...shared, ...shared.fleet?.refreshing, spool, metrics, onEnded }),
     revoker: new Revoker(shared),
   };
 }
 
 /** What gives tokens to agents and proxies. */
 function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts, { mcp }: McpParts) {
-  const { config, hub, readAudit, fleet, clock, log } = shared;
-  const refresher = fleet ? new LedRefresher(engine.refresher, fleet.leader) : engine.refresher;
+  const { config, hub, readAudit, narrowedAudit, fleet, clock, log, changes } = shared;
+  const apiNonces = new DpopNonces();
+  const refresher = fleet?.refresher(engine.refresher) ?? engine.refresher;
   const tokens = new Tokens({ ...shared, refresher });
-  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher, mcp });
+  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher, apiNonces, mcp });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
     readAudit,
+    narrowedAudit,
     tokens,
+    narrowed: new NarrowedTokens({
+      ...{ ...shared, tokens, cache: new NarrowedTokenCache(changes) },
+      exchanger: new TokenExchanger({ ...shared, engine }),
+    }),
     rejected,
+    proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch(shared),
-    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock }),
+    connectionWatch: new ConnectionWatch(shared),
+    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock, apiNonces }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }
@@ -266,6 +292,7 @@ function operationParts(shared: Shared, { engine }: RefreshParts, { opened }: Do
   const sealing = { ...shared, ring: opened.vault };
   return {
     audit: new AuditReader({ store }),
+    expiries: new ExpiryCounter(shared),
     status: new StatusReader({ ...shared, engine, version: readVersion() }),
     keyring: new KeyringManager({ ...sealing, source: opened.source, rotation: new KeyRotation(sealing) }),
     backups: new BackupMaker({ ...sealing, folder: config.dataDir }),

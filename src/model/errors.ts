@@ -10,19 +10,24 @@ export type PreconditionReason =
   | "NOT_REFRESHABLE"
   | "SCOPES_NOT_GRANTED"
   | "NOT_STATIC"
+  | "TOKEN_NOT_BOUND"
   | "CREDENTIAL_REJECTED"
   | "NOT_AWAITING_CONFIRMATION"
   | "PROVIDER_DELETED"
   | "PROVIDER_CHANGED"
   | "PROVIDER_MISCONFIGURED"
   | "CLIENT_REGISTRATION_REQUIRED"
+  | "TOKEN_EXCHANGE_OFF"
+  | "TOKEN_EXCHANGE_REFUSED"
   | "KEY_IN_USE"
   | "KEY_SOURCE"
   | "NO_OTHER_KEY"
+  | "CLIENT_KEY_ROTATING"
   | "BACKUP_NOT_VERIFIED"
   | "TOO_MANY_API_KEYS"
   | "NOT_A_HUB"
-  | "NO_OTHER_HUB";
+  | "NO_OTHER_HUB"
+  | "CONSOLE_CLOSED";
 
 /** Words of `google.rpc.ErrorInfo.reason` for a limit that was reached. */
 export type LimitReason =

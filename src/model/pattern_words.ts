@@ -8,12 +8,21 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
     "must be printable ASCII without spaces, quotes and backslashes, and not empty (RFC 6749 section 3.3)",
   ],
   [
+    "^[\\x21\\x23-\\x5B\\x5D-\\x7E]*$",
+    "must be printable ASCII without spaces, quotes and backslashes (RFC 9449 section 8.1)",
+  ],
+  ["^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "must be a token of RFC 9110 section 5.6.2, as GET"],
+  [
     "^[a-z0-9][a-z0-9._-]{0,62}$",
     "must be 1 to 63 lower-case letters, digits, dots, underscores and hyphens, and begin with a letter or digit",
   ],
   [
     "^([a-z0-9-]{1,63}|\\*)$",
     "must be the name or id of a provider (1 to 63 lower-case letters, digits and hyphens), or * for any",
+  ],
+  [
+    "^([a-z0-9][a-z0-9_-]{0,62})?$",
+    "must be a name of up to 63 lower-case letters, digits, underscores and hyphens, never a path",
   ],
   ["^[0-9a-f]{16}$", "must be 16 hexadecimal digits in lower case"],
   ["^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"],

@@ -22,7 +22,7 @@ export const problemMessages = {
   client_rejected: "The provider refused the client id, the client secret or the way in which it was sent.",
   clock_skew: "The clocks of this machine and of the provider differ.",
   provider_unreachable: "The provider could not be reached.",
-  unsupported_demand: "The provider demands what nexusd does not support.",
+  unsupported_demand: "The provider demands what the profile does not do.",
   state_verification_failed: "The browser that came back was not the one that started the consent.",
   token_exchange_failed: "The provider did not exchange the authorization code for a token.",
   id_token_verification_failed: "The id_token of the provider could not be verified.",

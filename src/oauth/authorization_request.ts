@@ -14,6 +14,8 @@ export interface AuthorizationRequest {
   readonly codeVerifier: string;
   /** OpenID Connect Core 1.0 section 3.1.2.1; sent only with the scope `openid`, which alone brings an id_token. */
   readonly nonce?: string | undefined;
+  /** Thumbprint of the key that the code is bound to (RFC 9449 section 10); undefined without one. */
+  readonly dpopJkt?: string | undefined;
   /** The provider's own parameters. One that the protocol owns is left out. */
   readonly extraParams?: Readonly<Record<string, string>> | undefined;
   /** What the profile declares; by default the RFCs' own. */
@@ -27,6 +29,7 @@ const reservedParams = new Set([
   "code_challenge_method",
   "client_secret",
   "code_verifier",
+  "dpop_jkt",
   "nonce",
   "request",
   "request_uri",
@@ -52,6 +55,7 @@ export function authorizationUrl(request: AuthorizationRequest): string {
     protocol["code_challenge_method"] = "S256";
   }
   if (scopes.length > 0) protocol["scope"] = scopes.join(options.scopeSeparator);
+  if (request.dpopJkt !== undefined) protocol["dpop_jkt"] = request.dpopJkt;
   if (request.nonce !== undefined && scopes.includes("openid")) protocol["nonce"] = request.nonce;
 
   const resource = sentResource({ ...plainOAuth2, ...options }, request.server.authorizationEndpoint);

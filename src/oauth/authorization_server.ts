@@ -1,6 +1,7 @@
 import type * as oauth from "oauth4webapi";
 import { isLoopbackHost, type ProviderSettings } from "../model/providers/provider_profile.js";
 import { DiscoveryFailure, parseDiscoveryDocument, shownIssuer } from "./discovery.js";
+import { dpopAlgorithm } from "./dpop/dpop_key.js";
 import { KeySet } from "./jwks.js";
 
 /**
@@ -10,6 +11,7 @@ import { KeySet } from "./jwks.js";
 export interface AuthorizationServer {
   /** Undefined when the profile knows none: then nothing that names an issuer can be judged. */
   readonly issuer: string | undefined;
+  /** Empty where it publishes none (RFC 8414 section 2: no grant type of it needs one): then no browser can be sent there. */
   readonly authorizationEndpoint: string;
   readonly tokenEndpoint: string;
   readonly jwksUri: string | undefined;
@@ -20,6 +22,8 @@ export interface AuthorizationServer {
   readonly deviceAuthorizationEndpoint: string | undefined;
   /** RFC 8414 section 2: it says that it takes PKCE by S256. */
   readonly announcesPkce: boolean;
+  /** RFC 9449 section 5.1: it says that it takes proofs by the algorithm of ours. */
+  readonly announcesDpop: boolean;
   /** RFC 9207 section 3: an authorization response without `iss` must be refused. */
   readonly issParameterSupported: boolean;
   /** RFC 9126 section 5: it takes authorization requests that were pushed to it before, and no others. */
@@ -28,6 +32,8 @@ export interface AuthorizationServer {
   readonly announced: AnnouncedFeatures;
   /** RFC 9126 section 5. */
   readonly pushedRequestEndpoint: string | undefined;
+  /** `mtls_endpoint_aliases` (RFC 8705 section 5): what clients call in place of the endpoints that prove themselves in TLS. */
+  readonly mtlsAliases: Partial<MtlsEndpoints>;
   /** The same for `oauth4webapi`. Without an issuer it holds a placeholder that equals no issuer. */
   readonly metadata: oauth.AuthorizationServer;
 }
@@ -37,13 +43,24 @@ export interface AnnouncedFeatures {
   readonly registrationEndpoint: string | undefined;
   readonly clientIdMetadataDocument: boolean;
   readonly tokenEndpointAuthMethods: readonly string[];
+  /** `token_endpoint_auth_signing_alg_values_supported`. */
+  readonly tokenEndpointAuthAlgorithms: readonly string[];
   readonly scopes: readonly string[];
 }
+
+/** The endpoints to which a client authenticates. */
+type MtlsEndpoints = Pick<AuthorizationServer, "tokenEndpoint"> & {
+  readonly [Endpoint in
+    | "revocationEndpoint"
+    | "deviceAuthorizationEndpoint"
+    | "pushedRequestEndpoint"]: string;
+};
 
 const nothingAnnounced: AnnouncedFeatures = {
   registrationEndpoint: undefined,
   clientIdMetadataDocument: false,
   tokenEndpointAuthMethods: [],
+  tokenEndpointAuthAlgorithms: [],
   scopes: [],
 };
 
@@ -82,10 +99,12 @@ export function manualAuthorizationServer(
     revocationEndpoint: undefined,
     deviceAuthorizationEndpoint: undefined,
     announcesPkce: false,
+    announcesDpop: false,
     issParameterSupported: false,
     requiresPushedRequests: false,
     announced: nothingAnnounced,
     pushedRequestEndpoint: undefined,
+    mtlsAliases: {},
     signingAlgorithms,
   });
 }
@@ -117,6 +136,13 @@ export function withKeysOf(server: AuthorizationServer, described: Authorization
     ...(algorithms === undefined ? {} : { id_token_signing_alg_values_supported: algorithms }),
   };
   return { ...server, jwksUri: described.jwksUri, keys: described.keys, metadata };
+}
+
+/** The server as a client sees it that proves itself in TLS (RFC 8705 section 5); its keys are the same. */
+export function withMtlsAliases(server: AuthorizationServer): AuthorizationServer {
+  const { mtlsAliases } = server;
+  const { tokenEndpoint = server.tokenEndpoint } = mtlsAliases;
+  return { ...server, ...mtlsAliases, metadata: { ...server.metadata, token_endpoint: tokenEndpoint } };
 }
 
 /**
@@ -153,21 +179,24 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
   const advertised = document["id_token_signing_alg_values_supported"];
   return authorizationServer({
     issuer,
-    authorizationEndpoint: required("authorization_endpoint"),
+    authorizationEndpoint: endpoint("authorization_endpoint") ?? "",
     tokenEndpoint: required("token_endpoint"),
     jwksUri: endpoint("jwks_uri"),
     revocationEndpoint: endpoint("revocation_endpoint"),
     deviceAuthorizationEndpoint: endpoint("device_authorization_endpoint"),
     announcesPkce: announcesPkce(document["code_challenge_methods_supported"]),
+    announcesDpop: texts(document["dpop_signing_alg_values_supported"]).includes(dpopAlgorithm),
     issParameterSupported: document["authorization_response_iss_parameter_supported"] === true,
     requiresPushedRequests: document["require_pushed_authorization_requests"] === true,
     announced: {
       registrationEndpoint: endpoint("registration_endpoint"),
       clientIdMetadataDocument: document["client_id_metadata_document_supported"] === true,
       tokenEndpointAuthMethods: texts(document["token_endpoint_auth_methods_supported"]),
+      tokenEndpointAuthAlgorithms: texts(document["token_endpoint_auth_signing_alg_values_supported"]),
       scopes: texts(document["scopes_supported"]),
     },
     pushedRequestEndpoint: endpoint("pushed_authorization_request_endpoint"),
+    mtlsAliases: mtlsAliasesOf(document["mtls_endpoint_aliases"], issuer),
     signingAlgorithms: Array.isArray(advertised)
       ? signingAlgorithms.filter((algorithm) => advertised.includes(algorithm))
       : ["RS256"],
@@ -180,7 +209,7 @@ function authorizationServer(
   const { signingAlgorithms: algorithms, ...server } = fields;
   const metadata: oauth.AuthorizationServer = {
     issuer: server.issuer ?? noIssuer,
-    authorization_endpoint: server.authorizationEndpoint,
+    ...(server.authorizationEndpoint === "" ? {} : { authorization_endpoint: server.authorizationEndpoint }),
     token_endpoint: server.tokenEndpoint,
     authorization_response_iss_parameter_supported: server.issParameterSupported,
     id_token_signing_alg_values_supported: [...algorithms],
@@ -196,6 +225,19 @@ function authorizationServer(
 
 function texts(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((each) => typeof each === "string").slice(0, 1_000) : [];
+}
+
+/** One that may not be called is none: then the endpoint itself is called. */
+function mtlsAliasesOf(aliases: unknown, issuer: string): Partial<MtlsEndpoints> {
+  if (typeof aliases !== "object" || aliases === null) return {};
+  const named = aliases as Readonly<Record<string, unknown>>;
+  const endpoints = {
+    tokenEndpoint: named["token_endpoint"],
+    revocationEndpoint: named["revocation_endpoint"],
+    deviceAuthorizationEndpoint: named["device_authorization_endpoint"],
+    pushedRequestEndpoint: named["pushed_authorization_request_endpoint"],
+  };
+  return Object.fromEntries(Object.entries(endpoints).filter(([, url]) => isPermittedEndpoint(url, issuer)));
 }
 
 function announcesPkce(methods: unknown): boolean {

@@ -2,7 +2,7 @@ import { type CryptoKey, importPKCS8 } from "jose";
 import * as oauth from "oauth4webapi";
 import { type PrivateKey, PrivateKeyUnusable, readPrivateKey } from "../model/credentials/private_key.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
-import type { Secret } from "../runtime/secret.js";
+import { Secret } from "../runtime/secret.js";
 import { hasIssuer } from "./authorization_server.js";
 import { GrantFailure } from "./failure.js";
 
@@ -11,6 +11,12 @@ export type SigningOptions = Pick<
   OAuth2Options,
   "clientKeyId" | "clientSigningAlg" | "clientAssertionAudience"
 >;
+
+/** Where the key of a client is: in its secret, or made by the daemon, which is asked by the algorithm. */
+export type KeySource = Secret | OwnKeySource;
+
+/** @param alg of RFC 7518 section 3.1; empty for the default one */
+export type OwnKeySource = (alg: string) => Promise<{ readonly kid: string; readonly privateKey: Secret }>;
 
 /** A key with what goes into the header beside its signature. */
 export interface SigningKey {
@@ -25,6 +31,16 @@ export interface SigningKey {
  * @throws GrantFailure of kind `client`, before anything is sent
  */
 export async function signingKeyOf(
+  source: KeySource,
+  options: Pick<SigningOptions, "clientKeyId" | "clientSigningAlg">,
+): Promise<SigningKey> {
+  if (source instanceof Secret) return await keyOfSecret(source, options);
+  const { clientSigningAlg } = options;
+  const { kid, privateKey } = await source(clientSigningAlg);
+  return await keyOfSecret(privateKey, { clientKeyId: kid, clientSigningAlg });
+}
+
+async function keyOfSecret(
   secret: Secret,
   { clientKeyId, clientSigningAlg }: Pick<SigningOptions, "clientKeyId" | "clientSigningAlg">,
 ): Promise<SigningKey> {
@@ -48,9 +64,9 @@ export function chosenAlgorithm({ algorithms }: Pick<PrivateKey, "algorithms">, 
 }
 
 /** RFC 7523 section 2.2, signed with a private key: a new `jti` for each request, good for 60 s. */
-export function privateKeyJwt(secret: Secret, options: SigningOptions): oauth.ClientAuth {
+export function privateKeyJwt(source: KeySource, options: SigningOptions): oauth.ClientAuth {
   return async (server, client, body, headers) => {
-    const { key, alg, kid } = await signingKeyOf(secret, options);
+    const { key, alg, kid } = await signingKeyOf(source, options);
     const modify = (header: { alg?: unknown }, payload: { aud?: unknown }): void => {
       // The library has one word for both.
       header.alg = alg;
@@ -58,6 +74,30 @@ export function privateKeyJwt(secret: Secret, options: SigningOptions): oauth.Cl
     };
     const privateKey = kid === undefined ? key : { key, kid };
     await oauth.PrivateKeyJwt(privateKey, { [oauth.modifyAssertion]: modify })(server, client, body, headers);
+  };
+}
+
+/** `client_assertion_type` by the word of a profile. */
+const assertionTypes = {
+  jwt_bearer: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+  jwt_spiffe: "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe",
+} as const;
+export type ClientAssertionType = keyof typeof assertionTypes;
+
+/** A JWT that somebody else made, as it is now. */
+export interface GivenAssertion {
+  readonly type: ClientAssertionType;
+  /** Called for each request. @throws GrantFailure */
+  read(): Promise<Secret>;
+}
+
+/** RFC 7523 section 2.2, and draft-ietf-oauth-spiffe-client-auth section 4.1. `client_id` is sent beside it: Entra wants it. */
+export function givenAssertion({ type, read }: GivenAssertion): oauth.ClientAuth {
+  return async (_server, client, body) => {
+    const assertion = await read();
+    body.set("client_id", client.client_id);
+    body.set("client_assertion_type", assertionTypes[type]);
+    body.set("client_assertion", assertion.reveal());
   };
 }
 

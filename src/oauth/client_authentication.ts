@@ -1,17 +1,32 @@
 import * as oauth from "oauth4webapi";
+import type { ClientCertificate } from "../model/clients/client_certificate.js";
 import { plainOAuth2 } from "../model/providers/profile_fields.js";
 import type { TokenEndpointAuthMethod } from "../model/providers/provider_profile.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
-import { clientSecretJwt, privateKeyJwt, type SigningOptions } from "./client_assertion.js";
+import {
+  clientSecretJwt,
+  type GivenAssertion,
+  givenAssertion,
+  type KeySource,
+  type OwnKeySource,
+  privateKeyJwt,
+  type SigningOptions,
+} from "./client_assertion.js";
 import { GrantFailure } from "./failure.js";
 
 /** The client as the provider knows it, its secret opened for one request. */
 export interface OAuthClient {
   readonly clientId: string;
-  /** Required unless `method` is `none`. */
+  /** Required unless `method` is `none`, or `private_key_jwt` with `ownKey`. */
   readonly clientSecret?: Secret | undefined;
+  /** The key that the daemon made; for a client that signs and has none in its secret. */
+  readonly ownKey?: OwnKeySource | undefined;
   readonly method: TokenEndpointAuthMethod;
+  /** Of a client with `client_assertion_file`. */
+  readonly assertion?: GivenAssertion | undefined;
+  /** Of a client that proves itself in TLS: the requests are made with it (`presentingCertificate`). */
+  readonly certificate?: ClientCertificate | undefined;
   /** What a client needs that signs; by default nothing beyond its key. */
   readonly signing?: SigningOptions;
 }
@@ -21,25 +36,49 @@ const clockToleranceSeconds = 30;
 
 /**
  * RFC 6749 section 2.3.1: in the body, by Basic (both halves form-encoded), or none for a public client. RFC 7523 section 2.2: by a JWT.
+ * RFC 8705 section 2: by `client_id`, and the certificate in TLS.
  *
- * @throws GrantFailure of kind `client` when the secret is missing
+ * @throws GrantFailure of kind `client` when the secret is missing, before anything is sent
  */
 export function clientAuthentication(client: OAuthClient): oauth.ClientAuth {
-  if (client.method === "none") return oauth.None();
-  const { clientSecret, signing = plainOAuth2 } = client;
-  const secret = clientSecret?.reveal() ?? "";
-  if (clientSecret === undefined || secret === "")
-    throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
-  switch (client.method) {
+  const { method, signing = plainOAuth2 } = client;
+  switch (method) {
+    case "none":
+    case "tls_client_auth":
+    case "self_signed_tls_client_auth":
+      return oauth.None();
     case "client_secret_basic":
-      return basicAuthentication(secret);
+      return basicAuthentication(secretOf(client).reveal());
     case "client_secret_post":
-      return oauth.ClientSecretPost(secret);
+      return oauth.ClientSecretPost(secretOf(client).reveal());
     case "client_secret_jwt":
-      return clientSecretJwt(clientSecret, signing);
+      return clientSecretJwt(secretOf(client), signing);
+    case "client_assertion_file":
+      return givenAssertion(assertionOf(client));
     case "private_key_jwt":
-      return privateKeyJwt(clientSecret, signing);
+      return privateKeyJwt(keySourceOf(client), signing);
   }
+}
+
+function assertionOf({ assertion }: OAuthClient): GivenAssertion {
+  if (assertion === undefined) throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
+  return assertion;
+}
+
+function secretOf({ clientSecret }: OAuthClient): Secret {
+  if (clientSecret === undefined || clientSecret.reveal() === "")
+    throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
+  return clientSecret;
+}
+
+/** @throws GrantFailure of kind `client` when the client has no key */
+export function keySourceOf({
+  clientSecret,
+  ownKey,
+}: Pick<OAuthClient, "clientSecret" | "ownKey">): KeySource {
+  const source = clientSecret ?? ownKey;
+  if (source === undefined) throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
+  return source;
 }
 
 /** Both halves form-encoded (RFC 6749 section 2.3.1). */

@@ -2,6 +2,7 @@ import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
 import { type NetworkWords, networkWords } from "../outbound/network_words.js";
 import { OutboundError } from "../outbound/outbound.js";
+import { boundToken, dpopCodes } from "./dpop/dpop_words.js";
 
 /**
  * What a failed grant asks of the caller. `invalid_grant`: a person must consent again. `client`: the provider profile is
@@ -115,19 +116,20 @@ export class GrantFailure extends Error {
 
   /** Whether the provider demands proof of possession of a key (RFC 9449 sections 5 and 8). */
   get demandsDpop(): boolean {
-    return dpopCodes.has(this.oauthError ?? "") || this.detail === dpopToken;
+    return dpopCodes.has(this.oauthError ?? "") || this.detail === boundToken;
   }
 
-  /** A 4xx of the provider, but not one that says "later" by its status: after a lost answer it refuses the grant, whatever else it says. */
+  /** A 4xx that does not say "later" by its status, nor is about a proof: after a lost answer it refuses the grant, whatever else it says. */
   get isClientError(): boolean {
     const { httpStatus = 0, cameAsSuccess } = this;
-    return httpStatus >= 400 && judgesRequest(httpStatus) && !cameAsSuccess;
+    return httpStatus >= 400 && judgesRequest(httpStatus) && !cameAsSuccess && !this.demandsDpop;
   }
 
   /** Whether the provider, by refusing the client, may have refused the grant: it knew who asked. */
   get mayConcernGrant(): boolean {
     const { kind, httpStatus, oauthError = "" } = this;
-    return kind === "client" && httpStatus !== undefined && !authenticationCodes.has(oauthError);
+    const isAboutGrant = !authenticationCodes.has(oauthError) && !dpopCodes.has(oauthError);
+    return kind === "client" && httpStatus !== undefined && isAboutGrant;
   }
 }
 
@@ -174,6 +176,8 @@ const kindByCode: ReadonlyMap<string, GrantFailureKind> = new Map([
   ["invalid_client_id", "client"],
   ["bad_client_secret", "client"],
   ["bad_redirect_uri", "client"],
+  // RFC 9449 section 5: the proof, which is made anew for each request, and not the grant.
+  ["invalid_dpop_proof", "client"],
 ]);
 
 /** Words that promise a better answer later. */
@@ -186,6 +190,7 @@ const passingCodes: ReadonlySet<string> = new Set([
   "ratelimited",
   "rate_limited",
   "rate_limit_exceeded",
+  "use_dpop_nonce",
 ]);
 
 /** On an answer whose 4xx is the normaliser's, not the provider's: it came with a status of success. */
@@ -198,11 +203,6 @@ const authenticationCodes: ReadonlySet<string> = new Set([
   "invalid_client_id",
   "bad_client_secret",
 ]);
-
-const dpopCodes: ReadonlySet<string> = new Set(["use_dpop_nonce", "invalid_dpop_proof"]);
-
-/** What an access token is that is bound to a key. */
-export const dpopToken = "the access token is bound to a key (DPoP, RFC 9449), which nexusd does not support";
 
 /** Words of the first kind that say why: Slack, OpenID Connect Core 1.0, and what is heard elsewhere. */
 const withdrawnCodes: ReadonlySet<string> = new Set([
@@ -230,7 +230,7 @@ const withdrawnText = /^(?!.*\bexpired\b).*\b(revoked|withdrawn|AADSTS(65001|650
 export function classify(violation: unknown, nowMs: number): GrantFailure {
   if (violation instanceof GrantFailure) return violation;
   if (violation instanceof OutboundError) {
-    if (violation.isForbidden) return new GrantFailure({ kind: "client", refusal: violation.message });
+    if (violation.isFault) return new GrantFailure({ kind: "client", refusal: violation.message });
     // A refusal is known from its status alone; a success without its body is a token set that nobody has.
     const refused = violation.httpStatus !== undefined && violation.httpStatus >= 300;
     const kind = refused || violation.phase === "before_send" ? "transient" : "ambiguous";

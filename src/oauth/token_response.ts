@@ -3,7 +3,9 @@ import type { TokenSet } from "../model/credentials/credential.js";
 import { JsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
-import { dpopToken, successHeader } from "./failure.js";
+import type { DpopRequests } from "./dpop/dpop_requests.js";
+import { boundToken, unboundToken } from "./dpop/dpop_words.js";
+import { successHeader } from "./failure.js";
 import type { JudgedIdToken } from "./id_token.js";
 import { adaptTokenAnswer, adaptTokenRequest, type TokenQuirks } from "./token_quirks.js";
 
@@ -26,13 +28,20 @@ export type AccessTokenViolation =
   | "the access token has characters that RFC 6749 appendix A.12 does not allow"
   | "the access token is longer than 64 KiB"
   | "the token type is not one that nexusd understands (RFC 6749 section 7.1)"
-  | typeof dpopToken;
+  | typeof noAccessToken
+  | typeof boundToken
+  | typeof unboundToken;
+
+/** Of a token type `N_A` (RFC 8693 section 2.2.1). */
+export const noAccessToken = "the issued token is no access token (RFC 8693 section 2.2.1)";
 
 export interface NormalisedTokenResponse {
   readonly status: number;
   readonly body: TokenResponseBody;
   /** Of a success whose access token must not be served; its other members count all the same. */
   readonly accessTokenViolation?: AccessTokenViolation | undefined;
+  /** RFC 8693 section 2.2.1; undefined where a success does not say it. */
+  readonly issuedTokenType?: string | undefined;
 }
 
 /** The answer of a token endpoint, its id_token set aside so that an error in it cannot lose the tokens. */
@@ -42,6 +51,7 @@ export interface TokenAnswer {
   /** What the profile keeps of the answer. */
   readonly metadata: Readonly<Record<string, string>>;
   readonly accessTokenViolation: AccessTokenViolation | undefined;
+  readonly issuedTokenType?: string | undefined;
 }
 
 /**
@@ -80,29 +90,47 @@ const bearerWords: ReadonlySet<unknown> = new Set([
 /** Ten years. Longer lifetimes say "for ever" and would leave the range of a timestamp. */
 const maxExpiresInSeconds = 10 * 365 * 24 * 60 * 60;
 
+/** What sending and reading a token request depends on, beside the request. */
+interface TokenRequestShape {
+  /** What the profile declares. */
+  readonly quirks: TokenQuirks;
+  readonly nowMs: number;
+  /** Whether the root may hold the token, as `adaptTokenAnswer` has it. */
+  readonly isRefresh: boolean;
+  /** Undefined where no key is proved. */
+  readonly dpop?: DpopRequests | undefined;
+}
+
+/** The fetch that a request function of the library takes. */
+type NormalisingFetch = (url: string, request: OutboundRequest) => Promise<Response>;
+/** The library's option for proofs; empty where no key is proved. */
+type ProofOption = { readonly DPoP?: oauth.DPoPHandle };
+
 /**
  * Sends a token request and normalises the answer before the library sees it.
  *
- * @param shape what the profile declares, and whether the root may hold the token, as `adaptTokenAnswer` has it
- * @param send calls the library's request function with this fetch
+ * @param send calls the library's request function with this fetch and, where it takes one, this proof
  */
 export async function sendTokenRequest(
   fetch: OutboundFetch,
-  shape: { readonly quirks: TokenQuirks; readonly nowMs: number; readonly isRefresh: boolean },
-  send: (normalisingFetch: (url: string, request: OutboundRequest) => Promise<Response>) => Promise<Response>,
+  shape: TokenRequestShape,
+  send: (normalisingFetch: NormalisingFetch, proof: ProofOption) => Promise<Response>,
 ): Promise<TokenAnswer> {
   let idToken: string | undefined;
   let metadata: Readonly<Record<string, string>> = {};
   let accessTokenViolation: AccessTokenViolation | undefined;
-  const response = await send(async (url, request) => {
+  let issuedTokenType: string | undefined;
+  const sendOnce: NormalisingFetch = async (url, request) => {
     const raw = await fetch(url, adaptTokenRequest(request, shape.quirks, url));
+    shape.dpop?.answered(raw.headers);
     const retryAfter = raw.headers.get("retry-after");
     // A provider that says when to come again has not refused for good.
     const httpStatus = retryAfter === null ? raw.status : undefined;
     const adapted = adaptTokenAnswer(await raw.text(), shape.quirks, { ...shape, httpStatus });
-    const normalised = normaliseTokenResponse(raw.status, adapted.bodyText);
+    const normalised = normaliseTokenResponse(raw.status, adapted.bodyText, shape.dpop);
     const { status, body } = normalised;
     accessTokenViolation = normalised.accessTokenViolation;
+    issuedTokenType = normalised.issuedTokenType;
     if (status === 200) metadata = adapted.metadata;
     const { id_token, ...rest } = body;
     idToken = id_token;
@@ -110,9 +138,16 @@ export async function sendTokenRequest(
       ...(retryAfter === null ? {} : { "retry-after": retryAfter }),
       ...(raw.status < 300 && status >= 400 ? { [successHeader]: "1" } : {}),
     };
+    shape.dpop?.judged(status, body.error);
     return new JsonResponse(rest, { status, headers });
-  });
-  return { response, idToken, metadata, accessTokenViolation };
+  };
+  const proof = shape.dpop ? { DPoP: await shape.dpop.handle() } : {};
+  const first = await send(sendOnce, proof);
+  // RFC 9449 section 8: the server refused the proof because of its nonce, before it looked at the grant, so that neither a refresh token
+  // nor a code is used up, and the same request may go out again. It is still the one attempt that was journalled: were this answer
+  // lost, the mark of intent stands. Once only: a server that asks for another nonce again gets an error of the table.
+  const response = shape.dpop?.mustSendAgain() === true ? await send(sendOnce, proof) : first;
+  return { response, idToken, metadata, accessTokenViolation, issuedTokenType };
 }
 
 /** A token response that the library accepted. `tokenType` as registered: RFC 6750 section 6.1.1, RFC 9449 section 12.1. */
@@ -143,8 +178,14 @@ export function toTokenSet(
  * A page of HTML comes from something in front of the endpoint, whatever its status says: it becomes a 502.
  * The content type is a hint only: JSON is tried first, then a form (GitHub's default). `expires_in` of 0 or less
  * is no lifetime that a provider means. An `error` on success (GitHub), or `ok: false` (Slack), becomes a 400.
+ *
+ * @param dpop of a request that proved a key: its token may be bound, and where that is required it must
  */
-export function normaliseTokenResponse(status: number, bodyText: string): NormalisedTokenResponse {
+export function normaliseTokenResponse(
+  status: number,
+  bodyText: string,
+  dpop?: Pick<DpopRequests, "isRequired">,
+): NormalisedTokenResponse {
   if (status < 300 && /^\s*</.test(bodyText)) return { status: 502, body: {} };
   const fields = parseJsonObject(bodyText) ?? parseForm(bodyText) ?? new Map<string, unknown>();
   const error = fields.get("error");
@@ -168,21 +209,28 @@ export function normaliseTokenResponse(status: number, bodyText: string): Normal
   const scope = scopeText(fields.get("scope"));
   if (scope !== undefined) body.scope = scope;
   if (body.access_token === undefined) return { status: 200, body: {} };
+  const issuedTokenType = fields.get("issued_token_type");
   return {
     status: 200,
     body,
-    accessTokenViolation: findAccessTokenViolation(body.access_token, fields.get("token_type")),
+    accessTokenViolation: findAccessTokenViolation(body.access_token, fields.get("token_type"), dpop),
+    issuedTokenType: typeof issuedTokenType === "string" ? issuedTokenType : undefined,
   };
 }
 
-function findAccessTokenViolation(accessToken: string, tokenType: unknown): AccessTokenViolation | undefined {
+function findAccessTokenViolation(
+  accessToken: string,
+  tokenType: unknown,
+  dpop: Pick<DpopRequests, "isRequired"> | undefined,
+): AccessTokenViolation | undefined {
   if (accessToken.length > maxAccessTokenLength) return "the access token is longer than 64 KiB";
   if (!accessTokenSyntax.test(accessToken)) {
     return "the access token has characters that RFC 6749 appendix A.12 does not allow";
   }
   const word = typeof tokenType === "string" ? tokenType.trim().toLowerCase() : tokenType;
-  if (word === "dpop") return dpopToken;
-  if (bearerWords.has(word)) return undefined;
+  if (word === "dpop") return dpop ? undefined : boundToken;
+  if (word === "n_a") return noAccessToken;
+  if (bearerWords.has(word)) return dpop?.isRequired === true ? unboundToken : undefined;
   return "the token type is not one that nexusd understands (RFC 6749 section 7.1)";
 }
 

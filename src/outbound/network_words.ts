@@ -41,7 +41,14 @@ const clockByCode: Readonly<Record<string, (host: string) => string>> = {
 };
 
 /** Says nothing that the provider wrote. */
-export function networkWords({ reason, phase, code, host, httpStatus }: OutboundError): NetworkWords {
+export function networkWords({
+  reason,
+  phase,
+  code,
+  host,
+  httpStatus,
+  message,
+}: OutboundError): NetworkWords {
   const clock = code === undefined ? undefined : clockByCode[code];
   if (clock) return { words: `${clock(host)} (${code})`, isClock: true };
   return { words: plainWords(), isClock: false };
@@ -56,6 +63,8 @@ export function networkWords({ reason, phase, code, host, httpStatus }: Outbound
         return `${host} answers with a redirect (HTTP status ${httpStatus ?? 300}), which is not followed: check the URL`;
       case "too_large":
         return `${host} answers with more than the daemon reads: check the URL`;
+      case "client_certificate":
+        return message;
       case "aborted":
         return `the request to ${host} was cut off since the daemon ends`;
       default: {

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { ClientCertificate } from "../model/clients/client_certificate.js";
 import { BoundedMap } from "../runtime/bounded_map.js";
 import { SystemClock, setDeadline } from "../runtime/clock.js";
 import type { AddressRefusal } from "./address_judge.js";
@@ -19,6 +20,8 @@ export interface OutboundRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: URLSearchParams | string | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Presented in TLS (RFC 8705 section 2); its key as PEM. */
+  readonly clientCertificate?: ClientCertificate;
   /** Limits the body further than `OutboundOptions.maxBytes` does. */
   readonly maxBytes?: number;
 }
@@ -48,10 +51,15 @@ export interface OutboundOptions {
  */
 export type OutboundPhase = "before_send" | "after_send";
 
-/** `not_leading`: of a fleet another hub may lead by now, and send the same. `forbidden_url` and `forbidden_address` need a change of the profile or of the settings; the rest may pass. */
+/**
+ * `forbidden_url`, `forbidden_address` and `client_certificate` need a change of the profile or of the settings; `not_leading`: of a fleet
+ * another hub may lead by now, and send the same; the rest may pass.
+ */
 export type OutboundReason =
   | "forbidden_url"
   | "forbidden_address"
+  /** The server ended the handshake over it: it read nothing of the request (RFC 8446 section 6.2). */
+  | "client_certificate"
   | "timeout"
   | "aborted"
   | "not_leading"
@@ -72,18 +80,33 @@ export class OutboundError extends Error {
     /** Of `forbidden_address`. */
     readonly refusal?: AddressRefusal,
   ) {
-    super(
-      refusal === undefined
-        ? `request to ${host} failed: ${reason}${code === undefined ? "" : ` ${code}`} (${phase})`
-        : `request to ${host} refused: ${host} ${refusal.why}`,
-    );
+    super(messageOf(reason, phase, host, code, refusal));
     this.name = "OutboundError";
   }
 
-  /** Whether only a change of the profile or of the settings can help. */
+  /** Whether only a change of the profile, of the settings or at the provider can help. */
+  get isFault(): boolean {
+    return this.isForbidden || this.reason === "client_certificate";
+  }
+
+  /** Whether the provider must not be called where it stands. */
   get isForbidden(): boolean {
     return this.reason === "forbidden_url" || this.reason === "forbidden_address";
   }
+}
+
+function messageOf(
+  reason: OutboundReason,
+  phase: OutboundPhase,
+  host: string,
+  code: string | undefined,
+  refusal: AddressRefusal | undefined,
+): string {
+  if (refusal) return `request to ${host} refused: ${host} ${refusal.why}`;
+  const what = code === undefined ? reason : `${reason} ${code}`;
+  if (reason === "client_certificate")
+    return `${host} does not accept the client certificate of the profile, or wants one: check tls_client_certificate and what the provider knows of it (${what})`;
+  return `request to ${host} failed: ${what} (${phase})`;
 }
 
 /**
@@ -120,7 +143,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       stop.signal.throwIfAborted();
       const raw = rawRequest(request);
       const addresses = await untilAborted(target.resolve(lookup), stop.signal);
-      const opened = await openSocket(target, addresses, stop.signal);
+      const opened = await openSocket(target, addresses, stop.signal, request.clientCertificate);
       socket = opened;
       stop.signal.throwIfAborted();
       stop.signal.addEventListener("abort", () => opened.destroy(), { once: true });
@@ -158,11 +181,21 @@ function outboundError(
     return new OutboundError("forbidden_address", phase, host, undefined, undefined, violation.refusal);
   }
   const code = systemCode(violation);
+  if (code !== undefined && certificateAlerts.test(code)) {
+    return new OutboundError("client_certificate", "before_send", host, code);
+  }
   if (violation instanceof TooLarge || code === "HPE_HEADER_OVERFLOW") {
     return new OutboundError("too_large", phase, host, undefined, status);
   }
   return new OutboundError("network", phase, host, code, status);
 }
+
+/**
+ * Alerts about the certificate of the client. With TLS 1.3 they come after the handshake has ended here, and the request with it was
+ * written; a server handles no byte of it before it has accepted the certificate.
+ */
+const certificateAlerts =
+  /^ERR_SSL_\w+_ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA|ACCESS_DENIED|NO_CERTIFICATE)$/;
 
 /** Origins that were judged, with what came of those that may be called: the settings do not change while the process runs. */
 type Targets = BoundedMap<string, OutboundTarget>;

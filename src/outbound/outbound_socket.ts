@@ -1,5 +1,6 @@
 import { connect as connectTcp, type LookupFunction, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import type { ClientCertificate } from "../model/clients/client_certificate.js";
 import type { OutboundTarget, ResolvedAddress } from "./outbound_address.js";
 
 /**
@@ -12,6 +13,7 @@ export async function openSocket(
   target: OutboundTarget,
   addresses: readonly ResolvedAddress[],
   signal: AbortSignal,
+  certificate?: ClientCertificate,
 ): Promise<Socket> {
   const tcp = connectTcp({
     host: target.host,
@@ -32,6 +34,7 @@ export async function openSocket(
       ...(target.isLiteral ? {} : { servername: target.host }),
       ALPNProtocols: ["http/1.1"],
       minVersion: "TLSv1.2",
+      ...(certificate && { cert: certificate.chain, key: certificate.privateKey.reveal() }),
       // Whatever NODE_TLS_REJECT_UNAUTHORIZED says.
       rejectUnauthorized: true,
     });

@@ -41,6 +41,11 @@ export class BoundedMap<K, V> {
     this.#entries.clear();
   }
 
+  /** The one that was set or, in a map that is more than half full, used longest ago comes first. */
+  entries(): MapIterator<[K, V]> {
+    return this.#entries.entries();
+  }
+
   values(): MapIterator<V> {
     return this.#entries.values();
   }

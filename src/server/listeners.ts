@@ -8,11 +8,13 @@ import { ApiListener } from "./api/api_listener.js";
 import { FailedAuthentications } from "./callers/address_limits.js";
 import { limitedAuthenticate } from "./callers/limited_authenticate.js";
 import { OpenCalls } from "./callers/open_calls.js";
+import { ConsoleListener, type ConsoleListenerOptions } from "./console/console_listener.js";
 import type { Routes } from "./listen/http_message.js";
 import type { Listener, OnUnexpected } from "./listen/listener.js";
 import { BrowserListener } from "./pages/browser_listener.js";
 import type { BrowserPages } from "./pages/browser_pages.js";
 import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
+import type { DescribeProvider } from "./pages/page_words.js";
 import { authorizeRoute } from "./rest/authorize_route.js";
 import { restRoutes } from "./rest/rest_routes.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
@@ -24,12 +26,21 @@ export interface ListenersOptions {
   readonly httpListen: readonly ListenAddress[];
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
+  readonly consoleListen: readonly ListenAddress[];
+  /** See `ConsoleListenerOptions`. */
+  readonly consoleUrl: string | undefined;
+  readonly permissionsOf: ConsoleListenerOptions["permissionsOf"];
+  /** What the pages of the console call. */
+  readonly consoleServices: readonly BoundService[];
+  readonly sessions: ConsoleListenerOptions["sessions"];
   readonly publicUrl: string;
   readonly grpcServices: readonly BoundService[];
   readonly httpServices: readonly BoundService[];
   /** Those of proxies, behind a route of the HTTP listeners. */
   readonly authorization: readonly BoundService[];
   readonly pages: BrowserPages;
+  /** As people know a provider. */
+  readonly describe: DescribeProvider;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
   readonly metrics: OpsListenerOptions["metrics"];
@@ -45,15 +56,16 @@ export interface ListenersOptions {
   tlsOf(listener: ListenerName): ListenerTls | undefined;
 }
 
-export type ListenerName = "grpc" | "http" | "browser" | "ops";
+export type ListenerName = "grpc" | "http" | "browser" | "ops" | "console";
 
-/** The four kinds of listener, opened together and closed together. */
+/** The five kinds of listener, opened together and closed together. */
 export class Listeners {
   readonly #standard: StandardServices;
   readonly #grpc: readonly Listener[];
   readonly #http: readonly Listener[];
   readonly #browser: readonly Listener[];
   readonly #ops: readonly Listener[];
+  readonly #console: readonly ConsoleListener[];
 
   constructor(options: ListenersOptions) {
     const failures = new FailedAuthentications(options.limits.failedAuthenticationRate);
@@ -78,10 +90,11 @@ export class Listeners {
     );
     this.#browser = options.browserListen.map((listen) => browserListener(options, listen));
     this.#ops = options.opsListen.map((listen) => opsListener(options, listen));
+    this.#console = options.consoleListen.map((listen) => consoleListener(options, listen));
   }
 
   /** The addresses really bound, by kind of listener. */
-  get addresses(): Record<"grpc" | "http" | "browser" | "ops", string[]> {
+  get addresses(): Record<ListenerName, string[]> {
     const of = (listeners: readonly Listener[]): string[] =>
       listeners.flatMap((listener) => listener.addresses).map((address) => formatListenAddress(address));
     return {
@@ -89,7 +102,13 @@ export class Listeners {
       http: of(this.#http),
       browser: of(this.#browser),
       ops: of(this.#ops),
+      console: of(this.#console),
     };
+  }
+
+  /** Where browsers reach the console; undefined where none does. */
+  get consoleUrl(): string | undefined {
+    return this.#console.map(({ url }) => url).find((url) => url !== undefined);
   }
 
   /** @throws ListenerError; then every listener is closed again */
@@ -114,7 +133,7 @@ export class Listeners {
   }
 
   #all(): Listener[] {
-    return [...this.#grpc, ...this.#http, ...this.#browser, ...this.#ops];
+    return [...this.#grpc, ...this.#http, ...this.#browser, ...this.#ops, ...this.#console];
   }
 }
 
@@ -154,4 +173,12 @@ function browserListener(options: ListenersOptions, listen: ListenAddress): Brow
 function opsListener(options: ListenersOptions, listen: ListenAddress): OpsListener {
   const { readiness, metrics, status } = options;
   return new OpsListener({ ...placeOf(options, "ops"), listen, readiness, metrics, status });
+}
+
+function consoleListener(options: ListenersOptions, listen: ListenAddress): ConsoleListener {
+  const { consoleUrl: url, consoleServices: services, sessions, permissionsOf, describe, clock } = options;
+  return new ConsoleListener({
+    ...{ ...placeOf(options, "console"), listen, url, services },
+    ...{ sessions, permissionsOf, describe, clock },
+  });
 }

@@ -8,6 +8,10 @@ export interface AuditPage {
   readonly connectionId?: string | undefined;
   readonly type?: string | undefined;
   readonly sinceMs?: number | undefined;
+  readonly principal?: string | undefined;
+  readonly providerId?: string | undefined;
+  /** Only events behind this sequence. */
+  readonly afterSequence?: bigint | undefined;
   /** At least 1. */
   readonly limit: number;
 }
@@ -30,6 +34,7 @@ export function listAuditEvents(databases: Databases, page: AuditPage): AuditPag
   const events: StoredAuditEvent[] = [];
   let looked = 0;
   for (const sequence of sequences(databases, page)) {
+    if (page.afterSequence !== undefined && sequence <= page.afterSequence) break;
     const value = audit.getBinary(encodeCount(sequence));
     const found = value && decodeAuditEvent(sequence, value);
     if (found && passes(found, page)) events.push(found);
@@ -40,9 +45,12 @@ export function listAuditEvents(databases: Databases, page: AuditPage): AuditPag
   return { events, nextBefore: undefined };
 }
 
-function passes({ event }: StoredAuditEvent, { connectionId, type, sinceMs }: AuditPage): boolean {
+function passes({ event }: StoredAuditEvent, page: AuditPage): boolean {
+  const { connectionId, type, sinceMs, principal, providerId } = page;
   if (connectionId !== undefined && event.connectionId !== connectionId) return false;
   if (type !== undefined && event.type !== type) return false;
+  if (principal !== undefined && event.principal !== principal) return false;
+  if (providerId !== undefined && event.providerId !== providerId) return false;
   return sinceMs === undefined || event.timeMs >= sinceMs;
 }
 

@@ -8,6 +8,7 @@ import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js
 import { CommitQueue } from "./commit_queue.js";
 import { ChangeRunner, type CommitParts, type Commits, type CommitTiming } from "./commits.js";
 import { syncFolder } from "./files/sync_folder.js";
+import { ClientKeyReads } from "./indexes/client_keys.js";
 import { NotificationPlanReads } from "./indexes/notification_plans.js";
 import { NotificationReads } from "./indexes/notification_queue.js";
 import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
@@ -66,6 +67,7 @@ export class Store extends Reads {
   /** What receivers have not taken yet. */
   readonly notifications: NotificationReads;
   readonly notificationPlans: NotificationPlanReads;
+  readonly clientKeys: ClientKeyReads;
   protected readonly databases: Databases;
   readonly #parts: CommitParts;
   readonly #commits: Commits;
@@ -82,6 +84,7 @@ export class Store extends Reads {
     this.databases = databases;
     this.notifications = new NotificationReads(databases);
     this.notificationPlans = new NotificationPlanReads(databases);
+    this.clientKeys = new ClientKeyReads(databases);
     this.#path = path;
     this.#parts = {
       databases,

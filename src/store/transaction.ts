@@ -10,6 +10,7 @@ import type { ProviderProfile } from "../model/providers/provider_profile.js";
 import type { Suspension } from "../model/providers/suspension.js";
 import { AuditLog, type AuditRetention } from "./audit_log.js";
 import { ChangeLog } from "./indexes/change_log.js";
+import { ClientKeyRecords } from "./indexes/client_keys.js";
 import { moveInIndexes } from "./indexes/connection_index.js";
 import { NotificationPlans } from "./indexes/notification_plans.js";
 import { NotificationQueue } from "./indexes/notification_queue.js";
@@ -245,6 +246,10 @@ export class Transaction extends Reads implements Recording {
     const databases = this.databases;
     countSealed(databases, () => this.getImport(key)?.sealed, undefined);
     databases.imports.removeSync(key);
+  }
+
+  get clientKeys(): ClientKeyRecords {
+    return new ClientKeyRecords(this.databases);
   }
 
   get notifications(): NotificationQueue {

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import type { HmacPayloadStrategy, Strategy } from "../model/credentials/strategy.js";
+import { type HmacPayloadStrategy, needsProof, type Strategy } from "../model/credentials/strategy.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
 import {
   type ApiRequest,
@@ -27,6 +27,8 @@ export interface ApplyOptions {
   readonly clock?: Pick<Clock, "nowMs">;
   /** How an AWS signature covers the body; `header` by default. */
   readonly bodyHash?: BodyHash;
+  /** Of `CreateProof`, for this very request: required where the token is bound to a key, and used nowhere else. */
+  readonly proof?: string;
 }
 
 /**
@@ -50,7 +52,8 @@ export async function applyStrategy<Body extends RequestBody = RequestBody>(
     case "header": {
       const value = `${known.valuePrefix}${readCredential(credentials, known.credentialField)}`;
       refuseHeaderViolations(value, known.credentialField);
-      return withHeader(own, known.headerName, value);
+      const authorized = withHeader(own, known.headerName, value);
+      return needsProof(known) ? withHeader(authorized, "DPoP", checkedProof(options.proof)) : authorized;
     }
     case "query_param": {
       const value = readCredential(credentials, known.credentialField);
@@ -70,6 +73,16 @@ export async function applyStrategy<Body extends RequestBody = RequestBody>(
         bodyHash: options.bodyHash ?? "header",
       });
   }
+}
+
+/** @throws StrategyError when it is missing, or no JWT */
+function checkedProof(proof: string | undefined): string {
+  if (proof === undefined) {
+    const description = "is required: the token is bound to a key (DPoP), and CreateProof makes it";
+    throw new StrategyError("missing_credential", "proof", description);
+  }
+  if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(proof)) return proof;
+  throw new StrategyError("invalid_credential", "proof", "must be a JWT, as CreateProof answers it");
 }
 
 /** RFC 7617 section 2, with the charset of section 2.1. */

@@ -7,11 +7,13 @@ import { Code, ConnectError, type ServiceImpl } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { AccessService } from "../../src/gen/nexus/v1/access_pb.js";
 import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
+import { ClientKeyService } from "../../src/gen/nexus/v1/client_key_pb.js";
 import {
   type Connection,
   ConnectionSchema,
   ConnectionService,
 } from "../../src/gen/nexus/v1/connection_pb.js";
+import { ConsoleService } from "../../src/gen/nexus/v1/console_pb.js";
 import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
 import { type Provider, ProviderSchema, ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
@@ -45,10 +47,12 @@ export class FakeDaemon {
   providerApi: Partial<ServiceImpl<typeof ProviderService>> = {};
   connectionApi: Partial<ServiceImpl<typeof ConnectionService>> = {};
   tokenApi: Partial<ServiceImpl<typeof TokenService>> = {};
+  clientKeyApi: Partial<ServiceImpl<typeof ClientKeyService>> = {};
   keyringApi: Partial<ServiceImpl<typeof KeyringService>> = {};
   backupApi: Partial<ServiceImpl<typeof BackupService>> = {};
   accessApi: Partial<ServiceImpl<typeof AccessService>> = {};
   statusApi: Partial<ServiceImpl<typeof StatusService>> = {};
+  consoleApi: Partial<ServiceImpl<typeof ConsoleService>> = {};
   watch: Watch = async function* () {};
 
   get socketPath(): string {
@@ -67,9 +71,11 @@ export class FakeDaemon {
         router.service(ProviderService, { ...this.#providerService(), ...this.providerApi });
         router.service(ConnectionService, { ...this.#connectionService(), ...this.connectionApi });
         router.service(KeyringService, this.keyringApi);
+        router.service(ClientKeyService, this.clientKeyApi);
         router.service(BackupService, this.backupApi);
         router.service(AccessService, this.accessApi);
         router.service(StatusService, this.statusApi);
+        router.service(ConsoleService, this.consoleApi);
         router.service(TokenService, {
           watchTokens: (request) => this.watch(request),
           ...this.tokenApi,

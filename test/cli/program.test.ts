@@ -54,11 +54,15 @@ describe("nexusd", () => {
   );
 });
 
-describe("a group with a command that needs no name", () => {
+describe("a group that has no such command", () => {
   it.each([
     ["unknown command 'shwo': there are list, get, import,", ["connections", "shwo", "github"]],
     ["unknown command 'x?y'", ["audit", "x\x1by"]],
     ["unknown command 'status1'", ["keyring", "status1"]],
+    [
+      "unknown command 'list': there are plan, apply, export; did you mean nexusd provider list?",
+      ["providers", "list"],
+    ],
     ["too many arguments for 'list'", ["connections", "list", "extra"]],
   ])("says %s", async (sentence, args) => {
     const shell = fakeShell();

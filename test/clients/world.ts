@@ -27,6 +27,8 @@ export class ClientWorld {
   lifeSeconds = 3600;
   /** Added to each access token: tokens of a size. */
   padding = "";
+  /** What the provider calls the next tokens. */
+  tokenType = "Bearer";
   #daemon: DaemonProcess | undefined;
   #names = 0;
 
@@ -48,7 +50,8 @@ export class ClientWorld {
       shapeAnswer: (standard) => {
         const value = standard.access_token + world.padding;
         world.issued.push({ value, atMs: Date.now() });
-        return { ...standard, access_token: value, expires_in: world.lifeSeconds };
+        const { lifeSeconds: expires_in, tokenType: token_type } = world;
+        return { ...standard, access_token: value, expires_in, token_type };
       },
     });
     return world;
@@ -58,6 +61,7 @@ export class ClientWorld {
   reset(): void {
     this.lifeSeconds = 3600;
     this.padding = "";
+    this.tokenType = "Bearer";
     this.provider.failNextRefresh = undefined;
     this.api.become();
   }

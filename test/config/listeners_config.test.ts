@@ -36,6 +36,22 @@ describe("plain text beyond this machine", () => {
     expect(violationsOf({ [setting]: "0.0.0.0:7000", NEXUS_INSECURE: "false" })).toHaveLength(1);
   });
 
+  it("is refused at the console, which speaks TLS when it is named", () => {
+    const env = { NEXUS_CONSOLE_LISTEN: "0.0.0.0:7000", ...pair };
+    expect(violationsOf(env)).toEqual([expect.stringContaining("name console in NEXUS_TLS_LISTENERS")]);
+    expect(violationsOf({ ...env, NEXUS_TLS_LISTENERS: "grpc,console" })).toEqual([]);
+    expect(violationsOf({ NEXUS_CONSOLE_LISTEN: "0.0.0.0:7000", NEXUS_INSECURE: "console" })).toEqual([]);
+  });
+
+  it.each(["https://nexus.example/console", "http://nexus.example", "nexus.example"])(
+    "does not take %j for the URL of the console",
+    (url) => {
+      expect(violationsOf({ NEXUS_CONSOLE_URL: url })).toEqual([
+        expect.stringContaining("NEXUS_CONSOLE_URL"),
+      ]);
+    },
+  );
+
   it("is refused at a listener that TLS leaves out, and says how to take it in", () => {
     const violations = violationsOf({
       NEXUS_HTTP_LISTEN: "0.0.0.0:1",

@@ -15,6 +15,7 @@ describe("a port base", () => {
       httpListen: tcp(9100),
       browserListen: tcp(9101),
       opsListen: tcp(9102),
+      consoleListen: tcp(9103),
       publicUrl: "http://localhost:9101",
     });
     expect(config.dataDir).toBe(`${load({}).dataDir}-9100`);
@@ -41,6 +42,6 @@ describe("a port base", () => {
   });
 
   it.each(["0", "65534", "x", "-1", "80.5"])("is a port with two after it: %s", (text) => {
-    expect(() => load({ NEXUS_PORT_BASE: text })).toThrow(/NEXUS_PORT_BASE: .*from 1 to 65533/);
+    expect(() => load({ NEXUS_PORT_BASE: text })).toThrow(/NEXUS_PORT_BASE: .*from 1 to 65532/);
   });
 });

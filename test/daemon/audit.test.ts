@@ -132,7 +132,14 @@ describe("the audit log", () => {
       { sequence: 3n },
     ]);
     expect(await auditEvents(world.clients, { eventType: "provider.created" })).toHaveLength(1);
+    expect(await auditEvents(world.clients, { providerId })).toHaveLength(3);
+    expect(await auditEvents(world.clients, { providerId: ids[0] ?? "" })).toEqual([]);
+    expect(await auditEvents(world.clients, { principal: "owner" })).toHaveLength(3);
+    expect(await auditEvents(world.clients, { principal: "daemon" })).toEqual([]);
     const { audit } = world.clients;
+    const fresh = await audit.listAuditEvents({ afterSequence: 2n });
+    expect(fresh.events.map(({ sequence }) => sequence)).toEqual([3n]);
+    expect(fresh.nextPageToken).toBe("");
     const later = { seconds: BigInt(Math.ceil(world.clock.nowMs() / 1000)) + 1n, nanos: 0 };
     expect((await audit.listAuditEvents({ since: later })).events).toEqual([]);
     expect((await failureOf(audit.listAuditEvents({ pageToken: "x" }))).fields).toEqual(["page_token"]);

@@ -4,7 +4,7 @@ import type { Clients } from "./harness.js";
 /** Every event, the oldest first. */
 export async function auditEvents(
   { audit }: Pick<Clients, "audit">,
-  filter: { connectionId?: string; eventType?: string } = {},
+  filter: { connectionId?: string; eventType?: string; principal?: string; providerId?: string } = {},
 ): Promise<AuditEvent[]> {
   const events: AuditEvent[] = [];
   let pageToken = "";

@@ -5,9 +5,12 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type Config, loadConfig } from "../../src/config/config.js";
 import { Daemon } from "../../src/daemon/daemon.js";
+import { AccessService } from "../../src/gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
 import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
+import { ClientKeyService } from "../../src/gen/nexus/v1/client_key_pb.js";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
+import { ConsoleService } from "../../src/gen/nexus/v1/console_pb.js";
 import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
@@ -48,9 +51,12 @@ export interface Clients {
   readonly connections: Client<typeof ConnectionService>;
   readonly tokens: Client<typeof TokenService>;
   readonly audit: Client<typeof AuditService>;
+  readonly clientKeys: Client<typeof ClientKeyService>;
   readonly keyring: Client<typeof KeyringService>;
   readonly backups: Client<typeof BackupService>;
   readonly status: Client<typeof StatusService>;
+  readonly access: Client<typeof AccessService>;
+  readonly console: Client<typeof ConsoleService>;
 }
 
 /** Real gRPC over a Unix socket. */
@@ -64,9 +70,12 @@ export function clientsOf(socket: string): Clients {
     connections: createClient(ConnectionService, transport),
     tokens: createClient(TokenService, transport),
     audit: createClient(AuditService, transport),
+    clientKeys: createClient(ClientKeyService, transport),
     keyring: createClient(KeyringService, transport),
     backups: createClient(BackupService, transport),
     status: createClient(StatusService, transport),
+    access: createClient(AccessService, transport),
+    console: createClient(ConsoleService, transport),
   };
 }
 

@@ -264,9 +264,15 @@ it("a client may be a document that the daemon serves, where it has an https URL
       client_id: clientId,
       redirect_uris: [`https://nexus.example/auth/callback/${provider?.name}`],
       grant_types: ["authorization_code", "refresh_token"],
-      token_endpoint_auth_method: "none",
+      token_endpoint_auth_method: "private_key_jwt",
+      token_endpoint_auth_signing_alg: "ES256",
+      jwks_uri: "https://nexus.example/.well-known/jwks.json",
       application_type: "web",
     });
+    const { keys } = (await (await documents("https://nexus.example/.well-known/jwks.json")).json()) as {
+      keys: object[];
+    };
+    expect(keys).toMatchObject([{ kty: "EC", crv: "P-256" }]);
     // The certified server fetches the document, and shows its consent page for what it names.
     const { result } = await other.clients.tokens.acquireToken({ mcpServerUrl: mcp.url, userId: "ada" });
     if (result.case !== "consent") throw new Error("no consent is needed");

@@ -4,11 +4,11 @@ import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { freePort } from "./harness.js";
 
-/** Of three ports in a row. */
+/** Of four ports in a row. */
 async function freePortBase(): Promise<number> {
   for (;;) {
     const [first, second, third] = [await freePort(), await freePort(), await freePort()];
-    if (second === first + 1 && third === first + 2) return first;
+    if (second === first + 1 && third === first + 2 && (await freePort()) === first + 3) return first;
   }
 }
 
@@ -34,6 +34,9 @@ it("runs two daemons of one user, each by one setting, and commands find the one
     `${join(home, "data", `nexusd-${second}`)}/nexus.sock`,
   );
   expect(await nexusd("health", "--port-base", `${first}`)).toBe("ready\n");
+  expect(await nexusd("open", "--port-base", `${first}`)).toMatch(
+    new RegExp(`^http://127\\.0\\.0\\.1:${first + 3}/open\\?code=[\\w-]{43}\n`),
+  );
   const page = await fetch(`http://localhost:${second + 1}/`);
   expect(page.status).toBe(200);
 });

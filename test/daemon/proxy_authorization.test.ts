@@ -65,7 +65,7 @@ describe("authorization of proxies", () => {
     expect(headers.map(({ header, appendAction }) => [header?.key, header?.value, appendAction])).toEqual([
       ["authorization", "Bearer secret-of-ada", 2],
     ]);
-    expect(headersToRemove).toEqual(["proxy-authorization", "cookie", "x-api-key"]);
+    expect(headersToRemove).toEqual(["dpop", "proxy-authorization", "cookie", "x-api-key"]);
   });
 
   it("denies what the proxy may not have as what there is not", async () => {

@@ -82,6 +82,43 @@ describe("the status of a daemon", () => {
     expect((await status(1)).endingTokens.map(({ connectionId }) => connectionId)).toEqual([sooner]);
   });
 
+  it("tells what the refreshes came to, and who holds a stream open", async () => {
+    const { status: rpcs, tokens, connections } = world.clients;
+    world.answerToken = () => json({ access_token: "a", token_type: "Bearer", refresh_token: "r" });
+    const connectionId = await world.connect(await world.register());
+    const sum = async () => {
+      const { intervals } = await rpcs.getActivity({});
+      const counts = [0, 0, 0];
+      for (const { refreshed, retried, failed } of intervals) {
+        for (const [index, count] of [refreshed, retried, failed].entries())
+          counts[index] = (counts[index] ?? 0) + Number(count);
+      }
+      return counts;
+    };
+    const before = await sum();
+    await tokens.refreshToken({ connectionId });
+    world.answerToken = () => json({ error: "invalid_grant" }, 400);
+    await tokens.refreshToken({ connectionId }).catch(() => undefined);
+    expect(await sum()).toEqual([(before[0] ?? 0) + 1, before[1], (before[2] ?? 0) + 1]);
+    const activity = await rpcs.getActivity({});
+    expect(activity.recordedSince).toEqual(activity.startedAt);
+    expect(activity.expiries).toHaveLength(7);
+    expect(activity.expiries.at(-1)).toMatchObject({ unlimited: true });
+
+    const watcher = new Watcher(tokens, { connectionIds: [connectionId] });
+    await watcher.next();
+    const { streams, count } = await rpcs.listOpenStreams({});
+    expect(count).toBe(1);
+    expect(streams).toMatchObject([
+      { principal: "owner", rpc: "nexus.v1.TokenService/WatchTokens", listener: "grpc", origin: "unix" },
+    ]);
+    watcher.cancel();
+    await expect.poll(async () => (await rpcs.listOpenStreams({})).count).toBe(0);
+    // Of the connection alone, and nothing of it is a stream.
+    await connections.getConnection({ connectionId });
+    expect((await rpcs.listOpenStreams({})).streams).toEqual([]);
+  });
+
   it("answers by JSON over the http listener too, and to nobody without a key", async () => {
     const ask = (headers: Record<string, string>) =>
       fetch(`${world.place.httpUrl}/nexus.v1.StatusService/GetStatus`, {

@@ -258,21 +258,21 @@ describe("a provider that cannot be reached is told from one that answers badly"
   });
 });
 
-describe("demands of a provider that nexusd does not support are named", () => {
+describe("demands of a provider that the profile does not do are named", () => {
   it.each<[name: string, body: JsonObject, status: number]>([
     ["use_dpop_nonce", { error: "use_dpop_nonce" }, 400],
     ["invalid_dpop_proof", { error: "invalid_dpop_proof" }, 401],
     ["token_type DPoP", { access_token: "a", token_type: "DPoP" }, 200],
   ])("DPoP, by the token endpoint: %s", async (_name, body, status) => {
-    const providerId = await world.register();
+    const providerId = await world.register({ name: "acme" });
     world.answerToken = () => json(body, status);
     const { page, problem } = await consent(providerId);
     expect(problem).toEqual({
       reason: "unsupported_demand",
       message:
-        "The provider demands what nexusd does not support: DPoP (RFC 9449): turn sender-constrained tokens off for this client at the provider, if it lets you.",
+        "The provider demands what the profile does not do: DPoP (RFC 9449): set dpop in the oauth2_options of the profile acme to always, or turn sender-constrained tokens off for this client at the provider, then consent again.",
     });
-    expect(page.body).toContain("The provider demands what this service does not support.");
+    expect(page.body).toContain("The provider demands what its registration here does not do.");
     expect(page.body).toContain("DPoP (RFC 9449)");
   });
 });

@@ -403,6 +403,32 @@ describe("client credentials at a server of one's own ways", () => {
     });
     // What one connection asks for wrongly does not hold up the others.
     expect((await acquire("", [])).revision).toBe(1n);
+
+    const asked: object[] = [];
+    const { answerToken } = world;
+    world.answerToken = (request) => {
+      asked.push(JSON.parse(request.body));
+      return answerToken(request);
+    };
+    const get = (label: string, scopes: string[], more: object = {}) =>
+      world.clients.tokens.getToken({ name: { providerName: "app", userId: "ada", label }, scopes, ...more });
+    const [one, two] = [await get("", ["repository:site"]), await get("", ["repository:site"])];
+    expect(one.token?.credentials).toEqual(two.token?.credentials);
+    await get("docs", ["metadata:read"]).catch(() => undefined);
+    await get("docs", ["repository:docs"]);
+    expect(asked).toEqual([
+      { repositories: ["site"] },
+      { repositories: ["docs"], permissions: { contents: "read" } },
+    ]);
+    for (const wider of ["repository:site", "contents:write", "metadata:read", "everything"]) {
+      const failure = await failureOf(get("docs", [wider]));
+      expect(failure).toMatchObject({ code: "InvalidArgument", fields: ["scopes[0]"] });
+    }
+    expect(await failureOf(get("", ["repository:site"], { audience: "x" }))).toMatchObject({
+      code: "InvalidArgument",
+      fields: ["audience"],
+    });
+    expect(asked).toHaveLength(2);
   });
 
   it("answers over REST without a link", async () => {
@@ -414,5 +440,45 @@ describe("client credentials at a server of one's own ways", () => {
     });
     expect([status, body.authUrl, body.state]).toEqual([200, "", ""]);
     expect((await world.token(body.connection_id)).status).toBe(200);
+  });
+});
+
+describe("a server without an authorization endpoint", () => {
+  const world = perSuite(() => ScriptedWorld.make());
+  const discovered = (more: object = {}) => {
+    const issuer = world.provider.origin;
+    world.documents.set("/.well-known/openid-configuration", () => ({
+      issuer,
+      token_endpoint: `${issuer}/token`,
+      device_authorization_endpoint: `${issuer}/device`,
+    }));
+    return { clientId: "machine", clientSecret: "a secret", issuer, enableDiscovery: true, ...more };
+  };
+
+  it("serves machines", async () => {
+    const grant = { name: "machine", grantType: GrantType.CLIENT_CREDENTIALS };
+    const provider = discovered(grant);
+    const created = await world.clients.providers.createProvider({ provider });
+    expect(created.warnings).toEqual([]);
+    const answer = await world.clients.connections.requestConnection(requestOf("machine"));
+    expect(answer.connection?.status).toBe(ConnectionStatus.ACTIVE);
+  });
+
+  it("serves devices, and sends no browser anywhere", async () => {
+    const { warnings } = await world.clients.providers.createProvider({
+      provider: discovered({ name: "op" }),
+    });
+    expect(warnings.join()).toContain("authorization_endpoint");
+    const { connections } = world.clients;
+    expect(await failureOf(connections.requestConnection(requestOf("op")))).toMatchObject({
+      code: "FailedPrecondition",
+      reason: "PROVIDER_MISCONFIGURED",
+    });
+    world.api.set(
+      "/device",
+      json({ device_code: "d", user_code: "U", verification_uri: "https://op.example/d", expires_in: 60 }),
+    );
+    const device = await connections.requestConnection(requestOf("op", { device: true }));
+    expect(device.userCode).toBe("U");
   });
 });

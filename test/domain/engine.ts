@@ -8,6 +8,7 @@ import type { CredentialVault } from "../../src/domain/credentials/credential_va
 import type { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
 import type { RefreshRequest } from "../../src/domain/grants/token_endpoint_client.js";
 import type { TokenSpool } from "../../src/domain/grants/token_spool.js";
+import { RefreshHistory } from "../../src/domain/operations/refresh_history.js";
 import type { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import type { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
@@ -58,6 +59,7 @@ export class Engine {
   readonly sent: SentRefresh[] = [];
   readonly store: Store;
   readonly counted: string[] = [];
+  readonly history = new RefreshHistory({ clock: this.clock });
   /** Answers the codes of consents. */
   exchangeCode: () => Promise<TokenSet> = () => Promise.resolve(tokenSet());
   readonly changes: Changes;
@@ -85,6 +87,7 @@ export class Engine {
         refresh: (request) => this.#send(request),
         exchangeCode: () => this.exchangeCode(),
       },
+      onEnded: (outcome) => this.history.record(outcome),
       metrics: {
         refreshed: (_provider, result, reason) => void this.counted.push(`${result} ${reason}`.trim()),
         replaced: () => {},

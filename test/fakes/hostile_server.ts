@@ -1,4 +1,5 @@
-import { type Answer, error, failures, json, type Outcome, oddly } from "./hostile_answers.js";
+import { type Answer, error, failures, json, type Outcome, oddly, type Reply } from "./hostile_answers.js";
+import { ProofCheck } from "./proof_check.js";
 
 export type { Answer, Outcome } from "./hostile_answers.js";
 export { answers } from "./hostile_answers.js";
@@ -9,6 +10,8 @@ interface Grant {
   /** The refresh token that is good now. */
   current: string;
   dead: boolean;
+  /** That its tokens are bound to; undefined where none is demanded. */
+  readonly key: string | undefined;
 }
 
 const refusals: ReadonlySet<Answer> = new Set([
@@ -62,6 +65,9 @@ export class HostileServer {
   /** Providers that say `unauthorized_client` of a dead refresh token, as Gitea and Forgejo do. */
   readonly blamesClient = new Set<string>();
 
+  /** Which providers demand proofs of a key. */
+  readonly proofs = new ProofCheck();
+
   /** Of the access tokens. */
   lifetimeSeconds = 3600;
 
@@ -71,16 +77,21 @@ export class HostileServer {
    * One token request. The code of a code exchange is the name of the holder, and so is the scope of a client's own token.
    *
    * @param isHeard whether the one who asks is still there
+   * @param proof the header `DPoP`
    */
   async handle(
     provider: string,
     form: URLSearchParams,
     isHeard: () => boolean = () => true,
+    proof?: string,
   ): Promise<Outcome> {
     this.requests++;
+    const proved = this.#proved(provider, proof);
+    // Refused for its proof, before anything is looked at: nothing was presented.
+    if (proved && "status" in proved) return proved;
     if (form.get("grant_type") === "authorization_code") {
       const holder = form.get("code") ?? "";
-      return await this.#alone(holder, provider, async () => this.#exchange(provider, holder));
+      return await this.#alone(holder, provider, async () => this.#exchange(provider, holder, proved?.key));
     }
     if (form.get("grant_type") === "client_credentials") {
       const holder = form.get("scope") ?? "";
@@ -92,6 +103,7 @@ export class HostileServer {
       this.violations.push(`a token that was never issued came: ${token}`);
       return error(400, "invalid_grant");
     }
+    if (grant.key !== proved?.key) this.violations.push(`I10: ${grant.holder} proved another key`);
     this.refreshes++;
     return await this.#alone(grant.holder, provider, () => this.#refresh(grant, token, isHeard));
   }
@@ -186,8 +198,17 @@ export class HostileServer {
     }
   }
 
-  #exchange(provider: string, holder: string): Outcome {
-    const grant: Grant = { holder, provider, current: "", dead: false };
+  #proved(provider: string, proof: string | undefined): { readonly key: string } | Reply | undefined {
+    try {
+      return this.proofs.judge(provider, proof);
+    } catch (violation) {
+      this.violations.push(`I10: ${provider}: ${(violation as Error).message}`);
+      return error(400, "invalid_dpop_proof");
+    }
+  }
+
+  #exchange(provider: string, holder: string, key: string | undefined): Outcome {
+    const grant: Grant = { holder, provider, current: "", dead: false, key };
     return json(this.#issue(grant, this.#newToken(grant)));
   }
 
@@ -202,7 +223,7 @@ export class HostileServer {
       if (refusals.has(answer)) this.#blame(provider, holder);
       return failure;
     }
-    const members = this.#issue({ holder }, undefined);
+    const members = this.#issue({ holder, key: undefined }, undefined);
     if (answer === "drop_after") return "dropped";
     if (answer === "empty") return json({});
     return answer === "odd" ? oddly(members, this.#count) : json(members);
@@ -274,12 +295,12 @@ export class HostileServer {
     return token;
   }
 
-  #issue(grant: Pick<Grant, "holder">, refreshToken: string | undefined): Record<string, unknown> {
+  #issue(grant: Pick<Grant, "holder" | "key">, refreshToken: string | undefined): Record<string, unknown> {
     const accessToken = `at-${++this.#count}`;
     this.#issued.set(accessToken, grant.holder);
     return {
       access_token: accessToken,
-      token_type: "Bearer",
+      token_type: grant.key === undefined ? "Bearer" : "DPoP",
       expires_in: this.lifetimeSeconds,
       ...(refreshToken === undefined ? {} : { refresh_token: refreshToken }),
     };

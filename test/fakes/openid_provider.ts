@@ -1,5 +1,5 @@
 import { type JsonWebKey as JWK, randomBytes } from "node:crypto";
-import { configure, type McpFeatures } from "./openid_provider/configuration.js";
+import { configure, type DpopFeatures, type McpFeatures } from "./openid_provider/configuration.js";
 import { interact } from "./openid_provider/interaction.js";
 import { loadLibrary } from "./openid_provider/library.js";
 import { Listener } from "./openid_provider/listener.js";
@@ -21,6 +21,7 @@ export interface ClientRegistration {
     | "none";
   token_endpoint_auth_signing_alg?: string;
   jwks?: { keys: JWK[] };
+  jwks_uri?: string;
   redirect_uris: string[];
   grant_types?: string[];
   response_types?: readonly string[];
@@ -37,10 +38,14 @@ export interface OpenIdProviderOptions {
   refreshTokenTtlSeconds?: number;
   /** It takes authorization requests that were pushed, and no others (RFC 9126 section 5). */
   requirePushedRequests?: boolean;
+  /** It binds tokens to keys (RFC 9449). */
+  dpop?: DpopFeatures;
   /** Registered for the three clients of `OpenIdProvider.clients`. `addRedirectUri` adds to them later. */
   redirectUris: string[];
   /** Registered besides the three. */
   clients?: readonly ClientRegistration[];
+  /** How it fetches what clients publish: by itself it fetches nothing of this machine. */
+  fetch?: typeof fetch;
   /** As an authorization server of MCP servers. */
   mcp?: McpFeatures;
 }

@@ -13,11 +13,12 @@ import { TokenSpool } from "../../src/domain/grants/token_spool.js";
 import { UserInfoClient } from "../../src/domain/grants/user_info_client.js";
 import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
-import type { RefreshMetrics } from "../../src/domain/refresh/refresh_outcome.js";
+import type { RefreshMetrics, RefreshOutcome } from "../../src/domain/refresh/refresh_outcome.js";
 import { RejectedTokens } from "../../src/domain/tokens/rejected_tokens.js";
 import { Tokens } from "../../src/domain/tokens/tokens.js";
 import { owner } from "../../src/model/access/principal.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
+import { DpopNonces } from "../../src/oauth/dpop/dpop_nonces.js";
 import type { OutboundFetch } from "../../src/outbound/outbound.js";
 import { Changes } from "../../src/runtime/changes.js";
 import type { Clock } from "../../src/runtime/clock.js";
@@ -55,6 +56,7 @@ export class WiredDomain {
     readonly outbound?: OutboundFetch;
     readonly grants?: Pick<TokenEndpointClient, "refresh" | "exchangeCode">;
     readonly metrics?: RefreshMetrics;
+    readonly onEnded?: (outcome: RefreshOutcome) => void;
     readonly spoolFile?: SpoolFile | undefined;
   }) {
     const { store, clock } = options;
@@ -85,6 +87,7 @@ export class WiredDomain {
       grants,
       locks,
       metrics,
+      ...(options.onEnded && { onEnded: options.onEnded }),
     });
     const onChanged = (providerId: string): void => void this.changes.emit("provider", providerId);
     this.providers = new ProviderRegistry({ ...shared, networks: loopbackNetworks, onChanged });
@@ -112,7 +115,8 @@ export class WiredDomain {
     // The audit of reads is no part of what these domains are tested for.
     const readAudit = { read: () => undefined, refused: () => Promise.resolve() };
     const rejecting = { reader: this.reader, refresher: this.engine.refresher, store, clock };
-    this.rejected = new RejectedTokens({ ...rejecting, maxRejectionsPerHour: 12 });
+    const apiNonces = new DpopNonces();
+    this.rejected = new RejectedTokens({ ...rejecting, apiNonces, maxRejectionsPerHour: 12 });
     this.tokens = new Tokens({ reader: this.reader, refresher: this.engine.refresher, readAudit, clock });
   }
 

@@ -81,7 +81,9 @@ export class CountingProxy {
   }
 
   /** Token requests of the grant, the oldest first. */
-  grants(grantType: "authorization_code" | "refresh_token"): Exchange[] {
+  grants(
+    grantType: "authorization_code" | "refresh_token" | "urn:ietf:params:oauth:grant-type:token-exchange",
+  ): Exchange[] {
     return this.exchanges.filter(({ form }) => form.get("grant_type") === grantType);
   }
 

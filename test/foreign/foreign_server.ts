@@ -50,6 +50,15 @@ export interface RunningServer {
   registerMachines?(): Promise<
     readonly Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>[]
   >;
+  /**
+   * A client that exchanges tokens (RFC 8693), as `registerMachines`, and the audiences that its two scopes are for; left out where the
+   * server has no token exchange.
+   */
+  registerExchanger?(): Promise<{
+    readonly profile: Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>;
+    /** Audience by scope. */
+    readonly audiences: Readonly<Record<string, string>>;
+  }>;
   /** Whether a protected resource of the server, or its introspection, takes the token. */
   isAlive(accessToken: string): Promise<boolean>;
   stop(): Promise<void>;

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { TokenEndpointAuthMethod } from "../../src/gen/nexus/v1/provider_pb.js";
+import { TokenEndpointAuthMethod, TokenExchange } from "../../src/gen/nexus/v1/provider_pb.js";
 import { cached, missingPrograms } from "./cache.js";
 import {
   clientId,
@@ -161,6 +161,33 @@ class Keycloak implements RunningServer {
         oauth2Options: options,
       },
     ];
+  }
+
+  async registerExchanger() {
+    const audiences = { "billing-read": "billing", "stock-read": "stock" };
+    const secret = "exchanger-secret-of-more-than-32-characters";
+    for (const [scope, audience] of Object.entries(audiences)) {
+      await this.admin("POST", `/${realm}/clients`, { clientId: audience, publicClient: false });
+      const mapper = {
+        name: audience,
+        protocol: "openid-connect",
+        protocolMapper: "oidc-audience-mapper",
+        config: { "included.client.audience": audience, "access.token.claim": "true" },
+      };
+      const attributes = { "include.in.token.scope": "true" };
+      const body = { name: scope, protocol: "openid-connect", attributes, protocolMappers: [mapper] };
+      await this.admin("POST", `/${realm}/client-scopes`, body);
+    }
+    const clientId = "exchanger";
+    await this.admin("POST", `/${realm}/clients`, {
+      ...{ clientId, secret, publicClient: false, standardFlowEnabled: false, serviceAccountsEnabled: true },
+      optionalClientScopes: Object.keys(audiences),
+      attributes: { "standard.token.exchange.enabled": "true" },
+    });
+    const { CLIENT_SECRET_BASIC } = TokenEndpointAuthMethod;
+    const oauth2Options = { tokenExchange: TokenExchange.RFC8693 };
+    const client = { clientId, clientSecret: secret, tokenEndpointAuthMethod: CLIENT_SECRET_BASIC };
+    return { profile: { ...client, scopes: Object.keys(audiences), oauth2Options }, audiences };
   }
 
   async changeSecret(clientSecret: string): Promise<void> {

@@ -33,6 +33,7 @@ const columns = [
   "outage",
   "secret",
   "machines",
+  "exchange",
 ] as const;
 
 const servers: readonly ForeignServer[] = [keycloak, glewlwyd, django, doorkeeper];
@@ -95,6 +96,7 @@ async function play(foreign: ForeignServer, browser: Browser): Promise<void> {
       await check("after", () => scenario.checkKilledAfter(killed.after, "fay"));
     }
     if (server?.registerMachines) await check("machines", () => scenario.checkMachines());
+    if (server?.registerExchanger) await check("exchange", () => scenario.checkExchange());
     await check("outage", () => scenario.checkOutage(granted));
     await check("secret", () => scenario.checkSecret(granted, "ada"));
   } finally {

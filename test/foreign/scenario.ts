@@ -57,6 +57,38 @@ export class Scenario {
     equal(await codeOf(sidecar.tokens.acquireToken(request)), "FailedPrecondition", "with another key");
   }
 
+  /** A token of a connection that may two things becomes one that may one of them; what the server does not give is said. */
+  async checkExchange(): Promise<void> {
+    const { sidecar, server, proxy } = this.stage;
+    const exchanger = await server.registerExchanger?.();
+    if (!exchanger) throw new Error("no exchanger");
+    const profile = this.#machineProfile(exchanger.profile);
+    await sidecar.providers.createProvider({ provider: profile });
+    const name = { userId: "machine", providerName: profile.name ?? "" };
+    const { result } = await sidecar.tokens.acquireToken(name);
+    const wide = claimsOf(result.case === "token" ? accessTokenOf(result.value) : "");
+    for (const [scope, audience] of Object.entries(exchanger.audiences)) {
+      const asked = { name, audience, scopes: [scope] };
+      const { token } = await sidecar.tokens.getToken(asked);
+      if (!token) throw new Error("no token");
+      const narrow = claimsOf(accessTokenOf(token));
+      equal(String(narrow["aud"]), audience, `the audience of a token for ${scope}`);
+      equal(String(wide["aud"]).includes(audience), true, "the connection's token is for it too");
+      equal(String(narrow["scope"]).split(" ").includes(scope), true, "the scope");
+      equal(Number(narrow["exp"]) <= Number(wide["exp"]), true, "it ends with its subject at the latest");
+      equal(
+        (await sidecar.tokens.getToken(asked)).token?.credentials["access_token"],
+        accessTokenOf(token),
+        "again",
+      );
+    }
+    equal(proxy.grants("urn:ietf:params:oauth:grant-type:token-exchange").length, 2, "exchanges");
+    const elsewhere = sidecar.tokens.getToken({ name, audience: "nobody" });
+    equal(await codeOf(elsewhere), "FailedPrecondition", "an audience that there is not");
+    const wider = sidecar.tokens.getToken({ name, scopes: ["phone"] });
+    equal(await codeOf(wider), "InvalidArgument", "a scope that the connection has not");
+  }
+
   async #checkMachine(machine: MachineProfile): Promise<void> {
     const { sidecar, server } = this.stage;
     const name = machine.clientId ?? "";
@@ -232,4 +264,8 @@ export class Scenario {
   #refresh(connectionId: string): Promise<unknown> {
     return this.stage.sidecar.tokens.refreshToken({ connectionId });
   }
+}
+
+function claimsOf(jwt: string): Record<string, unknown> {
+  return JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString("utf8"));
 }

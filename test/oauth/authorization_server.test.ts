@@ -1,5 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { fromDiscoveryDocument, manualAuthorizationServer } from "../../src/oauth/authorization_server.js";
+import {
+  fromDiscoveryDocument,
+  manualAuthorizationServer,
+  withMtlsAliases,
+} from "../../src/oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../src/oauth/discovery.js";
 
 const issuer = "https://idp.example";
@@ -37,6 +41,7 @@ describe("a discovery document", () => {
     });
     expect(server).toEqual({
       issuer,
+      announcesDpop: false,
       authorizationEndpoint: "https://idp.example/auth?tenant=1",
       tokenEndpoint: "https://idp.example/token",
       jwksUri: "https://keys.example/jwks",
@@ -44,12 +49,14 @@ describe("a discovery document", () => {
       revocationEndpoint: "https://idp.example/revoke",
       issParameterSupported: true,
       requiresPushedRequests: false,
+      mtlsAliases: {},
       deviceAuthorizationEndpoint: undefined,
       announcesPkce: true,
       announced: {
         registrationEndpoint: "https://idp.example/register",
         clientIdMetadataDocument: true,
         tokenEndpointAuthMethods: ["client_secret_basic"],
+        tokenEndpointAuthAlgorithms: [],
         scopes: ["openid", "offline_access"],
       },
       metadata: {
@@ -101,11 +108,15 @@ describe("a discovery document", () => {
     expect(read({ issuer: `${issuer}/` }, `${issuer}/`).issuer).toBe(`${issuer}/`);
   });
 
-  test.each(["authorization_endpoint", "token_endpoint"])("must have %s", (field) => {
-    for (const nothing of [undefined, null, ""]) {
-      const violation = failure(() => read({ [field]: nothing }));
-      expect(violation).toMatchObject({ reason: "missing_endpoint", detail: field });
-    }
+  test.each([undefined, null, ""])("must have a token endpoint, and %j is none", (nothing) => {
+    const violation = failure(() => read({ token_endpoint: nothing }));
+    expect(violation).toMatchObject({ reason: "missing_endpoint", detail: "token_endpoint" });
+  });
+
+  test.each([undefined, null, ""])("may have no authorization endpoint: %j", (nothing) => {
+    const server = read({ authorization_endpoint: nothing });
+    expect(server.authorizationEndpoint).toBe("");
+    expect(server.metadata).not.toHaveProperty("authorization_endpoint");
   });
 
   test.each(["authorization_endpoint", "token_endpoint", "jwks_uri", "revocation_endpoint"])(
@@ -151,6 +162,35 @@ describe("a discovery document", () => {
     const text = `{"issuer":"${issuer}","__proto__":${JSON.stringify(document)}}`;
     expect(failure(() => fromDiscoveryDocument(issuer, text)).reason).toBe("missing_endpoint");
   });
+});
+
+test("what a client that proves itself in TLS calls: the aliases that may be called, else the endpoints themselves", () => {
+  const document = JSON.stringify({
+    issuer: "https://idp.example",
+    authorization_endpoint: "https://idp.example/auth",
+    token_endpoint: "https://idp.example/token",
+    revocation_endpoint: "https://idp.example/revoke",
+    device_authorization_endpoint: "https://idp.example/device",
+    mtls_endpoint_aliases: {
+      token_endpoint: "https://mtls.idp.example/token",
+      revocation_endpoint: "http://mtls.idp.example/revoke",
+      device_authorization_endpoint: ["https://mtls.idp.example/device"],
+      pushed_authorization_request_endpoint: "https://mtls.idp.example/par",
+      authorization_endpoint: "https://mtls.idp.example/auth",
+    },
+  });
+  const server = fromDiscoveryDocument("https://idp.example", document);
+  expect(server.metadata.token_endpoint).toBe("https://idp.example/token");
+  const mutual = withMtlsAliases(server);
+  expect(mutual).toMatchObject({
+    authorizationEndpoint: "https://idp.example/auth",
+    tokenEndpoint: "https://mtls.idp.example/token",
+    revocationEndpoint: "https://idp.example/revoke",
+    deviceAuthorizationEndpoint: "https://idp.example/device",
+    pushedRequestEndpoint: "https://mtls.idp.example/par",
+    metadata: { token_endpoint: "https://mtls.idp.example/token" },
+  });
+  expect(mutual.keys).toBe(server.keys);
 });
 
 describe("a server by hand", () => {

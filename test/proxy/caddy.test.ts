@@ -6,6 +6,7 @@ import {
   invalidToken,
   itFollowsTheConnection,
   itJudgesTheApi,
+  itProves,
   itSendsAgain,
   proxied,
   rejections,
@@ -50,6 +51,7 @@ describe("Caddy's forward_auth", () => {
   });
 
   itSendsAgain(use, false);
+  itProves(use, true);
   itJudgesTheApi(use, 502);
   itFollowsTheConnection(use, 502);
 });

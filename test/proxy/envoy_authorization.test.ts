@@ -8,6 +8,7 @@ import {
   invalidToken,
   itFollowsTheConnection,
   itJudgesTheApi,
+  itProves,
   lacksScope,
   proxied,
   rejections,
@@ -89,6 +90,7 @@ describe("Envoy's external authorization", () => {
     expect(await rejections(world, id)).toHaveLength(2);
   });
 
+  itProves(use, false);
   itJudgesTheApi(use, 503);
   itFollowsTheConnection(use, 403);
 });

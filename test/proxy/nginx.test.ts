@@ -7,6 +7,7 @@ import {
   invalidToken,
   itFollowsTheConnection,
   itJudgesTheApi,
+  itProves,
   itSendsAgain,
   proxied,
 } from "./proxied.js";
@@ -67,6 +68,7 @@ describe("nginx's auth_request", () => {
   });
 
   itSendsAgain(use, true);
+  itProves(use, true);
   itJudgesTheApi(use, 502);
   itFollowsTheConnection(use, 500);
 });

@@ -1,4 +1,5 @@
-import { createHmac } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
+import { EmbeddedJWK, jwtVerify } from "jose";
 import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { has, needs } from "../needs.js";
@@ -91,6 +92,47 @@ export function itJudgesTheApi(use: Proxied, status: number): void {
 
 export const invalidToken = { status: 401, challenge: 'Bearer realm="a \\"b\\"", error="invalid_token"' };
 export const lacksScope = { status: 403, challenge: 'Bearer error="insufficient_scope", scope="read"' };
+
+/**
+ * What every proxy does with a token that is bound to a key.
+ *
+ * @param sendsAgain whether the proxy itself sends a request again, or its agent does
+ */
+export function itProves(use: Proxied, sendsAgain: boolean): void {
+  it("puts a proof for the very request beside a bound token, with the nonce that the API asks for", async () => {
+    const { world, start } = use;
+    const id = await world.connectBound();
+    const url = await start(id);
+    const accessToken = await world.token(id);
+    const proved = async (index: number) => {
+      const headers = world.arrived.at(index)?.headers ?? {};
+      expect(headers.authorization).toBe(`DPoP ${accessToken}`);
+      const options = { typ: "dpop+jwt", algorithms: ["ES256"] };
+      const { payload } = await jwtVerify(String(headers["dpop"]), EmbeddedJWK, options);
+      const ath = createHash("sha256").update(accessToken).digest("base64url");
+      expect(payload).toMatchObject({ htm: "GET", htu: "https://localhost/v1/me", ath });
+      return payload["nonce"];
+    };
+    expect((await fetch(`${url}/v1/me?a=b`, { headers: { ...forged, dpop: "forged" } })).status).toBe(200);
+    expect(await proved(-1)).toBeUndefined();
+
+    const challenge = 'DPoP realm="api", error="use_dpop_nonce", algs="ES256"';
+    world.refusals.push({ status: 401, challenge, nonce: "n-0S6_WzA2Mj" });
+    const refused = await fetch(`${url}/v1/me`);
+    expect(refused.status).toBe(sendsAgain ? 200 : 401);
+    if (!sendsAgain) {
+      await expect
+        .poll(async () => {
+          await fetch(`${url}/v1/me`);
+          return await proved(-1);
+        })
+        .toBe("n-0S6_WzA2Mj");
+    }
+    expect(await proved(-1)).toBe("n-0S6_WzA2Mj");
+    expect(await rejections(world, id)).toEqual([]);
+    expect(await world.token(id)).toBe(accessToken);
+  });
+}
 
 /** Reports of the connection that were acted on, the newest first. */
 export async function rejections(world: ProxyWorld, connectionId: string): Promise<string[]> {

@@ -7,7 +7,7 @@ import type { TLSSocket } from "node:tls";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { AccessService, Role } from "../../src/gen/nexus/v1/access_pb.js";
-import type { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { type AuthType, DpopMode } from "../../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
 import { type Clients, freePort, Place } from "../daemon/harness.js";
 import { consented, registeredAt, requestOf } from "../daemon/requests.js";
@@ -33,9 +33,10 @@ export class ProxyWorld {
   /** Of an authority that issued nothing here. */
   readonly otherCaFile: string;
   /** Requests that the API refuses from now on, with this challenge. */
-  readonly refusals: { status: number; challenge: string }[] = [];
+  readonly refusals: { status: number; challenge: string; nonce?: string }[] = [];
   readonly #api: Server;
   #providerId: Promise<string> | undefined;
+  #boundId: Promise<string> | undefined;
   #keys = 0;
 
   private constructor(
@@ -54,8 +55,9 @@ export class ProxyWorld {
       const { servername } = socket as TLSSocket & { servername: string | false };
       this.arrived.push({ method, url, headers, body, serverName: servername });
       const refusal = this.refusals.shift();
-      if (refusal)
-        response.writeHead(refusal.status, { "www-authenticate": refusal.challenge }).end("refused");
+      const { status = 200, challenge = "", nonce } = refusal ?? {};
+      const said = { "www-authenticate": challenge, ...(nonce === undefined ? {} : { "dpop-nonce": nonce }) };
+      if (refusal) response.writeHead(status, said).end("refused");
       else response.end("hello");
     });
   }
@@ -71,7 +73,8 @@ export class ProxyWorld {
       NEXUS_TLS_KEY_FILE: written("tls.key", key),
       NEXUS_TLS_LISTENERS: "grpc,http",
     });
-    const provider = await startOpenIdProvider({ redirectUris: [`${place.config.redirectUri}/op`] });
+    const redirectUris = [`${place.config.redirectUri}/op`];
+    const provider = await startOpenIdProvider({ redirectUris, dpop: {} });
     const world = new ProxyWorld(place, new DaemonProcess(place.environment), provider, ca);
     await new Promise<void>((resolve) => world.#api.listen(0, "127.0.0.1", resolve));
     await world.daemon.ready();
@@ -98,6 +101,13 @@ export class ProxyWorld {
     this.#providerId ??= registeredAt(this.provider, this.clients);
     const providerId = await this.#providerId;
     return await consented(this.clients, requestOf(providerId));
+  }
+
+  /** The same, whose token is bound to a key. */
+  async connectBound(): Promise<string> {
+    const more = { name: "bound", oauth2Options: { dpop: DpopMode.ALWAYS } };
+    this.#boundId ??= registeredAt(this.provider, this.clients, more);
+    return await consented(this.clients, requestOf(await this.#boundId));
   }
 
   /** A connection with a static credential. */

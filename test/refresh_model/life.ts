@@ -109,7 +109,8 @@ export class Life {
       const host = new URL(url).hostname;
       const provider = host.split(".")[0] ?? "";
       const isHeard = (): boolean => !this.isDead;
-      const outcome = await this.server.handle(provider, new URLSearchParams(request.body ?? ""), isHeard);
+      const form = new URLSearchParams(request.body ?? "");
+      const outcome = await this.server.handle(provider, form, isHeard, request.headers["dpop"]);
       if (!this.isDead) this.#pass("after_answer");
       if (this.isDead) return await never;
       if (outcome === "refused") throw new OutboundError("network", "before_send", host, "ECONNREFUSED");

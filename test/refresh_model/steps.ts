@@ -13,7 +13,7 @@ export type Step =
   | { readonly do: "report"; readonly at: number; readonly behind: number; readonly error: string }
   | { readonly do: "script"; readonly provider: ProviderName; readonly answers: readonly Answer[] }
   | { readonly do: "refuse_client"; readonly provider: ProviderName; readonly refuses: boolean }
-  | { readonly do: "blame_client"; readonly provider: ProviderName }
+  | { readonly do: "blame_client" | "new_nonce"; readonly provider: ProviderName }
   | { readonly do: "edit_profile" | "delete_profile" | "recreate_profile"; readonly provider: ProviderName }
   | { readonly do: "wait" | "jump"; readonly byMs: number }
   | { readonly do: "trap"; readonly kind: Trap; readonly after: number }
@@ -63,6 +63,7 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant("refuse_client" as const), provider, refuses: fc.boolean() }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("blame_client" as const), provider }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("new_nonce" as const), provider }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -143,6 +144,8 @@ async function perform(world: World, step: Step): Promise<void> {
     case "blame_client":
       world.server.blamesClient.add(step.provider);
       return;
+    case "new_nonce":
+      return world.server.proofs.renew(step.provider);
     case "edit_profile":
     case "delete_profile":
       return detach(changeProfile(world, step.provider, step.do === "delete_profile"));

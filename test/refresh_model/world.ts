@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { owner } from "../../src/model/access/principal.js";
+import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { type Answer, HostileServer } from "../fakes/hostile_server.js";
@@ -9,7 +10,7 @@ import { manualSettings } from "../fakes/wired_domain.js";
 import { Life, type Trap } from "./life.js";
 
 const startMs = 1_800_000_000_000;
-/** The last is for machines: no person consents there. */
+/** The second binds tokens to keys, and demands nonces. The last is for machines: no person consents there. */
 export const providerNames = ["north", "south", "robots"] as const;
 export type ProviderName = (typeof providerNames)[number];
 
@@ -18,6 +19,19 @@ const machine = {
   authUrl: "",
   tokenEndpointAuthMethod: "client_secret_post",
 } as const;
+
+const bound = { oauth2: { ...plainOAuth2, dpop: "always" } } as const;
+
+/** What of Web Crypto is under way: it ends on other threads, where no turn of the loop tells. */
+let signing = 0;
+for (const name of ["sign", "importKey", "exportKey", "digest"] as const) {
+  const original = crypto.subtle[name].bind(crypto.subtle) as (...given: unknown[]) => Promise<unknown>;
+  const counted = (...given: unknown[]): Promise<unknown> => {
+    signing++;
+    return original(...given).finally(() => signing--);
+  };
+  Object.defineProperty(crypto.subtle, name, { value: counted, configurable: true });
+}
 
 /** Memory where there is some: the sync of a disk is not what is tested here. */
 const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
@@ -44,6 +58,7 @@ export class World {
 
   constructor(seed: number) {
     this.#seed = seed;
+    this.server.proofs.demand("south");
     this.server.script = (provider) => this.#nextAnswer(provider as ProviderName);
     this.life = this.#live();
   }
@@ -78,7 +93,8 @@ export class World {
     if (this.life.store.findProviderByName(name)) return;
     const settings = manualSettings(name, `https://${name}.example`);
     const { providers } = this.life.domain;
-    if (name !== "robots") await providers.create(settings, undefined, owner);
+    const consented = name === "south" ? { ...settings, ...bound } : settings;
+    if (name !== "robots") await providers.create(consented, undefined, owner);
     else await providers.create({ ...settings, ...machine }, new Secret("secret"), owner);
   }
 
@@ -107,7 +123,7 @@ export class World {
     for (let still = 0, before = -1; still < 4; ) {
       await new Promise<void>((resolve) => setImmediate(resolve));
       const { life } = this;
-      still = life.busy === 0 && life.events === before ? still + 1 : 0;
+      still = life.busy === 0 && signing === 0 && life.events === before ? still + 1 : 0;
       before = life.events;
       if (life.isDead) await this.crash();
     }

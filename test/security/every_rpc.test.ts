@@ -32,7 +32,10 @@ describe("every RPC that the daemon serves", () => {
     const parts = wireDomain(options, { store, opened, spoolFile: undefined, metrics });
     const { secrets, authorization } = proxyServices(parts);
     const services = [
-      ...definedServices(parts, await Catalogue.open(undefined), config, () => 0),
+      ...definedServices(parts, await Catalogue.open(undefined), config, {
+        nowMs: () => 0,
+        linkOf: () => undefined,
+      }),
       secrets,
       authorization,
     ];

@@ -133,7 +133,7 @@ test("a listener of two addresses that gets one of them keeps none", async () =>
   const { services, onUnexpected } = new FakeServices();
   const listeners = new Listeners({
     grpcListen: [{ kind: "unix", path }, taken as ListenAddress],
-    ...{ httpListen: [], browserListen: [], opsListen: [], publicUrl: "http://localhost" },
+    ...{ httpListen: [], browserListen: [], opsListen: [], consoleListen: [], publicUrl: "http://localhost" },
     ...{ grpcServices: services, httpServices: services, authorization: [], authenticate, onUnexpected },
     ...{ clock: new ManualClock(0), limits: defaultLimits, onFull: () => undefined },
     tlsOf: () => undefined,

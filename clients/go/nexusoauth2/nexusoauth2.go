@@ -8,6 +8,7 @@ import (
 	"golang.org/x/oauth2"
 
 	nexus "github.com/nexusd/nexusd/clients/go"
+	"github.com/nexusd/nexusd/clients/go/strategy"
 )
 
 // TokenSource answers the current token of the user at the provider, with the errors of [nexus.Client.Token]. It must be of a provider of
@@ -30,6 +31,9 @@ func (s source) Token() (*oauth2.Token, error) {
 	}
 	if token.AccessToken() == "" {
 		return nil, errors.New("nexusoauth2: the provider is not of type oauth2: use the client's Transport")
+	}
+	if strategy.NeedsProof(token.Strategy) {
+		return nil, errors.New("nexusoauth2: the token is bound to a key (DPoP), and each request needs a proof: use the client's Transport")
 	}
 	return &oauth2.Token{AccessToken: token.AccessToken(), TokenType: token.Type, Expiry: token.ExpiresAt}, nil
 }

@@ -35,21 +35,25 @@ const (
 	RejectionOutcome_REJECTION_OUTCOME_REFRESHED RejectionOutcome = 2
 	// The API wants other scopes: the next `AcquireToken` answers a link that asks for them. The connection stays usable.
 	RejectionOutcome_REJECTION_OUTCOME_SCOPES_MISSING RejectionOutcome = 3
+	// The API wants another proof, and the token is as good as before: send the request again, with a proof of the nonce.
+	RejectionOutcome_REJECTION_OUTCOME_NONCE_WANTED RejectionOutcome = 70
 )
 
 // Enum value maps for RejectionOutcome.
 var (
 	RejectionOutcome_name = map[int32]string{
-		0: "REJECTION_OUTCOME_UNSPECIFIED",
-		1: "REJECTION_OUTCOME_SUPERSEDED",
-		2: "REJECTION_OUTCOME_REFRESHED",
-		3: "REJECTION_OUTCOME_SCOPES_MISSING",
+		0:  "REJECTION_OUTCOME_UNSPECIFIED",
+		1:  "REJECTION_OUTCOME_SUPERSEDED",
+		2:  "REJECTION_OUTCOME_REFRESHED",
+		3:  "REJECTION_OUTCOME_SCOPES_MISSING",
+		70: "REJECTION_OUTCOME_NONCE_WANTED",
 	}
 	RejectionOutcome_value = map[string]int32{
 		"REJECTION_OUTCOME_UNSPECIFIED":    0,
 		"REJECTION_OUTCOME_SUPERSEDED":     1,
 		"REJECTION_OUTCOME_REFRESHED":      2,
 		"REJECTION_OUTCOME_SCOPES_MISSING": 3,
+		"REJECTION_OUTCOME_NONCE_WANTED":   70,
 	}
 )
 
@@ -94,9 +98,11 @@ type Token struct {
 	RefreshNotBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=refresh_not_before,json=refreshNotBefore,proto3" json:"refresh_not_before,omitempty"`
 	// Scopes granted.
 	GrantedScopes []string `protobuf:"bytes,5,rep,name=granted_scopes,json=grantedScopes,proto3" json:"granted_scopes,omitempty"`
-	// Number of the credential: 1 after the first consent, one more with every refresh or re-consent.
+	// Number of the credential: 1 after the first consent, one more with every refresh or re-consent. Of a narrower token, that of the
+	// credential that it was made of.
 	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Type of the access token: `Bearer` (RFC 6750). Empty for static credentials.
+	// Type of the access token: `Bearer` (RFC 6750), or `DPoP` for one that is bound to a key (RFC 9449): `strategy` then says
+	// `Authorization: DPoP <token>`, and each request needs a proof beside it, see `CreateProof`. Empty for static credentials.
 	TokenType string `protobuf:"bytes,7,opt,name=token_type,json=tokenType,proto3" json:"token_type,omitempty"`
 	// The id_token of the newest answer that had one (OpenID Connect Core section 2), a JWT whose signature was verified. Empty
 	// where there is none, and on the stream of `WatchTokens`.
@@ -512,7 +518,16 @@ type TokenServiceGetTokenRequest struct {
 	// when the refresh fails the living token is answered.
 	MinTtl *durationpb.Duration `protobuf:"bytes,2,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
 	// In place of the id.
-	Name          *ConnectionName `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	Name *ConnectionName `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// For whom the narrower token is: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
+	Audience string `protobuf:"bytes,60,opt,name=audience,proto3" json:"audience,omitempty"`
+	// Scopes of the narrower token: at most those of the connection, and `oauth2_options.token_exchange_scopes` of its profile. None means
+	// what the provider gives. Of an installation of a GitHub App: `contents:read` for a permission, `repository:NAME` for a repository; one
+	// kind that is not named stays as the connection has it.
+	Scopes []string `protobuf:"bytes,61,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// The API that the narrower token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
+	// `oauth2_options.resource` of the profile. Not for installations of a GitHub App.
+	Resource      string `protobuf:"bytes,62,opt,name=resource,proto3" json:"resource,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -566,6 +581,27 @@ func (x *TokenServiceGetTokenRequest) GetName() *ConnectionName {
 		return x.Name
 	}
 	return nil
+}
+
+func (x *TokenServiceGetTokenRequest) GetAudience() string {
+	if x != nil {
+		return x.Audience
+	}
+	return ""
+}
+
+func (x *TokenServiceGetTokenRequest) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *TokenServiceGetTokenRequest) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
 }
 
 // Response of TokenService.GetToken.
@@ -729,8 +765,10 @@ type ReportRejectedTokenRequest struct {
 	// The `WWW-Authenticate` headers of the answer (RFC 9110 section 11.6.1), joined by `, `; empty when there was none. What cannot be
 	// parsed is taken for none. At most 8 KiB.
 	WwwAuthenticate string `protobuf:"bytes,5,opt,name=www_authenticate,json=wwwAuthenticate,proto3" json:"www_authenticate,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The header `DPoP-Nonce` of the answer (RFC 9449 section 9); required with the error `use_dpop_nonce`. At most 2048 characters.
+	DpopNonce     string `protobuf:"bytes,70,opt,name=dpop_nonce,json=dpopNonce,proto3" json:"dpop_nonce,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReportRejectedTokenRequest) Reset() {
@@ -798,6 +836,13 @@ func (x *ReportRejectedTokenRequest) GetWwwAuthenticate() string {
 	return ""
 }
 
+func (x *ReportRejectedTokenRequest) GetDpopNonce() string {
+	if x != nil {
+		return x.DpopNonce
+	}
+	return ""
+}
+
 // Response of ReportRejectedToken.
 type ReportRejectedTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -853,6 +898,153 @@ func (x *ReportRejectedTokenResponse) GetRevision() uint64 {
 	return 0
 }
 
+// Request of CreateProof.
+type CreateProofRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the connection.
+	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	// In place of the id.
+	Name *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Method of the request, as it is sent: `GET`.
+	Method string `protobuf:"bytes,3,opt,name=method,proto3" json:"method,omitempty"`
+	// URL of the request, `http` or `https`, without user information. Its query and its fragment are no part of the proof and may be left
+	// out (RFC 9449 section 4.2). At most 8192 characters.
+	Url string `protobuf:"bytes,4,opt,name=url,proto3" json:"url,omitempty"`
+	// The newest `DPoP-Nonce` of the API; empty where it sent none. At most 2048 characters.
+	Nonce         string `protobuf:"bytes,5,opt,name=nonce,proto3" json:"nonce,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateProofRequest) Reset() {
+	*x = CreateProofRequest{}
+	mi := &file_nexus_v1_token_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateProofRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateProofRequest) ProtoMessage() {}
+
+func (x *CreateProofRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nexus_v1_token_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateProofRequest.ProtoReflect.Descriptor instead.
+func (*CreateProofRequest) Descriptor() ([]byte, []int) {
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CreateProofRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+func (x *CreateProofRequest) GetName() *ConnectionName {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *CreateProofRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *CreateProofRequest) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *CreateProofRequest) GetNonce() string {
+	if x != nil {
+		return x.Nonce
+	}
+	return ""
+}
+
+// Response of CreateProof.
+type CreateProofResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Value of the header `DPoP`: a JWT, for one request.
+	Proof string `protobuf:"bytes,1,opt,name=proof,proto3" json:"proof,omitempty"`
+	// When the proof ends: APIs may refuse it from then on.
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// Revision of the token that it goes with (`Token.revision`): with another one that you hold, get the token again.
+	Revision      uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateProofResponse) Reset() {
+	*x = CreateProofResponse{}
+	mi := &file_nexus_v1_token_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateProofResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateProofResponse) ProtoMessage() {}
+
+func (x *CreateProofResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nexus_v1_token_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateProofResponse.ProtoReflect.Descriptor instead.
+func (*CreateProofResponse) Descriptor() ([]byte, []int) {
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *CreateProofResponse) GetProof() string {
+	if x != nil {
+		return x.Proof
+	}
+	return ""
+}
+
+func (x *CreateProofResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
+func (x *CreateProofResponse) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // A place in the history of the daemon's store.
 type Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -866,7 +1058,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_nexus_v1_token_proto_msgTypes[10]
+	mi := &file_nexus_v1_token_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1070,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[10]
+	mi := &file_nexus_v1_token_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1083,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{10}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Position) GetEpoch() string {
@@ -930,7 +1122,7 @@ type WatchTokensRequest struct {
 
 func (x *WatchTokensRequest) Reset() {
 	*x = WatchTokensRequest{}
-	mi := &file_nexus_v1_token_proto_msgTypes[11]
+	mi := &file_nexus_v1_token_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -942,7 +1134,7 @@ func (x *WatchTokensRequest) String() string {
 func (*WatchTokensRequest) ProtoMessage() {}
 
 func (x *WatchTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[11]
+	mi := &file_nexus_v1_token_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,7 +1147,7 @@ func (x *WatchTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchTokensRequest.ProtoReflect.Descriptor instead.
 func (*WatchTokensRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{11}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *WatchTokensRequest) GetConnectionIds() []string {
@@ -1012,7 +1204,7 @@ type WatchTokensResponse struct {
 
 func (x *WatchTokensResponse) Reset() {
 	*x = WatchTokensResponse{}
-	mi := &file_nexus_v1_token_proto_msgTypes[12]
+	mi := &file_nexus_v1_token_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +1216,7 @@ func (x *WatchTokensResponse) String() string {
 func (*WatchTokensResponse) ProtoMessage() {}
 
 func (x *WatchTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[12]
+	mi := &file_nexus_v1_token_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1229,7 @@ func (x *WatchTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchTokensResponse.ProtoReflect.Descriptor instead.
 func (*WatchTokensResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{12}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WatchTokensResponse) GetEvent() isWatchTokensResponse_Event {
@@ -1164,7 +1356,7 @@ type TokenState struct {
 
 func (x *TokenState) Reset() {
 	*x = TokenState{}
-	mi := &file_nexus_v1_token_proto_msgTypes[13]
+	mi := &file_nexus_v1_token_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +1368,7 @@ func (x *TokenState) String() string {
 func (*TokenState) ProtoMessage() {}
 
 func (x *TokenState) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[13]
+	mi := &file_nexus_v1_token_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +1381,7 @@ func (x *TokenState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenState.ProtoReflect.Descriptor instead.
 func (*TokenState) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{13}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *TokenState) GetConnectionId() string {
@@ -1280,7 +1472,7 @@ type ConnectionRemoved struct {
 
 func (x *ConnectionRemoved) Reset() {
 	*x = ConnectionRemoved{}
-	mi := &file_nexus_v1_token_proto_msgTypes[14]
+	mi := &file_nexus_v1_token_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1484,7 @@ func (x *ConnectionRemoved) String() string {
 func (*ConnectionRemoved) ProtoMessage() {}
 
 func (x *ConnectionRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[14]
+	mi := &file_nexus_v1_token_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1497,7 @@ func (x *ConnectionRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionRemoved.ProtoReflect.Descriptor instead.
 func (*ConnectionRemoved) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{14}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ConnectionRemoved) GetConnectionId() string {
@@ -1326,7 +1518,7 @@ type Bookmark struct {
 
 func (x *Bookmark) Reset() {
 	*x = Bookmark{}
-	mi := &file_nexus_v1_token_proto_msgTypes[15]
+	mi := &file_nexus_v1_token_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1530,7 @@ func (x *Bookmark) String() string {
 func (*Bookmark) ProtoMessage() {}
 
 func (x *Bookmark) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[15]
+	mi := &file_nexus_v1_token_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1543,7 @@ func (x *Bookmark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bookmark.ProtoReflect.Descriptor instead.
 func (*Bookmark) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{15}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Bookmark) GetPosition() *Position {
@@ -1372,7 +1564,7 @@ type Reset struct {
 
 func (x *Reset) Reset() {
 	*x = Reset{}
-	mi := &file_nexus_v1_token_proto_msgTypes[16]
+	mi := &file_nexus_v1_token_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1384,7 +1576,7 @@ func (x *Reset) String() string {
 func (*Reset) ProtoMessage() {}
 
 func (x *Reset) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[16]
+	mi := &file_nexus_v1_token_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1397,7 +1589,7 @@ func (x *Reset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reset.ProtoReflect.Descriptor instead.
 func (*Reset) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{16}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Reset) GetReason() string {
@@ -1418,7 +1610,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_nexus_v1_token_proto_msgTypes[17]
+	mi := &file_nexus_v1_token_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1622,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[17]
+	mi := &file_nexus_v1_token_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1635,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{17}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Drain) GetReconnectDelay() *durationpb.Duration {
@@ -1495,27 +1687,43 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12)\n" +
 	"\x10verification_uri\x182 \x01(\tR\x0fverificationUri\x12\x1b\n" +
 	"\tuser_code\x183 \x01(\tR\buserCode\x12:\n" +
-	"\x19verification_uri_complete\x184 \x01(\tR\x17verificationUriComplete\"\xa4\x01\n" +
+	"\x19verification_uri_complete\x184 \x01(\tR\x17verificationUriComplete\"\xf4\x01\n" +
 	"\x1bTokenServiceGetTokenRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x122\n" +
 	"\amin_ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x12,\n" +
-	"\x04name\x18\x03 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\"E\n" +
+	"\x04name\x18\x03 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\x12\x1a\n" +
+	"\baudience\x18< \x01(\tR\baudience\x12\x16\n" +
+	"\x06scopes\x18= \x03(\tR\x06scopes\x12\x1a\n" +
+	"\bresource\x18> \x01(\tR\bresource\"E\n" +
 	"\x1cTokenServiceGetTokenResponse\x12%\n" +
 	"\x05token\x18\x01 \x01(\v2\x0f.nexus.v1.TokenR\x05token\"h\n" +
 	"\x13RefreshTokenRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12,\n" +
 	"\x04name\x18\x02 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\"=\n" +
 	"\x14RefreshTokenResponse\x12%\n" +
-	"\x05token\x18\x01 \x01(\v2\x0f.nexus.v1.TokenR\x05token\"\xce\x01\n" +
+	"\x05token\x18\x01 \x01(\v2\x0f.nexus.v1.TokenR\x05token\"\xed\x01\n" +
 	"\x1aReportRejectedTokenRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12,\n" +
 	"\x04name\x18\x02 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\x12\x1a\n" +
 	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x16\n" +
 	"\x06status\x18\x04 \x01(\rR\x06status\x12)\n" +
-	"\x10www_authenticate\x18\x05 \x01(\tR\x0fwwwAuthenticate\"o\n" +
+	"\x10www_authenticate\x18\x05 \x01(\tR\x0fwwwAuthenticate\x12\x1d\n" +
+	"\n" +
+	"dpop_nonce\x18F \x01(\tR\tdpopNonce\"o\n" +
 	"\x1bReportRejectedTokenResponse\x124\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1a.nexus.v1.RejectionOutcomeR\aoutcome\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"<\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"\xa7\x01\n" +
+	"\x12CreateProofRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12,\n" +
+	"\x04name\x18\x02 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\x12\x16\n" +
+	"\x06method\x18\x03 \x01(\tR\x06method\x12\x10\n" +
+	"\x03url\x18\x04 \x01(\tR\x03url\x12\x14\n" +
+	"\x05nonce\x18\x05 \x01(\tR\x05nonce\"\x82\x01\n" +
+	"\x13CreateProofResponse\x12\x14\n" +
+	"\x05proof\x18\x01 \x01(\tR\x05proof\x129\n" +
+	"\n" +
+	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12\x1a\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\"<\n" +
 	"\bPosition\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\"\xfc\x01\n" +
@@ -1553,17 +1761,19 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\x05Reset\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\"K\n" +
 	"\x05Drain\x12B\n" +
-	"\x0freconnect_delay\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x0ereconnectDelay*\x9e\x01\n" +
+	"\x0freconnect_delay\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x0ereconnectDelay*\xc2\x01\n" +
 	"\x10RejectionOutcome\x12!\n" +
 	"\x1dREJECTION_OUTCOME_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cREJECTION_OUTCOME_SUPERSEDED\x10\x01\x12\x1f\n" +
 	"\x1bREJECTION_OUTCOME_REFRESHED\x10\x02\x12$\n" +
-	" REJECTION_OUTCOME_SCOPES_MISSING\x10\x032\xb9\x03\n" +
+	" REJECTION_OUTCOME_SCOPES_MISSING\x10\x03\x12\"\n" +
+	"\x1eREJECTION_OUTCOME_NONCE_WANTED\x10F2\x85\x04\n" +
 	"\fTokenService\x12M\n" +
 	"\fAcquireToken\x12\x1d.nexus.v1.AcquireTokenRequest\x1a\x1e.nexus.v1.AcquireTokenResponse\x12Y\n" +
 	"\bGetToken\x12%.nexus.v1.TokenServiceGetTokenRequest\x1a&.nexus.v1.TokenServiceGetTokenResponse\x12M\n" +
 	"\fRefreshToken\x12\x1d.nexus.v1.RefreshTokenRequest\x1a\x1e.nexus.v1.RefreshTokenResponse\x12b\n" +
-	"\x13ReportRejectedToken\x12$.nexus.v1.ReportRejectedTokenRequest\x1a%.nexus.v1.ReportRejectedTokenResponse\x12L\n" +
+	"\x13ReportRejectedToken\x12$.nexus.v1.ReportRejectedTokenRequest\x1a%.nexus.v1.ReportRejectedTokenResponse\x12J\n" +
+	"\vCreateProof\x12\x1c.nexus.v1.CreateProofRequest\x1a\x1d.nexus.v1.CreateProofResponse\x12L\n" +
 	"\vWatchTokens\x12\x1c.nexus.v1.WatchTokensRequest\x1a\x1d.nexus.v1.WatchTokensResponse0\x01B\x90\x01\n" +
 	"\fcom.nexus.v1B\n" +
 	"TokenProtoP\x01Z3github.com/nexusd/nexusd/clients/go/nexusv1;nexusv1\xa2\x02\x03NXX\xaa\x02\bNexus.V1\xca\x02\bNexus\\V1\xe2\x02\x14Nexus\\V1\\GPBMetadata\xea\x02\tNexus::V1b\x06proto3"
@@ -1581,7 +1791,7 @@ func file_nexus_v1_token_proto_rawDescGZIP() []byte {
 }
 
 var file_nexus_v1_token_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_nexus_v1_token_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_nexus_v1_token_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_nexus_v1_token_proto_goTypes = []any{
 	(RejectionOutcome)(0),                // 0: nexus.v1.RejectionOutcome
 	(*Token)(nil),                        // 1: nexus.v1.Token
@@ -1594,70 +1804,76 @@ var file_nexus_v1_token_proto_goTypes = []any{
 	(*RefreshTokenResponse)(nil),         // 8: nexus.v1.RefreshTokenResponse
 	(*ReportRejectedTokenRequest)(nil),   // 9: nexus.v1.ReportRejectedTokenRequest
 	(*ReportRejectedTokenResponse)(nil),  // 10: nexus.v1.ReportRejectedTokenResponse
-	(*Position)(nil),                     // 11: nexus.v1.Position
-	(*WatchTokensRequest)(nil),           // 12: nexus.v1.WatchTokensRequest
-	(*WatchTokensResponse)(nil),          // 13: nexus.v1.WatchTokensResponse
-	(*TokenState)(nil),                   // 14: nexus.v1.TokenState
-	(*ConnectionRemoved)(nil),            // 15: nexus.v1.ConnectionRemoved
-	(*Bookmark)(nil),                     // 16: nexus.v1.Bookmark
-	(*Reset)(nil),                        // 17: nexus.v1.Reset
-	(*Drain)(nil),                        // 18: nexus.v1.Drain
-	nil,                                  // 19: nexus.v1.Token.CredentialsEntry
-	(*Strategy)(nil),                     // 20: nexus.v1.Strategy
-	(*timestamppb.Timestamp)(nil),        // 21: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),          // 22: google.protobuf.Duration
-	(*ConnectionName)(nil),               // 23: nexus.v1.ConnectionName
-	(ConnectionStatus)(0),                // 24: nexus.v1.ConnectionStatus
-	(*Problem)(nil),                      // 25: nexus.v1.Problem
-	(*Account)(nil),                      // 26: nexus.v1.Account
+	(*CreateProofRequest)(nil),           // 11: nexus.v1.CreateProofRequest
+	(*CreateProofResponse)(nil),          // 12: nexus.v1.CreateProofResponse
+	(*Position)(nil),                     // 13: nexus.v1.Position
+	(*WatchTokensRequest)(nil),           // 14: nexus.v1.WatchTokensRequest
+	(*WatchTokensResponse)(nil),          // 15: nexus.v1.WatchTokensResponse
+	(*TokenState)(nil),                   // 16: nexus.v1.TokenState
+	(*ConnectionRemoved)(nil),            // 17: nexus.v1.ConnectionRemoved
+	(*Bookmark)(nil),                     // 18: nexus.v1.Bookmark
+	(*Reset)(nil),                        // 19: nexus.v1.Reset
+	(*Drain)(nil),                        // 20: nexus.v1.Drain
+	nil,                                  // 21: nexus.v1.Token.CredentialsEntry
+	(*Strategy)(nil),                     // 22: nexus.v1.Strategy
+	(*timestamppb.Timestamp)(nil),        // 23: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),          // 24: google.protobuf.Duration
+	(*ConnectionName)(nil),               // 25: nexus.v1.ConnectionName
+	(ConnectionStatus)(0),                // 26: nexus.v1.ConnectionStatus
+	(*Problem)(nil),                      // 27: nexus.v1.Problem
+	(*Account)(nil),                      // 28: nexus.v1.Account
 }
 var file_nexus_v1_token_proto_depIdxs = []int32{
-	20, // 0: nexus.v1.Token.strategy:type_name -> nexus.v1.Strategy
-	19, // 1: nexus.v1.Token.credentials:type_name -> nexus.v1.Token.CredentialsEntry
-	21, // 2: nexus.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	21, // 3: nexus.v1.Token.refresh_not_before:type_name -> google.protobuf.Timestamp
-	22, // 4: nexus.v1.AcquireTokenRequest.min_ttl:type_name -> google.protobuf.Duration
-	22, // 5: nexus.v1.AcquireTokenRequest.wait:type_name -> google.protobuf.Duration
+	22, // 0: nexus.v1.Token.strategy:type_name -> nexus.v1.Strategy
+	21, // 1: nexus.v1.Token.credentials:type_name -> nexus.v1.Token.CredentialsEntry
+	23, // 2: nexus.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	23, // 3: nexus.v1.Token.refresh_not_before:type_name -> google.protobuf.Timestamp
+	24, // 4: nexus.v1.AcquireTokenRequest.min_ttl:type_name -> google.protobuf.Duration
+	24, // 5: nexus.v1.AcquireTokenRequest.wait:type_name -> google.protobuf.Duration
 	1,  // 6: nexus.v1.AcquireTokenResponse.token:type_name -> nexus.v1.Token
 	4,  // 7: nexus.v1.AcquireTokenResponse.consent:type_name -> nexus.v1.ConsentRequired
-	21, // 8: nexus.v1.ConsentRequired.expires_at:type_name -> google.protobuf.Timestamp
-	22, // 9: nexus.v1.TokenServiceGetTokenRequest.min_ttl:type_name -> google.protobuf.Duration
-	23, // 10: nexus.v1.TokenServiceGetTokenRequest.name:type_name -> nexus.v1.ConnectionName
+	23, // 8: nexus.v1.ConsentRequired.expires_at:type_name -> google.protobuf.Timestamp
+	24, // 9: nexus.v1.TokenServiceGetTokenRequest.min_ttl:type_name -> google.protobuf.Duration
+	25, // 10: nexus.v1.TokenServiceGetTokenRequest.name:type_name -> nexus.v1.ConnectionName
 	1,  // 11: nexus.v1.TokenServiceGetTokenResponse.token:type_name -> nexus.v1.Token
-	23, // 12: nexus.v1.RefreshTokenRequest.name:type_name -> nexus.v1.ConnectionName
+	25, // 12: nexus.v1.RefreshTokenRequest.name:type_name -> nexus.v1.ConnectionName
 	1,  // 13: nexus.v1.RefreshTokenResponse.token:type_name -> nexus.v1.Token
-	23, // 14: nexus.v1.ReportRejectedTokenRequest.name:type_name -> nexus.v1.ConnectionName
+	25, // 14: nexus.v1.ReportRejectedTokenRequest.name:type_name -> nexus.v1.ConnectionName
 	0,  // 15: nexus.v1.ReportRejectedTokenResponse.outcome:type_name -> nexus.v1.RejectionOutcome
-	11, // 16: nexus.v1.WatchTokensRequest.position:type_name -> nexus.v1.Position
-	22, // 17: nexus.v1.WatchTokensRequest.bookmark_interval:type_name -> google.protobuf.Duration
-	23, // 18: nexus.v1.WatchTokensRequest.names:type_name -> nexus.v1.ConnectionName
-	14, // 19: nexus.v1.WatchTokensResponse.state:type_name -> nexus.v1.TokenState
-	15, // 20: nexus.v1.WatchTokensResponse.removed:type_name -> nexus.v1.ConnectionRemoved
-	16, // 21: nexus.v1.WatchTokensResponse.bookmark:type_name -> nexus.v1.Bookmark
-	17, // 22: nexus.v1.WatchTokensResponse.reset:type_name -> nexus.v1.Reset
-	18, // 23: nexus.v1.WatchTokensResponse.drain:type_name -> nexus.v1.Drain
-	24, // 24: nexus.v1.TokenState.status:type_name -> nexus.v1.ConnectionStatus
-	1,  // 25: nexus.v1.TokenState.token:type_name -> nexus.v1.Token
-	25, // 26: nexus.v1.TokenState.problem:type_name -> nexus.v1.Problem
-	21, // 27: nexus.v1.TokenState.refresh_expires_at:type_name -> google.protobuf.Timestamp
-	26, // 28: nexus.v1.TokenState.account:type_name -> nexus.v1.Account
-	11, // 29: nexus.v1.Bookmark.position:type_name -> nexus.v1.Position
-	22, // 30: nexus.v1.Drain.reconnect_delay:type_name -> google.protobuf.Duration
-	2,  // 31: nexus.v1.TokenService.AcquireToken:input_type -> nexus.v1.AcquireTokenRequest
-	5,  // 32: nexus.v1.TokenService.GetToken:input_type -> nexus.v1.TokenServiceGetTokenRequest
-	7,  // 33: nexus.v1.TokenService.RefreshToken:input_type -> nexus.v1.RefreshTokenRequest
-	9,  // 34: nexus.v1.TokenService.ReportRejectedToken:input_type -> nexus.v1.ReportRejectedTokenRequest
-	12, // 35: nexus.v1.TokenService.WatchTokens:input_type -> nexus.v1.WatchTokensRequest
-	3,  // 36: nexus.v1.TokenService.AcquireToken:output_type -> nexus.v1.AcquireTokenResponse
-	6,  // 37: nexus.v1.TokenService.GetToken:output_type -> nexus.v1.TokenServiceGetTokenResponse
-	8,  // 38: nexus.v1.TokenService.RefreshToken:output_type -> nexus.v1.RefreshTokenResponse
-	10, // 39: nexus.v1.TokenService.ReportRejectedToken:output_type -> nexus.v1.ReportRejectedTokenResponse
-	13, // 40: nexus.v1.TokenService.WatchTokens:output_type -> nexus.v1.WatchTokensResponse
-	36, // [36:41] is the sub-list for method output_type
-	31, // [31:36] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	25, // 16: nexus.v1.CreateProofRequest.name:type_name -> nexus.v1.ConnectionName
+	23, // 17: nexus.v1.CreateProofResponse.expires_at:type_name -> google.protobuf.Timestamp
+	13, // 18: nexus.v1.WatchTokensRequest.position:type_name -> nexus.v1.Position
+	24, // 19: nexus.v1.WatchTokensRequest.bookmark_interval:type_name -> google.protobuf.Duration
+	25, // 20: nexus.v1.WatchTokensRequest.names:type_name -> nexus.v1.ConnectionName
+	16, // 21: nexus.v1.WatchTokensResponse.state:type_name -> nexus.v1.TokenState
+	17, // 22: nexus.v1.WatchTokensResponse.removed:type_name -> nexus.v1.ConnectionRemoved
+	18, // 23: nexus.v1.WatchTokensResponse.bookmark:type_name -> nexus.v1.Bookmark
+	19, // 24: nexus.v1.WatchTokensResponse.reset:type_name -> nexus.v1.Reset
+	20, // 25: nexus.v1.WatchTokensResponse.drain:type_name -> nexus.v1.Drain
+	26, // 26: nexus.v1.TokenState.status:type_name -> nexus.v1.ConnectionStatus
+	1,  // 27: nexus.v1.TokenState.token:type_name -> nexus.v1.Token
+	27, // 28: nexus.v1.TokenState.problem:type_name -> nexus.v1.Problem
+	23, // 29: nexus.v1.TokenState.refresh_expires_at:type_name -> google.protobuf.Timestamp
+	28, // 30: nexus.v1.TokenState.account:type_name -> nexus.v1.Account
+	13, // 31: nexus.v1.Bookmark.position:type_name -> nexus.v1.Position
+	24, // 32: nexus.v1.Drain.reconnect_delay:type_name -> google.protobuf.Duration
+	2,  // 33: nexus.v1.TokenService.AcquireToken:input_type -> nexus.v1.AcquireTokenRequest
+	5,  // 34: nexus.v1.TokenService.GetToken:input_type -> nexus.v1.TokenServiceGetTokenRequest
+	7,  // 35: nexus.v1.TokenService.RefreshToken:input_type -> nexus.v1.RefreshTokenRequest
+	9,  // 36: nexus.v1.TokenService.ReportRejectedToken:input_type -> nexus.v1.ReportRejectedTokenRequest
+	11, // 37: nexus.v1.TokenService.CreateProof:input_type -> nexus.v1.CreateProofRequest
+	14, // 38: nexus.v1.TokenService.WatchTokens:input_type -> nexus.v1.WatchTokensRequest
+	3,  // 39: nexus.v1.TokenService.AcquireToken:output_type -> nexus.v1.AcquireTokenResponse
+	6,  // 40: nexus.v1.TokenService.GetToken:output_type -> nexus.v1.TokenServiceGetTokenResponse
+	8,  // 41: nexus.v1.TokenService.RefreshToken:output_type -> nexus.v1.RefreshTokenResponse
+	10, // 42: nexus.v1.TokenService.ReportRejectedToken:output_type -> nexus.v1.ReportRejectedTokenResponse
+	12, // 43: nexus.v1.TokenService.CreateProof:output_type -> nexus.v1.CreateProofResponse
+	15, // 44: nexus.v1.TokenService.WatchTokens:output_type -> nexus.v1.WatchTokensResponse
+	39, // [39:45] is the sub-list for method output_type
+	33, // [33:39] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_nexus_v1_token_proto_init() }
@@ -1671,7 +1887,7 @@ func file_nexus_v1_token_proto_init() {
 		(*AcquireTokenResponse_Token)(nil),
 		(*AcquireTokenResponse_Consent)(nil),
 	}
-	file_nexus_v1_token_proto_msgTypes[12].OneofWrappers = []any{
+	file_nexus_v1_token_proto_msgTypes[14].OneofWrappers = []any{
 		(*WatchTokensResponse_State)(nil),
 		(*WatchTokensResponse_Removed)(nil),
 		(*WatchTokensResponse_Bookmark)(nil),
@@ -1684,7 +1900,7 @@ func file_nexus_v1_token_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nexus_v1_token_proto_rawDesc), len(file_nexus_v1_token_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

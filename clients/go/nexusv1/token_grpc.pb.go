@@ -23,6 +23,7 @@ const (
 	TokenService_GetToken_FullMethodName            = "/nexus.v1.TokenService/GetToken"
 	TokenService_RefreshToken_FullMethodName        = "/nexus.v1.TokenService/RefreshToken"
 	TokenService_ReportRejectedToken_FullMethodName = "/nexus.v1.TokenService/ReportRejectedToken"
+	TokenService_CreateProof_FullMethodName         = "/nexus.v1.TokenService/CreateProof"
 	TokenService_WatchTokens_FullMethodName         = "/nexus.v1.TokenService/WatchTokens"
 )
 
@@ -77,6 +78,16 @@ type TokenServiceClient interface {
 	// none will come without a person, and whose `metadata` holds the reason of the connection's problem as `problem`, where it has one;
 	// `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
 	// could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
+	//
+	// With `audience`, `resource` or `scopes` it answers a narrower token, made of the connection's by the provider
+	// (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while
+	// that lives and the connection has the same revision; requests at the same time share one exchange. The token ends with the
+	// connection's at the latest. The grant of the connection is not touched, whatever comes of it. The read is audited with what was asked for.
+	//
+	// Errors of a narrower token besides: `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF` when the profile does not say that the
+	// provider can do it, `PROVIDER_MISCONFIGURED` when the provider refuses the client, and `TOKEN_EXCHANGE_REFUSED` when it refuses the
+	// exchange or answers a token of another kind; `INVALID_ARGUMENT` for scopes that are wider than the connection's, and for an audience, a
+	// resource or scopes that the provider refuses (`invalid_target`, `invalid_scope`); `UNAVAILABLE` when the provider could not be asked.
 	GetToken(ctx context.Context, in *TokenServiceGetTokenRequest, opts ...grpc.CallOption) (*TokenServiceGetTokenResponse, error)
 	// Refreshes now, whatever the token's age, and answers the new token. A refresh that is already under way is joined.
 	//
@@ -95,13 +106,28 @@ type TokenServiceClient interface {
 	// `FAILED_PRECONDITION` with reason `SCOPES_NOT_GRANTED`, and `AcquireToken` goes on giving the token. A challenge that names a scope
 	// that was not asked for before begins to count anew. Until then a report of what a link asks for already changes nothing, and counts as none.
 	//
+	// A challenge of a proof (RFC 9449 section 9) says nothing of the token. With the error `use_dpop_nonce` and `dpop_nonce` the nonce goes
+	// into the proofs that proxies put in for this connection from then on.
+	//
 	// What a report causes is audited (`token_rejected`) with the status and the error word, never with the header.
 	//
 	// Errors: as `RefreshToken`, `FAILED_PRECONDITION` with `NOT_REFRESHABLE` for static types and where no refresh token is held among
 	// them; `INVALID_ARGUMENT` for a revision that the connection has not reached, for another status, and for 403 without the error
-	// `insufficient_scope` or `invalid_token`, which says nothing about the token; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as
+	// `insufficient_scope` or `invalid_token`, which says nothing about the token, and for the error `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as
 	// many reports of this connection were acted on within an hour as the daemon allows.
 	ReportRejectedToken(ctx context.Context, in *ReportRejectedTokenRequest, opts ...grpc.CallOption) (*ReportRejectedTokenResponse, error)
+	// A proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
+	// `token_type` is `DPoP` need one: the request then carries `Authorization: DPoP <token>` and `DPoP: <proof>`. The key itself never
+	// leaves the daemon, and a proof is good for the current token alone: `revision` says which one that is.
+	//
+	// An API that demands a nonce of its own (section 9) answers 401 with `WWW-Authenticate: DPoP error="use_dpop_nonce"` and the nonce in
+	// `DPoP-Nonce`: ask for a proof with that `nonce`, and send the request once more. Give the newest nonce of the API with each request from
+	// then on.
+	//
+	// It is a read of the token, and audited as one.
+	//
+	// Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `TOKEN_NOT_BOUND` when the token needs no proof.
+	CreateProof(ctx context.Context, in *CreateProofRequest, opts ...grpc.CallOption) (*CreateProofResponse, error)
 	// The state of connections as a stream: first the full state of each (a snapshot, its end marked by a bookmark), then
 	// the full state of each connection that changes. Only the newest state is sent: a reader that is slow misses
 	// intermediate revisions, never the last one. Trouble of one connection is a status inside its state and never ends
@@ -183,6 +209,16 @@ func (c *tokenServiceClient) ReportRejectedToken(ctx context.Context, in *Report
 	return out, nil
 }
 
+func (c *tokenServiceClient) CreateProof(ctx context.Context, in *CreateProofRequest, opts ...grpc.CallOption) (*CreateProofResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateProofResponse)
+	err := c.cc.Invoke(ctx, TokenService_CreateProof_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *tokenServiceClient) WatchTokens(ctx context.Context, in *WatchTokensRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchTokensResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &TokenService_ServiceDesc.Streams[0], TokenService_WatchTokens_FullMethodName, cOpts...)
@@ -253,6 +289,16 @@ type TokenServiceServer interface {
 	// none will come without a person, and whose `metadata` holds the reason of the connection's problem as `problem`, where it has one;
 	// `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
 	// could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
+	//
+	// With `audience`, `resource` or `scopes` it answers a narrower token, made of the connection's by the provider
+	// (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while
+	// that lives and the connection has the same revision; requests at the same time share one exchange. The token ends with the
+	// connection's at the latest. The grant of the connection is not touched, whatever comes of it. The read is audited with what was asked for.
+	//
+	// Errors of a narrower token besides: `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF` when the profile does not say that the
+	// provider can do it, `PROVIDER_MISCONFIGURED` when the provider refuses the client, and `TOKEN_EXCHANGE_REFUSED` when it refuses the
+	// exchange or answers a token of another kind; `INVALID_ARGUMENT` for scopes that are wider than the connection's, and for an audience, a
+	// resource or scopes that the provider refuses (`invalid_target`, `invalid_scope`); `UNAVAILABLE` when the provider could not be asked.
 	GetToken(context.Context, *TokenServiceGetTokenRequest) (*TokenServiceGetTokenResponse, error)
 	// Refreshes now, whatever the token's age, and answers the new token. A refresh that is already under way is joined.
 	//
@@ -271,13 +317,28 @@ type TokenServiceServer interface {
 	// `FAILED_PRECONDITION` with reason `SCOPES_NOT_GRANTED`, and `AcquireToken` goes on giving the token. A challenge that names a scope
 	// that was not asked for before begins to count anew. Until then a report of what a link asks for already changes nothing, and counts as none.
 	//
+	// A challenge of a proof (RFC 9449 section 9) says nothing of the token. With the error `use_dpop_nonce` and `dpop_nonce` the nonce goes
+	// into the proofs that proxies put in for this connection from then on.
+	//
 	// What a report causes is audited (`token_rejected`) with the status and the error word, never with the header.
 	//
 	// Errors: as `RefreshToken`, `FAILED_PRECONDITION` with `NOT_REFRESHABLE` for static types and where no refresh token is held among
 	// them; `INVALID_ARGUMENT` for a revision that the connection has not reached, for another status, and for 403 without the error
-	// `insufficient_scope` or `invalid_token`, which says nothing about the token; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as
+	// `insufficient_scope` or `invalid_token`, which says nothing about the token, and for the error `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as
 	// many reports of this connection were acted on within an hour as the daemon allows.
 	ReportRejectedToken(context.Context, *ReportRejectedTokenRequest) (*ReportRejectedTokenResponse, error)
+	// A proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
+	// `token_type` is `DPoP` need one: the request then carries `Authorization: DPoP <token>` and `DPoP: <proof>`. The key itself never
+	// leaves the daemon, and a proof is good for the current token alone: `revision` says which one that is.
+	//
+	// An API that demands a nonce of its own (section 9) answers 401 with `WWW-Authenticate: DPoP error="use_dpop_nonce"` and the nonce in
+	// `DPoP-Nonce`: ask for a proof with that `nonce`, and send the request once more. Give the newest nonce of the API with each request from
+	// then on.
+	//
+	// It is a read of the token, and audited as one.
+	//
+	// Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `TOKEN_NOT_BOUND` when the token needs no proof.
+	CreateProof(context.Context, *CreateProofRequest) (*CreateProofResponse, error)
 	// The state of connections as a stream: first the full state of each (a snapshot, its end marked by a bookmark), then
 	// the full state of each connection that changes. Only the newest state is sent: a reader that is slow misses
 	// intermediate revisions, never the last one. Trouble of one connection is a status inside its state and never ends
@@ -330,6 +391,9 @@ func (UnimplementedTokenServiceServer) RefreshToken(context.Context, *RefreshTok
 }
 func (UnimplementedTokenServiceServer) ReportRejectedToken(context.Context, *ReportRejectedTokenRequest) (*ReportRejectedTokenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReportRejectedToken not implemented")
+}
+func (UnimplementedTokenServiceServer) CreateProof(context.Context, *CreateProofRequest) (*CreateProofResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateProof not implemented")
 }
 func (UnimplementedTokenServiceServer) WatchTokens(*WatchTokensRequest, grpc.ServerStreamingServer[WatchTokensResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchTokens not implemented")
@@ -427,6 +491,24 @@ func _TokenService_ReportRejectedToken_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TokenService_CreateProof_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateProofRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TokenServiceServer).CreateProof(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TokenService_CreateProof_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TokenServiceServer).CreateProof(ctx, req.(*CreateProofRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _TokenService_WatchTokens_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchTokensRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -460,6 +542,10 @@ var TokenService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ReportRejectedToken",
 			Handler:    _TokenService_ReportRejectedToken_Handler,
+		},
+		{
+			MethodName: "CreateProof",
+			Handler:    _TokenService_CreateProof_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -15,6 +15,7 @@ import (
 	"encoding/hex"
 	"hash"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -51,6 +52,8 @@ type Options struct {
 	Time time.Time
 	// BodyHash says how an AWS signature covers the body.
 	BodyHash BodyHash
+	// Proof is what CreateProof answered for this very request: required where the token is bound to a key (DPoP, RFC 9449).
+	Proof string
 }
 
 // Apply puts the credentials into the request as the strategy says. The error is an *[Error]; then the request is as it was.
@@ -62,6 +65,16 @@ func Apply(s *nexusv1.Strategy, credentials map[string]string, request *Request,
 			prefix = kind.Oauth2.GetValuePrefix()
 		}
 		field := or(kind.Oauth2.GetCredentialField(), "access_token")
+		if NeedsProof(s) {
+			if err := checkProof(options.Proof); err != nil {
+				return err
+			}
+			if err := setHeader(request, or(kind.Oauth2.GetHeaderName(), "Authorization"), prefix, field, credentials); err != nil {
+				return err
+			}
+			request.Header.Set("DPoP", options.Proof)
+			return nil
+		}
 		return setHeader(request, or(kind.Oauth2.GetHeaderName(), "Authorization"), prefix, field, credentials)
 	case *nexusv1.Strategy_Header:
 		field := or(kind.Header.GetCredentialField(), "api_key")
@@ -81,6 +94,24 @@ func Apply(s *nexusv1.Strategy, credentials map[string]string, request *Request,
 // CoversBody tells whether the credential depends on the body, so that the whole of it must be there.
 func CoversBody(s *nexusv1.Strategy) bool {
 	return s.GetHmacPayload() != nil || s.GetAwsSigv4() != nil
+}
+
+// NeedsProof tells whether the token is bound to a key, so that each request needs a proof beside it (RFC 9449 section 7.1).
+func NeedsProof(s *nexusv1.Strategy) bool {
+	return strings.EqualFold(strings.TrimRight(s.GetOauth2().GetValuePrefix(), " "), "DPoP")
+}
+
+// jwt is the form of a proof (RFC 7515 section 3.1).
+var jwt = regexp.MustCompile(`^[\w-]+\.[\w-]+\.[\w-]+$`)
+
+func checkProof(proof string) error {
+	switch {
+	case proof == "":
+		return &Error{MissingCredential, "proof", "is required: the token is bound to a key (DPoP), and CreateProof makes it"}
+	case !jwt.MatchString(proof):
+		return &Error{InvalidCredential, "proof", "must be a JWT, as CreateProof answers it"}
+	}
+	return nil
 }
 
 func setHeader(request *Request, name, prefix, field string, credentials map[string]string) error {

@@ -134,3 +134,15 @@ def _wanted(vector: dict[str, Any]) -> object:
     wanted = vector["expected"]
     headers = {name.lower(): value for name, value in wanted["headers"].items()}
     return [wanted["method"], wanted["url"], headers, wanted.get("body") or ""]
+
+
+def test_a_bound_token_needs_its_proof() -> None:
+    bound = OAuth2Strategy(value_prefix="DPoP ")
+    request = Request("GET", "https://api.example/v1", {"dpop": "forged"})
+    with pytest.raises(StrategyError) as missing:
+        apply(request, bound, {"access_token": "t"})
+    assert (missing.value.reason, missing.value.field) == ("missing_credential", "proof")
+    with pytest.raises(StrategyError):
+        apply(request, bound, {"access_token": "t"}, proof="a\r\nb")
+    applied = apply(request, bound, {"access_token": "t"}, proof="h.p.s")
+    assert applied.headers == {"Authorization": "DPoP t", "DPoP": "h.p.s"}

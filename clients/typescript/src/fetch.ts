@@ -1,3 +1,4 @@
+import { Proofs } from "./proofs.js";
 import { refusal, type TokenSource } from "./rejection.js";
 import type { Token } from "./token.js";
 
@@ -21,6 +22,7 @@ type Rest = Pick<RequestInit, "signal" | "dispatcher">;
 
 /** A `fetch` that puts the token into requests, and into redirects within the origin. */
 export function fetchWith({ fetch, ...source }: TokenSource & { readonly fetch: Fetch }): Fetch {
+  const proofs = new Proofs(source);
   return async (input, init) => {
     const request = new Request(input, init);
     const token = await source.token();
@@ -34,7 +36,7 @@ export function fetchWith({ fetch, ...source }: TokenSource & { readonly fetch: 
     const { dispatcher } = init ?? {};
     const rest: Rest = { signal: request.signal, ...(dispatcher ? { dispatcher } : {}) };
     const send = (own: Token): Promise<Response> =>
-      follow({ fetch, token: own, rest, redirect: request.redirect }, sendable);
+      follow({ fetch, proofs, token: own, rest, redirect: request.redirect }, sendable);
 
     const response = await send(token);
     const refused = refusal(response.status, response.headers.get("www-authenticate") ?? "");
@@ -48,18 +50,20 @@ export function fetchWith({ fetch, ...source }: TokenSource & { readonly fetch: 
 
 interface Way {
   readonly fetch: Fetch;
+  readonly proofs: Proofs;
   readonly token: Token;
   readonly rest: Rest;
   readonly redirect: Request["redirect"];
 }
 
 /** Sends a request, and follows redirects as `fetch` does; another origin gets no credential. */
-async function follow({ fetch, token, rest, redirect }: Way, first: Sendable): Promise<Response> {
+async function follow(way: Way, first: Sendable): Promise<Response> {
+  const { redirect } = way;
   const { origin } = new URL(first.url);
   let request = first;
   for (let redirects = 0; ; redirects++) {
     const isOwn = new URL(request.url).origin === origin;
-    const response = await fetch(...(await signed(isOwn ? token : undefined, request, rest)));
+    const response = await sendProved(way, isOwn ? way.token : undefined, request);
     const location = response.headers.get("location");
     if (!redirectStatuses.includes(response.status) || location === null || redirect === "manual")
       return response;
@@ -70,19 +74,37 @@ async function follow({ fetch, token, rest, redirect }: Way, first: Sendable): P
   }
 }
 
+/** One request, and once more where an API wants a nonce in the proof. */
+async function sendProved(
+  { fetch, proofs, rest }: Way,
+  token: Token | undefined,
+  request: Sendable,
+): Promise<Response> {
+  const send = async (): Promise<Response> => fetch(...(await signed(token, request, rest, proofs)));
+  const response = await send();
+  const isWanted = proofs.answered(token, request.url, response);
+  if (!isWanted || request.body instanceof ReadableStream) return response;
+  await response.body?.cancel();
+  const second = await send();
+  proofs.answered(token, request.url, second);
+  return second;
+}
+
 async function signed(
   token: Token | undefined,
   { method, url, headers, body }: Sendable,
   rest: Rest,
+  proofs: Proofs,
 ): Promise<[string, RequestInit]> {
   const common = { ...rest, redirect: "manual" as const };
+  const options = token ? await proofs.optionsFor(token, method, url) : {};
   if (body instanceof ReadableStream) {
-    const applied = token ? await token.apply({ method, url, headers }) : { url, headers };
+    const applied = token ? await token.apply({ method, url, headers }, options) : { url, headers };
     const init = { ...common, method, headers: applied.headers, body, duplex: "half" };
     return [applied.url, init as RequestInit];
   }
   const applied = token
-    ? await token.apply({ method, url, headers, ...(body ? { body } : {}) })
+    ? await token.apply({ method, url, headers, ...(body ? { body } : {}) }, options)
     : { url, headers };
   return [applied.url, { ...common, method, headers: applied.headers, ...(body ? { body } : {}) }];
 }
@@ -94,7 +116,7 @@ function redirected(from: Sendable, status: number, to: URL): Sendable {
   }
   const headers = new Headers(from.headers);
   if (to.origin !== new URL(from.url).origin) {
-    for (const name of ["authorization", "cookie", "proxy-authorization"]) headers.delete(name);
+    for (const name of ["authorization", "cookie", "dpop", "proxy-authorization"]) headers.delete(name);
   }
   const isPost = from.method === "POST" && (status === 301 || status === 302);
   const becomesGet = isPost || (status === 303 && from.method !== "GET" && from.method !== "HEAD");

@@ -27,6 +27,10 @@ async function metadataOf(
 ): Promise<Metadata> {
   const token = await nexus.token(provider, options);
   const { kind } = token.strategy;
+  if (token.isBound) {
+    const description = "is bound to a key (DPoP): use nexus.fetch or nexus.interceptor, which prove it";
+    throw new StrategyError("invalid_strategy", "strategy", description);
+  }
   if (kind.case !== "oauth2" && kind.case !== "header" && kind.case !== "basicAuth") {
     throw new StrategyError(
       "invalid_strategy",

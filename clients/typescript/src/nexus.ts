@@ -7,6 +7,7 @@ import { NexusError } from "./errors.js";
 import { type Fetch, fetchWith } from "./fetch.js";
 import { type AcquireTokenResponse, RejectionOutcome } from "./gen/nexus/v1/token_pb.js";
 import { interceptorWith } from "./interceptor.js";
+import type { ProvedRequest } from "./rejection.js";
 import { SharedCalls } from "./shared_calls.js";
 import { type Clock, SystemClock } from "./strategies/clock.js";
 import { type Limits, limited } from "./time_limit.js";
@@ -128,6 +129,7 @@ export class Nexus implements AsyncDisposable, Disposable {
       fetch,
       token: () => this.token(provider, options),
       nextToken: (sent, status, challenge) => this.#next(provider, options, sent, status, challenge),
+      prove: (request) => this.#prove(provider, options, request),
     });
   }
 
@@ -136,6 +138,7 @@ export class Nexus implements AsyncDisposable, Disposable {
     return interceptorWith({
       token: () => this.token(provider, options),
       nextToken: (sent, status, challenge) => this.#next(provider, options, sent, status, challenge),
+      prove: (request) => this.#prove(provider, options, request),
     });
   }
 
@@ -216,6 +219,16 @@ export class Nexus implements AsyncDisposable, Disposable {
       signal.throwIfAborted();
       throw nexusErrorOf(error);
     }
+  }
+
+  async #prove(provider: string, options: TokenOptions, request: ProvedRequest): Promise<string> {
+    const { message: name } = tokenName(provider, options.user, options.label);
+    return await this.#limited(options, (signal) =>
+      this.#call(async () => {
+        const callOptions = { signal, timeoutMs: callTimeoutMs, headers: this.#connection.headers() };
+        return (await this.#connection.calls.createProof({ name, ...request }, callOptions)).proof;
+      }, signal),
+    );
   }
 
   /** Reports a token that an API refused. @returns the next one, for one more attempt; undefined when there is none */

@@ -9,6 +9,15 @@ export interface TokenSource {
    * @returns the next one, for one more attempt; undefined when the first answer stands
    */
   nextToken(sent: Token, status: number, wwwAuthenticate: string): Promise<Token | undefined>;
+  /** A proof of the key that the token is bound to. */
+  prove(request: ProvedRequest): Promise<string>;
+}
+
+/** The request that a proof is for; `nonce` is empty where the API asked for none. */
+export interface ProvedRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly nonce: string;
 }
 
 /** `WWW-Authenticate` is cut here: the daemon takes 8 KiB. */

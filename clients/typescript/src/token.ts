@@ -17,7 +17,7 @@ export class Token {
   readonly expiresAt: Date | undefined;
   /** Scopes granted. */
   readonly grantedScopes: readonly string[];
-  /** `Bearer`, for example; empty for static credentials. */
+  /** `Bearer`, for example, or `DPoP` for a token that is bound to a key; empty for static credentials. */
   readonly tokenType: string;
   readonly #message: TokenMessage;
 
@@ -27,6 +27,11 @@ export class Token {
     this.grantedScopes = message.grantedScopes;
     this.tokenType = message.tokenType;
     this.#message = message;
+  }
+
+  /** Whether each request needs a proof of a key beside it (RFC 9449): `nexus.fetch` and `nexus.interceptor` ask for it, `apply` takes it. */
+  get isBound(): boolean {
+    return this.tokenType === "DPoP";
   }
 
   /** The fields that the strategy names, for example `access_token`. */

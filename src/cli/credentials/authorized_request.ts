@@ -1,21 +1,40 @@
+import type { Message } from "@bufbuild/protobuf";
 import { exitCodes } from "../../daemon/exit_codes.js";
+import type { ConnectionName } from "../../gen/nexus/v1/connection_pb.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import { type AuthorizedRequest, applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
 import { CommandFailure } from "../shell/command_failure.js";
+import type { DaemonSession } from "../shell/daemon_command.js";
 import { printable } from "../shell/text.js";
+import type { ApiAnswer } from "./api_call.js";
 
 /** A request without the credential. */
 export type ApiRequest = Parameters<typeof applyStrategy<Uint8Array>>[0];
 
-/** Puts the credential into the request as its strategy says. @throws CommandFailure */
+/** Whose key is proved, where the token is bound to one. */
+export type ProvedConnection =
+  | { readonly connectionId: string }
+  | { readonly name: Omit<ConnectionName, keyof Message> };
+
+/**
+ * Puts the credential into the request as its strategy says, and the proof of its key where it is bound to one (DPoP).
+ *
+ * @param nonce that the API asked for
+ * @throws CommandFailure
+ */
 export async function authorize(
   request: ApiRequest,
-  { strategy, credentials }: Token,
+  token: Token,
+  session: DaemonSession,
+  connection: ProvedConnection,
+  nonce = "",
 ): Promise<AuthorizedRequest<Uint8Array>> {
+  const { strategy, credentials } = token;
   try {
     if (strategy === undefined) throw new StrategyError("invalid_strategy", "strategy", "is not set");
-    return await applyStrategy(request, strategy, credentials);
+    const proof = isBound(token) ? await proofFor(request, token, session, connection, nonce) : undefined;
+    return await applyStrategy(request, strategy, credentials, proof === undefined ? {} : { proof });
   } catch (error) {
     if (!(error instanceof StrategyError)) throw error;
     throw new CommandFailure(
@@ -23,6 +42,38 @@ export async function authorize(
       printable(`the credential cannot be put into the request: ${error.message}`),
     );
   }
+}
+
+/** Whether each request needs a proof of the key (RFC 9449). */
+export function isBound({ tokenType }: Pick<Token, "tokenType">): boolean {
+  return tokenType === "DPoP";
+}
+
+/** The nonce that an API wants, and did not get; undefined where it refuses something else, or got it already. */
+export function wantedNonce(
+  { status, headers }: Pick<ApiAnswer, "status" | "headers">,
+  token: Token,
+  given = "",
+): string | undefined {
+  const nonce = headers["dpop-nonce"];
+  const isWanted = isBound(token) && status === 401 && typeof nonce === "string" && nonce !== given;
+  return isWanted && /\buse_dpop_nonce\b/.test(headers["www-authenticate"] ?? "") ? nonce : undefined;
+}
+
+async function proofFor(
+  { method, url }: ApiRequest,
+  { revision }: Token,
+  { daemon, call }: DaemonSession,
+  connection: ProvedConnection,
+  nonce: string,
+): Promise<string> {
+  // A query may hold what is no business of the daemon, and is no part of the proof.
+  const [bare = ""] = url.split(/[?#]/, 1);
+  const made = await call("prove the key of the token", (options) =>
+    daemon.tokens.createProof({ ...connection, method, url: bare, nonce }, options),
+  );
+  if (made.revision === revision) return made.proof;
+  throw new CommandFailure(exitCodes.failed, "the token was refreshed while the request was made: try again");
 }
 
 /** Where requests to the provider's API go. @throws CommandFailure for a profile that does not say */

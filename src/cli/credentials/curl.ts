@@ -1,18 +1,22 @@
 import { Command } from "commander";
 import { readVersion } from "../../config/version.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import type { AuthorizedRequest } from "../../strategies/apply_strategy.js";
 import { connectionArgument } from "../connections/connection_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
-import { addAddressFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import {
+  addAddressFlags,
+  type DaemonFlags,
+  type DaemonSession,
+  withDaemon,
+} from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
 import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { apiUrl, type DataFlags, parseHeaders, parseMethod, readBody } from "./api_arguments.js";
 import { type ApiAnswer, sendToApi } from "./api_call.js";
-import { type ApiRequest, apiBaseUrlOf, authorize } from "./authorized_request.js";
+import { type ApiRequest, apiBaseUrlOf, authorize, wantedNonce } from "./authorized_request.js";
 import { providerOf } from "./named_connection.js";
-import { parseCredentialName, readCredential } from "./read_credential.js";
+import { type Credential, parseCredentialName, readCredential } from "./read_credential.js";
 
 interface CurlFlags extends DaemonFlags, DataFlags {
   readonly request?: string;
@@ -51,7 +55,7 @@ async function curl(shell: Shell, name: string, path: string, flags: CurlFlags):
   const method = flags.request === undefined ? undefined : parseMethod(flags.request);
   const headers = parseHeaders(flags.header ?? []);
   const body = await readBody(shell, flags);
-  let request: AuthorizedRequest<Uint8Array> | undefined;
+  let answer: ApiAnswer | undefined;
   await withDaemon(shell, flags, async (session) => {
     const apiBaseUrl = apiBaseUrlOf(await providerOf(shell, session, connection));
     const own: ApiRequest = {
@@ -60,10 +64,23 @@ async function curl(shell: Shell, name: string, path: string, flags: CurlFlags):
       headers: { accept: "*/*", "user-agent": `nexusd/${readVersion()}`, ...formType(body), ...headers },
       body,
     };
-    request = await authorize(own, (await readCredential(shell, session, connection)).token);
+    answer = await send(own, await readCredential(shell, session, connection), session);
   });
-  if (request === undefined) throw new Error("no request was made");
-  await print(shell, await sendToApi(request), flags);
+  if (answer === undefined) throw new Error("no request was made");
+  await print(shell, answer, flags);
+}
+
+/** An API that wants a nonce in the proof gets the request once more. */
+async function send(
+  own: ApiRequest,
+  { token, connectionId }: Credential,
+  session: DaemonSession,
+): Promise<ApiAnswer> {
+  const first = await sendToApi(await authorize(own, token, session, { connectionId }));
+  const nonce = wantedNonce(first, token);
+  if (nonce === undefined) return first;
+  first.dismiss();
+  return await sendToApi(await authorize(own, token, session, { connectionId }, nonce));
 }
 
 async function print(shell: Shell, answer: ApiAnswer, flags: CurlFlags): Promise<void> {

@@ -26,6 +26,13 @@ export interface Credential {
   readonly field: string | undefined;
 }
 
+/** What is asked for in place of the connection's own token; nothing is the own one. */
+export interface CredentialNarrowing {
+  readonly audience: string | undefined;
+  readonly resource: string | undefined;
+  readonly scopes: readonly string[];
+}
+
 /** One value of a credential. */
 export interface CredentialValue {
   readonly value: string;
@@ -58,14 +65,16 @@ export async function readCredential(
   shell: Pick<Shell, "userName">,
   session: DaemonSession,
   name: string,
-  options: { readonly minTtlMs?: number | undefined } = {},
+  options: { readonly minTtlMs?: number | undefined; readonly narrowing?: CredentialNarrowing } = {},
 ): Promise<Credential> {
   const { connection, field } = parseCredentialName(name);
   const connectionId = await connectionIdOf(shell, session, connection);
   const minTtl = options.minTtlMs === undefined ? {} : { minTtl: durationOf(options.minTtlMs) };
+  const { audience = "", resource = "", scopes = [] } = options.narrowing ?? {};
+  const narrowing = { audience, resource, scopes: [...scopes] };
   const { token } = await withId(connectionId, () =>
     session.call(`read the token of ${printable(connection)}`, (callOptions) =>
-      session.daemon.tokens.getToken({ connectionId, ...minTtl }, callOptions),
+      session.daemon.tokens.getToken({ connectionId, ...minTtl, ...narrowing }, callOptions),
     ),
   );
   if (!token) throw new Error("the daemon answered without a token");
@@ -73,7 +82,8 @@ export async function readCredential(
 }
 
 /**
- * The field that was named, or else what the strategy carries, or the only field.
+ * The field that was named, or else what the strategy carries, or the only field. A token that is bound to a key must be named: whoever
+ * takes it for a bearer token gets 401 from every API.
  *
  * @throws CommandFailure
  */
@@ -81,6 +91,12 @@ export function credentialValue({ token, field }: Pick<Credential, "token" | "fi
   const { credentials, idToken, expiresAt } = token;
   const names = Object.keys(credentials).sort();
   const known = [...names, ...(idToken === "" ? [] : ["id_token"])];
+  if (field === undefined && token.tokenType === "DPoP") {
+    throw new CommandFailure(
+      exitCodes.failed,
+      "the token of this connection is bound to a key (DPoP), and each request needs a proof beside it: use nexusd curl or a proxy, or CreateProof; NAME.access_token gives the token alone",
+    );
+  }
   if (field === "id_token" && idToken !== "") return { value: idToken, expiresAt: expiryOfJwt(idToken) };
   const value = field === undefined ? mainValue(token, names) : ownValue(credentials, field);
   if (value !== undefined && value !== "") return { value, expiresAt };

@@ -2,6 +2,7 @@ import { Command, Option } from "commander";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { parseDurationMs } from "../shell/duration.js";
+import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { providerOf } from "./named_connection.js";
 import { credentialArgument, readCredential } from "./read_credential.js";
@@ -9,6 +10,9 @@ import { formatToken, type TokenFormat, tokenFormats } from "./token_formats.js"
 
 interface TokenFlags extends DaemonFlags {
   readonly minTtl?: number;
+  readonly audience?: string;
+  readonly resource?: string;
+  readonly scope: readonly string[];
   readonly format?: TokenFormat;
   readonly host?: string;
 }
@@ -18,12 +22,20 @@ export function tokenCommand(shell: Shell): Command {
     .description("print the current access token or API key and nothing else: $(nexusd token github) works")
     .argument("<connection>", credentialArgument)
     .option("--min-ttl <duration>", "how long the token should live at least, as 60s", parseDurationMs)
+    .option(
+      "--audience <audience>",
+      "for whom a narrower token is, which the provider makes of the current one",
+    )
+    .option("--resource <uri>", "which API a narrower token is for")
+    .option("--scope <scope>", "a scope of a narrower token (repeatable)", collect, [])
     .addOption(new Option("--format <format>", "as which document (default: plain)").choices(tokenFormats))
     .option("--host <host>", "host of the netrc line (default: that of the provider's API base URL)");
   return addDaemonFlags(command).action((name: string, flags: TokenFlags) => {
     const format = formatOf(flags);
     return withDaemon(shell, flags, async (session) => {
-      const credential = await readCredential(shell, session, name, { minTtlMs: flags.minTtl });
+      const { minTtl: minTtlMs, audience, resource, scope: scopes } = flags;
+      const narrowing = { audience, resource, scopes };
+      const credential = await readCredential(shell, session, name, { minTtlMs, narrowing });
       const readHost = async (): Promise<string> =>
         flags.host ?? hostOf((await providerOf(shell, session, credential.connectionId)).apiBaseUrl);
       shell.stdout.write(await formatToken(format, credential, { env: shell.env, readHost }));

@@ -43,8 +43,11 @@ export async function formatToken(
 }
 
 /** `Authorization: Bearer ...`, as `curl -H @-` reads it. */
-async function headerLine({ strategy, credentials }: Token): Promise<string> {
+async function headerLine({ strategy, credentials, tokenType }: Token): Promise<string> {
   const kind = strategy?.kind;
+  if (tokenType === "DPoP") {
+    throw unfit("header", "it is bound to a key (DPoP), and each request needs a proof: use nexusd curl");
+  }
   if (kind?.case !== "oauth2" && kind?.case !== "header" && kind?.case !== "basicAuth") {
     throw unfit("header", "its strategy is no header that is the same for each request: use nexusd curl");
   }

@@ -4,21 +4,25 @@ import { exitCodes } from "../../daemon/exit_codes.js";
 import {
   DaemonState,
   type FailingProvider,
+  GetActivityResponseSchema,
   type GetStatusResponse,
   GetStatusResponseSchema,
+  ListOpenStreamsResponseSchema,
 } from "../../gen/nexus/v1/status_pb.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../model/quantity_text.js";
 import { fleetFields } from "../fleet/fleet.js";
 import { CommandFailure } from "../shell/command_failure.js";
-import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
+import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";
 import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatStatus, formatTable, jsonLine, printable, shortId } from "../shell/text.js";
 import { type Screen, screenOf } from "../terminal/screen.js";
+import { formatActivity } from "./activity.js";
 
 interface StatusFlags extends DaemonFlags {
   readonly check?: boolean;
+  readonly activity?: boolean;
   readonly entries: number;
 }
 
@@ -28,13 +32,16 @@ export function statusCommand(shell: Shell): Command {
   const command = new Command("status")
     .description("the daemon at a glance: connections by state, failing providers, what is refreshed next")
     .option("--check", `end with ${exitCodes.attentionNeeded} when something needs a person`)
+    .option("--activity", "the refreshes of the last 24 hours, when tokens end, and who holds a stream open")
     .option("--entries <number>", `rows of each list at most, 1 to ${maxEntries}`, parseEntries, 10);
   addNotes(
     command,
     `Ends with 0 when the daemon is ready, 1 when it is not (or is ending), ${exitCodes.notReachable} when it cannot be reached. Connections in attention and failing providers change that with --check alone, which also warns of tokens that end within a day and cannot be refreshed. To follow it: watch nexusd status`,
   );
   return addDaemonFlags(command).action((flags: StatusFlags) =>
-    withDaemon(shell, flags, async ({ daemon, call }) => {
+    withDaemon(shell, flags, async (session) => {
+      if (flags.activity) return await showActivity(shell, session, flags);
+      const { daemon, call } = session;
       const status = await call("read the status", (options) =>
         daemon.status.getStatus({ maxEntries: flags.entries }, options),
       );
@@ -49,6 +56,23 @@ export function statusCommand(shell: Shell): Command {
       if (status.state === DaemonState.NOT_READY || status.state === DaemonState.DRAINING)
         throw new CommandFailure(exitCodes.failed, "");
     }),
+  );
+}
+
+/** With `--json` a line for each of the two answers. */
+async function showActivity(
+  shell: Shell,
+  { daemon, call }: DaemonSession,
+  flags: StatusFlags,
+): Promise<void> {
+  const activity = await call("read the activity", (options) => daemon.status.getActivity({}, options));
+  const streams = await call("list the open streams", (options) =>
+    daemon.status.listOpenStreams({ maxEntries: flags.entries }, options),
+  );
+  const json = () =>
+    jsonLine(GetActivityResponseSchema, activity) + jsonLine(ListOpenStreamsResponseSchema, streams);
+  shell.stdout.write(
+    flags.json ? json() : formatActivity(activity, streams, screenOf(shell.env, shell.stdout)),
   );
 }
 

@@ -1,6 +1,8 @@
 import { Command } from "commander";
+import { loadClientSecret } from "../../config/client_config.js";
 import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js";
-import { isUnattended, signingGrants } from "../../model/providers/grant_type.js";
+import { needsNoSecret, signingGrants, signsByClientKey } from "../../model/clients/client_proof.js";
+import { isUnattended } from "../../model/providers/grant_type.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
 import {
   type AuthType as AuthTypeName,
@@ -65,7 +67,13 @@ async function createClient(
     ["id", created?.id ?? ""],
     ["redirect URI", answer.redirectUri],
   ];
-  const note = created && unverifiedIdTokenNote(profileSettings(created));
+  const settings = created && profileSettings(created);
+  if (settings && signsByClientKey(settings, created.clientSecretSet))
+    fieldsShown.push([
+      "keys",
+      `the daemon's own: enter the jwks_uri of ${shell.program} client-keys at the provider`,
+    ]);
+  const note = settings && unverifiedIdTokenNote(settings);
   if (note !== undefined) fieldsShown.push(["note", note]);
   session.show(
     CreateProviderResponseSchema,
@@ -115,9 +123,12 @@ export function firstStep(redirectUri: string): string {
   return redirectUri === "" ? "Next" : "Paste the redirect URI into the provider's console, then";
 }
 
-/** Empty for a public client, unless it signs. */
+/** Empty for a client that needs none, unless it signs, and for one that signs with a key of the daemon. */
 export async function clientSecretOf(shell: Shell, flags: ProfileFlags): Promise<string> {
   const signs = flags.grantType !== undefined && signingGrants.includes(flags.grantType);
-  if (flags.authMethod === "none" && !signs) return "";
+  const { authMethod = "" } = flags;
+  if (needsNoSecret({ tokenEndpointAuthMethod: authMethod }) && !signs) return "";
+  const isGiven = flags.clientSecretFile !== undefined || loadClientSecret(shell.env) !== undefined;
+  if (flags.authMethod === "private_key_jwt" && !isGiven) return "";
   return (await obtainClientSecret(shell, flags.clientSecretFile)).reveal();
 }

@@ -5,6 +5,7 @@ import type { ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
 import { profileFields, type SettingKind } from "../../model/providers/profile_fields.js";
 import type { GrantType, TokenEndpointAuthMethod } from "../../model/providers/profile_settings.js";
 import { parseDurationMs } from "../shell/duration.js";
+import { readText } from "../shell/files.js";
 import { collect, collectPair } from "../shell/repeated_options.js";
 
 /**
@@ -70,6 +71,8 @@ function optionsOf({ field, flag }: (typeof flagFields)[number]): Option[] {
     case "text_map":
       return [new Option(`--${flag} <name=value>`, `${help}; can be given again`).argParser(collectPair)];
     default:
+      if (field.name === "tls_client_certificate")
+        return [new Option(`--${flag} <file>`, help).argParser((path) => readText(path, `--${flag}`))];
       return [new Option(`--${flag} <${/url|issuer|endpoint/.test(flag) ? "url" : "text"}>`, help)];
   }
 }

@@ -1,6 +1,7 @@
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
+import { searchTemplates } from "../../model/template_search.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import { fitted } from "../shell/help.js";
@@ -11,7 +12,7 @@ import type { ProfileFlags } from "./provider_flags.js";
 import { allProviders } from "./provider_key.js";
 import { listTemplates } from "./provider_templates.js";
 import { isOAuth2, typeName } from "./provider_words.js";
-import { searchTemplates, templateLine } from "./template_search.js";
+import { templateLine } from "./template_line.js";
 
 /** What a profile is made of, beside its template. */
 export interface AddFlags extends ProfileFlags {

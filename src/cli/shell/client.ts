@@ -6,7 +6,9 @@ import { type ClientConfig, isPlainRemote } from "../../config/client_config.js"
 import { AccessService } from "../../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
 import { BackupService } from "../../gen/nexus/v1/backup_pb.js";
+import { ClientKeyService } from "../../gen/nexus/v1/client_key_pb.js";
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
+import { ConsoleService } from "../../gen/nexus/v1/console_pb.js";
 import { FleetService } from "../../gen/nexus/v1/fleet_pb.js";
 import { KeyringService } from "../../gen/nexus/v1/keyring_pb.js";
 import { NotificationService } from "../../gen/nexus/v1/notification_pb.js";
@@ -23,10 +25,12 @@ export interface Daemon {
   readonly tokens: Client<typeof TokenService>;
   readonly audit: Client<typeof AuditService>;
   readonly keyring: Client<typeof KeyringService>;
+  readonly clientKeys: Client<typeof ClientKeyService>;
   readonly backups: Client<typeof BackupService>;
   readonly access: Client<typeof AccessService>;
   readonly status: Client<typeof StatusService>;
   readonly notifications: Client<typeof NotificationService>;
+  readonly console: Client<typeof ConsoleService>;
   readonly fleet: Client<typeof FleetService>;
   /** Where it is, for messages. */
   readonly address: string;
@@ -76,10 +80,12 @@ export function connectDaemon(
     tokens: createClient(TokenService, transport),
     audit: createClient(AuditService, transport),
     keyring: createClient(KeyringService, transport),
+    clientKeys: createClient(ClientKeyService, transport),
     backups: createClient(BackupService, transport),
     access: createClient(AccessService, transport),
     status: createClient(StatusService, transport),
     notifications: createClient(NotificationService, transport),
+    console: createClient(ConsoleService, transport),
     fleet: createClient(FleetService, transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),

@@ -3,7 +3,7 @@ import { isLoopbackHost } from "../../model/providers/provider_profile.js";
 import { readPrivateNetwork } from "../../outbound/provider_networks.js";
 import { itemsOf, type Kind, type Note } from "./setting_kinds.js";
 
-export const listenerNames = ["grpc", "http", "browser", "ops"] as const;
+export const listenerNames = ["grpc", "http", "browser", "ops", "console"] as const;
 export type ListenerName = (typeof listenerNames)[number];
 
 /** Some of the listeners, in any case. */
@@ -95,6 +95,17 @@ export const publicUrl: Kind<string> = {
     }
     const url = new URL(value);
     return `${url.origin}${url.pathname}`.replace(/\/+$/, "");
+  },
+};
+
+/** One origin, as `URL.origin` writes it. */
+export const origin: Kind<string> = {
+  argument: "url",
+  parse: (value, note) => {
+    const violation = originViolation(value);
+    if (violation === undefined) return new URL(value).origin;
+    note(violation);
+    return undefined;
   },
 };
 

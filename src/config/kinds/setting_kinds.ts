@@ -130,6 +130,26 @@ export const age: Kind<number> = {
   },
 };
 
+/** Files that others refer to by a name: a comma list of `name=/path`. */
+export const namedFiles: Kind<Readonly<Record<string, string>>> = {
+  argument: "name=file,...",
+  range: "names of lower-case letters, digits, underscores and hyphens, absolute paths",
+  parse: (value, note) => {
+    const files = new Map<string, string>();
+    for (const item of itemsOf(value)) {
+      const [, name = "", file = ""] = /^([a-z0-9][a-z0-9_-]{0,62})=(\/[^\0]+)$/.exec(item) ?? [];
+      if (name === "")
+        note(
+          "must be name=/absolute/path, the name of lower-case letters, digits, underscores and hyphens",
+          item,
+        );
+      else if (files.has(name)) note("must name each file once", item);
+      files.set(name, file);
+    }
+    return Object.fromEntries(files);
+  },
+};
+
 /** Words of a comma list, without the empty ones. */
 export function itemsOf(value: string): string[] {
   return value

@@ -3,12 +3,22 @@ import {
   listeners,
   listenersOrToggle,
   networks,
+  origin,
   origins,
   publicUrl,
   socketMode,
 } from "../kinds/address_kinds.js";
 import { keyCommand, keysOrCommand } from "../kinds/key_kinds.js";
-import { age, count, path, type SettingGroups, text, toggle, word } from "../kinds/setting_kinds.js";
+import {
+  age,
+  count,
+  namedFiles,
+  path,
+  type SettingGroups,
+  text,
+  toggle,
+  word,
+} from "../kinds/setting_kinds.js";
 
 const listenerOff = "off closes it.";
 
@@ -42,10 +52,10 @@ export const daemonSettings = {
   },
   Listeners: {
     NEXUS_PORT_BASE: {
-      kind: count("port", 1, 65_533),
+      kind: count("port", 1, 65_532),
       unset: "the defaults of the settings below",
       meaning:
-        "For a second daemon of the same user: the http listener has this port by default, the browser listener the next, the ops listener the one after it, and the data folder the port at the end of its name. Commands find that daemon by the same setting.",
+        "For a second daemon of the same user: the http listener has this port by default, the browser listener the next, the ops listener the one after it, the console listener the one after that, and the data folder the port at the end of its name. Commands find that daemon by the same setting.",
     },
     NEXUS_GRPC_LISTEN: {
       kind: addresses({ canClose: true }),
@@ -73,6 +83,18 @@ export const daemonSettings = {
       atPortBase: (base) => `127.0.0.1:${base + 2}`,
       meaning: `The listener of /livez, /readyz, /metrics and the page /status; nexusd health asks here; ${listenerOff}`,
     },
+    NEXUS_CONSOLE_LISTEN: {
+      kind: addresses({ canClose: true }),
+      default: "127.0.0.1:0",
+      atPortBase: (base) => `127.0.0.1:${base + 3}`,
+      meaning: `The listener of the console, the pages that nexusd open leads to; not for the internet. Port 0 is a free one, another at each start; ${listenerOff}`,
+    },
+    NEXUS_CONSOLE_URL: {
+      kind: origin,
+      unset: "the first TCP address of NEXUS_CONSOLE_LISTEN",
+      meaning:
+        "How a person's browser reaches the console listener: https (http on loopback), without a path. With https its cookie is one that no other host can set.",
+    },
     NEXUS_TLS_CERT_FILE: {
       kind: path("file"),
       meaning:
@@ -97,13 +119,14 @@ export const daemonSettings = {
     NEXUS_TLS_LISTENERS: {
       kind: listeners,
       default: "grpc,http,browser,ops",
-      meaning: "The listeners whose TCP addresses speak TLS when there is a certificate.",
+      meaning:
+        "The listeners whose TCP addresses speak TLS when there is a certificate: grpc, http, browser, ops and console.",
     },
     NEXUS_INSECURE: {
       kind: listenersOrToggle,
       default: "false",
       meaning:
-        "Listeners that may speak plain text beyond this machine, behind a proxy with TLS: a comma list of grpc, http, browser, ops; true is all.",
+        "Listeners that may speak plain text beyond this machine, behind a proxy with TLS: a comma list of grpc, http, browser, ops, console; true is all.",
     },
     NEXUS_SOCKET_MODE: {
       kind: socketMode,
@@ -212,6 +235,12 @@ export const daemonSettings = {
       default: "",
       meaning:
         "Where providers may run besides the public internet, over https: a comma list of CIDR blocks inside the private ranges, host names and *.suffixes.",
+    },
+    NEXUS_CLIENT_ASSERTION_FILES: {
+      kind: namedFiles,
+      default: "",
+      meaning:
+        "Files with a JWT by which the daemon proves itself to providers, as a comma list of name=/path: profiles with client_assertion_file name one of them. They are read anew for each request, up to 16 KiB.",
     },
     NEXUS_SDS_PREFIX: {
       kind: text("text", (value) =>

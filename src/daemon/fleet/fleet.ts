@@ -1,8 +1,10 @@
 import type { Config } from "../../config/config.js";
 import type { TokenSpool } from "../../domain/grants/token_spool.js";
 import type { KeyringManager } from "../../domain/operations/keyring_manager.js";
-import type { LeadingRefresher } from "../../domain/refresh/led_refresher.js";
+import { ForeignIntents } from "../../domain/refresh/foreign_intents.js";
+import { LedRefresher } from "../../domain/refresh/led_refresher.js";
 import type { RefreshEngine } from "../../domain/refresh/refresh_engine.js";
+import type { Refresher } from "../../domain/refresh/refresher.js";
 import type { FleetState } from "../../model/connections/daemon_status.js";
 import { FailedPrecondition, NotLeader } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -51,6 +53,7 @@ export interface FleetDomain {
 /** What makes a daemon a hub. */
 export class Fleet implements ListenersHub, DomainHub {
   readonly hub: Hub;
+  readonly refreshing: { readonly foreignIntents: ForeignIntents };
   readonly #calls: LeaderCalls;
   readonly #heartbeat: Heartbeat;
   #domain: FleetDomain | undefined;
@@ -64,6 +67,7 @@ export class Fleet implements ListenersHub, DomainHub {
     const { config, clock, log, onFatal } = options;
     const { fleet, opened } = resources;
     if (config.fleet === undefined) throw new Error("a hub has settings of a fleet");
+    this.refreshing = { foreignIntents: new ForeignIntents(fleet.owner, clock) };
     this.hub = new Hub({
       ...{ config: config.fleet, fleet, clock, log, onEnded: onFatal },
       mayNotLead: () => this.#mayNotLead(),
@@ -95,22 +99,15 @@ export class Fleet implements ListenersHub, DomainHub {
     });
   }
 
-  /** UUID of this process. */
-  get owner(): string {
-    return this.resources.fleet.owner;
-  }
-
-  get leader(): LeadingRefresher {
-    return this.#calls;
-  }
-
   /** Whether this hub acts itself. */
   get leads(): boolean {
     return this.hub.leader === "here";
   }
 
-  maySend(): boolean {
-    return this.hub.maySend();
+  readonly sending = { maySend: () => this.hub.maySend() };
+
+  refresher(own: Pick<Refresher, "refresh">): LedRefresher {
+    return new LedRefresher(own, this.#calls);
   }
 
   catchUp(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { SeenMember } from "../../fleet/members.js";
 import { maxClockOffsetMs } from "../../fleet/verdict.js";
 import type { FleetMemberState } from "../../model/connections/daemon_status.js";
 import { type Clock, delay } from "../../runtime/clock.js";
@@ -93,7 +94,7 @@ export class Heartbeat {
     const askedMs = clock.nowMs();
     const databaseMs = await database.members.heartbeat(fleet.member());
     this.#clockOffsetMs = (askedMs + clock.nowMs()) / 2 - databaseMs;
-    const seen = await database.members.list();
+    const seen = newestOfEach(await database.members.list());
     this.#heardMs = clock.monotonicMs();
     const leader = hub.holder?.owner;
     this.#members = seen.map(({ owner, address, version, applied, keyIds, seenMsAgo }) => ({
@@ -106,4 +107,12 @@ export class Heartbeat {
     this.#expected = seen.find(({ owner }) => owner === leader)?.applied ?? this.#expected;
     await this.deps.onRound();
   }
+}
+
+/** A hub that was started again is another process at the same address. */
+function newestOfEach(seen: readonly SeenMember[]): SeenMember[] {
+  const byAddress = new Map<string, SeenMember>();
+  for (const member of seen.toSorted((one, other) => other.seenMsAgo - one.seenMsAgo))
+    byAddress.set(member.address, member);
+  return [...byAddress.values()].sort((one, other) => (one.address < other.address ? -1 : 1));
 }

@@ -1,4 +1,5 @@
-import type { LeadingRefresher } from "../../domain/refresh/led_refresher.js";
+import type { ForeignIntents } from "../../domain/refresh/foreign_intents.js";
+import type { Refresher } from "../../domain/refresh/refresher.js";
 import type { FleetState } from "../../model/connections/daemon_status.js";
 import type { Answer } from "../../server/listen/http_listener.js";
 import type { BrowserPages, Visit } from "../../server/pages/browser_pages.js";
@@ -7,13 +8,13 @@ import type { FleetControl } from "../../service/services/fleet_control_service.
 
 /** What the domain asks its hub. */
 export interface DomainHub {
-  /** UUID of this process. */
-  readonly owner: string;
   /** Whether this hub acts itself. */
   readonly leads: boolean;
-  readonly leader: LeadingRefresher;
   /** Whether a request to a provider may begin. */
-  maySend(): boolean;
+  readonly sending: { maySend(): boolean };
+  readonly refreshing: { readonly foreignIntents: ForeignIntents };
+  /** Refreshes at the hub that leads. */
+  refresher(own: Pick<Refresher, "refresh">): Pick<Refresher, "refresh">;
   status(): FleetState;
   following(): true | string;
   /** Addresses of the hubs that do not hold a key. */

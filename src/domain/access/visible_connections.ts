@@ -10,15 +10,26 @@ export interface ConnectionFilter {
   readonly status: ConnectionStatus | undefined;
   /** What their ids begin with; left out and empty mean all. */
   readonly idPrefix?: string;
+  /** What they have in their names, or at the beginning of their ids, in any case; left out and empty mean all. */
+  readonly search?: string;
 }
 
 /** Records looked at in one stretch, some 5 ms, so that other callers are not held up. */
 const stretch = 500;
 
 /** Whether a connection passes what the store's own order does not filter. */
-export function isWanted({ userId, status }: Connection, wanted: ConnectionFilter): boolean {
+export function isWanted(connection: Connection, wanted: ConnectionFilter): boolean {
+  const { userId, status } = connection;
   if (wanted.userId !== undefined && userId !== wanted.userId) return false;
-  return wanted.status === undefined || status === wanted.status;
+  if (wanted.status !== undefined && status !== wanted.status) return false;
+  return wanted.search === undefined || wanted.search === "" || isFound(connection, wanted.search);
+}
+
+function isFound({ id, userId, label, providerName, account }: Connection, search: string): boolean {
+  const text = search.toLowerCase();
+  const { subject = "", name = "", email = "", login = "" } = account ?? {};
+  const names = [userId, label, providerName, subject, name, email, login];
+  return id.startsWith(text) || names.some((each) => each.toLowerCase().includes(text));
 }
 
 /** Connections as a restricted caller lists them. */

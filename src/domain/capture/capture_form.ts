@@ -4,7 +4,7 @@ import { DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable } 
 import { isExpiredState } from "../../model/ids.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import { bindingName, sameText } from "../consent/consent_result.js";
+import { asking, bindingName, namedProvider, sameText } from "../consent/consent_result.js";
 import type {
   CaptureError,
   CaptureFlow,
@@ -75,7 +75,7 @@ export class CaptureFormFlow implements CaptureFlow {
     try {
       const { redirectUrl, connection } = await this.#capture.capture(state, entered, at(browser, origin));
       if (redirectUrl !== undefined) return { kind: "return", location: redirectUrl };
-      return { kind: "done", providerName: profile.name, account: connection.account };
+      return { kind: "done", ...namedProvider(profile), account: connection.account };
     } catch (thrown) {
       const judged = this.#judge(thrown, state);
       if (typeof judged !== "string") return judged;
@@ -130,12 +130,11 @@ function formOf(
   const violations = thrown instanceof InvalidArgument ? thrown.violations : [];
   const { title, description } = profile.credentialSchema ?? {};
   return {
-    providerName: profile.name,
+    ...asking(pending, profile),
     title: typeof title === "string" ? title : "",
     description: typeof description === "string" ? description : "",
     fields: captureFields(profile, failed?.entered, violations),
     violations: generalViolations(profile, violations),
     formToken,
-    returnUrl: pending.returnUrl,
   };
 }

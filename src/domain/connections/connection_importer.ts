@@ -4,7 +4,7 @@ import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { newConnection } from "../../model/connections/new_connection.js";
-import type { PendingImport } from "../../model/connections/pending_import.js";
+import type { ImportedToken, PendingImport } from "../../model/connections/pending_import.js";
 import type { StaticCredential } from "../../model/credentials/credential.js";
 import { FailedPrecondition, InvalidArgument, NexusError, NotFound } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
@@ -19,6 +19,7 @@ import type { Store } from "../../store/store.js";
 import { importPlace } from "../credentials/associated_data.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
+import { refreshKey } from "../grants/dpop_keys.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "../lifecycle/quotas.js";
@@ -70,7 +71,7 @@ export class ConnectionImporter {
     checkImportRequest(profile, request);
     const { refreshToken } = request;
     if (refreshToken === undefined) return await this.#importFields(profile, request, principal);
-    await this.deps.servers.resolve(profile);
+    const server = await this.deps.servers.resolve(profile);
     const key = this.#keyOf(profile.id, refreshToken);
     return await this.#locks.run(key, async () => {
       const before = this.deps.store.getImport(key);
@@ -82,9 +83,11 @@ export class ConnectionImporter {
       }
       if (known && known.status !== "revoked") return known;
       // Whoever gives the token again gives it to the profile as it is now.
+      const dpopKey = this.#keptKey(key, before) ?? refreshKey(profile, server, undefined);
+      const token = { refreshToken, dpopKey };
       const pending = before?.sealed
-        ? { ...before, binding: grantBinding(profile) }
-        : this.#pendingImport(key, profile, request, refreshToken, principal);
+        ? { ...before, ...this.deps.vault.sealImport(key, before, token), binding: grantBinding(profile) }
+        : this.#pendingImport(key, profile, request, token, principal);
       await this.deps.store.commit((tx) => {
         // Before the token is sent: what it brings back is stored whatever the count is by then.
         if (!before?.sealed) {
@@ -93,7 +96,7 @@ export class ConnectionImporter {
         }
         tx.putImport(key, pending);
       });
-      return await this.#redeem(key, pending, profile, refreshToken);
+      return await this.#redeem(key, pending, profile, token);
     });
   }
 
@@ -115,8 +118,8 @@ export class ConnectionImporter {
       if (this.deps.store.getConnection(pending.connectionId)) {
         return await this.deps.store.commit((tx) => tx.putImport(key, { ...pending, sealed: undefined }));
       }
-      const refreshToken = this.deps.vault.openToken(importPlace(key, pending), pending.sealed);
-      await this.#redeem(key, pending, profile, refreshToken, "resumed");
+      const token = this.deps.vault.openImport(key, { ...pending, sealed: pending.sealed });
+      await this.#redeem(key, pending, profile, token, "resumed");
     });
   }
 
@@ -130,7 +133,7 @@ export class ConnectionImporter {
     key: string,
     pending: PendingImport,
     profile: ProviderProfile,
-    refreshToken: Secret,
+    { refreshToken, dpopKey }: ImportedToken,
     mode: "first" | "resumed" = "first",
   ): Promise<Connection> {
     try {
@@ -145,6 +148,7 @@ export class ConnectionImporter {
         scopes: pending.scopes,
         grantedScopes: pending.scopes,
         boundTo: pending.binding,
+        dpopKey,
       });
       const nowMs = this.deps.clock.nowMs();
       const blank = {
@@ -214,11 +218,20 @@ export class ConnectionImporter {
     });
   }
 
+  /** Of an import that was cut off: what its request brought may be bound to it. */
+  #keptKey(key: string, before: PendingImport | undefined): Secret | undefined {
+    const { sealed, keyed } = before ?? {};
+    if (!before || !sealed || keyed !== true || !this.deps.vault.opens(importPlace(key, before), sealed)) {
+      return undefined;
+    }
+    return this.deps.vault.openImport(key, { ...before, sealed }).dpopKey;
+  }
+
   #pendingImport(
     key: string,
     profile: ProviderProfile,
     request: ImportRequest,
-    refreshToken: Secret,
+    token: ImportedToken,
     principal: Principal,
   ): PendingImport {
     const startedAtMs = this.deps.clock.nowMs();
@@ -229,7 +242,7 @@ export class ConnectionImporter {
       label: request.label,
       scopes: request.scopes.length > 0 ? request.scopes : profile.scopes,
       principal,
-      sealed: this.deps.vault.sealToken(importPlace(key, place), refreshToken),
+      ...this.deps.vault.sealImport(key, place, token),
       binding: grantBinding(profile),
     };
   }

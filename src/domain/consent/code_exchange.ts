@@ -44,6 +44,7 @@ export class CodeRedemption {
         redirectUri: pending.redirectUri,
         codeVerifier: secret.codeVerifier,
         nonce: secret.nonce,
+        dpopKey: secret.dpopKey,
       });
       const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
       return await this.#keeper.keep({ pending, profile, tokenSet, metadata }, visitor);

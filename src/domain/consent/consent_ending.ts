@@ -9,6 +9,7 @@ import type { Transaction } from "../../store/transaction.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
 import { changeConnection, consentEnded } from "../lifecycle/connection_change.js";
 import { stepUpAnswered } from "../lifecycle/step_up.js";
+import { namedProvider } from "./consent_result.js";
 import type { DroppedGrant, RefusedConsent } from "./consent_types.js";
 
 /** How a consent came to nothing. */
@@ -61,8 +62,9 @@ export class ConsentEnding {
       if (givenUp !== undefined) {
         tx.appendAudit({ ...event, type: "revocation_given_up", principal: daemon.name, reason: givenUp });
       }
-      const providerName = tx.getProvider(providerId)?.name ?? connection?.providerName ?? "";
-      return { kind: "refused", reason, word, providerName, detail, grant };
+      const profile = tx.getProvider(providerId);
+      const provider = profile ? namedProvider(profile) : { providerName: connection?.providerName ?? "" };
+      return { kind: "refused", reason, word, ...provider, detail, grant };
     });
   }
 

@@ -9,6 +9,7 @@ import { authorizationUrl } from "../../oauth/authorization_request.js";
 import { processAuthorizationResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
+import { dpopThumbprint } from "../../oauth/dpop/dpop_key.js";
 import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
@@ -29,7 +30,7 @@ import { CodeRedemption } from "./code_exchange.js";
 import { ConsentEnding } from "./consent_ending.js";
 import { ConsentSuperseded, type KeptConsent } from "./consent_keeper.js";
 import { errorResponse, exchangeFailure, invalidResponse } from "./consent_problem.js";
-import { bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
+import { asking, bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
 import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent_types.js";
 import type { UnknownStateAudit } from "./unknown_state_audit.js";
 
@@ -97,27 +98,27 @@ export class ConnectionCompleter implements ConsentFlow {
     if (profile.authType !== "oauth2") return { kind: "capture", binding };
     const server = await this.#resolve(profile);
     if ("kind" in server) return server;
+    if (server.authorizationEndpoint === "") return { kind: "provider_misconfigured" };
     const url = authorizationUrl({
       server,
       clientId: profile.clientId,
-      redirectUri: pending.redirectUri,
-      scopes: pending.scopes,
+      ...{ redirectUri: pending.redirectUri, scopes: pending.scopes },
       state,
       codeVerifier: secret.codeVerifier,
       nonce: secret.nonce,
+      dpopJkt: secret.dpopKey && (await dpopThumbprint(secret.dpopKey)),
       extraParams: profile.authorizationParams,
       options: profile.oauth2,
     });
     const pushed = await this.#pushes.push(url, server, profile);
     if (pushed.kind !== "location") return pushed;
-    const { store, clock } = this.deps;
-    const connection = store.getConnection(pending.connectionId);
-    const asked = connection && askedScopes(connection, pending.scopes, clock.nowMs());
+    const connection = this.deps.store.getConnection(pending.connectionId);
+    const asked = connection && askedScopes(connection, pending.scopes, this.deps.clock.nowMs());
     return {
       kind: "redirect",
       location: pushed.location,
       binding,
-      stepUp: asked && { ...asked, providerName: profile.name },
+      stepUp: asked && { ...asked, ...asking(pending, profile) },
     };
   }
 

@@ -1,4 +1,5 @@
 import type { AuditEventType } from "../../model/access/audit_event.js";
+import { provesByFile, provesByTls } from "../../model/clients/client_proof.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { InvalidResponse } from "../../oauth/authorization_response.js";
@@ -63,7 +64,9 @@ export function exchangeFailure(
   const type = "token_exchange_failed";
   if (failure.reason === "account_changed") return { type, reason: "account_changed" };
   if (failure.refusal !== undefined) return { type, reason: "misconfigured", detail: failure.refusal };
-  if (failure.demandsDpop) return { type, reason: "unsupported_demand", detail: dpopWords };
+  if (failure.demandsDpop && profile.oauth2.dpop !== "always") {
+    return { type, reason: "unsupported_demand", detail: dpopWords(profile) };
+  }
   if (failure.isClientRejected)
     return { type, reason: "client_rejected", detail: clientWords(failure, profile) };
   if (network?.isClock) return { type, reason: "clock_skew", detail: network.words };
@@ -75,8 +78,9 @@ export function exchangeFailure(
   };
 }
 
-const dpopWords =
-  "DPoP (RFC 9449): turn sender-constrained tokens off for this client at the provider, if it lets you";
+function dpopWords({ name }: ProviderProfile): string {
+  return `DPoP (RFC 9449): set dpop in the oauth2_options of the profile ${name} to always, or turn sender-constrained tokens off for this client at the provider, then consent again`;
+}
 
 function clientWords(
   failure: GrantFailure,
@@ -90,6 +94,10 @@ function clientWords(
   if (method === "private_key_jwt" || method === "client_secret_jwt") {
     return `${said}; the client signed a JWT (${method}): check what the provider knows of the key or secret, and client_key_id, client_signing_alg and client_assertion_audience of the profile's oauth2_options, then consent again`;
   }
+  if (provesByTls({ tokenEndpointAuthMethod: method }))
+    return `${said}; the client showed its certificate (${method}): check what the provider knows of tls_client_certificate of the profile, then consent again`;
+  if (provesByFile({ tokenEndpointAuthMethod: method }))
+    return `${said}; the client showed the JWT of its file (${method}): check whom it names and for whom it is, and what the provider trusts, then consent again`;
   const other = method === "client_secret_basic" ? "client_secret_post" : "client_secret_basic";
   return `${said}; the secret was sent by ${method}: ${update} --client-secret-file FILE corrects the secret, ${update} --auth-method ${other} the method, then consent again`;
 }

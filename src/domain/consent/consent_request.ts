@@ -9,11 +9,13 @@ import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/error
 import { newId, newState, newToken } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
-import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+import { connectionKey } from "../grants/dpop_keys.js";
+import { type IssuerMetadata, refuseWithoutAuthorization } from "../grants/issuer_metadata.js";
 import { changeConnection, consentRequested } from "../lifecycle/connection_change.js";
 import {
   refuseMoreAuthorizations,
@@ -61,7 +63,7 @@ export type PendingLink = Pick<RequestedConnection, "authUrl" | "connectionId" |
 
 type RequestStore = Pick<
   Store,
-  "commit" | "getProvider" | "findProviderByName" | "getConnection" | "getAuthorization"
+  "commit" | "getProvider" | "findProviderByName" | "getConnection" | "getAuthorization" | "getCredential"
 >;
 
 /** What a request comes to, before it is stored. */
@@ -144,7 +146,9 @@ export class ConnectionRequests {
     const isDevice = request.device === true;
     if (isDevice) refuseForDevice(profile, request, requireConfirmation);
     const server = isStatic ? undefined : await this.#servers.resolve(profile, expectsId);
+    if (server && !isDevice) refuseWithoutAuthorization(server);
     const codeVerifier = newCodeVerifier();
+    const dpopKey = server && this.#dpopKey(profile, server, existing);
     const asked = { server, profile, scopes, codeVerifier };
     const device = isDevice ? await this.#devices?.authorize(asked) : undefined;
 
@@ -160,6 +164,7 @@ export class ConnectionRequests {
       browserBinding: newToken(),
       state,
       ...(device && { device: device.secret }),
+      dpopKey,
     });
     const stored = { ...place, scopes, returnUrl, requireConfirmation, sealed };
     const deviceIntervalMs = device?.intervalMs;
@@ -206,6 +211,11 @@ export class ConnectionRequests {
   /** @throws InvalidArgument */
   checkReturnUrl(returnUrl: string): void {
     checkReturnUrl(returnUrl, this.#allowedReturnOrigins);
+  }
+
+  #dpopKey(profile: ProviderProfile, server: AuthorizationServer, existing: Connection | undefined) {
+    const stored = existing && this.#store.getCredential(existing.id);
+    return connectionKey(profile, server, existing, stored, this.#vault);
   }
 
   #authUrl(state: string): string {

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Account } from "../../model/credentials/account.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import type { FinishOutcome, RefusedConsent } from "./consent_types.js";
+import type { Asker, FinishOutcome, NamedProvider, RefusedConsent } from "./consent_types.js";
 
 /** Name of the cookie that binds a browser to a request. */
 export function bindingName(stateHash: string): string {
@@ -12,6 +12,18 @@ export function bindingName(stateHash: string): string {
 export function sameText(one: string, other: string): boolean {
   const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(one), digest(other));
+}
+
+export function namedProvider({ name, template }: Pick<ProviderProfile, "name" | "template">): NamedProvider {
+  return { providerName: name, template };
+}
+
+/** Who asks a person, and for what provider. */
+export function asking(
+  { requestedBy, returnUrl }: PendingAuthorization,
+  profile: ProviderProfile,
+): Asker & NamedProvider {
+  return { requestedBy, returnUrl, ...namedProvider(profile) };
 }
 
 /** A consent that is over: the browser goes to the caller, or to a page of ours. @param error for the caller */
@@ -34,7 +46,7 @@ export function returnGiven(
   { completionCode, account, isOther }: Given,
 ): FinishOutcome {
   const { returnUrl } = pending;
-  if (returnUrl === undefined) return { kind: "done", providerName: profile.name, account, isOther };
+  if (returnUrl === undefined) return { kind: "done", ...namedProvider(profile), account, isOther };
   const outcome = successOf(completionCode);
   return { kind: "return", location: returnLocation(returnUrl, pending, profile, outcome) };
 }

@@ -12,10 +12,23 @@ export interface BrowserBinding {
   readonly maxAgeSeconds: number;
 }
 
-/** A step-up: an API refused the token that there is. */
-export interface StepUpRequest extends AskedScopes {
+/** The provider that a page speaks of. */
+export interface NamedProvider {
   readonly providerName: string;
+  /** Name of the template that its profile was made from; empty, or left out, when there is none. */
+  readonly template?: string | undefined;
 }
+
+/** Whose application asks a person. */
+export interface Asker {
+  /** Name of the principal that made the request; empty when it is not known. */
+  readonly requestedBy?: string | undefined;
+  /** Where the browser is sent in the end; undefined for a page of ours. */
+  readonly returnUrl: string | undefined;
+}
+
+/** A step-up: an API refused the token that there is. */
+export interface StepUpRequest extends AskedScopes, NamedProvider, Asker {}
 
 /** What the browser listener must do after `/auth/start`. */
 export type StartOutcome =
@@ -32,9 +45,8 @@ export type StartOutcome =
   | ConsentFailure;
 
 /** A consent that is given, and that no application waits for. */
-export interface ConsentDone {
+export interface ConsentDone extends NamedProvider {
   readonly kind: "done";
-  readonly providerName: string;
   /** Undefined when the provider did not say, and for static types. */
   readonly account?: Account | undefined;
   /** The connection was another account's before. */
@@ -64,12 +76,11 @@ export type ConsentFailure =
   | RefusedConsent;
 
 /** A consent that is over. */
-export interface RefusedConsent {
+export interface RefusedConsent extends NamedProvider {
   readonly kind: "refused";
   readonly reason: ProblemReason;
   /** What the provider or the protocol calls it, for whoever is asked for help. */
   readonly word: string;
-  readonly providerName: string;
   /** What more there is to say, in words of ours. */
   readonly detail?: string | undefined;
   /** Set when the provider had granted already. */
@@ -100,8 +111,7 @@ export interface ConsentFlow {
 }
 
 /** The form in which a person enters a static credential. */
-export interface CaptureForm {
-  readonly providerName: string;
+export interface CaptureForm extends NamedProvider, Asker {
   /** Of the schema; empty when it has none. */
   readonly title: string;
   readonly description: string;
@@ -110,8 +120,6 @@ export interface CaptureForm {
   readonly violations: readonly string[];
   /** Comes back with the form; bound to the cookie of this browser. */
   readonly formToken: string;
-  /** Where the browser is sent in the end; undefined for a page of ours. */
-  readonly returnUrl: string | undefined;
 }
 
 /** What the browser listener must do after `GET /auth/capture`. */

@@ -76,6 +76,9 @@ export class ConsentWriter {
     try {
       const credential = stored && this.#vault.openCredential(connection, stored);
       const isOurs = credential?.binding === undefined || credential.binding === grantBinding(profile);
+      // It may be bound to its key, and the credential has room for one.
+      const isKeyLost = credential?.dpopKey?.reveal() !== tokenSet.dpopKey?.reveal();
+      if (credential?.dpopKey && isKeyLost) return undefined;
       return isOurs ? credential?.refreshToken : undefined;
     } catch (error) {
       if (error instanceof DataLoss) return undefined;

@@ -167,6 +167,7 @@ export class DevicePoller {
       codeVerifier: secret.codeVerifier,
       deviceCode: secret.device?.deviceCode ?? "",
       requireIdToken,
+      dpopKey: secret.dpopKey,
       signal: this.#cut.signal,
     });
   }

@@ -1,3 +1,4 @@
+import type { ClientKey } from "../../model/clients/client_key.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import type { PendingImport } from "../../model/connections/pending_import.js";
@@ -53,4 +54,10 @@ export function importPlace(
 ): SealedPlace {
   const { connectionId, providerId, startedAtMs } = pending;
   return { kind: "import", providerId, connectionId, revision: BigInt(startedAtMs), recordKey: key };
+}
+
+/** Bound to its `kid`, and so to its public half. */
+export function clientKeyPlace({ kid, createdAtMs }: Pick<ClientKey, "kid" | "createdAtMs">): SealedPlace {
+  const revision = BigInt(createdAtMs);
+  return { kind: "client_key", providerId: "", connectionId: "", revision, recordKey: kid };
 }

@@ -1,8 +1,9 @@
 import { type Connection, hasUsableToken, type Problem } from "../../model/connections/connection.js";
-import type { SealedCredential } from "../../model/credentials/credential.js";
-import type { Strategy } from "../../model/credentials/strategy.js";
+import { isBound, type SealedCredential } from "../../model/credentials/credential.js";
+import { dpopStrategy, type Strategy } from "../../model/credentials/strategy.js";
 import { DataLoss } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "./credential_vault.js";
 import type { TokenCache } from "./token_cache.js";
@@ -18,6 +19,8 @@ export interface CurrentToken {
   readonly revision: bigint;
   /** RFC 6749 section 7.1; undefined for static credentials. */
   readonly tokenType: string | undefined;
+  /** The key that the token is bound to (DPoP): for proofs, and never for callers. Undefined where it is not bound. */
+  readonly dpopKey: Secret | undefined;
   /** Of the newest answer that had one. */
   readonly idToken: string | undefined;
 }
@@ -79,7 +82,6 @@ export class CredentialReader {
     if (!stored) throw new DataLoss("the credential of an active connection is missing");
     const strategy = this.deps.store.getProvider(connection.providerId)?.strategy ?? connection.strategy;
     return {
-      strategy,
       ...this.#reveal(connection, stored, strategy),
       expiresAtMs: connection.expiresAtMs,
       refreshNotBeforeMs: connection.refreshable ? connection.refreshNotBeforeMs : undefined,
@@ -92,14 +94,17 @@ export class CredentialReader {
     connection: Connection,
     stored: SealedCredential,
     strategy: Strategy,
-  ): Pick<CurrentToken, "credentials" | "tokenType" | "idToken"> {
+  ): Pick<CurrentToken, "strategy" | "credentials" | "tokenType" | "idToken" | "dpopKey"> {
     if (strategy.kind === "oauth2") {
-      const { accessToken, tokenType, idToken } = this.deps.vault.openCredential(connection, stored);
+      const opened = this.deps.vault.openCredential(connection, stored);
+      const { accessToken, tokenType, idToken } = opened;
       const credentials = { [strategy.credentialField]: accessToken.reveal() };
-      return { credentials, tokenType, idToken: idToken?.reveal() };
+      const token = { credentials, tokenType, idToken: idToken?.reveal() };
+      if (!isBound(opened)) return { ...token, strategy, dpopKey: undefined };
+      return { ...token, strategy: dpopStrategy(strategy), dpopKey: opened.dpopKey };
     }
     const fields = Object.entries(this.deps.vault.openFields(connection, stored));
     const credentials = Object.fromEntries(fields.map(([name, value]) => [name, value.reveal()]));
-    return { credentials, tokenType: undefined, idToken: undefined };
+    return { strategy, credentials, tokenType: undefined, idToken: undefined, dpopKey: undefined };
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
+import type { ImportedToken, PendingImport } from "../../model/connections/pending_import.js";
 import type { Credential, SealedCredential, SealedRecord } from "../../model/credentials/credential.js";
 import { DataLoss } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -19,6 +20,7 @@ import {
   authorizationPlace,
   clientSecretPlace,
   credentialPlace,
+  importPlace,
   type SealedPlace,
 } from "./associated_data.js";
 
@@ -81,6 +83,30 @@ export class CredentialVault {
       if (error instanceof DataLoss) return undefined;
       throw error;
     }
+  }
+
+  /** A refresh token alone, or with the key that is proved with it. */
+  sealImport(
+    key: string,
+    pending: Pick<PendingImport, "connectionId" | "providerId" | "startedAtMs">,
+    { refreshToken, dpopKey }: ImportedToken,
+  ): Pick<PendingImport, "sealed" | "keyed"> {
+    const place = importPlace(key, pending);
+    if (!dpopKey) return { sealed: this.sealToken(place, refreshToken) };
+    const accessToken = new Secret("");
+    const credential = { accessToken, refreshToken, tokenType: "", idToken: undefined, dpopKey };
+    return { sealed: this.#seal(encodeCredential(credential), place), keyed: true };
+  }
+
+  /** @throws DataLoss */
+  openImport(key: string, pending: PendingImport & { readonly sealed: SealedRecord }): ImportedToken {
+    const place = importPlace(key, pending);
+    if (pending.keyed !== true) {
+      return { refreshToken: this.openToken(place, pending.sealed), dpopKey: undefined };
+    }
+    const { refreshToken, dpopKey } = decodeCredential(this.#open(pending.sealed, place));
+    if (!refreshToken) throw new DataLoss("the sealed import holds no refresh token");
+    return { refreshToken, dpopKey };
   }
 
   /** A single text. */

@@ -84,6 +84,7 @@ export class CredentialWriter {
       tokenType: tokenSet.tokenType,
       idToken: tokenSet.idToken ?? previous?.idToken,
       binding: grantBinding(profile),
+      dpopKey: tokenSet.dpopKey ?? previous?.dpopKey,
     };
     const expiresAtMs = tokenEndMs(tokenSet, profile, receivedAtMs);
     const refreshable = credential.refreshToken !== undefined || isUnattended(profile);
@@ -140,7 +141,8 @@ export class CredentialWriter {
   ): Composed {
     const revision = connection.credentialRevision + 1n;
     const refreshToken = tokenSet.refreshToken ?? previous.refreshToken;
-    const credential: Credential = { ...previous, refreshToken, binding: grantBinding(profile) };
+    const dpopKey = tokenSet.dpopKey ?? previous.dpopKey;
+    const credential: Credential = { ...previous, refreshToken, binding: grantBinding(profile), dpopKey };
     const refreshExpiresAtMs = refreshEndMs(connection, tokenSet, previous, receivedAtMs);
     const changed = changeConnection(
       connection,

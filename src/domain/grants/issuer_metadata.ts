@@ -1,3 +1,4 @@
+import { provesByTls } from "../../model/clients/client_proof.js";
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import {
@@ -5,6 +6,7 @@ import {
   fromDiscoveryDocument,
   manualAuthorizationServer,
   withKeysOf,
+  withMtlsAliases,
 } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { judgeHost } from "../../outbound/address_judge.js";
@@ -60,7 +62,10 @@ export class IssuerMetadata {
    */
   async resolve(profile: ProviderProfile, needsKeys = false): Promise<AuthorizationServer> {
     const place = profile.mcpServerUrl === "" ? "openid" : "mcp";
-    if (profile.enableDiscovery) return await this.#discover({ issuer: profile.issuer, place });
+    if (profile.enableDiscovery) {
+      const server = await this.#discover({ issuer: profile.issuer, place });
+      return provesByTls(profile) ? withMtlsAliases(server) : server;
+    }
     const server = this.#resolveManual(profile);
     if (!needsKeys || server.keys || server.issuer === undefined) return server;
     return withKeysOf(server, await this.#discover({ issuer: server.issuer, place }));
@@ -150,6 +155,20 @@ export class IssuerMetadata {
   }
 }
 
+/**
+ * For what needs a browser: machines and devices do without the endpoint.
+ *
+ * @throws FailedPrecondition where the metadata names none
+ */
+export function refuseWithoutAuthorization({
+  issuer = "",
+  authorizationEndpoint,
+}: Pick<AuthorizationServer, "issuer" | "authorizationEndpoint">): void {
+  if (authorizationEndpoint !== "") return;
+  const missing = new DiscoveryFailure("missing_endpoint", issuer, "authorization_endpoint");
+  throw new FailedPrecondition("PROVIDER_MISCONFIGURED", missing.message, missing);
+}
+
 interface Source {
   readonly issuer: string;
   readonly place: MetadataPlace;
@@ -181,6 +200,7 @@ function refuseEndpoints(server: AuthorizationServer, networks: ProviderNetworks
     "JWKS URL": server.jwksUri,
     "revocation endpoint": server.revocationEndpoint,
     "registration endpoint": server.announced.registrationEndpoint,
+    "token endpoint among the mtls_endpoint_aliases": server.mtlsAliases.tokenEndpoint,
   };
   for (const [name, url] of Object.entries(endpoints)) {
     if (url === undefined || !URL.canParse(url)) continue;

@@ -1,18 +1,36 @@
+import { provesByFile, provesByTls } from "../../model/clients/client_proof.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { OAuthClient } from "../../oauth/client_authentication.js";
+import type { AssertionFiles } from "../clients/assertion_files.js";
+import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 
 /** The client of a profile, with what proves it opened for one request. Every endpoint gets the same. */
 export class OAuthClients {
-  constructor(private readonly deps: { readonly vault: CredentialVault }) {}
+  constructor(
+    private readonly deps: {
+      readonly vault: CredentialVault;
+      readonly clientKeys?: Pick<ClientKeys, "signingKey">;
+      readonly assertionFiles?: Pick<AssertionFiles, "read">;
+    },
+  ) {}
 
   /** @throws DataLoss */
   open(profile: ProviderProfile): OAuthClient {
+    const { clientKeys, assertionFiles, vault } = this.deps;
+    const clientSecret = vault.openClientSecret(profile);
+    const { tlsClientCertificate: chain, clientAssertionSource: source } = profile;
     return {
       clientId: profile.clientId,
-      clientSecret: this.deps.vault.openClientSecret(profile),
+      clientSecret,
       method: profile.tokenEndpointAuthMethod,
       signing: profile.oauth2,
+      certificate: provesByTls(profile) && clientSecret ? { chain, privateKey: clientSecret } : undefined,
+      assertion:
+        assertionFiles && provesByFile(profile)
+          ? { type: profile.oauth2.clientAssertionType, read: () => assertionFiles.read(source) }
+          : undefined,
+      ownKey: clientKeys && ((alg) => clientKeys.signingKey(alg)),
     };
   }
 }

@@ -3,9 +3,12 @@ import type { TokenTypeHint } from "../../model/connections/revocation.js";
 import type { TokenSet } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { presentingCertificate } from "../../oauth/clients/client_certificate.js";
+import { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
 import { exchangeCode } from "../../oauth/grants/code_exchange.js";
 import { authorizeDevice, type DeviceAuthorization } from "../../oauth/grants/device_authorization.js";
 import { type DevicePollOutcome, pollDevice } from "../../oauth/grants/device_grant.js";
+import type { MintedToken } from "../../oauth/grants/minted_token.js";
 import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
 import { codeChallenge } from "../../oauth/pkce.js";
@@ -13,8 +16,11 @@ import { type RevocationOutcome, revoke } from "../../oauth/revocation.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
+import type { AssertionFiles } from "../clients/assertion_files.js";
+import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { grantTypeOf, type RenewedConnection } from "./grant_types.js";
+import { type NarrowedSubject, narrowingOf } from "./narrowing_types.js";
 import { OAuthClients } from "./oauth_clients.js";
 
 export interface CodeExchangeRequest {
@@ -26,6 +32,13 @@ export interface CodeExchangeRequest {
   readonly codeVerifier: string;
   /** Set when an id_token is required. */
   readonly nonce: string | undefined;
+  /** The key that is proved (DPoP); undefined where none is. */
+  readonly dpopKey: Secret | undefined;
+}
+
+/** Whom a request is sent to, and for which profile. */
+interface EndpointRequest extends Pick<DeviceRequest, "server" | "profile"> {
+  readonly dpopKey?: Secret | undefined;
 }
 
 /** PKCE goes with it where the server announces it. */
@@ -44,12 +57,23 @@ export interface DevicePollRequest extends DeviceRequest {
   readonly deviceCode: string;
   readonly requireIdToken: boolean;
   readonly signal: AbortSignal;
+  /** As in `CodeExchangeRequest`. */
+  readonly dpopKey: Secret | undefined;
 }
 
 export interface RefreshRequest extends RenewedConnection {
   readonly server: AuthorizationServer;
   readonly profile: ProviderProfile;
   /** `grantBinding` of the profile that the token was obtained with; undefined when that is not known. */
+  readonly boundTo: string | undefined;
+  /** As in `CodeExchangeRequest`. */
+  readonly dpopKey: Secret | undefined;
+}
+
+export interface NarrowRequest extends NarrowedSubject {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  /** As in `RefreshRequest`. */
   readonly boundTo: string | undefined;
 }
 
@@ -75,10 +99,14 @@ export class GrantMoved extends Error {
 /** Requests at the endpoints of an authorization server, with the client secret opened for one request at a time. */
 export class TokenEndpointClient {
   readonly #clients: OAuthClients;
+  readonly #nonces = new DpopNonces();
 
   constructor(
     private readonly deps: {
       readonly vault: CredentialVault;
+      /** For profiles whose client signs by a key of the daemon. */
+      readonly clientKeys?: Pick<ClientKeys, "signingKey">;
+      readonly assertionFiles?: Pick<AssertionFiles, "read">;
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
     },
@@ -87,25 +115,28 @@ export class TokenEndpointClient {
   }
 
   /** @throws GrantFailure, DataLoss */
-  exchangeCode(request: CodeExchangeRequest): Promise<TokenSet> {
-    return exchangeCode({
-      server: request.server,
-      client: this.#clients.open(request.profile),
-      params: request.params,
-      redirectUri: request.redirectUri,
-      codeVerifier: request.codeVerifier,
-      expectedNonce: request.nonce,
-      requireIdToken: request.nonce !== undefined,
-      options: request.profile.oauth2,
-      clock: this.deps.clock,
-      fetch: this.deps.outbound,
+  async exchangeCode(request: CodeExchangeRequest): Promise<TokenSet> {
+    const { params, redirectUri, codeVerifier, nonce, dpopKey } = request;
+    const tokenSet = await exchangeCode({
+      ...this.#renewal(request),
+      ...{ params, redirectUri, codeVerifier },
+      expectedNonce: nonce,
+      requireIdToken: nonce !== undefined,
     });
+    return { ...tokenSet, dpopKey };
   }
 
   /** The next token of a connection, by the grant type of its profile. @throws GrantFailure, GrantMoved, DataLoss */
   async refresh(request: RefreshRequest): Promise<Renewed> {
     refuseMoved(request);
-    return await grantTypeOf(request.profile).renew(this.#renewal(request), request);
+    const renewed = await grantTypeOf(request.profile).renew(this.#renewal(request), request);
+    return { ...renewed, tokenSet: { ...renewed.tokenSet, dpopKey: request.dpopKey } };
+  }
+
+  /** A narrower token. @throws GrantFailure, GrantMoved, DataLoss */
+  async narrow(request: NarrowRequest): Promise<MintedToken> {
+    refuseMoved(request);
+    return await narrowingOf(request.profile)(this.#renewal(request), request);
   }
 
   /** See `pushAuthorizationRequest`. @throws GrantFailure, DataLoss */
@@ -127,31 +158,27 @@ export class TokenEndpointClient {
   async pollDevice(request: DevicePollRequest): Promise<DevicePollOutcome> {
     const { server, deviceCode, requireIdToken, signal } = request;
     const codeVerifier = server.announcesPkce ? request.codeVerifier : undefined;
-    return await pollDevice({ ...this.#renewal(request), deviceCode, codeVerifier, requireIdToken, signal });
+    const poll = { ...this.#renewal(request), deviceCode, codeVerifier, requireIdToken, signal };
+    const outcome = await pollDevice(poll);
+    if (outcome.kind !== "granted") return outcome;
+    return { ...outcome, tokenSet: { ...outcome.tokenSet, dpopKey: request.dpopKey } };
   }
 
   /** @throws GrantMoved, DataLoss */
   async revoke(request: RevocationRequest): Promise<RevocationOutcome> {
     refuseMoved(request);
-    return await revoke({
-      server: request.server,
-      endpoint: request.endpoint,
-      client: this.#clients.open(request.profile),
-      token: request.token,
-      tokenTypeHint: request.tokenTypeHint,
-      clock: this.deps.clock,
-      fetch: this.deps.outbound,
-      signal: request.signal,
-    });
+    const { endpoint, token, tokenTypeHint, signal } = request;
+    return await revoke({ ...this.#renewal(request), endpoint, token, tokenTypeHint, signal });
   }
 
-  #renewal({ server, profile }: Pick<DeviceRequest, "server" | "profile">): Renewal {
+  #renewal({ server, profile, dpopKey: key }: EndpointRequest): Renewal {
+    const { clock, outbound } = this.deps;
+    const client = this.#clients.open(profile);
+    const isRequired = profile.oauth2.dpop === "always";
     return {
-      server,
-      client: this.#clients.open(profile),
-      options: profile.oauth2,
-      clock: this.deps.clock,
-      fetch: this.deps.outbound,
+      ...{ server, client, options: profile.oauth2, clock },
+      fetch: presentingCertificate(outbound, client.certificate, clock),
+      dpop: key && { key, nonces: this.#nonces, isRequired },
     };
   }
 }

@@ -1,12 +1,14 @@
 import { type Account, mergedAccount } from "../../model/credentials/account.js";
-import type { TokenSet } from "../../model/credentials/credential.js";
+import { isBound, type TokenSet } from "../../model/credentials/credential.js";
+import { dpopStrategy } from "../../model/credentials/strategy.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { userInfoUrl } from "../../model/providers/user_info.js";
+import { dpopProof } from "../../oauth/dpop/dpop_proof.js";
 import { hasStandardSubject, readUserInfo } from "../../oauth/resource/user_info.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
+import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import { type Clock, setDeadline } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import type { Secret } from "../../runtime/secret.js";
 import type { ApplyStrategy } from "../static_credentials/credential_probe.js";
 
 /** A person waits for the page. */
@@ -30,7 +32,7 @@ export class UserInfoClient {
     const { account } = tokenSet;
     const url = userInfoUrl(profile);
     if (url === undefined) return account;
-    const body = await this.#ask(url, profile, tokenSet.accessToken);
+    const body = await this.#ask(url, profile, tokenSet);
     const mapping = profile.userInfoMapping;
     const asked = body === undefined ? undefined : readUserInfo(body, mapping, url.href);
     if (!account || !asked) return asked ?? account;
@@ -42,20 +44,16 @@ export class UserInfoClient {
   }
 
   /** Undefined when there is no usable answer. */
-  async #ask(url: URL, profile: ProviderProfile, accessToken: Secret): Promise<string | undefined> {
-    const { strategy, id: providerId } = profile;
-    const field = strategy.kind === "oauth2" ? strategy.credentialField : "access_token";
-    const bare = { method: "GET", url: url.href, headers: { accept: "application/json" } };
+  async #ask(url: URL, profile: ProviderProfile, tokenSet: TokenSet): Promise<string | undefined> {
+    const { id: providerId } = profile;
     const stop = new AbortController();
     const timer = setDeadline(this.deps.clock, timeoutMs, () => stop.abort());
     try {
-      const request = await this.deps.apply(bare, strategy, { [field]: accessToken.reveal() });
-      const limits = { signal: stop.signal, maxBytes };
-      const answer = await this.deps.outbound(request.url, {
-        method: "GET",
-        headers: request.headers,
-        ...limits,
-      });
+      let answer = await this.#send(url, profile, tokenSet, stop.signal, undefined);
+      const nonce = wantedNonce(answer);
+      if (nonce !== undefined && isBound(tokenSet)) {
+        answer = await this.#send(url, profile, tokenSet, stop.signal, nonce);
+      }
       if (answer.status >= 200 && answer.status < 300) return await answer.text();
       this.deps.log.warn({ providerId, status: answer.status }, "the account of a consent was not told");
     } catch (error) {
@@ -67,4 +65,33 @@ export class UserInfoClient {
     }
     return undefined;
   }
+
+  async #send(
+    url: URL,
+    { strategy }: ProviderProfile,
+    tokenSet: TokenSet,
+    signal: AbortSignal,
+    nonce: string | undefined,
+  ): Promise<OutboundResponse> {
+    const field = strategy.kind === "oauth2" ? strategy.credentialField : "access_token";
+    const bare = { method: "GET", url: url.href, headers: { accept: "application/json" } };
+    const accessToken = tokenSet.accessToken.reveal();
+    const { dpopKey: key } = tokenSet;
+    const isProved = key !== undefined && isBound(tokenSet);
+    const { clock } = this.deps;
+    const proof = isProved ? await dpopProof({ ...bare, key, accessToken, nonce, clock }) : undefined;
+    const request = await this.deps.apply(
+      bare,
+      isProved ? dpopStrategy({ credentialField: field }) : strategy,
+      { [field]: accessToken },
+      proof === undefined ? {} : { proof },
+    );
+    const { headers } = request;
+    return await this.deps.outbound(request.url, { method: "GET", headers, signal, maxBytes });
+  }
+}
+
+/** RFC 9449 section 9: the nonce of a resource server that refused a proof without it. */
+function wantedNonce({ status, headers }: OutboundResponse): string | undefined {
+  return status === 401 ? (headers.get("dpop-nonce") ?? undefined) : undefined;
 }

@@ -1,3 +1,4 @@
+import { jwksPath } from "../../model/clients/client_key.js";
 import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
 import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
@@ -6,6 +7,7 @@ import {
   type ClientMetadata,
   clientMetadata,
   commonAuthMethod,
+  ownSigningAlg,
 } from "../../oauth/registration/client_metadata.js";
 import {
   deleteRegistration,
@@ -82,9 +84,9 @@ export class McpClients {
     const redirectPath = redirectPathOfMetadata(path);
     const clientId = redirectPath === undefined ? undefined : this.#documentUrl(redirectPath);
     if (redirectPath === undefined || clientId === undefined) return undefined;
-    for (const { clientId: used, registration } of profiles) {
+    for (const { clientId: used, registration, tokenEndpointAuthMethod } of profiles) {
       if (registration?.kind !== "metadata_document" || used !== clientId) continue;
-      const metadata = clientMetadata(`${this.deps.publicUrl}${redirectPath}`, "none");
+      const metadata = this.#metadata(redirectPath, tokenEndpointAuthMethod);
       return { client_id: clientId, client_uri: this.deps.publicUrl, ...metadata };
     }
     return undefined;
@@ -172,12 +174,17 @@ export class McpClients {
       configurationUrl: undefined,
       accessToken: undefined,
     };
-    return { clientId, clientSecret: undefined, method: "none", registration };
+    // Who fetches the document can fetch the keys.
+    const method = takesOwnKeys(discovered.server) ? "private_key_jwt" : "none";
+    return { clientId, clientSecret: undefined, method, registration };
   }
 
   async #register(discovered: DiscoveredMcpServer, reserved: ReservedProfile): Promise<ProfileClient> {
     const { server } = discovered;
-    const method = commonAuthMethod(server.announced.tokenEndpointAuthMethods);
+    const { publicUrl } = this.deps;
+    // Last of all: whether the server can fetch the keys is not known.
+    const byKey = publicUrl.startsWith("https://") && takesOwnKeys(server) ? "private_key_jwt" : undefined;
+    const method = commonAuthMethod(server.announced.tokenEndpointAuthMethods) ?? byKey;
     if (method === undefined) {
       throw this.#personNeeded(
         discovered,
@@ -217,7 +224,8 @@ export class McpClients {
   }
 
   #metadata(redirectPath: string, method: TokenEndpointAuthMethod): ClientMetadata {
-    return clientMetadata(`${this.deps.publicUrl}${redirectPath}`, method);
+    const { publicUrl } = this.deps;
+    return clientMetadata(`${publicUrl}${redirectPath}`, method, `${publicUrl}${jwksPath}`);
   }
 
   /** Undefined unless servers can fetch it: by https. */
@@ -237,4 +245,11 @@ export class McpClients {
       `the authorization server ${issuerOf(server)} of ${mcpServerUrl} ${why}: ${how}`,
     );
   }
+}
+
+function takesOwnKeys({ announced }: DiscoveredMcpServer["server"]): boolean {
+  const { tokenEndpointAuthMethods: methods, tokenEndpointAuthAlgorithms: algorithms } = announced;
+  return (
+    methods.includes("private_key_jwt") && (algorithms.length === 0 || algorithms.includes(ownSigningAlg))
+  );
 }

@@ -4,6 +4,7 @@ import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import {
   authorizationPlace,
+  clientKeyPlace,
   clientSecretPlace,
   credentialPlace,
   importPlace,
@@ -51,6 +52,10 @@ function placeOf(reads: Store, kind: SealedKind, key: string): SealedPlace | und
     case "import": {
       const pending = reads.getImport(key);
       return pending && importPlace(key, pending);
+    }
+    case "client_key": {
+      const clientKey = reads.clientKeys.get(key);
+      return clientKey && clientKeyPlace(clientKey);
     }
   }
 }
@@ -110,6 +115,11 @@ const resealers: Readonly<
     if (!pending?.sealed) return;
     tx.putImport(key, { ...pending, sealed: vault.reseal(importPlace(key, pending), pending.sealed) });
   },
+  client_key: (tx, vault, key) => {
+    const clientKey = tx.clientKeys.get(key);
+    if (!clientKey) return;
+    tx.clientKeys.put({ ...clientKey, sealed: vault.reseal(clientKeyPlace(clientKey), clientKey.sealed) });
+  },
 };
 
 /** A page of one kind, for work in small steps. */
@@ -156,6 +166,7 @@ export async function verifySealed(
     authorization: 0,
     revocation: 0,
     import: 0,
+    client_key: 0,
   };
   const unreadable: { kind: SealedKind; key: string }[] = [];
   let profiles = 0;

@@ -38,6 +38,11 @@ export class StatusReader {
     this.#startedMonotonicMs = deps.clock.monotonicMs();
   }
 
+  /** The daemon's own time. */
+  get nowMs(): number {
+    return this.deps.clock.nowMs();
+  }
+
   /** What `/readyz` answers. */
   checks(): ReadinessChecks {
     return {

@@ -1,8 +1,9 @@
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
+import { isConsented } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { discoveryUrl } from "../../oauth/discovery.js";
 import { type Clock, delay } from "../../runtime/clock.js";
-import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+import { type IssuerMetadata, refuseWithoutAuthorization } from "../grants/issuer_metadata.js";
 
 /** Whoever registers a provider waits so long to hear whether its discovery document can be had. */
 const trialMs = 3_000;
@@ -29,7 +30,8 @@ export class DiscoveryTrial {
 
   async #try(profile: ProviderProfile): Promise<string[]> {
     try {
-      await this.deps.servers.resolve(profile);
+      const server = await this.deps.servers.resolve(profile);
+      if (isConsented(profile)) refuseWithoutAuthorization(server);
       return [];
     } catch (error) {
       if (!(error instanceof Unavailable) && !(error instanceof FailedPrecondition)) throw error;

@@ -1,6 +1,7 @@
+import { ClientCertificateUnusable, refuseForeignKey } from "../../model/clients/client_certificate.js";
+import { hasPrivateKey, provesByTls } from "../../model/clients/client_proof.js";
 import { type PrivateKey, PrivateKeyUnusable, readPrivateKey } from "../../model/credentials/private_key.js";
-import { AlreadyExists, InvalidArgument } from "../../model/errors.js";
-import { hasPrivateKey } from "../../model/providers/grant_type.js";
+import { AlreadyExists, type FieldViolation, InvalidArgument } from "../../model/errors.js";
 import {
   type ProviderProfile,
   type ProviderSettings,
@@ -18,9 +19,11 @@ export function refuseViolations(
   settings: ProviderSettings,
   hasSecret: boolean,
   networks: ProviderNetworks,
+  assertionSources: readonly string[] = [],
 ): void {
   const form = [
     ...providerViolations(settings, hasSecret),
+    ...sourceViolations(settings, assertionSources),
     ...credentialSchemaViolations(settings),
     ...trialViolations(settings),
   ];
@@ -32,11 +35,21 @@ export function refuseViolations(
   if (violations.length > 0) throw new InvalidArgument(violations);
 }
 
+function sourceViolations(
+  { clientAssertionSource: source }: ProviderSettings,
+  known: readonly string[],
+): FieldViolation[] {
+  if (source === "" || known.includes(source)) return [];
+  const names = known.length === 0 ? "none is named there" : `there are ${known.join(", ")}`;
+  const description = `must be a name of the setting NEXUS_CLIENT_ASSERTION_FILES: ${names}`;
+  return [{ field: "provider.client_assertion_source", description }];
+}
+
 /** Whoever gives a key that cannot sign is told so at once, not when a token is due. @throws InvalidArgument */
 export function refuseUnusableKey(settings: ProviderSettings, secret: Secret | undefined): void {
-  if (secret === undefined || !hasPrivateKey(settings)) return;
-  const refused = (field: string, description: string): InvalidArgument =>
-    new InvalidArgument([{ field: `provider.${field}`, description }]);
+  if (secret === undefined) return;
+  if (settings.authType === "oauth2" && provesByTls(settings)) refuseUnusableCertificate(settings, secret);
+  if (!hasPrivateKey(settings)) return;
   let key: PrivateKey;
   try {
     key = readPrivateKey(secret.reveal());
@@ -49,6 +62,23 @@ export function refuseUnusableKey(settings: ProviderSettings, secret: Secret | u
   if (settings.grantType === "github_app")
     throw refused("client_secret", "must be an RSA key: GitHub takes RS256 alone");
   throw refused("oauth2_options.client_signing_alg", `must be ${key.algorithms.join(" or ")} for this key`);
+}
+
+function refuseUnusableCertificate(
+  { tlsClientCertificate: chain }: ProviderSettings,
+  privateKey: Secret,
+): void {
+  try {
+    refuseForeignKey({ chain, privateKey });
+  } catch (error) {
+    if (error instanceof PrivateKeyUnusable) throw refused("client_secret", error.message);
+    if (error instanceof ClientCertificateUnusable) throw refused("tls_client_certificate", error.message);
+    throw error;
+  }
+}
+
+function refused(field: string, description: string): InvalidArgument {
+  return new InvalidArgument([{ field: `provider.${field}`, description }]);
 }
 
 /** What is held by a grant of one type is of no use to another. @throws InvalidArgument */

@@ -16,6 +16,8 @@ import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
+import type { AssertionFiles } from "../clients/assertion_files.js";
+import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { followStrategy } from "../lifecycle/changed_strategy.js";
 import { moveGrants } from "../lifecycle/grant_rebinding.js";
@@ -61,6 +63,10 @@ export class ProviderRegistry {
       readonly networks: ProviderNetworks;
       /** See `RedirectPaths`. */
       readonly sharedRedirectUri?: boolean;
+      /** Which files profiles may name. */
+      readonly assertionFiles?: Pick<AssertionFiles, "names">;
+      /** Publishes what a profile will sign with. */
+      readonly clientKeys?: Pick<ClientKeys, "prepare">;
       /** Called when a profile was changed or deleted, and that is durable. */
       readonly onChanged?: (providerId: string) => void;
     },
@@ -71,7 +77,7 @@ export class ProviderRegistry {
 
   /** Judges a profile without storing it. @throws InvalidArgument with every error named */
   check(settings: ProviderSettings, hasSecret: boolean): void {
-    refuseViolations(settings, hasSecret, this.deps.networks);
+    refuseViolations(settings, hasSecret, this.deps.networks, this.deps.assertionFiles?.names);
   }
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
@@ -107,7 +113,7 @@ export class ProviderRegistry {
     principal: Principal,
     made: { readonly id?: string; readonly registration?: ClientRegistration | undefined } = {},
   ): Promise<ProviderProfile> {
-    refuseViolations(settings, clientSecret !== undefined, this.deps.networks);
+    this.check(settings, clientSecret !== undefined);
     refuseUnusableKey(settings, clientSecret);
     const nowMs = this.deps.clock.nowMs();
     const { id = newId(), registration } = made;
@@ -122,6 +128,7 @@ export class ProviderRegistry {
       ...(registration && { registration }),
     };
     refuseTakenName(this.deps.store, profile);
+    await this.deps.clientKeys?.prepare(profile);
     try {
       return await this.deps.store.commit((tx) => {
         refuseTakenName(tx, profile);
@@ -208,8 +215,8 @@ export class ProviderRegistry {
         version,
       };
       refuseOtherGrantType(before, profile);
+      this.check(profile, clientSecret !== undefined);
       refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before));
-      refuseViolations(profile, clientSecret !== undefined, this.deps.networks);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
@@ -217,6 +224,7 @@ export class ProviderRegistry {
       return { profile, partedConnections: moveGrants(tx, before, profile, principal) };
     });
     this.#onChanged(id);
+    await this.deps.clientKeys?.prepare(updated.profile);
     return updated;
   }
 

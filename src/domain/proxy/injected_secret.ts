@@ -1,4 +1,4 @@
-import type { StrategyKind } from "../../model/credentials/strategy.js";
+import { needsProof, type StrategyKind } from "../../model/credentials/strategy.js";
 import { applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
 import { type ConnectionKey, parseConnectionPath } from "../access/connection_names.js";
 import type { CurrentToken } from "../credentials/credential_reader.js";
@@ -44,6 +44,11 @@ export async function secretValue(
 ): Promise<string> {
   if (!strategiesOf[kind].includes(strategy.kind)) {
     throw new StrategyError("invalid_strategy", "strategy", `${strategy.kind} has no secret of kind ${kind}`);
+  }
+  if (needsProof(strategy)) {
+    const description =
+      "the token is bound to a key (DPoP), and no secret holds the proof that each request needs: use external authorization";
+    throw new StrategyError("invalid_strategy", "strategy", description);
   }
   if (strategy.kind === "basic_auth" || kind === "header") {
     return await headerValue(strategy, credentials);

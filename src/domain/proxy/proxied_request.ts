@@ -1,4 +1,4 @@
-import type { Strategy } from "../../model/credentials/strategy.js";
+import { needsProof, type Strategy } from "../../model/credentials/strategy.js";
 import { PermissionDenied } from "../../model/errors.js";
 import { applyStrategy, type Credentials, StrategyError } from "../../strategies/apply_strategy.js";
 import { cutUrl, parameterName } from "../../strategies/query.js";
@@ -8,6 +8,8 @@ export interface ProxiedRequest {
   readonly method: string;
   /** Of the API, as it goes upstream; undefined where the proxy does not show it. */
   readonly host: string | undefined;
+  /** Of the API, as it goes upstream. */
+  readonly scheme: "http" | "https";
   /** With the query, as it goes upstream; undefined where the proxy does not show it. */
   readonly path: string | undefined;
   /** By their names in lower case. */
@@ -29,30 +31,37 @@ export interface Injection {
 }
 
 /** Where a caller may have put credentials of its own: they are for the proxy, and no business of the API. */
-const callersCredentials = ["authorization", "proxy-authorization", "cookie", "x-api-key"];
+const callersCredentials = ["authorization", "dpop", "proxy-authorization", "cookie", "x-api-key"];
 /** Made by the signer, so that what the caller sent of them counts for nothing. */
 const madeBySigner = ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token"];
+
+/** What a credential is put in with, beside itself. */
+export interface InjectionMeans {
+  /** The time of a signature. */
+  readonly nowMs: number;
+  /** Proves the key that the token is bound to, for a request to an absolute URL. */
+  readonly prove: (method: string, url: string) => Promise<string | undefined>;
+}
 
 /**
  * Puts a credential into a request at a proxy.
  *
- * @param nowMs the time of a signature
  * @throws PermissionDenied when the strategy needs what the proxy does not show, or the credential cannot be sent
  */
 export async function inject(
   request: ProxiedRequest,
   strategy: Strategy,
   credentials: Credentials,
-  nowMs: number,
+  means: InjectionMeans,
 ): Promise<Injection> {
   try {
     switch (strategy.kind) {
       case "query_param":
         return await injectQuery(request, strategy, credentials);
       case "aws_sigv4":
-        return await injectSignature(request, strategy, credentials, nowMs);
+        return await injectSignature(request, strategy, credentials, means.nowMs);
       default:
-        return await injectHeader(request, strategy, credentials);
+        return await injectHeader(request, strategy, credentials, means);
     }
   } catch (error) {
     if (!(error instanceof StrategyError)) throw error;
@@ -64,11 +73,22 @@ async function injectHeader(
   request: ProxiedRequest,
   strategy: Strategy,
   credentials: Credentials,
+  { prove }: InjectionMeans,
 ): Promise<Injection> {
   const body = strategy.kind === "hmac_payload" ? shown(request.body, bodyWanted) : undefined;
   const bare = { method: request.method, url: "http://localhost/", headers: {}, body };
-  const { headers } = await applyStrategy(bare, strategy, credentials);
+  const proof = needsProof(strategy) ? await prove(request.method, provedUrl(request)) : undefined;
+  const options = proof === undefined ? {} : { proof };
+  const { headers } = await applyStrategy(bare, strategy, credentials, options);
   return injection(Object.entries(headers));
+}
+
+/** What `htu` of a proof is made of (RFC 9449 section 4.2): the request as the API gets it. */
+function provedUrl({ scheme, host, path }: ProxiedRequest): string {
+  const authority = shown(host, "host (upstream_host, or X-Nexus-Upstream-Host)");
+  const url = `${scheme}://${authority}${shown(path, "path (X-Original-URI or X-Forwarded-Uri)")}`;
+  if (URL.canParse(url)) return url;
+  throw new PermissionDenied("the token is bound to a key, and the request has no URL to make a proof for");
 }
 
 async function injectQuery(

@@ -1,7 +1,9 @@
 import type { Principal } from "../../model/access/principal.js";
 import { NotFound, PermissionDenied } from "../../model/errors.js";
+import type { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { ConnectionKey, ConnectionNames } from "../access/connection_names.js";
+import { proofOf } from "../proofs/token_proofs.js";
 import type { RejectedToken, RejectedTokens } from "../tokens/rejected_tokens.js";
 import type { Tokens } from "../tokens/tokens.js";
 import { type Injection, inject, type ProxiedRequest } from "./proxied_request.js";
@@ -23,6 +25,8 @@ export class ProxyAuthorizer {
       readonly rejected: Pick<RejectedTokens, "report">;
       readonly names: Pick<ConnectionNames, "idOf">;
       readonly clock: Pick<Clock, "nowMs">;
+      /** Those that the APIs of connections asked for, by connection. */
+      readonly apiNonces: Pick<DpopNonces, "get">;
     },
   ) {}
 
@@ -38,13 +42,17 @@ export class ProxyAuthorizer {
     principal: Principal,
   ): Promise<Authorized> {
     const connectionId = this.#idOf(key, principal);
-    const { strategy, credentials, revision } = await this.deps.tokens.getToken(connectionId, 0, principal);
-    const injection = await inject(request, strategy, credentials, this.deps.clock.nowMs());
-    return { ...injection, connectionId, revision };
+    const { tokens, clock, apiNonces } = this.deps;
+    const token = await tokens.getToken(connectionId, 0, principal);
+    const injection = await inject(request, token.strategy, token.credentials, {
+      nowMs: clock.nowMs(),
+      prove: (method, url) => proofOf(token, { method, url, nonce: apiNonces.get(connectionId) }, clock),
+    });
+    return { ...injection, connectionId, revision: token.revision };
   }
 
   /**
-   * The API refused what was put in. Afterwards there is another credential to put in.
+   * The API refused what was put in. Afterwards there is another credential to put in, or a proof with the nonce that it wants.
    *
    * @throws as `RejectedTokens.report`; PermissionDenied when the API wants other scopes
    */

@@ -50,7 +50,7 @@ class ProviderQueue {
   }
 }
 
-/** Work that waits or runs. */
+/** Work that waits or runs, and may be shared. */
 interface Entry<T> {
   readonly queue: ProviderQueue;
   readonly result: Promise<T>;
@@ -63,6 +63,8 @@ interface Entry<T> {
 export class ProviderConcurrency<T = void> {
   readonly #queues = new Map<string, ProviderQueue>();
   readonly #entries = new Map<string, Entry<T>>();
+  /** Work that is not shared. */
+  readonly #admitted = new Set<Promise<unknown>>();
   /** Those in which something waits; the one served last is at the end. */
   readonly #turn = new Set<ProviderQueue>();
   #running = 0;
@@ -99,6 +101,20 @@ export class ProviderConcurrency<T = void> {
     return result;
   }
 
+  /**
+   * Runs work of another kind when there is a place for callers. It is not shared.
+   *
+   * @param key that no work has which waits or runs
+   * @throws ConcurrencyClosed as `run`
+   */
+  admit<R>(providerId: string, key: string, work: () => Promise<R>): Promise<R> {
+    const result = this.#run(providerId, this.#queueOf(providerId), key, "demand", work).finally(() =>
+      this.#admitted.delete(result),
+    );
+    this.#admitted.add(result);
+    return result;
+  }
+
   /** Tells whether the provider answered at all. */
   note(providerId: string, answered: boolean): void {
     const queue = this.#queueOf(providerId);
@@ -124,16 +140,17 @@ export class ProviderConcurrency<T = void> {
 
   /** Resolves when the work that waits or runs now is over. */
   async settled(): Promise<void> {
-    await Promise.allSettled([...this.#entries.values()].map(({ result }) => result));
+    const shared = [...this.#entries.values()].map(({ result }) => result);
+    await Promise.allSettled([...shared, ...this.#admitted]);
   }
 
-  async #run(
+  async #run<R>(
     providerId: string,
     queue: ProviderQueue,
     key: string,
     priority: RefreshPriority,
-    work: () => Promise<T>,
-  ): Promise<T> {
+    work: () => Promise<R>,
+  ): Promise<R> {
     if (this.#closed) throw new ConcurrencyClosed();
     await new Promise<void>((resolve, reject) => {
       queue[priority].set(key, { key, start: resolve, close: () => reject(new ConcurrencyClosed()) });

@@ -1,4 +1,7 @@
 import type { FailingProvider } from "../../model/connections/daemon_status.js";
+import { FailedPrecondition } from "../../model/errors.js";
+import { problemMessages } from "../../model/problem_reason.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { noTracing, type Tracing } from "../../model/tracing.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -53,6 +56,8 @@ export class RefreshEngine {
       readonly random: () => number;
       readonly log: Log;
       readonly metrics: RefreshMetrics;
+      /** Told how each attempt ended. */
+      readonly onEnded?: (outcome: RefreshOutcome) => void;
       /** Shows refreshes as spans; none by default. */
       readonly tracing?: Tracing;
     },
@@ -118,6 +123,20 @@ export class RefreshEngine {
     this.#concurrency.close();
     await this.#scheduler.stop();
     await Promise.all([this.#concurrency.settled(), this.#suspensions.settled()]);
+  }
+
+  /**
+   * Runs a request at a provider that is no refresh, within the same limits.
+   *
+   * @param key no two at a time have the same
+   * @throws FailedPrecondition while the provider refuses the client; ConcurrencyClosed; what `request` throws
+   */
+  async admit<R>(profile: ProviderProfile, key: string, request: () => Promise<R>): Promise<R> {
+    if (this.#suspensions.of(profile)) {
+      const said = problemMessages.misconfigured;
+      throw new FailedPrecondition("PROVIDER_MISCONFIGURED", said, undefined, "misconfigured");
+    }
+    return await this.#concurrency.admit(profile.id, key, request);
   }
 
   /** How long the first entry of the queue has been due; 0 when nothing is late. */

@@ -2,11 +2,9 @@ import { daemon } from "../../model/access/principal.js";
 import type { Connection, RefreshIntent } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { Credential, TokenSet } from "../../model/credentials/credential.js";
-import { DataLoss, FailedPrecondition, NexusError } from "../../model/errors.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Tracing } from "../../model/tracing.js";
-import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import type { Renewed } from "../../oauth/grants/renewal.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
@@ -28,6 +26,7 @@ import { ConcurrencyClosed, type ProviderConcurrency, type RefreshPriority } fro
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 import { type Attempt, isSame, type RefreshFailures } from "./refresh_failures.js";
 import type { RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
+import { type PreparedRefresh, RefreshPreparation } from "./refresh_preparation.js";
 import { auditOf, type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
 
 /** A success that could not be written yet. */
@@ -62,14 +61,18 @@ export interface RefresherDeps {
   readonly random: () => number;
   readonly log: Log;
   readonly metrics: RefreshMetrics;
+  readonly onEnded?: ((outcome: RefreshOutcome) => void) | undefined;
   readonly tracing: Tracing;
 }
 
 /** Asks for the next token of connections: for one connection never two at a time, and nothing is seen before it is durable. */
 export class Refresher {
   readonly #unwritten = new Map<string, Unwritten>();
+  readonly #preparation: RefreshPreparation;
 
-  constructor(private readonly deps: RefresherDeps) {}
+  constructor(private readonly deps: RefresherDeps) {
+    this.#preparation = new RefreshPreparation(deps);
+  }
 
   /**
    * Refreshes one connection. A refresh of it that waits or is under way is shared.
@@ -118,6 +121,7 @@ export class Refresher {
     const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
     return await this.deps.tracing.inSpan({ name: "refresh", kind: "internal", attributes }, async (span) => {
       const outcome = await this.#attempt({ connection, profile, earlier, isProbe });
+      this.deps.onEnded?.(outcome);
       span.set({ "nexus.refresh.outcome": outcome });
       if (outcome !== "refreshed" && outcome !== "superseded") span.fail(outcome);
       return outcome;
@@ -125,17 +129,17 @@ export class Refresher {
   }
 
   async #attempt(attempt: Attempt): Promise<RefreshOutcome> {
-    const { connection, profile, earlier } = attempt;
+    const { connection, profile } = attempt;
     const { grants, failures, failing, concurrency, clock, metrics } = this.deps;
     const startedMs = clock.monotonicMs();
     const count = (result: "success" | "failure", reason: string): void =>
       metrics.refreshed(profile.name, result, reason, clock.monotonicMs() - startedMs);
-    const prepared = await this.#prepare(attempt);
+    const prepared = await this.#preparation.prepare(attempt);
     if (typeof prepared === "string") {
       count("failure", prepared);
       return prepared;
     }
-    if (!(await this.#writeIntent(connection, earlier))) return "superseded";
+    if (!(await this.#writeIntent(attempt, prepared))) return "superseded";
 
     // Point of no return: from here on the provider may have redeemed the refresh token.
     let result: Renewed;
@@ -149,6 +153,7 @@ export class Refresher {
         scopes: connection.requestedScopes,
         grantedScopes: connection.grantedScopes,
         boundTo: prepared.credential?.binding,
+        dpopKey: prepared.dpopKey,
       });
     } catch (error) {
       const failure = failureOf(error);
@@ -222,50 +227,15 @@ export class Refresher {
     return "refreshed";
   }
 
-  /** All that can fail before anything is sent. */
-  async #prepare(
-    attempt: Attempt,
-  ): Promise<{ server: AuthorizationServer; credential: Credential | undefined } | RefreshOutcome> {
-    const { profile } = attempt;
-    const { servers, failures, failing } = this.deps;
-    const credential = isUnattended(profile) ? undefined : await this.#held(attempt);
-    if (typeof credential === "string") return credential;
-    try {
-      return { server: await servers.resolve(profile), credential };
-    } catch (error) {
-      if (error instanceof FailedPrecondition) {
-        failing.failed(profile.id, "misconfigured", error.message);
-        return await failures.suspend(attempt, error.message);
-      }
-      if (!(error instanceof NexusError)) throw error;
-      failing.failed(profile.id, "transient", error.message);
-      return await failures.retryLater(attempt, error.message, undefined);
-    }
-  }
-
-  /** The credential that is redeemed. */
-  async #held(attempt: Attempt): Promise<Credential | RefreshOutcome> {
-    const { store, vault, failures, log } = this.deps;
-    const { connection, profile } = attempt;
-    let credential: Credential;
-    try {
-      const stored = store.getCredential(connection.id);
-      if (!stored) throw new DataLoss("the credential of an active connection is missing");
-      credential = vault.openCredential(connection, stored);
-    } catch (error) {
-      if (!(error instanceof DataLoss)) throw error;
-      log.error({ connectionId: connection.id, error: error.message }, "credential cannot be opened");
-      return await failures.requireReauthorization(connection, "data_loss");
-    }
-    if (!credential.refreshToken) return "not_refreshable";
-    const { binding } = credential;
-    const isMoved = binding !== undefined && binding !== grantBinding(profile);
-    return isMoved ? await failures.detach(attempt, binding) : credential;
-  }
-
-  /** The journal entry that tells, after a crash, that the outcome is unknown. False when the connection has moved on. */
-  async #writeIntent(connection: Connection, earlier: RefreshIntent | undefined): Promise<boolean> {
-    const { store, clock, foreignIntents: own } = this.deps;
+  /**
+   * The journal entry that tells, after a crash, that the outcome is unknown. A key that is proved for the first time is durable with it:
+   * a refresh token that comes back may be bound to it. False when the connection has moved on.
+   */
+  async #writeIntent(
+    { connection, earlier }: Attempt,
+    { credential, dpopKey }: PreparedRefresh,
+  ): Promise<boolean> {
+    const { store, vault, clock, foreignIntents: own } = this.deps;
     const refreshIntent: RefreshIntent = {
       ...{ ...earlier, ...(own && { owner: own.owner }) },
       credentialRevision: connection.credentialRevision,
@@ -276,6 +246,10 @@ export class Refresher {
       const current = tx.getConnection(connection.id);
       if (!isSame(current, connection)) return false;
       tx.putUnannounced({ ...current, refreshIntent });
+      if (credential && dpopKey && credential.dpopKey !== dpopKey) {
+        const keyed = { ...credential, dpopKey };
+        tx.putCredential(current.id, vault.sealCredential(current, current.credentialRevision, keyed));
+      }
       return true;
     });
   }

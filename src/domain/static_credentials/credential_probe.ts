@@ -22,6 +22,7 @@ export type ApplyStrategy = (
   request: ApiRequest,
   strategy: Strategy,
   credentials: Readonly<Record<string, string>>,
+  options?: { readonly proof?: string },
 ) => Promise<ApiRequest>;
 
 type TrialSettings = Pick<ProviderSettings, "authType" | "apiBaseUrl" | "userInfoEndpoint">;

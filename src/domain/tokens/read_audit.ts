@@ -1,6 +1,6 @@
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
-import { NexusError, Unavailable } from "../../model/errors.js";
+import { NexusError, NotLeader, Unavailable } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
@@ -16,6 +16,8 @@ const refusalIntervalMs = 60_000;
 interface Entry {
   readonly principal: Principal;
   readonly connectionId: string;
+  /** What a narrower token was asked for; undefined of the connection's own. */
+  readonly reason: string | undefined;
   revision: bigint;
   /** Set until the first read of `revision` is durable. */
   recorded: Promise<void> | undefined;
@@ -76,6 +78,7 @@ export class ReadAudit {
    * Puts a read on record, before the token leaves. The first reads of one turn share a commit.
    *
    * @param times how often it is read at this moment
+   * @param reason what a narrower token was asked for; it is another token than the connection's own
    * @returns undefined when that read was the first no more; else a promise that resolves when it is durable, and rejects with
    * Unavailable when it cannot be written: then the token must not leave
    */
@@ -84,14 +87,15 @@ export class ReadAudit {
     connectionId: string,
     revision: bigint,
     times: number = 1,
+    reason?: string,
   ): Promise<void> | undefined {
-    const key = this.#keyOf(principal, connectionId);
+    const key = this.#keyOf(principal, connectionId) + (reason === undefined ? "" : ` ${reason}`);
     const before = this.#entries.get(key);
     if (before?.revision === revision) {
       before.reads += times;
       return before.recorded;
     }
-    return this.#first(key, before, { principal, connectionId, revision, reads: times - 1 });
+    return this.#first(key, before, { principal, connectionId, reason, revision, reads: times - 1 });
   }
 
   /**
@@ -103,12 +107,14 @@ export class ReadAudit {
     const key = this.#keyOf(principal, connectionId);
     const before = this.#entries.get(key);
     if (before?.revision === revision) return before.recorded;
-    return this.#first(key, before, { principal, connectionId, revision, reads: -1 });
+    const reads = -1;
+    return this.#first(key, before, { principal, connectionId, reason: undefined, revision, reads });
   }
 
   /** Records that a token was refused. Never rejects: the caller gets the refusal either way. */
   async refused(principal: Principal, connectionId: string, error: unknown): Promise<void> {
-    if (!(error instanceof NexusError)) return;
+    // What the leader is asked for then is on record there.
+    if (!(error instanceof NexusError) || error instanceof NotLeader) return;
     const reason = "reason" in error && typeof error.reason === "string" ? error.reason : error.kind;
     // A caller can make up ids without end, so those that are not found share one entry.
     const key = `${principal.name} ${error.kind === "not_found" ? "" : connectionId} ${reason}`;
@@ -148,11 +154,7 @@ export class ReadAudit {
     for (const { entry, reads } of counts) entry.reads -= reads;
   }
 
-  #first(
-    key: string,
-    before: Entry | undefined,
-    read: Pick<Entry, "principal" | "connectionId" | "revision" | "reads">,
-  ): Promise<void> {
+  #first(key: string, before: Entry | undefined, read: Omit<Entry, "recorded">): Promise<void> {
     const entry: Entry = { ...read, recorded: undefined };
     const forgotten = this.#entries.set(key, entry) ?? before;
     this.#batch ??= this.#openBatch();
@@ -195,6 +197,7 @@ export class ReadAudit {
       ...by(entry.principal),
       connectionId: entry.connectionId,
       ...providerOf(tx, entry.connectionId),
+      ...reasonOf(entry),
       revision: entry.revision,
     });
   }
@@ -215,10 +218,15 @@ export class ReadAudit {
       ...by(entry.principal),
       connectionId: entry.connectionId,
       ...providerOf(tx, entry.connectionId),
+      ...reasonOf(entry),
       revision: entry.revision,
       count,
     });
   }
+}
+
+function reasonOf({ reason }: Entry): { reason?: string } {
+  return reason === undefined ? {} : { reason };
 }
 
 function providerOf(tx: Recording, connectionId: string): { providerId?: string } {

@@ -2,6 +2,7 @@ import { about, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
+import type { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
 import {
   type ChallengeError,
   readTokenChallenge,
@@ -24,10 +25,12 @@ export interface RejectedToken {
   /** 401 or 403. */
   readonly status: number;
   readonly wwwAuthenticate: string;
+  /** `DPoP-Nonce` of the answer; empty or undefined without one. */
+  readonly dpopNonce?: string | undefined;
 }
 
 /** See `nexus.v1.RejectionOutcome`. */
-export type RejectionOutcome = "superseded" | "refreshed" | "scopes_missing";
+export type RejectionOutcome = "superseded" | "refreshed" | "scopes_missing" | "nonce_wanted";
 
 export interface Rejection {
   readonly outcome: RejectionOutcome;
@@ -39,6 +42,8 @@ export interface RejectedTokensDeps extends DemandedRefreshDeps {
   readonly store: Pick<Store, "commit" | "getProvider">;
   readonly clock: Clock;
   readonly maxRejectionsPerHour: number;
+  /** Takes the nonces that APIs ask for, by connection. */
+  readonly apiNonces: Pick<DpopNonces, "remember">;
   /** An MCP server that refuses a token may have another authorization server by now. */
   readonly mcp?: Pick<McpServers, "tokenRefused">;
 }
@@ -70,6 +75,9 @@ export class RejectedTokens {
     const late = lateness(connection, revision);
     if (late) return late;
     const judged = { ...token, challenge, principal };
+    if (challenge.error === "use_dpop_nonce" || challenge.error === "invalid_dpop_proof") {
+      return this.#proofRefused(judged);
+    }
     if (challenge.error === "insufficient_scope") {
       return await this.#stepUps.run(connectionId, () => this.#stepUp(judged));
     }
@@ -82,6 +90,20 @@ export class RejectedTokens {
     });
     this.#underway.set(connectionId, { revision, result });
     return await result;
+  }
+
+  /** RFC 9449 section 9: the token is as good as before. @throws InvalidArgument */
+  #proofRefused({ connectionId, revision, challenge, dpopNonce = "" }: Judged): Rejection {
+    if (challenge.error === "use_dpop_nonce" && dpopNonce !== "") {
+      this.deps.apiNonces.remember(connectionId, dpopNonce);
+      return { outcome: "nonce_wanted", revision };
+    }
+    const description =
+      challenge.error === "use_dpop_nonce"
+        ? "must be the header DPoP-Nonce of the answer, with the error use_dpop_nonce"
+        : "names the error invalid_dpop_proof, which is about the proof and not about the token: check its method and URL, and the clock";
+    const field = challenge.error === "use_dpop_nonce" ? "dpop_nonce" : "www_authenticate";
+    throw new InvalidArgument([{ field, description }]);
   }
 
   async #refreshed(judged: Judged): Promise<Rejection> {

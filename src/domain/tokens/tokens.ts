@@ -43,6 +43,15 @@ export class Tokens {
   }
 
   /**
+   * As `getToken`, for what is made of the token: nothing is recorded, and it must not leave.
+   *
+   * @throws as `getToken`
+   */
+  subject(connectionId: string, minTtlMs: number): CurrentToken | Promise<CurrentToken> {
+    return this.#cached(connectionId, minTtlMs) ?? this.#current(connectionId, minTtlMs);
+  }
+
+  /**
    * A new token, whatever the age of the present one.
    *
    * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), DataLoss; Unavailable, also when the read cannot be recorded
@@ -52,6 +61,17 @@ export class Tokens {
       const { token } = await this.#demanded.refresh(connectionId);
       return token;
     });
+  }
+
+  /**
+   * As `refreshToken`, of which nobody gets the token, so that no read is recorded.
+   *
+   * @returns the connection with its new revision
+   * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), DataLoss, Unavailable
+   */
+  async renew(connectionId: string): Promise<Connection> {
+    const { connection } = await this.#demanded.refresh(connectionId);
+    return connection;
   }
 
   async #recorded(

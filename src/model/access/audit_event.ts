@@ -35,10 +35,15 @@ export type AuditEventType =
   | "keyring.rotation_started"
   | "keyring.rotation_finished"
   | "keyring.key_retired"
+  | "client_key.made"
+  | "client_key.ended"
   | "store.backed_up"
   | "store.restored"
   | "api_key.created"
   | "api_key.revoked"
+  | "console.link_created"
+  | "console.session_opened"
+  | "console.session_ended"
   | "policy.loaded"
   | "access.denied";
 

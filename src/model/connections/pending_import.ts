@@ -1,3 +1,4 @@
+import type { Secret } from "../../runtime/secret.js";
 import type { Principal } from "../access/principal.js";
 import type { SealedRecord } from "../credentials/credential.js";
 
@@ -12,8 +13,17 @@ export interface PendingImport {
   readonly scopes: readonly string[];
   readonly principal: Pick<Principal, "name" | "origin">;
   readonly startedAtMs: number;
-  /** The refresh token; undefined once the connection holds a credential of its own. */
+  /** An `ImportedToken`; undefined once the connection holds a credential of its own. */
   readonly sealed: SealedRecord | undefined;
+  /** Whether a key is sealed with the refresh token. */
+  readonly keyed?: boolean | undefined;
   /** `grantBinding` of the profile that the token was given for; undefined in those of older stores. */
   readonly binding?: string | undefined;
+}
+
+/** What an import redeems. */
+export interface ImportedToken {
+  readonly refreshToken: Secret;
+  /** Proved with it (DPoP); undefined where none is. */
+  readonly dpopKey: Secret | undefined;
 }

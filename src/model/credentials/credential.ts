@@ -9,6 +9,16 @@ export interface Credential {
   readonly idToken: Secret | undefined;
   /** `grantBinding` of the profile that it was obtained with; undefined in those of older stores, which go with the present profile. */
   readonly binding?: string | undefined;
+  /** Private key that was proved for it (DPoP): a JWK. The access token is bound to it where `tokenType` says so. */
+  readonly dpopKey?: Secret | undefined;
+}
+
+/** RFC 9449 section 7.1. */
+export const dpopType = "DPoP";
+
+/** Whether the access token is of no use without a proof of the key. */
+export function isBound({ tokenType, dpopKey }: Pick<Credential, "tokenType" | "dpopKey">): boolean {
+  return tokenType === dpopType && dpopKey !== undefined;
 }
 
 /** A token response after every check: what a grant answered, and when. */
@@ -66,6 +76,7 @@ export interface AssociatedData {
     | "key_check"
     | "revocation"
     | "import"
+    | "client_key"
     | "backup";
   readonly providerId: string;
   readonly connectionId: string;

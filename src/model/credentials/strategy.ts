@@ -66,3 +66,13 @@ export const bearerStrategy: OAuth2Strategy = {
   valuePrefix: "Bearer ",
   credentialField: "access_token",
 };
+
+/** Of a token that is bound to a key (RFC 9449 section 7.1): it goes there and nowhere else, beside a proof. */
+export function dpopStrategy({ credentialField }: Pick<OAuth2Strategy, "credentialField">): OAuth2Strategy {
+  return { kind: "oauth2", headerName: "Authorization", valuePrefix: "DPoP ", credentialField };
+}
+
+/** Whether requests need a proof beside the credential. */
+export function needsProof(strategy: Strategy): boolean {
+  return strategy.kind === "oauth2" && /^dpop *$/i.test(strategy.valuePrefix);
+}

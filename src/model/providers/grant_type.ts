@@ -11,18 +11,6 @@ export function isUnattended({
   return authType === "oauth2" && grantType !== "authorization_code";
 }
 
-/** Those whose requests the client signs, however it authenticates. */
-export const signingGrants: readonly ProviderSettings["grantType"][] = ["jwt_bearer", "github_app"];
-
-/** Whether `client_secret` holds a private key. */
-export function hasPrivateKey(
-  settings: Pick<ProviderSettings, "authType" | "grantType" | "tokenEndpointAuthMethod">,
-): boolean {
-  const signs =
-    signingGrants.includes(settings.grantType) || settings.tokenEndpointAuthMethod === "private_key_jwt";
-  return settings.authType === "oauth2" && signs;
-}
-
 /** Whether a person consents at the provider, in a browser that comes back to a redirect URI. */
 export function isConsented(settings: Pick<ProviderSettings, "authType" | "grantType">): boolean {
   return settings.authType === "oauth2" && !isUnattended(settings);

@@ -166,27 +166,33 @@ function spellingOf(field: DescField): Spelling {
 
 /** The number 0 is the first word. */
 function wordSpelling(descriptor: DescEnum): Spelling {
-  const words = wordsOf(descriptor);
+  const values = wordValues(descriptor);
+  const words = values.map(({ word }) => word);
   return {
     kind: "word",
     words,
     fallback: words[0],
     encode: (word) => {
-      const index = words.indexOf(word as string);
-      if (index < 0) throw new RangeError(`${word} is not one of ${words.join(", ")}`);
-      return index + 1;
+      const value = values.find((each) => each.word === word);
+      if (value === undefined) throw new RangeError(`${word} is not one of ${words.join(", ")}`);
+      return value.number;
     },
     decode: (number) => {
-      const word = number === 0 ? words[0] : words[(number as number) - 1];
-      if (word === undefined) throw new RangeError(`unknown number ${number} of ${descriptor.typeName}`);
-      return word;
+      const value = number === 0 ? values[0] : values.find((each) => each.number === number);
+      if (value === undefined) throw new RangeError(`unknown number ${number} of ${descriptor.typeName}`);
+      return value.word;
     },
   };
 }
 
-/** In the order of their numbers, from 1. */
-function wordsOf({ values }: DescEnum): string[] {
-  return values.filter(({ number }) => number > 0).map(({ localName }) => localName.toLowerCase());
+/** In the order of their numbers. */
+function wordsOf(descriptor: DescEnum): string[] {
+  return wordValues(descriptor).map(({ word }) => word);
+}
+
+function wordValues({ values }: DescEnum): { readonly word: string; readonly number: number }[] {
+  const named = values.filter(({ number }) => number > 0).sort((a, b) => a.number - b.number);
+  return named.map(({ localName, number }) => ({ word: localName.toLowerCase(), number }));
 }
 
 function messageSpelling(descriptor: DescMessage): Spelling {

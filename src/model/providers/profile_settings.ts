@@ -3,11 +3,14 @@ import type { Duration } from "@bufbuild/protobuf/wkt";
 import type {
   AuthType as AuthTypeEnum,
   ClientAssertionAudience as ClientAssertionAudienceEnum,
+  ClientAssertionType as ClientAssertionTypeEnum,
+  DpopMode as DpopModeEnum,
   GrantType as GrantTypeEnum,
   OAuth2Options as OAuth2OptionsMessage,
   Provider,
   ResourceParameter as ResourceParameterEnum,
   TokenEndpointAuthMethod as TokenEndpointAuthMethodEnum,
+  TokenExchange as TokenExchangeEnum,
   TokenRequestFormat as TokenRequestFormatEnum,
 } from "../../gen/nexus/v1/provider_pb.js";
 import type { Strategy as StrategyMessage } from "../../gen/nexus/v1/strategy_pb.js";
@@ -43,6 +46,8 @@ export type AuthType = Word<typeof AuthTypeEnum>;
 export type GrantType = Word<typeof GrantTypeEnum>;
 /** RFC 7591 section 2. */
 export type TokenEndpointAuthMethod = Word<typeof TokenEndpointAuthMethodEnum>;
+/** RFC 9449. */
+export type DpopMode = Word<typeof DpopModeEnum>;
 
 /** A field of a message as a setting. */
 type Setting<Value> = [Value] extends [boolean]
@@ -53,23 +58,29 @@ type Setting<Value> = [Value] extends [boolean]
       ? GrantType
       : [Value] extends [ClientAssertionAudienceEnum]
         ? Word<typeof ClientAssertionAudienceEnum>
-        : [Value] extends [TokenEndpointAuthMethodEnum]
-          ? TokenEndpointAuthMethod
-          : [Value] extends [TokenRequestFormatEnum]
-            ? Word<typeof TokenRequestFormatEnum>
-            : [Value] extends [ResourceParameterEnum]
-              ? Word<typeof ResourceParameterEnum>
-              : Value extends Duration
-                ? number | undefined
-                : Value extends StrategyMessage
-                  ? Strategy
-                  : Value extends OAuth2OptionsMessage
-                    ? OAuth2Options
-                    : Value extends readonly (infer Item)[]
-                      ? readonly Item[]
-                      : Value extends { [key: string]: string }
-                        ? Readonly<Value>
-                        : Value;
+        : [Value] extends [ClientAssertionTypeEnum]
+          ? Word<typeof ClientAssertionTypeEnum>
+          : [Value] extends [TokenEndpointAuthMethodEnum]
+            ? TokenEndpointAuthMethod
+            : [Value] extends [TokenRequestFormatEnum]
+              ? Word<typeof TokenRequestFormatEnum>
+              : [Value] extends [ResourceParameterEnum]
+                ? Word<typeof ResourceParameterEnum>
+                : [Value] extends [TokenExchangeEnum]
+                  ? Word<typeof TokenExchangeEnum>
+                  : [Value] extends [DpopModeEnum]
+                    ? DpopMode
+                    : Value extends Duration
+                      ? number | undefined
+                      : Value extends StrategyMessage
+                        ? Strategy
+                        : Value extends OAuth2OptionsMessage
+                          ? OAuth2Options
+                          : Value extends readonly (infer Item)[]
+                            ? readonly Item[]
+                            : Value extends { [key: string]: string }
+                              ? Readonly<Value>
+                              : Value;
 
 /** `Ms` after the name of a duration. */
 type Key<Name extends string, Value> = Value extends Duration ? `${Name}Ms` : Name;

@@ -1,10 +1,11 @@
+import { clientViolations } from "../clients/client_proof.js";
 import type { ClientRegistration } from "../credentials/client_registration.js";
 import type { SealedRecord } from "../credentials/credential.js";
 import { hmacAlgos, hmacEncodings, type StrategyKind } from "../credentials/strategy.js";
 import type { FieldViolation } from "../errors.js";
 import { headerNameViolation, tokenHeaderViolation } from "../header_name.js";
 import { isId } from "../ids.js";
-import { isUnattended, signingGrants } from "./grant_type.js";
+import { isUnattended } from "./grant_type.js";
 import type { AuthType, ProviderSettings } from "./profile_settings.js";
 import { textViolations } from "./profile_texts.js";
 
@@ -43,13 +44,14 @@ export function canonicalName(name: string): string {
   return name.trim().toLowerCase();
 }
 
-/** Parameters that the protocol sets itself (RFC 6749, RFC 7636, OpenID Connect Core, RFC 9101, RFC 9126). */
+/** Parameters that the protocol sets itself (RFC 6749, RFC 7636, OpenID Connect Core, RFC 9101, RFC 9126, RFC 9449). */
 export const protocolParams: ReadonlySet<string> = new Set([
   "client_id",
   "client_secret",
   "code_challenge",
   "code_challenge_method",
   "code_verifier",
+  "dpop_jkt",
   "nonce",
   "redirect_uri",
   "request",
@@ -124,18 +126,7 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   const endpoint = (field: string, text: string, allowQuery = true): void => {
     if (text !== "") violation(field, endpointViolation(text, allowQuery));
   };
-  if (settings.clientId === "") violation("client_id", "is required for oauth2");
-  const isPublic = settings.tokenEndpointAuthMethod === "none";
-  if (signingGrants.includes(settings.grantType) && !hasSecret) {
-    violation(
-      "client_secret",
-      `is required with the grant type ${settings.grantType}: the private key that signs`,
-    );
-  } else if (!isPublic && !hasSecret) {
-    violation("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
-  }
-  if (isPublic && hasSecret && !signingGrants.includes(settings.grantType))
-    violation("client_secret", "must be empty when token_endpoint_auth_method is none");
+  clientViolations(settings, hasSecret, violation);
   if (settings.credentialSchema) violation("credential_schema", "is for static types");
 
   endpoint("issuer", settings.issuer, false);
@@ -205,6 +196,11 @@ function unattendedViolations(settings: ProviderSettings, violation: Violation):
       "enable_discovery",
       "must be off with the grant type github_app: token_url names the installation",
     );
+  if (settings.grantType === "github_app" && oauth2.tokenExchange !== "off")
+    violation(
+      "oauth2_options.token_exchange",
+      "must be off with the grant type github_app: the app narrows its tokens",
+    );
   if (settings.grantType === "client_credentials" && settings.tokenEndpointAuthMethod === "none") {
     violation(
       "token_endpoint_auth_method",
@@ -231,6 +227,8 @@ function staticViolations(settings: ProviderSettings, hasSecret: boolean, violat
   if (hasSecret) violation("client_secret", unwanted);
   if (settings.issuer !== "" || settings.enableDiscovery) violation("issuer", unwanted);
   if (settings.mcpServerUrl !== "") violation("mcp_server_url", unwanted);
+  if (settings.tlsClientCertificate !== "") violation("tls_client_certificate", unwanted);
+  if (settings.clientAssertionSource !== "") violation("client_assertion_source", unwanted);
   if (settings.authUrl !== "") violation("auth_url", unwanted);
   if (settings.tokenUrl !== "") violation("token_url", unwanted);
 }

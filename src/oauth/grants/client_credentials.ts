@@ -3,7 +3,7 @@ import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
 import { sendTokenRequest, type TokenAnswer } from "../token_response.js";
 import { type MintedToken, mint } from "./minted_token.js";
-import type { Renewal } from "./renewal.js";
+import { dpopRequests, type Renewal } from "./renewal.js";
 
 export interface ClientCredentialsGrant extends Renewal {
   /** Named in each request; none means the server's default (RFC 6749 section 4.4.2). */
@@ -24,8 +24,8 @@ function sendClientCredentials(grant: ClientCredentialsGrant): Promise<TokenAnsw
   const options = grant.options ?? plainOAuth2;
   const params = new URLSearchParams(options.tokenParams);
   if (scopes.length > 0) params.set("scope", scopes.join(" "));
-  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false };
-  return sendTokenRequest(grant.fetch, shape, (fetch) =>
+  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false, dpop: dpopRequests(grant) };
+  return sendTokenRequest(grant.fetch, shape, (fetch, proof) =>
     oauth.clientCredentialsGrantRequest(
       server.metadata,
       clientMetadata(client, clock),
@@ -35,6 +35,7 @@ function sendClientCredentials(grant: ClientCredentialsGrant): Promise<TokenAnsw
         [oauth.allowInsecureRequests]: true,
         [oauth.customFetch]: fetch,
         ...(signal === undefined ? {} : { signal }),
+        ...proof,
       },
     ),
   );

@@ -6,6 +6,7 @@ import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { AuthorizationServer } from "../authorization_server.js";
 import { clientAuthentication, clientMetadata, type OAuthClient } from "../client_authentication.js";
+import type { DpopBinding } from "../dpop/dpop_requests.js";
 import {
   classify,
   GrantFailure,
@@ -15,6 +16,7 @@ import {
 } from "../failure.js";
 import { claimsOf, IdTokenError, processIdToken, verifySignature } from "../id_token.js";
 import { sendTokenRequest, type TokenAnswer, toTokenSet } from "../token_response.js";
+import { dpopRequests } from "./renewal.js";
 
 export interface CodeExchange {
   readonly server: AuthorizationServer;
@@ -31,6 +33,8 @@ export interface CodeExchange {
   readonly clock: Clock;
   readonly fetch: OutboundFetch;
   readonly signal?: AbortSignal | undefined;
+  /** The key of the connection; undefined where none is proved. */
+  readonly dpop?: DpopBinding | undefined;
 }
 
 /**
@@ -51,8 +55,8 @@ export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
 function sendCodeExchange(exchange: CodeExchange): Promise<TokenAnswer> {
   const { server, client, clock, params, redirectUri, codeVerifier, signal } = exchange;
   const options = exchange.options ?? plainOAuth2;
-  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false };
-  return sendTokenRequest(exchange.fetch, shape, (fetch) =>
+  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false, dpop: dpopRequests(exchange) };
+  return sendTokenRequest(exchange.fetch, shape, (fetch, proof) =>
     oauth.authorizationCodeGrantRequest(
       server.metadata,
       clientMetadata(client, clock),
@@ -65,6 +69,7 @@ function sendCodeExchange(exchange: CodeExchange): Promise<TokenAnswer> {
         [oauth.allowInsecureRequests]: true,
         [oauth.customFetch]: fetch,
         ...(signal === undefined ? {} : { signal }),
+        ...proof,
       },
     ),
   );

@@ -5,7 +5,7 @@ import { clientAuthentication, clientMetadata } from "../client_authentication.j
 import { classify, GrantFailure } from "../failure.js";
 import { sendTokenRequest } from "../token_response.js";
 import { grantedTokens } from "./code_exchange.js";
-import type { Renewal } from "./renewal.js";
+import { dpopRequests, type Renewal } from "./renewal.js";
 
 export interface DevicePoll extends Renewal {
   readonly deviceCode: string;
@@ -26,10 +26,10 @@ export type DevicePollOutcome =
 export async function pollDevice(poll: DevicePoll): Promise<DevicePollOutcome> {
   const { server, client, clock, deviceCode, codeVerifier, signal } = poll;
   const options = poll.options ?? plainOAuth2;
-  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false };
+  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false, dpop: dpopRequests(poll) };
   const metadata = clientMetadata(client, clock);
   try {
-    const answer = await sendTokenRequest(poll.fetch, shape, (fetch) =>
+    const answer = await sendTokenRequest(poll.fetch, shape, (fetch, proof) =>
       oauth.deviceCodeGrantRequest(server.metadata, metadata, clientAuthentication(client), deviceCode, {
         additionalParameters: {
           ...options.tokenParams,
@@ -38,6 +38,7 @@ export async function pollDevice(poll: DevicePoll): Promise<DevicePollOutcome> {
         [oauth.allowInsecureRequests]: true,
         [oauth.customFetch]: fetch,
         ...(signal === undefined ? {} : { signal }),
+        ...proof,
       }),
     );
     const tokens = await oauth.processDeviceCodeResponse(server.metadata, metadata, answer.response);

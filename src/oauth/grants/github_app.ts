@@ -66,6 +66,49 @@ async function appJwt({ client, clock }: GithubAppGrant): Promise<string> {
   return await new SignJWT(claims).setProtectedHeader({ alg: "RS256", typ: "JWT" }).sign(key);
 }
 
+/** What narrows a token that is narrowed already, or the first scope that is not within it. */
+export type NarrowedInstallation =
+  | { readonly scopes: readonly string[] }
+  | { readonly index: number; readonly violation: string };
+
+const levels = ["read", "write", "admin"];
+
+/**
+ * The scopes of a token that may at most what one with `present` may: a kind, permissions or repositories, that `asked` does not name
+ * stays as it is.
+ */
+export function narrowedInstallation(
+  present: readonly string[],
+  asked: readonly string[],
+): NarrowedInstallation {
+  const isRepository = (scope: string): boolean => repositoryScope.test(scope);
+  const permission = (scope: string): boolean => permissionScope.test(scope);
+  for (const [index, scope] of asked.entries()) {
+    const isKnown = isRepository(scope) || permission(scope);
+    if (!isKnown) return { index, violation: unknownScope(scope) };
+    const bounds = present.filter(isRepository(scope) ? isRepository : permission);
+    if (bounds.length > 0 && !bounds.some((bound) => isWithin(scope, bound)))
+      return {
+        index,
+        violation: "is wider than the connection: ask for what the scopes of the connection name",
+      };
+  }
+  const kept = [isRepository, permission].flatMap((kind) => (asked.some(kind) ? [] : present.filter(kind)));
+  return { scopes: [...asked, ...kept] };
+}
+
+/** `contents:read` lies within `contents:write`. */
+function isWithin(scope: string, bound: string): boolean {
+  const [, name, level = ""] = permissionScope.exec(scope) ?? [];
+  const [, boundName, boundLevel = ""] = permissionScope.exec(bound) ?? [];
+  if (name === undefined || boundName === undefined) return scope === bound;
+  return name === boundName && levels.indexOf(level) <= levels.indexOf(boundLevel);
+}
+
+function unknownScope(scope: string): string {
+  return `the scope ${scope} is neither a permission of GitHub, such as contents:read, nor a repository, such as repository:NAME`;
+}
+
 /** @throws GrantFailure when a scope is neither a permission nor a repository; nothing is sent then */
 function narrowedBy(scopes: readonly string[]): object {
   const repositories: string[] = [];
@@ -76,7 +119,7 @@ function narrowedBy(scopes: readonly string[]): object {
     if (repository !== undefined) repositories.push(repository);
     else if (name !== undefined && level !== undefined) permissions[name] = level;
     else {
-      const refusal = `the scope ${scope} is neither a permission of GitHub, such as contents:read, nor a repository, such as repository:NAME`;
+      const refusal = unknownScope(scope);
       throw new GrantFailure({ kind: "client", oauthError: "invalid_scope", httpStatus: 422, refusal });
     }
   }

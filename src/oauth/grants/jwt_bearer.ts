@@ -1,12 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { SignJWT } from "jose";
-import * as oauth from "oauth4webapi";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { hasIssuer } from "../authorization_server.js";
 import { signingKeyOf } from "../client_assertion.js";
-import { clientAuthentication, clientMetadata } from "../client_authentication.js";
-import { GrantFailure } from "../failure.js";
-import { sendTokenRequest, type TokenAnswer } from "../token_response.js";
+import { clientAuthentication, keySourceOf } from "../client_authentication.js";
+import type { TokenAnswer } from "../token_response.js";
+import { sendGrantRequest } from "./grant_request.js";
 import { type MintedToken, mint } from "./minted_token.js";
 import type { Renewal } from "./renewal.js";
 
@@ -16,7 +15,7 @@ export interface JwtBearerGrant extends Renewal {
   readonly subject: string;
 }
 
-const grantType = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+export const jwtBearerGrantType = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /** Salesforce takes none that is good for more than 3 minutes, Google one of an hour. */
 const lifetimeSeconds = 120;
 
@@ -39,9 +38,7 @@ async function assertionOf({
   options,
 }: JwtBearerGrant): Promise<string> {
   const { assertionAudience, scopeInAssertion, ...signing } = options ?? plainOAuth2;
-  if (client.clientSecret === undefined)
-    throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
-  const { key, alg, kid } = await signingKeyOf(client.clientSecret, signing);
+  const { key, alg, kid } = await signingKeyOf(keySourceOf(client), signing);
   const { metadata, tokenEndpoint } = server;
   const nowSeconds = Math.floor(clock.nowMs() / 1000);
   const claims = {
@@ -58,26 +55,11 @@ async function assertionOf({
 }
 
 function sendAssertion(grant: JwtBearerGrant, assertion: string): Promise<TokenAnswer> {
-  const { server, client, clock, scopes, signal } = grant;
-  const options = grant.options ?? plainOAuth2;
+  const { client, scopes, options = plainOAuth2 } = grant;
   const params = new URLSearchParams(options.tokenParams);
   params.set("assertion", assertion);
   if (scopes.length > 0 && !options.scopeInAssertion) params.set("scope", scopes.join(" "));
-  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false };
   // RFC 7521 section 4.1: the assertion says who the client is, and Google knows no `client_id` of it.
   const authentication = client.method === "none" ? () => undefined : clientAuthentication(client);
-  return sendTokenRequest(grant.fetch, shape, (fetch) =>
-    oauth.genericTokenEndpointRequest(
-      server.metadata,
-      clientMetadata(client, clock),
-      authentication,
-      grantType,
-      params,
-      {
-        [oauth.allowInsecureRequests]: true,
-        [oauth.customFetch]: fetch,
-        ...(signal === undefined ? {} : { signal }),
-      },
-    ),
-  );
+  return sendGrantRequest(grant, jwtBearerGrantType, params, authentication);
 }

@@ -5,7 +5,7 @@ import { clientAuthentication, clientMetadata } from "../client_authentication.j
 import { classify } from "../failure.js";
 import { IdTokenError, type JudgedIdToken, processIdToken } from "../id_token.js";
 import { sendTokenRequest, type TokenAnswer, toTokenSet } from "../token_response.js";
-import type { Renewal, Renewed } from "./renewal.js";
+import { dpopRequests, type Renewal, type Renewed } from "./renewal.js";
 
 /** No scope is sent unless the profile says so: the answer then covers what was granted (RFC 6749 section 6). */
 export interface RefreshGrant extends Renewal {
@@ -32,10 +32,10 @@ export async function refresh(grant: RefreshGrant): Promise<Renewed> {
 function sendRefresh(grant: RefreshGrant): Promise<TokenAnswer> {
   const { server, client, clock, refreshToken, signal } = grant;
   const options = grant.options ?? plainOAuth2;
-  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: true };
+  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: true, dpop: dpopRequests(grant) };
   const metadata =
     options.refreshUrl === "" ? server.metadata : { ...server.metadata, token_endpoint: options.refreshUrl };
-  return sendTokenRequest(grant.fetch, shape, (fetch) =>
+  return sendTokenRequest(grant.fetch, shape, (fetch, proof) =>
     oauth.refreshTokenGrantRequest(
       metadata,
       clientMetadata(client, clock),
@@ -46,6 +46,7 @@ function sendRefresh(grant: RefreshGrant): Promise<TokenAnswer> {
         [oauth.allowInsecureRequests]: true,
         [oauth.customFetch]: fetch,
         ...(signal === undefined ? {} : { signal }),
+        ...proof,
       },
     ),
   );

@@ -4,6 +4,7 @@ import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { AuthorizationServer } from "../authorization_server.js";
 import type { OAuthClient } from "../client_authentication.js";
+import { type DpopBinding, DpopRequests } from "../dpop/dpop_requests.js";
 import type { IdTokenRejected } from "../failure.js";
 import type { AccessTokenViolation } from "../token_response.js";
 
@@ -16,6 +17,17 @@ export interface Renewal {
   readonly clock: Clock;
   readonly fetch: OutboundFetch;
   readonly signal?: AbortSignal | undefined;
+  /** The key of the connection; undefined where none is proved. */
+  readonly dpop?: DpopBinding | undefined;
+}
+
+/** The proofs of one token request; undefined where no key is proved. */
+export function dpopRequests({
+  server,
+  clock,
+  dpop,
+}: Pick<Renewal, "server" | "clock" | "dpop">): DpopRequests | undefined {
+  return dpop && new DpopRequests(dpop, server.issuer ?? new URL(server.tokenEndpoint).origin, clock);
 }
 
 /** What it came to. */

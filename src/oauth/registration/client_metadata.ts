@@ -8,7 +8,13 @@ export interface ClientMetadata {
   readonly response_types: readonly string[];
   readonly token_endpoint_auth_method: TokenEndpointAuthMethod;
   readonly application_type: "native" | "web";
+  /** With `private_key_jwt` alone, both. */
+  readonly jwks_uri?: string;
+  readonly token_endpoint_auth_signing_alg?: string;
 }
+
+/** By what a key of the daemon signs where the profile does not say it. */
+export const ownSigningAlg = "ES256";
 
 /** By what the daemon can authenticate, best first: a secret in a header is written into fewer logs than one in a body. */
 const ownMethods: readonly TokenEndpointAuthMethod[] = ["client_secret_basic", "client_secret_post", "none"];
@@ -28,8 +34,16 @@ export function commonAuthMethod(
   return usable.find((method) => known.includes(method));
 }
 
-/** @param redirectUri its host says whether the daemon is a program of this machine or a place on the web */
-export function clientMetadata(redirectUri: string, method: TokenEndpointAuthMethod): ClientMetadata {
+/**
+ * @param redirectUri its host says whether the daemon is a program of this machine or a place on the web
+ * @param jwksUri where its keys are published, for `private_key_jwt`
+ */
+export function clientMetadata(
+  redirectUri: string,
+  method: TokenEndpointAuthMethod,
+  jwksUri?: string,
+): ClientMetadata {
+  const signs = method === "private_key_jwt" && jwksUri !== undefined;
   return {
     client_name: "nexusd",
     redirect_uris: [redirectUri],
@@ -37,5 +51,6 @@ export function clientMetadata(redirectUri: string, method: TokenEndpointAuthMet
     response_types: ["code"],
     token_endpoint_auth_method: method,
     application_type: isLoopbackHost(new URL(redirectUri).hostname) ? "native" : "web",
+    ...(signs && { jwks_uri: jwksUri, token_endpoint_auth_signing_alg: ownSigningAlg }),
   };
 }

@@ -115,20 +115,22 @@ function clientOf(
   const { client_id: clientId, client_secret: secret, token_endpoint_auth_method: said } = client;
   const wanted = asked.token_endpoint_auth_method;
   const method = said ?? (typeof secret === "string" ? wanted : "none");
-  if (!isOwnMethod(method)) {
+  const isByKey = method === "private_key_jwt" && asked.jwks_uri !== undefined;
+  if (!isByKey && !isOwnMethod(method)) {
     throw new RegistrationRefused("it registers the client for an authentication that nexusd does not have");
   }
-  if (method !== "none" && typeof secret !== "string") {
+  const isBySecret = !isByKey && method !== "none";
+  if (isBySecret && typeof secret !== "string") {
     throw new RegistrationRefused("it registers the client for a secret, and gives none");
   }
   if (!/^[\x20-\x7e]{1,1024}$/.test(clientId))
     throw new RegistrationRefused("it answers no client_id that can be sent");
   const secretEndMs = Math.round(Number(client["client_secret_expires_at"] ?? 0) * 1_000);
-  const hasEnd = method !== "none" && secretEndMs > 0 && secretEndMs < endOfTimeMs;
+  const hasEnd = isBySecret && secretEndMs > 0 && secretEndMs < endOfTimeMs;
   return {
     clientId,
-    clientSecret: method === "none" || typeof secret !== "string" ? undefined : new Secret(secret),
-    method,
+    clientSecret: isBySecret && typeof secret === "string" ? new Secret(secret) : undefined,
+    method: isByKey ? "private_key_jwt" : method,
     secretExpiresAtMs: hasEnd ? secretEndMs : undefined,
     management: managementOf(server, client),
   };

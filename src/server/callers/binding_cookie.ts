@@ -1,15 +1,21 @@
-/** A cookie of one browser listener: its prefix and its attributes follow from the public URL. */
+/** A cookie of one listener of browsers: its prefix and its attributes follow from the URL of that. */
 export class BindingCookie {
   readonly #secure: boolean;
 
-  /** @param publicUrl https makes cookies that no other host and no plain http can set (`__Host-`, RFC 6265bis, section 4.1.3.2) */
-  constructor(publicUrl: URL) {
+  /**
+   * @param publicUrl https makes cookies that no other host and no plain http can set (`__Host-`, RFC 6265bis, section 4.1.3.2)
+   * @param sameSite `Lax` is sent when another site leads the browser here, `Strict` is not (section 5.6.7)
+   */
+  constructor(
+    publicUrl: URL,
+    private readonly sameSite: "Lax" | "Strict" = "Lax",
+  ) {
     this.#secure = publicUrl.protocol === "https:";
   }
 
   /** The field `set-cookie` that binds a browser. */
   set(name: string, value: string, maxAgeSeconds: number): string {
-    const attributes = `Path=/; Max-Age=${Math.max(0, Math.floor(maxAgeSeconds))}; HttpOnly; SameSite=Lax`;
+    const attributes = `Path=/; Max-Age=${Math.max(0, Math.floor(maxAgeSeconds))}; HttpOnly; SameSite=${this.sameSite}`;
     return `${this.#name(name)}=${encodeURIComponent(value)}; ${attributes}${this.#secure ? "; Secure" : ""}`;
   }
 

@@ -8,13 +8,16 @@ import type { OnUnexpected } from "./listener.js";
 import { answerClientError, guardOf, type ListenerLimits, limitsOf, noteAnswer } from "./listener_limits.js";
 import { readBody } from "./request_body.js";
 import { StreamListener } from "./stream_listener.js";
+import { type BodySource, streamBody } from "./streamed_body.js";
 import { UnreadAnswers } from "./unread_answers.js";
 
-/** An answer, complete. A `HEAD` gets its headers. */
+/** An answer. A `HEAD` gets its headers. */
 export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body: string;
+  /** What follows the body until one of both sides ends it; without it the answer is complete. */
+  readonly stream?: BodySource;
 }
 
 export interface HttpListenerOptions {
@@ -49,6 +52,8 @@ export class HttpListener {
   readonly #server: Server;
   /** RFC 6797: over its own TLS, a person's browser is told never to come in plain text again. */
   readonly #transport: Readonly<Record<string, string>>;
+  /** Ends each of the answers that are streams. */
+  readonly #streams = new Set<() => void>();
   #closing = false;
 
   constructor(options: HttpListenerOptions) {
@@ -68,7 +73,9 @@ export class HttpListener {
     );
     this.#server = server;
     const isPageTls =
-      options.listener === "browser" && options.listen.kind === "tcp" && options.tls !== undefined;
+      (options.listener === "browser" || options.listener === "console") &&
+      options.listen.kind === "tcp" &&
+      options.tls !== undefined;
     this.#transport = isPageTls ? { "strict-transport-security": "max-age=31536000" } : {};
     const tls = options.listen.kind === "tcp" ? options.tls : undefined;
     const sockets = tls?.createServer(["http/1.1"], (socket) => void server.emit("connection", socket));
@@ -94,6 +101,7 @@ export class HttpListener {
 
   close(force: AbortSignal): Promise<void> {
     this.#closing = true;
+    for (const end of this.#streams) end();
     const closed = this.#listener.close(force);
     if (this.#listener.server !== this.#server) this.#server.close();
     return closed;
@@ -117,15 +125,27 @@ export class HttpListener {
     return nothing;
   }
 
-  #send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
+  #send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+    const { status, headers, body, stream } = answer;
     if (response.destroyed || response.headersSent) return;
     if (this.#closing) response.shouldKeepAlive = false;
     response.writeHead(status, {
       ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, listOf(value)])),
       ...this.#transport,
-      "content-length": Buffer.byteLength(body),
+      ...(stream === undefined && { "content-length": Buffer.byteLength(body) }),
     });
-    response.end(request.method === "HEAD" ? undefined : body);
+    if (request.method === "HEAD") response.end();
+    else if (stream === undefined || this.#closing) response.end(body);
+    else this.#stream(response, body, stream);
+  }
+
+  #stream(response: ServerResponse, body: string, stream: BodySource): void {
+    // Sent at once: without a body the headers would wait for the first message.
+    response.flushHeaders();
+    if (body !== "") response.write(body);
+    const end = streamBody(response, stream, this.#options.bounds);
+    this.#streams.add(end);
+    response.once("close", () => this.#streams.delete(end));
   }
 }
 

@@ -5,7 +5,7 @@ import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { limitsOf } from "../listen/listener_limits.js";
 import { addressKey } from "../sockets/address_key.js";
-import { type BrowserPages, capturePath, failed, type Visit } from "./browser_pages.js";
+import { type BrowserPages, capturePath, type Visit } from "./browser_pages.js";
 import { hostOf, hostsOf } from "./browser_request.js";
 import { badRequestPage, internalErrorPage, misdirectedPage } from "./pages.js";
 
@@ -13,7 +13,7 @@ export interface BrowserListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
   /** How browsers reach this listener; http or https, without a path of its own. */
   readonly publicUrl: URL;
-  readonly pages: Pick<BrowserPages, "answer">;
+  readonly pages: Pick<BrowserPages, "answer" | "failed">;
   readonly onUnexpected: OnUnexpected;
 }
 
@@ -57,7 +57,7 @@ export class BrowserListener implements Listener {
     const key = addressKey(socket.remoteAddress) ?? "unix";
     if (!this.#rates || this.#rates.take(key)) return undefined;
     const limit = limitsOf(this.#options.bounds).browserRate?.perSecond ?? 0;
-    const page = failed(headers, { kind: "rate_limited", perSecond: limit });
+    const page = this.#options.pages.failed(headers, { kind: "rate_limited", perSecond: limit });
     const retryAfter = String(Math.ceil(this.#rates.waitMs(key) / 1_000));
     return { ...page, headers: { ...page.headers, "retry-after": retryAfter } };
   }

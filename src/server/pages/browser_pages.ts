@@ -1,17 +1,26 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { CaptureFlow, ConsentFlow, FinishOutcome } from "../../domain/consent/consent_types.js";
+import type {
+  CaptureError,
+  CaptureFlow,
+  CaptureForm,
+  ConsentFlow,
+  FinishOutcome,
+} from "../../domain/consent/consent_types.js";
 import type { ConsentLinks } from "../../domain/notifications/consent_links.js";
 import { formTokenField } from "../../domain/static_credentials/capture_field.js";
+import { jwksPath } from "../../model/clients/client_key.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
 import { toWireError } from "../../service/pipeline/error_table.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { BindingCookie } from "../callers/binding_cookie.js";
+import { CookieReader } from "../callers/cookie_reader.js";
 import type { Answer } from "../listen/http_listener.js";
 import { isEmbedded, isForm, isOwnForm, isPrefetch, prefersJson, stateOf } from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
 import { DonePages, donePath } from "./done_pages.js";
 import type { Failure } from "./failures.js";
 import { pageStyle } from "./page_style.js";
+import type { DescribeProvider } from "./page_words.js";
 import {
   embeddedPage,
   failureJson,
@@ -34,9 +43,10 @@ export interface BrowserPagesOptions {
   readonly publicUrl: URL;
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
-  /** The Client ID Metadata Document at a path; undefined where there is none. */
-  readonly clientDocument?: (path: string) => object | undefined;
+  /** The Client ID Metadata Document or the JWK Set at a path; undefined where there is none. */
+  readonly publishedDocument?: (path: string) => object | undefined;
   readonly links: Pick<ConsentLinks, "follow">;
+  readonly describe: DescribeProvider;
   /** Where this daemon does not act itself: asks the one that does. Undefined while it acts. */
   readonly elsewhere?: (visit: Visit) => Promise<Answer> | undefined;
 }
@@ -67,7 +77,7 @@ export class BrowserPages {
   readonly #options: BrowserPagesOptions;
   readonly #cookie: BindingCookie;
   readonly #acts: ReadonlyMap<string, Act>;
-  readonly #done = new DonePages();
+  readonly #done: DonePages;
   readonly #pages: ReadonlyMap<string, (query: URLSearchParams) => Answer>;
 
   constructor(options: BrowserPagesOptions) {
@@ -77,6 +87,7 @@ export class BrowserPages {
       [startPath, (visit) => this.#start(visit)],
       [capturePath, (visit) => this.#form(visit)],
     ]);
+    this.#done = new DonePages(options.describe);
     this.#pages = new Map<string, (query: URLSearchParams) => Answer>([
       ["/", homePage],
       [donePath, (query) => this.#done.page(query)],
@@ -104,7 +115,7 @@ export class BrowserPages {
     return this.#options.elsewhere?.(visit)?.catch((error: unknown) => {
       const told = toWireError(error);
       if (!(told instanceof WireError) || told.code !== codes.unavailable) throw error;
-      return failed(visit.headers, { kind: "unavailable" });
+      return this.#failed(visit.headers, { kind: "unavailable" });
     });
   }
 
@@ -118,10 +129,11 @@ export class BrowserPages {
 
   /** Authorization servers fetch it, and keep it as long as they are told. */
   #document(path: string): Answer | undefined {
-    const document = this.#options.clientDocument?.(path);
+    const document = this.#options.publishedDocument?.(path);
     if (document === undefined) return undefined;
+    const type = path === jwksPath ? { "content-type": "application/jwk-set+json" } : {};
     const answer = jsonAnswer(200, document);
-    return { ...answer, headers: { ...answer.headers, "cache-control": "public, max-age=300" } };
+    return { ...answer, headers: { ...answer.headers, ...type, "cache-control": "public, max-age=300" } };
   }
 
   #actOf(path: string): Act | undefined {
@@ -131,22 +143,23 @@ export class BrowserPages {
 
   async #start({ query, headers }: Visit): Promise<Answer> {
     const state = stateOf(query);
-    if (state === undefined) return failed(headers, { kind: "incomplete_link" });
+    if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
     const outcome = await this.#options.flow.start(state);
-    if (outcome.kind !== "redirect" && outcome.kind !== "capture") return failed(headers, outcome);
+    if (outcome.kind !== "redirect" && outcome.kind !== "capture") return this.#failed(headers, outcome);
     if (outcome.kind === "capture" && prefersJson(headers)) return this.#schema(state);
     const { name, value, maxAgeSeconds } = outcome.binding;
     const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
     if (outcome.kind === "capture") return redirect(303, captureTarget(state), cookies);
     const { stepUp, location } = outcome;
-    if (stepUp && !prefersJson(headers)) return withCookies(stepUpPage(stepUp, location), cookies);
+    if (stepUp && !prefersJson(headers))
+      return withCookies(stepUpPage(stepUp, location, this.#options.describe), cookies);
     return redirect(302, location, cookies);
   }
 
   /** The link of a notification. */
   async #follow({ path, headers }: Visit): Promise<Answer> {
     const outcome = await this.#options.links.follow(path.slice(linkPrefix.length));
-    return outcome.kind === "consent" ? redirect(303, outcome.authUrl, []) : failed(headers, outcome);
+    return outcome.kind === "consent" ? redirect(303, outcome.authUrl, []) : this.#failed(headers, outcome);
   }
 
   async #finish({ path, query, headers, origin }: Visit): Promise<Answer> {
@@ -157,24 +170,24 @@ export class BrowserPages {
 
   async #form({ query, headers }: Visit): Promise<Answer> {
     const state = stateOf(query);
-    if (state === undefined) return failed(headers, { kind: "incomplete_link" });
+    if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
     if (prefersJson(headers)) return this.#schema(state);
     const { read } = new CookieReader(this.#cookie, headers.cookie);
     const outcome = await this.#options.capture.form(state, read);
-    if (outcome.kind !== "form") return failed(headers, outcome);
-    return captureFormPage(outcome.form, undefined, captureTarget(state));
+    if (outcome.kind !== "form") return this.#failed(headers, outcome);
+    return this.#formPage(outcome.form, undefined, state);
   }
 
   /** For a program that shows a form of its own, as `/auth/capture-schema` of the other listener. */
   #schema(state: string): Answer {
     const outcome = this.#options.capture.schema(state);
-    if (outcome.kind !== "schema") return failureJson(outcome);
+    if (outcome.kind !== "schema") return failureJson(outcome, this.#options.describe);
     return jsonAnswer(200, { provider_name: outcome.providerName, schema: outcome.schema });
   }
 
   async #submit({ query, headers, body, origin }: Visit): Promise<Answer> {
     const state = stateOf(query);
-    if (state === undefined) return failed(headers, { kind: "incomplete_link" });
+    if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
     if (!isForm(headers)) return formRefusedPage(415);
     if (!isOwnForm(headers, this.#options.publicUrl)) return formRefusedPage();
     if (body === "too_large") return formTooLargePage();
@@ -182,8 +195,22 @@ export class BrowserPages {
     const values = new URLSearchParams(body.toString("utf8"));
     const formToken = values.get(formTokenField) ?? "";
     const outcome = await this.#options.capture.submit(state, values, formToken, cookies.read, origin);
-    if (outcome.kind === "form") return captureFormPage(outcome.form, outcome.error, captureTarget(state));
+    if (outcome.kind === "form") return this.#formPage(outcome.form, outcome.error, state);
     return this.#finished(outcome, cookies, headers);
+  }
+
+  #formPage(form: CaptureForm, error: CaptureError | undefined, state: string): Answer {
+    return captureFormPage(form, error, captureTarget(state), this.#options.describe);
+  }
+
+  /** As a page, or as JSON for whoever asks for it. */
+  failed(headers: IncomingHttpHeaders, failure: Failure): Answer {
+    return this.#failed(headers, failure);
+  }
+
+  #failed(headers: IncomingHttpHeaders, failure: Failure): Answer {
+    const { describe } = this.#options;
+    return prefersJson(headers) ? failureJson(failure, describe) : failurePage(failure, describe);
   }
 
   #finished(outcome: FinishOutcome, cookies: CookieReader, headers: IncomingHttpHeaders): Answer {
@@ -194,41 +221,13 @@ export class BrowserPages {
       case "done":
         return redirect(303, this.#done.location(outcome), cleared);
       default:
-        return withCookies(failed(headers, outcome), cleared);
+        return withCookies(this.#failed(headers, outcome), cleared);
     }
-  }
-}
-
-/** Reads cookies and remembers which it found. */
-class CookieReader {
-  readonly #cookie: BindingCookie;
-  readonly #header: string | undefined;
-  readonly #found = new Set<string>();
-
-  constructor(cookie: BindingCookie, header: string | undefined) {
-    this.#cookie = cookie;
-    this.#header = header;
-  }
-
-  readonly read = (name: string): string | undefined => {
-    const value = this.#cookie.read(this.#header, name);
-    if (value !== undefined) this.#found.add(name);
-    return value;
-  };
-
-  /** Takes back what was read. */
-  clear(): string[] {
-    return [...this.#found].map((name) => this.#cookie.clear(name));
   }
 }
 
 function captureTarget(state: string): string {
   return `${capturePath}?${new URLSearchParams({ state })}`;
-}
-
-/** As a page, or as JSON for whoever asks for it. */
-export function failed(headers: IncomingHttpHeaders, failure: Failure): Answer {
-  return prefersJson(headers) ? failureJson(failure) : failurePage(failure);
 }
 
 function redirect(status: 302 | 303, location: string, cookies: readonly string[]): Answer {

@@ -13,6 +13,11 @@ export function isEmbedded(headers: IncomingHttpHeaders): boolean {
   return destination !== undefined && destination !== "document";
 }
 
+/** `fetch` by the script of a page of this listener, as far as the browser says (Fetch Metadata, section 2). */
+export function isOwnFetch(headers: IncomingHttpHeaders): boolean {
+  return headers["sec-fetch-dest"] === "empty" && headers["sec-fetch-site"] === "same-origin";
+}
+
 /** The one media type in which browsers send the forms of this listener. */
 export function isForm(headers: IncomingHttpHeaders): boolean {
   const type = (headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase();

@@ -2,6 +2,7 @@ import type { CaptureError, CaptureForm } from "../../domain/consent/consent_typ
 import { type CaptureField, formTokenField } from "../../domain/static_credentials/capture_field.js";
 import type { Answer } from "../listen/http_listener.js";
 import { type Html, html, joined } from "./html.js";
+import { askerObject, type DescribeProvider, returnSentence } from "./page_words.js";
 import { htmlDocument, htmlHeaders, safeHeaders } from "./pages.js";
 
 /** The status of a form that has to be sent again, and what is said of it as a whole. */
@@ -26,21 +27,29 @@ const errors: Readonly<
  *
  * @param error of a form that was sent and has to be fixed
  * @param action path and query that it is sent to
+ * @param describe the provider in words
  */
-export function captureFormPage(form: CaptureForm, error: CaptureError | undefined, action: string): Answer {
+export function captureFormPage(
+  form: CaptureForm,
+  error: CaptureError | undefined,
+  action: string,
+  describe: DescribeProvider,
+): Answer {
   const { status, violation } = error === undefined ? { status: 200 } : errors[error];
-  const heading = form.title === "" ? `Connect ${form.providerName}` : form.title;
+  const { displayName, docsUrl } = describe(form);
+  const heading = form.title === "" ? `Connect ${displayName}` : form.title;
   const content = html`<main class="form">
 <h1 dir="auto">${heading}</h1>
-${introduction(form)}
-${error && summary(form, violation?.(form.providerName))}
+${introduction(form, displayName)}
+${docsUrl && docsLink(docsUrl, displayName)}
+${error && summary(form, violation?.(displayName))}
 <form method="post" action="${action}" novalidate autocomplete="off">
 <input type="hidden" name="${formTokenField}" value="${form.formToken}">
 ${form.fields.some(({ isRequired }) => isRequired) ? legend : undefined}
 ${form.fields.map(field)}
 <button type="submit">Connect</button>
 </form>
-<p class="note">Stored encrypted, for the application that sent you here.</p>
+<p class="note">Stored encrypted, for ${askerObject(form)}.${returnSentence(form)}</p>
 </main>`;
   const title = `${error === undefined ? "" : "Error: "}${heading}`;
   return {
@@ -68,7 +77,13 @@ function formHeaders(returnUrl: string | undefined): Record<string, string> {
   };
 }
 
-function introduction({ title, description, providerName }: CaptureForm): Html {
+/** In a tab of its own, so that what was entered stays. */
+function docsLink(docsUrl: string, provider: string): Html {
+  const host = new URL(docsUrl).hostname;
+  return html`<p class="note"><a href="${docsUrl}" target="_blank" rel="noopener noreferrer">Where do I find this at ${provider}?</a> <span class="optional">(${host}, in a new tab)</span></p>`;
+}
+
+function introduction({ title, description }: CaptureForm, providerName: string): Html {
   const asked = title === "" ? "" : ` for ${providerName}`;
   const text =
     description === "" ? `Enter what you were given${asked || ` by ${providerName}`}.` : description;

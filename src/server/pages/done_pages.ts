@@ -2,7 +2,8 @@ import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { ConsentDone } from "../../domain/consent/consent_types.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Answer } from "../listen/http_listener.js";
-import { donePage } from "./pages.js";
+import type { DescribeProvider } from "./page_words.js";
+import { donePage, type Visited } from "./pages.js";
 
 export const donePath = "/auth/done";
 
@@ -16,30 +17,32 @@ const maxVisits = 1_000;
  */
 export class DonePages {
   readonly #key = randomBytes(32);
-  readonly #visits = new BoundedMap<string, ConsentDone>(maxVisits);
+  readonly #visits = new BoundedMap<string, Visited>(maxVisits);
+
+  constructor(private readonly describe: DescribeProvider) {}
 
   /** Where the browser is sent. */
   location(done: ConsentDone): string {
-    const { providerName } = done;
-    const query = new URLSearchParams({ provider: providerName, mark: this.#mark(providerName) });
+    const provider = this.describe(done).displayName;
+    const query = new URLSearchParams({ provider, mark: this.#mark(provider) });
     if (done.account) {
       const visit = randomBytes(16).toString("base64url");
-      this.#visits.set(visit, done);
+      this.#visits.set(visit, { provider, account: done.account, isOther: done.isOther });
       query.set("visit", visit);
     }
     return `${donePath}?${query}`;
   }
 
   page(query: URLSearchParams): Answer {
-    const providerName = query.get("provider") ?? "";
+    const provider = query.get("provider") ?? "";
     const mark = Buffer.from(query.get("mark") ?? "");
-    const own = Buffer.from(this.#mark(providerName));
+    const own = Buffer.from(this.#mark(provider));
     if (mark.length !== own.length || !timingSafeEqual(mark, own)) return donePage(undefined);
     const done = this.#visits.get(query.get("visit") ?? "");
-    return donePage(done?.providerName === providerName ? done : { providerName });
+    return donePage(done?.provider === provider ? done : { provider });
   }
 
-  #mark(providerName: string): string {
-    return createHmac("sha256", this.#key).update(providerName).digest("base64url");
+  #mark(provider: string): string {
+    return createHmac("sha256", this.#key).update(provider).digest("base64url");
   }
 }

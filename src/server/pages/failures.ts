@@ -1,5 +1,6 @@
 import type { ConsentFailure, DroppedGrant, RefusedConsent } from "../../domain/consent/consent_types.js";
 import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
+import type { DescribeProvider } from "./page_words.js";
 
 /** What ends a visit: of the flow, or of this listener. */
 export type Failure =
@@ -81,7 +82,7 @@ const refusals: Readonly<Partial<Record<ProblemReason, Row>>> = {
     ofOperator,
   ],
   clock_skew: [502, "The clocks of the provider and of this service differ.", ofOperator],
-  unsupported_demand: [502, "The provider demands what this service does not support.", ofOperator],
+  unsupported_demand: [502, "The provider demands what its registration here does not do.", ofOperator],
   misconfigured: [502, "The provider is not what its registration here says.", ofOperator],
   provider_unreachable: [502, "The provider stopped answering before you were connected.", unchanged],
   account_changed: [
@@ -110,8 +111,8 @@ const grants: Readonly<Record<DroppedGrant, (providerName: string) => string | u
 };
 
 /** The one table: what went wrong, to what a person is told and what HTTP says. */
-export function failureText(failure: Failure): FailureText {
-  if (failure.kind === "refused") return refusalText(failure);
+export function failureText(failure: Failure, describe: DescribeProvider): FailureText {
+  if (failure.kind === "refused") return refusalText(failure, describe(failure).displayName);
   if (failure.kind === "rate_limited") {
     const what = `Too many requests from your address: at most ${failure.perSecond} per second.`;
     return {
@@ -124,7 +125,7 @@ export function failureText(failure: Failure): FailureText {
   return { status, word: failure.kind, lines };
 }
 
-function refusalText({ reason, word, providerName, detail, grant }: RefusedConsent): FailureText {
+function refusalText({ reason, word, detail, grant }: RefusedConsent, providerName: string): FailureText {
   const [status, what, next] = refusals[reason] ?? [400, problemMessages[reason], unchanged];
   const ofGrant = grant && grants[grant](providerName);
   const isOpen = openDetails.includes(reason) && detail !== word;

@@ -112,6 +112,9 @@ button, .button {
   cursor: pointer;
 }
 .button { margin-top: 1.25rem; text-align: center; text-decoration: none; }
+a { color: var(--accent); }
+a.button { color: var(--on-accent); }
+code { font: .92em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 .scopes { margin: 0 0 .9rem; padding-left: 1.1rem; }
 input:focus-visible, select:focus-visible, button:focus-visible, a:focus-visible {
   outline: 3px solid var(--accent);

@@ -3,6 +3,7 @@ import { accountText } from "../../model/credentials/account.js";
 import type { Answer } from "../listen/http_listener.js";
 import { type Failure, failureText } from "./failures.js";
 import { type Html, html, joined } from "./html.js";
+import type { DescribeProvider } from "./page_words.js";
 
 /**
  * Headers of everything that the browser listener answers: nothing runs, nothing is framed, nothing is kept, and the address
@@ -25,24 +26,28 @@ interface Page {
   readonly title: string;
   readonly mark: "done" | "stopped" | "plain";
   /** One paragraph each. */
-  readonly lines: readonly string[];
+  readonly lines: readonly (string | Html)[];
   /** A word for whoever is asked for help. */
   readonly reason?: string;
   /** For the people who run the daemon. */
   readonly operator?: string | undefined;
 }
 
+/** A consent that is given, as its page tells it. */
+export interface Visited extends Pick<ConsentDone, "account" | "isOther"> {
+  /** For people. */
+  readonly provider: string;
+}
+
 /** The person consented, and no application asked for them back. @param done undefined when it is not known what of */
-export function donePage(done: Omit<ConsentDone, "kind"> | undefined): Answer {
+export function donePage(done: Visited | undefined): Answer {
   const account = accountText(done?.account);
   return page(200, {
     title: "Connected",
     mark: "done",
     lines: [
-      done === undefined
-        ? "Your account is connected."
-        : `Your account at ${done.providerName} is connected.`,
-      ...(account === "" ? [] : [`The account is ${account}.`]),
+      done === undefined ? "Your account is connected." : `Your account at ${done.provider} is connected.`,
+      ...(account === "" ? [] : [html`The account is <b><bdi>${account}</bdi></b>.`]),
       ...(done?.isOther
         ? ["It is another account than before: applications act with this one from now on."]
         : []),
@@ -57,8 +62,8 @@ const titles: Readonly<Partial<Record<Failure["kind"], string>>> = {
   unknown_request: "This link cannot be used",
 };
 
-export function failurePage(failure: Failure): Answer {
-  const { status, word, lines, operator } = failureText(failure);
+export function failurePage(failure: Failure, describe: DescribeProvider): Answer {
+  const { status, word, lines, operator } = failureText(failure, describe);
   return page(status, {
     title: titles[failure.kind] ?? "Not connected",
     mark: "stopped",
@@ -77,8 +82,8 @@ export function jsonAnswer(status: number, body: object): Answer {
   };
 }
 
-export function failureJson(failure: Failure): Answer {
-  const { status, word, lines, operator } = failureText(failure);
+export function failureJson(failure: Failure, describe: DescribeProvider): Answer {
+  const { status, word, lines, operator } = failureText(failure, describe);
   const message = [...lines, ...(operator === undefined ? [] : [operator])].join(" ");
   return jsonAnswer(status, { error: word, code: word, message });
 }

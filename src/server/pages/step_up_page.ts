@@ -1,6 +1,7 @@
 import type { StepUpRequest } from "../../domain/consent/consent_types.js";
 import type { Answer } from "../listen/http_listener.js";
 import { type Html, html } from "./html.js";
+import { askerSubject, type DescribeProvider, returnSentence } from "./page_words.js";
 import { htmlDocument, htmlHeaders } from "./pages.js";
 
 /**
@@ -9,18 +10,20 @@ import { htmlDocument, htmlHeaders } from "./pages.js";
  *
  * @param location the provider's authorization endpoint with the request
  */
-export function stepUpPage({ providerName, missing, others }: StepUpRequest, location: string): Answer {
+export function stepUpPage(request: StepUpRequest, location: string, describe: DescribeProvider): Answer {
+  const { missing, others } = request;
+  const provider = describe(request).displayName;
   const title = "Allow more access?";
   const content = html`<main class="form">
 <h1>${title}</h1>
-<p>An application acts with your account at ${providerName}. It was refused there, because ${
+<p>${askerSubject(request)} acts with your account at ${provider}. It was refused there, because ${
     missing.length === 0 ? "what you allowed is not enough for what it does." : "this is missing:"
   }</p>
 ${listOf(missing)}
 ${others.length === 0 ? undefined : html`<p>It asks again for what you allowed already:</p>`}
 ${listOf(others)}
-<p>Continue only if you want to allow this: ${providerName} asks you next. If you do not, close this window; the application goes on with what it has.</p>
-<p><a class="button" id="to-provider" href="${location}">Continue to ${providerName}</a></p>
+<p>Continue only if you want to allow this: ${provider} asks you next. If you do not, close this window; the application goes on with what it has.${returnSentence(request)}</p>
+<p><a class="button" id="to-provider" href="${location}">Continue to ${provider}</a></p>
 </main>`;
   return { status: 200, headers: htmlHeaders, body: htmlDocument(title, content) };
 }

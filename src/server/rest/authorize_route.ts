@@ -30,8 +30,10 @@ const prefix = "/v1/authorize/";
  * and Traefik. The answer to what is allowed has the headers that the proxy must set, and `x-nexus-uri` where the credential goes into
  * the query, and as `x-nexus-revision` the number of the credential. Anything but a 2xx denies.
  *
- * With `x-nexus-refused-revision`, `x-nexus-refused-status` and `x-nexus-refused-challenge` (the API's `WWW-Authenticate`) the proxy says
- * that the API refused that credential, which is a report as of `ReportRejectedToken`; what it answers then is for one other try.
+ * With `x-nexus-refused-revision`, `x-nexus-refused-status`, `x-nexus-refused-challenge` (the API's `WWW-Authenticate`) and
+ * `x-nexus-refused-nonce` (its `DPoP-Nonce`) the proxy says that the API refused that credential, which is a report as of
+ * `ReportRejectedToken`; what it answers then is for one other try. `x-nexus-upstream-host` and, for an API without TLS,
+ * `x-nexus-upstream-scheme` say where the request goes, for proofs.
  */
 export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions): Routes {
   const check = service.methods.find(({ descriptor }) => descriptor === Authorization.method.check);
@@ -46,7 +48,7 @@ export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions)
     response.once("close", () => controller.abort());
     const path = field(request, "x-original-uri") ?? field(request, "x-forwarded-uri") ?? "";
     const attributes = create(AttributeContextSchema, {
-      contextExtensions: { [routeFields.connection]: connection, ...refusalOf(request) },
+      contextExtensions: { [routeFields.connection]: connection, ...saidByProxy(request) },
       request: {
         http: {
           method: field(request, "x-original-method") ?? field(request, "x-forwarded-method") ?? "GET",
@@ -83,12 +85,15 @@ export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions)
   };
 }
 
-/** What an API said to a request that an earlier answer was put into. */
-function refusalOf(request: Request): Record<string, string> {
+/** Where the request goes, and what the API said to one that an earlier answer was put into. */
+function saidByProxy(request: Request): Record<string, string> {
   const fields: readonly (readonly [header: string, name: string])[] = [
     ["x-nexus-refused-revision", routeFields.refusedRevision],
     ["x-nexus-refused-status", routeFields.refusedStatus],
     ["x-nexus-refused-challenge", routeFields.refusedChallenge],
+    ["x-nexus-refused-nonce", routeFields.refusedNonce],
+    ["x-nexus-upstream-host", routeFields.upstreamHost],
+    ["x-nexus-upstream-scheme", routeFields.upstreamScheme],
   ];
   return Object.fromEntries(
     fields.flatMap(([header, name]) => {

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import type { ConnectionEvent } from "../../domain/console/connection_watch.js";
 import {
   type Account as AccountMessage,
   AccountSchema,
@@ -7,6 +8,8 @@ import {
   type Problem as ProblemMessage,
   ProblemSchema,
   type ConnectionStatus as Status,
+  type WatchConnectionsResponse,
+  WatchConnectionsResponseSchema,
 } from "../../gen/nexus/v1/connection_pb.js";
 import {
   type Connection,
@@ -68,6 +71,7 @@ export function connectionMessage(connection: Connection): ConnectionMessage {
       refreshable: connection.refreshable,
       metadata: { ...connection.metadata },
       account: accountMessage(connection.account),
+      issuedAt: timestampOf(connection.issuedAtMs),
       refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
       awaitingConfirmation: connection.awaitingConfirmation === true,
       // By the numbers of the enum, from 1.
@@ -75,4 +79,12 @@ export function connectionMessage(connection: Connection): ConnectionMessage {
         connection.providerRevocation && providerRevocations.indexOf(connection.providerRevocation) + 1,
     }),
   );
+}
+
+export function watchConnectionsMessage(event: ConnectionEvent): WatchConnectionsResponse {
+  return create(WatchConnectionsResponseSchema, {
+    event: event.connection
+      ? { case: "connection", value: connectionMessage(event.connection) }
+      : { case: "removedConnectionId", value: event.connectionId },
+  });
 }

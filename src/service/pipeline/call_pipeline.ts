@@ -1,4 +1,5 @@
 import type { Message } from "@bufbuild/protobuf";
+import type { StreamRegistry } from "../../domain/access/stream_registry.js";
 import { noTracing, type Tracing } from "../../model/tracing.js";
 import type { StreamSource } from "../../runtime/stream_sink.js";
 import type {
@@ -14,6 +15,7 @@ import type { CallLimits } from "./call_limits.js";
 import { CallStream, type StreamOutcome } from "./call_stream.js";
 import { traceStart, traceUnary } from "./call_trace.js";
 import { codeOf, toWireError } from "./error_table.js";
+import { rpcName } from "./rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "./service_definition.js";
 import { WireError } from "./wire_error.js";
 
@@ -21,11 +23,13 @@ type StreamingMethod = DefinedMethod & { kind: "server_streaming" | "bidi_stream
 
 /** What happens around a call because it came in at a listener. */
 export interface ListenerCalls {
-  readonly listener: "grpc" | "http";
+  readonly listener: "grpc" | "http" | "console";
   readonly limits: CallLimits;
   /** Told of each RPC when it is over. `code` is the name of the gRPC status, `ok` for none. */
   readonly onAnswered: (method: string, code: string) => void;
   readonly tracing: Tracing;
+  /** Told of each stream that was let in. */
+  readonly streams: Pick<StreamRegistry, "opened">;
 }
 
 /**
@@ -110,6 +114,7 @@ export class CallPipeline {
   #stream(method: StreamingMethod): BoundMethod {
     const guard = new CallGuard(method, this.deps.guard);
     const onOver = this.#countStreams(method);
+    const rpc = rpcName(method.descriptor);
     const opened = (
       request: Message | undefined,
       context: StreamContext,
@@ -118,7 +123,7 @@ export class CallPipeline {
     ): StreamSource => {
       this.#traceStream(method, context);
       return new CallStream(sink, onOver).open(
-        (cut) => this.#admitStream(guard, request, context, cut),
+        (cut) => this.#admitStream({ guard, rpc }, request, context, cut),
         start,
       );
     };
@@ -144,19 +149,22 @@ export class CallPipeline {
 
   /** A stream counts as one call when it opens, and has a place among the streams until it is over. */
   #admitStream(
-    guard: CallGuard,
+    { guard, rpc }: { readonly guard: CallGuard; readonly rpc: string },
     request: Message | undefined,
     context: StreamContext,
     cut: (error: unknown) => void,
   ): (() => void) | Promise<never> {
     const { principal } = context;
-    const leave = this.deps.calls?.limits.openStream(principal);
+    const { calls } = this.deps;
+    const leave = calls?.limits.openStream(principal);
     try {
       const admitted = guard.admit(request, context);
       if (admitted instanceof Promise) return leave ? admitted.finally(leave) : admitted;
       const release = guard.hold(principal, admitted, cut);
+      const closed = calls?.streams.opened({ principal, rpc, listener: calls.listener });
       return () => {
         release();
+        closed?.();
         leave?.();
       };
     } catch (error) {

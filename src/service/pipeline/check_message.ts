@@ -18,10 +18,14 @@ export const routeFields = {
   connection: "connection_id",
   /** Of the API, where the proxy sends another one than its caller did. */
   upstreamHost: "upstream_host",
+  /** `http` where the API is called without TLS. */
+  upstreamScheme: "upstream_scheme",
   /** Of the credential that the API refused, as it was answered with it; and the status and challenge of the API. */
   refusedRevision: "refused_revision",
   refusedStatus: "refused_status",
   refusedChallenge: "refused_challenge",
+  /** `DPoP-Nonce` of the API. */
+  refusedNonce: "refused_nonce",
 } as const;
 
 /** In the dynamic metadata of an answer, the revision as `x-nexus-revision` too: of the credential that is put in. */
@@ -41,6 +45,7 @@ export function refusalOfRoute({ attributes }: CheckRequest): RefusedInjection |
     revision: BigInt(revision),
     status: said[routeFields.refusedStatus] === "403" ? 403 : 401,
     wwwAuthenticate: said[routeFields.refusedChallenge]?.slice(0, maxChallenge) ?? "",
+    dpopNonce: said[routeFields.refusedNonce] ?? "",
   };
 }
 
@@ -49,11 +54,13 @@ const maxChallenge = 8_192;
 
 export function proxiedRequest({ attributes }: CheckRequest): ProxiedRequest {
   const http = attributes?.request?.http;
-  const host = attributes?.contextExtensions[routeFields.upstreamHost] ?? http?.host;
+  const route = attributes?.contextExtensions ?? {};
+  const host = route[routeFields.upstreamHost] ?? http?.host;
   const headers = headersOf(http);
   return {
     method: http?.method ?? "",
     host: host === "" ? undefined : host,
+    scheme: route[routeFields.upstreamScheme] === "http" ? "http" : "https",
     path: http?.path.startsWith("/") === true ? http.path : undefined,
     headers,
     body: http && bodyOf(http, headers),

@@ -13,6 +13,7 @@ import { SecretDiscoveryService } from "../../gen/envoy/service/secret/v3/sds_pb
 import { AccessService } from "../../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
+import { ConsoleService } from "../../gen/nexus/v1/console_pb.js";
 import { NexusService } from "../../gen/nexus/v1/nexus_pb.js";
 import { NotificationService } from "../../gen/nexus/v1/notification_pb.js";
 import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
@@ -75,6 +76,8 @@ row(connections.requestConnection, "connection.request", ({ connectionId, userId
 row(connections.confirmConnection, "connection.request", connectionOf);
 row(connections.getConnection, "connection.read", connectionOf);
 row(connections.listConnections, "connection.read");
+row(connections.watchConnections, "connection.read");
+row(connections.refreshConnection, "connection.manage", connectionOf);
 row(connections.revokeConnection, "connection.manage", connectionOf);
 row(connections.deleteConnection, "connection.manage", connectionOf);
 row(connections.replaceCredential, "connection.manage", connectionOf);
@@ -96,12 +99,15 @@ row(tokens.acquireToken, "token.read", ({ providerName, userId, label, mcpServer
 row(tokens.getToken, "token.read", connectionOf);
 row(tokens.refreshToken, "token.read", connectionOf);
 row(tokens.reportRejectedToken, "token.read", connectionOf);
+row(tokens.createProof, "token.read", connectionOf);
 row(tokens.watchTokens, "token.read");
 
 row(AuditService.method.listAuditEvents, "audit.read");
 row(AuditService.method.verifyAuditLog, "audit.read");
 
 row(StatusService.method.getStatus, "status.read");
+row(StatusService.method.getActivity, "status.read");
+row(StatusService.method.listOpenStreams, "status.read");
 row(NotificationService.method.testReceivers, "notification.test");
 
 row(AccessService.method.createApiKey, "key.manage");
@@ -109,6 +115,8 @@ row(AccessService.method.listApiKeys, "key.manage");
 row(AccessService.method.revokeApiKey, "key.manage");
 row(AccessService.method.explainAccess, "policy.read");
 row(AccessService.method.whoAmI, "self.read");
+
+row(ConsoleService.method.createConsoleLink, "console.open");
 
 // The RPCs behind these judge the resource again, with ids that are brought into their own form.
 row(NexusService.method.requestConnection, "connection.request");
@@ -130,6 +138,7 @@ row(Authorization.method.check, "token.read", (request) => {
 // By name: the encryption keys, copies of the store and its hubs are the admin's, whatever RPCs their services have.
 const adminServices: readonly (readonly [string, Action])[] = [
   ["nexus.v1.KeyringService/", "keyring.manage"],
+  ["nexus.v1.ClientKeyService/", "keyring.manage"],
   ["nexus.v1.BackupService/", "backup.manage"],
   ["nexus.v1.FleetService/", "fleet.manage"],
 ];

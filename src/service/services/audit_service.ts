@@ -30,6 +30,9 @@ export function auditService(options: {
         connectionId: emptyToUndefined(request.connectionId),
         type: emptyToUndefined(request.eventType),
         sinceMs: request.since && timestampMs(request.since),
+        principal: emptyToUndefined(request.principal),
+        providerId: emptyToUndefined(request.providerId),
+        afterSequence: request.afterSequence,
       });
       return create(ListAuditEventsResponseSchema, {
         events: page.events.map(eventMessage),

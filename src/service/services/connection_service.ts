@@ -8,10 +8,13 @@ import type { ConnectionImporter } from "../../domain/connections/connection_imp
 import type { Connections } from "../../domain/connections/connections.js";
 import type { UnattendedConnector } from "../../domain/connections/unattended_connector.js";
 import type { ConsentConfirmation } from "../../domain/consent/confirmation.js";
+import type { ConnectionWatch } from "../../domain/console/connection_watch.js";
+import type { Tokens } from "../../domain/tokens/tokens.js";
 import {
   CaptureCredentialResponseSchema,
   ConfirmConnectionResponseSchema,
   ConnectionService,
+  ConnectionServiceRefreshConnectionResponseSchema,
   type ConnectionServiceRequestConnectionRequest,
   type ConnectionServiceRequestConnectionResponse,
   ConnectionServiceRequestConnectionResponseSchema,
@@ -28,7 +31,12 @@ import { isId } from "../../model/ids.js";
 import type { JsonObject } from "../../model/json.js";
 import { Secret } from "../../runtime/secret.js";
 import { connectionKey } from "../messages/connection_key.js";
-import { connectionMessage, statusMessages, statusOf } from "../messages/connection_message.js";
+import {
+  connectionMessage,
+  statusMessages,
+  statusOf,
+  watchConnectionsMessage,
+} from "../messages/connection_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
 import type { CallContext } from "../pipeline/bound_service.js";
 import {
@@ -46,6 +54,8 @@ type Deps = {
   readonly confirmer: Pick<ConsentConfirmation, "confirm">;
   readonly importer: Pick<ConnectionImporter, "import">;
   readonly unattended: Pick<UnattendedConnector, "profileFor" | "connect">;
+  readonly tokens: Pick<Tokens, "renew">;
+  readonly connectionWatch: Pick<ConnectionWatch, "open">;
 };
 
 type Rpcs = ServiceImplementation<typeof ConnectionService>;
@@ -101,6 +111,7 @@ class ConnectionRpcs implements Rpcs {
       providerId: emptyToUndefined(request.providerId),
       status: statusOf(request.status),
       idPrefix: request.idPrefix,
+      search: request.search,
     };
     const view = this.deps.access.viewOf(context.principal);
     const page = view.isRestricted
@@ -110,6 +121,17 @@ class ConnectionRpcs implements Rpcs {
       connections: page.connections.map(connectionMessage),
       nextPageToken: encodePageToken("connections", page.nextAfterId),
     });
+  };
+
+  watchConnections: Rpcs["watchConnections"] = ({ connectionIds }, { principal }, sink) =>
+    this.deps.connectionWatch.open(connectionIds, this.deps.access.viewOf(principal), {
+      send: (event) => sink.send(watchConnectionsMessage(event)),
+      end: (error) => sink.end(error),
+    });
+
+  refreshConnection: Rpcs["refreshConnection"] = async (request, context) => {
+    const connection = connectionMessage(await this.deps.tokens.renew(this.#idOf(request, context)));
+    return create(ConnectionServiceRefreshConnectionResponseSchema, { connection });
   };
 
   revokeConnection: Rpcs["revokeConnection"] = async (request, context) => {

@@ -1,30 +1,114 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { HeldStream, StreamRegistry } from "../../domain/access/stream_registry.js";
+import type { ExpiryCounter } from "../../domain/operations/expiry_counter.js";
+import type { RefreshHistory } from "../../domain/operations/refresh_history.js";
 import type { StatusReader } from "../../domain/operations/status_reader.js";
 import {
+  type ActivityIntervalSchema,
   DaemonState,
+  type ExpiryClassSchema,
   type FailingProviderSchema,
   FleetRole,
   type FleetStatusSchema,
+  GetActivityResponseSchema,
   GetStatusResponseSchema,
+  ListOpenStreamsResponseSchema,
   type NextRefreshSchema,
+  type OpenStreamSchema,
   type StatusCheckSchema,
   StatusService,
 } from "../../gen/nexus/v1/status_pb.js";
+import type { ActivityInterval, ExpiryClass } from "../../model/connections/activity.js";
 import { connectionStatuses } from "../../model/connections/connection.js";
 import type { DaemonStatus, FleetState } from "../../model/connections/daemon_status.js";
 import { present, timestampOf } from "../messages/timestamps.js";
 import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
 const defaultMaxEntries = 10;
+const defaultMaxStreams = 100;
 
-export function statusService(options: { readonly status: Pick<StatusReader, "read"> }): ServiceDefinition {
+export function statusService(options: {
+  readonly status: Pick<StatusReader, "read" | "nowMs">;
+  readonly history: Pick<RefreshHistory, "read">;
+  readonly expiries: Pick<ExpiryCounter, "read">;
+  readonly streams: Pick<StreamRegistry, "list" | "size">;
+}): ServiceDefinition {
+  const { status, history, expiries, streams } = options;
+  const time = () => timestampFromMs(status.nowMs);
   return defineService(StatusService, {
     getStatus({ maxEntries }) {
-      const status = options.status.read(maxEntries === 0 ? defaultMaxEntries : maxEntries);
-      return create(GetStatusResponseSchema, statusMessage(status));
+      const read = status.read(maxEntries === 0 ? defaultMaxEntries : maxEntries);
+      return create(GetStatusResponseSchema, statusMessage(read));
+    },
+
+    async getActivity() {
+      const ends = await expiries.read();
+      const { startedAtMs, recordedSinceMs, intervalMs, intervals } = history.read();
+      return create(GetActivityResponseSchema, {
+        time: time(),
+        recordedSince: timestampFromMs(recordedSinceMs),
+        startedAt: timestampFromMs(startedAtMs),
+        interval: durationFromMs(intervalMs),
+        intervals: intervals.map(intervalMessage),
+        expiries: ends.classes.map(expiryMessage),
+        expiriesCountedAt: timestampFromMs(ends.countedAtMs),
+        connectionsCounted: BigInt(ends.counted),
+        connectionsStored: BigInt(ends.stored),
+      });
+    },
+
+    listOpenStreams({ maxEntries }) {
+      const held = streams.list(maxEntries === 0 ? defaultMaxStreams : maxEntries);
+      return create(ListOpenStreamsResponseSchema, {
+        time: time(),
+        streams: held.map(streamMessage),
+        count: streams.size,
+      });
     },
   });
+}
+
+function intervalMessage({
+  startMs,
+  refreshed,
+  retried,
+  failed,
+}: ActivityInterval): MessageInitShape<typeof ActivityIntervalSchema> {
+  return {
+    start: timestampFromMs(startMs),
+    refreshed: BigInt(refreshed),
+    retried: BigInt(retried),
+    failed: BigInt(failed),
+  };
+}
+
+function expiryMessage({
+  within,
+  count,
+  refreshable,
+}: ExpiryClass): MessageInitShape<typeof ExpiryClassSchema> {
+  return {
+    count: BigInt(count),
+    refreshable: BigInt(refreshable),
+    unlimited: within === "unlimited",
+    ...(typeof within === "number" && { within: durationFromMs(within) }),
+  };
+}
+
+function streamMessage({
+  principal,
+  rpc,
+  listener,
+  openedAtMs,
+}: HeldStream): MessageInitShape<typeof OpenStreamSchema> {
+  return {
+    principal: principal.name,
+    rpc,
+    listener,
+    origin: principal.origin ?? "",
+    openedAt: timestampFromMs(openedAtMs),
+  };
 }
 
 const states: Readonly<Record<DaemonStatus["state"], DaemonState>> = {

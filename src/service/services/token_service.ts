@@ -1,10 +1,13 @@
 import { create, type Message } from "@bufbuild/protobuf";
-import { durationMs } from "@bufbuild/protobuf/wkt";
+import { durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
 import type { McpServerNames } from "../../domain/mcp/mcp_server_names.js";
 import type { McpServers } from "../../domain/mcp/mcp_servers.js";
+import type { NarrowedTokens } from "../../domain/narrowing/narrowed_tokens.js";
+import { isNarrowing, type Narrowing } from "../../domain/narrowing/narrowing.js";
+import type { TokenProofs } from "../../domain/proofs/token_proofs.js";
 import type { RejectedTokens, RejectionOutcome } from "../../domain/tokens/rejected_tokens.js";
 import type { Acquired, TokenAcquirer } from "../../domain/tokens/token_acquirer.js";
 import type { TokenWatch } from "../../domain/tokens/token_watch.js";
@@ -14,10 +17,12 @@ import {
   type AcquireTokenRequest,
   type AcquireTokenResponse,
   AcquireTokenResponseSchema,
+  CreateProofResponseSchema,
   RejectionOutcome as Outcome,
   RefreshTokenResponseSchema,
   ReportRejectedTokenResponseSchema,
   TokenService,
+  type TokenServiceGetTokenRequest,
   type TokenServiceGetTokenResponse,
   TokenServiceGetTokenResponseSchema,
   type WatchTokensResponse,
@@ -38,7 +43,9 @@ const defaultBookmarkIntervalMs = 30_000;
 
 interface Deps {
   readonly tokens: Pick<Tokens, "getToken" | "refreshToken">;
+  readonly narrowed: Pick<NarrowedTokens, "get">;
   readonly rejected: Pick<RejectedTokens, "report">;
+  readonly proofs: Pick<TokenProofs, "create">;
   readonly acquirer: Pick<TokenAcquirer, "acquire">;
   readonly watch: Pick<TokenWatch, "open">;
   readonly access: Pick<AccessControl, "viewOf" | "admit">;
@@ -56,6 +63,7 @@ const outcomes: Readonly<Record<RejectionOutcome, Outcome>> = {
   superseded: Outcome.SUPERSEDED,
   refreshed: Outcome.REFRESHED,
   scopes_missing: Outcome.SCOPES_MISSING,
+  nonce_wanted: Outcome.NONCE_WANTED,
 };
 
 /** What agents ask the same over and over. */
@@ -63,6 +71,10 @@ const repeated = ["acquireToken", "getToken", "watchTokens"];
 
 export function tokenService(deps: Deps): ServiceDefinition {
   return defineService(TokenService, new TokenRpcs(deps), { repeated, waits: { acquireToken: isWait } });
+}
+
+function narrowingOf({ audience, resource, scopes }: TokenServiceGetTokenRequest): Narrowing {
+  return { audience, resource, scopes };
 }
 
 function isWait(request: Message): boolean {
@@ -108,7 +120,10 @@ class TokenRpcs implements Rpcs {
 
   getToken: Rpcs["getToken"] = (request, { principal }) => {
     const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
-    const token = this.deps.tokens.getToken(this.#idOf(request, principal), minTtlMs, principal);
+    const id = this.#idOf(request, principal);
+    const token = isNarrowing(request)
+      ? this.deps.narrowed.get(id, narrowingOf(request), minTtlMs, principal)
+      : this.deps.tokens.getToken(id, minTtlMs, principal);
     return token instanceof Promise ? token.then(this.#answerOf) : this.#answerOf(token);
   };
 
@@ -118,11 +133,20 @@ class TokenRpcs implements Rpcs {
   };
 
   reportRejectedToken: Rpcs["reportRejectedToken"] = async (request, { principal }) => {
-    const { revision, status, wwwAuthenticate } = request;
-    const token = { connectionId: this.#idOf(request, principal), revision, status, wwwAuthenticate };
+    const { revision, status, wwwAuthenticate, dpopNonce } = request;
+    const connectionId = this.#idOf(request, principal);
+    const token = { connectionId, revision, status, wwwAuthenticate, dpopNonce };
     const rejection = await this.deps.rejected.report(token, principal);
     const answer = { outcome: outcomes[rejection.outcome], revision: rejection.revision };
     return create(ReportRejectedTokenResponseSchema, answer);
+  };
+
+  createProof: Rpcs["createProof"] = async (request, { principal }) => {
+    const { method, url, nonce } = request;
+    const connectionId = this.#idOf(request, principal);
+    const asked = { connectionId, method, url, nonce: nonce === "" ? undefined : nonce };
+    const { proof, expiresAtMs, revision } = await this.deps.proofs.create(asked, principal);
+    return create(CreateProofResponseSchema, { proof, expiresAt: timestampFromMs(expiresAtMs), revision });
   };
 
   watchTokens: Rpcs["watchTokens"] = (request, { principal }, sink) => {

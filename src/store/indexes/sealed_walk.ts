@@ -3,7 +3,7 @@ import type { Databases } from "../lmdb/databases.js";
 import { encodeStateHash } from "../records/field_codec.js";
 import { decodeImport, decodeRevocation } from "../records/journal_codec.js";
 import { decodeProvider } from "../records/provider_codec.js";
-import { decodeAuthorization, decodeSealedCredential } from "../records/sealed_codec.js";
+import { decodeAuthorization, decodeClientKey, decodeSealedCredential } from "../records/sealed_codec.js";
 import { unlessUnreadable } from "../records/unreadable.js";
 
 /** Every kind of record that holds something sealed, the check of the key excepted. */
@@ -14,6 +14,7 @@ export const sealedKinds = [
   "authorization",
   "revocation",
   "import",
+  "client_key",
 ] as const;
 export type SealedKind = (typeof sealedKinds)[number];
 
@@ -49,6 +50,7 @@ const decoders: Readonly<Record<SealedKind, (bytes: Uint8Array) => SealedRecord 
   authorization: (bytes) => decodeAuthorization(bytes).sealed,
   revocation: (bytes) => decodeRevocation(bytes).sealed,
   import: (bytes) => decodeImport(bytes).sealed,
+  client_key: (bytes) => decodeClientKey(bytes).sealed,
 };
 
 function* range(
@@ -71,6 +73,7 @@ function* range(
     credential: databases.credentials,
     revocation: databases.revocations,
     import: databases.imports,
+    client_key: databases.clientKeys,
   }[kind];
   yield* database.getRange({ ...start, limit });
 }

@@ -61,6 +61,8 @@ export interface Databases {
   readonly revocationsDue: Table<[nextAttemptMs: number, id: string]>;
   /** Key: hash of the imported token, in hexadecimal. */
   readonly imports: Table<string>;
+  /** Key: `kid`. */
+  readonly clientKeys: Table<string>;
   readonly apiKeys: Table<string>;
   /** In order per receiver and subject; see `notification_queue.ts`. */
   readonly notifications: Table<[receiver: string, subject: string, number: number]>;
@@ -95,6 +97,7 @@ export const lmdbNames: Readonly<Record<TableName, string>> = {
   revocations: "revocations",
   revocationsDue: "revocations_due",
   imports: "imports",
+  clientKeys: "client_keys",
   apiKeys: "api_keys",
   notifications: "notifications",
   notificationsDue: "notifications_due",

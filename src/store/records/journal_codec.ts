@@ -39,12 +39,13 @@ export function encodeImport({ sealed, binding = "", ...pending }: PendingImport
     startedAtMs: encodeTime(pending.startedAtMs),
     grantBinding: binding,
     ...(sealed && { sealed: toSealedMessage(sealed) }),
+    keyed: pending.keyed === true,
   });
   return toBinary(ImportRecordSchema, record);
 }
 
 export function decodeImport(bytes: Uint8Array): PendingImport {
-  const { origin, grantBinding, ...fields } = fieldsOf(fromBinary(ImportRecordSchema, bytes));
+  const { origin, grantBinding, keyed, ...fields } = fieldsOf(fromBinary(ImportRecordSchema, bytes));
   const name = fields.principal;
   return {
     ...fields,
@@ -52,5 +53,6 @@ export function decodeImport(bytes: Uint8Array): PendingImport {
     startedAtMs: Number(fields.startedAtMs),
     sealed: fields.sealed && fromSealedMessage(fields.sealed),
     ...(grantBinding !== "" && { binding: grantBinding }),
+    ...(keyed && { keyed }),
   };
 }

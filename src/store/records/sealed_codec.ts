@@ -1,13 +1,15 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   AuthorizationRecordSchema,
+  ClientKeyRecordSchema,
   CredentialRecordSchema,
   type SealedRecord as SealedMessage,
   SealedRecordSchema,
 } from "../../gen/nexus/store/v1/records_pb.js";
+import { type ClientKey, clientKeyTypes } from "../../model/clients/client_key.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { SealedCredential, SealedRecord } from "../../model/credentials/credential.js";
-import { decodeText, encodeTime, fieldsOf } from "./field_codec.js";
+import { decodeText, decodeTime, decodeWord, encodeTime, encodeWord, fieldsOf } from "./field_codec.js";
 
 export function toSealedMessage(sealed: SealedRecord): SealedMessage {
   return create(SealedRecordSchema, {
@@ -56,6 +58,38 @@ export function decodeAuthorization(bytes: Uint8Array): PendingAuthorization {
     returnUrl: decodeText(fields.returnUrl),
     deviceIntervalMs: fields.deviceIntervalMs === 0 ? undefined : fields.deviceIntervalMs,
     expiresAtMs: Number(fields.expiresAtMs),
+    sealed: fromSealedMessage(fields.sealed),
+  };
+}
+
+export function encodeClientKey({
+  kid,
+  type,
+  createdAtMs,
+  signsFromMs,
+  endsAtMs,
+  sealed,
+}: ClientKey): Uint8Array {
+  const record = create(ClientKeyRecordSchema, {
+    kid,
+    type: encodeWord(clientKeyTypes, type),
+    createdAtMs: encodeTime(createdAtMs),
+    signsFromMs: encodeTime(signsFromMs),
+    endsAtMs: encodeTime(endsAtMs),
+    sealed: toSealedMessage(sealed),
+  });
+  return toBinary(ClientKeyRecordSchema, record);
+}
+
+/** @throws RangeError on a type that this version does not know */
+export function decodeClientKey(bytes: Uint8Array): ClientKey {
+  const { type, ...fields } = fieldsOf(fromBinary(ClientKeyRecordSchema, bytes));
+  return {
+    ...fields,
+    type: decodeWord(clientKeyTypes, type),
+    createdAtMs: Number(fields.createdAtMs),
+    signsFromMs: Number(fields.signsFromMs),
+    endsAtMs: decodeTime(fields.endsAtMs),
     sealed: fromSealedMessage(fields.sealed),
   };
 }

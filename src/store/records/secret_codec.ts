@@ -34,6 +34,8 @@ export interface AuthorizationSecret {
   readonly state: string;
   /** Of a device authorization. */
   readonly device?: DeviceSecret;
+  /** Private key that the tokens are to be bound to (DPoP): a JWK. */
+  readonly dpopKey?: Secret | undefined;
   /** Once the consent was given and waits for its confirmation; the rest is empty then. */
   readonly held?: HeldCredential;
 }
@@ -78,31 +80,41 @@ function credentialMessage(credential: Credential): CredentialSecret {
     tokenType: credential.tokenType,
     idToken: credential.idToken?.reveal() ?? "",
     grantBinding: credential.binding ?? "",
+    dpopKey: credential.dpopKey?.reveal() ?? "",
   });
 }
 
-function credentialOf({ accessToken, refreshToken, tokenType, idToken }: CredentialSecret): Credential {
+function credentialOf(secret: CredentialSecret): Credential {
+  const { accessToken, refreshToken, tokenType, idToken, dpopKey } = secret;
   return {
     accessToken: new Secret(accessToken),
     refreshToken: refreshToken === "" ? undefined : new Secret(refreshToken),
     tokenType,
     idToken: idToken === "" ? undefined : new Secret(idToken),
+    ...(dpopKey !== "" && { dpopKey: new Secret(dpopKey) }),
   };
 }
 
 /** Plaintext of a sealed authorization. */
-export function encodeAuthorizationSecret({ held, nonce = "", ...secret }: AuthorizationSecret): Uint8Array {
-  const message = { ...secret, nonce, ...(held && { held: heldMessage(held) }) };
+export function encodeAuthorizationSecret(authorization: AuthorizationSecret): Uint8Array {
+  const { held, nonce = "", dpopKey, ...secret } = authorization;
+  const message = {
+    ...{ ...secret, nonce, dpopKey: dpopKey?.reveal() ?? "" },
+    ...(held && { held: heldMessage(held) }),
+  };
   return toBinary(AuthorizationSecretSchema, create(AuthorizationSecretSchema, message));
 }
 
 export function decodeAuthorizationSecret(plaintext: Uint8Array): AuthorizationSecret {
-  const { nonce, held, device, ...secret } = fieldsOf(fromBinary(AuthorizationSecretSchema, plaintext));
+  const { nonce, held, device, dpopKey, ...secret } = fieldsOf(
+    fromBinary(AuthorizationSecretSchema, plaintext),
+  );
   return {
     ...secret,
     nonce: decodeText(nonce),
     ...(held && { held: heldOf(held) }),
     ...(device && { device: fieldsOf(device) }),
+    ...(dpopKey !== "" && { dpopKey: new Secret(dpopKey) }),
   };
 }
 

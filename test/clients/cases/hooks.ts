@@ -1,4 +1,5 @@
-import { AuthType } from "../../../src/gen/nexus/v1/provider_pb.js";
+import { decodeJwt, EmbeddedJWK, jwtVerify } from "jose";
+import { AuthType, DpopMode } from "../../../src/gen/nexus/v1/provider_pb.js";
 import type { DriverProcess } from "../driver_process.js";
 import { type Case, must, refused, type Scene, same, sees } from "../scene.js";
 import { type ApiCall, bearerOf, ScriptedApi } from "../scripted_api.js";
@@ -9,6 +10,9 @@ const insufficientScope = {
   status: 403,
   headers: { "www-authenticate": 'Bearer realm="api", error="insufficient_scope", scope="write"' },
 };
+
+/** Hooks that send no token which is bound to a key, and say so. */
+const refusing: readonly string[] = ["requests", "httpx"];
 
 interface Play {
   readonly scene: Scene;
@@ -103,6 +107,35 @@ export const hooks: readonly Case[] = [
     api.become();
     same("the status after the step-up", await send(provider), 200);
     same("the bearer tokens", api.calls.map(bearerOf), [world.newest]);
+  }),
+  eachHook("hook: bound token", async ({ scene: { world }, via, send }) => {
+    world.tokenType = "DPoP";
+    const provider = await world.register({ oauth2Options: { dpop: DpopMode.ALWAYS } });
+    await world.connect(provider);
+    world.tokenType = "Bearer";
+    const wanted = { "www-authenticate": 'DPoP error="use_dpop_nonce"', "dpop-nonce": "n-1" };
+    const nonceOf = (call: ApiCall) => decodeJwt(String(call.headers["dpop"]))["nonce"];
+    world.api.become((call) =>
+      call.headers["dpop"] !== undefined && nonceOf(call) === "n-1"
+        ? { status: 200 }
+        : { status: 401, headers: wanted },
+    );
+    const sent = await send(provider).catch((error: unknown) => error);
+    const { calls, origin } = world.api;
+    same("tokens without a proof", calls.filter(({ headers }) => !headers["dpop"]).length, 0);
+    if (refusing.includes(via)) {
+      must(sent instanceof Error && sent.message.includes("DPoP"), `it did not say that it cannot: ${sent}`);
+      return;
+    }
+    if (via === "connect") return;
+    same("the status", sent, 200);
+    same("requests", calls.length, 2);
+    for (const call of calls) {
+      same("the token", call.headers.authorization, `DPoP ${world.newest}`);
+      const proof = String(call.headers["dpop"]);
+      const { payload } = await jwtVerify(proof, EmbeddedJWK, { typ: "dpop+jwt", algorithms: ["ES256"] });
+      same("what is proved", [payload["htm"], payload["htu"]], ["POST", `${origin}/v1/things`]);
+    }
   }),
   eachHook("hook: redirect", async ({ scene: { world }, driver, via }) => {
     const elsewhere = await ScriptedApi.start();

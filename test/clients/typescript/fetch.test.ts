@@ -18,6 +18,15 @@ const tokenOf = (revision: number, more: MessageInitShape<typeof TokenSchema> = 
     }),
   );
 
+const boundToken = (): Token =>
+  tokenOf(1, {
+    tokenType: "DPoP",
+    strategy: strategyOf({
+      case: "oauth2",
+      value: { valuePrefix: "DPoP ", credentialField: "access_token" },
+    }),
+  });
+
 interface Sent {
   readonly line: string;
   readonly headers: Headers;
@@ -28,6 +37,7 @@ interface Sent {
 function hook(answers: readonly Response[], token = tokenOf(1), next: Token | undefined = tokenOf(2)) {
   const sent: Sent[] = [];
   const reports: unknown[][] = [];
+  const proved: object[] = [];
   const left = [...answers];
   const fetch: Fetch = async (input, init) => {
     const request = new Request(input, init);
@@ -41,7 +51,11 @@ function hook(answers: readonly Response[], token = tokenOf(1), next: Token | un
     reports.push([refused.revision, ...more]);
     return next;
   };
-  return { sent, reports, call: fetchWith({ fetch, token: async () => token, nextToken }) };
+  const prove = async (request: object) => {
+    proved.push(request);
+    return "h.p.s";
+  };
+  return { sent, reports, proved, call: fetchWith({ fetch, token: async () => token, nextToken, prove }) };
 }
 
 const answer = (status: number, headers: Record<string, string> = {}): Response =>
@@ -58,6 +72,22 @@ describe("the fetch wrapper", () => {
     expect(bearers(it)).toEqual(["Bearer t1", "Bearer t2"]);
     expect(it.sent.map(({ body }) => body)).toEqual(["b", "b"]);
     expect(it.reports).toEqual([[1, 401, challenge["www-authenticate"]]]);
+  });
+
+  it("puts a proof beside a bound token, and the nonce that the API wants into it, once", async () => {
+    const wanted = (nonce: string) =>
+      answer(401, { "www-authenticate": 'DPoP error="use_dpop_nonce"', "dpop-nonce": nonce });
+    const bound = hook([wanted("n-1"), answer(200)], boundToken());
+    const init = { method: "POST", body: "b" };
+    expect((await bound.call(`${url}?q=1#f`, init)).status).toBe(200);
+    expect(bearers(bound)).toEqual(["DPoP t1", "DPoP t1"]);
+    expect(bound.sent.map(({ headers }) => headers.get("dpop"))).toEqual(["h.p.s", "h.p.s"]);
+    expect(bound.proved).toEqual([
+      { method: "POST", url, nonce: "" },
+      { method: "POST", url, nonce: "n-1" },
+    ]);
+    expect(bound.reports).toEqual([]);
+    await expect(boundToken().apply({ method: "GET", url, headers: {} })).rejects.toThrow(/CreateProof/);
   });
 
   it("gives the first answer where there is no next token", async () => {

@@ -172,7 +172,7 @@ describe("a credential is bound to whom it was given", () => {
     };
     const refreshToken = new Secret("r");
     const asked = { refreshToken, subject: undefined, userId: "ada", scopes: [], grantedScopes: [] };
-    await expect(grants.refresh({ ...common, ...asked })).rejects.toThrow(GrantMoved);
+    await expect(grants.refresh({ ...common, ...asked, dpopKey: undefined })).rejects.toThrow(GrantMoved);
     const revocation = {
       ...common,
       endpoint: "https://evil.example/r",

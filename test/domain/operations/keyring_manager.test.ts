@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
+  clientKeyPlace,
   clientSecretPlace,
   importPlace,
   registrationPlace,
@@ -98,6 +99,11 @@ describe("KeyringManager", () => {
         principal: owner,
         sealed: vault.sealToken(importPlace(key, imported), token),
       });
+      const clientKey = { kid: "k", createdAtMs: nowMs };
+      tx.clientKeys.put({
+        ...{ ...clientKey, type: "P-256", signsFromMs: nowMs, endsAtMs: undefined },
+        sealed: vault.sealToken(clientKeyPlace(clientKey), token),
+      });
     });
   };
 
@@ -109,14 +115,14 @@ describe("KeyringManager", () => {
     expect(await manager.add(owner)).toBe(twoId);
     expect(manager.state()).toMatchObject({ source: "file", path: "/ring", remaining: 0, isRotating: false });
     expect(manager.state().keys).toEqual([
-      { keyId: oneId, isPrimary: true, records: 6 },
+      { keyId: oneId, isPrimary: true, records: 7 },
       { keyId: twoId, isPrimary: false, records: 0 },
     ]);
     await expect(manager.retire(oneId, owner)).rejects.toMatchObject({ reason: "KEY_IN_USE" });
-    expect(await manager.rotate(undefined, owner)).toMatchObject({ isRotating: true, remaining: 6 });
+    expect(await manager.rotate(undefined, owner)).toMatchObject({ isRotating: true, remaining: 7 });
     await expect(manager.retire(oneId, owner)).rejects.toMatchObject({ reason: "KEY_IN_USE" });
     await rotation.settled();
-    expect(manager.state().keys.map(({ records }) => records)).toEqual([0, 6]);
+    expect(manager.state().keys.map(({ records }) => records)).toEqual([0, 7]);
     expect(await verifySealed(store, vault)).toMatchObject({
       records: {
         client_secret: 1,
@@ -125,6 +131,7 @@ describe("KeyringManager", () => {
         authorization: 1,
         revocation: 1,
         import: 1,
+        client_key: 1,
       },
       unreadable: [],
     });
@@ -136,7 +143,7 @@ describe("KeyringManager", () => {
     const { events } = store.listAuditEvents({ limit: 10 });
     expect(events.map(({ event }) => [event.type, event.reason, event.count])).toEqual([
       ["keyring.key_retired", oneId, undefined],
-      ["keyring.rotation_finished", twoId, 6],
+      ["keyring.rotation_finished", twoId, 7],
       ["keyring.rotation_started", twoId, undefined],
       ["keyring.key_added", twoId, undefined],
     ]);

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { RejectedTokens } from "../../../src/domain/tokens/rejected_tokens.js";
 import { at, owner } from "../../../src/model/access/principal.js";
+import { DpopNonces } from "../../../src/oauth/dpop/dpop_nonces.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine, hourMs, tokenSet } from "../engine.js";
@@ -10,6 +11,7 @@ const insufficient = 'Bearer error="insufficient_scope", scope="repo gist"';
 
 /** The engine with what hears of refused tokens beside it. */
 class Rejecting extends Engine {
+  readonly apiNonces = new DpopNonces();
   readonly #rejected: RejectedTokens;
 
   constructor(maxRejectionsPerHour = 3) {
@@ -17,8 +19,8 @@ class Rejecting extends Engine {
     this.#rejected = new RejectedTokens({ ...this, maxRejectionsPerHour });
   }
 
-  report(connectionId: string, revision: bigint, status = 401, wwwAuthenticate = invalid) {
-    const token = { connectionId, revision, status, wwwAuthenticate };
+  report(connectionId: string, revision: bigint, status = 401, wwwAuthenticate = invalid, dpopNonce = "") {
+    const token = { connectionId, revision, status, wwwAuthenticate, dpopNonce };
     return this.#rejected.report(token, at(owner, "unix"));
   }
 
@@ -26,6 +28,30 @@ class Rejecting extends Engine {
     return this.events(id).flatMap(({ type, reason }) => (type === "token_rejected" ? [reason] : []));
   }
 }
+
+describe("a proof that an API refuses", () => {
+  const engine = perTest(() => new Rejecting());
+  const wanted = 'DPoP error="use_dpop_nonce", algs="ES256"';
+
+  it("for its nonce says nothing of the token: the nonce is kept for proxies", async () => {
+    const { id } = await engine.connected();
+    for (let count = 0; count < 5; count++) {
+      const answer = await engine.report(id, 1n, 401, wanted, `n-${count}`);
+      expect(answer).toEqual({ outcome: "nonce_wanted", revision: 1n });
+    }
+    expect(engine.apiNonces.get(id)).toBe("n-4");
+    expect([engine.sent.length, engine.reasons(id)]).toEqual([0, []]);
+  });
+
+  it.each([
+    [wanted, "dpop_nonce"],
+    ['DPoP error="invalid_dpop_proof"', "www_authenticate"],
+  ])("%s is no report of a token without what it is about", async (challenge, field) => {
+    const { id } = await engine.connected();
+    await expect(engine.report(id, 1n, 401, challenge)).rejects.toMatchObject({ violations: [{ field }] });
+    expect(engine.sent).toEqual([]);
+  });
+});
 
 describe("RejectedTokens", () => {
   const world = perTest(() => new Rejecting());

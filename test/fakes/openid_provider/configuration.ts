@@ -15,8 +15,17 @@ export interface Lifetimes {
   readonly refreshTokenTtlSeconds?: number;
   /** As an authorization server of MCP servers; by default it is none. */
   readonly mcp?: McpFeatures;
+  readonly fetch?: typeof fetch;
   /** RFC 9126 section 5. */
   readonly requirePushedRequests?: boolean;
+  /** RFC 9449; by default it knows nothing of it. */
+  readonly dpop?: DpopFeatures;
+}
+
+/** Tokens that are bound to the key that a request proves. */
+export interface DpopFeatures {
+  /** Whether each proof needs a nonce of its own making, at the token endpoint and at user-info; default true. */
+  readonly requireNonce?: boolean;
 }
 
 /** Dynamic registration and its management, Client ID Metadata Documents, and tokens for one resource at a time. */
@@ -58,6 +67,7 @@ function mcpFeatures({ mcp }: Lifetimes): Configuration["features"] {
 }
 
 export async function configure(options: Lifetimes, store: Store): Promise<Configuration> {
+  const fetch = options.fetch ?? options.mcp?.fetch;
   const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: 2048 });
   const signingKey = { ...privateKey.export({ format: "jwk" }), kid: randomUUID(), use: "sig", alg: "RS256" };
   return {
@@ -79,7 +89,11 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
       devInteractions: { enabled: false },
-      dPoP: { enabled: false },
+      dPoP: {
+        enabled: options.dpop !== undefined,
+        nonceSecret: randomBytes(32),
+        requireNonce: () => options.dpop?.requireNonce ?? true,
+      },
       ...mcpFeatures(options),
       pushedAuthorizationRequests: {
         enabled: options.requirePushedRequests === true,
@@ -121,7 +135,7 @@ export async function configure(options: Lifetimes, store: Store): Promise<Confi
       };
     },
     interactions: { url: async (_ctx, interaction) => `/interaction/${interaction.uid}` },
-    ...(options.mcp?.fetch && { fetch: options.mcp.fetch }),
+    ...(fetch && { fetch }),
     clientBasedCORS: () => false,
     renderError: async (ctx, out) => {
       const lines = Object.entries(out).map(

@@ -44,19 +44,31 @@ export async function interact(
 }
 
 function loginForm(complaint: string): string {
+  const words = complaint === "" ? "" : `<p class="complaint" role="alert">${escapeHtml(complaint)}</p>\n`;
   return `<form id="provider-login" method="post">
-<p>${escapeHtml(complaint)}</p>
-<p><label>Account <input type="text" name="login" value="${accountId}" autocomplete="off"></label></p>
-<p><button type="submit" id="continue">Continue</button></p>
+${words}<p><label>Account <input type="text" name="login" value="${accountId}" autocomplete="off"></label></p>
+<p class="buttons"><button type="submit" id="continue">Continue</button></p>
 </form>`;
 }
 
+/** What a person understands; others are shown as they are. */
+const scopeWords: Readonly<Record<string, string>> = {
+  openid: "Know who you are",
+  profile: "See your name",
+  email: "See your e-mail address",
+  offline_access: "Keep this access while you are away",
+};
+
 function consentForm(clientId: string, scopes: readonly string[]): string {
-  const items = scopes.map((scope) => `<li>${escapeHtml(scope)}</li>`).join("");
+  const items = scopes.map((scope) => {
+    const words = Object.hasOwn(scopeWords, scope) ? scopeWords[scope] : undefined;
+    const code = `<code>${escapeHtml(scope)}</code>`;
+    return `<li>${words === undefined ? code : `${words} ${code}`}</li>`;
+  });
   return `<form id="provider-consent" method="post">
-<p>${escapeHtml(clientId)} asks for:</p>
-<ul>${items}</ul>
-<p><button type="submit" id="allow" name="decision" value="allow">Allow</button>
-<button type="submit" id="deny" name="decision" value="deny">Deny</button></p>
+<p><b>${escapeHtml(clientId)}</b> wants to use your account <b>${escapeHtml(accountId)}</b>. It asks for:</p>
+<ul>${items.join("")}</ul>
+<p class="buttons"><button type="submit" id="deny" name="decision" value="deny" class="quiet">Deny</button>
+<button type="submit" id="allow" name="decision" value="allow">Allow</button></p>
 </form>`;
 }

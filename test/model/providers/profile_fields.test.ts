@@ -13,6 +13,7 @@ import {
 } from "../../../src/model/providers/profile_fields.js";
 import type { ProviderSettings } from "../../../src/model/providers/profile_settings.js";
 import { decodeProvider, encodeProvider } from "../../../src/store/records/provider_codec.js";
+import { Authority } from "../../fakes/certificates.js";
 
 /** A value of each kind that is not the default. */
 function sampleOf(field: ProfileField): unknown {
@@ -50,7 +51,9 @@ const full = samplesOf(profileFields, {
   name: "full",
   authType: "oauth2",
   grantType: "authorization_code",
-  tokenEndpointAuthMethod: "client_secret_basic",
+  tokenEndpointAuthMethod: "tls_client_auth",
+  tlsClientCertificate: new Authority().issue().cert,
+  clientAssertionSource: "",
   issuer: "https://p.example",
   enableDiscovery: false,
   credentialSchema: undefined,
@@ -63,6 +66,11 @@ const full = samplesOf(profileFields, {
 const unattended: ProviderSettings = {
   ...full,
   grantType: "client_credentials",
+  ...{
+    tokenEndpointAuthMethod: "client_assertion_file",
+    tlsClientCertificate: "",
+    clientAssertionSource: "pod",
+  },
   authUrl: "",
   authorizationParams: {},
   oauth2: { ...full.oauth2, refreshUrl: "", refreshParams: {} },
@@ -85,7 +93,9 @@ it.each([
     const draft = profileOfContract(contractOfProfile(full));
     expect([draft.violations, { ...draft.settings, params: full.params }]).toEqual([[], full]);
 
-    const text = manifestText([{ id: "i", etag: "v3", settings: full, clientSecretSet: true }]);
+    const text = manifestText([
+      { id: "i", etag: "v3", settings: full, clientSecretSet: full.clientAssertionSource === "" },
+    ]);
     const { profiles } = readManifest(text, { variables: { FULL_CLIENT_SECRET: "s3cret" } });
     expect(profiles[0]?.settings).toEqual(full);
   },

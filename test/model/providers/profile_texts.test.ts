@@ -8,6 +8,8 @@ const sound: ProviderSettings = {
   name: "acme",
   authType: "oauth2",
   grantType: "authorization_code",
+  tlsClientCertificate: "",
+  clientAssertionSource: "",
   clientId: "c",
   tokenEndpointAuthMethod: "client_secret_post",
   issuer: "",

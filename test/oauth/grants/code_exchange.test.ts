@@ -197,7 +197,7 @@ test.each<[members: object, words: string]>([
   [{ access_token: "a".repeat(65_537) }, "the access token is longer than 64 KiB"],
   [
     { token_type: "DPoP" },
-    "the access token is bound to a key (DPoP, RFC 9449), which nexusd does not support",
+    "the access token is bound to a key (DPoP, RFC 9449), and the request proved none",
   ],
   [{ token_type: "mac" }, "the token type is not one that nexusd understands (RFC 6749 section 7.1)"],
 ])("what is wrong with an access token is said", async (members, words) => {

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { jwtVerify } from "jose";
 import { describe, expect, test } from "vitest";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
-import { githubApp } from "../../../src/oauth/grants/github_app.js";
+import { githubApp, narrowedInstallation } from "../../../src/oauth/grants/github_app.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
@@ -112,5 +112,25 @@ describe("githubApp", () => {
   test("rejects a success without a token", async () => {
     server.script = json({ expires_at: answer.expires_at }, 201);
     await expect(send()).rejects.toMatchObject({ kind: "rejected" });
+  });
+});
+
+describe("narrowedInstallation", () => {
+  test.each([
+    [["contents:write", "repository:docs"], ["contents:read"], ["contents:read", "repository:docs"]],
+    [[], ["repository:a", "repository:b"], ["repository:a", "repository:b"]],
+    [["repository:a", "repository:b"], ["repository:b"], ["repository:b"]],
+    [["contents:admin", "issues:read"], ["repository:a"], ["repository:a", "contents:admin", "issues:read"]],
+  ])("of %j asked for %j is %j", (present, asked, scopes) => {
+    expect(narrowedInstallation(present, asked)).toEqual({ scopes });
+  });
+
+  test.each([
+    [["contents:read"], ["contents:write"], 0],
+    [["contents:read"], ["contents:read", "issues:read"], 1],
+    [["repository:docs"], ["repository:site"], 0],
+    [[], ["repository:a", "all"], 1],
+  ])("of %j refuses %j", (present, asked, index) => {
+    expect(narrowedInstallation(present, asked)).toMatchObject({ index, violation: expect.any(String) });
   });
 });

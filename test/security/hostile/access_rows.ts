@@ -122,6 +122,11 @@ const ring = [
     ["key_id", "17 digits", { keyId: "0".repeat(17) }, /16 hexadecimal/],
     ["key_id", "an unknown one", { keyId: "0".repeat(16) }, notFound],
   ]),
+  ...table("ClientKeyService/RotateClientKeys", [
+    ["type", "an unknown one", { type: "P-255" }, /P-256/],
+    ["type", "one of a prototype", { type: "constructor" }, /P-256/],
+    flag("compromised"),
+  ]),
   ...table("BackupService/CreateBackup", [flag("allow_unreadable")]),
 ];
 
@@ -136,6 +141,11 @@ const status = table("StatusService/GetStatus", [
   ["max_entries", "2^31 - 1", { maxEntries: 2_147_483_647 }, /100/],
 ]);
 
+const streams = table("StatusService/ListOpenStreams", [
+  ["max_entries", "negative", { maxEntries: -1 }, /0/],
+  ["max_entries", "1001", { maxEntries: 1_001 }, /1000/],
+]);
+
 export const accessRows: readonly RpcRow[] = [
   ...createKey,
   ...receivers,
@@ -144,4 +154,5 @@ export const accessRows: readonly RpcRow[] = [
   ...explain,
   ...ring,
   ...status,
+  ...streams,
 ];

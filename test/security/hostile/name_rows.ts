@@ -139,6 +139,12 @@ export const nameRows: readonly RpcRow[] = [
   ...acquireRows,
   ...byName.flatMap((rpc) => named(rpc, "name", (name) => ({ name }), [...hostile, ...unknown])),
   ...named(report, "name", (name) => ({ name, revision: 1n, status: 401 }), [...hostile, ...unknown]),
+  ...named(
+    "TokenService/CreateProof",
+    "name",
+    (name) => ({ name, method: "GET", url: "https://api.example/" }),
+    [...hostile, ...unknown],
+  ),
   ...named(watch, "names", (name) => ({ names: [name] }), hostile),
   {
     rpc: watch,

@@ -172,6 +172,49 @@ const enums: readonly Given[] = [
     /private key/,
     "client_secret",
   ],
+  ["tls_client_certificate", "no PEM", { tokenEndpointAuthMethod: 6, tlsClientCertificate: "a" }, /as PEM/],
+  [
+    "tls_client_certificate",
+    "32769 characters",
+    { tokenEndpointAuthMethod: 6, tlsClientCertificate: letters(32_769) },
+    /32768/,
+  ],
+  [
+    "tls_client_certificate",
+    "the private key with it",
+    { tokenEndpointAuthMethod: 7, tlsClientCertificate: `-----BEGIN PRIVATE KEY-----\n${canary}\n` },
+    /private key/,
+  ],
+  [
+    "tls_client_certificate",
+    "an escape sequence",
+    { tokenEndpointAuthMethod: 6, tlsClientCertificate: escapeSequence },
+    /as PEM/,
+  ],
+  [
+    "token_endpoint_auth_method",
+    "TLS without a certificate",
+    { tokenEndpointAuthMethod: 6 },
+    /is required/,
+    "tls_client_certificate",
+  ],
+  ["tls_client_certificate", "where a secret proves", { tlsClientCertificate: "a" }, /must be empty/],
+  ["client_assertion_source", "a path", { clientAssertionSource: "/etc/shadow" }, /never a path/],
+  ["client_assertion_source", "a way up", { clientAssertionSource: "../admin.key" }, /never a path/],
+  ["client_assertion_source", "64 characters", { clientAssertionSource: letters(64) }, /never a path/],
+  [
+    "client_assertion_source",
+    "a word of a prototype",
+    { clientAssertionSource: "__proto__" },
+    /never a path/,
+  ],
+  [
+    "client_assertion_source",
+    "a name that the settings lack",
+    { clientAssertionSource: "constructor" },
+    /NEXUS_CLIENT_ASSERTION_FILES/,
+  ],
+  ["oauth2_options.client_assertion_type", "no such", oauth({ clientAssertionType: 9 }), /defined/],
   ["oauth2_options.client_key_id", "257", oauth({ clientKeyId: letters(257) }), /256/],
   ["oauth2_options.client_key_id", "BEL", oauth({ clientKeyId: "a\u0007" }), /control/],
   ["oauth2_options.assertion_subject", "257", oauth({ assertionSubject: letters(257) }), /256/],
@@ -180,8 +223,22 @@ const enums: readonly Given[] = [
   ["oauth2_options.assertion_audience", "CRLF", oauth({ assertionAudience: "a\r\n" }), /control/],
   ["oauth2_options.client_signing_alg", "none", oauth({ clientSigningAlg: "none" }), /RS256/],
   ["oauth2_options.client_signing_alg", "HMAC", oauth({ clientSigningAlg: "HS256" }), /RS256/],
+  ["oauth2_options.token_exchange", "no such", oauth({ tokenExchange: 9 }), /defined/],
+  ...(
+    [
+      ["nothing", [""], /must not be empty/, "[0]"],
+      ["257 characters", [letters(257)], /256/, "[0]"],
+      ["two in one", ["a b"], /printable ASCII/, "[0]"],
+      ["one twice", ["a", "a"], /unique/, ""],
+      ["101 of them", Array.from({ length: 101 }, (_, i) => `f${i}`), /100/, ""],
+    ] as const
+  ).map(([name, tokenExchangeScopes, says, at]): Given => {
+    const field = "oauth2_options.token_exchange_scopes";
+    return [field, name, oauth({ tokenExchangeScopes }), says, `${field}${at}`];
+  }),
   ["oauth2_options.client_assertion_audience", "no such", oauth({ clientAssertionAudience: 9 }), /defined/],
   ["enable_discovery", "no issuer", { enableDiscovery: true }, /need|required/, "issuer"],
+  ["oauth2_options.dpop", "no such word", oauth({ dpop: 9 }), /defined/],
   ["oauth2_options.resource_parameter", "no such word", oauth({ resourceParameter: 9 }), /defined/],
   [
     "oauth2_options.resource_parameter",
@@ -231,6 +288,7 @@ const maps: readonly Given[] = [
     ["a line end in a value", { "X-A": `a\r\nX-Evil: ${canary}` }, /printable ASCII/, "X-A"],
     ["a line end in a name", { "X-A\r\nX-Evil": "a" }, /must be a header name/, "X-A\\u{d}\\u{a}X-Evil"],
     ["Authorization", { authorization: canary }, /the protocol sets itself/, "authorization"],
+    ["DPoP", { DPoP: canary }, /the protocol sets itself/, "DPoP"],
     ["Host", { Host: "evil.example" }, /frames the message/, "Host"],
     ["Expect", { expect: "100-continue" }, /frames the message/, "expect"],
     ["a value of 2049 characters", { "X-A": letters(2049) }, /2048/, "X-A"],

@@ -18,6 +18,7 @@ const idRows = (rpc: string, rest: Body = {}): RpcRow[] =>
 const get = "TokenService/GetToken";
 const report = "TokenService/ReportRejectedToken";
 const watch = "TokenService/WatchTokens";
+const nothing: Demand = { code: "Ok" };
 const audit = "AuditService/ListAuditEvents";
 const verify = "AuditService/VerifyAuditLog";
 
@@ -57,6 +58,14 @@ const reportRows: readonly RpcRow[] = table(report, [
     /8192/,
   ),
   reportRow("www_authenticate", "U+0000", { wwwAuthenticate: "Bearer\0" }, /U\+0000/),
+  reportRow("dpop_nonce", "2049 characters", { dpopNonce: letters(2_049) }, /2048/),
+  reportRow("dpop_nonce", "a line end", { dpopNonce: "a\r\nX: y" }, /pattern/),
+  reportRow(
+    "dpop_nonce",
+    "none, where it is all that counts",
+    { wwwAuthenticate: 'DPoP error="use_dpop_nonce"' },
+    /DPoP-Nonce/,
+  ),
   forbidden("a response that is split", 'Bearer error="insufficient_scope"\r\n\r\nHTTP/1.1 200 OK'),
   forbidden("an error that is cut off", 'Bearer error="insufficient_scope'),
   forbidden("an error of another scheme", 'Basic error="insufficient_scope"'),
@@ -65,12 +74,73 @@ const reportRows: readonly RpcRow[] = table(report, [
   forbidden("a thousand challenges", 'Bearer realm="a", '.repeat(430)),
 ]);
 
+const proof = "TokenService/CreateProof";
+const apiRequest = { method: "GET", url: "https://api.example/" };
+
+const proofRow = (field: string, name: string, change: Body, says: RegExp): Line => [
+  field,
+  name,
+  { connectionId: unknownId, ...apiRequest, ...change },
+  says,
+];
+
+const proofRows: readonly RpcRow[] = table(proof, [
+  proofRow("method", "nothing", { method: "" }, /not be empty/),
+  proofRow("method", "33 characters", { method: letters(33) }, /32/),
+  ...["GET /", "GET\r\nX: y", "GET\0", "G\u00c9T", '"', `${canary} `].map((method) =>
+    proofRow("method", JSON.stringify(method), { method }, /pattern|U\+0000/),
+  ),
+  proofRow("url", "nothing", { url: "" }, /not be empty/),
+  proofRow("url", "8193 characters", { url: `https://api.example/${letters(8_173)}` }, /8192/),
+  ...[
+    "/path",
+    "api.example/",
+    "javascript:alert(1)",
+    "file:///etc/passwd",
+    "https://",
+    "https:///x",
+    "https://ada:pw@api.example/",
+    "https://api.example\\@evil.example/",
+    "https://api.example/a b",
+    "https://api.example/\r\nX: y",
+  ].map((url) => proofRow("url", JSON.stringify(url), { url }, /absolute http or https URL/)),
+  proofRow("url", "U+0000", { url: "https://api.example/\0" }, /U\+0000/),
+  proofRow("nonce", "2049 characters", { nonce: letters(2_049) }, /2048/),
+  ...["a b", 'a"', "a\\b", "a\r\nb", "\u00e9"].map((nonce) =>
+    proofRow("nonce", JSON.stringify(nonce), { nonce }, /pattern/),
+  ),
+]);
+
 const minTtl = (name: string, duration: Body, says: RegExp): Line => [
   "min_ttl",
   name,
   { connectionId: unknownId, minTtl: duration },
   says,
 ];
+
+/** Of a static credential: what is in order meets the refusal that it cannot be narrowed. */
+const narrowRow = (field: string, name: string, change: Body, says: RegExp, at?: string): Line => [
+  field,
+  name,
+  ({ activeConnectionId }) => ({ connectionId: activeConnectionId, ...change }),
+  says,
+  at,
+];
+const narrowRows: readonly RpcRow[] = table(get, [
+  narrowRow("audience", "1025 characters", { audience: letters(1025) }, /1024/),
+  narrowRow("audience", "U+0000", { audience: "a\0" }, /U\+0000/),
+  narrowRow("audience", "a response that is split", { audience: "a\r\nHost: b" }, /printable ASCII/),
+  narrowRow("audience", "a letter beyond ASCII", { audience: "\u202ea" }, /printable ASCII/),
+  narrowRow("resource", "1025 characters", { resource: `https://a.example/${letters(1024)}` }, /1024/),
+  narrowRow("resource", "a fragment", { resource: "https://a.example/#x" }, /without a fragment/),
+  narrowRow("resource", "no URI", { resource: "a b\r\n" }, /absolute URI/),
+  narrowRow("scopes", "nothing", { scopes: [""] }, /must not be empty/, "scopes[0]"),
+  narrowRow("scopes", "257 characters", { scopes: [letters(257)] }, /256/, "scopes[0]"),
+  narrowRow("scopes", "two in one", { scopes: ["read admin"] }, /printable ASCII/, "scopes[0]"),
+  narrowRow("scopes", "a quote", { scopes: ['a"'] }, /printable ASCII/, "scopes[0]"),
+  narrowRow("scopes", "one twice", { scopes: ["a", "a"] }, /unique/),
+  narrowRow("scopes", "51 of them", { scopes: Array.from({ length: 51 }, (_, i) => `s${i}`) }, /50/),
+]);
 
 const watchRows: readonly RpcRow[] = table(watch, [
   ["connection_ids", "no UUID", { connectionIds: ["x"] }, /UUID/, "connection_ids[0]"],
@@ -133,6 +203,10 @@ const auditRows: readonly RpcRow[] = [
     ["event_type", "65 characters", { eventType: letters(65) }, /64/],
     ["event_type", "U+0000", { eventType: "\0" }, /U\+0000/],
     ["connection_id", "no UUID", { connectionId: "x" }, /UUID/],
+    ["principal", "513 characters", { principal: letters(513) }, /512/],
+    ["principal", "U+0000", { principal: "key:\0" }, /U\+0000/],
+    ["provider_id", "no UUID", { providerId: "../x" }, /UUID/],
+    ["after_sequence", "2^64-1: nothing is behind it", { afterSequence: huge }, nothing],
     ["since", "2^62 seconds", { since: secondsOf(1n << 62n) }, /year 1 to 9999/],
     ["since", "before year 1", { since: secondsOf(-62_135_596_801n) }, /year 1 to 9999/],
     ["since", "negative nanos", { since: secondsOf(0n, -1) }, /year 1 to 9999/],
@@ -195,6 +269,9 @@ export const tokenRows: readonly RpcRow[] = [
   ...idRows("TokenService/RefreshToken"),
   ...idRows(report, { revision: 1n, status: 401 }),
   ...reportRows,
+  ...narrowRows,
+  ...idRows(proof, apiRequest),
+  ...proofRows,
   ...watchRows,
   ...auditRows,
   ...nexusRows,

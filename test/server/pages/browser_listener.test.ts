@@ -20,6 +20,7 @@ import type {
 } from "../../../src/domain/consent/consent_types.js";
 import { BrowserListener } from "../../../src/server/pages/browser_listener.js";
 import { BrowserPages } from "../../../src/server/pages/browser_pages.js";
+import { describeBy } from "../../../src/server/pages/page_words.js";
 import { loopback, opened, portOf } from "../temporary.js";
 
 /** Failures that say no more than their kind. */
@@ -116,6 +117,9 @@ async function openListener(publicUrl = "http://localhost:8080") {
         links: {
           follow: async (code) => ({ kind: code === "good" ? "consent" : "expired", authUrl: "/auth/start" }),
         },
+        describe: describeBy((name) =>
+          name === "github" ? { displayName: "GitHub", docsUrl: "" } : undefined,
+        ),
       }),
       onUnexpected: (...report) => void unexpected.push(report),
     }),
@@ -189,6 +193,34 @@ describe("a consent", () => {
       expect(flow.calls).toEqual([expect.stringMatching(/ none$/)]);
     },
   );
+
+  test("names the provider as people know it, on the page that is done and where consent was refused", async () => {
+    const { send, flow } = await openListener();
+    flow.finishOutcome = { kind: "done", providerName: "work", template: "github" };
+    const location = (await send("GET", callback)).headers.location ?? "";
+    expect((await send("GET", location)).body).toContain("Your account at GitHub (work) is connected.");
+    const refused = { reason: "account_changed", word: "account_changed", grant: "not_possible" } as const;
+    flow.finishOutcome = { kind: "refused", providerName: "github", template: "github", ...refused };
+    expect((await send("GET", callback)).body).toContain("What you allowed at GitHub cannot be withdrawn");
+  });
+
+  test("says who asks for more, for what, and where the person goes back to, before the provider asks", async () => {
+    const { send, flow } = await openListener();
+    const scopes = { missing: ["repo", "<b>"], others: ["read:user"] };
+    const asker = { requestedBy: "key:research", returnUrl: "https://app.example/back" };
+    flow.startOutcome = {
+      kind: "redirect",
+      location: "https://provider.example/authorize?state=s",
+      binding: { name: "b1", value: "v", maxAgeSeconds: 600 },
+      stepUp: { ...scopes, ...asker, providerName: "github", template: "github" },
+    };
+    const { status, body } = await send("GET", "/auth/start?state=s");
+    expect(status).toBe(200);
+    expect(body).toContain("The application <b><bdi>research</bdi></b> acts with your account at GitHub.");
+    expect(body).toContain("<li><code>&lt;b&gt;</code></li>");
+    expect(body).toContain("Continue to GitHub");
+    expect(body).toContain("You go back to <b><bdi>app.example</bdi></b> afterwards.");
+  });
 
   test("ends with a page that says it is done when no application waits", async () => {
     const { send, flow } = await openListener();

@@ -9,8 +9,15 @@ import {
 import type { JsonObject } from "../../../src/model/json.js";
 import { captureFormPage } from "../../../src/server/pages/capture_form.js";
 import { pageStyle } from "../../../src/server/pages/page_style.js";
+import { describeBy } from "../../../src/server/pages/page_words.js";
 import { profileOf, schemaWith } from "../../domain/static_profile.js";
 
+const docsUrl = "https://developer.acme.example/keys?a=1&b=2";
+const describeProvider = describeBy((name) =>
+  name === "acme" || name === "forged"
+    ? { displayName: "Acme <CRM>", docsUrl: name === "acme" ? docsUrl : "javascript:alert(1)" }
+    : undefined,
+);
 const target = "/auth/capture?state=s&x=1";
 
 function formWith(more: Partial<CaptureForm>): CaptureForm {
@@ -43,7 +50,7 @@ function fieldWith(more: Partial<CaptureField>): CaptureField {
 }
 
 const bodyOf = (form: Partial<CaptureForm>, error?: CaptureError): string =>
-  captureFormPage(formWith(form), error, target).body;
+  captureFormPage(formWith(form), error, target, describeProvider).body;
 
 describe("the page of a form", () => {
   it("is sent to the daemon, by a browser that judges nothing", () => {
@@ -53,6 +60,35 @@ describe("the page of a form", () => {
     expect(body).toContain('<h1 dir="auto">Connect acme</h1>');
     expect(body).toContain("<title>Connect acme</title>");
     expect(body).not.toMatch(/<script|\sstyle=|\son[a-z]+=/);
+  });
+
+  it("names the provider as people know it, and says where its keys are found", () => {
+    const body = bodyOf({ template: "acme" });
+    expect(body).toContain('<h1 dir="auto">Connect Acme &lt;CRM&gt;</h1>');
+    expect(body).toContain(
+      '<a href="https://developer.acme.example/keys?a=1&amp;b=2" target="_blank" rel="noopener noreferrer">Where do I find this at Acme &lt;CRM&gt;?</a>',
+    );
+    expect(bodyOf({ template: "acme", providerName: "crm-eu" })).toContain(
+      "Connect Acme &lt;CRM&gt; (crm-eu)",
+    );
+    expect(bodyOf({ template: "gone" })).toContain("Connect acme<");
+    expect(bodyOf({ template: "gone" })).not.toContain("Where do I find this");
+    expect(bodyOf({ template: "forged", providerName: "forged" })).not.toContain("javascript:");
+  });
+
+  it.each([
+    ["key:research", "for the application <b><bdi>research</bdi></b>, which asked for it."],
+    ["jwt:<b>x", "for the application <b><bdi>&lt;b&gt;x</bdi></b>, which asked for it."],
+    [`cert:${"a".repeat(500)}`, `<bdi>${"a".repeat(80)}\u2026</bdi>`],
+  ])("says that %s asks, and where the person goes back to", (requestedBy, words) => {
+    expect(bodyOf({ requestedBy })).toContain(words);
+    const body = bodyOf({ requestedBy, returnUrl: "https://app.example:8443/back?x=<" });
+    expect(body).toContain(words);
+    expect(body).toContain("You go back to <b><bdi>app.example:8443</bdi></b> afterwards.");
+  });
+
+  it.each(["owner", "admin", "uid:7", ""])("names nobody where %s asked", (requestedBy) => {
+    expect(bodyOf({ requestedBy })).toContain("for the application that sent you here.");
   });
 
   it("has a style for each class", () => {
@@ -145,7 +181,7 @@ describe("the page of a form", () => {
     ["https://app.example/back?x=;script-src%20*", "form-action 'self' https:"],
     ["http://127.0.0.1:3999/", "form-action 'self' http:"],
   ])("lets the form lead to %s", (returnUrl, directive) => {
-    const { headers } = captureFormPage(formWith({ returnUrl }), undefined, target);
+    const { headers } = captureFormPage(formWith({ returnUrl }), undefined, target, describeProvider);
     expect(headers["content-security-policy"]).toBe(
       `default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; ${directive}`,
     );

@@ -109,7 +109,16 @@ describe("a hub", () => {
 });
 
 it("names RPCs of the contract alone", async () => {
-  const files = ["access", "connection", "fleet", "keyring", "notification", "provider", "token"];
+  const files = [
+    "access",
+    "client_key",
+    "connection",
+    "fleet",
+    "keyring",
+    "notification",
+    "provider",
+    "token",
+  ];
   const modules = await Promise.all(files.map((file) => import(`../../../src/gen/nexus/v1/${file}_pb.ts`)));
   const services = modules.flatMap((module) => Object.values(module)).filter(isService);
   const names = services.flatMap(({ methods }) => methods.map((method) => rpcName(method)));

@@ -25,6 +25,7 @@ nexus.v1.AccessService/ExplainAccess              admin operator
 nexus.v1.AccessService/WhoAmI                     admin operator agent
 nexus.v1.AuditService/ListAuditEvents             admin operator
 nexus.v1.AuditService/VerifyAuditLog              admin operator
+nexus.v1.ConsoleService/CreateConsoleLink         admin operator agent
 nexus.v1.ConnectionService/RequestConnection      admin operator (agent)
 nexus.v1.BackupService/CreateBackup               admin
 nexus.v1.FleetService/StepDown                    admin
@@ -32,9 +33,13 @@ nexus.v1.KeyringService/GetKeyring                admin
 nexus.v1.KeyringService/AddKey                    admin
 nexus.v1.KeyringService/RotateKeyring             admin
 nexus.v1.KeyringService/RetireKey                 admin
+nexus.v1.ClientKeyService/ListClientKeys          admin
+nexus.v1.ClientKeyService/RotateClientKeys        admin
 nexus.v1.ConnectionService/ConfirmConnection      admin operator (agent)
 nexus.v1.ConnectionService/GetConnection          admin operator (agent)
 nexus.v1.ConnectionService/ListConnections        admin operator (agent)
+nexus.v1.ConnectionService/WatchConnections       admin operator (agent)
+nexus.v1.ConnectionService/RefreshConnection      admin operator (agent)
 nexus.v1.ConnectionService/RevokeConnection       admin operator (agent)
 nexus.v1.ConnectionService/DeleteConnection       admin operator (agent)
 nexus.v1.ConnectionService/GetCaptureSchema       admin operator (agent)
@@ -51,9 +56,12 @@ nexus.v1.ProviderService/ListProviders            admin operator (agent)
 nexus.v1.ProviderService/UpdateProvider           admin operator
 nexus.v1.ProviderService/DeleteProvider           admin operator
 nexus.v1.ProviderService/ListProviderTemplates    admin operator
+nexus.v1.StatusService/GetActivity                admin operator
 nexus.v1.StatusService/GetStatus                  admin operator
+nexus.v1.StatusService/ListOpenStreams            admin operator
 nexus.v1.NotificationService/TestReceivers        admin operator
 nexus.v1.TokenService/AcquireToken                admin (agent)
+nexus.v1.TokenService/CreateProof                 admin (agent)
 nexus.v1.TokenService/GetToken                    admin (agent)
 nexus.v1.TokenService/RefreshToken                admin (agent)
 nexus.v1.TokenService/ReportRejectedToken         admin (agent)

@@ -140,9 +140,18 @@ def apply(
     *,
     time: datetime | None = None,
     body_hash: BodyHash = "header",
+    proof: str | None = None,
 ) -> Request:
-    """A new request with the credential in it. `time` and `body_hash` are for AWS signatures. Raises StrategyError."""
+    """A new request with the credential in it. Raises StrategyError.
+
+    `time` and `body_hash` are for AWS signatures. `proof` is what CreateProof answered for this very request: required where the token
+    is bound to a key (DPoP, RFC 9449).
+    """
     _refuse_violations(strategy)
+    if isinstance(strategy, OAuth2Strategy) and strategy.value_prefix.rstrip(" ").lower() == "dpop":
+        value = strategy.value_prefix + read_credential(credentials, strategy.credential_field)
+        refuse_header_violations(value, strategy.credential_field)
+        return _with_header(_with_header(request, strategy.header_name, value), "DPoP", _checked(proof))
     if isinstance(strategy, (OAuth2Strategy, HeaderStrategy)):
         value = strategy.value_prefix + read_credential(credentials, strategy.credential_field)
         refuse_header_violations(value, strategy.credential_field)
@@ -164,6 +173,15 @@ def apply(
         body_hash=body_hash,
     )
     return replace(request, headers=headers)
+
+
+def _checked(proof: str | None) -> str:
+    if proof is None:
+        description = "is required: the token is bound to a key (DPoP), and CreateProof of the daemon makes it for each request"
+        raise StrategyError("missing_credential", "proof", description)
+    if not re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+", proof, re.ASCII):
+        raise StrategyError("invalid_credential", "proof", "must be a JWT, as CreateProof answers it")
+    return proof
 
 
 def read_credential(credentials: Mapping[str, object], name: str, *, may_be_empty: bool = False) -> str:

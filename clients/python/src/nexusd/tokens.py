@@ -35,7 +35,7 @@ class Token:
     #: When it expires, in UTC; None when the provider did not say.
     expires_at: datetime | None = None
     granted_scopes: frozenset[str] = frozenset()
-    #: `Bearer` (RFC 6750); empty for static credentials.
+    #: `Bearer` (RFC 6750), or `DPoP` for one that is bound to a key (RFC 9449); empty for static credentials.
     token_type: str = ""
 
     @property
@@ -50,9 +50,9 @@ class Token:
             raise StrategyError("invalid_strategy", "strategy", description)
         return dict(apply(Request("GET", ""), self.strategy, self.credentials).headers)
 
-    def apply(self, request: Request) -> Request:
-        """A new request with the credential in it."""
-        return apply(request, self.strategy, self.credentials)
+    def apply(self, request: Request, *, proof: str | None = None) -> Request:
+        """A new request with the credential in it. `proof` as `strategies.apply` has it: a token that is bound to a key needs one."""
+        return apply(request, self.strategy, self.credentials, proof=proof)
 
     def __repr__(self) -> str:
         expiry = self.expires_at.isoformat() if self.expires_at else None

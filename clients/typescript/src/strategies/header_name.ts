@@ -20,7 +20,7 @@ const framingViolation =
   "must be a header of the request itself, not one that belongs to the connection or frames the message (Host, Proxy-* and their like)";
 
 /** Set by the protocol in a token request, whatever a profile says. */
-const tokenRequestHeaders: ReadonlySet<string> = new Set(["authorization", "content-type", "cookie"]);
+const tokenRequestHeaders: ReadonlySet<string> = new Set(["authorization", "content-type", "cookie", "dpop"]);
 
 /**
  * What is wrong with the name of a header that comes from data, as the end of a sentence about it; undefined when nothing is. A header

@@ -27,7 +27,7 @@ const maxBodyBytes = 1024 * 1024;
  * the credential.
  */
 const reserved =
-  /^(authorization|cookie|accept-encoding|forwarded|x-forwarded-.*|x-http-method(-override)?|x-method-override|x-original-url|x-rewrite-url)$/;
+  /^(authorization|dpop|cookie|accept-encoding|forwarded|x-forwarded-.*|x-http-method(-override)?|x-method-override|x-original-url|x-rewrite-url)$/;
 
 /**
  * The request without the credential, checked.

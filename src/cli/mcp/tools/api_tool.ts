@@ -1,6 +1,6 @@
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { type ApiAnswer, sendToApi } from "../../credentials/api_call.js";
-import { type ApiRequest, authorize } from "../../credentials/authorized_request.js";
+import { type ApiRequest, authorize, wantedNonce } from "../../credentials/authorized_request.js";
 import { findProvider } from "../../providers/provider_key.js";
 import { usageFailure } from "../../shell/command_failure.js";
 import type { DaemonSession } from "../../shell/daemon_command.js";
@@ -103,7 +103,7 @@ interface Sent {
 async function sendWithRetry(apiCall: ApiCall, signal: AbortSignal): Promise<Sent> {
   const { session, account, context } = apiCall;
   const token = await readToken(apiCall);
-  const first = await send(apiCall.request, token, signal);
+  const first = await sendProved(apiCall, token, signal);
   if (!isRejection(first.answer)) return first;
   const rejection = await reportRejection(session, account, token, first.answer);
   if (rejection.kind === "note") return { ...first, note: rejection.note };
@@ -112,7 +112,7 @@ async function sendWithRetry(apiCall: ApiCall, signal: AbortSignal): Promise<Sen
     "notice",
     `${account.providerName} refused the token; calling again with the next one`,
   );
-  const second = await send(apiCall.request, await readToken(apiCall), signal);
+  const second = await sendProved(apiCall, await readToken(apiCall), signal);
   return { ...second, secrets: [...first.secrets, ...second.secrets] };
 }
 
@@ -126,7 +126,22 @@ async function readToken({ session, account }: ApiCall): Promise<Token> {
   return token;
 }
 
-async function send(request: ApiRequest, token: Token, signal: AbortSignal): Promise<Sent> {
-  const authorized = await authorize(request, token);
+/** An API that wants a nonce in the proof gets the request once more. */
+async function sendProved(apiCall: ApiCall, token: Token, signal: AbortSignal): Promise<Sent> {
+  const first = await send(apiCall, token, signal);
+  const nonce = wantedNonce(first.answer, token);
+  if (nonce === undefined) return first;
+  first.answer.dismiss();
+  const second = await send(apiCall, token, signal, nonce);
+  return { ...second, secrets: [...first.secrets, ...second.secrets] };
+}
+
+async function send(
+  { request, session, account: name }: ApiCall,
+  token: Token,
+  signal: AbortSignal,
+  nonce?: string,
+): Promise<Sent> {
+  const authorized = await authorize(request, token, session, { name }, nonce);
   return { answer: await sendToApi(authorized, { signal }), secrets: secretsOf(request, authorized, token) };
 }

@@ -27,6 +27,7 @@ export function addTokenTool(server: McpServer, { policy, sessionOf }: ToolDeps)
         return jsonResult({
           provider: account.providerName,
           strategy: token.strategy?.kind.case,
+          ...(token.tokenType === "DPoP" ? { token_type: token.tokenType } : {}),
           credentials,
           ...(expiresAt ? { expires_at: formatTime(expiresAt) } : {}),
           scopes: grantedScopes,

@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/audit.proto.
  */
 export const file_nexus_v1_audit: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEi6gEKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkSDgoGb3JpZ2luGAggASgJEgwKBGhhc2gYCSABKAkSDQoFY291bnQYCiABKAQSEAoIcmV2aXNpb24YCyABKAQiwQEKFkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhsKCmV2ZW50X3R5cGUYAyABKAlCB7pIBHICGEASIgoNY29ubmVjdGlvbl9pZBgEIAEoCUILukgI2AEBcgOwAQESKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIlgKF0xpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlEiQKBmV2ZW50cxgBIAMoCzIULm5leHVzLnYxLkF1ZGl0RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImcKFVZlcmlmeUF1ZGl0TG9nUmVxdWVzdBIbChNjaGVja3BvaW50X3NlcXVlbmNlGAEgASgEEjEKD2NoZWNrcG9pbnRfaGFzaBgCIAEoCUIYukgV2AEBchAyDl5bMC05YS1mXXs2NH0kIpgBChZWZXJpZnlBdWRpdExvZ1Jlc3BvbnNlEg8KB2NoZWNrZWQYASABKAQSGgoSZmlyc3RfYmFkX3NlcXVlbmNlGAIgASgEEg4KBnJlYXNvbhgDIAEoCRIVCg1oZWFkX3NlcXVlbmNlGAQgASgEEhEKCWhlYWRfaGFzaBgFIAEoCRIXCg9hbmNob3Jfc2VxdWVuY2UYBiABKAQyuwEKDEF1ZGl0U2VydmljZRJWCg9MaXN0QXVkaXRFdmVudHMSIC5uZXh1cy52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USUwoOVmVyaWZ5QXVkaXRMb2cSHy5uZXh1cy52MS5WZXJpZnlBdWRpdExvZ1JlcXVlc3QaIC5uZXh1cy52MS5WZXJpZnlBdWRpdExvZ1Jlc3BvbnNlQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEi6gEKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkSDgoGb3JpZ2luGAggASgJEgwKBGhhc2gYCSABKAkSDQoFY291bnQYCiABKAQSEAoIcmV2aXNpb24YCyABKAQimAIKFkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhsKCmV2ZW50X3R5cGUYAyABKAlCB7pIBHICGEASIgoNY29ubmVjdGlvbl9pZBgEIAEoCUILukgI2AEBcgOwAQESKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKCXByaW5jaXBhbBgGIAEoCUIIukgFcgMYgAQSIAoLcHJvdmlkZXJfaWQYByABKAlCC7pICNgBAXIDsAEBEhYKDmFmdGVyX3NlcXVlbmNlGAggASgEIlgKF0xpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlEiQKBmV2ZW50cxgBIAMoCzIULm5leHVzLnYxLkF1ZGl0RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImcKFVZlcmlmeUF1ZGl0TG9nUmVxdWVzdBIbChNjaGVja3BvaW50X3NlcXVlbmNlGAEgASgEEjEKD2NoZWNrcG9pbnRfaGFzaBgCIAEoCUIYukgV2AEBchAyDl5bMC05YS1mXXs2NH0kIpgBChZWZXJpZnlBdWRpdExvZ1Jlc3BvbnNlEg8KB2NoZWNrZWQYASABKAQSGgoSZmlyc3RfYmFkX3NlcXVlbmNlGAIgASgEEg4KBnJlYXNvbhgDIAEoCRIVCg1oZWFkX3NlcXVlbmNlGAQgASgEEhEKCWhlYWRfaGFzaBgFIAEoCRIXCg9hbmNob3Jfc2VxdWVuY2UYBiABKAQyuwEKDEF1ZGl0U2VydmljZRJWCg9MaXN0QXVkaXRFdmVudHMSIC5uZXh1cy52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USUwoOVmVyaWZ5QXVkaXRMb2cSHy5uZXh1cy52MS5WZXJpZnlBdWRpdExvZ1JlcXVlc3QaIC5uZXh1cy52MS5WZXJpZnlBdWRpdExvZ1Jlc3BvbnNlQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * One event.
@@ -40,7 +40,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    * time that a principal gets a revision of a token; `token_reads_counted` says how often it got the same one again. `token_rejected` is
    * a report that an API refused a revision; its `reason` is the HTTP status and the error word, for example `401 invalid_token`.
    * Events of the keys (`keyring.key_added`, `keyring.rotation_started`, `keyring.rotation_finished`, `keyring.key_retired`) have the id
-   * of the key as `reason`; `store.backed_up` and `store.restored` count records and connections.
+   * of the key as `reason`; `console.link_created`, `console.session_opened` and `console.session_ended` are a person's at the pages of
+   * `ConsoleService`; `store.backed_up` and `store.restored` count records and connections.
    *
    * @generated from field: string event_type = 3;
    */
@@ -69,7 +70,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   providerId: string;
 
   /**
-   * A stable word that says why, for failures. The key that `api_key.created` and `api_key.revoked` are about, as `key:<name>`; the
+   * A stable word that says why, for failures. Of a read of a narrower token what was asked for, as
+   * `audience=https://api.example scope=read`. The key that `api_key.created` and `api_key.revoked` are about, as `key:<name>`; the
    * action of `access.denied`; the digest of the file of `policy.loaded`.
    *
    * @generated from field: string reason = 7;
@@ -152,6 +154,27 @@ export type ListAuditEventsRequest = Message<"nexus.v1.ListAuditEventsRequest"> 
    * @generated from field: google.protobuf.Timestamp since = 5;
    */
   since?: Timestamp | undefined;
+
+  /**
+   * Only events that this principal caused.
+   *
+   * @generated from field: string principal = 6;
+   */
+  principal: string;
+
+  /**
+   * Only events about this provider profile, or about a connection of it.
+   *
+   * @generated from field: string provider_id = 7;
+   */
+  providerId: string;
+
+  /**
+   * Only events behind this sequence: what is new to a caller that has read up to it. 0 for all.
+   *
+   * @generated from field: uint64 after_sequence = 8;
+   */
+  afterSequence: bigint;
 };
 
 /**

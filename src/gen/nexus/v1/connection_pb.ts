@@ -13,7 +13,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/connection.proto.
  */
 export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpIBCg5Db25uZWN0aW9uTmFtZRIhCg1wcm92aWRlcl9uYW1lGAEgASgJQgq6SAdyBRABGIABEjAKB3VzZXJfaWQYAiABKAlCH7pIHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSKwoFbGFiZWwYAyABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQiqgYKCkNvbm5lY3Rpb24SCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEAoIcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIuCgpleHBpcmVzX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJyZWZyZXNoX25vdF9iZWZvcmUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKB3Byb2JsZW0YCyABKAsyES5uZXh1cy52MS5Qcm9ibGVtEi4KCmNyZWF0ZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlcXVlc3RfZXhwaXJlc19hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcmVmcmVzaGFibGUYDyABKAgSNAoIbWV0YWRhdGEYECADKAsyIi5uZXh1cy52MS5Db25uZWN0aW9uLk1ldGFkYXRhRW50cnkSNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSOQoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDjIcLm5leHVzLnYxLlByb3ZpZGVyUmV2b2NhdGlvbhINCgVsYWJlbBg+IAEoCRIiCgdhY2NvdW50GD8gASgLMhEubmV4dXMudjEuQWNjb3VudBovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoHQWNjb3VudBIPCgdzdWJqZWN0GAEgASgJEgwKBG5hbWUYAiABKAkSDQoFZW1haWwYAyABKAkSDQoFbG9naW4YBCABKAkijAMKKUNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXF1ZXN0Ei4KB3VzZXJfaWQYASABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEh8KC3Byb3ZpZGVyX2lkGAIgASgJQgi6SAVyA7ABAUgAEiMKDXByb3ZpZGVyX25hbWUYAyABKAlCCrpIB3IFEAEYgAFIABJACgZzY29wZXMYBCADKAlCMLpILZIBKhBkGAEiJHIiEAEYgAIyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0rJBIcCgpyZXR1cm5fdXJsGAUgASgJQgi6SAVyAxiAEBIiCg1jb25uZWN0aW9uX2lkGAYgASgJQgu6SAjYAQFyA7ABARIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgHIAEoCBIrCgVsYWJlbBgIIAEoCUIcukgZchcYQDITXlteXHgwMC1ceDFGXHg3Rl0qJBIOCgZkZXZpY2UYMiABKAhCCgoIcHJvdmlkZXIiyQIKKkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRIQCghhdXRoX3VybBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIOCgZzY29wZXMYAyADKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxyZWRpcmVjdF91cmkYByABKAkSKAoKY29ubmVjdGlvbhhGIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24SGAoQdmVyaWZpY2F0aW9uX3VyaRgyIAEoCRIRCgl1c2VyX2NvZGUYMyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRg0IAEoCSJgChhDb25maXJtQ29ubmVjdGlvblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESIwoPY29tcGxldGlvbl9jb2RlGAIgASgJQgq6SAdyBRABGIABIkUKGUNvbmZpcm1Db25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24ifQoUR2V0Q29ubmVjdGlvblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIkEKFUdldENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiKHAgoWTGlzdENvbm5lY3Rpb25zUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSLgoHdXNlcl9pZBgDIAEoCUIdukgachgYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSIAoLcHJvdmlkZXJfaWQYBCABKAlCC7pICNgBAXIDsAEBEjQKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXNCCLpIBYIBAhABEigKCWlkX3ByZWZpeBgGIAEoCUIVukgSchAYJDIMXlswLTlhLWYtXSokIl0KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEikKC2Nvbm5lY3Rpb25zGAEgAygLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkigAEKF1Jldm9rZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJEChhSZXZva2VDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24igAEKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiMgoXR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QSFwoFc3RhdGUYASABKAlCCLpIBXIDGIABIloKGEdldENhcHR1cmVTY2hlbWFSZXNwb25zZRIVCg1wcm92aWRlcl9uYW1lGAEgASgJEicKBnNjaGVtYRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiYQoYQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0EhcKBXN0YXRlGAEgASgJQgi6SAVyAxiAARIsCgtjcmVkZW50aWFscxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QidAoZQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKBnN0YXR1cxgCIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSFAoMcmVkaXJlY3RfdXJsGAMgASgJIoYDChdJbXBvcnRDb25uZWN0aW9uUmVxdWVzdBIuCgd1c2VyX2lkGAEgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIdCgtwcm92aWRlcl9pZBgCIAEoCUIIukgFcgOwAQESMAoNcmVmcmVzaF90b2tlbhgDIAEoCUIZukgWchQYgIAEMg5eW1x4MjAtXHg3RV0qJBJHCgtjcmVkZW50aWFscxgEIAMoCzIyLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSQAoGc2NvcGVzGAUgAygJQjC6SC2SASoQZBgBIiRyIhABGIACMhteW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyQSKwoFbGFiZWwYBiABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKGEltcG9ydENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiL/AQoYUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEkgKC2NyZWRlbnRpYWxzGAIgAygLMjMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSJgoEbmFtZRgDIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lGjIKEENyZWRlbnRpYWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJFChlSZXBsYWNlQ3JlZGVudGlhbFJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uKu8BChBDb25uZWN0aW9uU3RhdHVzEiEKHUNPTk5FQ1RJT05fU1RBVFVTX1VOU1BFQ0lGSUVEEAASHQoZQ09OTkVDVElPTl9TVEFUVVNfUEVORElORxABEhwKGENPTk5FQ1RJT05fU1RBVFVTX0FDVElWRRACEh8KG0NPTk5FQ1RJT05fU1RBVFVTX0FUVEVOVElPThADEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1JFVk9LRUQQBBIdChlDT05ORUNUSU9OX1NUQVRVU19FWFBJUkVEEAUSHAoYQ09OTkVDVElPTl9TVEFUVVNfRkFJTEVEEAYqwgEKElByb3ZpZGVyUmV2b2NhdGlvbhIjCh9QUk9WSURFUl9SRVZPQ0FUSU9OX1VOU1BFQ0lGSUVEEAASIgoeUFJPVklERVJfUkVWT0NBVElPTl9OT1RfTkVFREVEEAESHwobUFJPVklERVJfUkVWT0NBVElPTl9QRU5ESU5HEAISHAoYUFJPVklERVJfUkVWT0NBVElPTl9ET05FEAMSJAogUFJPVklERVJfUkVWT0NBVElPTl9OT1RfUE9TU0lCTEUQBDLDBwoRQ29ubmVjdGlvblNlcnZpY2USfgoRUmVxdWVzdENvbm5lY3Rpb24SMy5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBo0Lm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRJcChFDb25maXJtQ29ubmVjdGlvbhIiLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVxdWVzdBojLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlElYKD0xpc3RDb25uZWN0aW9ucxIgLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXNwb25zZRJZChBSZXZva2VDb25uZWN0aW9uEiEubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5SZXZva2VDb25uZWN0aW9uUmVzcG9uc2USWQoQRGVsZXRlQ29ubmVjdGlvbhIhLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuRGVsZXRlQ29ubmVjdGlvblJlc3BvbnNlElkKEEdldENhcHR1cmVTY2hlbWESIS5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVxdWVzdBoiLm5leHVzLnYxLkdldENhcHR1cmVTY2hlbWFSZXNwb25zZRJcChFDYXB0dXJlQ3JlZGVudGlhbBIiLm5leHVzLnYxLkNhcHR1cmVDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLkNhcHR1cmVDcmVkZW50aWFsUmVzcG9uc2USWQoQSW1wb3J0Q29ubmVjdGlvbhIhLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlc3BvbnNlElwKEVJlcGxhY2VDcmVkZW50aWFsEiIubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0GiMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpIBCg5Db25uZWN0aW9uTmFtZRIhCg1wcm92aWRlcl9uYW1lGAEgASgJQgq6SAdyBRABGIABEjAKB3VzZXJfaWQYAiABKAlCH7pIHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSKwoFbGFiZWwYAyABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQi2QYKCkNvbm5lY3Rpb24SCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEAoIcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIuCgpleHBpcmVzX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJyZWZyZXNoX25vdF9iZWZvcmUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKB3Byb2JsZW0YCyABKAsyES5uZXh1cy52MS5Qcm9ibGVtEi4KCmNyZWF0ZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlcXVlc3RfZXhwaXJlc19hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcmVmcmVzaGFibGUYDyABKAgSNAoIbWV0YWRhdGEYECADKAsyIi5uZXh1cy52MS5Db25uZWN0aW9uLk1ldGFkYXRhRW50cnkSNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSOQoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDjIcLm5leHVzLnYxLlByb3ZpZGVyUmV2b2NhdGlvbhINCgVsYWJlbBg+IAEoCRIiCgdhY2NvdW50GD8gASgLMhEubmV4dXMudjEuQWNjb3VudBItCglpc3N1ZWRfYXQYWiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJGCgdBY2NvdW50Eg8KB3N1YmplY3QYASABKAkSDAoEbmFtZRgCIAEoCRINCgVlbWFpbBgDIAEoCRINCgVsb2dpbhgEIAEoCSKMAwopQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlcXVlc3QSLgoHdXNlcl9pZBgBIAEoCUIdukgachgYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSHwoLcHJvdmlkZXJfaWQYAiABKAlCCLpIBXIDsAEBSAASIwoNcHJvdmlkZXJfbmFtZRgDIAEoCUIKukgHcgUQARiAAUgAEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEhwKCnJldHVybl91cmwYBSABKAlCCLpIBXIDGIAQEiIKDWNvbm5lY3Rpb25faWQYBiABKAlCC7pICNgBAXIDsAEBEhwKFHJlcXVpcmVfY29uZmlybWF0aW9uGAcgASgIEisKBWxhYmVsGAggASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEg4KBmRldmljZRgyIAEoCEIKCghwcm92aWRlciLJAgoqQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlc3BvbnNlEhAKCGF1dGhfdXJsGAEgASgJEg0KBXN0YXRlGAIgASgJEg4KBnNjb3BlcxgDIAMoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIVCg1jb25uZWN0aW9uX2lkGAUgASgJEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlZGlyZWN0X3VyaRgHIAEoCRIoCgpjb25uZWN0aW9uGEYgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIYChB2ZXJpZmljYXRpb25fdXJpGDIgASgJEhEKCXVzZXJfY29kZRgzIAEoCRIhChl2ZXJpZmljYXRpb25fdXJpX2NvbXBsZXRlGDQgASgJImAKGENvbmZpcm1Db25uZWN0aW9uUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARIjCg9jb21wbGV0aW9uX2NvZGUYAiABKAlCCrpIB3IFEAEYgAEiRQoZQ29uZmlybUNvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiJ9ChRHZXRDb25uZWN0aW9uUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWU6HLpIGSIXCg1jb25uZWN0aW9uX2lkCgRuYW1lEAEiQQoVR2V0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIrYCChZMaXN0Q29ubmVjdGlvbnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIuCgd1c2VyX2lkGAMgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIgCgtwcm92aWRlcl9pZBgEIAEoCUILukgI2AEBcgOwAQESNAoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1c0IIukgFggECEAESKAoJaWRfcHJlZml4GAYgASgJQhW6SBJyEBgkMgxeWzAtOWEtZi1dKiQSLQoGc2VhcmNoGFogASgJQh26SBpyGBiAATITXlteXHgwMC1ceDFGXHg3Rl0qJCJdChdMaXN0Q29ubmVjdGlvbnNSZXNwb25zZRIpCgtjb25uZWN0aW9ucxgBIAMoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkUKF1dhdGNoQ29ubmVjdGlvbnNSZXF1ZXN0EioKDmNvbm5lY3Rpb25faWRzGAEgAygJQhK6SA+SAQwQ6AcYASIFcgOwAQEicAoYV2F0Y2hDb25uZWN0aW9uc1Jlc3BvbnNlEioKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uSAASHwoVcmVtb3ZlZF9jb25uZWN0aW9uX2lkGAIgASgJSABCBwoFZXZlbnQikgEKKUNvbm5lY3Rpb25TZXJ2aWNlUmVmcmVzaENvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJWCipDb25uZWN0aW9uU2VydmljZVJlZnJlc2hDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24igAEKF1Jldm9rZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJEChhSZXZva2VDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24igAEKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiMgoXR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QSFwoFc3RhdGUYASABKAlCCLpIBXIDGIABIloKGEdldENhcHR1cmVTY2hlbWFSZXNwb25zZRIVCg1wcm92aWRlcl9uYW1lGAEgASgJEicKBnNjaGVtYRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiYQoYQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0EhcKBXN0YXRlGAEgASgJQgi6SAVyAxiAARIsCgtjcmVkZW50aWFscxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QidAoZQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKBnN0YXR1cxgCIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSFAoMcmVkaXJlY3RfdXJsGAMgASgJIoYDChdJbXBvcnRDb25uZWN0aW9uUmVxdWVzdBIuCgd1c2VyX2lkGAEgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIdCgtwcm92aWRlcl9pZBgCIAEoCUIIukgFcgOwAQESMAoNcmVmcmVzaF90b2tlbhgDIAEoCUIZukgWchQYgIAEMg5eW1x4MjAtXHg3RV0qJBJHCgtjcmVkZW50aWFscxgEIAMoCzIyLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSQAoGc2NvcGVzGAUgAygJQjC6SC2SASoQZBgBIiRyIhABGIACMhteW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyQSKwoFbGFiZWwYBiABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKGEltcG9ydENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiL/AQoYUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEkgKC2NyZWRlbnRpYWxzGAIgAygLMjMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSJgoEbmFtZRgDIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lGjIKEENyZWRlbnRpYWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJFChlSZXBsYWNlQ3JlZGVudGlhbFJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uKu8BChBDb25uZWN0aW9uU3RhdHVzEiEKHUNPTk5FQ1RJT05fU1RBVFVTX1VOU1BFQ0lGSUVEEAASHQoZQ09OTkVDVElPTl9TVEFUVVNfUEVORElORxABEhwKGENPTk5FQ1RJT05fU1RBVFVTX0FDVElWRRACEh8KG0NPTk5FQ1RJT05fU1RBVFVTX0FUVEVOVElPThADEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1JFVk9LRUQQBBIdChlDT05ORUNUSU9OX1NUQVRVU19FWFBJUkVEEAUSHAoYQ09OTkVDVElPTl9TVEFUVVNfRkFJTEVEEAYqwgEKElByb3ZpZGVyUmV2b2NhdGlvbhIjCh9QUk9WSURFUl9SRVZPQ0FUSU9OX1VOU1BFQ0lGSUVEEAASIgoeUFJPVklERVJfUkVWT0NBVElPTl9OT1RfTkVFREVEEAESHwobUFJPVklERVJfUkVWT0NBVElPTl9QRU5ESU5HEAISHAoYUFJPVklERVJfUkVWT0NBVElPTl9ET05FEAMSJAogUFJPVklERVJfUkVWT0NBVElPTl9OT1RfUE9TU0lCTEUQBDKgCQoRQ29ubmVjdGlvblNlcnZpY2USfgoRUmVxdWVzdENvbm5lY3Rpb24SMy5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBo0Lm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRJcChFDb25maXJtQ29ubmVjdGlvbhIiLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVxdWVzdBojLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlElYKD0xpc3RDb25uZWN0aW9ucxIgLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXNwb25zZRJbChBXYXRjaENvbm5lY3Rpb25zEiEubmV4dXMudjEuV2F0Y2hDb25uZWN0aW9uc1JlcXVlc3QaIi5uZXh1cy52MS5XYXRjaENvbm5lY3Rpb25zUmVzcG9uc2UwARJ+ChFSZWZyZXNoQ29ubmVjdGlvbhIzLm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVmcmVzaENvbm5lY3Rpb25SZXF1ZXN0GjQubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlc3BvbnNlElkKEFJldm9rZUNvbm5lY3Rpb24SIS5uZXh1cy52MS5SZXZva2VDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLlJldm9rZUNvbm5lY3Rpb25SZXNwb25zZRJZChBEZWxldGVDb25uZWN0aW9uEiEubmV4dXMudjEuRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5EZWxldGVDb25uZWN0aW9uUmVzcG9uc2USWQoQR2V0Q2FwdHVyZVNjaGVtYRIhLm5leHVzLnYxLkdldENhcHR1cmVTY2hlbWFSZXF1ZXN0GiIubmV4dXMudjEuR2V0Q2FwdHVyZVNjaGVtYVJlc3BvbnNlElwKEUNhcHR1cmVDcmVkZW50aWFsEiIubmV4dXMudjEuQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0GiMubmV4dXMudjEuQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRJZChBJbXBvcnRDb25uZWN0aW9uEiEubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVzcG9uc2USXAoRUmVwbGFjZUNyZWRlbnRpYWwSIi5uZXh1cy52MS5SZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QaIy5uZXh1cy52MS5SZXBsYWNlQ3JlZGVudGlhbFJlc3BvbnNlQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Why a connection is not well. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
@@ -272,6 +272,13 @@ export type Connection = Message<"nexus.v1.Connection"> & {
    * @generated from field: nexus.v1.Account account = 63;
    */
   account?: Account | undefined;
+
+  /**
+   * When the current access token was issued: at the consent, or at the last refresh. Unset when there is none.
+   *
+   * @generated from field: google.protobuf.Timestamp issued_at = 90;
+   */
+  issuedAt?: Timestamp | undefined;
 };
 
 /**
@@ -656,6 +663,14 @@ export type ListConnectionsRequest = Message<"nexus.v1.ListConnectionsRequest"> 
    * @generated from field: string id_prefix = 6;
    */
   idPrefix: string;
+
+  /**
+   * Only connections that have this text, in any case, in their user id, their label, the name of their provider or of their account, or
+   * whose id begins with it.
+   *
+   * @generated from field: string search = 90;
+   */
+  search: string;
 };
 
 /**
@@ -694,6 +709,113 @@ export const ListConnectionsResponseSchema: GenMessage<ListConnectionsResponse> 
   messageDesc(file_nexus_v1_connection, 11);
 
 /**
+ * Request of WatchConnections.
+ *
+ * @generated from message nexus.v1.WatchConnectionsRequest
+ */
+export type WatchConnectionsRequest = Message<"nexus.v1.WatchConnectionsRequest"> & {
+  /**
+   * Only these; none means every connection that the caller may see, also those that are made later.
+   *
+   * @generated from field: repeated string connection_ids = 1;
+   */
+  connectionIds: string[];
+};
+
+/**
+ * Describes the message nexus.v1.WatchConnectionsRequest.
+ * Use `create(WatchConnectionsRequestSchema)` to create a new message.
+ */
+export const WatchConnectionsRequestSchema: GenMessage<WatchConnectionsRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 12);
+
+/**
+ * Response of WatchConnections.
+ *
+ * @generated from message nexus.v1.WatchConnectionsResponse
+ */
+export type WatchConnectionsResponse = Message<"nexus.v1.WatchConnectionsResponse"> & {
+  /**
+   * What is known now.
+   *
+   * @generated from oneof nexus.v1.WatchConnectionsResponse.event
+   */
+  event: {
+    /**
+     * The newest state.
+     *
+     * @generated from field: nexus.v1.Connection connection = 1;
+     */
+    value: Connection;
+    case: "connection";
+  } | {
+    /**
+     * Id of a connection that is gone.
+     *
+     * @generated from field: string removed_connection_id = 2;
+     */
+    value: string;
+    case: "removedConnectionId";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message nexus.v1.WatchConnectionsResponse.
+ * Use `create(WatchConnectionsResponseSchema)` to create a new message.
+ */
+export const WatchConnectionsResponseSchema: GenMessage<WatchConnectionsResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 13);
+
+/**
+ * Request of ConnectionService.RefreshConnection.
+ *
+ * @generated from message nexus.v1.ConnectionServiceRefreshConnectionRequest
+ */
+export type ConnectionServiceRefreshConnectionRequest = Message<"nexus.v1.ConnectionServiceRefreshConnectionRequest"> & {
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.ConnectionServiceRefreshConnectionRequest.
+ * Use `create(ConnectionServiceRefreshConnectionRequestSchema)` to create a new message.
+ */
+export const ConnectionServiceRefreshConnectionRequestSchema: GenMessage<ConnectionServiceRefreshConnectionRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 14);
+
+/**
+ * Response of ConnectionService.RefreshConnection.
+ *
+ * @generated from message nexus.v1.ConnectionServiceRefreshConnectionResponse
+ */
+export type ConnectionServiceRefreshConnectionResponse = Message<"nexus.v1.ConnectionServiceRefreshConnectionResponse"> & {
+  /**
+   * The connection with its new revision.
+   *
+   * @generated from field: nexus.v1.Connection connection = 1;
+   */
+  connection?: Connection | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.ConnectionServiceRefreshConnectionResponse.
+ * Use `create(ConnectionServiceRefreshConnectionResponseSchema)` to create a new message.
+ */
+export const ConnectionServiceRefreshConnectionResponseSchema: GenMessage<ConnectionServiceRefreshConnectionResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 15);
+
+/**
  * Request of RevokeConnection.
  *
  * @generated from message nexus.v1.RevokeConnectionRequest
@@ -719,7 +841,7 @@ export type RevokeConnectionRequest = Message<"nexus.v1.RevokeConnectionRequest"
  * Use `create(RevokeConnectionRequestSchema)` to create a new message.
  */
 export const RevokeConnectionRequestSchema: GenMessage<RevokeConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 12);
+  messageDesc(file_nexus_v1_connection, 16);
 
 /**
  * Response of RevokeConnection.
@@ -740,7 +862,7 @@ export type RevokeConnectionResponse = Message<"nexus.v1.RevokeConnectionRespons
  * Use `create(RevokeConnectionResponseSchema)` to create a new message.
  */
 export const RevokeConnectionResponseSchema: GenMessage<RevokeConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 13);
+  messageDesc(file_nexus_v1_connection, 17);
 
 /**
  * Request of DeleteConnection.
@@ -768,7 +890,7 @@ export type DeleteConnectionRequest = Message<"nexus.v1.DeleteConnectionRequest"
  * Use `create(DeleteConnectionRequestSchema)` to create a new message.
  */
 export const DeleteConnectionRequestSchema: GenMessage<DeleteConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 14);
+  messageDesc(file_nexus_v1_connection, 18);
 
 /**
  * Response of DeleteConnection.
@@ -783,7 +905,7 @@ export type DeleteConnectionResponse = Message<"nexus.v1.DeleteConnectionRespons
  * Use `create(DeleteConnectionResponseSchema)` to create a new message.
  */
 export const DeleteConnectionResponseSchema: GenMessage<DeleteConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 15);
+  messageDesc(file_nexus_v1_connection, 19);
 
 /**
  * Request of GetCaptureSchema.
@@ -804,7 +926,7 @@ export type GetCaptureSchemaRequest = Message<"nexus.v1.GetCaptureSchemaRequest"
  * Use `create(GetCaptureSchemaRequestSchema)` to create a new message.
  */
 export const GetCaptureSchemaRequestSchema: GenMessage<GetCaptureSchemaRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 16);
+  messageDesc(file_nexus_v1_connection, 20);
 
 /**
  * Response of GetCaptureSchema.
@@ -832,7 +954,7 @@ export type GetCaptureSchemaResponse = Message<"nexus.v1.GetCaptureSchemaRespons
  * Use `create(GetCaptureSchemaResponseSchema)` to create a new message.
  */
 export const GetCaptureSchemaResponseSchema: GenMessage<GetCaptureSchemaResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 17);
+  messageDesc(file_nexus_v1_connection, 21);
 
 /**
  * Request of CaptureCredential.
@@ -860,7 +982,7 @@ export type CaptureCredentialRequest = Message<"nexus.v1.CaptureCredentialReques
  * Use `create(CaptureCredentialRequestSchema)` to create a new message.
  */
 export const CaptureCredentialRequestSchema: GenMessage<CaptureCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 18);
+  messageDesc(file_nexus_v1_connection, 22);
 
 /**
  * Response of CaptureCredential.
@@ -895,7 +1017,7 @@ export type CaptureCredentialResponse = Message<"nexus.v1.CaptureCredentialRespo
  * Use `create(CaptureCredentialResponseSchema)` to create a new message.
  */
 export const CaptureCredentialResponseSchema: GenMessage<CaptureCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 19);
+  messageDesc(file_nexus_v1_connection, 23);
 
 /**
  * Request of ImportConnection.
@@ -951,7 +1073,7 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
  * Use `create(ImportConnectionRequestSchema)` to create a new message.
  */
 export const ImportConnectionRequestSchema: GenMessage<ImportConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 20);
+  messageDesc(file_nexus_v1_connection, 24);
 
 /**
  * Response of ImportConnection.
@@ -972,7 +1094,7 @@ export type ImportConnectionResponse = Message<"nexus.v1.ImportConnectionRespons
  * Use `create(ImportConnectionResponseSchema)` to create a new message.
  */
 export const ImportConnectionResponseSchema: GenMessage<ImportConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 21);
+  messageDesc(file_nexus_v1_connection, 25);
 
 /**
  * Request of ReplaceCredential.
@@ -1007,7 +1129,7 @@ export type ReplaceCredentialRequest = Message<"nexus.v1.ReplaceCredentialReques
  * Use `create(ReplaceCredentialRequestSchema)` to create a new message.
  */
 export const ReplaceCredentialRequestSchema: GenMessage<ReplaceCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 22);
+  messageDesc(file_nexus_v1_connection, 26);
 
 /**
  * Response of ReplaceCredential.
@@ -1028,7 +1150,7 @@ export type ReplaceCredentialResponse = Message<"nexus.v1.ReplaceCredentialRespo
  * Use `create(ReplaceCredentialResponseSchema)` to create a new message.
  */
 export const ReplaceCredentialResponseSchema: GenMessage<ReplaceCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 23);
+  messageDesc(file_nexus_v1_connection, 27);
 
 /**
  * The state of a connection. Allowed changes: pending to active, failed or expired; active to attention and back;
@@ -1212,6 +1334,32 @@ export const ConnectionService: GenService<{
     methodKind: "unary";
     input: typeof ListConnectionsRequestSchema;
     output: typeof ListConnectionsResponseSchema;
+  },
+  /**
+   * Tells how connections change, without credentials: for whoever looks after them and may read no tokens. Of each connection that is named
+   * it first sends the newest state, and then, as with one that is not, the newest state after each change; changes that come
+   * while the reader has no room are told as one. There are no bookmarks: whoever comes back names the connections again.
+   *
+   * A connection that is gone, or that the caller may not see, is `removed_connection_id`. Errors: as `WatchTokens`; the stream ends with
+   * `UNAVAILABLE` when the daemon ends.
+   *
+   * @generated from rpc nexus.v1.ConnectionService.WatchConnections
+   */
+  watchConnections: {
+    methodKind: "server_streaming";
+    input: typeof WatchConnectionsRequestSchema;
+    output: typeof WatchConnectionsResponseSchema;
+  },
+  /**
+   * Refreshes the token of a connection now, whatever its age, and answers the connection without it: `RefreshToken` for whoever looks
+   * after connections and may read no tokens. Watchers are told as of every refresh. Errors: as `TokenService.RefreshToken`.
+   *
+   * @generated from rpc nexus.v1.ConnectionService.RefreshConnection
+   */
+  refreshConnection: {
+    methodKind: "unary";
+    input: typeof ConnectionServiceRefreshConnectionRequestSchema;
+    output: typeof ConnectionServiceRefreshConnectionResponseSchema;
   },
   /**
    * Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. Then its

@@ -17,7 +17,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/provider.proto.
  */
 export const file_nexus_v1_provider: GenFile = /*@__PURE__*/
-  fileDesc("ChduZXh1cy92MS9wcm92aWRlci5wcm90bxIIbmV4dXMudjEiiQ4KCFByb3ZpZGVyEgoKAmlkGAEgASgJEhUKBG5hbWUYAiABKAlCB7pIBHICGD8SLwoJYXV0aF90eXBlGAMgASgOMhIubmV4dXMudjEuQXV0aFR5cGVCCLpIBYIBAhABEhsKCWNsaWVudF9pZBgEIAEoCUIIukgFcgMYgAgSHwoNY2xpZW50X3NlY3JldBgFIAEoCUIIukgFcgMYgCASGQoRY2xpZW50X3NlY3JldF9zZXQYBiABKAgSTwoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYByABKA4yIS5uZXh1cy52MS5Ub2tlbkVuZHBvaW50QXV0aE1ldGhvZEIIukgFggECEAESGAoGaXNzdWVyGAggASgJQgi6SAVyAxiAEBIYChBlbmFibGVfZGlzY292ZXJ5GAkgASgIEhoKCGF1dGhfdXJsGAogASgJQgi6SAVyAxiAEBIbCgl0b2tlbl91cmwYCyABKAlCCLpIBXIDGIAQEhoKCGp3a3NfdXJsGAwgASgJQgi6SAVyAxiAEBKrAQoGc2NvcGVzGA0gAygJQpoBukiWAZIBkgEQZBgBIosBugGAAQoSc2NvcGVzLnNjb3BlX3Rva2VuEkltdXN0IGJlIG9uZSBzY29wZTogcHJpbnRhYmxlIEFTQ0lJIHdpdGhvdXQgc3BhY2VzLCBxdW90ZXMgYW5kIGJhY2tzbGFzaGVzGh90aGlzLm1hdGNoZXMocideWyEjLVxbXF0tfl0rJCcpcgUQARiAAhK/AQoUYXV0aG9yaXphdGlvbl9wYXJhbXMYDiADKAsyKy5uZXh1cy52MS5Qcm92aWRlci5BdXRob3JpemF0aW9uUGFyYW1zRW50cnlCdLpIcZoBbhAyImO6AVkKGWF1dGhvcml6YXRpb25fcGFyYW1zLm5hbWUSIW11c3QgaGF2ZSBhIG5hbWUgb2YgdmlzaWJsZSBBU0NJSRoZdGhpcy5tYXRjaGVzKHInXlshLX5dKyQnKXIFEAEYgAEqBXIDGIAQEh4KDGFwaV9iYXNlX3VybBgPIAEoCUIIukgFcgMYgBASJAoSdXNlcl9pbmZvX2VuZHBvaW50GBAgASgJQgi6SAVyAxiAEBIdCgtkZXNjcmlwdGlvbhgRIAEoCUIIukgFcgMYgAgSGgoIY2F0ZWdvcnkYEiABKAlCCLpIBXIDGIABEi4KCmNyZWF0ZWRfYXQYEyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYFSABKAkSQwoOcmVmcmVzaF93aW5kb3cYFiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECICjBTICCAESJAoIc3RyYXRlZ3kYFyABKAsyEi5uZXh1cy52MS5TdHJhdGVneRIyChFjcmVkZW50aWFsX3NjaGVtYRgYIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSJwoGcGFyYW1zGBkgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIvCg5vYXV0aDJfb3B0aW9ucxgaIAEoCzIXLm5leHVzLnYxLk9BdXRoMk9wdGlvbnMSEAoIdGVtcGxhdGUYGyABKAkSFAoMcmVkaXJlY3RfdXJpGDcgASgJEiAKDm1jcF9zZXJ2ZXJfdXJsGDwgASgJQgi6SAVyAxiAEBI5ChNjbGllbnRfcmVnaXN0cmF0aW9uGD0gASgOMhwubmV4dXMudjEuQ2xpZW50UmVnaXN0cmF0aW9uEjEKCmdyYW50X3R5cGUYRiABKA4yEy5uZXh1cy52MS5HcmFudFR5cGVCCLpIBYIBAhABEvEBChF1c2VyX2luZm9fbWFwcGluZxhaIAMoCzInLm5leHVzLnYxLlByb3ZpZGVyLlVzZXJJbmZvTWFwcGluZ0VudHJ5QqwBukioAZoBpAEQBCIfch1SB3N1YmplY3RSBG5hbWVSBWVtYWlsUgVsb2dpbip/ugF3Chh1c2VyX2luZm9fbWFwcGluZy5kb3R0ZWQSJG11c3QgYmUgbmFtZXMgd2l0aCBkb3RzIGJldHdlZW4gdGhlbRo1dGhpcy5tYXRjaGVzKHInXltBLVphLXowLTlfLV0rKFsuXVtBLVphLXowLTlfLV0rKSokJylyAxiAARo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo2ChRVc2VySW5mb01hcHBpbmdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItwQCg1PQXV0aDJPcHRpb25zEiAKD3Njb3BlX3NlcGFyYXRvchgBIAEoCUIHukgEcgIYCBJYCgx0b2tlbl9wYXJhbXMYAiADKAsyKC5uZXh1cy52MS5PQXV0aDJPcHRpb25zLlRva2VuUGFyYW1zRW50cnlCGLpIFZoBEhAyIgdyBRABGIABKgVyAxiAEBJcCg5yZWZyZXNoX3BhcmFtcxgDIAMoCzIqLm5leHVzLnYxLk9BdXRoMk9wdGlvbnMuUmVmcmVzaFBhcmFtc0VudHJ5Qhi6SBWaARIQMiIHcgUQARiAASoFcgMYgBASWgoNdG9rZW5faGVhZGVycxgEIAMoCzIpLm5leHVzLnYxLk9BdXRoMk9wdGlvbnMuVG9rZW5IZWFkZXJzRW50cnlCGLpIFZoBEhAUIgdyBRABGIABKgVyAxiAEBJEChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoDjIcLm5leHVzLnYxLlRva2VuUmVxdWVzdEZvcm1hdEIIukgFggECEAESHQoLcmVmcmVzaF91cmwYBiABKAlCCLpIBXIDGIAQEiAKDnJldm9jYXRpb25fdXJsGAcgASgJQgi6SAVyAxiAEBKmAQoTdG9rZW5fcmVzcG9uc2VfcGF0aBgIIAEoCUKIAbpIhAG6AXwKGnRva2VuX3Jlc3BvbnNlX3BhdGguZG90dGVkEiRtdXN0IGJlIG5hbWVzIHdpdGggZG90cyBiZXR3ZWVuIHRoZW0aOHRoaXMubWF0Y2hlcyhyJ14oW0EtWmEtejAtOV8tXSsoWy5dW0EtWmEtejAtOV8tXSspKik/JCcpcgMYgAESHwoObGlmZXRpbWVfZmllbGQYCSABKAlCB7pIBHICGEASRwoQZGVmYXVsdF9saWZldGltZRgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgYIgIawlgEyAggBEhEKCW9taXRfcGtjZRgLIAEoCBIaChJza2lwX3Njb3BlX29uX2F1dGgYDCABKAgSLAoRY2FsbGJhY2tfbWV0YWRhdGEYDiADKAlCEbpIDpIBCxAUIgdyBRABGIABEikKDnRva2VuX21ldGFkYXRhGA8gAygJQhG6SA6SAQsQFCIHcgUQARiAARKkAwoVaW52YWxpZF9ncmFudF9hbGlhc2VzGBAgAygJQoQDukiAA5IB/AIQFBgBIvUCugGkAQoaaW52YWxpZF9ncmFudF9hbGlhc2VzLmZvcm0SPW11c3QgYmUgYSB2YWx1ZSBvZiBgZXJyb3JgLCBvciBwYXRoPXZhbHVlLCBpbiBwcmludGFibGUgQVNDSUkaR3RoaXMubWF0Y2hlcyhyJ14oW0EtWmEtejAtOV8tXSsoWy5dW0EtWmEtejAtOV8tXSspKj0pP1sgLTw+LX5dWyAtfl0qJCcpugHEAQohaW52YWxpZF9ncmFudF9hbGlhc2VzLmh0dHBfc3RhdHVzEjdodHRwX3N0YXR1cyBtdXN0IGJlIDQwMCB0byA0OTksIGFuZCBub3QgNDA4LCA0MjUgb3IgNDI5GmYhdGhpcy5zdGFydHNXaXRoKCdodHRwX3N0YXR1cz0nKSB8fCB0aGlzLm1hdGNoZXMoJ15odHRwX3N0YXR1cz00KFswMTMtOV1bMC03OV18MTh8MlswLTQ2NzhdfFszLTldOCkkJylyAxiAAhJ/CghyZXNvdXJjZRgRIAEoCUJtukhqugFfCgxyZXNvdXJjZS51cmkSKm11c3QgYmUgYW4gYWJzb2x1dGUgVVJJIHdpdGhvdXQgYSBmcmFnbWVudBojdGhpcy5pc1VyaSgpICYmICF0aGlzLmNvbnRhaW5zKCcjJynYAQFyAxiAEBJBChJyZXNvdXJjZV9wYXJhbWV0ZXIYHiABKA4yGy5uZXh1cy52MS5SZXNvdXJjZVBhcmFtZXRlckIIukgFggECEAESGAoQc2NvcGVfb25fcmVmcmVzaBgfIAEoCBIjChtwdXNoX2F1dGhvcml6YXRpb25fcmVxdWVzdHMYRyABKAgSMgogcHVzaGVkX2F1dGhvcml6YXRpb25fcmVxdWVzdF91cmwYSCABKAlCCLpIBXIDGIAQEh8KDWNsaWVudF9rZXlfaWQYKCABKAlCCLpIBXIDGIACEnIKEmNsaWVudF9zaWduaW5nX2FsZxgpIAEoCUJWukhTclFSAFIFUlMyNTZSBVJTMzg0UgVSUzUxMlIFUFMyNTZSBVBTMzg0UgVQUzUxMlIFRVMyNTZSBUVTMzg0UgVFUzUxMlIFRWREU0FSB0VkMjU1MTkSTgoZY2xpZW50X2Fzc2VydGlvbl9hdWRpZW5jZRgqIAEoDjIhLm5leHVzLnYxLkNsaWVudEFzc2VydGlvbkF1ZGllbmNlQgi6SAWCAQIQARIjChFhc3NlcnRpb25fc3ViamVjdBgrIAEoCUIIukgFcgMYgAISJAoSYXNzZXJ0aW9uX2F1ZGllbmNlGCwgASgJQgi6SAVyAxiAEBIaChJzY29wZV9pbl9hc3NlcnRpb24YLSABKAgSKgoYZGV2aWNlX2F1dGhvcml6YXRpb25fdXJsGEYgASgJQgi6SAVyAxiAEBoyChBUb2tlblBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaNAoSUmVmcmVzaFBhcmFtc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaMwoRVG9rZW5IZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKSAgoVQ3JlYXRlUHJvdmlkZXJSZXF1ZXN0EiQKCHByb3ZpZGVyGAEgASgLMhIubmV4dXMudjEuUHJvdmlkZXISGQoIdGVtcGxhdGUYAiABKAlCB7pIBHICGD8SXAoSdGVtcGxhdGVfdmFyaWFibGVzGAMgAygLMjYubmV4dXMudjEuQ3JlYXRlUHJvdmlkZXJSZXF1ZXN0LlRlbXBsYXRlVmFyaWFibGVzRW50cnlCCLpIBZoBAhAUEiAKDm1jcF9zZXJ2ZXJfdXJsGAQgASgJQgi6SAVyAxiAEBo4ChZUZW1wbGF0ZVZhcmlhYmxlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiZgoWQ3JlYXRlUHJvdmlkZXJSZXNwb25zZRIkCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyEhQKDHJlZGlyZWN0X3VyaRgCIAEoCRIQCgh3YXJuaW5ncxgDIAMoCSJWChJHZXRQcm92aWRlclJlcXVlc3QSFgoCaWQYASABKAlCCLpIBXIDsAEBSAASGgoEbmFtZRgCIAEoCUIKukgHcgUQARiAAUgAQgwKA2tleRIFukgCCAEiUQoTR2V0UHJvdmlkZXJSZXNwb25zZRIkCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyEhQKDHJlZGlyZWN0X3VyaRgCIAEoCSKiAQoUTGlzdFByb3ZpZGVyc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEi8KCWF1dGhfdHlwZRgDIAEoDjISLm5leHVzLnYxLkF1dGhUeXBlQgi6SAWCAQIQARIcCgtuYW1lX3ByZWZpeBgEIAEoCUIHukgEcgIYPyJXChVMaXN0UHJvdmlkZXJzUmVzcG9uc2USJQoJcHJvdmlkZXJzGAEgAygLMhIubmV4dXMudjEuUHJvdmlkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpYBChVVcGRhdGVQcm92aWRlclJlcXVlc3QSLAoIcHJvdmlkZXIYASABKAsyEi5uZXh1cy52MS5Qcm92aWRlckIGukgDyAEBEjcKC3VwZGF0ZV9tYXNrGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLkZpZWxkTWFza0IGukgDyAEBEhYKBGV0YWcYAyABKAlCCLpIBXIDGIABIoIBChZVcGRhdGVQcm92aWRlclJlc3BvbnNlEiQKCHByb3ZpZGVyGAEgASgLMhIubmV4dXMudjEuUHJvdmlkZXISFAoMcmVkaXJlY3RfdXJpGAIgASgJEhoKEnBhcnRlZF9jb25uZWN0aW9ucxgDIAEoDRIQCgh3YXJuaW5ncxgEIAMoCSItChVEZWxldGVQcm92aWRlclJlcXVlc3QSFAoCaWQYASABKAlCCLpIBXIDsAEBIjcKFkRlbGV0ZVByb3ZpZGVyUmVzcG9uc2USHQoVcmVtYWluaW5nX2Nvbm5lY3Rpb25zGAEgASgNInkKHExpc3RQcm92aWRlclRlbXBsYXRlc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhwKC25hbWVfcHJlZml4GAMgASgJQge6SARyAhg/ImcKHUxpc3RQcm92aWRlclRlbXBsYXRlc1Jlc3BvbnNlEi0KCXRlbXBsYXRlcxgBIAMoCzIaLm5leHVzLnYxLlByb3ZpZGVyVGVtcGxhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIsIBChBQcm92aWRlclRlbXBsYXRlEgwKBG5hbWUYASABKAkSFAoMZGlzcGxheV9uYW1lGAIgASgJEiQKCHByb3ZpZGVyGAMgASgLMhIubmV4dXMudjEuUHJvdmlkZXISLQoJdmFyaWFibGVzGAQgAygLMhoubmV4dXMudjEuVGVtcGxhdGVWYXJpYWJsZRIQCghkb2NzX3VybBgFIAEoCRINCgVub3RlcxgGIAMoCRIUCgxyZWRpcmVjdF91cmkYByABKAkiXQoQVGVtcGxhdGVWYXJpYWJsZRIMCgRuYW1lGAEgASgJEhMKC2Rlc2NyaXB0aW9uGAIgASgJEg8KB3BhdHRlcm4YAyABKAkSFQoNZGVmYXVsdF92YWx1ZRgEIAEoCSrSAQoIQXV0aFR5cGUSGQoVQVVUSF9UWVBFX1VOU1BFQ0lGSUVEEAASFAoQQVVUSF9UWVBFX09BVVRIMhABEhUKEUFVVEhfVFlQRV9BUElfS0VZEAISGAoUQVVUSF9UWVBFX0JBU0lDX0FVVEgQAxIUChBBVVRIX1RZUEVfSEVBREVSEAQSGQoVQVVUSF9UWVBFX1FVRVJZX1BBUkFNEAUSGgoWQVVUSF9UWVBFX0hNQUNfUEFZTE9BRBAGEhcKE0FVVEhfVFlQRV9BV1NfU0lHVjQQByqjAQoJR3JhbnRUeXBlEhoKFkdSQU5UX1RZUEVfVU5TUEVDSUZJRUQQABIhCh1HUkFOVF9UWVBFX0FVVEhPUklaQVRJT05fQ09ERRABEiEKHUdSQU5UX1RZUEVfQ0xJRU5UX0NSRURFTlRJQUxTEAISGQoVR1JBTlRfVFlQRV9KV1RfQkVBUkVSEAMSGQoVR1JBTlRfVFlQRV9HSVRIVUJfQVBQEAQqswIKF1Rva2VuRW5kcG9pbnRBdXRoTWV0aG9kEioKJlRPS0VOX0VORFBPSU5UX0FVVEhfTUVUSE9EX1VOU1BFQ0lGSUVEEAASMQotVE9LRU5fRU5EUE9JTlRfQVVUSF9NRVRIT0RfQ0xJRU5UX1NFQ1JFVF9QT1NUEAESMgouVE9LRU5fRU5EUE9JTlRfQVVUSF9NRVRIT0RfQ0xJRU5UX1NFQ1JFVF9CQVNJQxACEiMKH1RPS0VOX0VORFBPSU5UX0FVVEhfTUVUSE9EX05PTkUQAxIwCixUT0tFTl9FTkRQT0lOVF9BVVRIX01FVEhPRF9DTElFTlRfU0VDUkVUX0pXVBAEEi4KKlRPS0VOX0VORFBPSU5UX0FVVEhfTUVUSE9EX1BSSVZBVEVfS0VZX0pXVBAFKpgBChdDbGllbnRBc3NlcnRpb25BdWRpZW5jZRIpCiVDTElFTlRfQVNTRVJUSU9OX0FVRElFTkNFX1VOU1BFQ0lGSUVEEAASJAogQ0xJRU5UX0FTU0VSVElPTl9BVURJRU5DRV9JU1NVRVIQARIsCihDTElFTlRfQVNTRVJUSU9OX0FVRElFTkNFX1RPS0VOX0VORFBPSU5UEAIqhQEKEkNsaWVudFJlZ2lzdHJhdGlvbhIjCh9DTElFTlRfUkVHSVNUUkFUSU9OX1VOU1BFQ0lGSUVEEAASKQolQ0xJRU5UX1JFR0lTVFJBVElPTl9NRVRBREFUQV9ET0NVTUVOVBABEh8KG0NMSUVOVF9SRUdJU1RSQVRJT05fRFlOQU1JQxACKpEBChFSZXNvdXJjZVBhcmFtZXRlchIiCh5SRVNPVVJDRV9QQVJBTUVURVJfVU5TUEVDSUZJRUQQABIbChdSRVNPVVJDRV9QQVJBTUVURVJfQVVUTxABEh0KGVJFU09VUkNFX1BBUkFNRVRFUl9BTFdBWVMQAhIcChhSRVNPVVJDRV9QQVJBTUVURVJfTkVWRVIQAyp4ChJUb2tlblJlcXVlc3RGb3JtYXQSJAogVE9LRU5fUkVRVUVTVF9GT1JNQVRfVU5TUEVDSUZJRUQQABIdChlUT0tFTl9SRVFVRVNUX0ZPUk1BVF9GT1JNEAESHQoZVE9LRU5fUkVRVUVTVF9GT1JNQVRfSlNPThACMpgECg9Qcm92aWRlclNlcnZpY2USUwoOQ3JlYXRlUHJvdmlkZXISHy5uZXh1cy52MS5DcmVhdGVQcm92aWRlclJlcXVlc3QaIC5uZXh1cy52MS5DcmVhdGVQcm92aWRlclJlc3BvbnNlEkoKC0dldFByb3ZpZGVyEhwubmV4dXMudjEuR2V0UHJvdmlkZXJSZXF1ZXN0Gh0ubmV4dXMudjEuR2V0UHJvdmlkZXJSZXNwb25zZRJQCg1MaXN0UHJvdmlkZXJzEh4ubmV4dXMudjEuTGlzdFByb3ZpZGVyc1JlcXVlc3QaHy5uZXh1cy52MS5MaXN0UHJvdmlkZXJzUmVzcG9uc2USUwoOVXBkYXRlUHJvdmlkZXISHy5uZXh1cy52MS5VcGRhdGVQcm92aWRlclJlcXVlc3QaIC5uZXh1cy52MS5VcGRhdGVQcm92aWRlclJlc3BvbnNlElMKDkRlbGV0ZVByb3ZpZGVyEh8ubmV4dXMudjEuRGVsZXRlUHJvdmlkZXJSZXF1ZXN0GiAubmV4dXMudjEuRGVsZXRlUHJvdmlkZXJSZXNwb25zZRJoChVMaXN0UHJvdmlkZXJUZW1wbGF0ZXMSJi5uZXh1cy52MS5MaXN0UHJvdmlkZXJUZW1wbGF0ZXNSZXF1ZXN0GicubmV4dXMudjEuTGlzdFByb3ZpZGVyVGVtcGxhdGVzUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_nexus_v1_strategy]);
+  fileDesc("ChduZXh1cy92MS9wcm92aWRlci5wcm90bxIIbmV4dXMudjEi+w4KCFByb3ZpZGVyEgoKAmlkGAEgASgJEhUKBG5hbWUYAiABKAlCB7pIBHICGD8SLwoJYXV0aF90eXBlGAMgASgOMhIubmV4dXMudjEuQXV0aFR5cGVCCLpIBYIBAhABEhsKCWNsaWVudF9pZBgEIAEoCUIIukgFcgMYgAgSHwoNY2xpZW50X3NlY3JldBgFIAEoCUIIukgFcgMYgCASGQoRY2xpZW50X3NlY3JldF9zZXQYBiABKAgSTwoadG9rZW5fZW5kcG9pbnRfYXV0aF9tZXRob2QYByABKA4yIS5uZXh1cy52MS5Ub2tlbkVuZHBvaW50QXV0aE1ldGhvZEIIukgFggECEAESGAoGaXNzdWVyGAggASgJQgi6SAVyAxiAEBIYChBlbmFibGVfZGlzY292ZXJ5GAkgASgIEhoKCGF1dGhfdXJsGAogASgJQgi6SAVyAxiAEBIbCgl0b2tlbl91cmwYCyABKAlCCLpIBXIDGIAQEhoKCGp3a3NfdXJsGAwgASgJQgi6SAVyAxiAEBKrAQoGc2NvcGVzGA0gAygJQpoBukiWAZIBkgEQZBgBIosBugGAAQoSc2NvcGVzLnNjb3BlX3Rva2VuEkltdXN0IGJlIG9uZSBzY29wZTogcHJpbnRhYmxlIEFTQ0lJIHdpdGhvdXQgc3BhY2VzLCBxdW90ZXMgYW5kIGJhY2tzbGFzaGVzGh90aGlzLm1hdGNoZXMocideWyEjLVxbXF0tfl0rJCcpcgUQARiAAhK/AQoUYXV0aG9yaXphdGlvbl9wYXJhbXMYDiADKAsyKy5uZXh1cy52MS5Qcm92aWRlci5BdXRob3JpemF0aW9uUGFyYW1zRW50cnlCdLpIcZoBbhAyImO6AVkKGWF1dGhvcml6YXRpb25fcGFyYW1zLm5hbWUSIW11c3QgaGF2ZSBhIG5hbWUgb2YgdmlzaWJsZSBBU0NJSRoZdGhpcy5tYXRjaGVzKHInXlshLX5dKyQnKXIFEAEYgAEqBXIDGIAQEh4KDGFwaV9iYXNlX3VybBgPIAEoCUIIukgFcgMYgBASJAoSdXNlcl9pbmZvX2VuZHBvaW50GBAgASgJQgi6SAVyAxiAEBIdCgtkZXNjcmlwdGlvbhgRIAEoCUIIukgFcgMYgAgSGgoIY2F0ZWdvcnkYEiABKAlCCLpIBXIDGIABEi4KCmNyZWF0ZWRfYXQYEyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYFCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGV0YWcYFSABKAkSQwoOcmVmcmVzaF93aW5kb3cYFiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CELpIDaoBCiIECICjBTICCAESJAoIc3RyYXRlZ3kYFyABKAsyEi5uZXh1cy52MS5TdHJhdGVneRIyChFjcmVkZW50aWFsX3NjaGVtYRgYIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSJwoGcGFyYW1zGBkgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIvCg5vYXV0aDJfb3B0aW9ucxgaIAEoCzIXLm5leHVzLnYxLk9BdXRoMk9wdGlvbnMSEAoIdGVtcGxhdGUYGyABKAkSFAoMcmVkaXJlY3RfdXJpGDcgASgJEiAKDm1jcF9zZXJ2ZXJfdXJsGDwgASgJQgi6SAVyAxiAEBI5ChNjbGllbnRfcmVnaXN0cmF0aW9uGD0gASgOMhwubmV4dXMudjEuQ2xpZW50UmVnaXN0cmF0aW9uEjEKCmdyYW50X3R5cGUYRiABKA4yEy5uZXh1cy52MS5HcmFudFR5cGVCCLpIBYIBAhABEikKFnRsc19jbGllbnRfY2VydGlmaWNhdGUYUCABKAlCCbpIBnIEGICAAhJFChdjbGllbnRfYXNzZXJ0aW9uX3NvdXJjZRhRIAEoCUIkukghch8yHV4oW2EtejAtOV1bYS16MC05Xy1dezAsNjJ9KT8kEvEBChF1c2VyX2luZm9fbWFwcGluZxhaIAMoCzInLm5leHVzLnYxLlByb3ZpZGVyLlVzZXJJbmZvTWFwcGluZ0VudHJ5QqwBukioAZoBpAEQBCIfch1SB3N1YmplY3RSBG5hbWVSBWVtYWlsUgVsb2dpbip/ugF3Chh1c2VyX2luZm9fbWFwcGluZy5kb3R0ZWQSJG11c3QgYmUgbmFtZXMgd2l0aCBkb3RzIGJldHdlZW4gdGhlbRo1dGhpcy5tYXRjaGVzKHInXltBLVphLXowLTlfLV0rKFsuXVtBLVphLXowLTlfLV0rKSokJylyAxiAARo6ChhBdXRob3JpemF0aW9uUGFyYW1zRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARo2ChRVc2VySW5mb01hcHBpbmdFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBItwSCg1PQXV0aDJPcHRpb25zEiAKD3Njb3BlX3NlcGFyYXRvchgBIAEoCUIHukgEcgIYCBJYCgx0b2tlbl9wYXJhbXMYAiADKAsyKC5uZXh1cy52MS5PQXV0aDJPcHRpb25zLlRva2VuUGFyYW1zRW50cnlCGLpIFZoBEhAyIgdyBRABGIABKgVyAxiAEBJcCg5yZWZyZXNoX3BhcmFtcxgDIAMoCzIqLm5leHVzLnYxLk9BdXRoMk9wdGlvbnMuUmVmcmVzaFBhcmFtc0VudHJ5Qhi6SBWaARIQMiIHcgUQARiAASoFcgMYgBASWgoNdG9rZW5faGVhZGVycxgEIAMoCzIpLm5leHVzLnYxLk9BdXRoMk9wdGlvbnMuVG9rZW5IZWFkZXJzRW50cnlCGLpIFZoBEhAUIgdyBRABGIABKgVyAxiAEBJEChR0b2tlbl9yZXF1ZXN0X2Zvcm1hdBgFIAEoDjIcLm5leHVzLnYxLlRva2VuUmVxdWVzdEZvcm1hdEIIukgFggECEAESHQoLcmVmcmVzaF91cmwYBiABKAlCCLpIBXIDGIAQEiAKDnJldm9jYXRpb25fdXJsGAcgASgJQgi6SAVyAxiAEBKmAQoTdG9rZW5fcmVzcG9uc2VfcGF0aBgIIAEoCUKIAbpIhAG6AXwKGnRva2VuX3Jlc3BvbnNlX3BhdGguZG90dGVkEiRtdXN0IGJlIG5hbWVzIHdpdGggZG90cyBiZXR3ZWVuIHRoZW0aOHRoaXMubWF0Y2hlcyhyJ14oW0EtWmEtejAtOV8tXSsoWy5dW0EtWmEtejAtOV8tXSspKik/JCcpcgMYgAESHwoObGlmZXRpbWVfZmllbGQYCSABKAlCB7pIBHICGEASRwoQZGVmYXVsdF9saWZldGltZRgKIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPqgEMIgYIgIawlgEyAggBEhEKCW9taXRfcGtjZRgLIAEoCBIaChJza2lwX3Njb3BlX29uX2F1dGgYDCABKAgSLAoRY2FsbGJhY2tfbWV0YWRhdGEYDiADKAlCEbpIDpIBCxAUIgdyBRABGIABEikKDnRva2VuX21ldGFkYXRhGA8gAygJQhG6SA6SAQsQFCIHcgUQARiAARKkAwoVaW52YWxpZF9ncmFudF9hbGlhc2VzGBAgAygJQoQDukiAA5IB/AIQFBgBIvUCugGkAQoaaW52YWxpZF9ncmFudF9hbGlhc2VzLmZvcm0SPW11c3QgYmUgYSB2YWx1ZSBvZiBgZXJyb3JgLCBvciBwYXRoPXZhbHVlLCBpbiBwcmludGFibGUgQVNDSUkaR3RoaXMubWF0Y2hlcyhyJ14oW0EtWmEtejAtOV8tXSsoWy5dW0EtWmEtejAtOV8tXSspKj0pP1sgLTw+LX5dWyAtfl0qJCcpugHEAQohaW52YWxpZF9ncmFudF9hbGlhc2VzLmh0dHBfc3RhdHVzEjdodHRwX3N0YXR1cyBtdXN0IGJlIDQwMCB0byA0OTksIGFuZCBub3QgNDA4LCA0MjUgb3IgNDI5GmYhdGhpcy5zdGFydHNXaXRoKCdodHRwX3N0YXR1cz0nKSB8fCB0aGlzLm1hdGNoZXMoJ15odHRwX3N0YXR1cz00KFswMTMtOV1bMC03OV18MTh8MlswLTQ2NzhdfFszLTldOCkkJylyAxiAAhJ/CghyZXNvdXJjZRgRIAEoCUJtukhqugFfCgxyZXNvdXJjZS51cmkSKm11c3QgYmUgYW4gYWJzb2x1dGUgVVJJIHdpdGhvdXQgYSBmcmFnbWVudBojdGhpcy5pc1VyaSgpICYmICF0aGlzLmNvbnRhaW5zKCcjJynYAQFyAxiAEBJBChJyZXNvdXJjZV9wYXJhbWV0ZXIYHiABKA4yGy5uZXh1cy52MS5SZXNvdXJjZVBhcmFtZXRlckIIukgFggECEAESGAoQc2NvcGVfb25fcmVmcmVzaBgfIAEoCBIjChtwdXNoX2F1dGhvcml6YXRpb25fcmVxdWVzdHMYRyABKAgSMgogcHVzaGVkX2F1dGhvcml6YXRpb25fcmVxdWVzdF91cmwYSCABKAlCCLpIBXIDGIAQEioKBGRwb3AYSSABKA4yEi5uZXh1cy52MS5EcG9wTW9kZUIIukgFggECEAESHwoNY2xpZW50X2tleV9pZBgoIAEoCUIIukgFcgMYgAIScgoSY2xpZW50X3NpZ25pbmdfYWxnGCkgASgJQla6SFNyUVIAUgVSUzI1NlIFUlMzODRSBVJTNTEyUgVQUzI1NlIFUFMzODRSBVBTNTEyUgVFUzI1NlIFRVMzODRSBUVTNTEyUgVFZERTQVIHRWQyNTUxORJOChljbGllbnRfYXNzZXJ0aW9uX2F1ZGllbmNlGCogASgOMiEubmV4dXMudjEuQ2xpZW50QXNzZXJ0aW9uQXVkaWVuY2VCCLpIBYIBAhABEiMKEWFzc2VydGlvbl9zdWJqZWN0GCsgASgJQgi6SAVyAxiAAhIkChJhc3NlcnRpb25fYXVkaWVuY2UYLCABKAlCCLpIBXIDGIAQEhoKEnNjb3BlX2luX2Fzc2VydGlvbhgtIAEoCBJGChVjbGllbnRfYXNzZXJ0aW9uX3R5cGUYMiABKA4yHS5uZXh1cy52MS5DbGllbnRBc3NlcnRpb25UeXBlQgi6SAWCAQIQARIqChhkZXZpY2VfYXV0aG9yaXphdGlvbl91cmwYRiABKAlCCLpIBXIDGIAQEjkKDnRva2VuX2V4Y2hhbmdlGEEgASgOMhcubmV4dXMudjEuVG9rZW5FeGNoYW5nZUIIukgFggECEAESTwoVdG9rZW5fZXhjaGFuZ2Vfc2NvcGVzGEIgAygJQjC6SC2SASoQZBgBIiRyIhABGIACMhteW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyQaMgoQVG9rZW5QYXJhbXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjQKElJlZnJlc2hQYXJhbXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjMKEVRva2VuSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEikgIKFUNyZWF0ZVByb3ZpZGVyUmVxdWVzdBIkCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyEhkKCHRlbXBsYXRlGAIgASgJQge6SARyAhg/ElwKEnRlbXBsYXRlX3ZhcmlhYmxlcxgDIAMoCzI2Lm5leHVzLnYxLkNyZWF0ZVByb3ZpZGVyUmVxdWVzdC5UZW1wbGF0ZVZhcmlhYmxlc0VudHJ5Qgi6SAWaAQIQFBIgCg5tY3Bfc2VydmVyX3VybBgEIAEoCUIIukgFcgMYgBAaOAoWVGVtcGxhdGVWYXJpYWJsZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBImYKFkNyZWF0ZVByb3ZpZGVyUmVzcG9uc2USJAoIcHJvdmlkZXIYASABKAsyEi5uZXh1cy52MS5Qcm92aWRlchIUCgxyZWRpcmVjdF91cmkYAiABKAkSEAoId2FybmluZ3MYAyADKAkiVgoSR2V0UHJvdmlkZXJSZXF1ZXN0EhYKAmlkGAEgASgJQgi6SAVyA7ABAUgAEhoKBG5hbWUYAiABKAlCCrpIB3IFEAEYgAFIAEIMCgNrZXkSBbpIAggBIlEKE0dldFByb3ZpZGVyUmVzcG9uc2USJAoIcHJvdmlkZXIYASABKAsyEi5uZXh1cy52MS5Qcm92aWRlchIUCgxyZWRpcmVjdF91cmkYAiABKAkiogEKFExpc3RQcm92aWRlcnNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIvCglhdXRoX3R5cGUYAyABKA4yEi5uZXh1cy52MS5BdXRoVHlwZUIIukgFggECEAESHAoLbmFtZV9wcmVmaXgYBCABKAlCB7pIBHICGD8iVwoVTGlzdFByb3ZpZGVyc1Jlc3BvbnNlEiUKCXByb3ZpZGVycxgBIAMoCzISLm5leHVzLnYxLlByb3ZpZGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKWAQoVVXBkYXRlUHJvdmlkZXJSZXF1ZXN0EiwKCHByb3ZpZGVyGAEgASgLMhIubmV4dXMudjEuUHJvdmlkZXJCBrpIA8gBARI3Cgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2tCBrpIA8gBARIWCgRldGFnGAMgASgJQgi6SAVyAxiAASKCAQoWVXBkYXRlUHJvdmlkZXJSZXNwb25zZRIkCghwcm92aWRlchgBIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyEhQKDHJlZGlyZWN0X3VyaRgCIAEoCRIaChJwYXJ0ZWRfY29ubmVjdGlvbnMYAyABKA0SEAoId2FybmluZ3MYBCADKAkiLQoVRGVsZXRlUHJvdmlkZXJSZXF1ZXN0EhQKAmlkGAEgASgJQgi6SAVyA7ABASI3ChZEZWxldGVQcm92aWRlclJlc3BvbnNlEh0KFXJlbWFpbmluZ19jb25uZWN0aW9ucxgBIAEoDSJ5ChxMaXN0UHJvdmlkZXJUZW1wbGF0ZXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIcCgtuYW1lX3ByZWZpeBgDIAEoCUIHukgEcgIYPyJnCh1MaXN0UHJvdmlkZXJUZW1wbGF0ZXNSZXNwb25zZRItCgl0ZW1wbGF0ZXMYASADKAsyGi5uZXh1cy52MS5Qcm92aWRlclRlbXBsYXRlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLCAQoQUHJvdmlkZXJUZW1wbGF0ZRIMCgRuYW1lGAEgASgJEhQKDGRpc3BsYXlfbmFtZRgCIAEoCRIkCghwcm92aWRlchgDIAEoCzISLm5leHVzLnYxLlByb3ZpZGVyEi0KCXZhcmlhYmxlcxgEIAMoCzIaLm5leHVzLnYxLlRlbXBsYXRlVmFyaWFibGUSEAoIZG9jc191cmwYBSABKAkSDQoFbm90ZXMYBiADKAkSFAoMcmVkaXJlY3RfdXJpGAcgASgJIl0KEFRlbXBsYXRlVmFyaWFibGUSDAoEbmFtZRgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIPCgdwYXR0ZXJuGAMgASgJEhUKDWRlZmF1bHRfdmFsdWUYBCABKAkq0gEKCEF1dGhUeXBlEhkKFUFVVEhfVFlQRV9VTlNQRUNJRklFRBAAEhQKEEFVVEhfVFlQRV9PQVVUSDIQARIVChFBVVRIX1RZUEVfQVBJX0tFWRACEhgKFEFVVEhfVFlQRV9CQVNJQ19BVVRIEAMSFAoQQVVUSF9UWVBFX0hFQURFUhAEEhkKFUFVVEhfVFlQRV9RVUVSWV9QQVJBTRAFEhoKFkFVVEhfVFlQRV9ITUFDX1BBWUxPQUQQBhIXChNBVVRIX1RZUEVfQVdTX1NJR1Y0EAcqowEKCUdyYW50VHlwZRIaChZHUkFOVF9UWVBFX1VOU1BFQ0lGSUVEEAASIQodR1JBTlRfVFlQRV9BVVRIT1JJWkFUSU9OX0NPREUQARIhCh1HUkFOVF9UWVBFX0NMSUVOVF9DUkVERU5USUFMUxACEhkKFUdSQU5UX1RZUEVfSldUX0JFQVJFUhADEhkKFUdSQU5UX1RZUEVfR0lUSFVCX0FQUBAEKtUDChdUb2tlbkVuZHBvaW50QXV0aE1ldGhvZBIqCiZUT0tFTl9FTkRQT0lOVF9BVVRIX01FVEhPRF9VTlNQRUNJRklFRBAAEjEKLVRPS0VOX0VORFBPSU5UX0FVVEhfTUVUSE9EX0NMSUVOVF9TRUNSRVRfUE9TVBABEjIKLlRPS0VOX0VORFBPSU5UX0FVVEhfTUVUSE9EX0NMSUVOVF9TRUNSRVRfQkFTSUMQAhIjCh9UT0tFTl9FTkRQT0lOVF9BVVRIX01FVEhPRF9OT05FEAMSMAosVE9LRU5fRU5EUE9JTlRfQVVUSF9NRVRIT0RfQ0xJRU5UX1NFQ1JFVF9KV1QQBBIuCipUT0tFTl9FTkRQT0lOVF9BVVRIX01FVEhPRF9QUklWQVRFX0tFWV9KV1QQBRIuCipUT0tFTl9FTkRQT0lOVF9BVVRIX01FVEhPRF9UTFNfQ0xJRU5UX0FVVEgQBhI6CjZUT0tFTl9FTkRQT0lOVF9BVVRIX01FVEhPRF9TRUxGX1NJR05FRF9UTFNfQ0xJRU5UX0FVVEgQBxI0CjBUT0tFTl9FTkRQT0lOVF9BVVRIX01FVEhPRF9DTElFTlRfQVNTRVJUSU9OX0ZJTEUQCCqIAQoTQ2xpZW50QXNzZXJ0aW9uVHlwZRIlCiFDTElFTlRfQVNTRVJUSU9OX1RZUEVfVU5TUEVDSUZJRUQQABIkCiBDTElFTlRfQVNTRVJUSU9OX1RZUEVfSldUX0JFQVJFUhABEiQKIENMSUVOVF9BU1NFUlRJT05fVFlQRV9KV1RfU1BJRkZFEAIqmAEKF0NsaWVudEFzc2VydGlvbkF1ZGllbmNlEikKJUNMSUVOVF9BU1NFUlRJT05fQVVESUVOQ0VfVU5TUEVDSUZJRUQQABIkCiBDTElFTlRfQVNTRVJUSU9OX0FVRElFTkNFX0lTU1VFUhABEiwKKENMSUVOVF9BU1NFUlRJT05fQVVESUVOQ0VfVE9LRU5fRU5EUE9JTlQQAiqFAQoSQ2xpZW50UmVnaXN0cmF0aW9uEiMKH0NMSUVOVF9SRUdJU1RSQVRJT05fVU5TUEVDSUZJRUQQABIpCiVDTElFTlRfUkVHSVNUUkFUSU9OX01FVEFEQVRBX0RPQ1VNRU5UEAESHwobQ0xJRU5UX1JFR0lTVFJBVElPTl9EWU5BTUlDEAIqhAEKDVRva2VuRXhjaGFuZ2USHgoaVE9LRU5fRVhDSEFOR0VfVU5TUEVDSUZJRUQQABIWChJUT0tFTl9FWENIQU5HRV9PRkYQARIaChZUT0tFTl9FWENIQU5HRV9SRkM4NjkzEAISHwobVE9LRU5fRVhDSEFOR0VfT05fQkVIQUxGX09GEAMqkQEKEVJlc291cmNlUGFyYW1ldGVyEiIKHlJFU09VUkNFX1BBUkFNRVRFUl9VTlNQRUNJRklFRBAAEhsKF1JFU09VUkNFX1BBUkFNRVRFUl9BVVRPEAESHQoZUkVTT1VSQ0VfUEFSQU1FVEVSX0FMV0FZUxACEhwKGFJFU09VUkNFX1BBUkFNRVRFUl9ORVZFUhADKmQKCERwb3BNb2RlEhkKFURQT1BfTU9ERV9VTlNQRUNJRklFRBAAEhMKD0RQT1BfTU9ERV9ORVZFUhABEhIKDkRQT1BfTU9ERV9BVVRPEAISFAoQRFBPUF9NT0RFX0FMV0FZUxADKngKElRva2VuUmVxdWVzdEZvcm1hdBIkCiBUT0tFTl9SRVFVRVNUX0ZPUk1BVF9VTlNQRUNJRklFRBAAEh0KGVRPS0VOX1JFUVVFU1RfRk9STUFUX0ZPUk0QARIdChlUT0tFTl9SRVFVRVNUX0ZPUk1BVF9KU09OEAIymAQKD1Byb3ZpZGVyU2VydmljZRJTCg5DcmVhdGVQcm92aWRlchIfLm5leHVzLnYxLkNyZWF0ZVByb3ZpZGVyUmVxdWVzdBogLm5leHVzLnYxLkNyZWF0ZVByb3ZpZGVyUmVzcG9uc2USSgoLR2V0UHJvdmlkZXISHC5uZXh1cy52MS5HZXRQcm92aWRlclJlcXVlc3QaHS5uZXh1cy52MS5HZXRQcm92aWRlclJlc3BvbnNlElAKDUxpc3RQcm92aWRlcnMSHi5uZXh1cy52MS5MaXN0UHJvdmlkZXJzUmVxdWVzdBofLm5leHVzLnYxLkxpc3RQcm92aWRlcnNSZXNwb25zZRJTCg5VcGRhdGVQcm92aWRlchIfLm5leHVzLnYxLlVwZGF0ZVByb3ZpZGVyUmVxdWVzdBogLm5leHVzLnYxLlVwZGF0ZVByb3ZpZGVyUmVzcG9uc2USUwoORGVsZXRlUHJvdmlkZXISHy5uZXh1cy52MS5EZWxldGVQcm92aWRlclJlcXVlc3QaIC5uZXh1cy52MS5EZWxldGVQcm92aWRlclJlc3BvbnNlEmgKFUxpc3RQcm92aWRlclRlbXBsYXRlcxImLm5leHVzLnYxLkxpc3RQcm92aWRlclRlbXBsYXRlc1JlcXVlc3QaJy5uZXh1cy52MS5MaXN0UHJvdmlkZXJUZW1wbGF0ZXNSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_field_mask, file_google_protobuf_struct, file_google_protobuf_timestamp, file_nexus_v1_strategy]);
 
 /**
  * A provider profile.
@@ -62,7 +62,8 @@ export type Provider = Message<"nexus.v1.Provider"> & {
    * OAuth client secret. Input only: sealed in the store, empty in every answer. With `PRIVATE_KEY_JWT` it is the private key: PKCS #8,
    * PKCS #1 or SEC 1 as PEM without a passphrase, or a JWK (RFC 7517); RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or
    * Ed25519. With `GRANT_TYPE_JWT_BEARER` it is such a key too, or the JSON key file of a Google
-   * service account, and with `GRANT_TYPE_GITHUB_APP` an RSA key.
+   * service account, and with `GRANT_TYPE_GITHUB_APP` an RSA key. With `PRIVATE_KEY_JWT` it may be empty: then the key is the daemon's.
+   * With `TLS_CLIENT_AUTH` and `SELF_SIGNED_TLS_CLIENT_AUTH` it is the private key of `tls_client_certificate`.
    *
    * @generated from field: string client_secret = 5;
    */
@@ -273,6 +274,23 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   grantType: GrantType;
 
   /**
+   * The certificate by which the client proves itself in TLS, for `TLS_CLIENT_AUTH` and `SELF_SIGNED_TLS_CLIENT_AUTH`: PEM, the client's own
+   * first, behind it up to nine of authorities. Its key is `client_secret`. It is no secret, and answered; a file of the daemon's machine
+   * cannot be named here, because whoever may write profiles would read it.
+   *
+   * @generated from field: string tls_client_certificate = 80;
+   */
+  tlsClientCertificate: string;
+
+  /**
+   * The file with the JWT of `CLIENT_ASSERTION_FILE`, by its name in the setting `NEXUS_CLIENT_ASSERTION_FILES`, where whoever runs the daemon
+   * says which files it may read. Never a path.
+   *
+   * @generated from field: string client_assertion_source = 81;
+   */
+  clientAssertionSource: string;
+
+  /**
    * Where `user_info_endpoint` says whose account it is, for `Connection.account`: dotted paths in the JSON that it answers, by `subject`,
    * `name`, `email` and `login`, for example `login` to `user.handle`. What is not named is looked for as `sub`, `name`, `email` and
    * `preferred_username` (OpenID Connect Core 1.0 section 5.1). The endpoint is asked once after each consent, for three seconds at most;
@@ -319,7 +337,7 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   refreshParams: { [key: string]: string };
 
   /**
-   * Further headers of both token requests; `authorization`, `content-type`, `cookie` and what no `header_name` of a strategy may be are
+   * Further headers of both token requests; `authorization`, `content-type`, `cookie`, `dpop` and what no `header_name` of a strategy may be are
    * refused. Values are printable ASCII.
    *
    * @generated from field: map<string, string> token_headers = 4;
@@ -450,14 +468,22 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   pushedAuthorizationRequestUrl: string;
 
   /**
-   * `kid` in the header of what the client signs; empty means that of the JWK, or none.
+   * Whether tokens are bound to a key of the connection, so that whoever steals one cannot use it (DPoP, RFC 9449).
+   *
+   * @generated from field: nexus.v1.DpopMode dpop = 73;
+   */
+  dpop: DpopMode;
+
+  /**
+   * `kid` in the header of what the client signs; empty means that of the JWK, or none. Must be empty where the key is the daemon's.
    *
    * @generated from field: string client_key_id = 40;
    */
   clientKeyId: string;
 
   /**
-   * `alg` in the header of what the client signs; empty means that of the JWK, else `RS256`, `EdDSA`, or the one of the curve.
+   * `alg` in the header of what the client signs; empty means that of the JWK, else `RS256`, `EdDSA`, or the one of the curve. Where the
+   * key is the daemon's it chooses the key, and empty means `ES256`.
    *
    * @generated from field: string client_signing_alg = 41;
    */
@@ -494,11 +520,34 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   scopeInAssertion: boolean;
 
   /**
+   * What the JWT of `CLIENT_ASSERTION_FILE` is said to be.
+   *
+   * @generated from field: nexus.v1.ClientAssertionType client_assertion_type = 50;
+   */
+  clientAssertionType: ClientAssertionType;
+
+  /**
    * Device authorization endpoint (RFC 8628); empty means the discovered one, or none.
    *
    * @generated from field: string device_authorization_url = 70;
    */
   deviceAuthorizationUrl: string;
+
+  /**
+   * How the token endpoint makes narrower tokens of those of a connection, for `audience`, `resource` and `scopes` of `GetToken`. Installations
+   * of a GitHub App have a way of their own, and must leave it off.
+   *
+   * @generated from field: nexus.v1.TokenExchange token_exchange = 65;
+   */
+  tokenExchange: TokenExchange;
+
+  /**
+   * Scopes that `GetToken` may ask for by token exchange beside those of the connection: those of another API, for example
+   * `https://graph.microsoft.com/.default`. At most 100. Each is a scope-token of RFC 6749 section 3.3.
+   *
+   * @generated from field: repeated string token_exchange_scopes = 66;
+   */
+  tokenExchangeScopes: string[];
 };
 
 /**
@@ -1192,11 +1241,36 @@ export enum TokenEndpointAuthMethod {
   CLIENT_SECRET_JWT = 4,
 
   /**
-   * A JWT that is signed with the private key in `client_secret` (RFC 7523 section 2.2): new for each request, good for a minute.
+   * A JWT that is signed with the private key in `client_secret` (RFC 7523 section 2.2): new for each request, good for a minute. Without
+   * a secret the daemon signs with a key that it made itself, whose public half it publishes (see `ClientKeyService`).
    *
    * @generated from enum value: TOKEN_ENDPOINT_AUTH_METHOD_PRIVATE_KEY_JWT = 5;
    */
   PRIVATE_KEY_JWT = 5,
+
+  /**
+   * `client_id` alone, over TLS with `tls_client_certificate`, which an authority issued that the server knows (RFC 8705 section 2.1). The
+   * `mtls_endpoint_aliases` of the server's metadata are called where it names them (section 5).
+   *
+   * @generated from enum value: TOKEN_ENDPOINT_AUTH_METHOD_TLS_CLIENT_AUTH = 6;
+   */
+  TLS_CLIENT_AUTH = 6,
+
+  /**
+   * The same with a certificate that the client signed itself, which the server knows (RFC 8705 section 2.2).
+   *
+   * @generated from enum value: TOKEN_ENDPOINT_AUTH_METHOD_SELF_SIGNED_TLS_CLIENT_AUTH = 7;
+   */
+  SELF_SIGNED_TLS_CLIENT_AUTH = 7,
+
+  /**
+   * A JWT that somebody else made for the daemon and renews in a file, read anew for each request: a projected service account token of
+   * Kubernetes, a JWT-SVID of SPIFFE (RFC 7523 section 2.2). `client_assertion_source` names the file, `client_secret` must be empty. RFC 7591
+   * has no name for it, since servers call it `private_key_jwt`.
+   *
+   * @generated from enum value: TOKEN_ENDPOINT_AUTH_METHOD_CLIENT_ASSERTION_FILE = 8;
+   */
+  CLIENT_ASSERTION_FILE = 8,
 }
 
 /**
@@ -1204,6 +1278,40 @@ export enum TokenEndpointAuthMethod {
  */
 export const TokenEndpointAuthMethodSchema: GenEnum<TokenEndpointAuthMethod> = /*@__PURE__*/
   enumDesc(file_nexus_v1_provider, 2);
+
+/**
+ * What a JWT from a file is said to be (`client_assertion_type`, RFC 7521 section 4.2).
+ *
+ * @generated from enum nexus.v1.ClientAssertionType
+ */
+export enum ClientAssertionType {
+  /**
+   * Taken as `CLIENT_ASSERTION_TYPE_JWT_BEARER`.
+   *
+   * @generated from enum value: CLIENT_ASSERTION_TYPE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * `urn:ietf:params:oauth:client-assertion-type:jwt-bearer` (RFC 7523 section 2.2).
+   *
+   * @generated from enum value: CLIENT_ASSERTION_TYPE_JWT_BEARER = 1;
+   */
+  JWT_BEARER = 1,
+
+  /**
+   * `urn:ietf:params:oauth:client-assertion-type:jwt-spiffe` (draft-ietf-oauth-spiffe-client-auth).
+   *
+   * @generated from enum value: CLIENT_ASSERTION_TYPE_JWT_SPIFFE = 2;
+   */
+  JWT_SPIFFE = 2,
+}
+
+/**
+ * Describes the enum nexus.v1.ClientAssertionType.
+ */
+export const ClientAssertionTypeSchema: GenEnum<ClientAssertionType> = /*@__PURE__*/
+  enumDesc(file_nexus_v1_provider, 3);
 
 /**
  * The `aud` of the JWT by which the client authenticates; it has no other.
@@ -1237,7 +1345,7 @@ export enum ClientAssertionAudience {
  * Describes the enum nexus.v1.ClientAssertionAudience.
  */
 export const ClientAssertionAudienceSchema: GenEnum<ClientAssertionAudience> = /*@__PURE__*/
-  enumDesc(file_nexus_v1_provider, 3);
+  enumDesc(file_nexus_v1_provider, 4);
 
 /**
  * How the client of a profile came to be known at its authorization server. What was registered is bound to `issuer`: for another
@@ -1272,7 +1380,49 @@ export enum ClientRegistration {
  * Describes the enum nexus.v1.ClientRegistration.
  */
 export const ClientRegistrationSchema: GenEnum<ClientRegistration> = /*@__PURE__*/
-  enumDesc(file_nexus_v1_provider, 4);
+  enumDesc(file_nexus_v1_provider, 5);
+
+/**
+ * How the token endpoint of a provider makes another token of an access token.
+ *
+ * @generated from enum nexus.v1.TokenExchange
+ */
+export enum TokenExchange {
+  /**
+   * Taken as `TOKEN_EXCHANGE_OFF`.
+   *
+   * @generated from enum value: TOKEN_EXCHANGE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It does not: `GetToken` with `audience`, `resource` or `scopes` is refused.
+   *
+   * @generated from enum value: TOKEN_EXCHANGE_OFF = 1;
+   */
+  OFF = 1,
+
+  /**
+   * OAuth 2.0 Token Exchange (RFC 8693): the connection's access token is `subject_token`, and an access token is asked for.
+   *
+   * @generated from enum value: TOKEN_EXCHANGE_RFC8693 = 2;
+   */
+  RFC8693 = 2,
+
+  /**
+   * The on-behalf-of flow of Microsoft Entra: the connection's access token is the `assertion` of a JWT bearer grant with
+   * `requested_token_use=on_behalf_of`. `scopes` name the API, so `GetToken` must name some, and neither `audience` nor `resource`.
+   *
+   * @generated from enum value: TOKEN_EXCHANGE_ON_BEHALF_OF = 3;
+   */
+  ON_BEHALF_OF = 3,
+}
+
+/**
+ * Describes the enum nexus.v1.TokenExchange.
+ */
+export const TokenExchangeSchema: GenEnum<TokenExchange> = /*@__PURE__*/
+  enumDesc(file_nexus_v1_provider, 6);
 
 /**
  * Whether the parameter `resource` (RFC 8707) is sent, in the authorization request, the code exchange and refreshes alike.
@@ -1313,7 +1463,50 @@ export enum ResourceParameter {
  * Describes the enum nexus.v1.ResourceParameter.
  */
 export const ResourceParameterSchema: GenEnum<ResourceParameter> = /*@__PURE__*/
-  enumDesc(file_nexus_v1_provider, 5);
+  enumDesc(file_nexus_v1_provider, 7);
+
+/**
+ * Whether token requests prove possession of a key, which the daemon makes for each connection (DPoP, RFC 9449). It holds for requests for
+ * consent and for tokens from then on; a connection that holds a bound token goes on proving its key until the next consent.
+ *
+ * @generated from enum nexus.v1.DpopMode
+ */
+export enum DpopMode {
+  /**
+   * Taken as `DPOP_MODE_NEVER`.
+   *
+   * @generated from enum value: DPOP_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * No. A token that is bound all the same is refused.
+   *
+   * @generated from enum value: DPOP_MODE_NEVER = 1;
+   */
+  NEVER = 1,
+
+  /**
+   * To servers whose metadata announces `ES256` in `dpop_signing_alg_values_supported`. An answer with a token that is not bound is taken
+   * as such (section 5).
+   *
+   * @generated from enum value: DPOP_MODE_AUTO = 2;
+   */
+  AUTO = 2,
+
+  /**
+   * To every server, and a token that is not bound is refused.
+   *
+   * @generated from enum value: DPOP_MODE_ALWAYS = 3;
+   */
+  ALWAYS = 3,
+}
+
+/**
+ * Describes the enum nexus.v1.DpopMode.
+ */
+export const DpopModeSchema: GenEnum<DpopMode> = /*@__PURE__*/
+  enumDesc(file_nexus_v1_provider, 8);
 
 /**
  * Encoding of token requests.
@@ -1347,7 +1540,7 @@ export enum TokenRequestFormat {
  * Describes the enum nexus.v1.TokenRequestFormat.
  */
 export const TokenRequestFormatSchema: GenEnum<TokenRequestFormat> = /*@__PURE__*/
-  enumDesc(file_nexus_v1_provider, 6);
+  enumDesc(file_nexus_v1_provider, 9);
 
 /**
  * Provider profiles: how a person's consent at a third-party service is asked for and renewed.

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/status.proto.
  */
 export const file_nexus_v1_status: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9zdGF0dXMucHJvdG8SCG5leHVzLnYxIjIKEEdldFN0YXR1c1JlcXVlc3QSHgoLbWF4X2VudHJpZXMYASABKAVCCbpIBhoEGGQoACKPBQoRR2V0U3RhdHVzUmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS5uZXh1cy52MS5EYWVtb25TdGF0ZRIlCgZjaGVja3MYAiADKAsyFS5uZXh1cy52MS5TdGF0dXNDaGVjaxIPCgd2ZXJzaW9uGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtjb25uZWN0aW9ucxgHIAMoCzIZLm5leHVzLnYxLkNvbm5lY3Rpb25Db3VudBITCgtzdWJzY3JpYmVycxgIIAEoDRIZChFyZWZyZXNoZXNfcnVubmluZxgJIAEoDRIZChFyZWZyZXNoZXNfd2FpdGluZxgKIAEoDRIuCgtyZWZyZXNoX2xhZxgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCg5uZXh0X3JlZnJlc2hlcxgMIAMoCzIVLm5leHVzLnYxLk5leHRSZWZyZXNoEjQKEWZhaWxpbmdfcHJvdmlkZXJzGA0gAygLMhkubmV4dXMudjEuRmFpbGluZ1Byb3ZpZGVyEh4KFmZhaWxpbmdfcHJvdmlkZXJfY291bnQYDiABKA0SLAoNZW5kaW5nX3Rva2VucxgQIAMoCzIVLm5leHVzLnYxLkVuZGluZ1Rva2VuEhMKC3N0b3JlX2J5dGVzGA8gASgEEiQKBWZsZWV0GBEgASgLMhUubmV4dXMudjEuRmxlZXRTdGF0dXMigQIKC0ZsZWV0U3RhdHVzEiEKBHJvbGUYASABKA4yEy5uZXh1cy52MS5GbGVldFJvbGUSDgoGbGVhZGVyGAIgASgJEg0KBWZlbmNlGAMgASgEEg8KB2FwcGxpZWQYBCABKAQSDgoGbmV3ZXN0GAUgASgEEi8KDGxhc3RfY29udGFjdBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCgh3YXJuaW5ncxgHIAMoCRIUCgxtYXlfbm90X2xlYWQYCCADKAkSDgoGb3V0Ym94GAkgASgEEiYKB21lbWJlcnMYCiADKAsyFS5uZXh1cy52MS5GbGVldE1lbWJlciKNAQoLRmxlZXRNZW1iZXISDwoHYWRkcmVzcxgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FwcGxpZWQYAyABKAQSDwoHa2V5X2lkcxgEIAMoCRInCgRzZWVuGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCWlzX2xlYWRlchgGIAEoCCI9CgtTdGF0dXNDaGVjaxIMCgRuYW1lGAEgASgJEg8KB3Bhc3NpbmcYAiABKAgSDwoHbWVzc2FnZRgDIAEoCSJMCg9Db25uZWN0aW9uQ291bnQSKgoGc3RhdHVzGAEgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxINCgVjb3VudBgCIAEoBCKWAQoLTmV4dFJlZnJlc2gSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1wcm92aWRlcl9uYW1lGAMgASgJEioKBmR1ZV9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQZmFpbGVkX3JlZnJlc2hlcxgFIAEoDSKAAQoLRW5kaW5nVG9rZW4SFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1wcm92aWRlcl9uYW1lGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqUCCg9GYWlsaW5nUHJvdmlkZXISEwoLcHJvdmlkZXJfaWQYASABKAkSFQoNcHJvdmlkZXJfbmFtZRgCIAEoCRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCRIRCglzdXNwZW5kZWQYBSABKAgSKQoFc2luY2UYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmxhc3RfZmFpbGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghmYWlsdXJlcxgIIAEoDRIsCghyZXRyeV9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY29ubmVjdGlvbnMYCiABKAQqlgEKC0RhZW1vblN0YXRlEhwKGERBRU1PTl9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkRBRU1PTl9TVEFURV9SRUFEWRABEhoKFkRBRU1PTl9TVEFURV9BVFRFTlRJT04QAhIaChZEQUVNT05fU1RBVEVfTk9UX1JFQURZEAMSGQoVREFFTU9OX1NUQVRFX0RSQUlOSU5HEAQqjAEKCUZsZWV0Um9sZRIaChZGTEVFVF9ST0xFX1VOU1BFQ0lGSUVEEAASFwoTRkxFRVRfUk9MRV9GT0xMT1dFUhABEhoKFkZMRUVUX1JPTEVfVEFLSU5HX09WRVIQAhIVChFGTEVFVF9ST0xFX0xFQURFUhADEhcKE0ZMRUVUX1JPTEVfUkVTSUdORUQQBDJVCg1TdGF0dXNTZXJ2aWNlEkQKCUdldFN0YXR1cxIaLm5leHVzLnYxLkdldFN0YXR1c1JlcXVlc3QaGy5uZXh1cy52MS5HZXRTdGF0dXNSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection]);
+  fileDesc("ChVuZXh1cy92MS9zdGF0dXMucHJvdG8SCG5leHVzLnYxIjIKEEdldFN0YXR1c1JlcXVlc3QSHgoLbWF4X2VudHJpZXMYASABKAVCCbpIBhoEGGQoACKPBQoRR2V0U3RhdHVzUmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS5uZXh1cy52MS5EYWVtb25TdGF0ZRIlCgZjaGVja3MYAiADKAsyFS5uZXh1cy52MS5TdGF0dXNDaGVjaxIPCgd2ZXJzaW9uGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtjb25uZWN0aW9ucxgHIAMoCzIZLm5leHVzLnYxLkNvbm5lY3Rpb25Db3VudBITCgtzdWJzY3JpYmVycxgIIAEoDRIZChFyZWZyZXNoZXNfcnVubmluZxgJIAEoDRIZChFyZWZyZXNoZXNfd2FpdGluZxgKIAEoDRIuCgtyZWZyZXNoX2xhZxgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCg5uZXh0X3JlZnJlc2hlcxgMIAMoCzIVLm5leHVzLnYxLk5leHRSZWZyZXNoEjQKEWZhaWxpbmdfcHJvdmlkZXJzGA0gAygLMhkubmV4dXMudjEuRmFpbGluZ1Byb3ZpZGVyEh4KFmZhaWxpbmdfcHJvdmlkZXJfY291bnQYDiABKA0SLAoNZW5kaW5nX3Rva2VucxgQIAMoCzIVLm5leHVzLnYxLkVuZGluZ1Rva2VuEhMKC3N0b3JlX2J5dGVzGA8gASgEEiQKBWZsZWV0GBEgASgLMhUubmV4dXMudjEuRmxlZXRTdGF0dXMigQIKC0ZsZWV0U3RhdHVzEiEKBHJvbGUYASABKA4yEy5uZXh1cy52MS5GbGVldFJvbGUSDgoGbGVhZGVyGAIgASgJEg0KBWZlbmNlGAMgASgEEg8KB2FwcGxpZWQYBCABKAQSDgoGbmV3ZXN0GAUgASgEEi8KDGxhc3RfY29udGFjdBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCgh3YXJuaW5ncxgHIAMoCRIUCgxtYXlfbm90X2xlYWQYCCADKAkSDgoGb3V0Ym94GAkgASgEEiYKB21lbWJlcnMYCiADKAsyFS5uZXh1cy52MS5GbGVldE1lbWJlciKNAQoLRmxlZXRNZW1iZXISDwoHYWRkcmVzcxgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FwcGxpZWQYAyABKAQSDwoHa2V5X2lkcxgEIAMoCRInCgRzZWVuGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCWlzX2xlYWRlchgGIAEoCCI9CgtTdGF0dXNDaGVjaxIMCgRuYW1lGAEgASgJEg8KB3Bhc3NpbmcYAiABKAgSDwoHbWVzc2FnZRgDIAEoCSJMCg9Db25uZWN0aW9uQ291bnQSKgoGc3RhdHVzGAEgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxINCgVjb3VudBgCIAEoBCKWAQoLTmV4dFJlZnJlc2gSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1wcm92aWRlcl9uYW1lGAMgASgJEioKBmR1ZV9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQZmFpbGVkX3JlZnJlc2hlcxgFIAEoDSKAAQoLRW5kaW5nVG9rZW4SFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1wcm92aWRlcl9uYW1lGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqUCCg9GYWlsaW5nUHJvdmlkZXISEwoLcHJvdmlkZXJfaWQYASABKAkSFQoNcHJvdmlkZXJfbmFtZRgCIAEoCRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCRIRCglzdXNwZW5kZWQYBSABKAgSKQoFc2luY2UYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmxhc3RfZmFpbGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghmYWlsdXJlcxgIIAEoDRIsCghyZXRyeV9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY29ubmVjdGlvbnMYCiABKAQiFAoSR2V0QWN0aXZpdHlSZXF1ZXN0IpoDChNHZXRBY3Rpdml0eVJlc3BvbnNlEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnJlY29yZGVkX3NpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCghpbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCglpbnRlcnZhbHMYBSADKAsyGi5uZXh1cy52MS5BY3Rpdml0eUludGVydmFsEicKCGV4cGlyaWVzGAYgAygLMhUubmV4dXMudjEuRXhwaXJ5Q2xhc3MSNwoTZXhwaXJpZXNfY291bnRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoTY29ubmVjdGlvbnNfY291bnRlZBgIIAEoBBIaChJjb25uZWN0aW9uc19zdG9yZWQYCSABKAQicQoQQWN0aXZpdHlJbnRlcnZhbBIpCgVzdGFydBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcmVmcmVzaGVkGAIgASgEEg8KB3JldHJpZWQYAyABKAQSDgoGZmFpbGVkGAQgASgEIm8KC0V4cGlyeUNsYXNzEikKBndpdGhpbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhINCgVjb3VudBgCIAEoBBIRCgl1bmxpbWl0ZWQYAyABKAgSEwoLcmVmcmVzaGFibGUYBCABKAQiOQoWTGlzdE9wZW5TdHJlYW1zUmVxdWVzdBIfCgttYXhfZW50cmllcxgBIAEoBUIKukgHGgUY6AcoACJ5ChdMaXN0T3BlblN0cmVhbXNSZXNwb25zZRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIlCgdzdHJlYW1zGAIgAygLMhQubmV4dXMudjEuT3BlblN0cmVhbRINCgVjb3VudBgDIAEoDSJ9CgpPcGVuU3RyZWFtEhEKCXByaW5jaXBhbBgBIAEoCRILCgNycGMYAiABKAkSEAoIbGlzdGVuZXIYAyABKAkSDgoGb3JpZ2luGAQgASgJEi0KCW9wZW5lZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqlgEKC0RhZW1vblN0YXRlEhwKGERBRU1PTl9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkRBRU1PTl9TVEFURV9SRUFEWRABEhoKFkRBRU1PTl9TVEFURV9BVFRFTlRJT04QAhIaChZEQUVNT05fU1RBVEVfTk9UX1JFQURZEAMSGQoVREFFTU9OX1NUQVRFX0RSQUlOSU5HEAQqjAEKCUZsZWV0Um9sZRIaChZGTEVFVF9ST0xFX1VOU1BFQ0lGSUVEEAASFwoTRkxFRVRfUk9MRV9GT0xMT1dFUhABEhoKFkZMRUVUX1JPTEVfVEFLSU5HX09WRVIQAhIVChFGTEVFVF9ST0xFX0xFQURFUhADEhcKE0ZMRUVUX1JPTEVfUkVTSUdORUQQBDL5AQoNU3RhdHVzU2VydmljZRJECglHZXRTdGF0dXMSGi5uZXh1cy52MS5HZXRTdGF0dXNSZXF1ZXN0GhsubmV4dXMudjEuR2V0U3RhdHVzUmVzcG9uc2USSgoLR2V0QWN0aXZpdHkSHC5uZXh1cy52MS5HZXRBY3Rpdml0eVJlcXVlc3QaHS5uZXh1cy52MS5HZXRBY3Rpdml0eVJlc3BvbnNlElYKD0xpc3RPcGVuU3RyZWFtcxIgLm5leHVzLnYxLkxpc3RPcGVuU3RyZWFtc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0T3BlblN0cmVhbXNSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection]);
 
 /**
  * Request of GetStatus.
@@ -94,7 +94,7 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   connections: ConnectionCount[];
 
   /**
-   * Streams that are open to be told of changes: WatchTokens, and Envoy's streams of secrets.
+   * Streams that are open to be told of changes: WatchTokens, WatchConnections, and Envoy's streams of secrets.
    *
    * @generated from field: uint32 subscribers = 8;
    */
@@ -558,6 +558,288 @@ export const FailingProviderSchema: GenMessage<FailingProvider> = /*@__PURE__*/
   messageDesc(file_nexus_v1_status, 8);
 
 /**
+ * Request of GetActivity.
+ *
+ * @generated from message nexus.v1.GetActivityRequest
+ */
+export type GetActivityRequest = Message<"nexus.v1.GetActivityRequest"> & {
+};
+
+/**
+ * Describes the message nexus.v1.GetActivityRequest.
+ * Use `create(GetActivityRequestSchema)` to create a new message.
+ */
+export const GetActivityRequestSchema: GenMessage<GetActivityRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_status, 9);
+
+/**
+ * Response of GetActivity.
+ *
+ * @generated from message nexus.v1.GetActivityResponse
+ */
+export type GetActivityResponse = Message<"nexus.v1.GetActivityResponse"> & {
+  /**
+   * When this was read, by the daemon's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * Since when refreshes are counted: the start of the daemon, or the start of the first of `intervals` when it runs for longer.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded_since = 2;
+   */
+  recordedSince?: Timestamp | undefined;
+
+  /**
+   * When the daemon started.
+   *
+   * @generated from field: google.protobuf.Timestamp started_at = 3;
+   */
+  startedAt?: Timestamp | undefined;
+
+  /**
+   * How long each of `intervals` is: 15 minutes.
+   *
+   * @generated from field: google.protobuf.Duration interval = 4;
+   */
+  interval?: Duration | undefined;
+
+  /**
+   * The refreshes since `recorded_since`, the oldest interval first and each of them once, those without a refresh too; at most 96. The
+   * last one is not over yet.
+   *
+   * @generated from field: repeated nexus.v1.ActivityInterval intervals = 5;
+   */
+  intervals: ActivityInterval[];
+
+  /**
+   * Tokens of active connections by the time until they end: every class once, the nearest end first, 0 too.
+   *
+   * @generated from field: repeated nexus.v1.ExpiryClass expiries = 6;
+   */
+  expiries: ExpiryClass[];
+
+  /**
+   * When they were counted.
+   *
+   * @generated from field: google.protobuf.Timestamp expiries_counted_at = 7;
+   */
+  expiriesCountedAt?: Timestamp | undefined;
+
+  /**
+   * How many connections were looked at for that, in any state.
+   *
+   * @generated from field: uint64 connections_counted = 8;
+   */
+  connectionsCounted: bigint;
+
+  /**
+   * How many were stored then. When it is more than `connections_counted`, the classes are those of a sample: ids are random.
+   *
+   * @generated from field: uint64 connections_stored = 9;
+   */
+  connectionsStored: bigint;
+};
+
+/**
+ * Describes the message nexus.v1.GetActivityResponse.
+ * Use `create(GetActivityResponseSchema)` to create a new message.
+ */
+export const GetActivityResponseSchema: GenMessage<GetActivityResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_status, 10);
+
+/**
+ * The refreshes that ended in one stretch of time. A refresh that was not sent, or that came too late to matter, is not counted.
+ *
+ * @generated from message nexus.v1.ActivityInterval
+ */
+export type ActivityInterval = Message<"nexus.v1.ActivityInterval"> & {
+  /**
+   * When it begins: a multiple of its length since the Unix epoch.
+   *
+   * @generated from field: google.protobuf.Timestamp start = 1;
+   */
+  start?: Timestamp | undefined;
+
+  /**
+   * Refreshes that brought a new token.
+   *
+   * @generated from field: uint64 refreshed = 2;
+   */
+  refreshed: bigint;
+
+  /**
+   * Refreshes that failed and are tried again by the daemon.
+   *
+   * @generated from field: uint64 retried = 3;
+   */
+  retried: bigint;
+
+  /**
+   * Refreshes that failed for good: a person must consent again, or the profile must be fixed.
+   *
+   * @generated from field: uint64 failed = 4;
+   */
+  failed: bigint;
+};
+
+/**
+ * Describes the message nexus.v1.ActivityInterval.
+ * Use `create(ActivityIntervalSchema)` to create a new message.
+ */
+export const ActivityIntervalSchema: GenMessage<ActivityInterval> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_status, 11);
+
+/**
+ * Tokens that end within one stretch of time from now.
+ *
+ * @generated from message nexus.v1.ExpiryClass
+ */
+export type ExpiryClass = Message<"nexus.v1.ExpiryClass"> & {
+  /**
+   * They end before `expiries_counted_at` and this; unset for those that end later than the class before, or never.
+   *
+   * @generated from field: google.protobuf.Duration within = 1;
+   */
+  within?: Duration | undefined;
+
+  /**
+   * How many; without those of the classes before.
+   *
+   * @generated from field: uint64 count = 2;
+   */
+  count: bigint;
+
+  /**
+   * Set for the one class of tokens of which no end is known.
+   *
+   * @generated from field: bool unlimited = 3;
+   */
+  unlimited: boolean;
+
+  /**
+   * How many of them the daemon can refresh by itself.
+   *
+   * @generated from field: uint64 refreshable = 4;
+   */
+  refreshable: bigint;
+};
+
+/**
+ * Describes the message nexus.v1.ExpiryClass.
+ * Use `create(ExpiryClassSchema)` to create a new message.
+ */
+export const ExpiryClassSchema: GenMessage<ExpiryClass> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_status, 12);
+
+/**
+ * Request of ListOpenStreams.
+ *
+ * @generated from message nexus.v1.ListOpenStreamsRequest
+ */
+export type ListOpenStreamsRequest = Message<"nexus.v1.ListOpenStreamsRequest"> & {
+  /**
+   * How many entries at most, 1 to 1000; 0 means 100.
+   *
+   * @generated from field: int32 max_entries = 1;
+   */
+  maxEntries: number;
+};
+
+/**
+ * Describes the message nexus.v1.ListOpenStreamsRequest.
+ * Use `create(ListOpenStreamsRequestSchema)` to create a new message.
+ */
+export const ListOpenStreamsRequestSchema: GenMessage<ListOpenStreamsRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_status, 13);
+
+/**
+ * Response of ListOpenStreams.
+ *
+ * @generated from message nexus.v1.ListOpenStreamsResponse
+ */
+export type ListOpenStreamsResponse = Message<"nexus.v1.ListOpenStreamsResponse"> & {
+  /**
+   * When this was read, by the daemon's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp time = 1;
+   */
+  time?: Timestamp | undefined;
+
+  /**
+   * The streams that are open longest first; at most `max_entries`.
+   *
+   * @generated from field: repeated nexus.v1.OpenStream streams = 2;
+   */
+  streams: OpenStream[];
+
+  /**
+   * How many there are in all.
+   *
+   * @generated from field: uint32 count = 3;
+   */
+  count: number;
+};
+
+/**
+ * Describes the message nexus.v1.ListOpenStreamsResponse.
+ * Use `create(ListOpenStreamsResponseSchema)` to create a new message.
+ */
+export const ListOpenStreamsResponseSchema: GenMessage<ListOpenStreamsResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_status, 14);
+
+/**
+ * One stream that is open.
+ *
+ * @generated from message nexus.v1.OpenStream
+ */
+export type OpenStream = Message<"nexus.v1.OpenStream"> & {
+  /**
+   * Name of the principal that opened it, as in the audit log.
+   *
+   * @generated from field: string principal = 1;
+   */
+  principal: string;
+
+  /**
+   * What it called, for example `nexus.v1.TokenService/WatchTokens`.
+   *
+   * @generated from field: string rpc = 2;
+   */
+  rpc: string;
+
+  /**
+   * The listener that it came to: `grpc`, `http` or `console`.
+   *
+   * @generated from field: string listener = 3;
+   */
+  listener: string;
+
+  /**
+   * From where: address of the caller's socket, `unix` for a Unix socket.
+   *
+   * @generated from field: string origin = 4;
+   */
+  origin: string;
+
+  /**
+   * When it was opened.
+   *
+   * @generated from field: google.protobuf.Timestamp opened_at = 5;
+   */
+  openedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.OpenStream.
+ * Use `create(OpenStreamSchema)` to create a new message.
+ */
+export const OpenStreamSchema: GenMessage<OpenStream> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_status, 15);
+
+/**
  * The daemon in one word.
  *
  * @generated from enum nexus.v1.DaemonState
@@ -673,6 +955,32 @@ export const StatusService: GenService<{
     methodKind: "unary";
     input: typeof GetStatusRequestSchema;
     output: typeof GetStatusResponseSchema;
+  },
+  /**
+   * What the daemon did in the last 24 hours, and when the tokens that it keeps end. The refreshes are counted in memory since the daemon
+   * started: `recorded_since` says since when. The ends of tokens are counted at most every 30 seconds, and of 50 000 connections at most:
+   * `connections_counted` says of how many.
+   *
+   * For the roles admin and operator, as `GetStatus`. Errors: `PERMISSION_DENIED` for agents.
+   *
+   * @generated from rpc nexus.v1.StatusService.GetActivity
+   */
+  getActivity: {
+    methodKind: "unary";
+    input: typeof GetActivityRequestSchema;
+    output: typeof GetActivityResponseSchema;
+  },
+  /**
+   * The streams that are open at this moment and who opened them, the oldest first: WatchTokens, and Envoy's streams of secrets.
+   *
+   * For the roles admin and operator, as `GetStatus`. Errors: `PERMISSION_DENIED` for agents; `INVALID_ARGUMENT` for `max_entries`.
+   *
+   * @generated from rpc nexus.v1.StatusService.ListOpenStreams
+   */
+  listOpenStreams: {
+    methodKind: "unary";
+    input: typeof ListOpenStreamsRequestSchema;
+    output: typeof ListOpenStreamsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_v1_status, 0);

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/token.proto.
  */
 export const file_nexus_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEixgMKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyABIiCg5tY3Bfc2VydmVyX3VybBgyIAEoCUIKukgHcgUQARiAEBIOCgZkZXZpY2UYMyABKAg6JrpIIyIhCg1wcm92aWRlcl9uYW1lCg5tY3Bfc2VydmVyX3VybBABInAKFEFjcXVpcmVUb2tlblJlc3BvbnNlEiAKBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW5IABIsCgdjb25zZW50GAIgASgLMhkubmV4dXMudjEuQ29uc2VudFJlcXVpcmVkSABCCAoGcmVzdWx0IsoBCg9Db25zZW50UmVxdWlyZWQSEAoIYXV0aF91cmwYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkSGAoQdmVyaWZpY2F0aW9uX3VyaRgyIAEoCRIRCgl1c2VyX2NvZGUYMyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRg0IAEoCSLAAQobVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEjoKB21pbl90dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASI+ChxUb2tlblNlcnZpY2VHZXRUb2tlblJlc3BvbnNlEh4KBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW4ifAoTUmVmcmVzaFRva2VuUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWU6HLpIGSIXCg1jb25uZWN0aW9uX2lkCgRuYW1lEAEiNgoUUmVmcmVzaFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiLfAQoaUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lEhkKCHJldmlzaW9uGAMgASgEQge6SAQyAigBEhsKBnN0YXR1cxgEIAEoDUILukgIKgYwkQMwkwMSIgoQd3d3X2F1dGhlbnRpY2F0ZRgFIAEoCUIIukgFcgMogEA6HLpIGSIXCg1jb25uZWN0aW9uX2lkCgRuYW1lEAEiXAobUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEisKB291dGNvbWUYASABKA4yGi5uZXh1cy52MS5SZWplY3Rpb25PdXRjb21lEhAKCHJldmlzaW9uGAIgASgEIjQKCFBvc2l0aW9uEhYKBWVwb2NoGAEgASgJQge6SARyAhhAEhAKCHJldmlzaW9uGAIgASgEIpACChJXYXRjaFRva2Vuc1JlcXVlc3QSKgoOY29ubmVjdGlvbl9pZHMYASADKAlCErpID5IBDBDoBxgBIgVyA7ABARIuCgd1c2VyX2lkGAIgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIkCghwb3NpdGlvbhgDIAEoCzISLm5leHVzLnYxLlBvc2l0aW9uEkQKEWJvb2ttYXJrX2ludGVydmFsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiAgh4MgIIBRIyCgVuYW1lcxgFIAMoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lQgm6SAaSAQMQ6Aci4QEKE1dhdGNoVG9rZW5zUmVzcG9uc2USJQoFc3RhdGUYASABKAsyFC5uZXh1cy52MS5Ub2tlblN0YXRlSAASLgoHcmVtb3ZlZBgCIAEoCzIbLm5leHVzLnYxLkNvbm5lY3Rpb25SZW1vdmVkSAASJgoIYm9va21hcmsYAyABKAsyEi5uZXh1cy52MS5Cb29rbWFya0gAEiAKBXJlc2V0GAQgASgLMg8ubmV4dXMudjEuUmVzZXRIABIgCgVkcmFpbhgFIAEoCzIPLm5leHVzLnYxLkRyYWluSABCBwoFZXZlbnQizQIKClRva2VuU3RhdGUSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIeCgV0b2tlbhgHIAEoCzIPLm5leHVzLnYxLlRva2VuEiIKB3Byb2JsZW0YCCABKAsyES5uZXh1cy52MS5Qcm9ibGVtEjYKEnJlZnJlc2hfZXhwaXJlc19hdBgyIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbGFiZWwYMyABKAkSIgoHYWNjb3VudBg0IAEoCzIRLm5leHVzLnYxLkFjY291bnQiKgoRQ29ubmVjdGlvblJlbW92ZWQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSIwCghCb29rbWFyaxIkCghwb3NpdGlvbhgBIAEoCzISLm5leHVzLnYxLlBvc2l0aW9uIhcKBVJlc2V0Eg4KBnJlYXNvbhgBIAEoCSI7CgVEcmFpbhIyCg9yZWNvbm5lY3RfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qngEKEFJlamVjdGlvbk91dGNvbWUSIQodUkVKRUNUSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIgChxSRUpFQ1RJT05fT1VUQ09NRV9TVVBFUlNFREVEEAESHwobUkVKRUNUSU9OX09VVENPTUVfUkVGUkVTSEVEEAISJAogUkVKRUNUSU9OX09VVENPTUVfU0NPUEVTX01JU1NJTkcQAzK5AwoMVG9rZW5TZXJ2aWNlEk0KDEFjcXVpcmVUb2tlbhIdLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXNwb25zZRJZCghHZXRUb2tlbhIlLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVxdWVzdBomLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USTQoMUmVmcmVzaFRva2VuEh0ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBoeLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlEmIKE1JlcG9ydFJlamVjdGVkVG9rZW4SJC5uZXh1cy52MS5SZXBvcnRSZWplY3RlZFRva2VuUmVxdWVzdBolLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXNwb25zZRJMCgtXYXRjaFRva2VucxIcLm5leHVzLnYxLldhdGNoVG9rZW5zUmVxdWVzdBodLm5leHVzLnYxLldhdGNoVG9rZW5zUmVzcG9uc2UwAUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
+  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEixgMKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyABIiCg5tY3Bfc2VydmVyX3VybBgyIAEoCUIKukgHcgUQARiAEBIOCgZkZXZpY2UYMyABKAg6JrpIIyIhCg1wcm92aWRlcl9uYW1lCg5tY3Bfc2VydmVyX3VybBABInAKFEFjcXVpcmVUb2tlblJlc3BvbnNlEiAKBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW5IABIsCgdjb25zZW50GAIgASgLMhkubmV4dXMudjEuQ29uc2VudFJlcXVpcmVkSABCCAoGcmVzdWx0IsoBCg9Db25zZW50UmVxdWlyZWQSEAoIYXV0aF91cmwYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkSGAoQdmVyaWZpY2F0aW9uX3VyaRgyIAEoCRIRCgl1c2VyX2NvZGUYMyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRg0IAEoCSKvAwobVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEjoKB21pbl90dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIqCghhdWRpZW5jZRg8IAEoCUIYukgVchMYgAgyDl5bXHgyMC1ceDdFXSokEkAKBnNjb3Blcxg9IAMoCUIwukgtkgEqEDIYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEn8KCHJlc291cmNlGD4gASgJQm26SGq6AV8KDHJlc291cmNlLnVyaRIqbXVzdCBiZSBhbiBhYnNvbHV0ZSBVUkkgd2l0aG91dCBhIGZyYWdtZW50GiN0aGlzLmlzVXJpKCkgJiYgIXRoaXMuY29udGFpbnMoJyMnKdgBAXIDGIAIOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIj4KHFRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiJ8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASI2ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIpoCChpSZXBvcnRSZWplY3RlZFRva2VuUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSGQoIcmV2aXNpb24YAyABKARCB7pIBDICKAESGwoGc3RhdHVzGAQgASgNQgu6SAgqBjCRAzCTAxIiChB3d3dfYXV0aGVudGljYXRlGAUgASgJQgi6SAVyAyiAQBI5CgpkcG9wX25vbmNlGEYgASgJQiW6SCJyIBiAEDIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSokOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIlwKG1JlcG9ydFJlamVjdGVkVG9rZW5SZXNwb25zZRIrCgdvdXRjb21lGAEgASgOMhoubmV4dXMudjEuUmVqZWN0aW9uT3V0Y29tZRIQCghyZXZpc2lvbhgCIAEoBCKmAwoSQ3JlYXRlUHJvb2ZSZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRI4CgZtZXRob2QYAyABKAlCKLpIJXIjEAEYIDIdXlshIyQlJicqKy5eX2B8fjAtOUEtWmEtei1dKyQSuAEKA3VybBgEIAEoCUKqAbpIpgG6AZsBCgh1cmwuaHR0cBI+bXVzdCBiZSBhbiBhYnNvbHV0ZSBodHRwIG9yIGh0dHBzIFVSTCB3aXRob3V0IHVzZXIgaW5mb3JtYXRpb24aT3RoaXMubWF0Y2hlcygnXltoSF1bdFRdW3RUXVtwUF1bc1NdPzovL1teLz8jQFxcIF0rKFsvPyNdLiopPyQnKSAmJiB0aGlzLmlzVXJpKClyBRABGIBAEjQKBW5vbmNlGAUgASgJQiW6SCJyIBiAEDIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSokOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABImYKE0NyZWF0ZVByb29mUmVzcG9uc2USDQoFcHJvb2YYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmV2aXNpb24YAyABKAQiNAoIUG9zaXRpb24SFgoFZXBvY2gYASABKAlCB7pIBHICGEASEAoIcmV2aXNpb24YAiABKAQikAIKEldhdGNoVG9rZW5zUmVxdWVzdBIqCg5jb25uZWN0aW9uX2lkcxgBIAMoCUISukgPkgEMEOgHGAEiBXIDsAEBEi4KB3VzZXJfaWQYAiABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEiQKCHBvc2l0aW9uGAMgASgLMhIubmV4dXMudjEuUG9zaXRpb24SRAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCICCHgyAggFEjIKBW5hbWVzGAUgAygLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWVCCbpIBpIBAxDoByLhAQoTV2F0Y2hUb2tlbnNSZXNwb25zZRIlCgVzdGF0ZRgBIAEoCzIULm5leHVzLnYxLlRva2VuU3RhdGVIABIuCgdyZW1vdmVkGAIgASgLMhsubmV4dXMudjEuQ29ubmVjdGlvblJlbW92ZWRIABImCghib29rbWFyaxgDIAEoCzISLm5leHVzLnYxLkJvb2ttYXJrSAASIAoFcmVzZXQYBCABKAsyDy5uZXh1cy52MS5SZXNldEgAEiAKBWRyYWluGAUgASgLMg8ubmV4dXMudjEuRHJhaW5IAEIHCgVldmVudCLNAgoKVG9rZW5TdGF0ZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEh4KBXRva2VuGAcgASgLMg8ubmV4dXMudjEuVG9rZW4SIgoHcHJvYmxlbRgIIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVsYWJlbBgzIAEoCRIiCgdhY2NvdW50GDQgASgLMhEubmV4dXMudjEuQWNjb3VudCIqChFDb25uZWN0aW9uUmVtb3ZlZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIjAKCEJvb2ttYXJrEiQKCHBvc2l0aW9uGAEgASgLMhIubmV4dXMudjEuUG9zaXRpb24iFwoFUmVzZXQSDgoGcmVhc29uGAEgASgJIjsKBURyYWluEjIKD3JlY29ubmVjdF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbirCAQoQUmVqZWN0aW9uT3V0Y29tZRIhCh1SRUpFQ1RJT05fT1VUQ09NRV9VTlNQRUNJRklFRBAAEiAKHFJFSkVDVElPTl9PVVRDT01FX1NVUEVSU0VERUQQARIfChtSRUpFQ1RJT05fT1VUQ09NRV9SRUZSRVNIRUQQAhIkCiBSRUpFQ1RJT05fT1VUQ09NRV9TQ09QRVNfTUlTU0lORxADEiIKHlJFSkVDVElPTl9PVVRDT01FX05PTkNFX1dBTlRFRBBGMoUECgxUb2tlblNlcnZpY2USTQoMQWNxdWlyZVRva2VuEh0ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVxdWVzdBoeLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlc3BvbnNlElkKCEdldFRva2VuEiUubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0GiYubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRJNCgxSZWZyZXNoVG9rZW4SHS5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2USYgoTUmVwb3J0UmVqZWN0ZWRUb2tlbhIkLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXF1ZXN0GiUubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEkoKC0NyZWF0ZVByb29mEhwubmV4dXMudjEuQ3JlYXRlUHJvb2ZSZXF1ZXN0Gh0ubmV4dXMudjEuQ3JlYXRlUHJvb2ZSZXNwb25zZRJMCgtXYXRjaFRva2VucxIcLm5leHVzLnYxLldhdGNoVG9rZW5zUmVxdWVzdBodLm5leHVzLnYxLldhdGNoVG9rZW5zUmVzcG9uc2UwAUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
 
 /**
  * A usable credential.
@@ -62,14 +62,16 @@ export type Token = Message<"nexus.v1.Token"> & {
   grantedScopes: string[];
 
   /**
-   * Number of the credential: 1 after the first consent, one more with every refresh or re-consent.
+   * Number of the credential: 1 after the first consent, one more with every refresh or re-consent. Of a narrower token, that of the
+   * credential that it was made of.
    *
    * @generated from field: uint64 revision = 6;
    */
   revision: bigint;
 
   /**
-   * Type of the access token: `Bearer` (RFC 6750). Empty for static credentials.
+   * Type of the access token: `Bearer` (RFC 6750), or `DPoP` for one that is bound to a key (RFC 9449): `strategy` then says
+   * `Authorization: DPoP <token>`, and each request needs a proof beside it, see `CreateProof`. Empty for static credentials.
    *
    * @generated from field: string token_type = 7;
    */
@@ -302,6 +304,30 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
    * @generated from field: nexus.v1.ConnectionName name = 3;
    */
   name?: ConnectionName | undefined;
+
+  /**
+   * For whom the narrower token is: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
+   *
+   * @generated from field: string audience = 60;
+   */
+  audience: string;
+
+  /**
+   * Scopes of the narrower token: at most those of the connection, and `oauth2_options.token_exchange_scopes` of its profile. None means
+   * what the provider gives. Of an installation of a GitHub App: `contents:read` for a permission, `repository:NAME` for a repository; one
+   * kind that is not named stays as the connection has it.
+   *
+   * @generated from field: repeated string scopes = 61;
+   */
+  scopes: string[];
+
+  /**
+   * The API that the narrower token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
+   * `oauth2_options.resource` of the profile. Not for installations of a GitHub App.
+   *
+   * @generated from field: string resource = 62;
+   */
+  resource: string;
 };
 
 /**
@@ -422,6 +448,13 @@ export type ReportRejectedTokenRequest = Message<"nexus.v1.ReportRejectedTokenRe
    * @generated from field: string www_authenticate = 5;
    */
   wwwAuthenticate: string;
+
+  /**
+   * The header `DPoP-Nonce` of the answer (RFC 9449 section 9); required with the error `use_dpop_nonce`. At most 2048 characters.
+   *
+   * @generated from field: string dpop_nonce = 70;
+   */
+  dpopNonce: string;
 };
 
 /**
@@ -460,6 +493,91 @@ export const ReportRejectedTokenResponseSchema: GenMessage<ReportRejectedTokenRe
   messageDesc(file_nexus_v1_token, 9);
 
 /**
+ * Request of CreateProof.
+ *
+ * @generated from message nexus.v1.CreateProofRequest
+ */
+export type CreateProofRequest = Message<"nexus.v1.CreateProofRequest"> & {
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
+
+  /**
+   * Method of the request, as it is sent: `GET`.
+   *
+   * @generated from field: string method = 3;
+   */
+  method: string;
+
+  /**
+   * URL of the request, `http` or `https`, without user information. Its query and its fragment are no part of the proof and may be left
+   * out (RFC 9449 section 4.2). At most 8192 characters.
+   *
+   * @generated from field: string url = 4;
+   */
+  url: string;
+
+  /**
+   * The newest `DPoP-Nonce` of the API; empty where it sent none. At most 2048 characters.
+   *
+   * @generated from field: string nonce = 5;
+   */
+  nonce: string;
+};
+
+/**
+ * Describes the message nexus.v1.CreateProofRequest.
+ * Use `create(CreateProofRequestSchema)` to create a new message.
+ */
+export const CreateProofRequestSchema: GenMessage<CreateProofRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 10);
+
+/**
+ * Response of CreateProof.
+ *
+ * @generated from message nexus.v1.CreateProofResponse
+ */
+export type CreateProofResponse = Message<"nexus.v1.CreateProofResponse"> & {
+  /**
+   * Value of the header `DPoP`: a JWT, for one request.
+   *
+   * @generated from field: string proof = 1;
+   */
+  proof: string;
+
+  /**
+   * When the proof ends: APIs may refuse it from then on.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 2;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Revision of the token that it goes with (`Token.revision`): with another one that you hold, get the token again.
+   *
+   * @generated from field: uint64 revision = 3;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message nexus.v1.CreateProofResponse.
+ * Use `create(CreateProofResponseSchema)` to create a new message.
+ */
+export const CreateProofResponseSchema: GenMessage<CreateProofResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 11);
+
+/**
  * A place in the history of the daemon's store.
  *
  * @generated from message nexus.v1.Position
@@ -485,7 +603,7 @@ export type Position = Message<"nexus.v1.Position"> & {
  * Use `create(PositionSchema)` to create a new message.
  */
 export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 10);
+  messageDesc(file_nexus_v1_token, 12);
 
 /**
  * Request of WatchTokens.
@@ -537,7 +655,7 @@ export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
  * Use `create(WatchTokensRequestSchema)` to create a new message.
  */
 export const WatchTokensRequestSchema: GenMessage<WatchTokensRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 11);
+  messageDesc(file_nexus_v1_token, 13);
 
 /**
  * One message of the stream.
@@ -598,7 +716,7 @@ export type WatchTokensResponse = Message<"nexus.v1.WatchTokensResponse"> & {
  * Use `create(WatchTokensResponseSchema)` to create a new message.
  */
 export const WatchTokensResponseSchema: GenMessage<WatchTokensResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 12);
+  messageDesc(file_nexus_v1_token, 14);
 
 /**
  * The full state of one connection, in place of any sent before.
@@ -691,7 +809,7 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
  * Use `create(TokenStateSchema)` to create a new message.
  */
 export const TokenStateSchema: GenMessage<TokenState> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 13);
+  messageDesc(file_nexus_v1_token, 15);
 
 /**
  * A connection does not exist (any more).
@@ -712,7 +830,7 @@ export type ConnectionRemoved = Message<"nexus.v1.ConnectionRemoved"> & {
  * Use `create(ConnectionRemovedSchema)` to create a new message.
  */
 export const ConnectionRemovedSchema: GenMessage<ConnectionRemoved> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 14);
+  messageDesc(file_nexus_v1_token, 16);
 
 /**
  * All changes up to here have been sent.
@@ -733,7 +851,7 @@ export type Bookmark = Message<"nexus.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 15);
+  messageDesc(file_nexus_v1_token, 17);
 
 /**
  * The position asked for cannot be resumed.
@@ -754,7 +872,7 @@ export type Reset = Message<"nexus.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 16);
+  messageDesc(file_nexus_v1_token, 18);
 
 /**
  * The daemon is about to end this stream.
@@ -775,7 +893,7 @@ export type Drain = Message<"nexus.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 17);
+  messageDesc(file_nexus_v1_token, 19);
 
 /**
  * What a report of a refused token came to.
@@ -810,6 +928,13 @@ export enum RejectionOutcome {
    * @generated from enum value: REJECTION_OUTCOME_SCOPES_MISSING = 3;
    */
   SCOPES_MISSING = 3,
+
+  /**
+   * The API wants another proof, and the token is as good as before: send the request again, with a proof of the nonce.
+   *
+   * @generated from enum value: REJECTION_OUTCOME_NONCE_WANTED = 70;
+   */
+  NONCE_WANTED = 70,
 }
 
 /**
@@ -879,6 +1004,16 @@ export const TokenService: GenService<{
    * `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
    * could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
    *
+   * With `audience`, `resource` or `scopes` it answers a narrower token, made of the connection's by the provider
+   * (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while
+   * that lives and the connection has the same revision; requests at the same time share one exchange. The token ends with the
+   * connection's at the latest. The grant of the connection is not touched, whatever comes of it. The read is audited with what was asked for.
+   *
+   * Errors of a narrower token besides: `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF` when the profile does not say that the
+   * provider can do it, `PROVIDER_MISCONFIGURED` when the provider refuses the client, and `TOKEN_EXCHANGE_REFUSED` when it refuses the
+   * exchange or answers a token of another kind; `INVALID_ARGUMENT` for scopes that are wider than the connection's, and for an audience, a
+   * resource or scopes that the provider refuses (`invalid_target`, `invalid_scope`); `UNAVAILABLE` when the provider could not be asked.
+   *
    * @generated from rpc nexus.v1.TokenService.GetToken
    */
   getToken: {
@@ -912,11 +1047,14 @@ export const TokenService: GenService<{
    * `FAILED_PRECONDITION` with reason `SCOPES_NOT_GRANTED`, and `AcquireToken` goes on giving the token. A challenge that names a scope
    * that was not asked for before begins to count anew. Until then a report of what a link asks for already changes nothing, and counts as none.
    *
+   * A challenge of a proof (RFC 9449 section 9) says nothing of the token. With the error `use_dpop_nonce` and `dpop_nonce` the nonce goes
+   * into the proofs that proxies put in for this connection from then on.
+   *
    * What a report causes is audited (`token_rejected`) with the status and the error word, never with the header.
    *
    * Errors: as `RefreshToken`, `FAILED_PRECONDITION` with `NOT_REFRESHABLE` for static types and where no refresh token is held among
    * them; `INVALID_ARGUMENT` for a revision that the connection has not reached, for another status, and for 403 without the error
-   * `insufficient_scope` or `invalid_token`, which says nothing about the token; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as
+   * `insufficient_scope` or `invalid_token`, which says nothing about the token, and for the error `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as
    * many reports of this connection were acted on within an hour as the daemon allows.
    *
    * @generated from rpc nexus.v1.TokenService.ReportRejectedToken
@@ -925,6 +1063,26 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof ReportRejectedTokenRequestSchema;
     output: typeof ReportRejectedTokenResponseSchema;
+  },
+  /**
+   * A proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
+   * `token_type` is `DPoP` need one: the request then carries `Authorization: DPoP <token>` and `DPoP: <proof>`. The key itself never
+   * leaves the daemon, and a proof is good for the current token alone: `revision` says which one that is.
+   *
+   * An API that demands a nonce of its own (section 9) answers 401 with `WWW-Authenticate: DPoP error="use_dpop_nonce"` and the nonce in
+   * `DPoP-Nonce`: ask for a proof with that `nonce`, and send the request once more. Give the newest nonce of the API with each request from
+   * then on.
+   *
+   * It is a read of the token, and audited as one.
+   *
+   * Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `TOKEN_NOT_BOUND` when the token needs no proof.
+   *
+   * @generated from rpc nexus.v1.TokenService.CreateProof
+   */
+  createProof: {
+    methodKind: "unary";
+    input: typeof CreateProofRequestSchema;
+    output: typeof CreateProofResponseSchema;
   },
   /**
    * The state of connections as a stream: first the full state of each (a snapshot, its end marked by a bookmark), then

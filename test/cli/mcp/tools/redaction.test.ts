@@ -50,10 +50,12 @@ describe("Redaction", () => {
 });
 
 describe("secretsOf", () => {
+  /** A token that is not bound needs no proof. */
+  const noDaemon = undefined as never;
   const of = async (kind: object, credentials: Record<string, string>) => {
     const token = create(TokenSchema, { strategy: { kind } as never, credentials, idToken: "the.id.token" });
     const own = { method: "GET", url: "https://api.example/x", headers: { accept: "text/plain" } };
-    return secretsOf(own, await authorize(own, token), token);
+    return secretsOf(own, await authorize(own, token, noDaemon, { connectionId: "" }), token);
   };
 
   it("has the value, the header that carries it, and the id_token", async () => {

@@ -19,10 +19,12 @@ class RejectionOutcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REJECTION_OUTCOME_SUPERSEDED: _ClassVar[RejectionOutcome]
     REJECTION_OUTCOME_REFRESHED: _ClassVar[RejectionOutcome]
     REJECTION_OUTCOME_SCOPES_MISSING: _ClassVar[RejectionOutcome]
+    REJECTION_OUTCOME_NONCE_WANTED: _ClassVar[RejectionOutcome]
 REJECTION_OUTCOME_UNSPECIFIED: RejectionOutcome
 REJECTION_OUTCOME_SUPERSEDED: RejectionOutcome
 REJECTION_OUTCOME_REFRESHED: RejectionOutcome
 REJECTION_OUTCOME_SCOPES_MISSING: RejectionOutcome
+REJECTION_OUTCOME_NONCE_WANTED: RejectionOutcome
 
 class Token(_message.Message):
     __slots__ = ("strategy", "credentials", "expires_at", "refresh_not_before", "granted_scopes", "revision", "token_type", "id_token")
@@ -100,14 +102,20 @@ class ConsentRequired(_message.Message):
     def __init__(self, auth_url: _Optional[str] = ..., connection_id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., verification_uri: _Optional[str] = ..., user_code: _Optional[str] = ..., verification_uri_complete: _Optional[str] = ...) -> None: ...
 
 class TokenServiceGetTokenRequest(_message.Message):
-    __slots__ = ("connection_id", "min_ttl", "name")
+    __slots__ = ("connection_id", "min_ttl", "name", "audience", "scopes", "resource")
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     MIN_TTL_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    AUDIENCE_FIELD_NUMBER: _ClassVar[int]
+    SCOPES_FIELD_NUMBER: _ClassVar[int]
+    RESOURCE_FIELD_NUMBER: _ClassVar[int]
     connection_id: str
     min_ttl: _duration_pb2.Duration
     name: _connection_pb2.ConnectionName
-    def __init__(self, connection_id: _Optional[str] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ...) -> None: ...
+    audience: str
+    scopes: _containers.RepeatedScalarFieldContainer[str]
+    resource: str
+    def __init__(self, connection_id: _Optional[str] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., audience: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., resource: _Optional[str] = ...) -> None: ...
 
 class TokenServiceGetTokenResponse(_message.Message):
     __slots__ = ("token",)
@@ -130,18 +138,20 @@ class RefreshTokenResponse(_message.Message):
     def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ...) -> None: ...
 
 class ReportRejectedTokenRequest(_message.Message):
-    __slots__ = ("connection_id", "name", "revision", "status", "www_authenticate")
+    __slots__ = ("connection_id", "name", "revision", "status", "www_authenticate", "dpop_nonce")
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     WWW_AUTHENTICATE_FIELD_NUMBER: _ClassVar[int]
+    DPOP_NONCE_FIELD_NUMBER: _ClassVar[int]
     connection_id: str
     name: _connection_pb2.ConnectionName
     revision: int
     status: int
     www_authenticate: str
-    def __init__(self, connection_id: _Optional[str] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., revision: _Optional[int] = ..., status: _Optional[int] = ..., www_authenticate: _Optional[str] = ...) -> None: ...
+    dpop_nonce: str
+    def __init__(self, connection_id: _Optional[str] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., revision: _Optional[int] = ..., status: _Optional[int] = ..., www_authenticate: _Optional[str] = ..., dpop_nonce: _Optional[str] = ...) -> None: ...
 
 class ReportRejectedTokenResponse(_message.Message):
     __slots__ = ("outcome", "revision")
@@ -150,6 +160,30 @@ class ReportRejectedTokenResponse(_message.Message):
     outcome: RejectionOutcome
     revision: int
     def __init__(self, outcome: _Optional[_Union[RejectionOutcome, str]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class CreateProofRequest(_message.Message):
+    __slots__ = ("connection_id", "name", "method", "url", "nonce")
+    CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    connection_id: str
+    name: _connection_pb2.ConnectionName
+    method: str
+    url: str
+    nonce: str
+    def __init__(self, connection_id: _Optional[str] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., method: _Optional[str] = ..., url: _Optional[str] = ..., nonce: _Optional[str] = ...) -> None: ...
+
+class CreateProofResponse(_message.Message):
+    __slots__ = ("proof", "expires_at", "revision")
+    PROOF_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    proof: str
+    expires_at: _timestamp_pb2.Timestamp
+    revision: int
+    def __init__(self, proof: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class Position(_message.Message):
     __slots__ = ("epoch", "revision")

@@ -12,7 +12,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/connection.proto.
  */
 export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkcKDkNvbm5lY3Rpb25OYW1lEhUKDXByb3ZpZGVyX25hbWUYASABKAkSDwoHdXNlcl9pZBgCIAEoCRINCgVsYWJlbBgDIAEoCSKqBgoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoHcHJvYmxlbRgLIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVxdWVzdF9leHBpcmVzX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtyZWZyZXNoYWJsZRgPIAEoCBI0CghtZXRhZGF0YRgQIAMoCzIiLm5leHVzLnYxLkNvbm5lY3Rpb24uTWV0YWRhdGFFbnRyeRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBI5ChNwcm92aWRlcl9yZXZvY2F0aW9uGD0gASgOMhwubmV4dXMudjEuUHJvdmlkZXJSZXZvY2F0aW9uEg0KBWxhYmVsGD4gASgJEiIKB2FjY291bnQYPyABKAsyES5uZXh1cy52MS5BY2NvdW50Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJGCgdBY2NvdW50Eg8KB3N1YmplY3QYASABKAkSDAoEbmFtZRgCIAEoCRINCgVlbWFpbBgDIAEoCRINCgVsb2dpbhgEIAEoCSLwAQopQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRIVCgtwcm92aWRlcl9pZBgCIAEoCUgAEhcKDXByb3ZpZGVyX25hbWUYAyABKAlIABIOCgZzY29wZXMYBCADKAkSEgoKcmV0dXJuX3VybBgFIAEoCRIVCg1jb25uZWN0aW9uX2lkGAYgASgJEhwKFHJlcXVpcmVfY29uZmlybWF0aW9uGAcgASgIEg0KBWxhYmVsGAggASgJEg4KBmRldmljZRgyIAEoCEIKCghwcm92aWRlciLJAgoqQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlc3BvbnNlEhAKCGF1dGhfdXJsGAEgASgJEg0KBXN0YXRlGAIgASgJEg4KBnNjb3BlcxgDIAMoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIVCg1jb25uZWN0aW9uX2lkGAUgASgJEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhQKDHJlZGlyZWN0X3VyaRgHIAEoCRIoCgpjb25uZWN0aW9uGEYgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIYChB2ZXJpZmljYXRpb25fdXJpGDIgASgJEhEKCXVzZXJfY29kZRgzIAEoCRIhChl2ZXJpZmljYXRpb25fdXJpX2NvbXBsZXRlGDQgASgJIkoKGENvbmZpcm1Db25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhcKD2NvbXBsZXRpb25fY29kZRgCIAEoCSJFChlDb25maXJtQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIlUKFEdldENvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIkEKFUdldENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiKkAQoWTGlzdENvbm5lY3Rpb25zUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIPCgd1c2VyX2lkGAMgASgJEhMKC3Byb3ZpZGVyX2lkGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEQoJaWRfcHJlZml4GAYgASgJIl0KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEikKC2Nvbm5lY3Rpb25zGAEgAygLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiWAoXUmV2b2tlQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiRAoYUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIlgKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIhoKGERlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZSIoChdHZXRDYXB0dXJlU2NoZW1hUmVxdWVzdBINCgVzdGF0ZRgBIAEoCSJaChhHZXRDYXB0dXJlU2NoZW1hUmVzcG9uc2USFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRInCgZzY2hlbWEYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0IlcKGENhcHR1cmVDcmVkZW50aWFsUmVxdWVzdBINCgVzdGF0ZRgBIAEoCRIsCgtjcmVkZW50aWFscxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QidAoZQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKBnN0YXR1cxgCIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSFAoMcmVkaXJlY3RfdXJsGAMgASgJIvIBChdJbXBvcnRDb25uZWN0aW9uUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEhUKDXJlZnJlc2hfdG9rZW4YAyABKAkSRwoLY3JlZGVudGlhbHMYBCADKAsyMi5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdC5DcmVkZW50aWFsc0VudHJ5Eg4KBnNjb3BlcxgFIAMoCRINCgVsYWJlbBgGIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRAoYSW1wb3J0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uItcBChhSZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRJICgtjcmVkZW50aWFscxgCIAMoCzIzLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdC5DcmVkZW50aWFsc0VudHJ5EiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRQoZUmVwbGFjZUNyZWRlbnRpYWxSZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbirvAQoQQ29ubmVjdGlvblN0YXR1cxIhCh1DT05ORUNUSU9OX1NUQVRVU19VTlNQRUNJRklFRBAAEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1BFTkRJTkcQARIcChhDT05ORUNUSU9OX1NUQVRVU19BQ1RJVkUQAhIfChtDT05ORUNUSU9OX1NUQVRVU19BVFRFTlRJT04QAxIdChlDT05ORUNUSU9OX1NUQVRVU19SRVZPS0VEEAQSHQoZQ09OTkVDVElPTl9TVEFUVVNfRVhQSVJFRBAFEhwKGENPTk5FQ1RJT05fU1RBVFVTX0ZBSUxFRBAGKsIBChJQcm92aWRlclJldm9jYXRpb24SIwofUFJPVklERVJfUkVWT0NBVElPTl9VTlNQRUNJRklFRBAAEiIKHlBST1ZJREVSX1JFVk9DQVRJT05fTk9UX05FRURFRBABEh8KG1BST1ZJREVSX1JFVk9DQVRJT05fUEVORElORxACEhwKGFBST1ZJREVSX1JFVk9DQVRJT05fRE9ORRADEiQKIFBST1ZJREVSX1JFVk9DQVRJT05fTk9UX1BPU1NJQkxFEAQywwcKEUNvbm5lY3Rpb25TZXJ2aWNlEn4KEVJlcXVlc3RDb25uZWN0aW9uEjMubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlcXVlc3QaNC5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVzcG9uc2USXAoRQ29uZmlybUNvbm5lY3Rpb24SIi5uZXh1cy52MS5Db25maXJtQ29ubmVjdGlvblJlcXVlc3QaIy5uZXh1cy52MS5Db25maXJtQ29ubmVjdGlvblJlc3BvbnNlElAKDUdldENvbm5lY3Rpb24SHi5uZXh1cy52MS5HZXRDb25uZWN0aW9uUmVxdWVzdBofLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXNwb25zZRJWCg9MaXN0Q29ubmVjdGlvbnMSIC5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USWQoQUmV2b2tlQ29ubmVjdGlvbhIhLm5leHVzLnYxLlJldm9rZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlElkKEERlbGV0ZUNvbm5lY3Rpb24SIS5uZXh1cy52MS5EZWxldGVDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZRJZChBHZXRDYXB0dXJlU2NoZW1hEiEubmV4dXMudjEuR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QaIi5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVzcG9uc2USXAoRQ2FwdHVyZUNyZWRlbnRpYWwSIi5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlcXVlc3QaIy5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlc3BvbnNlElkKEEltcG9ydENvbm5lY3Rpb24SIS5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXNwb25zZRJcChFSZXBsYWNlQ3JlZGVudGlhbBIiLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkcKDkNvbm5lY3Rpb25OYW1lEhUKDXByb3ZpZGVyX25hbWUYASABKAkSDwoHdXNlcl9pZBgCIAEoCRINCgVsYWJlbBgDIAEoCSLZBgoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoHcHJvYmxlbRgLIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVxdWVzdF9leHBpcmVzX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtyZWZyZXNoYWJsZRgPIAEoCBI0CghtZXRhZGF0YRgQIAMoCzIiLm5leHVzLnYxLkNvbm5lY3Rpb24uTWV0YWRhdGFFbnRyeRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBI5ChNwcm92aWRlcl9yZXZvY2F0aW9uGD0gASgOMhwubmV4dXMudjEuUHJvdmlkZXJSZXZvY2F0aW9uEg0KBWxhYmVsGD4gASgJEiIKB2FjY291bnQYPyABKAsyES5uZXh1cy52MS5BY2NvdW50Ei0KCWlzc3VlZF9hdBhaIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkYKB0FjY291bnQSDwoHc3ViamVjdBgBIAEoCRIMCgRuYW1lGAIgASgJEg0KBWVtYWlsGAMgASgJEg0KBWxvZ2luGAQgASgJIvABCilDb25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBIPCgd1c2VyX2lkGAEgASgJEhUKC3Byb3ZpZGVyX2lkGAIgASgJSAASFwoNcHJvdmlkZXJfbmFtZRgDIAEoCUgAEg4KBnNjb3BlcxgEIAMoCRISCgpyZXR1cm5fdXJsGAUgASgJEhUKDWNvbm5lY3Rpb25faWQYBiABKAkSHAoUcmVxdWlyZV9jb25maXJtYXRpb24YByABKAgSDQoFbGFiZWwYCCABKAkSDgoGZGV2aWNlGDIgASgIQgoKCHByb3ZpZGVyIskCCipDb25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVzcG9uc2USEAoIYXV0aF91cmwYASABKAkSDQoFc3RhdGUYAiABKAkSDgoGc2NvcGVzGAMgAygJEhMKC3Byb3ZpZGVyX2lkGAQgASgJEhUKDWNvbm5lY3Rpb25faWQYBSABKAkSLgoKZXhwaXJlc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVkaXJlY3RfdXJpGAcgASgJEigKCmNvbm5lY3Rpb24YRiABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uEhgKEHZlcmlmaWNhdGlvbl91cmkYMiABKAkSEQoJdXNlcl9jb2RlGDMgASgJEiEKGXZlcmlmaWNhdGlvbl91cmlfY29tcGxldGUYNCABKAkiSgoYQ29uZmlybUNvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSFwoPY29tcGxldGlvbl9jb2RlGAIgASgJIkUKGUNvbmZpcm1Db25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24iVQoUR2V0Q29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiQQoVR2V0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIrQBChZMaXN0Q29ubmVjdGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEg8KB3VzZXJfaWQYAyABKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIRCglpZF9wcmVmaXgYBiABKAkSDgoGc2VhcmNoGFogASgJIl0KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEikKC2Nvbm5lY3Rpb25zGAEgAygLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMQoXV2F0Y2hDb25uZWN0aW9uc1JlcXVlc3QSFgoOY29ubmVjdGlvbl9pZHMYASADKAkicAoYV2F0Y2hDb25uZWN0aW9uc1Jlc3BvbnNlEioKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uSAASHwoVcmVtb3ZlZF9jb25uZWN0aW9uX2lkGAIgASgJSABCBwoFZXZlbnQiagopQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiVgoqQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIlgKF1Jldm9rZUNvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIkQKGFJldm9rZUNvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiJYChdEZWxldGVDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZSIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiKAoXR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QSDQoFc3RhdGUYASABKAkiWgoYR2V0Q2FwdHVyZVNjaGVtYVJlc3BvbnNlEhUKDXByb3ZpZGVyX25hbWUYASABKAkSJwoGc2NoZW1hGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJXChhDYXB0dXJlQ3JlZGVudGlhbFJlcXVlc3QSDQoFc3RhdGUYASABKAkSLAoLY3JlZGVudGlhbHMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0InQKGUNhcHR1cmVDcmVkZW50aWFsUmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIqCgZzdGF0dXMYAiABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhQKDHJlZGlyZWN0X3VybBgDIAEoCSLyAQoXSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAMgASgJEkcKC2NyZWRlbnRpYWxzGAQgAygLMjIubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QuQ3JlZGVudGlhbHNFbnRyeRIOCgZzY29wZXMYBSADKAkSDQoFbGFiZWwYBiABKAkaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKGEltcG9ydENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiLXAQoYUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSSAoLY3JlZGVudGlhbHMYAiADKAsyMy5uZXh1cy52MS5SZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QuQ3JlZGVudGlhbHNFbnRyeRImCgRuYW1lGAMgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkUKGVJlcGxhY2VDcmVkZW50aWFsUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24q7wEKEENvbm5lY3Rpb25TdGF0dXMSIQodQ09OTkVDVElPTl9TVEFUVVNfVU5TUEVDSUZJRUQQABIdChlDT05ORUNUSU9OX1NUQVRVU19QRU5ESU5HEAESHAoYQ09OTkVDVElPTl9TVEFUVVNfQUNUSVZFEAISHwobQ09OTkVDVElPTl9TVEFUVVNfQVRURU5USU9OEAMSHQoZQ09OTkVDVElPTl9TVEFUVVNfUkVWT0tFRBAEEh0KGUNPTk5FQ1RJT05fU1RBVFVTX0VYUElSRUQQBRIcChhDT05ORUNUSU9OX1NUQVRVU19GQUlMRUQQBirCAQoSUHJvdmlkZXJSZXZvY2F0aW9uEiMKH1BST1ZJREVSX1JFVk9DQVRJT05fVU5TUEVDSUZJRUQQABIiCh5QUk9WSURFUl9SRVZPQ0FUSU9OX05PVF9ORUVERUQQARIfChtQUk9WSURFUl9SRVZPQ0FUSU9OX1BFTkRJTkcQAhIcChhQUk9WSURFUl9SRVZPQ0FUSU9OX0RPTkUQAxIkCiBQUk9WSURFUl9SRVZPQ0FUSU9OX05PVF9QT1NTSUJMRRAEMqAJChFDb25uZWN0aW9uU2VydmljZRJ+ChFSZXF1ZXN0Q29ubmVjdGlvbhIzLm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXF1ZXN0GjQubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlc3BvbnNlElwKEUNvbmZpcm1Db25uZWN0aW9uEiIubmV4dXMudjEuQ29uZmlybUNvbm5lY3Rpb25SZXF1ZXN0GiMubmV4dXMudjEuQ29uZmlybUNvbm5lY3Rpb25SZXNwb25zZRJQCg1HZXRDb25uZWN0aW9uEh4ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlcXVlc3QaHy5uZXh1cy52MS5HZXRDb25uZWN0aW9uUmVzcG9uc2USVgoPTGlzdENvbm5lY3Rpb25zEiAubmV4dXMudjEuTGlzdENvbm5lY3Rpb25zUmVxdWVzdBohLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1Jlc3BvbnNlElsKEFdhdGNoQ29ubmVjdGlvbnMSIS5uZXh1cy52MS5XYXRjaENvbm5lY3Rpb25zUmVxdWVzdBoiLm5leHVzLnYxLldhdGNoQ29ubmVjdGlvbnNSZXNwb25zZTABEn4KEVJlZnJlc2hDb25uZWN0aW9uEjMubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlcXVlc3QaNC5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlZnJlc2hDb25uZWN0aW9uUmVzcG9uc2USWQoQUmV2b2tlQ29ubmVjdGlvbhIhLm5leHVzLnYxLlJldm9rZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlElkKEERlbGV0ZUNvbm5lY3Rpb24SIS5uZXh1cy52MS5EZWxldGVDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZRJZChBHZXRDYXB0dXJlU2NoZW1hEiEubmV4dXMudjEuR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QaIi5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVzcG9uc2USXAoRQ2FwdHVyZUNyZWRlbnRpYWwSIi5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlcXVlc3QaIy5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlc3BvbnNlElkKEEltcG9ydENvbm5lY3Rpb24SIS5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXNwb25zZRJcChFSZXBsYWNlQ3JlZGVudGlhbBIiLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Why a connection is not well. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
@@ -271,6 +271,13 @@ export type Connection = Message<"nexus.v1.Connection"> & {
    * @generated from field: nexus.v1.Account account = 63;
    */
   account?: Account | undefined;
+
+  /**
+   * When the current access token was issued: at the consent, or at the last refresh. Unset when there is none.
+   *
+   * @generated from field: google.protobuf.Timestamp issued_at = 90;
+   */
+  issuedAt?: Timestamp | undefined;
 };
 
 /**
@@ -655,6 +662,14 @@ export type ListConnectionsRequest = Message<"nexus.v1.ListConnectionsRequest"> 
    * @generated from field: string id_prefix = 6;
    */
   idPrefix: string;
+
+  /**
+   * Only connections that have this text, in any case, in their user id, their label, the name of their provider or of their account, or
+   * whose id begins with it.
+   *
+   * @generated from field: string search = 90;
+   */
+  search: string;
 };
 
 /**
@@ -693,6 +708,113 @@ export const ListConnectionsResponseSchema: GenMessage<ListConnectionsResponse> 
   messageDesc(file_nexus_v1_connection, 11);
 
 /**
+ * Request of WatchConnections.
+ *
+ * @generated from message nexus.v1.WatchConnectionsRequest
+ */
+export type WatchConnectionsRequest = Message<"nexus.v1.WatchConnectionsRequest"> & {
+  /**
+   * Only these; none means every connection that the caller may see, also those that are made later.
+   *
+   * @generated from field: repeated string connection_ids = 1;
+   */
+  connectionIds: string[];
+};
+
+/**
+ * Describes the message nexus.v1.WatchConnectionsRequest.
+ * Use `create(WatchConnectionsRequestSchema)` to create a new message.
+ */
+export const WatchConnectionsRequestSchema: GenMessage<WatchConnectionsRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 12);
+
+/**
+ * Response of WatchConnections.
+ *
+ * @generated from message nexus.v1.WatchConnectionsResponse
+ */
+export type WatchConnectionsResponse = Message<"nexus.v1.WatchConnectionsResponse"> & {
+  /**
+   * What is known now.
+   *
+   * @generated from oneof nexus.v1.WatchConnectionsResponse.event
+   */
+  event: {
+    /**
+     * The newest state.
+     *
+     * @generated from field: nexus.v1.Connection connection = 1;
+     */
+    value: Connection;
+    case: "connection";
+  } | {
+    /**
+     * Id of a connection that is gone.
+     *
+     * @generated from field: string removed_connection_id = 2;
+     */
+    value: string;
+    case: "removedConnectionId";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message nexus.v1.WatchConnectionsResponse.
+ * Use `create(WatchConnectionsResponseSchema)` to create a new message.
+ */
+export const WatchConnectionsResponseSchema: GenMessage<WatchConnectionsResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 13);
+
+/**
+ * Request of ConnectionService.RefreshConnection.
+ *
+ * @generated from message nexus.v1.ConnectionServiceRefreshConnectionRequest
+ */
+export type ConnectionServiceRefreshConnectionRequest = Message<"nexus.v1.ConnectionServiceRefreshConnectionRequest"> & {
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.ConnectionServiceRefreshConnectionRequest.
+ * Use `create(ConnectionServiceRefreshConnectionRequestSchema)` to create a new message.
+ */
+export const ConnectionServiceRefreshConnectionRequestSchema: GenMessage<ConnectionServiceRefreshConnectionRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 14);
+
+/**
+ * Response of ConnectionService.RefreshConnection.
+ *
+ * @generated from message nexus.v1.ConnectionServiceRefreshConnectionResponse
+ */
+export type ConnectionServiceRefreshConnectionResponse = Message<"nexus.v1.ConnectionServiceRefreshConnectionResponse"> & {
+  /**
+   * The connection with its new revision.
+   *
+   * @generated from field: nexus.v1.Connection connection = 1;
+   */
+  connection?: Connection | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.ConnectionServiceRefreshConnectionResponse.
+ * Use `create(ConnectionServiceRefreshConnectionResponseSchema)` to create a new message.
+ */
+export const ConnectionServiceRefreshConnectionResponseSchema: GenMessage<ConnectionServiceRefreshConnectionResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_connection, 15);
+
+/**
  * Request of RevokeConnection.
  *
  * @generated from message nexus.v1.RevokeConnectionRequest
@@ -718,7 +840,7 @@ export type RevokeConnectionRequest = Message<"nexus.v1.RevokeConnectionRequest"
  * Use `create(RevokeConnectionRequestSchema)` to create a new message.
  */
 export const RevokeConnectionRequestSchema: GenMessage<RevokeConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 12);
+  messageDesc(file_nexus_v1_connection, 16);
 
 /**
  * Response of RevokeConnection.
@@ -739,7 +861,7 @@ export type RevokeConnectionResponse = Message<"nexus.v1.RevokeConnectionRespons
  * Use `create(RevokeConnectionResponseSchema)` to create a new message.
  */
 export const RevokeConnectionResponseSchema: GenMessage<RevokeConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 13);
+  messageDesc(file_nexus_v1_connection, 17);
 
 /**
  * Request of DeleteConnection.
@@ -767,7 +889,7 @@ export type DeleteConnectionRequest = Message<"nexus.v1.DeleteConnectionRequest"
  * Use `create(DeleteConnectionRequestSchema)` to create a new message.
  */
 export const DeleteConnectionRequestSchema: GenMessage<DeleteConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 14);
+  messageDesc(file_nexus_v1_connection, 18);
 
 /**
  * Response of DeleteConnection.
@@ -782,7 +904,7 @@ export type DeleteConnectionResponse = Message<"nexus.v1.DeleteConnectionRespons
  * Use `create(DeleteConnectionResponseSchema)` to create a new message.
  */
 export const DeleteConnectionResponseSchema: GenMessage<DeleteConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 15);
+  messageDesc(file_nexus_v1_connection, 19);
 
 /**
  * Request of GetCaptureSchema.
@@ -803,7 +925,7 @@ export type GetCaptureSchemaRequest = Message<"nexus.v1.GetCaptureSchemaRequest"
  * Use `create(GetCaptureSchemaRequestSchema)` to create a new message.
  */
 export const GetCaptureSchemaRequestSchema: GenMessage<GetCaptureSchemaRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 16);
+  messageDesc(file_nexus_v1_connection, 20);
 
 /**
  * Response of GetCaptureSchema.
@@ -831,7 +953,7 @@ export type GetCaptureSchemaResponse = Message<"nexus.v1.GetCaptureSchemaRespons
  * Use `create(GetCaptureSchemaResponseSchema)` to create a new message.
  */
 export const GetCaptureSchemaResponseSchema: GenMessage<GetCaptureSchemaResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 17);
+  messageDesc(file_nexus_v1_connection, 21);
 
 /**
  * Request of CaptureCredential.
@@ -859,7 +981,7 @@ export type CaptureCredentialRequest = Message<"nexus.v1.CaptureCredentialReques
  * Use `create(CaptureCredentialRequestSchema)` to create a new message.
  */
 export const CaptureCredentialRequestSchema: GenMessage<CaptureCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 18);
+  messageDesc(file_nexus_v1_connection, 22);
 
 /**
  * Response of CaptureCredential.
@@ -894,7 +1016,7 @@ export type CaptureCredentialResponse = Message<"nexus.v1.CaptureCredentialRespo
  * Use `create(CaptureCredentialResponseSchema)` to create a new message.
  */
 export const CaptureCredentialResponseSchema: GenMessage<CaptureCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 19);
+  messageDesc(file_nexus_v1_connection, 23);
 
 /**
  * Request of ImportConnection.
@@ -950,7 +1072,7 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
  * Use `create(ImportConnectionRequestSchema)` to create a new message.
  */
 export const ImportConnectionRequestSchema: GenMessage<ImportConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 20);
+  messageDesc(file_nexus_v1_connection, 24);
 
 /**
  * Response of ImportConnection.
@@ -971,7 +1093,7 @@ export type ImportConnectionResponse = Message<"nexus.v1.ImportConnectionRespons
  * Use `create(ImportConnectionResponseSchema)` to create a new message.
  */
 export const ImportConnectionResponseSchema: GenMessage<ImportConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 21);
+  messageDesc(file_nexus_v1_connection, 25);
 
 /**
  * Request of ReplaceCredential.
@@ -1006,7 +1128,7 @@ export type ReplaceCredentialRequest = Message<"nexus.v1.ReplaceCredentialReques
  * Use `create(ReplaceCredentialRequestSchema)` to create a new message.
  */
 export const ReplaceCredentialRequestSchema: GenMessage<ReplaceCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 22);
+  messageDesc(file_nexus_v1_connection, 26);
 
 /**
  * Response of ReplaceCredential.
@@ -1027,7 +1149,7 @@ export type ReplaceCredentialResponse = Message<"nexus.v1.ReplaceCredentialRespo
  * Use `create(ReplaceCredentialResponseSchema)` to create a new message.
  */
 export const ReplaceCredentialResponseSchema: GenMessage<ReplaceCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_connection, 23);
+  messageDesc(file_nexus_v1_connection, 27);
 
 /**
  * The state of a connection. Allowed changes: pending to active, failed or expired; active to attention and back;
@@ -1211,6 +1333,32 @@ export const ConnectionService: GenService<{
     methodKind: "unary";
     input: typeof ListConnectionsRequestSchema;
     output: typeof ListConnectionsResponseSchema;
+  },
+  /**
+   * Tells how connections change, without credentials: for whoever looks after them and may read no tokens. Of each connection that is named
+   * it first sends the newest state, and then, as with one that is not, the newest state after each change; changes that come
+   * while the reader has no room are told as one. There are no bookmarks: whoever comes back names the connections again.
+   *
+   * A connection that is gone, or that the caller may not see, is `removed_connection_id`. Errors: as `WatchTokens`; the stream ends with
+   * `UNAVAILABLE` when the daemon ends.
+   *
+   * @generated from rpc nexus.v1.ConnectionService.WatchConnections
+   */
+  watchConnections: {
+    methodKind: "server_streaming";
+    input: typeof WatchConnectionsRequestSchema;
+    output: typeof WatchConnectionsResponseSchema;
+  },
+  /**
+   * Refreshes the token of a connection now, whatever its age, and answers the connection without it: `RefreshToken` for whoever looks
+   * after connections and may read no tokens. Watchers are told as of every refresh. Errors: as `TokenService.RefreshToken`.
+   *
+   * @generated from rpc nexus.v1.ConnectionService.RefreshConnection
+   */
+  refreshConnection: {
+    methodKind: "unary";
+    input: typeof ConnectionServiceRefreshConnectionRequestSchema;
+    output: typeof ConnectionServiceRefreshConnectionResponseSchema;
   },
   /**
    * Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. Then its

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/token.proto.
  */
 export const file_nexus_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7QEKE0FjcXVpcmVUb2tlblJlcXVlc3QSFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEg0KBWxhYmVsGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIqCgdtaW5fdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCnJldHVybl91cmwYBiABKAkSJwoEd2FpdBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tY3Bfc2VydmVyX3VybBgyIAEoCRIOCgZkZXZpY2UYMyABKAgicAoUQWNxdWlyZVRva2VuUmVzcG9uc2USIAoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbkgAEiwKB2NvbnNlbnQYAiABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWRIAEIICgZyZXN1bHQiygEKD0NvbnNlbnRSZXF1aXJlZBIQCghhdXRoX3VybBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgEIAEoCRIYChB2ZXJpZmljYXRpb25fdXJpGDIgASgJEhEKCXVzZXJfY29kZRgzIAEoCRIhChl2ZXJpZmljYXRpb25fdXJpX2NvbXBsZXRlGDQgASgJIogBChtUb2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIqCgdtaW5fdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZSI+ChxUb2tlblNlcnZpY2VHZXRUb2tlblJlc3BvbnNlEh4KBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW4iVAoTUmVmcmVzaFRva2VuUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZSI2ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIpcBChpSZXBvcnRSZWplY3RlZFRva2VuUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIQCghyZXZpc2lvbhgDIAEoBBIOCgZzdGF0dXMYBCABKA0SGAoQd3d3X2F1dGhlbnRpY2F0ZRgFIAEoCSJcChtSZXBvcnRSZWplY3RlZFRva2VuUmVzcG9uc2USKwoHb3V0Y29tZRgBIAEoDjIaLm5leHVzLnYxLlJlamVjdGlvbk91dGNvbWUSEAoIcmV2aXNpb24YAiABKAQiKwoIUG9zaXRpb24SDQoFZXBvY2gYASABKAkSEAoIcmV2aXNpb24YAiABKAQiwgEKEldhdGNoVG9rZW5zUmVxdWVzdBIWCg5jb25uZWN0aW9uX2lkcxgBIAMoCRIPCgd1c2VyX2lkGAIgASgJEiQKCHBvc2l0aW9uGAMgASgLMhIubmV4dXMudjEuUG9zaXRpb24SNAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoFbmFtZXMYBSADKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZSLhAQoTV2F0Y2hUb2tlbnNSZXNwb25zZRIlCgVzdGF0ZRgBIAEoCzIULm5leHVzLnYxLlRva2VuU3RhdGVIABIuCgdyZW1vdmVkGAIgASgLMhsubmV4dXMudjEuQ29ubmVjdGlvblJlbW92ZWRIABImCghib29rbWFyaxgDIAEoCzISLm5leHVzLnYxLkJvb2ttYXJrSAASIAoFcmVzZXQYBCABKAsyDy5uZXh1cy52MS5SZXNldEgAEiAKBWRyYWluGAUgASgLMg8ubmV4dXMudjEuRHJhaW5IAEIHCgVldmVudCLNAgoKVG9rZW5TdGF0ZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEh4KBXRva2VuGAcgASgLMg8ubmV4dXMudjEuVG9rZW4SIgoHcHJvYmxlbRgIIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVsYWJlbBgzIAEoCRIiCgdhY2NvdW50GDQgASgLMhEubmV4dXMudjEuQWNjb3VudCIqChFDb25uZWN0aW9uUmVtb3ZlZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIjAKCEJvb2ttYXJrEiQKCHBvc2l0aW9uGAEgASgLMhIubmV4dXMudjEuUG9zaXRpb24iFwoFUmVzZXQSDgoGcmVhc29uGAEgASgJIjsKBURyYWluEjIKD3JlY29ubmVjdF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiqeAQoQUmVqZWN0aW9uT3V0Y29tZRIhCh1SRUpFQ1RJT05fT1VUQ09NRV9VTlNQRUNJRklFRBAAEiAKHFJFSkVDVElPTl9PVVRDT01FX1NVUEVSU0VERUQQARIfChtSRUpFQ1RJT05fT1VUQ09NRV9SRUZSRVNIRUQQAhIkCiBSRUpFQ1RJT05fT1VUQ09NRV9TQ09QRVNfTUlTU0lORxADMrkDCgxUb2tlblNlcnZpY2USTQoMQWNxdWlyZVRva2VuEh0ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVxdWVzdBoeLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlc3BvbnNlElkKCEdldFRva2VuEiUubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0GiYubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRJNCgxSZWZyZXNoVG9rZW4SHS5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2USYgoTUmVwb3J0UmVqZWN0ZWRUb2tlbhIkLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXF1ZXN0GiUubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEkwKC1dhdGNoVG9rZW5zEhwubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXF1ZXN0Gh0ubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXNwb25zZTABQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
+  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7QEKE0FjcXVpcmVUb2tlblJlcXVlc3QSFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEg0KBWxhYmVsGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIqCgdtaW5fdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCnJldHVybl91cmwYBiABKAkSJwoEd2FpdBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tY3Bfc2VydmVyX3VybBgyIAEoCRIOCgZkZXZpY2UYMyABKAgicAoUQWNxdWlyZVRva2VuUmVzcG9uc2USIAoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbkgAEiwKB2NvbnNlbnQYAiABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWRIAEIICgZyZXN1bHQiygEKD0NvbnNlbnRSZXF1aXJlZBIQCghhdXRoX3VybBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgEIAEoCRIYChB2ZXJpZmljYXRpb25fdXJpGDIgASgJEhEKCXVzZXJfY29kZRgzIAEoCRIhChl2ZXJpZmljYXRpb25fdXJpX2NvbXBsZXRlGDQgASgJIrwBChtUb2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIqCgdtaW5fdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIQCghhdWRpZW5jZRg8IAEoCRIOCgZzY29wZXMYPSADKAkSEAoIcmVzb3VyY2UYPiABKAkiPgocVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIlQKE1JlZnJlc2hUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiNgoUUmVmcmVzaFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiKrAQoaUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSEAoIcmV2aXNpb24YAyABKAQSDgoGc3RhdHVzGAQgASgNEhgKEHd3d19hdXRoZW50aWNhdGUYBSABKAkSEgoKZHBvcF9ub25jZRhGIAEoCSJcChtSZXBvcnRSZWplY3RlZFRva2VuUmVzcG9uc2USKwoHb3V0Y29tZRgBIAEoDjIaLm5leHVzLnYxLlJlamVjdGlvbk91dGNvbWUSEAoIcmV2aXNpb24YAiABKAQifwoSQ3JlYXRlUHJvb2ZSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lEg4KBm1ldGhvZBgDIAEoCRILCgN1cmwYBCABKAkSDQoFbm9uY2UYBSABKAkiZgoTQ3JlYXRlUHJvb2ZSZXNwb25zZRINCgVwcm9vZhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgDIAEoBCIrCghQb3NpdGlvbhINCgVlcG9jaBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBCLCAQoSV2F0Y2hUb2tlbnNSZXF1ZXN0EhYKDmNvbm5lY3Rpb25faWRzGAEgAygJEg8KB3VzZXJfaWQYAiABKAkSJAoIcG9zaXRpb24YAyABKAsyEi5uZXh1cy52MS5Qb3NpdGlvbhI0ChFib29rbWFya19pbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgVuYW1lcxgFIAMoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIuEBChNXYXRjaFRva2Vuc1Jlc3BvbnNlEiUKBXN0YXRlGAEgASgLMhQubmV4dXMudjEuVG9rZW5TdGF0ZUgAEi4KB3JlbW92ZWQYAiABKAsyGy5uZXh1cy52MS5Db25uZWN0aW9uUmVtb3ZlZEgAEiYKCGJvb2ttYXJrGAMgASgLMhIubmV4dXMudjEuQm9va21hcmtIABIgCgVyZXNldBgEIAEoCzIPLm5leHVzLnYxLlJlc2V0SAASIAoFZHJhaW4YBSABKAsyDy5uZXh1cy52MS5EcmFpbkgAQgcKBWV2ZW50Is0CCgpUb2tlblN0YXRlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEAoIcmV2aXNpb24YBiABKAQSHgoFdG9rZW4YByABKAsyDy5uZXh1cy52MS5Ub2tlbhIiCgdwcm9ibGVtGAggASgLMhEubmV4dXMudjEuUHJvYmxlbRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWxhYmVsGDMgASgJEiIKB2FjY291bnQYNCABKAsyES5uZXh1cy52MS5BY2NvdW50IioKEUNvbm5lY3Rpb25SZW1vdmVkEhUKDWNvbm5lY3Rpb25faWQYASABKAkiMAoIQm9va21hcmsSJAoIcG9zaXRpb24YASABKAsyEi5uZXh1cy52MS5Qb3NpdGlvbiIXCgVSZXNldBIOCgZyZWFzb24YASABKAkiOwoFRHJhaW4SMgoPcmVjb25uZWN0X2RlbGF5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKsIBChBSZWplY3Rpb25PdXRjb21lEiEKHVJFSkVDVElPTl9PVVRDT01FX1VOU1BFQ0lGSUVEEAASIAocUkVKRUNUSU9OX09VVENPTUVfU1VQRVJTRURFRBABEh8KG1JFSkVDVElPTl9PVVRDT01FX1JFRlJFU0hFRBACEiQKIFJFSkVDVElPTl9PVVRDT01FX1NDT1BFU19NSVNTSU5HEAMSIgoeUkVKRUNUSU9OX09VVENPTUVfTk9OQ0VfV0FOVEVEEEYyhQQKDFRva2VuU2VydmljZRJNCgxBY3F1aXJlVG9rZW4SHS5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVzcG9uc2USWQoIR2V0VG9rZW4SJS5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QaJi5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlc3BvbnNlEk0KDFJlZnJlc2hUb2tlbhIdLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXNwb25zZRJiChNSZXBvcnRSZWplY3RlZFRva2VuEiQubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QaJS5uZXh1cy52MS5SZXBvcnRSZWplY3RlZFRva2VuUmVzcG9uc2USSgoLQ3JlYXRlUHJvb2YSHC5uZXh1cy52MS5DcmVhdGVQcm9vZlJlcXVlc3QaHS5uZXh1cy52MS5DcmVhdGVQcm9vZlJlc3BvbnNlEkwKC1dhdGNoVG9rZW5zEhwubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXF1ZXN0Gh0ubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXNwb25zZTABQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
 
 /**
  * A usable credential.
@@ -61,14 +61,16 @@ export type Token = Message<"nexus.v1.Token"> & {
   grantedScopes: string[];
 
   /**
-   * Number of the credential: 1 after the first consent, one more with every refresh or re-consent.
+   * Number of the credential: 1 after the first consent, one more with every refresh or re-consent. Of a narrower token, that of the
+   * credential that it was made of.
    *
    * @generated from field: uint64 revision = 6;
    */
   revision: bigint;
 
   /**
-   * Type of the access token: `Bearer` (RFC 6750). Empty for static credentials.
+   * Type of the access token: `Bearer` (RFC 6750), or `DPoP` for one that is bound to a key (RFC 9449): `strategy` then says
+   * `Authorization: DPoP <token>`, and each request needs a proof beside it, see `CreateProof`. Empty for static credentials.
    *
    * @generated from field: string token_type = 7;
    */
@@ -301,6 +303,30 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
    * @generated from field: nexus.v1.ConnectionName name = 3;
    */
   name?: ConnectionName | undefined;
+
+  /**
+   * For whom the narrower token is: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
+   *
+   * @generated from field: string audience = 60;
+   */
+  audience: string;
+
+  /**
+   * Scopes of the narrower token: at most those of the connection, and `oauth2_options.token_exchange_scopes` of its profile. None means
+   * what the provider gives. Of an installation of a GitHub App: `contents:read` for a permission, `repository:NAME` for a repository; one
+   * kind that is not named stays as the connection has it.
+   *
+   * @generated from field: repeated string scopes = 61;
+   */
+  scopes: string[];
+
+  /**
+   * The API that the narrower token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
+   * `oauth2_options.resource` of the profile. Not for installations of a GitHub App.
+   *
+   * @generated from field: string resource = 62;
+   */
+  resource: string;
 };
 
 /**
@@ -421,6 +447,13 @@ export type ReportRejectedTokenRequest = Message<"nexus.v1.ReportRejectedTokenRe
    * @generated from field: string www_authenticate = 5;
    */
   wwwAuthenticate: string;
+
+  /**
+   * The header `DPoP-Nonce` of the answer (RFC 9449 section 9); required with the error `use_dpop_nonce`. At most 2048 characters.
+   *
+   * @generated from field: string dpop_nonce = 70;
+   */
+  dpopNonce: string;
 };
 
 /**
@@ -459,6 +492,91 @@ export const ReportRejectedTokenResponseSchema: GenMessage<ReportRejectedTokenRe
   messageDesc(file_nexus_v1_token, 9);
 
 /**
+ * Request of CreateProof.
+ *
+ * @generated from message nexus.v1.CreateProofRequest
+ */
+export type CreateProofRequest = Message<"nexus.v1.CreateProofRequest"> & {
+  /**
+   * Id of the connection.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * In place of the id.
+   *
+   * @generated from field: nexus.v1.ConnectionName name = 2;
+   */
+  name?: ConnectionName | undefined;
+
+  /**
+   * Method of the request, as it is sent: `GET`.
+   *
+   * @generated from field: string method = 3;
+   */
+  method: string;
+
+  /**
+   * URL of the request, `http` or `https`, without user information. Its query and its fragment are no part of the proof and may be left
+   * out (RFC 9449 section 4.2). At most 8192 characters.
+   *
+   * @generated from field: string url = 4;
+   */
+  url: string;
+
+  /**
+   * The newest `DPoP-Nonce` of the API; empty where it sent none. At most 2048 characters.
+   *
+   * @generated from field: string nonce = 5;
+   */
+  nonce: string;
+};
+
+/**
+ * Describes the message nexus.v1.CreateProofRequest.
+ * Use `create(CreateProofRequestSchema)` to create a new message.
+ */
+export const CreateProofRequestSchema: GenMessage<CreateProofRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 10);
+
+/**
+ * Response of CreateProof.
+ *
+ * @generated from message nexus.v1.CreateProofResponse
+ */
+export type CreateProofResponse = Message<"nexus.v1.CreateProofResponse"> & {
+  /**
+   * Value of the header `DPoP`: a JWT, for one request.
+   *
+   * @generated from field: string proof = 1;
+   */
+  proof: string;
+
+  /**
+   * When the proof ends: APIs may refuse it from then on.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 2;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Revision of the token that it goes with (`Token.revision`): with another one that you hold, get the token again.
+   *
+   * @generated from field: uint64 revision = 3;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message nexus.v1.CreateProofResponse.
+ * Use `create(CreateProofResponseSchema)` to create a new message.
+ */
+export const CreateProofResponseSchema: GenMessage<CreateProofResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 11);
+
+/**
  * A place in the history of the daemon's store.
  *
  * @generated from message nexus.v1.Position
@@ -484,7 +602,7 @@ export type Position = Message<"nexus.v1.Position"> & {
  * Use `create(PositionSchema)` to create a new message.
  */
 export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 10);
+  messageDesc(file_nexus_v1_token, 12);
 
 /**
  * Request of WatchTokens.
@@ -536,7 +654,7 @@ export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
  * Use `create(WatchTokensRequestSchema)` to create a new message.
  */
 export const WatchTokensRequestSchema: GenMessage<WatchTokensRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 11);
+  messageDesc(file_nexus_v1_token, 13);
 
 /**
  * One message of the stream.
@@ -597,7 +715,7 @@ export type WatchTokensResponse = Message<"nexus.v1.WatchTokensResponse"> & {
  * Use `create(WatchTokensResponseSchema)` to create a new message.
  */
 export const WatchTokensResponseSchema: GenMessage<WatchTokensResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 12);
+  messageDesc(file_nexus_v1_token, 14);
 
 /**
  * The full state of one connection, in place of any sent before.
@@ -690,7 +808,7 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
  * Use `create(TokenStateSchema)` to create a new message.
  */
 export const TokenStateSchema: GenMessage<TokenState> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 13);
+  messageDesc(file_nexus_v1_token, 15);
 
 /**
  * A connection does not exist (any more).
@@ -711,7 +829,7 @@ export type ConnectionRemoved = Message<"nexus.v1.ConnectionRemoved"> & {
  * Use `create(ConnectionRemovedSchema)` to create a new message.
  */
 export const ConnectionRemovedSchema: GenMessage<ConnectionRemoved> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 14);
+  messageDesc(file_nexus_v1_token, 16);
 
 /**
  * All changes up to here have been sent.
@@ -732,7 +850,7 @@ export type Bookmark = Message<"nexus.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 15);
+  messageDesc(file_nexus_v1_token, 17);
 
 /**
  * The position asked for cannot be resumed.
@@ -753,7 +871,7 @@ export type Reset = Message<"nexus.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 16);
+  messageDesc(file_nexus_v1_token, 18);
 
 /**
  * The daemon is about to end this stream.
@@ -774,7 +892,7 @@ export type Drain = Message<"nexus.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 17);
+  messageDesc(file_nexus_v1_token, 19);
 
 /**
  * What a report of a refused token came to.
@@ -809,6 +927,13 @@ export enum RejectionOutcome {
    * @generated from enum value: REJECTION_OUTCOME_SCOPES_MISSING = 3;
    */
   SCOPES_MISSING = 3,
+
+  /**
+   * The API wants another proof, and the token is as good as before: send the request again, with a proof of the nonce.
+   *
+   * @generated from enum value: REJECTION_OUTCOME_NONCE_WANTED = 70;
+   */
+  NONCE_WANTED = 70,
 }
 
 /**
@@ -878,6 +1003,16 @@ export const TokenService: GenService<{
    * `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
    * could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
    *
+   * With `audience`, `resource` or `scopes` it answers a narrower token, made of the connection's by the provider
+   * (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while
+   * that lives and the connection has the same revision; requests at the same time share one exchange. The token ends with the
+   * connection's at the latest. The grant of the connection is not touched, whatever comes of it. The read is audited with what was asked for.
+   *
+   * Errors of a narrower token besides: `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF` when the profile does not say that the
+   * provider can do it, `PROVIDER_MISCONFIGURED` when the provider refuses the client, and `TOKEN_EXCHANGE_REFUSED` when it refuses the
+   * exchange or answers a token of another kind; `INVALID_ARGUMENT` for scopes that are wider than the connection's, and for an audience, a
+   * resource or scopes that the provider refuses (`invalid_target`, `invalid_scope`); `UNAVAILABLE` when the provider could not be asked.
+   *
    * @generated from rpc nexus.v1.TokenService.GetToken
    */
   getToken: {
@@ -911,11 +1046,14 @@ export const TokenService: GenService<{
    * `FAILED_PRECONDITION` with reason `SCOPES_NOT_GRANTED`, and `AcquireToken` goes on giving the token. A challenge that names a scope
    * that was not asked for before begins to count anew. Until then a report of what a link asks for already changes nothing, and counts as none.
    *
+   * A challenge of a proof (RFC 9449 section 9) says nothing of the token. With the error `use_dpop_nonce` and `dpop_nonce` the nonce goes
+   * into the proofs that proxies put in for this connection from then on.
+   *
    * What a report causes is audited (`token_rejected`) with the status and the error word, never with the header.
    *
    * Errors: as `RefreshToken`, `FAILED_PRECONDITION` with `NOT_REFRESHABLE` for static types and where no refresh token is held among
    * them; `INVALID_ARGUMENT` for a revision that the connection has not reached, for another status, and for 403 without the error
-   * `insufficient_scope` or `invalid_token`, which says nothing about the token; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as
+   * `insufficient_scope` or `invalid_token`, which says nothing about the token, and for the error `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as
    * many reports of this connection were acted on within an hour as the daemon allows.
    *
    * @generated from rpc nexus.v1.TokenService.ReportRejectedToken
@@ -924,6 +1062,26 @@ export const TokenService: GenService<{
     methodKind: "unary";
     input: typeof ReportRejectedTokenRequestSchema;
     output: typeof ReportRejectedTokenResponseSchema;
+  },
+  /**
+   * A proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
+   * `token_type` is `DPoP` need one: the request then carries `Authorization: DPoP <token>` and `DPoP: <proof>`. The key itself never
+   * leaves the daemon, and a proof is good for the current token alone: `revision` says which one that is.
+   *
+   * An API that demands a nonce of its own (section 9) answers 401 with `WWW-Authenticate: DPoP error="use_dpop_nonce"` and the nonce in
+   * `DPoP-Nonce`: ask for a proof with that `nonce`, and send the request once more. Give the newest nonce of the API with each request from
+   * then on.
+   *
+   * It is a read of the token, and audited as one.
+   *
+   * Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `TOKEN_NOT_BOUND` when the token needs no proof.
+   *
+   * @generated from rpc nexus.v1.TokenService.CreateProof
+   */
+  createProof: {
+    methodKind: "unary";
+    input: typeof CreateProofRequestSchema;
+    output: typeof CreateProofResponseSchema;
   },
   /**
    * The state of connections as a stream: first the full state of each (a snapshot, its end marked by a bookmark), then

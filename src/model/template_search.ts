@@ -1,6 +1,4 @@
-import type { ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
-import { printable } from "../shell/text.js";
-import { typeName } from "./provider_words.js";
+import type { ProviderTemplate } from "../gen/nexus/v1/provider_pb.js";
 
 /** What a template can be found by. */
 type Searched = Pick<ProviderTemplate, "name" | "displayName"> & {
@@ -24,14 +22,6 @@ export function searchTemplates<Template extends Searched>(
     .map((template) => ({ template, rank: rankOf(template, words.join(" ")) }))
     .toSorted((one, other) => one.rank - other.rank)
     .map(({ template }) => template);
-}
-
-/** One line of a list, as wide as its names. */
-export function templateLine(template: ProviderTemplate, nameWidth: number): string {
-  const type = template.provider ? typeName(template.provider) : "";
-  return printable(
-    `${template.name.padEnd(nameWidth)}  ${template.displayName}${type === "oauth2" ? "" : ` (${type})`}`,
-  );
 }
 
 function rankOf(template: Searched, query: string): number {

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { searchTemplates } from "../../../src/cli/providers/template_search.js";
+import { searchTemplates } from "../../src/model/template_search.js";
 
-const file = join(import.meta.dirname, "../../../src/catalogue/providers.json");
+const file = join(import.meta.dirname, "../../src/catalogue/providers.json");
 const { providers } = JSON.parse(readFileSync(file, "utf8")) as {
   providers: { name: string; display_name: string; category?: string }[];
 };

@@ -1,0 +1,77 @@
+import { Command, Option } from "commander";
+import {
+  type ClientKey,
+  ListClientKeysResponseSchema,
+  RotateClientKeysResponseSchema,
+} from "../../gen/nexus/v1/client_key_pb.js";
+import { type ClientKeyType, clientKeyTypes } from "../../model/clients/client_key.js";
+import { confirm } from "../shell/confirm.js";
+import { type ConfirmedFlags, daemonCommand } from "../shell/daemon_command.js";
+import { addNotes } from "../shell/help.js";
+import type { Shell } from "../shell/shell.js";
+import { formatFields, formatTable, formatTime } from "../shell/text.js";
+
+export function clientKeysCommand(shell: Shell): Command {
+  return new Command("client-keys")
+    .description(
+      "the keys by which the daemon proves itself to providers (private_key_jwt without a client secret)",
+    )
+    .addCommand(listCommand(shell), { isDefault: true })
+    .addCommand(rotateCommand(shell));
+}
+
+function listCommand(shell: Shell): Command {
+  const command = new Command("list").description(
+    "the keys that are published, and where (also what nexusd client-keys does)",
+  );
+  return daemonCommand(shell, command, async ({ daemon, call, show }) => {
+    const answer = await call("list the client keys", (options) =>
+      daemon.clientKeys.listClientKeys({}, options),
+    );
+    show(ListClientKeysResponseSchema, answer, () => formatKeys(answer));
+  });
+}
+
+interface RotateFlags extends ConfirmedFlags {
+  readonly type?: ClientKeyType;
+  readonly compromised?: boolean;
+}
+
+const notes =
+  "A new key is published at once and signs 24 hours later; the old one signs until then, stays published for 1 hour more, and is erased.";
+
+function rotateCommand(shell: Shell): Command {
+  const command = new Command("rotate")
+    .description("make a new key of each type that there is; the first of all is one of P-256")
+    .addOption(
+      new Option("--type <type>", "only keys of this type, or the first of it").choices([...clientKeyTypes]),
+    )
+    .option("--compromised", "the new keys sign at once, and the present ones are erased")
+    .option("-y, --yes", "do not ask");
+  addNotes(command, notes);
+  return daemonCommand(shell, command, async ({ daemon, call, show }, flags: RotateFlags) => {
+    const isCompromised = flags.compromised === true;
+    const question = "Providers refuse the daemon until they fetch the new keys. Erase the present ones?";
+    if (isCompromised) await confirm(shell, question, flags.yes);
+    const answer = await call("rotate the client keys", (options) =>
+      daemon.clientKeys.rotateClientKeys({ type: flags.type ?? "", compromised: isCompromised }, options),
+    );
+    show(RotateClientKeysResponseSchema, answer, () => formatKeys(answer));
+  });
+}
+
+function formatKeys({
+  keys,
+  jwksUri,
+}: {
+  readonly keys: readonly ClientKey[];
+  readonly jwksUri: string;
+}): string {
+  const rows = keys.map(({ kid, type, signing, signsFrom, endsAt }) => [
+    kid,
+    type,
+    signing ? "signs" : endsAt ? "signed" : `signs from ${formatTime(signsFrom)}`,
+    endsAt ? formatTime(endsAt) : "",
+  ]);
+  return `${formatFields([["jwks_uri", jwksUri]])}${formatTable(["KID", "TYPE", "USE", "ENDS"], rows)}`;
+}

@@ -1,0 +1,57 @@
+import type { Connection } from "../../model/connections/connection.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
+import { type Credential, isBound, type SealedCredential } from "../../model/credentials/credential.js";
+import { DataLoss } from "../../model/errors.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { newDpopKey } from "../../oauth/dpop/dpop_key.js";
+import type { Secret } from "../../runtime/secret.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+
+/** Whether requests of the profile prove a key (RFC 9449). */
+export function wantsDpop(
+  { authType, oauth2, grantType }: ProviderProfile,
+  { announcesDpop }: Pick<AuthorizationServer, "announcesDpop">,
+): boolean {
+  // The token endpoint of GitHub's installations is none of OAuth.
+  if (authType !== "oauth2" || grantType === "github_app") return false;
+  return oauth2.dpop === "always" || (oauth2.dpop === "auto" && announcesDpop);
+}
+
+/**
+ * The key that a refresh proves: the one that the refresh token may be bound to. Where the profile wants one only since then, a new one.
+ *
+ * @returns undefined where none is proved
+ */
+export function refreshKey(
+  profile: ProviderProfile,
+  server: Pick<AuthorizationServer, "announcesDpop">,
+  credential: Credential | undefined,
+): Secret | undefined {
+  const isWanted = wantsDpop(profile, server);
+  if (credential?.dpopKey && (isWanted || isBound(credential))) return credential.dpopKey;
+  return isWanted ? newDpopKey() : undefined;
+}
+
+/**
+ * The key that the tokens of a new consent, or of the next mint, are bound to: the connection's, or a new one where it has none for whom
+ * the profile names now. One key at two clients or servers would tell them that they serve the same connection.
+ *
+ * @returns undefined where none is proved
+ */
+export function connectionKey(
+  profile: ProviderProfile,
+  server: Pick<AuthorizationServer, "announcesDpop">,
+  connection: Connection | undefined,
+  stored: SealedCredential | undefined,
+  vault: Pick<CredentialVault, "openCredential">,
+): Secret | undefined {
+  if (!wantsDpop(profile, server)) return undefined;
+  try {
+    const credential = connection && stored && vault.openCredential(connection, stored);
+    if (credential?.dpopKey && credential.binding === grantBinding(profile)) return credential.dpopKey;
+  } catch (error) {
+    if (!(error instanceof DataLoss)) throw error;
+  }
+  return newDpopKey();
+}

@@ -1,0 +1,95 @@
+import type { Connection } from "../../model/connections/connection.js";
+import { FailedPrecondition, InvalidArgument } from "../../model/errors.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { narrowedInstallation } from "../../oauth/grants/github_app.js";
+import type { ExchangeTarget } from "../../oauth/grants/token_exchange.js";
+
+/** What a caller wants of a narrower token (`nexus.v1.TokenServiceGetTokenRequest`); what is empty is not named. */
+export type Narrowing = ExchangeTarget;
+
+/** Whether anything is named: what names nothing asks for the connection's own token. */
+export function isNarrowing({ audience, resource, scopes }: Narrowing): boolean {
+  return audience !== "" || resource !== "" || scopes.length > 0;
+}
+
+/** For the audit: `audience=https://api.example scope=read write`. */
+export function narrowingText({ audience, resource, scopes }: Narrowing): string {
+  const named = [
+    audience === "" ? "" : `audience=${audience}`,
+    resource === "" ? "" : `resource=${resource}`,
+    scopes.length === 0 ? "" : `scope=${scopes.join(" ")}`,
+  ];
+  return named.filter((part) => part !== "").join(" ");
+}
+
+/**
+ * What is sent of a narrowing: never wider than the connection, as far as that is known here; the provider judges the rest.
+ *
+ * @throws FailedPrecondition (TOKEN_EXCHANGE_OFF), InvalidArgument
+ */
+export function admittedNarrowing(
+  asked: Narrowing,
+  profile: ProviderProfile,
+  connection: Connection,
+): Narrowing {
+  if (profile.authType !== "oauth2") throw off(profile, "its credential is static and cannot be narrowed");
+  if (profile.grantType === "github_app") return installationNarrowing(asked, connection);
+  const { tokenExchange, resourceParameter } = profile.oauth2;
+  if (tokenExchange === "off") {
+    throw off(
+      profile,
+      "set oauth2_options.token_exchange of the profile to rfc8693 or on_behalf_of, if the provider can exchange tokens",
+    );
+  }
+  if (tokenExchange === "on_behalf_of")
+    refuseTargets(asked, "the scopes of an on-behalf-of request name the API");
+  if (tokenExchange === "on_behalf_of" && asked.scopes.length === 0)
+    throw invalid("scopes", "is required with token_exchange on_behalf_of: the scopes name the API");
+  if (asked.resource !== "" && resourceParameter === "never")
+    throw invalid("resource", "must be empty: the profile says resource_parameter never");
+  refuseWider(asked.scopes, profile, connection);
+  return asked;
+}
+
+function installationNarrowing(asked: Narrowing, { requestedScopes }: Connection): Narrowing {
+  refuseTargets(asked, "the tokens of a GitHub App are for GitHub");
+  const narrowed = narrowedInstallation(requestedScopes, asked.scopes);
+  if ("violation" in narrowed) throw invalid(`scopes[${narrowed.index}]`, narrowed.violation);
+  return { ...asked, scopes: narrowed.scopes };
+}
+
+function refuseTargets({ audience, resource }: Narrowing, why: string): void {
+  if (audience !== "") throw invalid("audience", `must be empty: ${why}`);
+  if (resource !== "") throw invalid("resource", `must be empty: ${why}`);
+}
+
+/** A provider that never said what it granted, to a consent that asked for nothing, leaves nothing to compare with. */
+function refuseWider(
+  scopes: readonly string[],
+  { oauth2 }: ProviderProfile,
+  { grantedScopes, consentedScopes }: Connection,
+): void {
+  const known = [...grantedScopes, ...consentedScopes];
+  if (known.length === 0) return;
+  const index = scopes.findIndex(
+    (scope) => !known.includes(scope) && !oauth2.tokenExchangeScopes.includes(scope),
+  );
+  if (index < 0) return;
+  throw invalid(
+    `scopes[${index}]`,
+    "is wider than the connection: ask for scopes of the connection, or add it to oauth2_options.token_exchange_scopes of the profile",
+  );
+}
+
+/** What an exchange makes of a token that is bound to a key (RFC 9449) would be bound to no key, or to one that proves the other token. */
+export function boundSubject(profile: ProviderProfile): FailedPrecondition {
+  return off(profile, "its tokens are bound to keys (oauth2_options.dpop), and narrower ones would not be");
+}
+
+function off({ name }: ProviderProfile, why: string): FailedPrecondition {
+  return new FailedPrecondition("TOKEN_EXCHANGE_OFF", `no narrower token of ${name}: ${why}`);
+}
+
+function invalid(field: string, description: string): InvalidArgument {
+  return new InvalidArgument([{ field, description }]);
+}

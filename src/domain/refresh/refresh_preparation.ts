@@ -1,0 +1,81 @@
+import { grantBinding } from "../../model/connections/grant_binding.js";
+import type { Credential } from "../../model/credentials/credential.js";
+import { DataLoss, FailedPrecondition, NexusError } from "../../model/errors.js";
+import { isUnattended } from "../../model/providers/grant_type.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import type { Log } from "../../runtime/log.js";
+import type { Secret } from "../../runtime/secret.js";
+import type { Store } from "../../store/store.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import { connectionKey, refreshKey } from "../grants/dpop_keys.js";
+import type { IssuerMetadata } from "../grants/issuer_metadata.js";
+import type { FailingProviders } from "./failing_providers.js";
+import type { Attempt, RefreshFailures } from "./refresh_failures.js";
+import type { RefreshOutcome } from "./refresh_outcome.js";
+
+/** What a refresh is made with. */
+export interface PreparedRefresh {
+  readonly server: AuthorizationServer;
+  /** What is redeemed; undefined where nothing is. */
+  readonly credential: Credential | undefined;
+  /** The key that is proved (DPoP); undefined where none is. */
+  readonly dpopKey: Secret | undefined;
+}
+
+/** From a connection that is due to what its refresh is made with; nothing is sent to the token endpoint. */
+export class RefreshPreparation {
+  constructor(
+    private readonly deps: {
+      readonly store: Pick<Store, "getCredential">;
+      readonly vault: CredentialVault;
+      readonly servers: Pick<IssuerMetadata, "resolve">;
+      readonly failures: RefreshFailures;
+      readonly failing: Pick<FailingProviders, "failed">;
+      readonly log: Log;
+    },
+  ) {}
+
+  /** All that can fail before anything is sent. */
+  async prepare(attempt: Attempt): Promise<PreparedRefresh | RefreshOutcome> {
+    const { profile, connection } = attempt;
+    const { store, vault, servers, failures, failing } = this.deps;
+    const isMinted = isUnattended(profile);
+    const credential = isMinted ? undefined : await this.#held(attempt);
+    if (typeof credential === "string") return credential;
+    try {
+      const server = await servers.resolve(profile);
+      const dpopKey = isMinted
+        ? connectionKey(profile, server, connection, store.getCredential(connection.id), vault)
+        : refreshKey(profile, server, credential);
+      return { server, credential, dpopKey };
+    } catch (error) {
+      if (error instanceof FailedPrecondition) {
+        failing.failed(profile.id, "misconfigured", error.message);
+        return await failures.suspend(attempt, error.message);
+      }
+      if (!(error instanceof NexusError)) throw error;
+      failing.failed(profile.id, "transient", error.message);
+      return await failures.retryLater(attempt, error.message, undefined);
+    }
+  }
+
+  /** The credential that is redeemed. */
+  async #held(attempt: Attempt): Promise<Credential | RefreshOutcome> {
+    const { store, vault, failures, log } = this.deps;
+    const { connection, profile } = attempt;
+    let credential: Credential;
+    try {
+      const stored = store.getCredential(connection.id);
+      if (!stored) throw new DataLoss("the credential of an active connection is missing");
+      credential = vault.openCredential(connection, stored);
+    } catch (error) {
+      if (!(error instanceof DataLoss)) throw error;
+      log.error({ connectionId: connection.id, error: error.message }, "credential cannot be opened");
+      return await failures.requireReauthorization(connection, "data_loss");
+    }
+    if (!credential.refreshToken) return "not_refreshable";
+    const { binding } = credential;
+    const isMoved = binding !== undefined && binding !== grantBinding(profile);
+    return isMoved ? await failures.detach(attempt, binding) : credential;
+  }
+}

@@ -1,0 +1,114 @@
+import { ClientCertificateUnusable, readClientCertificate } from "./client_certificate.js";
+
+/** What of a profile says how its client proves itself. */
+export interface ClientProofSettings {
+  readonly authType: string;
+  readonly clientId: string;
+  readonly grantType: string;
+  readonly tokenEndpointAuthMethod: string;
+  readonly tlsClientCertificate: string;
+  readonly clientAssertionSource: string;
+  readonly oauth2: { readonly clientKeyId: string };
+}
+
+/** RFC 8705 sections 2.1 and 2.2. */
+const tlsMethods: readonly string[] = ["tls_client_auth", "self_signed_tls_client_auth"];
+
+/** Grants whose requests the client signs, however it authenticates. */
+export const signingGrants: readonly string[] = ["jwt_bearer", "github_app"];
+
+type Proof = Pick<ClientProofSettings, "authType" | "grantType" | "tokenEndpointAuthMethod">;
+
+/** Whether the client proves itself by its certificate, and `client_secret` is the key of that. */
+export function provesByTls({
+  tokenEndpointAuthMethod: method,
+}: Pick<Proof, "tokenEndpointAuthMethod">): boolean {
+  return tlsMethods.includes(method);
+}
+
+/** Whether `client_secret` holds a private key that signs. */
+export function hasPrivateKey({ authType, grantType, tokenEndpointAuthMethod: method }: Proof): boolean {
+  return authType === "oauth2" && (signingGrants.includes(grantType) || method === "private_key_jwt");
+}
+
+/** Whether the daemon signs with a key that it made itself: `client_secret` holds none. */
+export function signsByClientKey(
+  settings: Pick<Proof, "authType" | "tokenEndpointAuthMethod">,
+  hasSecret: boolean,
+): boolean {
+  return (
+    settings.authType === "oauth2" && settings.tokenEndpointAuthMethod === "private_key_jwt" && !hasSecret
+  );
+}
+
+/** Whether the client proves itself by what stands in a file of the daemon's machine. */
+export function provesByFile({
+  tokenEndpointAuthMethod: method,
+}: Pick<Proof, "tokenEndpointAuthMethod">): boolean {
+  return method === "client_assertion_file";
+}
+
+/** Whether a client of type `oauth2` needs nothing sealed. */
+export function needsNoSecret(settings: Pick<Proof, "tokenEndpointAuthMethod">): boolean {
+  return settings.tokenEndpointAuthMethod === "none" || provesByFile(settings);
+}
+
+/** Errors of what a client of type `oauth2` proves itself with, each by its field. */
+export function clientViolations(
+  settings: ClientProofSettings,
+  hasSecret: boolean,
+  violation: (field: string, description: string | undefined) => void,
+): void {
+  const { clientId, grantType, tokenEndpointAuthMethod: method } = settings;
+  if (clientId === "") violation("client_id", "is required for oauth2");
+  const signs = signingGrants.includes(grantType);
+  if (signsByClientKey(settings, hasSecret)) {
+    if (settings.oauth2.clientKeyId !== "")
+      violation(
+        "oauth2_options.client_key_id",
+        "must be empty without client_secret: the daemon's own key has a name of its own",
+      );
+  } else if (signs && !hasSecret) {
+    violation("client_secret", `is required with the grant type ${grantType}: the private key that signs`);
+  } else if (provesByTls(settings) && !hasSecret) {
+    violation("client_secret", `is required with ${method}: the private key of tls_client_certificate`);
+  } else if (!needsNoSecret(settings) && !hasSecret) {
+    violation("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
+  }
+  if (needsNoSecret(settings) && hasSecret && !signs)
+    violation("client_secret", `must be empty when token_endpoint_auth_method is ${method}`);
+  const { clientAssertionSource: source } = settings;
+  if (provesByFile(settings) && source === "")
+    violation(
+      "client_assertion_source",
+      "is required with client_assertion_file: a name of NEXUS_CLIENT_ASSERTION_FILES",
+    );
+  if (!provesByFile(settings) && source !== "")
+    violation(
+      "client_assertion_source",
+      "must be empty unless token_endpoint_auth_method is client_assertion_file",
+    );
+  certificateViolations(settings, violation);
+}
+
+function certificateViolations(
+  settings: ClientProofSettings,
+  violation: (field: string, description: string) => void,
+): void {
+  const { tlsClientCertificate: chain, tokenEndpointAuthMethod: method } = settings;
+  if (chain === "") {
+    if (provesByTls(settings)) violation("tls_client_certificate", `is required with ${method}`);
+    return;
+  }
+  if (!provesByTls(settings))
+    violation(
+      "tls_client_certificate",
+      `must be empty unless token_endpoint_auth_method is ${tlsMethods.join(" or ")}`,
+    );
+  try {
+    readClientCertificate(chain);
+  } catch (error) {
+    if (!(error instanceof ClientCertificateUnusable)) throw error;
+    violation("tls_client_certificate", error.message);
+  }
+}

@@ -1,0 +1,47 @@
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { ClientKeys, PublishedKey } from "../../domain/clients/client_keys.js";
+import {
+  type ClientKeySchema,
+  ClientKeyService,
+  ListClientKeysResponseSchema,
+  RotateClientKeysResponseSchema,
+} from "../../gen/nexus/v1/client_key_pb.js";
+import { clientKeyTypes, jwksPath } from "../../model/clients/client_key.js";
+import { present, timestampOf } from "../messages/timestamps.js";
+import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
+
+export function clientKeyService(options: {
+  readonly clientKeys: Pick<ClientKeys, "list" | "rotate">;
+  /** Without a trailing slash. */
+  readonly publicUrl: string;
+}): ServiceDefinition {
+  const { clientKeys, publicUrl } = options;
+  const published = () => ({
+    keys: clientKeys.list().map(clientKeyMessage),
+    jwksUri: `${publicUrl}${jwksPath}`,
+  });
+  return defineService(ClientKeyService, {
+    listClientKeys() {
+      return create(ListClientKeysResponseSchema, published());
+    },
+
+    async rotateClientKeys({ type, compromised }, { principal }) {
+      const only = clientKeyTypes.find((known) => known === type);
+      await clientKeys.rotate({ type: only, isCompromised: compromised }, principal);
+      return create(RotateClientKeysResponseSchema, published());
+    },
+  });
+}
+
+function clientKeyMessage(key: PublishedKey): MessageInitShape<typeof ClientKeySchema> {
+  const { kid, type, isSigning, createdAtMs, signsFromMs, endsAtMs, jwk } = key;
+  return present({
+    kid,
+    type,
+    signing: isSigning,
+    createdAt: timestampOf(createdAtMs),
+    signsFrom: timestampOf(signsFromMs),
+    endsAt: timestampOf(endsAtMs),
+    publicJwk: JSON.stringify(jwk),
+  });
+}

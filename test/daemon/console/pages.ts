@@ -1,0 +1,65 @@
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import type { Clients } from "../harness.js";
+
+/** Every page of the console, by a word for it. @param connection that the pages about one, and about its provider, are of */
+export function consolePaths(
+  connection: { readonly id: string; readonly providerId: string } | undefined,
+): Readonly<Record<string, string>> {
+  const { id: connectionId, providerId } = connection ?? { id: "", providerId: "" };
+  return {
+    connections: "/connections",
+    "connections-attention": "/connections?state=attention",
+    "connections-none": "/connections?search=nobody-has-this",
+    connect: "/connections/new",
+    connection: `/connections/${connectionId}`,
+    revoke: `/connections/${connectionId}/revoke`,
+    providers: "/providers",
+    provider: `/providers/${providerId}`,
+    "provider-delete": `/providers/${providerId}/delete`,
+    catalogue: "/providers/add?search=google",
+    "catalogue-none": "/providers/add?search=nobody-has-this",
+    "provider-add": "/providers/add/keycloak",
+    "provider-add-key": "/providers/add/google-service-account",
+    "provider-new": "/providers/new",
+    glance: "/glance",
+    access: "/access?revoked=1",
+    "key-new": "/access/keys/new",
+    "key-revoke": "/access/keys/reader/revoke",
+    audit: "/audit",
+    "audit-filter": "/audit?principal=owner&since=24h",
+    "audit-none": "/audit?type=nothing",
+  };
+}
+
+/** Signs a browser in. @returns the page that the link led to */
+export async function signedIn(
+  context: Pick<BrowserContext, "newPage">,
+  { console }: Pick<Clients, "console">,
+): Promise<Page> {
+  const page = await context.newPage();
+  const { url } = await console.createConsoleLink({});
+  await page.goto(url);
+  return page;
+}
+
+/** How every page is looked at. */
+export const looks = {
+  "desktop-light": { viewport: { width: 1280, height: 860 }, colorScheme: "light" },
+  "desktop-dark": { viewport: { width: 1280, height: 860 }, colorScheme: "dark" },
+  "phone-light": { viewport: { width: 390, height: 844 }, colorScheme: "light" },
+  "phone-dark": { viewport: { width: 390, height: 844 }, colorScheme: "dark" },
+} as const satisfies Readonly<Record<string, Parameters<Browser["newContext"]>[0]>>;
+
+/** Leads to the page that a form answers with, of which no path tells: the link for whoever is to consent. */
+export async function openConsent(page: Page, connectionId: string): Promise<void> {
+  await page.goto(new URL(`/connections/${connectionId}`, page.url()).href);
+  await page.getByRole("button", { name: /Consent again|Ask for consent/ }).click();
+  await page.getByRole("link", { name: "Open the link" }).waitFor();
+}
+
+/** Pages for who is not signed in, and of what there is not. */
+export const outsidePaths = {
+  "signed-out": "/connections",
+  "used-link": "/open?code=x",
+  nothing: "/nothing",
+} as const;

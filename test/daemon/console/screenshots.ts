@@ -1,0 +1,38 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { launchChromium } from "../../launch_chromium.js";
+import { consolePaths, looks, openConsent, outsidePaths, signedIn } from "./pages.js";
+import { everyState, hostile, SeededDaemon } from "./seeded_daemon.js";
+
+// Makes a picture of every page: `npm run screenshots -- --out DIR`.
+
+const { values } = parseArgs({ options: { out: { type: "string", default: "screenshots" } } });
+mkdirSync(values.out, { recursive: true });
+const chromium = await launchChromium();
+for (const [world, seed] of Object.entries({ console: everyState, hostile })) {
+  const daemon = await SeededDaemon.seeded(seed);
+  const { connections } = await daemon.clients.connections.listConnections({});
+  const troubled = connections.find(({ problem }) => problem);
+  const paths = consolePaths(troubled);
+  for (const [look, options] of Object.entries(looks)) {
+    const context = await chromium.newContext(options);
+    const page = await signedIn(context, daemon.clients);
+    for (const [word, path] of Object.entries(paths)) {
+      await page.goto(new URL(path, page.url()).href);
+      await page.screenshot({ path: join(values.out, `${world}-${word}-${look}.png`), fullPage: true });
+    }
+    await openConsent(page, troubled?.id ?? "");
+    await page.screenshot({ path: join(values.out, `${world}-consent-${look}.png`), fullPage: true });
+    await context.clearCookies();
+    for (const [word, path] of Object.entries(outsidePaths)) {
+      await page.goto(new URL(path, page.url()).href);
+      await page.screenshot({ path: join(values.out, `${world}-${word}-${look}.png`), fullPage: true });
+    }
+    await context.close();
+  }
+  await daemon.close();
+}
+await chromium.close();
+process.stdout.write(`the pictures are in ${values.out}\n`);
+process.exit(0);

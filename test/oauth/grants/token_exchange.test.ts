@@ -1,0 +1,121 @@
+import { describe, expect, test } from "vitest";
+import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
+import type { OAuth2Options } from "../../../src/model/providers/profile_settings.js";
+import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
+import { onBehalfOf } from "../../../src/oauth/grants/on_behalf_of.js";
+import { type ExchangeTarget, exchangeToken, tokenTypes } from "../../../src/oauth/grants/token_exchange.js";
+import { createOutboundFetch } from "../../../src/outbound/outbound.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { Secret } from "../../../src/runtime/secret.js";
+import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { perTest } from "../../lifetimes.js";
+import { json, startScriptedServer } from "../scripted_server.js";
+
+const issued = {
+  access_token: "narrow",
+  issued_token_type: tokenTypes.accessToken,
+  token_type: "Bearer",
+  expires_in: 60,
+};
+const target: ExchangeTarget = { audience: "", resource: "", scopes: [] };
+
+describe("at a token endpoint", () => {
+  const server = perTest(() => startScriptedServer(json(issued)));
+  const form = () => Object.fromEntries(server.requests.at(-1)?.form ?? []);
+
+  function renewal(options: Partial<OAuth2Options> = {}) {
+    const tokenUrl = `${server.origin}/token`;
+    return {
+      server: manualAuthorizationServer({ issuer: "", authUrl: "", tokenUrl, jwksUrl: "" }),
+      client: {
+        clientId: "agent",
+        clientSecret: new Secret("the secret"),
+        method: "client_secret_post" as const,
+      },
+      subjectToken: new Secret("wide"),
+      options: { ...plainOAuth2, ...options },
+      clock: new ManualClock(1_900_000_000_000),
+      fetch: createOutboundFetch({ networks: loopbackNetworks }),
+    };
+  }
+
+  describe("exchangeToken", () => {
+    const exchange = (more: Partial<ExchangeTarget> = {}, options: Partial<OAuth2Options> = {}) =>
+      exchangeToken({ ...renewal(options), ...target, ...more });
+
+    test("asks for an access token in place of an access token (RFC 8693 section 2.1)", async () => {
+      const { tokenSet } = await exchange({ audience: "billing", scopes: ["read", "list"] });
+      expect(form()).toEqual({
+        grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+        subject_token: "wide",
+        subject_token_type: tokenTypes.accessToken,
+        requested_token_type: tokenTypes.accessToken,
+        audience: "billing",
+        scope: "read list",
+        client_id: "agent",
+        client_secret: "the secret",
+      });
+      expect(tokenSet.accessToken.reveal()).toBe("narrow");
+      expect(tokenSet).toMatchObject({ expiresInMs: 60_000, refreshToken: undefined, tokenType: "Bearer" });
+    });
+
+    test.each([
+      [
+        "the caller's resource in place of the profile's",
+        { resource: "https://b.example" },
+        "https://b.example",
+      ],
+      ["the profile's when only scopes are named", { scopes: ["read"] }, "https://a.example"],
+      ["none beside another audience", { audience: "b" }, undefined],
+    ])("sends %s", async (_, more, resource) => {
+      await exchange(more, { resource: "https://a.example", resourceParameter: "auto" });
+      expect(form()["resource"]).toBe(resource);
+    });
+
+    test.each([
+      ["no issued_token_type", { issued_token_type: undefined }],
+      ["a refresh token", { issued_token_type: "urn:ietf:params:oauth:token-type:refresh_token" }],
+      ["N_A", { token_type: "N_A" }],
+      ["another token type", { token_type: "mac" }],
+      ["a token with a line break", { access_token: "a\nb" }],
+    ])("refuses an answer with %s", async (_, change) => {
+      server.script = json({ ...issued, ...change });
+      await expect(exchange({ audience: "b" })).rejects.toMatchObject({
+        kind: "rejected",
+        reason: "malformed_response",
+      });
+    });
+
+    test("drops what a narrower token must not have", async () => {
+      server.script = json({ ...issued, refresh_token: "forbidden", id_token: "x" });
+      const { tokenSet } = await exchange({ audience: "b" });
+      expect(tokenSet).toMatchObject({ refreshToken: undefined, idToken: undefined });
+    });
+
+    test.each([
+      ["invalid_target", 400, "client"],
+      ["invalid_request", 400, "client"],
+      ["invalid_grant", 400, "invalid_grant"],
+      ["server_error", 503, "transient"],
+    ])("classifies %s by the one table", async (error, status, kind) => {
+      server.script = json({ error }, status);
+      await expect(exchange({ audience: "b" })).rejects.toMatchObject({ kind, httpStatus: status });
+    });
+  });
+
+  test("onBehalfOf presents the token as the assertion, and asks as Entra wants it", async () => {
+    const { issued_token_type: _, ...plain } = issued;
+    server.script = json(plain);
+    const scopes = ["https://graph.microsoft.com/.default"];
+    const { tokenSet } = await onBehalfOf({ ...renewal({ resource: "https://a.example" }), scopes });
+    expect(form()).toEqual({
+      grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+      assertion: "wide",
+      requested_token_use: "on_behalf_of",
+      scope: "https://graph.microsoft.com/.default",
+      client_id: "agent",
+      client_secret: "the secret",
+    });
+    expect(tokenSet.accessToken.reveal()).toBe("narrow");
+  });
+});
