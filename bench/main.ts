@@ -4,6 +4,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { consentFigures } from "./consent.js";
 import { type Figure, markdownOf, tableOf } from "./figure.js";
+import { fleetFigures, requirePostgres } from "./fleet.js";
 import { guardViolations, readCeilings, type Violation } from "./guard.js";
 import { requireH2load } from "./h2load.js";
 import { idleFigures } from "./idle.js";
@@ -30,6 +31,7 @@ const parts = {
   consent: consentFigures,
   scale: scaleFigures,
   idle: idleFigures,
+  fleet: fleetFigures,
 };
 type Part = keyof typeof parts;
 
@@ -40,6 +42,7 @@ async function partsAsked(): Promise<Part[]> {
   const asked = only === undefined ? all : all.filter((name) => name === only);
   if (asked.length === 0) throw new Error(`--only takes ${all.join(", ")}`);
   if (asked.includes("unary")) await requireH2load();
+  if (asked.includes("fleet")) requirePostgres();
   return asked;
 }
 

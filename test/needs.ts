@@ -94,10 +94,13 @@ export function pathOf(program: string): string | undefined {
   return folders.map((folder) => join(folder, program)).find(isExecutable);
 }
 
-/** The folder of PostgreSQL's server programs, the newest that Debian has put beside the `PATH`, or the one on it. */
+/** The folder of PostgreSQL's server programs: the newest one that Debian has put beside what it has on the `PATH`, or there itself. */
 export function postgresPrograms(): string | undefined {
   const debian = "/usr/lib/postgresql";
-  const versions = existsSync(debian) ? readdirSync(debian).map(Number).filter(Number.isInteger) : [];
+  const versions =
+    pathOf("psql") !== undefined && existsSync(debian)
+      ? readdirSync(debian).map(Number).filter(Number.isInteger)
+      : [];
   const folders = versions.sort((a, b) => b - a).map((version) => join(debian, String(version), "bin"));
   const onPath = pathOf("initdb");
   return folders.find((folder) => isExecutable(join(folder, "initdb"))) ?? (onPath && dirname(onPath));

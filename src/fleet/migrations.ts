@@ -61,7 +61,8 @@ export async function checkLayout(session: Session, hasSchema: boolean): Promise
 
 async function readLayout(session: Session): Promise<{ layout: number; minLayout: number } | undefined> {
   const [there] = await session.query<{ there: boolean }>(
-    "SELECT to_regclass('nexus.layout') IS NOT NULL AS there",
+    // By the catalogue: to_regclass may answer what it knew before another migration committed.
+    "SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'nexus' AND c.relname = 'layout') AS there",
   );
   if (!there?.there) return undefined;
   const [row] = await session.query<{ layout: number; min_layout: number }>(

@@ -28,7 +28,7 @@ export class TcpProxy {
     /** The folder of its socket, where it has one. */
     readonly folder: string | undefined,
   ) {
-    this.#server = createServer((client) => this.#accept(client));
+    this.#server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
   }
 
   /** Behind a Unix socket, as PostgreSQL names them in a folder. */
@@ -114,28 +114,42 @@ export class TcpProxy {
       client.destroy();
       return;
     }
-    const server = typeof this.target === "string" ? connect(this.target) : connect(this.target, "127.0.0.1");
+    const place =
+      typeof this.target === "string" ? { path: this.target } : { port: this.target, host: "127.0.0.1" };
+    const server = connect({ ...place, allowHalfOpen: true });
     const pair: Pair = { client, server, isAnswerLost: false };
     this.#pairs.add(pair);
-    server.on("error", () => this.#drop(pair));
-    for (const socket of [client, server]) socket.on("close", () => this.#drop(pair));
-    client.on("data", (bytes) => {
-      if (this.#losing !== undefined && bytes.includes(this.#losing)) {
-        this.#losing = undefined;
-        pair.isAnswerLost = true;
-      }
-      this.#pass(bytes, server);
+    for (const socket of [client, server]) socket.on("error", () => this.#drop(pair));
+    this.#forward(client, server, (bytes) => {
+      if (this.#losing === undefined || !bytes.includes(this.#losing)) return true;
+      this.#losing = undefined;
+      pair.isAnswerLost = true;
+      return true;
     });
-    server.on("data", (bytes) => {
+    this.#forward(server, client, () => {
       if (pair.isAnswerLost) this.#drop(pair);
-      else this.#pass(bytes, client);
+      return !pair.isAnswerLost;
     });
+    server.on("close", () => this.#pairs.delete(pair));
     if (this.#state === "half open") for (const socket of [client, server]) socket.pause();
   }
 
-  #pass(bytes: Buffer, to: Socket): void {
-    if (this.#delayMs === 0) to.write(bytes);
-    else setTimeout(() => to.writable && to.write(bytes), this.#delayMs);
+  /** In order, each piece and the end after the delay that holds when it comes. */
+  #forward(from: Socket, to: Socket, looksAt: (bytes: Buffer) => boolean): void {
+    let passed = Promise.resolve();
+    const pass = (act: () => void): void => {
+      const delayMs = this.#delayMs;
+      passed = passed
+        .then(() => (delayMs === 0 ? undefined : new Promise((resolve) => setTimeout(resolve, delayMs))))
+        .then(() => {
+          if (!to.destroyed && this.#state !== "half open") act();
+        });
+    };
+    from.on("data", (bytes) => {
+      if (looksAt(bytes)) pass(() => to.write(bytes));
+    });
+    from.on("end", () => pass(() => to.end()));
+    from.on("close", () => pass(() => to.end()));
   }
 
   #drop(pair: Pair): void {

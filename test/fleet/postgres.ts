@@ -42,11 +42,12 @@ export class Postgres {
   private constructor(
     /** Of the socket and the data. */
     readonly folder: string,
+    /** 5432, but where it listens on 127.0.0.1. */
     readonly port: number,
   ) {}
 
   static async start(options: PostgresOptions = {}): Promise<Postgres> {
-    const server = await Postgres.#prepared();
+    const server = await Postgres.#prepared(options.tls ? await freePort() : undefined);
     server.#run("initdb", [
       "-D",
       server.#data,
@@ -67,11 +68,13 @@ export class Postgres {
   }
 
   /** A standby that streams from this server. */
-  async standby(options: { readonly name?: string; readonly delayMs?: number } = {}): Promise<Postgres> {
+  async standby(options: { readonly name?: string } = {}): Promise<Postgres> {
     const standby = await Postgres.#prepared();
     standby.#run("pg_basebackup", [
       "-h",
       this.folder,
+      "-p",
+      String(this.port),
       "-U",
       "postgres",
       "-D",
@@ -79,16 +82,13 @@ export class Postgres {
       "-R",
       "-X",
       "stream",
+      "-N",
       "-c",
       "fast",
     ]);
-    const connection = `host=${this.folder} user=postgres application_name=${options.name ?? "standby"}`;
+    const connection = `host=${this.folder} port=${this.port} user=postgres application_name=${options.name ?? "standby"}`;
     standby.#configure({
-      settings: [
-        `primary_conninfo = '${connection}'`,
-        `recovery_min_apply_delay = ${options.delayMs ?? 0}`,
-        "synchronous_standby_names = ''",
-      ],
+      settings: [`primary_conninfo = '${connection}'`, "synchronous_standby_names = ''"],
     });
     await standby.start();
     return standby;
@@ -96,11 +96,11 @@ export class Postgres {
 
   /** For the role `nexus`. @param folder of the socket; that of a proxy */
   url(folder = this.folder): string {
-    return `postgres://nexus@/nexus?host=${encodeURIComponent(folder)}`;
+    return `postgres://nexus@/nexus?host=${encodeURIComponent(folder)}&port=${this.port}`;
   }
 
   get socketPath(): string {
-    return join(this.folder, ".s.PGSQL.5432");
+    return join(this.folder, `.s.PGSQL.${this.port}`);
   }
 
   /** Waits until it takes connections. */
@@ -111,7 +111,8 @@ export class Postgres {
       this.#server = server;
       if (await this.#answers(server)) return;
       // What was killed may have left processes that hold its memory for a moment.
-      if (attempt === 20) throw new Error(`PostgreSQL does not start: ${this.#log()}`);
+      if (attempt === 20 || server.exitCode === null)
+        throw new Error(`PostgreSQL does not start: ${this.#log()}`);
       await sleep(200);
     }
   }
@@ -138,11 +139,20 @@ export class Postgres {
 
   /** Runs statements as the superuser. */
   async query<Row extends object>(text: string, database = "nexus"): Promise<Row[]> {
-    const client = new Client({ host: this.folder, user: "postgres", database });
+    return await this.queryWith(text, [], database);
+  }
+
+  /** One statement with its parameters. */
+  async queryWith<Row extends object>(
+    text: string,
+    values: readonly unknown[],
+    database = "nexus",
+  ): Promise<Row[]> {
+    const client = new Client({ host: this.folder, port: this.port, user: "postgres", database });
     client.on("error", () => undefined);
     await client.connect();
     try {
-      return (await client.query<Row>(text)).rows;
+      return (await client.query<Row>(text, [...values])).rows;
     } finally {
       await client.end().catch(() => undefined);
     }
@@ -166,11 +176,11 @@ export class Postgres {
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });
   }
 
-  static async #prepared(): Promise<Postgres> {
+  static async #prepared(port = 5432): Promise<Postgres> {
     const folder = mkdtempSync(join(tmpdir(), "nexus-pg-"));
     const user = serverUser();
     if (user) chownSync(folder, user.uid, user.gid);
-    return new Postgres(folder, await freePort());
+    return new Postgres(folder, port);
   }
 
   get #data(): string {
@@ -181,7 +191,7 @@ export class Postgres {
     const lines = [
       `unix_socket_directories = '${this.folder}'`,
       `listen_addresses = '${tls ? "127.0.0.1" : ""}'`,
-      tls ? `port = ${this.port}` : "port = 5432",
+      `port = ${this.port}`,
       "shared_buffers = 64MB",
       "max_connections = 100",
       "max_wal_size = 1GB",
@@ -192,7 +202,10 @@ export class Postgres {
       lines.push("ssl = on");
       this.#write("server.crt", tls.cert);
       this.#write("server.key", tls.key);
-      this.#write("pg_hba.conf", "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n");
+      this.#write(
+        "pg_hba.conf",
+        "local all,replication all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n",
+      );
     }
     this.#write("postgresql.auto.conf", `${lines.join("\n")}\n`);
   }

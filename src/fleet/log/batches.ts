@@ -1,7 +1,7 @@
+import { decodeWrites } from "../../store/replication/batch_codec.js";
 import type { LogBatch } from "../../store/replication.js";
 import { FleetDiverged, FleetOutrun } from "../connection/fleet_error.js";
 import type { Parameter, Value } from "../connection/session.js";
-import { decodeFrames } from "./frames.js";
 
 /** A page ends after so many batches, or with the one that fills so many bytes. */
 const pageBatches = 500;
@@ -38,7 +38,7 @@ export async function readBatches(query: Query, after: bigint): Promise<BatchPag
     const expected = after + 1n + BigInt(index);
     if (BigInt(position) !== expected)
       throw new FleetOutrun(`the log of the fleet has no batch ${expected} any more`);
-    return { id, after: expected - 1n, position: expected, writes: decodeFrames(writes) };
+    return { id, after: expected - 1n, position: expected, writes: decodeWrites(writes) };
   });
   return { batches, isFull: rows.length === pageBatches || bytes >= pageBytes };
 }

@@ -1,11 +1,11 @@
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
+import { encodeWrites } from "../../store/replication/batch_codec.js";
 import type { AppendVerdict, CommitLog, LogBatch } from "../../store/replication.js";
 import { Channel } from "../connection/channel.js";
 import type { Connector } from "../connection/connector.js";
 import { FleetUnreachable } from "../connection/fleet_error.js";
-import { encodeFrames } from "./frames.js";
 
 const retry: Backoff = { baseMs: 50, maxMs: 1_000 };
 
@@ -39,7 +39,7 @@ export class DatabaseLog implements CommitLog {
   /** @throws FleetUnreachable when the log was closed, and nothing else: whether the batch is durable is then unknown */
   async append(batch: LogBatch): Promise<AppendVerdict> {
     const { clock } = this.options.connector;
-    const writes = encodeFrames(batch.writes);
+    const writes = Buffer.from(encodeWrites(batch.writes));
     for (let failures = 0; !this.#closing.signal.aborted; ) {
       try {
         const verdict = await this.#ask(batch, writes);

@@ -45,13 +45,20 @@ export class FirstCopy {
     const query: Query = (text, values) => this.channel.query(text, values, pageDeadlineMs);
     let position = BigInt((await this.channel.value("SELECT position AS value FROM nexus.image")) ?? -1);
     if (position < 0n) throw new FleetOutrun("the fleet has no image of its store");
-    let last: Pick<RawWrite, "database" | "key"> = { database: "", key: Buffer.alloc(0) };
+    const pageAfter = ({ database, key }: Pick<RawWrite, "database" | "key">) => {
+      const rows = query<{ frames: Buffer | null }>(page, [database, Buffer.from(key)]);
+      // It is awaited later, if at all.
+      rows.catch(() => undefined);
+      return rows;
+    };
+    let next = pageAfter({ database: "", key: new Uint8Array(0) });
     for (;;) {
-      const [row] = await query<{ frames: Buffer | null }>(page, [last.database, Buffer.from(last.key)]);
+      const [row] = await next;
       const entries = row?.frames ? decodeFrames(row.frames) : [];
-      const end = entries.at(-1);
-      if (!end) break;
-      last = end;
+      const last = entries.at(-1);
+      if (!last) break;
+      // The server makes the next page while this one is written.
+      next = pageAfter(last);
       yield entries;
     }
     const { newest, newestId } = await readLogState(query, position);

@@ -1,48 +1,23 @@
 import type { RawWrite } from "../../store/replication.js";
 
 /**
- * Writes as bytes, as the columns `writes` of `nexus.log` and the pages of a first copy hold them: for each write the name of its
- * database, its key and its value, each behind its length as a big-endian `int4`; the length -1 stands for a removal. These are the
- * fields of PostgreSQL's own binary form, so that the server can make pages of them.
+ * A page of a first copy, as the server makes it: for each entry the name of its database, its key and its value, each behind its length
+ * as a big-endian `int4`.
+ *
+ * @throws Error when the bytes are not whole frames
  */
-export function encodeFrames(writes: readonly RawWrite[]): Buffer {
-  const names = new Map<string, Buffer>();
-  const parts = writes.map(({ database, key, value }) => {
-    const name = names.get(database) ?? Buffer.from(database, "utf8");
-    names.set(database, name);
-    return [name, key, value] as const;
-  });
-  const size = parts.reduce(
-    (sum, [name, key, value]) => sum + 12 + name.length + key.length + (value?.length ?? 0),
-    0,
-  );
-  const bytes = Buffer.allocUnsafe(size);
-  let at = 0;
-  for (const part of parts) {
-    for (const field of part) at = putField(bytes, at, field);
-  }
-  return bytes;
-}
-
-/** @throws Error when the bytes are not whole frames */
 export function decodeFrames(bytes: Buffer): RawWrite[] {
-  const names = new Map<string, string>();
   const writes: RawWrite[] = [];
   let at = 0;
-  const field = (): Buffer | undefined => {
-    if (at + 4 > bytes.length) throw new Error("a frame of the log is cut off");
-    const length = bytes.readInt32BE(at);
+  const field = (): Buffer => {
+    const length = at + 4 <= bytes.length ? bytes.readInt32BE(at) : -1;
     at += 4;
-    if (length === -1) return undefined;
-    if (length < 0 || at + length > bytes.length) throw new Error("a frame of the log is cut off");
+    if (length < 0 || at + length > bytes.length) throw new Error("a page of the first copy is cut off");
     at += length;
     return bytes.subarray(at - length, at);
   };
   while (at < bytes.length) {
-    const [name, key] = [field()?.toString("latin1"), field()];
-    if (name === undefined || key === undefined) throw new Error("a frame of the log names no entry");
-    if (!names.has(name)) names.set(name, Buffer.from(name, "latin1").toString("utf8"));
-    writes.push({ database: names.get(name) ?? name, key, value: field() });
+    writes.push({ database: field().toString("utf8"), key: field(), value: field() });
   }
   return writes;
 }

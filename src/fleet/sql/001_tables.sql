@@ -41,7 +41,7 @@ CREATE TABLE nexus.log (
   id uuid NOT NULL,
   fence bigint NOT NULL,
   at timestamptz NOT NULL,
-  writes bytea NOT NULL         -- frames of database, key and value; see src/fleet/log/frames.ts
+  writes bytea NOT NULL         -- a message nexus.store.v1.LogBatch
 );
 
 -- The image of all writes up to a position of the log, for first copies. Beyond it lies what the log still holds.

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { beforeEach, expect, test } from "vitest";
-import { aFleetBed, firstEpoch } from "../fleet_bed.js";
+import { aFleetBed } from "../fleet_bed.js";
+import { firstEpoch } from "../samples.js";
 
 const bed = aFleetBed();
 const owner = "11111111-1111-4111-8111-111111111111";

@@ -7,7 +7,8 @@ import type { LogBatch, ReplicaPosition } from "../../../src/store/replication.j
 import { TcpProxy } from "../../fakes/tcp_proxy.js";
 import { perTest } from "../../lifetimes.js";
 import { has } from "../../needs.js";
-import { aBatch, aFleetBed, aWrite, firstEpoch } from "../fleet_bed.js";
+import { aFleetBed } from "../fleet_bed.js";
+import { aBatch, aWrite, firstEpoch } from "../samples.js";
 
 const bed = aFleetBed();
 const proxy = perTest(async () =>
@@ -65,9 +66,6 @@ test("without a notification it looks by itself", async () => {
   const log = await leader();
   const clock = new ManualClock(Date.now());
   const { positions } = follow(await bed.connect({ clock }), bed.begin);
-  await bed.postgres.query(
-    "CREATE OR REPLACE FUNCTION nexus.mute() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$",
-  );
   await log.append(aBatch(0n));
   await expect.poll(positions).toEqual([1]);
   // As if the notification were lost: a row that nobody announces.
@@ -90,12 +88,12 @@ test("more than a page comes whole", async () => {
 });
 
 test("batches that fill more than a page of bytes come whole", async () => {
+  const log = await leader();
+  const value = new Uint8Array(5_000_000);
+  for (let after = 0n; after < 5n; after++) {
+    await log.append(aBatch(after, [{ ...aWrite("credentials", "k"), value }]));
+  }
   const { read, positions } = follow(await bed.connect(), bed.begin);
-  await bed.postgres.query(
-    `INSERT INTO nexus.log SELECT n, gen_random_uuid(), 1, now(),
-       int4send(1) || 'a'::bytea || int4send(1) || 'k'::bytea || int4send(5000000) || decode(repeat('00', 5000000), 'hex')
-     FROM generate_series(1, 5) n; NOTIFY nexus`,
-  );
 
   await expect.poll(positions, { timeout: 20_000 }).toEqual(upTo(5));
   expect(read.every(({ writes }) => writes[0]?.value?.length === 5_000_000)).toBe(true);
