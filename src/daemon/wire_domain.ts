@@ -188,7 +188,7 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
   return {
     spool,
     history,
-    engine: new RefreshEngine({ ...shared, ...shared.fleet?.refreshing, spool, metrics, onEnded }),
+    engine: new RefreshEngine({ ...shared, spool, metrics, onEnded }),
     revoker: new Revoker(shared),
   };
 }

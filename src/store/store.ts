@@ -2,11 +2,12 @@ import { chmodSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { SealedRecord } from "../model/credentials/credential.js";
 import { Announcements } from "./announcements.js";
-import { type AuditRetention, defaultAuditRetention } from "./audit_log.js";
+import { defaultAuditRetention } from "./audit_log.js";
 import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_reads.js";
 import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
 import { CommitQueue } from "./commit_queue.js";
-import { ChangeRunner, type CommitParts, type Commits, type CommitTiming } from "./commits.js";
+import { ChangeRunner, type CommitParts, type Commits } from "./commits.js";
+import { daemonIdOf } from "./files/daemon_id.js";
 import { syncFolder } from "./files/sync_folder.js";
 import { ClientKeyReads } from "./indexes/client_keys.js";
 import { NotificationPlanReads } from "./indexes/notification_plans.js";
@@ -24,32 +25,18 @@ import type { CommitLog, LogBatch, RawWrite, ReplicaPosition } from "./replicati
 import type { Outbox } from "./replication/outbox.js";
 import type { Recording } from "./replication/outbox_codec.js";
 import { type FirstCopy, rawEntries, writeCopy } from "./replication/raw_entries.js";
+import type { StoreOptions } from "./store_options.js";
 import { loadStoreRecord, readStoreRecord, storeRecordOf } from "./store_record.js";
 import type { Transaction, WriteObserver } from "./transaction.js";
 
 export type { DueEntry } from "./reads.js";
 export type { Change } from "./records/log_codec.js";
+export type { StoreOptions } from "./store_options.js";
 
 /**
  * Name of the store's file in the data folder. LMDB keeps its reader table beside it, with `-lock` appended.
  */
 export const storeFileName = "nexus.mdb";
-
-export interface StoreOptions {
-  /** The data folder: it exists, and this process holds its lock. */
-  readonly folder: string;
-  /** Time of the first opening, kept in the store. */
-  readonly nowMs: number;
-  /** Called once when a commit could not be made durable: the process must end. */
-  readonly onFatal?: (error: unknown) => void;
-  /** How much of the audit log is kept. */
-  readonly audit?: AuditRetention;
-  readonly timing?: CommitTiming;
-  /** One of many: a copy of the log of a fleet, which follows until it is told to lead. */
-  readonly replica?: boolean;
-  /** A replica becomes a store of its own: it has left the fleet, or comes from a backup of a replica. */
-  readonly leavesFleet?: boolean;
-}
 
 /**
  * Everything that outlives the process, in one LMDB file.
@@ -64,6 +51,8 @@ export interface StoreOptions {
  */
 export class Store extends Reads {
   readonly databaseId: string;
+  /** Id of the daemon whose data folder this is: marks of intent say whose they are. */
+  readonly owner: string;
   /** What receivers have not taken yet. */
   readonly notifications: NotificationReads;
   readonly notificationPlans: NotificationPlanReads;
@@ -82,6 +71,7 @@ export class Store extends Reads {
     this.databaseId = record.databaseId;
     this.#epoch = record.epoch;
     this.databases = databases;
+    this.owner = daemonIdOf(options.folder);
     this.notifications = new NotificationReads(databases);
     this.notificationPlans = new NotificationPlanReads(databases);
     this.clientKeys = new ClientKeyReads(databases);

@@ -1,7 +1,7 @@
 import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import type { ManualClock } from "../../src/runtime/manual_clock.js";
-import { Store } from "../../src/store/store.js";
+import type { Store } from "../../src/store/store.js";
 import type { Transaction } from "../../src/store/transaction.js";
 import type { HostileServer } from "../fakes/hostile_server.js";
 import { WiredDomain } from "../fakes/wired_domain.js";
@@ -16,7 +16,6 @@ const never = new Promise<never>(() => {});
  * the store, and nobody hears what it still has to say.
  */
 export class Life {
-  readonly store: Store;
   readonly domain: WiredDomain;
   isDead = false;
   /** Commits that have not been answered. */
@@ -27,12 +26,11 @@ export class Life {
   #trap: { kind: Trap; after: number } | undefined;
 
   constructor(
-    folder: string,
+    readonly store: Store,
     time: ManualClock,
     private readonly server: HostileServer,
     random: () => number,
   ) {
-    this.store = Store.open({ folder, nowMs: time.nowMs() });
     this.domain = new WiredDomain({
       store: this.#mortalStore(),
       clock: this.#mortalClock(time),

@@ -1,5 +1,6 @@
 /**
  * `npm run test:model -- [--runs N] [--seed S] [--json]`: scripts drawn by fast-check against the engine.
+ * `--fleet`: the daemon leads a log; a follower and a fresh copy hold the same bytes at the end.
  * `npm run test:model -- --replay '<what a failure printed>'`: one script again.
  */
 import { parseArgs } from "node:util";
@@ -13,6 +14,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     json: { type: "boolean", default: false },
     replay: { type: "string" },
+    fleet: { type: "boolean", default: false },
   },
 });
 
@@ -23,7 +25,7 @@ const startedMs = performance.now();
 
 if (values.replay !== undefined) {
   const { seed, script } = JSON.parse(values.replay) as { seed: number; script: Step[] };
-  await runScript(seed, script, onStep);
+  await runScript(seed, script, onStep, values.fleet);
   console.log(`the script of ${script.length} steps violates nothing`);
 } else {
   const property = fc.asyncProperty(
@@ -31,7 +33,7 @@ if (values.replay !== undefined) {
     fc.array(anyStep, { minLength: 5, maxLength: 40, size: "max" }),
     async (seed, script) => {
       runs++;
-      await runScript(seed, script, onStep);
+      await runScript(seed, script, onStep, values.fleet);
     },
   );
   const details = await fc.check(property, {
@@ -46,7 +48,9 @@ if (values.replay !== undefined) {
   if (details.counterexample) {
     const [seed, script] = details.counterexample;
     console.error(String(details.errorInstance));
-    console.error(`replay: npm run test:model -- --replay '${JSON.stringify({ seed, script })}'`);
+    console.error(
+      `replay: npm run test:model --${values.fleet ? " --fleet" : ""} --replay '${JSON.stringify({ seed, script })}'`,
+    );
     process.exitCode = 1;
   }
 }

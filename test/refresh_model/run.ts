@@ -5,8 +5,13 @@ import { providerNames, World } from "./world.js";
 const minuteMs = 60_000;
 
 /** One script, from an empty store to the calm after it. @throws Error that names what was violated, and after which step */
-export async function runScript(seed: number, script: readonly Step[], onStep: () => void): Promise<void> {
-  const world = await World.make(seed);
+export async function runScript(
+  seed: number,
+  script: readonly Step[],
+  onStep: () => void,
+  isFleet = false,
+): Promise<void> {
+  const world = await World.make(seed, isFleet);
   const check = (where: string, found: readonly string[]): void => {
     if (found.length > 0) throw new Error(`${where}: ${found.join("; ")}`);
   };
@@ -28,6 +33,7 @@ export async function runScript(seed: number, script: readonly Step[], onStep: (
       world.calm();
     }
     check("at the end", [...findViolations(world), ...findLosses(world)]);
+    check("at the end", (await world.fleet?.differences(world.life.store)) ?? []);
   } finally {
     await world.end();
   }

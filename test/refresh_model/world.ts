@@ -5,8 +5,10 @@ import { owner } from "../../src/model/access/principal.js";
 import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
+import { Store } from "../../src/store/store.js";
 import { type Answer, HostileServer } from "../fakes/hostile_server.js";
 import { manualSettings } from "../fakes/wired_domain.js";
+import { ModelFleet } from "./fleet.js";
 import { Life, type Trap } from "./life.js";
 
 const startMs = 1_800_000_000_000;
@@ -47,7 +49,9 @@ export class World {
   readonly shown = new Map<string, bigint>();
   readonly deletedProviders = new Set<ProviderName>();
   readonly violations: string[] = [];
-  life: Life;
+  life!: Life;
+  /** With it the daemon leads a log, and another one follows. */
+  readonly fleet: ModelFleet | undefined;
   /** By token: requests whose outcome a crash left open. */
   readonly #crashed = new Map<string, number>();
   readonly #folder = mkdtempSync(join(parent, "nexus-model-"));
@@ -56,15 +60,16 @@ export class World {
   #seed: number;
   #robots = 0;
 
-  constructor(seed: number) {
+  private constructor(seed: number, isFleet: boolean) {
+    this.fleet = isFleet ? new ModelFleet(this.#folder) : undefined;
     this.#seed = seed;
     this.server.proofs.demand("south");
     this.server.script = (provider) => this.#nextAnswer(provider as ProviderName);
-    this.life = this.#live();
   }
 
-  static async make(seed: number): Promise<World> {
-    const world = new World(seed);
+  static async make(seed: number, isFleet = false): Promise<World> {
+    const world = new World(seed, isFleet);
+    world.life = await world.#live();
     for (const name of providerNames) await world.recreate(name);
     return world;
   }
@@ -133,7 +138,7 @@ export class World {
   async crash(): Promise<void> {
     await this.life.bury();
     this.server.release();
-    this.life = this.#live();
+    this.life = await this.#live();
     for (const { id } of this.connections) {
       const token = this.refreshTokenOf(id);
       if (token !== undefined) this.#countCrash(id, token);
@@ -178,11 +183,12 @@ export class World {
     await this.settle();
     if (this.life !== life) return;
     await life.bury();
-    this.life = this.#live();
+    this.life = await this.#live();
   }
 
   async end(): Promise<void> {
     await this.life.bury();
+    await this.fleet?.end();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -195,8 +201,10 @@ export class World {
     return domain.vault.openCredential(connection, stored).refreshToken?.reveal();
   }
 
-  #live(): Life {
-    return new Life(this.#folder, this.clock, this.server, () => this.#random());
+  async #live(): Promise<Life> {
+    const nowMs = this.clock.nowMs();
+    const store = this.fleet ? await this.fleet.lead(nowMs) : Store.open({ folder: this.#folder, nowMs });
+    return new Life(store, this.clock, this.server, () => this.#random());
   }
 
   #nextAnswer(provider: ProviderName): Answer {

@@ -1,7 +1,6 @@
 import type { Config } from "../../config/config.js";
 import type { TokenSpool } from "../../domain/grants/token_spool.js";
 import type { KeyringManager } from "../../domain/operations/keyring_manager.js";
-import { ForeignIntents } from "../../domain/refresh/foreign_intents.js";
 import { LedRefresher } from "../../domain/refresh/led_refresher.js";
 import type { RefreshEngine } from "../../domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../domain/refresh/refresher.js";
@@ -56,7 +55,6 @@ export interface FleetDomain {
 /** What makes a daemon a hub. */
 export class Fleet implements ListenersHub, DomainHub {
   readonly hub: Hub;
-  readonly refreshing: { readonly foreignIntents: ForeignIntents };
   readonly #calls: LeaderCalls;
   readonly #heartbeat: Heartbeat;
   #domain: FleetDomain | undefined;
@@ -71,7 +69,6 @@ export class Fleet implements ListenersHub, DomainHub {
     const { config, clock, log, onFatal } = options;
     const { fleet, opened } = resources;
     if (config.fleet === undefined) throw new Error("a hub has settings of a fleet");
-    this.refreshing = { foreignIntents: new ForeignIntents(fleet.owner, clock) };
     this.hub = new Hub({
       ...{ config: config.fleet, fleet, clock, log, onEnded: onFatal },
       mayNotLead: () => this.#mayNotLead(),

@@ -1,4 +1,3 @@
-import type { ForeignIntents } from "../../domain/refresh/foreign_intents.js";
 import type { Refresher } from "../../domain/refresh/refresher.js";
 import type { FleetState } from "../../model/connections/daemon_status.js";
 import type { Answer } from "../../server/listen/http_listener.js";
@@ -12,7 +11,6 @@ export interface DomainHub {
   readonly leads: boolean;
   /** Whether a request to a provider may begin. */
   readonly sending: { maySend(): boolean };
-  readonly refreshing: { readonly foreignIntents: ForeignIntents };
   /** Refreshes at the hub that leads. */
   refresher(own: Pick<Refresher, "refresh">): Pick<Refresher, "refresh">;
   status(): FleetState;

@@ -6,7 +6,13 @@ import { grantBinding } from "../../model/connections/grant_binding.js";
 import { newConnection } from "../../model/connections/new_connection.js";
 import type { ImportedToken, PendingImport } from "../../model/connections/pending_import.js";
 import type { StaticCredential } from "../../model/credentials/credential.js";
-import { FailedPrecondition, InvalidArgument, NexusError, NotFound } from "../../model/errors.js";
+import {
+  FailedPrecondition,
+  InvalidArgument,
+  NexusError,
+  NotFound,
+  Unavailable,
+} from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -22,6 +28,7 @@ import type { CredentialWriter } from "../credentials/credential_writer.js";
 import { refreshKey } from "../grants/dpop_keys.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
+import { importLeftAloneUntilMs } from "../lifecycle/foreign_work.js";
 import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "../lifecycle/quotas.js";
 import { importFailure } from "./import_failure.js";
 import { checkImportRequest, type ImportRequest } from "./import_request.js";
@@ -82,11 +89,20 @@ export class ConnectionImporter {
         ]);
       }
       if (known && known.status !== "revoked") return known;
+      const untilMs = before?.sealed && importLeftAloneUntilMs(before, this.deps.store.owner);
+      const nowMs = this.deps.clock.nowMs();
+      if (untilMs !== undefined && untilMs > nowMs)
+        throw new Unavailable("another daemon was importing this token: ask again later", untilMs - nowMs);
       // Whoever gives the token again gives it to the profile as it is now.
       const dpopKey = this.#keptKey(key, before) ?? refreshKey(profile, server, undefined);
       const token = { refreshToken, dpopKey };
       const pending = before?.sealed
-        ? { ...before, ...this.deps.vault.sealImport(key, before, token), binding: grantBinding(profile) }
+        ? {
+            ...before,
+            ...this.deps.vault.sealImport(key, before, token),
+            binding: grantBinding(profile),
+            owner: this.deps.store.owner,
+          }
         : this.#pendingImport(key, profile, request, token, principal);
       await this.deps.store.commit((tx) => {
         // Before the token is sent: what it brings back is stored whatever the count is by then.
@@ -119,6 +135,9 @@ export class ConnectionImporter {
         return await this.deps.store.commit((tx) => tx.putImport(key, { ...pending, sealed: undefined }));
       }
       const token = this.deps.vault.openImport(key, { ...pending, sealed: pending.sealed });
+      const { owner } = this.deps.store;
+      if (pending.owner !== owner)
+        await this.deps.store.commit((tx) => tx.putImport(key, { ...pending, owner }));
       await this.#redeem(key, pending, profile, token, "resumed");
     });
   }
@@ -244,6 +263,7 @@ export class ConnectionImporter {
       principal,
       ...this.deps.vault.sealImport(key, place, token),
       binding: grantBinding(profile),
+      owner: this.deps.store.owner,
     };
   }
 

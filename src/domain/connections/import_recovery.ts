@@ -1,8 +1,10 @@
+import type { PendingImport } from "../../model/connections/pending_import.js";
 import { DataLoss, NexusError } from "../../model/errors.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
+import { importLeftAloneUntilMs } from "../lifecycle/foreign_work.js";
 import type { ConnectionImporter } from "./connection_importer.js";
 
 const retryBackoff: Backoff = { baseMs: 2_000, maxMs: 10 * 60_000 };
@@ -19,7 +21,7 @@ export class ImportRecovery {
   constructor(
     private readonly deps: {
       readonly store: Store;
-      readonly importer: ConnectionImporter;
+      readonly importer: Pick<ConnectionImporter, "resume" | "abandon">;
       readonly clock: Clock;
       readonly random: () => number;
       readonly log: Log;
@@ -30,7 +32,7 @@ export class ImportRecovery {
     const gone: string[] = [];
     for (const { key, pending } of this.deps.store.listImports()) {
       const connection = this.deps.store.getConnection(pending.connectionId);
-      if (pending.sealed) this.#track(this.#settle(key, pending.startedAtMs));
+      if (pending.sealed) this.#track(this.#settle(key, pending));
       else if (!connection || connection.status === "revoked") gone.push(key);
     }
     if (gone.length === 0) return;
@@ -50,7 +52,13 @@ export class ImportRecovery {
     this.#running.add(tracked);
   }
 
-  async #settle(key: string, startedAtMs: number): Promise<void> {
+  async #settle(key: string, pending: PendingImport): Promise<void> {
+    const { startedAtMs } = pending;
+    const { clock, store } = this.deps;
+    // Another daemon may be at it, and bring the connection.
+    const waitMs = (importLeftAloneUntilMs(pending, store.owner) ?? 0) - clock.nowMs();
+    if (waitMs > 0) await delay(clock, waitMs, this.#stop.signal);
+    if (!store.getImport(key)?.sealed) return;
     for (let failures = 1; !this.#stop.signal.aborted; failures++) {
       try {
         await this.deps.importer.resume(key);

@@ -172,13 +172,15 @@ export class TokenSpool {
 }
 
 /** Whether the connection is still as it was when the token set was made. */
-function fits(current: Connection, { grant, connection: spooled }: SpooledTokenSet): boolean {
+function fits(current: Connection, { grant, connection: spooled, attempt }: SpooledTokenSet): boolean {
   const base = spooled.credentialRevision - 1n;
   if (current.credentialRevision !== base) return false;
   if (grant === "consent") return current.status !== "revoked";
   // An edit of the profile parts it from its grant and leaves the mark: the answer is still its own.
   const isOwed = isRefreshable(current) || current.problem?.movedFrom !== undefined;
-  return isOwed && current.refreshIntent?.credentialRevision === base;
+  const { refreshIntent } = current;
+  const isItsAttempt = attempt === undefined || refreshIntent?.attempt === attempt;
+  return isOwed && refreshIntent?.credentialRevision === base && isItsAttempt;
 }
 
 /** What the profile was led away from while it was asked for stays away from where the profile leads now. */

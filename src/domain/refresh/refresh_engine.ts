@@ -16,7 +16,6 @@ import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import type { TokenSpool } from "../grants/token_spool.js";
 import { FailingProviders } from "./failing_providers.js";
-import type { ForeignIntents } from "./foreign_intents.js";
 import { ProviderConcurrency } from "./provider_concurrency.js";
 import { ProviderSuspensions } from "./provider_suspensions.js";
 import { RefreshFailures } from "./refresh_failures.js";
@@ -46,8 +45,6 @@ export class RefreshEngine {
       readonly revocations: Pick<RevocationQueue, "enqueueLate" | "enqueue">;
       /** Holds a token set until it is durable. */
       readonly spool: TokenSpool;
-      /** Of a hub of a fleet. */
-      readonly foreignIntents?: ForeignIntents | undefined;
       /** Shared with consents: one token request per connection. */
       readonly locks: KeyedMutex<string>;
       readonly changes: Changes;
@@ -84,17 +81,13 @@ export class RefreshEngine {
       requests,
       refresher: this.refresher,
     });
-    const { changes, foreignIntents, clock } = deps;
-    if (foreignIntents)
-      foreignIntents.onOver = (connectionId) =>
-        this.#scheduler.wake([{ connectionId, dueAtMs: clock.nowMs() }]);
+    const { changes } = deps;
     changes.on("connections", (changed) => this.#scheduler.wake(changed));
     changes.on("provider", (providerId) => this.#profileChanged(providerId));
     changes.on("clientAccepted", (providerId) => this.#clientAccepted(providerId));
   }
 
   start(): void {
-    this.deps.foreignIntents?.begin();
     this.#scheduler.start();
   }
 

@@ -23,7 +23,6 @@ import {
 } from "../lifecycle/connection_change.js";
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
 import {
-  isRefreshable,
   isRefusedAlone,
   isRefusedForGood,
   outcomeProbeDelayMs,
@@ -33,6 +32,7 @@ import {
 } from "../lifecycle/refresh_policy.js";
 import { reactionTo, unattendedReactionTo } from "./failure_reaction.js";
 import type { ProviderSuspensions, RefusedAttempt } from "./provider_suspensions.js";
+import { isSame } from "./refresh_intent.js";
 import type { RefreshOutcome } from "./refresh_outcome.js";
 
 /** One attempt to refresh: the connection as it was read, and its intent before this attempt. */
@@ -276,10 +276,4 @@ export class RefreshFailures {
       return true;
     });
   }
-}
-
-/** Whether the connection is still the one that an attempt was made for. */
-export function isSame(current: Connection | undefined, attempted: Connection): current is Connection {
-  if (current === undefined || !isRefreshable(current)) return false;
-  return current.credentialRevision === attempted.credentialRevision;
 }

@@ -9,6 +9,7 @@ import { dueAction } from "../lifecycle/refresh_policy.js";
 import { announceExpiry, settleDue } from "./due_work.js";
 import type { ProviderConcurrency } from "./provider_concurrency.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
+import { waitsUntilMs } from "./refresh_intent.js";
 import type { RefreshOutcome } from "./refresh_outcome.js";
 import type { Refresher } from "./refresher.js";
 
@@ -129,7 +130,13 @@ export class RefreshScheduler {
   #dispatch(connection: Connection): void {
     const { id, dueAtMs } = connection;
     if (dueAtMs === undefined || this.#dispatched.has(id)) return;
-    const isRefresh = dueAction(connection, this.deps.clock.nowMs()) === "refresh";
+    const nowMs = this.deps.clock.nowMs();
+    const isRefresh = dueAction(connection, nowMs) === "refresh";
+    const untilMs = isRefresh ? waitsUntilMs(this.deps.store, connection, nowMs) : undefined;
+    if (untilMs !== undefined) {
+      this.#leaveAlone(id, untilMs - nowMs);
+      return;
+    }
     const expiresAtMs = isRefresh ? connection.expiresAtMs : undefined;
     this.#dispatched.set(id, { dueAtMs, expiresAtMs, sinceMonotonicMs: this.deps.clock.monotonicMs() });
     const work = isRefresh
@@ -138,6 +145,20 @@ export class RefreshScheduler {
     this.#run(id, work, () => {
       this.#dispatched.delete(id);
       if (!this.#stopped) this.#lookAgain(id, dueAtMs);
+    });
+  }
+
+  /** Another daemon may be refreshing it, and hold the answer. */
+  #leaveAlone(connectionId: string, forMs: number): void {
+    if (this.#deferred.has(connectionId)) return;
+    this.#deferred.set(connectionId, 0);
+    this.deps.log.warn(
+      { connectionId, forMs },
+      "another daemon was refreshing this connection: it is waited for",
+    );
+    this.deps.clock.setTimer(forMs, () => {
+      this.#deferred.delete(connectionId);
+      if (!this.#stopped) this.#look(connectionId);
     });
   }
 

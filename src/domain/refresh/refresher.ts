@@ -1,5 +1,5 @@
 import { daemon } from "../../model/access/principal.js";
-import type { Connection, RefreshIntent } from "../../model/connections/connection.js";
+import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { Credential, TokenSet } from "../../model/credentials/credential.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
@@ -21,12 +21,12 @@ import { isDetached } from "../lifecycle/grant_rebinding.js";
 import { isRefreshable } from "../lifecycle/refresh_policy.js";
 import type { FailingProviders } from "./failing_providers.js";
 import { failureOf } from "./failure_reaction.js";
-import type { ForeignIntents } from "./foreign_intents.js";
 import { ConcurrencyClosed, type ProviderConcurrency, type RefreshPriority } from "./provider_concurrency.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
-import { type Attempt, isSame, type RefreshFailures } from "./refresh_failures.js";
+import type { Attempt, RefreshFailures } from "./refresh_failures.js";
+import { isSame, waitsUntilMs, writeIntent } from "./refresh_intent.js";
 import type { RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
-import { type PreparedRefresh, RefreshPreparation } from "./refresh_preparation.js";
+import { RefreshPreparation } from "./refresh_preparation.js";
 import { auditOf, type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
 
 /** A success that could not be written yet. */
@@ -55,7 +55,6 @@ export interface RefresherDeps {
   readonly failing: Pick<FailingProviders, "failed" | "grantFailed" | "forget">;
   readonly revocations: Pick<RevocationQueue, "enqueueLate">;
   readonly spool: TokenSpool;
-  readonly foreignIntents?: ForeignIntents | undefined;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -115,9 +114,9 @@ export class Refresher {
     // What is minted uses nothing up: how an earlier request ended makes no difference.
     const intent = isUnattended(profile) ? undefined : connection.refreshIntent;
     const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
-    if (earlier && this.deps.foreignIntents?.isLeftAlone(connection, earlier)) return "retry";
     if (earlier && earlier.sends >= 2)
       return await failures.requireReauthorization(connection, "outcome_unknown");
+    if (waitsUntilMs(store, connection, this.deps.clock.nowMs()) !== undefined) return "retry";
     const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
     return await this.deps.tracing.inSpan({ name: "refresh", kind: "internal", attributes }, async (span) => {
       const outcome = await this.#attempt({ connection, profile, earlier, isProbe });
@@ -139,7 +138,8 @@ export class Refresher {
       count("failure", prepared);
       return prepared;
     }
-    if (!(await this.#writeIntent(attempt, prepared))) return "superseded";
+    const marked = await writeIntent(this.deps, attempt, prepared);
+    if (!marked) return "superseded";
 
     // Point of no return: from here on the provider may have redeemed the refresh token.
     let result: Renewed;
@@ -161,7 +161,7 @@ export class Refresher {
       count("failure", failure.kind);
       failing.grantFailed(profile.id, failure);
       if (failure.kind === "invalid_grant") this.#accepted(profile);
-      return await failures.record(attempt, failure);
+      return await failures.record({ ...attempt, connection: marked }, failure);
     }
     concurrency.note(profile.id, true);
     failing.forget(profile.id);
@@ -169,7 +169,7 @@ export class Refresher {
     const receivedMonotonicMs = clock.monotonicMs();
     const { tokenSet } = result;
     const withheld = withheldOf(result, connection, clock.nowMs(), this.deps.random());
-    const success = { connection, profile, previous, tokenSet, withheld, receivedMonotonicMs };
+    const success = { connection: marked, profile, previous, tokenSet, withheld, receivedMonotonicMs };
     const outcome = await this.#write(success);
     if (withheld !== undefined) count("failure", withheld.reason);
     else if (outcome === "refreshed") count("success", "");
@@ -199,7 +199,8 @@ export class Refresher {
             withheldChange(base, withheld, clock.nowMs()),
           );
     const redeemed = previous ?? { refreshToken: undefined, binding: grantBinding(profile) };
-    spool.hold(connectionId, () => ({ grant: "refresh", ...compose(connection) }));
+    const attempt = connection.refreshIntent?.attempt;
+    spool.hold(connectionId, () => ({ grant: "refresh", ...compose(connection), attempt }));
     let stored: Connection | undefined;
     try {
       stored = await store.commit((tx) => {
@@ -225,33 +226,6 @@ export class Refresher {
     if (connection.expiresAtMs !== undefined) metrics.replaced(connection.expiresAtMs - clock.nowMs());
     log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");
     return "refreshed";
-  }
-
-  /**
-   * The journal entry that tells, after a crash, that the outcome is unknown. A key that is proved for the first time is durable with it:
-   * a refresh token that comes back may be bound to it. False when the connection has moved on.
-   */
-  async #writeIntent(
-    { connection, earlier }: Attempt,
-    { credential, dpopKey }: PreparedRefresh,
-  ): Promise<boolean> {
-    const { store, vault, clock, foreignIntents: own } = this.deps;
-    const refreshIntent: RefreshIntent = {
-      ...{ ...earlier, ...(own && { owner: own.owner }) },
-      credentialRevision: connection.credentialRevision,
-      startedAtMs: clock.nowMs(),
-      sends: (earlier?.sends ?? 0) + 1,
-    };
-    return await store.commit((tx) => {
-      const current = tx.getConnection(connection.id);
-      if (!isSame(current, connection)) return false;
-      tx.putUnannounced({ ...current, refreshIntent });
-      if (credential && dpopKey && credential.dpopKey !== dpopKey) {
-        const keyed = { ...credential, dpopKey };
-        tx.putCredential(current.id, vault.sealCredential(current, current.credentialRevision, keyed));
-      }
-      return true;
-    });
   }
 
   /** The provider knows the client: a suspension is over, and what waits for it is woken in the background. */

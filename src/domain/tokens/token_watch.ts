@@ -1,6 +1,7 @@
 import { hasUsableToken } from "../../model/connections/connection.js";
 import { type NameParts, nameKey } from "../../model/connections/connection_name.js";
-import type { Clock } from "../../runtime/clock.js";
+import { Unavailable } from "../../model/errors.js";
+import { type Clock, delay } from "../../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import type { Change } from "../../store/records/log_codec.js";
 import type { Store } from "../../store/store.js";
@@ -15,12 +16,16 @@ import { type Followers, WatchStream } from "./watch_stream.js";
 
 /** Records read from the store at a time while a snapshot is sent. */
 const page = 256;
+/** A stream that begins ahead of this daemon waits so long for it, and looks this often. */
+const aheadWaitMs = 2_000;
+const aheadStepMs = 25;
 /** Clients that were drained come back within this time, each at its own moment. */
 const reconnectSpreadMs = 1_000;
 
 type WatchStore = Pick<
   Store,
   | "epoch"
+  | "role"
   | "settledRevision"
   | "floorRevision"
   | "getConnection"
@@ -77,6 +82,7 @@ export class TokenWatch {
 
   async *#opening(options: WatchOptions): AsyncGenerator<WatchEvent> {
     const { view } = options;
+    if (options.position) await this.#catchUp(options.position, view);
     const reset = options.position && this.#cannotResume(options.position, view);
     if (reset) yield { kind: "reset", reason: reset };
     const start = this.#position(view);
@@ -222,6 +228,27 @@ export class TokenWatch {
 
   #position({ epochOf }: Pick<View, "epochOf">): WatchPosition {
     return { epoch: epochOf(this.#store.epoch), revision: this.#store.settledRevision };
+  }
+
+  /**
+   * One of many may be asked for what another one has told already: that is on its way here.
+   *
+   * @throws Unavailable when it does not come in time
+   */
+  async #catchUp(position: WatchPosition, { epochOf }: Pick<View, "epochOf">): Promise<void> {
+    const isAhead = (): boolean =>
+      this.#store.role !== "single" &&
+      position.epoch === epochOf(this.#store.epoch) &&
+      position.revision > this.#store.settledRevision;
+    for (let waitedMs = 0; isAhead(); waitedMs += aheadStepMs) {
+      if (waitedMs >= aheadWaitMs) {
+        throw new Unavailable(
+          "the position is ahead of this daemon, which lags behind: ask again",
+          reconnectSpreadMs,
+        );
+      }
+      await delay(this.#clock, aheadStepMs);
+    }
   }
 
   #cannotResume(

@@ -90,8 +90,10 @@ export interface RefreshIntent {
   readonly sends: number;
   /** It comes from a backup: whoever went on with the original may have used the refresh token. */
   readonly restored?: boolean;
-  /** The process of a fleet that sent it, a UUID; absent where the daemon was alone. */
+  /** Id of the daemon that sent it last; undefined in those of older releases. */
   readonly owner?: string;
+  /** UUID of the attempt: an outcome counts only against its own. */
+  readonly attempt?: string;
 }
 
 /** An API refused a token for scopes that it lacks (RFC 6750 section 3.1). */

@@ -19,6 +19,8 @@ export interface PendingImport {
   readonly keyed?: boolean | undefined;
   /** `grantBinding` of the profile that the token was given for; undefined in those of older stores. */
   readonly binding?: string | undefined;
+  /** Id of the daemon that sends the token; undefined in those of older releases. */
+  readonly owner?: string;
 }
 
 /** What an import redeems. */

@@ -9,6 +9,8 @@ export interface SpooledTokenSet {
   readonly connection: Connection;
   /** Of the revision that `connection` names; it was made with the revision before. */
   readonly credential: SealedCredential;
+  /** Of the mark of intent that the refresh left; undefined for a consent, and in those of older releases. */
+  readonly attempt?: string | undefined;
 }
 
 export const spooledGrants = ["refresh", "consent"] as const;

@@ -91,6 +91,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
       sends: refreshIntent.sends,
       restored: refreshIntent.restored === true,
       owner: refreshIntent.owner ?? "",
+      attempt: refreshIntent.attempt ?? "",
     });
   }
   return (changeRevision) => {
@@ -145,7 +146,8 @@ function decodeIntent(record: ConnectionRecord["refreshIntent"]): Connection["re
     startedAtMs: Number(record.startedAtMs),
     sends: record.sends,
     ...(record.restored ? { restored: true } : {}),
-    ...(record.owner === "" ? {} : { owner: record.owner }),
+    ...(record.owner !== "" && { owner: record.owner }),
+    ...(record.attempt !== "" && { attempt: record.attempt }),
   };
 }
 

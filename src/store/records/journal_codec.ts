@@ -45,13 +45,14 @@ export function encodeImport({ sealed, binding = "", ...pending }: PendingImport
 }
 
 export function decodeImport(bytes: Uint8Array): PendingImport {
-  const { origin, grantBinding, keyed, ...fields } = fieldsOf(fromBinary(ImportRecordSchema, bytes));
+  const { origin, grantBinding, owner, keyed, ...fields } = fieldsOf(fromBinary(ImportRecordSchema, bytes));
   const name = fields.principal;
   return {
     ...fields,
     principal: origin === "" ? { name } : { name, origin },
     startedAtMs: Number(fields.startedAtMs),
     sealed: fields.sealed && fromSealedMessage(fields.sealed),
+    ...(owner !== "" && { owner }),
     ...(grantBinding !== "" && { binding: grantBinding }),
     ...(keyed && { keyed }),
   };

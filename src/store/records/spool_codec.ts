@@ -15,6 +15,7 @@ export function encodeSpooled(spooled: SpooledTokenSet): Uint8Array {
     create(SpoolRecordSchema, {
       grant: encodeWord(spooledGrants, spooled.grant),
       connection: fromBinary(ConnectionRecordSchema, connectionEncoder(spooled.connection)(0n)),
+      attempt: spooled.attempt ?? "",
       credential: fromBinary(CredentialRecordSchema, encodeSealedCredential(spooled.credential)),
     }),
   );
@@ -29,5 +30,6 @@ export function decodeSpooled(bytes: Uint8Array): SpooledTokenSet {
     grant: decodeWord(spooledGrants, record.grant),
     connection: decodeConnection(toBinary(ConnectionRecordSchema, connection)).connection,
     credential: decodeSealedCredential(toBinary(CredentialRecordSchema, credential)),
+    ...(record.attempt !== "" && { attempt: record.attempt }),
   };
 }

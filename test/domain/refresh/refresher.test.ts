@@ -52,7 +52,10 @@ describe("Refresher", () => {
     const { id } = await engine.connected();
     const refreshed = engine.refresher.refresh(id);
     await engine.untilSent(1);
-    expect(engine.get(id).refreshIntent).toEqual({ credentialRevision: 1n, startedAtMs: startMs, sends: 1 });
+    expect(engine.get(id).refreshIntent).toEqual({
+      ...{ credentialRevision: 1n, startedAtMs: startMs, sends: 1 },
+      ...{ owner: engine.store.owner, attempt: expect.stringMatching(/^[0-9a-f-]{36}$/) },
+    });
     engine.sent[0]?.fail(new GrantFailure({ kind: "transient", httpStatus: 503 }));
     await refreshed;
     expect(engine.get(id).refreshIntent).toBeUndefined();

@@ -271,6 +271,7 @@ describe("TokenWatch", () => {
     let floorRevision = 0n;
     const aging = {
       epoch: store.epoch,
+      role: store.role,
       settledRevision: store.settledRevision,
       get floorRevision() {
         return floorRevision;

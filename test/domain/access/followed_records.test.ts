@@ -1,0 +1,69 @@
+import { expect, test } from "vitest";
+import { ApiKeys } from "../../../src/domain/access/api_keys.js";
+import { PermissionCache } from "../../../src/domain/access/permission_cache.js";
+import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
+import { admin, owner } from "../../../src/model/access/principal.js";
+import { Changes } from "../../../src/runtime/changes.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import type { Store } from "../../../src/store/store.js";
+import { loopbackNetworks } from "../../fakes/loopback_networks.js";
+import { manualSettings, testVault } from "../../fakes/wired_domain.js";
+import { aConnection, nowMs } from "../../samples.js";
+import { silentLog } from "../../silent_log.js";
+import { Fleet } from "../../store/fleet.js";
+
+/** What a daemon of a fleet holds in memory of its store. */
+function caches(store: Store) {
+  const changes = new Changes();
+  const clock = new ManualClock(nowMs);
+  store.onCommitted((changed) => changes.emit("connections", changed));
+  store.onApplied((applied) => changes.emit("followed", applied));
+  const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
+  const shared = { store, changes, clock, log: silentLog };
+  const registry = new ProviderRegistry({
+    ...shared,
+    vault: testVault(store),
+    networks: loopbackNetworks,
+    onChanged,
+  });
+  changes.on("followed", ({ providerIds }) => registry.followed(providerIds));
+  return { changes, keys: new ApiKeys(shared), registry, permissions: new PermissionCache(shared) };
+}
+
+test("a follower knows the keys that the leader made, and ends those that it revoked", async () => {
+  const fleet = await Fleet.make(1);
+  const leader = caches(fleet.leader);
+  const follower = caches(fleet.followers[0] as Store);
+  const ended: string[] = [];
+  follower.changes.on("principalEnded", (name) => ended.push(name));
+  const wanted = { name: "ci", role: "admin" as const, restriction: undefined, expiresAtMs: undefined };
+  const { key } = await leader.keys.create(wanted, admin);
+  expect(follower.keys.verify(key.reveal())).toBeUndefined();
+  await fleet.feed();
+  expect(follower.keys.verify(key.reveal())?.name).toBe("key:ci");
+  await leader.keys.revoke({ name: "ci" }, admin);
+  await fleet.feed();
+  expect(follower.keys.verify(key.reveal())).toBeUndefined();
+  expect(ended).toEqual(["key:ci"]);
+  expect(follower.keys.find("ci")?.revokedBy).toBe(admin.name);
+});
+
+test("a follower's caches follow a profile that the leader renamed, and its redirect path", async () => {
+  const fleet = await Fleet.make(1);
+  const leader = caches(fleet.leader);
+  const follower = caches(fleet.followers[0] as Store);
+  expect(follower.registry.redirectPathFor("op")).toBe(leader.registry.redirectPathFor("op"));
+  const free = follower.registry.redirectPathFor("other");
+  const profile = await leader.registry.create(manualSettings("op", "https://op.example"), undefined, owner);
+  await fleet.leader.commit((tx) => tx.putConnection(aConnection({ id: newUuid, providerId: profile.id })));
+  await fleet.feed();
+  expect(follower.permissions.connection(newUuid)?.provider.name).toBe("op");
+  await leader.registry.update(profile.id, { settings: { name: "other" } }, undefined, owner);
+  await fleet.feed();
+  expect(follower.permissions.connection(newUuid)?.provider.name).toBe("other");
+  // A profile that is made now under the old name gets another path: the first one still has that.
+  expect(follower.registry.redirectPathFor("op")).not.toBe(profile.redirectPath);
+  expect(free).not.toBe(profile.redirectPath);
+});
+
+const newUuid = "00000000-0000-4000-8000-000000000001";
