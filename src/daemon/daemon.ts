@@ -89,11 +89,12 @@ export class Daemon {
     await policy?.start();
     if (!hub) await keeper?.start();
     try {
-      await this.listeners.open();
       const reign = { begin: () => this.#beginReign(), end: () => this.#rest() };
       await hub?.open({ domain, services, pages, reign });
+      await this.listeners.open();
     } catch (error) {
-      await Promise.all([keeper?.stop(), policy?.stop(), this.listeners.close(AbortSignal.abort())]);
+      await hub?.resign();
+      await Promise.all([keeper?.stop(), policy?.stop(), hub?.close()]);
       throw error;
     }
     if (!hub) this.#begin();

@@ -175,7 +175,7 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   /**
-   * Serves the other hubs, follows, and leads when its turn comes.
+   * Serves the other hubs, follows, and leads when its turn comes. Resolves when the copy is what the fleet's store was at the start.
    *
    * @throws ListenerError
    */
@@ -215,6 +215,7 @@ export class Fleet implements ListenersHub, DomainHub {
     this.hub.start(reign);
     this.#heartbeat.start();
     this.#handover.start();
+    await this.hub.caughtUp();
   }
 
   /** Gives the lead back, where this hub has it. */

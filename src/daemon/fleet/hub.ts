@@ -12,6 +12,8 @@ import type { OpenFleet } from "./open_fleet.js";
 /** How often the lease is looked at: the next hub leads so soon after one has given it back. */
 const lookMs = 500;
 const retryMs = 1_000;
+/** A start that takes longer is better than one that waits for ever. */
+const catchUpMs = 10_000;
 /** A hub that ends does not wait longer for a database that is away. */
 const releaseMs = 3_000;
 
@@ -104,6 +106,15 @@ export class Hub {
     } finally {
       timer.cancel();
     }
+  }
+
+  /** Resolves when the replica has what the log had at the start; after ten seconds, or without a database, all the same. */
+  async caughtUp(): Promise<void> {
+    if (this.#database === undefined) return;
+    const late = new AbortController();
+    const timer = this.options.clock.setTimer(catchUpMs, () => late.abort());
+    await this.applied(this.#database.verdict.newest, late.signal);
+    timer.cancel();
   }
 
   start(reign: Reign): void {
