@@ -46,6 +46,7 @@ export const plainSettings: ProviderSettings = {
   oauth2: plainOAuth2,
   template: "",
   mcpServerUrl: "",
+  identityProvider: "",
 };
 
 /** A profile with every optional field unset. */

@@ -14,9 +14,9 @@ import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
 import type { Fleet } from "./fleet/fleet.js";
-import { loadPolicy } from "./load_policy.js";
 import { type MadeListeners, makeListeners } from "./make_listeners.js";
 import { closeKeyFile } from "./open_vault.js";
+import { loadPolicy } from "./optional/load_policy.js";
 import { type DaemonOptions, Resources } from "./resources.js";
 import { type Domain, wireDomain } from "./wire_domain.js";
 

@@ -26,7 +26,7 @@ import { Daemon } from "./daemon.js";
 import { endAtOnce } from "./end_at_once.js";
 import { type ExitCode, exitCodes } from "./exit_codes.js";
 import { HubEnded } from "./fleet/hub_ended.js";
-import { type OpenTracing, openTracing } from "./open_tracing.js";
+import { type OpenTracing, openTracing } from "./optional/open_tracing.js";
 
 /** Runs a daemon until a signal ends it. */
 export async function runDaemon(options: {

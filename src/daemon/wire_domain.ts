@@ -9,8 +9,6 @@ import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
 import { CredentialCapture } from "../domain/capture/capture.js";
 import { CaptureFormFlow } from "../domain/capture/capture_form.js";
-import { AssertionFiles } from "../domain/clients/assertion_files.js";
-import { ClientKeys } from "../domain/clients/client_keys.js";
 import { ConnectionImporter } from "../domain/connections/connection_importer.js";
 import { Connections } from "../domain/connections/connections.js";
 import { credentialCheck } from "../domain/connections/credential_check.js";
@@ -24,19 +22,11 @@ import { DeviceRequests } from "../domain/consent/device_request.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
 import { ConnectionWatch } from "../domain/console/connection_watch.js";
 import { ConsoleSessions } from "../domain/console/console_sessions.js";
-import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
-import { CredentialVault } from "../domain/credentials/credential_vault.js";
-import { CredentialWriter } from "../domain/credentials/credential_writer.js";
-import { TokenCache } from "../domain/credentials/token_cache.js";
-import { IssuerMetadata, type MetadataPlace } from "../domain/grants/issuer_metadata.js";
-import { RevocationQueue } from "../domain/grants/revocation_queue.js";
 import { Revoker } from "../domain/grants/revoker.js";
-import { TokenEndpointClient } from "../domain/grants/token_endpoint_client.js";
 import { TokenSpool } from "../domain/grants/token_spool.js";
 import { UserInfoClient } from "../domain/grants/user_info_client.js";
 import { McpClients } from "../domain/mcp/mcp_clients.js";
 import { McpDiscovery } from "../domain/mcp/mcp_discovery.js";
-import { McpServerNames } from "../domain/mcp/mcp_server_names.js";
 import { McpServers } from "../domain/mcp/mcp_servers.js";
 import { NarrowedTokenCache } from "../domain/narrowing/narrowed_token_cache.js";
 import { NarrowedTokens } from "../domain/narrowing/narrowed_tokens.js";
@@ -59,31 +49,15 @@ import { SecretSource } from "../domain/proxy/secret_source.js";
 import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
-import { ReadAudit } from "../domain/tokens/read_audit.js";
 import { RejectedTokens } from "../domain/tokens/rejected_tokens.js";
 import { TokenAcquirer } from "../domain/tokens/token_acquirer.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
-import { WatchHub } from "../domain/tokens/watch_hub.js";
-import type { Receiver } from "../model/notifications/receiver.js";
-import { noTracing } from "../model/tracing.js";
-import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
 import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
-import { openOutbound } from "../outbound/traced_outbound.js";
-import { Changes } from "../runtime/changes.js";
-import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
-import type { DomainHub } from "./fleet/hub_interfaces.js";
-import type { DaemonOptions, Resources } from "./resources.js";
+import type { Resources } from "./resources.js";
+import { type DomainOptions, type DomainResources, type Shared, sharedParts } from "./shared_parts.js";
 
-export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log"> & {
-  /** Who is told when a person is needed; nobody by default. */
-  readonly receivers?: (outbound: OutboundFetch) => readonly Receiver[];
-  /** What makes the daemon a hub of a fleet. */
-  readonly hub?: DomainHub | undefined;
-};
-export type DomainResources = Pick<Resources, "store" | "opened" | "spoolFile" | "metrics">;
 export type Domain = ReturnType<typeof wireDomain>;
 
 /** Every part of the domain, wired; nothing runs yet. */
@@ -107,56 +81,9 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   };
 }
 
-type Shared = ReturnType<typeof sharedParts>;
 type McpParts = ReturnType<typeof mcpParts>;
 type AccessParts = ReturnType<typeof accessParts>;
 type RefreshParts = ReturnType<typeof refreshParts>;
-
-/** Readers of narrowed tokens remembered: an entry holds what was asked for, up to 15 KiB. */
-const maxNarrowedReads = 4_096;
-
-/** What most parts need. */
-function sharedParts(options: DomainOptions, { store, opened }: DomainResources) {
-  const { config, tracing = noTracing, clock, random, log } = options;
-  const networks = config.providerNetworks;
-  const outbound = openOutbound({ networks, ...options.hub?.sending }, tracing);
-  const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
-  const fetchDocument = (issuer: string, place: MetadataPlace): Promise<string> =>
-    place === "mcp" ? fetchServerMetadata(issuer, outbound) : fetchDiscoveryDocument(issuer, outbound);
-  const servers = new IssuerMetadata({ store, clock, log, fetchDocument, networks });
-  const changes = new Changes();
-  store.onCommitted((changed) => changes.emit("connections", changed));
-  if (store.role !== "single") store.onApplied((applied) => changes.emit("followed", applied));
-  const clientKeys = new ClientKeys({ store, vault, clock, log });
-  const assertionFiles = new AssertionFiles({ ...config, clock });
-  const cache = new TokenCache<ConnectionView>(changes);
-  return {
-    config,
-    networks,
-    outbound,
-    store,
-    vault,
-    servers,
-    changes,
-    clientKeys,
-    assertionFiles,
-    grants: new TokenEndpointClient({ vault, clientKeys, assertionFiles, clock, outbound }),
-    writer: new CredentialWriter({ vault, clock, random }),
-    reader: new CredentialReader({ store, vault, clock, cache }),
-    revocations: new RevocationQueue({ vault, clock }),
-    mcpNames: new McpServerNames({ store }),
-    readAudit: new ReadAudit({ store, clock, log }),
-    narrowedAudit: new ReadAudit({ store, clock, log, maxEntries: maxNarrowedReads }),
-    hub: new WatchHub({ changes }),
-    fleet: options.hub,
-    /** One token request per connection. */
-    locks: new KeyedMutex<string>(),
-    tracing,
-    clock,
-    random,
-    log,
-  };
-}
 
 function accessParts(shared: Shared) {
   const { store } = shared;

@@ -2,6 +2,8 @@
 export const problemMessages = {
   reauth_required: "The provider no longer accepts the refresh token: a person must consent again.",
   consent_revoked: "The provider says that consent was withdrawn: a person must consent again.",
+  identity_required:
+    "The identity provider of the profile vouches for this person no longer, or not yet: the person must sign in there.",
   misconfigured:
     "The provider refuses this client, or stands where the daemon must not call: fix the provider profile or the settings, the log says which; the daemon also asks again by itself.",
   provider_deleted: "The provider profile was deleted: the token cannot be refreshed any more.",

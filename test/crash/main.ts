@@ -33,7 +33,11 @@ function compileChild(): string {
     JSON.stringify({
       extends: join(root, "tsconfig.json"),
       compilerOptions: { typeRoots: [join(root, "node_modules/@types")] },
-      files: [join(root, "test/crash/child.ts"), join(root, "src/store/files/fs-native-extensions.d.ts")],
+      files: [
+        "test/crash/child.ts",
+        "src/store/files/fs-native-extensions.d.ts",
+        "src/store/lmdb/lmdb_keys.d.ts",
+      ].map((file) => join(root, file)),
       include: [],
     }),
   );

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { owner } from "../../src/model/access/principal.js";
 import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { SystemClock } from "../../src/runtime/clock.js";
+import { Secret } from "../../src/runtime/secret.js";
 import { Store } from "../../src/store/store.js";
 import { HostileListener, lifeHeader } from "../fakes/hostile_listener.js";
 import { HostileServer } from "../fakes/hostile_server.js";
@@ -15,7 +16,13 @@ import { manualSettings, testVault, WiredDomain } from "../fakes/wired_domain.js
 import { type Boundary, pausedTimeoutMs, serverBoundaries } from "./boundaries.js";
 
 const connectionCount = 40;
-const providerNames = ["north", "south"];
+/** The last is for machines: what it holds is minted. */
+const providerNames = ["north", "south", "robots"];
+const machine = {
+  grantType: "client_credentials",
+  authUrl: "",
+  tokenEndpointAuthMethod: "client_secret_post",
+} as const;
 /** A child that has not died of its boundary by then never will. */
 const patienceMs = 20_000;
 
@@ -70,13 +77,25 @@ export class Sweep {
         fetch(url, { ...request, headers: { ...request.headers, [lifeHeader]: "first" } }),
     });
     for (const name of providerNames) {
-      await domain.providers.create(manualSettings(name, `${origin}/${name}`), undefined, owner);
+      const settings = manualSettings(name, `${origin}/${name}`);
+      if (name !== "robots") await domain.providers.create(settings, undefined, owner);
+      else await domain.providers.create({ ...settings, ...machine }, new Secret("secret"), owner);
     }
     for (let count = 0; count < connectionCount; count++) {
-      await domain.consent(providerNames[count % providerNames.length] ?? "", undefined);
+      const name = providerNames[count % providerNames.length] ?? "";
+      if (name !== "robots") await domain.consent(name, undefined);
+      else await this.#connectRobot(domain, `robot-${count}`);
     }
     await store.close();
     await this.#look();
+  }
+
+  /** Its name is its scope, by which the provider knows it. */
+  async #connectRobot({ unattended }: WiredDomain, name: string): Promise<void> {
+    const all = { userId: name, provider: { name: "robots" }, scopes: [name], returnUrl: undefined };
+    const request = { ...all, connectionId: undefined };
+    const profile = unattended.profileFor(request);
+    if (profile) await unattended.connect(request, profile, owner);
   }
 
   async close(): Promise<void> {
@@ -205,6 +224,12 @@ export class Sweep {
       if (credentialRevision < shown)
         this.violations.push(`${id} was shown at revision ${shown} and is older`);
       const sealed = store.getCredential(id);
+      if (sealed && connection.providerName === "robots") {
+        // What is minted uses nothing up: no kill leaves anything in doubt.
+        if (vault.openCredential(connection, sealed).refreshToken !== undefined)
+          this.violations.push(`${id} holds a refresh token, and there is none`);
+        continue;
+      }
       const token = sealed && vault.openCredential(connection, sealed).refreshToken?.reveal();
       if (token === undefined) {
         this.violations.push(`${id} has lost its credential`);

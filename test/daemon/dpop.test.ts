@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { DpopMode, GrantType, TokenEndpointAuthMethod } from "../../src/gen/nexus/v1/provider_pb.js";
 import type { Token } from "../../src/gen/nexus/v1/token_pb.js";
-import { answerConsent, Browser } from "../fakes/browser.js";
+import { answerConsent, Browser, consent } from "../fakes/browser.js";
 import { perSuite, perTest } from "../lifetimes.js";
 import { failureOf } from "./errors.js";
 import { foreignRefreshToken } from "./foreign_token.js";
@@ -89,6 +89,9 @@ describe.each([
       tokenType: "DPoP",
     });
     expect(world.provider.tokenRequests.map(({ status }) => status)).toEqual([400, 200, 200]);
+    // The sealing key is another one from here on.
+    await world.clients.keyring.addKey({});
+    await world.clients.keyring.rotateKeyring({});
     await world.restart();
     expect((await tokens.refreshToken({ connectionId })).token).toMatchObject({
       revision: 3n,
@@ -114,6 +117,24 @@ describe.each([
     expect((await tokens.refreshToken({ connectionId })).token).toMatchObject({ tokenType: "DPoP" });
     await consented(world.clients, requestOf("op", { connectionId }));
     expect((await tokens.getToken({ connectionId })).token).toMatchObject({ tokenType: "Bearer" });
+  });
+
+  it("keeps the key of a consent that waits for its confirmation", async () => {
+    const returnUrl = "http://127.0.0.1:3999/back";
+    const connectionId = await connected();
+    const { connections, tokens } = world.clients;
+    const again = requestOf("op", { connectionId, returnUrl, requireConfirmation: true });
+    const { authUrl } = await connections.requestConnection(again);
+    const { url } = await consent(new Browser(), authUrl, "allow", (each) => each.startsWith(returnUrl));
+    await world.restart();
+    const completionCode = new URL(url).searchParams.get("completion_code") ?? "";
+    await connections.confirmConnection({ connectionId, completionCode });
+    expect((await tokens.getToken({ connectionId })).token).toMatchObject({
+      revision: 2n,
+      tokenType: "DPoP",
+    });
+    expect(await userInfo(world, connectionId)).toEqual([401, 200]);
+    expect((await tokens.refreshToken({ connectionId })).token?.revision).toBe(3n);
   });
 
   it("goes on with the same key at the next consent of the connection", async () => {

@@ -164,6 +164,13 @@ describe("GetToken with an audience, a resource or scopes", () => {
     expect(own?.credentials).toEqual({ access_token: "access-1-secret" });
   });
 
+  it("makes nothing of a token that is bound to a key", async () => {
+    const bound = { access_token: "bound-secret", refresh_token: "r-secret", token_type: "DPoP" };
+    world.answerToken = () => json({ ...bound, expires_in: 3600 });
+    const id = await connected({ dpop: "always" });
+    expect(await refused(id)).toMatchObject({ code: "FailedPrecondition", reason: "TOKEN_EXCHANGE_OFF" });
+  });
+
   it("refuses a token of another kind", async () => {
     const id = await connected();
     answer = () => json({ access_token: "x", token_type: "N_A", issued_token_type: tokenTypes.idToken });

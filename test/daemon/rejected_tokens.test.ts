@@ -8,7 +8,7 @@ import {
   type Token,
   TokenService,
 } from "../../src/gen/nexus/v1/token_pb.js";
-import { consent } from "../fakes/browser.js";
+import { answerConsent, Browser, consent } from "../fakes/browser.js";
 import { perTest } from "../lifetimes.js";
 import { json } from "../oauth/scripted_server.js";
 import { failureOf } from "./errors.js";
@@ -227,5 +227,25 @@ describe("ReportRejectedToken where tokens come without a person", () => {
     expect(await report(3n, insufficient("bogus"))).toMatchObject({ outcome: Outcome.SCOPES_MISSING });
     expect((await failureOf(ask())).code).toMatch(/FailedPrecondition|Unavailable/);
     expect(await ask()).toMatchObject({ case: "token", value: { revision: 3n } });
+  });
+});
+
+describe("a step-up at a server that takes pushed requests alone", () => {
+  const world = perTest(() => World.make({ requirePushedRequests: true }));
+
+  it("is pushed when the person goes on, and not when the page is shown", async () => {
+    const connectionId = await world.connect(await world.register());
+    await world.clients.tokens.reportRejectedToken({ connectionId, revision: 1n, ...insufficient() });
+    const { result } = await world.clients.tokens.acquireToken({ providerName: "op", userId: "ada" });
+    if (result.case !== "consent") throw new Error("no consent is needed");
+    const page = await world.browser.get(result.value.authUrl);
+    expect(page.body).toContain('href="/auth/continue?state=');
+    expect(page.body).not.toContain("request_uri");
+    // Whoever is given the address of the button is shown the page all the same.
+    const state = new URL(result.value.authUrl).search;
+    const other = await new Browser().get(`${new URL(result.value.authUrl).origin}/auth/continue${state}`);
+    expect(other.body).toContain("Allow more access?");
+    expect((await answerConsent(world.browser, page)).status).toBe(200);
+    expect((await world.clients.tokens.getToken({ connectionId })).token?.grantedScopes).toContain("read");
   });
 });

@@ -1,5 +1,6 @@
 import { type Answer, error, failures, json, type Outcome, oddly, type Reply } from "./hostile_answers.js";
 import { ProofCheck } from "./proof_check.js";
+import { ProviderLoad } from "./provider_load.js";
 
 export type { Answer, Outcome } from "./hostile_answers.js";
 export { answers } from "./hostile_answers.js";
@@ -14,6 +15,7 @@ interface Grant {
   readonly key: string | undefined;
 }
 
+const exchanged = { issued_token_type: "urn:ietf:params:oauth:token-type:access_token" };
 const refusals: ReadonlySet<Answer> = new Set([
   "invalid_grant",
   "consent_revoked",
@@ -43,7 +45,6 @@ export class HostileServer {
   readonly #presented = new Map<string, number>();
   readonly #dropped = new Map<string, number>();
   readonly #inFlight = new Map<string, number>();
-  readonly #perProvider = new Map<string, number>();
   readonly #held = new Set<() => void>();
   /** By provider: the holders for whom it refused the client. */
   readonly #refused = new Map<string, Set<string>>();
@@ -52,7 +53,7 @@ export class HostileServer {
   #count = 0;
   /** What no client may do, in words. */
   readonly violations: string[] = [];
-  readonly maxPerProvider = new Map<string, number>();
+  readonly load: ProviderLoad;
   requests = 0;
   refreshes = 0;
   /** Redeemed tokens that came again although nothing had been lost, or a second time. */
@@ -71,7 +72,9 @@ export class HostileServer {
   /** Of the access tokens. */
   lifetimeSeconds = 3600;
 
-  constructor(private readonly cap: number = Number.POSITIVE_INFINITY) {}
+  constructor(cap: number = Number.POSITIVE_INFINITY) {
+    this.load = new ProviderLoad(cap, this.violations);
+  }
 
   /**
    * One token request. The code of a code exchange is the name of the holder, and so is the scope of a client's own token.
@@ -97,6 +100,8 @@ export class HostileServer {
       const holder = form.get("scope") ?? "";
       return await this.#alone(holder, provider, () => this.#mint(provider, holder));
     }
+    if (form.get("grant_type") === "urn:ietf:params:oauth:grant-type:token-exchange")
+      return await this.#exchangeToken(provider, form.get("subject_token") ?? "");
     const token = form.get("refresh_token") ?? "";
     const grant = this.#grants.get(token);
     if (!grant) {
@@ -180,19 +185,26 @@ export class HostileServer {
     return this.#inFlight.get(holder) ?? 0;
   }
 
+  /** It may run beside a refresh of the same holder, and no answer to it ends anything. */
+  async #exchangeToken(provider: string, subjectToken: string): Promise<Outcome> {
+    const holder = this.#issued.get(subjectToken) ?? "";
+    if (holder === "") this.violations.push("I10: an access token that was never issued was exchanged");
+    return await this.load.run(provider, async () => {
+      const answer = this.script(provider, holder);
+      if (answer === "refuse_connection") return "refused";
+      if (answer === "slow") await new Promise<void>((resolve) => this.#held.add(resolve));
+      if (answer === "drop_before" || answer === "drop_after") return "dropped";
+      if (answer === "empty") return json({});
+      return failures[answer] ?? json({ ...this.#issue({ holder, key: undefined }, undefined), ...exchanged });
+    });
+  }
+
   async #alone(holder: string, provider: string, act: () => Promise<Outcome>): Promise<Outcome> {
-    const count = (by: number): void => {
-      this.#inFlight.set(holder, this.inFlightOf(holder) + by);
-      const atProvider = (this.#perProvider.get(provider) ?? 0) + by;
-      this.#perProvider.set(provider, atProvider);
-      this.maxPerProvider.set(provider, Math.max(atProvider, this.maxPerProvider.get(provider) ?? 0));
-    };
+    const count = (by: number): void => void this.#inFlight.set(holder, this.inFlightOf(holder) + by);
     count(1);
     if (this.inFlightOf(holder) > 1) this.violations.push(`I1: two requests at once for ${holder}`);
-    if ((this.#perProvider.get(provider) ?? 0) > this.cap)
-      this.violations.push(`I7: ${provider} above its cap`);
     try {
-      return await act();
+      return await this.load.run(provider, act);
     } finally {
       count(-1);
     }

@@ -11,6 +11,9 @@ import { RevocationQueue } from "../../src/domain/grants/revocation_queue.js";
 import { TokenEndpointClient } from "../../src/domain/grants/token_endpoint_client.js";
 import { TokenSpool } from "../../src/domain/grants/token_spool.js";
 import { UserInfoClient } from "../../src/domain/grants/user_info_client.js";
+import { NarrowedTokenCache } from "../../src/domain/narrowing/narrowed_token_cache.js";
+import { NarrowedTokens } from "../../src/domain/narrowing/narrowed_tokens.js";
+import { TokenExchanger } from "../../src/domain/narrowing/token_exchanger.js";
 import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { RefreshMetrics, RefreshOutcome } from "../../src/domain/refresh/refresh_outcome.js";
@@ -39,6 +42,7 @@ export class WiredDomain {
   readonly writer: CredentialWriter;
   readonly engine: RefreshEngine;
   readonly tokens: Tokens;
+  readonly narrowed: NarrowedTokens;
   readonly rejected: RejectedTokens;
   readonly connections: Connections;
   readonly unattended: UnattendedConnector;
@@ -54,7 +58,8 @@ export class WiredDomain {
     readonly random: () => number;
     /** Answers what the token endpoint is asked, unless `grants` do. */
     readonly outbound?: OutboundFetch;
-    readonly grants?: Pick<TokenEndpointClient, "refresh" | "exchangeCode">;
+    readonly grants?: Pick<TokenEndpointClient, "refresh" | "exchangeCode"> &
+      Partial<Pick<TokenEndpointClient, "narrow">>;
     readonly metrics?: RefreshMetrics;
     readonly onEnded?: (outcome: RefreshOutcome) => void;
     readonly spoolFile?: SpoolFile | undefined;
@@ -118,6 +123,12 @@ export class WiredDomain {
     const apiNonces = new DpopNonces();
     this.rejected = new RejectedTokens({ ...rejecting, apiNonces, maxRejectionsPerHour: 12 });
     this.tokens = new Tokens({ reader: this.reader, refresher: this.engine.refresher, readAudit, clock });
+    const narrow: TokenEndpointClient["narrow"] = (request) =>
+      grants.narrow?.(request) ?? Promise.reject(new Error("nothing is narrowed here"));
+    const exchanger = new TokenExchanger({ ...shared, servers, grants: { narrow }, engine: this.engine });
+    const cache = new NarrowedTokenCache(this.changes);
+    const { tokens } = this;
+    this.narrowed = new NarrowedTokens({ ...shared, tokens, exchanger, cache, narrowedAudit: readAudit });
   }
 
   /** A consent of one person, from the request to the callback; the code is the id of the connection. Answers that id. */

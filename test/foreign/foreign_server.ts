@@ -59,6 +59,20 @@ export interface RunningServer {
     /** Audience by scope. */
     readonly audiences: Readonly<Record<string, string>>;
   }>;
+  /**
+   * A client whose tokens are bound to keys (RFC 9449), which signs what it is (RFC 7523) and must push its requests (RFC 9126); left out
+   * where the server knows none.
+   */
+  makeBound?(): Promise<{
+    readonly profile: Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>;
+    register(redirectUri: string): Promise<void>;
+  }>;
+  /** A public client for device authorization (RFC 8628), whose tokens are bound; left out likewise. */
+  registerDevice?(): Promise<Exclude<MessageInitShape<typeof ProviderSchema>, { $typeName: string }>>;
+  /** From the page with the code in it to the last click. */
+  enterCode?(page: Page, person: Person): Promise<void>;
+  /** Whether a protected resource takes a bound token with a proof. */
+  isProved?(accessToken: string, prove: (method: string, url: string) => Promise<string>): Promise<boolean>;
   /** Whether a protected resource of the server, or its introspection, takes the token. */
   isAlive(accessToken: string): Promise<boolean>;
   stop(): Promise<void>;

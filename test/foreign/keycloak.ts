@@ -190,6 +190,64 @@ class Keycloak implements RunningServer {
     return { profile: { ...client, scopes: Object.keys(audiences), oauth2Options }, audiences };
   }
 
+  async makeBound() {
+    const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const jwk = { ...publicKey.export({ format: "jwk" }), kid: "bound-key", use: "sig", alg: "ES256" };
+    const profile = {
+      clientId: "bound",
+      clientSecret: privateKey.export({ type: "pkcs8", format: "pem" }) as string,
+      tokenEndpointAuthMethod: TokenEndpointAuthMethod.PRIVATE_KEY_JWT,
+      oauth2Options: {
+        clientKeyId: "bound-key",
+        clientSigningAlg: "ES256",
+        pushAuthorizationRequests: true,
+      },
+    };
+    const register = async (redirectUri: string): Promise<void> => {
+      await this.admin("POST", `/${realm}/clients`, {
+        ...{ clientId: "bound", redirectUris: [redirectUri], consentRequired: true, publicClient: false },
+        clientAuthenticatorType: "client-jwt",
+        attributes: {
+          "use.jwks.string": "true",
+          "jwks.string": JSON.stringify({ keys: [jwk] }),
+          "token.endpoint.auth.signing.alg": "ES256",
+          "dpop.bound.access.tokens": "true",
+          "require.pushed.authorization.requests": "true",
+        },
+      });
+    };
+    return { profile, register };
+  }
+
+  async registerDevice() {
+    const clientId = "device";
+    await this.admin("POST", `/${realm}/clients`, {
+      ...{ clientId, publicClient: true, standardFlowEnabled: false, consentRequired: true },
+      attributes: {
+        "oauth2.device.authorization.grant.enabled": "true",
+        "dpop.bound.access.tokens": "true",
+      },
+    });
+    return { clientId, tokenEndpointAuthMethod: TokenEndpointAuthMethod.NONE };
+  }
+
+  async enterCode(page: Page, person: Person): Promise<void> {
+    await page.fill("#username", person);
+    await page.fill("#password", password);
+    await page.click("#kc-login");
+    await page.locator("#kc-login[name=accept]").click();
+    await page.getByText("Device Login Successful").waitFor();
+  }
+
+  async isProved(
+    accessToken: string,
+    prove: (method: string, url: string) => Promise<string>,
+  ): Promise<boolean> {
+    const url = `${this.origin}/realms/${realm}/protocol/openid-connect/userinfo`;
+    const headers = { authorization: `DPoP ${accessToken}`, dpop: await prove("GET", url) };
+    return (await fetch(url, { headers })).ok;
+  }
+
   async changeSecret(clientSecret: string): Promise<void> {
     const [client] = (await this.admin("GET", `/${realm}/clients?clientId=${clientId}`)) as { id: string }[];
     await this.admin("PUT", `/${realm}/clients/${client?.id}`, { ...client, secret: clientSecret });

@@ -8,6 +8,7 @@ import type { Browser } from "playwright-core";
 import { Results } from "../interop/results.js";
 import { launchChromium } from "../launch_chromium.js";
 import { has } from "../needs.js";
+import { BoundScenario } from "./bound.js";
 import { CountingProxy } from "./counting_proxy.js";
 import { django } from "./django.js";
 import { doorkeeper } from "./doorkeeper.js";
@@ -34,6 +35,8 @@ const columns = [
   "secret",
   "machines",
   "exchange",
+  "bound",
+  "device",
 ] as const;
 
 const servers: readonly ForeignServer[] = [keycloak, glewlwyd, django, doorkeeper];
@@ -97,6 +100,9 @@ async function play(foreign: ForeignServer, browser: Browser): Promise<void> {
     }
     if (server?.registerMachines) await check("machines", () => scenario.checkMachines());
     if (server?.registerExchanger) await check("exchange", () => scenario.checkExchange());
+    const bound = new BoundScenario(stage);
+    if (server?.makeBound) await check("bound", () => bound.checkBound("gus"));
+    if (server?.registerDevice) await check("device", () => bound.checkDevice("fay"));
     await check("outage", () => scenario.checkOutage(granted));
     await check("secret", () => scenario.checkSecret(granted, "ada"));
   } finally {

@@ -64,6 +64,26 @@ export class Stage {
     return { connectionId: requested.connectionId, refreshToken };
   }
 
+  /** The person opens the link and grants what is asked. */
+  async consentTo(authUrl: string, person: Person): Promise<void> {
+    await grant(this.browser, authUrl, this.server, person);
+  }
+
+  /** The person opens the page of a device authorization and grants what is asked. */
+  async enterCode(verificationUri: string, person: Person): Promise<void> {
+    const context = await this.browser.newContext();
+    const page = await context.newPage();
+    try {
+      await page.goto(verificationUri);
+      await this.server.enterCode?.(page, person);
+    } catch (error) {
+      const words = (await page.textContent("body").catch(() => "")) ?? "";
+      throw new Error(`${(error as Error).message}\nat ${page.url().split("?")[0]}: ${words.slice(0, 500)}`);
+    } finally {
+      await context.close();
+    }
+  }
+
   /** Gives the client another secret at the server alone. */
   async changeSecret(): Promise<void> {
     this.#secret = this.#newSecret("second");

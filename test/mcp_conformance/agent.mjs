@@ -3,6 +3,7 @@
  * argument. It plays the MCP client and the person with the browser; every step of OAuth is the daemon's, asked for over its HTTP
  * listener. Exit code 0 when the tools were listed and called.
  */
+import { writeFileSync } from "node:fs";
 import { env, exit, stderr, stdout } from "node:process";
 import { Refused, request } from "./mcp_client.mjs";
 import { Person } from "./person.mjs";
@@ -87,9 +88,38 @@ const registrations = {
     grantType: "GRANT_TYPE_CLIENT_CREDENTIALS",
     oauth2Options: { clientSigningAlg: signing_algorithm },
   }),
+  "auth/wif-jwt-bearer": ({ client_id, valid_jwt }) => {
+    // The platform has put its JWT where the daemon reads it.
+    writeFileSync(daemon.workloadFile, valid_jwt);
+    return {
+      ...{ clientId: client_id, tokenEndpointAuthMethod: "TOKEN_ENDPOINT_AUTH_METHOD_NONE" },
+      ...{ grantType: "GRANT_TYPE_JWT_BEARER", clientAssertionSource: "workload" },
+    };
+  },
+  "auth/enterprise-managed-authorization": ({ client_id, client_secret }) => ({
+    ...{ clientId: client_id, clientSecret: client_secret, grantType: "GRANT_TYPE_IDENTITY_ASSERTION" },
+    identityProvider: "company",
+  }),
 };
 
+/** The person has signed in at the company's identity provider, at an application that hands the id_token to the daemon. */
+async function signIn({ idp_client_id, idp_issuer, idp_id_token }) {
+  const provider = {
+    name: "company",
+    authType: "AUTH_TYPE_OAUTH2",
+    clientId: idp_client_id,
+    tokenEndpointAuthMethod: "TOKEN_ENDPOINT_AUTH_METHOD_NONE",
+    issuer: idp_issuer,
+    enableDiscovery: true,
+    scopes: ["openid"],
+  };
+  const created = await call("ProviderService/CreateProvider", { provider });
+  const providerId = created.provider.id;
+  await call("ConnectionService/ImportConnection", { userId, providerId, idToken: idp_id_token });
+}
+
 async function prepare() {
+  if (context.idp_id_token) await signIn(context);
   const provider = registrations[scenario]?.(context);
   if (provider) await call("ProviderService/CreateProvider", { mcpServerUrl, provider });
 }

@@ -10,6 +10,8 @@ export interface DaemonPlace {
   readonly publicUrl: string;
   readonly browserPort: number;
   readonly apiKey: string;
+  /** Where the daemon reads the JWT of its machine. */
+  readonly workloadFile: string;
 }
 
 /** `nexusd serve`, as a user starts it, for all scenarios of a run. */
@@ -39,6 +41,7 @@ export class ConformanceDaemon {
     const folder = mkdtempSync(join(tmpdir(), "nexus-mcp-daemon-"));
     const [browserPort, httpPort] = [await freePort(), await freePort()];
     const settings = more(browserPort);
+    const workloadFile = join(folder, "workload.jwt");
     const daemon = new DaemonProcess({
       NEXUS_DATA_DIR: folder,
       NEXUS_BROWSER_LISTEN: `127.0.0.1:${browserPort}`,
@@ -46,13 +49,14 @@ export class ConformanceDaemon {
       NEXUS_OPS_LISTEN: "off",
       NEXUS_LOG_FORMAT: "json",
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
+      NEXUS_CLIENT_ASSERTION_FILES: `workload=${workloadFile}`,
       ...settings,
     });
     await daemon.ready();
     const apiKey = readFileSync(join(folder, "admin.key"), "utf8").trim();
     const httpUrl = `http://127.0.0.1:${httpPort}`;
     const publicUrl = settings["NEXUS_PUBLIC_URL"] ?? "";
-    return new ConformanceDaemon({ httpUrl, publicUrl, browserPort, apiKey }, daemon, folder);
+    return new ConformanceDaemon({ httpUrl, publicUrl, browserPort, apiKey, workloadFile }, daemon, folder);
   }
 
   /** What the daemon wrote. */

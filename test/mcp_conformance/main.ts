@@ -25,7 +25,10 @@ const refusals = [
   ...["auth/iss-supported-missing", "auth/iss-wrong-issuer", "auth/iss-unexpected", "auth/iss-normalized"],
 ];
 /** Of extensions whose grants the daemon has. */
-const extensions: readonly string[] = ["auth/client-credentials-basic", "auth/client-credentials-jwt"];
+const extensions: readonly string[] = [
+  ...["auth/client-credentials-basic", "auth/client-credentials-jwt"],
+  ...["auth/enterprise-managed-authorization", "auth/wif-jwt-bearer"],
+];
 
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const results = new Results();

@@ -9,7 +9,7 @@ import { type ProviderName, providerNames, type World } from "./world.js";
 export type Step =
   | { readonly do: "connect"; readonly provider: ProviderName }
   | { readonly do: "reconsent"; readonly at: number; readonly outcome: "given" | "denied" | "abandoned" }
-  | { readonly do: "get" | "force" | "revoke" | "delete" | "withdraw"; readonly at: number }
+  | { readonly do: "get" | "force" | "narrow" | "revoke" | "delete" | "withdraw"; readonly at: number }
   | { readonly do: "report"; readonly at: number; readonly behind: number; readonly error: string }
   | { readonly do: "script"; readonly provider: ProviderName; readonly answers: readonly Answer[] }
   | { readonly do: "refuse_client"; readonly provider: ProviderName; readonly refuses: boolean }
@@ -33,7 +33,10 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
       outcome: fc.constantFrom("given" as const, "given" as const, "denied" as const, "abandoned" as const),
     }),
   },
-  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom("get" as const, "force" as const), at }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constantFrom("get" as const, "force" as const, "narrow" as const), at }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -175,6 +178,8 @@ async function perform(world: World, step: Step): Promise<void> {
       return detach(showTaken(life.domain.tokens.getToken(id, 0, owner)));
     case "force":
       return detach(showTaken(life.domain.tokens.refreshToken(id, owner)));
+    case "narrow":
+      return detach(narrow(world, id, connection.holder));
     case "report":
       return detach(report(world, id, step));
     case "revoke":
@@ -187,6 +192,24 @@ async function perform(world: World, step: Step): Promise<void> {
       if (connection.provider === "robots") return detach(world.connectRobot(id));
       return detach(life.domain.consent(connection.provider, id, step.outcome));
   }
+}
+
+/** A sub-agent asks for less than the connection may: the token is the same person's, and ends with its subject at the latest. */
+async function narrow(world: World, id: string, holder: string): Promise<void> {
+  const { life } = world;
+  const asked = { audience: "sub-agent", resource: "", scopes: [] };
+  const token = await life.domain.narrowed.get(id, asked, 0, owner);
+  const { credentials, expiresAtMs = Number.POSITIVE_INFINITY, revision } = token;
+  const connection = life.store.getConnection(id);
+  if (world.server.holderOf(credentials["access_token"] ?? "") !== holder)
+    world.violations.push(`I10: ${id} was given a narrower token of somebody else`);
+  if (
+    connection?.credentialRevision === revision &&
+    expiresAtMs > (connection.expiresAtMs ?? Number.POSITIVE_INFINITY)
+  )
+    world.violations.push(`I10: ${id} was given a narrower token that outlives its own`);
+  if (connection?.status === "revoked")
+    world.violations.push(`I10: ${id} is revoked and was given a narrower token`);
 }
 
 /** An agent says that an API refused the newest revision, or one before it. */

@@ -96,7 +96,8 @@ export class World {
 
   async recreate(name: ProviderName): Promise<void> {
     if (this.life.store.findProviderByName(name)) return;
-    const settings = manualSettings(name, `https://${name}.example`);
+    const manual = manualSettings(name, `https://${name}.example`);
+    const settings = { ...manual, oauth2: { ...manual.oauth2, tokenExchange: "rfc8693" as const } };
     const { providers } = this.life.domain;
     const consented = name === "south" ? { ...settings, ...bound } : settings;
     if (name !== "robots") await providers.create(consented, undefined, owner);

@@ -365,7 +365,9 @@ type Connection struct {
 	// The label of its name; see `ConnectionName`.
 	Label string `protobuf:"bytes,62,opt,name=label,proto3" json:"label,omitempty"`
 	// Whose account it is; unset when the provider did not say.
-	Account       *Account `protobuf:"bytes,63,opt,name=account,proto3" json:"account,omitempty"`
+	Account *Account `protobuf:"bytes,63,opt,name=account,proto3" json:"account,omitempty"`
+	// When the current access token was issued: at the consent, or at the last refresh. Unset when there is none.
+	IssuedAt      *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -543,6 +545,13 @@ func (x *Connection) GetLabel() string {
 func (x *Connection) GetAccount() *Account {
 	if x != nil {
 		return x.Account
+	}
+	return nil
+}
+
+func (x *Connection) GetIssuedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.IssuedAt
 	}
 	return nil
 }
@@ -1135,7 +1144,10 @@ type ListConnectionsRequest struct {
 	// Only connections in this state; unspecified means all.
 	Status ConnectionStatus `protobuf:"varint,5,opt,name=status,proto3,enum=nexus.v1.ConnectionStatus" json:"status,omitempty"`
 	// Only connections whose id begins with this text: lower-case hexadecimal digits and hyphens, at most 36 characters.
-	IdPrefix      string `protobuf:"bytes,6,opt,name=id_prefix,json=idPrefix,proto3" json:"id_prefix,omitempty"`
+	IdPrefix string `protobuf:"bytes,6,opt,name=id_prefix,json=idPrefix,proto3" json:"id_prefix,omitempty"`
+	// Only connections that have this text, in any case, in their user id, their label, the name of their provider or of their account, or
+	// whose id begins with it.
+	Search        string `protobuf:"bytes,90,opt,name=search,proto3" json:"search,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1212,6 +1224,13 @@ func (x *ListConnectionsRequest) GetIdPrefix() string {
 	return ""
 }
 
+func (x *ListConnectionsRequest) GetSearch() string {
+	if x != nil {
+		return x.Search
+	}
+	return ""
+}
+
 // Response of ListConnections.
 type ListConnectionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1267,6 +1286,240 @@ func (x *ListConnectionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// Request of WatchConnections.
+type WatchConnectionsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only these; none means every connection that the caller may see, also those that are made later.
+	ConnectionIds []string `protobuf:"bytes,1,rep,name=connection_ids,json=connectionIds,proto3" json:"connection_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchConnectionsRequest) Reset() {
+	*x = WatchConnectionsRequest{}
+	mi := &file_nexus_v1_connection_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchConnectionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchConnectionsRequest) ProtoMessage() {}
+
+func (x *WatchConnectionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nexus_v1_connection_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchConnectionsRequest.ProtoReflect.Descriptor instead.
+func (*WatchConnectionsRequest) Descriptor() ([]byte, []int) {
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *WatchConnectionsRequest) GetConnectionIds() []string {
+	if x != nil {
+		return x.ConnectionIds
+	}
+	return nil
+}
+
+// Response of WatchConnections.
+type WatchConnectionsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is known now.
+	//
+	// Types that are valid to be assigned to Event:
+	//
+	//	*WatchConnectionsResponse_Connection
+	//	*WatchConnectionsResponse_RemovedConnectionId
+	Event         isWatchConnectionsResponse_Event `protobuf_oneof:"event"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchConnectionsResponse) Reset() {
+	*x = WatchConnectionsResponse{}
+	mi := &file_nexus_v1_connection_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchConnectionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchConnectionsResponse) ProtoMessage() {}
+
+func (x *WatchConnectionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nexus_v1_connection_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchConnectionsResponse.ProtoReflect.Descriptor instead.
+func (*WatchConnectionsResponse) Descriptor() ([]byte, []int) {
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *WatchConnectionsResponse) GetEvent() isWatchConnectionsResponse_Event {
+	if x != nil {
+		return x.Event
+	}
+	return nil
+}
+
+func (x *WatchConnectionsResponse) GetConnection() *Connection {
+	if x != nil {
+		if x, ok := x.Event.(*WatchConnectionsResponse_Connection); ok {
+			return x.Connection
+		}
+	}
+	return nil
+}
+
+func (x *WatchConnectionsResponse) GetRemovedConnectionId() string {
+	if x != nil {
+		if x, ok := x.Event.(*WatchConnectionsResponse_RemovedConnectionId); ok {
+			return x.RemovedConnectionId
+		}
+	}
+	return ""
+}
+
+type isWatchConnectionsResponse_Event interface {
+	isWatchConnectionsResponse_Event()
+}
+
+type WatchConnectionsResponse_Connection struct {
+	// The newest state.
+	Connection *Connection `protobuf:"bytes,1,opt,name=connection,proto3,oneof"`
+}
+
+type WatchConnectionsResponse_RemovedConnectionId struct {
+	// Id of a connection that is gone.
+	RemovedConnectionId string `protobuf:"bytes,2,opt,name=removed_connection_id,json=removedConnectionId,proto3,oneof"`
+}
+
+func (*WatchConnectionsResponse_Connection) isWatchConnectionsResponse_Event() {}
+
+func (*WatchConnectionsResponse_RemovedConnectionId) isWatchConnectionsResponse_Event() {}
+
+// Request of ConnectionService.RefreshConnection.
+type ConnectionServiceRefreshConnectionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the connection.
+	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	// In place of the id.
+	Name          *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConnectionServiceRefreshConnectionRequest) Reset() {
+	*x = ConnectionServiceRefreshConnectionRequest{}
+	mi := &file_nexus_v1_connection_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConnectionServiceRefreshConnectionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConnectionServiceRefreshConnectionRequest) ProtoMessage() {}
+
+func (x *ConnectionServiceRefreshConnectionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nexus_v1_connection_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConnectionServiceRefreshConnectionRequest.ProtoReflect.Descriptor instead.
+func (*ConnectionServiceRefreshConnectionRequest) Descriptor() ([]byte, []int) {
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ConnectionServiceRefreshConnectionRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+func (x *ConnectionServiceRefreshConnectionRequest) GetName() *ConnectionName {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+// Response of ConnectionService.RefreshConnection.
+type ConnectionServiceRefreshConnectionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The connection with its new revision.
+	Connection    *Connection `protobuf:"bytes,1,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConnectionServiceRefreshConnectionResponse) Reset() {
+	*x = ConnectionServiceRefreshConnectionResponse{}
+	mi := &file_nexus_v1_connection_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConnectionServiceRefreshConnectionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConnectionServiceRefreshConnectionResponse) ProtoMessage() {}
+
+func (x *ConnectionServiceRefreshConnectionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_nexus_v1_connection_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConnectionServiceRefreshConnectionResponse.ProtoReflect.Descriptor instead.
+func (*ConnectionServiceRefreshConnectionResponse) Descriptor() ([]byte, []int) {
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ConnectionServiceRefreshConnectionResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
 // Request of RevokeConnection.
 type RevokeConnectionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1280,7 +1533,7 @@ type RevokeConnectionRequest struct {
 
 func (x *RevokeConnectionRequest) Reset() {
 	*x = RevokeConnectionRequest{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[12]
+	mi := &file_nexus_v1_connection_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1292,7 +1545,7 @@ func (x *RevokeConnectionRequest) String() string {
 func (*RevokeConnectionRequest) ProtoMessage() {}
 
 func (x *RevokeConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[12]
+	mi := &file_nexus_v1_connection_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1305,7 +1558,7 @@ func (x *RevokeConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeConnectionRequest.ProtoReflect.Descriptor instead.
 func (*RevokeConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{12}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RevokeConnectionRequest) GetConnectionId() string {
@@ -1333,7 +1586,7 @@ type RevokeConnectionResponse struct {
 
 func (x *RevokeConnectionResponse) Reset() {
 	*x = RevokeConnectionResponse{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[13]
+	mi := &file_nexus_v1_connection_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1345,7 +1598,7 @@ func (x *RevokeConnectionResponse) String() string {
 func (*RevokeConnectionResponse) ProtoMessage() {}
 
 func (x *RevokeConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[13]
+	mi := &file_nexus_v1_connection_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1358,7 +1611,7 @@ func (x *RevokeConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeConnectionResponse.ProtoReflect.Descriptor instead.
 func (*RevokeConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{13}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RevokeConnectionResponse) GetConnection() *Connection {
@@ -1381,7 +1634,7 @@ type DeleteConnectionRequest struct {
 
 func (x *DeleteConnectionRequest) Reset() {
 	*x = DeleteConnectionRequest{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[14]
+	mi := &file_nexus_v1_connection_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1393,7 +1646,7 @@ func (x *DeleteConnectionRequest) String() string {
 func (*DeleteConnectionRequest) ProtoMessage() {}
 
 func (x *DeleteConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[14]
+	mi := &file_nexus_v1_connection_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1406,7 +1659,7 @@ func (x *DeleteConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteConnectionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{14}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeleteConnectionRequest) GetConnectionId() string {
@@ -1432,7 +1685,7 @@ type DeleteConnectionResponse struct {
 
 func (x *DeleteConnectionResponse) Reset() {
 	*x = DeleteConnectionResponse{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[15]
+	mi := &file_nexus_v1_connection_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1444,7 +1697,7 @@ func (x *DeleteConnectionResponse) String() string {
 func (*DeleteConnectionResponse) ProtoMessage() {}
 
 func (x *DeleteConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[15]
+	mi := &file_nexus_v1_connection_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1457,7 +1710,7 @@ func (x *DeleteConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteConnectionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{15}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{19}
 }
 
 // Request of GetCaptureSchema.
@@ -1471,7 +1724,7 @@ type GetCaptureSchemaRequest struct {
 
 func (x *GetCaptureSchemaRequest) Reset() {
 	*x = GetCaptureSchemaRequest{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[16]
+	mi := &file_nexus_v1_connection_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1736,7 @@ func (x *GetCaptureSchemaRequest) String() string {
 func (*GetCaptureSchemaRequest) ProtoMessage() {}
 
 func (x *GetCaptureSchemaRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[16]
+	mi := &file_nexus_v1_connection_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1749,7 @@ func (x *GetCaptureSchemaRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCaptureSchemaRequest.ProtoReflect.Descriptor instead.
 func (*GetCaptureSchemaRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{16}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetCaptureSchemaRequest) GetState() string {
@@ -1519,7 +1772,7 @@ type GetCaptureSchemaResponse struct {
 
 func (x *GetCaptureSchemaResponse) Reset() {
 	*x = GetCaptureSchemaResponse{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[17]
+	mi := &file_nexus_v1_connection_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1784,7 @@ func (x *GetCaptureSchemaResponse) String() string {
 func (*GetCaptureSchemaResponse) ProtoMessage() {}
 
 func (x *GetCaptureSchemaResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[17]
+	mi := &file_nexus_v1_connection_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1797,7 @@ func (x *GetCaptureSchemaResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCaptureSchemaResponse.ProtoReflect.Descriptor instead.
 func (*GetCaptureSchemaResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{17}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetCaptureSchemaResponse) GetProviderName() string {
@@ -1574,7 +1827,7 @@ type CaptureCredentialRequest struct {
 
 func (x *CaptureCredentialRequest) Reset() {
 	*x = CaptureCredentialRequest{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[18]
+	mi := &file_nexus_v1_connection_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1586,7 +1839,7 @@ func (x *CaptureCredentialRequest) String() string {
 func (*CaptureCredentialRequest) ProtoMessage() {}
 
 func (x *CaptureCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[18]
+	mi := &file_nexus_v1_connection_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1599,7 +1852,7 @@ func (x *CaptureCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureCredentialRequest.ProtoReflect.Descriptor instead.
 func (*CaptureCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{18}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CaptureCredentialRequest) GetState() string {
@@ -1631,7 +1884,7 @@ type CaptureCredentialResponse struct {
 
 func (x *CaptureCredentialResponse) Reset() {
 	*x = CaptureCredentialResponse{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[19]
+	mi := &file_nexus_v1_connection_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1643,7 +1896,7 @@ func (x *CaptureCredentialResponse) String() string {
 func (*CaptureCredentialResponse) ProtoMessage() {}
 
 func (x *CaptureCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[19]
+	mi := &file_nexus_v1_connection_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1656,7 +1909,7 @@ func (x *CaptureCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureCredentialResponse.ProtoReflect.Descriptor instead.
 func (*CaptureCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{19}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CaptureCredentialResponse) GetConnectionId() string {
@@ -1694,14 +1947,19 @@ type ImportConnectionRequest struct {
 	// Scopes that were granted, for `oauth2`; none means the profile's defaults.
 	Scopes []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// The label of the connection's name, see `ConnectionName`.
-	Label         string `protobuf:"bytes,6,opt,name=label,proto3" json:"label,omitempty"`
+	Label string `protobuf:"bytes,6,opt,name=label,proto3" json:"label,omitempty"`
+	// In place of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a person who signed in at an application that is the client of
+	// the profile. `iss`, `aud` and `exp` are checked; its signature is left to the issuer, which sees it when the id_token is exchanged
+	// (`GRANT_TYPE_IDENTITY_ASSERTION`). The connection has no access token and ends with the id_token; another import under its name
+	// takes its place.
+	IdToken       string `protobuf:"bytes,60,opt,name=id_token,json=idToken,proto3" json:"id_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportConnectionRequest) Reset() {
 	*x = ImportConnectionRequest{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[20]
+	mi := &file_nexus_v1_connection_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +1971,7 @@ func (x *ImportConnectionRequest) String() string {
 func (*ImportConnectionRequest) ProtoMessage() {}
 
 func (x *ImportConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[20]
+	mi := &file_nexus_v1_connection_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +1984,7 @@ func (x *ImportConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportConnectionRequest.ProtoReflect.Descriptor instead.
 func (*ImportConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{20}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ImportConnectionRequest) GetUserId() string {
@@ -1771,6 +2029,13 @@ func (x *ImportConnectionRequest) GetLabel() string {
 	return ""
 }
 
+func (x *ImportConnectionRequest) GetIdToken() string {
+	if x != nil {
+		return x.IdToken
+	}
+	return ""
+}
+
 // Response of ImportConnection.
 type ImportConnectionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1782,7 +2047,7 @@ type ImportConnectionResponse struct {
 
 func (x *ImportConnectionResponse) Reset() {
 	*x = ImportConnectionResponse{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[21]
+	mi := &file_nexus_v1_connection_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1794,7 +2059,7 @@ func (x *ImportConnectionResponse) String() string {
 func (*ImportConnectionResponse) ProtoMessage() {}
 
 func (x *ImportConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[21]
+	mi := &file_nexus_v1_connection_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +2072,7 @@ func (x *ImportConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportConnectionResponse.ProtoReflect.Descriptor instead.
 func (*ImportConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{21}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ImportConnectionResponse) GetConnection() *Connection {
@@ -1832,7 +2097,7 @@ type ReplaceCredentialRequest struct {
 
 func (x *ReplaceCredentialRequest) Reset() {
 	*x = ReplaceCredentialRequest{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[22]
+	mi := &file_nexus_v1_connection_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1844,7 +2109,7 @@ func (x *ReplaceCredentialRequest) String() string {
 func (*ReplaceCredentialRequest) ProtoMessage() {}
 
 func (x *ReplaceCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[22]
+	mi := &file_nexus_v1_connection_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,7 +2122,7 @@ func (x *ReplaceCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceCredentialRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{22}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ReplaceCredentialRequest) GetConnectionId() string {
@@ -1892,7 +2157,7 @@ type ReplaceCredentialResponse struct {
 
 func (x *ReplaceCredentialResponse) Reset() {
 	*x = ReplaceCredentialResponse{}
-	mi := &file_nexus_v1_connection_proto_msgTypes[23]
+	mi := &file_nexus_v1_connection_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1904,7 +2169,7 @@ func (x *ReplaceCredentialResponse) String() string {
 func (*ReplaceCredentialResponse) ProtoMessage() {}
 
 func (x *ReplaceCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_connection_proto_msgTypes[23]
+	mi := &file_nexus_v1_connection_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1917,7 +2182,7 @@ func (x *ReplaceCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceCredentialResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{23}
+	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ReplaceCredentialResponse) GetConnection() *Connection {
@@ -1940,7 +2205,7 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\x0eConnectionName\x12#\n" +
 	"\rprovider_name\x18\x01 \x01(\tR\fproviderName\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x14\n" +
-	"\x05label\x18\x03 \x01(\tR\x05label\"\xbf\b\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\"\xf8\b\n" +
 	"\n" +
 	"Connection\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
@@ -1968,7 +2233,8 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\x15awaiting_confirmation\x187 \x01(\bR\x14awaitingConfirmation\x12M\n" +
 	"\x13provider_revocation\x18= \x01(\x0e2\x1c.nexus.v1.ProviderRevocationR\x12providerRevocation\x12\x14\n" +
 	"\x05label\x18> \x01(\tR\x05label\x12+\n" +
-	"\aaccount\x18? \x01(\v2\x11.nexus.v1.AccountR\aaccount\x1a;\n" +
+	"\aaccount\x18? \x01(\v2\x11.nexus.v1.AccountR\aaccount\x127\n" +
+	"\tissued_at\x18Z \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"c\n" +
@@ -2020,7 +2286,7 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\x15GetConnectionResponse\x124\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2\x14.nexus.v1.ConnectionR\n" +
-	"connection\"\xdf\x01\n" +
+	"connection\"\xf7\x01\n" +
 	"\x16ListConnectionsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -2029,10 +2295,26 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\vprovider_id\x18\x04 \x01(\tR\n" +
 	"providerId\x122\n" +
 	"\x06status\x18\x05 \x01(\x0e2\x1a.nexus.v1.ConnectionStatusR\x06status\x12\x1b\n" +
-	"\tid_prefix\x18\x06 \x01(\tR\bidPrefix\"y\n" +
+	"\tid_prefix\x18\x06 \x01(\tR\bidPrefix\x12\x16\n" +
+	"\x06search\x18Z \x01(\tR\x06search\"y\n" +
 	"\x17ListConnectionsResponse\x126\n" +
 	"\vconnections\x18\x01 \x03(\v2\x14.nexus.v1.ConnectionR\vconnections\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"l\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"@\n" +
+	"\x17WatchConnectionsRequest\x12%\n" +
+	"\x0econnection_ids\x18\x01 \x03(\tR\rconnectionIds\"\x91\x01\n" +
+	"\x18WatchConnectionsResponse\x126\n" +
+	"\n" +
+	"connection\x18\x01 \x01(\v2\x14.nexus.v1.ConnectionH\x00R\n" +
+	"connection\x124\n" +
+	"\x15removed_connection_id\x18\x02 \x01(\tH\x00R\x13removedConnectionIdB\a\n" +
+	"\x05event\"~\n" +
+	")ConnectionServiceRefreshConnectionRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12,\n" +
+	"\x04name\x18\x02 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\"b\n" +
+	"*ConnectionServiceRefreshConnectionResponse\x124\n" +
+	"\n" +
+	"connection\x18\x01 \x01(\v2\x14.nexus.v1.ConnectionR\n" +
+	"connection\"l\n" +
 	"\x17RevokeConnectionRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12,\n" +
 	"\x04name\x18\x02 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\"P\n" +
@@ -2055,7 +2337,7 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\x19CaptureCredentialResponse\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x122\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x1a.nexus.v1.ConnectionStatusR\x06status\x12!\n" +
-	"\fredirect_url\x18\x03 \x01(\tR\vredirectUrl\"\xbc\x02\n" +
+	"\fredirect_url\x18\x03 \x01(\tR\vredirectUrl\"\xd7\x02\n" +
 	"\x17ImportConnectionRequest\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1f\n" +
 	"\vprovider_id\x18\x02 \x01(\tR\n" +
@@ -2063,7 +2345,8 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\rrefresh_token\x18\x03 \x01(\tR\frefreshToken\x12T\n" +
 	"\vcredentials\x18\x04 \x03(\v22.nexus.v1.ImportConnectionRequest.CredentialsEntryR\vcredentials\x12\x16\n" +
 	"\x06scopes\x18\x05 \x03(\tR\x06scopes\x12\x14\n" +
-	"\x05label\x18\x06 \x01(\tR\x05label\x1a>\n" +
+	"\x05label\x18\x06 \x01(\tR\x05label\x12\x19\n" +
+	"\bid_token\x18< \x01(\tR\aidToken\x1a>\n" +
 	"\x10CredentialsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"P\n" +
@@ -2095,12 +2378,14 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\x1ePROVIDER_REVOCATION_NOT_NEEDED\x10\x01\x12\x1f\n" +
 	"\x1bPROVIDER_REVOCATION_PENDING\x10\x02\x12\x1c\n" +
 	"\x18PROVIDER_REVOCATION_DONE\x10\x03\x12$\n" +
-	" PROVIDER_REVOCATION_NOT_POSSIBLE\x10\x042\xc3\a\n" +
+	" PROVIDER_REVOCATION_NOT_POSSIBLE\x10\x042\xa0\t\n" +
 	"\x11ConnectionService\x12~\n" +
 	"\x11RequestConnection\x123.nexus.v1.ConnectionServiceRequestConnectionRequest\x1a4.nexus.v1.ConnectionServiceRequestConnectionResponse\x12\\\n" +
 	"\x11ConfirmConnection\x12\".nexus.v1.ConfirmConnectionRequest\x1a#.nexus.v1.ConfirmConnectionResponse\x12P\n" +
 	"\rGetConnection\x12\x1e.nexus.v1.GetConnectionRequest\x1a\x1f.nexus.v1.GetConnectionResponse\x12V\n" +
-	"\x0fListConnections\x12 .nexus.v1.ListConnectionsRequest\x1a!.nexus.v1.ListConnectionsResponse\x12Y\n" +
+	"\x0fListConnections\x12 .nexus.v1.ListConnectionsRequest\x1a!.nexus.v1.ListConnectionsResponse\x12[\n" +
+	"\x10WatchConnections\x12!.nexus.v1.WatchConnectionsRequest\x1a\".nexus.v1.WatchConnectionsResponse0\x01\x12~\n" +
+	"\x11RefreshConnection\x123.nexus.v1.ConnectionServiceRefreshConnectionRequest\x1a4.nexus.v1.ConnectionServiceRefreshConnectionResponse\x12Y\n" +
 	"\x10RevokeConnection\x12!.nexus.v1.RevokeConnectionRequest\x1a\".nexus.v1.RevokeConnectionResponse\x12Y\n" +
 	"\x10DeleteConnection\x12!.nexus.v1.DeleteConnectionRequest\x1a\".nexus.v1.DeleteConnectionResponse\x12Y\n" +
 	"\x10GetCaptureSchema\x12!.nexus.v1.GetCaptureSchemaRequest\x1a\".nexus.v1.GetCaptureSchemaResponse\x12\\\n" +
@@ -2122,7 +2407,7 @@ func file_nexus_v1_connection_proto_rawDescGZIP() []byte {
 }
 
 var file_nexus_v1_connection_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_nexus_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_nexus_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_nexus_v1_connection_proto_goTypes = []any{
 	(ConnectionStatus)(0),   // 0: nexus.v1.ConnectionStatus
 	(ProviderRevocation)(0), // 1: nexus.v1.ProviderRevocation
@@ -2138,81 +2423,93 @@ var file_nexus_v1_connection_proto_goTypes = []any{
 	(*GetConnectionResponse)(nil),                      // 11: nexus.v1.GetConnectionResponse
 	(*ListConnectionsRequest)(nil),                     // 12: nexus.v1.ListConnectionsRequest
 	(*ListConnectionsResponse)(nil),                    // 13: nexus.v1.ListConnectionsResponse
-	(*RevokeConnectionRequest)(nil),                    // 14: nexus.v1.RevokeConnectionRequest
-	(*RevokeConnectionResponse)(nil),                   // 15: nexus.v1.RevokeConnectionResponse
-	(*DeleteConnectionRequest)(nil),                    // 16: nexus.v1.DeleteConnectionRequest
-	(*DeleteConnectionResponse)(nil),                   // 17: nexus.v1.DeleteConnectionResponse
-	(*GetCaptureSchemaRequest)(nil),                    // 18: nexus.v1.GetCaptureSchemaRequest
-	(*GetCaptureSchemaResponse)(nil),                   // 19: nexus.v1.GetCaptureSchemaResponse
-	(*CaptureCredentialRequest)(nil),                   // 20: nexus.v1.CaptureCredentialRequest
-	(*CaptureCredentialResponse)(nil),                  // 21: nexus.v1.CaptureCredentialResponse
-	(*ImportConnectionRequest)(nil),                    // 22: nexus.v1.ImportConnectionRequest
-	(*ImportConnectionResponse)(nil),                   // 23: nexus.v1.ImportConnectionResponse
-	(*ReplaceCredentialRequest)(nil),                   // 24: nexus.v1.ReplaceCredentialRequest
-	(*ReplaceCredentialResponse)(nil),                  // 25: nexus.v1.ReplaceCredentialResponse
-	nil,                                                // 26: nexus.v1.Connection.MetadataEntry
-	nil,                                                // 27: nexus.v1.ImportConnectionRequest.CredentialsEntry
-	nil,                                                // 28: nexus.v1.ReplaceCredentialRequest.CredentialsEntry
-	(*timestamppb.Timestamp)(nil),                      // 29: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),                            // 30: google.protobuf.Struct
+	(*WatchConnectionsRequest)(nil),                    // 14: nexus.v1.WatchConnectionsRequest
+	(*WatchConnectionsResponse)(nil),                   // 15: nexus.v1.WatchConnectionsResponse
+	(*ConnectionServiceRefreshConnectionRequest)(nil),  // 16: nexus.v1.ConnectionServiceRefreshConnectionRequest
+	(*ConnectionServiceRefreshConnectionResponse)(nil), // 17: nexus.v1.ConnectionServiceRefreshConnectionResponse
+	(*RevokeConnectionRequest)(nil),                    // 18: nexus.v1.RevokeConnectionRequest
+	(*RevokeConnectionResponse)(nil),                   // 19: nexus.v1.RevokeConnectionResponse
+	(*DeleteConnectionRequest)(nil),                    // 20: nexus.v1.DeleteConnectionRequest
+	(*DeleteConnectionResponse)(nil),                   // 21: nexus.v1.DeleteConnectionResponse
+	(*GetCaptureSchemaRequest)(nil),                    // 22: nexus.v1.GetCaptureSchemaRequest
+	(*GetCaptureSchemaResponse)(nil),                   // 23: nexus.v1.GetCaptureSchemaResponse
+	(*CaptureCredentialRequest)(nil),                   // 24: nexus.v1.CaptureCredentialRequest
+	(*CaptureCredentialResponse)(nil),                  // 25: nexus.v1.CaptureCredentialResponse
+	(*ImportConnectionRequest)(nil),                    // 26: nexus.v1.ImportConnectionRequest
+	(*ImportConnectionResponse)(nil),                   // 27: nexus.v1.ImportConnectionResponse
+	(*ReplaceCredentialRequest)(nil),                   // 28: nexus.v1.ReplaceCredentialRequest
+	(*ReplaceCredentialResponse)(nil),                  // 29: nexus.v1.ReplaceCredentialResponse
+	nil,                                                // 30: nexus.v1.Connection.MetadataEntry
+	nil,                                                // 31: nexus.v1.ImportConnectionRequest.CredentialsEntry
+	nil,                                                // 32: nexus.v1.ReplaceCredentialRequest.CredentialsEntry
+	(*timestamppb.Timestamp)(nil),                      // 33: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),                            // 34: google.protobuf.Struct
 }
 var file_nexus_v1_connection_proto_depIdxs = []int32{
-	29, // 0: nexus.v1.Problem.since:type_name -> google.protobuf.Timestamp
-	29, // 1: nexus.v1.Problem.retry_at:type_name -> google.protobuf.Timestamp
+	33, // 0: nexus.v1.Problem.since:type_name -> google.protobuf.Timestamp
+	33, // 1: nexus.v1.Problem.retry_at:type_name -> google.protobuf.Timestamp
 	0,  // 2: nexus.v1.Connection.status:type_name -> nexus.v1.ConnectionStatus
-	29, // 3: nexus.v1.Connection.expires_at:type_name -> google.protobuf.Timestamp
-	29, // 4: nexus.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
+	33, // 3: nexus.v1.Connection.expires_at:type_name -> google.protobuf.Timestamp
+	33, // 4: nexus.v1.Connection.refresh_not_before:type_name -> google.protobuf.Timestamp
 	2,  // 5: nexus.v1.Connection.problem:type_name -> nexus.v1.Problem
-	29, // 6: nexus.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
-	29, // 7: nexus.v1.Connection.updated_at:type_name -> google.protobuf.Timestamp
-	29, // 8: nexus.v1.Connection.request_expires_at:type_name -> google.protobuf.Timestamp
-	26, // 9: nexus.v1.Connection.metadata:type_name -> nexus.v1.Connection.MetadataEntry
-	29, // 10: nexus.v1.Connection.refresh_expires_at:type_name -> google.protobuf.Timestamp
+	33, // 6: nexus.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
+	33, // 7: nexus.v1.Connection.updated_at:type_name -> google.protobuf.Timestamp
+	33, // 8: nexus.v1.Connection.request_expires_at:type_name -> google.protobuf.Timestamp
+	30, // 9: nexus.v1.Connection.metadata:type_name -> nexus.v1.Connection.MetadataEntry
+	33, // 10: nexus.v1.Connection.refresh_expires_at:type_name -> google.protobuf.Timestamp
 	1,  // 11: nexus.v1.Connection.provider_revocation:type_name -> nexus.v1.ProviderRevocation
 	5,  // 12: nexus.v1.Connection.account:type_name -> nexus.v1.Account
-	29, // 13: nexus.v1.ConnectionServiceRequestConnectionResponse.expires_at:type_name -> google.protobuf.Timestamp
-	4,  // 14: nexus.v1.ConnectionServiceRequestConnectionResponse.connection:type_name -> nexus.v1.Connection
-	4,  // 15: nexus.v1.ConfirmConnectionResponse.connection:type_name -> nexus.v1.Connection
-	3,  // 16: nexus.v1.GetConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 17: nexus.v1.GetConnectionResponse.connection:type_name -> nexus.v1.Connection
-	0,  // 18: nexus.v1.ListConnectionsRequest.status:type_name -> nexus.v1.ConnectionStatus
-	4,  // 19: nexus.v1.ListConnectionsResponse.connections:type_name -> nexus.v1.Connection
-	3,  // 20: nexus.v1.RevokeConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 21: nexus.v1.RevokeConnectionResponse.connection:type_name -> nexus.v1.Connection
-	3,  // 22: nexus.v1.DeleteConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	30, // 23: nexus.v1.GetCaptureSchemaResponse.schema:type_name -> google.protobuf.Struct
-	30, // 24: nexus.v1.CaptureCredentialRequest.credentials:type_name -> google.protobuf.Struct
-	0,  // 25: nexus.v1.CaptureCredentialResponse.status:type_name -> nexus.v1.ConnectionStatus
-	27, // 26: nexus.v1.ImportConnectionRequest.credentials:type_name -> nexus.v1.ImportConnectionRequest.CredentialsEntry
-	4,  // 27: nexus.v1.ImportConnectionResponse.connection:type_name -> nexus.v1.Connection
-	28, // 28: nexus.v1.ReplaceCredentialRequest.credentials:type_name -> nexus.v1.ReplaceCredentialRequest.CredentialsEntry
-	3,  // 29: nexus.v1.ReplaceCredentialRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 30: nexus.v1.ReplaceCredentialResponse.connection:type_name -> nexus.v1.Connection
-	6,  // 31: nexus.v1.ConnectionService.RequestConnection:input_type -> nexus.v1.ConnectionServiceRequestConnectionRequest
-	8,  // 32: nexus.v1.ConnectionService.ConfirmConnection:input_type -> nexus.v1.ConfirmConnectionRequest
-	10, // 33: nexus.v1.ConnectionService.GetConnection:input_type -> nexus.v1.GetConnectionRequest
-	12, // 34: nexus.v1.ConnectionService.ListConnections:input_type -> nexus.v1.ListConnectionsRequest
-	14, // 35: nexus.v1.ConnectionService.RevokeConnection:input_type -> nexus.v1.RevokeConnectionRequest
-	16, // 36: nexus.v1.ConnectionService.DeleteConnection:input_type -> nexus.v1.DeleteConnectionRequest
-	18, // 37: nexus.v1.ConnectionService.GetCaptureSchema:input_type -> nexus.v1.GetCaptureSchemaRequest
-	20, // 38: nexus.v1.ConnectionService.CaptureCredential:input_type -> nexus.v1.CaptureCredentialRequest
-	22, // 39: nexus.v1.ConnectionService.ImportConnection:input_type -> nexus.v1.ImportConnectionRequest
-	24, // 40: nexus.v1.ConnectionService.ReplaceCredential:input_type -> nexus.v1.ReplaceCredentialRequest
-	7,  // 41: nexus.v1.ConnectionService.RequestConnection:output_type -> nexus.v1.ConnectionServiceRequestConnectionResponse
-	9,  // 42: nexus.v1.ConnectionService.ConfirmConnection:output_type -> nexus.v1.ConfirmConnectionResponse
-	11, // 43: nexus.v1.ConnectionService.GetConnection:output_type -> nexus.v1.GetConnectionResponse
-	13, // 44: nexus.v1.ConnectionService.ListConnections:output_type -> nexus.v1.ListConnectionsResponse
-	15, // 45: nexus.v1.ConnectionService.RevokeConnection:output_type -> nexus.v1.RevokeConnectionResponse
-	17, // 46: nexus.v1.ConnectionService.DeleteConnection:output_type -> nexus.v1.DeleteConnectionResponse
-	19, // 47: nexus.v1.ConnectionService.GetCaptureSchema:output_type -> nexus.v1.GetCaptureSchemaResponse
-	21, // 48: nexus.v1.ConnectionService.CaptureCredential:output_type -> nexus.v1.CaptureCredentialResponse
-	23, // 49: nexus.v1.ConnectionService.ImportConnection:output_type -> nexus.v1.ImportConnectionResponse
-	25, // 50: nexus.v1.ConnectionService.ReplaceCredential:output_type -> nexus.v1.ReplaceCredentialResponse
-	41, // [41:51] is the sub-list for method output_type
-	31, // [31:41] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	33, // 13: nexus.v1.Connection.issued_at:type_name -> google.protobuf.Timestamp
+	33, // 14: nexus.v1.ConnectionServiceRequestConnectionResponse.expires_at:type_name -> google.protobuf.Timestamp
+	4,  // 15: nexus.v1.ConnectionServiceRequestConnectionResponse.connection:type_name -> nexus.v1.Connection
+	4,  // 16: nexus.v1.ConfirmConnectionResponse.connection:type_name -> nexus.v1.Connection
+	3,  // 17: nexus.v1.GetConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	4,  // 18: nexus.v1.GetConnectionResponse.connection:type_name -> nexus.v1.Connection
+	0,  // 19: nexus.v1.ListConnectionsRequest.status:type_name -> nexus.v1.ConnectionStatus
+	4,  // 20: nexus.v1.ListConnectionsResponse.connections:type_name -> nexus.v1.Connection
+	4,  // 21: nexus.v1.WatchConnectionsResponse.connection:type_name -> nexus.v1.Connection
+	3,  // 22: nexus.v1.ConnectionServiceRefreshConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	4,  // 23: nexus.v1.ConnectionServiceRefreshConnectionResponse.connection:type_name -> nexus.v1.Connection
+	3,  // 24: nexus.v1.RevokeConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	4,  // 25: nexus.v1.RevokeConnectionResponse.connection:type_name -> nexus.v1.Connection
+	3,  // 26: nexus.v1.DeleteConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	34, // 27: nexus.v1.GetCaptureSchemaResponse.schema:type_name -> google.protobuf.Struct
+	34, // 28: nexus.v1.CaptureCredentialRequest.credentials:type_name -> google.protobuf.Struct
+	0,  // 29: nexus.v1.CaptureCredentialResponse.status:type_name -> nexus.v1.ConnectionStatus
+	31, // 30: nexus.v1.ImportConnectionRequest.credentials:type_name -> nexus.v1.ImportConnectionRequest.CredentialsEntry
+	4,  // 31: nexus.v1.ImportConnectionResponse.connection:type_name -> nexus.v1.Connection
+	32, // 32: nexus.v1.ReplaceCredentialRequest.credentials:type_name -> nexus.v1.ReplaceCredentialRequest.CredentialsEntry
+	3,  // 33: nexus.v1.ReplaceCredentialRequest.name:type_name -> nexus.v1.ConnectionName
+	4,  // 34: nexus.v1.ReplaceCredentialResponse.connection:type_name -> nexus.v1.Connection
+	6,  // 35: nexus.v1.ConnectionService.RequestConnection:input_type -> nexus.v1.ConnectionServiceRequestConnectionRequest
+	8,  // 36: nexus.v1.ConnectionService.ConfirmConnection:input_type -> nexus.v1.ConfirmConnectionRequest
+	10, // 37: nexus.v1.ConnectionService.GetConnection:input_type -> nexus.v1.GetConnectionRequest
+	12, // 38: nexus.v1.ConnectionService.ListConnections:input_type -> nexus.v1.ListConnectionsRequest
+	14, // 39: nexus.v1.ConnectionService.WatchConnections:input_type -> nexus.v1.WatchConnectionsRequest
+	16, // 40: nexus.v1.ConnectionService.RefreshConnection:input_type -> nexus.v1.ConnectionServiceRefreshConnectionRequest
+	18, // 41: nexus.v1.ConnectionService.RevokeConnection:input_type -> nexus.v1.RevokeConnectionRequest
+	20, // 42: nexus.v1.ConnectionService.DeleteConnection:input_type -> nexus.v1.DeleteConnectionRequest
+	22, // 43: nexus.v1.ConnectionService.GetCaptureSchema:input_type -> nexus.v1.GetCaptureSchemaRequest
+	24, // 44: nexus.v1.ConnectionService.CaptureCredential:input_type -> nexus.v1.CaptureCredentialRequest
+	26, // 45: nexus.v1.ConnectionService.ImportConnection:input_type -> nexus.v1.ImportConnectionRequest
+	28, // 46: nexus.v1.ConnectionService.ReplaceCredential:input_type -> nexus.v1.ReplaceCredentialRequest
+	7,  // 47: nexus.v1.ConnectionService.RequestConnection:output_type -> nexus.v1.ConnectionServiceRequestConnectionResponse
+	9,  // 48: nexus.v1.ConnectionService.ConfirmConnection:output_type -> nexus.v1.ConfirmConnectionResponse
+	11, // 49: nexus.v1.ConnectionService.GetConnection:output_type -> nexus.v1.GetConnectionResponse
+	13, // 50: nexus.v1.ConnectionService.ListConnections:output_type -> nexus.v1.ListConnectionsResponse
+	15, // 51: nexus.v1.ConnectionService.WatchConnections:output_type -> nexus.v1.WatchConnectionsResponse
+	17, // 52: nexus.v1.ConnectionService.RefreshConnection:output_type -> nexus.v1.ConnectionServiceRefreshConnectionResponse
+	19, // 53: nexus.v1.ConnectionService.RevokeConnection:output_type -> nexus.v1.RevokeConnectionResponse
+	21, // 54: nexus.v1.ConnectionService.DeleteConnection:output_type -> nexus.v1.DeleteConnectionResponse
+	23, // 55: nexus.v1.ConnectionService.GetCaptureSchema:output_type -> nexus.v1.GetCaptureSchemaResponse
+	25, // 56: nexus.v1.ConnectionService.CaptureCredential:output_type -> nexus.v1.CaptureCredentialResponse
+	27, // 57: nexus.v1.ConnectionService.ImportConnection:output_type -> nexus.v1.ImportConnectionResponse
+	29, // 58: nexus.v1.ConnectionService.ReplaceCredential:output_type -> nexus.v1.ReplaceCredentialResponse
+	47, // [47:59] is the sub-list for method output_type
+	35, // [35:47] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_nexus_v1_connection_proto_init() }
@@ -2224,13 +2521,17 @@ func file_nexus_v1_connection_proto_init() {
 		(*ConnectionServiceRequestConnectionRequest_ProviderId)(nil),
 		(*ConnectionServiceRequestConnectionRequest_ProviderName)(nil),
 	}
+	file_nexus_v1_connection_proto_msgTypes[13].OneofWrappers = []any{
+		(*WatchConnectionsResponse_Connection)(nil),
+		(*WatchConnectionsResponse_RemovedConnectionId)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nexus_v1_connection_proto_rawDesc), len(file_nexus_v1_connection_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   27,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,8 @@ const (
 	ConnectionService_ConfirmConnection_FullMethodName = "/nexus.v1.ConnectionService/ConfirmConnection"
 	ConnectionService_GetConnection_FullMethodName     = "/nexus.v1.ConnectionService/GetConnection"
 	ConnectionService_ListConnections_FullMethodName   = "/nexus.v1.ConnectionService/ListConnections"
+	ConnectionService_WatchConnections_FullMethodName  = "/nexus.v1.ConnectionService/WatchConnections"
+	ConnectionService_RefreshConnection_FullMethodName = "/nexus.v1.ConnectionService/RefreshConnection"
 	ConnectionService_RevokeConnection_FullMethodName  = "/nexus.v1.ConnectionService/RevokeConnection"
 	ConnectionService_DeleteConnection_FullMethodName  = "/nexus.v1.ConnectionService/DeleteConnection"
 	ConnectionService_GetCaptureSchema_FullMethodName  = "/nexus.v1.ConnectionService/GetCaptureSchema"
@@ -69,6 +71,16 @@ type ConnectionServiceClient interface {
 	GetConnection(ctx context.Context, in *GetConnectionRequest, opts ...grpc.CallOption) (*GetConnectionResponse, error)
 	// Lists connections in the order of their ids, without credentials.
 	ListConnections(ctx context.Context, in *ListConnectionsRequest, opts ...grpc.CallOption) (*ListConnectionsResponse, error)
+	// Tells how connections change, without credentials: for whoever looks after them and may read no tokens. Of each connection that is named
+	// it first sends the newest state, and then, as with one that is not, the newest state after each change; changes that come
+	// while the reader has no room are told as one. There are no bookmarks: whoever comes back names the connections again.
+	//
+	// A connection that is gone, or that the caller may not see, is `removed_connection_id`. Errors: as `WatchTokens`; the stream ends with
+	// `UNAVAILABLE` when the daemon ends.
+	WatchConnections(ctx context.Context, in *WatchConnectionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchConnectionsResponse], error)
+	// Refreshes the token of a connection now, whatever its age, and answers the connection without it: `RefreshToken` for whoever looks
+	// after connections and may read no tokens. Watchers are told as of every refresh. Errors: as `TokenService.RefreshToken`.
+	RefreshConnection(ctx context.Context, in *ConnectionServiceRefreshConnectionRequest, opts ...grpc.CallOption) (*ConnectionServiceRefreshConnectionResponse, error)
 	// Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. Then its
 	// refresh token, or its access token where it has no other, is revoked at the provider (RFC 7009): in the background, again
 	// until the provider answers, for 7 days at most, and an access token no longer than it lives. The answer waits up to 2 seconds
@@ -141,6 +153,35 @@ func (c *connectionServiceClient) ListConnections(ctx context.Context, in *ListC
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListConnectionsResponse)
 	err := c.cc.Invoke(ctx, ConnectionService_ListConnections_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *connectionServiceClient) WatchConnections(ctx context.Context, in *WatchConnectionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchConnectionsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &ConnectionService_ServiceDesc.Streams[0], ConnectionService_WatchConnections_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchConnectionsRequest, WatchConnectionsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ConnectionService_WatchConnectionsClient = grpc.ServerStreamingClient[WatchConnectionsResponse]
+
+func (c *connectionServiceClient) RefreshConnection(ctx context.Context, in *ConnectionServiceRefreshConnectionRequest, opts ...grpc.CallOption) (*ConnectionServiceRefreshConnectionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConnectionServiceRefreshConnectionResponse)
+	err := c.cc.Invoke(ctx, ConnectionService_RefreshConnection_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -245,6 +286,16 @@ type ConnectionServiceServer interface {
 	GetConnection(context.Context, *GetConnectionRequest) (*GetConnectionResponse, error)
 	// Lists connections in the order of their ids, without credentials.
 	ListConnections(context.Context, *ListConnectionsRequest) (*ListConnectionsResponse, error)
+	// Tells how connections change, without credentials: for whoever looks after them and may read no tokens. Of each connection that is named
+	// it first sends the newest state, and then, as with one that is not, the newest state after each change; changes that come
+	// while the reader has no room are told as one. There are no bookmarks: whoever comes back names the connections again.
+	//
+	// A connection that is gone, or that the caller may not see, is `removed_connection_id`. Errors: as `WatchTokens`; the stream ends with
+	// `UNAVAILABLE` when the daemon ends.
+	WatchConnections(*WatchConnectionsRequest, grpc.ServerStreamingServer[WatchConnectionsResponse]) error
+	// Refreshes the token of a connection now, whatever its age, and answers the connection without it: `RefreshToken` for whoever looks
+	// after connections and may read no tokens. Watchers are told as of every refresh. Errors: as `TokenService.RefreshToken`.
+	RefreshConnection(context.Context, *ConnectionServiceRefreshConnectionRequest) (*ConnectionServiceRefreshConnectionResponse, error)
 	// Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. Then its
 	// refresh token, or its access token where it has no other, is revoked at the provider (RFC 7009): in the background, again
 	// until the provider answers, for 7 days at most, and an access token no longer than it lives. The answer waits up to 2 seconds
@@ -294,6 +345,12 @@ func (UnimplementedConnectionServiceServer) GetConnection(context.Context, *GetC
 }
 func (UnimplementedConnectionServiceServer) ListConnections(context.Context, *ListConnectionsRequest) (*ListConnectionsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListConnections not implemented")
+}
+func (UnimplementedConnectionServiceServer) WatchConnections(*WatchConnectionsRequest, grpc.ServerStreamingServer[WatchConnectionsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchConnections not implemented")
+}
+func (UnimplementedConnectionServiceServer) RefreshConnection(context.Context, *ConnectionServiceRefreshConnectionRequest) (*ConnectionServiceRefreshConnectionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RefreshConnection not implemented")
 }
 func (UnimplementedConnectionServiceServer) RevokeConnection(context.Context, *RevokeConnectionRequest) (*RevokeConnectionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeConnection not implemented")
@@ -402,6 +459,35 @@ func _ConnectionService_ListConnections_Handler(srv interface{}, ctx context.Con
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ConnectionServiceServer).ListConnections(ctx, req.(*ListConnectionsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ConnectionService_WatchConnections_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchConnectionsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(ConnectionServiceServer).WatchConnections(m, &grpc.GenericServerStream[WatchConnectionsRequest, WatchConnectionsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type ConnectionService_WatchConnectionsServer = grpc.ServerStreamingServer[WatchConnectionsResponse]
+
+func _ConnectionService_RefreshConnection_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConnectionServiceRefreshConnectionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ConnectionServiceServer).RefreshConnection(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ConnectionService_RefreshConnection_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ConnectionServiceServer).RefreshConnection(ctx, req.(*ConnectionServiceRefreshConnectionRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -538,6 +624,10 @@ var ConnectionService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ConnectionService_ListConnections_Handler,
 		},
 		{
+			MethodName: "RefreshConnection",
+			Handler:    _ConnectionService_RefreshConnection_Handler,
+		},
+		{
 			MethodName: "RevokeConnection",
 			Handler:    _ConnectionService_RevokeConnection_Handler,
 		},
@@ -562,6 +652,12 @@ var ConnectionService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ConnectionService_ReplaceCredential_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "WatchConnections",
+			Handler:       _ConnectionService_WatchConnections_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "nexus/v1/connection.proto",
 }

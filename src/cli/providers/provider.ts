@@ -3,6 +3,7 @@ import {
   DeleteProviderResponseSchema,
   UpdateProviderResponseSchema,
 } from "../../gen/nexus/v1/provider_pb.js";
+import { needsNoSecret } from "../../model/clients/client_proof.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
 import { type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
@@ -80,7 +81,8 @@ async function wantedChange(shell: Shell, flags: UpdateFlags) {
   if (flags.clientSecretFile !== undefined) {
     fields.clientSecret = (await readClientSecret(shell, flags.clientSecretFile)).reveal();
   }
-  if (flags.clientSecretFile !== undefined || flags.authMethod === "none") paths.push("client_secret");
+  const hasNoSecret = needsNoSecret({ tokenEndpointAuthMethod: flags.authMethod ?? "" });
+  if (flags.clientSecretFile !== undefined || hasNoSecret) paths.push("client_secret");
   if (paths.length === 0) throw usageFailure("nothing to change: give at least one flag");
   return { fields, paths };
 }

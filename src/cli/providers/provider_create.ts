@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { loadClientSecret } from "../../config/client_config.js";
 import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js";
-import { needsNoSecret, signingGrants, signsByClientKey } from "../../model/clients/client_proof.js";
+import { needsNoSecret, signingGrants } from "../../model/clients/client_proof.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
 import {
@@ -67,13 +67,11 @@ async function createClient(
     ["id", created?.id ?? ""],
     ["redirect URI", answer.redirectUri],
   ];
-  const settings = created && profileSettings(created);
-  if (settings && signsByClientKey(settings, created.clientSecretSet))
-    fieldsShown.push([
-      "keys",
-      `the daemon's own: enter the jwks_uri of ${shell.program} client-keys at the provider`,
-    ]);
-  const note = settings && unverifiedIdTokenNote(settings);
+  if (flags.authMethod === "private_key_jwt" && clientSecret === "") {
+    const where = `${shell.program} client-keys`;
+    fieldsShown.push(["keys", `the daemon's own: enter the jwks_uri of ${where} at the provider`]);
+  }
+  const note = created && unverifiedIdTokenNote(profileSettings(created));
   if (note !== undefined) fieldsShown.push(["note", note]);
   session.show(
     CreateProviderResponseSchema,

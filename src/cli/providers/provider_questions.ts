@@ -1,5 +1,6 @@
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
+import { needsNoSecret } from "../../model/clients/client_proof.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import { searchTemplates } from "../../model/template_search.js";
 import { CommandFailure } from "../shell/command_failure.js";
@@ -85,7 +86,8 @@ async function askForClient(
 ): Promise<AddAnswers> {
   let { clientId = "" } = flags;
   while (clientId === "") clientId = await ask("Client id");
-  const needsSecret = flags.authMethod !== "none" && flags.clientSecretFile === undefined;
+  const hasNoSecret = needsNoSecret({ tokenEndpointAuthMethod: flags.authMethod ?? "" });
+  const needsSecret = !hasNoSecret && flags.clientSecretFile === undefined;
   const question = "Client secret (it is not shown; empty for a public client): ";
   const secret = needsSecret ? (await shell.stdin.ask(question, { echo: false })).trim() : "";
   const authMethod = needsSecret && secret === "" ? ({ authMethod: "none" } as const) : {};

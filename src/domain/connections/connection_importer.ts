@@ -30,6 +30,7 @@ import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import { importLeftAloneUntilMs } from "../lifecycle/foreign_work.js";
 import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "../lifecycle/quotas.js";
+import { IdentityImporter } from "./identity_importer.js";
 import { importFailure } from "./import_failure.js";
 import { checkImportRequest, type ImportRequest } from "./import_request.js";
 
@@ -54,6 +55,7 @@ export type CheckFields = (
 export class ConnectionImporter {
   readonly #limits: StoredLimits;
   readonly #locks = new KeyedMutex<string>();
+  readonly #identities: IdentityImporter;
 
   constructor(
     private readonly deps: {
@@ -69,6 +71,7 @@ export class ConnectionImporter {
     },
   ) {
     this.#limits = deps.limits ?? defaultLimits;
+    this.#identities = new IdentityImporter({ ...deps, limits: this.#limits });
   }
 
   /** @throws NotFound, InvalidArgument, FailedPrecondition, ResourceExhausted, Unavailable; then nothing is stored */
@@ -76,7 +79,8 @@ export class ConnectionImporter {
     const profile = this.deps.store.getProvider(request.providerId);
     if (!profile) throw new NotFound("provider");
     checkImportRequest(profile, request);
-    const { refreshToken } = request;
+    const { refreshToken, idToken } = request;
+    if (idToken !== undefined) return await this.#identities.import(profile, request, idToken, principal);
     if (refreshToken === undefined) return await this.#importFields(profile, request, principal);
     const server = await this.deps.servers.resolve(profile);
     const key = this.#keyOf(profile.id, refreshToken);
@@ -164,6 +168,7 @@ export class ConnectionImporter {
         refreshToken,
         subject: undefined,
         userId: pending.userId,
+        label: pending.label,
         scopes: pending.scopes,
         grantedScopes: pending.scopes,
         boundTo: pending.binding,

@@ -9,8 +9,9 @@ export interface ImportRequest {
   /** Of the connection's name; empty for none. */
   readonly label: string;
   readonly providerId: string;
-  /** For `oauth2`. */
+  /** For `oauth2`; or the other. */
   readonly refreshToken: Secret | undefined;
+  readonly idToken: Secret | undefined;
   /** For static types. */
   readonly fields: Readonly<Record<string, string>>;
   /** Scopes that were granted; empty means the profile's defaults. */
@@ -27,12 +28,18 @@ export function checkImportRequest(profile: ProviderProfile, request: ImportRequ
   const isStatic = profile.authType !== "oauth2";
   const hasFields = Object.keys(request.fields).length > 0;
   if (request.userId === "") violations.push({ field: "user_id", description: "is required" });
-  if (isStatic && request.refreshToken !== undefined) {
-    violations.push({ field: "refresh_token", description: `is for oauth2, not for ${profile.authType}` });
+  const tokens = { refresh_token: request.refreshToken, id_token: request.idToken };
+  for (const [field, token] of Object.entries(tokens)) {
+    if (isStatic && token !== undefined)
+      violations.push({ field, description: `is for oauth2, not for ${profile.authType}` });
   }
+  if (request.idToken !== undefined && request.refreshToken !== undefined)
+    violations.push({ field: "id_token", description: "must be empty beside refresh_token" });
+  if (request.idToken !== undefined && !isStatic && profile.issuer === "")
+    violations.push({ field: "id_token", description: "needs a profile with an issuer to compare it with" });
   if (!isStatic && hasFields)
     violations.push({ field: "credentials", description: "are for static types, not for oauth2" });
-  if (!isStatic && request.refreshToken === undefined) {
+  if (!isStatic && request.refreshToken === undefined && request.idToken === undefined) {
     violations.push({ field: "refresh_token", description: "is required for oauth2" });
   }
   if (isStatic && !hasFields) {

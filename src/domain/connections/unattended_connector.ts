@@ -102,7 +102,8 @@ export class UnattendedConnector {
     const existing = this.#existing(tx, request, profile);
     const before = existing ?? this.#first(tx, request, profile, nowMs);
     // Asked for once, whatever comes of it: an API that goes on wanting more says so again.
-    const change = { providerName: profile.name, requestedScopes, ...stepUpAnswered(before) };
+    const asked = { providerName: profile.name, requestedScopes, ...stepUpAnswered(before) };
+    const change = { ...asked, ...(awaitsIdentity(before) ? dueAgain(nowMs) : {}) };
     const due = changeConnection(before, change, nowMs);
     tx.putConnection(due);
     tx.appendAudit({
@@ -150,8 +151,7 @@ export class UnattendedConnector {
     }
     refuseMoreConnections(tx, userId, this.#limits);
     const blank = newConnection(newId(), { userId, label }, profile, nowMs);
-    const refreshNotBeforeMs = nowMs + firstMintMs;
-    return { ...blank, status: "active", expiresAtMs: nowMs, refreshable: true, refreshNotBeforeMs };
+    return { ...blank, ...dueAgain(nowMs), refreshable: true };
   }
 
   #judged(connectionId: string, outcome: RefreshOutcome): Connection {
@@ -167,10 +167,25 @@ export class UnattendedConnector {
         "misconfigured",
       );
     }
+    if (problem && awaitsIdentity(connection)) {
+      const { reason } = problem;
+      throw new FailedPrecondition("ATTENTION_REQUIRED", problemSentence(problem), undefined, reason);
+    }
     const retryAtMs = problem?.retryAtMs ?? this.deps.clock.nowMs() + 1_000;
     const retryAfterMs = Math.max(1, retryAtMs - this.deps.clock.nowMs());
     throw new Unavailable("no token could be minted; the daemon tries again by itself", retryAfterMs);
   }
+}
+
+/** Whether it waits for the person to sign in at the identity provider: whoever asks for a token then tries it again. */
+function awaitsIdentity({ status, problem }: Connection): boolean {
+  return status === "attention" && problem?.reason === "identity_required";
+}
+
+/** Without a token, and due soon, if whoever asks for it should die. */
+function dueAgain(nowMs: number) {
+  const refreshNotBeforeMs = nowMs + firstMintMs;
+  return { status: "active", expiresAtMs: nowMs, refreshNotBeforeMs, problem: undefined } as const;
 }
 
 function asked(connection: Connection | undefined, scopes: readonly string[]): boolean {

@@ -5,11 +5,9 @@ import { FailedPrecondition, Unavailable } from "../../model/errors.js";
 import { isExpiredState } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { pathOfRedirectUri } from "../../model/providers/redirect_path.js";
-import { authorizationUrl } from "../../oauth/authorization_request.js";
 import { processAuthorizationResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
-import { dpopThumbprint } from "../../oauth/dpop/dpop_key.js";
 import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
@@ -31,7 +29,13 @@ import { ConsentEnding } from "./consent_ending.js";
 import { ConsentSuperseded, type KeptConsent } from "./consent_keeper.js";
 import { errorResponse, exchangeFailure, invalidResponse } from "./consent_problem.js";
 import { asking, bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
-import type { ConsentFailure, ConsentFlow, FinishOutcome, StartOutcome } from "./consent_types.js";
+import type {
+  BrowserBinding,
+  ConsentFailure,
+  ConsentFlow,
+  FinishOutcome,
+  StartOutcome,
+} from "./consent_types.js";
 import type { UnknownStateAudit } from "./unknown_state_audit.js";
 
 interface ConsentFlowDeps {
@@ -81,7 +85,10 @@ export class ConnectionCompleter implements ConsentFlow {
     this.#pushes = new PushedRequests(deps);
   }
 
-  async start(state: string): Promise<StartOutcome> {
+  async start(
+    state: string,
+    agreed: (binding: BrowserBinding) => boolean = () => false,
+  ): Promise<StartOutcome> {
     const stateHash = hashState(state);
     const pending = this.deps.store.getAuthorization(stateHash);
     if (!pending || pending.held) return this.#unknown(state);
@@ -99,27 +106,13 @@ export class ConnectionCompleter implements ConsentFlow {
     const server = await this.#resolve(profile);
     if ("kind" in server) return server;
     if (server.authorizationEndpoint === "") return { kind: "provider_misconfigured" };
-    const url = authorizationUrl({
-      server,
-      clientId: profile.clientId,
-      ...{ redirectUri: pending.redirectUri, scopes: pending.scopes },
-      state,
-      codeVerifier: secret.codeVerifier,
-      nonce: secret.nonce,
-      dpopJkt: secret.dpopKey && (await dpopThumbprint(secret.dpopKey)),
-      extraParams: profile.authorizationParams,
-      options: profile.oauth2,
-    });
-    const pushed = await this.#pushes.push(url, server, profile);
-    if (pushed.kind !== "location") return pushed;
     const connection = this.deps.store.getConnection(pending.connectionId);
     const asked = connection && askedScopes(connection, pending.scopes, this.deps.clock.nowMs());
-    return {
-      kind: "redirect",
-      location: pushed.location,
-      binding,
-      stepUp: asked && { ...asked, ...asking(pending, profile) },
-    };
+    if (asked && !agreed(binding))
+      return { kind: "step_up", binding, stepUp: { ...asked, ...asking(pending, profile) } };
+    const pushed = await this.#pushes.locate({ server, profile, pending, state, secret });
+    if (pushed.kind !== "location") return pushed;
+    return { kind: "redirect", location: pushed.location, binding };
   }
 
   async finish(

@@ -37,9 +37,9 @@ export type StartOutcome =
       /** The provider's authorization endpoint with the authorization request. */
       readonly location: string;
       readonly binding: BrowserBinding;
-      /** What the person is told before the provider is asked. */
-      readonly stepUp?: StepUpRequest | undefined;
     }
+  /** What the person is told before the provider is asked; the request to it is made when the person has agreed. */
+  | { readonly kind: "step_up"; readonly binding: BrowserBinding; readonly stepUp: StepUpRequest }
   /** A static type: the person enters the credential into the form. */
   | { readonly kind: "capture"; readonly binding: BrowserBinding }
   | ConsentFailure;
@@ -92,8 +92,12 @@ export type DroppedGrant = QueuedRevocation | "kept";
 
 /** The consent flow as the browser listener sees it. */
 export interface ConsentFlow {
-  /** Idempotent: a prefetch or a reload consumes nothing. */
-  start(state: string): Promise<StartOutcome>;
+  /**
+   * Idempotent: a prefetch or a reload consumes nothing.
+   *
+   * @param agreed whether this browser was shown the step-up and its person went on, or there is no person to show it to
+   */
+  start(state: string, agreed?: (binding: BrowserBinding) => boolean): Promise<StartOutcome>;
   /**
    * Consumes the state, unless the answer is an error of another issuer.
    *

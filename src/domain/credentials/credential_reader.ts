@@ -69,7 +69,8 @@ export class CredentialReader {
     if (!hasUsableToken(connection, nowMs))
       return { connection, token: undefined, problem: connection.problem };
     try {
-      return { connection, token: this.#open(connection), problem: connection.problem };
+      const token = this.#open(connection);
+      return { connection, token: isEmpty(token) ? undefined : token, problem: connection.problem };
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       const problem: Problem = { reason: "data_loss", sinceMs: nowMs, retryAtMs: undefined };
@@ -107,4 +108,9 @@ export class CredentialReader {
     const credentials = Object.fromEntries(fields.map(([name, value]) => [name, value.reveal()]));
     return { strategy, credentials, tokenType: undefined, idToken: undefined, dpopKey: undefined };
   }
+}
+
+/** Of an id_token that was imported alone: nothing that a request could carry. */
+function isEmpty({ credentials, tokenType }: CurrentToken): boolean {
+  return tokenType !== undefined && Object.values(credentials).every((value) => value === "");
 }

@@ -5,6 +5,7 @@ import { githubApp } from "../../oauth/grants/github_app.js";
 import { jwtBearer } from "../../oauth/grants/jwt_bearer.js";
 import { refresh } from "../../oauth/grants/refresh_grant.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
+import { presentIdJag } from "../../oauth/identity/id_jag.js";
 import type { Secret } from "../../runtime/secret.js";
 
 /** What a connection holds, and what it was asked for: each grant type takes what it needs. */
@@ -18,6 +19,16 @@ export interface RenewedConnection {
   readonly scopes: readonly string[];
   /** Those of its credential. */
   readonly grantedScopes: readonly string[];
+  /** Of a grant type whose grant another provider issues. */
+  readonly assertions?: AssertionSource | undefined;
+}
+
+/** Where the assertions about the person of a connection come from. */
+export interface AssertionSource {
+  /** The one at hand while it lives, else another. @throws GrantFailure, of class `IdentityRequired` where a person must act */
+  current(): Promise<{ readonly assertion: Secret; readonly isFresh: boolean }>;
+  /** Another one. @throws as `current` */
+  renewed(): Promise<Secret>;
 }
 
 /** One grant type: how the next token of a connection comes without a person. */
@@ -34,9 +45,25 @@ const refreshToken: GrantType = {
   },
 };
 
+/** The same assertion until it ends; one that is refused before is followed by another, once. */
+const identityAssertion: GrantType = {
+  renew: async (renewal, { scopes, assertions }) => {
+    if (assertions === undefined) throw new Error("there is no source of assertions");
+    const { assertion, isFresh } = await assertions.current();
+    try {
+      return await presentIdJag({ ...renewal, scopes, assertion });
+    } catch (error) {
+      const isRefused = error instanceof GrantFailure && error.kind === "invalid_grant";
+      if (!isRefused || isFresh) throw error;
+      return await presentIdJag({ ...renewal, scopes, assertion: await assertions.renewed() });
+    }
+  },
+};
+
 const grantTypes: Readonly<Record<GrantTypeName, GrantType>> = {
   authorization_code: refreshToken,
   client_credentials: { renew: (renewal, { scopes }) => clientCredentials({ ...renewal, scopes }) },
+  identity_assertion: identityAssertion,
   github_app: { renew: (renewal, { scopes }) => githubApp({ ...renewal, scopes }) },
   jwt_bearer: {
     renew: (renewal, { scopes, userId }) => {

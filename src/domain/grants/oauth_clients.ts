@@ -1,4 +1,4 @@
-import { provesByFile, provesByTls } from "../../model/clients/client_proof.js";
+import { grantedByFile, provesByFile, provesByTls } from "../../model/clients/client_proof.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { OAuthClient } from "../../oauth/client_authentication.js";
 import type { AssertionFiles } from "../clients/assertion_files.js";
@@ -27,7 +27,7 @@ export class OAuthClients {
       signing: profile.oauth2,
       certificate: provesByTls(profile) && clientSecret ? { chain, privateKey: clientSecret } : undefined,
       assertion:
-        assertionFiles && provesByFile(profile)
+        assertionFiles && (provesByFile(profile) || grantedByFile(profile))
           ? { type: profile.oauth2.clientAssertionType, read: () => assertionFiles.read(source) }
           : undefined,
       ownKey: clientKeys && ((alg) => clientKeys.signingKey(alg)),

@@ -1,12 +1,25 @@
+import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { authorizationUrl } from "../../oauth/authorization_request.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { dpopThumbprint } from "../../oauth/dpop/dpop_key.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import type { Log } from "../../runtime/log.js";
+import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
 import type { TokenEndpointClient } from "./token_endpoint_client.js";
 
 export interface PushedRequestsDeps {
   readonly grants: Pick<TokenEndpointClient, "pushAuthorization">;
   readonly log: Log;
+}
+
+/** What an authorization request is made of. */
+export interface LocatedRequest {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  readonly pending: Pick<PendingAuthorization, "redirectUri" | "scopes">;
+  readonly state: string;
+  readonly secret: AuthorizationSecret;
 }
 
 /** Where the browser goes, or why it goes nowhere. */
@@ -18,8 +31,24 @@ export type PushedLocation =
 export class PushedRequests {
   constructor(private readonly deps: PushedRequestsDeps) {}
 
+  /** The authorization request of a consent, pushed where that is due. Each call makes another: what was pushed lives for a minute or so. */
+  async locate({ server, profile, pending, state, secret }: LocatedRequest): Promise<PushedLocation> {
+    const url = authorizationUrl({
+      server,
+      clientId: profile.clientId,
+      ...{ redirectUri: pending.redirectUri, scopes: pending.scopes },
+      state,
+      codeVerifier: secret.codeVerifier,
+      nonce: secret.nonce,
+      dpopJkt: secret.dpopKey && (await dpopThumbprint(secret.dpopKey)),
+      extraParams: profile.authorizationParams,
+      options: profile.oauth2,
+    });
+    return await this.#push(url, server, profile);
+  }
+
   /** @param location as `authorizationUrl` answers it */
-  async push(
+  async #push(
     location: string,
     server: AuthorizationServer,
     profile: ProviderProfile,

@@ -19,7 +19,7 @@ import type { Secret } from "../../runtime/secret.js";
 import type { AssertionFiles } from "../clients/assertion_files.js";
 import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import { grantTypeOf, type RenewedConnection } from "./grant_types.js";
+import { type AssertionSource, grantTypeOf, type RenewedConnection } from "./grant_types.js";
 import { type NarrowedSubject, narrowingOf } from "./narrowing_types.js";
 import { OAuthClients } from "./oauth_clients.js";
 
@@ -61,13 +61,23 @@ export interface DevicePollRequest extends DeviceRequest {
   readonly dpopKey: Secret | undefined;
 }
 
-export interface RefreshRequest extends RenewedConnection {
+export interface RefreshRequest extends Omit<RenewedConnection, "assertions"> {
   readonly server: AuthorizationServer;
   readonly profile: ProviderProfile;
+  /** Of the connection's name. */
+  readonly label: string;
   /** `grantBinding` of the profile that the token was obtained with; undefined when that is not known. */
   readonly boundTo: string | undefined;
   /** As in `CodeExchangeRequest`. */
   readonly dpopKey: Secret | undefined;
+}
+
+/** A request whose grant another provider issues. */
+export type AssertedRequest = Pick<RefreshRequest, "server" | "profile" | "userId" | "label" | "scopes">;
+
+/** Who issues it. */
+export interface AssertionSources {
+  sourceFor(request: AssertedRequest): AssertionSource;
 }
 
 export interface NarrowRequest extends NarrowedSubject {
@@ -109,6 +119,8 @@ export class TokenEndpointClient {
       readonly assertionFiles?: Pick<AssertionFiles, "read">;
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
+      /** Needed for profiles with an identity provider. */
+      readonly assertions?: AssertionSources;
     },
   ) {
     this.#clients = new OAuthClients(deps);
@@ -129,8 +141,11 @@ export class TokenEndpointClient {
   /** The next token of a connection, by the grant type of its profile. @throws GrantFailure, GrantMoved, DataLoss */
   async refresh(request: RefreshRequest): Promise<Renewed> {
     refuseMoved(request);
-    const renewed = await grantTypeOf(request.profile).renew(this.#renewal(request), request);
-    return { ...renewed, tokenSet: { ...renewed.tokenSet, dpopKey: request.dpopKey } };
+    const { profile, dpopKey } = request;
+    const assertions = profile.identityProvider === "" ? undefined : this.deps.assertions?.sourceFor(request);
+    const connection = { ...request, assertions };
+    const renewed = await grantTypeOf(profile).renew(this.#renewal(request), connection);
+    return { ...renewed, tokenSet: { ...renewed.tokenSet, dpopKey } };
   }
 
   /** A narrower token. @throws GrantFailure, GrantMoved, DataLoss */

@@ -1,5 +1,5 @@
 import type { Connection } from "../../model/connections/connection.js";
-import type { TokenSet } from "../../model/credentials/credential.js";
+import { isBound, type TokenSet } from "../../model/credentials/credential.js";
 import { DataLoss, FailedPrecondition, NotLeader, Unavailable } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../oauth/failure.js";
@@ -53,12 +53,16 @@ export class TokenExchanger {
     }
   }
 
-  /** @throws DataLoss */
+  /** @throws FailedPrecondition, DataLoss */
   #subject(connection: Connection) {
     const stored = this.deps.store.getCredential(connection.id);
     if (!stored) throw new DataLoss("the credential of an active connection is missing");
-    const { accessToken, binding } = this.deps.vault.openCredential(connection, stored);
-    return { subjectToken: accessToken, boundTo: binding };
+    const credential = this.deps.vault.openCredential(connection, stored);
+    if (isBound(credential)) {
+      const words = "the tokens of the connection are bound to a key (DPoP), and no other is made of them";
+      throw new FailedPrecondition("TOKEN_EXCHANGE_OFF", words);
+    }
+    return { subjectToken: credential.accessToken, boundTo: credential.binding };
   }
 }
 

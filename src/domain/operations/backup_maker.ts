@@ -109,7 +109,7 @@ export class BackupMaker {
     signal: AbortSignal,
   ): Promise<{ manifest: Omit<BackupManifest, "bytes" | "sha256">; verdict: SealedVerdict }> {
     const nowMs = this.deps.clock.nowMs();
-    const copy = Store.open({ folder, nowMs });
+    const copy = Store.open({ folder, nowMs, leavesFleet: true });
     try {
       const { databaseId } = copy;
       const vault = new CredentialVault({ vault: this.deps.ring, databaseId });

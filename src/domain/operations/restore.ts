@@ -157,7 +157,7 @@ async function prepare(
   clock: Clock,
 ): Promise<Pick<RestoreReport, "marked" | "endedRequests">> {
   const nowMs = clock.nowMs();
-  const store = Store.open({ folder, nowMs });
+  const store = Store.open({ folder, nowMs, leavesFleet: true });
   try {
     if (store.databaseId !== manifest.databaseId)
       throw new BackupDamaged("holds another store than its header says");

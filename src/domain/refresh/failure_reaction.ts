@@ -2,11 +2,12 @@ import type { RefreshIntent } from "../../model/connections/connection.js";
 import { DataLoss } from "../../model/errors.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import { GrantFailure } from "../../oauth/failure.js";
+import { IdentityRequired } from "../../oauth/identity/identity_failure.js";
 
 /** What follows from a failure. */
 export type FailureReaction =
   /** A person must consent again. */
-  | { readonly kind: "reauthorize"; readonly reason: ProblemReason }
+  | { readonly kind: "reauthorize"; readonly reason: ProblemReason; readonly detail?: string }
   /** The provider cannot be asked at all: every connection of the profile waits. */
   | { readonly kind: "suspend" }
   /** The provider refuses the client, for this connection or for all. */
@@ -48,6 +49,8 @@ export function reactionTo(failure: GrantFailure, earlier: RefreshIntent | undef
 
 /** The same where no person is needed: nothing is used up, and there is nobody to ask but whoever keeps the profile. */
 export function unattendedReactionTo(failure: GrantFailure): FailureReaction {
+  if (failure instanceof IdentityRequired)
+    return { kind: "reauthorize", reason: "identity_required", detail: failure.words };
   switch (failure.kind) {
     case "invalid_grant":
     case "client":

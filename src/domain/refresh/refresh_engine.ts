@@ -19,7 +19,7 @@ import { FailingProviders } from "./failing_providers.js";
 import { ProviderConcurrency } from "./provider_concurrency.js";
 import { ProviderSuspensions } from "./provider_suspensions.js";
 import { RefreshFailures } from "./refresh_failures.js";
-import type { RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
+import type { GrantBasis, RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
 import { RefreshScheduler } from "./refresh_scheduler.js";
 import { Refresher } from "./refresher.js";
 
@@ -53,6 +53,7 @@ export class RefreshEngine {
       readonly random: () => number;
       readonly log: Log;
       readonly metrics: RefreshMetrics;
+      readonly basis?: GrantBasis;
       /** Told how each attempt ended. */
       readonly onEnded?: (outcome: RefreshOutcome) => void;
       /** Shows refreshes as spans; none by default. */

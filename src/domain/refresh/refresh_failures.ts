@@ -66,7 +66,7 @@ export class RefreshFailures {
     const reaction = isMinted ? unattendedReactionTo(failure) : reactionTo(failure, attempt.earlier);
     switch (reaction.kind) {
       case "reauthorize":
-        return await this.requireReauthorization(attempt.connection, reaction.reason);
+        return await this.requireReauthorization(attempt.connection, reaction.reason, reaction);
       case "suspend":
         return await this.suspend(attempt, failure.message);
       case "refuse_client":
@@ -84,13 +84,14 @@ export class RefreshFailures {
   async requireReauthorization(
     connection: Connection,
     reason: ProblemReason,
-    refused?: Refusals,
+    { refused, detail }: Pick<Problem, "refused" | "detail"> = {},
   ): Promise<RefreshOutcome> {
-    const said = { connectionId: connection.id, reason, httpStatus: refused?.httpStatus };
+    const said = { connectionId: connection.id, reason, detail, httpStatus: refused?.httpStatus };
     this.deps.log.warn(said, "the grant is lost: consent is needed again");
     const written = await this.#write(connection, (current, nowMs) => {
       const change = attention(current, reason, nowMs);
-      const problem = { ...problemSince(current, reason, nowMs), ...(refused && { refused }) };
+      const more = { ...(refused && { refused }), ...(detail !== undefined && { detail }) };
+      const problem = { ...problemSince(current, reason, nowMs), ...more };
       return { change: { ...change, problem }, audit: { type: "token_refresh_fatal", reason } };
     });
     return written ? "attention" : "superseded";
@@ -102,7 +103,7 @@ export class RefreshFailures {
     if (earlier) return await this.requireReauthorization(connection, "outcome_unknown");
     const refused = this.deps.suspensions.refusedAgain(connection, profile, httpStatus);
     if (isRefusedForGood(refused))
-      return await this.requireReauthorization(connection, "refresh_refused", refused);
+      return await this.requireReauthorization(connection, "refresh_refused", { refused });
     return await this.retryLater(attempt, failure, undefined, refused);
   }
 

@@ -28,3 +28,9 @@ export interface RefreshOptions {
   /** Superseded when the connection has another revision by the time that it comes to it. */
   readonly onlyRevision?: bigint;
 }
+
+/** Connections whose grant is made of another connection's credential. */
+export interface GrantBasis {
+  /** The id of that other connection where it is to be refreshed first. */
+  toRenew(connectionId: string): string | undefined;
+}

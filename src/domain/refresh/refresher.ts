@@ -25,7 +25,7 @@ import { ConcurrencyClosed, type ProviderConcurrency, type RefreshPriority } fro
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 import type { Attempt, RefreshFailures } from "./refresh_failures.js";
 import { isSame, waitsUntilMs, writeIntent } from "./refresh_intent.js";
-import type { RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
+import type { GrantBasis, RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
 import { RefreshPreparation } from "./refresh_preparation.js";
 import { auditOf, type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
 
@@ -62,6 +62,7 @@ export interface RefresherDeps {
   readonly metrics: RefreshMetrics;
   readonly onEnded?: ((outcome: RefreshOutcome) => void) | undefined;
   readonly tracing: Tracing;
+  readonly basis?: GrantBasis;
 }
 
 /** Asks for the next token of connections: for one connection never two at a time, and nothing is seen before it is durable. */
@@ -83,9 +84,12 @@ export class Refresher {
     priority: RefreshPriority = "demand",
     options: RefreshOptions = {},
   ): Promise<RefreshOutcome> {
-    const { concurrency, locks, store } = this.deps;
+    const { concurrency, locks, store, basis } = this.deps;
     const providerId = store.getConnection(connectionId)?.providerId;
     if (providerId === undefined) return "not_refreshable";
+    // Not in its own place: places that wait for each other are never free.
+    const basisId = basis?.toRenew(connectionId);
+    if (basisId !== undefined) await this.refresh(basisId, priority);
     try {
       return await concurrency.run(providerId, connectionId, priority, () =>
         locks.run(connectionId, () => this.#perform(connectionId, options)),
@@ -114,9 +118,9 @@ export class Refresher {
     // What is minted uses nothing up: how an earlier request ended makes no difference.
     const intent = isUnattended(profile) ? undefined : connection.refreshIntent;
     const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
-    if (earlier && earlier.sends >= 2)
-      return await failures.requireReauthorization(connection, "outcome_unknown");
     if (waitsUntilMs(store, connection, this.deps.clock.nowMs()) !== undefined) return "retry";
+    const isLost = earlier !== undefined && earlier.sends >= 2;
+    if (isLost) return await failures.requireReauthorization(connection, "outcome_unknown");
     const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
     return await this.deps.tracing.inSpan({ name: "refresh", kind: "internal", attributes }, async (span) => {
       const outcome = await this.#attempt({ connection, profile, earlier, isProbe });
@@ -149,7 +153,7 @@ export class Refresher {
         profile,
         refreshToken: prepared.credential?.refreshToken,
         subject: connection.subject,
-        userId: connection.userId,
+        ...{ userId: connection.userId, label: connection.label },
         scopes: connection.requestedScopes,
         grantedScopes: connection.grantedScopes,
         boundTo: prepared.credential?.binding,
@@ -165,12 +169,11 @@ export class Refresher {
     }
     concurrency.note(profile.id, true);
     failing.forget(profile.id);
-    const { credential: previous } = prepared;
-    const receivedMonotonicMs = clock.monotonicMs();
     const { tokenSet } = result;
+    const receivedMonotonicMs = clock.monotonicMs();
     const withheld = withheldOf(result, connection, clock.nowMs(), this.deps.random());
-    const success = { connection: marked, profile, previous, tokenSet, withheld, receivedMonotonicMs };
-    const outcome = await this.#write(success);
+    const success = { connection: marked, profile, previous: prepared.credential, tokenSet, withheld };
+    const outcome = await this.#write({ ...success, receivedMonotonicMs });
     if (withheld !== undefined) count("failure", withheld.reason);
     else if (outcome === "refreshed") count("success", "");
     this.#accepted(profile);
@@ -242,7 +245,7 @@ export class Refresher {
   }
 }
 
-/** Whether the answer to an attempt belongs to the connection as it is: nothing but its profile may have changed. */
+/** Whether the answer to an attempt belongs to the connection: nothing but its profile may have changed. */
 function belongsTo(current: Connection | undefined, attempted: Connection): current is Connection {
   return isSame(current, attempted) || isDetached(current, attempted);
 }

@@ -1,4 +1,4 @@
-import { AlreadyExists, FailedPrecondition } from "../../model/errors.js";
+import { AlreadyExists, FailedPrecondition, NexusError } from "../../model/errors.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 
 /** Why a person is needed; see `nexus.v1.ConsentRequired`. */
@@ -17,4 +17,9 @@ export function wasOvertaken(error: unknown): boolean {
     error instanceof AlreadyExists ||
     (error instanceof FailedPrecondition && error.reason === "CONNECTION_REVOKED")
   );
+}
+
+/** For what is only tried: who is refused gets nothing. @throws what is no refusal */
+export function refusedAsNone(error: unknown): undefined {
+  if (!(error instanceof NexusError)) throw error;
 }

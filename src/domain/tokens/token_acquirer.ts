@@ -2,18 +2,19 @@ import type { Principal } from "../../model/access/principal.js";
 import { type Connection, problemSentence } from "../../model/connections/connection.js";
 import { type ConnectionName, nameKey } from "../../model/connections/connection_name.js";
 import { FailedPrecondition } from "../../model/errors.js";
-import { canonicalName } from "../../model/providers/provider_profile.js";
+import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Store } from "../../store/store.js";
 import type { AccessControl } from "../access/access_control.js";
 import type { ConnectionNames } from "../access/connection_names.js";
 import type { RequestGate } from "../access/request_gate.js";
+import type { IdentitySubjects } from "../assertions/identity_subjects.js";
 import type { Connections } from "../connections/connections.js";
 import type { UnattendedConnector } from "../connections/unattended_connector.js";
 import type { ConnectionRequest, PendingLink } from "../consent/consent_request.js";
 import type { CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
 import { wantedScopes } from "../lifecycle/step_up.js";
-import { type ConsentReason, deathOf, wasOvertaken } from "./acquire_errors.js";
+import { type ConsentReason, deathOf, refusedAsNone, wasOvertaken } from "./acquire_errors.js";
 import { type NewsWaitDeps, waitForNews } from "./news_wait.js";
 import type { Tokens } from "./tokens.js";
 
@@ -61,6 +62,7 @@ export interface TokenAcquirerDeps extends NewsWaitDeps {
   readonly gate: Pick<RequestGate, "newRefusal">;
   readonly tokens: Pick<Tokens, "getToken">;
   readonly connections: Pick<Connections, "request" | "pendingLink" | "checkReturnUrl">;
+  readonly subjects: Pick<IdentitySubjects, "vouches">;
   readonly unattended: Pick<UnattendedConnector, "profileFor" | "connect">;
 }
 
@@ -220,9 +222,7 @@ export class TokenAcquirer {
       const asked = [...(pending?.scopes ?? []), ...(this.#wanted(connection) ?? []), ...scopes];
       const union = [...new Set([...connection.consentedScopes, ...asked])];
       const again = {
-        connectionId: connection.id,
-        userId: "",
-        provider: undefined,
+        ...{ connectionId: connection.id, userId: "", provider: undefined },
         scopes: union,
         returnUrl: pending?.requireConfirmation ? pending.returnUrl : returnUrl,
         requireConfirmation: pending?.requireConfirmation ?? false,
@@ -241,14 +241,27 @@ export class TokenAcquirer {
   async #asked(
     request: ConnectionRequest,
     reason: ConsentReason,
-    { minTtlMs }: AcquireRequest,
+    acquire: AcquireRequest,
     principal: Principal,
   ): Promise<Acquired> {
     const profile = this.deps.unattended.profileFor(request);
     if (!profile)
       return { kind: "consent", reason, link: await this.deps.connections.request(request, principal) };
+    const signIn = await this.#signIn(profile, acquire, principal);
+    if (signIn?.kind === "consent") return signIn;
     const { id } = await this.deps.unattended.connect(request, profile, principal);
-    return acquired(await this.deps.tokens.getToken(id, minTtlMs, principal));
+    return acquired(await this.deps.tokens.getToken(id, acquire.minTtlMs, principal));
+  }
+
+  /** The link to the identity provider, where it does not vouch for the user; undefined where the caller gets none. */
+  async #signIn(profile: ProviderProfile, request: AcquireRequest, principal: Principal) {
+    if (this.deps.subjects.vouches(profile, request.name)) return undefined;
+    const name = { ...request.name, providerName: profile.identityProvider, label: "" };
+    const asked = { ...request, name, scopes: [] };
+    const found = this.#judge(asked, principal);
+    const need =
+      "reason" in found ? found : { connection: found.connection, reason: "reauth_required" as const };
+    return await this.#link(need, asked, principal).catch(refusedAsNone);
   }
 
   /** What there is when the person is done, the time is over, or the caller has left. */
@@ -280,9 +293,7 @@ function isDone(last: Outcome, now: Outcome): boolean {
 }
 
 /** What tells one request for consent from another. */
-function linkOf({ link }: Extract<Acquired, { kind: "consent" }>): string {
-  return link.device?.userCode ?? link.authUrl;
-}
+const linkOf = ({ link }: Extract<Acquired, { kind: "consent" }>) => link.device?.userCode ?? link.authUrl;
 
 function keyOf({ providerName, userId, label }: ConnectionName): string {
   return nameKey({ providerId: canonicalName(providerName), userId, label });

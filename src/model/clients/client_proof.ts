@@ -48,6 +48,14 @@ export function provesByFile({
   return method === "client_assertion_file";
 }
 
+/** Whether the grant itself is what stands in such a file. */
+export function grantedByFile({
+  grantType,
+  clientAssertionSource: source,
+}: Pick<ClientProofSettings, "grantType" | "clientAssertionSource">): boolean {
+  return grantType === "jwt_bearer" && source !== "";
+}
+
 /** Whether a client of type `oauth2` needs nothing sealed. */
 export function needsNoSecret(settings: Pick<Proof, "tokenEndpointAuthMethod">): boolean {
   return settings.tokenEndpointAuthMethod === "none" || provesByFile(settings);
@@ -61,7 +69,7 @@ export function clientViolations(
 ): void {
   const { clientId, grantType, tokenEndpointAuthMethod: method } = settings;
   if (clientId === "") violation("client_id", "is required for oauth2");
-  const signs = signingGrants.includes(grantType);
+  const signs = signingGrants.includes(grantType) && !grantedByFile(settings);
   if (signsByClientKey(settings, hasSecret)) {
     if (settings.oauth2.clientKeyId !== "")
       violation(
@@ -83,10 +91,15 @@ export function clientViolations(
       "client_assertion_source",
       "is required with client_assertion_file: a name of NEXUS_CLIENT_ASSERTION_FILES",
     );
-  if (!provesByFile(settings) && source !== "")
+  if (!provesByFile(settings) && !grantedByFile(settings) && source !== "")
     violation(
       "client_assertion_source",
-      "must be empty unless token_endpoint_auth_method is client_assertion_file",
+      "must be empty unless token_endpoint_auth_method is client_assertion_file, or grant_type jwt_bearer",
+    );
+  if (grantedByFile(settings) && method !== "none")
+    violation(
+      "token_endpoint_auth_method",
+      "must be none with the grant type jwt_bearer and client_assertion_source: the JWT in the file says who the client is",
     );
   certificateViolations(settings, violation);
 }

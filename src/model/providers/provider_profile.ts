@@ -158,6 +158,7 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
     }
   }
   if (isUnattended(settings)) unattendedViolations(settings, violation);
+  identityViolations(settings, violation);
   refuseProtocolParams("authorization_params", settings.authorizationParams, violation);
   refuseProtocolParams("oauth2_options.token_params", settings.oauth2.tokenParams, violation, grantParams);
   refuseProtocolParams(
@@ -180,6 +181,8 @@ function unattendedViolations(settings: ProviderSettings, violation: Violation):
   if (Object.keys(authorizationParams).length > 0) violation("authorization_params", unwanted);
   if (oauth2.refreshUrl !== "") violation("oauth2_options.refresh_url", noRefresh);
   if (Object.keys(oauth2.refreshParams).length > 0) violation("oauth2_options.refresh_params", noRefresh);
+  if (settings.grantType === "identity_assertion" && settings.issuer === "")
+    violation("issuer", "is required with the grant type identity_assertion: the assertion is for it");
   const method = settings.tokenEndpointAuthMethod;
   if (settings.grantType === "jwt_bearer" && method !== "none" && method !== "private_key_jwt") {
     const description =
@@ -209,6 +212,23 @@ function unattendedViolations(settings: ProviderSettings, violation: Violation):
   }
 }
 
+function identityViolations(
+  { grantType, identityProvider, name }: ProviderSettings,
+  violation: Violation,
+): void {
+  if (grantType !== "identity_assertion") {
+    if (identityProvider !== "")
+      violation("identity_provider", "is for the grant type identity_assertion: leave it empty");
+  } else if (!namePattern.test(identityProvider)) {
+    violation(
+      "identity_provider",
+      "is required with the grant type identity_assertion: the name of a profile",
+    );
+  } else if (identityProvider === name) {
+    violation("identity_provider", "must be another profile");
+  }
+}
+
 function refuseProtocolParams(
   field: string,
   params: Readonly<Record<string, string>>,
@@ -227,6 +247,7 @@ function staticViolations(settings: ProviderSettings, hasSecret: boolean, violat
   if (hasSecret) violation("client_secret", unwanted);
   if (settings.issuer !== "" || settings.enableDiscovery) violation("issuer", unwanted);
   if (settings.mcpServerUrl !== "") violation("mcp_server_url", unwanted);
+  if (settings.identityProvider !== "") violation("identity_provider", unwanted);
   if (settings.tlsClientCertificate !== "") violation("tls_client_certificate", unwanted);
   if (settings.clientAssertionSource !== "") violation("client_assertion_source", unwanted);
   if (settings.authUrl !== "") violation("auth_url", unwanted);

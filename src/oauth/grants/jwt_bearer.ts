@@ -20,7 +20,7 @@ export const jwtBearerGrantType = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const lifetimeSeconds = 120;
 
 /**
- * Presents a JWT of the client as the grant (RFC 7523 section 2.1), signed anew for each request.
+ * Presents a JWT as the grant (RFC 7523 section 2.1): signed by the client anew for each request, or read anew from a file.
  *
  * @throws GrantFailure
  */
@@ -28,8 +28,14 @@ export async function jwtBearer(grant: JwtBearerGrant): Promise<MintedToken> {
   return await mint(grant, grant.scopes, async () => sendAssertion(grant, await assertionOf(grant)));
 }
 
+/** What somebody else made for the daemon is presented as it is. */
+async function assertionOf(grant: JwtBearerGrant): Promise<string> {
+  const given = grant.client.method === "none" ? grant.client.assertion : undefined;
+  return given === undefined ? await signedAssertion(grant) : (await given.read()).reveal();
+}
+
 /** RFC 7523 section 3. */
-async function assertionOf({
+async function signedAssertion({
   server,
   client,
   clock,

@@ -15,7 +15,15 @@ import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { BindingCookie } from "../callers/binding_cookie.js";
 import { CookieReader } from "../callers/cookie_reader.js";
 import type { Answer } from "../listen/http_listener.js";
-import { isEmbedded, isForm, isOwnForm, isPrefetch, prefersJson, stateOf } from "./browser_request.js";
+import {
+  isEmbedded,
+  isForm,
+  isOwnForm,
+  isOwnLink,
+  isPrefetch,
+  prefersJson,
+  stateOf,
+} from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
 import { DonePages, donePath } from "./done_pages.js";
 import type { Failure } from "./failures.js";
@@ -68,6 +76,8 @@ export interface Visit {
 type Act = (visit: Visit) => Promise<Answer>;
 
 const startPath = "/auth/start";
+/** Where the button of the step-up page leads: the request to the provider is made, and pushed, when it is pressed. */
+const agreedPath = "/auth/continue";
 export const capturePath = "/auth/capture";
 /** What stands after it is the code of a `ConsentLinks`. */
 const linkPrefix = "/c/";
@@ -85,6 +95,7 @@ export class BrowserPages {
     this.#cookie = new BindingCookie(options.publicUrl);
     this.#acts = new Map<string, Act>([
       [startPath, (visit) => this.#start(visit)],
+      [agreedPath, (visit) => this.#start(visit)],
       [capturePath, (visit) => this.#form(visit)],
     ]);
     this.#done = new DonePages(options.describe);
@@ -141,19 +152,24 @@ export class BrowserPages {
     return isRedirectPath(path) ? (visit) => this.#finish(visit) : this.#acts.get(path);
   }
 
-  async #start({ query, headers }: Visit): Promise<Answer> {
+  async #start({ path, query, headers }: Visit): Promise<Answer> {
     const state = stateOf(query);
     if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
-    const outcome = await this.#options.flow.start(state);
-    if (outcome.kind !== "redirect" && outcome.kind !== "capture") return this.#failed(headers, outcome);
+    const isAgreed = path === agreedPath && isOwnLink(headers);
+    const outcome = await this.#options.flow.start(
+      state,
+      // The cookie came with the page.
+      ({ name, value }) =>
+        prefersJson(headers) || (isAgreed && this.#cookie.read(headers.cookie, name) === value),
+    );
+    if (!("binding" in outcome)) return this.#failed(headers, outcome);
     if (outcome.kind === "capture" && prefersJson(headers)) return this.#schema(state);
     const { name, value, maxAgeSeconds } = outcome.binding;
     const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
     if (outcome.kind === "capture") return redirect(303, captureTarget(state), cookies);
-    const { stepUp, location } = outcome;
-    if (stepUp && !prefersJson(headers))
-      return withCookies(stepUpPage(stepUp, location, this.#options.describe), cookies);
-    return redirect(302, location, cookies);
+    if (outcome.kind === "redirect") return redirect(302, outcome.location, cookies);
+    const target = `${agreedPath}?${new URLSearchParams({ state })}`;
+    return withCookies(stepUpPage(outcome.stepUp, target, this.#options.describe), cookies);
   }
 
   /** The link of a notification. */

@@ -34,6 +34,12 @@ export function isOwnForm(headers: IncomingHttpHeaders, publicUrl: URL): boolean
   return URL.canParse(own) && origin === new URL(own).origin;
 }
 
+/** A link of a page of this listener, as far as the browser says (Fetch Metadata, section 2.4): not of another site, and typed by nobody. */
+export function isOwnLink(headers: IncomingHttpHeaders): boolean {
+  const site = headers["sec-fetch-site"];
+  return site === undefined || site === "same-origin";
+}
+
 /** The one `Host` of a request, in lower case; undefined when there is none, or more than one (RFC 9112, section 3.2). */
 export function hostOf({ headers, headersDistinct }: IncomingMessage): string | undefined {
   return headersDistinct["host"]?.length === 1 ? headers.host?.toLowerCase() : undefined;

@@ -8,9 +8,9 @@ import { htmlDocument, htmlHeaders } from "./pages.js";
  * What an application asks for after an API refused it, before the provider asks the person: the API chose the scopes, and nobody has
  * looked at them yet.
  *
- * @param location the provider's authorization endpoint with the request
+ * @param target where the person goes on, within this listener
  */
-export function stepUpPage(request: StepUpRequest, location: string, describe: DescribeProvider): Answer {
+export function stepUpPage(request: StepUpRequest, target: string, describe: DescribeProvider): Answer {
   const { missing, others } = request;
   const provider = describe(request).displayName;
   const title = "Allow more access?";
@@ -23,7 +23,7 @@ ${listOf(missing)}
 ${others.length === 0 ? undefined : html`<p>It asks again for what you allowed already:</p>`}
 ${listOf(others)}
 <p>Continue only if you want to allow this: ${provider} asks you next. If you do not, close this window; the application goes on with what it has.${returnSentence(request)}</p>
-<p><a class="button" id="to-provider" href="${location}">Continue to ${provider}</a></p>
+<p><a class="button" id="to-provider" href="${target}">Continue to ${provider}</a></p>
 </main>`;
   return { status: 200, headers: htmlHeaders, body: htmlDocument(title, content) };
 }

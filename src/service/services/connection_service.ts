@@ -169,13 +169,14 @@ class ConnectionRpcs implements Rpcs {
   };
 
   importConnection: Rpcs["importConnection"] = async (request, context) => {
-    const { userId, label, providerId, refreshToken, credentials: fields, scopes } = request;
+    const { userId, label, providerId, refreshToken, idToken, credentials: fields, scopes } = request;
     const imported = await this.deps.importer.import(
       {
         userId,
         label,
         providerId,
         refreshToken: refreshToken === "" ? undefined : new Secret(refreshToken),
+        idToken: idToken === "" ? undefined : new Secret(idToken),
         fields,
         scopes,
       },

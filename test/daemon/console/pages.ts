@@ -1,4 +1,5 @@
 import type { Browser, BrowserContext, Page } from "playwright-core";
+import { Role } from "../../../src/gen/nexus/v1/access_pb.js";
 import type { Clients } from "../harness.js";
 
 /** Every page of the console, by a word for it. @param connection that the pages about one, and about its provider, are of */
@@ -29,6 +30,20 @@ export function consolePaths(
     "audit-filter": "/audit?principal=owner&since=24h",
     "audit-none": "/audit?type=nothing",
   };
+}
+
+/** Keys of each kind, a revoked one and a denied call, for the pages that list them. */
+export async function withCallers({ access }: Clients, httpUrl: string): Promise<void> {
+  const restriction = { userIds: ["ada", "acme:*"], providers: ["github"] };
+  const { key } = await access.createApiKey({ name: "reader", role: Role.AGENT, restriction });
+  await access.createApiKey({ name: "operations", role: Role.OPERATOR });
+  await access.createApiKey({ name: "former", role: Role.ADMIN });
+  await access.revokeApiKey({ key: { case: "name", value: "former" } });
+  await fetch(`${httpUrl}/nexus.v1.AccessService/ListApiKeys`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-api-key": key },
+    body: "{}",
+  });
 }
 
 /** Signs a browser in. @returns the page that the link led to */

@@ -110,6 +110,7 @@ const held = {
   refreshToken: new Secret("r"),
   subject: undefined,
   userId: "u",
+  label: "",
   scopes: [],
   grantedScopes: [],
   boundTo: undefined,

@@ -171,8 +171,9 @@ describe("a credential is bound to whom it was given", () => {
       boundTo: grantBinding(profile),
     };
     const refreshToken = new Secret("r");
-    const asked = { refreshToken, subject: undefined, userId: "ada", scopes: [], grantedScopes: [] };
-    await expect(grants.refresh({ ...common, ...asked, dpopKey: undefined })).rejects.toThrow(GrantMoved);
+    const nobody = { subject: undefined, userId: "ada", label: "" };
+    const asked = { refreshToken, ...nobody, scopes: [], grantedScopes: [], dpopKey: undefined };
+    await expect(grants.refresh({ ...common, ...asked })).rejects.toThrow(GrantMoved);
     const revocation = {
       ...common,
       endpoint: "https://evil.example/r",

@@ -58,6 +58,7 @@ const full = samplesOf(profileFields, {
   enableDiscovery: false,
   credentialSchema: undefined,
   template: "",
+  identityProvider: "",
   userInfoMapping: { subject: "id", login: "user.login" },
   oauth2: samplesOf(optionFields),
 }) as ProviderSettings;
@@ -76,9 +77,16 @@ const unattended: ProviderSettings = {
   oauth2: { ...full.oauth2, refreshUrl: "", refreshParams: {} },
 };
 
+const vouched: ProviderSettings = {
+  ...unattended,
+  grantType: "identity_assertion",
+  identityProvider: "company",
+};
+
 it.each([
   ["a person consents", full],
   ["no person consents", unattended],
+  ["an identity provider vouches", vouched],
 ])(
   "where %s every setting survives the served message, the record, the contract's JSON and a manifest",
   (_, full) => {

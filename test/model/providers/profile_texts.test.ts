@@ -31,6 +31,7 @@ const sound: ProviderSettings = {
   oauth2: { ...plainOAuth2, tokenHeaders: { "X-Version": "2026-01-01 beta" } },
   template: "",
   mcpServerUrl: "",
+  identityProvider: "",
 };
 
 const violationsOf = (more: Partial<ProviderSettings>): string[] =>

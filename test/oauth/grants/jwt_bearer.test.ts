@@ -63,6 +63,19 @@ describe("jwtBearer", () => {
   const claims = async (key = rsa.publicKey) =>
     (await jwtVerify(form()["assertion"] ?? "", key, { currentDate: new Date(nowMs) })).payload;
 
+  test("signs the grant and the client with the daemon's own key, where the profile holds none", async () => {
+    const asked: string[] = [];
+    const ownKey = async (alg: string) => {
+      asked.push(alg);
+      return { kid: "own", privateKey: new Secret(pem(ec.privateKey)) };
+    };
+    await send({}, { clientSecret: undefined, method: "private_key_jwt", ownKey });
+    expect(await claims(ec.publicKey)).toMatchObject({ iss: "robot", sub: "ada" });
+    for (const jwt of [form()["assertion"], form()["client_assertion"]])
+      expect(decodeProtectedHeader(jwt ?? "")).toMatchObject({ alg: "ES256", kid: "own" });
+    expect(asked).toEqual(["", ""]);
+  });
+
   test("presents a JWT for the subject, good for two minutes, and no client_id", async () => {
     const { tokenSet } = await send();
     expect(tokenSet).toMatchObject({
@@ -124,5 +137,19 @@ describe("jwtBearer", () => {
     const failed = send({}, { clientSecret: new Secret(secret) });
     await expect(failed).rejects.toMatchObject({ kind: "client", message: expect.stringMatching(says) });
     expect(server.requests).toHaveLength(0);
+  });
+
+  test("presents the JWT of a file as it is, read anew for each request", async () => {
+    let reads = 0;
+    const read = () => Promise.resolve(new Secret(`workload.${++reads}.jwt`));
+    const assertion = { type: "jwt_bearer" as const, read };
+    for (const expected of ["workload.1.jwt", "workload.2.jwt"]) {
+      await send({}, { clientSecret: undefined, assertion });
+      expect(form()).toEqual({
+        grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        assertion: expected,
+        scope: "read write",
+      });
+    }
   });
 });

@@ -49,6 +49,41 @@ test.each([
   expect(clientMetadata(uri, "none").application_type).toBe(type);
 });
 
+describe("a registration by keys that the daemon publishes", () => {
+  const jwksUri = "https://nexus.example/.well-known/jwks.json";
+  const metadata = clientMetadata("https://nexus.example/auth/callback/a", "private_key_jwt", jwksUri);
+  const registerByKey = () => registerClient(unpublishedAuthorizationServer(server.origin), metadata, fetch);
+
+  it("names them, and keeps no secret that comes all the same", async () => {
+    server.script = json(
+      { client_id: "c", token_endpoint_auth_method: "private_key_jwt", client_secret: "s" },
+      201,
+    );
+    expect(await registerByKey()).toMatchObject({
+      ...{ clientId: "c", method: "private_key_jwt" },
+      ...{ clientSecret: undefined, secretExpiresAtMs: undefined },
+    });
+    expect(metadata).toMatchObject({ jwks_uri: jwksUri, token_endpoint_auth_signing_alg: "ES256" });
+  });
+
+  it("is refused where the server never heard of them", async () => {
+    server.script = json(
+      { client_id: "c", token_endpoint_auth_method: "private_key_jwt", client_secret: "s" },
+      201,
+    );
+    await expect(register()).rejects.toThrow(/authentication that nexusd does not have/);
+  });
+
+  it("takes the secret of a server that registers the client for one", async () => {
+    server.script = json(
+      { client_id: "c", token_endpoint_auth_method: "client_secret_basic", client_secret: "s" },
+      201,
+    );
+    const client = await registerByKey();
+    expect([client.method, client.clientSecret?.reveal()]).toEqual(["client_secret_basic", "s"]);
+  });
+});
+
 describe("a registration", () => {
   it("says what the daemon is, and reads what it became", async () => {
     server.script = json({ client_id: "c", client_secret: "s", client_secret_expires_at: 0 }, 201);

@@ -30,6 +30,7 @@ function table(route: string, lines: readonly Line[]): HttpRow[] {
 }
 
 const start = "GET /auth/start";
+const agreed = "GET /auth/continue";
 const callback = "GET /auth/callback/op";
 const form = "GET /auth/capture";
 const submit = "POST /auth/capture";
@@ -60,6 +61,7 @@ const stateRows = (route: string): HttpRow[] =>
 
 export const browserRows: readonly HttpRow[] = [
   ...stateRows(start),
+  ...stateRows(agreed),
   ...stateRows(form),
   ...table(callback, [
     ["state", "nothing", {}, 404, true],
@@ -84,7 +86,7 @@ export const browserRows: readonly HttpRow[] = [
     ],
     ["body", "129 KiB", submitted({ body: letters(132_096) }), 413],
   ]),
-  ...[start, callback, form].flatMap((route) =>
+  ...[start, agreed, callback, form].flatMap((route) =>
     table(route, [
       ["headers", "another host", { query: "state=x", headers: { host: "evil.example" } }, 421],
       ["headers", "a host with a user", { query: "state=x", headers: { host: "a@b" } }, 421],

@@ -211,6 +211,12 @@ const importOAuth = ({ providers }: Place): Body => ({
   refreshToken: canary,
 });
 
+const importIdToken = ({ providers }: Place): Body => ({
+  userId: "ada",
+  providerId: providers["oauth2"],
+  idToken: `e30.${canary}.e30`,
+});
+
 const importRows: readonly RpcRow[] = [
   ...userIdRows(importing, { refreshToken: canary }),
   ...table(importing, [
@@ -230,6 +236,20 @@ const importRows: readonly RpcRow[] = [
       (place) => ({ ...importOAuth(place), refreshToken: canary.padEnd(65_537, "x") }),
       /65536/,
     ],
+    [
+      "id_token",
+      "beside a refresh token",
+      (place) => ({ ...importOAuth(place), idToken: "a.b.c" }),
+      /beside/,
+    ],
+    ["id_token", "a line end", (place) => ({ ...importIdToken(place), idToken: "a\n" }), /printable ASCII/],
+    [
+      "id_token",
+      "65537 characters",
+      (place) => ({ ...importIdToken(place), idToken: letters(65_537) }),
+      /65536/,
+    ],
+    ["id_token", "no issuer to compare it with", (place) => importIdToken(place), /issuer/],
     [
       "credentials",
       "beside a refresh token",

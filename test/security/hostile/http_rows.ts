@@ -109,6 +109,7 @@ const members: readonly (readonly [
   ["token_endpoint_auth_method", "no such method", "password", /one of/],
   ["grant_type", "no such type", "password", /one of/],
   ["jwks_url", "a file", "file:///etc/passwd", /https/],
+  ["identity_provider", "another grant type", "company", /leave it empty/],
   ["mcp_server_url", "a private network", "https://10.0.0.1/mcp", /NEXUS_ALLOWED_PRIVATE_NETWORKS/],
   ["authorization_params", "a number", { a: 1 }, /text/, 'authorization_params["a"]'],
   ["refresh_window", "no unit", "90", /duration/],

@@ -223,6 +223,9 @@ const enums: readonly Given[] = [
   ["oauth2_options.assertion_audience", "CRLF", oauth({ assertionAudience: "a\r\n" }), /control/],
   ["oauth2_options.client_signing_alg", "none", oauth({ clientSigningAlg: "none" }), /RS256/],
   ["oauth2_options.client_signing_alg", "HMAC", oauth({ clientSigningAlg: "HS256" }), /RS256/],
+  ["identity_provider", "64 characters", { identityProvider: letters(64) }, /63/],
+  ["identity_provider", "of another grant type", { identityProvider: "company" }, /leave it empty/],
+  ["identity_provider", "a path", { identityProvider: "../etc" }, /leave it empty/],
   ["oauth2_options.token_exchange", "no such", oauth({ tokenExchange: 9 }), /defined/],
   ...(
     [
@@ -450,6 +453,15 @@ const onlyCreated: readonly Given[] = [
     /none or private_key_jwt/,
     "token_endpoint_auth_method",
   ],
+  [
+    "grant_type",
+    "a client that authenticates beside the JWT of a file",
+    { grantType: 3, authUrl: "", tokenEndpointAuthMethod: 5, clientAssertionSource: "workload" },
+    /must be none/,
+    "token_endpoint_auth_method",
+  ],
+  ["identity_provider", "itself", { identityProvider: "hostile", grantType: 30 }, /another profile/],
+  ["identity_provider", "nothing", { grantType: 30 }, /required/],
   ["grant_type", "a page where nobody consents", { grantType: 2 }, /no person consents/, "auth_url"],
   ["etag", "U+0000", { etag: "a\0" }, /U\+0000/],
   ["template", "U+0000", { template: "a\0" }, /U\+0000/],

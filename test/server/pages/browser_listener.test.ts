@@ -8,6 +8,7 @@ import {
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type {
+  BrowserBinding,
   CaptureFlow,
   CaptureForm,
   CaptureFormOutcome,
@@ -39,9 +40,13 @@ class FakeFlow implements ConsentFlow {
     location: "https://app.example/back?status=success",
   };
 
-  async start(state: string): Promise<StartOutcome> {
+  /** Whether the last one who asked had agreed. */
+  hasAgreed: boolean | undefined;
+
+  async start(state: string, agreed: (binding: BrowserBinding) => boolean): Promise<StartOutcome> {
     this.calls.push(`start ${state}`);
     if (this.startOutcome instanceof Error) throw this.startOutcome;
+    if ("binding" in this.startOutcome) this.hasAgreed = agreed(this.startOutcome.binding);
     return this.startOutcome;
   }
 
@@ -209,8 +214,7 @@ describe("a consent", () => {
     const scopes = { missing: ["repo", "<b>"], others: ["read:user"] };
     const asker = { requestedBy: "key:research", returnUrl: "https://app.example/back" };
     flow.startOutcome = {
-      kind: "redirect",
-      location: "https://provider.example/authorize?state=s",
+      kind: "step_up",
       binding: { name: "b1", value: "v", maxAgeSeconds: 600 },
       stepUp: { ...scopes, ...asker, providerName: "github", template: "github" },
     };
@@ -219,7 +223,24 @@ describe("a consent", () => {
     expect(body).toContain("The application <b><bdi>research</bdi></b> acts with your account at GitHub.");
     expect(body).toContain("<li><code>&lt;b&gt;</code></li>");
     expect(body).toContain("Continue to GitHub");
+    expect(body).toContain('id="to-provider" href="/auth/continue?state=s"');
     expect(body).toContain("You go back to <b><bdi>app.example</bdi></b> afterwards.");
+  });
+
+  const shown = { cookie: "nexus-b1=v-1_2" };
+  test.each([
+    ["on the link itself", "/auth/start", shown, false],
+    ["by the button of the page", "/auth/continue", { ...shown, "sec-fetch-site": "same-origin" }, true],
+    ["by the button, in a browser that does not say where it was", "/auth/continue", shown, true],
+    ["without the cookie of the page", "/auth/continue", {}, false],
+    ["with the cookie of another request", "/auth/continue", { cookie: "nexus-b1=other" }, false],
+    ["by a link of another site", "/auth/continue", { ...shown, "sec-fetch-site": "cross-site" }, false],
+    ["by an address that somebody typed", "/auth/continue", { ...shown, "sec-fetch-site": "none" }, false],
+    ["by a program, which has no page to show", "/auth/start", { accept: "application/json" }, true],
+  ])("whoever comes %s has agreed to a step-up, or not", async (_, path, headers, hasAgreed) => {
+    const { send, flow } = await openListener();
+    expect((await send("GET", `${path}?state=s`, headers)).status).toBe(302);
+    expect(flow.hasAgreed).toBe(hasAgreed);
   });
 
   test("ends with a page that says it is done when no application waits", async () => {

@@ -1,3 +1,4 @@
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { AccessService, type ApiKey } from "../../../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../../gen/nexus/v1/audit_pb.js";
 import { type OpenStream, StatusService } from "../../../gen/nexus/v1/status_pb.js";
@@ -12,6 +13,7 @@ import { createKey, newKeyPage, revokeKey, revokePage } from "./api_key_pages.js
 import { restrictionWords, roleWords } from "./role_words.js";
 
 const path = "/access";
+const hourMs = 60 * 60_000;
 const maxKeys = 100;
 const maxStreams = 100;
 const maxDenied = 20;
@@ -76,10 +78,16 @@ function keyRow(key: ApiKey, nowMs: number): Html {
 <th scope="row" data-label="Name"><bdi>${name}</bdi></th>
 <td data-label="Role"><div>${roleWords[role]}${limits === undefined ? undefined : html`<br><span class="soft">${limits}</span>`}</div></td>
 <td data-label="Created"><div>${momentOf(createdAt, nowMs)} by <bdi>${createdBy}</bdi></div></td>
-<td data-label="Last used"><div>${momentOf(lastUsedAt, nowMs) ?? "Never"}</div></td>
+<td data-label="Last used"><div>${lastUse(lastUsedAt, nowMs)}</div></td>
 <td data-label="Ends"><div>${end}</div></td>
 <td>${revokedAt ? undefined : revoke}</td>
 </tr>`;
+}
+
+/** It is known to the hour. */
+function lastUse(lastUsedAt: Timestamp | undefined, nowMs: number): Html | string | undefined {
+  if (!lastUsedAt) return "Never";
+  return nowMs - timestampMs(lastUsedAt) < hourMs ? "Within the hour" : momentOf(lastUsedAt, nowMs);
 }
 
 async function streamsOf(visit: ConsoleVisit): Promise<Html> {

@@ -12,9 +12,9 @@ const room = "/access";
 const newPath = "/access/keys/new";
 
 const roles: readonly (readonly [string, string])[] = [
-  ["agent", "Agent: the connections named below, with their tokens"],
-  ["operator", "Operator: providers, connections and the audit log, but no tokens"],
-  ["admin", "Admin: everything"],
+  ["agent", "Agent"],
+  ["operator", "Operator"],
+  ["admin", "Admin"],
 ];
 const roleOf: ReadonlyMap<string, Role> = new Map([
   ["agent", Role.AGENT],
@@ -53,6 +53,7 @@ export function newKeyPage(
     selectField({
       name: "role",
       label: "Role",
+      hint: "An agent has the connections named below, with their tokens. An operator looks after providers, connections and the audit log, and reads no token. An admin may do everything.",
       value: value("role") ?? "agent",
       error: error("role"),
       options: roles,

@@ -8,7 +8,6 @@ import { consolePage } from "../frame/console_layout.js";
 import type { ConsoleVisit } from "../frame/console_visit.js";
 import { consentPage } from "./connection_actions.js";
 import { connectionsPath } from "./connection_list.js";
-import { catalogueOf, displayName, looksAfterAll } from "./provider_names.js";
 
 const path = `${connectionsPath}/new`;
 
@@ -48,10 +47,9 @@ export async function connect(visit: ConsoleVisit, form: URLSearchParams): Promi
 
 async function formPage(visit: ConsoleVisit, entered: Entered, error?: ConsoleError): Promise<Answer> {
   const { providers } = await visit.call(ProviderService.method.listProviders, { pageSize: 1000 });
-  const catalogue = (await looksAfterAll(visit)) ? await catalogueOf(visit) : new Map<string, string>();
   const options = providers.map(({ id, name, template }) => {
     const selected = id === entered.provider ? html` selected` : undefined;
-    return html`<option value="${id}"${selected}>${displayName(name, template, catalogue.get(template))}</option>`;
+    return html`<option value="${id}"${selected}>${visit.describe({ providerName: name, template }).displayName}</option>`;
   });
   const fields = html`<div class="field">
 <label for="provider">Provider</label>

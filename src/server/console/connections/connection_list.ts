@@ -8,7 +8,7 @@ import type { ConsoleVisit } from "../frame/console_visit.js";
 import { connectionRow, connectionTable } from "./connection_table.js";
 import { stateFilters } from "./connection_words.js";
 import { liveConnections } from "./live_connections.js";
-import { knownNames, looksAfterAll, providerNames } from "./provider_names.js";
+import { knownNames, providerNames } from "./provider_names.js";
 
 export const connectionsPath = "/connections";
 
@@ -76,7 +76,7 @@ type Counts = ReadonlyMap<ConnectionStatus, number>;
 
 /** Of all connections; undefined for who may not see all. */
 async function countsOf(visit: ConsoleVisit): Promise<Counts | undefined> {
-  if (!(await looksAfterAll(visit))) return undefined;
+  if (!visit.may("status.read")) return undefined;
   const { connections } = await visit.call(StatusService.method.getStatus, { maxEntries: 1 });
   return new Map(connections.map(({ status, count }) => [status, Number(count)]));
 }

@@ -24,7 +24,7 @@ export const consoleScript = `"use strict";
     for (const time of document.querySelectorAll("time[data-count]")) {
       const atMs = Number(time.dataset.count);
       const leftMs = atMs - nowMs();
-      const text = leftMs >= 0 ? "in " + inWords(leftMs) : inWords(-leftMs) + " ago";
+      const text = leftMs > 0 ? "in " + inWords(leftMs) : inWords(-leftMs) + " ago";
       if (time.textContent !== text) time.textContent = text;
     }
   };

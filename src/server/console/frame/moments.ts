@@ -6,7 +6,7 @@ import { type Html, html } from "../../pages/html.js";
 export function momentOf(time: Timestamp | undefined, nowMs: number): Html | undefined {
   if (!time) return undefined;
   const atMs = timestampMs(time);
-  const words = atMs >= nowMs ? `in ${formatDuration(atMs - nowMs)}` : `${formatDuration(nowMs - atMs)} ago`;
+  const words = atMs > nowMs ? `in ${formatDuration(atMs - nowMs)}` : `${formatDuration(nowMs - atMs)} ago`;
   return html`<time datetime="${isoOf(atMs)}" title="${utcOf(atMs)}" data-count="${atMs}">${words}</time>`;
 }
 

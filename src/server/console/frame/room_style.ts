@@ -4,7 +4,7 @@ export const roomStyle = `:root { --calm: #3f68b5; --rest: #8b93a0; --bar-good: 
 section + section, section.card { margin-top: 1rem; }
 section.card > h2:first-child, .narrow > p:first-child { margin-top: 0; }
 .heading { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: space-between; gap: .5rem 1rem; margin-bottom: .75rem; }
-.heading h2 { margin-bottom: 0; }
+.heading h2 { margin: 0; }
 .narrow { max-width: 40rem; }
 .narrow > .problem { margin-top: 0; }
 textarea {
@@ -58,14 +58,16 @@ input[readonly] { background: var(--ground); }
 .refreshed { fill: var(--bar-good); background: var(--bar-good); }
 .retried { fill: var(--bar-warn); background: var(--bar-warn); }
 .failed { fill: var(--bar-bad); background: var(--bar-bad); }
-.unknown { fill: var(--line); }
+.unknown { fill: var(--line); background: var(--line); }
 .ends { fill: var(--rest); }
 .chart svg { display: block; width: 100%; height: 9rem; border-bottom: 1px solid var(--edge); }
 .axis { display: flex; justify-content: space-between; margin-top: .25rem; color: var(--soft); font-size: .8rem; font-variant-numeric: tabular-nums; }
 details { margin-top: .75rem; }
 summary { cursor: pointer; font-weight: 600; }
-details > .rows { margin-top: .75rem; }
-.numbers td { font-variant-numeric: tabular-nums; }
+details > .numbers { margin-top: .75rem; }
+.numbers { width: 100%; border-collapse: collapse; font-size: .92rem; }
+.numbers th, .numbers td { padding: .45rem .75rem .45rem 0; border-top: 1px solid var(--line); text-align: left; vertical-align: middle; font-variant-numeric: tabular-nums; }
+.numbers thead th { border-top: 0; overflow-wrap: normal; color: var(--soft); font-size: .8rem; vertical-align: bottom; }
 .bar { width: 30%; min-width: 6rem; }
 .bar svg { display: block; width: 100%; height: .7rem; border-radius: .3rem; background: var(--ground); }
 .filters { margin: 0 0 1rem; }
@@ -79,8 +81,7 @@ details > .rows { margin-top: .75rem; }
 .rows .button { min-height: 2rem; padding: .15rem .7rem; font-size: .9rem; }
 code.soft { font-size: .8rem; }
 @media (max-width: 60rem) {
-  .bar { width: auto; }
-  .numbers .bar::before { content: none; }
-  .numbers .bar > * { grid-column: 1 / -1; }
+  .bar { min-width: 3rem; }
+  .rows td:has(> div:empty) { display: none; }
 }
 `;

@@ -10,13 +10,13 @@ export function expiryList({ expiries, connectionsCounted, connectionsStored }: 
     const count = Number(expiry.count);
     const kept = Number(expiry.refreshable);
     return html`<tr><th scope="row">${wordsOf(expiry)}</th>
-<td data-label="Tokens"><b>${formatCount(count)}</b></td>
-<td data-label="Refreshed by the daemon">${formatCount(kept)}</td>
+<td><b>${formatCount(count)}</b></td>
+<td>${formatCount(kept)}</td>
 <td class="bar">${barOf(count, kept, most)}</td></tr>`;
   });
   const isSample = connectionsCounted < connectionsStored;
-  return html`<table class="rows numbers">
-<thead><tr><th scope="col">Ends</th><th scope="col">Tokens</th><th scope="col">Refreshed by the daemon</th><th scope="col" class="bar"><span class="hidden">Share</span></th></tr></thead>
+  return html`<table class="numbers">
+<thead><tr><th scope="col">Ends</th><th scope="col">Tokens</th><th scope="col">Refreshable</th><th scope="col" class="bar"><span class="hidden">Share</span></th></tr></thead>
 <tbody>
 ${rows}
 </tbody>

@@ -31,8 +31,9 @@ export function refreshChart(activity: GetActivityResponse): Html {
   return html`<p>Counted since <b>${clockOf(sinceMs)} UTC</b>${
     isYoung ? ", when the daemon started: it remembers none from before." : ", 24 hours ago."
   }</p>
-<ul class="legend">
+<ul class="legend" aria-label="Refreshes">
 ${totals.map(([kind, count]) => html`<li><i class="${kind}"></i>${kindWords[kind]} <b>${formatCount(count)}</b></li>`)}
+${isYoung ? html`<li><i class="unknown"></i>Not recorded</li>` : undefined}
 </ul>
 <div class="chart">
 <svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" role="img" aria-label="Refreshes of the last 24 hours. ${words}.">
@@ -93,13 +94,11 @@ function table(intervals: readonly ActivityInterval[]): Html {
     hours.set(hour, [...(hours.get(hour) ?? []), interval]);
   }
   const rows = [...hours].toReversed().map(([hour, each]) => {
-    const cells = kinds.map(
-      (kind) => html`<td data-label="${kindWords[kind]}">${formatCount(sumOf(each, kind))}</td>`,
-    );
+    const cells = kinds.map((kind) => html`<td>${formatCount(sumOf(each, kind))}</td>`);
     return html`<tr><th scope="row">${hour}:00 UTC</th>${cells}</tr>`;
   });
   return html`<details id="by-hour"><summary>By the hour</summary>
-<table class="rows numbers">
+<table class="numbers">
 <thead><tr><th scope="col">Hour</th>${kinds.map((kind) => html`<th scope="col">${kindWords[kind]}</th>`)}</tr></thead>
 <tbody>
 ${rows}

@@ -64,7 +64,7 @@ class ConnectionName(_message.Message):
     def __init__(self, provider_name: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
 
 class Connection(_message.Message):
-    __slots__ = ("id", "user_id", "provider_id", "provider_name", "status", "revision", "requested_scopes", "granted_scopes", "expires_at", "refresh_not_before", "problem", "created_at", "updated_at", "request_expires_at", "refreshable", "metadata", "refresh_expires_at", "awaiting_confirmation", "provider_revocation", "label", "account")
+    __slots__ = ("id", "user_id", "provider_id", "provider_name", "status", "revision", "requested_scopes", "granted_scopes", "expires_at", "refresh_not_before", "problem", "created_at", "updated_at", "request_expires_at", "refreshable", "metadata", "refresh_expires_at", "awaiting_confirmation", "provider_revocation", "label", "account", "issued_at")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -93,6 +93,7 @@ class Connection(_message.Message):
     PROVIDER_REVOCATION_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    ISSUED_AT_FIELD_NUMBER: _ClassVar[int]
     id: str
     user_id: str
     provider_id: str
@@ -114,7 +115,8 @@ class Connection(_message.Message):
     provider_revocation: ProviderRevocation
     label: str
     account: Account
-    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., status: _Optional[_Union[ConnectionStatus, str]] = ..., revision: _Optional[int] = ..., requested_scopes: _Optional[_Iterable[str]] = ..., granted_scopes: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refresh_not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., problem: _Optional[_Union[Problem, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refreshable: _Optional[bool] = ..., metadata: _Optional[_Mapping[str, str]] = ..., refresh_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., awaiting_confirmation: _Optional[bool] = ..., provider_revocation: _Optional[_Union[ProviderRevocation, str]] = ..., label: _Optional[str] = ..., account: _Optional[_Union[Account, _Mapping]] = ...) -> None: ...
+    issued_at: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., status: _Optional[_Union[ConnectionStatus, str]] = ..., revision: _Optional[int] = ..., requested_scopes: _Optional[_Iterable[str]] = ..., granted_scopes: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refresh_not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., problem: _Optional[_Union[Problem, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refreshable: _Optional[bool] = ..., metadata: _Optional[_Mapping[str, str]] = ..., refresh_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., awaiting_confirmation: _Optional[bool] = ..., provider_revocation: _Optional[_Union[ProviderRevocation, str]] = ..., label: _Optional[str] = ..., account: _Optional[_Union[Account, _Mapping]] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Account(_message.Message):
     __slots__ = ("subject", "name", "email", "login")
@@ -205,20 +207,22 @@ class GetConnectionResponse(_message.Message):
     def __init__(self, connection: _Optional[_Union[Connection, _Mapping]] = ...) -> None: ...
 
 class ListConnectionsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "user_id", "provider_id", "status", "id_prefix")
+    __slots__ = ("page_size", "page_token", "user_id", "provider_id", "status", "id_prefix", "search")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     ID_PREFIX_FIELD_NUMBER: _ClassVar[int]
+    SEARCH_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     user_id: str
     provider_id: str
     status: ConnectionStatus
     id_prefix: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., status: _Optional[_Union[ConnectionStatus, str]] = ..., id_prefix: _Optional[str] = ...) -> None: ...
+    search: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., status: _Optional[_Union[ConnectionStatus, str]] = ..., id_prefix: _Optional[str] = ..., search: _Optional[str] = ...) -> None: ...
 
 class ListConnectionsResponse(_message.Message):
     __slots__ = ("connections", "next_page_token")
@@ -227,6 +231,34 @@ class ListConnectionsResponse(_message.Message):
     connections: _containers.RepeatedCompositeFieldContainer[Connection]
     next_page_token: str
     def __init__(self, connections: _Optional[_Iterable[_Union[Connection, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class WatchConnectionsRequest(_message.Message):
+    __slots__ = ("connection_ids",)
+    CONNECTION_IDS_FIELD_NUMBER: _ClassVar[int]
+    connection_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, connection_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class WatchConnectionsResponse(_message.Message):
+    __slots__ = ("connection", "removed_connection_id")
+    CONNECTION_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
+    connection: Connection
+    removed_connection_id: str
+    def __init__(self, connection: _Optional[_Union[Connection, _Mapping]] = ..., removed_connection_id: _Optional[str] = ...) -> None: ...
+
+class ConnectionServiceRefreshConnectionRequest(_message.Message):
+    __slots__ = ("connection_id", "name")
+    CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    connection_id: str
+    name: ConnectionName
+    def __init__(self, connection_id: _Optional[str] = ..., name: _Optional[_Union[ConnectionName, _Mapping]] = ...) -> None: ...
+
+class ConnectionServiceRefreshConnectionResponse(_message.Message):
+    __slots__ = ("connection",)
+    CONNECTION_FIELD_NUMBER: _ClassVar[int]
+    connection: Connection
+    def __init__(self, connection: _Optional[_Union[Connection, _Mapping]] = ...) -> None: ...
 
 class RevokeConnectionRequest(_message.Message):
     __slots__ = ("connection_id", "name")
@@ -287,7 +319,7 @@ class CaptureCredentialResponse(_message.Message):
     def __init__(self, connection_id: _Optional[str] = ..., status: _Optional[_Union[ConnectionStatus, str]] = ..., redirect_url: _Optional[str] = ...) -> None: ...
 
 class ImportConnectionRequest(_message.Message):
-    __slots__ = ("user_id", "provider_id", "refresh_token", "credentials", "scopes", "label")
+    __slots__ = ("user_id", "provider_id", "refresh_token", "credentials", "scopes", "label", "id_token")
     class CredentialsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -301,13 +333,15 @@ class ImportConnectionRequest(_message.Message):
     CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
+    ID_TOKEN_FIELD_NUMBER: _ClassVar[int]
     user_id: str
     provider_id: str
     refresh_token: str
     credentials: _containers.ScalarMap[str, str]
     scopes: _containers.RepeatedScalarFieldContainer[str]
     label: str
-    def __init__(self, user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., refresh_token: _Optional[str] = ..., credentials: _Optional[_Mapping[str, str]] = ..., scopes: _Optional[_Iterable[str]] = ..., label: _Optional[str] = ...) -> None: ...
+    id_token: str
+    def __init__(self, user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., refresh_token: _Optional[str] = ..., credentials: _Optional[_Mapping[str, str]] = ..., scopes: _Optional[_Iterable[str]] = ..., label: _Optional[str] = ..., id_token: _Optional[str] = ...) -> None: ...
 
 class ImportConnectionResponse(_message.Message):
     __slots__ = ("connection",)

@@ -1,4 +1,4 @@
-import type { Clock } from "../runtime/clock.js";
+import type { Clock } from "./clock.js";
 
 /** Passes on the first of a minute's calls for each subject: a flood of calls does not flood the log. */
 export function atMostEachMinute(

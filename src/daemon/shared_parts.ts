@@ -1,0 +1,84 @@
+import { IdentityAssertions } from "../domain/assertions/identity_assertions.js";
+import { IdentitySubjects } from "../domain/assertions/identity_subjects.js";
+import { AssertionFiles } from "../domain/clients/assertion_files.js";
+import { ClientKeys } from "../domain/clients/client_keys.js";
+import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
+import { CredentialVault } from "../domain/credentials/credential_vault.js";
+import { CredentialWriter } from "../domain/credentials/credential_writer.js";
+import { TokenCache } from "../domain/credentials/token_cache.js";
+import { IssuerMetadata, type MetadataPlace } from "../domain/grants/issuer_metadata.js";
+import { RevocationQueue } from "../domain/grants/revocation_queue.js";
+import { TokenEndpointClient } from "../domain/grants/token_endpoint_client.js";
+import { McpServerNames } from "../domain/mcp/mcp_server_names.js";
+import { ReadAudit } from "../domain/tokens/read_audit.js";
+import { WatchHub } from "../domain/tokens/watch_hub.js";
+import type { Receiver } from "../model/notifications/receiver.js";
+import { noTracing } from "../model/tracing.js";
+import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
+import type { OutboundFetch } from "../outbound/outbound.js";
+import { openOutbound } from "../outbound/traced_outbound.js";
+import { Changes } from "../runtime/changes.js";
+import { KeyedMutex } from "../runtime/keyed_mutex.js";
+import type { DomainHub } from "./fleet/hub_interfaces.js";
+import type { DaemonOptions, Resources } from "./resources.js";
+
+export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log"> & {
+  /** Who is told when a person is needed; nobody by default. */
+  readonly receivers?: (outbound: OutboundFetch) => readonly Receiver[];
+  /** What makes the daemon a hub of a fleet. */
+  readonly hub?: DomainHub | undefined;
+};
+export type DomainResources = Pick<Resources, "store" | "opened" | "spoolFile" | "metrics">;
+export type Shared = ReturnType<typeof sharedParts>;
+
+/** Readers of narrowed tokens remembered: an entry holds what was asked for, up to 15 KiB. */
+const maxNarrowedReads = 4_096;
+
+/** What most parts need. */
+export function sharedParts(options: DomainOptions, { store, opened }: DomainResources) {
+  const { config, tracing = noTracing, clock, random, log } = options;
+  const networks = config.providerNetworks;
+  const outbound = openOutbound({ networks, ...options.hub?.sending }, tracing);
+  const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
+  const fetchDocument = (issuer: string, place: MetadataPlace): Promise<string> =>
+    place === "mcp" ? fetchServerMetadata(issuer, outbound) : fetchDiscoveryDocument(issuer, outbound);
+  const servers = new IssuerMetadata({ store, clock, log, fetchDocument, networks });
+  const changes = new Changes();
+  store.onCommitted((changed) => changes.emit("connections", changed));
+  if (store.role !== "single") store.onApplied((applied) => changes.emit("followed", applied));
+  const clientKeys = new ClientKeys({ store, vault, clock, log });
+  const assertionFiles = new AssertionFiles({ ...config, clock });
+  const cache = new TokenCache<ConnectionView>(changes);
+  const subjects = new IdentitySubjects({ store, vault, clock });
+  const proofs = { vault, clientKeys, assertionFiles };
+  const assertions = new IdentityAssertions({ ...proofs, subjects, servers, clock, outbound });
+  return {
+    config,
+    networks,
+    outbound,
+    store,
+    vault,
+    servers,
+    changes,
+    clientKeys,
+    assertionFiles,
+    grants: new TokenEndpointClient({ ...proofs, clock, outbound, assertions }),
+    subjects,
+    /** What a grant is made of that another connection holds. */
+    basis: subjects,
+    writer: new CredentialWriter({ vault, clock, random }),
+    reader: new CredentialReader({ store, vault, clock, cache }),
+    revocations: new RevocationQueue({ vault, clock }),
+    mcpNames: new McpServerNames({ store }),
+    readAudit: new ReadAudit({ store, clock, log }),
+    narrowedAudit: new ReadAudit({ store, clock, log, maxEntries: maxNarrowedReads }),
+    hub: new WatchHub({ changes }),
+    fleet: options.hub,
+    /** One token request per connection. */
+    locks: new KeyedMutex<string>(),
+    tracing,
+    clock,
+    random,
+    log,
+  };
+}

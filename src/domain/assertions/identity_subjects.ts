@@ -1,0 +1,112 @@
+import type { Connection } from "../../model/connections/connection.js";
+import { grantBinding } from "../../model/connections/grant_binding.js";
+import { DataLoss } from "../../model/errors.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { GrantFailure } from "../../oauth/failure.js";
+import { claimsOf } from "../../oauth/id_token.js";
+import { IdentityRequired } from "../../oauth/identity/identity_failure.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Secret } from "../../runtime/secret.js";
+import type { Store } from "../../store/store.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+
+/** Who stands behind a connection: a person, signed in at an identity provider. */
+export interface IdentitySubject {
+  /** Of the identity provider. */
+  readonly profile: ProviderProfile;
+  /** To the identity provider. */
+  readonly connection: Connection;
+  readonly idToken: Secret;
+}
+
+/** Whose name and provider a connection has. */
+export type Vouched = Pick<Connection, "userId" | "label">;
+
+/** An id_token must live so long, for the way to the identity provider and for clocks that differ. */
+const leadMs = 10_000;
+/** One that ends within so long is renewed before a request that may have to wait. */
+const renewalLeadMs = 60_000;
+
+/** Finds the connections at identity providers that vouch for others. */
+export class IdentitySubjects {
+  constructor(
+    private readonly deps: {
+      readonly store: Pick<
+        Store,
+        "getConnection" | "getProvider" | "findProviderByName" | "getCredential" | "idsNamed"
+      >;
+      readonly vault: CredentialVault;
+      readonly clock: Clock;
+    },
+  ) {}
+
+  /** @throws IdentityRequired when there is none with an id_token that lives; GrantFailure of kind `transient` when another can be had */
+  of(profile: Pick<ProviderProfile, "identityProvider">, vouched: Vouched): IdentitySubject {
+    const name = profile.identityProvider;
+    const identityProvider = this.deps.store.findProviderByName(name);
+    if (!identityProvider) throw new IdentityRequired(`register the identity provider ${name}`);
+    const connection = this.connectionOf(identityProvider, vouched);
+    if (!connection) throw new IdentityRequired(`connect ${name} for this user`);
+    const held = this.#held(connection, identityProvider);
+    if (held && held.endMs > this.deps.clock.nowMs() + leadMs)
+      return { profile: identityProvider, connection, idToken: held.idToken };
+    // It lived at the last refresh: another refresh brings another one.
+    if (connection.refreshable && held && held.endMs > (connection.issuedAtMs ?? 0) + renewalLeadMs)
+      throw new GrantFailure({ kind: "transient", detail: `the id_token of ${name} has just ended` });
+    throw new IdentityRequired(`the connection to ${name} has no id_token that lives: connect it again`);
+  }
+
+  /** The connection that is to be refreshed before a token can be minted: it can, and its id_token has ended. */
+  toRenew(connectionId: string): string | undefined {
+    const { store } = this.deps;
+    const connection = store.getConnection(connectionId);
+    const profile = connection && store.getProvider(connection.providerId);
+    if (profile?.grantType !== "identity_assertion") return undefined;
+    const identityProvider = store.findProviderByName(profile.identityProvider);
+    if (!connection || !identityProvider) return undefined;
+    const subject = this.connectionOf(identityProvider, connection);
+    if (!subject?.refreshable) return undefined;
+    const { endMs = 0 } = this.#held(subject, identityProvider) ?? {};
+    return endMs <= this.deps.clock.nowMs() + renewalLeadMs ? subject.id : undefined;
+  }
+
+  /** Whether a token can be minted without the person, as far as that is known here; true of a profile without an identity provider. */
+  vouches({ identityProvider }: Pick<ProviderProfile, "identityProvider">, vouched: Vouched): boolean {
+    if (identityProvider === "") return true;
+    const profile = this.deps.store.findProviderByName(identityProvider);
+    const connection = profile && this.connectionOf(profile, vouched);
+    if (!connection) return false;
+    const { endMs = 0 } = this.#held(connection, profile) ?? {};
+    return connection.refreshable || endMs > this.deps.clock.nowMs() + leadMs;
+  }
+
+  /** The active one of the user: with the same label if there is one, else without a label. */
+  connectionOf({ id: providerId }: ProviderProfile, { userId, label }: Vouched): Connection | undefined {
+    for (const wanted of new Set([label, ""])) {
+      for (const id of this.deps.store.idsNamed({ providerId, userId, label: wanted })) {
+        const connection = this.deps.store.getConnection(id);
+        if (connection?.status === "active") return connection;
+      }
+    }
+    return undefined;
+  }
+
+  /** Undefined where there is none, and where it belongs to another client than the profile names now. */
+  #held(
+    connection: Connection,
+    profile: ProviderProfile,
+  ): { readonly idToken: Secret; readonly endMs: number } | undefined {
+    const stored = this.deps.store.getCredential(connection.id);
+    if (!stored) return undefined;
+    try {
+      const { idToken, binding } = this.deps.vault.openCredential(connection, stored);
+      if (idToken === undefined || (binding !== undefined && binding !== grantBinding(profile)))
+        return undefined;
+      const { exp } = claimsOf(idToken.reveal());
+      return typeof exp === "number" ? { idToken, endMs: exp * 1000 } : undefined;
+    } catch (error) {
+      if (error instanceof DataLoss) return undefined;
+      throw error;
+    }
+  }
+}

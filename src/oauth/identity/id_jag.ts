@@ -1,0 +1,69 @@
+import type { Secret } from "../../runtime/secret.js";
+import { clientAuthentication } from "../client_authentication.js";
+import { GrantFailure } from "../failure.js";
+import { sendGrantRequest } from "../grants/grant_request.js";
+import { jwtBearerGrantType } from "../grants/jwt_bearer.js";
+import { type MintedToken, mint } from "../grants/minted_token.js";
+import type { Renewal } from "../grants/renewal.js";
+import { type ExchangeTarget, sendTokenExchange, tokenTypes } from "../grants/token_exchange.js";
+import { noAccessToken } from "../token_response.js";
+
+/** A request at the identity provider: the client and the options are those of its profile. */
+export interface IdJagRequest extends Renewal, ExchangeTarget {
+  /** The identity assertion, issued to the same client. */
+  readonly idToken: Secret;
+}
+
+/** An Identity Assertion JWT Authorization Grant: of use at its audience alone. */
+export interface IdJag {
+  readonly assertion: Secret;
+  /** What the answer says; undefined where it says nothing. */
+  readonly expiresInMs: number | undefined;
+}
+
+const idJagType = "urn:ietf:params:oauth:token-type:id-jag";
+
+/**
+ * Exchanges an id_token for an assertion for another authorization server (Identity Assertion JWT Authorization Grant, "Token Exchange").
+ *
+ * @param request its audience is the issuer of that server
+ * @throws GrantFailure
+ */
+export async function requestIdJag(request: IdJagRequest): Promise<IdJag> {
+  const subject = { token: request.idToken, type: tokenTypes.idToken };
+  const { tokenSet } = await mint(request, request.scopes, async () => {
+    const answer = await sendTokenExchange(request, subject, idJagType);
+    // `N_A` is what it must be: an assertion is no access token.
+    if (!answer.response.ok || answer.issuedTokenType === idJagType)
+      return answer.accessTokenViolation === noAccessToken
+        ? { ...answer, accessTokenViolation: undefined }
+        : answer;
+    throw new GrantFailure({
+      kind: "rejected",
+      reason: "malformed_response",
+      detail: "the issued token is no ID-JAG (RFC 8693 section 2.2.1)",
+    });
+  });
+  return { assertion: tokenSet.accessToken, expiresInMs: tokenSet.expiresInMs };
+}
+
+export interface IdJagGrant extends Renewal {
+  readonly assertion: Secret;
+  /** Those that the assertion was asked for. */
+  readonly scopes: readonly string[];
+}
+
+/** Presents an assertion to the authorization server that it is for (RFC 7523 section 2.1). @throws GrantFailure */
+export async function presentIdJag(grant: IdJagGrant): Promise<MintedToken> {
+  const params = new URLSearchParams(grant.options?.tokenParams);
+  params.set("assertion", grant.assertion.reveal());
+  // The assertion names the resource and the scopes.
+  const request = {
+    ...grant,
+    ...(grant.options && { options: { ...grant.options, resourceParameter: "never" as const } }),
+  };
+  const authentication = clientAuthentication(grant.client);
+  return await mint(grant, grant.scopes, () =>
+    sendGrantRequest(request, jwtBearerGrantType, params, authentication),
+  );
+}
