@@ -1,6 +1,5 @@
-import { execFileSync } from "node:child_process";
-import { randomBytes, randomUUID } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Connector } from "../src/fleet/connection/connector.js";
@@ -11,33 +10,13 @@ import { SystemClock } from "../src/runtime/clock.js";
 import { Store } from "../src/store/store.js";
 import { Postgres } from "../test/fleet/postgres.js";
 import { aMember } from "../test/fleet/samples.js";
-import { pathOf, postgresPrograms } from "../test/needs.js";
 import { silentLog } from "../test/silent_log.js";
 import { boundFigure, type Figure, median, percentile, ratioFigure } from "./figure.js";
 import { fillStore } from "./filled_store.js";
+import { pgbench, transactionMs } from "./pgbench.js";
 
 /** Refreshes that are under way at once. */
 const atOnce = 64;
-
-/** @throws Error when PostgreSQL or its pgbench is missing */
-export function requirePostgres(): void {
-  if (postgresPrograms() === undefined || pgbench() === undefined) {
-    throw new Error("the lines of a fleet need PostgreSQL with pgbench (apt-get install postgresql)");
-  }
-}
-
-function pgbench(): string | undefined {
-  return [join(postgresPrograms() ?? "", "pgbench"), pathOf("pgbench")].find((path) => path && canRun(path));
-}
-
-function canRun(path: string): boolean {
-  try {
-    execFileSync(path, ["--version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** What the commits of a leader cost beside pgbench on the same server, how far followers are behind, and a first copy. */
 export async function fleetFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
@@ -79,9 +58,9 @@ async function commitFigures(
 ): Promise<Figure[]> {
   const commitMs = { ours: [] as number[], theirs: [] as number[] };
   const refreshMs = { ours: [] as number[], theirs: [] as number[] };
-  bed.pgbench(["-i", "-s", "5", "-q"]);
+  pgbench(bed.postgres, ["-i", "-s", "5", "-q"]);
   for (let index = -1; index < series; index++) {
-    const bare = bed.pgbenchMs(seconds);
+    const bare = transactionMs(bed.postgres, seconds);
     const single = await bed.commits(seconds);
     const embedded = await bed.embeddedCommits(seconds);
     const many = await bed.refreshes(seconds);
@@ -116,7 +95,7 @@ class FleetStores {
   readonly #closing = new AbortController();
 
   private constructor(
-    private readonly postgres: Postgres,
+    readonly postgres: Postgres,
     private readonly stores: { readonly leader: Store; readonly follower: Store; readonly embedded: Store },
     private readonly databases: readonly FleetDatabase[],
     private readonly ids: readonly string[],
@@ -172,39 +151,6 @@ class FleetStores {
       await lease.release();
     };
     return new FleetStores(postgres, stores, databases, ids, end, copyMs);
-  }
-
-  pgbench(args: readonly string[]): string {
-    const place = [
-      "-h",
-      this.postgres.folder,
-      "-p",
-      String(this.postgres.port),
-      "-U",
-      "postgres",
-      "postgres",
-    ];
-    return execFileSync(pgbench() ?? "pgbench", [...args, ...place], {
-      encoding: "utf8",
-      cwd: this.postgres.folder,
-      stdio: "pipe",
-    });
-  }
-
-  pgbenchMs(seconds: number): { medianMs: number; perTransactionMs: number } {
-    const prefix = join(this.postgres.folder, `pgbench-${randomUUID()}`);
-    const text = this.pgbench(["-N", "-c", "1", "-T", String(seconds), "-l", `--log-prefix=${prefix}`]);
-    const logs = readdirSync(this.postgres.folder).filter((name) =>
-      join(this.postgres.folder, name).startsWith(prefix),
-    );
-    const lines = logs.flatMap((name) =>
-      readFileSync(join(this.postgres.folder, name), "utf8").trim().split("\n"),
-    );
-    const tps = Number(/^tps = ([\d.]+)/m.exec(text)?.[1]);
-    return {
-      medianMs: median(lines.map((line) => Number(line.split(" ")[2]) / 1_000)),
-      perTransactionMs: 1_000 / tps,
-    };
   }
 
   /** Commits at the leader, one after the other, each read at the follower before the next. In milliseconds. */

@@ -25,7 +25,7 @@ const migrations: readonly {
 export async function migrate(connector: Connector): Promise<{ readonly from: number; readonly to: number }> {
   const { session } = await connector.open("migrate");
   try {
-    await session.query("BEGIN");
+    await session.query("BEGIN; SET LOCAL lock_timeout = 0");
     // One at a time: of several hubs that are deployed together.
     await session.query("SELECT pg_advisory_xact_lock(7239057)", [], migrationDeadlineMs);
     const from = (await readLayout(session))?.layout ?? 0;

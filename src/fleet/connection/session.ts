@@ -16,7 +16,7 @@ export type Parameter = string | number | Buffer | readonly string[] | null;
  * standbys is visible and may be lost: so nothing may cancel one but its lock, and a warning has to be heard.
  */
 const beginning =
-  "SET statement_timeout = 0; SET default_transaction_isolation = 'read committed'; SET client_min_messages = 'warning'";
+  "SET statement_timeout = 0; SET default_transaction_isolation = 'read committed'; SET client_min_messages = 'warning'; SET lock_timeout = 2500";
 /** Ends what waits for a lock when this process is gone. PostgreSQL has it from 14 on, and not on every platform. */
 const optional = "SET client_connection_check_interval = '1s'; SET idle_session_timeout = 0";
 

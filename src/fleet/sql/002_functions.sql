@@ -11,7 +11,10 @@ BEGIN
   IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
     PERFORM set_config('synchronous_commit', 'on', true);
   END IF;
-  PERFORM set_config('lock_timeout', '2500', true);
+  -- Sessions of ours have it already, but behind a pooler.
+  IF current_setting('lock_timeout') <> '2500ms' THEN
+    PERFORM set_config('lock_timeout', '2500', true);
+  END IF;
 END $$;
 
 -- Whether this owner leads with this fence. A null is nobody's.
@@ -29,7 +32,8 @@ BEGIN
   PERFORM nexus.guard_1();
   SELECT epoch INTO current_epoch FROM nexus.head FOR UPDATE;
   IF current_epoch IS NULL OR current_epoch IS DISTINCT FROM p_epoch THEN RETURN 'epoch'; END IF;
-  IF NOT nexus.leads_1(p_owner, p_fence) THEN RETURN 'fenced'; END IF;
+  -- As leads_1, without its call.
+  IF NOT EXISTS (SELECT 1 FROM nexus.lease WHERE name = 'leader' AND owner = p_owner AND fence = p_fence) THEN RETURN 'fenced'; END IF;
   SELECT position, id INTO newest FROM nexus.log ORDER BY position DESC LIMIT 1;
   IF newest.id = p_id THEN
     IF newest.position IS DISTINCT FROM p_after + 1 THEN RETURN 'diverged'; END IF;

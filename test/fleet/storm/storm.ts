@@ -78,9 +78,11 @@ export class Storm {
       ],
     });
     if (this.options.sabotage === "fence") {
-      await primary.query(
-        "CREATE OR REPLACE FUNCTION nexus.leads_1(p_owner uuid, p_fence bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true'",
+      // Whoever commits is taken for the one who leads.
+      const [source] = await primary.query<{ text: string }>(
+        "SELECT pg_get_functiondef('nexus.commit_1'::regproc) AS text",
       );
+      await primary.query((source?.text ?? "").replace(/IF NOT EXISTS .*RETURN 'fenced'; END IF;/, ""));
     }
     const standby = await primary.standby({ name: "sync" });
     await primary.set("synchronous_standby_names", "sync");
