@@ -195,7 +195,9 @@ export class HostileServer {
       if (answer === "slow") await new Promise<void>((resolve) => this.#held.add(resolve));
       if (answer === "drop_before" || answer === "drop_after") return "dropped";
       if (answer === "empty") return json({});
-      return failures[answer] ?? json({ ...this.#issue({ holder, key: undefined }, undefined), ...exchanged });
+      return (
+        failures[answer] ?? json({ ...this.#issue({ holder, key: undefined }, undefined), ...exchanged })
+      );
     });
   }
 
