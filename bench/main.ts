@@ -4,9 +4,11 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { consentFigures } from "./consent.js";
 import { type Figure, markdownOf, tableOf } from "./figure.js";
+import { fleetFigures } from "./fleet.js";
 import { guardViolations, readCeilings, type Violation } from "./guard.js";
 import { requireH2load } from "./h2load.js";
 import { idleFigures } from "./idle.js";
+import { requirePostgres } from "./pgbench.js";
 import { refreshLatencyFigures } from "./refresh_latency.js";
 import { scaleFigures } from "./scale.js";
 import { startFigures } from "./start.js";
@@ -30,6 +32,7 @@ const parts = {
   consent: consentFigures,
   scale: scaleFigures,
   idle: idleFigures,
+  fleet: fleetFigures,
 };
 type Part = keyof typeof parts;
 
@@ -40,6 +43,7 @@ async function partsAsked(): Promise<Part[]> {
   const asked = only === undefined ? all : all.filter((name) => name === only);
   if (asked.length === 0) throw new Error(`--only takes ${all.join(", ")}`);
   if (asked.includes("unary")) await requireH2load();
+  if (asked.includes("fleet")) requirePostgres();
   return asked;
 }
 

@@ -36,7 +36,11 @@ const inputs = [
 ];
 
 /** Read at run time from beside the code that reads it. */
-const data = ["catalogue/providers.json", "catalogue/catalogue.schema.json"];
+const data = [
+  "catalogue/providers.json",
+  "catalogue/catalogue.schema.json",
+  ...readdirSync(join(root, "src/fleet/sql")).map((file) => `fleet/sql/${file}`),
+];
 
 export async function build() {
   const tsc = findCompiler();
@@ -51,7 +55,10 @@ export async function build() {
     const args = [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", fresh];
     const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
     if (status !== 0) throw new Error("the sources do not compile; dist/ is left as it was");
-    for (const file of data) copyFileSync(join(root, "src", file), join(fresh, file));
+    for (const file of data) {
+      mkdirSync(dirname(join(fresh, file)), { recursive: true });
+      copyFileSync(join(root, "src", file), join(fresh, file));
+    }
     await bundle(root, fresh);
     copyFileSync(join(root, "scripts/launcher.js"), join(fresh, "main.js"));
     chmodSync(join(fresh, "main.js"), 0o755);

@@ -21,6 +21,7 @@ const carried = {
     "@opentelemetry/resources",
     "@opentelemetry/sdk-trace-base",
   ],
+  pg: ["pg"],
   schemas: ["ajv/dist/2020.js", "ajv-formats"],
   "pino-pretty": ["pino-pretty"],
   re2js: ["re2js"],
@@ -31,6 +32,7 @@ const lazyPackages = [
   "@bufbuild/protovalidate",
   "@connectrpc/connect-node",
   ...carried.schemas,
+  ...carried.pg,
   ...carried["pino-pretty"],
   ...carried.re2js,
 ];

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, mkdtempSync, rmdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import type { TestContext } from "vitest";
 import { leaveSkipped } from "./run_folder.js";
 
@@ -39,6 +39,10 @@ const known = {
   mount: { isThere: canMount, words: "mount of a tmpfs (root, CAP_SYS_ADMIN)" },
   openssl: { isThere: () => canRun("openssl", "version"), words: "openssl (apt-get install openssl)" },
   nginx: { isThere: () => pathOf("nginx") !== undefined, words: "nginx (apt-get install nginx-light)" },
+  postgresql: {
+    isThere: () => postgresPrograms() !== undefined,
+    words: "PostgreSQL 14 or newer (apt-get install postgresql)",
+  },
   promtool: {
     isThere: () => canRun("promtool", "--version"),
     words: "promtool (apt-get install prometheus)",
@@ -88,6 +92,18 @@ export function needs({ skip, task }: Pick<TestContext, "skip" | "task">, name: 
 export function pathOf(program: string): string | undefined {
   const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/sbin"];
   return folders.map((folder) => join(folder, program)).find(isExecutable);
+}
+
+/** The folder of PostgreSQL's server programs: the newest one that Debian has put beside what it has on the `PATH`, or there itself. */
+export function postgresPrograms(): string | undefined {
+  const debian = "/usr/lib/postgresql";
+  const versions =
+    pathOf("psql") !== undefined && existsSync(debian)
+      ? readdirSync(debian).map(Number).filter(Number.isInteger)
+      : [];
+  const folders = versions.sort((a, b) => b - a).map((version) => join(debian, String(version), "bin"));
+  const onPath = pathOf("initdb");
+  return folders.find((folder) => isExecutable(join(folder, "initdb"))) ?? (onPath && dirname(onPath));
 }
 
 function isExecutable(path: string): boolean {

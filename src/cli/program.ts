@@ -25,6 +25,7 @@ import { restoreCommand } from "./daemon/restore.js";
 import { serveCommand } from "./daemon/serve.js";
 import { statusCommand } from "./daemon/status.js";
 import { examples } from "./examples.js";
+import { fleetCommand } from "./fleet/fleet.js";
 import { providersCommand } from "./manifest/providers.js";
 import { mcpCommand } from "./mcp/mcp.js";
 import { providerCommand } from "./providers/provider.js";
@@ -85,6 +86,7 @@ function buildProgram(shell: Shell): Command {
     clientKeysCommand,
     backupCommand,
     restoreCommand,
+    fleetCommand,
     keysCommand,
     policyCommand,
     whoamiCommand,

@@ -4,6 +4,7 @@ import type { KeySource } from "../model/credentials/key_source.js";
 import { defaultLimits, type Limits, type Rate } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../outbound/provider_networks.js";
+import { type FleetConfig, readFleetConfig, readStoreAddress, type StoreAddress } from "./fleet_config.js";
 import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import { type ListenersConfig, readListenersConfig } from "./listeners_config.js";
@@ -72,6 +73,8 @@ export interface Config {
   /** What the names of the secrets of proxies begin with, without the slash after it. */
   readonly proxy: { readonly secretPrefix: string };
   readonly notify: NotifyConfig;
+  /** Absent where the daemon is alone. */
+  readonly fleet: FleetConfig | undefined;
   /** Absent where no traces are asked for. */
   readonly tracing: TracingConfig | undefined;
 }
@@ -124,10 +127,7 @@ export function loadConfig(
     clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
     logLevel: reader.get("NEXUS_LOG_LEVEL"),
     logFormat: reader.get("NEXUS_LOG_FORMAT") ?? (platform.isTTY ? "pretty" : "json"),
-    audit: Object.freeze({
-      maxEvents: reader.get("NEXUS_AUDIT_MAX_EVENTS"),
-      maxAgeMs: reader.get("NEXUS_AUDIT_MAX_AGE"),
-    }),
+    audit: readAudit(reader),
     limits: readLimits(reader),
     access: Object.freeze({
       policyFile: reader.get("NEXUS_POLICY_FILE"),
@@ -136,10 +136,30 @@ export function loadConfig(
     drainTimeoutMs: reader.get("NEXUS_DRAIN_TIMEOUT_MS"),
     proxy: Object.freeze({ secretPrefix: reader.get("NEXUS_SDS_PREFIX") }),
     notify: readNotifyConfig(reader),
+    fleet: readFleetConfig(reader),
     tracing: readTracing(reader),
   };
   reader.throwViolations();
   return Object.freeze(config);
+}
+
+/** What a command needs that makes or changes the store of a fleet; no daemon runs for it. */
+export interface FleetStoreConfig {
+  readonly store: StoreAddress;
+  readonly dataDir: string;
+  readonly encryptionKey: KeySource;
+}
+
+/** @throws ConfigError with all errors */
+export function loadFleetStoreConfig(env: NodeJS.ProcessEnv, flags: Flags): FleetStoreConfig {
+  const reader = new SettingReader(env, flags);
+  const dataDir = readDataDir(reader);
+  const store = readStoreAddress(reader);
+  if (store === undefined) reader.refuse("NEXUS_STORE", "is needed: the URL of the fleet's PostgreSQL");
+  const encryptionKey = readEncryptionKey(reader, dataDir);
+  reader.throwViolations();
+  if (store === undefined) throw new Error("a setting that is missing is an error");
+  return Object.freeze({ store, dataDir, encryptionKey });
 }
 
 /** The data folder, absolute. Two daemons cannot share one. */
@@ -167,6 +187,11 @@ function readEncryptionKey(reader: SettingReader, dataDir: string): KeySource {
   if (name === undefined) return generated;
   const value = reader.get(name);
   return typeof value === "string" ? { source: "file", path: value } : (value ?? generated);
+}
+
+function readAudit(reader: SettingReader): Config["audit"] {
+  const maxEvents = reader.get("NEXUS_AUDIT_MAX_EVENTS");
+  return Object.freeze({ maxEvents, maxAgeMs: reader.get("NEXUS_AUDIT_MAX_AGE") });
 }
 
 function readLimits(reader: SettingReader): Limits {

@@ -1,12 +1,14 @@
-import { daemonSettings } from "./daemon_settings.js";
 import { type Kind, path, type SettingGroups, type SettingRow, text } from "./kinds/setting_kinds.js";
-import { limitSettings } from "./limit_settings.js";
-import { notifySettings } from "./notify_settings.js";
+import { daemonSettings } from "./rows/daemon_settings.js";
+import { fleetSettings } from "./rows/fleet_settings.js";
+import { limitSettings } from "./rows/limit_settings.js";
+import { notifySettings } from "./rows/notify_settings.js";
 
 /** Every setting, by its group and its environment variable, in the order of `--help` and of `docs/settings.md`. */
 const groups = {
   ...daemonSettings,
   ...notifySettings,
+  ...fleetSettings,
   Limits: limitSettings,
   Traces: {
     OTEL_EXPORTER_OTLP_ENDPOINT: {

@@ -10,12 +10,14 @@ import { backupService } from "../service/services/backup_service.js";
 import { clientKeyService } from "../service/services/client_key_service.js";
 import { connectionService } from "../service/services/connection_service.js";
 import { consoleService } from "../service/services/console_service.js";
+import { fleetControlService } from "../service/services/fleet_control_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
 import { notificationService } from "../service/services/notification_service.js";
 import { providerService } from "../service/services/provider_service.js";
 import { secretDiscoveryService } from "../service/services/secret_discovery_service.js";
 import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";
+import type { HubServices } from "./fleet/hub_interfaces.js";
 import type { Domain } from "./wire_domain.js";
 
 /** Every service of the contract, over the domain. */
@@ -24,6 +26,7 @@ export function definedServices(
   templates: Catalogue,
   config: Config,
   { nowMs, linkOf }: { nowMs(): number } & Pick<Parameters<typeof consoleService>[0], "linkOf">,
+  hub?: HubServices,
 ): ServiceDefinition[] {
   const { registry, connections, audit, keyring, backups } = parts;
   const { access, keys, explainer, guard, mcp } = parts;
@@ -31,7 +34,7 @@ export function definedServices(
   const services = [
     providerService({ registry, trial: parts.discoveryTrial, templates, access, publicUrl, mcp }),
     connectionService({ ...parts, manager: connections }),
-    tokenService(parts),
+    tokenService({ ...parts, hub }),
     auditService({ audit }),
     statusService(parts),
     accessService({ keys, access, explainer }),
@@ -40,7 +43,8 @@ export function definedServices(
     backupService({ backups }),
     notificationService({ notifier: parts.notifier }),
     consoleService({ sessions: parts.sessions, linkOf }),
-  ];
+    fleetControlService(hub),
+  ].map((service) => hub?.led(service) ?? service);
   const inner = new CallPipeline({ guard });
   return [
     ...services,
@@ -59,9 +63,10 @@ export interface ProxyServices {
   readonly authorization: ServiceDefinition;
 }
 
-export function proxyServices({ secrets, authorizer, access }: Domain): ProxyServices {
+export function proxyServices({ secrets, authorizer, access }: Domain, hub?: HubServices): ProxyServices {
+  const authorization = authorizationService({ authorizer });
   return {
     secrets: secretDiscoveryService({ secrets, access }),
-    authorization: authorizationService({ authorizer }),
+    authorization: hub?.led(authorization) ?? authorization,
   };
 }

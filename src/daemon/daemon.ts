@@ -3,6 +3,7 @@ import { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
+import { openKeyCheck } from "../domain/operations/key_check.js";
 import type { KeeperOptions, ManifestKeeper } from "../manifest/manifest_keeper.js";
 import { openReceivers } from "../notify/receivers.js";
 import type { ReceiverSpec } from "../notify/receivers_document.js";
@@ -12,7 +13,8 @@ import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
-import { makeListeners } from "./make_listeners.js";
+import type { Fleet } from "./fleet/fleet.js";
+import { type MadeListeners, makeListeners } from "./make_listeners.js";
 import { closeKeyFile } from "./open_vault.js";
 import { loadPolicy } from "./optional/load_policy.js";
 import { type DaemonOptions, Resources } from "./resources.js";
@@ -26,6 +28,8 @@ interface Parts {
   readonly domain: Domain;
   readonly keeper: ManifestKeeper | undefined;
   readonly policy: PolicyKeeper | undefined;
+  /** Of a hub of a fleet. */
+  readonly hub: Fleet | undefined;
   readonly drainTimeoutMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -56,15 +60,19 @@ export class Daemon {
     const { drainTimeoutMs } = config;
     const { store } = resources;
     const adminKey = loadAdminKey(config, log);
-    const domain = wireDomain({ ...options, receivers: receiversOf(options) }, resources);
+    const hub = await loadHub(options, resources);
+    const domain = wireDomain({ ...options, receivers: receiversOf(options), hub }, resources);
     const { access, registry, discoveryTrial: trial } = domain;
     const variables = options.environment ?? processEnvironment();
     const keeper = await loadKeeper(config, { registry, trial, variables, templates, clock, log });
     const policy = await loadPolicy(config, { access, store, clock, log });
     observe(resources, domain, clock);
-    const listeners = await makeListeners(options, resources, domain, { adminKey, templates });
-    const daemon = new Daemon(listeners, { resources, domain, keeper, policy, drainTimeoutMs, clock, log });
-    await daemon.#open();
+    hub?.observe();
+    const made = await makeListeners(options, resources, domain, { adminKey, templates, hub });
+    const { listeners } = made;
+    const parts = { resources, domain, keeper, policy, hub, drainTimeoutMs, clock, log };
+    const daemon = new Daemon(listeners, parts);
+    await daemon.#open(made);
     log.info(
       { redirectUri: config.redirectUri },
       "redirect URIs begin with this: paste the one that nexusd provider show NAME prints into the provider's console",
@@ -73,20 +81,42 @@ export class Daemon {
     return daemon;
   }
 
-  async #open(): Promise<void> {
-    const { domain, keeper, policy } = this.parts;
-    // Before anything refreshes: what the last process could not store takes its place.
-    await domain.spool.recover();
+  async #open({ services, pages }: Pick<MadeListeners, "services" | "pages">): Promise<void> {
+    const { domain, keeper, policy, hub } = this.parts;
+    if (!hub) await this.#prepare();
     domain.backups.start();
     // Before the first caller, who may ask for what the file says.
     await policy?.start();
-    await keeper?.start();
+    if (!hub) await keeper?.start();
     try {
+      const reign = { begin: () => this.#beginReign(), end: () => this.#rest() };
+      await hub?.open({ domain, services, pages, reign });
       await this.listeners.open();
     } catch (error) {
-      await Promise.all([keeper?.stop(), policy?.stop()]);
+      await hub?.resign();
+      await Promise.all([keeper?.stop(), policy?.stop(), hub?.close()]);
       throw error;
     }
+    if (!hub) this.#begin();
+  }
+
+  /** Before anything refreshes: what the last process could not store takes its place. */
+  async #prepare(): Promise<void> {
+    await this.parts.domain.spool.recover();
+  }
+
+  /** This hub leads its fleet from now on. */
+  async #beginReign(): Promise<void> {
+    const { resources, keeper } = this.parts;
+    await openKeyCheck(resources.store, resources.opened.vault);
+    await this.#prepare();
+    await keeper?.start();
+    this.#begin();
+  }
+
+  /** What the daemon does by itself; of a fleet, the hub that leads. */
+  #begin(): void {
+    const { domain } = this.parts;
     domain.engine.start();
     domain.revoker.start();
     domain.recovery.start();
@@ -95,10 +125,24 @@ export class Daemon {
     domain.poller.start();
   }
 
+  /** Ends what is under way of that, and begins nothing more. */
+  async #rest(): Promise<void> {
+    const { domain, keeper } = this.parts;
+    await Promise.all([
+      domain.engine.stop(),
+      domain.revoker.stop(),
+      domain.recovery.stop(),
+      domain.keyring.stop(),
+      domain.notifier.stop(),
+      domain.poller.stop(),
+      keeper?.stop(),
+    ]);
+  }
+
   /** Reads the policy file and applies the providers file again; nothing where there is none. */
   async reloadFiles(): Promise<void> {
-    const { keeper, policy } = this.parts;
-    await Promise.all([policy?.reload(), keeper?.reload()]);
+    const { keeper, policy, hub } = this.parts;
+    await Promise.all([policy?.reload(), hub?.leads === false ? undefined : keeper?.reload()]);
   }
 
   /**
@@ -107,8 +151,9 @@ export class Daemon {
    * @returns false when commits are still under way after 4 s: the process cannot exit in order then
    */
   async abandon(): Promise<boolean> {
-    const { resources, domain, clock } = this.parts;
+    const { resources, domain, hub, clock } = this.parts;
     const { store } = resources;
+    hub?.abandon();
     domain.spool.save();
     this.listeners.stopServing();
     const stopped = domain.engine.stop().catch(() => undefined);
@@ -122,7 +167,7 @@ export class Daemon {
    * `drainTimeoutMs` is cut off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { resources, domain, keeper, policy, drainTimeoutMs, clock, log } = this.parts;
+    const { resources, domain, policy, hub, drainTimeoutMs, clock, log } = this.parts;
     log.info({}, "draining");
     resources.tls.stop();
     const force = new AbortController();
@@ -130,24 +175,13 @@ export class Daemon {
     const deadline = new Promise<void>((resolve) => force.signal.addEventListener("abort", () => resolve()));
     this.listeners.stopServing();
     const closed = this.listeners.close(force.signal);
-    await Promise.race([
-      Promise.all([
-        domain.hub.drain(),
-        domain.engine.stop(),
-        domain.revoker.stop(),
-        domain.recovery.stop(),
-        domain.keyring.stop(),
-        domain.notifier.stop(),
-        domain.poller.stop(),
-        keeper?.stop(),
-        policy?.stop(),
-      ]),
-      deadline,
-    ]);
+    const atRest = hub ? hub.resign() : this.#rest();
+    await Promise.race([Promise.all([domain.hub.drain(), atRest, policy?.stop()]), deadline]);
     await closed;
     timer.cancel();
     domain.spool.save();
     await this.#flushCounts();
+    await hub?.close();
     await resources.close();
     log.info({}, "stopped");
   }
@@ -164,6 +198,14 @@ export class Daemon {
       log.error({ err: error }, "counts of the audit log could not be written");
     }
   }
+}
+
+/** What a hub is takes long to load, and most daemons are alone. */
+async function loadHub(options: DaemonOptions, resources: Resources): Promise<Fleet | undefined> {
+  const { fleet } = resources;
+  if (fleet === undefined) return undefined;
+  const { Fleet } = await import("./fleet/fleet.js");
+  return new Fleet(options, { ...resources, fleet });
 }
 
 function loadAdminKey({ access, dataDir }: Config, log: Log): ApiKey {

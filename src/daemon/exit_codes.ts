@@ -8,10 +8,12 @@ export const exitCodes = {
   storeDamaged: 12,
   listenerNotOpened: 13,
   storeNotWritten: 14,
+  fleetNotUsable: 15,
   notReachable: 20,
   consentFailed: 21,
   attentionNeeded: 22,
   apiError: 23,
+  followsAgain: 75,
 } as const;
 
 /** `providers plan --detailed-exitcode`, which ends with no other code of that number. */
@@ -28,11 +30,13 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   storeDamaged: "serve, restore: the store, or the backup, is damaged",
   listenerNotOpened: "serve: a listener cannot be opened",
   storeNotWritten: "serve: the store could not be written, and the daemon ended itself",
+  fleetNotUsable: "serve, fleet: the database of the fleet cannot be reached or used",
   notReachable: "the daemon cannot be reached",
   consentFailed: "consent was denied, failed or was not given in time",
   attentionNeeded:
     "the connection holds no usable token until a person acts; status --check: something needs a person",
   apiError: "curl --fail: the API answered with a status of 400 or more",
+  followsAgain: "serve: the hub leads its fleet no more: start it again",
 };
 
 /** The table as `nexusd --help` prints it. */

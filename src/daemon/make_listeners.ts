@@ -1,16 +1,20 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
+import type { Authenticate } from "../domain/access/presented_credentials.js";
 import { jwksPath } from "../model/clients/client_key.js";
 import { noTracing } from "../model/tracing.js";
 import { atMostEachMinute } from "../runtime/at_most_each_minute.js";
 import { consoleLink } from "../server/console/console_url.js";
 import { Listeners } from "../server/listeners.js";
-import { describeBy } from "../server/pages/page_words.js";
+import { BrowserPages } from "../server/pages/browser_pages.js";
+import { type DescribeProvider, describeBy } from "../server/pages/page_words.js";
 import { openSocketAccess } from "../server/sockets/peer_credentials.js";
+import type { BoundService } from "../service/pipeline/bound_service.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
 import type { ApiKey } from "../vault/api_key_file.js";
 import { definedServices, proxyServices } from "./bound_services.js";
+import type { ListenersHub } from "./fleet/hub_interfaces.js";
 import { openJwt } from "./optional/open_jwt.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
@@ -18,43 +22,55 @@ import type { Domain } from "./wire_domain.js";
 /** Rows of each list of the page `/status`. */
 const statusEntries = 20;
 
+/** The listeners, and what other hubs are served of what is behind them. */
+export interface MadeListeners {
+  readonly listeners: Listeners;
+  readonly services: readonly BoundService[];
+  readonly pages: BrowserPages;
+}
+
 /** Every listener, over the domain; none is open yet. @throws NoPeerCredentials */
 export async function makeListeners(
   options: DaemonOptions,
   { metrics, tls }: Resources,
   domain: Domain,
-  parts: { readonly adminKey: ApiKey; readonly templates: Catalogue },
-): Promise<Listeners> {
+  parts: {
+    readonly adminKey: ApiKey;
+    readonly templates: Catalogue;
+    readonly hub?: ListenersHub | undefined;
+  },
+): Promise<MadeListeners> {
   const { config, log, clock } = options;
-  const { secrets, authorization } = proxyServices(domain);
+  const { hub } = parts;
+  const { secrets, authorization } = proxyServices(domain, hub);
   const linkOf = (code: string): string | undefined => {
     const origin = listeners.consoleUrl;
     return origin === undefined ? undefined : consoleLink(origin, code);
   };
-  const contract = definedServices(domain, parts.templates, config, { nowMs: () => clock.nowMs(), linkOf });
+  const own = { nowMs: () => clock.nowMs(), linkOf };
+  const contract = definedServices(domain, parts.templates, config, own, hub);
   const services = [...contract, secrets, authorization];
-  const [grpc, http, pages] = pipelines(options, metrics, domain);
+  const [grpc, http, console] = pipelines(options, metrics, domain);
+  const describe = describeBy((name) => parts.templates.find(name));
+  const pages = browserPages(config, domain, describe, hub);
+  const authenticate = authenticateBy({
+    adminKey: parts.adminKey,
+    keys: domain.keys,
+    jwt: await openJwt(config, { clock, log }),
+    ownUid: process.getuid?.(),
+    nowMs: () => clock.nowMs(),
+  });
   const listeners: Listeners = new Listeners({
     ...config,
     grpcServices: services.map((one) => grpc.bind(one)),
     httpServices: services.map((one) => http.bind(one)),
     authorization: [http.bind(authorization)],
     permissionsOf: (name) => domain.access.permissionsOf(name),
-    consoleServices: contract.map((one) => pages.bind(one)),
+    consoleServices: contract.map((one) => console.bind(one)),
     sessions: domain.sessions,
-    flow: domain.consent,
-    capture: domain.captureForm,
-    publishedDocument: (path) =>
-      path === jwksPath ? domain.clientKeys.jwkSet : domain.mcp.clientDocument(path),
-    links: domain.consentLinks,
-    describe: describeBy((name) => parts.templates.find(name)),
-    authenticate: authenticateBy({
-      adminKey: parts.adminKey,
-      keys: domain.keys,
-      jwt: await openJwt(config, { clock, log }),
-      ownUid: process.getuid?.(),
-      nowMs: () => clock.nowMs(),
-    }),
+    pages,
+    describe,
+    authenticate: hub ? caughtUp(authenticate, hub) : authenticate,
     tlsOf: tls.of,
     sockets: await openSocketAccess(config.listeners.socketMode),
     readiness: () => domain.status.checks(),
@@ -70,7 +86,36 @@ export async function makeListeners(
     }),
     clock,
   });
-  return listeners;
+  const inner = new CallPipeline({ guard: domain.guard });
+  return { listeners, services: hub ? services.map((one) => inner.bind(one)) : [], pages };
+}
+
+function browserPages(
+  config: DaemonOptions["config"],
+  domain: Domain,
+  describe: DescribeProvider,
+  hub: ListenersHub | undefined,
+): BrowserPages {
+  const pages: BrowserPages = new BrowserPages({
+    publicUrl: new URL(config.publicUrl),
+    flow: domain.consent,
+    capture: domain.captureForm,
+    publishedDocument: (path) =>
+      path === jwksPath ? domain.clientKeys.jwkSet : domain.mcp.clientDocument(path),
+    links: domain.consentLinks,
+    describe,
+    ...(hub && { elsewhere: (visit) => hub.page(visit, pages) }),
+  });
+  return pages;
+}
+
+/** A key that this hub does not know may have been made at another one a moment ago. */
+function caughtUp(authenticate: Authenticate, hub: ListenersHub): Authenticate {
+  return (shown) => {
+    const principal = authenticate(shown);
+    if (principal !== undefined || hub.leads || shown.token === undefined) return principal;
+    return hub.catchUp().then(() => authenticate(shown));
+  };
 }
 
 /** What happens around a call at the listeners `grpc`, `http` and `console`, which share their limits. */

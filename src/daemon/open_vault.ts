@@ -15,13 +15,14 @@ export interface OpenedVault {
 
 /** The vault with the keys that the settings name, of which the first start makes the first. @throws KeyError */
 export async function openVault(options: {
-  readonly config: Pick<Config, "dataDir" | "encryptionKey">;
+  readonly config: Pick<Config, "dataDir" | "encryptionKey" | "fleet">;
   readonly environment: NodeJS.ProcessEnv;
   readonly clock: Clock;
   readonly log: Log;
 }): Promise<OpenedVault> {
   const { config, environment, clock, log } = options;
-  const storeExists = existsSync(join(config.dataDir, storeFileName));
+  // The store of a fleet exists, be there a copy of it yet or not: its keys are given to each hub.
+  const storeExists = config.fleet !== undefined || existsSync(join(config.dataDir, storeFileName));
   const source = new KeyRingSource({ source: config.encryptionKey, environment, clock });
   if (source.path !== undefined) closeKeyFile(source.path, config.dataDir, log);
   const { keys, created } = await source.load(storeExists);

@@ -1,5 +1,8 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
+import type { FleetConfig } from "../config/fleet_config.js";
 import { readVersion } from "../config/version.js";
 import { openKeyCheck } from "../domain/operations/key_check.js";
 import type { Tracing } from "../model/tracing.js";
@@ -8,8 +11,9 @@ import type { Log } from "../runtime/log.js";
 import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.js";
 import { SpoolFile } from "../store/files/spool_file.js";
 import { StoreHangs } from "../store/lmdb/store_error.js";
-import { Store } from "../store/store.js";
+import { Store, storeFileName } from "../store/store.js";
 import { Metrics } from "../telemetry/metrics.js";
+import type { OpenFleet } from "./fleet/open_fleet.js";
 import { type OpenTls, openTls } from "./listener_tls.js";
 import { type OpenedVault, openVault } from "./open_vault.js";
 
@@ -24,6 +28,8 @@ export interface DaemonOptions {
   readonly random: () => number;
   /** Called once when the store takes no more writes: the process must end. */
   readonly onFatal: (error: unknown) => void;
+  /** Of a hub: called when it is to give its lead back and end. */
+  readonly onStepDown?: () => void;
   /** None by default. */
   readonly tracing?: Tracing;
   /** The variables that the providers file may name; those of the process by default. */
@@ -39,25 +45,30 @@ export class Resources {
     readonly store: Store,
     readonly spoolFile: SpoolFile | undefined,
     readonly metrics: Metrics,
+    /** Of a hub. */
+    readonly fleet: OpenFleet | undefined,
     private readonly clock: Clock,
   ) {}
 
-  /** @throws DataFolderInUse, TlsError, KeyError, StoreDamaged, StoreFailed */
+  /** @throws DataFolderInUse, TlsError, KeyError, StoreDamaged, StoreFailed; of a hub FleetRefused, FleetUnreachable */
   static async open(options: DaemonOptions): Promise<Resources> {
     const { config, log, clock } = options;
     const lock = lockDataFolder(config.dataDir);
     let tls: OpenTls | undefined;
     let store: Store | undefined;
+    let fleet: OpenFleet | undefined;
     const metrics = new Metrics({ version: readVersion() });
     try {
       tls = await openTls(config, options);
       const environment = options.environment ?? processEnvironment();
       const opened = await openVault({ config, environment, clock, log });
-      store = openStore(options, metrics);
+      if (config.fleet !== undefined) fleet = await openReplica(options, config.fleet, opened, metrics);
+      store = fleet?.store ?? openStore(options, metrics);
       await openKeyCheck(store, opened.vault);
       const spoolFile = openSpoolFile(config.dataDir, log);
-      return new Resources(lock, tls, opened, store, spoolFile, metrics, clock);
+      return new Resources(lock, tls, opened, store, spoolFile, metrics, fleet, clock);
     } catch (error) {
+      await fleet?.database?.close();
       await giveUp({ lock, tls, store, clock, cause: error });
       throw error;
     }
@@ -93,9 +104,27 @@ async function giveUp(parts: {
   if (closed === "late") throw new StoreHangs("the store cannot be written or closed", { cause });
 }
 
-function openStore({ config, clock, onFatal }: DaemonOptions, metrics: Metrics): Store {
+/** What a hub needs takes long to load, and most daemons are alone. */
+async function openReplica(
+  options: DaemonOptions,
+  config: FleetConfig,
+  { vault }: OpenedVault,
+  metrics: Metrics,
+): Promise<OpenFleet> {
+  const { clock, log } = options;
+  const folder = options.config.dataDir;
+  const { openFleet } = await import("./fleet/open_fleet.js");
+  return await openFleet({
+    ...{ config, vault, clock, log },
+    copy: (database) => Store.copyInto(folder, database.firstCopy()),
+    open: () => (existsSync(join(folder, storeFileName)) ? openStore(options, metrics, true) : undefined),
+  });
+}
+
+function openStore({ config, clock, onFatal }: DaemonOptions, metrics: Metrics, replica = false): Store {
   return Store.open({
     folder: config.dataDir,
+    ...(replica && { replica }),
     nowMs: clock.nowMs(),
     onFatal,
     audit: config.audit,

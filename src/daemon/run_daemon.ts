@@ -1,6 +1,7 @@
 import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
+import { FleetRefused, FleetUnreachable } from "../fleet/connection/fleet_error.js";
 import { ProvidersFileError } from "../manifest/providers_file_error.js";
 import { ReceiversError } from "../notify/receivers.js";
 import { PolicyError } from "../policy/policy_error.js";
@@ -13,6 +14,7 @@ import { TlsError } from "../server/tls/tls_pair.js";
 import {
   DataFolderInUse,
   DataFolderUnusable,
+  LogRefused,
   StoreDamaged,
   StoreFailed,
   StoreHangs,
@@ -23,6 +25,7 @@ import { SecretFileOpen } from "../vault/secret_file.js";
 import { Daemon } from "./daemon.js";
 import { endAtOnce } from "./end_at_once.js";
 import { type ExitCode, exitCodes } from "./exit_codes.js";
+import { HubEnded } from "./fleet/hub_ended.js";
 import { type OpenTracing, openTracing } from "./optional/open_tracing.js";
 
 /** Runs a daemon until a signal ends it. */
@@ -51,6 +54,10 @@ export async function runDaemon(options: {
   const storeFailed = new Promise<unknown>((resolve) => {
     failed = resolve;
   });
+  let stepDown = (): void => {};
+  const steppedDown = new Promise<void>((resolve) => {
+    stepDown = resolve;
+  });
   let daemon: Daemon;
   try {
     const clock = new SystemClock();
@@ -62,6 +69,7 @@ export async function runDaemon(options: {
       tracing: tracing.tracing,
       random: Math.random,
       onFatal: failed,
+      onStepDown: stepDown,
     });
   } catch (error) {
     const known = startFailure(error);
@@ -75,7 +83,7 @@ export async function runDaemon(options: {
   onHangup = () => void daemon.reloadFiles();
   const manager = await openServiceManager(processEnvironment(), { clock: new SystemClock(), log });
   manager.ready();
-  const code = await untilEnded(daemon, { signalled, storeFailed, manager, log });
+  const code = await untilEnded(daemon, { signalled, steppedDown, storeFailed, manager, log });
   await tracing.close();
   return code;
 }
@@ -85,28 +93,51 @@ async function untilEnded(
   daemon: Daemon,
   {
     signalled,
+    steppedDown,
     storeFailed,
     manager,
     log,
   }: {
     readonly signalled: Promise<void>;
+    /** Of a hub: another one is to lead. */
+    readonly steppedDown: Promise<void>;
     readonly storeFailed: Promise<unknown>;
     readonly manager: ServiceManager;
     readonly log: Log;
   },
 ): Promise<ExitCode> {
   const abandoned = storeFailed.then((error) => {
+    if (isReignOver(error)) {
+      log.error(
+        { err: error },
+        "this hub leads no more, or cannot follow: it ends, to begin anew as a follower",
+      );
+      return exitCodes.followsAgain;
+    }
     log.error({ err: error }, "the store cannot be written; nothing that is not on disk was announced");
     return exitCodes.storeNotWritten;
   });
-  let code: ExitCode = await Promise.race([signalled.then(() => exitCodes.ok), abandoned]);
+  const asked = Promise.race([
+    signalled.then(() => exitCodes.ok),
+    steppedDown.then(() => exitCodes.followsAgain),
+  ]).then((code) => ({ code, isOrderly: true }));
+  const cut = abandoned.then((code) => ({ code, isOrderly: false }));
+  let end: { readonly code: ExitCode; readonly isOrderly: boolean } = await Promise.race([asked, cut]);
   manager.stopping();
-  if (code === exitCodes.ok) code = await Promise.race([daemon.stop().then(() => exitCodes.ok), abandoned]);
-  if (code === exitCodes.storeNotWritten && !(await daemon.abandon())) {
-    log.error({}, "the store cannot be left in order: the daemon ends without closing it");
-    endAtOnce(code);
+  if (end.isOrderly) {
+    const { code } = end;
+    end = await Promise.race([daemon.stop().then(() => ({ code, isOrderly: true })), cut]);
   }
-  return code;
+  if (!end.isOrderly && !(await daemon.abandon())) {
+    log.error({}, "the store cannot be left in order: the daemon ends without closing it");
+    endAtOnce(end.code);
+  }
+  return end.code;
+}
+
+/** Of a fleet: another hub leads, or the log is another one than the copy knows. */
+function isReignOver(error: unknown): boolean {
+  return error instanceof HubEnded || (error instanceof StoreFailed && error.cause instanceof LogRefused);
 }
 
 function startFailure(error: unknown): ExitCode | undefined {
@@ -119,6 +150,7 @@ function startFailure(error: unknown): ExitCode | undefined {
     DataFolderUnusable,
   ];
   if (usage.some((kind) => error instanceof kind)) return exitCodes.usage;
+  if (error instanceof FleetRefused || error instanceof FleetUnreachable) return exitCodes.fleetNotUsable;
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
   if (error instanceof KeyError) return exitCodes.wrongEncryptionKey;
   if (error instanceof StoreDamaged) return exitCodes.storeDamaged;

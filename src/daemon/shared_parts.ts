@@ -15,15 +15,18 @@ import { WatchHub } from "../domain/tokens/watch_hub.js";
 import type { Receiver } from "../model/notifications/receiver.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
-import { createOutboundFetch, type OutboundFetch } from "../outbound/outbound.js";
-import { tracedOutbound } from "../outbound/traced_outbound.js";
+import type { OutboundFetch } from "../outbound/outbound.js";
+import { openOutbound } from "../outbound/traced_outbound.js";
 import { Changes } from "../runtime/changes.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
+import type { DomainHub } from "./fleet/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 
 export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log"> & {
   /** Who is told when a person is needed; nobody by default. */
   readonly receivers?: (outbound: OutboundFetch) => readonly Receiver[];
+  /** What makes the daemon a hub of a fleet. */
+  readonly hub?: DomainHub | undefined;
 };
 export type DomainResources = Pick<Resources, "store" | "opened" | "spoolFile" | "metrics">;
 export type Shared = ReturnType<typeof sharedParts>;
@@ -35,8 +38,7 @@ const maxNarrowedReads = 4_096;
 export function sharedParts(options: DomainOptions, { store, opened }: DomainResources) {
   const { config, tracing = noTracing, clock, random, log } = options;
   const networks = config.providerNetworks;
-  const plainOutbound = createOutboundFetch({ networks });
-  const outbound = tracing === noTracing ? plainOutbound : tracedOutbound(plainOutbound, tracing);
+  const outbound = openOutbound({ networks, ...options.hub?.sending }, tracing);
   const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
   const fetchDocument = (issuer: string, place: MetadataPlace): Promise<string> =>
     place === "mcp" ? fetchServerMetadata(issuer, outbound) : fetchDiscoveryDocument(issuer, outbound);
@@ -71,6 +73,7 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
     readAudit: new ReadAudit({ store, clock, log }),
     narrowedAudit: new ReadAudit({ store, clock, log, maxEntries: maxNarrowedReads }),
     hub: new WatchHub({ changes }),
+    fleet: options.hub,
     /** One token request per connection. */
     locks: new KeyedMutex<string>(),
     tracing,

@@ -122,9 +122,9 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 
 /** What gives tokens to agents and proxies. */
 function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts, { mcp }: McpParts) {
-  const { config, hub, readAudit, narrowedAudit, clock, log, changes } = shared;
+  const { config, hub, readAudit, narrowedAudit, fleet, clock, log, changes } = shared;
   const apiNonces = new DpopNonces();
-  const { refresher } = engine;
+  const refresher = fleet?.refresher(engine.refresher) ?? engine.refresher;
   const tokens = new Tokens({ ...shared, refresher });
   const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher, apiNonces, mcp });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });

@@ -25,6 +25,8 @@ export type PreconditionReason =
   | "CLIENT_KEY_ROTATING"
   | "BACKUP_NOT_VERIFIED"
   | "TOO_MANY_API_KEYS"
+  | "NOT_A_HUB"
+  | "NO_OTHER_HUB"
   | "CONSOLE_CLOSED";
 
 /** Words of `google.rpc.ErrorInfo.reason` for a limit that was reached. */
@@ -135,6 +137,13 @@ export class Unavailable extends NexusError {
     cause?: unknown,
   ) {
     super(message, cause);
+  }
+}
+
+/** This hub follows another one, which alone writes: nothing was changed here. */
+export class NotLeader extends Unavailable {
+  constructor() {
+    super("this hub does not lead its fleet: try again, or ask another hub", 1_000);
   }
 }
 

@@ -41,6 +41,8 @@ export interface OutboundOptions {
   readonly networks?: ProviderNetworks;
   /** Resolves names; the system's resolver by default. */
   readonly lookup?: Lookup;
+  /** Asked when the socket is open, before the first byte: false where this process may not send any more. Always true by default. */
+  readonly maySend?: () => boolean;
 }
 
 /**
@@ -49,7 +51,10 @@ export interface OutboundOptions {
  */
 export type OutboundPhase = "before_send" | "after_send";
 
-/** `forbidden_url`, `forbidden_address` and `client_certificate` need a change of the profile or of the settings; the rest may pass. */
+/**
+ * `forbidden_url`, `forbidden_address` and `client_certificate` need a change of the profile or of the settings; `not_leading`: of a fleet
+ * another hub may lead by now, and send the same; the rest may pass.
+ */
 export type OutboundReason =
   | "forbidden_url"
   | "forbidden_address"
@@ -57,6 +62,7 @@ export type OutboundReason =
   | "client_certificate"
   | "timeout"
   | "aborted"
+  | "not_leading"
   | "network"
   | "redirect"
   | "too_large";
@@ -113,6 +119,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
     maxBytes = 1024 * 1024,
     networks = publicNetworks,
     lookup = lookupAll,
+    maySend = () => true,
   } = options;
   const clock = new SystemClock();
   const targets: Targets = new BoundedMap(maxTargets);
@@ -140,6 +147,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       socket = opened;
       stop.signal.throwIfAborted();
       stop.signal.addEventListener("abort", () => opened.destroy(), { once: true });
+      if (!maySend()) throw new OutboundError("not_leading", phase, target.host);
       // Point of no return: the request is written from here on.
       phase = "after_send";
       const response = await exchange(opened, url, raw, limitBytes, (known) => {

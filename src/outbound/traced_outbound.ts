@@ -1,5 +1,11 @@
-import type { Span, Tracing } from "../model/tracing.js";
-import { OutboundError, type OutboundFetch } from "./outbound.js";
+import { noTracing, type Span, type Tracing } from "../model/tracing.js";
+import { createOutboundFetch, OutboundError, type OutboundFetch, type OutboundOptions } from "./outbound.js";
+
+/** The way out to providers, each request as a span where anybody looks. */
+export function openOutbound(options: OutboundOptions, tracing: Tracing): OutboundFetch {
+  const fetch = createOutboundFetch(options);
+  return tracing === noTracing ? fetch : tracedOutbound(fetch, tracing);
+}
 
 /**
  * Each request to a provider as a span, by https://opentelemetry.io/docs/specs/semconv/http/http-spans/. `url.full` is left out, since

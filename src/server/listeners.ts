@@ -1,6 +1,4 @@
 import type { Authenticate } from "../domain/access/presented_credentials.js";
-import type { CaptureFlow, ConsentFlow } from "../domain/consent/consent_types.js";
-import type { ConsentLinks } from "../domain/notifications/consent_links.js";
 import type { Limits } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import { formatListenAddress } from "../model/listen_address.js";
@@ -14,6 +12,7 @@ import { ConsoleListener, type ConsoleListenerOptions } from "./console/console_
 import type { Routes } from "./listen/http_message.js";
 import type { Listener, OnUnexpected } from "./listen/listener.js";
 import { BrowserListener } from "./pages/browser_listener.js";
+import type { BrowserPages } from "./pages/browser_pages.js";
 import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
 import type { DescribeProvider } from "./pages/page_words.js";
 import { authorizeRoute } from "./rest/authorize_route.js";
@@ -39,12 +38,8 @@ export interface ListenersOptions {
   readonly httpServices: readonly BoundService[];
   /** Those of proxies, behind a route of the HTTP listeners. */
   readonly authorization: readonly BoundService[];
-  readonly flow: ConsentFlow;
-  readonly capture: CaptureFlow;
-  /** See `BrowserListenerOptions`. */
-  readonly publishedDocument?: (path: string) => object | undefined;
-  readonly links: Pick<ConsentLinks, "follow">;
-  /** See `BrowserListenerOptions`. */
+  readonly pages: BrowserPages;
+  /** As people know a provider. */
   readonly describe: DescribeProvider;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
@@ -168,11 +163,10 @@ function routesOf(options: ListenersOptions): Routes {
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {
-  const { publicUrl, flow, capture, links, describe, publishedDocument } = options;
+  const { publicUrl, pages } = options;
   return new BrowserListener({
     ...placeOf(options, "browser"),
-    ...{ listen, publicUrl: new URL(publicUrl), flow, capture, links, describe },
-    ...(publishedDocument && { publishedDocument }),
+    ...{ listen, publicUrl: new URL(publicUrl), pages },
   });
 }
 

@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { type ConnectionStatus, connectionStatuses } from "../model/connections/connection.js";
 import { type SpoolOutcome, spoolOutcomes } from "../model/connections/spooled_token_set.js";
+import { FleetMetrics, type FleetSources, type ForwardOutcome } from "./fleet_metrics.js";
 import { LabelValues } from "./label_values.js";
 
 export interface RpcOutcome {
@@ -66,6 +67,7 @@ export class Metrics {
   readonly #commitDuration: Histogram;
   readonly #spooled: Counter<"outcome">;
   readonly #notifications: Counter<"outcome">;
+  #fleet: FleetMetrics | undefined;
   #sources: MetricsSources | undefined;
 
   constructor(build: { readonly version: string }) {
@@ -121,6 +123,16 @@ export class Metrics {
   /** Sets where the gauges are read; until then they have no value. */
   observe(sources: MetricsSources): void {
     this.#sources = sources;
+  }
+
+  /** Adds the metrics of a hub. */
+  observeFleet(sources: FleetSources): void {
+    this.#fleet = new FleetMetrics(this.#registry, sources);
+  }
+
+  /** Counts a request that was forwarded to the hub that leads. */
+  forwarded(outcome: ForwardOutcome): void {
+    this.#fleet?.forwarded(outcome);
   }
 
   rpcAnswered({ method, code, listener }: RpcOutcome): void {

@@ -12,7 +12,12 @@ import {
 } from "./key_file.js";
 
 /** Variables that are secrets of ours and no business of a command. */
-const keptFromCommands = new Set(["NEXUS_ENCRYPTION_KEY", "NEXUS_CLIENT_SECRET", "NEXUS_API_KEY"]);
+const keptFromCommands = new Set([
+  "NEXUS_ENCRYPTION_KEY",
+  "NEXUS_CLIENT_SECRET",
+  "NEXUS_API_KEY",
+  "NEXUS_STORE",
+]);
 
 /** Reads the ring, and changes it where it lies in a file. */
 export class KeyRingSource {

@@ -23,6 +23,8 @@ export interface Ciphertext {
 export class SealingKey {
   /** Names the key and tells nothing of it: a digest of 256 random bits. */
   readonly id: string;
+  /** 32 bytes that prove to another hub of a fleet that this one holds the key; of no use for what is sealed. */
+  readonly linkKey: Buffer;
   readonly #extended: ExtendedNonceKey;
 
   /** @param key 32 bytes; the caller's copy can be wiped afterwards */
@@ -34,6 +36,7 @@ export class SealingKey {
     const derived = Buffer.from(hkdfSync("sha256", key, "", `nexus sealed record v${layout}`, keyBytes));
     this.#extended = new ExtendedNonceKey(createSecretKey(derived));
     derived.fill(0);
+    this.linkKey = Buffer.from(hkdfSync("sha256", key, "", "nexus fleet link v1", keyBytes));
   }
 
   seal(plaintext: Uint8Array, associatedData: Buffer): Ciphertext {

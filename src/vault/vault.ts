@@ -40,6 +40,11 @@ export class Vault {
     return this.#keys.has(keyId);
   }
 
+  /** What proves to another hub of a fleet that this ring holds a key; undefined where it does not. */
+  linkKey(keyId: string): Buffer | undefined {
+    return this.#keys.get(keyId)?.linkKey;
+  }
+
   /** Whether a record is as it would be sealed now. */
   isCurrent(record: SealedRecord): boolean {
     return record.keyId === this.#primary.id && record.layout === layout;

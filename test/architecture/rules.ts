@@ -10,6 +10,8 @@ export const layers = {
   vault: ["vault", "model", "runtime"],
   telemetry: ["telemetry", "model", "runtime"],
   store: ["store", "model", "runtime", "gen"],
+  // The PostgreSQL of a fleet: the log that all hubs share, the lease, the members.
+  fleet: ["fleet", "store", "model", "runtime"],
   // The one HTTP client that calls providers, and which addresses it may call.
   outbound: ["outbound", "model", "runtime"],
   oauth: ["oauth", "outbound", "model", "runtime"],
@@ -86,6 +88,7 @@ export const packages: Record<string, readonly Layer[]> = {
   lmdb: ["store"],
   oauth4webapi: ["oauth"],
   open: ["cli"],
+  pg: ["fleet"],
   pino: ["telemetry"],
   "pino-pretty": ["telemetry"],
   "prom-client": ["telemetry"],

@@ -35,7 +35,7 @@ describe("settingWarnings", () => {
       .map(({ name }) => name)
       .filter(
         (name) =>
-          !/KEY|LISTEN|URL|LOG|AUDIT|TLS|JWT|INSECURE|SOCKET|MAX|TIMEOUT|RATE|CONFIRMATION|ACCOUNT|SHARED|PROVIDERS$|NETWORKS|ASSERTION|NOTIFY|PREFIX|PORT|^OTEL/.test(
+          !/KEY|LISTEN|URL|LOG|AUDIT|TLS|JWT|INSECURE|SOCKET|MAX|TIMEOUT|RATE|CONFIRMATION|ACCOUNT|SHARED|PROVIDERS$|NETWORKS|ASSERTION|NOTIFY|PREFIX|PORT|STORE|FLEET|^OTEL/.test(
             name,
           ),
       );
@@ -67,7 +67,7 @@ describe("settingWarnings", () => {
 
 it("no secret has a flag, and each name stands once", () => {
   const all: readonly Setting[] = settings;
-  const secrets = ["NEXUS_ENCRYPTION_KEY", "NEXUS_API_KEY", "NEXUS_CLIENT_SECRET"];
+  const secrets = ["NEXUS_ENCRYPTION_KEY", "NEXUS_STORE", "NEXUS_API_KEY", "NEXUS_CLIENT_SECRET"];
   expect(
     all.filter(({ name, flag }) => flag === undefined && !name.startsWith("OTEL_")).map(({ name }) => name),
   ).toEqual(secrets);

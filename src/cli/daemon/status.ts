@@ -10,6 +10,7 @@ import {
   ListOpenStreamsResponseSchema,
 } from "../../gen/nexus/v1/status_pb.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../model/quantity_text.js";
+import { fleetFields } from "../fleet/fleet.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";
@@ -95,6 +96,7 @@ function formatDaemon(status: GetStatusResponse, screen: Screen): string {
       ["up", formatDuration(durationMsOf(status.uptime))],
       ["store", formatBytes(Number(status.storeBytes))],
       ["subscribers", formatCount(status.subscribers)],
+      ...(status.fleet ? fleetFields(status.fleet) : []),
       ["refreshing", `${status.refreshesRunning} under way, ${status.refreshesWaiting} waiting${late}`],
     ],
     screen,

@@ -9,6 +9,7 @@ import { BackupService } from "../../gen/nexus/v1/backup_pb.js";
 import { ClientKeyService } from "../../gen/nexus/v1/client_key_pb.js";
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
 import { ConsoleService } from "../../gen/nexus/v1/console_pb.js";
+import { FleetService } from "../../gen/nexus/v1/fleet_pb.js";
 import { KeyringService } from "../../gen/nexus/v1/keyring_pb.js";
 import { NotificationService } from "../../gen/nexus/v1/notification_pb.js";
 import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
@@ -30,6 +31,7 @@ export interface Daemon {
   readonly status: Client<typeof StatusService>;
   readonly notifications: Client<typeof NotificationService>;
   readonly console: Client<typeof ConsoleService>;
+  readonly fleet: Client<typeof FleetService>;
   /** Where it is, for messages. */
   readonly address: string;
   /** Ends the connection, and with it every stream. */
@@ -84,6 +86,7 @@ export function connectDaemon(
     status: createClient(StatusService, transport),
     notifications: createClient(NotificationService, transport),
     console: createClient(ConsoleService, transport),
+    fleet: createClient(FleetService, transport),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
   };

@@ -7,6 +7,7 @@ import { DataLoss } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { SpoolFile } from "../../store/files/spool_file.js";
+import { decodeSpooled, encodeSpooled } from "../../store/records/spool_codec.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
@@ -14,6 +15,9 @@ import { type ConnectionChange, changeConnection, requestOver } from "../lifecyc
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
 import { isRefreshable } from "../lifecycle/refresh_policy.js";
 import type { RevocationQueue } from "./revocation_queue.js";
+
+/** Token sets of one request: a few hundred kilobytes at most. */
+const maxHandedOver = 100;
 
 /**
  * The last resort of token sets that a provider has issued and the store does not take. While one is not durable it is held here; when
@@ -88,18 +92,45 @@ export class TokenSpool {
   async recover(): Promise<void> {
     if (this.deps.file === undefined) return;
     const { entries, damaged } = this.deps.file.read();
-    for (const entry of entries) {
-      const connectionId = entry.connection.id;
-      const outcome = await this.deps.store.commit((tx) => this.#recoverOne(tx, entry));
-      this.#onSpooled(outcome);
-      this.deps.log.warn({ connectionId, outcome }, "a token set was found in the spool file");
-    }
+    for (const entry of entries) await this.#take(entry, "a token set was found in the spool file");
     if (damaged) this.deps.log.error({}, "the spool file holds what cannot be read: a write was cut off");
     try {
       this.deps.file.clear();
     } catch (error) {
       this.deps.log.error({ error }, "the spool file was not emptied; what it holds is stored already");
     }
+  }
+
+  /**
+   * Has the hub that leads store what the last process left here, and empties the file; nothing where there is nothing.
+   *
+   * @param send takes at most a hundred; false when this hub is to recover them itself, since it leads
+   * @throws Unavailable: the file keeps what it holds
+   */
+  async handOver(send: (tokenSets: readonly Uint8Array[]) => Promise<boolean>): Promise<void> {
+    const left = this.deps.file?.read().entries ?? [];
+    for (let from = 0; from < left.length; from += maxHandedOver) {
+      if (!(await send(left.slice(from, from + maxHandedOver).map(encodeSpooled)))) return;
+    }
+    if (left.length === 0) return;
+    const connectionIds = left.map(({ connection }) => connection.id);
+    this.deps.log.warn({ connectionIds }, "token sets of the spool file were handed to the hub that leads");
+    this.deps.file?.clear();
+  }
+
+  /** Stores what another hub hands over. @throws Error on what is no token set @returns what became of each */
+  async bringHome(tokenSets: readonly Uint8Array[]): Promise<SpoolOutcome[]> {
+    const outcomes: SpoolOutcome[] = [];
+    for (const entry of tokenSets.map(decodeSpooled))
+      outcomes.push(await this.#take(entry, "a hub that led before brought a token set home"));
+    return outcomes;
+  }
+
+  async #take(entry: SpooledTokenSet, message: string): Promise<SpoolOutcome> {
+    const outcome = await this.deps.store.commit((tx) => this.#recoverOne(tx, entry));
+    this.#onSpooled(outcome);
+    this.deps.log.warn({ connectionId: entry.connection.id, outcome }, message);
+    return outcome;
   }
 
   #recoverOne(tx: Transaction, entry: SpooledTokenSet): SpoolOutcome {

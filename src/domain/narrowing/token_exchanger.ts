@@ -1,6 +1,6 @@
 import type { Connection } from "../../model/connections/connection.js";
 import { isBound, type TokenSet } from "../../model/credentials/credential.js";
-import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js";
+import { DataLoss, FailedPrecondition, NotLeader, Unavailable } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import type { Store } from "../../store/store.js";
@@ -18,6 +18,8 @@ export interface TokenExchangerDeps {
   readonly servers: Pick<IssuerMetadata, "resolve">;
   readonly grants: Pick<TokenEndpointClient, "narrow">;
   readonly engine: Pick<RefreshEngine, "admit">;
+  /** Of a hub: whether it acts itself. */
+  readonly fleet?: { readonly leads: boolean } | undefined;
 }
 
 /** Asks providers for narrower tokens, within their limits. The grant of the connection is neither sent nor changed. */
@@ -37,7 +39,8 @@ export class TokenExchanger {
     narrowing: Narrowing,
     key: string,
   ): Promise<TokenSet> {
-    const { servers, grants, engine } = this.deps;
+    const { servers, grants, engine, fleet } = this.deps;
+    if (fleet?.leads === false) throw new NotLeader();
     const subject = this.#subject(connection);
     const server = await servers.resolve(profile);
     try {

@@ -45,6 +45,8 @@ export class KeyringManager {
       readonly vault: CredentialVault;
       readonly source: Pick<KeyRingSource, "kind" | "path" | "read" | "add" | "remove">;
       readonly rotation: KeyRotation;
+      /** Of a fleet: which of its hubs do not hold a key. */
+      readonly fleet?: { lacking(keyId: string): readonly string[] } | undefined;
       readonly clock: Clock;
       readonly log: Log;
     },
@@ -116,6 +118,11 @@ export class KeyringManager {
       await this.#reload();
       const keyId = target ?? this.deps.ring.keyIds.at(-1) ?? "";
       if (!this.deps.ring.has(keyId)) throw new NotFound("key");
+      const lacking = this.deps.fleet?.lacking(keyId) ?? [];
+      if (lacking.length > 0) {
+        const words = `not every hub holds key ${keyId}: give it to ${lacking.join(", ")} first`;
+        throw new FailedPrecondition("KEY_SOURCE", words);
+      }
       const isPrimary = keyId === this.deps.ring.keyId;
       if (isPrimary && target === undefined && this.deps.rotation.remaining() === 0) {
         throw new FailedPrecondition(

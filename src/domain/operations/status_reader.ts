@@ -2,6 +2,7 @@ import type {
   DaemonState,
   DaemonStatus,
   EndingToken,
+  FleetState,
   NextRefresh,
   ReadinessChecks,
 } from "../../model/connections/daemon_status.js";
@@ -29,6 +30,8 @@ export class StatusReader {
       readonly hub: WatchHub;
       readonly clock: Clock;
       readonly version: string;
+      /** Of a hub; `following` is true, or what is wrong with its copy. */
+      readonly fleet?: { status(): FleetState; following(): true | string } | undefined;
     },
   ) {
     this.#startedAtMs = deps.clock.nowMs();
@@ -46,6 +49,7 @@ export class StatusReader {
       serving: this.deps.hub.draining ? "the daemon is ending" : true,
       refreshing: this.deps.engine.health(),
       storing: this.deps.store.isFailed ? "the store takes no more writes" : true,
+      ...(this.deps.fleet && { following: this.deps.fleet.following() }),
     };
   }
 
@@ -74,6 +78,7 @@ export class StatusReader {
       })),
       failingProviderCount: failing.length,
       storeBytes: this.deps.store.fileBytes,
+      ...(this.deps.fleet && { fleet: this.deps.fleet.status() }),
     };
   }
 

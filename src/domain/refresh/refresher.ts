@@ -234,9 +234,9 @@ export class Refresher {
   /** The provider knows the client: a suspension is over, and what waits for it is woken in the background. */
   #accepted(profile: ProviderProfile): void {
     const { suspensions, log } = this.deps;
-    suspensions
-      .accepted(profile)
-      .catch((error: unknown) => log.error({ providerId: profile.id, error }, "connections were not woken"));
+    const failed = (error: unknown): void =>
+      log.error({ providerId: profile.id, error }, "connections were not woken");
+    suspensions.accepted(profile).catch(failed);
   }
 
   #forget(connectionId: string): void {

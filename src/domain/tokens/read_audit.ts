@@ -1,6 +1,6 @@
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
-import { NexusError, Unavailable } from "../../model/errors.js";
+import { NexusError, NotLeader, Unavailable } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
@@ -113,7 +113,8 @@ export class ReadAudit {
 
   /** Records that a token was refused. Never rejects: the caller gets the refusal either way. */
   async refused(principal: Principal, connectionId: string, error: unknown): Promise<void> {
-    if (!(error instanceof NexusError)) return;
+    // What the leader is asked for then is on record there.
+    if (!(error instanceof NexusError) || error instanceof NotLeader) return;
     const reason = "reason" in error && typeof error.reason === "string" ? error.reason : error.kind;
     // A caller can make up ids without end, so those that are not found share one entry.
     const key = `${principal.name} ${error.kind === "not_found" ? "" : connectionId} ${reason}`;

@@ -34,6 +34,7 @@ export const accessTable = {
   "key.manage": forAdmins,
   "keyring.manage": forAdmins,
   "backup.manage": forAdmins,
+  "fleet.manage": forAdmins,
 } as const satisfies Readonly<Record<string, Row>>;
 
 export type Action = keyof typeof accessTable;

@@ -42,6 +42,33 @@ export interface FailingProvider {
   readonly retryAtMs: number | undefined;
 }
 
+/** See `nexus.v1.FleetRole`. */
+export type FleetRole = "follower" | "taking_over" | "leader" | "resigned";
+
+/** A hub as it describes itself to the others. */
+export interface FleetMemberState {
+  readonly address: string;
+  readonly version: string;
+  readonly applied: bigint;
+  readonly keyIds: readonly string[];
+  readonly seenMs: number;
+  readonly isLeader: boolean;
+}
+
+/** See `nexus.v1.FleetStatus`. */
+export interface FleetState {
+  readonly role: FleetRole;
+  readonly leader: string | undefined;
+  readonly fence: bigint;
+  readonly applied: bigint;
+  readonly newest: bigint;
+  readonly lastContactMs: number;
+  readonly warnings: readonly string[];
+  readonly mayNotLead: readonly string[];
+  readonly outbox: number;
+  readonly members: readonly FleetMemberState[];
+}
+
 /** The daemon at one moment; every list is bounded. */
 export interface DaemonStatus {
   readonly state: DaemonState;
@@ -60,4 +87,6 @@ export interface DaemonStatus {
   readonly failingProviders: readonly (FailingProvider & { readonly connections: number })[];
   readonly failingProviderCount: number;
   readonly storeBytes: number;
+  /** Of a hub. */
+  readonly fleet?: FleetState | undefined;
 }

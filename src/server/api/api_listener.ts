@@ -24,7 +24,7 @@ import { peerOf } from "../sockets/peer.js";
 import { sniff } from "../sockets/sniff.js";
 
 export interface ApiListenerOptions extends ListenerPlace {
-  readonly name: "grpc" | "http";
+  readonly name: "grpc" | "http" | "fleet";
   readonly listen: ListenAddress;
   readonly services: readonly BoundService[];
   readonly authenticate: Authenticate;

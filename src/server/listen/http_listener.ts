@@ -24,7 +24,7 @@ export interface HttpListenerOptions {
   readonly listener: string;
   readonly listen: ListenAddress;
   readonly setting: string;
-  readonly tls?: ListenerTls | undefined;
+  readonly tls?: Pick<ListenerTls, "createServer"> | undefined;
   readonly sockets?: SocketAccess | undefined;
   readonly bounds?: ListenerLimits | undefined;
   /** @param body what `maxBodyBytes` lets through; empty otherwise */

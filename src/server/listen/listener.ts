@@ -25,7 +25,7 @@ export interface ListenerPlace {
   /** The setting that names the address, for the sentence of a `ListenerError`. */
   readonly setting: string;
   /** For the TCP addresses of the listener; plain text without it. */
-  readonly tls?: ListenerTls | undefined;
+  readonly tls?: Pick<ListenerTls, "createServer"> | undefined;
   /** What bounds its visitors; without it the defaults, and any number of sockets. */
   readonly bounds?: ListenerLimits | undefined;
   /** For its Unix sockets; the owner's alone without it. */

@@ -1,120 +1,34 @@
-import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
-import type {
-  CaptureError,
-  CaptureFlow,
-  CaptureForm,
-  ConsentFlow,
-  FinishOutcome,
-} from "../../domain/consent/consent_types.js";
-import type { ConsentLinks } from "../../domain/notifications/consent_links.js";
-import { formTokenField } from "../../domain/static_credentials/capture_field.js";
-import { jwksPath } from "../../model/clients/client_key.js";
+import type { IncomingMessage } from "node:http";
 import type { ListenAddress } from "../../model/listen_address.js";
-import { isRedirectPath } from "../../model/providers/redirect_path.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
-import { BindingCookie } from "../callers/binding_cookie.js";
-import { CookieReader } from "../callers/cookie_reader.js";
 import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { limitsOf } from "../listen/listener_limits.js";
 import { addressKey } from "../sockets/address_key.js";
-import {
-  hostOf,
-  hostsOf,
-  isEmbedded,
-  isForm,
-  isOwnForm,
-  isOwnLink,
-  isPrefetch,
-  prefersJson,
-  stateOf,
-} from "./browser_request.js";
-import { captureFormPage } from "./capture_form.js";
-import { DonePages, donePath } from "./done_pages.js";
-import type { Failure } from "./failures.js";
-import { pageStyle } from "./page_style.js";
-import type { DescribeProvider } from "./page_words.js";
-import {
-  badRequestPage,
-  embeddedPage,
-  failureJson,
-  failurePage,
-  formRefusedPage,
-  formTooLargePage,
-  homePage,
-  idleAnswer,
-  internalErrorPage,
-  jsonAnswer,
-  methodNotAllowedPage,
-  misdirectedPage,
-  notFoundPage,
-  prefetchPage,
-  safeHeaders,
-  stylePath,
-} from "./pages.js";
-import { stepUpPage } from "./step_up_page.js";
+import { type BrowserPages, capturePath, type Visit } from "./browser_pages.js";
+import { hostOf, hostsOf } from "./browser_request.js";
+import { badRequestPage, internalErrorPage, misdirectedPage } from "./pages.js";
 
 export interface BrowserListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
   /** How browsers reach this listener; http or https, without a path of its own. */
   readonly publicUrl: URL;
-  readonly flow: ConsentFlow;
-  readonly capture: CaptureFlow;
-  /** The Client ID Metadata Document or the JWK Set at a path; undefined where there is none. */
-  readonly publishedDocument?: (path: string) => object | undefined;
-  readonly links: Pick<ConsentLinks, "follow">;
-  readonly describe: DescribeProvider;
+  readonly pages: Pick<BrowserPages, "answer" | "failed">;
   readonly onUnexpected: OnUnexpected;
 }
-
-interface Visit {
-  readonly path: string;
-  readonly query: URLSearchParams;
-  readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer | "too_large";
-  /** Address of the socket. What a proxy says of the address behind it is not believed: anybody can say it. */
-  readonly origin: string | undefined;
-}
-
-/** Paths that act, and so only for a `GET` of the page that a person looks at. */
-type Act = (visit: Visit) => Promise<Answer>;
-
-const startPath = "/auth/start";
-/** Where the button of the step-up page leads: the request to the provider is made, and pushed, when it is pressed. */
-const agreedPath = "/auth/continue";
-const capturePath = "/auth/capture";
-/** What stands after it is the code of a `ConsentLinks`. */
-const linkPrefix = "/c/";
 
 /** A person's browser on its way to a provider and back. */
 export class BrowserListener implements Listener {
   readonly #options: BrowserListenerOptions;
   readonly #http: HttpListener;
-  readonly #cookie: BindingCookie;
   readonly #hosts: ReadonlySet<string>;
-  readonly #acts: ReadonlyMap<string, Act>;
-  readonly #done: DonePages;
-  readonly #pages: ReadonlyMap<string, (query: URLSearchParams) => Answer>;
   readonly #rates: RateLimiter | undefined;
 
   constructor(options: BrowserListenerOptions) {
     this.#options = options;
     const limits = limitsOf(options.bounds);
     this.#rates = limits.browserRate && new RateLimiter(limits.browserRate);
-    this.#cookie = new BindingCookie(options.publicUrl);
     this.#hosts = hostsOf(options.publicUrl);
-    this.#acts = new Map<string, Act>([
-      [startPath, (visit) => this.#start(visit)],
-      [agreedPath, (visit) => this.#start(visit)],
-      [capturePath, (visit) => this.#form(visit)],
-    ]);
-    this.#done = new DonePages(options.describe);
-    this.#pages = new Map<string, (query: URLSearchParams) => Answer>([
-      ["/", homePage],
-      [donePath, (query) => this.#done.page(query)],
-      [stylePath, styleAnswer],
-      ["/favicon.ico", () => ({ status: 204, headers: safeHeaders, body: "" })],
-    ]);
     this.#http = new HttpListener({
       ...options,
       listener: "browser",
@@ -143,39 +57,19 @@ export class BrowserListener implements Listener {
     const key = addressKey(socket.remoteAddress) ?? "unix";
     if (!this.#rates || this.#rates.take(key)) return undefined;
     const limit = limitsOf(this.#options.bounds).browserRate?.perSecond ?? 0;
-    const page = this.#failed(headers, { kind: "rate_limited", perSecond: limit });
+    const page = this.#options.pages.failed(headers, { kind: "rate_limited", perSecond: limit });
     const retryAfter = String(Math.ceil(this.#rates.waitMs(key) / 1_000));
     return { ...page, headers: { ...page.headers, "retry-after": retryAfter } };
   }
 
   async #answer(request: IncomingMessage, body: Visit["body"]): Promise<Answer> {
-    const { method, url, headers, socket } = request;
-    const target = splitTarget(url);
+    const { method, url: target, headers, socket } = request;
+    const split = splitTarget(target);
     const host = hostOf(request);
-    if (!target || host === undefined) return badRequestPage();
+    if (!split || target === undefined || host === undefined) return badRequestPage();
     if (!this.#hosts.has(host)) return misdirectedPage(this.#options.publicUrl.origin);
-    const { path, query } = target;
-    const visit: Visit = { path, query, headers, body, origin: socket.remoteAddress };
-    const isCapture = path === capturePath;
-    if (isCapture && method === "POST") return this.#submit(visit);
-    if (method !== "GET" && method !== "HEAD") {
-      return isCapture ? methodNotAllowedPage("GET, HEAD, POST") : methodNotAllowedPage();
-    }
-    const act = this.#actOf(path);
-    if (!act) return this.#document(path) ?? (this.#pages.get(path) ?? notFoundPage)(query);
-    if (isPrefetch(headers)) return prefetchPage();
-    if (isEmbedded(headers)) return embeddedPage();
-    if (method === "HEAD") return idleAnswer();
-    return act(visit);
-  }
-
-  /** Authorization servers fetch it, and keep it as long as they are told. */
-  #document(path: string): Answer | undefined {
-    const document = this.#options.publishedDocument?.(path);
-    if (document === undefined) return undefined;
-    const type = path === jwksPath ? { "content-type": "application/jwk-set+json" } : {};
-    const answer = jsonAnswer(200, document);
-    return { ...answer, headers: { ...answer.headers, ...type, "cache-control": "public, max-age=300" } };
+    const origin = socket.remoteAddress;
+    return await this.#options.pages.answer({ method, target, ...split, headers, body, origin });
   }
 
   /** Pages and redirects within this listener speak of it by path; a proxy may have put a prefix before that. */
@@ -187,114 +81,4 @@ export class BrowserListener implements Listener {
     const headers = isWithin ? { ...answer.headers, location: `${prefix}${location}` } : answer.headers;
     return { ...answer, headers, body: answer.body.replace(/ (href|action)="\//g, ` $1="${prefix}/`) };
   }
-
-  #actOf(path: string): Act | undefined {
-    if (path.startsWith(linkPrefix)) return (visit) => this.#follow(visit);
-    return isRedirectPath(path) ? (visit) => this.#finish(visit) : this.#acts.get(path);
-  }
-
-  async #start({ path, query, headers }: Visit): Promise<Answer> {
-    const state = stateOf(query);
-    if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
-    const isAgreed = path === agreedPath && isOwnLink(headers);
-    const outcome = await this.#options.flow.start(
-      state,
-      // The cookie came with the page.
-      ({ name, value }) =>
-        prefersJson(headers) || (isAgreed && this.#cookie.read(headers.cookie, name) === value),
-    );
-    if (!("binding" in outcome)) return this.#failed(headers, outcome);
-    if (outcome.kind === "capture" && prefersJson(headers)) return this.#schema(state);
-    const { name, value, maxAgeSeconds } = outcome.binding;
-    const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
-    if (outcome.kind === "capture") return redirect(303, captureTarget(state), cookies);
-    if (outcome.kind === "redirect") return redirect(302, outcome.location, cookies);
-    const target = `${agreedPath}?${new URLSearchParams({ state })}`;
-    return withCookies(stepUpPage(outcome.stepUp, target, this.#options.describe), cookies);
-  }
-
-  /** The link of a notification. */
-  async #follow({ path, headers }: Visit): Promise<Answer> {
-    const outcome = await this.#options.links.follow(path.slice(linkPrefix.length));
-    return outcome.kind === "consent" ? redirect(303, outcome.authUrl, []) : this.#failed(headers, outcome);
-  }
-
-  async #finish({ path, query, headers, origin }: Visit): Promise<Answer> {
-    const cookies = new CookieReader(this.#cookie, headers.cookie);
-    const outcome = await this.#options.flow.finish(query, cookies.read, origin, path);
-    return this.#finished(outcome, cookies, headers);
-  }
-
-  async #form({ query, headers }: Visit): Promise<Answer> {
-    const state = stateOf(query);
-    if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
-    if (prefersJson(headers)) return this.#schema(state);
-    const { read } = new CookieReader(this.#cookie, headers.cookie);
-    const outcome = await this.#options.capture.form(state, read);
-    if (outcome.kind !== "form") return this.#failed(headers, outcome);
-    return this.#formPage(outcome.form, undefined, state);
-  }
-
-  /** For a program that shows a form of its own, as `/auth/capture-schema` of the other listener. */
-  #schema(state: string): Answer {
-    const outcome = this.#options.capture.schema(state);
-    if (outcome.kind !== "schema") return failureJson(outcome, this.#options.describe);
-    return jsonAnswer(200, { provider_name: outcome.providerName, schema: outcome.schema });
-  }
-
-  async #submit({ query, headers, body, origin }: Visit): Promise<Answer> {
-    const state = stateOf(query);
-    if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
-    if (!isForm(headers)) return formRefusedPage(415);
-    if (!isOwnForm(headers, this.#options.publicUrl)) return formRefusedPage();
-    if (body === "too_large") return formTooLargePage();
-    const cookies = new CookieReader(this.#cookie, headers.cookie);
-    const values = new URLSearchParams(body.toString("utf8"));
-    const formToken = values.get(formTokenField) ?? "";
-    const outcome = await this.#options.capture.submit(state, values, formToken, cookies.read, origin);
-    if (outcome.kind === "form") return this.#formPage(outcome.form, outcome.error, state);
-    return this.#finished(outcome, cookies, headers);
-  }
-
-  #formPage(form: CaptureForm, error: CaptureError | undefined, state: string): Answer {
-    return captureFormPage(form, error, captureTarget(state), this.#options.describe);
-  }
-
-  #failed(headers: IncomingHttpHeaders, failure: Failure): Answer {
-    const { describe } = this.#options;
-    return prefersJson(headers) ? failureJson(failure, describe) : failurePage(failure, describe);
-  }
-
-  #finished(outcome: FinishOutcome, cookies: CookieReader, headers: IncomingHttpHeaders): Answer {
-    const cleared = cookies.clear();
-    switch (outcome.kind) {
-      case "return":
-        return redirect(303, outcome.location, cleared);
-      case "done":
-        return redirect(303, this.#done.location(outcome), cleared);
-      default:
-        return withCookies(this.#failed(headers, outcome), cleared);
-    }
-  }
-}
-
-function captureTarget(state: string): string {
-  return `${capturePath}?${new URLSearchParams({ state })}`;
-}
-
-function redirect(status: 302 | 303, location: string, cookies: readonly string[]): Answer {
-  return withCookies({ status, headers: { ...safeHeaders, location }, body: "" }, cookies);
-}
-
-function withCookies(answer: Answer, cookies: readonly string[]): Answer {
-  return cookies.length === 0 ? answer : { ...answer, headers: { ...answer.headers, "set-cookie": cookies } };
-}
-
-function styleAnswer(): Answer {
-  const headers = {
-    ...safeHeaders,
-    "content-type": "text/css; charset=utf-8",
-    "cache-control": "max-age=300",
-  };
-  return { status: 200, headers, body: pageStyle };
 }

@@ -6,6 +6,8 @@ import type { DescribeProvider } from "./page_words.js";
 export type Failure =
   | ConsentFailure
   | { readonly kind: "incomplete_link" }
+  /** Of a fleet: the hub that acts cannot be reached. */
+  | { readonly kind: "unavailable" }
   | { readonly kind: "rate_limited"; readonly perSecond: number };
 
 /** How a failure is answered. */
@@ -53,6 +55,11 @@ const rows: Readonly<Record<Exclude<Failure["kind"], "refused" | "rate_limited">
     "Nothing was changed. Open the link of your application again.",
   ],
   incomplete_link: [400, "The link is not complete.", unchanged],
+  unavailable: [
+    503,
+    "This service cannot act at the moment.",
+    "Wait a minute, then load this page again. If it says that the link was used, go back to the application that sent you here.",
+  ],
 };
 
 /** Of consents that are over. A reason that is not here is told as agents are told. */

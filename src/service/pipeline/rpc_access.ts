@@ -135,11 +135,12 @@ row(Authorization.method.check, "token.read", (request) => {
     : { kind: "connection", connectionId: key?.id ?? "" };
 });
 
-// By name: the encryption keys and copies of the store are the admin's, whatever RPCs their services have.
+// By name: the encryption keys, copies of the store and its hubs are the admin's, whatever RPCs their services have.
 const adminServices: readonly (readonly [string, Action])[] = [
   ["nexus.v1.KeyringService/", "keyring.manage"],
   ["nexus.v1.ClientKeyService/", "keyring.manage"],
   ["nexus.v1.BackupService/", "backup.manage"],
+  ["nexus.v1.FleetService/", "fleet.manage"],
 ];
 
 /** Undefined for an RPC that nobody gave a row: it is the admin's alone. */

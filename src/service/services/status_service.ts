@@ -9,6 +9,8 @@ import {
   DaemonState,
   type ExpiryClassSchema,
   type FailingProviderSchema,
+  FleetRole,
+  type FleetStatusSchema,
   GetActivityResponseSchema,
   GetStatusResponseSchema,
   ListOpenStreamsResponseSchema,
@@ -19,7 +21,7 @@ import {
 } from "../../gen/nexus/v1/status_pb.js";
 import type { ActivityInterval, ExpiryClass } from "../../model/connections/activity.js";
 import { connectionStatuses } from "../../model/connections/connection.js";
-import type { DaemonStatus } from "../../model/connections/daemon_status.js";
+import type { DaemonStatus, FleetState } from "../../model/connections/daemon_status.js";
 import { present, timestampOf } from "../messages/timestamps.js";
 import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
@@ -140,6 +142,33 @@ function statusMessage(status: DaemonStatus): MessageInitShape<typeof GetStatusR
     failingProviders: status.failingProviders.map(failingMessage),
     failingProviderCount: status.failingProviderCount,
     storeBytes: BigInt(status.storeBytes),
+    ...(status.fleet && { fleet: fleetMessage(status.fleet) }),
+  };
+}
+
+const roles: Readonly<Record<FleetState["role"], FleetRole>> = {
+  follower: FleetRole.FOLLOWER,
+  taking_over: FleetRole.TAKING_OVER,
+  leader: FleetRole.LEADER,
+  resigned: FleetRole.RESIGNED,
+};
+
+function fleetMessage(fleet: FleetState): MessageInitShape<typeof FleetStatusSchema> {
+  return {
+    role: roles[fleet.role],
+    leader: fleet.leader ?? "",
+    fence: fleet.fence,
+    applied: fleet.applied,
+    newest: fleet.newest,
+    lastContact: durationFromMs(Math.round(fleet.lastContactMs)),
+    warnings: [...fleet.warnings],
+    mayNotLead: [...fleet.mayNotLead],
+    outbox: BigInt(fleet.outbox),
+    members: fleet.members.map(({ seenMs, keyIds, ...member }) => ({
+      ...member,
+      keyIds: [...keyIds],
+      seen: durationFromMs(Math.round(seenMs)),
+    })),
   };
 }
 

@@ -29,6 +29,7 @@ import {
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/principal.js";
+import { NotLeader } from "../../model/errors.js";
 import { connectionKey } from "../messages/connection_key.js";
 import { shareMessage } from "../messages/shared_message.js";
 import { consentMessage, tokenMessage, watchMessage } from "../messages/token_message.js";
@@ -51,6 +52,8 @@ interface Deps {
   readonly mcp: Pick<McpServers, "profileOf">;
   readonly mcpNames: Pick<McpServerNames, "find">;
   readonly names: Pick<ConnectionNames, "idOf" | "partsOf">;
+  /** Of a hub: whether it acts itself. */
+  readonly hub?: { readonly leads: boolean } | undefined;
 }
 
 type Rpcs = ServiceImplementation<typeof TokenService>;
@@ -97,6 +100,7 @@ class TokenRpcs implements Rpcs {
   /** A profile of a server that nobody asked for before. */
   async #made(mcpServerUrl: string, { principal }: CallContext): Promise<string> {
     this.deps.access.admit(principal, "provider.manage");
+    if (this.deps.hub?.leads === false) throw new NotLeader();
     return (await this.deps.mcp.profileOf(mcpServerUrl, principal)).name;
   }
 

@@ -1,4 +1,4 @@
-import { Unavailable } from "../../model/errors.js";
+export { NotLeader } from "../../model/errors.js";
 
 /** The files of the store cannot be used: a person must restore a backup or move them away. */
 export class StoreDamaged extends Error {
@@ -44,10 +44,3 @@ const reasons: Readonly<Record<LogRefused["verdict"], string>> = {
   epoch: "the log began anew: this process must end, and copy it",
   diverged: "the log holds another batch at this position: this process must end, and copy it",
 };
-
-/** This store follows: the leader writes. */
-export class NotLeader extends Unavailable {
-  constructor() {
-    super("this daemon follows another one, which writes: ask again");
-  }
-}

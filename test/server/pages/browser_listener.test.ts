@@ -20,6 +20,7 @@ import type {
   SubmitOutcome,
 } from "../../../src/domain/consent/consent_types.js";
 import { BrowserListener } from "../../../src/server/pages/browser_listener.js";
+import { BrowserPages } from "../../../src/server/pages/browser_pages.js";
 import { describeBy } from "../../../src/server/pages/page_words.js";
 import { loopback, opened, portOf } from "../temporary.js";
 
@@ -114,14 +115,17 @@ async function openListener(publicUrl = "http://localhost:8080") {
       listen: loopback,
       setting: "NEXUS_BROWSER_LISTEN",
       publicUrl: new URL(publicUrl),
-      flow,
-      capture,
-      links: {
-        follow: async (code) => ({ kind: code === "good" ? "consent" : "expired", authUrl: "/auth/start" }),
-      },
-      describe: describeBy((name) =>
-        name === "github" ? { displayName: "GitHub", docsUrl: "" } : undefined,
-      ),
+      pages: new BrowserPages({
+        publicUrl: new URL(publicUrl),
+        flow,
+        capture,
+        links: {
+          follow: async (code) => ({ kind: code === "good" ? "consent" : "expired", authUrl: "/auth/start" }),
+        },
+        describe: describeBy((name) =>
+          name === "github" ? { displayName: "GitHub", docsUrl: "" } : undefined,
+        ),
+      }),
       onUnexpected: (...report) => void unexpected.push(report),
     }),
   );

@@ -28,6 +28,7 @@ nexus.v1.AuditService/VerifyAuditLog              admin operator
 nexus.v1.ConsoleService/CreateConsoleLink         admin operator agent
 nexus.v1.ConnectionService/RequestConnection      admin operator (agent)
 nexus.v1.BackupService/CreateBackup               admin
+nexus.v1.FleetService/StepDown                    admin
 nexus.v1.KeyringService/GetKeyring                admin
 nexus.v1.KeyringService/AddKey                    admin
 nexus.v1.KeyringService/RotateKeyring             admin

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/status.proto.
  */
 export const file_nexus_v1_status: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9zdGF0dXMucHJvdG8SCG5leHVzLnYxIjIKEEdldFN0YXR1c1JlcXVlc3QSHgoLbWF4X2VudHJpZXMYASABKAVCCbpIBhoEGGQoACLpBAoRR2V0U3RhdHVzUmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS5uZXh1cy52MS5EYWVtb25TdGF0ZRIlCgZjaGVja3MYAiADKAsyFS5uZXh1cy52MS5TdGF0dXNDaGVjaxIPCgd2ZXJzaW9uGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtjb25uZWN0aW9ucxgHIAMoCzIZLm5leHVzLnYxLkNvbm5lY3Rpb25Db3VudBITCgtzdWJzY3JpYmVycxgIIAEoDRIZChFyZWZyZXNoZXNfcnVubmluZxgJIAEoDRIZChFyZWZyZXNoZXNfd2FpdGluZxgKIAEoDRIuCgtyZWZyZXNoX2xhZxgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCg5uZXh0X3JlZnJlc2hlcxgMIAMoCzIVLm5leHVzLnYxLk5leHRSZWZyZXNoEjQKEWZhaWxpbmdfcHJvdmlkZXJzGA0gAygLMhkubmV4dXMudjEuRmFpbGluZ1Byb3ZpZGVyEh4KFmZhaWxpbmdfcHJvdmlkZXJfY291bnQYDiABKA0SLAoNZW5kaW5nX3Rva2VucxgQIAMoCzIVLm5leHVzLnYxLkVuZGluZ1Rva2VuEhMKC3N0b3JlX2J5dGVzGA8gASgEIj0KC1N0YXR1c0NoZWNrEgwKBG5hbWUYASABKAkSDwoHcGFzc2luZxgCIAEoCBIPCgdtZXNzYWdlGAMgASgJIkwKD0Nvbm5lY3Rpb25Db3VudBIqCgZzdGF0dXMYASABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEg0KBWNvdW50GAIgASgEIpYBCgtOZXh0UmVmcmVzaBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEhUKDXByb3ZpZGVyX25hbWUYAyABKAkSKgoGZHVlX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYChBmYWlsZWRfcmVmcmVzaGVzGAUgASgNIoABCgtFbmRpbmdUb2tlbhIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEhUKDXByb3ZpZGVyX25hbWUYAyABKAkSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAipQIKD0ZhaWxpbmdQcm92aWRlchITCgtwcm92aWRlcl9pZBgBIAEoCRIVCg1wcm92aWRlcl9uYW1lGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEhEKCXN1c3BlbmRlZBgFIAEoCBIpCgVzaW5jZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObGFzdF9mYWlsZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGZhaWx1cmVzGAggASgNEiwKCHJldHJ5X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtjb25uZWN0aW9ucxgKIAEoBCIUChJHZXRBY3Rpdml0eVJlcXVlc3QimgMKE0dldEFjdGl2aXR5UmVzcG9uc2USKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOcmVjb3JkZWRfc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKCGludGVydmFsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KCWludGVydmFscxgFIAMoCzIaLm5leHVzLnYxLkFjdGl2aXR5SW50ZXJ2YWwSJwoIZXhwaXJpZXMYBiADKAsyFS5uZXh1cy52MS5FeHBpcnlDbGFzcxI3ChNleHBpcmllc19jb3VudGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbChNjb25uZWN0aW9uc19jb3VudGVkGAggASgEEhoKEmNvbm5lY3Rpb25zX3N0b3JlZBgJIAEoBCJxChBBY3Rpdml0eUludGVydmFsEikKBXN0YXJ0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglyZWZyZXNoZWQYAiABKAQSDwoHcmV0cmllZBgDIAEoBBIOCgZmYWlsZWQYBCABKAQibwoLRXhwaXJ5Q2xhc3MSKQoGd2l0aGluGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWNvdW50GAIgASgEEhEKCXVubGltaXRlZBgDIAEoCBITCgtyZWZyZXNoYWJsZRgEIAEoBCI5ChZMaXN0T3BlblN0cmVhbXNSZXF1ZXN0Eh8KC21heF9lbnRyaWVzGAEgASgFQgq6SAcaBRjoBygAInkKF0xpc3RPcGVuU3RyZWFtc1Jlc3BvbnNlEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKB3N0cmVhbXMYAiADKAsyFC5uZXh1cy52MS5PcGVuU3RyZWFtEg0KBWNvdW50GAMgASgNIn0KCk9wZW5TdHJlYW0SEQoJcHJpbmNpcGFsGAEgASgJEgsKA3JwYxgCIAEoCRIQCghsaXN0ZW5lchgDIAEoCRIOCgZvcmlnaW4YBCABKAkSLQoJb3BlbmVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqWAQoLRGFlbW9uU3RhdGUSHAoYREFFTU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSREFFTU9OX1NUQVRFX1JFQURZEAESGgoWREFFTU9OX1NUQVRFX0FUVEVOVElPThACEhoKFkRBRU1PTl9TVEFURV9OT1RfUkVBRFkQAxIZChVEQUVNT05fU1RBVEVfRFJBSU5JTkcQBDL5AQoNU3RhdHVzU2VydmljZRJECglHZXRTdGF0dXMSGi5uZXh1cy52MS5HZXRTdGF0dXNSZXF1ZXN0GhsubmV4dXMudjEuR2V0U3RhdHVzUmVzcG9uc2USSgoLR2V0QWN0aXZpdHkSHC5uZXh1cy52MS5HZXRBY3Rpdml0eVJlcXVlc3QaHS5uZXh1cy52MS5HZXRBY3Rpdml0eVJlc3BvbnNlElYKD0xpc3RPcGVuU3RyZWFtcxIgLm5leHVzLnYxLkxpc3RPcGVuU3RyZWFtc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0T3BlblN0cmVhbXNSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection]);
+  fileDesc("ChVuZXh1cy92MS9zdGF0dXMucHJvdG8SCG5leHVzLnYxIjIKEEdldFN0YXR1c1JlcXVlc3QSHgoLbWF4X2VudHJpZXMYASABKAVCCbpIBhoEGGQoACKPBQoRR2V0U3RhdHVzUmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS5uZXh1cy52MS5EYWVtb25TdGF0ZRIlCgZjaGVja3MYAiADKAsyFS5uZXh1cy52MS5TdGF0dXNDaGVjaxIPCgd2ZXJzaW9uGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtjb25uZWN0aW9ucxgHIAMoCzIZLm5leHVzLnYxLkNvbm5lY3Rpb25Db3VudBITCgtzdWJzY3JpYmVycxgIIAEoDRIZChFyZWZyZXNoZXNfcnVubmluZxgJIAEoDRIZChFyZWZyZXNoZXNfd2FpdGluZxgKIAEoDRIuCgtyZWZyZXNoX2xhZxgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCg5uZXh0X3JlZnJlc2hlcxgMIAMoCzIVLm5leHVzLnYxLk5leHRSZWZyZXNoEjQKEWZhaWxpbmdfcHJvdmlkZXJzGA0gAygLMhkubmV4dXMudjEuRmFpbGluZ1Byb3ZpZGVyEh4KFmZhaWxpbmdfcHJvdmlkZXJfY291bnQYDiABKA0SLAoNZW5kaW5nX3Rva2VucxgQIAMoCzIVLm5leHVzLnYxLkVuZGluZ1Rva2VuEhMKC3N0b3JlX2J5dGVzGA8gASgEEiQKBWZsZWV0GBEgASgLMhUubmV4dXMudjEuRmxlZXRTdGF0dXMigQIKC0ZsZWV0U3RhdHVzEiEKBHJvbGUYASABKA4yEy5uZXh1cy52MS5GbGVldFJvbGUSDgoGbGVhZGVyGAIgASgJEg0KBWZlbmNlGAMgASgEEg8KB2FwcGxpZWQYBCABKAQSDgoGbmV3ZXN0GAUgASgEEi8KDGxhc3RfY29udGFjdBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCgh3YXJuaW5ncxgHIAMoCRIUCgxtYXlfbm90X2xlYWQYCCADKAkSDgoGb3V0Ym94GAkgASgEEiYKB21lbWJlcnMYCiADKAsyFS5uZXh1cy52MS5GbGVldE1lbWJlciKNAQoLRmxlZXRNZW1iZXISDwoHYWRkcmVzcxgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FwcGxpZWQYAyABKAQSDwoHa2V5X2lkcxgEIAMoCRInCgRzZWVuGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCWlzX2xlYWRlchgGIAEoCCI9CgtTdGF0dXNDaGVjaxIMCgRuYW1lGAEgASgJEg8KB3Bhc3NpbmcYAiABKAgSDwoHbWVzc2FnZRgDIAEoCSJMCg9Db25uZWN0aW9uQ291bnQSKgoGc3RhdHVzGAEgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxINCgVjb3VudBgCIAEoBCKWAQoLTmV4dFJlZnJlc2gSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1wcm92aWRlcl9uYW1lGAMgASgJEioKBmR1ZV9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQZmFpbGVkX3JlZnJlc2hlcxgFIAEoDSKAAQoLRW5kaW5nVG9rZW4SFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1wcm92aWRlcl9uYW1lGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqUCCg9GYWlsaW5nUHJvdmlkZXISEwoLcHJvdmlkZXJfaWQYASABKAkSFQoNcHJvdmlkZXJfbmFtZRgCIAEoCRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCRIRCglzdXNwZW5kZWQYBSABKAgSKQoFc2luY2UYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmxhc3RfZmFpbGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghmYWlsdXJlcxgIIAEoDRIsCghyZXRyeV9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY29ubmVjdGlvbnMYCiABKAQiFAoSR2V0QWN0aXZpdHlSZXF1ZXN0IpoDChNHZXRBY3Rpdml0eVJlc3BvbnNlEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnJlY29yZGVkX3NpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCghpbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCglpbnRlcnZhbHMYBSADKAsyGi5uZXh1cy52MS5BY3Rpdml0eUludGVydmFsEicKCGV4cGlyaWVzGAYgAygLMhUubmV4dXMudjEuRXhwaXJ5Q2xhc3MSNwoTZXhwaXJpZXNfY291bnRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoTY29ubmVjdGlvbnNfY291bnRlZBgIIAEoBBIaChJjb25uZWN0aW9uc19zdG9yZWQYCSABKAQicQoQQWN0aXZpdHlJbnRlcnZhbBIpCgVzdGFydBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcmVmcmVzaGVkGAIgASgEEg8KB3JldHJpZWQYAyABKAQSDgoGZmFpbGVkGAQgASgEIm8KC0V4cGlyeUNsYXNzEikKBndpdGhpbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhINCgVjb3VudBgCIAEoBBIRCgl1bmxpbWl0ZWQYAyABKAgSEwoLcmVmcmVzaGFibGUYBCABKAQiOQoWTGlzdE9wZW5TdHJlYW1zUmVxdWVzdBIfCgttYXhfZW50cmllcxgBIAEoBUIKukgHGgUY6AcoACJ5ChdMaXN0T3BlblN0cmVhbXNSZXNwb25zZRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIlCgdzdHJlYW1zGAIgAygLMhQubmV4dXMudjEuT3BlblN0cmVhbRINCgVjb3VudBgDIAEoDSJ9CgpPcGVuU3RyZWFtEhEKCXByaW5jaXBhbBgBIAEoCRILCgNycGMYAiABKAkSEAoIbGlzdGVuZXIYAyABKAkSDgoGb3JpZ2luGAQgASgJEi0KCW9wZW5lZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqlgEKC0RhZW1vblN0YXRlEhwKGERBRU1PTl9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkRBRU1PTl9TVEFURV9SRUFEWRABEhoKFkRBRU1PTl9TVEFURV9BVFRFTlRJT04QAhIaChZEQUVNT05fU1RBVEVfTk9UX1JFQURZEAMSGQoVREFFTU9OX1NUQVRFX0RSQUlOSU5HEAQqjAEKCUZsZWV0Um9sZRIaChZGTEVFVF9ST0xFX1VOU1BFQ0lGSUVEEAASFwoTRkxFRVRfUk9MRV9GT0xMT1dFUhABEhoKFkZMRUVUX1JPTEVfVEFLSU5HX09WRVIQAhIVChFGTEVFVF9ST0xFX0xFQURFUhADEhcKE0ZMRUVUX1JPTEVfUkVTSUdORUQQBDL5AQoNU3RhdHVzU2VydmljZRJECglHZXRTdGF0dXMSGi5uZXh1cy52MS5HZXRTdGF0dXNSZXF1ZXN0GhsubmV4dXMudjEuR2V0U3RhdHVzUmVzcG9uc2USSgoLR2V0QWN0aXZpdHkSHC5uZXh1cy52MS5HZXRBY3Rpdml0eVJlcXVlc3QaHS5uZXh1cy52MS5HZXRBY3Rpdml0eVJlc3BvbnNlElYKD0xpc3RPcGVuU3RyZWFtcxIgLm5leHVzLnYxLkxpc3RPcGVuU3RyZWFtc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0T3BlblN0cmVhbXNSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection]);
 
 /**
  * Request of GetStatus.
@@ -52,7 +52,7 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   state: DaemonState;
 
   /**
-   * What `/readyz` looks at, each under the same name as there: `serving`, `refreshing`, `storing`.
+   * What `/readyz` looks at, each under the same name as there: `serving`, `refreshing`, `storing`, and of a hub `following`.
    *
    * @generated from field: repeated nexus.v1.StatusCheck checks = 2;
    */
@@ -157,6 +157,14 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
    * @generated from field: uint64 store_bytes = 15;
    */
   storeBytes: bigint;
+
+  /**
+   * How the fleet is, as this hub knows it; absent where the daemon is alone. What is said of refreshes above is of this hub, and only the
+   * one that leads refreshes.
+   *
+   * @generated from field: nexus.v1.FleetStatus fleet = 17;
+   */
+  fleet?: FleetStatus | undefined;
 };
 
 /**
@@ -167,13 +175,154 @@ export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE_
   messageDesc(file_nexus_v1_status, 1);
 
 /**
+ * A fleet of hubs that share one store in PostgreSQL, seen by one of them.
+ *
+ * @generated from message nexus.v1.FleetStatus
+ */
+export type FleetStatus = Message<"nexus.v1.FleetStatus"> & {
+  /**
+   * What this hub does.
+   *
+   * @generated from field: nexus.v1.FleetRole role = 1;
+   */
+  role: FleetRole;
+
+  /**
+   * Where the hub that leads is reached by others, `host:port`; empty while this hub knows of none.
+   *
+   * @generated from field: string leader = 2;
+   */
+  leader: string;
+
+  /**
+   * Counts the leaders that there were; 0 while this hub knows of none.
+   *
+   * @generated from field: uint64 fence = 3;
+   */
+  fence: bigint;
+
+  /**
+   * Position in the log that this hub's copy has.
+   *
+   * @generated from field: uint64 applied = 4;
+   */
+  applied: bigint;
+
+  /**
+   * Newest position that this hub has heard of.
+   *
+   * @generated from field: uint64 newest = 5;
+   */
+  newest: bigint;
+
+  /**
+   * How long ago the database last answered this hub.
+   *
+   * @generated from field: google.protobuf.Duration last_contact = 6;
+   */
+  lastContact?: Duration | undefined;
+
+  /**
+   * What an operator should know of the database, each in one sentence: replication that does not wait for a standby, for one.
+   *
+   * @generated from field: repeated string warnings = 7;
+   */
+  warnings: string[];
+
+  /**
+   * Why this hub may not lead, each in one sentence; empty: it may.
+   *
+   * @generated from field: repeated string may_not_lead = 8;
+   */
+  mayNotLead: string[];
+
+  /**
+   * Audit events that wait in this hub's outbox for the leader.
+   *
+   * @generated from field: uint64 outbox = 9;
+   */
+  outbox: bigint;
+
+  /**
+   * The hubs that were seen in the last 30 seconds, this one too.
+   *
+   * @generated from field: repeated nexus.v1.FleetMember members = 10;
+   */
+  members: FleetMember[];
+};
+
+/**
+ * Describes the message nexus.v1.FleetStatus.
+ * Use `create(FleetStatusSchema)` to create a new message.
+ */
+export const FleetStatusSchema: GenMessage<FleetStatus> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_status, 2);
+
+/**
+ * A hub, as it describes itself in the database.
+ *
+ * @generated from message nexus.v1.FleetMember
+ */
+export type FleetMember = Message<"nexus.v1.FleetMember"> & {
+  /**
+   * Where other hubs reach it, `host:port`.
+   *
+   * @generated from field: string address = 1;
+   */
+  address: string;
+
+  /**
+   * Version of the daemon.
+   *
+   * @generated from field: string version = 2;
+   */
+  version: string;
+
+  /**
+   * Position in the log that its copy had.
+   *
+   * @generated from field: uint64 applied = 3;
+   */
+  applied: bigint;
+
+  /**
+   * Ids of the keys of its ring, the newest last.
+   *
+   * @generated from field: repeated string key_ids = 4;
+   */
+  keyIds: string[];
+
+  /**
+   * How long ago it said so.
+   *
+   * @generated from field: google.protobuf.Duration seen = 5;
+   */
+  seen?: Duration | undefined;
+
+  /**
+   * Whether it leads.
+   *
+   * @generated from field: bool is_leader = 6;
+   */
+  isLeader: boolean;
+};
+
+/**
+ * Describes the message nexus.v1.FleetMember.
+ * Use `create(FleetMemberSchema)` to create a new message.
+ */
+export const FleetMemberSchema: GenMessage<FleetMember> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_status, 3);
+
+/**
  * One of the conditions of being ready.
  *
  * @generated from message nexus.v1.StatusCheck
  */
 export type StatusCheck = Message<"nexus.v1.StatusCheck"> & {
   /**
-   * `serving` (not draining), `refreshing` (work that is due moves), `storing` (commits reach the disk).
+   * `serving` (not draining), `refreshing` (work that is due moves), `storing` (commits reach the disk), `following` (of a
+   * hub: its copy is not behind, and not older than `NEXUS_MAX_STALE_SECONDS`).
    *
    * @generated from field: string name = 1;
    */
@@ -199,7 +348,7 @@ export type StatusCheck = Message<"nexus.v1.StatusCheck"> & {
  * Use `create(StatusCheckSchema)` to create a new message.
  */
 export const StatusCheckSchema: GenMessage<StatusCheck> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 2);
+  messageDesc(file_nexus_v1_status, 4);
 
 /**
  * The connections in one state.
@@ -227,7 +376,7 @@ export type ConnectionCount = Message<"nexus.v1.ConnectionCount"> & {
  * Use `create(ConnectionCountSchema)` to create a new message.
  */
 export const ConnectionCountSchema: GenMessage<ConnectionCount> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 3);
+  messageDesc(file_nexus_v1_status, 5);
 
 /**
  * One refresh that is planned.
@@ -276,7 +425,7 @@ export type NextRefresh = Message<"nexus.v1.NextRefresh"> & {
  * Use `create(NextRefreshSchema)` to create a new message.
  */
 export const NextRefreshSchema: GenMessage<NextRefresh> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 4);
+  messageDesc(file_nexus_v1_status, 6);
 
 /**
  * A token that ends soon and cannot be refreshed.
@@ -318,7 +467,7 @@ export type EndingToken = Message<"nexus.v1.EndingToken"> & {
  * Use `create(EndingTokenSchema)` to create a new message.
  */
 export const EndingTokenSchema: GenMessage<EndingToken> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 5);
+  messageDesc(file_nexus_v1_status, 7);
 
 /**
  * A provider at which refreshing fails.
@@ -406,7 +555,7 @@ export type FailingProvider = Message<"nexus.v1.FailingProvider"> & {
  * Use `create(FailingProviderSchema)` to create a new message.
  */
 export const FailingProviderSchema: GenMessage<FailingProvider> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 6);
+  messageDesc(file_nexus_v1_status, 8);
 
 /**
  * Request of GetActivity.
@@ -421,7 +570,7 @@ export type GetActivityRequest = Message<"nexus.v1.GetActivityRequest"> & {
  * Use `create(GetActivityRequestSchema)` to create a new message.
  */
 export const GetActivityRequestSchema: GenMessage<GetActivityRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 7);
+  messageDesc(file_nexus_v1_status, 9);
 
 /**
  * Response of GetActivity.
@@ -499,7 +648,7 @@ export type GetActivityResponse = Message<"nexus.v1.GetActivityResponse"> & {
  * Use `create(GetActivityResponseSchema)` to create a new message.
  */
 export const GetActivityResponseSchema: GenMessage<GetActivityResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 8);
+  messageDesc(file_nexus_v1_status, 10);
 
 /**
  * The refreshes that ended in one stretch of time. A refresh that was not sent, or that came too late to matter, is not counted.
@@ -541,7 +690,7 @@ export type ActivityInterval = Message<"nexus.v1.ActivityInterval"> & {
  * Use `create(ActivityIntervalSchema)` to create a new message.
  */
 export const ActivityIntervalSchema: GenMessage<ActivityInterval> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 9);
+  messageDesc(file_nexus_v1_status, 11);
 
 /**
  * Tokens that end within one stretch of time from now.
@@ -583,7 +732,7 @@ export type ExpiryClass = Message<"nexus.v1.ExpiryClass"> & {
  * Use `create(ExpiryClassSchema)` to create a new message.
  */
 export const ExpiryClassSchema: GenMessage<ExpiryClass> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 10);
+  messageDesc(file_nexus_v1_status, 12);
 
 /**
  * Request of ListOpenStreams.
@@ -604,7 +753,7 @@ export type ListOpenStreamsRequest = Message<"nexus.v1.ListOpenStreamsRequest"> 
  * Use `create(ListOpenStreamsRequestSchema)` to create a new message.
  */
 export const ListOpenStreamsRequestSchema: GenMessage<ListOpenStreamsRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 11);
+  messageDesc(file_nexus_v1_status, 13);
 
 /**
  * Response of ListOpenStreams.
@@ -639,7 +788,7 @@ export type ListOpenStreamsResponse = Message<"nexus.v1.ListOpenStreamsResponse"
  * Use `create(ListOpenStreamsResponseSchema)` to create a new message.
  */
 export const ListOpenStreamsResponseSchema: GenMessage<ListOpenStreamsResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 12);
+  messageDesc(file_nexus_v1_status, 14);
 
 /**
  * One stream that is open.
@@ -688,7 +837,7 @@ export type OpenStream = Message<"nexus.v1.OpenStream"> & {
  * Use `create(OpenStreamSchema)` to create a new message.
  */
 export const OpenStreamSchema: GenMessage<OpenStream> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 13);
+  messageDesc(file_nexus_v1_status, 15);
 
 /**
  * The daemon in one word.
@@ -737,6 +886,54 @@ export enum DaemonState {
  */
 export const DaemonStateSchema: GenEnum<DaemonState> = /*@__PURE__*/
   enumDesc(file_nexus_v1_status, 0);
+
+/**
+ * What a hub does in its fleet.
+ *
+ * @generated from enum nexus.v1.FleetRole
+ */
+export enum FleetRole {
+  /**
+   * Never answered.
+   *
+   * @generated from enum value: FLEET_ROLE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * It serves reads and streams from its copy, and has the leader do the rest.
+   *
+   * @generated from enum value: FLEET_ROLE_FOLLOWER = 1;
+   */
+  FOLLOWER = 1,
+
+  /**
+   * It got the lease, and catches up before it acts.
+   *
+   * @generated from enum value: FLEET_ROLE_TAKING_OVER = 2;
+   */
+  TAKING_OVER = 2,
+
+  /**
+   * It writes and refreshes.
+   *
+   * @generated from enum value: FLEET_ROLE_LEADER = 3;
+   */
+  LEADER = 3,
+
+  /**
+   * It gave the lease back, and ends.
+   *
+   * @generated from enum value: FLEET_ROLE_RESIGNED = 4;
+   */
+  RESIGNED = 4,
+}
+
+/**
+ * Describes the enum nexus.v1.FleetRole.
+ */
+export const FleetRoleSchema: GenEnum<FleetRole> = /*@__PURE__*/
+  enumDesc(file_nexus_v1_status, 1);
 
 /**
  * How the daemon is, as a whole: what `nexusd status` and the page `/status` of the `ops` listener show.

@@ -1,6 +1,6 @@
-import { webhookUrl } from "./kinds/address_kinds.js";
-import { keyCommand } from "./kinds/key_kinds.js";
-import { age, path, type SettingGroups, toggle } from "./kinds/setting_kinds.js";
+import { webhookUrl } from "../kinds/address_kinds.js";
+import { keyCommand } from "../kinds/key_kinds.js";
+import { age, path, type SettingGroups, toggle } from "../kinds/setting_kinds.js";
 
 /** Who is told when a person is needed. */
 export const notifySettings = {

@@ -7,8 +7,8 @@ import {
   origins,
   publicUrl,
   socketMode,
-} from "./kinds/address_kinds.js";
-import { keyCommand, keysOrCommand } from "./kinds/key_kinds.js";
+} from "../kinds/address_kinds.js";
+import { keyCommand, keysOrCommand } from "../kinds/key_kinds.js";
 import {
   age,
   count,
@@ -18,7 +18,7 @@ import {
   text,
   toggle,
   word,
-} from "./kinds/setting_kinds.js";
+} from "../kinds/setting_kinds.js";
 
 const listenerOff = "off closes it.";
 

@@ -1,5 +1,5 @@
-import { defaultLimits as limits } from "../model/limits.js";
-import { count, countOrOff, type SettingRow } from "./kinds/setting_kinds.js";
+import { defaultLimits as limits } from "../../model/limits.js";
+import { count, countOrOff, type SettingRow } from "../kinds/setting_kinds.js";
 
 /** A whole number, by default that of `model/limits.ts`. */
 function limit(key: keyof typeof limits, unit: string, min: number, max: number, meaning: string) {

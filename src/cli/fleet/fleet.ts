@@ -1,0 +1,163 @@
+import { resolve } from "node:path";
+import { Command } from "commander";
+import { loadFleetStoreConfig } from "../../config/config.js";
+import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
+import type { InitReport } from "../../daemon/fleet/init_fleet.js";
+import { StepDownResponseSchema } from "../../gen/nexus/v1/fleet_pb.js";
+import { FleetRole, type FleetStatus, FleetStatusSchema } from "../../gen/nexus/v1/status_pb.js";
+import { formatDuration } from "../../model/quantity_text.js";
+import { CommandFailure } from "../shell/command_failure.js";
+import { daemonCommand } from "../shell/daemon_command.js";
+import { durationMsOf } from "../shell/duration.js";
+import { SettingOptions } from "../shell/setting_options.js";
+import type { Shell } from "../shell/shell.js";
+import { formatFields, formatTable } from "../shell/text.js";
+
+const storeSettings = [
+  "NEXUS_STORE_FILE",
+  "NEXUS_DATA_DIR",
+  "NEXUS_PORT_BASE",
+  "NEXUS_ENCRYPTION_KEY_FILE",
+  "NEXUS_ENCRYPTION_KEY_COMMAND",
+] as const;
+
+/** What can be wrong, by the name of the error, and how the command ends then. */
+const exitCodeOf: Readonly<Record<string, ExitCode>> = {
+  FleetRefused: exitCodes.fleetNotUsable,
+  FleetUnreachable: exitCodes.fleetNotUsable,
+  DataFolderInUse: exitCodes.dataFolderInUse,
+  DataFolderUnusable: exitCodes.usage,
+  SecretFileOpen: exitCodes.usage,
+  KeyError: exitCodes.wrongEncryptionKey,
+  StoreDamaged: exitCodes.storeDamaged,
+};
+
+export function fleetCommand(shell: Shell): Command {
+  return new Command("fleet")
+    .description("several daemons with one store in PostgreSQL: begin one, look at it, change its leader")
+    .addCommand(statusCommand(shell), { isDefault: true })
+    .addCommand(initCommand(shell))
+    .addCommand(migrateCommand(shell))
+    .addCommand(stepDownCommand(shell));
+}
+
+function statusCommand(shell: Shell): Command {
+  const command = new Command("status").description(
+    "who leads, how far each hub is, and what an operator should know (also what nexusd fleet does)",
+  );
+  return daemonCommand(shell, command, async ({ daemon, call, show }) => {
+    const { fleet } = await call("read the status", (options) => daemon.status.getStatus({}, options));
+    if (!fleet) throw new CommandFailure(exitCodes.failed, "this daemon is alone: NEXUS_STORE is not set");
+    show(FleetStatusSchema, fleet, () => formatFleet(fleet));
+  });
+}
+
+function stepDownCommand(shell: Shell): Command {
+  const command = new Command("step-down").description(
+    "have the hub that leads give its lease back; another one leads within a second, and that hub's process ends with 75",
+  );
+  return daemonCommand(shell, command, async ({ daemon, call, show }) => {
+    const answer = await call("change the leader", (options) => daemon.fleet.stepDown({}, options));
+    show(StepDownResponseSchema, answer, () => `the hub at ${answer.address} steps down\n`);
+  });
+}
+
+function initCommand(shell: Shell): Command {
+  const settings = new SettingOptions(storeSettings);
+  const command = new Command("init")
+    .description("make the store of a fleet in NEXUS_STORE: a new one, or that of a daemon that does not run")
+    .option("--from <folder>", "the data folder of that daemon; its keys must be there")
+    .option("--json", "print JSON")
+    .action(async (flags: { readonly from?: string; readonly json?: boolean }) => {
+      const given = loadFleetStoreConfig(shell.env, settings.flagsOf({ ...flags }));
+      const from = flags.from === undefined ? undefined : resolve(flags.from);
+      // Keys that no setting names lie in the folder that the store comes from.
+      const config =
+        from === undefined ? given : loadFleetStoreConfig({ ...shell.env, NEXUS_DATA_DIR: from }, {});
+      const { initFleet } = await import("../../daemon/fleet/init_fleet.js");
+      const { env: environment, clock } = shell;
+      const report = await orFailure("begin the fleet", () =>
+        initFleet({ config, from, environment, clock }),
+      );
+      shell.stdout.write(flags.json ? `${JSON.stringify(resultOf(report))}\n` : formatInit(report));
+    });
+  for (const option of settings.options) command.addOption(option);
+  return command;
+}
+
+function migrateCommand(shell: Shell): Command {
+  const settings = new SettingOptions(["NEXUS_STORE_FILE"]);
+  const command = new Command("migrate")
+    .description(
+      "make the tables of the fleet what this version needs; hubs of both versions go on meanwhile",
+    )
+    .option("--json", "print JSON")
+    .action(async (flags: { readonly json?: boolean }) => {
+      const config = loadFleetStoreConfig(shell.env, settings.flagsOf({ ...flags }));
+      const { migrateFleet } = await import("../../daemon/fleet/init_fleet.js");
+      const { from, to } = await orFailure("migrate the fleet", () => migrateFleet(config, shell.clock));
+      const words = from === to ? `the tables are of layout ${to} already` : `layout ${from} became ${to}`;
+      shell.stdout.write(flags.json ? `${JSON.stringify({ from, to })}\n` : `${words}\n`);
+    });
+  for (const option of settings.options) command.addOption(option);
+  return command;
+}
+
+async function orFailure<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = error instanceof Error ? exitCodeOf[error.name] : undefined;
+    if (code === undefined) throw error;
+    throw new CommandFailure(code, `cannot ${what}: ${(error as Error).message}`);
+  }
+}
+
+function resultOf({ databaseId, entries, madeKey, kept }: InitReport) {
+  return { database_id: databaseId, entries, made_key: madeKey ?? "", kept_store: kept ?? "" };
+}
+
+function formatInit({ databaseId, entries, madeKey, kept }: InitReport): string {
+  return formatFields([
+    ["fleet", databaseId],
+    ["entries", `${entries}`],
+    ["key", madeKey === undefined ? "" : `made in ${madeKey}: back it up, and give it to every hub`],
+    ["kept", kept === undefined ? "" : `${kept}: the store as it was; the fleet goes on with it`],
+    ["next", "start nexusd serve with NEXUS_STORE and NEXUS_FLEET_LISTEN on each machine"],
+  ]);
+}
+
+const roleWords: Readonly<Partial<Record<FleetRole, string>>> = {
+  [FleetRole.FOLLOWER]: "follows",
+  [FleetRole.TAKING_OVER]: "takes over",
+  [FleetRole.LEADER]: "leads",
+  [FleetRole.RESIGNED]: "ends",
+};
+
+/** For `nexusd status`. */
+export function fleetFields(fleet: FleetStatus): [string, string][] {
+  const role = roleWords[fleet.role] ?? `role ${fleet.role}`;
+  const behind = fleet.newest - fleet.applied;
+  const lag = behind > 0n ? `, ${behind} batches behind` : "";
+  return [
+    ["fleet", `${role}; the leader is ${fleet.leader === "" ? "not known" : fleet.leader}`],
+    ["position", `${fleet.applied}${lag}`],
+    ["database", `answered ${formatDuration(durationMsOf(fleet.lastContact))} ago`],
+    ...fleet.warnings.map((warning): [string, string] => ["warning", warning]),
+    ...fleet.mayNotLead.map((why): [string, string] => ["may not lead", why]),
+    ...(fleet.outbox > 0n ? [["outbox", `${fleet.outbox} audit events`] as [string, string]] : []),
+  ];
+}
+
+function formatFleet(fleet: FleetStatus): string {
+  const rows = fleet.members.map(({ address, isLeader, version, applied, keyIds, seen }) => [
+    address,
+    isLeader ? "leads" : "follows",
+    version,
+    `${applied}`,
+    keyIds.join(" "),
+    formatDuration(durationMsOf(seen)),
+  ]);
+  const fields = formatFields([...fleetFields(fleet), ["fence", `${fleet.fence}`]]);
+  return `${fields}\n${formatTable(["HUB", "", "VERSION", "POSITION", "KEYS", "SEEN AGO"], rows)}`;
+}

@@ -1,0 +1,261 @@
+import type { Config } from "../../config/config.js";
+import type { TokenSpool } from "../../domain/grants/token_spool.js";
+import type { KeyringManager } from "../../domain/operations/keyring_manager.js";
+import { LedRefresher } from "../../domain/refresh/led_refresher.js";
+import type { RefreshEngine } from "../../domain/refresh/refresh_engine.js";
+import type { Refresher } from "../../domain/refresh/refresher.js";
+import type { FleetState } from "../../model/connections/daemon_status.js";
+import { FailedPrecondition, NotLeader } from "../../model/errors.js";
+import { type Clock, delay } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
+import { fleetListener } from "../../server/fleet/fleet_listener.js";
+import { LeaderCalls } from "../../server/fleet/leader_calls.js";
+import type { Answer } from "../../server/listen/http_listener.js";
+import type { Listener } from "../../server/listen/listener.js";
+import type { BrowserPages, Visit } from "../../server/pages/browser_pages.js";
+import { fleetService } from "../../service/fleet/fleet_service.js";
+import { ledService } from "../../service/fleet/led_service.js";
+import type { BoundService } from "../../service/pipeline/bound_service.js";
+import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import type { Metrics } from "../../telemetry/metrics.js";
+import type { Vault } from "../../vault/vault.js";
+import { Handover } from "./handover.js";
+import { Heartbeat } from "./heartbeat.js";
+import { Hub, type Reign } from "./hub.js";
+import type { DomainHub, ListenersHub } from "./hub_interfaces.js";
+import type { OpenFleet } from "./open_fleet.js";
+import { answerOf, pageOf, requestOf, visitOf } from "./page_messages.js";
+
+/** Twice as long as a hub takes to look at the lease. */
+const farewellMs = 1_000;
+
+export interface FleetOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called once: the process must end. */
+  readonly onFatal: (error: unknown) => void;
+  /** Called when this hub is to give its lead back and end. */
+  readonly onStepDown?: () => void;
+}
+
+export interface FleetResources {
+  readonly fleet: OpenFleet;
+  readonly opened: { readonly vault: Vault };
+  readonly metrics: Pick<Metrics, "forwarded" | "observeFleet">;
+}
+
+/** What a hub that leads does for the others. */
+export interface FleetDomain {
+  readonly engine: Pick<RefreshEngine, "refresher">;
+  readonly spool: Pick<TokenSpool, "bringHome" | "handOver">;
+  readonly keyring: Pick<KeyringManager, "reload">;
+}
+
+/** What makes a daemon a hub. */
+export class Fleet implements ListenersHub, DomainHub {
+  readonly hub: Hub;
+  readonly #calls: LeaderCalls;
+  readonly #heartbeat: Heartbeat;
+  #domain: FleetDomain | undefined;
+  #listener: Listener | undefined;
+  #handover: Handover | undefined;
+  #hasLed = false;
+
+  constructor(
+    private readonly options: FleetOptions,
+    private readonly resources: FleetResources,
+  ) {
+    const { config, clock, log, onFatal } = options;
+    const { fleet, opened } = resources;
+    if (config.fleet === undefined) throw new Error("a hub has settings of a fleet");
+    this.hub = new Hub({
+      ...{ config: config.fleet, fleet, clock, log, onEnded: onFatal },
+      mayNotLead: () => this.#mayNotLead(),
+    });
+    this.#heartbeat = new Heartbeat({
+      ...{ hub: this.hub, fleet, clock, log },
+      onRound: () => this.#reloadKeys(),
+    });
+    this.#calls = new LeaderCalls({
+      keys: opened.vault,
+      leader: () => this.hub.leader,
+      leaderChanged: () => this.hub.leaderChanged(),
+      applied: (position, signal) => this.hub.applied(position, signal),
+      catchUp: () => this.hub.catchUp(),
+      clock,
+      onForwarded: (outcome) => resources.metrics.forwarded(outcome),
+    });
+  }
+
+  observe(): void {
+    const read = () => this.status();
+    this.resources.metrics.observeFleet({
+      isLeader: () => this.leads,
+      applied: () => read().applied,
+      behind: () => read().newest - read().applied,
+      silentMs: () => this.#heartbeat.silentMs,
+      outbox: () => this.resources.fleet.store.outbox?.count ?? 0,
+      members: () => this.#heartbeat.members.length,
+    });
+  }
+
+  /** Whether this hub acts itself. */
+  get leads(): boolean {
+    return this.hub.leader === "here";
+  }
+
+  readonly sending = { maySend: () => this.hub.maySend() };
+
+  refresher(own: Pick<Refresher, "refresh">): LedRefresher {
+    return new LedRefresher(own, this.#calls);
+  }
+
+  catchUp(): Promise<void> {
+    return this.hub.catchUp();
+  }
+
+  led(service: ServiceDefinition): ServiceDefinition {
+    return ledService(service, this.#calls);
+  }
+
+  /** Asks the hub that leads for a page; undefined where this one does. */
+  page(visit: Visit, own: Pick<BrowserPages, "answer">): Promise<Answer> | undefined {
+    if (this.leads) return undefined;
+    return this.#calls
+      .page(requestOf(visit))
+      .then((answer) => (answer === "here" ? own.answer(visit) : answerOf(answer)));
+  }
+
+  lacking(keyId: string): readonly string[] {
+    return this.#heartbeat.members
+      .filter(({ keyIds }) => !keyIds.includes(keyId))
+      .map(({ address }) => address);
+  }
+
+  stepDown(): string {
+    if (!this.leads) throw new NotLeader();
+    if (!this.#heartbeat.hasOthers)
+      throw new FailedPrecondition(
+        "NO_OTHER_HUB",
+        "no other hub was seen in the last 30 seconds: nobody could lead",
+      );
+    this.options.onStepDown?.();
+    return this.options.config.fleet?.address ?? "";
+  }
+
+  status(): FleetState {
+    const { hub } = this;
+    const { store } = this.resources.fleet;
+    const applied = store.position?.position ?? 0n;
+    const newest = this.#heartbeat.newest;
+    return {
+      role: hub.role,
+      leader: hub.leader === "here" ? this.options.config.fleet?.address : hub.leader,
+      fence: hub.holder?.fence ?? 0n,
+      applied,
+      newest: newest > applied ? newest : applied,
+      lastContactMs: this.#heartbeat.silentMs,
+      warnings: hub.database?.verdict.warnings ?? [
+        "the database of the fleet was not reached since this hub started",
+      ],
+      mayNotLead: this.#mayNotLead(),
+      outbox: store.outbox?.count ?? 0,
+      members: this.#heartbeat.members,
+    };
+  }
+
+  /** For `/readyz`. */
+  following(): true | string {
+    const { silentMs, isBehind, clockViolation } = this.#heartbeat;
+    if (silentMs > (this.options.config.fleet?.maxStaleMs ?? 0))
+      return `the database of the fleet has not answered for ${Math.round(silentMs / 1_000)} s`;
+    if (isBehind) return "the copy of the store is behind that of the hub that leads";
+    return clockViolation ?? true;
+  }
+
+  /**
+   * Serves the other hubs, follows, and leads when its turn comes. Resolves when the copy is what the fleet's store was at the start.
+   *
+   * @throws ListenerError
+   */
+  async open(parts: {
+    readonly domain: FleetDomain;
+    readonly services: readonly BoundService[];
+    readonly pages: Pick<BrowserPages, "answer">;
+    readonly reign: Reign;
+  }): Promise<void> {
+    const { domain, services, pages, reign } = parts;
+    const { config, clock, log } = this.options;
+    const { fleet, opened } = this.resources;
+    this.#domain = domain;
+    const service = fleetService({
+      isLeader: () => this.leads,
+      services,
+      refresh: (connectionId, isDemanded, options) =>
+        domain.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
+      page: async (request) => pageOf(await pages.answer(visitOf(request))),
+      appendAudit: async (source, entries) => {
+        await fleet.store.commit((tx) => tx.takeIn(source, entries));
+        return entries.at(-1)?.sequence ?? 0n;
+      },
+      bringHome: (tokenSets) => domain.spool.bringHome(tokenSets),
+      position: () => fleet.store.position?.position ?? 0n,
+    });
+    if (config.fleet === undefined) return;
+    this.#listener = fleetListener({
+      ...{ listen: config.fleet.listen, service, keys: opened.vault, limits: config.limits, clock, log },
+      onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
+    });
+    await this.#listener.open();
+    this.#handover = new Handover({
+      ...{ store: fleet.store, spool: domain.spool, clock, log },
+      calls: this.#calls,
+    });
+    this.hub.start(reign);
+    this.#heartbeat.start();
+    this.#handover.start();
+    await this.hub.caughtUp();
+  }
+
+  /** Gives the lead back, where this hub has it. */
+  async resign(): Promise<void> {
+    this.#hasLed = this.leads;
+    await this.#handover?.stop();
+    await this.hub.resign();
+  }
+
+  /** The process ends at once: commits wait for nothing any more. */
+  abandon(): void {
+    this.hub.abandon();
+  }
+
+  /** After `resign`. */
+  async close(): Promise<void> {
+    // Hubs that have not heard yet who leads now ask here, and are told to ask another.
+    if (this.#hasLed && this.#heartbeat.hasOthers) await delay(this.options.clock, farewellMs);
+    await this.#heartbeat.stop();
+    this.#calls.close();
+    await Promise.all([this.#listener?.close(AbortSignal.abort()), this.hub.close()]);
+  }
+
+  #mayNotLead(): string[] {
+    const { opened, fleet } = this.resources;
+    const verdict = this.hub.database?.verdict.mayNotLead.filter((why) => !why.startsWith("the clock")) ?? [];
+    const clock = this.#heartbeat.clockViolation;
+    const missing = [...fleet.store.sealedCounts().keys()].filter((keyId) => !opened.vault.has(keyId));
+    const keys = missing.map((keyId) => `the ring lacks key ${keyId}: give this hub the ring of the others`);
+    return [...verdict, ...(clock === undefined ? [] : [clock]), ...keys];
+  }
+
+  /** The source of the ring may have got a key since. */
+  async #reloadKeys(): Promise<void> {
+    const { opened, fleet } = this.resources;
+    const { log } = this.options;
+    const isMissing = [...fleet.store.sealedCounts().keys()].some((keyId) => !opened.vault.has(keyId));
+    if (!isMissing || this.#domain === undefined) return;
+    await this.#domain.keyring
+      .reload()
+      .catch((error: unknown) => log.warn({ err: error }, "the ring lacks a key that the fleet uses"));
+  }
+}

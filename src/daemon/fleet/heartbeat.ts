@@ -1,0 +1,118 @@
+import type { SeenMember } from "../../fleet/members.js";
+import { maxClockOffsetMs } from "../../fleet/verdict.js";
+import type { FleetMemberState } from "../../model/connections/daemon_status.js";
+import { type Clock, delay } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
+import type { Hub } from "./hub.js";
+import type { OpenFleet } from "./open_fleet.js";
+
+const roundMs = 5_000;
+
+/** Tells the others that this hub is there, and hears who they are. */
+export class Heartbeat {
+  readonly #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #heardMs: number;
+  #members: readonly (FleetMemberState & { readonly owner: string })[] = [];
+  /** Of the leader, a round ago: what is behind that is behind for five seconds. */
+  #expected = 0n;
+  #isBehind = false;
+  #clockOffsetMs = 0;
+
+  constructor(
+    private readonly deps: {
+      readonly hub: Pick<Hub, "database" | "holder" | "role">;
+      readonly fleet: OpenFleet;
+      readonly clock: Clock;
+      readonly log: Log;
+      /** What else is looked at in each round. */
+      readonly onRound: () => Promise<void>;
+    },
+  ) {
+    this.#heardMs = deps.clock.monotonicMs();
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  /** For how long the database has not answered. */
+  get silentMs(): number {
+    const { database, role } = this.deps.hub;
+    const own = this.deps.clock.monotonicMs() - this.#heardMs;
+    return database === undefined || role !== "follower" ? own : Math.min(own, database.silentMs);
+  }
+
+  get isBehind(): boolean {
+    return this.#isBehind && this.deps.hub.role === "follower";
+  }
+
+  /** Newest position that the leader was heard to have. */
+  get newest(): bigint {
+    return this.#expected;
+  }
+
+  /** Why the clock of this machine is in the way of leading; undefined when it is not. */
+  get clockViolation(): string | undefined {
+    const offsetMs = Math.round(this.#clockOffsetMs);
+    if (Math.abs(offsetMs) <= maxClockOffsetMs) return undefined;
+    return `the clock is ${offsetMs} ms off the database's: set the one that is wrong`;
+  }
+
+  /** This hub too. */
+  get members(): readonly FleetMemberState[] {
+    return this.#members;
+  }
+
+  /** Whether there is a hub that could lead in place of this one. */
+  get hasOthers(): boolean {
+    return this.#members.some(({ owner }) => owner !== this.deps.fleet.owner);
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.deps;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        await this.#round();
+      } catch (error) {
+        log.debug({ err: error }, "the database of the fleet did not answer a heartbeat");
+      }
+      await delay(clock, roundMs, signal);
+    }
+  }
+
+  async #round(): Promise<void> {
+    const { hub, fleet, clock } = this.deps;
+    const { database } = hub;
+    if (database === undefined) return;
+    const askedMs = clock.nowMs();
+    const databaseMs = await database.members.heartbeat(fleet.member());
+    this.#clockOffsetMs = (askedMs + clock.nowMs()) / 2 - databaseMs;
+    const seen = newestOfEach(await database.members.list());
+    this.#heardMs = clock.monotonicMs();
+    const leader = hub.holder?.owner;
+    this.#members = seen.map(({ owner, address, version, applied, keyIds, seenMsAgo }) => ({
+      ...{ owner, address, version, applied, keyIds },
+      seenMs: seenMsAgo,
+      isLeader: owner === leader,
+    }));
+    const applied = fleet.store.position?.position ?? 0n;
+    this.#isBehind = applied < this.#expected;
+    this.#expected = seen.find(({ owner }) => owner === leader)?.applied ?? this.#expected;
+    await this.deps.onRound();
+  }
+}
+
+/** A hub that was started again is another process at the same address. */
+function newestOfEach(seen: readonly SeenMember[]): SeenMember[] {
+  const byAddress = new Map<string, SeenMember>();
+  for (const member of seen.toSorted((one, other) => other.seenMsAgo - one.seenMsAgo))
+    byAddress.set(member.address, member);
+  return [...byAddress.values()].sort((one, other) => (one.address < other.address ? -1 : 1));
+}

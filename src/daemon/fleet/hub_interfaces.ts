@@ -1,0 +1,35 @@
+import type { Refresher } from "../../domain/refresh/refresher.js";
+import type { FleetState } from "../../model/connections/daemon_status.js";
+import type { Answer } from "../../server/listen/http_listener.js";
+import type { BrowserPages, Visit } from "../../server/pages/browser_pages.js";
+import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import type { FleetControl } from "../../service/services/fleet_control_service.js";
+
+/** What the domain asks its hub. */
+export interface DomainHub {
+  /** Whether this hub acts itself. */
+  readonly leads: boolean;
+  /** Whether a request to a provider may begin. */
+  readonly sending: { maySend(): boolean };
+  /** Refreshes at the hub that leads. */
+  refresher(own: Pick<Refresher, "refresh">): Pick<Refresher, "refresh">;
+  status(): FleetState;
+  following(): true | string;
+  /** Addresses of the hubs that do not hold a key. */
+  lacking(keyId: string): readonly string[];
+}
+
+/** What a hub is to the services. */
+export interface HubServices extends FleetControl {
+  /** Whether this hub acts itself. */
+  readonly leads: boolean;
+  /** As `ledService`. */
+  led(service: ServiceDefinition): ServiceDefinition;
+}
+
+/** What a hub is to the listeners. */
+export interface ListenersHub extends HubServices {
+  /** A page of the hub that leads; undefined where this one does. */
+  page(visit: Visit, own: Pick<BrowserPages, "answer">): Promise<Answer> | undefined;
+  catchUp(): Promise<void>;
+}

@@ -1,0 +1,44 @@
+/** Why the database behind the address may not be used. */
+export type RefusalReason =
+  /** The URL cannot be read, or asks for less than verified TLS beyond a Unix socket. */
+  | "url"
+  /** Name, password or certificate were refused, or the database does not exist. */
+  | "login"
+  | "old_server"
+  | "standby"
+  | "read_only"
+  /** `nexusd fleet migrate` was not run, or by an older version. */
+  | "old_layout"
+  /** This version is older than the tables. */
+  | "new_layout"
+  /** `nexusd fleet init` was not run. */
+  | "not_initialised"
+  | "already_initialised";
+
+/** A person has to change something; the message says what. */
+export class FleetRefused extends Error {
+  override readonly name = "FleetRefused";
+
+  constructor(
+    readonly reason: RefusalReason,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** No host of the URL answered as a primary, or an answer did not come in time. It may at the next try. */
+export class FleetUnreachable extends Error {
+  override readonly name = "FleetUnreachable";
+}
+
+/** The database lacks batches that this replica has: it was restored, or its standby was promoted without them. */
+export class FleetDiverged extends Error {
+  override readonly name = "FleetDiverged";
+}
+
+/** The log begins after this replica's position: it needs a first copy. */
+export class FleetOutrun extends Error {
+  override readonly name = "FleetOutrun";
+}

@@ -1,0 +1,74 @@
+import { randomUUID } from "node:crypto";
+import type { RawWrite, ReplicaPosition } from "../store/replication.js";
+import type { Connector } from "./connection/connector.js";
+import { FleetRefused } from "./connection/fleet_error.js";
+import { encodeArray } from "./log/frames.js";
+import { inPieces } from "./log/image.js";
+import { checkLayout } from "./migrations.js";
+
+const pieceDeadlineMs = 30_000;
+
+export interface InitialStore {
+  /** UUIDs of the store that becomes the fleet's. */
+  readonly databaseId: string;
+  readonly epoch: string;
+  readonly entries: Iterable<readonly RawWrite[]> | AsyncIterable<readonly RawWrite[]>;
+}
+
+/**
+ * Makes one store the fleet's. Only its last statement makes it one: what was cut off before is removed by the next attempt.
+ *
+ * @returns the position that the store's own folder has from then on
+ * @throws FleetRefused when the database has a fleet already
+ */
+export async function initialise(connector: Connector, store: InitialStore): Promise<ReplicaPosition> {
+  const { session, probe } = await connector.open("init");
+  try {
+    await checkLayout(session, probe.hasSchema);
+    const [head] = await session.query("SELECT one FROM nexus.head");
+    if (head) {
+      throw new FleetRefused(
+        "already_initialised",
+        "the database has a fleet already: drop its schema nexus first, if it may go",
+      );
+    }
+    await session.query(
+      "TRUNCATE nexus.entry, nexus.log, nexus.image, nexus.lease, nexus.member",
+      [],
+      pieceDeadlineMs,
+    );
+    for await (const page of store.entries) {
+      for (const piece of inPieces(page)) {
+        await session.query(
+          "INSERT INTO nexus.entry (database, key, value) SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[])",
+          [
+            encodeArray(
+              "text",
+              piece.map(({ database }) => Buffer.from(database)),
+            ),
+            encodeArray(
+              "bytea",
+              piece.map(({ key }) => key),
+            ),
+            encodeArray(
+              "bytea",
+              piece.map(({ value }) => value),
+            ),
+          ],
+          pieceDeadlineMs,
+        );
+      }
+    }
+    const batchId = randomUUID();
+    // One statement: `head` makes it a fleet.
+    await session.query(
+      `WITH l AS (INSERT INTO nexus.log (position, id, fence, at, writes) VALUES (0, $1, 0, clock_timestamp(), '')),
+         i AS (INSERT INTO nexus.image (position) VALUES (0))
+       INSERT INTO nexus.head (database_id, epoch, fence) VALUES ($2, $3, 0)`,
+      [batchId, store.databaseId, store.epoch],
+    );
+    return { position: 0n, batchId };
+  } finally {
+    session.close();
+  }
+}

@@ -1,0 +1,78 @@
+import type { Channel } from "./connection/channel.js";
+import type { Session } from "./connection/session.js";
+
+/** A hub that is not heard of for so long is not there. */
+const seenWithinMs = 30_000;
+
+/** What a hub says of itself. */
+export interface Member {
+  /** UUID of its process. */
+  readonly owner: string;
+  /** What others dial. */
+  readonly address: string;
+  readonly version: string;
+  /** Of its records. */
+  readonly layout: number;
+  /** Keys of the ring that it holds. */
+  readonly keyIds: readonly string[];
+  /** Position that it has applied. */
+  readonly applied: bigint;
+  /** SHA-256 of its certificate on the fleet's listener. */
+  readonly certificate: Uint8Array;
+  /** Of address and certificate, by a key that the ring derives. */
+  readonly mac: Uint8Array;
+}
+
+export interface SeenMember extends Member {
+  /** By the database's clock. */
+  readonly seenMsAgo: number;
+}
+
+type Row = {
+  owner: string;
+  address: string;
+  version: string;
+  layout: number;
+  key_ids: string[];
+  applied: string;
+  certificate: Buffer;
+  mac: Buffer;
+  ago: number;
+};
+
+/** Who is there, by what each says every few seconds. */
+export class Members {
+  constructor(private readonly channel: Channel) {}
+
+  /** Says that this process is there. @returns the database's clock, in milliseconds since the Unix epoch */
+  async heartbeat(member: Member): Promise<number> {
+    return await announce(this.channel, member);
+  }
+
+  /** Those heard of within 30 seconds. */
+  async list(): Promise<SeenMember[]> {
+    const rows = await this.channel.query<Row>(
+      `SELECT owner::text AS owner, address, version, layout, key_ids, applied::text AS applied, certificate, mac,
+         (extract(epoch FROM clock_timestamp() - seen_at) * 1000)::float8 AS ago
+       FROM nexus.member WHERE seen_at > clock_timestamp() - make_interval(secs => $1) ORDER BY owner`,
+      [seenWithinMs / 1_000],
+    );
+    return rows.map(({ key_ids: keyIds, ago, applied, ...row }) => ({
+      ...row,
+      keyIds,
+      applied: BigInt(applied),
+      seenMsAgo: Math.max(0, Math.round(ago)),
+    }));
+  }
+}
+
+/** The heartbeat on any connection. */
+export async function announce(line: Pick<Channel | Session, "query">, member: Member): Promise<number> {
+  const { owner, address, version, layout, keyIds, applied, certificate, mac } = member;
+  const [row] = await line.query<{ now: number }>(
+    `SELECT (extract(epoch FROM nexus.heartbeat_1($1, $2, $3, $4, $5, $6, $7, $8)) * 1000)::float8 AS now`,
+    [owner, address, version, layout, keyIds, String(applied), Buffer.from(certificate), Buffer.from(mac)],
+  );
+  if (!row) throw new Error("the database answers a heartbeat without a row");
+  return row.now;
+}

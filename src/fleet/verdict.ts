@@ -1,0 +1,73 @@
+import type { ReplicaPosition } from "../store/replication.js";
+import { FleetRefused } from "./connection/fleet_error.js";
+import type { Probe } from "./connection/probe.js";
+import type { Session } from "./connection/session.js";
+import { readLogState } from "./log/batches.js";
+import { type History, judgeHistory } from "./log/history.js";
+import { checkLayout } from "./migrations.js";
+
+/** A hub whose clock is further off could move every due time of the fleet. */
+export const maxClockOffsetMs = 5_000;
+
+/** What the database said when it was connected to. */
+export interface FleetVerdict {
+  readonly databaseId: string;
+  /** Of the log; another one than the store's: it began anew. */
+  readonly epoch: string;
+  /** Position of the newest batch. */
+  readonly newest: bigint;
+  readonly history: History;
+  /** Wall clock here minus the database's. */
+  readonly clockOffsetMs: number;
+  /** Whether a commit waits for a standby. */
+  readonly isSynchronous: boolean;
+  /** Why this process may not lead, for a person. Empty: it may. */
+  readonly mayNotLead: readonly string[];
+  /** For the log and `status`. */
+  readonly warnings: readonly string[];
+}
+
+/** @throws FleetRefused when the tables are missing or of another version, or hold no store */
+export async function judge(
+  session: Session,
+  probe: Probe,
+  position: ReplicaPosition | undefined,
+): Promise<FleetVerdict> {
+  await checkLayout(session, probe.hasSchema);
+  const [head] = await session.query<{ database_id: string; epoch: string }>(
+    "SELECT database_id::text AS database_id, epoch::text AS epoch FROM nexus.head",
+  );
+  if (!head) throw new FleetRefused("not_initialised", "the fleet has no store yet: run nexusd fleet init");
+  const state = await readLogState((text, values) => session.query(text, values), position?.position ?? 0n);
+  return {
+    databaseId: head.database_id,
+    epoch: head.epoch,
+    newest: state.newest,
+    history: judgeHistory(state, position),
+    clockOffsetMs: probe.clockOffsetMs,
+    isSynchronous: probe.isSynchronous,
+    mayNotLead: obstacles(probe),
+    warnings: warnings(probe),
+  };
+}
+
+function obstacles({ clockOffsetMs, isDurable }: Probe): string[] {
+  const found: string[] = [];
+  if (Math.abs(clockOffsetMs) > maxClockOffsetMs) {
+    found.push(`the clock is ${clockOffsetMs} ms off the database's: set the one that is wrong`);
+  }
+  if (!isDurable) found.push("the database runs with fsync off, and loses what it acknowledged: turn it on");
+  return found;
+}
+
+function warnings({ isSynchronous, ownsMore }: Probe): string[] {
+  const found: string[] = [];
+  if (!isSynchronous) {
+    found.push("synchronous_standby_names is empty: a failover to a standby loses what it had not received");
+  }
+  if (ownsMore)
+    found.push(
+      "the role is a superuser or owns more than the schema nexus: give the fleet a role of its own",
+    );
+  return found;
+}

@@ -1,0 +1,264 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type {
+  CaptureError,
+  CaptureFlow,
+  CaptureForm,
+  ConsentFlow,
+  FinishOutcome,
+} from "../../domain/consent/consent_types.js";
+import type { ConsentLinks } from "../../domain/notifications/consent_links.js";
+import { formTokenField } from "../../domain/static_credentials/capture_field.js";
+import { jwksPath } from "../../model/clients/client_key.js";
+import { isRedirectPath } from "../../model/providers/redirect_path.js";
+import { toWireError } from "../../service/pipeline/error_table.js";
+import { codes, WireError } from "../../service/pipeline/wire_error.js";
+import { BindingCookie } from "../callers/binding_cookie.js";
+import { CookieReader } from "../callers/cookie_reader.js";
+import type { Answer } from "../listen/http_listener.js";
+import {
+  isEmbedded,
+  isForm,
+  isOwnForm,
+  isOwnLink,
+  isPrefetch,
+  prefersJson,
+  stateOf,
+} from "./browser_request.js";
+import { captureFormPage } from "./capture_form.js";
+import { DonePages, donePath } from "./done_pages.js";
+import type { Failure } from "./failures.js";
+import { pageStyle } from "./page_style.js";
+import type { DescribeProvider } from "./page_words.js";
+import {
+  embeddedPage,
+  failureJson,
+  failurePage,
+  formRefusedPage,
+  formTooLargePage,
+  homePage,
+  idleAnswer,
+  jsonAnswer,
+  methodNotAllowedPage,
+  notFoundPage,
+  prefetchPage,
+  safeHeaders,
+  stylePath,
+} from "./pages.js";
+import { stepUpPage } from "./step_up_page.js";
+
+export interface BrowserPagesOptions {
+  /** How browsers reach these pages; http or https. */
+  readonly publicUrl: URL;
+  readonly flow: ConsentFlow;
+  readonly capture: CaptureFlow;
+  /** The Client ID Metadata Document or the JWK Set at a path; undefined where there is none. */
+  readonly publishedDocument?: (path: string) => object | undefined;
+  readonly links: Pick<ConsentLinks, "follow">;
+  readonly describe: DescribeProvider;
+  /** Where this daemon does not act itself: asks the one that does. Undefined while it acts. */
+  readonly elsewhere?: (visit: Visit) => Promise<Answer> | undefined;
+}
+
+/** A request whose host was looked at. */
+export interface Visit {
+  readonly method: string | undefined;
+  /** Path and query as they came. */
+  readonly target: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer | "too_large";
+  /** Address of the socket. What a proxy says of the address behind it is not believed: anybody can say it. */
+  readonly origin: string | undefined;
+}
+
+/** Paths that act, and so only for a `GET` of the page that a person looks at. */
+type Act = (visit: Visit) => Promise<Answer>;
+
+const startPath = "/auth/start";
+/** Where the button of the step-up page leads: the request to the provider is made, and pushed, when it is pressed. */
+const agreedPath = "/auth/continue";
+export const capturePath = "/auth/capture";
+/** What stands after it is the code of a `ConsentLinks`. */
+const linkPrefix = "/c/";
+
+/** What a person's browser is answered on its way to a provider and back. It speaks of itself by path, from `/` on. */
+export class BrowserPages {
+  readonly #options: BrowserPagesOptions;
+  readonly #cookie: BindingCookie;
+  readonly #acts: ReadonlyMap<string, Act>;
+  readonly #done: DonePages;
+  readonly #pages: ReadonlyMap<string, (query: URLSearchParams) => Answer>;
+
+  constructor(options: BrowserPagesOptions) {
+    this.#options = options;
+    this.#cookie = new BindingCookie(options.publicUrl);
+    this.#acts = new Map<string, Act>([
+      [startPath, (visit) => this.#start(visit)],
+      [agreedPath, (visit) => this.#start(visit)],
+      [capturePath, (visit) => this.#form(visit)],
+    ]);
+    this.#done = new DonePages(options.describe);
+    this.#pages = new Map<string, (query: URLSearchParams) => Answer>([
+      ["/", homePage],
+      [donePath, (query) => this.#done.page(query)],
+      [stylePath, styleAnswer],
+      ["/favicon.ico", () => ({ status: 204, headers: safeHeaders, body: "" })],
+    ]);
+  }
+
+  async answer(visit: Visit): Promise<Answer> {
+    const { method, path, headers } = visit;
+    const isCapture = path === capturePath;
+    if (isCapture && method === "POST") return this.#elsewhere(visit) ?? this.#submit(visit);
+    if (method !== "GET" && method !== "HEAD") {
+      return isCapture ? methodNotAllowedPage("GET, HEAD, POST") : methodNotAllowedPage();
+    }
+    const act = this.#actOf(path);
+    if (!act) return this.#page(visit);
+    if (isPrefetch(headers)) return prefetchPage();
+    if (isEmbedded(headers)) return embeddedPage();
+    if (method === "HEAD") return idleAnswer();
+    return this.#elsewhere(visit) ?? act(visit);
+  }
+
+  #elsewhere(visit: Visit): Promise<Answer> | undefined {
+    return this.#options.elsewhere?.(visit)?.catch((error: unknown) => {
+      const told = toWireError(error);
+      if (!(told instanceof WireError) || told.code !== codes.unavailable) throw error;
+      return this.#failed(visit.headers, { kind: "unavailable" });
+    });
+  }
+
+  async #page(visit: Visit): Promise<Answer> {
+    const { path, query } = visit;
+    // The page after a consent is known where that ended.
+    const elsewhere = path === donePath ? this.#elsewhere({ ...visit, method: "GET" }) : undefined;
+    if (elsewhere !== undefined) return await elsewhere;
+    return this.#document(path) ?? (this.#pages.get(path) ?? notFoundPage)(query);
+  }
+
+  /** Authorization servers fetch it, and keep it as long as they are told. */
+  #document(path: string): Answer | undefined {
+    const document = this.#options.publishedDocument?.(path);
+    if (document === undefined) return undefined;
+    const type = path === jwksPath ? { "content-type": "application/jwk-set+json" } : {};
+    const answer = jsonAnswer(200, document);
+    return { ...answer, headers: { ...answer.headers, ...type, "cache-control": "public, max-age=300" } };
+  }
+
+  #actOf(path: string): Act | undefined {
+    if (path.startsWith(linkPrefix)) return (visit) => this.#follow(visit);
+    return isRedirectPath(path) ? (visit) => this.#finish(visit) : this.#acts.get(path);
+  }
+
+  async #start({ path, query, headers }: Visit): Promise<Answer> {
+    const state = stateOf(query);
+    if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
+    const isAgreed = path === agreedPath && isOwnLink(headers);
+    const outcome = await this.#options.flow.start(
+      state,
+      // The cookie came with the page.
+      ({ name, value }) =>
+        prefersJson(headers) || (isAgreed && this.#cookie.read(headers.cookie, name) === value),
+    );
+    if (!("binding" in outcome)) return this.#failed(headers, outcome);
+    if (outcome.kind === "capture" && prefersJson(headers)) return this.#schema(state);
+    const { name, value, maxAgeSeconds } = outcome.binding;
+    const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
+    if (outcome.kind === "capture") return redirect(303, captureTarget(state), cookies);
+    if (outcome.kind === "redirect") return redirect(302, outcome.location, cookies);
+    const target = `${agreedPath}?${new URLSearchParams({ state })}`;
+    return withCookies(stepUpPage(outcome.stepUp, target, this.#options.describe), cookies);
+  }
+
+  /** The link of a notification. */
+  async #follow({ path, headers }: Visit): Promise<Answer> {
+    const outcome = await this.#options.links.follow(path.slice(linkPrefix.length));
+    return outcome.kind === "consent" ? redirect(303, outcome.authUrl, []) : this.#failed(headers, outcome);
+  }
+
+  async #finish({ path, query, headers, origin }: Visit): Promise<Answer> {
+    const cookies = new CookieReader(this.#cookie, headers.cookie);
+    const outcome = await this.#options.flow.finish(query, cookies.read, origin, path);
+    return this.#finished(outcome, cookies, headers);
+  }
+
+  async #form({ query, headers }: Visit): Promise<Answer> {
+    const state = stateOf(query);
+    if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
+    if (prefersJson(headers)) return this.#schema(state);
+    const { read } = new CookieReader(this.#cookie, headers.cookie);
+    const outcome = await this.#options.capture.form(state, read);
+    if (outcome.kind !== "form") return this.#failed(headers, outcome);
+    return this.#formPage(outcome.form, undefined, state);
+  }
+
+  /** For a program that shows a form of its own, as `/auth/capture-schema` of the other listener. */
+  #schema(state: string): Answer {
+    const outcome = this.#options.capture.schema(state);
+    if (outcome.kind !== "schema") return failureJson(outcome, this.#options.describe);
+    return jsonAnswer(200, { provider_name: outcome.providerName, schema: outcome.schema });
+  }
+
+  async #submit({ query, headers, body, origin }: Visit): Promise<Answer> {
+    const state = stateOf(query);
+    if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
+    if (!isForm(headers)) return formRefusedPage(415);
+    if (!isOwnForm(headers, this.#options.publicUrl)) return formRefusedPage();
+    if (body === "too_large") return formTooLargePage();
+    const cookies = new CookieReader(this.#cookie, headers.cookie);
+    const values = new URLSearchParams(body.toString("utf8"));
+    const formToken = values.get(formTokenField) ?? "";
+    const outcome = await this.#options.capture.submit(state, values, formToken, cookies.read, origin);
+    if (outcome.kind === "form") return this.#formPage(outcome.form, outcome.error, state);
+    return this.#finished(outcome, cookies, headers);
+  }
+
+  #formPage(form: CaptureForm, error: CaptureError | undefined, state: string): Answer {
+    return captureFormPage(form, error, captureTarget(state), this.#options.describe);
+  }
+
+  /** As a page, or as JSON for whoever asks for it. */
+  failed(headers: IncomingHttpHeaders, failure: Failure): Answer {
+    return this.#failed(headers, failure);
+  }
+
+  #failed(headers: IncomingHttpHeaders, failure: Failure): Answer {
+    const { describe } = this.#options;
+    return prefersJson(headers) ? failureJson(failure, describe) : failurePage(failure, describe);
+  }
+
+  #finished(outcome: FinishOutcome, cookies: CookieReader, headers: IncomingHttpHeaders): Answer {
+    const cleared = cookies.clear();
+    switch (outcome.kind) {
+      case "return":
+        return redirect(303, outcome.location, cleared);
+      case "done":
+        return redirect(303, this.#done.location(outcome), cleared);
+      default:
+        return withCookies(this.#failed(headers, outcome), cleared);
+    }
+  }
+}
+
+function captureTarget(state: string): string {
+  return `${capturePath}?${new URLSearchParams({ state })}`;
+}
+
+function redirect(status: 302 | 303, location: string, cookies: readonly string[]): Answer {
+  return withCookies({ status, headers: { ...safeHeaders, location }, body: "" }, cookies);
+}
+
+function withCookies(answer: Answer, cookies: readonly string[]): Answer {
+  return cookies.length === 0 ? answer : { ...answer, headers: { ...answer.headers, "set-cookie": cookies } };
+}
+
+function styleAnswer(): Answer {
+  const headers = {
+    ...safeHeaders,
+    "content-type": "text/css; charset=utf-8",
+    "cache-control": "max-age=300",
+  };
+  return { status: 200, headers, body: pageStyle };
+}

@@ -1,0 +1,98 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Browser, consent } from "../../fakes/browser.js";
+import { type OpenIdProvider, startOpenIdProvider } from "../../fakes/openid_provider.js";
+import { has, needs } from "../../needs.js";
+import { Watcher } from "../harness.js";
+import { registeredAt, requestOf } from "../requests.js";
+import { type HubProcess, Hubs } from "./hubs.js";
+
+let hubs: Hubs;
+let provider: OpenIdProvider;
+let leader: HubProcess;
+let followers: readonly HubProcess[];
+
+beforeAll(async () => {
+  if (!has("postgresql")) return;
+  provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 });
+  hubs = await Hubs.start({ count: 3 });
+  leader = await hubs.leader();
+  followers = hubs.all.filter((hub) => hub !== leader);
+}, 120_000);
+
+afterAll(async () => {
+  await hubs?.close();
+  await provider?.stop();
+});
+
+beforeEach((context) => needs(context, "postgresql"));
+
+/** Requested at one hub, opened at a second, answered at a third. */
+async function connected(requested: HubProcess, opened: HubProcess, answered: HubProcess): Promise<string> {
+  const request = requestOf("op", { userId: `ada-${Math.random()}` });
+  const { authUrl, connectionId } = await requested.clients.connections.requestConnection(request);
+  const browser = new Browser();
+  await hubs.balance(opened);
+  const atCallback = await consent(browser, authUrl, "allow", (url) => url.includes("/auth/callback"));
+  expect(atCallback.status).toBe(0);
+  await hubs.balance(answered);
+  const page = await browser.get(atCallback.url);
+  expect(page.status).toBe(200);
+  return connectionId;
+}
+
+describe("a fleet of three hubs", () => {
+  it("has one leader, which every hub names", async () => {
+    const roles = await Promise.all(
+      hubs.all.map(async ({ clients }) => (await clients.status.getStatus({})).fleet),
+    );
+    expect(roles.map((fleet) => fleet?.leader)).toEqual(hubs.all.map(() => leader.address));
+    expect(roles.filter((fleet) => fleet?.role === 3)).toHaveLength(1);
+  });
+
+  it("takes a profile at a follower, and has it at every hub", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    await registeredAt(provider, one.clients);
+    for (const { clients } of [one, other, leader]) {
+      const { provider: profile } = await clients.providers.getProvider({
+        key: { case: "name", value: "op" },
+      });
+      expect(profile?.name).toBe("op");
+    }
+  });
+
+  it("takes a consent that is requested, opened and answered at three hubs, and serves its token at each", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    const connectionId = await connected(one, other, leader);
+    const again = await connected(leader, one, other);
+    for (const { clients } of hubs.all) {
+      const { token } = await clients.tokens.getToken({ connectionId });
+      expect(token?.credentials["access_token"]).not.toBe("");
+      expect((await clients.tokens.getToken({ connectionId: again })).token?.revision).toBe(1n);
+    }
+  });
+
+  it("tells watchers of every hub of a refresh that a follower was asked for, at the same position", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    const connectionId = await connected(one, one, one);
+    const watchers = hubs.all.map(
+      ({ clients }) => new Watcher(clients.tokens, { connectionIds: [connectionId] }),
+    );
+    for (const watcher of watchers) await watcher.state(({ token }) => token?.revision === 1n);
+    const { token } = await other.clients.tokens.refreshToken({ connectionId });
+    expect(token?.revision).toBe(2n);
+    expect((await other.clients.tokens.getToken({ connectionId })).token?.credentials["access_token"]).toBe(
+      token?.credentials["access_token"],
+    );
+    for (const watcher of watchers) {
+      await watcher.state((state) => state.token?.revision === 2n);
+      watcher.cancel();
+    }
+  });
+
+  it("says at every hub that it is ready", async () => {
+    for (const { opsUrl } of hubs.all) {
+      const answer = await fetch(`${opsUrl}/readyz`);
+      expect(await answer.json()).toMatchObject({ ready: true, checks: { following: true } });
+    }
+  });
+});

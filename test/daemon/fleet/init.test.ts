@@ -1,0 +1,85 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { Postgres } from "../../fleet/postgres.js";
+import { perTest } from "../../lifetimes.js";
+import { has, needs } from "../../needs.js";
+import { sweptFolder } from "../../run_folder.js";
+import { DaemonProcess } from "../daemon_process.js";
+import { clientsOf, freePort } from "../harness.js";
+import { registered } from "../requests.js";
+
+const postgres = perTest(async () => (has("postgresql") ? await Postgres.start() : ({} as Postgres)));
+
+async function environmentOf(folder: string): Promise<NodeJS.ProcessEnv> {
+  return {
+    NEXUS_DATA_DIR: folder,
+    NEXUS_LOG_FORMAT: "json",
+    NEXUS_HTTP_LISTEN: "off",
+    NEXUS_OPS_LISTEN: "off",
+    NEXUS_CONSOLE_LISTEN: "off",
+    NEXUS_BROWSER_LISTEN: `127.0.0.1:${await freePort()}`,
+  };
+}
+
+async function ended(environment: NodeJS.ProcessEnv, ...args: string[]) {
+  const process = new DaemonProcess(environment, args);
+  return { code: await process.exited, output: process.output };
+}
+
+it("makes a daemon's folder the fleet's, which a hub with an empty one copies", async (context) => {
+  needs(context, "postgresql");
+  const alone = sweptFolder();
+  const environment = await environmentOf(alone);
+  const daemon = new DaemonProcess(environment);
+  await daemon.ready();
+  await registered(clientsOf(join(alone, "nexus.sock")), {
+    name: "acme",
+    authType: 2,
+    credentialSchema: { type: "object", required: ["api_key"], properties: { api_key: { type: "string" } } },
+  } as never);
+  const store = { NEXUS_STORE: postgres.url() };
+  expect(await ended({ ...environment, ...store }, "fleet", "init", "--from", alone)).toMatchObject({
+    code: 10,
+  });
+  await daemon.kill("SIGTERM");
+
+  const begun = await ended({ ...environment, ...store }, "fleet", "init", "--from", alone);
+  expect(begun).toMatchObject({ code: 0, output: expect.stringContaining("taken-into-fleet") });
+  expect(readdirSync(alone)).not.toContain("nexus.mdb");
+  expect(await ended({ ...environment, ...store }, "fleet", "init")).toMatchObject({
+    code: 15,
+    output: expect.stringContaining("has a fleet already"),
+  });
+
+  const folder = sweptFolder();
+  const hub = new DaemonProcess({
+    ...(await environmentOf(folder)),
+    ...store,
+    NEXUS_ENCRYPTION_KEY_FILE: join(alone, "encryption.key"),
+    NEXUS_FLEET_LISTEN: `127.0.0.1:${await freePort()}`,
+  });
+  await hub.ready();
+  const { providers } = await clientsOf(join(folder, "nexus.sock")).providers.listProviders({});
+  expect(providers.map(({ name }) => name)).toEqual(["acme"]);
+  await hub.kill("SIGKILL");
+}, 60_000);
+
+it("refuses a database that is no fleet, and a hub without the keys", async (context) => {
+  needs(context, "postgresql");
+  const folder = sweptFolder();
+  const hub = {
+    ...(await environmentOf(folder)),
+    NEXUS_STORE: postgres.url(),
+    NEXUS_FLEET_LISTEN: `127.0.0.1:${await freePort()}`,
+    NEXUS_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString("base64"),
+  };
+  expect(await ended(hub, "serve")).toMatchObject({
+    code: 15,
+    output: expect.stringContaining("nexusd fleet migrate"),
+  });
+  expect(await ended(hub, "fleet", "init")).toMatchObject({ code: 0 });
+  const wrong = { ...hub, NEXUS_ENCRYPTION_KEY: Buffer.alloc(32, 8).toString("base64") };
+  expect(await ended(wrong, "serve")).toMatchObject({ code: 11 });
+  expect(existsSync(join(folder, "encryption.key"))).toBe(false);
+}, 60_000);

@@ -1,0 +1,160 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** A port of 127.0.0.1, or the path of a Unix socket. */
+export type Place = number | string;
+
+interface Pair {
+  readonly client: Socket;
+  readonly server: Socket;
+  /** Set: what the client sent is known to the server, and its answer gets lost. */
+  isAnswerLost: boolean;
+}
+
+/** A link that can be cut, slow or half open, with TCP or Unix sockets at both ends. */
+export class TcpProxy {
+  readonly #pairs = new Set<Pair>();
+  readonly #server: Server;
+  #state: "open" | "cut" | "half open" = "open";
+  #delayMs = 0;
+  #losing: string | undefined;
+  /** How many connections were made. */
+  connections = 0;
+
+  private constructor(
+    private target: Place,
+    /** The folder of its socket, where it has one. */
+    readonly folder: string | undefined,
+  ) {
+    this.#server = createServer({ allowHalfOpen: true }, (client) => this.#accept(client));
+  }
+
+  /** Behind a Unix socket, as PostgreSQL names them in a folder. */
+  static async postgres(target: Place): Promise<TcpProxy & { readonly folder: string }> {
+    const folder = mkdtempSync(join(tmpdir(), "nexus-proxy-"));
+    const proxy = new TcpProxy(target, folder);
+    await proxy.#listen(join(folder, ".s.PGSQL.5432"));
+    return proxy as TcpProxy & { readonly folder: string };
+  }
+
+  /** On a port of 127.0.0.1. */
+  static async tcp(target: Place): Promise<TcpProxy> {
+    const proxy = new TcpProxy(target, undefined);
+    await proxy.#listen(0);
+    return proxy;
+  }
+
+  /** Where it listens, on 127.0.0.1. */
+  get port(): number {
+    const address = this.#server.address();
+    if (typeof address !== "object" || !address) throw new Error("the proxy listens on no port");
+    return address.port;
+  }
+
+  /** New connections lead elsewhere, as after a failover. */
+  retarget(target: Place): void {
+    this.target = target;
+  }
+
+  /** Ends all connections, and every new one at once. */
+  cut(): void {
+    this.#state = "cut";
+    for (const pair of this.#pairs) this.#drop(pair);
+  }
+
+  /** Ends all connections; new ones are let through. */
+  reset(): void {
+    for (const pair of this.#pairs) this.#drop(pair);
+  }
+
+  /** Takes all and passes nothing on, in neither direction, as a network that drops packets. */
+  halfOpen(): void {
+    this.#state = "half open";
+    for (const { client, server } of this.#pairs) for (const socket of [client, server]) socket.pause();
+  }
+
+  /** Each piece waits so long, both ways. */
+  slow(delayMs: number): void {
+    this.#delayMs = delayMs;
+  }
+
+  heal(): void {
+    const wasHalfOpen = this.#state === "half open";
+    this.#state = "open";
+    this.#delayMs = 0;
+    // The packets of a connection that was half open are gone.
+    if (wasHalfOpen) this.reset();
+  }
+
+  /** The next connection whose client sends this text is cut when the server answered it, and before the client hears. */
+  loseAnswerTo(text: string): void {
+    this.#losing = text;
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.#server.close(resolve));
+    if (this.folder !== undefined) rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #listen(place: Place): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      if (typeof place === "string") this.#server.listen(place, resolve);
+      else this.#server.listen(place, "127.0.0.1", resolve);
+    });
+  }
+
+  #accept(client: Socket): void {
+    this.connections++;
+    client.on("error", () => undefined);
+    if (this.#state === "cut") {
+      client.destroy();
+      return;
+    }
+    const place =
+      typeof this.target === "string" ? { path: this.target } : { port: this.target, host: "127.0.0.1" };
+    const server = connect({ ...place, allowHalfOpen: true });
+    const pair: Pair = { client, server, isAnswerLost: false };
+    this.#pairs.add(pair);
+    for (const socket of [client, server]) socket.on("error", () => this.#drop(pair));
+    this.#forward(client, server, (bytes) => {
+      if (this.#losing === undefined || !bytes.includes(this.#losing)) return true;
+      this.#losing = undefined;
+      pair.isAnswerLost = true;
+      return true;
+    });
+    this.#forward(server, client, () => {
+      if (pair.isAnswerLost) this.#drop(pair);
+      return !pair.isAnswerLost;
+    });
+    server.on("close", () => this.#pairs.delete(pair));
+    if (this.#state === "half open") for (const socket of [client, server]) socket.pause();
+  }
+
+  /** In order, each piece and the end after the delay that holds when it comes. */
+  #forward(from: Socket, to: Socket, looksAt: (bytes: Buffer) => boolean): void {
+    let passed = Promise.resolve();
+    const pass = (act: () => void): void => {
+      const delayMs = this.#delayMs;
+      passed = passed
+        .then(() => (delayMs === 0 ? undefined : new Promise((resolve) => setTimeout(resolve, delayMs))))
+        .then(() => {
+          if (!to.destroyed && this.#state !== "half open") act();
+        });
+    };
+    from.on("data", (bytes) => {
+      if (looksAt(bytes)) pass(() => to.write(bytes));
+    });
+    from.on("end", () => pass(() => to.end()));
+    from.on("close", () => pass(() => to.end()));
+  }
+
+  #drop(pair: Pair): void {
+    this.#pairs.delete(pair);
+    pair.client.destroy();
+    pair.server.destroy();
+  }
+}

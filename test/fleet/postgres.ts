@@ -1,0 +1,298 @@
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client } from "pg";
+import { postgresPrograms } from "../needs.js";
+import { processes } from "../processes.js";
+
+export interface PostgresOptions {
+  /** Lines of postgresql.conf. */
+  readonly settings?: readonly string[];
+  /** Certificate and key in PEM: it listens on 127.0.0.1 too, with TLS and a password. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
+/** Refuses to run as root: then it is another user's. */
+function serverUser(): { uid: number; gid: number } | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  const id = (flag: string, name: string) =>
+    spawnSync("id", [flag, name], { encoding: "utf8" }).stdout.trim();
+  const name = id("-u", "postgres") === "" ? "nobody" : "postgres";
+  return { uid: Number(id("-u", name)), gid: Number(id("-g", name)) };
+}
+
+/** A server of its own in a temporary folder, behind a Unix socket, with the role and database `nexus`. Its disk is flushed as by default. */
+export class Postgres {
+  #server: ChildProcess | undefined;
+  #isStopping = false;
+
+  private constructor(
+    /** Of the socket and the data. */
+    readonly folder: string,
+    /** 5432, but where it listens on 127.0.0.1. */
+    readonly port: number,
+  ) {}
+
+  static async start(options: PostgresOptions = {}): Promise<Postgres> {
+    const server = await Postgres.#prepared(options.tls ? await freePort() : undefined);
+    server.#run("initdb", [
+      "-D",
+      server.#data,
+      "-U",
+      "postgres",
+      "-A",
+      "trust",
+      "-N",
+      "--encoding=UTF8",
+      "--locale=C",
+    ]);
+    server.#configure(options);
+    await server.start();
+    for (const text of ["CREATE ROLE nexus LOGIN PASSWORD 'nexus'", "CREATE DATABASE nexus OWNER nexus"]) {
+      await server.query(text, "postgres");
+    }
+    return server;
+  }
+
+  /** A standby that streams from this server. */
+  async standby(options: { readonly name?: string } = {}): Promise<Postgres> {
+    const standby = await Postgres.#prepared();
+    standby.#run("pg_basebackup", [
+      "-h",
+      this.folder,
+      "-p",
+      String(this.port),
+      "-U",
+      "postgres",
+      "-D",
+      standby.#data,
+      "-R",
+      "-X",
+      "stream",
+      "-N",
+      "-c",
+      "fast",
+    ]);
+    const connection = `host=${this.folder} port=${this.port} user=postgres application_name=${options.name ?? "standby"}`;
+    standby.#configure({
+      settings: [`primary_conninfo = '${connection}'`, "synchronous_standby_names = ''"],
+    });
+    await standby.start();
+    return standby;
+  }
+
+  /** For the role `nexus`. @param folder of the socket; that of a proxy */
+  url(folder = this.folder): string {
+    return `postgres://nexus@/nexus?host=${encodeURIComponent(folder)}&port=${this.port}`;
+  }
+
+  get socketPath(): string {
+    return join(this.folder, `.s.PGSQL.${this.port}`);
+  }
+
+  /** Waits until it takes connections. */
+  async start(): Promise<void> {
+    this.#isStopping = false;
+    for (let attempt = 0; ; attempt++) {
+      const server = this.#spawn();
+      this.#server = server;
+      if (await this.#answers(server)) return;
+      // What was killed may have left processes that hold its memory for a moment.
+      if (attempt === 20 || server.exitCode === null)
+        throw new Error(`PostgreSQL does not start: ${this.#log()}`);
+      await sleep(200);
+    }
+  }
+
+  /** As when the machine loses its power, but for the disk's cache. */
+  kill(): void {
+    const pid = this.#server?.pid;
+    if (pid === undefined) return;
+    const children = processes().filter(({ parent }) => parent === pid);
+    for (const each of [pid, ...children.map((child) => child.pid)]) signal(each, "SIGKILL");
+    this.#server = undefined;
+  }
+
+  /** SIGSTOP and SIGCONT of all its processes: a link that is there and never answers. */
+  signalAll(name: "SIGSTOP" | "SIGCONT"): void {
+    const pid = this.#server?.pid ?? 0;
+    for (const each of [pid, ...processes().flatMap((child) => (child.parent === pid ? child.pid : []))])
+      signal(each, name);
+  }
+
+  async promote(): Promise<void> {
+    await this.query("SELECT pg_promote(true, 30)", "postgres");
+  }
+
+  /** Runs statements as the superuser. */
+  async query<Row extends object>(text: string, database = "nexus"): Promise<Row[]> {
+    return await this.queryWith(text, [], database);
+  }
+
+  /** One statement with its parameters. */
+  async queryWith<Row extends object>(
+    text: string,
+    values: readonly unknown[],
+    database = "nexus",
+  ): Promise<Row[]> {
+    const client = new Client({ host: this.folder, port: this.port, user: "postgres", database });
+    client.on("error", () => undefined);
+    await client.connect();
+    try {
+      return (await client.query<Row>(text, [...values])).rows;
+    } finally {
+      await client.end().catch(() => undefined);
+    }
+  }
+
+  /** Adds a setting and has it read. */
+  async set(name: string, value: string): Promise<void> {
+    await this.query(`ALTER SYSTEM SET ${name} = '${value}'`, "postgres");
+    await this.query("SELECT pg_reload_conf()", "postgres");
+  }
+
+  async close(): Promise<void> {
+    this.#isStopping = true;
+    const server = this.#server;
+    if (server?.pid !== undefined && server.exitCode === null) {
+      const ended = new Promise((resolve) => server.once("exit", resolve));
+      this.kill();
+      await ended;
+    }
+    await this.#childless();
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });
+  }
+
+  static async #prepared(port = 5432): Promise<Postgres> {
+    const folder = mkdtempSync(join(tmpdir(), "nexus-pg-"));
+    const user = serverUser();
+    if (user) chownSync(folder, user.uid, user.gid);
+    return new Postgres(folder, port);
+  }
+
+  get #data(): string {
+    return join(this.folder, "data");
+  }
+
+  #configure({ settings = [], tls }: PostgresOptions): void {
+    const lines = [
+      `unix_socket_directories = '${this.folder}'`,
+      `listen_addresses = '${tls ? "127.0.0.1" : ""}'`,
+      `port = ${this.port}`,
+      "shared_buffers = 64MB",
+      "max_connections = 100",
+      "max_wal_size = 1GB",
+      "log_min_messages = warning",
+      ...settings,
+    ];
+    if (tls) {
+      lines.push("ssl = on");
+      this.#write("server.crt", tls.cert);
+      this.#write("server.key", tls.key);
+      this.#write(
+        "pg_hba.conf",
+        "local all,replication all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n",
+      );
+    }
+    this.#write("postgresql.auto.conf", `${lines.join("\n")}\n`);
+  }
+
+  #write(name: string, text: string): void {
+    const path = join(this.#data, name);
+    writeFileSync(path, text, { mode: 0o600 });
+    chmodSync(path, 0o600);
+    const user = serverUser();
+    if (user) chownSync(path, user.uid, user.gid);
+  }
+
+  #run(program: string, args: readonly string[]): void {
+    execFileSync(this.#program(program), args, {
+      ...serverUser(),
+      cwd: this.folder,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+  }
+
+  #program(name: string): string {
+    const programs = postgresPrograms();
+    if (programs === undefined) throw new Error("this machine lacks PostgreSQL (apt-get install postgresql)");
+    return join(programs, name);
+  }
+
+  #spawn(): ChildProcess {
+    const options = { ...serverUser(), cwd: this.folder, stdio: "ignore" } as const;
+    return spawn(
+      this.#program("postgres"),
+      ["-D", this.#data, "-c", "logging_collector=on", "-c", "log_directory=log"],
+      options,
+    );
+  }
+
+  async #answers(server: ChildProcess): Promise<boolean> {
+    for (let tries = 0; tries < 400 && server.exitCode === null && !this.#isStopping; tries++) {
+      try {
+        await this.query("SELECT 1", "postgres");
+        return true;
+      } catch {
+        await sleep(25);
+      }
+    }
+    return false;
+  }
+
+  #log(): string {
+    const folder = join(this.#data, "log");
+    if (!existsSync(folder)) return "it left no log";
+    return readdirSync(folder)
+      .map((name) => readFileSync(join(folder, name), "utf8").slice(-1_000))
+      .join("\n");
+  }
+
+  /** Its processes work in the folder of its data. */
+  async #childless(): Promise<void> {
+    for (let tries = 0; tries < 250; tries++) {
+      if (!processes().some(({ pid }) => workingFolderOf(pid)?.startsWith(this.folder))) return;
+      await sleep(20);
+    }
+  }
+}
+
+function workingFolderOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // It has ended meanwhile.
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}

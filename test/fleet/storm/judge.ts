@@ -1,0 +1,94 @@
+import type { Postgres } from "../postgres.js";
+import type { Fault } from "./faults.js";
+import type { Acknowledged } from "./hub_process.js";
+import type { CountingProvider, Reuse } from "./provider.js";
+
+export interface StormReport {
+  readonly refreshes: number;
+  readonly commits: number;
+  readonly faults: Readonly<Record<string, number>>;
+  readonly reigns: number;
+  /** Two requests of one grant at the provider at once. */
+  readonly overlaps: number;
+  readonly grantsLost: number;
+  /** Of those: the answer was in the air when the process was killed or its link to the provider was cut. */
+  readonly explained: number;
+  /** Batches that a hub was acknowledged, and the log does not have. */
+  readonly ackedMissing: number;
+  readonly gaps: number;
+  readonly auditEvents: number;
+  /** Connections that a hub was asked for and said it had made; those that are not there count as `ackedMissing` too. */
+  readonly acknowledged?: number;
+  readonly broken: readonly string[];
+}
+
+/** How long an answer takes, on a slow link too. */
+const answerMs = 700;
+
+/**
+ * Whether the answer that the reused token stands for was never durable, for a reason that no fleet can mend: the process was killed, or
+ * its link to the provider harmed, between the arrival of the request and the acknowledgement.
+ */
+export function isExplained(
+  { rotation }: Reuse,
+  faults: readonly Fault[],
+  durable: ReadonlySet<string>,
+): boolean {
+  if (!rotation || durable.has(rotation.attempt)) return false;
+  return faults.some(({ kind, owner, wasLeader, fromMs }) => {
+    // Real hubs do not say which of them sends: the one that leads does.
+    if (rotation.owner === "" ? kind === "kill" && !wasLeader : owner !== rotation.owner) return false;
+    if (kind === "kill") return fromMs >= rotation.receivedMs;
+    if (kind !== "cut provider" && kind !== "half-open provider") return false;
+    // A link that was harmed before the request came would have kept it away.
+    return fromMs >= rotation.receivedMs - 50 && fromMs <= rotation.receivedMs + answerMs;
+  });
+}
+
+export async function judgeLog(
+  primary: Postgres,
+  acknowledged: readonly Acknowledged[],
+): Promise<{ commits: number; gaps: number; ackedMissing: number }> {
+  const rows = await primary.query<{ position: string; id: string }>(
+    "SELECT position, id FROM nexus.log ORDER BY position",
+  );
+  const ids = new Map(rows.map(({ position, id }) => [position, id]));
+  return {
+    commits: rows.length - 1,
+    gaps: rows.filter(({ position }, index) => Number(position) !== index).length,
+    ackedMissing: acknowledged.filter(({ position, id }) => ids.get(position) !== id).length,
+  };
+}
+
+export function judgeGrants(
+  provider: CountingProvider,
+  faults: readonly Fault[],
+  acknowledged: readonly Acknowledged[],
+): Pick<StormReport, "refreshes" | "overlaps" | "grantsLost" | "explained"> & {
+  readonly unexplained: readonly string[];
+} {
+  const taken = acknowledged
+    .flatMap(({ events }) => events)
+    .map((event) => /^(?:refreshed|brought home) (.+)$/.exec(event)?.[1]);
+  const durable = new Set(taken.filter((attempt) => attempt !== undefined));
+  const unexplained = provider.reuses.filter((reuse) => !isExplained(reuse, faults, durable));
+  return {
+    refreshes: provider.refreshes,
+    overlaps: provider.overlaps,
+    grantsLost: provider.reuses.length,
+    explained: provider.reuses.length - unexplained.length,
+    unexplained: unexplained.map((reuse) => `a grant was lost without a reason: ${JSON.stringify(reuse)}`),
+  };
+}
+
+/** What the storm found; empty: the protocol held. */
+export function failures(report: StormReport): string[] {
+  const found = [...report.broken];
+  if (report.overlaps > 0) found.push(`${report.overlaps} requests of one grant overlapped`);
+  if (report.grantsLost > report.explained)
+    found.push(`${report.grantsLost - report.explained} grants were lost without a reason`);
+  if (report.ackedMissing > 0) found.push(`${report.ackedMissing} acknowledged batches are missing`);
+  if (report.gaps > 0) found.push(`${report.gaps} positions of the log are not in order`);
+  if (report.refreshes < 10) found.push("nothing was refreshed");
+  return found;
+}

@@ -1,0 +1,49 @@
+/**
+ * `npm run test:fleet -- [--hubs N] [--minutes M] [--grants G] [--json] [--protocol] [--sabotage fence|send|patience]`: hubs, each
+ * a `nexusd serve`, that share a PostgreSQL with a synchronous standby, and all that may happen to them: processes are stopped, killed and ended; links to the
+ * database, to the provider and between hubs are cut, slow and half open; the database is killed, and its standby promoted. `--protocol`
+ * has the parts of the protocol alone in the child processes, which refresh without a pause; `--sabotage` breaks it in one place, and has
+ * to be found.
+ */
+import { parseArgs } from "node:util";
+import { postgresPrograms } from "../../needs.js";
+import { failures } from "./judge.js";
+import { RealStorm } from "./real_storm.js";
+import { Storm } from "./storm.js";
+
+const { values } = parseArgs({
+  options: {
+    hubs: { type: "string", default: "4" },
+    minutes: { type: "string", default: "2" },
+    grants: { type: "string", default: "60" },
+    json: { type: "boolean", default: false },
+    sabotage: { type: "string", default: "" },
+    protocol: { type: "boolean", default: false },
+  },
+});
+
+async function main(): Promise<number> {
+  if (postgresPrograms() === undefined) {
+    console.error("this machine lacks PostgreSQL 14 or newer (apt-get install postgresql)");
+    return process.env["CI"] === "true" ? 1 : 0;
+  }
+  const startedMs = performance.now();
+  const isProtocol = values.protocol || values.sabotage !== "";
+  const storm = new (isProtocol ? Storm : RealStorm)({
+    hubs: Number(values.hubs),
+    minutes: Number(values.minutes),
+    grants: Number(values.grants),
+    sabotage: values.sabotage,
+    say: (words) =>
+      values.json || console.log(`${((performance.now() - startedMs) / 1_000).toFixed(1)} s  ${words}`),
+  });
+  const report = await storm.run();
+  const found = failures(report);
+  console.log(
+    JSON.stringify({ ...report, seconds: Math.round((performance.now() - startedMs) / 1_000) }, undefined, 1),
+  );
+  for (const words of found) console.error(`FAILED: ${words}`);
+  return found.length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,144 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { FleetRole } from "../../../src/gen/nexus/v1/status_pb.js";
+import { DaemonProcess } from "../../daemon/daemon_process.js";
+import { type Clients, clientsOf, freePort } from "../../daemon/harness.js";
+import { TcpProxy } from "../../fakes/tcp_proxy.js";
+import type { StormHub } from "./faults.js";
+
+export interface RealHubOptions {
+  readonly folder: string;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly database: { readonly target: string; readonly urlOf: (folder: string) => string };
+  /** The one link to the provider, which all hubs have. */
+  readonly providerLink: TcpProxy;
+  readonly onBroken: (words: string) => void;
+  /** An access token that a stream of this hub brought: its refresh is durable. */
+  readonly onToken: (accessToken: string) => void;
+}
+
+/** How a hub may end: drained, or deposed. */
+const mayEndWith: readonly (number | string)[] = [0, 75, "SIGKILL", "SIGTERM"];
+const lookMs = 250;
+
+/** A `nexusd serve` of the storm, its links through proxies of its own, and its life after life. */
+export class RealHub implements StormHub {
+  owner = "";
+  isLeader = false;
+  readonly clients: Clients;
+  readonly #stopping = new AbortController();
+  #daemon: DaemonProcess | undefined;
+  #living: Promise<void> = Promise.resolve();
+  #reigns = 0;
+
+  private constructor(
+    private readonly options: RealHubOptions,
+    private readonly environment: NodeJS.ProcessEnv,
+    readonly databaseLink: TcpProxy & { readonly folder: string },
+    readonly hubLink: TcpProxy,
+  ) {
+    this.clients = clientsOf(join(options.folder, "nexus.sock"));
+  }
+
+  static async make(options: RealHubOptions): Promise<RealHub> {
+    mkdirSync(options.folder, { recursive: true, mode: 0o700 });
+    const databaseLink = await TcpProxy.postgres(options.database.target);
+    const port = await freePort();
+    const hubLink = await TcpProxy.tcp(port);
+    const environment = {
+      ...options.environment,
+      NEXUS_DATA_DIR: options.folder,
+      NEXUS_STORE: options.database.urlOf(databaseLink.folder),
+      NEXUS_FLEET_LISTEN: `127.0.0.1:${port}`,
+      NEXUS_FLEET_ADDRESS: `127.0.0.1:${hubLink.port}`,
+      NEXUS_HTTP_LISTEN: `127.0.0.1:${await freePort()}`,
+      NEXUS_OPS_LISTEN: `127.0.0.1:${await freePort()}`,
+      NEXUS_BROWSER_LISTEN: `127.0.0.1:${await freePort()}`,
+    };
+    const hub = new RealHub(options, environment, databaseLink, hubLink);
+    hub.#living = hub.#live();
+    void hub.#look();
+    void hub.#watch();
+    return hub;
+  }
+
+  get providerLink(): TcpProxy {
+    return this.options.providerLink;
+  }
+
+  /** How often it was seen to begin to lead. */
+  get reigns(): number {
+    return this.#reigns;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#daemon?.signal(name);
+  }
+
+  retarget(target: string): void {
+    this.databaseLink.retarget(target);
+    this.databaseLink.reset();
+  }
+
+  /** Ends it for good. */
+  async stop(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    this.#stopping.abort();
+    this.signal("SIGCONT");
+    this.signal(signal);
+    await this.#living;
+  }
+
+  async close(): Promise<void> {
+    await this.stop("SIGKILL");
+    await this.databaseLink.close();
+    await this.hubLink.close();
+  }
+
+  async #live(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      this.owner = randomUUID();
+      this.isLeader = false;
+      const daemon = new DaemonProcess(this.environment);
+      this.#daemon = daemon;
+      const code = await daemon.exited;
+      this.isLeader = false;
+      // One whose database cannot be reached, and that has no copy yet, is started again too.
+      const isEarly = !daemon.output.includes("nexusd is ready");
+      if (!mayEndWith.includes(code) && !isEarly) {
+        this.options.onBroken(`a hub ends with ${code}: ${daemon.output.slice(-1_500)}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 800));
+    }
+  }
+
+  async #look(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      const { owner } = this;
+      const status = await this.clients.status.getStatus({}, { timeoutMs: 1_000 }).catch(() => undefined);
+      if (owner === this.owner) {
+        const leads = status?.fleet?.role === FleetRole.LEADER;
+        if (leads && !this.isLeader) this.#reigns++;
+        this.isLeader = leads;
+      }
+      await new Promise((resolve) => setTimeout(resolve, lookMs));
+    }
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      try {
+        for await (const { event } of this.clients.tokens.watchTokens(
+          {},
+          { signal: this.#stopping.signal },
+        )) {
+          const accessToken = event.case === "state" && event.value.token?.credentials["access_token"];
+          if (accessToken) this.options.onToken(accessToken);
+        }
+      } catch {
+        // It is killed and started again.
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
