@@ -67,8 +67,8 @@ export class Postgres {
     return server;
   }
 
-  /** A standby that streams from this server. */
-  async standby(options: { readonly name?: string } = {}): Promise<Postgres> {
+  /** A standby that streams from this server. @param options `synchronous`: what it waits for itself once it is promoted */
+  async standby(options: { readonly name?: string; readonly synchronous?: string } = {}): Promise<Postgres> {
     const standby = await Postgres.#prepared();
     standby.#run("pg_basebackup", [
       "-h",
@@ -88,7 +88,10 @@ export class Postgres {
     ]);
     const connection = `host=${this.folder} port=${this.port} user=postgres application_name=${options.name ?? "standby"}`;
     standby.#configure({
-      settings: [`primary_conninfo = '${connection}'`, "synchronous_standby_names = ''"],
+      settings: [
+        `primary_conninfo = '${connection}'`,
+        `synchronous_standby_names = '${options.synchronous ?? ""}'`,
+      ],
     });
     await standby.start();
     return standby;

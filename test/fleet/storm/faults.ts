@@ -160,7 +160,7 @@ export class Faults {
     this.servers.primary = standby;
     for (const hub of this.hubs) hub.retarget(standby.socketPath);
     await primary.close();
-    this.servers.standby = await standby.standby({ name: "sync" });
+    this.servers.standby = await standby.standby({ name: "sync", synchronous: "sync" });
   }
 }
 

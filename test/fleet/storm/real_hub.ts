@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { FleetRole } from "../../../src/gen/nexus/v1/status_pb.js";
 import { DaemonProcess } from "../../daemon/daemon_process.js";
 import { type Clients, clientsOf, freePort } from "../../daemon/harness.js";
@@ -21,6 +22,8 @@ export interface RealHubOptions {
 /** How a hub may end: drained, or deposed. */
 const mayEndWith: readonly (number | string)[] = [0, 75, "SIGKILL", "SIGTERM"];
 const lookMs = 250;
+/** How long one that is told to end may drain. */
+const endingMs = 40_000;
 
 /** A `nexusd serve` of the storm, its links through proxies of its own, and its life after life. */
 export class RealHub implements StormHub {
@@ -86,6 +89,10 @@ export class RealHub implements StormHub {
     this.#stopping.abort();
     this.signal("SIGCONT");
     this.signal(signal);
+    const isOver = await Promise.race([this.#living.then(() => true), sleep(endingMs, false)]);
+    if (isOver) return;
+    this.options.onBroken(`a hub does not end within ${endingMs} ms of ${signal}`);
+    this.signal("SIGKILL");
     await this.#living;
   }
 
@@ -108,7 +115,7 @@ export class RealHub implements StormHub {
       if (!mayEndWith.includes(code) && !isEarly) {
         this.options.onBroken(`a hub ends with ${code}: ${daemon.output.slice(-1_500)}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 800));
+      await sleep(200 + Math.random() * 800);
     }
   }
 
@@ -121,7 +128,7 @@ export class RealHub implements StormHub {
         if (leads && !this.isLeader) this.#reigns++;
         this.isLeader = leads;
       }
-      await new Promise((resolve) => setTimeout(resolve, lookMs));
+      await sleep(lookMs);
     }
   }
 
@@ -138,7 +145,7 @@ export class RealHub implements StormHub {
       } catch {
         // It is killed and started again.
       }
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await sleep(100);
     }
   }
 }

@@ -83,7 +83,7 @@ export class RealStorm {
     };
     const init = new DaemonProcess(environment, ["fleet", "init", "--from", folder]);
     if ((await init.exited) !== 0) throw new Error(`nexusd fleet init failed: ${init.output}`);
-    const standby = await primary.standby({ name: "sync" });
+    const standby = await primary.standby({ name: "sync", synchronous: "sync" });
     await primary.set("synchronous_standby_names", "sync");
     return { primary, standby };
   }
@@ -147,7 +147,7 @@ export class RealStorm {
     if (provider.refreshes === refreshed) this.#broken.push("nothing is refreshed after all was healed");
     this.#ending.abort();
     const auditEvents = await this.#verifyAudit();
-    for (const hub of this.#hubs) await hub.stop("SIGTERM");
+    await Promise.all(this.#hubs.map((hub) => hub.stop("SIGTERM")));
     const lost = await this.#compare(servers.primary);
     const log = await judgeLog(servers.primary, []);
     const unexplained = provider.reuses.filter((reuse) => !isExplained(reuse, faults.done, this.#seen));

@@ -84,7 +84,7 @@ export class Storm {
       );
       await primary.query((source?.text ?? "").replace(/IF NOT EXISTS .*RETURN 'fenced'; END IF;/, ""));
     }
-    const standby = await primary.standby({ name: "sync" });
+    const standby = await primary.standby({ name: "sync", synchronous: "sync" });
     await primary.set("synchronous_standby_names", "sync");
     return { primary, standby };
   }
