@@ -24,12 +24,10 @@ it("a hub starts from its copy while the database is away, and is unready when t
     expect(providers.map(({ name }) => name)).toEqual(["acme"]);
     const readiness = async () => (await fetch(`${hub.opsUrl}/readyz`)).json();
     expect(await readiness()).toMatchObject({ ready: true });
-    await expect
-      .poll(readiness, { timeout: 20_000 })
-      .toMatchObject({
-        ready: false,
-        checks: { following: expect.stringContaining("has not answered for") },
-      });
+    await expect.poll(readiness, { timeout: 20_000 }).toMatchObject({
+      ready: false,
+      checks: { following: expect.stringContaining("has not answered for") },
+    });
     await hubs.postgres.start();
     await hubs.leader();
     await expect.poll(readiness).toMatchObject({ ready: true });
