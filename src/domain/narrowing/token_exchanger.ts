@@ -7,7 +7,7 @@ import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import { GrantMoved, type TokenEndpointClient } from "../grants/token_endpoint_client.js";
-import { ConcurrencyClosed } from "../refresh/provider_concurrency.js";
+import { ConcurrencyClosed, ConcurrencyCrowded } from "../refresh/provider_concurrency.js";
 import type { RefreshEngine } from "../refresh/refresh_engine.js";
 import { exchangeError } from "./exchange_errors.js";
 import type { Narrowing } from "./narrowing.js";
@@ -70,6 +70,7 @@ function judged(error: unknown, narrowing: Narrowing): unknown {
   if (error instanceof GrantFailure) return exchangeError(error, narrowing);
   if (error instanceof GrantMoved) return new FailedPrecondition("PROVIDER_CHANGED", error.message);
   if (error instanceof ConcurrencyClosed) return new Unavailable("the daemon is stopping", 1_000);
+  if (error instanceof ConcurrencyCrowded) return new Unavailable(error.message, 1_000);
   // A client secret that cannot be opened is an error of the profile.
   if (error instanceof DataLoss)
     return new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);

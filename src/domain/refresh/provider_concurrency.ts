@@ -1,6 +1,9 @@
 /** `demand`: a caller waits for the answer. `due`: the scheduler's own work. */
 export type RefreshPriority = "demand" | "due";
 
+/** `other`: no refresh. */
+type Priority = RefreshPriority | "other";
+
 /** Refreshes at one provider at a time: providers limit a client to tens of requests a second. */
 export const perProviderCap = 16;
 /** Places of these for due work: a caller finds one even when the provider hangs. */
@@ -12,6 +15,24 @@ const troubledAfter = 3;
 /** Refreshes in all: they cost sockets and memory, and a provider that hangs must leave places for others. */
 export const globalCap = 128;
 const globalDue = 112;
+
+/**
+ * Places of these for what is no refresh: whoever may ask for it may ask for any amount, and tokens must be kept alive beside it.
+ */
+const perProviderOther = 8;
+/** So many of them while refreshes wait. */
+const leastOther = 2;
+const globalOther = 64;
+/** How much of it waits at one provider. */
+const maxWaitingOther = 200;
+
+/** More work that is no refresh waits at the provider than it gets done: this was not started. */
+export class ConcurrencyCrowded extends Error {
+  constructor() {
+    super("too many requests wait for this provider");
+    this.name = "ConcurrencyCrowded";
+  }
+}
 
 /** The daemon stops: the work was not started. */
 export class ConcurrencyClosed extends Error {
@@ -29,17 +50,30 @@ interface Waiting {
 
 class ProviderQueue {
   running = 0;
+  /** Of those, what is no refresh. */
+  runningOther = 0;
   unanswered = 0;
   /** In order of arrival. */
   readonly demand = new Map<string, Waiting>();
   readonly due = new Map<string, Waiting>();
+  readonly other = new Map<string, Waiting>();
 
   get dueLimit(): number {
-    return this.unanswered >= troubledAfter ? troubledDue : perProviderDue;
+    return this.#isTroubled ? troubledDue : perProviderDue;
+  }
+
+  get otherLimit(): number {
+    if (this.#isTroubled) return this.due.size === 0 ? troubledDue : 0;
+    if (this.runningOther < leastOther) return perProviderCap;
+    return this.due.size === 0 && this.runningOther < perProviderOther ? perProviderDue : 0;
+  }
+
+  get #isTroubled(): boolean {
+    return this.unanswered >= troubledAfter;
   }
 
   get waiting(): number {
-    return this.demand.size + this.due.size;
+    return this.demand.size + this.due.size + this.other.size;
   }
 
   raisePriority(key: string): void {
@@ -68,6 +102,7 @@ export class ProviderConcurrency<T = void> {
   /** Those in which something waits; the one served last is at the end. */
   readonly #turn = new Set<ProviderQueue>();
   #running = 0;
+  #runningOther = 0;
   #closed = false;
 
   get running(): number {
@@ -102,17 +137,19 @@ export class ProviderConcurrency<T = void> {
   }
 
   /**
-   * Runs work of another kind when there is a place for callers. It is not shared.
+   * Runs work that is no refresh when no refresh wants its place. It is not shared.
    *
    * @param key that no work has which waits or runs
-   * @throws ConcurrencyClosed as `run`
+   * @throws ConcurrencyClosed as `run`; ConcurrencyCrowded
    */
-  admit<R>(providerId: string, key: string, work: () => Promise<R>): Promise<R> {
-    const result = this.#run(providerId, this.#queueOf(providerId), key, "demand", work).finally(() =>
+  async admit<R>(providerId: string, key: string, work: () => Promise<R>): Promise<R> {
+    const queue = this.#queueOf(providerId);
+    if (queue.other.size >= maxWaitingOther) throw new ConcurrencyCrowded();
+    const result = this.#run(providerId, queue, key, "other", work).finally(() =>
       this.#admitted.delete(result),
     );
     this.#admitted.add(result);
-    return result;
+    return await result;
   }
 
   /** Tells whether the provider answered at all. */
@@ -131,9 +168,11 @@ export class ProviderConcurrency<T = void> {
   close(): void {
     this.#closed = true;
     for (const queue of this.#turn) {
-      for (const waiting of [...queue.demand.values(), ...queue.due.values()]) waiting.close();
+      for (const waiting of [...queue.demand.values(), ...queue.due.values(), ...queue.other.values()])
+        waiting.close();
       queue.demand.clear();
       queue.due.clear();
+      queue.other.clear();
     }
     this.#turn.clear();
   }
@@ -148,7 +187,7 @@ export class ProviderConcurrency<T = void> {
     providerId: string,
     queue: ProviderQueue,
     key: string,
-    priority: RefreshPriority,
+    priority: Priority,
     work: () => Promise<R>,
   ): Promise<R> {
     if (this.#closed) throw new ConcurrencyClosed();
@@ -160,8 +199,7 @@ export class ProviderConcurrency<T = void> {
     try {
       return await work();
     } finally {
-      queue.running--;
-      this.#running--;
+      this.#count(queue, priority, -1);
       this.#dispatch();
       if (queue.running === 0 && queue.waiting === 0 && queue.unanswered === 0)
         this.#queues.delete(providerId);
@@ -180,10 +218,19 @@ export class ProviderConcurrency<T = void> {
   #dispatch(): void {
     this.#serve("demand", globalCap, () => perProviderCap);
     this.#serve("due", globalDue, (queue) => queue.dueLimit);
+    this.#serve("other", globalCap, (queue) => (this.#runningOther < globalOther ? queue.otherLimit : 0));
+  }
+
+  #count(queue: ProviderQueue, priority: Priority, step: 1 | -1): void {
+    queue.running += step;
+    this.#running += step;
+    if (priority !== "other") return;
+    queue.runningOther += step;
+    this.#runningOther += step;
   }
 
   /** Gives places to work of one priority, one to each provider in turn, while there are any. */
-  #serve(priority: RefreshPriority, cap: number, limitOf: (queue: ProviderQueue) => number): void {
+  #serve(priority: Priority, cap: number, limitOf: (queue: ProviderQueue) => number): void {
     for (let isServed = true; isServed && this.#running < cap; ) {
       isServed = false;
       for (const queue of [...this.#turn]) {
@@ -194,8 +241,7 @@ export class ProviderConcurrency<T = void> {
         queue[priority].delete(next.key);
         this.#turn.delete(queue);
         if (queue.waiting > 0) this.#turn.add(queue);
-        queue.running++;
-        this.#running++;
+        this.#count(queue, priority, 1);
         isServed = true;
         next.start();
       }

@@ -120,10 +120,10 @@ export class RefreshEngine {
   }
 
   /**
-   * Runs a request at a provider that is no refresh, within the same limits.
+   * Runs a request at a provider that is no refresh, within the same limits and behind those that are.
    *
    * @param key no two at a time have the same
-   * @throws FailedPrecondition while the provider refuses the client; ConcurrencyClosed; what `request` throws
+   * @throws FailedPrecondition while the provider refuses the client; ConcurrencyClosed; ConcurrencyCrowded; what `request` throws
    */
   async admit<R>(profile: ProviderProfile, key: string, request: () => Promise<R>): Promise<R> {
     if (this.#suspensions.of(profile)) {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   ConcurrencyClosed,
+  ConcurrencyCrowded,
   globalCap,
   ProviderConcurrency,
   perProviderCap,
@@ -76,6 +77,24 @@ describe("ProviderConcurrency", () => {
     concurrency.note("p", true);
     await work.end("due0");
     expect(work.started).toHaveLength(13);
+  });
+
+  it("keeps places for refreshes, however much else is asked of the provider", async () => {
+    const concurrency = new ProviderConcurrency();
+    const work = new Work();
+    for (let n = 0; n < 208; n++) void concurrency.admit("p", `other${n}`, work.run(`other${n}`));
+    await turn();
+    expect(work.started).toHaveLength(8);
+    await expect(concurrency.admit("p", "more", work.run("more"))).rejects.toThrow(ConcurrencyCrowded);
+    for (let n = 0; n < 20; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
+    await turn();
+    expect(work.started.slice(8)).toEqual(["due0", "due1", "due2", "due3"]);
+    for (let n = 0; n < 8; n++) await work.end(`other${n}`);
+    const dues = Array.from({ length: 7 }, (_, n) => `due${n + 4}`);
+    expect(work.started.slice(12)).toEqual([...dues, "other8", "other9"]);
+    void concurrency.run("p", "call", "demand", work.run("call"));
+    await turn();
+    expect(work.started.at(-1)).toBe("call");
   });
 
   it("turns away who waits when it is closed", async () => {
