@@ -41,6 +41,8 @@ export interface ConsoleSessionsDeps {
 export class ConsoleSessions {
   readonly #links = new BoundedMap<string, Ending>(maxOfAll);
   readonly #sessions = new BoundedMap<string, ConsoleSession>(maxOfAll);
+  /** Sessions by the links that opened them, until those end. */
+  readonly #used = new BoundedMap<string, ConsoleSession>(maxOfAll);
   /** What ends with a session. */
   readonly #held = new Map<string, Set<() => void>>();
 
@@ -54,38 +56,71 @@ export class ConsoleSessions {
   /** Makes the code of a link. It is on record before it is answered. */
   async createLink(principal: Principal): Promise<{ readonly code: Secret; readonly expiresAtMs: number }> {
     const expiresAtMs = this.#endOf(principal, linkLifeMs);
-    await this.#record("console.link_created", principal);
     const code = randomBytes(32).toString("base64url");
+    const key = digestOf(code);
     const [oldest] = crowded(this.#links, principal.name);
     if (oldest) this.#links.delete(oldest);
-    this.#links.set(digestOf(code), { principal, expiresAtMs });
+    // Before anything is waited for: it ends with its principal meanwhile.
+    this.#links.set(key, { principal, expiresAtMs });
+    await this.#record("console.link_created", principal).catch((error: unknown) => {
+      this.#links.delete(key);
+      throw error;
+    });
     return { code: new Secret(code), expiresAtMs };
   }
 
   /**
-   * Takes the code of a link, which is of no use from then on, for a session.
+   * Takes the code of a link, which is of no use from then on, for a session. A code that comes again was seen by two: the session that it
+   * opened ends, unless it is `present`.
    *
    * @param origin address of the browser's socket
-   * @returns the token of the session; undefined when the link was used, has expired or never was
+   * @param present session of the browser
+   * @returns the token of the session; undefined when the link was used, has expired or never was, and when its principal ended meanwhile
    */
   async open(
     code: string,
     origin: string | undefined,
+    present?: ConsoleSession,
   ): Promise<{ readonly token: Secret; readonly session: ConsoleSession } | undefined> {
     const key = digestOf(code);
     const link = this.#links.get(key);
     // Before anything is waited for: two visits at once share one link.
     this.#links.delete(key);
-    if (!link || this.deps.clock.nowMs() >= link.expiresAtMs) return undefined;
-    const { principal } = link;
-    await this.#record("console.session_opened", at(principal, origin));
+    const nowMs = this.deps.clock.nowMs();
+    if (!link) return await this.#usedAgain(key, nowMs, origin, present);
+    if (nowMs >= link.expiresAtMs) return undefined;
+    const { principal, expiresAtMs: linkEndsMs } = link;
     const token = randomBytes(32).toString("base64url");
     const session = { id: digestOf(token), principal, expiresAtMs: this.#endOf(principal, sessionLifeMs) };
-    const [oldest] = crowded(this.#sessions, principal.name);
+    this.#put(session);
+    try {
+      await this.#record("console.session_opened", at(principal, origin));
+    } catch (error) {
+      this.#drop(session.id);
+      throw error;
+    }
+    if (!this.#sessions.get(session.id)) return undefined;
+    this.#used.set(key, { ...session, expiresAtMs: linkEndsMs });
+    return { token: new Secret(token), session };
+  }
+
+  #put(session: ConsoleSession): void {
+    const [oldest] = crowded(this.#sessions, session.principal.name);
     if (oldest) this.#drop(oldest);
     const displaced = this.#sessions.set(session.id, session);
     if (displaced) this.#drop(displaced.id);
-    return { token: new Secret(token), session };
+  }
+
+  async #usedAgain(
+    key: string,
+    nowMs: number,
+    origin: string | undefined,
+    present: ConsoleSession | undefined,
+  ): Promise<undefined> {
+    const used = this.#used.get(key);
+    if (!used || used.id === present?.id) return;
+    this.#used.delete(key);
+    if (nowMs < used.expiresAtMs) await this.end(used, origin);
   }
 
   /** The session of a browser; undefined when it has ended. */
@@ -96,7 +131,7 @@ export class ConsoleSessions {
     return undefined;
   }
 
-  /** The person signs out. @param origin address of the browser's socket */
+  /** At once, and then it is recorded. @param origin address of the browser's socket */
   async end({ id, principal }: ConsoleSession, origin: string | undefined): Promise<void> {
     if (!this.#drop(id)) return;
     await this.#record("console.session_ended", at(principal, origin));

@@ -122,7 +122,7 @@ export class ConsoleListener implements Listener {
     const route = this.#routes.find(guest.path);
     if (isPrefetch(headers)) return pages.notYetPage();
     // The script asks for pages again, and for what is live.
-    const isAsked = route?.stream !== undefined || (route?.page !== undefined && isOwnFetch(headers));
+    const isAsked = (route?.stream ?? route?.page) !== undefined && isOwnFetch(headers);
     if (!isAsked && isEmbedded(headers)) return pages.badRequestPage();
     if (guest.path === openPath) return method === "HEAD" ? emptyAnswer() : await this.#signIn(guest);
     return this.#look(guest, route);
@@ -149,7 +149,7 @@ export class ConsoleListener implements Listener {
     if (site === "cross-site" || site === "same-site") return pages.foreignLinkPage();
     const { sessions, clock } = this.#options;
     const origin = request.socket.remoteAddress;
-    const opened = await sessions.open(query.get(codeField) ?? "", origin);
+    const opened = await sessions.open(query.get(codeField) ?? "", origin, session);
     if (!opened) return pages.usedLinkPage(session !== undefined);
     if (session) await sessions.end(session, origin);
     const maxAgeSeconds = (opened.session.expiresAtMs - clock.nowMs()) / 1_000;

@@ -18,7 +18,7 @@ export function goodbyePage(): Answer {
 /** @param isSignedIn whether the browser has a session all the same */
 export function usedLinkPage(isSignedIn: boolean): Answer {
   return plainPage(410, "This link does not work", [
-    "Links to the console work once, and for a minute.",
+    "Links to the console work once, and for a minute. If another browser was signed in by this one, it is signed out now.",
     isSignedIn ? html`This browser is signed in: <a href="/">go to the console</a>.` : newLink,
   ]);
 }

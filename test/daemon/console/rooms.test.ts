@@ -85,6 +85,13 @@ describe("the room of the API keys", () => {
     expect(unrestricted.body).toMatch(/id="field-user_ids-error">/);
   });
 
+  it.each(["Infinity", "1e300", "-1", "abc"])("makes no key for %s days", async (days) => {
+    const fields = { name: "ever", role: "operator", days };
+    const refused = await submit(await visitorWith(), "/access/keys/new", fields);
+    expect([refused.status, keyIn(refused.body)]).toEqual([400, undefined]);
+    expect(refused.body).toMatch(/id="field-days-error">/);
+  });
+
   it("asks before it revokes, and then the next call of the key is refused", async () => {
     const visitor = await visitorWith();
     const key =

@@ -33,7 +33,8 @@ describe("the console signs a browser in", () => {
     const other = new ConsoleVisitor(visitor.origin);
     expect((await other.visit(url)).status).toBe(410);
     expect((await other.visit("/connections")).status).toBe(401);
-    expect((await events()).slice(0, 2)).toEqual([
+    expect((await events()).slice(0, 3)).toEqual([
+      ["console.session_ended", "owner"],
       ["console.session_opened", "owner"],
       ["console.link_created", "owner"],
     ]);
@@ -147,6 +148,25 @@ describe("the console keeps others out", () => {
     ];
     const form = { form_token: await other.formToken() };
     expect((await one.visit("/sign-out", { form })).status).toBe(403);
+  });
+
+  it.each(["/connections", "/connections/live"])("shows %s to no script of another port", async (path) => {
+    const visitor = await ConsoleVisitor.signedIn(daemon.clients);
+    const headers = { "sec-fetch-dest": "empty", "sec-fetch-site": "same-site" };
+    expect((await visitor.visit(path, { headers })).status).toBe(400);
+  });
+
+  it("signs out a browser whose link another one has too", async () => {
+    const { url } = await daemon.clients.console.createConsoleLink({});
+    const [thief, person] = [
+      new ConsoleVisitor(new URL(url).origin),
+      new ConsoleVisitor(new URL(url).origin),
+    ];
+    expect([(await thief.visit(url)).status, (await thief.visit(url)).status]).toEqual([303, 410]);
+    expect((await thief.visit("/connections")).status).toBe(200);
+    const told = await person.visit(url);
+    expect([told.status, told.body.includes("it is signed out now")]).toEqual([410, true]);
+    expect((await thief.visit("/connections")).status).toBe(401);
   });
 
   it("answers every page with headers that let nothing else in", async () => {

@@ -86,6 +86,34 @@ describe("sessions of the console", () => {
     expect(ends.at(-1)).toBe("afterwards");
   });
 
+  it("end when their link comes again within its minute from a browser that does not have them", async () => {
+    const { code } = await made.sessions.createLink(owner);
+    const opened = await made.sessions.open(code.reveal(), "192.0.2.1");
+    const token = opened?.token.reveal() ?? "";
+    expect(await made.sessions.open(code.reveal(), "192.0.2.1", made.sessions.find(token))).toBeUndefined();
+    expect(made.sessions.find(token)).toBeDefined();
+    expect(await made.sessions.open(code.reveal(), "192.0.2.2")).toBeUndefined();
+    expect(made.sessions.find(token)).toBeUndefined();
+    expect(made.events.at(-1)).toMatchObject({ type: "console.session_ended", origin: "192.0.2.2" });
+  });
+
+  it("outlive a link that comes again later", async () => {
+    const { code } = await made.sessions.createLink(owner);
+    const opened = await made.sessions.open(code.reveal(), undefined);
+    made.clock.advance(60_000);
+    expect(await made.sessions.open(code.reveal(), undefined)).toBeUndefined();
+    expect(made.sessions.find(opened?.token.reveal() ?? "")).toBeDefined();
+  });
+
+  it("are not opened, and no link is made, for a principal that ends while that is recorded", async () => {
+    const { code } = await made.sessions.createLink(key("a"));
+    const opening = made.sessions.open(code.reveal(), undefined);
+    const making = made.sessions.createLink(key("a"));
+    made.changes.emit("principalEnded", "key:a");
+    expect(await opening).toBeUndefined();
+    expect(await made.sessions.open((await making).code.reveal(), undefined)).toBeUndefined();
+  });
+
   it("of one principal never take the room of another", async () => {
     const quiet = await made.signedIn(key("quiet"));
     for (let index = 0; index < 50; index++) await made.signedIn(key("loud"));

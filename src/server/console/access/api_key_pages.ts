@@ -1,5 +1,6 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { AccessService, Role } from "../../../gen/nexus/v1/access_pb.js";
+import { InvalidArgument } from "../../../model/errors.js";
 import type { Answer } from "../../listen/http_listener.js";
 import { type Html, html } from "../../pages/html.js";
 import { postForm, seeOther } from "../frame/console_forms.js";
@@ -112,8 +113,8 @@ ${[
 /** The key is in the answer to this one request, and nowhere else. */
 export async function createKey(visit: ConsoleVisit, form: URLSearchParams): Promise<Answer> {
   const role = roleOf.get(form.get("role") ?? "");
-  const days = Number(form.get("days") ?? "");
   try {
+    const days = daysOf(form.get("days") ?? "");
     const { apiKey, key } = await visit.call(AccessService.method.createApiKey, {
       name: (form.get("name") ?? "").trim(),
       role: role ?? Role.UNSPECIFIED,
@@ -167,6 +168,14 @@ function page(visit: ConsoleVisit, title: string, content: Html, status = 200): 
     content: html`<div class="card narrow">${content}</div>`,
     status,
   });
+}
+
+/** 0 for a key that never ends. @throws InvalidArgument */
+function daysOf(text: string): number {
+  if (lives.some(([days]) => days === text)) return Number(text);
+  throw new InvalidArgument([
+    { field: "expires_at", description: "must be one of those that the form offers" },
+  ]);
 }
 
 function listOf(form: URLSearchParams, name: string): string[] {
