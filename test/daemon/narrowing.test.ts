@@ -84,6 +84,8 @@ describe("GetToken with an audience, a resource or scopes", () => {
     );
     await get(id, { scopes: ["read", "write"] });
     expect(exchanges).toHaveLength(1);
+    const reads = await auditEvents(world.clients, { eventType: "token_retrieved" });
+    expect(reads.map(({ reason }) => reason)).toEqual(["scope=read write"]);
     await get(id, { scopes: ["read"] });
     await get(id, { scopes: ["read"], resource: "https://a.example" });
     await get(id, { audience });

@@ -12,12 +12,12 @@ export function isNarrowing({ audience, resource, scopes }: Narrowing): boolean 
   return audience !== "" || resource !== "" || scopes.length > 0;
 }
 
-/** For the audit: `audience=https://api.example scope=read write`. */
+/** For the audit: `audience=https://api.example scope=read write`, the same in whatever order scopes are named. */
 export function narrowingText({ audience, resource, scopes }: Narrowing): string {
   const named = [
     audience === "" ? "" : `audience=${audience}`,
     resource === "" ? "" : `resource=${resource}`,
-    scopes.length === 0 ? "" : `scope=${scopes.join(" ")}`,
+    scopes.length === 0 ? "" : `scope=${[...scopes].sort().join(" ")}`,
   ];
   return named.filter((part) => part !== "").join(" ");
 }
