@@ -4,15 +4,16 @@ import { describe, expect, it, test } from "vitest";
 import { ClientKeys, publishedAfterMs, publishedBeforeMs } from "../../../src/domain/clients/client_keys.js";
 import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
 import { daemon, owner } from "../../../src/model/access/principal.js";
+import type { Log } from "../../../src/runtime/log.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Vault } from "../../../src/vault/vault.js";
 import { nowMs } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
 import { openStore } from "../../store/temporary_store.js";
 
-function aDaemon(store = openStore(), clock = new ManualClock(nowMs)) {
+function aDaemon(store = openStore(), clock = new ManualClock(nowMs), log: Log = silentLog) {
   const vault = new CredentialVault({ vault: new Vault(Buffer.alloc(32, 1)), databaseId: store.databaseId });
-  const keys = new ClientKeys({ store, vault, clock, log: silentLog });
+  const keys = new ClientKeys({ store, vault, clock, log });
   return { store, clock, vault, keys };
 }
 
@@ -125,8 +126,12 @@ it("neither publishes nor signs with a key that does not open, and makes another
     tx.clientKeys.remove(kid);
     tx.clientKeys.put({ ...stored, kid: "mine" });
   });
-  const next = aDaemon(store, clock);
+  let errors = 0;
+  const next = aDaemon(store, clock, { ...silentLog, error: () => errors++ });
   expect(kids(next.keys)).toEqual([]);
+  expect(kids(next.keys)).toEqual([]);
+  // Anybody may ask for the set.
+  expect(errors).toBe(1);
   const made = await next.keys.signingKey("");
   expect(made.kid).not.toBe("mine");
   expect(kids(next.keys)).toEqual([made.kid]);
