@@ -35,16 +35,18 @@ export function fetchWith({ fetch, ...source }: TokenSource & { readonly fetch: 
     };
     const { dispatcher } = init ?? {};
     const rest: Rest = { signal: request.signal, ...(dispatcher ? { dispatcher } : {}) };
-    const send = (own: Token): Promise<Response> =>
+    const send = (own: Token): Promise<Followed> =>
       follow({ fetch, proofs, token: own, rest, redirect: request.redirect }, sendable);
 
-    const response = await send(token);
+    const { response, isOwn } = await send(token);
+    // What another origin says, to which the token was not shown, is no word of the API.
+    if (!isOwn) return response;
     const refused = refusal(response.status, response.headers.get("www-authenticate") ?? "");
     if (!refused) return response;
     const next = await source.nextToken(token, refused.status, refused.challenge);
     if (!next || sendable.body instanceof ReadableStream) return response;
     await response.body?.cancel();
-    return await send(next);
+    return (await send(next)).response;
   };
 }
 
@@ -56,17 +58,25 @@ interface Way {
   readonly redirect: Request["redirect"];
 }
 
-/** Sends a request, and follows redirects as `fetch` does; another origin gets no credential. */
-async function follow(way: Way, first: Sendable): Promise<Response> {
+/** Where the redirects led. */
+interface Followed {
+  readonly response: Response;
+  /** None of them left the origin. */
+  readonly isOwn: boolean;
+}
+
+/** Sends a request, and follows redirects as `fetch` does; another origin gets no credential, and where it leads on to neither. */
+async function follow(way: Way, first: Sendable): Promise<Followed> {
   const { redirect } = way;
   const { origin } = new URL(first.url);
   let request = first;
+  let isOwn = true;
   for (let redirects = 0; ; redirects++) {
-    const isOwn = new URL(request.url).origin === origin;
+    isOwn &&= new URL(request.url).origin === origin;
     const response = await sendProved(way, isOwn ? way.token : undefined, request);
     const location = response.headers.get("location");
     if (!redirectStatuses.includes(response.status) || location === null || redirect === "manual")
-      return response;
+      return { response, isOwn };
     await response.body?.cancel();
     if (redirect === "error") throw new TypeError("fetch failed: the answer is a redirect");
     if (redirects === maxRedirects) throw new TypeError(`fetch failed: more than ${maxRedirects} redirects`);

@@ -160,6 +160,24 @@ describe("redirects", () => {
     },
   );
 
+  it("do not get it back when another origin leads to the API again", async () => {
+    const round = hook([moved(302, "https://other.example/"), moved(302, "/round"), answer(200)]);
+    const back = hook([moved(302, "https://other.example/"), moved(302, url), answer(200)]);
+    await round.call(url);
+    await back.call(url);
+    expect([bearers(round), bearers(back)]).toEqual([
+      ["Bearer t1", null, null],
+      ["Bearer t1", null, null],
+    ]);
+  });
+
+  it.each([401, 403])("report nothing when another origin answers %d", async (status) => {
+    const headers = { "www-authenticate": 'Bearer error="insufficient_scope", scope="admin"' };
+    const away = hook([moved(302, "https://other.example/"), new Response("", { status, headers })]);
+    expect((await away.call(url)).status).toBe(status);
+    expect(away.reports).toEqual([]);
+  });
+
   it("lose a key in the query too", async () => {
     const strategy = strategyOf({ case: "queryParam", value: { paramName: "key", credentialField: "key" } });
     const away = hook([moved(302, "https://other.example/"), answer(200)], tokenOf(1, { strategy }));
