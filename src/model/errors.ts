@@ -147,14 +147,15 @@ export class NotLeader extends Unavailable {
   }
 }
 
-/** A limit that the operator set is reached: what it is, and which setting changes it. */
+/** A limit is reached: what it is, and which setting changes it. */
 export interface ReachedLimit {
   /** What is limited, as the subject of a sentence: "connections of this user id". */
   readonly what: string;
   readonly limit: number;
   /** "per second", "bytes"; empty for a count. */
   readonly unit: string;
-  readonly setting: string;
+  /** Undefined for a limit that no setting changes. */
+  readonly setting?: string;
   readonly retryAfterMs?: number;
 }
 
@@ -167,7 +168,8 @@ export class ResourceExhausted extends NexusError {
     readonly reached: ReachedLimit,
   ) {
     const { what, limit, unit, setting } = reached;
-    super(`${what}: at most ${limit}${unit === "" ? "" : ` ${unit}`} (the setting is ${setting})`);
+    const whose = setting === undefined ? "" : ` (the setting is ${setting})`;
+    super(`${what}: at most ${limit}${unit === "" ? "" : ` ${unit}`}${whose}`);
   }
 }
 

@@ -2,6 +2,7 @@ import { hash, randomBytes } from "node:crypto";
 import type { AuditEventType } from "../../model/access/audit_event.js";
 import { by } from "../../model/access/audit_event.js";
 import { at, type Principal } from "../../model/access/principal.js";
+import { ResourceExhausted } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -14,6 +15,9 @@ const linkLifeMs = 60_000;
 const sessionLifeMs = 8 * 3_600_000;
 /** Of one principal, of links and of sessions: a person has a few browsers. */
 const maxOfPrincipal = 20;
+/** Each is in the audit log, which a caller must not fill. */
+const maxLinksPerMinute = 100;
+const minuteMs = 60_000;
 /** Of all principals together, some 300 bytes each. */
 const maxOfAll = 5_000;
 
@@ -40,6 +44,8 @@ export interface ConsoleSessionsDeps {
  */
 export class ConsoleSessions {
   readonly #links = new BoundedMap<string, Ending>(maxOfAll);
+  /** By name of the principal: links of the minute that began then. */
+  readonly #minutes = new BoundedMap<string, { readonly startMs: number; count: number }>(maxOfAll);
   readonly #sessions = new BoundedMap<string, ConsoleSession>(maxOfAll);
   /** Sessions by the links that opened them, until those end. */
   readonly #used = new BoundedMap<string, ConsoleSession>(maxOfAll);
@@ -53,8 +59,9 @@ export class ConsoleSessions {
     });
   }
 
-  /** Makes the code of a link. It is on record before it is answered. */
+  /** Makes the code of a link. It is on record before it is answered. @throws ResourceExhausted */
   async createLink(principal: Principal): Promise<{ readonly code: Secret; readonly expiresAtMs: number }> {
+    this.#refuseMore(principal);
     const expiresAtMs = this.#endOf(principal, linkLifeMs);
     const code = randomBytes(32).toString("base64url");
     const key = digestOf(code);
@@ -158,6 +165,20 @@ export class ConsoleSessions {
       held.delete(ending);
       if (held.size === 0 && this.#held.get(id) === held) this.#held.delete(id);
     };
+  }
+
+  #refuseMore({ name }: Principal): void {
+    const nowMs = this.deps.clock.monotonicMs();
+    const minute = this.#minutes.get(name);
+    if (!minute || nowMs - minute.startMs >= minuteMs) {
+      this.#minutes.set(name, { startMs: nowMs, count: 1 });
+    } else if (minute.count < maxLinksPerMinute) {
+      minute.count++;
+    } else {
+      const retryAfterMs = Math.ceil(minute.startMs + minuteMs - nowMs);
+      const limit = { limit: maxLinksPerMinute, unit: "per minute", retryAfterMs };
+      throw new ResourceExhausted("RATE_LIMITED", { what: "links to the console of this caller", ...limit });
+    }
   }
 
   #drop(id: string): boolean {

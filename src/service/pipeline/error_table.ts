@@ -90,10 +90,12 @@ function detailsOf(error: NexusError): ErrorDetail[] {
 }
 
 function limitDetails({ reason, reached, message }: ResourceExhausted): ErrorDetail[] {
-  const { limit, setting, retryAfterMs } = reached;
-  const metadata = { limit: String(limit), setting };
+  const { what, limit, setting, retryAfterMs } = reached;
+  const metadata = { limit: String(limit), ...(setting !== undefined && { setting }) };
   const info = create(ErrorInfoSchema, { reason, domain: errorDomain, metadata });
-  const quota = create(QuotaFailureSchema, { violations: [{ subject: setting, description: message }] });
+  const quota = create(QuotaFailureSchema, {
+    violations: [{ subject: setting ?? what, description: message }],
+  });
   return [
     { descriptor: ErrorInfoSchema, value: info },
     { descriptor: QuotaFailureSchema, value: quota },

@@ -114,6 +114,15 @@ describe("sessions of the console", () => {
     expect(await made.sessions.open((await making).code.reveal(), undefined)).toBeUndefined();
   });
 
+  it("have no more than a hundred links a minute: each is in the audit log", async () => {
+    for (let index = 0; index < 100; index++) await made.sessions.createLink(key("loud"));
+    await expect(made.sessions.createLink(key("loud"))).rejects.toThrow("at most 100 per minute");
+    expect(made.events).toHaveLength(100);
+    await made.sessions.createLink(key("quiet"));
+    made.clock.advance(60_000);
+    await made.sessions.createLink(key("loud"));
+  });
+
   it("of one principal never take the room of another", async () => {
     const quiet = await made.signedIn(key("quiet"));
     for (let index = 0; index < 50; index++) await made.signedIn(key("loud"));

@@ -1570,7 +1570,7 @@ export const TokenRequestFormatSchema: GenEnum<TokenRequestFormat> = /*@__PURE__
  * `google.rpc.BadRequest` detail that names each offending field, `UNAVAILABLE` when the store cannot be read.
  *
  * A limit that is reached is `RESOURCE_EXHAUSTED` with a `google.rpc.ErrorInfo`, whose `metadata` holds `limit` and the `setting`
- * that changes it, and a `google.rpc.QuotaFailure`: `RATE_LIMITED` with a `google.rpc.RetryInfo`, `TOO_MANY_FAILED_AUTHENTICATIONS`
+ * that changes it, where one does, and a `google.rpc.QuotaFailure`: `RATE_LIMITED` with a `google.rpc.RetryInfo`, `TOO_MANY_FAILED_AUTHENTICATIONS`
  * likewise, `HEADERS_TOO_LARGE`. A message that is too long is `RESOURCE_EXHAUSTED` without details. An RPC that knows others names them.
  *
  * @generated from service nexus.v1.ProviderService
