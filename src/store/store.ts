@@ -273,12 +273,17 @@ export class Store extends Reads {
   }
 
   /**
-   * Resolves when no commit is under way. A process must not call `exit` before: that joins lmdb's writer thread, which waits
-   * for the callback of its transaction, which this thread would have to run (seen with lmdb 3.5.6 after a failed
-   * `fdatasync` while other commits were queued).
+   * Resolves when no commit is under way; of a replica, nothing in its outbox either. A process must not call `exit` before: that joins
+   * lmdb's writer thread, which waits for the callback of its transaction, which this thread would have to run (seen with lmdb 3.5.6
+   * after a failed `fdatasync` while other commits were queued, and in the middle of `record`).
    */
   async settled(): Promise<void> {
     await this.#commits.settled();
+  }
+
+  /** Of a replica: writes nothing more, neither commits nor batches nor records, so that it stays as `settled` finds it. */
+  end(): void {
+    this.#replica.end();
   }
 
   /** Waits for the commits under way. Idempotent; nothing may be read afterwards. */

@@ -139,7 +139,10 @@ export class Hub {
     await Promise.race([released, delay(clock, releaseMs)]);
   }
 
+  /** The process ends at once: this hub leads no more, and what it would still commit waits for nothing. */
   abandon(): void {
+    this.#isEnded = true;
+    if (this.#role !== "resigned") this.#setRole("resigned");
     void this.#leaderLog?.close();
   }
 
