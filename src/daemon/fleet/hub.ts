@@ -236,6 +236,8 @@ export class Hub {
       await store.waitFor(await this.#newest(database), this.#stop.signal);
       this.#feeding.abort();
       await feed;
+      // It ends meanwhile: a log that were opened now would be closed by nobody.
+      if (this.#role !== "taking_over") return;
       this.#leaderLog = database.leaderLog(fence, database.verdict.epoch);
       await store.lead(this.#leaderLog);
       await this.#reign?.begin();
@@ -243,7 +245,7 @@ export class Hub {
       if (!this.#stop.signal.aborted) this.#end("the lead of the fleet could not be taken over", error);
       return;
     }
-    if (this.#role !== "taking_over") return;
+    if (this.#role !== "taking_over") return await this.#reign?.end();
     this.#setRole("leader");
     this.#running.push(database.imageKeeper(fence).run(this.#reigning.signal));
     const tookMs = Math.round(this.options.clock.monotonicMs() - startedMs);
