@@ -188,6 +188,12 @@ export class Store extends Reads {
     this.#replica.onRecorded = listener;
   }
 
+  /** Begins another history, which watchers hear of when they come again. @param epoch UUID @throws StoreFailed as `commit` */
+  async beginEpoch(epoch: string): Promise<void> {
+    await this.commit((tx) => tx.beginEpoch(epoch));
+    this.#epoch = epoch;
+  }
+
   /** Everything that replicas share, as raw writes: pages of one snapshot each. */
   entries(): Iterable<RawWrite[]> {
     return rawEntries(this.databases);
