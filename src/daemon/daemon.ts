@@ -93,7 +93,8 @@ export class Daemon {
       await hub?.open({ domain, services, pages, reign });
       await this.listeners.open();
     } catch (error) {
-      await hub?.resign();
+      // Without a database a commit of its reign waits until `close`.
+      if (hub) await Promise.race([hub.resign(), delay(this.parts.clock, abandonMs)]);
       await Promise.all([keeper?.stop(), policy?.stop(), hub?.close()]);
       throw error;
     }
@@ -146,9 +147,10 @@ export class Daemon {
   }
 
   /**
-   * After the store has failed: starts nothing more, and puts what providers issue meanwhile into the spool file.
+   * After the store has failed: starts nothing more, and puts what providers issue meanwhile into the spool file. A hub that leads no
+   * more takes up to 3 s to hand that to the one that does.
    *
-   * @returns false when commits are still under way after 4 s: the process cannot exit in order then
+   * @returns false when something is still being written after 4 s: the process cannot exit in order then
    */
   async abandon(): Promise<boolean> {
     const { resources, domain, hub, clock } = this.parts;
@@ -159,6 +161,7 @@ export class Daemon {
     const stopped = domain.engine.stop().catch(() => undefined);
     const patience = new Promise<void>((resolve) => setDeadline(clock, abandonMs, resolve));
     await Promise.race([Promise.all([store.settled(), stopped]), patience]);
+    await hub?.bringHome();
     return await Promise.race([store.settled().then(() => true), delay(clock, 1).then(() => false)]);
   }
 

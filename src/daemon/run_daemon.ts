@@ -5,7 +5,7 @@ import { FleetRefused, FleetUnreachable } from "../fleet/connection/fleet_error.
 import { ProvidersFileError } from "../manifest/providers_file_error.js";
 import { ReceiversError } from "../notify/receivers.js";
 import { PolicyError } from "../policy/policy_error.js";
-import { SystemClock } from "../runtime/clock.js";
+import { delay, SystemClock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerError } from "../server/listen/listener.js";
 import { NoPeerCredentials } from "../server/sockets/peer_credentials.js";
@@ -27,6 +27,9 @@ import { endAtOnce } from "./end_at_once.js";
 import { type ExitCode, exitCodes } from "./exit_codes.js";
 import { HubEnded } from "./fleet/hub_ended.js";
 import { type OpenTracing, openTracing } from "./optional/open_tracing.js";
+
+/** What a hub gets beyond its drain: its database may be away. */
+const closingMs = 15_000;
 
 /** Runs a daemon until a signal ends it. */
 export async function runDaemon(options: {
@@ -83,7 +86,8 @@ export async function runDaemon(options: {
   onHangup = () => void daemon.reloadFiles();
   const manager = await openServiceManager(processEnvironment(), { clock: new SystemClock(), log });
   manager.ready();
-  const code = await untilEnded(daemon, { signalled, steppedDown, storeFailed, manager, log });
+  const lateMs = config.fleet && config.drainTimeoutMs + closingMs;
+  const code = await untilEnded(daemon, { signalled, steppedDown, storeFailed, lateMs, manager, log });
   await tracing.close();
   return code;
 }
@@ -95,6 +99,7 @@ async function untilEnded(
     signalled,
     steppedDown,
     storeFailed,
+    lateMs,
     manager,
     log,
   }: {
@@ -102,6 +107,8 @@ async function untilEnded(
     /** Of a hub: another one is to lead. */
     readonly steppedDown: Promise<void>;
     readonly storeFailed: Promise<unknown>;
+    /** Of a hub: how long it may take to stop. */
+    readonly lateMs: number | undefined;
     readonly manager: ServiceManager;
     readonly log: Log;
   },
@@ -126,13 +133,24 @@ async function untilEnded(
   manager.stopping();
   if (end.isOrderly) {
     const { code } = end;
-    end = await Promise.race([daemon.stop().then(() => ({ code, isOrderly: true })), cut]);
+    const stopped = daemon.stop().then(() => ({ code, isOrderly: true }));
+    end = await Promise.race([stopped, cut, ...(lateMs === undefined ? [] : [lateAfter(lateMs, code, log)])]);
   }
   if (!end.isOrderly && !(await daemon.abandon())) {
     log.error({}, "the store cannot be left in order: the daemon ends without closing it");
     endAtOnce(end.code);
   }
   return end.code;
+}
+
+async function lateAfter(
+  ms: number,
+  code: ExitCode,
+  log: Log,
+): Promise<{ readonly code: ExitCode; readonly isOrderly: boolean }> {
+  await delay(new SystemClock(), ms);
+  log.error({}, "this hub does not come to rest: it ends without");
+  return { code, isOrderly: false };
 }
 
 /** Of a fleet: another hub leads, or the log is another one than the copy knows. */

@@ -109,6 +109,13 @@ export class FleetDatabase {
     return BigInt(newest);
   }
 
+  /** The epoch that is in force, asked now. @throws FleetUnreachable */
+  async epoch(): Promise<string> {
+    const epoch = await this.#rest.value("SELECT epoch AS value FROM nexus.head");
+    if (epoch === undefined) throw new FleetUnreachable("the fleet has no head");
+    return epoch;
+  }
+
   /** The right to lead, on a connection of its own. One for each process. */
   lease(options: {
     readonly address: string;

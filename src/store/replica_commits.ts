@@ -88,8 +88,23 @@ export class ReplicaCommits implements Commits {
     await this.#commits.apply(batches);
   }
 
-  settled(): Promise<void> {
-    return this.#commits.settled();
+  /** Of both files: commits, batches that are applied, and the outbox. */
+  async settled(): Promise<void> {
+    do {
+      await this.#commits.settled();
+      await this.#shipping;
+      await this.outbox.settled();
+    } while (this.#shipping !== undefined || !this.outbox.isSettled);
+    await this.#commits.settled();
+  }
+
+  /** Begins nothing more, in either file; what is under way goes on. */
+  end(): void {
+    this.outbox.end();
+    void this.parts.failure.fail(
+      new Error("the process ends"),
+      "the process ends: its store takes no more writes",
+    );
   }
 
   async close(): Promise<void> {

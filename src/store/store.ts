@@ -188,6 +188,12 @@ export class Store extends Reads {
     this.#replica.onRecorded = listener;
   }
 
+  /** Begins another history, which watchers hear of when they come again. @param epoch UUID @throws StoreFailed as `commit` */
+  async beginEpoch(epoch: string): Promise<void> {
+    await this.commit((tx) => tx.beginEpoch(epoch));
+    this.#epoch = epoch;
+  }
+
   /** Everything that replicas share, as raw writes: pages of one snapshot each. */
   entries(): Iterable<RawWrite[]> {
     return rawEntries(this.databases);
@@ -273,12 +279,17 @@ export class Store extends Reads {
   }
 
   /**
-   * Resolves when no commit is under way. A process must not call `exit` before: that joins lmdb's writer thread, which waits
-   * for the callback of its transaction, which this thread would have to run (seen with lmdb 3.5.6 after a failed
-   * `fdatasync` while other commits were queued).
+   * Resolves when no commit is under way; of a replica, nothing in its outbox either. A process must not call `exit` before: that joins
+   * lmdb's writer thread, which waits for the callback of its transaction, which this thread would have to run (seen with lmdb 3.5.6
+   * after a failed `fdatasync` while other commits were queued, and in the middle of `record`).
    */
   async settled(): Promise<void> {
     await this.#commits.settled();
+  }
+
+  /** Of a replica: writes nothing more, neither commits nor batches nor records, so that it stays as `settled` finds it. */
+  end(): void {
+    this.#replica.end();
   }
 
   /** Waits for the commits under way. Idempotent; nothing may be read afterwards. */

@@ -265,10 +265,10 @@ export class Transaction extends Reads implements Recording {
     writeSealedCount(this.databases, keyId, count);
   }
 
-  /** Another history: no watcher can resume a position of the one before. */
-  beginEpoch(): void {
+  /** Another history: no watcher can resume a position of the one before. @param epoch UUID; that of a fleet is its database's */
+  beginEpoch(epoch = newId()): void {
     const databases = this.databases;
-    writeStoreRecord(databases, { ...storeRecordOf(databases), epoch: newId() });
+    writeStoreRecord(databases, { ...storeRecordOf(databases), epoch });
   }
 
   /** Notes when it was used last; unknown ids are ignored. */

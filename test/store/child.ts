@@ -11,6 +11,8 @@ export interface Child {
   nextLine(): Promise<string | undefined>;
   /** SIGKILL. Resolves when it is gone and every line that it printed can be read. */
   kill(): Promise<void>;
+  /** With which code, or by which signal. */
+  ended(): Promise<number | string>;
 }
 
 /** @param shellPrefix runs in the shell that becomes the child */
@@ -36,6 +38,10 @@ export function startChild(name: string, args: readonly string[], shellPrefix = 
     async kill() {
       child.kill("SIGKILL");
       await gone;
+    },
+    async ended() {
+      const [code, signal] = await gone;
+      return code ?? signal;
     },
   };
 }

@@ -225,9 +225,15 @@ export class Fleet implements ListenersHub, DomainHub {
     await this.hub.resign();
   }
 
-  /** The process ends at once: commits wait for nothing any more. */
+  /** The process ends at once: commits wait for nothing any more, and nothing more is written. */
   abandon(): void {
     this.hub.abandon();
+    this.resources.fleet.store.end();
+  }
+
+  /** After `abandon`: hands over what providers answered too late. A hub whose lease goes on has nobody to hand it to. */
+  async bringHome(): Promise<void> {
+    if (!this.hub.maySend()) await this.#handover?.bringHome();
   }
 
   /** After `resign`. */

@@ -7,6 +7,8 @@ import type { Store } from "../../store/store.js";
 const maxEntries = 500;
 /** What is put on record meanwhile goes along. */
 const roundMs = 1_000;
+/** A hub that ends waits no longer for the one that leads: what it does not take stays in the spool file. */
+const bringHomeMs = 3_000;
 
 export interface HandoverDeps {
   readonly store: Pick<Store, "onRecorded" | "outbox" | "role">;
@@ -33,6 +35,20 @@ export class Handover {
     await this.#running;
   }
 
+  /** Has the hub that leads store what came when this one led no more, before the process ends. */
+  async bringHome(): Promise<void> {
+    const { clock, log } = this.deps;
+    const late = new AbortController();
+    const timer = clock.setTimer(bringHomeMs, () => late.abort());
+    try {
+      await Promise.race([this.#handTokenSets(late.signal), delay(clock, bringHomeMs)]);
+    } catch (error) {
+      log.warn({ err: error }, "token sets stay in the spool file until the next start");
+    } finally {
+      timer.cancel();
+    }
+  }
+
   async #run(): Promise<void> {
     const { clock, log, store } = this.deps;
     const { signal } = this.#stop;
@@ -47,15 +63,10 @@ export class Handover {
   }
 
   async #handOver(): Promise<void> {
-    const { spool, calls, store } = this.deps;
+    const { calls, store } = this.deps;
     const { outbox } = store;
     if (!this.#isSpoolDone) {
-      await spool.handOver(async (tokenSets) => {
-        const answer = await calls.hand(this.#stop.signal, (client, options) =>
-          client.bringHome({ tokenSets: [...tokenSets] }, options),
-        );
-        return answer !== "here";
-      });
+      await this.#handTokenSets(this.#stop.signal);
       this.#isSpoolDone = true;
     }
     for (let entries = outbox?.take(maxEntries) ?? []; outbox && entries.length > 0; ) {
@@ -67,5 +78,15 @@ export class Handover {
       await outbox.drop(answer.sequence);
       entries = outbox.take(maxEntries);
     }
+  }
+
+  async #handTokenSets(signal: AbortSignal): Promise<void> {
+    const { spool, calls } = this.deps;
+    await spool.handOver(async (tokenSets) => {
+      const answer = await calls.hand(signal, (client, options) =>
+        client.bringHome({ tokenSets: [...tokenSets] }, options),
+      );
+      return answer !== "here";
+    });
   }
 }

@@ -1,3 +1,4 @@
+import type { FleetDatabase } from "../../fleet/fleet_database.js";
 import type { SeenMember } from "../../fleet/members.js";
 import { maxClockOffsetMs } from "../../fleet/verdict.js";
 import type { FleetMemberState } from "../../model/connections/daemon_status.js";
@@ -21,7 +22,7 @@ export class Heartbeat {
 
   constructor(
     private readonly deps: {
-      readonly hub: Pick<Hub, "database" | "holder" | "role">;
+      readonly hub: Pick<Hub, "database" | "holder" | "role" | "end">;
       readonly fleet: OpenFleet;
       readonly clock: Clock;
       readonly log: Log;
@@ -96,6 +97,7 @@ export class Heartbeat {
     this.#clockOffsetMs = (askedMs + clock.nowMs()) / 2 - databaseMs;
     const seen = newestOfEach(await database.members.list());
     this.#heardMs = clock.monotonicMs();
+    await this.#checkHistory(database);
     const leader = hub.holder?.owner;
     this.#members = seen.map(({ owner, address, version, applied, keyIds, seenMsAgo }) => ({
       ...{ owner, address, version, applied, keyIds },
@@ -106,6 +108,15 @@ export class Heartbeat {
     this.#isBehind = applied < this.#expected;
     this.#expected = seen.find(({ owner }) => owner === leader)?.applied ?? this.#expected;
     await this.deps.onRound();
+  }
+
+  /** A leader follows no log, which would tell it that its database lost batches. */
+  async #checkHistory(database: FleetDatabase): Promise<void> {
+    const { hub, fleet } = this.deps;
+    const { position } = fleet.store;
+    if (hub.role !== "leader" || position === undefined) return;
+    if ((await database.newest()) < position.position)
+      hub.end("the database of the fleet lost batches that this hub has");
   }
 }
 

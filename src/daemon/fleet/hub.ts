@@ -139,7 +139,10 @@ export class Hub {
     await Promise.race([released, delay(clock, releaseMs)]);
   }
 
+  /** The process ends at once: this hub leads no more, and what it would still commit waits for nothing. */
   abandon(): void {
+    this.#isEnded = true;
+    if (this.#role !== "resigned") this.#setRole("resigned");
     void this.#leaderLog?.close();
   }
 
@@ -162,7 +165,7 @@ export class Hub {
     this.#lease = database.lease({
       address: this.options.config.address,
       leaseMs: this.options.config.leaseMs,
-      onLost: () => this.#end("another hub leads the fleet now"),
+      onLost: () => this.end("another hub leads the fleet now"),
     });
     const feed = this.#follow(database);
     this.#running.push(feed);
@@ -177,11 +180,11 @@ export class Hub {
         const database = await fleet.connect();
         if (database.verdict.history === "known") return database;
         await database.close();
-        this.#end("the copy of the store is to be made anew");
+        this.end("the copy of the store is to be made anew");
         return undefined;
       } catch (error) {
         if (!(error instanceof FleetUnreachable)) {
-          this.#end("the database of the fleet cannot be used", error);
+          this.end("the database of the fleet cannot be used", error);
           return undefined;
         }
         log.debug({ reason: error.message }, "the database of the fleet cannot be reached");
@@ -199,7 +202,7 @@ export class Hub {
       for await (const batches of database.feed(position, this.#feeding.signal)) await store.apply(batches);
     } catch (error) {
       if (!this.#feeding.signal.aborted)
-        this.#end("the copy of the store does not go on as the log does", error);
+        this.end("the copy of the store does not go on as the log does", error);
     }
   }
 
@@ -233,14 +236,19 @@ export class Hub {
       await store.waitFor(await this.#newest(database), this.#stop.signal);
       this.#feeding.abort();
       await feed;
-      this.#leaderLog = database.leaderLog(fence, database.verdict.epoch);
+      const epoch = await database.epoch();
+      // It ends meanwhile: a log that were opened now would be closed by nobody.
+      if (this.#role !== "taking_over") return;
+      this.#leaderLog = database.leaderLog(fence, epoch);
       await store.lead(this.#leaderLog);
+      // A hub found that the database had lost batches: with this commit every watcher of the fleet begins anew.
+      if (store.epoch !== epoch) await store.beginEpoch(epoch);
       await this.#reign?.begin();
     } catch (error) {
-      if (!this.#stop.signal.aborted) this.#end("the lead of the fleet could not be taken over", error);
+      if (!this.#stop.signal.aborted) this.end("the lead of the fleet could not be taken over", error);
       return;
     }
-    if (this.#role !== "taking_over") return;
+    if (this.#role !== "taking_over") return await this.#reign?.end();
     this.#setRole("leader");
     this.#running.push(database.imageKeeper(fence).run(this.#reigning.signal));
     const tookMs = Math.round(this.options.clock.monotonicMs() - startedMs);
@@ -282,7 +290,8 @@ export class Hub {
     for (const resolve of waiting) resolve();
   }
 
-  #end(why: string, cause?: unknown): void {
+  /** Ends this hub, once. */
+  end(why: string, cause?: unknown): void {
     if (this.#isEnded || this.#role === "resigned") return;
     this.#isEnded = true;
     this.#setRole("resigned");

@@ -64,6 +64,7 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
   try {
     const database = await connected(connect, store === undefined ? patienceMs : 0, options);
     if (database !== undefined && database.verdict.history !== "known") {
+      await beginAnew(store, database, log);
       log.info({ history: database.verdict.history }, "copying the store of the fleet");
       await store?.close();
       const startedMs = clock.monotonicMs();
@@ -83,6 +84,23 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
     await store?.close();
     throw error;
   }
+}
+
+/**
+ * Where the database lost batches that this hub has, as after a failover to an asynchronous standby or a restore, positions of the epoch that
+ * is known here mean something else from now on: the fleet begins another one, and watchers begin anew.
+ */
+async function beginAnew(
+  store: Store | undefined,
+  database: FleetDatabase,
+  log: OpenFleetOptions["log"],
+): Promise<void> {
+  if (store === undefined || database.verdict.history !== "diverged") return;
+  const epoch = await database.changeEpoch(store.epoch);
+  log.error(
+    { epoch },
+    "the database of the fleet lost batches that this hub has: what they changed is undone",
+  );
 }
 
 /** Undefined when the database cannot be reached within `forMs`, and there is a copy to serve from. */

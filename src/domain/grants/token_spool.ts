@@ -102,7 +102,8 @@ export class TokenSpool {
   }
 
   /**
-   * Has the hub that leads store what the last process left here, and empties the file; nothing where there is nothing.
+   * Has the hub that leads store what is in the file, and empties it; nothing where there is nothing. A file to which something was added
+   * meanwhile is kept whole: the leader knows what it gets again.
    *
    * @param send takes at most a hundred; false when this hub is to recover them itself, since it leads
    * @throws Unavailable: the file keeps what it holds
@@ -115,7 +116,7 @@ export class TokenSpool {
     if (left.length === 0) return;
     const connectionIds = left.map(({ connection }) => connection.id);
     this.deps.log.warn({ connectionIds }, "token sets of the spool file were handed to the hub that leads");
-    this.deps.file?.clear();
+    if (this.deps.file?.read().entries.length === left.length) this.deps.file.clear();
   }
 
   /** Stores what another hub hands over. @throws Error on what is no token set @returns what became of each */

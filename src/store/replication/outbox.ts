@@ -22,7 +22,9 @@ export class Outbox {
   readonly #meta: Table<string>;
   /** Identifies this file: sequences count in it. */
   readonly source: string;
+  readonly #underWay = new Set<Promise<unknown>>();
   #last: bigint;
+  #isEnded = false;
 
   /** @throws StoreDamaged when the file cannot be read */
   constructor(folder: string) {
@@ -39,11 +41,16 @@ export class Outbox {
     this.#last = this.#newest();
   }
 
-  /** Resolves when all of them are durable, which happens together. @param records of `nexus.store.v1.OutboxRecord` */
+  /**
+   * Resolves when all of them are durable, which happens together.
+   *
+   * @param records of `nexus.store.v1.OutboxRecord`
+   * @throws Error after `end`
+   */
   async add(records: readonly Uint8Array[]): Promise<void> {
     if (records.length === 0) return;
     const entries = records.map((record) => ({ sequence: ++this.#last, record }));
-    await this.#root.childTransaction(() => {
+    await this.#write(() => {
       for (const { sequence, record } of entries) this.#entries.putSync(encodeCount(sequence), record);
     });
     this.onAdded();
@@ -57,9 +64,9 @@ export class Outbox {
     }));
   }
 
-  /** The leader has committed everything up to `upto`. */
+  /** The leader has committed everything up to `upto`. @throws Error after `end` */
   async drop(upto: bigint): Promise<void> {
-    await this.#root.childTransaction(() => {
+    await this.#write(() => {
       const keys = [...this.#entries.getKeys({ end: encodeCount(upto + 1n) })];
       for (const key of keys) this.#entries.removeSync(key);
       // A sequence is never given twice, also after a restart with nothing left.
@@ -73,9 +80,36 @@ export class Outbox {
     return 0;
   }
 
+  /** Nothing more is added or dropped. */
+  end(): void {
+    this.#isEnded = true;
+  }
+
+  get isSettled(): boolean {
+    return this.#underWay.size === 0;
+  }
+
+  /** Resolves when no transaction is under way. */
+  async settled(): Promise<void> {
+    while (!this.isSettled) await Promise.allSettled(this.#underWay);
+  }
+
   /** Waits for what is being added. */
   async close(): Promise<void> {
+    this.end();
+    await this.settled();
     await this.#root.close();
+  }
+
+  async #write(change: () => void): Promise<void> {
+    if (this.#isEnded) throw new Error("the outbox takes nothing more");
+    const written = this.#root.childTransaction(change);
+    this.#underWay.add(written);
+    try {
+      await written;
+    } finally {
+      this.#underWay.delete(written);
+    }
   }
 
   #newest(): bigint {

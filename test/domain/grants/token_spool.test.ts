@@ -110,6 +110,24 @@ describe("TokenSpool", () => {
     expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
   });
 
+  it("keeps the file when something is added to it while it is handed over", async () => {
+    await lose(failStore);
+    engine.spool.save();
+    const handed: number[] = [];
+    await engine.spool.handOver(async (tokenSets) => {
+      handed.push(tokenSets.length);
+      file.append(file.read().entries);
+      return true;
+    });
+    expect(file.read().entries).toHaveLength(2);
+    await engine.spool.handOver(async (tokenSets) => {
+      handed.push(tokenSets.length);
+      return true;
+    });
+    expect(handed).toEqual([1, 2]);
+    expect(isEmpty()).toBe(true);
+  });
+
   it("holds nothing in the clear", async () => {
     const { answer } = await lose(failStore);
     engine.spool.save();

@@ -1,0 +1,67 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Browser } from "../../fakes/browser.js";
+import { type OpenIdProvider, startOpenIdProvider } from "../../fakes/openid_provider.js";
+import { has, needs } from "../../needs.js";
+import { consented, registeredAt, requestOf } from "../requests.js";
+import { type HubProcess, Hubs } from "./hubs.js";
+
+let hubs: Hubs;
+let provider: OpenIdProvider;
+
+beforeAll(async () => {
+  if (!has("postgresql")) return;
+  provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 });
+  hubs = await Hubs.start({ count: 2 });
+  const leader = await hubs.leader();
+  await hubs.balance(leader);
+  await registeredAt(provider, leader.clients);
+}, 120_000);
+
+afterAll(async () => {
+  await hubs?.close();
+  await provider?.stop();
+});
+
+beforeEach((context) => needs(context, "postgresql"));
+
+const otherThan = (hub: HubProcess): HubProcess => hubs.all.find((one) => one !== hub) as HubProcess;
+
+describe("a hub that ends", () => {
+  it("ends with 75 when its batch is refused, though reads are being put on record", async () => {
+    const leader = await hubs.leader();
+    const requested = Array.from({ length: 400 }, (_, index) =>
+      leader.clients.connections.requestConnection(requestOf("op", { userId: `user-${index}` })),
+    );
+    const ids = (await Promise.all(requested)).map(({ connectionId }) => connectionId);
+    await hubs.postgres.query(
+      "UPDATE nexus.lease SET owner = gen_random_uuid(), fence = fence + 1, until = clock_timestamp() + interval '3 seconds'",
+    );
+    // Each is refused, and put on record; the first record that goes into the log ends the hub.
+    const reads = ids.map((connectionId) => leader.clients.tokens.getToken({ connectionId }));
+    await Promise.allSettled([...reads, leader.daemon.exited]);
+    expect(await leader.daemon.exited).toBe(75);
+    await leader.start();
+    await hubs.leader();
+  }, 60_000);
+
+  it("brings home what a provider answered after its lease, before it ends", async () => {
+    const hung = await hubs.leader();
+    const next = otherThan(hung);
+    await hubs.balance(hung);
+    const connectionId = await consented(hung.clients, requestOf("op"), new Browser());
+    const before = (await hung.clients.tokens.getToken({ connectionId })).token?.revision ?? 0n;
+    const release = provider.holdTokenResponses();
+    const sent = provider.tokenRequests.length + 1;
+    const refreshed = hung.clients.tokens.refreshToken({ connectionId }).catch(() => undefined);
+    await provider.waitForTokenRequests(sent);
+    hung.daemon.signal("SIGSTOP");
+    await hubs.leader([next]);
+    release();
+    hung.daemon.signal("SIGCONT");
+    expect(await hung.daemon.exited).toBe(75);
+    await refreshed;
+    expect(hung.daemon.output).toContain("token sets of the spool file were handed to the hub that leads");
+    expect((await next.clients.tokens.getToken({ connectionId })).token?.revision).toBe(before + 1n);
+    expect(provider.tokenRequests.length).toBe(sent);
+  }, 60_000);
+});

@@ -1,0 +1,68 @@
+import { expect, it } from "vitest";
+import type { WatchTokensResponse } from "../../../src/gen/nexus/v1/token_pb.js";
+import { needs } from "../../needs.js";
+import { registered } from "../requests.js";
+import type { HubProcess } from "./hubs.js";
+import { Hubs } from "./hubs.js";
+
+const keyed = (name: string) =>
+  ({
+    name,
+    authType: 2,
+    credentialSchema: {
+      type: "object",
+      required: ["api_key"],
+      properties: { api_key: { type: "string" } },
+    },
+  }) as never;
+
+const namesAt = async ({ clients }: HubProcess): Promise<string[]> =>
+  (await clients.providers.listProviders({})).providers.map(({ name }) => name);
+
+/** Where a watcher of everything stands, once it has heard all. */
+async function bookmarkAt({ clients }: HubProcess): Promise<WatchTokensResponse> {
+  const ending = new AbortController();
+  for await (const event of clients.tokens.watchTokens({}, { signal: ending.signal })) {
+    if (event.event.case !== "bookmark") continue;
+    ending.abort();
+    return event;
+  }
+  throw new Error("the stream ended");
+}
+
+it("hubs whose database lost what they have undo it, once for all, and begin another epoch", async (context) => {
+  needs(context, "postgresql");
+  const hubs = await Hubs.start({ count: 2 });
+  try {
+    const { postgres } = hubs;
+    await registered((await hubs.leader()).clients, keyed("kept"));
+    postgres.kill();
+    const kept = postgres.saved();
+    await postgres.start();
+    await registered((await hubs.leader()).clients, keyed("lost"));
+    for (const hub of hubs.all) await expect.poll(() => namesAt(hub)).toEqual(["kept", "lost"]);
+    const before = await bookmarkAt(hubs.all[0] as HubProcess);
+
+    postgres.kill();
+    postgres.restore(kept);
+    await postgres.start();
+
+    expect(await Promise.all(hubs.all.map(({ daemon }) => daemon.exited))).toEqual([75, 75]);
+    for (const hub of hubs.all) await hub.start();
+    const leader = await hubs.leader();
+    await registered(leader.clients, keyed("later"));
+    const positions = [];
+    for (const hub of hubs.all) {
+      await expect.poll(() => namesAt(hub)).toEqual(["kept", "later"]);
+      positions.push((await bookmarkAt(hub)).event.value);
+    }
+    expect(positions[0]).toEqual(positions[1]);
+    expect(positions[0]).not.toMatchObject({ position: { epoch: epochOf(before) } });
+  } finally {
+    await hubs.close();
+  }
+}, 120_000);
+
+function epochOf({ event }: WatchTokensResponse): string | undefined {
+  return event.case === "bookmark" ? event.value.position?.epoch : undefined;
+}

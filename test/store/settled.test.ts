@@ -1,0 +1,40 @@
+import { describe, expect, test } from "vitest";
+import { StoreFailed } from "../../src/store/lmdb/store_error.js";
+import type { Store } from "../../src/store/store.js";
+import { nowMs } from "../samples.js";
+import { startChild } from "./child.js";
+import { Fleet, replicaFolder } from "./fleet.js";
+
+describe("a process that ends when its replica is settled comes to an end", () => {
+  test.each(["record", "drop", "apply"])(
+    "in the middle of %s",
+    async (what) => {
+      const child = startChild("end_while_writing", [await replicaFolder(), what]);
+      expect(await child.nextLine()).toBe(what);
+      const isDone = await child.nextLine();
+      expect({ code: await child.ended(), isDone }).toEqual({ code: 75, isDone: "true" });
+    },
+    6_000,
+  );
+});
+
+test("a replica that is ended writes nothing more, into neither of its files", async () => {
+  const fleet = await Fleet.make(1);
+  const [leader, follower] = fleet.stores as [Store, Store];
+  const event = { timeMs: nowMs, type: "token_retrieved", principal: "p" } as const;
+  const record = (store: Store) => store.record((tx) => tx.appendAudit(event));
+  await leader.commit((tx) => tx.appendAudit(event));
+  await record(follower);
+  const begun = record(follower);
+  for (const store of fleet.stores) store.end();
+  await begun;
+  for (const store of fleet.stores) {
+    await expect(record(store)).rejects.toThrow(StoreFailed);
+    await expect(store.commit((tx) => tx.appendAudit(event))).rejects.toThrow(StoreFailed);
+    await store.settled();
+  }
+  await expect(fleet.feed()).rejects.toThrow(StoreFailed);
+  await expect(follower.outbox?.drop(1n)).rejects.toThrow("takes nothing more");
+  expect(follower.outbox?.count).toBe(2);
+  expect(follower.position?.position).toBe(0n);
+});
