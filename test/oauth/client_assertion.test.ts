@@ -66,6 +66,7 @@ describe("a client that signs", () => {
       issuer: "machine",
       subject: "machine",
       currentDate: new Date(1_900_000_000_000),
+      clockTolerance: 1,
     });
     expect(protectedHeader.alg).toBe(alg);
     expect(protectedHeader.kid).toBe(secret.includes('"kid"') ? "k1" : undefined);
@@ -107,6 +108,7 @@ describe("a client that signs", () => {
     const { payload } = await jwtVerify(await assertion(secret, "client_secret_jwt"), Buffer.from(secret), {
       algorithms: ["HS256"],
       currentDate: new Date(1_900_000_000_000),
+      clockTolerance: 1,
     });
     expect(payload).toMatchObject({ iss: "machine", sub: "machine", aud: "https://op.example" });
   });

@@ -66,7 +66,10 @@ describe("githubApp", () => {
       "x-github-api-version": "2022-11-28",
     });
     const jwt = headers.authorization?.replace(/^Bearer /, "") ?? "";
-    const { payload, protectedHeader } = await jwtVerify(jwt, publicKey, { currentDate: new Date(nowMs) });
+    const { payload, protectedHeader } = await jwtVerify(jwt, publicKey, {
+      currentDate: new Date(nowMs),
+      clockTolerance: 1,
+    });
     expect(protectedHeader).toEqual({ alg: "RS256", typ: "JWT" });
     expect(payload).toEqual({ iss: "Iv1.0123", iat: nowMs / 1000 - 60, exp: nowMs / 1000 + 540 });
   });
