@@ -2,8 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { RawWrite, ReplicaPosition } from "../store/replication.js";
 import type { Connector } from "./connection/connector.js";
 import { FleetRefused } from "./connection/fleet_error.js";
-import { encodeArray } from "./log/frames.js";
-import { inPieces } from "./log/image.js";
+import { columnsOf, inPieces } from "./log/image.js";
 import { checkLayout } from "./migrations.js";
 
 const pieceDeadlineMs = 30_000;
@@ -41,20 +40,7 @@ export async function initialise(connector: Connector, store: InitialStore): Pro
       for (const piece of inPieces(page)) {
         await session.query(
           "INSERT INTO nexus.entry (database, key, value) SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[])",
-          [
-            encodeArray(
-              "text",
-              piece.map(({ database }) => Buffer.from(database)),
-            ),
-            encodeArray(
-              "bytea",
-              piece.map(({ key }) => key),
-            ),
-            encodeArray(
-              "bytea",
-              piece.map(({ value }) => value),
-            ),
-          ],
+          [...columnsOf(piece)],
           pieceDeadlineMs,
         );
       }

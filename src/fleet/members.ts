@@ -17,10 +17,6 @@ export interface Member {
   readonly keyIds: readonly string[];
   /** Position that it has applied. */
   readonly applied: bigint;
-  /** SHA-256 of its certificate on the fleet's listener. */
-  readonly certificate: Uint8Array;
-  /** Of address and certificate, by a key that the ring derives. */
-  readonly mac: Uint8Array;
 }
 
 export interface SeenMember extends Member {
@@ -35,8 +31,6 @@ type Row = {
   layout: number;
   key_ids: string[];
   applied: string;
-  certificate: Buffer;
-  mac: Buffer;
   ago: number;
 };
 
@@ -52,7 +46,7 @@ export class Members {
   /** Those heard of within 30 seconds. */
   async list(): Promise<SeenMember[]> {
     const rows = await this.channel.query<Row>(
-      `SELECT owner::text AS owner, address, version, layout, key_ids, applied::text AS applied, certificate, mac,
+      `SELECT owner::text AS owner, address, version, layout, key_ids, applied::text AS applied,
          (extract(epoch FROM clock_timestamp() - seen_at) * 1000)::float8 AS ago
        FROM nexus.member WHERE seen_at > clock_timestamp() - make_interval(secs => $1) ORDER BY owner`,
       [seenWithinMs / 1_000],
@@ -68,10 +62,10 @@ export class Members {
 
 /** The heartbeat on any connection. */
 export async function announce(line: Pick<Channel | Session, "query">, member: Member): Promise<number> {
-  const { owner, address, version, layout, keyIds, applied, certificate, mac } = member;
+  const { owner, address, version, layout, keyIds, applied } = member;
   const [row] = await line.query<{ now: number }>(
-    `SELECT (extract(epoch FROM nexus.heartbeat_1($1, $2, $3, $4, $5, $6, $7, $8)) * 1000)::float8 AS now`,
-    [owner, address, version, layout, keyIds, String(applied), Buffer.from(certificate), Buffer.from(mac)],
+    `SELECT (extract(epoch FROM nexus.heartbeat_1($1, $2, $3, $4, $5, $6)) * 1000)::float8 AS now`,
+    [owner, address, version, layout, keyIds, String(applied)],
   );
   if (!row) throw new Error("the database answers a heartbeat without a row");
   return row.now;

@@ -13,8 +13,6 @@ export function aMember(change: Partial<Member> = {}): Member {
     layout: 1,
     keyIds: ["k1"],
     applied: 0n,
-    certificate: new Uint8Array(32),
-    mac: new Uint8Array(32),
     ...change,
   };
 }

@@ -56,8 +56,6 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
     layout,
     keyIds: vault.keyIds,
     applied: store?.position?.position ?? 0n,
-    certificate: new Uint8Array(),
-    mac: new Uint8Array(),
   });
   const connect = (): Promise<FleetDatabase> =>
     FleetDatabase.connect({ url, member, clock, log }, store?.position);

@@ -93,18 +93,7 @@ export class ImageKeeper {
           String(fence),
           String(after),
           index === pieces.length - 1 ? String(upto) : null,
-          encodeArray(
-            "text",
-            piece.map(({ database }) => Buffer.from(database)),
-          ),
-          encodeArray(
-            "bytea",
-            piece.map(({ key }) => key),
-          ),
-          encodeArray(
-            "bytea",
-            piece.map(({ value }) => value),
-          ),
+          ...columnsOf(piece),
         ],
       );
       if (row?.answer !== "ok") return row?.answer ?? "moved";
@@ -122,6 +111,24 @@ function lastWrites(batches: readonly { readonly writes: readonly RawWrite[] }[]
     }
   }
   return [...last.values()];
+}
+
+/** A piece as three arrays of PostgreSQL: databases, keys and values. */
+export function columnsOf(piece: readonly RawWrite[]) {
+  return [
+    encodeArray(
+      "text",
+      piece.map(({ database }) => Buffer.from(database)),
+    ),
+    encodeArray(
+      "bytea",
+      piece.map(({ key }) => key),
+    ),
+    encodeArray(
+      "bytea",
+      piece.map(({ value }) => value),
+    ),
+  ] as const;
 }
 
 /** At least one piece, so that batches without writes move the image too. */

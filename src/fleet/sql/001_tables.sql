@@ -30,8 +30,6 @@ CREATE TABLE nexus.member (
   layout integer NOT NULL,
   key_ids text[] NOT NULL,
   applied bigint NOT NULL,
-  certificate bytea NOT NULL,
-  mac bytea NOT NULL,
   seen_at timestamptz NOT NULL
 ) WITH (fillfactor = 30);
 

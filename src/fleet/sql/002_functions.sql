@@ -99,13 +99,13 @@ BEGIN
 END $$;
 
 -- Says that a process is there. It is a write that waits for the standbys, hence so is all that was visible before it.
-CREATE OR REPLACE FUNCTION nexus.heartbeat_1(p_owner uuid, p_address text, p_version text, p_layout integer, p_key_ids text[], p_applied bigint,
-  p_certificate bytea, p_mac bytea) RETURNS timestamptz LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION nexus.heartbeat_1(p_owner uuid, p_address text, p_version text, p_layout integer, p_key_ids text[], p_applied bigint)
+  RETURNS timestamptz LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM nexus.guard_1();
-  INSERT INTO nexus.member VALUES (p_owner, p_address, p_version, p_layout, p_key_ids, p_applied, p_certificate, p_mac, clock_timestamp())
+  INSERT INTO nexus.member VALUES (p_owner, p_address, p_version, p_layout, p_key_ids, p_applied, clock_timestamp())
     ON CONFLICT (owner) DO UPDATE SET address = excluded.address, version = excluded.version, layout = excluded.layout,
-      key_ids = excluded.key_ids, applied = excluded.applied, certificate = excluded.certificate, mac = excluded.mac, seen_at = excluded.seen_at;
+      key_ids = excluded.key_ids, applied = excluded.applied, seen_at = excluded.seen_at;
   RETURN clock_timestamp();
 END $$;
 

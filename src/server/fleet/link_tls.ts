@@ -39,8 +39,7 @@ export class LinkTls {
       ALPNProtocols: [...tlsOptions.ALPNProtocols],
       handshakeTimeout: handshakeTimeoutMs,
       pskIdentityHint: keys.keyIds.join(",").slice(-maxHintBytes),
-      // biome-ignore lint/suspicious/noExplicitAny: Node takes null, and its types do not.
-      pskCallback: ((_socket: TLSSocket, keyId: string) => keys.linkKey(keyId) ?? null) as any,
+      pskCallback: (_socket, keyId) => keys.linkKey(keyId) ?? null,
     });
     server.on("secureConnection", (socket) => {
       socket.on("error", () => undefined);

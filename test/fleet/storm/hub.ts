@@ -89,8 +89,6 @@ async function untilConnected(): Promise<FleetDatabase> {
           layout: 1,
           keyIds: [],
           applied: replica.position.position,
-          certificate: new Uint8Array(),
-          mac: new Uint8Array(),
         }),
       });
       const copy = connected.firstCopy();
