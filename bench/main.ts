@@ -11,7 +11,9 @@ import { idleFigures } from "./idle.js";
 import { requirePostgres } from "./pgbench.js";
 import { refreshLatencyFigures } from "./refresh_latency.js";
 import { scaleFigures } from "./scale.js";
+import { snapshotFigures } from "./snapshot.js";
 import { startFigures } from "./start.js";
+import { stormFigures } from "./storm.js";
 import { unaryFigures } from "./unary.js";
 import { watchFigures } from "./watch.js";
 
@@ -27,8 +29,10 @@ const { values } = parseArgs({
 const parts = {
   unary: unaryFigures,
   watch: watchFigures,
+  snapshot: snapshotFigures,
   start: startFigures,
   refresh: refreshLatencyFigures,
+  storm: stormFigures,
   consent: consentFigures,
   scale: scaleFigures,
   idle: idleFigures,

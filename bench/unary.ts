@@ -49,6 +49,11 @@ export async function unaryFigures({ quick }: { readonly quick: boolean }): Prom
           against: "bare grpc-js",
           atMost: 1.25,
         }),
+        await cpuFigure(stage.grpc, stage.bareHttp2, load, effort, {
+          name: `GetToken, gRPC, ${callers} at once, of node:http2: CPU per call`,
+          against: "bare node:http2",
+          atMost: 1.2,
+        }),
       );
     }
     const calls = quick ? { rounds: 3, requests: 500 } : { rounds: 7, requests: 5_000 };

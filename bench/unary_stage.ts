@@ -42,6 +42,7 @@ export interface Side {
 export interface UnaryStage {
   readonly grpc: Side;
   readonly bareGrpc: Side;
+  readonly bareHttp2: Side;
   readonly json: Side;
   readonly bareJson: Side;
   /** A daemon with a policy, scraped, asked by an agent with a restricted API key. */
@@ -67,6 +68,8 @@ export async function unaryStage(): Promise<UnaryStage> {
   const answerBytes = toBinary(TokenServiceGetTokenResponseSchema, answer).length;
   const bareSocket = join(folder, "bare.sock");
   const bareGrpc = await startServer("bare_grpc_server.ts", [bareSocket, String(answerBytes)]);
+  const callSocket = join(folder, "call.sock");
+  const bareCalls = await startServer("bare_call_server.ts", [callSocket, "1", String(answerBytes)]);
   const barePort = await freePort();
   const bareConnect = await startServer("bare_connect_server.ts", [
     String(barePort),
@@ -76,7 +79,7 @@ export async function unaryStage(): Promise<UnaryStage> {
   const body = frameFile(folder, "request.bin", request);
   const jsonBody = join(folder, "request.json");
   writeFileSync(jsonBody, JSON.stringify({ connectionId }));
-  const agentKey = await makeAgentKey(real.place);
+  const agentKey = await makeAgentKey(real.place, "bench-agent");
   const scrape = async (): Promise<void> => {
     await (await fetch(`${real.place.opsUrl}/metrics`)).text();
   };
@@ -85,6 +88,7 @@ export async function unaryStage(): Promise<UnaryStage> {
   return {
     grpc: { pid: ours.daemon.pid, target: `unix:${place.socket}`, body, headers: grpcHeaders },
     bareGrpc: { pid: bareGrpc.pid ?? 0, target: `unix:${bareSocket}`, body, headers: grpcHeaders },
+    bareHttp2: { pid: bareCalls.pid ?? 0, target: `unix:${callSocket}`, body, headers: grpcHeaders },
     json: {
       pid: ours.daemon.pid,
       target: place.httpUrl,
@@ -110,6 +114,7 @@ export async function unaryStage(): Promise<UnaryStage> {
     end: async () => {
       clearInterval(scraping);
       bareGrpc.disconnect();
+      bareCalls.disconnect();
       bareConnect.disconnect();
       for (const filled of [ours, real]) {
         await filled.daemon.kill("SIGTERM");
@@ -138,10 +143,11 @@ async function startFilled(policyText?: string): Promise<Filled> {
   return { place, daemon, connectionId };
 }
 
-async function makeAgentKey({ httpUrl, apiKey }: Place): Promise<string> {
+/** An agent that may see the connections of `ada` at the provider `bench`. */
+export async function makeAgentKey({ httpUrl, apiKey }: Place, name: string): Promise<string> {
   const transport = createConnectTransport({ baseUrl: httpUrl, httpVersion: "1.1" });
   const { key } = await createClient(AccessService, transport).createApiKey(
-    { name: "bench-agent", role: Role.AGENT, restriction: { userIds: ["ada"], providers: ["bench"] } },
+    { name, role: Role.AGENT, restriction: { userIds: ["ada"], providers: ["bench"] } },
     { headers: { "x-api-key": apiKey } },
   );
   return key;

@@ -157,21 +157,16 @@ function decodeStepUp({ scopes, attempts, lastAtMs, wanted }: StepUpRecord): Con
 
 /** Connections that were decoded lately, by their ids. A record that has other bytes is decoded anew. */
 const lately = new Map<string, { readonly bytes: Uint8Array; readonly stored: StoredConnection }>();
-/** Some 1 MiB: those of a storm, each of which is read eight times while it is refreshed. */
+/** Some 1 MiB: those of a storm, each of which is read eight times while it is refreshed, and a page of a snapshot. */
 const maxLately = 512;
 
-/**
- * The connection of a record that is read by its key, mostly for another time.
- *
- * @param bytes nobody writes to them any more
- * @throws RangeError as `decodeConnection`
- */
-export function decodedConnection(id: string, bytes: Buffer): StoredConnection {
+/** The connection of a record, which is mostly read for another time. @throws RangeError as `decodeConnection` */
+export function decodedConnection(id: string, bytes: Uint8Array): StoredConnection {
   const known = lately.get(id);
-  if (known && bytes.equals(known.bytes)) return known.stored;
+  if (known && Buffer.compare(known.bytes, bytes) === 0) return known.stored;
   const stored = decodeConnection(bytes);
   if (lately.size >= maxLately) lately.clear();
-  lately.set(id, { bytes, stored });
+  lately.set(id, { bytes: Buffer.from(bytes), stored });
   return stored;
 }
 

@@ -1,0 +1,83 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { WatchTokensRequestSchema } from "../src/gen/nexus/v1/token_pb.js";
+import { DaemonProcess } from "../test/daemon/daemon_process.js";
+import { Place } from "../test/daemon/harness.js";
+import { answerOf, startServer } from "./children.js";
+import { type Figure, ratioFigure } from "./figure.js";
+import { fillStore } from "./filled_store.js";
+import { cpuMs } from "./process_figures.js";
+import { makeAgentKey } from "./unary_stage.js";
+
+const against = "bare node:http2";
+
+interface Snapshot {
+  readonly ms: number;
+  readonly messages: number;
+  readonly bytes: number;
+}
+
+/** What one round gave. */
+interface Round {
+  readonly ms: number;
+  readonly cpuMs: number;
+}
+
+/** A whole snapshot to one watcher, beside as many messages of as many bytes on bare HTTP/2. */
+export async function snapshotFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
+  const { count, rounds, warmUps } = quick
+    ? { count: 1_000, rounds: 3, warmUps: 2 }
+    : { count: 10_000, rounds: 7, warmUps: 3 };
+  const key = randomBytes(32);
+  const place = await Place.make({ NEXUS_ENCRYPTION_KEY: key.toString("base64"), NEXUS_LOG_LEVEL: "info" });
+  const folder = place.config.dataDir;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const groups = [{ count, dueAtMs: Date.now() + 7_200_000, accessTokenBytes: 1_400 }];
+  await fillStore({ folder, key, origin: "http://127.0.0.1:9", providers: ["bench"], groups });
+  const daemon = new DaemonProcess(place.environment);
+  await daemon.ready();
+  const request = toBinary(WatchTokensRequestSchema, create(WatchTokensRequestSchema, {}));
+  const asked = Buffer.from(request).toString("base64");
+  const taken = async (pid: number, args: readonly string[]): Promise<Round> => {
+    const before = cpuMs(pid);
+    const snapshot = await answerOf<Snapshot>("snapshot_client.ts", args);
+    if (snapshot.messages !== count) throw new Error(`a snapshot had ${snapshot.messages} connections`);
+    return { ms: snapshot.ms, cpuMs: cpuMs(pid) - before };
+  };
+  const first = await answerOf<Snapshot>("snapshot_client.ts", [place.socket, asked]);
+  const bareSocket = join(folder, "bare.sock");
+  const messageBytes = String(Math.round(first.bytes / first.messages));
+  const bare = await startServer("bare_call_server.ts", [bareSocket, String(count), messageBytes]);
+  const theirs: Round[] = [];
+  const again: Round[] = [];
+  const anew: Round[] = [];
+  try {
+    for (let round = -warmUps; round < rounds; round++) {
+      // A reader of its own has no read on record yet.
+      const apiKey = await makeAgentKey(place, `bench-${round + warmUps}`);
+      const other = await taken(bare.pid ?? 0, [bareSocket, asked]);
+      const known = await taken(daemon.pid, [place.socket, asked]);
+      const unknown = await taken(daemon.pid, [place.socket, asked, apiKey]);
+      if (round < 0) continue;
+      theirs.push(other);
+      again.push(known);
+      anew.push(unknown);
+    }
+  } finally {
+    bare.disconnect();
+    await daemon.kill("SIGTERM");
+    rmSync(folder, { recursive: true, force: true });
+  }
+  const line = (ours: readonly Round[], who: string, words: string, of: (round: Round) => number): Figure =>
+    ratioFigure({
+      name: `snapshot of ${count} connections to one watcher, ${who}: ${words}`,
+      ...{ unit: "ms", against, atMost: 2, ours: ours.map(of), theirs: theirs.map(of) },
+    });
+  return [
+    line(again, "its reads on record", "time", ({ ms }) => ms),
+    line(again, "its reads on record", "CPU", (round) => round.cpuMs),
+    line(anew, "its first reads", "time", ({ ms }) => ms),
+  ];
+}
