@@ -1,6 +1,7 @@
 /**
- * `npm run bench:flame -- FILE.cpuprofile [--least PERCENT] [--depth N]`: a profile of V8 (`node --cpu-prof`) as text: where the time was
- * spent, by function, and the tree of calls from the top. Percent of the time in which the process was busy.
+ * `npm run bench:flame -- FILE.cpuprofile [--least PERCENT] [--depth N] [--from SECONDS]`: a profile of V8 (`node --cpu-prof`) as text: where the
+ * time was spent, by function, and the tree of calls from the top, without what came before `--from`. Percent of the time in which
+ * the process was busy.
  */
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -30,12 +31,22 @@ const idle = new Set(["(idle)", "(program)", "(root)"]);
 /** Functions listed by their own time. */
 const topFunctions = 15;
 
-/** @param least of the busy time, in percent: what took less is left out */
-export function flameText(profile: CpuProfile, { least, depth }: { least: number; depth: number }): string {
+interface Cut {
+  /** Of the busy time, in percent: what took less is left out. */
+  readonly least: number;
+  readonly depth: number;
+  /** Microseconds from the beginning of the profile. */
+  readonly fromUs: number;
+}
+
+export function flameText(profile: CpuProfile, { least, depth, fromUs }: Cut): string {
   const byId = new Map(profile.nodes.map((node) => [node.id, node]));
   const selfUs = new Map<number, number>();
+  let atUs = 0;
   for (const [index, id] of profile.samples.entries()) {
-    selfUs.set(id, (selfUs.get(id) ?? 0) + (profile.timeDeltas[index] ?? 0));
+    const tookUs = profile.timeDeltas[index] ?? 0;
+    atUs += tookUs;
+    if (atUs > fromUs) selfUs.set(id, (selfUs.get(id) ?? 0) + tookUs);
   }
   const [root] = profile.nodes;
   if (root === undefined) return "";
@@ -97,8 +108,12 @@ if (import.meta.filename === process.argv[1]) {
     options: {
       least: { type: "string", default: "2" },
       depth: { type: "string", default: "24" },
+      from: { type: "string", default: "0" },
     },
   });
   const profile = JSON.parse(readFileSync(positionals[0] ?? "", "utf8")) as CpuProfile;
-  process.stdout.write(flameText(profile, { least: Number(values.least), depth: Number(values.depth) }));
+  const { least, depth, from } = values;
+  process.stdout.write(
+    flameText(profile, { least: Number(least), depth: Number(depth), fromUs: Number(from) * 1e6 }),
+  );
 }
