@@ -79,7 +79,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   reason: string;
 
   /**
-   * From where: address of the caller's socket, `unix` for a Unix socket, empty for the daemon itself.
+   * From where: address of the caller's socket, `unix` for a Unix socket, empty for the daemon itself. Where a spoke called for a caller of
+   * its own, ` for ` and that caller's name at the spoke follow: the spoke says so, and nobody else proved it.
    *
    * @generated from field: string origin = 8;
    */
