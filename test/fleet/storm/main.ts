@@ -1,11 +1,14 @@
 /**
- * `npm run test:fleet -- [--hubs N] [--minutes M] [--grants G] [--json] [--protocol] [--sabotage fence|send|patience]`: hubs, each
+ * `npm run test:fleet -- [--hubs N] [--minutes M] [--grants G] [--seed S] [--json] [--protocol] [--sabotage fence|send|patience]`: hubs, each
  * a `nexusd serve`, that share a PostgreSQL with a synchronous standby, and all that may happen to them: processes are stopped, killed and ended; links to the
- * database, to the provider and between hubs are cut, slow and half open; the database is killed, and its standby promoted. `--protocol`
+ * database, to the provider and between hubs are cut, slow and half open; the database is killed, and its standby promoted. `--seed` draws
+ * the same faults again. `--protocol`
  * has the parts of the protocol alone in the child processes, which refresh without a pause; `--sabotage` breaks it in one place, and has
  * to be found.
  */
+import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
+import { Random } from "../../fuzz/random.js";
 import { postgresPrograms } from "../../needs.js";
 import { failures } from "./judge.js";
 import { RealStorm } from "./real_storm.js";
@@ -19,6 +22,7 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
     sabotage: { type: "string", default: "" },
     protocol: { type: "boolean", default: false },
+    seed: { type: "string", default: String(randomInt(2 ** 31)) },
   },
 });
 
@@ -28,19 +32,25 @@ async function main(): Promise<number> {
     return process.env["CI"] === "true" ? 1 : 0;
   }
   const startedMs = performance.now();
+  const random = new Random(Number(values.seed), 0);
   const isProtocol = values.protocol || values.sabotage !== "";
   const storm = new (isProtocol ? Storm : RealStorm)({
     hubs: Number(values.hubs),
     minutes: Number(values.minutes),
     grants: Number(values.grants),
     sabotage: values.sabotage,
+    random: () => random.next() / 2 ** 32,
     say: (words) =>
       values.json || console.log(`${((performance.now() - startedMs) / 1_000).toFixed(1)} s  ${words}`),
   });
   const report = await storm.run();
   const found = failures(report);
   console.log(
-    JSON.stringify({ ...report, seconds: Math.round((performance.now() - startedMs) / 1_000) }, undefined, 1),
+    JSON.stringify(
+      { seed: Number(values.seed), ...report, seconds: Math.round((performance.now() - startedMs) / 1_000) },
+      undefined,
+      1,
+    ),
   );
   for (const words of found) console.error(`FAILED: ${words}`);
   return found.length === 0 ? 0 : 1;

@@ -19,6 +19,14 @@ export interface RealHubOptions {
   readonly onToken: (accessToken: string) => void;
 }
 
+/** One process of a hub. */
+export interface Life {
+  readonly owner: string;
+  readonly daemon: DaemonProcess;
+  /** How it ended; undefined: it lives. */
+  code: number | string | undefined;
+}
+
 /** How a hub may end: drained, or deposed. */
 const mayEndWith: readonly (number | string)[] = [0, 75, "SIGKILL", "SIGTERM"];
 const lookMs = 250;
@@ -29,6 +37,9 @@ const endingMs = 40_000;
 export class RealHub implements StormHub {
   owner = "";
   isLeader = false;
+  readonly sharesProviderLink = true;
+  /** Of all its processes, the newest last. */
+  readonly lives: Life[] = [];
   readonly clients: Clients;
   readonly #stopping = new AbortController();
   #daemon: DaemonProcess | undefined;
@@ -108,7 +119,10 @@ export class RealHub implements StormHub {
       this.isLeader = false;
       const daemon = new DaemonProcess(this.environment);
       this.#daemon = daemon;
+      const life: Life = { owner: this.owner, daemon, code: undefined };
+      this.lives.push(life);
       const code = await daemon.exited;
+      life.code = code;
       this.isLeader = false;
       // One whose database cannot be reached, and that has no copy yet, is started again too.
       const isEarly = !daemon.output.includes("nexusd is ready");

@@ -15,7 +15,8 @@ import { silentLog } from "../../silent_log.js";
 import { Postgres } from "../postgres.js";
 import { aMember } from "../samples.js";
 import { Faults, type Servers } from "./faults.js";
-import { isExplained, judgeLog, type StormReport } from "./judge.js";
+import { judgeLog, type StormReport } from "./judge.js";
+import { judgeLosses } from "./losses.js";
 import { CountingProvider } from "./provider.js";
 import { RealHub } from "./real_hub.js";
 import type { StormOptions } from "./storm.js";
@@ -48,7 +49,7 @@ export class RealStorm {
       void this.#write();
       for (let lane = 0; lane < lanes; lane++) void this.#refresh();
       await this.#untilRefreshed(provider);
-      const faults = new Faults(this.#hubs, servers, 3_000, 4_000);
+      const faults = new Faults(this.#hubs, servers, 3_000, 4_000, this.options.random);
       await faults.rage(this.options.minutes, (kind) => {
         const seen = `${provider.refreshes} refreshes, ${provider.reuses.length} lost, ${provider.overlaps} overlaps`;
         this.options.say(`${kind}; ${seen}, ${this.#made.length} connections made`);
@@ -150,7 +151,14 @@ export class RealStorm {
     await Promise.all(this.#hubs.map((hub) => hub.stop("SIGTERM")));
     const lost = await this.#compare(servers.primary);
     const log = await judgeLog(servers.primary, []);
-    const unexplained = provider.reuses.filter((reuse) => !isExplained(reuse, faults.done, this.#seen));
+    const lives = this.#hubs.flatMap((hub) => hub.lives);
+    const unexplained = await judgeLosses({
+      provider,
+      faults: faults.done,
+      lives,
+      servers,
+      seen: this.#seen,
+    });
     const counts: Record<string, number> = {};
     for (const { kind } of faults.done) counts[kind] = (counts[kind] ?? 0) + 1;
     return {
@@ -164,10 +172,7 @@ export class RealStorm {
       reigns: faults.reigns,
       auditEvents,
       acknowledged: this.#made.length,
-      broken: [
-        ...this.#broken,
-        ...unexplained.map((reuse) => `a grant was lost without a reason: ${JSON.stringify(reuse)}`),
-      ],
+      broken: [...this.#broken, ...unexplained],
     };
   }
 
