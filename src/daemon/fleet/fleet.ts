@@ -214,10 +214,10 @@ export class Fleet implements ListenersHub, DomainHub {
     });
     const handover = this.#handover;
     this.hub.start({
-      begin: async () => {
+      begin: async (isNewEpoch) => {
         // Before it asks providers itself: what this hub left as a follower is there, too.
-        await handover.takeInAll();
-        await reign.begin();
+        await handover.takeInAll(isNewEpoch);
+        await reign.begin(isNewEpoch);
       },
       end: () => reign.end(),
     });

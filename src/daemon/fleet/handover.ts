@@ -11,6 +11,8 @@ const maxEntries = 500;
 const roundMs = 1_000;
 /** A hub that ends waits no longer for the database: what is not left there stays in the spool file. */
 const bringHomeMs = 3_000;
+/** When the database lost batches, every hub starts again, and leaves what it has newer. */
+const undoneMs = 10_000;
 
 export interface HandoverDeps {
   readonly store: Pick<Store, "onRecorded" | "outbox" | "role">;
@@ -57,9 +59,14 @@ export class Handover {
     }
   }
 
-  /** The reign begins: takes in what others left before it. It waits for the database. @throws StoreFailed */
-  async takeInAll(): Promise<void> {
+  /**
+   * The reign begins: takes in what others left before it. It waits for the database, and in a new epoch for the other hubs.
+   *
+   * @throws StoreFailed
+   */
+  async takeInAll(isNewEpoch: boolean): Promise<void> {
     const { signal } = this.#stop;
+    if (isNewEpoch) await delay(this.deps.clock, undoneMs, signal);
     for (;;) {
       signal.throwIfAborted();
       try {
@@ -119,12 +126,10 @@ export class Handover {
     for (;;) {
       const found = await there.list(this.#unreadable);
       if (found.length === 0) return;
-      const taken: Uint8Array[] = [];
-      for (const { digest, tokenSet } of found) {
-        const isRead = (await spool.takeIn(tokenSet)) !== undefined;
-        (isRead ? taken : this.#unreadable).push(digest);
-      }
-      await there.drop(taken);
+      const outcomes = await Promise.all(found.map(({ tokenSet }) => spool.takeIn(tokenSet)));
+      const digests = found.map(({ digest }) => digest);
+      this.#unreadable.push(...digests.filter((_, index) => outcomes[index] === undefined));
+      await there.drop(digests.filter((_, index) => outcomes[index] !== undefined));
     }
   }
 }

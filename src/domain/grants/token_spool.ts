@@ -164,18 +164,20 @@ export class TokenSpool {
       return "superseded";
     }
     const nowMs = this.deps.clock.nowMs();
-    const base = entry.grant === "refresh" ? current : consentedTo(current, spooled);
+    const base = entry.grant === "consent" ? consentedTo(current, spooled) : current;
     tx.putCredential(current.id, credential);
     tx.putConnection(detachedIfMoved(tx, changeConnection(base, outcomeOf(spooled), nowMs), opened, nowMs));
     const refreshed = spooled.problem === undefined ? "token_refreshed" : "token_refresh_failed";
-    const type = entry.grant === "refresh" ? refreshed : "oauth_flow_completed";
+    const type = entry.grant === "consent" ? "oauth_flow_completed" : refreshed;
     tx.appendAudit({ ...event, type, reason: "spooled" });
     return "stored";
   }
 }
 
 /** Whether the connection is still as it was when the token set was made. */
-function fits(current: Connection, { grant, connection: spooled, attempt }: SpooledTokenSet): boolean {
+function fits(current: Connection, entry: SpooledTokenSet): boolean {
+  const { grant, connection: spooled, attempt } = entry;
+  if (grant === "undone") return isSucceededBy(current, spooled);
   const base = spooled.credentialRevision - 1n;
   if (current.credentialRevision !== base) return false;
   if (grant === "consent") return current.status !== "revoked";
@@ -184,6 +186,17 @@ function fits(current: Connection, { grant, connection: spooled, attempt }: Spoo
   const { refreshIntent } = current;
   const isItsAttempt = attempt === undefined || refreshIntent?.attempt === attempt;
   return isOwed && refreshIntent?.credentialRevision === base && isItsAttempt;
+}
+
+/**
+ * Whether what the database lost is newer than what it has: the store went back to an earlier token of the same connection. What was
+ * refreshed or consented to since then was issued later, and stays.
+ */
+export function isSucceededBy(current: Connection, lost: Connection): boolean {
+  if (current.status === "revoked" || current.providerId !== lost.providerId) return false;
+  if (lost.status !== "active" && lost.status !== "attention") return false;
+  const isIssuedBefore = (current.issuedAtMs ?? 0) < (lost.issuedAtMs ?? 0);
+  return current.credentialRevision < lost.credentialRevision && isIssuedBefore;
 }
 
 /** What the profile was led away from while it was asked for stays away from where the profile leads now. */
