@@ -1,6 +1,6 @@
-import type { Fault, Servers } from "./faults.js";
-import { isExplained } from "./judge.js";
-import type { CountingProvider, Reuse } from "./provider.js";
+import type { Fault, Servers } from "../storm/faults.js";
+import { isExplained } from "../storm/judge.js";
+import type { CountingProvider, Reuse } from "../storm/provider.js";
 import type { Life } from "./real_hub.js";
 import { RefreshLog } from "./refresh_log.js";
 
