@@ -23,6 +23,8 @@ const users = ["ada", "grace", "alan"];
 /** Each fault comes so long before a refresh that is due. */
 const leadMs = 2_000;
 const outageSeconds = 6;
+/** When the database is back, the hub that led is let go on for so long before another one may take the lead. */
+const settledMs = 6_000;
 
 /** Three consents, then whatever may happen to a fleet, while an agent asks for tokens. @throws DemoFailure when a promise is broken */
 export async function playFleet(stage: FleetStage): Promise<void> {
@@ -66,6 +68,7 @@ async function haveFaults(
   await killLeader(stage, await agent.holds(1n, signal));
   await stopDatabase(stage, await tellRefreshed(stage, agent, 2n));
   await tellRefreshed(stage, agent, 3n);
+  await sleep(settledMs, undefined, { signal });
   await stepDown(stage, connectionIds);
   await tellRefreshed(stage, agent, 4n);
   return 4n;
