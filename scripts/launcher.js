@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs the program, which the build has put into one file.
+// Runs the program, which the build has put into two files: what a daemon needs, and all commands.
 //
 // Node 22.8 and later keeps the code that V8 compiled of it in `compile-cache` beside the program, written when a process ends: whoever may
 // write there could as well change the program, unlike Node's default, the system's temporary folder. Where it cannot be written, as in a
@@ -13,4 +13,5 @@ process.umask(process.umask() | 0o022);
 if (process.env.NODE_COMPILE_CACHE === undefined) {
   module.enableCompileCache?.(fileURLToPath(new URL("bundle/compile-cache", import.meta.url)));
 }
-await createRequire(import.meta.url)("./bundle/nexusd.cjs").runProcess();
+const file = process.argv[2] === "serve" ? "./bundle/daemon.cjs" : "./bundle/nexusd.cjs";
+await createRequire(import.meta.url)(file).runProcess();
