@@ -123,8 +123,8 @@ class ConnectionRpcs implements Rpcs {
     });
   };
 
-  watchConnections: Rpcs["watchConnections"] = ({ connectionIds }, { principal }, sink) =>
-    this.deps.connectionWatch.open(connectionIds, this.deps.access.viewOf(principal), {
+  watchConnections: Rpcs["watchConnections"] = (request, { principal }, sink) =>
+    this.deps.connectionWatch.open(request, this.deps.access.viewOf(principal), {
       send: (event) => sink.send(watchConnectionsMessage(event)),
       end: (error) => sink.end(error),
     });
