@@ -130,7 +130,9 @@ class ConnectionRpcs implements Rpcs {
     });
 
   refreshConnection: Rpcs["refreshConnection"] = async (request, context) => {
-    const connection = connectionMessage(await this.deps.tokens.renew(this.#idOf(request, context)));
+    const connection = connectionMessage(
+      await this.deps.tokens.renew(this.#idOf(request, context), context.principal),
+    );
     return create(ConnectionServiceRefreshConnectionResponseSchema, { connection });
   };
 
