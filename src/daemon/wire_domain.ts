@@ -58,6 +58,7 @@ import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { Resources } from "./resources.js";
 import { type DomainOptions, type DomainResources, type Shared, sharedParts } from "./shared_parts.js";
+import { linksElsewhere, reportsElsewhere, unboundTokens } from "./spoke/elsewhere.js";
 
 export type Domain = ReturnType<typeof wireDomain>;
 
@@ -75,7 +76,10 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
     ...refresh,
     ...tokens,
     ...connections,
-    acquirer: new TokenAcquirer({ ...shared, ...access, ...access.guard, ...tokens, ...connections }),
+    acquirer: new TokenAcquirer({
+      ...{ ...shared, ...access, ...access.guard, ...tokens, ...connections },
+      ...(shared.fleet?.isSpoke && linksElsewhere),
+    }),
     ...notificationParts(shared, connections, options, resources),
     ...operationParts(shared, refresh, resources),
     clientKeys: shared.clientKeys,
@@ -142,7 +146,11 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
     proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch(shared),
     connectionWatch: new ConnectionWatch(shared),
-    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock, apiNonces }),
+    authorizer: new ProxyAuthorizer({
+      ...{ names, clock, apiNonces },
+      tokens: fleet?.isSpoke ? unboundTokens(tokens) : tokens,
+      rejected: fleet?.isSpoke ? reportsElsewhere : rejected,
+    }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }

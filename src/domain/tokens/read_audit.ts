@@ -274,8 +274,9 @@ function providerOf(tx: Recording, connectionId: string): { providerId?: string 
   return providerId === undefined ? {} : { providerId };
 }
 
-/** The address without its port, which is another one for each connection of one caller. */
+/** The address without its port, which is another one for each connection of one caller; with whom it calls for, where it says so. */
 function hostOf(origin: string | undefined): string {
   if (origin === undefined) return "";
-  return /^(\[.*\]|[^:]*):\d+$/.exec(origin)?.[1] ?? origin;
+  const [, host, rest = ""] = /^(\[.*\]|[^: ]*):\d+( for .*)?$/.exec(origin) ?? [];
+  return host === undefined ? origin : host + rest;
 }
