@@ -52,6 +52,8 @@ export interface Config {
   /** Where providers may stand. */
   /** Absolute paths by the names that profiles have for them. */
   readonly clientAssertionFiles: Readonly<Record<string, string>>;
+  /** Absolute paths by name. */
+  readonly clientKeyFiles: Readonly<Record<string, string>>;
   readonly providerNetworks: ProviderNetworks;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error";
   readonly logFormat: "json" | "pretty";
@@ -125,6 +127,7 @@ export function loadConfig(
       ...reader.get("NEXUS_ALLOWED_PRIVATE_NETWORKS"),
     }),
     clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
+    clientKeyFiles: Object.freeze(reader.get("NEXUS_CLIENT_KEY_FILES")),
     logLevel: reader.get("NEXUS_LOG_LEVEL"),
     logFormat: reader.get("NEXUS_LOG_FORMAT") ?? (platform.isTTY ? "pretty" : "json"),
     audit: readAudit(reader),

@@ -14,16 +14,22 @@ import type { Transaction } from "../../store/transaction.js";
 import { trialViolations } from "../static_credentials/credential_probe.js";
 import { credentialSchemaViolations } from "../static_credentials/credential_schema.js";
 
+/** The names of files that profiles may give. */
+export interface NamedSources {
+  readonly assertions: readonly string[] | undefined;
+  readonly keys: readonly string[] | undefined;
+}
+
 /** @throws InvalidArgument with every error of the profile named */
 export function refuseViolations(
   settings: ProviderSettings,
   hasSecret: boolean,
   networks: ProviderNetworks,
-  assertionSources: readonly string[] = [],
+  sources: NamedSources,
 ): void {
   const form = [
     ...providerViolations(settings, hasSecret),
-    ...sourceViolations(settings, assertionSources),
+    ...sourceViolations(settings, sources),
     ...credentialSchemaViolations(settings),
     ...trialViolations(settings),
   ];
@@ -36,13 +42,20 @@ export function refuseViolations(
 }
 
 function sourceViolations(
-  { clientAssertionSource: source }: ProviderSettings,
-  known: readonly string[],
+  { clientAssertionSource, clientKeySource }: ProviderSettings,
+  { assertions, keys }: NamedSources,
 ): FieldViolation[] {
-  if (source === "" || known.includes(source)) return [];
-  const names = known.length === 0 ? "none is named there" : `there are ${known.join(", ")}`;
-  const description = `must be a name of the setting NEXUS_CLIENT_ASSERTION_FILES: ${names}`;
-  return [{ field: "provider.client_assertion_source", description }];
+  const sources = [
+    ["client_assertion_source", clientAssertionSource, assertions, "NEXUS_CLIENT_ASSERTION_FILES"],
+    ["client_key_source", clientKeySource, keys, "NEXUS_CLIENT_KEY_FILES"],
+  ] as const;
+  return sources.flatMap(([field, source, known = [], setting]) => {
+    if (source === "" || known.includes(source)) return [];
+    const names = known.length === 0 ? "none is named there" : `there are ${known.join(", ")}`;
+    return [
+      { field: `provider.${field}`, description: `must be a name of the setting ${setting}: ${names}` },
+    ];
+  });
 }
 
 /** Whoever gives a key that cannot sign is told so at once, not when a token is due. @throws InvalidArgument */

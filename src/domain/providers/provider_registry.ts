@@ -18,6 +18,7 @@ import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
 import type { AssertionFiles } from "../clients/assertion_files.js";
 import type { ClientKeys } from "../clients/client_keys.js";
+import type { KeyFiles } from "../clients/key_files.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { followStrategy } from "../lifecycle/changed_strategy.js";
 import { moveGrants } from "../lifecycle/grant_rebinding.js";
@@ -65,6 +66,7 @@ export class ProviderRegistry {
       readonly sharedRedirectUri?: boolean;
       /** Which files profiles may name. */
       readonly assertionFiles?: Pick<AssertionFiles, "names">;
+      readonly keyFiles?: Pick<KeyFiles, "names">;
       /** Publishes what a profile will sign with. */
       readonly clientKeys?: Pick<ClientKeys, "prepare">;
       /** Called when a profile was changed or deleted, and that is durable. */
@@ -77,7 +79,11 @@ export class ProviderRegistry {
 
   /** Judges a profile without storing it. @throws InvalidArgument with every error named */
   check(settings: ProviderSettings, hasSecret: boolean): void {
-    refuseViolations(settings, hasSecret, this.deps.networks, this.deps.assertionFiles?.names);
+    const { networks, assertionFiles, keyFiles } = this.deps;
+    refuseViolations(settings, hasSecret, networks, {
+      assertions: assertionFiles?.names,
+      keys: keyFiles?.names,
+    });
   }
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
