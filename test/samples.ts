@@ -26,6 +26,7 @@ export const plainSettings: ProviderSettings = {
   clientId: "client",
   tlsClientCertificate: "",
   clientAssertionSource: "",
+  clientKeySource: "",
   tokenEndpointAuthMethod: "none",
   issuer: "",
   enableDiscovery: false,

@@ -114,7 +114,8 @@ function meaningViolations(template: ProviderTemplate): [field: string, descript
 function profileViolations(template: ProviderTemplate, values: Record<string, string>): [string, string][] {
   const settings = instantiate(template, values);
   const isOAuth2 = settings.authType === "oauth2";
-  const hasSecret = isOAuth2 && (!needsNoSecret(settings) || hasPrivateKey(settings));
+  const hasSecret =
+    isOAuth2 && (!needsNoSecret(settings) || hasPrivateKey(settings)) && settings.clientKeySource === "";
   return providerViolations({ ...settings, clientId: isOAuth2 ? "sample" : "" }, hasSecret).map(
     ({ field, description }) => [field.replace(/^provider\./, ""), description],
   );

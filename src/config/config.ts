@@ -53,6 +53,8 @@ export interface Config {
   /** Where providers may stand. */
   /** Absolute paths by the names that profiles have for them. */
   readonly clientAssertionFiles: Readonly<Record<string, string>>;
+  /** Absolute paths by name. */
+  readonly clientKeyFiles: Readonly<Record<string, string>>;
   readonly providerNetworks: ProviderNetworks;
   readonly logLevel: "trace" | "debug" | "info" | "warn" | "error";
   readonly logFormat: "json" | "pretty";
@@ -128,7 +130,7 @@ export function loadConfig(
       allowLoopback: reader.get("NEXUS_ALLOW_LOOPBACK_PROVIDERS"),
       ...reader.get("NEXUS_ALLOWED_PRIVATE_NETWORKS"),
     }),
-    clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
+    ...readNamedFiles(reader),
     logLevel: reader.get("NEXUS_LOG_LEVEL"),
     logFormat: reader.get("NEXUS_LOG_FORMAT") ?? (platform.isTTY ? "pretty" : "json"),
     audit: readAudit(reader),
@@ -146,6 +148,13 @@ export function loadConfig(
   };
   reader.throwViolations();
   return Object.freeze(config);
+}
+
+function readNamedFiles(reader: SettingReader): Pick<Config, "clientAssertionFiles" | "clientKeyFiles"> {
+  return {
+    clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
+    clientKeyFiles: Object.freeze(reader.get("NEXUS_CLIENT_KEY_FILES")),
+  };
 }
 
 /** What a command needs that makes or changes the store of a fleet; no daemon runs for it. */

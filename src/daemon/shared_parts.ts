@@ -2,6 +2,7 @@ import { IdentityAssertions } from "../domain/assertions/identity_assertions.js"
 import { IdentitySubjects } from "../domain/assertions/identity_subjects.js";
 import { AssertionFiles } from "../domain/clients/assertion_files.js";
 import { ClientKeys } from "../domain/clients/client_keys.js";
+import { KeyFiles } from "../domain/clients/key_files.js";
 import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
@@ -49,9 +50,10 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
   if (store.role !== "single") store.onApplied((applied) => changes.emit("followed", applied));
   const clientKeys = new ClientKeys({ store, vault, clock, log });
   const assertionFiles = new AssertionFiles({ ...config, clock });
+  const keyFiles = new KeyFiles(config);
   const cache = new TokenCache<ConnectionView>(changes);
   const subjects = new IdentitySubjects({ store, vault, clock });
-  const proofs = { vault, clientKeys, assertionFiles };
+  const proofs = { vault, clientKeys, assertionFiles, keyFiles };
   const assertions = new IdentityAssertions({ ...proofs, subjects, servers, clock, outbound });
   return {
     config,
@@ -63,6 +65,7 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
     changes,
     clientKeys,
     assertionFiles,
+    keyFiles,
     grants: new TokenEndpointClient({ ...proofs, clock, outbound, assertions }),
     subjects,
     /** What a grant is made of that another connection holds. */

@@ -12,10 +12,10 @@ export type SigningOptions = Pick<
   "clientKeyId" | "clientSigningAlg" | "clientAssertionAudience"
 >;
 
-/** Where the key of a client is: in its secret, or made by the daemon, which is asked by the algorithm. */
+/** Where the key of a client is: in its secret, or in a file or made by the daemon, which is asked by the algorithm. */
 export type KeySource = Secret | OwnKeySource;
 
-/** @param alg of RFC 7518 section 3.1; empty for the default one */
+/** @param alg of RFC 7518 section 3.1; empty for the default one. A `kid` that is empty is that of the key, where it has one. */
 export type OwnKeySource = (alg: string) => Promise<{ readonly kid: string; readonly privateKey: Secret }>;
 
 /** A key with what goes into the header beside its signature. */

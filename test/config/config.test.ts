@@ -41,6 +41,7 @@ describe("loadConfig", () => {
       consent: { requireConfirmation: false, refusesOtherAccounts: true, sharedRedirectUri: false },
       providerNetworks: { allowLoopback: false, cidrs: [], hosts: [] },
       clientAssertionFiles: {},
+      clientKeyFiles: {},
       logLevel: "info",
       logFormat: "json",
       audit: { maxEvents: 100_000, maxAgeMs: 365 * 86_400_000 },

@@ -1291,6 +1291,9 @@ type WatchConnectionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only these; none means every connection that the caller may see, also those that are made later.
 	ConnectionIds []string `protobuf:"bytes,1,rep,name=connection_ids,json=connectionIds,proto3" json:"connection_ids,omitempty"`
+	// Tell besides how every other connection changes that the caller may see, also those that are made later. Says nothing where
+	// none is named: all are told then.
+	Others        bool `protobuf:"varint,2,opt,name=others,proto3" json:"others,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1330,6 +1333,13 @@ func (x *WatchConnectionsRequest) GetConnectionIds() []string {
 		return x.ConnectionIds
 	}
 	return nil
+}
+
+func (x *WatchConnectionsRequest) GetOthers() bool {
+	if x != nil {
+		return x.Others
+	}
+	return false
 }
 
 // Response of WatchConnections.
@@ -2299,9 +2309,10 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\x06search\x18Z \x01(\tR\x06search\"y\n" +
 	"\x17ListConnectionsResponse\x126\n" +
 	"\vconnections\x18\x01 \x03(\v2\x14.nexus.v1.ConnectionR\vconnections\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"@\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"X\n" +
 	"\x17WatchConnectionsRequest\x12%\n" +
-	"\x0econnection_ids\x18\x01 \x03(\tR\rconnectionIds\"\x91\x01\n" +
+	"\x0econnection_ids\x18\x01 \x03(\tR\rconnectionIds\x12\x16\n" +
+	"\x06others\x18\x02 \x01(\bR\x06others\"\x91\x01\n" +
 	"\x18WatchConnectionsResponse\x126\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2\x14.nexus.v1.ConnectionH\x00R\n" +

@@ -79,7 +79,8 @@ type ConnectionServiceClient interface {
 	// `UNAVAILABLE` when the daemon ends.
 	WatchConnections(ctx context.Context, in *WatchConnectionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchConnectionsResponse], error)
 	// Refreshes the token of a connection now, whatever its age, and answers the connection without it: `RefreshToken` for whoever looks
-	// after connections and may read no tokens. Watchers are told as of every refresh. Errors: as `TokenService.RefreshToken`.
+	// after connections and may read no tokens. Watchers are told as of every refresh. That the caller asked is audited
+	// (`token_refresh_requested`), and the refresh as every other. Errors: as `TokenService.RefreshToken`.
 	RefreshConnection(ctx context.Context, in *ConnectionServiceRefreshConnectionRequest, opts ...grpc.CallOption) (*ConnectionServiceRefreshConnectionResponse, error)
 	// Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. Then its
 	// refresh token, or its access token where it has no other, is revoked at the provider (RFC 7009): in the background, again
@@ -294,7 +295,8 @@ type ConnectionServiceServer interface {
 	// `UNAVAILABLE` when the daemon ends.
 	WatchConnections(*WatchConnectionsRequest, grpc.ServerStreamingServer[WatchConnectionsResponse]) error
 	// Refreshes the token of a connection now, whatever its age, and answers the connection without it: `RefreshToken` for whoever looks
-	// after connections and may read no tokens. Watchers are told as of every refresh. Errors: as `TokenService.RefreshToken`.
+	// after connections and may read no tokens. Watchers are told as of every refresh. That the caller asked is audited
+	// (`token_refresh_requested`), and the refresh as every other. Errors: as `TokenService.RefreshToken`.
 	RefreshConnection(context.Context, *ConnectionServiceRefreshConnectionRequest) (*ConnectionServiceRefreshConnectionResponse, error)
 	// Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. Then its
 	// refresh token, or its access token where it has no other, is revoked at the provider (RFC 7009): in the background, again

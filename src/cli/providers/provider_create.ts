@@ -67,7 +67,8 @@ async function createClient(
     ["id", created?.id ?? ""],
     ["redirect URI", answer.redirectUri],
   ];
-  if (flags.authMethod === "private_key_jwt" && clientSecret === "") {
+  const { authMethod, clientKeySource } = flags;
+  if (authMethod === "private_key_jwt" && clientSecret === "" && clientKeySource === undefined) {
     const where = `${shell.program} client-keys`;
     fieldsShown.push(["keys", `the daemon's own: enter the jwks_uri of ${where} at the provider`]);
   }
@@ -121,10 +122,11 @@ export function firstStep(redirectUri: string): string {
   return redirectUri === "" ? "Next" : "Paste the redirect URI into the provider's console, then";
 }
 
-/** Empty for a client that needs none, unless it signs, and for one that signs with a key of the daemon. */
+/** Empty for a client that needs none, unless it signs, and for one that signs with a key of the daemon or of a file that it names. */
 export async function clientSecretOf(shell: Shell, flags: ProfileFlags): Promise<string> {
   const signs = flags.grantType !== undefined && signingGrants.includes(flags.grantType);
   const { authMethod = "" } = flags;
+  if (flags.clientKeySource !== undefined) return "";
   if (needsNoSecret({ tokenEndpointAuthMethod: authMethod }) && !signs) return "";
   const isGiven = flags.clientSecretFile !== undefined || loadClientSecret(shell.env) !== undefined;
   if (flags.authMethod === "private_key_jwt" && !isGiven) return "";

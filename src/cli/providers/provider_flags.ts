@@ -22,6 +22,7 @@ export interface ProfileFlags {
   readonly authMethod?: TokenEndpointAuthMethod;
   readonly grantType?: GrantType;
   readonly clientSecretFile?: string;
+  readonly clientKeySource?: string;
 }
 
 /** Fields that no flag sets: a file says them, or an argument. */

@@ -242,6 +242,12 @@ export const daemonSettings = {
       meaning:
         "Files with a JWT by which the daemon proves itself to providers, as a comma list of name=/path: profiles with client_assertion_file name one of them. They are read anew for each request, up to 16 KiB.",
     },
+    NEXUS_CLIENT_KEY_FILES: {
+      kind: namedFiles,
+      default: "",
+      meaning:
+        "Files with the private key of a client, as a comma list of name=/path: profiles name one of them as client_key_source. They are read anew for each request that is signed, up to 64 KiB, as PEM, JWK or a key file.",
+    },
     NEXUS_SDS_PREFIX: {
       kind: text("text", (value) =>
         /^[A-Za-z0-9._-]{1,64}(\/[A-Za-z0-9._-]{1,64}){0,3}$/.test(value)

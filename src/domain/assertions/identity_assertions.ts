@@ -10,6 +10,7 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { AssertionFiles } from "../clients/assertion_files.js";
 import type { ClientKeys } from "../clients/client_keys.js";
+import type { KeyFiles } from "../clients/key_files.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { AssertionSource } from "../grants/grant_types.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
@@ -44,6 +45,7 @@ export class IdentityAssertions {
       readonly vault: CredentialVault;
       readonly clientKeys?: Pick<ClientKeys, "signingKey">;
       readonly assertionFiles?: Pick<AssertionFiles, "read">;
+      readonly keyFiles?: Pick<KeyFiles, "read">;
       readonly subjects: Pick<IdentitySubjects, "of">;
       readonly servers: Pick<IssuerMetadata, "resolve">;
       readonly clock: Clock;

@@ -1,8 +1,14 @@
-import { grantedByFile, provesByFile, provesByTls } from "../../model/clients/client_proof.js";
+import {
+  grantedByFile,
+  provesByFile,
+  provesByTls,
+  signsByKeyFile,
+} from "../../model/clients/client_proof.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { OAuthClient } from "../../oauth/client_authentication.js";
 import type { AssertionFiles } from "../clients/assertion_files.js";
 import type { ClientKeys } from "../clients/client_keys.js";
+import type { KeyFiles } from "../clients/key_files.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 
 /** The client of a profile, with what proves it opened for one request. Every endpoint gets the same. */
@@ -12,12 +18,13 @@ export class OAuthClients {
       readonly vault: CredentialVault;
       readonly clientKeys?: Pick<ClientKeys, "signingKey">;
       readonly assertionFiles?: Pick<AssertionFiles, "read">;
+      readonly keyFiles?: Pick<KeyFiles, "read">;
     },
   ) {}
 
   /** @throws DataLoss */
   open(profile: ProviderProfile): OAuthClient {
-    const { clientKeys, assertionFiles, vault } = this.deps;
+    const { assertionFiles, vault } = this.deps;
     const clientSecret = vault.openClientSecret(profile);
     const { tlsClientCertificate: chain, clientAssertionSource: source } = profile;
     return {
@@ -30,7 +37,16 @@ export class OAuthClients {
         assertionFiles && (provesByFile(profile) || grantedByFile(profile))
           ? { type: profile.oauth2.clientAssertionType, read: () => assertionFiles.read(source) }
           : undefined,
-      ownKey: clientKeys && ((alg) => clientKeys.signingKey(alg)),
+      ownKey: this.#keyOf(profile),
     };
+  }
+
+  #keyOf(profile: ProviderProfile): OAuthClient["ownKey"] {
+    const { clientKeys, keyFiles } = this.deps;
+    if (!signsByKeyFile(profile)) return clientKeys && ((alg) => clientKeys.signingKey(alg));
+    const { clientKeySource: source, oauth2 } = profile;
+    return (
+      keyFiles && (async (alg) => ({ kid: oauth2.clientKeyId, privateKey: await keyFiles.read(source, alg) }))
+    );
   }
 }

@@ -18,6 +18,7 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { AssertionFiles } from "../clients/assertion_files.js";
 import type { ClientKeys } from "../clients/client_keys.js";
+import type { KeyFiles } from "../clients/key_files.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { type AssertionSource, grantTypeOf, type RenewedConnection } from "./grant_types.js";
 import { type NarrowedSubject, narrowingOf } from "./narrowing_types.js";
@@ -117,6 +118,8 @@ export class TokenEndpointClient {
       /** For profiles whose client signs by a key of the daemon. */
       readonly clientKeys?: Pick<ClientKeys, "signingKey">;
       readonly assertionFiles?: Pick<AssertionFiles, "read">;
+      /** For profiles whose client signs by a key of a file. */
+      readonly keyFiles?: Pick<KeyFiles, "read">;
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
       /** Needed for profiles with an identity provider. */

@@ -11,38 +11,55 @@ import { networkViolations } from "../../outbound/network_violations.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
+import type { AssertionFiles } from "../clients/assertion_files.js";
+import type { KeyFiles } from "../clients/key_files.js";
 import { trialViolations } from "../static_credentials/credential_probe.js";
 import { credentialSchemaViolations } from "../static_credentials/credential_schema.js";
+
+/** What profiles are judged by besides themselves. */
+export interface ProfileLimits {
+  /** Where a profile's URLs may lead. */
+  readonly networks: ProviderNetworks;
+  /** Which files profiles may name. */
+  readonly assertionFiles?: Pick<AssertionFiles, "names">;
+  readonly keyFiles?: Pick<KeyFiles, "names">;
+}
 
 /** @throws InvalidArgument with every error of the profile named */
 export function refuseViolations(
   settings: ProviderSettings,
   hasSecret: boolean,
-  networks: ProviderNetworks,
-  assertionSources: readonly string[] = [],
+  limits: ProfileLimits,
 ): void {
   const form = [
     ...providerViolations(settings, hasSecret),
-    ...sourceViolations(settings, assertionSources),
+    ...sourceViolations(settings, limits),
     ...credentialSchemaViolations(settings),
     ...trialViolations(settings),
   ];
   const named = new Set(form.map(({ field }) => field));
   const violations = [
     ...form,
-    ...networkViolations(settings, networks).filter(({ field }) => !named.has(field)),
+    ...networkViolations(settings, limits.networks).filter(({ field }) => !named.has(field)),
   ];
   if (violations.length > 0) throw new InvalidArgument(violations);
 }
 
 function sourceViolations(
-  { clientAssertionSource: source }: ProviderSettings,
-  known: readonly string[],
+  { clientAssertionSource, clientKeySource }: ProviderSettings,
+  { assertionFiles, keyFiles }: ProfileLimits,
 ): FieldViolation[] {
-  if (source === "" || known.includes(source)) return [];
-  const names = known.length === 0 ? "none is named there" : `there are ${known.join(", ")}`;
-  const description = `must be a name of the setting NEXUS_CLIENT_ASSERTION_FILES: ${names}`;
-  return [{ field: "provider.client_assertion_source", description }];
+  const sources = [
+    ["client_assertion_source", clientAssertionSource, assertionFiles?.names, "NEXUS_CLIENT_ASSERTION_FILES"],
+    ["client_key_source", clientKeySource, keyFiles?.names, "NEXUS_CLIENT_KEY_FILES"],
+  ] as const;
+  return sources.flatMap(([field, source, known = [], setting]) => {
+    if (source === "" || known.includes(source)) return [];
+    const names = known.length === 0 ? "none is named there" : `there are ${known.join(", ")}`;
+    return [
+      { field: `provider.${field}`, description: `must be a name of the setting ${setting}: ${names}` },
+    ];
+  });
 }
 
 /** Whoever gives a key that cannot sign is told so at once, not when a token is due. @throws InvalidArgument */

@@ -12,16 +12,15 @@ import {
   type ProviderProfile,
   type ProviderSettings,
 } from "../../model/providers/provider_profile.js";
-import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
-import type { AssertionFiles } from "../clients/assertion_files.js";
 import type { ClientKeys } from "../clients/client_keys.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { followStrategy } from "../lifecycle/changed_strategy.js";
 import { moveGrants } from "../lifecycle/grant_rebinding.js";
 import {
+  type ProfileLimits,
   refuseOtherGrantType,
   refuseTakenName,
   refuseUnusableKey,
@@ -55,16 +54,12 @@ export class ProviderRegistry {
   readonly #onChanged: (providerId: string) => void;
 
   constructor(
-    private readonly deps: {
+    private readonly deps: ProfileLimits & {
       readonly store: Store;
       readonly vault: CredentialVault;
       readonly clock: Clock;
-      /** Where a profile's URLs may lead. */
-      readonly networks: ProviderNetworks;
       /** See `RedirectPaths`. */
       readonly sharedRedirectUri?: boolean;
-      /** Which files profiles may name. */
-      readonly assertionFiles?: Pick<AssertionFiles, "names">;
       /** Publishes what a profile will sign with. */
       readonly clientKeys?: Pick<ClientKeys, "prepare">;
       /** Called when a profile was changed or deleted, and that is durable. */
@@ -77,7 +72,7 @@ export class ProviderRegistry {
 
   /** Judges a profile without storing it. @throws InvalidArgument with every error named */
   check(settings: ProviderSettings, hasSecret: boolean): void {
-    refuseViolations(settings, hasSecret, this.deps.networks, this.deps.assertionFiles?.names);
+    refuseViolations(settings, hasSecret, this.deps);
   }
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */

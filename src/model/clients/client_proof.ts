@@ -8,6 +8,7 @@ export interface ClientProofSettings {
   readonly tokenEndpointAuthMethod: string;
   readonly tlsClientCertificate: string;
   readonly clientAssertionSource: string;
+  readonly clientKeySource: string;
   readonly oauth2: { readonly clientKeyId: string };
 }
 
@@ -31,14 +32,18 @@ export function hasPrivateKey({ authType, grantType, tokenEndpointAuthMethod: me
   return authType === "oauth2" && (signingGrants.includes(grantType) || method === "private_key_jwt");
 }
 
-/** Whether the daemon signs with a key that it made itself: `client_secret` holds none. */
+/** Whether the key that signs stands in a file of the daemon's machine: `client_secret` holds none. */
+export function signsByKeyFile(settings: Proof & Pick<ClientProofSettings, "clientKeySource">): boolean {
+  return settings.clientKeySource !== "" && hasPrivateKey(settings);
+}
+
+/** Whether the daemon signs with a key that it made itself: neither `client_secret` nor a file holds one. */
 export function signsByClientKey(
-  settings: Pick<Proof, "authType" | "tokenEndpointAuthMethod">,
+  settings: Pick<ClientProofSettings, "authType" | "tokenEndpointAuthMethod" | "clientKeySource">,
   hasSecret: boolean,
 ): boolean {
-  return (
-    settings.authType === "oauth2" && settings.tokenEndpointAuthMethod === "private_key_jwt" && !hasSecret
-  );
+  const { authType, tokenEndpointAuthMethod: method, clientKeySource } = settings;
+  return authType === "oauth2" && method === "private_key_jwt" && !hasSecret && clientKeySource === "";
 }
 
 /** Whether the client proves itself by what stands in a file of the daemon's machine. */
@@ -70,7 +75,10 @@ export function clientViolations(
   const { clientId, grantType, tokenEndpointAuthMethod: method } = settings;
   if (clientId === "") violation("client_id", "is required for oauth2");
   const signs = signingGrants.includes(grantType) && !grantedByFile(settings);
-  if (signsByClientKey(settings, hasSecret)) {
+  keyFileViolations(settings, hasSecret, violation);
+  if (signsByKeyFile(settings)) {
+    // The file is judged when it is read.
+  } else if (signsByClientKey(settings, hasSecret)) {
     if (settings.oauth2.clientKeyId !== "")
       violation(
         "oauth2_options.client_key_id",
@@ -102,6 +110,21 @@ export function clientViolations(
       "must be none with the grant type jwt_bearer and client_assertion_source: the JWT in the file says who the client is",
     );
   certificateViolations(settings, violation);
+}
+
+function keyFileViolations(
+  settings: ClientProofSettings,
+  hasSecret: boolean,
+  violation: (field: string, description: string) => void,
+): void {
+  if (settings.clientKeySource === "") return;
+  if (!hasPrivateKey(settings) || grantedByFile(settings))
+    violation(
+      "client_key_source",
+      "must be empty unless the client signs: with grant_type jwt_bearer or github_app, or token_endpoint_auth_method private_key_jwt",
+    );
+  else if (hasSecret)
+    violation("client_secret", "must be empty with client_key_source: the file holds the key");
 }
 
 function certificateViolations(

@@ -250,6 +250,7 @@ function staticViolations(settings: ProviderSettings, hasSecret: boolean, violat
   if (settings.identityProvider !== "") violation("identity_provider", unwanted);
   if (settings.tlsClientCertificate !== "") violation("tls_client_certificate", unwanted);
   if (settings.clientAssertionSource !== "") violation("client_assertion_source", unwanted);
+  if (settings.clientKeySource !== "") violation("client_key_source", unwanted);
   if (settings.authUrl !== "") violation("auth_url", unwanted);
   if (settings.tokenUrl !== "") violation("token_url", unwanted);
 }

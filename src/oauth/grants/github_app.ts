@@ -2,6 +2,7 @@ import { SignJWT } from "jose";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { jsonResponse } from "../../outbound/json_response.js";
 import { signingKeyOf } from "../client_assertion.js";
+import { keySourceOf } from "../client_authentication.js";
 import { GrantFailure } from "../failure.js";
 import { normaliseTokenResponse, type TokenAnswer } from "../token_response.js";
 import { type MintedToken, mint } from "./minted_token.js";
@@ -58,9 +59,7 @@ async function sendInstallationRequest(grant: GithubAppGrant): Promise<TokenAnsw
 }
 
 async function appJwt({ client, clock }: GithubAppGrant): Promise<string> {
-  if (client.clientSecret === undefined)
-    throw new GrantFailure({ kind: "client", oauthError: "invalid_client" });
-  const { key } = await signingKeyOf(client.clientSecret, { clientKeyId: "", clientSigningAlg: "RS256" });
+  const { key } = await signingKeyOf(keySourceOf(client), { clientKeyId: "", clientSigningAlg: "RS256" });
   const iat = Math.floor(clock.nowMs() / 1000) - backdatedSeconds;
   const claims = { iss: client.clientId, iat, exp: iat + maxSeconds };
   return await new SignJWT(claims).setProtectedHeader({ alg: "RS256", typ: "JWT" }).sign(key);

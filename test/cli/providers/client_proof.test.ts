@@ -46,6 +46,14 @@ describe("provider create for a client", () => {
     expect(shell.out()).not.toContain("client-keys");
   });
 
+  it("that signs with a key of a file asks for no secret, and says nothing of the daemon's keys", async () => {
+    const named = ["--auth-method", "private_key_jwt", "--client-key-source", "robot"];
+    const { code, shell, provider } = await create(...named);
+    expect(code).toBe(0);
+    expect(provider).toMatchObject({ clientSecret: "", clientKeySource: "robot" });
+    expect(shell.out()).not.toContain("client-keys");
+  });
+
   it("that proves itself in TLS sends the certificate of a file", async () => {
     const { cert, key } = new Authority().issue();
     const [certFile, keyFile] = ["cert", "key"].map((name) => join(temporaryFolder(), name)) as [

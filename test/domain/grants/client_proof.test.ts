@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
-import { decodeJwt } from "jose";
+import { decodeJwt, decodeProtectedHeader } from "jose";
 import { describe, expect, it } from "vitest";
 import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
 import { TokenEndpointClient } from "../../../src/domain/grants/token_endpoint_client.js";
@@ -20,6 +20,10 @@ const pem = (): string =>
     type: "pkcs8",
     format: "pem",
   }) as string;
+const fileKey = JSON.stringify({
+  ...generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }),
+  kid: "of the file",
+});
 const fileJwt = "e30.e30.c2ln";
 const secret = "a secret of the client, long enough";
 
@@ -57,6 +61,12 @@ const methods: readonly Method[] = [
   [
     "a key of the daemon",
     { tokenEndpointAuthMethod: "private_key_jwt" },
+    undefined,
+    { assertionType: jwtBearer },
+  ],
+  [
+    "a key of a file",
+    { tokenEndpointAuthMethod: "private_key_jwt", clientKeySource: "robot" },
     undefined,
     { assertionType: jwtBearer },
   ],
@@ -198,6 +208,7 @@ function aClient() {
     ...{ vault, outbound, clock: new SystemClock() },
     clientKeys: { signingKey: async () => ({ kid: "own", privateKey: new Secret(pem()) }) },
     assertionFiles: { read: async () => new Secret(fileJwt) },
+    keyFiles: { read: async () => new Secret(fileKey) },
   });
   return { client, vault, sent };
 }
@@ -233,6 +244,10 @@ describe.each(methods)("a client that proves itself by %s", (_, settings, client
       const claims = assertions.map((jwt) => decodeJwt(jwt ?? ""));
       expect(claims).toMatchObject(Array(2).fill({ iss: "nexus", sub: "nexus", aud: "https://op.example" }));
       expect(new Set(claims.map(({ jti }) => jti)).size).toBe(2);
+      const kids = assertions.map((jwt) => decodeProtectedHeader(jwt ?? "").kid);
+      const { clientKeySource = "" } = settings;
+      if (clientKeySource !== "") expect(kids).toEqual(["of the file", "of the file"]);
+      else expect(kids).not.toContain("of the file");
     }
   });
 });

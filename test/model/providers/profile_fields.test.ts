@@ -54,6 +54,7 @@ const full = samplesOf(profileFields, {
   tokenEndpointAuthMethod: "tls_client_auth",
   tlsClientCertificate: new Authority().issue().cert,
   clientAssertionSource: "",
+  clientKeySource: "",
   issuer: "https://p.example",
   enableDiscovery: false,
   credentialSchema: undefined,

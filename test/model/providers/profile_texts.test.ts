@@ -10,6 +10,7 @@ const sound: ProviderSettings = {
   grantType: "authorization_code",
   tlsClientCertificate: "",
   clientAssertionSource: "",
+  clientKeySource: "",
   clientId: "c",
   tokenEndpointAuthMethod: "client_secret_post",
   issuer: "",

@@ -163,6 +163,7 @@ const watchRows: readonly RpcRow[] = table("ConnectionService/WatchConnections",
   ["connection_ids", "no UUID", { connectionIds: ["x"] }, /UUID/, "connection_ids[0]"],
   ["connection_ids", "one twice", { connectionIds: [unknownId, unknownId] }, /unique/],
   ["connection_ids", "1001", { connectionIds: Array.from({ length: 1001 }, (_, i) => `s${i}`) }, /1000/],
+  ["others", "beside no UUID", { connectionIds: ["x"], others: true }, /UUID/, "connection_ids[0]"],
 ]);
 
 const captureRows = (rpc: string, more: Body = {}): RpcRow[] =>

@@ -40,6 +40,7 @@ code { font-size: .9em; }
 .notice, .problem { padding: .75rem 1rem; background: var(--card); border: 1px solid var(--line); border-left: 4px solid var(--good); border-radius: .5rem; }
 .problem { border-left-color: var(--bad); }
 .card { padding: 1.25rem; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; }
+.card > p:last-child { margin-bottom: 0; }
 .actions { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
 .field { margin-bottom: 1rem; }
 .hint { font-weight: 400; }

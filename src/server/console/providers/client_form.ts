@@ -10,6 +10,7 @@ import {
   hasPrivateKey,
   provesByFile,
   provesByTls,
+  signsByKeyFile,
 } from "../../../model/clients/client_proof.js";
 import { InvalidArgument } from "../../../model/errors.js";
 import { profileSettings } from "../../../model/providers/profile_fields.js";
@@ -74,7 +75,8 @@ async function readClient(visit: ConsoleVisit): Promise<Provider> {
 function secretKind(provider: Provider): "secret" | "key" | "none" {
   const settings = profileSettings(provider);
   // The key of a certificate comes with the certificate.
-  if (provesByFile(settings) || provesByTls(settings) || grantedByFile(settings)) return "none";
+  if ([provesByFile, provesByTls, grantedByFile, signsByKeyFile].some((holds) => holds(settings)))
+    return "none";
   return hasPrivateKey(settings) ? "key" : "secret";
 }
 
@@ -137,7 +139,7 @@ function secretField(provider: Provider, sent: Sent | undefined): Html | undefin
   if (kind === "none") return undefined;
   const stored = provider.clientSecretSet
     ? "Empty keeps the stored one, which is never shown."
-    : "Empty: it has none.";
+    : "A public client: it has none.";
   const again =
     sent && (sent.form.get("client_secret") ?? "") !== ""
       ? " What was entered is not kept: enter it again."

@@ -233,10 +233,12 @@ class ListConnectionsResponse(_message.Message):
     def __init__(self, connections: _Optional[_Iterable[_Union[Connection, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class WatchConnectionsRequest(_message.Message):
-    __slots__ = ("connection_ids",)
+    __slots__ = ("connection_ids", "others")
     CONNECTION_IDS_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
     connection_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, connection_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    others: bool
+    def __init__(self, connection_ids: _Optional[_Iterable[str]] = ..., others: _Optional[bool] = ...) -> None: ...
 
 class WatchConnectionsResponse(_message.Message):
     __slots__ = ("connection", "removed_connection_id")

@@ -1,0 +1,64 @@
+import { constants } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { GrantFailure } from "../../oauth/failure.js";
+
+export interface NamedFilesDeps {
+  /** Absolute, by name: of the setting. */
+  readonly paths: Readonly<Record<string, string>>;
+  readonly setting: string;
+  /** What such a file is called in errors. */
+  readonly kind: string;
+  readonly maxBytes: number;
+}
+
+/** Files that operators name by a setting, and profiles by these names alone: whoever may write profiles must not read files of the machine. */
+export class NamedFiles {
+  constructor(private readonly deps: NamedFilesDeps) {}
+
+  /**
+   * What the file holds now: it is opened by its path each time, so that a symbolic link that was moved leads to the new file. Neither path nor
+   * content is ever in an error.
+   *
+   * @throws GrantFailure of kind `client` when the setting has no such name, or the file is too large or none; `transient` when it cannot be read now
+   */
+  async read(name: string): Promise<string> {
+    const { paths, setting, kind, maxBytes } = this.deps;
+    const path = Object.hasOwn(paths, name) ? paths[name] : undefined;
+    if (path === undefined)
+      throw refusedFile(
+        "client",
+        `${setting} names no file ${name}: name it there, or another one in the profile`,
+      );
+    let file: FileHandle | undefined;
+    try {
+      // A pipe without a writer would hold up whoever opens it.
+      file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      if (!(await file.stat()).isFile())
+        throw refusedFile("client", `the ${kind} ${name} is no regular file`);
+      const bytes = Buffer.alloc(maxBytes + 1);
+      let length = 0;
+      for (;;) {
+        const { bytesRead } = await file.read(bytes, length, bytes.length - length);
+        length += bytesRead;
+        if (bytesRead === 0 || length === bytes.length) break;
+      }
+      if (length > maxBytes)
+        throw refusedFile("client", `the ${kind} ${name} holds more than ${maxBytes} bytes`);
+      return bytes.toString("utf8", 0, length);
+    } catch (error) {
+      if (error instanceof GrantFailure) throw error;
+      const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
+      throw refusedFile(
+        "transient",
+        `the ${kind} ${name} cannot be read (${code}): check ${setting}, and what writes the file`,
+      );
+    } finally {
+      await file?.close();
+    }
+  }
+}
+
+/** Nothing was sent. */
+export function refusedFile(kind: "client" | "transient", refusal: string): GrantFailure {
+  return new GrantFailure({ kind, refusal });
+}
