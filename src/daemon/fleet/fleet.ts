@@ -130,8 +130,10 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   lacking(keyId: string): readonly string[] {
+    // What this hub said of itself may be older than its ring.
+    const own = this.options.config.fleet?.address;
     return this.#heartbeat.members
-      .filter(({ keyIds }) => !keyIds.includes(keyId))
+      .filter(({ address, keyIds }) => address !== own && !keyIds.includes(keyId))
       .map(({ address }) => address);
   }
 
