@@ -12,6 +12,7 @@ import { Feed } from "./log/feed.js";
 import { FirstCopy } from "./log/first_copy.js";
 import { ImageKeeper } from "./log/image.js";
 import { announce, type Member, Members } from "./members.js";
+import { FleetSpool } from "./spool.js";
 import { type FleetVerdict, judge } from "./verdict.js";
 
 export interface FleetDatabaseOptions {
@@ -32,6 +33,7 @@ export interface FleetDatabaseOptions {
  */
 export class FleetDatabase {
   readonly members: Members;
+  readonly spool: FleetSpool;
   readonly #rest: Channel;
   readonly #leaseChannel: Channel;
   readonly #feed: Feed;
@@ -49,6 +51,7 @@ export class FleetDatabase {
     this.#rest = new Channel(connector, "members");
     this.#leaseChannel = new Channel(connector, "lease");
     this.members = new Members(this.#rest);
+    this.spool = new FleetSpool(this.#rest);
     this.#feed = new Feed({
       connector,
       log,

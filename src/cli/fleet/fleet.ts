@@ -45,7 +45,9 @@ function statusCommand(shell: Shell): Command {
     "who leads, how far each hub is, and what an operator should know (also what nexusd fleet does)",
   );
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
-    const { fleet } = await call("read the status", (options) => daemon.status.getStatus({}, options));
+    const { fleet, spoke } = await call("read the status", (options) => daemon.status.getStatus({}, options));
+    if (spoke)
+      throw new CommandFailure(exitCodes.failed, `this daemon is a spoke: ask its hub at ${spoke.hub}`);
     if (!fleet) throw new CommandFailure(exitCodes.failed, "this daemon is alone: NEXUS_STORE is not set");
     show(FleetStatusSchema, fleet, () => formatFleet(fleet));
   });

@@ -1,7 +1,12 @@
-import { type FleetMember, FleetRole, type FleetStatus } from "../../gen/nexus/v1/status_pb.js";
+import {
+  type FleetMember,
+  FleetRole,
+  type FleetStatus,
+  type SpokeStatus,
+} from "../../gen/nexus/v1/status_pb.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { durationMsOf } from "../shell/duration.js";
-import { formatFields, formatTable } from "../shell/text.js";
+import { formatFields, formatTable, printable } from "../shell/text.js";
 
 /** Twice as long as a hub waits before it says again that it is there. */
 const silentMs = 10_000;
@@ -27,6 +32,15 @@ export function fleetFields(fleet: FleetStatus): [string, string][] {
     ...[...warnings, ...lacking(fleet)].map((warning): [string, string] => ["warning", warning]),
     ...mayNotLead.map((why): [string, string] => ["may not lead", why]),
     ["outbox", outbox > 0n ? `${outbox} audit events wait for the leader` : ""],
+  ];
+}
+
+/** Of a spoke, for `nexusd status`. */
+export function spokeFields({ hub, connected, age, trouble }: SpokeStatus): [string, string][] {
+  const heard = age ? `heard ${formatDuration(durationMsOf(age))} ago` : "never heard: there is no copy";
+  return [
+    ["hub", `${hub}; ${connected ? "connected" : heard}`],
+    ...(trouble === "" ? [] : [["trouble", printable(trouble)] as [string, string]]),
   ];
 }
 

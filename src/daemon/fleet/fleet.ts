@@ -48,7 +48,7 @@ export interface FleetResources {
 /** What a hub that leads does for the others. */
 export interface FleetDomain {
   readonly engine: Pick<RefreshEngine, "refresher">;
-  readonly spool: Pick<TokenSpool, "bringHome" | "handOver">;
+  readonly spool: Pick<TokenSpool, "takeIn" | "handOver">;
   readonly keyring: Pick<KeyringManager, "reload">;
 }
 
@@ -204,7 +204,6 @@ export class Fleet implements ListenersHub, DomainHub {
         await fleet.store.commit((tx) => tx.takeIn(source, entries));
         return entries.at(-1)?.sequence ?? 0n;
       },
-      bringHome: (tokenSets) => domain.spool.bringHome(tokenSets),
       position: () => fleet.store.position?.position ?? 0n,
     });
     if (config.fleet === undefined) return;
@@ -216,8 +215,17 @@ export class Fleet implements ListenersHub, DomainHub {
     this.#handover = new Handover({
       ...{ store: fleet.store, spool: domain.spool, clock, log },
       calls: this.#calls,
+      left: () => this.hub.database?.spool,
     });
-    this.hub.start(reign);
+    const handover = this.#handover;
+    this.hub.start({
+      begin: async (isNewEpoch) => {
+        // Before it asks providers itself: what this hub left as a follower is there, too.
+        await handover.takeInAll(isNewEpoch);
+        await reign.begin(isNewEpoch);
+      },
+      end: () => reign.end(),
+    });
     this.#heartbeat.start();
     this.#handover.start();
     await this.hub.caughtUp();
@@ -226,8 +234,7 @@ export class Fleet implements ListenersHub, DomainHub {
   /** Gives the lead back, where this hub has it. */
   async resign(): Promise<void> {
     this.#hasLed = this.leads;
-    await this.#handover?.stop();
-    await this.hub.resign();
+    await Promise.all([this.#handover?.stop(), this.hub.resign()]);
   }
 
   /** The process ends at once: commits wait for nothing any more, and nothing more is written. */
@@ -236,9 +243,9 @@ export class Fleet implements ListenersHub, DomainHub {
     this.resources.fleet.store.end();
   }
 
-  /** After `abandon`: hands over what providers answered too late. A hub whose lease goes on has nobody to hand it to. */
+  /** After `abandon`: leaves what providers answered too late for the next hub that leads. */
   async bringHome(): Promise<void> {
-    if (!this.hub.maySend()) await this.#handover?.bringHome();
+    await this.#handover?.bringHome();
   }
 
   /** After `resign`. */

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/status.proto.
  */
 export const file_nexus_v1_status: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9zdGF0dXMucHJvdG8SCG5leHVzLnYxIjIKEEdldFN0YXR1c1JlcXVlc3QSHgoLbWF4X2VudHJpZXMYASABKAVCCbpIBhoEGGQoACKPBQoRR2V0U3RhdHVzUmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS5uZXh1cy52MS5EYWVtb25TdGF0ZRIlCgZjaGVja3MYAiADKAsyFS5uZXh1cy52MS5TdGF0dXNDaGVjaxIPCgd2ZXJzaW9uGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtjb25uZWN0aW9ucxgHIAMoCzIZLm5leHVzLnYxLkNvbm5lY3Rpb25Db3VudBITCgtzdWJzY3JpYmVycxgIIAEoDRIZChFyZWZyZXNoZXNfcnVubmluZxgJIAEoDRIZChFyZWZyZXNoZXNfd2FpdGluZxgKIAEoDRIuCgtyZWZyZXNoX2xhZxgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCg5uZXh0X3JlZnJlc2hlcxgMIAMoCzIVLm5leHVzLnYxLk5leHRSZWZyZXNoEjQKEWZhaWxpbmdfcHJvdmlkZXJzGA0gAygLMhkubmV4dXMudjEuRmFpbGluZ1Byb3ZpZGVyEh4KFmZhaWxpbmdfcHJvdmlkZXJfY291bnQYDiABKA0SLAoNZW5kaW5nX3Rva2VucxgQIAMoCzIVLm5leHVzLnYxLkVuZGluZ1Rva2VuEhMKC3N0b3JlX2J5dGVzGA8gASgEEiQKBWZsZWV0GBEgASgLMhUubmV4dXMudjEuRmxlZXRTdGF0dXMirQIKC0ZsZWV0U3RhdHVzEiEKBHJvbGUYASABKA4yEy5uZXh1cy52MS5GbGVldFJvbGUSDgoGbGVhZGVyGAIgASgJEg0KBWZlbmNlGAMgASgEEg8KB2FwcGxpZWQYBCABKAQSDgoGbmV3ZXN0GAUgASgEEi8KDGxhc3RfY29udGFjdBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCgh3YXJuaW5ncxgHIAMoCRIUCgxtYXlfbm90X2xlYWQYCCADKAkSDgoGb3V0Ym94GAkgASgEEiYKB21lbWJlcnMYCiADKAsyFS5uZXh1cy52MS5GbGVldE1lbWJlchIPCgdhZGRyZXNzGAsgASgJEhkKEXdhaXRzX2Zvcl9zdGFuZGJ5GAwgASgIIo0BCgtGbGVldE1lbWJlchIPCgdhZGRyZXNzGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDwoHYXBwbGllZBgDIAEoBBIPCgdrZXlfaWRzGAQgAygJEicKBHNlZW4YBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEQoJaXNfbGVhZGVyGAYgASgIIj0KC1N0YXR1c0NoZWNrEgwKBG5hbWUYASABKAkSDwoHcGFzc2luZxgCIAEoCBIPCgdtZXNzYWdlGAMgASgJIkwKD0Nvbm5lY3Rpb25Db3VudBIqCgZzdGF0dXMYASABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEg0KBWNvdW50GAIgASgEIpYBCgtOZXh0UmVmcmVzaBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEhUKDXByb3ZpZGVyX25hbWUYAyABKAkSKgoGZHVlX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIYChBmYWlsZWRfcmVmcmVzaGVzGAUgASgNIoABCgtFbmRpbmdUb2tlbhIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEhUKDXByb3ZpZGVyX25hbWUYAyABKAkSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAipQIKD0ZhaWxpbmdQcm92aWRlchITCgtwcm92aWRlcl9pZBgBIAEoCRIVCg1wcm92aWRlcl9uYW1lGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEhEKCXN1c3BlbmRlZBgFIAEoCBIpCgVzaW5jZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoObGFzdF9mYWlsZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCGZhaWx1cmVzGAggASgNEiwKCHJldHJ5X2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtjb25uZWN0aW9ucxgKIAEoBCIUChJHZXRBY3Rpdml0eVJlcXVlc3QimgMKE0dldEFjdGl2aXR5UmVzcG9uc2USKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOcmVjb3JkZWRfc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKCGludGVydmFsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEi0KCWludGVydmFscxgFIAMoCzIaLm5leHVzLnYxLkFjdGl2aXR5SW50ZXJ2YWwSJwoIZXhwaXJpZXMYBiADKAsyFS5uZXh1cy52MS5FeHBpcnlDbGFzcxI3ChNleHBpcmllc19jb3VudGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbChNjb25uZWN0aW9uc19jb3VudGVkGAggASgEEhoKEmNvbm5lY3Rpb25zX3N0b3JlZBgJIAEoBCJxChBBY3Rpdml0eUludGVydmFsEikKBXN0YXJ0GAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCglyZWZyZXNoZWQYAiABKAQSDwoHcmV0cmllZBgDIAEoBBIOCgZmYWlsZWQYBCABKAQibwoLRXhwaXJ5Q2xhc3MSKQoGd2l0aGluGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg0KBWNvdW50GAIgASgEEhEKCXVubGltaXRlZBgDIAEoCBITCgtyZWZyZXNoYWJsZRgEIAEoBCI5ChZMaXN0T3BlblN0cmVhbXNSZXF1ZXN0Eh8KC21heF9lbnRyaWVzGAEgASgFQgq6SAcaBRjoBygAInkKF0xpc3RPcGVuU3RyZWFtc1Jlc3BvbnNlEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiUKB3N0cmVhbXMYAiADKAsyFC5uZXh1cy52MS5PcGVuU3RyZWFtEg0KBWNvdW50GAMgASgNIn0KCk9wZW5TdHJlYW0SEQoJcHJpbmNpcGFsGAEgASgJEgsKA3JwYxgCIAEoCRIQCghsaXN0ZW5lchgDIAEoCRIOCgZvcmlnaW4YBCABKAkSLQoJb3BlbmVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCqWAQoLRGFlbW9uU3RhdGUSHAoYREFFTU9OX1NUQVRFX1VOU1BFQ0lGSUVEEAASFgoSREFFTU9OX1NUQVRFX1JFQURZEAESGgoWREFFTU9OX1NUQVRFX0FUVEVOVElPThACEhoKFkRBRU1PTl9TVEFURV9OT1RfUkVBRFkQAxIZChVEQUVNT05fU1RBVEVfRFJBSU5JTkcQBCqMAQoJRmxlZXRSb2xlEhoKFkZMRUVUX1JPTEVfVU5TUEVDSUZJRUQQABIXChNGTEVFVF9ST0xFX0ZPTExPV0VSEAESGgoWRkxFRVRfUk9MRV9UQUtJTkdfT1ZFUhACEhUKEUZMRUVUX1JPTEVfTEVBREVSEAMSFwoTRkxFRVRfUk9MRV9SRVNJR05FRBAEMvkBCg1TdGF0dXNTZXJ2aWNlEkQKCUdldFN0YXR1cxIaLm5leHVzLnYxLkdldFN0YXR1c1JlcXVlc3QaGy5uZXh1cy52MS5HZXRTdGF0dXNSZXNwb25zZRJKCgtHZXRBY3Rpdml0eRIcLm5leHVzLnYxLkdldEFjdGl2aXR5UmVxdWVzdBodLm5leHVzLnYxLkdldEFjdGl2aXR5UmVzcG9uc2USVgoPTGlzdE9wZW5TdHJlYW1zEiAubmV4dXMudjEuTGlzdE9wZW5TdHJlYW1zUmVxdWVzdBohLm5leHVzLnYxLkxpc3RPcGVuU3RyZWFtc1Jlc3BvbnNlQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection]);
+  fileDesc("ChVuZXh1cy92MS9zdGF0dXMucHJvdG8SCG5leHVzLnYxIjIKEEdldFN0YXR1c1JlcXVlc3QSHgoLbWF4X2VudHJpZXMYASABKAVCCbpIBhoEGGQoACK1BQoRR2V0U3RhdHVzUmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS5uZXh1cy52MS5EYWVtb25TdGF0ZRIlCgZjaGVja3MYAiADKAsyFS5uZXh1cy52MS5TdGF0dXNDaGVjaxIPCgd2ZXJzaW9uGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtjb25uZWN0aW9ucxgHIAMoCzIZLm5leHVzLnYxLkNvbm5lY3Rpb25Db3VudBITCgtzdWJzY3JpYmVycxgIIAEoDRIZChFyZWZyZXNoZXNfcnVubmluZxgJIAEoDRIZChFyZWZyZXNoZXNfd2FpdGluZxgKIAEoDRIuCgtyZWZyZXNoX2xhZxgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCg5uZXh0X3JlZnJlc2hlcxgMIAMoCzIVLm5leHVzLnYxLk5leHRSZWZyZXNoEjQKEWZhaWxpbmdfcHJvdmlkZXJzGA0gAygLMhkubmV4dXMudjEuRmFpbGluZ1Byb3ZpZGVyEh4KFmZhaWxpbmdfcHJvdmlkZXJfY291bnQYDiABKA0SLAoNZW5kaW5nX3Rva2VucxgQIAMoCzIVLm5leHVzLnYxLkVuZGluZ1Rva2VuEhMKC3N0b3JlX2J5dGVzGA8gASgEEiQKBWZsZWV0GBEgASgLMhUubmV4dXMudjEuRmxlZXRTdGF0dXMSJAoFc3Bva2UYEiABKAsyFS5uZXh1cy52MS5TcG9rZVN0YXR1cyJmCgtTcG9rZVN0YXR1cxILCgNodWIYASABKAkSEQoJY29ubmVjdGVkGAIgASgIEiYKA2FnZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIPCgd0cm91YmxlGAQgASgJIq0CCgtGbGVldFN0YXR1cxIhCgRyb2xlGAEgASgOMhMubmV4dXMudjEuRmxlZXRSb2xlEg4KBmxlYWRlchgCIAEoCRINCgVmZW5jZRgDIAEoBBIPCgdhcHBsaWVkGAQgASgEEg4KBm5ld2VzdBgFIAEoBBIvCgxsYXN0X2NvbnRhY3QYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEAoId2FybmluZ3MYByADKAkSFAoMbWF5X25vdF9sZWFkGAggAygJEg4KBm91dGJveBgJIAEoBBImCgdtZW1iZXJzGAogAygLMhUubmV4dXMudjEuRmxlZXRNZW1iZXISDwoHYWRkcmVzcxgLIAEoCRIZChF3YWl0c19mb3Jfc3RhbmRieRgMIAEoCCKNAQoLRmxlZXRNZW1iZXISDwoHYWRkcmVzcxgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FwcGxpZWQYAyABKAQSDwoHa2V5X2lkcxgEIAMoCRInCgRzZWVuGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCWlzX2xlYWRlchgGIAEoCCI9CgtTdGF0dXNDaGVjaxIMCgRuYW1lGAEgASgJEg8KB3Bhc3NpbmcYAiABKAgSDwoHbWVzc2FnZRgDIAEoCSJMCg9Db25uZWN0aW9uQ291bnQSKgoGc3RhdHVzGAEgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxINCgVjb3VudBgCIAEoBCKWAQoLTmV4dFJlZnJlc2gSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1wcm92aWRlcl9uYW1lGAMgASgJEioKBmR1ZV9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQZmFpbGVkX3JlZnJlc2hlcxgFIAEoDSKAAQoLRW5kaW5nVG9rZW4SFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1wcm92aWRlcl9uYW1lGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqUCCg9GYWlsaW5nUHJvdmlkZXISEwoLcHJvdmlkZXJfaWQYASABKAkSFQoNcHJvdmlkZXJfbmFtZRgCIAEoCRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCRIRCglzdXNwZW5kZWQYBSABKAgSKQoFc2luY2UYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmxhc3RfZmFpbGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghmYWlsdXJlcxgIIAEoDRIsCghyZXRyeV9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY29ubmVjdGlvbnMYCiABKAQiFAoSR2V0QWN0aXZpdHlSZXF1ZXN0IpoDChNHZXRBY3Rpdml0eVJlc3BvbnNlEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnJlY29yZGVkX3NpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCghpbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCglpbnRlcnZhbHMYBSADKAsyGi5uZXh1cy52MS5BY3Rpdml0eUludGVydmFsEicKCGV4cGlyaWVzGAYgAygLMhUubmV4dXMudjEuRXhwaXJ5Q2xhc3MSNwoTZXhwaXJpZXNfY291bnRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoTY29ubmVjdGlvbnNfY291bnRlZBgIIAEoBBIaChJjb25uZWN0aW9uc19zdG9yZWQYCSABKAQicQoQQWN0aXZpdHlJbnRlcnZhbBIpCgVzdGFydBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcmVmcmVzaGVkGAIgASgEEg8KB3JldHJpZWQYAyABKAQSDgoGZmFpbGVkGAQgASgEIm8KC0V4cGlyeUNsYXNzEikKBndpdGhpbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhINCgVjb3VudBgCIAEoBBIRCgl1bmxpbWl0ZWQYAyABKAgSEwoLcmVmcmVzaGFibGUYBCABKAQiOQoWTGlzdE9wZW5TdHJlYW1zUmVxdWVzdBIfCgttYXhfZW50cmllcxgBIAEoBUIKukgHGgUY6AcoACJ5ChdMaXN0T3BlblN0cmVhbXNSZXNwb25zZRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIlCgdzdHJlYW1zGAIgAygLMhQubmV4dXMudjEuT3BlblN0cmVhbRINCgVjb3VudBgDIAEoDSJ9CgpPcGVuU3RyZWFtEhEKCXByaW5jaXBhbBgBIAEoCRILCgNycGMYAiABKAkSEAoIbGlzdGVuZXIYAyABKAkSDgoGb3JpZ2luGAQgASgJEi0KCW9wZW5lZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqlgEKC0RhZW1vblN0YXRlEhwKGERBRU1PTl9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkRBRU1PTl9TVEFURV9SRUFEWRABEhoKFkRBRU1PTl9TVEFURV9BVFRFTlRJT04QAhIaChZEQUVNT05fU1RBVEVfTk9UX1JFQURZEAMSGQoVREFFTU9OX1NUQVRFX0RSQUlOSU5HEAQqjAEKCUZsZWV0Um9sZRIaChZGTEVFVF9ST0xFX1VOU1BFQ0lGSUVEEAASFwoTRkxFRVRfUk9MRV9GT0xMT1dFUhABEhoKFkZMRUVUX1JPTEVfVEFLSU5HX09WRVIQAhIVChFGTEVFVF9ST0xFX0xFQURFUhADEhcKE0ZMRUVUX1JPTEVfUkVTSUdORUQQBDL5AQoNU3RhdHVzU2VydmljZRJECglHZXRTdGF0dXMSGi5uZXh1cy52MS5HZXRTdGF0dXNSZXF1ZXN0GhsubmV4dXMudjEuR2V0U3RhdHVzUmVzcG9uc2USSgoLR2V0QWN0aXZpdHkSHC5uZXh1cy52MS5HZXRBY3Rpdml0eVJlcXVlc3QaHS5uZXh1cy52MS5HZXRBY3Rpdml0eVJlc3BvbnNlElYKD0xpc3RPcGVuU3RyZWFtcxIgLm5leHVzLnYxLkxpc3RPcGVuU3RyZWFtc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0T3BlblN0cmVhbXNSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection]);
 
 /**
  * Request of GetStatus.
@@ -52,7 +52,7 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   state: DaemonState;
 
   /**
-   * What `/readyz` looks at, each under the same name as there: `serving`, `refreshing`, `storing`, and of a hub `following`.
+   * What `/readyz` looks at, each under the same name as there: `serving`, `refreshing`, `storing`, and of a hub or a spoke `following`.
    *
    * @generated from field: repeated nexus.v1.StatusCheck checks = 2;
    */
@@ -165,6 +165,13 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
    * @generated from field: nexus.v1.FleetStatus fleet = 17;
    */
   fleet?: FleetStatus | undefined;
+
+  /**
+   * How the copy of this spoke is; absent where the daemon is none. Nothing is refreshed here: what is said of refreshes above is empty.
+   *
+   * @generated from field: nexus.v1.SpokeStatus spoke = 18;
+   */
+  spoke?: SpokeStatus | undefined;
 };
 
 /**
@@ -173,6 +180,48 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
   messageDesc(file_nexus_v1_status, 1);
+
+/**
+ * A spoke: a daemon without connections of its own, that holds a copy of what its hubs give it.
+ *
+ * @generated from message nexus.v1.SpokeStatus
+ */
+export type SpokeStatus = Message<"nexus.v1.SpokeStatus"> & {
+  /**
+   * URL of the hub that it follows, or that it tried last; empty before the first try.
+   *
+   * @generated from field: string hub = 1;
+   */
+  hub: string;
+
+  /**
+   * Whether the stream from that hub is open: then the copy is as new as the hub's own.
+   *
+   * @generated from field: bool connected = 2;
+   */
+  connected: boolean;
+
+  /**
+   * How long ago a hub was last heard, by this process or the one before; absent when it never was, and there is no copy.
+   *
+   * @generated from field: google.protobuf.Duration age = 3;
+   */
+  age?: Duration | undefined;
+
+  /**
+   * What stands in the way, in one sentence; empty while the stream is open.
+   *
+   * @generated from field: string trouble = 4;
+   */
+  trouble: string;
+};
+
+/**
+ * Describes the message nexus.v1.SpokeStatus.
+ * Use `create(SpokeStatusSchema)` to create a new message.
+ */
+export const SpokeStatusSchema: GenMessage<SpokeStatus> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_status, 2);
 
 /**
  * A fleet of hubs that share one store in PostgreSQL, seen by one of them.
@@ -271,7 +320,7 @@ export type FleetStatus = Message<"nexus.v1.FleetStatus"> & {
  * Use `create(FleetStatusSchema)` to create a new message.
  */
 export const FleetStatusSchema: GenMessage<FleetStatus> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 2);
+  messageDesc(file_nexus_v1_status, 3);
 
 /**
  * A hub, as it describes itself in the database.
@@ -327,7 +376,7 @@ export type FleetMember = Message<"nexus.v1.FleetMember"> & {
  * Use `create(FleetMemberSchema)` to create a new message.
  */
 export const FleetMemberSchema: GenMessage<FleetMember> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 3);
+  messageDesc(file_nexus_v1_status, 4);
 
 /**
  * One of the conditions of being ready.
@@ -337,7 +386,7 @@ export const FleetMemberSchema: GenMessage<FleetMember> = /*@__PURE__*/
 export type StatusCheck = Message<"nexus.v1.StatusCheck"> & {
   /**
    * `serving` (not draining), `refreshing` (work that is due moves), `storing` (commits reach the disk), `following` (of a
-   * hub: its copy is not behind, and not older than `NEXUS_MAX_STALE_SECONDS`).
+   * hub: its copy is not behind, and not older than `NEXUS_MAX_STALE_SECONDS`; of a spoke: it has a copy, not older than an hour).
    *
    * @generated from field: string name = 1;
    */
@@ -363,7 +412,7 @@ export type StatusCheck = Message<"nexus.v1.StatusCheck"> & {
  * Use `create(StatusCheckSchema)` to create a new message.
  */
 export const StatusCheckSchema: GenMessage<StatusCheck> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 4);
+  messageDesc(file_nexus_v1_status, 5);
 
 /**
  * The connections in one state.
@@ -391,7 +440,7 @@ export type ConnectionCount = Message<"nexus.v1.ConnectionCount"> & {
  * Use `create(ConnectionCountSchema)` to create a new message.
  */
 export const ConnectionCountSchema: GenMessage<ConnectionCount> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 5);
+  messageDesc(file_nexus_v1_status, 6);
 
 /**
  * One refresh that is planned.
@@ -440,7 +489,7 @@ export type NextRefresh = Message<"nexus.v1.NextRefresh"> & {
  * Use `create(NextRefreshSchema)` to create a new message.
  */
 export const NextRefreshSchema: GenMessage<NextRefresh> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 6);
+  messageDesc(file_nexus_v1_status, 7);
 
 /**
  * A token that ends soon and cannot be refreshed.
@@ -482,7 +531,7 @@ export type EndingToken = Message<"nexus.v1.EndingToken"> & {
  * Use `create(EndingTokenSchema)` to create a new message.
  */
 export const EndingTokenSchema: GenMessage<EndingToken> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 7);
+  messageDesc(file_nexus_v1_status, 8);
 
 /**
  * A provider at which refreshing fails.
@@ -570,7 +619,7 @@ export type FailingProvider = Message<"nexus.v1.FailingProvider"> & {
  * Use `create(FailingProviderSchema)` to create a new message.
  */
 export const FailingProviderSchema: GenMessage<FailingProvider> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 8);
+  messageDesc(file_nexus_v1_status, 9);
 
 /**
  * Request of GetActivity.
@@ -585,7 +634,7 @@ export type GetActivityRequest = Message<"nexus.v1.GetActivityRequest"> & {
  * Use `create(GetActivityRequestSchema)` to create a new message.
  */
 export const GetActivityRequestSchema: GenMessage<GetActivityRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 9);
+  messageDesc(file_nexus_v1_status, 10);
 
 /**
  * Response of GetActivity.
@@ -663,7 +712,7 @@ export type GetActivityResponse = Message<"nexus.v1.GetActivityResponse"> & {
  * Use `create(GetActivityResponseSchema)` to create a new message.
  */
 export const GetActivityResponseSchema: GenMessage<GetActivityResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 10);
+  messageDesc(file_nexus_v1_status, 11);
 
 /**
  * The refreshes that ended in one stretch of time. A refresh that was not sent, or that came too late to matter, is not counted.
@@ -705,7 +754,7 @@ export type ActivityInterval = Message<"nexus.v1.ActivityInterval"> & {
  * Use `create(ActivityIntervalSchema)` to create a new message.
  */
 export const ActivityIntervalSchema: GenMessage<ActivityInterval> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 11);
+  messageDesc(file_nexus_v1_status, 12);
 
 /**
  * Tokens that end within one stretch of time from now.
@@ -747,7 +796,7 @@ export type ExpiryClass = Message<"nexus.v1.ExpiryClass"> & {
  * Use `create(ExpiryClassSchema)` to create a new message.
  */
 export const ExpiryClassSchema: GenMessage<ExpiryClass> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 12);
+  messageDesc(file_nexus_v1_status, 13);
 
 /**
  * Request of ListOpenStreams.
@@ -768,7 +817,7 @@ export type ListOpenStreamsRequest = Message<"nexus.v1.ListOpenStreamsRequest"> 
  * Use `create(ListOpenStreamsRequestSchema)` to create a new message.
  */
 export const ListOpenStreamsRequestSchema: GenMessage<ListOpenStreamsRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 13);
+  messageDesc(file_nexus_v1_status, 14);
 
 /**
  * Response of ListOpenStreams.
@@ -803,7 +852,7 @@ export type ListOpenStreamsResponse = Message<"nexus.v1.ListOpenStreamsResponse"
  * Use `create(ListOpenStreamsResponseSchema)` to create a new message.
  */
 export const ListOpenStreamsResponseSchema: GenMessage<ListOpenStreamsResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 14);
+  messageDesc(file_nexus_v1_status, 15);
 
 /**
  * One stream that is open.
@@ -852,7 +901,7 @@ export type OpenStream = Message<"nexus.v1.OpenStream"> & {
  * Use `create(OpenStreamSchema)` to create a new message.
  */
 export const OpenStreamSchema: GenMessage<OpenStream> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 15);
+  messageDesc(file_nexus_v1_status, 16);
 
 /**
  * The daemon in one word.
