@@ -67,10 +67,10 @@ export class FleetAgent {
   }
 
   async #askOnce(connectionId: string, turn: number): Promise<void> {
-    const { hubs } = this.fleet;
+    const { places } = this.fleet;
     const startedMs = performance.now();
-    for (let tries = 0; tries < hubs.length; tries++) {
-      const { clients } = hubs[(turn + tries) % hubs.length] as DemoHub;
+    for (let tries = 0; tries < places.length; tries++) {
+      const { clients } = places[(turn + tries) % places.length] as DemoHub;
       const answer = await clients.tokens
         .getToken({ connectionId }, { timeoutMs: patienceMs })
         .catch(() => undefined);
@@ -86,7 +86,7 @@ export class FleetAgent {
       this.report.slowestMs = Math.max(this.report.slowestMs, performance.now() - startedMs);
       return;
     }
-    throw new DemoFailure("a gap: no hub had a token for the agent");
+    throw new DemoFailure("a gap: neither a hub nor a spoke had a token for the agent");
   }
 
   async #watch(first: DemoHub, signal: AbortSignal): Promise<void> {
