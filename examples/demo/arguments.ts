@@ -6,7 +6,7 @@ Shows the main job of nexusd in about a minute, without any account: a person co
 the agent's token is refreshed by itself, until the consent is taken back.
 
   --static   the same for a key that does not expire: captured, handed out, replaced by hand
-  --fleet    three daemons with one store: their leader is killed, their PostgreSQL too, and tokens go on; in two minutes
+  --fleet    three daemons with one store, and two spokes: their leader is killed, their PostgreSQL too, and tokens go on; in two minutes
   --auto     no person is needed: the demo signs in and consents over HTTP
   --json     one JSON object a line on standard output, for scripts
   --verbose  the daemon's log on standard error

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { AccessService } from "../../src/gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
 import { FleetService } from "../../src/gen/nexus/v1/fleet_pb.js";
@@ -37,6 +38,7 @@ function connectTo(socket: string) {
     status: createClient(StatusService, transport),
     audit: createClient(AuditService, transport),
     fleet: createClient(FleetService, transport),
+    access: createClient(AccessService, transport),
   };
 }
 

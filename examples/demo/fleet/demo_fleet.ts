@@ -1,7 +1,11 @@
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Role } from "../../../src/gen/nexus/v1/access_pb.js";
 import { FleetRole, type FleetStatus } from "../../../src/gen/nexus/v1/status_pb.js";
 import { Postgres } from "../../../test/fleet/postgres.js";
 import { postgresPrograms } from "../../../test/needs.js";
@@ -48,9 +52,11 @@ export interface DemoFleetOptions {
   readonly onBegunAnew: (hub: DemoHub) => void;
 }
 
-/** A PostgreSQL, three hubs, and what stands before them. */
+/** A PostgreSQL, three hubs, what stands before them, and two spokes beside agents. */
 export class DemoFleet {
+  readonly spokes: DemoHub[] = [];
   #isClosing = false;
+  #keyFolder: string | undefined;
   readonly #broken = new AbortController();
 
   private constructor(
@@ -103,6 +109,34 @@ export class DemoFleet {
     this.balancer.ports = hubs.map(({ browserPort }) => browserPort);
   }
 
+  /** Two daemons without connections of their own, which are agents to the hubs. Resolves when they hold their copies. */
+  async startSpokes(signal: AbortSignal): Promise<void> {
+    const [hub] = this.up as [DemoHub];
+    const restriction = { userIds: ["*"] };
+    const { key } = await hub.clients.access.createApiKey({ name: "spoke", role: Role.AGENT, restriction });
+    this.#keyFolder = await mkdtemp(join(tmpdir(), "nexus-demo-key-"));
+    const keyFile = join(this.#keyFolder, "key");
+    await writeFile(keyFile, key, { mode: 0o600 });
+    const urls = this.hubs.map(({ daemon }) => `http://${daemon.environment["NEXUS_HTTP_LISTEN"]}`);
+    const settings = {
+      NEXUS_UPSTREAM: urls.join(","),
+      NEXUS_UPSTREAM_TOKEN_FILE: keyFile,
+      NEXUS_CONSOLE_LISTEN: "off",
+    };
+    for (const name of ["spoke 1", "spoke 2"]) {
+      const daemon = await DaemonProcess.start((line) => this.options.onLog(`${name} ${line}`), settings);
+      const spoke = new DemoHub(name, "", daemon);
+      this.spokes.push(spoke);
+      void this.#supervise(spoke);
+      await daemon.ready(signal);
+    }
+  }
+
+  /** Whoever an agent may ask. */
+  get places(): readonly DemoHub[] {
+    return [...this.hubs, ...this.spokes];
+  }
+
   /** Aborted when a hub ends in a way that it should not; the reason says how. */
   get broken(): AbortSignal {
     return this.#broken.signal;
@@ -142,14 +176,15 @@ export class DemoFleet {
   /** Asks all to end, as an init system does. @returns how each ended */
   async end(): Promise<string[]> {
     this.#isClosing = true;
-    for (const { daemon } of this.hubs) daemon.terminate();
-    return await Promise.all(this.hubs.map(({ daemon }) => daemon.ended()));
+    for (const { daemon } of this.places) daemon.terminate();
+    return await Promise.all(this.places.map(({ daemon }) => daemon.ended()));
   }
 
   /** Leaves nothing behind. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    await Promise.all(this.hubs.map(({ daemon }) => daemon.remove()));
+    await Promise.all(this.places.map(({ daemon }) => daemon.remove()));
+    if (this.#keyFolder !== undefined) await rm(this.#keyFolder, { recursive: true, force: true });
     await this.balancer.stop();
     await this.postgres.close();
   }
@@ -159,7 +194,7 @@ export class DemoFleet {
     const how = await hub.daemon.died();
     if (this.#isClosing) return;
     if (how !== endedToBeginAnew) {
-      this.#broken.abort(new DemoFailure(`hub ${hub.name} died: ${how}`));
+      this.#broken.abort(new DemoFailure(`${hub.name} died: ${how}`));
       return;
     }
     hub.daemon = hub.daemon.again();

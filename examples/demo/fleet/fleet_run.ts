@@ -39,8 +39,8 @@ export async function runFleet({ auto, json, verbose }: Arguments, ending: Abort
     tell(scenes.failed(cause instanceof Error ? cause.message : String(cause), undefined));
     if (cause instanceof Interrupted) return 130;
     if (!verbose) {
-      for (const { name, daemon } of fleet?.hubs ?? [])
-        process.stderr.write(`The end of the log of hub ${name}:\n${daemon.log.join("\n")}\n`);
+      for (const { name, daemon } of fleet?.places ?? [])
+        process.stderr.write(`The end of the log of ${name}:\n${daemon.log.join("\n")}\n`);
     }
     return 1;
   } finally {

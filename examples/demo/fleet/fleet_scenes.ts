@@ -28,12 +28,21 @@ export function connected(users: readonly string[]): Scene {
   };
 }
 
+export function spokesStarted(spokes: readonly DemoHub[]): Scene {
+  return {
+    record: { step: "spokes_started", spokes: spokes.map(({ daemon }) => daemon.dataDir) },
+    headline: "Started two spokes, as they stand in the pods of agents",
+    why: ["A spoke has a copy of the tokens that its identity may see, no refresh token, and no database."],
+    byHand: "NEXUS_UPSTREAM=https://hub,... NEXUS_UPSTREAM_TOKEN_FILE=... nexusd serve",
+  };
+}
+
 export function agentStarted(hub: DemoHub): Scene {
   return {
     record: { step: "agent_started", hub: hub.name },
     headline: "An agent asks for each token five times a second, and uses it at the provider",
     why: [
-      `It takes the hubs in turn, and goes on to the next where one is silent. It also holds a stream, at hub ${hub.name}.`,
+      `It takes hubs and spokes in turn, and goes on to the next where one is silent. It also holds a stream, at hub ${hub.name}.`,
       "If it is once without a token that the provider takes, this demo ends with 1.",
     ],
   };
@@ -132,9 +141,9 @@ export function fleetDone(report: AgentReport, revisions: bigint, events: bigint
     },
     headline: `Done, in ${seconds} s: ${asks} tokens asked for, no gap, no grant lost`,
     why: [
-      `The slowest answer took ${slowestMs} ms; ${detours} times a hub was silent and the next one answered.`,
+      `The slowest answer took ${slowestMs} ms; ${detours} times one was silent and the next one answered.`,
       `The audit log is one unbroken chain of ${events} events, the same at every hub.`,
-      "All hubs ended in good order and their folders are gone. Next: docs/fleet.md.",
+      "All hubs and spokes ended in good order and their folders are gone. Next: docs/fleet.md.",
     ],
   };
 }

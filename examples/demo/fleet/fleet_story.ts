@@ -32,6 +32,8 @@ export async function playFleet(stage: FleetStage): Promise<void> {
   const startedMs = Date.now();
   await registerProvider(stage);
   const connectionIds = await connectAll(stage);
+  await fleet.startSpokes(stage.signal);
+  tell(fleetScenes.spokesStarted(fleet.spokes));
 
   const enough = new AbortController();
   const signal = AbortSignal.any([stage.signal, enough.signal]);

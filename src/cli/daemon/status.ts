@@ -10,7 +10,7 @@ import {
   ListOpenStreamsResponseSchema,
 } from "../../gen/nexus/v1/status_pb.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../model/quantity_text.js";
-import { fleetFields, spokeFields } from "../fleet/fleet.js";
+import { fleetFields, spokeFields } from "../fleet/fleet_text.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";

@@ -4,19 +4,13 @@ import { loadFleetStoreConfig } from "../../config/config.js";
 import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
 import type { InitReport } from "../../daemon/fleet/init_fleet.js";
 import { StepDownResponseSchema } from "../../gen/nexus/v1/fleet_pb.js";
-import {
-  FleetRole,
-  type FleetStatus,
-  FleetStatusSchema,
-  type SpokeStatus,
-} from "../../gen/nexus/v1/status_pb.js";
-import { formatDuration } from "../../model/quantity_text.js";
+import { FleetStatusSchema } from "../../gen/nexus/v1/status_pb.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { daemonCommand } from "../shell/daemon_command.js";
-import { durationMsOf } from "../shell/duration.js";
 import { SettingOptions } from "../shell/setting_options.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTable, printable } from "../shell/text.js";
+import { formatFields } from "../shell/text.js";
+import { formatFleet } from "./fleet_text.js";
 
 const storeSettings = [
   "NEXUS_STORE_FILE",
@@ -132,48 +126,4 @@ function formatInit({ databaseId, entries, madeKey, kept }: InitReport): string 
     ["kept", kept === undefined ? "" : `${kept}: the store as it was; the fleet goes on with it`],
     ["next", "start nexusd serve with NEXUS_STORE and NEXUS_FLEET_LISTEN on each machine"],
   ]);
-}
-
-const roleWords: Readonly<Partial<Record<FleetRole, string>>> = {
-  [FleetRole.FOLLOWER]: "follows",
-  [FleetRole.TAKING_OVER]: "takes over",
-  [FleetRole.LEADER]: "leads",
-  [FleetRole.RESIGNED]: "ends",
-};
-
-/** For `nexusd status`. */
-export function fleetFields(fleet: FleetStatus): [string, string][] {
-  const role = roleWords[fleet.role] ?? `role ${fleet.role}`;
-  const behind = fleet.newest - fleet.applied;
-  const lag = behind > 0n ? `, ${behind} batches behind` : "";
-  return [
-    ["fleet", `${role}; the leader is ${fleet.leader === "" ? "not known" : fleet.leader}`],
-    ["position", `${fleet.applied}${lag}`],
-    ["database", `answered ${formatDuration(durationMsOf(fleet.lastContact))} ago`],
-    ...fleet.warnings.map((warning): [string, string] => ["warning", warning]),
-    ...fleet.mayNotLead.map((why): [string, string] => ["may not lead", why]),
-    ...(fleet.outbox > 0n ? [["outbox", `${fleet.outbox} audit events`] as [string, string]] : []),
-  ];
-}
-
-/** As above, of a spoke. */
-export function spokeFields({ hub, connected, age, trouble }: SpokeStatus): [string, string][] {
-  const heard = age ? `heard ${formatDuration(durationMsOf(age))} ago` : "never heard: there is no copy";
-  return [
-    ["hub", `${hub}; ${connected ? "connected" : heard}`],
-    ...(trouble === "" ? [] : [["trouble", printable(trouble)] as [string, string]]),
-  ];
-}
-
-function formatFleet(fleet: FleetStatus): string {
-  const rows = fleet.members.map(({ address, isLeader, version, applied, keyIds, seen }) => [
-    address,
-    isLeader ? "leads" : "follows",
-    version,
-    `${applied}`,
-    keyIds.join(" "),
-    formatDuration(durationMsOf(seen)),
-  ]);
-  const fields = formatFields([...fleetFields(fleet), ["fence", `${fleet.fence}`]]);
-  return `${fields}\n${formatTable(["HUB", "", "VERSION", "POSITION", "KEYS", "SEEN AGO"], rows)}`;
 }

@@ -98,7 +98,7 @@ export class Fleet implements ListenersHub, DomainHub {
       outbox: () => this.resources.fleet.store.outbox?.count ?? 0,
       members: () => this.#heartbeat.members.length,
       mayLead: () => read().mayNotLead.length === 0,
-      waitsForStandby: () => this.#heartbeat.verdict?.isSynchronous === true,
+      waitsForStandby: () => this.#waitsForStandby,
     });
   }
 
@@ -130,8 +130,10 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   lacking(keyId: string): readonly string[] {
+    // What this hub said of itself may be older than its ring.
+    const own = this.options.config.fleet?.address;
     return this.#heartbeat.members
-      .filter(({ keyIds }) => !keyIds.includes(keyId))
+      .filter(({ address, keyIds }) => address !== own && !keyIds.includes(keyId))
       .map(({ address }) => address);
   }
 
@@ -151,9 +153,12 @@ export class Fleet implements ListenersHub, DomainHub {
     const { store } = this.resources.fleet;
     const applied = store.position?.position ?? 0n;
     const newest = this.#heartbeat.newest;
+    const address = this.options.config.fleet?.address ?? "";
     return {
       role: hub.role,
-      leader: hub.leader === "here" ? this.options.config.fleet?.address : hub.leader,
+      address,
+      waitsForStandby: this.#waitsForStandby,
+      leader: hub.leader === "here" ? address : hub.leader,
       fence: hub.holder?.fence ?? 0n,
       applied,
       newest: newest > applied ? newest : applied,
@@ -252,6 +257,10 @@ export class Fleet implements ListenersHub, DomainHub {
     await Promise.all([this.#listener?.close(AbortSignal.abort()), this.hub.close()]);
   }
 
+  get #waitsForStandby(): boolean {
+    return this.#heartbeat.verdict?.isSynchronous === true;
+  }
+
   #warnings(): string[] {
     const { verdict, refusal } = this.#heartbeat;
     const known = verdict?.warnings ?? ["the database of the fleet was not reached since this hub started"];
@@ -267,11 +276,15 @@ export class Fleet implements ListenersHub, DomainHub {
     return [...database, ...(clock === undefined ? [] : [clock]), ...keys];
   }
 
-  /** The source of the ring may have got a key since. */
+  /** The source of the ring may have got a key since: one that the fleet uses, or that another hub has been given. */
   async #reloadKeys(): Promise<void> {
     const { opened, fleet } = this.resources;
     const { log } = this.options;
-    const isMissing = [...fleet.store.sealedCounts().keys()].some((keyId) => !opened.vault.has(keyId));
+    const known = [
+      ...fleet.store.sealedCounts().keys(),
+      ...this.#heartbeat.members.flatMap(({ keyIds }) => keyIds),
+    ];
+    const isMissing = known.some((keyId) => !opened.vault.has(keyId));
     if (!isMissing || this.#domain === undefined) return;
     await this.#domain.keyring
       .reload()

@@ -58,6 +58,9 @@ export interface FleetMemberState {
 /** See `nexus.v1.FleetStatus`. */
 export interface FleetState {
   readonly role: FleetRole;
+  /** Of this hub. */
+  readonly address: string;
+  readonly waitsForStandby: boolean;
   readonly leader: string | undefined;
   readonly fence: bigint;
   readonly applied: bigint;

@@ -158,6 +158,8 @@ const roles: Readonly<Record<FleetState["role"], FleetRole>> = {
 function fleetMessage(fleet: FleetState): MessageInitShape<typeof FleetStatusSchema> {
   return {
     role: roles[fleet.role],
+    address: fleet.address,
+    waitsForStandby: fleet.waitsForStandby,
     leader: fleet.leader ?? "",
     fence: fleet.fence,
     applied: fleet.applied,

@@ -40,6 +40,8 @@ export interface HubsOptions {
   readonly count: number;
   /** More settings of every hub. */
   readonly environment?: NodeJS.ProcessEnv;
+  /** And of each by itself. */
+  readonly own?: (index: number) => NodeJS.ProcessEnv;
 }
 
 /** A PostgreSQL and hubs on it, each a process of its own. */
@@ -50,7 +52,7 @@ export class Hubs {
     readonly all: readonly HubProcess[],
   ) {}
 
-  static async start({ count, environment = {} }: HubsOptions): Promise<Hubs> {
+  static async start({ count, environment = {}, own = () => ({}) }: HubsOptions): Promise<Hubs> {
     const postgres = await Postgres.start();
     const balancer = await TcpProxy.tcp(0);
     const shared = {
@@ -75,6 +77,7 @@ export class Hubs {
             NEXUS_OPS_LISTEN: `127.0.0.1:${await freePort()}`,
             NEXUS_BROWSER_LISTEN: `127.0.0.1:${await freePort()}`,
             NEXUS_FLEET_LISTEN: address,
+            ...own(index),
           },
           address,
         ),

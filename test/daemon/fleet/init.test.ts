@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { expect, it, onTestFinished } from "vitest";
 import { Postgres } from "../../fleet/postgres.js";
 import { perTest } from "../../lifetimes.js";
 import { has, needs } from "../../needs.js";
@@ -20,6 +20,19 @@ async function environmentOf(folder: string): Promise<NodeJS.ProcessEnv> {
     NEXUS_CONSOLE_LISTEN: "off",
     NEXUS_BROWSER_LISTEN: `127.0.0.1:${await freePort()}`,
   };
+}
+
+const unverified = "postgres://nexus@127.0.0.1/nexus?sslmode=require";
+
+async function readOnly(primary: Postgres): Promise<string> {
+  await primary.query("ALTER ROLE nexus SET default_transaction_read_only = on", "postgres");
+  return primary.url();
+}
+
+async function standbyOf(primary: Postgres): Promise<Postgres> {
+  const standby = await primary.standby();
+  onTestFinished(() => standby.close());
+  return standby;
 }
 
 async function ended(environment: NodeJS.ProcessEnv, ...args: string[]) {
@@ -64,6 +77,29 @@ it("makes a daemon's folder the fleet's, which a hub with an empty one copies", 
   expect(providers.map(({ name }) => name)).toEqual(["acme"]);
   await hub.kill("SIGKILL");
 }, 60_000);
+
+it.for<[string, (primary: Postgres) => Promise<string>, string]>([
+  ["a standby", async (primary) => (await standbyOf(primary)).url(), "is a standby"],
+  ["a read-only server", readOnly, "is read-only"],
+  ["less than verified TLS beyond a socket", async () => unverified, "verify-full"],
+])(
+  "nothing starts on %s, and each command says what to do",
+  { timeout: 120_000 },
+  async ([, place, words], context) => {
+    needs(context, "postgresql");
+    const hub = {
+      ...(await environmentOf(sweptFolder())),
+      NEXUS_STORE: await place(postgres),
+      NEXUS_FLEET_LISTEN: `127.0.0.1:${await freePort()}`,
+      NEXUS_ENCRYPTION_KEY: Buffer.alloc(32, 7).toString("base64"),
+    };
+    for (const command of [["serve"], ["fleet", "init"], ["fleet", "migrate"]])
+      expect(await ended(hub, ...command)).toMatchObject({
+        code: 15,
+        output: expect.stringContaining(words),
+      });
+  },
+);
 
 it("refuses a database that is no fleet, and a hub without the keys", async (context) => {
   needs(context, "postgresql");

@@ -49,6 +49,8 @@ it("status tells of what becomes of the database while the hubs run", async () =
   const warnings = async () => (await fleetOf(one))?.warnings ?? [];
   const standby = expect.stringContaining("synchronous_standby_names is empty");
   expect(await warnings()).toEqual([standby]);
+  // And at the start.
+  for (const { daemon } of hubs.all) expect(daemon.output).toContain("synchronous_standby_names is empty");
   await hubs.postgres.query("CREATE TABLE public.more (); ALTER TABLE public.more OWNER TO nexus");
   await expect
     .poll(warnings, { timeout: 15_000 })
