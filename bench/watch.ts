@@ -146,7 +146,7 @@ export async function watchFigures({ quick }: { readonly quick: boolean }): Prom
           ours: [memory.ours],
           theirs: [memory.theirs],
           against: "bare node:http2",
-          atMost: 1.5,
+          atMost: 1.3,
         }),
       );
     }
@@ -210,6 +210,6 @@ async function stalledReaders(side: WatchedServer, request: Uint8Array, updates:
     name: `growth of memory over ${updates} updates, 1 of 100 subscribers does not read`,
     unit: "MiB",
     value,
-    atMost: 10,
+    atMost: 5,
   });
 }

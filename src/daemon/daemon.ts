@@ -20,6 +20,9 @@ import { loadPolicy } from "./optional/load_policy.js";
 import { type DaemonOptions, Resources } from "./resources.js";
 import { type Domain, wireDomain } from "./wire_domain.js";
 
+/** After the daemon is ready, so that who waits for that hears it first. */
+const warmUpAfterMs = 100;
+
 /** After the store has failed: what providers answer within it goes into the spool file. */
 const abandonMs = 4_000;
 
@@ -30,6 +33,7 @@ interface Parts {
   readonly policy: PolicyKeeper | undefined;
   /** Of a hub of a fleet. */
   readonly hub: Fleet | undefined;
+  readonly warmUpSteps: Iterable<void>;
   readonly drainTimeoutMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -69,8 +73,8 @@ export class Daemon {
     observe(resources, domain, clock);
     hub?.observe();
     const made = await makeListeners(options, resources, domain, { adminKey, templates, hub });
-    const { listeners } = made;
-    const parts = { resources, domain, keeper, policy, hub, drainTimeoutMs, clock, log };
+    const { listeners, warmUpSteps } = made;
+    const parts = { resources, domain, keeper, policy, hub, warmUpSteps, drainTimeoutMs, clock, log };
     const daemon = new Daemon(listeners, parts);
     await daemon.#open(made);
     log.info(
@@ -138,6 +142,13 @@ export class Daemon {
       domain.poller.stop(),
       keeper?.stop(),
     ]);
+  }
+
+  /** Loads by itself what the first callers would wait for, whoever comes first. */
+  async warmUp(): Promise<void> {
+    const { warmUpSteps, clock } = this.parts;
+    await delay(clock, warmUpAfterMs);
+    for (const _ of warmUpSteps) await delay(clock, 0);
   }
 
   /** Reads the policy file and applies the providers file again; nothing where there is none. */
