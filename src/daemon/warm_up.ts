@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import type { ServiceDefinition } from "./service_definition.js";
+import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 
 /**
  * Loads what checks requests, and compiles the rules of those that agents repeat, so that the first caller does not wait for it. Each step holds the
