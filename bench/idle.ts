@@ -46,7 +46,7 @@ export async function idleFigures({ quick }: { readonly quick: boolean }): Promi
         name: `idle CPU over ${seconds} s, 1 000 connections, 100 subscribers`,
         unit: "% of a core",
         value,
-        atMost: 0.2,
+        atMost: 0.1,
       }),
     ];
   } finally {

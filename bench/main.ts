@@ -4,6 +4,7 @@ import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { consentFigures } from "./consent.js";
 import { type Figure, markdownOf, tableOf } from "./figure.js";
+import { firstAnswerFigures } from "./first_answers.js";
 import { fleetFigures } from "./fleet.js";
 import { guardViolations, readCeilings, type Violation } from "./guard.js";
 import { requireH2load } from "./h2load.js";
@@ -30,7 +31,10 @@ const parts = {
   unary: unaryFigures,
   watch: watchFigures,
   snapshot: snapshotFigures,
-  start: startFigures,
+  start: async (options: { readonly quick: boolean }) => [
+    ...(await startFigures(options)),
+    ...(await firstAnswerFigures(options)),
+  ],
   refresh: refreshLatencyFigures,
   storm: stormFigures,
   consent: consentFigures,

@@ -109,6 +109,7 @@ export async function bundle(root, folder) {
           lazy(root),
           besides(root),
           givenModules(root),
+          nativeBase64(),
           nativePackages(),
         ],
         supported: { "dynamic-import": false },
@@ -217,6 +218,45 @@ function importing(names) {
   return names.map((name) => `export * as ${JSON.stringify(name)} from ${JSON.stringify(name)};`).join("\n");
 }
 
+/**
+ * Has protovalidate compile the expression of a standard rule when a field needs it. By itself it compiles those of all rules of a type,
+ * also of them that it checks natively: the first request would wait for it.
+ */
+function lazyRules() {
+  const eager = /standard\.push\(\{\s*field,\s*rule,\s*compiled: this\.compileRule\(rule\),\s*\}\);/;
+  const late = `
+    const compile = () => this.compileRule(rule);
+    let compiled;
+    standard.push({ field, rule, get compiled() { return (compiled ??= compile()); } });
+  `;
+  return {
+    name: "lazy-rules",
+    setup(build) {
+      build.onLoad({ filter: /@bufbuild\/protovalidate\/dist\/esm\/cel\.js$/ }, ({ path }) => {
+        const text = readFileSync(path, "utf8");
+        if (!eager.test(text)) throw new Error("protovalidate compiles its rules in another way than before");
+        return { contents: text.replace(eager, late), loader: "js" };
+      });
+    },
+  };
+}
+
+/** Decodes the descriptors of the contract natively on Node 20 and 24 too, where protobuf does so letter by letter. */
+function nativeBase64() {
+  return {
+    name: "native-base64",
+    setup(build) {
+      build.onLoad({ filter: /@bufbuild\/protobuf\/dist\/esm\/codegenv2\/file\.js$/ }, ({ path }) => ({
+        contents: readFileSync(path, "utf8").replace(
+          "base64Decode(b64)",
+          'new Uint8Array(Buffer.from(b64, "base64"))',
+        ),
+        loader: "js",
+      }));
+    },
+  };
+}
+
 /** What a file of `carried` is built with, so that it is a function which takes these modules, by their names. */
 function given(names) {
   const plugin = {
@@ -229,7 +269,7 @@ function given(names) {
     },
   };
   const js = "module.exports=(require)=>{const module={exports:{}};";
-  return { plugins: [plugin], banner: { js }, footer: { js: "return module.exports}" } };
+  return { plugins: [plugin, lazyRules()], banner: { js }, footer: { js: "return module.exports}" } };
 }
 
 /** The code that reads a package of `carried`. */

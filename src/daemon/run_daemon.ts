@@ -87,6 +87,7 @@ export async function runDaemon(options: {
   onHangup = () => void daemon.reloadFiles();
   const manager = await openServiceManager(processEnvironment(), { clock: new SystemClock(), log });
   manager.ready();
+  void daemon.warmUp();
   const lateMs = config.fleet && config.drainTimeoutMs + closingMs;
   const code = await untilEnded(daemon, { signalled, steppedDown, storeFailed, lateMs, manager, log });
   await tracing.close();

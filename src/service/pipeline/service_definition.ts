@@ -72,13 +72,12 @@ export function defineService<S extends DescService>(
   implementation: ServiceImplementation<S>,
   { repeated = [], waits = {}, answerError }: DefinitionOptions = {},
 ): ServiceDefinition {
-  const rules = new Rules();
   const methods = descriptor.methods.map((method): DefinedMethod => {
     const cached = repeated.includes(method.localName) ? new CachedRequests(method.input) : undefined;
     const call: unknown = Reflect.get(implementation, method.localName);
     if (typeof call !== "function") throw new Error(`${method.name} is not implemented`);
     const isWait = waits[method.localName];
-    return { ...defineMethod(method, call.bind(implementation), rules, cached), ...(isWait && { isWait }) };
+    return { ...defineMethod(method, call.bind(implementation), cached), ...(isWait && { isWait }) };
   });
   return { descriptor, methods, ...(answerError && { answerError }) };
 }
@@ -86,12 +85,11 @@ export function defineService<S extends DescService>(
 function defineMethod(
   method: DescMethod,
   implementation: unknown,
-  rules: Rules,
   cached: CachedRequests | undefined,
 ): DefinedMethod {
   const validate = (request: Message): void => {
     if (cached?.isValid(request)) return;
-    rules.check(method.input, request);
+    checkRules(method.input, request);
     cached?.passed(request);
   };
   const decode = cached && { decode: (bytes: Buffer) => cached.decode(bytes) };
@@ -129,26 +127,23 @@ async function* validated(
   }
 }
 
-/** The rules of the messages of one service. */
-class Rules {
-  /** Made for the first call of the service: a daemon whose key ring is never asked about needs none for it. */
-  #validator: Validator | undefined;
+/** Compiles the rules of a message when it is first checked. Loaded for the first call. */
+let validator: Validator | undefined;
 
-  /** @throws InvalidArgument */
-  check(descriptor: DescMessage, request: Message): void {
-    const malformed = malformedFields(descriptor, request);
-    if (malformed.length > 0) throw new InvalidArgument(malformed);
-    this.#validator ??= createValidator();
-    const result = this.#validator.validate(descriptor, request);
-    if (result.kind === "error") throw result.error;
-    if (result.kind === "valid") return;
-    throw new InvalidArgument(
-      result.violations.map((violation) => ({
-        field: violation.field.length === 0 ? wholeOf(descriptor, violation) : pathToString(violation.field),
-        description: inWords(violation.message),
-      })),
-    );
-  }
+/** @throws InvalidArgument */
+function checkRules(descriptor: DescMessage, request: Message): void {
+  const malformed = malformedFields(descriptor, request);
+  if (malformed.length > 0) throw new InvalidArgument(malformed);
+  validator ??= createValidator();
+  const result = validator.validate(descriptor, request);
+  if (result.kind === "error") throw result.error;
+  if (result.kind === "valid") return;
+  throw new InvalidArgument(
+    result.violations.map((violation) => ({
+      field: violation.field.length === 0 ? wholeOf(descriptor, violation) : pathToString(violation.field),
+      description: inWords(violation.message),
+    })),
+  );
 }
 
 /** What a rule of a whole message is about: the first of the fields of which one is to be set, or else the message. */
