@@ -11,6 +11,7 @@ import { idleFigures } from "./idle.js";
 import { requirePostgres } from "./pgbench.js";
 import { refreshLatencyFigures } from "./refresh_latency.js";
 import { scaleFigures } from "./scale.js";
+import { spokeFigures } from "./spokes.js";
 import { startFigures } from "./start.js";
 import { unaryFigures } from "./unary.js";
 import { watchFigures } from "./watch.js";
@@ -33,6 +34,7 @@ const parts = {
   scale: scaleFigures,
   idle: idleFigures,
   fleet: fleetFigures,
+  spokes: spokeFigures,
 };
 type Part = keyof typeof parts;
 
