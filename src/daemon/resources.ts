@@ -115,11 +115,15 @@ async function openReplica(
 ): Promise<OpenFleet> {
   const { clock, log } = options;
   const folder = options.config.dataDir;
-  const { openFleet } = await import("./fleet/open_fleet.js");
+  const [{ openFleet }, { UndoneCopy }] = await Promise.all([
+    import("./fleet/open_fleet.js"),
+    import("./fleet/undone_copy.js"),
+  ]);
   return await openFleet({
     ...{ config, vault, clock, log },
     copy: (database) => Store.copyInto(folder, database.firstCopy()),
     open: () => (existsSync(join(folder, storeFileName)) ? openStore(options, metrics, true) : undefined),
+    undone: new UndoneCopy({ folder, clock, log }),
   });
 }
 

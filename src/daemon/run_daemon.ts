@@ -154,9 +154,11 @@ async function lateAfter(
   return { code, isOrderly: false };
 }
 
-/** Of a fleet: another hub leads, or the log is another one than the copy knows. */
+/** Of a fleet: another hub leads, the log is another one than the copy knows, or it could not be reached until this hub had to end. */
 function isReignOver(error: unknown): boolean {
-  return error instanceof HubEnded || (error instanceof StoreFailed && error.cause instanceof LogRefused);
+  if (error instanceof HubEnded) return true;
+  if (!(error instanceof StoreFailed)) return false;
+  return error.cause instanceof LogRefused || error.cause instanceof FleetUnreachable;
 }
 
 function startFailure(error: unknown): ExitCode | undefined {

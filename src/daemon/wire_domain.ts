@@ -53,6 +53,7 @@ import { RejectedTokens } from "../domain/tokens/rejected_tokens.js";
 import { TokenAcquirer } from "../domain/tokens/token_acquirer.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
+import { WatchedReads } from "../domain/tokens/watch_fanout.js";
 import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { Resources } from "./resources.js";
@@ -213,7 +214,7 @@ function notificationParts(
   const everyone = options.receivers?.(outbound) ?? [];
   const receivers = () => everyone;
   const outbox = new NotificationOutbox({ ...shared, receivers, expiryLeadMs: notify.beforeEndMs });
-  if (everyone.length > 0) store.observe(outbox);
+  store.observe(new WatchedReads(shared), ...(everyone.length > 0 ? [outbox] : []));
   const consentLinks = new ConsentLinks({ ...shared, requests: connections, publicUrl });
   // Without a return URL nobody could confirm what a link brings.
   const links = notify.links && !consent.requireConfirmation ? consentLinks : undefined;

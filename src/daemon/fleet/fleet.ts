@@ -48,7 +48,7 @@ export interface FleetResources {
 /** What a hub that leads does for the others. */
 export interface FleetDomain {
   readonly engine: Pick<RefreshEngine, "refresher">;
-  readonly spool: Pick<TokenSpool, "bringHome" | "handOver">;
+  readonly spool: Pick<TokenSpool, "takeIn" | "handOver">;
   readonly keyring: Pick<KeyringManager, "reload">;
 }
 
@@ -97,6 +97,8 @@ export class Fleet implements ListenersHub, DomainHub {
       silentMs: () => this.#heartbeat.silentMs,
       outbox: () => this.resources.fleet.store.outbox?.count ?? 0,
       members: () => this.#heartbeat.members.length,
+      mayLead: () => read().mayNotLead.length === 0,
+      waitsForStandby: () => this.#heartbeat.verdict?.isSynchronous === true,
     });
   }
 
@@ -156,9 +158,7 @@ export class Fleet implements ListenersHub, DomainHub {
       applied,
       newest: newest > applied ? newest : applied,
       lastContactMs: this.#heartbeat.silentMs,
-      warnings: hub.database?.verdict.warnings ?? [
-        "the database of the fleet was not reached since this hub started",
-      ],
+      warnings: this.#warnings(),
       mayNotLead: this.#mayNotLead(),
       outbox: store.outbox?.count ?? 0,
       members: this.#heartbeat.members,
@@ -199,7 +199,6 @@ export class Fleet implements ListenersHub, DomainHub {
         await fleet.store.commit((tx) => tx.takeIn(source, entries));
         return entries.at(-1)?.sequence ?? 0n;
       },
-      bringHome: (tokenSets) => domain.spool.bringHome(tokenSets),
       position: () => fleet.store.position?.position ?? 0n,
     });
     if (config.fleet === undefined) return;
@@ -211,8 +210,17 @@ export class Fleet implements ListenersHub, DomainHub {
     this.#handover = new Handover({
       ...{ store: fleet.store, spool: domain.spool, clock, log },
       calls: this.#calls,
+      left: () => this.hub.database?.spool,
     });
-    this.hub.start(reign);
+    const handover = this.#handover;
+    this.hub.start({
+      begin: async (isNewEpoch) => {
+        // Before it asks providers itself: what this hub left as a follower is there, too.
+        await handover.takeInAll(isNewEpoch);
+        await reign.begin(isNewEpoch);
+      },
+      end: () => reign.end(),
+    });
     this.#heartbeat.start();
     this.#handover.start();
     await this.hub.caughtUp();
@@ -221,8 +229,7 @@ export class Fleet implements ListenersHub, DomainHub {
   /** Gives the lead back, where this hub has it. */
   async resign(): Promise<void> {
     this.#hasLed = this.leads;
-    await this.#handover?.stop();
-    await this.hub.resign();
+    await Promise.all([this.#handover?.stop(), this.hub.resign()]);
   }
 
   /** The process ends at once: commits wait for nothing any more, and nothing more is written. */
@@ -231,9 +238,9 @@ export class Fleet implements ListenersHub, DomainHub {
     this.resources.fleet.store.end();
   }
 
-  /** After `abandon`: hands over what providers answered too late. A hub whose lease goes on has nobody to hand it to. */
+  /** After `abandon`: leaves what providers answered too late for the next hub that leads. */
   async bringHome(): Promise<void> {
-    if (!this.hub.maySend()) await this.#handover?.bringHome();
+    await this.#handover?.bringHome();
   }
 
   /** After `resign`. */
@@ -245,13 +252,19 @@ export class Fleet implements ListenersHub, DomainHub {
     await Promise.all([this.#listener?.close(AbortSignal.abort()), this.hub.close()]);
   }
 
+  #warnings(): string[] {
+    const { verdict, refusal } = this.#heartbeat;
+    const known = verdict?.warnings ?? ["the database of the fleet was not reached since this hub started"];
+    return [...(refusal === undefined ? [] : [refusal]), ...known];
+  }
+
   #mayNotLead(): string[] {
     const { opened, fleet } = this.resources;
-    const verdict = this.hub.database?.verdict.mayNotLead.filter((why) => !why.startsWith("the clock")) ?? [];
-    const clock = this.#heartbeat.clockViolation;
+    const { verdict, clockViolation: clock } = this.#heartbeat;
+    const database = verdict?.mayNotLead.filter((why) => !why.startsWith("the clock")) ?? [];
     const missing = [...fleet.store.sealedCounts().keys()].filter((keyId) => !opened.vault.has(keyId));
     const keys = missing.map((keyId) => `the ring lacks key ${keyId}: give this hub the ring of the others`);
-    return [...verdict, ...(clock === undefined ? [] : [clock]), ...keys];
+    return [...database, ...(clock === undefined ? [] : [clock]), ...keys];
   }
 
   /** The source of the ring may have got a key since. */
