@@ -9,6 +9,8 @@ import { boundFigure, type Figure, median } from "./figure.js";
 import { cpuMs } from "./process_figures.js";
 
 const rounds = 5;
+/** A crowd that is not there by then meets a limit of the machine: of descriptors, for one (`ulimit -n`). */
+const patienceMs = 180_000;
 
 /** What many spokes cost their hub: a change to all of them, and their coming back after it was killed. */
 export async function spokeFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
@@ -64,8 +66,10 @@ export async function spokeFigures({ quick }: { readonly quick: boolean }): Prom
       }),
     ];
   } finally {
-    crowd.disconnect();
-    await once(crowd, "exit");
+    if (crowd.connected) {
+      crowd.disconnect();
+      await once(crowd, "exit");
+    }
     await hub.kill("SIGKILL");
   }
 }
@@ -73,8 +77,10 @@ export async function spokeFigures({ quick }: { readonly quick: boolean }): Prom
 function told(crowd: ChildProcess, isIt: (message: unknown) => boolean): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const onExit = (): void => reject(new Error("the crowd of spokes ended"));
+    const late = setTimeout(() => reject(new Error("not all spokes were heard of in time")), patienceMs);
     const onMessage = (message: unknown): void => {
       if (!isIt(message)) return;
+      clearTimeout(late);
       crowd.off("message", onMessage).off("exit", onExit);
       resolve(message);
     };
