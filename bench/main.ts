@@ -13,6 +13,7 @@ import { requirePostgres } from "./pgbench.js";
 import { refreshLatencyFigures } from "./refresh_latency.js";
 import { scaleFigures } from "./scale.js";
 import { snapshotFigures } from "./snapshot.js";
+import { spokeFigures } from "./spokes.js";
 import { startFigures } from "./start.js";
 import { stormFigures } from "./storm.js";
 import { unaryFigures } from "./unary.js";
@@ -41,6 +42,7 @@ const parts = {
   scale: scaleFigures,
   idle: idleFigures,
   fleet: fleetFigures,
+  spokes: spokeFigures,
 };
 type Part = keyof typeof parts;
 

@@ -8,6 +8,7 @@ import { openKeyCheck } from "../domain/operations/key_check.js";
 import type { Tracing } from "../model/tracing.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
+import { refuseCopies } from "../store/files/copy_position.js";
 import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.js";
 import { SpoolFile } from "../store/files/spool_file.js";
 import { StoreHangs } from "../store/lmdb/store_error.js";
@@ -59,6 +60,7 @@ export class Resources {
     let fleet: OpenFleet | undefined;
     const metrics = new Metrics({ version: readVersion() });
     try {
+      if (config.upstream === undefined) refuseCopies(config.dataDir);
       tls = await openTls(config, options);
       const environment = options.environment ?? processEnvironment();
       const opened = await openVault({ config, environment, clock, log });

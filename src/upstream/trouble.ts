@@ -7,6 +7,8 @@ export interface Trouble {
   readonly text: string;
   /** The same call gets the same answer until a person changes something. */
   readonly isRefusal: boolean;
+  /** It is neither the hub's nor the identity's: what happened here is for the log. */
+  readonly isFault?: boolean;
 }
 
 const refusals: Readonly<Partial<Record<number, string>>> = {
@@ -24,7 +26,8 @@ const tlsWords = /certificate|CERT_|self.signed|ERR_TLS|SSL|altnames|handshake|w
 
 export function troubleOf(error: unknown): Trouble {
   if (error instanceof IdentityUnreadable) return { text: error.message, isRefusal: true };
-  if (!isServiceError(error)) return { text: "the hub went away", isRefusal: false };
+  if (!isServiceError(error))
+    return { text: "what the hub told could not be kept: the log says why", isRefusal: false, isFault: true };
   const refusal = refusals[error.code];
   if (refusal !== undefined) return { text: `${refusal} (${printable(error.details)})`, isRefusal: true };
   const details = printable(error.details);

@@ -24,8 +24,8 @@ const refusedBackoff = { baseMs: 10_000, maxMs: 10_000 };
 const deadMs = 90_000;
 /** For a hub that does not answer at all. */
 const askMs = 5_000;
-/** Profiles change seldom, and are needed for their names. */
-const providersEveryMs = 60_000;
+/** Profiles change seldom, and are needed for their names; one that a connection names is looked up at once. */
+const providersEveryMs = 300_000;
 /** States that may wait for the disk. */
 const maxWaiting = 256;
 const providersPage = 1_000;
@@ -119,7 +119,8 @@ export class UpstreamFollower {
       this.#isOpen = false;
       if (signal.aborted) break;
       links.next();
-      const rule = this.#trouble?.isRefusal ? refusedBackoff : backoff;
+      // A token that has ended may have been replaced in its file.
+      const rule = this.#trouble?.isRefusal && this.#failures > 1 ? refusedBackoff : backoff;
       await delay(clock, waitMs ?? fullJitterMs(rule, Math.max(1, this.#failures), random()), signal);
     }
     this.#tellContact();
@@ -131,6 +132,7 @@ export class UpstreamFollower {
     const wasOpen = this.#isOpen;
     const trouble = troubleOf(error);
     const isNews = trouble.text !== this.#trouble?.text;
+    if (trouble.isFault) log.error({ err: error, hub: links.url }, "what the hub told could not be kept");
     this.#trouble = trouble;
     this.#failures++;
     if (wasOpen || isNews) {
@@ -200,7 +202,7 @@ export class UpstreamFollower {
   ): Promise<Promise<void>[]> {
     const { target } = this.options;
     if (event.case === "reset") target.beginSnapshot();
-    if (event.case === "removed") return [target.remove(event.value.connectionId)];
+    if (event.case === "removed") return [judgedLater(target.remove(event.value.connectionId))];
     if (event.case !== "state") return [];
     const { providerId } = event.value;
     // A name that is looked up must be known before the connection is.
@@ -208,7 +210,7 @@ export class UpstreamFollower {
       await this.#takeProviders(link, signal);
       if (!target.knowsProvider(providerId)) this.#hidden.add(providerId);
     }
-    return [target.put(copiedState(event.value))];
+    return [judgedLater(target.put(copiedState(event.value)))];
   }
 
   async #settled(link: HubLink, position: WatchPlace | undefined, signal: AbortSignal): Promise<void> {
@@ -242,4 +244,10 @@ export class UpstreamFollower {
     target.heard();
     await target.putProviders(profiles);
   }
+}
+
+/** What fails of it is told when it is awaited. */
+function judgedLater(kept: Promise<void>): Promise<void> {
+  kept.catch(() => undefined);
+  return kept;
 }

@@ -6,6 +6,7 @@ import { Connector } from "../../fleet/connection/connector.js";
 import { initialise } from "../../fleet/initialise.js";
 import { migrate } from "../../fleet/migrations.js";
 import type { Clock } from "../../runtime/clock.js";
+import { refuseCopies } from "../../store/files/copy_position.js";
 import { lockDataFolder } from "../../store/files/data_folder.js";
 import type { RawWrite } from "../../store/replication.js";
 import { Store, storeFileName } from "../../store/store.js";
@@ -44,6 +45,7 @@ export async function initFleet(options: InitOptions): Promise<InitReport> {
   const connector = new Connector(urlOf(config.store), clock);
   await migrate(connector);
   const home = from ?? config.dataDir;
+  if (from !== undefined) refuseCopies(from);
   const lock = lockDataFolder(home);
   const folder = from ?? mkdtempSync(join(home, "fleet-init-"));
   try {

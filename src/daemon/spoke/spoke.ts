@@ -15,6 +15,7 @@ import type { Log } from "../../runtime/log.js";
 import { forwardedService, type UpstreamHub } from "../../service/fleet/forwarded_service.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { type CopyPosition, CopyPositionFile } from "../../store/files/copy_position.js";
+import { DataFolderUnusable } from "../../store/lmdb/store_error.js";
 import type { Store } from "../../store/store.js";
 import type { Metrics } from "../../telemetry/metrics.js";
 import { HubLinks } from "../../upstream/hub_links.js";
@@ -65,7 +66,7 @@ export class Spoke implements ListenersHub, DomainHub {
   readonly #copies: Copies;
   readonly #follower: UpstreamFollower;
   readonly #ends: CopyClock;
-  #last: CopyPosition | undefined;
+  #last: CopyPosition;
   #domain: SpokeDomain | undefined;
   #reads: OwnReads | undefined;
 
@@ -85,7 +86,7 @@ export class Spoke implements ListenersHub, DomainHub {
       onForwarded: (outcome) => metrics.forwardedUpstream(outcome),
     });
     this.#file = new CopyPositionFile(config.dataDir);
-    this.#last = this.#file.read(store.databaseId);
+    this.#last = this.#file.read(store.databaseId) ?? this.#begun();
     const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
     this.#copies = new Copies({ store, vault, clock });
     this.#follower = new UpstreamFollower({
@@ -93,7 +94,7 @@ export class Spoke implements ListenersHub, DomainHub {
     });
     this.#ends = new CopyClock({
       ...{ store, copies: this.#copies, clock, log },
-      heardAtMs: () => this.#last?.heardAtMs,
+      heardAtMs: () => this.#last.heardAtMs,
       onSilent: () => this.#forgetPosition(),
     });
   }
@@ -150,7 +151,7 @@ export class Spoke implements ListenersHub, DomainHub {
     if (this.#follower.isConnected) return true;
     const ageMs = this.#ageMs;
     const why = this.#follower.trouble?.text ?? "no hub was tried yet";
-    if (ageMs === undefined || this.#last?.position === undefined) return `there is no copy yet: ${why}`;
+    if (ageMs === undefined || this.#last.position === undefined) return `there is no copy yet: ${why}`;
     return ageMs < maxSilenceMs || `no hub was heard for ${Math.round(ageMs / 1_000)} s: ${why}`;
   }
 
@@ -164,7 +165,7 @@ export class Spoke implements ListenersHub, DomainHub {
     this.#reads = new OwnReads({ store, names, readAudit, isConnected, clock });
     domain.keyring.start();
     await this.#ends.start();
-    const hasCopy = this.#last?.position !== undefined;
+    const hasCopy = this.#last.position !== undefined;
     const contact = this.#follower.firstContact();
     this.#follower.start();
     await Promise.race([contact, delay(clock, hasCopy ? catchUpMs : firstCopyMs)]);
@@ -191,19 +192,33 @@ export class Spoke implements ListenersHub, DomainHub {
     this.#links.close();
   }
 
+  /** The first copy takes the place of whatever the folder holds. @throws DataFolderUnusable */
+  #begun(): CopyPosition {
+    const { store } = this.resources;
+    const { dataDir } = this.options.config;
+    if (store.listConnections({ limit: 1 }).length + store.listProviders({ limit: 1 }).length > 0)
+      throw new DataFolderUnusable(
+        `the data folder ${dataDir} holds connections of a daemon: give the spoke another one (NEXUS_DATA_DIR)`,
+      );
+    const begun = { databaseId: store.databaseId, position: undefined, heardAtMs: undefined };
+    this.#file.write(begun);
+    return begun;
+  }
+
   get #opened(): SpokeDomain {
     if (this.#domain === undefined) throw new Error("the spoke is not open");
     return this.#domain;
   }
 
   get #ageMs(): number | undefined {
-    return this.#last && Math.max(0, this.options.clock.nowMs() - this.#last.heardAtMs);
+    const { heardAtMs } = this.#last;
+    return heardAtMs === undefined ? undefined : Math.max(0, this.options.clock.nowMs() - heardAtMs);
   }
 
   #target(): CopyTarget {
     const { store } = this.resources;
     return {
-      position: () => this.#last?.position,
+      position: () => this.#last.position,
       beginSnapshot: () => this.#copies.beginSnapshot(),
       put: (state) => this.#copies.put(state),
       remove: (connectionId) => this.#copies.remove(connectionId),
@@ -212,7 +227,7 @@ export class Spoke implements ListenersHub, DomainHub {
       putProviders: async (profiles) => {
         this.#opened.registry.followed(await this.#copies.putProviders(profiles));
       },
-      heard: () => this.#heard(this.#last?.position),
+      heard: () => this.#heard(this.#last.position),
     };
   }
 
@@ -228,14 +243,13 @@ export class Spoke implements ListenersHub, DomainHub {
   }
 
   #forgetPosition(): void {
-    if (this.#last) this.#last = { ...this.#last, position: undefined };
+    this.#last = { ...this.#last, position: undefined };
     this.#save();
     this.#follower.restart();
   }
 
   /** Without it a later start has the hub tell more than is needed. */
   #save(): void {
-    if (this.#last === undefined) return;
     try {
       this.#file.write(this.#last);
     } catch (error) {

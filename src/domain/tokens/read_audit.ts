@@ -274,9 +274,12 @@ function providerOf(tx: Recording, connectionId: string): { providerId?: string 
   return providerId === undefined ? {} : { providerId };
 }
 
-/** The address without its port, which is another one for each connection of one caller; with whom it calls for, where it says so. */
+/**
+ * The address without its port, which is another one for each connection of one caller, and without whom it says that it calls for: one
+ * that names somebody else each time would write an event each time.
+ */
 function hostOf(origin: string | undefined): string {
   if (origin === undefined) return "";
-  const [, host, rest = ""] = /^(\[.*\]|[^: ]*):\d+( for .*)?$/.exec(origin) ?? [];
-  return host === undefined ? origin : host + rest;
+  const [address = ""] = origin.split(" for ", 1);
+  return /^(\[.*\]|[^:]*):\d+$/.exec(address)?.[1] ?? address;
 }

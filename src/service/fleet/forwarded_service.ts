@@ -90,9 +90,11 @@ function forwardedCall(method: UnaryMethod, hub: UpstreamHub): UnaryMethod["call
     } catch (refusal) {
       const modest = isUnavailable(refusal) ? withoutWish(request) : undefined;
       if (modest === undefined) throw refusal;
-      return await Promise.resolve(method.call(modest, context)).catch(() => {
+      try {
+        return await method.call(modest, context);
+      } catch {
         throw refusal;
-      });
+      }
     }
   };
   return (request, context): Answer => {

@@ -1,9 +1,18 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
+import { DataFolderUnusable } from "../lmdb/store_error.js";
 
 const fileName = "upstream.json";
+
+/** A daemon that took the copies of a spoke for connections of its own would tell people that they must consent. @throws DataFolderUnusable */
+export function refuseCopies(folder: string): void {
+  if (!existsSync(join(folder, fileName))) return;
+  throw new DataFolderUnusable(
+    `the data folder ${folder} is that of a spoke: set NEXUS_UPSTREAM, or give this daemon another one (NEXUS_DATA_DIR)`,
+  );
+}
 
 /** Up to where a spoke has what its hubs tell, and when it last heard one of them. */
 export interface CopyPosition {
@@ -11,7 +20,8 @@ export interface CopyPosition {
   readonly databaseId: string;
   /** Of the hubs; undefined when they must tell everything. */
   readonly position: { readonly epoch: string; readonly revision: bigint } | undefined;
-  readonly heardAtMs: number;
+  /** Undefined when none ever was. */
+  readonly heardAtMs: number | undefined;
 }
 
 /**
@@ -35,11 +45,11 @@ export class CopyPositionFile {
     }
     if (!isJsonObject(parsed) || parsed["databaseId"] !== databaseId) return undefined;
     const { heardAtMs, epoch, revision } = parsed;
-    if (typeof heardAtMs !== "number" || !Number.isSafeInteger(heardAtMs)) return undefined;
+    if (heardAtMs !== undefined && !Number.isSafeInteger(heardAtMs)) return undefined;
     const isPosition =
       typeof epoch === "string" && typeof revision === "string" && /^\d{1,20}$/.test(revision);
     const position = isPosition ? { epoch, revision: BigInt(revision) } : undefined;
-    return { databaseId, position, heardAtMs };
+    return { databaseId, position, heardAtMs: heardAtMs === undefined ? undefined : Number(heardAtMs) };
   }
 
   /** @throws Error of the system */

@@ -116,3 +116,22 @@ it("goes to the next hub when one does not answer, and holds what its identity m
     await spoke.close();
   }
 }, 40_000);
+
+it("takes no folder of a daemon for its copy, and no daemon takes a copy for connections of its own", async () => {
+  const daemonFolder = hub.place.config.dataDir;
+  await hub.daemon.kill("SIGKILL");
+  const spoke = await SpokeProcess.of([hub.url], certificateIdentity());
+  const mistaken = new DaemonProcess({ ...spoke.environment, NEXUS_DATA_DIR: daemonFolder });
+  expect(await mistaken.exited).toBe(2);
+  expect(mistaken.output).toMatch(/holds connections of a daemon: give the spoke another one/);
+  await hub.start();
+  const { token } = await hub.clients.tokens.getToken({ connectionId: ids["ada"] ?? "" });
+  expect(token?.revision).toBe(1n);
+  await spoke.start();
+  await spoke.close();
+  const { NEXUS_UPSTREAM: _, ...alone } = spoke.environment;
+  const settings = Object.entries(alone).filter(([name]) => !name.startsWith("NEXUS_UPSTREAM"));
+  const daemon = new DaemonProcess(Object.fromEntries(settings));
+  expect(await daemon.exited).toBe(2);
+  expect(daemon.output).toMatch(/is that of a spoke: set NEXUS_UPSTREAM/);
+}, 60_000);

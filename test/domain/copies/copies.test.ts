@@ -1,0 +1,188 @@
+import { describe, expect, it } from "vitest";
+import type { CopiedState, CopiedToken } from "../../../src/domain/copies/copied_state.js";
+import { Copies } from "../../../src/domain/copies/copies.js";
+import { CopyClock, maxSilenceMs } from "../../../src/domain/copies/copy_clock.js";
+import { bearerStrategy, type Strategy } from "../../../src/model/credentials/strategy.js";
+import { newId } from "../../../src/model/ids.js";
+
+import { aProfile } from "../../samples.js";
+import { silentLog } from "../../silent_log.js";
+import { Engine, hourMs, startMs } from "../engine.js";
+
+const headerStrategy: Strategy = {
+  kind: "header",
+  headerName: "X-Key",
+  valuePrefix: "",
+  credentialField: "key",
+};
+
+function aToken(change: Partial<CopiedToken> = {}): CopiedToken {
+  return {
+    strategy: bearerStrategy,
+    credentials: { access_token: "access-1-secret" },
+    expiresAtMs: startMs + hourMs,
+    refreshNotBeforeMs: startMs + hourMs / 2,
+    grantedScopes: ["read"],
+    tokenType: "Bearer",
+    ...change,
+  };
+}
+
+function aState(change: Partial<CopiedState> = {}): CopiedState {
+  return {
+    ...{ connectionId: newId(), userId: "ada", providerId: newId(), providerName: "op", label: "" },
+    ...{ status: "active", revision: 7n, token: aToken(), problem: undefined },
+    ...{ refreshExpiresAtMs: undefined, account: undefined, scopesMissing: false },
+    ...change,
+  };
+}
+
+/** A copy on a real store; no hub is there. */
+class World {
+  readonly engine = new Engine();
+  readonly store = this.engine.store;
+  readonly copies = new Copies(this.engine);
+  heardAtMs: number | undefined = startMs;
+  readonly silences: number[] = [];
+  readonly ends = new CopyClock({
+    ...{ ...this.engine, store: this.engine.store, copies: this.copies, log: silentLog },
+    clock: this.engine.clock,
+    heardAtMs: () => this.heardAtMs,
+    onSilent: () => this.silences.push(this.engine.clock.nowMs()),
+  });
+
+  view(id: string) {
+    return this.engine.reader.view(id);
+  }
+}
+
+describe("a copy", () => {
+  it("holds a token under its revision, however it is sent", async () => {
+    const world = new World();
+    const state = aState();
+    await world.copies.put(state);
+    expect(world.view(state.connectionId)?.token).toMatchObject({
+      ...{ credentials: { access_token: "access-1-secret" }, revision: 7n, tokenType: "Bearer" },
+      ...{ expiresAtMs: startMs + hourMs, refreshNotBeforeMs: startMs + hourMs / 2, grantedScopes: ["read"] },
+    });
+    const token = aToken({ strategy: headerStrategy, credentials: { key: "k" }, expiresAtMs: undefined });
+    const other = aState({ token });
+    await world.copies.put(other);
+    expect(world.view(other.connectionId)?.token).toMatchObject({
+      credentials: { key: "k" },
+      strategy: headerStrategy,
+    });
+  });
+
+  it("changes nothing when it is told what it knows", async () => {
+    const world = new World();
+    const state = aState();
+    await world.copies.put(state);
+    const { revision } = world.store;
+    world.engine.clock.advance(1_000);
+    await world.copies.put({ ...state });
+    expect(world.store.revision).toBe(revision);
+    await world.copies.put({ ...state, label: "other" });
+    await world.copies.put({ ...state, scopesMissing: true });
+    await world.copies.put({
+      ...state,
+      token: aToken({ strategy: headerStrategy, credentials: { key: "k" } }),
+    });
+    expect(world.store.revision).toBe(revision + 3n);
+  });
+
+  it.each([
+    { status: "revoked" },
+    { status: "attention", problem: { reason: "reauth_required", sinceMs: startMs, retryAtMs: undefined } },
+    // It expired, and a refresh is on its way.
+    { status: "active" },
+  ] as const)("gives up a token that the hub takes away: %j", async (change) => {
+    const world = new World();
+    const state = aState();
+    await world.copies.put(state);
+    await world.copies.put({ ...state, ...change, token: undefined });
+    const view = world.view(state.connectionId);
+    expect(view).toMatchObject({
+      token: undefined,
+      connection: { status: change.status, credentialRevision: 7n },
+    });
+    expect(world.store.getCredential(state.connectionId)).toBeUndefined();
+  });
+
+  it("forgets what a snapshot does not name, and nothing when there is none", async () => {
+    const world = new World();
+    const [kept, gone] = [aState(), aState()];
+    for (const state of [kept, gone]) await world.copies.put(state);
+    await world.copies.endSnapshot();
+    expect(world.view(gone.connectionId)).toBeDefined();
+    world.copies.beginSnapshot();
+    await world.copies.put(kept);
+    await world.copies.endSnapshot();
+    expect(world.view(gone.connectionId)).toBeUndefined();
+    expect(world.view(kept.connectionId)?.token).toBeDefined();
+    await world.copies.remove(kept.connectionId);
+    expect(world.view(kept.connectionId)).toBeUndefined();
+  });
+
+  it("follows profiles, whose names may have been exchanged", async () => {
+    const world = new World();
+    const [one, other] = [aProfile({ name: "one" }), aProfile({ name: "other" })];
+    expect(await world.copies.putProviders([one, other])).toHaveLength(2);
+    expect(await world.copies.putProviders([one, other])).toEqual([]);
+    const exchanged = [
+      { ...one, name: "other", version: 2n },
+      { ...other, name: "one", version: 2n },
+    ];
+    await world.copies.putProviders(exchanged);
+    expect(world.store.findProviderIdByName("one")).toBe(other.id);
+    expect(await world.copies.putProviders(exchanged.slice(1))).toEqual([one.id]);
+    expect(world.store.getProvider(one.id)).toBeUndefined();
+  });
+});
+
+describe("time", () => {
+  it("tells watchers that a token has ended, once", async () => {
+    const world = new World();
+    const state = aState();
+    await world.copies.put(state);
+    await world.ends.start();
+    const { revision } = world.store;
+    const later = async (byMs: number) => {
+      world.engine.clock.advance(byMs);
+      world.heardAtMs = world.engine.clock.nowMs();
+      // The round that began sets the timer of the next.
+      await new Promise((resolve) => setImmediate(resolve));
+      await world.store.settled();
+      return world.store.revision;
+    };
+    expect(await later(hourMs - 5_000)).toBe(revision);
+    await expect.poll(() => later(1_000), { interval: 1 }).toBe(revision + 1n);
+    expect(world.engine.clock.nowMs()).toBeGreaterThanOrEqual(startMs + hourMs);
+    expect(world.engine.clock.nowMs()).toBeLessThan(startMs + hourMs + 10_000);
+    expect(world.view(state.connectionId)?.token).toBeUndefined();
+    for (let round = 0; round < 3; round++) await later(1_000);
+    await world.ends.stop();
+    expect(world.store.revision).toBe(revision + 1n);
+  });
+
+  it("ends credentials without an end when no hub was heard for an hour, and only these", async () => {
+    const world = new World();
+    const token = aToken({ expiresAtMs: undefined, refreshNotBeforeMs: undefined });
+    const [endless, living] = [
+      aState({ token }),
+      aState({ token: aToken({ expiresAtMs: startMs + 9 * hourMs }) }),
+    ];
+    for (const state of [endless, living]) await world.copies.put(state);
+    world.engine.clock.advance(maxSilenceMs - 1);
+    await world.ends.start();
+    expect(world.view(endless.connectionId)?.token).toBeDefined();
+    world.engine.clock.advance(1_000);
+    await expect.poll(() => world.view(endless.connectionId)?.token).toBeUndefined();
+    expect(world.silences).toHaveLength(1);
+    expect(world.view(living.connectionId)?.token).toBeDefined();
+    world.heardAtMs = world.engine.clock.nowMs();
+    await world.copies.put(endless);
+    expect(world.view(endless.connectionId)?.token).toBeDefined();
+    await world.ends.stop();
+  });
+});
