@@ -44,7 +44,10 @@ export async function judgeLosses({
       ...reuse,
       rotation: rotation && { ...rotation, owner: life?.owner ?? "unknown" },
     };
-    if (isExplained(proven, effective, kept)) continue;
+    const links = faultsOfLinks(effective);
+    const heardMs = life && rotation && unansweredMs(life, grant, rotation.receivedMs);
+    if (isExplained(proven, killsOf(effective), kept)) continue;
+    if (heardMs !== undefined && isExplained(proven, links, kept, heardMs)) continue;
     const fromMs = (rotation?.receivedMs ?? reuse.atMs) - beforeMs;
     const said = lives.flatMap(({ owner, daemon }) =>
       linesOf(daemon.output, grant, fromMs).map((line) => `${owner} ${line}`),
@@ -61,6 +64,16 @@ function fencesOf({ daemon }: Life): string[] {
   return [...daemon.output.matchAll(/"fence":"(\d+)","message":"takes over the lead of the fleet"/g)].map(
     ([, fence = ""]) => fence,
   );
+}
+
+const killsOf = (faults: readonly Fault[]): Fault[] => faults.filter(({ kind }) => kind === "kill");
+const faultsOfLinks = (faults: readonly Fault[]): Fault[] => faults.filter(({ kind }) => kind !== "kill");
+
+/** When the sender said that its request was sent and not answered. */
+function unansweredMs({ daemon }: Life, grant: string, fromMs: number): number | undefined {
+  const line = linesOf(daemon.output, grant, fromMs).find((each) => each.includes("no answer came back"));
+  const time = line && /"time":"([^"]+)"/.exec(line)?.[1];
+  return time ? Date.parse(time) : undefined;
 }
 
 function isSpooled({ daemon }: Life, grant: string, fromMs: number): boolean {

@@ -33,6 +33,13 @@ test.each<[string, Partial<Fault>, boolean]>([
   expect(isExplained(reuse, [fault(change)], new Set())).toBe(explains);
 });
 
+test("a cut of the link explains a loss until the sender said that no answer had come, and not after it", () => {
+  const cut = fault({ kind: "cut provider", fromMs: 12_000 });
+
+  expect(isExplained(reuse, [cut], new Set(), 12_100)).toBe(true);
+  expect(isExplained(reuse, [cut], new Set(), 11_900)).toBe(false);
+});
+
 test("nothing explains the loss of an outcome that is durable or in a spool file, or of a token that never was one", () => {
   expect(isExplained(reuse, [fault({})], new Set(["a"]))).toBe(false);
   expect(isExplained({ ...reuse, rotation: undefined }, [fault({})], new Set())).toBe(false);
