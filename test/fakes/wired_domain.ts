@@ -122,7 +122,13 @@ export class WiredDomain {
     const rejecting = { reader: this.reader, refresher: this.engine.refresher, store, clock };
     const apiNonces = new DpopNonces();
     this.rejected = new RejectedTokens({ ...rejecting, apiNonces, maxRejectionsPerHour: 12 });
-    this.tokens = new Tokens({ reader: this.reader, refresher: this.engine.refresher, readAudit, clock });
+    this.tokens = new Tokens({
+      store,
+      reader: this.reader,
+      refresher: this.engine.refresher,
+      readAudit,
+      clock,
+    });
     const narrow: TokenEndpointClient["narrow"] = (request) =>
       grants.narrow?.(request) ?? Promise.reject(new Error("nothing is narrowed here"));
     const exchanger = new TokenExchanger({ ...shared, servers, grants: { narrow }, engine: this.engine });

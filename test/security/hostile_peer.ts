@@ -25,7 +25,7 @@ const counts = {
   documentSessionsAtOnce: 100,
   documentStreams: 20,
   /** With the key, and reading: what a busy daemon serves. */
-  ordinarySessions: 2_000,
+  ordinarySessions: 6_000,
 };
 
 const headers = (target: Target, path: string) => ({

@@ -97,6 +97,8 @@ export class Fleet implements ListenersHub, DomainHub {
       silentMs: () => this.#heartbeat.silentMs,
       outbox: () => this.resources.fleet.store.outbox?.count ?? 0,
       members: () => this.#heartbeat.members.length,
+      mayLead: () => read().mayNotLead.length === 0,
+      waitsForStandby: () => this.#heartbeat.verdict?.isSynchronous === true,
     });
   }
 
@@ -156,9 +158,7 @@ export class Fleet implements ListenersHub, DomainHub {
       applied,
       newest: newest > applied ? newest : applied,
       lastContactMs: this.#heartbeat.silentMs,
-      warnings: hub.database?.verdict.warnings ?? [
-        "the database of the fleet was not reached since this hub started",
-      ],
+      warnings: this.#warnings(),
       mayNotLead: this.#mayNotLead(),
       outbox: store.outbox?.count ?? 0,
       members: this.#heartbeat.members,
@@ -252,13 +252,19 @@ export class Fleet implements ListenersHub, DomainHub {
     await Promise.all([this.#listener?.close(AbortSignal.abort()), this.hub.close()]);
   }
 
+  #warnings(): string[] {
+    const { verdict, refusal } = this.#heartbeat;
+    const known = verdict?.warnings ?? ["the database of the fleet was not reached since this hub started"];
+    return [...(refusal === undefined ? [] : [refusal]), ...known];
+  }
+
   #mayNotLead(): string[] {
     const { opened, fleet } = this.resources;
-    const verdict = this.hub.database?.verdict.mayNotLead.filter((why) => !why.startsWith("the clock")) ?? [];
-    const clock = this.#heartbeat.clockViolation;
+    const { verdict, clockViolation: clock } = this.#heartbeat;
+    const database = verdict?.mayNotLead.filter((why) => !why.startsWith("the clock")) ?? [];
     const missing = [...fleet.store.sealedCounts().keys()].filter((keyId) => !opened.vault.has(keyId));
     const keys = missing.map((keyId) => `the ring lacks key ${keyId}: give this hub the ring of the others`);
-    return [...verdict, ...(clock === undefined ? [] : [clock]), ...keys];
+    return [...database, ...(clock === undefined ? [] : [clock]), ...keys];
   }
 
   /** The source of the ring may have got a key since. */

@@ -18,7 +18,8 @@ const fault = (change: Partial<Fault>): Fault => ({
 
 test.each<[string, Partial<Fault>, boolean]>([
   ["a kill of the sender after the request came", {}, true],
-  ["a kill of the sender before the request came", { fromMs: 9_999 }, false],
+  ["a kill of the sender while its request was in the air", { fromMs: 9_500 }, true],
+  ["a kill of the sender long before the request came", { fromMs: 8_999 }, false],
   ["a kill of another process", { owner: "p" }, false],
   ["a pause of the sender", { kind: "pause" }, false],
   ["a SIGTERM", { kind: "terminate" }, false],

@@ -24,6 +24,8 @@ export interface StormReport {
 
 /** How long an answer takes, on a slow link too. */
 const answerMs = 700;
+/** A request that its sender, killed meanwhile, had sent so long before it came. */
+const inTheAirMs = 1_000;
 
 /**
  * Whether the answer that the reused token stands for was never durable, for a reason that no fleet can mend: the process was killed, or
@@ -44,7 +46,7 @@ export function isExplained(
   return faults.some(({ kind, owner, fromMs }) => {
     // Real hubs have one link to the provider, whose faults meet all of them.
     if (owner !== rotation.owner && owner !== "every") return false;
-    if (kind === "kill") return fromMs >= rotation.receivedMs;
+    if (kind === "kill") return fromMs >= rotation.receivedMs - inTheAirMs;
     if (kind !== "cut provider" && kind !== "half-open provider") return false;
     // A link that was harmed before the request came would have kept it away.
     return fromMs >= rotation.receivedMs - 50 && fromMs <= untilMs;
