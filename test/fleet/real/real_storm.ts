@@ -105,7 +105,7 @@ export class RealStorm {
     const lives = hubs.flatMap((hub) => hub.lives);
     const unexplained = await judgeLosses({
       provider,
-      faults: faults.done,
+      faults: [...faults.done, ...faults.stalls],
       lives,
       servers,
       seen,
