@@ -19,7 +19,7 @@ interface Pair {
 export interface Held {
   /** Resolves when it is there. */
   readonly reached: Promise<void>;
-  /** It goes on, unless its sender or its receiver is gone by then. */
+  /** It goes on: a request, unless its client is gone by then. */
   release(): void;
 }
 
@@ -175,7 +175,9 @@ export class TcpProxy {
     this.#hold = undefined;
     if (hold.what === "request") {
       hold.reach();
-      return hold.released;
+      return hold.released.then(() => {
+        if (pair.client.destroyed || pair.client.readableEnded) this.#drop(pair);
+      });
     }
     pair.server.once("data", hold.reach);
     pair.heldAnswer = hold.released;
@@ -191,8 +193,7 @@ export class TcpProxy {
         .then(() => held)
         .then(() => (delayMs === 0 ? undefined : new Promise((resolve) => setTimeout(resolve, delayMs))))
         .then(() => {
-          const isSenderGone = held !== undefined && from.destroyed;
-          if (!isSenderGone && !to.destroyed && this.#state !== "half open") act();
+          if (!to.destroyed && this.#state !== "half open") act();
         });
     };
     from.on("data", (bytes) => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
@@ -15,6 +15,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { Client } from "pg";
 import { postgresPrograms } from "../needs.js";
 import { processes } from "../processes.js";
@@ -49,7 +50,7 @@ export class Postgres {
 
   static async start(options: PostgresOptions = {}): Promise<Postgres> {
     const server = await Postgres.#prepared(options.tls ? await freePort() : undefined);
-    server.#run("initdb", [
+    await server.#run("initdb", [
       "-D",
       server.#data,
       "-U",
@@ -71,7 +72,7 @@ export class Postgres {
   /** A standby that streams from this server. @param options `synchronous`: what it waits for itself once it is promoted */
   async standby(options: { readonly name?: string; readonly synchronous?: string } = {}): Promise<Postgres> {
     const standby = await Postgres.#prepared();
-    standby.#run("pg_basebackup", [
+    await standby.#run("pg_basebackup", [
       "-h",
       this.folder,
       "-p",
@@ -236,12 +237,9 @@ export class Postgres {
     if (user) chownSync(path, user.uid, user.gid);
   }
 
-  #run(program: string, args: readonly string[]): void {
-    execFileSync(this.#program(program), args, {
-      ...serverUser(),
-      cwd: this.folder,
-      stdio: ["ignore", "ignore", "pipe"],
-    });
+  /** What else runs in this process, as the provider of a storm, goes on meanwhile. */
+  async #run(program: string, args: readonly string[]): Promise<void> {
+    await promisify(execFile)(this.#program(program), args, { ...serverUser(), cwd: this.folder });
   }
 
   #program(name: string): string {

@@ -44,6 +44,28 @@ describe("a hub that ends", () => {
     await hubs.leader();
   }, 60_000);
 
+  it.each([
+    ["deleted", "DELETE FROM nexus.lease"],
+    ["truncated", "TRUNCATE nexus.lease"],
+  ])(
+    "ends with 75 when the row of its lease was %s, and the fleet goes on",
+    async (_, harm) => {
+      const leader = await hubs.leader();
+      const {
+        clients: { connections },
+      } = otherThan(leader);
+      await hubs.postgres.query(harm);
+      // Its next renewal finds out, before anything is committed.
+      expect(await leader.daemon.exited).toBe(75);
+      await expect(connections.requestConnection(requestOf("op"))).resolves.toMatchObject({
+        connectionId: expect.any(String),
+      });
+      await leader.start();
+      await hubs.leader();
+    },
+    60_000,
+  );
+
   it("brings home what a provider answered after its lease, before it ends", async () => {
     const hung = await hubs.leader();
     const next = otherThan(hung);

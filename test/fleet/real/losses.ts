@@ -44,7 +44,10 @@ export async function judgeLosses({
       ...reuse,
       rotation: rotation && { ...rotation, owner: life?.owner ?? "unknown" },
     };
-    if (isExplained(proven, effective, kept)) continue;
+    const links = faultsOfLinks(effective);
+    const heardMs = life && rotation && unansweredMs(life, reuse);
+    if (isExplained(proven, killsOf(effective), kept)) continue;
+    if (heardMs !== undefined && isExplained(proven, links, kept, heardMs)) continue;
     const fromMs = (rotation?.receivedMs ?? reuse.atMs) - beforeMs;
     const said = lives.flatMap(({ owner, daemon }) =>
       linesOf(daemon.output, grant, fromMs).map((line) => `${owner} ${line}`),
@@ -63,16 +66,30 @@ function fencesOf({ daemon }: Life): string[] {
   );
 }
 
+const killsOf = (faults: readonly Fault[]): Fault[] => faults.filter(({ kind }) => kind === "kill");
+const faultsOfLinks = (faults: readonly Fault[]): Fault[] => faults.filter(({ kind }) => kind !== "kill");
+
+/** When the sender said that its request was sent and not answered: before it sent the token again. */
+function unansweredMs({ daemon }: Life, { grant, rotation, atMs }: Reuse): number | undefined {
+  const lines = linesOf(daemon.output, grant, rotation?.receivedMs ?? atMs);
+  const time = timeOf(lines.find((line) => line.includes("no answer came back")) ?? "");
+  return time !== undefined && time < atMs ? time : undefined;
+}
+
 function isSpooled({ daemon }: Life, grant: string, fromMs: number): boolean {
   return linesOf(daemon.output, grant, fromMs).some((line) => line.includes("put into the spool file"));
+}
+
+/** When a line of a log was written. */
+function timeOf(line: string): number | undefined {
+  const time = /"time":"([^"]+)"/.exec(line)?.[1];
+  return time === undefined ? undefined : Date.parse(time);
 }
 
 /** Lines of a log that name a connection, from a moment on. */
 function linesOf(output: string, connectionId: string, fromMs: number): string[] {
   return output.split("\n").filter((line) => {
-    if (!line.includes(connectionId)) return false;
-    const time = /"time":"([^"]+)"/.exec(line)?.[1];
-    return time !== undefined && Date.parse(time) >= fromMs;
+    return line.includes(connectionId) && (timeOf(line) ?? 0) >= fromMs;
   });
 }
 

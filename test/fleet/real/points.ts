@@ -111,6 +111,8 @@ export class FaultPoints {
       case "kill hub":
         leader.mayStart.close();
         await leader.killed();
+        // The link hears of it.
+        await sleep(300);
         return release();
       case "stop hub":
         leader.signal("SIGSTOP");

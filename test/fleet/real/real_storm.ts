@@ -88,7 +88,12 @@ export class RealStorm {
     const { hubs, servers, provider, broken, seen } = this.#fleet;
     // All is healed: somebody leads, what was spooled is brought home, and old intents are over.
     await sleep(20_000);
-    if (!hubs.some(({ isLeader }) => isLeader)) broken.push("nobody leads after all was healed");
+    for (let tries = 0; !hubs.some(({ isLeader }) => isLeader); tries++) {
+      await sleep(100);
+      if (tries < 300) continue;
+      broken.push("nobody leads after all was healed");
+      break;
+    }
     const refreshed = provider.refreshes;
     await sleep(8_000);
     if (provider.refreshes === refreshed) broken.push("nothing is refreshed after all was healed");
@@ -100,7 +105,7 @@ export class RealStorm {
     const lives = hubs.flatMap((hub) => hub.lives);
     const unexplained = await judgeLosses({
       provider,
-      faults: faults.done,
+      faults: [...faults.done, ...faults.stalls],
       lives,
       servers,
       seen,

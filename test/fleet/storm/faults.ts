@@ -16,6 +16,9 @@ export interface StormHub {
   retarget(target: string): void;
 }
 
+/** A process whose event loop stands still for longer passes nothing on. */
+const stallMs = 500;
+
 /** What was done to whom, for the explanation of a loss. */
 export interface Fault {
   readonly kind: FaultKind;
@@ -59,6 +62,8 @@ export interface Servers {
 /** Does harm, one thing after the other, and several at once. */
 export class Faults {
   readonly done: Fault[] = [];
+  /** When nothing was done, and this process did not run all the same: to the hubs that is a provider's link which is half open. */
+  readonly stalls: Fault[] = [];
   readonly #underWay = new Set<Promise<void>>();
   /** How many processes were seen to lead. */
   reigns = 0;
@@ -79,6 +84,7 @@ export class Faults {
     const endMs = performance.now() + minutes * 60_000;
     let isDatabaseHarmed = false;
     let leader = "";
+    const watch = this.#watchStalls();
     while (performance.now() < endMs) {
       await sleep(2 * this.betweenMs * this.random());
       const leads = this.hubs.find(({ isLeader }) => isLeader)?.owner ?? leader;
@@ -97,6 +103,18 @@ export class Faults {
       });
     }
     await this.settled();
+    clearInterval(watch);
+  }
+
+  /** The provider and all links are in this process: while a loaded machine does not let it run, they are half open. */
+  #watchStalls(): NodeJS.Timeout {
+    let seenMs = Date.now();
+    return setInterval(() => {
+      const nowMs = Date.now();
+      if (nowMs - seenMs > stallMs)
+        this.stalls.push({ kind: "half-open provider", owner: "every", fromMs: seenMs, untilMs: nowMs });
+      seenMs = nowMs;
+    }, 50);
   }
 
   /** Begins one, and resolves when it is over. Most meet the leader. */

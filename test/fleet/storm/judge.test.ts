@@ -18,7 +18,8 @@ const fault = (change: Partial<Fault>): Fault => ({
 
 test.each<[string, Partial<Fault>, boolean]>([
   ["a kill of the sender after the request came", {}, true],
-  ["a kill of the sender before the request came", { fromMs: 9_999 }, false],
+  ["a kill of the sender while its request was in the air", { fromMs: 9_500 }, true],
+  ["a kill of the sender long before the request came", { fromMs: 8_999 }, false],
   ["a kill of another process", { owner: "p" }, false],
   ["a pause of the sender", { kind: "pause" }, false],
   ["a SIGTERM", { kind: "terminate" }, false],
@@ -31,6 +32,13 @@ test.each<[string, Partial<Fault>, boolean]>([
   ["a cut of the link that all have to the provider", { kind: "cut provider", owner: "every" }, true],
 ])("%s explains a loss: %s", (_, change, explains) => {
   expect(isExplained(reuse, [fault(change)], new Set())).toBe(explains);
+});
+
+test("a cut of the link explains a loss until the sender said that no answer had come, and not after it", () => {
+  const cut = fault({ kind: "cut provider", fromMs: 12_000 });
+
+  expect(isExplained(reuse, [cut], new Set(), 12_100)).toBe(true);
+  expect(isExplained(reuse, [cut], new Set(), 11_900)).toBe(false);
 });
 
 test("nothing explains the loss of an outcome that is durable or in a spool file, or of a token that never was one", () => {

@@ -24,26 +24,32 @@ export interface StormReport {
 
 /** How long an answer takes, on a slow link too. */
 const answerMs = 700;
+/** A request that its sender, killed meanwhile, had sent so long before it came. */
+const inTheAirMs = 1_000;
 
 /**
  * Whether the answer that the reused token stands for was never durable, for a reason that no fleet can mend: the process was killed, or
  * its link to the provider harmed, between the arrival of the request and the acknowledgement.
  *
  * @param kept attempts whose answer is in the log, or in a spool file
+ * @param heardMs when the sender said that no answer had come; undefined where it does not say: then the link has to be harmed while an
+ *   answer is on its way
  */
 export function isExplained(
   { rotation }: Reuse,
   faults: readonly Fault[],
   kept: ReadonlySet<string>,
+  heardMs?: number,
 ): boolean {
   if (!rotation || kept.has(rotation.attempt)) return false;
+  const untilMs = heardMs ?? rotation.receivedMs + answerMs;
   return faults.some(({ kind, owner, fromMs }) => {
     // Real hubs have one link to the provider, whose faults meet all of them.
     if (owner !== rotation.owner && owner !== "every") return false;
-    if (kind === "kill") return fromMs >= rotation.receivedMs;
+    if (kind === "kill") return fromMs >= rotation.receivedMs - inTheAirMs;
     if (kind !== "cut provider" && kind !== "half-open provider") return false;
     // A link that was harmed before the request came would have kept it away.
-    return fromMs >= rotation.receivedMs - 50 && fromMs <= rotation.receivedMs + answerMs;
+    return fromMs >= rotation.receivedMs - 50 && fromMs <= untilMs;
   });
 }
 
