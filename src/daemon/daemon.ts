@@ -208,7 +208,8 @@ async function loadHub(options: DaemonOptions, resources: Resources): Promise<Fl
   const { fleet } = resources;
   if (fleet === undefined) return undefined;
   const { Fleet } = await import("./fleet/fleet.js");
-  return new Fleet(options, { ...resources, fleet });
+  const { linkClock: clock = options.clock } = options;
+  return new Fleet({ ...options, clock }, { ...resources, fleet });
 }
 
 function loadAdminKey({ access, dataDir }: Config, log: Log): ApiKey {

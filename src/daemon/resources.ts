@@ -24,6 +24,8 @@ export interface DaemonOptions {
   readonly config: Config;
   readonly log: Log;
   readonly clock: Clock;
+  /** Of a hub: the clock of its links to the database and to other hubs; `clock` by default. */
+  readonly linkClock?: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Called once when the store takes no more writes: the process must end. */
@@ -111,7 +113,7 @@ async function openReplica(
   { vault }: OpenedVault,
   metrics: Metrics,
 ): Promise<OpenFleet> {
-  const { clock, log } = options;
+  const { log, linkClock: clock = options.clock } = options;
   const folder = options.config.dataDir;
   const { openFleet } = await import("./fleet/open_fleet.js");
   return await openFleet({

@@ -81,8 +81,12 @@ export class Fleet implements ListenersHub, DomainHub {
       keys: opened.vault,
       leader: () => this.hub.leader,
       leaderChanged: () => this.hub.leaderChanged(),
-      applied: (position, signal) => this.hub.applied(position, signal),
-      catchUp: () => this.hub.catchUp(),
+      applied: (position, signal) => this.hub.catchUp.applied(position, signal),
+      catchUp: () => this.hub.catchUp.toNow(),
+      recorded: async () => {
+        await this.#handover?.recorded();
+        await this.hub.catchUp.toNow();
+      },
       clock,
       onForwarded: (outcome) => resources.metrics.forwarded(outcome),
     });
@@ -112,7 +116,7 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   catchUp(): Promise<void> {
-    return this.hub.catchUp();
+    return this.hub.catchUp.toNow();
   }
 
   led(service: ServiceDefinition): ServiceDefinition {
@@ -215,7 +219,7 @@ export class Fleet implements ListenersHub, DomainHub {
     this.hub.start(reign);
     this.#heartbeat.start();
     this.#handover.start();
-    await this.hub.caughtUp();
+    await this.hub.catchUp.toStart();
   }
 
   /** Gives the lead back, where this hub has it. */

@@ -9,9 +9,11 @@ const maxEntries = 500;
 const roundMs = 1_000;
 /** A hub that ends waits no longer for the one that leads: what it does not take stays in the spool file. */
 const bringHomeMs = 3_000;
+/** Who reads the audit log waits no longer for what is not in it yet. */
+const recordedMs = 2_000;
 
 export interface HandoverDeps {
-  readonly store: Pick<Store, "onRecorded" | "outbox" | "role">;
+  readonly store: Pick<Store, "onRecorded" | "outbox" | "role" | "settled">;
   readonly spool: Pick<TokenSpool, "handOver">;
   readonly calls: Pick<LeaderCalls, "hand">;
   readonly clock: Clock;
@@ -23,6 +25,7 @@ export class Handover {
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #isSpoolDone = false;
+  #handing: Promise<void> | undefined;
 
   constructor(private readonly deps: HandoverDeps) {}
 
@@ -49,17 +52,39 @@ export class Handover {
     }
   }
 
+  /** Resolves when what this hub has put on record is in the log, as far as a hub that leads takes it within two seconds. */
+  async recorded(): Promise<void> {
+    const { store, clock, log } = this.deps;
+    const handed = store.role === "leader" ? store.settled() : this.#handed();
+    try {
+      await Promise.race([handed, delay(clock, recordedMs)]);
+    } catch (error) {
+      log.debug({ err: error }, "the hub that leads did not take what this one has put on record");
+    }
+  }
+
   async #run(): Promise<void> {
     const { clock, log, store } = this.deps;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        if (store.role === "follower") await this.#handOver();
+        if (store.role === "follower") await this.#handed();
       } catch (error) {
         log.debug({ err: error }, "the hub that leads did not take what this one holds for it");
       }
       await delay(clock, roundMs, signal);
     }
+  }
+
+  /** One at a time: whoever asks while it is under way has what was there before handed over after it. */
+  async #handed(): Promise<void> {
+    const before = this.#handing;
+    const own = (async () => {
+      await before?.catch(() => undefined);
+      await this.#handOver();
+    })();
+    this.#handing = own;
+    await own;
   }
 
   async #handOver(): Promise<void> {

@@ -15,6 +15,8 @@ export interface DomainHub {
   refresher(own: Pick<Refresher, "refresh">): Pick<Refresher, "refresh">;
   status(): FleetState;
   following(): true | string;
+  /** Brings the copy of this hub to where the fleet is now, as far as the database can be asked. */
+  catchUp(): Promise<void>;
   /** Addresses of the hubs that do not hold a key. */
   lacking(keyId: string): readonly string[];
 }
@@ -31,5 +33,5 @@ export interface HubServices extends FleetControl {
 export interface ListenersHub extends HubServices {
   /** A page of the hub that leads; undefined where this one does. */
   page(visit: Visit, own: Pick<BrowserPages, "answer">): Promise<Answer> | undefined;
-  catchUp(): Promise<void>;
+  catchUp: DomainHub["catchUp"];
 }

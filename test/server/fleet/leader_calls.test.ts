@@ -120,6 +120,7 @@ class World {
         }),
       applied: async (position) => void this.applied.push(position),
       catchUp: async () => undefined,
+      recorded: async () => undefined,
       clock: this.clock,
       onForwarded: (outcome) => void this.forwarded.push(outcome),
     });
