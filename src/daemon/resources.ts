@@ -4,7 +4,7 @@ import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import type { FleetConfig } from "../config/fleet_config.js";
 import { readVersion } from "../config/version.js";
-import { openKeyCheck } from "../domain/operations/key_check.js";
+import { adoptPrimary, openKeyCheck } from "../domain/operations/key_check.js";
 import type { Tracing } from "../model/tracing.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
@@ -66,7 +66,8 @@ export class Resources {
       const opened = await openVault({ config, environment, clock, log });
       if (config.fleet !== undefined) fleet = await openReplica(options, config.fleet, opened, metrics);
       store = fleet?.store ?? openStore(options, metrics);
-      await openKeyCheck(store, opened.vault);
+      if (fleet) adoptPrimary(store, opened.vault);
+      else await openKeyCheck(store, opened.vault);
       const spoolFile = openSpoolFile(config.dataDir, log);
       return new Resources(lock, tls, opened, store, spoolFile, metrics, fleet, clock);
     } catch (error) {

@@ -25,7 +25,6 @@ import {
   type OpenIdProviderOptions,
   startOpenIdProvider,
 } from "../fakes/openid_provider.js";
-import { recordAnswered } from "../follower/answered.js";
 import { LeaderBeside } from "../follower/leader_beside.js";
 import { leaveLog, sweptFolder } from "../run_folder.js";
 import { consented, registeredAt, requestOf } from "./requests.js";
@@ -168,7 +167,7 @@ export class TestDaemon {
   readonly clients: Clients;
   daemon!: Daemon;
   /** Where this daemon is a follower. */
-  #beside: LeaderBeside | undefined;
+  beside: LeaderBeside | undefined;
 
   protected constructor(
     readonly place: Place,
@@ -185,14 +184,14 @@ export class TestDaemon {
 
   /** After the daemon was stopped by itself. */
   async start(): Promise<void> {
-    this.#beside ??= await LeaderBeside.make(this.place, { freePort, clientsOf });
-    await this.#beside?.start(this.clock);
-    this.daemon = await this.place.start(this.clock, this.#beside?.followerSettings);
+    this.beside ??= await LeaderBeside.make(this.place, { freePort, clientsOf });
+    await this.beside?.start(this.clock);
+    this.daemon = await this.place.start(this.clock, this.beside?.followerSettings);
   }
 
   async close(): Promise<void> {
     await this.stop();
-    await this.#beside?.close();
+    await this.beside?.close();
   }
 
   async restart(between: () => Promise<void> = async () => undefined): Promise<void> {
@@ -203,8 +202,7 @@ export class TestDaemon {
 
   /** Until the next `start`. */
   async stop(): Promise<void> {
-    if (this.#beside) await recordAnswered(this.place.opsUrl);
-    await Promise.all([this.daemon.stop(), this.#beside?.stop()]);
+    await Promise.all([this.daemon.stop(), this.beside?.stop()]);
   }
 }
 

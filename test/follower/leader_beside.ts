@@ -29,7 +29,9 @@ export class LeaderBeside {
 
   private constructor(
     private readonly place: Place,
-    private readonly clients: Clients,
+    readonly clients: Clients,
+    /** Its socket. */
+    readonly socket: string,
     private readonly database: string,
     private readonly environment: NodeJS.ProcessEnv,
     /** What makes the daemon of the place the hub that follows. */
@@ -49,6 +51,7 @@ export class LeaderBeside {
     };
     const { dataDir } = place.config;
     const folder = sweptFolder();
+    const socket = join(folder, "nexus.sock");
     const environment: NodeJS.ProcessEnv = {
       ...shared,
       NEXUS_DATA_DIR: folder,
@@ -61,7 +64,7 @@ export class LeaderBeside {
     }
     if (keySettings.every((name) => shared[name] === undefined))
       environment["NEXUS_ENCRYPTION_KEY_FILE"] = join(dataDir, "encryption.key");
-    const made = new LeaderBeside(place, clientsOf(join(folder, "nexus.sock")), database, environment, {
+    const made = new LeaderBeside(place, clientsOf(socket), socket, database, environment, {
       ...shared,
       NEXUS_FLEET_LISTEN: `127.0.0.1:${await freePort()}`,
     });

@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { leftOutFiles } from "./left_out.js";
 
 /** The suite of whole daemons, each of which is a follower of a hub beside it. */
 export default defineConfig({
@@ -9,7 +10,8 @@ export default defineConfig({
     hookTimeout: 30_000,
     expect: { poll: { timeout: 10_000 } },
     globalSetup: ["test/run.ts", "scripts/build.mjs", "test/follower/shared_postgres.ts"],
-    include: ["test/daemon/**/*.test.ts", "test/security/**/*.test.ts"],
-    exclude: ["test/daemon/fleet/**"],
+    setupFiles: ["test/follower/setup.ts"],
+    include: ["test/follower/*.test.ts", "test/daemon/**/*.test.ts"],
+    exclude: Object.keys(leftOutFiles).map((files) => `test/daemon/${files}.test.ts`),
   },
 });

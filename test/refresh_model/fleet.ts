@@ -46,8 +46,8 @@ export class ModelFleet {
     return await this.#reign(await this.#open(this.#leading));
   }
 
-  /** The other hub leads from now on. @param old what the one before is now; undefined when it is gone */
-  async change(old: Life | undefined): Promise<Life> {
+  /** The other hub leads from now on; the one before follows it, where it is no ghost. */
+  async change(): Promise<Life> {
     const next = this.follower;
     if (!next) throw new Error("a hub follows");
     this.follower = undefined;
@@ -55,8 +55,7 @@ export class ModelFleet {
     const before = this.#leading;
     this.#leading = before === 0 ? 1 : 0;
     const life = await this.#reign(next);
-    if (old) this.ghost = old;
-    else this.follower = await this.#open(before);
+    if (!this.ghost) this.follower = await this.#open(before);
     return life;
   }
 

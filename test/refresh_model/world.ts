@@ -164,7 +164,12 @@ export class World {
     this.server.release();
     // What the provider answers is on its way to the one that is cut off, and there by now.
     for (let turns = 0; turns < 8; turns++) await new Promise<void>((resolve) => setImmediate(resolve));
-    this.life = await fleet.change(livesOn ? life : undefined);
+    if (livesOn) {
+      fleet.ghost = life;
+      // A request that is in the air for longer than one lasts is nothing that the next leader waits for.
+      this.forgetAnswers(0);
+    }
+    this.life = await fleet.change();
     if (how === "killed") this.#countLosses();
     await this.settle();
   }
@@ -189,8 +194,7 @@ export class World {
       const token = this.refreshTokenOf(id);
       if (!connection || token === undefined || !this.fleet?.isHeldElsewhere(connection.refreshIntent?.owner))
         continue;
-      const patientUntilMs =
-        leftAloneUntilMs(connection.refreshIntent, connection, this.life.store.owner) ?? 0;
+      const patientUntilMs = leftAloneUntilMs(connection.refreshIntent, connection, "another") ?? 0;
       if (patientUntilMs <= untilMs) this.#lose(id, token);
     }
   }

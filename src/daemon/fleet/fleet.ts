@@ -1,5 +1,6 @@
 import type { Config } from "../../config/config.js";
 import type { TokenSpool } from "../../domain/grants/token_spool.js";
+import { lackedKeys } from "../../domain/operations/key_check.js";
 import type { KeyringManager } from "../../domain/operations/keyring_manager.js";
 import { LedRefresher } from "../../domain/refresh/led_refresher.js";
 import type { RefreshEngine } from "../../domain/refresh/refresh_engine.js";
@@ -175,7 +176,7 @@ export class Fleet implements ListenersHub, DomainHub {
     if (silentMs > (this.options.config.fleet?.maxStaleMs ?? 0))
       return `the database of the fleet has not answered for ${Math.round(silentMs / 1_000)} s`;
     if (isBehind) return "the copy of the store is behind that of the hub that leads";
-    return clockViolation ?? true;
+    return clockViolation ?? this.#lackedKeys().at(0) ?? true;
   }
 
   /**
@@ -250,20 +251,23 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   #mayNotLead(): string[] {
-    const { opened, fleet } = this.resources;
     const verdict = this.hub.database?.verdict.mayNotLead.filter((why) => !why.startsWith("the clock")) ?? [];
     const clock = this.#heartbeat.clockViolation;
-    const missing = [...fleet.store.sealedCounts().keys()].filter((keyId) => !opened.vault.has(keyId));
-    const keys = missing.map((keyId) => `the ring lacks key ${keyId}: give this hub the ring of the others`);
-    return [...verdict, ...(clock === undefined ? [] : [clock]), ...keys];
+    return [...verdict, ...(clock === undefined ? [] : [clock]), ...this.#lackedKeys()];
+  }
+
+  #lackedKeys(): string[] {
+    const { opened, fleet } = this.resources;
+    return lackedKeys(fleet.store, opened.vault).map(
+      (keyId) => `the ring lacks key ${keyId}: give this hub the ring of the others`,
+    );
   }
 
   /** The source of the ring may have got a key since. */
   async #reloadKeys(): Promise<void> {
     const { opened, fleet } = this.resources;
     const { log } = this.options;
-    const isMissing = [...fleet.store.sealedCounts().keys()].some((keyId) => !opened.vault.has(keyId));
-    if (!isMissing || this.#domain === undefined) return;
+    if (lackedKeys(fleet.store, opened.vault).length === 0 || this.#domain === undefined) return;
     await this.#domain.keyring
       .reload()
       .catch((error: unknown) => log.warn({ err: error }, "the ring lacks a key that the fleet uses"));

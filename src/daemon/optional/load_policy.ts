@@ -28,7 +28,7 @@ export async function loadPolicy(
       const reason = `sha256:${policy.digest.slice(0, 16)}`;
       const event = { timeMs: clock.nowMs(), type: "policy.loaded", principal: daemon.name, reason } as const;
       await store
-        .commit((tx) => tx.appendAudit(event))
+        .record((tx) => tx.appendAudit(event))
         .catch((error: unknown) => log.error({ err: error }, "the new policy could not be recorded"));
     },
   });

@@ -16,6 +16,7 @@ export interface Leader {
    * Has it carry out an RPC, and waits until this hub has what the answer rests on.
    *
    * @param method `nexus.v1.TokenService/RefreshToken`
+   * @param isWait the caller means to wait, for as long as it says
    * @returns the response message; `here` when this hub has come to lead meanwhile, and nothing was sent
    * @throws WireError of the RPC, or UNAVAILABLE
    */
@@ -24,6 +25,7 @@ export interface Leader {
     request: Uint8Array<ArrayBuffer>,
     principal: Principal,
     signal: AbortSignal,
+    isWait: boolean,
   ): Promise<Uint8Array | "here">;
   /** Brings this hub to where the fleet is now, as far as the database can be asked. */
   catchUp(): Promise<void>;
@@ -56,7 +58,9 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
     return (request, context) => leader.recorded().then(() => method.call(request, context));
   const forward = async (request: Message, context: CallContext): Promise<Message> => {
     const bytes = bytesOf(descriptor.input, request);
-    const answer = await leader.call(rpcName(descriptor), bytes, context.principal, context.signal);
+    const { principal, signal } = context;
+    const isWait = method.isWait?.(request) === true;
+    const answer = await leader.call(rpcName(descriptor), bytes, principal, signal, isWait);
     if (answer === "here") return await method.call(request, context);
     return fromBinary(descriptor.output, answer);
   };

@@ -144,7 +144,7 @@ class World {
 }
 
 const world = perTest(() => new World());
-const call = (calls = world.calls) => calls.call(method, request, agent, signal);
+const call = (calls = world.calls) => calls.call(method, request, agent, signal, false);
 
 /** Lets what is under way come to rest, over real sockets, while time moves. */
 async function pass(clock: ManualClock, totalMs: number): Promise<void> {
@@ -230,14 +230,14 @@ describe("a request that is forwarded", () => {
 
   it("ends when its caller leaves", async () => {
     const leaving = new AbortController();
-    const refused = expect(world.calls.call(method, request, agent, leaving.signal)).rejects.toThrow();
+    const refused = expect(world.calls.call(method, request, agent, leaving.signal, true)).rejects.toThrow();
     leaving.abort();
     await refused;
   });
 
   it("is unimplemented where the leader is of another version", async () => {
     world.leads((await world.hub()).address);
-    const other = world.calls.call("nexus.v1.TokenService/Foresee", request, agent, signal);
+    const other = world.calls.call("nexus.v1.TokenService/Foresee", request, agent, signal, false);
     await expect(other).rejects.toMatchObject({ code: codes.internal });
   });
 });
