@@ -18,18 +18,15 @@ export class Commits {
     return { NODE_OPTIONS: `--import=${probe}`, NEXUS_BENCH_COMMITS: this.file };
   }
 
-  /**
-   * @returns of the commits since the last question: the last one that changed a connection, and the one after it, which puts the reads
-   * of its subscribers on record. In ns
-   */
-  async ofUpdate(): Promise<{ readonly changedNs: bigint; readonly recordedNs: bigint }> {
+  /** @returns of the commits since the last question: how many there were until the last one that changed a connection, and when that was durable, in ns */
+  async ofUpdate(): Promise<{ readonly changedNs: bigint; readonly count: number }> {
     for (const untilMs = Date.now() + patienceMs; Date.now() < untilMs; ) {
       const commits = this.#lines().slice(this.#read);
       const changed = commits.findLastIndex(({ changes }) => changes > 0);
-      const [change, record] = changed === -1 ? [] : commits.slice(changed);
-      if (change && record) {
+      const change = commits[changed];
+      if (change) {
         this.#read += commits.length;
-        return { changedNs: change.atNs, recordedNs: record.atNs };
+        return { changedNs: change.atNs, count: changed + 1 };
       }
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

@@ -70,7 +70,7 @@ export async function refreshLatencyFigures({ quick }: { readonly quick: boolean
       unit: "ms",
       ...taken,
       against: "a durable commit, p99",
-      atMost: 2,
+      atMost: 1,
     }),
   ];
 }

@@ -21,20 +21,35 @@ const carried = {
     "@opentelemetry/resources",
     "@opentelemetry/sdk-trace-base",
   ],
+  grpc: ["@grpc/grpc-js"],
+  jose: ["jose"],
   pg: ["pg"],
+  protovalidate: ["@bufbuild/protovalidate"],
   schemas: ["ajv/dist/2020.js", "ajv-formats"],
   "pino-pretty": ["pino-pretty"],
   re2js: ["re2js"],
+  yaml: ["yaml"],
+};
+
+/** Modules that a carried package takes from the program, because the objects of both meet. */
+const shared = {
+  protovalidate: [
+    ...["", "/codegenv2", "/reflect", "/wire", "/wkt"].map((path) => `@bufbuild/protobuf${path}`),
+    "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js",
+  ],
 };
 
 /** Packages of which nothing runs before something of them is used. Only what the sources use inside functions can stand here. */
 const lazyPackages = [
-  "@bufbuild/protovalidate",
   "@connectrpc/connect-node",
+  ...carried.protovalidate,
   ...carried.schemas,
+  ...carried.grpc,
+  ...carried.jose,
   ...carried.pg,
   ...carried["pino-pretty"],
   ...carried.re2js,
+  ...carried.yaml,
 ];
 
 /** Modules of the sources that stay apart for the same reason: commands that never use them do not hold them. */
@@ -53,38 +68,69 @@ const common = {
 const short = { minifySyntax: true, minifyWhitespace: true, lineLimit: 160 };
 
 /**
+ * The files of the program, each with all that it needs, so that a process holds the text of one. A daemon is most of what runs for long: its
+ * file has the one command that it is started with.
+ */
+const programs = {
+  "daemon.cjs": `
+    import { runProcess as run } from "./src/cli/process_shell.js";
+    import { runServe } from "./src/cli/serve_program.js";
+    export const runProcess = () => run(runServe);
+    export const runDaemon = async (options) => (await import("./src/daemon/run_daemon.js")).runDaemon(options);
+  `,
+  "nexusd.cjs": `
+    import { runProcess as run } from "./src/cli/process_shell.js";
+    import { run as runAny } from "./src/cli/program.js";
+    export const runProcess = () => run(runAny);
+  `,
+};
+
+/**
  * Writes `bundle/` and `strategies/apply_strategy.js` into a folder that holds the compiled modules.
  *
- * The program is one file of CommonJS, of which Node keeps compiled code. What is imported dynamically runs when it is first asked for. Names
+ * The program is CommonJS, of which Node keeps compiled code. What is imported dynamically runs when it is first asked for. Names
  * are kept, so that a stack trace names its functions; `node --enable-source-maps` shows the files and lines of src/. The rest of the text is
  * as short as it can be, since V8 holds it in memory for good.
  */
 export async function bundle(root, folder) {
   const esbuild = await import("esbuild");
-  const program = await esbuild.build({
-    ...common,
-    ...short,
-    absWorkingDir: root,
-    entryPoints: ["src/cli/process_shell.ts"],
-    outfile: join(folder, "bundle/nexusd.cjs"),
-    format: "cjs",
-    external: ["koffi"],
-    plugins: [lazy(root), besides(root), nativePackages()],
-    supported: { "dynamic-import": false },
-    define: { "import.meta.url": "bundleUrl" },
-    banner: { js: 'const installed=require,bundleUrl=require("node:url").pathToFileURL(__filename).href;' },
-    sourcemap: "linked",
-    sourcesContent: false,
-  });
+  const built = await Promise.all(
+    Object.entries(programs).map(([file, contents]) =>
+      esbuild.build({
+        ...common,
+        ...short,
+        absWorkingDir: root,
+        stdin: { contents, resolveDir: root, sourcefile: file },
+        outfile: join(folder, "bundle", file),
+        format: "cjs",
+        external: ["koffi"],
+        plugins: [
+          ...(file === "daemon.cjs" ? [] : [daemonBeside()]),
+          lazy(root),
+          besides(root),
+          givenModules(root),
+          nativePackages(),
+        ],
+        supported: { "dynamic-import": false },
+        define: { "import.meta.url": "bundleUrl" },
+        banner: {
+          js: 'const installed=require,bundleUrl=require("node:url").pathToFileURL(__filename).href;',
+        },
+        sourcemap: "linked",
+        sourcesContent: false,
+      }),
+    ),
+  );
   const packages = await Promise.all(
     Object.entries(carried).map(([file, names]) =>
       esbuild.build({
         ...common,
         ...short,
         absWorkingDir: root,
-        stdin: { contents: requiring(names), resolveDir: root },
+        stdin: { contents: (shared[file] ? importing : requiring)(names), resolveDir: root },
         outfile: join(folder, "bundle/packages", `${file}.cjs`),
         format: "cjs",
+        ...(shared[file] && given(shared[file])),
       }),
     ),
   );
@@ -111,7 +157,33 @@ export async function bundle(root, folder) {
     allowOverwrite: true,
     format: "esm",
   });
-  writeContents(root, folder, [program, ...packages, ...modules, library]);
+  for (const { metafile } of [...built, ...packages, ...modules]) {
+    for (const path of Object.keys(metafile.outputs)) if (path.endsWith(".cjs")) narrow(join(root, path));
+  }
+  writeContents(root, folder, [...built, ...packages, ...modules, library]);
+}
+
+/**
+ * Escapes what is not ASCII, which esbuild leaves in regular expressions: of a text with one such character V8 holds two bytes for each
+ * character.
+ */
+function narrow(path) {
+  const text = readFileSync(path, "utf8");
+  const escaped = text.replace(
+    /[\u0080-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  if (escaped !== text) writeFileSync(path, escaped);
+}
+
+/** Has a command that runs a daemon read it from the daemon's own file. */
+function daemonBeside() {
+  return {
+    name: "daemon-beside",
+    setup(build) {
+      build.onResolve({ filter: /\/run_daemon\.js$/ }, () => ({ path: "./daemon.cjs", external: true }));
+    },
+  };
 }
 
 /** Which packages the bundles hold, and under which licences. */
@@ -140,10 +212,53 @@ function requiring(names) {
   return `module.exports = { ${names.map((name) => `get ${JSON.stringify(name)}() { return require(${JSON.stringify(name)}); }`).join(", ")} };`;
 }
 
+/** The same, all run at once, and without what nobody asks for. */
+function importing(names) {
+  return names.map((name) => `export * as ${JSON.stringify(name)} from ${JSON.stringify(name)};`).join("\n");
+}
+
+/** What a file of `carried` is built with, so that it is a function which takes these modules, by their names. */
+function given(names) {
+  const plugin = {
+    name: "given",
+    setup(build) {
+      for (const name of names) {
+        const filter = new RegExp(`(^|/)${name.split("/gen/").at(-1).replace(/[/.]/g, "\\$&")}$`);
+        build.onResolve({ filter }, () => ({ path: name, external: true }));
+      }
+    },
+  };
+  const js = "module.exports=(require)=>{const module={exports:{}};";
+  return { plugins: [plugin], banner: { js }, footer: { js: "return module.exports}" } };
+}
+
 /** The code that reads a package of `carried`. */
 function besideOf(name) {
   const [file] = Object.entries(carried).find(([, names]) => names.includes(name)) ?? [];
-  return file && `installed(${JSON.stringify(`./packages/${file}.cjs`)})[${JSON.stringify(name)}]`;
+  if (file === undefined) return undefined;
+  const gives = shared[file] ? `(name => require("given:${file}").modules[name])` : "";
+  return `installed(${JSON.stringify(`./packages/${file}.cjs`)})${gives}[${JSON.stringify(name)}]`;
+}
+
+/** The modules of the program that a carried package takes. */
+function givenModules(root) {
+  return {
+    name: "given-modules",
+    setup(build) {
+      build.onResolve({ filter: /^given:/ }, ({ path }) => ({
+        path: path.slice("given:".length),
+        namespace: "given",
+      }));
+      build.onLoad({ filter: /./, namespace: "given" }, ({ path }) => ({
+        contents: `
+          ${shared[path].map((name, index) => `import * as m${index} from ${JSON.stringify(name)};`).join("\n")}
+          export const modules = { ${shared[path].map((name, index) => `${JSON.stringify(name)}: m${index}`).join(", ")} };
+        `,
+        loader: "js",
+        resolveDir: root,
+      }));
+    },
+  };
 }
 
 /** Takes what is carried from its files. */

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
 import { runProcess } from "./cli/process_shell.js";
+import { run } from "./cli/program.js";
 
-await runProcess();
+await runProcess(run);

@@ -9,12 +9,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
+import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
+import { FleetService } from "../../src/gen/nexus/v1/fleet_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
+import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { DemoFailure } from "./failure.js";
 
-const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+/** What `npm run build` makes. */
+export const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 /** Nobody reads more of a log than this. */
 const maxLogLines = 40;
 /** The daemon promises to be gone within 5 s of SIGTERM. */
@@ -30,6 +34,9 @@ function connectTo(socket: string) {
     providers: createClient(ProviderService, transport),
     connections: createClient(ConnectionService, transport),
     tokens: createClient(TokenService, transport),
+    status: createClient(StatusService, transport),
+    audit: createClient(AuditService, transport),
+    fleet: createClient(FleetService, transport),
   };
 }
 
@@ -42,13 +49,11 @@ export class DaemonProcess {
   readonly clients: ReturnType<typeof connectTo>;
 
   private constructor(
-    readonly dataDir: string,
-    readonly publicUrl: string,
-    private readonly opsUrl: string,
-    environment: NodeJS.ProcessEnv,
-    onLog: (line: string) => void,
+    /** Its settings, and what else it is started with. */
+    readonly environment: NodeJS.ProcessEnv,
+    private readonly onLog: (line: string) => void,
   ) {
-    this.clients = connectTo(join(dataDir, "nexus.sock"));
+    this.clients = connectTo(join(this.dataDir, "nexus.sock"));
     // A group of its own, so that Ctrl-C in the terminal reaches the demo alone, which then stops the daemon in order.
     this.#process = spawn(process.execPath, [program, "serve"], {
       detached: true,
@@ -70,25 +75,39 @@ export class DaemonProcess {
     }
   }
 
-  static async start(onLog: (line: string) => void): Promise<DaemonProcess> {
+  /** @param more settings besides, which win */
+  static async start(
+    onLog: (line: string) => void,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<DaemonProcess> {
     if (!existsSync(program)) throw new DemoFailure(`${program} is missing: run \`npm run build\` first`);
     const [browserPort, httpPort, opsPort] = await freePorts(3);
-    const dataDir = await mkdtemp(join(tmpdir(), "nexus-demo-"));
-    // Settings of the person's own daemon are left out.
-    const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("NEXUS_"));
-    const publicUrl = `http://localhost:${browserPort}`;
     const environment = {
-      ...Object.fromEntries(inherited),
-      NEXUS_DATA_DIR: dataDir,
-      NEXUS_PUBLIC_URL: publicUrl,
+      ...withoutSettings(),
+      NEXUS_DATA_DIR: await mkdtemp(join(tmpdir(), "nexus-demo-")),
+      NEXUS_PUBLIC_URL: `http://localhost:${browserPort}`,
       NEXUS_BROWSER_LISTEN: `127.0.0.1:${browserPort}`,
       NEXUS_HTTP_LISTEN: `127.0.0.1:${httpPort}`,
       NEXUS_OPS_LISTEN: `127.0.0.1:${opsPort}`,
       NEXUS_LOG_FORMAT: "pretty",
       // The provider of the demo stands on this machine, which a daemon does not call by default.
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
+      ...more,
     };
-    return new DaemonProcess(dataDir, publicUrl, `http://127.0.0.1:${opsPort}`, environment, onLog);
+    return new DaemonProcess(environment, onLog);
+  }
+
+  /** Another process on the same folder with the same settings, when this one has ended. */
+  again(): DaemonProcess {
+    return new DaemonProcess(this.environment, this.onLog);
+  }
+
+  get dataDir(): string {
+    return this.environment["NEXUS_DATA_DIR"] ?? "";
+  }
+
+  get publicUrl(): string {
+    return this.environment["NEXUS_PUBLIC_URL"] ?? "";
   }
 
   /** Resolves when the process ends without having been asked to, and says how. */
@@ -105,7 +124,7 @@ export class DaemonProcess {
   /** Resolves when it serves. */
   async ready(signal: AbortSignal): Promise<void> {
     const isReady = () =>
-      fetch(`${this.opsUrl}/readyz`, { signal })
+      fetch(`http://${this.environment["NEXUS_OPS_LISTEN"]}/readyz`, { signal })
         .then(({ ok }) => ok)
         .catch(() => false);
     while (!(await isReady())) {
@@ -118,6 +137,13 @@ export class DaemonProcess {
   terminate(): void {
     this.#isStopping = true;
     this.#process.kill("SIGTERM");
+  }
+
+  /** Ends it as a power cut does. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.#isStopping = true;
+    this.#process.kill("SIGKILL");
+    await this.#exited;
   }
 
   /** How it ended: `exit code 0` when all went well. One that does not end in time is killed. */
@@ -136,8 +162,13 @@ export class DaemonProcess {
   }
 }
 
+/** What this process was started with, without the settings of the person's own daemon. */
+export function withoutSettings(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("NEXUS_")));
+}
+
 /** Ports that were free a moment ago, all different. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
   await Promise.all(servers.map((server) => once(server, "listening")));
   const ports = servers.map((server) => (server.address() as AddressInfo).port);

@@ -3,6 +3,7 @@ import { startOpenIdProvider } from "../../test/fakes/openid_provider.js";
 import { type Arguments, help, readArguments } from "./arguments.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { DemoFailure, Interrupted } from "./failure.js";
+import { runFleet } from "./fleet/fleet_run.js";
 import { jsonNarrator, type Narrator, plainNarrator } from "./narrator.js";
 import * as scenes from "./scenes.js";
 import { Sightings } from "./sightings.js";
@@ -12,8 +13,9 @@ import { play } from "./story.js";
 
 const accessTokenTtlSeconds = 20;
 const maxAutoSeconds = 120;
+const maxFleetSeconds = 300;
 /** A person may take as long as the link lives: ten minutes. */
-const maxPersonSeconds = 600 + maxAutoSeconds;
+const maxPersonSeconds = 600;
 
 async function main(words: readonly string[]): Promise<number> {
   let given: Arguments;
@@ -33,12 +35,12 @@ async function main(words: readonly string[]): Promise<number> {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, interrupt);
   // The reader has had enough: `npm run demo | head`.
   process.stdout.on("error", interrupt);
-  const maxSeconds = given.auto ? maxAutoSeconds : maxPersonSeconds;
+  const maxSeconds = (given.fleet ? maxFleetSeconds : maxAutoSeconds) + (given.auto ? 0 : maxPersonSeconds);
   const deadline = setTimeout(
     () => ending.abort(new DemoFailure(`it is not over after ${maxSeconds} s`)),
     maxSeconds * 1000,
   );
-  const exitCode = await run(given, ending);
+  const exitCode = await (given.fleet ? runFleet(given, ending) : run(given, ending));
   clearTimeout(deadline);
   return exitCode;
 }

@@ -5,14 +5,19 @@ import { processEnvironment } from "../config/environment.js";
 import { exitCodes } from "../daemon/exit_codes.js";
 import { SystemClock } from "../runtime/clock.js";
 import { runProgram } from "./child_program.js";
-import { run } from "./program.js";
 import { CommandFailure, usageFailure } from "./shell/command_failure.js";
 import { programName } from "./shell/program_name.js";
 import type { Input, Output, Shell } from "./shell/shell.js";
 import type { Key } from "./terminal/search_prompt.js";
 
-/** Runs the command that this process was started with, and ends the process. */
-export async function runProcess(): Promise<never> {
+/**
+ * Runs the command that this process was started with, and ends the process.
+ *
+ * @param run takes what stands after `nexusd`, and resolves with the exit code
+ */
+export async function runProcess(
+  run: (args: readonly string[], shell: Shell) => Promise<number>,
+): Promise<never> {
   // Timers of the clock do not keep the process alive; this does, while a command waits for nothing else.
   const alive = new MessageChannel();
   alive.port1.on("message", () => {});

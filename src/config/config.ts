@@ -12,6 +12,7 @@ import { type NotifyConfig, readNotifyConfig } from "./notify_config.js";
 import { SettingReader } from "./setting_reader.js";
 import type { Flags } from "./settings.js";
 import { readTracing, type TracingConfig } from "./tracing_config.js";
+import { readUpstreamConfig, type UpstreamConfig } from "./upstream_config.js";
 
 /** What the daemon runs with, checked and frozen; the table in `settings.ts` says the name and the default of each. */
 export interface Config {
@@ -21,7 +22,7 @@ export interface Config {
   /** Empty when the listener is closed; so with the other listeners, except the browser's. */
   readonly grpcListen: readonly ListenAddress[];
   readonly httpListen: readonly ListenAddress[];
-  /** At least one. */
+  /** At least one, but none at a spoke: whoever consents does so at a hub. */
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
   readonly consoleListen: readonly ListenAddress[];
@@ -75,6 +76,8 @@ export interface Config {
   readonly notify: NotifyConfig;
   /** Absent where the daemon is alone. */
   readonly fleet: FleetConfig | undefined;
+  /** Absent where the daemon has connections of its own. */
+  readonly upstream: UpstreamConfig | undefined;
   /** Absent where no traces are asked for. */
   readonly tracing: TracingConfig | undefined;
 }
@@ -91,10 +94,11 @@ export function loadConfig(
 ): Config {
   const reader = new SettingReader(env, flags);
   const dataDir = readDataDir(reader);
+  const upstream = readUpstreamConfig(reader);
   const addresses = {
     grpc: reader.get("NEXUS_GRPC_LISTEN") ?? defaultSocket(reader, dataDir),
     http: reader.get("NEXUS_HTTP_LISTEN"),
-    browser: reader.get("NEXUS_BROWSER_LISTEN"),
+    browser: upstream === undefined ? reader.get("NEXUS_BROWSER_LISTEN") : [],
     ops: reader.get("NEXUS_OPS_LISTEN"),
     console: reader.get("NEXUS_CONSOLE_LISTEN"),
   };
@@ -137,6 +141,7 @@ export function loadConfig(
     proxy: Object.freeze({ secretPrefix: reader.get("NEXUS_SDS_PREFIX") }),
     notify: readNotifyConfig(reader),
     fleet: readFleetConfig(reader),
+    upstream,
     tracing: readTracing(reader),
   };
   reader.throwViolations();

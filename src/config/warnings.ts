@@ -49,7 +49,7 @@ function listenerWarnings(env: NodeJS.ProcessEnv, config: Config): string[] {
   }
   const ports = config.browserListen.map((address) => (address.kind === "tcp" ? address.port : undefined));
   const isPublicUrlDefault = config.publicUrl === "http://localhost:8080" && !env["NEXUS_PUBLIC_URL"];
-  if (isPublicUrlDefault && !ports.includes(8080)) {
+  if (isPublicUrlDefault && !ports.includes(8080) && !config.upstream) {
     warnings.push(
       "NEXUS_PUBLIC_URL is not set and its default, http://localhost:8080, is no address of NEXUS_BROWSER_LISTEN: a browser will not find the way back",
     );

@@ -13,7 +13,7 @@ import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
-import type { Fleet } from "./fleet/fleet.js";
+import type { DaemonHub } from "./daemon_hub.js";
 import { type MadeListeners, makeListeners } from "./make_listeners.js";
 import { closeKeyFile } from "./open_vault.js";
 import { loadPolicy } from "./optional/load_policy.js";
@@ -28,8 +28,8 @@ interface Parts {
   readonly domain: Domain;
   readonly keeper: ManifestKeeper | undefined;
   readonly policy: PolicyKeeper | undefined;
-  /** Of a hub of a fleet. */
-  readonly hub: Fleet | undefined;
+  /** Of a hub of a fleet, and of a spoke. */
+  readonly hub: DaemonHub | undefined;
   readonly drainTimeoutMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -203,9 +203,13 @@ export class Daemon {
   }
 }
 
-/** What a hub is takes long to load, and most daemons are alone. */
-async function loadHub(options: DaemonOptions, resources: Resources): Promise<Fleet | undefined> {
+/** What a hub or a spoke is takes long to load, and most daemons are alone. */
+async function loadHub(options: DaemonOptions, resources: Resources): Promise<DaemonHub | undefined> {
   const { fleet } = resources;
+  if (options.config.upstream !== undefined) {
+    const { Spoke } = await import("./spoke/spoke.js");
+    return new Spoke(options, resources);
+  }
   if (fleet === undefined) return undefined;
   const { Fleet } = await import("./fleet/fleet.js");
   const { linkClock: clock = options.clock } = options;

@@ -30,7 +30,8 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   storeDamaged: "serve, restore: the store, or the backup, is damaged",
   listenerNotOpened: "serve: a listener cannot be opened",
   storeNotWritten: "serve: the store could not be written, and the daemon ended itself",
-  fleetNotUsable: "serve, fleet: the database of the fleet cannot be reached or used",
+  fleetNotUsable:
+    "serve, fleet: the database of the fleet cannot be reached or used; serve: the hub refuses this spoke",
   notReachable: "the daemon cannot be reached",
   consentFailed: "consent was denied, failed or was not given in time",
   attentionNeeded:

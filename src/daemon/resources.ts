@@ -116,11 +116,15 @@ async function openReplica(
 ): Promise<OpenFleet> {
   const { log, linkClock: clock = options.clock } = options;
   const folder = options.config.dataDir;
-  const { openFleet } = await import("./fleet/open_fleet.js");
+  const [{ openFleet }, { UndoneCopy }] = await Promise.all([
+    import("./fleet/open_fleet.js"),
+    import("./fleet/undone_copy.js"),
+  ]);
   return await openFleet({
     ...{ config, vault, clock, log },
     copy: (database) => Store.copyInto(folder, database.firstCopy()),
     open: () => (existsSync(join(folder, storeFileName)) ? openStore(options, metrics, true) : undefined),
+    undone: new UndoneCopy({ folder, clock, log }),
   });
 }
 

@@ -27,6 +27,7 @@ import { endAtOnce } from "./end_at_once.js";
 import { type ExitCode, exitCodes } from "./exit_codes.js";
 import { HubEnded } from "./fleet/hub_ended.js";
 import { type OpenTracing, openTracing } from "./optional/open_tracing.js";
+import { UpstreamRefused } from "./spoke/upstream_refused.js";
 
 /** What a hub gets beyond its drain: its database may be away. */
 const closingMs = 15_000;
@@ -153,9 +154,11 @@ async function lateAfter(
   return { code, isOrderly: false };
 }
 
-/** Of a fleet: another hub leads, or the log is another one than the copy knows. */
+/** Of a fleet: another hub leads, the log is another one than the copy knows, or it could not be reached until this hub had to end. */
 function isReignOver(error: unknown): boolean {
-  return error instanceof HubEnded || (error instanceof StoreFailed && error.cause instanceof LogRefused);
+  if (error instanceof HubEnded) return true;
+  if (!(error instanceof StoreFailed)) return false;
+  return error.cause instanceof LogRefused || error.cause instanceof FleetUnreachable;
 }
 
 function startFailure(error: unknown): ExitCode | undefined {
@@ -168,7 +171,8 @@ function startFailure(error: unknown): ExitCode | undefined {
     DataFolderUnusable,
   ];
   if (usage.some((kind) => error instanceof kind)) return exitCodes.usage;
-  if (error instanceof FleetRefused || error instanceof FleetUnreachable) return exitCodes.fleetNotUsable;
+  if ([FleetRefused, FleetUnreachable, UpstreamRefused].some((kind) => error instanceof kind))
+    return exitCodes.fleetNotUsable;
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
   if (error instanceof KeyError) return exitCodes.wrongEncryptionKey;
   if (error instanceof StoreDamaged) return exitCodes.storeDamaged;

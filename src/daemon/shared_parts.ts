@@ -21,6 +21,7 @@ import { Changes } from "../runtime/changes.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import type { DomainHub } from "./fleet/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "./resources.js";
+import { withoutProfiles } from "./spoke/elsewhere.js";
 
 export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log"> & {
   /** Who is told when a person is needed; nobody by default. */
@@ -67,7 +68,10 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
     /** What a grant is made of that another connection holds. */
     basis: subjects,
     writer: new CredentialWriter({ vault, clock, random }),
-    reader: new CredentialReader({ store, vault, clock, cache }),
+    reader: new CredentialReader({
+      ...{ vault, clock, cache },
+      store: options.hub?.isSpoke ? withoutProfiles(store) : store,
+    }),
     revocations: new RevocationQueue({ vault, clock }),
     mcpNames: new McpServerNames({ store }),
     readAudit: new ReadAudit({ store, clock, log }),

@@ -53,10 +53,12 @@ import { RejectedTokens } from "../domain/tokens/rejected_tokens.js";
 import { TokenAcquirer } from "../domain/tokens/token_acquirer.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
+import { WatchedReads } from "../domain/tokens/watch_fanout.js";
 import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { Resources } from "./resources.js";
 import { type DomainOptions, type DomainResources, type Shared, sharedParts } from "./shared_parts.js";
+import { linksElsewhere, reportsElsewhere, unboundTokens } from "./spoke/elsewhere.js";
 
 export type Domain = ReturnType<typeof wireDomain>;
 
@@ -74,7 +76,10 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
     ...refresh,
     ...tokens,
     ...connections,
-    acquirer: new TokenAcquirer({ ...shared, ...access, ...access.guard, ...tokens, ...connections }),
+    acquirer: new TokenAcquirer({
+      ...{ ...shared, ...access, ...access.guard, ...tokens, ...connections },
+      ...(shared.fleet?.isSpoke && linksElsewhere),
+    }),
     ...notificationParts(shared, connections, options, resources),
     ...operationParts(shared, refresh, resources),
     clientKeys: shared.clientKeys,
@@ -141,7 +146,11 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
     proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch(shared),
     connectionWatch: new ConnectionWatch(shared),
-    authorizer: new ProxyAuthorizer({ tokens, rejected, names, clock, apiNonces }),
+    authorizer: new ProxyAuthorizer({
+      ...{ names, clock, apiNonces },
+      tokens: fleet?.isSpoke ? unboundTokens(tokens) : tokens,
+      rejected: fleet?.isSpoke ? reportsElsewhere : rejected,
+    }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }
@@ -205,7 +214,7 @@ function notificationParts(
   const everyone = options.receivers?.(outbound) ?? [];
   const receivers = () => everyone;
   const outbox = new NotificationOutbox({ ...shared, receivers, expiryLeadMs: notify.beforeEndMs });
-  if (everyone.length > 0) store.observe(outbox);
+  store.observe(new WatchedReads(shared), ...(everyone.length > 0 ? [outbox] : []));
   const consentLinks = new ConsentLinks({ ...shared, requests: connections, publicUrl });
   // Without a return URL nobody could confirm what a link brings.
   const links = notify.links && !consent.requireConfirmation ? consentLinks : undefined;

@@ -4,6 +4,7 @@ import type { LogBatch, ReplicaPosition } from "../store/replication.js";
 import { Channel } from "./connection/channel.js";
 import { Connector } from "./connection/connector.js";
 import { FleetUnreachable } from "./connection/fleet_error.js";
+import { probe } from "./connection/probe.js";
 import type { Session } from "./connection/session.js";
 import { Lease } from "./lease.js";
 import { DatabaseLog } from "./log/database_log.js";
@@ -11,6 +12,7 @@ import { Feed } from "./log/feed.js";
 import { FirstCopy } from "./log/first_copy.js";
 import { ImageKeeper } from "./log/image.js";
 import { announce, type Member, Members } from "./members.js";
+import { FleetSpool } from "./spool.js";
 import { type FleetVerdict, judge } from "./verdict.js";
 
 export interface FleetDatabaseOptions {
@@ -31,6 +33,7 @@ export interface FleetDatabaseOptions {
  */
 export class FleetDatabase {
   readonly members: Members;
+  readonly spool: FleetSpool;
   readonly #rest: Channel;
   readonly #leaseChannel: Channel;
   readonly #feed: Feed;
@@ -40,7 +43,7 @@ export class FleetDatabase {
   private constructor(
     private readonly options: FleetDatabaseOptions,
     private readonly connector: Connector,
-    /** Of the moment of the connection. */
+    /** Of the moment of the connection; `judge` has that of now. */
     readonly verdict: FleetVerdict,
   ) {
     const { clock, log, member } = options;
@@ -48,6 +51,7 @@ export class FleetDatabase {
     this.#rest = new Channel(connector, "members");
     this.#leaseChannel = new Channel(connector, "lease");
     this.members = new Members(this.#rest);
+    this.spool = new FleetSpool(this.#rest);
     this.#feed = new Feed({
       connector,
       log,
@@ -80,12 +84,8 @@ export class FleetDatabase {
 
   /** The verdict of now. @throws FleetRefused, FleetUnreachable */
   async judge(position?: ReplicaPosition): Promise<FleetVerdict> {
-    const { session, probe } = await this.connector.open("connect");
-    try {
-      return await judge(session, probe, position);
-    } finally {
-      session.close();
-    }
+    const session = await this.#rest.session();
+    return await judge(session, await probe(session, this.options.clock), position);
   }
 
   /**

@@ -32,7 +32,7 @@ export async function initialise(connector: Connector, store: InitialStore): Pro
       );
     }
     await session.query(
-      "TRUNCATE nexus.entry, nexus.log, nexus.image, nexus.lease, nexus.member",
+      "TRUNCATE nexus.entry, nexus.log, nexus.image, nexus.lease, nexus.member, nexus.spool",
       [],
       pieceDeadlineMs,
     );

@@ -49,7 +49,7 @@ export async function migrate(connector: Connector): Promise<{ readonly from: nu
 export async function checkLayout(session: Session, hasSchema: boolean): Promise<void> {
   const found = hasSchema ? await readLayout(session) : undefined;
   if (!found)
-    throw new FleetRefused("old_layout", "the database has no tables of a fleet: run nexusd fleet migrate");
+    throw new FleetRefused("old_layout", "the database has no tables of a fleet: run nexusd fleet init");
   if (found.layout < layout) {
     throw new FleetRefused(
       "old_layout",

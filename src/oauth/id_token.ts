@@ -1,7 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { type Account, accountOf, accountSource, standardClaims } from "../model/credentials/account.js";
 import { formatDuration } from "../model/quantity_text.js";
-import { JsonResponse } from "../outbound/json_response.js";
+import { jsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch } from "../outbound/outbound.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { AuthorizationServer } from "./authorization_server.js";
@@ -54,7 +54,7 @@ export async function processIdToken(
   const { server, client, clock, nonce } = expectation;
   if (server.issuer === undefined) throw new IdTokenError("iss");
   // The library judges id_tokens only inside a token response.
-  const response = new JsonResponse({ access_token: "-", token_type: "Bearer", id_token: idToken });
+  const response = jsonResponse({ access_token: "-", token_type: "Bearer", id_token: idToken });
   const metadata = clientMetadata(client, clock);
   try {
     const result =

@@ -1,6 +1,6 @@
 import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
-import { JsonResponse } from "../outbound/json_response.js";
+import { jsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
 import type { DpopRequests } from "./dpop/dpop_requests.js";
@@ -139,7 +139,7 @@ export async function sendTokenRequest(
       ...(raw.status < 300 && status >= 400 ? { [successHeader]: "1" } : {}),
     };
     shape.dpop?.judged(status, body.error);
-    return new JsonResponse(rest, { status, headers });
+    return jsonResponse(rest, { status, headers });
   };
   const proof = shape.dpop ? { DPoP: await shape.dpop.handle() } : {};
   const first = await send(sendOnce, proof);

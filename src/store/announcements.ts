@@ -4,6 +4,12 @@ import type { CommittedChange } from "./records/log_codec.js";
 /** Told of each commit when it is durable, before anybody else is: how many connections it changed. For whoever measures. */
 const committed = channel("nexus.store.committed");
 
+/** What a transaction wrote: each connection once, in the order of the revisions, and who is told when that is durable. */
+export interface Written {
+  readonly changes: readonly CommittedChange[];
+  readonly onDurable: readonly (() => void)[];
+}
+
 /** Tells the one listener which connections changed, in the order of the revisions, when that is durable. */
 export class Announcements {
   listener: ((changes: readonly CommittedChange[]) => void) | undefined;
@@ -24,7 +30,8 @@ export class Announcements {
   }
 
   /** Whatever the listener does, the commit is done: what it throws is uncaught. */
-  announce(changes: readonly CommittedChange[]): void {
+  announce({ changes, onDurable }: Written): void {
+    for (const told of onDurable) told();
     const last = changes.at(-1);
     if (last === undefined) return;
     try {

@@ -29,6 +29,9 @@ const headKey = "audit_head";
 
 const noHash = new Uint8Array(0);
 
+/** When the oldest event of a store was, by the number before it: while it may stay, nobody looks for events to prune. */
+const oldestOf = new WeakMap<object, { readonly anchorSequence: bigint; readonly timeMs: number }>();
+
 /** The ends of the chain. Events without a head, which somebody removed, are none of it: it goes on after the last of them. */
 export function readAuditHead(databases: Databases): AuditHead {
   const bytes = databases.meta.getBinary(headKey);
@@ -61,9 +64,16 @@ export class AuditLog {
     meta.putSync(headKey, encodeAuditHead(this.#head));
   }
 
+  #isOldestKept({ sequence, anchorSequence }: AuditHead, oldestMs: number): boolean {
+    const oldest = oldestOf.get(this.databases.root);
+    if (oldest?.anchorSequence !== anchorSequence || oldest.timeMs < oldestMs) return false;
+    return sequence - anchorSequence <= BigInt(this.retention.maxEvents);
+  }
+
   /** Removes the oldest events. The hash of the last one stays as the anchor, so that the rest still verifies. */
   #prune(head: AuditHead, oldestMs: number): AuditHead {
-    const { audit, auditByConnection } = this.databases;
+    if (this.#isOldestKept(head, oldestMs)) return head;
+    const { root, audit, auditByConnection } = this.databases;
     const pruned: { key: Buffer; connectionId: string }[] = [];
     let { anchorSequence, anchorHash } = head;
     for (const { key, value } of audit.getRange({ limit: maxPruned })) {
@@ -71,7 +81,12 @@ export class AuditLog {
       const record = decodeAuditRecord(value);
       const isExcess = head.sequence - sequence >= BigInt(this.retention.maxEvents);
       const isOld = record !== undefined && Number(record.timeMs) < oldestMs;
-      if (sequence === head.sequence || !(isExcess || isOld)) break;
+      if (sequence === head.sequence || !(isExcess || isOld)) {
+        if (record && sequence === anchorSequence + 1n) {
+          oldestOf.set(root, { anchorSequence, timeMs: Number(record.timeMs) });
+        }
+        break;
+      }
       pruned.push({ key: Buffer.from(key), connectionId: record?.connectionId ?? "" });
       if (sequence > anchorSequence) {
         anchorSequence = sequence;

@@ -1,14 +1,16 @@
+import type { Written } from "./announcements.js";
 import type { CommitParts, Commits } from "./commits.js";
-import type { CommittedChange } from "./records/log_codec.js";
 import type { Transaction } from "./transaction.js";
+
+const nothingWritten: Written = { changes: [], onDurable: [] };
 
 /**
  * The commits of a store that is the only one. LMDB runs one transaction at a time: what is durable is durable with everything
  * before it.
  */
 export class CommitQueue implements Commits {
-  /** Changes that were written and not announced, in the order of the transactions. */
-  readonly #unannounced: (readonly CommittedChange[])[] = [];
+  /** What was written and not announced, in the order of the transactions. */
+  readonly #unannounced: Written[] = [];
   readonly #underWay = new Set<Promise<unknown>>();
   #isClosed = false;
 
@@ -29,7 +31,7 @@ export class CommitQueue implements Commits {
   async #commit<T>(change: (tx: Transaction) => T): Promise<T> {
     const { databases, runner, failure, announcements, timing } = this.parts;
     const startedMs = timing?.monotonicMs() ?? 0;
-    let written: readonly CommittedChange[] = [];
+    let written: Written = nothingWritten;
     let thrown: { readonly error: unknown } | undefined;
     let result: T;
     try {
@@ -39,7 +41,7 @@ export class CommitQueue implements Commits {
           // A commit before it in the same batch may have failed its own transaction only.
           if (failure.error !== undefined) throw failure.error;
           const outcome = runner.run(databases, change);
-          written = outcome.changes;
+          written = outcome.written;
           this.#unannounced.push(written);
           return outcome.result;
         } catch (error) {
@@ -51,15 +53,15 @@ export class CommitQueue implements Commits {
       if (thrown !== undefined && thrown.error === error) throw error;
       throw await failure.fail(error);
     }
-    announcements.durable(written);
+    announcements.durable(written.changes);
     timing?.committed(timing.monotonicMs() - startedMs);
     this.#announceThrough(written);
     return result;
   }
 
-  #announceThrough(written: readonly CommittedChange[]): void {
+  #announceThrough(written: Written): void {
     const due = this.#unannounced.splice(0, this.#unannounced.indexOf(written) + 1);
-    for (const changes of due) this.parts.announcements.announce(changes);
+    for (const each of due) this.parts.announcements.announce(each);
   }
 
   async settled(): Promise<void> {

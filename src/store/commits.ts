@@ -1,4 +1,4 @@
-import type { Announcements } from "./announcements.js";
+import type { Announcements, Written } from "./announcements.js";
 import type { AuditRetention } from "./audit_log.js";
 import type { Databases } from "./lmdb/databases.js";
 import type { StoreFailure } from "./lmdb/store_failure.js";
@@ -30,15 +30,15 @@ export interface CommitParts {
   readonly timing: CommitTiming | undefined;
 }
 
-/** What the callback of a commit returned, and which connections it changed. */
+/** What the callback of a commit returned, and what it wrote. */
 export interface Ran<T> {
   readonly result: T;
-  readonly changes: ReturnType<Transaction["end"]>;
+  readonly written: Written;
 }
 
 /** Runs the callbacks of commits, one at a time. */
 export class ChangeRunner {
-  observer: WriteObserver | undefined;
+  observers: readonly WriteObserver[] = [];
   #isInside = false;
 
   constructor(private readonly retention: AuditRetention) {}
@@ -50,12 +50,12 @@ export class ChangeRunner {
 
   /** @throws TypeError when `change` is not synchronous; whatever it throws */
   run<T>(databases: Databases, change: (tx: Transaction) => T): Ran<T> {
-    const tx = new Transaction(databases, this.retention, this.observer);
+    const tx = new Transaction(databases, this.retention, this.observers);
     this.#isInside = true;
     try {
       const result = change(tx);
       if (isThenable(result)) throw new TypeError("the callback of a commit must be synchronous");
-      return { result, changes: tx.end() };
+      return { result, written: tx.end() };
     } finally {
       tx.end();
       this.#isInside = false;

@@ -45,7 +45,7 @@ export class FollowerCommits implements Commits {
     const applied = appliedOf(this.parts.databases, fresh);
     announcements.durable(applied.changes);
     this.parts.onApplied(applied);
-    announcements.announce(applied.changes);
+    announcements.announce({ changes: applied.changes, onDurable: [] });
     replica.advance(last);
   }
 

@@ -120,8 +120,8 @@ export class LeaderCommits implements Commits {
     const { announcements, replica, timing } = this.parts;
     for (const outcome of outcomes) {
       if (!("ran" in outcome)) continue;
-      announcements.durable(outcome.ran.changes);
-      announcements.announce(outcome.ran.changes);
+      announcements.durable(outcome.ran.written.changes);
+      announcements.announce(outcome.ran.written);
     }
     if (batch !== undefined) replica.advance(batch);
     for (const outcome of outcomes) {

@@ -17,7 +17,7 @@ import { idsNamed } from "./indexes/name_index.js";
 import { nameInKey, readNumber } from "./indexes/numbers.js";
 import { type Databases, decodeCount, encodeCount } from "./lmdb/databases.js";
 import { decodeApiKey } from "./records/api_key_codec.js";
-import { decodeConnection, type StoredConnection } from "./records/connection_codec.js";
+import { decodeConnection, decodedConnection, type StoredConnection } from "./records/connection_codec.js";
 import { encodeStateHash } from "./records/field_codec.js";
 import { decodeImport, decodeRevocation } from "./records/journal_codec.js";
 import { type Change, decodeChange, decodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
@@ -100,7 +100,8 @@ export abstract class Reads {
   /** One that cannot be read is answered as `unreadableConnection`. */
   getStoredConnection(id: string): StoredConnection | undefined {
     const bytes = this.databases.connections.getBinary(id);
-    return bytes && connectionOf(id, bytes);
+    if (bytes === undefined) return undefined;
+    return unlessUnreadable(() => decodedConnection(id, bytes)) ?? unreadableConnection(id);
   }
 
   getConnection(id: string): Connection | undefined {

@@ -273,9 +273,9 @@ export class Store extends Reads {
     this.#parts.announcements.listener = listener;
   }
 
-  /** Sets the one observer of what transactions write. */
-  observe(observer: WriteObserver): void {
-    this.#parts.runner.observer = observer;
+  /** Sets the observers of what transactions write, in place of those before. */
+  observe(...observers: readonly WriteObserver[]): void {
+    this.#parts.runner.observers = observers;
   }
 
   /**

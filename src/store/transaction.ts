@@ -8,6 +8,7 @@ import type { SealedCredential, SealedRecord } from "../model/credentials/creden
 import { newId } from "../model/ids.js";
 import type { ProviderProfile } from "../model/providers/provider_profile.js";
 import type { Suspension } from "../model/providers/suspension.js";
+import type { Written } from "./announcements.js";
 import { AuditLog, type AuditRetention } from "./audit_log.js";
 import { ChangeLog } from "./indexes/change_log.js";
 import { ClientKeyRecords } from "./indexes/client_keys.js";
@@ -22,7 +23,7 @@ import { encodeApiKey } from "./records/api_key_codec.js";
 import { connectionEncoder, type StoredConnection } from "./records/connection_codec.js";
 import { encodeStateHash } from "./records/field_codec.js";
 import { encodeImport, encodeRevocation } from "./records/journal_codec.js";
-import { type CommittedChange, encodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
+import { encodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
 import { encodeProvider } from "./records/provider_codec.js";
 import { encodeAuthorization, encodeSealedCredential } from "./records/sealed_codec.js";
 import { encodeSuspension } from "./records/suspension_codec.js";
@@ -37,22 +38,20 @@ export interface WriteObserver {
   suspension(tx: Transaction, before: Suspension | undefined, after: Suspension | undefined): void;
 }
 
-/**
- * One change of the store: all of it becomes durable, or none. Every method throws once the callback has
- * returned.
- */
+/** One change of the store: all of it becomes durable, or none. Every method throws once the callback has returned. */
 export class Transaction extends Reads implements Recording {
   readonly #databases: Databases;
   readonly #log: ChangeLog;
   readonly #audit: AuditLog;
   /** What was read and not written since: whoever changes a connection has mostly just read it. */
   readonly #connections = new Map<string, StoredConnection | undefined>();
+  readonly #onDurable: (() => void)[] = [];
   #ended = false;
 
   constructor(
     databases: Databases,
     retention: AuditRetention,
-    private readonly observer?: WriteObserver,
+    private readonly observers: readonly WriteObserver[] = [],
   ) {
     super();
     this.#databases = databases;
@@ -60,10 +59,14 @@ export class Transaction extends Reads implements Recording {
     this.#audit = new AuditLog(databases, retention);
   }
 
-  /** @returns what changed, each connection once, in the order of the revisions */
-  end(): readonly CommittedChange[] {
+  end(): Written {
     this.#ended = true;
-    return this.#log.changes;
+    return { changes: this.#log.changes, onDurable: this.#onDurable };
+  }
+
+  /** Calls `told` when this transaction is durable, before anybody hears of its changes; never when it is rolled back. It must not throw. */
+  whenDurable(told: () => void): void {
+    this.#onDurable.push(told);
   }
 
   /** Guards every method: outside of its callback a write would become a transaction of its own. */
@@ -125,7 +128,7 @@ export class Transaction extends Reads implements Recording {
     const revision = this.#log.record(connection, false, before?.changeRevision ?? 0n);
     this.#connections.delete(id);
     databases.connections.putSync(id, encode(revision));
-    this.observer?.connection(this, before?.connection, connection);
+    for (const observer of this.observers) observer.connection(this, before?.connection, connection);
   }
 
   /**
@@ -144,9 +147,7 @@ export class Transaction extends Reads implements Recording {
     databases.connections.putSync(connection.id, encode(before.changeRevision));
   }
 
-  /**
-   * With its credential, its entry in the due queue and its pending authorization. Unknown ids are ignored.
-   */
+  /** With its credential, its entry in the due queue and its pending authorization. Unknown ids are ignored. */
   deleteConnection(id: string): void {
     const databases = this.databases;
     const before = this.getStoredConnection(id);
@@ -158,7 +159,7 @@ export class Transaction extends Reads implements Recording {
     this.deleteCredential(id);
     if (connection.pendingStateHash !== undefined) this.takeAuthorization(connection.pendingStateHash);
     this.#log.record(connection, true, changeRevision);
-    this.observer?.connection(this, connection, undefined);
+    for (const observer of this.observers) observer.connection(this, connection, undefined);
   }
 
   putCredential(connectionId: string, credential: SealedCredential): void {
@@ -198,13 +199,19 @@ export class Transaction extends Reads implements Recording {
   }
 
   putSuspension(suspension: Suspension): void {
-    this.observer?.suspension(this, this.getSuspension(suspension.providerId), suspension);
+    this.#suspensionWritten(suspension.providerId, suspension);
     this.databases.suspensions.putSync(suspension.providerId, encodeSuspension(suspension));
   }
 
   deleteSuspension(providerId: string): void {
-    this.observer?.suspension(this, this.getSuspension(providerId), undefined);
+    this.#suspensionWritten(providerId, undefined);
     this.databases.suspensions.removeSync(providerId);
+  }
+
+  #suspensionWritten(providerId: string, after: Suspension | undefined): void {
+    if (this.observers.length === 0) return;
+    const before = this.getSuspension(providerId);
+    for (const observer of this.observers) observer.suspension(this, before, after);
   }
 
   /** Sealed with the primary key: from this commit on it is the one that this key check names. */

@@ -13,6 +13,10 @@ export interface FleetSources {
   outbox(): number;
   /** Hubs seen in the last 30 seconds. */
   members(): number;
+  /** Whether nothing is in the way of leading. */
+  mayLead(): boolean;
+  /** Whether a commit waits for a standby of the database. */
+  waitsForStandby(): boolean;
 }
 
 function fleetGauges(sources: FleetSources): readonly (readonly [string, string, () => number])[] {
@@ -35,6 +39,16 @@ function fleetGauges(sources: FleetSources): readonly (readonly [string, string,
     ],
     ["nexus_fleet_outbox_events", "Audit events that wait in this hub's outbox.", () => sources.outbox()],
     ["nexus_fleet_members", "Hubs that were seen in the last 30 seconds.", () => sources.members()],
+    [
+      "nexus_fleet_may_lead",
+      "1 where nothing is in the way of leading: the clock, a key of the ring, the database.",
+      () => Number(sources.mayLead()),
+    ],
+    [
+      "nexus_fleet_waits_for_standby",
+      "1 where a commit waits for a standby of the database, 0 where a failover may lose some.",
+      () => Number(sources.waitsForStandby()),
+    ],
   ];
 }
 

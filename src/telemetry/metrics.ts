@@ -3,6 +3,7 @@ import { type ConnectionStatus, connectionStatuses } from "../model/connections/
 import { type SpoolOutcome, spoolOutcomes } from "../model/connections/spooled_token_set.js";
 import { FleetMetrics, type FleetSources, type ForwardOutcome } from "./fleet_metrics.js";
 import { LabelValues } from "./label_values.js";
+import { SpokeMetrics, type SpokeSources } from "./spoke_metrics.js";
 
 export interface RpcOutcome {
   /** `<package>.<service>/<method>`; at most 100 are told apart. */
@@ -68,6 +69,7 @@ export class Metrics {
   readonly #spooled: Counter<"outcome">;
   readonly #notifications: Counter<"outcome">;
   #fleet: FleetMetrics | undefined;
+  #spoke: SpokeMetrics | undefined;
   #sources: MetricsSources | undefined;
 
   constructor(build: { readonly version: string }) {
@@ -133,6 +135,16 @@ export class Metrics {
   /** Counts a request that was forwarded to the hub that leads. */
   forwarded(outcome: ForwardOutcome): void {
     this.#fleet?.forwarded(outcome);
+  }
+
+  /** Adds the metrics of a spoke. */
+  observeSpoke(sources: SpokeSources): void {
+    this.#spoke = new SpokeMetrics(this.#registry, sources);
+  }
+
+  /** Counts a request that was forwarded to a hub of this spoke. */
+  forwardedUpstream(outcome: ForwardOutcome): void {
+    this.#spoke?.forwarded(outcome);
   }
 
   rpcAnswered({ method, code, listener }: RpcOutcome): void {

@@ -4,7 +4,7 @@ import {
   createHash,
   createSecretKey,
   hkdfSync,
-  randomBytes,
+  randomFillSync,
 } from "node:crypto";
 import { ExtendedNonceKey, extendedNonceBytes } from "./extended_nonce.js";
 import { layout } from "./place_encoding.js";
@@ -17,6 +17,20 @@ const tagBytes = 16;
 export interface Ciphertext {
   readonly nonce: Uint8Array;
   readonly ciphertext: Uint8Array;
+}
+
+/** Random bytes for nonces, which are no secret: many are drawn at a time, since each draw costs as much as sealing does. */
+const drawn = Buffer.allocUnsafeSlow(128 * extendedNonceBytes);
+let usedBytes = drawn.length;
+
+function nextNonce(): Buffer {
+  if (usedBytes === drawn.length) {
+    randomFillSync(drawn);
+    usedBytes = 0;
+  }
+  const from = usedBytes;
+  usedBytes += extendedNonceBytes;
+  return Buffer.from(drawn.subarray(from, usedBytes));
 }
 
 /** One key of the ring. */
@@ -40,7 +54,7 @@ export class SealingKey {
   }
 
   seal(plaintext: Uint8Array, associatedData: Buffer): Ciphertext {
-    const nonce = randomBytes(extendedNonceBytes);
+    const nonce = nextNonce();
     const derived = this.#extended.derive(nonce);
     const cipher = createCipheriv(algorithm, derived.key, derived.nonce, { authTagLength: tagBytes });
     cipher.setAAD(associatedData);

@@ -30,6 +30,8 @@ export const layers = {
   service: ["service", "domain", "model", "runtime", "gen"],
   // The REST contract and the gRPC service of the existing Nexus.
   legacy: ["legacy", "service", "domain", "model", "runtime", "gen"],
+  // The hubs of a spoke: what they tell, and what they are asked.
+  upstream: ["upstream", "service", "domain", "model", "runtime", "gen"],
   server: ["server", "legacy", "service", "domain", "telemetry", "model", "runtime", "gen"],
   strategies: ["strategies", "model", "runtime"],
   catalogue: ["catalogue", "document", "model", "runtime"],
@@ -62,7 +64,17 @@ export type Layer = keyof typeof layers;
  * needs a new one decides here which layer owns it.
  */
 export const packages: Record<string, readonly Layer[]> = {
-  "@bufbuild/protobuf": ["gen", "model", "store", "service", "legacy", "server", "cli", "manifest"],
+  "@bufbuild/protobuf": [
+    "gen",
+    "model",
+    "store",
+    "service",
+    "legacy",
+    "server",
+    "upstream",
+    "cli",
+    "manifest",
+  ],
   "@bufbuild/protovalidate": ["gen", "service", "manifest"],
   "@aws-crypto/sha256-js": ["strategies"],
   "@modelcontextprotocol/server": ["cli"],
@@ -78,6 +90,7 @@ export const packages: Record<string, readonly Layer[]> = {
   yaml: ["document", "manifest"],
   "@connectrpc/connect": ["server", "cli"],
   "@connectrpc/connect-node": ["server", "cli"],
+  "@grpc/grpc-js": ["upstream"],
   commander: ["cli"],
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
+import { temporaryFolder } from "../temporary_folder.js";
 
 const root = join(import.meta.dirname, "..", "..");
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
@@ -80,11 +81,29 @@ it("npm run demo -- --static --auto --json shows a key that is captured, handed 
   expect(demo.stdout).not.toContain("demo-key");
 }, 60_000);
 
+it("npm run demo -- --fleet names PostgreSQL where it is missing, and the argument that does not go with it", async () => {
+  const folder = temporaryFolder();
+  symlinkSync(process.execPath, join(folder, "node"));
+  const demo = await runDemoWith({ ...process.env, PATH: folder }, "--fleet", "--auto", "--json");
+  expect(demo.exitCode).toBe(1);
+  expect(JSON.parse(demo.stdout)).toMatchObject({
+    step: "failed",
+    reason: expect.stringContaining("apt-get install postgresql"),
+  });
+
+  const both = await runDemo("--fleet", "--static");
+  expect(both.exitCode).toBe(2);
+  expect(both.stderr).toContain("name one of them");
+}, 60_000);
+
 /** What `npm run demo` starts once it has built dist/. */
-async function runDemo(...words: string[]) {
+const runDemo = (...words: string[]) => runDemoWith(process.env, ...words);
+
+async function runDemoWith(environment: NodeJS.ProcessEnv, ...words: string[]) {
   const program = join(root, "node_modules", ".bin", "tsx");
   const demo = spawn(program, [join(root, "examples", "demo", "main.ts"), ...words], {
     cwd: root,
+    env: environment,
     stdio: ["ignore", "pipe", "pipe"],
     // Longer than the demo's own deadline is never needed; at SIGTERM it takes its daemon with it.
     timeout: 110_000,

@@ -1,30 +1,13 @@
-import { spawnSync } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readImage } from "./image.js";
 import { type Container, filledCopy, kustomize, only, overlays, podOf } from "./manifests.js";
 import { restrictedViolations } from "./pod_security.js";
-
-/** From the first release with native sidecars on by default to the newest whose schemas the package carries. */
-const versions = ["1.29", "1.30", "1.31", "1.32", "1.33", "1.34", "1.35", "1.36", "1.37"];
+import { validate, versions } from "./schemas.js";
 
 const image = readImage(process.env["NEXUS_TEST_IMAGE"] ?? "").config;
 const folder = filledCopy();
-
-function validate(text: string, version: string): { code: number | null; output: string } {
-  const file = join(folder, "built.yaml");
-  writeFileSync(file, text);
-  const { status, stdout, stderr, error } = spawnSync(
-    "kubernetes-validate",
-    ["--strict", "-k", version, file],
-    {
-      encoding: "utf8",
-    },
-  );
-  if (error) throw error;
-  return { code: status, output: stdout + stderr };
-}
 
 describe.each(overlays)("overlay %s", (overlay) => {
   const { text, objects } = kustomize(folder, overlay);

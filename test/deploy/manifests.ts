@@ -7,13 +7,15 @@ import { parseAllDocuments } from "yaml";
 
 const source = join(import.meta.dirname, "../../deploy/kubernetes");
 
+/** Those of a pod with its agent. */
 export const overlays = ["memory", "volume"] as const;
-export type Overlay = (typeof overlays)[number];
+export type Overlay = (typeof overlays)[number] | "fleet" | "fleet-init";
 
 export interface KubernetesObject {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
+  readonly type?: string;
   readonly data?: Readonly<Record<string, string>>;
   // biome-ignore lint/suspicious/noExplicitAny: its schema is checked by another
   readonly spec?: any;
@@ -43,7 +45,11 @@ export interface Container {
   readonly restartPolicy?: string;
   readonly command?: readonly string[];
   readonly args?: readonly string[];
-  readonly env?: readonly { readonly name: string; readonly value: string }[];
+  readonly env?: readonly {
+    readonly name: string;
+    readonly value?: string;
+    readonly valueFrom?: { readonly fieldRef: { readonly fieldPath: string } };
+  }[];
   readonly envFrom?: readonly {
     readonly configMapRef?: { name: string };
     readonly secretRef?: { name: string };
@@ -64,7 +70,18 @@ export interface Container {
 export interface Volume {
   readonly name: string;
   readonly emptyDir?: { readonly medium?: string; readonly sizeLimit?: string };
-  readonly secret?: { readonly secretName: string; readonly defaultMode?: number };
+  readonly secret?: {
+    readonly secretName: string;
+    readonly defaultMode?: number;
+    readonly items?: readonly { readonly key: string; readonly path: string }[];
+  };
+  readonly projected?: {
+    readonly defaultMode?: number;
+    readonly sources: readonly {
+      readonly serviceAccountToken?: { readonly path: string; readonly audience?: string };
+      readonly configMap?: { readonly name: string };
+    }[];
+  };
   readonly configMap?: { readonly name: string; readonly defaultMode?: number };
   readonly persistentVolumeClaim?: { readonly claimName: string };
   readonly hostPath?: unknown;
@@ -80,8 +97,15 @@ export interface PodSpec {
   readonly volumes: readonly Volume[];
 }
 
-/** A copy of deploy/kubernetes in which a user has made the secrets, and written `files` of base/ over ours. */
-export function filledCopy(files: Readonly<Record<string, string>> = {}): string {
+/**
+ * A copy of deploy/kubernetes in which a user has made the secrets, and written `files` of base/ over ours.
+ *
+ * @param fleetFiles in the same way of overlays/fleet
+ */
+export function filledCopy(
+  files: Readonly<Record<string, string>> = {},
+  fleetFiles: Readonly<Record<string, string>> = {},
+): string {
   const folder = mkdtempSync(join(tmpdir(), "nexus-kustomize-"));
   cpSync(source, folder, { recursive: true });
   const secrets = {
@@ -89,8 +113,11 @@ export function filledCopy(files: Readonly<Record<string, string>> = {}): string
     "secrets/admin.key": `${randomBytes(32).toString("hex")}\n`,
     "secrets/client-secrets.env": "GITHUB_CLIENT_SECRET=the-client-secret\n",
   };
+  const storeUrl = { "secrets/store.url": "postgres://nexus:the-password@nexusd-db-rw.agents.svc/nexus\n" };
   for (const [path, text] of Object.entries({ ...secrets, ...files }))
     writeFileSync(join(folder, "base", path), text);
+  for (const [path, text] of Object.entries({ ...secrets, ...storeUrl, ...fleetFiles }))
+    writeFileSync(join(folder, "overlays/fleet", path), text);
   return folder;
 }
 
@@ -117,6 +144,17 @@ export function only(objects: readonly KubernetesObject[], kind: string, name?: 
   return first;
 }
 
-export function podOf(objects: readonly KubernetesObject[]): PodSpec {
-  return only(objects, "Deployment").spec.template.spec as PodSpec;
+export type Workload = "Deployment" | "StatefulSet" | "Job";
+
+/** The pod that the one workload of a kind makes; claims of a StatefulSet are volumes of it. */
+export function podOf(objects: readonly KubernetesObject[], kind: Workload = "Deployment"): PodSpec {
+  const { template, volumeClaimTemplates = [] } = only(objects, kind).spec;
+  const claims = volumeClaimTemplates.map(
+    ({ metadata: { name } }: KubernetesObject): Volume => ({
+      name,
+      persistentVolumeClaim: { claimName: name },
+    }),
+  );
+  const { volumes = [] } = template.spec;
+  return { initContainers: [], ...template.spec, volumes: [...volumes, ...claims] } as PodSpec;
 }

@@ -23,10 +23,24 @@ import {
   type Probe,
   podOf,
   type Volume,
+  type Workload,
 } from "./manifests.js";
 
 /** Where a kubelet would find the pod: not on the loopback that its containers share among themselves. */
 export const podAddress = "127.0.0.2";
+
+/** What a cluster gives a pod beside its manifest. */
+export interface PodPlace {
+  readonly kind?: Workload;
+  readonly name?: string;
+  readonly namespace?: string;
+  /** Where it is reached; several pods stand on one loopback. */
+  readonly address?: string;
+  /** Lines for its resolver. */
+  readonly hosts?: string;
+  /** Of its service account, without an audience. */
+  readonly token?: string;
+}
 
 /** The pod of the manifests with its volumes, as a kubelet lays them out. Containers run one by one. */
 export class Pod {
@@ -34,14 +48,21 @@ export class Pod {
   readonly #image = readImage(process.env["NEXUS_TEST_IMAGE"] ?? "");
   readonly #volumes = new Map<string, string>();
 
-  constructor(private readonly objects: readonly KubernetesObject[]) {
-    this.spec = podOf(objects);
+  readonly #hosts: string;
+
+  constructor(
+    private readonly objects: readonly KubernetesObject[],
+    private readonly place: PodPlace = {},
+  ) {
+    this.spec = podOf(objects, place.kind);
     const folder = mkdtempSync(join(tmpdir(), "nexus-pod-"));
+    this.#hosts = join(folder, "..hosts");
+    writeFileSync(this.#hosts, place.hosts ?? "127.0.0.1 localhost\n");
     for (const volume of this.spec.volumes) {
       const path = join(folder, volume.name);
       mkdirSync(path);
       this.#volumes.set(volume.name, path);
-      const content = contentOf(volume, objects);
+      const content = contentOf(volume, objects, place.token);
       if (content) project(path, content, this.#modeOf(volume), this.spec.securityContext.fsGroup);
       // Root's, and the group's by the bit that passes the group on.
       chownSync(path, 0, this.spec.securityContext.fsGroup);
@@ -49,8 +70,13 @@ export class Pod {
     }
   }
 
+  get address(): string {
+    return this.place.address ?? podAddress;
+  }
+
   get nexusd(): Container {
-    return this.spec.initContainers[0] as Container;
+    const containers = [...this.spec.initContainers, ...this.spec.containers];
+    return containers.find(({ name }) => name === "nexusd") as Container;
   }
 
   get agent(): Container {
@@ -109,6 +135,7 @@ export class Pod {
       ...["/etc", "/etc/nexus", "/run", "/nodejs", "/nodejs/bin"].flatMap((path) => [
         ...["--perms", "0755", "--dir", path],
       ]),
+      ...["--ro-bind", this.#hosts, "/etc/hosts"],
       ...["--proc", "/proc", "--dev", "/dev", ...systemBinds(), ...nodeBinds()],
       ...readdirSync(root).flatMap((name) => ["--ro-bind", join(root, name), `/${name}`]),
       ...container.volumeMounts.flatMap(({ name, mountPath, readOnly }) => [
@@ -129,7 +156,7 @@ export class Pod {
     const number = container.ports?.find(({ name }) => name === port)?.containerPort ?? port;
     const signal = AbortSignal.timeout(timeoutSeconds * 1_000);
     try {
-      return (await fetch(`http://${podAddress}:${number}${path}`, { signal })).status;
+      return (await fetch(`http://${this.address}:${number}${path}`, { signal })).status;
     } catch {
       return undefined;
     }
@@ -141,9 +168,19 @@ export class Pod {
         ? dataOf(only(this.objects, "ConfigMap", configMapRef.name))
         : dataOf(only(this.objects, "Secret", secretRef?.name)),
     );
-    const own = (container.env ?? []).map(({ name, value }) => [name, value] as const);
     // A runtime sets HOME to "/" for a user whom the image's passwd does not know.
-    return Object.assign({ PATH: "/usr/bin", HOME: "/" }, image.env, ...from, Object.fromEntries(own));
+    const all: Record<string, string> = Object.assign({ PATH: "/usr/bin", HOME: "/" }, image.env, ...from);
+    const fields: Readonly<Record<string, string | undefined>> = {
+      "metadata.name": this.place.name,
+      "metadata.namespace": this.place.namespace,
+    };
+    for (const { name, value = "", valueFrom } of container.env ?? []) {
+      const field = valueFrom && fields[valueFrom.fieldRef.fieldPath];
+      if (valueFrom && field === undefined) throw new Error(`${name} is of an unknown field`);
+      // A variable that stands before it; others stay as they are.
+      all[name] = field ?? value.replace(/\$\((\w+)\)/g, (given, other: string) => all[other] ?? given);
+    }
+    return all;
   }
 
   #pathOf(name: string): string {
@@ -154,11 +191,11 @@ export class Pod {
 
   #isProjected(name: string): boolean {
     const volume = this.spec.volumes.find((one) => one.name === name);
-    return volume?.secret !== undefined || volume?.configMap !== undefined;
+    return (volume?.secret ?? volume?.configMap ?? volume?.projected) !== undefined;
   }
 
-  #modeOf({ secret, configMap }: Volume): number {
-    return secret?.defaultMode ?? configMap?.defaultMode ?? 0o644;
+  #modeOf({ secret, configMap, projected }: Volume): number {
+    return (secret ?? configMap ?? projected)?.defaultMode ?? 0o644;
   }
 }
 
@@ -202,10 +239,24 @@ async function pidOf(info: Readable): Promise<number> {
 }
 
 function contentOf(
-  { secret, configMap }: Volume,
+  { secret, configMap, projected }: Volume,
   objects: readonly KubernetesObject[],
+  token = "",
 ): Readonly<Record<string, string>> | undefined {
-  if (secret) return dataOf(only(objects, "Secret", secret.secretName));
+  if (secret) {
+    const data = dataOf(only(objects, "Secret", secret.secretName));
+    return secret.items
+      ? Object.fromEntries(secret.items.map(({ key, path }) => [path, data[key] ?? ""]))
+      : data;
+  }
+  if (projected) {
+    const files = projected.sources.map(({ serviceAccountToken, configMap: map }) =>
+      serviceAccountToken
+        ? { [serviceAccountToken.path]: token }
+        : dataOf(only(objects, "ConfigMap", map?.name)),
+    );
+    return Object.assign({}, ...files);
+  }
   return configMap && dataOf(only(objects, "ConfigMap", configMap.name));
 }
 

@@ -1,4 +1,4 @@
-import { pathOf } from "../needs.js";
+import { has, pathOf } from "../needs.js";
 
 /** What the tests need and where it comes from. */
 const tools = {
@@ -13,6 +13,7 @@ export function missingTools(): string[] {
   const missing = Object.entries(tools)
     .filter(([name]) => pathOf(name) === undefined)
     .map(([name, origin]) => `${name} (${origin})`);
+  if (!has("postgresql")) missing.push("PostgreSQL 14 or newer (Debian's postgresql)");
   if (process.getuid?.() !== 0) missing.push("root, to be the users of the containers");
   return missing;
 }

@@ -11,6 +11,31 @@ interface Pair {
   readonly server: Socket;
   /** Set: what the client sent is known to the server, and its answer gets lost. */
   isAnswerLost: boolean;
+  /** Set: what the server says waits. */
+  heldAnswer: Promise<void> | undefined;
+}
+
+/** A piece that was to be stopped on its way. */
+export interface Held {
+  /** Resolves when it is there. */
+  readonly reached: Promise<void>;
+  /** It goes on, unless its sender or its receiver is gone by then. */
+  release(): void;
+}
+
+interface Hold {
+  readonly text: string;
+  readonly what: "request" | "answer";
+  readonly reach: () => void;
+  readonly released: Promise<void>;
+}
+
+/** A promise that is resolved from outside. */
+class Gate {
+  open!: () => void;
+  readonly opened = new Promise<void>((resolve) => {
+    this.open = resolve;
+  });
 }
 
 /** A link that can be cut, slow or half open, with TCP or Unix sockets at both ends. */
@@ -20,6 +45,7 @@ export class TcpProxy {
   #state: "open" | "cut" | "half open" = "open";
   #delayMs = 0;
   #losing: string | undefined;
+  #hold: Hold | undefined;
   /** How many connections were made. */
   connections = 0;
 
@@ -93,6 +119,14 @@ export class TcpProxy {
     this.#losing = text;
   }
 
+  /** Stops the next request with this text, or the answer to it, on its way: what comes on that connection behind it waits too. */
+  hold(text: string, what: "request" | "answer"): Held {
+    const reached = new Gate();
+    const released = new Gate();
+    this.#hold = { text, what, reach: reached.open, released: released.opened };
+    return { reached: reached.opened, release: released.open };
+  }
+
   async close(): Promise<void> {
     this.cut();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -117,36 +151,53 @@ export class TcpProxy {
     const place =
       typeof this.target === "string" ? { path: this.target } : { port: this.target, host: "127.0.0.1" };
     const server = connect({ ...place, allowHalfOpen: true });
-    const pair: Pair = { client, server, isAnswerLost: false };
+    const pair: Pair = { client, server, isAnswerLost: false, heldAnswer: undefined };
     this.#pairs.add(pair);
     for (const socket of [client, server]) socket.on("error", () => this.#drop(pair));
     this.#forward(client, server, (bytes) => {
-      if (this.#losing === undefined || !bytes.includes(this.#losing)) return true;
-      this.#losing = undefined;
-      pair.isAnswerLost = true;
-      return true;
+      if (this.#losing !== undefined && bytes.includes(this.#losing)) {
+        this.#losing = undefined;
+        pair.isAnswerLost = true;
+      }
+      return this.#heldRequest(pair, bytes);
     });
     this.#forward(server, client, () => {
       if (pair.isAnswerLost) this.#drop(pair);
-      return !pair.isAnswerLost;
+      return pair.heldAnswer;
     });
     server.on("close", () => this.#pairs.delete(pair));
     if (this.#state === "half open") for (const socket of [client, server]) socket.pause();
   }
 
-  /** In order, each piece and the end after the delay that holds when it comes. */
-  #forward(from: Socket, to: Socket, looksAt: (bytes: Buffer) => boolean): void {
+  #heldRequest(pair: Pair, bytes: Buffer): Promise<void> | undefined {
+    const hold = this.#hold;
+    if (hold === undefined || !bytes.includes(hold.text)) return undefined;
+    this.#hold = undefined;
+    if (hold.what === "request") {
+      hold.reach();
+      return hold.released;
+    }
+    pair.server.once("data", hold.reach);
+    pair.heldAnswer = hold.released;
+    return undefined;
+  }
+
+  /** In order, each piece and the end after the delay that holds when it comes. @param looksAt what the piece waits for */
+  #forward(from: Socket, to: Socket, looksAt: (bytes: Buffer) => Promise<void> | undefined): void {
     let passed = Promise.resolve();
-    const pass = (act: () => void): void => {
+    const pass = (act: () => void, held?: Promise<void>): void => {
       const delayMs = this.#delayMs;
       passed = passed
+        .then(() => held)
         .then(() => (delayMs === 0 ? undefined : new Promise((resolve) => setTimeout(resolve, delayMs))))
         .then(() => {
-          if (!to.destroyed && this.#state !== "half open") act();
+          const isSenderGone = held !== undefined && from.destroyed;
+          if (!isSenderGone && !to.destroyed && this.#state !== "half open") act();
         });
     };
     from.on("data", (bytes) => {
-      if (looksAt(bytes)) pass(() => to.write(bytes));
+      const held = looksAt(bytes);
+      pass(() => to.write(bytes), held);
     });
     from.on("end", () => pass(() => to.end()));
     from.on("close", () => pass(() => to.end()));

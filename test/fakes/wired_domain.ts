@@ -127,7 +127,7 @@ export class WiredDomain {
     const rejecting = { reader: this.reader, refresher, store, clock };
     const apiNonces = new DpopNonces();
     this.rejected = new RejectedTokens({ ...rejecting, apiNonces, maxRejectionsPerHour: 12 });
-    this.tokens = new Tokens({ reader: this.reader, refresher, readAudit, clock });
+    this.tokens = new Tokens({ store, reader: this.reader, refresher, readAudit, clock });
     const narrow: TokenEndpointClient["narrow"] = (request) =>
       grants.narrow?.(request) ?? Promise.reject(new Error("nothing is narrowed here"));
     const exchanger = new TokenExchanger({ ...shared, servers, grants: { narrow }, engine: this.engine });

@@ -11,6 +11,8 @@ export interface AlertCase {
   readonly firesAt: number;
   /** Labels of the alert beside severity, alertname, job and instance. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** It is about all daemons of a job together: it names no instance. */
+  readonly isOfJob?: boolean;
   /** What is special about it. */
   readonly name?: string;
 }
@@ -34,8 +36,18 @@ const fires = (
   quietAt: number,
   firesAt: number,
   series: readonly Series[],
-  more: Pick<AlertCase, "labels" | "name"> = {},
+  more: Pick<AlertCase, "labels" | "name" | "isOfJob"> = {},
 ): AlertCase => ({ alert, series, quietAt, firesAt, ...more });
+
+/** A series of each of three hubs. */
+const hubs = (name: string, ...values: readonly [string, string, string]): Series[] =>
+  values.map((each, index) => [name, { instance: `hub-${index}` }, each]);
+
+const forwarded = (outcome: string, values: string): Series => [
+  "nexus_fleet_forwards_total",
+  { outcome },
+  values,
+];
 
 /** For each alert what makes it fire, and what, nearly the same, does not. */
 export const alertCases: readonly AlertCase[] = [
@@ -109,5 +121,42 @@ export const alertCases: readonly AlertCase[] = [
     45,
     [answered("ok", "0+100x100"), answered("not_found", "0+100x100"), answered("internal", "0x20 0+50x80")],
     { labels: { method: "nexus.v1.TokenService/GetToken" } },
+  ),
+  // A change of leader between two scrapes is none; that nobody leads for two minutes is.
+  fires("NexusFleetWithoutLeader", 21, 33, hubs("nexus_fleet_leader", "1x19 0x40", "0x20 1x9 0x40", "0x60"), {
+    isOfJob: true,
+  }),
+  // One that was killed is scraped no more; one that was scraped just before it lost the lead is two for one scrape.
+  fires("NexusFleetTwoLeaders", 21, 34, hubs("nexus_fleet_leader", "1x20 0x40", "0x19 1x40", "0x30 1x30"), {
+    isOfJob: true,
+  }),
+  fires("NexusFleetDatabaseSilent", 10, 13, [["nexus_fleet_silence_seconds", {}, "5x10 19 79 139 199x20"]]),
+  fires("NexusFleetCopyBehind", 12, 26, [["nexus_fleet_behind_batches", {}, "0x10 3 0x10 3x20"]]),
+  fires("NexusFleetForwardsLost", 20, 25, [
+    forwarded("ok", "0+100x60"),
+    forwarded("unreachable", "0+1x60"),
+    forwarded("lost", "0x20 2x40"),
+  ]),
+  fires("NexusFleetForwardsUnreachable", 25, 45, [
+    forwarded("ok", "0+100x60"),
+    forwarded("unreachable", "0+3x25 75+50x40"),
+    forwarded("lost", "0x60"),
+  ]),
+  fires("NexusFleetOutboxGrows", 24, 45, [["nexus_fleet_outbox_events", {}, "0 4 0 9 0x20 1+1x40"]]),
+  fires(
+    "NexusFleetHubsMissing",
+    24,
+    45,
+    // A hub that is started again within its 30 seconds, or within five minutes, is not missed.
+    hubs("nexus_fleet_members", "3x20 2x3 3x6 2x60", "3x20 2x3 3x6 2x60", "3x20 _x3 3x6 _x60"),
+    { isOfJob: true },
+  ),
+  fires("NexusFleetMayNotLead", 26, 30, [["nexus_fleet_may_lead", {}, "1x10 0x2 1x8 0x40"]]),
+  fires(
+    "NexusFleetAsynchronous",
+    59,
+    100,
+    hubs("nexus_fleet_waits_for_standby", "1x30 0x90", "1x30 0x90", "0x120"),
+    { isOfJob: true },
   ),
 ];

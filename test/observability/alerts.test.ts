@@ -21,14 +21,18 @@ const alerts = (parse(readFileSync(path, "utf8")) as { groups: { rules: Alert[] 
 const target = { job: "nexusd", instance: "pod" };
 
 /** `exp_alerts` of promtool at both times. */
-function ruleTest({ alert, series, quietAt, firesAt, labels }: AlertCase): string {
+function ruleTest({ alert, series, quietAt, firesAt, labels, isOfJob = false }: AlertCase): string {
   const rule = alerts.find((candidate) => candidate.alert === alert);
   if (!rule) throw new Error(`no alert is called ${alert}`);
   const labelled = (all: Readonly<Record<string, string>>): string =>
     Object.entries({ ...target, ...all })
       .map(([name, value]) => `${name}="${value}"`)
       .join(",");
-  const fired = { exp_labels: { ...target, ...rule.labels, ...labels }, exp_annotations: rule.annotations };
+  const { job } = target;
+  const fired = {
+    exp_labels: { ...(isOfJob ? { job } : target), ...rule.labels, ...labels },
+    exp_annotations: rule.annotations,
+  };
   return stringify({
     rule_files: [path],
     evaluation_interval: "1m",

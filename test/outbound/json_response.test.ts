@@ -1,13 +1,13 @@
 import * as oauth from "oauth4webapi";
 import { expect, test } from "vitest";
-import { JsonResponse } from "../../src/outbound/json_response.js";
+import { jsonResponse } from "../../src/outbound/json_response.js";
 
 const server = { issuer: "https://op.example" };
 const client = { client_id: "nexusd" };
 
 test("the library takes it as a token response, and what it writes stays its own", async () => {
   const answer = { access_token: "at", token_type: "BEARER", scope: "read" };
-  const response = new JsonResponse(answer);
+  const response = jsonResponse(answer);
   const tokens = await oauth.processAuthorizationCodeResponse(server, client, response);
   expect(tokens).toMatchObject({ access_token: "at", token_type: "bearer", scope: "read" });
   expect(answer.token_type).toBe("BEARER");
@@ -16,7 +16,7 @@ test("the library takes it as a token response, and what it writes stays its own
 
 test("the library reads an error, its status and its headers from it", async () => {
   const init = { status: 400, headers: { "retry-after": "7" } };
-  const response = new JsonResponse({ error: "invalid_grant" }, init);
+  const response = jsonResponse({ error: "invalid_grant" }, init);
   const failed = oauth.processAuthorizationCodeResponse(server, client, response);
   const violation = await failed.catch((error: unknown) => error);
   expect(violation).toBeInstanceOf(oauth.ResponseBodyError);

@@ -75,13 +75,14 @@ export class ModelFleet {
     try {
       await this.follower?.domain.spool.handOver(async (tokenSets) => {
         let isTaken = false;
-        void leader?.domain.spool.bringHome(tokenSets).then(() => {
+        const takeIn = async (): Promise<void> => {
+          for (const tokenSet of tokenSets) await leader?.domain.spool.takeIn(tokenSet);
           isTaken = true;
-        });
+        };
+        void takeIn();
         while (!isTaken && leader?.isDead === false)
           await new Promise<void>((resolve) => setImmediate(resolve));
         if (!isTaken) throw new Error("the hub that leads died");
-        return true;
       });
       return true;
     } catch {

@@ -119,6 +119,30 @@ describe("a record read back is the record written", () => {
   });
 });
 
+test("a connection that was read before is read as it is now, in each store, and in a transaction that is rolled back", async () => {
+  const [one, other] = [openStore(), openStore()];
+  const put = (store: Store, label: string) =>
+    store.commit((tx) => tx.putConnection(aConnection({ id: "c1", label })));
+  const labels = () => [one, other].map((store) => store.getConnection("c1")?.label);
+  await put(one, "a");
+  await put(other, "b");
+  expect([labels(), labels()]).toEqual([
+    ["a", "b"],
+    ["a", "b"],
+  ]);
+  const violation = new Error("no");
+  const refused = one.commit((tx) => {
+    tx.putConnection(aConnection({ id: "c1", label: "c" }));
+    expect(tx.getConnection("c1")?.label).toBe("c");
+    throw violation;
+  });
+  await expect(refused).rejects.toBe(violation);
+  expect(labels()).toEqual(["a", "b"]);
+  await put(one, "d");
+  expect(labels()).toEqual(["d", "b"]);
+  for (const store of [one, other]) await store.close();
+});
+
 test("what was never written is undefined", () => {
   const store = openStore();
   expect(store.getProvider("x")).toBeUndefined();

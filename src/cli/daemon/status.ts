@@ -10,7 +10,7 @@ import {
   ListOpenStreamsResponseSchema,
 } from "../../gen/nexus/v1/status_pb.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../model/quantity_text.js";
-import { fleetFields } from "../fleet/fleet.js";
+import { fleetFields, spokeFields } from "../fleet/fleet.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";
@@ -97,6 +97,7 @@ function formatDaemon(status: GetStatusResponse, screen: Screen): string {
       ["store", formatBytes(Number(status.storeBytes))],
       ["subscribers", formatCount(status.subscribers)],
       ...(status.fleet ? fleetFields(status.fleet) : []),
+      ...(status.spoke ? spokeFields(status.spoke) : []),
       ["refreshing", `${status.refreshesRunning} under way, ${status.refreshesWaiting} waiting${late}`],
     ],
     screen,

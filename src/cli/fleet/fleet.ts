@@ -4,14 +4,19 @@ import { loadFleetStoreConfig } from "../../config/config.js";
 import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
 import type { InitReport } from "../../daemon/fleet/init_fleet.js";
 import { StepDownResponseSchema } from "../../gen/nexus/v1/fleet_pb.js";
-import { FleetRole, type FleetStatus, FleetStatusSchema } from "../../gen/nexus/v1/status_pb.js";
+import {
+  FleetRole,
+  type FleetStatus,
+  FleetStatusSchema,
+  type SpokeStatus,
+} from "../../gen/nexus/v1/status_pb.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { daemonCommand } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";
 import { SettingOptions } from "../shell/setting_options.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTable } from "../shell/text.js";
+import { formatFields, formatTable, printable } from "../shell/text.js";
 
 const storeSettings = [
   "NEXUS_STORE_FILE",
@@ -46,7 +51,9 @@ function statusCommand(shell: Shell): Command {
     "who leads, how far each hub is, and what an operator should know (also what nexusd fleet does)",
   );
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
-    const { fleet } = await call("read the status", (options) => daemon.status.getStatus({}, options));
+    const { fleet, spoke } = await call("read the status", (options) => daemon.status.getStatus({}, options));
+    if (spoke)
+      throw new CommandFailure(exitCodes.failed, `this daemon is a spoke: ask its hub at ${spoke.hub}`);
     if (!fleet) throw new CommandFailure(exitCodes.failed, "this daemon is alone: NEXUS_STORE is not set");
     show(FleetStatusSchema, fleet, () => formatFleet(fleet));
   });
@@ -146,6 +153,15 @@ export function fleetFields(fleet: FleetStatus): [string, string][] {
     ...fleet.warnings.map((warning): [string, string] => ["warning", warning]),
     ...fleet.mayNotLead.map((why): [string, string] => ["may not lead", why]),
     ...(fleet.outbox > 0n ? [["outbox", `${fleet.outbox} audit events`] as [string, string]] : []),
+  ];
+}
+
+/** As above, of a spoke. */
+export function spokeFields({ hub, connected, age, trouble }: SpokeStatus): [string, string][] {
+  const heard = age ? `heard ${formatDuration(durationMsOf(age))} ago` : "never heard: there is no copy";
+  return [
+    ["hub", `${hub}; ${connected ? "connected" : heard}`],
+    ...(trouble === "" ? [] : [["trouble", printable(trouble)] as [string, string]]),
   ];
 }
 

@@ -49,7 +49,7 @@ export interface FleetResources {
 /** What a hub that leads does for the others. */
 export interface FleetDomain {
   readonly engine: Pick<RefreshEngine, "refresher">;
-  readonly spool: Pick<TokenSpool, "bringHome" | "handOver">;
+  readonly spool: Pick<TokenSpool, "takeIn" | "handOver">;
   readonly keyring: Pick<KeyringManager, "reload">;
 }
 
@@ -102,6 +102,8 @@ export class Fleet implements ListenersHub, DomainHub {
       silentMs: () => this.#heartbeat.silentMs,
       outbox: () => this.resources.fleet.store.outbox?.count ?? 0,
       members: () => this.#heartbeat.members.length,
+      mayLead: () => read().mayNotLead.length === 0,
+      waitsForStandby: () => this.#heartbeat.verdict?.isSynchronous === true,
     });
   }
 
@@ -161,9 +163,7 @@ export class Fleet implements ListenersHub, DomainHub {
       applied,
       newest: newest > applied ? newest : applied,
       lastContactMs: this.#heartbeat.silentMs,
-      warnings: hub.database?.verdict.warnings ?? [
-        "the database of the fleet was not reached since this hub started",
-      ],
+      warnings: this.#warnings(),
       mayNotLead: this.#mayNotLead(),
       outbox: store.outbox?.count ?? 0,
       members: this.#heartbeat.members,
@@ -204,7 +204,6 @@ export class Fleet implements ListenersHub, DomainHub {
         await fleet.store.commit((tx) => tx.takeIn(source, entries));
         return entries.at(-1)?.sequence ?? 0n;
       },
-      bringHome: (tokenSets) => domain.spool.bringHome(tokenSets),
       position: () => fleet.store.position?.position ?? 0n,
     });
     if (config.fleet === undefined) return;
@@ -216,8 +215,17 @@ export class Fleet implements ListenersHub, DomainHub {
     this.#handover = new Handover({
       ...{ store: fleet.store, spool: domain.spool, clock, log },
       calls: this.#calls,
+      left: () => this.hub.database?.spool,
     });
-    this.hub.start(reign);
+    const handover = this.#handover;
+    this.hub.start({
+      begin: async (isNewEpoch) => {
+        // Before it asks providers itself: what this hub left as a follower is there, too.
+        await handover.takeInAll(isNewEpoch);
+        await reign.begin(isNewEpoch);
+      },
+      end: () => reign.end(),
+    });
     this.#heartbeat.start();
     this.#handover.start();
     await this.hub.catchUp.toStart();
@@ -226,8 +234,7 @@ export class Fleet implements ListenersHub, DomainHub {
   /** Gives the lead back, where this hub has it. */
   async resign(): Promise<void> {
     this.#hasLed = this.leads;
-    await this.#handover?.stop();
-    await this.hub.resign();
+    await Promise.all([this.#handover?.stop(), this.hub.resign()]);
   }
 
   /** The process ends at once: commits wait for nothing any more, and nothing more is written. */
@@ -236,9 +243,9 @@ export class Fleet implements ListenersHub, DomainHub {
     this.resources.fleet.store.end();
   }
 
-  /** After `abandon`: hands over what providers answered too late. A hub whose lease goes on has nobody to hand it to. */
+  /** After `abandon`: leaves what providers answered too late for the next hub that leads. */
   async bringHome(): Promise<void> {
-    if (!this.hub.maySend()) await this.#handover?.bringHome();
+    await this.#handover?.bringHome();
   }
 
   /** After `resign`. */
@@ -250,10 +257,16 @@ export class Fleet implements ListenersHub, DomainHub {
     await Promise.all([this.#listener?.close(AbortSignal.abort()), this.hub.close()]);
   }
 
+  #warnings(): string[] {
+    const { verdict, refusal } = this.#heartbeat;
+    const known = verdict?.warnings ?? ["the database of the fleet was not reached since this hub started"];
+    return [...(refusal === undefined ? [] : [refusal]), ...known];
+  }
+
   #mayNotLead(): string[] {
-    const verdict = this.hub.database?.verdict.mayNotLead.filter((why) => !why.startsWith("the clock")) ?? [];
-    const clock = this.#heartbeat.clockViolation;
-    return [...verdict, ...(clock === undefined ? [] : [clock]), ...this.#lackedKeys()];
+    const { verdict, clockViolation: clock } = this.#heartbeat;
+    const database = verdict?.mayNotLead.filter((why) => !why.startsWith("the clock")) ?? [];
+    return [...database, ...(clock === undefined ? [] : [clock]), ...this.#lackedKeys()];
   }
 
   #lackedKeys(): string[] {

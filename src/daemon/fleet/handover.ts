@@ -1,4 +1,6 @@
 import type { TokenSpool } from "../../domain/grants/token_spool.js";
+import { FleetUnreachable } from "../../fleet/connection/fleet_error.js";
+import type { FleetSpool } from "../../fleet/spool.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { LeaderCalls } from "../../server/fleet/leader_calls.js";
@@ -7,22 +9,31 @@ import type { Store } from "../../store/store.js";
 const maxEntries = 500;
 /** What is put on record meanwhile goes along. */
 const roundMs = 1_000;
-/** A hub that ends waits no longer for the one that leads: what it does not take stays in the spool file. */
+/** A hub that ends waits no longer for the database: what is not left there stays in the spool file. */
 const bringHomeMs = 3_000;
 /** Who reads the audit log waits no longer for what is not in it yet. */
 const recordedMs = 2_000;
+/** When the database lost batches, every hub starts again, and leaves what it has newer. */
+const undoneMs = 10_000;
 
 export interface HandoverDeps {
   readonly store: Pick<Store, "onRecorded" | "outbox" | "role" | "settled">;
-  readonly spool: Pick<TokenSpool, "handOver">;
+  readonly spool: Pick<TokenSpool, "handOver" | "takeIn">;
+  /** Of the database; undefined until it was reached. */
+  readonly left: () => Pick<FleetSpool, "leave" | "list" | "drop"> | undefined;
   readonly calls: Pick<LeaderCalls, "hand">;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** Hands to the hub that leads what this one holds for it: audit events of reads, and token sets of a reign that is over. */
+/**
+ * What hubs hold for the one that leads: audit events of reads, which it is sent, and token sets of a reign that is over, which are left
+ * in the database for whoever leads.
+ */
 export class Handover {
   readonly #stop = new AbortController();
+  /** Digests of what this version cannot read: it waits for a hub that can. */
+  readonly #unreadable: Uint8Array[] = [];
   #running: Promise<void> = Promise.resolve();
   #isSpoolDone = false;
   #handing: Promise<void> | undefined;
@@ -38,17 +49,35 @@ export class Handover {
     await this.#running;
   }
 
-  /** Has the hub that leads store what came when this one led no more, before the process ends. */
+  /** Leaves what came when this hub led no more, before the process ends. */
   async bringHome(): Promise<void> {
     const { clock, log } = this.deps;
-    const late = new AbortController();
-    const timer = clock.setTimer(bringHomeMs, () => late.abort());
+    const late = delay(clock, bringHomeMs).then(() => {
+      throw new FleetUnreachable("the database does not answer in time");
+    });
     try {
-      await Promise.race([this.#handTokenSets(late.signal), delay(clock, bringHomeMs)]);
+      await Promise.race([this.#leave(), late]);
     } catch (error) {
       log.warn({ err: error }, "token sets stay in the spool file until the next start");
-    } finally {
-      timer.cancel();
+    }
+  }
+
+  /**
+   * The reign begins: takes in what others left before it. It waits for the database, and in a new epoch for the other hubs.
+   *
+   * @throws StoreFailed
+   */
+  async takeInAll(isNewEpoch: boolean): Promise<void> {
+    const { signal } = this.#stop;
+    if (isNewEpoch) await delay(this.deps.clock, undoneMs, signal);
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await this.#takeIn();
+      } catch (error) {
+        if (!(error instanceof FleetUnreachable)) throw error;
+        await delay(this.deps.clock, roundMs, signal);
+      }
     }
   }
 
@@ -69,8 +98,9 @@ export class Handover {
     while (!signal.aborted) {
       try {
         if (store.role === "follower") await this.#handed();
+        if (store.role === "leader") await this.#takeIn();
       } catch (error) {
-        log.debug({ err: error }, "the hub that leads did not take what this one holds for it");
+        log.debug({ err: error }, "what hubs hold for the one that leads was not handed over");
       }
       await delay(clock, roundMs, signal);
     }
@@ -91,7 +121,7 @@ export class Handover {
     const { calls, store } = this.deps;
     const { outbox } = store;
     if (!this.#isSpoolDone) {
-      await this.#handTokenSets(this.#stop.signal);
+      await this.#leave();
       this.#isSpoolDone = true;
     }
     for (let entries = outbox?.take(maxEntries) ?? []; outbox && entries.length > 0; ) {
@@ -105,13 +135,26 @@ export class Handover {
     }
   }
 
-  async #handTokenSets(signal: AbortSignal): Promise<void> {
-    const { spool, calls } = this.deps;
+  async #leave(): Promise<void> {
+    const { spool, left } = this.deps;
     await spool.handOver(async (tokenSets) => {
-      const answer = await calls.hand(signal, (client, options) =>
-        client.bringHome({ tokenSets: [...tokenSets] }, options),
-      );
-      return answer !== "here";
+      const there = left();
+      if (there === undefined) throw new FleetUnreachable("the database was not reached yet");
+      await there.leave(tokenSets);
     });
+  }
+
+  async #takeIn(): Promise<void> {
+    const { spool, left } = this.deps;
+    const there = left();
+    if (there === undefined) return;
+    for (;;) {
+      const found = await there.list(this.#unreadable);
+      if (found.length === 0) return;
+      const outcomes = await Promise.all(found.map(({ tokenSet }) => spool.takeIn(tokenSet)));
+      const digests = found.map(({ digest }) => digest);
+      this.#unreadable.push(...digests.filter((_, index) => outcomes[index] === undefined));
+      await there.drop(digests.filter((_, index) => outcomes[index] !== undefined));
+    }
   }
 }

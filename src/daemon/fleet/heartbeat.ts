@@ -1,6 +1,7 @@
+import { FleetRefused } from "../../fleet/connection/fleet_error.js";
 import type { FleetDatabase } from "../../fleet/fleet_database.js";
 import type { SeenMember } from "../../fleet/members.js";
-import { maxClockOffsetMs } from "../../fleet/verdict.js";
+import { type FleetVerdict, maxClockOffsetMs } from "../../fleet/verdict.js";
 import type { FleetMemberState } from "../../model/connections/daemon_status.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
@@ -19,6 +20,8 @@ export class Heartbeat {
   #expected = 0n;
   #isBehind = false;
   #clockOffsetMs = 0;
+  #verdict: FleetVerdict | undefined;
+  #refusal: string | undefined;
 
   constructor(
     private readonly deps: {
@@ -65,6 +68,16 @@ export class Heartbeat {
     return `the clock is ${offsetMs} ms off the database's: set the one that is wrong`;
   }
 
+  /** What the database is: its settings, its role, and its tables may change while this hub runs. */
+  get verdict(): FleetVerdict | undefined {
+    return this.#verdict ?? this.deps.hub.database?.verdict;
+  }
+
+  /** Why the database may not be used, as it said in the last round: a failover may have left a standby behind the address. */
+  get refusal(): string | undefined {
+    return this.#refusal;
+  }
+
   /** This hub too. */
   get members(): readonly FleetMemberState[] {
     return this.#members;
@@ -81,7 +94,9 @@ export class Heartbeat {
     while (!signal.aborted) {
       try {
         await this.#round();
+        this.#refusal = undefined;
       } catch (error) {
+        if (error instanceof FleetRefused) this.#refusal = error.message;
         log.debug({ err: error }, "the database of the fleet did not answer a heartbeat");
       }
       await delay(clock, roundMs, signal);
@@ -98,6 +113,7 @@ export class Heartbeat {
     const seen = newestOfEach(await database.members.list());
     this.#heardMs = clock.monotonicMs();
     await this.#checkHistory(database);
+    this.#verdict = await database.judge(fleet.store.position);
     const leader = hub.holder?.owner;
     this.#members = seen.map(({ owner, address, version, applied, keyIds, seenMsAgo }) => ({
       ...{ owner, address, version, applied, keyIds },

@@ -18,8 +18,8 @@ const releaseMs = 3_000;
 
 /** What only the hub that leads does. */
 export interface Reign {
-  /** Everything of the log is here, and this hub alone may write. */
-  begin(): Promise<void>;
+  /** Everything of the log is here, and this hub alone may write. @param isNewEpoch the database lost batches that hubs had */
+  begin(isNewEpoch: boolean): Promise<void>;
   /** Ends what is under way, and begins nothing more. */
   end(): Promise<void>;
 }
@@ -198,8 +198,7 @@ export class Hub {
   /** The lease is ours: no other process writes any more, and what was written is the newest there will be. */
   async #takeOver(database: FleetDatabase, lease: Lease, feed: Promise<void>): Promise<void> {
     const { fleet, log } = this.options;
-    const { store } = fleet;
-    const { fence } = lease;
+    const [{ store }, { fence }] = [fleet, lease];
     if (fence === undefined) return;
     const startedMs = this.options.clock.monotonicMs();
     this.#setRole("taking_over");
@@ -214,8 +213,9 @@ export class Hub {
       this.#leaderLog = database.leaderLog(fence, epoch);
       await store.lead(this.#leaderLog);
       // A hub found that the database had lost batches: with this commit every watcher of the fleet begins anew.
-      if (store.epoch !== epoch) await store.beginEpoch(epoch);
-      await this.#reign?.begin();
+      const isNewEpoch = store.epoch !== epoch;
+      if (isNewEpoch) await store.beginEpoch(epoch);
+      await this.#reign?.begin(isNewEpoch);
     } catch (error) {
       if (!this.#stop.signal.aborted) this.end("the lead of the fleet could not be taken over", error);
       return;

@@ -1,5 +1,5 @@
 import type { Refresher } from "../../domain/refresh/refresher.js";
-import type { FleetState } from "../../model/connections/daemon_status.js";
+import type { FleetState, SpokeState } from "../../model/connections/daemon_status.js";
 import type { Answer } from "../../server/listen/http_listener.js";
 import type { BrowserPages, Visit } from "../../server/pages/browser_pages.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
@@ -13,7 +13,11 @@ export interface DomainHub {
   readonly sending: { maySend(): boolean };
   /** Refreshes at the hub that leads. */
   refresher(own: Pick<Refresher, "refresh">): Pick<Refresher, "refresh">;
-  status(): FleetState;
+  /** Undefined at a spoke, which has `copy` in its place. */
+  status(): FleetState | undefined;
+  copy?(): SpokeState;
+  /** Whether it is no hub but a spoke, whose connections are copies of a hub's: what the copy does not have is a hub's to do. */
+  readonly isSpoke?: boolean;
   following(): true | string;
   /** Brings the copy of this hub to where the fleet is now, as far as the database can be asked. */
   catchUp(): Promise<void>;

@@ -10,6 +10,7 @@ import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import type { Vault } from "../../vault/vault.js";
 import { urlOf } from "./store_url.js";
+import type { UndoneCopy } from "./undone_copy.js";
 
 /** How long a hub without a copy waits for the database at its start, before whatever runs it is to try again. */
 const patienceMs = 30_000;
@@ -37,6 +38,8 @@ export interface OpenFleetOptions {
   open(): Store | undefined;
   /** Makes a copy. */
   copy(database: FleetDatabase): Promise<void>;
+  /** A copy of which the database lost batches. */
+  readonly undone: Pick<UndoneCopy, "keep" | "bringHome">;
 }
 
 /**
@@ -62,9 +65,10 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
   try {
     const database = await connected(connect, store === undefined ? patienceMs : 0, options);
     if (database !== undefined && database.verdict.history !== "known") {
-      await beginAnew(store, database, log);
+      const isUndone = await beginAnew(store, database, log);
       log.info({ history: database.verdict.history }, "copying the store of the fleet");
       await store?.close();
+      if (isUndone) options.undone.keep();
       const startedMs = clock.monotonicMs();
       await options.copy(database);
       store = options.open();
@@ -77,6 +81,7 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
       throw new FleetUnreachable(
         "the database of the fleet cannot be reached, and there is no copy of its store here",
       );
+    if (database !== undefined) await options.undone.bringHome(store, database.spool);
     return { store, owner, database, member, connect };
   } catch (error) {
     await store?.close();
@@ -87,18 +92,21 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
 /**
  * Where the database lost batches that this hub has, as after a failover to an asynchronous standby or a restore, positions of the epoch that
  * is known here mean something else from now on: the fleet begins another one, and watchers begin anew.
+ *
+ * @returns whether it did
  */
 async function beginAnew(
   store: Store | undefined,
   database: FleetDatabase,
   log: OpenFleetOptions["log"],
-): Promise<void> {
-  if (store === undefined || database.verdict.history !== "diverged") return;
+): Promise<boolean> {
+  if (store === undefined || database.verdict.history !== "diverged") return false;
   const epoch = await database.changeEpoch(store.epoch);
   log.error(
     { epoch },
-    "the database of the fleet lost batches that this hub has: what they changed is undone",
+    "the database of the fleet lost batches that this hub has: what they changed is undone, but for newer tokens",
   );
+  return true;
 }
 
 /** Undefined when the database cannot be reached within `forMs`, and there is a copy to serve from. */

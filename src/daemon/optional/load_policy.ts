@@ -27,6 +27,7 @@ export async function loadPolicy(
       access.setPolicy(policy);
       const reason = `sha256:${policy.digest.slice(0, 16)}`;
       const event = { timeMs: clock.nowMs(), type: "policy.loaded", principal: daemon.name, reason } as const;
+      // A hub of a fleet has a policy of its own: each puts it on record, whether it leads or not.
       await store
         .record((tx) => tx.appendAudit(event))
         .catch((error: unknown) => log.error({ err: error }, "the new policy could not be recorded"));

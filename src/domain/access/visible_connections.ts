@@ -1,4 +1,5 @@
 import type { Connection, ConnectionStatus } from "../../model/connections/connection.js";
+import { isFound } from "../../model/connections/connection_search.js";
 import type { Store } from "../../store/store.js";
 
 export interface ConnectionFilter {
@@ -22,14 +23,7 @@ export function isWanted(connection: Connection, wanted: ConnectionFilter): bool
   const { userId, status } = connection;
   if (wanted.userId !== undefined && userId !== wanted.userId) return false;
   if (wanted.status !== undefined && status !== wanted.status) return false;
-  return wanted.search === undefined || wanted.search === "" || isFound(connection, wanted.search);
-}
-
-function isFound({ id, userId, label, providerName, account }: Connection, search: string): boolean {
-  const text = search.toLowerCase();
-  const { subject = "", name = "", email = "", login = "" } = account ?? {};
-  const names = [userId, label, providerName, subject, name, email, login];
-  return id.startsWith(text) || names.some((each) => each.toLowerCase().includes(text));
+  return isFound(connection, wanted.search ?? "");
 }
 
 /** Connections as a restricted caller lists them. */

@@ -11,6 +11,13 @@ export interface ConnectionEvent {
   readonly connection: Connection | undefined;
 }
 
+export interface WatchedConnections {
+  /** Whose states the stream begins with; none means the changes of all that its caller sees. */
+  readonly connectionIds: readonly string[];
+  /** Whether the changes of the others that its caller sees are told besides. */
+  readonly others: boolean;
+}
+
 export interface ConnectionWatchDeps {
   readonly store: Pick<Store, "getConnection">;
   readonly hub: Pick<WatchHub, "subscribe" | "unsubscribe" | "draining">;
@@ -20,14 +27,13 @@ export interface ConnectionWatchDeps {
 export class ConnectionWatch {
   constructor(private readonly deps: ConnectionWatchDeps) {}
 
-  /** @param connectionIds whose states it begins with; none means the changes of all that `view` sees */
   open(
-    connectionIds: readonly string[],
+    wanted: WatchedConnections,
     view: Pick<View, "seesChange" | "seesConnection">,
     sink: StreamSink<ConnectionEvent>,
   ): StreamSource {
-    const stream = new ConnectionStream(this.deps, connectionIds, view, sink);
-    stream.start(connectionIds);
+    const stream = new ConnectionStream(this.deps, wanted, view, sink);
+    stream.start(wanted.connectionIds);
     return stream;
   }
 }
@@ -41,11 +47,11 @@ class ConnectionStream implements Subscriber, StreamSource {
 
   constructor(
     private readonly deps: ConnectionWatchDeps,
-    connectionIds: readonly string[],
+    { connectionIds, others }: WatchedConnections,
     private readonly view: Pick<View, "seesChange" | "seesConnection">,
     private readonly sink: StreamSink<ConnectionEvent>,
   ) {
-    const named = connectionIds.length === 0 ? undefined : new Set(connectionIds);
+    const named = others || connectionIds.length === 0 ? undefined : new Set(connectionIds);
     this.filter = { connectionIds: named, userId: undefined, sees: view.seesChange };
   }
 

@@ -102,29 +102,31 @@ export class TokenSpool {
   }
 
   /**
-   * Has the hub that leads store what is in the file, and empties it; nothing where there is nothing. A file to which something was added
+   * Leaves what is in the file for the hub that leads, and empties it; nothing where there is nothing. A file to which something was added
    * meanwhile is kept whole: the leader knows what it gets again.
    *
-   * @param send takes at most a hundred; false when this hub is to recover them itself, since it leads
-   * @throws Unavailable: the file keeps what it holds
+   * @param leave takes at most a hundred, and resolves when they are durable; when it rejects, the file keeps what it holds
    */
-  async handOver(send: (tokenSets: readonly Uint8Array[]) => Promise<boolean>): Promise<void> {
+  async handOver(leave: (tokenSets: readonly Uint8Array[]) => Promise<void>): Promise<void> {
     const left = this.deps.file?.read().entries ?? [];
-    for (let from = 0; from < left.length; from += maxHandedOver) {
-      if (!(await send(left.slice(from, from + maxHandedOver).map(encodeSpooled)))) return;
-    }
+    for (let from = 0; from < left.length; from += maxHandedOver)
+      await leave(left.slice(from, from + maxHandedOver).map(encodeSpooled));
     if (left.length === 0) return;
     const connectionIds = left.map(({ connection }) => connection.id);
-    this.deps.log.warn({ connectionIds }, "token sets of the spool file were handed to the hub that leads");
+    this.deps.log.warn({ connectionIds }, "token sets of the spool file are left for the hub that leads");
     if (this.deps.file?.read().entries.length === left.length) this.deps.file.clear();
   }
 
-  /** Stores what another hub hands over. @throws Error on what is no token set @returns what became of each */
-  async bringHome(tokenSets: readonly Uint8Array[]): Promise<SpoolOutcome[]> {
-    const outcomes: SpoolOutcome[] = [];
-    for (const entry of tokenSets.map(decodeSpooled))
-      outcomes.push(await this.#take(entry, "a hub that led before brought a token set home"));
-    return outcomes;
+  /** Stores a token set that another hub left. @returns what became of it; undefined: this version cannot read it */
+  async takeIn(tokenSet: Uint8Array): Promise<SpoolOutcome | undefined> {
+    let entry: SpooledTokenSet;
+    try {
+      entry = decodeSpooled(tokenSet);
+    } catch (error) {
+      this.deps.log.error({ err: error }, "what another hub left is no token set that this version can read");
+      return undefined;
+    }
+    return await this.#take(entry, "took in a token set that another hub left");
   }
 
   async #take(entry: SpooledTokenSet, message: string): Promise<SpoolOutcome> {
@@ -162,18 +164,20 @@ export class TokenSpool {
       return "superseded";
     }
     const nowMs = this.deps.clock.nowMs();
-    const base = entry.grant === "refresh" ? current : consentedTo(current, spooled);
+    const base = entry.grant === "consent" ? consentedTo(current, spooled) : current;
     tx.putCredential(current.id, credential);
     tx.putConnection(detachedIfMoved(tx, changeConnection(base, outcomeOf(spooled), nowMs), opened, nowMs));
     const refreshed = spooled.problem === undefined ? "token_refreshed" : "token_refresh_failed";
-    const type = entry.grant === "refresh" ? refreshed : "oauth_flow_completed";
+    const type = entry.grant === "consent" ? "oauth_flow_completed" : refreshed;
     tx.appendAudit({ ...event, type, reason: "spooled" });
     return "stored";
   }
 }
 
 /** Whether the connection is still as it was when the token set was made. */
-function fits(current: Connection, { grant, connection: spooled, attempt }: SpooledTokenSet): boolean {
+function fits(current: Connection, entry: SpooledTokenSet): boolean {
+  const { grant, connection: spooled, attempt } = entry;
+  if (grant === "undone") return isSucceededBy(current, spooled);
   const base = spooled.credentialRevision - 1n;
   if (current.credentialRevision !== base) return false;
   if (grant === "consent") return current.status !== "revoked";
@@ -182,6 +186,17 @@ function fits(current: Connection, { grant, connection: spooled, attempt }: Spoo
   const { refreshIntent } = current;
   const isItsAttempt = attempt === undefined || refreshIntent?.attempt === attempt;
   return isOwed && refreshIntent?.credentialRevision === base && isItsAttempt;
+}
+
+/**
+ * Whether what the database lost is newer than what it has: the store went back to an earlier token of the same connection. What was
+ * refreshed or consented to since then was issued later, and stays.
+ */
+export function isSucceededBy(current: Connection, lost: Connection): boolean {
+  if (current.status === "revoked" || current.providerId !== lost.providerId) return false;
+  if (lost.status !== "active" && lost.status !== "attention") return false;
+  const isIssuedBefore = (current.issuedAtMs ?? 0) < (lost.issuedAtMs ?? 0);
+  return current.credentialRevision < lost.credentialRevision && isIssuedBefore;
 }
 
 /** What the profile was led away from while it was asked for stays away from where the profile leads now. */

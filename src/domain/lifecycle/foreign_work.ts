@@ -5,8 +5,8 @@ import type { PendingImport } from "../../model/connections/pending_import.js";
 const inTheAirMs = 20_000;
 /** Its owner may have been stopped, and come back with the answer. */
 const patienceMs = 10 * 60_000;
-/** So long before its token ends a connection is not left alone any more. */
-const beforeEndMs = 120_000;
+/** So long before its token ends a connection is not left alone any more: a request and its commit still come in time. */
+const beforeEndMs = 15_000;
 
 /**
  * Until when a refresh token that another daemon was about to send is left alone: that daemon may live, on another copy of this store or

@@ -5,6 +5,7 @@ import type {
   FleetState,
   NextRefresh,
   ReadinessChecks,
+  SpokeState,
 } from "../../model/connections/daemon_status.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { DueEntry, Store } from "../../store/store.js";
@@ -30,8 +31,10 @@ export class StatusReader {
       readonly hub: WatchHub;
       readonly clock: Clock;
       readonly version: string;
-      /** Of a hub; `following` is true, or what is wrong with its copy. */
-      readonly fleet?: { status(): FleetState; following(): true | string } | undefined;
+      /** Of a hub or a spoke; `following` is true, or what is wrong with its copy. */
+      readonly fleet?:
+        | { status(): FleetState | undefined; copy?(): SpokeState; following(): true | string }
+        | undefined;
     },
   ) {
     this.#startedAtMs = deps.clock.nowMs();
@@ -78,7 +81,8 @@ export class StatusReader {
       })),
       failingProviderCount: failing.length,
       storeBytes: this.deps.store.fileBytes,
-      ...(this.deps.fleet && { fleet: this.deps.fleet.status() }),
+      fleet: this.deps.fleet?.status(),
+      spoke: this.deps.fleet?.copy?.(),
     };
   }
 

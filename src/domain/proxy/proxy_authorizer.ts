@@ -21,7 +21,7 @@ export type RefusedInjection = Omit<RejectedToken, "connectionId">;
 export class ProxyAuthorizer {
   constructor(
     private readonly deps: {
-      readonly tokens: Tokens;
+      readonly tokens: Pick<Tokens, "getToken">;
       readonly rejected: Pick<RejectedTokens, "report">;
       readonly names: Pick<ConnectionNames, "idOf">;
       readonly clock: Pick<Clock, "nowMs">;

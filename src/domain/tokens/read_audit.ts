@@ -6,6 +6,7 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Recording } from "../../store/replication/outbox_codec.js";
 import type { Store } from "../../store/store.js";
+import type { Transaction } from "../../store/transaction.js";
 
 /** Readers and connections remembered: some 12 MiB at most. One that is forgotten is recorded again, never less. */
 const maxEntries = 50_000;
@@ -34,6 +35,8 @@ interface First {
 
 interface Batch {
   readonly firsts: First[];
+  /** Forgotten with reads that no event tells of. */
+  readonly counts: Entry[];
   /** When all of them are durable. */
   readonly recorded: Promise<void>;
 }
@@ -53,7 +56,7 @@ export interface ReadAuditDeps {
 
 /**
  * Who read which token. The first read of a revision by a reader (a principal at an address) is a `token_retrieved` event, durable
- * before the token leaves; later reads of the same revision are counted in memory. A count is written as `token_reads_counted` with
+ * before the token leaves: that of a watcher lies in the commit of the revision itself. Later reads of the same revision are counted in memory. A count is written as `token_reads_counted` with
  * the first read of the next revision, when its reader is forgotten, and at shutdown.
  *
  * A crash loses counts since then, never the fact that a revision was read. After a restart the first read is recorded again.
@@ -111,6 +114,36 @@ export class ReadAudit {
     return this.#first(key, before, { principal, connectionId, reason: undefined, revision, reads });
   }
 
+  /**
+   * Puts reads that follow as soon as a revision is durable on record in the transaction that writes it: once that is durable, `announce`
+   * finds them there. A reader that leaves between has an event and no token.
+   */
+  recordWithin(tx: Transaction, readers: Iterable<Principal>, connectionId: string, revision: bigint): void {
+    const keys = new Map<string, Principal>();
+    for (const principal of readers) keys.set(this.#keyOf(principal, connectionId), principal);
+    for (const [key, principal] of keys) {
+      const before = this.#entries.get(key);
+      if (before?.revision === revision) continue;
+      const read = { principal, connectionId, reason: undefined, revision };
+      const entry: Entry = { ...read, reads: -1, recorded: undefined };
+      const counted = Math.max(0, before?.reads ?? 0);
+      this.#append(tx, { key, entry, forgotten: before });
+      tx.whenDurable(() => {
+        if (before) before.reads -= counted;
+        this.#recordedWithin(key, entry);
+      });
+    }
+  }
+
+  #recordedWithin(key: string, entry: Entry): void {
+    const before = this.#entries.get(key);
+    // Read in the instant since the store showed it, which has its own record.
+    if (before?.revision === entry.revision) return;
+    const forgotten = this.#entries.set(key, entry) ?? before;
+    // Read again while the revision behind it became durable, or the one that makes room.
+    if (forgotten && forgotten.reads > 0) this.#nextBatch().counts.push(forgotten);
+  }
+
   /** Records that a token was refused. Never rejects: the caller gets the refusal either way. */
   async refused(principal: Principal, connectionId: string, error: unknown): Promise<void> {
     // What the leader is asked for then is on record there.
@@ -157,20 +190,27 @@ export class ReadAudit {
   #first(key: string, before: Entry | undefined, read: Omit<Entry, "recorded">): Promise<void> {
     const entry: Entry = { ...read, recorded: undefined };
     const forgotten = this.#entries.set(key, entry) ?? before;
+    const { firsts, recorded } = this.#nextBatch();
+    firsts.push({ key, entry, forgotten });
+    entry.recorded = recorded;
+    return recorded;
+  }
+
+  #nextBatch(): Batch {
     this.#batch ??= this.#openBatch();
-    this.#batch.firsts.push({ key, entry, forgotten });
-    entry.recorded = this.#batch.recorded;
-    return entry.recorded;
+    return this.#batch;
   }
 
   /** What is read first in this turn goes into one commit. */
   #openBatch(): Batch {
     const firsts: First[] = [];
+    const counts: Entry[] = [];
     const recorded = Promise.resolve()
       .then(() => {
         this.#batch = undefined;
         return this.deps.store.record((tx) => {
           for (const first of firsts) this.#append(tx, first);
+          for (const entry of counts) this.#appendCount(tx, entry, entry.reads);
         });
       })
       .then(
@@ -186,7 +226,7 @@ export class ReadAudit {
       );
     // No caller waits for an announced read yet.
     recorded.catch(() => undefined);
-    return { firsts, recorded };
+    return { firsts, counts, recorded };
   }
 
   #append(tx: Recording, { entry, forgotten }: First): void {
@@ -234,8 +274,9 @@ function providerOf(tx: Recording, connectionId: string): { providerId?: string 
   return providerId === undefined ? {} : { providerId };
 }
 
-/** The address without its port, which is another one for each connection of one caller. */
+/** The address without its port, which is another one for each connection of one caller; with whom it calls for, where it says so. */
 function hostOf(origin: string | undefined): string {
   if (origin === undefined) return "";
-  return /^(\[.*\]|[^:]*):\d+$/.exec(origin)?.[1] ?? origin;
+  const [, host, rest = ""] = /^(\[.*\]|[^: ]*):\d+( for .*)?$/.exec(origin) ?? [];
+  return host === undefined ? origin : host + rest;
 }

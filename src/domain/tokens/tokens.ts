@@ -1,6 +1,8 @@
+import { about, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
 import { demandMayRefresh } from "../lifecycle/refresh_policy.js";
 import type { Refresher } from "../refresh/refresher.js";
@@ -8,6 +10,7 @@ import { DemandedRefresh, precondition, refuseWithheld, retryLater } from "./dem
 import type { ReadAudit } from "./read_audit.js";
 
 export interface TokensDeps {
+  readonly store: Pick<Store, "record">;
   readonly reader: Pick<CredentialReader, "cached" | "view">;
   readonly refresher: Pick<Refresher, "refresh">;
   readonly readAudit: Pick<ReadAudit, "read" | "refused">;
@@ -64,12 +67,17 @@ export class Tokens {
   }
 
   /**
-   * As `refreshToken`, of which nobody gets the token, so that no read is recorded.
+   * As `refreshToken`, of which nobody gets the token: in place of a read, it is on record that this principal asked.
    *
    * @returns the connection with its new revision
    * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), DataLoss, Unavailable
    */
-  async renew(connectionId: string): Promise<Connection> {
+  async renew(connectionId: string, principal: Principal): Promise<Connection> {
+    const before = this.#demanded.view(connectionId).connection;
+    const timeMs = this.deps.clock.nowMs();
+    const revision = before.credentialRevision;
+    const asked = { timeMs, type: "token_refresh_requested", ...by(principal), ...about(before) } as const;
+    await this.deps.store.record((tx) => tx.appendAudit({ ...asked, revision }));
     const { connection } = await this.#demanded.refresh(connectionId);
     return connection;
   }

@@ -1,7 +1,12 @@
 import type { Principal } from "../../model/access/principal.js";
+import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
+import type { Transaction, WriteObserver } from "../../store/transaction.js";
 import type { View } from "../access/access_control.js";
 import type { ReadAudit } from "./read_audit.js";
 import type { WatchEvent } from "./watch_event.js";
+import type { WatchHub } from "./watch_hub.js";
 
 /** A stream that follows, as a delivery sees it. None of its methods throws. */
 export interface FanoutStream {
@@ -118,4 +123,53 @@ export class WatchFanout {
     ofConnection?.delete(principal);
     if (ofConnection?.size === 0) this.#open.delete(connectionId);
   }
+}
+
+/** Readers whose reads lie in the commit of a revision, at most: a token set that was redeemed waits for no more of them. */
+const maxReadersWithin = 64;
+
+/**
+ * Puts the reads of those who follow on record in the very commit that writes a new revision, so that nothing more is to become durable before
+ * it leaves. Whoever is left out, and each watcher of another hub of a fleet, is put on record by the delivery.
+ */
+export class WatchedReads implements WriteObserver {
+  constructor(
+    private readonly deps: {
+      readonly hub: Pick<WatchHub, "readersOf">;
+      readonly readAudit: Pick<ReadAudit, "recordWithin">;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {}
+
+  connection(tx: Transaction, before: Connection | undefined, after: Connection | undefined): void {
+    const { hub, readAudit, clock, log } = this.deps;
+    if (!before || !after || !isNextRevision(before, after) || !hasUsableToken(after, clock.nowMs())) return;
+    const { id: connectionId, userId, providerId, label, dueAtMs } = after;
+    try {
+      const change = { connectionId, userId, providerId, label, dueAtMs };
+      const readers = hub.readersOf(change, maxReadersWithin);
+      readAudit.recordWithin(tx, readers, connectionId, after.credentialRevision);
+    } catch (error) {
+      // The commit holds a token, and goes on: the delivery puts on record what is not.
+      log.error({ connectionId, err: error }, "reads could not be put on record with what is read");
+    }
+  }
+
+  suspension(): void {
+    // Nobody reads it.
+  }
+}
+
+/**
+ * Of the same owner: who sees the connection is asked in the middle of the commit, and remembered, and must not follow from what may be
+ * rolled back.
+ */
+function isNextRevision(before: Connection, after: Connection): boolean {
+  const { credentialRevision, userId, providerId } = after;
+  return (
+    credentialRevision !== before.credentialRevision &&
+    userId === before.userId &&
+    providerId === before.providerId
+  );
 }

@@ -1,3 +1,4 @@
+import type { Principal } from "../../model/access/principal.js";
 import { type NameParts, nameKey } from "../../model/connections/connection_name.js";
 import type { ChangedConnection, Changes } from "../../runtime/changes.js";
 
@@ -20,6 +21,8 @@ export interface Subscriber {
   mark(connectionId: string): void;
   /** The hub drains. */
   wake(): void;
+  /** Who reads the newest state of a connection as soon as it is marked; undefined when nobody does. Must not throw. */
+  reader?(connectionId: string): Principal | undefined;
 }
 
 /** Who must be told of which change. Nothing secret passes through it: a change says "look again". */
@@ -62,12 +65,28 @@ export class WatchHub {
 
   announce(changes: readonly ChangedConnection[]): void {
     for (const change of changes) {
-      const byId = this.#byConnection.get(change.connectionId);
-      for (const subscriber of byId ?? []) tell(subscriber, change);
-      const byName = this.#byName.size === 0 ? undefined : this.#byName.get(nameKey(change));
-      for (const subscriber of byName ?? []) if (!byId?.has(subscriber)) tell(subscriber, change);
-      for (const subscriber of this.#toAll) tell(subscriber, change);
+      this.#eachNamed(change, (subscriber) => {
+        if (isWanted(subscriber.filter, change)) subscriber.mark(change.connectionId);
+      });
     }
+  }
+
+  /** Who would read the newest state of a connection at once, if this change were announced now: at most `limit` of them. */
+  readersOf(change: ChangedConnection, limit: number): ReadonlySet<Principal> {
+    const readers = new Set<Principal>();
+    this.#eachNamed(change, (subscriber) => {
+      const reader = readers.size < limit ? subscriber.reader?.(change.connectionId) : undefined;
+      if (reader && !readers.has(reader) && isWanted(subscriber.filter, change)) readers.add(reader);
+    });
+    return readers;
+  }
+
+  #eachNamed(change: ChangedConnection, visit: (subscriber: Subscriber) => void): void {
+    const byId = this.#byConnection.get(change.connectionId);
+    for (const subscriber of byId ?? []) visit(subscriber);
+    const byName = this.#byName.size === 0 ? undefined : this.#byName.get(nameKey(change));
+    for (const subscriber of byName ?? []) if (!byId?.has(subscriber)) visit(subscriber);
+    for (const subscriber of this.#toAll) visit(subscriber);
   }
 
   /** Asks every stream to say goodbye and end; resolves when the last one has. */
@@ -92,10 +111,6 @@ function take(watching: Watching, key: string, subscriber: Subscriber): void {
   const known = watching.get(key);
   known?.delete(subscriber);
   if (known?.size === 0) watching.delete(key);
-}
-
-function tell(subscriber: Subscriber, change: ChangedConnection): void {
-  if (isWanted(subscriber.filter, change)) subscriber.mark(change.connectionId);
 }
 
 /** When that cannot be told, the subscriber looks: it judges again what it reads, and fails alone. */

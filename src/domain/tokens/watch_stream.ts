@@ -63,9 +63,16 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
 
   mark(connectionId: string): void {
     if (this.#isOver) return;
-    const canJoin = this.#hasRoom && !this.#opening && !this.#bookmark && this.#deliveries < maxDeliveries;
-    if (canJoin) this.#followers.fanout.subscribe(connectionId, this);
+    if (this.#canJoin) this.#followers.fanout.subscribe(connectionId, this);
     else this.#remember(connectionId);
+  }
+
+  reader(): Principal | undefined {
+    return this.#canJoin && !this.#isOver ? this.principal : undefined;
+  }
+
+  get #canJoin(): boolean {
+    return this.#hasRoom && !this.#opening && !this.#bookmark && this.#deliveries < maxDeliveries;
   }
 
   wake(): void {

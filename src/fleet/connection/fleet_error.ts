@@ -7,7 +7,7 @@ export type RefusalReason =
   | "old_server"
   | "standby"
   | "read_only"
-  /** `nexusd fleet migrate` was not run, or by an older version. */
+  /** There are no tables, or `nexusd fleet migrate` was run by an older version. */
   | "old_layout"
   /** This version is older than the tables. */
   | "new_layout"

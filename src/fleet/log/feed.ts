@@ -48,7 +48,7 @@ export class Feed {
         }
       } catch (error) {
         if (error instanceof FleetDiverged || error instanceof FleetOutrun) throw error;
-        if (failures++ === 0)
+        if (failures++ === 0 && !signal.aborted)
           this.options.log.warn({ error }, "the feed of the fleet was cut; it is opened anew");
         await delay(this.options.connector.clock, fullJitterMs(reconnect, failures, Math.random()), signal);
       } finally {

@@ -54,3 +54,10 @@ CREATE TABLE nexus.entry (
   value bytea NOT NULL,
   PRIMARY KEY (database, key)
 ) WITH (fillfactor = 80);
+
+-- What providers answered a hub that led no more, as its spool file holds it: sealed. It waits here for the hub that leads.
+CREATE TABLE nexus.spool (
+  digest bytea PRIMARY KEY,     -- SHA-256 of the token set: the same one comes once
+  at timestamptz NOT NULL,
+  token_set bytea NOT NULL      -- a message nexus.store.v1.SpoolRecord
+);

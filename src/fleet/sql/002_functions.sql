@@ -158,3 +158,23 @@ BEGIN
   DELETE FROM nexus.member WHERE seen_at < clock_timestamp() - interval '1 day';
   RETURN dropped;
 END $$;
+
+-- Leaves token sets for the hub that leads. Any hub may: what they are worth is told by their seal, and by the mark of intent they answer.
+CREATE OR REPLACE FUNCTION nexus.hand_over_1(p_token_sets bytea[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF p_token_sets IS NULL OR array_position(p_token_sets, NULL) IS NOT NULL THEN
+    RAISE EXCEPTION 'a token set is missing' USING ERRCODE = '22004';
+  END IF;
+  PERFORM nexus.guard_1();
+  INSERT INTO nexus.spool (digest, at, token_set)
+    SELECT sha256(s), clock_timestamp(), s FROM unnest(p_token_sets) AS s
+    -- Asked again: as in commit_1, this write waits for the standbys with all before it.
+    ON CONFLICT (digest) DO UPDATE SET at = excluded.at;
+END $$;
+
+-- Drops token sets whose outcome is in the log: the commit was fenced, so this need not be.
+CREATE OR REPLACE FUNCTION nexus.taken_in_1(p_digests bytea[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM nexus.guard_1();
+  DELETE FROM nexus.spool WHERE digest = ANY (p_digests);
+END $$;

@@ -26,6 +26,7 @@ export type AuditEventType =
   | "state_verification_failed"
   | "token_exchange_failed"
   | "id_token_verification_failed"
+  | "token_refresh_requested"
   | "token_refreshed"
   | "token_refresh_failed"
   | "token_refresh_fatal"

@@ -69,6 +69,16 @@ export interface FleetState {
   readonly members: readonly FleetMemberState[];
 }
 
+/** See `nexus.v1.SpokeStatus`. */
+export interface SpokeState {
+  readonly hub: string;
+  readonly isConnected: boolean;
+  /** Since a hub was last heard; undefined when none ever was. */
+  readonly ageMs: number | undefined;
+  /** What stands in the way; empty while the stream is open. */
+  readonly trouble: string;
+}
+
 /** The daemon at one moment; every list is bounded. */
 export interface DaemonStatus {
   readonly state: DaemonState;
@@ -89,4 +99,5 @@ export interface DaemonStatus {
   readonly storeBytes: number;
   /** Of a hub. */
   readonly fleet?: FleetState | undefined;
+  readonly spoke?: SpokeState | undefined;
 }

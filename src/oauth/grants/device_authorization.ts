@@ -1,6 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
-import { JsonResponse } from "../../outbound/json_response.js";
+import { jsonResponse } from "../../outbound/json_response.js";
 import type { OutboundRequest } from "../../outbound/outbound.js";
 import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
@@ -83,7 +83,7 @@ async function normalised(raw: OutboundResponse): Promise<Response> {
   const { status, body } = normaliseTokenResponse(raw.status, text);
   const retryAfter = raw.headers.get("retry-after");
   const headers = retryAfter === null ? {} : { "retry-after": retryAfter };
-  return new JsonResponse(status === 200 ? membersOf(text) : body, { status, headers });
+  return jsonResponse(status === 200 ? membersOf(text) : body, { status, headers });
 }
 
 /** The members as section 3.2 has them: Google's `verification_url` under its name, an interval that is none left out, lifetimes as numbers. */

@@ -1,6 +1,6 @@
 import { SignJWT } from "jose";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
-import { JsonResponse } from "../../outbound/json_response.js";
+import { jsonResponse } from "../../outbound/json_response.js";
 import { signingKeyOf } from "../client_assertion.js";
 import { GrantFailure } from "../failure.js";
 import { normaliseTokenResponse, type TokenAnswer } from "../token_response.js";
@@ -50,7 +50,7 @@ async function sendInstallationRequest(grant: GithubAppGrant): Promise<TokenAnsw
   const retryAfter = raw.headers.get("retry-after");
   const headers: Record<string, string> = retryAfter === null ? {} : { "retry-after": retryAfter };
   return {
-    response: new JsonResponse(body, { status, headers }),
+    response: jsonResponse(body, { status, headers }),
     idToken: undefined,
     metadata: {},
     accessTokenViolation,

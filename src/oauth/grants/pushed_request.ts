@@ -1,5 +1,5 @@
 import * as oauth from "oauth4webapi";
-import { JsonResponse } from "../../outbound/json_response.js";
+import { jsonResponse } from "../../outbound/json_response.js";
 import type { OutboundRequest } from "../../outbound/outbound.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
 import { classify } from "../failure.js";
@@ -39,7 +39,7 @@ export async function pushAuthorizationRequest(request: PushedRequest): Promise<
           const text = await raw.text();
           // An error reads as one of the token endpoint (section 2.3); a success is 201, and nothing of it is repaired.
           const { status, body } = normaliseTokenResponse(raw.status, text);
-          return raw.status < 300 ? rawJson(text, raw.status) : new JsonResponse(body, { status });
+          return raw.status < 300 ? rawJson(text, raw.status) : jsonResponse(body, { status });
         },
       },
     );
@@ -54,8 +54,8 @@ export async function pushAuthorizationRequest(request: PushedRequest): Promise<
 
 function rawJson(text: string, status: number): Response {
   try {
-    return new JsonResponse(JSON.parse(text), { status });
+    return jsonResponse(JSON.parse(text), { status });
   } catch {
-    return new JsonResponse({}, { status });
+    return jsonResponse({}, { status });
   }
 }

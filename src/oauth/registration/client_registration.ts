@@ -1,6 +1,6 @@
 import * as oauth from "oauth4webapi";
 import type { TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
-import { JsonResponse } from "../../outbound/json_response.js";
+import { jsonResponse } from "../../outbound/json_response.js";
 import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound.js";
 import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import { Secret } from "../../runtime/secret.js";
@@ -98,13 +98,13 @@ function managed({
 async function normalised(raw: OutboundResponse): Promise<Response> {
   const body = objectOf(await raw.text());
   const isSuccess = raw.status === 200 || raw.status === 201;
-  if (!isSuccess) return new JsonResponse(body ?? {}, { status: raw.status });
+  if (!isSuccess) return jsonResponse(body ?? {}, { status: raw.status });
   const { client_secret, client_secret_expires_at: expiresAt, ...rest } = body ?? {};
   const secret =
     typeof client_secret === "string" && client_secret !== ""
       ? { client_secret, client_secret_expires_at: Number(expiresAt ?? 0) || 0 }
       : {};
-  return new JsonResponse({ ...rest, ...secret }, { status: 201 });
+  return jsonResponse({ ...rest, ...secret }, { status: 201 });
 }
 
 function clientOf(

@@ -127,7 +127,7 @@ export class ApiListener implements Listener {
     const settings = { maxConcurrentStreams: limits.maxStreamsPerConnection };
     const server = createHttp2Server({ settings, maxSessionMemory });
     server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...rest: unknown[]) => {
-      if (grpc.take(stream, headers)) return;
+      if (!this.#sessions.admits(stream) || grpc.take(stream, headers)) return;
       resets.watch(stream);
       requests.emit("stream", stream, headers, ...rest);
     });

@@ -6,6 +6,7 @@ import type { Clock } from "../../runtime/clock.js";
 import { peerOf } from "../sockets/peer.js";
 import { noteCredential } from "../sockets/socket_guard.js";
 import { presentedCredentials } from "./api_key.js";
+import { callerField, onBehalf } from "./on_behalf.js";
 
 /**
  * How long a connection's last answer is taken for the same credentials. It saves the digest of each call; that a key was revoked, or
@@ -32,6 +33,17 @@ export class SessionCallers {
 
   /** As `Authenticate`. @throws what that throws */
   callerOf(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+  ): Principal | undefined | Promise<Principal | undefined> {
+    const principal = this.#proven(stream, headers);
+    const field = firstOf(headers[callerField]);
+    if (field === undefined) return principal;
+    if (principal instanceof Promise) return principal.then((proven) => proven && onBehalf(proven, field));
+    return principal && onBehalf(principal, field);
+  }
+
+  #proven(
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
   ): Principal | undefined | Promise<Principal | undefined> {

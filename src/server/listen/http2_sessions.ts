@@ -1,5 +1,6 @@
-import type { Http2Server, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import { constants, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from "node:http2";
 import { type Clock, setDeadline, type Timer } from "../../runtime/clock.js";
+import { closeStream } from "./unread_stream.js";
 
 /** Silence between an answered ping and the next one: a peer that vanished is noticed in 40 s. */
 export const pingIntervalMs = 30_000;
@@ -7,9 +8,23 @@ export const pingIntervalMs = 30_000;
 /** Time a peer has to answer a ping. */
 export const pingTimeoutMs = 10_000;
 
-/** The sessions of an HTTP/2 server: `node:http2` neither notices that a peer vanished nor closes sessions with their server. */
+/** One session; `end` is Node's own `close` of it. */
+interface Tracked {
+  streams: number;
+  idleSinceMs: number;
+  isLeaving: boolean;
+  readonly end: () => void;
+}
+
+/**
+ * The sessions of an HTTP/2 server: `node:http2` neither notices that a peer vanished nor closes sessions with their server.
+ *
+ * A session that is to close sends GOAWAY, refuses what opens from then on, and closes after its last stream. Node's own way, which it
+ * takes when a client sends GOAWAY too, is to mark the session closed at once and to refuse within the callback of the parser, which frees what
+ * the parser still uses: on Node 20 whoever sent GOAWAY and a request in one packet ended the process (nodejs/node#64113).
+ */
 export class Http2Sessions {
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #sessions = new Map<ServerHttp2Session, Tracked>();
   readonly #clock: Clock;
   readonly #idleTimeoutMs: number;
   #closing = false;
@@ -24,17 +39,49 @@ export class Http2Sessions {
   /** Sends GOAWAY on every session; each closes after its last stream. */
   close(): void {
     this.#closing = true;
-    for (const session of this.#sessions) session.close();
+    for (const [session, tracked] of this.#sessions) this.#leave(session, tracked);
+  }
+
+  /** @returns false for a stream that came after GOAWAY, which is refused then: its client knows that nothing was done */
+  admits(stream: ServerHttp2Stream): boolean {
+    const { session } = stream;
+    if (!session || !this.#sessions.get(session as ServerHttp2Session)?.isLeaving) return true;
+    stream.on("error", () => undefined);
+    closeStream(stream, constants.NGHTTP2_REFUSED_STREAM);
+    return false;
   }
 
   #add(session: ServerHttp2Session): void {
-    if (this.#closing) {
-      session.close();
-      return;
-    }
-    this.#sessions.add(session);
+    const end = session.close.bind(session);
+    const tracked: Tracked = { streams: 0, idleSinceMs: this.#clock.monotonicMs(), isLeaving: false, end };
+    this.#sessions.set(session, tracked);
+    session.close = () => void setImmediate(() => this.#leave(session, tracked));
+    this.#countStreams(session, tracked);
+    if (this.#closing) this.#leave(session, tracked);
+    else this.#ping(session, tracked);
+    session.once("close", () => this.#sessions.delete(session));
+  }
+
+  /** Not within a callback of the session, where it could come before a request that is read already. */
+  #leave(session: ServerHttp2Session, tracked: Tracked): void {
+    if (session.destroyed || tracked.isLeaving) return;
+    tracked.isLeaving = true;
+    session.goaway();
+    this.#endIfIdle(session, tracked);
+  }
+
+  /** Two turns later: GOAWAY leaves in the one between. */
+  #endIfIdle(session: ServerHttp2Session, tracked: Tracked): void {
+    if (tracked.streams > 0) return;
+    setImmediate(() =>
+      setImmediate(() => {
+        if (tracked.streams === 0 && !session.destroyed) tracked.end();
+      }),
+    );
+  }
+
+  #ping(session: ServerHttp2Session, tracked: Tracked): void {
     let timer: Timer | undefined;
-    const isIdle = this.#watchStreams(session);
     const waitAndPing = (): void => {
       timer = this.#clock.setTimer(pingIntervalMs, ping);
     };
@@ -50,28 +97,27 @@ export class Http2Sessions {
         isAnswered = true;
         timer?.cancel();
         if (error !== null) session.destroy();
-        else if (isIdle()) session.close();
+        else if (this.#isIdle(tracked)) session.close();
         else waitAndPing();
       });
     };
     waitAndPing();
-    session.once("close", () => {
-      timer?.cancel();
-      this.#sessions.delete(session);
-    });
+    session.once("close", () => timer?.cancel());
   }
 
-  /** @returns whether the session has had no stream for as long as it may */
-  #watchStreams(session: ServerHttp2Session): () => boolean {
-    let streams = 0;
-    let idleSinceMs = this.#clock.monotonicMs();
+  /** Whether the session has had no stream for as long as it may. */
+  #isIdle({ streams, idleSinceMs }: Tracked): boolean {
+    return streams === 0 && this.#clock.monotonicMs() - idleSinceMs >= this.#idleTimeoutMs;
+  }
+
+  #countStreams(session: ServerHttp2Session, tracked: Tracked): void {
     session.on("stream", (stream: ServerHttp2Stream) => {
-      streams++;
+      tracked.streams++;
       stream.once("close", () => {
-        streams--;
-        idleSinceMs = this.#clock.monotonicMs();
+        tracked.streams--;
+        tracked.idleSinceMs = this.#clock.monotonicMs();
+        if (tracked.isLeaving) this.#endIfIdle(session, tracked);
       });
     });
-    return () => streams === 0 && this.#clock.monotonicMs() - idleSinceMs >= this.#idleTimeoutMs;
   }
 }

@@ -1,6 +1,7 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
 import { addressKey } from "../sockets/address_key.js";
+import { cutOff } from "./unread_stream.js";
 
 /**
  * Calls that the clients of one address may take back before anything was answered. A client does so when a deadline passes or its
@@ -24,6 +25,6 @@ export class ResetGuard {
     // When the connection itself is gone it took back nothing.
     if (!session || session.destroyed) return;
     const key = addressKey(session.socket.remoteAddress) ?? "unix";
-    if (!this.#resets.take(key)) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    if (!this.#resets.take(key)) cutOff(session);
   }
 }

@@ -1,7 +1,7 @@
-import { constants, type Http2Session, type ServerHttp2Stream } from "node:http2";
+import type { Http2Session, ServerHttp2Stream } from "node:http2";
 import type { Clock } from "../../runtime/clock.js";
 import { isUnauthenticated } from "../sockets/socket_guard.js";
-import { resetStream } from "./unread_stream.js";
+import { cutOff, resetStream } from "./unread_stream.js";
 
 /** Time a caller without a credential has to take its answer. */
 export const unauthenticatedReadMs = 5_000;
@@ -41,7 +41,7 @@ export class UnauthenticatedStreams {
   /** A session takes more memory than its streams: one without a credential that gets no answer is not kept either. */
   #cutOff(session: Http2Session | undefined): void {
     if (!session || session.destroyed || (this.#ofSession.get(session) ?? 0) > 0) return;
-    if (isUnauthenticated(session.socket)) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    if (isUnauthenticated(session.socket)) cutOff(session);
   }
 
   #count(session: Http2Session | undefined, by: 1 | -1): void {

@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Stream } from "node:http2";
+import { constants, type Http2Session, type ServerHttp2Stream } from "node:http2";
 import type { Clock } from "../../runtime/clock.js";
 import { isHttp2, type Response } from "./http_message.js";
 
@@ -27,14 +27,31 @@ export async function* untilUnread<T>(
   }
 }
 
+/**
+ * Resets a stream in the next turn. Within a callback of its session Node would send at once, and free streams that the parser still
+ * uses (nodejs/node#64113).
+ */
+export function closeStream(stream: ServerHttp2Stream, code: number): void {
+  setImmediate(() => {
+    if (!stream.destroyed) stream.close(code);
+  });
+}
+
+/** Ends a session and its streams in the next turn, as `closeStream`. */
+export function cutOff(session: Http2Session): void {
+  setImmediate(() => {
+    if (!session.destroyed) session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  });
+}
+
 /** `ENHANCE_YOUR_CALM`, which gRPC clients read as RESOURCE_EXHAUSTED; what waits to be sent is dropped. */
 export function resetStream(stream: ServerHttp2Stream): void {
-  stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  closeStream(stream, constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 /** The last catch of a call that can be answered no more: `INTERNAL_ERROR`, which gRPC clients read as INTERNAL. Never throws. */
 export function breakStream(stream: ServerHttp2Stream): void {
-  if (!stream.destroyed) stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+  closeStream(stream, constants.NGHTTP2_INTERNAL_ERROR);
 }
 
 export function resetResponse(response: Response): void {

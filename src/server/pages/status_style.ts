@@ -1,4 +1,4 @@
-import { pagePalette } from "./page_style.js";
+import { pagePalette } from "./common_style.js";
 
 /** The style of `/status`, in the page itself: it loads itself again, and must not stand there unstyled. */
 export const statusStyle = `${pagePalette}:root { --warn: #9a6700; --calm: #5b7fbd; --rest: #b6bcc6; --rest2: #8b93a0; --rest3: #5f6773; }

@@ -44,8 +44,6 @@ export interface FleetParts {
   page(request: PageRequest): Promise<PageAnswer>;
   /** @returns the sequence up to which everything of that source is in the log */
   appendAudit(source: string, entries: readonly OutboxEntry[]): Promise<bigint>;
-  /** Sealed token sets of a spool file. @returns what became of each */
-  bringHome(tokenSets: readonly Uint8Array[]): Promise<readonly string[]>;
   /** Newest position of the log that is applied here. */
   position(): bigint;
 }
@@ -117,11 +115,6 @@ class FleetRpcs implements Rpcs {
   appendAudit: Rpcs["appendAudit"] = async ({ source, entries }) => {
     const sequence = await this.parts.appendAudit(source, entries);
     return { $typeName: "nexus.fleet.v1.AppendAuditResponse", sequence };
-  };
-
-  bringHome: Rpcs["bringHome"] = async ({ tokenSets }) => {
-    const outcomes = [...(await this.parts.bringHome(tokenSets))];
-    return { $typeName: "nexus.fleet.v1.BringHomeResponse", outcomes };
   };
 }
 

@@ -123,14 +123,16 @@ class ConnectionRpcs implements Rpcs {
     });
   };
 
-  watchConnections: Rpcs["watchConnections"] = ({ connectionIds }, { principal }, sink) =>
-    this.deps.connectionWatch.open(connectionIds, this.deps.access.viewOf(principal), {
+  watchConnections: Rpcs["watchConnections"] = (request, { principal }, sink) =>
+    this.deps.connectionWatch.open(request, this.deps.access.viewOf(principal), {
       send: (event) => sink.send(watchConnectionsMessage(event)),
       end: (error) => sink.end(error),
     });
 
   refreshConnection: Rpcs["refreshConnection"] = async (request, context) => {
-    const connection = connectionMessage(await this.deps.tokens.renew(this.#idOf(request, context)));
+    const connection = connectionMessage(
+      await this.deps.tokens.renew(this.#idOf(request, context), context.principal),
+    );
     return create(ConnectionServiceRefreshConnectionResponseSchema, { connection });
   };
 

@@ -16,12 +16,13 @@ import {
   ListOpenStreamsResponseSchema,
   type NextRefreshSchema,
   type OpenStreamSchema,
+  type SpokeStatusSchema,
   type StatusCheckSchema,
   StatusService,
 } from "../../gen/nexus/v1/status_pb.js";
 import type { ActivityInterval, ExpiryClass } from "../../model/connections/activity.js";
 import { connectionStatuses } from "../../model/connections/connection.js";
-import type { DaemonStatus, FleetState } from "../../model/connections/daemon_status.js";
+import type { DaemonStatus, FleetState, SpokeState } from "../../model/connections/daemon_status.js";
 import { present, timestampOf } from "../messages/timestamps.js";
 import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
@@ -143,6 +144,7 @@ function statusMessage(status: DaemonStatus): MessageInitShape<typeof GetStatusR
     failingProviderCount: status.failingProviderCount,
     storeBytes: BigInt(status.storeBytes),
     ...(status.fleet && { fleet: fleetMessage(status.fleet) }),
+    ...(status.spoke && { spoke: spokeMessage(status.spoke) }),
   };
 }
 
@@ -170,6 +172,16 @@ function fleetMessage(fleet: FleetState): MessageInitShape<typeof FleetStatusSch
       seen: durationFromMs(Math.round(seenMs)),
     })),
   };
+}
+
+function spokeMessage({
+  hub,
+  isConnected,
+  ageMs,
+  trouble,
+}: SpokeState): MessageInitShape<typeof SpokeStatusSchema> {
+  const age = ageMs === undefined ? {} : { age: durationFromMs(Math.round(ageMs)) };
+  return { hub, connected: isConnected, trouble, ...age };
 }
 
 function checkMessage([name, check]: [string, boolean | string]): MessageInitShape<typeof StatusCheckSchema> {

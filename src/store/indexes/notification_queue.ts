@@ -15,8 +15,8 @@ export interface DueLine extends NotificationLine {
   readonly nextAttemptMs: number;
 }
 
-/** More than these wait for a receiver that answers nobody: newer ones are dropped. */
-export const maxNotifications = 100_000n;
+/** More than these wait for no receiver: newer ones are dropped. A receiver that takes nothing crowds out no other. */
+const maxNotificationsPerReceiver = 100_000n;
 
 /** What receivers have not taken yet, in order per receiver and subject. Only the first of a line is due. */
 export class NotificationReads {
@@ -45,6 +45,7 @@ export class NotificationReads {
     return bytes && unlessUnreadable(() => decodeNotification(line.receiver, bytes));
   }
 
+  /** Of all receivers. */
   get count(): number {
     return Number(readNumber(this.databases, ["notifications"]));
   }
@@ -67,15 +68,15 @@ export class NotificationReads {
 
 /** Inside a transaction. */
 export class NotificationQueue extends NotificationReads {
-  /** At the end of its line. @returns false when too many wait already: nothing was written */
-  append(notification: PendingNotification): boolean {
-    if (readNumber(this.databases, ["notifications"]) >= maxNotifications) return false;
+  /** At the end of its line. @param most that wait for its receiver; @returns false when they do: nothing was written */
+  append(notification: PendingNotification, most = maxNotificationsPerReceiver): boolean {
     const { receiver } = notification;
+    if (readNumber(this.databases, ["notifications", receiver]) >= most) return false;
     const subject = subjectOf(notification);
     const last = this.lastNumber({ receiver, subject });
     const { notifications, notificationsDue } = this.databases;
     notifications.putSync([receiver, subject, last + 1], encodeNotification(notification));
-    addToNumber(this.databases, ["notifications"], 1n);
+    this.#count(receiver, 1n);
     if (last === 0) notificationsDue.putSync([receiver, notification.createdAtMs, subject], nothing);
     return true;
   }
@@ -96,7 +97,7 @@ export class NotificationQueue extends NotificationReads {
     const key = this.firstKey(due);
     if (key) {
       notifications.removeSync(key);
-      addToNumber(this.databases, ["notifications"], -1n);
+      this.#count(due.receiver, -1n);
     }
     notificationsDue.removeSync([due.receiver, due.nextAttemptMs, due.subject]);
     if (this.firstKey(due)) notificationsDue.putSync([due.receiver, nowMs, due.subject], nothing);
@@ -106,9 +107,16 @@ export class NotificationQueue extends NotificationReads {
   clear(limit: number): boolean {
     const { notifications, notificationsDue } = this.databases;
     const keys = [...notifications.getKeys({ limit })];
-    for (const key of keys) notifications.removeSync(key);
-    addToNumber(this.databases, ["notifications"], -BigInt(keys.length));
+    for (const key of keys) {
+      notifications.removeSync(key);
+      this.#count(key[0], -1n);
+    }
     for (const key of [...notificationsDue.getKeys({ limit })]) notificationsDue.removeSync(key);
     return keys.length === limit;
+  }
+
+  #count(receiver: string, difference: bigint): void {
+    addToNumber(this.databases, ["notifications"], difference);
+    addToNumber(this.databases, ["notifications", receiver], difference);
   }
 }

@@ -14,6 +14,8 @@ export type NumberKey =
   | ["floor"]
   /** Notifications that wait. */
   | ["notifications"]
+  /** Those of a receiver. */
+  | ["notifications", string]
   /** Sealed records that need this key. */
   | ["sealed", string];
 

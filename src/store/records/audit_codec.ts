@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   AuditHeadRecordSchema,
@@ -26,7 +26,7 @@ export interface AuditHead {
   readonly anchorHash: Uint8Array;
 }
 
-const chainName = "nexusd audit v1\n";
+const chainName = Buffer.from("nexusd audit v1\n");
 
 /** What stands before the first event of a chain. */
 export const chainStart: Uint8Array = new Uint8Array(32);
@@ -54,12 +54,7 @@ export function toAuditRecord(event: AuditEvent): AuditRecord {
  */
 export function chainHash(previous: Uint8Array, sequence: bigint, record: AuditRecord): Buffer {
   const content = toBinary(AuditRecordSchema, { ...record, hash: new Uint8Array(0) });
-  return createHash("sha256")
-    .update(chainName)
-    .update(previous)
-    .update(encodeCount(sequence))
-    .update(content)
-    .digest();
+  return hash("sha256", Buffer.concat([chainName, previous, encodeCount(sequence), content]), "buffer");
 }
 
 export function encodeAuditRecord(record: AuditRecord, hash: Uint8Array): Uint8Array {

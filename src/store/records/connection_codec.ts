@@ -155,6 +155,26 @@ function decodeStepUp({ scopes, attempts, lastAtMs, wanted }: StepUpRecord): Con
   return { scopes, attempts, lastAtMs: Number(lastAtMs), wanted };
 }
 
+/** Connections that were decoded lately, by their ids. A record that has other bytes is decoded anew. */
+const lately = new Map<string, { readonly bytes: Uint8Array; readonly stored: StoredConnection }>();
+/** Some 1 MiB: those of a storm, each of which is read eight times while it is refreshed. */
+const maxLately = 512;
+
+/**
+ * The connection of a record that is read by its key, mostly for another time.
+ *
+ * @param bytes nobody writes to them any more
+ * @throws RangeError as `decodeConnection`
+ */
+export function decodedConnection(id: string, bytes: Buffer): StoredConnection {
+  const known = lately.get(id);
+  if (known && bytes.equals(known.bytes)) return known.stored;
+  const stored = decodeConnection(bytes);
+  if (lately.size >= maxLately) lately.clear();
+  lately.set(id, { bytes, stored });
+  return stored;
+}
+
 /** @throws RangeError on a word or number that this version does not know */
 export function decodeConnection(bytes: Uint8Array): StoredConnection {
   const record = fromBinary(ConnectionRecordSchema, bytes);

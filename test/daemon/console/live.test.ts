@@ -120,9 +120,23 @@ describe("whoever looks after connections and reads no tokens", () => {
     });
     const { connection } = await clients.connections.refreshConnection({ connectionId });
     expect(connection).toMatchObject({ id: connectionId, revision: 2n, status: ConnectionStatus.ACTIVE });
+    const asked = async () =>
+      (await world.clients.audit.listAuditEvents({ connectionId })).events
+        .filter(({ eventType }) => eventType.startsWith("token_refresh"))
+        .map(({ eventType, principal, revision }) => [eventType, principal, revision]);
+    const first = [
+      ["token_refreshed", "daemon", 0n],
+      ["token_refresh_requested", "key:ops", 1n],
+    ];
+    expect(await asked()).toEqual(first);
     const visitor = await ConsoleVisitor.signedIn(clients);
     const form = { form_token: await visitor.formToken() };
     const answer = await visitor.visit(`/connections/${connectionId}/refresh`, { form });
+    expect(await asked()).toEqual([
+      ["token_refreshed", "daemon", 0n],
+      ["token_refresh_requested", "key:ops", 2n],
+      ...first,
+    ]);
     expect([answer.status, answer.headers["location"]]).toEqual([
       303,
       `/connections/${connectionId}?notice=refreshed`,

@@ -16,6 +16,7 @@ export function consolePaths(
     revoke: `/connections/${connectionId}/revoke`,
     providers: "/providers",
     provider: `/providers/${providerId}`,
+    "provider-client": `/providers/${providerId}/client`,
     "provider-delete": `/providers/${providerId}/delete`,
     catalogue: "/providers/add?search=google",
     "catalogue-none": "/providers/add?search=nobody-has-this",

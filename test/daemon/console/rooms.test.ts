@@ -164,13 +164,15 @@ describe("what the policy does not let a principal do", () => {
     expect(body).not.toContain("Health");
     const page = await visitor.visit(`/providers/${providerId}`);
     expect(page.status).toBe(200);
-    for (const word of ["Delete", "Health", "/audit"]) expect(page.body).not.toContain(word);
+    for (const word of ["Delete", "Change the client", "Health", "/audit"])
+      expect(page.body).not.toContain(word);
     for (const path of [
       "/glance",
       "/access",
       "/audit",
       "/providers/add",
       "/providers/new",
+      `/providers/${providerId}/client`,
       `/providers/${providerId}/delete`,
     ])
       expect([path, (await visitor.visit(path)).status]).toEqual([path, 403]);
@@ -181,6 +183,8 @@ describe("what the policy does not let a principal do", () => {
     });
     expect(added.status).toBe(403);
     expect((await submit(visitor, `/providers/${providerId}/delete`, {})).status).toBe(403);
+    const client = { client_id: "mine", client_secret: "mine" };
+    expect((await submit(visitor, `/providers/${providerId}/client`, client)).status).toBe(403);
     expect((await visitor.visit(`/providers/${providerId}`)).status).toBe(200);
   });
 });

@@ -76,7 +76,7 @@ it("refuses a database that is no fleet, and a hub without the keys", async (con
   };
   expect(await ended(hub, "serve")).toMatchObject({
     code: 15,
-    output: expect.stringContaining("nexusd fleet migrate"),
+    output: expect.stringContaining("nexusd fleet init"),
   });
   expect(await ended(hub, "fleet", "init")).toMatchObject({ code: 0 });
   const wrong = { ...hub, NEXUS_ENCRYPTION_KEY: Buffer.alloc(32, 8).toString("base64") };

@@ -1,7 +1,9 @@
 import { expect, it } from "vitest";
 import type { WatchTokensResponse } from "../../../src/gen/nexus/v1/token_pb.js";
+import { Browser } from "../../fakes/browser.js";
+import { startOpenIdProvider } from "../../fakes/openid_provider.js";
 import { needs } from "../../needs.js";
-import { registered } from "../requests.js";
+import { consented, registered, registeredAt, requestOf } from "../requests.js";
 import type { HubProcess } from "./hubs.js";
 import { Hubs } from "./hubs.js";
 
@@ -60,6 +62,45 @@ it("hubs whose database lost what they have undo it, once for all, and begin ano
     expect(positions[0]).not.toMatchObject({ position: { epoch: epochOf(before) } });
   } finally {
     await hubs.close();
+  }
+}, 120_000);
+
+it("hubs bring home tokens that the database lost: a provider that rotates them is asked with the newest", async (context) => {
+  needs(context, "postgresql");
+  const provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3_600 });
+  const hubs = await Hubs.start({ count: 2 });
+  try {
+    const { postgres } = hubs;
+    const first = await hubs.leader();
+    await hubs.balance(first);
+    await registeredAt(provider, first.clients);
+    const connectionId = await consented(first.clients, requestOf("op"), new Browser());
+    const tokenAt = async ({ clients }: HubProcess) =>
+      (await clients.tokens.getToken({ connectionId })).token;
+    postgres.kill();
+    const kept = postgres.saved();
+    await postgres.start();
+    const { clients } = await hubs.leader();
+    for (let times = 0; times < 2; times++) await clients.tokens.refreshToken({ connectionId });
+    for (const hub of hubs.all) await expect.poll(async () => (await tokenAt(hub))?.revision).toBe(3n);
+    const newest = (await tokenAt(hubs.all[0] as HubProcess))?.credentials;
+
+    postgres.kill();
+    postgres.restore(kept);
+    await postgres.start();
+
+    await Promise.all(hubs.all.map(({ daemon }) => daemon.exited));
+    for (const hub of hubs.all) await hub.start();
+    for (const hub of hubs.all)
+      await expect
+        .poll(() => tokenAt(hub), { timeout: 30_000 })
+        .toMatchObject({ revision: 3n, credentials: newest });
+    const next = await hubs.leader();
+    expect((await next.clients.tokens.refreshToken({ connectionId })).token?.revision).toBe(4n);
+    expect(await postgres.query("SELECT digest FROM nexus.spool")).toEqual([]);
+  } finally {
+    await hubs.close();
+    await provider.stop();
   }
 }, 120_000);
 

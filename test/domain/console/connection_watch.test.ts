@@ -34,12 +34,16 @@ class Watched {
   }
 
   open(...ids: string[]): StreamSource {
+    return this.openWith(false, ids);
+  }
+
+  openWith(others: boolean, connectionIds: readonly string[]): StreamSource {
     const sees = (userId: string): boolean => userId !== this.hidden;
     const view = {
       seesChange: ({ userId }: { readonly userId: string }) => sees(userId),
       seesConnection: ({ userId }: { readonly userId: string }) => sees(userId),
     };
-    return this.watch.open(ids, view, {
+    return this.watch.open({ connectionIds, others }, view, {
       send: (event) => {
         this.events.push(event);
         return this.hasRoom;
@@ -68,6 +72,20 @@ describe("a stream of connections", () => {
     watched.announce(watched.put({ ...named, status: "active" }));
     watched.announce(other);
     expect(watched.told.slice(2)).toEqual([[named.id, "active"]]);
+  });
+
+  it("begins with the state of those that are named, and tells the changes of the others too", () => {
+    const named = watched.put({ status: "pending" });
+    watched.put({ status: "attention" });
+    watched.openWith(true, [named.id]);
+    expect(watched.told).toEqual([[named.id, "pending"]]);
+    const made = watched.put({ id: newId(), status: "active" });
+    watched.announce(made);
+    watched.announce(watched.put({ ...named, status: "active" }));
+    expect(watched.told.slice(1)).toEqual([
+      [made.id, "active"],
+      [named.id, "active"],
+    ]);
   });
 
   it("tells the changes of all when none is named, and no states before", () => {

@@ -117,12 +117,10 @@ describe("TokenSpool", () => {
     await engine.spool.handOver(async (tokenSets) => {
       handed.push(tokenSets.length);
       file.append(file.read().entries);
-      return true;
     });
     expect(file.read().entries).toHaveLength(2);
     await engine.spool.handOver(async (tokenSets) => {
       handed.push(tokenSets.length);
-      return true;
     });
     expect(handed).toEqual([1, 2]);
     expect(isEmpty()).toBe(true);

@@ -196,6 +196,57 @@ describe("Notifier", () => {
     expect(dead.sent.length).toBeLessThan(8);
   });
 
+  it("tells a receiver that was away for five minutes all that happened, in order, and the other meanwhile", async () => {
+    const [away] = receivers;
+    const there = new PlayedReceiver("there");
+    receivers.push(there);
+    if (away) away.answers = failed("network", true);
+    const revisions = new Map<string, number>();
+    const change = (userId: string, tx: Parameters<Parameters<typeof engine.store.commit>[0]>[0]): void => {
+      const revision = (revisions.get(userId) ?? 0) + 1;
+      revisions.set(userId, revision);
+      const status = revision % 2 === 1 ? "active" : "attention";
+      // What is told of has the number of the change in it.
+      tx.putConnection(aConnection({ id: userId, userId, status, providerName: `change-${revision}` }));
+    };
+    const changesOf = (messages: readonly NotificationMessage[], userId: string): string[] =>
+      messages
+        .map(({ body }) => (JSON.parse(body) as { data: { user_id: string; provider: string } }).data)
+        .flatMap((data) => (data.user_id === userId ? [data.provider] : []));
+    let changes = 0;
+    for (let second = 0; second < 300; second++) {
+      await engine.store.commit((tx) => {
+        for (let count = 0; count < 2; count++) change(`u${changes++ % 16}`, tx);
+      });
+      engine.clock.advance(1_000);
+      // Nothing is behind for whoever is there, however much waits for the other.
+      await expect.poll(() => there.sent.length, { interval: 2 }).toBe(changes);
+    }
+    expect(away?.sent.length).toBeLessThan(20);
+    await expect.poll(() => engine.store.notifications.count).toBe(changes);
+    const asked = away?.sent.length ?? 0;
+    if (away) away.answers = taken;
+    for (let second = 0; second < 300 && engine.store.notifications.count > 0; second += 10) {
+      engine.clock.advance(10_000);
+      await engine.store.settled();
+      if (away && away.sent.length > asked) break;
+    }
+    await expect.poll(() => engine.store.notifications.count, { timeout: 20_000 }).toBe(0);
+    const told = away?.sent.slice(asked).map(({ message }) => message) ?? [];
+    expect(new Set(told.map(({ id }) => id)).size).toBe(changes);
+    for (const [userId, revision] of revisions) {
+      const all = Array.from({ length: revision }, (_, index) => `change-${index + 1}`);
+      expect(changesOf(told, userId)).toEqual(all);
+      expect(
+        changesOf(
+          there.sent.map(({ message }) => message),
+          userId,
+        ),
+      ).toEqual(all);
+    }
+    expect(told).toHaveLength(changes);
+  }, 60_000);
+
   it("lets none wait for one that cannot be sent", async () => {
     const [ops] = receivers;
     const send = ops?.send.bind(ops);

@@ -33,7 +33,7 @@ describe("two daemons on one copied store", () => {
   }
 
   test("never both send: the second leaves the request of the first alone while the token lives", async () => {
-    const { id, second } = await copied(56 * minuteMs);
+    const { id, second } = await copied(57 * minuteMs);
     try {
       expect(second.store.owner).not.toBe(first.store.owner);
       second.scheduler.start();
@@ -42,8 +42,11 @@ describe("two daemons on one copied store", () => {
       await turns();
       expect(second.sent).toEqual([]);
       expect(second.scheduler.health()).toBe(true);
-      // Two minutes before the end nobody is waited for any more: it is today's probe.
-      second.clock.advance(76_000);
+      second.clock.advance(118_000);
+      await turns();
+      expect(second.sent).toEqual([]);
+      // Seconds before the end nobody is waited for any more: it is today's probe.
+      second.clock.advance(2_000);
       const probe = await second.untilSent(1);
       expect(second.get(id).refreshIntent).toMatchObject({ sends: 2, owner: second.store.owner });
       probe.answer({ tokenSet: tokenSet() });

@@ -29,7 +29,7 @@ class Acquiring extends Engine {
     const names = new ConnectionNames({ store, access });
     const gate = new RequestGate({ store, access, names, mcpNames: new McpServerNames({ store }) });
     const readAudit = new ReadAudit({ store, clock, log: silentLog });
-    const tokens = new Tokens({ reader, refresher, readAudit, clock });
+    const tokens = new Tokens({ store, reader, refresher, readAudit, clock });
     this.#acquirer = new TokenAcquirer({
       subjects: { vouches: () => true },
       store,

@@ -18,6 +18,7 @@ describe("Tokens", () => {
     const { store, vault, clock, refresher, changes } = engine;
     const reader = new CredentialReader({ store, vault, clock, cache: new TokenCache(changes) });
     tokens = new Tokens({
+      store,
       reader,
       refresher,
       readAudit: new ReadAudit({ store, clock, log: silentLog }),

@@ -6,6 +6,8 @@ import type { Postgres } from "../postgres.js";
 export interface StormHub {
   readonly owner: string;
   readonly isLeader: boolean;
+  /** Whether `providerLink` is that of all hubs. */
+  readonly sharesProviderLink?: boolean;
   readonly databaseLink: TcpProxy;
   readonly providerLink: TcpProxy;
   readonly hubLink: TcpProxy;
@@ -17,10 +19,8 @@ export interface StormHub {
 /** What was done to whom, for the explanation of a loss. */
 export interface Fault {
   readonly kind: FaultKind;
-  /** Of the process that it met; empty: the database. */
+  /** Of the process that it met; empty: the database; `every`: a link that all have. */
   readonly owner: string;
-  /** Whether it led then, as far as the storm knew. */
-  readonly wasLeader: boolean;
   readonly fromMs: number;
   untilMs: number;
 }
@@ -70,6 +70,8 @@ export class Faults {
     private readonly leaseMs: number,
     /** Milliseconds between two, on average. */
     private readonly betweenMs = 2_300,
+    /** Uniform in [0, 1): what happens, when, and for how long. */
+    private readonly random: () => number = Math.random,
   ) {}
 
   /** One after the other, for some minutes; and waits until all are over. */
@@ -78,11 +80,11 @@ export class Faults {
     let isDatabaseHarmed = false;
     let leader = "";
     while (performance.now() < endMs) {
-      await sleep(2 * this.betweenMs * Math.random());
+      await sleep(2 * this.betweenMs * this.random());
       const leads = this.hubs.find(({ isLeader }) => isLeader)?.owner ?? leader;
       if (leads !== leader) this.reigns++;
       leader = leads;
-      const kind = drawn();
+      const kind = drawn(this.random);
       const isOfDatabase = kind === "kill database" || kind === "promote standby";
       // A primary and its standby that fail at once are beyond what replication promises.
       if (isOfDatabase && isDatabaseHarmed) continue;
@@ -100,14 +102,12 @@ export class Faults {
   /** Begins one, and resolves when it is over. Most meet the leader. */
   begin(kind: FaultKind): Promise<void> {
     const leader = this.hubs.find(({ isLeader }) => isLeader);
-    const any = this.hubs[Math.floor(Math.random() * this.hubs.length)];
-    const hub = (Math.random() < 0.75 && leader) || any;
+    const any = this.hubs[Math.floor(this.random() * this.hubs.length)];
+    const hub = (this.random() < 0.75 && leader) || any;
     if (!hub) return Promise.resolve();
-    const isOfDatabase = kind === "kill database" || kind === "promote standby";
     const fault = {
       kind,
-      owner: isOfDatabase ? "" : hub.owner,
-      wasLeader: hub.isLeader,
+      owner: this.#metBy(kind, hub),
       fromMs: Date.now(),
       untilMs: Number.POSITIVE_INFINITY,
     };
@@ -120,12 +120,17 @@ export class Faults {
     return doing;
   }
 
+  #metBy(kind: FaultKind, hub: StormHub): string {
+    if (kind === "kill database" || kind === "promote standby") return "";
+    return kind.endsWith(" provider") && hub.sharesProviderLink ? "every" : hub.owner;
+  }
+
   async settled(): Promise<void> {
     await Promise.all(this.#underWay);
   }
 
   async #do(kind: FaultKind, hub: StormHub): Promise<void> {
-    const lastsMs = 300 + Math.random() * 2.5 * this.leaseMs;
+    const lastsMs = 300 + this.random() * 2.5 * this.leaseMs;
     const links = { database: hub.databaseLink, provider: hub.providerLink, hubs: hub.hubLink };
     if (kind === "kill") return hub.signal("SIGKILL");
     if (kind === "terminate") return hub.signal("SIGTERM");
@@ -139,7 +144,7 @@ export class Faults {
     const [how = "", where = "database"] = kind.split(" ");
     const link = links[where as keyof typeof links];
     if (how === "cut") link.cut();
-    else if (how === "slow") link.slow(20 + Math.random() * 200);
+    else if (how === "slow") link.slow(20 + this.random() * 200);
     else link.halfOpen();
     await sleep(lastsMs);
     link.heal();
@@ -164,7 +169,7 @@ export class Faults {
   }
 }
 
-function drawn(): FaultKind {
+function drawn(random: () => number): FaultKind {
   const tickets = faultKinds.flatMap((kind) => Array<FaultKind>(weights[kind] ?? 10).fill(kind));
-  return tickets[Math.floor(Math.random() * tickets.length)] ?? "pause";
+  return tickets[Math.floor(random() * tickets.length)] ?? "pause";
 }

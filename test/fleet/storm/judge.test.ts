@@ -11,7 +11,6 @@ const reuse: Reuse = {
 const fault = (change: Partial<Fault>): Fault => ({
   kind: "kill",
   owner: "o",
-  wasLeader: true,
   fromMs: 10_050,
   untilMs: 10_051,
   ...change,
@@ -29,22 +28,14 @@ test.each<[string, Partial<Fault>, boolean]>([
   ["a cut of that link before the request", { kind: "cut provider", fromMs: 9_900 }, false],
   ["a cut of that link long after the answer", { kind: "half-open provider", fromMs: 10_800 }, false],
   ["a slow link to the provider", { kind: "slow provider" }, false],
+  ["a cut of the link that all have to the provider", { kind: "cut provider", owner: "every" }, true],
 ])("%s explains a loss: %s", (_, change, explains) => {
   expect(isExplained(reuse, [fault(change)], new Set())).toBe(explains);
 });
 
-test("nothing explains the loss of an outcome that is durable, or of a token that never was one", () => {
+test("nothing explains the loss of an outcome that is durable or in a spool file, or of a token that never was one", () => {
   expect(isExplained(reuse, [fault({})], new Set(["a"]))).toBe(false);
   expect(isExplained({ ...reuse, rotation: undefined }, [fault({})], new Set())).toBe(false);
-});
-
-test.each([
-  [true, true],
-  [false, false],
-])("where the sender is not known, a kill explains a loss if the process led: %s", (wasLeader, explains) => {
-  const unnamed = { ...reuse, rotation: { ...reuse.rotation, owner: "" } } as Reuse;
-
-  expect(isExplained(unnamed, [fault({ wasLeader })], new Set())).toBe(explains);
 });
 
 const good: StormReport = {

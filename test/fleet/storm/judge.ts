@@ -28,16 +28,18 @@ const answerMs = 700;
 /**
  * Whether the answer that the reused token stands for was never durable, for a reason that no fleet can mend: the process was killed, or
  * its link to the provider harmed, between the arrival of the request and the acknowledgement.
+ *
+ * @param kept attempts whose answer is in the log, or in a spool file
  */
 export function isExplained(
   { rotation }: Reuse,
   faults: readonly Fault[],
-  durable: ReadonlySet<string>,
+  kept: ReadonlySet<string>,
 ): boolean {
-  if (!rotation || durable.has(rotation.attempt)) return false;
-  return faults.some(({ kind, owner, wasLeader, fromMs }) => {
-    // Real hubs do not say which of them sends: the one that leads does.
-    if (rotation.owner === "" ? kind === "kill" && !wasLeader : owner !== rotation.owner) return false;
+  if (!rotation || kept.has(rotation.attempt)) return false;
+  return faults.some(({ kind, owner, fromMs }) => {
+    // Real hubs have one link to the provider, whose faults meet all of them.
+    if (owner !== rotation.owner && owner !== "every") return false;
     if (kind === "kill") return fromMs >= rotation.receivedMs;
     if (kind !== "cut provider" && kind !== "half-open provider") return false;
     // A link that was harmed before the request came would have kept it away.

@@ -43,17 +43,19 @@ export class CountingProvider {
   readonly #families = new Map<string, Family>();
   readonly #rotations = new Map<string, Rotation>();
   readonly reuses: Reuse[] = [];
+  readonly #received = new Map<string, number>();
   refreshes = 0;
   overlaps = 0;
 
-  private constructor() {
+  private constructor(private readonly lifeSeconds: number) {
     this.#server = createServer((request, response) => {
       this.#serve(request, response).catch(() => response.destroy());
     });
   }
 
-  static async start(): Promise<CountingProvider> {
-    const provider = new CountingProvider();
+  /** @param lifeSeconds of its access tokens */
+  static async start(lifeSeconds = tokenSeconds): Promise<CountingProvider> {
+    const provider = new CountingProvider(lifeSeconds);
     await new Promise<void>((resolve) => provider.#server.listen(0, "127.0.0.1", resolve));
     return provider;
   }
@@ -61,6 +63,11 @@ export class CountingProvider {
   get port(): number {
     const address = this.#server.address();
     return typeof address === "object" && address ? address.port : 0;
+  }
+
+  /** How many requests of a grant came. */
+  requestsOf(grant: string): number {
+    return this.#received.get(grant) ?? 0;
   }
 
   /** A person's consent: the first refresh token of a grant, or of its next family. */
@@ -107,12 +114,13 @@ export class CountingProvider {
     if (family) family.current = next;
     return [
       200,
-      { access_token: accessToken, token_type: "Bearer", expires_in: tokenSeconds, refresh_token: next },
+      { access_token: accessToken, token_type: "Bearer", expires_in: this.lifeSeconds, refresh_token: next },
     ];
   }
 
   async #refresh({ grant, token, attempt, owner }: TokenRequest): Promise<[number, object]> {
     const receivedMs = Date.now();
+    this.#received.set(grant, this.requestsOf(grant) + 1);
     const family = this.#families.get(grant);
     if (!family) return [400, { error: "invalid_grant" }];
     if (family.underWay > 0) this.overlaps++;

@@ -23,6 +23,8 @@ export interface StormOptions {
   readonly minutes: number;
   readonly grants: number;
   readonly sabotage: string;
+  /** Uniform in [0, 1): what faults happen, when, and for how long. */
+  readonly random: () => number;
   readonly say: (words: string) => void;
 }
 
@@ -46,7 +48,7 @@ export class Storm {
       const program = await compiled();
       for (let index = 0; index < this.options.hubs; index++)
         this.#hubs.push(await this.#hub(index, program, servers, provider));
-      const faults = new Faults(this.#hubs, servers, times.leaseMs);
+      const faults = new Faults(this.#hubs, servers, times.leaseMs, undefined, this.options.random);
       await faults.rage(this.options.minutes, (kind) => {
         this.options.say(
           `${kind}; ${provider.refreshes} refreshes, ${provider.reuses.length} lost, ${provider.overlaps} overlaps`,

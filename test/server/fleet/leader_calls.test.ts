@@ -72,7 +72,6 @@ class Hub {
         body: `${verb} ${target} ${Buffer.from(body).toString()}`,
       }),
       appendAudit: async (_, entries) => entries.at(-1)?.sequence ?? 0n,
-      bringHome: async (sets) => sets.map(() => "stored"),
       position: () => 42n,
     });
     this.#listener = fleetListener({
@@ -278,9 +277,5 @@ describe("the link between hubs", () => {
       client.appendAudit({ source, entries }, options),
     );
     await expect(appended).resolves.toMatchObject({ sequence: 5n });
-    const home = world.calls.hand(signal, (client, options) =>
-      client.bringHome({ tokenSets: [new Uint8Array([1])] }, options),
-    );
-    await expect(home).resolves.toMatchObject({ outcomes: ["stored"] });
   });
 });

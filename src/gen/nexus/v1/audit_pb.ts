@@ -37,8 +37,10 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
 
   /**
    * For example `provider.created`, `connection.requested`, `oauth_flow_completed`, `token_refreshed`. `token_retrieved` is the first
-   * time that a principal gets a revision of a token; `token_reads_counted` says how often it got the same one again. `token_rejected` is
+   * time that a principal gets a revision of a token, and is on record before the token leaves: a watcher that goes away in that instant
+   * has one and no token. `token_reads_counted` says how often it got the same one again. `token_rejected` is
    * a report that an API refused a revision; its `reason` is the HTTP status and the error word, for example `401 invalid_token`.
+   * `token_refresh_requested` is a call of `RefreshConnection`, at the revision that there was; the refresh that follows is the daemon's.
    * Events of the keys (`keyring.key_added`, `keyring.rotation_started`, `keyring.rotation_finished`, `keyring.key_retired`) have the id
    * of the key as `reason`; `console.link_created`, `console.session_opened` and `console.session_ended` are a person's at the pages of
    * `ConsoleService`; `store.backed_up` and `store.restored` count records and connections.
@@ -79,7 +81,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   reason: string;
 
   /**
-   * From where: address of the caller's socket, `unix` for a Unix socket, empty for the daemon itself.
+   * From where: address of the caller's socket, `unix` for a Unix socket, empty for the daemon itself. Where a spoke called for a caller of
+   * its own, ` for ` and that caller's name at the spoke follow: the spoke says so, and nobody else proved it.
    *
    * @generated from field: string origin = 8;
    */

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/status.proto.
  */
 export const file_nexus_v1_status: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9zdGF0dXMucHJvdG8SCG5leHVzLnYxIjIKEEdldFN0YXR1c1JlcXVlc3QSHgoLbWF4X2VudHJpZXMYASABKAVCCbpIBhoEGGQoACKPBQoRR2V0U3RhdHVzUmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS5uZXh1cy52MS5EYWVtb25TdGF0ZRIlCgZjaGVja3MYAiADKAsyFS5uZXh1cy52MS5TdGF0dXNDaGVjaxIPCgd2ZXJzaW9uGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtjb25uZWN0aW9ucxgHIAMoCzIZLm5leHVzLnYxLkNvbm5lY3Rpb25Db3VudBITCgtzdWJzY3JpYmVycxgIIAEoDRIZChFyZWZyZXNoZXNfcnVubmluZxgJIAEoDRIZChFyZWZyZXNoZXNfd2FpdGluZxgKIAEoDRIuCgtyZWZyZXNoX2xhZxgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCg5uZXh0X3JlZnJlc2hlcxgMIAMoCzIVLm5leHVzLnYxLk5leHRSZWZyZXNoEjQKEWZhaWxpbmdfcHJvdmlkZXJzGA0gAygLMhkubmV4dXMudjEuRmFpbGluZ1Byb3ZpZGVyEh4KFmZhaWxpbmdfcHJvdmlkZXJfY291bnQYDiABKA0SLAoNZW5kaW5nX3Rva2VucxgQIAMoCzIVLm5leHVzLnYxLkVuZGluZ1Rva2VuEhMKC3N0b3JlX2J5dGVzGA8gASgEEiQKBWZsZWV0GBEgASgLMhUubmV4dXMudjEuRmxlZXRTdGF0dXMigQIKC0ZsZWV0U3RhdHVzEiEKBHJvbGUYASABKA4yEy5uZXh1cy52MS5GbGVldFJvbGUSDgoGbGVhZGVyGAIgASgJEg0KBWZlbmNlGAMgASgEEg8KB2FwcGxpZWQYBCABKAQSDgoGbmV3ZXN0GAUgASgEEi8KDGxhc3RfY29udGFjdBgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIQCgh3YXJuaW5ncxgHIAMoCRIUCgxtYXlfbm90X2xlYWQYCCADKAkSDgoGb3V0Ym94GAkgASgEEiYKB21lbWJlcnMYCiADKAsyFS5uZXh1cy52MS5GbGVldE1lbWJlciKNAQoLRmxlZXRNZW1iZXISDwoHYWRkcmVzcxgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEg8KB2FwcGxpZWQYAyABKAQSDwoHa2V5X2lkcxgEIAMoCRInCgRzZWVuGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhEKCWlzX2xlYWRlchgGIAEoCCI9CgtTdGF0dXNDaGVjaxIMCgRuYW1lGAEgASgJEg8KB3Bhc3NpbmcYAiABKAgSDwoHbWVzc2FnZRgDIAEoCSJMCg9Db25uZWN0aW9uQ291bnQSKgoGc3RhdHVzGAEgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxINCgVjb3VudBgCIAEoBCKWAQoLTmV4dFJlZnJlc2gSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1wcm92aWRlcl9uYW1lGAMgASgJEioKBmR1ZV9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGAoQZmFpbGVkX3JlZnJlc2hlcxgFIAEoDSKAAQoLRW5kaW5nVG9rZW4SFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1wcm92aWRlcl9uYW1lGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIqUCCg9GYWlsaW5nUHJvdmlkZXISEwoLcHJvdmlkZXJfaWQYASABKAkSFQoNcHJvdmlkZXJfbmFtZRgCIAEoCRIOCgZyZWFzb24YAyABKAkSDwoHbWVzc2FnZRgEIAEoCRIRCglzdXNwZW5kZWQYBSABKAgSKQoFc2luY2UYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmxhc3RfZmFpbGVkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghmYWlsdXJlcxgIIAEoDRIsCghyZXRyeV9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY29ubmVjdGlvbnMYCiABKAQiFAoSR2V0QWN0aXZpdHlSZXF1ZXN0IpoDChNHZXRBY3Rpdml0eVJlc3BvbnNlEigKBHRpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDnJlY29yZGVkX3NpbmNlGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCghpbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCglpbnRlcnZhbHMYBSADKAsyGi5uZXh1cy52MS5BY3Rpdml0eUludGVydmFsEicKCGV4cGlyaWVzGAYgAygLMhUubmV4dXMudjEuRXhwaXJ5Q2xhc3MSNwoTZXhwaXJpZXNfY291bnRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASGwoTY29ubmVjdGlvbnNfY291bnRlZBgIIAEoBBIaChJjb25uZWN0aW9uc19zdG9yZWQYCSABKAQicQoQQWN0aXZpdHlJbnRlcnZhbBIpCgVzdGFydBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJcmVmcmVzaGVkGAIgASgEEg8KB3JldHJpZWQYAyABKAQSDgoGZmFpbGVkGAQgASgEIm8KC0V4cGlyeUNsYXNzEikKBndpdGhpbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhINCgVjb3VudBgCIAEoBBIRCgl1bmxpbWl0ZWQYAyABKAgSEwoLcmVmcmVzaGFibGUYBCABKAQiOQoWTGlzdE9wZW5TdHJlYW1zUmVxdWVzdBIfCgttYXhfZW50cmllcxgBIAEoBUIKukgHGgUY6AcoACJ5ChdMaXN0T3BlblN0cmVhbXNSZXNwb25zZRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIlCgdzdHJlYW1zGAIgAygLMhQubmV4dXMudjEuT3BlblN0cmVhbRINCgVjb3VudBgDIAEoDSJ9CgpPcGVuU3RyZWFtEhEKCXByaW5jaXBhbBgBIAEoCRILCgNycGMYAiABKAkSEAoIbGlzdGVuZXIYAyABKAkSDgoGb3JpZ2luGAQgASgJEi0KCW9wZW5lZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqlgEKC0RhZW1vblN0YXRlEhwKGERBRU1PTl9TVEFURV9VTlNQRUNJRklFRBAAEhYKEkRBRU1PTl9TVEFURV9SRUFEWRABEhoKFkRBRU1PTl9TVEFURV9BVFRFTlRJT04QAhIaChZEQUVNT05fU1RBVEVfTk9UX1JFQURZEAMSGQoVREFFTU9OX1NUQVRFX0RSQUlOSU5HEAQqjAEKCUZsZWV0Um9sZRIaChZGTEVFVF9ST0xFX1VOU1BFQ0lGSUVEEAASFwoTRkxFRVRfUk9MRV9GT0xMT1dFUhABEhoKFkZMRUVUX1JPTEVfVEFLSU5HX09WRVIQAhIVChFGTEVFVF9ST0xFX0xFQURFUhADEhcKE0ZMRUVUX1JPTEVfUkVTSUdORUQQBDL5AQoNU3RhdHVzU2VydmljZRJECglHZXRTdGF0dXMSGi5uZXh1cy52MS5HZXRTdGF0dXNSZXF1ZXN0GhsubmV4dXMudjEuR2V0U3RhdHVzUmVzcG9uc2USSgoLR2V0QWN0aXZpdHkSHC5uZXh1cy52MS5HZXRBY3Rpdml0eVJlcXVlc3QaHS5uZXh1cy52MS5HZXRBY3Rpdml0eVJlc3BvbnNlElYKD0xpc3RPcGVuU3RyZWFtcxIgLm5leHVzLnYxLkxpc3RPcGVuU3RyZWFtc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0T3BlblN0cmVhbXNSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection]);
+  fileDesc("ChVuZXh1cy92MS9zdGF0dXMucHJvdG8SCG5leHVzLnYxIjIKEEdldFN0YXR1c1JlcXVlc3QSHgoLbWF4X2VudHJpZXMYASABKAVCCbpIBhoEGGQoACK1BQoRR2V0U3RhdHVzUmVzcG9uc2USJAoFc3RhdGUYASABKA4yFS5uZXh1cy52MS5EYWVtb25TdGF0ZRIlCgZjaGVja3MYAiADKAsyFS5uZXh1cy52MS5TdGF0dXNDaGVjaxIPCgd2ZXJzaW9uGAMgASgJEigKBHRpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnN0YXJ0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBnVwdGltZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIuCgtjb25uZWN0aW9ucxgHIAMoCzIZLm5leHVzLnYxLkNvbm5lY3Rpb25Db3VudBITCgtzdWJzY3JpYmVycxgIIAEoDRIZChFyZWZyZXNoZXNfcnVubmluZxgJIAEoDRIZChFyZWZyZXNoZXNfd2FpdGluZxgKIAEoDRIuCgtyZWZyZXNoX2xhZxgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhItCg5uZXh0X3JlZnJlc2hlcxgMIAMoCzIVLm5leHVzLnYxLk5leHRSZWZyZXNoEjQKEWZhaWxpbmdfcHJvdmlkZXJzGA0gAygLMhkubmV4dXMudjEuRmFpbGluZ1Byb3ZpZGVyEh4KFmZhaWxpbmdfcHJvdmlkZXJfY291bnQYDiABKA0SLAoNZW5kaW5nX3Rva2VucxgQIAMoCzIVLm5leHVzLnYxLkVuZGluZ1Rva2VuEhMKC3N0b3JlX2J5dGVzGA8gASgEEiQKBWZsZWV0GBEgASgLMhUubmV4dXMudjEuRmxlZXRTdGF0dXMSJAoFc3Bva2UYEiABKAsyFS5uZXh1cy52MS5TcG9rZVN0YXR1cyJmCgtTcG9rZVN0YXR1cxILCgNodWIYASABKAkSEQoJY29ubmVjdGVkGAIgASgIEiYKA2FnZRgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIPCgd0cm91YmxlGAQgASgJIoECCgtGbGVldFN0YXR1cxIhCgRyb2xlGAEgASgOMhMubmV4dXMudjEuRmxlZXRSb2xlEg4KBmxlYWRlchgCIAEoCRINCgVmZW5jZRgDIAEoBBIPCgdhcHBsaWVkGAQgASgEEg4KBm5ld2VzdBgFIAEoBBIvCgxsYXN0X2NvbnRhY3QYBiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEAoId2FybmluZ3MYByADKAkSFAoMbWF5X25vdF9sZWFkGAggAygJEg4KBm91dGJveBgJIAEoBBImCgdtZW1iZXJzGAogAygLMhUubmV4dXMudjEuRmxlZXRNZW1iZXIijQEKC0ZsZWV0TWVtYmVyEg8KB2FkZHJlc3MYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIPCgdhcHBsaWVkGAMgASgEEg8KB2tleV9pZHMYBCADKAkSJwoEc2VlbhgFIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIRCglpc19sZWFkZXIYBiABKAgiPQoLU3RhdHVzQ2hlY2sSDAoEbmFtZRgBIAEoCRIPCgdwYXNzaW5nGAIgASgIEg8KB21lc3NhZ2UYAyABKAkiTAoPQ29ubmVjdGlvbkNvdW50EioKBnN0YXR1cxgBIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSDQoFY291bnQYAiABKAQilgEKC05leHRSZWZyZXNoEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSFQoNcHJvdmlkZXJfbmFtZRgDIAEoCRIqCgZkdWVfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGZhaWxlZF9yZWZyZXNoZXMYBSABKA0igAEKC0VuZGluZ1Rva2VuEhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLcHJvdmlkZXJfaWQYAiABKAkSFQoNcHJvdmlkZXJfbmFtZRgDIAEoCRIuCgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKlAgoPRmFpbGluZ1Byb3ZpZGVyEhMKC3Byb3ZpZGVyX2lkGAEgASgJEhUKDXByb3ZpZGVyX25hbWUYAiABKAkSDgoGcmVhc29uGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSEQoJc3VzcGVuZGVkGAUgASgIEikKBXNpbmNlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5sYXN0X2ZhaWxlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZmFpbHVyZXMYCCABKA0SLAoIcmV0cnlfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC2Nvbm5lY3Rpb25zGAogASgEIhQKEkdldEFjdGl2aXR5UmVxdWVzdCKaAwoTR2V0QWN0aXZpdHlSZXNwb25zZRIoCgR0aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5yZWNvcmRlZF9zaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoIaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SLQoJaW50ZXJ2YWxzGAUgAygLMhoubmV4dXMudjEuQWN0aXZpdHlJbnRlcnZhbBInCghleHBpcmllcxgGIAMoCzIVLm5leHVzLnYxLkV4cGlyeUNsYXNzEjcKE2V4cGlyaWVzX2NvdW50ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKE2Nvbm5lY3Rpb25zX2NvdW50ZWQYCCABKAQSGgoSY29ubmVjdGlvbnNfc3RvcmVkGAkgASgEInEKEEFjdGl2aXR5SW50ZXJ2YWwSKQoFc3RhcnQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXJlZnJlc2hlZBgCIAEoBBIPCgdyZXRyaWVkGAMgASgEEg4KBmZhaWxlZBgEIAEoBCJvCgtFeHBpcnlDbGFzcxIpCgZ3aXRoaW4YASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFY291bnQYAiABKAQSEQoJdW5saW1pdGVkGAMgASgIEhMKC3JlZnJlc2hhYmxlGAQgASgEIjkKFkxpc3RPcGVuU3RyZWFtc1JlcXVlc3QSHwoLbWF4X2VudHJpZXMYASABKAVCCrpIBxoFGOgHKAAieQoXTGlzdE9wZW5TdHJlYW1zUmVzcG9uc2USKAoEdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJQoHc3RyZWFtcxgCIAMoCzIULm5leHVzLnYxLk9wZW5TdHJlYW0SDQoFY291bnQYAyABKA0ifQoKT3BlblN0cmVhbRIRCglwcmluY2lwYWwYASABKAkSCwoDcnBjGAIgASgJEhAKCGxpc3RlbmVyGAMgASgJEg4KBm9yaWdpbhgEIAEoCRItCglvcGVuZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKpYBCgtEYWVtb25TdGF0ZRIcChhEQUVNT05fU1RBVEVfVU5TUEVDSUZJRUQQABIWChJEQUVNT05fU1RBVEVfUkVBRFkQARIaChZEQUVNT05fU1RBVEVfQVRURU5USU9OEAISGgoWREFFTU9OX1NUQVRFX05PVF9SRUFEWRADEhkKFURBRU1PTl9TVEFURV9EUkFJTklORxAEKowBCglGbGVldFJvbGUSGgoWRkxFRVRfUk9MRV9VTlNQRUNJRklFRBAAEhcKE0ZMRUVUX1JPTEVfRk9MTE9XRVIQARIaChZGTEVFVF9ST0xFX1RBS0lOR19PVkVSEAISFQoRRkxFRVRfUk9MRV9MRUFERVIQAxIXChNGTEVFVF9ST0xFX1JFU0lHTkVEEAQy+QEKDVN0YXR1c1NlcnZpY2USRAoJR2V0U3RhdHVzEhoubmV4dXMudjEuR2V0U3RhdHVzUmVxdWVzdBobLm5leHVzLnYxLkdldFN0YXR1c1Jlc3BvbnNlEkoKC0dldEFjdGl2aXR5EhwubmV4dXMudjEuR2V0QWN0aXZpdHlSZXF1ZXN0Gh0ubmV4dXMudjEuR2V0QWN0aXZpdHlSZXNwb25zZRJWCg9MaXN0T3BlblN0cmVhbXMSIC5uZXh1cy52MS5MaXN0T3BlblN0cmVhbXNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdE9wZW5TdHJlYW1zUmVzcG9uc2VCNAoMZGV2Lm5leHVzLnYxUAFaIm5leHVzLXNpZGVjYXIvZ2VuL25leHVzL3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection]);
 
 /**
  * Request of GetStatus.
@@ -52,7 +52,7 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   state: DaemonState;
 
   /**
-   * What `/readyz` looks at, each under the same name as there: `serving`, `refreshing`, `storing`, and of a hub `following`.
+   * What `/readyz` looks at, each under the same name as there: `serving`, `refreshing`, `storing`, and of a hub or a spoke `following`.
    *
    * @generated from field: repeated nexus.v1.StatusCheck checks = 2;
    */
@@ -165,6 +165,13 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
    * @generated from field: nexus.v1.FleetStatus fleet = 17;
    */
   fleet?: FleetStatus | undefined;
+
+  /**
+   * How the copy of this spoke is; absent where the daemon is none. Nothing is refreshed here: what is said of refreshes above is empty.
+   *
+   * @generated from field: nexus.v1.SpokeStatus spoke = 18;
+   */
+  spoke?: SpokeStatus | undefined;
 };
 
 /**
@@ -173,6 +180,48 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
   messageDesc(file_nexus_v1_status, 1);
+
+/**
+ * A spoke: a daemon without connections of its own, that holds a copy of what its hubs give it.
+ *
+ * @generated from message nexus.v1.SpokeStatus
+ */
+export type SpokeStatus = Message<"nexus.v1.SpokeStatus"> & {
+  /**
+   * URL of the hub that it follows, or that it tried last; empty before the first try.
+   *
+   * @generated from field: string hub = 1;
+   */
+  hub: string;
+
+  /**
+   * Whether the stream from that hub is open: then the copy is as new as the hub's own.
+   *
+   * @generated from field: bool connected = 2;
+   */
+  connected: boolean;
+
+  /**
+   * How long ago a hub was last heard, by this process or the one before; absent when it never was, and there is no copy.
+   *
+   * @generated from field: google.protobuf.Duration age = 3;
+   */
+  age?: Duration | undefined;
+
+  /**
+   * What stands in the way, in one sentence; empty while the stream is open.
+   *
+   * @generated from field: string trouble = 4;
+   */
+  trouble: string;
+};
+
+/**
+ * Describes the message nexus.v1.SpokeStatus.
+ * Use `create(SpokeStatusSchema)` to create a new message.
+ */
+export const SpokeStatusSchema: GenMessage<SpokeStatus> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_status, 2);
 
 /**
  * A fleet of hubs that share one store in PostgreSQL, seen by one of them.
@@ -256,7 +305,7 @@ export type FleetStatus = Message<"nexus.v1.FleetStatus"> & {
  * Use `create(FleetStatusSchema)` to create a new message.
  */
 export const FleetStatusSchema: GenMessage<FleetStatus> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 2);
+  messageDesc(file_nexus_v1_status, 3);
 
 /**
  * A hub, as it describes itself in the database.
@@ -312,7 +361,7 @@ export type FleetMember = Message<"nexus.v1.FleetMember"> & {
  * Use `create(FleetMemberSchema)` to create a new message.
  */
 export const FleetMemberSchema: GenMessage<FleetMember> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 3);
+  messageDesc(file_nexus_v1_status, 4);
 
 /**
  * One of the conditions of being ready.
@@ -322,7 +371,7 @@ export const FleetMemberSchema: GenMessage<FleetMember> = /*@__PURE__*/
 export type StatusCheck = Message<"nexus.v1.StatusCheck"> & {
   /**
    * `serving` (not draining), `refreshing` (work that is due moves), `storing` (commits reach the disk), `following` (of a
-   * hub: its copy is not behind, and not older than `NEXUS_MAX_STALE_SECONDS`).
+   * hub: its copy is not behind, and not older than `NEXUS_MAX_STALE_SECONDS`; of a spoke: it has a copy, not older than an hour).
    *
    * @generated from field: string name = 1;
    */
@@ -348,7 +397,7 @@ export type StatusCheck = Message<"nexus.v1.StatusCheck"> & {
  * Use `create(StatusCheckSchema)` to create a new message.
  */
 export const StatusCheckSchema: GenMessage<StatusCheck> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 4);
+  messageDesc(file_nexus_v1_status, 5);
 
 /**
  * The connections in one state.
@@ -376,7 +425,7 @@ export type ConnectionCount = Message<"nexus.v1.ConnectionCount"> & {
  * Use `create(ConnectionCountSchema)` to create a new message.
  */
 export const ConnectionCountSchema: GenMessage<ConnectionCount> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 5);
+  messageDesc(file_nexus_v1_status, 6);
 
 /**
  * One refresh that is planned.
@@ -425,7 +474,7 @@ export type NextRefresh = Message<"nexus.v1.NextRefresh"> & {
  * Use `create(NextRefreshSchema)` to create a new message.
  */
 export const NextRefreshSchema: GenMessage<NextRefresh> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 6);
+  messageDesc(file_nexus_v1_status, 7);
 
 /**
  * A token that ends soon and cannot be refreshed.
@@ -467,7 +516,7 @@ export type EndingToken = Message<"nexus.v1.EndingToken"> & {
  * Use `create(EndingTokenSchema)` to create a new message.
  */
 export const EndingTokenSchema: GenMessage<EndingToken> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 7);
+  messageDesc(file_nexus_v1_status, 8);
 
 /**
  * A provider at which refreshing fails.
@@ -555,7 +604,7 @@ export type FailingProvider = Message<"nexus.v1.FailingProvider"> & {
  * Use `create(FailingProviderSchema)` to create a new message.
  */
 export const FailingProviderSchema: GenMessage<FailingProvider> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 8);
+  messageDesc(file_nexus_v1_status, 9);
 
 /**
  * Request of GetActivity.
@@ -570,7 +619,7 @@ export type GetActivityRequest = Message<"nexus.v1.GetActivityRequest"> & {
  * Use `create(GetActivityRequestSchema)` to create a new message.
  */
 export const GetActivityRequestSchema: GenMessage<GetActivityRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 9);
+  messageDesc(file_nexus_v1_status, 10);
 
 /**
  * Response of GetActivity.
@@ -648,7 +697,7 @@ export type GetActivityResponse = Message<"nexus.v1.GetActivityResponse"> & {
  * Use `create(GetActivityResponseSchema)` to create a new message.
  */
 export const GetActivityResponseSchema: GenMessage<GetActivityResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 10);
+  messageDesc(file_nexus_v1_status, 11);
 
 /**
  * The refreshes that ended in one stretch of time. A refresh that was not sent, or that came too late to matter, is not counted.
@@ -690,7 +739,7 @@ export type ActivityInterval = Message<"nexus.v1.ActivityInterval"> & {
  * Use `create(ActivityIntervalSchema)` to create a new message.
  */
 export const ActivityIntervalSchema: GenMessage<ActivityInterval> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 11);
+  messageDesc(file_nexus_v1_status, 12);
 
 /**
  * Tokens that end within one stretch of time from now.
@@ -732,7 +781,7 @@ export type ExpiryClass = Message<"nexus.v1.ExpiryClass"> & {
  * Use `create(ExpiryClassSchema)` to create a new message.
  */
 export const ExpiryClassSchema: GenMessage<ExpiryClass> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 12);
+  messageDesc(file_nexus_v1_status, 13);
 
 /**
  * Request of ListOpenStreams.
@@ -753,7 +802,7 @@ export type ListOpenStreamsRequest = Message<"nexus.v1.ListOpenStreamsRequest"> 
  * Use `create(ListOpenStreamsRequestSchema)` to create a new message.
  */
 export const ListOpenStreamsRequestSchema: GenMessage<ListOpenStreamsRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 13);
+  messageDesc(file_nexus_v1_status, 14);
 
 /**
  * Response of ListOpenStreams.
@@ -788,7 +837,7 @@ export type ListOpenStreamsResponse = Message<"nexus.v1.ListOpenStreamsResponse"
  * Use `create(ListOpenStreamsResponseSchema)` to create a new message.
  */
 export const ListOpenStreamsResponseSchema: GenMessage<ListOpenStreamsResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 14);
+  messageDesc(file_nexus_v1_status, 15);
 
 /**
  * One stream that is open.
@@ -837,7 +886,7 @@ export type OpenStream = Message<"nexus.v1.OpenStream"> & {
  * Use `create(OpenStreamSchema)` to create a new message.
  */
 export const OpenStreamSchema: GenMessage<OpenStream> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_status, 15);
+  messageDesc(file_nexus_v1_status, 16);
 
 /**
  * The daemon in one word.

@@ -25,6 +25,7 @@ export const eventWords: Readonly<Record<string, string>> = {
   state_verification_failed: "Consent of another browser",
   token_exchange_failed: "Code not exchanged",
   id_token_verification_failed: "Identity not proved",
+  token_refresh_requested: "Refresh asked for",
   token_refreshed: "Token refreshed",
   token_refresh_failed: "Refresh failed",
   token_refresh_fatal: "Refresh failed for good",

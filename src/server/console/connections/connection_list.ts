@@ -5,13 +5,14 @@ import type { Answer } from "../../listen/http_listener.js";
 import { type Html, html } from "../../pages/html.js";
 import { consolePage } from "../frame/console_layout.js";
 import type { ConsoleVisit } from "../frame/console_visit.js";
-import { connectionRow, connectionTable } from "./connection_table.js";
+import { connectionTable } from "./connection_table.js";
 import { stateFilters } from "./connection_words.js";
-import { liveConnections } from "./live_connections.js";
-import { knownNames, providerNames } from "./provider_names.js";
+import { providerNames } from "./provider_names.js";
 
 export const connectionsPath = "/connections";
 
+/** Of the stream of a list: milliseconds since when a connection, or its problem, is new to the list; empty where the list holds all that fit. */
+export const sinceField = "since";
 /** Rows cost more than all the rest of a page. */
 const pageSize = 25;
 /** A call looks at ten times as many connections as it is asked for, so a page finds its rows among some 20 000. */
@@ -19,7 +20,8 @@ const maxCalls = 100;
 /** What remains to be found is asked for in no smaller pieces. */
 const minAsked = 20;
 
-interface Filter {
+/** What the list is of. */
+export interface Filter {
   readonly search: string;
   /** Word of `stateFilters`; empty for all. */
   readonly state: string;
@@ -35,16 +37,18 @@ function pathOf({ search, state }: Filter, after = ""): string {
 
 export async function listPage(visit: ConsoleVisit): Promise<Answer> {
   const { query, nowMs } = visit;
-  const filter = { search: (query.get("search") ?? "").trim(), state: query.get("state") ?? "" };
+  const filter = filterOf(query);
   const after = query.get("after") ?? "";
   const { connections, nextPageToken } = await rowsOf(visit, filter, after);
   const nameOf = await providerNames(visit, connections);
-  const ids = new URLSearchParams(connections.map(({ id }): [string, string] => ["id", id]));
-  const table =
-    connections.length === 0
-      ? emptyText(filter, after, nextPageToken)
-      : html`<div data-live="${connectionsPath}/live?${ids.toString()}">
-${connectionTable(connections, { nameOf, nowMs })}
+  const live = new URLSearchParams(connections.map(({ id }): [string, string] => ["id", id]));
+  // What is new comes to the first page, and everything that fits where that is the only one.
+  if (after === "") for (const [name, value] of Object.entries(filter)) live.set(name, value);
+  if (after === "") live.set(sinceField, nextPageToken === "" ? "" : String(nowMs));
+  const isEmpty = connections.length === 0;
+  const table = html`<div data-live="${connectionsPath}/live?${live.toString()}">
+<div data-empty${isEmpty ? undefined : html` hidden`}>${emptyText(filter, after, nextPageToken)}</div>
+${connectionTable(connections, { nameOf, nowMs }, isEmpty)}
 </div>`;
   const content = html`<p class="lead actions"><a class="button" href="${connectionsPath}/new">Connect</a> <span class="live" data-live-state></span></p>
 ${filterForm(filter, await countsOf(visit))}
@@ -54,9 +58,13 @@ ${pager(filter, after, nextPageToken)}
   return consolePage(visit, { title: "Connections", room: connectionsPath, content });
 }
 
+export function filterOf(query: URLSearchParams): Filter {
+  return { search: (query.get("search") ?? "").trim(), state: query.get("state") ?? "" };
+}
+
 /** A page that is full unless few are left, or few of very many fit the filter. */
-async function rowsOf(visit: ConsoleVisit, { search, state }: Filter, after: string) {
-  const status = stateFilters.find(([word]) => word === state)?.[2] ?? ConnectionStatus.UNSPECIFIED;
+export async function rowsOf(visit: ConsoleVisit, { search, state }: Filter, after: string) {
+  const status = statusOf(state);
   const connections: Connection[] = [];
   let pageToken = after;
   for (let calls = 0; calls < maxCalls; calls++) {
@@ -70,6 +78,11 @@ async function rowsOf(visit: ConsoleVisit, { search, state }: Filter, after: str
     await new Promise((resolve) => setImmediate(resolve));
   }
   return { connections, nextPageToken: pageToken };
+}
+
+/** `UNSPECIFIED` for every state. */
+export function statusOf(state: string): ConnectionStatus {
+  return stateFilters.find(([word]) => word === state)?.[2] ?? ConnectionStatus.UNSPECIFIED;
 }
 
 type Counts = ReadonlyMap<ConnectionStatus, number>;
@@ -99,7 +112,7 @@ function filterForm(filter: Filter, counts: Counts | undefined): Html {
 ${state}
 <button class="quiet" type="submit">Search</button>
 </form>
-<nav class="tabs" aria-label="State"><ul>
+<nav class="tabs" aria-label="State" data-counts="${connectionsPath}"><ul>
 ${links}
 </ul></nav>`;
 }
@@ -121,13 +134,4 @@ function pager(filter: Filter, after: string, nextPageToken: string): Html | und
       ? undefined
       : html`<a class="button quiet" rel="next" href="${pathOf(filter, nextPageToken)}">Next page</a>`;
   return html`<nav class="actions pager" aria-label="Pages">${first} ${next}</nav>`;
-}
-
-/** The rows of the page, as they change. */
-export function liveRows(visit: ConsoleVisit): Answer {
-  const { query, clock } = visit;
-  const nameOf = knownNames(visit.session);
-  return liveConnections(visit, query.getAll("id"), (connection) =>
-    connectionRow(connection, { nameOf, nowMs: clock.nowMs() }),
-  );
 }

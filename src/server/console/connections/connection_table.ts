@@ -30,8 +30,8 @@ export function liveAttributes(connection: Connection, name: string): Html {
   return html`id="${elementId(id)}" data-version="${versionOf(connection)}" data-name="${name}, ${userId}" data-state="${stateWord(connection).text}"`;
 }
 
-/** Roles are written out: the narrow layout takes them from the elements. */
-export function connectionTable(connections: readonly Connection[], shown: Shown): Html {
+/** Roles are written out: the narrow layout takes them from the elements. @param isHidden until the script puts a row in */
+export function connectionTable(connections: readonly Connection[], shown: Shown, isHidden: boolean): Html {
   const titles = [
     "Provider",
     "User",
@@ -42,7 +42,7 @@ export function connectionTable(connections: readonly Connection[], shown: Shown
     "Last refresh",
     "Next refresh",
   ];
-  return html`<table class="rows connections" role="table">
+  return html`<table class="rows connections" role="table"${isHidden ? html` hidden` : undefined}>
 <caption class="hidden">Connections</caption>
 <thead role="rowgroup"><tr role="row">${titles.map((title) => html`<th scope="col" role="columnheader">${title}</th>`)}</tr></thead>
 <tbody role="rowgroup">

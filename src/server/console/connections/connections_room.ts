@@ -1,8 +1,9 @@
 import type { ConsoleRoom } from "../frame/console_visit.js";
 import { connect, connectPage } from "./connect_form.js";
 import { consentAgain, refresh, revoke, revokePage } from "./connection_actions.js";
-import { connectionsPath, listPage, liveRows } from "./connection_list.js";
+import { connectionsPath, listPage } from "./connection_list.js";
 import { connectionPage, liveCard } from "./connection_page.js";
+import { liveList } from "./live_list.js";
 
 const one = `${connectionsPath}/{id}`;
 
@@ -22,7 +23,7 @@ export const connectionsRoom: ConsoleRoom = {
     [`${one}/revoke`]: revoke,
   },
   streams: {
-    [`${connectionsPath}/live`]: liveRows,
+    [`${connectionsPath}/live`]: liveList,
     [`${one}/live`]: liveCard,
   },
 };

@@ -35,6 +35,11 @@ export function knownNames(session: ConsoleSession): (connection: Named) => stri
   };
 }
 
+/** Whether the pages of the session have shown what the provider is called. */
+export function isNamed(session: ConsoleSession, { providerId, providerName }: Named): boolean {
+  return shownNames.get(session)?.get(providerId)?.name === providerName;
+}
+
 /** Empty for one that was deleted, or made without a template. */
 async function templateOf({ call, may }: ConsoleVisit, id: string): Promise<string> {
   // A restricted caller who asks for what was deleted would leave a denial in the audit log.

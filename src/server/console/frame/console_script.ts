@@ -43,33 +43,56 @@ export const consoleScript = `"use strict";
     });
   }
 
-  /* What changes takes the place of the element with the same id. */
+  /* What changes takes the place of the element with the same id; what is new to a list stands at its top. */
   const live = document.querySelector("[data-live]");
   if (!live) return;
   const state = document.querySelector("[data-live-state]");
   const say = (text) => { if (state) state.textContent = text; };
   const announcer = document.querySelector("[data-announce]");
   const announce = (text) => { if (announcer) announcer.textContent = text; };
+  const list = live.querySelector("tbody");
+  const maxRows = 100;
+  const showRows = () => {
+    const isEmpty = list.rows.length === 0;
+    list.closest("table").hidden = isEmpty;
+    for (const text of live.querySelectorAll("[data-empty]")) text.hidden = !isEmpty;
+  };
+  const insert = (row) => {
+    list.prepend(row);
+    while (list.rows.length > maxRows) list.lastElementChild.remove();
+    /* It is asked for by name when the page is looked at again. */
+    live.dataset.live += "&id=" + row.id.slice(2);
+    showRows();
+  };
   let source;
   const follow = () => {
     source = new EventSource(live.dataset.live);
     source.onopen = () => say("Live");
     source.onerror = () => say(source.readyState === EventSource.CLOSED ? "Not live: load the page again" : "Connecting");
-    source.addEventListener("replace", (event) => {
+    const put = (event) => {
       const { id, html } = JSON.parse(event.data);
       const old = document.getElementById(id);
       const template = document.createElement("template");
       template.innerHTML = html;
       const next = template.content.firstElementChild;
-      if (!old || !next || old.dataset.version === next.dataset.version) return;
-      const hadFocus = old.contains(document.activeElement);
-      old.replaceWith(next);
+      if (!next || (old ? old.dataset.version === next.dataset.version : event.type !== "insert" || !list)) return;
+      const hadFocus = old?.contains(document.activeElement);
+      if (old) old.replaceWith(next); else insert(next);
       next.classList.add("changed");
       if (hadFocus) next.querySelector("a, button")?.focus();
-      if (old.dataset.state !== next.dataset.state) announce(next.dataset.name + ": " + next.dataset.state);
+      if (old?.dataset.state !== next.dataset.state) {
+        announce(next.dataset.name + ": " + next.dataset.state);
+        document.dispatchEvent(new Event("console:listed"));
+      }
       count();
+    };
+    source.addEventListener("replace", put);
+    source.addEventListener("insert", put);
+    source.addEventListener("remove", (event) => {
+      document.getElementById(JSON.parse(event.data).id)?.remove();
+      if (list) showRows();
+      document.dispatchEvent(new Event("console:listed"));
     });
-    source.addEventListener("remove", (event) => document.getElementById(JSON.parse(event.data).id)?.remove());
   };
   /* A browser has six connections to a host: a page that nobody looks at keeps none. */
   const show = () => {

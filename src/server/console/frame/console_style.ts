@@ -1,20 +1,10 @@
-import { pagePalette } from "../../pages/page_style.js";
+import { commonStyle } from "../../pages/common_style.js";
 import { roomStyle } from "./room_style.js";
 
 /** The one stylesheet of the console. */
-export const consoleStyle = `${pagePalette}:root { --warn: #8a5a00; --wash: #eef2fb; }
+export const consoleStyle = `${commonStyle}:root { --warn: #8a5a00; --wash: #eef2fb; }
 @media (prefers-color-scheme: dark) { :root { --warn: #e2b04a; --wash: #232a38; } }
-* { box-sizing: border-box; }
-body {
-  display: flow-root;
-  margin: 0;
-  min-height: 100vh;
-  background: var(--ground);
-  color: var(--text);
-  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
-  overflow-wrap: anywhere;
-}
-a { color: var(--accent); }
+body { display: flow-root; }
 .skip { position: absolute; left: -100rem; }
 .skip:focus { left: .5rem; top: .5rem; padding: .5rem; background: var(--card); z-index: 1; }
 .top {
@@ -42,7 +32,7 @@ main.plain {
   border: 1px solid var(--line);
   border-radius: 1rem;
 }
-h1 { margin: 0 0 1rem; font-size: 1.45rem; line-height: 1.25; }
+h1 { margin: 0 0 1rem; }
 h2 { margin: 1.75rem 0 .75rem; font-size: 1.1rem; }
 p { margin: 0 0 .75rem; }
 code { font-size: .9em; }
@@ -51,41 +41,12 @@ code { font-size: .9em; }
 .problem { border-left-color: var(--bad); }
 .card { padding: 1.25rem; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; }
 .actions { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
-label { display: block; font-weight: 600; }
 .field { margin-bottom: 1rem; }
-.hint { color: var(--soft); font-size: .85rem; font-weight: 400; }
-input, select {
-  max-width: 100%;
-  min-height: 2.5rem;
-  padding: .4rem .6rem;
-  background: var(--card);
-  border: 1px solid var(--edge);
-  border-radius: .5rem;
-  color: inherit;
-  font: inherit;
-}
-input[type="hidden"] { display: none; }
-button, .button {
-  display: inline-block;
-  min-height: 2.5rem;
-  padding: .4rem 1rem;
-  background: var(--accent);
-  border: 1px solid transparent;
-  border-radius: .5rem;
-  color: var(--on-accent);
-  font: inherit;
-  font-weight: 600;
-  text-decoration: none;
-  cursor: pointer;
-}
-[hidden] { display: none; }
+.hint { font-weight: 400; }
+button, .button { display: inline-block; min-height: 2.5rem; }
 button.quiet, .button.quiet { background: transparent; border-color: var(--edge); color: var(--text); }
 .who button.quiet { min-height: 2rem; padding: .15rem .7rem; font-weight: 400; font-size: inherit; }
 button.danger { background: var(--bad); }
-input:focus-visible, select:focus-visible, button:focus-visible, a:focus-visible {
-  outline: 3px solid var(--accent);
-  outline-offset: 2px;
-}
 .lead { margin-bottom: 1rem; }
 .live { color: var(--soft); font-size: .85rem; font-weight: 400; }
 .search { display: flex; flex-wrap: wrap; gap: .5rem; margin-bottom: .75rem; }
@@ -113,7 +74,7 @@ input:focus-visible, select:focus-visible, button:focus-visible, a:focus-visible
 .facts > div:first-child { border-top: 0; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; min-width: 0; }
-.narrow { max-width: 36rem; }
+.narrow { max-width: 40rem; }
 .narrow input, .narrow select { width: 100%; }
 .narrow .hint { margin: 0 0 .25rem; }
 .copied { padding: .75rem 1rem; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; }
@@ -143,14 +104,5 @@ input:focus-visible, select:focus-visible, button:focus-visible, a:focus-visible
   main { padding: 1rem .75rem; }
   .top { padding: .5rem .75rem; }
   .facts > div { grid-template-columns: 1fr; gap: .1rem; }
-}
-.hidden {
-  position: absolute;
-  width: 1px;
-  height: 1px;
-  margin: -1px;
-  overflow: hidden;
-  clip-path: inset(50%);
-  white-space: nowrap;
 }
 ${roomStyle}`;

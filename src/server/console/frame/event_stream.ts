@@ -17,6 +17,11 @@ export function removeEvent(id: string): string {
   return `event: remove\ndata: ${JSON.stringify({ id })}\n\n`;
 }
 
+/** The same, and puts it at the top of the list where there is none with this id. */
+export function insertEvent(id: string, element: Html): string {
+  return `event: insert\ndata: ${JSON.stringify({ id, html: element.text })}\n\n`;
+}
+
 /** Puts an element in the place of the one with the same id, unless both have the same `data-version`. */
 export function replaceEvent(id: string, element: Html): string {
   return `event: replace\ndata: ${JSON.stringify({ id, html: element.text })}\n\n`;

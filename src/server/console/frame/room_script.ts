@@ -1,6 +1,6 @@
 /**
  * The part of the script that asks for pages again: a search as one types (`data-search` names the element that holds what was found), what
- * is looked at while it changes (`data-poll`, in seconds), and a list that grows at its top (`data-follow`, in seconds). What it shows is what the
+ * is looked at while it changes (`data-poll`, in seconds), numbers beside a live list (`data-counts` names the page that has them), and a list that grows at its top (`data-follow`, in seconds). What it shows is what the
  * daemon's page holds; a page that nobody looks at asks for nothing.
  */
 export const roomScript = `
@@ -60,6 +60,19 @@ export const roomScript = `
       if (!old || isInUse(old)) return;
       const next = (await load(location.href)).getElementById(id);
       if (next && !isInUse(old)) put(old, next);
+    });
+  }
+
+  /* What a list changed may have changed the numbers beside it. */
+  for (const old of document.querySelectorAll("[data-counts]")) {
+    let timer;
+    document.addEventListener("console:listed", () => {
+      timer ??= setTimeout(async () => {
+        timer = undefined;
+        const page = document.hidden ? undefined : await load(old.dataset.counts).catch(() => undefined);
+        const next = page?.querySelectorAll("[data-counts] .count") ?? [];
+        old.querySelectorAll(".count").forEach((count, index) => { if (next[index]) count.textContent = next[index].textContent; });
+      }, 1000);
     });
   }
 

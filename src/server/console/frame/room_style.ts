@@ -5,31 +5,15 @@ section + section, section.card { margin-top: 1rem; }
 section.card > h2:first-child, .narrow > p:first-child { margin-top: 0; }
 .heading { display: flex; flex-wrap: wrap; align-items: baseline; justify-content: space-between; gap: .5rem 1rem; margin-bottom: .75rem; }
 .heading h2 { margin: 0; }
-.narrow { max-width: 40rem; }
 .narrow > .problem { margin-top: 0; }
-textarea {
-  display: block;
-  width: 100%;
-  padding: .5rem .6rem;
-  background: var(--card);
-  border: 1px solid var(--edge);
-  border-radius: .5rem;
-  color: inherit;
-  font: inherit;
-  resize: vertical;
-}
-textarea:focus-visible, summary:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+textarea { display: block; width: 100%; resize: vertical; }
 .field > input, .field > select { width: 100%; }
 .field label::first-letter { text-transform: uppercase; }
 .field .hint, .field .violation { margin: 0 0 .25rem; }
-.violation { color: var(--bad); font-size: .9rem; font-weight: 600; }
-.invalid { padding-left: .8rem; border-left: 4px solid var(--bad); }
-.invalid input, .invalid select, .invalid textarea { border-color: var(--bad); }
 fieldset { margin: 0 0 1rem; padding: .75rem 1rem 0; border: 1px solid var(--line); border-radius: .5rem; }
 legend { padding: 0 .35rem; font-weight: 600; }
 .problem ul { margin: 0; padding-left: 1.2rem; }
 .problem p { margin: 0 0 .25rem; }
-input[readonly] { background: var(--ground); }
 .copy { display: flex; gap: .5rem; }
 .copy input { flex: 1 1 auto; min-width: 0; }
 .copy button { flex: none; }

@@ -31,7 +31,9 @@ export async function listPage(visit: ConsoleVisit): Promise<Answer> {
   const canAdd = visit.may("provider.manage");
   const add = html`<p class="lead actions"><a class="button" href="${providersPath}/add">Add provider</a></p>`;
   const content = html`${canAdd ? add : undefined}
+<div id="providers" data-poll="3">
 ${providers.length === 0 ? emptyText(canAdd) : table(visit, providers, failing)}
+</div>
 ${nextPageToken === "" ? undefined : html`<p><a class="button quiet" rel="next" href="${providersPath}?${new URLSearchParams({ page: nextPageToken }).toString()}">Next page</a></p>`}`;
   return consolePage(visit, { title: "Providers", room: providersPath, content });
 }

@@ -33,8 +33,10 @@ export async function showProvider(
   const { id, redirectUri } = provider;
   const connect = html`<a class="button" href="/connections/new?${new URLSearchParams({ provider: id }).toString()}">Connect now</a>`;
   const remove = html`<a class="button quiet" href="${providersPath}/${id}/delete">Delete</a>`;
+  const client = html`<a class="button quiet" href="${providersPath}/${id}/client">Change the client</a>`;
+  const manage = html`${isOAuth2(provider) ? client : undefined} ${remove}`;
   const content = html`${warnings.map((warning) => html`<p class="problem" role="alert">${warning}</p>`)}
-<p class="lead actions">${visit.may("connection.request") ? connect : undefined} ${visit.may("provider.manage") ? remove : undefined}</p>
+<p class="lead actions">${visit.may("connection.request") ? connect : undefined} ${visit.may("provider.manage") ? manage : undefined}</p>
 ${
   redirectUri === ""
     ? undefined
@@ -51,7 +53,7 @@ ${factsOf(provider, visit.nowMs)}</section>`;
   return consolePage(visit, { title: nameOf(visit, provider), room: providersPath, content });
 }
 
-async function readProvider(visit: ConsoleVisit): Promise<Provider> {
+export async function readProvider(visit: ConsoleVisit): Promise<Provider> {
   const key = { case: "id", value: visit.params["id"] ?? "" } as const;
   const { provider } = await visit.call(ProviderService.method.getProvider, { key });
   if (!provider) throw new Error("an answer without a provider");

@@ -1,6 +1,7 @@
 import type { ConsoleRoom } from "../frame/console_visit.js";
 import { addFromTemplate, addOwn, ownPage, templatePage } from "./add_form.js";
 import { cataloguePage } from "./catalogue_page.js";
+import { changeClient, clientPage } from "./client_form.js";
 import { listPage, providersPath } from "./provider_list.js";
 import { deletePage, deleteProvider, providerPage } from "./provider_page.js";
 
@@ -14,11 +15,13 @@ export const providersRoom: ConsoleRoom = {
     [`${providersPath}/add/{template}`]: templatePage,
     [`${providersPath}/new`]: ownPage,
     [`${providersPath}/{id}`]: providerPage,
+    [`${providersPath}/{id}/client`]: clientPage,
     [`${providersPath}/{id}/delete`]: deletePage,
   },
   actions: {
     [`${providersPath}/add/{template}`]: addFromTemplate,
     [`${providersPath}/new`]: addOwn,
+    [`${providersPath}/{id}/client`]: changeClient,
     [`${providersPath}/{id}/delete`]: deleteProvider,
   },
 };

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/fleet/v1/fleet.proto.
  */
 export const file_nexus_fleet_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEidgoGQ2FsbGVyEhUKBG5hbWUYASABKAlCB7pIBHICEAESFQoEa2luZBgCIAEoCUIHukgEcgIQARIOCgZvcmlnaW4YAyABKAkSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZwoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQEiZAoMQ2FsbFJlc3BvbnNlEhIKCHJlc3BvbnNlGAEgASgMSAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEhAKCHBvc2l0aW9uGAMgASgEQgkKB291dGNvbWUicwoOUmVmcmVzaFJlcXVlc3QSHgoNY29ubmVjdGlvbl9pZBgBIAEoCUIHukgEcgIQARITCgtpc19kZW1hbmRlZBgCIAEoCBIaCg1vbmx5X3JldmlzaW9uGAMgASgESACIAQFCEAoOX29ubHlfcmV2aXNpb24iNAoPUmVmcmVzaFJlc3BvbnNlEg8KB291dGNvbWUYASABKAkSEAoIcG9zaXRpb24YAiABKAQiKgoLSGVhZGVyRmllbGQSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSKrAQoLUGFnZVJlcXVlc3QSIAoGbWV0aG9kGAEgASgJQhC6SA1yC1IDR0VUUgRQT1NUEhgKBnRhcmdldBgCIAEoCUIIukgFcgM6AS8SLAoHaGVhZGVycxgDIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYBCABKAwSFAoMaXNfdG9vX2xhcmdlGAUgASgIEg4KBm9yaWdpbhgGIAEoCSJsCgxQYWdlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgFEiwKB2hlYWRlcnMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAMgASgJEhAKCHBvc2l0aW9uGAQgASgEIi8KC091dGJveEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEg4KBnJlY29yZBgCIAEoDCJnChJBcHBlbmRBdWRpdFJlcXVlc3QSGAoGc291cmNlGAEgASgJQgi6SAVyA7ABARI3CgdlbnRyaWVzGAIgAygLMhsubmV4dXMuZmxlZXQudjEuT3V0Ym94RW50cnlCCbpIBpIBAxDoByInChNBcHBlbmRBdWRpdFJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEIjAKEEJyaW5nSG9tZVJlcXVlc3QSHAoKdG9rZW5fc2V0cxgBIAMoDEIIukgFkgECEGQiJQoRQnJpbmdIb21lUmVzcG9uc2USEAoIb3V0Y29tZXMYASADKAkyigMKDEZsZWV0U2VydmljZRJBCgRDYWxsEhsubmV4dXMuZmxlZXQudjEuQ2FsbFJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5DYWxsUmVzcG9uc2USSgoHUmVmcmVzaBIeLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXF1ZXN0Gh8ubmV4dXMuZmxlZXQudjEuUmVmcmVzaFJlc3BvbnNlEkEKBFBhZ2USGy5uZXh1cy5mbGVldC52MS5QYWdlUmVxdWVzdBocLm5leHVzLmZsZWV0LnYxLlBhZ2VSZXNwb25zZRJWCgtBcHBlbmRBdWRpdBIiLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVxdWVzdBojLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVzcG9uc2USUAoJQnJpbmdIb21lEiAubmV4dXMuZmxlZXQudjEuQnJpbmdIb21lUmVxdWVzdBohLm5leHVzLmZsZWV0LnYxLkJyaW5nSG9tZVJlc3BvbnNlQkUKEmRldi5uZXh1cy5mbGVldC52MVABWi1uZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9mbGVldC92MTtuZXh1c2ZsZWV0djFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status]);
+  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEidgoGQ2FsbGVyEhUKBG5hbWUYASABKAlCB7pIBHICEAESFQoEa2luZBgCIAEoCUIHukgEcgIQARIOCgZvcmlnaW4YAyABKAkSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZwoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQEiZAoMQ2FsbFJlc3BvbnNlEhIKCHJlc3BvbnNlGAEgASgMSAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEhAKCHBvc2l0aW9uGAMgASgEQgkKB291dGNvbWUicwoOUmVmcmVzaFJlcXVlc3QSHgoNY29ubmVjdGlvbl9pZBgBIAEoCUIHukgEcgIQARITCgtpc19kZW1hbmRlZBgCIAEoCBIaCg1vbmx5X3JldmlzaW9uGAMgASgESACIAQFCEAoOX29ubHlfcmV2aXNpb24iNAoPUmVmcmVzaFJlc3BvbnNlEg8KB291dGNvbWUYASABKAkSEAoIcG9zaXRpb24YAiABKAQiKgoLSGVhZGVyRmllbGQSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSKrAQoLUGFnZVJlcXVlc3QSIAoGbWV0aG9kGAEgASgJQhC6SA1yC1IDR0VUUgRQT1NUEhgKBnRhcmdldBgCIAEoCUIIukgFcgM6AS8SLAoHaGVhZGVycxgDIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYBCABKAwSFAoMaXNfdG9vX2xhcmdlGAUgASgIEg4KBm9yaWdpbhgGIAEoCSJsCgxQYWdlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgFEiwKB2hlYWRlcnMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAMgASgJEhAKCHBvc2l0aW9uGAQgASgEIi8KC091dGJveEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEg4KBnJlY29yZBgCIAEoDCJnChJBcHBlbmRBdWRpdFJlcXVlc3QSGAoGc291cmNlGAEgASgJQgi6SAVyA7ABARI3CgdlbnRyaWVzGAIgAygLMhsubmV4dXMuZmxlZXQudjEuT3V0Ym94RW50cnlCCbpIBpIBAxDoByInChNBcHBlbmRBdWRpdFJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEMrgCCgxGbGVldFNlcnZpY2USQQoEQ2FsbBIbLm5leHVzLmZsZWV0LnYxLkNhbGxSZXF1ZXN0GhwubmV4dXMuZmxlZXQudjEuQ2FsbFJlc3BvbnNlEkoKB1JlZnJlc2gSHi5uZXh1cy5mbGVldC52MS5SZWZyZXNoUmVxdWVzdBofLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXNwb25zZRJBCgRQYWdlEhsubmV4dXMuZmxlZXQudjEuUGFnZVJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5QYWdlUmVzcG9uc2USVgoLQXBwZW5kQXVkaXQSIi5uZXh1cy5mbGVldC52MS5BcHBlbmRBdWRpdFJlcXVlc3QaIy5uZXh1cy5mbGVldC52MS5BcHBlbmRBdWRpdFJlc3BvbnNlQkUKEmRldi5uZXh1cy5mbGVldC52MVABWi1uZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9mbGVldC92MTtuZXh1c2ZsZWV0djFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * Who called at the hub that forwards, as that hub's listener proved it.
@@ -405,48 +405,6 @@ export const AppendAuditResponseSchema: GenMessage<AppendAuditResponse> = /*@__P
   messageDesc(file_nexus_fleet_v1_fleet, 10);
 
 /**
- * Request of BringHome.
- *
- * @generated from message nexus.fleet.v1.BringHomeRequest
- */
-export type BringHomeRequest = Message<"nexus.fleet.v1.BringHomeRequest"> & {
-  /**
-   * Token sets as the spool file holds them: sealed with a key of the ring.
-   *
-   * @generated from field: repeated bytes token_sets = 1;
-   */
-  tokenSets: Uint8Array[];
-};
-
-/**
- * Describes the message nexus.fleet.v1.BringHomeRequest.
- * Use `create(BringHomeRequestSchema)` to create a new message.
- */
-export const BringHomeRequestSchema: GenMessage<BringHomeRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_fleet_v1_fleet, 11);
-
-/**
- * Response of BringHome.
- *
- * @generated from message nexus.fleet.v1.BringHomeResponse
- */
-export type BringHomeResponse = Message<"nexus.fleet.v1.BringHomeResponse"> & {
-  /**
-   * What became of each, in their order: `stored`, `known`, `superseded`, `data_loss`.
-   *
-   * @generated from field: repeated string outcomes = 1;
-   */
-  outcomes: string[];
-};
-
-/**
- * Describes the message nexus.fleet.v1.BringHomeResponse.
- * Use `create(BringHomeResponseSchema)` to create a new message.
- */
-export const BringHomeResponseSchema: GenMessage<BringHomeResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_fleet_v1_fleet, 12);
-
-/**
  * What the hubs of one fleet ask of their leader. It is served at `NEXUS_FLEET_LISTEN` alone, over TLS in which both ends prove that they
  * hold a key of the fleet's ring; agents never reach it. docs/fleet.md says how hubs work together.
  *
@@ -498,16 +456,6 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof AppendAuditRequestSchema;
     output: typeof AppendAuditResponseSchema;
-  },
-  /**
-   * Token sets that a hub got from providers and could not store while it led.
-   *
-   * @generated from rpc nexus.fleet.v1.FleetService.BringHome
-   */
-  bringHome: {
-    methodKind: "unary";
-    input: typeof BringHomeRequestSchema;
-    output: typeof BringHomeResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_fleet_v1_fleet, 0);

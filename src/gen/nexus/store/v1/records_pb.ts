@@ -801,7 +801,7 @@ export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*
  */
 export type SpoolRecord = Message<"nexus.store.v1.SpoolRecord"> & {
   /**
-   * 1: a refresh. 2: a person's consent.
+   * 1: a refresh. 2: a person's consent. 3: either, which was durable in a fleet's database until that lost it.
    *
    * @generated from field: uint32 grant = 1;
    */

@@ -6,7 +6,7 @@ import { FleetRole } from "../../../src/gen/nexus/v1/status_pb.js";
 import { DaemonProcess } from "../../daemon/daemon_process.js";
 import { type Clients, clientsOf, freePort } from "../../daemon/harness.js";
 import { TcpProxy } from "../../fakes/tcp_proxy.js";
-import type { StormHub } from "./faults.js";
+import type { StormHub } from "../storm/faults.js";
 
 export interface RealHubOptions {
   readonly folder: string;
@@ -19,6 +19,35 @@ export interface RealHubOptions {
   readonly onToken: (accessToken: string) => void;
 }
 
+/** One process of a hub. */
+export interface Life {
+  readonly owner: string;
+  readonly daemon: DaemonProcess;
+  /** How it ended; undefined: it lives. */
+  code: number | string | undefined;
+}
+
+class StartGate {
+  isOpen = true;
+  #wake: () => void = () => undefined;
+
+  close(): void {
+    this.isOpen = false;
+  }
+
+  open(): void {
+    this.isOpen = true;
+    this.#wake();
+  }
+
+  async passed(): Promise<void> {
+    if (this.isOpen) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}
+
 /** How a hub may end: drained, or deposed. */
 const mayEndWith: readonly (number | string)[] = [0, 75, "SIGKILL", "SIGTERM"];
 const lookMs = 250;
@@ -27,8 +56,13 @@ const endingMs = 40_000;
 
 /** A `nexusd serve` of the storm, its links through proxies of its own, and its life after life. */
 export class RealHub implements StormHub {
+  /** Closed: what ends is not started again until it is opened. */
+  readonly mayStart = new StartGate();
   owner = "";
   isLeader = false;
+  readonly sharesProviderLink = true;
+  /** Of all its processes, the newest last. */
+  readonly lives: Life[] = [];
   readonly clients: Clients;
   readonly #stopping = new AbortController();
   #daemon: DaemonProcess | undefined;
@@ -79,6 +113,18 @@ export class RealHub implements StormHub {
     this.#daemon?.signal(name);
   }
 
+  /** SIGKILL; resolves when it is gone. */
+  async killed(): Promise<void> {
+    this.signal("SIGKILL");
+    await this.#daemon?.exited;
+  }
+
+  /** Who leads, as this hub has heard. */
+  async leaderAddress(): Promise<string | undefined> {
+    const status = await this.clients.status.getStatus({}, { timeoutMs: 1_000 }).catch(() => undefined);
+    return status?.fleet?.leader;
+  }
+
   retarget(target: string): void {
     this.databaseLink.retarget(target);
     this.databaseLink.reset();
@@ -87,6 +133,7 @@ export class RealHub implements StormHub {
   /** Ends it for good. */
   async stop(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     this.#stopping.abort();
+    this.mayStart.open();
     this.signal("SIGCONT");
     this.signal(signal);
     const isOver = await Promise.race([this.#living.then(() => true), sleep(endingMs, false)]);
@@ -108,7 +155,10 @@ export class RealHub implements StormHub {
       this.isLeader = false;
       const daemon = new DaemonProcess(this.environment);
       this.#daemon = daemon;
+      const life: Life = { owner: this.owner, daemon, code: undefined };
+      this.lives.push(life);
       const code = await daemon.exited;
+      life.code = code;
       this.isLeader = false;
       // One whose database cannot be reached, and that has no copy yet, is started again too.
       const isEarly = !daemon.output.includes("nexusd is ready");
@@ -116,6 +166,7 @@ export class RealHub implements StormHub {
         this.options.onBroken(`a hub ends with ${code}: ${daemon.output.slice(-1_500)}`);
       }
       await sleep(200 + Math.random() * 800);
+      await this.mayStart.passed();
     }
   }
 

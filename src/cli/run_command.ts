@@ -1,0 +1,129 @@
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { ConfigError } from "../config/setting_reader.js";
+import { readVersion } from "../config/version.js";
+import { exitCodes, formatExitCodes } from "../daemon/exit_codes.js";
+import { examples } from "./examples.js";
+import { CommandFailure } from "./shell/command_failure.js";
+import { helpWidth } from "./shell/help.js";
+import { asTyped } from "./shell/program_name.js";
+import type { Output, Shell } from "./shell/shell.js";
+import { printable } from "./shell/text.js";
+
+export type MakeCommand = (shell: Shell) => Command;
+
+/** Of all commands, whether they are made here or not. */
+const commandNames = [...new Set(Object.keys(examples).map((path) => path.split(" ", 1)[0] ?? path))];
+
+/**
+ * Runs the one of these commands that the arguments name.
+ *
+ * @param args what stands after `nexusd`
+ * @param process what the command sees of it
+ * @param hidden a command that help does not show
+ * @returns the exit code
+ */
+export async function runOneOf(
+  makers: readonly MakeCommand[],
+  args: readonly string[],
+  process: Shell,
+  hidden?: MakeCommand,
+): Promise<number> {
+  const typed = (text: string): string => asTyped(text, process.program, commandNames);
+  const shell = {
+    ...process,
+    stderr: { ...process.stderr, write: (text: string) => process.stderr.write(typed(text)) },
+  };
+  const program = buildProgram(makers, shell);
+  if (hidden) program.addCommand(hidden(shell), { hidden: true });
+  bind(program, shell, typed);
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCodes.ok;
+  } catch (error) {
+    const code = report(error, shell.stderr);
+    // There 2 means drift, so that arguments and settings which cannot be used must end otherwise.
+    const isWrong = code === exitCodes.usage && !(error instanceof CommandFailure);
+    return isWrong && args.includes("--detailed-exitcode") ? exitCodes.failed : code;
+  }
+}
+
+function buildProgram(makers: readonly MakeCommand[], shell: Shell): Command {
+  const program = new Command("nexusd")
+    .description("The daemon that keeps an agent's credentials alive, and the commands that talk to it.")
+    .version(readVersion(), "--version", "print the version")
+    .addHelpText("after", `\n${formatExitCodes()}`);
+  for (const make of makers) program.addCommand(make(shell));
+  return program;
+}
+
+/** Nothing here may end the process or write past the shell. */
+function bind(command: Command, shell: Shell, typed: (text: string) => string, parents = ""): void {
+  const path = `${parents}${command.name()}`;
+  command
+    .showHelpAfterError(`see: ${path} --help`)
+    .exitOverride()
+    // The arguments stand in the help of each; here they would leave no room for words on 80 columns.
+    .configureHelp({ subcommandTerm: (child) => [child.name(), ...child.aliases()].join("|") })
+    .configureOutput({
+      writeOut: (text) => shell.stdout.write(typed(text)),
+      writeErr: (text) => shell.stderr.write(text),
+      outputError: (text, write) => write(complaint(command, text).replace(/^error: /, "nexusd: ")),
+      getOutHelpWidth: () => helpWidth(shell.stdout),
+      getErrHelpWidth: () => helpWidth(shell.stderr),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    });
+  for (const child of command.commands) bind(child, shell, typed, `${path} `);
+  if (command.commands.length === 0) addExample(command, path);
+}
+
+/**
+ * The commands that a group has, and the neighbour that has the word (`providers list`: `provider list`). Where a group has a command that
+ * needs no name, a word that names none of the group counts as an argument of that command.
+ */
+function complaint(command: Command, text: string): string {
+  const isUnknown = text.startsWith("error: unknown command");
+  const group = isUnknown ? command : command.parent;
+  const [word] = group?.args ?? [];
+  const isNamed = word === undefined || word === command.name() || word.startsWith("-");
+  if (!group?.parent || isNamed || !(isUnknown || text.startsWith("error: too many arguments"))) return text;
+  const names = group.commands.map((each) => each.name());
+  const others = group.parent.commands.filter((each) => isNeighbour(each, group) && hasCommand(each, word));
+  const elsewhere = others.map((each) => `; did you mean nexusd ${each.name()} ${word}?`).join("");
+  return `error: unknown command '${printable(word)}': there are ${names.join(", ")}${elsewhere}\n`;
+}
+
+/** One noun in its two numbers, as `provider` and `providers`. */
+function isNeighbour(command: Command, group: Command): boolean {
+  const [short = "", long = ""] = [command.name(), group.name()].sort();
+  return long === `${short}s`;
+}
+
+function hasCommand({ commands }: Command, word: string): boolean {
+  return commands.some((each) => each.name() === word);
+}
+
+function addExample(command: Command, path: string): void {
+  const example = examples[path.slice("nexusd ".length)];
+  if (example === undefined) throw new Error(`${path} has no example: add one to cli/examples.ts`);
+  command.addHelpText("after", `\nExample:\n  ${`${path} ${example}`.trimEnd()}`);
+}
+
+function report(error: unknown, stderr: Output): number {
+  // One that commander caught is another error by now, and was shown.
+  if (error instanceof InvalidArgumentError) stderr.write(`nexusd: ${error.message}\n`);
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  if (error instanceof ConfigError) {
+    stderr.write(
+      `nexusd: the settings cannot be used\n${error.violations.map((violation) => `  ${violation}\n`).join("")}`,
+    );
+    return exitCodes.usage;
+  }
+  if (error instanceof CommandFailure) {
+    if (error.message !== "") stderr.write(`nexusd: ${error.message}\n`);
+    return error.exitCode;
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  stderr.write(`nexusd: this is an error of nexusd: ${text}\n`);
+  return exitCodes.failed;
+}

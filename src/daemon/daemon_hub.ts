@@ -1,0 +1,25 @@
+import type { BrowserPages } from "../server/pages/browser_pages.js";
+import type { BoundService } from "../service/pipeline/bound_service.js";
+import type { Reign } from "./fleet/hub.js";
+import type { DomainHub, ListenersHub } from "./fleet/hub_interfaces.js";
+import type { Domain } from "./wire_domain.js";
+
+/** What a hub, or a spoke, is to the daemon that it makes. */
+export interface DaemonHub extends ListenersHub, DomainHub {
+  /** Adds its metrics. */
+  observe(): void;
+  /** Before any listener opens. @throws what keeps the daemon from starting */
+  open(parts: {
+    readonly domain: Domain;
+    readonly services: readonly BoundService[];
+    readonly pages: Pick<BrowserPages, "answer">;
+    readonly reign: Reign;
+  }): Promise<void>;
+  resign(): Promise<void>;
+  /** The process ends at once. */
+  abandon(): void;
+  /** After `abandon`. */
+  bringHome(): Promise<void>;
+  /** After `resign`. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,118 @@
+import { fromBinary, type Message } from "@bufbuild/protobuf";
+import type { View } from "../../domain/access/access_control.js";
+import type { ListConnectionsResponse } from "../../gen/nexus/v1/connection_pb.js";
+import type { ListProvidersResponse } from "../../gen/nexus/v1/provider_pb.js";
+import type { TokenServiceGetTokenRequest } from "../../gen/nexus/v1/token_pb.js";
+import type { Principal } from "../../model/access/principal.js";
+import { NotFound, NotLeader } from "../../model/errors.js";
+import type { Answer, CallContext } from "../pipeline/bound_service.js";
+import { rpcName } from "../pipeline/rpc_access.js";
+import type { DefinedMethod, ServiceDefinition } from "../pipeline/service_definition.js";
+import { codes, WireError } from "../pipeline/wire_error.js";
+import { bytesOf } from "./wire_status.js";
+
+/** The hub of a spoke, as the services of the spoke know it. */
+export interface UpstreamHub {
+  /**
+   * Has it carry out an RPC.
+   *
+   * @param method `nexus.v1.TokenService/RefreshToken`
+   * @returns the response message
+   * @throws WireError of the RPC; Unavailable
+   */
+  call(method: string, request: Uint8Array, caller: Principal, signal: AbortSignal): Promise<Uint8Array>;
+  /** Resolves when the copy has what the answer rests on, or does not get it in time; the tokens of it are on record then. */
+  answered(request: Message, answer: Message, caller: Principal): Promise<void>;
+  /** What the spoke lets a caller of its own see. */
+  viewOf(caller: Principal): View;
+}
+
+/** Services whose records a spoke has not: all of their unary RPCs are the hub's. */
+const elsewhere: ReadonlySet<string> = new Set([
+  "nexus.v1.ProviderService",
+  "nexus.v1.ConnectionService",
+  "nexus.v1.ClientKeyService",
+  "nexus.v1.NotificationService",
+]);
+
+/** Of the other services, those that need more than a living token. */
+const always: ReadonlySet<string> = new Set(
+  ["RefreshToken", "ReportRejectedToken", "CreateProof"].map((name) => `nexus.v1.TokenService/${name}`),
+);
+
+/** Whether a hub is asked whatever the copy holds. Of all others it is when that is not enough. */
+export function isForwarded(method: DefinedMethod["descriptor"]): boolean {
+  return elsewhere.has(method.parent.typeName) || always.has(rpcName(method));
+}
+
+/** Of the answers of a hub, what a caller of the spoke may see. */
+const confined: Readonly<Record<string, (answer: Message, view: View) => void>> = {
+  "nexus.v1.ConnectionService/ListConnections": (answer, view) => {
+    const list = answer as ListConnectionsResponse;
+    list.connections = list.connections.filter((connection) => view.seesConnection(connection));
+  },
+  "nexus.v1.ProviderService/ListProviders": (answer, view) => {
+    const list = answer as ListProvidersResponse;
+    list.providers = list.providers.filter((provider) => view.seesProvider(provider));
+  },
+};
+
+type UnaryMethod = DefinedMethod & { readonly kind: "unary" };
+
+/**
+ * A service as a spoke serves it: from its copy where that is enough, else by a hub, to which the spoke is one caller. So what a caller of
+ * the spoke may is decided here, before anything is forwarded, by the pipeline, and of lists afterwards.
+ */
+export function forwardedService(service: ServiceDefinition, hub: UpstreamHub): ServiceDefinition {
+  const methods = service.methods.map((method) =>
+    method.kind === "unary" ? { ...method, call: forwardedCall(method, hub) } : method,
+  );
+  return { ...service, methods };
+}
+
+function forwardedCall(method: UnaryMethod, hub: UpstreamHub): UnaryMethod["call"] {
+  const { descriptor } = method;
+  const name = rpcName(descriptor);
+  const confine = confined[name];
+  const forward = async (request: Message, context: CallContext): Promise<Message> => {
+    const { principal, signal } = context;
+    const bytes = await hub.call(name, bytesOf(descriptor.input, request), principal, signal);
+    const answer = fromBinary(descriptor.output, bytes);
+    await hub.answered(request, answer, principal);
+    confine?.(answer, hub.viewOf(principal));
+    return answer;
+  };
+  if (isForwarded(descriptor)) return forward;
+  const instead = async (error: unknown, request: Message, context: CallContext): Promise<Message> => {
+    if (!(error instanceof NotLeader || error instanceof NotFound)) throw error;
+    try {
+      return await forward(request, context);
+    } catch (refusal) {
+      const modest = isUnavailable(refusal) ? withoutWish(request) : undefined;
+      if (modest === undefined) throw refusal;
+      return await Promise.resolve(method.call(modest, context)).catch(() => {
+        throw refusal;
+      });
+    }
+  };
+  return (request, context): Answer => {
+    try {
+      const answer = method.call(request, context);
+      if (!(answer instanceof Promise)) return answer;
+      return answer.catch((error: unknown) => instead(error, request, context));
+    } catch (error) {
+      return instead(error, request, context);
+    }
+  };
+}
+
+function isUnavailable(error: unknown): boolean {
+  if (error instanceof WireError) return error.code === codes.unavailable;
+  return error instanceof Error && "kind" in error && error.kind === "unavailable";
+}
+
+/** The same, with the token that there is; undefined where that was asked for already. */
+function withoutWish(request: Message): Message | undefined {
+  const { minTtl } = request as Partial<TokenServiceGetTokenRequest>;
+  return minTtl === undefined ? undefined : ({ ...request, minTtl: undefined } as Message);
+}

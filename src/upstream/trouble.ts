@@ -1,0 +1,38 @@
+import { isServiceError, statusCodes } from "./hub_link.js";
+import { IdentityUnreadable } from "./identity_files.js";
+
+/** Why a spoke is not connected to a hub. */
+export interface Trouble {
+  /** One sentence without a period at its end. */
+  readonly text: string;
+  /** The same call gets the same answer until a person changes something. */
+  readonly isRefusal: boolean;
+}
+
+const refusals: Readonly<Partial<Record<number, string>>> = {
+  [statusCodes.UNAUTHENTICATED]:
+    "the hub does not know who this spoke is: check NEXUS_UPSTREAM_TOKEN_FILE, or the client certificate and the CAs that the hub trusts",
+  [statusCodes.PERMISSION_DENIED]:
+    "the hub knows this spoke and lets it read no tokens: bind its principal to the role agent in the hub's policy file",
+  [statusCodes.UNIMPLEMENTED]:
+    "what answers there is no hub: NEXUS_UPSTREAM must name listeners for calls of nexusd",
+  [statusCodes.INVALID_ARGUMENT]: "the hub does not understand this spoke: is it of an older version?",
+};
+
+/** Causes of TLS, in what grpc-js tells of a connection that failed. */
+const tlsWords = /certificate|CERT_|self.signed|ERR_TLS|SSL|altnames|handshake|wrong version number/i;
+
+export function troubleOf(error: unknown): Trouble {
+  if (error instanceof IdentityUnreadable) return { text: error.message, isRefusal: true };
+  if (!isServiceError(error)) return { text: "the hub went away", isRefusal: false };
+  const refusal = refusals[error.code];
+  if (refusal !== undefined) return { text: `${refusal} (${printable(error.details)})`, isRefusal: true };
+  const details = printable(error.details);
+  if (error.code === statusCodes.UNAVAILABLE && tlsWords.test(details))
+    return { text: `TLS with the hub fails (${details})`, isRefusal: true };
+  return { text: `no hub answers (${details})`, isRefusal: false };
+}
+
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]+/g, " ").slice(0, 300);
+}

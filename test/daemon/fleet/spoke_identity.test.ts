@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { AuthType } from "../../../src/gen/nexus/v1/provider_pb.js";
+import { Authority } from "../../fakes/certificates.js";
+import { TcpProxy } from "../../fakes/tcp_proxy.js";
+import { DaemonProcess } from "../daemon_process.js";
+import { failureOf } from "../errors.js";
+import { freePort } from "../harness.js";
+import { registered } from "../requests.js";
+import { authority, certificateIdentity, fileOf, SingleHub, SpokeProcess } from "./spokes.js";
+
+let hub: SingleHub;
+const ids: Record<string, string> = {};
+
+beforeAll(async () => {
+  hub = await SingleHub.start();
+  const providerId = await registered(hub.clients, { name: "static", authType: AuthType.HEADER });
+  for (const userId of ["ada", "bob"]) {
+    const credentials = { api_key: `k-of-${userId}` };
+    const { connection } = await hub.clients.connections.importConnection({
+      userId,
+      providerId,
+      credentials,
+    });
+    ids[userId] = connection?.id ?? "";
+  }
+}, 60_000);
+
+afterAll(() => hub?.close());
+
+/** How a spoke ends that cannot start, and its last word. */
+async function refusal(identity: NodeJS.ProcessEnv, url = hub.url, more: NodeJS.ProcessEnv = {}) {
+  const spoke = await SpokeProcess.of([url], identity);
+  const daemon = new DaemonProcess({ ...spoke.environment, ...more });
+  const code = await daemon.exited;
+  return { code, output: daemon.output };
+}
+
+it.each([
+  [
+    "an API key that the hub does not know",
+    async () => ({ NEXUS_UPSTREAM_TOKEN_FILE: fileOf("nx_wrong") }),
+    /the hub does not know who this spoke is: check NEXUS_UPSTREAM_TOKEN_FILE/,
+  ],
+  [
+    "a certificate that no binding of the hub's policy names",
+    async () => certificateIdentity(authority.issue({ uris: ["spiffe://nexus.test/other"] })),
+    /lets it read no tokens: bind its principal to the role agent .*permission denied/,
+  ],
+  [
+    "a token file that is not there",
+    async () => ({ NEXUS_UPSTREAM_TOKEN_FILE: "/nonexistent/token" }),
+    /\/nonexistent\/token cannot be read \(ENOENT\)/,
+  ],
+] as const)(
+  "does not start with %s, and says what to do",
+  async (_, identity, words) => {
+    const { code, output } = await refusal(await identity());
+    expect(code).toBe(15);
+    expect(output).toMatch(words);
+    expect(output).not.toContain("nx_wrong");
+  },
+  30_000,
+);
+
+it("does not start with a hub whose certificate it does not trust", async () => {
+  const ca = { NEXUS_UPSTREAM_CA_FILE: fileOf(new Authority("Nobody").pem) };
+  const { code, output } = await refusal(certificateIdentity(), hub.url, ca);
+  expect(code).toBe(15);
+  expect(output).toMatch(/TLS with the hub fails \(.*certificate/);
+}, 30_000);
+
+it("starts without a hub, is not ready, has its copy when one comes, and notices a link that goes dead", async () => {
+  const link = await TcpProxy.tcp(Number(new URL(hub.url).port));
+  link.cut();
+  const spoke = await SpokeProcess.of([`https://127.0.0.1:${link.port}`], certificateIdentity());
+  const connected = async () => (await spoke.status())?.connected;
+  try {
+    await spoke.start();
+    const ready = await fetch(`${spoke.opsUrl}/readyz`);
+    expect(ready.status).toBe(503);
+    expect(await ready.text()).toMatch(/there is no copy yet: no hub answers/);
+    const asked = { providerName: "static", userId: "ada" };
+    const acquire = () => spoke.clients.tokens.acquireToken(asked);
+    expect((await failureOf(acquire())).code).toBe("Unavailable");
+    link.heal();
+    await expect.poll(connected, { timeout: 20_000 }).toBe(true);
+    expect((await acquire()).result.case).toBe("token");
+    expect((await fetch(`${spoke.opsUrl}/readyz`)).status).toBe(200);
+    link.halfOpen();
+    // Nothing tells that it is: pings are not answered.
+    await expect.poll(connected, { timeout: 25_000 }).toBe(false);
+    expect((await acquire()).result.case).toBe("token");
+    link.heal();
+    await expect.poll(connected, { timeout: 20_000 }).toBe(true);
+  } finally {
+    await spoke.close();
+    await link.close();
+  }
+}, 90_000);
+
+it("goes to the next hub when one does not answer, and holds what its identity may see there", async () => {
+  const dead = `https://127.0.0.1:${await freePort()}`;
+  const spoke = await SpokeProcess.started(
+    [dead, hub.url],
+    await hub.keyIdentity("of-ada", { userIds: ["ada"] }),
+  );
+  try {
+    const get = (userId: string) => spoke.clients.tokens.getToken({ connectionId: ids[userId] ?? "" });
+    expect((await get("ada")).token?.credentials).toEqual({ api_key: "k-of-ada" });
+    expect(await failureOf(get("bob"))).toMatchObject({ code: "NotFound" });
+    expect(
+      (await spoke.clients.connections.listConnections({})).connections.map(({ userId }) => userId),
+    ).toEqual(["ada"]);
+    expect(await spoke.status()).toMatchObject({ hub: hub.url, connected: true });
+  } finally {
+    await spoke.close();
+  }
+}, 40_000);

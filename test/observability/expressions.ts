@@ -1,0 +1,98 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { parse } from "yaml";
+
+const folder = join(import.meta.dirname, "../../deploy/observability");
+
+interface Target {
+  readonly expr: string;
+}
+
+export interface Panel {
+  readonly id: number;
+  readonly title: string;
+  readonly datasource: { readonly type: string; readonly uid: string };
+  readonly fieldConfig: { readonly defaults: { readonly unit?: string } };
+  readonly gridPos: { readonly x: number; readonly y: number; readonly w: number; readonly h: number };
+  readonly targets: readonly (Target & { readonly datasource: { readonly uid: string } })[];
+}
+
+interface Dashboard {
+  readonly title: string;
+  readonly panels: readonly Panel[];
+  readonly templating: {
+    readonly list: readonly { readonly name: string; readonly type: string; readonly definition?: string }[];
+  };
+}
+
+export const dashboard = JSON.parse(readFileSync(join(folder, "dashboard.json"), "utf8")) as Dashboard;
+
+const alerts = (
+  parse(readFileSync(join(folder, "alerts.yaml"), "utf8")) as {
+    groups: { rules: (Target & { alert: string })[] }[];
+  }
+).groups.flatMap(({ rules }) => rules);
+
+/** What alerts, panels and variables ask for, each with its title. */
+const expressions = [
+  ...alerts.map(({ alert, expr }) => [alert, expr] as const),
+  ...dashboard.panels.flatMap(({ title, targets }) => targets.map(({ expr }) => [title, expr] as const)),
+  ...dashboard.templating.list.flatMap(({ name, definition }) =>
+    definition === undefined ? [] : [[`variable ${name}`, definition] as const],
+  ),
+];
+
+const isOfFleet = ([, expr]: readonly [string, string]): boolean => expr.includes("nexus_fleet_");
+/** Of a hub alone: a daemon that is no hub has none of their series. */
+export const fleetExpressions = expressions.filter(isOfFleet);
+export const daemonExpressions = expressions.filter((each) => !isOfFleet(each));
+
+/** What Prometheus itself adds: the series of a scrape, and the labels of its target. */
+const addedSeries = ["up"];
+const addedLabels = ["job", "instance"];
+
+/** Lines of an answer of `/metrics` that have a value. */
+export class Samples {
+  readonly #lines: readonly string[];
+
+  constructor(readonly text: string) {
+    this.#lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  }
+
+  /** Samples of a series, by the name that an expression uses. */
+  of(name: string): string[] {
+    return this.#lines.filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+  }
+
+  /** The daemon's own series that nothing asks for. */
+  unasked(asked: readonly (readonly [string, string])[]): string[] {
+    const own = [...this.text.matchAll(/^# TYPE (nexus_\S+) /gm)].map(([, name = ""]) => name);
+    return own.filter((name) => !asked.some(([, expr]) => expr.includes(name)));
+  }
+
+  /** Fails where an expression asks for a series or a label that is not there. */
+  expectToHold(expr: string): void {
+    const used = [...expr.matchAll(/\b((?:nexus|nodejs|process)_\w+|up)\b(?:\{([^}]*)\})?/g)];
+    expect(used.length).toBeGreaterThan(0);
+    const found = new Set<string>();
+    for (const [, name = "", matchers = ""] of used) {
+      if (addedSeries.includes(name)) continue;
+      const series = this.of(name);
+      expect(series.length, name).toBeGreaterThan(0);
+      for (const line of series) for (const [, label = ""] of line.matchAll(/[{,](\w+)="/g)) found.add(label);
+      for (const [, label = "", operator, value = ""] of matchers.matchAll(/(\w+)(=~|!=|=)"([^"]*)"/g)) {
+        if (addedLabels.includes(label)) continue;
+        const wanted = operator === "=" ? `${label}="${value}"` : `${label}="`;
+        expect(
+          series.some((line) => line.includes(wanted)),
+          `${name}{${wanted}`,
+        ).toBe(true);
+      }
+    }
+    const grouped = [...expr.matchAll(/\b(?:by|on) \(([^)]*)\)/g)].flatMap(([, names = ""]) =>
+      names.split(", "),
+    );
+    for (const label of grouped) expect([...addedLabels, ...found]).toContain(label);
+  }
+}
