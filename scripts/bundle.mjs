@@ -243,16 +243,16 @@ function lazyRules() {
 
 /** Decodes the descriptors of the contract natively on Node 20 and 24 too, where protobuf does so letter by letter. */
 function nativeBase64() {
+  const slow = "base64Decode(b64)";
   return {
     name: "native-base64",
     setup(build) {
-      build.onLoad({ filter: /@bufbuild\/protobuf\/dist\/esm\/codegenv2\/file\.js$/ }, ({ path }) => ({
-        contents: readFileSync(path, "utf8").replace(
-          "base64Decode(b64)",
-          'new Uint8Array(Buffer.from(b64, "base64"))',
-        ),
-        loader: "js",
-      }));
+      build.onLoad({ filter: /@bufbuild\/protobuf\/dist\/esm\/codegenv2\/file\.js$/ }, ({ path }) => {
+        const text = readFileSync(path, "utf8");
+        if (!text.includes(slow))
+          throw new Error("protobuf decodes its descriptors in another way than before");
+        return { contents: text.replace(slow, 'new Uint8Array(Buffer.from(b64, "base64"))'), loader: "js" };
+      });
     },
   };
 }

@@ -225,7 +225,8 @@ async function loadHub(options: DaemonOptions, resources: Resources): Promise<Da
   }
   if (fleet === undefined) return undefined;
   const { Fleet } = await import("./fleet/fleet.js");
-  return new Fleet(options, { ...resources, fleet });
+  const { linkClock: clock = options.clock } = options;
+  return new Fleet({ ...options, clock }, { ...resources, fleet });
 }
 
 function loadAdminKey({ access, dataDir }: Config, log: Log): ApiKey {

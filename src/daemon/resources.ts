@@ -4,7 +4,7 @@ import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import type { FleetConfig } from "../config/fleet_config.js";
 import { readVersion } from "../config/version.js";
-import { openKeyCheck } from "../domain/operations/key_check.js";
+import { adoptPrimary, openKeyCheck } from "../domain/operations/key_check.js";
 import type { Tracing } from "../model/tracing.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
@@ -25,6 +25,8 @@ export interface DaemonOptions {
   readonly config: Config;
   readonly log: Log;
   readonly clock: Clock;
+  /** Of a hub: the clock of its links to the database and to other hubs; `clock` by default. */
+  readonly linkClock?: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Called once when the store takes no more writes: the process must end. */
@@ -66,7 +68,8 @@ export class Resources {
       const opened = await openVault({ config, environment, clock, log });
       if (config.fleet !== undefined) fleet = await openReplica(options, config.fleet, opened, metrics);
       store = fleet?.store ?? openStore(options, metrics);
-      await openKeyCheck(store, opened.vault);
+      if (fleet) adoptPrimary(store, opened.vault);
+      else await openKeyCheck(store, opened.vault);
       const spoolFile = openSpoolFile(config.dataDir, log);
       return new Resources(lock, tls, opened, store, spoolFile, metrics, fleet, clock);
     } catch (error) {
@@ -113,7 +116,7 @@ async function openReplica(
   { vault }: OpenedVault,
   metrics: Metrics,
 ): Promise<OpenFleet> {
-  const { clock, log } = options;
+  const { log, linkClock: clock = options.clock } = options;
   const folder = options.config.dataDir;
   const [{ openFleet }, { UndoneCopy }] = await Promise.all([
     import("./fleet/open_fleet.js"),

@@ -91,7 +91,7 @@ type AccessParts = ReturnType<typeof accessParts>;
 type RefreshParts = ReturnType<typeof refreshParts>;
 
 function accessParts(shared: Shared) {
-  const { store } = shared;
+  const { store, fleet } = shared;
   const keys = new ApiKeys(shared);
   const access = new AccessControl({ ...shared, keys });
   const deniedAccess = new DeniedAccessAudit(shared);
@@ -103,7 +103,7 @@ function accessParts(shared: Shared) {
     deniedAccess,
     names,
     mcpNames,
-    guard: { access, gate: new RequestGate({ access, names, store, mcpNames }), deniedAccess },
+    guard: { access, gate: new RequestGate({ access, names, store, mcpNames }), deniedAccess, fleet },
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
     streams: new StreamRegistry(shared),

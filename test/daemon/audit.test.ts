@@ -162,7 +162,7 @@ describe("the audit log", () => {
     const head = /head (\S+)/.exec(intact.out)?.[1] ?? "";
     expect((await command("verify", "--checkpoint", head)).code).toBe(0);
 
-    await world.daemon.stop();
+    await world.stop();
     await editFile(world.place, ({ audit }) => {
       const key = encodeCount(4n);
       const record = decodeAuditRecord(audit.getBinary(key) ?? Buffer.alloc(0));
@@ -173,7 +173,7 @@ describe("the audit log", () => {
     expect(altered.code).toBe(1);
     expect(altered.err).toContain("event 4 is not as it was written");
 
-    await world.daemon.stop();
+    await world.stop();
     await editFile(world.place, ({ audit }) => void audit.removeSync(encodeCount(2n)));
     await world.start();
     const removed = await command("verify", "--json");

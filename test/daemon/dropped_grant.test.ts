@@ -126,7 +126,7 @@ describe("D7: after an id_token failure at the code exchange the grant is revoke
 
   it("survives SIGKILL between the page and the provider's answer, sealed", async () => {
     const providerId = await register({ aud: "another-client" });
-    await world.daemon.stop();
+    await world.stop();
     const killed = new DaemonProcess(world.place.environment);
     await killed.ready();
     const serve = world.provider.script;

@@ -5,6 +5,7 @@ import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type Config, loadConfig } from "../../src/config/config.js";
 import { Daemon } from "../../src/daemon/daemon.js";
+import type { DaemonOptions } from "../../src/daemon/resources.js";
 import { AccessService } from "../../src/gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
 import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
@@ -15,7 +16,7 @@ import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
 import { TokenService, type WatchTokensResponse } from "../../src/gen/nexus/v1/token_pb.js";
-import type { Clock } from "../../src/runtime/clock.js";
+import { type Clock, SystemClock } from "../../src/runtime/clock.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { createLogger } from "../../src/telemetry/logger.js";
 import { Browser } from "../fakes/browser.js";
@@ -24,6 +25,7 @@ import {
   type OpenIdProviderOptions,
   startOpenIdProvider,
 } from "../fakes/openid_provider.js";
+import { LeaderBeside } from "../follower/leader_beside.js";
 import { leaveLog, sweptFolder } from "../run_folder.js";
 import { consented, registeredAt, requestOf } from "./requests.js";
 import { RestClient } from "./rest_client.js";
@@ -130,10 +132,19 @@ export class Place {
     return clientsOf(this.socket);
   }
 
-  /** Starts the daemon in this process, its time moved by `clock`. */
-  start(clock: Clock): Promise<Daemon> {
+  /** Starts the daemon in this process, its time moved by `clock`. @param more settings that the programs of a test do not have */
+  start(clock: Clock, more: NodeJS.ProcessEnv = {}): Promise<Daemon> {
+    const environment = { ...this.environment, ...more };
+    const config =
+      Object.keys(more).length === 0 ? this.config : loadConfig(environment, {}, { isTTY: false });
+    return this.startWith({ config, environment, clock });
+  }
+
+  /** Starts a daemon of other settings, which logs to the lines of this one. */
+  startWith(options: Pick<DaemonOptions, "config" | "environment" | "clock">): Promise<Daemon> {
     return Daemon.start({
-      config: this.config,
+      ...options,
+      linkClock: new SystemClock(),
       log: createLogger({
         level: "debug",
         format: "json",
@@ -143,8 +154,6 @@ export class Place {
           leaveLog(line.endsWith("\n") ? line : `${line}\n`);
         },
       }),
-      clock,
-      environment: this.environment,
       random: () => 0.5,
       onFatal: (error) => {
         throw error;
@@ -157,6 +166,8 @@ export class Place {
 export class TestDaemon {
   readonly clients: Clients;
   daemon!: Daemon;
+  /** Where this daemon is a follower. */
+  beside: LeaderBeside | undefined;
 
   protected constructor(
     readonly place: Place,
@@ -173,17 +184,25 @@ export class TestDaemon {
 
   /** After the daemon was stopped by itself. */
   async start(): Promise<void> {
-    this.daemon = await this.place.start(this.clock);
+    this.beside ??= await LeaderBeside.make(this.place, { freePort, clientsOf });
+    await this.beside?.start(this.clock);
+    this.daemon = await this.place.start(this.clock, this.beside?.followerSettings);
   }
 
   async close(): Promise<void> {
-    await this.daemon.stop();
+    await this.stop();
+    await this.beside?.close();
   }
 
   async restart(between: () => Promise<void> = async () => undefined): Promise<void> {
-    await this.daemon.stop();
+    await this.stop();
     await between();
     await this.start();
+  }
+
+  /** Until the next `start`. */
+  async stop(): Promise<void> {
+    await Promise.all([this.daemon.stop(), this.beside?.stop()]);
   }
 }
 

@@ -78,7 +78,7 @@ describe("importing a refresh token", () => {
     expect(await connections()).toEqual([]);
     const [failed] = await auditEvents(world.clients, { eventType: "connection.import_failed" });
     expect(failed).toMatchObject({ providerId, connectionId: "", reason: "credential_rejected" });
-    await world.daemon.stop();
+    await world.stop();
     const store = Store.open({ folder: world.place.config.dataDir, nowMs: 1 });
     expect(store.listImports()).toEqual([]);
     await store.close();
@@ -120,7 +120,7 @@ describe("importing a refresh token", () => {
     const refused = fakeShell({ env, piped: `${refreshToken}\nmore` });
     expect(await run(["connections", "import", "op", "--user", "ada"], refused)).toBe(2);
     expect(refused.err()).not.toContain(refreshToken);
-    await world.daemon.stop();
+    await world.stop();
     expect(world.place.logLines.join("")).not.toContain(refreshToken);
     expect(readFileSync(join(world.place.config.dataDir, "nexus.mdb")).includes(refreshToken)).toBe(false);
     await world.start();

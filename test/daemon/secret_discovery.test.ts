@@ -219,7 +219,7 @@ describe("secret discovery", () => {
     mistaken.send(["nothing"]);
     await mistaken.next();
     const ends = [watcher, mistaken].map((each) => expect(each.next()).rejects.toThrow());
-    await world.daemon.stop();
+    await world.stop();
     await Promise.all(ends);
     await world.start();
   });

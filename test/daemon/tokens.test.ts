@@ -157,7 +157,7 @@ describe("tokens", () => {
     const { token: before } = await getToken();
     await world.restart();
     expect((await getToken()).token).toEqual(before);
-    await world.daemon.stop();
+    await world.stop();
     world.clock.advance(2 * hourMs);
     await world.start();
     const watcher = world.watch({ connectionIds: [connectionId] });
@@ -169,7 +169,7 @@ describe("tokens", () => {
     const release = world.provider.holdTokenResponses();
     world.clock.advance(hourMs);
     await world.provider.waitForTokenRequests(2);
-    const stopped = world.daemon.stop();
+    const stopped = world.stop();
     release();
     await stopped;
     await world.start();

@@ -187,7 +187,7 @@ describe("watching", () => {
   it("says goodbye on shutdown, and ends without an error", async () => {
     const watcher = watch();
     await bookmark(watcher);
-    const stopped = world.daemon.stop();
+    const stopped = world.stop();
     const drain = await watcher.until((event) => event.case === "drain");
     expect(drain.case === "drain" && drain.value.reconnectDelay).toBeDefined();
     expect(await watcher.next()).toBeUndefined();

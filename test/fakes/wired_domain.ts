@@ -17,6 +17,7 @@ import { TokenExchanger } from "../../src/domain/narrowing/token_exchanger.js";
 import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { RefreshMetrics, RefreshOutcome } from "../../src/domain/refresh/refresh_outcome.js";
+import type { Refresher } from "../../src/domain/refresh/refresher.js";
 import { RejectedTokens } from "../../src/domain/tokens/rejected_tokens.js";
 import { Tokens } from "../../src/domain/tokens/tokens.js";
 import { owner } from "../../src/model/access/principal.js";
@@ -63,6 +64,8 @@ export class WiredDomain {
     readonly metrics?: RefreshMetrics;
     readonly onEnded?: (outcome: RefreshOutcome) => void;
     readonly spoolFile?: SpoolFile | undefined;
+    /** Refreshes that callers wait for, of a hub that may not lead. */
+    readonly led?: (own: Refresher) => Pick<Refresher, "refresh">;
   }) {
     const { store, clock } = options;
     const outbound = options.outbound ?? (() => Promise.reject(new Error("no network")));
@@ -96,6 +99,7 @@ export class WiredDomain {
     });
     const onChanged = (providerId: string): void => void this.changes.emit("provider", providerId);
     this.providers = new ProviderRegistry({ ...shared, networks: loopbackNetworks, onChanged });
+    this.changes.on("followed", ({ providerIds }) => this.providers.followed(providerIds));
     const publicUrl = "http://localhost:8080";
     const unknownStateAudit = new UnknownStateAudit(shared);
     const entry = { ...shared, servers, revocations, spool };
@@ -119,16 +123,11 @@ export class WiredDomain {
     this.confirmer = new ConsentConfirmation({ ...entry, writer, locks });
     // The audit of reads is no part of what these domains are tested for.
     const readAudit = { read: () => undefined, refused: () => Promise.resolve() };
-    const rejecting = { reader: this.reader, refresher: this.engine.refresher, store, clock };
+    const refresher = options.led?.(this.engine.refresher) ?? this.engine.refresher;
+    const rejecting = { reader: this.reader, refresher, store, clock };
     const apiNonces = new DpopNonces();
     this.rejected = new RejectedTokens({ ...rejecting, apiNonces, maxRejectionsPerHour: 12 });
-    this.tokens = new Tokens({
-      store,
-      reader: this.reader,
-      refresher: this.engine.refresher,
-      readAudit,
-      clock,
-    });
+    this.tokens = new Tokens({ store, reader: this.reader, refresher, readAudit, clock });
     const narrow: TokenEndpointClient["narrow"] = (request) =>
       grants.narrow?.(request) ?? Promise.reject(new Error("nothing is narrowed here"));
     const exchanger = new TokenExchanger({ ...shared, servers, grants: { narrow }, engine: this.engine });

@@ -25,6 +25,8 @@ export interface PostgresOptions {
   readonly settings?: readonly string[];
   /** Certificate and key in PEM: it listens on 127.0.0.1 too, with TLS and a password. */
   readonly tls?: { readonly cert: string; readonly key: string };
+  /** Where its folder is made; the temporary folder by default. */
+  readonly parent?: string;
 }
 
 /** Refuses to run as root: then it is another user's. */
@@ -49,7 +51,7 @@ export class Postgres {
   ) {}
 
   static async start(options: PostgresOptions = {}): Promise<Postgres> {
-    const server = await Postgres.#prepared(options.tls ? await freePort() : undefined);
+    const server = await Postgres.#prepared(options.tls ? await freePort() : undefined, options.parent);
     await server.#run("initdb", [
       "-D",
       server.#data,
@@ -195,8 +197,8 @@ export class Postgres {
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10 });
   }
 
-  static async #prepared(port = 5432): Promise<Postgres> {
-    const folder = mkdtempSync(join(tmpdir(), "nexus-pg-"));
+  static async #prepared(port = 5432, parent = tmpdir()): Promise<Postgres> {
+    const folder = mkdtempSync(join(parent, "nexus-pg-"));
     const user = serverUser();
     if (user) chownSync(folder, user.uid, user.gid);
     return new Postgres(folder, port);

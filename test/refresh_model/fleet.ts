@@ -1,31 +1,118 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { ManualClock } from "../../src/runtime/manual_clock.js";
+import { SpoolFile } from "../../src/store/files/spool_file.js";
 import { Store } from "../../src/store/store.js";
+import type { HostileServer } from "../fakes/hostile_server.js";
 import { MemoryLog } from "../fakes/memory_log.js";
+import { FencedLog } from "./fenced_log.js";
+import { Life } from "./life.js";
 
-/** The log that the daemon of the model leads, life after life, and a follower of it. */
+/** How a hub ceases to lead. `stopped` and `cut` off it lives on, and hears of it when it is back. */
+export type Ending = "ended" | "killed" | "stopped" | "cut";
+
+interface FleetWorld {
+  readonly clock: ManualClock;
+  readonly server: HostileServer;
+  readonly violations: string[];
+  random(): number;
+}
+
+/** Two hubs on one log: one leads, life after life, the other follows and leads next. */
 export class ModelFleet {
+  /** Led before and does not know yet that it leads no more. */
+  ghost: Life | undefined;
+  follower: Life | undefined;
   readonly #log = new MemoryLog();
-  #follower: Store | undefined;
-  #heard = 0n;
-  readonly #violations: string[] = [];
+  readonly #folders: readonly [string, string];
+  #leading: 0 | 1 = 0;
+  #fence = 0;
+  #leader: Life | undefined;
+  #isBegun = false;
+  #feeding: Promise<void> = Promise.resolve();
+  /** By hub: the newest revision that its watchers heard of. */
+  readonly #heard: [bigint, bigint] = [0n, 0n];
 
-  constructor(private readonly folder: string) {}
-
-  /** Opens the store of the next life: what the log has and the last life had not applied comes first. */
-  async lead(nowMs: number): Promise<Store> {
-    if (!this.#follower) this.#follower = await this.#begin(nowMs);
-    const store = Store.open({ folder: this.folder, nowMs, replica: true });
-    await store.apply(this.#log.after(store.position?.position ?? 0n));
-    store.lead(this.#log);
-    return store;
+  constructor(
+    private readonly folder: string,
+    private readonly world: FleetWorld,
+  ) {
+    this.#folders = [this.#folderOf("one"), this.#folderOf("other")];
   }
 
-  /** What the follower and a fresh copy have otherwise than the leader, and what the follower was told wrongly. */
-  async differences(leader: Store): Promise<string[]> {
-    const follower = this.#follower as Store;
+  /** The next life of the hub that leads. */
+  async lead(): Promise<Life> {
+    if (!this.#isBegun) await this.#begin();
+    return await this.#reign(await this.#open(this.#leading));
+  }
+
+  /** The other hub leads from now on; the one before follows it, where it is no ghost. */
+  async change(): Promise<Life> {
+    const next = this.follower;
+    if (!next) throw new Error("a hub follows");
+    this.follower = undefined;
+    await this.#fed(next);
+    const before = this.#leading;
+    this.#leading = before === 0 ? 1 : 0;
+    const life = await this.#reign(next);
+    if (!this.ghost) this.follower = await this.#open(before);
+    return life;
+  }
+
+  /** The hub that led before hears that it leads no more: what it was answered is in its spool file, and it follows. @returns whether it lived until then */
+  async returned(ghost: Life): Promise<boolean> {
+    await ghost.abandon();
+    this.ghost = undefined;
+    const isAlive = !ghost.isDead;
+    await ghost.bury();
+    this.follower = await this.#open(this.#leading === 0 ? 1 : 0);
+    return isAlive;
+  }
+
+  /** The hub that follows hands over what is in its spool file. @returns false when the leader died of it */
+  async handOver(): Promise<boolean> {
+    const leader = this.#leader;
+    try {
+      await this.follower?.domain.spool.handOver(async (tokenSets) => {
+        let isTaken = false;
+        const takeIn = async (): Promise<void> => {
+          for (const tokenSet of tokenSets) await leader?.domain.spool.takeIn(tokenSet);
+          isTaken = true;
+        };
+        void takeIn();
+        while (!isTaken && leader?.isDead === false)
+          await new Promise<void>((resolve) => setImmediate(resolve));
+        if (!isTaken) throw new Error("the hub that leads died");
+      });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** As `Life.events`, of the hubs that do not lead. */
+  get events(): number {
+    return (this.follower?.events ?? 0) + (this.ghost?.events ?? 0);
+  }
+
+  /** Whether an answer may be on its way to the hub that led before. */
+  isHeldElsewhere(owner: string | undefined): boolean {
+    return this.ghost !== undefined && this.ghost.store.owner === owner;
+  }
+
+  /** The follower takes what the log has. */
+  async feed(): Promise<void> {
+    const { follower } = this;
+    if (!follower || follower.store.position?.position === this.#log.position) return;
+    await this.#fed(follower);
+  }
+
+  /** What the follower and a fresh copy have otherwise than the leader. */
+  async differences(): Promise<string[]> {
+    const [leader, follower] = [this.#leader?.store, this.follower?.store];
+    if (!leader || !follower) throw new Error("two hubs live");
     await leader.settled();
-    await follower.apply(this.#log.after(follower.position?.position ?? 0n));
+    await this.feed();
     const folder = this.#folderOf("copy");
     await Store.copyInto(folder, { entries: leader.entries(), position: { position: 0n, batchId: "" } });
     const copy = Store.open({ folder, nowMs: 0, replica: true });
@@ -34,32 +121,60 @@ export class ModelFleet {
     const found = [
       ...(textOf(follower) === expected ? [] : ["the follower holds other bytes than the leader"]),
       ...(textOf(copy) === expected ? [] : ["a fresh copy holds other bytes than the leader"]),
-      ...this.#violations,
     ];
     await copy.close();
     return found;
   }
 
   async end(): Promise<void> {
-    await this.#follower?.close();
+    this.ghost?.resume();
+    await this.ghost?.bury();
+    await this.follower?.bury();
   }
 
-  async #begin(nowMs: number): Promise<Store> {
-    const first = Store.open({ folder: this.#folderOf("first"), nowMs });
-    const folder = this.#folderOf("follower");
+  async #begin(): Promise<void> {
+    this.#isBegun = true;
+    const first = Store.open({ folder: this.#folderOf("first"), nowMs: this.world.clock.nowMs() });
     const position = { position: 0n, batchId: "" };
-    for (const each of [this.folder, folder])
-      await Store.copyInto(each, { entries: first.entries(), position });
+    for (const folder of this.#folders) await Store.copyInto(folder, { entries: first.entries(), position });
     await first.close();
-    const follower = Store.open({ folder, nowMs, replica: true });
-    follower.onCommitted((changes) => {
-      for (const { revision } of changes) {
-        if (revision <= this.#heard) this.#violations.push(`the follower went back to revision ${revision}`);
-        if (revision > this.#log.revision) this.#violations.push(`revision ${revision} is not in the log`);
-        this.#heard = revision;
-      }
+    this.follower = await this.#open(1);
+  }
+
+  /** A new process of a hub, which follows. */
+  async #open(hub: 0 | 1): Promise<Life> {
+    const { clock, server, violations } = this.world;
+    const folder = this.#folders[hub];
+    const store = Store.open({ folder, nowMs: clock.nowMs(), replica: true });
+    if (store.settledRevision < this.#heard[hub]) violations.push("I11: a hub went back when it was started");
+    const life: Life = new Life(store, clock, server, () => this.world.random(), {
+      spoolFile: SpoolFile.open(folder),
+      leader: () => this.#leader ?? life,
+      applied: () => this.feed(),
+      heard: (revisions) => this.#hear(hub, revisions),
     });
-    return follower;
+    await this.#fed(life);
+    return life;
+  }
+
+  async #reign(life: Life): Promise<Life> {
+    const fence = ++this.#fence;
+    this.#leader = life;
+    await life.begin(new FencedLog(this.#log, () => this.#fence === fence));
+    return life;
+  }
+
+  #hear(hub: 0 | 1, revisions: readonly bigint[]): void {
+    for (const revision of revisions) {
+      if (revision <= this.#heard[hub]) this.world.violations.push(`I11: a hub went back to ${revision}`);
+      if (revision > this.#log.revision) this.world.violations.push(`I11: ${revision} is not in the log`);
+      this.#heard[hub] = revision;
+    }
+  }
+
+  #fed({ store }: Life): Promise<void> {
+    this.#feeding = this.#feeding.then(() => store.apply(this.#log.after(store.position?.position ?? 0n)));
+    return this.#feeding;
   }
 
   #folderOf(name: string): string {

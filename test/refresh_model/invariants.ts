@@ -17,6 +17,7 @@ export function findViolations(world: World): string[] {
     const connection = world.life.store.getConnection(id);
     const violations = connection ? violationsOf(world, connection, holder) : [];
     found.push(...Array.from(violations, (text) => `${text} (${id})`));
+    found.push(...Array.from(followed(world, id, holder), (text) => `${text} at the follower (${id})`));
   }
   return found;
 }
@@ -35,7 +36,9 @@ function* violationsOf(world: World, connection: Connection, holder: string): Ge
 
   const token = world.refreshTokenOf(id);
   if (status === "active" && token !== undefined && server.isRedeemed(token) && !server.isLost(token)) {
-    if (server.inFlightOf(id) === 0) yield `I4: the successor of ${token} came, and was not kept`;
+    const isOnItsWay = world.fleet?.isHeldElsewhere(connection.refreshIntent?.owner) === true;
+    if (server.inFlightOf(id) === 0 && !isOnItsWay)
+      yield `I4: the successor of ${token} came, and was not kept`;
   }
   if (problem?.reason === "misconfigured" && !mayWait(world, connection, holder)) {
     yield "I8: misconfigured, but the client was refused for one other connection at most";
@@ -58,6 +61,19 @@ function* violationsOf(world: World, connection: Connection, holder: string): Ge
   if (reason === "outcome_unknown" && server.timesPresented(token) + world.crashesOf(token) < 2) {
     yield `I2: outcome_unknown without a probe of ${token}`;
   }
+}
+
+/** What the hub that follows shows, which has what the log has, and is no further than the leader. */
+function* followed(world: World, id: string, holder: string): Generator<string> {
+  const follower = world.fleet?.follower;
+  if (!follower) return;
+  const revision = follower.store.getConnection(id)?.credentialRevision ?? 0n;
+  if (revision !== (world.life.store.getConnection(id)?.credentialRevision ?? 0n))
+    yield "I11: another revision than at the leader";
+  const token = follower.domain.reader.view(id)?.token;
+  const accessToken = token?.credentials["access_token"];
+  if (accessToken !== undefined && world.server.holderOf(accessToken) !== holder) yield "I3: a foreign token";
+  if (token?.expiresAtMs !== undefined && token.expiresAtMs <= world.clock.nowMs()) yield "I3: a dead token";
 }
 
 /** A connection waits for its client when it was refused itself, or when two others were. */

@@ -1,15 +1,30 @@
+import { LedRefresher } from "../../src/domain/refresh/led_refresher.js";
+import type { Refresher } from "../../src/domain/refresh/refresher.js";
 import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import type { ManualClock } from "../../src/runtime/manual_clock.js";
+import type { SpoolFile } from "../../src/store/files/spool_file.js";
 import type { Store } from "../../src/store/store.js";
 import type { Transaction } from "../../src/store/transaction.js";
 import type { HostileServer } from "../fakes/hostile_server.js";
 import { WiredDomain } from "../fakes/wired_domain.js";
+import type { FencedLog } from "./fenced_log.js";
 
 /** Where a crash waits for the engine. */
 export type Trap = "before_commit" | "after_commit" | "before_send" | "after_answer" | "before_publish";
 
 const never = new Promise<never>(() => {});
+
+/** What makes a life one of a hub of a fleet. */
+export interface LifeHub {
+  readonly spoolFile: SpoolFile;
+  /** The life that leads. */
+  leader(): Life;
+  /** Resolves when this hub has what the log has. */
+  applied(): Promise<void>;
+  /** Told of what this hub hears: changes that are durable, in their order. */
+  heard(revisions: readonly bigint[]): void;
+}
 
 /**
  * One life of a daemon without its listeners: from the opening of the store to a crash. After it nothing that this life started can reach
@@ -23,6 +38,9 @@ export class Life {
   /** Counts what happened, so that a standstill can be seen. */
   events = 0;
   #isClosed = false;
+  #log: FencedLog | undefined;
+  /** While it is stopped: what came meanwhile. */
+  #stopped: (() => void)[] | undefined;
   #trap: { kind: Trap; after: number } | undefined;
 
   constructor(
@@ -30,18 +48,64 @@ export class Life {
     time: ManualClock,
     private readonly server: HostileServer,
     random: () => number,
+    private readonly hub?: LifeHub,
   ) {
     this.domain = new WiredDomain({
       store: this.#mortalStore(),
       clock: this.#mortalClock(time),
       random,
       outbound: this.#outbound(),
+      ...(hub && { spoolFile: hub.spoolFile, led: (own) => this.#led(own, hub) }),
     });
     this.store.onCommitted((changes) => {
       this.#pass("before_publish");
-      if (!this.isDead) this.domain.changes.emit("connections", changes);
+      if (this.isDead) return;
+      hub?.heard(changes.map(({ revision }) => revision));
+      this.domain.changes.emit("connections", changes);
     });
+    if (hub) this.store.onApplied((applied) => this.domain.changes.emit("followed", applied));
+  }
+
+  /** Whether it writes and refreshes; a hub of a fleet does so once it is told to lead. */
+  get leads(): boolean {
+    return this.hub === undefined || this.#log?.leads() === true;
+  }
+
+  /** Begins what a daemon does by itself. @param log of a fleet, that this hub leads from now on */
+  async begin(log?: FencedLog): Promise<void> {
+    if (log) this.store.lead(log);
+    this.#log = log;
+    await this.domain.spool.recover();
     this.domain.engine.start();
+  }
+
+  /** From now on it cannot reach the log; stopped, nothing of it moves either. */
+  cutOff(how: "stopped" | "cut"): void {
+    this.#log?.cut();
+    if (how === "stopped") this.#stopped = [];
+  }
+
+  /** What came meanwhile comes now. */
+  resume(): void {
+    const came = this.#stopped ?? [];
+    this.#stopped = undefined;
+    for (const go of came) go();
+    this.#log?.heal();
+  }
+
+  /** As a daemon whose store has failed: nothing new begins, and what providers still answer goes into the spool file. */
+  async abandon(): Promise<void> {
+    this.store.end();
+    this.domain.spool.save();
+    let isStopped = false;
+    void this.domain.engine.stop().then(() => {
+      isStopped = true;
+    });
+    while (!isStopped && !this.isDead) {
+      this.server.release();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    await this.store.settled();
   }
 
   /** The next but `after` thing of this kind is the last that happens. */
@@ -52,9 +116,32 @@ export class Life {
   /** The end of it: what is on disk is all that is left. */
   async bury(): Promise<void> {
     this.isDead = true;
+    this.#log?.heal();
     while (this.busy > 0) await new Promise<void>((resolve) => setImmediate(resolve));
     this.#isClosed = true;
     await this.store.close();
+    this.hub?.spoolFile.close();
+  }
+
+  /** A hub that follows has the leader refresh. */
+  #led(own: Refresher, hub: LifeHub): LedRefresher {
+    const isHere = (): boolean => this.leads;
+    return new LedRefresher(own, {
+      get isHere() {
+        return isHere();
+      },
+      refresh: async (id, options) => {
+        const outcome = await hub.leader().domain.engine.refresher.refresh(id, "demand", options);
+        await hub.applied();
+        return outcome;
+      },
+    });
+  }
+
+  /** Calls `go` when this life is not stopped. */
+  #awake(go: () => void): void {
+    if (this.#stopped) this.#stopped.push(go);
+    else go();
   }
 
   #pass(kind: Trap): void {
@@ -96,7 +183,8 @@ export class Life {
     return {
       nowMs: () => time.nowMs(),
       monotonicMs: () => time.monotonicMs(),
-      setTimer: (delayMs, callback) => time.setTimer(delayMs, () => (this.isDead ? undefined : callback())),
+      setTimer: (delayMs, callback) =>
+        time.setTimer(delayMs, () => this.#awake(() => (this.isDead ? undefined : callback()))),
     };
   }
 
@@ -105,10 +193,12 @@ export class Life {
       this.#pass("before_send");
       if (this.isDead) return await never;
       const host = new URL(url).hostname;
+      if (!this.leads) throw new OutboundError("not_leading", "before_send", host);
       const provider = host.split(".")[0] ?? "";
       const isHeard = (): boolean => !this.isDead;
       const form = new URLSearchParams(request.body ?? "");
       const outcome = await this.server.handle(provider, form, isHeard, request.headers["dpop"]);
+      await new Promise<void>((resolve) => this.#awake(resolve));
       if (!this.isDead) this.#pass("after_answer");
       if (this.isDead) return await never;
       if (outcome === "refused") throw new OutboundError("network", "before_send", host, "ECONNREFUSED");

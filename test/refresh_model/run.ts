@@ -23,6 +23,7 @@ export async function runScript(
     }
     // A slow phase may wait long, and a lost answer waits for its probe.
     world.calm();
+    await world.resume();
     for (const provider of providerNames) {
       await apply(world, { do: "recreate_profile", provider });
       await apply(world, { do: "edit_profile", provider });
@@ -33,7 +34,7 @@ export async function runScript(
       world.calm();
     }
     check("at the end", [...findViolations(world), ...findLosses(world)]);
-    check("at the end", (await world.fleet?.differences(world.life.store)) ?? []);
+    check("at the end", (await world.fleet?.differences()) ?? []);
   } finally {
     await world.end();
   }

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import type { CurrentToken } from "../../src/domain/credentials/credential_reader.js";
 import { owner } from "../../src/model/access/principal.js";
 import { type Answer, answers } from "../fakes/hostile_server.js";
+import type { Ending } from "./fleet.js";
 import type { Trap } from "./life.js";
 import { type ProviderName, providerNames, type World } from "./world.js";
 
@@ -17,7 +18,11 @@ export type Step =
   | { readonly do: "edit_profile" | "delete_profile" | "recreate_profile"; readonly provider: ProviderName }
   | { readonly do: "wait" | "jump"; readonly byMs: number }
   | { readonly do: "trap"; readonly kind: Trap; readonly after: number }
-  | { readonly do: "crash" | "restart" | "release" };
+  | { readonly do: "crash" | "restart" | "release" }
+  /** `at`: while the answer to a refresh of that connection is on its way. */
+  | { readonly do: "change_leader"; readonly how: Ending; readonly at?: number | undefined }
+  | { readonly do: "resume" }
+  | { readonly do: "get_following" | "force_following"; readonly at: number };
 
 const minuteMs = 60_000;
 const at = fc.nat(5);
@@ -123,6 +128,27 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
+/** The same of two hubs. */
+export const anyFleetStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 8, arbitrary: anyStep },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("change_leader" as const),
+      how: fc.constantFrom<Ending>("ended", "killed", "stopped", "stopped", "cut"),
+      at: fc.option(at, { nil: undefined, freq: 4 }),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("resume" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constantFrom("get_following" as const, "force_following" as const),
+      at,
+    }),
+  },
+);
+
 /** Does a step and lets everything come to rest. What callers get is looked at, not waited for. */
 export async function apply(world: World, step: Step): Promise<void> {
   await perform(world, step);
@@ -155,8 +181,10 @@ async function perform(world: World, step: Step): Promise<void> {
     case "recreate_profile":
       return detach(world.recreate(step.provider));
     case "wait":
+      world.forgetAnswers(step.byMs);
       return clock.advance(step.byMs);
     case "jump":
+      world.forgetAnswers(Math.max(0, step.byMs) + 30_000);
       clock.jump(step.byMs);
       return clock.advance(30_000);
     case "trap":
@@ -167,13 +195,22 @@ async function perform(world: World, step: Step): Promise<void> {
       return await world.restart();
     case "release":
       return world.server.release();
+    case "change_leader":
+      return await changeLeader(world, step);
+    case "resume":
+      return await world.resume();
   }
   const connection = world.connections[step.at % Math.max(1, world.connections.length)];
   if (!connection) return;
   const { id } = connection;
   const showTaken = async (token: CurrentToken | Promise<CurrentToken>): Promise<void> =>
     show(world, id, (await token).revision);
+  const follower = world.fleet?.follower?.domain.tokens;
   switch (step.do) {
+    case "get_following":
+      return follower && detach(showTaken(follower.getToken(id, 0, owner)));
+    case "force_following":
+      return follower && detach(showTaken(follower.refreshToken(id, owner)));
     case "get":
       return detach(showTaken(life.domain.tokens.getToken(id, 0, owner)));
     case "force":
@@ -192,6 +229,21 @@ async function perform(world: World, step: Step): Promise<void> {
       if (connection.provider === "robots") return detach(world.connectRobot(id));
       return detach(life.domain.consent(connection.provider, id, step.outcome));
   }
+}
+
+async function changeLeader(
+  world: World,
+  { how, at }: Extract<Step, { do: "change_leader" }>,
+): Promise<void> {
+  const connection =
+    at === undefined ? undefined : world.connections[at % Math.max(1, world.connections.length)];
+  if (connection && world.fleet) {
+    await world.resume();
+    world.answerNext(connection.provider, "slow");
+    detach(world.life.domain.tokens.refreshToken(connection.id, owner));
+    await world.settle();
+  }
+  await world.changeLeader(how);
 }
 
 /** A sub-agent asks for less than the connection may: the token is the same person's, and ends with its subject at the latest. */

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { leftAloneUntilMs } from "../../src/domain/lifecycle/foreign_work.js";
 import { owner } from "../../src/model/access/principal.js";
 import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
@@ -8,7 +9,7 @@ import { Secret } from "../../src/runtime/secret.js";
 import { Store } from "../../src/store/store.js";
 import { type Answer, HostileServer } from "../fakes/hostile_server.js";
 import { manualSettings } from "../fakes/wired_domain.js";
-import { ModelFleet } from "./fleet.js";
+import { type Ending, ModelFleet } from "./fleet.js";
 import { Life, type Trap } from "./life.js";
 
 const startMs = 1_800_000_000_000;
@@ -50,7 +51,7 @@ export class World {
   readonly deletedProviders = new Set<ProviderName>();
   readonly violations: string[] = [];
   life!: Life;
-  /** With it the daemon leads a log, and another one follows. */
+  /** With it the daemon is one of two hubs. */
   readonly fleet: ModelFleet | undefined;
   /** By token: requests whose outcome a crash left open. */
   readonly #crashed = new Map<string, number>();
@@ -61,7 +62,7 @@ export class World {
   #robots = 0;
 
   private constructor(seed: number, isFleet: boolean) {
-    this.fleet = isFleet ? new ModelFleet(this.#folder) : undefined;
+    this.fleet = isFleet ? new ModelFleet(this.#folder, this.#ofFleet()) : undefined;
     this.#seed = seed;
     this.server.proofs.demand("south");
     this.server.script = (provider) => this.#nextAnswer(provider as ProviderName);
@@ -76,6 +77,11 @@ export class World {
 
   script(provider: ProviderName, answers: readonly Answer[]): void {
     this.#scripts.set(provider, [...answers]);
+  }
+
+  /** Before what is scripted. */
+  answerNext(provider: ProviderName, answer: Answer): void {
+    this.#scripts.set(provider, [answer, ...(this.#scripts.get(provider) ?? [])]);
   }
 
   refuseClient(provider: ProviderName, refuses: boolean): void {
@@ -128,9 +134,11 @@ export class World {
   async settle(): Promise<void> {
     for (let still = 0, before = -1; still < 4; ) {
       await new Promise<void>((resolve) => setImmediate(resolve));
+      await this.fleet?.feed();
       const { life } = this;
-      still = life.busy === 0 && signing === 0 && life.events === before ? still + 1 : 0;
-      before = life.events;
+      const events = life.events + (this.fleet?.events ?? 0);
+      still = life.busy === 0 && signing === 0 && events === before ? still + 1 : 0;
+      before = events;
       if (life.isDead) await this.crash();
     }
   }
@@ -140,16 +148,72 @@ export class World {
     await this.life.bury();
     this.server.release();
     this.life = await this.#live();
+    this.#countLosses();
+  }
+
+  /** Another hub leads from now on; nothing where there is one daemon. */
+  async changeLeader(how: Ending): Promise<void> {
+    const { fleet } = this;
+    if (!fleet) return;
+    await this.resume();
+    const { life } = this;
+    if (how === "ended" && !(await this.#stopped(life))) return;
+    const livesOn = how === "stopped" || how === "cut";
+    if (livesOn) life.cutOff(how);
+    else await life.bury();
+    this.server.release();
+    // What the provider answers is on its way to the one that is cut off, and there by now.
+    for (let turns = 0; turns < 8; turns++) await new Promise<void>((resolve) => setImmediate(resolve));
+    if (livesOn) {
+      fleet.ghost = life;
+      // A request that is in the air for longer than one lasts is nothing that the next leader waits for.
+      this.forgetAnswers(0);
+    }
+    this.life = await fleet.change();
+    if (how === "killed") this.#countLosses();
+    await this.settle();
+  }
+
+  /** The hub that was cut off is back. */
+  async resume(): Promise<void> {
+    const { fleet } = this;
+    const ghost = fleet?.ghost;
+    if (!fleet || !ghost) return;
+    ghost.resume();
+    await this.settle();
+    if (!(await fleet.returned(ghost))) this.#countLosses();
+    while (!(await fleet.handOver())) await this.settle();
+    await this.settle();
+  }
+
+  /** Before time passes: a hub that is back by then brings its answers too late. */
+  forgetAnswers(byMs: number): void {
+    const untilMs = this.clock.nowMs() + byMs;
+    for (const { id } of this.connections) {
+      const connection = this.life.store.getConnection(id);
+      const token = this.refreshTokenOf(id);
+      if (!connection || token === undefined || !this.fleet?.isHeldElsewhere(connection.refreshIntent?.owner))
+        continue;
+      const patientUntilMs = leftAloneUntilMs(connection.refreshIntent, connection, "another") ?? 0;
+      if (patientUntilMs <= untilMs) this.#lose(id, token);
+    }
+  }
+
+  #countLosses(): void {
     for (const { id } of this.connections) {
       const token = this.refreshTokenOf(id);
-      if (token !== undefined) this.#countCrash(id, token);
-      if (token !== undefined && this.server.isRedeemed(token)) this.server.lose(token);
+      if (token !== undefined) this.#lose(id, token);
       const revision = this.life.store.getConnection(id)?.credentialRevision;
       const shown = this.shown.get(id) ?? 0n;
       if (revision !== undefined && revision < shown) {
         this.violations.push(`I3: ${id} was shown at revision ${shown} and is stored at ${revision}`);
       }
     }
+  }
+
+  #lose(id: string, token: string): void {
+    this.#countCrash(id, token);
+    if (this.server.isRedeemed(token)) this.server.lose(token);
   }
 
   /** How many requests with this token ended without an answer that counts. A crash before the sending cannot be told from one. */
@@ -172,6 +236,13 @@ export class World {
   /** A proper end and a new start; it may still turn into a crash on the way. */
   async restart(): Promise<void> {
     const { life } = this;
+    if (!(await this.#stopped(life))) return;
+    await life.bury();
+    this.life = await this.#live();
+  }
+
+  /** Whether it came to its proper end; a crash on the way was followed by a new life. */
+  async #stopped(life: Life): Promise<boolean> {
     let isStopped = false;
     void life.domain.engine.stop().then(() => {
       isStopped = true;
@@ -180,16 +251,14 @@ export class World {
       this.server.release();
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
-    if (life.isDead) return await this.crash();
-    await this.settle();
-    if (this.life !== life) return;
-    await life.bury();
-    this.life = await this.#live();
+    if (life.isDead) await this.crash();
+    else await this.settle();
+    return this.life === life;
   }
 
   async end(): Promise<void> {
-    await this.life.bury();
     await this.fleet?.end();
+    await this.life.bury();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -203,9 +272,16 @@ export class World {
   }
 
   async #live(): Promise<Life> {
-    const nowMs = this.clock.nowMs();
-    const store = this.fleet ? await this.fleet.lead(nowMs) : Store.open({ folder: this.#folder, nowMs });
-    return new Life(store, this.clock, this.server, () => this.#random());
+    if (this.fleet) return await this.fleet.lead();
+    const store = Store.open({ folder: this.#folder, nowMs: this.clock.nowMs() });
+    const life = new Life(store, this.clock, this.server, () => this.#random());
+    await life.begin();
+    return life;
+  }
+
+  #ofFleet() {
+    const { clock, server, violations } = this;
+    return { clock, server, violations, random: () => this.#random() };
   }
 
   #nextAnswer(provider: ProviderName): Answer {

@@ -134,7 +134,7 @@ describe("a provider on this machine or in a private network", () => {
       userInfoEndpoint: "/me",
     });
     const sent = world.provider.requests.length;
-    await world.daemon.stop();
+    await world.stop();
     const place = await Place.make({ NEXUS_DATA_DIR: world.place.config.dataDir, ...closed });
     world.daemon = await place.start(world.clock);
     const { tokens, connections } = place.clients();

@@ -31,7 +31,7 @@ describe("a sealed record that was altered, moved or taken from an older copy", 
 
   const folder = (): string => world.place.config.dataDir;
   const whileStopped = async (work: (databases: Databases) => void): Promise<void> => {
-    await world.daemon.stop();
+    await world.stop();
     await tamper(folder(), work);
     await world.start();
   };
@@ -185,7 +185,7 @@ describe("a sealed record that was altered, moved or taken from an older copy", 
     await world.provider.setOutage("503");
     await world.clients.connections.revokeConnection({ connectionId: hurt });
     await world.clients.connections.revokeConnection({ connectionId: well });
-    await world.daemon.stop();
+    await world.stop();
     await world.provider.setOutage("none");
     let altered = "";
     await tamper(folder(), ({ revocations }) => {
@@ -218,7 +218,7 @@ describe("a sealed record that was altered, moved or taken from an older copy", 
       refreshToken,
     });
     const imported = connection?.id ?? "";
-    await world.daemon.stop();
+    await world.stop();
     const brokenKey = "ab".repeat(32);
     await withStore(folder(), async (store, vault) => {
       const [done] = store.listImports();
@@ -250,7 +250,7 @@ describe("a sealed record that was altered, moved or taken from an older copy", 
       meta.putSync("store", flipInside(bytes, keyCheck));
     });
     expect((await world.clients.tokens.getToken({ connectionId: hurt })).token).toBeDefined();
-    await world.daemon.stop();
+    await world.stop();
     const swap = (databases: Databases, from: string, to: string): void => {
       const text = Buffer.from(databases.meta.getBinary("store") ?? []);
       text.write(to, text.indexOf(from));

@@ -1,5 +1,6 @@
 import type { Config } from "../../config/config.js";
 import type { TokenSpool } from "../../domain/grants/token_spool.js";
+import { lackedKeys } from "../../domain/operations/key_check.js";
 import type { KeyringManager } from "../../domain/operations/keyring_manager.js";
 import { LedRefresher } from "../../domain/refresh/led_refresher.js";
 import type { RefreshEngine } from "../../domain/refresh/refresh_engine.js";
@@ -81,8 +82,12 @@ export class Fleet implements ListenersHub, DomainHub {
       keys: opened.vault,
       leader: () => this.hub.leader,
       leaderChanged: () => this.hub.leaderChanged(),
-      applied: (position, signal) => this.hub.applied(position, signal),
-      catchUp: () => this.hub.catchUp(),
+      applied: (position, signal) => this.hub.catchUp.applied(position, signal),
+      catchUp: () => this.hub.catchUp.toNow(),
+      recorded: async () => {
+        await this.#handover?.recorded();
+        await this.hub.catchUp.toNow();
+      },
       clock,
       onForwarded: (outcome) => resources.metrics.forwarded(outcome),
     });
@@ -114,7 +119,7 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   catchUp(): Promise<void> {
-    return this.hub.catchUp();
+    return this.hub.catchUp.toNow();
   }
 
   led(service: ServiceDefinition): ServiceDefinition {
@@ -176,7 +181,7 @@ export class Fleet implements ListenersHub, DomainHub {
     if (silentMs > (this.options.config.fleet?.maxStaleMs ?? 0))
       return `the database of the fleet has not answered for ${Math.round(silentMs / 1_000)} s`;
     if (isBehind) return "the copy of the store is behind that of the hub that leads";
-    return clockViolation ?? true;
+    return clockViolation ?? this.#lackedKeys().at(0) ?? true;
   }
 
   /**
@@ -228,7 +233,7 @@ export class Fleet implements ListenersHub, DomainHub {
     });
     this.#heartbeat.start();
     this.#handover.start();
-    await this.hub.caughtUp();
+    await this.hub.catchUp.toStart();
   }
 
   /** Gives the lead back, where this hub has it. */
@@ -268,26 +273,28 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   #mayNotLead(): string[] {
-    const { opened, fleet } = this.resources;
     const { verdict, clockViolation: clock } = this.#heartbeat;
     const database = verdict?.mayNotLead.filter((why) => !why.startsWith("the clock")) ?? [];
-    const missing = [...fleet.store.sealedCounts().keys()].filter((keyId) => !opened.vault.has(keyId));
-    const keys = missing.map((keyId) => `the ring lacks key ${keyId}: give this hub the ring of the others`);
-    return [...database, ...(clock === undefined ? [] : [clock]), ...keys];
+    return [...database, ...(clock === undefined ? [] : [clock]), ...this.#lackedKeys()];
+  }
+
+  #lackedKeys(): string[] {
+    const { opened, fleet } = this.resources;
+    return lackedKeys(fleet.store, opened.vault).map(
+      (keyId) => `the ring lacks key ${keyId}: give this hub the ring of the others`,
+    );
   }
 
   /** The source of the ring may have got a key since: one that the fleet uses, or that another hub has been given. */
   async #reloadKeys(): Promise<void> {
-    const { opened, fleet } = this.resources;
-    const { log } = this.options;
-    const known = [
-      ...fleet.store.sealedCounts().keys(),
-      ...this.#heartbeat.members.flatMap(({ keyIds }) => keyIds),
-    ];
-    const isMissing = known.some((keyId) => !opened.vault.has(keyId));
+    const { vault } = this.resources.opened;
+    const ofOthers = this.#heartbeat.members.flatMap(({ keyIds }) => keyIds);
+    const isMissing = this.#lackedKeys().length > 0 || ofOthers.some((keyId) => !vault.has(keyId));
     if (!isMissing || this.#domain === undefined) return;
     await this.#domain.keyring
       .reload()
-      .catch((error: unknown) => log.warn({ err: error }, "the ring lacks a key that the fleet uses"));
+      .catch((error: unknown) =>
+        this.options.log.warn({ err: error }, "the ring lacks a key that the fleet uses"),
+      );
   }
 }

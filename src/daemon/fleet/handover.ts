@@ -11,11 +11,13 @@ const maxEntries = 500;
 const roundMs = 1_000;
 /** A hub that ends waits no longer for the database: what is not left there stays in the spool file. */
 const bringHomeMs = 3_000;
+/** Who reads the audit log waits no longer for what is not in it yet. */
+const recordedMs = 2_000;
 /** When the database lost batches, every hub starts again, and leaves what it has newer. */
 const undoneMs = 10_000;
 
 export interface HandoverDeps {
-  readonly store: Pick<Store, "onRecorded" | "outbox" | "role">;
+  readonly store: Pick<Store, "onRecorded" | "outbox" | "role" | "settled">;
   readonly spool: Pick<TokenSpool, "handOver" | "takeIn">;
   /** Of the database; undefined until it was reached. */
   readonly left: () => Pick<FleetSpool, "leave" | "list" | "drop"> | undefined;
@@ -34,6 +36,7 @@ export class Handover {
   readonly #unreadable: Uint8Array[] = [];
   #running: Promise<void> = Promise.resolve();
   #isSpoolDone = false;
+  #handing: Promise<void> | undefined;
 
   constructor(private readonly deps: HandoverDeps) {}
 
@@ -78,18 +81,40 @@ export class Handover {
     }
   }
 
+  /** Resolves when what this hub has put on record is in the log, as far as a hub that leads takes it within two seconds. */
+  async recorded(): Promise<void> {
+    const { store, clock, log } = this.deps;
+    const handed = store.role === "leader" ? store.settled() : this.#handed();
+    try {
+      await Promise.race([handed, delay(clock, recordedMs)]);
+    } catch (error) {
+      log.debug({ err: error }, "the hub that leads did not take what this one has put on record");
+    }
+  }
+
   async #run(): Promise<void> {
     const { clock, log, store } = this.deps;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        if (store.role === "follower") await this.#handOver();
+        if (store.role === "follower") await this.#handed();
         if (store.role === "leader") await this.#takeIn();
       } catch (error) {
         log.debug({ err: error }, "what hubs hold for the one that leads was not handed over");
       }
       await delay(clock, roundMs, signal);
     }
+  }
+
+  /** One at a time: whoever asks while it is under way has what was there before handed over after it. */
+  async #handed(): Promise<void> {
+    const before = this.#handing;
+    const own = (async () => {
+      await before?.catch(() => undefined);
+      await this.#handOver();
+    })();
+    this.#handing = own;
+    await own;
   }
 
   async #handOver(): Promise<void> {

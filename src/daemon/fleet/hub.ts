@@ -6,14 +6,13 @@ import type { DatabaseLog } from "../../fleet/log/database_log.js";
 import type { FleetRole } from "../../model/connections/daemon_status.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
+import { CatchUp } from "./catch_up.js";
 import { HubEnded } from "./hub_ended.js";
 import type { OpenFleet } from "./open_fleet.js";
 
 /** How often the lease is looked at: the next hub leads so soon after one has given it back. */
 const lookMs = 500;
 const retryMs = 1_000;
-/** A start that takes longer is better than one that waits for ever. */
-const catchUpMs = 10_000;
 /** A hub that ends does not wait longer for a database that is away. */
 const releaseMs = 3_000;
 
@@ -44,6 +43,7 @@ export class Hub {
   readonly #stop = new AbortController();
   readonly #feeding = new AbortController();
   readonly #reigning = new AbortController();
+  readonly catchUp: CatchUp;
   #database: FleetDatabase | undefined;
   #lease: Lease | undefined;
   #leaderLog: DatabaseLog | undefined;
@@ -56,6 +56,7 @@ export class Hub {
 
   constructor(private readonly options: HubOptions) {
     this.#database = options.fleet.database;
+    this.catchUp = new CatchUp({ ...options, hub: this, store: options.fleet.store });
   }
 
   get role(): FleetRole {
@@ -86,35 +87,6 @@ export class Hub {
   /** Whether a request to a provider may begin: no other hub can lead before it is over. */
   maySend(): boolean {
     return this.#lease?.isSafeToSend() === true;
-  }
-
-  /** Resolves when the replica has a position, or when `signal` aborts. */
-  async applied(position: bigint, signal: AbortSignal): Promise<void> {
-    if (this.#role !== "follower") return;
-    await this.options.fleet.store.waitFor(position, signal).catch(() => undefined);
-  }
-
-  /** Brings the replica to the newest position of now; gives up after two seconds, or at once where the database is away. */
-  async catchUp(): Promise<void> {
-    if (this.#role !== "follower" || this.#database === undefined) return;
-    const late = new AbortController();
-    const timer = this.options.clock.setTimer(2_000, () => late.abort());
-    try {
-      await this.applied(await this.#database.newest(), late.signal);
-    } catch (error) {
-      this.options.log.debug({ err: error }, "the newest position of the fleet could not be asked for");
-    } finally {
-      timer.cancel();
-    }
-  }
-
-  /** Resolves when the replica has what the log had at the start; after ten seconds, or without a database, all the same. */
-  async caughtUp(): Promise<void> {
-    if (this.#database === undefined) return;
-    const late = new AbortController();
-    const timer = this.options.clock.setTimer(catchUpMs, () => late.abort());
-    await this.applied(this.#database.verdict.newest, late.signal);
-    timer.cancel();
   }
 
   start(reign: Reign): void {

@@ -19,6 +19,8 @@ export interface DomainHub {
   /** Whether it is no hub but a spoke, whose connections are copies of a hub's: what the copy does not have is a hub's to do. */
   readonly isSpoke?: boolean;
   following(): true | string;
+  /** Brings the copy of this hub to where the fleet is now, as far as the database can be asked. */
+  catchUp(): Promise<void>;
   /** Addresses of the hubs that do not hold a key. */
   lacking(keyId: string): readonly string[];
 }
@@ -35,5 +37,5 @@ export interface HubServices extends FleetControl {
 export interface ListenersHub extends HubServices {
   /** A page of the hub that leads; undefined where this one does. */
   page(visit: Visit, own: Pick<BrowserPages, "answer">): Promise<Answer> | undefined;
-  catchUp(): Promise<void>;
+  catchUp: DomainHub["catchUp"];
 }

@@ -33,7 +33,7 @@ export interface ConsoleSession extends Ending {
 }
 
 export interface ConsoleSessionsDeps {
-  readonly store: Pick<Store, "commit">;
+  readonly store: Pick<Store, "record">;
   readonly changes: Changes;
   readonly clock: Clock;
 }
@@ -196,7 +196,7 @@ export class ConsoleSessions {
 
   async #record(type: AuditEventType, principal: Principal): Promise<void> {
     const timeMs = this.deps.clock.nowMs();
-    await this.deps.store.commit((tx) => tx.appendAudit({ timeMs, type, ...by(principal) }));
+    await this.deps.store.record((tx) => tx.appendAudit({ timeMs, type, ...by(principal) }));
   }
 }
 

@@ -73,13 +73,18 @@ export async function shiftDueTimes(
 function shifted(connection: Connection, jumpMs: number): Partial<Connection> {
   const shift = (timeMs: number | undefined): number | undefined =>
     timeMs === undefined ? undefined : Math.max(1, Math.round(timeMs + jumpMs));
-  const { problem } = connection;
+  const { problem, refreshIntent } = connection;
   return {
     issuedAtMs: shift(connection.issuedAtMs),
     expiresAtMs: shift(connection.expiresAtMs),
     refreshNotBeforeMs: shift(connection.refreshNotBeforeMs),
     refreshExpiresAtMs: shift(connection.refreshExpiresAtMs),
     requestExpiresAtMs: shift(connection.requestExpiresAtMs),
+    // Another daemon's is left alone for a time that begins here.
+    refreshIntent: refreshIntent && {
+      ...refreshIntent,
+      startedAtMs: Math.round(refreshIntent.startedAtMs + jumpMs),
+    },
     problem: problem && {
       ...problem,
       retryAtMs: shift(problem.retryAtMs),

@@ -133,7 +133,7 @@ export class BackupMaker {
   async #record(manifest: BackupManifest, principal: Principal): Promise<void> {
     const timeMs = this.deps.clock.nowMs();
     const count = manifest.verifiedRecords;
-    await this.deps.store.commit((tx) =>
+    await this.deps.store.record((tx) =>
       tx.appendAudit({ timeMs, type: "store.backed_up", ...by(principal), count }),
     );
     this.deps.log.info({ bytes: manifest.bytes, verified: count }, "backup made");

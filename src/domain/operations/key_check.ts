@@ -42,6 +42,26 @@ export async function openKeyCheck(store: Store, vault: Vault): Promise<void> {
   }
 }
 
+/**
+ * The same of a replica, which writes nothing: it serves what it can open, and learns the primary from the one who leads.
+ *
+ * @throws KeyError when the ring holds no key of the store at all
+ */
+export function adoptPrimary(store: Store, vault: Vault): void {
+  const wanted = store.keyCheck?.keyId;
+  if (wanted === undefined) return;
+  const counts = store.sealedCounts();
+  const used = vault.keyIds.filter((keyId) => (counts.get(keyId) ?? 0n) > 0n).at(-1);
+  vault.usePrimary(vault.has(wanted) || used === undefined ? primaryOf(wanted, counts, vault) : used);
+}
+
+/** Keys that records of the store need, or its key check, and the ring lacks. */
+export function lackedKeys(store: Store, vault: Pick<Vault, "has">): readonly string[] {
+  const wanted = store.keyCheck?.keyId;
+  const needed = new Set([...store.sealedCounts().keys(), ...(wanted === undefined ? [] : [wanted])]);
+  return [...needed].filter((keyId) => !vault.has(keyId));
+}
+
 function primaryOf(wanted: string, counts: SealedCounts, vault: Vault): string {
   if (vault.has(wanted)) return wanted;
   // A check that names a key of no record beside records of a key at hand was damaged.

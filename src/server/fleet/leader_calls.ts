@@ -34,6 +34,7 @@ export interface LeaderCallsDeps {
   /** Resolves when the replica has a position, or when the signal aborts. */
   readonly applied: (position: bigint, signal: AbortSignal) => Promise<void>;
   readonly catchUp: () => Promise<void>;
+  readonly recorded: () => Promise<void>;
   readonly clock: Clock;
   /** Told how each forwarded request ended: `ok`, `unreachable` (nothing was sent), `lost` (it may have been acted on). */
   readonly onForwarded?: (outcome: "ok" | "unreachable" | "lost") => void;
@@ -52,10 +53,10 @@ export class LeaderCalls implements Leader, LeadingRefresher {
     return this.deps.leader() === "here";
   }
 
-  call: Leader["call"] = async (method, request, principal: Principal, signal) => {
+  call: Leader["call"] = async (method, request, principal: Principal, signal, isWait) => {
     const caller = callerOf(principal);
     const answer = await this.#ask(signal, (client, options) =>
-      client.call({ method, request, caller }, options),
+      client.call({ method, request, caller }, isWait ? { signal } : options),
     );
     if (answer === "here") return answer;
     if (answer.outcome.case === "error") throw wireErrorOf(answer.outcome.value);
@@ -86,6 +87,10 @@ export class LeaderCalls implements Leader, LeadingRefresher {
 
   catchUp(): Promise<void> {
     return this.deps.catchUp();
+  }
+
+  recorded(): Promise<void> {
+    return this.deps.recorded();
   }
 
   close(): void {

@@ -1,4 +1,5 @@
 import { fromBinary, type Message } from "@bufbuild/protobuf";
+import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
 import type { Principal } from "../../model/access/principal.js";
 import { NotFound, NotLeader } from "../../model/errors.js";
 import type { Answer, CallContext } from "../pipeline/bound_service.js";
@@ -15,6 +16,7 @@ export interface Leader {
    * Has it carry out an RPC, and waits until this hub has what the answer rests on.
    *
    * @param method `nexus.v1.TokenService/RefreshToken`
+   * @param isWait the caller means to wait, for as long as it says
    * @returns the response message; `here` when this hub has come to lead meanwhile, and nothing was sent
    * @throws WireError of the RPC, or UNAVAILABLE
    */
@@ -23,10 +25,18 @@ export interface Leader {
     request: Uint8Array<ArrayBuffer>,
     principal: Principal,
     signal: AbortSignal,
+    isWait: boolean,
   ): Promise<Uint8Array | "here">;
   /** Brings this hub to where the fleet is now, as far as the database can be asked. */
   catchUp(): Promise<void>;
+  /** Brings into the log of the fleet, and here, what this hub has put on record; gives up after two seconds. */
+  recorded(): Promise<void>;
 }
+
+/** What they answer holds what was put on record at this hub before they were asked. */
+const ofRecord: ReadonlySet<string> = new Set(
+  [AuditService.method.listAuditEvents, AuditService.method.verifyAuditLog].map(rpcName),
+);
 
 type UnaryMethod = DefinedMethod & { readonly kind: "unary" };
 
@@ -44,9 +54,13 @@ export function ledService(service: ServiceDefinition, leader: Leader): ServiceD
 function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
   const { descriptor } = method;
   const isAlways = isLed(descriptor);
+  if (ofRecord.has(rpcName(descriptor)))
+    return (request, context) => leader.recorded().then(() => method.call(request, context));
   const forward = async (request: Message, context: CallContext): Promise<Message> => {
     const bytes = bytesOf(descriptor.input, request);
-    const answer = await leader.call(rpcName(descriptor), bytes, context.principal, context.signal);
+    const { principal, signal } = context;
+    const isWait = method.isWait?.(request) === true;
+    const answer = await leader.call(rpcName(descriptor), bytes, principal, signal, isWait);
     if (answer === "here") return await method.call(request, context);
     return fromBinary(descriptor.output, answer);
   };

@@ -1,4 +1,4 @@
-import { create, type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, fromBinary, isMessage, type Message, toBinary } from "@bufbuild/protobuf";
 import type { GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import {
@@ -8,7 +8,11 @@ import {
   RetryInfoSchema,
 } from "../../gen/google/rpc/error_details_pb.js";
 import { type Status, StatusSchema } from "../../gen/google/rpc/status_pb.js";
+import { NotFound } from "../../model/errors.js";
 import { codes, type ErrorDetail, WireError } from "../pipeline/wire_error.js";
+
+/** `google.rpc.ErrorInfo` between hubs, of what was not found: the REST routes name it in words of their own. */
+const missing = { reason: "NOT_FOUND", domain: "nexus.fleet.v1" } as const;
 
 /** What the error table puts beside an error. */
 const known = new Map<string, DescMessage>(
@@ -18,26 +22,36 @@ const known = new Map<string, DescMessage>(
   ]),
 );
 
-export function statusOf({ code, message, details }: WireError): Status {
-  return create(StatusSchema, {
-    code,
-    message,
-    details: details.map(({ descriptor, value }) => anyPack(descriptor, value)),
-  });
+export function statusOf({ code, message, details, cause }: WireError): Status {
+  const packed = details.map(({ descriptor, value }) => anyPack(descriptor, value));
+  if (cause instanceof NotFound)
+    packed.push(
+      anyPack(
+        ErrorInfoSchema,
+        create(ErrorInfoSchema, { ...missing, metadata: { resource: cause.resource } }),
+      ),
+    );
+  return create(StatusSchema, { code, message, details: packed });
 }
 
 /** Details of a newer hub that this one does not know are left out. */
 export function wireErrorOf({ code, message, details }: Status): WireError {
   const found = Object.values(codes).find((candidate) => candidate === code) ?? codes.internal;
-  return new WireError(
-    found,
-    message,
-    details.flatMap(({ typeUrl, value }): ErrorDetail[] => {
-      const descriptor = known.get(typeUrl.slice(typeUrl.lastIndexOf("/") + 1));
-      if (descriptor === undefined) return [];
-      return [{ descriptor: descriptor as GenMessage<Message>, value: fromBinary(descriptor, value) }];
-    }),
-  );
+  const told = details.flatMap(({ typeUrl, value }): ErrorDetail[] => {
+    const descriptor = known.get(typeUrl.slice(typeUrl.lastIndexOf("/") + 1));
+    if (descriptor === undefined) return [];
+    return [{ descriptor: descriptor as GenMessage<Message>, value: fromBinary(descriptor, value) }];
+  });
+  const resource = told.map(resourceOf).find((each) => each !== undefined);
+  const own = told.filter((detail) => resourceOf(detail) === undefined);
+  return new WireError(found, message, own, resource === undefined ? undefined : new NotFound(resource));
+}
+
+/** What was not found, where a detail says that. */
+function resourceOf({ value }: ErrorDetail): NotFound["resource"] | undefined {
+  if (!isMessage(value, ErrorInfoSchema)) return undefined;
+  if (value.reason !== missing.reason || value.domain !== missing.domain) return undefined;
+  return value.metadata["resource"] as NotFound["resource"] | undefined;
 }
 
 /** The bytes of a message. */

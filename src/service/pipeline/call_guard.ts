@@ -1,10 +1,10 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { DeniedAccessAudit } from "../../domain/access/denied_access_audit.js";
-import type { RequestGate } from "../../domain/access/request_gate.js";
+import type { Asked, RequestGate } from "../../domain/access/request_gate.js";
 import type { Permissions } from "../../model/access/permissions.js";
 import type { Principal } from "../../model/access/principal.js";
-import { type NexusError, PermissionDenied } from "../../model/errors.js";
+import { type NexusError, NotFound, PermissionDenied } from "../../model/errors.js";
 import type { StreamContext } from "./bound_service.js";
 import { type RpcAccess, rpcAccess } from "./rpc_access.js";
 import type { DefinedMethod } from "./service_definition.js";
@@ -13,6 +13,14 @@ export interface Guard {
   readonly access: Pick<AccessControl, "admit" | "hold" | "refuseEnded">;
   readonly gate: Pick<RequestGate, "refusal">;
   readonly deniedAccess: Pick<DeniedAccessAudit, "denied">;
+  /** Of a fleet: what is not found at a hub that does not lead may have been made at another one a moment ago. */
+  readonly fleet?: { readonly leads: boolean; catchUp(): Promise<void> } | undefined;
+}
+
+/** Why a caller may not go on, and what it asked for, where that was looked at. */
+interface Refusal {
+  readonly error: NexusError;
+  readonly asked?: Asked;
 }
 
 /** An RPC without a row is the admin's alone. */
@@ -38,22 +46,18 @@ export class CallGuard {
    * @throws NexusError
    */
   admit(request: Message | undefined, { principal }: StreamContext): Permissions | Promise<never> {
-    const { access, gate } = this.guard;
-    const { action, asked } = this.#rpc;
-    let permissions: Permissions;
-    try {
-      permissions = access.admit(principal, action);
-    } catch (error) {
-      if (!(error instanceof PermissionDenied)) throw error;
-      return this.#denied(principal, error);
-    }
-    if (asked === undefined || request === undefined || !permissions.isRestricted) return permissions;
-    const what = asked(request);
-    const refusal = gate.refusal(permissions, action, what);
-    if (!refusal) return permissions;
-    // A request that breaks its rules is told so whether what it names exists or not.
-    this.method.validate(request);
-    return this.#denied(principal, refusal, "connectionId" in what ? what.connectionId : undefined);
+    const judged = this.#judge(request, principal);
+    return "error" in judged ? this.#refuse(request, principal, judged) : judged;
+  }
+
+  /** As `admit`, of one request: of a hub that follows, what is not found is looked for again when its copy has caught up. */
+  admitCall(request: Message, context: StreamContext): Permissions | Promise<Permissions> {
+    const { fleet } = this.guard;
+    if (fleet === undefined || fleet.leads) return this.admit(request, context);
+    const judged = this.#judge(request, context.principal);
+    if (!("error" in judged)) return judged;
+    if (!(judged.error instanceof NotFound)) return this.#refuse(request, context.principal, judged);
+    return fleet.catchUp().then(() => this.admit(request, context));
   }
 
   /** Calls `end` when the caller may not go on. @returns ends the watch */
@@ -70,6 +74,28 @@ export class CallGuard {
     });
     access.refuseEnded(principal);
     return answered;
+  }
+
+  #judge(request: Message | undefined, principal: Principal): Permissions | Refusal {
+    const { access, gate } = this.guard;
+    const { action, asked } = this.#rpc;
+    let permissions: Permissions;
+    try {
+      permissions = access.admit(principal, action);
+    } catch (error) {
+      if (error instanceof PermissionDenied) return { error };
+      throw error;
+    }
+    if (asked === undefined || request === undefined || !permissions.isRestricted) return permissions;
+    const what = asked(request);
+    const error = gate.refusal(permissions, action, what);
+    return error ? { error, asked: what } : permissions;
+  }
+
+  #refuse(request: Message | undefined, principal: Principal, { error, asked }: Refusal): Promise<never> {
+    // A request that breaks its rules is told so whether what it names exists or not.
+    if (asked && request) this.method.validate(request);
+    return this.#denied(principal, error, asked && "connectionId" in asked ? asked.connectionId : undefined);
   }
 
   async #denied(principal: Principal, refusal: NexusError, connectionId?: string): Promise<never> {

@@ -1,5 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { StreamRegistry } from "../../domain/access/stream_registry.js";
+import type { Permissions } from "../../model/access/permissions.js";
 import { noTracing, type Tracing } from "../../model/tracing.js";
 import type { StreamSource } from "../../runtime/stream_sink.js";
 import type {
@@ -60,15 +61,20 @@ export class CallPipeline {
       if (answerError && told instanceof WireError) return answerError(told);
       throw told;
     };
+    const go = (request: Message, context: CallContext, admitted: Permissions): Answer => {
+      validate(request);
+      const answer = method.call(request, context);
+      // What was answered at once was answered to the caller that was admitted.
+      return answer instanceof Promise ? guard.untilEnded(answer, context.principal, admitted) : answer;
+    };
     const call = (request: Message, context: CallContext): Answer => {
       try {
-        const admitted = guard.admit(request, context);
-        if (admitted instanceof Promise) return admitted.catch(refuse);
-        validate(request);
-        const answer = method.call(request, context);
-        // What was answered at once was answered to the caller that was admitted.
-        if (!(answer instanceof Promise)) return answer;
-        return guard.untilEnded(answer, context.principal, admitted).catch(refuse);
+        const admitted = guard.admitCall(request, context);
+        const answer =
+          admitted instanceof Promise
+            ? admitted.then((late) => go(request, context, late))
+            : go(request, context, admitted);
+        return answer instanceof Promise ? answer.catch(refuse) : answer;
       } catch (error) {
         return refuse(error);
       }

@@ -21,12 +21,12 @@ class Console {
     return { ...opened, token: opened.token.reveal() };
   }
 
-  #store(): Pick<Store, "commit"> {
-    const commit = async (write: (tx: { appendAudit(event: AuditEvent): void }) => unknown) => {
+  #store(): Pick<Store, "record"> {
+    const record = async (write: (tx: { appendAudit(event: AuditEvent): void }) => unknown) => {
       if (this.isBroken) throw new Error("the disk is full");
       return write({ appendAudit: (event) => void this.events.push(event) });
     };
-    return { commit } as Pick<Store, "commit">;
+    return { record } as Pick<Store, "record">;
   }
 }
 

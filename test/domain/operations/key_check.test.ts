@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { clientSecretPlace } from "../../../src/domain/credentials/associated_data.js";
 import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
-import { openKeyCheck } from "../../../src/domain/operations/key_check.js";
+import {
+  adoptPrimary,
+  lackedKeys,
+  openKeyCheck,
+  sealKeyCheck,
+} from "../../../src/domain/operations/key_check.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { StoreDamaged } from "../../../src/store/lmdb/store_error.js";
 import { KeyError } from "../../../src/vault/key_file.js";
@@ -21,6 +26,29 @@ async function sealedBy(key: Buffer) {
   await store.commit((tx) => tx.putProvider(aProfile({ id: "p", clientSecret })));
   return store;
 }
+
+describe("adoptPrimary", () => {
+  it("takes what the ring of a replica has, and names what it lacks", async () => {
+    const store = await sealedBy(one);
+    await openKeyCheck(store, new Vault([one, two]));
+    await store.commit((tx) => {
+      tx.setKeyCheck(sealKeyCheck(store.databaseId, new Vault(two)));
+      tx.setSealedCount(idOf(three), 4n);
+    });
+    const whole = new Vault([one, three, two]);
+    adoptPrimary(store, whole);
+    expect([whole.keyId, lackedKeys(store, whole)]).toEqual([idOf(two), []]);
+    const part = new Vault([one]);
+    adoptPrimary(store, part);
+    expect(part.keyId).toBe(idOf(one));
+    expect([...lackedKeys(store, part)].sort()).toEqual([idOf(two), idOf(three)].sort());
+  });
+
+  it("refuses a ring that holds no key of the store", async () => {
+    const store = await sealedBy(one);
+    expect(() => adoptPrimary(store, new Vault(two))).toThrow(KeyError);
+  });
+});
 
 describe("openKeyCheck", () => {
   it("takes the newest key of the ring for a new store, and the key of the check for another", async () => {

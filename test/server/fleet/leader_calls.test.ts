@@ -119,6 +119,7 @@ class World {
         }),
       applied: async (position) => void this.applied.push(position),
       catchUp: async () => undefined,
+      recorded: async () => undefined,
       clock: this.clock,
       onForwarded: (outcome) => void this.forwarded.push(outcome),
     });
@@ -142,7 +143,7 @@ class World {
 }
 
 const world = perTest(() => new World());
-const call = (calls = world.calls) => calls.call(method, request, agent, signal);
+const call = (calls = world.calls) => calls.call(method, request, agent, signal, false);
 
 /** Lets what is under way come to rest, over real sockets, while time moves. */
 async function pass(clock: ManualClock, totalMs: number): Promise<void> {
@@ -228,14 +229,14 @@ describe("a request that is forwarded", () => {
 
   it("ends when its caller leaves", async () => {
     const leaving = new AbortController();
-    const refused = expect(world.calls.call(method, request, agent, leaving.signal)).rejects.toThrow();
+    const refused = expect(world.calls.call(method, request, agent, leaving.signal, true)).rejects.toThrow();
     leaving.abort();
     await refused;
   });
 
   it("is unimplemented where the leader is of another version", async () => {
     world.leads((await world.hub()).address);
-    const other = world.calls.call("nexus.v1.TokenService/Foresee", request, agent, signal);
+    const other = world.calls.call("nexus.v1.TokenService/Foresee", request, agent, signal, false);
     await expect(other).rejects.toMatchObject({ code: codes.internal });
   });
 });

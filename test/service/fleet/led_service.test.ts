@@ -1,5 +1,6 @@
 import { create, type Message, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { AuditService } from "../../../src/gen/nexus/v1/audit_pb.js";
 import { GetProviderResponseSchema, ProviderService } from "../../../src/gen/nexus/v1/provider_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import { AlreadyExists, NotFound, NotLeader } from "../../../src/model/errors.js";
@@ -11,6 +12,7 @@ import type { DefinedMethod } from "../../../src/service/pipeline/service_defini
 
 const agent: Principal = { name: "key:ci", kind: "key" };
 const context: CallContext = { principal: agent, signal: new AbortController().signal };
+const { listAuditEvents } = AuditService.method;
 const { getProvider, createProvider } = ProviderService.method;
 
 /** A hub whose two RPCs the test plays, and the leader that it asks. */
@@ -32,7 +34,13 @@ class World implements Leader {
     this.steps.push("caught up");
   }
 
-  async ask(descriptor: typeof getProvider | typeof createProvider): Promise<Message> {
+  async recorded(): Promise<void> {
+    this.steps.push("recorded");
+  }
+
+  async ask(
+    descriptor: typeof getProvider | typeof createProvider | typeof listAuditEvents,
+  ): Promise<Message> {
     const method: DefinedMethod = {
       kind: "unary",
       descriptor,
@@ -53,6 +61,15 @@ const mustWrite = (): never => {
 };
 
 describe("a hub", () => {
+  it("reads the audit log when what it has put on record is there, whoever leads", async () => {
+    for (const isHere of [true, false]) {
+      const world = new World();
+      world.isHere = isHere;
+      await world.ask(listAuditEvents);
+      expect(world.steps).toEqual(["recorded", "here"]);
+    }
+  });
+
   it("answers what it can answer", async () => {
     const world = new World();
     await world.ask(getProvider);
