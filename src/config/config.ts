@@ -153,7 +153,7 @@ export function loadConfig(
 function readNamedFiles(reader: SettingReader): Pick<Config, "clientAssertionFiles" | "clientKeyFiles"> {
   return {
     clientAssertionFiles: Object.freeze(reader.get("NEXUS_CLIENT_ASSERTION_FILES")),
-    clientKeyFiles: Object.freeze(reader.get("NEXUS_CLIENT_KEY_FILES")),
+    clientKeyFiles: Object.freeze(reader.get("NEXUS_SIGNING_KEY_FILES")),
   };
 }
 

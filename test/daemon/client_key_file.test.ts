@@ -16,7 +16,7 @@ import { ScriptedWorld } from "./scripted_world.js";
 const pem = (key: KeyObject): string => key.export({ type: "pkcs8", format: "pem" }) as string;
 const rsa = () => generateKeyPairSync("rsa", { modulusLength: 2048 });
 const path = join(temporaryFolder(), "robot.pem");
-const environment = { NEXUS_CLIENT_KEY_FILES: `robot=${path}, none=/nonexistent/key.pem` };
+const environment = { NEXUS_SIGNING_KEY_FILES: `robot=${path}, none=/nonexistent/key.pem` };
 
 describe("a client whose key is in a file, at oidc-provider", () => {
   const [first, second, stranger] = [rsa(), rsa(), rsa()];
@@ -66,7 +66,7 @@ describe("a client whose key is in a file, at oidc-provider", () => {
     [
       "a name that the settings lack",
       { clientKeySource: "other" },
-      /NEXUS_CLIENT_KEY_FILES: there are robot, none/,
+      /NEXUS_SIGNING_KEY_FILES: there are robot, none/,
     ],
     ["a path", { clientKeySource: "/etc/shadow" }, /client_key_source/],
     ["a secret beside it", { clientSecret: pem(first.privateKey) }, /must be empty with client_key_source/],

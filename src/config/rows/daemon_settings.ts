@@ -242,7 +242,7 @@ export const daemonSettings = {
       meaning:
         "Files with a JWT by which the daemon proves itself to providers, as a comma list of name=/path: profiles with client_assertion_file name one of them. They are read anew for each request, up to 16 KiB.",
     },
-    NEXUS_CLIENT_KEY_FILES: {
+    NEXUS_SIGNING_KEY_FILES: {
       kind: namedFiles,
       default: "",
       meaning:

@@ -10,10 +10,10 @@ const maxBytes = 64 * 1024;
 export class KeyFiles {
   readonly #files: NamedFiles;
 
-  /** @param deps absolute paths by name, of `NEXUS_CLIENT_KEY_FILES` */
+  /** @param deps absolute paths by name, of `NEXUS_SIGNING_KEY_FILES` */
   constructor(private readonly deps: { readonly clientKeyFiles: Readonly<Record<string, string>> }) {
     this.#files = new NamedFiles({
-      ...{ paths: deps.clientKeyFiles, setting: "NEXUS_CLIENT_KEY_FILES" },
+      ...{ paths: deps.clientKeyFiles, setting: "NEXUS_SIGNING_KEY_FILES" },
       ...{ kind: "client key file", maxBytes },
     });
   }

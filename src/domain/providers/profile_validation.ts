@@ -51,7 +51,7 @@ function sourceViolations(
 ): FieldViolation[] {
   const sources = [
     ["client_assertion_source", clientAssertionSource, assertionFiles?.names, "NEXUS_CLIENT_ASSERTION_FILES"],
-    ["client_key_source", clientKeySource, keyFiles?.names, "NEXUS_CLIENT_KEY_FILES"],
+    ["client_key_source", clientKeySource, keyFiles?.names, "NEXUS_SIGNING_KEY_FILES"],
   ] as const;
   return sources.flatMap(([field, source, known = [], setting]) => {
     if (source === "" || known.includes(source)) return [];

@@ -42,7 +42,7 @@ describe("a file with the key of a client", () => {
       "not there",
       (): void => {},
       "transient",
-      /the client key file robot cannot be read \(ENOENT\): check NEXUS_CLIENT_KEY_FILES/,
+      /the client key file robot cannot be read \(ENOENT\): check NEXUS_SIGNING_KEY_FILES/,
     ],
     ["a folder", () => mkdirSync(path), "client", /is no regular file/],
     ["empty", () => writeFileSync(path, ""), "client", /the client key file robot /],
@@ -70,7 +70,7 @@ describe("a file with the key of a client", () => {
     writeFileSync(path, pem());
     expect(await failure(name)).toMatchObject({
       kind: "client",
-      refusal: expect.stringContaining(`NEXUS_CLIENT_KEY_FILES names no file ${name}`),
+      refusal: expect.stringContaining(`NEXUS_SIGNING_KEY_FILES names no file ${name}`),
     });
   });
 });

@@ -300,7 +300,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
 
   /**
    * The file with the private key of a client that signs (`GRANT_TYPE_JWT_BEARER`, `GRANT_TYPE_GITHUB_APP`, `PRIVATE_KEY_JWT`), by its name in
-   * the setting `NEXUS_CLIENT_KEY_FILES`, where whoever runs the daemon says which files it may read. Never a path. It is read anew for each
+   * the setting `NEXUS_SIGNING_KEY_FILES`, where whoever runs the daemon says which files it may read. Never a path. It is read anew for each
    * request, as PEM, JWK or a key file; `client_secret` must be empty.
    *
    * @generated from field: string client_key_source = 82;
