@@ -20,7 +20,7 @@ RUN npm run build \
   && npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 # Node keeps compiled code for the very Node that compiled it: the one of the second stage, where this folder is read-only.
 COPY --from=gcr.io/distroless/nodejs24-debian12:nonroot /nodejs/ /nodejs/
-RUN /nodejs/bin/node dist/main.js --version
+RUN /nodejs/bin/node dist/main.js --version && /nodejs/bin/node dist/main.js serve --help >/dev/null
 
 # Node, its libraries and CA certificates: no shell, no package manager. User 65532.
 FROM gcr.io/distroless/nodejs24-debian12:nonroot

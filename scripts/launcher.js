@@ -28,7 +28,7 @@ await createRequire(import.meta.url)(file).runProcess();
  * compiled with. Node 20 pays for a small one under load, so that there it may grow once the start is over.
  */
 async function keepYoungGenerationSmall() {
-  if ([...process.execArgv, process.env.NODE_OPTIONS ?? ""].join().includes("semi-space")) return;
+  if (/semi[-_]space/.test([...process.execArgv, process.env.NODE_OPTIONS ?? ""].join())) return;
   const names =
     "child_process crypto dns/promises fs/promises http2 https perf_hooks readline util worker_threads zlib";
   await Promise.all(names.split(" ").map((name) => import(`node:${name}`)));

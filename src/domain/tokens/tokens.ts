@@ -1,6 +1,7 @@
 import { about, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
@@ -8,6 +9,9 @@ import { demandMayRefresh } from "../lifecycle/refresh_policy.js";
 import type { Refresher } from "../refresh/refresher.js";
 import { DemandedRefresh, precondition, refuseWithheld, retryLater } from "./demanded_refresh.js";
 import type { ReadAudit } from "./read_audit.js";
+
+/** Who asked for a refresh of which revision, remembered. One that is forgotten is recorded again. */
+const maxAsked = 10_000;
 
 export interface TokensDeps {
   readonly store: Pick<Store, "record">;
@@ -20,6 +24,8 @@ export interface TokensDeps {
 /** Tokens for callers. Each read is recorded before its token leaves. */
 export class Tokens {
   readonly #demanded: DemandedRefresh;
+  /** The revision whose refresh is on record as asked for, by principal and connection. */
+  readonly #asked = new BoundedMap<string, bigint>(maxAsked);
 
   constructor(private readonly deps: TokensDeps) {
     this.#demanded = new DemandedRefresh(deps);
@@ -67,17 +73,22 @@ export class Tokens {
   }
 
   /**
-   * As `refreshToken`, of which nobody gets the token: in place of a read, it is on record that this principal asked.
+   * As `refreshToken`, of which nobody gets the token: in place of a read, it is on record that this principal asked, once for each
+   * revision.
    *
    * @returns the connection with its new revision
    * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), DataLoss, Unavailable
    */
   async renew(connectionId: string, principal: Principal): Promise<Connection> {
     const before = this.#demanded.view(connectionId).connection;
-    const timeMs = this.deps.clock.nowMs();
     const revision = before.credentialRevision;
-    const asked = { timeMs, type: "token_refresh_requested", ...by(principal), ...about(before) } as const;
-    await this.deps.store.record((tx) => tx.appendAudit({ ...asked, revision }));
+    const key = `${principal.name} ${connectionId}`;
+    if (this.#asked.get(key) !== revision) {
+      const timeMs = this.deps.clock.nowMs();
+      const asked = { timeMs, type: "token_refresh_requested", ...by(principal), ...about(before) } as const;
+      await this.deps.store.record((tx) => tx.appendAudit({ ...asked, revision }));
+      this.#asked.set(key, revision);
+    }
     const { connection } = await this.#demanded.refresh(connectionId);
     return connection;
   }

@@ -97,8 +97,10 @@ export class Http2Sessions {
         isAnswered = true;
         timer?.cancel();
         if (error !== null) session.destroy();
-        else if (this.#isIdle(tracked)) session.close();
-        else waitAndPing();
+        else {
+          if (this.#isIdle(tracked)) session.close();
+          waitAndPing();
+        }
       });
     };
     waitAndPing();

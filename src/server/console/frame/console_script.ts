@@ -60,13 +60,17 @@ export const consoleScript = `"use strict";
   const insert = (row) => {
     list.prepend(row);
     while (list.rows.length > maxRows) list.lastElementChild.remove();
-    /* It is asked for by name when the page is looked at again. */
-    live.dataset.live += "&id=" + row.id.slice(2);
     showRows();
   };
   let source;
   const follow = () => {
-    source = new EventSource(live.dataset.live);
+    const url = new URL(live.dataset.live, location.href);
+    if (list) {
+      /* The rows that stand there now, by name. */
+      url.searchParams.delete("id");
+      for (const row of list.rows) url.searchParams.append("id", row.id.slice(2));
+    }
+    source = new EventSource(url);
     source.onopen = () => say("Live");
     source.onerror = () => say(source.readyState === EventSource.CLOSED ? "Not live: load the page again" : "Connecting");
     const put = (event) => {

@@ -110,7 +110,8 @@ function formPage(visit: ConsoleVisit, provider: Provider, sent?: Sent): Answer 
   const idField = inputField({
     name: "client_id",
     label: "Client id",
-    value: sent?.form.get("client_id") ?? provider.clientId,
+    // Where somebody else changed it meanwhile, what they wrote stands.
+    value: (sent?.errors.status === 409 ? undefined : sent?.form.get("client_id")) ?? provider.clientId,
     hint: "With another one, connections of the former client need consent again.",
     error: sent?.errors.take("client_id"),
     isRequired: true,
