@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { agent, type HubPod, HubsWorld } from "./hubs_world.js";
 import { HubsService, SpokePod } from "./spoke_pod.js";
+import { bytesOf } from "./usage.js";
 
 let world: HubsWorld;
 let service: HubsService | undefined;
@@ -117,6 +118,10 @@ describe("a pod of overlays/spoke", () => {
     expect(await spoke.token(connectionId)).toBe("access-4");
     expect(await spoke.probed("readinessProbe")).toBe(200);
     expect(await spoke.command("status")).toContain("https://nexusd.agents.svc");
+    const { requests } = spoke.pod.nexusd.resources;
+    const bytes = await spoke.residentBytes();
+    console.log(`a spoke at rest: ${Math.round(bytes / 1024 ** 2)} MiB resident`);
+    expect(bytes).toBeLessThan(bytesOf(requests["memory"]));
   });
 
   it("goes on at another hub when its own is killed", async () => {

@@ -3,6 +3,7 @@ import type { HubPod, HubsWorld } from "./hubs_world.js";
 import { filledCopy, type KubernetesObject, kustomize } from "./manifests.js";
 import { Pod, type Running } from "./pod.js";
 import { placesOf, untilStarted } from "./pod_start.js";
+import { usageOf } from "./usage.js";
 
 /** The Service of the hubs: a connection goes to one of those that run, and stays there. */
 export class HubsService {
@@ -43,6 +44,8 @@ export class HubsService {
   }
 }
 
+let pods = 0;
+
 /** A pod of `overlays/spoke` in the cluster of the hubs. */
 export class SpokePod {
   readonly pod: Pod;
@@ -55,13 +58,19 @@ export class SpokePod {
   ) {
     this.#objects = kustomize(filledCopy({}, {}, { "ca.crt": world.authority.pem }), "spoke").objects;
     const token = (audience?: string): string => world.tokenOf(subject, audience);
-    this.pod = new Pod(this.#objects, { address: "127.0.0.31", hosts: world.hosts(), token });
+    this.pod = new Pod(this.#objects, { address: `127.0.0.${31 + pods++}`, hosts: world.hosts(), token });
   }
 
   async start(): Promise<void> {
     const { pod } = this;
     this.#running = pod.start(pod.nexusd, { env: placesOf(pod) });
     await untilStarted(pod, this.#running);
+  }
+
+  /** Of memory, while it runs. */
+  async residentBytes(): Promise<number> {
+    if (!this.#running) throw new Error("it does not run");
+    return usageOf(await this.#running.pid).residentBytes;
   }
 
   async kill(): Promise<void> {
