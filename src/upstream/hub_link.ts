@@ -122,9 +122,11 @@ export class HubLink {
 /** Names whoever called the spoke, in base64url: a text for the audit log. */
 export const callerField = "x-nexus-caller";
 
-/** Whether an error is the answer of a hub or of the channel to it, and no fault of ours. */
+/** Whether an error is the answer of a hub or of the channel to it: other errors have codes too, as that of a signal has. */
 export function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && typeof (error as Partial<ServiceError>).code === "number";
+  if (!(error instanceof Error)) return false;
+  const { code, metadata } = error as Partial<ServiceError>;
+  return typeof code === "number" && metadata instanceof Metadata;
 }
 
 export { statusCodes };

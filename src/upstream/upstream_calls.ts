@@ -52,7 +52,11 @@ export class UpstreamCalls {
       onForwarded("ok");
       return answer;
     } catch (error) {
-      if (!isServiceError(error)) throw error;
+      if (!isServiceError(error)) {
+        // The caller left, and the hub may have acted on it.
+        onForwarded("lost");
+        throw error;
+      }
       const told = errorOf(error);
       onForwarded(told instanceof Lost ? "lost" : "ok");
       throw told;

@@ -40,14 +40,14 @@ export interface CopyTarget {
   /** Where the last stream ended; undefined when the hub must tell everything. */
   position(): WatchPlace | undefined;
   beginSnapshot(): void;
+  /** A snapshot that was cut off says nothing of what it did not name. */
+  abandonSnapshot(): void;
   put(state: CopiedState): Promise<void>;
   remove(connectionId: string): Promise<void>;
-  /** Everything up to here was told and is durable. */
+  /** Everything up to here was told and is durable: only then was a hub heard, for a part may lack what was revoked. */
   settle(position: WatchPlace): Promise<void>;
   knowsProvider(providerId: string): boolean;
   putProviders(profiles: readonly ProviderProfile[]): Promise<void>;
-  /** A hub was heard. */
-  heard(): void;
 }
 
 export interface FollowerOptions {
@@ -108,13 +108,16 @@ export class UpstreamFollower {
     const { links, clock, random } = this.options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      this.#session = new AbortController();
+      const session = new AbortController();
+      this.#session = session;
       let waitMs: number | undefined;
       try {
         links.renew();
-        waitMs = await this.#follow(links.current(), this.#session.signal);
+        waitMs = await this.#follow(links.current(), session.signal);
+        if (!this.#isOpen) this.#failures++;
       } catch (error) {
-        this.#failed(error);
+        // What was broken off here is no trouble with a hub.
+        if (!session.signal.aborted) this.#failed(error);
       }
       this.#isOpen = false;
       if (signal.aborted) break;
@@ -153,6 +156,7 @@ export class UpstreamFollower {
     await this.#takeProviders(link, signal);
     const position = target.position();
     if (position === undefined) target.beginSnapshot();
+    else target.abandonSnapshot();
     const request = create(WatchTokensRequestSchema, position ? { position } : {});
     const stream = link.stream({
       method: "nexus.v1.TokenService/WatchTokens",
@@ -173,7 +177,6 @@ export class UpstreamFollower {
         watchdog.cancel();
         watchdog = clock.setTimer(deadMs, cancel);
         const { event } = fromBinary(WatchTokensResponseSchema, bytes);
-        target.heard();
         if (event.case === "bookmark") {
           await durable();
           await this.#settled(link, event.value.position, signal);
@@ -241,7 +244,6 @@ export class UpstreamFollower {
       pageToken = nextPageToken;
     } while (pageToken !== "");
     this.#providersAtMs = clock.monotonicMs();
-    target.heard();
     await target.putProviders(profiles);
   }
 }

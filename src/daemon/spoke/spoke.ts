@@ -220,6 +220,7 @@ export class Spoke implements ListenersHub, DomainHub {
     return {
       position: () => this.#last.position,
       beginSnapshot: () => this.#copies.beginSnapshot(),
+      abandonSnapshot: () => this.#copies.abandonSnapshot(),
       put: (state) => this.#copies.put(state),
       remove: (connectionId) => this.#copies.remove(connectionId),
       settle: (position) => this.#settle(position),
@@ -227,19 +228,16 @@ export class Spoke implements ListenersHub, DomainHub {
       putProviders: async (profiles) => {
         this.#opened.registry.followed(await this.#copies.putProviders(profiles));
       },
-      heard: () => this.#heard(this.#last.position),
     };
   }
 
   async #settle(position: WatchPlace): Promise<void> {
     await this.#copies.endSnapshot();
-    this.#heard({ epoch: position.epoch, revision: position.revision });
-    this.#save();
-  }
-
-  #heard(position: WatchPlace | undefined): void {
     const { databaseId } = this.resources.store;
-    this.#last = { databaseId, position, heardAtMs: this.options.clock.nowMs() };
+    const { epoch, revision } = position;
+    const heardAtMs = this.options.clock.nowMs();
+    this.#last = { databaseId, position: { epoch, revision }, heardAtMs };
+    this.#save();
   }
 
   #forgetPosition(): void {

@@ -32,6 +32,11 @@ export class Copies {
     this.#named = new Set();
   }
 
+  /** A snapshot that was cut off says nothing of what it did not name. */
+  abandonSnapshot(): void {
+    this.#named = undefined;
+  }
+
   /** What the snapshot did not name is gone. Resolves when that is durable; nothing outside of a snapshot. */
   async endSnapshot(): Promise<void> {
     const named = this.#named;

@@ -120,6 +120,10 @@ describe("a copy", () => {
     await world.copies.endSnapshot();
     expect(world.view(gone.connectionId)).toBeUndefined();
     expect(world.view(kept.connectionId)?.token).toBeDefined();
+    world.copies.beginSnapshot();
+    world.copies.abandonSnapshot();
+    await world.copies.endSnapshot();
+    expect(world.view(kept.connectionId)?.token).toBeDefined();
     await world.copies.remove(kept.connectionId);
     expect(world.view(kept.connectionId)).toBeUndefined();
   });
