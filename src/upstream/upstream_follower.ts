@@ -70,6 +70,7 @@ export class UpstreamFollower {
   #providersAtMs = Number.NEGATIVE_INFINITY;
   /** Profiles that the hub does not show, though it tells of connections with them: they were deleted. */
   readonly #hidden = new Set<string>();
+  #taking: Promise<void> = Promise.resolve();
   #contacts: (() => void)[] = [];
 
   constructor(private readonly options: FollowerOptions) {}
@@ -102,6 +103,11 @@ export class UpstreamFollower {
   /** Resolves when a stream has told everything, or every hub was tried in vain. */
   async firstContact(): Promise<void> {
     await new Promise<void>((resolve) => this.#contacts.push(resolve));
+  }
+
+  /** Has the hub that is followed tell its profiles now. Nothing when none is. Rejects when it does not. */
+  async takeProviders(): Promise<void> {
+    if (this.#isOpen) await this.#takeProviders(this.options.links.current(), this.#session.signal);
   }
 
   async #run(): Promise<void> {
@@ -230,7 +236,14 @@ export class UpstreamFollower {
       await this.#takeProviders(link, signal);
   }
 
-  async #takeProviders(link: HubLink, signal: AbortSignal): Promise<void> {
+  /** One at a time: an older list must not take the place of a newer one. */
+  #takeProviders(link: HubLink, signal: AbortSignal): Promise<void> {
+    const taken = this.#taking.then(() => this.#list(link, signal));
+    this.#taking = judgedLater(taken).catch(() => undefined);
+    return taken;
+  }
+
+  async #list(link: HubLink, signal: AbortSignal): Promise<void> {
     const { target, clock } = this.options;
     const profiles: ProviderProfile[] = [];
     let pageToken = "";
