@@ -174,8 +174,9 @@ export class Spoke implements ListenersHub, DomainHub {
     const reads = new OwnReads({ store, sight, readAudit, isConnected, takeProviders, clock });
     this.#open = { domain, sight, reads };
     domain.keyring.start();
+    // However long ago: what lives of it is served.
+    const hasCopy = this.#last.heardAtMs !== undefined;
     await this.#ends.start();
-    const hasCopy = this.#last.position !== undefined;
     const contact = this.#follower.firstContact();
     this.#follower.start();
     await Promise.race([contact, delay(clock, hasCopy ? catchUpMs : firstCopyMs)]);

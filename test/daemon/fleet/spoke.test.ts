@@ -192,7 +192,9 @@ describe("a spoke of one daemon", () => {
       role: Role.AGENT,
       restriction: { userIds: ["ada"] },
     });
-    const refused = await failureOf(spoke.clients.access.revokeApiKey({ key: { case: "name", value: "hubs" } }));
+    const refused = await failureOf(
+      spoke.clients.access.revokeApiKey({ key: { case: "name", value: "hubs" } }),
+    );
     expect(refused).toMatchObject({ code: "NotFound" });
   });
 

@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { AuthType } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { Authority } from "../../fakes/certificates.js";
@@ -116,6 +118,29 @@ it("goes to the next hub when one does not answer, and holds what its identity m
     await spoke.close();
   }
 }, 40_000);
+
+it("starts with its copy though its identity is refused, after hours, and when the place of the copy cannot be read", async () => {
+  const identity = await hub.keyIdentity("ended", { userIds: ["ada"] });
+  const spoke = await SpokeProcess.started([hub.url], identity);
+  const get = () => spoke.clients.tokens.getToken({ connectionId: ids["ada"] ?? "" });
+  try {
+    expect((await get()).token?.credentials).toEqual({ api_key: "k-of-ada" });
+    await hub.clients.access.revokeApiKey({ key: { case: "name", value: "ended" } });
+    await spoke.daemon.kill("SIGTERM");
+    const path = join(spoke.folder, "upstream.json");
+    const place = JSON.parse(readFileSync(path, "utf8"));
+    const hoursAgo = JSON.stringify({ ...place, heardAtMs: Date.now() - 2 * 3_600_000 });
+    for (const text of [hoursAgo, ""]) {
+      writeFileSync(path, text);
+      await spoke.start();
+      expect((await spoke.status())?.trouble).toMatch(/does not know who this spoke is/);
+      expect((await failureOf(get())).code).toBe("Unavailable");
+      await spoke.daemon.kill("SIGKILL");
+    }
+  } finally {
+    await spoke.close();
+  }
+}, 60_000);
 
 it("takes no folder of a daemon for its copy, and no daemon takes a copy for connections of its own", async () => {
   const daemonFolder = hub.place.config.dataDir;
