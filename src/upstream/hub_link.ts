@@ -18,6 +18,10 @@ const channelOptions = {
   "grpc.max_reconnect_backoff_ms": 10_000,
   // Whatever was sent may have been acted on: nothing is sent twice.
   "grpc.enable_retries": 0,
+  // A page of profiles may be larger than the 4 MiB that are usual.
+  "grpc.max_receive_message_length": 64 * 1024 * 1024,
+  // The hubs are those of NEXUS_UPSTREAM, whatever proxy the environment of the pod names.
+  "grpc.enable_http_proxy": 0,
   "grpc.enable_channelz": 0,
   "grpc.use_local_subchannel_pool": 1,
   // One name may stand for many hubs.

@@ -28,7 +28,7 @@ const askMs = 5_000;
 const providersEveryMs = 300_000;
 /** States that may wait for the disk. */
 const maxWaiting = 256;
-const providersPage = 1_000;
+const providersPage = 100;
 
 export interface WatchPlace {
   readonly epoch: string;

@@ -85,7 +85,7 @@ export class Spoke implements ListenersHub, DomainHub {
     const userAgent = `nexusd/${readVersion()}`;
     this.#links = new HubLinks({ urls: upstream.urls, files, userAgent, clock, random });
     this.#calls = new UpstreamCalls({
-      links: this.#links,
+      ...{ links: this.#links, clock },
       onForwarded: (outcome) => metrics.forwardedUpstream(outcome),
     });
     this.#file = new CopyPositionFile(config.dataDir);

@@ -102,10 +102,11 @@ it("starts without a hub, is not ready, has its copy when one comes, and notices
 
 it("goes to the next hub when one does not answer, and holds what its identity may see there", async () => {
   const dead = `https://127.0.0.1:${await freePort()}`;
-  const spoke = await SpokeProcess.started(
-    [dead, hub.url],
-    await hub.keyIdentity("of-ada", { userIds: ["ada"] }),
-  );
+  const spoke = await SpokeProcess.started([dead, hub.url], {
+    ...(await hub.keyIdentity("of-ada", { userIds: ["ada"] })),
+    // A proxy of the environment is not for hubs.
+    ...{ grpc_proxy: "http://127.0.0.1:1", https_proxy: "http://127.0.0.1:1" },
+  });
   try {
     const get = (userId: string) => spoke.clients.tokens.getToken({ connectionId: ids[userId] ?? "" });
     expect((await get("ada")).token?.credentials).toEqual({ api_key: "k-of-ada" });
