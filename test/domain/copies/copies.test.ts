@@ -92,6 +92,23 @@ describe("a copy", () => {
   });
 
   it.each([
+    [aToken(), aToken({ credentials: { access_token: "access-2-secret" } })],
+    [
+      aToken({ strategy: headerStrategy, credentials: { key: "one" } }),
+      aToken({ strategy: headerStrategy, credentials: { key: "two" } }),
+    ],
+  ])("takes another credential of a revision, from a hub that was restored: %#", async (one, other) => {
+    const world = new World();
+    const state = aState({ token: one });
+    await world.copies.put(state);
+    await world.copies.put({ ...state, token: other });
+    expect(world.view(state.connectionId)?.token?.credentials).toEqual(other.credentials);
+    const { revision } = world.store;
+    await world.copies.put({ ...state, token: { ...other } });
+    expect(world.store.revision).toBe(revision);
+  });
+
+  it.each([
     { status: "revoked" },
     { status: "attention", problem: { reason: "reauth_required", sinceMs: startMs, retryAtMs: undefined } },
     // It expired, and a refresh is on its way.
@@ -179,6 +196,8 @@ describe("time", () => {
     for (const state of [endless, living]) await world.copies.put(state);
     world.engine.clock.advance(maxSilenceMs - 1);
     await world.ends.start();
+    expect(world.view(endless.connectionId)?.token).toBeDefined();
+    await world.copies.endStatic(() => false);
     expect(world.view(endless.connectionId)?.token).toBeDefined();
     world.engine.clock.advance(1_000);
     await expect.poll(() => world.view(endless.connectionId)?.token).toBeUndefined();
