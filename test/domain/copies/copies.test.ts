@@ -32,7 +32,7 @@ function aState(change: Partial<CopiedState> = {}): CopiedState {
   return {
     ...{ connectionId: newId(), userId: "ada", providerId: newId(), providerName: "op", label: "" },
     ...{ status: "active", revision: 7n, token: aToken(), problem: undefined },
-    ...{ refreshExpiresAtMs: undefined, account: undefined, scopesMissing: false },
+    ...{ refreshExpiresAtMs: undefined, account: undefined, scopesMissing: false, createdAtMs: startMs },
     ...change,
   };
 }
@@ -143,6 +143,22 @@ describe("a copy", () => {
     expect(world.view(kept.connectionId)?.token).toBeDefined();
     await world.copies.remove(kept.connectionId);
     expect(world.view(kept.connectionId)).toBeUndefined();
+  });
+
+  it("finds by a name what the hub made first, whichever it told first", async () => {
+    const world = new World();
+    const name = { userId: "ada", providerId: newId(), label: "" };
+    const [older, newer] = [
+      aState({ ...name, createdAtMs: startMs - 2 }),
+      aState({ ...name, createdAtMs: startMs - 1 }),
+    ];
+    for (const state of [newer, older]) await world.copies.put(state);
+    expect([...world.store.idsNamed(name)]).toEqual([older.connectionId, newer.connectionId]);
+    // A copy that an older version made learns it.
+    const first = { ...newer, createdAtMs: startMs - 3 };
+    await world.copies.put(first);
+    await world.copies.put({ ...first, createdAtMs: undefined });
+    expect([...world.store.idsNamed(name)]).toEqual([newer.connectionId, older.connectionId]);
   });
 
   it("follows profiles, whose names may have been exchanged", async () => {
