@@ -135,6 +135,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
+    reader: shared.reader,
     readAudit,
     narrowedAudit,
     tokens,

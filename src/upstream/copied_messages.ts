@@ -14,7 +14,7 @@ import { versionOfEtag } from "../service/messages/provider_message.js";
 /** What a hub tells of a connection. A status or a problem that this version does not know is one that a person must look at. */
 export function copiedState(state: TokenState): CopiedState {
   const { connectionId, userId, providerId, providerName, label, revision, scopesMissing } = state;
-  const { token, problem, account, refreshExpiresAt } = state;
+  const { token, problem, account, refreshExpiresAt, createdAt } = state;
   return {
     ...{ connectionId, userId, providerId, providerName, label, revision, scopesMissing },
     status: statusOf(state.status) ?? "attention",
@@ -26,6 +26,7 @@ export function copiedState(state: TokenState): CopiedState {
       sinceMs: problem.since ? timestampMs(problem.since) : 1,
       retryAtMs: problem.retryAt && timestampMs(problem.retryAt),
     },
+    createdAtMs: createdAt && timestampMs(createdAt),
     refreshExpiresAtMs: refreshExpiresAt && timestampMs(refreshExpiresAt),
     account: account && accountOf(account),
   };

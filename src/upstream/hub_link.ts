@@ -18,6 +18,10 @@ const channelOptions = {
   "grpc.max_reconnect_backoff_ms": 10_000,
   // Whatever was sent may have been acted on: nothing is sent twice.
   "grpc.enable_retries": 0,
+  // A page of profiles may be larger than the 4 MiB that are usual.
+  "grpc.max_receive_message_length": 64 * 1024 * 1024,
+  // The hubs are those of NEXUS_UPSTREAM, whatever proxy the environment of the pod names.
+  "grpc.enable_http_proxy": 0,
   "grpc.enable_channelz": 0,
   "grpc.use_local_subchannel_pool": 1,
   // One name may stand for many hubs.
@@ -122,9 +126,11 @@ export class HubLink {
 /** Names whoever called the spoke, in base64url: a text for the audit log. */
 export const callerField = "x-nexus-caller";
 
-/** Whether an error is the answer of a hub or of the channel to it, and no fault of ours. */
+/** Whether an error is the answer of a hub or of the channel to it: other errors have codes too, as that of a signal has. */
 export function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && typeof (error as Partial<ServiceError>).code === "number";
+  if (!(error instanceof Error)) return false;
+  const { code, metadata } = error as Partial<ServiceError>;
+  return typeof code === "number" && metadata instanceof Metadata;
 }
 
 export { statusCodes };

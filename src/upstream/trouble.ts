@@ -36,6 +36,6 @@ export function troubleOf(error: unknown): Trouble {
   return { text: `no hub answers (${details})`, isRefusal: false };
 }
 
-function printable(text: string): string {
+function printable(text = ""): string {
   return text.replace(/[^\x20-\x7e]+/g, " ").slice(0, 300);
 }

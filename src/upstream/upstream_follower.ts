@@ -28,7 +28,7 @@ const askMs = 5_000;
 const providersEveryMs = 300_000;
 /** States that may wait for the disk. */
 const maxWaiting = 256;
-const providersPage = 1_000;
+const providersPage = 100;
 
 export interface WatchPlace {
   readonly epoch: string;
@@ -40,14 +40,14 @@ export interface CopyTarget {
   /** Where the last stream ended; undefined when the hub must tell everything. */
   position(): WatchPlace | undefined;
   beginSnapshot(): void;
+  /** A snapshot that was cut off says nothing of what it did not name. */
+  abandonSnapshot(): void;
   put(state: CopiedState): Promise<void>;
   remove(connectionId: string): Promise<void>;
-  /** Everything up to here was told and is durable. */
+  /** Everything up to here was told and is durable: only then was a hub heard, for a part may lack what was revoked. */
   settle(position: WatchPlace): Promise<void>;
   knowsProvider(providerId: string): boolean;
   putProviders(profiles: readonly ProviderProfile[]): Promise<void>;
-  /** A hub was heard. */
-  heard(): void;
 }
 
 export interface FollowerOptions {
@@ -70,6 +70,7 @@ export class UpstreamFollower {
   #providersAtMs = Number.NEGATIVE_INFINITY;
   /** Profiles that the hub does not show, though it tells of connections with them: they were deleted. */
   readonly #hidden = new Set<string>();
+  #taking: Promise<void> = Promise.resolve();
   #contacts: (() => void)[] = [];
 
   constructor(private readonly options: FollowerOptions) {}
@@ -104,17 +105,25 @@ export class UpstreamFollower {
     await new Promise<void>((resolve) => this.#contacts.push(resolve));
   }
 
+  /** Has the hub that is followed tell its profiles now. Nothing when none is. Rejects when it does not. */
+  async takeProviders(): Promise<void> {
+    if (this.#isOpen) await this.#takeProviders(this.options.links.current(), this.#session.signal);
+  }
+
   async #run(): Promise<void> {
     const { links, clock, random } = this.options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      this.#session = new AbortController();
+      const session = new AbortController();
+      this.#session = session;
       let waitMs: number | undefined;
       try {
         links.renew();
-        waitMs = await this.#follow(links.current(), this.#session.signal);
+        waitMs = await this.#follow(links.current(), session.signal);
+        if (!this.#isOpen) this.#failures++;
       } catch (error) {
-        this.#failed(error);
+        // What was broken off here is no trouble with a hub.
+        if (!session.signal.aborted) this.#failed(error);
       }
       this.#isOpen = false;
       if (signal.aborted) break;
@@ -153,6 +162,7 @@ export class UpstreamFollower {
     await this.#takeProviders(link, signal);
     const position = target.position();
     if (position === undefined) target.beginSnapshot();
+    else target.abandonSnapshot();
     const request = create(WatchTokensRequestSchema, position ? { position } : {});
     const stream = link.stream({
       method: "nexus.v1.TokenService/WatchTokens",
@@ -173,7 +183,6 @@ export class UpstreamFollower {
         watchdog.cancel();
         watchdog = clock.setTimer(deadMs, cancel);
         const { event } = fromBinary(WatchTokensResponseSchema, bytes);
-        target.heard();
         if (event.case === "bookmark") {
           await durable();
           await this.#settled(link, event.value.position, signal);
@@ -227,7 +236,14 @@ export class UpstreamFollower {
       await this.#takeProviders(link, signal);
   }
 
-  async #takeProviders(link: HubLink, signal: AbortSignal): Promise<void> {
+  /** One at a time: an older list must not take the place of a newer one. */
+  #takeProviders(link: HubLink, signal: AbortSignal): Promise<void> {
+    const taken = this.#taking.then(() => this.#list(link, signal));
+    this.#taking = judgedLater(taken).catch(() => undefined);
+    return taken;
+  }
+
+  async #list(link: HubLink, signal: AbortSignal): Promise<void> {
     const { target, clock } = this.options;
     const profiles: ProviderProfile[] = [];
     let pageToken = "";
@@ -241,7 +257,6 @@ export class UpstreamFollower {
       pageToken = nextPageToken;
     } while (pageToken !== "");
     this.#providersAtMs = clock.monotonicMs();
-    target.heard();
     await target.putProviders(profiles);
   }
 }

@@ -1352,6 +1352,8 @@ type TokenState struct {
 	Account *Account `protobuf:"bytes,52,opt,name=account,proto3" json:"account,omitempty"`
 	// Whether an API refused the token for scopes that it lacks (`ReportRejectedToken`), and nobody answered since: `AcquireToken` gives a link.
 	ScopesMissing bool `protobuf:"varint,53,opt,name=scopes_missing,json=scopesMissing,proto3" json:"scopes_missing,omitempty"`
+	// When the connection was requested or imported. It orders connections of one name; see `ConnectionName`.
+	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,54,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1468,6 +1470,13 @@ func (x *TokenState) GetScopesMissing() bool {
 		return x.ScopesMissing
 	}
 	return false
+}
+
+func (x *TokenState) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
 }
 
 // A connection does not exist (any more).
@@ -1748,7 +1757,7 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\bbookmark\x18\x03 \x01(\v2\x12.nexus.v1.BookmarkH\x00R\bbookmark\x12'\n" +
 	"\x05reset\x18\x04 \x01(\v2\x0f.nexus.v1.ResetH\x00R\x05reset\x12'\n" +
 	"\x05drain\x18\x05 \x01(\v2\x0f.nexus.v1.DrainH\x00R\x05drainB\a\n" +
-	"\x05event\"\xe8\x03\n" +
+	"\x05event\"\xa3\x04\n" +
 	"\n" +
 	"TokenState\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x17\n" +
@@ -1763,7 +1772,9 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\x12refresh_expires_at\x182 \x01(\v2\x1a.google.protobuf.TimestampR\x10refreshExpiresAt\x12\x14\n" +
 	"\x05label\x183 \x01(\tR\x05label\x12+\n" +
 	"\aaccount\x184 \x01(\v2\x11.nexus.v1.AccountR\aaccount\x12%\n" +
-	"\x0escopes_missing\x185 \x01(\bR\rscopesMissing\"8\n" +
+	"\x0escopes_missing\x185 \x01(\bR\rscopesMissing\x129\n" +
+	"\n" +
+	"created_at\x186 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"8\n" +
 	"\x11ConnectionRemoved\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\":\n" +
 	"\bBookmark\x12.\n" +
@@ -1865,25 +1876,26 @@ var file_nexus_v1_token_proto_depIdxs = []int32{
 	27, // 28: nexus.v1.TokenState.problem:type_name -> nexus.v1.Problem
 	23, // 29: nexus.v1.TokenState.refresh_expires_at:type_name -> google.protobuf.Timestamp
 	28, // 30: nexus.v1.TokenState.account:type_name -> nexus.v1.Account
-	13, // 31: nexus.v1.Bookmark.position:type_name -> nexus.v1.Position
-	24, // 32: nexus.v1.Drain.reconnect_delay:type_name -> google.protobuf.Duration
-	2,  // 33: nexus.v1.TokenService.AcquireToken:input_type -> nexus.v1.AcquireTokenRequest
-	5,  // 34: nexus.v1.TokenService.GetToken:input_type -> nexus.v1.TokenServiceGetTokenRequest
-	7,  // 35: nexus.v1.TokenService.RefreshToken:input_type -> nexus.v1.RefreshTokenRequest
-	9,  // 36: nexus.v1.TokenService.ReportRejectedToken:input_type -> nexus.v1.ReportRejectedTokenRequest
-	11, // 37: nexus.v1.TokenService.CreateProof:input_type -> nexus.v1.CreateProofRequest
-	14, // 38: nexus.v1.TokenService.WatchTokens:input_type -> nexus.v1.WatchTokensRequest
-	3,  // 39: nexus.v1.TokenService.AcquireToken:output_type -> nexus.v1.AcquireTokenResponse
-	6,  // 40: nexus.v1.TokenService.GetToken:output_type -> nexus.v1.TokenServiceGetTokenResponse
-	8,  // 41: nexus.v1.TokenService.RefreshToken:output_type -> nexus.v1.RefreshTokenResponse
-	10, // 42: nexus.v1.TokenService.ReportRejectedToken:output_type -> nexus.v1.ReportRejectedTokenResponse
-	12, // 43: nexus.v1.TokenService.CreateProof:output_type -> nexus.v1.CreateProofResponse
-	15, // 44: nexus.v1.TokenService.WatchTokens:output_type -> nexus.v1.WatchTokensResponse
-	39, // [39:45] is the sub-list for method output_type
-	33, // [33:39] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	23, // 31: nexus.v1.TokenState.created_at:type_name -> google.protobuf.Timestamp
+	13, // 32: nexus.v1.Bookmark.position:type_name -> nexus.v1.Position
+	24, // 33: nexus.v1.Drain.reconnect_delay:type_name -> google.protobuf.Duration
+	2,  // 34: nexus.v1.TokenService.AcquireToken:input_type -> nexus.v1.AcquireTokenRequest
+	5,  // 35: nexus.v1.TokenService.GetToken:input_type -> nexus.v1.TokenServiceGetTokenRequest
+	7,  // 36: nexus.v1.TokenService.RefreshToken:input_type -> nexus.v1.RefreshTokenRequest
+	9,  // 37: nexus.v1.TokenService.ReportRejectedToken:input_type -> nexus.v1.ReportRejectedTokenRequest
+	11, // 38: nexus.v1.TokenService.CreateProof:input_type -> nexus.v1.CreateProofRequest
+	14, // 39: nexus.v1.TokenService.WatchTokens:input_type -> nexus.v1.WatchTokensRequest
+	3,  // 40: nexus.v1.TokenService.AcquireToken:output_type -> nexus.v1.AcquireTokenResponse
+	6,  // 41: nexus.v1.TokenService.GetToken:output_type -> nexus.v1.TokenServiceGetTokenResponse
+	8,  // 42: nexus.v1.TokenService.RefreshToken:output_type -> nexus.v1.RefreshTokenResponse
+	10, // 43: nexus.v1.TokenService.ReportRejectedToken:output_type -> nexus.v1.ReportRejectedTokenResponse
+	12, // 44: nexus.v1.TokenService.CreateProof:output_type -> nexus.v1.CreateProofResponse
+	15, // 45: nexus.v1.TokenService.WatchTokens:output_type -> nexus.v1.WatchTokensResponse
+	40, // [40:46] is the sub-list for method output_type
+	34, // [34:40] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_nexus_v1_token_proto_init() }

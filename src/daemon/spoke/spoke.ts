@@ -1,7 +1,5 @@
 import type { Config } from "../../config/config.js";
 import { readVersion } from "../../config/version.js";
-import type { AccessControl } from "../../domain/access/access_control.js";
-import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import { Copies } from "../../domain/copies/copies.js";
 import { CopyClock, maxSilenceMs } from "../../domain/copies/copy_clock.js";
 import { CredentialVault } from "../../domain/credentials/credential_vault.js";
@@ -24,6 +22,7 @@ import { UpstreamCalls } from "../../upstream/upstream_calls.js";
 import { type CopyTarget, UpstreamFollower, type WatchPlace } from "../../upstream/upstream_follower.js";
 import type { Vault } from "../../vault/vault.js";
 import type { DomainHub, ListenersHub } from "../fleet/hub_interfaces.js";
+import { CopySight, type CopySightDeps } from "./copy_sight.js";
 import { OwnReads } from "./own_reads.js";
 import { UpstreamRefused } from "./upstream_refused.js";
 
@@ -46,12 +45,17 @@ export interface SpokeResources {
 }
 
 /** What a spoke needs of the domain that it is wired into. */
-export interface SpokeDomain {
-  readonly access: Pick<AccessControl, "viewOf">;
-  readonly names: Pick<ConnectionNames, "findFor">;
+export interface SpokeDomain extends CopySightDeps {
   readonly readAudit: Pick<ReadAudit, "read">;
   readonly keyring: Pick<KeyringManager, "start" | "stop">;
   readonly registry: Pick<ProviderRegistry, "followed">;
+}
+
+/** What there is of a spoke once it serves. */
+interface OpenSpoke {
+  readonly domain: SpokeDomain;
+  readonly sight: CopySight;
+  readonly reads: OwnReads;
 }
 
 /** What makes a daemon a spoke: its connections are copies of what its identity may see at a hub. */
@@ -67,8 +71,7 @@ export class Spoke implements ListenersHub, DomainHub {
   readonly #follower: UpstreamFollower;
   readonly #ends: CopyClock;
   #last: CopyPosition;
-  #domain: SpokeDomain | undefined;
-  #reads: OwnReads | undefined;
+  #open: OpenSpoke | undefined;
 
   constructor(
     private readonly options: SpokeOptions,
@@ -82,7 +85,7 @@ export class Spoke implements ListenersHub, DomainHub {
     const userAgent = `nexusd/${readVersion()}`;
     this.#links = new HubLinks({ urls: upstream.urls, files, userAgent, clock, random });
     this.#calls = new UpstreamCalls({
-      links: this.#links,
+      ...{ links: this.#links, clock },
       onForwarded: (outcome) => metrics.forwardedUpstream(outcome),
     });
     this.#file = new CopyPositionFile(config.dataDir);
@@ -119,8 +122,13 @@ export class Spoke implements ListenersHub, DomainHub {
   led(service: ServiceDefinition): ServiceDefinition {
     const hub: UpstreamHub = {
       call: (method, request, { name }, signal) => this.#calls.call(method, request, name, signal),
-      answered: async (request, answer, caller) => await this.#reads?.answered(request, answer, caller),
-      viewOf: (caller) => this.#opened.access.viewOf(caller),
+      copied: (request, answer, caller) => this.#opened.reads.copied(request, answer, caller),
+      recorded: (request, answer, caller) => this.#opened.reads.recorded(request, answer, caller),
+      connectionOf: (name, caller) => this.#opened.sight.connectionOf(name, caller),
+      nameOf: (request) => this.#opened.sight.nameOf(request),
+      providerOf: (name) => this.#opened.sight.providerOf(name),
+      viewOf: (caller) => this.#opened.sight.viewOf(caller),
+      tokenOf: (connectionId) => this.#opened.sight.tokenOf(connectionId),
     };
     return forwardedService(service, hub);
   }
@@ -159,13 +167,16 @@ export class Spoke implements ListenersHub, DomainHub {
   async open({ domain }: { readonly domain: SpokeDomain }): Promise<void> {
     const { clock, log } = this.options;
     const { store } = this.resources;
-    this.#domain = domain;
-    const { names, readAudit } = domain;
+    const { readAudit } = domain;
     const isConnected = (): boolean => this.#follower.isConnected;
-    this.#reads = new OwnReads({ store, names, readAudit, isConnected, clock });
+    const takeProviders = (): Promise<void> => this.#follower.takeProviders();
+    const sight = new CopySight(domain);
+    const reads = new OwnReads({ store, sight, readAudit, isConnected, takeProviders, clock });
+    this.#open = { domain, sight, reads };
     domain.keyring.start();
+    // However long ago: what lives of it is served.
+    const hasCopy = this.#last.heardAtMs !== undefined;
     await this.#ends.start();
-    const hasCopy = this.#last.position !== undefined;
     const contact = this.#follower.firstContact();
     this.#follower.start();
     await Promise.race([contact, delay(clock, hasCopy ? catchUpMs : firstCopyMs)]);
@@ -177,7 +188,7 @@ export class Spoke implements ListenersHub, DomainHub {
 
   /** Follows no more. */
   async resign(): Promise<void> {
-    await Promise.all([this.#follower.stop(), this.#ends.stop(), this.#domain?.keyring.stop()]);
+    await Promise.all([this.#follower.stop(), this.#ends.stop(), this.#open?.domain.keyring.stop()]);
     this.#save();
   }
 
@@ -205,9 +216,9 @@ export class Spoke implements ListenersHub, DomainHub {
     return begun;
   }
 
-  get #opened(): SpokeDomain {
-    if (this.#domain === undefined) throw new Error("the spoke is not open");
-    return this.#domain;
+  get #opened(): OpenSpoke {
+    if (this.#open === undefined) throw new Error("the spoke is not open");
+    return this.#open;
   }
 
   get #ageMs(): number | undefined {
@@ -220,26 +231,24 @@ export class Spoke implements ListenersHub, DomainHub {
     return {
       position: () => this.#last.position,
       beginSnapshot: () => this.#copies.beginSnapshot(),
+      abandonSnapshot: () => this.#copies.abandonSnapshot(),
       put: (state) => this.#copies.put(state),
       remove: (connectionId) => this.#copies.remove(connectionId),
       settle: (position) => this.#settle(position),
       knowsProvider: (providerId) => store.getProvider(providerId) !== undefined,
       putProviders: async (profiles) => {
-        this.#opened.registry.followed(await this.#copies.putProviders(profiles));
+        this.#opened.domain.registry.followed(await this.#copies.putProviders(profiles));
       },
-      heard: () => this.#heard(this.#last.position),
     };
   }
 
   async #settle(position: WatchPlace): Promise<void> {
     await this.#copies.endSnapshot();
-    this.#heard({ epoch: position.epoch, revision: position.revision });
-    this.#save();
-  }
-
-  #heard(position: WatchPlace | undefined): void {
     const { databaseId } = this.resources.store;
-    this.#last = { databaseId, position, heardAtMs: this.options.clock.nowMs() };
+    const { epoch, revision } = position;
+    const heardAtMs = this.options.clock.nowMs();
+    this.#last = { databaseId, position: { epoch, revision }, heardAtMs };
+    this.#save();
   }
 
   #forgetPosition(): void {

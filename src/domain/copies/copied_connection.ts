@@ -22,6 +22,8 @@ export function copiedConnection(
   const expiresAtMs = token ? token.expiresAtMs : Math.min(base.expiresAtMs ?? nowMs, nowMs);
   return {
     ...base,
+    // Names find connections in the order in which the hub made them.
+    createdAtMs: state.createdAtMs ?? base.createdAtMs,
     userId: state.userId,
     providerId,
     providerName,

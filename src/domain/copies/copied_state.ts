@@ -16,6 +16,8 @@ export interface CopiedState {
   readonly problem: Pick<Problem, "reason" | "sinceMs" | "retryAtMs"> | undefined;
   readonly refreshExpiresAtMs: number | undefined;
   readonly account: Account | undefined;
+  /** Undefined from a hub of an older version. */
+  readonly createdAtMs: number | undefined;
   /** A link is to be had for scopes that an API wants. */
   readonly scopesMissing: boolean;
 }

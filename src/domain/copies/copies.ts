@@ -1,4 +1,6 @@
 import type { Connection } from "../../model/connections/connection.js";
+import type { SealedCredential } from "../../model/credentials/credential.js";
+import { DataLoss } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
 import { Secret } from "../../runtime/secret.js";
@@ -30,6 +32,11 @@ export class Copies {
   /** The hub tells everything from now on. */
   beginSnapshot(): void {
     this.#named = new Set();
+  }
+
+  /** A snapshot that was cut off says nothing of what it did not name. */
+  abandonSnapshot(): void {
+    this.#named = undefined;
   }
 
   /** What the snapshot did not name is gone. Resolves when that is durable; nothing outside of a snapshot. */
@@ -72,12 +79,17 @@ export class Copies {
     return [...gone, ...changed.map(({ id }) => id)];
   }
 
-  /** Credentials without an end of their own are not served any more. @returns of how many connections */
-  async endStatic(): Promise<number> {
+  /**
+   * Credentials without an end of their own are not served any more.
+   *
+   * @param isSilent asked again for each: a hub may be heard meanwhile
+   * @returns of how many connections
+   */
+  async endStatic(isSilent: () => boolean): Promise<number> {
     const ending: Promise<void>[] = [];
     for await (const connection of this.#connections()) {
       if (connection.status !== "active" || connection.expiresAtMs !== undefined) continue;
-      ending.push(this.#end(connection.id));
+      ending.push(this.#end(connection.id, isSilent));
     }
     await Promise.all(ending);
     return ending.length;
@@ -87,9 +99,10 @@ export class Copies {
     const { connectionId, token, revision } = state;
     const before = tx.getConnection(connectionId);
     const connection = copiedConnection(state, before, this.deps.clock.nowMs());
-    const held = tx.getCredential(connectionId)?.revision;
-    const holdsIt = held === (token ? revision : undefined);
-    if (before && holdsIt && isSameRecord(before, connection)) return;
+    const held = tx.getCredential(connectionId);
+    const holdsIt = token ? held?.revision === revision : held === undefined;
+    if (before && holdsIt && isSameRecord(before, connection) && this.#isSame(connection, held, token))
+      return;
     if (token) tx.putCredential(connectionId, this.#seal(connection, revision, token));
     else tx.deleteCredential(connectionId);
     tx.putConnection(connection);
@@ -106,12 +119,36 @@ export class Copies {
     return vault.sealFields(connection, revision, Object.fromEntries(fields));
   }
 
+  /** A hub that was restored may give out a revision once more, for another credential. */
+  #isSame(
+    connection: Connection,
+    held: SealedCredential | undefined,
+    token: CopiedToken | undefined,
+  ): boolean {
+    if (held === undefined || token === undefined) return held === token;
+    const { strategy, credentials } = token;
+    try {
+      if (strategy.kind === "oauth2") {
+        const { accessToken, tokenType } = this.deps.vault.openCredential(connection, held);
+        const isSameToken = accessToken.reveal() === (credentials[strategy.credentialField] ?? "");
+        return isSameToken && tokenType === token.tokenType;
+      }
+      const fields = Object.entries(this.deps.vault.openFields(connection, held));
+      const isSameSize = fields.length === Object.keys(credentials).length;
+      return isSameSize && fields.every(([name, value]) => credentials[name] === value.reveal());
+    } catch (error) {
+      if (error instanceof DataLoss) return false;
+      throw error;
+    }
+  }
+
   async #delete(connectionId: string): Promise<void> {
     await this.deps.store.commit((tx) => tx.deleteConnection(connectionId));
   }
 
-  async #end(connectionId: string): Promise<void> {
+  async #end(connectionId: string, isSilent: () => boolean): Promise<void> {
     await this.deps.store.commit((tx) => {
+      if (!isSilent()) return;
       const connection = tx.getConnection(connectionId);
       if (!connection || connection.expiresAtMs !== undefined) return;
       tx.deleteCredential(connectionId);

@@ -56,15 +56,15 @@ export class CopyClock {
   async #round(): Promise<void> {
     await this.#announceEnds();
     const { heardAtMs, onSilent, copies, clock, log } = this.deps;
-    const silentMs = clock.nowMs() - (heardAtMs() ?? clock.nowMs());
-    if (silentMs < maxSilenceMs) {
+    const isSilent = (): boolean => clock.nowMs() - (heardAtMs() ?? clock.nowMs()) >= maxSilenceMs;
+    if (!isSilent()) {
       this.#isSilent = false;
       return;
     }
     if (this.#isSilent) return;
     this.#isSilent = true;
     onSilent();
-    const connections = await copies.endStatic();
+    const connections = await copies.endStatic(isSilent);
     log.warn(
       { connections },
       "no hub was heard for an hour: credentials that do not end by themselves are not served",

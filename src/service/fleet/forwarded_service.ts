@@ -1,7 +1,4 @@
 import { fromBinary, type Message } from "@bufbuild/protobuf";
-import type { View } from "../../domain/access/access_control.js";
-import type { ListConnectionsResponse } from "../../gen/nexus/v1/connection_pb.js";
-import type { ListProvidersResponse } from "../../gen/nexus/v1/provider_pb.js";
 import type { TokenServiceGetTokenRequest } from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/principal.js";
 import { NotFound, NotLeader } from "../../model/errors.js";
@@ -9,10 +6,11 @@ import type { Answer, CallContext } from "../pipeline/bound_service.js";
 import { rpcName } from "../pipeline/rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "../pipeline/service_definition.js";
 import { codes, WireError } from "../pipeline/wire_error.js";
+import { type CallersSight, confine, withoutName } from "./callers_sight.js";
 import { bytesOf } from "./wire_status.js";
 
 /** The hub of a spoke, as the services of the spoke know it. */
-export interface UpstreamHub {
+export interface UpstreamHub extends CallersSight {
   /**
    * Has it carry out an RPC.
    *
@@ -21,10 +19,10 @@ export interface UpstreamHub {
    * @throws WireError of the RPC; Unavailable
    */
   call(method: string, request: Uint8Array, caller: Principal, signal: AbortSignal): Promise<Uint8Array>;
-  /** Resolves when the copy has what the answer rests on, or does not get it in time; the tokens of it are on record then. */
-  answered(request: Message, answer: Message, caller: Principal): Promise<void>;
-  /** What the spoke lets a caller of its own see. */
-  viewOf(caller: Principal): View;
+  /** Resolves when the copy has what the answer rests on, or does not get it in time. */
+  copied(request: Message, answer: Message, caller: Principal): Promise<void>;
+  /** Resolves when it is on record that the caller reads the token of the answer, if there is one. @throws Unavailable when it cannot be */
+  recorded(request: Message, answer: Message, caller: Principal): Promise<void>;
 }
 
 /** Services whose records a spoke has not: all of their unary RPCs are the hub's. */
@@ -45,25 +43,18 @@ export function isForwarded(method: DefinedMethod["descriptor"]): boolean {
   return elsewhere.has(method.parent.typeName) || always.has(rpcName(method));
 }
 
-/** Of the answers of a hub, what a caller of the spoke may see. */
-const confined: Readonly<Record<string, (answer: Message, view: View) => void>> = {
-  "nexus.v1.ConnectionService/ListConnections": (answer, view) => {
-    const list = answer as ListConnectionsResponse;
-    list.connections = list.connections.filter((connection) => view.seesConnection(connection));
-  },
-  "nexus.v1.ProviderService/ListProviders": (answer, view) => {
-    const list = answer as ListProvidersResponse;
-    list.providers = list.providers.filter((provider) => view.seesProvider(provider));
-  },
-};
+/** Services that a spoke serves from its copy, and a hub where that is not enough. What no hub keeps for a spoke no hub is asked for. */
+const shared: ReadonlySet<string> = new Set(["nexus.v1.TokenService", "envoy.service.auth.v3.Authorization"]);
 
 type UnaryMethod = DefinedMethod & { readonly kind: "unary" };
 
 /**
  * A service as a spoke serves it: from its copy where that is enough, else by a hub, to which the spoke is one caller. So what a caller of
- * the spoke may is decided here, before anything is forwarded, by the pipeline, and of lists afterwards.
+ * the spoke may is decided here, before anything is forwarded, by the pipeline, and of each answer afterwards.
  */
 export function forwardedService(service: ServiceDefinition, hub: UpstreamHub): ServiceDefinition {
+  const { typeName } = service.descriptor;
+  if (!elsewhere.has(typeName) && !shared.has(typeName)) return service;
   const methods = service.methods.map((method) =>
     method.kind === "unary" ? { ...method, call: forwardedCall(method, hub) } : method,
   );
@@ -73,13 +64,14 @@ export function forwardedService(service: ServiceDefinition, hub: UpstreamHub): 
 function forwardedCall(method: UnaryMethod, hub: UpstreamHub): UnaryMethod["call"] {
   const { descriptor } = method;
   const name = rpcName(descriptor);
-  const confine = confined[name];
-  const forward = async (request: Message, context: CallContext): Promise<Message> => {
+  const forward = async (asked: Message, context: CallContext): Promise<Message> => {
     const { principal, signal } = context;
+    const request = withoutName(descriptor.input, asked, hub, principal);
     const bytes = await hub.call(name, bytesOf(descriptor.input, request), principal, signal);
     const answer = fromBinary(descriptor.output, bytes);
-    await hub.answered(request, answer, principal);
-    confine?.(answer, hub.viewOf(principal));
+    await hub.copied(request, answer, principal);
+    confine(request, answer, hub, principal);
+    await hub.recorded(request, answer, principal);
     return answer;
   };
   if (isForwarded(descriptor)) return forward;

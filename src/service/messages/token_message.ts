@@ -79,6 +79,7 @@ function stateMessage({ connection, token, problem }: ConnectionView) {
       refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
       account: accountMessage(connection.account),
       scopesMissing: connection.stepUp?.wanted === true,
+      createdAt: timestampFromMs(connection.createdAtMs),
     }),
   );
 }

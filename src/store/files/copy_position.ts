@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
 import { DataFolderUnusable } from "../lmdb/store_error.js";
+import { syncFolder } from "./sync_folder.js";
 
 const fileName = "upstream.json";
 
@@ -35,17 +36,23 @@ export class CopyPositionFile {
     this.#path = join(folder, fileName);
   }
 
-  /** Undefined when there is none, or none that can be read. */
+  /**
+   * Undefined when there is none, or that of another store. One that cannot be read says nothing of when a hub was heard: it counts as heard
+   * longer ago than any credential is served without that.
+   */
   read(databaseId: string): CopyPosition | undefined {
+    if (!existsSync(this.#path)) return undefined;
+    const unreadable = { databaseId, position: undefined, heardAtMs: 1 };
     let parsed: JsonValue;
     try {
       parsed = JSON.parse(readFileSync(this.#path, "utf8"));
     } catch {
-      return undefined;
+      return unreadable;
     }
-    if (!isJsonObject(parsed) || parsed["databaseId"] !== databaseId) return undefined;
+    if (!isJsonObject(parsed)) return unreadable;
+    if (parsed["databaseId"] !== databaseId) return undefined;
     const { heardAtMs, epoch, revision } = parsed;
-    if (heardAtMs !== undefined && !Number.isSafeInteger(heardAtMs)) return undefined;
+    if (heardAtMs !== undefined && !Number.isSafeInteger(heardAtMs)) return unreadable;
     const isPosition =
       typeof epoch === "string" && typeof revision === "string" && /^\d{1,20}$/.test(revision);
     const position = isPosition ? { epoch, revision: BigInt(revision) } : undefined;
@@ -57,7 +64,9 @@ export class CopyPositionFile {
     const place = position && { epoch: position.epoch, revision: position.revision.toString() };
     const next = `${this.#path}.next`;
     rmSync(next, { force: true });
-    writeFileSync(next, `${JSON.stringify({ databaseId, heardAtMs, ...place })}\n`, { mode: 0o600 });
+    const text = `${JSON.stringify({ databaseId, heardAtMs, ...place })}\n`;
+    writeFileSync(next, text, { mode: 0o600, flush: true });
     renameSync(next, this.#path);
+    syncFolder(dirname(this.#path));
   }
 }

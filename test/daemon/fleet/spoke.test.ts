@@ -44,8 +44,10 @@ const statusOf = async ({ clients }: Pick<SpokeProcess, "clients">, connectionId
   return event?.case === "state" ? event.value.status : event?.case;
 };
 /** Calls over the `http` listener of the spoke, with a key that was made there. */
-const keyAt = async (name: string, restriction: { userIds?: string[]; providers?: string[] }) =>
-  (await spoke.clients.access.createApiKey({ name, role: Role.AGENT, restriction })).key;
+const keyAt = async (
+  name: string,
+  restriction: { userIds?: string[]; providers?: string[]; connectionIds?: string[] },
+) => (await spoke.clients.access.createApiKey({ name, role: Role.AGENT, restriction })).key;
 const withKey = async (key: string, path: string, body: object = {}) => {
   const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
   const init = { method: "POST", headers, body: JSON.stringify(body) };
@@ -172,6 +174,39 @@ describe("a spoke of one daemon", () => {
       label: "two",
     });
     expect(first.body.consent.reason).toBe("not_connected");
+  });
+
+  it("means by a name what its caller sees, which is another connection than the hub would take", async () => {
+    const request = requestOf("op", { userId: "twin" });
+    const first = await consented(hub.clients, request, new Browser());
+    const second = await consented(hub.clients, request, new Browser());
+    await expect.poll(() => statusOf(spoke, second)).toBe(ConnectionStatus.ACTIVE);
+    const key = await keyAt("second", { connectionIds: [second] });
+    const name = { providerName: "op", userId: "twin" };
+    const { body } = await withKey(key, "TokenService/RefreshToken", { name });
+    expect(body.token).toEqual(expect.objectContaining({ revision: "2" }));
+    expect(body.token.credentials).toEqual((await tokenAt(hub, second))?.credentials);
+    expect((await tokenAt(hub, first))?.revision).toBe(1n);
+    // By its order the hub takes the first for it: that token is not for this caller.
+    const acquired = await withKey(key, "TokenService/AcquireToken", { ...name, minTtl: "86000s" });
+    expect(acquired.body.code).toBe("not_found");
+    const revoked = await withKey(key, "TokenService/GetToken", { name, minTtl: "86000s" });
+    expect(revoked.body.token.credentials).toEqual((await tokenAt(hub, second))?.credentials);
+  });
+
+  it("has a link's connection at once, and does nothing with the keys of the hub", async () => {
+    const link = await spoke.clients.connections.requestConnection(requestOf("op", { userId: "fay" }));
+    const { connectionId } = link;
+    expect(await statusOf(spoke, connectionId)).toBe(ConnectionStatus.PENDING);
+    await hub.clients.access.createApiKey({
+      name: "hubs",
+      role: Role.AGENT,
+      restriction: { userIds: ["ada"] },
+    });
+    const refused = await failureOf(
+      spoke.clients.access.revokeApiKey({ key: { case: "name", value: "hubs" } }),
+    );
+    expect(refused).toMatchObject({ code: "NotFound" });
   });
 
   it("may itself do at the hub what the hub's policy lets it", async () => {

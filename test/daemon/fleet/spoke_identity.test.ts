@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { AuthType } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { Authority } from "../../fakes/certificates.js";
@@ -100,10 +102,11 @@ it("starts without a hub, is not ready, has its copy when one comes, and notices
 
 it("goes to the next hub when one does not answer, and holds what its identity may see there", async () => {
   const dead = `https://127.0.0.1:${await freePort()}`;
-  const spoke = await SpokeProcess.started(
-    [dead, hub.url],
-    await hub.keyIdentity("of-ada", { userIds: ["ada"] }),
-  );
+  const spoke = await SpokeProcess.started([dead, hub.url], {
+    ...(await hub.keyIdentity("of-ada", { userIds: ["ada"] })),
+    // A proxy of the environment is not for hubs.
+    ...{ grpc_proxy: "http://127.0.0.1:1", https_proxy: "http://127.0.0.1:1" },
+  });
   try {
     const get = (userId: string) => spoke.clients.tokens.getToken({ connectionId: ids[userId] ?? "" });
     expect((await get("ada")).token?.credentials).toEqual({ api_key: "k-of-ada" });
@@ -116,6 +119,29 @@ it("goes to the next hub when one does not answer, and holds what its identity m
     await spoke.close();
   }
 }, 40_000);
+
+it("starts with its copy though its identity is refused, after hours, and when the place of the copy cannot be read", async () => {
+  const identity = await hub.keyIdentity("ended", { userIds: ["ada"] });
+  const spoke = await SpokeProcess.started([hub.url], identity);
+  const get = () => spoke.clients.tokens.getToken({ connectionId: ids["ada"] ?? "" });
+  try {
+    expect((await get()).token?.credentials).toEqual({ api_key: "k-of-ada" });
+    await hub.clients.access.revokeApiKey({ key: { case: "name", value: "ended" } });
+    await spoke.daemon.kill("SIGTERM");
+    const path = join(spoke.folder, "upstream.json");
+    const place = JSON.parse(readFileSync(path, "utf8"));
+    const hoursAgo = JSON.stringify({ ...place, heardAtMs: Date.now() - 2 * 3_600_000 });
+    for (const text of [hoursAgo, ""]) {
+      writeFileSync(path, text);
+      await spoke.start();
+      expect((await spoke.status())?.trouble).toMatch(/does not know who this spoke is/);
+      expect((await failureOf(get())).code).toBe("Unavailable");
+      await spoke.daemon.kill("SIGKILL");
+    }
+  } finally {
+    await spoke.close();
+  }
+}, 60_000);
 
 it("takes no folder of a daemon for its copy, and no daemon takes a copy for connections of its own", async () => {
   const daemonFolder = hub.place.config.dataDir;

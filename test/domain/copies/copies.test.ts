@@ -32,7 +32,7 @@ function aState(change: Partial<CopiedState> = {}): CopiedState {
   return {
     ...{ connectionId: newId(), userId: "ada", providerId: newId(), providerName: "op", label: "" },
     ...{ status: "active", revision: 7n, token: aToken(), problem: undefined },
-    ...{ refreshExpiresAtMs: undefined, account: undefined, scopesMissing: false },
+    ...{ refreshExpiresAtMs: undefined, account: undefined, scopesMissing: false, createdAtMs: startMs },
     ...change,
   };
 }
@@ -92,6 +92,23 @@ describe("a copy", () => {
   });
 
   it.each([
+    [aToken(), aToken({ credentials: { access_token: "access-2-secret" } })],
+    [
+      aToken({ strategy: headerStrategy, credentials: { key: "one" } }),
+      aToken({ strategy: headerStrategy, credentials: { key: "two" } }),
+    ],
+  ])("takes another credential of a revision, from a hub that was restored: %#", async (one, other) => {
+    const world = new World();
+    const state = aState({ token: one });
+    await world.copies.put(state);
+    await world.copies.put({ ...state, token: other });
+    expect(world.view(state.connectionId)?.token?.credentials).toEqual(other.credentials);
+    const { revision } = world.store;
+    await world.copies.put({ ...state, token: { ...other } });
+    expect(world.store.revision).toBe(revision);
+  });
+
+  it.each([
     { status: "revoked" },
     { status: "attention", problem: { reason: "reauth_required", sinceMs: startMs, retryAtMs: undefined } },
     // It expired, and a refresh is on its way.
@@ -120,8 +137,28 @@ describe("a copy", () => {
     await world.copies.endSnapshot();
     expect(world.view(gone.connectionId)).toBeUndefined();
     expect(world.view(kept.connectionId)?.token).toBeDefined();
+    world.copies.beginSnapshot();
+    world.copies.abandonSnapshot();
+    await world.copies.endSnapshot();
+    expect(world.view(kept.connectionId)?.token).toBeDefined();
     await world.copies.remove(kept.connectionId);
     expect(world.view(kept.connectionId)).toBeUndefined();
+  });
+
+  it("finds by a name what the hub made first, whichever it told first", async () => {
+    const world = new World();
+    const name = { userId: "ada", providerId: newId(), label: "" };
+    const [older, newer] = [
+      aState({ ...name, createdAtMs: startMs - 2 }),
+      aState({ ...name, createdAtMs: startMs - 1 }),
+    ];
+    for (const state of [newer, older]) await world.copies.put(state);
+    expect([...world.store.idsNamed(name)]).toEqual([older.connectionId, newer.connectionId]);
+    // A copy that an older version made learns it.
+    const first = { ...newer, createdAtMs: startMs - 3 };
+    await world.copies.put(first);
+    await world.copies.put({ ...first, createdAtMs: undefined });
+    expect([...world.store.idsNamed(name)]).toEqual([newer.connectionId, older.connectionId]);
   });
 
   it("follows profiles, whose names may have been exchanged", async () => {
@@ -175,6 +212,8 @@ describe("time", () => {
     for (const state of [endless, living]) await world.copies.put(state);
     world.engine.clock.advance(maxSilenceMs - 1);
     await world.ends.start();
+    expect(world.view(endless.connectionId)?.token).toBeDefined();
+    await world.copies.endStatic(() => false);
     expect(world.view(endless.connectionId)?.token).toBeDefined();
     world.engine.clock.advance(1_000);
     await expect.poll(() => world.view(endless.connectionId)?.token).toBeUndefined();

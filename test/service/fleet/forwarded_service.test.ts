@@ -1,16 +1,25 @@
-import { create, type DescMethodUnary, type Message, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMethodUnary, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import type { View } from "../../../src/domain/access/access_control.js";
+import { Authorization } from "../../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
+import { AccessService } from "../../../src/gen/nexus/v1/access_pb.js";
+import { AuditService } from "../../../src/gen/nexus/v1/audit_pb.js";
 import { ConnectionService, ListConnectionsResponseSchema } from "../../../src/gen/nexus/v1/connection_pb.js";
+import { FleetService } from "../../../src/gen/nexus/v1/fleet_pb.js";
+import { KeyringService } from "../../../src/gen/nexus/v1/keyring_pb.js";
 import { ListProvidersResponseSchema, ProviderService } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../../src/gen/nexus/v1/status_pb.js";
 import {
+  type AcquireTokenRequest,
+  AcquireTokenResponseSchema,
   TokenService,
   type TokenServiceGetTokenRequest,
   TokenServiceGetTokenResponseSchema,
 } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
+import type { ConnectionName } from "../../../src/model/connections/connection_name.js";
 import { DataLoss, FailedPrecondition, NotFound, NotLeader, Unavailable } from "../../../src/model/errors.js";
+import { newId } from "../../../src/model/ids.js";
 import {
   forwardedService,
   isForwarded,
@@ -21,6 +30,7 @@ import { rpcName } from "../../../src/service/pipeline/rpc_access.js";
 import type { DefinedMethod } from "../../../src/service/pipeline/service_definition.js";
 import { codes, WireError } from "../../../src/service/pipeline/wire_error.js";
 
+const providerId = newId();
 const agent: Principal = { name: "key:ci", kind: "key" };
 const context: CallContext = { principal: agent, signal: new AbortController().signal };
 const { getToken } = TokenService.method;
@@ -32,25 +42,50 @@ class World implements UpstreamHub {
   own: (request: Message) => Message | Promise<Message> = () => tokenOf(1n);
   hubs: () => Message = () => tokenOf(2n);
   sees = (): boolean => true;
+  isRestricted = true;
+  /** What a name is to the caller. */
+  named: string | undefined;
+  copy: ReturnType<UpstreamHub["tokenOf"]>;
+  /** What the caller's confinement was applied to. */
+  readonly changes: unknown[] = [];
+  readonly requests: Message[] = [];
 
-  call: UpstreamHub["call"] = async (method, _, principal) => {
+  call: UpstreamHub["call"] = async (method, bytes, principal) => {
     this.steps.push(`${method} for ${principal.name}`);
     const answer = this.hubs();
     const [, service = "", name = ""] = /^(.*)\/(.*)$/.exec(method) ?? [];
-    const found = [TokenService, ProviderService, ConnectionService].find(
+    const found = [TokenService, ProviderService, ConnectionService, Authorization].find(
       ({ typeName }) => typeName === service,
     );
-    const descriptor = found?.methods.find((one) => one.name === name)?.output;
+    const descriptor = found?.methods.find((one) => one.name === name);
     if (!descriptor) throw new Error(`no ${method}`);
-    return toBinary(descriptor, answer);
+    this.requests.push(fromBinary(descriptor.input, bytes));
+    return toBinary(descriptor.output, answer);
   };
 
-  async answered(): Promise<void> {
+  async copied(): Promise<void> {
     this.steps.push("copied");
   }
 
+  async recorded(): Promise<void> {
+    this.steps.push("recorded");
+  }
+
+  connectionOf = (): string | undefined => this.named;
+
+  nameOf({ providerName, userId, label }: AcquireTokenRequest): ConnectionName {
+    return { providerName, userId, label };
+  }
+
+  providerOf = (): string => providerId;
+
+  tokenOf = () => this.copy;
+
   viewOf(): View {
-    return { seesConnection: () => this.sees(), seesProvider: () => this.sees() } as unknown as View;
+    const isRestricted = this.isRestricted;
+    const seen = { seesConnection: () => this.sees(), seesProvider: () => this.sees() };
+    const seesChange: View["seesChange"] = (change) => this.sees() && this.changes.push(change) > 0;
+    return { ...seen, isRestricted, seesChange, epochOf: (epoch) => epoch };
   }
 
   async ask(descriptor: DescMethodUnary, request: object = {}): Promise<Message> {
@@ -86,7 +121,12 @@ describe("a spoke", () => {
       const world = new World();
       world.own = own;
       expect(await world.ask(getToken)).toMatchObject({ token: { revision: 2n } });
-      expect(world.steps).toEqual(["here", "nexus.v1.TokenService/GetToken for key:ci", "copied"]);
+      expect(world.steps).toEqual([
+        "here",
+        "nexus.v1.TokenService/GetToken for key:ci",
+        "copied",
+        "recorded",
+      ]);
     }
   });
 
@@ -134,6 +174,102 @@ describe("a spoke", () => {
     world.hubs = () => create(ListProvidersResponseSchema, { providers: [{ id: "3" }, { id: "4" }] });
     expect(await world.ask(ProviderService.method.listProviders)).toMatchObject({ providers: [{ id: "3" }] });
     expect(world.steps).not.toContain("here");
+  });
+
+  const name = { providerName: "op", userId: "ada", label: "" };
+  const [id, other] = [newId(), newId()];
+  const check = Authorization.method.check;
+  const routeOf = (connection: string) => ({
+    attributes: { contextExtensions: { connection_id: connection } },
+  });
+  const byName: readonly (readonly [DescMethodUnary, object, object])[] = [
+    [getToken, { name }, { connectionId: id }],
+    [TokenService.method.refreshToken, { name }, { connectionId: id }],
+    [TokenService.method.createProof, { name, method: "GET" }, { connectionId: id, method: "GET" }],
+    [TokenService.method.reportRejectedToken, { name, revision: 1n }, { connectionId: id, revision: 1n }],
+    [ConnectionService.method.getConnection, { name }, { connectionId: id }],
+    [ConnectionService.method.revokeConnection, { name }, { connectionId: id }],
+    [ConnectionService.method.deleteConnection, { name }, { connectionId: id }],
+    [ConnectionService.method.refreshConnection, { name }, { connectionId: id }],
+    [ConnectionService.method.replaceCredential, { name, credentials: { k: "v" } }, { connectionId: id }],
+    [check, routeOf("op/ada"), routeOf(id)],
+  ];
+
+  it.each(byName)("asks for what a name is to its caller: %s", async (method, request, sent) => {
+    const world = new World();
+    world.own = fails(new NotLeader());
+    world.hubs = () => create(method.output);
+    world.named = id;
+    await world.ask(method, request);
+    expect(world.requests).toMatchObject([sent]);
+    expect((world.requests[0] as { name?: unknown }).name).toBeUndefined();
+    world.named = undefined;
+    await expect(world.ask(method, request)).rejects.toBeInstanceOf(NotFound);
+    expect(world.requests).toHaveLength(1);
+    // Who sees all may ask for what the copy does not know.
+    world.isRestricted = false;
+    await world.ask(method, request);
+    expect(world.requests[1]).toMatchObject(request);
+  });
+
+  const told: readonly (readonly [DescMethodUnary, object, object])[] = [
+    [ConnectionService.method.getConnection, { connectionId: id }, { connection: { id: other } }],
+    [ConnectionService.method.requestConnection, { userId: "ada" }, { connectionId: other }],
+    [ConnectionService.method.captureCredential, {}, { connectionId: other }],
+    [TokenService.method.acquireToken, name, { result: { case: "consent", value: { connectionId: other } } }],
+    [check, routeOf(id), { dynamicMetadata: { connection_id: other } }],
+    [ProviderService.method.getProvider, {}, { provider: { id: other } }],
+  ];
+
+  it.each(told)("gives no answer of what its caller may not see: %s", async (method, request, answer) => {
+    const world = new World();
+    world.own = fails(new NotLeader());
+    world.hubs = () => create(method.output, answer as never);
+    world.sees = () => false;
+    await expect(world.ask(method, request)).rejects.toBeInstanceOf(NotFound);
+    expect(world.steps).not.toContain("recorded");
+    world.sees = () => true;
+    expect(await world.ask(method, request)).toMatchObject(answer);
+  });
+
+  it("judges a link that its copy has not by what was asked", async () => {
+    const world = new World();
+    world.own = fails(new NotLeader());
+    const result = { case: "consent" as const, value: { connectionId: other } };
+    world.hubs = () => create(AcquireTokenResponseSchema, { result });
+    await world.ask(TokenService.method.acquireToken, name);
+    expect(world.changes).toEqual([{ connectionId: other, userId: "ada", providerId }]);
+  });
+
+  it("gives the token of a name only where it is that of the connection which the caller sees", async () => {
+    const world = new World();
+    world.own = fails(new NotLeader());
+    const credentials = { access_token: "of-the-first" };
+    const token = { revision: 2n, credentials };
+    world.hubs = () => create(AcquireTokenResponseSchema, { result: { case: "token", value: token } });
+    const acquired = () => world.ask(TokenService.method.acquireToken, name);
+    await expect(acquired()).rejects.toBeInstanceOf(NotFound);
+    world.named = id;
+    for (const revision of [undefined, 1n]) {
+      world.copy = revision === undefined ? undefined : { revision, credentials };
+      await expect(acquired()).rejects.toBeInstanceOf(Unavailable);
+    }
+    world.copy = { revision: 2n, credentials: { access_token: "of-another" } };
+    await expect(acquired()).rejects.toBeInstanceOf(NotFound);
+    world.copy = { revision: 2n, credentials };
+    expect(await acquired()).toMatchObject({ result: { value: token } });
+  });
+
+  it("asks no hub for the keys, the policy and the streams of its own", async () => {
+    for (const service of [AccessService, KeyringService, StatusService, AuditService, FleetService])
+      for (const method of service.methods) {
+        if (method.methodKind !== "unary") continue;
+        const world = new World();
+        const error = new NotFound("api_key");
+        world.own = fails(error);
+        await expect(world.ask(method as DescMethodUnary)).rejects.toBe(error);
+        expect(world.steps).toEqual(["here"]);
+      }
   });
 
   it("has all that writes done by a hub, and its own keys, log and status to itself", () => {

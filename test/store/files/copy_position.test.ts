@@ -1,0 +1,34 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { newId } from "../../../src/model/ids.js";
+import { CopyPositionFile, refuseCopies } from "../../../src/store/files/copy_position.js";
+import { temporaryFolder } from "../../temporary_folder.js";
+
+const databaseId = newId();
+const place = { databaseId, position: { epoch: "e", revision: 2n ** 63n }, heardAtMs: 1_800_000_000_000 };
+
+describe("the place of a copy", () => {
+  it("is read as it was written, for its own store", () => {
+    const folder = temporaryFolder();
+    const file = new CopyPositionFile(folder);
+    expect(file.read(databaseId)).toBeUndefined();
+    expect(() => refuseCopies(folder)).not.toThrow();
+    for (const written of [place, { databaseId, position: undefined, heardAtMs: undefined }]) {
+      file.write(written);
+      expect(file.read(databaseId)).toEqual(written);
+    }
+    expect(file.read(newId())).toBeUndefined();
+    expect(() => refuseCopies(folder)).toThrow(/that of a spoke/);
+  });
+
+  it.each(["", "{", "[]", "7", `{"databaseId":"${databaseId}","heardAtMs":"now"}`])(
+    "is none when the file holds %j, as if a hub was heard long ago",
+    (text) => {
+      const folder = temporaryFolder();
+      writeFileSync(join(folder, "upstream.json"), text);
+      const read = new CopyPositionFile(folder).read(databaseId);
+      expect(read).toEqual({ databaseId, position: undefined, heardAtMs: 1 });
+    },
+  );
+});
