@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+import { checkServerIdentity } from "node:tls";
 import {
   Client,
   type ClientReadableStream,
@@ -5,6 +7,7 @@ import {
   Metadata,
   type ServiceError,
   status as statusCodes,
+  type VerifyOptions,
 } from "@grpc/grpc-js";
 import type { Clock } from "../runtime/clock.js";
 import type { IdentityFiles } from "./identity_files.js";
@@ -29,6 +32,23 @@ const channelOptions = {
     loadBalancingConfig: [{ pick_first: { shuffleAddressList: true } }],
   }),
 };
+
+/** An address is no server name (RFC 6066, section 3), which grpc-js would send it as, and Node 26 refuse. */
+const serverName = "address.invalid";
+
+function serverNameOf(host: string): { "grpc.ssl_target_name_override"?: string } {
+  return isIP(bare(host)) === 0 ? {} : { "grpc.ssl_target_name_override": serverName };
+}
+
+/** The certificate has to be of the address all the same. */
+function verifyOf(host: string): VerifyOptions {
+  if (isIP(bare(host)) === 0) return {};
+  return { checkServerIdentity: (_name, certificate) => checkServerIdentity(bare(host), certificate) };
+}
+
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, "");
+}
 
 const asTheyAre = (bytes: Buffer): Buffer => bytes;
 
@@ -57,8 +77,8 @@ export class HubLink {
     const target = `dns:///${hostname}:${port === "" ? (secure ? 443 : 80) : port}`;
     this.#client = new Client(
       target,
-      secure ? credentials.createSsl(ca, key, certificate) : credentials.createInsecure(),
-      { ...channelOptions, "grpc.primary_user_agent": userAgent },
+      secure ? credentials.createSsl(ca, key, certificate, verifyOf(hostname)) : credentials.createInsecure(),
+      { ...channelOptions, "grpc.primary_user_agent": userAgent, ...serverNameOf(hostname) },
     );
   }
 
