@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+import { checkServerIdentity } from "node:tls";
 import {
   type ChannelCredentials,
   Client,
@@ -6,6 +8,7 @@ import {
   Metadata,
   type ServiceError,
   status as statusCodes,
+  type VerifyOptions,
 } from "@grpc/grpc-js";
 import type { Clock } from "../runtime/clock.js";
 import { type IdentityFiles, IdentityUnreadable } from "./identity_files.js";
@@ -31,13 +34,30 @@ const channelOptions = {
   }),
 };
 
+/** An address is no server name (RFC 6066, section 3), which grpc-js would send it as, and Node 26 refuse. */
+const serverName = "address.invalid";
+
+function serverNameOf(host: string): { "grpc.ssl_target_name_override"?: string } {
+  return isIP(bare(host)) === 0 ? {} : { "grpc.ssl_target_name_override": serverName };
+}
+
+/** The certificate has to be of the address all the same. */
+function verifyOf(host: string): VerifyOptions {
+  if (isIP(bare(host)) === 0) return {};
+  return { checkServerIdentity: (_name, certificate) => checkServerIdentity(bare(host), certificate) };
+}
+
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, "");
+}
+
 const asTheyAre = (bytes: Buffer): Buffer => bytes;
 
 /** @throws IdentityUnreadable */
-function secureCredentials(files: IdentityFiles): ChannelCredentials {
+function secureCredentials(files: IdentityFiles, host: string): ChannelCredentials {
   const { ca, key, certificate } = files.material();
   try {
-    return credentials.createSsl(ca, key, certificate);
+    return credentials.createSsl(ca, key, certificate, verifyOf(host));
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown";
     throw new IdentityUnreadable(
@@ -69,10 +89,11 @@ export class HubLink {
     const { protocol, hostname, port } = new URL(url);
     const secure = protocol === "https:";
     const target = `dns:///${hostname}:${port === "" ? (secure ? 443 : 80) : port}`;
-    this.#client = new Client(target, secure ? secureCredentials(files) : credentials.createInsecure(), {
-      ...channelOptions,
-      "grpc.primary_user_agent": userAgent,
-    });
+    this.#client = new Client(
+      target,
+      secure ? secureCredentials(files, hostname) : credentials.createInsecure(),
+      { ...channelOptions, "grpc.primary_user_agent": userAgent, ...serverNameOf(hostname) },
+    );
   }
 
   /** Whether there is a connection, or is one within `waitMs`: then a call can be sent. */

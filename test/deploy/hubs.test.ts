@@ -1,18 +1,28 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { agent, type HubPod, HubsWorld } from "./hubs_world.js";
+import { HubsService, SpokePod } from "./spoke_pod.js";
+import { bytesOf } from "./usage.js";
 
 let world: HubsWorld;
+let service: HubsService | undefined;
+let spoke: SpokePod | undefined;
 
 beforeAll(async () => {
   world = await HubsWorld.make();
 }, 60_000);
 
-afterAll(() => world.close());
+afterAll(async () => {
+  await spoke?.kill();
+  service?.close();
+  await world.close();
+});
 
+/** What an agent without a spoke shows. */
+const tokenFor = (subject: string): string => world.tokenOf(subject, "nexusd");
 const others = (...gone: readonly HubPod[]): HubPod[] => world.hubs.filter((hub) => !gone.includes(hub));
 
 async function tokenAt(hub: HubPod, connectionId: string): Promise<string | undefined> {
-  const { token } = await hub.clients(world.tokenOf(agent)).tokens.getToken({ connectionId });
+  const { token } = await hub.clients(tokenFor(agent)).tokens.getToken({ connectionId });
   return token?.credentials["access_token"];
 }
 
@@ -47,7 +57,7 @@ it("serves the service account that the policy names at every hub, by TLS, and n
   const imported = { userId: "ada", providerId: provider?.id ?? "", refreshToken: "refresh-0" };
   connectionId = (await connections.importConnection(imported)).connection?.id ?? "";
   for (const hub of world.hubs) expect(await tokenAt(hub, connectionId)).toBe("access-1");
-  const other = one.clients(world.tokenOf("system:serviceaccount:agents:other"));
+  const other = one.clients(tokenFor("system:serviceaccount:agents:other"));
   await expect(other.tokens.getToken({ connectionId })).rejects.toThrow(/permission_denied/);
 });
 
@@ -90,4 +100,73 @@ it("ends in good order at SIGTERM: the lead goes to another hub well within the 
   expect(performance.now() - startedMs).toBeLessThan(6_000);
   expect(await leader.running?.exited).toBe(0);
   leader.running = undefined;
+});
+
+describe("a pod of overlays/spoke", () => {
+  /** Its connection of the one stream and all that it has hubs do. */
+  const followed = (): HubPod => {
+    const [hub, ...more] = service?.used ?? [];
+    if (!hub || more.length > 0) throw new Error(`it is connected to ${more.length} more hubs than one`);
+    return hub;
+  };
+
+  it("has its copy before the agent starts, by the token that Kubernetes projects, and the agent its tokens at the socket", async () => {
+    await Promise.all(world.hubs.filter(({ running }) => !running).map((hub) => hub.start()));
+    service = await HubsService.of(world);
+    spoke = new SpokePod(world, agent);
+    await spoke.start();
+    expect(await spoke.token(connectionId)).toBe("access-4");
+    expect(await spoke.probed("readinessProbe")).toBe(200);
+    expect(await spoke.command("status")).toContain("https://nexusd.agents.svc");
+    const { requests } = spoke.pod.nexusd.resources;
+    const bytes = await spoke.residentBytes();
+    console.log(`a spoke at rest: ${Math.round(bytes / 1024 ** 2)} MiB resident`);
+    expect(bytes).toBeLessThan(bytesOf(requests["memory"]));
+  });
+
+  it("goes on at another hub when its own is killed", async () => {
+    const pod = spoke as SpokePod;
+    const killed = followed();
+    await killed.running?.kill();
+    killed.running = undefined;
+    expect(await pod.token(connectionId)).toBe("access-4");
+    const [one] = others(killed) as [HubPod];
+    const { token } = await one.clients(world.adminKey).tokens.refreshToken({ connectionId });
+    expect(token?.credentials["access_token"]).toBe("access-5");
+    await expect.poll(() => pod.token(connectionId), { timeout: 20_000 }).toBe("access-5");
+    expect(followed()).not.toBe(killed);
+    await killed.start();
+  });
+
+  it("shows the hubs whatever token the kubelet puts there", async () => {
+    const pod = spoke as SpokePod;
+    expect(await pod.command("connections", "list")).toContain("sound");
+    pod.rotate("system:serviceaccount:agents:other");
+    await expect(pod.command("connections", "list")).rejects.toThrow(/refuses|permission/i);
+    expect(await pod.token(connectionId)).toBe("access-5");
+    pod.rotate();
+    expect(await pod.command("connections", "list")).toContain("sound");
+  });
+
+  it("serves living tokens while all hubs are away, also when its container is started again meanwhile", async () => {
+    const pod = spoke as SpokePod;
+    for (const hub of world.hubs) {
+      await hub.running?.kill();
+      hub.running = undefined;
+    }
+    expect(await pod.token(connectionId)).toBe("access-5");
+    await pod.kill();
+    await pod.start();
+    expect(await pod.token(connectionId)).toBe("access-5");
+    expect([await pod.probed("readinessProbe"), await pod.probed("livenessProbe")]).toEqual([200, 200]);
+  });
+});
+
+it("does not start as a service account that the hubs' policy does not name, and says so", async () => {
+  const [hub] = world.hubs as [HubPod];
+  await hub.start();
+  const stranger = new SpokePod(world, "system:serviceaccount:agents:other");
+  await expect(stranger.start()).rejects.toThrow(
+    /did not start \(15\).*bind its principal to the role agent/s,
+  );
 });

@@ -11,6 +11,7 @@ import { Postgres } from "../fleet/postgres.js";
 import { json, type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
 import { filledCopy, type KubernetesObject, kustomize, only } from "./manifests.js";
 import { Pod, type Running } from "./pod.js";
+import { placesOf, untilStarted } from "./pod_start.js";
 
 const namespace = "agents";
 export const agent = `system:serviceaccount:${namespace}:agent`;
@@ -27,27 +28,10 @@ export class HubPod {
 
   /** Starts it and waits for its startup probe. @throws Error when it does not pass in the time that the kubelet gives it */
   async start(): Promise<void> {
-    const { nexusd, address } = this.pod;
-    // All pods stand on one loopback: each has an address of it, and another one for its own.
-    const own = address.replace("127.0.0.", "127.0.1.");
-    const places = Object.fromEntries(
-      (nexusd.env ?? []).flatMap(({ name, value = "" }) =>
-        name.endsWith("_LISTEN")
-          ? [[name, value.replace(/^127\.0\.0\.1:/, `${own}:`).replace("0.0.0.0:", `${address}:`)]]
-          : [],
-      ),
-    );
-    const running = this.pod.start(nexusd, { env: { ...places, NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" } });
-    this.running = running;
-    const { startupProbe } = nexusd;
-    if (!startupProbe) throw new Error("there is no startup probe");
-    const deadline = performance.now() + startupProbe.periodSeconds * startupProbe.failureThreshold * 1_000;
-    while ((await this.pod.probe(nexusd, startupProbe)) !== 200) {
-      const code = await Promise.race([running.exited, Promise.resolve(undefined)]);
-      if (code !== undefined || performance.now() > deadline)
-        throw new Error(`${this.name} did not start (${code}): ${running.output}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const { pod } = this;
+    const env = { ...placesOf(pod), NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" };
+    this.running = pod.start(pod.nexusd, { env });
+    await untilStarted(pod, this.running);
   }
 
   async ready(): Promise<number | undefined> {
@@ -94,6 +78,8 @@ export class HubPod {
 /** The fleet of the overlay: its pods, a PostgreSQL, the cluster's issuer, a provider. */
 export class HubsWorld {
   readonly hubs: HubPod[] = [];
+  /** Where the Service of the hubs is to be. */
+  readonly serviceAddress = "127.0.0.30";
   readonly #signer = new JwtSigner();
   #refreshes = 0;
 
@@ -148,12 +134,12 @@ export class HubsWorld {
     return world;
   }
 
-  /** A token of a service account, as the kubelet projects it for the audience of the hubs. */
-  tokenOf(subject: string): string {
+  /** A token of a service account, as the kubelet projects it for an audience; that of the API server where none is named. */
+  tokenOf(subject: string, audience = "https://kubernetes.default.svc"): string {
     const now = Math.floor(Date.now() / 1000);
     const claims = {
       iss: this.settings["NEXUS_JWT_ISSUER"],
-      aud: ["nexusd"],
+      aud: [audience],
       sub: subject,
       iat: now,
       exp: now + 600,
@@ -172,7 +158,7 @@ export class HubsWorld {
 
   /** The Job that makes the store. @returns how it ended, and what it said */
   async job(): Promise<{ readonly code: number | string; readonly output: string }> {
-    const pod = new Pod(this.objects, { kind: "Job", hosts: this.#hosts() });
+    const pod = new Pod(this.objects, { kind: "Job", hosts: this.hosts() });
     const running = pod.start(pod.nexusd);
     return { code: await running.exited, output: running.output };
   }
@@ -205,16 +191,16 @@ export class HubsWorld {
         kind: "StatefulSet",
         name,
         namespace,
-        hosts: this.#hosts(),
-        token: this.tokenOf("hub"),
+        hosts: this.hosts(),
+        token: (audience?: string) => this.tokenOf("hub", audience),
       } as const;
       const pod = new Pod(this.objects, { ...place, address: addressOf(ordinal) });
       this.hubs.push(new HubPod(pod, name, this));
     }
   }
 
-  /** What the cluster's DNS would say: the pods by the headless Service, the database and the API server by theirs. */
-  #hosts(): string {
+  /** What the cluster's DNS would say: the pods by the headless Service, the hubs, the database and the API server by theirs. */
+  hosts(): string {
     const { serviceName, replicas } = only(this.objects, "StatefulSet").spec;
     const { name } = only(this.objects, "Service", serviceName).metadata;
     const hubs = Array.from(
@@ -224,6 +210,7 @@ export class HubsWorld {
     return [
       "127.0.0.1 localhost",
       `127.0.0.1 nexusd-db-rw.${namespace}.svc kubernetes.default.svc`,
+      `${this.serviceAddress} nexusd.${namespace}.svc`,
       ...hubs,
       "",
     ].join("\n");

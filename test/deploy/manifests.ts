@@ -9,7 +9,7 @@ const source = join(import.meta.dirname, "../../deploy/kubernetes");
 
 /** Those of a pod with its agent. */
 export const overlays = ["memory", "volume"] as const;
-export type Overlay = (typeof overlays)[number] | "fleet" | "fleet-init";
+export type Overlay = (typeof overlays)[number] | "fleet" | "fleet-init" | "spoke";
 
 export interface KubernetesObject {
   readonly apiVersion: string;
@@ -101,10 +101,12 @@ export interface PodSpec {
  * A copy of deploy/kubernetes in which a user has made the secrets, and written `files` of base/ over ours.
  *
  * @param fleetFiles in the same way of overlays/fleet
+ * @param spokeFiles of overlays/spoke
  */
 export function filledCopy(
   files: Readonly<Record<string, string>> = {},
   fleetFiles: Readonly<Record<string, string>> = {},
+  spokeFiles: Readonly<Record<string, string>> = {},
 ): string {
   const folder = mkdtempSync(join(tmpdir(), "nexus-kustomize-"));
   cpSync(source, folder, { recursive: true });
@@ -118,6 +120,8 @@ export function filledCopy(
     writeFileSync(join(folder, "base", path), text);
   for (const [path, text] of Object.entries({ ...secrets, ...storeUrl, ...fleetFiles }))
     writeFileSync(join(folder, "overlays/fleet", path), text);
+  for (const [path, text] of Object.entries({ "ca.crt": "the CA\n", ...spokeFiles }))
+    writeFileSync(join(folder, "overlays/spoke", path), text);
   return folder;
 }
 

@@ -38,8 +38,8 @@ export interface PodPlace {
   readonly address?: string;
   /** Lines for its resolver. */
   readonly hosts?: string;
-  /** Of its service account, without an audience. */
-  readonly token?: string;
+  /** Of its service account, for an audience or that of the API server. */
+  readonly token?: (audience?: string) => string;
 }
 
 /** The pod of the manifests with its volumes, as a kubelet lays them out. Containers run one by one. */
@@ -241,7 +241,7 @@ async function pidOf(info: Readable): Promise<number> {
 function contentOf(
   { secret, configMap, projected }: Volume,
   objects: readonly KubernetesObject[],
-  token = "",
+  token: PodPlace["token"],
 ): Readonly<Record<string, string>> | undefined {
   if (secret) {
     const data = dataOf(only(objects, "Secret", secret.secretName));
@@ -252,7 +252,7 @@ function contentOf(
   if (projected) {
     const files = projected.sources.map(({ serviceAccountToken, configMap: map }) =>
       serviceAccountToken
-        ? { [serviceAccountToken.path]: token }
+        ? { [serviceAccountToken.path]: token?.(serviceAccountToken.audience) ?? "" }
         : dataOf(only(objects, "ConfigMap", map?.name)),
     );
     return Object.assign({}, ...files);

@@ -6,6 +6,7 @@ import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { json, type Script, type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
 import { filledCopy, type KubernetesObject, kustomize, type Overlay, only } from "./manifests.js";
 import { Pod, type Running } from "./pod.js";
+import { untilStarted } from "./pod_start.js";
 
 export const providerNames = ["sound", "late", "hung", "refusing"] as const;
 export type ProviderName = (typeof providerNames)[number];
@@ -56,17 +57,8 @@ export class PodWorld {
 
   /** nexusd, when its startup probe has passed. @throws Error when it does not within the time that the kubelet gives it */
   async start(): Promise<Running> {
-    const { nexusd } = this.pod;
-    const { startupProbe } = nexusd;
-    if (!startupProbe) throw new Error("there is no startup probe");
-    const running = this.pod.start(nexusd, { env: loopbackProviders });
-    const deadline = performance.now() + startupProbe.periodSeconds * startupProbe.failureThreshold * 1_000;
-    while ((await this.pod.probe(nexusd, startupProbe)) !== 200) {
-      const code = await Promise.race([running.exited, Promise.resolve(undefined)]);
-      if (code !== undefined || performance.now() > deadline)
-        throw new Error(`nexusd did not start (${code}): ${running.output}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const running = this.pod.start(this.pod.nexusd, { env: loopbackProviders });
+    await untilStarted(this.pod, running);
     return running;
   }
 

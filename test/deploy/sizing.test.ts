@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { PodWorld } from "./pod_world.js";
+import { bytesOf, usageOf } from "./usage.js";
 
 const connections = 200;
 const streams = 200;
@@ -8,20 +8,6 @@ const calls = 5_000;
 
 /** Nothing is timed here, and the machine may be laden. */
 const patienceMs = 240_000;
-
-/** Bytes of a Kubernetes quantity in Mi. */
-function bytesOf(quantity = ""): number {
-  const [, count] = /^(\d+)Mi$/.exec(quantity) ?? [];
-  if (count === undefined) throw new Error(`${quantity} is not in Mi`);
-  return Number(count) * 1024 ** 2;
-}
-
-function usageOf(pid: number): { residentBytes: number; cpuMs: number } {
-  const kiB = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
-  // Fields 14 and 15 (proc_pid_stat(5)), in ticks of 10 ms; the name before them may hold spaces.
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return { residentBytes: Number(kiB) * 1024, cpuMs: (Number(fields[11]) + Number(fields[12])) * 10 };
-}
 
 it(
   "needs what the manifests request at rest, and stays well within its limit under load",

@@ -49,6 +49,12 @@ const forwarded = (outcome: string, values: string): Series => [
   values,
 ];
 
+const asked = (outcome: string, values: string): Series => [
+  "nexus_spoke_forwards_total",
+  { outcome },
+  values,
+];
+
 /** For each alert what makes it fire, and what, nearly the same, does not. */
 export const alertCases: readonly AlertCase[] = [
   fires("NexusDown", 11, 14, [
@@ -158,5 +164,21 @@ export const alertCases: readonly AlertCase[] = [
     100,
     hubs("nexus_fleet_waits_for_standby", "1x30 0x90", "1x30 0x90", "0x120"),
     { isOfJob: true },
+  ),
+  // One that goes to another hub is silent for seconds.
+  fires("NexusSpokeSilent", 24, 27, [["nexus_spoke_connected", {}, "1x10 0x3 1x6 0x40"]]),
+  fires("NexusSpokeCopyOld", 41, 44, [["nexus_spoke_copy_age_seconds", {}, "30x10 60+60x60"]]),
+  fires("NexusSpokeForwardsFailing", 25, 45, [
+    asked("ok", "0+100x60"),
+    asked("unreachable", "0+2x60"),
+    asked("lost", "0+2x25 50+50x40"),
+  ]),
+  fires(
+    "NexusSpokeForwardsFailing",
+    29,
+    45,
+    // Two that fail are none of a link that fails, however little is asked.
+    [asked("ok", "0x60"), asked("unreachable", "0x15 2x14 2+1x40"), asked("lost", "0x60")],
+    { name: "where little is asked" },
   ),
 ];

@@ -43,10 +43,13 @@ const expressions = [
   ),
 ];
 
-const isOfFleet = ([, expr]: readonly [string, string]): boolean => expr.includes("nexus_fleet_");
-/** Of a hub alone: a daemon that is no hub has none of their series. */
-export const fleetExpressions = expressions.filter(isOfFleet);
-export const daemonExpressions = expressions.filter((each) => !isOfFleet(each));
+const withSeries = (prefix: string) => expressions.filter(([, expr]) => expr.includes(prefix));
+/** Of a hub alone, and of a spoke: another daemon has none of their series. */
+export const fleetExpressions = withSeries("nexus_fleet_");
+export const spokeExpressions = withSeries("nexus_spoke_");
+export const daemonExpressions = expressions.filter(
+  (each) => !fleetExpressions.includes(each) && !spokeExpressions.includes(each),
+);
 
 /** What Prometheus itself adds: the series of a scrape, and the labels of its target. */
 const addedSeries = ["up"];

@@ -7,6 +7,7 @@ import { ConnectionStatus } from "../../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { Browser, consent } from "../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../fakes/openid_provider.js";
+import { Samples, spokeExpressions } from "../../observability/expressions.js";
 import { auditEvents } from "../audit_events.js";
 import { failureOf } from "../errors.js";
 import { Watcher } from "../harness.js";
@@ -68,6 +69,16 @@ describe("a spoke of one daemon", () => {
     expect(metrics).toContain("nexus_spoke_connected 1");
     // All of that was answered here.
     expect(metrics).toContain('nexus_spoke_forwards_total{outcome="ok"} 0');
+  });
+
+  it("has the numbers that alerts and panels of spokes ask for, all of them asked for", async () => {
+    const samples = new Samples(await (await fetch(`${spoke.opsUrl}/metrics`)).text());
+    for (const [title, expr] of spokeExpressions) {
+      expect(title).toMatch(/Spoke/);
+      samples.expectToHold(expr);
+    }
+    const unasked = samples.unasked(spokeExpressions).filter((name) => name.startsWith("nexus_spoke_"));
+    expect([spokeExpressions.length > 5, unasked]).toEqual([true, []]);
   });
 
   it("tells its watchers and proxies of a refresh at the hub", async () => {

@@ -76,6 +76,21 @@ it("does not start with a hub whose certificate it does not trust", async () => 
   expect(output).toMatch(/TLS with the hub fails \(.*certificate/);
 }, 30_000);
 
+it("does not start with a hub whose certificate is of another address", async () => {
+  const other = authority.issue({ dns: ["localhost", "address.invalid"], ips: ["127.0.0.2"] });
+  const elsewhere = await SingleHub.start({
+    NEXUS_TLS_CERT_FILE: fileOf(other.cert),
+    NEXUS_TLS_KEY_FILE: fileOf(other.key),
+  });
+  try {
+    const { code, output } = await refusal(certificateIdentity(), elsewhere.url);
+    expect(code).toBe(15);
+    expect(output).toMatch(/TLS with the hub fails \(.*127\.0\.0\.1/);
+  } finally {
+    await elsewhere.close();
+  }
+}, 30_000);
+
 it("starts without a hub, is not ready, has its copy when one comes, and notices a link that goes dead", async () => {
   const link = await TcpProxy.tcp(Number(new URL(hub.url).port));
   link.cut();
