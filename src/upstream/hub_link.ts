@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import { checkServerIdentity } from "node:tls";
 import {
+  type ChannelCredentials,
   Client,
   type ClientReadableStream,
   credentials,
@@ -10,7 +11,7 @@ import {
   type VerifyOptions,
 } from "@grpc/grpc-js";
 import type { Clock } from "../runtime/clock.js";
-import type { IdentityFiles } from "./identity_files.js";
+import { type IdentityFiles, IdentityUnreadable } from "./identity_files.js";
 
 /** A link that went dead is noticed in fifteen seconds; many hubs that come back are not asked by everybody at once. */
 const channelOptions = {
@@ -52,6 +53,19 @@ function bare(host: string): string {
 
 const asTheyAre = (bytes: Buffer): Buffer => bytes;
 
+/** @throws IdentityUnreadable */
+function secureCredentials(files: IdentityFiles, host: string): ChannelCredentials {
+  const { ca, key, certificate } = files.material();
+  try {
+    return credentials.createSsl(ca, key, certificate, verifyOf(host));
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown";
+    throw new IdentityUnreadable(
+      `NEXUS_UPSTREAM_CA_FILE, or NEXUS_UPSTREAM_CERT_FILE with NEXUS_UPSTREAM_KEY_FILE, is no PEM that TLS can use (${code})`,
+    );
+  }
+}
+
 /** What a call of a hub is sent with. */
 export interface LinkCall {
   /** `nexus.v1.TokenService/GetToken` */
@@ -65,6 +79,7 @@ export interface LinkCall {
 export class HubLink {
   readonly #client: Client;
 
+  /** @throws IdentityUnreadable */
   constructor(
     readonly url: string,
     private readonly files: IdentityFiles,
@@ -72,12 +87,11 @@ export class HubLink {
     private readonly clock: Pick<Clock, "nowMs">,
   ) {
     const { protocol, hostname, port } = new URL(url);
-    const { ca, key, certificate } = files.material();
     const secure = protocol === "https:";
     const target = `dns:///${hostname}:${port === "" ? (secure ? 443 : 80) : port}`;
     this.#client = new Client(
       target,
-      secure ? credentials.createSsl(ca, key, certificate, verifyOf(hostname)) : credentials.createInsecure(),
+      secure ? secureCredentials(files, hostname) : credentials.createInsecure(),
       { ...channelOptions, "grpc.primary_user_agent": userAgent, ...serverNameOf(hostname) },
     );
   }

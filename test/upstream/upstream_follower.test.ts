@@ -21,6 +21,7 @@ class World {
   readonly steps: string[] = [];
   readonly clock = new ManualClock(0);
   position: WatchPlace | undefined;
+  random = 0;
   list: (signal: AbortSignal) => Promise<Uint8Array> = async () =>
     toBinary(ListProvidersResponseSchema, create(ListProvidersResponseSchema));
   readonly streams: PassThrough[] = [];
@@ -55,17 +56,19 @@ class World {
       ...{ url: "https://hub", count: 1, renew: () => undefined, next: () => undefined },
       current: () => this.#link as unknown as HubLink,
     } as unknown as HubLinks,
-    ...{ target: this.#target, clock: this.clock, log: silentLog, random: () => 0 },
+    ...{ target: this.#target, clock: this.clock, log: silentLog, random: () => this.random },
   });
 
   /** The stream that is opened as the nth. */
   async stream(number: number): Promise<PassThrough> {
-    await expect.poll(() => this.#passed() && this.streams.length, { interval: 1 }).toBe(number);
+    await expect
+      .poll(() => this.#passed() && this.streams.length, { interval: 1, timeout: 10_000 })
+      .toBe(number);
     return this.streams[number - 1] as PassThrough;
   }
 
   #passed(): true {
-    this.clock.advance(1);
+    this.clock.advance(10);
     return true;
   }
 }
@@ -103,6 +106,22 @@ describe("a spoke that follows", () => {
     expect(world.steps).toEqual(["snapshot", "stream", "snapshot", "stream"]);
     second.write(told({ case: "bookmark", value: { position: { epoch: "e", revision: 7n } } }));
     await expect.poll(() => world.position).toMatchObject({ revision: 7n });
+    await world.follower.stop();
+  });
+
+  it("asks less and less often when streams end before they told all", async () => {
+    const world = new World();
+    world.random = 1;
+    world.follower.start();
+    const waits: number[] = [];
+    for (let number = 1; number <= 4; number++) {
+      const openedMs = world.clock.nowMs();
+      const stream = await world.stream(number);
+      waits.push(world.clock.nowMs() - openedMs);
+      stream.end();
+    }
+    expect(waits[2]).toBeGreaterThan(150);
+    expect(waits[3]).toBeGreaterThan(350);
     await world.follower.stop();
   });
 

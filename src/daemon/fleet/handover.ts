@@ -1,9 +1,11 @@
 import type { TokenSpool } from "../../domain/grants/token_spool.js";
 import { FleetUnreachable } from "../../fleet/connection/fleet_error.js";
 import type { FleetSpool } from "../../fleet/spool.js";
+import type { SpoolOutcome } from "../../model/connections/spooled_token_set.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { LeaderCalls } from "../../server/fleet/leader_calls.js";
+import { LogRefused, NotLeader, StoreFailed } from "../../store/lmdb/store_error.js";
 import type { Store } from "../../store/store.js";
 
 const maxEntries = 500;
@@ -145,16 +147,27 @@ export class Handover {
   }
 
   async #takeIn(): Promise<void> {
-    const { spool, left } = this.deps;
-    const there = left();
+    const there = this.deps.left();
     if (there === undefined) return;
     for (;;) {
       const found = await there.list(this.#unreadable);
       if (found.length === 0) return;
-      const outcomes = await Promise.all(found.map(({ tokenSet }) => spool.takeIn(tokenSet)));
+      const outcomes = await Promise.all(found.map(({ tokenSet }) => this.#takenIn(tokenSet)));
       const digests = found.map(({ digest }) => digest);
       this.#unreadable.push(...digests.filter((_, index) => outcomes[index] === undefined));
       await there.drop(digests.filter((_, index) => outcomes[index] !== undefined));
+    }
+  }
+
+  /** One that cannot be taken in stands in the way of no other: it stays where it is. @throws what no entry is to blame for */
+  async #takenIn(tokenSet: Uint8Array): Promise<SpoolOutcome | undefined> {
+    try {
+      return await this.deps.spool.takeIn(tokenSet);
+    } catch (error) {
+      if ([StoreFailed, NotLeader, LogRefused, FleetUnreachable].some((kind) => error instanceof kind))
+        throw error;
+      this.deps.log.error({ err: error }, "what another hub left cannot be taken in");
+      return undefined;
     }
   }
 }

@@ -37,21 +37,38 @@ export class UndoneCopy {
     rmSync(join(folder, `${storeFileName}-lock`), { force: true });
   }
 
-  /** Leaves what it has newer than the new copy, and removes it; nothing where there is none. @throws FleetUnreachable: it is kept */
+  /**
+   * Leaves what it has newer than the new copy, and removes it; nothing where there is none. What of it cannot be read stays where it is,
+   * and is told in the log: the hub starts without it.
+   *
+   * @throws FleetUnreachable: it is kept
+   */
   async bringHome(store: Store, spool: Pick<FleetSpool, "leave">): Promise<void> {
     if (!existsSync(join(this.#folder, storeFileName))) return;
     const { clock, log } = this.deps;
-    const lost = Store.open({ folder: this.#folder, nowMs: clock.nowMs(), replica: true });
+    let isWhole = true;
+    const damaged = (error: unknown): void => {
+      isWhole = false;
+      const words = "the copy of what the database lost cannot be read: what is newer there needs a person";
+      log.error({ err: error, folder: this.#folder }, words);
+    };
+    let lost: Store;
+    try {
+      lost = Store.open({ folder: this.#folder, nowMs: clock.nowMs(), replica: true });
+    } catch (error) {
+      damaged(error);
+      return;
+    }
     let count = 0;
     try {
-      for (const tokenSets of pagesOf(newerTokenSets(lost, store))) {
+      for (const tokenSets of pagesOf(readable(newerTokenSets(lost, store), damaged))) {
         await spool.leave(tokenSets.map(encodeSpooled));
         count += tokenSets.length;
       }
     } finally {
       await lost.close();
     }
-    rmSync(this.#folder, { recursive: true, force: true });
+    if (isWhole) rmSync(this.#folder, { recursive: true, force: true });
     log.warn({ count }, "newer tokens of what the database lost are left for the hub that leads");
   }
 
@@ -78,6 +95,15 @@ function* connectionsOf(store: Store): Generator<Connection> {
     yield* page;
     afterId = page.at(-1)?.id;
     if (page.length < pageConnections) return;
+  }
+}
+
+/** Up to the first that cannot be read. */
+function* readable<T>(entries: Iterable<T>, damaged: (error: unknown) => void): Generator<T> {
+  try {
+    yield* entries;
+  } catch (error) {
+    damaged(error);
   }
 }
 

@@ -10,6 +10,7 @@ import type { SpokeState } from "../../model/connections/daemon_status.js";
 import { FailedPrecondition, NotLeader } from "../../model/errors.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
+import { Askers } from "../../service/fleet/askers.js";
 import { forwardedService, type UpstreamHub } from "../../service/fleet/forwarded_service.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { type CopyPosition, CopyPositionFile } from "../../store/files/copy_position.js";
@@ -70,6 +71,7 @@ export class Spoke implements ListenersHub, DomainHub {
   readonly #copies: Copies;
   readonly #follower: UpstreamFollower;
   readonly #ends: CopyClock;
+  readonly #askers = new Askers();
   #last: CopyPosition;
   #open: OpenSpoke | undefined;
 
@@ -121,6 +123,7 @@ export class Spoke implements ListenersHub, DomainHub {
 
   led(service: ServiceDefinition): ServiceDefinition {
     const hub: UpstreamHub = {
+      askers: this.#askers,
       call: (method, request, { name }, signal) => this.#calls.call(method, request, name, signal),
       copied: (request, answer, caller) => this.#opened.reads.copied(request, answer, caller),
       recorded: (request, answer, caller) => this.#opened.reads.recorded(request, answer, caller),

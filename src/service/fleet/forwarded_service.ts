@@ -6,11 +6,14 @@ import type { Answer, CallContext } from "../pipeline/bound_service.js";
 import { rpcName } from "../pipeline/rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "../pipeline/service_definition.js";
 import { codes, WireError } from "../pipeline/wire_error.js";
+import type { Askers } from "./askers.js";
 import { type CallersSight, confine, withoutName } from "./callers_sight.js";
 import { bytesOf } from "./wire_status.js";
 
 /** The hub of a spoke, as the services of the spoke know it. */
 export interface UpstreamHub extends CallersSight {
+  /** Of all services together. */
+  readonly askers: Askers;
   /**
    * Has it carry out an RPC.
    *
@@ -67,10 +70,12 @@ function forwardedCall(method: UnaryMethod, hub: UpstreamHub): UnaryMethod["call
   const forward = async (asked: Message, context: CallContext): Promise<Message> => {
     const { principal, signal } = context;
     const request = withoutName(descriptor.input, asked, hub, principal);
+    hub.askers.judge(request, principal);
     const bytes = await hub.call(name, bytesOf(descriptor.input, request), principal, signal);
     const answer = fromBinary(descriptor.output, bytes);
     await hub.copied(request, answer, principal);
     confine(request, answer, hub, principal);
+    hub.askers.answered(answer, principal);
     await hub.recorded(request, answer, principal);
     return answer;
   };

@@ -53,6 +53,11 @@ it.each([
     async () => ({ NEXUS_UPSTREAM_TOKEN_FILE: "/nonexistent/token" }),
     /\/nonexistent\/token cannot be read \(ENOENT\)/,
   ],
+  [
+    "a certificate that is none",
+    async () => ({ ...certificateIdentity(), NEXUS_UPSTREAM_CERT_FILE: fileOf("no certificate") }),
+    /NEXUS_UPSTREAM_KEY_FILE, is no PEM that TLS can use \(ERR_OSSL/,
+  ],
 ] as const)(
   "does not start with %s, and says what to do",
   async (_, identity, words) => {

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it, test } from "vitest";
 import { newerTokenSets, UndoneCopy } from "../../../src/daemon/fleet/undone_copy.js";
@@ -124,4 +124,14 @@ test("a copy is kept aside until the database has what is newer", async () => {
   } finally {
     await store.close();
   }
+});
+
+test("a copy that cannot be read is kept, and keeps no hub from starting", async () => {
+  const folder = temporaryFolder();
+  const undone = join(folder, "undone");
+  mkdirSync(undone, { mode: 0o700 });
+  writeFileSync(join(undone, storeFileName), "no store", { mode: 0o600 });
+  const copy = new UndoneCopy({ folder, clock: new ManualClock(startMs), log: silentLog });
+  await copy.bringHome(restored.store, { leave: () => Promise.reject(new Error("nothing is left")) });
+  expect(readFileSync(join(undone, storeFileName), "utf8")).toBe("no store");
 });

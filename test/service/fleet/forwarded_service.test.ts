@@ -20,6 +20,7 @@ import type { Principal } from "../../../src/model/access/principal.js";
 import type { ConnectionName } from "../../../src/model/connections/connection_name.js";
 import { DataLoss, FailedPrecondition, NotFound, NotLeader, Unavailable } from "../../../src/model/errors.js";
 import { newId } from "../../../src/model/ids.js";
+import { Askers } from "../../../src/service/fleet/askers.js";
 import {
   forwardedService,
   isForwarded,
@@ -38,6 +39,7 @@ const tokenOf = (revision: bigint) => create(TokenServiceGetTokenResponseSchema,
 
 /** A spoke whose copy and whose hub the test plays. */
 class World implements UpstreamHub {
+  readonly askers = new Askers();
   readonly steps: string[] = [];
   own: (request: Message) => Message | Promise<Message> = () => tokenOf(1n);
   hubs: () => Message = () => tokenOf(2n);
