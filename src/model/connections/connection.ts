@@ -173,9 +173,8 @@ export function assertTransition(from: ConnectionStatus, to: ConnectionStatus): 
   if (from !== to && !transitions[from].includes(to)) throw new Error(`no transition from ${from} to ${to}`);
 }
 
-/** Whether a connection's access token can be handed out at `nowMs`. */
+/** Whether a connection's access token can be handed out at `nowMs`. One that waits for its first has none, wherever the clock goes. */
 export function hasUsableToken(connection: Connection, nowMs: number): boolean {
-  return (
-    connection.status === "active" && (connection.expiresAtMs === undefined || nowMs < connection.expiresAtMs)
-  );
+  const { status, credentialRevision, expiresAtMs } = connection;
+  return status === "active" && credentialRevision > 0n && (expiresAtMs === undefined || nowMs < expiresAtMs);
 }

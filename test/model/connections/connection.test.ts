@@ -29,10 +29,19 @@ describe("transitions", () => {
 
 describe("hasUsableToken", () => {
   it.each([
-    ["active before its expiry", { status: "active", expiresAtMs: 1001 }, true],
-    ["active at its expiry", { status: "active", expiresAtMs: 1000 }, false],
-    ["active without an expiry", { status: "active" }, true],
-    ["attention before its expiry", { status: "attention", expiresAtMs: 1001 }, false],
+    ["active before its expiry", { status: "active", credentialRevision: 1n, expiresAtMs: 1001 }, true],
+    ["active at its expiry", { status: "active", credentialRevision: 1n, expiresAtMs: 1000 }, false],
+    ["active without an expiry", { status: "active", credentialRevision: 1n }, true],
+    [
+      "active, of a machine that had no token yet, after the clock went back",
+      { status: "active", credentialRevision: 0n, expiresAtMs: 1001 },
+      false,
+    ],
+    [
+      "attention before its expiry",
+      { status: "attention", credentialRevision: 1n, expiresAtMs: 1001 },
+      false,
+    ],
     ["pending", { status: "pending" }, false],
     ["revoked", { status: "revoked" }, false],
   ] as const)("for a connection that is %s", (_name, change, expected) => {
