@@ -62,22 +62,21 @@ export class Http2Sessions {
     session.once("close", () => this.#sessions.delete(session));
   }
 
-  /** Not within a callback of the session, where it could come before a request that is read already. */
+  /**
+   * Without a stream Node ends it at once, with no instant in which it would refuse, and GOAWAY and the end of the connection leave
+   * together: connect-node breaks where a call begins between the two.
+   */
   #leave(session: ServerHttp2Session, tracked: Tracked): void {
     if (session.destroyed || tracked.isLeaving) return;
     tracked.isLeaving = true;
-    session.goaway();
-    this.#endIfIdle(session, tracked);
+    if (tracked.streams === 0) tracked.end();
+    else session.goaway();
   }
 
-  /** Two turns later: GOAWAY leaves in the one between. */
-  #endIfIdle(session: ServerHttp2Session, tracked: Tracked): void {
-    if (tracked.streams > 0) return;
-    setImmediate(() =>
-      setImmediate(() => {
-        if (tracked.streams === 0 && !session.destroyed) tracked.end();
-      }),
-    );
+  #endLater(session: ServerHttp2Session, tracked: Tracked): void {
+    setImmediate(() => {
+      if (tracked.streams === 0 && !session.destroyed) tracked.end();
+    });
   }
 
   #ping(session: ServerHttp2Session, tracked: Tracked): void {
@@ -97,10 +96,8 @@ export class Http2Sessions {
         isAnswered = true;
         timer?.cancel();
         if (error !== null) session.destroy();
-        else {
-          if (this.#isIdle(tracked)) session.close();
-          waitAndPing();
-        }
+        else if (this.#isIdle(tracked)) this.#leave(session, tracked);
+        else waitAndPing();
       });
     };
     waitAndPing();
@@ -118,7 +115,7 @@ export class Http2Sessions {
       stream.once("close", () => {
         tracked.streams--;
         tracked.idleSinceMs = this.#clock.monotonicMs();
-        if (tracked.isLeaving) this.#endIfIdle(session, tracked);
+        if (tracked.isLeaving && tracked.streams === 0) this.#endLater(session, tracked);
       });
     });
   }
