@@ -132,7 +132,7 @@ export class Stage {
   async isGivenUp(connectionId: string, refreshToken: string): Promise<void> {
     const isSaid = this.foreign.deadToken.is === "reauth_required";
     const neighbour = isSaid ? undefined : await this.connect("gus");
-    await this.isInAttention(connectionId, this.foreign.deadToken.is, lifetimeSeconds + 90, neighbour);
+    await this.isInAttention(connectionId, this.foreign.deadToken.is, lifetimeSeconds + 180, neighbour);
     const times = this.proxy.timesSent(refreshToken);
     // Refusals that came before the neighbour was served do not count for the daemon.
     if (times > (isSaid ? 1 : 12)) throw new Error(`the dead token was sent ${times} times`);
