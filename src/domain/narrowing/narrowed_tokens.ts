@@ -87,9 +87,11 @@ export class NarrowedTokens {
   ): Promise<CurrentToken> {
     const { exchanger, cache, clock, store, tokens } = this.deps;
     const tokenSet = await exchanger.exchange(connection, profile, narrowing, `narrowed ${key}`);
-    const token = narrowedToken(tokenSet, connection, profile, narrowing, clock.nowMs());
     const now = store.getConnection(connection.id);
-    if (now?.credentialRevision === connection.credentialRevision && now.status === "active") {
+    const isSame = now?.credentialRevision === connection.credentialRevision;
+    // Its end moves where the clock was set meanwhile.
+    const token = narrowedToken(tokenSet, isSame ? now : connection, profile, narrowing, clock.nowMs());
+    if (isSame && now.status === "active") {
       cache.put(key, connection.id, token, clock.nowMs());
     } else {
       // It may have been revoked meanwhile: then there is no token for anybody.
