@@ -113,6 +113,8 @@ function isRightAnswer(
   // A purpose that no browser names, as mutation makes them, is none (Fetch Standard, section 2.2.7).
   if (headers.some(([name, value]) => name === "sec-purpose" && /^\s*prefetch\b/i.test(value))) return false;
   if (headers.some(([name]) => /^(sec-fetch-dest|host)$/i.test(name))) return false;
+  // RFC 9110 section 8.6: a length is digits, and whoever sends another is not understood.
+  if (headers.some(([name, value]) => name === "content-length" && !/^\s*\d+\s*$/.test(value))) return false;
   return headers.some(([name, value]) => name === cookie[0] && holdsCookie(value, flow));
 }
 
