@@ -224,7 +224,7 @@ describe("traces of a daemon", () => {
     for (let i = 0; i < 20; i++) await grpc().getToken({ connectionId });
     const before = performance.now();
     expect(await daemon.kill("SIGTERM")).toBe(0);
-    expect(performance.now() - before).toBeLessThan(4_000);
+    expect(performance.now() - before).toBeLessThan(10_000);
     expect(daemon.output.match(/traces were not taken/g)?.length).toBe(1);
   });
 

@@ -68,16 +68,16 @@ test("a server that is away is unreachable, and passed over where another one is
 });
 
 test.each([
-  [-5_001, 1],
-  [5_200, 1],
-  [-4_500, 0],
-  [4_500, 0],
+  [-7_000, 1],
+  [7_000, 1],
+  [-3_000, 0],
+  [3_000, 0],
   [3_600_000, 1],
 ])("a clock that is %s ms off has %s obstacles to leading", async (offMs, obstacles) => {
   const { verdict } = await bed.connect({ clock: new ManualClock(Date.now() + offMs) });
 
   expect(verdict.mayNotLead).toHaveLength(obstacles);
-  expect(Math.abs(verdict.clockOffsetMs - offMs)).toBeLessThan(400);
+  expect(Math.abs(verdict.clockOffsetMs - offMs)).toBeLessThan(1_900);
 });
 
 test("it says whether commits wait for a standby", async () => {
