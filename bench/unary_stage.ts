@@ -10,7 +10,8 @@ import {
   TokenServiceGetTokenResponseSchema,
 } from "../src/gen/nexus/v1/token_pb.js";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
-import { freePort, Place } from "../test/daemon/harness.js";
+import { Place } from "../test/daemon/harness.js";
+import { freePort } from "../test/free_port.js";
 import { startServer } from "./children.js";
 import { fillStore } from "./filled_store.js";
 

@@ -142,7 +142,8 @@ export class Unavailable extends NexusError {
 
 /** This hub follows another one, which alone writes: nothing was changed here. */
 export class NotLeader extends Unavailable {
-  constructor() {
+  /** @param hasWaited the caller has waited here for a person: the leader is to answer what there is now */
+  constructor(readonly hasWaited = false) {
     super("this hub does not lead its fleet: try again, or ask another hub", 1_000);
   }
 }

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ProviderSchema } from "../../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
-import { type Clients, freePort, Place } from "../daemon/harness.js";
+import { type Clients, Place } from "../daemon/harness.js";
 import { Browser } from "../fakes/browser.js";
 import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
+import { freePort } from "../free_port.js";
 import { within } from "../interop/stage.js";
 import { ScriptedApi } from "./scripted_api.js";
 

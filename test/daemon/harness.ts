@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -26,27 +26,10 @@ import {
   startOpenIdProvider,
 } from "../fakes/openid_provider.js";
 import { LeaderBeside } from "../follower/leader_beside.js";
+import { freePort } from "../free_port.js";
 import { leaveLog, sweptFolder } from "../run_folder.js";
 import { consented, registeredAt, requestOf } from "./requests.js";
 import { RestClient } from "./rest_client.js";
-
-/** Below the ports that the system gives to outgoing connections, and apart from those of other workers. */
-let nextPort = 11_000 + (process.pid % 1_000) * 20;
-
-/** A port that nobody listens on, for a setting that must name one. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = nextPort++;
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    if (!isFree) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-}
 
 export interface Clients {
   readonly providers: Client<typeof ProviderService>;

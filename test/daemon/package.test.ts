@@ -6,8 +6,8 @@ import { spawn, spawnSync } from "node:child_process";
 import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { freePort } from "../free_port.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { freePort } from "./harness.js";
 import { Running } from "./tools/tool_world.js";
 
 const root = join(import.meta.dirname, "../..");

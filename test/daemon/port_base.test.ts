@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
+import { freePort } from "../free_port.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import { DaemonProcess } from "./daemon_process.js";
-import { freePort } from "./harness.js";
 
 /** Of four ports in a row. */
 async function freePortBase(): Promise<number> {

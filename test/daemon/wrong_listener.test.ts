@@ -3,10 +3,11 @@ import { describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
 import { fakeShell } from "../cli/fake_shell.js";
 import { Authority } from "../fakes/certificates.js";
+import { freePort } from "../free_port.js";
 import { perSuite } from "../lifetimes.js";
 import { writePair } from "../server/tls_fixture.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { freePort, TestDaemon } from "./harness.js";
+import { TestDaemon } from "./harness.js";
 
 describe("a command that is sent to a wrong listener", () => {
   const daemon = perSuite(() => {

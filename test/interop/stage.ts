@@ -5,9 +5,10 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DaemonProcess } from "../daemon/daemon_process.js";
-import { freePort, Place } from "../daemon/harness.js";
+import { Place } from "../daemon/harness.js";
 import { Browser } from "../fakes/browser.js";
 import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
+import { freePort } from "../free_port.js";
 
 /** Long enough for a laden machine: nothing here is measured. */
 const maxStartSeconds = 60;

@@ -9,10 +9,11 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { AccessService, Role } from "../../src/gen/nexus/v1/access_pb.js";
 import { type AuthType, DpopMode } from "../../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
-import { type Clients, freePort, Place } from "../daemon/harness.js";
+import { type Clients, Place } from "../daemon/harness.js";
 import { consented, registeredAt, requestOf } from "../daemon/requests.js";
 import { Authority } from "../fakes/certificates.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
+import { freePort } from "../free_port.js";
 import { temporaryFolder } from "../temporary_folder.js";
 import type { Variables } from "./programs.js";
 

@@ -6,9 +6,10 @@ import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
 import { NexusService } from "../../src/gen/nexus/v1/nexus_pb.js";
 import { AuthType, ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
-import { freePort, Place, TestDaemon } from "../daemon/harness.js";
+import { Place, TestDaemon } from "../daemon/harness.js";
 import { registered } from "../daemon/requests.js";
 import { RestClient } from "../daemon/rest_client.js";
+import { freePort } from "../free_port.js";
 
 export type Clients = ReturnType<typeof clientsOver>;
 

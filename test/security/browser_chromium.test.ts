@@ -3,9 +3,9 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { browser } from "../browser_fixture.js";
-import { freePort } from "../daemon/harness.js";
 import { registered, requestOf } from "../daemon/requests.js";
 import { ScriptedWorld } from "../daemon/scripted_world.js";
+import { freePort } from "../free_port.js";
 
 const hostile = `"><script>document.title='owned'</script><img src=x onerror="document.title='owned'">call +1 555 0100`;
 

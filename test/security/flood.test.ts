@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
-import { type Clients, clientsOf, freePort, Place } from "../daemon/harness.js";
+import { type Clients, clientsOf, Place } from "../daemon/harness.js";
 import { registered } from "../daemon/requests.js";
+import { freePort } from "../free_port.js";
 import { sweptFolder } from "../run_folder.js";
 
 /** Calls whose median is taken. */

@@ -3,7 +3,8 @@ import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { DaemonProcess } from "../daemon/daemon_process.js";
-import { clientsOf, freePort, Place } from "../daemon/harness.js";
+import { clientsOf, Place } from "../daemon/harness.js";
+import { freePort } from "../free_port.js";
 
 /** Frames of RFC 9113, section 4.1. */
 function frame(type: number, flags: number, streamId: number, payload = Buffer.alloc(0)): Buffer {

@@ -14,7 +14,7 @@ import { defaultLimits } from "../../src/model/limits.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { answerClientError } from "../../src/server/listen/listener_limits.js";
 import { unauthenticatedReadMs } from "../../src/server/listen/unauthenticated_streams.js";
-import { freePort } from "../daemon/harness.js";
+import { freePort } from "../free_port.js";
 import { LimitedWorld, RawSocket } from "./limited_world.js";
 
 const half = "GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ";

@@ -1,7 +1,7 @@
 import type { Principal } from "../../model/access/principal.js";
 import { type Connection, problemSentence } from "../../model/connections/connection.js";
 import { type ConnectionName, nameKey } from "../../model/connections/connection_name.js";
-import { FailedPrecondition } from "../../model/errors.js";
+import { FailedPrecondition, NotLeader } from "../../model/errors.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Store } from "../../store/store.js";
@@ -11,10 +11,19 @@ import type { RequestGate } from "../access/request_gate.js";
 import type { IdentitySubjects } from "../assertions/identity_subjects.js";
 import type { Connections } from "../connections/connections.js";
 import type { UnattendedConnector } from "../connections/unattended_connector.js";
-import type { ConnectionRequest, PendingLink } from "../consent/consent_request.js";
-import type { CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
+import type { ConnectionRequest } from "../consent/consent_request.js";
+import type { CredentialReader } from "../credentials/credential_reader.js";
 import { wantedScopes } from "../lifecycle/step_up.js";
-import { type ConsentReason, deathOf, refusedAsNone, wasOvertaken } from "./acquire_errors.js";
+import {
+  type Acquired,
+  acquired,
+  type ConsentReason,
+  deathOf,
+  isDone,
+  type Outcome,
+  refusedAsNone,
+  wasOvertaken,
+} from "./acquire_outcome.js";
 import { type NewsWaitDeps, waitForNews } from "./news_wait.js";
 import type { Tokens } from "./tokens.js";
 
@@ -29,16 +38,6 @@ export interface AcquireRequest {
   readonly device: boolean;
 }
 
-export type Acquired =
-  | { readonly kind: "token"; readonly token: CurrentToken }
-  | { readonly kind: "consent"; readonly link: PendingLink; readonly reason: ConsentReason };
-
-/**
- * `answered`: the person has answered, and the daemon exchanges the code. `unconfirmed`: the consent was given, and waits for the
- * application that asked for it.
- */
-type Outcome = Acquired | { readonly kind: "answered" } | { readonly kind: "unconfirmed" };
-
 /** Longer than a code exchange takes. An answer that comes to nothing even so, as in a crash, gives way to another link. */
 const exchangeMs = 10_000;
 
@@ -46,6 +45,8 @@ const exchangeMs = 10_000;
 interface Caller {
   readonly principal: Principal;
   readonly signal: AbortSignal;
+  /** It has waited at another hub of the fleet, and is answered what there is now. */
+  readonly hasWaited?: boolean;
 }
 
 /** A person is needed, for this connection or for a new one. */
@@ -64,6 +65,8 @@ export interface TokenAcquirerDeps extends NewsWaitDeps {
   readonly connections: Pick<Connections, "request" | "pendingLink" | "checkReturnUrl">;
   readonly subjects: Pick<IdentitySubjects, "vouches">;
   readonly unattended: Pick<UnattendedConnector, "profileFor" | "connect">;
+  /** Of a hub: whether it acts itself. */
+  readonly fleet?: { readonly leads: boolean } | undefined;
 }
 
 /** A token by name, or the link that brings it. */
@@ -76,17 +79,21 @@ export class TokenAcquirer {
   /**
    * At once when the token is cached and this reader has read it before.
    *
-   * @throws NotFound, InvalidArgument, PermissionDenied, FailedPrecondition, ResourceExhausted, Unavailable, DataLoss
+   * @throws NotFound, InvalidArgument, PermissionDenied, FailedPrecondition, ResourceExhausted, Unavailable, DataLoss; NotLeader
    */
   acquire(request: AcquireRequest, caller: Caller): Acquired | Promise<Acquired> {
     if (request.returnUrl !== undefined) this.deps.connections.checkReturnUrl(request.returnUrl);
     const outcome = this.#once(request, caller.principal);
     if (!(outcome instanceof Promise)) return outcome;
-    return outcome.then((first) => this.#settled(first, request, caller));
+    return outcome.then((first) =>
+      this.#settled(first, request, caller).catch((error: unknown) => {
+        throw error instanceof NotLeader ? new NotLeader(true) : error;
+      }),
+    );
   }
 
   async #settled(first: Outcome, request: AcquireRequest, caller: Caller): Promise<Acquired> {
-    let last = await this.#awaited(first, request, caller);
+    let last = caller.hasWaited ? first : await this.#awaited(first, request, caller);
     while (last.kind === "answered") last = await this.#renewed(request, caller.principal);
     if (last.kind !== "unconfirmed") return last;
     throw new FailedPrecondition(
@@ -237,13 +244,14 @@ export class TokenAcquirer {
     return await this.#asked({ ...first, scopes, returnUrl, device }, reason, request, principal);
   }
 
-  /** A link, or a token at once where no person is needed. */
+  /** A link, or a token at once where no person is needed. A hub that does not lead asks no provider. */
   async #asked(
     request: ConnectionRequest,
     reason: ConsentReason,
     acquire: AcquireRequest,
     principal: Principal,
   ): Promise<Acquired> {
+    if (this.deps.fleet?.leads === false) throw new NotLeader();
     const profile = this.deps.unattended.profileFor(request);
     if (!profile)
       return { kind: "consent", reason, link: await this.deps.connections.request(request, principal) };
@@ -281,19 +289,6 @@ export class TokenAcquirer {
     return last;
   }
 }
-
-function acquired(token: CurrentToken): Acquired {
-  return { kind: "token", token };
-}
-
-/** Whether a caller that knows `last` must be told of `now`: a link that it knows, and a consent that is under way, are no news. */
-function isDone(last: Outcome, now: Outcome): boolean {
-  if (now.kind === "answered" || now.kind === "unconfirmed") return false;
-  return now.kind === "token" || last.kind !== "consent" || linkOf(last) !== linkOf(now);
-}
-
-/** What tells one request for consent from another. */
-const linkOf = ({ link }: Extract<Acquired, { kind: "consent" }>) => link.device?.userCode ?? link.authUrl;
 
 function keyOf({ providerName, userId, label }: ConnectionName): string {
   return nameKey({ providerId: canonicalName(providerName), userId, label });

@@ -53,10 +53,13 @@ export class LeaderCalls implements Leader, LeadingRefresher {
     return this.deps.leader() === "here";
   }
 
-  call: Leader["call"] = async (method, request, principal: Principal, signal, isWait) => {
+  call: Leader["call"] = async (method, request, principal: Principal, signal, wait) => {
     const caller = callerOf(principal);
     const answer = await this.#ask(signal, (client, options) =>
-      client.call({ method, request, caller }, isWait ? { signal } : options),
+      client.call(
+        { method, request, caller, hasWaited: wait === "over" },
+        wait === "meant" ? { signal } : options,
+      ),
     );
     if (answer === "here") return answer;
     if (answer.outcome.case === "error") throw wireErrorOf(answer.outcome.value);

@@ -89,14 +89,14 @@ class FleetRpcs implements Rpcs {
       for (const method of methods) this.#methods.set(rpcName(method.descriptor), method);
   }
 
-  call: Rpcs["call"] = async ({ method, request, caller }, { signal }) => {
+  call: Rpcs["call"] = async ({ method, request, caller, hasWaited }, { signal }) => {
     const found = this.#methods.get(method);
     if (found?.kind !== "unary" || caller === undefined)
       throw new WireError(
         codes.unimplemented,
         `this hub has no unary RPC ${method}: it is of another version`,
       );
-    const outcome = await carriedOut(found, request, { principal: principalOf(caller), signal });
+    const outcome = await carriedOut(found, request, { principal: principalOf(caller), signal, hasWaited });
     return create(CallResponseSchema, { outcome, position: this.parts.position() });
   };
 

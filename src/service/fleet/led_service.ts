@@ -8,6 +8,9 @@ import type { DefinedMethod, ServiceDefinition } from "../pipeline/service_defin
 import { isLed } from "./led_rpcs.js";
 import { bytesOf } from "./wire_status.js";
 
+/** Whether the caller of an RPC waits for a person. */
+export type Wait = "none" | "meant" | "over";
+
 /** The hub that leads, as the services of each hub know it. */
 export interface Leader {
   /** Whether it is this one. */
@@ -16,7 +19,7 @@ export interface Leader {
    * Has it carry out an RPC, and waits until this hub has what the answer rests on.
    *
    * @param method `nexus.v1.TokenService/RefreshToken`
-   * @param isWait the caller means to wait, for as long as it says
+   * @param wait whether the caller means to wait, for as long as it says, or has waited here
    * @returns the response message; `here` when this hub has come to lead meanwhile, and nothing was sent
    * @throws WireError of the RPC, or UNAVAILABLE
    */
@@ -25,7 +28,7 @@ export interface Leader {
     request: Uint8Array<ArrayBuffer>,
     principal: Principal,
     signal: AbortSignal,
-    isWait: boolean,
+    wait: Wait,
   ): Promise<Uint8Array | "here">;
   /** Brings this hub to where the fleet is now, as far as the database can be asked. */
   catchUp(): Promise<void>;
@@ -56,16 +59,17 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
   const isAlways = isLed(descriptor);
   if (ofRecord.has(rpcName(descriptor)))
     return (request, context) => leader.recorded().then(() => method.call(request, context));
-  const forward = async (request: Message, context: CallContext): Promise<Message> => {
+  const forward = async (request: Message, context: CallContext, hasWaited = false): Promise<Message> => {
     const bytes = bytesOf(descriptor.input, request);
     const { principal, signal } = context;
-    const isWait = method.isWait?.(request) === true;
-    const answer = await leader.call(rpcName(descriptor), bytes, principal, signal, isWait);
-    if (answer === "here") return await method.call(request, context);
+    const meant = method.isWait?.(request) === true ? "meant" : "none";
+    const wait = hasWaited ? "over" : meant;
+    const answer = await leader.call(rpcName(descriptor), bytes, principal, signal, wait);
+    if (answer === "here") return await method.call(request, { ...context, hasWaited });
     return fromBinary(descriptor.output, answer);
   };
   const elsewhere = async (error: unknown, request: Message, context: CallContext): Promise<Message> => {
-    if (error instanceof NotLeader) return await forward(request, context);
+    if (error instanceof NotLeader) return await forward(request, context, error.hasWaited);
     if (!(error instanceof NotFound)) throw error;
     // It may have been made at another hub a moment ago.
     await leader.catchUp();

@@ -20,6 +20,8 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** The trace of the caller, where it sent one. */
   readonly trace?: CallerTrace | undefined;
+  /** Of a call that another hub forwards: its caller has waited there, and is answered what there is now. */
+  readonly hasWaited?: boolean;
   /** Absent where a protocol has none, as with REST. */
   readonly metadata?: CallMetadata;
 }

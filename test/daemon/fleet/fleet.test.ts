@@ -89,6 +89,23 @@ describe("a fleet of three hubs", () => {
     }
   });
 
+  it("answers who waits at a follower another link as soon as the person says no", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    const asked = { providerName: "op", userId: `ada-${Math.random()}` };
+    const acquire = async (seconds: bigint) => {
+      const { result } = await one.clients.tokens.acquireToken({ ...asked, wait: { seconds } });
+      if (result.case !== "consent") throw new Error(`the answer is a ${result.case}`);
+      return result.value;
+    };
+    const first = await acquire(0n);
+    const waiting = acquire(60n);
+    await hubs.balance(other);
+    await consent(new Browser(), first.authUrl, "deny");
+    const second = await waiting;
+    expect(second).toMatchObject({ connectionId: first.connectionId, reason: "access_denied" });
+    expect(second.authUrl).not.toBe(first.authUrl);
+  });
+
   it("says at every hub that it is ready", async () => {
     for (const { opsUrl } of hubs.all) {
       const answer = await fetch(`${opsUrl}/readyz`);

@@ -2,9 +2,10 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { TcpProxy } from "../../fakes/tcp_proxy.js";
 import { Postgres } from "../../fleet/postgres.js";
+import { freePort } from "../../free_port.js";
 import { sweptFolder } from "../../run_folder.js";
 import { DaemonProcess } from "../daemon_process.js";
-import { type Clients, clientsOf, freePort } from "../harness.js";
+import { type Clients, clientsOf } from "../harness.js";
 
 /** One hub: a real `nexusd serve`, which can be killed and started again. */
 export class HubProcess {

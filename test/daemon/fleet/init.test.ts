@@ -2,11 +2,12 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { Postgres } from "../../fleet/postgres.js";
+import { freePort } from "../../free_port.js";
 import { perTest } from "../../lifetimes.js";
 import { has, needs } from "../../needs.js";
 import { sweptFolder } from "../../run_folder.js";
 import { DaemonProcess } from "../daemon_process.js";
-import { clientsOf, freePort } from "../harness.js";
+import { clientsOf } from "../harness.js";
 import { registered } from "../requests.js";
 
 const postgres = perTest(async () => (has("postgresql") ? await Postgres.start() : ({} as Postgres)));

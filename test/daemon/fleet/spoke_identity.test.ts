@@ -4,9 +4,9 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { AuthType } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { Authority } from "../../fakes/certificates.js";
 import { TcpProxy } from "../../fakes/tcp_proxy.js";
+import { freePort } from "../../free_port.js";
 import { DaemonProcess } from "../daemon_process.js";
 import { failureOf } from "../errors.js";
-import { freePort } from "../harness.js";
 import { registered } from "../requests.js";
 import { authority, certificateIdentity, fileOf, SingleHub, SpokeProcess } from "./spokes.js";
 

@@ -2,10 +2,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Role } from "../../../src/gen/nexus/v1/access_pb.js";
 import { Authority, type Issued } from "../../fakes/certificates.js";
+import { freePort } from "../../free_port.js";
 import { sweptFolder } from "../../run_folder.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { DaemonProcess } from "../daemon_process.js";
-import { type Clients, clientsOf, freePort, Place } from "../harness.js";
+import { type Clients, clientsOf, Place } from "../harness.js";
 
 export const authority = new Authority();
 export const spokeName = "spiffe://nexus.test/spoke";

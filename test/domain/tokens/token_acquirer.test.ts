@@ -10,7 +10,7 @@ import { type AcquireRequest, TokenAcquirer } from "../../../src/domain/tokens/t
 import { Tokens } from "../../../src/domain/tokens/tokens.js";
 import { WatchHub } from "../../../src/domain/tokens/watch_hub.js";
 import { at, owner } from "../../../src/model/access/principal.js";
-import { FailedPrecondition } from "../../../src/model/errors.js";
+import { FailedPrecondition, NotLeader } from "../../../src/model/errors.js";
 import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";
 import { Engine, hourMs, tokenSet } from "../engine.js";
@@ -18,11 +18,13 @@ import { Engine, hourMs, tokenSet } from "../engine.js";
 /** The engine with what acquires tokens beside it. */
 class Acquiring extends Engine {
   readonly hub = new WatchHub({ changes: this.changes });
+  /** False: it is a hub that follows, and what it may not do it leaves to another. */
+  readonly fleet = { leads: true };
   readonly #acquirer: TokenAcquirer;
 
   constructor() {
     super();
-    const { store, vault, changes, clock, refresher, connections, unattended, hub } = this;
+    const { store, vault, changes, clock, refresher, connections, unattended, hub, fleet } = this;
     const cache = new TokenCache<ConnectionView>(changes);
     const reader = new CredentialReader({ store, vault, clock, cache });
     const access = new AccessControl({ store, changes, clock, keys: { find: () => undefined } as never });
@@ -42,10 +44,11 @@ class Acquiring extends Engine {
       unattended,
       hub,
       clock,
+      fleet,
     });
   }
 
-  acquire(change: Partial<AcquireRequest> = {}, signal = new AbortController().signal) {
+  acquire(change: Partial<AcquireRequest> = {}, signal = new AbortController().signal, hasWaited = false) {
     const name = { providerName: "op", userId: "ada", label: "" };
     const request = {
       name,
@@ -56,7 +59,7 @@ class Acquiring extends Engine {
       device: false,
       ...change,
     };
-    return this.#acquirer.acquire(request, { principal: at(owner, "unix"), signal });
+    return this.#acquirer.acquire(request, { principal: at(owner, "unix"), signal, hasWaited });
   }
 
   async link(change: Partial<AcquireRequest> = {}) {
@@ -251,5 +254,54 @@ describe("TokenAcquirer", () => {
     await world.finish(stateOf(authUrl));
     expect(new Set((await Promise.all(waiting)).map(({ kind }) => kind))).toEqual(new Set(["token"]));
     expect(world.hub.size).toBe(0);
+  });
+});
+
+describe("TokenAcquirer of a fleet", () => {
+  const world = perTest(() => new Acquiring());
+  const stateOf = (authUrl: string): string => new URL(authUrl).searchParams.get("state") ?? "";
+  const wait = { waitMs: 60_000 };
+  const deny = async (authUrl: string): Promise<void> => {
+    const started = await world.completer.start(stateOf(authUrl));
+    if (started.kind !== "redirect") throw new Error(started.kind);
+    const denied = new URLSearchParams({ state: stateOf(authUrl), error: "access_denied" });
+    await world.completer.finish(denied, () => started.binding.value, undefined, "/auth/callback/op");
+  };
+  const failure = (acquired: ReturnType<Acquiring["acquire"]>) =>
+    Promise.resolve(acquired).catch((error: unknown) => error);
+
+  it("makes no link at a hub that follows", async () => {
+    await world.provider("op");
+    world.fleet.leads = false;
+    expect(await failure(world.acquire(wait))).toEqual(new NotLeader(false));
+    expect(world.store.listConnections({ limit: 1 })).toEqual([]);
+  });
+
+  it("says that its caller has waited when another link is to take the place of a refused one", async () => {
+    await world.provider("op");
+    const { authUrl } = await world.link();
+    world.fleet.leads = false;
+    const waiting = failure(world.acquire(wait));
+    await expect.poll(() => world.hub.size).toBe(1);
+    await deny(authUrl);
+    expect(await waiting).toEqual(new NotLeader(true));
+  });
+
+  it("lets nobody wait who has waited at another hub", async () => {
+    await world.provider("op");
+    const first = await world.acquire(wait, undefined, true);
+    expect(first).toMatchObject({ kind: "consent", reason: "not_connected" });
+    if (first.kind !== "consent") return;
+    const sent = new Promise<void>((resolve) => {
+      world.exchangeCode = () => {
+        resolve();
+        return new Promise(() => {});
+      };
+    });
+    void world.finish(stateOf(first.link.authUrl));
+    await sent;
+    const again = await world.acquire(wait, undefined, true);
+    expect(again).toMatchObject({ kind: "consent", link: { connectionId: first.link.connectionId } });
+    expect(again).not.toMatchObject({ link: { authUrl: first.link.authUrl } });
   });
 });

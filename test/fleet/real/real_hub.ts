@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FleetRole } from "../../../src/gen/nexus/v1/status_pb.js";
 import { DaemonProcess } from "../../daemon/daemon_process.js";
-import { type Clients, clientsOf, freePort } from "../../daemon/harness.js";
+import { type Clients, clientsOf } from "../../daemon/harness.js";
 import { TcpProxy } from "../../fakes/tcp_proxy.js";
+import { freePort } from "../../free_port.js";
 import type { StormHub } from "../storm/faults.js";
 
 export interface RealHubOptions {

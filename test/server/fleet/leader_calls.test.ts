@@ -53,8 +53,9 @@ class Hub {
             {
               kind: "unary",
               descriptor: TokenService.method.refreshToken,
-              call: async (_, { principal }: CallContext) => {
+              call: async (_, { principal, hasWaited }: CallContext) => {
                 this.callers.push(principal);
+                if (hasWaited) this.steps.push("has waited");
                 await this.answer();
                 return create(RefreshTokenResponseSchema, { token: { revision: 7n } });
               },
@@ -143,7 +144,7 @@ class World {
 }
 
 const world = perTest(() => new World());
-const call = (calls = world.calls) => calls.call(method, request, agent, signal, false);
+const call = (calls = world.calls) => calls.call(method, request, agent, signal, "none");
 
 /** Lets what is under way come to rest, over real sockets, while time moves. */
 async function pass(clock: ManualClock, totalMs: number): Promise<void> {
@@ -154,6 +155,16 @@ async function pass(clock: ManualClock, totalMs: number): Promise<void> {
 }
 
 describe("a request that is forwarded", () => {
+  it("says whether its caller has waited", async () => {
+    const hub = await world.hub();
+    world.leads(hub.address);
+    for (const wait of ["none", "meant"] as const)
+      await world.calls.call(method, request, agent, signal, wait);
+    expect(hub.steps).toEqual([]);
+    await world.calls.call(method, request, agent, signal, "over");
+    expect(hub.steps).toEqual(["has waited"]);
+  });
+
   it("is carried out for its caller, and answered when the replica has it", async () => {
     const hub = await world.hub();
     world.leads(hub.address);
@@ -229,14 +240,16 @@ describe("a request that is forwarded", () => {
 
   it("ends when its caller leaves", async () => {
     const leaving = new AbortController();
-    const refused = expect(world.calls.call(method, request, agent, leaving.signal, true)).rejects.toThrow();
+    const refused = expect(
+      world.calls.call(method, request, agent, leaving.signal, "meant"),
+    ).rejects.toThrow();
     leaving.abort();
     await refused;
   });
 
   it("is unimplemented where the leader is of another version", async () => {
     world.leads((await world.hub()).address);
-    const other = world.calls.call("nexus.v1.TokenService/Foresee", request, agent, signal, false);
+    const other = world.calls.call("nexus.v1.TokenService/Foresee", request, agent, signal, "none");
     await expect(other).rejects.toMatchObject({ code: codes.internal });
   });
 });

@@ -18,6 +18,7 @@ const { getProvider, createProvider } = ProviderService.method;
 /** A hub whose two RPCs the test plays, and the leader that it asks. */
 class World implements Leader {
   isHere = false;
+  isWait = false;
   readonly steps: string[] = [];
   own: (call: number) => Message | Promise<Message> = () => create(GetProviderResponseSchema);
   answered: Uint8Array | "here" = toBinary(
@@ -25,8 +26,9 @@ class World implements Leader {
     create(GetProviderResponseSchema, { provider: { name: "of the leader" } }),
   );
 
-  call: Leader["call"] = async (method, _, principal) => {
-    this.steps.push(`${method} for ${principal.name}`);
+  call: Leader["call"] = async (method, _, principal, _signal, wait) => {
+    const waiting = wait === "none" ? "" : `, whose wait is ${wait}`;
+    this.steps.push(`${method} for ${principal.name}${waiting}`);
     return this.answered;
   };
 
@@ -45,6 +47,7 @@ class World implements Leader {
       kind: "unary",
       descriptor,
       validate: () => undefined,
+      isWait: () => this.isWait,
       call: () => {
         this.steps.push("here");
         return this.own(this.steps.filter((step) => step === "here").length);
@@ -90,6 +93,17 @@ describe("a hub", () => {
     world.own = own;
     expect(await world.ask(getProvider)).toMatchObject({ provider: { name: "of the leader" } });
     expect(world.steps).toEqual(["here", "nexus.v1.ProviderService/GetProvider for key:ci"]);
+  });
+
+  it.each([
+    [false, "meant"],
+    [true, "over"],
+  ])("tells the leader of a wait (over: %s)", async (hasWaited, word) => {
+    const world = new World();
+    world.isWait = true;
+    world.own = () => Promise.reject(new NotLeader(hasWaited));
+    await world.ask(getProvider);
+    expect(world.steps.at(-1)).toBe(`nexus.v1.ProviderService/GetProvider for key:ci, whose wait is ${word}`);
   });
 
   it("believes that something does not exist when it has caught up", async () => {

@@ -1,0 +1,33 @@
+import { createServer, type Server } from "node:net";
+
+/** Below the ports that the system gives to outgoing connections. */
+const [firstPort, portCount] = [11_000, 20_000] as const;
+let nextPort = process.pid * 20;
+
+/** A port that nobody listens on, for a setting that must name one. No other process gets it from here while this one lives. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = firstPort + (nextPort++ % portCount);
+    if (!(await isClaimed(port))) continue;
+    const free = await listening((server) => server.listen(port, "127.0.0.1"));
+    if (free !== undefined) return await new Promise((resolve) => free.close(() => resolve(port)));
+  }
+}
+
+/** By an abstract socket, which ends with the process; where there are none, ports are apart by chance. */
+async function isClaimed(port: number): Promise<boolean> {
+  if (process.platform !== "linux") return true;
+  const claim = await listening((server) => server.listen(`\0nexus-test-port-${port}`));
+  claim?.unref();
+  return claim !== undefined;
+}
+
+/** Undefined where the address is in use. */
+function listening(listen: (server: Server) => void): Promise<Server | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(undefined));
+    server.once("listening", () => resolve(server));
+    listen(server);
+  });
+}
