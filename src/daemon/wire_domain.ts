@@ -50,6 +50,7 @@ import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
 import { RejectedTokens } from "../domain/tokens/rejected_tokens.js";
+import { SeenIds } from "../domain/tokens/seen_ids.js";
 import { TokenAcquirer } from "../domain/tokens/token_acquirer.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
@@ -145,7 +146,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
     }),
     rejected,
     proofs: new TokenProofs({ tokens, clock }),
-    watch: new TokenWatch(shared),
+    watch: new TokenWatch({ ...shared, seen: new SeenIds(shared) }),
     connectionWatch: new ConnectionWatch(shared),
     authorizer: new ProxyAuthorizer({
       ...{ names, clock, apiNonces },

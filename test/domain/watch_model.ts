@@ -2,6 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import type { CurrentToken } from "../../src/domain/credentials/credential_reader.js";
 import { ReadAudit } from "../../src/domain/tokens/read_audit.js";
+import { SeenIds } from "../../src/domain/tokens/seen_ids.js";
 import { TokenWatch } from "../../src/domain/tokens/token_watch.js";
 import type { WatchEvent, WatchPosition } from "../../src/domain/tokens/watch_event.js";
 import { WatchHub } from "../../src/domain/tokens/watch_hub.js";
@@ -138,7 +139,8 @@ export class WatchWorld {
     };
     const record = (change: (tx: Transaction) => void): Promise<void> => this.#record(change);
     const readAudit = new ReadAudit({ store: { record }, clock: this.#clock, log: silentLog, maxEntries: 4 });
-    const shared = { store, hub: this.#hub, clock: this.#clock };
+    const seen = new SeenIds({ store, changes: new Changes() });
+    const shared = { store, hub: this.#hub, clock: this.#clock, seen };
     this.#watch = new TokenWatch({ ...shared, reader, readAudit, random: () => 0.5 });
     store.onCommitted((changes) => {
       // Not read from the store: what is in it may be newer, and not announced yet.
@@ -240,11 +242,11 @@ export class WatchWorld {
     if (!position) client.held.clear();
     Object.assign(client, { connectionIds, userId, position, hasRoom: true });
     const isRestricted = client.principal.name === "key:restricted";
-    const policy = this.#policy;
     const view = {
+      isRestricted,
       seesConnection: ({ id }: { id: string }) => client.sees(id),
       seesChange: ({ connectionId }: { connectionId: string }) => client.sees(connectionId),
-      epochOf: (epoch: string) => (isRestricted ? `${epoch}.${policy}` : epoch),
+      epochOf: (epoch: string) => (isRestricted ? `${epoch}.${this.#policy}` : epoch),
     };
     const { principal } = client;
     const options = { connectionIds, userId, position, bookmarkIntervalMs: 5_000, principal, view };

@@ -8,6 +8,7 @@ import type { Store } from "../../store/store.js";
 import type { View } from "../access/access_control.js";
 import type { CredentialReader } from "../credentials/credential_reader.js";
 import type { ReadAudit } from "./read_audit.js";
+import type { SeenIds } from "./seen_ids.js";
 import { TimerWheel } from "./timer_wheel.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
 import { WatchFanout } from "./watch_fanout.js";
@@ -16,6 +17,8 @@ import { type Followers, WatchStream } from "./watch_stream.js";
 
 /** Records read from the store at a time while a snapshot is sent. */
 const page = 256;
+/** So many are read from the log as they are. */
+const fewChanges = 16n;
 /** A stream that begins ahead of this daemon waits so long for it, and looks this often. */
 const aheadWaitMs = 2_000;
 const aheadStepMs = 25;
@@ -43,6 +46,7 @@ export class TokenWatch {
   readonly #hub: WatchHub;
   readonly #readAudit: Pick<ReadAudit, "read" | "announce">;
   readonly #clock: Clock;
+  readonly #seen: Pick<SeenIds, "has" | "idsOf">;
   readonly #followers: Followers;
 
   constructor(options: {
@@ -51,6 +55,7 @@ export class TokenWatch {
     hub: WatchHub;
     readAudit: Pick<ReadAudit, "read" | "announce">;
     clock: Clock;
+    seen: Pick<SeenIds, "has" | "idsOf">;
     random: () => number;
   }) {
     this.#store = options.store;
@@ -58,6 +63,7 @@ export class TokenWatch {
     this.#hub = options.hub;
     this.#readAudit = options.readAudit;
     this.#clock = options.clock;
+    this.#seen = options.seen;
     const { hub, clock, random } = options;
     this.#followers = {
       hub,
@@ -103,21 +109,21 @@ export class TokenWatch {
       }
       return;
     }
+    const seen = await this.#seen.idsOf(view);
+    if (seen) yield* this.#states(this.#visible([...seen].sort(), options), options);
+    else yield* this.#wholeSnapshot(options);
+  }
+
+  async *#wholeSnapshot(options: WatchOptions): AsyncGenerator<WatchEvent> {
+    const { view } = options;
     let afterId: string | undefined;
     for (;;) {
-      const connections = this.#store.listConnections({
-        limit: page,
-        ...(afterId === undefined ? {} : { afterId }),
-      });
+      const connections = this.#store.listConnections({ limit: page, afterId });
       afterId = connections.at(-1)?.id;
       const ids = connections
         .filter((connection) => matches(options, connection.userId) && view.seesConnection(connection))
         .map(({ id }) => id);
-      for (const [index, id] of ids.entries()) {
-        // One that is gone meanwhile was never told of.
-        if (!this.#store.getConnection(id)) continue;
-        yield await this.#state(id, options, () => ids.slice(index + 1));
-      }
+      yield* this.#states(ids, options);
       if (connections.length < page) return;
       await othersTurn();
     }
@@ -133,27 +139,46 @@ export class TokenWatch {
 
   /** What changed in any order: a stream that names few looks these up where more than that changed. */
   async *#changesSince(revision: bigint, options: WatchOptions): AsyncGenerator<WatchEvent> {
-    const { connectionIds, names } = options;
-    const named = connectionIds ? connectionIds.size + (names?.length ?? 0) : undefined;
-    if (named !== undefined && this.#store.changesSince(revision, named + 1).length > named) {
-      yield* this.#namedChangesSince(revision, options);
+    const ids = await this.#fewIds(revision, options);
+    if (ids) {
+      yield* this.#states(this.#visible(ids, options, revision), options);
+      yield* this.#loggedChangesSince(revision, options, (after) => this.#store.removalsSince(after, page));
     } else
       yield* this.#loggedChangesSince(revision, options, (after) => this.#store.changesSince(after, page));
   }
 
-  /** Its cost grows with what the stream names and with removals, of which the store remembers a bounded number. */
-  async *#namedChangesSince(revision: bigint, options: WatchOptions): AsyncGenerator<WatchEvent> {
-    const { connectionIds = [], names = [], view } = options;
-    const ids = [...new Set([...connectionIds, ...names.flatMap((name) => this.#idsNamed(name, view))])];
-    const changed = ids.filter((id) => {
-      const stored = this.#store.getStoredConnection(id);
-      if (!stored || stored.changeRevision <= revision) return false;
-      return matches(options, stored.connection.userId) && view.seesConnection(stored.connection);
-    });
-    for (const [index, id] of changed.entries()) {
-      yield await this.#state(id, options, () => changed.slice(index + 1, index + page));
+  /**
+   * What the stream is about, where that is less than what changed: the cost of a resume grows with it then, and with removals, of
+   * which the store remembers a bounded number.
+   */
+  async #fewIds(revision: bigint, options: WatchOptions): Promise<readonly string[] | undefined> {
+    const { connectionIds, names = [], view } = options;
+    const changes = this.#store.settledRevision - revision;
+    if (connectionIds) {
+      if (connectionIds.size + names.length >= changes) return undefined;
+      return [...new Set([...connectionIds, ...names.flatMap((name) => this.#idsNamed(name, view))])];
     }
-    yield* this.#loggedChangesSince(revision, options, (after) => this.#store.removalsSince(after, page));
+    // Few changes are read sooner than the whole log once.
+    if (changes < page && !(changes > fewChanges && this.#seen.has(view))) return undefined;
+    const seen = await this.#seen.idsOf(view);
+    return seen && [...seen];
+  }
+
+  /** Those that the watcher may see, and that changed since. */
+  #visible(ids: readonly string[], options: WatchOptions, since = -1n): string[] {
+    return ids.filter((id) => {
+      const stored = this.#store.getStoredConnection(id);
+      if (!stored || stored.changeRevision <= since) return false;
+      return matches(options, stored.connection.userId) && options.view.seesConnection(stored.connection);
+    });
+  }
+
+  async *#states(ids: readonly string[], options: WatchOptions): AsyncGenerator<WatchEvent> {
+    for (const [index, id] of ids.entries()) {
+      // One that is gone meanwhile is a removal, or was never told of.
+      if (!this.#store.getConnection(id)) continue;
+      yield await this.#state(id, options, () => ids.slice(index + 1, index + page));
+    }
   }
 
   async *#loggedChangesSince(

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { CurrentToken } from "../../../src/domain/credentials/credential_reader.js";
+import { SeenIds } from "../../../src/domain/tokens/seen_ids.js";
 import { TokenWatch } from "../../../src/domain/tokens/token_watch.js";
 import { WatchHub } from "../../../src/domain/tokens/watch_hub.js";
 import { at, owner } from "../../../src/model/access/principal.js";
@@ -11,7 +12,12 @@ import { aConnection, nowMs } from "../../samples.js";
 import { Fleet } from "../../store/fleet.js";
 import { openStore } from "../../store/temporary_store.js";
 
-const view = { seesConnection: () => true, seesChange: () => true, epochOf: (epoch: string) => epoch };
+const view = {
+  isRestricted: false,
+  seesConnection: () => true,
+  seesChange: () => true,
+  epochOf: (epoch: string) => epoch,
+};
 
 /** A stream that begins at a position of another daemon. */
 function watchFrom(
@@ -30,7 +36,8 @@ function watchFrom(
     },
   };
   const readAudit = { read: () => undefined, announce: () => undefined };
-  const watch = new TokenWatch({ store, reader, hub, readAudit, clock, random: () => 0.5 });
+  const seen = new SeenIds({ store, changes: new Changes() });
+  const watch = new TokenWatch({ store, reader, hub, readAudit, clock, seen, random: () => 0.5 });
   const said: string[] = [];
   const rest = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view };
   watch.open(

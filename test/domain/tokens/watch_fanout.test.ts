@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CurrentToken } from "../../../src/domain/credentials/credential_reader.js";
 import { ReadAudit } from "../../../src/domain/tokens/read_audit.js";
+import { SeenIds } from "../../../src/domain/tokens/seen_ids.js";
 import { TokenWatch } from "../../../src/domain/tokens/token_watch.js";
 import type { WatchEvent } from "../../../src/domain/tokens/watch_event.js";
 import { WatchedReads } from "../../../src/domain/tokens/watch_fanout.js";
@@ -17,7 +18,12 @@ import { silentLog } from "../../silent_log.js";
 import { Fleet } from "../../store/fleet.js";
 import { openStore } from "../../store/temporary_store.js";
 
-const everything = { seesConnection: () => true, seesChange: () => true, epochOf: (epoch: string) => epoch };
+const everything = {
+  isRestricted: false,
+  seesConnection: () => true,
+  seesChange: () => true,
+  epochOf: (epoch: string) => epoch,
+};
 
 /** Streams of a store, whose reads are put on record in the commits that they follow. */
 class Watched {
@@ -44,7 +50,8 @@ class Watched {
       },
     };
     const parts = { store, reader, hub: this.hub, readAudit: this.readAudit, clock, log: silentLog };
-    this.#watch = new TokenWatch({ ...parts, random: () => 0.5 });
+    const seen = new SeenIds({ store, changes: new Changes() });
+    this.#watch = new TokenWatch({ ...parts, seen, random: () => 0.5 });
     store.observe(new WatchedReads(parts));
     store.onCommitted((changes) => this.hub.announce(changes));
   }

@@ -54,7 +54,11 @@ export class FaultPoints {
     const grants = boundaries.length * harms.length;
     // Nothing is refreshed but what is asked for.
     return new FaultPoints(
-      await RealFleet.start({ hubs: 2, grants, dueInMs: 6 * 3_600_000, lifeSeconds: 12 * 3_600 }),
+      await RealFleet.start({
+        hubs: 2,
+        groups: [{ count: grants, dueAtMs: Date.now() + 6 * 3_600_000 }],
+        lifeSeconds: 12 * 3_600,
+      }),
     );
   }
 

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fillStore } from "../../../bench/filled_store.js";
+import { type Filling, fillStore } from "../../../bench/filled_store.js";
 import { DaemonProcess } from "../../daemon/daemon_process.js";
 import { TcpProxy } from "../../fakes/tcp_proxy.js";
 import { Postgres } from "../postgres.js";
@@ -12,9 +12,10 @@ import { RealHub } from "./real_hub.js";
 
 export interface RealFleetOptions {
   readonly hubs: number;
-  readonly grants: number;
-  /** When the grants of the beginning are due. Default: 5 seconds. */
-  readonly dueInMs?: number;
+  /** Of the store that the fleet is made of. */
+  readonly groups: Filling["groups"];
+  /** More settings of every hub. */
+  readonly environment?: NodeJS.ProcessEnv;
   /** Of what the provider answers. Default: so long that what a former leader brings home comes in time. */
   readonly lifeSeconds?: number;
 }
@@ -26,8 +27,8 @@ export class RealFleet {
   /** Access tokens that a stream brought. */
   readonly seen = new Set<string>();
   readonly hubs: RealHub[] = [];
-  /** Connections whose grants the provider knows. */
-  ids: readonly string[] = [];
+  /** Connections of each group, whose grants the provider knows. */
+  groups: readonly (readonly string[])[] = [];
   servers!: Servers;
   readonly #key = randomBytes(32);
 
@@ -35,14 +36,20 @@ export class RealFleet {
     readonly folder: string,
     readonly provider: CountingProvider,
     readonly providerLink: TcpProxy,
+    private readonly options: RealFleetOptions,
   ) {}
+
+  /** Connections of the first group. */
+  get ids(): readonly string[] {
+    return this.groups[0] ?? [];
+  }
 
   static async start(options: RealFleetOptions): Promise<RealFleet> {
     const provider = await CountingProvider.start(options.lifeSeconds);
     const folder = mkdtempSync(join(tmpdir(), "nexus-storm-"));
-    const fleet = new RealFleet(folder, provider, await TcpProxy.tcp(provider.port));
+    const fleet = new RealFleet(folder, provider, await TcpProxy.tcp(provider.port), options);
     try {
-      await fleet.#prepare(options);
+      await fleet.#prepare();
       for (let index = 0; index < options.hubs; index++) fleet.hubs.push(await fleet.#hub(index));
     } catch (error) {
       await fleet.close();
@@ -59,18 +66,17 @@ export class RealFleet {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  async #prepare({ grants, dueInMs = 5_000 }: RealFleetOptions): Promise<void> {
+  async #prepare(): Promise<void> {
     const primary = await Postgres.start();
     const single = join(this.folder, "single");
     mkdirSync(single, { mode: 0o700 });
-    const [ids = []] = await fillStore({
+    this.groups = await fillStore({
       folder: single,
       key: this.#key,
       origin: `http://127.0.0.1:${this.providerLink.port}`,
       providers: ["live"],
-      groups: [{ count: grants, dueAtMs: Date.now() + dueInMs }],
+      groups: this.options.groups,
     });
-    this.ids = ids;
     const environment = {
       ...this.#environment(),
       NEXUS_STORE: primary.url(),
@@ -90,6 +96,7 @@ export class RealFleet {
       NEXUS_LOG_FORMAT: "json",
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
       NEXUS_FLEET_LEASE_SECONDS: "3",
+      ...this.options.environment,
     };
   }
 

@@ -101,6 +101,14 @@ export class RealHub implements StormHub {
     return hub;
   }
 
+  get port(): number {
+    return Number(this.environment["NEXUS_HTTP_LISTEN"]?.split(":")[1]);
+  }
+
+  get pid(): number {
+    return this.#daemon?.pid ?? 0;
+  }
+
   get providerLink(): TcpProxy {
     return this.options.providerLink;
   }

@@ -30,7 +30,9 @@ export class RealStorm {
   constructor(private readonly options: StormOptions) {}
 
   async run(): Promise<StormReport> {
-    this.#fleet = await RealFleet.start(this.options);
+    const { hubs: count, grants } = this.options;
+    const groups = [{ count: grants, dueAtMs: Date.now() + 5_000 }];
+    this.#fleet = await RealFleet.start({ hubs: count, groups });
     const { hubs, servers, provider } = this.#fleet;
     try {
       void this.#write();

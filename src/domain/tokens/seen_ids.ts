@@ -1,0 +1,166 @@
+import { BoundedMap } from "../../runtime/bounded_map.js";
+import type { Changes } from "../../runtime/changes.js";
+import type { Change } from "../../store/records/log_codec.js";
+import type { Store } from "../../store/store.js";
+import type { View } from "../access/access_control.js";
+
+/** Changes read at a time. */
+const page = 256;
+/** Of one sight; a caller that sees more gains little by it. */
+const maxIds = 1_000;
+/** Restrictions, not callers: all replicas of an agent share one. */
+const maxSights = 1_000;
+/** Of all sights, some 10 MiB. */
+const maxIdsInAll = 100_000;
+
+type SeenStore = Pick<Store, "epoch" | "revision" | "changesSince" | "getConnection" | "getProvider">;
+
+export type SightView = Pick<View, "isRestricted" | "seesConnection" | "epochOf">;
+
+/** What one restriction lets see. */
+interface Sight {
+  readonly key: string;
+  readonly view: SightView;
+  /** Undefined: too many. */
+  ids: Set<string> | undefined;
+  /** All changes up to here are in it. */
+  revision: bigint;
+}
+
+/**
+ * The ids of the connections that a restricted caller sees, where they are few: kept in memory and brought up to date by the log of changes, of
+ * which the store has one entry for each connection. Thousands of spokes that come at once would read the whole store otherwise, each
+ * by itself, to find the ten connections that are theirs.
+ *
+ * The ids are where to look: whoever gets them judges each connection anew, and misses none that it sees.
+ */
+export class SeenIds {
+  readonly #sights = new BoundedMap<string, Sight>(maxSights);
+  readonly #store: SeenStore;
+  /** Whether a profile is there, for one walk. */
+  readonly #profiles = new Map<string, boolean>();
+  #total = 0;
+  #waiting: { readonly sight: Sight; readonly done: () => void }[] = [];
+  #isReading = false;
+
+  constructor(options: {
+    readonly store: SeenStore;
+    readonly changes: Pick<Changes, "on">;
+  }) {
+    this.#store = options.store;
+    // A restriction may name providers, and they have other names now.
+    options.changes.on("provider", () => this.#clear());
+  }
+
+  /** Whether `idsOf` answers from what is known, and what changed since. */
+  has(view: SightView): boolean {
+    return view.isRestricted && this.#sights.get(view.epochOf(this.#store.epoch)) !== undefined;
+  }
+
+  /** In no order; undefined where they are too many, or when what the caller may see changed meanwhile. */
+  async idsOf(view: SightView): Promise<ReadonlySet<string> | undefined> {
+    if (!view.isRestricted) return undefined;
+    const sight = this.#sightOf(view);
+    if (sight.ids && sight.revision < this.#store.revision) {
+      await new Promise<void>((done) => {
+        this.#waiting.push({ sight, done });
+        void this.#read();
+      });
+    }
+    return sight.ids;
+  }
+
+  #sightOf(view: SightView): Sight {
+    const key = view.epochOf(this.#store.epoch);
+    const known = this.#sights.get(key);
+    if (known) return known;
+    const sight = { key, view, ids: new Set<string>(), revision: 0n };
+    const removed = this.#sights.set(key, sight);
+    if (removed) this.#empty(removed);
+    return sight;
+  }
+
+  /** One walk over the log for all who wait; who comes meanwhile has the next one. */
+  async #read(): Promise<void> {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    // All who ask in the same turn.
+    await othersTurn();
+    while (this.#waiting.length > 0) {
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      await this.#walk(new Set(waiting.map(({ sight }) => sight)));
+      for (const { done } of waiting) done();
+    }
+    this.#isReading = false;
+  }
+
+  async #walk(sights: ReadonlySet<Sight>): Promise<void> {
+    this.#profiles.clear();
+    let after = [...sights].reduce(
+      (least, { revision }) => (revision < least ? revision : least),
+      this.#store.revision,
+    );
+    for (;;) {
+      const changes = this.#store.changesSince(after, page);
+      const upto = changes.at(-1)?.revision ?? after;
+      for (const sight of sights) {
+        // What it has seen by another policy is not kept.
+        if (sight.view.epochOf(this.#store.epoch) !== sight.key) this.#drop(sight);
+        else if (upto > sight.revision) this.#take(sight, changes, upto);
+      }
+      after = upto;
+      if (this.#total > maxIdsInAll) this.#clear();
+      if (changes.length < page) return;
+      await othersTurn();
+    }
+  }
+
+  #take(sight: Sight, changes: readonly Change[], upto: bigint): void {
+    for (const change of changes) {
+      if (!sight.ids) break;
+      if (change.revision <= sight.revision) continue;
+      const before = sight.ids.size;
+      if (!change.removed && this.#sees(sight.view, change)) sight.ids.add(change.connectionId);
+      else sight.ids.delete(change.connectionId);
+      this.#total += sight.ids.size - before;
+      if (sight.ids.size > maxIds) this.#empty(sight);
+    }
+    sight.revision = upto;
+  }
+
+  #sees({ seesConnection }: SightView, { connectionId: id, userId, providerId }: Change): boolean {
+    if (seesConnection({ id, userId, providerId, providerName: "" })) return true;
+    if (this.#hasProfile(providerId)) return false;
+    // Its connections keep the name under which they were made, in their records.
+    const connection = this.#store.getConnection(id);
+    return connection !== undefined && seesConnection(connection);
+  }
+
+  #hasProfile(providerId: string): boolean {
+    const known = this.#profiles.get(providerId);
+    if (known !== undefined) return known;
+    const has = providerId !== "" && this.#store.getProvider(providerId) !== undefined;
+    this.#profiles.set(providerId, has);
+    return has;
+  }
+
+  #empty(sight: Sight): void {
+    this.#total -= sight.ids?.size ?? 0;
+    sight.ids = undefined;
+  }
+
+  #drop(sight: Sight): void {
+    this.#empty(sight);
+    if (this.#sights.get(sight.key) === sight) this.#sights.delete(sight.key);
+  }
+
+  #clear(): void {
+    for (const sight of this.#sights.values()) this.#empty(sight);
+    this.#sights.clear();
+  }
+}
+
+function othersTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
