@@ -100,8 +100,8 @@ async function endOlder(session: Session, known: number): Promise<void> {
     const hubs = there.map(({ hub }) => hub).join(", ");
     throw new FleetRefused(
       "old_hubs",
-      `hubs of layout ${known} alone may be there, and ${hubs} was seen in the last ${seenWithinMs / 1_000} seconds: ` +
-        "replace it by this version, or end it and try again after that time",
+      `hubs that know no layout as new as ${known} were seen in the last ${seenWithinMs / 1_000} seconds: ${hubs}; ` +
+        "start this version in their place, or end them and try again after that time",
     );
   }
   await session.query(

@@ -59,6 +59,8 @@ export class RealHub implements StormHub {
   /** Closed: what ends is not started again until it is opened. */
   readonly mayStart = new StartGate();
   owner = "";
+  /** `main.js` of the version that is started from now on; undefined: this one. */
+  main: string | undefined;
   isLeader = false;
   readonly sharesProviderLink = true;
   /** Of all its processes, the newest last. */
@@ -71,7 +73,7 @@ export class RealHub implements StormHub {
 
   private constructor(
     private readonly options: RealHubOptions,
-    private readonly environment: NodeJS.ProcessEnv,
+    readonly environment: NodeJS.ProcessEnv,
     readonly databaseLink: TcpProxy & { readonly folder: string },
     readonly hubLink: TcpProxy,
   ) {
@@ -153,7 +155,7 @@ export class RealHub implements StormHub {
     while (!this.#stopping.signal.aborted) {
       this.owner = randomUUID();
       this.isLeader = false;
-      const daemon = new DaemonProcess(this.environment);
+      const daemon = new DaemonProcess(this.environment, ["serve"], [], this.main);
       this.#daemon = daemon;
       const life: Life = { owner: this.owner, daemon, code: undefined };
       this.lives.push(life);
