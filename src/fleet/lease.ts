@@ -1,6 +1,7 @@
 import type { Timer } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Channel } from "./connection/channel.js";
+import { layout } from "./layouts.js";
 
 /** A lease is renewed so often in its time. */
 const renewals = 5;
@@ -69,10 +70,11 @@ export class Lease {
     await channel.session();
     if ((channel.sinceReconnectMs ?? graceMs) < graceMs) return false;
     const asked = this.#now();
-    const fence = await channel.value("SELECT nexus.acquire_1($1, $2, $3) AS value", [
+    const fence = await channel.value("SELECT nexus.acquire_1($1, $2, $3, $4) AS value", [
       owner,
       this.#leaseMs,
       address,
+      layout,
     ]);
     if (fence === undefined || this.#isOver) return false;
     this.#fence = BigInt(fence);

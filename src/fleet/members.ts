@@ -2,7 +2,7 @@ import type { Channel } from "./connection/channel.js";
 import type { Session } from "./connection/session.js";
 
 /** A hub that is not heard of for so long is not there. */
-const seenWithinMs = 30_000;
+export const seenWithinMs = 30_000;
 
 /** What a hub says of itself. */
 export interface Member {
@@ -11,7 +11,7 @@ export interface Member {
   /** What others dial. */
   readonly address: string;
   readonly version: string;
-  /** Of its records. */
+  /** The one that it knows: see `layouts.ts`. */
   readonly layout: number;
   /** Keys of the ring that it holds. */
   readonly keyIds: readonly string[];

@@ -1,65 +1,126 @@
 import { readFileSync } from "node:fs";
+import { delay } from "../runtime/clock.js";
 import type { Connector } from "./connection/connector.js";
 import { FleetRefused } from "./connection/fleet_error.js";
-import type { Session } from "./connection/session.js";
+import { isOfServer, type Session } from "./connection/session.js";
+import { type Layout, layout, layouts, type TableLayout, tooNew, tooOld } from "./layouts.js";
+import { seenWithinMs } from "./members.js";
 
-/** Of the tables and functions in `sql/`. */
-export const layout = 1;
-
-/** What a migration may take: it waits for the statements under way, and may rewrite a table. */
+/** What a migration may take: it waits for others, and may rewrite a table. */
 const migrationDeadlineMs = 600_000;
+/** What waits for a table holds up all that come after it: so it is tried for a moment, again and again. */
+const lockMs = 2_000;
+const tries = 20;
+const pauseMs = 1_000;
 
-/** Which layout each file leads to. Files only add what older hubs do not miss; what they need goes when `min_layout` says so. */
-const migrations: readonly {
-  readonly layout: number;
-  readonly minLayout: number;
-  readonly files: readonly string[];
-}[] = [{ layout: 1, minLayout: 1, files: ["001_tables.sql", "002_functions.sql"] }];
+/** SQLSTATE of a lock that was not to be had in time, and of one that two waited for crosswise. */
+const busyStates = new Set(["55P03", "40P01"]);
+
+export interface MigrationOptions {
+  /** Whether older hubs are refused from now on, and what they alone need is taken away. */
+  readonly contract?: boolean;
+  /** In place of those of this version. */
+  readonly steps?: readonly Layout[];
+}
+
+export interface Migration {
+  readonly from: TableLayout;
+  readonly to: TableLayout;
+}
 
 /**
- * Makes schema, tables and functions what this version needs, in one transaction. Hubs go on meanwhile.
+ * Makes schema, tables and functions what this version needs, in one transaction. Hubs go on meanwhile, those of older versions until it
+ * contracts. Done again, it does nothing.
  *
- * @returns the layouts before (0: there was none) and now
- * @throws FleetRefused when the tables are of a newer version
+ * @throws FleetRefused when the tables are of a newer version, when they are in use, and when it is to contract while older hubs are there
  */
-export async function migrate(connector: Connector): Promise<{ readonly from: number; readonly to: number }> {
+export async function migrate(connector: Connector, options: MigrationOptions = {}): Promise<Migration> {
   const { session } = await connector.open("migrate");
   try {
-    await session.query("BEGIN; SET LOCAL lock_timeout = 0");
-    // One at a time: of several hubs that are deployed together.
-    await session.query("SELECT pg_advisory_xact_lock(7239057)", [], migrationDeadlineMs);
-    const from = (await readLayout(session))?.layout ?? 0;
-    if (from > layout) throw newerTables();
-    await session.query("CREATE SCHEMA IF NOT EXISTS nexus");
-    for (const step of migrations.filter((migration) => migration.layout > from)) {
-      for (const file of step.files) await session.query(sql(file), [], migrationDeadlineMs);
-      await session.query(
-        "INSERT INTO nexus.layout (layout, min_layout) VALUES ($1, $2) ON CONFLICT (one) DO UPDATE SET layout = excluded.layout, min_layout = excluded.min_layout",
-        [step.layout, step.minLayout],
-      );
+    for (let tried = 1; ; tried++) {
+      try {
+        return await attempt(session, options);
+      } catch (error) {
+        if (!isOfServer(error) || !busyStates.has(error.code)) throw error;
+        if (tried === tries) throw inUse(error);
+      }
+      await session.query("ROLLBACK");
+      await delay(connector.clock, pauseMs);
     }
-    await session.query("COMMIT");
-    return { from, to: layout };
   } finally {
     session.close();
   }
 }
 
+async function attempt(
+  session: Session,
+  { contract = false, steps = layouts }: MigrationOptions,
+): Promise<Migration> {
+  await session.query("BEGIN; SET LOCAL lock_timeout = 0");
+  // One at a time: of several hubs that are deployed together.
+  await session.query("SELECT pg_advisory_xact_lock(7239057)", [], migrationDeadlineMs);
+  await session.query(`SET LOCAL lock_timeout = ${lockMs}`);
+  const from = (await readLayout(session)) ?? { layout: 0, minLayout: 0 };
+  const known = steps.length;
+  if (from.layout > known) throw ofNewerVersion(from.layout, known);
+  if (from.layout === 0) await session.query("CREATE SCHEMA IF NOT EXISTS nexus");
+  // First of all locks, as in a commit: behind the one under way, and before the next.
+  else await session.query("SELECT 1 FROM nexus.head FOR UPDATE");
+  for (const { expand } of steps.slice(from.layout)) await run(session, expand);
+  let { minLayout } = from;
+  if (contract || from.layout === 0) {
+    await endOlder(session, known);
+    for (const step of steps.slice(minLayout)) await run(session, step.contract);
+    minLayout = known;
+  }
+  await session.query(
+    "INSERT INTO nexus.layout (layout, min_layout) VALUES ($1, $2) ON CONFLICT (one) DO UPDATE SET layout = excluded.layout, min_layout = excluded.min_layout",
+    [known, minLayout],
+  );
+  await session.query("COMMIT");
+  return { from, to: { layout: known, minLayout } };
+}
+
+async function run(session: Session, files: readonly string[]): Promise<void> {
+  for (const file of files) {
+    const text = readFileSync(new URL(file, new URL("../fleet/sql/", import.meta.url)), "utf8");
+    await session.query(text, [], migrationDeadlineMs);
+  }
+}
+
+/** One that is stopped or cut off is not seen: it leads no more when it comes back. @throws FleetRefused while others are there */
+async function endOlder(session: Session, known: number): Promise<void> {
+  const there = await session.query<{ hub: string }>(
+    `SELECT format('%s (layout %s, version %s)', address, layout, version) AS hub
+     FROM (SELECT DISTINCT ON (address) * FROM nexus.member ORDER BY address, seen_at DESC) m
+     WHERE layout < $1 AND seen_at > clock_timestamp() - make_interval(secs => $2)`,
+    [known, seenWithinMs / 1_000],
+  );
+  if (there.length > 0) {
+    const hubs = there.map(({ hub }) => hub).join(", ");
+    throw new FleetRefused(
+      "old_hubs",
+      `hubs that know no layout as new as ${known} were seen in the last ${seenWithinMs / 1_000} seconds: ${hubs}; ` +
+        "start this version in their place, or end them and try again after that time",
+    );
+  }
+  await session.query(
+    "DELETE FROM nexus.lease WHERE owner NOT IN (SELECT owner FROM nexus.member WHERE layout >= $1)",
+    [known],
+  );
+}
+
 /** @throws FleetRefused when this version and the tables do not go together */
-export async function checkLayout(session: Session, hasSchema: boolean): Promise<void> {
+export async function checkLayout(session: Session, hasSchema: boolean): Promise<TableLayout> {
   const found = hasSchema ? await readLayout(session) : undefined;
   if (!found)
     throw new FleetRefused("old_layout", "the database has no tables of a fleet: run nexusd fleet init");
-  if (found.layout < layout) {
-    throw new FleetRefused(
-      "old_layout",
-      "the tables of the fleet are of an older version: run nexusd fleet migrate",
-    );
-  }
-  if (found.minLayout > layout) throw newerTables();
+  if (found.layout < layout) throw tooOld(found.layout, layout);
+  if (found.minLayout > layout) throw tooNew(found.minLayout, layout);
+  return found;
 }
 
-async function readLayout(session: Session): Promise<{ layout: number; minLayout: number } | undefined> {
+async function readLayout(session: Session): Promise<TableLayout | undefined> {
   const [there] = await session.query<{ there: boolean }>(
     // By the catalogue: to_regclass may answer what it knew before another migration committed.
     "SELECT EXISTS (SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'nexus' AND c.relname = 'layout') AS there",
@@ -71,10 +132,17 @@ async function readLayout(session: Session): Promise<{ layout: number; minLayout
   return row && { layout: row.layout, minLayout: row.min_layout };
 }
 
-function newerTables(): FleetRefused {
-  return new FleetRefused("new_layout", "the tables of the fleet are of a newer version: upgrade this hub");
+function ofNewerVersion(found: number, known: number): FleetRefused {
+  return new FleetRefused(
+    "new_layout",
+    `the tables of the fleet are of layout ${found}, and this nexusd knows layout ${known}: run this command of a newer version`,
+  );
 }
 
-function sql(file: string): string {
-  return readFileSync(new URL(`../fleet/sql/${file}`, import.meta.url), "utf8");
+function inUse(cause: Error): FleetRefused {
+  return new FleetRefused(
+    "in_use",
+    "another statement, as of pg_dump, holds tables of the fleet; nothing was changed: try again when it is over",
+    { cause },
+  );
 }

@@ -2,6 +2,7 @@ import type { ReplicaPosition } from "../store/replication.js";
 import { FleetRefused } from "./connection/fleet_error.js";
 import type { Probe } from "./connection/probe.js";
 import type { Session } from "./connection/session.js";
+import type { TableLayout } from "./layouts.js";
 import { readLogState } from "./log/batches.js";
 import { type History, judgeHistory } from "./log/history.js";
 import { checkLayout } from "./migrations.js";
@@ -12,6 +13,7 @@ export const maxClockOffsetMs = 5_000;
 /** What the database said when it was connected to. */
 export interface FleetVerdict {
   readonly databaseId: string;
+  readonly tables: TableLayout;
   /** Of the log; another one than the store's: it began anew. */
   readonly epoch: string;
   /** Position of the newest batch. */
@@ -33,7 +35,7 @@ export async function judge(
   probe: Probe,
   position: ReplicaPosition | undefined,
 ): Promise<FleetVerdict> {
-  await checkLayout(session, probe.hasSchema);
+  const tables = await checkLayout(session, probe.hasSchema);
   const [head] = await session.query<{ database_id: string; epoch: string }>(
     "SELECT database_id::text AS database_id, epoch::text AS epoch FROM nexus.head",
   );
@@ -41,6 +43,7 @@ export async function judge(
   const state = await readLogState((text, values) => session.query(text, values), position?.position ?? 0n);
   return {
     databaseId: head.database_id,
+    tables,
     epoch: head.epoch,
     newest: state.newest,
     history: judgeHistory(state, position),

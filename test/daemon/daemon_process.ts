@@ -12,13 +12,17 @@ export class DaemonProcess {
   #errors = "";
   readonly exited: Promise<number | string>;
 
-  /** @param wrapper a command that runs the rest of its arguments */
+  /**
+   * @param wrapper a command that runs the rest of its arguments
+   * @param main of another version
+   */
   constructor(
     environment: NodeJS.ProcessEnv,
     args: readonly string[] = ["serve"],
     wrapper: readonly string[] = [],
+    main = join(root, "dist/main.js"),
   ) {
-    const [command = "", ...rest] = [...wrapper, process.execPath, join(root, "dist/main.js"), ...args];
+    const [command = "", ...rest] = [...wrapper, process.execPath, main, ...args];
     this.#child = spawn(command, rest, {
       env: { PATH: process.env["PATH"], HOME: environment["NEXUS_DATA_DIR"], ...environment },
       stdio: ["ignore", "pipe", "pipe"],

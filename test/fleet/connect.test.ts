@@ -142,7 +142,8 @@ test("beyond a socket the server's certificate and name are verified, and the pa
 test("what is there already is not initialised again, and not migrated twice", async () => {
   const store = { databaseId: firstEpoch, epoch: databaseId, entries: [[]] };
   await expect(initialise(connector(), store)).rejects.toMatchObject({ reason: "already_initialised" });
-  expect(await migrate(connector())).toEqual({ from: 1, to: 1 });
+  const now = { layout: 1, minLayout: 1 };
+  expect(await migrate(connector())).toEqual({ from: now, to: now });
 
   expect((await bed.connect({ position: bed.begin })).verdict).toMatchObject({
     databaseId,
@@ -152,7 +153,10 @@ test("what is there already is not initialised again, and not migrated twice", a
 
 test("an initialisation that was cut off leaves no fleet, and is begun again", async () => {
   await bed.postgres.query("DROP SCHEMA nexus CASCADE");
-  expect(await migrate(connector())).toEqual({ from: 0, to: 1 });
+  expect(await migrate(connector())).toEqual({
+    from: { layout: 0, minLayout: 0 },
+    to: { layout: 1, minLayout: 1 },
+  });
   const cut = async function* () {
     yield [{ database: "meta", key: new Uint8Array([1]), value: new Uint8Array([2]) }];
     throw new Error("the disk is away");
@@ -169,5 +173,5 @@ test("of many migrations at once each finds the tables whole", async () => {
   await bed.postgres.query("DROP SCHEMA nexus CASCADE");
   const made = await Promise.all(Array.from({ length: 5 }, () => migrate(connector())));
 
-  expect(made.filter(({ from }) => from === 0)).toHaveLength(1);
+  expect(made.filter(({ from }) => from.layout === 0)).toHaveLength(1);
 });

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { loadFleetStoreConfig } from "../../config/config.js";
 import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
-import type { InitReport } from "../../daemon/fleet/init_fleet.js";
+import type { InitReport, MigrationReport } from "../../daemon/fleet/init_fleet.js";
 import { StepDownResponseSchema } from "../../gen/nexus/v1/fleet_pb.js";
 import { FleetStatusSchema } from "../../gen/nexus/v1/status_pb.js";
 import { CommandFailure } from "../shell/command_failure.js";
@@ -90,15 +90,20 @@ function migrateCommand(shell: Shell): Command {
   const settings = new SettingOptions(["NEXUS_STORE_FILE"]);
   const command = new Command("migrate")
     .description(
-      "make the tables of the fleet what this version needs; hubs of both versions go on meanwhile",
+      "make the tables of the fleet what this version needs; hubs of both versions go on meanwhile, until it contracts",
+    )
+    .option(
+      "--contract",
+      "when all hubs are of this version: take away what older ones need, and refuse them",
     )
     .option("--json", "print JSON")
-    .action(async (flags: { readonly json?: boolean }) => {
+    .action(async (flags: { readonly contract?: boolean; readonly json?: boolean }) => {
       const config = loadFleetStoreConfig(shell.env, settings.flagsOf({ ...flags }));
       const { migrateFleet } = await import("../../daemon/fleet/init_fleet.js");
-      const { from, to } = await orFailure("migrate the fleet", () => migrateFleet(config, shell.clock));
-      const words = from === to ? `the tables are of layout ${to} already` : `layout ${from} became ${to}`;
-      shell.stdout.write(flags.json ? `${JSON.stringify({ from, to })}\n` : `${words}\n`);
+      const migration = await orFailure("migrate the fleet", () =>
+        migrateFleet(config, flags.contract === true, shell.clock),
+      );
+      shell.stdout.write(flags.json ? `${migrationJson(migration)}\n` : formatMigration(migration));
     });
   for (const option of settings.options) command.addOption(option);
   return command;
@@ -112,6 +117,33 @@ async function orFailure<T>(what: string, work: () => Promise<T>): Promise<T> {
     if (code === undefined) throw error;
     throw new CommandFailure(code, `cannot ${what}: ${(error as Error).message}`);
   }
+}
+
+function migrationJson({ from, to }: MigrationReport): string {
+  return JSON.stringify({
+    layout_before: from.layout,
+    layout: to.layout,
+    min_layout_before: from.minLayout,
+    min_layout: to.minLayout,
+  });
+}
+
+function formatMigration({ from, to }: MigrationReport): string {
+  const { layout, minLayout } = to;
+  const isContracted = minLayout === layout;
+  return formatFields([
+    ["layout", from.layout === layout ? `${layout} already` : `${from.layout} became ${layout}`],
+    [
+      "hubs",
+      isContracted
+        ? `that know no layout as new as ${layout} are refused`
+        : `that know layout ${minLayout} go on`,
+    ],
+    [
+      "next",
+      isContracted ? "" : "start this version in place of each hub, then run nexusd fleet migrate --contract",
+    ],
+  ]);
 }
 
 function resultOf({ databaseId, entries, madeKey, kept }: InitReport) {

@@ -29,10 +29,17 @@ export function fleetFields(fleet: FleetStatus): [string, string][] {
     ["this hub", `${address} ${role}`],
     ["position", behind > 0n ? `${applied}, ${behind} behind the leader` : `${applied}`],
     ["database", `answered ${formatDuration(durationMsOf(fleet.lastContact))} ago; ${commits}`],
+    ["layout", layoutWords(fleet)],
     ...[...warnings, ...lacking(fleet)].map((warning): [string, string] => ["warning", warning]),
     ...mayNotLead.map((why): [string, string] => ["may not lead", why]),
     ["outbox", outbox > 0n ? `${outbox} audit events wait for the leader` : ""],
   ];
+}
+
+/** Nothing, where the database was not reached yet. */
+function layoutWords({ layout, minLayout }: FleetStatus): string {
+  if (layout === minLayout) return layout === 0 ? "" : `${layout}`;
+  return `${layout}; hubs that know ${minLayout} may be there until nexusd fleet migrate --contract`;
 }
 
 /** Of a spoke, for `nexusd status`. */
@@ -50,11 +57,12 @@ export function formatFleet(fleet: FleetStatus): string {
     member.address === fleet.address ? `${member.address} *` : member.address,
     wordOf(member),
     member.version,
+    `${member.layout}`,
     `${member.applied}`,
     member.keyIds.join(" "),
     formatDuration(durationMsOf(member.seen)),
   ]);
-  const table = formatTable(["HUB", "", "VERSION", "POSITION", "KEYS", "SEEN AGO"], rows);
+  const table = formatTable(["HUB", "", "VERSION", "LAYOUT", "POSITION", "KEYS", "SEEN AGO"], rows);
   return `${formatFields(fleetFields(fleet))}\n${table}`;
 }
 

@@ -160,17 +160,16 @@ export class Fleet implements ListenersHub, DomainHub {
     const newest = this.#heartbeat.newest;
     const address = this.options.config.fleet?.address ?? "";
     return {
-      role: hub.role,
-      address,
+      ...{ role: hub.role, address, applied },
       waitsForStandby: this.#waitsForStandby,
       leader: hub.leader === "here" ? address : hub.leader,
       fence: hub.holder?.fence ?? 0n,
-      applied,
       newest: newest > applied ? newest : applied,
       lastContactMs: this.#heartbeat.silentMs,
       warnings: this.#warnings(),
       mayNotLead: this.#mayNotLead(),
       outbox: store.outbox?.count ?? 0,
+      ...(this.#heartbeat.verdict?.tables ?? { layout: 0, minLayout: 0 }),
       members: this.#heartbeat.members,
     };
   }

@@ -96,27 +96,34 @@ export class Heartbeat {
         await this.#round();
         this.#refusal = undefined;
       } catch (error) {
-        if (error instanceof FleetRefused) this.#refusal = error.message;
+        if (error instanceof FleetRefused) this.#refuse(error);
         log.debug({ err: error }, "the database of the fleet did not answer a heartbeat");
       }
       await delay(clock, roundMs, signal);
     }
   }
 
+  #refuse(error: FleetRefused): void {
+    this.#refusal = error.message;
+    // Its copy can go on no more, whatever happens to the database.
+    if (error.reason === "new_layout") this.deps.hub.end(error.message, error);
+  }
+
   async #round(): Promise<void> {
     const { hub, fleet, clock } = this.deps;
     const { database } = hub;
     if (database === undefined) return;
+    // First: what follows may call what a newer layout has no more.
+    this.#verdict = await database.judge(fleet.store.position);
     const askedMs = clock.nowMs();
     const databaseMs = await database.members.heartbeat(fleet.member());
     this.#clockOffsetMs = (askedMs + clock.nowMs()) / 2 - databaseMs;
     const seen = newestOfEach(await database.members.list());
     this.#heardMs = clock.monotonicMs();
     await this.#checkHistory(database);
-    this.#verdict = await database.judge(fleet.store.position);
     const leader = hub.holder?.owner;
-    this.#members = seen.map(({ owner, address, version, applied, keyIds, seenMsAgo }) => ({
-      ...{ owner, address, version, applied, keyIds },
+    this.#members = seen.map(({ owner, address, version, layout, applied, keyIds, seenMsAgo }) => ({
+      ...{ owner, address, version, layout, applied, keyIds },
       seenMs: seenMsAgo,
       isLeader: owner === leader,
     }));

@@ -72,12 +72,19 @@ export async function initFleet(options: InitOptions): Promise<InitReport> {
   }
 }
 
-/** Makes the tables what this version needs. @throws FleetRefused, FleetUnreachable */
+/** Layouts of the tables, of which 0 is none: the one they are of, and the oldest one that a hub may know. */
+export interface MigrationReport {
+  readonly from: { readonly layout: number; readonly minLayout: number };
+  readonly to: { readonly layout: number; readonly minLayout: number };
+}
+
+/** Makes the tables what this version needs, and with `contract` refuses older hubs. @throws FleetRefused, FleetUnreachable */
 export async function migrateFleet(
   { store }: Pick<FleetStoreConfig, "store">,
+  contract: boolean,
   clock: Clock,
-): Promise<{ readonly from: number; readonly to: number }> {
-  return await migrate(new Connector(urlOf(store), clock));
+): Promise<MigrationReport> {
+  return await migrate(new Connector(urlOf(store), clock), { contract });
 }
 
 function setAside(folder: string): string {

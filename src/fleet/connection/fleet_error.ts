@@ -11,6 +11,10 @@ export type RefusalReason =
   | "old_layout"
   /** This version is older than the tables. */
   | "new_layout"
+  /** Hubs of an older version are there, which the tables are to take no more. */
+  | "old_hubs"
+  /** A migration waited in vain for the tables. */
+  | "in_use"
   /** `nexusd fleet init` was not run. */
   | "not_initialised"
   | "already_initialised";

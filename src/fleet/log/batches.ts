@@ -2,6 +2,7 @@ import { decodeWrites } from "../../store/replication/batch_codec.js";
 import type { LogBatch } from "../../store/replication.js";
 import { FleetDiverged, FleetOutrun } from "../connection/fleet_error.js";
 import type { Parameter, Value } from "../connection/session.js";
+import { layout, tooNew } from "../layouts.js";
 
 /** A page ends after so many batches, or with the one that fills so many bytes. */
 const pageBatches = 500;
@@ -20,7 +21,7 @@ export type Query = <Row extends Record<string, Value>>(
 ) => Promise<Row[]>;
 
 const page = `
-  SELECT position::text AS position, id::text AS id, writes FROM (
+  SELECT position::text AS position, id::text AS id, writes, (SELECT min_layout FROM nexus.layout) AS min_layout FROM (
     SELECT position, id, writes, sum(octet_length(writes)) OVER (ORDER BY position) AS total
     FROM (SELECT position, id, writes FROM nexus.log WHERE position > $1 ORDER BY position LIMIT ${pageBatches}) l) p
   WHERE total - octet_length(writes) < ${pageBytes} ORDER BY p.position`;
@@ -29,10 +30,14 @@ const page = `
  * The batches after a position, as one snapshot shows them; empty: there are none yet. No batch can come later below one that was read,
  * because positions are dealt under one lock, and the next one only after the last one is visible.
  *
- * @throws FleetOutrun when the log begins later
+ * @throws FleetOutrun when the log begins later; FleetRefused when they may be of a layout that this version does not know
  */
 export async function readBatches(query: Query, after: bigint): Promise<BatchPage> {
-  const rows = await query<{ position: string; id: string; writes: Buffer }>(page, [String(after)]);
+  const rows = await query<{ position: string; id: string; writes: Buffer; min_layout: number }>(page, [
+    String(after),
+  ]);
+  const minLayout = rows[0]?.min_layout ?? layout;
+  if (minLayout > layout) throw tooNew(minLayout, layout);
   const bytes = rows.reduce((sum, { writes }) => sum + writes.length, 0);
   const batches = rows.map(({ position, id, writes }, index) => {
     const expected = after + 1n + BigInt(index);

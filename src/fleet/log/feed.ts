@@ -3,7 +3,7 @@ import { delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { LogBatch, ReplicaPosition } from "../../store/replication.js";
 import type { Connector } from "../connection/connector.js";
-import { FleetDiverged, FleetOutrun } from "../connection/fleet_error.js";
+import { FleetDiverged, FleetOutrun, FleetRefused } from "../connection/fleet_error.js";
 import type { Session } from "../connection/session.js";
 import { readBatches, readLogState } from "./batches.js";
 import { judgeHistory } from "./history.js";
@@ -29,7 +29,7 @@ export class Feed {
   /**
    * Batches after a position, without gaps, until `signal` aborts.
    *
-   * @throws FleetDiverged, FleetOutrun
+   * @throws FleetDiverged, FleetOutrun; FleetRefused when the log is of a layout that this version does not know
    */
   async *batches(after: ReplicaPosition, signal: AbortSignal): AsyncGenerator<readonly LogBatch[]> {
     let at = after;
@@ -47,7 +47,7 @@ export class Feed {
           yield page;
         }
       } catch (error) {
-        if (error instanceof FleetDiverged || error instanceof FleetOutrun) throw error;
+        if (isFinal(error)) throw error;
         if (failures++ === 0 && !signal.aborted)
           this.options.log.warn({ error }, "the feed of the fleet was cut; it is opened anew");
         await delay(this.options.connector.clock, fullJitterMs(reconnect, failures, Math.random()), signal);
@@ -56,6 +56,12 @@ export class Feed {
       }
     }
   }
+}
+
+/** A standby behind the address may be the primary at the next try; these stay. */
+function isFinal(error: unknown): boolean {
+  if (error instanceof FleetRefused) return error.reason === "new_layout";
+  return error instanceof FleetDiverged || error instanceof FleetOutrun;
 }
 
 /** One connection of the feed, and the hints that came over it. */

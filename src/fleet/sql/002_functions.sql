@@ -47,15 +47,15 @@ BEGIN
   RETURN 'ok';
 END $$;
 
--- One try to lead: the fence, or null while another one leads.
-CREATE OR REPLACE FUNCTION nexus.acquire_1(p_owner uuid, p_ms integer, p_address text) RETURNS bigint LANGUAGE plpgsql AS $$
+-- One try to lead: the fence, or null while another one leads, and for a hub of a layout that was contracted.
+CREATE OR REPLACE FUNCTION nexus.acquire_1(p_owner uuid, p_ms integer, p_address text, p_layout integer) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
   wanted interval := make_interval(secs => p_ms / 1000.0);
   held nexus.lease;
   next_fence bigint;
 BEGIN
-  IF p_owner IS NULL OR p_ms IS NULL OR p_address IS NULL OR p_ms < 1 THEN
-    RAISE EXCEPTION 'a lease needs an owner, a duration and an address' USING ERRCODE = '22004';
+  IF p_owner IS NULL OR p_ms IS NULL OR p_address IS NULL OR p_layout IS NULL OR p_ms < 1 THEN
+    RAISE EXCEPTION 'a lease needs an owner, a duration, an address and a layout' USING ERRCODE = '22004';
   END IF;
   PERFORM nexus.guard_1();
   -- The common case takes no lock.
@@ -65,6 +65,7 @@ BEGIN
   -- Behind the commit under way: what is read next is the truth.
   SELECT fence INTO next_fence FROM nexus.head FOR UPDATE;
   IF next_fence IS NULL THEN RAISE EXCEPTION 'the fleet has no store yet' USING ERRCODE = '55000'; END IF;
+  IF p_layout < (SELECT min_layout FROM nexus.layout) THEN RETURN NULL; END IF;
   SELECT * INTO held FROM nexus.lease WHERE name = 'leader' FOR UPDATE;
   IF held.owner = p_owner THEN
     UPDATE nexus.lease SET until = clock_timestamp() + wanted, duration = wanted, address = p_address WHERE name = 'leader';

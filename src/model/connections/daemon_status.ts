@@ -49,6 +49,7 @@ export type FleetRole = "follower" | "taking_over" | "leader" | "resigned";
 export interface FleetMemberState {
   readonly address: string;
   readonly version: string;
+  readonly layout: number;
   readonly applied: bigint;
   readonly keyIds: readonly string[];
   readonly seenMs: number;
@@ -69,6 +70,8 @@ export interface FleetState {
   readonly warnings: readonly string[];
   readonly mayNotLead: readonly string[];
   readonly outbox: number;
+  readonly layout: number;
+  readonly minLayout: number;
   readonly members: readonly FleetMemberState[];
 }
 

@@ -168,6 +168,8 @@ function fleetMessage(fleet: FleetState): MessageInitShape<typeof FleetStatusSch
     warnings: [...fleet.warnings],
     mayNotLead: [...fleet.mayNotLead],
     outbox: BigInt(fleet.outbox),
+    layout: fleet.layout,
+    minLayout: fleet.minLayout,
     members: fleet.members.map(({ seenMs, keyIds, ...member }) => ({
       ...member,
       keyIds: [...keyIds],

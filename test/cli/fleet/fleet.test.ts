@@ -12,6 +12,7 @@ const member = (address: string, more: object = {}) => ({
   address,
   version: "0.1.0",
   applied: 41n,
+  layout: 2,
   keyIds: ["a1", "b2"],
   seen: seconds(1),
   isLeader: false,
@@ -27,6 +28,8 @@ const healthy: MessageInitShape<typeof FleetStatusSchema> = {
   newest: 41n,
   lastContact: seconds(2),
   waitsForStandby: true,
+  layout: 2,
+  minLayout: 2,
   members: [member(one, { isLeader: true }), member(two), member(three)],
 };
 
@@ -48,11 +51,12 @@ describe("nexusd fleet", () => {
         "this hub  10.0.0.2:7443 follows",
         "position  41",
         "database  answered 2s ago; commits wait for a standby",
+        "layout    2",
         "",
-        "HUB                       VERSION  POSITION  KEYS   SEEN AGO",
-        "10.0.0.1:7443    leads    0.1.0    41        a1 b2  1s",
-        "10.0.0.2:7443 *  follows  0.1.0    41        a1 b2  1s",
-        "10.0.0.3:7443    follows  0.1.0    41        a1 b2  1s",
+        "HUB                       VERSION  LAYOUT  POSITION  KEYS   SEEN AGO",
+        "10.0.0.1:7443    leads    0.1.0    2       41        a1 b2  1s",
+        "10.0.0.2:7443 *  follows  0.1.0    2       41        a1 b2  1s",
+        "10.0.0.3:7443    follows  0.1.0    2       41        a1 b2  1s",
         "",
       ].join("\n"),
     });
@@ -78,9 +82,28 @@ describe("nexusd fleet", () => {
       "warning       10.0.0.2:7443 lacks key b2: give it the ring of the others",
       "may not lead  the ring lacks key b2: give this hub the ring of the others",
       "outbox        7 audit events wait for the leader",
-      "10.0.0.1:7443    silent   0.1.0    41        a1 b2  25s",
+      "10.0.0.1:7443    silent   0.1.0    2       41        a1 b2  25s",
     ])
       expect(text.split("\n")).toContain(line);
+  });
+
+  it("says what is left of an upgrade, and which hub knows what", async () => {
+    const { text } = await told({
+      ...healthy,
+      minLayout: 1,
+      members: [member(one, { layout: 1 }), member(two, { version: "0.2.0" })],
+    });
+    for (const line of [
+      "layout    2; hubs that know 1 may be there until nexusd fleet migrate --contract",
+      "10.0.0.1:7443    follows  0.1.0    1       41        a1 b2  1s",
+      "10.0.0.2:7443 *  follows  0.2.0    2       41        a1 b2  1s",
+    ])
+      expect(text.split("\n")).toContain(line);
+  });
+
+  it("has no layout where the database was not reached yet", async () => {
+    const { text } = await told({ ...healthy, layout: 0, minLayout: 0, members: [] });
+    expect(text).not.toContain("layout ");
   });
 
   it("has all of it as JSON", async () => {

@@ -116,7 +116,28 @@ it("refuses a database that is no fleet, and a hub without the keys", async (con
     output: expect.stringContaining("nexusd fleet init"),
   });
   expect(await ended(hub, "fleet", "init")).toMatchObject({ code: 0 });
+  expect(await ended(hub, "fleet", "migrate")).toMatchObject({
+    code: 0,
+    output: expect.stringMatching(/1 already/),
+  });
+  const { output } = await ended(hub, "fleet", "migrate", "--contract", "--json");
+  const layouts = { layout_before: 1, layout: 1, min_layout_before: 1, min_layout: 1 };
+  expect(JSON.parse(output)).toEqual(layouts);
   const wrong = { ...hub, NEXUS_ENCRYPTION_KEY: Buffer.alloc(32, 8).toString("base64") };
   expect(await ended(wrong, "serve")).toMatchObject({ code: 11 });
   expect(existsSync(join(folder, "encryption.key"))).toBe(false);
+  await postgres.query("UPDATE nexus.layout SET layout = 0, min_layout = 0");
+  expect(await ended(hub, "serve")).toMatchObject({
+    code: 15,
+    output: expect.stringMatching(
+      /are of layout 0, and this nexusd needs layout 1: run nexusd fleet migrate/,
+    ),
+  });
+  await postgres.query("UPDATE nexus.layout SET layout = 3, min_layout = 2");
+  expect(await ended(hub, "serve")).toMatchObject({
+    code: 15,
+    output: expect.stringMatching(
+      /takes hubs of layout 2 or newer, and this nexusd knows layout 1: start a newer/,
+    ),
+  });
 }, 60_000);

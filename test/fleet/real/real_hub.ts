@@ -60,6 +60,8 @@ export class RealHub implements StormHub {
   /** Closed: what ends is not started again until it is opened. */
   readonly mayStart = new StartGate();
   owner = "";
+  /** `main.js` of the version that is started from now on; undefined: this one. */
+  main: string | undefined;
   isLeader = false;
   readonly sharesProviderLink = true;
   /** Of all its processes, the newest last. */
@@ -72,7 +74,7 @@ export class RealHub implements StormHub {
 
   private constructor(
     private readonly options: RealHubOptions,
-    private readonly environment: NodeJS.ProcessEnv,
+    readonly environment: NodeJS.ProcessEnv,
     readonly databaseLink: TcpProxy & { readonly folder: string },
     readonly hubLink: TcpProxy,
   ) {
@@ -162,7 +164,7 @@ export class RealHub implements StormHub {
     while (!this.#stopping.signal.aborted) {
       this.owner = randomUUID();
       this.isLeader = false;
-      const daemon = new DaemonProcess(this.environment);
+      const daemon = new DaemonProcess(this.environment, ["serve"], [], this.main);
       this.#daemon = daemon;
       const life: Life = { owner: this.owner, daemon, code: undefined };
       this.lives.push(life);

@@ -4,7 +4,8 @@
  * database, to the provider and between hubs are cut, slow and half open; the database is killed, and its standby promoted. `--seed` draws
  * the same faults again. `--protocol`
  * has the parts of the protocol alone in the child processes, which refresh without a pause; `--sabotage` breaks it in one place, and has
- * to be found. `--crowd N [--away SECONDS] [--before SECONDS]` has a crowd of spokes in place of the faults. `--points WORDS` has one refresh after the other harmed at each of its boundaries, those that WORDS name or `""` for all.
+ * to be found. `--crowd N [--away SECONDS] [--before SECONDS]` has a crowd of spokes in place of the faults. `--upgrade` replaces three
+ * hubs by those of a version that knows one layout more, while agents go on. `--points WORDS` has one refresh after the other harmed at each of its boundaries, those that WORDS name or `""` for all.
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -13,6 +14,7 @@ import { postgresPrograms } from "../../needs.js";
 import { CrowdStorm, crowdFailures } from "../crowd/crowd_storm.js";
 import { boundaries, expectedOutcome, FaultPoints, harms } from "../real/points.js";
 import { RealStorm } from "../real/real_storm.js";
+import { RollingUpgrade, upgradeFailures } from "../upgrade/rolling_upgrade.js";
 import { failures } from "./judge.js";
 import { Storm } from "./storm.js";
 
@@ -28,6 +30,7 @@ const { values } = parseArgs({
     crowd: { type: "string" },
     away: { type: "string", default: "300" },
     before: { type: "string" },
+    upgrade: { type: "boolean", default: false },
     seed: { type: "string", default: String(randomInt(2 ** 31)) },
   },
 });
@@ -40,6 +43,13 @@ async function main(): Promise<number> {
   if (values.points !== undefined) return await runPoints(values.points);
   if (values.crowd !== undefined) return await runCrowd(Number(values.crowd));
   const startedMs = performance.now();
+  const say = (words: string): void => {
+    if (!values.json) console.log(`${((performance.now() - startedMs) / 1_000).toFixed(1)} s  ${words}`);
+  };
+  if (values.upgrade) {
+    const report = await new RollingUpgrade(say).run();
+    return told({ ...report }, upgradeFailures(report), startedMs);
+  }
   const random = new Random(Number(values.seed), 0);
   const isProtocol = values.protocol || values.sabotage !== "";
   const storm = new (isProtocol ? Storm : RealStorm)({
@@ -48,18 +58,16 @@ async function main(): Promise<number> {
     grants: Number(values.grants),
     sabotage: values.sabotage,
     random: () => random.next() / 2 ** 32,
-    say: (words) =>
-      values.json || console.log(`${((performance.now() - startedMs) / 1_000).toFixed(1)} s  ${words}`),
+    say,
   });
   const report = await storm.run();
-  const found = failures(report);
-  console.log(
-    JSON.stringify(
-      { seed: Number(values.seed), ...report, seconds: Math.round((performance.now() - startedMs) / 1_000) },
-      undefined,
-      1,
-    ),
-  );
+  return told({ seed: Number(values.seed), ...report }, failures(report), startedMs);
+}
+
+/** @returns the exit code */
+function told(report: object, found: readonly string[], startedMs: number): number {
+  const seconds = Math.round((performance.now() - startedMs) / 1_000);
+  console.log(JSON.stringify({ ...report, seconds }, undefined, 1));
   for (const words of found) console.error(`FAILED: ${words}`);
   return found.length === 0 ? 0 : 1;
 }
