@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/fleet/v1/fleet.proto.
  */
 export const file_nexus_fleet_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEidgoGQ2FsbGVyEhUKBG5hbWUYASABKAlCB7pIBHICEAESFQoEa2luZBgCIAEoCUIHukgEcgIQARIOCgZvcmlnaW4YAyABKAkSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZwoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQEiZAoMQ2FsbFJlc3BvbnNlEhIKCHJlc3BvbnNlGAEgASgMSAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEhAKCHBvc2l0aW9uGAMgASgEQgkKB291dGNvbWUicwoOUmVmcmVzaFJlcXVlc3QSHgoNY29ubmVjdGlvbl9pZBgBIAEoCUIHukgEcgIQARITCgtpc19kZW1hbmRlZBgCIAEoCBIaCg1vbmx5X3JldmlzaW9uGAMgASgESACIAQFCEAoOX29ubHlfcmV2aXNpb24iNAoPUmVmcmVzaFJlc3BvbnNlEg8KB291dGNvbWUYASABKAkSEAoIcG9zaXRpb24YAiABKAQiKgoLSGVhZGVyRmllbGQSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSKrAQoLUGFnZVJlcXVlc3QSIAoGbWV0aG9kGAEgASgJQhC6SA1yC1IDR0VUUgRQT1NUEhgKBnRhcmdldBgCIAEoCUIIukgFcgM6AS8SLAoHaGVhZGVycxgDIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYBCABKAwSFAoMaXNfdG9vX2xhcmdlGAUgASgIEg4KBm9yaWdpbhgGIAEoCSJsCgxQYWdlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgFEiwKB2hlYWRlcnMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAMgASgJEhAKCHBvc2l0aW9uGAQgASgEIi8KC091dGJveEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEg4KBnJlY29yZBgCIAEoDCJnChJBcHBlbmRBdWRpdFJlcXVlc3QSGAoGc291cmNlGAEgASgJQgi6SAVyA7ABARI3CgdlbnRyaWVzGAIgAygLMhsubmV4dXMuZmxlZXQudjEuT3V0Ym94RW50cnlCCbpIBpIBAxDoByInChNBcHBlbmRBdWRpdFJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEMrgCCgxGbGVldFNlcnZpY2USQQoEQ2FsbBIbLm5leHVzLmZsZWV0LnYxLkNhbGxSZXF1ZXN0GhwubmV4dXMuZmxlZXQudjEuQ2FsbFJlc3BvbnNlEkoKB1JlZnJlc2gSHi5uZXh1cy5mbGVldC52MS5SZWZyZXNoUmVxdWVzdBofLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXNwb25zZRJBCgRQYWdlEhsubmV4dXMuZmxlZXQudjEuUGFnZVJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5QYWdlUmVzcG9uc2USVgoLQXBwZW5kQXVkaXQSIi5uZXh1cy5mbGVldC52MS5BcHBlbmRBdWRpdFJlcXVlc3QaIy5uZXh1cy5mbGVldC52MS5BcHBlbmRBdWRpdFJlc3BvbnNlQkUKEmRldi5uZXh1cy5mbGVldC52MVABWi1uZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9mbGVldC92MTtuZXh1c2ZsZWV0djFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status]);
+  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEidgoGQ2FsbGVyEhUKBG5hbWUYASABKAlCB7pIBHICEAESFQoEa2luZBgCIAEoCUIHukgEcgIQARIOCgZvcmlnaW4YAyABKAkSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZwoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQEiZAoMQ2FsbFJlc3BvbnNlEhIKCHJlc3BvbnNlGAEgASgMSAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEhAKCHBvc2l0aW9uGAMgASgEQgkKB291dGNvbWUicwoOUmVmcmVzaFJlcXVlc3QSHgoNY29ubmVjdGlvbl9pZBgBIAEoCUIHukgEcgIQARITCgtpc19kZW1hbmRlZBgCIAEoCBIaCg1vbmx5X3JldmlzaW9uGAMgASgESACIAQFCEAoOX29ubHlfcmV2aXNpb24iNAoPUmVmcmVzaFJlc3BvbnNlEg8KB291dGNvbWUYASABKAkSEAoIcG9zaXRpb24YAiABKAQiKgoLSGVhZGVyRmllbGQSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSKrAQoLUGFnZVJlcXVlc3QSIAoGbWV0aG9kGAEgASgJQhC6SA1yC1IDR0VUUgRQT1NUEhgKBnRhcmdldBgCIAEoCUIIukgFcgM6AS8SLAoHaGVhZGVycxgDIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYBCABKAwSFAoMaXNfdG9vX2xhcmdlGAUgASgIEg4KBm9yaWdpbhgGIAEoCSJsCgxQYWdlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgFEiwKB2hlYWRlcnMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAMgASgJEhAKCHBvc2l0aW9uGAQgASgEIi8KC091dGJveEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEg4KBnJlY29yZBgCIAEoDCJnChJBcHBlbmRBdWRpdFJlcXVlc3QSGAoGc291cmNlGAEgASgJQgi6SAVyA7ABARI3CgdlbnRyaWVzGAIgAygLMhsubmV4dXMuZmxlZXQudjEuT3V0Ym94RW50cnlCCbpIBpIBAxDoByInChNBcHBlbmRBdWRpdFJlc3BvbnNlEhAKCHNlcXVlbmNlGAEgASgEIjMKDFJlYWNoUmVxdWVzdBIjCgdvcmlnaW5zGAEgAygJQhK6SA+SAQwQECIIcgYYgASIAQEiMgoNUmVhY2hSZXNwb25zZRIQCghtYXlfbGVhZBgBIAEoCBIPCgdyZWFjaGVkGAIgASgIMv4CCgxGbGVldFNlcnZpY2USQQoEQ2FsbBIbLm5leHVzLmZsZWV0LnYxLkNhbGxSZXF1ZXN0GhwubmV4dXMuZmxlZXQudjEuQ2FsbFJlc3BvbnNlEkoKB1JlZnJlc2gSHi5uZXh1cy5mbGVldC52MS5SZWZyZXNoUmVxdWVzdBofLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXNwb25zZRJBCgRQYWdlEhsubmV4dXMuZmxlZXQudjEuUGFnZVJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5QYWdlUmVzcG9uc2USVgoLQXBwZW5kQXVkaXQSIi5uZXh1cy5mbGVldC52MS5BcHBlbmRBdWRpdFJlcXVlc3QaIy5uZXh1cy5mbGVldC52MS5BcHBlbmRBdWRpdFJlc3BvbnNlEkQKBVJlYWNoEhwubmV4dXMuZmxlZXQudjEuUmVhY2hSZXF1ZXN0Gh0ubmV4dXMuZmxlZXQudjEuUmVhY2hSZXNwb25zZUJFChJkZXYubmV4dXMuZmxlZXQudjFQAVotbmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvZmxlZXQvdjE7bmV4dXNmbGVldHYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * Who called at the hub that forwards, as that hub's listener proved it.
@@ -405,10 +405,60 @@ export const AppendAuditResponseSchema: GenMessage<AppendAuditResponse> = /*@__P
   messageDesc(file_nexus_fleet_v1_fleet, 10);
 
 /**
+ * Request of Reach.
+ *
+ * @generated from message nexus.fleet.v1.ReachRequest
+ */
+export type ReachRequest = Message<"nexus.fleet.v1.ReachRequest"> & {
+  /**
+   * Origins of providers that the leader does not reach, such as `https://provider.example:8443`. The hub that is asked opens a connection
+   * to each, where its own settings let it, and sends nothing over it. None where the leader's trouble is another one.
+   *
+   * @generated from field: repeated string origins = 1;
+   */
+  origins: string[];
+};
+
+/**
+ * Describes the message nexus.fleet.v1.ReachRequest.
+ * Use `create(ReachRequestSchema)` to create a new message.
+ */
+export const ReachRequestSchema: GenMessage<ReachRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_fleet_v1_fleet, 11);
+
+/**
+ * Response of Reach.
+ *
+ * @generated from message nexus.fleet.v1.ReachResponse
+ */
+export type ReachResponse = Message<"nexus.fleet.v1.ReachResponse"> & {
+  /**
+   * Whether nothing keeps this hub from leading, and it has not given the lead back itself in the last five minutes.
+   *
+   * @generated from field: bool may_lead = 1;
+   */
+  mayLead: boolean;
+
+  /**
+   * Whether a connection to one of the origins could be opened within ten seconds, TLS included; false where none was named.
+   *
+   * @generated from field: bool reached = 2;
+   */
+  reached: boolean;
+};
+
+/**
+ * Describes the message nexus.fleet.v1.ReachResponse.
+ * Use `create(ReachResponseSchema)` to create a new message.
+ */
+export const ReachResponseSchema: GenMessage<ReachResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_fleet_v1_fleet, 12);
+
+/**
  * What the hubs of one fleet ask of their leader. It is served at `NEXUS_FLEET_LISTEN` alone, over TLS in which both ends prove that they
  * hold a key of the fleet's ring; agents never reach it. docs/fleet.md says how hubs work together.
  *
- * Every RPC answers `UNAVAILABLE` with the reason `NOT_LEADER` (`google.rpc.ErrorInfo` of the domain `nexus.fleet.v1`) where
+ * Every RPC but Reach answers `UNAVAILABLE` with the reason `NOT_LEADER` (`google.rpc.ErrorInfo` of the domain `nexus.fleet.v1`) where
  * the hub that is asked does not lead: then nothing was done, and another hub may be asked. After any other error of the transport it is
  * unknown whether the request was acted on, and the caller must not ask again by itself.
  *
@@ -456,6 +506,16 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof AppendAuditRequestSchema;
     output: typeof AppendAuditResponseSchema;
+  },
+  /**
+   * Asked of a follower, by a leader that cannot do what a leader is for: whether that hub could. It changes nothing.
+   *
+   * @generated from rpc nexus.fleet.v1.FleetService.Reach
+   */
+  reach: {
+    methodKind: "unary";
+    input: typeof ReachRequestSchema;
+    output: typeof ReachResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_fleet_v1_fleet, 0);
