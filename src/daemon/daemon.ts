@@ -163,12 +163,13 @@ export class Daemon {
    * After the store has failed: starts nothing more, and puts what providers issue meanwhile into the spool file. A hub that leads no
    * more takes up to 3 s to hand that to the one that does.
    *
+   * @param isDiskFailed the store could not be written
    * @returns false when something is still being written after 4 s: the process cannot exit in order then
    */
-  async abandon(): Promise<boolean> {
+  async abandon(isDiskFailed: boolean): Promise<boolean> {
     const { resources, domain, hub, clock } = this.parts;
     const { store } = resources;
-    hub?.abandon();
+    hub?.abandon(isDiskFailed);
     domain.spool.save();
     this.listeners.stopServing();
     const stopped = domain.engine.stop().catch(() => undefined);

@@ -16,8 +16,8 @@ export interface DaemonHub extends ListenersHub, DomainHub {
     readonly reign: Reign;
   }): Promise<void>;
   resign(): Promise<void>;
-  /** The process ends at once. */
-  abandon(): void;
+  /** The process ends at once. @param isDiskFailed since its store could not be written */
+  abandon(isDiskFailed: boolean): void;
   /** After `abandon`. */
   bringHome(): Promise<void>;
   /** After `resign`. */

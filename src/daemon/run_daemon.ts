@@ -138,7 +138,7 @@ async function untilEnded(
     const stopped = daemon.stop().then(() => ({ code, isOrderly: true }));
     end = await Promise.race([stopped, cut, ...(lateMs === undefined ? [] : [lateAfter(lateMs, code, log)])]);
   }
-  if (!end.isOrderly && !(await daemon.abandon())) {
+  if (!end.isOrderly && !(await daemon.abandon(end.code === exitCodes.storeNotWritten))) {
     log.error({}, "the store cannot be left in order: the daemon ends without closing it");
     endAtOnce(end.code);
   }

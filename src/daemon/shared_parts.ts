@@ -66,7 +66,10 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
     clientKeys,
     assertionFiles,
     keyFiles,
-    grants: new TokenEndpointClient({ ...proofs, clock, outbound, assertions }),
+    grants: new TokenEndpointClient({
+      ...{ ...proofs, clock, assertions },
+      outbound: options.hub?.watched?.(outbound) ?? outbound,
+    }),
     subjects,
     /** What a grant is made of that another connection holds. */
     basis: subjects,

@@ -92,16 +92,17 @@ export class Lease {
     return now.monotonicMs - this.#asked.monotonicMs < limitMs && wallMs >= 0 && wallMs < limitMs;
   }
 
-  /** Ends it, so that another process leads within a second. Nothing may be under way. */
-  async release(): Promise<void> {
+  /** Ends it, so that another process leads within a second. @returns whether it was still this process's */
+  async release(): Promise<boolean> {
     const fence = this.#fence;
     this.#end();
     await this.#renewing;
-    if (fence === undefined) return;
-    await this.options.channel.value("SELECT nexus.release_1($1, $2) AS value", [
+    if (fence === undefined) return false;
+    const answer = await this.options.channel.value("SELECT nexus.release_1($1, $2) AS value", [
       this.options.owner,
       String(fence),
     ]);
+    return answer === "true";
   }
 
   /** Who leads; undefined: nobody ever did. */

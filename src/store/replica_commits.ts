@@ -31,7 +31,7 @@ export class ReplicaCommits implements Commits {
     position: ReplicaPosition,
     folder: string,
   ) {
-    this.outbox = new Outbox(folder);
+    this.outbox = new Outbox(folder, parts.failure);
     this.outbox.onAdded = () => this.#ship();
     this.replica = new Replica(parts.databases, position);
     this.#commits = this.#follower();
@@ -71,11 +71,7 @@ export class ReplicaCommits implements Commits {
       useApiKey: (id, lastUsedAtMs) => void records.push(encodeRecordedUse(id, lastUsedAtMs)),
       getConnection,
     });
-    try {
-      await this.outbox.add(records);
-    } catch (error) {
-      throw await failure.fail(error);
-    }
+    await this.outbox.add(records);
   }
 
   commit<T>(change: (tx: Transaction) => T): Promise<T> {

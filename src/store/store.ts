@@ -1,10 +1,7 @@
 import { chmodSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { SealedRecord } from "../model/credentials/credential.js";
 import { Announcements } from "./announcements.js";
 import { defaultAuditRetention } from "./audit_log.js";
-import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_reads.js";
-import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
 import { CommitQueue } from "./commit_queue.js";
 import { ChangeRunner, type CommitParts, type Commits } from "./commits.js";
 import { daemonIdOf } from "./files/daemon_id.js";
@@ -12,22 +9,20 @@ import { syncFolder } from "./files/sync_folder.js";
 import { ClientKeyReads } from "./indexes/client_keys.js";
 import { NotificationPlanReads } from "./indexes/notification_plans.js";
 import { NotificationReads } from "./indexes/notification_queue.js";
-import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
-import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_walk.js";
 import { type Databases, openDatabases } from "./lmdb/databases.js";
 import { checkStoreFile } from "./lmdb/file_check.js";
 import { StoreFailure } from "./lmdb/store_failure.js";
-import { Reads } from "./reads.js";
 import type { CommittedChange } from "./records/log_codec.js";
 import { openReplication, type ReplicaCommits, type StoreRole } from "./replica_commits.js";
 import type { Applied } from "./replication/applied.js";
-import type { CommitLog, LogBatch, RawWrite, ReplicaPosition } from "./replication/log.js";
+import type { CommitLog, LogBatch, ReplicaPosition } from "./replication/log.js";
 import type { Outbox } from "./replication/outbox.js";
 import type { Recording } from "./replication/outbox_codec.js";
-import { type FirstCopy, rawEntries, writeCopy } from "./replication/raw_entries.js";
+import { type FirstCopy, writeCopy } from "./replication/raw_entries.js";
 import type { StoreOptions } from "./store_options.js";
-import { loadStoreRecord, readStoreRecord, storeRecordOf } from "./store_record.js";
+import { loadStoreRecord, storeRecordOf } from "./store_record.js";
 import type { Transaction, WriteObserver } from "./transaction.js";
+import { WholeReads } from "./whole_reads.js";
 
 export type { DueEntry } from "./reads.js";
 export type { Change } from "./records/log_codec.js";
@@ -49,7 +44,7 @@ export const storeFileName = "nexus.mdb";
  * not announced yet, which is what `settledRevision` is for. Reads in one synchronous stretch see one
  * snapshot. Inside the callback of a commit they see what it wrote so far: use the transaction there.
  */
-export class Store extends Reads {
+export class Store extends WholeReads {
   readonly databaseId: string;
   /** Id of the daemon whose data folder this is: marks of intent say whose they are. */
   readonly owner: string;
@@ -128,6 +123,11 @@ export class Store extends Reads {
     return this.#replication?.replica.position;
   }
 
+  /** Whether batches of the log are on their way to this disk: with `position` where it was, it is the same ones. */
+  get isWritingBatches(): boolean {
+    return this.#replication?.replica.isWriting === true;
+  }
+
   /** Resolves when the batch of this position is durable here and was announced. @throws the reason of `signal` */
   async waitFor(position: bigint, signal?: AbortSignal): Promise<void> {
     await this.#replica.replica.waitFor(position, signal);
@@ -194,29 +194,9 @@ export class Store extends Reads {
     this.#epoch = epoch;
   }
 
-  /** Everything that replicas share, as raw writes: pages of one snapshot each. */
-  entries(): Iterable<RawWrite[]> {
-    return rawEntries(this.databases);
-  }
-
   get #replica(): ReplicaCommits {
     if (this.#replication === undefined) throw new Error("this store is the only one: it has no log");
     return this.#replication;
-  }
-
-  /** The known text that tells a right key from a wrong one. */
-  get keyCheck(): SealedRecord | undefined {
-    return readStoreRecord(this.databases)?.keyCheck;
-  }
-
-  /** How many sealed records need each key, the check of the key not counted. */
-  sealedCounts(): SealedCounts {
-    return readSealedCounts(this.databases);
-  }
-
-  /** The records of a kind after a key, in the order of the keys. */
-  walkSealed(kind: SealedKind, after: string | undefined, limit: number): SealedEntry[] {
-    return walkSealed(this.databases, kind, after, limit);
   }
 
   /** Writes a copy of the newest durable commit, while others go on. @param folder exists; the copy has the name of a store there */
@@ -240,16 +220,6 @@ export class Store extends Reads {
   /** Every change up to here is durable and was announced to the listener. */
   get settledRevision(): bigint {
     return this.#parts.announcements.settledRevision;
-  }
-
-  /** The newest first. A bounded number of events is looked at: a page may hold fewer than `limit` while more follow. */
-  listAuditEvents(page: AuditPage): AuditPageResult {
-    return listAuditEvents(this.databases, page);
-  }
-
-  /** Checks the chain of the audit log, step by step. */
-  verifyAudit(checkpoint?: AuditCheckpoint): AuditVerification {
-    return new AuditVerification(this.databases, checkpoint);
   }
 
   /**

@@ -15,6 +15,8 @@ export interface FleetSources {
   members(): number;
   /** Whether nothing is in the way of leading. */
   mayLead(): boolean;
+  /** Whether it gave the lead back by itself a short while ago. */
+  standsBack(): boolean;
   /** Whether a commit waits for a standby of the database. */
   waitsForStandby(): boolean;
 }
@@ -43,6 +45,11 @@ function fleetGauges(sources: FleetSources): readonly (readonly [string, string,
       "nexus_fleet_may_lead",
       "1 where nothing is in the way of leading: the clock, a key of the ring, the database.",
       () => Number(sources.mayLead()),
+    ],
+    [
+      "nexus_fleet_stands_back",
+      "1 for five minutes after this hub gave the lead back by itself: it reached no provider, or its disk took no writes.",
+      () => Number(sources.standsBack()),
     ],
     [
       "nexus_fleet_waits_for_standby",

@@ -1,14 +1,16 @@
 import type { Config } from "../../config/config.js";
 import type { TokenSpool } from "../../domain/grants/token_spool.js";
-import { lackedKeys } from "../../domain/operations/key_check.js";
 import type { KeyringManager } from "../../domain/operations/keyring_manager.js";
 import { LedRefresher } from "../../domain/refresh/led_refresher.js";
 import type { RefreshEngine } from "../../domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../domain/refresh/refresher.js";
 import type { FleetState } from "../../model/connections/daemon_status.js";
 import { FailedPrecondition, NotLeader } from "../../model/errors.js";
+import type { OutboundFetch } from "../../outbound/outbound.js";
+import { canReachAny, ProviderReach } from "../../outbound/provider_reach.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
+import { askHubs } from "../../server/fleet/ask_hubs.js";
 import { fleetListener } from "../../server/fleet/fleet_listener.js";
 import { LeaderCalls } from "../../server/fleet/leader_calls.js";
 import type { Answer } from "../../server/listen/http_listener.js";
@@ -18,12 +20,16 @@ import { fleetService } from "../../service/fleet/fleet_service.js";
 import { ledService } from "../../service/fleet/led_service.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import { LeadGivenBackFile } from "../../store/files/lead_given_back.js";
 import type { Metrics } from "../../telemetry/metrics.js";
 import type { Vault } from "../../vault/vault.js";
+import { FleetStanding } from "./fleet_standing.js";
+import { GivingBack } from "./giving_back.js";
 import { Handover } from "./handover.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Hub, type Reign } from "./hub.js";
 import type { DomainHub, ListenersHub } from "./hub_interfaces.js";
+import { LeadWatch } from "./lead_watch.js";
 import type { OpenFleet } from "./open_fleet.js";
 import { answerOf, pageOf, requestOf, visitOf } from "./page_messages.js";
 
@@ -48,7 +54,7 @@ export interface FleetResources {
 
 /** What a hub that leads does for the others. */
 export interface FleetDomain {
-  readonly engine: Pick<RefreshEngine, "refresher">;
+  readonly engine: Pick<RefreshEngine, "refresher" | "health">;
   readonly spool: Pick<TokenSpool, "takeIn" | "handOver">;
   readonly keyring: Pick<KeyringManager, "reload">;
 }
@@ -58,10 +64,15 @@ export class Fleet implements ListenersHub, DomainHub {
   readonly hub: Hub;
   readonly #calls: LeaderCalls;
   readonly #heartbeat: Heartbeat;
+  readonly #reach: ProviderReach;
+  readonly #watch: LeadWatch;
+  readonly #standing: FleetStanding;
+  readonly #givingBack: GivingBack;
   #domain: FleetDomain | undefined;
   #listener: Listener | undefined;
   #handover: Handover | undefined;
   #hasLed = false;
+  #released = Promise.resolve(false);
 
   constructor(
     private readonly options: FleetOptions,
@@ -72,11 +83,30 @@ export class Fleet implements ListenersHub, DomainHub {
     if (config.fleet === undefined) throw new Error("a hub has settings of a fleet");
     this.hub = new Hub({
       ...{ config: config.fleet, fleet, clock, log, onEnded: onFatal },
-      mayNotLead: () => this.#mayNotLead(),
+      mayNotLead: () => this.#standing.mayNotLead(),
+      standsBack: () => this.#watch.standsBack,
     });
     this.#heartbeat = new Heartbeat({
       ...{ hub: this.hub, fleet, clock, log },
-      onRound: () => this.#reloadKeys(),
+      onRound: () => this.#look(),
+    });
+    const { providerNetworks: networks, dataDir } = config;
+    this.#reach = new ProviderReach(clock);
+    this.#watch = new LeadWatch({
+      ...{ store: fleet.store, reach: this.#reach, file: new LeadGivenBackFile(dataDir), clock, log },
+      leads: () => this.leads || this.hub.role === "taking_over",
+      health: () => this.#domain?.engine.health() ?? true,
+      canReachAny: (origins) => canReachAny(origins, networks),
+      askOthers: (origins) => askHubs(this.#heartbeat.others, origins, opened.vault),
+      giveBack: (trouble) => void this.#givingBack.begin(trouble),
+    });
+    this.#givingBack = new GivingBack({
+      ...{ store: fleet.store, hub: this.hub, watch: this.#watch, clock, log },
+      onStepDown: () => options.onStepDown?.(),
+    });
+    this.#standing = new FleetStanding({
+      ...{ config: config.fleet, hub: this.hub, heartbeat: this.#heartbeat, watch: this.#watch },
+      ...{ fleet, vault: opened.vault },
     });
     this.#calls = new LeaderCalls({
       keys: opened.vault,
@@ -94,17 +124,7 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   observe(): void {
-    const read = () => this.status();
-    this.resources.metrics.observeFleet({
-      isLeader: () => this.leads,
-      applied: () => read().applied,
-      behind: () => read().newest - read().applied,
-      silentMs: () => this.#heartbeat.silentMs,
-      outbox: () => this.resources.fleet.store.outbox?.count ?? 0,
-      members: () => this.#heartbeat.members.length,
-      mayLead: () => read().mayNotLead.length === 0,
-      waitsForStandby: () => this.#waitsForStandby,
-    });
+    this.#standing.observe(this.resources.metrics);
   }
 
   /** Whether this hub acts itself. */
@@ -113,6 +133,10 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   readonly sending = { maySend: () => this.hub.maySend() };
+
+  watched(outbound: OutboundFetch): OutboundFetch {
+    return this.#reach.watched(outbound);
+  }
 
   refresher(own: Pick<Refresher, "refresh">): LedRefresher {
     return new LedRefresher(own, this.#calls);
@@ -135,52 +159,26 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   lacking(keyId: string): readonly string[] {
-    // What this hub said of itself may be older than its ring.
-    const own = this.options.config.fleet?.address;
-    return this.#heartbeat.members
-      .filter(({ address, keyIds }) => address !== own && !keyIds.includes(keyId))
-      .map(({ address }) => address);
+    return this.#standing.lacking(keyId);
+  }
+
+  status(): FleetState {
+    return this.#standing.status();
+  }
+
+  following(): true | string {
+    return this.#standing.following();
   }
 
   stepDown(): string {
     if (!this.leads) throw new NotLeader();
-    if (!this.#heartbeat.hasOthers)
+    if (this.#heartbeat.others.length === 0)
       throw new FailedPrecondition(
         "NO_OTHER_HUB",
         "no other hub was seen in the last 30 seconds: nobody could lead",
       );
     this.options.onStepDown?.();
     return this.options.config.fleet?.address ?? "";
-  }
-
-  status(): FleetState {
-    const { hub } = this;
-    const { store } = this.resources.fleet;
-    const applied = store.position?.position ?? 0n;
-    const newest = this.#heartbeat.newest;
-    const address = this.options.config.fleet?.address ?? "";
-    return {
-      ...{ role: hub.role, address, applied },
-      waitsForStandby: this.#waitsForStandby,
-      leader: hub.leader === "here" ? address : hub.leader,
-      fence: hub.holder?.fence ?? 0n,
-      newest: newest > applied ? newest : applied,
-      lastContactMs: this.#heartbeat.silentMs,
-      warnings: this.#warnings(),
-      mayNotLead: this.#mayNotLead(),
-      outbox: store.outbox?.count ?? 0,
-      ...(this.#heartbeat.verdict?.tables ?? { layout: 0, minLayout: 0 }),
-      members: this.#heartbeat.members,
-    };
-  }
-
-  /** For `/readyz`. */
-  following(): true | string {
-    const { silentMs, isBehind, clockViolation } = this.#heartbeat;
-    if (silentMs > (this.options.config.fleet?.maxStaleMs ?? 0))
-      return `the database of the fleet has not answered for ${Math.round(silentMs / 1_000)} s`;
-    if (isBehind) return "the copy of the store is behind that of the hub that leads";
-    return clockViolation ?? this.#lackedKeys().at(0) ?? true;
   }
 
   /**
@@ -209,6 +207,10 @@ export class Fleet implements ListenersHub, DomainHub {
         return entries.at(-1)?.sequence ?? 0n;
       },
       position: () => fleet.store.position?.position ?? 0n,
+      reach: async (origins) => ({
+        mayLead: !this.#watch.standsBack && this.#standing.mayNotLead().length === 0,
+        reached: await canReachAny(origins, config.providerNetworks),
+      }),
     });
     if (config.fleet === undefined) return;
     this.#listener = fleetListener({
@@ -242,53 +244,40 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   /** The process ends at once: commits wait for nothing any more, and nothing more is written. */
-  abandon(): void {
-    this.hub.abandon();
+  abandon(isDiskFailed: boolean): void {
+    if (isDiskFailed && this.leads) this.#givingBack.diskFailed();
+    this.#released = this.hub.abandon();
     this.resources.fleet.store.end();
   }
 
-  /** After `abandon`: leaves what providers answered too late for the next hub that leads. */
+  /** After `abandon`: leaves what providers answered too late for the next hub that leads, and has it put on record why this one does not. */
   async bringHome(): Promise<void> {
-    await this.#handover?.bringHome();
+    const { unrecorded } = this.#givingBack;
+    const told = this.#released.then((isGivenBack) =>
+      isGivenBack && unrecorded ? this.#handover?.recordAt(unrecorded) : undefined,
+    );
+    await Promise.all([this.#handover?.bringHome(), told]);
   }
 
   /** After `resign`. */
   async close(): Promise<void> {
     // Hubs that have not heard yet who leads now ask here, and are told to ask another.
-    if (this.#hasLed && this.#heartbeat.hasOthers) await delay(this.options.clock, farewellMs);
+    if (this.#hasLed && this.#heartbeat.others.length > 0) await delay(this.options.clock, farewellMs);
     await this.#heartbeat.stop();
     this.#calls.close();
     await Promise.all([this.#listener?.close(AbortSignal.abort()), this.hub.close()]);
   }
 
-  get #waitsForStandby(): boolean {
-    return this.#heartbeat.verdict?.isSynchronous === true;
-  }
-
-  #warnings(): string[] {
-    const { verdict, refusal } = this.#heartbeat;
-    const known = verdict?.warnings ?? ["the database of the fleet was not reached since this hub started"];
-    return [...(refusal === undefined ? [] : [refusal]), ...known];
-  }
-
-  #mayNotLead(): string[] {
-    const { verdict, clockViolation: clock } = this.#heartbeat;
-    const database = verdict?.mayNotLead.filter((why) => !why.startsWith("the clock")) ?? [];
-    return [...database, ...(clock === undefined ? [] : [clock]), ...this.#lackedKeys()];
-  }
-
-  #lackedKeys(): string[] {
-    const { opened, fleet } = this.resources;
-    return lackedKeys(fleet.store, opened.vault).map(
-      (keyId) => `the ring lacks key ${keyId}: give this hub the ring of the others`,
-    );
+  async #look(): Promise<void> {
+    this.#watch.look();
+    await this.#reloadKeys();
   }
 
   /** The source of the ring may have got a key since: one that the fleet uses, or that another hub has been given. */
   async #reloadKeys(): Promise<void> {
     const { vault } = this.resources.opened;
     const ofOthers = this.#heartbeat.members.flatMap(({ keyIds }) => keyIds);
-    const isMissing = this.#lackedKeys().length > 0 || ofOthers.some((keyId) => !vault.has(keyId));
+    const isMissing = this.#standing.lackedKeys().length > 0 || ofOthers.some((keyId) => !vault.has(keyId));
     if (!isMissing || this.#domain === undefined) return;
     await this.#domain.keyring
       .reload()

@@ -1,11 +1,14 @@
+import { randomUUID } from "node:crypto";
 import type { TokenSpool } from "../../domain/grants/token_spool.js";
 import { FleetUnreachable } from "../../fleet/connection/fleet_error.js";
 import type { FleetSpool } from "../../fleet/spool.js";
+import type { AuditEvent } from "../../model/access/audit_event.js";
 import type { SpoolOutcome } from "../../model/connections/spooled_token_set.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { LeaderCalls } from "../../server/fleet/leader_calls.js";
 import { LogRefused, NotLeader, StoreFailed } from "../../store/lmdb/store_error.js";
+import { encodeRecordedEvent } from "../../store/replication/outbox_codec.js";
 import type { Store } from "../../store/store.js";
 
 const maxEntries = 500;
@@ -81,6 +84,23 @@ export class Handover {
         await delay(this.deps.clock, roundMs, signal);
       }
     }
+  }
+
+  /** Has the hub that leads put on record what this one cannot any more. */
+  async recordAt(event: AuditEvent): Promise<void> {
+    const { calls, clock, log } = this.deps;
+    // Its own outbox is on the disk that does not go on.
+    const entries = [{ sequence: 1n, record: encodeRecordedEvent(event) }];
+    const source = randomUUID();
+    const late = new AbortController();
+    const handed = calls.hand(late.signal, (client, options) =>
+      client.appendAudit({ source, entries }, options),
+    );
+    await Promise.race([handed, delay(clock, recordedMs)]).catch((error: unknown) =>
+      log.warn({ err: error }, "no hub puts on record why this one leads no more"),
+    );
+    late.abort();
+    await handed.catch(() => undefined);
   }
 
   /** Resolves when what this hub has put on record is in the log, as far as a hub that leads takes it within two seconds. */

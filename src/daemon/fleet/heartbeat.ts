@@ -83,9 +83,10 @@ export class Heartbeat {
     return this.#members;
   }
 
-  /** Whether there is a hub that could lead in place of this one. */
-  get hasOthers(): boolean {
-    return this.#members.some(({ owner }) => owner !== this.deps.fleet.owner);
+  /** Addresses of the other hubs. */
+  get others(): readonly string[] {
+    const { owner } = this.deps.fleet;
+    return this.#members.filter((member) => member.owner !== owner).map(({ address }) => address);
   }
 
   async #run(): Promise<void> {

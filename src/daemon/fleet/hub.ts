@@ -13,6 +13,8 @@ import type { OpenFleet } from "./open_fleet.js";
 /** How often the lease is looked at: the next hub leads so soon after one has given it back. */
 const lookMs = 500;
 const retryMs = 1_000;
+/** How long a hub that stands back leaves the lease to the others: each takes it within a second. */
+const standBackMs = 10_000;
 /** A hub that ends does not wait longer for a database that is away. */
 const releaseMs = 3_000;
 
@@ -29,6 +31,8 @@ export interface HubOptions {
   readonly fleet: OpenFleet;
   /** Why this hub may not lead now, each in one sentence. */
   readonly mayNotLead: () => readonly string[];
+  /** Whether this hub leads only where no other hub does. */
+  readonly standsBack: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
   /** Called once: the process must end, and be started again. */
@@ -111,11 +115,22 @@ export class Hub {
     await Promise.race([released, delay(clock, releaseMs)]);
   }
 
-  /** The process ends at once: this hub leads no more, and what it would still commit waits for nothing. */
-  abandon(): void {
+  /**
+   * The process ends at once: this hub leads no more, and what it would still commit waits for nothing. What it has on its way to providers
+   * is marked, and the next leader leaves that alone for longer than a request lasts.
+   *
+   * @returns whether it had the lease, and gave it back
+   */
+  async abandon(): Promise<boolean> {
     this.#isEnded = true;
     if (this.#role !== "resigned") this.#setRole("resigned");
     void this.#leaderLog?.close();
+    const released = this.#lease?.release().catch((error: unknown) => {
+      this.options.log.warn({ err: error }, "the lease could not be given back: it runs out by itself");
+      return false;
+    });
+    const late = delay(this.options.clock, releaseMs).then(() => false);
+    return (await Promise.race([released, late])) === true;
   }
 
   /** After `resign`. */
@@ -184,7 +199,8 @@ export class Hub {
     while (!signal.aborted) {
       try {
         this.#heard(await lease.holder());
-        const isFree = this.#role === "follower" && (this.#holder?.remainingMs ?? 0) <= 0;
+        const leftMs = this.options.standsBack() ? standBackMs : 0;
+        const isFree = this.#role === "follower" && (this.#holder?.remainingMs ?? -leftMs) <= -leftMs;
         if (isFree && this.options.mayNotLead().length === 0 && (await lease.acquire())) {
           await this.#takeOver(database, lease, feed);
         }

@@ -1,5 +1,6 @@
 import type { Refresher } from "../../domain/refresh/refresher.js";
 import type { FleetState, SpokeState } from "../../model/connections/daemon_status.js";
+import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Answer } from "../../server/listen/http_listener.js";
 import type { BrowserPages, Visit } from "../../server/pages/browser_pages.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
@@ -11,6 +12,8 @@ export interface DomainHub {
   readonly leads: boolean;
   /** Whether a request to a provider may begin. */
   readonly sending: { maySend(): boolean };
+  /** The same way out to providers, whose outcomes this hub notes. Undefined at a spoke, which calls none. */
+  watched?(outbound: OutboundFetch): OutboundFetch;
   /** Refreshes at the hub that leads. */
   refresher(own: Pick<Refresher, "refresh">): Pick<Refresher, "refresh">;
   /** Undefined at a spoke, which has `copy` in its place. */

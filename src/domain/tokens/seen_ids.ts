@@ -97,10 +97,8 @@ export class SeenIds {
 
   async #walk(sights: ReadonlySet<Sight>): Promise<void> {
     this.#profiles.clear();
-    let after = [...sights].reduce(
-      (least, { revision }) => (revision < least ? revision : least),
-      this.#store.revision,
-    );
+    let after = this.#store.revision;
+    for (const { revision } of sights) if (revision < after) after = revision;
     for (;;) {
       const changes = this.#store.changesSince(after, page);
       const upto = changes.at(-1)?.revision ?? after;

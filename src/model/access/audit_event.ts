@@ -46,7 +46,8 @@ export type AuditEventType =
   | "console.session_opened"
   | "console.session_ended"
   | "policy.loaded"
-  | "access.denied";
+  | "access.denied"
+  | "fleet.lead_given_back";
 
 export interface AuditEvent {
   readonly timeMs: number;

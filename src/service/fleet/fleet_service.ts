@@ -34,7 +34,7 @@ export interface PageAnswer {
   readonly body: string;
 }
 
-/** What the leader does for the other hubs. */
+/** What the leader does for the other hubs, and what any hub tells one that leads. */
 export interface FleetParts {
   /** Whether this hub leads; what is asked otherwise is refused. */
   readonly isLeader: () => boolean;
@@ -46,6 +46,8 @@ export interface FleetParts {
   appendAudit(source: string, entries: readonly OutboxEntry[]): Promise<bigint>;
   /** Newest position of the log that is applied here. */
   position(): bigint;
+  /** Whether this hub could lead in place of one that reaches none of these origins. */
+  reach(origins: readonly string[]): Promise<{ readonly mayLead: boolean; readonly reached: boolean }>;
 }
 
 type Rpcs = ServiceImplementation<typeof FleetService>;
@@ -61,10 +63,11 @@ function bound({ descriptor, methods }: ServiceDefinition, { isLeader }: FleetPa
     methods: methods.map((method): BoundMethod => {
       if (method.kind !== "unary") throw new Error(`${method.descriptor.name} is no unary RPC`);
       const { validate, isWait: _, ...served } = method;
+      const isOfLeader = method.descriptor !== FleetService.method.reach;
       const call = async (request: Message, context: CallContext): Promise<Message> => {
         try {
           validate(request);
-          if (!isLeader()) throw notLeaderError();
+          if (isOfLeader && !isLeader()) throw notLeaderError();
           return await method.call(request, context);
         } catch (error) {
           throw toWireError(error);
@@ -116,6 +119,11 @@ class FleetRpcs implements Rpcs {
     const sequence = await this.parts.appendAudit(source, entries);
     return { $typeName: "nexus.fleet.v1.AppendAuditResponse", sequence };
   };
+
+  reach: Rpcs["reach"] = async ({ origins }) => ({
+    $typeName: "nexus.fleet.v1.ReachResponse",
+    ...(await this.parts.reach(origins)),
+  });
 }
 
 /** Errors of the RPC are an answer too: its caller is at the other hub. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { newId } from "../../model/ids.js";
 import { decodeCount, encodeCount, openRoot, openTable, type Table } from "../lmdb/databases.js";
 import { checkStoreFile } from "../lmdb/file_check.js";
+import type { StoreFailure } from "../lmdb/store_failure.js";
 import type { OutboxEntry } from "./outbox_codec.js";
 
 /** Name of the outbox's file in the data folder of a replica. */
@@ -26,8 +27,14 @@ export class Outbox {
   #last: bigint;
   #isEnded = false;
 
-  /** @throws StoreDamaged when the file cannot be read */
-  constructor(folder: string) {
+  /**
+   * @param failure told when something could not be made durable
+   * @throws StoreDamaged when the file cannot be read
+   */
+  constructor(
+    folder: string,
+    private readonly failure: Pick<StoreFailure, "fail">,
+  ) {
     const path = join(folder, outboxFileName);
     checkStoreFile(path);
     this.#root = openRoot(path);
@@ -45,7 +52,7 @@ export class Outbox {
    * Resolves when all of them are durable, which happens together.
    *
    * @param records of `nexus.store.v1.OutboxRecord`
-   * @throws Error after `end`
+   * @throws StoreFailed; Error after `end`
    */
   async add(records: readonly Uint8Array[]): Promise<void> {
     if (records.length === 0) return;
@@ -64,7 +71,7 @@ export class Outbox {
     }));
   }
 
-  /** The leader has committed everything up to `upto`. @throws Error after `end` */
+  /** The leader has committed everything up to `upto`. @throws StoreFailed; Error after `end` */
   async drop(upto: bigint): Promise<void> {
     await this.#write(() => {
       const keys = [...this.#entries.getKeys({ end: encodeCount(upto + 1n) })];
@@ -107,6 +114,8 @@ export class Outbox {
     this.#underWay.add(written);
     try {
       await written;
+    } catch (error) {
+      throw await this.failure.fail(error);
     } finally {
       this.#underWay.delete(written);
     }

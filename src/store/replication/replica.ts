@@ -47,6 +47,7 @@ export class Replica {
   readonly raw: ReadonlyMap<string, Table<Buffer>>;
   readonly #waiters = new Set<Waiter>();
   #position: ReplicaPosition;
+  #isWriting = false;
 
   constructor(
     private readonly databases: Databases,
@@ -59,6 +60,11 @@ export class Replica {
   /** Of the newest batch that is durable here and was announced. */
   get position(): ReplicaPosition {
     return this.#position;
+  }
+
+  /** Whether batches are on their way to this disk. */
+  get isWriting(): boolean {
+    return this.#isWriting;
   }
 
   /**
@@ -83,10 +89,15 @@ export class Replica {
   async write(batches: readonly LogBatch[]): Promise<void> {
     const last = batches.at(-1);
     if (last === undefined) return;
-    await this.databases.root.childTransaction(() => {
-      for (const { writes } of batches) putRaw(this.raw, writes);
-      writePosition(this.databases, { position: last.position, batchId: last.id });
-    });
+    this.#isWriting = true;
+    try {
+      await this.databases.root.childTransaction(() => {
+        for (const { writes } of batches) putRaw(this.raw, writes);
+        writePosition(this.databases, { position: last.position, batchId: last.id });
+      });
+    } finally {
+      this.#isWriting = false;
+    }
   }
 
   /** The batches up to this one were announced. */

@@ -43,7 +43,10 @@ export class RollingUpgrade {
   constructor(private readonly say: (words: string) => void) {}
 
   async run(): Promise<UpgradeReport> {
-    this.#fleet = await RealFleet.start({ hubs: hubCount, grants });
+    this.#fleet = await RealFleet.start({
+      hubs: hubCount,
+      groups: [{ count: grants, dueAtMs: Date.now() + 5_000 }],
+    });
     try {
       const { hubs, ids, broken, folder } = this.#fleet;
       this.#next = await buildNextVersion(join(folder, "next"));

@@ -67,6 +67,7 @@ class Hub {
         this.steps.push(`${connectionId} ${isDemanded} ${onlyRevision}`);
         return "refreshed";
       },
+      reach: async (origins) => ({ mayLead: !this.leads, reached: origins.includes("https://op.example") }),
       page: async ({ method: verb, target, headers, body, origin }) => ({
         status: 303,
         headers: [...headers, { name: "x-origin", value: origin }],

@@ -1,10 +1,13 @@
 import { describe, expect, test } from "vitest";
+import { StoreFailure } from "../../../src/store/lmdb/store_failure.js";
 import { Outbox } from "../../../src/store/replication/outbox.js";
 import { Store } from "../../../src/store/store.js";
 import { nowMs } from "../../samples.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { beginning, entriesOf, Fleet, openReplica, replicaFolder } from "../fleet.js";
 import { openStore } from "../temporary_store.js";
+
+const failure = new StoreFailure(undefined);
 
 function read(store: Store, count: number): Promise<void> {
   return store.record((tx) =>
@@ -119,13 +122,13 @@ describe("what is only put on record", () => {
 describe("an outbox", () => {
   test("gives no sequence twice, and keeps its source, over restarts", async () => {
     const folder = temporaryFolder();
-    const first = new Outbox(folder);
+    const first = new Outbox(folder, failure);
     await first.add([Buffer.from("a"), Buffer.from("b")]);
     expect(first.take(1).map(({ sequence }) => sequence)).toEqual([1n]);
     await first.drop(2n);
     const { source } = first;
     await first.close();
-    const second = new Outbox(folder);
+    const second = new Outbox(folder, failure);
     expect(second.source).toBe(source);
     expect(second.count).toBe(0);
     await second.add([Buffer.from("c")]);
@@ -133,7 +136,7 @@ describe("an outbox", () => {
       [3n, "c"],
     ]);
     await second.close();
-    const elsewhere = new Outbox(temporaryFolder());
+    const elsewhere = new Outbox(temporaryFolder(), failure);
     expect(elsewhere.source).not.toBe(source);
     await elsewhere.close();
   });

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/fleet/v1/fleet.proto.
  */
 export const file_nexus_fleet_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEidgoGQ2FsbGVyEhUKBG5hbWUYASABKAlCB7pIBHICEAESFQoEa2luZBgCIAEoCUIHukgEcgIQARIOCgZvcmlnaW4YAyABKAkSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiewoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQESEgoKaGFzX3dhaXRlZBgEIAEoCCJkCgxDYWxsUmVzcG9uc2USEgoIcmVzcG9uc2UYASABKAxIABIjCgVlcnJvchgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIcG9zaXRpb24YAyABKARCCQoHb3V0Y29tZSJzCg5SZWZyZXNoUmVxdWVzdBIeCg1jb25uZWN0aW9uX2lkGAEgASgJQge6SARyAhABEhMKC2lzX2RlbWFuZGVkGAIgASgIEhoKDW9ubHlfcmV2aXNpb24YAyABKARIAIgBAUIQCg5fb25seV9yZXZpc2lvbiI0Cg9SZWZyZXNoUmVzcG9uc2USDwoHb3V0Y29tZRgBIAEoCRIQCghwb3NpdGlvbhgCIAEoBCIqCgtIZWFkZXJGaWVsZBIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIqsBCgtQYWdlUmVxdWVzdBIgCgZtZXRob2QYASABKAlCELpIDXILUgNHRVRSBFBPU1QSGAoGdGFyZ2V0GAIgASgJQgi6SAVyAzoBLxIsCgdoZWFkZXJzGAMgAygLMhsubmV4dXMuZmxlZXQudjEuSGVhZGVyRmllbGQSDAoEYm9keRgEIAEoDBIUCgxpc190b29fbGFyZ2UYBSABKAgSDgoGb3JpZ2luGAYgASgJImwKDFBhZ2VSZXNwb25zZRIOCgZzdGF0dXMYASABKAUSLAoHaGVhZGVycxgCIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYAyABKAkSEAoIcG9zaXRpb24YBCABKAQiLwoLT3V0Ym94RW50cnkSEAoIc2VxdWVuY2UYASABKAQSDgoGcmVjb3JkGAIgASgMImcKEkFwcGVuZEF1ZGl0UmVxdWVzdBIYCgZzb3VyY2UYASABKAlCCLpIBXIDsAEBEjcKB2VudHJpZXMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5PdXRib3hFbnRyeUIJukgGkgEDEOgHIicKE0FwcGVuZEF1ZGl0UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQyuAIKDEZsZWV0U2VydmljZRJBCgRDYWxsEhsubmV4dXMuZmxlZXQudjEuQ2FsbFJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5DYWxsUmVzcG9uc2USSgoHUmVmcmVzaBIeLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXF1ZXN0Gh8ubmV4dXMuZmxlZXQudjEuUmVmcmVzaFJlc3BvbnNlEkEKBFBhZ2USGy5uZXh1cy5mbGVldC52MS5QYWdlUmVxdWVzdBocLm5leHVzLmZsZWV0LnYxLlBhZ2VSZXNwb25zZRJWCgtBcHBlbmRBdWRpdBIiLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVxdWVzdBojLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVzcG9uc2VCRQoSZGV2Lm5leHVzLmZsZWV0LnYxUAFaLW5leHVzLXNpZGVjYXIvZ2VuL25leHVzL2ZsZWV0L3YxO25leHVzZmxlZXR2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status]);
+  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEidgoGQ2FsbGVyEhUKBG5hbWUYASABKAlCB7pIBHICEAESFQoEa2luZBgCIAEoCUIHukgEcgIQARIOCgZvcmlnaW4YAyABKAkSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiewoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQESEgoKaGFzX3dhaXRlZBgEIAEoCCJkCgxDYWxsUmVzcG9uc2USEgoIcmVzcG9uc2UYASABKAxIABIjCgVlcnJvchgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIcG9zaXRpb24YAyABKARCCQoHb3V0Y29tZSJzCg5SZWZyZXNoUmVxdWVzdBIeCg1jb25uZWN0aW9uX2lkGAEgASgJQge6SARyAhABEhMKC2lzX2RlbWFuZGVkGAIgASgIEhoKDW9ubHlfcmV2aXNpb24YAyABKARIAIgBAUIQCg5fb25seV9yZXZpc2lvbiI0Cg9SZWZyZXNoUmVzcG9uc2USDwoHb3V0Y29tZRgBIAEoCRIQCghwb3NpdGlvbhgCIAEoBCIqCgtIZWFkZXJGaWVsZBIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIqsBCgtQYWdlUmVxdWVzdBIgCgZtZXRob2QYASABKAlCELpIDXILUgNHRVRSBFBPU1QSGAoGdGFyZ2V0GAIgASgJQgi6SAVyAzoBLxIsCgdoZWFkZXJzGAMgAygLMhsubmV4dXMuZmxlZXQudjEuSGVhZGVyRmllbGQSDAoEYm9keRgEIAEoDBIUCgxpc190b29fbGFyZ2UYBSABKAgSDgoGb3JpZ2luGAYgASgJImwKDFBhZ2VSZXNwb25zZRIOCgZzdGF0dXMYASABKAUSLAoHaGVhZGVycxgCIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYAyABKAkSEAoIcG9zaXRpb24YBCABKAQiLwoLT3V0Ym94RW50cnkSEAoIc2VxdWVuY2UYASABKAQSDgoGcmVjb3JkGAIgASgMImcKEkFwcGVuZEF1ZGl0UmVxdWVzdBIYCgZzb3VyY2UYASABKAlCCLpIBXIDsAEBEjcKB2VudHJpZXMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5PdXRib3hFbnRyeUIJukgGkgEDEOgHIicKE0FwcGVuZEF1ZGl0UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQiMwoMUmVhY2hSZXF1ZXN0EiMKB29yaWdpbnMYASADKAlCErpID5IBDBAQIghyBhiABIgBASIyCg1SZWFjaFJlc3BvbnNlEhAKCG1heV9sZWFkGAEgASgIEg8KB3JlYWNoZWQYAiABKAgy/gIKDEZsZWV0U2VydmljZRJBCgRDYWxsEhsubmV4dXMuZmxlZXQudjEuQ2FsbFJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5DYWxsUmVzcG9uc2USSgoHUmVmcmVzaBIeLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXF1ZXN0Gh8ubmV4dXMuZmxlZXQudjEuUmVmcmVzaFJlc3BvbnNlEkEKBFBhZ2USGy5uZXh1cy5mbGVldC52MS5QYWdlUmVxdWVzdBocLm5leHVzLmZsZWV0LnYxLlBhZ2VSZXNwb25zZRJWCgtBcHBlbmRBdWRpdBIiLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVxdWVzdBojLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVzcG9uc2USRAoFUmVhY2gSHC5uZXh1cy5mbGVldC52MS5SZWFjaFJlcXVlc3QaHS5uZXh1cy5mbGVldC52MS5SZWFjaFJlc3BvbnNlQkUKEmRldi5uZXh1cy5mbGVldC52MVABWi1uZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9mbGVldC92MTtuZXh1c2ZsZWV0djFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * Who called at the hub that forwards, as that hub's listener proved it.
@@ -413,10 +413,60 @@ export const AppendAuditResponseSchema: GenMessage<AppendAuditResponse> = /*@__P
   messageDesc(file_nexus_fleet_v1_fleet, 10);
 
 /**
+ * Request of Reach.
+ *
+ * @generated from message nexus.fleet.v1.ReachRequest
+ */
+export type ReachRequest = Message<"nexus.fleet.v1.ReachRequest"> & {
+  /**
+   * Origins of providers that the leader does not reach, such as `https://provider.example:8443`. The hub that is asked opens a connection
+   * to each, where its own settings let it, and sends nothing over it. None where the leader's trouble is another one.
+   *
+   * @generated from field: repeated string origins = 1;
+   */
+  origins: string[];
+};
+
+/**
+ * Describes the message nexus.fleet.v1.ReachRequest.
+ * Use `create(ReachRequestSchema)` to create a new message.
+ */
+export const ReachRequestSchema: GenMessage<ReachRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_fleet_v1_fleet, 11);
+
+/**
+ * Response of Reach.
+ *
+ * @generated from message nexus.fleet.v1.ReachResponse
+ */
+export type ReachResponse = Message<"nexus.fleet.v1.ReachResponse"> & {
+  /**
+   * Whether nothing keeps this hub from leading, and it has not given the lead back itself in the last five minutes.
+   *
+   * @generated from field: bool may_lead = 1;
+   */
+  mayLead: boolean;
+
+  /**
+   * Whether a connection to one of the origins could be opened within ten seconds, TLS included; false where none was named.
+   *
+   * @generated from field: bool reached = 2;
+   */
+  reached: boolean;
+};
+
+/**
+ * Describes the message nexus.fleet.v1.ReachResponse.
+ * Use `create(ReachResponseSchema)` to create a new message.
+ */
+export const ReachResponseSchema: GenMessage<ReachResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_fleet_v1_fleet, 12);
+
+/**
  * What the hubs of one fleet ask of their leader. It is served at `NEXUS_FLEET_LISTEN` alone, over TLS in which both ends prove that they
  * hold a key of the fleet's ring; agents never reach it. docs/fleet.md says how hubs work together.
  *
- * Every RPC answers `UNAVAILABLE` with the reason `NOT_LEADER` (`google.rpc.ErrorInfo` of the domain `nexus.fleet.v1`) where
+ * Every RPC but Reach answers `UNAVAILABLE` with the reason `NOT_LEADER` (`google.rpc.ErrorInfo` of the domain `nexus.fleet.v1`) where
  * the hub that is asked does not lead: then nothing was done, and another hub may be asked. After any other error of the transport it is
  * unknown whether the request was acted on, and the caller must not ask again by itself.
  *
@@ -464,6 +514,16 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof AppendAuditRequestSchema;
     output: typeof AppendAuditResponseSchema;
+  },
+  /**
+   * Asked of a follower, by a leader that cannot do what a leader is for: whether that hub could. It changes nothing.
+   *
+   * @generated from rpc nexus.fleet.v1.FleetService.Reach
+   */
+  reach: {
+    methodKind: "unary";
+    input: typeof ReachRequestSchema;
+    output: typeof ReachResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_fleet_v1_fleet, 0);

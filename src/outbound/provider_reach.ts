@@ -1,0 +1,74 @@
+import type { Clock } from "../runtime/clock.js";
+import { createOutboundFetch, OutboundError, type OutboundFetch } from "./outbound.js";
+import type { ProviderNetworks } from "./provider_networks.js";
+
+/** As many tell enough. */
+const maxOrigins = 16;
+/** Fewer may be a hiccup. */
+const minFailures = 3;
+
+/** Whether providers can be reached from here: a connection opens, whatever is answered then. */
+export class ProviderReach {
+  readonly #origins = new Set<string>();
+  #sinceMs = 0;
+  #failures = 0;
+
+  constructor(private readonly clock: Pick<Clock, "monotonicMs">) {}
+
+  /** The same way out, whose outcomes are noted. */
+  watched(fetch: OutboundFetch): OutboundFetch {
+    return async (url, request) => {
+      try {
+        const response = await fetch(url, request);
+        this.forget();
+        return response;
+      } catch (error) {
+        if (error instanceof OutboundError) this.#note(url, error);
+        throw error;
+      }
+    };
+  }
+
+  /** Origins that were tried in vain, where no provider at all was reached for so long and three requests failed; otherwise none. */
+  unreached(forMs: number): readonly string[] {
+    const isLong = this.clock.monotonicMs() - this.#sinceMs >= forMs;
+    return this.#failures >= minFailures && isLong ? [...this.#origins] : [];
+  }
+
+  /** A provider was reached. */
+  forget(): void {
+    this.#failures = 0;
+    this.#origins.clear();
+  }
+
+  #note(url: string, error: OutboundError): void {
+    const reached = hasReached(error);
+    if (reached) this.forget();
+    if (reached !== false) return;
+    if (this.#failures++ === 0) this.#sinceMs = this.clock.monotonicMs();
+    if (this.#origins.size < maxOrigins) this.#origins.add(new URL(url).origin);
+  }
+}
+
+/** Undefined: it says nothing of the network. */
+function hasReached({ reason, phase }: OutboundError): boolean | undefined {
+  if (phase === "after_send" || reason === "not_leading" || reason === "client_certificate") return true;
+  return reason === "network" || reason === "timeout" ? false : undefined;
+}
+
+/** Whether a connection to any of the origins opens, TLS included; nothing is sent over it. */
+export async function canReachAny(origins: readonly string[], networks: ProviderNetworks): Promise<boolean> {
+  const probe = createOutboundFetch({ networks, maySend: () => false });
+  const tried = origins.map(async (origin) => {
+    try {
+      await probe(origin, { method: "GET", headers: {} });
+    } catch (error) {
+      if (error instanceof OutboundError && hasReached(error) === true) return;
+      throw error;
+    }
+  });
+  return await Promise.any(tried).then(
+    () => true,
+    () => false,
+  );
+}

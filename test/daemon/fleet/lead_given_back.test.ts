@@ -1,0 +1,156 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { Role } from "../../../src/gen/nexus/v1/access_pb.js";
+import { Browser } from "../../fakes/browser.js";
+import { startOpenIdProvider } from "../../fakes/openid_provider.js";
+import { TcpProxy } from "../../fakes/tcp_proxy.js";
+import { needs } from "../../needs.js";
+import { Samples } from "../../observability/expressions.js";
+import { consented, registeredAt, requestOf } from "../requests.js";
+import { type HubProcess, Hubs } from "./hubs.js";
+
+const reroute = join(import.meta.dirname, "../../fakes/reroute.cjs");
+
+/** Two hubs, each with a link of its own to the one provider. */
+async function twoHubs(environment: NodeJS.ProcessEnv = {}) {
+  const provider = await startOpenIdProvider({ redirectUris: [] });
+  const port = Number(new URL(provider.issuer).port);
+  const links = [await TcpProxy.tcp(port), await TcpProxy.tcp(port)] as const;
+  const hubs = await Hubs.start({
+    count: 2,
+    environment: { NODE_OPTIONS: `--require=${reroute}`, ...environment },
+    own: (index) => ({ NEXUS_TEST_REROUTE: `${port}:${links[index]?.port}` }),
+  });
+  onTestFinished(async () => {
+    await hubs.close();
+    await Promise.all(links.map((link) => link.close().catch(() => undefined)));
+    await provider.stop();
+  }, 30_000);
+  const leader = await hubs.leader();
+  const other = hubs.all.find((hub) => hub !== leader) as HubProcess;
+  await hubs.balance(leader);
+  await registeredAt(provider, leader.clients);
+  const connectionId = await consented(leader.clients, requestOf("op"), new Browser());
+  // Each hub has heard that the other is there.
+  for (const { clients } of hubs.all)
+    await expect
+      .poll(async () => (await clients.status.getStatus({})).fleet?.members.length, { timeout: 15_000 })
+      .toBe(2);
+  return {
+    ...{ hubs, provider, connectionId, leader, other },
+    linkOf: (hub: HubProcess) => links[hubs.all.indexOf(hub)] as TcpProxy,
+  };
+}
+
+/** Somebody wants a new token until one comes. */
+async function refreshed({ clients }: HubProcess, connectionId: string): Promise<bigint> {
+  for (;;) {
+    const answer = await clients.tokens.refreshToken({ connectionId }).catch(() => undefined);
+    if (answer?.token) return answer.token.revision;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+/** Why leads were given back, by the audit log as a hub has it; the oldest first. */
+async function givenBack({ clients }: HubProcess): Promise<string[]> {
+  const { events } = await clients.audit.listAuditEvents({
+    eventType: "fleet.lead_given_back",
+    pageSize: 10,
+  });
+  return events.map(({ principal, reason }) => `${principal} ${reason}`).reverse();
+}
+
+const standsBack = async ({ opsUrl }: HubProcess): Promise<string[]> =>
+  new Samples(await (await fetch(`${opsUrl}/metrics`)).text()).of("nexus_fleet_stands_back");
+
+beforeEach((context) => needs(context, "postgresql"));
+
+describe("a hub that leads and reaches no provider", () => {
+  it("gives the lead to one that does, stands back, and leads again where it is alone", async () => {
+    const { hubs, leader, other, connectionId, linkOf } = await twoHubs();
+    const before = await refreshed(leader, connectionId);
+    await linkOf(leader).close();
+    const [ended, revision] = await Promise.all([leader.daemon.exited, refreshed(other, connectionId)]);
+    expect(ended).toBe(75);
+    expect(revision).toBeGreaterThan(before);
+    expect(leader.daemon.output).toContain("gives the lead of its fleet back, since it reaches no provider");
+    expect(await hubs.leader([other])).toBe(other);
+    expect(await givenBack(other)).toEqual(["daemon providers_unreachable"]);
+
+    await leader.start();
+    expect(await hubs.leader()).toBe(other);
+    expect(await standsBack(leader)).toEqual(["nexus_fleet_stands_back 1"]);
+    expect(await standsBack(other)).toEqual(["nexus_fleet_stands_back 0"]);
+    const warnings = (await leader.clients.status.getStatus({})).fleet?.warnings;
+    expect(warnings).toContain("this hub gave the lead back, since it reaches no provider");
+
+    // Reads and what calls no provider need a leader, wherever it stands.
+    await other.daemon.kill("SIGKILL");
+    expect(await hubs.leader([leader])).toBe(leader);
+    await leader.clients.access.createApiKey({ name: "late", role: Role.OPERATOR });
+  }, 180_000);
+
+  it("leads on where the other hub reaches none either", async () => {
+    const { hubs, leader, other, connectionId, linkOf } = await twoHubs();
+    await Promise.all([linkOf(leader).close(), linkOf(other).close()]);
+    const told = leader.daemon.wrote(/it reaches no provider, and no other hub could lead instead/);
+    let isTold = false;
+    void told.then(() => {
+      isTold = true;
+    });
+    while (!isTold) {
+      await leader.clients.tokens.refreshToken({ connectionId }).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    expect(await hubs.leader()).toBe(leader);
+    expect(await givenBack(leader)).toEqual([]);
+  }, 120_000);
+});
+
+describe("a hub that leads and whose disk", () => {
+  /** From now on system calls of the leader end otherwise. Resolves when they do. */
+  const inject = async ({ daemon }: HubProcess, calls: string, how: string): Promise<void> => {
+    const strace = spawn("strace", [
+      ...["-f", "-p", `${daemon.pid}`, "-o", "/dev/null"],
+      ...["-e", `trace=${calls}`, "-e", `inject=${calls}:${how}`],
+    ]);
+    onTestFinished(() => void strace.kill("SIGKILL"));
+    await new Promise<void>((resolve, reject) => {
+      strace.stderr.on("data", (text) => String(text).includes("attached") && resolve());
+      strace.on("exit", () => reject(new Error("strace did not attach")));
+    });
+  };
+
+  beforeEach((context) => needs(context, "strace"));
+
+  const troubles = [
+    {
+      name: "does not come back from a write",
+      ...{ calls: "fdatasync,pwrite64,pwritev", how: "delay_enter=600s" },
+      ...{ reason: "disk_stuck", code: 75 },
+    },
+    {
+      name: "is full",
+      ...{ calls: "pwrite64,pwritev", how: "error=ENOSPC" },
+      ...{ reason: "disk_failed", code: 14 },
+    },
+  ] as const;
+  it.each(troubles)(
+    "$name gives the lead to another one",
+    async ({ calls, how, reason, code }) => {
+      const { hubs, leader, other, connectionId } = await twoHubs();
+      const before = await refreshed(leader, connectionId);
+      await inject(leader, calls, how);
+      void leader.clients.access.createApiKey({ name: "stuck", role: Role.OPERATOR }).catch(() => undefined);
+      expect(await hubs.leader([other])).toBe(other);
+      expect([await leader.daemon.exited, leader.daemon.output]).toEqual([code, ""]);
+      expect(await refreshed(other, connectionId)).toBeGreaterThan(before);
+      await expect.poll(() => givenBack(other)).toEqual([`daemon ${reason}`]);
+      await leader.start();
+      expect(await hubs.leader()).toBe(other);
+      expect((await other.clients.audit.verifyAuditLog({})).reason).toBe("");
+    },
+    120_000,
+  );
+});
