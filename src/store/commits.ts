@@ -1,5 +1,5 @@
 import type { Announcements, Written } from "./announcements.js";
-import type { AuditRetention } from "./audit_log.js";
+import type { AuditRetention } from "./audit/audit_log.js";
 import type { Databases } from "./lmdb/databases.js";
 import type { StoreFailure } from "./lmdb/store_failure.js";
 import { Transaction, type WriteObserver } from "./transaction.js";

@@ -1,7 +1,7 @@
 import { chmodSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Announcements } from "./announcements.js";
-import { defaultAuditRetention } from "./audit_log.js";
+import { defaultAuditRetention } from "./audit/audit_log.js";
 import { CommitQueue } from "./commit_queue.js";
 import { ChangeRunner, type CommitParts, type Commits } from "./commits.js";
 import { daemonIdOf } from "./files/daemon_id.js";

@@ -1,4 +1,4 @@
-import type { AuditRetention } from "./audit_log.js";
+import type { AuditRetention } from "./audit/audit_log.js";
 import type { CommitTiming } from "./commits.js";
 
 export interface StoreOptions {

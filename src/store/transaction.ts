@@ -9,7 +9,7 @@ import { newId } from "../model/ids.js";
 import type { ProviderProfile } from "../model/providers/provider_profile.js";
 import type { Suspension } from "../model/providers/suspension.js";
 import type { Written } from "./announcements.js";
-import { AuditLog, type AuditRetention } from "./audit_log.js";
+import { AuditLog, type AuditRetention } from "./audit/audit_log.js";
 import { ChangeLog } from "./indexes/change_log.js";
 import { ClientKeyRecords } from "./indexes/client_keys.js";
 import { moveInIndexes } from "./indexes/connection_index.js";

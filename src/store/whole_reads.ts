@@ -1,6 +1,6 @@
 import type { SealedRecord } from "../model/credentials/credential.js";
-import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit_reads.js";
-import { type AuditCheckpoint, AuditVerification } from "./audit_verification.js";
+import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit/audit_reads.js";
+import { type AuditCheckpoint, AuditVerification } from "./audit/audit_verification.js";
 import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
 import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_walk.js";
 import { Reads } from "./reads.js";

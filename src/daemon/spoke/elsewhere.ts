@@ -1,6 +1,6 @@
 import type { CredentialReaderDeps } from "../../domain/credentials/credential_reader.js";
+import type { TokenAcquirerDeps } from "../../domain/tokens/acquire/token_acquirer.js";
 import type { RejectedTokens } from "../../domain/tokens/rejected_tokens.js";
-import type { TokenAcquirerDeps } from "../../domain/tokens/token_acquirer.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import { needsProof } from "../../model/credentials/strategy.js";
 import { NotLeader } from "../../model/errors.js";

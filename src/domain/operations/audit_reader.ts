@@ -1,5 +1,5 @@
-import type { AuditPage, AuditPageResult } from "../../store/audit_reads.js";
-import type { AuditCheckpoint, AuditVerdict } from "../../store/audit_verification.js";
+import type { AuditPage, AuditPageResult } from "../../store/audit/audit_reads.js";
+import type { AuditCheckpoint, AuditVerdict } from "../../store/audit/audit_verification.js";
 import type { Store } from "../../store/store.js";
 
 /** Events checked in one stretch: some 10 ms, so that other callers are not held up. */

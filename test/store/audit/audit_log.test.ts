@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import type { AuditEvent } from "../../src/model/access/audit_event.js";
-import { Store } from "../../src/store/store.js";
-import { nowMs } from "../samples.js";
-import { temporaryFolder } from "../temporary_folder.js";
-import { startChild } from "./child.js";
-import { openStore } from "./temporary_store.js";
+import type { AuditEvent } from "../../../src/model/access/audit_event.js";
+import { Store } from "../../../src/store/store.js";
+import { nowMs } from "../../samples.js";
+import { temporaryFolder } from "../../temporary_folder.js";
+import { startChild } from "../child.js";
+import { openStore } from "../temporary_store.js";
 
 const hourMs = 3_600_000;
 

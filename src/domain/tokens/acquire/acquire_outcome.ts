@@ -1,7 +1,7 @@
-import { AlreadyExists, FailedPrecondition, NexusError } from "../../model/errors.js";
-import type { ProblemReason } from "../../model/problem_reason.js";
-import type { PendingLink } from "../consent/consent_request.js";
-import type { CurrentToken } from "../credentials/credential_reader.js";
+import { AlreadyExists, FailedPrecondition, NexusError } from "../../../model/errors.js";
+import type { ProblemReason } from "../../../model/problem_reason.js";
+import type { PendingLink } from "../../consent/consent_request.js";
+import type { CurrentToken } from "../../credentials/credential_reader.js";
 
 /** Why a person is needed; see `nexus.v1.ConsentRequired`. */
 export type ConsentReason = "not_connected" | "scopes_missing" | ProblemReason;

@@ -1,17 +1,17 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { AuditCheckpoint, AuditVerdict } from "../../src/store/audit_verification.js";
-import { type Databases, encodeCount, openDatabases } from "../../src/store/lmdb/databases.js";
+import type { AuditCheckpoint, AuditVerdict } from "../../../src/store/audit/audit_verification.js";
+import { type Databases, encodeCount, openDatabases } from "../../../src/store/lmdb/databases.js";
 import {
   chainHash,
   decodeAuditRecord,
   encodeAuditRecord,
   toAuditRecord,
-} from "../../src/store/records/audit_codec.js";
-import { Store, storeFileName } from "../../src/store/store.js";
-import { nowMs } from "../samples.js";
-import { temporaryFolder } from "../temporary_folder.js";
-import { openStore } from "./temporary_store.js";
+} from "../../../src/store/records/audit_codec.js";
+import { Store, storeFileName } from "../../../src/store/store.js";
+import { nowMs } from "../../samples.js";
+import { temporaryFolder } from "../../temporary_folder.js";
+import { openStore } from "../temporary_store.js";
 
 const connectionOf = (number: number) => `c${number % 3}`;
 

@@ -1,5 +1,5 @@
-import type { AuditEvent } from "../model/access/audit_event.js";
-import { type Databases, decodeCount, encodeCount, nothing } from "./lmdb/databases.js";
+import type { AuditEvent } from "../../model/access/audit_event.js";
+import { type Databases, decodeCount, encodeCount, nothing } from "../lmdb/databases.js";
 import {
   type AuditHead,
   chainHash,
@@ -9,7 +9,7 @@ import {
   encodeAuditHead,
   encodeAuditRecord,
   toAuditRecord,
-} from "./records/audit_codec.js";
+} from "../records/audit_codec.js";
 
 /** How much of the past is kept; whichever ends first. */
 export interface AuditRetention {

@@ -1,5 +1,5 @@
-import { type Databases, decodeCount, encodeCount } from "./lmdb/databases.js";
-import { decodeAuditEvent, type StoredAuditEvent } from "./records/audit_codec.js";
+import { type Databases, decodeCount, encodeCount } from "../lmdb/databases.js";
+import { decodeAuditEvent, type StoredAuditEvent } from "../records/audit_codec.js";
 
 /** Which events are wanted, the newest first. */
 export interface AuditPage {

@@ -1,19 +1,22 @@
 import { describe, expect, it } from "vitest";
-import { AccessControl } from "../../../src/domain/access/access_control.js";
-import { ConnectionNames } from "../../../src/domain/access/connection_names.js";
-import { RequestGate } from "../../../src/domain/access/request_gate.js";
-import { type ConnectionView, CredentialReader } from "../../../src/domain/credentials/credential_reader.js";
-import { TokenCache } from "../../../src/domain/credentials/token_cache.js";
-import { McpServerNames } from "../../../src/domain/mcp/mcp_server_names.js";
-import { ReadAudit } from "../../../src/domain/tokens/read_audit.js";
-import { type AcquireRequest, TokenAcquirer } from "../../../src/domain/tokens/token_acquirer.js";
-import { Tokens } from "../../../src/domain/tokens/tokens.js";
-import { WatchHub } from "../../../src/domain/tokens/watch_hub.js";
-import { at, owner } from "../../../src/model/access/principal.js";
-import { FailedPrecondition, NotLeader } from "../../../src/model/errors.js";
-import { perTest } from "../../lifetimes.js";
-import { silentLog } from "../../silent_log.js";
-import { Engine, hourMs, tokenSet } from "../engine.js";
+import { AccessControl } from "../../../../src/domain/access/access_control.js";
+import { ConnectionNames } from "../../../../src/domain/access/connection_names.js";
+import { RequestGate } from "../../../../src/domain/access/request_gate.js";
+import {
+  type ConnectionView,
+  CredentialReader,
+} from "../../../../src/domain/credentials/credential_reader.js";
+import { TokenCache } from "../../../../src/domain/credentials/token_cache.js";
+import { McpServerNames } from "../../../../src/domain/mcp/mcp_server_names.js";
+import { type AcquireRequest, TokenAcquirer } from "../../../../src/domain/tokens/acquire/token_acquirer.js";
+import { ReadAudit } from "../../../../src/domain/tokens/read_audit.js";
+import { Tokens } from "../../../../src/domain/tokens/tokens.js";
+import { WatchHub } from "../../../../src/domain/tokens/watch_hub.js";
+import { at, owner } from "../../../../src/model/access/principal.js";
+import { FailedPrecondition, NotLeader } from "../../../../src/model/errors.js";
+import { perTest } from "../../../lifetimes.js";
+import { silentLog } from "../../../silent_log.js";
+import { Engine, hourMs, tokenSet } from "../../engine.js";
 
 /** The engine with what acquires tokens beside it. */
 class Acquiring extends Engine {

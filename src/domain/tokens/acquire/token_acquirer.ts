@@ -1,19 +1,20 @@
-import type { Principal } from "../../model/access/principal.js";
-import { type Connection, problemSentence } from "../../model/connections/connection.js";
-import { type ConnectionName, nameKey } from "../../model/connections/connection_name.js";
-import { FailedPrecondition, NotLeader } from "../../model/errors.js";
-import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
-import { KeyedMutex } from "../../runtime/keyed_mutex.js";
-import type { Store } from "../../store/store.js";
-import type { AccessControl } from "../access/access_control.js";
-import type { ConnectionNames } from "../access/connection_names.js";
-import type { RequestGate } from "../access/request_gate.js";
-import type { IdentitySubjects } from "../assertions/identity_subjects.js";
-import type { Connections } from "../connections/connections.js";
-import type { UnattendedConnector } from "../connections/unattended_connector.js";
-import type { ConnectionRequest } from "../consent/consent_request.js";
-import type { CredentialReader } from "../credentials/credential_reader.js";
-import { wantedScopes } from "../lifecycle/step_up.js";
+import type { Principal } from "../../../model/access/principal.js";
+import { type Connection, problemSentence } from "../../../model/connections/connection.js";
+import { type ConnectionName, nameKey } from "../../../model/connections/connection_name.js";
+import { FailedPrecondition, NotLeader } from "../../../model/errors.js";
+import { canonicalName, type ProviderProfile } from "../../../model/providers/provider_profile.js";
+import { KeyedMutex } from "../../../runtime/keyed_mutex.js";
+import type { Store } from "../../../store/store.js";
+import type { AccessControl } from "../../access/access_control.js";
+import type { ConnectionNames } from "../../access/connection_names.js";
+import type { RequestGate } from "../../access/request_gate.js";
+import type { IdentitySubjects } from "../../assertions/identity_subjects.js";
+import type { Connections } from "../../connections/connections.js";
+import type { UnattendedConnector } from "../../connections/unattended_connector.js";
+import type { ConnectionRequest } from "../../consent/consent_request.js";
+import type { CredentialReader } from "../../credentials/credential_reader.js";
+import { wantedScopes } from "../../lifecycle/step_up.js";
+import type { Tokens } from "../tokens.js";
 import {
   type Acquired,
   acquired,
@@ -25,7 +26,6 @@ import {
   wasOvertaken,
 } from "./acquire_outcome.js";
 import { type NewsWaitDeps, waitForNews } from "./news_wait.js";
-import type { Tokens } from "./tokens.js";
 
 /** See `nexus.v1.AcquireTokenRequest`. */
 export interface AcquireRequest {

@@ -1,6 +1,6 @@
+import { type Databases, decodeCount, encodeCount } from "../lmdb/databases.js";
+import { type AuditHead, chainHash, chainStart, decodeAuditRecord } from "../records/audit_codec.js";
 import { readAuditHead } from "./audit_log.js";
-import { type Databases, decodeCount, encodeCount } from "./lmdb/databases.js";
-import { type AuditHead, chainHash, chainStart, decodeAuditRecord } from "./records/audit_codec.js";
 
 /** See `nexus.v1.VerifyAuditLogResponse.reason`. */
 export type AuditError =
