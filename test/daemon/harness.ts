@@ -165,6 +165,11 @@ export class TestDaemon {
     return made;
   }
 
+  /** Of the daemon that writes and calls providers. */
+  get actingOpsUrl(): string {
+    return this.beside?.opsUrl ?? this.place.opsUrl;
+  }
+
   /** After the daemon was stopped by itself. */
   async start(): Promise<void> {
     this.beside ??= await LeaderBeside.make(this.place, { freePort, clientsOf });

@@ -78,6 +78,10 @@ export class LeaderBeside {
     return made;
   }
 
+  get opsUrl(): string {
+    return `http://${this.environment["NEXUS_OPS_LISTEN"]}`;
+  }
+
   /** Starts the hub, and waits until it leads. */
   async start(clock: Clock): Promise<void> {
     const config = loadConfig(this.environment, {}, { isTTY: false });
