@@ -170,6 +170,11 @@ export class TestDaemon {
     return this.beside?.opsUrl ?? this.place.opsUrl;
   }
 
+  /** Resolves when clients of this daemon are answered by what was written until now. */
+  async caughtUp(): Promise<void> {
+    await this.beside?.followedBy(this.clients);
+  }
+
   /** After the daemon was stopped by itself. */
   async start(): Promise<void> {
     this.beside ??= await LeaderBeside.make(this.place, { freePort, clientsOf });

@@ -13,6 +13,7 @@ export const leftOutFiles: Readonly<Record<string, string>> = {
   "{service,terminal,tools,mcp}/*": "commands, whose calls the other files make",
   "{keys_cli,dpop_commands,unattended_cli,gitops}": "commands, whose calls the other files make",
   "fleet/*": "hubs of their own",
+  "spoke/*": "a part by itself, without a daemon",
 };
 
 /** Single tests, by the ends of their names. */
