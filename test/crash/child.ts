@@ -5,7 +5,6 @@
  * anything else.
  */
 
-import { writeSync } from "node:fs";
 import { owner } from "../../src/model/access/principal.js";
 import { createOutboundFetch, type OutboundFetch } from "../../src/outbound/outbound.js";
 import { SystemClock } from "../../src/runtime/clock.js";
@@ -16,18 +15,11 @@ import { lifeHeader } from "../fakes/hostile_listener.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { WiredDomain } from "../fakes/wired_domain.js";
 import { type ChildBoundary, pausedTimeoutMs } from "./boundaries.js";
+import { KillPoint, say, withCommit } from "./kill_point.js";
 
 const [folder = "", life = "", boundary = "", after = "0"] = process.argv.slice(2);
-let passagesLeft = Number(after);
-let isArmed = false;
-
-function say(line: string): void {
-  writeSync(1, `${line}\n`);
-}
-
-function pass(reached: ChildBoundary): void {
-  if (isArmed && reached === boundary && passagesLeft-- === 0) process.kill(process.pid, "SIGKILL");
-}
+const point = new KillPoint<ChildBoundary>(boundary, Number(after));
+const pass = (reached: ChildBoundary): void => point.pass(reached);
 
 /** What a transaction is about: the journal entry of a refresh, or its outcome. */
 type Kind = "intent" | "outcome" | "other";
@@ -63,13 +55,7 @@ const commit = async <T>(change: (tx: Transaction) => T): Promise<T> => {
   if (done === "outcome") pass("after_commit");
   return result;
 };
-const store = new Proxy(real, {
-  get: (target, name) => {
-    if (name === "commit") return commit;
-    const value: unknown = Reflect.get(target, name, target);
-    return typeof value === "function" ? value.bind(target) : value;
-  },
-});
+const store = withCommit(real, commit);
 
 const fetch = createOutboundFetch({
   networks: loopbackNetworks,
@@ -117,7 +103,7 @@ say("settled");
 let isEnding = false;
 process.stdin.on("data", (line) => {
   if (String(line) === "end\n") isEnding = true;
-  else isArmed = true;
+  else point.isArmed = true;
 });
 while (!isEnding) {
   await new Promise((resolve) => setTimeout(resolve, 5));

@@ -4,7 +4,6 @@
  * `drain` it changes nothing any more, says `drained` once nothing waits, and `end` ends it in order. Its clock runs twenty times as fast.
  */
 
-import { writeSync } from "node:fs";
 import { ConsentLinks } from "../../src/domain/notifications/consent_links.js";
 import { NotificationOutbox } from "../../src/domain/notifications/notification_outbox.js";
 import { Notifier } from "../../src/domain/notifications/notifier.js";
@@ -17,22 +16,15 @@ import { Store } from "../../src/store/store.js";
 import type { Transaction } from "../../src/store/transaction.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { silentLog } from "../silent_log.js";
+import { KillPoint, say, withCommit } from "./kill_point.js";
 import { flipped, flipsOf, type OutboxChildBoundary } from "./outbox_boundaries.js";
 
 const [folder = "", url = "", secretsFile = "", boundary = "", after = "0"] = process.argv.slice(2);
 const speed = 20;
 /** So many wait that each kill meets a crowd, and a sweep is over in a minute. */
 const maxWaiting = 40;
-let passagesLeft = Number(after);
-let isArmed = false;
-
-function say(line: string): void {
-  writeSync(1, `${line}\n`);
-}
-
-function pass(reached: OutboxChildBoundary): void {
-  if (isArmed && reached === boundary && passagesLeft-- === 0) process.kill(process.pid, "SIGKILL");
-}
+const point = new KillPoint<OutboxChildBoundary>(boundary, Number(after));
+const pass = (reached: OutboxChildBoundary): void => point.pass(reached);
 
 class FastClock implements Clock {
   readonly #real = new SystemClock();
@@ -87,13 +79,7 @@ const commit = async <T>(change: (tx: Transaction) => T): Promise<T> => {
   if (done !== undefined) pass(`after_${done}`);
   return result;
 };
-const store = new Proxy(real, {
-  get: (target, name) => {
-    if (name === "commit") return commit;
-    const value: unknown = Reflect.get(target, name, target);
-    return typeof value === "function" ? value.bind(target) : value;
-  },
-});
+const store = withCommit(real, commit);
 
 const clock = new FastClock();
 const changes = new Changes();
@@ -124,7 +110,7 @@ const notifier = new Notifier({ ...parts, outbox, links, onOutcome: () => undefi
 let order: "work" | "drain" | "end" = "work";
 process.stdin.on("data", (line) => {
   const word = String(line).trim();
-  if (word === "arm") isArmed = true;
+  if (word === "arm") point.isArmed = true;
   if (word === "drain" || word === "end") order = word;
 });
 notifier.start();
@@ -140,7 +126,7 @@ while (orderNow() !== "end") {
     say("drained");
   }
   const id = ids[Math.floor(Math.random() * ids.length)] ?? "";
-  if (!isArmed || orderNow() !== "work" || count >= maxWaiting) continue;
+  if (!point.isArmed || orderNow() !== "work" || count >= maxWaiting) continue;
   void commit((tx) => {
     const connection = tx.getConnection(id);
     if (connection) tx.putConnection(flipped(connection, flipsOf(connection) + 1, clock.nowMs()));

@@ -191,6 +191,7 @@ describe("AcquireToken", () => {
     const release = world.provider.holdTokenResponses();
     const page = consent(world.browser, first.authUrl);
     await world.provider.waitForTokenRequests(1);
+    await world.caughtUp();
     const before = world.clock.pending;
     const late = ask();
     await waiting(before + 1);

@@ -165,6 +165,16 @@ export class TestDaemon {
     return made;
   }
 
+  /** Of the daemon that writes and calls providers. */
+  get actingOpsUrl(): string {
+    return this.beside?.opsUrl ?? this.place.opsUrl;
+  }
+
+  /** Resolves when clients of this daemon are answered by what was written until now. */
+  async caughtUp(): Promise<void> {
+    await this.beside?.followedBy(this.clients);
+  }
+
   /** After the daemon was stopped by itself. */
   async start(): Promise<void> {
     this.beside ??= await LeaderBeside.make(this.place, { freePort, clientsOf });

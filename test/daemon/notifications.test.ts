@@ -64,7 +64,7 @@ describe("notifications", () => {
       expect(world.place.logLines.join("")).not.toContain(secret);
       expect(JSON.stringify(receiver.events.filter((each) => each !== event))).not.toContain(secret);
     }
-    const metrics = async () => (await fetch(`${world.place.opsUrl}/metrics`)).text();
+    const metrics = async () => (await fetch(`${world.actingOpsUrl}/metrics`)).text();
     await expect.poll(metrics).toContain("nexus_notifications_waiting 0");
     expect(await metrics()).toContain('nexus_notifications_total{outcome="taken"} 3');
   });

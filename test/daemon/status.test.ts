@@ -23,6 +23,7 @@ describe("the status of a daemon", () => {
       ["serving", true],
       ["refreshing", true],
       ["storing", true],
+      ...(world.beside ? [["following", true]] : []),
     ]);
     expect(answer.connections.map(({ count }) => count)).toEqual([0n, 0n, 0n, 0n, 0n, 0n]);
     expect(answer.version).toMatch(/^\d+\.\d+\.\d+/);

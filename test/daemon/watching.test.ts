@@ -116,19 +116,16 @@ describe("watching", () => {
     });
   });
 
-  it("answers a foreign or impossible position by a reset and a snapshot", async () => {
+  it.each([
+    ["foreign", { epoch: "another", revision: 1n }],
+    ["impossible", { revision: 1_000_000n }],
+  ])("answers a position that is %s by a reset and a snapshot", async (_, change) => {
     await world.connect(providerId);
     const here = await bookmark(watch());
-    const epoch = here?.epoch ?? "";
-    for (const position of [
-      { epoch: "another", revision: 1n },
-      { epoch, revision: 1_000_000n },
-    ]) {
-      const watcher = watch({ position });
-      expect(await watcher.next()).toMatchObject({ case: "reset", value: { reason: "epoch_changed" } });
-      expect((await watcher.next())?.case).toBe("state");
-      expect((await watcher.next())?.case).toBe("bookmark");
-    }
+    const watcher = watch({ position: { epoch: here?.epoch ?? "", ...change } });
+    expect(await watcher.next()).toMatchObject({ case: "reset", value: { reason: "epoch_changed" } });
+    expect((await watcher.next())?.case).toBe("state");
+    expect((await watcher.next())?.case).toBe("bookmark");
   });
 
   it("sends bookmarks on an idle stream, as often as asked", async () => {

@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { readImage } from "./image.js";
 import { type Container, filledCopy, kustomize, only, podOf } from "./manifests.js";
 import { restrictedViolations } from "./pod_security.js";
-import { validate, versions } from "./schemas.js";
+import { schemaFaults, versions } from "./schemas.js";
 
 const image = readImage(process.env["NEXUS_TEST_IMAGE"] ?? "").config;
 const folder = filledCopy();
@@ -21,19 +21,16 @@ const hubVariables = variablesOf(podOf(fleet, "StatefulSet").containers[0] as Co
 const hubs = pod.volumes.find(({ name }) => name === "hubs")?.projected;
 
 it.each(versions)("is good by the schemas of Kubernetes %s, every object", (version) => {
-  const { code, output } = validate(text, version);
-  expect(code, output).toBe(0);
-  for (const { kind, metadata } of objects)
-    expect(output).toContain(
-      `passed for resource ${kind.toLowerCase()}/${metadata.name} against version ${version}`,
-    );
+  expect(schemaFaults(text, objects, version)).toEqual([]);
 });
 
 it("is what the judge above would refuse with a slip in it", () => {
-  expect(validate(text.replace("expirationSeconds: 3600", "expirationSeconds: hour"), "1.33").code).not.toBe(
-    0,
-  );
-  expect(validate(text.replace("serviceAccountToken", "serviceAccountTokens"), "1.33").code).not.toBe(0);
+  expect(
+    schemaFaults(text.replace("expirationSeconds: 3600", "expirationSeconds: hour"), objects, "1.33"),
+  ).not.toEqual([]);
+  expect(
+    schemaFaults(text.replace("serviceAccountToken", "serviceAccountTokens"), objects, "1.33"),
+  ).not.toEqual([]);
 });
 
 it("keeps to the Pod Security Standard `restricted`", () => {

@@ -175,3 +175,22 @@ test("of many migrations at once each finds the tables whole", async () => {
 
   expect(made.filter(({ from }) => from.layout === 0)).toHaveLength(1);
 });
+
+test("a connection gives its client one statement at a time, whoever asks", async () => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", warned);
+  onTestFinished(() => void process.off("warning", warned));
+  const { session } = await connector().open("test");
+  onTestFinished(() => session.close());
+
+  const failing = expect(session.query("SELECT 1 / 0")).rejects.toMatchObject({ code: "22012" });
+  const rows = await Promise.all(
+    [1, 2, 3].map((value) => session.query<{ value: number }>(`SELECT ${value} AS value`)),
+  );
+  await failing;
+
+  expect(rows).toEqual([[{ value: 1 }], [{ value: 2 }], [{ value: 3 }]]);
+  await new Promise(setImmediate);
+  expect(warnings).toEqual([]);
+});

@@ -78,16 +78,26 @@ export class LeaderBeside {
     return made;
   }
 
+  get opsUrl(): string {
+    return `http://${this.environment["NEXUS_OPS_LISTEN"]}`;
+  }
+
   /** Starts the hub, and waits until it leads. */
   async start(clock: Clock): Promise<void> {
     const config = loadConfig(this.environment, {}, { isTTY: false });
     this.#leader = await this.place.startWith({ config, environment: this.environment, clock });
-    for (const deadlineMs = Date.now() + 10_000; ; ) {
+    await until("the hub beside the follower leads", async () => {
       const { fleet } = await this.clients.status.getStatus({});
-      if (fleet?.role === FleetRole.LEADER) return;
-      if (Date.now() > deadlineMs) throw new Error("the hub beside the follower does not lead");
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+      return fleet?.role === FleetRole.LEADER;
+    });
+  }
+
+  /** Resolves when a hub has what this one has written. */
+  async followedBy({ status }: Pick<Clients, "status">): Promise<void> {
+    const written = (await this.clients.status.getStatus({})).fleet?.applied ?? 0n;
+    await until("the follower has what its leader wrote", async () => {
+      return ((await status.getStatus({})).fleet?.applied ?? 0n) >= written;
+    });
   }
 
   async stop(): Promise<void> {
@@ -97,6 +107,13 @@ export class LeaderBeside {
 
   async close(): Promise<void> {
     await asSuperuser(`DROP DATABASE ${this.database} WITH (FORCE)`);
+  }
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (const deadlineMs = Date.now() + 20_000; !(await holds()); ) {
+    if (Date.now() > deadlineMs) throw new Error(`it takes too long until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 

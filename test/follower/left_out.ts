@@ -4,7 +4,7 @@
 export const leftOutFiles: Readonly<Record<string, string>> = {
   "{bundle,compile_cache,end_at_once,package,strategies_package}": "what is built and shipped",
   "{client_library,demo,observability,readme,rest_document}": "programs and documents beside a daemon",
-  "{dropped_grant,log_format,port_base,process,providers_file,store_errors,wrong_listener}":
+  "{dropped_grant,log_format,port_base,process,providers_file,store_errors,tracing,wrong_listener}":
     "daemons that are processes of their own, or whose store is written from outside",
   "{capture_chromium,chromium,pages_axe}":
     "Chromium at pages that connecting, capture and device ask for over HTTP",
@@ -13,6 +13,7 @@ export const leftOutFiles: Readonly<Record<string, string>> = {
   "{service,terminal,tools,mcp}/*": "commands, whose calls the other files make",
   "{keys_cli,dpop_commands,unattended_cli,gitops}": "commands, whose calls the other files make",
   "fleet/*": "hubs of their own",
+  "spoke/*": "a part by itself, without a daemon",
 };
 
 /** Single tests, by the ends of their names. */
@@ -26,6 +27,12 @@ export const leftOutTests: Readonly<Record<string, string>> = {
     "reads at a follower come into the log up to a second after what the leader does",
   "puts each revision on record before a watcher gets it":
     "reads at a follower come into the log up to a second after what the leader does",
+  "answers a position that is impossible by a reset and a snapshot":
+    "another hub may have it: every hub of a fleet, its leader too, waits for it, and then says UNAVAILABLE",
+  "counts, plans, and names who fails, over the RPC and on the page":
+    "GetStatus is of the hub that is asked, by its contract: how refreshes go is known where they are made",
+  "tells what the refreshes came to, and who holds a stream open":
+    "GetActivity counts the refreshes of the hub that is asked, by its contract",
   "stores nothing when the provider refuses it": "opens the store of a daemon that has ended",
   "is finished at the next start when the token still works": "opens the store of a daemon that has ended",
   "is not lost without a word when the provider had rotated the token":

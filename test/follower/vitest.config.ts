@@ -6,9 +6,10 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     pool: "forks",
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
-    expect: { poll: { timeout: 10_000 } },
+    // Of two daemons and a database, each on the other's way.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
     globalSetup: ["test/run.ts", "scripts/build.mjs", "test/follower/shared_postgres.ts"],
     setupFiles: ["test/follower/setup.ts"],
     include: ["test/follower/*.test.ts", "test/daemon/**/*.test.ts"],

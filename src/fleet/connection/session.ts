@@ -29,6 +29,8 @@ export class Session {
   readonly #clock: Clock;
   #isOver = false;
   #warnings = 0;
+  /** The client is given one statement at a time: its own queue goes away with its next major version. */
+  #before: Promise<unknown> = Promise.resolve();
   readonly #ended = new Set<() => void>();
 
   private constructor(client: Client, clock: Clock) {
@@ -91,8 +93,9 @@ export class Session {
     deadlineMs = answerDeadlineMs,
   ): Promise<Row[]> {
     if (this.#isOver) throw new FleetUnreachable("the connection to the database is over");
-    const result = await this.#within(deadlineMs, this.#client.query<Row>(text, [...values]));
-    return result.rows;
+    const answer = this.#before.then(() => this.#client.query<Row>(text, [...values]));
+    this.#before = answer.catch(() => undefined);
+    return (await this.#within(deadlineMs, answer)).rows;
   }
 
   /** Calls `heard` for each `NOTIFY` of a channel. */

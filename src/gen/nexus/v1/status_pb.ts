@@ -1046,7 +1046,7 @@ export const StatusService: GenService<{
   /**
    * What the daemon did in the last 24 hours, and when the tokens that it keeps end. The refreshes are counted in memory since the daemon
    * started: `recorded_since` says since when. The ends of tokens are counted at most every 30 seconds, and of 50 000 connections at most:
-   * `connections_counted` says of how many.
+   * `connections_counted` says of how many. Of a fleet, the refreshes are those of the hub that is asked, and only the one that leads refreshes.
    *
    * For the roles admin and operator, as `GetStatus`. Errors: `PERMISSION_DENIED` for agents.
    *
