@@ -27,6 +27,12 @@ interface Sight {
   revision: bigint;
 }
 
+interface Waiting {
+  readonly sight: Sight;
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
 /**
  * The ids of the connections that a restricted caller sees, where they are few: kept in memory and brought up to date by the log of changes, of
  * which the store has one entry for each connection. Thousands of spokes that come at once would read the whole store otherwise, each
@@ -40,7 +46,7 @@ export class SeenIds {
   /** Whether a profile is there, for one walk. */
   readonly #profiles = new Map<string, boolean>();
   #total = 0;
-  #waiting: { readonly sight: Sight; readonly done: () => void }[] = [];
+  #waiting: Waiting[] = [];
   #isReading = false;
 
   constructor(options: {
@@ -62,8 +68,8 @@ export class SeenIds {
     if (!view.isRestricted) return undefined;
     const sight = this.#sightOf(view);
     if (sight.ids && sight.revision < this.#store.revision) {
-      await new Promise<void>((done) => {
-        this.#waiting.push({ sight, done });
+      await new Promise<void>((done, failed) => {
+        this.#waiting.push({ sight, done, failed });
         void this.#read();
       });
     }
@@ -89,8 +95,11 @@ export class SeenIds {
     while (this.#waiting.length > 0) {
       const waiting = this.#waiting;
       this.#waiting = [];
-      await this.#walk(new Set(waiting.map(({ sight }) => sight)));
-      for (const { done } of waiting) done();
+      const walk = this.#walk(new Set(waiting.map(({ sight }) => sight)));
+      await walk.then(
+        () => waiting.forEach(({ done }) => void done()),
+        (error: unknown) => waiting.forEach(({ failed }) => void failed(error)),
+      );
     }
     this.#isReading = false;
   }

@@ -231,6 +231,58 @@ describe("TokenWatch", () => {
     expect(hub.size).toBe(2);
   });
 
+  /** The store, and how many changes were read of it. */
+  function countingChanges(): { readonly store: Store; read: number } {
+    const counting = { read: 0, store };
+    counting.store = new Proxy(store, {
+      get: (target, name) => {
+        if (name !== "changesSince") {
+          const value = Reflect.get(target, name);
+          return typeof value === "function" ? value.bind(target) : value;
+        }
+        return (revision: bigint, limit: number) => {
+          const changes = target.changesSince(revision, limit);
+          counting.read += changes.length;
+          return changes;
+        };
+      },
+    });
+    return counting;
+  }
+
+  it("reads the log once for all confined callers who come, and come back, at once", async () => {
+    await change("c1", 1n);
+    await change("c2", 1n);
+    const position = { epoch: `${store.epoch}.few`, revision: store.settledRevision };
+    await change("c2", 2n);
+    await store.commit((tx) => {
+      for (let index = 0; index < 3_000; index++) tx.putConnection(aConnection({ id: `other${index}` }));
+      tx.deleteConnection("other1");
+    });
+    const counting = countingChanges();
+    const ids = new SeenIds({ store: counting.store, changes: new Changes() });
+    const shared = { store: counting.store, hub, clock, seen: ids, random: () => 0.5, reader, readAudit };
+    const few = new TokenWatch(shared);
+    const view = {
+      isRestricted: true,
+      seesConnection: ({ id }: { id: string }) => id === "c1" || id === "c2",
+      seesChange: ({ connectionId }: { connectionId: string }) =>
+        connectionId === "c1" || connectionId === "c2",
+      epochOf: (epoch: string) => `${epoch}.few`,
+    };
+    const streams = Array.from({ length: 40 }, (_, index) => {
+      const got = new Got();
+      const rest = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view };
+      const from = index % 2 === 0 ? position : undefined;
+      got.source = few.open({ ...rest, position: from, principal: at(owner, "unix") }, got);
+      return got;
+    });
+    const told = streams.map((_, index) => (index % 2 === 0 ? ["r2", "bookmark"] : ["r1", "r2", "bookmark"]));
+    await expect.poll(() => streams.map(({ said }) => said)).toEqual(told);
+    // Two that are there, and as many as were made beside them.
+    expect(counting.read).toBe(2 + 3_000);
+  });
+
   it("looks up what a resumed stream names, and does not read all that changed since", async () => {
     const named = ["c1", "c2", "c3", "gone"];
     for (const id of named) await change(id, 1n);
@@ -241,27 +293,14 @@ describe("TokenWatch", () => {
       tx.deleteConnection("gone");
       tx.deleteConnection("other1");
     });
-    let changesRead = 0;
-    const counting = new Proxy(store, {
-      get: (target, name) => {
-        if (name !== "changesSince") {
-          const value = Reflect.get(target, name);
-          return typeof value === "function" ? value.bind(target) : value;
-        }
-        return (revision: bigint, limit: number) => {
-          const changes = target.changesSince(revision, limit);
-          changesRead += changes.length;
-          return changes;
-        };
-      },
-    });
+    const counting = countingChanges();
     const got = new Got();
     const sent: string[] = [];
     got.onSend = (event) => {
       if (event.kind === "removed") sent.push(event.connectionId);
       if (event.kind === "state") sent.push(event.view.connection.id);
     };
-    const shared = { store: counting, hub, clock, seen, random: () => 0.5, reader, readAudit };
+    const shared = { store: counting.store, hub, clock, seen, random: () => 0.5, reader, readAudit };
     const rest = { userId: undefined, bookmarkIntervalMs: 5_000, view: everything, position };
     new TokenWatch(shared).open(
       { ...rest, connectionIds: new Set(named), principal: at(owner, "unix") },
@@ -269,7 +308,7 @@ describe("TokenWatch", () => {
     );
     await expect.poll(() => got.said.at(-1)).toBe("bookmark");
     expect(sent).toEqual(["c2", "gone"]);
-    expect(changesRead).toBe(0);
+    expect(counting.read).toBe(0);
   });
 
   it("begins anew when removals were forgotten while it caught up", async () => {

@@ -105,9 +105,21 @@ export class CrowdStorm {
         overlaps: provider.overlaps,
         broken,
       };
+    } catch (error) {
+      say(`it fails: ${JSON.stringify(await this.#crowd?.report().catch(() => undefined))}`);
+      for (const line of this.#errors()) say(line);
+      throw error;
     } finally {
       await this.#close();
     }
+  }
+
+  /** What hubs logged as an error. */
+  #errors(): string[] {
+    const lives = this.#fleet.hubs.flatMap(({ lives }) => lives);
+    return lives.flatMap(({ daemon }) =>
+      daemon.output.split("\n").filter((line) => /"level":"?(error|50)/.test(line)),
+    );
   }
 
   async #start(dueMs: number): Promise<RealFleet> {
@@ -136,6 +148,8 @@ export class CrowdStorm {
         NEXUS_TLS_KEY_FILE: this.#file("hub.key", server.key),
         NEXUS_TLS_LISTENERS: "http",
         NEXUS_MAX_CONNECTIONS: "20000",
+        // As by default: this is not about changes of leader.
+        NEXUS_FLEET_LEASE_SECONDS: "10",
       },
     });
   }

@@ -78,7 +78,7 @@ export class RealHub implements StormHub {
     readonly databaseLink: TcpProxy & { readonly folder: string },
     readonly hubLink: TcpProxy,
   ) {
-    this.clients = clientsOf(join(options.folder, "nexus.sock"));
+    this.clients = clientsOf(this.socket);
   }
 
   static async make(options: RealHubOptions): Promise<RealHub> {
@@ -101,6 +101,10 @@ export class RealHub implements StormHub {
     void hub.#look();
     void hub.#watch();
     return hub;
+  }
+
+  get socket(): string {
+    return join(this.options.folder, "nexus.sock");
   }
 
   get port(): number {
