@@ -25,6 +25,7 @@ async function aLink(keys: Vault, asked: () => void): Promise<TcpProxy> {
         return new Promise(() => undefined);
       },
       appendAudit: async () => 0n,
+      reach: async () => ({ mayLead: true, reached: true }),
       position: () => 0n,
     }),
     keys,
