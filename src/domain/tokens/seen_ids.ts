@@ -89,7 +89,13 @@ export class SeenIds {
     while (this.#waiting.length > 0) {
       const waiting = this.#waiting;
       this.#waiting = [];
-      await this.#walk(new Set(waiting.map(({ sight }) => sight)));
+      const sights = new Set(waiting.map(({ sight }) => sight));
+      try {
+        await this.#walk(sights);
+      } catch {
+        // As of a record that cannot be read: each looks at the whole store then, where what is damaged fails those whom it concerns.
+        for (const sight of sights) this.#drop(sight);
+      }
       for (const { done } of waiting) done();
     }
     this.#isReading = false;
