@@ -10,6 +10,8 @@ const minFailures = 3;
 /** Whether providers can be reached from here: a connection opens, whatever is answered then. */
 export class ProviderReach {
   readonly #origins = new Set<string>();
+  /** The last one comes last. */
+  readonly #reached = new Set<string>();
   #sinceMs = 0;
   #failures = 0;
 
@@ -20,7 +22,7 @@ export class ProviderReach {
     return async (url, request) => {
       try {
         const response = await fetch(url, request);
-        this.forget();
+        this.#noteReached(url);
         return response;
       } catch (error) {
         if (error instanceof OutboundError) this.#note(url, error);
@@ -35,15 +37,29 @@ export class ProviderReach {
     return this.#failures >= minFailures && isLong ? [...this.#origins] : [];
   }
 
+  /** Origins that this process has reached, the last one at the end. */
+  get reached(): readonly string[] {
+    return [...this.#reached];
+  }
+
   /** A provider was reached. */
   forget(): void {
     this.#failures = 0;
     this.#origins.clear();
   }
 
+  #noteReached(url: string): void {
+    this.forget();
+    const { origin } = new URL(url);
+    this.#reached.delete(origin);
+    this.#reached.add(origin);
+    const [oldest] = this.#reached;
+    if (this.#reached.size > maxOrigins && oldest !== undefined) this.#reached.delete(oldest);
+  }
+
   #note(url: string, error: OutboundError): void {
     const reached = hasReached(error);
-    if (reached) this.forget();
+    if (reached) this.#noteReached(url);
     if (reached !== false) return;
     if (this.#failures++ === 0) this.#sinceMs = this.clock.monotonicMs();
     if (this.#origins.size < maxOrigins) this.#origins.add(new URL(url).origin);

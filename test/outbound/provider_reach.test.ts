@@ -91,6 +91,16 @@ describe("that no provider is reached", () => {
     },
   );
 
+  it("is judged by what was reached before, of which the last sixteen are known", async () => {
+    const { reach, request } = watched();
+    await request("answer", "first.example");
+    for (let count = 0; count < 16; count++) await request("answer", `op${count}.example`);
+    await request(["network", "after_send"], "op0.example");
+    await request(refused, "dead.example");
+    const others = Array.from({ length: 15 }, (_, index) => `https://op${index + 1}.example`);
+    expect(reach.reached).toEqual([...others, "https://op0.example"]);
+  });
+
   it("names sixteen origins at most", async () => {
     const { clock, reach, request } = watched();
     for (let count = 0; count < 40; count++) await request(refused, `op${count}.example`);

@@ -208,7 +208,7 @@ export class Fleet implements ListenersHub, DomainHub {
       },
       position: () => fleet.store.position?.position ?? 0n,
       reach: async (origins) => ({
-        mayLead: !this.#watch.standsBack && this.#standing.mayNotLead().length === 0,
+        mayLead: this.#standing.couldLead(),
         reached: await canReachAny(origins, config.providerNetworks),
       }),
     });

@@ -8,6 +8,9 @@ import type { Hub } from "./hub.js";
 import type { LeadWatch } from "./lead_watch.js";
 import type { OpenFleet } from "./open_fleet.js";
 
+/** A database that has not answered for so long may be cut off from here. */
+const silentMs = 10_000;
+
 /** Where this hub stands in its fleet, and what an operator should know. */
 export class FleetStanding {
   constructor(
@@ -70,6 +73,14 @@ export class FleetStanding {
 
   get waitsForStandby(): boolean {
     return this.parts.heartbeat.verdict?.isSynchronous === true;
+  }
+
+  /** Whether this hub takes the lead within a second when it is given back. */
+  couldLead(): boolean {
+    const { hub, heartbeat, watch } = this.parts;
+    const follows = hub.role === "follower" && hub.database !== undefined && !heartbeat.isBehind;
+    const hears = heartbeat.silentMs < silentMs;
+    return follows && hears && !watch.standsBack && this.mayNotLead().length === 0;
   }
 
   /** Each in one sentence. */

@@ -21,14 +21,16 @@ const unreachedMs = 30_000;
 const stuckMs = 20_000;
 /** How long who gave the lead back leads only where nobody else does, and does not give it back again. */
 const standBackMs = 5 * 60_000;
+/** Of those that failed, that were reached, and that the fleet has: a hub is asked for 16 at most. */
+const originsOfKind = 5;
 /** When nobody could lead instead, the others are asked again. */
 const askAgainMs = 60_000;
 
 export interface LeadWatchDeps {
   /** Whether this hub leads, or begins to. */
   readonly leads: () => boolean;
-  readonly store: Pick<Store, "isWritingBatches" | "position">;
-  readonly reach: Pick<ProviderReach, "unreached" | "forget">;
+  readonly store: Pick<Store, "isWritingBatches" | "position" | "listProviders">;
+  readonly reach: Pick<ProviderReach, "unreached" | "reached" | "forget">;
   /** Of the refresh engine. */
   readonly health: () => true | string;
   readonly canReachAny: (origins: readonly string[]) => Promise<boolean>;
@@ -113,12 +115,20 @@ export class LeadWatch {
     return this.deps.health() === true ? undefined : "refreshes_stuck";
   }
 
+  /** One provider that lets another hub in, and not this one, is no reason: its owner could move the lead about. */
+  #origins(): string[] {
+    const { reach, store } = this.deps;
+    const failed = reach.unreached(unreachedMs).slice(0, originsOfKind);
+    const reached = reach.reached.slice(-originsOfKind);
+    return [...new Set([...failed, ...reached, ...someOrigins(store)])];
+  }
+
   async #giveBack(trouble: LeadTrouble): Promise<void> {
     const { clock, log, reach, canReachAny, askOthers, leads, giveBack } = this.deps;
     const alone = this.#alone;
     if (alone?.trouble === trouble && clock.monotonicMs() - alone.askedMs < askAgainMs) return;
-    const origins = trouble === "providers_unreachable" ? reach.unreached(unreachedMs) : [];
-    // What failed may have failed a while ago.
+    const origins = trouble === "providers_unreachable" ? this.#origins() : [];
+    // What failed may have failed a while ago, or be dead itself while nothing else was asked.
     if (origins.length > 0 && (await canReachAny(origins))) return reach.forget();
     const answers = await askOthers(origins);
     const next = answers.find(({ answer }) => answer.mayLead && (origins.length === 0 || answer.reached));
@@ -136,4 +146,18 @@ export class LeadWatch {
     );
     giveBack(trouble);
   }
+}
+
+/** Of the providers that the fleet has, drawn at random: whose name comes first decides nothing. */
+function someOrigins(store: Pick<Store, "listProviders">): string[] {
+  const origins = new Set<string>();
+  for (const { tokenUrl, issuer } of store.listProviders({ limit: 1_000 })) {
+    const url = tokenUrl || issuer;
+    if (URL.canParse(url)) origins.add(new URL(url).origin);
+  }
+  return [...origins]
+    .map((origin) => ({ origin, at: Math.random() }))
+    .sort((one, other) => one.at - other.at)
+    .slice(0, originsOfKind)
+    .map(({ origin }) => origin);
 }

@@ -27,12 +27,6 @@ interface Sight {
   revision: bigint;
 }
 
-interface Waiting {
-  readonly sight: Sight;
-  readonly done: () => void;
-  readonly failed: (error: unknown) => void;
-}
-
 /**
  * The ids of the connections that a restricted caller sees, where they are few: kept in memory and brought up to date by the log of changes, of
  * which the store has one entry for each connection. Thousands of spokes that come at once would read the whole store otherwise, each
@@ -46,7 +40,7 @@ export class SeenIds {
   /** Whether a profile is there, for one walk. */
   readonly #profiles = new Map<string, boolean>();
   #total = 0;
-  #waiting: Waiting[] = [];
+  #waiting: { readonly sight: Sight; readonly done: () => void }[] = [];
   #isReading = false;
 
   constructor(options: {
@@ -68,8 +62,8 @@ export class SeenIds {
     if (!view.isRestricted) return undefined;
     const sight = this.#sightOf(view);
     if (sight.ids && sight.revision < this.#store.revision) {
-      await new Promise<void>((done, failed) => {
-        this.#waiting.push({ sight, done, failed });
+      await new Promise<void>((done) => {
+        this.#waiting.push({ sight, done });
         void this.#read();
       });
     }
@@ -95,11 +89,14 @@ export class SeenIds {
     while (this.#waiting.length > 0) {
       const waiting = this.#waiting;
       this.#waiting = [];
-      const walk = this.#walk(new Set(waiting.map(({ sight }) => sight)));
-      await walk.then(
-        () => waiting.forEach(({ done }) => void done()),
-        (error: unknown) => waiting.forEach(({ failed }) => void failed(error)),
-      );
+      const sights = new Set(waiting.map(({ sight }) => sight));
+      try {
+        await this.#walk(sights);
+      } catch {
+        // As of a record that cannot be read: each looks at the whole store then, where what is damaged fails those whom it concerns.
+        for (const sight of sights) this.#drop(sight);
+      }
+      for (const { done } of waiting) done();
     }
     this.#isReading = false;
   }

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { type LeadTrouble, LeadWatch } from "../../../src/daemon/fleet/lead_watch.js";
+import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import type { LeadGivenBack } from "../../../src/store/files/lead_given_back.js";
+import { aProfile } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
 
 /** A hub that leads, and what its test says of it and of another one. */
@@ -10,7 +12,11 @@ class Scene {
   readonly errors: string[] = [];
   leads = true;
   unreached: string[] = [];
-  reachesItself = false;
+  reached: string[] = [];
+  providers: Partial<ProviderProfile>[] = [];
+  /** Origins to which this hub opens a connection. */
+  reachable: string[] = [];
+  tried: string[][] = [];
   health: true | string = true;
   isWriting = false;
   position = 7n;
@@ -32,15 +38,22 @@ class Scene {
         get position() {
           return { position: scene.position, batchId: "" };
         },
+        listProviders: () => this.providers.map(aProfile),
       },
       reach: {
         unreached: () => this.unreached,
+        get reached() {
+          return scene.reached;
+        },
         forget: () => {
           this.unreached = [];
         },
       },
       health: () => this.health,
-      canReachAny: async () => this.reachesItself,
+      canReachAny: async (origins) => {
+        this.tried.push([...origins]);
+        return origins.some((origin) => this.reachable.includes(origin));
+      },
       askOthers: async (origins) => {
         this.asked.push([...origins]);
         return this.others.map((answer) => ({
@@ -143,9 +156,57 @@ describe("a hub that leads gives the lead back", () => {
   it("but not when it reaches one by now", async () => {
     const scene = new Scene();
     scene.unreached = ["https://op.example"];
-    scene.reachesItself = true;
+    scene.reachable = ["https://op.example"];
     await scene.looks(60);
     expect([scene.given, scene.asked, scene.unreached]).toEqual([[], [], []]);
+  });
+
+  const known = [
+    { name: "it has reached another one before", reached: ["https://good.example"], providers: [] },
+    {
+      name: "the fleet has another one, by its token endpoint",
+      ...{ reached: [], providers: [{ tokenUrl: "https://good.example/token" }] },
+    },
+    {
+      name: "the fleet has another one, by its issuer",
+      ...{
+        reached: [],
+        providers: [{ issuer: "https://good.example/tenant" }, { tokenUrl: "", issuer: "" }],
+      },
+    },
+  ];
+  it.each(known)(
+    "but not since one provider lets another hub in alone, where $name",
+    async ({ reached, providers }) => {
+      const scene = new Scene();
+      Object.assign(scene, { reached, providers, reachable: ["https://good.example"] });
+      scene.unreached = ["https://only-the-other.example"];
+      await scene.looks(60);
+      expect([scene.given, scene.asked, scene.watch.warnings()]).toEqual([[], [], []]);
+      expect(scene.tried).toEqual([["https://only-the-other.example", "https://good.example"]]);
+      // Where it reaches that one no more, it is cut off.
+      scene.reachable = [];
+      scene.unreached = ["https://only-the-other.example"];
+      await scene.looks(5);
+      expect(scene.given).toEqual(["providers_unreachable"]);
+      expect(scene.asked).toEqual([["https://only-the-other.example", "https://good.example"]]);
+    },
+  );
+
+  it("after it has tried fifteen origins, some of each kind, whoever makes many providers", async () => {
+    const scene = new Scene();
+    const origins = (kind: string) =>
+      Array.from({ length: 16 }, (_, index) => `https://${kind}${index}.example`);
+    scene.unreached = origins("dead");
+    scene.reached = origins("good");
+    scene.providers = origins("some").map((origin) => ({ tokenUrl: `${origin}/token` }));
+    await scene.looks(5);
+    expect(scene.given).toEqual(["providers_unreachable"]);
+    const [asked = []] = scene.asked;
+    expect(asked).toEqual(scene.tried[0]);
+    expect(asked.slice(0, 5)).toEqual(scene.unreached.slice(0, 5));
+    expect(asked.slice(5, 10)).toEqual(scene.reached.slice(-5));
+    expect(asked.slice(10).filter((origin) => origin.startsWith("https://some"))).toHaveLength(5);
   });
 
   it("but not while it follows, nor where it has lost the lead while it asked", async () => {

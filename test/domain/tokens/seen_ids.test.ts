@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SeenIds, type SightView } from "../../../src/domain/tokens/seen_ids.js";
+import { DataLoss } from "../../../src/model/errors.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import type { Store } from "../../../src/store/store.js";
 import { aConnection, aProfile } from "../../samples.js";
@@ -112,5 +113,19 @@ describe("the connections that a restricted caller sees", () => {
     name = "other";
     changes.emit("provider", "p1");
     expect(await idsOf(view)).toEqual(["old"]);
+  });
+
+  it("are not told where a record cannot be read, and are found when it can", async () => {
+    let isDamaged = true;
+    const view: SightView = {
+      ...of("ada"),
+      seesConnection: ({ userId }) => {
+        if (isDamaged) throw new DataLoss("the provider profile cannot be read");
+        return userId === "ada";
+      },
+    };
+    expect(await Promise.all([idsOf(view), idsOf(of("bob"))])).toEqual([["too many"], ["too many"]]);
+    isDamaged = false;
+    expect(await Promise.all([idsOf(view), idsOf(of("bob"))])).toEqual([["a1", "a2"], ["b1"]]);
   });
 });

@@ -45,7 +45,7 @@ const exchangeMs = 10_000;
 interface Caller {
   readonly principal: Principal;
   readonly signal: AbortSignal;
-  /** It has waited at another hub of the fleet, and is answered what there is now. */
+  /** It has waited for a person at another hub of the fleet, and is answered what there is now. */
   readonly hasWaited?: boolean;
 }
 
@@ -93,7 +93,9 @@ export class TokenAcquirer {
   }
 
   async #settled(first: Outcome, request: AcquireRequest, caller: Caller): Promise<Acquired> {
-    let last = caller.hasWaited ? first : await this.#awaited(first, request, caller);
+    // An exchange that is under way here is waited for even so: another link would take its place.
+    const waited = caller.hasWaited ? { ...request, waitMs: 0 } : request;
+    let last = await this.#awaited(first, waited, caller);
     while (last.kind === "answered") last = await this.#renewed(request, caller.principal);
     if (last.kind !== "unconfirmed") return last;
     throw new FailedPrecondition(

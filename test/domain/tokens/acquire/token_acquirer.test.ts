@@ -290,7 +290,7 @@ describe("TokenAcquirer of a fleet", () => {
     expect(await waiting).toEqual(new NotLeader(true));
   });
 
-  it("lets nobody wait who has waited at another hub", async () => {
+  it("lets nobody wait for a person who has waited at another hub, and all for an exchange", async () => {
     await world.provider("op");
     const first = await world.acquire(wait, undefined, true);
     expect(first).toMatchObject({ kind: "consent", reason: "not_connected" });
@@ -303,8 +303,31 @@ describe("TokenAcquirer of a fleet", () => {
     });
     void world.finish(stateOf(first.link.authUrl));
     await sent;
-    const again = await world.acquire(wait, undefined, true);
+    const waiting = world.acquire(wait, undefined, true);
+    await expect.poll(() => world.hub.size).toBe(1);
+    world.clock.advance(10_000);
+    const again = await waiting;
     expect(again).toMatchObject({ kind: "consent", link: { connectionId: first.link.connectionId } });
     expect(again).not.toMatchObject({ link: { authUrl: first.link.authUrl } });
+  });
+
+  it("keeps a consent whose code is exchanged when a caller comes that has waited at another hub", async () => {
+    await world.provider("op");
+    const { authUrl } = await world.link();
+    let answer: () => void = () => undefined;
+    const sent = new Promise<void>((resolve) => {
+      world.exchangeCode = () => {
+        resolve();
+        return new Promise((give) => {
+          answer = () => give(tokenSet());
+        });
+      };
+    });
+    const finished = world.finish(stateOf(authUrl));
+    await sent;
+    const waiting = world.acquire(wait, undefined, true);
+    answer();
+    expect((await finished).kind).toBe("done");
+    expect(await waiting).toMatchObject({ kind: "token" });
   });
 });
