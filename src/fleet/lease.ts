@@ -1,7 +1,7 @@
 import type { Timer } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Channel } from "./connection/channel.js";
-import { layout } from "./layouts.js";
+import { layout } from "./connection/layouts.js";
 
 /** A lease is renewed so often in its time. */
 const renewals = 5;

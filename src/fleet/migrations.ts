@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { delay } from "../runtime/clock.js";
 import type { Connector } from "./connection/connector.js";
 import { FleetRefused } from "./connection/fleet_error.js";
+import { type Layout, layout, layouts, type TableLayout, tooNew, tooOld } from "./connection/layouts.js";
 import { isOfServer, type Session } from "./connection/session.js";
-import { type Layout, layout, layouts, type TableLayout, tooNew, tooOld } from "./layouts.js";
 import { seenWithinMs } from "./members.js";
 
 /** What a migration may take: it waits for others, and may rewrite a table. */

@@ -1,8 +1,8 @@
 import type { ReplicaPosition } from "../store/replication.js";
 import { FleetRefused } from "./connection/fleet_error.js";
+import type { TableLayout } from "./connection/layouts.js";
 import type { Probe } from "./connection/probe.js";
 import type { Session } from "./connection/session.js";
-import type { TableLayout } from "./layouts.js";
 import { readLogState } from "./log/batches.js";
 import { type History, judgeHistory } from "./log/history.js";
 import { checkLayout } from "./migrations.js";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { Connector } from "../../src/fleet/connection/connector.js";
-import type { Layout } from "../../src/fleet/layouts.js";
+import type { Layout } from "../../src/fleet/connection/layouts.js";
 import type { Member } from "../../src/fleet/members.js";
 import { type MigrationOptions, migrate } from "../../src/fleet/migrations.js";
 import { SystemClock } from "../../src/runtime/clock.js";

@@ -1,8 +1,8 @@
 import { decodeWrites } from "../../store/replication/batch_codec.js";
 import type { LogBatch } from "../../store/replication.js";
 import { FleetDiverged, FleetOutrun } from "../connection/fleet_error.js";
+import { layout, tooNew } from "../connection/layouts.js";
 import type { Parameter, Value } from "../connection/session.js";
-import { layout, tooNew } from "../layouts.js";
 
 /** A page ends after so many batches, or with the one that fills so many bytes. */
 const pageBatches = 500;

@@ -1,4 +1,4 @@
-import { type Layout, layouts } from "../../../src/fleet/layouts.js";
+import { type Layout, layouts } from "../../../src/fleet/connection/layouts.js";
 
 const fileOf = (name: string): string => new URL(name, import.meta.url).href;
 

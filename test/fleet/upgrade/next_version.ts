@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, "../../..");
 const edits: readonly (readonly [file: string, from: string, to: string])[] = [
   ["package.json", '"version": "0.1.0"', '"version": "0.2.0"'],
   [
-    "src/fleet/layouts.ts",
+    "src/fleet/connection/layouts.ts",
     '[{ expand: ["001_tables.sql", "002_functions.sql"], contract: [] }]',
     '[{ expand: ["001_tables.sql", "002_functions.sql"], contract: [] }, { expand: ["003_expand.sql"], contract: ["003_contract.sql"] }]',
   ],

@@ -1,4 +1,4 @@
-import { FleetRefused } from "./connection/fleet_error.js";
+import { FleetRefused } from "./fleet_error.js";
 
 /**
  * One change of the fleet's tables and functions, in two parts, so that hubs of two versions run side by side in between. Files of `sql/`;
