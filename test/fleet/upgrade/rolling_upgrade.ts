@@ -22,6 +22,7 @@ export interface UpgradeReport {
   readonly gaps: number;
   readonly reads: number;
   readonly passedOn: number;
+  readonly slowestReadMs: number;
   readonly states: number;
   readonly resumed: number;
   readonly acknowledged: number;
@@ -239,7 +240,8 @@ export class RollingUpgrade {
       grantsLost: provider.reuses.length,
       ackedMissing: missing,
       gaps,
-      ...{ reads: agents.reads, passedOn: agents.passedOn, states: agents.states, resumed: agents.resumed },
+      ...{ reads: agents.reads, passedOn: agents.passedOn, slowestReadMs: agents.slowestReadMs },
+      ...{ states: agents.states, resumed: agents.resumed },
       acknowledged: agents.made.length + agents.acknowledged.size,
       batches: written.batches(),
       turns,
