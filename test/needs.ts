@@ -31,7 +31,7 @@ const known = {
   },
   bash: { isThere: () => pathOf("bash") !== undefined, words: "bash (apt-get install bash)" },
   faketime: {
-    isThere: () => canRun("faketime", "+1h", "true"),
+    isThere: () => canRun("faketime", "-f", "+1h", "true"),
     words: "faketime (apt-get install faketime)",
   },
   fish: { isThere: () => canRun("fish", "--version"), words: "fish (apt-get install fish)" },

@@ -1,8 +1,8 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
+import { SeenIds } from "../../src/domain/access/seen_ids.js";
 import type { CurrentToken } from "../../src/domain/credentials/credential_reader.js";
 import { ReadAudit } from "../../src/domain/tokens/read_audit.js";
-import { SeenIds } from "../../src/domain/tokens/seen_ids.js";
 import { TokenWatch } from "../../src/domain/tokens/token_watch.js";
 import type { WatchEvent, WatchPosition } from "../../src/domain/tokens/watch_event.js";
 import { WatchHub } from "../../src/domain/tokens/watch_hub.js";

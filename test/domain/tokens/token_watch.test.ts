@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { SeenIds } from "../../../src/domain/access/seen_ids.js";
 import type { ConnectionView, CurrentToken } from "../../../src/domain/credentials/credential_reader.js";
 import { ReadAudit } from "../../../src/domain/tokens/read_audit.js";
-import { SeenIds } from "../../../src/domain/tokens/seen_ids.js";
 import { TokenWatch } from "../../../src/domain/tokens/token_watch.js";
 import type { WatchEvent } from "../../../src/domain/tokens/watch_event.js";
 import { WatchHub } from "../../../src/domain/tokens/watch_hub.js";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { SeenIds } from "../../../src/domain/access/seen_ids.js";
 import type { CurrentToken } from "../../../src/domain/credentials/credential_reader.js";
-import { SeenIds } from "../../../src/domain/tokens/seen_ids.js";
 import { TokenWatch } from "../../../src/domain/tokens/token_watch.js";
 import { WatchHub } from "../../../src/domain/tokens/watch_hub.js";
 import { at, owner } from "../../../src/model/access/principal.js";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { SeenIds, type SightView } from "../../../src/domain/tokens/seen_ids.js";
+import { SeenIds, type SightView } from "../../../src/domain/access/seen_ids.js";
 import { DataLoss } from "../../../src/model/errors.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import type { Store } from "../../../src/store/store.js";

@@ -2,7 +2,7 @@ import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Change } from "../../store/records/log_codec.js";
 import type { Store } from "../../store/store.js";
-import type { View } from "../access/access_control.js";
+import type { View } from "./access_control.js";
 
 /** Changes read at a time. */
 const page = 256;
