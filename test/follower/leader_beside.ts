@@ -25,6 +25,8 @@ export interface HarnessParts {
 
 /** The hub that leads beside a daemon of a test, which follows: what clients of the test ask, they ask the follower. */
 export class LeaderBeside {
+  /** How many there were in this file of tests. */
+  static count = 0;
   #leader: Daemon | undefined;
 
   private constructor(
@@ -86,6 +88,7 @@ export class LeaderBeside {
   async start(clock: Clock): Promise<void> {
     const config = loadConfig(this.environment, {}, { isTTY: false });
     this.#leader = await this.place.startWith({ config, environment: this.environment, clock });
+    LeaderBeside.count++;
     await until("the hub beside the follower leads", async () => {
       const { fleet } = await this.clients.status.getStatus({});
       return fleet?.role === FleetRole.LEADER;

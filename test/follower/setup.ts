@@ -1,7 +1,15 @@
-import { beforeEach } from "vitest";
+import { afterAll, beforeEach, expect } from "vitest";
+import { LeaderBeside } from "./leader_beside.js";
 import { leftOutTests } from "./left_out.js";
+
+let ran = 0;
 
 beforeEach((context) => {
   const reason = leftOutTests[context.task.name];
   context.skip(reason !== undefined, reason);
+  ran++;
+});
+
+afterAll(() => {
+  if (ran > 0) expect(LeaderBeside.count, "daemons of this file that followed").toBeGreaterThan(0);
 });
