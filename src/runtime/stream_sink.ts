@@ -27,7 +27,7 @@ export interface StreamSource {
  */
 export function pump<T>(start: (signal: AbortSignal) => AsyncIterable<T>, sink: StreamSink<T>): StreamSource {
   const cancelled = new AbortController();
-  const source = pumpBriefly(() => start(cancelled.signal), sink);
+  const source = pumpRuns(() => ofOneEach(start(cancelled.signal)), sink);
   return {
     resume: () => source.resume(),
     cancel: () => {
@@ -37,18 +37,25 @@ export function pump<T>(start: (signal: AbortSignal) => AsyncIterable<T>, sink: 
   };
 }
 
-/** As `pump`, of a source that never waits for long, and so needs no signal. */
-export function pumpBriefly<T>(start: () => AsyncIterable<T>, sink: StreamSink<T>): StreamSource {
+async function* ofOneEach<T>(messages: AsyncIterable<T>): AsyncGenerator<readonly T[]> {
+  for await (const message of messages) yield [message];
+}
+
+/**
+ * As `pump`, of messages that come in runs: within a run each is asked for when there is room for it, and nothing is awaited between them
+ * while there is. The source never waits for long, and so needs no signal.
+ */
+export function pumpRuns<T>(start: () => AsyncIterable<Iterable<T>>, sink: StreamSink<T>): StreamSource {
   return new Pump(start, sink);
 }
 
 class Pump<T> implements StreamSource {
   readonly #sink: StreamSink<T>;
-  #iterator: AsyncIterator<T> | undefined;
+  #iterator: AsyncIterator<Iterable<T>> | undefined;
   #onRoom: (() => void) | undefined;
   #isCancelled = false;
 
-  constructor(start: () => AsyncIterable<T>, sink: StreamSink<T>) {
+  constructor(start: () => AsyncIterable<Iterable<T>>, sink: StreamSink<T>) {
     this.#sink = sink;
     this.#run(start).then(
       () => this.#isCancelled || sink.end(),
@@ -56,16 +63,20 @@ class Pump<T> implements StreamSource {
     );
   }
 
-  async #run(start: () => AsyncIterable<T>): Promise<void> {
+  async #run(start: () => AsyncIterable<Iterable<T>>): Promise<void> {
     const iterator = start()[Symbol.asyncIterator]();
     this.#iterator = iterator;
     for (;;) {
       const step = await iterator.next();
       if (this.#isCancelled || step.done === true) return;
-      if (this.#sink.send(step.value) || this.#isCancelled) continue;
-      await new Promise<void>((resolve) => {
-        this.#onRoom = resolve;
-      });
+      for (const message of step.value) {
+        if (!this.#sink.send(message) && !this.#isCancelled) {
+          await new Promise<void>((resolve) => {
+            this.#onRoom = resolve;
+          });
+        }
+        if (this.#isCancelled) return;
+      }
     }
   }
 

@@ -112,6 +112,12 @@ export abstract class Reads {
     return idsNamed(this.databases, name);
   }
 
+  /** In their order. @param limit at least 1 */
+  connectionIds(afterId: string | undefined, limit: number): string[] {
+    const start = afterId === undefined ? {} : { start: afterId, exclusiveStart: true };
+    return Array.from(this.databases.connections.getKeys({ ...start, limit }));
+  }
+
   /** In the order of the ids. */
   listConnections(page: ConnectionPage): Connection[] {
     const { afterId, idPrefix = "", limit } = page;
@@ -282,12 +288,10 @@ export abstract class Reads {
 
   /** Those that can be read. */
   listImports(): { readonly key: string; readonly pending: PendingImport }[] {
-    return Array.from(this.databases.imports.getRange({}), ({ key, value }) => ({ key, value })).flatMap(
-      ({ key, value }) => {
-        const pending = unlessUnreadable(() => decodeImport(value));
-        return pending ? [{ key, pending }] : [];
-      },
-    );
+    return Array.from(this.databases.imports.getKeys({})).flatMap((key) => {
+      const pending = this.getImport(key);
+      return pending ? [{ key, pending }] : [];
+    });
   }
 }
 

@@ -1,7 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect } from "vitest";
 import { SeenIds } from "../../src/domain/access/seen_ids.js";
-import type { CurrentToken } from "../../src/domain/credentials/credential_reader.js";
 import { ReadAudit } from "../../src/domain/tokens/read_audit.js";
 import { TokenWatch } from "../../src/domain/tokens/token_watch.js";
 import type { WatchEvent, WatchPosition } from "../../src/domain/tokens/watch_event.js";
@@ -15,6 +14,7 @@ import type { Transaction } from "../../src/store/transaction.js";
 import { aConnection, nowMs } from "../samples.js";
 import { silentLog } from "../silent_log.js";
 import { openStore } from "../store/temporary_store.js";
+import { storeReader } from "./tokens/store_reader.js";
 
 export type WatchStep =
   | { readonly do: "change" | "delete"; readonly ids: readonly number[] }
@@ -130,13 +130,7 @@ export class WatchWorld {
 
   constructor() {
     const store = this.#store;
-    const reader = {
-      view: (id: string) => {
-        const found = store.getConnection(id);
-        const token = { revision: found?.credentialRevision } as CurrentToken;
-        return found && { connection: found, token, problem: undefined };
-      },
-    };
+    const reader = storeReader(store);
     const record = (change: (tx: Transaction) => void): Promise<void> => this.#record(change);
     const readAudit = new ReadAudit({ store: { record }, clock: this.#clock, log: silentLog, maxEntries: 4 });
     const seen = new SeenIds({ store, changes: new Changes() });

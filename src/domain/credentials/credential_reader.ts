@@ -64,6 +64,20 @@ export class CredentialReader {
     return view;
   }
 
+  /**
+   * As `view`, for whoever reads many one after the other: the credentials of those that are not wanted stay closed, and nothing that is
+   * asked for more often leaves the cache for it.
+   */
+  viewIf(connectionId: string, isWanted: (connection: Connection) => boolean): ConnectionView | undefined {
+    const { store, cache } = this.deps;
+    const cached = this.cached(connectionId);
+    const connection = cached?.connection ?? store.getConnection(connectionId);
+    if (!connection || !isWanted(connection)) return undefined;
+    const view = cached ?? this.viewOf(connection);
+    if (!cached && view.token && cache?.hasRoom) cache.put(view);
+    return view;
+  }
+
   viewOf(connection: Connection): ConnectionView {
     const nowMs = this.deps.clock.nowMs();
     if (!hasUsableToken(connection, nowMs))

@@ -20,7 +20,10 @@ export class TokenCache<V extends Keepable> {
   readonly #views: BoundedMap<string, V>;
 
   /** @param limit views at most */
-  constructor(changes: Changes, limit: number = maxViews) {
+  constructor(
+    changes: Changes,
+    private readonly limit: number = maxViews,
+  ) {
     this.#views = new BoundedMap(limit);
     changes.on("connections", (changed) => {
       for (const { connectionId } of changed) this.#views.delete(connectionId);
@@ -31,6 +34,10 @@ export class TokenCache<V extends Keepable> {
 
   get size(): number {
     return this.#views.size;
+  }
+
+  get hasRoom(): boolean {
+    return this.#views.size < this.limit;
   }
 
   get(connectionId: string): V | undefined {

@@ -15,8 +15,8 @@ import type { Refresher } from "./refresher.js";
 
 /** The queue is looked at this often even when nothing is due: a machine that slept, or a clock that was set, is noticed. */
 const maxSleepMs = 30_000;
-/** Due entries dispatched at once, before other work of the process runs: a caller waits for so many, some ms, in the middle of a storm. */
-const batch = 128;
+/** Due entries dispatched at once, before other work of the process runs: a caller waits for so many, a millisecond, when a storm begins. */
+const batch = 32;
 /** A jump of the clock that matters. */
 const jumpMs = 5_000;
 /** Work that failed without a trace in the store is dispatched up again after this, doubled each time. */
@@ -45,6 +45,8 @@ export class RefreshScheduler {
   #mark: DueEntry | undefined;
   #timer: Timer | undefined;
   #armedMs = Number.POSITIVE_INFINITY;
+  /** No token of dispatched work is announced as dead before this. */
+  #nextExpiryMs = Number.POSITIVE_INFINITY;
   #calmSinceMonotonicMs = 0;
   #probing = false;
   #stopped = true;
@@ -118,13 +120,23 @@ export class RefreshScheduler {
       const connection = this.deps.store.getConnection(entry.connectionId);
       if (connection) this.#dispatch(connection);
     }
+    if (this.#nextExpiryMs <= nowMs) this.#announceExpiries(nowMs);
+    this.#probe(nowMs);
+    this.arm();
+  }
+
+  /** Looks at all that is dispatched, which may be thousands: when one of them is known to be due only. */
+  #announceExpiries(nowMs: number): void {
+    this.#nextExpiryMs = Number.POSITIVE_INFINITY;
     for (const [connectionId, dispatched] of this.#dispatched) {
-      if (dispatched.expiresAtMs === undefined || dispatched.expiresAtMs > nowMs) continue;
+      const { expiresAtMs = Number.POSITIVE_INFINITY } = dispatched;
+      if (expiresAtMs > nowMs) {
+        this.#nextExpiryMs = Math.min(this.#nextExpiryMs, expiresAtMs);
+        continue;
+      }
       dispatched.expiresAtMs = undefined;
       this.#run(connectionId, announceExpiry(this.deps.store, connectionId, nowMs));
     }
-    this.#probe(nowMs);
-    this.arm();
   }
 
   #dispatch(connection: Connection): void {
@@ -138,6 +150,7 @@ export class RefreshScheduler {
       return;
     }
     const expiresAtMs = isRefresh ? connection.expiresAtMs : undefined;
+    if (expiresAtMs !== undefined) this.#nextExpiryMs = Math.min(this.#nextExpiryMs, expiresAtMs);
     this.#dispatched.set(id, { dueAtMs, expiresAtMs, sinceMonotonicMs: this.deps.clock.monotonicMs() });
     const work = isRefresh
       ? this.deps.refresher.refresh(id, "due").then(() => undefined)
@@ -242,13 +255,11 @@ export class RefreshScheduler {
     const nowMs = this.deps.clock.nowMs();
     let nextMs = Math.min(
       nowMs + maxSleepMs,
+      this.#nextExpiryMs,
       this.deps.store.nextDueMs(this.#mark) ?? Number.POSITIVE_INFINITY,
     );
     if (!this.#probing)
       nextMs = Math.min(nextMs, this.deps.suspensions.nextDueMs() ?? Number.POSITIVE_INFINITY);
-    for (const { expiresAtMs } of this.#dispatched.values()) {
-      if (expiresAtMs !== undefined && expiresAtMs < nextMs) nextMs = expiresAtMs;
-    }
     this.#armedMs = nextMs;
     this.#timer = this.deps.clock.setTimer(nextMs - nowMs, () => this.#tick());
   }

@@ -1,7 +1,7 @@
 import type { Principal } from "../../model/access/principal.js";
-import { pumpBriefly, type StreamSink, type StreamSource } from "../../runtime/stream_sink.js";
+import { pumpRuns, type StreamSink, type StreamSource } from "../../runtime/stream_sink.js";
+import type { BookmarkMember, TimerWheel } from "../../runtime/timer_wheel.js";
 import type { View } from "../access/access_control.js";
-import type { BookmarkMember, TimerWheel } from "./timer_wheel.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
 import type { FanoutStream, WatchFanout } from "./watch_fanout.js";
 import type { Subscriber, WatchFilter, WatchHub } from "./watch_hub.js";
@@ -54,8 +54,8 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
     this.#followers = followers;
   }
 
-  start(opening: () => AsyncIterable<WatchEvent>): void {
-    this.#opening = pumpBriefly(opening, {
+  start(opening: () => AsyncIterable<Iterable<WatchEvent>>): void {
+    this.#opening = pumpRuns(opening, {
       send: (event) => this.#send(event),
       end: (error) => (error === undefined ? this.#follow() : this.fail(error)),
     });

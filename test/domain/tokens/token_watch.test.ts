@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SeenIds } from "../../../src/domain/access/seen_ids.js";
-import type { ConnectionView, CurrentToken } from "../../../src/domain/credentials/credential_reader.js";
 import { ReadAudit } from "../../../src/domain/tokens/read_audit.js";
 import { TokenWatch } from "../../../src/domain/tokens/token_watch.js";
 import type { WatchEvent } from "../../../src/domain/tokens/watch_event.js";
@@ -15,6 +14,7 @@ import { perTest } from "../../lifetimes.js";
 import { aConnection, nowMs } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
 import { openStore } from "../../store/temporary_store.js";
+import { storeReader } from "./store_reader.js";
 
 const everything = {
   isRestricted: false,
@@ -48,7 +48,7 @@ describe("TokenWatch", () => {
   let watch: TokenWatch;
   let seen: SeenIds;
   let readAudit: ReadAudit;
-  let reader: { view(id: string): ConnectionView | undefined };
+  let reader: ReturnType<typeof storeReader>;
   let commits: number;
   let isBroken: boolean;
   beforeEach(async () => {
@@ -61,13 +61,7 @@ describe("TokenWatch", () => {
         return isBroken ? Promise.reject(new Error("disk")) : store.record(change);
       }) as Store["record"],
     };
-    reader = {
-      view: (id: string) => {
-        const found = store.getConnection(id);
-        const token = { revision: found?.credentialRevision } as CurrentToken;
-        return found && { connection: found, token, problem: undefined };
-      },
-    };
+    reader = storeReader(store);
     readAudit = new ReadAudit({ store: recording, clock, log: silentLog });
     seen = new SeenIds({ store, changes: new Changes() });
     watch = new TokenWatch({ store, reader, hub, readAudit, clock, seen, random: () => 0.5 });
@@ -324,7 +318,7 @@ describe("TokenWatch", () => {
         return floorRevision;
       },
       getConnection: (id: string) => store.getConnection(id),
-      listConnections: (options: Parameters<Store["listConnections"]>[0]) => store.listConnections(options),
+      connectionIds: (afterId: string | undefined, limit: number) => store.connectionIds(afterId, limit),
       idsNamed: (name: Parameters<Store["idsNamed"]>[0]) => store.idsNamed(name),
       changesSince: (revision: bigint, limit: number) => store.changesSince(revision, limit),
       getStoredConnection: (id: string) => store.getStoredConnection(id),

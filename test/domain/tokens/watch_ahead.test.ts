@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
 import { SeenIds } from "../../../src/domain/access/seen_ids.js";
-import type { CurrentToken } from "../../../src/domain/credentials/credential_reader.js";
 import { TokenWatch } from "../../../src/domain/tokens/token_watch.js";
 import { WatchHub } from "../../../src/domain/tokens/watch_hub.js";
 import { at, owner } from "../../../src/model/access/principal.js";
@@ -11,6 +10,7 @@ import type { Store } from "../../../src/store/store.js";
 import { aConnection, nowMs } from "../../samples.js";
 import { Fleet } from "../../store/fleet.js";
 import { openStore } from "../../store/temporary_store.js";
+import { storeReader } from "./store_reader.js";
 
 const view = {
   isRestricted: false,
@@ -28,13 +28,7 @@ function watchFrom(
   const clock = new ManualClock(nowMs);
   const hub = new WatchHub({ changes: new Changes() });
   store.onCommitted((changes) => hub.announce(changes));
-  const reader = {
-    view: (id: string) => {
-      const connection = store.getConnection(id);
-      const token = { revision: connection?.credentialRevision } as CurrentToken;
-      return connection && { connection, token, problem: undefined };
-    },
-  };
+  const reader = storeReader(store);
   const readAudit = { read: () => undefined, announce: () => undefined };
   const seen = new SeenIds({ store, changes: new Changes() });
   const watch = new TokenWatch({ store, reader, hub, readAudit, clock, seen, random: () => 0.5 });

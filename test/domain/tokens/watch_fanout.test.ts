@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { SeenIds } from "../../../src/domain/access/seen_ids.js";
-import type { CurrentToken } from "../../../src/domain/credentials/credential_reader.js";
 import { ReadAudit } from "../../../src/domain/tokens/read_audit.js";
 import { TokenWatch } from "../../../src/domain/tokens/token_watch.js";
 import type { WatchEvent } from "../../../src/domain/tokens/watch_event.js";
@@ -17,6 +16,7 @@ import { aConnection, nowMs } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
 import { Fleet } from "../../store/fleet.js";
 import { openStore } from "../../store/temporary_store.js";
+import { storeReader } from "./store_reader.js";
 
 const everything = {
   isRestricted: false,
@@ -42,13 +42,7 @@ class Watched {
       return store.record(change);
     };
     this.readAudit = new ReadAudit({ store: { record }, clock, log: silentLog });
-    const reader = {
-      view: (id: string) => {
-        const found = store.getConnection(id);
-        const token = { revision: found?.credentialRevision } as CurrentToken;
-        return found && { connection: found, token, problem: undefined };
-      },
-    };
+    const reader = storeReader(store);
     const parts = { store, reader, hub: this.hub, readAudit: this.readAudit, clock, log: silentLog };
     const seen = new SeenIds({ store, changes: new Changes() });
     this.#watch = new TokenWatch({ ...parts, seen, random: () => 0.5 });

@@ -1,0 +1,66 @@
+import { expect, test } from "vitest";
+import { LoopShare } from "../../src/runtime/loop_share.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+
+/** A loop that a test keeps busy. */
+function shared() {
+  const clock = new ManualClock(0);
+  const loop = { active: 0, idle: 0 };
+  const share = new LoopShare(clock, () => ({ ...loop }));
+  let freed = 0;
+  share.onFree = () => {
+    freed++;
+  };
+  /** Time in which the loop ran for `active`, and waited for the rest. */
+  const pass = async (ms: number, active: number): Promise<void> => {
+    loop.active += active;
+    loop.idle += ms - active;
+    await clock.advance(ms);
+  };
+  return { share, pass, freed: () => freed };
+}
+
+test("work starts at once, one piece in each millisecond", async () => {
+  const { share, pass, freed } = shared();
+  expect([share.take(), share.take(), share.take()]).toEqual([true, false, false]);
+  expect(freed()).toBe(0);
+  await pass(1, 0);
+  expect(freed()).toBe(1);
+  expect(share.take()).toBe(true);
+});
+
+test("work waits until the loop has waited for as long as it ran", async () => {
+  const { share, pass, freed } = shared();
+  expect(share.take()).toBe(true);
+  await pass(15, 15);
+  expect(share.take()).toBe(false);
+  await pass(9, 0);
+  expect(freed()).toBe(1);
+  await pass(1, 0);
+  expect(freed()).toBe(2);
+  expect(share.take()).toBe(true);
+});
+
+test("a loop that was busy for long puts work off for 20 ms, not for as long again", async () => {
+  const { share, pass, freed } = shared();
+  expect(share.take()).toBe(true);
+  await pass(5_000, 5_000);
+  expect(share.take()).toBe(false);
+  await pass(20, 0);
+  expect(freed()).toBe(2);
+  expect(share.take()).toBe(true);
+});
+
+test("half of the time is left whatever a piece takes", async () => {
+  const { share, pass } = shared();
+  let started = 0;
+  for (let ms = 0; ms < 1_000; ms++) {
+    const starts = share.take();
+    if (starts) started++;
+    // Each piece keeps the loop busy for the three milliseconds behind its start.
+    await pass(starts ? 3 : 1, starts ? 3 : 0);
+    if (starts) ms += 2;
+  }
+  expect(started).toBeGreaterThan(150);
+  expect(started).toBeLessThan(180);
+});
