@@ -18,20 +18,21 @@ export const unpaced: Pace = { take: () => true, onFree: () => undefined };
 
 /** What may start at once after a time in which little ran, in milliseconds of the loop. */
 const maxCreditMs = 5;
-/** The longest that work is put off for what ran before it: more than one look at the clock is needed then. */
-const maxDebtMs = 20;
+/** The longest that a piece is put off, once: a loop that never waits must not keep work from ever starting. */
+const maxDebtMs = 5;
 /** Between two pieces: what came in meanwhile is served first, and what the first one does is seen. */
 const stepMs = 1;
 
 /**
  * Starts one piece at a time, and while the event loop waits as long as it runs: whoever calls in the middle of a thousand pieces
- * finds it waiting as often as not, and behind one piece at most else.
+ * finds it waiting as often as not, and behind one piece at most else. A loop that never waits starts one in ten milliseconds.
  */
 export class LoopShare implements Pace {
   onFree: () => void = () => undefined;
   #seen: LoopTimes;
   #creditMs = maxCreditMs;
   #isHeld = false;
+  #isPutOff = false;
 
   constructor(
     private readonly clock: Pick<Clock, "setTimer">,
@@ -51,6 +52,7 @@ export class LoopShare implements Pace {
       this.#isHeld = false;
       this.onFree();
     });
-    return this.#creditMs >= 0;
+    this.#isPutOff = this.#creditMs < 0 && !this.#isPutOff;
+    return !this.#isPutOff;
   }
 }

@@ -32,21 +32,21 @@ test("work starts at once, one piece in each millisecond", async () => {
 test("work waits until the loop has waited for as long as it ran", async () => {
   const { share, pass, freed } = shared();
   expect(share.take()).toBe(true);
-  await pass(15, 15);
+  await pass(9, 9);
   expect(share.take()).toBe(false);
-  await pass(9, 0);
+  await pass(3, 0);
   expect(freed()).toBe(1);
   await pass(1, 0);
   expect(freed()).toBe(2);
   expect(share.take()).toBe(true);
 });
 
-test("a loop that was busy for long puts work off for 20 ms, not for as long again", async () => {
+test("a loop that was busy for long puts work off for 5 ms, not for as long again", async () => {
   const { share, pass, freed } = shared();
   expect(share.take()).toBe(true);
   await pass(5_000, 5_000);
   expect(share.take()).toBe(false);
-  await pass(20, 0);
+  await pass(5, 0);
   expect(freed()).toBe(2);
   expect(share.take()).toBe(true);
 });
@@ -63,4 +63,18 @@ test("half of the time is left whatever a piece takes", async () => {
   }
   expect(started).toBeGreaterThan(150);
   expect(started).toBeLessThan(180);
+});
+
+test("a loop that never waits has a piece started in each ten milliseconds", async () => {
+  const { share, pass, freed } = shared();
+  expect(share.take()).toBe(true);
+  await pass(1_000, 1_000);
+  expect(share.take()).toBe(false);
+  let started = 0;
+  for (let ms = 0; ms < 1_000; ms++) {
+    const before = freed();
+    await pass(1, 1);
+    if (freed() > before && share.take()) started++;
+  }
+  expect(started).toBeGreaterThan(90);
 });
