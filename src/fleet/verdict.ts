@@ -1,4 +1,4 @@
-import type { ReplicaPosition } from "../store/replication.js";
+import type { ReplicaPosition } from "../store/replication/log.js";
 import { FleetRefused } from "./connection/fleet_error.js";
 import type { Probe } from "./connection/probe.js";
 import type { Session } from "./connection/session.js";
