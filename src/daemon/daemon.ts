@@ -16,7 +16,7 @@ import type { ServiceDefinition } from "../service/pipeline/service_definition.j
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
 import type { DaemonHub } from "./daemon_hub.js";
 import { type MadeListeners, makeListeners } from "./make_listeners.js";
-import { closeKeyFile } from "./open_vault.js";
+import { closeKeyFile, tellOfOpenKeys } from "./open_vault.js";
 import { loadPolicy } from "./optional/load_policy.js";
 import { type DaemonOptions, Resources } from "./resources.js";
 import { warmUpSteps } from "./warm_up.js";
@@ -66,6 +66,7 @@ export class Daemon {
     const { drainTimeoutMs } = config;
     const { store } = resources;
     const adminKey = loadAdminKey(config, log);
+    tellOfOpenKeys(config, log);
     const hub = await loadHub(options, resources);
     const domain = wireDomain({ ...options, receivers: receiversOf(options), hub }, resources);
     const { access, registry, discoveryTrial: trial } = domain;

@@ -5,7 +5,7 @@ import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { storeFileName } from "../store/store.js";
 import { KeyRingSource } from "../vault/key_source.js";
-import { closeSecretFile } from "../vault/secret_file.js";
+import { closeSecretFile, openModeOf } from "../vault/secret_file.js";
 import { Vault } from "../vault/vault.js";
 
 export interface OpenedVault {
@@ -45,4 +45,28 @@ export function closeKeyFile(path: string, dataDir: string, log: Log): void {
     { path, mode },
     "a key file in the data folder was open to other users and is now 0600; replace the key if anybody may have read it",
   );
+}
+
+/**
+ * Says which keys of clients every user of the machine can read. They are somebody else's to exchange while the daemon runs, and Kubernetes
+ * mounts secrets with 0644 where nothing else is said, so they are taken all the same.
+ */
+export function tellOfOpenKeys({ clientKeyFiles }: Pick<Config, "clientKeyFiles">, log: Log): void {
+  for (const [name, path] of Object.entries(clientKeyFiles)) {
+    const mode = modeOf(path);
+    if (mode !== undefined)
+      log.warn(
+        { name, mode },
+        "a file of NEXUS_SIGNING_KEY_FILES is open to other users: give it the mode 0600, or 0440 with the group of the daemon, and replace the key if anybody may have read it",
+      );
+  }
+}
+
+function modeOf(path: string): string | undefined {
+  try {
+    return openModeOf(path);
+  } catch {
+    // What cannot be looked at is told of when it is read.
+    return undefined;
+  }
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
-import type { LogBatch, ReplicaPosition } from "../store/replication.js";
+import type { LogBatch, ReplicaPosition } from "../store/replication/log.js";
 import { Channel } from "./connection/channel.js";
 import { Connector } from "./connection/connector.js";
 import { FleetUnreachable } from "./connection/fleet_error.js";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { RawWrite, ReplicaPosition } from "../store/replication.js";
+import type { RawWrite, ReplicaPosition } from "../store/replication/log.js";
 import type { Connector } from "./connection/connector.js";
 import { FleetRefused } from "./connection/fleet_error.js";
 import { columnsOf, inPieces } from "./log/image.js";

@@ -1,4 +1,4 @@
-import type { ReplicaPosition } from "../store/replication.js";
+import type { ReplicaPosition } from "../store/replication/log.js";
 import { FleetRefused } from "./connection/fleet_error.js";
 import type { TableLayout } from "./connection/layouts.js";
 import type { Probe } from "./connection/probe.js";

@@ -285,8 +285,8 @@ export class Transaction extends Reads implements Recording {
   }
 
   /** What a replica put on record; see `takeIn`. */
-  takeIn(source: string, entries: readonly OutboxEntry[]): void {
-    takeIn(this.databases, this, source, entries);
+  takeIn(source: string, entries: readonly OutboxEntry[], via?: string): void {
+    takeIn(this.databases, this, source, entries, via);
   }
 
   putApiKey(key: ApiKeyRecord): void {

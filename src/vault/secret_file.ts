@@ -11,6 +11,12 @@ function openMode(stat: Stats): string | undefined {
   return (stat.mode & 0o7777).toString(8).padStart(4, "0");
 }
 
+/** The mode of a file that other users can read or write now, as a link to it leads there; undefined where they cannot, or there is none. */
+export function openModeOf(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat && openMode(stat);
+}
+
 /** @throws Error when other users can read or write the file, or it cannot be read */
 export function readSecretFile(path: string): string {
   const descriptor = openSync(path, "r");

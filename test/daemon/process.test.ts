@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
@@ -149,6 +150,33 @@ describe("the process", () => {
     await daemon.kill("SIGTERM");
     const again = await daemons.started();
     expect(again.output).not.toContain("open to other users");
+  });
+
+  it("says which keys of clients other users can read, once at its start, and takes them", async () => {
+    const folder = temporaryFolder();
+    const made = (name: string, mode: number): string => {
+      writeFileSync(join(folder, name), "a key");
+      chmodSync(join(folder, name), mode);
+      return `${name}=${join(folder, name)}`;
+    };
+    symlinkSync(join(folder, "open"), join(folder, "linked"));
+    const files = [
+      made("open", 0o644),
+      made("writable", 0o602),
+      made("closed", 0o600),
+      made("of-group", 0o440),
+    ];
+    const more = [`linked=${join(folder, "linked")}`, `none=${join(folder, "none")}`, `folder=${folder}`];
+    const daemon = await daemons.started({ NEXUS_SIGNING_KEY_FILES: [...files, ...more].join(",") });
+    const told = daemon.output.split("\n").filter((line) => line.includes("NEXUS_SIGNING_KEY_FILES"));
+    expect(told.map((line) => /name\W+([\w-]+)\W+mode\W+(\d+)/.exec(line)?.slice(1))).toEqual([
+      ["open", "0644"],
+      ["writable", "0602"],
+      ["linked", "0644"],
+    ]);
+    expect(daemon.output).not.toContain(folder);
+    expect(statSync(join(folder, "open")).mode & 0o777).toBe(0o644);
+    await daemon.kill("SIGTERM");
   });
 
   it("accepts the key from a file or from the environment", async () => {

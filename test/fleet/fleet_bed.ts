@@ -6,7 +6,7 @@ import type { Member } from "../../src/fleet/members.js";
 import { migrate } from "../../src/fleet/migrations.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import { SystemClock } from "../../src/runtime/clock.js";
-import type { RawWrite, ReplicaPosition } from "../../src/store/replication.js";
+import type { RawWrite, ReplicaPosition } from "../../src/store/replication/log.js";
 import { perSuite } from "../lifetimes.js";
 import { has, needs } from "../needs.js";
 import { silentLog } from "../silent_log.js";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Member } from "../../src/fleet/members.js";
-import type { LogBatch, RawWrite } from "../../src/store/replication.js";
+import type { LogBatch, RawWrite } from "../../src/store/replication/log.js";
 
 export const databaseId = "5f0c2f3c-6a8e-4b0e-9d4e-0123456789ab";
 export const firstEpoch = "a7f8c9d0-1b2c-4d3e-8f90-abcdefabcdef";

@@ -86,6 +86,25 @@ export const alertCases: readonly AlertCase[] = [
     ],
     { labels: { status: "attention" } },
   ),
+  fires(
+    "NexusConnectionsNeedAttention",
+    25,
+    27,
+    [
+      // The lead goes over meanwhile, and one hub is not scraped for a while.
+      ...hubs("nexus_fleet_leader", "1x18 0x30", "0x18 1x30", "0x5 _x20 0x30"),
+      ...["0x10 2x40", "0x10 2x40", "0x5 _x20 2x30"].map(
+        (values, index): Series => [
+          "nexus_connections",
+          { status: "attention", instance: `hub-${index}` },
+          values,
+        ],
+      ),
+      ["nexus_spoke_connected", { instance: "spoke" }, "1x50"],
+      ["nexus_connections", { status: "attention", instance: "spoke" }, "1x50"],
+    ],
+    { labels: { status: "attention" }, isOfJob: true, name: "once for all hubs and spokes" },
+  ),
   fires("NexusProviderSuspended", 15, 17, [["nexus_providers_suspended", {}, "0x10 1x30"]]),
   fires("NexusNotificationsNotTaken", 30, 46, [["nexus_notifications_waiting", {}, "0 1 0 1 0x10 3x60"]]),
   fires("NexusTokenSetsUnwritten", 6, 10, [["nexus_unwritten_token_sets", {}, "0 1 0 1 0 3x20"]]),
@@ -158,6 +177,7 @@ export const alertCases: readonly AlertCase[] = [
     { isOfJob: true },
   ),
   fires("NexusFleetMayNotLead", 26, 30, [["nexus_fleet_may_lead", {}, "1x10 0x2 1x8 0x40"]]),
+  fires("NexusFleetLeadGivenBack", 9, 12, [["nexus_fleet_stands_back", {}, "0x10 1x5 0x20"]]),
   fires(
     "NexusFleetAsynchronous",
     59,

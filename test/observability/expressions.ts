@@ -47,13 +47,19 @@ const withSeries = (prefix: string) => expressions.filter(([, expr]) => expr.inc
 /** Of a hub alone, and of a spoke: another daemon has none of their series. */
 export const fleetExpressions = withSeries("nexus_fleet_");
 export const spokeExpressions = withSeries("nexus_spoke_");
+/** Of every daemon: also what looks at the series of fleets and spokes to tell their daemons from others. */
 export const daemonExpressions = expressions.filter(
-  (each) => !fleetExpressions.includes(each) && !spokeExpressions.includes(each),
+  (each) =>
+    each[1].includes("nexus_connections") ||
+    !(fleetExpressions.includes(each) || spokeExpressions.includes(each)),
 );
 
 /** What Prometheus itself adds: the series of a scrape, and the labels of its target. */
 const addedSeries = ["up"];
 const addedLabels = ["job", "instance"];
+
+/** Series that only a daemon of a kind has: an expression may name them to tell others from it. */
+const ofKinds = ["nexus_fleet_", "nexus_spoke_"];
 
 /** Lines of an answer of `/metrics` that have a value. */
 export class Samples {
@@ -80,7 +86,8 @@ export class Samples {
     expect(used.length).toBeGreaterThan(0);
     const found = new Set<string>();
     for (const [, name = "", matchers = ""] of used) {
-      if (addedSeries.includes(name)) continue;
+      const isOfOthers = ofKinds.some((kind) => name.startsWith(kind) && !this.text.includes(kind));
+      if (addedSeries.includes(name) || isOfOthers) continue;
       const series = this.of(name);
       expect(series.length, name).toBeGreaterThan(0);
       for (const line of series) for (const [, label = ""] of line.matchAll(/[{,](\w+)="/g)) found.add(label);

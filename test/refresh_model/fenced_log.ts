@@ -1,4 +1,4 @@
-import type { AppendVerdict, CommitLog, LogBatch } from "../../src/store/replication.js";
+import type { AppendVerdict, CommitLog, LogBatch } from "../../src/store/replication/log.js";
 import type { MemoryLog } from "../fakes/memory_log.js";
 
 /** The log as one leader has it: behind a link that may be cut, and with the fence of its reign. */

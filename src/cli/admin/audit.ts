@@ -110,7 +110,7 @@ function cellsOf(event: AuditEvent): string[] {
     formatTime(event.time),
     event.eventType,
     event.principal,
-    event.origin,
+    [event.origin, ...event.via.map((each) => `via ${each}`)].filter(isPresented).join(" "),
     about,
     details.filter(isPresented).join(", "),
   ];

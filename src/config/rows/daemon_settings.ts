@@ -246,7 +246,7 @@ export const daemonSettings = {
       kind: namedFiles,
       default: "",
       meaning:
-        "Files with the private key of a client, as a comma list of name=/path: profiles name one of them as client_key_source. They are read anew for each request that is signed, up to 64 KiB, as PEM, JWK or a key file.",
+        "Files with the private key of a client, as a comma list of name=/path: profiles name one of them as client_key_source. They are read anew for each request that is signed, up to 64 KiB, as PEM, JWK or a key file. The start warns of one that other users can read.",
     },
     NEXUS_SDS_PREFIX: {
       kind: text("text", (value) =>

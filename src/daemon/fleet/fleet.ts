@@ -109,6 +109,7 @@ export class Fleet implements ListenersHub, DomainHub {
       ...{ fleet, vault: opened.vault },
     });
     this.#calls = new LeaderCalls({
+      via: config.fleet.address,
       keys: opened.vault,
       leader: () => this.hub.leader,
       leaderChanged: () => this.hub.leaderChanged(),
@@ -202,8 +203,8 @@ export class Fleet implements ListenersHub, DomainHub {
       refresh: (connectionId, isDemanded, options) =>
         domain.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
       page: async (request) => pageOf(await pages.answer(visitOf(request))),
-      appendAudit: async (source, entries) => {
-        await fleet.store.commit((tx) => tx.takeIn(source, entries));
+      appendAudit: async (source, entries, via) => {
+        await fleet.store.commit((tx) => tx.takeIn(source, entries, via));
         return entries.at(-1)?.sequence ?? 0n;
       },
       position: () => fleet.store.position?.position ?? 0n,
@@ -220,7 +221,7 @@ export class Fleet implements ListenersHub, DomainHub {
     await this.#listener.open();
     this.#handover = new Handover({
       ...{ store: fleet.store, spool: domain.spool, clock, log },
-      calls: this.#calls,
+      ...{ calls: this.#calls, via: config.fleet.address },
       left: () => this.hub.database?.spool,
     });
     const handover = this.#handover;

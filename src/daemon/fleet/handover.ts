@@ -27,6 +27,8 @@ export interface HandoverDeps {
   /** Of the database; undefined until it was reached. */
   readonly left: () => Pick<FleetSpool, "leave" | "list" | "drop"> | undefined;
   readonly calls: Pick<LeaderCalls, "hand">;
+  /** Address of this hub, for the audit log. */
+  readonly via: string;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -88,13 +90,13 @@ export class Handover {
 
   /** Has the hub that leads put on record what this one cannot any more. */
   async recordAt(event: AuditEvent): Promise<void> {
-    const { calls, clock, log } = this.deps;
+    const { calls, clock, log, via } = this.deps;
     // Its own outbox is on the disk that does not go on.
     const entries = [{ sequence: 1n, record: encodeRecordedEvent(event) }];
     const source = randomUUID();
     const late = new AbortController();
     const handed = calls.hand(late.signal, (client, options) =>
-      client.appendAudit({ source, entries }, options),
+      client.appendAudit({ source, entries, via }, options),
     );
     await Promise.race([handed, delay(clock, recordedMs)]).catch((error: unknown) =>
       log.warn({ err: error }, "no hub puts on record why this one leads no more"),
@@ -140,7 +142,7 @@ export class Handover {
   }
 
   async #handOver(): Promise<void> {
-    const { calls, store } = this.deps;
+    const { calls, store, via } = this.deps;
     const { outbox } = store;
     if (!this.#isSpoolDone) {
       await this.#leave();
@@ -149,7 +151,7 @@ export class Handover {
     for (let entries = outbox?.take(maxEntries) ?? []; outbox && entries.length > 0; ) {
       const handed = entries;
       const answer = await calls.hand(this.#stop.signal, (client, options) =>
-        client.appendAudit({ source: outbox.source, entries: handed }, options),
+        client.appendAudit({ source: outbox.source, entries: handed, via }, options),
       );
       if (answer === "here") return;
       await outbox.drop(answer.sequence);

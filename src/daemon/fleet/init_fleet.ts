@@ -8,7 +8,7 @@ import { migrate } from "../../fleet/migrations.js";
 import type { Clock } from "../../runtime/clock.js";
 import { refuseCopies } from "../../store/files/copy_position.js";
 import { lockDataFolder } from "../../store/files/data_folder.js";
-import type { RawWrite } from "../../store/replication.js";
+import type { RawWrite } from "../../store/replication/log.js";
 import { Store, storeFileName } from "../../store/store.js";
 import { KeyRingSource } from "../../vault/key_source.js";
 import { Vault } from "../../vault/vault.js";

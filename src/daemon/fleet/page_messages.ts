@@ -35,13 +35,14 @@ export function requestOf(visit: Visit): PageRequest {
   });
 }
 
-export function visitOf({ method, target, headers, body, isTooLarge, origin }: PageRequest): Visit {
+export function visitOf({ method, target, headers, body, isTooLarge, origin, via }: PageRequest): Visit {
   const split = splitTarget(target) ?? { path: "/", query: new URLSearchParams() };
   return {
     ...{ method, target, ...split },
     headers: Object.fromEntries(headers.map(({ name, value }) => [name, value])),
     body: isTooLarge ? "too_large" : Buffer.from(body),
     origin: origin === "" ? undefined : origin,
+    ...(via !== "" && { via: [via] }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { at, browser } from "../../model/access/principal.js";
+import { at, browser, type Provenance } from "../../model/access/principal.js";
 import { DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable } from "../../model/errors.js";
 import { isExpiredState } from "../../model/ids.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -61,7 +61,7 @@ export class CaptureFormFlow implements CaptureFlow {
     values: URLSearchParams,
     formToken: string,
     cookie: Cookies,
-    origin: string | undefined,
+    from: Provenance | undefined,
   ): Promise<SubmitOutcome> {
     const found = this.#find(state, cookie);
     if (found.kind !== "found") return found;
@@ -73,7 +73,11 @@ export class CaptureFormFlow implements CaptureFlow {
     }
     const entered = enteredValues(profile, values);
     try {
-      const { redirectUrl, connection } = await this.#capture.capture(state, entered, at(browser, origin));
+      const { redirectUrl, connection } = await this.#capture.capture(
+        state,
+        entered,
+        at(browser, from?.origin, from?.via),
+      );
       if (redirectUrl !== undefined) return { kind: "return", location: redirectUrl };
       return { kind: "done", ...namedProvider(profile), account: connection.account };
     } catch (thrown) {

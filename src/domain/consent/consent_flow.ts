@@ -1,4 +1,4 @@
-import { at, browser, type Principal } from "../../model/access/principal.js";
+import { at, browser, type Principal, type Provenance } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
@@ -118,12 +118,12 @@ export class ConnectionCompleter implements ConsentFlow {
   async finish(
     query: URLSearchParams,
     cookie: (name: string) => string | undefined,
-    origin: string | undefined,
+    from: Provenance | undefined,
     path: string,
   ): Promise<FinishOutcome> {
     const state = query.get("state") ?? "";
     const stateHash = hashState(state);
-    const visitor = at(browser, origin);
+    const visitor = at(browser, from?.origin, from?.via);
     const requested = this.deps.store.getAuthorization(stateHash);
     // A request of a static type is answered by a form, and stays usable.
     if (requested && (requested.held || this.#isStatic(requested))) return { kind: "unknown_request" };

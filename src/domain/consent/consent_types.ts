@@ -1,3 +1,4 @@
+import type { Provenance } from "../../model/access/principal.js";
 import type { Account } from "../../model/credentials/account.js";
 import type { JsonObject } from "../../model/json.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
@@ -103,13 +104,13 @@ export interface ConsentFlow {
    *
    * @param query the query of the callback, exactly as received
    * @param cookie reads a cookie of the request by the name given in `binding.name`
-   * @param origin address of the visitor's socket, for the audit log
+   * @param from of the visitor, for the audit log
    * @param path of the request, below the public URL: an answer to another redirect URI than the request's is refused
    */
   finish(
     query: URLSearchParams,
     cookie: (name: string) => string | undefined,
-    origin: string | undefined,
+    from: Provenance | undefined,
     path: string,
   ): Promise<FinishOutcome>;
 }
@@ -142,7 +143,7 @@ export type SubmitOutcome =
   | FinishOutcome
   | { readonly kind: "form"; readonly error: CaptureError; readonly form: CaptureForm };
 
-/** The capture form as the browser listener sees it. `cookie` and `origin` are as in `ConsentFlow`. */
+/** The capture form as the browser listener sees it. `cookie` and `from` are as in `ConsentFlow`. */
 export interface CaptureFlow {
   /** Idempotent. */
   form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome>;
@@ -154,6 +155,6 @@ export interface CaptureFlow {
     values: URLSearchParams,
     formToken: string,
     cookie: (name: string) => string | undefined,
-    origin: string | undefined,
+    from: Provenance | undefined,
   ): Promise<SubmitOutcome>;
 }

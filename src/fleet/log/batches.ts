@@ -1,5 +1,5 @@
 import { decodeWrites } from "../../store/replication/batch_codec.js";
-import type { LogBatch } from "../../store/replication.js";
+import type { LogBatch } from "../../store/replication/log.js";
 import { FleetDiverged, FleetOutrun } from "../connection/fleet_error.js";
 import { layout, tooNew } from "../connection/layouts.js";
 import type { Parameter, Value } from "../connection/session.js";

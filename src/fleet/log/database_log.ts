@@ -2,7 +2,7 @@ import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import { encodeWrites } from "../../store/replication/batch_codec.js";
-import type { AppendVerdict, CommitLog, LogBatch } from "../../store/replication.js";
+import type { AppendVerdict, CommitLog, LogBatch } from "../../store/replication/log.js";
 import { Channel } from "../connection/channel.js";
 import type { Connector } from "../connection/connector.js";
 import { FleetUnreachable } from "../connection/fleet_error.js";

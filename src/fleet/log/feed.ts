@@ -1,7 +1,7 @@
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import type { LogBatch, ReplicaPosition } from "../../store/replication.js";
+import type { LogBatch, ReplicaPosition } from "../../store/replication/log.js";
 import type { Connector } from "../connection/connector.js";
 import { FleetDiverged, FleetOutrun, FleetRefused } from "../connection/fleet_error.js";
 import type { Session } from "../connection/session.js";

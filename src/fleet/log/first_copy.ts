@@ -1,4 +1,4 @@
-import type { RawWrite, ReplicaPosition } from "../../store/replication.js";
+import type { RawWrite, ReplicaPosition } from "../../store/replication/log.js";
 import type { Channel } from "../connection/channel.js";
 import { FleetOutrun } from "../connection/fleet_error.js";
 import { type Query, readBatches, readLogState } from "./batches.js";

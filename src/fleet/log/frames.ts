@@ -1,4 +1,4 @@
-import type { RawWrite } from "../../store/replication.js";
+import type { RawWrite } from "../../store/replication/log.js";
 
 /**
  * A page of a first copy, as the server makes it: for each entry the name of its database, its key and its value, each behind its length

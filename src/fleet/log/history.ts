@@ -1,4 +1,4 @@
-import type { ReplicaPosition } from "../../store/replication.js";
+import type { ReplicaPosition } from "../../store/replication/log.js";
 import type { LogState } from "./batches.js";
 
 /**

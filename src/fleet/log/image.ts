@@ -1,6 +1,6 @@
 import { delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import type { RawWrite } from "../../store/replication.js";
+import type { RawWrite } from "../../store/replication/log.js";
 import type { Channel } from "../connection/channel.js";
 import { type Query, readBatches } from "./batches.js";
 import { encodeArray } from "./frames.js";

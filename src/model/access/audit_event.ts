@@ -58,6 +58,8 @@ export interface AuditEvent {
   readonly reason?: string;
   /** Address of the caller's socket. */
   readonly origin?: string;
+  /** Through whom the request came, in order: a spoke by its principal, a hub by its address. */
+  readonly via?: readonly string[];
   /** How often, when the event stands for several. */
   readonly count?: number;
   /** Of the credential that it is about. */
@@ -69,8 +71,10 @@ export function about(connection: { readonly id: string; readonly providerId: st
   return { connectionId: connection.id, providerId: connection.providerId };
 }
 
-/** Who did it and from where, for an event. */
-export function by(principal: Pick<Principal, "name" | "origin">): Pick<AuditEvent, "principal" | "origin"> {
-  const { name, origin } = principal;
-  return origin === undefined ? { principal: name } : { principal: name, origin };
+/** Who did it, from where, and through whom, for an event. */
+export function by(
+  principal: Pick<Principal, "name" | "origin" | "via">,
+): Pick<AuditEvent, "principal" | "origin" | "via"> {
+  const { name, origin, via } = principal;
+  return { principal: name, ...(origin !== undefined && { origin }), ...(via !== undefined && { via }) };
 }

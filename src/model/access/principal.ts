@@ -9,6 +9,8 @@ export interface Principal {
   readonly kind: PrincipalKind;
   /** From where: address of the caller's socket, `unix` for a Unix socket, undefined for the daemon itself. */
   readonly origin?: string;
+  /** Through whom it came, in order: a spoke by its principal, a hub by its address. Of a verified link, never of a request. */
+  readonly via?: readonly string[];
   /** When the proof ends, in milliseconds since the epoch; a stream does not outlive it. */
   readonly expiresAtMs?: number;
 }
@@ -37,7 +39,14 @@ export const browser: Principal = { name: "browser", kind: "browser" };
 export const anyone: Principal = { name: "anyone", kind: "anyone" };
 export const daemon: Principal = { name: "daemon", kind: "daemon" };
 
+/** From where and through whom somebody came whom nobody proved; as of a principal. */
+export interface Provenance {
+  readonly origin: string | undefined;
+  readonly via?: readonly string[] | undefined;
+}
+
 /** The same one, at an address. */
-export function at(principal: Principal, origin: string | undefined): Principal {
-  return origin === undefined || origin === "" ? principal : { ...principal, origin };
+export function at(principal: Principal, origin: string | undefined, via?: readonly string[]): Principal {
+  const there = origin === undefined || origin === "" ? principal : { ...principal, origin };
+  return via === undefined ? there : { ...there, via };
 }

@@ -10,9 +10,10 @@ const steering = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066
 
 /**
  * The same principal, whose origin says for whom it says that it calls. Nobody proved that: it is a text for the audit log, and decides
- * nothing.
+ * nothing. That it came through this principal is proved.
  */
 export function onBehalf(principal: Principal, field: string): Principal {
   const name = Buffer.from(field, "base64url").toString("utf8").replace(steering, "").slice(0, maxLength);
-  return name === "" ? principal : { ...principal, origin: `${principal.origin ?? "unknown"} for ${name}` };
+  if (name === "") return principal;
+  return { ...principal, origin: `${principal.origin ?? "unknown"} for ${name}`, via: [principal.name] };
 }

@@ -26,6 +26,8 @@ const applyMs = 5_000;
 type FleetClient = Client<typeof FleetService>;
 
 export interface LeaderCallsDeps {
+  /** Address of this hub, for the audit log. */
+  readonly via: string;
   readonly keys: LinkKeys;
   /** Address of the hub that leads, `here`, or undefined while none is known to. */
   readonly leader: () => string | "here" | undefined;
@@ -55,9 +57,10 @@ export class LeaderCalls implements Leader, LeadingRefresher {
 
   call: Leader["call"] = async (method, request, principal: Principal, signal, wait) => {
     const caller = callerOf(principal);
+    const { via } = this.deps;
     const answer = await this.#ask(signal, (client, options) =>
       client.call(
-        { method, request, caller, hasWaited: wait === "over" },
+        { method, request, caller, hasWaited: wait === "over", via },
         wait === "meant" ? { signal } : options,
       ),
     );
@@ -73,8 +76,9 @@ export class LeaderCalls implements Leader, LeadingRefresher {
   }
 
   /** @throws Unavailable */
-  async page(request: Omit<PageRequest, "$typeName" | "$unknown">): Promise<PageResponse | "here"> {
-    return await this.#ask(neverAborted, (client, options) => client.page(request, options));
+  async page(request: Omit<PageRequest, "$typeName" | "$unknown" | "via">): Promise<PageResponse | "here"> {
+    const { via } = this.deps;
+    return await this.#ask(neverAborted, (client, options) => client.page({ ...request, via }, options));
   }
 
   /** For what hubs hand over, to which no position belongs. @throws Unavailable, or the reason of `signal` */

@@ -70,6 +70,8 @@ export interface Visit {
   readonly body: Buffer | "too_large";
   /** Address of the socket. What a proxy says of the address behind it is not believed: anybody can say it. */
   readonly origin: string | undefined;
+  /** The hub at which it came, where that is another one. */
+  readonly via?: readonly string[];
 }
 
 /** Paths that act, and so only for a `GET` of the page that a person looks at. */
@@ -178,9 +180,9 @@ export class BrowserPages {
     return outcome.kind === "consent" ? redirect(303, outcome.authUrl, []) : this.#failed(headers, outcome);
   }
 
-  async #finish({ path, query, headers, origin }: Visit): Promise<Answer> {
+  async #finish({ path, query, headers, origin, via }: Visit): Promise<Answer> {
     const cookies = new CookieReader(this.#cookie, headers.cookie);
-    const outcome = await this.#options.flow.finish(query, cookies.read, origin, path);
+    const outcome = await this.#options.flow.finish(query, cookies.read, { origin, via }, path);
     return this.#finished(outcome, cookies, headers);
   }
 
@@ -201,7 +203,7 @@ export class BrowserPages {
     return jsonAnswer(200, { provider_name: outcome.providerName, schema: outcome.schema });
   }
 
-  async #submit({ query, headers, body, origin }: Visit): Promise<Answer> {
+  async #submit({ query, headers, body, origin, via }: Visit): Promise<Answer> {
     const state = stateOf(query);
     if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
     if (!isForm(headers)) return formRefusedPage(415);
@@ -210,7 +212,8 @@ export class BrowserPages {
     const cookies = new CookieReader(this.#cookie, headers.cookie);
     const values = new URLSearchParams(body.toString("utf8"));
     const formToken = values.get(formTokenField) ?? "";
-    const outcome = await this.#options.capture.submit(state, values, formToken, cookies.read, origin);
+    const from = { origin, via };
+    const outcome = await this.#options.capture.submit(state, values, formToken, cookies.read, from);
     if (outcome.kind === "form") return this.#formPage(outcome.form, outcome.error, state);
     return this.#finished(outcome, cookies, headers);
   }

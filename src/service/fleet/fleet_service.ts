@@ -43,7 +43,7 @@ export interface FleetParts {
   refresh(connectionId: string, isDemanded: boolean, options: RefreshOptions): Promise<RefreshOutcome>;
   page(request: PageRequest): Promise<PageAnswer>;
   /** @returns the sequence up to which everything of that source is in the log */
-  appendAudit(source: string, entries: readonly OutboxEntry[]): Promise<bigint>;
+  appendAudit(source: string, entries: readonly OutboxEntry[], via: string | undefined): Promise<bigint>;
   /** Newest position of the log that is applied here. */
   position(): bigint;
   /** Whether this hub could lead in place of one that reaches none of these origins. */
@@ -92,14 +92,15 @@ class FleetRpcs implements Rpcs {
       for (const method of methods) this.#methods.set(rpcName(method.descriptor), method);
   }
 
-  call: Rpcs["call"] = async ({ method, request, caller, hasWaited }, { signal }) => {
+  call: Rpcs["call"] = async ({ method, request, caller, hasWaited, via }, { signal }) => {
     const found = this.#methods.get(method);
     if (found?.kind !== "unary" || caller === undefined)
       throw new WireError(
         codes.unimplemented,
         `this hub has no unary RPC ${method}: it is of another version`,
       );
-    const outcome = await carriedOut(found, request, { principal: principalOf(caller), signal, hasWaited });
+    const principal = principalOf(caller, via);
+    const outcome = await carriedOut(found, request, { principal, signal, hasWaited });
     return create(CallResponseSchema, { outcome, position: this.parts.position() });
   };
 
@@ -115,8 +116,8 @@ class FleetRpcs implements Rpcs {
     return create(PageResponseSchema, { status, headers: [...headers], body, position });
   };
 
-  appendAudit: Rpcs["appendAudit"] = async ({ source, entries }) => {
-    const sequence = await this.parts.appendAudit(source, entries);
+  appendAudit: Rpcs["appendAudit"] = async ({ source, entries, via }) => {
+    const sequence = await this.parts.appendAudit(source, entries, via === "" ? undefined : via);
     return { $typeName: "nexus.fleet.v1.AppendAuditResponse", sequence };
   };
 
@@ -143,21 +144,24 @@ async function carriedOut(
   }
 }
 
-export function callerOf({ name, kind, origin, expiresAtMs }: Principal): Caller {
+export function callerOf({ name, kind, origin, via, expiresAtMs }: Principal): Caller {
   return create(CallerSchema, {
     name,
     kind,
     origin: origin ?? "",
+    via: [...(via ?? [])],
     ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
   });
 }
 
 /** Whatever kind another hub names: what it may is decided by its name, and by a kind that is known. */
-function principalOf({ name, kind, origin, expiresAt }: Caller): Principal {
+function principalOf({ name, kind, origin, via, expiresAt }: Caller, hub: string): Principal {
+  const passed = hub === "" ? via : [...via, hub];
   return {
     name,
     kind: kind as PrincipalKind,
     ...(origin !== "" && { origin }),
+    ...(passed.length > 0 && { via: passed }),
     ...(expiresAt && { expiresAtMs: timestampMs(expiresAt) }),
   };
 }

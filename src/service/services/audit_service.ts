@@ -73,6 +73,7 @@ function eventMessage({ sequence, event, hash }: Listed): AuditEvent {
     hash,
     count: BigInt(event.count ?? 0),
     revision: event.revision ?? 0n,
+    via: [...(event.via ?? [])],
   });
 }
 

@@ -43,6 +43,7 @@ export function toAuditRecord(event: AuditEvent): AuditRecord {
     origin: event.origin ?? "",
     count: BigInt(event.count ?? 0),
     revision: event.revision ?? 0n,
+    via: [...(event.via ?? [])],
   });
 }
 
@@ -88,6 +89,7 @@ export function eventOf(record: AuditRecord): AuditEvent {
     ...(record.origin !== "" && { origin: record.origin }),
     ...(record.count !== 0n && { count: Number(record.count) }),
     ...(record.revision !== 0n && { revision: record.revision }),
+    ...(record.via.length > 0 && { via: record.via }),
   };
 }
 

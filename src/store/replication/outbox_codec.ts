@@ -34,6 +34,7 @@ export function encodeRecordedUse(usedApiKeyId: string, usedAtMs: number): Uint8
  * Inside a transaction: takes in what a source put on record, in the order of the sequences. What was taken in before is left out, so
  * that an answer that was lost does no harm.
  *
+ * @param via the hub whose outbox it is, where it is another one's
  * @throws Error when a record cannot be read: nothing is taken in
  */
 export function takeIn(
@@ -41,6 +42,7 @@ export function takeIn(
   into: Recording,
   source: string,
   entries: readonly OutboxEntry[],
+  via?: string,
 ): void {
   const key = `outbox ${source}`;
   const known = meta.getBinary(key);
@@ -48,9 +50,13 @@ export function takeIn(
   for (const { sequence, record } of entries) {
     if (sequence <= last) continue;
     const { audit, usedApiKeyId, usedAtMs } = fromBinary(OutboxRecordSchema, record);
-    if (audit !== undefined) into.appendAudit(eventOf(audit));
+    if (audit !== undefined) into.appendAudit(passed(eventOf(audit), via));
     else if (usedApiKeyId !== "") into.useApiKey(usedApiKeyId, Number(usedAtMs));
     last = sequence;
   }
   meta.putSync(key, encodeCount(last));
+}
+
+function passed(event: AuditEvent, via: string | undefined): AuditEvent {
+  return via === undefined ? event : { ...event, via: [...(event.via ?? []), via] };
 }

@@ -71,6 +71,33 @@ describe("a fleet of three hubs", () => {
     }
   });
 
+  it("has on record through which hub a request came, which no caller can say itself", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    const viaOf = async (connectionId: string): Promise<[string, readonly string[]][]> => {
+      const { events } = await one.clients.audit.listAuditEvents({ connectionId });
+      return events.map(({ eventType, via }) => [eventType, via]);
+    };
+    const connectionId = await connected(one, leader, other);
+    await one.clients.tokens.getToken({ connectionId });
+    const atLeader = await connected(leader, other, leader);
+    await leader.clients.tokens.getToken({ connectionId: atLeader });
+    expect((await viaOf(connectionId)).reverse()).toEqual([
+      ["connection.requested", [one.address]],
+      ["oauth_flow_completed", [other.address]],
+      ["token_retrieved", [one.address]],
+    ]);
+    expect((await viaOf(atLeader)).map(([, via]) => via)).toEqual([[], [], []]);
+
+    const forged = { via: "10.9.9.9:7443", "x-nexus-via": "10.9.9.9:7443" };
+    const claimed = { ...forged, "x-nexus-caller": Buffer.from("10.9.9.9:7443").toString("base64url") };
+    await one.clients.connections.refreshConnection({ connectionId }, { headers: forged });
+    await leader.clients.connections.refreshConnection({ connectionId }, { headers: claimed });
+    const asked = (await viaOf(connectionId)).filter(([type]) => type === "token_refresh_requested");
+    // Who calls for somebody else is named as what it was proved to be.
+    expect(asked.map(([, via]) => via)).toEqual([["owner"], [one.address]]);
+    expect((await leader.clients.audit.verifyAuditLog({})).reason).toBe("");
+  });
+
   it("tells watchers of every hub of a refresh that a follower was asked for, at the same position", async () => {
     const [one, other] = followers as [HubProcess, HubProcess];
     const connectionId = await connected(one, one, one);

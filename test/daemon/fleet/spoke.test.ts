@@ -123,6 +123,7 @@ describe("a spoke of one daemon", () => {
     const [requested] = await auditEvents(hub.clients, { connectionId: result.value.connectionId });
     expect(requested).toMatchObject({ eventType: "connection.requested", principal: `cert:${spokeName}` });
     expect(requested?.origin).toMatch(/^127\.0\.0\.1:\d+ for owner$/);
+    expect(requested?.via).toEqual([requested?.principal]);
     const acquired = spoke.clients.tokens.acquireToken({ ...asked, wait: { seconds: 30n } });
     expect((await consent(new Browser(), result.value.authUrl)).status).toBe(200);
     expect((await acquired).result).toMatchObject({ case: "token", value: { revision: 1n } });

@@ -3,7 +3,7 @@ import { FleetDiverged, FleetOutrun } from "../../../src/fleet/connection/fleet_
 import type { FleetDatabase } from "../../../src/fleet/fleet_database.js";
 import type { DatabaseLog } from "../../../src/fleet/log/database_log.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
-import type { LogBatch, ReplicaPosition } from "../../../src/store/replication.js";
+import type { LogBatch, ReplicaPosition } from "../../../src/store/replication/log.js";
 import { TcpProxy } from "../../fakes/tcp_proxy.js";
 import { perTest } from "../../lifetimes.js";
 import { has } from "../../needs.js";

@@ -6,7 +6,7 @@ import { FleetOutrun } from "../../../src/fleet/connection/fleet_error.js";
 import type { FleetDatabase } from "../../../src/fleet/fleet_database.js";
 import { ImageKeeper } from "../../../src/fleet/log/image.js";
 import { SystemClock } from "../../../src/runtime/clock.js";
-import type { RawWrite } from "../../../src/store/replication.js";
+import type { RawWrite } from "../../../src/store/replication/log.js";
 import { silentLog } from "../../silent_log.js";
 import { aFleetBed } from "../fleet_bed.js";
 import { aBatch, aMember, aWrite, firstEpoch } from "../samples.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FleetDatabase } from "../../../src/fleet/fleet_database.js";
 import { SystemClock } from "../../../src/runtime/clock.js";
-import type { RawWrite } from "../../../src/store/replication.js";
+import type { RawWrite } from "../../../src/store/replication/log.js";
 import { Store } from "../../../src/store/store.js";
 import { requestOf } from "../../daemon/requests.js";
 import { silentLog } from "../../silent_log.js";

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import type { CommitLog, LogBatch, RawWrite, ReplicaPosition } from "../../../src/store/replication.js";
+import type { CommitLog, LogBatch, RawWrite, ReplicaPosition } from "../../../src/store/replication/log.js";
 
 /** What the hubs of a storm keep for one grant. */
 export interface GrantRecord {

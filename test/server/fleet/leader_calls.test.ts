@@ -12,6 +12,7 @@ import { FailedPrecondition, Unavailable } from "../../../src/model/errors.js";
 import { defaultLimits } from "../../../src/model/limits.js";
 import { formatListenAddress } from "../../../src/model/listen_address.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { askHubs } from "../../../src/server/fleet/ask_hubs.js";
 import { fleetListener } from "../../../src/server/fleet/fleet_listener.js";
 import { LeaderCalls } from "../../../src/server/fleet/leader_calls.js";
 import type { Listener } from "../../../src/server/listen/listener.js";
@@ -68,9 +69,9 @@ class Hub {
         return "refreshed";
       },
       reach: async (origins) => ({ mayLead: !this.leads, reached: origins.includes("https://op.example") }),
-      page: async ({ method: verb, target, headers, body, origin }) => ({
+      page: async ({ method: verb, target, headers, body, origin, via }) => ({
         status: 303,
-        headers: [...headers, { name: "x-origin", value: origin }],
+        headers: [...headers, { name: "x-origin", value: `${origin} via ${via}` }],
         body: `${verb} ${target} ${Buffer.from(body).toString()}`,
       }),
       appendAudit: async (_, entries) => entries.at(-1)?.sequence ?? 0n,
@@ -113,6 +114,7 @@ class World {
 
   follower(keys: readonly Uint8Array[]): LeaderCalls {
     return new LeaderCalls({
+      via: "10.0.0.2:7443",
       keys: new Vault(keys),
       leader: () => this.leader,
       leaderChanged: () =>
@@ -172,9 +174,12 @@ describe("a request that is forwarded", () => {
     const answer = await call();
     if (answer === "here") throw new Error("not here");
     expect(fromBinary(RefreshTokenResponseSchema, answer).token?.revision).toBe(7n);
-    expect(hub.callers).toEqual([agent]);
-    expect(world.applied).toEqual([42n]);
-    expect(world.forwarded).toEqual(["ok"]);
+    // Through whom it came is on record: a spoke, as the listener of the hub proved it, and that hub.
+    expect(hub.callers).toEqual([{ ...agent, via: ["10.0.0.2:7443"] }]);
+    await world.calls.call(method, request, { ...agent, via: ["jwt:spoke"] }, signal, false);
+    expect(hub.callers.at(-1)?.via).toEqual(["jwt:spoke", "10.0.0.2:7443"]);
+    expect(world.applied).toEqual([42n, 42n]);
+    expect(world.forwarded).toEqual(["ok", "ok"]);
   });
 
   it("ends with the error of the RPC, with its details", async () => {
@@ -285,11 +290,32 @@ describe("the link between hubs", () => {
       origin: "10.1.1.1",
     });
     expect(page).toMatchObject({ status: 303, body: "POST /auth/capture?state=s key=v", position: 42n });
+    expect(page).toMatchObject({ headers: [{ name: "cookie" }, { value: "10.1.1.1 via 10.0.0.2:7443" }] });
     const source = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1f00";
     const entries = [{ sequence: 5n, record: new Uint8Array([1]) }];
     const appended = world.calls.hand(signal, (client, options) =>
       client.appendAudit({ source, entries }, options),
     );
     await expect(appended).resolves.toMatchObject({ sequence: 5n });
+  });
+
+  it("asks any hub whether it could lead, and takes no answer from one with other keys", async () => {
+    const [follower, leader, foreign] = [
+      await world.hub(),
+      await world.hub(),
+      await world.hub([randomBytes(32)]),
+    ];
+    follower.leads = false;
+    const gone = "127.0.0.1:1";
+    const addresses = [leader.address, foreign.address, gone, follower.address];
+    const answers = await askHubs(addresses, ["https://op.example"], new Vault([newer]));
+    expect(answers.map(({ address, answer: { mayLead, reached } }) => [address, mayLead, reached])).toEqual([
+      [leader.address, false, true],
+      [follower.address, true, true],
+    ]);
+    // What is no origin, or too many of them, is refused.
+    expect(await askHubs([follower.address], ["no url"], new Vault([newer]))).toEqual([]);
+    const many = Array.from({ length: 17 }, (_, index) => `https://op${index}.example`);
+    expect(await askHubs([follower.address], many, new Vault([newer]))).toEqual([]);
   });
 });

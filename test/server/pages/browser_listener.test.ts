@@ -53,7 +53,7 @@ class FakeFlow implements ConsentFlow {
   async finish(
     query: URLSearchParams,
     cookie: (name: string) => string | undefined,
-    _origin: string | undefined,
+    _from: unknown,
     path: string,
   ): Promise<FinishOutcome> {
     this.paths.push(path);

@@ -28,11 +28,11 @@ async function shipped(leader: Store): Promise<void> {
 }
 
 /** As a hub does: what a follower has on record goes to the leader, whose answer may be lost. */
-async function ship(from: Store, to: Store, answer: "comes" | "is lost"): Promise<number> {
+async function ship(from: Store, to: Store, answer: "comes" | "is lost", via?: string): Promise<number> {
   const { outbox } = from;
   const entries = outbox?.take(100) ?? [];
   if (!outbox || entries.length === 0) return 0;
-  await to.commit((tx) => tx.takeIn(outbox.source, entries));
+  await to.commit((tx) => tx.takeIn(outbox.source, entries, via));
   if (answer === "comes") await outbox.drop(entries.at(-1)?.sequence ?? 0n);
   return entries.length;
 }
@@ -116,6 +116,25 @@ describe("what is only put on record", () => {
     await follower.record((tx) => tx.useApiKey("nobody's", 3_600_000));
     await ship(follower, fleet.leader, "comes");
     expect(fleet.leader.getApiKey("k1")?.lastUsedAtMs).toBe(7_200_000);
+  });
+
+  test("is in the chain with the hub whose outbox it was, behind the spoke that it came through", async () => {
+    const fleet = await Fleet.make(1);
+    const follower = fleet.followers[0] as Store;
+    const event = { timeMs: nowMs, type: "token_retrieved", principal: "p" } as const;
+    await follower.record((tx) => tx.appendAudit(event));
+    await follower.record((tx) => tx.appendAudit({ ...event, via: ["jwt:spoke"] }));
+    await ship(follower, fleet.leader, "comes", "10.0.0.2:7443");
+    await fleet.leader.record((tx) => tx.appendAudit(event));
+    await shipped(fleet.leader);
+    const { events } = fleet.leader.listAuditEvents({ limit: 3 });
+    expect(events.map(({ event: { via } }) => via).reverse()).toEqual([
+      ["10.0.0.2:7443"],
+      ["jwt:spoke", "10.0.0.2:7443"],
+      undefined,
+    ]);
+    const verdict = fleet.leader.verifyAudit().step(100);
+    expect([verdict?.checked, verdict?.violation]).toEqual([3n, undefined]);
   });
 });
 

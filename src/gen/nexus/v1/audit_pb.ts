@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/audit.proto.
  */
 export const file_nexus_v1_audit: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEi6gEKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkSDgoGb3JpZ2luGAggASgJEgwKBGhhc2gYCSABKAkSDQoFY291bnQYCiABKAQSEAoIcmV2aXNpb24YCyABKAQimAIKFkxpc3RBdWRpdEV2ZW50c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhsKCmV2ZW50X3R5cGUYAyABKAlCB7pIBHICGEASIgoNY29ubmVjdGlvbl9pZBgEIAEoCUILukgI2AEBcgOwAQESKQoFc2luY2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhsKCXByaW5jaXBhbBgGIAEoCUIIukgFcgMYgAQSIAoLcHJvdmlkZXJfaWQYByABKAlCC7pICNgBAXIDsAEBEhYKDmFmdGVyX3NlcXVlbmNlGAggASgEIlgKF0xpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlEiQKBmV2ZW50cxgBIAMoCzIULm5leHVzLnYxLkF1ZGl0RXZlbnQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImcKFVZlcmlmeUF1ZGl0TG9nUmVxdWVzdBIbChNjaGVja3BvaW50X3NlcXVlbmNlGAEgASgEEjEKD2NoZWNrcG9pbnRfaGFzaBgCIAEoCUIYukgV2AEBchAyDl5bMC05YS1mXXs2NH0kIpgBChZWZXJpZnlBdWRpdExvZ1Jlc3BvbnNlEg8KB2NoZWNrZWQYASABKAQSGgoSZmlyc3RfYmFkX3NlcXVlbmNlGAIgASgEEg4KBnJlYXNvbhgDIAEoCRIVCg1oZWFkX3NlcXVlbmNlGAQgASgEEhEKCWhlYWRfaGFzaBgFIAEoCRIXCg9hbmNob3Jfc2VxdWVuY2UYBiABKAQyuwEKDEF1ZGl0U2VydmljZRJWCg9MaXN0QXVkaXRFdmVudHMSIC5uZXh1cy52MS5MaXN0QXVkaXRFdmVudHNSZXF1ZXN0GiEubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVzcG9uc2USUwoOVmVyaWZ5QXVkaXRMb2cSHy5uZXh1cy52MS5WZXJpZnlBdWRpdExvZ1JlcXVlc3QaIC5uZXh1cy52MS5WZXJpZnlBdWRpdExvZ1Jlc3BvbnNlQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEi9wEKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkSDgoGb3JpZ2luGAggASgJEgwKBGhhc2gYCSABKAkSDQoFY291bnQYCiABKAQSEAoIcmV2aXNpb24YCyABKAQSCwoDdmlhGAwgAygJIpgCChZMaXN0QXVkaXRFdmVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIbCgpldmVudF90eXBlGAMgASgJQge6SARyAhhAEiIKDWNvbm5lY3Rpb25faWQYBCABKAlCC7pICNgBAXIDsAEBEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbCglwcmluY2lwYWwYBiABKAlCCLpIBXIDGIAEEiAKC3Byb3ZpZGVyX2lkGAcgASgJQgu6SAjYAQFyA7ABARIWCg5hZnRlcl9zZXF1ZW5jZRgIIAEoBCJYChdMaXN0QXVkaXRFdmVudHNSZXNwb25zZRIkCgZldmVudHMYASADKAsyFC5uZXh1cy52MS5BdWRpdEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJnChVWZXJpZnlBdWRpdExvZ1JlcXVlc3QSGwoTY2hlY2twb2ludF9zZXF1ZW5jZRgBIAEoBBIxCg9jaGVja3BvaW50X2hhc2gYAiABKAlCGLpIFdgBAXIQMg5eWzAtOWEtZl17NjR9JCKYAQoWVmVyaWZ5QXVkaXRMb2dSZXNwb25zZRIPCgdjaGVja2VkGAEgASgEEhoKEmZpcnN0X2JhZF9zZXF1ZW5jZRgCIAEoBBIOCgZyZWFzb24YAyABKAkSFQoNaGVhZF9zZXF1ZW5jZRgEIAEoBBIRCgloZWFkX2hhc2gYBSABKAkSFwoPYW5jaG9yX3NlcXVlbmNlGAYgASgEMrsBCgxBdWRpdFNlcnZpY2USVgoPTGlzdEF1ZGl0RXZlbnRzEiAubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBohLm5leHVzLnYxLkxpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlElMKDlZlcmlmeUF1ZGl0TG9nEh8ubmV4dXMudjEuVmVyaWZ5QXVkaXRMb2dSZXF1ZXN0GiAubmV4dXMudjEuVmVyaWZ5QXVkaXRMb2dSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * One event.
@@ -43,7 +43,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    * `token_refresh_requested` is a call of `RefreshConnection`, at the revision that there was; the refresh that follows is the daemon's.
    * Events of the keys (`keyring.key_added`, `keyring.rotation_started`, `keyring.rotation_finished`, `keyring.key_retired`) have the id
    * of the key as `reason`; `console.link_created`, `console.session_opened` and `console.session_ended` are a person's at the pages of
-   * `ConsoleService`; `store.backed_up` and `store.restored` count records and connections.
+   * `ConsoleService`; `store.backed_up` and `store.restored` count records and connections. `fleet.lead_given_back` is a hub that led and
+   * gave the lead to another one by itself: its `reason` is `providers_unreachable`, `refreshes_stuck`, `disk_stuck` or `disk_failed`.
    *
    * @generated from field: string event_type = 3;
    */
@@ -108,6 +109,16 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    * @generated from field: uint64 revision = 11;
    */
   revision: bigint;
+
+  /**
+   * Through whom the request came, in the order in which it passed them: a spoke, by the name of its principal, which a listener proved; then
+   * the hub of the fleet that forwarded it to the one that leads, or that put the event on record itself, by its address (`10.0.0.1:7443`),
+   * over a link in which it proved that it holds a key of the ring. Empty for what was asked of the daemon that wrote the event. No field
+   * of a request gets here: a caller that calls itself a spoke is named by its own principal.
+   *
+   * @generated from field: repeated string via = 12;
+   */
+  via: string[];
 };
 
 /**

@@ -19,7 +19,7 @@ ${events.map(auditRow)}
 const columns = ["Time", "Event", "By", "From", "About", "Details"] as const;
 
 function auditRow(event: AuditEvent): Html {
-  const { sequence, eventType, principal, origin } = event;
+  const { sequence, eventType, principal, origin, via } = event;
   const words = eventWords[eventType];
   const cells = [
     timeOf(event),
@@ -27,7 +27,7 @@ function auditRow(event: AuditEvent): Html {
       ? html`<code>${eventType}</code>`
       : html`${words} <code class="soft">${eventType}</code>`,
     html`<a href="/audit?${new URLSearchParams({ principal }).toString()}"><bdi>${principal}</bdi></a>`,
-    origin,
+    [origin, ...via.map((each) => `via ${each}`)].filter((part) => part !== "").join(" "),
     aboutOf(event),
     detailsOf(event),
   ];

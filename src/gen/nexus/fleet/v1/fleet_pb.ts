@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/fleet/v1/fleet.proto.
  */
 export const file_nexus_fleet_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEidgoGQ2FsbGVyEhUKBG5hbWUYASABKAlCB7pIBHICEAESFQoEa2luZBgCIAEoCUIHukgEcgIQARIOCgZvcmlnaW4YAyABKAkSLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiewoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQESEgoKaGFzX3dhaXRlZBgEIAEoCCJkCgxDYWxsUmVzcG9uc2USEgoIcmVzcG9uc2UYASABKAxIABIjCgVlcnJvchgCIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzSAASEAoIcG9zaXRpb24YAyABKARCCQoHb3V0Y29tZSJzCg5SZWZyZXNoUmVxdWVzdBIeCg1jb25uZWN0aW9uX2lkGAEgASgJQge6SARyAhABEhMKC2lzX2RlbWFuZGVkGAIgASgIEhoKDW9ubHlfcmV2aXNpb24YAyABKARIAIgBAUIQCg5fb25seV9yZXZpc2lvbiI0Cg9SZWZyZXNoUmVzcG9uc2USDwoHb3V0Y29tZRgBIAEoCRIQCghwb3NpdGlvbhgCIAEoBCIqCgtIZWFkZXJGaWVsZBIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIqsBCgtQYWdlUmVxdWVzdBIgCgZtZXRob2QYASABKAlCELpIDXILUgNHRVRSBFBPU1QSGAoGdGFyZ2V0GAIgASgJQgi6SAVyAzoBLxIsCgdoZWFkZXJzGAMgAygLMhsubmV4dXMuZmxlZXQudjEuSGVhZGVyRmllbGQSDAoEYm9keRgEIAEoDBIUCgxpc190b29fbGFyZ2UYBSABKAgSDgoGb3JpZ2luGAYgASgJImwKDFBhZ2VSZXNwb25zZRIOCgZzdGF0dXMYASABKAUSLAoHaGVhZGVycxgCIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYAyABKAkSEAoIcG9zaXRpb24YBCABKAQiLwoLT3V0Ym94RW50cnkSEAoIc2VxdWVuY2UYASABKAQSDgoGcmVjb3JkGAIgASgMImcKEkFwcGVuZEF1ZGl0UmVxdWVzdBIYCgZzb3VyY2UYASABKAlCCLpIBXIDsAEBEjcKB2VudHJpZXMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5PdXRib3hFbnRyeUIJukgGkgEDEOgHIicKE0FwcGVuZEF1ZGl0UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQiMwoMUmVhY2hSZXF1ZXN0EiMKB29yaWdpbnMYASADKAlCErpID5IBDBAQIghyBhiABIgBASIyCg1SZWFjaFJlc3BvbnNlEhAKCG1heV9sZWFkGAEgASgIEg8KB3JlYWNoZWQYAiABKAgy/gIKDEZsZWV0U2VydmljZRJBCgRDYWxsEhsubmV4dXMuZmxlZXQudjEuQ2FsbFJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5DYWxsUmVzcG9uc2USSgoHUmVmcmVzaBIeLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXF1ZXN0Gh8ubmV4dXMuZmxlZXQudjEuUmVmcmVzaFJlc3BvbnNlEkEKBFBhZ2USGy5uZXh1cy5mbGVldC52MS5QYWdlUmVxdWVzdBocLm5leHVzLmZsZWV0LnYxLlBhZ2VSZXNwb25zZRJWCgtBcHBlbmRBdWRpdBIiLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVxdWVzdBojLm5leHVzLmZsZWV0LnYxLkFwcGVuZEF1ZGl0UmVzcG9uc2USRAoFUmVhY2gSHC5uZXh1cy5mbGVldC52MS5SZWFjaFJlcXVlc3QaHS5uZXh1cy5mbGVldC52MS5SZWFjaFJlc3BvbnNlQkUKEmRldi5uZXh1cy5mbGVldC52MVABWi1uZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy9mbGVldC92MTtuZXh1c2ZsZWV0djFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status]);
+  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEilAEKBkNhbGxlchIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKBGtpbmQYAiABKAlCB7pIBHICEAESDgoGb3JpZ2luGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKA3ZpYRgFIAMoCUIPukgMkgEJEAgiBXIDGIAEIpIBCgtDYWxsUmVxdWVzdBIXCgZtZXRob2QYASABKAlCB7pIBHICEAESDwoHcmVxdWVzdBgCIAEoDBIuCgZjYWxsZXIYAyABKAsyFi5uZXh1cy5mbGVldC52MS5DYWxsZXJCBrpIA8gBARISCgpoYXNfd2FpdGVkGAQgASgIEhUKA3ZpYRgFIAEoCUIIukgFcgMYgAQiZAoMQ2FsbFJlc3BvbnNlEhIKCHJlc3BvbnNlGAEgASgMSAASIwoFZXJyb3IYAiABKAsyEi5nb29nbGUucnBjLlN0YXR1c0gAEhAKCHBvc2l0aW9uGAMgASgEQgkKB291dGNvbWUicwoOUmVmcmVzaFJlcXVlc3QSHgoNY29ubmVjdGlvbl9pZBgBIAEoCUIHukgEcgIQARITCgtpc19kZW1hbmRlZBgCIAEoCBIaCg1vbmx5X3JldmlzaW9uGAMgASgESACIAQFCEAoOX29ubHlfcmV2aXNpb24iNAoPUmVmcmVzaFJlc3BvbnNlEg8KB291dGNvbWUYASABKAkSEAoIcG9zaXRpb24YAiABKAQiKgoLSGVhZGVyRmllbGQSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSLCAQoLUGFnZVJlcXVlc3QSIAoGbWV0aG9kGAEgASgJQhC6SA1yC1IDR0VUUgRQT1NUEhgKBnRhcmdldBgCIAEoCUIIukgFcgM6AS8SLAoHaGVhZGVycxgDIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYBCABKAwSFAoMaXNfdG9vX2xhcmdlGAUgASgIEg4KBm9yaWdpbhgGIAEoCRIVCgN2aWEYByABKAlCCLpIBXIDGIAEImwKDFBhZ2VSZXNwb25zZRIOCgZzdGF0dXMYASABKAUSLAoHaGVhZGVycxgCIAMoCzIbLm5leHVzLmZsZWV0LnYxLkhlYWRlckZpZWxkEgwKBGJvZHkYAyABKAkSEAoIcG9zaXRpb24YBCABKAQiLwoLT3V0Ym94RW50cnkSEAoIc2VxdWVuY2UYASABKAQSDgoGcmVjb3JkGAIgASgMIn4KEkFwcGVuZEF1ZGl0UmVxdWVzdBIYCgZzb3VyY2UYASABKAlCCLpIBXIDsAEBEjcKB2VudHJpZXMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5PdXRib3hFbnRyeUIJukgGkgEDEOgHEhUKA3ZpYRgDIAEoCUIIukgFcgMYgAQiJwoTQXBwZW5kQXVkaXRSZXNwb25zZRIQCghzZXF1ZW5jZRgBIAEoBCIzCgxSZWFjaFJlcXVlc3QSIwoHb3JpZ2lucxgBIAMoCUISukgPkgEMEBAiCHIGGIAEiAEBIjIKDVJlYWNoUmVzcG9uc2USEAoIbWF5X2xlYWQYASABKAgSDwoHcmVhY2hlZBgCIAEoCDL+AgoMRmxlZXRTZXJ2aWNlEkEKBENhbGwSGy5uZXh1cy5mbGVldC52MS5DYWxsUmVxdWVzdBocLm5leHVzLmZsZWV0LnYxLkNhbGxSZXNwb25zZRJKCgdSZWZyZXNoEh4ubmV4dXMuZmxlZXQudjEuUmVmcmVzaFJlcXVlc3QaHy5uZXh1cy5mbGVldC52MS5SZWZyZXNoUmVzcG9uc2USQQoEUGFnZRIbLm5leHVzLmZsZWV0LnYxLlBhZ2VSZXF1ZXN0GhwubmV4dXMuZmxlZXQudjEuUGFnZVJlc3BvbnNlElYKC0FwcGVuZEF1ZGl0EiIubmV4dXMuZmxlZXQudjEuQXBwZW5kQXVkaXRSZXF1ZXN0GiMubmV4dXMuZmxlZXQudjEuQXBwZW5kQXVkaXRSZXNwb25zZRJECgVSZWFjaBIcLm5leHVzLmZsZWV0LnYxLlJlYWNoUmVxdWVzdBodLm5leHVzLmZsZWV0LnYxLlJlYWNoUmVzcG9uc2VCRQoSZGV2Lm5leHVzLmZsZWV0LnYxUAFaLW5leHVzLXNpZGVjYXIvZ2VuL25leHVzL2ZsZWV0L3YxO25leHVzZmxlZXR2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status]);
 
 /**
  * Who called at the hub that forwards, as that hub's listener proved it.
@@ -50,6 +50,13 @@ export type Caller = Message<"nexus.fleet.v1.Caller"> & {
    * @generated from field: google.protobuf.Timestamp expires_at = 4;
    */
   expiresAt?: Timestamp | undefined;
+
+  /**
+   * Through whom it came to that hub: a spoke, by the name of its principal. The audit log has it, and behind it the hub.
+   *
+   * @generated from field: repeated string via = 5;
+   */
+  via: string[];
 };
 
 /**
@@ -93,6 +100,13 @@ export type CallRequest = Message<"nexus.fleet.v1.CallRequest"> & {
    * @generated from field: bool has_waited = 4;
    */
   hasWaited: boolean;
+
+  /**
+   * Address of the hub that forwards, as the others dial it, for the audit log; empty where it is of an earlier version.
+   *
+   * @generated from field: string via = 5;
+   */
+  via: string;
 };
 
 /**
@@ -284,6 +298,13 @@ export type PageRequest = Message<"nexus.fleet.v1.PageRequest"> & {
    * @generated from field: string origin = 6;
    */
   origin: string;
+
+  /**
+   * As in `CallRequest`.
+   *
+   * @generated from field: string via = 7;
+   */
+  via: string;
 };
 
 /**
@@ -382,6 +403,13 @@ export type AppendAuditRequest = Message<"nexus.fleet.v1.AppendAuditRequest"> & 
    * @generated from field: repeated nexus.fleet.v1.OutboxEntry entries = 2;
    */
   entries: OutboxEntry[];
+
+  /**
+   * As in `CallRequest`.
+   *
+   * @generated from field: string via = 3;
+   */
+  via: string;
 };
 
 /**
