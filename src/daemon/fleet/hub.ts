@@ -133,11 +133,13 @@ export class Hub {
     return (await Promise.race([released, late])) === true;
   }
 
-  /** After `resign`. */
+  /** After `resign`, also where that waits for what does not come to rest: the lease is given back as in `abandon`. */
   async close(): Promise<void> {
     this.#feeding.abort();
     this.#stop.abort();
     this.#reigning.abort();
+    const released = this.#lease?.release().catch(() => undefined);
+    await Promise.race([released, delay(this.options.clock, releaseMs)]);
     await this.#leaderLog?.close();
     await this.#database?.close();
     await Promise.allSettled(this.#running);

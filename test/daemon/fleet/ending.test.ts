@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { Browser } from "../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../fakes/openid_provider.js";
 import { has, needs } from "../../needs.js";
@@ -87,4 +87,30 @@ describe("a hub that ends", () => {
     await expect.poll(revision).toBe(before + 1n);
     expect(provider.tokenRequests.length).toBe(sent);
   }, 60_000);
+});
+
+describe("a hub that is to end while a provider does not answer", () => {
+  it("gives its lease back when its time to come to rest is over", async () => {
+    const slow = await Hubs.start({ count: 2, environment: { NEXUS_FLEET_LEASE_SECONDS: "60" } });
+    const silent = await startOpenIdProvider({ redirectUris: [] });
+    onTestFinished(async () => {
+      await slow.close();
+      await silent.stop();
+    });
+    const leader = await slow.leader();
+    await slow.balance(leader);
+    await registeredAt(silent, leader.clients);
+    const connectionId = await consented(leader.clients, requestOf("op"), new Browser());
+    const release = silent.holdTokenResponses();
+    const sent = silent.tokenRequests.length + 1;
+    const refreshed = leader.clients.tokens.refreshToken({ connectionId }).catch(() => undefined);
+    await silent.waitForTokenRequests(sent);
+    leader.daemon.signal("SIGTERM");
+    const [next] = slow.all.filter((hub) => hub !== leader);
+    expect(await slow.leader(next && [next])).toBe(next);
+    await Promise.all([leader.daemon.exited, refreshed]);
+    // Who leads now leaves alone what may have been answered.
+    expect(silent.tokenRequests.length).toBe(sent);
+    release();
+  }, 120_000);
 });
