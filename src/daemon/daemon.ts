@@ -18,6 +18,7 @@ import type { DaemonHub } from "./daemon_hub.js";
 import { type MadeListeners, makeListeners } from "./make_listeners.js";
 import { closeKeyFile, tellOfOpenKeys } from "./open_vault.js";
 import { loadPolicy } from "./optional/load_policy.js";
+import { releaseFreedMemory } from "./release_memory.js";
 import { type DaemonOptions, Resources } from "./resources.js";
 import { warmUpSteps } from "./warm_up.js";
 import { type Domain, wireDomain } from "./wire_domain.js";
@@ -147,11 +148,12 @@ export class Daemon {
     ]);
   }
 
-  /** Loads by itself what the first callers would wait for, whoever comes first. */
+  /** Loads by itself what the first callers would wait for, whoever comes first, and returns what that took for a moment. */
   async warmUp(): Promise<void> {
     const { contract, clock } = this.parts;
     await delay(clock, warmUpAfterMs);
     for (const _ of warmUpSteps(contract)) await delay(clock, 0);
+    await releaseFreedMemory();
   }
 
   /** Reads the policy file and applies the providers file again; nothing where there is none. */

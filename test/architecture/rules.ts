@@ -96,7 +96,7 @@ export const packages: Record<string, readonly Layer[]> = {
   "fs-native-extensions": ["store"],
   "ipaddr.js": ["outbound"],
   jose: ["identity", "oauth"],
-  koffi: ["server"],
+  koffi: ["daemon", "server"],
   limiter: ["service"],
   lmdb: ["store"],
   oauth4webapi: ["oauth"],
