@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { lmdbNames } from "../../../src/store/lmdb/databases.js";
 import { decodeWrites } from "../../../src/store/replication/batch_codec.js";
-import type { RawWrite } from "../../../src/store/replication.js";
+import type { RawWrite } from "../../../src/store/replication/log.js";
 import { Store } from "../../../src/store/store.js";
 import type { Postgres } from "../postgres.js";
 import { isMarked } from "./next_version.js";
