@@ -18,20 +18,24 @@ export const unpaced: Pace = { take: () => true, onFree: () => undefined };
 
 /** What may start at once after a time in which little ran, in milliseconds of the loop. */
 const maxCreditMs = 5;
-/** The longest that work is put off for what ran before it: more than one look at the clock is needed then. */
-const maxDebtMs = 20;
-/** Between two pieces: what came in meanwhile is served first, and what the first one does is seen. */
+/** The longest that a piece is put off: on a machine that is busy with something else the loop seems to run when it only waits for it. */
+const maxDebtMs = 5;
+/** Pieces that start together: they share commits, and a caller waits for all of them. */
+const atOnce = 4;
+/** From some pieces to the next: what came in meanwhile is served first, and what they do is seen. */
 const stepMs = 1;
 
 /**
- * Starts one piece at a time, and while the event loop waits as long as it runs: whoever calls in the middle of a thousand pieces
- * finds it waiting as often as not, and behind one piece at most else.
+ * Starts a few pieces at a time, and only while the event loop waits for as long as it runs: whoever calls in the middle of a thousand
+ * pieces finds it waiting as often as not, and else behind a few.
  */
 export class LoopShare implements Pace {
   onFree: () => void = () => undefined;
   #seen: LoopTimes;
   #creditMs = maxCreditMs;
   #isHeld = false;
+  /** Pieces that may still start in this step. */
+  #left = 0;
 
   constructor(
     private readonly clock: Pick<Clock, "setTimer">,
@@ -41,7 +45,7 @@ export class LoopShare implements Pace {
   }
 
   take(): boolean {
-    if (this.#isHeld) return false;
+    if (this.#isHeld) return this.#left-- > 0;
     const now = this.times();
     const earnedMs = now.idle - this.#seen.idle - (now.active - this.#seen.active);
     this.#seen = now;
@@ -51,6 +55,8 @@ export class LoopShare implements Pace {
       this.#isHeld = false;
       this.onFree();
     });
-    return this.#creditMs >= 0;
+    const mayStart = this.#creditMs >= 0;
+    this.#left = mayStart ? atOnce - 1 : 0;
+    return mayStart;
   }
 }
