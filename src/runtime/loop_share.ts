@@ -18,20 +18,24 @@ export const unpaced: Pace = { take: () => true, onFree: () => undefined };
 
 /** What may start at once after a time in which little ran, in milliseconds of the loop. */
 const maxCreditMs = 5;
-/** The longest that a piece is put off, once: a loop that never waits must not keep work from ever starting. */
+/** The longest that pieces are put off, once: a loop that never waits, or only seems so on a busy machine, must not keep work from ever starting. */
 const maxDebtMs = 5;
-/** Between two pieces: what came in meanwhile is served first, and what the first one does is seen. */
+/** Pieces that start together: they share commits, and a caller waits for all of them. */
+const atOnce = 4;
+/** From some pieces to the next: what came in meanwhile is served first, and what they do is seen. */
 const stepMs = 1;
 
 /**
- * Starts one piece at a time, and while the event loop waits as long as it runs: whoever calls in the middle of a thousand pieces
- * finds it waiting as often as not, and behind one piece at most else. A loop that never waits starts one in ten milliseconds.
+ * Starts a few pieces at a time, and while the event loop waits for as long as it runs: whoever calls in the middle of a thousand
+ * pieces finds it waiting as often as not, and else behind a few. A loop that never waits starts as many in ten milliseconds.
  */
 export class LoopShare implements Pace {
   onFree: () => void = () => undefined;
   #seen: LoopTimes;
   #creditMs = maxCreditMs;
   #isHeld = false;
+  /** Pieces that may still start in this step. */
+  #left = 0;
   #isPutOff = false;
 
   constructor(
@@ -42,7 +46,7 @@ export class LoopShare implements Pace {
   }
 
   take(): boolean {
-    if (this.#isHeld) return false;
+    if (this.#isHeld) return this.#left-- > 0;
     const now = this.times();
     const earnedMs = now.idle - this.#seen.idle - (now.active - this.#seen.active);
     this.#seen = now;
@@ -53,6 +57,7 @@ export class LoopShare implements Pace {
       this.onFree();
     });
     this.#isPutOff = this.#creditMs < 0 && !this.#isPutOff;
+    this.#left = this.#isPutOff ? 0 : atOnce - 1;
     return !this.#isPutOff;
   }
 }
