@@ -65,6 +65,8 @@ export class CrowdSpoke {
   ) {}
 
   open(): void {
+    // It was moved while it waited.
+    if (this.#session) return;
     const { counts } = this.place;
     counts.attempts++;
     const session = this.#connect();
@@ -155,6 +157,7 @@ export class CrowdSpoke {
   }
 
   #take(session: ClientHttp2Session, bytes: Buffer): void {
+    if (this.#session !== session) return;
     const { event } = fromBinary(WatchTokensResponseSchema, bytes);
     this.#failures = 0;
     if (event.case === "state") {
