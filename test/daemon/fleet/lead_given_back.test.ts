@@ -109,8 +109,8 @@ describe("a hub that leads and reaches no provider", () => {
 });
 
 describe("a hub that leads and whose disk", () => {
-  /** From now on system calls of the leader end otherwise. Resolves when they do. */
-  const inject = async ({ daemon }: HubProcess, calls: string, how: string): Promise<void> => {
+  /** From now on system calls of the leader end otherwise. Resolves when they do, with what ends that. */
+  const inject = async ({ daemon }: HubProcess, calls: string, how: string): Promise<() => void> => {
     const strace = spawn("strace", [
       ...["-f", "-p", `${daemon.pid}`, "-o", "/dev/null"],
       ...["-e", `trace=${calls}`, "-e", `inject=${calls}:${how}`],
@@ -120,7 +120,14 @@ describe("a hub that leads and whose disk", () => {
       strace.stderr.on("data", (text) => String(text).includes("attached") && resolve());
       strace.on("exit", () => reject(new Error("strace did not attach")));
     });
+    return () => void strace.kill("SIGKILL");
   };
+
+  /** It cannot wait for its own thread: see `endAtOnce`. */
+  const endedAtOnce = "execve" in process ? 75 : "SIGKILL";
+
+  /** The process has ended, but for a thread that strace holds. */
+  const abandoned = ({ daemon }: HubProcess) => daemon.wrote(/the daemon ends without closing it/);
 
   beforeEach((context) => needs(context, "strace"));
 
@@ -128,23 +135,26 @@ describe("a hub that leads and whose disk", () => {
     {
       name: "does not come back from a write",
       ...{ calls: "fdatasync,pwrite64,pwritev", how: "delay_enter=600s" },
-      ...{ reason: "disk_stuck", code: 75 },
+      ...{ reason: "disk_stuck", code: endedAtOnce, isStuck: true },
     },
     {
       name: "is full",
       ...{ calls: "pwrite64,pwritev", how: "error=ENOSPC" },
-      ...{ reason: "disk_failed", code: 14 },
+      ...{ reason: "disk_failed", code: 14, isStuck: false },
     },
   ] as const;
   it.each(troubles)(
     "$name gives the lead to another one",
-    async ({ calls, how, reason, code }) => {
+    async ({ calls, how, reason, code, isStuck }) => {
       const { hubs, leader, other, connectionId } = await twoHubs();
       const before = await refreshed(leader, connectionId);
-      await inject(leader, calls, how);
+      const isAbandoned = isStuck ? abandoned(leader) : undefined;
+      const release = await inject(leader, calls, how);
       void leader.clients.access.createApiKey({ name: "stuck", role: Role.OPERATOR }).catch(() => undefined);
       expect(await hubs.leader([other])).toBe(other);
-      expect([await leader.daemon.exited, leader.daemon.output]).toEqual([code, ""]);
+      await isAbandoned;
+      if (isStuck) release();
+      expect(await leader.daemon.exited).toBe(code);
       expect(await refreshed(other, connectionId)).toBeGreaterThan(before);
       await expect.poll(() => givenBack(other)).toEqual([`daemon ${reason}`]);
       await leader.start();
@@ -153,4 +163,24 @@ describe("a hub that leads and whose disk", () => {
     },
     120_000,
   );
+
+  it("does not come back from a write leaves what a provider answers it to the next one", async () => {
+    const { hubs, leader, other, connectionId, provider } = await twoHubs();
+    const before = await refreshed(leader, connectionId);
+    const release = provider.holdTokenResponses();
+    const sent = provider.tokenRequests.length + 1;
+    void leader.clients.tokens.refreshToken({ connectionId }).catch(() => undefined);
+    await provider.waitForTokenRequests(sent);
+    const isAbandoned = abandoned(leader);
+    const resume = await inject(leader, "fsync,fdatasync,pwrite64,pwritev", "delay_enter=600s");
+    void leader.clients.access.createApiKey({ name: "stuck", role: Role.OPERATOR }).catch(() => undefined);
+    release();
+    expect(await hubs.leader([other])).toBe(other);
+    const revision = async () => (await other.clients.tokens.getToken({ connectionId })).token?.revision;
+    await expect.poll(revision, { timeout: 20_000 }).toBe(before + 1n);
+    expect(provider.tokenRequests.length).toBe(sent);
+    await isAbandoned;
+    resume();
+    expect(await leader.daemon.exited).toBe(endedAtOnce);
+  }, 120_000);
 });
