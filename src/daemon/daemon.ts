@@ -173,12 +173,15 @@ export class Daemon {
     const { resources, domain, hub, clock } = this.parts;
     const { store } = resources;
     hub?.abandon(isDiskFailed);
-    domain.spool.save();
+    // This thread would not come back from a disk that does not: what is held goes to the database.
+    const isStuck = hub?.isDiskStuck === true;
+    if (!isStuck) domain.spool.save();
     this.listeners.stopServing();
     const stopped = domain.engine.stop().catch(() => undefined);
     const patience = new Promise<void>((resolve) => setDeadline(clock, abandonMs, resolve));
     await Promise.race([Promise.all([store.settled(), stopped]), patience]);
     await hub?.bringHome();
+    if (isStuck) domain.spool.save();
     return await Promise.race([store.settled().then(() => true), delay(clock, 1).then(() => false)]);
   }
 

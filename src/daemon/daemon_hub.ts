@@ -18,6 +18,8 @@ export interface DaemonHub extends ListenersHub, DomainHub {
   resign(): Promise<void>;
   /** The process ends at once. @param isDiskFailed since its store could not be written */
   abandon(isDiskFailed: boolean): void;
+  /** After `abandon`: it ends since its disk does not come back from a write. */
+  readonly isDiskStuck?: boolean;
   /** After `abandon`. */
   bringHome(): Promise<void>;
   /** After `resign`. */

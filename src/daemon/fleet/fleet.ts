@@ -251,6 +251,10 @@ export class Fleet implements ListenersHub, DomainHub {
     this.resources.fleet.store.end();
   }
 
+  get isDiskStuck(): boolean {
+    return this.#givingBack.isDiskStuck;
+  }
+
   /** After `abandon`: leaves what providers answered too late for the next hub that leads, and has it put on record why this one does not. */
   async bringHome(): Promise<void> {
     const { unrecorded } = this.#givingBack;

@@ -29,6 +29,10 @@ export class GivingBack {
     return this.#unrecorded;
   }
 
+  get isDiskStuck(): boolean {
+    return this.#unrecorded?.reason === "disk_stuck";
+  }
+
   /** Another hub could lead: it does in a second. */
   async begin(trouble: LeadTrouble): Promise<void> {
     const { store, hub, onStepDown, clock, log } = this.deps;

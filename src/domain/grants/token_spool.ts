@@ -102,12 +102,13 @@ export class TokenSpool {
   }
 
   /**
-   * Leaves what is in the file for the hub that leads, and empties it; nothing where there is nothing. A file to which something was added
-   * meanwhile is kept whole: the leader knows what it gets again.
+   * Leaves what is held and in no file, and what is in the file, for the hub that leads, and empties it; nothing where there is nothing. A
+   * file to which something was added meanwhile is kept whole: the leader knows what it gets again.
    *
-   * @param leave takes at most a hundred, and resolves when they are durable; when it rejects, the file keeps what it holds
+   * @param leave takes at most a hundred, and resolves when they are durable; when it rejects, file and memory keep what they hold
    */
   async handOver(leave: (tokenSets: readonly Uint8Array[]) => Promise<void>): Promise<void> {
+    await this.#handOverHeld(leave);
     const left = this.deps.file?.read().entries ?? [];
     for (let from = 0; from < left.length; from += maxHandedOver)
       await leave(left.slice(from, from + maxHandedOver).map(encodeSpooled));
@@ -115,6 +116,21 @@ export class TokenSpool {
     const connectionIds = left.map(({ connection }) => connection.id);
     this.deps.log.warn({ connectionIds }, "token sets of the spool file are left for the hub that leads");
     if (this.deps.file?.read().entries.length === left.length) this.deps.file.clear();
+  }
+
+  async #handOverHeld(leave: (tokenSets: readonly Uint8Array[]) => Promise<void>): Promise<void> {
+    const held = [...this.#held];
+    for (let from = 0; from < held.length; from += maxHandedOver) {
+      const some = held.slice(from, from + maxHandedOver);
+      await leave(some.map(([, compose]) => encodeSpooled(compose())));
+      const connectionIds = some.map(([connectionId]) => connectionId);
+      this.deps.log.warn(
+        { connectionIds },
+        "token sets that are not in the store are left for the hub that leads",
+      );
+      for (const [connectionId, compose] of some)
+        if (this.#held.get(connectionId) === compose) this.#held.delete(connectionId);
+    }
   }
 
   /** Stores a token set that another hub left. @returns what became of it; undefined: this version cannot read it */

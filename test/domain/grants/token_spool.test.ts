@@ -126,6 +126,18 @@ describe("TokenSpool", () => {
     expect(isEmpty()).toBe(true);
   });
 
+  it("leaves what is held and not in the file for the hub that leads, and keeps it where that fails", async () => {
+    await lose(failStore);
+    await expect(engine.spool.handOver(() => Promise.reject(new Error("away")))).rejects.toThrow("away");
+    expect(engine.spool.heldCount).toBe(1);
+    const handed: number[] = [];
+    await engine.spool.handOver(async (tokenSets) => {
+      handed.push(tokenSets.length);
+    });
+    engine.spool.save();
+    expect([handed, engine.spool.heldCount, isEmpty()]).toEqual([[1], 0, true]);
+  });
+
   it("holds nothing in the clear", async () => {
     const { answer } = await lose(failStore);
     engine.spool.save();
