@@ -23,12 +23,8 @@ export interface Filling {
   readonly providers: readonly string[];
   readonly groups: readonly {
     readonly count: number;
-    /** When the refresh of each falls due, from the first to the last. */
+    /** When their refresh falls due; the token lives an hour longer. */
     readonly dueAtMs: number;
-    /** Default: all at once. */
-    readonly dueWithinMs?: number;
-    /** How long the token lives after that. Default: an hour. */
-    readonly livesOnMs?: number;
     /** Default 2. */
     readonly accessTokenBytes?: number;
     readonly userId?: string;
@@ -71,9 +67,7 @@ export async function fillStore({ folder, key, origin, providers, groups }: Fill
         for (const [offset, id] of groupIds.slice(from, from + page).entries()) {
           const profile = profiles[(from + offset) % profiles.length];
           if (profile === undefined) throw new RangeError("a store needs at least one provider");
-          const dueAtMs = group.dueAtMs + ((group.dueWithinMs ?? 0) * (from + offset)) / group.count;
-          const life = { nowMs, dueAtMs: Math.round(dueAtMs), livesOnMs: group.livesOnMs ?? 3_600_000 };
-          const connection = active(id, profile, group.userId ?? "ada", life);
+          const connection = active(id, profile, group.userId ?? "ada", nowMs, group.dueAtMs);
           const refreshToken = new Secret(`${connection.id}#1`);
           const credential = { accessToken, refreshToken, tokenType: "Bearer", idToken: undefined };
           tx.putCredential(connection.id, vault.sealCredential(connection, 1n, credential));
@@ -92,7 +86,8 @@ function active(
   id: string,
   profile: ProviderProfile,
   userId: string,
-  { nowMs, dueAtMs, livesOnMs }: Record<"nowMs" | "dueAtMs" | "livesOnMs", number>,
+  nowMs: number,
+  dueAtMs: number,
 ): Connection {
   return {
     id,
@@ -105,7 +100,7 @@ function active(
     requestedScopes: [],
     grantedScopes: [],
     consentedScopes: [],
-    expiresAtMs: dueAtMs + livesOnMs,
+    expiresAtMs: dueAtMs + 3_600_000,
     issuedAtMs: nowMs,
     refreshable: true,
     refreshNotBeforeMs: dueAtMs,

@@ -1,12 +1,16 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
 import { AuthType } from "../src/gen/nexus/v1/provider_pb.js";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
 import { Place } from "../test/daemon/harness.js";
 import { registered } from "../test/daemon/requests.js";
-import { Crowd } from "../test/fleet/crowd/crowd.js";
+import { start } from "./children.js";
 import { boundFigure, type Figure, median } from "./figure.js";
 import { cpuMs } from "./process_figures.js";
 
 const rounds = 5;
+/** A crowd that is not there by then meets a limit of the machine: of descriptors, for one (`ulimit -n`). */
+const patienceMs = 180_000;
 
 /** What many spokes cost their hub: a change to all of them, and their coming back after it was killed. */
 export async function spokeFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
@@ -20,23 +24,27 @@ export async function spokeFigures({ quick }: { readonly quick: boolean }): Prom
   const imported = { userId: "ada", providerId, credentials: { api_key: apiKey } };
   const { connection } = await clients.connections.importConnection(imported);
   const connectionId = connection?.id ?? "";
-  const port = Number(new URL(place.httpUrl).port);
-  const crowd = Crowd.begin({ count, ports: [port], keys: [place.apiKey] });
+  const port = new URL(place.httpUrl).port;
+  const crowd = start("spoke_crowd.ts", [`${count}`, port, place.apiKey]);
   try {
-    await crowd.whole();
+    await told(crowd, (message) => message === "whole");
     const changeMs: number[] = [];
-    for (let revision = 2n; revision <= rounds + 1; revision++) {
-      const { last } = await crowd.awaiting(connectionId, revision);
+    for (let revision = 2; revision <= rounds + 1; revision++) {
+      const armed = told(crowd, (message) => message === "armed");
+      crowd.send({ revision });
+      await armed;
+      const received = told(crowd, (message) => typeof message === "object");
       const startedNs = process.hrtime.bigint();
       await clients.connections.replaceCredential({ connectionId, credentials: { api_key: apiKey } });
-      changeMs.push(Number((await last) - startedNs) / 1e6);
+      const { receivedNs } = (await received) as { receivedNs: string };
+      changeMs.push(Number(BigInt(receivedNs) - startedNs) / 1e6);
     }
     await hub.kill("SIGKILL");
-    await crowd.cut(0);
     hub = new DaemonProcess(place.environment);
+    const whole = told(crowd, (message) => message === "whole");
     await hub.ready();
     const [readyMs, spentMs] = [performance.now(), cpuMs(hub.pid)];
-    await crowd.whole();
+    await whole;
     return [
       boundFigure({
         name: `a change to ${count} spokes, from its request to the last receipt`,
@@ -58,7 +66,24 @@ export async function spokeFigures({ quick }: { readonly quick: boolean }): Prom
       }),
     ];
   } finally {
-    await crowd.close();
+    if (crowd.connected) {
+      crowd.disconnect();
+      await once(crowd, "exit");
+    }
     await hub.kill("SIGKILL");
   }
+}
+
+function told(crowd: ChildProcess, isIt: (message: unknown) => boolean): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const onExit = (): void => reject(new Error("the crowd of spokes ended"));
+    const late = setTimeout(() => reject(new Error("not all spokes were heard of in time")), patienceMs);
+    const onMessage = (message: unknown): void => {
+      if (!isIt(message)) return;
+      clearTimeout(late);
+      crowd.off("message", onMessage).off("exit", onExit);
+      resolve(message);
+    };
+    crowd.on("message", onMessage).once("exit", onExit);
+  });
 }

@@ -56,8 +56,6 @@ import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
 import { WatchedReads } from "../domain/tokens/watch_fanout.js";
 import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
-import { SystemClock } from "../runtime/clock.js";
-import { LoopShare } from "../runtime/loop_share.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { Resources } from "./resources.js";
 import { type DomainOptions, type DomainResources, type Shared, sharedParts } from "./shared_parts.js";
@@ -123,8 +121,7 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
   return {
     spool,
     history,
-    // The loop's own time passes however a test moves the clock.
-    engine: new RefreshEngine({ ...shared, spool, metrics, onEnded, pace: new LoopShare(new SystemClock()) }),
+    engine: new RefreshEngine({ ...shared, spool, metrics, onEnded }),
     revoker: new Revoker(shared),
   };
 }

@@ -1,5 +1,3 @@
-import { type Pace, unpaced } from "../../runtime/loop_share.js";
-
 /** `demand`: a caller waits for the answer. `due`: the scheduler's own work. */
 export type RefreshPriority = "demand" | "due";
 
@@ -106,16 +104,6 @@ export class ProviderConcurrency<T = void> {
   #running = 0;
   #runningOther = 0;
   #closed = false;
-  /** Due work waits for its pace, whatever room there is. */
-  #isHeldBack = false;
-
-  /** @param pace of due work, which nobody waits for */
-  constructor(private readonly pace: Pace = unpaced) {
-    pace.onFree = () => {
-      this.#isHeldBack = false;
-      this.#dispatch();
-    };
-  }
 
   get running(): number {
     return this.#running;
@@ -173,11 +161,7 @@ export class ProviderConcurrency<T = void> {
   /** Whether due work of the provider would start at once. */
   hasRoom(providerId: string): boolean {
     const queue = this.#queues.get(providerId);
-    return (
-      !this.#isHeldBack &&
-      this.#running < globalDue &&
-      (queue === undefined || queue.running < queue.dueLimit)
-    );
+    return this.#running < globalDue && (queue === undefined || queue.running < queue.dueLimit);
   }
 
   /** Starts nothing more: what waits is rejected with `ConcurrencyClosed`. */
@@ -254,10 +238,6 @@ export class ProviderConcurrency<T = void> {
         if (queue.running >= limitOf(queue)) continue;
         const [next] = queue[priority].values();
         if (!next) continue;
-        if (priority === "due" && !this.pace.take()) {
-          this.#isHeldBack = true;
-          return;
-        }
         queue[priority].delete(next.key);
         this.#turn.delete(queue);
         if (queue.waiting > 0) this.#turn.add(queue);

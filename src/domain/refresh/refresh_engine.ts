@@ -7,7 +7,6 @@ import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
-import type { Pace } from "../../runtime/loop_share.js";
 import type { Store } from "../../store/store.js";
 import { PendingConsents } from "../consent/pending_consents.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
@@ -32,7 +31,7 @@ export class RefreshEngine {
   readonly refresher: Refresher;
   readonly #suspensions: ProviderSuspensions;
   readonly #failing: FailingProviders;
-  readonly #concurrency: ProviderConcurrency<RefreshOutcome>;
+  readonly #concurrency = new ProviderConcurrency<RefreshOutcome>();
   readonly #scheduler: RefreshScheduler;
 
   constructor(
@@ -57,14 +56,11 @@ export class RefreshEngine {
       readonly basis?: GrantBasis;
       /** Told how each attempt ended. */
       readonly onEnded?: (outcome: RefreshOutcome) => void;
-      /** Of refreshes that nobody waits for; none by default. */
-      readonly pace?: Pace;
       /** Shows refreshes as spans; none by default. */
       readonly tracing?: Tracing;
     },
   ) {
-    const concurrency = new ProviderConcurrency<RefreshOutcome>(deps.pace);
-    this.#concurrency = concurrency;
+    const concurrency = this.#concurrency;
     this.#suspensions = new ProviderSuspensions(deps);
     const suspensions = this.#suspensions;
     const failing = new FailingProviders({ ...deps, suspensions });

@@ -4,14 +4,13 @@
  * database, to the provider and between hubs are cut, slow and half open; the database is killed, and its standby promoted. `--seed` draws
  * the same faults again. `--protocol`
  * has the parts of the protocol alone in the child processes, which refresh without a pause; `--sabotage` breaks it in one place, and has
- * to be found. `--crowd N [--away SECONDS] [--before SECONDS]` has a crowd of spokes in place of the faults. `--upgrade` replaces three
+ * to be found. `--upgrade` replaces three
  * hubs by those of a version that knows one layout more, while agents go on. `--points WORDS` has one refresh after the other harmed at each of its boundaries, those that WORDS name or `""` for all.
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
 import { Random } from "../../fuzz/random.js";
 import { postgresPrograms } from "../../needs.js";
-import { CrowdStorm, crowdFailures } from "../crowd/crowd_storm.js";
 import { boundaries, expectedOutcome, FaultPoints, harms } from "../real/points.js";
 import { RealStorm } from "../real/real_storm.js";
 import { RollingUpgrade, upgradeFailures } from "../upgrade/rolling_upgrade.js";
@@ -27,9 +26,6 @@ const { values } = parseArgs({
     sabotage: { type: "string", default: "" },
     protocol: { type: "boolean", default: false },
     points: { type: "string" },
-    crowd: { type: "string" },
-    away: { type: "string", default: "300" },
-    before: { type: "string" },
     upgrade: { type: "boolean", default: false },
     seed: { type: "string", default: String(randomInt(2 ** 31)) },
   },
@@ -41,7 +37,6 @@ async function main(): Promise<number> {
     return process.env["CI"] === "true" ? 1 : 0;
   }
   if (values.points !== undefined) return await runPoints(values.points);
-  if (values.crowd !== undefined) return await runCrowd(Number(values.crowd));
   const startedMs = performance.now();
   const say = (words: string): void => {
     if (!values.json) console.log(`${((performance.now() - startedMs) / 1_000).toFixed(1)} s  ${words}`);
@@ -68,22 +63,6 @@ async function main(): Promise<number> {
 function told(report: object, found: readonly string[], startedMs: number): number {
   const seconds = Math.round((performance.now() - startedMs) / 1_000);
   console.log(JSON.stringify({ ...report, seconds }, undefined, 1));
-  for (const words of found) console.error(`FAILED: ${words}`);
-  return found.length === 0 ? 0 : 1;
-}
-
-async function runCrowd(spokes: number): Promise<number> {
-  const startedMs = performance.now();
-  const storm = new CrowdStorm({
-    spokes,
-    awaySeconds: Number(values.away),
-    beforeSeconds: Number(values.before ?? 60 + spokes / 50),
-    say: (words) =>
-      values.json || console.log(`${((performance.now() - startedMs) / 1_000).toFixed(1)} s  ${words}`),
-  });
-  const report = await storm.run();
-  console.log(JSON.stringify(report, undefined, 1));
-  const found = crowdFailures(report);
   for (const words of found) console.error(`FAILED: ${words}`);
   return found.length === 0 ? 0 : 1;
 }
