@@ -74,7 +74,7 @@ describe("a spoke of one daemon", () => {
   it("has the numbers that alerts and panels of spokes ask for, all of them asked for", async () => {
     const samples = new Samples(await (await fetch(`${spoke.opsUrl}/metrics`)).text());
     for (const [title, expr] of spokeExpressions) {
-      // One counts connections: what it is told of a spoke is that this one is none of its business.
+      // The one alert of all daemons looks at their series to leave spokes out.
       expect(title).toMatch(/Spoke|^NexusConnectionsNeedAttention$/);
       samples.expectToHold(expr);
     }
