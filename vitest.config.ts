@@ -17,6 +17,8 @@ export default defineConfig({
         test: {
           ...shared,
           name: "unit",
+          // Two processes run all of these files, so that what they share is loaded once. The others have one for each file.
+          isolate: false,
           include: ["test/**/*.test.ts"],
           exclude: ["test/daemon/**", "test/security/**", "test/proxy/**", "test/deploy/**"],
         },
