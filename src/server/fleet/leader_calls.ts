@@ -10,7 +10,6 @@ import { callerOf, notLeader } from "../../service/fleet/fleet_service.js";
 import type { Leader } from "../../service/fleet/led_service.js";
 import { wireErrorOf } from "../../service/fleet/wire_status.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { neverAborted } from "../connect/wire_answer.js";
 import { HubChannel, HubUnreachable } from "./hub_channel.js";
 import type { LinkKeys } from "./link_tls.js";
 
@@ -71,14 +70,18 @@ export class LeaderCalls implements Leader, LeadingRefresher {
 
   async refresh(connectionId: string, { onlyRevision }: RefreshOptions): Promise<RefreshOutcome | "here"> {
     const request = { connectionId, isDemanded: true, ...(onlyRevision !== undefined && { onlyRevision }) };
-    const answer = await this.#ask(neverAborted, (client, options) => client.refresh(request, options));
+    const answer = await this.#ask(new AbortController().signal, (client, options) =>
+      client.refresh(request, options),
+    );
     return answer === "here" ? answer : (answer.outcome as RefreshOutcome);
   }
 
   /** @throws Unavailable */
   async page(request: Omit<PageRequest, "$typeName" | "$unknown" | "via">): Promise<PageResponse | "here"> {
     const { via } = this.deps;
-    return await this.#ask(neverAborted, (client, options) => client.page({ ...request, via }, options));
+    return await this.#ask(new AbortController().signal, (client, options) =>
+      client.page({ ...request, via }, options),
+    );
   }
 
   /** For what hubs hand over, to which no position belongs. @throws Unavailable, or the reason of `signal` */
