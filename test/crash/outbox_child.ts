@@ -96,6 +96,7 @@ const receivers = openReceivers({
     pass("before_send");
     const delivery = await receiver.send(...given);
     pass("after_answer");
+    if (delivery.kind === "failed" && delivery.reason === "timeout") say("timeout");
     return delivery;
   },
 }));
