@@ -29,7 +29,13 @@ export function refusedAsNone(error: unknown): undefined {
 /** What `AcquireToken` answers. */
 export type Acquired =
   | { readonly kind: "token"; readonly token: CurrentToken }
-  | { readonly kind: "consent"; readonly link: PendingLink; readonly reason: ConsentReason };
+  | {
+      readonly kind: "consent";
+      readonly link: PendingLink;
+      readonly reason: ConsentReason;
+      /** Made by this very call, so that nobody has it yet. */
+      readonly isNew?: boolean;
+    };
 
 /**
  * `answered`: the person has answered, and the daemon exchanges the code. `unconfirmed`: the consent was given, and waits for the
@@ -39,6 +45,11 @@ export type Outcome = Acquired | { readonly kind: "answered" } | { readonly kind
 
 export function acquired(token: CurrentToken): Acquired {
   return { kind: "token", token };
+}
+
+/** Whether it is answered at once, however long the caller would wait. */
+export function isNow(first: Outcome): boolean {
+  return first.kind === "token" || (first.kind === "consent" && first.isNew === true);
 }
 
 /** Whether a caller that knows `last` must be told of `now`: a link that it knows, and a consent that is under way, are no news. */
