@@ -15,7 +15,7 @@ import { NotificationService } from "../../gen/nexus/v1/notification_pb.js";
 import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../gen/nexus/v1/status_pb.js";
 import { TokenService } from "../../gen/nexus/v1/token_pb.js";
-import { heard } from "../../runtime/heard_sessions.js";
+import { steady } from "../../runtime/steady_sessions.js";
 import { usageFailure } from "./command_failure.js";
 import { readText } from "./files.js";
 
@@ -60,7 +60,7 @@ export function connectDaemon(
   // The host of a Unix socket is of no use, but HTTP/2 wants one.
   const baseUrl = isUnix ? "http://localhost" : config.url;
   const options = isUnix ? { createConnection: () => connect(config.path) } : tlsOptions(config);
-  const sessionManager = heard(new Http2SessionManager(baseUrl, pings, options));
+  const sessionManager = steady(new Http2SessionManager(baseUrl, pings, options), pings);
   if (!isUnix && isPlainRemote(config.url)) {
     warn(`the API key and the tokens go to ${config.url} unencrypted`);
   }

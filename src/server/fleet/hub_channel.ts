@@ -1,7 +1,7 @@
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { FleetService } from "../../gen/nexus/fleet/v1/fleet_pb.js";
-import { heard } from "../../runtime/heard_sessions.js";
+import { steady } from "../../runtime/steady_sessions.js";
 import { connectToHub, type LinkKeys } from "./link_tls.js";
 
 /** The hub cannot be reached, so that nothing was sent. */
@@ -27,7 +27,7 @@ export class HubChannel {
     const host = url.hostname.replace(/^\[|\]$/g, "");
     const port = url.port === "" ? 443 : Number(url.port);
     const createConnection = () => connectToHub({ kind: "tcp", host, port }, keys);
-    this.#sessions = heard(new Http2SessionManager(url, keepAlive, { createConnection }));
+    this.#sessions = steady(new Http2SessionManager(url, keepAlive, { createConnection }), keepAlive);
     const transport = createGrpcTransport({ baseUrl: url.origin, sessionManager: this.#sessions });
     this.#client = createClient(FleetService, transport);
   }
