@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { RawWrite, ReplicaPosition } from "../store/replication/log.js";
 import type { Connector } from "./connection/connector.js";
 import { FleetRefused } from "./connection/fleet_error.js";
+import type { Session } from "./connection/session.js";
 import { columnsOf, inPieces } from "./log/image.js";
 import { checkLayout } from "./migrations.js";
 
@@ -14,6 +15,16 @@ export interface InitialStore {
   readonly entries: Iterable<readonly RawWrite[]> | AsyncIterable<readonly RawWrite[]>;
 }
 
+/** For whoever is about to make the tables: those of a fleet are changed by a migration alone. @throws FleetRefused, FleetUnreachable */
+export async function refuseFleet(connector: Connector): Promise<void> {
+  const { session, probe } = await connector.open("init");
+  try {
+    if (probe.hasSchema) await refuseHead(session);
+  } finally {
+    session.close();
+  }
+}
+
 /**
  * Makes one store the fleet's. Only its last statement makes it one: what was cut off before is removed by the next attempt.
  *
@@ -24,13 +35,7 @@ export async function initialise(connector: Connector, store: InitialStore): Pro
   const { session, probe } = await connector.open("init");
   try {
     await checkLayout(session, probe.hasSchema);
-    const [head] = await session.query("SELECT one FROM nexus.head");
-    if (head) {
-      throw new FleetRefused(
-        "already_initialised",
-        "the database has a fleet already: drop its schema nexus first, if it may go",
-      );
-    }
+    await refuseHead(session);
     await session.query(
       "TRUNCATE nexus.entry, nexus.log, nexus.image, nexus.lease, nexus.member, nexus.spool",
       [],
@@ -57,4 +62,13 @@ export async function initialise(connector: Connector, store: InitialStore): Pro
   } finally {
     session.close();
   }
+}
+
+async function refuseHead(session: Session): Promise<void> {
+  const [head] = await session.query("SELECT one FROM nexus.head");
+  if (!head) return;
+  throw new FleetRefused(
+    "already_initialised",
+    "the database has a fleet already: drop its schema nexus first, if it may go",
+  );
 }

@@ -9,7 +9,7 @@ import { Store, storeFileName } from "../../src/store/store.js";
 import { fakeShell, jsonLines } from "../cli/fake_shell.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { perTest } from "../lifetimes.js";
-import { auditEvents, untilEvent } from "./audit_events.js";
+import { auditEvents, recordThroughFleet, untilEvent } from "./audit_events.js";
 import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { clientsOf, Place, World } from "./harness.js";
@@ -147,6 +147,16 @@ describe("the audit log", () => {
     expect((await failureOf(audit.verifyAuditLog({ checkpointSequence: 1n }))).fields).toEqual([
       "checkpoint_hash",
     ]);
+  });
+
+  it("nexusd audit says through which spoke and which hub an event came", async () => {
+    await recordThroughFleet(world);
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: world.place.config.dataDir } });
+    expect(await run(["audit", "list", "--type", "token_retrieved"], shell)).toBe(0);
+    expect(shell.out()).toMatch(/ key:ci +10\.1\.1\.1:4711 for owner via jwt:spoke via 10\.0\.0\.2:7443\s/);
+    const json = fakeShell({ env: { NEXUS_DATA_DIR: world.place.config.dataDir } });
+    expect(await run(["audit", "list", "--type", "token_retrieved", "--json"], json)).toBe(0);
+    expect(jsonLines(json.out())).toMatchObject([{ via: ["jwt:spoke", "10.0.0.2:7443"] }]);
   });
 
   it("verify finds what somebody changed in the file, and nexusd audit says which", async () => {

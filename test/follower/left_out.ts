@@ -19,6 +19,7 @@ export const leftOutFiles: Readonly<Record<string, string>> = {
 /** Single tests, by the ends of their names. */
 export const leftOutTests: Readonly<Record<string, string>> = {
   "is bound to its connection: moved to another, it does not open": "writes into the store from outside",
+  "nexusd audit says through which spoke and which hub an event came": "writes into the store from outside",
   "verify finds what somebody changed in the file, and nexusd audit says which":
     "writes into the store from outside",
   "refreshes with the nonce that it knows, over a restart with the same key":

@@ -50,7 +50,7 @@ export const spokeExpressions = withSeries("nexus_spoke_");
 /** Of every daemon: also what looks at the series of fleets and spokes to tell their daemons from others. */
 export const daemonExpressions = expressions.filter(
   (each) =>
-    each[1].includes("nexus_connections") ||
+    /nexus_(connections|providers_suspended)/.test(each[1]) ||
     !(fleetExpressions.includes(each) || spokeExpressions.includes(each)),
 );
 

@@ -15,6 +15,7 @@ import { NotificationService } from "../../gen/nexus/v1/notification_pb.js";
 import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../gen/nexus/v1/status_pb.js";
 import { TokenService } from "../../gen/nexus/v1/token_pb.js";
+import { steady } from "../../runtime/steady_sessions.js";
 import { usageFailure } from "./command_failure.js";
 import { readText } from "./files.js";
 
@@ -41,8 +42,8 @@ export interface Daemon {
 /** How long a call may take; refreshing a token waits for the provider. Streams have no limit. */
 export const callTimeoutMs = 30_000;
 
-/** A path that leads nowhere is noticed within twice this. */
-const pingIntervalMs = 20_000;
+/** A path that leads nowhere is noticed in 20 seconds, before the time for a call is over. */
+const defaultPings = { pingIntervalMs: 10_000, pingTimeoutMs: 10_000 };
 
 /**
  * Nothing is opened before the first call.
@@ -53,15 +54,13 @@ export function connectDaemon(
   config: ClientConfig,
   warn: (sentence: string) => void,
   callerKey?: string,
+  pings = defaultPings,
 ): Daemon {
   const isUnix = config.kind === "unix";
   // The host of a Unix socket is of no use, but HTTP/2 wants one.
   const baseUrl = isUnix ? "http://localhost" : config.url;
-  const sessionManager = new Http2SessionManager(
-    baseUrl,
-    { pingIntervalMs, pingTimeoutMs: pingIntervalMs },
-    isUnix ? { createConnection: () => connect(config.path) } : tlsOptions(config),
-  );
+  const options = isUnix ? { createConnection: () => connect(config.path) } : tlsOptions(config);
+  const sessionManager = steady(new Http2SessionManager(baseUrl, pings, options), pings);
   if (!isUnix && isPlainRemote(config.url)) {
     warn(`the API key and the tokens go to ${config.url} unencrypted`);
   }

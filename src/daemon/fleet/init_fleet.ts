@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { FleetStoreConfig } from "../../config/config.js";
 import { openKeyCheck } from "../../domain/operations/key_check.js";
 import { Connector } from "../../fleet/connection/connector.js";
-import { initialise } from "../../fleet/initialise.js";
+import { initialise, refuseFleet } from "../../fleet/initialise.js";
 import { migrate } from "../../fleet/migrations.js";
 import type { Clock } from "../../runtime/clock.js";
 import { refuseCopies } from "../../store/files/copy_position.js";
@@ -43,6 +43,7 @@ export async function initFleet(options: InitOptions): Promise<InitReport> {
   const { config, from, environment, clock } = options;
   process.umask(0o077);
   const connector = new Connector(urlOf(config.store), clock);
+  await refuseFleet(connector);
   await migrate(connector);
   const home = from ?? config.dataDir;
   if (from !== undefined) refuseCopies(from);

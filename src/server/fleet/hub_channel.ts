@@ -1,7 +1,7 @@
-import type { ClientHttp2Stream } from "node:http2";
 import { type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { FleetService } from "../../gen/nexus/fleet/v1/fleet_pb.js";
+import { steady } from "../../runtime/steady_sessions.js";
 import { connectToHub, type LinkKeys } from "./link_tls.js";
 
 /** The hub cannot be reached, so that nothing was sent. */
@@ -11,21 +11,6 @@ export class HubUnreachable extends Error {
 
 /** A link that went dead is noticed in eight seconds. */
 const defaultKeepAlive = { pingIntervalMs: 5_000, pingTimeoutMs: 3_000, idleConnectionTimeoutMs: 300_000 };
-
-/**
- * A session that is destroyed says why when its socket has closed. The manager may have begun another one by then, and hears it no more;
- * what nobody hears ends the process.
- */
-class Sessions extends Http2SessionManager {
-  override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
-    const stream = await super.request(...args);
-    const { session } = stream;
-    if (session && !session.listeners("error").includes(ignored)) session.on("error", ignored);
-    return stream;
-  }
-}
-
-const ignored = (): void => undefined;
 
 /** The one connection to another hub, opened at the first call. */
 export class HubChannel {
@@ -41,9 +26,8 @@ export class HubChannel {
     const url = new URL(`https://${address}`);
     const host = url.hostname.replace(/^\[|\]$/g, "");
     const port = url.port === "" ? 443 : Number(url.port);
-    this.#sessions = new Sessions(url, keepAlive, {
-      createConnection: () => connectToHub({ kind: "tcp", host, port }, keys),
-    });
+    const createConnection = () => connectToHub({ kind: "tcp", host, port }, keys);
+    this.#sessions = steady(new Http2SessionManager(url, keepAlive, { createConnection }), keepAlive);
     const transport = createGrpcTransport({ baseUrl: url.origin, sessionManager: this.#sessions });
     this.#client = createClient(FleetService, transport);
   }

@@ -5,6 +5,7 @@ import { AccessService, Role } from "../../../src/gen/nexus/v1/access_pb.js";
 import { ConsoleService } from "../../../src/gen/nexus/v1/console_pb.js";
 import { perSuite } from "../../lifetimes.js";
 import { json } from "../../oauth/scripted_server.js";
+import { recordThroughFleet } from "../audit_events.js";
 import { ScriptedWorld } from "../scripted_world.js";
 import { ConsoleVisitor } from "./console_visitor.js";
 
@@ -211,6 +212,15 @@ describe("the room of the audit log", () => {
     }
     expect(seen.length).toBeGreaterThan(60);
     expect(seen).toEqual(all);
+  });
+
+  it("says through which spoke and which hub an event came", async () => {
+    await recordThroughFleet(world);
+    const { body } = await (await visitorWith()).visit("/audit?principal=key:ci");
+    expect(rows(body)).toHaveLength(1);
+    expect(body).toContain(
+      '<td data-label="From"><div>10.1.1.1:4711 for owner via jwt:spoke via 10.0.0.2:7443</div></td>',
+    );
   });
 
   it("filters by what happened, who did it, what it is about, and when", async () => {

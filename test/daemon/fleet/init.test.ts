@@ -133,6 +133,12 @@ it("refuses a database that is no fleet, and a hub without the keys", async (con
       /are of layout 0, and this nexusd needs layout 1: run nexusd fleet migrate/,
     ),
   });
+  // Its tables are for `fleet migrate` alone.
+  expect(await ended(hub, "fleet", "init")).toMatchObject({
+    code: 15,
+    output: expect.stringContaining("has a fleet already"),
+  });
+  expect(await postgres.query("SELECT layout FROM nexus.layout")).toEqual([{ layout: 0 }]);
   await postgres.query("UPDATE nexus.layout SET layout = 3, min_layout = 2");
   expect(await ended(hub, "serve")).toMatchObject({
     code: 15,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { consent } from "../../fakes/browser.js";
+import { consent, type Page } from "../../fakes/browser.js";
 import { perSuite } from "../../lifetimes.js";
 import { type McpClient, McpWorld, type Revision, type Transport } from "./mcp_world.js";
 
@@ -100,13 +100,19 @@ describe.each(kinds)("nexusd mcp over %s in revision %s", { timeout: 60_000 }, (
     const { provider } = await register();
     const declining = await host({ onLink: () => "decline" });
     expect(await declining.data("connect", { provider })).toMatchObject({ status: "declined" });
+    let visit: Promise<Page> | undefined;
     const denied = await host({
       onLink: (url: string) => {
-        void consent(mcp.world.browser, url, "deny");
+        visit = consent(mcp.world.browser, url, "deny");
         return "accept";
       },
     });
-    expect(await denied.data("connect", { provider })).toMatchObject({
+    const answer = denied.data("connect", { provider });
+    answer.catch(() => undefined);
+    await expect.poll(() => visit).toBeDefined();
+    // The time of the daemon stands still: it waits for the person for as long as its caller does.
+    expect(await visit).toMatchObject({ status: 200, body: expect.stringContaining("access_denied") });
+    expect(await answer).toMatchObject({
       status: "not_connected",
       // A person who is faster than the question's answer said no to a link that nobody waited for yet.
       reason: expect.stringMatching(/^(access_denied|not_connected)$/),

@@ -14,10 +14,6 @@ export interface RealFleetOptions {
   readonly hubs: number;
   /** Of the store that the fleet is made of. */
   readonly groups: Filling["groups"];
-  /** Of the hubs; see `RealHubOptions`. */
-  readonly lookMs?: number;
-  /** More settings of every hub. */
-  readonly environment?: NodeJS.ProcessEnv;
   /** Of what the provider answers. Default: so long that what a former leader brings home comes in time. */
   readonly lifeSeconds?: number;
 }
@@ -98,7 +94,6 @@ export class RealFleet {
       NEXUS_LOG_FORMAT: "json",
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
       NEXUS_FLEET_LEASE_SECONDS: "3",
-      ...this.options.environment,
     };
   }
 
@@ -109,7 +104,6 @@ export class RealFleet {
       environment: this.#environment(),
       database: { target: primary.socketPath, urlOf: (folder) => primary.url(folder) },
       providerLink: this.providerLink,
-      ...(this.options.lookMs === undefined ? {} : { lookMs: this.options.lookMs }),
       onBroken: (words) => this.broken.push(words),
       onToken: (accessToken) => this.seen.add(accessToken),
     });

@@ -15,8 +15,6 @@ export interface RealHubOptions {
   readonly database: { readonly target: string; readonly urlOf: (folder: string) => string };
   /** The one link to the provider, which all hubs have. */
   readonly providerLink: TcpProxy;
-  /** How often it is asked whether it leads. Default: 250. */
-  readonly lookMs?: number;
   readonly onBroken: (words: string) => void;
   /** An access token that a stream of this hub brought: its refresh is durable. */
   readonly onToken: (accessToken: string) => void;
@@ -53,6 +51,8 @@ class StartGate {
 
 /** How a hub may end: drained, or deposed. */
 const mayEndWith: readonly (number | string)[] = [0, 75, "SIGKILL", "SIGTERM"];
+/** How often it is asked whether it leads. */
+const lookMs = 250;
 /** How long one that is told to end may drain. */
 const endingMs = 40_000;
 
@@ -195,7 +195,7 @@ export class RealHub implements StormHub {
         if (leads && !this.isLeader) this.#reigns++;
         this.isLeader = leads;
       }
-      await sleep(this.options.lookMs ?? 250);
+      await sleep(lookMs);
     }
   }
 

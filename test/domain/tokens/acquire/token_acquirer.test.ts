@@ -65,6 +65,21 @@ class Acquiring extends Engine {
     return this.#acquirer.acquire(request, { principal: at(owner, "unix"), signal, hasWaited });
   }
 
+  /** Holds the answer to the codes that come from now on, until it is told to give `tokens`. */
+  holdExchange(tokens = tokenSet()) {
+    let answer: () => void = () => undefined;
+    const answered = new Promise<typeof tokens>((resolve) => {
+      answer = () => resolve(tokens);
+    });
+    const sent = new Promise<void>((resolve) => {
+      this.exchangeCode = () => {
+        resolve();
+        return answered;
+      };
+    });
+    return { sent, answer };
+  }
+
   async link(change: Partial<AcquireRequest> = {}) {
     const acquired = await this.acquire(change);
     if (acquired.kind !== "consent") throw new Error(`a ${acquired.kind}`);
@@ -136,20 +151,12 @@ describe("TokenAcquirer", () => {
     await world.consent(tokenSet({ scopes: ["read"] }), { scopes: ["read"] });
     expect((await world.acquire()).kind).toBe("token");
     const up = await world.link({ scopes: ["write"] });
-    let answer: () => void = () => undefined;
-    const sent = new Promise<void>((resolve) => {
-      world.exchangeCode = () => {
-        resolve();
-        return new Promise((give) => {
-          answer = () => give(tokenSet({ scopes: ["read", "write"] }));
-        });
-      };
-    });
+    const exchange = world.holdExchange(tokenSet({ scopes: ["read", "write"] }));
     const finished = world.finish(stateOf(up.authUrl));
-    await sent;
+    await exchange.sent;
     const waiting = world.acquire({ scopes: ["write"] });
     expect((await world.acquire()).kind).toBe("token");
-    answer();
+    exchange.answer();
     expect((await finished).kind).toBe("done");
     expect(await waiting).toMatchObject({ kind: "token", token: { revision: 2n } });
     expect(world.hub.size).toBe(0);
@@ -158,14 +165,9 @@ describe("TokenAcquirer", () => {
   it("makes one link for all who waited for an exchange that came to nothing", async () => {
     await world.provider("op");
     const { authUrl } = await world.link();
-    const sent = new Promise<void>((resolve) => {
-      world.exchangeCode = () => {
-        resolve();
-        return new Promise(() => {});
-      };
-    });
+    const exchange = world.holdExchange();
     void world.finish(stateOf(authUrl));
-    await sent;
+    await exchange.sent;
     const waiting = [world.link(), world.link(), world.link()];
     await expect.poll(() => world.hub.size).toBe(3);
     world.clock.advance(10_000);
@@ -181,19 +183,11 @@ describe("TokenAcquirer", () => {
     world.clock.advance(hourMs);
     const { authUrl } = await world.link();
     world.clock.advance(61_000);
-    let answer: () => void = () => undefined;
-    const sent = new Promise<void>((resolve) => {
-      world.exchangeCode = () => {
-        resolve();
-        return new Promise((give) => {
-          answer = () => give(tokenSet());
-        });
-      };
-    });
+    const exchange = world.holdExchange();
     const finished = world.finish(stateOf(authUrl));
-    await sent;
+    await exchange.sent;
     const reading = world.acquire();
-    answer();
+    exchange.answer();
     expect((await finished).kind).toBe("done");
     expect(await reading).toMatchObject({ kind: "token", token: { revision: 2n } });
     expect(world.get(connectionId).pendingStateHash).toBeUndefined();
@@ -308,14 +302,9 @@ describe("TokenAcquirer of a fleet", () => {
     const first = await world.acquire(wait, undefined, true);
     expect(first).toMatchObject({ kind: "consent", reason: "not_connected" });
     if (first.kind !== "consent") return;
-    const sent = new Promise<void>((resolve) => {
-      world.exchangeCode = () => {
-        resolve();
-        return new Promise(() => {});
-      };
-    });
+    const exchange = world.holdExchange();
     void world.finish(stateOf(first.link.authUrl));
-    await sent;
+    await exchange.sent;
     const waiting = world.acquire(wait, undefined, true);
     await expect.poll(() => world.hub.size).toBe(1);
     world.clock.advance(10_000);
@@ -327,19 +316,11 @@ describe("TokenAcquirer of a fleet", () => {
   it("keeps a consent whose code is exchanged when a caller comes that has waited at another hub", async () => {
     await world.provider("op");
     const { authUrl } = await world.link();
-    let answer: () => void = () => undefined;
-    const sent = new Promise<void>((resolve) => {
-      world.exchangeCode = () => {
-        resolve();
-        return new Promise((give) => {
-          answer = () => give(tokenSet());
-        });
-      };
-    });
+    const exchange = world.holdExchange();
     const finished = world.finish(stateOf(authUrl));
-    await sent;
+    await exchange.sent;
     const waiting = world.acquire(wait, undefined, true);
-    answer();
+    exchange.answer();
     expect((await finished).kind).toBe("done");
     expect(await waiting).toMatchObject({ kind: "token" });
   });
