@@ -2,9 +2,11 @@ import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { FleetRefused, FleetUnreachable } from "../fleet/connection/fleet_error.js";
+import { maxClockOffsetMs } from "../fleet/verdict.js";
 import { ProvidersFileError } from "../manifest/providers_file_error.js";
 import { ReceiversError } from "../notify/receivers.js";
 import { PolicyError } from "../policy/policy_error.js";
+import { CheckedClock } from "../runtime/checked_clock.js";
 import { delay, SystemClock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerError } from "../server/listen/listener.js";
@@ -64,12 +66,15 @@ export async function runDaemon(options: {
   });
   let daemon: Daemon;
   try {
-    const clock = new SystemClock();
+    const machine = new SystemClock();
+    const checkedClock = config.fleet && new CheckedClock(machine, maxClockOffsetMs);
+    const clock = checkedClock ?? machine;
     tracing = await openTracing(config, { clock, log });
     daemon = await Daemon.start({
       config,
       log,
       clock,
+      ...(checkedClock && { checkedClock, linkClock: machine }),
       tracing: tracing.tracing,
       random: Math.random,
       onFatal: failed,

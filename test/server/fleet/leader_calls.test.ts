@@ -12,7 +12,7 @@ import { FailedPrecondition, Unavailable } from "../../../src/model/errors.js";
 import { defaultLimits } from "../../../src/model/limits.js";
 import { formatListenAddress } from "../../../src/model/listen_address.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
-import { askHubs } from "../../../src/server/fleet/ask_hubs.js";
+import { askHubs, askTimes } from "../../../src/server/fleet/ask_hubs.js";
 import { fleetListener } from "../../../src/server/fleet/fleet_listener.js";
 import { LeaderCalls } from "../../../src/server/fleet/leader_calls.js";
 import type { Listener } from "../../../src/server/listen/listener.js";
@@ -39,6 +39,7 @@ const signal = new AbortController().signal;
 /** A hub that may lead: a real fleet listener, whose one RPC the test plays. */
 class Hub {
   leads = true;
+  clockMs = 1_000;
   readonly callers: Principal[] = [];
   readonly steps: string[] = [];
   answer: () => Promise<void> = async () => undefined;
@@ -68,7 +69,11 @@ class Hub {
         this.steps.push(`${connectionId} ${isDemanded} ${onlyRevision}`);
         return "refreshed";
       },
-      reach: async (origins) => ({ mayLead: !this.leads, reached: origins.includes("https://op.example") }),
+      reach: async (origins) => ({
+        mayLead: !this.leads,
+        reached: origins.includes("https://op.example"),
+        clockMs: this.clockMs,
+      }),
       page: async ({ method: verb, target, headers, body, origin, via }) => ({
         status: 303,
         headers: [...headers, { name: "x-origin", value: `${origin} via ${via}` }],
@@ -313,6 +318,8 @@ describe("the link between hubs", () => {
       [leader.address, false, true],
       [follower.address, true, true],
     ]);
+    leader.clockMs = 4_000_000_000_000;
+    expect(await askTimes(addresses, new Vault([newer]))).toEqual([4_000_000_000_000, 1_000]);
     // What is no origin, or too many of them, is refused.
     expect(await askHubs([follower.address], ["no url"], new Vault([newer]))).toEqual([]);
     const many = Array.from({ length: 17 }, (_, index) => `https://op${index}.example`);
