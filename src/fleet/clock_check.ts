@@ -49,9 +49,11 @@ export class ClockCheck {
     } else if (this.#isShared !== undefined) this.#follow(this.#isShared);
   }
 
-  /** To be called after `measure`, when it is known which hubs there are. */
-  look(): void {
-    if (this.#isOff && this.deps.checked) this.#asking ??= this.#askOthers();
+  /** To be called after `measure`, when it is known which hubs there are. Resolves when those that are asked have answered. */
+  async look(): Promise<void> {
+    if (!this.#isOff || !this.deps.checked) return;
+    this.#asking ??= this.#askOthers();
+    await this.#asking;
   }
 
   get #isOff(): boolean {

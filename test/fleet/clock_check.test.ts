@@ -41,7 +41,7 @@ class Scene {
       this.meanwhile();
       return answer;
     });
-    this.check.look();
+    void this.check.look();
     await new Promise((resolve) => setImmediate(resolve));
     this.machine.advance(5_000);
   }

@@ -34,6 +34,8 @@ import { answerOf, pageOf, requestOf, visitOf } from "./page_messages.js";
 
 /** Twice as long as a hub takes to look at the lease. */
 const farewellMs = 1_000;
+/** A start does not wait longer for a database that does not answer. */
+const firstLookMs = 3_000;
 
 export interface FleetResources {
   readonly fleet: OpenFleet;
@@ -229,9 +231,10 @@ export class Fleet implements ListenersHub, DomainHub {
       },
       end: () => reign.end(),
     });
-    this.#heartbeat.start();
+    const looked = this.#heartbeat.start().then(() => this.#clockCheck.look());
     this.#handover.start();
-    await this.hub.catchUp.toStart();
+    // Nobody is answered by a clock that is known to be wrong.
+    await Promise.all([this.hub.catchUp.toStart(), Promise.race([looked, delay(clock, firstLookMs)])]);
   }
 
   /** Gives the lead back, where this hub has it. */
@@ -270,7 +273,7 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   async #look(): Promise<void> {
-    this.#clockCheck.look();
+    void this.#clockCheck.look();
     this.#watch.look();
     await this.#reloadKeys();
   }

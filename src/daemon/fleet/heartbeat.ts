@@ -37,8 +37,11 @@ export class Heartbeat {
     this.#heardMs = deps.clock.monotonicMs();
   }
 
-  start(): void {
-    this.#running = this.#run();
+  /** Resolves when the database was asked once, whether it answered or not. */
+  async start(): Promise<void> {
+    const first = this.#beat();
+    this.#running = first.then(() => this.#run());
+    await first;
   }
 
   async stop(): Promise<void> {
@@ -92,17 +95,21 @@ export class Heartbeat {
   }
 
   async #run(): Promise<void> {
-    const { clock, log } = this.deps;
     const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        await this.#round();
-        this.#refusal = undefined;
-      } catch (error) {
-        if (error instanceof FleetRefused) this.#refuse(error);
-        log.debug({ err: error }, "the database of the fleet did not answer a heartbeat");
-      }
-      await delay(clock, roundMs, signal);
+    for (;;) {
+      await delay(this.deps.clock, roundMs, signal);
+      if (signal.aborted) return;
+      await this.#beat();
+    }
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      await this.#round();
+      this.#refusal = undefined;
+    } catch (error) {
+      if (error instanceof FleetRefused) this.#refuse(error);
+      this.deps.log.debug({ err: error }, "the database of the fleet did not answer a heartbeat");
     }
   }
 
