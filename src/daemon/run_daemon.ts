@@ -29,6 +29,7 @@ import { endAtOnce } from "./end_at_once.js";
 import { type ExitCode, exitCodes } from "./exit_codes.js";
 import { HubEnded } from "./fleet/hub_ended.js";
 import { type OpenTracing, openTracing } from "./optional/open_tracing.js";
+import type { DaemonOptions } from "./resources.js";
 import { UpstreamRefused } from "./spoke/upstream_refused.js";
 
 /** What a hub gets beyond its drain: its database may be away. */
@@ -66,15 +67,12 @@ export async function runDaemon(options: {
   });
   let daemon: Daemon;
   try {
-    const machine = new SystemClock();
-    const checkedClock = config.fleet && new CheckedClock(machine, maxClockOffsetMs);
-    const clock = checkedClock ?? machine;
-    tracing = await openTracing(config, { clock, log });
+    const clocks = clocksOf(config);
+    tracing = await openTracing(config, { clock: clocks.clock, log });
     daemon = await Daemon.start({
       config,
       log,
-      clock,
-      ...(checkedClock && { checkedClock, linkClock: machine }),
+      ...clocks,
       tracing: tracing.tracing,
       random: Math.random,
       onFatal: failed,
@@ -97,6 +95,13 @@ export async function runDaemon(options: {
   const code = await untilEnded(daemon, { signalled, steppedDown, storeFailed, lateMs, manager, log });
   await tracing.close();
   return code;
+}
+
+function clocksOf({ fleet }: Config): Pick<DaemonOptions, "clock" | "linkClock" | "checkedClock"> {
+  const machine = new SystemClock();
+  if (fleet === undefined) return { clock: machine };
+  const checkedClock = new CheckedClock(machine, maxClockOffsetMs);
+  return { clock: checkedClock, linkClock: machine, checkedClock };
 }
 
 /** Serves until a signal or the store ends it, and stops. */

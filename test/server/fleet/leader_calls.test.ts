@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { constants, createServer, type ServerHttp2Stream } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import {
   RefreshTokenRequestSchema,
@@ -15,6 +17,7 @@ import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { askHubs, askTimes } from "../../../src/server/fleet/ask_hubs.js";
 import { fleetListener } from "../../../src/server/fleet/fleet_listener.js";
 import { LeaderCalls } from "../../../src/server/fleet/leader_calls.js";
+import { LinkTls } from "../../../src/server/fleet/link_tls.js";
 import type { Listener } from "../../../src/server/listen/listener.js";
 import { fleetService } from "../../../src/service/fleet/fleet_service.js";
 import type { CallContext } from "../../../src/service/pipeline/bound_service.js";
@@ -246,6 +249,25 @@ describe("a request that is forwarded", () => {
     await first.close();
     await refused;
     expect([first.callers.length, second.callers.length]).toEqual([1, 0]);
+    expect(world.forwarded).toEqual(["lost"]);
+  });
+
+  it.each([
+    { name: "is reset", end: (stream: ServerHttp2Stream) => stream.close(constants.NGHTTP2_INTERNAL_ERROR) },
+    { name: "breaks", end: ({ session }: ServerHttp2Stream) => session?.destroy(new Error("x")) },
+  ])("is lost where its stream $name, whatever code the library has for that", async ({ end }) => {
+    const http2 = createServer();
+    http2.on("stream", (stream) => {
+      stream.on("error", () => undefined);
+      end(stream);
+    });
+    http2.on("sessionError", () => undefined);
+    const tls = new LinkTls({ keys: new Vault([newer]), log: silentLog });
+    const server = tls.createServer([], (socket) => void http2.emit("connection", socket));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    world.leads(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+    await expect(call()).rejects.toMatchObject({ code: codes.unavailable });
     expect(world.forwarded).toEqual(["lost"]);
   });
 
