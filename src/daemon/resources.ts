@@ -6,6 +6,7 @@ import type { FleetConfig } from "../config/fleet_config.js";
 import { readVersion } from "../config/version.js";
 import { adoptPrimary, openKeyCheck } from "../domain/operations/key_check.js";
 import type { Tracing } from "../model/tracing.js";
+import type { CheckedClock } from "../runtime/checked_clock.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { refuseCopies } from "../store/files/copy_position.js";
@@ -27,6 +28,8 @@ export interface DaemonOptions {
   readonly clock: Clock;
   /** Of a hub: the clock of its links to the database and to other hubs; `clock` by default. */
   readonly linkClock?: Clock;
+  /** Of a hub: `clock`, where it is to be corrected by those of the database and of other hubs. */
+  readonly checkedClock?: CheckedClock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Called once when the store takes no more writes: the process must end. */

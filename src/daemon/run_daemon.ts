@@ -2,9 +2,11 @@ import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { FleetRefused, FleetUnreachable } from "../fleet/connection/fleet_error.js";
+import { maxClockOffsetMs } from "../fleet/verdict.js";
 import { ProvidersFileError } from "../manifest/providers_file_error.js";
 import { ReceiversError } from "../notify/receivers.js";
 import { PolicyError } from "../policy/policy_error.js";
+import { CheckedClock } from "../runtime/checked_clock.js";
 import { delay, SystemClock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerError } from "../server/listen/listener.js";
@@ -27,6 +29,7 @@ import { endAtOnce } from "./end_at_once.js";
 import { type ExitCode, exitCodes } from "./exit_codes.js";
 import { HubEnded } from "./fleet/hub_ended.js";
 import { type OpenTracing, openTracing } from "./optional/open_tracing.js";
+import type { DaemonOptions } from "./resources.js";
 import { UpstreamRefused } from "./spoke/upstream_refused.js";
 
 /** What a hub gets beyond its drain: its database may be away. */
@@ -64,12 +67,12 @@ export async function runDaemon(options: {
   });
   let daemon: Daemon;
   try {
-    const clock = new SystemClock();
-    tracing = await openTracing(config, { clock, log });
+    const clocks = clocksOf(config);
+    tracing = await openTracing(config, { clock: clocks.clock, log });
     daemon = await Daemon.start({
       config,
       log,
-      clock,
+      ...clocks,
       tracing: tracing.tracing,
       random: Math.random,
       onFatal: failed,
@@ -92,6 +95,13 @@ export async function runDaemon(options: {
   const code = await untilEnded(daemon, { signalled, steppedDown, storeFailed, lateMs, manager, log });
   await tracing.close();
   return code;
+}
+
+function clocksOf({ fleet }: Config): Pick<DaemonOptions, "clock" | "linkClock" | "checkedClock"> {
+  const machine = new SystemClock();
+  if (fleet === undefined) return { clock: machine };
+  const checkedClock = new CheckedClock(machine, maxClockOffsetMs);
+  return { clock: checkedClock, linkClock: machine, checkedClock };
 }
 
 /** Serves until a signal or the store ends it, and stops. */

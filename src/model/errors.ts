@@ -183,3 +183,11 @@ export class DataLoss extends NexusError {
 export class Unimplemented extends NexusError {
   readonly kind = "unimplemented";
 }
+
+/**
+ * A commit could not be made durable, or is not known to be. Nothing more is written: the process must end. It is no `NexusError`, since
+ * nothing goes on from it; callers are told `UNAVAILABLE`.
+ */
+export class StoreFailed extends Error {
+  override readonly name = "StoreFailed";
+}

@@ -1,7 +1,7 @@
 import { ABORT } from "lmdb";
 import { newId } from "../model/ids.js";
 import type { CommitParts, Commits, Ran } from "./commits.js";
-import { LogRefused } from "./lmdb/store_error.js";
+import { LogRefused, NotLeader } from "./lmdb/store_error.js";
 import type { CommitLog, LogBatch } from "./replication/log.js";
 import { Recorder } from "./replication/recorder.js";
 import type { Replica } from "./replication/replica.js";
@@ -41,7 +41,7 @@ export class LeaderCommits implements Commits {
   commit<T>(change: (tx: Transaction) => T): Promise<T> {
     const { failure, runner, timing } = this.parts;
     if (failure.error !== undefined) return Promise.reject(failure.error);
-    if (this.#isClosed) return Promise.reject(new Error("the store is closed"));
+    if (this.#isClosed) return Promise.reject(new NotLeader());
     if (runner.isInside) return Promise.reject(new Error("a commit cannot begin inside another"));
     return new Promise<T>((resolve, reject) => {
       this.#asked.push({ change, resolve, reject, startedMs: timing?.monotonicMs() ?? 0 });

@@ -135,12 +135,15 @@ describe("a leader's commit", () => {
     },
   );
 
-  test("is refused after close, which waits for those under way", async () => {
+  test.each([
+    ["is closed", (leader: Store) => leader.close()],
+    ["gives the lead back", (leader: Store) => leader.follow()],
+  ])("is refused while the store %s, which waits for those under way: nothing was done", async (_, end) => {
     const { leader, log } = await Fleet.make(0);
     const commits = [put(leader, "c1"), put(leader, "c2")];
-    const closed = leader.close();
-    await expect(put(leader, "c3")).rejects.toThrow("closed");
-    await closed;
+    const ended = end(leader);
+    await expect(put(leader, "c3")).rejects.toThrow(NotLeader);
+    await ended;
     await Promise.all(commits);
     expect(log.position).toBe(1n);
   });

@@ -1,16 +1,15 @@
-import type { Config } from "../../config/config.js";
 import type { TokenSpool } from "../../domain/grants/token_spool.js";
 import type { KeyringManager } from "../../domain/operations/keyring_manager.js";
 import { LedRefresher } from "../../domain/refresh/led_refresher.js";
 import type { RefreshEngine } from "../../domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../domain/refresh/refresher.js";
+import { ClockCheck } from "../../fleet/clock_check.js";
 import type { FleetState } from "../../model/connections/daemon_status.js";
 import { FailedPrecondition, NotLeader } from "../../model/errors.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import { canReachAny, ProviderReach } from "../../outbound/provider_reach.js";
-import { type Clock, delay } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
-import { askHubs } from "../../server/fleet/ask_hubs.js";
+import { delay } from "../../runtime/clock.js";
+import { askHubs, askTimes } from "../../server/fleet/ask_hubs.js";
 import { fleetListener } from "../../server/fleet/fleet_listener.js";
 import { LeaderCalls } from "../../server/fleet/leader_calls.js";
 import type { Answer } from "../../server/listen/http_listener.js";
@@ -28,23 +27,15 @@ import { GivingBack } from "./giving_back.js";
 import { Handover } from "./handover.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Hub, type Reign } from "./hub.js";
-import type { DomainHub, ListenersHub } from "./hub_interfaces.js";
+import type { DomainHub, FleetOptions, ListenersHub } from "./hub_interfaces.js";
 import { LeadWatch } from "./lead_watch.js";
 import type { OpenFleet } from "./open_fleet.js";
 import { answerOf, pageOf, requestOf, visitOf } from "./page_messages.js";
 
 /** Twice as long as a hub takes to look at the lease. */
 const farewellMs = 1_000;
-
-export interface FleetOptions {
-  readonly config: Config;
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Called once: the process must end. */
-  readonly onFatal: (error: unknown) => void;
-  /** Called when this hub is to give its lead back and end. */
-  readonly onStepDown?: () => void;
-}
+/** A start does not wait longer for a database that does not answer. */
+const firstLookMs = 3_000;
 
 export interface FleetResources {
   readonly fleet: OpenFleet;
@@ -63,6 +54,7 @@ export interface FleetDomain {
 export class Fleet implements ListenersHub, DomainHub {
   readonly hub: Hub;
   readonly #calls: LeaderCalls;
+  readonly #clockCheck: ClockCheck;
   readonly #heartbeat: Heartbeat;
   readonly #reach: ProviderReach;
   readonly #watch: LeadWatch;
@@ -78,7 +70,7 @@ export class Fleet implements ListenersHub, DomainHub {
     private readonly options: FleetOptions,
     private readonly resources: FleetResources,
   ) {
-    const { config, clock, log, onFatal } = options;
+    const { config, clock, checkedClock, log, onFatal } = options;
     const { fleet, opened } = resources;
     if (config.fleet === undefined) throw new Error("a hub has settings of a fleet");
     this.hub = new Hub({
@@ -86,8 +78,12 @@ export class Fleet implements ListenersHub, DomainHub {
       mayNotLead: () => this.#standing.mayNotLead(),
       standsBack: () => this.#watch.standsBack,
     });
+    this.#clockCheck = new ClockCheck({
+      ...{ clock, checked: checkedClock, log },
+      askOthers: () => askTimes(this.#heartbeat.others, opened.vault),
+    });
     this.#heartbeat = new Heartbeat({
-      ...{ hub: this.hub, fleet, clock, log },
+      ...{ hub: this.hub, fleet, clock, clockCheck: this.#clockCheck, log },
       onRound: () => this.#look(),
     });
     const { providerNetworks: networks, dataDir } = config;
@@ -95,13 +91,14 @@ export class Fleet implements ListenersHub, DomainHub {
     this.#watch = new LeadWatch({
       ...{ store: fleet.store, reach: this.#reach, file: new LeadGivenBackFile(dataDir), clock, log },
       leads: () => this.leads || this.hub.role === "taking_over",
+      isClockOff: () => this.#heartbeat.clockViolation !== undefined,
       health: () => this.#domain?.engine.health() ?? true,
       canReachAny: (origins) => canReachAny(origins, networks),
       askOthers: (origins) => askHubs(this.#heartbeat.others, origins, opened.vault),
       giveBack: (trouble) => void this.#givingBack.begin(trouble),
     });
     this.#givingBack = new GivingBack({
-      ...{ store: fleet.store, hub: this.hub, watch: this.#watch, clock, log },
+      ...{ store: fleet.store, hub: this.hub, watch: this.#watch, clock: checkedClock ?? clock, log },
       onStepDown: () => options.onStepDown?.(),
     });
     this.#standing = new FleetStanding({
@@ -211,6 +208,7 @@ export class Fleet implements ListenersHub, DomainHub {
       reach: async (origins) => ({
         mayLead: this.#standing.couldLead(),
         reached: await canReachAny(origins, config.providerNetworks),
+        clockMs: clock.nowMs(),
       }),
     });
     if (config.fleet === undefined) return;
@@ -233,9 +231,10 @@ export class Fleet implements ListenersHub, DomainHub {
       },
       end: () => reign.end(),
     });
-    this.#heartbeat.start();
+    const looked = this.#heartbeat.start().then(() => this.#clockCheck.look());
     this.#handover.start();
-    await this.hub.catchUp.toStart();
+    // Nobody is answered by a clock that is known to be wrong.
+    await Promise.all([this.hub.catchUp.toStart(), Promise.race([looked, delay(clock, firstLookMs)])]);
   }
 
   /** Gives the lead back, where this hub has it. */
@@ -274,6 +273,7 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   async #look(): Promise<void> {
+    void this.#clockCheck.look();
     this.#watch.look();
     await this.#reloadKeys();
   }

@@ -1,3 +1,4 @@
+import type { ClockCheck } from "../../fleet/clock_check.js";
 import { FleetRefused } from "../../fleet/connection/fleet_error.js";
 import type { FleetDatabase } from "../../fleet/fleet_database.js";
 import type { SeenMember } from "../../fleet/members.js";
@@ -19,7 +20,6 @@ export class Heartbeat {
   /** Of the leader, a round ago: what is behind that is behind for five seconds. */
   #expected = 0n;
   #isBehind = false;
-  #clockOffsetMs = 0;
   #verdict: FleetVerdict | undefined;
   #refusal: string | undefined;
 
@@ -28,6 +28,7 @@ export class Heartbeat {
       readonly hub: Pick<Hub, "database" | "holder" | "role" | "end">;
       readonly fleet: OpenFleet;
       readonly clock: Clock;
+      readonly clockCheck: Pick<ClockCheck, "measure" | "offsetMs">;
       readonly log: Log;
       /** What else is looked at in each round. */
       readonly onRound: () => Promise<void>;
@@ -36,8 +37,11 @@ export class Heartbeat {
     this.#heardMs = deps.clock.monotonicMs();
   }
 
-  start(): void {
-    this.#running = this.#run();
+  /** Resolves when the database was asked once, whether it answered or not. */
+  async start(): Promise<void> {
+    const first = this.#beat();
+    this.#running = first.then(() => this.#run());
+    await first;
   }
 
   async stop(): Promise<void> {
@@ -63,9 +67,10 @@ export class Heartbeat {
 
   /** Why the clock of this machine is in the way of leading; undefined when it is not. */
   get clockViolation(): string | undefined {
-    const offsetMs = Math.round(this.#clockOffsetMs);
+    const { clockCheck, hub } = this.deps;
+    const offsetMs = clockCheck.offsetMs ?? hub.database?.verdict.clockOffsetMs ?? 0;
     if (Math.abs(offsetMs) <= maxClockOffsetMs) return undefined;
-    return `the clock is ${offsetMs} ms off the database's: set the one that is wrong`;
+    return `the clock is ${Math.round(offsetMs)} ms off the database's: set the one that is wrong`;
   }
 
   /** What the database is: its settings, its role, and its tables may change while this hub runs. */
@@ -90,17 +95,21 @@ export class Heartbeat {
   }
 
   async #run(): Promise<void> {
-    const { clock, log } = this.deps;
     const { signal } = this.#stop;
-    while (!signal.aborted) {
-      try {
-        await this.#round();
-        this.#refusal = undefined;
-      } catch (error) {
-        if (error instanceof FleetRefused) this.#refuse(error);
-        log.debug({ err: error }, "the database of the fleet did not answer a heartbeat");
-      }
-      await delay(clock, roundMs, signal);
+    for (;;) {
+      await delay(this.deps.clock, roundMs, signal);
+      if (signal.aborted) return;
+      await this.#beat();
+    }
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      await this.#round();
+      this.#refusal = undefined;
+    } catch (error) {
+      if (error instanceof FleetRefused) this.#refuse(error);
+      this.deps.log.debug({ err: error }, "the database of the fleet did not answer a heartbeat");
     }
   }
 
@@ -111,14 +120,12 @@ export class Heartbeat {
   }
 
   async #round(): Promise<void> {
-    const { hub, fleet, clock } = this.deps;
+    const { hub, fleet, clock, clockCheck } = this.deps;
     const { database } = hub;
     if (database === undefined) return;
     // First: what follows may call what a newer layout has no more.
     this.#verdict = await database.judge(fleet.store.position);
-    const askedMs = clock.nowMs();
-    const databaseMs = await database.members.heartbeat(fleet.member());
-    this.#clockOffsetMs = (askedMs + clock.nowMs()) / 2 - databaseMs;
+    await clockCheck.measure(() => database.members.heartbeat(fleet.member()));
     const seen = newestOfEach(await database.members.list());
     this.#heardMs = clock.monotonicMs();
     await this.#checkHistory(database);

@@ -6,9 +6,15 @@ import type { LeadGivenBack, LeadGivenBackFile } from "../../store/files/lead_gi
 import type { Store } from "../../store/store.js";
 
 /** Why a hub that leads cannot do what a leader is for, while its lease and its database are good. */
-export type LeadTrouble = "providers_unreachable" | "refreshes_stuck" | "disk_stuck" | "disk_failed";
+export type LeadTrouble =
+  | "clock_off"
+  | "providers_unreachable"
+  | "refreshes_stuck"
+  | "disk_stuck"
+  | "disk_failed";
 
 const words: Readonly<Record<LeadTrouble, string>> = {
+  clock_off: "its clock is not the database's",
   providers_unreachable: "it reaches no provider",
   refreshes_stuck: "its refreshes do not go on",
   disk_stuck: "its disk takes no writes",
@@ -31,6 +37,7 @@ export interface LeadWatchDeps {
   readonly leads: () => boolean;
   readonly store: Pick<Store, "isWritingBatches" | "position" | "listProviders">;
   readonly reach: Pick<ProviderReach, "unreached" | "reached" | "forget">;
+  readonly isClockOff: () => boolean;
   /** Of the refresh engine. */
   readonly health: () => true | string;
   readonly canReachAny: (origins: readonly string[]) => Promise<boolean>;
@@ -111,6 +118,7 @@ export class LeadWatch {
 
   #trouble(): LeadTrouble | undefined {
     if (this.isDiskStuck) return "disk_stuck";
+    if (this.deps.isClockOff()) return "clock_off";
     if (this.deps.reach.unreached(unreachedMs).length > 0) return "providers_unreachable";
     return this.deps.health() === true ? undefined : "refreshes_stuck";
   }

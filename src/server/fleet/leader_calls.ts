@@ -177,10 +177,11 @@ function isNotLeader(error: unknown): boolean {
   return error.findDetails(ErrorInfoSchema).some((info) => info.reason === reason && info.domain === domain);
 }
 
-/** What the leader refused itself, and did not do, keeps its code. */
+/** An error of the leader itself is one of ours. A stream or link that breaks has such codes too, but no status that the leader sent. */
 function lost(error: ConnectError): WireError {
-  const isRefusal = [Code.InvalidArgument, Code.Unimplemented, Code.Internal].includes(error.code);
-  if (isRefusal) return new WireError(codes.internal, "internal error", [], error);
+  const isOurs = [Code.InvalidArgument, Code.Unimplemented, Code.Internal].includes(error.code);
+  if (isOurs && error.metadata.has("grpc-status"))
+    return new WireError(codes.internal, "internal error", [], error);
   const text =
     "the hub that leads went away, or did not answer in time: look whether the request was acted on";
   return new WireError(codes.unavailable, text, [], error);

@@ -46,8 +46,10 @@ export interface FleetParts {
   appendAudit(source: string, entries: readonly OutboxEntry[], via: string | undefined): Promise<bigint>;
   /** Newest position of the log that is applied here. */
   position(): bigint;
-  /** Whether this hub could lead in place of one that reaches none of these origins. */
-  reach(origins: readonly string[]): Promise<{ readonly mayLead: boolean; readonly reached: boolean }>;
+  /** Whether this hub could lead in place of one that reaches none of these origins, and the clock of its machine. */
+  reach(
+    origins: readonly string[],
+  ): Promise<{ readonly mayLead: boolean; readonly reached: boolean; readonly clockMs: number }>;
 }
 
 type Rpcs = ServiceImplementation<typeof FleetService>;
@@ -121,10 +123,13 @@ class FleetRpcs implements Rpcs {
     return { $typeName: "nexus.fleet.v1.AppendAuditResponse", sequence };
   };
 
-  reach: Rpcs["reach"] = async ({ origins }) => ({
-    $typeName: "nexus.fleet.v1.ReachResponse",
-    ...(await this.parts.reach(origins)),
-  });
+  reach: Rpcs["reach"] = async ({ origins }) => {
+    const { mayLead, reached, clockMs } = await this.parts.reach(origins);
+    return {
+      $typeName: "nexus.fleet.v1.ReachResponse",
+      ...{ mayLead, reached, clock: timestampFromMs(Math.round(clockMs)) },
+    };
+  };
 }
 
 /** Errors of the RPC are an answer too: its caller is at the other hub. */

@@ -13,6 +13,7 @@ import {
   NexusError,
   type NexusErrorKind,
   ResourceExhausted,
+  StoreFailed,
   Unavailable,
 } from "../../model/errors.js";
 import { codes, type ErrorDetail, WireError } from "./wire_error.js";
@@ -34,8 +35,16 @@ const codeOfKind: Readonly<Record<NexusErrorKind, (typeof codes)[keyof typeof co
   unimplemented: codes.unimplemented,
 };
 
-/** The one way from an error of the model to the wire. What is no `NexusError` is returned as it is: an error of ours. */
+/** The log has the cause: this process ends with it. */
+const storeFailed =
+  "the store of this daemon takes no more writes, and it ends: look whether the request was acted on, and ask again";
+
+/**
+ * The one way from an error of the model to the wire. What is neither a `NexusError` nor a store that failed is returned as it is: an error
+ * of ours.
+ */
 export function toWireError(error: unknown): unknown {
+  if (error instanceof StoreFailed) return new WireError(codes.unavailable, storeFailed, [], error);
   if (error instanceof WireError || !(error instanceof NexusError)) return error;
   if (error instanceof InvalidArgument) return invalidArgument(error);
   return new WireError(codeOfKind[error.kind], error.message, detailsOf(error), error);

@@ -1,4 +1,6 @@
-export { NotLeader } from "../../model/errors.js";
+import { StoreFailed } from "../../model/errors.js";
+
+export { NotLeader, StoreFailed } from "../../model/errors.js";
 
 /** The files of the store cannot be used: a person must restore a backup or move them away. */
 export class StoreDamaged extends Error {
@@ -13,13 +15,6 @@ export class DataFolderUnusable extends Error {
 /** Another process holds the data folder. */
 export class DataFolderInUse extends Error {
   override readonly name = "DataFolderInUse";
-}
-
-/**
- * A commit could not be made durable. What it wrote is lost, nothing more is written: the process must end.
- */
-export class StoreFailed extends Error {
-  override readonly name = "StoreFailed";
 }
 
 /** As `StoreFailed`, with commits that were never answered: the process cannot exit in order. */

@@ -17,6 +17,7 @@ class Scene {
   /** Origins to which this hub opens a connection. */
   reachable: string[] = [];
   tried: string[][] = [];
+  isClockOff = false;
   health: true | string = true;
   isWriting = false;
   position = 7n;
@@ -49,6 +50,7 @@ class Scene {
           this.unreached = [];
         },
       },
+      isClockOff: () => this.isClockOff,
       health: () => this.health,
       canReachAny: async (origins) => {
         this.tried.push([...origins]);
@@ -94,6 +96,22 @@ describe("a hub that leads gives the lead back", () => {
     expect(scene.asked).toEqual([["https://op.example"]]);
     expect(scene.kept?.reason).toBe("providers_unreachable");
     expect(scene.errors).toEqual(["this hub gives the lead of its fleet back, since it reaches no provider"]);
+  });
+
+  it("when its clock is off, and another hub's is not", async () => {
+    const scene = new Scene();
+    scene.isClockOff = true;
+    scene.others = [{ mayLead: false, reached: false }];
+    await scene.looks(5);
+    expect(scene.given).toEqual([]);
+    scene.others = [{ mayLead: true, reached: false }];
+    await scene.looks(65);
+    expect(scene.given[0]).toEqual("clock_off");
+    expect(scene.asked).toEqual([[], []]);
+    expect(scene.errors).toEqual([
+      "this hub leads, but its clock is not the database's, and no other hub could lead instead",
+      "this hub gives the lead of its fleet back, since its clock is not the database's",
+    ]);
   });
 
   it("when its refreshes do not go on, whatever others reach", async () => {

@@ -25,7 +25,7 @@ async function aLink(keys: Vault, asked: () => void): Promise<TcpProxy> {
         return new Promise(() => undefined);
       },
       appendAudit: async () => 0n,
-      reach: async () => ({ mayLead: true, reached: true }),
+      reach: async () => ({ mayLead: true, reached: true, clockMs: 0 }),
       position: () => 0n,
     }),
     keys,

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
+import { constants, createServer, type ServerHttp2Stream } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
 import {
   RefreshTokenRequestSchema,
@@ -12,9 +14,10 @@ import { FailedPrecondition, Unavailable } from "../../../src/model/errors.js";
 import { defaultLimits } from "../../../src/model/limits.js";
 import { formatListenAddress } from "../../../src/model/listen_address.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
-import { askHubs } from "../../../src/server/fleet/ask_hubs.js";
+import { askHubs, askTimes } from "../../../src/server/fleet/ask_hubs.js";
 import { fleetListener } from "../../../src/server/fleet/fleet_listener.js";
 import { LeaderCalls } from "../../../src/server/fleet/leader_calls.js";
+import { LinkTls } from "../../../src/server/fleet/link_tls.js";
 import type { Listener } from "../../../src/server/listen/listener.js";
 import { fleetService } from "../../../src/service/fleet/fleet_service.js";
 import type { CallContext } from "../../../src/service/pipeline/bound_service.js";
@@ -39,6 +42,7 @@ const signal = new AbortController().signal;
 /** A hub that may lead: a real fleet listener, whose one RPC the test plays. */
 class Hub {
   leads = true;
+  clockMs = 1_000;
   readonly callers: Principal[] = [];
   readonly steps: string[] = [];
   answer: () => Promise<void> = async () => undefined;
@@ -68,7 +72,11 @@ class Hub {
         this.steps.push(`${connectionId} ${isDemanded} ${onlyRevision}`);
         return "refreshed";
       },
-      reach: async (origins) => ({ mayLead: !this.leads, reached: origins.includes("https://op.example") }),
+      reach: async (origins) => ({
+        mayLead: !this.leads,
+        reached: origins.includes("https://op.example"),
+        clockMs: this.clockMs,
+      }),
       page: async ({ method: verb, target, headers, body, origin, via }) => ({
         status: 303,
         headers: [...headers, { name: "x-origin", value: `${origin} via ${via}` }],
@@ -244,6 +252,25 @@ describe("a request that is forwarded", () => {
     expect(world.forwarded).toEqual(["lost"]);
   });
 
+  it.each([
+    { name: "is reset", end: (stream: ServerHttp2Stream) => stream.close(constants.NGHTTP2_INTERNAL_ERROR) },
+    { name: "breaks", end: ({ session }: ServerHttp2Stream) => session?.destroy(new Error("x")) },
+  ])("is lost where its stream $name, whatever code the library has for that", async ({ end }) => {
+    const http2 = createServer();
+    http2.on("stream", (stream) => {
+      stream.on("error", () => undefined);
+      end(stream);
+    });
+    http2.on("sessionError", () => undefined);
+    const tls = new LinkTls({ keys: new Vault([newer]), log: silentLog });
+    const server = tls.createServer([], (socket) => void http2.emit("connection", socket));
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void server.close());
+    world.leads(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+    await expect(call()).rejects.toMatchObject({ code: codes.unavailable });
+    expect(world.forwarded).toEqual(["lost"]);
+  });
+
   it("ends when its caller leaves", async () => {
     const leaving = new AbortController();
     const refused = expect(
@@ -313,6 +340,8 @@ describe("the link between hubs", () => {
       [leader.address, false, true],
       [follower.address, true, true],
     ]);
+    leader.clockMs = 4_000_000_000_000;
+    expect(await askTimes(addresses, new Vault([newer]))).toEqual([4_000_000_000_000, 1_000]);
     // What is no origin, or too many of them, is refused.
     expect(await askHubs([follower.address], ["no url"], new Vault([newer]))).toEqual([]);
     const many = Array.from({ length: 17 }, (_, index) => `https://op${index}.example`);

@@ -7,6 +7,7 @@ import {
   InvalidArgument,
   NotFound,
   PermissionDenied,
+  StoreFailed,
   Unauthenticated,
   Unavailable,
   Unimplemented,
@@ -50,6 +51,14 @@ describe("toWireError", () => {
       toWireError(new InvalidArgument([{ field: "a".repeat(1e6), description: "\n".repeat(1e6) }])),
     ];
     expect((large as WireError).message.length).toBeLessThan(1_100);
+  });
+
+  it("says of a store that failed what its caller can do, and not why", () => {
+    const wire = toWireError(
+      new StoreFailed("a commit could not be made durable", { cause: new Error("EIO") }),
+    );
+    expect(wire).toMatchObject({ code: 14, message: expect.stringContaining("look whether") });
+    expect((wire as WireError).message).not.toMatch(/EIO|durable/);
   });
 
   it("leaves what is no answer to a caller as it is", () => {

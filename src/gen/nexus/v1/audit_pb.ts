@@ -44,7 +44,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    * Events of the keys (`keyring.key_added`, `keyring.rotation_started`, `keyring.rotation_finished`, `keyring.key_retired`) have the id
    * of the key as `reason`; `console.link_created`, `console.session_opened` and `console.session_ended` are a person's at the pages of
    * `ConsoleService`; `store.backed_up` and `store.restored` count records and connections. `fleet.lead_given_back` is a hub that led and
-   * gave the lead to another one by itself: its `reason` is `providers_unreachable`, `refreshes_stuck`, `disk_stuck` or `disk_failed`.
+   * gave the lead to another one by itself: its `reason` is `clock_off`, `providers_unreachable`, `refreshes_stuck`, `disk_stuck` or
+   * `disk_failed`.
    *
    * @generated from field: string event_type = 3;
    */
