@@ -141,7 +141,9 @@ export class OutboxSweep {
 
   async #start(boundary: OutboxBoundary | "none", after: number) {
     this.#life++;
-    const given = [this.#folder, this.#receiver.url, this.#secretsFile, boundary, String(after)];
+    // What a life has sent may be read when the next one has begun.
+    const url = `${this.#receiver.url}/${this.#life}`;
+    const given = [this.#folder, url, this.#secretsFile, boundary, String(after)];
     const child: ChildProcess = spawn(process.execPath, [this.childFile, ...given], {
       stdio: ["pipe", "pipe", "inherit"],
     });
@@ -175,7 +177,7 @@ export class OutboxSweep {
 
   #take(event: ReceivedEvent): void {
     const flips = flipsOf({ providerName: event.data["provider"] ?? "" });
-    this.#taken.push({ life: this.#life, event, flips });
+    this.#taken.push({ life: Number(event.path.split("/").at(-1)), event, flips });
   }
 
   get #secretsFile(): string {

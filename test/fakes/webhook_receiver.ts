@@ -8,6 +8,8 @@ export interface ReceivedEvent {
   readonly id: string;
   readonly type: string;
   readonly data: Readonly<Record<string, string>>;
+  /** Of the URL that it was sent to. */
+  readonly path: string;
 }
 
 /** A secret as `openssl rand` would make one. */
@@ -57,7 +59,7 @@ export class WebhookReceiver {
       ReceivedEvent,
       "type" | "data"
     >;
-    const event = { id: headers["webhook-id"] ?? "", type, data };
+    const event = { id: headers["webhook-id"] ?? "", type, data, path: request.url ?? "" };
     this.events.push(event);
     this.answer(event, response);
     this.#onEvent?.();
