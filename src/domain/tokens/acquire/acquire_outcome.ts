@@ -29,7 +29,13 @@ export function refusedAsNone(error: unknown): undefined {
 /** What `AcquireToken` answers. */
 export type Acquired =
   | { readonly kind: "token"; readonly token: CurrentToken }
-  | { readonly kind: "consent"; readonly link: PendingLink; readonly reason: ConsentReason };
+  | {
+      readonly kind: "consent";
+      readonly link: PendingLink;
+      readonly reason: ConsentReason;
+      /** This call made the link: nobody has it yet. */
+      readonly isMade?: true;
+    };
 
 /**
  * `answered`: the person has answered, and the daemon exchanges the code. `unconfirmed`: the consent was given, and waits for the
@@ -39,6 +45,11 @@ export type Outcome = Acquired | { readonly kind: "answered" } | { readonly kind
 
 export function acquired(token: CurrentToken): Acquired {
   return { kind: "token", token };
+}
+
+/** Whether news may come of it. For a link that the call made nobody comes: the one that its caller was shown may have ended since. */
+export function isWaitedFor(outcome: Outcome): boolean {
+  return outcome.kind !== "token" && !(outcome.kind === "consent" && outcome.isMade);
 }
 
 /** Whether a caller that knows `last` must be told of `now`: a link that it knows, and a consent that is under way, are no news. */

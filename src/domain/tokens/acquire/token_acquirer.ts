@@ -21,6 +21,7 @@ import {
   type ConsentReason,
   deathOf,
   isDone,
+  isWaitedFor,
   type Outcome,
   refusedAsNone,
   wasOvertaken,
@@ -255,8 +256,10 @@ export class TokenAcquirer {
   ): Promise<Acquired> {
     if (this.deps.fleet?.leads === false) throw new NotLeader();
     const profile = this.deps.unattended.profileFor(request);
-    if (!profile)
-      return { kind: "consent", reason, link: await this.deps.connections.request(request, principal) };
+    if (!profile) {
+      const link = await this.deps.connections.request(request, principal);
+      return { kind: "consent", reason, link, isMade: true };
+    }
     const signIn = await this.#signIn(profile, acquire, principal);
     if (signIn?.kind === "consent") return signIn;
     const { id } = await this.deps.unattended.connect(request, profile, principal);
@@ -278,7 +281,7 @@ export class TokenAcquirer {
   async #awaited(first: Outcome, request: AcquireRequest, caller: Caller): Promise<Outcome> {
     const parts = this.deps.names.partsOf(request.name);
     const waitMs = first.kind === "answered" ? Math.max(exchangeMs, request.waitMs) : request.waitMs;
-    if (first.kind === "token" || waitMs === 0 || !parts) return first;
+    if (waitMs === 0 || !parts || !isWaitedFor(first)) return first;
     const { signal, principal } = caller;
     let last: Outcome = first;
     await waitForNews(this.deps, parts, { waitMs, signal }, async () => {
