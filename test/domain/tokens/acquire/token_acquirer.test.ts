@@ -252,6 +252,22 @@ describe("TokenAcquirer", () => {
     expect(world.store.getAuthorization(key)).toMatchObject({ requireConfirmation: true, returnUrl });
   });
 
+  it("answers a link that it makes at once, though the one that its caller was shown has just been refused", async () => {
+    await world.provider("op");
+    const shown = await world.link();
+    const started = await world.completer.start(stateOf(shown.authUrl));
+    if (started.kind !== "redirect") throw new Error(started.kind);
+    const denied = new URLSearchParams({ state: stateOf(shown.authUrl), error: "access_denied" });
+    await world.completer.finish(denied, () => started.binding.value, undefined, "/auth/callback/op");
+    const next = await world.link({ waitMs: 60_000 });
+    expect(next).toMatchObject({ connectionId: shown.connectionId, reason: "access_denied" });
+    expect(next.authUrl).not.toBe(shown.authUrl);
+    const waiting = world.link({ waitMs: 60_000 });
+    await expect.poll(() => world.hub.size).toBe(1);
+    world.clock.advance(60_000);
+    expect((await waiting).authUrl).toBe(next.authUrl);
+  });
+
   it("lets all who wait go when the person is done, and each when it leaves", async () => {
     await world.provider("op");
     const { authUrl } = await world.link();
