@@ -229,19 +229,6 @@ describe("TokenAcquirer", () => {
     expect(world.store.listConnections({ limit: 10 })).toHaveLength(count);
   });
 
-  it("answers a link that it makes at once, however long the caller would wait", async () => {
-    await world.provider("op");
-    const first = await world.acquire({ waitMs: 60_000 });
-    expect(first).toMatchObject({ kind: "consent", reason: "not_connected" });
-    if (first.kind !== "consent") return;
-    const refused = world.get(first.link.connectionId);
-    const ended = { pendingStateHash: undefined, requestExpiresAtMs: undefined, status: "failed" } as const;
-    await world.store.commit((tx) => tx.putConnection({ ...refused, ...ended }));
-    const second = await world.acquire({ waitMs: 60_000 });
-    expect(second).toMatchObject({ kind: "consent", link: { connectionId: refused.id } });
-    expect(second).not.toMatchObject({ link: { authUrl: first.link.authUrl } });
-  });
-
   it("keeps the confirmation that a link asks for when it asks for more scopes", async () => {
     await world.provider("op");
     const returnUrl = "https://app.example/done";
