@@ -1,6 +1,6 @@
 /** Spokes as their hubs see them, all in this process: what `Crowd` starts and asks. */
 import { createSecureContext } from "node:tls";
-import { type CrowdCounts, type CrowdPlace, CrowdSpoke } from "./crowd_spoke.js";
+import { type CrowdCounts, type CrowdPlace, CrowdSpoke, Starts } from "./crowd_spoke.js";
 
 export interface CrowdSettings {
   /** Of the hubs on this machine; all spokes begin with the first one. */
@@ -47,8 +47,9 @@ class CrowdProcess {
   readonly #lapsed = new Set<string>();
 
   constructor({ ports, tokens, ca }: CrowdSettings) {
-    const place: CrowdPlace = { ports, secureContext: createSecureContext({ ca }), counts: this.#counts };
-    this.#spokes = tokens.map((token, index) => new CrowdSpoke(place, token, 1 + (index % 2)));
+    const secureContext = createSecureContext({ ca });
+    const place: CrowdPlace = { ports, secureContext, counts: this.#counts, starts: new Starts() };
+    this.#spokes = tokens.map((token, index) => new CrowdSpoke(place, token, index));
     for (const spoke of this.#spokes) spoke.open();
     setInterval(() => this.#look(), lookMs);
   }

@@ -22,8 +22,29 @@ export interface HeldToken {
   readonly atMs: number;
 }
 
+/** Connections that are being made: this process has one thread for all spokes, of which each has its own in real life. */
+export class Starts {
+  #free = 500;
+  readonly #waiting: (() => void)[] = [];
+
+  begin(start: () => void): void {
+    if (this.#free === 0) this.#waiting.push(start);
+    else {
+      this.#free--;
+      start();
+    }
+  }
+
+  end(): void {
+    this.#free++;
+    const next = this.#waiting.shift();
+    if (next) this.begin(next);
+  }
+}
+
 /** What all spokes of a crowd share. */
 export interface CrowdPlace {
+  readonly starts: Starts;
   readonly ports: readonly number[];
   readonly secureContext: SecureContext;
   readonly counts: CrowdCounts;
@@ -48,7 +69,7 @@ export function nowMs(): number {
 }
 
 /**
- * A spoke as its hub sees it: a connection and an identity of its own, the list of profiles, and then the stream. It comes back as
+ * A spoke as its hub sees it: a connection, an address and an identity of its own, the list of profiles, and then the stream. It comes back as
  * `UpstreamFollower` does, to another hub, with full jitter up to 10 s and the last bookmark.
  */
 export class CrowdSpoke {
@@ -60,19 +81,23 @@ export class CrowdSpoke {
   #failures = 0;
   #hub = 0;
 
-  /** @param step from a hub that is gone to the next one */
+  /** @param index a number of its own, which decides its address and to which hub it goes when one is gone */
   constructor(
     private readonly place: CrowdPlace,
     private readonly token: string,
-    private readonly step: number,
+    private readonly index: number,
   ) {}
 
   open(): void {
+    this.place.starts.begin(() => this.#open());
+  }
+
+  #open(): void {
     const { ports, secureContext } = this.place;
     const port = ports[this.#hub % ports.length] ?? 0;
-    const session = connectHttp2(`https://${host}:${port}`, {
-      createConnection: () => connectTls({ host, port, secureContext, ALPNProtocols: ["h2"] }),
-    });
+    const localAddress = `127.1.${this.index >> 8}.${this.index & 255}`;
+    const to = { host, port, localAddress, secureContext, ALPNProtocols: ["h2"] };
+    const session = connectHttp2(`https://${host}:${port}`, { createConnection: () => connectTls(to) });
     this.#session = session;
     const ended = (error?: Error & { code?: string }): void =>
       this.#ended(session, error?.code ?? error?.message ?? "closed");
@@ -82,7 +107,8 @@ export class CrowdSpoke {
       const listed = this.#call(session, "ProviderService/ListProviders", request);
       listed.on("error", ended).resume();
       listed.on("end", () => {
-        if (this.#session === session) this.#watch(session, ended);
+        if (session.destroyed || session.closed) ended();
+        else if (this.#session === session) this.#watch(session, ended);
       });
     });
   }
@@ -141,6 +167,7 @@ export class CrowdSpoke {
     } else if (event.case === "bookmark") {
       this.#position = event.value.position;
       this.#failures = 0;
+      if (this.wholeAtMs === undefined) this.place.starts.end();
       this.wholeAtMs ??= nowMs();
     }
   }
@@ -148,12 +175,13 @@ export class CrowdSpoke {
   #ended(session: ClientHttp2Session, why: string, waitMs?: number): void {
     if (this.#session !== session) return;
     this.#session = undefined;
+    if (this.wholeAtMs === undefined) this.place.starts.end();
     this.wholeAtMs = undefined;
     const { ends } = this.place.counts;
     ends[why] = (ends[why] ?? 0) + 1;
     session.destroy();
     this.#failures++;
-    this.#hub += this.step;
+    this.#hub += 1 + (this.index % 2);
     setTimeout(() => this.open(), waitMs ?? fullJitterMs(backoff, this.#failures, Math.random()));
   }
 }
