@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { CrowdAnswer, CrowdQuestion, CrowdReport, CrowdSettings } from "./crowd_process.js";
 
 /** A crowd that is not there by then meets a limit of the machine: of descriptors, for one (`ulimit -n`). */
-const patienceMs = 300_000;
+const patienceMs = 900_000;
 
 /** Thousands of spokes as their hubs see them, in a process of their own. */
 export class Crowd {
