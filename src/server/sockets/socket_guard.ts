@@ -55,8 +55,9 @@ export interface SocketGuardOptions {
 /**
  * Keeps the sockets of one listening address within their numbers. A socket is an unauthenticated's until a valid credential comes over it. Room
  * for a new one is made by closing the oldest unauthenticated of the address that has the most of them, so that whoever
- * opens thousands shuts out himself first; without an unauthenticated the new one is closed. So it is, for a while, where a crowd of many
- * addresses has their share, as spokes whose hub died: each would push out one that is about to be done, and none would get in. One timer looks after all unauthenticated callers.
+ * opens thousands shuts out himself first; without an unauthenticated the new one is closed. So it is, for a while, where it is one more of a
+ * crowd whose addresses have few each, as of spokes whose hub died: each would push out one that is about to be done, and none would get in.
+ * One timer looks after all unauthenticated callers.
  */
 export class SocketGuard {
   readonly #options: SocketGuardOptions;
@@ -89,7 +90,7 @@ export class SocketGuard {
         return;
       }
     } else if (address !== unix && this.#unauthenticatedCount >= maxUnauthenticated) {
-      if (this.#isCrowdAtWork(maxUnauthenticated)) {
+      if (this.#isOneOfCrowd(address, maxUnauthenticated)) {
         socket.destroy();
         return;
       }
@@ -118,8 +119,11 @@ export class SocketGuard {
     this.#timer = undefined;
   }
 
-  #isCrowdAtWork(maxUnauthenticated: number): boolean {
+  /** Not where its address has fewer than another one: that is a few addresses' flood, which must not shut out anybody. */
+  #isOneOfCrowd(address: string, maxUnauthenticated: number): boolean {
     const most = this.#addresses.length - 1;
+    const withIt = (this.#unauthenticated.get(address)?.size ?? 0) + 1;
+    if (withIt < most) return false;
     const [, sinceMs = 0] = this.#oldest() ?? [];
     const isYoung = this.#options.clock.monotonicMs() - sinceMs < crowdPatienceMs;
     return isYoung && most <= maxUnauthenticated * crowdShare;
