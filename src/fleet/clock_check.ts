@@ -17,13 +17,14 @@ export interface ClockCheckDeps {
 }
 
 /**
- * Holds the machine's clock against the database's. Where they differ the clocks of the other hubs decide which one is wrong: what two
- * machines have is right. While no other hub answers, what was found before holds, and at first the machine's clock.
+ * Holds the machine's clock against the database's. Where they differ the clocks of the other hubs decide which one is wrong: the database's
+ * time is right where one of them has it, and no more of them have this one's. While no other hub answers, what was found before holds, and
+ * at first the machine's clock.
  */
 export class ClockCheck {
   #offsetMs: number | undefined;
   #database: Reference | undefined;
-  /** Whether another hub has the database's time, where this one has not; undefined: none has said. */
+  /** Whether the database's time is right, where this one has another; undefined: no hub has said. */
   #isShared: boolean | undefined;
   #asking: Promise<void> | undefined;
 
@@ -32,6 +33,11 @@ export class ClockCheck {
   /** This clock minus the database's, in milliseconds; undefined before it was measured. */
   get offsetMs(): number | undefined {
     return this.#offsetMs;
+  }
+
+  /** Whether this clock is known to be the wrong one. */
+  get isWrong(): boolean {
+    return this.#isOff && this.#isShared === true;
   }
 
   /** @param ask answers the database's time, in milliseconds since the Unix epoch. @throws what `ask` throws */
@@ -78,7 +84,12 @@ export class ClockCheck {
     if (this.#database === undefined) return;
     const { ms, monotonicMs } = this.#database;
     const nowMs = ms + clock.monotonicMs() - monotonicMs;
-    const isShared = times.some((time) => time >= ms - maxClockOffsetMs && time <= nowMs + maxClockOffsetMs);
+    const haveIt = (offsetMs: number): number =>
+      times.filter(
+        (time) => time - offsetMs >= ms - maxClockOffsetMs && time - offsetMs <= nowMs + maxClockOffsetMs,
+      ).length;
+    const shared = haveIt(0);
+    const isShared = shared > 0 && shared >= haveIt(this.#offsetMs ?? 0);
     if (isShared !== this.#isShared)
       log.warn({ offsetMs: Math.round(this.#offsetMs ?? 0) }, isShared ? words.shared : words.alone);
     this.#isShared = isShared;
@@ -93,5 +104,5 @@ export class ClockCheck {
 const words = {
   shared: "the clock is off: this hub goes by the time that the database and another hub have",
   alone:
-    "the clock is not the database's, and no other hub has the database's time: this hub goes by its own",
+    "the clock is not the database's, and the other hubs do not have that either: this hub goes by its own",
 };

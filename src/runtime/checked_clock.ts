@@ -1,7 +1,7 @@
 import type { Clock, Timer } from "./clock.js";
 
 /** How long what the reference said is carried on by the monotonic clock, which stands still while a machine sleeps. */
-const youngMs = 30_000;
+const youngMs = 12_000;
 
 /** What another clock said. */
 export interface Reference {
@@ -13,7 +13,7 @@ export interface Reference {
 
 /**
  * The machine's clock as long as it agrees with another one, and that one's time where it does not. A machine's clock that jumps is
- * not followed until the reference was heard again, for 30 seconds at most. Timers are the machine's.
+ * not followed until the reference was heard again, for 12 seconds at most. Timers are the machine's.
  */
 export class CheckedClock implements Clock {
   #reference: (Reference & { readonly offsetMs: number }) | undefined;

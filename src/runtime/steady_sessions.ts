@@ -48,8 +48,9 @@ export function steady<S extends Sessions>(sessions: S, pings: { readonly pingTi
     return connecting;
   };
   sessions.request = async (...given) => {
-    const error = (await sessions.connect()) === "error" ? sessions.error() : undefined;
-    if (error !== undefined) throw error;
+    // What `abort` ended is not begun again.
+    if ((await sessions.connect()) === "error")
+      throw sessions.error() ?? new Error("the connection was closed");
     const stream = await request(...given);
     const { session } = stream;
     if (session && !known.has(session)) {

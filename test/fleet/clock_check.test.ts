@@ -71,6 +71,7 @@ describe("a hub's clock", () => {
       scene.othersOffMs = [-2 * hourMs, 4_000];
       await scene.round();
       expect([scene.offMs, scene.check.offsetMs, scene.asked]).toEqual([0, offMs, 1]);
+      expect(scene.check.isWrong).toBe(true);
       await scene.round();
       expect(scene.offMs).toBe(0);
       expect(scene.warnings).toEqual([
@@ -94,10 +95,19 @@ describe("a hub's clock", () => {
         expect(later.offMs).toBe(0);
       }
       expect(later.warnings).toEqual([
-        "the clock is not the database's, and no other hub has the database's time: this hub goes by its own",
+        "the clock is not the database's, and the other hubs do not have that either: this hub goes by its own",
       ]);
+      expect(later.check.isWrong).toBe(false);
     },
   );
+
+  it("is not outvoted by one hub that is off with the database, where more have its own time", async () => {
+    const scene = new Scene();
+    scene.databaseOffMs = -hourMs;
+    scene.othersOffMs = [-hourMs, 0, 0, 1_000];
+    await scene.round();
+    expect([scene.offMs, scene.check.isWrong]).toEqual([0, false]);
+  });
 
   it("that jumps is followed at no moment while the others answer", async () => {
     const scene = new Scene();

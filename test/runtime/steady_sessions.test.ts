@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { steady } from "../../src/runtime/steady_sessions.js";
 import { TcpProxy } from "../fakes/tcp_proxy.js";
 
-const pings = { pingIntervalMs: 30_000, pingTimeoutMs: 300 };
+const pings = { pingIntervalMs: 30_000, pingTimeoutMs: 1_500 };
 
 /** The begin of a frame (RFC 9113 section 6.7). */
 const ping = "\0\0\x08\x06";

@@ -91,7 +91,7 @@ export class Fleet implements ListenersHub, DomainHub {
     this.#watch = new LeadWatch({
       ...{ store: fleet.store, reach: this.#reach, file: new LeadGivenBackFile(dataDir), clock, log },
       leads: () => this.leads || this.hub.role === "taking_over",
-      isClockOff: () => this.#heartbeat.clockViolation !== undefined,
+      isClockOff: () => this.#clockCheck.isWrong,
       health: () => this.#domain?.engine.health() ?? true,
       canReachAny: (origins) => canReachAny(origins, networks),
       askOthers: (origins) => askHubs(this.#heartbeat.others, origins, opened.vault),

@@ -82,7 +82,7 @@ async function answersLiving({ clients }: HubProcess): Promise<void> {
   const { token } = await clients.tokens.getToken({ connectionId });
   expect(token?.revision).toBe(BigInt(provider.tokenRequests.length));
   const livesMs = (token?.expiresAt ? timestampMs(token.expiresAt) : 0) - Date.now();
-  expect(livesMs).toBeGreaterThan((ttlSeconds - 120) * 1_000);
+  expect(livesMs).toBeGreaterThan((ttlSeconds - 600) * 1_000);
   expect(livesMs).toBeLessThanOrEqual(ttlSeconds * 1_000);
 }
 
@@ -108,7 +108,7 @@ async function events({ clients }: HubProcess, eventType: string) {
 async function recordsTrueTimes(hub: HubProcess): Promise<void> {
   const own = (await events(hub, "token_retrieved")).filter(({ via }) => via === hub.address);
   expect(own.length).toBeGreaterThan(0);
-  for (const { agoSeconds } of own) expect(Math.abs(agoSeconds)).toBeLessThan(120);
+  for (const { agoSeconds } of own) expect(Math.abs(agoSeconds)).toBeLessThan(600);
 }
 
 describe("a hub whose clock is off", () => {
