@@ -57,7 +57,8 @@ export async function withId<Answer>(connectionId: string, work: () => Promise<A
   }
 }
 
-async function connectionNamed(
+/** The connection that has a name; undefined where none has it. @throws CommandFailure */
+export async function connectionNamed(
   { daemon, call }: DaemonSession,
   name: ConnectionName,
 ): Promise<Connection | undefined> {

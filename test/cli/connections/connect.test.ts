@@ -92,7 +92,10 @@ describe("connect", () => {
     daemon.addProvider({ id: providerId, name: "github" });
     daemon.addProvider({ id: "22222222-2222-4111-8111-111111111111", name: "beef" });
     await play(pending, active);
-    for (const text of [providerId.slice(0, 8), "beef"]) await run(["connect", text], shellOf());
+    for (const text of [providerId.slice(0, 8), "beef"]) {
+      daemon.connections.splice(0);
+      await run(["connect", text], shellOf());
+    }
     const requests = daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection");
     expect(requests.map(({ provider }) => provider.value)).toEqual([providerId, "beef"]);
   });
@@ -146,15 +149,18 @@ describe("connect", () => {
   });
 
   it("opens the browser for a person, unless told not to", async () => {
+    daemon.addProvider();
     await play(active);
     const person = shellOf({ outIsTTY: true });
     expect(await run(["connect", providerId], person)).toBe(0);
+    daemon.connections.splice(0);
     expect(person.opened).toEqual([authUrl]);
     const [request] = daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection");
     expect(request?.provider).toEqual({ case: "providerId", value: providerId });
     const shy = shellOf({ outIsTTY: true });
     expect(await run(["connect", "github", "--no-open"], shy)).toBe(0);
     expect(shy.opened).toEqual([]);
+    daemon.connections.splice(0);
     const headless = shellOf({ outIsTTY: true, browserFails: true });
     expect(await run(["connect", "github"], headless)).toBe(0);
     expect(headless.err()).toContain("by hand");
@@ -233,6 +239,67 @@ describe("connect", () => {
       },
     });
     expect(await run(["connect", "github"], nameless)).not.toBe(0);
+  });
+});
+
+describe("connect with a name that a connection has", () => {
+  const again = { ...active, revision: 4n };
+  const asked = () => daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection")[0];
+
+  it.each([
+    [["github"]],
+    [[providerId]],
+    [["GitHub", "--user", "alice"]],
+    [["github/alice"]],
+    [["github/alice", "--user", "alice"]],
+  ])("asks for that connection again, and says so: %j", async (args) => {
+    daemon.addProvider();
+    daemon.addConnection({ status: ConnectionStatus.ATTENTION, revision: 3n });
+    await play({}, again);
+    const shell = shellOf();
+    expect(await run(["connect", ...args, "--scope", "wide"], shell)).toBe(0);
+    expect(asked()).toMatchObject({ connectionId, userId: "alice", scopes: ["wide"] });
+    expect(shell.out()).toMatch(
+      /^github\/alice is a connection already \(attention\), and is asked for again; another account needs another --label\n/,
+    );
+  });
+
+  it.each([
+    ["was revoked", { status: ConnectionStatus.REVOKED }],
+    ["is another account's", { label: "work" }],
+    ["is another user's", { userId: "bob" }],
+  ])("makes a new one beside a connection that %s", async (_why, fields) => {
+    daemon.addConnection(fields);
+    await play(pending, active);
+    const shell = shellOf();
+    expect(await run(["connect", "github"], shell)).toBe(0);
+    expect(asked()).toMatchObject({ connectionId: "", userId: "alice", label: "" });
+    expect(shell.out()).not.toContain("already");
+  });
+
+  it("takes PROVIDER/USER/LABEL for a new one too", async () => {
+    await play(pending, active);
+    expect(await run(["connect", "github/b%2Fob/work"], shellOf())).toBe(0);
+    expect(asked()).toMatchObject({
+      connectionId: "",
+      provider: { case: "providerName", value: "github" },
+      userId: "b/ob",
+      label: "work",
+    });
+  });
+
+  it.each([
+    [["github/alice", "--user", "bob"], "leave out --user"],
+    [["github/alice", "--label", "work"], "leave out --label"],
+    [["github/alice", "--connection", connectionId], "leave out --connection"],
+    [["github/"], "names no connection: write PROVIDER/USER"],
+    [["github/a/b/c"], "names no connection"],
+  ])("refuses %j", async (args, says) => {
+    await play(pending, active);
+    const shell = shellOf();
+    expect(await run(["connect", ...args], shell)).toBe(2);
+    expect(shell.err()).toContain(says);
+    expect(daemon.got("RequestConnection")).toEqual([]);
   });
 });
 
