@@ -25,26 +25,41 @@ export function connectionName(shell: Pick<Shell, "userName">, text: string): Co
   );
 }
 
+/** A connection, and the name by which it was found; undefined where that was its id. */
+export interface FoundConnection {
+  readonly id: string;
+  readonly name: ConnectionName | undefined;
+}
+
 /**
  * Finds the connection that a person means. A name comes before the beginning of an id.
  *
- * @returns the id; that of a whole id is not looked up
+ * @returns a whole id as it is: it is not looked up
  * @throws CommandFailure
  */
+export async function foundConnection(
+  shell: Pick<Shell, "userName">,
+  session: DaemonSession,
+  text: string,
+): Promise<FoundConnection> {
+  const given = text.trim().toLowerCase();
+  if (isId(given)) return { id: given, name: undefined };
+  const name = connectionName(shell, text);
+  const named = name && (await connectionNamed(session, name));
+  if (named) return { id: named.id, name };
+  const [found, ...others] = isIdPrefix(given) ? await connectionsLike(session, given) : [];
+  if (!found) throw notFound(text, name);
+  if (others.length > 0) throw ambiguous(text, [found, ...others]);
+  return { id: found.id, name: undefined };
+}
+
+/** The id of the connection that a person means; see `foundConnection`. @throws CommandFailure */
 export async function findConnection(
   shell: Pick<Shell, "userName">,
   session: DaemonSession,
   text: string,
 ): Promise<string> {
-  const given = text.trim().toLowerCase();
-  if (isId(given)) return given;
-  const name = connectionName(shell, text);
-  const named = name && (await connectionNamed(session, name));
-  if (named) return named.id;
-  const [found, ...others] = isIdPrefix(given) ? await connectionsLike(session, given) : [];
-  if (!found) throw notFound(text, name);
-  if (others.length > 0) throw ambiguous(text, [found, ...others]);
-  return found.id;
+  return (await foundConnection(shell, session, text)).id;
 }
 
 /** Does `work`; the command that its failure names has the id of the connection, to be pasted. */
