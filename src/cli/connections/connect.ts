@@ -10,6 +10,7 @@ import {
 import { namePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";
 import { consentByPaste } from "../consent/pasted_consent.js";
+import { hintedWait, redirectHint } from "../consent/redirect_hint.js";
 import { forwardingCommand, isLocalUrl, isOverSsh } from "../consent/remote_machine.js";
 import { findProvider, suggestingProviders } from "../providers/provider_key.js";
 import { isOAuth2 } from "../providers/provider_words.js";
@@ -22,7 +23,7 @@ import type { Shell } from "../shell/shell.js";
 import { formatExpiry, formatStatus, jsonLine, printable } from "../shell/text.js";
 import { captureAtPrompt } from "./capture_prompt.js";
 import { type ConnectTarget, connectTarget, type TargetFlags } from "./connect_target.js";
-import { connectionArgument } from "./connection_key.js";
+import { connectionArgument, shownName } from "./connection_key.js";
 import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
 
 /** What `nexusd connect` takes beside the provider. */
@@ -87,11 +88,12 @@ export async function connectTo(
     ),
   );
   const { connection } = answer;
-  if (connection) return report(shell, { kind: "connected", connection }, flags);
+  if (connection) return await report(shell, session, { kind: "connected", connection }, flags);
   if (before && flags.connection === undefined && !flags.json) shell.stdout.write(askedAgain(before));
   await bringPerson(shell, session, answer, flags);
-  const outcome = await waitFor(shell, session, answer, before?.revision);
-  report(shell, outcome, flags);
+  const wait = () => waitFor(shell, session, answer, before?.revision);
+  const outcome = await (flags.json ? wait() : hintedWait(shell, answer, wait));
+  await report(shell, session, outcome, flags, answer);
 }
 
 /** The name that was given has a connection already. */
@@ -146,12 +148,6 @@ async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags
     );
   }
   shell.stdout.write(`Waiting until ${until}; the connection is ${answer.connectionId}\n`);
-  if (answer.redirectUri !== "") {
-    const uri = printable(answer.redirectUri);
-    shell.stdout.write(
-      `If the provider complains about the redirect URI, register exactly this one there, then open the URL again:\n\n  ${uri}\n\n`,
-    );
-  }
   const hint = remoteHint(shell, answer);
   if (isOverSsh(shell.env)) shell.stdout.write(hint);
   else if (shell.stdout.isTTY && flags.open && /^https?:\/\//.test(url)) {
@@ -191,22 +187,32 @@ async function waitFor(
 }
 
 /** @throws CommandFailure unless it is connected */
-function report(shell: Shell, outcome: ConsentOutcome, flags: ConnectFlags): void {
+async function report(
+  shell: Shell,
+  session: DaemonSession,
+  outcome: ConsentOutcome,
+  flags: ConnectFlags,
+  answer?: RequestAnswer,
+): Promise<void> {
   const { connection } = outcome;
   if (flags.json && connection) shell.stdout.write(jsonLine(ConnectionSchema, connection));
   if (outcome.kind === "failed") {
-    throw new CommandFailure(exitCodes.consentFailed, `not connected: ${printable(outcome.sentence)}`);
+    const hint = outcome.mayBeRedirectUri && answer?.redirectUri ? `\n${redirectHint(answer)}` : "";
+    const sentence = `not connected: ${printable(outcome.sentence)}`;
+    throw new CommandFailure(exitCodes.consentFailed, `${sentence}${hint}`.trimEnd());
   }
   for (const warning of grantWarnings(shell, outcome.connection)) shell.stderr.write(`warning: ${warning}\n`);
   if (flags.json) return;
-  const { id, providerName, userId, grantedScopes, expiresAt } = outcome.connection;
+  const { providerName, userId, grantedScopes, expiresAt } = outcome.connection;
   const details = [
     `for ${userId}`,
     ...(grantedScopes.length > 0 ? [`scopes ${grantedScopes.join(" ")}`] : []),
     formatExpiry(expiresAt, shell.clock.nowMs()) || "does not expire",
   ];
   shell.stdout.write(printable(`Connected to ${providerName}: ${details.join(", ")}`));
-  shell.stdout.write(`\nRead the token: ${shell.program} token ${id}\n`);
+  shell.stdout.write(
+    `\nRead the token: ${shell.program} token ${await shownName(session, outcome.connection)}\n`,
+  );
 }
 
 /** What a person who has just consented should hear of what was granted, a sentence each. */

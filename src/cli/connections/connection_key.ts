@@ -1,12 +1,12 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Connection } from "../../gen/nexus/v1/connection_pb.js";
-import { type ConnectionName, parseNamePath } from "../../model/connections/connection_name.js";
+import { type ConnectionName, namePath, parseNamePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
-import { printable } from "../shell/text.js";
+import { printable, shellWord } from "../shell/text.js";
 
 /** What a command takes for a connection, for its help. */
 export const connectionArgument =
@@ -62,14 +62,48 @@ export async function findConnection(
   return (await foundConnection(shell, session, text)).id;
 }
 
-/** Does `work`; the command that its failure names has the id of the connection, to be pasted. */
-export async function withId<Answer>(connectionId: string, work: () => Promise<Answer>): Promise<Answer> {
+/**
+ * Does `work`; the commands that its failure names have the name by which the connection was found, or else its id, to be pasted.
+ *
+ * @throws CommandFailure
+ */
+export async function withKey<Answer>(
+  { id, name }: FoundConnection,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;
-    throw new CommandFailure(error.exitCode, error.message.replaceAll("<id>", connectionId), error.cause);
+    const word = name && pastable(name);
+    const message = word
+      ? error.message.replaceAll(
+          /nexusd connect (--connection <id>|<provider>)/g,
+          () => `nexusd connect ${word}`,
+        )
+      : error.message;
+    throw new CommandFailure(
+      error.exitCode,
+      message.replaceAll("<id>", () => word ?? id),
+      error.cause,
+    );
   }
+}
+
+/** What a command takes for a connection: its name where it names this one, or else its id. */
+export async function shownName(session: DaemonSession, connection: Connection): Promise<string> {
+  const { id, providerName, userId, label } = connection;
+  const name = { providerName, userId, label };
+  const word = pastable(name);
+  if (word === undefined) return id;
+  const named = await connectionNamed(session, name).catch(() => undefined);
+  return named?.id === id ? word : id;
+}
+
+/** A name as one word of a shell; undefined where it holds what is not printed as it is. */
+function pastable(name: ConnectionName): string | undefined {
+  const path = namePath(name);
+  return printable(path) === path ? shellWord(path) : undefined;
 }
 
 /** The connection that has a name; undefined where none has it. @throws CommandFailure */

@@ -4,7 +4,7 @@ import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatExpiry, printable } from "../shell/text.js";
-import { connectionArgument, findConnection, withId } from "./connection_key.js";
+import { connectionArgument, foundConnection, withKey } from "./connection_key.js";
 
 export function connectionRefreshCommand(shell: Shell): Command {
   const command = new Command("refresh")
@@ -12,8 +12,9 @@ export function connectionRefreshCommand(shell: Shell): Command {
     .addArgument(new Argument("<connection>", connectionArgument));
   addNotes(command, "The token is not shown: nexusd token prints it.");
   return daemonCommand(shell, command, async (session, _flags: DaemonFlags, text: string) => {
-    const connectionId = await findConnection(shell, session, text);
-    const answer = await withId(connectionId, () =>
+    const found = await foundConnection(shell, session, text);
+    const connectionId = found.id;
+    const answer = await withKey(found, () =>
       session.call(`refresh the connection ${connectionId}`, (options) =>
         session.daemon.tokens.refreshToken({ connectionId }, options),
       ),

@@ -100,13 +100,65 @@ describe("connect", () => {
     expect(requests.map(({ provider }) => provider.value)).toEqual([providerId, "beef"]);
   });
 
-  it("says what to do while it waits, should the provider complain about the redirect URI", async () => {
+  it("reads the token by the name where it names the connection, or else by its id", async () => {
     await play(pending, active);
     const shell = shellOf();
-    expect(await run(["connect", "github"], shell)).toBe(0);
-    expect(shell.out()).toContain(
-      `If the provider complains about the redirect URI, register exactly this one there, then open the URL again:\n\n  ${redirectUri}\n`,
-    );
+    expect(await run(["connect", "github", "--user", "alice"], shell)).toBe(0);
+    expect(shell.out()).toMatch(/\nRead the token: nexusd token github\/alice\n$/);
+    expect(shell.out()).not.toContain(redirectUri);
+  });
+
+  it.each([
+    ["leads nowhere", { providerName: "Renamed" }],
+    ["is not printed as it is", { userId: "a\u202eb" }],
+  ])("reads the token by the id where the name %s", async (_why, fields) => {
+    daemon.addConnection(fields);
+    await play(pending, active);
+    const shell = shellOf();
+    expect(await run(["connect", "--connection", connectionId], shell)).toBe(0);
+    expect(shell.out()).toMatch(new RegExp(`nexusd token ${connectionId}\\n$`));
+  });
+
+  const complaint = `If the provider complains about the redirect URI, register exactly this one there, then open the URL again:\n\n  ${redirectUri}\n`;
+  const failed = (reason: string) => ({
+    status: ConnectionStatus.FAILED,
+    problem: create(ProblemSchema, { reason, message: "No." }),
+  });
+  it.each([
+    ["nobody answered", { status: ConnectionStatus.EXPIRED }, true],
+    ["the provider refused", failed("authorization_failed"), true],
+    ["the person refused", failed("access_denied"), false],
+    ["it was revoked", { status: ConnectionStatus.REVOKED }, false],
+  ])("speaks of the redirect URI or not where %s", async (_why, end, isSaid) => {
+    await play(pending, { ...end, requestExpiresAt: undefined });
+    const shell = shellOf();
+    expect(await run(["connect", "github"], shell)).toBe(21);
+    expect(shell.err().includes(complaint)).toBe(isSaid);
+    expect(shell.out()).not.toContain(redirectUri);
+  });
+
+  it("speaks of the redirect URI when no answer came for a minute", async () => {
+    await play(pending);
+    const { watch } = daemon;
+    let answer: () => void = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    daemon.watch = async function* (request) {
+      yield* watch(request);
+      await answered;
+      Object.assign(daemon.connections[0] ?? {}, active);
+      yield { event: { case: "state", value: { connectionId } } };
+    };
+    const shell = shellOf();
+    const connecting = run(["connect", "github"], shell);
+    await expect.poll(() => daemon.got("WatchTokens")).toHaveLength(1);
+    shell.clock.advance(59_999);
+    expect(shell.out()).not.toContain(complaint);
+    shell.clock.advance(1);
+    expect(shell.out()).toContain(`No answer came yet. ${complaint}`);
+    answer();
+    expect(await connecting).toBe(0);
   });
 
   it.each([

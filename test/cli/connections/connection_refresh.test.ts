@@ -41,5 +41,8 @@ describe("connections refresh", () => {
     const shell = fakeShell({ env: daemon.env });
     expect(await run(["connections", "refresh", connectionId.slice(0, 8)], shell)).toBe(1);
     expect(shell.err()).toContain(`nexusd connect --connection ${connectionId}`);
+    const named = fakeShell({ env: daemon.env });
+    expect(await run(["connections", "refresh", "github"], named)).toBe(1);
+    expect(named.err()).toContain("nexusd connect github/alice\n");
   });
 });
