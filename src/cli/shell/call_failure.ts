@@ -123,9 +123,9 @@ function nextStep(failure: ConnectError, reason: string, problem: string | undef
   if (retryDelay) return `try again in ${formatDuration(Math.max(1000, durationMsOf(retryDelay)))}`;
   switch (failure.code) {
     case Code.PermissionDenied:
-      return "what you may do: nexusd policy explain, asked by an admin";
+      return "what this key may do: nexusd whoami";
     case Code.Unauthenticated:
-      return "set NEXUS_API_KEY_FILE to the key of this daemon: <data-dir>/admin.key";
+      return "set NEXUS_API_KEY_FILE to the key of this daemon: <data-dir>/admin.key, or ask an admin for one: nexusd keys create";
     case Code.DeadlineExceeded:
       return "the daemon did not answer in time: see its log";
     default:
