@@ -3,6 +3,7 @@ import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Connection } from "../../gen/nexus/v1/connection_pb.js";
 import { type ConnectionName, namePath, parseNamePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";
+import { findProvider } from "../providers/provider_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
@@ -48,7 +49,10 @@ export async function foundConnection(
   const named = name && (await connectionNamed(session, name));
   if (named) return { id: named.id, name };
   const [found, ...others] = isIdPrefix(given) ? await connectionsLike(session, given) : [];
-  if (!found) throw notFound(text, name);
+  if (!found) {
+    if (name && !isIdPrefix(given)) await refuseUnknownProvider(session, name);
+    throw notFound(text, name);
+  }
   if (others.length > 0) throw ambiguous(text, [found, ...others]);
   return { id: found.id, name: undefined };
 }
@@ -117,10 +121,25 @@ export async function connectionNamed(
     );
     return answer.connection;
   } catch (error) {
-    const cause = error instanceof CommandFailure ? error.cause : undefined;
-    if (cause instanceof ConnectError && cause.code === Code.NotFound) return undefined;
+    if (error instanceof CommandFailure && isNotFound(error.cause)) return undefined;
     throw error;
   }
+}
+
+/** Says which provider may be meant. Who may read no providers is not told. @throws CommandFailure where none has this name */
+async function refuseUnknownProvider(
+  session: DaemonSession,
+  { providerName }: ConnectionName,
+): Promise<void> {
+  try {
+    await findProvider(session, providerName);
+  } catch (error) {
+    if (error instanceof CommandFailure && isNotFound(error.cause)) throw error;
+  }
+}
+
+function isNotFound(cause: unknown): boolean {
+  return cause instanceof ConnectError && cause.code === Code.NotFound;
 }
 
 async function connectionsLike({ daemon, call }: DaemonSession, idPrefix: string): Promise<Connection[]> {
@@ -135,10 +154,15 @@ function isIdPrefix(text: string): boolean {
 }
 
 function notFound(text: string, name: ConnectionName | undefined): CommandFailure {
-  const named = name ? `, and ${name.userId} has none at a provider ${name.providerName}` : "";
-  const sentence = `no connection has an id that begins with ${text}${named}: see nexusd connections`;
-  const how = name ? `, or make one: nexusd connect ${name.providerName} --user ${name.userId}` : "";
-  return new CommandFailure(exitCodes.failed, printable(`${sentence}${how}`));
+  const prefix = isIdPrefix(text.trim().toLowerCase())
+    ? `no connection has an id that begins with ${text}`
+    : "";
+  const named = name ? `${name.userId} has no connection to ${name.providerName}` : "";
+  const sentence =
+    [prefix, named].filter((part) => part !== "").join(", and ") || `${text} names no connection`;
+  const word = name && pastable(name);
+  const how = word ? `, or make one: nexusd connect ${word}` : "";
+  return new CommandFailure(exitCodes.failed, printable(`${sentence}: see nexusd connections${how}`));
 }
 
 function ambiguous(text: string, connections: readonly Connection[]): CommandFailure {

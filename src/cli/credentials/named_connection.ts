@@ -1,6 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
+import { canonicalName } from "../../model/providers/provider_profile.js";
 import { type FoundConnection, findConnection, foundConnection } from "../connections/connection_key.js";
 import { findProvider } from "../providers/provider_key.js";
 import { CommandFailure } from "../shell/command_failure.js";
@@ -26,11 +27,11 @@ export async function connectionOf(
   try {
     return await foundConnection(shell, session, text);
   } catch (error) {
-    if (!isNotFound(error) || likeId.test(text)) throw error;
+    // What the daemon says is of the provider: which may be meant.
+    const isOfDaemon = error instanceof CommandFailure && error.cause instanceof ConnectError;
+    if (!isNotFound(error) || isOfDaemon || likeId.test(text)) throw error;
     const [providerName = "", ...account] = text.split("/");
-    // Says which provider may be meant, when there is none of this name.
-    const { provider } = await findProvider(session, providerName);
-    throw noConnection(provider.name, account);
+    throw noConnection(canonicalName(providerName), account);
   }
 }
 
