@@ -20,7 +20,8 @@ const consentAgain = "a person can consent again: nexusd connect --connection <i
 const providerAgain =
   "register the provider again under its name, then a person can consent again: nexusd connect --connection <id>";
 const nextSteps: Readonly<Record<string, string>> = {
-  CONNECTION_PENDING: "a person must open the consent URL first; a new one: nexusd connect --connection <id>",
+  CONNECTION_PENDING:
+    "a person must open the link that was made, to consent or to enter the key; another link: nexusd connect --connection <id>",
   ATTENTION_REQUIRED: consentAgain,
   CONNECTION_EXPIRED: consentAgain,
   CONNECTION_FAILED: consentAgain,

@@ -114,6 +114,11 @@ describe("nexusd token", () => {
     it.each([
       ["ATTENTION_REQUIRED", connectionId, `nexusd connect --connection ${connectionId}\n`],
       ["ATTENTION_REQUIRED", "github", "nexusd connect github/alice\n"],
+      [
+        "CONNECTION_PENDING",
+        "github",
+        "to consent or to enter the key; another link: nexusd connect github/alice\n",
+      ],
       ["CONNECTION_REVOKED", "github/alice", "make a new one: nexusd connect github/alice\n"],
     ])("and names the command where a person must consent again: %s %s", async (reason, text, command) => {
       const detail = { desc: ErrorInfoSchema, value: { reason } };
