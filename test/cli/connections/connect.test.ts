@@ -282,6 +282,17 @@ describe("connect", () => {
     expect(shell.err()).toContain("the connection is as it was");
   });
 
+  it("names the template that is meant where no provider is like it", async () => {
+    await play();
+    daemon.templates.push("github", "gitlab");
+    daemon.failures.set("RequestConnection", new ConnectError("provider not found", Code.NotFound));
+    const shell = shellOf();
+    expect(await run(["connect", "githb"], shell)).toBe(1);
+    expect(shell.err()).toContain(
+      "\nsee nexusd provider list; a template is called github: nexusd provider add github\n",
+    );
+  });
+
   it("wants a provider or a connection, and a user", async () => {
     await play();
     expect(await run(["connect"], shellOf())).toBe(2);
