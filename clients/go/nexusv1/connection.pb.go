@@ -1147,7 +1147,7 @@ type ListConnectionsRequest struct {
 	// Only connections whose id begins with this text: lower-case hexadecimal digits and hyphens, at most 36 characters.
 	IdPrefix string `protobuf:"bytes,6,opt,name=id_prefix,json=idPrefix,proto3" json:"id_prefix,omitempty"`
 	// Only connections that have this text, in any case, in their user id, their label, the name of their provider or of their account, or
-	// whose id begins with it.
+	// in `<provider>/<user>/<label>`, or whose id begins with it.
 	Search        string `protobuf:"bytes,90,opt,name=search,proto3" json:"search,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

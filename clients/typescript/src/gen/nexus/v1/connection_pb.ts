@@ -666,7 +666,7 @@ export type ListConnectionsRequest = Message<"nexus.v1.ListConnectionsRequest"> 
 
   /**
    * Only connections that have this text, in any case, in their user id, their label, the name of their provider or of their account, or
-   * whose id begins with it.
+   * in `<provider>/<user>/<label>`, or whose id begins with it.
    *
    * @generated from field: string search = 90;
    */
