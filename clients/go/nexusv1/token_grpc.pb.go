@@ -53,9 +53,10 @@ type TokenServiceClient interface {
 	//
 	// Where no person is needed (see `GrantType`) the answer is a token: the connection is made, and missing scopes are asked for, at once.
 	//
-	// With `wait` a link is answered when the time is over; the token as soon as there is one; and another link as soon as the first can no
-	// longer be opened, because the person said no, nobody came in time, or a newer request took its place. So an agent asks without `wait`,
-	// shows the link, and asks again with `wait`, until it has a token.
+	// With `wait` a link that was there before is answered when the time is over; the token as soon as there is one; and another link as soon
+	// as the first can no longer be opened, because the person said no, nobody came in time, or a newer request took its place. A link that
+	// this very call makes is answered at once: nobody has it yet. So an agent asks without `wait`, shows the link, and asks again with
+	// `wait`, until it has a token.
 	//
 	// Needs the role for reading tokens and, where a link is made, the one for requesting connections. A caller that is restricted to
 	// connections gets links of these, and makes no new one. Reads of tokens and requests for consent are audited as those of `GetToken` and
@@ -264,9 +265,10 @@ type TokenServiceServer interface {
 	//
 	// Where no person is needed (see `GrantType`) the answer is a token: the connection is made, and missing scopes are asked for, at once.
 	//
-	// With `wait` a link is answered when the time is over; the token as soon as there is one; and another link as soon as the first can no
-	// longer be opened, because the person said no, nobody came in time, or a newer request took its place. So an agent asks without `wait`,
-	// shows the link, and asks again with `wait`, until it has a token.
+	// With `wait` a link that was there before is answered when the time is over; the token as soon as there is one; and another link as soon
+	// as the first can no longer be opened, because the person said no, nobody came in time, or a newer request took its place. A link that
+	// this very call makes is answered at once: nobody has it yet. So an agent asks without `wait`, shows the link, and asks again with
+	// `wait`, until it has a token.
 	//
 	// Needs the role for reading tokens and, where a link is made, the one for requesting connections. A caller that is restricted to
 	// connections gets links of these, and makes no new one. Reads of tokens and requests for consent are audited as those of `GetToken` and
