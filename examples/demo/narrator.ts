@@ -1,5 +1,8 @@
 import { styleText } from "node:util";
 
+/** The program of this repository, in its folder. */
+export const nexusd = "npx --no-install nexusd";
+
 /** Something that happened, for scripts and for people. */
 export interface Scene {
   /** What `--json` prints; never a secret. */
@@ -7,7 +10,7 @@ export interface Scene {
   readonly headline: string;
   /** Why it matters, line by line. */
   readonly why?: readonly string[];
-  /** The command that does the same. */
+  /** A command that does the same, or looks at it, at the daemon of the demo; it works for as long as that lives. */
   readonly byHand?: string;
   /** What a person must not overlook, line by line. */
   readonly banner?: readonly string[];

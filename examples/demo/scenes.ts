@@ -1,17 +1,18 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import type { TokenState } from "../../src/gen/nexus/v1/token_pb.js";
-import type { Scene } from "./narrator.js";
+import { namePath } from "../../src/model/connections/connection_name.js";
+import { nexusd, type Scene } from "./narrator.js";
 
 export function daemonStarted(dataDir: string, publicUrl: string): Scene {
   return {
     record: { step: "daemon_started", data_dir: dataDir, public_url: publicUrl },
     headline: "Started nexusd, the daemon that stands beside an agent",
     why: [
-      "It runs on free ports and in a temporary folder. Look in from another terminal:",
-      `NEXUS_DATA_DIR=${dataDir} npx --no-install nexusd connections`,
+      "It runs on free ports and in a temporary folder. To try what is said below, first, in another terminal and this folder:",
+      `export NEXUS_DATA_DIR=${dataDir}`,
     ],
-    byHand: "nexusd serve --allow-loopback-providers true",
+    byHand: `${nexusd} status`,
   };
 }
 
@@ -26,12 +27,12 @@ export function providerStarted(issuer: string, accessTokenTtlSeconds: number): 
   };
 }
 
-export function providerRegistered(name: string, issuer: string, clientId: string, scopes: string[]): Scene {
+export function providerRegistered(name: string, issuer: string): Scene {
   return {
     record: { step: "provider_registered", provider: name, issuer },
     headline: `Registered the provider "${name}" by discovery`,
     why: ["Its address was enough: endpoints and keys come from the document that it publishes."],
-    byHand: `nexusd provider create ${name} --issuer ${issuer} --client-id ${clientId} --scopes ${scopes}`,
+    byHand: `${nexusd} provider show ${name}`,
   };
 }
 
@@ -41,7 +42,7 @@ export function connectionRequested(name: string, connectionId: string, authUrl:
     record: { step: "connection_requested", connection_id: connectionId },
     headline: "The agent asked for a connection on behalf of ada",
     why: ["It got a URL for a person to open. It will never see a password, nor a refresh token."],
-    byHand: `nexusd connect ${name}`,
+    byHand: `${nexusd} connect ${name}/ada`,
   };
   if (authUrl === undefined) return scene;
   return {
@@ -67,7 +68,7 @@ export function consented(connectionId: string, auto: boolean): Scene {
 
 /** The line of a token: what the stream says of the connection. */
 export function tokenState(state: TokenState, isFirst: boolean): Scene {
-  const { status, revision, token, problem, connectionId } = state;
+  const { status, revision, token, problem } = state;
   const expiresAt = token?.expiresAt && timestampDate(token.expiresAt);
   const word = wordOf(status);
   const record = {
@@ -85,7 +86,6 @@ export function tokenState(state: TokenState, isFirst: boolean): Scene {
         ...(problem ? [problem.message] : []),
         "The agent learns it from the stream, at once. A new consent brings the same connection back.",
       ],
-      byHand: `nexusd connect --connection ${connectionId}`,
     };
   }
   const refreshAt = token.refreshNotBefore && timestampDate(token.refreshNotBefore);
@@ -99,7 +99,7 @@ export function tokenState(state: TokenState, isFirst: boolean): Scene {
         "The agent opened one stream, which begins with what is true now. The provider accepts the token.",
         next,
       ],
-      byHand: `nexusd watch ${connectionId}`,
+      byHand: `${nexusd} watch ${namePath(state)}`,
     };
   }
   return {

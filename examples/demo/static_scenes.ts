@@ -1,4 +1,4 @@
-import type { Scene } from "./narrator.js";
+import { nexusd, type Scene } from "./narrator.js";
 
 export function apiStarted(url: string): Scene {
   return {
@@ -30,7 +30,7 @@ export function keyRequested(
     why: [
       "It got a URL, which leads to a form, and a state, with which an application can show a form of its own.",
     ],
-    byHand: `nexusd connect ${name}`,
+    byHand: `${nexusd} connect ${name}/ada`,
   };
   if (person === undefined) return scene;
   const { authUrl, key } = person;
@@ -54,7 +54,6 @@ export function keyCaptured(connectionId: string, auto: boolean): Scene {
     record: { step: "captured", connection_id: connectionId, revision: 1, status: "active" },
     headline: auto ? "The key was captured by the API: revision 1" : "You entered the key: revision 1",
     why: ["It lies sealed on disk. GetToken and the stream hand it out, and the API accepts it."],
-    byHand: `nexusd token ${connectionId}`,
   };
 }
 
@@ -62,8 +61,10 @@ export function keyReplaced(connectionId: string): Scene {
   return {
     record: { step: "replaced", connection_id: connectionId, revision: 2 },
     headline: "The key was rotated at the provider, and replaced here",
-    why: ["The old key works no longer. The new one was tried before it took its place."],
-    byHand: `nexusd connection replace ${connectionId}`,
+    why: [
+      "The old key works no longer. The new one was tried before it took its place. A person does so",
+      "with nexusd connections replace.",
+    ],
   };
 }
 

@@ -37,7 +37,7 @@ async function registerProvider({ daemon, provider, tell, signal }: Stage): Prom
     { signal },
   );
   provider.addRedirectUri(redirectUri);
-  tell(scenes.providerRegistered(name, issuer, clientId, scopes));
+  tell(scenes.providerRegistered(name, issuer));
 }
 
 /** A person consents, and is never asked again. */

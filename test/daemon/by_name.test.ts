@@ -1,7 +1,9 @@
 import { connect } from "node:net";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { run } from "../../src/cli/program.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { fakeShell } from "../cli/fake_shell.js";
 import { consent } from "../fakes/browser.js";
 import { failureOf } from "./errors.js";
 import { World } from "./harness.js";
@@ -70,6 +72,30 @@ describe("a connection by its name", () => {
     expect(await idOf()).toBe(first);
     await world.clients.connections.revokeConnection({ connectionId: first });
     expect(await idOf()).toBe(second);
+  });
+
+  it("is asked for again by nexusd connect, which makes no second one", async () => {
+    const connectionId = await connected();
+    const nexusd = async (...args: string[]) => {
+      let visit: Promise<unknown> = Promise.resolve();
+      const given = fakeShell({ env: { NEXUS_DATA_DIR: world.place.config.dataDir }, outIsTTY: true });
+      const openBrowser = async (url: string) => {
+        visit = consent(world.browser, url);
+      };
+      const code = await run(args, { ...given, openBrowser });
+      await visit;
+      return { code, out: given.out() };
+    };
+    const first = await nexusd("token", "op/ada");
+    expect(await nexusd("connect", "op", "--user", "ada")).toMatchObject({ code: 0 });
+    const { connections } = await world.clients.connections.listConnections({});
+    expect(connections).toMatchObject([{ id: connectionId, revision: 2n }]);
+    const second = await nexusd("token", "op/ada");
+    expect(second).toMatchObject({ code: 0 });
+    expect(second.out).not.toBe(first.out);
+    await world.clients.connections.revokeConnection({ connectionId });
+    expect(await nexusd("connect", "op/ada")).toMatchObject({ code: 0 });
+    expect(await idOf()).not.toBe(connectionId);
   });
 
   it("follows the name of its provider", async () => {

@@ -2,11 +2,14 @@ import { spawn } from "node:child_process";
 import { readdirSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { expect, it } from "vitest";
 import { temporaryFolder } from "../temporary_folder.js";
 
 const root = join(import.meta.dirname, "..", "..");
+const tsx = join(root, "node_modules", ".bin", "tsx");
+const demoFile = join(root, "examples", "demo", "main.ts");
 const rfc3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 it("npm run demo -- --auto --json shows three revisions of a token and the state attention", async () => {
@@ -52,6 +55,48 @@ it("npm run demo -- --auto --json shows three revisions of a token and the state
   expect(dirname(dataDir)).toBe(tmpdir());
   expect(readdirSync(tmpdir())).not.toContain(basename(dataDir));
 }, 120_000);
+
+it("npm run demo prints commands that work as they are printed", async () => {
+  const demo = spawn(tsx, [demoFile, "--auto"], { cwd: root, stdio: ["ignore", "pipe", "inherit"] });
+  const exited = new Promise((resolve) => demo.once("close", resolve));
+  let setUp = "";
+  const tried: string[] = [];
+  try {
+    for await (const line of createInterface(demo.stdout)) {
+      setUp ||= /^ +(export NEXUS_DATA_DIR=.*)$/.exec(line)?.[1] ?? "";
+      const command = /^ +by hand: (.*)$/.exec(line)?.[1];
+      if (command === undefined) continue;
+      tried.push(`${command.split(" ").slice(3).join(" ")}: ${await firstLine(`${setUp}\n${command}`)}`);
+      if (tried.length === 4) break;
+    }
+  } finally {
+    demo.kill();
+    await exited;
+  }
+  expect(tried).toEqual([
+    expect.stringMatching(/^status: nexusd /),
+    expect.stringMatching(/^provider show demo: name +demo$/),
+    expect.stringMatching(/^connect demo\/ada: demo\/ada is a connection already \(\w+\)/),
+    expect.stringMatching(/^watch demo\/ada: [\d:]{8} {2}demo\/ada .* active /),
+  ]);
+}, 60_000);
+
+/** What a shell command writes first to standard output or error; it is ended then. */
+async function firstLine(command: string): Promise<string> {
+  const child = spawn("sh", ["-c", `exec 2>&1\n${command}`], { cwd: root, detached: true });
+  const exited = new Promise((resolve) => child.once("close", resolve));
+  try {
+    for await (const line of createInterface(child.stdout)) return line;
+    return "";
+  } finally {
+    try {
+      process.kill(-(child.pid ?? 0));
+    } catch {
+      // It ended by itself.
+    }
+    await exited;
+  }
+}
 
 it("npm run demo -- --static --auto --json shows a key that is captured, handed out and replaced", async () => {
   const demo = await runDemo("--static", "--auto", "--json");
@@ -100,8 +145,7 @@ it("npm run demo -- --fleet names PostgreSQL where it is missing, and the argume
 const runDemo = (...words: string[]) => runDemoWith(process.env, ...words);
 
 async function runDemoWith(environment: NodeJS.ProcessEnv, ...words: string[]) {
-  const program = join(root, "node_modules", ".bin", "tsx");
-  const demo = spawn(program, [join(root, "examples", "demo", "main.ts"), ...words], {
+  const demo = spawn(tsx, [demoFile, ...words], {
     cwd: root,
     env: environment,
     stdio: ["ignore", "pipe", "pipe"],

@@ -57,6 +57,8 @@ describe("nexusd keys and nexusd policy", () => {
     const again = await nexusd("keys", "create", "ops-2", "--role", "operator", "--output", file);
     expect(again.code).toBe(2);
     expect(again.err()).toContain("cannot be made: EEXIST");
+    const nowhere = await nexusd("keys", "create", "ops-2", "--output", join(folder, "no", "ops.key"));
+    expect(nowhere.err()).toContain(`cannot be made: the folder ${join(folder, "no")} does not exist`);
     expect((await nexusd("keys", "list", "--json")).out()).not.toContain("ops-2");
   });
 
@@ -73,12 +75,15 @@ describe("nexusd keys and nexusd policy", () => {
   it("revokes a key by its name, and lists it with --all alone", async () => {
     await nexusd("keys", "create", "gone", "--user", "*");
     expect((await nexusd("keys", "revoke", "gone", "--yes")).out()).toBe("key:gone is revoked\n");
+    expect((await nexusd("keys", "revoke", "never", "--yes")).err()).toMatch(
+      /not found\nsee nexusd keys list\n$/,
+    );
     expect((await nexusd("keys", "list")).out()).not.toContain("gone");
     expect((await nexusd("keys", "list", "--all")).out()).toMatch(/gone .*now by owner/);
     const missing = await nexusd("keys", "revoke", "nobody", "--yes");
     expect([missing.code, missing.err()]).toEqual([
       1,
-      "nexusd: cannot revoke the API key nobody: api key not found\n",
+      "nexusd: cannot revoke the API key nobody: api key not found\nsee nexusd keys list\n",
     ]);
   });
 

@@ -1,9 +1,8 @@
-import type { Scene } from "../narrator.js";
+import { nexusd, type Scene } from "../narrator.js";
 import type { DemoHub } from "./demo_fleet.js";
 import type { AgentReport } from "./fleet_agent.js";
 
 export function fleetStarted(hubs: readonly DemoHub[], leader: DemoHub, databaseFolder: string): Scene {
-  const look = `NEXUS_DATA_DIR=${leader.daemon.dataDir} npx --no-install nexusd fleet`;
   return {
     record: {
       step: "fleet_started",
@@ -14,7 +13,7 @@ export function fleetStarted(hubs: readonly DemoHub[], leader: DemoHub, database
     headline: `Started PostgreSQL and three hubs: ${hubs.map(({ name }) => name).join(", ")}. ${leader.name} leads`,
     why: [
       "They share one store. Each has a whole copy of it and answers reads; the one that leads writes and refreshes.",
-      `Look in from another terminal: ${look}`,
+      `Look in from another terminal, in this folder: ${commandAt(leader, "fleet")}`,
     ],
     byHand: "nexusd fleet init, then on each machine: NEXUS_FLEET_LISTEN=... nexusd serve",
   };
@@ -70,7 +69,7 @@ export function leaderChanged(hub: DemoHub, seconds: number): Scene {
     record: { step: "leader_changed", leader: hub.name, seconds },
     headline: `Hub ${hub.name} leads, ${seconds} s later`,
     why: ["It had everything already: what was acknowledged is in PostgreSQL, and in the copy of every hub."],
-    byHand: "nexusd fleet",
+    byHand: commandAt(hub, "fleet"),
   };
 }
 
@@ -120,7 +119,7 @@ export function steppedDown(from: DemoHub, to: DemoHub, milliseconds: number): S
     record: { step: "stepped_down", from: from.name, leader: to.name, milliseconds },
     headline: `Hub ${from.name} gave the lead to hub ${to.name}: a refresh asked for meanwhile took ${milliseconds} ms`,
     why: ["So it is before maintenance, and at each SIGTERM: whoever asks waits for the next leader."],
-    byHand: "nexusd fleet step-down",
+    byHand: commandAt(to, "fleet step-down"),
   };
 }
 
@@ -146,4 +145,9 @@ export function fleetDone(report: AgentReport, revisions: bigint, events: bigint
       "All hubs and spokes ended in good order and their folders are gone. Next: docs/fleet.md.",
     ],
   };
+}
+
+/** A command for one hub. */
+export function commandAt({ daemon }: DemoHub, words: string): string {
+  return `NEXUS_DATA_DIR=${daemon.dataDir} ${nexusd} ${words}`;
 }

@@ -153,7 +153,8 @@ async function registerProvider({ fleet, provider, tell, signal }: FleetStage): 
     { signal },
   );
   provider.addRedirectUri(redirectUri);
-  tell(scenes.providerRegistered(name, issuer, clientId, scopes));
+  const byHand = fleetScenes.commandAt(hub, `provider show ${name}`);
+  tell({ ...scenes.providerRegistered(name, issuer), byHand });
 }
 
 /** Asked of one hub after the other. */

@@ -11,6 +11,7 @@ import {
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
+import { whyNot } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatTime } from "../shell/text.js";
 
@@ -35,7 +36,7 @@ export function backupCommand(shell: Shell): Command {
       show(BackupSummarySchema, summary, () => formatSummary(file, summary));
     } catch (error) {
       if (isFileError(error)) {
-        throw new CommandFailure(exitCodes.failed, `cannot write the backup ${file}: ${error.code}`);
+        throw new CommandFailure(exitCodes.failed, `cannot write the backup ${file}: ${whyNot(file, error)}`);
       }
       throw callFailure(error, "make a backup", daemon.address);
     }

@@ -1,4 +1,5 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code } from "@connectrpc/connect";
 import { Command, Option } from "commander";
 import {
   ApiKeySchema,
@@ -14,6 +15,7 @@ import { allPages, type ConfirmedFlags, type DaemonFlags, daemonCommand } from "
 import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
 import { NewSecretFile } from "../shell/files.js";
 import { addNotes } from "../shell/help.js";
+import { withStep } from "../shell/next_step.js";
 import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { formatAge, formatTime, jsonLine } from "../shell/text.js";
@@ -144,8 +146,10 @@ function revokeCommand(shell: Shell): Command {
     command,
     async ({ daemon, call, show }, { yes }: ConfirmedFlags, name: string) => {
       await confirm(shell, `Revoke the API key ${name}? Whoever uses it is shut out at once.`, yes);
-      const answer = await call(`revoke the API key ${name}`, (options) =>
-        daemon.access.revokeApiKey({ key: { case: "name", value: name } }, options),
+      const answer = await withStep(Code.NotFound, "see nexusd keys list", () =>
+        call(`revoke the API key ${name}`, (options) =>
+          daemon.access.revokeApiKey({ key: { case: "name", value: name } }, options),
+        ),
       );
       show(RevokeApiKeyResponseSchema, answer, () => `key:${name} is revoked\n`);
     },

@@ -7,35 +7,29 @@ import {
   type ConnectionServiceRequestConnectionResponse as RequestAnswer,
   ConnectionServiceRequestConnectionResponseSchema as RequestAnswerSchema,
 } from "../../gen/nexus/v1/connection_pb.js";
+import { namePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";
 import { consentByPaste } from "../consent/pasted_consent.js";
+import { hintedWait, redirectHint } from "../consent/redirect_hint.js";
 import { forwardingCommand, isLocalUrl, isOverSsh } from "../consent/remote_machine.js";
-import {
-  isMcpServerUrl,
-  type McpClientFlags,
-  providerOfMcpServer,
-  refuseClientFlags,
-} from "../providers/mcp_provider.js";
-import { findProvider, providerNamed, suggestingProviders } from "../providers/provider_key.js";
+import { findProvider, suggestingProviders } from "../providers/provider_key.js";
 import { isOAuth2 } from "../providers/provider_words.js";
 import { callFailure } from "../shell/call_failure.js";
-import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
 import { collect } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
-import { formatExpiry, jsonLine, printable } from "../shell/text.js";
+import { formatExpiry, formatStatus, jsonLine, printable } from "../shell/text.js";
 import { captureAtPrompt } from "./capture_prompt.js";
-import { connectionArgument, findConnection } from "./connection_key.js";
+import { type ConnectTarget, connectTarget, type TargetFlags } from "./connect_target.js";
+import { connectionArgument, shownName } from "./connection_key.js";
 import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
 
 /** What `nexusd connect` takes beside the provider. */
-export interface ConnectFlags extends DaemonFlags, Pick<McpClientFlags, "clientId" | "clientSecretFile"> {
-  readonly user?: string;
+export interface ConnectFlags extends DaemonFlags, TargetFlags {
   readonly scope?: string[];
   readonly returnUrl?: string;
-  readonly connection?: string;
-  readonly label?: string;
   readonly device?: boolean;
   readonly open: boolean;
   readonly paste?: boolean;
@@ -46,12 +40,16 @@ export function connectCommand(shell: Shell): Command {
     .description(
       "ask a person for consent, or for the key, wait for it and show the result; where no person is needed, mint a token",
     )
-    .argument("[provider]", "name or id, or the URL of an MCP server; can be left out with --connection")
+    .argument(
+      "[provider]",
+      "name or id, PROVIDER/USER[/LABEL], or the URL of an MCP server; can be left out with --connection",
+    )
     .option("--user <id>", "on whose behalf (default: the name of the user at this machine)")
     .addOption(
-      new Option("--scope <scope>", "ask for this in place of the defaults; can be given again").argParser(
-        collect,
-      ),
+      new Option(
+        "--scope <scope>",
+        "ask for these alone, in place of the defaults; can be given again",
+      ).argParser(collect),
     )
     .option("--return-url <url>", "where the browser goes afterwards")
     .option("--connection <connection>", `ask again for ${connectionArgument}`)
@@ -66,6 +64,7 @@ export function connectCommand(shell: Shell): Command {
     .option("--paste", "for a browser on another machine: take the address that it could not open by paste");
   addNotes(
     command,
+    "A name that a connection has asks for that connection again, with the scopes that are given, or else the defaults; one that was revoked is replaced by a new connection. Another account of the user needs another --label.",
     "At a terminal the key of a static provider is entered here; with --no-open, by the form that the URL leads to.",
   );
   return addDaemonFlags(command).action((provider: string | undefined, flags: ConnectFlags) =>
@@ -80,25 +79,27 @@ export async function connectTo(
   given: string | undefined,
   flags: ConnectFlags,
 ): Promise<void> {
-  if (!isMcpServerUrl(given)) refuseClientFlags(flags);
-  const provider = isMcpServerUrl(given)
-    ? await providerOfMcpServer(shell, session, given, flags)
-    : given && (await providerNamed(session, given));
-  const before = flags.connection === undefined ? undefined : await read(shell, session, flags.connection);
+  const target = await connectTarget(shell, session, given, flags);
+  const { provider, before } = target;
   const asked = provider ?? before?.providerName ?? "";
   const answer = await suggestingProviders(session, asked, () =>
     session.call(`ask for a connection to ${asked}`, (options) =>
-      session.daemon.connections.requestConnection(
-        { ...request(shell, provider, flags), connectionId: before?.id ?? "" },
-        options,
-      ),
+      session.daemon.connections.requestConnection(request(target, flags), options),
     ),
   );
   const { connection } = answer;
-  if (connection) return report(shell, { kind: "connected", connection }, flags);
+  if (connection) return await report(shell, session, { kind: "connected", connection }, flags);
+  if (before && flags.connection === undefined && !flags.json) shell.stdout.write(askedAgain(before));
   await bringPerson(shell, session, answer, flags);
-  const outcome = await waitFor(shell, session, answer, before?.revision);
-  report(shell, outcome, flags);
+  const wait = () => waitFor(shell, session, answer, before?.revision);
+  const outcome = await (flags.json ? wait() : hintedWait(shell, answer, wait));
+  await report(shell, session, outcome, flags, answer);
+}
+
+/** The name that was given has a connection already. */
+function askedAgain(before: Connection): string {
+  const name = printable(namePath(before));
+  return `${name} is a connection already (${formatStatus(before.status)}), and is asked for again; another account needs another --label\n`;
 }
 
 /** By paste, by a prompt, or by a link that is opened here or elsewhere. */
@@ -117,32 +118,20 @@ async function bringPerson(
   await announce(shell, answer, flags);
 }
 
-function request(shell: Shell, provider: string | undefined, flags: ConnectFlags) {
-  if (provider === undefined && flags.connection === undefined) {
-    throw usageFailure("name a provider, or a connection with --connection");
-  }
-  const isNew = flags.connection === undefined;
+function request({ provider, userId, label, before }: ConnectTarget, flags: ConnectFlags) {
   const key = provider?.trim().toLowerCase() ?? "";
   return {
-    userId: flags.user ?? (isNew ? shell.userName() : ""),
+    userId,
     provider:
       key === ""
         ? ({ case: undefined } as const)
         : ({ case: isId(key) ? "providerId" : "providerName", value: key } as const),
     scopes: flags.scope ?? [],
     returnUrl: flags.returnUrl ?? "",
-    label: flags.label ?? "",
+    connectionId: before?.id ?? "",
+    label,
     device: flags.device ?? false,
   };
-}
-
-async function read(shell: Shell, session: DaemonSession, text: string): Promise<Connection> {
-  const connectionId = await findConnection(shell, session, text);
-  const { connection } = await session.call(`find the connection ${connectionId}`, (options) =>
-    session.daemon.connections.getConnection({ connectionId }, options),
-  );
-  if (!connection) throw new Error("the daemon answered without a connection");
-  return connection;
 }
 
 async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags): Promise<void> {
@@ -159,12 +148,6 @@ async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags
     );
   }
   shell.stdout.write(`Waiting until ${until}; the connection is ${answer.connectionId}\n`);
-  if (answer.redirectUri !== "") {
-    const uri = printable(answer.redirectUri);
-    shell.stdout.write(
-      `If the provider complains about the redirect URI, register exactly this one there, then open the URL again:\n\n  ${uri}\n\n`,
-    );
-  }
   const hint = remoteHint(shell, answer);
   if (isOverSsh(shell.env)) shell.stdout.write(hint);
   else if (shell.stdout.isTTY && flags.open && /^https?:\/\//.test(url)) {
@@ -204,22 +187,32 @@ async function waitFor(
 }
 
 /** @throws CommandFailure unless it is connected */
-function report(shell: Shell, outcome: ConsentOutcome, flags: ConnectFlags): void {
+async function report(
+  shell: Shell,
+  session: DaemonSession,
+  outcome: ConsentOutcome,
+  flags: ConnectFlags,
+  answer?: RequestAnswer,
+): Promise<void> {
   const { connection } = outcome;
   if (flags.json && connection) shell.stdout.write(jsonLine(ConnectionSchema, connection));
   if (outcome.kind === "failed") {
-    throw new CommandFailure(exitCodes.consentFailed, `not connected: ${printable(outcome.sentence)}`);
+    const hint = outcome.mayBeRedirectUri && answer?.redirectUri ? `\n${redirectHint(answer)}` : "";
+    const sentence = `not connected: ${printable(outcome.sentence)}`;
+    throw new CommandFailure(exitCodes.consentFailed, `${sentence}${hint}`.trimEnd());
   }
   for (const warning of grantWarnings(shell, outcome.connection)) shell.stderr.write(`warning: ${warning}\n`);
   if (flags.json) return;
-  const { id, providerName, userId, grantedScopes, expiresAt } = outcome.connection;
+  const { providerName, userId, grantedScopes, expiresAt } = outcome.connection;
   const details = [
     `for ${userId}`,
     ...(grantedScopes.length > 0 ? [`scopes ${grantedScopes.join(" ")}`] : []),
     formatExpiry(expiresAt, shell.clock.nowMs()) || "does not expire",
   ];
   shell.stdout.write(printable(`Connected to ${providerName}: ${details.join(", ")}`));
-  shell.stdout.write(`\nRead the token: ${shell.program} token ${id}\n`);
+  shell.stdout.write(
+    `\nRead the token: ${shell.program} token ${await shownName(session, outcome.connection)}\n`,
+  );
 }
 
 /** What a person who has just consented should hear of what was granted, a sentence each. */

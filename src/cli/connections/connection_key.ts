@@ -1,12 +1,13 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Connection } from "../../gen/nexus/v1/connection_pb.js";
-import { type ConnectionName, parseNamePath } from "../../model/connections/connection_name.js";
+import { type ConnectionName, namePath, parseNamePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";
+import { findProvider } from "../providers/provider_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
-import { printable } from "../shell/text.js";
+import { printable, shellWord } from "../shell/text.js";
 
 /** What a command takes for a connection, for its help. */
 export const connectionArgument =
@@ -25,39 +26,92 @@ export function connectionName(shell: Pick<Shell, "userName">, text: string): Co
   );
 }
 
+/** A connection, and the name by which it was found; undefined where that was its id. */
+export interface FoundConnection {
+  readonly id: string;
+  readonly name: ConnectionName | undefined;
+}
+
 /**
  * Finds the connection that a person means. A name comes before the beginning of an id.
  *
- * @returns the id; that of a whole id is not looked up
+ * @returns a whole id as it is: it is not looked up
  * @throws CommandFailure
  */
+export async function foundConnection(
+  shell: Pick<Shell, "userName">,
+  session: DaemonSession,
+  text: string,
+): Promise<FoundConnection> {
+  const given = text.trim().toLowerCase();
+  if (isId(given)) return { id: given, name: undefined };
+  const name = connectionName(shell, text);
+  const named = name && (await connectionNamed(session, name));
+  if (named) return { id: named.id, name };
+  const [found, ...others] = isIdPrefix(given) ? await connectionsLike(session, given) : [];
+  if (!found) {
+    if (name && !isIdPrefix(given)) await refuseUnknownProvider(session, name);
+    throw notFound(text, name);
+  }
+  if (others.length > 0) throw ambiguous(text, [found, ...others]);
+  return { id: found.id, name: undefined };
+}
+
+/** The id of the connection that a person means; see `foundConnection`. @throws CommandFailure */
 export async function findConnection(
   shell: Pick<Shell, "userName">,
   session: DaemonSession,
   text: string,
 ): Promise<string> {
-  const given = text.trim().toLowerCase();
-  if (isId(given)) return given;
-  const name = connectionName(shell, text);
-  const named = name && (await connectionNamed(session, name));
-  if (named) return named.id;
-  const [found, ...others] = isIdPrefix(given) ? await connectionsLike(session, given) : [];
-  if (!found) throw notFound(text, name);
-  if (others.length > 0) throw ambiguous(text, [found, ...others]);
-  return found.id;
+  return (await foundConnection(shell, session, text)).id;
 }
 
-/** Does `work`; the command that its failure names has the id of the connection, to be pasted. */
-export async function withId<Answer>(connectionId: string, work: () => Promise<Answer>): Promise<Answer> {
+/**
+ * Does `work`; the commands that its failure names have the name by which the connection was found, or else its id, to be pasted.
+ *
+ * @throws CommandFailure
+ */
+export async function withKey<Answer>(
+  { id, name }: FoundConnection,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;
-    throw new CommandFailure(error.exitCode, error.message.replaceAll("<id>", connectionId), error.cause);
+    const word = name && pastable(name);
+    const message = word
+      ? error.message.replaceAll(
+          /nexusd connect (--connection <id>|<provider>)/g,
+          () => `nexusd connect ${word}`,
+        )
+      : error.message;
+    throw new CommandFailure(
+      error.exitCode,
+      message.replaceAll("<id>", () => word ?? id),
+      error.cause,
+    );
   }
 }
 
-async function connectionNamed(
+/** What a command takes for a connection: its name where it names this one, or else its id. */
+export async function shownName(session: DaemonSession, connection: Connection): Promise<string> {
+  const { id, providerName, userId, label } = connection;
+  const name = { providerName, userId, label };
+  const word = pastable(name);
+  if (word === undefined) return id;
+  const named = await connectionNamed(session, name).catch(() => undefined);
+  return named?.id === id ? word : id;
+}
+
+/** A name as one word of a shell; undefined where it holds what is not printed as it is. */
+function pastable(name: ConnectionName): string | undefined {
+  const path = namePath(name);
+  return printable(path) === path ? shellWord(path) : undefined;
+}
+
+/** The connection that has a name; undefined where none has it. @throws CommandFailure */
+export async function connectionNamed(
   { daemon, call }: DaemonSession,
   name: ConnectionName,
 ): Promise<Connection | undefined> {
@@ -67,10 +121,25 @@ async function connectionNamed(
     );
     return answer.connection;
   } catch (error) {
-    const cause = error instanceof CommandFailure ? error.cause : undefined;
-    if (cause instanceof ConnectError && cause.code === Code.NotFound) return undefined;
+    if (error instanceof CommandFailure && isNotFound(error.cause)) return undefined;
     throw error;
   }
+}
+
+/** Says which provider may be meant. Who may read no providers is not told. @throws CommandFailure where none has this name */
+async function refuseUnknownProvider(
+  session: DaemonSession,
+  { providerName }: ConnectionName,
+): Promise<void> {
+  try {
+    await findProvider(session, providerName);
+  } catch (error) {
+    if (error instanceof CommandFailure && isNotFound(error.cause)) throw error;
+  }
+}
+
+function isNotFound(cause: unknown): boolean {
+  return cause instanceof ConnectError && cause.code === Code.NotFound;
 }
 
 async function connectionsLike({ daemon, call }: DaemonSession, idPrefix: string): Promise<Connection[]> {
@@ -85,10 +154,15 @@ function isIdPrefix(text: string): boolean {
 }
 
 function notFound(text: string, name: ConnectionName | undefined): CommandFailure {
-  const named = name ? `, and ${name.userId} has none at a provider ${name.providerName}` : "";
-  const sentence = `no connection has an id that begins with ${text}${named}: see nexusd connections`;
-  const how = name ? `, or make one: nexusd connect ${name.providerName} --user ${name.userId}` : "";
-  return new CommandFailure(exitCodes.failed, printable(`${sentence}${how}`));
+  const prefix = isIdPrefix(text.trim().toLowerCase())
+    ? `no connection has an id that begins with ${text}`
+    : "";
+  const named = name ? `${name.userId} has no connection to ${name.providerName}` : "";
+  const sentence =
+    [prefix, named].filter((part) => part !== "").join(", and ") || `${text} names no connection`;
+  const word = name && pastable(name);
+  const how = word ? `, or make one: nexusd connect ${word}` : "";
+  return new CommandFailure(exitCodes.failed, printable(`${sentence}: see nexusd connections${how}`));
 }
 
 function ambiguous(text: string, connections: readonly Connection[]): CommandFailure {

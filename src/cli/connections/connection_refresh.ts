@@ -1,10 +1,15 @@
+import { ConnectError } from "@connectrpc/connect";
 import { Argument, Command } from "commander";
+import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { RefreshTokenResponseSchema } from "../../gen/nexus/v1/token_pb.js";
-import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
+import { findProvider } from "../providers/provider_key.js";
+import { isOAuth2 } from "../providers/provider_words.js";
+import { CommandFailure } from "../shell/command_failure.js";
+import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatExpiry, printable } from "../shell/text.js";
-import { connectionArgument, findConnection, withId } from "./connection_key.js";
+import { connectionArgument, foundConnection, shownName, withKey } from "./connection_key.js";
 
 export function connectionRefreshCommand(shell: Shell): Command {
   const command = new Command("refresh")
@@ -12,12 +17,16 @@ export function connectionRefreshCommand(shell: Shell): Command {
     .addArgument(new Argument("<connection>", connectionArgument));
   addNotes(command, "The token is not shown: nexusd token prints it.");
   return daemonCommand(shell, command, async (session, _flags: DaemonFlags, text: string) => {
-    const connectionId = await findConnection(shell, session, text);
-    const answer = await withId(connectionId, () =>
+    const found = await foundConnection(shell, session, text);
+    const connectionId = found.id;
+    const refreshed = withKey(found, () =>
       session.call(`refresh the connection ${connectionId}`, (options) =>
         session.daemon.tokens.refreshToken({ connectionId }, options),
       ),
     );
+    const answer = await refreshed.catch(async (error: unknown) => {
+      throw (await replacedByHand(session, connectionId, error)) ?? error;
+    });
     const { token } = answer;
     if (!token) throw new Error("the daemon answered without a token");
     const shown = { ...answer, token: { ...token, credentials: {}, idToken: "" } };
@@ -28,4 +37,24 @@ export function connectionRefreshCommand(shell: Shell): Command {
       () => `${printable(text.trim())} is refreshed: revision ${token.revision}, ${expiry}\n`,
     );
   });
+}
+
+/** What a person does about a key, which nobody consents to; undefined for any other credential and failure. */
+async function replacedByHand(
+  session: DaemonSession,
+  connectionId: string,
+  error: unknown,
+): Promise<CommandFailure | undefined> {
+  if (!(error instanceof CommandFailure && error.cause instanceof ConnectError)) return undefined;
+  if (error.cause.findDetails(ErrorInfoSchema)[0]?.reason !== "NOT_REFRESHABLE") return undefined;
+  try {
+    const { connection } = await session.daemon.connections.getConnection({ connectionId });
+    if (!connection) return undefined;
+    const { provider } = await findProvider(session, connection.providerId);
+    if (isOAuth2(provider)) return undefined;
+    const step = `replace it by hand: nexusd connections replace ${await shownName(session, connection)}`;
+    return new CommandFailure(error.exitCode, `${error.message.split("\n")[0]}\n${step}`, error.cause);
+  } catch {
+    return undefined;
+  }
 }

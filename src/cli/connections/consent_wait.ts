@@ -1,6 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type Connection, ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
+import { type Connection, ConnectionStatus, type Problem } from "../../gen/nexus/v1/connection_pb.js";
 import type { Daemon } from "../shell/client.js";
 import type { Shell } from "../shell/shell.js";
 import { readTokenStream } from "./token_stream.js";
@@ -13,10 +13,16 @@ export interface ConsentRequest {
   readonly revisionBefore: bigint | undefined;
 }
 
-export type ConsentOutcome =
-  | { readonly kind: "connected"; readonly connection: Connection }
-  /** `sentence` says why; `connection` is undefined when it was deleted. */
-  | { readonly kind: "failed"; readonly sentence: string; readonly connection: Connection | undefined };
+export type ConsentOutcome = { readonly kind: "connected"; readonly connection: Connection } | FailedConsent;
+
+/** `sentence` says why; `connection` is undefined when it was deleted. */
+interface FailedConsent {
+  readonly kind: "failed";
+  readonly sentence: string;
+  readonly connection: Connection | undefined;
+  /** No answer came, or one that is not the person's: the provider can have refused the redirect URI. */
+  readonly mayBeRedirectUri?: boolean;
+}
 
 /** A denied re-consent changes no token, so it is noticed at the next bookmark. The shortest that the daemon offers. */
 const bookmarkIntervalMs = 5_000;
@@ -63,6 +69,7 @@ export function judgeConsent(
   nowMs: number,
 ): ConsentOutcome | undefined {
   const failed = (sentence: string): ConsentOutcome => ({ kind: "failed", sentence, connection });
+  const unanswered = (sentence: string) => ({ ...failed(sentence), mayBeRedirectUri: true });
   if (!connection) return failed("the connection was deleted");
   const { status, revision, requestExpiresAt, problem } = connection;
   const isConnected = status === ConnectionStatus.ACTIVE && revision > (request.revisionBefore ?? 0n);
@@ -74,20 +81,25 @@ export function judgeConsent(
     if (timestampMs(requestExpiresAt) !== request.expiresAtMs) {
       return failed("a newer request took the place of this one");
     }
-    return nowMs > request.expiresAtMs + graceMs ? failed("nobody consented in time") : undefined;
+    return nowMs > request.expiresAtMs + graceMs ? unanswered("nobody consented in time") : undefined;
   }
   switch (status) {
     case ConnectionStatus.PENDING:
       return undefined;
     case ConnectionStatus.EXPIRED:
-      return failed("nobody consented in time");
+      return unanswered("nobody consented in time");
     case ConnectionStatus.REVOKED:
       return failed("the connection was revoked");
     case ConnectionStatus.FAILED:
-      return failed(problem ? `${problem.message} (${problem.reason})` : "the consent failed");
+      if (problem?.reason === "access_denied") return failed(problemText(problem));
+      return unanswered(problem ? problemText(problem) : "the consent failed");
     default:
-      return failed("consent was denied, failed or not given in time; the connection is as it was");
+      return unanswered("consent was denied, failed or not given in time; the connection is as it was");
   }
+}
+
+function problemText({ message, reason }: Problem): string {
+  return `${message} (${reason})`;
 }
 
 /** Undefined when it does not exist; `unknown` when the daemon cannot be asked at the moment. */

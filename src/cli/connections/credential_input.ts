@@ -19,8 +19,8 @@ export async function readCredentialFields(
   provider: Provider,
   file: string | undefined,
 ): Promise<Record<string, string>> {
-  if (file !== undefined && file !== "-") return parseFields(readText(file, "--file"), file);
-  if (!shell.stdin.isTTY) return parseFields(await shell.stdin.readAll(), "standard input");
+  if (file !== undefined && file !== "-") return parseFields(readText(file, "--file"), file, provider);
+  if (!shell.stdin.isTTY) return parseFields(await shell.stdin.readAll(), "standard input", provider);
   const fields: Record<string, string> = {};
   const read = fieldsRead(provider);
   for (const [name, title] of fieldsToAsk(provider)) {
@@ -49,15 +49,23 @@ export async function readRefreshToken(shell: Shell, file: string | undefined): 
   return value;
 }
 
-function parseFields(text: string, origin: string): Record<string, string> {
+function parseFields(text: string, origin: string, provider: Provider): Record<string, string> {
+  const example = `{${fieldNames(provider)
+    .map((name) => `${JSON.stringify(name)}: "..."`)
+    .join(", ")}}`;
+
   let value: JsonValue;
   try {
     value = JSON.parse(text);
   } catch {
-    throw usageFailure(`the fields must be a JSON object: ${origin} does not hold one`);
+    throw usageFailure(
+      printable(`the fields must be a JSON object, as ${example}: ${origin} does not hold one`),
+    );
   }
   if (isTextMap(value) && Object.keys(value).length > 0) return value;
-  throw usageFailure(`the fields must be a JSON object of strings: ${origin} holds something else`);
+  throw usageFailure(
+    printable(`the fields must be a JSON object of strings, as ${example}: ${origin} holds something else`),
+  );
 }
 
 /** Name and title of each field: of the profile's own schema, or of what its strategy reads. */
@@ -70,6 +78,12 @@ function fieldsToAsk(provider: Provider): [string, string][] {
   if (read.length === 0)
     throw usageFailure(`${provider.name} has no fields to enter: a person consents again instead`);
   return read.map(({ name, title, isOptional }) => [name, isOptional ? `${title} (empty for none)` : title]);
+}
+
+/** Empty of a profile that has no fields. */
+function fieldNames(provider: Provider): string[] {
+  const properties = provider.credentialSchema?.["properties"];
+  return isJsonObject(properties) ? Object.keys(properties) : fieldsRead(provider).map(({ name }) => name);
 }
 
 /** What the strategy of the profile reads. */

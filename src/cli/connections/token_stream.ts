@@ -1,5 +1,6 @@
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { Position, TokenService, WatchTokensResponse } from "../../gen/nexus/v1/token_pb.js";
+import type { ConnectionName } from "../../model/connections/connection_name.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { type Clock, delay, type Timer } from "../../runtime/clock.js";
 import { isNotReachable, isOtherProtocol } from "../shell/call_failure.js";
@@ -21,6 +22,8 @@ export interface TokenStreamOptions {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly connectionIds: readonly string[];
+  /** Besides the ids: whatever connections have these names, now and later. */
+  readonly names?: readonly ConnectionName[];
   /** Empty means all users. */
   readonly userId: string;
   /** 5 to 120 seconds. */
@@ -72,6 +75,7 @@ export async function* readTokenStream(options: TokenStreamOptions): AsyncGenera
 function request(options: TokenStreamOptions, position: Position | undefined) {
   return {
     connectionIds: [...options.connectionIds],
+    names: [...(options.names ?? [])],
     userId: options.userId,
     bookmarkInterval: durationOf(options.bookmarkIntervalMs),
     ...(position ? { position } : {}),

@@ -7,7 +7,7 @@ import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_co
 import type { Shell } from "../shell/shell.js";
 import { LivePanel } from "../terminal/live_panel.js";
 import { screenOf } from "../terminal/screen.js";
-import { connectionArgument, findConnection } from "./connection_key.js";
+import { connectionArgument, foundConnection } from "./connection_key.js";
 import { readTokenStream } from "./token_stream.js";
 import { WatchView, watchJson } from "./watch_view.js";
 
@@ -27,7 +27,10 @@ export function watchCommand(shell: Shell): Command {
     .description(
       "follow connections: a line for each change, and at a terminal how long each token lives, until it is interrupted; tokens are not shown",
     )
-    .argument("[connections...]", `none means all; ${connectionArgument}`)
+    .argument(
+      "[connections...]",
+      `none means all; ${connectionArgument}; a name is followed to the next connection that gets it`,
+    )
     .option("--user <id>", "only connections of this user");
   return addDaemonFlags(command).action((texts: string[], flags: WatchFlags) => watch(shell, texts, flags));
 }
@@ -35,8 +38,10 @@ export function watchCommand(shell: Shell): Command {
 async function watch(shell: Shell, texts: readonly string[], flags: WatchFlags): Promise<void> {
   await withDaemon(shell, flags, async (session) => {
     const { daemon } = session;
-    const found = await Promise.all(texts.map((text) => findConnection(shell, session, text)));
-    const connectionIds = [...new Set(found)];
+    const found = await Promise.all(texts.map((text) => foundConnection(shell, session, text)));
+    // A name goes over to the next connection that gets it.
+    const names = found.flatMap(({ name }) => name ?? []);
+    const connectionIds = [...new Set(found.flatMap(({ id, name }) => (name ? [] : id)))];
     const view = new WatchView();
     const display = displayOf(shell, view, flags);
     const gone = new Set<string>();
@@ -47,6 +52,7 @@ async function watch(shell: Shell, texts: readonly string[], flags: WatchFlags):
       clock: shell.clock,
       random: shell.random,
       connectionIds,
+      names,
       userId: flags.user ?? "",
       bookmarkIntervalMs: flags.json && !shell.stdout.isTTY ? pipedBookmarkIntervalMs : bookmarkIntervalMs,
       onInterrupted: (_waitMs, cause) => {
@@ -64,12 +70,12 @@ async function watch(shell: Shell, texts: readonly string[], flags: WatchFlags):
         display.show(flags.json ? [watchJson(message)] : lines);
         if (message.event.case === "removed") gone.add(message.event.value.connectionId);
         if (message.event.case !== "bookmark") continue;
-        if (isFirstBookmark && view.size === 0 && connectionIds.length === 0) {
+        if (isFirstBookmark && view.size === 0 && texts.length === 0) {
           display.note("no connections yet; waiting\n");
         }
         isFirstBookmark = false;
-        // An id is never given twice: nothing will be heard of these again.
-        if (connectionIds.length > 0 && connectionIds.every((id) => gone.has(id))) {
+        // An id is never given twice: nothing will be heard of these again. A name can be.
+        if (connectionIds.length > 0 && names.length === 0 && connectionIds.every((id) => gone.has(id))) {
           throw new CommandFailure(exitCodes.failed, "none of the connections exists any more");
         }
       }

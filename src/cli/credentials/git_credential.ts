@@ -1,7 +1,7 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { withId } from "../connections/connection_key.js";
+import { withKey } from "../connections/connection_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import {
   addAddressFlags,
@@ -97,7 +97,7 @@ async function erase(
   const found = await read(shell, session, site, rule);
   if (found === undefined || found.login.password !== password) return;
   const { connectionId } = found.credential;
-  await withId(connectionId, () =>
+  await withKey({ id: connectionId, name: undefined }, () =>
     session.call(`refresh the credential that ${site.host} refused`, (options) =>
       session.daemon.tokens.refreshToken({ connectionId }, options),
     ),

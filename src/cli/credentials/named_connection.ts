@@ -1,7 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
-import { findConnection } from "../connections/connection_key.js";
+import { canonicalName } from "../../model/providers/provider_profile.js";
+import { type FoundConnection, findConnection, foundConnection } from "../connections/connection_key.js";
 import { findProvider } from "../providers/provider_key.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
@@ -14,19 +15,23 @@ type Named = Pick<Shell, "userName">;
 const likeId = /^[0-9a-f-]{4,36}$/i;
 
 /**
- * The id of the connection that `text` names.
+ * The connection that `text` names.
  *
  * @throws CommandFailure that names the command which makes the link for a person, where there is no connection yet
  */
-export async function connectionIdOf(shell: Named, session: DaemonSession, text: string): Promise<string> {
+export async function connectionOf(
+  shell: Named,
+  session: DaemonSession,
+  text: string,
+): Promise<FoundConnection> {
   try {
-    return await findConnection(shell, session, text);
+    return await foundConnection(shell, session, text);
   } catch (error) {
-    if (!isNotFound(error) || likeId.test(text)) throw error;
+    // What the daemon says is of the provider: which may be meant.
+    const isOfDaemon = error instanceof CommandFailure && error.cause instanceof ConnectError;
+    if (!isNotFound(error) || isOfDaemon || likeId.test(text)) throw error;
     const [providerName = "", ...account] = text.split("/");
-    // Says which provider may be meant, when there is none of this name.
-    const { provider } = await findProvider(session, providerName);
-    throw noConnection(provider.name, account);
+    throw noConnection(canonicalName(providerName), account);
   }
 }
 

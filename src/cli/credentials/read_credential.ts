@@ -1,13 +1,13 @@
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Token } from "../../gen/nexus/v1/token_pb.js";
-import { connectionArgument, withId } from "../connections/connection_key.js";
+import { connectionArgument, withKey } from "../connections/connection_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import { durationOf } from "../shell/duration.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
-import { connectionIdOf } from "./named_connection.js";
+import { connectionOf } from "./named_connection.js";
 
 /** What `--help` says of an argument that names a credential. */
 export const credentialArgument = `${connectionArgument}; a .FIELD after PROVIDER or id picks one field, as twilio.account_sid/ada`;
@@ -68,11 +68,12 @@ export async function readCredential(
   options: { readonly minTtlMs?: number | undefined; readonly narrowing?: CredentialNarrowing } = {},
 ): Promise<Credential> {
   const { connection, field } = parseCredentialName(name);
-  const connectionId = await connectionIdOf(shell, session, connection);
+  const found = await connectionOf(shell, session, connection);
+  const connectionId = found.id;
   const minTtl = options.minTtlMs === undefined ? {} : { minTtl: durationOf(options.minTtlMs) };
   const { audience = "", resource = "", scopes = [] } = options.narrowing ?? {};
   const narrowing = { audience, resource, scopes: [...scopes] };
-  const { token } = await withId(connectionId, () =>
+  const { token } = await withKey(found, () =>
     session.call(`read the token of ${printable(connection)}`, (callOptions) =>
       session.daemon.tokens.getToken({ connectionId, ...minTtl, ...narrowing }, callOptions),
     ),

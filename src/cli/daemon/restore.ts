@@ -58,7 +58,8 @@ function failureOf(error: unknown, file: string): unknown {
   const code = exitCodeOf[error.name];
   const { code: systemCode } = error as NodeJS.ErrnoException;
   if (code === undefined && systemCode === undefined) return error;
-  const why = error.name === "BackupDamaged" ? `${file} ${error.message}` : error.message;
+  const { sentence = error.message } = error as { readonly sentence?: string };
+  const why = error.name === "BackupDamaged" ? `${file} ${sentence}` : sentence;
   return new CommandFailure(code ?? exitCodes.failed, `cannot restore: ${why}`);
 }
 

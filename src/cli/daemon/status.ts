@@ -1,6 +1,7 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
+import { type Connection, ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
 import {
   DaemonState,
   type FailingProvider,
@@ -9,7 +10,9 @@ import {
   GetStatusResponseSchema,
   ListOpenStreamsResponseSchema,
 } from "../../gen/nexus/v1/status_pb.js";
+import { namePath } from "../../model/connections/connection_name.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../model/quantity_text.js";
+import { shownName } from "../connections/connection_key.js";
 import { fleetFields, spokeFields } from "../fleet/fleet_text.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
@@ -45,12 +48,13 @@ export function statusCommand(shell: Shell): Command {
       const status = await call("read the status", (options) =>
         daemon.status.getStatus({ maxEntries: flags.entries }, options),
       );
-      shell.stdout.write(
-        flags.json
-          ? jsonLine(GetStatusResponseSchema, status)
-          : formatDaemon(status, screenOf(shell.env, shell.stdout)),
-      );
-      if (flags.check) for (const line of endingWarnings(shell, status)) shell.stderr.write(line);
+      if (flags.json) shell.stdout.write(jsonLine(GetStatusResponseSchema, status));
+      else {
+        const names = await namesOf(session, [...status.nextRefreshes, ...status.endingTokens]);
+        shell.stdout.write(formatDaemon(status, names, shell));
+      }
+      if (flags.check)
+        for (const line of await endingWarnings(shell, session, status)) shell.stderr.write(line);
       if (status.state === DaemonState.ATTENTION && flags.check)
         throw new CommandFailure(exitCodes.attentionNeeded, "");
       if (status.state === DaemonState.NOT_READY || status.state === DaemonState.DRAINING)
@@ -83,7 +87,40 @@ const stateWords: Readonly<Partial<Record<DaemonState, string>>> = {
   [DaemonState.DRAINING]: "ending",
 };
 
-function formatDaemon(status: GetStatusResponse, screen: Screen): string {
+/** What people know connections by, by their ids. One that cannot be read has none. */
+type Names = ReadonlyMap<string, string>;
+
+async function namesOf(
+  session: DaemonSession,
+  entries: readonly { readonly connectionId: string }[],
+): Promise<Names> {
+  const ids = [...new Set(entries.map(({ connectionId }) => connectionId))];
+  const read = ids.map(async (id): Promise<[string, string][]> => {
+    const connection = await connectionOf(session, id);
+    return connection ? [[id, namePath(connection)]] : [];
+  });
+  return new Map((await Promise.all(read)).flat());
+}
+
+async function connectionOf(
+  { daemon, call }: DaemonSession,
+  connectionId: string,
+): Promise<Connection | undefined> {
+  const reading = call(`read the connection ${connectionId}`, (options) =>
+    daemon.connections.getConnection({ connectionId }, options),
+  );
+  return (await reading.catch(() => undefined))?.connection;
+}
+
+function nameIn(
+  names: Names,
+  { connectionId, providerName }: { readonly connectionId: string; readonly providerName: string },
+): string {
+  return names.get(connectionId) ?? `${providerName} ${shortId(connectionId)}`;
+}
+
+function formatDaemon(status: GetStatusResponse, names: Names, shell: Shell): string {
+  const screen = screenOf(shell.env, shell.stdout);
   const lagMs = durationMsOf(status.refreshLag);
   const late = lagMs >= 1000 ? `, the oldest late by ${formatDuration(lagMs)}` : "";
   const fields = formatFields(
@@ -102,34 +139,47 @@ function formatDaemon(status: GetStatusResponse, screen: Screen): string {
     ],
     screen,
   );
-  const parts = [fields, connectionsOf(status), failingOf(status, screen), refreshesOf(status, screen)];
-  return [...parts, ...(status.endingTokens.length === 0 ? [] : [endingOf(status, screen)])].join("\n");
+  const parts = [
+    fields,
+    connectionsOf(status, shell),
+    failingOf(status, screen),
+    refreshesOf(status, names, screen),
+    ...(status.endingTokens.length === 0 ? [] : [endingOf(status, names, screen)]),
+  ];
+  return parts.join("\n");
 }
 
-function endingOf({ endingTokens, time }: GetStatusResponse, screen: Screen): string {
-  const rows = endingTokens.map(({ expiresAt, providerName, connectionId }) => [
-    whenText(expiresAt, time),
-    providerName,
-    shortId(connectionId),
-  ]);
-  return formatTable(["TOKEN ENDS, AND CANNOT BE REFRESHED", "PROVIDER", "CONNECTION"], rows, screen);
+function endingOf({ endingTokens, time }: GetStatusResponse, names: Names, screen: Screen): string {
+  const rows = endingTokens.map((token) => [whenText(token.expiresAt, time), nameIn(names, token)]);
+  return formatTable(["TOKEN ENDS, AND CANNOT BE REFRESHED", "CONNECTION"], rows, screen);
 }
 
-function endingWarnings({ program }: Shell, { endingTokens, time }: GetStatusResponse): string[] {
-  return endingTokens.map(
-    ({ expiresAt, providerName, connectionId }) =>
-      `warning: the token of ${printable(providerName)} ends ${whenText(expiresAt, time)} and cannot be refreshed; a person must consent again: ${program} connect --connection ${connectionId}\n`,
-  );
+async function endingWarnings(
+  { program }: Shell,
+  session: DaemonSession,
+  { endingTokens, time }: GetStatusResponse,
+): Promise<string[]> {
+  const warnings = endingTokens.map(async ({ expiresAt, providerName, connectionId }) => {
+    const connection = await connectionOf(session, connectionId);
+    const word = connection ? await shownName(session, connection) : connectionId;
+    const which = word === connectionId ? `--connection ${connectionId}` : word;
+    return `warning: the token of ${printable(providerName)} ends ${whenText(expiresAt, time)} and cannot be refreshed; a person must consent again: ${program} connect ${which}\n`;
+  });
+  return await Promise.all(warnings);
 }
 
-function connectionsOf({ connections }: GetStatusResponse): string {
+function connectionsOf({ connections }: GetStatusResponse, { program }: Shell): string {
   const total = connections.reduce((sum, { count }) => sum + Number(count), 0);
   const rows = [
     ...connections.map(({ status, count }) => [formatStatus(status), formatCount(Number(count))] as const),
     ["in all", formatCount(total)] as const,
   ];
   const width = Math.max(...rows.map(([, count]) => count.length));
-  return `CONNECTIONS\n${formatFields(rows.map(([name, count]) => [name, count.padStart(width)]))}`;
+  const isAttention = connections.some(
+    ({ status, count }) => status === ConnectionStatus.ATTENTION && count > 0n,
+  );
+  const who = isAttention ? `Which need a person: ${program} connections --status attention\n` : "";
+  return `CONNECTIONS\n${formatFields(rows.map(([name, count]) => [name, count.padStart(width)]))}${who}`;
 }
 
 function failingOf(
@@ -161,15 +211,14 @@ function nextProbe({ retryAt }: FailingProvider, now: Timestamp | undefined): st
   return retryAt ? whenText(retryAt, now) : "";
 }
 
-function refreshesOf({ nextRefreshes, time }: GetStatusResponse, screen: Screen): string {
+function refreshesOf({ nextRefreshes, time }: GetStatusResponse, names: Names, screen: Screen): string {
   if (nextRefreshes.length === 0) return "NEXT REFRESHES\nnone\n";
-  const rows = nextRefreshes.map(({ dueAt, providerName, connectionId, failedRefreshes }) => [
-    whenText(dueAt, time),
-    providerName,
-    shortId(connectionId),
-    failedRefreshes === 0 ? "" : `after ${counted(failedRefreshes, "failure")}`,
+  const rows = nextRefreshes.map((refresh) => [
+    whenText(refresh.dueAt, time),
+    nameIn(names, refresh),
+    refresh.failedRefreshes === 0 ? "" : `after ${counted(refresh.failedRefreshes, "failure")}`,
   ]);
-  return formatTable(["NEXT REFRESH", "PROVIDER", "CONNECTION", ""], rows, screen);
+  return formatTable(["NEXT REFRESH", "CONNECTION", ""], rows, screen);
 }
 
 function sinceText(since: Timestamp | undefined, now: Timestamp | undefined): string {

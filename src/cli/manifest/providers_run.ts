@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { Catalogue } from "../../catalogue/catalogue.js";
 import { CatalogueError } from "../../catalogue/catalogue_error.js";
 import { driftExitCode, exitCodes } from "../../daemon/exit_codes.js";
@@ -5,12 +6,12 @@ import { applyPlan } from "../../manifest/apply.js";
 import { type Manifest, readManifest } from "../../manifest/manifest.js";
 import { hasDrift, type Plan, type PlannedChange, planOf } from "../../manifest/plan.js";
 import { readProfiles, targetOf } from "../providers/provider_target.js";
-import { CommandFailure } from "../shell/command_failure.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
 import { type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { readText, usable } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
-import { printable } from "../shell/text.js";
+import { printable, shellWord } from "../shell/text.js";
 import { formatPlan, planJson } from "./plan_text.js";
 import type { ApplyFlags, PlanFlags } from "./providers_flags.js";
 
@@ -68,6 +69,11 @@ export async function applyManifest(shell: Shell, flags: ApplyFlags): Promise<vo
 }
 
 async function loadManifest(shell: Shell, { file, catalog }: PlanFlags): Promise<Manifest> {
+  if (file !== "-" && !existsSync(file)) {
+    throw usageFailure(
+      `--file: ${printable(file)} does not exist\nmake one of what the daemon has: nexusd providers export --file ${shellWord(file)}`,
+    );
+  }
   const text = file === "-" ? await shell.stdin.readAll() : readText(file, "--file");
   const templates = await openCatalogue(catalog);
   return usable("manifest", file, () => readManifest(text, { variables: shell.env, templates }));

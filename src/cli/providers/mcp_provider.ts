@@ -13,8 +13,8 @@ export interface McpClientFlags {
 }
 
 /** Whether it is the URL of an MCP server, and no name or id of a provider. */
-export function isMcpServerUrl(provider: string | undefined): provider is string {
-  return provider !== undefined && /^\s*https?:\/\//i.test(provider);
+export function isMcpServerUrl(provider: string): boolean {
+  return /^\s*https?:\/\//i.test(provider);
 }
 
 /** The flags of a client go with a URL: another provider has its own. @throws CommandFailure */

@@ -1,8 +1,10 @@
+import { Code } from "@connectrpc/connect";
 import { Command, Option } from "commander";
 import { CreateProviderResponseSchema, type ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { addNotes, fitted } from "../shell/help.js";
+import { withStep } from "../shell/next_step.js";
 import { collectPair } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
@@ -102,10 +104,13 @@ async function addProvider(
   }
   const clientSecret = isClient ? (flags.clientSecret ?? (await clientSecretOf(shell, flags))) : "";
   const provider = { ...profileChange(flags).fields, name: flags.name ?? "", clientSecret };
-  const answer = await session.call(`add the provider ${template.name}`, (options) =>
-    session.daemon.providers.createProvider(
-      { provider, template: template.name, templateVariables: flags.var ?? {} },
-      options,
+  const change = `change it: nexusd provider update ${provider.name || template.name}; another one: --name NAME`;
+  const answer = await withStep(Code.AlreadyExists, change, () =>
+    session.call(`add the provider ${template.name}`, (options) =>
+      session.daemon.providers.createProvider(
+        { provider, template: template.name, templateVariables: flags.var ?? {} },
+        options,
+      ),
     ),
   );
   printWarnings(shell, answer);

@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { isId } from "../../model/ids.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
-import { didYouMean } from "../../model/suggestions.js";
+import { didYouMean, suggestions } from "../../model/suggestions.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { allPages, type DaemonSession } from "../shell/daemon_command.js";
 
@@ -88,9 +88,22 @@ async function hintFor(session: DaemonSession, idOrName: string): Promise<string
     names.map(({ name }) => name),
   );
   if (meant !== undefined) return meant;
-  return (await hasTemplate(session, wanted).catch(() => false))
-    ? `register it first; how: nexusd provider show ${wanted} --template`
-    : "see nexusd provider list";
+  if (await hasTemplate(session, wanted).catch(() => false)) {
+    return `register it first; how: nexusd provider show ${wanted} --template`;
+  }
+  const [template] = suggestions(wanted, await templateNames(session).catch(() => []));
+  return template === undefined
+    ? "see nexusd provider list"
+    : `see nexusd provider list; a template is called ${template}: nexusd provider add ${template}`;
+}
+
+function templateNames({ daemon, call }: DaemonSession): Promise<string[]> {
+  return allPages(async (pageToken) => {
+    const { templates, nextPageToken } = await call("list the templates", (options) =>
+      daemon.providers.listProviderTemplates({ pageToken, pageSize: 1000 }, options),
+    );
+    return { items: templates.map(({ name }) => name), nextPageToken };
+  });
 }
 
 async function hasTemplate({ daemon, call }: DaemonSession, wanted: string): Promise<boolean> {

@@ -20,7 +20,8 @@ const consentAgain = "a person can consent again: nexusd connect --connection <i
 const providerAgain =
   "register the provider again under its name, then a person can consent again: nexusd connect --connection <id>";
 const nextSteps: Readonly<Record<string, string>> = {
-  CONNECTION_PENDING: "a person must open the consent URL first; a new one: nexusd connect --connection <id>",
+  CONNECTION_PENDING:
+    "a person must open the link that was made, to consent or to enter the key; another link: nexusd connect --connection <id>",
   ATTENTION_REQUIRED: consentAgain,
   CONNECTION_EXPIRED: consentAgain,
   CONNECTION_FAILED: consentAgain,
@@ -123,9 +124,9 @@ function nextStep(failure: ConnectError, reason: string, problem: string | undef
   if (retryDelay) return `try again in ${formatDuration(Math.max(1000, durationMsOf(retryDelay)))}`;
   switch (failure.code) {
     case Code.PermissionDenied:
-      return "what you may do: nexusd policy explain, asked by an admin";
+      return "what this key may do: nexusd whoami";
     case Code.Unauthenticated:
-      return "set NEXUS_API_KEY_FILE to the key of this daemon: <data-dir>/admin.key";
+      return "set NEXUS_API_KEY_FILE to the key of this daemon: <data-dir>/admin.key, or ask an admin for one: nexusd keys create";
     case Code.DeadlineExceeded:
       return "the daemon did not answer in time: see its log";
     default:

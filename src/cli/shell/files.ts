@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { DocumentError, formatViolations } from "../../document/document_error.js";
 import { CommandFailure, usageFailure } from "./command_failure.js";
@@ -30,6 +31,13 @@ export function usable<T>(what: string, file: string, read: () => T): T {
   }
 }
 
+/** Why a new file cannot be made. */
+export function whyNot(path: string, { code = "unknown error" }: NodeJS.ErrnoException): string {
+  const folder = dirname(resolve(path));
+  if (code === "ENOENT" && !existsSync(folder)) return `the folder ${printable(folder)} does not exist`;
+  return code;
+}
+
 /** A file that did not exist and that its owner alone may read (0600), made before the secret is. */
 export class NewSecretFile {
   #descriptor: number | undefined;
@@ -46,7 +54,7 @@ export class NewSecretFile {
     try {
       return new NewSecretFile(path, openSync(path, "wx", 0o600));
     } catch (error) {
-      throw usageFailure(`--output: ${path} cannot be made: ${(error as NodeJS.ErrnoException).code}`);
+      throw usageFailure(`--output: ${path} cannot be made: ${whyNot(path, error as NodeJS.ErrnoException)}`);
     }
   }
 

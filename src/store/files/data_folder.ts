@@ -71,7 +71,8 @@ function openLockFile(folder: string): number {
     fchmodSync(descriptor, 0o600);
     if (!tryLock(descriptor)) {
       throw new DataFolderInUse(
-        `the data folder ${folder} is in use by ${readHolder(path)}: stop that nexusd first, or choose another folder; \`nexusd serve --port-base 9100\` runs a second daemon with a folder and ports of its own`,
+        `the data folder ${folder} is in use by ${readHolder(path)}: stop that nexusd first`,
+        `, or choose another folder; \`nexusd serve --port-base 9100\` runs a second daemon with a folder and ports of its own`,
       );
     }
     ftruncateSync(descriptor, 0);

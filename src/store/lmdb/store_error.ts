@@ -15,6 +15,17 @@ export class DataFolderUnusable extends Error {
 /** Another process holds the data folder. */
 export class DataFolderInUse extends Error {
   override readonly name = "DataFolderInUse";
+
+  /**
+   * @param sentence who holds it, and what to do
+   * @param instead what a daemon can do instead, which helps nobody who needs this folder
+   */
+  constructor(
+    readonly sentence: string,
+    instead: string,
+  ) {
+    super(`${sentence}${instead}`);
+  }
 }
 
 /** As `StoreFailed`, with commits that were never answered: the process cannot exit in order. */

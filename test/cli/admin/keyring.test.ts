@@ -5,6 +5,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import { KeySource } from "../../../src/gen/nexus/v1/keyring_pb.js";
+import { lockDataFolder } from "../../../src/store/files/data_folder.js";
 import { perTest } from "../../lifetimes.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { FakeDaemon } from "../fake_daemon.js";
@@ -122,6 +123,27 @@ describe("keyring and backup", () => {
     const folder = temporaryFolder();
     expect(await run(["backup", join(folder, "b")], fakeShell({ env: daemon.env }))).toBe(1);
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it("backup says which folder does not exist", async () => {
+    daemon.backupApi = {
+      createBackup: async function* () {
+        yield { part: { case: "chunk", value: new Uint8Array(1) } };
+      },
+    };
+    await daemon.start();
+    const shell = fakeShell({ env: daemon.env });
+    expect(await run(["backup", "/nodir/b"], shell)).toBe(1);
+    expect(shell.err()).toBe("nexusd: cannot write the backup /nodir/b: the folder /nodir does not exist\n");
+  });
+
+  it("restore speaks of no second daemon where one holds the folder", async () => {
+    const folder = temporaryFolder();
+    const lock = lockDataFolder(folder);
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: folder } });
+    expect(await run(["restore", import.meta.filename], shell)).not.toBe(0);
+    lock.release();
+    expect(shell.err()).toMatch(/is in use by process \d+: stop that nexusd first\n$/);
   });
 
   it("restore says what is no backup, and touches nothing", async () => {

@@ -92,18 +92,73 @@ describe("connect", () => {
     daemon.addProvider({ id: providerId, name: "github" });
     daemon.addProvider({ id: "22222222-2222-4111-8111-111111111111", name: "beef" });
     await play(pending, active);
-    for (const text of [providerId.slice(0, 8), "beef"]) await run(["connect", text], shellOf());
+    for (const text of [providerId.slice(0, 8), "beef"]) {
+      daemon.connections.splice(0);
+      await run(["connect", text], shellOf());
+    }
     const requests = daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection");
     expect(requests.map(({ provider }) => provider.value)).toEqual([providerId, "beef"]);
   });
 
-  it("says what to do while it waits, should the provider complain about the redirect URI", async () => {
+  it("reads the token by the name where it names the connection, or else by its id", async () => {
     await play(pending, active);
     const shell = shellOf();
-    expect(await run(["connect", "github"], shell)).toBe(0);
-    expect(shell.out()).toContain(
-      `If the provider complains about the redirect URI, register exactly this one there, then open the URL again:\n\n  ${redirectUri}\n`,
-    );
+    expect(await run(["connect", "github", "--user", "alice"], shell)).toBe(0);
+    expect(shell.out()).toMatch(/\nRead the token: nexusd token github\/alice\n$/);
+    expect(shell.out()).not.toContain(redirectUri);
+  });
+
+  it.each([
+    ["leads nowhere", { providerName: "Renamed" }],
+    ["is not printed as it is", { userId: "a\u202eb" }],
+  ])("reads the token by the id where the name %s", async (_why, fields) => {
+    daemon.addConnection(fields);
+    await play(pending, active);
+    const shell = shellOf();
+    expect(await run(["connect", "--connection", connectionId], shell)).toBe(0);
+    expect(shell.out()).toMatch(new RegExp(`nexusd token ${connectionId}\\n$`));
+  });
+
+  const complaint = `If the provider complains about the redirect URI, register exactly this one there, then open the URL again:\n\n  ${redirectUri}\n`;
+  const failed = (reason: string) => ({
+    status: ConnectionStatus.FAILED,
+    problem: create(ProblemSchema, { reason, message: "No." }),
+  });
+  it.each([
+    ["nobody answered", { status: ConnectionStatus.EXPIRED }, true],
+    ["the provider refused", failed("authorization_failed"), true],
+    ["the person refused", failed("access_denied"), false],
+    ["it was revoked", { status: ConnectionStatus.REVOKED }, false],
+  ])("speaks of the redirect URI or not where %s", async (_why, end, isSaid) => {
+    await play(pending, { ...end, requestExpiresAt: undefined });
+    const shell = shellOf();
+    expect(await run(["connect", "github"], shell)).toBe(21);
+    expect(shell.err().includes(complaint)).toBe(isSaid);
+    expect(shell.out()).not.toContain(redirectUri);
+  });
+
+  it("speaks of the redirect URI when no answer came for a minute", async () => {
+    await play(pending);
+    const { watch } = daemon;
+    let answer: () => void = () => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    daemon.watch = async function* (request) {
+      yield* watch(request);
+      await answered;
+      Object.assign(daemon.connections[0] ?? {}, active);
+      yield { event: { case: "state", value: { connectionId } } };
+    };
+    const shell = shellOf();
+    const connecting = run(["connect", "github"], shell);
+    await expect.poll(() => daemon.got("WatchTokens")).toHaveLength(1);
+    shell.clock.advance(59_999);
+    expect(shell.out()).not.toContain(complaint);
+    shell.clock.advance(1);
+    expect(shell.out()).toContain(`No answer came yet. ${complaint}`);
+    answer();
+    expect(await connecting).toBe(0);
   });
 
   it.each([
@@ -146,15 +201,18 @@ describe("connect", () => {
   });
 
   it("opens the browser for a person, unless told not to", async () => {
+    daemon.addProvider();
     await play(active);
     const person = shellOf({ outIsTTY: true });
     expect(await run(["connect", providerId], person)).toBe(0);
+    daemon.connections.splice(0);
     expect(person.opened).toEqual([authUrl]);
     const [request] = daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection");
     expect(request?.provider).toEqual({ case: "providerId", value: providerId });
     const shy = shellOf({ outIsTTY: true });
     expect(await run(["connect", "github", "--no-open"], shy)).toBe(0);
     expect(shy.opened).toEqual([]);
+    daemon.connections.splice(0);
     const headless = shellOf({ outIsTTY: true, browserFails: true });
     expect(await run(["connect", "github"], headless)).toBe(0);
     expect(headless.err()).toContain("by hand");
@@ -224,6 +282,17 @@ describe("connect", () => {
     expect(shell.err()).toContain("the connection is as it was");
   });
 
+  it("names the template that is meant where no provider is like it", async () => {
+    await play();
+    daemon.templates.push("github", "gitlab");
+    daemon.failures.set("RequestConnection", new ConnectError("provider not found", Code.NotFound));
+    const shell = shellOf();
+    expect(await run(["connect", "githb"], shell)).toBe(1);
+    expect(shell.err()).toContain(
+      "\nsee nexusd provider list; a template is called github: nexusd provider add github\n",
+    );
+  });
+
   it("wants a provider or a connection, and a user", async () => {
     await play();
     expect(await run(["connect"], shellOf())).toBe(2);
@@ -233,6 +302,67 @@ describe("connect", () => {
       },
     });
     expect(await run(["connect", "github"], nameless)).not.toBe(0);
+  });
+});
+
+describe("connect with a name that a connection has", () => {
+  const again = { ...active, revision: 4n };
+  const asked = () => daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection")[0];
+
+  it.each([
+    [["github"]],
+    [[providerId]],
+    [["GitHub", "--user", "alice"]],
+    [["github/alice"]],
+    [["github/alice", "--user", "alice"]],
+  ])("asks for that connection again, and says so: %j", async (args) => {
+    daemon.addProvider();
+    daemon.addConnection({ status: ConnectionStatus.ATTENTION, revision: 3n });
+    await play({}, again);
+    const shell = shellOf();
+    expect(await run(["connect", ...args, "--scope", "wide"], shell)).toBe(0);
+    expect(asked()).toMatchObject({ connectionId, userId: "alice", scopes: ["wide"] });
+    expect(shell.out()).toMatch(
+      /^github\/alice is a connection already \(attention\), and is asked for again; another account needs another --label\n/,
+    );
+  });
+
+  it.each([
+    ["was revoked", { status: ConnectionStatus.REVOKED }],
+    ["is another account's", { label: "work" }],
+    ["is another user's", { userId: "bob" }],
+  ])("makes a new one beside a connection that %s", async (_why, fields) => {
+    daemon.addConnection(fields);
+    await play(pending, active);
+    const shell = shellOf();
+    expect(await run(["connect", "github"], shell)).toBe(0);
+    expect(asked()).toMatchObject({ connectionId: "", userId: "alice", label: "" });
+    expect(shell.out()).not.toContain("already");
+  });
+
+  it("takes PROVIDER/USER/LABEL for a new one too", async () => {
+    await play(pending, active);
+    expect(await run(["connect", "github/b%2Fob/work"], shellOf())).toBe(0);
+    expect(asked()).toMatchObject({
+      connectionId: "",
+      provider: { case: "providerName", value: "github" },
+      userId: "b/ob",
+      label: "work",
+    });
+  });
+
+  it.each([
+    [["github/alice", "--user", "bob"], "leave out --user"],
+    [["github/alice", "--label", "work"], "leave out --label"],
+    [["github/alice", "--connection", connectionId], "leave out --connection"],
+    [["github/"], "names no connection: write PROVIDER/USER"],
+    [["github/a/b/c"], "names no connection"],
+  ])("refuses %j", async (args, says) => {
+    await play(pending, active);
+    const shell = shellOf();
+    expect(await run(["connect", ...args], shell)).toBe(2);
+    expect(shell.err()).toContain(says);
+    expect(daemon.got("RequestConnection")).toEqual([]);
   });
 });
 

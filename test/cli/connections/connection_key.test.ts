@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import { connectionId, FakeDaemon } from "../fake_daemon.js";
@@ -54,13 +55,29 @@ describe("a connection on the command line", () => {
     expect(daemon.got("RevokeConnection")).toHaveLength(0);
   });
 
-  it.each(["gitlab", "ffff", "github/carl", "222", "a b/c"])(
-    "%s is none, and the failure says so",
-    async (text) => {
-      const { code, err } = await revoke(text);
-      expect(code).toBe(1);
-      expect(err).toContain(`no connection has an id that begins with ${text}`);
-      expect(err).toContain("see nexusd connections");
-    },
-  );
+  it.each([
+    ["githup", "cannot find the provider githup: not found\ndid you mean github?"],
+    ["githup/alice", "not found\ndid you mean github?"],
+    [
+      "ffff",
+      "no connection has an id that begins with ffff, and alice has no connection to ffff: see nexusd",
+    ],
+    [
+      "github/carl",
+      "carl has no connection to github: see nexusd connections, or make one: nexusd connect github/carl",
+    ],
+    ["222", "not found\nsee nexusd provider list"],
+    ["a b/c", "not found\nsee nexusd provider list"],
+    ["github/", "github/ names no connection: see nexusd connections"],
+  ])("%s is none, and the failure says so", async (text, says) => {
+    daemon.addProvider();
+    const { code, err } = await revoke(text);
+    expect(code).toBe(1);
+    expect(err).toContain(says);
+  });
+
+  it("is none where the provider may not be read, and the failure says so", async () => {
+    daemon.failures.set("GetProvider", new ConnectError("no", Code.PermissionDenied));
+    expect((await revoke("github/carl")).err).toContain("carl has no connection to github");
+  });
 });

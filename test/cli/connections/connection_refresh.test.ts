@@ -3,6 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import { ErrorInfoSchema } from "../../../src/gen/google/rpc/error_details_pb.js";
+import { AuthType } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { perTest } from "../../lifetimes.js";
 import { connectionId, FakeDaemon } from "../fake_daemon.js";
 import { fakeShell, jsonLines, startMs } from "../fake_shell.js";
@@ -38,8 +39,21 @@ describe("connections refresh", () => {
   it("names the command that makes the link where a person is needed", async () => {
     const details = [{ desc: ErrorInfoSchema, value: { reason: "NOT_REFRESHABLE" } }];
     daemon.failures.set("RefreshToken", new ConnectError("no", Code.FailedPrecondition, undefined, details));
+    daemon.addProvider({ authType: AuthType.OAUTH2 });
     const shell = fakeShell({ env: daemon.env });
     expect(await run(["connections", "refresh", connectionId.slice(0, 8)], shell)).toBe(1);
     expect(shell.err()).toContain(`nexusd connect --connection ${connectionId}`);
+    const named = fakeShell({ env: daemon.env });
+    expect(await run(["connections", "refresh", "github"], named)).toBe(1);
+    expect(named.err()).toContain("nexusd connect github/alice\n");
+  });
+
+  it("names the command that replaces a key, to which nobody consents", async () => {
+    const details = [{ desc: ErrorInfoSchema, value: { reason: "NOT_REFRESHABLE" } }];
+    daemon.failures.set("RefreshToken", new ConnectError("no", Code.FailedPrecondition, undefined, details));
+    daemon.addProvider({ authType: AuthType.API_KEY });
+    const shell = fakeShell({ env: daemon.env });
+    expect(await run(["connections", "refresh", "github"], shell)).toBe(1);
+    expect(shell.err()).toMatch(/: no\nreplace it by hand: nexusd connections replace github\/alice\n$/);
   });
 });

@@ -17,6 +17,7 @@ const bookmark = (revision: bigint) => ({
 });
 const removed = (connectionId: string) => ({ event: { case: "removed" as const, value: { connectionId } } });
 const end = removed("end");
+const name = { providerName: "github", userId: "alice", label: "" };
 
 /** Plays one script for each stream, and lets time pass while the reader waits. */
 function play(scripts: Script[]) {
@@ -36,6 +37,7 @@ function play(scripts: Script[]) {
     clock,
     random: () => 0.5,
     connectionIds: ["c"],
+    names: [name],
     userId: "alice",
     bookmarkIntervalMs: 30_000,
     onInterrupted: (waitMs, cause) => {
@@ -80,6 +82,7 @@ describe("readTokenStream", () => {
     expect(await read()).toEqual(["removed", "bookmark", "bookmark"]);
     expect(requests[0]).toEqual({
       connectionIds: ["c"],
+      names: [name],
       userId: "alice",
       bookmarkInterval: { seconds: 30n, nanos: 0 },
     });

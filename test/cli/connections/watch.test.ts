@@ -1,7 +1,9 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import { ConnectionStatus } from "../../../src/gen/nexus/v1/connection_pb.js";
+import type { WatchTokensRequest } from "../../../src/gen/nexus/v1/token_pb.js";
 import { perTest } from "../../lifetimes.js";
 import { connectionId, FakeDaemon } from "../fake_daemon.js";
 import { fakeShell, startMs } from "../fake_shell.js";
@@ -59,6 +61,43 @@ describe("watch", () => {
     const before = shell.out();
     shell.clock.advance(5_000);
     expect(shell.out()).toBe(before);
+  });
+
+  it("follows a name to the next connection that gets it", async () => {
+    const other = "33333333-3333-4333-8333-333333333333";
+    const requests: WatchTokensRequest[] = [];
+    const revoked = {
+      connectionId,
+      providerName: "github",
+      userId: "alice",
+      status: ConnectionStatus.REVOKED,
+    };
+    const bookmark = {
+      event: { case: "bookmark" as const, value: { position: { epoch: "e", revision: 1n } } },
+    };
+    daemon.addConnection({ id: other, userId: "bob" });
+    daemon.watch = async function* (request) {
+      requests.push(request);
+      yield { event: { case: "state", value: revoked } };
+      yield { event: { case: "removed", value: { connectionId } } };
+      yield bookmark;
+      const next = { ...revoked, connectionId: other, status: ConnectionStatus.ACTIVE, revision: 1n };
+      yield { event: { case: "state", value: next } };
+      await ended;
+      throw new ConnectError("enough", Code.PermissionDenied);
+    };
+    let end: () => void = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const shell = fakeShell({ env: daemon.env });
+    const watching = run(["watch", "github", other.slice(0, 8)], shell);
+    await expect.poll(() => shell.out()).toMatch(/github\/alice +33333333 {2}active +rev 1/);
+    end();
+    expect(await watching).toBe(1);
+    expect(requests).toMatchObject([
+      { connectionIds: [other], names: [{ providerName: "github", userId: "alice", label: "" }] },
+    ]);
   });
 
   it("in a pipe writes lines alone", async () => {

@@ -111,10 +111,19 @@ describe("nexusd token", () => {
       expect(await refused(["github"], 1)).toContain("not for you");
     });
 
-    it("and names the command with the id where a person must consent again", async () => {
-      const detail = { desc: ErrorInfoSchema, value: { reason: "ATTENTION_REQUIRED" } };
+    it.each([
+      ["ATTENTION_REQUIRED", connectionId, `nexusd connect --connection ${connectionId}\n`],
+      ["ATTENTION_REQUIRED", "github", "nexusd connect github/alice\n"],
+      [
+        "CONNECTION_PENDING",
+        "github",
+        "to consent or to enter the key; another link: nexusd connect github/alice\n",
+      ],
+      ["CONNECTION_REVOKED", "github/alice", "make a new one: nexusd connect github/alice\n"],
+    ])("and names the command where a person must consent again: %s %s", async (reason, text, command) => {
+      const detail = { desc: ErrorInfoSchema, value: { reason } };
       daemon.failures.set("GetToken", new ConnectError("no", Code.FailedPrecondition, undefined, [detail]));
-      expect(await refused(["github"], 22)).toContain(`nexusd connect --connection ${connectionId}`);
+      expect(await refused([text], 22)).toContain(command);
     });
 
     it.each(["", "/ada", ".field", "github."])("and refuses %j", async (name) => {

@@ -69,11 +69,29 @@ describe("nexusd status", () => {
     expect(shell.err()).toBe(
       `warning: the token of acme ends in 1h and cannot be refreshed; a person must consent again: nexusd connect --connection ${connectionId}\n`,
     );
-    const table = `TOKEN ENDS, AND CANNOT BE REFRESHED  PROVIDER  CONNECTION\nin 1h                                acme      ${connectionId.slice(0, 8)}\n`;
+    const table = `TOKEN ENDS, AND CANNOT BE REFRESHED  CONNECTION\nin 1h                                acme ${connectionId.slice(0, 8)}\n`;
     expect(shell.out()).toContain(table);
     const quiet = fakeShell({ env: daemon.env });
     expect(await run(["status"], quiet)).toBe(0);
     expect([quiet.err(), quiet.out()]).toEqual(["", expect.stringContaining(table)]);
+  });
+
+  it("names the connections that it speaks of, and the command that lists who needs a person", async () => {
+    daemon.addConnection();
+    const { endingTokens } = ending;
+    await serve({ ...troubled, endingTokens });
+    const shell = fakeShell({ env: daemon.env });
+    expect(await run(["status", "--check"], shell)).toBe(22);
+    expect(shell.err()).toContain("consent again: nexusd connect github/alice\n");
+    expect(shell.out()).toContain("in 4m 10s     github/alice  after 3 failures\n");
+    expect(shell.out()).toContain("in 1h                                github/alice\n");
+    expect(shell.out()).toContain(
+      "in all     1,205\nWhich need a person: nexusd connections --status attention\n",
+    );
+    const json = fakeShell({ env: daemon.env });
+    const before = daemon.requests.length;
+    await run(["status", "--json"], json);
+    expect(daemon.requests.slice(before).map(({ method }) => method)).toEqual(["GetStatus"]);
   });
 
   it("is a few aligned lines, and 0 for a daemon that is well", async () => {
@@ -114,8 +132,8 @@ none
 acme              transient  4m   7         120
 acme: the provider did not process the token request (503)
 and 1 other`);
-    expect(next).toBe(`NEXT REFRESH  PROVIDER     CONNECTION
-in 4m 10s     github?[31m  ${connectionId.slice(0, 8)}    after 3 failures
+    expect(next).toBe(`NEXT REFRESH  CONNECTION
+in 4m 10s     github?[31m ${connectionId.slice(0, 8)}  after 3 failures
 `);
     expect(shell.out()).toContain("2 under way, 0 waiting, the oldest late by 1m 12s");
   });

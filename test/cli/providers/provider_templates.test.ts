@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import {
@@ -195,6 +196,24 @@ describe("provider add", () => {
     });
     expect(out).toContain(redirectUri);
     expect(out).toContain("nexusd connect mine\n");
+  });
+
+  it("says what to do about a provider that is there already", async () => {
+    daemon.failures.set("CreateProvider", new ConnectError("exists already", Code.AlreadyExists));
+    const shell = fakeShell({ env: daemon.env, piped: "s" });
+    const args = [
+      "provider",
+      "add",
+      "quirky",
+      "--client-id",
+      "x",
+      "--client-secret-file",
+      "-",
+      "--var",
+      "sub=a",
+    ];
+    expect(await run(args, shell)).toBe(1);
+    expect(shell.err()).toMatch(/\nchange it: nexusd provider update quirky; another one: --name NAME\n$/);
   });
 
   it("asks a person for the secret", async () => {

@@ -154,10 +154,8 @@ describe("nexusd exec", () => {
         "you have no connection to slack\na person can consent: nexusd connect slack\n",
       );
       const providerId = await world.scripted.register({ name: "pending" });
-      const { connection_id: pendingId } = await world.scripted.request(providerId);
-      expect(await refused(["--env", "B=pending/ada"], 22)).toContain(
-        `nexusd connect --connection ${pendingId}`,
-      );
+      await world.scripted.request(providerId);
+      expect(await refused(["--env", "B=pending/ada"], 22)).toContain("nexusd connect pending/ada\n");
     });
 
     it("for a provider that does not exist, and suggests the one that is meant", async () => {

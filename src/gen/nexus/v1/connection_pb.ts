@@ -75,9 +75,10 @@ export const ProblemSchema: GenMessage<Problem> = /*@__PURE__*/
  * A connection by what its caller knows: the provider, the user, and a label that tells two accounts of one user at one provider apart.
  * It stands in for the id wherever a request has both fields.
  *
- * A name names at most one connection at a time. `AcquireToken` makes no second one. `RequestConnection` and `ImportConnection` refuse a
- * label that is not empty with `ALREADY_EXISTS` while a connection of that name is `PENDING`, `ACTIVE` or `ATTENTION`; with an empty label
- * they make another connection each time, as the existing Nexus does. Of several with the same name it is the first in this order: `ACTIVE`,
+ * Several connections can have one name, and it names at most one of them at a time. `AcquireToken` asks for the one that it names and makes
+ * no second one. `RequestConnection` and `ImportConnection` refuse a label that is not empty with `ALREADY_EXISTS` while a connection of that
+ * name is `PENDING`, `ACTIVE` or `ATTENTION`; with an empty label, and without a `connection_id`, they make another connection of the name each
+ * time, as the existing Nexus does. Of several the name names the first in this order: `ACTIVE`,
  * `ATTENTION`, `PENDING`, and of those that are in the same state the one that was made first; then the one made last of those that are
  * `FAILED` or `EXPIRED`, then of those that are `REVOKED`. Only connections that the caller may see count, and a name that names none of
  * these is answered as an id that does not exist: by `NOT_FOUND`. A provider that was renamed is named by its new name; the connections
@@ -666,7 +667,7 @@ export type ListConnectionsRequest = Message<"nexus.v1.ListConnectionsRequest"> 
 
   /**
    * Only connections that have this text, in any case, in their user id, their label, the name of their provider or of their account, or
-   * whose id begins with it.
+   * in `<provider>/<user>/<label>`, or whose id begins with it.
    *
    * @generated from field: string search = 90;
    */

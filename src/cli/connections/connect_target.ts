@@ -1,0 +1,111 @@
+import type { Connection } from "../../gen/nexus/v1/connection_pb.js";
+import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
+import { type ConnectionName, namePath } from "../../model/connections/connection_name.js";
+import { isId } from "../../model/ids.js";
+import {
+  isMcpServerUrl,
+  type McpClientFlags,
+  providerOfMcpServer,
+  refuseClientFlags,
+} from "../providers/mcp_provider.js";
+import { findProvider, providerNamed } from "../providers/provider_key.js";
+import { usageFailure } from "../shell/command_failure.js";
+import type { DaemonSession } from "../shell/daemon_command.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
+import { connectionName, connectionNamed, findConnection } from "./connection_key.js";
+
+/** The flags that say which connection is meant. */
+export interface TargetFlags extends McpClientFlags {
+  readonly user?: string;
+  readonly connection?: string;
+  readonly label?: string;
+}
+
+/** Which connection a person is asked for. */
+export interface ConnectTarget {
+  /** Name or id; undefined where the connection alone was given. */
+  readonly provider: string | undefined;
+  /** Empty, as the label, where the connection alone was given. */
+  readonly userId: string;
+  readonly label: string;
+  /** The connection that is asked for again; undefined for a new one. */
+  readonly before: Connection | undefined;
+}
+
+/**
+ * What the argument and the flags of `connect` mean. A name that a connection has means that connection, as it does to `AcquireToken`;
+ * one that was revoked gives its name to a new one.
+ *
+ * @param given name or id of a provider, the URL of an MCP server, or PROVIDER/USER[/LABEL]
+ * @throws CommandFailure
+ */
+export async function connectTarget(
+  shell: Shell,
+  session: DaemonSession,
+  given: string | undefined,
+  flags: TargetFlags,
+): Promise<ConnectTarget> {
+  if (given !== undefined && isMcpServerUrl(given)) {
+    return await named(shell, session, await providerOfMcpServer(shell, session, given, flags), flags);
+  }
+  refuseClientFlags(flags);
+  if (given?.includes("/")) {
+    const { providerName, ...account } = wholeName(shell, given, flags);
+    return await named(shell, session, providerName, { user: account.userId, label: account.label });
+  }
+  if (given === undefined && flags.connection === undefined) {
+    throw usageFailure("name a provider, or a connection with --connection");
+  }
+  return await named(shell, session, given && (await providerNamed(session, given)), flags);
+}
+
+async function named(
+  shell: Shell,
+  session: DaemonSession,
+  provider: string | undefined,
+  { connection, user, label = "" }: TargetFlags,
+): Promise<ConnectTarget> {
+  if (provider === undefined || connection !== undefined) {
+    const before = await read(shell, session, connection ?? "");
+    return { provider, userId: user ?? "", label, before };
+  }
+  const userId = user ?? shell.userName();
+  const id = provider.trim().toLowerCase();
+  const providerName = isId(id) ? (await findProvider(session, id)).provider.name : provider;
+  // What can be no name is for the daemon to refuse.
+  const name = connectionName(shell, namePath({ providerName, userId, label }));
+  const found = name && (await connectionNamed(session, name));
+  const before = found?.status === ConnectionStatus.REVOKED ? undefined : found;
+  return { provider, userId, label, before };
+}
+
+/** @throws CommandFailure for what is no name, and for flags that say otherwise */
+function wholeName(shell: Shell, given: string, { connection, user, label }: TargetFlags): ConnectionName {
+  const name = connectionName(shell, given);
+  if (!name) {
+    throw usageFailure(
+      `${printable(JSON.stringify(given))} names no connection: write PROVIDER/USER or PROVIDER/USER/LABEL`,
+    );
+  }
+  const contradicting = [
+    ...(connection === undefined ? [] : ["--connection"]),
+    ...(user === undefined || user === name.userId ? [] : ["--user"]),
+    ...(label === undefined || label === name.label ? [] : ["--label"]),
+  ];
+  if (contradicting.length > 0) {
+    throw usageFailure(
+      `${printable(given)} already says whose connection it is: leave out ${contradicting.join(" and ")}`,
+    );
+  }
+  return name;
+}
+
+async function read(shell: Shell, session: DaemonSession, text: string): Promise<Connection> {
+  const connectionId = await findConnection(shell, session, text);
+  const { connection } = await session.call(`find the connection ${connectionId}`, (options) =>
+    session.daemon.connections.getConnection({ connectionId }, options),
+  );
+  if (!connection) throw new Error("the daemon answered without a connection");
+  return connection;
+}
