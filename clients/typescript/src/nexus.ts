@@ -98,6 +98,7 @@ export class Nexus implements AsyncDisposable, Disposable {
    * The current token; where a person must act first, the link is given to `onConsent`, and the call waits for the person. It goes on
    * while the daemon restarts. Without `onConsent` it is `token`.
    *
+   * @throws ConsentDenied when the person, or the provider, says no
    * @throws what `token` throws, but no ConsentRequired for a link that was shown
    */
   async acquire(provider: string, options: AcquireOptions): Promise<Token> {
