@@ -5,6 +5,11 @@ import { addressKey } from "./address_key.js";
 /** Time a new connection has to send its first byte. As long as the headers of a request may take. */
 const silenceMs = 10_000;
 
+/** Time a connection of a crowd has to show its credential before a newer one may take its place: TLS with a thousand of them takes a second or two. */
+const crowdPatienceMs = 5_000;
+/** Where no address holds more of the places of unauthenticated callers than this, a crowd came and not one flood. */
+const crowdShare = 1 / 10;
+
 /** How often connections that are due to end are looked for. */
 const sweepMs = 5_000;
 
@@ -50,7 +55,9 @@ export interface SocketGuardOptions {
 /**
  * Keeps the sockets of one listening address within their numbers. A socket is an unauthenticated's until a valid credential comes over it. Room
  * for a new one is made by closing the oldest unauthenticated of the address that has the most of them, so that whoever
- * opens thousands shuts out himself first; without an unauthenticated the new one is closed. One timer looks after all unauthenticated callers.
+ * opens thousands shuts out himself first; without an unauthenticated the new one is closed. So it is, for a while, where it is one more of a
+ * crowd whose addresses have few each, as of spokes whose hub died: each would push out one that is about to be done, and none would get in.
+ * One timer looks after all unauthenticated callers.
  */
 export class SocketGuard {
   readonly #options: SocketGuardOptions;
@@ -82,8 +89,13 @@ export class SocketGuard {
         socket.destroy();
         return;
       }
-    } else if (address !== unix && this.#unauthenticatedCount >= maxUnauthenticated)
+    } else if (address !== unix && this.#unauthenticatedCount >= maxUnauthenticated) {
+      if (this.#isOneOfCrowd(address, maxUnauthenticated)) {
+        socket.destroy();
+        return;
+      }
       this.#closeUnauthenticated();
+    }
     const ofAddress = this.#unauthenticated.get(address) ?? new Map<Socket, number>();
     this.#unauthenticated.set(address, ofAddress);
     ofAddress.set(socket, clock.monotonicMs());
@@ -107,10 +119,26 @@ export class SocketGuard {
     this.#timer = undefined;
   }
 
+  /** Not where its address has fewer than another one: that is a few addresses' flood, which must not shut out anybody. */
+  #isOneOfCrowd(address: string, maxUnauthenticated: number): boolean {
+    const most = this.#addresses.length - 1;
+    const withIt = (this.#unauthenticated.get(address)?.size ?? 0) + 1;
+    if (withIt < most) return false;
+    const [, sinceMs = 0] = this.#oldest() ?? [];
+    const isYoung = this.#options.clock.monotonicMs() - sinceMs < crowdPatienceMs;
+    return isYoung && most <= maxUnauthenticated * crowdShare;
+  }
+
+  /** Of the address that has the most. */
+  #oldest(): readonly [Socket, number] | undefined {
+    const [address] = this.#addresses.at(-1) ?? [];
+    const [oldest] = (address === undefined ? undefined : this.#unauthenticated.get(address)) ?? [];
+    return oldest;
+  }
+
   /** @returns whether there was one */
   #closeUnauthenticated(): boolean {
-    const [address] = this.#addresses.at(-1) ?? [];
-    const [oldest] = (address === undefined ? undefined : this.#unauthenticated.get(address))?.keys() ?? [];
+    const [oldest] = this.#oldest() ?? [];
     if (!oldest) return false;
     // Its place is free now, and not when its event comes: many may be accepted in one turn.
     this.#leave.get(oldest)?.();

@@ -14,6 +14,8 @@ export interface RealFleetOptions {
   readonly hubs: number;
   /** Of the store that the fleet is made of. */
   readonly groups: Filling["groups"];
+  /** More settings of every hub. */
+  readonly environment?: NodeJS.ProcessEnv;
   /** Of what the provider answers. Default: so long that what a former leader brings home comes in time. */
   readonly lifeSeconds?: number;
 }
@@ -94,6 +96,7 @@ export class RealFleet {
       NEXUS_LOG_FORMAT: "json",
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
       NEXUS_FLEET_LEASE_SECONDS: "3",
+      ...this.options.environment,
     };
   }
 

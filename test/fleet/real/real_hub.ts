@@ -152,7 +152,10 @@ export class RealHub implements StormHub {
     this.mayStart.open();
     this.signal("SIGCONT");
     this.signal(signal);
-    const isOver = await Promise.race([this.#living.then(() => true), sleep(endingMs, false)]);
+    const isOver = await Promise.race([
+      this.#living.then(() => true),
+      sleep(endingMs, false, { ref: false }),
+    ]);
     if (isOver) return;
     this.options.onBroken(`a hub does not end within ${endingMs} ms of ${signal}`);
     this.signal("SIGKILL");

@@ -4,13 +4,15 @@
  * database, to the provider and between hubs are cut, slow and half open; the database is killed, and its standby promoted. `--seed` draws
  * the same faults again. `--protocol`
  * has the parts of the protocol alone in the child processes, which refresh without a pause; `--sabotage` breaks it in one place, and has
- * to be found. `--upgrade` replaces three
+ * to be found. `--crowd N [--away SECONDS]` has a crowd of spokes in place of the faults. `--upgrade` replaces three
  * hubs by those of a version that knows one layout more, while agents go on. `--points WORDS` has one refresh after the other harmed at each of its boundaries, those that WORDS name or `""` for all.
  */
 import { randomInt } from "node:crypto";
 import { parseArgs } from "node:util";
 import { Random } from "../../fuzz/random.js";
 import { postgresPrograms } from "../../needs.js";
+import { crowdFailures } from "../crowd/crowd_report.js";
+import { CrowdStorm } from "../crowd/crowd_storm.js";
 import { boundaries, expectedOutcome, FaultPoints, harms } from "../real/points.js";
 import { RealStorm } from "../real/real_storm.js";
 import { RollingUpgrade, upgradeFailures } from "../upgrade/rolling_upgrade.js";
@@ -26,6 +28,8 @@ const { values } = parseArgs({
     sabotage: { type: "string", default: "" },
     protocol: { type: "boolean", default: false },
     points: { type: "string" },
+    crowd: { type: "string" },
+    away: { type: "string", default: "300" },
     upgrade: { type: "boolean", default: false },
     seed: { type: "string", default: String(randomInt(2 ** 31)) },
   },
@@ -44,6 +48,11 @@ async function main(): Promise<number> {
   if (values.upgrade) {
     const report = await new RollingUpgrade(say).run();
     return told({ ...report }, upgradeFailures(report), startedMs);
+  }
+  if (values.crowd !== undefined) {
+    const spokes = Number(values.crowd);
+    const report = await CrowdStorm.run({ spokes, awaySeconds: Number(values.away), say });
+    return told(report, crowdFailures(report), startedMs);
   }
   const random = new Random(Number(values.seed), 0);
   const isProtocol = values.protocol || values.sabotage !== "";

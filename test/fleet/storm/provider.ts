@@ -47,7 +47,8 @@ export class CountingProvider {
   refreshes = 0;
   overlaps = 0;
 
-  private constructor(private readonly lifeSeconds: number) {
+  /** @param lifeSeconds of the access tokens that it issues from now on */
+  private constructor(public lifeSeconds: number) {
     this.#server = createServer((request, response) => {
       this.#serve(request, response).catch(() => response.destroy());
     });

@@ -44,6 +44,23 @@ describe("D1: unauthenticated connections of several addresses", () => {
     expect([alive(callers), full()]).toEqual([[true, true], 0]);
   });
 
+  it("are let finish where many addresses have few each: the new one is closed for five seconds", () => {
+    const { open } = guarded({ maxConnections: 400, maxUnauthenticated: 20 });
+    const crowd = Array.from({ length: 20 }, (_, index) => open(`192.0.2.${index}`));
+    expect([open("192.0.2.99").destroyed, alive(crowd)]).toEqual([true, Array(20).fill(true)]);
+    noteCredential(crowd[7]);
+    expect(open("192.0.2.99").destroyed).toBe(false);
+    clock.advance(5_000);
+    expect([open("192.0.2.98").destroyed, crowd[0]?.destroyed]).toEqual([false, true]);
+  });
+
+  it("of a few addresses do not shut out a caller whose address has fewer", () => {
+    const { open } = guarded({ maxConnections: 400, maxUnauthenticated: 40 });
+    const flood = Array.from({ length: 40 }, (_, index) => open(`192.0.2.${index % 10}`));
+    expect(open("192.0.2.99").destroyed).toBe(false);
+    expect(alive(flood).filter((each) => !each)).toHaveLength(1);
+  });
+
   it("do not push out callers with a credential: when these have all places, the new one is closed", () => {
     const { open, full } = guarded({ maxConnections: 2 });
     const callers = [open("192.0.2.7"), open("192.0.2.8")];

@@ -229,19 +229,6 @@ describe("TokenAcquirer", () => {
     expect(world.store.listConnections({ limit: 10 })).toHaveLength(count);
   });
 
-  it("answers a link that it makes at once, however long the caller would wait", async () => {
-    await world.provider("op");
-    const first = await world.acquire({ waitMs: 60_000 });
-    expect(first).toMatchObject({ kind: "consent", reason: "not_connected" });
-    if (first.kind !== "consent") return;
-    const refused = world.get(first.link.connectionId);
-    const ended = { pendingStateHash: undefined, requestExpiresAtMs: undefined, status: "failed" } as const;
-    await world.store.commit((tx) => tx.putConnection({ ...refused, ...ended }));
-    const second = await world.acquire({ waitMs: 60_000 });
-    expect(second).toMatchObject({ kind: "consent", link: { connectionId: refused.id } });
-    expect(second).not.toMatchObject({ link: { authUrl: first.link.authUrl } });
-  });
-
   it("keeps the confirmation that a link asks for when it asks for more scopes", async () => {
     await world.provider("op");
     const returnUrl = "https://app.example/done";
@@ -250,6 +237,22 @@ describe("TokenAcquirer", () => {
     expect(up).toMatchObject({ connectionId: first.connectionId });
     const key = world.get(first.connectionId).pendingStateHash ?? "";
     expect(world.store.getAuthorization(key)).toMatchObject({ requireConfirmation: true, returnUrl });
+  });
+
+  it("answers a link that it makes at once, though the one that its caller was shown has just been refused", async () => {
+    await world.provider("op");
+    const shown = await world.link();
+    const started = await world.completer.start(stateOf(shown.authUrl));
+    if (started.kind !== "redirect") throw new Error(started.kind);
+    const denied = new URLSearchParams({ state: stateOf(shown.authUrl), error: "access_denied" });
+    await world.completer.finish(denied, () => started.binding.value, undefined, "/auth/callback/op");
+    const next = await world.link({ waitMs: 60_000 });
+    expect(next).toMatchObject({ connectionId: shown.connectionId, reason: "access_denied" });
+    expect(next.authUrl).not.toBe(shown.authUrl);
+    const waiting = world.link({ waitMs: 60_000 });
+    await expect.poll(() => world.hub.size).toBe(1);
+    world.clock.advance(60_000);
+    expect((await waiting).authUrl).toBe(next.authUrl);
   });
 
   it("lets all who wait go when the person is done, and each when it leaves", async () => {
