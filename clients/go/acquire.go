@@ -20,6 +20,8 @@ const (
 
 // Acquire is Token that waits for a person: it calls [OnConsent] with the link, and with another one when the first can no longer be
 // opened, until there is a token or ctx ends. The daemon may restart meanwhile. Without OnConsent it answers as Token does.
+//
+// Errors: [*ConsentDenied] when the person, or the provider, says no to what was shown; and those of Token.
 func (c *Client) Acquire(ctx context.Context, provider, user string, options ...TokenOption) (*Token, error) {
 	r := newRequest(provider, user, options)
 	token, err := c.token(ctx, r)
@@ -36,6 +38,9 @@ func (c *Client) Acquire(ctx context.Context, provider, user string, options ...
 		case errors.As(err, &consent):
 			failures = 0
 			if instruction := consent.Instruction(); instruction != shown {
+				if shown != "" && consent.Reason == "access_denied" { // who shows the next link by itself would do so without end
+					return nil, &ConsentDenied{Consent: consent}
+				}
 				shown = instruction
 				r.onConsent(consent)
 			}

@@ -51,6 +51,34 @@ func TestAcquireShowsEachLinkOnceAndWaits(t *testing.T) {
 	})
 }
 
+func TestAcquireEndsWithANoButAsksAnewWhoSaidNoBefore(t *testing.T) {
+	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
+		n := 0
+		daemon.acquires(func(context.Context, *nexusv1.AcquireTokenRequest) (*nexusv1.AcquireTokenResponse, error) {
+			n++
+			reason := "access_denied"
+			if n == 2 {
+				reason = "consent_expired"
+			}
+			return consentAnswer(fmt.Sprintf("https://nexus.example/%d", n), reason), nil
+		})
+		var shown []string
+		_, err := client.Acquire(t.Context(), "github", "ada", OnConsent(func(c *ConsentRequired) { shown = append(shown, c.AuthURL) }))
+		var denied *ConsentDenied
+		var attention *AttentionRequired
+		var consent *ConsentRequired
+		if !errors.As(err, &denied) || !errors.As(err, &attention) || !errors.As(err, &consent) || attention.Reason != "access_denied" {
+			t.Fatalf("%#v", err)
+		}
+		if denied.Consent.AuthURL != "https://nexus.example/3" || strings.Contains(err.Error(), "https") {
+			t.Error(err, denied.Consent.AuthURL)
+		}
+		if !slices.Equal(shown, []string{"https://nexus.example/1", "https://nexus.example/2"}) {
+			t.Errorf("shown: %v", shown)
+		}
+	})
+}
+
 func TestAcquireShowsTheCodeOfADevice(t *testing.T) {
 	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
 		n := 0

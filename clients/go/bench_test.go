@@ -15,7 +15,7 @@ func holding(b *testing.B) *Client {
 	if err != nil {
 		b.Fatal(err)
 	}
-	client := newClient(conn)
+	client := newClient(conn, "bufconn")
 	b.Cleanup(func() { _ = client.Close() })
 	client.cache.answered(newName("github", "ada", ""), question{}, nil, TokenOf(aToken("one", 1, time.Hour)))
 	return client

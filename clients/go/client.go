@@ -25,6 +25,7 @@ const (
 // its stream. Close ends them.
 type Client struct {
 	conn    *grpc.ClientConn
+	address string // as a person writes it
 	tokens  nexusv1.TokenServiceClient
 	cache   *cache
 	watcher *watcher
@@ -45,15 +46,15 @@ func New(options ...Option) (*Client, error) {
 	for _, option := range options {
 		option(&given)
 	}
-	conn, err := dial(given)
+	conn, address, err := dial(given)
 	if err != nil {
 		return nil, err
 	}
-	return newClient(conn), nil
+	return newClient(conn, address), nil
 }
 
-func newClient(conn *grpc.ClientConn) *Client {
-	c := &Client{conn: conn, tokens: nexusv1.NewTokenServiceClient(conn), cache: newCache()}
+func newClient(conn *grpc.ClientConn, address string) *Client {
+	c := &Client{conn: conn, address: address, tokens: nexusv1.NewTokenServiceClient(conn), cache: newCache()}
 	c.ctx, c.close = context.WithCancel(context.Background())
 	c.watcher = newWatcher(c, c.cache)
 	return c
@@ -131,8 +132,7 @@ func (c *Client) ask(ctx context.Context, r *request, wait time.Duration) (*Toke
 	answer, err := c.tokens.AcquireToken(ctx, asked)
 	if err != nil {
 		if status.Code(err) == codes.Unavailable && c.conn.GetState() != connectivity.Ready {
-			err = status.Errorf(codes.Unavailable, "no connection to %s; is nexusd running there (NEXUS_ADDRESS)? %s",
-				c.conn.Target(), status.Convert(err).Message())
+			err = status.Error(codes.Unavailable, unreachable(c.address, status.Convert(err).Message()))
 		}
 		return nil, statusError(err)
 	}
@@ -181,7 +181,7 @@ func (c *Client) connected(ctx context.Context, patience, attempt time.Duration)
 		case c.conn.GetState() == connectivity.TransientFailure:
 			return nil
 		default:
-			return status.Errorf(codes.Unavailable, "no connection to the daemon at %s within %s", c.conn.Target(), patience)
+			return status.Errorf(codes.Unavailable, "no connection to nexusd at %s within %s", c.address, patience)
 		}
 	}
 }

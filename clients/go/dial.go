@@ -31,45 +31,58 @@ var dialParams = []grpc.DialOption{
 	grpc.WithUserAgent("nexus-go"),
 }
 
-// dial makes the connection without using it.
-func dial(s settings) (*grpc.ClientConn, error) {
+// dial makes the connection without using it, and tells the address as a person writes it.
+func dial(s settings) (*grpc.ClientConn, string, error) {
 	address := firstOf(s.address, os.Getenv("NEXUS_ADDRESS"))
 	if address == "" {
 		path, err := defaultSocket()
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		address = "unix:" + path
 	}
+	target, transport, err := transportTo(s, address)
+	if err != nil {
+		return nil, "", err
+	}
+	conn, err := grpc.NewClient(target, append(dialParams, transport...)...)
+	return conn, address, err
+}
+
+// transportTo answers the target as grpc-go takes it, and the credentials.
+func transportTo(s settings, address string) (string, []grpc.DialOption, error) {
 	if path, isUnix := strings.CutPrefix(address, "unix:"); isUnix {
-		path, err := filepath.Abs(path)
-		if err != nil || path == "" {
-			return nil, fmt.Errorf("nexus: the address %q has no usable path", address)
+		if path == "" {
+			return "", nil, fmt.Errorf("nexus: the address %q names no path", address)
 		}
-		return grpc.NewClient("unix:"+path, append(dialParams, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+		path, err := filepath.Abs(path)
+		return "unix:" + path, []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())}, err
+	}
+	if strings.Contains(address, "@") { // what would be a password is not repeated
+		return "", nil, errors.New("nexus: the address must not hold a user name or password")
 	}
 	target, err := url.Parse(address)
 	if err != nil || target.Scheme != "http" && target.Scheme != "https" || target.Host == "" ||
-		strings.TrimSuffix(target.Path, "/") != "" || target.User != nil || target.RawQuery != "" || target.Fragment != "" {
-		return nil, errors.New("nexus: the address must be unix:PATH, http://HOST:PORT or https://HOST:PORT (NEXUS_ADDRESS)")
+		strings.TrimSuffix(target.Path, "/") != "" || target.RawQuery != "" || target.Fragment != "" {
+		return "", nil, fmt.Errorf("nexus: the address %q must be unix:/path, http://host:port or https://host:port", address)
 	}
 	transport, hasCertificate := insecure.NewCredentials(), false
 	port := firstOf(target.Port(), "80")
 	if target.Scheme == "https" {
 		config, err := tlsConfig(s.tls)
 		if err != nil {
-			return nil, err
+			return "", nil, err
 		}
 		transport, hasCertificate = credentials.NewTLS(config), len(config.Certificates) > 0 || config.GetClientCertificate != nil
 		port = firstOf(target.Port(), "443")
 	}
-	options := append(dialParams, grpc.WithTransportCredentials(transport))
+	options := []grpc.DialOption{grpc.WithTransportCredentials(transport)}
 	key, err := newAPIKey(s)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	if key == nil && !hasCertificate {
-		return nil, fmt.Errorf("nexus: NEXUS_API_KEY_FILE is needed for %s: the daemon keeps its key in <data-dir>/admin.key", target.Host)
+		return "", nil, fmt.Errorf("nexus: %s needs a key: set NEXUS_API_KEY_FILE to its file (the daemon's own is <data-dir>/admin.key)", address)
 	}
 	if key != nil {
 		options = append(options, grpc.WithPerRPCCredentials(key))
@@ -78,7 +91,7 @@ func dial(s settings) (*grpc.ClientConn, error) {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	return grpc.NewClient("dns:///"+host+":"+port, options...)
+	return "dns:///" + host + ":" + port, options, nil
 }
 
 // defaultSocket is where the daemon listens when nothing is set.

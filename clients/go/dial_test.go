@@ -27,11 +27,13 @@ func TestNewFindsTheDaemon(t *testing.T) {
 		{"TCP", map[string]string{"NEXUS_ADDRESS": "http://127.0.0.1:8090/", "NEXUS_API_KEY_FILE": keyFile}, nil, "dns:///127.0.0.1:8090"},
 		{"a key in the environment", map[string]string{"NEXUS_API_KEY": "k"}, []Option{Address("http://[::1]:8090")}, "dns:///[::1]:8090"},
 		{"TLS", nil, []Option{Address("https://nexus.example"), APIKey("k")}, "dns:///nexus.example:443"},
-		{"TCP without a key", nil, []Option{Address("http://127.0.0.1:8090")}, "NEXUS_API_KEY_FILE is needed"},
+		{"TCP without a key", nil, []Option{Address("http://127.0.0.1:8090")}, "http://127.0.0.1:8090 needs a key: set NEXUS_API_KEY_FILE"},
 		{"no such key file", nil, []Option{Address("http://127.0.0.1:8090"), APIKeyFile("/none")}, "the file of the API key"},
 		{"a key with a line break", nil, []Option{Address("http://127.0.0.1:8090"), APIKey("a\nb")}, "characters that a header cannot carry"},
-		{"a path", nil, []Option{Address("http://127.0.0.1:8090/v1"), APIKey("k")}, "the address must be"},
-		{"another scheme", nil, []Option{Address("ftp://127.0.0.1"), APIKey("k")}, "the address must be"},
+		{"a path", nil, []Option{Address("http://127.0.0.1:8090/v1"), APIKey("k")}, `the address "http://127.0.0.1:8090/v1" must be unix:/path`},
+		{"another scheme", nil, []Option{Address("ftp://127.0.0.1"), APIKey("k")}, `the address "ftp://127.0.0.1" must be`},
+		{"a password", nil, []Option{Address("http://ada:s3cret@host/x"), APIKey("k")}, "the address must not hold a user name or password"},
+		{"no path", nil, []Option{Address("unix:")}, "names no path"},
 		{"no such CA", map[string]string{"NEXUS_CA_FILE": "/none"}, []Option{Address("https://nexus.example")}, "NEXUS_CA_FILE"},
 	} {
 		t.Run(each.name, func(t *testing.T) {
@@ -45,7 +47,7 @@ func TestNewFindsTheDaemon(t *testing.T) {
 			}
 			client, err := New(each.options...)
 			if err != nil {
-				if !strings.Contains(err.Error(), each.target) {
+				if !strings.Contains(err.Error(), each.target) || strings.Contains(err.Error(), "s3cret") {
 					t.Error(err)
 				}
 				return

@@ -134,6 +134,22 @@ func (e *AttentionRequired) Unwrap() error {
 	return e.Err
 }
 
+// ConsentDenied says that [Client.Acquire] showed a link, and that the person or the provider said no. It is an AttentionRequired with the
+// reason access_denied, and a ConsentRequired, too: [errors.As] finds all.
+type ConsentDenied struct {
+	// Consent is another link, which was shown to nobody yet: ask again when the person wants to.
+	Consent *ConsentRequired
+}
+
+func (e *ConsentDenied) Error() string {
+	return fmt.Sprintf("nexus: the person or the provider said no to connection %s (%s)", e.Consent.ConnectionID, e.Consent.Reason)
+}
+
+// Unwrap answers the same as an AttentionRequired.
+func (e *ConsentDenied) Unwrap() error {
+	return &AttentionRequired{Reason: e.Consent.Reason, Consent: e.Consent}
+}
+
 func consentError(answer *nexusv1.ConsentRequired) error {
 	consent := &ConsentRequired{
 		AuthURL:                 answer.GetAuthUrl(),

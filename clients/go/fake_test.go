@@ -56,7 +56,7 @@ func play(t *testing.T, test func(t *testing.T, daemon *fakeDaemon, client *Clie
 		if err != nil {
 			t.Fatal(err)
 		}
-		client := newClient(conn)
+		client := newClient(conn, "bufconn")
 		defer daemon.server.Stop()
 		defer client.Close()
 		test(t, daemon, client)

@@ -87,8 +87,10 @@ export class NotFound extends NexusError {
 
   constructor(
     readonly resource: "provider" | "connection" | "request" | "template" | "key" | "api_key" | "receiver",
+    /** What the caller called it, fit to be shown: alike whether it does not exist or may not be seen. */
+    asked?: string,
   ) {
-    super(`${resource.replace("_", " ")} not found`);
+    super(`${resource.replace("_", " ")} not found${asked === undefined ? "" : `: "${asked}"`}`);
   }
 }
 

@@ -138,6 +138,18 @@ export class ClientWorld {
     if (status !== 200) throw new Error(`the consent ended with ${status}: ${body.slice(0, 500)}`);
   }
 
+  /** A person opens the link and says no. */
+  async deny(authUrl: string): Promise<void> {
+    const { behaviour } = this.provider;
+    this.provider.behaviour = { ...behaviour, deniesConsent: true };
+    try {
+      const { status } = await new Browser().get(authUrl);
+      if (status !== 400) throw new Error(`a no was answered with ${status}`);
+    } finally {
+      this.provider.behaviour = behaviour;
+    }
+  }
+
   /** Has a token refreshed. @returns its revision */
   async refresh(providerName: string, userId = "ada"): Promise<number> {
     const name = { providerName, userId };

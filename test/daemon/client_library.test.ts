@@ -47,6 +47,6 @@ describe("the TypeScript client over TLS", () => {
     const error = await ask({ ca: authority.pem, certificate: { cert, key } });
     // Known by its certificate, it may not do anything without a policy; unknown, it would be Unauthenticated.
     expect(error).not.toBeInstanceOf(Unauthenticated);
-    expect(await ask({ ca: authority.pem })).toBeInstanceOf(Unauthenticated);
+    expect(await ask({ ca: authority.pem, apiKey: "wrong" })).toBeInstanceOf(Unauthenticated);
   });
 });

@@ -9,6 +9,8 @@ export interface Behaviour {
   /** Knows only this between scopes, and refuses a scope it does not know. Default a space. */
   readonly scopeSeparator?: string;
   readonly rejectsScope?: boolean;
+  /** The person says no. */
+  readonly deniesConsent?: boolean;
   /** Parameters that the authorization request must have. */
   readonly wantsAuthorizationParams?: Readonly<Record<string, string>>;
   readonly clientAuthentication?: "body" | "basic";
@@ -133,6 +135,7 @@ export class ScriptedProvider {
 
   #authorizationRefusal(query: URLSearchParams): string | undefined {
     const { rejectsPkce, rejectsScope, scopeSeparator = " ", wantsAuthorizationParams } = this.behaviour;
+    if (this.behaviour.deniesConsent) return "access_denied";
     if (rejectsPkce && (query.has("code_challenge") || query.has("code_challenge_method"))) {
       return "invalid_request";
     }

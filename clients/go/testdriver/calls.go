@@ -91,6 +91,7 @@ func apply(line *request) (any, error) {
 // describe writes an error as the protocol has it.
 func describe(err error) object {
 	described := object{"message": err.Error(), "type": "NexusError"}
+	var denied *nexus.ConsentDenied
 	var attention *nexus.AttentionRequired
 	var consent *nexus.ConsentRequired
 	var unavailable *nexus.Unavailable
@@ -102,6 +103,9 @@ func describe(err error) object {
 		described["type"] = "DeadlineExceeded"
 	case errors.Is(err, context.Canceled):
 		described["type"] = "Cancelled"
+	case errors.As(err, &denied):
+		described["type"] = "ConsentDenied"
+		withConsent(described, denied.Consent)
 	case errors.As(err, &attention):
 		described["type"], described["reason"] = "AttentionRequired", attention.Reason
 		if attention.Consent != nil {

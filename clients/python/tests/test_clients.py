@@ -23,6 +23,7 @@ from nexusd import (
     Cancelled,
     ConnectionState,
     Consent,
+    ConsentDenied,
     ConsentRequired,
     DeadlineExceeded,
     InvalidArgument,
@@ -162,6 +163,33 @@ def test_acquire_shows_a_link_once_and_the_error_holds_it_in_no_message(daemon: 
         assert nexus.acquire("github", user="ada", on_consent=shown.append).revision == 1
         assert len(shown) == 1
         assert [each.wait.seconds for each in daemon.asked] == [0, 0, 50, 50]
+
+
+def test_acquire_ends_with_a_no_but_asks_anew_who_said_no_before(daemon: FakeDaemon) -> None:
+    def deny(request: token_pb2.AcquireTokenRequest, context: grpc.ServicerContext) -> Answer:
+        answer = daemon.ask_consent(request, context)
+        answer.consent.auth_url = f"http://127.0.0.1/auth/start?state=s{min(len(daemon.asked), 3)}"
+        answer.consent.reason = "consent_expired" if len(daemon.asked) == 2 else "access_denied"
+        return answer
+
+    async def ask_async(shown: list[Consent]) -> None:
+        async with AsyncNexus(daemon.address) as nexus:
+            await nexus.acquire("github", user="ada", on_consent=shown.append)
+
+    def ask(shown: list[Consent]) -> None:
+        with Nexus(daemon.address) as nexus:
+            nexus.acquire("github", user="ada", on_consent=shown.append)
+
+    daemon.acquire = deny
+    for play in (ask, lambda shown: asyncio.run(ask_async(shown))):
+        daemon.asked.clear()
+        shown: list[Consent] = []
+        with pytest.raises(ConsentDenied) as caught:
+            play(shown)
+        assert [each.reason for each in shown] == ["access_denied", "consent_expired"]
+        assert isinstance(caught.value, ConsentRequired)
+        assert (caught.value.reason, caught.value.auth_url[-2:]) == ("access_denied", "s3")
+        assert "state" not in str(caught.value)
 
 
 def test_a_device_authorization_shows_a_code(daemon: FakeDaemon) -> None:

@@ -1,4 +1,4 @@
-import { type Consent, ConsentRequired, Unavailable } from "./errors.js";
+import { type Consent, ConsentDenied, ConsentRequired, Unavailable } from "./errors.js";
 import type { AcquireTokenResponse } from "./gen/nexus/v1/token_pb.js";
 import type { TokenOptions } from "./nexus.js";
 import { type Clock, delay } from "./strategies/clock.js";
@@ -28,7 +28,11 @@ interface Deps {
   readonly clock: Clock;
 }
 
-/** Asks, shows each link once, and asks again with `wait` until there is a token. */
+/**
+ * Asks, shows each link once, and asks again with `wait` until there is a token.
+ *
+ * @throws ConsentDenied when what was shown is answered with no: who shows the next link by itself would do so without end
+ */
 export async function acquire(deps: Deps, onConsent: OnConsent, signal: AbortSignal): Promise<Token> {
   let shown: string | undefined;
   for (let failures = 0; ; ) {
@@ -46,6 +50,9 @@ export async function acquire(deps: Deps, onConsent: OnConsent, signal: AbortSig
             : {};
         const asked = authUrl || userCode;
         if (asked === shown) continue;
+        if (shown !== undefined && reason === "access_denied") {
+          throw new ConsentDenied(`the person or the provider said no (${reason})`, error, error);
+        }
         shown = asked;
         await onConsent({ authUrl, connectionId, reason, expiresAt, ...code });
       } else if (error instanceof Unavailable && shown !== undefined) {

@@ -22,6 +22,8 @@ export interface NexusOptions {
 
 /** The same, complete. */
 export interface DaemonAddress {
+  /** As a person writes it. */
+  readonly text: string;
   readonly url: URL;
   /** Set for a Unix socket; `url` is of no use then. */
   readonly socketPath: string | undefined;
@@ -41,39 +43,58 @@ export function daemonAddress(options: NexusOptions, environment: Environment = 
   const apiKey = keyReader(options, setting);
   if (text.startsWith("unix:")) {
     const socketPath = text.replace(/^unix:(\/\/(?=\/))?/, "");
-    if (socketPath === "") throw new InvalidArgument("address: the path of the socket is empty");
+    if (socketPath === "") throw new InvalidArgument(`address: ${JSON.stringify(text)} names no path`);
     const url = new URL("http://localhost");
-    return { url, socketPath, apiKey: () => undefined, ca: undefined, certificate: undefined };
+    return { text, url, socketPath, apiKey: () => undefined, ca: undefined, certificate: undefined };
   }
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol !== "http:" && url?.protocol !== "https:") {
-    throw new InvalidArgument("address: must be unix:PATH, http://HOST:PORT or https://HOST:PORT");
-  }
+  const url = originOf(text);
   const file = (name: string): string | undefined => {
     const path = setting(name);
     return path === undefined ? undefined : read(path, name);
   };
   const [cert, key] = [file("NEXUS_CLIENT_CERT_FILE"), file("NEXUS_CLIENT_KEY_FILE")];
   const ofFiles = cert !== undefined && key !== undefined ? { cert, key } : undefined;
+  const certificate = options.certificate ?? ofFiles;
+  if (!apiKey && !(certificate && url.protocol === "https:")) {
+    throw new InvalidArgument(
+      `${text} needs a key: set NEXUS_API_KEY_FILE to its file (the daemon's own is <data-dir>/admin.key)`,
+    );
+  }
   return {
+    text,
     url,
     socketPath: undefined,
-    apiKey,
+    apiKey: apiKey ?? (() => undefined),
     ca: options.ca ?? file("NEXUS_CA_FILE"),
-    certificate: options.certificate ?? ofFiles,
+    certificate,
   };
 }
 
+/** What would be a password is not repeated. */
+function originOf(text: string): URL {
+  if (text.includes("@")) throw new InvalidArgument("address: must not hold a user name or password");
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isOrigin = url && url.pathname === "/" && url.search === "" && url.hash === "";
+  if (!isOrigin || (url.protocol !== "http:" && url.protocol !== "https:")) {
+    throw new InvalidArgument(
+      `address: ${JSON.stringify(text)} must be unix:/path, http://host:port or https://host:port`,
+    );
+  }
+  return url;
+}
+
+/** Undefined when there is none. */
 function keyReader(
   options: NexusOptions,
   setting: (name: string) => string | undefined,
-): () => string | undefined {
+): (() => string | undefined) | undefined {
   const { apiKey, apiKeyFile } = options;
   if (apiKey !== undefined) return () => apiKey;
   if (apiKeyFile !== undefined) return () => read(apiKeyFile, "apiKeyFile").trim();
   const path = setting("NEXUS_API_KEY_FILE");
   if (path !== undefined) return () => read(path, "NEXUS_API_KEY_FILE").trim();
-  return () => setting("NEXUS_API_KEY");
+  const key = setting("NEXUS_API_KEY");
+  return key === undefined ? undefined : () => key;
 }
 
 function read(path: string, name: string): string {

@@ -13,26 +13,19 @@ import {
 } from "./errors.js";
 import { ErrorInfoSchema, RetryInfoSchema } from "./gen/google/rpc/error_details_pb.js";
 import type { ConsentRequired as Consent } from "./gen/nexus/v1/token_pb.js";
+import { isOfTheConnection, unreachableMessage } from "./unreachable.js";
 
 /**
- * Whether the connection failed, and not the daemon's answer: the errors of Node's sockets, TLS and HTTP/2 have words for codes, those of
- * Connect have numbers. What is wrong with an argument fails before there is a connection.
+ * An error of this library for whatever a call threw.
+ *
+ * @param address of the daemon, as a person writes it
  */
-export function isOfTheConnection(error: unknown): boolean {
-  for (let each = error; each instanceof Error; each = each.cause) {
-    const code = "code" in each ? each.code : undefined;
-    if (typeof code === "string") return !code.startsWith("ERR_INVALID_") && code !== "ABORT_ERR";
-  }
-  return false;
-}
-
-/** An error of this library for whatever a call threw. */
-export function nexusErrorOf(thrown: unknown): NexusError {
+export function nexusErrorOf(thrown: unknown, address: string): NexusError {
   if (thrown instanceof NexusError) return thrown;
   const error = ConnectError.from(thrown);
   const { rawMessage } = error;
   if (isOfTheConnection(error)) {
-    return new Unavailable(`the daemon cannot be reached: ${rawMessage}`, undefined, undefined, error);
+    return new Unavailable(unreachableMessage(error, address), undefined, undefined, error);
   }
   const reason = error.findDetails(ErrorInfoSchema)[0]?.reason;
   switch (error.code) {

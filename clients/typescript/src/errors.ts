@@ -58,6 +58,14 @@ export class AttentionRequired extends ConsentRequired {
   override name = "AttentionRequired";
 }
 
+/**
+ * `acquire` showed a link, and the person or the provider said no: `reason` is `access_denied`, and `authUrl` another link, which was shown to
+ * nobody yet. Ask again when the person wants to.
+ */
+export class ConsentDenied extends AttentionRequired {
+  override name = "ConsentDenied";
+}
+
 /** The daemon cannot be reached, or cannot answer now: try again. */
 export class Unavailable extends NexusError {
   override name = "Unavailable";

@@ -3,6 +3,7 @@ export type { NexusOptions } from "./daemon_address.js";
 export {
   AttentionRequired,
   type Consent,
+  ConsentDenied,
   ConsentRequired,
   DeadlineExceeded,
   InvalidArgument,

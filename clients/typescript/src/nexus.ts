@@ -2,7 +2,7 @@ import type { Interceptor } from "@connectrpc/connect";
 import { type AcquireOptions, acquire } from "./acquire.js";
 import { daemonAddress, type NexusOptions } from "./daemon_address.js";
 import { DaemonConnection } from "./daemon_connection.js";
-import { consentErrorOf, isOfTheConnection, nexusErrorOf } from "./error_mapping.js";
+import { consentErrorOf, nexusErrorOf } from "./error_mapping.js";
 import { NexusError } from "./errors.js";
 import { type Fetch, fetchWith } from "./fetch.js";
 import { type AcquireTokenResponse, RejectionOutcome } from "./gen/nexus/v1/token_pb.js";
@@ -15,6 +15,7 @@ import { Token } from "./token.js";
 import { TokenCache } from "./token_cache.js";
 import { type TokenName, tokenName } from "./token_name.js";
 import { TokenWatch } from "./token_watch.js";
+import { isOfTheConnection } from "./unreachable.js";
 
 /** Longer than a refresh at a slow provider, which a call may wait for. */
 const callTimeoutMs = 60_000;
@@ -59,7 +60,7 @@ export class Nexus implements AsyncDisposable, Disposable {
    * Connects with the first question.
    *
    * @param options left out: the daemon of this user on this machine, or that of `NEXUS_ADDRESS` and `NEXUS_API_KEY_FILE`
-   * @throws InvalidArgument for an address that is none
+   * @throws InvalidArgument for an address that is none, or that needs a key where there is none
    */
   constructor(options: NexusOptions = {}, /** @internal */ clock: Clock = new SystemClock()) {
     const connection = new DaemonConnection(daemonAddress(options));
@@ -97,6 +98,7 @@ export class Nexus implements AsyncDisposable, Disposable {
    * The current token; where a person must act first, the link is given to `onConsent`, and the call waits for the person. It goes on
    * while the daemon restarts. Without `onConsent` it is `token`.
    *
+   * @throws ConsentDenied when the person, or the provider, says no
    * @throws what `token` throws, but no ConsentRequired for a link that was shown
    */
   async acquire(provider: string, options: AcquireOptions): Promise<Token> {
@@ -217,7 +219,7 @@ export class Nexus implements AsyncDisposable, Disposable {
       });
     } catch (error) {
       signal.throwIfAborted();
-      throw nexusErrorOf(error);
+      throw nexusErrorOf(error, this.#connection.address.text);
     }
   }
 

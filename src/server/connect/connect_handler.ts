@@ -161,8 +161,8 @@ class ConnectRequests {
   ): void {
     const context = contextOf(caller, response);
     const call = universalRequestFromNodeRequest(request, response, undefined, context);
-    const whole =
-      body === undefined ? this.#decodable(handler, request, bodyOf(request, call)) : chunksOf(body);
+    const given = body === undefined ? bodyOf(request, call) : chunksOf(body);
+    const whole = this.#decodable(handler, request, given);
     handler({ ...call, body: whole })
       .then((answer) => universalResponseToNodeResponse(withoutValues(answer), response))
       .catch((error: unknown) => {
@@ -179,7 +179,8 @@ class ConnectRequests {
   ): UniversalServerRequest["body"] {
     const [type = ""] = (request.headers["content-type"] ?? "").split(";");
     const isOne = method.methodKind === "unary" || method.methodKind === "server_streaming";
-    return isOne && judgedTypes.test(type) && isStream(body)
+    const isPlain = (request.headers["content-encoding"] ?? "identity") === "identity";
+    return isOne && isPlain && judgedTypes.test(type) && isStream(body)
       ? decodableBody(body, method.input, type, this.#limits.maxMessageBytes)
       : body;
   }

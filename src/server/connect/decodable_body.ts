@@ -1,15 +1,19 @@
 import { type DescMessage, fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { InvalidArgument } from "../../model/errors.js";
 import type { JsonValue } from "../../model/json.js";
-import { impossibleDay } from "./json_timestamps.js";
+import { toWireError } from "../../service/pipeline/error_table.js";
+import type { WireError } from "../../service/pipeline/wire_error.js";
+import { toConnectError } from "./connect_binding.js";
+import { jsonViolation } from "./json_message.js";
 
 /** Whether the message is compressed, or of another kind; and its length. */
 const envelopeBytes = 5;
 
 /**
  * The body of a request for one message, refused with INVALID_ARGUMENT where protobuf does not decode, which the library answers with
- * INTERNAL, and where JSON names a day that no month has, which the library takes. What is too long, compressed, badly framed or no JSON goes
- * on as it came, and the library refuses it.
+ * INTERNAL, and with the field where JSON is no such message: unknown fields too, since whoever mistypes a name would get what was not asked
+ * for. What is too long, compressed or badly framed goes on as it came, and the library refuses it.
  *
  * @param contentType of the request, without its parameters
  * @param maxBytes of the message
@@ -33,14 +37,12 @@ export async function* decodableBody(
       yield chunk;
     }
   }
-  if (chunks.length === 0) return;
+  const isJudged = size <= maxBytes + envelopeBytes;
   const whole = Buffer.concat(chunks);
   const message = isEnveloped ? messageOf(whole) : whole;
-  const field = message && isJson ? impossibleDay(input, parsed(message)) : undefined;
-  if (field !== undefined) {
-    throw new ConnectError(`${field} names a day that no month has`, Code.InvalidArgument);
-  }
-  if (message && !isJson && !decodes(input, message)) {
+  if (message && isJson && isJudged) judgeJson(input, message);
+  if (whole.length === 0) return;
+  if (message && !isJson && isJudged && !decodes(input, message)) {
     throw new ConnectError(`the request is no well-formed ${input.typeName}`, Code.InvalidArgument);
   }
   yield whole;
@@ -52,13 +54,18 @@ function messageOf(body: Buffer): Buffer | undefined {
   return body.readUInt32BE(1) === body.length - envelopeBytes ? body.subarray(envelopeBytes) : undefined;
 }
 
-/** Undefined when it is no JSON. */
-function parsed(message: Buffer): JsonValue | undefined {
+/** @throws ConnectError with the first field that is wrong, as a violation too */
+function judgeJson(input: DescMessage, message: Buffer): void {
+  let value: JsonValue;
   try {
-    return JSON.parse(message.toString()) as JsonValue;
+    value = JSON.parse(new TextDecoder().decode(message)) as JsonValue;
   } catch {
-    return undefined;
+    throw new ConnectError("the body is not JSON", Code.InvalidArgument);
   }
+  const violation = jsonViolation(input, value);
+  if (!violation) return;
+  if (violation.field === "") throw new ConnectError("the body must be a JSON object", Code.InvalidArgument);
+  throw toConnectError(toWireError(new InvalidArgument([violation])) as WireError);
 }
 
 function decodes(input: DescMessage, bytes: Uint8Array): boolean {

@@ -29,10 +29,9 @@ export class CachedRequests {
     return remembered(this.#byBytes, bytes, () => fromBinary(this.#input, Uint8Array.from(bytes)));
   }
 
-  /** Fields that are not known are ignored, as Connect does. @throws Error when the text is no such message */
+  /** @throws Error when the text is no such message, also for a field that is not known */
   decodeJson(bytes: Buffer): Message {
-    const parse = (): Message =>
-      fromJsonString(this.#input, new TextDecoder().decode(bytes), { ignoreUnknownFields: true });
+    const parse = (): Message => fromJsonString(this.#input, new TextDecoder().decode(bytes));
     return bytes.length > maxJsonBytes ? parse() : remembered(this.#byJson, bytes, parse);
   }
 

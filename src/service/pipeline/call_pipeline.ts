@@ -15,7 +15,7 @@ import { CallGuard, type Guard } from "./call_guard.js";
 import type { CallLimits } from "./call_limits.js";
 import { CallStream, type StreamOutcome } from "./call_stream.js";
 import { traceStart, traceUnary } from "./call_trace.js";
-import { codeOf, toWireError } from "./error_table.js";
+import { codeOf, toWireError, withAskedProvider } from "./error_table.js";
 import { rpcName } from "./rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "./service_definition.js";
 import { WireError } from "./wire_error.js";
@@ -56,8 +56,8 @@ export class CallPipeline {
   ): BoundMethod {
     const { validate, isWait, ...served } = method;
     const guard = new CallGuard(method, this.deps.guard);
-    const refuse = (error: unknown): Message => {
-      const told = toWireError(error);
+    const refuse = (error: unknown, request: Message): Message => {
+      const told = toWireError(withAskedProvider(error, request));
       if (answerError && told instanceof WireError) return answerError(told);
       throw told;
     };
@@ -74,9 +74,9 @@ export class CallPipeline {
           admitted instanceof Promise
             ? admitted.then((late) => go(request, context, late))
             : go(request, context, admitted);
-        return answer instanceof Promise ? answer.catch(refuse) : answer;
+        return answer instanceof Promise ? answer.catch((error) => refuse(error, request)) : answer;
       } catch (error) {
-        return refuse(error);
+        return refuse(error, request);
       }
     };
     return { ...served, call: this.#atListener(method, call, isWait) };

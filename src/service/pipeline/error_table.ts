@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type Message } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import {
   BadRequestSchema,
@@ -12,6 +12,7 @@ import {
   InvalidArgument,
   NexusError,
   type NexusErrorKind,
+  NotFound,
   ResourceExhausted,
   StoreFailed,
   Unavailable,
@@ -83,6 +84,35 @@ function printable(text: string, maxCharacters: number): string {
   return text.length > maxCharacters
     ? `${escaped.slice(0, maxCharacters)}...`
     : escaped.slice(0, maxCharacters);
+}
+
+/** As a name may have. */
+const maxCharacters = 128;
+
+/** The fields of requests that say which provider is meant. */
+interface Asking {
+  readonly providerName?: unknown;
+  readonly providerId?: unknown;
+  readonly name?: unknown;
+  readonly id?: unknown;
+  /** A oneof of name and id. */
+  readonly key?: unknown;
+  readonly provider?: unknown;
+}
+
+/**
+ * The error with the provider as the caller wrote it, where that is what was not found. It is said of the request alone, so that a provider
+ * which the caller may not see is answered as one that does not exist.
+ */
+export function withAskedProvider(error: unknown, request: Message): unknown {
+  if (!(error instanceof NotFound) || error.resource !== "provider") return error;
+  const { providerName, providerId, name, id, key, provider } = request as Message & Asking;
+  const ofName = (name as Asking | undefined)?.providerName ?? name;
+  const ofKey = ((key ?? provider) as { readonly value?: unknown } | undefined)?.value;
+  const asked = [providerName, ofName, providerId, id, ofKey].find(
+    (text) => typeof text === "string" && text !== "",
+  );
+  return typeof asked === "string" ? new NotFound("provider", printable(asked, maxCharacters)) : error;
 }
 
 function detailsOf(error: NexusError): ErrorDetail[] {

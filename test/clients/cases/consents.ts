@@ -35,6 +35,32 @@ export const consents: readonly Case[] = [
     },
   },
   {
+    name: "denied",
+    play: async (scene) => {
+      const { world } = scene;
+      const provider = await world.register();
+      const driver = await scene.open();
+      const call = driver.start("acquire", { provider, user: "ada" });
+      const first = await call.consent();
+      await world.deny(first.auth_url);
+      const { fields, message } = await refused(call.result, "ConsentDenied");
+      same(
+        "reason and connection",
+        [fields["reason"], fields["connection_id"]],
+        ["access_denied", first.connection_id],
+      );
+      must(fields["auth_url"] !== first.auth_url, "the link of the error is the one that was denied");
+      must(!message.includes("state="), "the message holds the link");
+      same("links shown", call.consents.length, 1);
+      // The person thinks better of it, and nothing is in the way of the same client.
+      const again = driver.start("acquire", { provider, user: "ada" });
+      const { auth_url } = await again.consent();
+      same("the link of the next call", auth_url, fields["auth_url"]);
+      await world.consent(auth_url);
+      same("the revision", (await again.result)["revision"], 1);
+    },
+  },
+  {
     name: "revoked",
     play: async (scene) => {
       const { world } = scene;

@@ -54,7 +54,8 @@ export const opening: readonly Case[] = [
       const { world } = scene;
       const { provider } = await world.connected();
       const driver = await scene.open();
-      await refused(driver.token("no-such-provider"), "NotFound");
+      const { message } = await refused(driver.token("No-such-provider"), "NotFound");
+      must(/"no-such-provider"/i.test(message), `the message does not name the provider: ${message}`);
       await refused(driver.token(provider, ""), "InvalidArgument");
       await sees(driver, provider, 1);
       await sees(driver, provider, await world.refresh(provider));

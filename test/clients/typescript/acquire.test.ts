@@ -2,7 +2,12 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, it, vi } from "vitest";
 import { acquire, type ShownConsent } from "../../../clients/typescript/src/acquire.js";
 import { consentErrorOf } from "../../../clients/typescript/src/error_mapping.js";
-import { AttentionRequired, Unavailable } from "../../../clients/typescript/src/errors.js";
+import {
+  AttentionRequired,
+  ConsentDenied,
+  ConsentRequired,
+  Unavailable,
+} from "../../../clients/typescript/src/errors.js";
 import {
   type AcquireTokenResponse,
   AcquireTokenResponseSchema,
@@ -70,13 +75,33 @@ async function play(answers: readonly (Result | Error)[], onConsent?: (consent: 
 
 describe("acquire", () => {
   it("shows each link once, and waits for the person from the second call on", async () => {
-    const { result, shown, waits } = await play([link("A"), link("A"), link("B", "access_denied"), token]);
+    const { result, shown, waits } = await play([link("A"), link("A"), link("B", "consent_expired"), token]);
     expect(result).toBeInstanceOf(Token);
     expect(shown.map(({ authUrl, reason }) => [authUrl, reason])).toEqual([
       ["A", "not_connected"],
-      ["B", "access_denied"],
+      ["B", "consent_expired"],
     ]);
     expect(waits).toEqual([false, true, true, true]);
+  });
+
+  it("ends with the person's no, and has the next link, which it does not show", async () => {
+    const { result, shown, left } = await play([link("A"), link("B", "access_denied"), token]);
+    expect(result).toBeInstanceOf(ConsentDenied);
+    expect(result).toBeInstanceOf(ConsentRequired);
+    expect(result).toMatchObject({
+      name: "ConsentDenied",
+      authUrl: "B",
+      connectionId: "c",
+      reason: "access_denied",
+    });
+    expect(shown.map(({ authUrl }) => authUrl)).toEqual(["A"]);
+    expect(left).toHaveLength(1);
+  });
+
+  it("asks a person anew who said no to an earlier call", async () => {
+    const { result, shown } = await play([link("A", "access_denied"), link("A", "access_denied"), token]);
+    expect(result).toBeInstanceOf(Token);
+    expect(shown.map(({ authUrl }) => authUrl)).toEqual(["A"]);
   });
 
   it("shows each code once", async () => {

@@ -23,8 +23,19 @@ describe("the address of the daemon", () => {
     expect(socketOf({}, { HOME: "/home/ada" })).toBe("/home/ada/.local/share/nexusd/nexus.sock");
   });
 
-  it.each([["unix:"], ["ftp://host"], ["127.0.0.1:8090"], ["nonsense"]])("refuses %s", (address) => {
-    expect(() => daemonAddress({ address }, {})).toThrow(InvalidArgument);
+  it.each([
+    ["unix:", "names no path"],
+    ["ftp://host", '"ftp://host" must be unix:/path, http://host:port or https://host:port'],
+    ["127.0.0.1:8090", '"127.0.0.1:8090" must be'],
+    ["http://host/path", '"http://host/path" must be'],
+    ["non\nsense", '"non\\nsense" must be'],
+    ["http://ada:s3cret@host", "must not hold a user name or password"],
+    ["http://ada:s3cret@host/path", "must not hold a user name or password"],
+  ])("refuses %s", (address, message) => {
+    const make = () => daemonAddress({ address, apiKey: "k" }, {});
+    expect(make).toThrow(InvalidArgument);
+    expect(make).toThrow(message);
+    expect(make).not.toThrow("s3cret");
   });
 });
 
@@ -42,6 +53,16 @@ describe("the key", () => {
 
   it("is not sent over a socket", () => {
     expect(daemonAddress({ address: "unix:/s", apiKey: "k" }, {}).apiKey()).toBeUndefined();
+  });
+
+  it("is needed over TCP, unless a certificate says who calls", () => {
+    const certificate = { cert: "c", key: "k" };
+    const make = (given: NexusOptions) => () => daemonAddress(given, { NEXUS_API_KEY: "" });
+    expect(make({ address })).toThrow(InvalidArgument);
+    expect(make({ address, certificate })).toThrow(
+      `${address} needs a key: set NEXUS_API_KEY_FILE to its file (the daemon's own is <data-dir>/admin.key)`,
+    );
+    expect(make({ address: "https://host", certificate })().certificate).toBe(certificate);
   });
 
   it("names the setting of a file that is not there", () => {

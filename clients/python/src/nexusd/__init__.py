@@ -12,6 +12,7 @@ from nexusd._sync.client import Nexus
 from nexusd.errors import (
     AttentionRequired,
     Cancelled,
+    ConsentDenied,
     ConsentRequired,
     DeadlineExceeded,
     InvalidArgument,
@@ -45,6 +46,7 @@ __all__ = [
     "ConnectionRemoved",
     "ConnectionState",
     "Consent",
+    "ConsentDenied",
     "ConsentRequired",
     "DeadlineExceeded",
     "InvalidArgument",

@@ -7,6 +7,7 @@ from datetime import datetime
 __all__ = [
     "AttentionRequired",
     "Cancelled",
+    "ConsentDenied",
     "ConsentRequired",
     "DeadlineExceeded",
     "InvalidArgument",
@@ -72,6 +73,13 @@ class AttentionRequired(ConsentRequired):
 
     With a link, unless what is needed is another thing than a consent: then `auth_url` is empty, and `reason` is the daemon's word,
     for example `PROVIDER_MISCONFIGURED`.
+    """
+
+
+class ConsentDenied(AttentionRequired):
+    """`acquire` showed a link, and the person or the provider said no: `reason` is `access_denied`.
+
+    `auth_url` is another link, which was shown to nobody yet. Ask again when the person wants to.
     """
 
 

@@ -967,39 +967,35 @@ export const RejectionOutcomeSchema: GenEnum<RejectionOutcome> = /*@__PURE__*/
  */
 export const TokenService: GenService<{
   /**
-   * Answers a token, or the link that a person must open first: all that an agent needs to know is provider and user. It can be called at
-   * any time and as often as one likes: it makes what is missing, once, and otherwise finds it.
+   * Answers the current token of a user at a provider, or the link that the user must open first. An agent asks without `wait`, shows the
+   * link, and asks again with `wait` until it has a token; it may ask at any time and as often as it likes.
    *
    * - An active connection of the name with the scopes gives its token, as `GetToken` does.
+   * - No connection, or a revoked one: a new connection and its link; one connection, however many ask at the same time.
    * - `PENDING`: its link, the same to everybody who may see the connection, for as long as it can be opened. `return_url` counts when a
    *   link is made, and not when one is found.
    * - `ATTENTION`, `FAILED`, `EXPIRED`, and a token that died without a way to get another: a link under the same id.
-   * - Scopes are missing: a link that asks for those that the connection was consented with and those of the request. So it is, whatever
-   *   the request asks for, after an API said so (`ReportRejectedToken`); then the link asks for the scopes that the API named too. Until
-   *   a person opens it nothing changes: who asks for less goes on getting the token. A scope that the newest consent asked for is not missing, whatever
-   *   the provider granted: many answer with other words than they were asked with. `granted_scopes` of the token says what it granted.
-   * - No connection, or a revoked one: a new connection and its link; one connection, however many ask at the same time.
+   * - Scopes are missing: a link that asks for those that the connection was consented with and those of the request; after an API said so
+   *   (`ReportRejectedToken`) for those that it named too, whatever the request asks for. Who asks for less goes on getting the token until
+   *   a person opens it. A scope that the newest consent asked for is not missing, whatever the provider granted (`granted_scopes`): many
+   *   answer with other words than they were asked with.
    *
-   * For static types the link leads to the form that asks for the key, and scopes do not count.
+   * For static types the link leads to the form that asks for the key, and scopes do not count. Where no person is needed (see `GrantType`)
+   * the connection is made, and missing scopes are asked for, at once: the answer is a token.
    *
-   * Where no person is needed (see `GrantType`) the answer is a token: the connection is made, and missing scopes are asked for, at once.
-   *
-   * With `wait` a link that was there before is answered when the time is over; the token as soon as there is one; and another link as soon
-   * as the first can no longer be opened, because the person said no, nobody came in time, or a newer request took its place. A link that
-   * this very call makes is answered at once: nobody has it yet. So an agent asks without `wait`, shows the link, and asks again with
-   * `wait`, until it has a token.
+   * With `wait` the token is answered as soon as there is one; another link as soon as the first can no longer be opened, because the person
+   * said no (`reason` is `access_denied`, unless there was a token before), nobody came in time, or a newer request took its place; and the
+   * link that was there before when the time is over. A link that this very call makes is answered at once: nobody has it yet.
    *
    * Needs the role for reading tokens and, where a link is made, the one for requesting connections. A caller that is restricted to
-   * connections gets links of these, and makes no new one. Reads of tokens and requests for consent are audited as those of `GetToken` and
-   * `RequestConnection`.
+   * connections gets links of these, and makes no new one. It is audited as `GetToken` and `RequestConnection` are.
    *
    * Errors: `NOT_FOUND` for a provider that does not exist or that the caller may not see; `PERMISSION_DENIED` for a new connection that is
-   * not within the caller's restriction; `INVALID_ARGUMENT` as `RequestConnection`, for a `return_url` outside the allowlist among others;
-   * `FAILED_PRECONDITION` with reason `CONNECTION_PENDING` when a person consented and the application that asked has not confirmed it
-   * (`ConfirmConnection`), with `PROVIDER_MISCONFIGURED` when the provider refuses the client, and when the provider's discovery document
-   * contradicts the profile; `RESOURCE_EXHAUSTED` with the reasons of `RequestConnection`, and with `TOO_MANY_STREAMS` for a call with
-   * `wait`, which counts as a stream of `WatchTokens` until it is answered; `UNAVAILABLE` and
-   * `DATA_LOSS` as `GetToken` and `RequestConnection`.
+   * not within the caller's restriction; `FAILED_PRECONDITION` with reason `CONNECTION_PENDING` when a person consented and the application
+   * that asked has not confirmed it (`ConfirmConnection`), with `PROVIDER_MISCONFIGURED` when the provider refuses the client, and when the
+   * provider's discovery document contradicts the profile; `RESOURCE_EXHAUSTED` with `TOO_MANY_STREAMS` for a call with `wait`, which
+   * counts as a stream of `WatchTokens` until it is answered; and all of `GetToken` and `RequestConnection`, for example
+   * `INVALID_ARGUMENT` for a `return_url` outside the allowlist.
    *
    * @generated from rpc nexus.v1.TokenService.AcquireToken
    */
@@ -1051,26 +1047,25 @@ export const TokenService: GenService<{
     output: typeof RefreshTokenResponseSchema;
   },
   /**
-   * The agent says that an API refused a token of this revision. A true report refreshes once, whatever the token's age, and answers when
-   * the new revision is durable; all reports of one revision share that refresh. A report about a revision that is no longer the current
-   * one changes nothing.
+   * The agent says that an API refused a token of this revision. A true report refreshes it once, whatever its age and however many report
+   * it, and is answered when the new revision is durable; a report about a revision that is no longer the current one changes nothing.
    *
    * A challenge with the error `insufficient_scope` (RFC 6750 section 3.1), whatever the status, is about scopes and not about the token:
-   * nothing is refreshed, the connection and its token stay usable, and the next `AcquireToken` answers a link that asks for the scopes of
-   * the connection and those that the challenge names. The person is shown them before the provider is. That lasts until a person
-   * consents or says no, over a restart of the daemon too. After three of these within a day the API is not believed any more:
-   * `FAILED_PRECONDITION` with reason `SCOPES_NOT_GRANTED`, and `AcquireToken` goes on giving the token. A challenge that names a scope
-   * that was not asked for before begins to count anew. Until then a report of what a link asks for already changes nothing, and counts as none.
+   * nothing is refreshed, the token stays usable, and until a person consents or says no `AcquireToken` answers a link that asks for the
+   * scopes of the connection and those that the challenge names, which the person is shown. A report of what a link asks for already
+   * changes nothing. After three of these within a day the API is not believed any more: `FAILED_PRECONDITION` with reason
+   * `SCOPES_NOT_GRANTED`, and `AcquireToken` goes on giving the token. A challenge that names a scope that was not asked for before begins
+   * to count anew.
    *
    * A challenge of a proof (RFC 9449 section 9) says nothing of the token. With the error `use_dpop_nonce` and `dpop_nonce` the nonce goes
    * into the proofs that proxies put in for this connection from then on.
    *
    * What a report causes is audited (`token_rejected`) with the status and the error word, never with the header.
    *
-   * Errors: as `RefreshToken`, `FAILED_PRECONDITION` with `NOT_REFRESHABLE` for static types and where no refresh token is held among
-   * them; `INVALID_ARGUMENT` for a revision that the connection has not reached, for another status, and for 403 without the error
-   * `insufficient_scope` or `invalid_token`, which says nothing about the token, and for the error `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as
-   * many reports of this connection were acted on within an hour as the daemon allows.
+   * Errors: as `RefreshToken`, with `NOT_REFRESHABLE` for static types too; `INVALID_ARGUMENT` for a revision that the connection has not
+   * reached, for another status than 401 and 403, for 403 without the error `insufficient_scope` or `invalid_token`, and for the error
+   * `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as many reports of this connection were acted on within an
+   * hour as the daemon allows.
    *
    * @generated from rpc nexus.v1.TokenService.ReportRejectedToken
    */

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from nexusd._core.messages import consent_error
 from nexusd._core.names import Name
 from nexusd._core.watch import Backoff
 from nexusd._proto import token_pb2
@@ -72,6 +73,7 @@ Answer: TypeAlias = Token | Consent | Unavailable | None
 def acquire_steps(question: Question) -> Generator[Step, Answer, Token]:
     """Asks, shows each new link once, and asks again with `wait`. `Unavailable` counts only once a link is shown.
 
+    Raises ConsentDenied when what was shown is answered with no: who shows the next link by itself would do so without end.
     The answer of a `Question` is sent in; of a `Consent` (to be shown) and a `Pause` there is none.
     """
     shown: tuple[str, str] | None = None
@@ -88,6 +90,8 @@ def acquire_steps(question: Question) -> Generator[Step, Answer, Token]:
             continue
         backoff.reset()
         if isinstance(answer, Consent) and (answer.auth_url, answer.user_code) != shown:
+            if shown is not None and answer.reason == "access_denied":
+                raise consent_error(answer, is_denied=True)
             shown = (answer.auth_url, answer.user_code)
             yield answer
         asked = replace(question, wait=WAIT_SECONDS)

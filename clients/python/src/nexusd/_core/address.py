@@ -65,6 +65,8 @@ def find_address(
         if not path:
             raise InvalidArgument(f"address: {text!r} names no path")
         return Address(text, f"unix:{Path(path).absolute()}")
+    if "@" in text:
+        raise InvalidArgument("address: must not hold a user name or password")
     try:
         parts = urlsplit(text)
         host, _port = parts.hostname, parts.port
@@ -72,8 +74,6 @@ def find_address(
         host = None
     if not host or parts.scheme not in ("http", "https") or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise InvalidArgument(f"address: {text!r} must be unix:/path, http://host:port or https://host:port")
-    if parts.username is not None:
-        raise InvalidArgument("address: must not hold a user name or password")
     port = parts.port or (443 if parts.scheme == "https" else 80)
     target = f"dns:///[{host}]:{port}" if ":" in host else f"dns:///{host}:{port}"
     tls = _tls(environment) if parts.scheme == "https" else None

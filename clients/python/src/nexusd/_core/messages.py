@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from nexusd._core.names import Name
 from nexusd._proto import token_pb2
-from nexusd.errors import AttentionRequired, ConsentRequired
+from nexusd.errors import AttentionRequired, ConsentDenied, ConsentRequired
 from nexusd.strategies import make_strategy
 from nexusd.tokens import Bookmark, ConnectionRemoved, ConnectionState, Consent, Problem, Reset, Token, WatchEvent
 
@@ -52,12 +52,15 @@ def consent_of(message: token_pb2.ConsentRequired, name: Name) -> Consent:
     )
 
 
-def consent_error(consent: Consent) -> ConsentRequired:
+def consent_error(consent: Consent, *, is_denied: bool = False) -> ConsentRequired:
     """The error that carries the link; its message does not, since messages are logged."""
     is_first = consent.reason in ("not_connected", "scopes_missing")
     what = "enter user_code at verification_uri" if consent.user_code else "open the link in auth_url"
     message = f"{consent.user} must {what} to connect {consent.provider}: {consent.reason}"
-    return (ConsentRequired if is_first else AttentionRequired)(
+    kind = ConsentDenied if is_denied else ConsentRequired if is_first else AttentionRequired
+    if is_denied:
+        message = f"{consent.user}, or the provider, said no to connecting {consent.provider}: {consent.reason}"
+    return kind(
         message,
         reason=consent.reason,
         auth_url=consent.auth_url,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import grpc
 
+from nexusd._core.unreachable import unreachable
 from nexusd._proto import error_details_pb2, status_pb2
 from nexusd.errors import (
     AttentionRequired,
@@ -46,7 +47,7 @@ def error_of(code: grpc.StatusCode, details: str, trailers: Iterable[tuple[str, 
     if code in _TRANSIENT:
         message = details
         if code is grpc.StatusCode.UNAVAILABLE and not answered:
-            message = f"nexusd cannot be reached at {address}: start it with `nexusd serve`, or set NEXUS_ADDRESS ({details})"
+            message = unreachable(address, details)
         return Unavailable(message, reason=reason, retry_after=retry_after)
     if code is grpc.StatusCode.FAILED_PRECONDITION:
         return AttentionRequired(details, reason=reason or "")

@@ -128,6 +128,9 @@ class Nexus:
             timeout: In seconds; None waits for as long as it takes.
 
         The other arguments and the errors are those of `token`, but that a link is no error.
+
+        Raises:
+            ConsentDenied: The person, or the provider, said no.
         """
         session = self._session or self._open()
         name = name_of(provider, user, label)
