@@ -46,13 +46,14 @@ export class OutboxSweep {
   #life = 0;
   #arrivals = 0;
   /** Whether the child is killed by what arrives. */
-  #onArrival: ((event: ReceivedEvent) => boolean) | undefined;
+  #onArrival: ((event: ReceivedEvent, life: number) => boolean) | undefined;
 
   constructor(private readonly childFile: string) {}
 
   async open(): Promise<void> {
     await this.#receiver.open();
-    this.#receiver.answer = (event, response) => this.#answer(event, response);
+    this.#receiver.answer = (event, response, path) =>
+      this.#answer(event, response, Number(path.split("/").at(-1)));
     writeFileSync(this.#secretsFile, `${webhookSecret}\n`);
     const store = Store.open({ folder: this.#folder, nowMs: Date.now() });
     await store.commit((tx) => {
@@ -74,9 +75,9 @@ export class OutboxSweep {
     const { child, gone } = await this.#start(boundary, after);
     let passagesLeft = after;
     if (receiverBoundaries.some((each) => each === boundary)) {
-      this.#onArrival = (event) => {
+      this.#onArrival = (event, life) => {
         if (passagesLeft-- > 0) return false;
-        if (boundary === "taken") this.#take(event);
+        if (boundary === "taken") this.#take(event, life);
         return child.kill("SIGKILL");
       };
     }
@@ -165,19 +166,20 @@ export class OutboxSweep {
     return { child, gone, drained };
   }
 
-  #answer(event: ReceivedEvent, response: ServerResponse): void {
+  /** @param life that sent it */
+  #answer(event: ReceivedEvent, response: ServerResponse, life: number): void {
     this.#arrivals++;
-    if (this.#onArrival?.(event)) return void response.destroy();
+    if (this.#onArrival?.(event, life)) return void response.destroy();
     const drawn = Math.random();
     if (drawn < refusedPart) return void response.writeHead(drawn < refusedPart / 2 ? 503 : 500).end();
     if (drawn < refusedPart + droppedPart) return void response.destroy();
-    this.#take(event);
+    this.#take(event, life);
     response.writeHead(204).end();
   }
 
-  #take(event: ReceivedEvent): void {
+  #take(event: ReceivedEvent, life: number): void {
     const flips = flipsOf({ providerName: event.data["provider"] ?? "" });
-    this.#taken.push({ life: Number(event.path.split("/").at(-1)), event, flips });
+    this.#taken.push({ life, event, flips });
   }
 
   get #secretsFile(): string {

@@ -8,8 +8,6 @@ export interface ReceivedEvent {
   readonly id: string;
   readonly type: string;
   readonly data: Readonly<Record<string, string>>;
-  /** Of the URL that it was sent to. */
-  readonly path: string;
 }
 
 /** A secret as `openssl rand` would make one. */
@@ -19,7 +17,7 @@ export const webhookSecret = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 export class WebhookReceiver {
   readonly events: ReceivedEvent[] = [];
   /** How it answers; by default it takes everything. */
-  answer: (event: ReceivedEvent, response: ServerResponse) => void = (_event, response) =>
+  answer: (event: ReceivedEvent, response: ServerResponse, path: string) => void = (_event, response) =>
     void response.writeHead(204).end();
   readonly #server = createServer((request, response) => void this.#take(request, response));
   #onEvent: (() => void) | undefined;
@@ -59,9 +57,9 @@ export class WebhookReceiver {
       ReceivedEvent,
       "type" | "data"
     >;
-    const event = { id: headers["webhook-id"] ?? "", type, data, path: request.url ?? "" };
+    const event = { id: headers["webhook-id"] ?? "", type, data };
     this.events.push(event);
-    this.answer(event, response);
+    this.answer(event, response, request.url ?? "");
     this.#onEvent?.();
   }
 }
