@@ -132,7 +132,7 @@ describe("traces of a daemon", () => {
     expect(rpc.durationNs).toBeGreaterThanOrEqual(post.durationNs);
     expect(receiver.requests[0]).toMatchObject({ path: "/v1/traces", headers: { "x-tenant": "seven" } });
 
-    const line = daemon.output.split("\n").find((text) => text.includes('"token refreshed"')) ?? "{}";
+    const [line] = await daemon.wrote(/^.*"token refreshed".*(?=\n)/m);
     expect(JSON.parse(line)).toMatchObject({ trace_id: traceId, span_id: refresh.spanId });
     expect(daemon.output).toMatch(/"receiver":"http:\/\/127[^}]*"traces go to this receiver"/);
     expect(daemon.output).not.toMatch(/trace_id[^\n]*nexusd is ready/);

@@ -16,7 +16,7 @@ async function twoHubs() {
   onTestFinished(async () => {
     await hubs.close();
     await provider.stop();
-  }, 30_000);
+  }, 60_000);
   const leader = await hubs.leader();
   await registeredAt(provider, leader.clients);
   const follower = hubs.all.find((hub) => hub !== leader) as HubProcess;

@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Browser } from "../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../fakes/openid_provider.js";
 import { has, needs } from "../../needs.js";
 import { Watcher } from "../harness.js";
-import { consented, registeredAt, requestOf } from "../requests.js";
-import { type HubProcess, Hubs } from "./hubs.js";
+import { askedAgain, type HubProcess, Hubs, shortLease } from "./hubs.js";
 
 /** Short enough to be refreshed several times by the clock of this machine. */
 const ttlSeconds = 15;
@@ -16,11 +14,8 @@ let connectionId: string;
 beforeAll(async () => {
   if (!has("postgresql")) return;
   provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: ttlSeconds });
-  hubs = await Hubs.start({ count: 3 });
-  const leader = await hubs.leader();
-  await hubs.balance(leader);
-  await registeredAt(provider, leader.clients);
-  connectionId = await consented(leader.clients, requestOf("op"), new Browser());
+  hubs = await Hubs.start({ count: 3, environment: shortLease });
+  connectionId = await hubs.connected(provider);
 }, 120_000);
 
 afterAll(async () => {
@@ -45,8 +40,8 @@ describe("a fleet goes on", () => {
     const before = await revisionAt(one);
     const watcher = new Watcher(one.clients.tokens, { connectionIds: [connectionId] });
     await killed.daemon.kill("SIGKILL");
-    // A write waits for the next leader.
-    const { token } = await one.clients.tokens.refreshToken({ connectionId });
+    // A write waits for the next leader, if the hub has noticed that there is none.
+    const { token } = await askedAgain(() => one.clients.tokens.refreshToken({ connectionId }));
     expect(token?.revision).toBeGreaterThan(before);
     const next = await hubs.leader(others(killed));
     expect(next).not.toBe(killed);
@@ -63,10 +58,10 @@ describe("a fleet goes on", () => {
     const [one] = others(ended) as [HubProcess];
     const code = ended.daemon.kill("SIGTERM");
     const startedMs = performance.now();
-    const { token } = await one.clients.tokens.refreshToken({ connectionId });
+    const { token } = await askedAgain(() => one.clients.tokens.refreshToken({ connectionId }));
     expect(token?.revision).toBeGreaterThan(1n);
-    // Well within the lease, which is three seconds.
-    expect(performance.now() - startedMs).toBeLessThan(2_500);
+    // Well within the lease, which is five seconds.
+    expect(performance.now() - startedMs).toBeLessThan(4_500);
     expect(await code).toBe(0);
     await ended.start();
     await hubs.leader();
@@ -75,7 +70,8 @@ describe("a fleet goes on", () => {
   it("when its leader steps down: it ends with 75, and follows when it is started again", async () => {
     const leader = await hubs.leader();
     const [one] = others(leader) as [HubProcess];
-    await expect.poll(async () => (await one.clients.status.getStatus({})).fleet?.members.length).toBe(3);
+    const members = async () => (await one.clients.status.getStatus({})).fleet?.members.length;
+    await expect.poll(members, { timeout: 20_000 }).toBe(3);
     const told = await hubs.command("fleet", "step-down");
     expect(told).toContain(leader.address);
     expect(await leader.daemon.exited).toBe(75);
@@ -114,7 +110,7 @@ describe("a fleet goes on", () => {
     const atOutage = (await refreshed.catch(() => undefined))?.token?.revision ?? 0n;
     await hubs.leader();
     const again = async () => (await one.clients.tokens.refreshToken({ connectionId })).token?.revision;
-    await expect.poll(() => again().catch(() => 0n)).toBeGreaterThan(atOutage);
+    await expect.poll(() => again().catch(() => 0n), { timeout: 30_000 }).toBeGreaterThan(atOutage);
   }, 90_000);
 
   it("with one chain of audit events, in which every read of a follower stands", async () => {

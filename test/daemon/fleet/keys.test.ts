@@ -23,7 +23,8 @@ it("a key is rotated to when every hub holds it, and not before", async (context
   try {
     const leader = await hubs.leader();
     const follower = hubs.all.find((hub) => hub !== leader) as HubProcess;
-    await expect.poll(async () => (await leader.clients.status.getStatus({})).fleet?.members.length).toBe(2);
+    const members = async () => (await leader.clients.status.getStatus({})).fleet?.members.length;
+    await expect.poll(members, { timeout: 20_000 }).toBe(2);
     const urls = { authUrl: "https://acme.example/authorize", tokenUrl: "https://acme.example/token" };
     const secret = { clientId: "the-client", clientSecret: "sealed-with-the-first-key" };
     await registered(follower.clients, { name: "acme", ...urls, ...secret } as never);

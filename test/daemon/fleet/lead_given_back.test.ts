@@ -8,7 +8,7 @@ import { TcpProxy } from "../../fakes/tcp_proxy.js";
 import { needs } from "../../needs.js";
 import { Samples } from "../../observability/expressions.js";
 import { consented, registeredAt, requestOf } from "../requests.js";
-import { type HubProcess, Hubs } from "./hubs.js";
+import { type HubProcess, Hubs, shortLease } from "./hubs.js";
 
 const reroute = join(import.meta.dirname, "../../fakes/reroute.cjs");
 
@@ -26,7 +26,7 @@ async function twoHubs(environment: NodeJS.ProcessEnv = {}) {
     await hubs.close();
     await Promise.all(links.map((link) => link.close().catch(() => undefined)));
     await provider.stop();
-  }, 30_000);
+  }, 60_000);
   const leader = await hubs.leader();
   const other = hubs.all.find((hub) => hub !== leader) as HubProcess;
   await hubs.balance(leader);
@@ -35,7 +35,7 @@ async function twoHubs(environment: NodeJS.ProcessEnv = {}) {
   // Each hub has heard that the other is there.
   for (const { clients } of hubs.all)
     await expect
-      .poll(async () => (await clients.status.getStatus({})).fleet?.members.length, { timeout: 15_000 })
+      .poll(async () => (await clients.status.getStatus({})).fleet?.members.length, { timeout: 30_000 })
       .toBe(2);
   return {
     ...{ hubs, provider, connectionId, leader, other },
@@ -68,7 +68,7 @@ beforeEach((context) => needs(context, "postgresql"));
 
 describe("a hub that leads and reaches no provider", () => {
   it("gives the lead to one that does, stands back, and leads again where it is alone", async () => {
-    const { hubs, leader, other, connectionId, linkOf } = await twoHubs();
+    const { hubs, leader, other, connectionId, linkOf } = await twoHubs(shortLease);
     const before = await refreshed(leader, connectionId);
     await linkOf(leader).close();
     const [ended, revision] = await Promise.all([leader.daemon.exited, refreshed(other, connectionId)]);

@@ -63,7 +63,7 @@ it("hubs whose database lost what they have undo it, once for all, and begin ano
   } finally {
     await hubs.close();
   }
-}, 120_000);
+}, 180_000);
 
 it("hubs bring home tokens that the database lost: a provider that rotates them is asked with the newest", async (context) => {
   needs(context, "postgresql");
@@ -87,7 +87,7 @@ it("hubs bring home tokens that the database lost: a provider that rotates them 
               await tokens.refreshToken({ connectionId }).catch(() => undefined);
             return token?.revision;
           },
-          { timeout: 30_000 },
+          { timeout: 60_000 },
         )
         .toBe(revision);
     postgres.kill();
@@ -106,7 +106,7 @@ it("hubs bring home tokens that the database lost: a provider that rotates them 
     for (const hub of hubs.all) await hub.start();
     for (const hub of hubs.all)
       await expect
-        .poll(() => tokenAt(hub), { timeout: 30_000 })
+        .poll(() => tokenAt(hub), { timeout: 60_000 })
         .toMatchObject({ revision: 3n, credentials: newest });
     const next = await hubs.leader();
     await refreshedTo(4n, next.clients);
@@ -115,7 +115,7 @@ it("hubs bring home tokens that the database lost: a provider that rotates them 
     await hubs.close();
     await provider.stop();
   }
-}, 120_000);
+}, 180_000);
 
 function epochOf({ event }: WatchTokensResponse): string | undefined {
   return event.case === "bookmark" ? event.value.position?.epoch : undefined;

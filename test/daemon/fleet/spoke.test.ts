@@ -129,7 +129,7 @@ describe("a spoke of one daemon", () => {
     expect((await consent(new Browser(), result.value.authUrl)).status).toBe(200);
     expect((await acquired).result).toMatchObject({ case: "token", value: { revision: 1n } });
     expect((await tokenAt(spoke, result.value.connectionId))?.revision).toBe(1n);
-  }, 30_000);
+  }, 60_000);
 
   it("serves static credentials by their strategy", async () => {
     const strategy = {

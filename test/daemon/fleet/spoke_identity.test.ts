@@ -66,7 +66,7 @@ it.each([
     expect(output).toMatch(words);
     expect(output).not.toContain("nx_wrong");
   },
-  30_000,
+  60_000,
 );
 
 it("does not start with a hub whose certificate it does not trust", async () => {
@@ -74,7 +74,7 @@ it("does not start with a hub whose certificate it does not trust", async () => 
   const { code, output } = await refusal(certificateIdentity(), hub.url, ca);
   expect(code).toBe(15);
   expect(output).toMatch(/TLS with the hub fails \(.*certificate/);
-}, 30_000);
+}, 60_000);
 
 it("does not start with a hub whose certificate is of another address", async () => {
   const other = authority.issue({ dns: ["localhost", "address.invalid"], ips: ["127.0.0.2"] });
@@ -89,7 +89,7 @@ it("does not start with a hub whose certificate is of another address", async ()
   } finally {
     await elsewhere.close();
   }
-}, 30_000);
+}, 60_000);
 
 it("starts without a hub, is not ready, has its copy when one comes, and notices a link that goes dead", async () => {
   const link = await TcpProxy.tcp(Number(new URL(hub.url).port));
@@ -110,7 +110,7 @@ it("starts without a hub, is not ready, has its copy when one comes, and notices
     expect((await fetch(`${spoke.opsUrl}/readyz`)).status).toBe(200);
     link.halfOpen();
     // Nothing tells that it is: pings are not answered.
-    await expect.poll(connected, { timeout: 25_000 }).toBe(false);
+    await expect.poll(connected, { timeout: 40_000 }).toBe(false);
     expect((await acquire()).result.case).toBe("token");
     link.heal();
     await expect.poll(connected, { timeout: 20_000 }).toBe(true);
@@ -118,7 +118,7 @@ it("starts without a hub, is not ready, has its copy when one comes, and notices
     await spoke.close();
     await link.close();
   }
-}, 90_000);
+}, 120_000);
 
 it("goes to the next hub when one does not answer, and holds what its identity may see there", async () => {
   const dead = `https://127.0.0.1:${await freePort()}`;

@@ -41,7 +41,7 @@ it.each([
   const daemon = new DaemonProcess({ ...place.environment, NOTIFY_SOCKET: path, WATCHDOG_USEC: "200000" });
   // Main process, which NotifyAccess=main asks for.
   expect(await next()).toEqual([daemon.pid, "READY=1\nSTATUS=serving\n"]);
-  expect(daemon.output).toContain('"nexusd is ready"');
+  await daemon.ready();
   expect(await next()).toEqual([daemon.pid, "WATCHDOG=1\n"]);
   expect(await next()).toEqual([daemon.pid, "WATCHDOG=1\n"]);
   daemon.signal("SIGTERM");
