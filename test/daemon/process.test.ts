@@ -53,9 +53,9 @@ describe("the process", () => {
   });
 
   it.each(["SIGTERM", "SIGINT"] as const)(
-    "drains and exits 0 on %s within 2 s, a watcher attached",
+    "drains and exits 0 on %s long before its drain timeout, a watcher attached",
     async (signal) => {
-      const daemon = await daemons.started();
+      const daemon = await daemons.started({ NEXUS_DRAIN_TIMEOUT_MS: "60000" });
       const watcher = new Watcher(place.clients().tokens, {});
       expect((await watcher.next())?.case).toBe("bookmark");
       const before = performance.now();
@@ -63,7 +63,7 @@ describe("the process", () => {
       expect((await watcher.next())?.case).toBe("drain");
       expect(await watcher.next()).toBeUndefined();
       expect(await ended).toBe(0);
-      expect(performance.now() - before).toBeLessThan(2_000);
+      expect(performance.now() - before).toBeLessThan(15_000);
     },
   );
 
@@ -313,13 +313,16 @@ describe("the process", () => {
       expect((await place.clients().tokens.getToken({ connectionId })).token?.revision).toBe(2n);
     });
 
-    it("exits 0 within 5 s even while the provider hangs", async () => {
+    it("exits 0 after its drain timeout even while the provider hangs", async () => {
+      await daemon.kill("SIGTERM");
+      daemon = await daemons.started({ NEXUS_DRAIN_TIMEOUT_MS: "500" });
       await provider.setOutage("hang");
       const lost = failureOf(place.clients().tokens.refreshToken({ connectionId }));
       await provider.waitForTokenRequests(2);
       const before = performance.now();
       expect(await daemon.kill("SIGTERM")).toBe(0);
-      expect(performance.now() - before).toBeLessThan(5_000);
+      // A request to a provider may take ten seconds.
+      expect(performance.now() - before).toBeLessThan(8_000);
       await lost;
     });
   });

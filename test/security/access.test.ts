@@ -21,10 +21,11 @@ async function endOf(watcher: Watcher): Promise<string> {
   }
 }
 
-async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
-  const started = performance.now();
+/** Without a timer: the clock of the daemon stands still meanwhile. */
+async function atOnce<T>(work: Promise<T>): Promise<T> {
+  const beforeMs = world.clock.nowMs();
   const result = await work;
-  expect(performance.now() - started).toBeLessThan(limitMs);
+  expect(world.clock.nowMs()).toBe(beforeMs);
   return result;
 }
 
@@ -114,11 +115,11 @@ describe("API keys", () => {
     const watcher = new Watcher(clients.tokens, {});
     await watcher.until(({ case: kind }) => kind === "bookmark");
     world.clock.advance(60_000);
-    expect(await within(1_000, endOf(watcher))).toBe("Unauthenticated");
+    expect(await atOnce(endOf(watcher))).toBe("Unauthenticated");
     expect((await failureOf(clients.access.whoAmI({}))).code).toBe("Unauthenticated");
   });
 
-  it("when revoked end their streams within a second, and the next call is refused", async () => {
+  it("when revoked end their streams at once, and the next call is refused", async () => {
     const key = await world.key({ userIds: ["ada"] }, "to-revoke");
     const listeners = [world.grpc(key), world.connect(key)];
     const watchers = listeners.map(({ tokens }) => new Watcher(tokens, {}));
@@ -131,8 +132,8 @@ describe("API keys", () => {
     );
     await expect.poll(() => world.clock.pending).toBeGreaterThanOrEqual(before + waits.length);
     await world.admin.access.revokeApiKey({ key: { case: "name", value: "to-revoke" } });
-    for (const watcher of watchers) expect(await within(1_000, endOf(watcher))).toBe("Unauthenticated");
-    for (const wait of waits) expect((await within(1_000, wait)).code).toBe("Unauthenticated");
+    for (const watcher of watchers) expect(await atOnce(endOf(watcher))).toBe("Unauthenticated");
+    for (const wait of waits) expect((await atOnce(wait)).code).toBe("Unauthenticated");
     await world.admin.connections.deleteConnection({ name });
     for (const { access } of listeners)
       expect((await failureOf(access.whoAmI({}))).code).toBe("Unauthenticated");

@@ -91,9 +91,8 @@ describe("the policy file", () => {
       `bindings:\n${binding("key:hot-1", "role: agent", "providers: [slack]")}${binding("key:hot-2", "role: operator")}`,
       inForce,
     );
-    const started = performance.now();
+    // At once: the clock of the daemon stands still.
     expect(await Promise.all(streams.slice(0, 2).map(endOf))).toEqual(["Unavailable", "PermissionDenied"]);
-    expect(performance.now() - started).toBeLessThan(1_000);
     // The third goes on.
     const mine = await world.import("ada", "github");
     await streams[2]?.until((event) => event.case === "state" && event.value.connectionId === mine);

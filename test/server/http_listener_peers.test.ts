@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { pingIntervalMs, pingTimeoutMs } from "../../src/server/listen/http2_sessions.js";
 import { sniffTimeoutMs } from "../../src/server/sockets/sniff.js";
@@ -105,7 +105,7 @@ describe("silent and dead peers", () => {
     const { port, clock } = await openListener();
     const socket = connectTo(port);
     await once(socket, "connect");
-    await vi.waitUntil(() => clock.pending === 1);
+    await expect.poll(() => clock.pending).toBe(1);
     clock.advance(sniffTimeoutMs);
     await once(socket.resume(), "close");
   });
@@ -132,7 +132,7 @@ describe("silent and dead peers", () => {
     const alive = connectHttp2(base);
     onTestFinished(() => alive.destroy());
     await once(alive, "remoteSettings");
-    await vi.waitUntil(() => clock.pending === 2);
+    await expect.poll(() => clock.pending).toBe(2);
     const pinged = once(alive, "ping");
     clock.advance(pingIntervalMs);
     await pinged;

@@ -63,7 +63,7 @@ async function play(answers: readonly (Result | Error)[], onConsent?: (consent: 
   await vi.waitFor(() => {
     clock.advance(1_000);
     if (!isDone) throw new Error("it waits");
-  });
+  }, 10_000);
   return {
     result: await acquired.catch((error: unknown) => error),
     shown,

@@ -85,6 +85,9 @@ beforeEach(() => {
   });
 });
 
+/** The default is a second, which a busy machine may pause for. */
+const patience = { timeout: 10_000 };
+
 /** The `n`th call, once it was made; time moves on until then. */
 async function callOf(n: number, stepMs = 100): Promise<Call> {
   return await vi.waitFor(() => {
@@ -92,9 +95,9 @@ async function callOf(n: number, stepMs = 100): Promise<Call> {
     const call = calls[n - 1];
     if (!call) throw new Error(`there were ${calls.length} calls`);
     return call;
-  });
+  }, patience);
 }
-const settles = (pass: () => void) => vi.waitFor(pass);
+const settles = (pass: () => void) => vi.waitFor(pass, patience);
 const revision = () => cache.find(name.key, { scopes: [], minTtlMs: 0 })?.revision;
 
 describe("the stream of a client", () => {

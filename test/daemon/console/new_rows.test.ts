@@ -35,7 +35,8 @@ describe("a list that a person looks at", () => {
     const first = await requested(providerId, "ada");
     await rowOf(page, first).waitFor(stays);
     expect(await page.getByText("There is no connection yet.").isVisible()).toBe(false);
-    expect(await page.locator("[data-announce]").textContent()).toBe("acme, ada: Waiting for consent");
+    const announced = () => page.locator("[data-announce]").textContent();
+    await expect.poll(announced).toBe("acme, ada: Waiting for consent");
     const second = await world.connect(providerId, "grace");
     await rowOf(page, second).getByText("Active", { exact: true }).waitFor(stays);
     await page.locator("nav.tabs", { hasText: "All 2" }).waitFor(stays);

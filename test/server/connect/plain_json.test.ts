@@ -147,7 +147,7 @@ test("a body in many packets, and the next call on the same connection", async (
       socket.write(byte);
       await new Promise((resolve) => setImmediate(resolve));
     }
-    await vi.waitFor(() => expect(got.split('"abc"')).toHaveLength(call + 1));
+    await expect.poll(() => got.split('"abc"')).toHaveLength(call + 1);
   }
 });
 
