@@ -6,7 +6,7 @@ const maxWorkers = 2;
 /** What is waited for may stand behind a flush of a busy disk. */
 const poll = { timeout: 10_000 };
 
-const shared = { pool: "forks", testTimeout: 30_000, hookTimeout: 30_000, expect: { poll } } as const;
+const shared = { pool: "forks", testTimeout: 60_000, hookTimeout: 60_000, expect: { poll } } as const;
 
 export default defineConfig({
   test: {

@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 
-/** Below the ports that the system gives to outgoing connections. */
-const [firstPort, portCount] = [11_000, 20_000] as const;
+const firstPort = 11_000;
+/** Below the ports that the system gives to outgoing connections, where that leaves enough. */
+const portCount = Math.min(20_000, Math.max(2_000, firstOutgoingPort() - firstPort));
 let nextPort = process.pid * 20;
 
 /** A port that nobody listens on, for a setting that must name one. No other process gets it from here while this one lives. */
@@ -11,6 +13,14 @@ export async function freePort(): Promise<number> {
     if (!(await isClaimed(port))) continue;
     const free = await listening((server) => server.listen(port, "127.0.0.1"));
     if (free !== undefined) return await new Promise((resolve) => free.close(() => resolve(port)));
+  }
+}
+
+function firstOutgoingPort(): number {
+  try {
+    return Number.parseInt(readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8"), 10);
+  } catch {
+    return 32_768;
   }
 }
 

@@ -35,7 +35,7 @@ class Tab {
 
 /** Waits for a page of that title; the heading of every page here says the same. */
 async function expectTitle(page: Page, title: string): Promise<void> {
-  await page.getByRole("heading", { name: title, exact: true }).waitFor({ timeout: 10_000 });
+  await page.getByRole("heading", { name: title, exact: true }).waitFor({ timeout: 30_000 });
   await page.waitForLoadState("load");
   expect(await page.title()).toBe(title);
 }

@@ -79,7 +79,7 @@ it("npm run demo prints commands that work as they are printed", async () => {
     expect.stringMatching(/^connect demo\/ada: demo\/ada is a connection already \(\w+\)/),
     expect.stringMatching(/^watch demo\/ada: [\d:]{8} {2}demo\/ada .* active /),
   ]);
-}, 60_000);
+}, 120_000);
 
 /** What a shell command writes first to standard output or error; it is ended then. */
 async function firstLine(command: string): Promise<string> {
@@ -124,7 +124,7 @@ it("npm run demo -- --static --auto --json shows a key that is captured, handed 
   ]);
   expect(lines.at(-1)).toMatchObject({ revisions: 2 });
   expect(demo.stdout).not.toContain("demo-key");
-}, 60_000);
+}, 120_000);
 
 it("npm run demo -- --fleet names PostgreSQL where it is missing, and the argument that does not go with it", async () => {
   const folder = temporaryFolder();
@@ -139,7 +139,7 @@ it("npm run demo -- --fleet names PostgreSQL where it is missing, and the argume
   const both = await runDemo("--fleet", "--static");
   expect(both.exitCode).toBe(2);
   expect(both.stderr).toContain("name one of them");
-}, 60_000);
+}, 120_000);
 
 /** What `npm run demo` starts once it has built dist/. */
 const runDemo = (...words: string[]) => runDemoWith(process.env, ...words);

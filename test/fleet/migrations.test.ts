@@ -214,7 +214,7 @@ test("a table that is in use is waited for, and commits do not wait for the migr
   await dump.query("COMMIT");
 
   expect(await migrated).toEqual({ from: first, to: expanded });
-}, 30_000);
+}, 60_000);
 
 test("a step that fails leaves everything as it was", async () => {
   const broken = join(temporaryFolder(), "broken.sql");

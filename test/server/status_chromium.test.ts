@@ -147,5 +147,5 @@ describe("the status in Chromium", () => {
     await page.getByText("Stop reloading").click();
     expect(await page.getByText("Stands still.").count()).toBe(1);
     expect(shown.visits).toBe(3);
-  }, 40_000);
+  }, 60_000);
 });

@@ -18,7 +18,7 @@ describe("a person in front of the console", () => {
 
   /** The state that the page shows, as it changes by itself. */
   const shows = (page: Page, state: string) =>
-    page.locator("[data-state]").getByText(state, { exact: true }).waitFor({ timeout: 10_000 });
+    page.locator("[data-state]").getByText(state, { exact: true }).waitFor({ timeout: 30_000 });
 
   /** Follows the link of a page of the console through the provider, in a tab of its own. */
   async function consent(page: Page): Promise<void> {
@@ -71,7 +71,7 @@ describe("a person in front of the console", () => {
     await page.getByText("Live", { exact: true }).waitFor();
     const version = await row.getAttribute("data-version");
     await passRefreshTime(id);
-    await page.locator(`#c-${id}:not([data-version="${version}"])`).waitFor({ timeout: 10_000 });
+    await page.locator(`#c-${id}:not([data-version="${version}"])`).waitFor({ timeout: 30_000 });
     const refreshed = (await world.clients.connections.getConnection({ connectionId: id })).connection;
     expect(refreshed?.revision).toBe(revision + 1n);
     await keepToken(id);

@@ -25,7 +25,7 @@ describe("a list that a person looks at", () => {
   const rowOf = (page: Page, connectionId: string) => page.locator(`#c-${connectionId}`);
   const requested = async (providerId: string, userId: string): Promise<string> =>
     (await world.clients.connections.requestConnection(requestOf(providerId, { userId }))).connectionId;
-  const stays = { timeout: 10_000 };
+  const stays = { timeout: 30_000 };
 
   it("gets connections that are made, with the names of their providers, and loses those that are erased", async () => {
     const page = await opened("/connections");

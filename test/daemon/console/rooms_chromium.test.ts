@@ -131,7 +131,7 @@ describe("a person in the rooms of the console", () => {
     const before = await rows.count();
     const made = { ...kind, name: "live-one" };
     const { provider: created } = await daemon.clients.providers.createProvider({ provider: made });
-    await page.locator("tr.changed").waitFor({ timeout: 10_000 });
+    await page.locator("tr.changed").waitFor({ timeout: 30_000 });
     expect(await rows.count()).toBe(before + 1);
     expect(await rows.first().textContent()).toContain(created?.id.slice(0, 8));
     await daemon.clients.connections.requestConnection(requestOf(created?.id ?? ""));
@@ -144,11 +144,11 @@ describe("a person in the rooms of the console", () => {
     // The part that holds the focus stays as it is.
     await page.locator("h1").click();
     await page.evaluate("document.activeElement.blur()");
-    await page.getByText("1 open stream").waitFor({ timeout: 15_000 });
+    await page.getByText("1 open stream").waitFor({ timeout: 30_000 });
     expect(await page.locator("details").getAttribute("open")).not.toBeNull();
     stop.abort();
     await stream.next().catch(() => undefined);
-    await page.getByText("0 open streams").waitFor({ timeout: 15_000 });
+    await page.getByText("0 open streams").waitFor({ timeout: 30_000 });
   });
 
   it("does the same without scripts", async () => {

@@ -72,7 +72,7 @@ describe("the status of the engine", () => {
     expect(status().nextRefreshes).toHaveLength(1);
     await crowd(1);
     expect(status().nextRefreshes).toEqual([]);
-  }, 30_000);
+  }, 60_000);
 
   it.each([
     ["transient", { kind: "transient", httpStatus: 503 }, /503/],
