@@ -44,7 +44,9 @@ const idle = {
   version: "1",
 };
 
-test("opening, the due queue, a page and the status cost with 100 000 connections what they cost with few", async () => {
+const title =
+  "opening, the due queue, a page and the status cost with 100 000 connections what they cost with few";
+test(title, { timeout: 240_000 }, async () => {
   const [small, large] = [temporaryFolder(), temporaryFolder()];
   await fill(small, 1000);
   await fill(large, 100_000);
