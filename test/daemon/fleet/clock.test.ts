@@ -116,7 +116,7 @@ describe("a hub whose clock is off", () => {
     await answersLiving(wrong);
     await recordsTrueTimes(wrong);
     expect(provider.tokenRequests).toHaveLength(1);
-  }, 90_000);
+  }, 120_000);
 
   it("behind does the same, from the moment in which the clock is set", async () => {
     setClock(wrong, -offMs);
@@ -125,7 +125,7 @@ describe("a hub whose clock is off", () => {
     await wrong.clients.tokens.refreshToken({ connectionId });
     await answersLiving(wrong);
     await recordsTrueTimes(wrong);
-  }, 90_000);
+  }, 120_000);
 
   it("does not lead when it is the only one left, and serves", async () => {
     await Promise.all(others().map(({ daemon }) => daemon.kill("SIGKILL")));
@@ -136,13 +136,13 @@ describe("a hub whose clock is off", () => {
     await answersLiving(wrong);
     await Promise.all(others().map((hub) => hub.start()));
     expect(await hubs.leader()).not.toBe(wrong);
-  }, 90_000);
+  }, 120_000);
 
   it("may lead when its clock is right again", async () => {
     setClock(wrong, 0);
     await expect.poll(() => mayNotLead(wrong), found).toBe("");
     await expect.poll(async () => (await fetch(`${wrong.opsUrl}/readyz`)).status).toBe(200);
-  }, 90_000);
+  }, 120_000);
 });
 
 describe("a hub that leads and whose clock jumps", () => {
@@ -162,5 +162,5 @@ describe("a hub that leads and whose clock jumps", () => {
     await answersLiving(leader);
     expect(provider.tokenRequests).toHaveLength(sent);
     for (const hub of followers) await answersLiving(hub);
-  }, 90_000);
+  }, 120_000);
 });

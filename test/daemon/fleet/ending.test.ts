@@ -4,7 +4,7 @@ import { Browser } from "../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../fakes/openid_provider.js";
 import { has, needs } from "../../needs.js";
 import { consented, registeredAt, requestOf } from "../requests.js";
-import { type HubProcess, Hubs } from "./hubs.js";
+import { type HubProcess, Hubs, shortLease } from "./hubs.js";
 
 let hubs: Hubs;
 let provider: OpenIdProvider;
@@ -12,7 +12,7 @@ let provider: OpenIdProvider;
 beforeAll(async () => {
   if (!has("postgresql")) return;
   provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 });
-  hubs = await Hubs.start({ count: 2 });
+  hubs = await Hubs.start({ count: 2, environment: shortLease });
   const leader = await hubs.leader();
   await hubs.balance(leader);
   await registeredAt(provider, leader.clients);
@@ -43,7 +43,7 @@ describe("a hub that ends", () => {
     expect(await leader.daemon.exited).toBe(75);
     await leader.start();
     await hubs.leader();
-  }, 60_000);
+  }, 120_000);
 
   it.each([
     ["deleted", "DELETE FROM nexus.lease"],
@@ -70,7 +70,7 @@ describe("a hub that ends", () => {
       await leader.start();
       await hubs.leader();
     },
-    60_000,
+    120_000,
   );
 
   it("brings home what a provider answered after its lease, before it ends", async () => {
@@ -93,7 +93,7 @@ describe("a hub that ends", () => {
     const revision = async () => (await next.clients.tokens.getToken({ connectionId })).token?.revision;
     await expect.poll(revision).toBe(before + 1n);
     expect(provider.tokenRequests.length).toBe(sent);
-  }, 60_000);
+  }, 120_000);
 });
 
 describe("a hub that is to end while a provider does not answer", () => {

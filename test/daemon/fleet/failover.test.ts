@@ -51,7 +51,7 @@ describe("a fleet goes on", () => {
     await killed.start();
     expect(await hubs.leader()).toBe(next);
     expect(await revisionAt(killed)).toBeGreaterThan(before);
-  }, 90_000);
+  }, 120_000);
 
   it("when its leader gets SIGTERM: another leads at once", async () => {
     const ended = await hubs.leader();
@@ -65,7 +65,7 @@ describe("a fleet goes on", () => {
     expect(await code).toBe(0);
     await ended.start();
     await hubs.leader();
-  }, 60_000);
+  }, 120_000);
 
   it("when its leader steps down: it ends with 75, and follows when it is started again", async () => {
     const leader = await hubs.leader();
@@ -78,7 +78,7 @@ describe("a fleet goes on", () => {
     const next = await hubs.leader(others(leader));
     await leader.start();
     expect(await hubs.leader()).toBe(next);
-  }, 60_000);
+  }, 120_000);
 
   it("while its leader hangs for longer than its lease, which ends with 75 when it comes back", async () => {
     const hung = await hubs.leader();
@@ -93,7 +93,7 @@ describe("a fleet goes on", () => {
     await hung.start();
     await hubs.leader();
     expect(await revisionAt(hung)).toBeGreaterThan(before);
-  }, 90_000);
+  }, 120_000);
 
   it("without its database: living tokens are served, and writes wait until it is back", async () => {
     const leader = await hubs.leader();
@@ -111,7 +111,7 @@ describe("a fleet goes on", () => {
     await hubs.leader();
     const again = async () => (await one.clients.tokens.refreshToken({ connectionId })).token?.revision;
     await expect.poll(() => again().catch(() => 0n), { timeout: 30_000 }).toBeGreaterThan(atOutage);
-  }, 90_000);
+  }, 120_000);
 
   it("with one chain of audit events, in which every read of a follower stands", async () => {
     const leader = await hubs.leader();
@@ -122,5 +122,5 @@ describe("a fleet goes on", () => {
       const verdict = await clients.audit.verifyAuditLog({});
       expect(verdict.reason).toBe("");
     }
-  }, 60_000);
+  }, 120_000);
 });
