@@ -7,7 +7,7 @@ import { sweep } from "./canary_sweep.js";
 import { processes } from "./processes.js";
 
 /** How long processes that were told to end may take to do so. */
-const endingMs = 3_000;
+const endingMs = 8_000;
 
 /**
  * Before and after a run of vitest. Everything that tests write lies in one folder, which is removed in the end. A run after which
