@@ -89,7 +89,7 @@ describe("a hub that leads and reaches no provider", () => {
     await other.daemon.kill("SIGKILL");
     expect(await hubs.leader([leader])).toBe(leader);
     await leader.clients.access.createApiKey({ name: "late", role: Role.OPERATOR });
-  }, 180_000);
+  }, 300_000);
 });
 
 describe("a hub that leads and whose disk", () => {
@@ -139,7 +139,7 @@ describe("a hub that leads and whose disk", () => {
     expect(await leader.daemon.exited).toBe(14);
     expect(await refreshed(other, connectionId)).toBeGreaterThan(before);
     await expectGivenBack(two, "disk_failed");
-  }, 180_000);
+  }, 300_000);
 
   it("does not come back from a write gives another one the lead, and what a provider answers it", async () => {
     const two = await twoHubs(long);
@@ -161,5 +161,5 @@ describe("a hub that leads and whose disk", () => {
     resume();
     expect(await leader.daemon.exited).toBe(endedAtOnce);
     await expectGivenBack(two, "disk_stuck");
-  }, 180_000);
+  }, 300_000);
 });
