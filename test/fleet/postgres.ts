@@ -11,14 +11,17 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Client } from "pg";
+import { freePort } from "../free_port.js";
 import { postgresPrograms } from "../needs.js";
 import { processes } from "../processes.js";
+
+/** One that was killed reads its log and flushes its whole folder first, on a disk that others write to. */
+const maxStartMs = 60_000;
 
 export interface PostgresOptions {
   /** Lines of postgresql.conf. */
@@ -260,7 +263,8 @@ export class Postgres {
   }
 
   async #answers(server: ChildProcess): Promise<boolean> {
-    for (let tries = 0; tries < 400 && server.exitCode === null && !this.#isStopping; tries++) {
+    const endsMs = Date.now() + maxStartMs;
+    while (Date.now() < endsMs && server.exitCode === null && !this.#isStopping) {
       try {
         await this.query("SELECT 1", "postgres");
         return true;
@@ -302,15 +306,4 @@ function signal(pid: number, name: NodeJS.Signals): void {
   } catch {
     // It has ended meanwhile.
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }
