@@ -1,8 +1,12 @@
 #!/bin/sh
 # Generates nexusv1 from proto/nexus/v1 of this repository, with the `buf` of its `npm ci` and the plugins that buf.gen.yaml names.
-# With --check it changes nothing, and fails when nexusv1 is not current.
+# With --check it changes nothing, and fails when nexusv1 is not current; with --fetch it downloads the plugins alone.
 set -eu
 cd "$(dirname "$0")"
+if [ "${1:-}" = --fetch ]; then
+  for plugin in $(sed -n 's/.*\[go, run, \(.*\)\]/\1/p' buf.gen.yaml); do go run "$plugin" --version; done
+  exit
+fi
 out=.
 if [ "${1:-}" = --check ]; then
   out=$(mktemp -d)

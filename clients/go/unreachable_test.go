@@ -19,7 +19,11 @@ func TestAnAddressAtWhichNoDaemonAnswersIsToldFromOthers(t *testing.T) {
 	untrusted.EnableHTTP2 = true
 	untrusted.StartTLS()
 	t.Cleanup(untrusted.Close)
-	ssh := serves(t, func(conn net.Conn) { _, _ = io.WriteString(conn, "SSH-2.0\r\n") })
+	// It hears its client out, as a server of SSH does: to close with something unread would reset the connection, and take the banner with it.
+	ssh := serves(t, func(conn net.Conn) {
+		_, _ = io.WriteString(conn, "SSH-2.0\r\n")
+		_, _ = io.Copy(io.Discard, conn)
+	})
 	silent := serves(t, func(net.Conn) {})
 	notHTTP2 := "does not speak HTTP/2: " + listener
 	for _, each := range []struct{ name, address, says string }{
@@ -61,8 +65,10 @@ func serves(t *testing.T, answer func(net.Conn)) string {
 			if err != nil {
 				return
 			}
-			answer(conn)
-			conn.Close()
+			go func() {
+				answer(conn)
+				conn.Close()
+			}()
 		}
 	}()
 	return listener.Addr().String()

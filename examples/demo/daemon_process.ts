@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,6 +15,7 @@ import { FleetService } from "../../src/gen/nexus/v1/fleet_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
+import { freePort } from "../../test/free_port.js";
 import { DemoFailure } from "./failure.js";
 
 /** What `npm run build` makes. */
@@ -83,7 +83,7 @@ export class DaemonProcess {
     more: Readonly<Record<string, string>> = {},
   ): Promise<DaemonProcess> {
     if (!existsSync(program)) throw new DemoFailure(`${program} is missing: run \`npm run build\` first`);
-    const [browserPort, httpPort, opsPort] = await freePorts(3);
+    const [browserPort, httpPort, opsPort] = [await freePort(), await freePort(), await freePort()];
     const environment = {
       ...withoutSettings(),
       NEXUS_DATA_DIR: await mkdtemp(join(tmpdir(), "nexus-demo-")),
@@ -167,13 +167,4 @@ export class DaemonProcess {
 /** What this process was started with, without the settings of the person's own daemon. */
 export function withoutSettings(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("NEXUS_")));
-}
-
-/** Ports that were free a moment ago, all different. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), "close")));
-  return ports;
 }

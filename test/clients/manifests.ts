@@ -7,6 +7,7 @@ import { root } from "../interop/languages.js";
 interface Manifest {
   readonly language: string;
   readonly needs: readonly string[];
+  readonly download?: readonly (readonly string[])[];
   readonly build: readonly (readonly string[])[];
   readonly run: readonly string[];
   readonly snippet: Snippet;
@@ -51,7 +52,9 @@ export function commandOf(folder: string, [program = "", ...args]: readonly stri
   return [program.includes("/") ? join(folder, program) : program, ...args];
 }
 
-export function buildLibrary({ language, needs, build: steps, run, folder }: ClientLibrary): Promise<Built> {
-  const commands = steps.map((command) => ({ cwd: folder, command: commandOf(folder, command) }));
-  return build({ name: language, needs, build: commands, run });
+export function buildLibrary(library: ClientLibrary): Promise<Built> {
+  const { language, needs, download = [], run, folder } = library;
+  const step = (command: readonly string[]) => ({ cwd: folder, command: commandOf(folder, command) });
+  const downloads = download.map((command) => ({ ...step(command), downloads: true as const }));
+  return build({ name: language, needs, build: [...downloads, ...library.build.map(step)], run });
 }

@@ -48,6 +48,7 @@ const tools = {
   name: "the two suites",
   needs: ["go"],
   build: [
+    { cwd: join(folder, "tools"), command: ["go", "mod", "download"], downloads: true } as const,
     { cwd: join(folder, "tools"), command: ["env", `GOBIN=${programs}`, "go", "install", "-p", "2", "tool"] },
   ],
   run: [],

@@ -29,6 +29,15 @@ function run(
   return stdout;
 }
 
+/** The registry may stand still, or refuse for a moment. */
+function installFromRegistry(tarball: string): void {
+  const args = ["install", "--global", "--prefix", prefix, "--no-audit", "--no-fund", tarball];
+  const attempt = () =>
+    spawnSync("npm", args, { cwd: prefix, stdio: "ignore", timeout: 60_000, killSignal: "SIGKILL" })
+      .status === 0;
+  if (!attempt() && !attempt()) run("npm", args, prefix);
+}
+
 beforeAll(() => {
   prefix = temporaryFolder();
   const [packed] = JSON.parse(
@@ -36,7 +45,7 @@ beforeAll(() => {
   );
   const tarball = join(prefix, packed.filename);
   if (usesRegistry) {
-    run("npm", ["install", "--global", "--prefix", prefix, "--no-audit", "--no-fund", tarball], prefix);
+    installFromRegistry(tarball);
     return;
   }
   mkdirSync(home(), { recursive: true });

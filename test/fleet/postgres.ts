@@ -20,6 +20,9 @@ import { freePort } from "../free_port.js";
 import { postgresPrograms } from "../needs.js";
 import { processes } from "../processes.js";
 
+/** One that was killed reads its log and flushes its whole folder first, on a disk that others write to. */
+const maxStartMs = 60_000;
+
 export interface PostgresOptions {
   /** Lines of postgresql.conf. */
   readonly settings?: readonly string[];
@@ -260,7 +263,8 @@ export class Postgres {
   }
 
   async #answers(server: ChildProcess): Promise<boolean> {
-    for (let tries = 0; tries < 400 && server.exitCode === null && !this.#isStopping; tries++) {
+    const endsMs = Date.now() + maxStartMs;
+    while (Date.now() < endsMs && server.exitCode === null && !this.#isStopping) {
       try {
         await this.query("SELECT 1", "postgres");
         return true;

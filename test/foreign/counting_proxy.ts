@@ -7,7 +7,7 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import { freePort } from "./server_process.js";
+import { freePort } from "../free_port.js";
 
 /** One request that the server answered. */
 export interface Exchange {

@@ -11,7 +11,7 @@ import {
   people,
   type RunningServer,
 } from "./foreign_server.js";
-import { run, ServerProcess } from "./server_process.js";
+import { download, run, ServerProcess } from "./server_process.js";
 
 const source = join(import.meta.dirname, "django");
 const python = () => join(cached("django"), "bin/python");
@@ -39,7 +39,7 @@ export const django: ForeignServer = {
     if (existsSync(installed) && readFileSync(installed, "utf8") === wanted) return;
     await run({ path: "python3", args: ["-m", "venv", folder], folder: source });
     const args = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements];
-    await run({ path: python(), args, folder: source });
+    await download({ path: python(), args, folder: source });
     writeFileSync(installed, wanted);
   },
 

@@ -13,7 +13,7 @@ import {
   people,
   type RunningServer,
 } from "./foreign_server.js";
-import { run, ServerProcess } from "./server_process.js";
+import { download, ServerProcess } from "./server_process.js";
 
 const artifact = "org.keycloak:keycloak-quarkus-dist:26.7.3:zip";
 const realm = "foreign";
@@ -51,7 +51,7 @@ export const keycloak: ForeignServer = {
     rmSync(folder, { recursive: true, force: true });
     const goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:unpack";
     const args = ["-q", "-B", goal, `-Dartifact=${artifact}`, `-DoutputDirectory=${folder}`];
-    await run({ path: "mvn", args, folder: cached("") });
+    await download({ path: "mvn", args, folder: cached("") });
     writeFileSync(installed, artifact);
   },
 

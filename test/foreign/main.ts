@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import type { Browser } from "playwright-core";
+import { freePort } from "../free_port.js";
 import { Results } from "../interop/results.js";
 import { launchChromium } from "../launch_chromium.js";
 import { has } from "../needs.js";
@@ -16,7 +17,6 @@ import type { ForeignServer, RunningServer } from "./foreign_server.js";
 import { glewlwyd } from "./glewlwyd.js";
 import { keycloak } from "./keycloak.js";
 import { Scenario } from "./scenario.js";
-import { freePort } from "./server_process.js";
 import { Sidecar } from "./sidecar.js";
 import { Stage } from "./stage.js";
 

@@ -1,7 +1,5 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { promisify } from "node:util";
 import { eventually } from "./eventually.js";
 
@@ -71,18 +69,24 @@ export class ServerProcess {
   }
 }
 
+const maxDownloadAttempts = 3;
+
+/** Runs a command that fetches from a registry, and again where it failed or stood still. @throws Error with what it wrote at last */
+export async function download(command: Command): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await run(command);
+      return;
+    } catch (error) {
+      if (attempt === maxDownloadAttempts) throw error;
+      process.stderr.write(`it is begun again: ${(error as Error).message.slice(-500)}\n`);
+    }
+  }
+}
+
 /** Runs a command to its end. @returns its standard output @throws Error with what it wrote, when it failed */
 export async function run({ path, args, folder, environment }: Command): Promise<string> {
   const options = { cwd: folder, env: { ...process.env, ...environment }, timeout: 300_000 };
   const { stdout } = await promisify(execFile)(path, args, options);
   return stdout;
-}
-
-/** A port on which nothing listened a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

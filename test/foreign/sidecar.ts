@@ -8,7 +8,7 @@ import { type Connection, ConnectionService } from "../../src/gen/nexus/v1/conne
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { type Token, TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { DaemonProcess } from "../daemon/daemon_process.js";
-import { freePort } from "./server_process.js";
+import { freePort } from "../free_port.js";
 
 /** `nexusd serve` in a folder of its own, which can be killed and started again, and what it answers over gRPC. */
 export class Sidecar {

@@ -5,6 +5,14 @@ import type { Language, Step } from "./languages.js";
 
 /** A build that takes longer hangs, on two cores under load too. */
 const maxBuildSeconds = 420;
+/** A download that takes longer stands still. */
+const maxDownloadSeconds = 200;
+const maxDownloadAttempts = 3;
+
+interface Ended {
+  readonly code: number | string;
+  readonly output: string;
+}
 
 export type Built = "ok" | { readonly missing: string } | { readonly failed: string };
 
@@ -14,11 +22,22 @@ export async function build(language: Language): Promise<Built> {
     if (pathOf(program) === undefined) return { missing: program };
   }
   for (const step of language.build) {
-    const { code, output } = await run(step, maxBuildSeconds);
+    const { code, output } = step.downloads ? await download(step) : await run(step, maxBuildSeconds);
     if (code !== 0)
       return { failed: `${step.command.join(" ")} ended with ${code}:\n${output.slice(-3000)}` };
   }
   return "ok";
+}
+
+/** Runs a command that fetches from a registry, and again where it failed or stood still. @returns how it ended at last */
+export async function download(step: Step): Promise<Ended> {
+  for (let attempt = 1; ; attempt++) {
+    const ended = await run(step, maxDownloadSeconds);
+    if (ended.code === 0 || attempt === maxDownloadAttempts) return ended;
+    process.stderr.write(
+      `${step.command.join(" ")} ended with ${ended.code}, and is begun again: ${ended.output.slice(-500)}\n`,
+    );
+  }
 }
 
 /**
@@ -29,7 +48,7 @@ export async function run(
   { cwd, command: [program = "", ...args], environment = {} }: Step,
   maxSeconds: number,
   input = "",
-): Promise<{ code: number | string; output: string }> {
+): Promise<Ended> {
   const child = spawn(program, args, {
     cwd,
     env: { ...process.env, ...environment },

@@ -9,6 +9,8 @@ export interface Step {
   readonly command: readonly string[];
   /** Beside that of this process. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** What it does is to fetch from a registry, which may stand still or refuse for a moment: then it is begun again. */
+  readonly downloads?: true;
 }
 
 /** An example agent: what it needs, how it is generated and built, and how it is started. */
@@ -23,8 +25,13 @@ export interface Language {
 const inFolder = (folder: string, ...commands: string[][]): Step[] =>
   commands.map((command) => ({ cwd: join(examples, folder), command }));
 
-const npmBuild = (folder: string): Step[] =>
-  inFolder(folder, ["npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"], ["npm", "run", "build"]);
+const downloaded = (folder: string, ...commands: string[][]): Step[] =>
+  inFolder(folder, ...commands).map((step) => ({ ...step, downloads: true }));
+
+const npmBuild = (folder: string): Step[] => [
+  ...downloaded(folder, ["npm", "ci", "--no-audit", "--no-fund", "--prefer-offline"]),
+  ...inFolder(folder, ["npm", "run", "build"]),
+];
 
 const venv = join(examples, "python/.venv/bin");
 
@@ -33,23 +40,29 @@ export const languages: readonly Language[] = [
   {
     name: "Python (grpcio)",
     needs: ["python3"],
-    build: inFolder(
-      "python",
-      ["python3", "-m", "venv", ".venv"],
-      [join(venv, "pip"), "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"],
-    ),
+    build: [
+      ...inFolder("python", ["python3", "-m", "venv", ".venv"]),
+      ...downloaded("python", [
+        ...[join(venv, "pip"), "install", "--quiet", "--disable-pip-version-check"],
+        ...["-r", "requirements.txt"],
+      ]),
+    ],
     run: [join(venv, "python"), join(examples, "python/agent.py")],
   },
   {
     name: "Java (grpc-java)",
     needs: ["java", "javac", "mvn"],
-    build: inFolder("java", ["mvn", "--batch-mode", "--no-transfer-progress", "--quiet", "package"]),
+    // Maven knows what its plugins need when they run: it compiles the same again.
+    build: downloaded("java", ["mvn", "--batch-mode", "--no-transfer-progress", "--quiet", "package"]),
     run: ["java", "-jar", join(examples, "java/target/agent.jar")],
   },
   {
     name: "Rust (tonic)",
     needs: ["cargo", "cc"],
-    build: inFolder("rust", ["cargo", "build", "--locked", "--quiet", "--jobs", "2"]),
+    build: [
+      ...downloaded("rust", ["cargo", "fetch", "--locked", "--quiet"]),
+      ...inFolder("rust", ["cargo", "build", "--locked", "--quiet", "--jobs", "2"]),
+    ],
     run: [join(examples, "rust/target/debug/agent")],
   },
 ];
@@ -68,7 +81,10 @@ export const libraryAgents: readonly Language[] = [
   {
     name: "Go (clients/go)",
     needs: ["go"],
-    build: inFolder("go", ["go", "build", "-p", "2", "-o", "agent", "."]),
+    build: [
+      ...downloaded("go", ["go", "mod", "download"]),
+      ...inFolder("go", ["go", "build", "-p", "2", "-o", "agent", "."]),
+    ],
     run: [join(examples, "go/agent")],
   },
 ];
@@ -97,6 +113,7 @@ export const schemathesis: Language = {
         ...[join(schemathesisVenv, "bin/python"), "-m", "pip", "install", "--quiet"],
         ...["--disable-pip-version-check", "-r", "requirements.txt"],
       ],
+      downloads: true,
     },
   ],
   run: [join(schemathesisVenv, "bin/schemathesis")],
@@ -107,6 +124,7 @@ export const goTools: Language = {
   name: "grpcurl and grpc_health_probe",
   needs: ["go"],
   build: [
+    { cwd: join(import.meta.dirname, "tools"), command: ["go", "mod", "download"], downloads: true },
     {
       cwd: join(import.meta.dirname, "tools"),
       command: ["env", `GOBIN=${toolsFolder}`, "go", "install", "-p", "2", "tool"],

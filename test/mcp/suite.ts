@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { run } from "../interop/building.js";
+import { download, run } from "../interop/building.js";
 
 /** What is installed is kept here from run to run. */
 const folder = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexus-mcp-conformance");
@@ -9,7 +9,6 @@ const packages = ["@modelcontextprotocol/conformance@0.2.0-alpha.12", "@modelcon
 /** The suite needs Node 22. */
 const minNodeMajor = 22;
 const nodePackage = `node-${process.platform}-${process.arch}@26`;
-const maxInstallSeconds = 300;
 const maxScenarioSeconds = 60;
 
 /** One check of a scenario, as the suite writes it. */
@@ -46,7 +45,7 @@ export class Suite {
         "--ignore-scripts",
         ...wanted,
       ];
-      const { code, output } = await run({ cwd: folder, command }, maxInstallSeconds);
+      const { code, output } = await download({ cwd: folder, command });
       if (code !== 0) return { missing: `${wanted.join(", ")} (npm: ${output.trim().split("\n").at(-1)})` };
       writeFileSync(stamp, list);
     }

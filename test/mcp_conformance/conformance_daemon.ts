@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DaemonProcess } from "../daemon/daemon_process.js";
-import { freePort } from "../foreign/server_process.js";
+import { freePort } from "../free_port.js";
 
 /** Where a daemon is, for the agents. */
 export interface DaemonPlace {

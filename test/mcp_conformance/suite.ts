@@ -1,13 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { run } from "../interop/building.js";
+import { download } from "../interop/building.js";
 
 /** The one version whose scenarios are counted here. */
 export const suiteVersion = "0.2.0-alpha.12";
 
 const cacheFolder = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexus-mcp-conformance");
-const maxInstallSeconds = 300;
 
 /** What a scenario found, as the suite writes it. */
 export interface Check {
@@ -38,7 +37,7 @@ async function installed(spec: string, name: string, [file = ""]: readonly strin
   if (existsSync(path)) return path;
   mkdirSync(folder, { recursive: true });
   const command = ["npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "--save-exact", spec];
-  const { code, output } = await run({ cwd: folder, command }, maxInstallSeconds);
+  const { code, output } = await download({ cwd: folder, command });
   if (code !== 0 || !existsSync(path)) {
     rmSync(folder, { recursive: true, force: true });
     throw new Error(`npm cannot install ${spec}: ${output.slice(-1_000)}`);

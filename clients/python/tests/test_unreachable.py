@@ -34,6 +34,10 @@ def serve() -> Iterator[Serve]:
                 with conn:
                     conn.recv(1000)
                     conn.sendall(answer)
+                    conn.shutdown(socket.SHUT_WR)
+                    # To close with something unread would reset the connection, and take the answer with it.
+                    while conn.recv(1000):
+                        pass
 
         threading.Thread(target=run, daemon=True).start()
         return int(listener.getsockname()[1])

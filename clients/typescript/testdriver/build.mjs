@@ -11,6 +11,23 @@ const quiet = ["--no-audit", "--no-fund", "--loglevel", "error"];
 const run = (program, args, cwd) =>
   execFileSync(program, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
 
+/** What is downloaded may stand still, or be refused for a moment. */
+const runAgain = (program, args, cwd) => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return execFileSync(program, args, {
+        cwd,
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "inherit"],
+        timeout: 90_000,
+        killSignal: "SIGKILL",
+      });
+    } catch (error) {
+      if (attempt === 3) throw error;
+    }
+  }
+};
+
 const { devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const versioned = (name) => `${name}@${devDependencies[name]}`;
 /** Imports as a stranger's program does, and prints the names. */
@@ -26,7 +43,7 @@ const empty = mkdtempSync(join(tmpdir(), "nexusd-client-"));
 try {
   const [packed] = JSON.parse(run("npm", ["pack", "--json", "--pack-destination", empty, ...quiet], library));
   const install = (...what) =>
-    run(
+    runAgain(
       "npm",
       ["install", "--no-package-lock", "--prefer-offline", "--omit", "peer", ...quiet, ...what],
       empty,

@@ -8,8 +8,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Role } from "../../../src/gen/nexus/v1/access_pb.js";
 import { FleetRole, type FleetStatus } from "../../../src/gen/nexus/v1/status_pb.js";
 import { Postgres } from "../../../test/fleet/postgres.js";
+import { freePort } from "../../../test/free_port.js";
 import { postgresPrograms } from "../../../test/needs.js";
-import { DaemonProcess, freePorts, program, withoutSettings } from "../daemon_process.js";
+import { DaemonProcess, program, withoutSettings } from "../daemon_process.js";
 import { DemoFailure } from "../failure.js";
 import { Balancer } from "./balancer.js";
 
@@ -96,8 +97,7 @@ export class DemoFleet {
     };
     await nexusd(["fleet", "init"], shared);
     for (const name of ["A", "B", "C"]) {
-      const [port] = await freePorts(1);
-      const address = `127.0.0.1:${port}`;
+      const address = `127.0.0.1:${await freePort()}`;
       const settings = { ...shared, NEXUS_FLEET_LISTEN: address };
       const daemon = await DaemonProcess.start((line) => this.options.onLog(`${name} ${line}`), settings);
       const hub = new DemoHub(name, address, daemon);

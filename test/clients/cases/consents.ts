@@ -119,12 +119,9 @@ export const consents: readonly Case[] = [
       const driver = await scene.open();
       const call = driver.start("acquire", { provider, user: "ada" });
       const { auth_url } = await call.consent();
-      // The wait is the second call: time for it to be under way, since nothing else tells.
-      await until(
-        "the wait is under way",
-        async () => ((await world.streams()) > 0 ? true : undefined),
-        5,
-      ).catch(() => undefined);
+      await until("the wait and the stream are under way", async () =>
+        (await world.streams()) >= 2 ? true : undefined,
+      );
       const answered = await world.rpcs("AcquireToken");
       const startedMs = Date.now();
       await driver.call("cancel", { target: call.id });

@@ -45,7 +45,8 @@ export async function judgeLosses({
       rotation: rotation && { ...rotation, owner: life?.owner ?? "unknown" },
     };
     const links = faultsOfLinks(effective);
-    const heardMs = life && rotation && unansweredMs(life, reuse);
+    const sentMs = rotation && earliestMs(faults, rotation.receivedMs);
+    const heardMs = life && sentMs !== undefined ? unansweredMs(life, reuse, sentMs) : undefined;
     if (isExplained(proven, killsOf(effective), kept)) continue;
     if (heardMs !== undefined && isExplained(proven, links, kept, heardMs)) continue;
     const fromMs = (rotation?.receivedMs ?? reuse.atMs) - beforeMs;
@@ -69,9 +70,17 @@ function fencesOf({ daemon }: Life): string[] {
 const killsOf = (faults: readonly Fault[]): Fault[] => faults.filter(({ kind }) => kind === "kill");
 const faultsOfLinks = (faults: readonly Fault[]): Fault[] => faults.filter(({ kind }) => kind !== "kill");
 
+/** When a request may have come at the earliest: what comes in a stall of the provider is read behind it. */
+function earliestMs(faults: readonly Fault[], receivedMs: number): number {
+  const met = faults.filter(
+    ({ kind, fromMs, untilMs }) => kind === "stall" && fromMs < receivedMs && untilMs >= receivedMs - 50,
+  );
+  return Math.min(receivedMs, ...met.map(({ fromMs }) => fromMs));
+}
+
 /** When the sender said that its request was sent and not answered: before it sent the token again. */
-function unansweredMs({ daemon }: Life, { grant, rotation, atMs }: Reuse): number | undefined {
-  const lines = linesOf(daemon.output, grant, rotation?.receivedMs ?? atMs);
+function unansweredMs({ daemon }: Life, { grant, atMs }: Reuse, sentMs: number): number | undefined {
+  const lines = linesOf(daemon.output, grant, sentMs);
   const time = timeOf(lines.find((line) => line.includes("no answer came back")) ?? "");
   return time !== undefined && time < atMs ? time : undefined;
 }

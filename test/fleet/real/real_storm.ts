@@ -12,7 +12,7 @@ import type { Postgres } from "../postgres.js";
 import { aMember } from "../samples.js";
 import { Faults } from "../storm/faults.js";
 import { judgeLog, type StormReport } from "../storm/judge.js";
-import type { StormOptions } from "../storm/storm.js";
+import { isTrueSoon, type StormOptions } from "../storm/storm.js";
 import { judgeLosses } from "./losses.js";
 import { RealFleet } from "./real_fleet.js";
 import type { RealHub } from "./real_hub.js";
@@ -43,7 +43,7 @@ export class RealStorm {
         const seen = `${provider.refreshes} refreshes, ${provider.reuses.length} lost, ${provider.overlaps} overlaps`;
         this.options.say(`${kind}; ${seen}, ${this.#made.length} connections made`);
       });
-      return await this.#judge(faults);
+      return await this.#judge(faults).finally(() => faults.close());
     } finally {
       this.#ending.abort();
       await this.#fleet.close();
@@ -90,15 +90,12 @@ export class RealStorm {
     const { hubs, servers, provider, broken, seen } = this.#fleet;
     // All is healed: somebody leads, what was spooled is brought home, and old intents are over.
     await sleep(20_000);
-    for (let tries = 0; !hubs.some(({ isLeader }) => isLeader); tries++) {
-      await sleep(100);
-      if (tries < 300) continue;
+    if (!(await isTrueSoon(() => hubs.some(({ isLeader }) => isLeader))))
       broken.push("nobody leads after all was healed");
-      break;
-    }
     const refreshed = provider.refreshes;
     await sleep(8_000);
-    if (provider.refreshes === refreshed) broken.push("nothing is refreshed after all was healed");
+    if (!(await isTrueSoon(() => provider.refreshes > refreshed)))
+      broken.push("nothing is refreshed after all was healed");
     this.#ending.abort();
     const auditEvents = await this.#verifyAudit();
     await Promise.all(hubs.map((hub) => hub.stop("SIGTERM")));

@@ -21,7 +21,8 @@ const stallMs = 500;
 
 /** What was done to whom, for the explanation of a loss. */
 export interface Fault {
-  readonly kind: FaultKind;
+  /** `stall`: nothing was done, and the process of the storm, with the provider and all links in it, did not run all the same. */
+  readonly kind: FaultKind | "stall";
   /** Of the process that it met; empty: the database; `every`: a link that all have. */
   readonly owner: string;
   readonly fromMs: number;
@@ -62,8 +63,9 @@ export interface Servers {
 /** Does harm, one thing after the other, and several at once. */
 export class Faults {
   readonly done: Fault[] = [];
-  /** When nothing was done, and this process did not run all the same: to the hubs that is a provider's link which is half open. */
+  /** Since the first fault, until `close`. */
   readonly stalls: Fault[] = [];
+  #watch: NodeJS.Timeout | undefined;
   readonly #underWay = new Set<Promise<void>>();
   /** How many processes were seen to lead. */
   reigns = 0;
@@ -84,7 +86,7 @@ export class Faults {
     const endMs = performance.now() + minutes * 60_000;
     let isDatabaseHarmed = false;
     let leader = "";
-    const watch = this.#watchStalls();
+    this.#watch ??= this.#watchStalls();
     while (performance.now() < endMs) {
       await sleep(2 * this.betweenMs * this.random());
       const leads = this.hubs.find(({ isLeader }) => isLeader)?.owner ?? leader;
@@ -103,16 +105,19 @@ export class Faults {
       });
     }
     await this.settled();
-    clearInterval(watch);
   }
 
-  /** The provider and all links are in this process: while a loaded machine does not let it run, they are half open. */
+  close(): void {
+    clearInterval(this.#watch);
+  }
+
+  /** While a laden machine does not let this process run, the provider hears and answers nothing. */
   #watchStalls(): NodeJS.Timeout {
     let seenMs = Date.now();
     return setInterval(() => {
       const nowMs = Date.now();
       if (nowMs - seenMs > stallMs)
-        this.stalls.push({ kind: "half-open provider", owner: "every", fromMs: seenMs, untilMs: nowMs });
+        this.stalls.push({ kind: "stall", owner: "every", fromMs: seenMs, untilMs: nowMs });
       seenMs = nowMs;
     }, 50);
   }

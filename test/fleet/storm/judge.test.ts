@@ -29,6 +29,14 @@ test.each<[string, Partial<Fault>, boolean]>([
   ["a cut of that link before the request", { kind: "cut provider", fromMs: 9_900 }, false],
   ["a cut of that link long after the answer", { kind: "half-open provider", fromMs: 10_800 }, false],
   ["a slow link to the provider", { kind: "slow provider" }, false],
+  [
+    "a stall of the provider in which the request came",
+    { kind: "stall", fromMs: 7_000, untilMs: 10_000 },
+    true,
+  ],
+  ["a stall of the provider before the answer", { kind: "stall", fromMs: 10_100, untilMs: 12_000 }, true],
+  ["a stall that was over before the request came", { kind: "stall", fromMs: 7_000, untilMs: 9_900 }, false],
+  ["a stall long after the answer", { kind: "stall", fromMs: 10_800, untilMs: 12_000 }, false],
   ["a cut of the link that all have to the provider", { kind: "cut provider", owner: "every" }, true],
 ])("%s explains a loss: %s", (_, change, explains) => {
   expect(isExplained(reuse, [fault(change)], new Set())).toBe(explains);

@@ -29,7 +29,7 @@ const inTheAirMs = 1_000;
 
 /**
  * Whether the answer that the reused token stands for was never durable, for a reason that no fleet can mend: the process was killed, or
- * its link to the provider harmed, between the arrival of the request and the acknowledgement.
+ * its link to the provider harmed, between the arrival of the request and the acknowledgement; or the provider itself did not run.
  *
  * @param kept attempts whose answer is in the log, or in a spool file
  * @param heardMs when the sender said that no answer had come; undefined where it does not say: then the link has to be harmed while an
@@ -43,7 +43,9 @@ export function isExplained(
 ): boolean {
   if (!rotation || kept.has(rotation.attempt)) return false;
   const untilMs = heardMs ?? rotation.receivedMs + answerMs;
-  return faults.some(({ kind, owner, fromMs }) => {
+  return faults.some(({ kind, owner, fromMs, untilMs: endMs }) => {
+    // What comes in a stall is read behind it.
+    if (kind === "stall") return endMs >= rotation.receivedMs - 50 && fromMs <= untilMs;
     // Real hubs have one link to the provider, whose faults meet all of them.
     if (owner !== rotation.owner && owner !== "every") return false;
     if (kind === "kill") return fromMs >= rotation.receivedMs - inTheAirMs;
