@@ -7,6 +7,7 @@ import type { Store } from "../../../store/store.js";
 import type { ConnectionNames } from "../../access/connection_names.js";
 import type { Connections } from "../../connections/connections.js";
 import type { CredentialReader } from "../../credentials/credential_reader.js";
+import { refusedLately } from "../../lifecycle/refused_consent.js";
 import { wantedScopes } from "../../lifecycle/step_up.js";
 import type { ConsentReason, Outcome } from "./acquire_outcome.js";
 
@@ -44,10 +45,14 @@ export class PersonNeeds {
       throw new FailedPrecondition("PROVIDER_MISCONFIGURED", problemSentence(connection.problem));
     }
     const isWhole = connection?.status === "active";
-    return {
-      connection,
-      reason: isWhole ? "scopes_missing" : (connection?.problem?.reason ?? "not_connected"),
-    };
+    const reason = isWhole ? "scopes_missing" : (connection?.problem?.reason ?? "not_connected");
+    return this.of(connection, reason);
+  }
+
+  /** That a person said no a moment ago goes before `reason`: who showed the link asks again, and is to show no other by itself. */
+  of(connection: Connection | undefined, reason: ConsentReason): Need {
+    const refused = connection && refusedLately(connection, this.deps.clock.nowMs());
+    return { connection, reason: refused ?? reason };
   }
 
   /** As it is stored, its request for consent too, which a view may not know of yet. Undefined also when it is revoked, for good. */

@@ -107,10 +107,7 @@ export class TokenAcquirer {
   async #renewed(request: AcquireRequest, principal: Principal): Promise<Outcome> {
     const made = await this.#making.run(keyOf(request.name), async () => {
       const id = this.deps.names.findFor(request.name, principal);
-      const need: Need = {
-        connection: id === undefined ? undefined : this.#needs.usable(id),
-        reason: "not_connected",
-      };
+      const need = this.#needs.of(id === undefined ? undefined : this.#needs.usable(id), "not_connected");
       const found = this.#needs.found(need, request, principal);
       return found?.kind === "answered" ? await this.#requested(need, request, principal) : found;
     });
@@ -157,7 +154,7 @@ export class TokenAcquirer {
       const connection = this.#needs.usable(dead.id);
       // The person may have been faster.
       if (connection?.credentialRevision !== dead.credentialRevision) return undefined;
-      const need = { connection, reason };
+      const need = this.#needs.of(connection, reason);
       return this.#needs.found(need, request, principal) ?? (await this.#requested(need, request, principal));
     });
     return made ?? (await this.#once(request, principal));
@@ -218,8 +215,7 @@ export class TokenAcquirer {
     const name = { ...request.name, providerName: profile.identityProvider, label: "" };
     const asked = { ...request, name, scopes: [] };
     const found = this.#needs.judge(asked, principal);
-    const need =
-      "reason" in found ? found : { connection: found.connection, reason: "reauth_required" as const };
+    const need = "reason" in found ? found : this.#needs.of(found.connection, "reauth_required");
     return await this.#link(need, asked, principal).catch(refusedAsNone);
   }
 
