@@ -34,6 +34,7 @@ const copied = [
   "model/credentials/strategy_config",
   "model/header_name",
   "runtime/clock",
+  "runtime/steady_sessions",
 ];
 const folder = join(output, "strategies");
 rmSync(folder, { recursive: true, force: true });

@@ -25,6 +25,7 @@ import { providersCommand } from "./manifest/providers.js";
 import { mcpCommand } from "./mcp/mcp.js";
 import { providerCommand } from "./providers/provider.js";
 import { type MakeCommand, runOneOf } from "./run_command.js";
+import { refusingAsItLogs } from "./serve_program.js";
 import type { Shell } from "./shell/shell.js";
 
 const makers: readonly MakeCommand[] = [
@@ -68,5 +69,6 @@ const makers: readonly MakeCommand[] = [
  * @returns the exit code
  */
 export async function run(args: readonly string[], process: Shell): Promise<number> {
-  return await runOneOf(makers, args, process, completeCommand);
+  const command = (shell: Shell) => runOneOf(makers, args, shell, completeCommand);
+  return args[0] === "serve" ? await refusingAsItLogs(args, process, command) : await command(process);
 }

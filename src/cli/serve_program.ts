@@ -4,5 +4,37 @@ import type { Shell } from "./shell/shell.js";
 
 /** Runs `nexusd serve` as `run` of `program.ts` does, without making the other commands: a daemon never needs them. */
 export async function runServe(args: readonly string[], process: Shell): Promise<number> {
-  return await runOneOf([serveCommand], args, process);
+  return await refusingAsItLogs(args, process, (shell) => runOneOf([serveCommand], args, shell));
+}
+
+/**
+ * Runs `nexusd serve`. What refuses it before there is a log, the command line and the settings, is told in the form of the log: for a
+ * person on standard error, or as an object on standard output, with the fields of what refuses it later.
+ */
+export async function refusingAsItLogs(
+  args: readonly string[],
+  process: Shell,
+  run: (shell: Shell) => Promise<number>,
+): Promise<number> {
+  if (!logsJson(args, process)) return await run(process);
+  let refusal = "";
+  const write = (text: string): void => {
+    refusal += text;
+  };
+  const code = await run({ ...process, stderr: { ...process.stderr, write } });
+  const reason = refusal.trimEnd().replace(/^nexusd: /, "");
+  if (reason === "") return code;
+  const time = new Date(process.clock.nowMs()).toISOString();
+  const line = { level: "error", time, reason, message: "nexusd cannot start" };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+  return code;
+}
+
+/** As `loadConfig` decides it; a format that does not exist is as none. */
+function logsJson(args: readonly string[], { env, stdout }: Pick<Shell, "env" | "stdout">): boolean {
+  const flag = "--log-format";
+  const joined = args.findLast((arg) => arg.startsWith(`${flag}=`))?.slice(flag.length + 1);
+  const following = args.includes(flag) ? args[args.lastIndexOf(flag) + 1] : undefined;
+  const format = joined ?? following ?? env["NEXUS_LOG_FORMAT"];
+  return format === "json" || (format !== "pretty" && !stdout.isTTY);
 }

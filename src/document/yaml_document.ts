@@ -11,11 +11,17 @@ import {
   parseDocument,
 } from "yaml";
 import type { JsonObject, JsonValue } from "../model/json.js";
+import { suggestions } from "../model/suggestions.js";
 import { DocumentError, type DocumentViolation } from "./document_error.js";
 
 /** Aliases can make a small file unfold into a huge one. */
 const maxNodes = 100_000;
 const maxDepth = 50;
+
+/** Characters of a key, in an error. */
+const maxShown = 60;
+/** Mistyped keys of one object that are compared with those that there are. */
+const maxGuessed = 100;
 
 /** A text after variables were put into it. */
 export interface Expansion {
@@ -176,20 +182,32 @@ class Reading implements YamlDocument {
 /** Last step of a path that means the key and not its value. */
 const keyMark = "\u0000key";
 
-/** An error for each key of an object of the document that is not among the known ones. */
+/** An error for each key of an object of the document that is not among the known ones, with those that may be meant, or else all. */
 export function unknownKeys(
   document: YamlDocument,
   json: JsonObject,
   path: Path,
   known: readonly string[],
 ): DocumentViolation[] {
+  const meant = meantKeys(json, known);
   const unknown = Object.keys(json).filter((key) => !known.includes(key));
   return unknown.map((key) => {
+    const near = meant.get(key) ?? [];
+    const instead = near.length > 0 ? `did you mean ${near.join(", ")}?` : `these are: ${known.join(", ")}`;
     // Short, and without what steers a terminal.
-    const shown = key.slice(0, 60).replace(/\p{Cc}/gu, "?");
-    const message = `${shown}: is not a key; these are: ${known.join(", ")}`;
+    const shown = key.slice(0, maxShown).replace(/\p{Cc}/gu, "?");
+    const message = `${shown}: is not a key; ${instead}`;
     return { ...document.placeOf([...path, key, keyMark]), message };
   });
+}
+
+/** The known keys that each of the others is probably meant for; nothing is guessed of a long one, or of one among many. */
+export function meantKeys(
+  json: JsonObject,
+  known: readonly string[],
+): ReadonlyMap<string, readonly string[]> {
+  const unknown = Object.keys(json).filter((key) => !known.includes(key) && key.length <= maxShown);
+  return new Map(unknown.slice(0, maxGuessed).map((key) => [key, suggestions(key, known)]));
 }
 
 function keyOf(path: Path): string {

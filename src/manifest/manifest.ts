@@ -1,5 +1,5 @@
 import { DocumentError, type DocumentViolation } from "../document/document_error.js";
-import { type Path, readYaml, unknownKeys, type YamlDocument } from "../document/yaml_document.js";
+import { meantKeys, type Path, readYaml, unknownKeys, type YamlDocument } from "../document/yaml_document.js";
 import type { FieldViolation } from "../model/errors.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
@@ -81,19 +81,32 @@ function readProfile(
     const place = document.placeOf([...path, ...stepsOf(placedAt(field, json))]);
     return { ...place, message: `${field}: ${violation.description}` };
   };
+  const meant = new Set([...meantKeys(json, profileKeys).values()].flat());
+  const isMeant = (field: string): boolean => meant.has(String(stepsOf(field.replace(/^provider\./, ""))[0]));
   const draft = draftOf(json, options.templates);
   const { settings, clientSecret } = draft;
   const secret = clientSecret ?? undefined;
   const known = draft.violations.map(({ field }) => field);
-  // Each error once: a value that could not be read is not missing as well.
-  const isReadable = document.violations.length === 0 && !known.includes("auth_type");
+  // Each error once: a value that could not be read, or stands under a mistyped key, is not missing as well.
+  const isDecided = !decidingKeys.some((key) => known.includes(key) || meant.has(key));
+  const isReadable = document.violations.length === 0 && isDecided;
   const judged = [
     ...limitViolations(settings, secret?.reveal() ?? ""),
     ...providerViolations(settings, secret !== undefined),
   ].filter(({ field }) => isReadable && !known.includes(field.replace(/^provider\./, "")));
-  violations.push(...[...draft.violations, ...judged].map(at));
+  violations.push(...[...draft.violations, ...judged].filter(({ field }) => !isMeant(field)).map(at));
   return { settings, clientSecret: secret, violation: (field, description) => at({ field, description }) };
 }
+
+/** Keys without which nobody can tell what else a profile must have. */
+const decidingKeys: readonly string[] = [
+  "auth_type",
+  "grant_type",
+  "enable_discovery",
+  "token_endpoint_auth_method",
+  "auth_header",
+  "template",
+];
 
 function refuseDuplicates(profiles: readonly ManifestProfile[], violations: DocumentViolation[]): void {
   const seen = new Map<string, ManifestProfile>();

@@ -35,6 +35,8 @@ export function steady<S extends Sessions>(sessions: S, pings: { readonly pingTi
     const timer = setTimeout(() => {
       if (sessions.state() === "verifying") sessions.abort(unanswered());
     }, pings.pingTimeoutMs + graceMs);
+    // What is waited for keeps the process alive, or is not to.
+    timer.unref();
     try {
       return await connect();
     } finally {

@@ -127,8 +127,57 @@ describe("serve", () => {
     expect(shell.err()).toBe("");
   });
 
+  it.each<readonly [string, Parameters<typeof fakeShell>[0], readonly string[], RegExp]>([
+    [
+      "settings",
+      { env: { NEXUS_LOG_LEVEL: "loud" } },
+      ["--public-url", "x"],
+      /^the settings cannot be used\n {2}--/,
+    ],
+    [
+      "its own form",
+      { env: { NEXUS_LOG_FORMAT: "xml" } },
+      [],
+      /^the settings cannot be used\n {2}NEXUS_LOG_FORMAT/,
+    ],
+    ["an option", {}, ["--nope"], /^unknown option '--nope'/],
+    ["an argument", {}, ["now"], /^too many arguments/],
+    ["an option without its value", {}, ["--public-url"], /argument missing/],
+    ["an option of a terminal", { outIsTTY: true }, ["--nope", "--log-format", "json"], /^unknown option/],
+    ["an option, joined", { outIsTTY: true }, ["--nope", "--log-format=json"], /^unknown option/],
+    [
+      "an option by the environment",
+      { outIsTTY: true, env: { NEXUS_LOG_FORMAT: "json" } },
+      ["--nope"],
+      /^unknown/,
+    ],
+  ])("refuses %s in a line of its log, where that is JSON", async (_what, given, args, reason) => {
+    const shell = fakeShell(given);
+    expect(await run(["serve", ...args], shell)).toBe(2);
+    expect(jsonLines(shell.out())).toEqual([
+      {
+        level: "error",
+        time: new Date(shell.clock.nowMs()).toISOString(),
+        reason: expect.stringMatching(reason),
+        message: "nexusd cannot start",
+      },
+    ]);
+    expect(shell.err()).toBe("");
+    expect(shell.served).toEqual([]);
+  });
+
+  it.each([
+    [["--nope", "--log-format", "pretty"], false],
+    [["--nope"], true],
+  ])("refuses %j for a person in words", async (args, outIsTTY) => {
+    const shell = fakeShell({ outIsTTY });
+    expect(await run(["serve", ...args], shell)).toBe(2);
+    expect(shell.err()).toMatch(/^nexusd: unknown option '--nope'/);
+    expect(shell.out()).toBe("");
+  });
+
   it("shows all errors of the settings and ends with 2", async () => {
-    const shell = fakeShell({ env: { NEXUS_LOG_LEVEL: "loud" } });
+    const shell = fakeShell({ env: { NEXUS_LOG_LEVEL: "loud" }, outIsTTY: true });
     expect(await run(["serve", "--public-url", "x"], shell)).toBe(2);
     expect(shell.err()).toMatch(/^nexusd: the settings cannot be used\n {2}--public-url: .*\n {2}NEXUS_LOG/);
     expect(shell.served).toEqual([]);

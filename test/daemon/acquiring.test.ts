@@ -181,7 +181,7 @@ describe("AcquireToken", () => {
     const denied = ask({ scopes: ["read"], wait });
     await consent(world.browser, up.authUrl, "deny");
     const again = (await denied).value as ConsentRequired;
-    expect(again).toMatchObject({ connectionId: up.connectionId, reason: "scopes_missing" });
+    expect(again).toMatchObject({ connectionId: up.connectionId, reason: "access_denied" });
     expect(again.authUrl).not.toBe(up.authUrl);
     expect((await token()).revision).toBe(1n);
   });

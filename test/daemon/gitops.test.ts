@@ -192,7 +192,7 @@ describe("nexusd providers", () => {
     const { code, err } = await apply();
     expect(code).toBe(1);
     expect(err).toContain("nexusd: the manifest cannot be used\n");
-    expect(err).toContain(`  ${file}:14:5: catgory: is not a key; these are: name, auth_type,`);
+    expect(err).toContain(`  ${file}:14:5: catgory: is not a key; did you mean category?`);
     expect(err).toContain(`  ${file}:16:16: auth_type: the variable UNSET is not set\n`);
     expect((await place.clients().providers.listProviders({})).providers).toEqual([]);
   });

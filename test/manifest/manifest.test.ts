@@ -106,12 +106,40 @@ providers:
     [
       "an unknown key above",
       "providers: []\nprviders: []",
-      ["2:1: prviders: is not a key; these are: providers, prune"],
+      ["2:1: prviders: is not a key; did you mean providers?"],
     ],
     [
       "an unknown key",
-      key("client_ids: x"),
-      [expect.stringMatching(/^4:5: client_ids: is not a key; these are: name, /)],
+      key("colour: x"),
+      [expect.stringMatching(/^4:5: colour: is not a key; these are: name, /)],
+    ],
+    ["a mistyped key", key("catgory: x"), ["4:5: catgory: is not a key; did you mean category?"]],
+    [
+      "a mistyped type alone",
+      profile("auth_typ: api_key", "credential_schema: {}"),
+      ["3:5: auth_typ: is not a key; did you mean auth_type?"],
+    ],
+    [
+      "mistyped keys, and what is missing besides",
+      profile("client_idd: x", "client_secret: y", "auth_urll: https://a.b"),
+      [
+        "2:5: token_url: is required without enable_discovery",
+        "3:5: client_idd: is not a key; did you mean client_id?",
+        "5:5: auth_urll: is not a key; did you mean auth_url?",
+      ],
+    ],
+    [
+      "a key that is not like any, and what is missing",
+      profile("colour: red", "client_id: x", "client_secret: y", "auth_url: https://a.b"),
+      [
+        "2:5: token_url: is required without enable_discovery",
+        expect.stringMatching(/^3:5: colour: is not a key/),
+      ],
+    ],
+    [
+      "a key too long to be guessed",
+      key(`category${"y".repeat(60)}: x`),
+      [expect.stringMatching(/; these are: /)],
     ],
     ["prune that is no flag", "providers: []\nprune: maybe", ["2:8: prune: must be true or false"]],
     [

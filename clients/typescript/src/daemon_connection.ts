@@ -1,4 +1,4 @@
-import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
+import type { ClientHttp2Stream } from "node:http2";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { type Client, createClient } from "@connectrpc/connect";
@@ -6,9 +6,13 @@ import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-no
 import type { DaemonAddress } from "./daemon_address.js";
 import { InvalidArgument } from "./errors.js";
 import { TokenService } from "./gen/nexus/v1/token_pb.js";
+import { steady } from "./strategies/steady_sessions.js";
 
 /** A path to the daemon on which nobody answers for so long is taken for none. */
 const connectTimeoutMs = 4_000;
+
+/** As in the other libraries: a link that went dead is given up before the silence of the stream on it is over. */
+const defaultPings = { pingIntervalMs: 15_000, pingTimeoutMs: 10_000 };
 
 export type TokenClient = Client<typeof TokenService>;
 
@@ -18,14 +22,18 @@ export class DaemonConnection {
   readonly streams: TokenClient;
   readonly #managers: readonly Http2SessionManager[];
 
-  constructor(readonly address: DaemonAddress) {
+  constructor(
+    readonly address: DaemonAddress,
+    pings = defaultPings,
+  ) {
     const create = () => this.#connect(false);
     const createUnheld = () => this.#connect(true);
-    const calls = new HeardSessions(address.url.origin, undefined, { createConnection: create });
-    const streams = new UnheldSessions(address.url.origin, undefined, { createConnection: createUnheld });
+    const { origin } = address.url;
+    const calls = steady(new Http2SessionManager(origin, pings, { createConnection: create }), pings);
+    const streams = steady(new UnheldSessions(origin, pings, { createConnection: createUnheld }), pings);
     this.#managers = [calls, streams];
     const clientOf = (sessionManager: Http2SessionManager): TokenClient =>
-      createClient(TokenService, createGrpcTransport({ baseUrl: address.url.origin, sessionManager }));
+      createClient(TokenService, createGrpcTransport({ baseUrl: origin, sessionManager }));
     this.calls = clientOf(calls);
     this.streams = clientOf(streams);
   }
@@ -78,26 +86,8 @@ export class DaemonConnection {
   }
 }
 
-/**
- * Sessions whose errors are heard for as long as they live. One that is destroyed says why when its socket has closed; the manager may have
- * begun another by then, and hears it no more: what nobody hears ends the process. Calls have the error all the same.
- */
-class HeardSessions extends Http2SessionManager {
-  readonly #heard = new WeakSet<ClientHttp2Session>();
-
-  override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
-    const stream = await super.request(...args);
-    const { session } = stream;
-    if (session && !this.#heard.has(session as ClientHttp2Session)) {
-      this.#heard.add(session as ClientHttp2Session);
-      session.on("error", () => undefined);
-    }
-    return stream;
-  }
-}
-
 /** Sessions whose open streams do not keep the process alive. */
-class UnheldSessions extends HeardSessions {
+class UnheldSessions extends Http2SessionManager {
   override async request(...args: Parameters<Http2SessionManager["request"]>): Promise<ClientHttp2Stream> {
     const stream = await super.request(...args);
     stream.session?.unref();

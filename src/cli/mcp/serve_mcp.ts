@@ -1,12 +1,23 @@
 import { once } from "node:events";
+import { pipeline } from "node:stream";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { exitCodes } from "../../daemon/exit_codes.js";
 import { isLocalAddress, type ListenAddress } from "../../model/listen_address.js";
+import { findProvider } from "../providers/provider_key.js";
 import { connectDaemon } from "../shell/client.js";
-import { usageFailure } from "../shell/command_failure.js";
-import { clientConfigOf, type DaemonFlags, sessionOf, withDaemon } from "../shell/daemon_command.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import {
+  clientConfigOf,
+  type DaemonFlags,
+  type DaemonSession,
+  sessionOf,
+  withDaemon,
+} from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { McpHttpServer, sessionOfCaller } from "./http_server.js";
 import { makeMcpServer } from "./mcp_server.js";
+import { MessageLines } from "./message_lines.js";
 import type { McpPolicy } from "./tools/mcp_policy.js";
 import { StdioServerTransport, serveStdio } from "./tools/sdk.js";
 
@@ -24,17 +35,51 @@ export async function serveMcp(shell: Shell, flags: McpServing, policy: McpPolic
 
 function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<void> {
   return withDaemon(shell, flags, async (session) => {
+    const known = await knownProviders(shell, session, policy);
     const { input, output } = shell.openStandardStreams();
+    const onError = report(shell);
+    const lines = new MessageLines({ answer: (line) => void output.write(line), onError });
     // A pipe that breaks closes, and a file ends.
-    const ended = Promise.race(["end", "close"].map((event) => once(input, event)));
-    const deps = { policy, clock: shell.clock, sessionOf: () => session };
+    const ended = Promise.race(["end", "close"].map((event) => once(lines, event)));
+    pipeline(input, lines, () => {});
+    const deps = { policy: known, clock: shell.clock, sessionOf: () => session };
     const served = serveStdio(({ era }) => makeMcpServer(deps, era), {
-      transport: new StdioServerTransport(input, output),
-      onerror: report(shell),
+      transport: new StdioServerTransport(lines, output),
+      onerror: onError,
     });
     await ended;
     await served.close();
   });
+}
+
+/**
+ * The policy with its providers as the daemon names them: a model could never use one that does not exist. A daemon that cannot be asked
+ * now holds up nothing, for the host may start before it.
+ *
+ * @throws CommandFailure for a provider that the daemon does not have
+ */
+async function knownProviders(shell: Shell, session: DaemonSession, policy: McpPolicy): Promise<McpPolicy> {
+  const providers: string[] = [];
+  for (const given of policy.providers) {
+    try {
+      const { provider } = await findProvider(session, given);
+      providers.push(provider.name);
+    } catch (error) {
+      if (!(error instanceof CommandFailure) || !isUnanswered(error)) throw error;
+      shell.stderr.write(
+        `nexusd: warning: --provider ${printable(given)} is not checked: ${error.message}\n`,
+      );
+      providers.push(given);
+    }
+  }
+  return { ...policy, providers };
+}
+
+/** Whether the daemon did not say what there is. */
+function isUnanswered({ exitCode, cause }: CommandFailure): boolean {
+  return (
+    exitCode === exitCodes.notReachable || (cause instanceof ConnectError && cause.code !== Code.NotFound)
+  );
 }
 
 async function overHttp(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<void> {

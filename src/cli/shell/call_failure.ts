@@ -70,7 +70,7 @@ export function callFailure(error: unknown, doing: string, address: string): Com
   }
   const { reason = "", metadata = {} } = failure.findDetails(ErrorInfoSchema)[0] ?? {};
   const violations = failure.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
-  const summary = violations.length > 0 ? "the daemon does not accept" : printable(failure.rawMessage);
+  const summary = violations.length > 0 ? "the daemon does not accept" : messageFor(failure, doing);
   const step = nextStep(failure, reason, metadata["problem"]);
   const lines = [
     `cannot ${doing}: ${summary || Code[failure.code]}`,
@@ -78,6 +78,15 @@ export function callFailure(error: unknown, doing: string, address: string): Com
     ...(step === undefined ? [] : [step]),
   ];
   return new CommandFailure(exitCodeOf(reason), lines.join("\n"), failure);
+}
+
+/** What the daemon says; of what it did not find, no name that stands in `doing` already. */
+function messageFor({ code, rawMessage }: ConnectError, doing: string): string {
+  const message = printable(rawMessage);
+  const [, resource = "", asked = ""] =
+    (code === Code.NotFound && /^([a-z ]+) not found: "(.+)"$/.exec(message)) || [];
+  if (asked === "" || !doing.endsWith(` ${asked}`)) return message;
+  return doing.endsWith(` ${resource} ${asked}`) ? "not found" : `${resource} not found`;
 }
 
 /** Whether no daemon answered at all, or none that can be trusted. */

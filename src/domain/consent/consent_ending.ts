@@ -8,6 +8,7 @@ import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
 import { changeConnection, consentEnded } from "../lifecycle/connection_change.js";
+import { isRefusal } from "../lifecycle/refused_consent.js";
 import { stepUpAnswered } from "../lifecycle/step_up.js";
 import { namedProvider } from "./consent_result.js";
 import type { DroppedGrant, RefusedConsent } from "./consent_types.js";
@@ -52,7 +53,7 @@ export class ConsentEnding {
       if (connection && connection.pendingStateHash === undefined) {
         const status = reason === "consent_expired" ? "expired" : "failed";
         const change = consentEnded(connection, status, reason, nowMs, detail);
-        const stepUp = isAnswer(reason) ? stepUpAnswered(connection) : {};
+        const stepUp = isRefusal(reason) ? stepUpAnswered(connection) : {};
         tx.putConnection(changeConnection(connection, { ...change, ...stepUp }, nowMs));
       }
       const event = { timeMs: nowMs, connectionId, providerId };
@@ -85,19 +86,6 @@ export class ConsentEnding {
     return this.#revocations.enqueue(tx, place, tokenSet);
   }
 }
-
-/** Whether the person or the provider said no: the same request would be answered so again. */
-function isAnswer(reason: ProblemReason): boolean {
-  return answers.includes(reason);
-}
-
-const answers: readonly ProblemReason[] = [
-  "access_denied",
-  "authorization_failed",
-  "token_exchange_failed",
-  "id_token_verification_failed",
-  "account_changed",
-];
 
 /** Of grants that stay at the provider, why. */
 const whyKept: Readonly<Partial<Record<DroppedGrant, string>>> = {

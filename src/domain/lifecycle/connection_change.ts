@@ -6,6 +6,7 @@ import {
 } from "../../model/connections/connection.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import { nextDueMs } from "./refresh_policy.js";
+import { requestEnded } from "./refused_consent.js";
 
 /** What a change may set; `id`, times and the due time follow by themselves. */
 export type ConnectionChange = Partial<
@@ -44,7 +45,7 @@ export function attention(connection: Connection, reason: ProblemReason, nowMs: 
   };
 }
 
-/** The change after a consent that came to nothing: only a connection that never was active shows it. */
+/** The change after a consent that came to nothing. Only a connection that never was active shows it as its problem. */
 export function consentEnded(
   connection: Connection,
   status: Extract<ConnectionStatus, "failed" | "expired">,
@@ -56,6 +57,7 @@ export function consentEnded(
     pendingStateHash: undefined,
     requestExpiresAtMs: undefined,
     awaitingConfirmation: undefined,
+    ...requestEnded(reason, nowMs),
   };
   if (connection.status !== "pending") return ended;
   const problem = problemSince(connection, reason, nowMs);
@@ -80,10 +82,13 @@ export function consentRequested(
     pendingStateHash: asked.stateHash,
     requestExpiresAtMs: asked.expiresAtMs,
     awaitingConfirmation: undefined,
+    // The end of a request before says nothing of one whose place is taken.
+    ...(connection.requestExpiresAtMs === undefined ? {} : { refusedConsent: undefined }),
   };
 }
 
-/** The request is over, unless a newer one is pending. */
+/** The request is over with a credential, unless a newer one is pending. */
 export function requestOver(connection: Connection): Partial<Connection> {
-  return connection.pendingStateHash === undefined ? { requestExpiresAtMs: undefined } : {};
+  if (connection.pendingStateHash !== undefined) return {};
+  return { requestExpiresAtMs: undefined, refusedConsent: undefined };
 }

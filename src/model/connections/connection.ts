@@ -107,6 +107,12 @@ export interface StepUp {
   readonly wanted: boolean;
 }
 
+/** The person or the provider said no to a request for consent. */
+export interface RefusedConsent {
+  readonly reason: ProblemReason;
+  readonly refusedAtMs: number;
+}
+
 export interface Connection {
   readonly id: string;
   readonly userId: string;
@@ -150,6 +156,8 @@ export interface Connection {
   /** Of a revoked one: whether the provider has been told. */
   readonly providerRevocation?: ProviderRevocation | undefined;
   readonly stepUp?: StepUp | undefined;
+  /** Of the newest request, until another one takes its place or brings a credential. */
+  readonly refusedConsent?: RefusedConsent | undefined;
   readonly account?: Account | undefined;
 }
 

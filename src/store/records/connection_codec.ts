@@ -7,6 +7,8 @@ import {
   RefreshIntentRecordSchema,
   type RefusalsRecord,
   RefusalsRecordSchema,
+  type RefusedConsentRecord,
+  RefusedConsentRecordSchema,
   type StepUpRecord,
   StepUpRecordSchema,
 } from "../../gen/nexus/store/v1/records_pb.js";
@@ -15,6 +17,7 @@ import {
   connectionStatuses,
   type Problem,
   type Refusals,
+  type RefusedConsent,
 } from "../../model/connections/connection.js";
 import { providerRevocations } from "../../model/connections/revocation.js";
 import { bearerStrategy } from "../../model/credentials/strategy.js";
@@ -44,7 +47,7 @@ export interface StoredConnection {
  * @throws RangeError on an optional time that is not a whole number above 0, or a malformed state hash
  */
 export function connectionEncoder(connection: Connection): (changeRevision: bigint) => Uint8Array {
-  const { pendingStateHash, problem, refreshIntent, stepUp, account } = connection;
+  const { pendingStateHash, problem, refreshIntent, stepUp, account, refusedConsent } = connection;
   const record = create(ConnectionRecordSchema, {
     id: connection.id,
     userId: connection.userId,
@@ -83,6 +86,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
     const { scopes, lastAtMs, ...rest } = stepUp;
     record.stepUp = create(StepUpRecordSchema, { ...rest, scopes: [...scopes], lastAtMs: BigInt(lastAtMs) });
   }
+  if (refusedConsent !== undefined) record.refusedConsent = encodeRefusedConsent(refusedConsent);
   if (problem !== undefined) record.problem = encodeProblem(problem);
   if (refreshIntent !== undefined) {
     record.refreshIntent = create(RefreshIntentRecordSchema, {
@@ -155,6 +159,15 @@ function decodeStepUp({ scopes, attempts, lastAtMs, wanted }: StepUpRecord): Con
   return { scopes, attempts, lastAtMs: Number(lastAtMs), wanted };
 }
 
+function encodeRefusedConsent({ reason, refusedAtMs }: RefusedConsent): RefusedConsentRecord {
+  return create(RefusedConsentRecordSchema, { reason, refusedAtMs: BigInt(refusedAtMs) });
+}
+
+/** One whose word a newer version made is as none: it is only told. */
+function decodeRefusedConsent({ reason, refusedAtMs }: RefusedConsentRecord): Connection["refusedConsent"] {
+  return isProblemReason(reason) ? { reason, refusedAtMs: Number(refusedAtMs) } : undefined;
+}
+
 /** Connections that were decoded lately, by their ids. A record that has other bytes is decoded anew. */
 const lately = new Map<string, { readonly bytes: Uint8Array; readonly stored: StoredConnection }>();
 /** Some 1 MiB: those of a storm, each of which is read eight times while it is refreshed, and a page of a snapshot. */
@@ -212,6 +225,9 @@ export function decodeConnection(bytes: Uint8Array): StoredConnection {
         ? {}
         : { account: decodeAccount(record.account, record.accountSource) }),
       ...(record.stepUp === undefined ? {} : { stepUp: decodeStepUp(record.stepUp) }),
+      ...(record.refusedConsent === undefined
+        ? {}
+        : { refusedConsent: decodeRefusedConsent(record.refusedConsent) }),
     },
   };
 }

@@ -13,3 +13,16 @@ it.each([
     expect.stringContaining(step) as string,
   ]);
 });
+
+it.each([
+  ["find the provider wether", 'provider not found: "wether"', "not found"],
+  ["ask for a connection to wether", 'provider not found: "wether"', "provider not found"],
+  ["find the provider WETHER", 'provider not found: "wether"', 'provider not found: "wether"'],
+  ["find the provider the wether", 'provider not found: "wether"', "provider not found"],
+  ["revoke the API key ci", 'api key not found: "ci"', "api key not found"],
+  ["list the connections", 'provider not found: "wether"', 'provider not found: "wether"'],
+  ["find the provider wether", "provider not found", "provider not found"],
+])("does not name twice what is not there: %s", (doing, said, told) => {
+  const { message } = callFailure(new ConnectError(said, Code.NotFound), doing, "/run/nexus.sock");
+  expect(message).toBe(`cannot ${doing}: ${told}`);
+});

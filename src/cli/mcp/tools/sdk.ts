@@ -4,6 +4,7 @@ export {
   type CallToolResult,
   type ClientCapabilities,
   createMcpHandler,
+  deserializeMessage,
   hostHeaderValidationResponse,
   type InputRequiredResult,
   inputRequired,
@@ -15,6 +16,7 @@ export {
   McpServer,
   originValidationResponse,
   type ServerContext,
+  STDIO_DEFAULT_MAX_BUFFER_SIZE,
   WebStandardStreamableHTTPServerTransport,
 } from "@modelcontextprotocol/server";
 export { StdioServerTransport, serveStdio } from "@modelcontextprotocol/server/stdio";

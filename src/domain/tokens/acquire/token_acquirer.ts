@@ -1,5 +1,5 @@
 import type { Principal } from "../../../model/access/principal.js";
-import { type Connection, problemSentence } from "../../../model/connections/connection.js";
+import type { Connection } from "../../../model/connections/connection.js";
 import { type ConnectionName, nameKey } from "../../../model/connections/connection_name.js";
 import { FailedPrecondition, NotLeader } from "../../../model/errors.js";
 import { canonicalName, type ProviderProfile } from "../../../model/providers/provider_profile.js";
@@ -13,7 +13,6 @@ import type { Connections } from "../../connections/connections.js";
 import type { UnattendedConnector } from "../../connections/unattended_connector.js";
 import type { ConnectionRequest } from "../../consent/consent_request.js";
 import type { CredentialReader } from "../../credentials/credential_reader.js";
-import { wantedScopes } from "../../lifecycle/step_up.js";
 import type { Tokens } from "../tokens.js";
 import {
   type Acquired,
@@ -27,6 +26,7 @@ import {
   wasOvertaken,
 } from "./acquire_outcome.js";
 import { type NewsWaitDeps, waitForNews } from "./news_wait.js";
+import { type Need, PersonNeeds } from "./person_needs.js";
 
 /** See `nexus.v1.AcquireTokenRequest`. */
 export interface AcquireRequest {
@@ -50,12 +50,6 @@ interface Caller {
   readonly hasWaited?: boolean;
 }
 
-/** A person is needed, for this connection or for a new one. */
-interface Need {
-  readonly reason: ConsentReason;
-  readonly connection: Connection | undefined;
-}
-
 export interface TokenAcquirerDeps extends NewsWaitDeps {
   readonly store: Pick<Store, "getConnection" | "getProvider" | "getAuthorization">;
   readonly reader: Pick<CredentialReader, "view">;
@@ -75,7 +69,11 @@ export class TokenAcquirer {
   /** Links are made one at a time for each name: the second caller finds that of the first. */
   readonly #making = new KeyedMutex<string>();
 
-  constructor(private readonly deps: TokenAcquirerDeps) {}
+  readonly #needs: PersonNeeds;
+
+  constructor(private readonly deps: TokenAcquirerDeps) {
+    this.#needs = new PersonNeeds(deps);
+  }
 
   /**
    * At once when the token is cached and this reader has read it before.
@@ -109,18 +107,15 @@ export class TokenAcquirer {
   async #renewed(request: AcquireRequest, principal: Principal): Promise<Outcome> {
     const made = await this.#making.run(keyOf(request.name), async () => {
       const id = this.deps.names.findFor(request.name, principal);
-      const need: Need = {
-        connection: id === undefined ? undefined : this.#usable(id),
-        reason: "not_connected",
-      };
-      const found = this.#found(need, request, principal);
+      const need = this.#needs.of(id === undefined ? undefined : this.#needs.usable(id), "not_connected");
+      const found = this.#needs.found(need, request, principal);
       return found?.kind === "answered" ? await this.#requested(need, request, principal) : found;
     });
     return made ?? (await this.#once(request, principal));
   }
 
   #once(request: AcquireRequest, principal: Principal): Acquired | Promise<Outcome> {
-    const found = this.#judge(request, principal);
+    const found = this.#needs.judge(request, principal);
     if ("reason" in found) return this.#link(found, request, principal);
     const token = this.deps.tokens.getToken(found.connection.id, request.minTtlMs, principal);
     if (!(token instanceof Promise)) return acquired(token);
@@ -129,44 +124,8 @@ export class TokenAcquirer {
     );
   }
 
-  /** What the store says: the connection whose token is to be had, or why a person is needed. */
-  #judge({ name, scopes }: AcquireRequest, principal: Principal): Need | { readonly connection: Connection } {
-    const id = this.deps.names.findFor(name, principal);
-    const seen = id === undefined ? undefined : this.deps.reader.view(id)?.connection;
-    if (seen?.status === "active" && !this.#lacks(seen, scopes)) return { connection: seen };
-    const connection = id === undefined ? undefined : this.#usable(id);
-    if (connection?.problem?.reason === "misconfigured" && connection.status === "attention") {
-      throw new FailedPrecondition("PROVIDER_MISCONFIGURED", problemSentence(connection.problem));
-    }
-    const isWhole = connection?.status === "active";
-    return {
-      connection,
-      reason: isWhole ? "scopes_missing" : (connection?.problem?.reason ?? "not_connected"),
-    };
-  }
-
-  /** As it is stored, its request for consent too, which a view may not know of yet. Undefined also when it is revoked, for good. */
-  #usable(connectionId: string): Connection | undefined {
-    const connection = this.deps.store.getConnection(connectionId);
-    return connection?.status === "revoked" ? undefined : connection;
-  }
-
-  #lacks(connection: Connection, scopes: readonly string[]): boolean {
-    const { grantedScopes, consentedScopes, providerId } = connection;
-    if (this.#wanted(connection) !== undefined) return true;
-    const has = (scope: string): boolean => grantedScopes.includes(scope) || consentedScopes.includes(scope);
-    if (scopes.every(has)) return false;
-    const isStatic = (this.deps.store.getProvider(providerId)?.authType ?? "oauth2") !== "oauth2";
-    return !isStatic;
-  }
-
-  /** What an API said is missing, whoever asks. */
-  #wanted(connection: Connection): readonly string[] | undefined {
-    return wantedScopes(connection, this.deps.clock.nowMs());
-  }
-
   async #link(need: Need, request: AcquireRequest, principal: Principal): Promise<Outcome> {
-    const found = this.#found(need, request, principal);
+    const found = this.#needs.found(need, request, principal);
     if (found) return found;
     const made = await this.#making.run(keyOf(request.name), () =>
       this.#judged(request, principal).catch((error: unknown) => {
@@ -179,9 +138,9 @@ export class TokenAcquirer {
 
   /** Another caller, or the person, may have been faster. @returns undefined when there is a token by now */
   async #judged(request: AcquireRequest, principal: Principal): Promise<Outcome | undefined> {
-    const now = this.#judge(request, principal);
+    const now = this.#needs.judge(request, principal);
     if (!("reason" in now)) return undefined;
-    return this.#found(now, request, principal) ?? (await this.#requested(now, request, principal));
+    return this.#needs.found(now, request, principal) ?? (await this.#requested(now, request, principal));
   }
 
   /** A link for a connection that is active by its record, and whose token is dead. */
@@ -192,29 +151,13 @@ export class TokenAcquirer {
     principal: Principal,
   ): Promise<Outcome> {
     const made = await this.#making.run(keyOf(request.name), async () => {
-      const connection = this.#usable(dead.id);
+      const connection = this.#needs.usable(dead.id);
       // The person may have been faster.
       if (connection?.credentialRevision !== dead.credentialRevision) return undefined;
-      const need = { connection, reason };
-      return this.#found(need, request, principal) ?? (await this.#requested(need, request, principal));
+      const need = this.#needs.of(connection, reason);
+      return this.#needs.found(need, request, principal) ?? (await this.#requested(need, request, principal));
     });
     return made ?? (await this.#once(request, principal));
-  }
-
-  #found(
-    { connection, reason }: Need,
-    { scopes }: AcquireRequest,
-    principal: Principal,
-  ): Outcome | undefined {
-    if (!connection) return undefined;
-    if (connection.awaitingConfirmation === true) return { kind: "unconfirmed" };
-    const { pendingStateHash, requestExpiresAtMs } = connection;
-    if (pendingStateHash === undefined && (requestExpiresAtMs ?? 0) > this.deps.clock.nowMs()) {
-      return { kind: "answered" };
-    }
-    const asked = [...scopes, ...(this.#wanted(connection) ?? [])];
-    const link = this.deps.connections.pendingLink(connection, asked, principal);
-    return link && { kind: "consent", link, reason };
   }
 
   /** @throws PermissionDenied, and what a request throws */
@@ -229,7 +172,7 @@ export class TokenAcquirer {
       // What a link asks for that is replaced belongs to somebody who waits for it, the confirmation too.
       const key = connection.pendingStateHash;
       const pending = key === undefined ? undefined : this.deps.store.getAuthorization(key);
-      const asked = [...(pending?.scopes ?? []), ...(this.#wanted(connection) ?? []), ...scopes];
+      const asked = [...(pending?.scopes ?? []), ...(this.#needs.wanted(connection) ?? []), ...scopes];
       const union = [...new Set([...connection.consentedScopes, ...asked])];
       const again = {
         ...{ connectionId: connection.id, userId: "", provider: undefined },
@@ -271,9 +214,8 @@ export class TokenAcquirer {
     if (this.deps.subjects.vouches(profile, request.name)) return undefined;
     const name = { ...request.name, providerName: profile.identityProvider, label: "" };
     const asked = { ...request, name, scopes: [] };
-    const found = this.#judge(asked, principal);
-    const need =
-      "reason" in found ? found : { connection: found.connection, reason: "reauth_required" as const };
+    const found = this.#needs.judge(asked, principal);
+    const need = "reason" in found ? found : this.#needs.of(found.connection, "reauth_required");
     return await this.#link(need, asked, principal).catch(refusedAsNone);
   }
 

@@ -18,6 +18,8 @@ import { perTest } from "../../../lifetimes.js";
 import { silentLog } from "../../../silent_log.js";
 import { Engine, hourMs, tokenSet } from "../../engine.js";
 
+const minuteMs = 60_000;
+
 /** The engine with what acquires tokens beside it. */
 class Acquiring extends Engine {
   readonly hub = new WatchHub({ changes: this.changes });
@@ -80,6 +82,15 @@ class Acquiring extends Engine {
     return { sent, answer };
   }
 
+  /** The person opens the link, and says no at the provider. */
+  async deny(authUrl: string): Promise<void> {
+    const state = new URL(authUrl).searchParams.get("state") ?? "";
+    const started = await this.completer.start(state);
+    if (started.kind !== "redirect") throw new Error(started.kind);
+    const denied = new URLSearchParams({ state, error: "access_denied" });
+    await this.completer.finish(denied, () => started.binding.value, undefined, "/auth/callback/op");
+  }
+
   async link(change: Partial<AcquireRequest> = {}) {
     const acquired = await this.acquire(change);
     if (acquired.kind !== "consent") throw new Error(`a ${acquired.kind}`);
@@ -119,13 +130,79 @@ describe("TokenAcquirer", () => {
     await world.provider("op");
     const { connectionId } = await world.consent(tokenSet({ scopes: ["read"] }), { scopes: ["read"] });
     const up = await world.link({ scopes: ["write"] });
-    const started = await world.completer.start(stateOf(up.authUrl));
-    if (started.kind !== "redirect") throw new Error(started.kind);
-    const denied = new URLSearchParams({ state: stateOf(up.authUrl), error: "access_denied" });
-    await world.completer.finish(denied, () => started.binding.value, undefined, "/auth/callback/op");
+    await world.deny(up.authUrl);
     const again = await world.link({ scopes: ["write"] });
-    expect(again).toMatchObject({ connectionId, reason: "scopes_missing" });
+    expect(again).toMatchObject({ connectionId, reason: "access_denied" });
     expect(again.authUrl).not.toBe(up.authUrl);
+    expect((await world.acquire()).kind).toBe("token");
+  });
+
+  describe("after a person said no", () => {
+    const cases: readonly (readonly [string, readonly string[], (world: Acquiring) => Promise<unknown>])[] = [
+      ["not_connected", [], () => Promise.resolve()],
+      ["scopes_missing", ["write"], (engine) => engine.consent(tokenSet())],
+      [
+        "no_refresh_token",
+        [],
+        async (engine) => {
+          await engine.consent(tokenSet({ refreshToken: undefined }));
+          engine.clock.advance(hourMs);
+        },
+      ],
+      [
+        "reauth_required",
+        [],
+        async (engine) => {
+          const connection = engine.get((await engine.consent(tokenSet())).connectionId);
+          const problem = { reason: "reauth_required", sinceMs: 1, retryAtMs: undefined } as const;
+          const change = { status: "attention", problem } as const;
+          await engine.store.commit((tx) => tx.putConnection({ ...connection, ...change }));
+        },
+      ],
+    ];
+
+    it.each(cases)("says so to all who ask, where it was %s", async (reason, scopes, bring) => {
+      await world.provider("op");
+      await bring(world);
+      const shown = await world.link({ scopes });
+      expect(shown.reason).toBe(reason);
+      const waiting = [world.link({ scopes, waitMs: 60_000 }), world.link({ scopes, waitMs: 60_000 })];
+      await world.deny(shown.authUrl);
+      const links = [...(await Promise.all(waiting)), await world.link({ scopes })];
+      expect(links.map((link) => link.reason)).toEqual(Array(3).fill("access_denied"));
+      expect(new Set(links.map((link) => link.authUrl)).size).toBe(1);
+      expect(links[0]).toMatchObject({ connectionId: shown.connectionId });
+      expect(links[0]?.authUrl).not.toBe(shown.authUrl);
+    });
+
+    it.each(cases)("forgets it after ten minutes, where it was %s", async (reason, scopes, bring) => {
+      await world.provider("op");
+      await bring(world);
+      await world.deny((await world.link({ scopes })).authUrl);
+      world.clock.advance(10 * minuteMs - 1);
+      expect((await world.link({ scopes })).reason).toBe("access_denied");
+      world.clock.advance(1);
+      expect((await world.link({ scopes })).reason).toBe(reason);
+    });
+
+    it("forgets it with another request, and with the consent", async () => {
+      await world.provider("op");
+      await world.consent(tokenSet({ scopes: ["read"] }), { scopes: ["read"] });
+      await world.deny((await world.link({ scopes: ["write"] })).authUrl);
+      expect((await world.link({ scopes: ["write"] })).reason).toBe("access_denied");
+      const wider = await world.link({ scopes: ["write", "admin"] });
+      expect(await world.link({ scopes: ["write"] })).toMatchObject({
+        authUrl: wider.authUrl,
+        reason: "scopes_missing",
+      });
+      await world.deny(wider.authUrl);
+      const next = await world.link({ scopes: ["write"] });
+      expect(next.reason).toBe("access_denied");
+      world.exchangeCode = () => Promise.resolve(tokenSet({ scopes: ["write"] }));
+      await world.finish(stateOf(next.authUrl));
+      expect((await world.acquire({ scopes: ["write"] })).kind).toBe("token");
+      expect((await world.link({ scopes: ["other"] })).reason).toBe("scopes_missing");
+    });
   });
 
   it("answers one link for a token that died without a way to another", async () => {
@@ -242,10 +319,7 @@ describe("TokenAcquirer", () => {
   it("answers a link that it makes at once, though the one that its caller was shown has just been refused", async () => {
     await world.provider("op");
     const shown = await world.link();
-    const started = await world.completer.start(stateOf(shown.authUrl));
-    if (started.kind !== "redirect") throw new Error(started.kind);
-    const denied = new URLSearchParams({ state: stateOf(shown.authUrl), error: "access_denied" });
-    await world.completer.finish(denied, () => started.binding.value, undefined, "/auth/callback/op");
+    await world.deny(shown.authUrl);
     const next = await world.link({ waitMs: 60_000 });
     expect(next).toMatchObject({ connectionId: shown.connectionId, reason: "access_denied" });
     expect(next.authUrl).not.toBe(shown.authUrl);
@@ -274,12 +348,6 @@ describe("TokenAcquirer of a fleet", () => {
   const world = perTest(() => new Acquiring());
   const stateOf = (authUrl: string): string => new URL(authUrl).searchParams.get("state") ?? "";
   const wait = { waitMs: 60_000 };
-  const deny = async (authUrl: string): Promise<void> => {
-    const started = await world.completer.start(stateOf(authUrl));
-    if (started.kind !== "redirect") throw new Error(started.kind);
-    const denied = new URLSearchParams({ state: stateOf(authUrl), error: "access_denied" });
-    await world.completer.finish(denied, () => started.binding.value, undefined, "/auth/callback/op");
-  };
   const failure = (acquired: ReturnType<Acquiring["acquire"]>) =>
     Promise.resolve(acquired).catch((error: unknown) => error);
 
@@ -296,7 +364,7 @@ describe("TokenAcquirer of a fleet", () => {
     world.fleet.leads = false;
     const waiting = failure(world.acquire(wait));
     await expect.poll(() => world.hub.size).toBe(1);
-    await deny(authUrl);
+    await world.deny(authUrl);
     expect(await waiting).toEqual(new NotLeader(true));
   });
 

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/store/v1/records.proto.
  */
 export const file_nexus_store_v1_records: GenFile = /*@__PURE__*/
-  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSKNAgoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSJAoIc2V0dGluZ3MYAiABKAsyEi5uZXh1cy52MS5Qcm92aWRlchIzCg1jbGllbnRfc2VjcmV0GAMgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAMSFQoNdXBkYXRlZF9hdF9tcxgFIAEoAxIPCgd2ZXJzaW9uGAYgASgEEhUKDXJlZGlyZWN0X3BhdGgYByABKAkSPgoMcmVnaXN0cmF0aW9uGDwgASgLMigubmV4dXMuc3RvcmUudjEuQ2xpZW50UmVnaXN0cmF0aW9uUmVjb3JkIr8BChhDbGllbnRSZWdpc3RyYXRpb25SZWNvcmQSDAoEa2luZBgBIAEoDRIOCgZpc3N1ZXIYAiABKAkSGAoQcmVnaXN0ZXJlZF9hdF9tcxgDIAEoAxIcChRzZWNyZXRfZXhwaXJlc19hdF9tcxgEIAEoAxIZChFjb25maWd1cmF0aW9uX3VybBgFIAEoCRIyCgxhY2Nlc3NfdG9rZW4YBiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQi0AcKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCRIkCghzdHJhdGVneRgXIAEoCzISLm5leHVzLnYxLlN0cmF0ZWd5EkAKCG1ldGFkYXRhGBggAygLMi4ubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZC5NZXRhZGF0YUVudHJ5Eh0KFXJlZnJlc2hfZXhwaXJlc19hdF9tcxgyIAEoAxIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSGwoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDRINCgVsYWJlbBg+IAEoCRIYChBjb25zZW50ZWRfc2NvcGVzGD8gAygJEi0KB3N0ZXBfdXAYWiABKAsyHC5uZXh1cy5zdG9yZS52MS5TdGVwVXBSZWNvcmQSIgoHYWNjb3VudBhbIAEoCzIRLm5leHVzLnYxLkFjY291bnQSFgoOYWNjb3VudF9zb3VyY2UYXCABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIlQKDFN0ZXBVcFJlY29yZBIOCgZzY29wZXMYASADKAkSEAoIYXR0ZW1wdHMYAiABKA0SEgoKbGFzdF9hdF9tcxgDIAEoAxIOCgZ3YW50ZWQYBCABKAgiqQEKDVByb2JsZW1SZWNvcmQSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgDEhMKC3JldHJ5X2F0X21zGAMgASgDEgwKBGZpcm0YMiABKAgSEgoKbW92ZWRfZnJvbRg8IAEoCRIOCgZkZXRhaWwYPiABKAkSLwoHcmVmdXNlZBg9IAEoCzIeLm5leHVzLnN0b3JlLnYxLlJlZnVzYWxzUmVjb3JkIn8KDlJlZnVzYWxzUmVjb3JkEhAKCHNpbmNlX21zGAEgASgDEg8KB2xhc3RfbXMYAiABKAMSDQoFdGltZXMYAyABKA0SDQoFYWxvbmUYBCABKA0SFwoPcHJvZmlsZV92ZXJzaW9uGAUgASgEEhMKC2h0dHBfc3RhdHVzGAYgASgNIqgBChBTdXNwZW5zaW9uUmVjb3JkEhcKD3Byb2ZpbGVfdmVyc2lvbhgBIAEoBBIQCghzaW5jZV9tcxgCIAEoAxIQCghmYWlsdXJlcxgDIAEoDRITCgtyZXRyeV9hdF9tcxgEIAEoAxIbChNwcm9iZV9jb25uZWN0aW9uX2lkGAUgASgJEhAKCHJlc3VtaW5nGAYgASgIEhMKC3VuY29uZmlybWVkGAcgASgIIooBChNSZWZyZXNoSW50ZW50UmVjb3JkEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YASABKAQSFQoNc3RhcnRlZF9hdF9tcxgCIAEoAxINCgVzZW5kcxgyIAEoDRIQCghyZXN0b3JlZBgzIAEoCBINCgVvd25lchg0IAEoCRIPCgdhdHRlbXB0GDUgASgJIlIKEENyZWRlbnRpYWxSZWNvcmQSEAoIcmV2aXNpb24YASABKAQSLAoGc2VhbGVkGAIgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIpkBCgtTcG9vbFJlY29yZBINCgVncmFudBgBIAEoDRI0Cgpjb25uZWN0aW9uGAIgASgLMiAubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZBI0CgpjcmVkZW50aWFsGAMgASgLMiAubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFJlY29yZBIPCgdhdHRlbXB0GAQgASgJIvsBChBDcmVkZW50aWFsU2VjcmV0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEAoIaWRfdG9rZW4YBCABKAkSPAoGZmllbGRzGAUgAygLMiwubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFNlY3JldC5GaWVsZHNFbnRyeRIVCg1ncmFudF9iaW5kaW5nGDwgASgJEhAKCGRwb3Bfa2V5GEYgASgJGi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi1gIKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBBIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgJIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYCiABKAkSDAoEaGVsZBgLIAEoCBIcChRmYWlsZWRfY29uZmlybWF0aW9ucxgMIAEoDRIaChJkZXZpY2VfaW50ZXJ2YWxfbXMYMiABKA0i0QEKE0F1dGhvcml6YXRpb25TZWNyZXQSFQoNY29kZV92ZXJpZmllchgBIAEoCRINCgVub25jZRgCIAEoCRIXCg9icm93c2VyX2JpbmRpbmcYAyABKAkSLAoEaGVsZBgEIAEoCzIeLm5leHVzLnN0b3JlLnYxLkhlbGRDcmVkZW50aWFsEg0KBXN0YXRlGAUgASgJEiwKBmRldmljZRgyIAEoCzIcLm5leHVzLnN0b3JlLnYxLkRldmljZVNlY3JldBIQCghkcG9wX2tleRhGIAEoCSJzCgxEZXZpY2VTZWNyZXQSEwoLZGV2aWNlX2NvZGUYASABKAkSEQoJdXNlcl9jb2RlGAIgASgJEhgKEHZlcmlmaWNhdGlvbl91cmkYAyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRgEIAEoCSK4BAoOSGVsZENyZWRlbnRpYWwSNAoKY3JlZGVudGlhbBgBIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxTZWNyZXQSFgoOcmVjZWl2ZWRfYXRfbXMYAiABKAMSGgoNZXhwaXJlc19pbl9tcxgDIAEoA0gAiAEBEiIKFXJlZnJlc2hfZXhwaXJlc19pbl9tcxgEIAEoA0gBiAEBEhQKDHNjb3Blc19rbm93bhgFIAEoCBIOCgZzY29wZXMYBiADKAkSDwoHc3ViamVjdBgHIAEoCRI+CghtZXRhZGF0YRgIIAMoCzIsLm5leHVzLnN0b3JlLnYxLkhlbGRDcmVkZW50aWFsLk1ldGFkYXRhRW50cnkSTwoRY2FsbGJhY2tfbWV0YWRhdGEYCSADKAsyNC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5DYWxsYmFja01ldGFkYXRhRW50cnkSIgoHYWNjb3VudBhaIAEoCzIRLm5leHVzLnYxLkFjY291bnQSFgoOYWNjb3VudF9zb3VyY2UYWyABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjcKFUNhbGxiYWNrTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhAKDl9leHBpcmVzX2luX21zQhgKFl9yZWZyZXNoX2V4cGlyZXNfaW5fbXMiOgoPRGlzY292ZXJ5UmVjb3JkEhAKCGRvY3VtZW50GAEgASgJEhUKDWZldGNoZWRfYXRfbXMYAiABKAMiawoMQ2hhbmdlUmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHcmVtb3ZlZBgCIAEoCBIPCgd1c2VyX2lkGAMgASgJEhMKC3Byb3ZpZGVyX2lkGAQgASgJEg0KBWxhYmVsGAUgASgJIs0BCgtBdWRpdFJlY29yZBIPCgd0aW1lX21zGAEgASgDEhIKCmV2ZW50X3R5cGUYAiABKAkSEQoJcHJpbmNpcGFsGAMgASgJEhUKDWNvbm5lY3Rpb25faWQYBCABKAkSEwoLcHJvdmlkZXJfaWQYBSABKAkSDgoGcmVhc29uGAYgASgJEg4KBm9yaWdpbhgHIAEoCRIMCgRoYXNoGAggASgMEg0KBWNvdW50GAkgASgEEhAKCHJldmlzaW9uGAogASgEEgsKA3ZpYRgLIAMoCSJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwimQIKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkSGwoTdG9rZW5fZXhwaXJlc19hdF9tcxg9IAEoAyLeAQoSTm90aWZpY2F0aW9uUmVjb3JkEgoKAmlkGAEgASgJEgwKBHR5cGUYAiABKAkSFQoNY29ubmVjdGlvbl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIVCg1wcm92aWRlcl9uYW1lGAUgASgJEg8KB3VzZXJfaWQYBiABKAkSDQoFbGFiZWwYByABKAkSDgoGcmVhc29uGAggASgJEhIKCmVuZHNfYXRfbXMYCSABKAMSFQoNY3JlYXRlZF9hdF9tcxgKIAEoAxIQCghhdHRlbXB0cxgLIAEoDSJKChFDb25zZW50TGlua1JlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBHR5cGUYAiABKAkSEAoIb2NjYXNpb24YAyABKAkihwIKDEltcG9ydFJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEg8KB3VzZXJfaWQYAyABKAkSDgoGc2NvcGVzGAQgAygJEhEKCXByaW5jaXBhbBgFIAEoCRIOCgZvcmlnaW4YBiABKAkSFQoNc3RhcnRlZF9hdF9tcxgHIAEoAxIsCgZzZWFsZWQYCCABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRINCgVsYWJlbBg9IAEoCRINCgVvd25lchg+IAEoCRINCgVrZXllZBhGIAEoCCKJAgoMQXBpS2V5UmVjb3JkEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGZGlnZXN0GAMgASgMEgwKBHJvbGUYBCABKA0SEAoIdXNlcl9pZHMYBSADKAkSEQoJcHJvdmlkZXJzGAYgAygJEhYKDmNvbm5lY3Rpb25faWRzGAcgAygJEhUKDWNyZWF0ZWRfYXRfbXMYCCABKAMSEgoKY3JlYXRlZF9ieRgJIAEoCRIVCg1leHBpcmVzX2F0X21zGAogASgDEhUKDXJldm9rZWRfYXRfbXMYCyABKAMSEgoKcmV2b2tlZF9ieRgMIAEoCRIXCg9sYXN0X3VzZWRfYXRfbXMYDSABKAMinAEKD0NsaWVudEtleVJlY29yZBILCgNraWQYASABKAkSDAoEdHlwZRgCIAEoDRIVCg1jcmVhdGVkX2F0X21zGAMgASgDEhUKDXNpZ25zX2Zyb21fbXMYBCABKAMSEgoKZW5kc19hdF9tcxgFIAEoAxIsCgZzZWFsZWQYBiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmRCKloobmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvc3RvcmUvdjE7c3RvcmV2MWIGcHJvdG8z", [file_nexus_v1_connection, file_nexus_v1_provider, file_nexus_v1_strategy]);
+  fileDesc("ChxuZXh1cy9zdG9yZS92MS9yZWNvcmRzLnByb3RvEg5uZXh1cy5zdG9yZS52MSKRAQoLU3RvcmVSZWNvcmQSFgoOc2NoZW1hX3ZlcnNpb24YASABKA0SEwoLZGF0YWJhc2VfaWQYAiABKAkSDQoFZXBvY2gYAyABKAkSFQoNY3JlYXRlZF9hdF9tcxgEIAEoAxIvCglrZXlfY2hlY2sYBSABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQiUQoMU2VhbGVkUmVjb3JkEg4KBmtleV9pZBgBIAEoCRINCgVub25jZRgCIAEoDBISCgpjaXBoZXJ0ZXh0GAMgASgMEg4KBmxheW91dBgEIAEoDSKNAgoOUHJvdmlkZXJSZWNvcmQSCgoCaWQYASABKAkSJAoIc2V0dGluZ3MYAiABKAsyEi5uZXh1cy52MS5Qcm92aWRlchIzCg1jbGllbnRfc2VjcmV0GAMgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAMSFQoNdXBkYXRlZF9hdF9tcxgFIAEoAxIPCgd2ZXJzaW9uGAYgASgEEhUKDXJlZGlyZWN0X3BhdGgYByABKAkSPgoMcmVnaXN0cmF0aW9uGDwgASgLMigubmV4dXMuc3RvcmUudjEuQ2xpZW50UmVnaXN0cmF0aW9uUmVjb3JkIr8BChhDbGllbnRSZWdpc3RyYXRpb25SZWNvcmQSDAoEa2luZBgBIAEoDRIOCgZpc3N1ZXIYAiABKAkSGAoQcmVnaXN0ZXJlZF9hdF9tcxgDIAEoAxIcChRzZWNyZXRfZXhwaXJlc19hdF9tcxgEIAEoAxIZChFjb25maWd1cmF0aW9uX3VybBgFIAEoCRIyCgxhY2Nlc3NfdG9rZW4YBiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQijwgKEENvbm5lY3Rpb25SZWNvcmQSCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEg4KBnN0YXR1cxgFIAEoDRIbChNjcmVkZW50aWFsX3JldmlzaW9uGAYgASgEEhgKEHJlcXVlc3RlZF9zY29wZXMYByADKAkSFgoOZ3JhbnRlZF9zY29wZXMYCCADKAkSFQoNZXhwaXJlc19hdF9tcxgJIAEoAxIUCgxpc3N1ZWRfYXRfbXMYCiABKAMSEwoLcmVmcmVzaGFibGUYCyABKAgSHQoVcmVmcmVzaF9ub3RfYmVmb3JlX21zGAwgASgDEi4KB3Byb2JsZW0YDSABKAsyHS5uZXh1cy5zdG9yZS52MS5Qcm9ibGVtUmVjb3JkEhgKEGZhaWxlZF9yZWZyZXNoZXMYDiABKA0SOwoOcmVmcmVzaF9pbnRlbnQYDyABKAsyIy5uZXh1cy5zdG9yZS52MS5SZWZyZXNoSW50ZW50UmVjb3JkEhoKEnBlbmRpbmdfc3RhdGVfaGFzaBgQIAEoDBIdChVyZXF1ZXN0X2V4cGlyZXNfYXRfbXMYESABKAMSFQoNY3JlYXRlZF9hdF9tcxgSIAEoAxIVCg11cGRhdGVkX2F0X21zGBMgASgDEhcKD2NoYW5nZV9yZXZpc2lvbhgUIAEoBBIRCglkdWVfYXRfbXMYFSABKAMSDwoHc3ViamVjdBgWIAEoCRIkCghzdHJhdGVneRgXIAEoCzISLm5leHVzLnYxLlN0cmF0ZWd5EkAKCG1ldGFkYXRhGBggAygLMi4ubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZC5NZXRhZGF0YUVudHJ5Eh0KFXJlZnJlc2hfZXhwaXJlc19hdF9tcxgyIAEoAxIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSGwoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDRINCgVsYWJlbBg+IAEoCRIYChBjb25zZW50ZWRfc2NvcGVzGD8gAygJEi0KB3N0ZXBfdXAYWiABKAsyHC5uZXh1cy5zdG9yZS52MS5TdGVwVXBSZWNvcmQSIgoHYWNjb3VudBhbIAEoCzIRLm5leHVzLnYxLkFjY291bnQSFgoOYWNjb3VudF9zb3VyY2UYXCABKAkSPQoPcmVmdXNlZF9jb25zZW50GF0gASgLMiQubmV4dXMuc3RvcmUudjEuUmVmdXNlZENvbnNlbnRSZWNvcmQaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIj0KFFJlZnVzZWRDb25zZW50UmVjb3JkEg4KBnJlYXNvbhgBIAEoCRIVCg1yZWZ1c2VkX2F0X21zGAIgASgDIlQKDFN0ZXBVcFJlY29yZBIOCgZzY29wZXMYASADKAkSEAoIYXR0ZW1wdHMYAiABKA0SEgoKbGFzdF9hdF9tcxgDIAEoAxIOCgZ3YW50ZWQYBCABKAgiqQEKDVByb2JsZW1SZWNvcmQSDgoGcmVhc29uGAEgASgJEhAKCHNpbmNlX21zGAIgASgDEhMKC3JldHJ5X2F0X21zGAMgASgDEgwKBGZpcm0YMiABKAgSEgoKbW92ZWRfZnJvbRg8IAEoCRIOCgZkZXRhaWwYPiABKAkSLwoHcmVmdXNlZBg9IAEoCzIeLm5leHVzLnN0b3JlLnYxLlJlZnVzYWxzUmVjb3JkIn8KDlJlZnVzYWxzUmVjb3JkEhAKCHNpbmNlX21zGAEgASgDEg8KB2xhc3RfbXMYAiABKAMSDQoFdGltZXMYAyABKA0SDQoFYWxvbmUYBCABKA0SFwoPcHJvZmlsZV92ZXJzaW9uGAUgASgEEhMKC2h0dHBfc3RhdHVzGAYgASgNIqgBChBTdXNwZW5zaW9uUmVjb3JkEhcKD3Byb2ZpbGVfdmVyc2lvbhgBIAEoBBIQCghzaW5jZV9tcxgCIAEoAxIQCghmYWlsdXJlcxgDIAEoDRITCgtyZXRyeV9hdF9tcxgEIAEoAxIbChNwcm9iZV9jb25uZWN0aW9uX2lkGAUgASgJEhAKCHJlc3VtaW5nGAYgASgIEhMKC3VuY29uZmlybWVkGAcgASgIIooBChNSZWZyZXNoSW50ZW50UmVjb3JkEhsKE2NyZWRlbnRpYWxfcmV2aXNpb24YASABKAQSFQoNc3RhcnRlZF9hdF9tcxgCIAEoAxINCgVzZW5kcxgyIAEoDRIQCghyZXN0b3JlZBgzIAEoCBINCgVvd25lchg0IAEoCRIPCgdhdHRlbXB0GDUgASgJIlIKEENyZWRlbnRpYWxSZWNvcmQSEAoIcmV2aXNpb24YASABKAQSLAoGc2VhbGVkGAIgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkIpkBCgtTcG9vbFJlY29yZBINCgVncmFudBgBIAEoDRI0Cgpjb25uZWN0aW9uGAIgASgLMiAubmV4dXMuc3RvcmUudjEuQ29ubmVjdGlvblJlY29yZBI0CgpjcmVkZW50aWFsGAMgASgLMiAubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFJlY29yZBIPCgdhdHRlbXB0GAQgASgJIvsBChBDcmVkZW50aWFsU2VjcmV0EhQKDGFjY2Vzc190b2tlbhgBIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAIgASgJEhIKCnRva2VuX3R5cGUYAyABKAkSEAoIaWRfdG9rZW4YBCABKAkSPAoGZmllbGRzGAUgAygLMiwubmV4dXMuc3RvcmUudjEuQ3JlZGVudGlhbFNlY3JldC5GaWVsZHNFbnRyeRIVCg1ncmFudF9iaW5kaW5nGDwgASgJEhAKCGRwb3Bfa2V5GEYgASgJGi0KC0ZpZWxkc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi1gIKE0F1dGhvcml6YXRpb25SZWNvcmQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIOCgZzY29wZXMYAyADKAkSEgoKcmV0dXJuX3VybBgEIAEoCRIUCgxyZWRpcmVjdF91cmkYBSABKAkSFQoNZXhwaXJlc19hdF9tcxgGIAEoAxIsCgZzZWFsZWQYByABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSGAoQcHJvdmlkZXJfdmVyc2lvbhgIIAEoBBIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgJIAEoCBIUCgxyZXF1ZXN0ZWRfYnkYCiABKAkSDAoEaGVsZBgLIAEoCBIcChRmYWlsZWRfY29uZmlybWF0aW9ucxgMIAEoDRIaChJkZXZpY2VfaW50ZXJ2YWxfbXMYMiABKA0i0QEKE0F1dGhvcml6YXRpb25TZWNyZXQSFQoNY29kZV92ZXJpZmllchgBIAEoCRINCgVub25jZRgCIAEoCRIXCg9icm93c2VyX2JpbmRpbmcYAyABKAkSLAoEaGVsZBgEIAEoCzIeLm5leHVzLnN0b3JlLnYxLkhlbGRDcmVkZW50aWFsEg0KBXN0YXRlGAUgASgJEiwKBmRldmljZRgyIAEoCzIcLm5leHVzLnN0b3JlLnYxLkRldmljZVNlY3JldBIQCghkcG9wX2tleRhGIAEoCSJzCgxEZXZpY2VTZWNyZXQSEwoLZGV2aWNlX2NvZGUYASABKAkSEQoJdXNlcl9jb2RlGAIgASgJEhgKEHZlcmlmaWNhdGlvbl91cmkYAyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRgEIAEoCSK4BAoOSGVsZENyZWRlbnRpYWwSNAoKY3JlZGVudGlhbBgBIAEoCzIgLm5leHVzLnN0b3JlLnYxLkNyZWRlbnRpYWxTZWNyZXQSFgoOcmVjZWl2ZWRfYXRfbXMYAiABKAMSGgoNZXhwaXJlc19pbl9tcxgDIAEoA0gAiAEBEiIKFXJlZnJlc2hfZXhwaXJlc19pbl9tcxgEIAEoA0gBiAEBEhQKDHNjb3Blc19rbm93bhgFIAEoCBIOCgZzY29wZXMYBiADKAkSDwoHc3ViamVjdBgHIAEoCRI+CghtZXRhZGF0YRgIIAMoCzIsLm5leHVzLnN0b3JlLnYxLkhlbGRDcmVkZW50aWFsLk1ldGFkYXRhRW50cnkSTwoRY2FsbGJhY2tfbWV0YWRhdGEYCSADKAsyNC5uZXh1cy5zdG9yZS52MS5IZWxkQ3JlZGVudGlhbC5DYWxsYmFja01ldGFkYXRhRW50cnkSIgoHYWNjb3VudBhaIAEoCzIRLm5leHVzLnYxLkFjY291bnQSFgoOYWNjb3VudF9zb3VyY2UYWyABKAkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGjcKFUNhbGxiYWNrTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQhAKDl9leHBpcmVzX2luX21zQhgKFl9yZWZyZXNoX2V4cGlyZXNfaW5fbXMiOgoPRGlzY292ZXJ5UmVjb3JkEhAKCGRvY3VtZW50GAEgASgJEhUKDWZldGNoZWRfYXRfbXMYAiABKAMiawoMQ2hhbmdlUmVjb3JkEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHcmVtb3ZlZBgCIAEoCBIPCgd1c2VyX2lkGAMgASgJEhMKC3Byb3ZpZGVyX2lkGAQgASgJEg0KBWxhYmVsGAUgASgJIs0BCgtBdWRpdFJlY29yZBIPCgd0aW1lX21zGAEgASgDEhIKCmV2ZW50X3R5cGUYAiABKAkSEQoJcHJpbmNpcGFsGAMgASgJEhUKDWNvbm5lY3Rpb25faWQYBCABKAkSEwoLcHJvdmlkZXJfaWQYBSABKAkSDgoGcmVhc29uGAYgASgJEg4KBm9yaWdpbhgHIAEoCRIMCgRoYXNoGAggASgMEg0KBWNvdW50GAkgASgEEhAKCHJldmlzaW9uGAogASgEEgsKA3ZpYRgLIAMoCSJfCg9BdWRpdEhlYWRSZWNvcmQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIXCg9hbmNob3Jfc2VxdWVuY2UYAyABKAQSEwoLYW5jaG9yX2hhc2gYBCABKAwimQIKEFJldm9jYXRpb25SZWNvcmQSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoBBIXCg90b2tlbl90eXBlX2hpbnQYBSABKAkSEAoIYXR0ZW1wdHMYBiABKA0SFQoNY3JlYXRlZF9hdF9tcxgHIAEoAxIXCg9uZXh0X2F0dGVtcHRfbXMYCCABKAMSLAoGc2VhbGVkGAkgASgLMhwubmV4dXMuc3RvcmUudjEuU2VhbGVkUmVjb3JkEhUKDWdyYW50X2JpbmRpbmcYPCABKAkSGwoTdG9rZW5fZXhwaXJlc19hdF9tcxg9IAEoAyLeAQoSTm90aWZpY2F0aW9uUmVjb3JkEgoKAmlkGAEgASgJEgwKBHR5cGUYAiABKAkSFQoNY29ubmVjdGlvbl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIVCg1wcm92aWRlcl9uYW1lGAUgASgJEg8KB3VzZXJfaWQYBiABKAkSDQoFbGFiZWwYByABKAkSDgoGcmVhc29uGAggASgJEhIKCmVuZHNfYXRfbXMYCSABKAMSFQoNY3JlYXRlZF9hdF9tcxgKIAEoAxIQCghhdHRlbXB0cxgLIAEoDSJKChFDb25zZW50TGlua1JlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBHR5cGUYAiABKAkSEAoIb2NjYXNpb24YAyABKAkihwIKDEltcG9ydFJlY29yZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhMKC3Byb3ZpZGVyX2lkGAIgASgJEg8KB3VzZXJfaWQYAyABKAkSDgoGc2NvcGVzGAQgAygJEhEKCXByaW5jaXBhbBgFIAEoCRIOCgZvcmlnaW4YBiABKAkSFQoNc3RhcnRlZF9hdF9tcxgHIAEoAxIsCgZzZWFsZWQYCCABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmQSFQoNZ3JhbnRfYmluZGluZxg8IAEoCRINCgVsYWJlbBg9IAEoCRINCgVvd25lchg+IAEoCRINCgVrZXllZBhGIAEoCCKJAgoMQXBpS2V5UmVjb3JkEgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSDgoGZGlnZXN0GAMgASgMEgwKBHJvbGUYBCABKA0SEAoIdXNlcl9pZHMYBSADKAkSEQoJcHJvdmlkZXJzGAYgAygJEhYKDmNvbm5lY3Rpb25faWRzGAcgAygJEhUKDWNyZWF0ZWRfYXRfbXMYCCABKAMSEgoKY3JlYXRlZF9ieRgJIAEoCRIVCg1leHBpcmVzX2F0X21zGAogASgDEhUKDXJldm9rZWRfYXRfbXMYCyABKAMSEgoKcmV2b2tlZF9ieRgMIAEoCRIXCg9sYXN0X3VzZWRfYXRfbXMYDSABKAMinAEKD0NsaWVudEtleVJlY29yZBILCgNraWQYASABKAkSDAoEdHlwZRgCIAEoDRIVCg1jcmVhdGVkX2F0X21zGAMgASgDEhUKDXNpZ25zX2Zyb21fbXMYBCABKAMSEgoKZW5kc19hdF9tcxgFIAEoAxIsCgZzZWFsZWQYBiABKAsyHC5uZXh1cy5zdG9yZS52MS5TZWFsZWRSZWNvcmRCKloobmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvc3RvcmUvdjE7c3RvcmV2MWIGcHJvdG8z", [file_nexus_v1_connection, file_nexus_v1_provider, file_nexus_v1_strategy]);
 
 /**
  * Key `store` of database `meta`.
@@ -473,6 +473,13 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
    * @generated from field: string account_source = 92;
    */
   accountSource: string;
+
+  /**
+   * How the newest request for consent was refused; unset when it was not, and after another one took its place or brought a credential.
+   *
+   * @generated from field: nexus.store.v1.RefusedConsentRecord refused_consent = 93;
+   */
+  refusedConsent?: RefusedConsentRecord | undefined;
 };
 
 /**
@@ -481,6 +488,34 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
  */
 export const ConnectionRecordSchema: GenMessage<ConnectionRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 4);
+
+/**
+ * The person or the provider said no to a request for consent.
+ *
+ * @generated from message nexus.store.v1.RefusedConsentRecord
+ */
+export type RefusedConsentRecord = Message<"nexus.store.v1.RefusedConsentRecord"> & {
+  /**
+   * Stable word, see `nexus.v1.Problem`.
+   *
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * When the request ended so.
+   *
+   * @generated from field: int64 refused_at_ms = 2;
+   */
+  refusedAtMs: bigint;
+};
+
+/**
+ * Describes the message nexus.store.v1.RefusedConsentRecord.
+ * Use `create(RefusedConsentRecordSchema)` to create a new message.
+ */
+export const RefusedConsentRecordSchema: GenMessage<RefusedConsentRecord> = /*@__PURE__*/
+  messageDesc(file_nexus_store_v1_records, 5);
 
 /**
  * An API refused a token for scopes that it lacks (RFC 6750 section 3.1).
@@ -522,7 +557,7 @@ export type StepUpRecord = Message<"nexus.store.v1.StepUpRecord"> & {
  * Use `create(StepUpRecordSchema)` to create a new message.
  */
 export const StepUpRecordSchema: GenMessage<StepUpRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 5);
+  messageDesc(file_nexus_store_v1_records, 6);
 
 /**
  * Why a connection is not well.
@@ -585,7 +620,7 @@ export type ProblemRecord = Message<"nexus.store.v1.ProblemRecord"> & {
  * Use `create(ProblemRecordSchema)` to create a new message.
  */
 export const ProblemRecordSchema: GenMessage<ProblemRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 6);
+  messageDesc(file_nexus_store_v1_records, 7);
 
 /**
  * Refusals of the refreshes of one connection, none of which named its refresh token as the cause.
@@ -642,7 +677,7 @@ export type RefusalsRecord = Message<"nexus.store.v1.RefusalsRecord"> & {
  * Use `create(RefusalsRecordSchema)` to create a new message.
  */
 export const RefusalsRecordSchema: GenMessage<RefusalsRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 7);
+  messageDesc(file_nexus_store_v1_records, 8);
 
 /**
  * Database `suspensions`, key: id of the provider profile. The provider refuses the client: its connections are not refreshed,
@@ -706,7 +741,7 @@ export type SuspensionRecord = Message<"nexus.store.v1.SuspensionRecord"> & {
  * Use `create(SuspensionRecordSchema)` to create a new message.
  */
 export const SuspensionRecordSchema: GenMessage<SuspensionRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 8);
+  messageDesc(file_nexus_store_v1_records, 9);
 
 /**
  * A refresh token is, or was when the daemon died, being redeemed: an attempt that finds one does not know how the last
@@ -763,7 +798,7 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
  * Use `create(RefreshIntentRecordSchema)` to create a new message.
  */
 export const RefreshIntentRecordSchema: GenMessage<RefreshIntentRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 9);
+  messageDesc(file_nexus_store_v1_records, 10);
 
 /**
  * Database `credentials`, key: connection id; sealed. The associated data names connection, provider and revision.
@@ -791,7 +826,7 @@ export type CredentialRecord = Message<"nexus.store.v1.CredentialRecord"> & {
  * Use `create(CredentialRecordSchema)` to create a new message.
  */
 export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 10);
+  messageDesc(file_nexus_store_v1_records, 11);
 
 /**
  * An entry of `spool.bin`, the file beside the store: a token set whose commit failed with the store itself. Behind 4 bytes of
@@ -834,7 +869,7 @@ export type SpoolRecord = Message<"nexus.store.v1.SpoolRecord"> & {
  * Use `create(SpoolRecordSchema)` to create a new message.
  */
 export const SpoolRecordSchema: GenMessage<SpoolRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 11);
+  messageDesc(file_nexus_store_v1_records, 12);
 
 /**
  * Plaintext of a credential.
@@ -898,7 +933,7 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
  * Use `create(CredentialSecretSchema)` to create a new message.
  */
 export const CredentialSecretSchema: GenMessage<CredentialSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 12);
+  messageDesc(file_nexus_store_v1_records, 13);
 
 /**
  * Database `authorizations`, key: SHA-256 of `state`. Read and deleted in one transaction.
@@ -1004,7 +1039,7 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
  * Use `create(AuthorizationRecordSchema)` to create a new message.
  */
 export const AuthorizationRecordSchema: GenMessage<AuthorizationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 13);
+  messageDesc(file_nexus_store_v1_records, 14);
 
 /**
  * Plaintext of a pending authorization.
@@ -1067,7 +1102,7 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
  * Use `create(AuthorizationSecretSchema)` to create a new message.
  */
 export const AuthorizationSecretSchema: GenMessage<AuthorizationSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 14);
+  messageDesc(file_nexus_store_v1_records, 15);
 
 /**
  * What a device authorization is redeemed with, and what its person is shown (RFC 8628 section 3.2).
@@ -1109,7 +1144,7 @@ export type DeviceSecret = Message<"nexus.store.v1.DeviceSecret"> & {
  * Use `create(DeviceSecretSchema)` to create a new message.
  */
 export const DeviceSecretSchema: GenMessage<DeviceSecret> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 15);
+  messageDesc(file_nexus_store_v1_records, 16);
 
 /**
  * A credential between consent and confirmation.
@@ -1200,7 +1235,7 @@ export type HeldCredential = Message<"nexus.store.v1.HeldCredential"> & {
  * Use `create(HeldCredentialSchema)` to create a new message.
  */
 export const HeldCredentialSchema: GenMessage<HeldCredential> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 16);
+  messageDesc(file_nexus_store_v1_records, 17);
 
 /**
  * Database `discovery`, key: issuer, or `sha256:` and its hash when it is longer than 1024 bytes.
@@ -1228,7 +1263,7 @@ export type DiscoveryRecord = Message<"nexus.store.v1.DiscoveryRecord"> & {
  * Use `create(DiscoveryRecordSchema)` to create a new message.
  */
 export const DiscoveryRecordSchema: GenMessage<DiscoveryRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 17);
+  messageDesc(file_nexus_store_v1_records, 18);
 
 /**
  * Database `changes`, key: store revision. One entry per connection, its newest, so that a watcher can resume.
@@ -1277,7 +1312,7 @@ export type ChangeRecord = Message<"nexus.store.v1.ChangeRecord"> & {
  * Use `create(ChangeRecordSchema)` to create a new message.
  */
 export const ChangeRecordSchema: GenMessage<ChangeRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 18);
+  messageDesc(file_nexus_store_v1_records, 19);
 
 /**
  * Database `audit`, key: sequence. Database `audit_by_connection` holds `[connection_id, sequence]`.
@@ -1369,7 +1404,7 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
  * Use `create(AuditRecordSchema)` to create a new message.
  */
 export const AuditRecordSchema: GenMessage<AuditRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 19);
+  messageDesc(file_nexus_store_v1_records, 20);
 
 /**
  * Key `audit_head` of database `meta`: both ends of the chain, written in the commit of each event.
@@ -1411,7 +1446,7 @@ export type AuditHeadRecord = Message<"nexus.store.v1.AuditHeadRecord"> & {
  * Use `create(AuditHeadRecordSchema)` to create a new message.
  */
 export const AuditHeadRecordSchema: GenMessage<AuditHeadRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 20);
+  messageDesc(file_nexus_store_v1_records, 21);
 
 /**
  * Database `revocations`, key: id. A token that is to be revoked at its provider (RFC 7009); its connection may be gone. Database
@@ -1503,7 +1538,7 @@ export type RevocationRecord = Message<"nexus.store.v1.RevocationRecord"> & {
  * Use `create(RevocationRecordSchema)` to create a new message.
  */
 export const RevocationRecordSchema: GenMessage<RevocationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 21);
+  messageDesc(file_nexus_store_v1_records, 22);
 
 /**
  * Database `notifications`, key: receiver, subject (id of the connection, or else of the provider), and a number that counts up in both.
@@ -1595,7 +1630,7 @@ export type NotificationRecord = Message<"nexus.store.v1.NotificationRecord"> & 
  * Use `create(NotificationRecordSchema)` to create a new message.
  */
 export const NotificationRecordSchema: GenMessage<NotificationRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 22);
+  messageDesc(file_nexus_store_v1_records, 23);
 
 /**
  * Database `consent_links`, key: end, and SHA-256 of the code in hexadecimal. The databases `expiries` and
@@ -1631,7 +1666,7 @@ export type ConsentLinkRecord = Message<"nexus.store.v1.ConsentLinkRecord"> & {
  * Use `create(ConsentLinkRecordSchema)` to create a new message.
  */
 export const ConsentLinkRecordSchema: GenMessage<ConsentLinkRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 23);
+  messageDesc(file_nexus_store_v1_records, 24);
 
 /**
  * Database `imports`, key: SHA-256 of database id, provider id and refresh token. Written before an imported refresh token is sent: what a
@@ -1730,7 +1765,7 @@ export type ImportRecord = Message<"nexus.store.v1.ImportRecord"> & {
  * Use `create(ImportRecordSchema)` to create a new message.
  */
 export const ImportRecordSchema: GenMessage<ImportRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 24);
+  messageDesc(file_nexus_store_v1_records, 25);
 
 /**
  * Database `api_keys`, key: id. Revoked keys stay: a name is never given to a second key.
@@ -1835,7 +1870,7 @@ export type ApiKeyRecord = Message<"nexus.store.v1.ApiKeyRecord"> & {
  * Use `create(ApiKeyRecordSchema)` to create a new message.
  */
 export const ApiKeyRecordSchema: GenMessage<ApiKeyRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 25);
+  messageDesc(file_nexus_store_v1_records, 26);
 
 /**
  * Database `client_keys`, key: `kid`. The keys by which the daemon proves itself as a client (`nexus.v1.ClientKeyService`). The public half
@@ -1892,5 +1927,5 @@ export type ClientKeyRecord = Message<"nexus.store.v1.ClientKeyRecord"> & {
  * Use `create(ClientKeyRecordSchema)` to create a new message.
  */
 export const ClientKeyRecordSchema: GenMessage<ClientKeyRecord> = /*@__PURE__*/
-  messageDesc(file_nexus_store_v1_records, 26);
+  messageDesc(file_nexus_store_v1_records, 27);
 

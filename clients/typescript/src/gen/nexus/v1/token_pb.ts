@@ -239,7 +239,10 @@ export type ConsentRequired = Message<"nexus.v1.ConsentRequired"> & {
 
   /**
    * Why: `not_connected` (nobody has consented yet), `scopes_missing`, or the word of the connection's `Problem` as it was before the link
-   * was made, for example `reauth_required`, `consent_revoked`, `access_denied` (the person said no) and `consent_expired`.
+   * was made, for example `reauth_required`, `consent_revoked` and `consent_expired`. For ten minutes after the person or the provider
+   * refused a request for consent it is the word for that, whatever else is the matter, and for everybody who asks: `access_denied` (the
+   * person said no), `authorization_failed`, `token_exchange_failed`, `id_token_verification_failed` or `account_changed`. A newer request
+   * that takes the place of the next link, and a new credential, end that. Show no further link by yourself after `access_denied`.
    *
    * @generated from field: string reason = 4;
    */
@@ -983,8 +986,8 @@ export const TokenService: GenService<{
    * the connection is made, and missing scopes are asked for, at once: the answer is a token.
    *
    * With `wait` the token is answered as soon as there is one; another link as soon as the first can no longer be opened, because the person
-   * said no (`reason` is `access_denied`, unless there was a token before), nobody came in time, or a newer request took its place; and the
-   * link that was there before when the time is over. A link that this very call makes is answered at once: nobody has it yet.
+   * said no (`reason` is `access_denied`, whether or not there was a token before), nobody came in time, or a newer request took its place;
+   * and the link that was there before when the time is over. A link that this very call makes is answered at once: nobody has it yet.
    *
    * Needs the role for reading tokens and, where a link is made, the one for requesting connections. A caller that is restricted to
    * connections gets links of these, and makes no new one. It is audited as `GetToken` and `RequestConnection` are.

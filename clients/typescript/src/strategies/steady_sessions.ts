@@ -1,0 +1,73 @@
+// Copied from src/runtime/steady_sessions.ts by `npm run generate`; edit that.
+import type { EventEmitter } from "node:events";
+
+/** Makes the requests of a client of HTTP/2 over sessions that it opens: the `Http2SessionManager` of connect-node. */
+interface Sessions {
+  state(): string;
+  /** Opens a session, or asks with a ping whether the one that was silent for long is still there. Never rejects. */
+  connect(): Promise<string>;
+  /** Why there is no session. */
+  error(): unknown;
+  request(...given: never[]): Promise<{ readonly session?: EventEmitter | undefined }>;
+  abort(reason: Error): void;
+}
+
+/** By so much later than the manager itself. */
+const graceMs = 500;
+
+/**
+ * Keeps the manager from what it makes of a session that dies:
+ *
+ * - A session that is destroyed says why when its socket has closed. The manager may have begun another one by then, and hears it no more:
+ *   what nobody hears ends the process.
+ * - One that ends without an error while it is asked whether it is there is asked for ever, and so is one of which the last call ends
+ *   meanwhile: all calls wait for that.
+ * - One whose question failed is replaced, and with it the session that another call began meanwhile, for which that call may wait for
+ *   ever. So one call at a time asks and opens; all others wait for that.
+ *
+ * @param pings as the manager has them
+ * @returns `sessions` themselves
+ */
+export function steady<S extends Sessions>(sessions: S, pings: { readonly pingTimeoutMs: number }): S {
+  const connect = sessions.connect.bind(sessions);
+  const request = sessions.request.bind(sessions);
+  const known = new WeakSet<EventEmitter>();
+  const asked = async (): Promise<string> => {
+    const timer = setTimeout(() => {
+      if (sessions.state() === "verifying") sessions.abort(unanswered());
+    }, pings.pingTimeoutMs + graceMs);
+    // What is waited for keeps the process alive, or is not to.
+    timer.unref();
+    try {
+      return await connect();
+    } finally {
+      clearTimeout(timer);
+      connecting = undefined;
+    }
+  };
+  let connecting: Promise<string> | undefined;
+  sessions.connect = () => {
+    connecting ??= asked();
+    return connecting;
+  };
+  sessions.request = async (...given) => {
+    // What `abort` ended is not begun again.
+    if ((await sessions.connect()) === "error")
+      throw sessions.error() ?? new Error("the connection was closed");
+    const stream = await request(...given);
+    const { session } = stream;
+    if (session && !known.has(session)) {
+      known.add(session);
+      session.on("error", () => undefined);
+      // For whoever waits for its answer to a ping.
+      session.once("close", () => session.emit("error", new Error("the session has ended")));
+    }
+    return stream;
+  };
+  return sessions;
+}
+
+/** With the code by which calls know that they may be made again. */
+function unanswered(): Error {
+  return Object.assign(new Error("PING timed out"), { code: "ETIMEDOUT" });
+}
