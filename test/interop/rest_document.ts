@@ -11,6 +11,8 @@ import type { Stage } from "./stage.js";
 const maxRunSeconds = 400;
 /** One that is deleted by a request is missed by those that come after it. */
 const spareProviders = 20;
+/** Good for one capture each. */
+const spareStates = 40;
 
 /**
  * Requests made up from the OpenAPI document, good and bad, one by one and in sequences; every answer is held against the document. What
@@ -43,6 +45,7 @@ export async function playSchemathesis(
             NEXUS_TEST_HOOKS: join(folder, "hooks.py"),
             NEXUS_TEST_PROVIDERS: "first,static",
             NEXUS_TEST_CHANGED_PROVIDER: known.changed,
+            NEXUS_TEST_STATES: known.states.join(","),
             NEXUS_TEST_RETURN_URL: "http://127.0.0.1:3999/back",
           },
         },
@@ -96,8 +99,10 @@ interface Known {
   readonly providers: readonly string[];
   /** A profile that is changed again and again. */
   readonly changed: string;
-  /** Of a pending request of a static type. */
+  /** Of a pending request of a static type, whose form is asked for. */
   readonly state: string;
+  /** Of such requests, to be captured. */
+  readonly states: readonly string[];
 }
 
 async function prepare(stage: Stage): Promise<Known> {
@@ -107,10 +112,12 @@ async function prepare(stage: Stage): Promise<Known> {
     return provider?.id ?? "";
   };
   const id = await create("static");
-  const request = () =>
-    connections.requestConnection({ userId: "ada", provider: { case: "providerId", value: id } });
+  const request = (userId = "ada") =>
+    connections.requestConnection({ userId, provider: { case: "providerId", value: id } });
   const { connectionId, state } = await request();
   await connections.captureCredential({ state, credentials: { api_key: "an-api-key" } });
+  const states: string[] = [];
+  for (let i = 0; i < spareStates; i++) states.push((await request(`person-${i}`)).state);
   const spare: string[] = [];
   for (let i = 0; i < spareProviders; i++) spare.push(await create(`spare-${i}`));
   return {
@@ -118,5 +125,6 @@ async function prepare(stage: Stage): Promise<Known> {
     providers: spare,
     changed: await create("changed"),
     state: (await request()).state,
+    states,
   };
 }

@@ -98,6 +98,32 @@ def test_many_that_ask_at_once_are_one_call(daemon: FakeDaemon) -> None:
         assert len(daemon.asked) == 1
 
 
+def test_who_asks_while_an_answer_comes_in_makes_no_other_call(daemon: FakeDaemon) -> None:
+    names = [f"provider-{number}" for number in range(20)]
+    with Nexus(daemon.address) as nexus, ThreadPoolExecutor(16) as pool:
+        for name in names:
+            # Some ask before the answer, some while it is taken in, some after it.
+            asking = [pool.submit(nexus.token, name, user="ada") for _ in range(48)]
+            assert {each.result(20).revision for each in asking} == {1}
+    assert [request.provider_name for request in daemon.asked] == names
+
+
+def test_async_who_asks_while_an_answer_comes_in_makes_no_other_call(daemon: FakeDaemon) -> None:
+    async def run() -> None:
+        async with AsyncNexus(daemon.address) as nexus:
+
+            async def ask(number: int) -> Token:
+                for _ in range(number):
+                    await asyncio.sleep(0)
+                return await nexus.token("github", user="ada", timeout=20)
+
+            tokens = await asyncio.gather(*(ask(number) for number in range(500)))
+            assert {token.revision for token in tokens} == {1}
+
+    asyncio.run(run())
+    assert len(daemon.asked) == 1
+
+
 def test_the_last_that_leaves_cancels_the_call(daemon: FakeDaemon) -> None:
     cancelled = threading.Event()
 

@@ -15,6 +15,7 @@ import schemathesis
 answers = collections.Counter()
 
 PROVIDERS = os.environ["NEXUS_TEST_PROVIDERS"].split(",")
+STATES = os.environ["NEXUS_TEST_STATES"].split(",")
 RETURN_URL = os.environ["NEXUS_TEST_RETURN_URL"]
 
 OAUTH2 = {
@@ -74,7 +75,10 @@ def connection_to_request(context, case):
 @schemathesis.hook("map_case").apply_to(operation_id=["captureCredential", "captureCredentialAlias"])
 def credential_to_capture(context, case):
     if is_meant_to_be_valid(case):
-        case.body = {**case.body, "credentials": {"api_key": "an-api-key"}}
+        number = int(digest(case.body), 16)
+        # Each is good for one capture; what was generated or found in an answer is left to every second body.
+        state = {"state": STATES[number % len(STATES)]} if number % 2 else {}
+        case.body = {**case.body, **state, "credentials": {"api_key": "an-api-key"}}
     return case
 
 

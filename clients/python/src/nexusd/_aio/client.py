@@ -253,7 +253,7 @@ class AsyncNexus:
                     break
         finally:
             leave()
-        answer = await session.ask(Question(name))
+        answer = await session.ask(Question(name), is_anew=True)
         if isinstance(answer, Consent):
             raise consent_error(answer)
         return answer

@@ -28,9 +28,8 @@ _CLOSED = "the client is closed"
 class _Shared:
     """A call that several tasks wait for. The last that leaves cancels it."""
 
-    def __init__(self, task: asyncio.Task[token_pb2.AcquireTokenResponse]) -> None:
+    def __init__(self, task: asyncio.Task[Token | Consent]) -> None:
         self.task = task
-        self.asked_s = time.monotonic()
         self.waiting = 0
 
 
@@ -47,11 +46,18 @@ class AioSession:
         self.closed = asyncio.Event()
         self._watcher = AioWatcher(Watch(CachedNames(self.cache)), self.open_stream)
 
-    async def ask(self, question: Question) -> Token | Consent:
-        """Asks AcquireToken, together with those who ask the same. Raises NexusError."""
+    async def ask(self, question: Question, *, is_anew: bool = False) -> Token | Consent:
+        """Asks AcquireToken, together with those who ask the same; `is_anew` even where such a call has just brought a token.
+
+        Raises NexusError.
+        """
         self._check_open()
         shared = self._shared.get(question)
         if shared is None or shared.task.done():
+            # A call that ended since the caller looked has put its token there.
+            held = None if is_anew else self.cache.hit(question.name, question.scopes, question.min_ttl)
+            if held is not None:
+                return held
             shared = self._shared[question] = _Shared(asyncio.create_task(self._call(question)))
         shared.waiting += 1
         try:
@@ -65,7 +71,7 @@ class AioSession:
                     shared.task.cancel()
         if shared.task.cancelled():
             raise Cancelled(_CLOSED)
-        return self._answered(question.name, shared.task.result(), shared.asked_s)
+        return shared.task.result()
 
     async def report(self, name: Name, revision: int, status: int, www_authenticate: Iterable[str], timeout: float) -> tuple[int, int]:
         """Reports a refused token. Answers the outcome (RejectionOutcome) and the newest revision. Raises NexusError."""
@@ -103,9 +109,10 @@ class AioSession:
         await self._watcher.stop()
         await self._channel.close()
 
-    async def _call(self, question: Question) -> token_pb2.AcquireTokenResponse:
+    async def _call(self, question: Question) -> Token | Consent:
+        asked_s = time.monotonic()
         try:
-            return await self.calls.acquire(
+            response = await self.calls.acquire(
                 question.message(),
                 timeout=question.timeout,
                 metadata=self.address.metadata(),
@@ -113,6 +120,7 @@ class AioSession:
             )
         except grpc.RpcError as error:
             raise error_from(error, self.address) from None
+        return self._answered(question.name, response, asked_s)
 
     def _answered(self, name: Name, response: token_pb2.AcquireTokenResponse, asked_s: float) -> Token | Consent:
         if self.closed.is_set():

@@ -235,7 +235,7 @@ class Nexus:
                 heard.wait(left)
             finally:
                 leave()
-        answer = held() or session.ask(Question(name), Wait(CALL_SECONDS, None))
+        answer = held() or session.ask(Question(name), Wait(CALL_SECONDS, None), is_anew=True)
         if isinstance(answer, Consent):
             raise consent_error(answer)
         return answer

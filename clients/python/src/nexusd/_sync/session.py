@@ -90,9 +90,14 @@ class Session:
         self._close_listeners: set[Callable[[], None]] = set()
         self._watcher = Watcher(Watch(CachedNames(self.cache)), self.open_stream)
 
-    def ask(self, question: Question, wait: Wait) -> Token | Consent:
-        """Asks AcquireToken, together with those who ask the same. Raises NexusError."""
-        shared = self._join(question)
+    def ask(self, question: Question, wait: Wait, *, is_anew: bool = False) -> Token | Consent:
+        """Asks AcquireToken, together with those who ask the same; `is_anew` even where such a call has just brought a token.
+
+        Raises NexusError.
+        """
+        shared = self._join(question, is_anew)
+        if isinstance(shared, Token):
+            return shared
         try:
             if not shared.call.done():
                 wait.until(lambda wake: shared.call.add_done_callback(lambda _: wake()))
@@ -102,9 +107,9 @@ class Session:
                 raise Cancelled(_CLOSED) from None
             except grpc.RpcError as error:
                 raise error_from(error, self.address) from None
+            return self._answered(question.name, response, shared.asked_s)
         finally:
             self._leave(question, shared)
-        return self._answered(question.name, response, shared.asked_s)
 
     def report(self, name: Name, revision: int, status: int, www_authenticate: Iterable[str], timeout: float | None) -> tuple[int, int]:
         """Reports a refused token. Answers the outcome (RejectionOutcome) and the newest revision. Raises NexusError."""
@@ -158,12 +163,16 @@ class Session:
             wake()
         self._channel.close()
 
-    def _join(self, question: Question) -> _Shared:
+    def _join(self, question: Question, is_anew: bool) -> _Shared | Token:
         metadata = self.address.metadata()
         with self._lock:
             self._check_open()
             shared = self._shared.get(question)
-            if shared is None or shared.call.done():
+            if shared is None:
+                # A call that ended since the caller looked has put its token there before it was taken away.
+                held = None if is_anew else self.cache.hit(question.name, question.scopes, question.min_ttl)
+                if held is not None:
+                    return held
                 call = self.calls.acquire.future(
                     question.message(),
                     timeout=question.timeout,
@@ -177,11 +186,12 @@ class Session:
     def _leave(self, question: Question, shared: _Shared) -> None:
         with self._lock:
             shared.waiting -= 1
-            if shared.waiting > 0:
+            is_done = shared.call.done()
+            if shared.waiting > 0 and not is_done:
                 return
             if self._shared.get(question) is shared:
                 del self._shared[question]
-        if not shared.call.done():
+        if not is_done:
             shared.call.cancel()
 
     def _answered(self, name: Name, response: token_pb2.AcquireTokenResponse, asked_s: float) -> Token | Consent:
