@@ -6,6 +6,7 @@ import { consentFigures } from "./consent.js";
 import { type Figure, markdownOf, tableOf } from "./figure.js";
 import { firstAnswerFigures } from "./first_answers.js";
 import { fleetFigures } from "./fleet.js";
+import { fleetProcessFigures } from "./fleet_processes.js";
 import { guardViolations, readCeilings, type Violation } from "./guard.js";
 import { requireH2load } from "./h2load.js";
 import { idleFigures } from "./idle.js";
@@ -41,7 +42,11 @@ const parts = {
   consent: consentFigures,
   scale: scaleFigures,
   idle: idleFigures,
-  fleet: fleetFigures,
+  fleet: async (options: { readonly quick: boolean }) => [
+    ...(await fleetFigures(options)),
+    // The guard names none of these, which take minutes on a busy machine.
+    ...(values.guard ? [] : await fleetProcessFigures(options)),
+  ],
   spokes: spokeFigures,
 };
 type Part = keyof typeof parts;
@@ -52,7 +57,7 @@ async function partsAsked(): Promise<Part[]> {
   const all = Object.keys(parts) as Part[];
   const asked = only === undefined ? all : all.filter((name) => name === only);
   if (asked.length === 0) throw new Error(`--only takes ${all.join(", ")}`);
-  if (asked.includes("unary")) await requireH2load();
+  if (asked.includes("unary") || asked.includes("fleet")) await requireH2load();
   if (asked.includes("fleet")) requirePostgres();
   return asked;
 }

@@ -18,6 +18,8 @@ export interface RealFleetOptions {
   readonly environment?: NodeJS.ProcessEnv;
   /** Of what the provider answers. Default: so long that what a former leader brings home comes in time. */
   readonly lifeSeconds?: number;
+  /** Hubs are asked less often who leads, and nobody watches: what they do is measured. */
+  readonly isMeasured?: boolean;
 }
 
 /** Hubs, each a `nexusd serve`, with a PostgreSQL that has a synchronous standby, and a provider behind a link. */
@@ -107,6 +109,7 @@ export class RealFleet {
       environment: this.#environment(),
       database: { target: primary.socketPath, urlOf: (folder) => primary.url(folder) },
       providerLink: this.providerLink,
+      isMeasured: this.options.isMeasured === true,
       onBroken: (words) => this.broken.push(words),
       onToken: (accessToken) => this.seen.add(accessToken),
     });

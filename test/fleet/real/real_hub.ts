@@ -15,6 +15,8 @@ export interface RealHubOptions {
   readonly database: { readonly target: string; readonly urlOf: (folder: string) => string };
   /** The one link to the provider, which all hubs have. */
   readonly providerLink: TcpProxy;
+  /** Asked less often whether it leads, and not watched. */
+  readonly isMeasured: boolean;
   readonly onBroken: (words: string) => void;
   /** An access token that a stream of this hub brought: its refresh is durable. */
   readonly onToken: (accessToken: string) => void;
@@ -53,6 +55,7 @@ class StartGate {
 const mayEndWith: readonly (number | string)[] = [0, 75, "SIGKILL", "SIGTERM"];
 /** How often it is asked whether it leads. */
 const lookMs = 250;
+const measuredLookMs = 2_000;
 /** How long one that is told to end may drain. */
 const endingMs = 40_000;
 
@@ -100,7 +103,7 @@ export class RealHub implements StormHub {
     const hub = new RealHub(options, environment, databaseLink, hubLink);
     hub.#living = hub.#live();
     void hub.#look();
-    void hub.#watch();
+    if (!options.isMeasured) void hub.#watch();
     return hub;
   }
 
@@ -198,7 +201,7 @@ export class RealHub implements StormHub {
         if (leads && !this.isLeader) this.#reigns++;
         this.isLeader = leads;
       }
-      await sleep(lookMs);
+      await sleep(this.options.isMeasured ? measuredLookMs : lookMs);
     }
   }
 
