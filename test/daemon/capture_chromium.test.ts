@@ -131,7 +131,10 @@ describe("a person in Chromium who enters a key", () => {
     });
     await page.getByLabel("API key").fill("sk-abcd");
     await page.getByLabel("Region").selectOption("us-east");
-    await Promise.all([page.waitForURL(`${elsewhere}/on`, { timeout: 30_000 }), page.keyboard.press("Enter")]);
+    await Promise.all([
+      page.waitForURL(`${elsewhere}/on`, { timeout: 30_000 }),
+      page.keyboard.press("Enter"),
+    ]);
     expect(troubles).toEqual([]);
   });
 

@@ -416,7 +416,10 @@ type ConsentRequired struct {
 	// When the link ends: 10 minutes after it was made.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// Why: `not_connected` (nobody has consented yet), `scopes_missing`, or the word of the connection's `Problem` as it was before the link
-	// was made, for example `reauth_required`, `consent_revoked`, `access_denied` (the person said no) and `consent_expired`.
+	// was made, for example `reauth_required`, `consent_revoked` and `consent_expired`. For ten minutes after the person or the provider
+	// refused a request for consent it is the word for that, whatever else is the matter, and for everybody who asks: `access_denied` (the
+	// person said no), `authorization_failed`, `token_exchange_failed`, `id_token_verification_failed` or `account_changed`. A newer request
+	// that takes the place of the next link, and a new credential, end that. Show no further link by yourself after `access_denied`.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// With a device authorization (RFC 8628 section 3.3), in place of `auth_url`: the page that the person opens on any device.
 	VerificationUri string `protobuf:"bytes,50,opt,name=verification_uri,json=verificationUri,proto3" json:"verification_uri,omitempty"`

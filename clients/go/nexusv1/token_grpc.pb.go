@@ -53,8 +53,8 @@ type TokenServiceClient interface {
 	// the connection is made, and missing scopes are asked for, at once: the answer is a token.
 	//
 	// With `wait` the token is answered as soon as there is one; another link as soon as the first can no longer be opened, because the person
-	// said no (`reason` is `access_denied`, unless there was a token before), nobody came in time, or a newer request took its place; and the
-	// link that was there before when the time is over. A link that this very call makes is answered at once: nobody has it yet.
+	// said no (`reason` is `access_denied`, whether or not there was a token before), nobody came in time, or a newer request took its place;
+	// and the link that was there before when the time is over. A link that this very call makes is answered at once: nobody has it yet.
 	//
 	// Needs the role for reading tokens and, where a link is made, the one for requesting connections. A caller that is restricted to
 	// connections gets links of these, and makes no new one. It is audited as `GetToken` and `RequestConnection` are.
@@ -260,8 +260,8 @@ type TokenServiceServer interface {
 	// the connection is made, and missing scopes are asked for, at once: the answer is a token.
 	//
 	// With `wait` the token is answered as soon as there is one; another link as soon as the first can no longer be opened, because the person
-	// said no (`reason` is `access_denied`, unless there was a token before), nobody came in time, or a newer request took its place; and the
-	// link that was there before when the time is over. A link that this very call makes is answered at once: nobody has it yet.
+	// said no (`reason` is `access_denied`, whether or not there was a token before), nobody came in time, or a newer request took its place;
+	// and the link that was there before when the time is over. A link that this very call makes is answered at once: nobody has it yet.
 	//
 	// Needs the role for reading tokens and, where a link is made, the one for requesting connections. A caller that is restricted to
 	// connections gets links of these, and makes no new one. It is audited as `GetToken` and `RequestConnection` are.
