@@ -10,8 +10,8 @@ export interface Command {
   readonly environment?: NodeJS.ProcessEnv;
 }
 
-/** Long enough for a JVM on a laden machine. */
-const maxStartSeconds = 180;
+/** Long enough for a JVM on a machine where thirty processes want to run: nothing is measured. */
+const maxStartSeconds = 360;
 
 const running = new Set<ServerProcess>();
 process.once("exit", () => {

@@ -16,8 +16,10 @@ export interface StormHub {
   retarget(target: string): void;
 }
 
-/** A process whose event loop stands still for longer passes nothing on. */
+/** A process whose event loop stands still for so long of a window passes nothing on in time: a hub waits 1.5 s for an answer. */
 const stallMs = 500;
+const windowMs = 1_500;
+const lookEveryMs = 50;
 
 /** What was done to whom, for the explanation of a loss. */
 export interface Fault {
@@ -114,12 +116,17 @@ export class Faults {
   /** While a laden machine does not let this process run, the provider hears and answers nothing. */
   #watchStalls(): NodeJS.Timeout {
     let seenMs = Date.now();
+    let late: { readonly fromMs: number; readonly untilMs: number }[] = [];
     return setInterval(() => {
       const nowMs = Date.now();
-      if (nowMs - seenMs > stallMs)
-        this.stalls.push({ kind: "stall", owner: "every", fromMs: seenMs, untilMs: nowMs });
+      if (nowMs - seenMs > 2 * lookEveryMs) late.push({ fromMs: seenMs, untilMs: nowMs });
       seenMs = nowMs;
-    }, 50);
+      late = late.filter(({ untilMs }) => untilMs > nowMs - windowMs);
+      const stoodMs = late.reduce((sum, { fromMs, untilMs }) => sum + untilMs - fromMs, 0);
+      const [first] = late;
+      if (first && stoodMs > stallMs)
+        this.stalls.push({ kind: "stall", owner: "every", fromMs: first.fromMs, untilMs: nowMs });
+    }, lookEveryMs);
   }
 
   /** Begins one, and resolves when it is over. Most meet the leader. */
