@@ -191,6 +191,35 @@ def test_acquire_shows_a_link_once_and_the_error_holds_it_in_no_message(daemon: 
         assert [each.wait.seconds for each in daemon.asked] == [0, 0, 50, 50]
 
 
+def test_acquire_waits_for_the_person_though_a_token_is_there_that_lacks_scopes(daemon: FakeDaemon) -> None:
+    wanted = 'Bearer error="insufficient_scope", scope="write"'
+
+    def consent_first(request: token_pb2.AcquireTokenRequest, context: grpc.ServicerContext) -> Answer:
+        daemon.revision = 2 if request.wait.seconds else 1
+        return daemon.give(request, context) if len(daemon.asked) != 2 else daemon.ask_consent(request, context)
+
+    async def ask_async(shown: list[Consent]) -> Token:
+        async with AsyncNexus(daemon.address) as nexus:
+            token = await nexus.token("github", user="ada")
+            await nexus.replace_rejected("github", user="ada", rejected=token, status=403, www_authenticate=wanted)
+            return await nexus.acquire("github", user="ada", on_consent=shown.append)
+
+    def ask(shown: list[Consent]) -> Token:
+        with Nexus(daemon.address) as nexus:
+            token = nexus.token("github", user="ada")
+            nexus.replace_rejected("github", user="ada", rejected=token, status=403, www_authenticate=wanted)
+            return nexus.acquire("github", user="ada", on_consent=shown.append)
+
+    daemon.acquire = consent_first
+    daemon.outcome = (3, 1)
+    for play in (ask, lambda shown: asyncio.run(ask_async(shown))):
+        daemon.asked.clear()
+        shown: list[Consent] = []
+        assert play(shown).revision == 2
+        assert len(shown) == 1
+        assert [each.wait.seconds for each in daemon.asked] == [0, 0, 50]
+
+
 def test_acquire_ends_with_a_no_but_asks_anew_who_said_no_before(daemon: FakeDaemon) -> None:
     def deny(request: token_pb2.AcquireTokenRequest, context: grpc.ServicerContext) -> Answer:
         answer = daemon.ask_consent(request, context)

@@ -13,8 +13,15 @@ import type { ConsentReason, Outcome } from "./acquire_outcome.js";
 
 /** A person is needed, for this connection or for a new one. */
 export interface Need {
+  /** What is the matter. */
   readonly reason: ConsentReason;
+  /** Why the request before was refused a moment ago: told in place of `reason`. */
+  readonly refused: ConsentReason | undefined;
   readonly connection: Connection | undefined;
+}
+
+export function toldReason({ reason, refused }: Omit<Need, "connection">): ConsentReason {
+  return refused ?? reason;
 }
 
 /** What is asked for, of `nexus.v1.AcquireTokenRequest`. */
@@ -49,10 +56,10 @@ export class PersonNeeds {
     return this.of(connection, reason);
   }
 
-  /** That a person said no a moment ago goes before `reason`: who showed the link asks again, and is to show no other by itself. */
+  /** Whoever showed a link that was refused asks again, and is to show no other by itself. */
   of(connection: Connection | undefined, reason: ConsentReason): Need {
     const refused = connection && refusedLately(connection, this.deps.clock.nowMs());
-    return { connection, reason: refused ?? reason };
+    return { connection, reason, refused };
   }
 
   /** As it is stored, its request for consent too, which a view may not know of yet. Undefined also when it is revoked, for good. */
@@ -76,7 +83,8 @@ export class PersonNeeds {
   }
 
   /** What there is of it already: a link that asks for all of it, or a consent that is under way. */
-  found({ connection, reason }: Need, { scopes }: Asked, principal: Principal): Outcome | undefined {
+  found(need: Need, { scopes }: Asked, principal: Principal): Outcome | undefined {
+    const { connection } = need;
     if (!connection) return undefined;
     if (connection.awaitingConfirmation === true) return { kind: "unconfirmed" };
     const { pendingStateHash, requestExpiresAtMs } = connection;
@@ -85,6 +93,6 @@ export class PersonNeeds {
     }
     const asked = [...scopes, ...(this.wanted(connection) ?? [])];
     const link = this.deps.connections.pendingLink(connection, asked, principal);
-    return link && { kind: "consent", link, reason };
+    return link && { kind: "consent", link, reason: toldReason(need) };
   }
 }

@@ -26,7 +26,7 @@ import {
   wasOvertaken,
 } from "./acquire_outcome.js";
 import { type NewsWaitDeps, waitForNews } from "./news_wait.js";
-import { type Need, PersonNeeds } from "./person_needs.js";
+import { type Need, PersonNeeds, toldReason } from "./person_needs.js";
 
 /** See `nexus.v1.AcquireTokenRequest`. */
 export interface AcquireRequest {
@@ -109,7 +109,9 @@ export class TokenAcquirer {
       const id = this.deps.names.findFor(request.name, principal);
       const need = this.#needs.of(id === undefined ? undefined : this.#needs.usable(id), "not_connected");
       const found = this.#needs.found(need, request, principal);
-      return found?.kind === "answered" ? await this.#requested(need, request, principal) : found;
+      if (found?.kind !== "answered") return found;
+      // The person did not say no to the link that this one follows.
+      return await this.#requested({ ...need, refused: undefined }, request, principal);
     });
     return made ?? (await this.#once(request, principal));
   }
@@ -161,17 +163,18 @@ export class TokenAcquirer {
   }
 
   /** @throws PermissionDenied, and what a request throws */
-  async #requested(
-    { connection, reason }: Need,
-    request: AcquireRequest,
-    principal: Principal,
-  ): Promise<Acquired> {
+  async #requested(need: Need, request: AcquireRequest, principal: Principal): Promise<Acquired> {
     const { name, scopes, returnUrl, device } = request;
     const permissions = this.deps.access.admit(principal, "connection.request");
+    const { connection } = need;
     if (connection) {
       // What a link asks for that is replaced belongs to somebody who waits for it, the confirmation too.
       const key = connection.pendingStateHash;
       const pending = key === undefined ? undefined : this.deps.store.getAuthorization(key);
+      // A link that an edit of its profile ended was refused by nobody.
+      const version = this.deps.store.getProvider(connection.providerId)?.version;
+      const isEnded = pending !== undefined && pending.providerVersion !== version;
+      const reason = isEnded ? need.reason : toldReason(need);
       const asked = [...(pending?.scopes ?? []), ...(this.#needs.wanted(connection) ?? []), ...scopes];
       const union = [...new Set([...connection.consentedScopes, ...asked])];
       const again = {
@@ -183,6 +186,7 @@ export class TokenAcquirer {
       };
       return await this.#asked(again, reason, request, principal);
     }
+    const { reason } = need;
     const refusal = permissions.isRestricted ? this.deps.gate.newRefusal(permissions, name) : undefined;
     if (refusal) throw refusal;
     const { userId, label, providerName } = name;

@@ -185,6 +185,31 @@ describe("TokenAcquirer", () => {
       expect((await world.link({ scopes })).reason).toBe(reason);
     });
 
+    it("does not say so of a link that an edit of its profile ended", async () => {
+      const profile = await world.provider("op");
+      await world.deny((await world.link()).authUrl);
+      const shown = await world.link();
+      expect(shown.reason).toBe("access_denied");
+      await world.store.commit((tx) => tx.putProvider({ ...profile, version: profile.version + 1n }));
+      const next = await world.link();
+      expect(next.authUrl).not.toBe(shown.authUrl);
+      expect(next.reason).not.toBe("access_denied");
+    });
+
+    it("does not say so of a link whose consent came to nothing", async () => {
+      await world.provider("op");
+      await world.deny((await world.link()).authUrl);
+      const shown = await world.link();
+      const exchange = world.holdExchange();
+      void world.finish(stateOf(shown.authUrl));
+      await exchange.sent;
+      const waiting = world.link();
+      await expect.poll(() => world.hub.size).toBe(1);
+      world.clock.advance(10_000);
+      expect((await waiting).authUrl).not.toBe(shown.authUrl);
+      expect((await waiting).reason).not.toBe("access_denied");
+    });
+
     it("forgets it with another request, and with the consent", async () => {
       await world.provider("op");
       await world.consent(tokenSet({ scopes: ["read"] }), { scopes: ["read"] });

@@ -54,8 +54,9 @@ class AioSession:
         self._check_open()
         shared = self._shared.get(question)
         if shared is None or shared.task.done():
-            # A call that ended since the caller looked has put its token there.
-            held = None if is_anew else self.cache.hit(question.name, question.scopes, question.min_ttl)
+            # A call that ended since the caller looked has put its token there. Who waits for a person was given a link since then, so
+            # that the token that lies there is the one which is not enough.
+            held = None if is_anew or question.wait else self.cache.hit(question.name, question.scopes, question.min_ttl)
             if held is not None:
                 return held
             shared = self._shared[question] = _Shared(asyncio.create_task(self._call(question)))

@@ -168,9 +168,10 @@ class Session:
         with self._lock:
             self._check_open()
             shared = self._shared.get(question)
-            if shared is None:
-                # A call that ended since the caller looked has put its token there before it was taken away.
-                held = None if is_anew else self.cache.hit(question.name, question.scopes, question.min_ttl)
+            if shared is None or (is_anew and shared.call.done()):
+                # A call that ended since the caller looked has put its token there before it was taken away. Who waits for a person
+                # was given a link since then, so that the token that lies there is the one which is not enough.
+                held = None if is_anew or question.wait else self.cache.hit(question.name, question.scopes, question.min_ttl)
                 if held is not None:
                     return held
                 call = self.calls.acquire.future(
