@@ -41,7 +41,7 @@ test.each(["passes", "fails"])(
     expect(output).toMatch(new RegExp(`processes that tests started and did not end:\n  ${pid} `));
     expect(output).toMatch(/secrets in clear after the run:\n {2}.*\n {2}/);
     expect(output).not.toContain("refresh-1-secret");
-    expect(code).toBe(1);
+    expect(code).toBe(3);
   },
   120_000,
 );

@@ -105,7 +105,8 @@ func (e *ConsentRequired) Error() string {
 	return fmt.Sprintf("nexus: a person must open the link of connection %s (%s)", e.ConnectionID, e.Reason)
 }
 
-// AttentionRequired says that a connection was well and is not any more: a person must consent again, or correct the profile.
+// AttentionRequired says that a connection was well and is not any more, or that a person said no a moment ago: a person must consent
+// again, or correct the profile.
 //
 // With a link it is a ConsentRequired too: [errors.As] finds both. Without a link the daemon answered FAILED_PRECONDITION; then it wraps
 // an [Error].

@@ -81,7 +81,9 @@ function readProfile(
     const place = document.placeOf([...path, ...stepsOf(placedAt(field, json))]);
     return { ...place, message: `${field}: ${violation.description}` };
   };
-  const meant = new Set([...meantKeys(json, profileKeys).values()].flat());
+  const meant = new Set(
+    [...meantKeys(json, profileKeys).values()].flat().filter((key) => !Object.hasOwn(json, key)),
+  );
   const isMeant = (field: string): boolean => meant.has(String(stepsOf(field.replace(/^provider\./, ""))[0]));
   const draft = draftOf(json, options.templates);
   const { settings, clientSecret } = draft;

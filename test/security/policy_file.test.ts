@@ -91,8 +91,10 @@ describe("the policy file", () => {
       `bindings:\n${binding("key:hot-1", "role: agent", "providers: [slack]")}${binding("key:hot-2", "role: operator")}`,
       inForce,
     );
-    // At once: the clock of the daemon stands still.
+    // At once: the clock of the daemon stands still. That a busy machine stands still too is allowed for.
+    const startedMs = performance.now();
     expect(await Promise.all(streams.slice(0, 2).map(endOf))).toEqual(["Unavailable", "PermissionDenied"]);
+    expect(performance.now() - startedMs).toBeLessThan(10_000);
     // The third goes on.
     const mine = await world.import("ada", "github");
     await streams[2]?.until((event) => event.case === "state" && event.value.connectionId === mine);

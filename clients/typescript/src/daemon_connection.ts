@@ -30,7 +30,10 @@ export class DaemonConnection {
     const createUnheld = () => this.#connect(true);
     const { origin } = address.url;
     const calls = steady(new Http2SessionManager(origin, pings, { createConnection: create }), pings);
-    const streams = steady(new UnheldSessions(origin, pings, { createConnection: createUnheld }), pings);
+    const streams = steady(new UnheldSessions(origin, pings, { createConnection: createUnheld }), {
+      ...pings,
+      isHeld: false,
+    });
     this.#managers = [calls, streams];
     const clientOf = (sessionManager: Http2SessionManager): TokenClient =>
       createClient(TokenService, createGrpcTransport({ baseUrl: origin, sessionManager }));

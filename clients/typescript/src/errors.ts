@@ -51,8 +51,8 @@ export class ConsentRequired extends NexusError implements Consent {
 }
 
 /**
- * There was a token, and the provider or a person ended it: `reason` says why, for example `reauth_required`, `consent_revoked` or
- * `access_denied`. `authUrl` is the way back.
+ * There was a token, and the provider or a person ended it, or a person said no a moment ago: `reason` says why, for example
+ * `reauth_required`, `consent_revoked` or `access_denied`. `authUrl` is the way back.
  */
 export class AttentionRequired extends ConsentRequired {
   override name = "AttentionRequired";

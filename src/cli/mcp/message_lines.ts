@@ -62,7 +62,7 @@ export class MessageLines extends Transform {
     const text = line.toString("utf8").trim();
     if (text === "") return;
     const fault = faultOf(text);
-    if (fault === undefined) this.push(line);
+    if (fault === undefined) this.push(`${text}\n`);
     else this.#refuse(fault);
   }
 

@@ -69,7 +69,7 @@ class ConsentRequired(NexusError):
 
 
 class AttentionRequired(ConsentRequired):
-    """A connection that worked needs a person again, for example `reauth_required` or `consent_revoked`.
+    """A connection that worked needs a person again, for example `reauth_required` or `consent_revoked`, or one said no a moment ago.
 
     With a link, unless what is needed is another thing than a consent: then `auth_url` is empty, and `reason` is the daemon's word,
     for example `PROVIDER_MISCONFIGURED`.

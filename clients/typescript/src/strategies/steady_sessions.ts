@@ -25,10 +25,13 @@ const graceMs = 500;
  * - One whose question failed is replaced, and with it the session that another call began meanwhile, for which that call may wait for
  *   ever. So one call at a time asks and opens; all others wait for that.
  *
- * @param pings as the manager has them
+ * @param pings as the manager has them; `isHeld: false` where what waits for an answer to one does not keep the process alive
  * @returns `sessions` themselves
  */
-export function steady<S extends Sessions>(sessions: S, pings: { readonly pingTimeoutMs: number }): S {
+export function steady<S extends Sessions>(
+  sessions: S,
+  pings: { readonly pingTimeoutMs: number; readonly isHeld?: boolean },
+): S {
   const connect = sessions.connect.bind(sessions);
   const request = sessions.request.bind(sessions);
   const known = new WeakSet<EventEmitter>();
@@ -36,8 +39,7 @@ export function steady<S extends Sessions>(sessions: S, pings: { readonly pingTi
     const timer = setTimeout(() => {
       if (sessions.state() === "verifying") sessions.abort(unanswered());
     }, pings.pingTimeoutMs + graceMs);
-    // What is waited for keeps the process alive, or is not to.
-    timer.unref();
+    if (pings.isHeld === false) timer.unref();
     try {
       return await connect();
     } finally {

@@ -156,5 +156,6 @@ function named({ providerName, label }: Account): Record<string, string> {
 function sentenceOf({ reason, userCode }: ConsentRequired): string {
   const code = userCode === "" ? "" : `The code to enter there is ${userCode}. `;
   if (reason === "not_connected") return code;
+  if (reason === "access_denied") return `${code}The last request was refused.`;
   return `${code}${reason === "scopes_missing" ? "More permissions are needed than before." : `(${reason})`}`;
 }
