@@ -1,15 +1,14 @@
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { connect } from "node:http2";
 import { connect as connectSocket } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { TokenServiceGetTokenRequestSchema } from "../src/gen/nexus/v1/token_pb.js";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
-import { Place } from "../test/daemon/harness.js";
+import type { Place } from "../test/daemon/harness.js";
 import { boundFigure, type Figure, median } from "./figure.js";
-import { fillStore } from "./filled_store.js";
+import { filledPlace } from "./filled_place.js";
 import { answers } from "./start.js";
 
 const getToken = "/nexus.v1.TokenService/GetToken";
@@ -31,13 +30,9 @@ const settleMs = 500;
 /** How long the first call waits that a daemon serves: each time in a process of its own, so that no other call was before it. */
 export async function firstAnswerFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
   const rounds = quick ? 3 : 9;
-  const key = randomBytes(32);
-  const place = await Place.make({ NEXUS_ENCRYPTION_KEY: key.toString("base64"), NEXUS_LOG_LEVEL: "info" });
-  const folder = place.config.dataDir;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const groups = [{ count: 1, dueAtMs: Date.now() + 7_200_000, accessTokenBytes: 1_400 }];
-  const filling = { folder, key, origin: "http://127.0.0.1:9", providers: ["bench"], groups };
-  const [[connectionId = ""] = []] = await fillStore(filling);
+  const { place, ids } = await filledPlace(groups);
+  const [[connectionId = ""] = []] = ids;
   const taken = new Map<string, number[]>(Object.keys(kinds).map((kind) => [kind, []]));
   try {
     // The first rounds warm the client up, and have Node keep the compiled code of the daemon.
@@ -48,7 +43,7 @@ export async function firstAnswerFigures({ quick }: { readonly quick: boolean })
       }
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(place.config.dataDir, { recursive: true, force: true });
   }
   return [...taken].map(([kind, ms]) =>
     boundFigure({

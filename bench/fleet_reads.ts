@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,11 +7,11 @@ import { Client, credentials } from "@grpc/grpc-js";
 import { Role } from "../src/gen/nexus/v1/access_pb.js";
 import { TokenServiceGetTokenRequestSchema } from "../src/gen/nexus/v1/token_pb.js";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
-import { Place } from "../test/daemon/harness.js";
 import type { RealFleet } from "../test/fleet/real/real_fleet.js";
 import { freePort } from "../test/free_port.js";
 import { type Figure, ratioFigure } from "./figure.js";
-import { type Filling, fillStore } from "./filled_store.js";
+import { filledPlace } from "./filled_place.js";
+import type { Filling } from "./filled_store.js";
 import { h2load } from "./h2load.js";
 import { cpuMs } from "./process_figures.js";
 
@@ -124,18 +123,10 @@ async function inTurn(
 }
 
 async function aloneReader(effort: ReadEffort, daemons: DaemonProcess[]): Promise<Reader> {
-  const key = randomBytes(32);
-  const place = await Place.make({ NEXUS_ENCRYPTION_KEY: key.toString("base64") });
-  const folder = place.config.dataDir;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const groups = [readableGroup(effort)];
-  const [ids = []] = await fillStore({
-    folder,
-    key,
-    origin: "http://127.0.0.1:9",
-    providers: ["bench"],
-    groups,
-  });
+  const {
+    place,
+    ids: [ids = []],
+  } = await filledPlace([readableGroup(effort)]);
   const daemon = new DaemonProcess(place.environment);
   daemons.push(daemon);
   await daemon.ready();

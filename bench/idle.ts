@@ -1,30 +1,21 @@
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { WatchTokensRequestSchema } from "../src/gen/nexus/v1/token_pb.js";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
-import { Place } from "../test/daemon/harness.js";
 import { boundFigure, type Figure } from "./figure.js";
-import { fillStore } from "./filled_store.js";
+import { filledPlace } from "./filled_place.js";
 import { cpuMs } from "./process_figures.js";
 import { subscribers } from "./watch.js";
 
 /** CPU of a daemon that has connections and subscribers, and nothing to do. */
 export async function idleFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
   const seconds = quick ? 10 : 60;
-  const key = randomBytes(32);
-  const place = await Place.make({ NEXUS_ENCRYPTION_KEY: key.toString("base64"), NEXUS_LOG_LEVEL: "info" });
-  const folder = place.config.dataDir;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const groups = [{ count: 1_000, dueAtMs: Date.now() + 7_200_000 }];
-  const [ids = []] = await fillStore({
-    folder,
-    key,
-    origin: "http://127.0.0.1:9",
-    providers: ["bench"],
-    groups,
-  });
+  const {
+    place,
+    ids: [ids = []],
+  } = await filledPlace(groups);
   const daemon = new DaemonProcess(place.environment);
   try {
     await daemon.ready();
@@ -51,6 +42,6 @@ export async function idleFigures({ quick }: { readonly quick: boolean }): Promi
     ];
   } finally {
     await daemon.kill("SIGTERM");
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(place.config.dataDir, { recursive: true, force: true });
   }
 }

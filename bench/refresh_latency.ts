@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, rmSync } from "node:fs";
 import { create, toBinary } from "@bufbuild/protobuf";
@@ -8,7 +7,7 @@ import { DaemonProcess } from "../test/daemon/daemon_process.js";
 import { Place } from "../test/daemon/harness.js";
 import { start } from "./children.js";
 import { differenceFigure, type Figure, percentile } from "./figure.js";
-import { fillStore } from "./filled_store.js";
+import { filledPlace } from "./filled_place.js";
 import { fanOut, refreshed, subscribers, type WatchedServer } from "./watch.js";
 
 /** From the answer of the provider to the update at a subscriber, beside a durable commit alone. */
@@ -17,14 +16,11 @@ export async function refreshLatencyFigures({ quick }: { readonly quick: boolean
   const { series, updatesPerSeries } = quick
     ? { series: 1, updatesPerSeries: 120 }
     : { series: 5, updatesPerSeries: 200 };
-  const key = randomBytes(32);
-  const place = await Place.make({ NEXUS_ENCRYPTION_KEY: key.toString("base64"), NEXUS_LOG_LEVEL: "info" });
-  const folder = place.config.dataDir;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const provider = start("bench_provider.ts", []);
   const [{ origin }] = (await once(provider, "message")) as [{ origin: string }];
   const groups = [{ count: 1, dueAtMs: Date.now() + 7_200_000, accessTokenBytes: 1_400 }];
-  const [[connectionId = ""] = []] = await fillStore({ folder, key, origin, providers: ["bench"], groups });
+  const { place, ids } = await filledPlace(groups, { origin });
+  const [[connectionId = ""] = []] = ids;
   const daemon = new DaemonProcess(place.environment);
   const beside = await Place.make();
   mkdirSync(beside.config.dataDir, { recursive: true, mode: 0o700 });

@@ -1,13 +1,11 @@
-import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { WatchTokensRequestSchema } from "../src/gen/nexus/v1/token_pb.js";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
-import { Place } from "../test/daemon/harness.js";
 import { answerOf, startServer } from "./children.js";
 import { type Figure, ratioFigure } from "./figure.js";
-import { fillStore } from "./filled_store.js";
+import { filledPlace } from "./filled_place.js";
 import { cpuMs } from "./process_figures.js";
 import { makeAgentKey } from "./unary_stage.js";
 
@@ -30,12 +28,9 @@ export async function snapshotFigures({ quick }: { readonly quick: boolean }): P
   const { count, rounds, warmUps } = quick
     ? { count: 1_000, rounds: 3, warmUps: 2 }
     : { count: 10_000, rounds: 7, warmUps: 3 };
-  const key = randomBytes(32);
-  const place = await Place.make({ NEXUS_ENCRYPTION_KEY: key.toString("base64"), NEXUS_LOG_LEVEL: "info" });
-  const folder = place.config.dataDir;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const groups = [{ count, dueAtMs: Date.now() + 7_200_000, accessTokenBytes: 1_400 }];
-  await fillStore({ folder, key, origin: "http://127.0.0.1:9", providers: ["bench"], groups });
+  const { place } = await filledPlace(groups);
+  const folder = place.config.dataDir;
   const daemon = new DaemonProcess(place.environment);
   await daemon.ready();
   const request = toBinary(WatchTokensRequestSchema, create(WatchTokensRequestSchema, {}));

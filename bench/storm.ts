@@ -1,11 +1,10 @@
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
-import { type Clients, Place } from "../test/daemon/harness.js";
+import type { Clients, Place } from "../test/daemon/harness.js";
 import { answerOf, start } from "./children.js";
 import { type Figure, percentile, ratioFigure } from "./figure.js";
-import { fillStore } from "./filled_store.js";
+import { filledPlace } from "./filled_place.js";
 import { cpuMs } from "./process_figures.js";
 import type { StormReport } from "./storm_provider.js";
 
@@ -79,16 +78,14 @@ export async function storm(count: number): Promise<Storm> {
     const [message] = (await once(provider, "message")) as [StormReport];
     return message;
   };
-  const key = randomBytes(32);
-  const place = await Place.make({ NEXUS_ENCRYPTION_KEY: key.toString("base64"), NEXUS_LOG_LEVEL: "info" });
-  const folder = place.config.dataDir;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const dueAtMs = Date.now() + 12_000;
   const groups = [
     { count, dueAtMs },
     { count: 1, dueAtMs: Date.now() + 7_200_000 },
   ];
-  const [, [freshId = ""] = []] = await fillStore({ folder, key, origin, providers, groups });
+  const { place, ids } = await filledPlace(groups, { origin, providers });
+  const folder = place.config.dataDir;
+  const [, [freshId = ""] = []] = ids;
   const daemon = new DaemonProcess(place.environment);
   try {
     await daemon.ready();

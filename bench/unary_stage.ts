@@ -1,5 +1,4 @@
-import { randomBytes } from "node:crypto";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
@@ -10,10 +9,10 @@ import {
   TokenServiceGetTokenResponseSchema,
 } from "../src/gen/nexus/v1/token_pb.js";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
-import { Place } from "../test/daemon/harness.js";
+import type { Place } from "../test/daemon/harness.js";
 import { freePort } from "../test/free_port.js";
 import { startServer } from "./children.js";
-import { fillStore } from "./filled_store.js";
+import { filledPlace } from "./filled_place.js";
 
 const accessTokenBytes = 1_400;
 /** As Prometheus is mostly told to. */
@@ -127,14 +126,10 @@ export async function unaryStage(): Promise<UnaryStage> {
 
 /** A daemon with one connection. */
 async function startFilled(policyText?: string): Promise<Filled> {
-  const key = randomBytes(32);
-  const place = await Place.make({ NEXUS_ENCRYPTION_KEY: key.toString("base64"), NEXUS_LOG_LEVEL: "info" });
-  const folder = place.config.dataDir;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const groups = [{ count: 1, dueAtMs: Date.now() + 7_200_000, accessTokenBytes }];
-  const filling = { folder, key, origin: "http://127.0.0.1:9", providers: ["bench"], groups };
-  const [[connectionId = ""] = []] = await fillStore(filling);
-  const policyFile = join(folder, "policy.yaml");
+  const { place, ids } = await filledPlace(groups);
+  const [[connectionId = ""] = []] = ids;
+  const policyFile = join(place.config.dataDir, "policy.yaml");
   if (policyText !== undefined) writeFileSync(policyFile, policyText);
   const daemon = new DaemonProcess({
     ...place.environment,

@@ -1,16 +1,15 @@
 import type { ChildProcess } from "node:child_process";
-import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { WatchTokensRequestSchema } from "../src/gen/nexus/v1/token_pb.js";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
-import { type Clients, Place } from "../test/daemon/harness.js";
+import type { Clients } from "../test/daemon/harness.js";
 import { start, startServer } from "./children.js";
 import { Commits } from "./commits.js";
 import { boundFigure, type Figure, median, percentile, ratioFigure } from "./figure.js";
-import { fillStore } from "./filled_store.js";
+import { filledPlace } from "./filled_place.js";
 import { anonymousMiB } from "./process_figures.js";
 
 /** Bytes of an update that a subscriber must have before it counts as received: all of them but the last frame's edge. */
@@ -26,20 +25,15 @@ export interface WatchedServer {
 
 /** Fan-out of one update, and what a subscriber costs, beside a server that writes one buffer to as many streams. */
 export async function watchFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
-  const key = randomBytes(32);
-  const place = await Place.make({
-    NEXUS_ENCRYPTION_KEY: key.toString("base64"),
-    NEXUS_LOG_LEVEL: "info",
-    // One that does not read is looked at for longer than the daemon would wait for it.
-    NEXUS_STREAM_READ_TIMEOUT_SECONDS: "3600",
-  });
-  const folder = place.config.dataDir;
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // One that does not read is looked at for longer than the daemon would wait for it.
+  const environment = { NEXUS_STREAM_READ_TIMEOUT_SECONDS: "3600" };
   const provider = start("bench_provider.ts", []);
   const [{ origin }] = (await once(provider, "message")) as [{ origin: string }];
   const dueAtMs = Date.now() + 7_200_000;
   const groups = [{ count: 1, dueAtMs, accessTokenBytes: 1_400 }];
-  const [[connectionId = ""] = []] = await fillStore({ folder, key, origin, providers: ["bench"], groups });
+  const { place, ids } = await filledPlace(groups, { origin, environment });
+  const folder = place.config.dataDir;
+  const [[connectionId = ""] = []] = ids;
   const commits = new Commits(join(folder, "commits"));
   const commitCounts: number[] = [];
   const started = async (): Promise<DaemonProcess> => {
