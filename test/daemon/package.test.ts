@@ -1,6 +1,6 @@
 /**
- * The package as it is published, without the sources and what builds them. By itself the test lays the tarball and its dependencies out as npm
- * would, from the packages of this folder; `npm run test:package` lets npm install it from its registry.
+ * The package as it is published, without the sources and what builds them. By itself the test lays out what npm would pack, and its
+ * dependencies, from this folder; `npm run test:package` lets npm install it from its registry.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
@@ -40,16 +40,14 @@ function installFromRegistry(tarball: string): void {
 
 beforeAll(() => {
   prefix = temporaryFolder();
-  const [packed] = JSON.parse(
-    run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", prefix]),
-  );
-  const tarball = join(prefix, packed.filename);
+  const pack = ["pack", "--ignore-scripts", "--json"];
   if (usesRegistry) {
-    installFromRegistry(tarball);
+    const [{ filename }] = JSON.parse(run("npm", [...pack, "--pack-destination", prefix]));
+    installFromRegistry(join(prefix, filename));
     return;
   }
-  mkdirSync(home(), { recursive: true });
-  run("tar", ["-xzf", tarball, "-C", home(), "--strip-components=1"]);
+  const [{ files }] = JSON.parse(run("npm", [...pack, "--dry-run"])) as [{ files: { path: string }[] }];
+  for (const { path } of files) cpSync(join(root, path), join(home(), path));
   const places = run("npm", ["ls", "--omit=dev", "--all", "--parseable"]).trim().split("\n").slice(1);
   for (const place of places) cpSync(place, join(home(), relative(root, place)), { recursive: true });
   mkdirSync(join(prefix, "bin"));
