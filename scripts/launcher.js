@@ -22,7 +22,7 @@ const bundle = fileURLToPath(new URL("bundle/", import.meta.url));
 // Nor may others write there whom the caller's umask would let.
 process.umask(process.umask() | 0o022);
 const isDaemon = process.argv[2] === "serve";
-if (isDaemon) await keepYoungGenerationSmall();
+if (isDaemon) keepYoungGenerationSmall();
 if (process.env.NODE_COMPILE_CACHE === undefined) useCompiledCode();
 const program = require(isDaemon ? "./bundle/daemon.cjs" : "./bundle/nexusd.cjs");
 // What was read of the folder is of no use any more, and Node would hold it.
@@ -34,11 +34,12 @@ await program.runProcess();
  * modules of Node that the daemon needs are loaded before, since V8 takes Node's compiled code of them only with the flags that it was
  * compiled with. Node 20 pays for a small one under load, so that there it may grow once the start is over.
  */
-async function keepYoungGenerationSmall() {
+function keepYoungGenerationSmall() {
   if (/semi[-_]space/.test([...process.execArgv, process.env.NODE_OPTIONS ?? ""].join())) return;
   const names =
     "child_process crypto dns/promises fs/promises http2 https perf_hooks readline util worker_threads zlib";
-  await Promise.all(names.split(" ").map((name) => import(`node:${name}`)));
+  // By `require`: `import` makes a module of names of each, which nobody reads.
+  for (const name of names.split(" ")) require(`node:${name}`);
   setFlagsFromString("--semi-space-growth-factor=1");
   if (process.version.startsWith("v20."))
     setTimeout(() => setFlagsFromString("--semi-space-growth-factor=2"), startMs).unref();
