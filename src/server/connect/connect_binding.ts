@@ -30,12 +30,20 @@ const responseKey: ContextKey<Response | undefined> = createContextKey<Response 
   description: "where the answer goes",
 });
 
-/** Every method for Connect, gRPC-Web and gRPC. A call whose context holds no principal is refused in its protocol's own form. */
-export function routeServices(
-  services: readonly BoundService[],
-  onUnexpected: OnUnexpected,
-  bounds: ListenerLimits | undefined,
+/**
+ * Every method of a service for Connect, gRPC-Web and gRPC. A call whose context holds no principal is refused in its protocol's own form.
+ *
+ * @param options.services all that the listener serves: an `Any` in JSON may hold a message of each
+ */
+export function routeService(
+  service: BoundService,
+  options: {
+    readonly services: readonly BoundService[];
+    readonly onUnexpected: OnUnexpected;
+    readonly bounds: ListenerLimits | undefined;
+  },
 ): ConnectRouter["handlers"] {
+  const { services, onUnexpected, bounds } = options;
   const limits = limitsOf(bounds);
   const patience = bounds && { clock: bounds.clock, timeoutMs: limits.streamReadTimeoutMs };
   const router = createConnectRouter({
@@ -43,17 +51,14 @@ export function routeServices(
     // The library's default is 4 GiB.
     readMaxBytes: limits.maxMessageBytes,
     requireConnectProtocolHeader: false,
-    // What an `Any` of a message may hold.
     jsonOptions: { registry: createRegistry(...services.map(({ descriptor }) => descriptor.file)) },
-    interceptors: [admitTo(openServices(services))],
+    interceptors: [admitTo(openServices([service]))],
   });
-  for (const service of services) {
-    const methods = service.methods.map((method) => [
-      method.descriptor.localName,
-      bind(method, onUnexpected, patience),
-    ]);
-    router.service(service.descriptor, Object.fromEntries(methods));
-  }
+  const methods = service.methods.map((method) => [
+    method.descriptor.localName,
+    bind(method, onUnexpected, patience),
+  ]);
+  router.service(service.descriptor, Object.fromEntries(methods));
   return router.handlers;
 }
 

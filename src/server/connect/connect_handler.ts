@@ -21,7 +21,7 @@ import { headersRefusal, type ListenerLimits, limitsOf, messageTooLarge } from "
 import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
 import { UnreadAnswers } from "../listen/unread_answers.js";
 import { noteCredential } from "../sockets/socket_guard.js";
-import { type Caller, contextOf, openServices, routeServices, toConnectError } from "./connect_binding.js";
+import { type Caller, contextOf, openServices, routeService, toConnectError } from "./connect_binding.js";
 import { decodableBody } from "./decodable_body.js";
 import { withoutValues } from "./decode_failure.js";
 import { refuseEarly } from "./early_refusal.js";
@@ -60,8 +60,9 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
 }
 
 class ConnectRequests {
-  /** Made for the first request: a daemon whose agents speak gRPC alone needs none. */
-  #handlers: ReadonlyMap<string, UniversalHandler> | undefined;
+  readonly #services: ReadonlyMap<string, BoundService>;
+  /** By path, of each service that was asked for: one that nobody calls needs none. */
+  readonly #handlers = new Map<BoundService, ReadonlyMap<string, UniversalHandler>>();
   /** Names of the services that serve callers without a credential. */
   readonly #open: ReadonlySet<string>;
   readonly #plain: PlainJsonCalls;
@@ -71,6 +72,7 @@ class ConnectRequests {
 
   constructor(private readonly options: ConnectHandlerOptions) {
     const { services, onUnexpected, bounds } = options;
+    this.#services = new Map(services.map((service) => [service.descriptor.typeName, service]));
     this.#open = openServices(services);
     this.#plain = new PlainJsonCalls(services, onUnexpected);
     this.#limits = limitsOf(bounds);
@@ -146,10 +148,14 @@ class ConnectRequests {
 
   #handlerOf(path: string): UniversalHandler | undefined {
     const { services, onUnexpected, bounds } = this.options;
-    this.#handlers ??= new Map(
-      routeServices(services, onUnexpected, bounds).map((handler) => [handler.requestPath, handler]),
-    );
-    return this.#handlers.get(path);
+    const service = this.#services.get(path.slice(1, path.lastIndexOf("/")));
+    if (!service) return undefined;
+    const made = this.#handlers.get(service);
+    if (made) return made.get(path);
+    const handlers = routeService(service, { services, onUnexpected, bounds });
+    const byPath = new Map(handlers.map((handler) => [handler.requestPath, handler]));
+    this.#handlers.set(service, byPath);
+    return byPath.get(path);
   }
 
   #serveByLibrary(
