@@ -31,9 +31,9 @@ export function formatBytes(bytes: number): string {
   return text;
 }
 
-/** `1,000,000` */
+/** `1,000,000`. By hand: `toLocaleString` has 4 MiB of ICU's tables read, which stay resident. */
 export function formatCount(count: number): string {
-  return count.toLocaleString("en-US");
+  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 
 /** `1 failure`, `2 failures` */
