@@ -153,6 +153,7 @@ export class Daemon {
     const { contract, clock } = this.parts;
     await delay(clock, warmUpAfterMs);
     for (const _ of warmUpSteps(contract)) await delay(clock, 0);
+    await this.listeners.visit();
     await releaseFreedMemory();
   }
 
