@@ -82,7 +82,7 @@ function read(message: IncomingMessage, maxBytes: number): Promise<Buffer> {
     });
     message.once("end", () => (message.complete ? resolve(Buffer.concat(chunks)) : brokeOff()));
     message.on("error", reject);
-    message.once("close", brokeOff);
+    message.once("close", () => message.readableEnded || brokeOff());
   });
 }
 
