@@ -179,6 +179,8 @@ function isObject(value: unknown): value is JsonRecord {
 }
 
 function jsonObject(text: string): JsonRecord | undefined {
+  // An empty body, or a page: the parser would throw, and a throw takes as much as the whole of a good answer.
+  if (!/^\uFEFF?[\t\n\r ]*\{/.test(text)) return undefined;
   try {
     const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ""));
     return isObject(value) ? value : undefined;

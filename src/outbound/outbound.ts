@@ -227,14 +227,13 @@ function permitted(
  * refresh grant unknown. `identity`, because an error of compression would lose a rotated token set.
  */
 function rawRequest(request: OutboundRequest): RawRequest {
-  const headers = new Headers(request.headers);
-  headers.delete("cookie");
-  headers.delete("transfer-encoding");
-  headers.set("accept-encoding", "identity");
-  headers.set("connection", "close");
-  headers.set("user-agent", "nexusd");
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(request.headers)) headers[name.toLowerCase()] = value;
+  delete headers["cookie"];
+  delete headers["transfer-encoding"];
+  Object.assign(headers, { "accept-encoding": "identity", connection: "close", "user-agent": "nexusd" });
   const body = request.body === undefined ? undefined : new TextEncoder().encode(request.body.toString());
-  return { method: request.method, headers: Object.fromEntries(headers), body };
+  return { method: request.method, headers, body };
 }
 
 function untilAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {

@@ -15,8 +15,8 @@ import type { Refresher } from "./refresher.js";
 
 /** The queue is looked at this often even when nothing is due: a machine that slept, or a clock that was set, is noticed. */
 const maxSleepMs = 30_000;
-/** Due entries dispatched at once, before other work of the process runs: a caller waits for so many, some ms, in the middle of a storm. */
-const batch = 128;
+/** Due entries dispatched at once, before other work of the process runs: a caller waits for so many, some two ms, in the middle of a storm. */
+const batch = 32;
 /** A jump of the clock that matters. */
 const jumpMs = 5_000;
 /** Work that failed without a trace in the store is dispatched up again after this, doubled each time. */
