@@ -35,6 +35,7 @@ describe("Revoker", () => {
       store,
       vault,
       clock,
+      revocations: queue,
       changes: new Changes(),
       log: silentLog,
       random: () => 0.5,
