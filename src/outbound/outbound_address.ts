@@ -34,7 +34,10 @@ export class OutboundTarget {
   readonly host: string;
   readonly port: number;
   readonly isSecure: boolean;
+  readonly isLiteral: boolean;
   readonly #networks: ProviderNetworks;
+  /** Judged last, and found good: the networks stay as they are. */
+  #good: string | undefined;
 
   /**
    * Judges what the URL itself says.
@@ -46,13 +49,10 @@ export class OutboundTarget {
     const refusal = judgeHost(url.hostname, networks);
     if (refusal) throw new AddressRefused(refusal);
     this.host = canonicalHost(url.hostname) ?? url.hostname;
+    this.isLiteral = isAddress(this.host);
     this.isSecure = url.protocol === "https:";
     this.port = url.port === "" ? (this.isSecure ? 443 : 80) : Number(url.port);
     this.#networks = networks;
-  }
-
-  get isLiteral(): boolean {
-    return isAddress(this.host);
   }
 
   /**
@@ -73,6 +73,7 @@ export class OutboundTarget {
   /** Judges an address that the name led to, or that a socket is connected to. @throws AddressRefused */
   judge(address: string | undefined): void {
     if (address === undefined) throw Object.assign(new Error("not connected"), { code: "ENOTCONN" });
+    if (address === this.#good) return;
     const refusal = judgeAddress(address, this.#networks, this.isLiteral ? undefined : this.host);
     if (refusal) throw new AddressRefused(refusal);
     if (!this.isSecure && addressKind(address) !== "loopback") {
@@ -81,6 +82,7 @@ export class OutboundTarget {
         why: "resolves to another machine: http is for this one",
       });
     }
+    this.#good = address;
   }
 }
 

@@ -13,26 +13,28 @@ export const extendedNonceBytes = 24;
 export class ExtendedNonceKey {
   /** The raw block cipher. ECB keeps nothing from one block to the next, so that one object serves for all. */
   readonly #cipher: Cipher;
-  /** Subkey K1 of CMAC (NIST SP 800-38B section 6.1). */
-  readonly #subkey: Buffer;
+  /** The two blocks of a derivation, but for the nonce: each its counter and the label, xored with subkey K1 of CMAC (NIST SP 800-38B section 6.1). */
+  readonly #blocks: Buffer;
 
   /** @param key AES-256, used for nothing else */
   constructor(key: KeyObject) {
     this.#cipher = createCipheriv("aes-256-ecb", key, null).setAutoPadding(false);
-    this.#subkey = double(this.#encrypt(Buffer.alloc(blockBytes)));
+    const subkey = double(this.#encrypt(Buffer.alloc(blockBytes)));
+    this.#blocks = Buffer.concat([subkey, subkey]);
+    for (const counter of [1, 2]) {
+      const start = (counter - 1) * blockBytes;
+      this.#blocks[start + 1] = (this.#blocks[start + 1] ?? 0) ^ counter;
+      this.#blocks[start + 2] = (this.#blocks[start + 2] ?? 0) ^ 0x58;
+    }
   }
 
   /** The key and the nonce of AES-256-GCM. @param nonce 24 bytes */
   derive(nonce: Uint8Array): { readonly key: Buffer; readonly nonce: Uint8Array } {
-    const blocks = Buffer.alloc(2 * blockBytes);
-    for (const counter of [1, 2]) {
-      const start = (counter - 1) * blockBytes;
-      blocks[start + 1] = counter;
-      blocks[start + 2] = 0x58;
-      blocks.set(nonce.subarray(0, derivingBytes), start + 4);
-      for (let index = 0; index < blockBytes; index++) {
-        blocks[start + index] = (blocks[start + index] ?? 0) ^ (this.#subkey[index] ?? 0);
-      }
+    const blocks = Buffer.from(this.#blocks);
+    for (let index = 0; index < derivingBytes; index++) {
+      const byte = nonce[index] ?? 0;
+      blocks[4 + index] = (blocks[4 + index] ?? 0) ^ byte;
+      blocks[blockBytes + 4 + index] = (blocks[blockBytes + 4 + index] ?? 0) ^ byte;
     }
     return { key: this.#encrypt(blocks), nonce: nonce.subarray(derivingBytes) };
   }

@@ -58,10 +58,10 @@ export class SealingKey {
     const derived = this.#extended.derive(nonce);
     const cipher = createCipheriv(algorithm, derived.key, derived.nonce, { authTagLength: tagBytes });
     cipher.setAAD(associatedData);
-    return {
-      nonce,
-      ciphertext: Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]),
-    };
+    const encrypted = cipher.update(plaintext);
+    // A stream mode: nothing is left for the end.
+    cipher.final();
+    return { nonce, ciphertext: Buffer.concat([encrypted, cipher.getAuthTag()]) };
   }
 
   /** Undefined when it does not open. */
@@ -73,7 +73,10 @@ export class SealingKey {
     const end = sealed.ciphertext.length - tagBytes;
     decipher.setAuthTag(sealed.ciphertext.subarray(end));
     try {
-      return Buffer.concat([decipher.update(sealed.ciphertext.subarray(0, end)), decipher.final()]);
+      const opened = decipher.update(sealed.ciphertext.subarray(0, end));
+      // It throws where the tag is another.
+      decipher.final();
+      return opened;
     } catch {
       return undefined;
     }

@@ -1,5 +1,6 @@
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
+import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { type Account, isOtherAccount } from "../../model/credentials/account.js";
 import { UnusableGrant } from "../../oauth/failure.js";
@@ -64,12 +65,13 @@ export class ConsentKeeper {
     const { pending, profile } = granted;
     const account = await userInfo.accountOf(profile, granted.tokenSet);
     const consented = { ...granted, tokenSet: { ...granted.tokenSet, account } };
-    const isOther = isOtherAccount(store.getConnection(pending.connectionId)?.account, account);
+    const connection = store.getConnection(pending.connectionId);
+    const isOther = isOtherAccount(connection?.account, account);
     if (isOther && refusesOtherAccounts) {
       const why = { kind: "rejected", reason: "account_changed" } as const;
       throw new UnusableGrant(why, consented.tokenSet, consented.tokenSet.subject);
     }
-    this.#hold(consented, receivedAtMs);
+    this.#hold(connection, consented, receivedAtMs);
     const stored = await store.commit((tx) =>
       consume(tx)
         ? this.#keep(tx, consented, receivedAtMs, { visitor, isOther })
@@ -82,10 +84,9 @@ export class ConsentKeeper {
   }
 
   /** For spool, should the store fail for good. What waits for its confirmation is not worth it: its person is still there. */
-  #hold(consented: Consented, receivedAtMs: number): void {
+  #hold(connection: Connection | undefined, consented: Consented, receivedAtMs: number): void {
     const { connectionId, requireConfirmation } = consented.pending;
     const { store, spool } = this.deps;
-    const connection = store.getConnection(connectionId);
     if (requireConfirmation || !connection || connection.status === "revoked") return;
     const stored = store.getCredential(connectionId);
     spool.hold(connectionId, () => ({

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Account } from "../../model/credentials/account.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -10,7 +10,7 @@ export function bindingName(stateHash: string): string {
 }
 
 export function sameText(one: string, other: string): boolean {
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
+  const digest = (text: string): Buffer => hash("sha256", text, "buffer");
   return timingSafeEqual(digest(one), digest(other));
 }
 

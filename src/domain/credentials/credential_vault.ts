@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import type { ImportedToken, PendingImport } from "../../model/connections/pending_import.js";
@@ -156,5 +156,5 @@ export class CredentialVault {
 
 /** Key of a pending authorization: a reader of the store does not learn a `state` that works. */
 export function hashState(state: string): string {
-  return createHash("sha256").update(state).digest("hex");
+  return hash("sha256", state, "hex");
 }

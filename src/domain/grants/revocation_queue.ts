@@ -32,7 +32,16 @@ export type QueuedRevocation = Exclude<ProviderRevocation, "done">;
  * asked: the profile is gone, or names no revocation endpoint and leaves none to discovery.
  */
 export class RevocationQueue {
+  #hasNews = false;
+
   constructor(private readonly deps: { readonly vault: CredentialVault; readonly clock: Clock }) {}
+
+  /** Whether a token that was put in has become durable since it was asked last. */
+  takeNews(): boolean {
+    const was = this.#hasNews;
+    this.#hasNews = false;
+    return was;
+  }
 
   /** What a connection holds, while it still does. */
   enqueueStored(tx: Transaction, connection: Connection): QueuedRevocation {
@@ -100,6 +109,9 @@ export class RevocationQueue {
       return "not_possible";
     }
     const id = newId();
+    tx.whenDurable(() => {
+      this.#hasNews = true;
+    });
     tx.putRevocation({
       id,
       connectionId,

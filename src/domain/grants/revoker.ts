@@ -10,6 +10,7 @@ import type { Store } from "../../store/store.js";
 import { revocationPlace } from "../credentials/associated_data.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { IssuerMetadata } from "./issuer_metadata.js";
+import type { RevocationQueue } from "./revocation_queue.js";
 import { GrantMoved, type TokenEndpointClient } from "./token_endpoint_client.js";
 
 /**
@@ -51,14 +52,17 @@ export class Revoker {
       readonly vault: CredentialVault;
       readonly servers: Pick<IssuerMetadata, "resolve">;
       readonly grants: Pick<TokenEndpointClient, "revoke">;
+      readonly revocations: Pick<RevocationQueue, "takeNews">;
       readonly changes: Changes;
       readonly clock: Clock;
       readonly random: () => number;
       readonly log: Log;
     },
   ) {
-    // A commit that ends a connection may have put its tokens into the queue.
-    deps.changes.on("connections", () => this.wake());
+    // Few commits put a token into the queue.
+    deps.changes.on("connections", () => {
+      if (deps.revocations.takeNews()) this.wake();
+    });
   }
 
   start(): void {

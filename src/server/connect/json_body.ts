@@ -8,6 +8,8 @@ import { hasDuplicateNames, reservedName } from "./strict_json.js";
 /** Objects in objects; a profile with its JSON Schema has ten. Deeper ones would exhaust the stack of whoever walks them. */
 const maxDepth = 64;
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 /**
  * Reads a JSON object; none at all counts as an empty one. The content type is not looked at: the existing servers do not,
  * and `curl -d` says form.
@@ -20,7 +22,7 @@ export async function readJsonBody(request: Request, maxBodyBytes: number): Prom
   let text: string;
   let value: JsonValue;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    text = utf8.decode(bytes);
     value = JSON.parse(text) as JsonValue;
   } catch {
     throw new RestRefusal(400, "invalid_json", "the body is not JSON in UTF-8");

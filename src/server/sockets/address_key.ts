@@ -5,7 +5,7 @@ import { isIP } from "node:net";
  * customer gets. A port is dropped. Undefined for what is no address, as with a Unix socket.
  */
 export function addressKey(origin: string | undefined): string | undefined {
-  if (origin === undefined) return undefined;
+  if (origin === undefined || isIP(origin) === 4) return origin;
   const host = /^\[(.*)\]:\d+$/.exec(origin)?.[1] ?? /^([\d.]+):\d+$/.exec(origin)?.[1] ?? origin;
   // The port of an IPv6 peer stands without brackets; no address has nine groups.
   const bare = isIP(host) === 0 ? host.replace(/:\d+$/, "") : host;

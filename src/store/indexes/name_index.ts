@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Connection, ConnectionStatus } from "../../model/connections/connection.js";
 import { type NameParts, nameKey } from "../../model/connections/connection_name.js";
 import { type Databases, nothing } from "../lmdb/databases.js";
@@ -31,9 +31,9 @@ export function moveInNames(
 
 /** The ids of a name, the one that it names first. */
 export function* idsNamed(databases: Databases, name: NameParts): Generator<string> {
-  const hash = hashOf(name);
-  for (const [key, , , id] of databases.connectionsByName.getKeys({ start: [hash, -1, 0, ""] })) {
-    if (key !== hash) return;
+  const named = hashOf(name);
+  for (const [key, , , id] of databases.connectionsByName.getKeys({ start: [named, -1, 0, ""] })) {
+    if (key !== named) return;
     // The record of a connection that cannot be read does not say where it stands here.
     if (databases.connections.doesExist(id)) yield id;
   }
@@ -57,5 +57,5 @@ function isSamePlace(before: NamedConnection, after: NamedConnection): boolean {
 
 /** Keys of LMDB are bounded, and a user id is not ours. */
 function hashOf(name: NameParts): string {
-  return createHash("sha256").update(nameKey(name)).digest("base64url");
+  return hash("sha256", nameKey(name), "base64url");
 }

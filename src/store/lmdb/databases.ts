@@ -123,7 +123,7 @@ export const nothing: Bytes = new Uint8Array(0);
 
 /** Revisions, sequences and numbers as bytes that sort as they count. */
 export function encodeCount(count: bigint): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(8);
+  const bytes = Buffer.allocUnsafe(8);
   bytes.writeBigUInt64BE(count);
   return bytes;
 }

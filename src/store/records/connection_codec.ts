@@ -100,7 +100,9 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
   }
   return (changeRevision) => {
     record.changeRevision = changeRevision;
-    return toBinary(ConnectionRecordSchema, record);
+    const bytes = toBinary(ConnectionRecordSchema, record);
+    remember(connection.id, { bytes, stored: { connection, changeRevision } });
+    return bytes;
   };
 }
 
@@ -168,8 +170,13 @@ function decodeRefusedConsent({ reason, refusedAtMs }: RefusedConsentRecord): Co
   return isProblemReason(reason) ? { reason, refusedAtMs: Number(refusedAtMs) } : undefined;
 }
 
-/** Connections that were decoded or written lately, by their ids. A record that has other bytes is decoded anew. */
-const lately = new Map<string, { readonly bytes: Uint8Array; readonly stored: StoredConnection }>();
+interface Remembered {
+  readonly bytes: Uint8Array;
+  readonly stored: StoredConnection;
+}
+
+/** Connections that were written or decoded lately, by their ids. A record that has other bytes is decoded anew. */
+const lately = new Map<string, Remembered>();
 /** Some 1 MiB: those of a storm, each of which is read eight times while it is refreshed, and a page of a snapshot. */
 const maxLately = 512;
 
@@ -178,14 +185,13 @@ export function decodedConnection(id: string, bytes: Uint8Array): StoredConnecti
   const known = lately.get(id);
   if (known && Buffer.compare(known.bytes, bytes) === 0) return known.stored;
   const stored = decodeConnection(bytes);
-  keepDecoded(Buffer.from(bytes), stored);
+  remember(id, { bytes: Buffer.from(bytes), stored });
   return stored;
 }
 
-/** Whoever writes a connection is followed by those who read it. @param bytes what `stored` was encoded to; nobody changes either */
-export function keepDecoded(bytes: Uint8Array, stored: StoredConnection): void {
+function remember(id: string, remembered: Remembered): void {
   if (lately.size >= maxLately) lately.clear();
-  lately.set(stored.connection.id, { bytes, stored });
+  lately.set(id, remembered);
 }
 
 /** @throws RangeError on a word or number that this version does not know */

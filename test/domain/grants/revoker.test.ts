@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
 import { Revoker } from "../../../src/domain/grants/revoker.js";
 import type { RevocationRequest } from "../../../src/domain/grants/token_endpoint_client.js";
@@ -23,6 +23,7 @@ interface Asked {
 describe("Revoker", () => {
   const engine = perTest(() => new Engine());
   const queue = perTest(() => new RevocationQueue(engine));
+  const changes = new Changes();
   let revoker: Revoker;
   let profile: ProviderProfile;
   let asked: Asked[];
@@ -35,7 +36,8 @@ describe("Revoker", () => {
       store,
       vault,
       clock,
-      changes: new Changes(),
+      revocations: queue,
+      changes,
       log: silentLog,
       random: () => 0.5,
       servers: {
@@ -65,12 +67,15 @@ describe("Revoker", () => {
     revoker.start();
   });
   afterEach(async () => {
+    changes.removeAllListeners();
     await revoker.stop();
   });
 
+  const connectionId = "11111111-1111-4111-8111-111111111111";
   const enqueue = async (providerId = profile.id, credential = tokenSet()) => {
-    const place = { connectionId: "11111111-1111-4111-8111-111111111111", providerId, revision: 3n };
-    await engine.store.commit((tx) => queue.enqueue(tx, place, credential));
+    await engine.store.commit((tx) =>
+      queue.enqueue(tx, { connectionId, providerId, revision: 3n }, credential),
+    );
     revoker.wake();
   };
   const untilAsked = async (count: number): Promise<Asked> => {
@@ -98,6 +103,24 @@ describe("Revoker", () => {
     answer({ kind: "revoked" });
     await settled(() => queued().length === 0);
     expect(events()).toEqual([["revoked_at_provider", undefined]]);
+  });
+
+  it("looks at its queue when a token in it is durable, and not at every change of a connection", async () => {
+    const looks = vi.spyOn(engine.store, "dueRevocations");
+    changes.emit("connections", []);
+    const place = { connectionId, providerId: profile.id, revision: 3n };
+    const committed = engine.store.commit((tx) => {
+      queue.enqueue(tx, place, tokenSet());
+      // Another commit is announced before this one is durable.
+      changes.emit("connections", []);
+    });
+    await committed;
+    expect(looks).not.toHaveBeenCalled();
+    changes.emit("connections", []);
+    await untilAsked(1);
+    looks.mockClear();
+    changes.emit("connections", []);
+    expect(looks).not.toHaveBeenCalled();
   });
 
   it("falls back to the access token", async () => {
