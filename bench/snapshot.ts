@@ -9,7 +9,8 @@ import { filledPlace } from "./filled_place.js";
 import { cpuMs } from "./process_figures.js";
 import { makeAgentKey } from "./unary_stage.js";
 
-const against = "bare node:http2";
+const bareName = "bare node:http2";
+const openingName = "bare node:http2, lmdb and AES-256-GCM";
 
 interface Snapshot {
   readonly ms: number;
@@ -23,7 +24,7 @@ interface Round {
   readonly cpuMs: number;
 }
 
-/** A whole snapshot to one watcher, beside as many messages of as many bytes on bare HTTP/2. */
+/** A whole snapshot to one watcher, beside as many messages of as many bytes on bare HTTP/2, and beside what reads and opens each. */
 export async function snapshotFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
   const { count, rounds, warmUps } = quick
     ? { count: 1_000, rounds: 3, warmUps: 2 }
@@ -44,8 +45,16 @@ export async function snapshotFigures({ quick }: { readonly quick: boolean }): P
   const first = await answerOf<Snapshot>("snapshot_client.ts", [place.socket, asked]);
   const bareSocket = join(folder, "bare.sock");
   const messageBytes = String(Math.round(first.bytes / first.messages));
+  const openingSocket = join(folder, "opening.sock");
   const bare = await startServer("bare_call_server.ts", [bareSocket, String(count), messageBytes]);
+  const opening = await startServer("bare_call_server.ts", [
+    openingSocket,
+    String(count),
+    messageBytes,
+    folder,
+  ]);
   const theirs: Round[] = [];
+  const opened: Round[] = [];
   const again: Round[] = [];
   const anew: Round[] = [];
   try {
@@ -53,26 +62,36 @@ export async function snapshotFigures({ quick }: { readonly quick: boolean }): P
       // A reader of its own has no read on record yet.
       const apiKey = await makeAgentKey(place, `bench-${round + warmUps}`);
       const other = await taken(bare.pid ?? 0, [bareSocket, asked]);
+      const opener = await taken(opening.pid ?? 0, [openingSocket, asked]);
       const known = await taken(daemon.pid, [place.socket, asked]);
       const unknown = await taken(daemon.pid, [place.socket, asked, apiKey]);
       if (round < 0) continue;
       theirs.push(other);
+      opened.push(opener);
       again.push(known);
       anew.push(unknown);
     }
   } finally {
     bare.disconnect();
+    opening.disconnect();
     await daemon.kill("SIGTERM");
     rmSync(folder, { recursive: true, force: true });
   }
-  const line = (ours: readonly Round[], who: string, words: string, of: (round: Round) => number): Figure =>
+  const line = (
+    { ours, who, of }: { readonly ours: readonly Round[]; readonly who: string; readonly of: "ms" | "cpuMs" },
+    { name: against, rounds: counterpart } = { name: bareName, rounds: theirs },
+  ): Figure =>
     ratioFigure({
-      name: `snapshot of ${count} connections to one watcher, ${who}: ${words}`,
-      ...{ unit: "ms", against, atMost: 2, ours: ours.map(of), theirs: theirs.map(of) },
+      name: `snapshot of ${count} connections to one watcher, ${who}: ${of === "ms" ? "time" : "CPU"}`,
+      ...{ unit: "ms", against, atMost: 2 },
+      ...{ ours: ours.map((round) => round[of]), theirs: counterpart.map((round) => round[of]) },
     });
+  const whoOpens = { name: openingName, rounds: opened };
   return [
-    line(again, "its reads on record", "time", ({ ms }) => ms),
-    line(again, "its reads on record", "CPU", (round) => round.cpuMs),
-    line(anew, "its first reads", "time", ({ ms }) => ms),
+    line({ ours: again, who: "its reads on record", of: "ms" }),
+    line({ ours: again, who: "its reads on record", of: "cpuMs" }),
+    line({ ours: again, who: "each opened on both sides", of: "ms" }, whoOpens),
+    line({ ours: again, who: "each opened on both sides", of: "cpuMs" }, whoOpens),
+    line({ ours: anew, who: "its first reads", of: "ms" }),
   ];
 }
