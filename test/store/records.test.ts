@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { connectionStatuses } from "../../src/model/connections/connection.js";
+import { connectionEncoder, decodeConnection } from "../../src/store/records/connection_codec.js";
 import { Store } from "../../src/store/store.js";
 import { aConnection, aProfile, nowMs, pending, sealed, stateHash } from "../samples.js";
 import { temporaryFolder } from "../temporary_folder.js";
@@ -65,6 +66,9 @@ describe("a record read back is the record written", () => {
     const store = openStore();
     await store.commit((tx) => tx.putConnection(record));
     expect(store.getConnection(record.id)).toEqual(record);
+    // What was written lately is not decoded.
+    const bytes = connectionEncoder(record)(7n);
+    expect(decodeConnection(bytes)).toEqual({ changeRevision: 7n, connection: record });
   });
 
   test("credential, pending authorization, discovery document, key check", async () => {
