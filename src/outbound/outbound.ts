@@ -1,3 +1,4 @@
+import { validateHeaderName, validateHeaderValue } from "node:http";
 import type { Socket } from "node:net";
 import type { ClientCertificate } from "../model/clients/client_certificate.js";
 import { BoundedMap } from "../runtime/bounded_map.js";
@@ -150,9 +151,10 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       if (!maySend()) throw new OutboundError("not_leading", phase, target.host);
       // Point of no return: the request is written from here on.
       phase = "after_send";
-      const response = await exchange(opened, url, raw, limitBytes, (known) => {
+      const answered = exchange(opened, url, raw, limitBytes, (known) => {
         status = known;
       });
+      const response = await untilAborted(answered, stop.signal);
       if (response.status < 300 || response.status >= 400) return response;
       throw new OutboundError("redirect", phase, target.host, undefined, status);
     } catch (violation) {
@@ -225,10 +227,16 @@ function permitted(
 /**
  * `connection: close`, because a pooled connection that the provider drops at the same instant leaves the outcome of a
  * refresh grant unknown. `identity`, because an error of compression would lose a rotated token set.
+ *
+ * @throws TypeError where a header cannot be sent, with its name alone
  */
 function rawRequest(request: OutboundRequest): RawRequest {
   const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(request.headers)) headers[name.toLowerCase()] = value;
+  for (const [name, value] of Object.entries(request.headers)) {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+    headers[name.toLowerCase()] = value;
+  }
   delete headers["cookie"];
   delete headers["transfer-encoding"];
   Object.assign(headers, { "accept-encoding": "identity", connection: "close", "user-agent": "nexusd" });

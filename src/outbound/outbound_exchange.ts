@@ -62,10 +62,20 @@ function send(socket: Socket, url: URL, { method, headers, body }: RawRequest): 
       maxHeaderSize: maxHeaderBytes,
       insecureHTTPParser: false,
     });
-    outgoing.once("response", resolve);
+    let isAnswered = false;
+    outgoing.once("response", (message) => {
+      isAnswered = true;
+      resolve(message);
+    });
     outgoing.on("error", reject);
+    // A protocol that nobody asked for (101) is neither an answer nor an error to Node.
+    outgoing.once("close", () => isAnswered || reject(brokenOff("the request")));
     outgoing.end(body);
   });
+}
+
+function brokenOff(what: string): Error {
+  return Object.assign(new Error(`${what} broke off`), { code: "ECONNRESET" });
 }
 
 /** By events: an iterator of a message takes several times as much. */
@@ -73,8 +83,7 @@ function read(message: IncomingMessage, maxBytes: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let byteLength = 0;
-    const brokeOff = (): void =>
-      reject(Object.assign(new Error("the body broke off"), { code: "ECONNRESET" }));
+    const brokeOff = (): void => reject(brokenOff("the body"));
     message.on("data", (chunk: Buffer) => {
       byteLength += chunk.byteLength;
       if (byteLength > maxBytes) reject(new TooLarge());

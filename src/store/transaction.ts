@@ -20,7 +20,7 @@ import { countSealed, writeSealedCount } from "./indexes/sealed_count.js";
 import { type Databases, nothing } from "./lmdb/databases.js";
 import { issuerKey, Reads } from "./reads.js";
 import { encodeApiKey } from "./records/api_key_codec.js";
-import { connectionEncoder, type StoredConnection } from "./records/connection_codec.js";
+import { connectionEncoder, keepDecoded, type StoredConnection } from "./records/connection_codec.js";
 import { encodeStateHash } from "./records/field_codec.js";
 import { encodeImport, encodeRevocation } from "./records/journal_codec.js";
 import { encodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
@@ -127,7 +127,9 @@ export class Transaction extends Reads implements Recording {
     moveInIndexes(databases, id, before?.connection, connection);
     const revision = this.#log.record(connection, false, before?.changeRevision ?? 0n);
     this.#connections.delete(id);
-    databases.connections.putSync(id, encode(revision));
+    const bytes = encode(revision);
+    databases.connections.putSync(id, bytes);
+    keepDecoded(bytes, { connection, changeRevision: revision });
     for (const observer of this.observers) observer.connection(this, before?.connection, connection);
   }
 
@@ -142,9 +144,11 @@ export class Transaction extends Reads implements Recording {
     const before = this.getStoredConnection(connection.id);
     if (before === undefined) throw new Error("only a stored connection can be written unannounced");
     const { status, providerId, userId, label, dueAtMs } = before.connection;
-    const encode = connectionEncoder({ ...connection, status, providerId, userId, label, dueAtMs });
+    const written = { ...connection, status, providerId, userId, label, dueAtMs };
+    const bytes = connectionEncoder(written)(before.changeRevision);
     this.#connections.delete(connection.id);
-    databases.connections.putSync(connection.id, encode(before.changeRevision));
+    databases.connections.putSync(connection.id, bytes);
+    keepDecoded(bytes, { connection: written, changeRevision: before.changeRevision });
   }
 
   /** With its credential, its entry in the due queue and its pending authorization. Unknown ids are ignored. */

@@ -173,6 +173,16 @@ describe("refused before anything is sent", () => {
   });
 });
 
+test.each([
+  { authorization: `Bearer ${canary}\r\nx: y` },
+  { authorization: `Bearer ${canary}ő` },
+  { "x\r\ny": canary },
+])("a header that cannot be sent is an error before anything is sent: %#", async (headers) => {
+  const violation = await refusal(server.origin, { ...post({}), headers });
+  expect(violation).toMatchObject({ reason: "network", phase: "before_send" });
+  expect(server.requests).toHaveLength(0);
+});
+
 describe("no answer", () => {
   test.each([301, 302, 307, 308, 304])("a redirect with %d is not followed", async (status) => {
     server.script = json("", status, { location: `${server.origin}/elsewhere?${canary}` });
@@ -229,6 +239,16 @@ describe("no answer", () => {
     server.script = hangUp;
     const violation = await refusal();
     expect(violation).toMatchObject({ reason: "network", phase: "after_send" });
+  });
+
+  test("a switch to another protocol", async () => {
+    const port = await listen((socket) => {
+      socket.once("data", () => {
+        socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n");
+      });
+    });
+    const violation = await refusal(`http://127.0.0.1:${port}/`, requests.POST);
+    expect(violation).toMatchObject({ reason: "network", phase: "after_send", code: "ECONNRESET" });
   });
 
   test("a body that breaks off keeps the status", async () => {

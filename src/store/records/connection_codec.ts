@@ -100,9 +100,7 @@ export function connectionEncoder(connection: Connection): (changeRevision: bigi
   }
   return (changeRevision) => {
     record.changeRevision = changeRevision;
-    const bytes = toBinary(ConnectionRecordSchema, record);
-    remember(connection.id, { bytes, stored: { connection, changeRevision } });
-    return bytes;
+    return toBinary(ConnectionRecordSchema, record);
   };
 }
 
@@ -170,13 +168,8 @@ function decodeRefusedConsent({ reason, refusedAtMs }: RefusedConsentRecord): Co
   return isProblemReason(reason) ? { reason, refusedAtMs: Number(refusedAtMs) } : undefined;
 }
 
-interface Remembered {
-  readonly bytes: Uint8Array;
-  readonly stored: StoredConnection;
-}
-
-/** Connections that were written or decoded lately, by their ids. A record that has other bytes is decoded anew. */
-const lately = new Map<string, Remembered>();
+/** Connections that were decoded or written lately, by their ids. A record that has other bytes is decoded anew. */
+const lately = new Map<string, { readonly bytes: Uint8Array; readonly stored: StoredConnection }>();
 /** Some 1 MiB: those of a storm, each of which is read eight times while it is refreshed, and a page of a snapshot. */
 const maxLately = 512;
 
@@ -185,13 +178,14 @@ export function decodedConnection(id: string, bytes: Uint8Array): StoredConnecti
   const known = lately.get(id);
   if (known && Buffer.compare(known.bytes, bytes) === 0) return known.stored;
   const stored = decodeConnection(bytes);
-  remember(id, { bytes: Buffer.from(bytes), stored });
+  keepDecoded(Buffer.from(bytes), stored);
   return stored;
 }
 
-function remember(id: string, remembered: Remembered): void {
+/** Whoever writes a connection is followed by those who read it. @param bytes what `stored` was encoded to; nobody changes either */
+export function keepDecoded(bytes: Uint8Array, stored: StoredConnection): void {
   if (lately.size >= maxLately) lately.clear();
-  lately.set(id, remembered);
+  lately.set(stored.connection.id, { bytes, stored });
 }
 
 /** @throws RangeError on a word or number that this version does not know */
