@@ -20,7 +20,7 @@ import { countSealed, writeSealedCount } from "./indexes/sealed_count.js";
 import { type Databases, nothing } from "./lmdb/databases.js";
 import { issuerKey, Reads } from "./reads.js";
 import { encodeApiKey } from "./records/api_key_codec.js";
-import { connectionEncoder, keepDecoded, type StoredConnection } from "./records/connection_codec.js";
+import { connectionEncoder, keepWritten, type StoredConnection } from "./records/connection_codec.js";
 import { encodeStateHash } from "./records/field_codec.js";
 import { encodeImport, encodeRevocation } from "./records/journal_codec.js";
 import { encodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
@@ -129,7 +129,7 @@ export class Transaction extends Reads implements Recording {
     this.#connections.delete(id);
     const bytes = encode(revision);
     databases.connections.putSync(id, bytes);
-    keepDecoded(bytes, { connection, changeRevision: revision });
+    keepWritten(bytes, { connection, changeRevision: revision });
     for (const observer of this.observers) observer.connection(this, before?.connection, connection);
   }
 
@@ -148,7 +148,7 @@ export class Transaction extends Reads implements Recording {
     const bytes = connectionEncoder(written)(before.changeRevision);
     this.#connections.delete(connection.id);
     databases.connections.putSync(connection.id, bytes);
-    keepDecoded(bytes, { connection: written, changeRevision: before.changeRevision });
+    keepWritten(bytes, { connection: written, changeRevision: before.changeRevision });
   }
 
   /** With its credential, its entry in the due queue and its pending authorization. Unknown ids are ignored. */

@@ -71,6 +71,13 @@ describe("a record read back is the record written", () => {
     expect(decodeConnection(bytes)).toEqual({ changeRevision: 7n, connection: record });
   });
 
+  test("a text with half of a surrogate pair is the same at once as it is later", async () => {
+    const store = openStore();
+    const record = aConnection({ metadata: { team: "Caf\ud83d" } });
+    await store.commit((tx) => tx.putConnection(record));
+    expect(store.getConnection(record.id)?.metadata).toEqual({ team: "Caf\ufffd" });
+  });
+
   test("credential, pending authorization, discovery document, key check", async () => {
     const store = openStore();
     const credential = { revision: 5n, sealed: sealed("credential") };

@@ -172,18 +172,28 @@ function decodeRefusedConsent({ reason, refusedAtMs }: RefusedConsentRecord): Co
 const lately = new Map<string, { readonly bytes: Uint8Array; readonly stored: StoredConnection }>();
 /** Some 1 MiB: those of a storm, each of which is read eight times while it is refreshed, and a page of a snapshot. */
 const maxLately = 512;
+const replacement = Buffer.from("\ufffd");
 
 /** The connection of a record, which is mostly read for another time. @throws RangeError as `decodeConnection` */
 export function decodedConnection(id: string, bytes: Uint8Array): StoredConnection {
   const known = lately.get(id);
   if (known && Buffer.compare(known.bytes, bytes) === 0) return known.stored;
   const stored = decodeConnection(bytes);
-  keepDecoded(Buffer.from(bytes), stored);
+  keep(Buffer.from(bytes), stored);
   return stored;
 }
 
-/** Whoever writes a connection is followed by those who read it. @param bytes what `stored` was encoded to; nobody changes either */
-export function keepDecoded(bytes: Uint8Array, stored: StoredConnection): void {
+/**
+ * Whoever writes a connection is followed by those who read it.
+ *
+ * @param bytes what `stored` was encoded to; nobody changes either
+ */
+export function keepWritten(bytes: Uint8Array, stored: StoredConnection): void {
+  // Half of a surrogate pair, as a provider may send, was written as U+FFFD: what is read back is another text.
+  if (!Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(replacement)) keep(bytes, stored);
+}
+
+function keep(bytes: Uint8Array, stored: StoredConnection): void {
   if (lately.size >= maxLately) lately.clear();
   lately.set(stored.connection.id, { bytes, stored });
 }
