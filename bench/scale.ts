@@ -10,7 +10,8 @@ import { fillStore } from "./filled_store.js";
 import { answers, emptyPlace, startDaemon } from "./start.js";
 
 const few = 1_000;
-const due = 100;
+/** As many as one tick deals out. */
+const due = 32;
 
 /** What must not grow with the number of connections that are stored. */
 export async function scaleFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
