@@ -5,7 +5,7 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from "node:http2";
-import type { AddressInfo, Server } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type Server } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { ListenAddress } from "../../src/model/listen_address.js";
@@ -56,6 +56,12 @@ test("a visit that nobody answers ends too", async () => {
   const address = await listening(rude);
   await visitByGrpc(address, health);
   await visitPage(address, "/status");
+});
+
+test("a visit that is accepted and never answered ends", async () => {
+  const mute = createTcpServer((socket) => socket.on("error", () => undefined).resume());
+  const address = await listening(mute);
+  await Promise.all([visitByGrpc(address, health), visitPage(address, "/status")]);
 });
 
 test("the daemon's visits to itself are neither counted, nor recorded, nor told", async () => {
