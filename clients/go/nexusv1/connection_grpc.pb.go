@@ -51,6 +51,9 @@ type ConnectionServiceClient interface {
 	// `UNAVAILABLE` that it could not be asked; the connection stays either way, and the daemon asks again by itself. `return_url` and
 	// `require_confirmation` mean nothing there.
 	//
+	// A new request replaces the pending one of the connection, except one with `require_confirmation`: that is replaced only by the caller
+	// that made it, with `require_confirmation` again. Until it ends, others get `FAILED_PRECONDITION` with reason `CONNECTION_PENDING`.
+	//
 	// Errors: `NOT_FOUND` for an unknown provider or connection; `INVALID_ARGUMENT` for a `return_url` outside the
 	// allowlist; `FAILED_PRECONDITION` for a connection that was revoked, and for one whose provider was deleted;
 	// `ALREADY_EXISTS` for a new connection with a label that another has, see `ConnectionName`;
@@ -266,6 +269,9 @@ type ConnectionServiceServer interface {
 	// and the answer holds the connection. `FAILED_PRECONDITION` with reason `PROVIDER_MISCONFIGURED` says that the provider refused, and
 	// `UNAVAILABLE` that it could not be asked; the connection stays either way, and the daemon asks again by itself. `return_url` and
 	// `require_confirmation` mean nothing there.
+	//
+	// A new request replaces the pending one of the connection, except one with `require_confirmation`: that is replaced only by the caller
+	// that made it, with `require_confirmation` again. Until it ends, others get `FAILED_PRECONDITION` with reason `CONNECTION_PENDING`.
 	//
 	// Errors: `NOT_FOUND` for an unknown provider or connection; `INVALID_ARGUMENT` for a `return_url` outside the
 	// allowlist; `FAILED_PRECONDITION` for a connection that was revoked, and for one whose provider was deleted;

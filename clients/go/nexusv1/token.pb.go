@@ -33,7 +33,7 @@ const (
 	RejectionOutcome_REJECTION_OUTCOME_SUPERSEDED RejectionOutcome = 1
 	// This report, or one that it joined, refreshed: use `revision`.
 	RejectionOutcome_REJECTION_OUTCOME_REFRESHED RejectionOutcome = 2
-	// The API wants other scopes: the next `AcquireToken` answers a link that asks for them. The connection stays usable.
+	// The API wants other scopes: `consent` has a link that asks for them. The connection stays usable.
 	RejectionOutcome_REJECTION_OUTCOME_SCOPES_MISSING RejectionOutcome = 3
 	// The API wants another proof, and the token is as good as before: send the request again, with a proof of the nonce.
 	RejectionOutcome_REJECTION_OUTCOME_NONCE_WANTED RejectionOutcome = 70
@@ -206,7 +206,8 @@ type AcquireTokenRequest struct {
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Tells a second account of the user at the provider apart; see `ConnectionName`.
 	Label string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
-	// Scopes that the token must have; none means that any will do, and the profile's defaults for a new connection.
+	// Scopes that the token must have; none means that any will do, and the profile's defaults for a new connection. At most 100 together with
+	// those that the connection has or is being asked for.
 	Scopes []string `protobuf:"bytes,4,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// How long the token should live at least, 0 to 24 hours: a wish, as in `GetToken`.
 	MinTtl *durationpb.Duration `protobuf:"bytes,5,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
@@ -852,7 +853,13 @@ type ReportRejectedTokenResponse struct {
 	// What the report came to.
 	Outcome RejectionOutcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=nexus.v1.RejectionOutcome" json:"outcome,omitempty"`
 	// Revision of the connection's current credential.
-	Revision      uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
+	// With `SCOPES_MISSING`: the link that asks for the scopes. `reason` is `scopes_missing`, or the word for how the request before was
+	// refused, as in `AcquireToken`. Unset when no link could be made, for example because the caller may not request connections, or because
+	// `NEXUS_REQUIRE_CONFIRMATION` demands a `return_url`: call `AcquireToken` with `missing_scopes` then.
+	Consent *ConsentRequired `protobuf:"bytes,3,opt,name=consent,proto3" json:"consent,omitempty"`
+	// With `SCOPES_MISSING`: the scopes that the challenge names and that the token was not granted. Empty when it names none.
+	MissingScopes []string `protobuf:"bytes,4,rep,name=missing_scopes,json=missingScopes,proto3" json:"missing_scopes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -899,6 +906,20 @@ func (x *ReportRejectedTokenResponse) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *ReportRejectedTokenResponse) GetConsent() *ConsentRequired {
+	if x != nil {
+		return x.Consent
+	}
+	return nil
+}
+
+func (x *ReportRejectedTokenResponse) GetMissingScopes() []string {
+	if x != nil {
+		return x.MissingScopes
+	}
+	return nil
 }
 
 // Request of CreateProof.
@@ -1730,10 +1751,12 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\x06status\x18\x04 \x01(\rR\x06status\x12)\n" +
 	"\x10www_authenticate\x18\x05 \x01(\tR\x0fwwwAuthenticate\x12\x1d\n" +
 	"\n" +
-	"dpop_nonce\x18F \x01(\tR\tdpopNonce\"o\n" +
+	"dpop_nonce\x18F \x01(\tR\tdpopNonce\"\xcb\x01\n" +
 	"\x1bReportRejectedTokenResponse\x124\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2\x1a.nexus.v1.RejectionOutcomeR\aoutcome\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"\xa7\x01\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\x123\n" +
+	"\aconsent\x18\x03 \x01(\v2\x19.nexus.v1.ConsentRequiredR\aconsent\x12%\n" +
+	"\x0emissing_scopes\x18\x04 \x03(\tR\rmissingScopes\"\xa7\x01\n" +
 	"\x12CreateProofRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12,\n" +
 	"\x04name\x18\x02 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\x12\x16\n" +
@@ -1864,41 +1887,42 @@ var file_nexus_v1_token_proto_depIdxs = []int32{
 	1,  // 13: nexus.v1.RefreshTokenResponse.token:type_name -> nexus.v1.Token
 	25, // 14: nexus.v1.ReportRejectedTokenRequest.name:type_name -> nexus.v1.ConnectionName
 	0,  // 15: nexus.v1.ReportRejectedTokenResponse.outcome:type_name -> nexus.v1.RejectionOutcome
-	25, // 16: nexus.v1.CreateProofRequest.name:type_name -> nexus.v1.ConnectionName
-	23, // 17: nexus.v1.CreateProofResponse.expires_at:type_name -> google.protobuf.Timestamp
-	13, // 18: nexus.v1.WatchTokensRequest.position:type_name -> nexus.v1.Position
-	24, // 19: nexus.v1.WatchTokensRequest.bookmark_interval:type_name -> google.protobuf.Duration
-	25, // 20: nexus.v1.WatchTokensRequest.names:type_name -> nexus.v1.ConnectionName
-	16, // 21: nexus.v1.WatchTokensResponse.state:type_name -> nexus.v1.TokenState
-	17, // 22: nexus.v1.WatchTokensResponse.removed:type_name -> nexus.v1.ConnectionRemoved
-	18, // 23: nexus.v1.WatchTokensResponse.bookmark:type_name -> nexus.v1.Bookmark
-	19, // 24: nexus.v1.WatchTokensResponse.reset:type_name -> nexus.v1.Reset
-	20, // 25: nexus.v1.WatchTokensResponse.drain:type_name -> nexus.v1.Drain
-	26, // 26: nexus.v1.TokenState.status:type_name -> nexus.v1.ConnectionStatus
-	1,  // 27: nexus.v1.TokenState.token:type_name -> nexus.v1.Token
-	27, // 28: nexus.v1.TokenState.problem:type_name -> nexus.v1.Problem
-	23, // 29: nexus.v1.TokenState.refresh_expires_at:type_name -> google.protobuf.Timestamp
-	28, // 30: nexus.v1.TokenState.account:type_name -> nexus.v1.Account
-	23, // 31: nexus.v1.TokenState.created_at:type_name -> google.protobuf.Timestamp
-	13, // 32: nexus.v1.Bookmark.position:type_name -> nexus.v1.Position
-	24, // 33: nexus.v1.Drain.reconnect_delay:type_name -> google.protobuf.Duration
-	2,  // 34: nexus.v1.TokenService.AcquireToken:input_type -> nexus.v1.AcquireTokenRequest
-	5,  // 35: nexus.v1.TokenService.GetToken:input_type -> nexus.v1.TokenServiceGetTokenRequest
-	7,  // 36: nexus.v1.TokenService.RefreshToken:input_type -> nexus.v1.RefreshTokenRequest
-	9,  // 37: nexus.v1.TokenService.ReportRejectedToken:input_type -> nexus.v1.ReportRejectedTokenRequest
-	11, // 38: nexus.v1.TokenService.CreateProof:input_type -> nexus.v1.CreateProofRequest
-	14, // 39: nexus.v1.TokenService.WatchTokens:input_type -> nexus.v1.WatchTokensRequest
-	3,  // 40: nexus.v1.TokenService.AcquireToken:output_type -> nexus.v1.AcquireTokenResponse
-	6,  // 41: nexus.v1.TokenService.GetToken:output_type -> nexus.v1.TokenServiceGetTokenResponse
-	8,  // 42: nexus.v1.TokenService.RefreshToken:output_type -> nexus.v1.RefreshTokenResponse
-	10, // 43: nexus.v1.TokenService.ReportRejectedToken:output_type -> nexus.v1.ReportRejectedTokenResponse
-	12, // 44: nexus.v1.TokenService.CreateProof:output_type -> nexus.v1.CreateProofResponse
-	15, // 45: nexus.v1.TokenService.WatchTokens:output_type -> nexus.v1.WatchTokensResponse
-	40, // [40:46] is the sub-list for method output_type
-	34, // [34:40] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	4,  // 16: nexus.v1.ReportRejectedTokenResponse.consent:type_name -> nexus.v1.ConsentRequired
+	25, // 17: nexus.v1.CreateProofRequest.name:type_name -> nexus.v1.ConnectionName
+	23, // 18: nexus.v1.CreateProofResponse.expires_at:type_name -> google.protobuf.Timestamp
+	13, // 19: nexus.v1.WatchTokensRequest.position:type_name -> nexus.v1.Position
+	24, // 20: nexus.v1.WatchTokensRequest.bookmark_interval:type_name -> google.protobuf.Duration
+	25, // 21: nexus.v1.WatchTokensRequest.names:type_name -> nexus.v1.ConnectionName
+	16, // 22: nexus.v1.WatchTokensResponse.state:type_name -> nexus.v1.TokenState
+	17, // 23: nexus.v1.WatchTokensResponse.removed:type_name -> nexus.v1.ConnectionRemoved
+	18, // 24: nexus.v1.WatchTokensResponse.bookmark:type_name -> nexus.v1.Bookmark
+	19, // 25: nexus.v1.WatchTokensResponse.reset:type_name -> nexus.v1.Reset
+	20, // 26: nexus.v1.WatchTokensResponse.drain:type_name -> nexus.v1.Drain
+	26, // 27: nexus.v1.TokenState.status:type_name -> nexus.v1.ConnectionStatus
+	1,  // 28: nexus.v1.TokenState.token:type_name -> nexus.v1.Token
+	27, // 29: nexus.v1.TokenState.problem:type_name -> nexus.v1.Problem
+	23, // 30: nexus.v1.TokenState.refresh_expires_at:type_name -> google.protobuf.Timestamp
+	28, // 31: nexus.v1.TokenState.account:type_name -> nexus.v1.Account
+	23, // 32: nexus.v1.TokenState.created_at:type_name -> google.protobuf.Timestamp
+	13, // 33: nexus.v1.Bookmark.position:type_name -> nexus.v1.Position
+	24, // 34: nexus.v1.Drain.reconnect_delay:type_name -> google.protobuf.Duration
+	2,  // 35: nexus.v1.TokenService.AcquireToken:input_type -> nexus.v1.AcquireTokenRequest
+	5,  // 36: nexus.v1.TokenService.GetToken:input_type -> nexus.v1.TokenServiceGetTokenRequest
+	7,  // 37: nexus.v1.TokenService.RefreshToken:input_type -> nexus.v1.RefreshTokenRequest
+	9,  // 38: nexus.v1.TokenService.ReportRejectedToken:input_type -> nexus.v1.ReportRejectedTokenRequest
+	11, // 39: nexus.v1.TokenService.CreateProof:input_type -> nexus.v1.CreateProofRequest
+	14, // 40: nexus.v1.TokenService.WatchTokens:input_type -> nexus.v1.WatchTokensRequest
+	3,  // 41: nexus.v1.TokenService.AcquireToken:output_type -> nexus.v1.AcquireTokenResponse
+	6,  // 42: nexus.v1.TokenService.GetToken:output_type -> nexus.v1.TokenServiceGetTokenResponse
+	8,  // 43: nexus.v1.TokenService.RefreshToken:output_type -> nexus.v1.RefreshTokenResponse
+	10, // 44: nexus.v1.TokenService.ReportRejectedToken:output_type -> nexus.v1.ReportRejectedTokenResponse
+	12, // 45: nexus.v1.TokenService.CreateProof:output_type -> nexus.v1.CreateProofResponse
+	15, // 46: nexus.v1.TokenService.WatchTokens:output_type -> nexus.v1.WatchTokensResponse
+	41, // [41:47] is the sub-list for method output_type
+	35, // [35:41] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_nexus_v1_token_proto_init() }

@@ -44,10 +44,13 @@ type TokenServiceClient interface {
 	//   - `PENDING`: its link, the same to everybody who may see the connection, for as long as it can be opened. `return_url` counts when a
 	//     link is made, and not when one is found.
 	//   - `ATTENTION`, `FAILED`, `EXPIRED`, and a token that died without a way to get another: a link under the same id.
-	//   - Scopes are missing: a link that asks for those that the connection was consented with and those of the request; after an API said so
-	//     (`ReportRejectedToken`) for those that it named too, whatever the request asks for. Who asks for less goes on getting the token until
-	//     a person opens it. A scope that the newest consent asked for is not missing, whatever the provider granted (`granted_scopes`): many
-	//     answer with other words than they were asked with.
+	//   - Scopes are missing: a link that asks for those that the connection was consented with and those of the request, at most 100 in all.
+	//     Callers that ask for less go on getting the token. A scope that the newest consent asked for is not missing, whatever the provider
+	//     granted (`granted_scopes`), because many providers answer with other words than they were asked with. The exception is a scope that an
+	//     API says is missing (`ReportRejectedToken`): a request that names it gets the link, for as long as the link can be opened. A report
+	//     changes nothing for requests that do not name such a scope.
+	//   - A request for consent that an application must confirm (`require_confirmation`) keeps its place: its link is returned, even if it does
+	//     not ask for the scopes of this call. Once it is confirmed, the next call returns a link for the rest.
 	//
 	// For static types the link leads to the form that asks for the key, and scopes do not count. Where no person is needed (see `GrantType`)
 	// the connection is made, and missing scopes are asked for, at once: the answer is a token.
@@ -63,8 +66,9 @@ type TokenServiceClient interface {
 	// not within the caller's restriction; `FAILED_PRECONDITION` with reason `CONNECTION_PENDING` when a person consented and the application
 	// that asked has not confirmed it (`ConfirmConnection`), with `PROVIDER_MISCONFIGURED` when the provider refuses the client, and when the
 	// provider's discovery document contradicts the profile; `RESOURCE_EXHAUSTED` with `TOO_MANY_STREAMS` for a call with `wait`, which
-	// counts as a stream of `WatchTokens` until it is answered; and all of `GetToken` and `RequestConnection`, for example
-	// `INVALID_ARGUMENT` for a `return_url` outside the allowlist.
+	// counts as a stream of `WatchTokens` until it is answered; `INVALID_ARGUMENT` for `scopes` that make more than 100 with those that the
+	// connection has or is being asked for; and all of `GetToken` and `RequestConnection`, for example `INVALID_ARGUMENT` for a `return_url`
+	// outside the allowlist.
 	AcquireToken(ctx context.Context, in *AcquireTokenRequest, opts ...grpc.CallOption) (*AcquireTokenResponse, error)
 	// Answers the current token of a connection. A token inside its refresh window is answered at once while a
 	// refresh is nudged; an expired one is refreshed first, all callers sharing one request to the provider. When a
@@ -90,17 +94,22 @@ type TokenServiceClient interface {
 	//
 	// Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `NOT_REFRESHABLE` when no refresh token is held,
 	// `PROVIDER_DELETED`, or `PROVIDER_MISCONFIGURED` when the provider refuses the client;
-	// `UNAVAILABLE` when the refresh failed and will be tried again, even if the old token lives (ask `GetToken` for it).
+	// `UNAVAILABLE` when the refresh failed and will be tried again, even if the old token lives (ask `GetToken` for it);
+	// `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when the token needs no refresh yet and the limit of `ReportRejectedToken` is reached.
+	// Refreshes that `GetToken` would cause too are not counted.
 	RefreshToken(ctx context.Context, in *RefreshTokenRequest, opts ...grpc.CallOption) (*RefreshTokenResponse, error)
 	// The agent says that an API refused a token of this revision. A true report refreshes it once, whatever its age and however many report
 	// it, and is answered when the new revision is durable; a report about a revision that is no longer the current one changes nothing.
 	//
 	// A challenge with the error `insufficient_scope` (RFC 6750 section 3.1), whatever the status, is about scopes and not about the token:
-	// nothing is refreshed, the token stays usable, and until a person consents or says no `AcquireToken` answers a link that asks for the
-	// scopes of the connection and those that the challenge names, which the person is shown. A report of what a link asks for already
-	// changes nothing. After three of these within a day the API is not believed any more: `FAILED_PRECONDITION` with reason
-	// `SCOPES_NOT_GRANTED`, and `AcquireToken` goes on giving the token. A challenge that names a scope that was not asked for before begins
-	// to count anew.
+	// the outcome is `SCOPES_MISSING`, nothing is refreshed, the token stays usable, and other callers notice nothing. `consent` is a link
+	// that asks for the scopes of the connection and those that the challenge names; the page of the link shows them first, and the user may
+	// say no there. `AcquireToken` with `missing_scopes` returns the same link and can wait for the user. When the link ends, so does what
+	// the report asked for. A report of what an open link asks for already changes nothing. If the user answered three times within a day and
+	// the API still refuses the token, the API is not believed any more: `FAILED_PRECONDITION` with reason `SCOPES_NOT_GRANTED`. A challenge
+	// that names a scope that was not asked for before begins to count anew.
+	//
+	// Where no person is needed (see `GrantType`) the scopes are asked for at once, and the outcome is `REFRESHED`.
 	//
 	// A challenge of a proof (RFC 9449 section 9) says nothing of the token. With the error `use_dpop_nonce` and `dpop_nonce` the nonce goes
 	// into the proofs that proxies put in for this connection from then on.
@@ -109,8 +118,8 @@ type TokenServiceClient interface {
 	//
 	// Errors: as `RefreshToken`, with `NOT_REFRESHABLE` for static types too; `INVALID_ARGUMENT` for a revision that the connection has not
 	// reached, for another status than 401 and 403, for 403 without the error `insufficient_scope` or `invalid_token`, and for the error
-	// `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as many reports of this connection were acted on within an
-	// hour as the daemon allows.
+	// `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as many reports of this connection, and calls of
+	// `RefreshToken` for it, were acted on within an hour as the daemon allows.
 	ReportRejectedToken(ctx context.Context, in *ReportRejectedTokenRequest, opts ...grpc.CallOption) (*ReportRejectedTokenResponse, error)
 	// A proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
 	// `token_type` is `DPoP` need one: the request then carries `Authorization: DPoP <token>` and `DPoP: <proof>`. The key itself never
@@ -251,10 +260,13 @@ type TokenServiceServer interface {
 	//   - `PENDING`: its link, the same to everybody who may see the connection, for as long as it can be opened. `return_url` counts when a
 	//     link is made, and not when one is found.
 	//   - `ATTENTION`, `FAILED`, `EXPIRED`, and a token that died without a way to get another: a link under the same id.
-	//   - Scopes are missing: a link that asks for those that the connection was consented with and those of the request; after an API said so
-	//     (`ReportRejectedToken`) for those that it named too, whatever the request asks for. Who asks for less goes on getting the token until
-	//     a person opens it. A scope that the newest consent asked for is not missing, whatever the provider granted (`granted_scopes`): many
-	//     answer with other words than they were asked with.
+	//   - Scopes are missing: a link that asks for those that the connection was consented with and those of the request, at most 100 in all.
+	//     Callers that ask for less go on getting the token. A scope that the newest consent asked for is not missing, whatever the provider
+	//     granted (`granted_scopes`), because many providers answer with other words than they were asked with. The exception is a scope that an
+	//     API says is missing (`ReportRejectedToken`): a request that names it gets the link, for as long as the link can be opened. A report
+	//     changes nothing for requests that do not name such a scope.
+	//   - A request for consent that an application must confirm (`require_confirmation`) keeps its place: its link is returned, even if it does
+	//     not ask for the scopes of this call. Once it is confirmed, the next call returns a link for the rest.
 	//
 	// For static types the link leads to the form that asks for the key, and scopes do not count. Where no person is needed (see `GrantType`)
 	// the connection is made, and missing scopes are asked for, at once: the answer is a token.
@@ -270,8 +282,9 @@ type TokenServiceServer interface {
 	// not within the caller's restriction; `FAILED_PRECONDITION` with reason `CONNECTION_PENDING` when a person consented and the application
 	// that asked has not confirmed it (`ConfirmConnection`), with `PROVIDER_MISCONFIGURED` when the provider refuses the client, and when the
 	// provider's discovery document contradicts the profile; `RESOURCE_EXHAUSTED` with `TOO_MANY_STREAMS` for a call with `wait`, which
-	// counts as a stream of `WatchTokens` until it is answered; and all of `GetToken` and `RequestConnection`, for example
-	// `INVALID_ARGUMENT` for a `return_url` outside the allowlist.
+	// counts as a stream of `WatchTokens` until it is answered; `INVALID_ARGUMENT` for `scopes` that make more than 100 with those that the
+	// connection has or is being asked for; and all of `GetToken` and `RequestConnection`, for example `INVALID_ARGUMENT` for a `return_url`
+	// outside the allowlist.
 	AcquireToken(context.Context, *AcquireTokenRequest) (*AcquireTokenResponse, error)
 	// Answers the current token of a connection. A token inside its refresh window is answered at once while a
 	// refresh is nudged; an expired one is refreshed first, all callers sharing one request to the provider. When a
@@ -297,17 +310,22 @@ type TokenServiceServer interface {
 	//
 	// Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `NOT_REFRESHABLE` when no refresh token is held,
 	// `PROVIDER_DELETED`, or `PROVIDER_MISCONFIGURED` when the provider refuses the client;
-	// `UNAVAILABLE` when the refresh failed and will be tried again, even if the old token lives (ask `GetToken` for it).
+	// `UNAVAILABLE` when the refresh failed and will be tried again, even if the old token lives (ask `GetToken` for it);
+	// `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when the token needs no refresh yet and the limit of `ReportRejectedToken` is reached.
+	// Refreshes that `GetToken` would cause too are not counted.
 	RefreshToken(context.Context, *RefreshTokenRequest) (*RefreshTokenResponse, error)
 	// The agent says that an API refused a token of this revision. A true report refreshes it once, whatever its age and however many report
 	// it, and is answered when the new revision is durable; a report about a revision that is no longer the current one changes nothing.
 	//
 	// A challenge with the error `insufficient_scope` (RFC 6750 section 3.1), whatever the status, is about scopes and not about the token:
-	// nothing is refreshed, the token stays usable, and until a person consents or says no `AcquireToken` answers a link that asks for the
-	// scopes of the connection and those that the challenge names, which the person is shown. A report of what a link asks for already
-	// changes nothing. After three of these within a day the API is not believed any more: `FAILED_PRECONDITION` with reason
-	// `SCOPES_NOT_GRANTED`, and `AcquireToken` goes on giving the token. A challenge that names a scope that was not asked for before begins
-	// to count anew.
+	// the outcome is `SCOPES_MISSING`, nothing is refreshed, the token stays usable, and other callers notice nothing. `consent` is a link
+	// that asks for the scopes of the connection and those that the challenge names; the page of the link shows them first, and the user may
+	// say no there. `AcquireToken` with `missing_scopes` returns the same link and can wait for the user. When the link ends, so does what
+	// the report asked for. A report of what an open link asks for already changes nothing. If the user answered three times within a day and
+	// the API still refuses the token, the API is not believed any more: `FAILED_PRECONDITION` with reason `SCOPES_NOT_GRANTED`. A challenge
+	// that names a scope that was not asked for before begins to count anew.
+	//
+	// Where no person is needed (see `GrantType`) the scopes are asked for at once, and the outcome is `REFRESHED`.
 	//
 	// A challenge of a proof (RFC 9449 section 9) says nothing of the token. With the error `use_dpop_nonce` and `dpop_nonce` the nonce goes
 	// into the proofs that proxies put in for this connection from then on.
@@ -316,8 +334,8 @@ type TokenServiceServer interface {
 	//
 	// Errors: as `RefreshToken`, with `NOT_REFRESHABLE` for static types too; `INVALID_ARGUMENT` for a revision that the connection has not
 	// reached, for another status than 401 and 403, for 403 without the error `insufficient_scope` or `invalid_token`, and for the error
-	// `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as many reports of this connection were acted on within an
-	// hour as the daemon allows.
+	// `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as many reports of this connection, and calls of
+	// `RefreshToken` for it, were acted on within an hour as the daemon allows.
 	ReportRejectedToken(context.Context, *ReportRejectedTokenRequest) (*ReportRejectedTokenResponse, error)
 	// A proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
 	// `token_type` is `DPoP` need one: the request then carries `Authorization: DPoP <token>` and `DPoP: <proof>`. The key itself never

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/token.proto.
  */
 export const file_nexus_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEixgMKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyABIiCg5tY3Bfc2VydmVyX3VybBgyIAEoCUIKukgHcgUQARiAEBIOCgZkZXZpY2UYMyABKAg6JrpIIyIhCg1wcm92aWRlcl9uYW1lCg5tY3Bfc2VydmVyX3VybBABInAKFEFjcXVpcmVUb2tlblJlc3BvbnNlEiAKBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW5IABIsCgdjb25zZW50GAIgASgLMhkubmV4dXMudjEuQ29uc2VudFJlcXVpcmVkSABCCAoGcmVzdWx0IsoBCg9Db25zZW50UmVxdWlyZWQSEAoIYXV0aF91cmwYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkSGAoQdmVyaWZpY2F0aW9uX3VyaRgyIAEoCRIRCgl1c2VyX2NvZGUYMyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRg0IAEoCSKvAwobVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEjoKB21pbl90dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIqCghhdWRpZW5jZRg8IAEoCUIYukgVchMYgAgyDl5bXHgyMC1ceDdFXSokEkAKBnNjb3Blcxg9IAMoCUIwukgtkgEqEDIYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEn8KCHJlc291cmNlGD4gASgJQm26SGq6AV8KDHJlc291cmNlLnVyaRIqbXVzdCBiZSBhbiBhYnNvbHV0ZSBVUkkgd2l0aG91dCBhIGZyYWdtZW50GiN0aGlzLmlzVXJpKCkgJiYgIXRoaXMuY29udGFpbnMoJyMnKdgBAXIDGIAIOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIj4KHFRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiJ8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASI2ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIpoCChpSZXBvcnRSZWplY3RlZFRva2VuUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSGQoIcmV2aXNpb24YAyABKARCB7pIBDICKAESGwoGc3RhdHVzGAQgASgNQgu6SAgqBjCRAzCTAxIiChB3d3dfYXV0aGVudGljYXRlGAUgASgJQgi6SAVyAyiAQBI5CgpkcG9wX25vbmNlGEYgASgJQiW6SCJyIBiAEDIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSokOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIlwKG1JlcG9ydFJlamVjdGVkVG9rZW5SZXNwb25zZRIrCgdvdXRjb21lGAEgASgOMhoubmV4dXMudjEuUmVqZWN0aW9uT3V0Y29tZRIQCghyZXZpc2lvbhgCIAEoBCKmAwoSQ3JlYXRlUHJvb2ZSZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRI4CgZtZXRob2QYAyABKAlCKLpIJXIjEAEYIDIdXlshIyQlJicqKy5eX2B8fjAtOUEtWmEtei1dKyQSuAEKA3VybBgEIAEoCUKqAbpIpgG6AZsBCgh1cmwuaHR0cBI+bXVzdCBiZSBhbiBhYnNvbHV0ZSBodHRwIG9yIGh0dHBzIFVSTCB3aXRob3V0IHVzZXIgaW5mb3JtYXRpb24aT3RoaXMubWF0Y2hlcygnXltoSF1bdFRdW3RUXVtwUF1bc1NdPzovL1teLz8jQFxcIF0rKFsvPyNdLiopPyQnKSAmJiB0aGlzLmlzVXJpKClyBRABGIBAEjQKBW5vbmNlGAUgASgJQiW6SCJyIBiAEDIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSokOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABImYKE0NyZWF0ZVByb29mUmVzcG9uc2USDQoFcHJvb2YYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmV2aXNpb24YAyABKAQiNAoIUG9zaXRpb24SFgoFZXBvY2gYASABKAlCB7pIBHICGEASEAoIcmV2aXNpb24YAiABKAQikAIKEldhdGNoVG9rZW5zUmVxdWVzdBIqCg5jb25uZWN0aW9uX2lkcxgBIAMoCUISukgPkgEMEOgHGAEiBXIDsAEBEi4KB3VzZXJfaWQYAiABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEiQKCHBvc2l0aW9uGAMgASgLMhIubmV4dXMudjEuUG9zaXRpb24SRAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCICCHgyAggFEjIKBW5hbWVzGAUgAygLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWVCCbpIBpIBAxDoByLhAQoTV2F0Y2hUb2tlbnNSZXNwb25zZRIlCgVzdGF0ZRgBIAEoCzIULm5leHVzLnYxLlRva2VuU3RhdGVIABIuCgdyZW1vdmVkGAIgASgLMhsubmV4dXMudjEuQ29ubmVjdGlvblJlbW92ZWRIABImCghib29rbWFyaxgDIAEoCzISLm5leHVzLnYxLkJvb2ttYXJrSAASIAoFcmVzZXQYBCABKAsyDy5uZXh1cy52MS5SZXNldEgAEiAKBWRyYWluGAUgASgLMg8ubmV4dXMudjEuRHJhaW5IAEIHCgVldmVudCKVAwoKVG9rZW5TdGF0ZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEh4KBXRva2VuGAcgASgLMg8ubmV4dXMudjEuVG9rZW4SIgoHcHJvYmxlbRgIIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVsYWJlbBgzIAEoCRIiCgdhY2NvdW50GDQgASgLMhEubmV4dXMudjEuQWNjb3VudBIWCg5zY29wZXNfbWlzc2luZxg1IAEoCBIuCgpjcmVhdGVkX2F0GDYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIqChFDb25uZWN0aW9uUmVtb3ZlZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIjAKCEJvb2ttYXJrEiQKCHBvc2l0aW9uGAEgASgLMhIubmV4dXMudjEuUG9zaXRpb24iFwoFUmVzZXQSDgoGcmVhc29uGAEgASgJIjsKBURyYWluEjIKD3JlY29ubmVjdF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbirCAQoQUmVqZWN0aW9uT3V0Y29tZRIhCh1SRUpFQ1RJT05fT1VUQ09NRV9VTlNQRUNJRklFRBAAEiAKHFJFSkVDVElPTl9PVVRDT01FX1NVUEVSU0VERUQQARIfChtSRUpFQ1RJT05fT1VUQ09NRV9SRUZSRVNIRUQQAhIkCiBSRUpFQ1RJT05fT1VUQ09NRV9TQ09QRVNfTUlTU0lORxADEiIKHlJFSkVDVElPTl9PVVRDT01FX05PTkNFX1dBTlRFRBBGMoUECgxUb2tlblNlcnZpY2USTQoMQWNxdWlyZVRva2VuEh0ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVxdWVzdBoeLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlc3BvbnNlElkKCEdldFRva2VuEiUubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0GiYubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRJNCgxSZWZyZXNoVG9rZW4SHS5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2USYgoTUmVwb3J0UmVqZWN0ZWRUb2tlbhIkLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXF1ZXN0GiUubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEkoKC0NyZWF0ZVByb29mEhwubmV4dXMudjEuQ3JlYXRlUHJvb2ZSZXF1ZXN0Gh0ubmV4dXMudjEuQ3JlYXRlUHJvb2ZSZXNwb25zZRJMCgtXYXRjaFRva2VucxIcLm5leHVzLnYxLldhdGNoVG9rZW5zUmVxdWVzdBodLm5leHVzLnYxLldhdGNoVG9rZW5zUmVzcG9uc2UwAUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
+  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEixgMKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyABIiCg5tY3Bfc2VydmVyX3VybBgyIAEoCUIKukgHcgUQARiAEBIOCgZkZXZpY2UYMyABKAg6JrpIIyIhCg1wcm92aWRlcl9uYW1lCg5tY3Bfc2VydmVyX3VybBABInAKFEFjcXVpcmVUb2tlblJlc3BvbnNlEiAKBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW5IABIsCgdjb25zZW50GAIgASgLMhkubmV4dXMudjEuQ29uc2VudFJlcXVpcmVkSABCCAoGcmVzdWx0IsoBCg9Db25zZW50UmVxdWlyZWQSEAoIYXV0aF91cmwYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkSGAoQdmVyaWZpY2F0aW9uX3VyaRgyIAEoCRIRCgl1c2VyX2NvZGUYMyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRg0IAEoCSKvAwobVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEjoKB21pbl90dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIqCghhdWRpZW5jZRg8IAEoCUIYukgVchMYgAgyDl5bXHgyMC1ceDdFXSokEkAKBnNjb3Blcxg9IAMoCUIwukgtkgEqEDIYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEn8KCHJlc291cmNlGD4gASgJQm26SGq6AV8KDHJlc291cmNlLnVyaRIqbXVzdCBiZSBhbiBhYnNvbHV0ZSBVUkkgd2l0aG91dCBhIGZyYWdtZW50GiN0aGlzLmlzVXJpKCkgJiYgIXRoaXMuY29udGFpbnMoJyMnKdgBAXIDGIAIOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIj4KHFRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiJ8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASI2ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIpoCChpSZXBvcnRSZWplY3RlZFRva2VuUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSGQoIcmV2aXNpb24YAyABKARCB7pIBDICKAESGwoGc3RhdHVzGAQgASgNQgu6SAgqBjCRAzCTAxIiChB3d3dfYXV0aGVudGljYXRlGAUgASgJQgi6SAVyAyiAQBI5CgpkcG9wX25vbmNlGEYgASgJQiW6SCJyIBiAEDIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSokOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIqABChtSZXBvcnRSZWplY3RlZFRva2VuUmVzcG9uc2USKwoHb3V0Y29tZRgBIAEoDjIaLm5leHVzLnYxLlJlamVjdGlvbk91dGNvbWUSEAoIcmV2aXNpb24YAiABKAQSKgoHY29uc2VudBgDIAEoCzIZLm5leHVzLnYxLkNvbnNlbnRSZXF1aXJlZBIWCg5taXNzaW5nX3Njb3BlcxgEIAMoCSKmAwoSQ3JlYXRlUHJvb2ZSZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRI4CgZtZXRob2QYAyABKAlCKLpIJXIjEAEYIDIdXlshIyQlJicqKy5eX2B8fjAtOUEtWmEtei1dKyQSuAEKA3VybBgEIAEoCUKqAbpIpgG6AZsBCgh1cmwuaHR0cBI+bXVzdCBiZSBhbiBhYnNvbHV0ZSBodHRwIG9yIGh0dHBzIFVSTCB3aXRob3V0IHVzZXIgaW5mb3JtYXRpb24aT3RoaXMubWF0Y2hlcygnXltoSF1bdFRdW3RUXVtwUF1bc1NdPzovL1teLz8jQFxcIF0rKFsvPyNdLiopPyQnKSAmJiB0aGlzLmlzVXJpKClyBRABGIBAEjQKBW5vbmNlGAUgASgJQiW6SCJyIBiAEDIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSokOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABImYKE0NyZWF0ZVByb29mUmVzcG9uc2USDQoFcHJvb2YYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmV2aXNpb24YAyABKAQiNAoIUG9zaXRpb24SFgoFZXBvY2gYASABKAlCB7pIBHICGEASEAoIcmV2aXNpb24YAiABKAQikAIKEldhdGNoVG9rZW5zUmVxdWVzdBIqCg5jb25uZWN0aW9uX2lkcxgBIAMoCUISukgPkgEMEOgHGAEiBXIDsAEBEi4KB3VzZXJfaWQYAiABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEiQKCHBvc2l0aW9uGAMgASgLMhIubmV4dXMudjEuUG9zaXRpb24SRAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCICCHgyAggFEjIKBW5hbWVzGAUgAygLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWVCCbpIBpIBAxDoByLhAQoTV2F0Y2hUb2tlbnNSZXNwb25zZRIlCgVzdGF0ZRgBIAEoCzIULm5leHVzLnYxLlRva2VuU3RhdGVIABIuCgdyZW1vdmVkGAIgASgLMhsubmV4dXMudjEuQ29ubmVjdGlvblJlbW92ZWRIABImCghib29rbWFyaxgDIAEoCzISLm5leHVzLnYxLkJvb2ttYXJrSAASIAoFcmVzZXQYBCABKAsyDy5uZXh1cy52MS5SZXNldEgAEiAKBWRyYWluGAUgASgLMg8ubmV4dXMudjEuRHJhaW5IAEIHCgVldmVudCKVAwoKVG9rZW5TdGF0ZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEh4KBXRva2VuGAcgASgLMg8ubmV4dXMudjEuVG9rZW4SIgoHcHJvYmxlbRgIIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVsYWJlbBgzIAEoCRIiCgdhY2NvdW50GDQgASgLMhEubmV4dXMudjEuQWNjb3VudBIWCg5zY29wZXNfbWlzc2luZxg1IAEoCBIuCgpjcmVhdGVkX2F0GDYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIqChFDb25uZWN0aW9uUmVtb3ZlZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIjAKCEJvb2ttYXJrEiQKCHBvc2l0aW9uGAEgASgLMhIubmV4dXMudjEuUG9zaXRpb24iFwoFUmVzZXQSDgoGcmVhc29uGAEgASgJIjsKBURyYWluEjIKD3JlY29ubmVjdF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbirCAQoQUmVqZWN0aW9uT3V0Y29tZRIhCh1SRUpFQ1RJT05fT1VUQ09NRV9VTlNQRUNJRklFRBAAEiAKHFJFSkVDVElPTl9PVVRDT01FX1NVUEVSU0VERUQQARIfChtSRUpFQ1RJT05fT1VUQ09NRV9SRUZSRVNIRUQQAhIkCiBSRUpFQ1RJT05fT1VUQ09NRV9TQ09QRVNfTUlTU0lORxADEiIKHlJFSkVDVElPTl9PVVRDT01FX05PTkNFX1dBTlRFRBBGMoUECgxUb2tlblNlcnZpY2USTQoMQWNxdWlyZVRva2VuEh0ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVxdWVzdBoeLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlc3BvbnNlElkKCEdldFRva2VuEiUubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0GiYubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRJNCgxSZWZyZXNoVG9rZW4SHS5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2USYgoTUmVwb3J0UmVqZWN0ZWRUb2tlbhIkLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXF1ZXN0GiUubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEkoKC0NyZWF0ZVByb29mEhwubmV4dXMudjEuQ3JlYXRlUHJvb2ZSZXF1ZXN0Gh0ubmV4dXMudjEuQ3JlYXRlUHJvb2ZSZXNwb25zZRJMCgtXYXRjaFRva2VucxIcLm5leHVzLnYxLldhdGNoVG9rZW5zUmVxdWVzdBodLm5leHVzLnYxLldhdGNoVG9rZW5zUmVzcG9uc2UwAUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
 
 /**
  * A usable credential.
@@ -121,7 +121,8 @@ export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
   label: string;
 
   /**
-   * Scopes that the token must have; none means that any will do, and the profile's defaults for a new connection.
+   * Scopes that the token must have; none means that any will do, and the profile's defaults for a new connection. At most 100 together with
+   * those that the connection has or is being asked for.
    *
    * @generated from field: repeated string scopes = 4;
    */
@@ -486,6 +487,22 @@ export type ReportRejectedTokenResponse = Message<"nexus.v1.ReportRejectedTokenR
    * @generated from field: uint64 revision = 2;
    */
   revision: bigint;
+
+  /**
+   * With `SCOPES_MISSING`: the link that asks for the scopes. `reason` is `scopes_missing`, or the word for how the request before was
+   * refused, as in `AcquireToken`. Unset when no link could be made, for example because the caller may not request connections, or because
+   * `NEXUS_REQUIRE_CONFIRMATION` demands a `return_url`: call `AcquireToken` with `missing_scopes` then.
+   *
+   * @generated from field: nexus.v1.ConsentRequired consent = 3;
+   */
+  consent?: ConsentRequired | undefined;
+
+  /**
+   * With `SCOPES_MISSING`: the scopes that the challenge names and that the token was not granted. Empty when it names none.
+   *
+   * @generated from field: repeated string missing_scopes = 4;
+   */
+  missingScopes: string[];
 };
 
 /**
@@ -940,7 +957,7 @@ export enum RejectionOutcome {
   REFRESHED = 2,
 
   /**
-   * The API wants other scopes: the next `AcquireToken` answers a link that asks for them. The connection stays usable.
+   * The API wants other scopes: `consent` has a link that asks for them. The connection stays usable.
    *
    * @generated from enum value: REJECTION_OUTCOME_SCOPES_MISSING = 3;
    */
@@ -978,10 +995,13 @@ export const TokenService: GenService<{
    * - `PENDING`: its link, the same to everybody who may see the connection, for as long as it can be opened. `return_url` counts when a
    *   link is made, and not when one is found.
    * - `ATTENTION`, `FAILED`, `EXPIRED`, and a token that died without a way to get another: a link under the same id.
-   * - Scopes are missing: a link that asks for those that the connection was consented with and those of the request; after an API said so
-   *   (`ReportRejectedToken`) for those that it named too, whatever the request asks for. Who asks for less goes on getting the token until
-   *   a person opens it. A scope that the newest consent asked for is not missing, whatever the provider granted (`granted_scopes`): many
-   *   answer with other words than they were asked with.
+   * - Scopes are missing: a link that asks for those that the connection was consented with and those of the request, at most 100 in all.
+   *   Callers that ask for less go on getting the token. A scope that the newest consent asked for is not missing, whatever the provider
+   *   granted (`granted_scopes`), because many providers answer with other words than they were asked with. The exception is a scope that an
+   *   API says is missing (`ReportRejectedToken`): a request that names it gets the link, for as long as the link can be opened. A report
+   *   changes nothing for requests that do not name such a scope.
+   * - A request for consent that an application must confirm (`require_confirmation`) keeps its place: its link is returned, even if it does
+   *   not ask for the scopes of this call. Once it is confirmed, the next call returns a link for the rest.
    *
    * For static types the link leads to the form that asks for the key, and scopes do not count. Where no person is needed (see `GrantType`)
    * the connection is made, and missing scopes are asked for, at once: the answer is a token.
@@ -997,8 +1017,9 @@ export const TokenService: GenService<{
    * not within the caller's restriction; `FAILED_PRECONDITION` with reason `CONNECTION_PENDING` when a person consented and the application
    * that asked has not confirmed it (`ConfirmConnection`), with `PROVIDER_MISCONFIGURED` when the provider refuses the client, and when the
    * provider's discovery document contradicts the profile; `RESOURCE_EXHAUSTED` with `TOO_MANY_STREAMS` for a call with `wait`, which
-   * counts as a stream of `WatchTokens` until it is answered; and all of `GetToken` and `RequestConnection`, for example
-   * `INVALID_ARGUMENT` for a `return_url` outside the allowlist.
+   * counts as a stream of `WatchTokens` until it is answered; `INVALID_ARGUMENT` for `scopes` that make more than 100 with those that the
+   * connection has or is being asked for; and all of `GetToken` and `RequestConnection`, for example `INVALID_ARGUMENT` for a `return_url`
+   * outside the allowlist.
    *
    * @generated from rpc nexus.v1.TokenService.AcquireToken
    */
@@ -1040,7 +1061,9 @@ export const TokenService: GenService<{
    *
    * Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `NOT_REFRESHABLE` when no refresh token is held,
    * `PROVIDER_DELETED`, or `PROVIDER_MISCONFIGURED` when the provider refuses the client;
-   * `UNAVAILABLE` when the refresh failed and will be tried again, even if the old token lives (ask `GetToken` for it).
+   * `UNAVAILABLE` when the refresh failed and will be tried again, even if the old token lives (ask `GetToken` for it);
+   * `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when the token needs no refresh yet and the limit of `ReportRejectedToken` is reached.
+   * Refreshes that `GetToken` would cause too are not counted.
    *
    * @generated from rpc nexus.v1.TokenService.RefreshToken
    */
@@ -1054,11 +1077,14 @@ export const TokenService: GenService<{
    * it, and is answered when the new revision is durable; a report about a revision that is no longer the current one changes nothing.
    *
    * A challenge with the error `insufficient_scope` (RFC 6750 section 3.1), whatever the status, is about scopes and not about the token:
-   * nothing is refreshed, the token stays usable, and until a person consents or says no `AcquireToken` answers a link that asks for the
-   * scopes of the connection and those that the challenge names, which the person is shown. A report of what a link asks for already
-   * changes nothing. After three of these within a day the API is not believed any more: `FAILED_PRECONDITION` with reason
-   * `SCOPES_NOT_GRANTED`, and `AcquireToken` goes on giving the token. A challenge that names a scope that was not asked for before begins
-   * to count anew.
+   * the outcome is `SCOPES_MISSING`, nothing is refreshed, the token stays usable, and other callers notice nothing. `consent` is a link
+   * that asks for the scopes of the connection and those that the challenge names; the page of the link shows them first, and the user may
+   * say no there. `AcquireToken` with `missing_scopes` returns the same link and can wait for the user. When the link ends, so does what
+   * the report asked for. A report of what an open link asks for already changes nothing. If the user answered three times within a day and
+   * the API still refuses the token, the API is not believed any more: `FAILED_PRECONDITION` with reason `SCOPES_NOT_GRANTED`. A challenge
+   * that names a scope that was not asked for before begins to count anew.
+   *
+   * Where no person is needed (see `GrantType`) the scopes are asked for at once, and the outcome is `REFRESHED`.
    *
    * A challenge of a proof (RFC 9449 section 9) says nothing of the token. With the error `use_dpop_nonce` and `dpop_nonce` the nonce goes
    * into the proofs that proxies put in for this connection from then on.
@@ -1067,8 +1093,8 @@ export const TokenService: GenService<{
    *
    * Errors: as `RefreshToken`, with `NOT_REFRESHABLE` for static types too; `INVALID_ARGUMENT` for a revision that the connection has not
    * reached, for another status than 401 and 403, for 403 without the error `insufficient_scope` or `invalid_token`, and for the error
-   * `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as many reports of this connection were acted on within an
-   * hour as the daemon allows.
+   * `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as many reports of this connection, and calls of
+   * `RefreshToken` for it, were acted on within an hour as the daemon allows.
    *
    * @generated from rpc nexus.v1.TokenService.ReportRejectedToken
    */

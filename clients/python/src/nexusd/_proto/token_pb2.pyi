@@ -154,12 +154,16 @@ class ReportRejectedTokenRequest(_message.Message):
     def __init__(self, connection_id: _Optional[str] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., revision: _Optional[int] = ..., status: _Optional[int] = ..., www_authenticate: _Optional[str] = ..., dpop_nonce: _Optional[str] = ...) -> None: ...
 
 class ReportRejectedTokenResponse(_message.Message):
-    __slots__ = ("outcome", "revision")
+    __slots__ = ("outcome", "revision", "consent", "missing_scopes")
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    CONSENT_FIELD_NUMBER: _ClassVar[int]
+    MISSING_SCOPES_FIELD_NUMBER: _ClassVar[int]
     outcome: RejectionOutcome
     revision: int
-    def __init__(self, outcome: _Optional[_Union[RejectionOutcome, str]] = ..., revision: _Optional[int] = ...) -> None: ...
+    consent: ConsentRequired
+    missing_scopes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, outcome: _Optional[_Union[RejectionOutcome, str]] = ..., revision: _Optional[int] = ..., consent: _Optional[_Union[ConsentRequired, _Mapping]] = ..., missing_scopes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CreateProofRequest(_message.Message):
     __slots__ = ("connection_id", "name", "method", "url", "nonce")

@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/token.proto.
  */
 export const file_nexus_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7QEKE0FjcXVpcmVUb2tlblJlcXVlc3QSFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEg0KBWxhYmVsGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIqCgdtaW5fdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCnJldHVybl91cmwYBiABKAkSJwoEd2FpdBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tY3Bfc2VydmVyX3VybBgyIAEoCRIOCgZkZXZpY2UYMyABKAgicAoUQWNxdWlyZVRva2VuUmVzcG9uc2USIAoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbkgAEiwKB2NvbnNlbnQYAiABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWRIAEIICgZyZXN1bHQiygEKD0NvbnNlbnRSZXF1aXJlZBIQCghhdXRoX3VybBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgEIAEoCRIYChB2ZXJpZmljYXRpb25fdXJpGDIgASgJEhEKCXVzZXJfY29kZRgzIAEoCRIhChl2ZXJpZmljYXRpb25fdXJpX2NvbXBsZXRlGDQgASgJIrwBChtUb2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIqCgdtaW5fdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIQCghhdWRpZW5jZRg8IAEoCRIOCgZzY29wZXMYPSADKAkSEAoIcmVzb3VyY2UYPiABKAkiPgocVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIlQKE1JlZnJlc2hUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiNgoUUmVmcmVzaFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiKrAQoaUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSEAoIcmV2aXNpb24YAyABKAQSDgoGc3RhdHVzGAQgASgNEhgKEHd3d19hdXRoZW50aWNhdGUYBSABKAkSEgoKZHBvcF9ub25jZRhGIAEoCSJcChtSZXBvcnRSZWplY3RlZFRva2VuUmVzcG9uc2USKwoHb3V0Y29tZRgBIAEoDjIaLm5leHVzLnYxLlJlamVjdGlvbk91dGNvbWUSEAoIcmV2aXNpb24YAiABKAQifwoSQ3JlYXRlUHJvb2ZSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lEg4KBm1ldGhvZBgDIAEoCRILCgN1cmwYBCABKAkSDQoFbm9uY2UYBSABKAkiZgoTQ3JlYXRlUHJvb2ZSZXNwb25zZRINCgVwcm9vZhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgDIAEoBCIrCghQb3NpdGlvbhINCgVlcG9jaBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBCLCAQoSV2F0Y2hUb2tlbnNSZXF1ZXN0EhYKDmNvbm5lY3Rpb25faWRzGAEgAygJEg8KB3VzZXJfaWQYAiABKAkSJAoIcG9zaXRpb24YAyABKAsyEi5uZXh1cy52MS5Qb3NpdGlvbhI0ChFib29rbWFya19pbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgVuYW1lcxgFIAMoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIuEBChNXYXRjaFRva2Vuc1Jlc3BvbnNlEiUKBXN0YXRlGAEgASgLMhQubmV4dXMudjEuVG9rZW5TdGF0ZUgAEi4KB3JlbW92ZWQYAiABKAsyGy5uZXh1cy52MS5Db25uZWN0aW9uUmVtb3ZlZEgAEiYKCGJvb2ttYXJrGAMgASgLMhIubmV4dXMudjEuQm9va21hcmtIABIgCgVyZXNldBgEIAEoCzIPLm5leHVzLnYxLlJlc2V0SAASIAoFZHJhaW4YBSABKAsyDy5uZXh1cy52MS5EcmFpbkgAQgcKBWV2ZW50IpUDCgpUb2tlblN0YXRlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEAoIcmV2aXNpb24YBiABKAQSHgoFdG9rZW4YByABKAsyDy5uZXh1cy52MS5Ub2tlbhIiCgdwcm9ibGVtGAggASgLMhEubmV4dXMudjEuUHJvYmxlbRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWxhYmVsGDMgASgJEiIKB2FjY291bnQYNCABKAsyES5uZXh1cy52MS5BY2NvdW50EhYKDnNjb3Blc19taXNzaW5nGDUgASgIEi4KCmNyZWF0ZWRfYXQYNiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIioKEUNvbm5lY3Rpb25SZW1vdmVkEhUKDWNvbm5lY3Rpb25faWQYASABKAkiMAoIQm9va21hcmsSJAoIcG9zaXRpb24YASABKAsyEi5uZXh1cy52MS5Qb3NpdGlvbiIXCgVSZXNldBIOCgZyZWFzb24YASABKAkiOwoFRHJhaW4SMgoPcmVjb25uZWN0X2RlbGF5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKsIBChBSZWplY3Rpb25PdXRjb21lEiEKHVJFSkVDVElPTl9PVVRDT01FX1VOU1BFQ0lGSUVEEAASIAocUkVKRUNUSU9OX09VVENPTUVfU1VQRVJTRURFRBABEh8KG1JFSkVDVElPTl9PVVRDT01FX1JFRlJFU0hFRBACEiQKIFJFSkVDVElPTl9PVVRDT01FX1NDT1BFU19NSVNTSU5HEAMSIgoeUkVKRUNUSU9OX09VVENPTUVfTk9OQ0VfV0FOVEVEEEYyhQQKDFRva2VuU2VydmljZRJNCgxBY3F1aXJlVG9rZW4SHS5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVzcG9uc2USWQoIR2V0VG9rZW4SJS5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QaJi5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlc3BvbnNlEk0KDFJlZnJlc2hUb2tlbhIdLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXNwb25zZRJiChNSZXBvcnRSZWplY3RlZFRva2VuEiQubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QaJS5uZXh1cy52MS5SZXBvcnRSZWplY3RlZFRva2VuUmVzcG9uc2USSgoLQ3JlYXRlUHJvb2YSHC5uZXh1cy52MS5DcmVhdGVQcm9vZlJlcXVlc3QaHS5uZXh1cy52MS5DcmVhdGVQcm9vZlJlc3BvbnNlEkwKC1dhdGNoVG9rZW5zEhwubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXF1ZXN0Gh0ubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXNwb25zZTABQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
+  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7QEKE0FjcXVpcmVUb2tlblJlcXVlc3QSFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEg0KBWxhYmVsGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIqCgdtaW5fdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCnJldHVybl91cmwYBiABKAkSJwoEd2FpdBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tY3Bfc2VydmVyX3VybBgyIAEoCRIOCgZkZXZpY2UYMyABKAgicAoUQWNxdWlyZVRva2VuUmVzcG9uc2USIAoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbkgAEiwKB2NvbnNlbnQYAiABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWRIAEIICgZyZXN1bHQiygEKD0NvbnNlbnRSZXF1aXJlZBIQCghhdXRoX3VybBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgEIAEoCRIYChB2ZXJpZmljYXRpb25fdXJpGDIgASgJEhEKCXVzZXJfY29kZRgzIAEoCRIhChl2ZXJpZmljYXRpb25fdXJpX2NvbXBsZXRlGDQgASgJIrwBChtUb2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIqCgdtaW5fdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIQCghhdWRpZW5jZRg8IAEoCRIOCgZzY29wZXMYPSADKAkSEAoIcmVzb3VyY2UYPiABKAkiPgocVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIlQKE1JlZnJlc2hUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiNgoUUmVmcmVzaFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiKrAQoaUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSEAoIcmV2aXNpb24YAyABKAQSDgoGc3RhdHVzGAQgASgNEhgKEHd3d19hdXRoZW50aWNhdGUYBSABKAkSEgoKZHBvcF9ub25jZRhGIAEoCSKgAQobUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEisKB291dGNvbWUYASABKA4yGi5uZXh1cy52MS5SZWplY3Rpb25PdXRjb21lEhAKCHJldmlzaW9uGAIgASgEEioKB2NvbnNlbnQYAyABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWQSFgoObWlzc2luZ19zY29wZXMYBCADKAkifwoSQ3JlYXRlUHJvb2ZSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lEg4KBm1ldGhvZBgDIAEoCRILCgN1cmwYBCABKAkSDQoFbm9uY2UYBSABKAkiZgoTQ3JlYXRlUHJvb2ZSZXNwb25zZRINCgVwcm9vZhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgDIAEoBCIrCghQb3NpdGlvbhINCgVlcG9jaBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBCLCAQoSV2F0Y2hUb2tlbnNSZXF1ZXN0EhYKDmNvbm5lY3Rpb25faWRzGAEgAygJEg8KB3VzZXJfaWQYAiABKAkSJAoIcG9zaXRpb24YAyABKAsyEi5uZXh1cy52MS5Qb3NpdGlvbhI0ChFib29rbWFya19pbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgVuYW1lcxgFIAMoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIuEBChNXYXRjaFRva2Vuc1Jlc3BvbnNlEiUKBXN0YXRlGAEgASgLMhQubmV4dXMudjEuVG9rZW5TdGF0ZUgAEi4KB3JlbW92ZWQYAiABKAsyGy5uZXh1cy52MS5Db25uZWN0aW9uUmVtb3ZlZEgAEiYKCGJvb2ttYXJrGAMgASgLMhIubmV4dXMudjEuQm9va21hcmtIABIgCgVyZXNldBgEIAEoCzIPLm5leHVzLnYxLlJlc2V0SAASIAoFZHJhaW4YBSABKAsyDy5uZXh1cy52MS5EcmFpbkgAQgcKBWV2ZW50IpUDCgpUb2tlblN0YXRlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEAoIcmV2aXNpb24YBiABKAQSHgoFdG9rZW4YByABKAsyDy5uZXh1cy52MS5Ub2tlbhIiCgdwcm9ibGVtGAggASgLMhEubmV4dXMudjEuUHJvYmxlbRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWxhYmVsGDMgASgJEiIKB2FjY291bnQYNCABKAsyES5uZXh1cy52MS5BY2NvdW50EhYKDnNjb3Blc19taXNzaW5nGDUgASgIEi4KCmNyZWF0ZWRfYXQYNiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIioKEUNvbm5lY3Rpb25SZW1vdmVkEhUKDWNvbm5lY3Rpb25faWQYASABKAkiMAoIQm9va21hcmsSJAoIcG9zaXRpb24YASABKAsyEi5uZXh1cy52MS5Qb3NpdGlvbiIXCgVSZXNldBIOCgZyZWFzb24YASABKAkiOwoFRHJhaW4SMgoPcmVjb25uZWN0X2RlbGF5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKsIBChBSZWplY3Rpb25PdXRjb21lEiEKHVJFSkVDVElPTl9PVVRDT01FX1VOU1BFQ0lGSUVEEAASIAocUkVKRUNUSU9OX09VVENPTUVfU1VQRVJTRURFRBABEh8KG1JFSkVDVElPTl9PVVRDT01FX1JFRlJFU0hFRBACEiQKIFJFSkVDVElPTl9PVVRDT01FX1NDT1BFU19NSVNTSU5HEAMSIgoeUkVKRUNUSU9OX09VVENPTUVfTk9OQ0VfV0FOVEVEEEYyhQQKDFRva2VuU2VydmljZRJNCgxBY3F1aXJlVG9rZW4SHS5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVzcG9uc2USWQoIR2V0VG9rZW4SJS5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QaJi5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlc3BvbnNlEk0KDFJlZnJlc2hUb2tlbhIdLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXNwb25zZRJiChNSZXBvcnRSZWplY3RlZFRva2VuEiQubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QaJS5uZXh1cy52MS5SZXBvcnRSZWplY3RlZFRva2VuUmVzcG9uc2USSgoLQ3JlYXRlUHJvb2YSHC5uZXh1cy52MS5DcmVhdGVQcm9vZlJlcXVlc3QaHS5uZXh1cy52MS5DcmVhdGVQcm9vZlJlc3BvbnNlEkwKC1dhdGNoVG9rZW5zEhwubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXF1ZXN0Gh0ubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXNwb25zZTABQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
 
 /**
  * A usable credential.
@@ -120,7 +120,8 @@ export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
   label: string;
 
   /**
-   * Scopes that the token must have; none means that any will do, and the profile's defaults for a new connection.
+   * Scopes that the token must have; none means that any will do, and the profile's defaults for a new connection. At most 100 together with
+   * those that the connection has or is being asked for.
    *
    * @generated from field: repeated string scopes = 4;
    */
@@ -485,6 +486,22 @@ export type ReportRejectedTokenResponse = Message<"nexus.v1.ReportRejectedTokenR
    * @generated from field: uint64 revision = 2;
    */
   revision: bigint;
+
+  /**
+   * With `SCOPES_MISSING`: the link that asks for the scopes. `reason` is `scopes_missing`, or the word for how the request before was
+   * refused, as in `AcquireToken`. Unset when no link could be made, for example because the caller may not request connections, or because
+   * `NEXUS_REQUIRE_CONFIRMATION` demands a `return_url`: call `AcquireToken` with `missing_scopes` then.
+   *
+   * @generated from field: nexus.v1.ConsentRequired consent = 3;
+   */
+  consent?: ConsentRequired | undefined;
+
+  /**
+   * With `SCOPES_MISSING`: the scopes that the challenge names and that the token was not granted. Empty when it names none.
+   *
+   * @generated from field: repeated string missing_scopes = 4;
+   */
+  missingScopes: string[];
 };
 
 /**
@@ -939,7 +956,7 @@ export enum RejectionOutcome {
   REFRESHED = 2,
 
   /**
-   * The API wants other scopes: the next `AcquireToken` answers a link that asks for them. The connection stays usable.
+   * The API wants other scopes: `consent` has a link that asks for them. The connection stays usable.
    *
    * @generated from enum value: REJECTION_OUTCOME_SCOPES_MISSING = 3;
    */
@@ -977,10 +994,13 @@ export const TokenService: GenService<{
    * - `PENDING`: its link, the same to everybody who may see the connection, for as long as it can be opened. `return_url` counts when a
    *   link is made, and not when one is found.
    * - `ATTENTION`, `FAILED`, `EXPIRED`, and a token that died without a way to get another: a link under the same id.
-   * - Scopes are missing: a link that asks for those that the connection was consented with and those of the request; after an API said so
-   *   (`ReportRejectedToken`) for those that it named too, whatever the request asks for. Who asks for less goes on getting the token until
-   *   a person opens it. A scope that the newest consent asked for is not missing, whatever the provider granted (`granted_scopes`): many
-   *   answer with other words than they were asked with.
+   * - Scopes are missing: a link that asks for those that the connection was consented with and those of the request, at most 100 in all.
+   *   Callers that ask for less go on getting the token. A scope that the newest consent asked for is not missing, whatever the provider
+   *   granted (`granted_scopes`), because many providers answer with other words than they were asked with. The exception is a scope that an
+   *   API says is missing (`ReportRejectedToken`): a request that names it gets the link, for as long as the link can be opened. A report
+   *   changes nothing for requests that do not name such a scope.
+   * - A request for consent that an application must confirm (`require_confirmation`) keeps its place: its link is returned, even if it does
+   *   not ask for the scopes of this call. Once it is confirmed, the next call returns a link for the rest.
    *
    * For static types the link leads to the form that asks for the key, and scopes do not count. Where no person is needed (see `GrantType`)
    * the connection is made, and missing scopes are asked for, at once: the answer is a token.
@@ -996,8 +1016,9 @@ export const TokenService: GenService<{
    * not within the caller's restriction; `FAILED_PRECONDITION` with reason `CONNECTION_PENDING` when a person consented and the application
    * that asked has not confirmed it (`ConfirmConnection`), with `PROVIDER_MISCONFIGURED` when the provider refuses the client, and when the
    * provider's discovery document contradicts the profile; `RESOURCE_EXHAUSTED` with `TOO_MANY_STREAMS` for a call with `wait`, which
-   * counts as a stream of `WatchTokens` until it is answered; and all of `GetToken` and `RequestConnection`, for example
-   * `INVALID_ARGUMENT` for a `return_url` outside the allowlist.
+   * counts as a stream of `WatchTokens` until it is answered; `INVALID_ARGUMENT` for `scopes` that make more than 100 with those that the
+   * connection has or is being asked for; and all of `GetToken` and `RequestConnection`, for example `INVALID_ARGUMENT` for a `return_url`
+   * outside the allowlist.
    *
    * @generated from rpc nexus.v1.TokenService.AcquireToken
    */
@@ -1039,7 +1060,9 @@ export const TokenService: GenService<{
    *
    * Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `NOT_REFRESHABLE` when no refresh token is held,
    * `PROVIDER_DELETED`, or `PROVIDER_MISCONFIGURED` when the provider refuses the client;
-   * `UNAVAILABLE` when the refresh failed and will be tried again, even if the old token lives (ask `GetToken` for it).
+   * `UNAVAILABLE` when the refresh failed and will be tried again, even if the old token lives (ask `GetToken` for it);
+   * `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when the token needs no refresh yet and the limit of `ReportRejectedToken` is reached.
+   * Refreshes that `GetToken` would cause too are not counted.
    *
    * @generated from rpc nexus.v1.TokenService.RefreshToken
    */
@@ -1053,11 +1076,14 @@ export const TokenService: GenService<{
    * it, and is answered when the new revision is durable; a report about a revision that is no longer the current one changes nothing.
    *
    * A challenge with the error `insufficient_scope` (RFC 6750 section 3.1), whatever the status, is about scopes and not about the token:
-   * nothing is refreshed, the token stays usable, and until a person consents or says no `AcquireToken` answers a link that asks for the
-   * scopes of the connection and those that the challenge names, which the person is shown. A report of what a link asks for already
-   * changes nothing. After three of these within a day the API is not believed any more: `FAILED_PRECONDITION` with reason
-   * `SCOPES_NOT_GRANTED`, and `AcquireToken` goes on giving the token. A challenge that names a scope that was not asked for before begins
-   * to count anew.
+   * the outcome is `SCOPES_MISSING`, nothing is refreshed, the token stays usable, and other callers notice nothing. `consent` is a link
+   * that asks for the scopes of the connection and those that the challenge names; the page of the link shows them first, and the user may
+   * say no there. `AcquireToken` with `missing_scopes` returns the same link and can wait for the user. When the link ends, so does what
+   * the report asked for. A report of what an open link asks for already changes nothing. If the user answered three times within a day and
+   * the API still refuses the token, the API is not believed any more: `FAILED_PRECONDITION` with reason `SCOPES_NOT_GRANTED`. A challenge
+   * that names a scope that was not asked for before begins to count anew.
+   *
+   * Where no person is needed (see `GrantType`) the scopes are asked for at once, and the outcome is `REFRESHED`.
    *
    * A challenge of a proof (RFC 9449 section 9) says nothing of the token. With the error `use_dpop_nonce` and `dpop_nonce` the nonce goes
    * into the proofs that proxies put in for this connection from then on.
@@ -1066,8 +1092,8 @@ export const TokenService: GenService<{
    *
    * Errors: as `RefreshToken`, with `NOT_REFRESHABLE` for static types too; `INVALID_ARGUMENT` for a revision that the connection has not
    * reached, for another status than 401 and 403, for 403 without the error `insufficient_scope` or `invalid_token`, and for the error
-   * `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as many reports of this connection were acted on within an
-   * hour as the daemon allows.
+   * `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as many reports of this connection, and calls of
+   * `RefreshToken` for it, were acted on within an hour as the daemon allows.
    *
    * @generated from rpc nexus.v1.TokenService.ReportRejectedToken
    */
