@@ -2,19 +2,16 @@ import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Provider } from "../gen/nexus/v1/provider_pb.js";
 import { type FieldViolation, InvalidArgument } from "../model/errors.js";
 import type { JsonObject } from "../model/json.js";
-import { contractOfProfile, type Dialect, type ProfileDraft } from "../model/providers/contract_profile.js";
+import { contractOfProfile, type ProfileDraft } from "../model/providers/contract_profile.js";
 import { profileMessage, profileSettings } from "../model/providers/profile_fields.js";
 import { authTypes, canonicalName, providerViolations } from "../model/providers/provider_profile.js";
 import { contractField } from "../service/pipeline/rest_error.js";
-
-/** As the existing Nexus has it: an `api_key` whose profile names no header goes bare into this one. */
-export const nexus: Dialect = { bareKeyHeader: "X-API-Key" };
 
 /** A profile as the existing contract reads it: no secret, but whether one is set. */
 export function profileJson(provider: Provider): JsonObject {
   return {
     id: provider.id,
-    ...contractOfProfile(profileSettings(provider), nexus),
+    ...contractOfProfile(profileSettings(provider)),
     // As Go writes a list that was never given: its clients compare by presence.
     scopes: provider.scopes.length === 0 ? null : [...provider.scopes],
     client_secret_set: provider.clientSecretSet,

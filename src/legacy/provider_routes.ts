@@ -8,7 +8,7 @@ import { RestRefusal } from "../service/pipeline/rest_error.js";
 import { codes, WireError } from "../service/pipeline/wire_error.js";
 import type { Call } from "./call.js";
 import { idOf, readFields } from "./input.js";
-import { authTypeOf, draftMessage, mentioned, metadataJson, nexus, profileJson } from "./provider_json.js";
+import { authTypeOf, draftMessage, mentioned, metadataJson, profileJson } from "./provider_json.js";
 import { alias, answer, type RestRequest, type Route } from "./route.js";
 
 const create: Route = {
@@ -24,7 +24,7 @@ const create: Route = {
     const profile = readFields(body, (fields) => fields.object("profile"));
     if (!profile) throw new RestRefusal(400, "missing_profile", 'the body must be {"profile": {...}}');
     const json = mentioned(profile);
-    const provider = draftMessage(profileOfContract(json, nexus), json, false);
+    const provider = draftMessage(profileOfContract(json), json, false);
     const created = await call(ProviderService.method.createProvider, { provider });
     const registered = stored(created.provider);
     const note = unverifiedIdTokenNote(profileSettings(registered));
@@ -156,7 +156,7 @@ async function change({ params, body }: RestRequest, call: Call) {
   for (let attempt = 1; ; attempt++) {
     const before = await readProvider(call, id);
     const json = mentioned(body);
-    const draft = changeOfContract(profileSettings(before), json, nexus);
+    const draft = changeOfContract(profileSettings(before), json);
     const provider = draftMessage(draft, json, before.clientSecretSet);
     const paths = changeablePaths.filter((path) => path !== "client_secret" || draft.clientSecret);
     try {

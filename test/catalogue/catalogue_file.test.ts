@@ -68,7 +68,7 @@ describe("a catalogue of one's own", () => {
     expect(catalogue.get("github")).toMatchObject({ displayName: "Our GitHub", notes: [] });
     expect(catalogue.get("github").settings).toMatchObject({
       authUrl: "",
-      strategy: { kind: "header", headerName: "Authorization", valuePrefix: "Bearer " },
+      strategy: { kind: "header", headerName: "X-API-Key", valuePrefix: "" },
     });
     expect(catalogue.list({ limit: 1000 }).length).toBe(builtIn.list({ limit: 1000 }).length);
   });

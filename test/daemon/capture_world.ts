@@ -19,6 +19,7 @@ export const staticCases: readonly StaticCase[] = [
   {
     name: "api-key-bearer",
     authType: AuthType.API_KEY,
+    strategy: { kind: { case: "header", value: { headerName: "Authorization" } } },
     fields: { api_key: "k-1" },
     header: ["authorization", "Bearer k-1"],
   },

@@ -113,7 +113,7 @@ describe("providers", () => {
     [
       "api_key",
       { authType: AuthType.API_KEY },
-      { case: "header", value: { headerName: "Authorization", valuePrefix: "Bearer " } },
+      { case: "header", value: { headerName: "X-API-Key", valuePrefix: "" } },
     ],
     [
       "basic_auth",

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { beforeAll, describe, expect, it } from "vitest";
+import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { restTable } from "../../src/legacy/table.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { perSuite } from "../lifetimes.js";
@@ -56,6 +57,24 @@ describe("the REST routes", () => {
       expect(created.status).toBe(201);
       expect(created.body).toEqual({ id: expect.any(String), message: expect.any(String) });
       id = created.body.id;
+    });
+
+    it("have the default header of an RPC for an API key, which a manifest does not change", async () => {
+      const profile = { name: "bare-key", auth_type: "api_key", api_base_url: "https://api.example.com" };
+      const created = await rest.post("/v1/providers", { profile });
+      const { providers } = world.clients;
+      const { provider } = await providers.createProvider({
+        provider: { name: "bare-rpc", authType: AuthType.API_KEY, apiBaseUrl: "https://api.example.com" },
+      });
+      const { provider: posted } = await providers.getProvider({
+        key: { case: "id", value: created.body.id },
+      });
+      expect(posted?.strategy?.kind).toMatchObject({ case: "header", value: { headerName: "X-API-Key" } });
+      expect(provider?.strategy).toEqual(posted?.strategy);
+      await Promise.all([
+        providers.deleteProvider({ id: created.body.id }),
+        providers.deleteProvider({ id: provider?.id ?? "" }),
+      ]);
     });
 
     it("answers 409 when the name is taken", async () => {

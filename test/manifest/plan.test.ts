@@ -126,7 +126,7 @@ describe("a plan", () => {
       { params: { param_name: "k" } },
       { strategy: { type: "query_param", config: { param_name: "k" } } },
     ],
-    ["the default and nothing", { auth_header: "Authorization" }, {}],
+    ["the default of a profile that REST made, and nothing", { auth_header: "X-API-Key" }, {}],
   ])("does not see how a strategy is spelled: %s", (_name, before, after) => {
     const key = { name: "key", auth_type: "api_key" };
     expect(plan([{ ...key, ...after }], [current({ ...key, ...before })]).changes).toEqual([]);

@@ -79,7 +79,7 @@ export function itJudgesTheApi(use: Proxied, status: number): void {
     const id = await importHeader(world);
     expect((await fetch(await start(id))).status).toBe(200);
     expect(world.last).toMatchObject({ serverName: "localhost" });
-    expect(world.last.headers.authorization).toBe("Bearer k3y");
+    expect(world.last.headers["x-api-key"]).toBe("k3y");
     expect(world.last.headers.host).toMatch(/^localhost(:\d+)?$/);
     const count = world.arrived.length;
     const unauthenticated = await start(id, { NEXUS_API_CA: world.otherCaFile });

@@ -67,14 +67,8 @@ export interface ProfileDraft {
   readonly violations: readonly FieldViolation[];
 }
 
-/** In what the JSON of one place differs from that of another. */
-export interface Dialect {
-  /** Where an `api_key` goes whose profile names no header; by default `Authorization`, as a bearer token. */
-  readonly bareKeyHeader?: string | undefined;
-}
-
 /** Reads a whole profile. Keys that are not known are left to the caller. */
-export function profileOfContract(json: JsonObject, dialect: Dialect = {}): ProfileDraft {
+export function profileOfContract(json: JsonObject): ProfileDraft {
   const violations: FieldViolation[] = [];
   const fields = new JsonFields(json, violations);
   const authType = fields.word("auth_type", authTypes) ?? "oauth2";
@@ -86,7 +80,7 @@ export function profileOfContract(json: JsonObject, dialect: Dialect = {}): Prof
       name: canonicalName(fields.text("name")),
       authType,
       template: "",
-      ...specialSettings(authType, json, fields, violations, dialect),
+      ...specialSettings(authType, json, fields, violations),
     },
     clientSecret: Object.hasOwn(json, "client_secret")
       ? secret === ""
@@ -113,7 +107,6 @@ function specialSettings(
   json: JsonObject,
   fields: JsonFields,
   violations: FieldViolation[],
-  { bareKeyHeader }: Dialect,
 ): SpecialSettings {
   const isOAuth2 = authType === "oauth2";
   for (const name of oauth2Fields) {
@@ -126,7 +119,7 @@ function specialSettings(
   const spelling = { authHeader, authStrategy: json["auth_strategy"], params: given };
   const strategy = typed
     ? strategyOfJson(authType, typed, violations)
-    : strategyOfContract(authType, spelling, violations, bareKeyHeader);
+    : strategyOfContract(authType, spelling, violations);
   const credentialSchema = fields.object("credential_schema") ?? params.credentialSchema;
   const rest = typed ? withoutStrategy(params.rest) : params.rest;
   const method = fields.word("token_endpoint_auth_method", tokenEndpointAuthMethods);
@@ -153,15 +146,12 @@ function specialSettings(
 }
 
 /** Reads a profile of which only the fields that are present change. The type cannot. */
-export function changeOfContract(
-  before: ProviderSettings,
-  patch: JsonObject,
-  dialect: Dialect = {},
-): ProfileDraft {
-  const { settings, clientSecret, violations } = profileOfContract(
-    { ...baseOf(before, patch, dialect), ...patch, auth_type: before.authType },
-    dialect,
-  );
+export function changeOfContract(before: ProviderSettings, patch: JsonObject): ProfileDraft {
+  const { settings, clientSecret, violations } = profileOfContract({
+    ...baseOf(before, patch),
+    ...patch,
+    auth_type: before.authType,
+  });
   const { auth_type: wanted } = patch;
   const isAnother = wanted !== undefined && wanted !== null && wanted !== "" && wanted !== before.authType;
   const violation = { field: "auth_type", description: `cannot be changed: it is ${before.authType}` };
@@ -173,8 +163,8 @@ export function changeOfContract(
 }
 
 /** The contract's JSON of a profile before a change, without what would win over the change. */
-function baseOf(before: ProviderSettings, patch: JsonObject, dialect: Dialect): JsonObject {
-  const base = contractOfProfile(before, dialect);
+function baseOf(before: ProviderSettings, patch: JsonObject): JsonObject {
+  const base = contractOfProfile(before);
   let params = isJsonObject(base["params"]) ? base["params"] : {};
   const drop = (...names: string[]): void => {
     params = Object.fromEntries(Object.entries(params).filter(([name]) => !names.includes(name)));
@@ -193,11 +183,11 @@ function baseOf(before: ProviderSettings, patch: JsonObject, dialect: Dialect): 
 }
 
 /** The contract's JSON of a profile, without its secret. `profileOfContract` reads the same settings out of it. */
-export function contractOfProfile(settings: ProviderSettings, dialect: Dialect = {}): JsonObject {
+export function contractOfProfile(settings: ProviderSettings): JsonObject {
   const isOAuth2 = settings.authType === "oauth2";
   const { auth_header: spelledHeader, ...others } = settings.params;
   const kept = isOAuth2 ? others : settings.params;
-  const spelling = contractOfStrategy(settings.authType, settings.strategy, kept, dialect.bareKeyHeader);
+  const spelling = contractOfStrategy(settings.authType, settings.strategy, kept);
   const { skip_scope_on_auth, ...options } = optionsConfig(settings.oauth2);
   const extras = Object.entries(settings.authorizationParams);
   const hidden = Object.fromEntries(extras.filter(([name]) => !canBeExtraParam(name)));

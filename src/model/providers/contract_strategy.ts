@@ -30,19 +30,14 @@ export interface StrategySpelling {
   readonly params: JsonObject;
 }
 
-/** Where an `api_key` goes whose profile names no header: in manifests and over the API. */
-const defaultKeyHeader = "Authorization";
+/** The header of an `api_key` whose profile names none, at every door: REST, RPC, manifest and catalogue. */
+const defaultKeyHeader = "X-API-Key";
 
-/**
- * The strategy that a spelling says; `params.auth_strategy` before the flat keys, these before `auth_header`.
- *
- * @param bareKeyHeader the header of an `api_key` whose profile names none
- */
+/** The strategy that a spelling says; `params.auth_strategy` before the flat keys, these before `auth_header`. */
 export function strategyOfContract(
   authType: AuthType,
   { authHeader, authStrategy, params }: StrategySpelling,
   violations: FieldViolation[],
-  bareKeyHeader = defaultKeyHeader,
 ): Strategy {
   const beside = spelled(authStrategy, "auth_strategy", violations);
   const inside = spelled(params["auth_strategy"], "params.auth_strategy", violations);
@@ -60,12 +55,16 @@ export function strategyOfContract(
   if ((kind === "header" || kind === "hmac_payload") && !config["header_name"] && authHeader !== "") {
     config["header_name"] = authHeader;
   }
-  if (authType === "api_key" && kind === "header" && config["value_prefix"] === undefined) {
-    config["header_name"] ||= bareKeyHeader;
-    // In this header a key without a prefix of its own goes out as a bearer token.
-    if (config["header_name"].toLowerCase() === "authorization") config["value_prefix"] = "Bearer ";
-  }
-  return found(authType, kind, config, "auth_strategy", violations);
+  const whole = authType === "api_key" && kind === "header" ? keyHeaderConfig(config) : config;
+  return found(authType, kind, whole, "auth_strategy", violations);
+}
+
+/** Fills in the header of an `api_key`. In `Authorization`, a key without a prefix of its own is sent as a bearer token. */
+export function keyHeaderConfig(config: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  if (config["value_prefix"] !== undefined) return config;
+  const header_name = config["header_name"] || defaultKeyHeader;
+  const isBearer = header_name.toLowerCase() === "authorization";
+  return { ...config, header_name, ...(isBearer ? { value_prefix: "Bearer " } : {}) };
 }
 
 /** The strategy of the typed key: `{type, config}` or, as protobuf JSON has it, `{header: {header_name}}`. */
@@ -95,7 +94,6 @@ export function contractOfStrategy(
   authType: AuthType,
   strategy: Strategy,
   params: JsonObject,
-  bareKeyHeader = defaultKeyHeader,
 ): StrategySpelling {
   const authStrategy = authType === "oauth2" ? "" : strategy.kind;
   const bare = withoutStrategy(params);
@@ -104,7 +102,7 @@ export function contractOfStrategy(
     headers.map((authHeader) => ({ authHeader, authStrategy, params: candidate })),
   );
   const way = ways.find((candidate) =>
-    isDeepStrictEqual(strategyOfContract(authType, candidate, [], bareKeyHeader), strategy),
+    isDeepStrictEqual(strategyOfContract(authType, candidate, []), strategy),
   );
   const whole = { type: strategy.kind, config: strategyConfig(strategy) };
   return way ?? { authHeader: "", authStrategy, params: { ...bare, auth_strategy: whole } };

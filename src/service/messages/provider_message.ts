@@ -1,9 +1,10 @@
 import type { ProviderChange } from "../../domain/providers/provider_registry.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { registrationKinds } from "../../model/credentials/client_registration.js";
-import type { HeaderStrategy, Strategy } from "../../model/credentials/strategy.js";
+import type { Strategy } from "../../model/credentials/strategy.js";
 import { strategyOfConfig } from "../../model/credentials/strategy_config.js";
 import { InvalidArgument } from "../../model/errors.js";
+import { defaultStrategyOf, keyHeaderConfig } from "../../model/providers/contract_strategy.js";
 import {
   authTypes,
   profileFields,
@@ -16,7 +17,6 @@ import {
   type AuthType as ModelAuthType,
   type ProviderProfile,
   type ProviderSettings,
-  strategiesOfType,
 } from "../../model/providers/provider_profile.js";
 import { strategyOf } from "../../model/providers/strategy_message.js";
 import { Secret } from "../../runtime/secret.js";
@@ -60,17 +60,15 @@ export function settingsOf(message: Provider): ProviderSettings {
   };
 }
 
-/** The strategy of the message, or the default one of the type, which has its own for `query_param` and the two signers. */
+/** The strategy of the message, or the default one of the type. */
 function strategyFor(authType: ModelAuthType, { strategy }: Provider): Strategy {
-  const given = strategyOf(strategy);
-  if (authType !== "api_key" || (given && given.kind !== "header")) {
-    return given ?? (strategyOfConfig(strategiesOfType[authType][0] ?? authType, {}) as Strategy);
+  if (authType === "api_key" && strategy?.kind.case === "header") {
+    const { headerName, credentialField, valuePrefix } = strategy.kind.value;
+    const prefix = valuePrefix === undefined ? {} : { value_prefix: valuePrefix };
+    const config = { header_name: headerName, credential_field: credentialField, ...prefix };
+    return strategyOfConfig("header", keyHeaderConfig(config)) as Strategy;
   }
-  // The key goes out as a bearer token unless the profile names a header or a prefix of its own.
-  const header = given ?? (strategyOfConfig("header", {}) as HeaderStrategy);
-  const hasPrefix = strategy?.kind.case === "header" && strategy.kind.value.valuePrefix !== undefined;
-  const isBare = header.headerName.toLowerCase() === "authorization" && !hasPrefix;
-  return isBare ? { ...header, valuePrefix: "Bearer " } : header;
+  return strategyOf(strategy) ?? defaultStrategyOf(authType);
 }
 
 export function clientSecretOf(message: Provider): Secret | undefined {

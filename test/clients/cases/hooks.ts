@@ -176,7 +176,7 @@ export const hooks: readonly Case[] = [
     const { api } = world;
     const inHeader = await keyed(world, AuthType.API_KEY);
     await send(inHeader);
-    same("the header", api.calls.at(-1)?.headers.authorization, "Bearer the-key");
+    same("the header", api.calls.at(-1)?.headers["x-api-key"], "the-key");
     const inQuery = await keyed(world, AuthType.QUERY_PARAM, {
       paramName: "key",
       credentialField: "api_key",

@@ -23,7 +23,16 @@ describe("call_api", { timeout: 60_000 }, () => {
     await clients.connections.importConnection({ userId: "ada", providerId, credentials: given });
   };
   const apiKey = (name: string, apiBaseUrl: string, more: object = {}) =>
-    add({ name, authType: AuthType.API_KEY, apiBaseUrl, ...more }, { api_key: secret });
+    add(
+      {
+        name,
+        authType: AuthType.API_KEY,
+        apiBaseUrl,
+        strategy: { kind: { case: "header", value: { headerName: "Authorization" } } },
+        ...more,
+      },
+      { api_key: secret },
+    );
   const text = (given: Record<string, unknown>) => client.text("call_api", { provider: "api", ...given });
   beforeAll(async () => {
     fine = mcp.api.answer;

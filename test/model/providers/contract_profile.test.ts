@@ -90,7 +90,12 @@ describe("params of oauth2", () => {
 
 describe("the strategy of static types", () => {
   const cases: [string, JsonObject, object][] = [
-    ["a bare key", { auth_type: "api_key" }, { headerName: "Authorization", valuePrefix: "Bearer " }],
+    ["a bare key", { auth_type: "api_key" }, { headerName: "X-API-Key", valuePrefix: "" }],
+    [
+      "a key in Authorization",
+      { auth_type: "api_key", auth_header: "Authorization" },
+      { headerName: "Authorization", valuePrefix: "Bearer " },
+    ],
     ["auth_header", { auth_type: "api_key", auth_header: "X-Key" }, { headerName: "X-Key", valuePrefix: "" }],
     [
       "a flat header",

@@ -198,7 +198,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
 
   /**
    * How the credential is applied. Unset means the default one of the type: a bearer token for `oauth2`; for `api_key` the
-   * header `Authorization` with `Bearer `; `Authorization` with nothing before the value for `header`; Basic for
+   * header `X-API-Key` with the bare key; `Authorization` with nothing before the value for `header`; Basic for
    * `basic_auth`, which accepts no other. `query_param`, `hmac_payload` and `aws_sigv4` need theirs. The kind must fit the
    * type: `api_key` takes `header` or `query_param`. A change reaches watchers and proxies at once, as a state of the same revision.
    *

@@ -128,7 +128,7 @@ export const OAuth2StrategySchema: GenMessage<OAuth2Strategy> = /*@__PURE__*/
  */
 export type HeaderStrategy = Message<"nexus.v1.HeaderStrategy"> & {
   /**
-   * Default `Authorization`.
+   * Default `Authorization`, and `X-API-Key` for a profile of type `api_key` that sets no `value_prefix`.
    *
    * @generated from field: string header_name = 1;
    */
