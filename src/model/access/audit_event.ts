@@ -47,6 +47,7 @@ export type AuditEventType =
   | "console.session_ended"
   | "policy.loaded"
   | "access.denied"
+  | "audit.entries_unreadable"
   | "fleet.lead_given_back";
 
 export interface AuditEvent {

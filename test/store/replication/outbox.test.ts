@@ -118,6 +118,26 @@ describe("what is only put on record", () => {
     expect(fleet.leader.getApiKey("k1")?.lastUsedAtMs).toBe(7_200_000);
   });
 
+  test("comes into the log behind an entry that cannot be read, which is counted there in its place", async () => {
+    const fleet = await Fleet.make(1);
+    const follower = fleet.followers[0] as Store;
+    const unreadable = [Buffer.from([0xff]), Buffer.from("no record")];
+    const counted = { type: "audit.entries_unreadable", principal: "daemon", count: 2, timeMs: nowMs };
+    for (const [store, via] of [[fleet.leader], [follower, ["10.0.0.2:7443"]]] as const) {
+      await read(store, 1);
+      await store.outbox?.add(unreadable);
+      await read(store, 2);
+      if (store === follower) await ship(follower, fleet.leader, "comes", via?.[0]);
+      await shipped(store);
+      const { events } = fleet.leader.listAuditEvents({ limit: 3 });
+      expect(events.map(({ event }) => event).reverse()).toMatchObject([
+        { count: 1 },
+        { ...counted, ...(via && { via }) },
+        { count: 2 },
+      ]);
+    }
+  });
+
   test("is in the chain with the hub whose outbox it was, behind the spoke that it came through", async () => {
     const fleet = await Fleet.make(1);
     const follower = fleet.followers[0] as Store;

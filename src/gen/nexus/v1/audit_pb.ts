@@ -45,7 +45,7 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    * of the key as `reason`; `console.link_created`, `console.session_opened` and `console.session_ended` are a person's at the pages of
    * `ConsoleService`; `store.backed_up` and `store.restored` count records and connections. `fleet.lead_given_back` is a hub that led and
    * gave the lead to another one by itself: its `reason` is `clock_off`, `providers_unreachable`, `refreshes_stuck`, `disk_stuck` or
-   * `disk_failed`.
+   * `disk_failed`. `audit.entries_unreadable` counts entries of a hub's outbox that were damaged on its disk, and are lost.
    *
    * @generated from field: string event_type = 3;
    */

@@ -44,6 +44,7 @@ export const eventWords: Readonly<Record<string, string>> = {
   "console.session_ended": "Signed out",
   "policy.loaded": "Policy loaded",
   "access.denied": "Call denied",
+  "audit.entries_unreadable": "Audit entries lost",
   "fleet.lead_given_back": "Lead of the fleet given back",
 };
 
