@@ -62,13 +62,18 @@ export class Lease {
     return this.#fence;
   }
 
-  /** One try. @returns whether this process leads now; the lease is renewed from then on */
-  async acquire(): Promise<boolean> {
+  /**
+   * One try.
+   *
+   * @param holder who leads by the database: this process itself, where the answer to an earlier try was lost
+   * @returns whether this process leads now; the lease is renewed from then on
+   */
+  async acquire(holder?: Pick<LeaseHolder, "owner">): Promise<boolean> {
     if (this.#isOver) return false;
     if (this.#fence !== undefined) return true;
     const { channel, owner, address } = this.options;
     await channel.session();
-    if ((channel.sinceReconnectMs ?? graceMs) < graceMs) return false;
+    if (holder?.owner !== owner && (channel.sinceReconnectMs ?? graceMs) < graceMs) return false;
     const asked = this.#now();
     const fence = await channel.value("SELECT nexus.acquire_1($1, $2, $3, $4) AS value", [
       owner,

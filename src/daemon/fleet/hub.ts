@@ -196,14 +196,16 @@ export class Hub {
   }
 
   async #elect(database: FleetDatabase, lease: Lease, feed: Promise<void>): Promise<void> {
-    const { clock, log } = this.options;
+    const { clock, log, fleet } = this.options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
         this.#heard(await lease.holder());
+        const holder = this.#holder;
         const leftMs = this.options.standsBack() ? standBackMs : 0;
-        const isFree = this.#role === "follower" && (this.#holder?.remainingMs ?? -leftMs) <= -leftMs;
-        if (isFree && this.options.mayNotLead().length === 0 && (await lease.acquire())) {
+        const isFree = holder?.owner === fleet.owner || (holder?.remainingMs ?? -leftMs) <= -leftMs;
+        const mayLead = this.#role === "follower" && isFree && this.options.mayNotLead().length === 0;
+        if (mayLead && (await lease.acquire(holder))) {
           await this.#takeOver(database, lease, feed);
         }
       } catch (error) {
