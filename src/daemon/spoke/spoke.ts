@@ -10,6 +10,7 @@ import type { SpokeState } from "../../model/connections/daemon_status.js";
 import { FailedPrecondition, NotLeader } from "../../model/errors.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
+import { AnswerFilter, type AnswerFilterDeps } from "../../service/fleet/answer_filter.js";
 import { Askers } from "../../service/fleet/askers.js";
 import { forwardedService, type UpstreamHub } from "../../service/fleet/forwarded_service.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
@@ -23,7 +24,6 @@ import { UpstreamCalls } from "../../upstream/upstream_calls.js";
 import { type CopyTarget, UpstreamFollower, type WatchPlace } from "../../upstream/upstream_follower.js";
 import type { Vault } from "../../vault/vault.js";
 import type { DomainHub, ListenersHub } from "../fleet/hub_interfaces.js";
-import { CopySight, type CopySightDeps } from "./copy_sight.js";
 import { OwnReads } from "./own_reads.js";
 import { UpstreamRefused } from "./upstream_refused.js";
 
@@ -46,7 +46,7 @@ export interface SpokeResources {
 }
 
 /** What a spoke needs of the domain that it is wired into. */
-export interface SpokeDomain extends CopySightDeps {
+export interface SpokeDomain extends AnswerFilterDeps {
   readonly readAudit: Pick<ReadAudit, "read">;
   readonly keyring: Pick<KeyringManager, "start" | "stop">;
   readonly registry: Pick<ProviderRegistry, "followed">;
@@ -55,7 +55,7 @@ export interface SpokeDomain extends CopySightDeps {
 /** What there is of a spoke once it serves. */
 interface OpenSpoke {
   readonly domain: SpokeDomain;
-  readonly sight: CopySight;
+  readonly filter: AnswerFilter;
   readonly reads: OwnReads;
 }
 
@@ -122,16 +122,15 @@ export class Spoke implements ListenersHub, DomainHub {
   }
 
   led(service: ServiceDefinition): ServiceDefinition {
+    const opened = (): OpenSpoke => this.#opened;
     const hub: UpstreamHub = {
       askers: this.#askers,
+      get filter() {
+        return opened().filter;
+      },
       call: (method, request, { name }, signal) => this.#calls.call(method, request, name, signal),
-      copied: (request, answer, caller) => this.#opened.reads.copied(request, answer, caller),
-      recorded: (request, answer, caller) => this.#opened.reads.recorded(request, answer, caller),
-      connectionOf: (name, caller) => this.#opened.sight.connectionOf(name, caller),
-      nameOf: (request) => this.#opened.sight.nameOf(request),
-      providerOf: (name) => this.#opened.sight.providerOf(name),
-      viewOf: (caller) => this.#opened.sight.viewOf(caller),
-      tokenOf: (connectionId) => this.#opened.sight.tokenOf(connectionId),
+      copied: (request, facts, caller) => opened().reads.copied(request, facts, caller),
+      recorded: (request, facts, caller) => opened().reads.recorded(request, facts, caller),
     };
     return forwardedService(service, hub);
   }
@@ -173,9 +172,9 @@ export class Spoke implements ListenersHub, DomainHub {
     const { readAudit } = domain;
     const isConnected = (): boolean => this.#follower.isConnected;
     const takeProviders = (): Promise<void> => this.#follower.takeProviders();
-    const sight = new CopySight(domain);
-    const reads = new OwnReads({ store, sight, readAudit, isConnected, takeProviders, clock });
-    this.#open = { domain, sight, reads };
+    const filter = new AnswerFilter(domain);
+    const reads = new OwnReads({ store, filter, readAudit, isConnected, takeProviders, clock });
+    this.#open = { domain, filter, reads };
     domain.keyring.start();
     // However long ago: what lives of it is served.
     const hasCopy = this.#last.heardAtMs !== undefined;

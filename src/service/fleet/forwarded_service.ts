@@ -6,14 +6,16 @@ import type { Answer, CallContext } from "../pipeline/bound_service.js";
 import { rpcName } from "../pipeline/rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "../pipeline/service_definition.js";
 import { codes, WireError } from "../pipeline/wire_error.js";
+import { type AnswerFacts, factsOf } from "./answer_facts.js";
+import type { AnswerFilter } from "./answer_filter.js";
 import type { Askers } from "./askers.js";
-import { type CallersSight, confine, withoutName } from "./callers_sight.js";
 import { bytesOf } from "./wire_status.js";
 
 /** The hub of a spoke, as the services of the spoke know it. */
-export interface UpstreamHub extends CallersSight {
+export interface UpstreamHub {
   /** Of all services together. */
   readonly askers: Askers;
+  readonly filter: AnswerFilter;
   /**
    * Has it carry out an RPC.
    *
@@ -23,13 +25,13 @@ export interface UpstreamHub extends CallersSight {
    */
   call(method: string, request: Uint8Array, caller: Principal, signal: AbortSignal): Promise<Uint8Array>;
   /** Resolves when the copy has what the answer rests on, or does not get it in time. */
-  copied(request: Message, answer: Message, caller: Principal): Promise<void>;
+  copied(request: Message, facts: AnswerFacts, caller: Principal): Promise<void>;
   /** Resolves when it is on record that the caller reads the token of the answer, if there is one. @throws Unavailable when it cannot be */
-  recorded(request: Message, answer: Message, caller: Principal): Promise<void>;
+  recorded(request: Message, facts: AnswerFacts, caller: Principal): Promise<void>;
 }
 
 /** Services whose records a spoke has not: all of their unary RPCs are the hub's. */
-const elsewhere: ReadonlySet<string> = new Set([
+const remoteServices: ReadonlySet<string> = new Set([
   "nexus.v1.ProviderService",
   "nexus.v1.ConnectionService",
   "nexus.v1.ClientKeyService",
@@ -43,40 +45,43 @@ const always: ReadonlySet<string> = new Set(
 
 /** Whether a hub is asked whatever the copy holds. Of all others it is when that is not enough. */
 export function isForwarded(method: DefinedMethod["descriptor"]): boolean {
-  return elsewhere.has(method.parent.typeName) || always.has(rpcName(method));
+  return remoteServices.has(method.parent.typeName) || always.has(rpcName(method));
 }
-
-/** Services that a spoke serves from its copy, and a hub where that is not enough. What no hub keeps for a spoke no hub is asked for. */
-const shared: ReadonlySet<string> = new Set(["nexus.v1.TokenService", "envoy.service.auth.v3.Authorization"]);
 
 type UnaryMethod = DefinedMethod & { readonly kind: "unary" };
 
 /**
  * A service as a spoke serves it: from its copy where that is enough, else by a hub, to which the spoke is one caller. So what a caller of
- * the spoke may is decided here, before anything is forwarded, by the pipeline, and of each answer afterwards.
+ * the spoke may is decided here, before anything is forwarded, by the pipeline, and of each answer afterwards. An RPC without facts of its
+ * answers is asked of no hub.
  */
 export function forwardedService(service: ServiceDefinition, hub: UpstreamHub): ServiceDefinition {
-  const { typeName } = service.descriptor;
-  if (!elsewhere.has(typeName) && !shared.has(typeName)) return service;
-  const methods = service.methods.map((method) =>
-    method.kind === "unary" ? { ...method, call: forwardedCall(method, hub) } : method,
-  );
+  const methods = service.methods.map((method) => {
+    const facts = factsOf(method.descriptor);
+    return method.kind === "unary" && facts ? { ...method, call: forwardedCall(method, facts, hub) } : method;
+  });
   return { ...service, methods };
 }
 
-function forwardedCall(method: UnaryMethod, hub: UpstreamHub): UnaryMethod["call"] {
+function forwardedCall(
+  method: UnaryMethod,
+  shows: (answer: Message) => AnswerFacts,
+  hub: UpstreamHub,
+): UnaryMethod["call"] {
   const { descriptor } = method;
   const name = rpcName(descriptor);
   const forward = async (asked: Message, context: CallContext): Promise<Message> => {
     const { principal, signal } = context;
-    const request = withoutName(descriptor.input, asked, hub, principal);
+    const request = hub.filter.resolveName(descriptor.input, asked, principal);
     hub.askers.judge(request, principal);
     const bytes = await hub.call(name, bytesOf(descriptor.input, request), principal, signal);
-    const answer = fromBinary(descriptor.output, bytes);
-    await hub.copied(request, answer, principal);
-    confine(request, answer, hub, principal);
+    // What a newer hub says beside it, nobody has judged.
+    const answer = fromBinary(descriptor.output, bytes, { readUnknownFields: false });
+    const facts = shows(answer);
+    await hub.copied(request, facts, principal);
+    hub.filter.filterAnswer(request, facts, principal);
     hub.askers.answered(answer, principal);
-    await hub.recorded(request, answer, principal);
+    await hub.recorded(request, facts, principal);
     return answer;
   };
   if (isForwarded(descriptor)) return forward;
@@ -85,10 +90,10 @@ function forwardedCall(method: UnaryMethod, hub: UpstreamHub): UnaryMethod["call
     try {
       return await forward(request, context);
     } catch (refusal) {
-      const modest = isUnavailable(refusal) ? withoutWish(request) : undefined;
-      if (modest === undefined) throw refusal;
+      const relaxed = isUnavailable(refusal) ? withoutWish(request) : undefined;
+      if (relaxed === undefined) throw refusal;
       try {
-        return await method.call(modest, context);
+        return await method.call(relaxed, context);
       } catch {
         throw refusal;
       }

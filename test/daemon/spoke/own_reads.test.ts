@@ -1,26 +1,20 @@
 import { create, type Message } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { OwnReads } from "../../../src/daemon/spoke/own_reads.js";
-import { CheckResponseSchema } from "../../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
-import {
-  ConnectionServiceRequestConnectionRequestSchema,
-  ConnectionServiceRequestConnectionResponseSchema,
-} from "../../../src/gen/nexus/v1/connection_pb.js";
-import {
-  CreateProviderRequestSchema,
-  CreateProviderResponseSchema,
-} from "../../../src/gen/nexus/v1/provider_pb.js";
+import { CheckRequestSchema } from "../../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
+import { CreateProviderRequestSchema } from "../../../src/gen/nexus/v1/provider_pb.js";
 import {
   AcquireTokenRequestSchema,
-  AcquireTokenResponseSchema,
+  TokenSchema,
   TokenServiceGetTokenRequestSchema,
-  TokenServiceGetTokenResponseSchema,
 } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
 import { Unavailable } from "../../../src/model/errors.js";
 import { newId } from "../../../src/model/ids.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import type { AnswerFacts } from "../../../src/service/fleet/answer_facts.js";
+import { AnswerFilter } from "../../../src/service/fleet/answer_filter.js";
 
 const agent: Principal = { name: "key:ci", kind: "key" };
 const id = newId();
@@ -33,10 +27,12 @@ class World {
   lists = 0;
   readonly own = new OwnReads({
     store: { getConnection: (asked) => (asked === id ? (this.copied as Connection) : undefined) },
-    sight: {
-      connectionOf: () => (this.copied ? id : undefined),
-      nameOf: ({ userId, label }) => ({ providerName: "of-its-server", userId, label }),
-    },
+    filter: new AnswerFilter({
+      access: { viewOf: () => ({}) as never },
+      names: { findFor: () => (this.copied ? id : undefined), partsOf: () => undefined },
+      mcpNames: { find: () => ({ name: "of-its-server" }) as never },
+      reader: { view: () => undefined },
+    }),
     readAudit: { read: (caller, ...read) => void this.reads.push([caller.name, ...read]) },
     isConnected: () => true,
     takeProviders: async () => void this.lists++,
@@ -44,9 +40,9 @@ class World {
   });
 
   /** Whether the answer waits for the copy. */
-  async waits(request: Message, answer: Message): Promise<boolean> {
+  async waits(request: Message, facts: AnswerFacts): Promise<boolean> {
     let isOver = false;
-    const over = this.own.copied(request, answer, agent).then(() => {
+    const over = this.own.copied(request, facts, agent).then(() => {
       isOver = true;
     });
     await new Promise((resolve) => setImmediate(resolve));
@@ -63,28 +59,19 @@ class World {
   }
 }
 
-const token = { revision: 7n };
-const acquired = create(AcquireTokenResponseSchema, { result: { case: "token", value: token } });
 const byServer = create(AcquireTokenRequestSchema, { mcpServerUrl: "https://mcp.test/", userId: "ada" });
-const read: readonly (readonly [string, Message, Message])[] = [
-  [
-    "a token",
-    create(TokenServiceGetTokenRequestSchema, { connectionId: id }),
-    create(TokenServiceGetTokenResponseSchema, { token }),
-  ],
+const acquired = { acquired: create(TokenSchema, { revision: 7n }), revision: 7n };
+const read: readonly (readonly [string, Message, AnswerFacts])[] = [
+  ["a token", create(TokenServiceGetTokenRequestSchema, { connectionId: id }), { revision: 7n }],
   ["a token of an MCP server", byServer, acquired],
-  [
-    "what a proxy is given",
-    create(TokenServiceGetTokenRequestSchema),
-    create(CheckResponseSchema, { dynamicMetadata: { connection_id: id, revision: "7" } }),
-  ],
+  ["what a proxy is given", create(CheckRequestSchema), { connectionId: id, revision: 7n }],
 ];
 
 describe("what a hub answers a spoke", () => {
-  it.each(read)("is copied, and on record: %s", async (_, request, answer) => {
+  it.each(read)("is copied, and on record: %s", async (_, request, facts) => {
     const world = new World();
-    expect(await world.waits(request, answer)).toBe(true);
-    await world.own.recorded(request, answer, agent);
+    expect(await world.waits(request, facts)).toBe(true);
+    await world.own.recorded(request, facts, agent);
     expect(world.reads).toEqual([["key:ci", id, 7n]]);
   });
 
@@ -94,26 +81,16 @@ describe("what a hub answers a spoke", () => {
     expect(world.reads).toEqual([]);
   });
 
-  it.each([
-    [
-      create(ConnectionServiceRequestConnectionRequestSchema),
-      create(ConnectionServiceRequestConnectionResponseSchema, { connectionId: id }),
-    ],
-    [
-      byServer,
-      create(AcquireTokenResponseSchema, { result: { case: "consent", value: { connectionId: id } } }),
-    ],
-  ])("may be a link, whose connection is copied: %#", async (request, answer) => {
+  it("may be a link, whose connection is copied", async () => {
     const world = new World();
-    expect(await world.waits(request, answer)).toBe(true);
-    await world.own.recorded(request, answer, agent);
+    expect(await world.waits(byServer, { connectionId: id })).toBe(true);
+    await world.own.recorded(byServer, { connectionId: id }, agent);
     expect(world.reads).toEqual([]);
   });
 
   it("may be a profile, and then all are told", async () => {
     const world = new World();
-    const request = create(CreateProviderRequestSchema);
-    await world.own.copied(request, create(CreateProviderResponseSchema), agent);
+    await world.own.copied(create(CreateProviderRequestSchema), { changes: "providers" }, agent);
     expect(world.lists).toBe(1);
   });
 });

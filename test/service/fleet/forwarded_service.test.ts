@@ -1,25 +1,44 @@
-import { create, type DescMethodUnary, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type DescMethodUnary,
+  fromBinary,
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  type Message,
+  ScalarType,
+  toBinary,
+  toJsonString,
+} from "@bufbuild/protobuf";
+import { WireType } from "@bufbuild/protobuf/wire";
 import { describe, expect, it } from "vitest";
 import type { View } from "../../../src/domain/access/access_control.js";
 import { Authorization } from "../../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import { AccessService } from "../../../src/gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../../src/gen/nexus/v1/audit_pb.js";
-import { ConnectionService, ListConnectionsResponseSchema } from "../../../src/gen/nexus/v1/connection_pb.js";
+import { ClientKeyService } from "../../../src/gen/nexus/v1/client_key_pb.js";
+import {
+  ConnectionService,
+  GetConnectionResponseSchema,
+  ListConnectionsResponseSchema,
+} from "../../../src/gen/nexus/v1/connection_pb.js";
 import { FleetService } from "../../../src/gen/nexus/v1/fleet_pb.js";
 import { KeyringService } from "../../../src/gen/nexus/v1/keyring_pb.js";
+import { NotificationService } from "../../../src/gen/nexus/v1/notification_pb.js";
 import { ListProvidersResponseSchema, ProviderService } from "../../../src/gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../../src/gen/nexus/v1/status_pb.js";
 import {
-  type AcquireTokenRequest,
   AcquireTokenResponseSchema,
+  type Token,
   TokenService,
   type TokenServiceGetTokenRequest,
   TokenServiceGetTokenResponseSchema,
 } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
-import type { ConnectionName } from "../../../src/model/connections/connection_name.js";
 import { DataLoss, FailedPrecondition, NotFound, NotLeader, Unavailable } from "../../../src/model/errors.js";
 import { newId } from "../../../src/model/ids.js";
+import { AnswerFilter } from "../../../src/service/fleet/answer_filter.js";
 import { Askers } from "../../../src/service/fleet/askers.js";
 import {
   forwardedService,
@@ -31,6 +50,10 @@ import { rpcName } from "../../../src/service/pipeline/rpc_access.js";
 import type { DefinedMethod } from "../../../src/service/pipeline/service_definition.js";
 import { codes, WireError } from "../../../src/service/pipeline/wire_error.js";
 
+const forwarded = [
+  ...[TokenService, ConnectionService, ProviderService, ClientKeyService, NotificationService],
+  Authorization,
+];
 const providerId = newId();
 const agent: Principal = { name: "key:ci", kind: "key" };
 const context: CallContext = { principal: agent, signal: new AbortController().signal };
@@ -47,7 +70,7 @@ class World implements UpstreamHub {
   isRestricted = true;
   /** What a name is to the caller. */
   named: string | undefined;
-  copy: ReturnType<UpstreamHub["tokenOf"]>;
+  copy: Pick<Token, "revision" | "credentials"> | undefined;
   /** What the caller's confinement was applied to. */
   readonly changes: unknown[] = [];
   readonly requests: Message[] = [];
@@ -56,9 +79,7 @@ class World implements UpstreamHub {
     this.steps.push(`${method} for ${principal.name}`);
     const answer = this.hubs();
     const [, service = "", name = ""] = /^(.*)\/(.*)$/.exec(method) ?? [];
-    const found = [TokenService, ProviderService, ConnectionService, Authorization].find(
-      ({ typeName }) => typeName === service,
-    );
+    const found = forwarded.find(({ typeName }) => typeName === service);
     const descriptor = found?.methods.find((one) => one.name === name);
     if (!descriptor) throw new Error(`no ${method}`);
     this.requests.push(fromBinary(descriptor.input, bytes));
@@ -73,17 +94,14 @@ class World implements UpstreamHub {
     this.steps.push("recorded");
   }
 
-  connectionOf = (): string | undefined => this.named;
+  readonly filter = new AnswerFilter({
+    access: { viewOf: () => this.#view() },
+    names: { findFor: () => this.named, partsOf: () => ({ providerId }) as never },
+    mcpNames: { find: () => undefined },
+    reader: { view: () => this.copy && ({ token: this.copy } as never) },
+  });
 
-  nameOf({ providerName, userId, label }: AcquireTokenRequest): ConnectionName {
-    return { providerName, userId, label };
-  }
-
-  providerOf = (): string => providerId;
-
-  tokenOf = () => this.copy;
-
-  viewOf(): View {
+  #view(): View {
     const isRestricted = this.isRestricted;
     const seen = { seesConnection: () => this.sees(), seesProvider: () => this.sees() };
     const seesChange: View["seesChange"] = (change) => this.sees() && this.changes.push(change) > 0;
@@ -105,6 +123,24 @@ class World implements UpstreamHub {
     if (forwarded?.kind !== "unary") throw new Error("not unary");
     return await forwarded.call(create(descriptor.input, request as never), context);
   }
+}
+
+const secret = "somebody-else";
+
+/** An answer in which every field says something, as JSON. */
+function filled(schema: DescMessage, depth = 0): JsonObject {
+  const json: JsonObject = {};
+  for (const { scalar, message, fieldKind, jsonName, oneof } of schema.fields) {
+    if (fieldKind === "map" || oneof?.fields.some((field) => field.jsonName in json)) continue;
+    // The hub's own, for the next request.
+    if (jsonName === "nextPageToken") continue;
+    let value: JsonValue | undefined = scalar === ScalarType.STRING ? secret : undefined;
+    if (message?.typeName === "google.protobuf.Struct") value = { connection_id: secret };
+    else if (message && depth < 3 && !message.typeName.startsWith("google."))
+      value = filled(message, depth + 1);
+    if (value !== undefined) json[jsonName] = fieldKind === "list" ? [value] : value;
+  }
+  return json;
 }
 
 const fails = (error: unknown) => (): never => {
@@ -261,6 +297,56 @@ describe("a spoke", () => {
     world.copy = { revision: 2n, credentials };
     expect(await acquired()).toMatchObject({ result: { value: token } });
   });
+
+  it("drops what a newer hub says beside what is known", async () => {
+    const world = new World();
+    const answer = create(GetConnectionResponseSchema, { connection: { id } });
+    // Another connection in a field that this version does not know.
+    answer.$unknown = [{ no: 99, wireType: WireType.LengthDelimited, data: Buffer.from("\x03bob") }];
+    world.hubs = () => answer;
+    const told = await world.ask(ConnectionService.method.getConnection, { connectionId: id });
+    expect(
+      Buffer.from(toBinary(GetConnectionResponseSchema, told as typeof answer)).toString(),
+    ).not.toContain("bob");
+  });
+
+  /** RPCs whose answers say nothing but of what the request named, which was judged before. */
+  const ofRequest = [
+    "CreateProvider",
+    "UpdateProvider",
+    "DeleteProvider",
+    "ListProviderTemplates",
+    "DeleteConnection",
+    "GetCaptureSchema",
+    "GetToken",
+    "RefreshToken",
+    "ReportRejectedToken",
+    "CreateProof",
+    "ListClientKeys",
+    "RotateClientKeys",
+    "TestReceivers",
+  ];
+  const unary = forwarded.flatMap(({ methods }) =>
+    methods.filter(({ methodKind }) => methodKind === "unary"),
+  );
+
+  it.each(unary)(
+    "shows a caller who sees nothing nothing, in the answer of each RPC: $name",
+    async (method) => {
+      const world = new World();
+      world.sees = () => false;
+      world.named = id;
+      world.own = fails(new NotLeader());
+      world.hubs = () => fromJson(method.output, filled(method.output));
+      const told = await world
+        .ask(method as DescMethodUnary, { ...(method === check && routeOf(id)) })
+        .catch((error: unknown) => error);
+      if (ofRequest.includes(method.name)) expect(told).toHaveProperty("$typeName");
+      else if (told instanceof Error)
+        expect(told).toMatchObject({ kind: expect.stringMatching(/not_found|unavailable/) });
+      else expect(toJsonString(method.output, told as never)).not.toContain(secret);
+    },
+  );
 
   it("asks no hub for the keys, the policy and the streams of its own", async () => {
     for (const service of [AccessService, KeyringService, StatusService, AuditService, FleetService])
