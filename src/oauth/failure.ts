@@ -2,11 +2,12 @@ import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
 import { type NetworkWords, networkWords } from "../outbound/network_words.js";
 import { OutboundError } from "../outbound/outbound.js";
+import { parseRetryAfterMs } from "../outbound/retry_after.js";
 import { boundToken, dpopCodes } from "./dpop/dpop_words.js";
 
 /**
  * What a failed grant asks of the caller. `invalid_grant`: a person must consent again. `client`: the provider profile is
- * at error, not the connection. `transient`: the provider did not redeem anything, try again. `ambiguous`: it may have.
+ * at error, not the connection. `transient`: the provider did not redeem anything, try again. `ambiguous`: it may have, and no answer of it came.
  * `rejected`: it answered something that cannot be used.
  */
 export type GrantFailureKind = "invalid_grant" | "client" | "transient" | "ambiguous" | "rejected";
@@ -231,8 +232,9 @@ export function classify(violation: unknown, nowMs: number): GrantFailure {
   if (violation instanceof GrantFailure) return violation;
   if (violation instanceof OutboundError) {
     if (violation.isFault) return new GrantFailure({ kind: "client", refusal: violation.message });
+    const { httpStatus = 0 } = violation;
     // A refusal is known from its status alone; a success without its body is a token set that nobody has.
-    const refused = violation.httpStatus !== undefined && violation.httpStatus >= 300;
+    const refused = httpStatus >= 300 && !losesAnswer(httpStatus);
     const kind = refused || violation.phase === "before_send" ? "transient" : "ambiguous";
     return new GrantFailure({ kind, httpStatus: violation.httpStatus, network: networkWords(violation) });
   }
@@ -257,24 +259,32 @@ function fromAnswer(
     return new GrantFailure({ kind: "rejected", reason: "malformed_response", httpStatus });
   const oauthError = sanitisedCode(code);
   const judged = judgesRequest(httpStatus);
-  const kind = (judged && oauthError !== undefined && kindByCode.get(oauthError)) || "transient";
-  const retryAfterMs =
-    kind === "transient" ? parseRetryAfterMs(response.headers.get("retry-after"), nowMs) : undefined;
   const cameAsSuccess = response.headers.has(successHeader);
-  const isRefusal =
-    kind === "transient" &&
-    judged &&
-    httpStatus >= 400 &&
-    retryAfterMs === undefined &&
-    !passingCodes.has(oauthError ?? "") &&
-    !cameAsSuccess;
+  const isLost = losesAnswer(httpStatus) && !cameAsSuccess;
+  const byCode = judged && oauthError !== undefined ? kindByCode.get(oauthError) : undefined;
+  const kind = byCode ?? (isLost ? "ambiguous" : "transient");
+  const retryAfterMs = byCode ? undefined : parseRetryAfterMs(response.headers.get("retry-after"), nowMs);
+  const promisesMore = retryAfterMs !== undefined || passingCodes.has(oauthError ?? "");
+  const isRefusal = kind === "transient" && judged && httpStatus >= 400 && !promisesMore && !cameAsSuccess;
   const consentRevoked =
     kind === "invalid_grant" &&
     (withdrawnCodes.has(oauthError ?? "") || withdrawnText.test(description?.slice(0, 1000) ?? ""));
   return new GrantFailure({
     ...{ kind, oauthError, httpStatus, retryAfterMs, consentRevoked, isRefusal, cameAsSuccess },
-    detail: cameAsSuccess && httpStatus === 502 ? "a page of HTML, where JSON is expected" : undefined,
+    detail: isLost
+      ? "a gateway responded in the provider's place"
+      : cameAsSuccess && httpStatus === 502
+        ? "a page of HTML, where JSON is expected"
+        : undefined,
   });
+}
+
+/**
+ * Whether the status says that the request was passed on and its answer was lost: the provider may have processed it (RFC 9110 sections 15.5.9,
+ * 15.6.3 and 15.6.5; 520 to 529 are those of Cloudflare and others). 429 and 503 refuse to process it.
+ */
+function losesAnswer(httpStatus: number): boolean {
+  return [408, 502, 504].includes(httpStatus) || (httpStatus >= 520 && httpStatus <= 529);
 }
 
 function judgesRequest(httpStatus: number): boolean {
@@ -283,18 +293,4 @@ function judgesRequest(httpStatus: number): boolean {
 
 function sanitisedCode(code: string | undefined): string | undefined {
   return code !== undefined && /^[a-z_]{1,64}$/.test(code) ? code : undefined;
-}
-
-/**
- * RFC 9110 section 10.2.3, seconds or a date, clamped to 1 s..1 h: less would hammer the provider, more would let one
- * answer switch a connection off.
- */
-export function parseRetryAfterMs(header: string | null, nowMs: number): number | undefined {
-  const text = header?.trim() ?? "";
-  const waitMs = /^\d+$/.test(text)
-    ? Number(text) * 1000
-    : /GMT$/.test(text)
-      ? Date.parse(text) - nowMs
-      : Number.NaN;
-  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 1000), 3_600_000);
 }

@@ -2,11 +2,12 @@ import * as oauth from "oauth4webapi";
 import type { TokenTypeHint } from "../model/connections/revocation.js";
 import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
 import type { OutboundResponse } from "../outbound/outbound_exchange.js";
+import { parseRetryAfterMs } from "../outbound/retry_after.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 import { clientAuthentication, clientMetadata, type OAuthClient } from "./client_authentication.js";
-import { GrantFailure, parseRetryAfterMs } from "./failure.js";
+import { GrantFailure } from "./failure.js";
 
 export interface Revocation {
   readonly server: AuthorizationServer;

@@ -10,8 +10,13 @@ export const childBoundaries = [
 ] as const;
 export type ChildBoundary = (typeof childBoundaries)[number];
 
-/** Points at the provider at which the child is killed: its request is there, or was acted upon and not answered. */
-export const serverBoundaries = ["arrived", "acted"] as const;
+/**
+ * Points at the provider at which the child is killed: its request is there, was acted upon and not answered, or acted upon and answered
+ * by a gateway, a while before the kill.
+ */
+export const serverBoundaries = ["arrived", "acted", "gateway"] as const;
+/** The child lives for so long with what the gateway answered: a quick retry would come within it, a probe comes later. */
+export const gatewayMs = 1_500;
 export type ServerBoundary = (typeof serverBoundaries)[number];
 
 export type Boundary = ChildBoundary | ServerBoundary | "random";

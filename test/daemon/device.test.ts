@@ -146,6 +146,7 @@ describe("device authorization", () => {
   it.each([
     [429, {}],
     [503, {}],
+    [504, {}],
     [500, { error: "server_error" }],
   ])("backs off while the server answers %i, and ends nothing", async (status, body) => {
     world.answerToken = () => json(body, status);

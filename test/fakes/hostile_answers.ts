@@ -6,6 +6,8 @@ export const answers = [
   "slow",
   "drop_before",
   "drop_after",
+  "gateway_before",
+  "gateway_after",
   "refuse_connection",
   "invalid_grant",
   "consent_revoked",
@@ -29,6 +31,9 @@ export interface Reply {
 /** `refused`: no connection was made. `dropped`: the request arrived, the answer did not. */
 export type Outcome = Reply | "refused" | "dropped";
 
+/** What a gateway says when it had no answer of the provider in time. */
+export const gateway: Reply = { status: 504, headers: { "content-type": "text/html" }, body: "<html>" };
+
 export const failures: Readonly<Partial<Record<Answer, Reply>>> = {
   invalid_grant: error(400, "invalid_grant"),
   consent_revoked: error(400, "token_revoked"),
@@ -40,6 +45,17 @@ export const failures: Readonly<Partial<Record<Answer, Reply>>> = {
   html: { status: 200, headers: { "content-type": "text/html" }, body: "<html>gateway</html>" },
   no_code: { status: 400, headers: {}, body: "{}" },
 };
+
+/** How the provider acts, and nobody learns of it. */
+export const losses: ReadonlyMap<Answer, Outcome> = new Map<Answer, Outcome>([
+  ["drop_before", "dropped"],
+  ["drop_after", "dropped"],
+  ["gateway_before", gateway],
+  ["gateway_after", gateway],
+  ["empty", json({})],
+]);
+/** Of these, before it has done anything. */
+export const unseen: ReadonlySet<Answer> = new Set(["drop_before", "gateway_before"]);
 
 export function json(body: object, status = 200): Reply {
   return { status, headers: { "content-type": "application/json" }, body: JSON.stringify(body) };

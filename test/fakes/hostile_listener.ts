@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { gateway } from "./hostile_answers.js";
 import type { HostileServer } from "./hostile_server.js";
 
 /** Name of the header that tells which life of the client a request comes from. */
@@ -12,8 +13,8 @@ export type RequestPoint = "arrived" | "acted";
 export class HostileListener {
   /** Requests of other lives come from the dead, and are not heard. */
   life = "";
-  /** Called at each point of each refresh request; an answer of true drops the request there. */
-  onPoint: (point: RequestPoint) => boolean = () => false;
+  /** Called at each point of each refresh request; an answer of true drops the request there, and behind a gateway its answer is lost. */
+  onPoint: (point: RequestPoint) => boolean | "gateway" = () => false;
   readonly #http: Server;
 
   constructor(private readonly server: HostileServer) {
@@ -44,9 +45,11 @@ export class HostileListener {
     if (isRefresh && this.onPoint("arrived")) return void response.destroy();
     const provider = request.url?.split("/")[1] ?? "";
     const outcome = await this.server.handle(provider, form, isHeard);
-    if (isRefresh && this.onPoint("acted")) return void response.destroy();
-    if (outcome === "refused" || outcome === "dropped") return void response.destroy();
-    response.writeHead(outcome.status, outcome.headers);
-    response.end(outcome.body);
+    const fate = isRefresh && this.onPoint("acted");
+    if (fate === true || outcome === "refused" || outcome === "dropped") return void response.destroy();
+    if (fate === "gateway") this.server.lose(form.get("refresh_token") ?? "");
+    const reply = fate === "gateway" ? gateway : outcome;
+    response.writeHead(reply.status, reply.headers);
+    response.end(reply.body);
   }
 }

@@ -1,4 +1,14 @@
-import { type Answer, error, failures, json, type Outcome, oddly, type Reply } from "./hostile_answers.js";
+import {
+  type Answer,
+  error,
+  failures,
+  json,
+  losses,
+  type Outcome,
+  oddly,
+  type Reply,
+  unseen,
+} from "./hostile_answers.js";
 import { ProofCheck } from "./proof_check.js";
 import { ProviderLoad } from "./provider_load.js";
 
@@ -65,6 +75,9 @@ export class HostileServer {
 
   /** Providers that say `unauthorized_client` of a dead refresh token, as Gitea and Forgejo do. */
   readonly blamesClient = new Set<string>();
+
+  /** Providers that give the successor of a redeemed token once more to whoever lost it (a grace period). */
+  readonly forgives = new Set<string>();
 
   /** Which providers demand proofs of a key. */
   readonly proofs = new ProofCheck();
@@ -137,7 +150,8 @@ export class HostileServer {
   /** Whether the token would be redeemed. */
   isGood(token: string): boolean {
     const grant = this.#grants.get(token);
-    return grant !== undefined && !grant.dead && grant.current === token;
+    if (grant === undefined || grant.dead) return false;
+    return grant.current === token || this.#isForgiven(grant, token);
   }
 
   /** Whether it was redeemed and its successor issued. */
@@ -193,10 +207,10 @@ export class HostileServer {
       const answer = this.script(provider, holder);
       if (answer === "refuse_connection") return "refused";
       if (answer === "slow") await new Promise<void>((resolve) => this.#held.add(resolve));
-      if (answer === "drop_before" || answer === "drop_after") return "dropped";
-      if (answer === "empty") return json({});
       return (
-        failures[answer] ?? json({ ...this.#issue({ holder, key: undefined }, undefined), ...exchanged })
+        losses.get(answer) ??
+        failures[answer] ??
+        json({ ...this.#issue({ holder, key: undefined }, undefined), ...exchanged })
       );
     });
   }
@@ -230,7 +244,7 @@ export class HostileServer {
     const answer = this.script(provider, holder);
     if (answer === "refuse_connection") return "refused";
     if (answer === "slow") await new Promise<void>((resolve) => this.#held.add(resolve));
-    if (answer === "drop_before") return "dropped";
+    if (unseen.has(answer)) return losses.get(answer) as Outcome;
     const failure = failures[answer];
     if (failure) {
       // Whatever it is called, there is nobody whom it could be about but the client.
@@ -238,9 +252,7 @@ export class HostileServer {
       return failure;
     }
     const members = this.#issue({ holder, key: undefined }, undefined);
-    if (answer === "drop_after") return "dropped";
-    if (answer === "empty") return json({});
-    return answer === "odd" ? oddly(members, this.#count) : json(members);
+    return losses.get(answer) ?? (answer === "odd" ? oddly(members, this.#count) : json(members));
   }
 
   async #refresh(grant: Grant, token: string, isHeard: () => boolean): Promise<Outcome> {
@@ -248,11 +260,12 @@ export class HostileServer {
     const answer = this.script(provider, grant.holder);
     if (answer === "refuse_connection") return "refused";
     this.#presented.set(token, this.timesPresented(token) + 1);
-    if (answer === "drop_before" || answer === "drop_after" || answer === "empty") {
-      this.#dropped.set(token, this.timesDropped(token) + 1);
-    }
+    if (this.timesDropped(token) > 1)
+      this.violations.push(`I2: ${grant.holder} sent ${token} again, and two answers to it were lost`);
+    const loss = losses.get(answer);
+    if (loss) this.#dropped.set(token, this.timesDropped(token) + 1);
     if (answer === "slow") await new Promise<void>((resolve) => this.#held.add(resolve));
-    if (answer === "drop_before") return "dropped";
+    if (loss && unseen.has(answer)) return loss;
     const failure = failures[answer];
     if (failure) {
       if (answer === "invalid_grant" || answer === "consent_revoked") {
@@ -263,16 +276,20 @@ export class HostileServer {
       if (answer === "invalid_client" || answer === "invalid_scope") this.#refuseClient(grant, token);
       return failure;
     }
-    if (grant.dead || grant.current !== token) return this.#refuse(grant, token);
-    if (answer === "keep") return json(this.#issue(grant, undefined));
-    const members = this.#issue(grant, this.#newToken(grant));
-    this.#redemptions.set(token, {
-      lost: answer === "drop_after" || answer === "empty" || !isHeard(),
-      replays: 0,
-    });
-    if (answer === "drop_after") return "dropped";
-    if (answer === "empty") return json({});
-    return answer === "odd" ? oddly(members, this.#count) : json(members);
+    const isForgiven = !grant.dead && this.#isForgiven(grant, token);
+    if (grant.dead || (grant.current !== token && !isForgiven)) return this.#refuse(grant, token);
+    if (answer === "keep" && !isForgiven) return json(this.#issue(grant, undefined));
+    const members = this.#issue(grant, isForgiven ? grant.current : this.#newToken(grant));
+    if (isForgiven) this.probes++;
+    this.#redemptions.set(token, { lost: loss !== undefined || !isHeard(), replays: isForgiven ? 1 : 0 });
+    return loss ?? (answer === "odd" ? oddly(members, this.#count) : json(members));
+  }
+
+  /** Within the grace period, and nothing has been done with the successor. */
+  #isForgiven({ provider, current }: Grant, token: string): boolean {
+    const redemption = this.#redemptions.get(token);
+    const isUnused = redemption?.lost === true && redemption.replays === 0;
+    return isUnused && this.forgives.has(provider) && !this.#redemptions.has(current);
   }
 
   #refuse(grant: Grant, token: string): Outcome {

@@ -14,7 +14,7 @@ export type Step =
   | { readonly do: "report"; readonly at: number; readonly behind: number; readonly error: string }
   | { readonly do: "script"; readonly provider: ProviderName; readonly answers: readonly Answer[] }
   | { readonly do: "refuse_client"; readonly provider: ProviderName; readonly refuses: boolean }
-  | { readonly do: "blame_client" | "new_nonce"; readonly provider: ProviderName }
+  | { readonly do: "blame_client" | "forgive" | "new_nonce"; readonly provider: ProviderName }
   | { readonly do: "edit_profile" | "delete_profile" | "recreate_profile"; readonly provider: ProviderName }
   | { readonly do: "wait" | "jump"; readonly byMs: number }
   | { readonly do: "trap"; readonly kind: Trap; readonly after: number }
@@ -70,7 +70,10 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ do: fc.constant("refuse_client" as const), provider, refuses: fc.boolean() }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("blame_client" as const), provider }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constantFrom("blame_client" as const, "forgive" as const), provider }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("new_nonce" as const), provider }) },
   {
     weight: 1,
@@ -172,6 +175,9 @@ async function perform(world: World, step: Step): Promise<void> {
       return world.refuseClient(step.provider, step.refuses);
     case "blame_client":
       world.server.blamesClient.add(step.provider);
+      return;
+    case "forgive":
+      world.server.forgives.add(step.provider);
       return;
     case "new_nonce":
       return world.server.proofs.renew(step.provider);

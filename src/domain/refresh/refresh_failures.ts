@@ -76,7 +76,7 @@ export class RefreshFailures {
       case "retry":
         return await this.retryLater(attempt, failure.message, failure.retryAfterMs);
       case "probe":
-        return await this.probeLater(attempt, failure.message);
+        return await this.probeLater(attempt, failure.message, failure.retryAfterMs);
     }
   }
 
@@ -230,8 +230,13 @@ export class RefreshFailures {
   }
 
   /** The answer was lost: the intent stays, and tells the one probe what a refusal means. */
-  async probeLater({ connection }: Attempt, failure: string): Promise<RefreshOutcome> {
-    return await this.#retry(connection, failure, outcomeProbeDelayMs(this.deps.random()), true, {
+  async probeLater(
+    { connection }: Attempt,
+    failure: string,
+    retryAfterMs: number | undefined,
+  ): Promise<RefreshOutcome> {
+    const delayMs = Math.max(outcomeProbeDelayMs(this.deps.random()), retryAfterMs ?? 0);
+    return await this.#retry(connection, failure, delayMs, true, {
       refused: connection.problem?.refused,
     });
   }

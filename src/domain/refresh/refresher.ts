@@ -161,7 +161,8 @@ export class Refresher {
       });
     } catch (error) {
       const failure = failureOf(error);
-      concurrency.note(profile.id, failure.httpStatus !== undefined || failure.kind === "client");
+      const isAnswered = failure.httpStatus !== undefined && failure.kind !== "ambiguous";
+      concurrency.note(profile.id, isAnswered || failure.kind === "client");
       count("failure", failure.kind);
       failing.grantFailed(profile.id, failure);
       if (failure.kind === "invalid_grant") this.#accepted(profile);

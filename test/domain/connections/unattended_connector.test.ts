@@ -58,6 +58,7 @@ const rejections: [string, GrantFailureFields][] = [
 const passing: [string, GrantFailureFields][] = [
   ["is overloaded", { kind: "transient", httpStatus: 503 }],
   ["loses the answer", { kind: "ambiguous" }],
+  ["stands behind a gateway that lost it", { kind: "ambiguous", httpStatus: 504 }],
   ["answers what cannot be used", { kind: "rejected", reason: "malformed_response" }],
 ];
 

@@ -276,7 +276,7 @@ describe("Refresher", () => {
       });
     });
 
-    it.each([408, 425, 429, 500, 503])("the status %i is none", async (httpStatus) => {
+    it.each([425, 429, 500, 503])("the status %i is none", async (httpStatus) => {
       expect(await afterLoss({ httpStatus })).toMatchObject({
         status: "active",
         problem: { reason: "refresh_failing" },
@@ -292,6 +292,18 @@ describe("Refresher", () => {
     );
     await refreshed;
     expect(engine.get(id).problem?.retryAtMs).toBe(startMs + 120_000);
+  });
+
+  it("probes after a lost answer no sooner than Retry-After says", async () => {
+    const { id } = await engine.connected();
+    const refreshed = engine.refresher.refresh(id);
+    const lost = { kind: "ambiguous", httpStatus: 504, retryAfterMs: 120_000 } as const;
+    (await engine.untilSent(1)).fail(new GrantFailure(lost));
+    expect(await refreshed).toBe("retry");
+    expect(engine.get(id)).toMatchObject({
+      problem: { retryAtMs: startMs + 120_000, firm: true },
+      refreshIntent: { sends: 1 },
+    });
   });
 
   it("calls a refusal after an unanswered request outcome_unknown, not reauth_required", async () => {

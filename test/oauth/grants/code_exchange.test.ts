@@ -243,6 +243,7 @@ describe("failures", () => {
       json(`<html>${canary}`, 503, { "content-type": "text/html" }),
       { kind: "transient", httpStatus: 503 },
     ],
+    ["504 and HTML", json(`<html>${canary}`, 504), { kind: "ambiguous", httpStatus: 504 }],
     ["HTML", json(`<html>${canary}`, 200, { "content-type": "text/html" }), { kind: "transient" }],
     [
       "400 and HTML",

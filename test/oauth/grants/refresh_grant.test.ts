@@ -190,6 +190,7 @@ describe("failures", () => {
       { kind: "transient", retryAfterMs: 3_600_000 },
     ],
     ["503", json(`<html>${canary}`, 503), { kind: "transient", httpStatus: 503 }],
+    ["504", json(`<html>${canary}`, 504), { kind: "ambiguous", httpStatus: 504 }],
     ["no token", json({ refresh_token: canary }), { kind: "rejected", reason: "malformed_response" }],
     ["a cut", hangUp, { kind: "ambiguous" }],
   ])("%s", async (_name, script, expected) => {
@@ -205,7 +206,7 @@ describe("failures", () => {
     [400, "invalid_grant"],
     [403, "invalid_grant"],
     [200, "invalid_grant"],
-    [408, "transient"],
+    [408, "ambiguous"],
     [429, "transient"],
     [503, "transient"],
   ])("an alias of invalid_grant with status %d: %s", async (status, kind) => {
