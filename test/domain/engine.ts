@@ -158,8 +158,8 @@ export class Engine {
   }
 
   /** From the page of the request to the callback. */
-  async finish(state: string) {
-    const started = await this.completer.start(state);
+  async finish(state: string, stepUp?: "agreed") {
+    const started = await this.completer.start(state, () => stepUp === "agreed");
     if (started.kind !== "redirect") throw new Error(started.kind);
     const query = new URLSearchParams({ state, code: "c" });
     const path = "/auth/callback/op";

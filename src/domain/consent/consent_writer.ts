@@ -8,8 +8,7 @@ import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
-import { requestOver } from "../lifecycle/connection_change.js";
-import { stepUpAnswered } from "../lifecycle/step_up.js";
+import { consentGiven } from "../lifecycle/connection_change.js";
 
 /** What a code was exchanged for, and whose. */
 export interface Consented {
@@ -46,16 +45,13 @@ export class ConsentWriter {
     { pending, profile, tokenSet, metadata }: Consented,
     receivedAtMs: number,
   ): Composed {
-    const granted = {
-      ...connection,
+    const granted = consentGiven(connection, {
       providerId: profile.id,
       providerName: profile.name,
       requestedScopes: pending.scopes,
       consentedScopes: pending.scopes,
       metadata,
-      ...requestOver(connection),
-      ...stepUpAnswered(connection),
-    };
+    });
     const refreshToken =
       tokenSet.refreshToken ?? this.#keptRefreshToken(connection, stored, profile, tokenSet);
     return this.#writer.compose(granted, profile, { ...tokenSet, refreshToken }, undefined, receivedAtMs);

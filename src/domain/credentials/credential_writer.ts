@@ -13,7 +13,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import { jwtExpiryMs } from "../../oauth/access_token.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Transaction } from "../../store/transaction.js";
-import { type ConnectionChange, changeConnection } from "../lifecycle/connection_change.js";
+import { changeConnection, type TokenChange } from "../lifecycle/connection_change.js";
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
 import { keepAliveMs, refreshNotBeforeMs } from "../lifecycle/refresh_policy.js";
 import { stepUpMinted } from "../lifecycle/step_up.js";
@@ -94,31 +94,28 @@ export class CredentialWriter {
     const { askedScopes } = tokenSet;
     const granted =
       tokenSet.scopes ?? askedScopes ?? (previous ? connection.grantedScopes : connection.requestedScopes);
-    const changed = changeConnection(
-      connection,
-      {
-        status: "active",
-        credentialRevision: revision,
-        grantedScopes: granted,
-        consentedScopes: askedScopes ?? connection.consentedScopes,
-        issuedAtMs: receivedAtMs,
-        expiresAtMs,
-        refreshable,
-        refreshExpiresAtMs,
-        refreshNotBeforeMs: refreshable
-          ? this.#refreshDueMs(receivedAtMs, expiresAtMs, refreshExpiresAtMs, profile)
-          : undefined,
-        problem: undefined,
-        failedRefreshes: 0,
-        refreshIntent: undefined,
-        subject: tokenSet.subject ?? connection.subject,
-        account: accountAfter(connection, tokenSet, previous),
-        ...(askedScopes === undefined ? {} : stepUpMinted(connection, askedScopes)),
-        strategy: profile.strategy,
-        metadata: mergeMetadata(connection.metadata, tokenSet.metadata ?? {}),
-      },
-      nowMs,
-    );
+    const change: TokenChange = {
+      status: "active",
+      credentialRevision: revision,
+      grantedScopes: granted,
+      consentedScopes: askedScopes ?? connection.consentedScopes,
+      issuedAtMs: receivedAtMs,
+      expiresAtMs,
+      refreshable,
+      refreshExpiresAtMs,
+      refreshNotBeforeMs: refreshable
+        ? this.#refreshDueMs(receivedAtMs, expiresAtMs, refreshExpiresAtMs, profile)
+        : undefined,
+      problem: undefined,
+      failedRefreshes: 0,
+      refreshIntent: undefined,
+      subject: tokenSet.subject ?? connection.subject,
+      account: accountAfter(connection, tokenSet, previous),
+      stepUp: askedScopes === undefined ? connection.stepUp : stepUpMinted(connection, askedScopes),
+      strategy: profile.strategy,
+      metadata: mergeMetadata(connection.metadata, tokenSet.metadata ?? {}),
+    };
+    const changed = changeConnection(connection, change, nowMs);
     return {
       profile,
       connection: changed,
@@ -137,7 +134,7 @@ export class CredentialWriter {
     tokenSet: TokenSet,
     previous: Credential,
     receivedAtMs: number,
-    change: ConnectionChange,
+    change: Partial<TokenChange>,
   ): Composed {
     const revision = connection.credentialRevision + 1n;
     const refreshToken = tokenSet.refreshToken ?? previous.refreshToken;

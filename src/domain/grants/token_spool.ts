@@ -11,7 +11,7 @@ import { decodeSpooled, encodeSpooled } from "../../store/records/spool_codec.js
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import { type ConnectionChange, changeConnection, requestOver } from "../lifecycle/connection_change.js";
+import { changeConnection, consentGiven, tokenChangeOf } from "../lifecycle/connection_change.js";
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
 import { isRefreshable } from "../lifecycle/refresh_policy.js";
 import type { RevocationQueue } from "./revocation_queue.js";
@@ -180,9 +180,10 @@ export class TokenSpool {
       return "superseded";
     }
     const nowMs = this.deps.clock.nowMs();
-    const base = entry.grant === "consent" ? consentedTo(current, spooled) : current;
+    const base = entry.grant === "consent" ? consentGiven(current, spooled) : current;
+    const changed = changeConnection(base, tokenChangeOf(spooled), nowMs);
     tx.putCredential(current.id, credential);
-    tx.putConnection(detachedIfMoved(tx, changeConnection(base, outcomeOf(spooled), nowMs), opened, nowMs));
+    tx.putConnection(detachedIfMoved(tx, changed, opened, nowMs));
     const refreshed = spooled.problem === undefined ? "token_refreshed" : "token_refresh_failed";
     const type = entry.grant === "consent" ? "oauth_flow_completed" : refreshed;
     tx.appendAudit({ ...event, type, reason: "spooled" });
@@ -225,38 +226,4 @@ function detachedIfMoved(
   const profile = tx.getProvider(connection.providerId);
   if (!profile || binding === undefined || binding === grantBinding(profile)) return connection;
   return changeConnection(connection, movedGrant(profile, connection, binding, nowMs), nowMs);
-}
-
-/** A consent may have been for another profile, and ends its request. */
-function consentedTo(current: Connection, spooled: Connection): Connection {
-  const { providerId, providerName, requestedScopes, consentedScopes } = spooled;
-  return {
-    ...current,
-    providerId,
-    providerName,
-    requestedScopes,
-    consentedScopes,
-    ...requestOver(current),
-  };
-}
-
-/** What a new token set sets, as `CredentialWriter` composed it; the rest of the connection stays as it is stored. */
-function outcomeOf(spooled: Connection): ConnectionChange {
-  return {
-    status: spooled.status,
-    credentialRevision: spooled.credentialRevision,
-    grantedScopes: spooled.grantedScopes,
-    consentedScopes: spooled.consentedScopes,
-    issuedAtMs: spooled.issuedAtMs,
-    expiresAtMs: spooled.expiresAtMs,
-    refreshable: spooled.refreshable,
-    refreshExpiresAtMs: spooled.refreshExpiresAtMs,
-    refreshNotBeforeMs: spooled.refreshNotBeforeMs,
-    problem: spooled.problem,
-    failedRefreshes: spooled.failedRefreshes,
-    refreshIntent: undefined,
-    subject: spooled.subject,
-    strategy: spooled.strategy,
-    metadata: spooled.metadata,
-  };
 }

@@ -7,6 +7,7 @@ import {
 import type { ProblemReason } from "../../model/problem_reason.js";
 import { nextDueMs } from "./refresh_policy.js";
 import { requestEnded } from "./refused_consent.js";
+import { stepUpAnswered } from "./step_up.js";
 
 /** What a change may set; `id`, times and the due time follow by themselves. */
 export type ConnectionChange = Partial<
@@ -24,6 +25,32 @@ export function changeConnection(
   return { ...changed, dueAtMs: nextDueMs(changed, nowMs) };
 }
 
+/** What a new token set sets of its connection: writers compose exactly this, and the spool recovers it. */
+export type TokenChange = ReturnType<typeof tokenChangeOf>;
+
+/** @param composed with the token set */
+export function tokenChangeOf(composed: Connection) {
+  return {
+    status: composed.status,
+    credentialRevision: composed.credentialRevision,
+    grantedScopes: composed.grantedScopes,
+    consentedScopes: composed.consentedScopes,
+    issuedAtMs: composed.issuedAtMs,
+    expiresAtMs: composed.expiresAtMs,
+    refreshable: composed.refreshable,
+    refreshExpiresAtMs: composed.refreshExpiresAtMs,
+    refreshNotBeforeMs: composed.refreshNotBeforeMs,
+    problem: composed.problem,
+    failedRefreshes: composed.failedRefreshes,
+    refreshIntent: composed.refreshIntent,
+    subject: composed.subject,
+    account: composed.account,
+    stepUp: composed.stepUp,
+    strategy: composed.strategy,
+    metadata: composed.metadata,
+  };
+}
+
 /** A problem that began now, or goes on if it is the same as before. */
 export function problemSince(
   connection: Connection,
@@ -36,7 +63,11 @@ export function problemSince(
 }
 
 /** The change to `attention`: the credential is not handed out any more. */
-export function attention(connection: Connection, reason: ProblemReason, nowMs: number): ConnectionChange {
+export function attention(
+  connection: Connection,
+  reason: ProblemReason,
+  nowMs: number,
+): Pick<TokenChange, "status" | "problem" | "refreshIntent" | "refreshNotBeforeMs"> {
   return {
     status: "attention",
     problem: problemSince(connection, reason, nowMs),
@@ -84,6 +115,19 @@ export function consentRequested(
     awaitingConfirmation: undefined,
     // The end of a request before says nothing of one whose place is taken.
     ...(connection.requestExpiresAtMs === undefined ? {} : { refusedConsent: undefined }),
+  };
+}
+
+/** What a consent sets before its token set does: it may be for another profile, and is the answer to its request. */
+export function consentGiven(
+  connection: Connection,
+  given: Pick<Connection, "providerId" | "providerName" | "requestedScopes" | "consentedScopes" | "metadata">,
+): Connection {
+  const { providerId, providerName, requestedScopes, consentedScopes, metadata } = given;
+  return {
+    ...{ ...connection, providerId, providerName, requestedScopes, consentedScopes, metadata },
+    ...requestOver(connection),
+    ...stepUpAnswered(connection),
   };
 }
 

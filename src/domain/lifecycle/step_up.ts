@@ -77,11 +77,10 @@ export function stepUpAnswered({ stepUp }: Pick<Connection, "stepUp">): Pick<Con
 
 /** A token was minted where no person is to be asked. @param asked scopes of its request */
 export function stepUpMinted(
-  connection: Pick<Connection, "stepUp">,
+  { stepUp }: Pick<Connection, "stepUp">,
   asked: readonly string[],
-): Pick<Connection, "stepUp"> {
-  const isAnswered = connection.stepUp?.scopes.every((scope) => asked.includes(scope)) === true;
-  return isAnswered ? stepUpAnswered(connection) : {};
+): StepUp | undefined {
+  return stepUp?.scopes.every((scope) => asked.includes(scope)) ? { ...stepUp, wanted: false } : stepUp;
 }
 
 /** As many of them as one request may hold beside those that it asks for anyway. */

@@ -2,7 +2,7 @@ import type { AuditEvent } from "../../model/access/audit_event.js";
 import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { Renewed } from "../../oauth/grants/renewal.js";
-import { attention, type ConnectionChange, problemSince } from "../lifecycle/connection_change.js";
+import { attention, problemSince, type TokenChange } from "../lifecycle/connection_change.js";
 import { remainingMs, retryDelayMs } from "../lifecycle/refresh_policy.js";
 
 /** Why a new access token is not served. Its refresh token is kept all the same: the provider may have rotated it. */
@@ -45,7 +45,7 @@ export function withheldChange(
   connection: Connection,
   { reason, retryAtMs }: Withheld,
   nowMs: number,
-): ConnectionChange {
+): Partial<TokenChange> {
   if (retryAtMs === undefined && !hasUsableToken(connection, nowMs))
     return attention(connection, reason, nowMs);
   return {

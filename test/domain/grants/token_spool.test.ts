@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { owner } from "../../../src/model/access/principal.js";
+import type { Connection } from "../../../src/model/connections/connection.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { Renewed } from "../../../src/oauth/grants/renewal.js";
 import { SpoolFile, spoolFileName } from "../../../src/store/files/spool_file.js";
@@ -288,5 +289,43 @@ describe("TokenSpool", () => {
     expect(engine.get(id).requestExpiresAtMs).toBeUndefined();
     expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
     expect(events(id)[0]).toMatchObject({ type: "oauth_flow_completed", reason: "spooled" });
+  });
+
+  const accountOf = (subject: string, name = "") =>
+    ({ subject, name, email: "", login: "", source: "op" }) as const;
+  /** Dies of what the store did not take, and lives on with what the spool file had. @returns that */
+  const recovered = async (): Promise<Connection | undefined> => {
+    engine.spool.save();
+    const [entry] = file.read().entries;
+    await die();
+    live();
+    await engine.spool.recover();
+    return entry?.connection;
+  };
+
+  it("stores whose account a consent was, that it answered a step-up, and lets no other account in", async () => {
+    await engine.provider("op");
+    const { connectionId: id } = await engine.consent(tokenSet());
+    const stepUp = { scopes: ["write"], attempts: 1, lastAtMs: engine.clock.nowMs(), wanted: true };
+    await engine.store.commit((tx) => tx.putUnannounced({ ...engine.get(id), stepUp }));
+    const { state } = await engine.request({ connectionId: id, scopes: ["read", "write"] });
+    engine.exchangeCode = () => {
+      failStore();
+      return Promise.resolve(tokenSet({ account: accountOf("ada") }));
+    };
+    await expect(engine.finish(state, "agreed")).rejects.toThrow(StoreFailed);
+    const lost = await recovered();
+    expect(engine.get(id)).toEqual(lost);
+    expect(engine.get(id)).toMatchObject({ account: accountOf("ada"), stepUp: { ...stepUp, wanted: false } });
+    const other = await engine.consent(tokenSet({ account: accountOf("bob") }), { connectionId: id });
+    expect(other.result).toMatchObject({ kind: "refused", reason: "account_changed" });
+    expect(engine.get(id)).toMatchObject({ account: accountOf("ada"), credentialRevision: 2n });
+  });
+
+  it("stores what more a refresh said of the account", async () => {
+    const { id } = await lose(failStore, tokenSet({ account: accountOf("ada", "Ada") }));
+    expect(engine.get(id).account).toBeUndefined();
+    const lost = await recovered();
+    expect(engine.get(id)).toEqual(lost);
   });
 });
