@@ -55,7 +55,7 @@ interface ConsentFlowDeps {
   /** Called when a provider has accepted the client of its profile. */
   readonly onAccepted: (providerId: string) => void;
   /** Holds a token set until it is durable. */
-  readonly spool: Pick<TokenSpool, "hold" | "release">;
+  readonly spool: Pick<TokenSpool, "hold" | "commit">;
   /** Shared with the refresher: one token request per connection. */
   readonly locks: KeyedMutex<string>;
   readonly clock: Clock;

@@ -16,12 +16,12 @@ import { ConsentHolder } from "./consent_holder.js";
 import { type Consented, ConsentWriter } from "./consent_writer.js";
 
 export interface ConsentKeeperDeps {
-  readonly store: Pick<Store, "commit" | "getConnection" | "getCredential">;
+  readonly store: Pick<Store, "getConnection" | "getCredential">;
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
   readonly revocations: Pick<RevocationQueue, "enqueue">;
   /** Holds a token set until it is durable. */
-  readonly spool: Pick<TokenSpool, "hold" | "release">;
+  readonly spool: Pick<TokenSpool, "hold" | "commit">;
   readonly userInfo: Pick<UserInfoClient, "accountOf">;
   /** Whether a connection stays as it was when another account consents than before. */
   readonly refusesOtherAccounts: boolean;
@@ -72,12 +72,11 @@ export class ConsentKeeper {
       throw new UnusableGrant(why, consented.tokenSet, consented.tokenSet.subject);
     }
     this.#hold(connection, consented, receivedAtMs);
-    const stored = await store.commit((tx) =>
+    const stored = await spool.commit(pending.connectionId, (tx) =>
       consume(tx)
         ? this.#keep(tx, consented, receivedAtMs, { visitor, isOther })
         : this.#drop(tx, consented, visitor, "request_replaced"),
     );
-    spool.release(pending.connectionId);
     onAccepted(profile.id);
     if (stored === "superseded") throw new ConsentSuperseded();
     return { completionCode: stored.completionCode, account, isOther };

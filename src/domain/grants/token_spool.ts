@@ -7,6 +7,7 @@ import { DataLoss } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { SpoolFile } from "../../store/files/spool_file.js";
+import { StoreFailed } from "../../store/lmdb/store_error.js";
 import { decodeSpooled, encodeSpooled } from "../../store/records/spool_codec.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
@@ -50,15 +51,37 @@ export class TokenSpool {
     return this.#held.size;
   }
 
-  /** Keeps the newest token set of a connection until `release`: to be called before its commit begins. */
+  /** Keeps the newest token set of a connection until it is durable: to be called before its commit begins. */
   hold(connectionId: string, compose: () => SpooledTokenSet): void {
     this.#held.set(connectionId, compose);
     if (this.#saving) this.save();
   }
 
-  /** It is durable, or of no use any more. */
-  release(connectionId: string): void {
-    this.#held.delete(connectionId);
+  /** Commits what is held of a connection. When that fails it stays held, for `settle` or the next start. */
+  async commit<T>(connectionId: string, change: (tx: Transaction) => T): Promise<T> {
+    try {
+      const result = await this.deps.store.commit(change);
+      this.#held.delete(connectionId);
+      return result;
+    } catch (error) {
+      if (!(error instanceof StoreFailed))
+        this.deps.log.error({ connectionId, error }, "a new token set is not written yet");
+      throw error;
+    }
+  }
+
+  /**
+   * Stores what is held of a connection, whose commit failed: to be called before another request for it. The caller holds the mutex of
+   * the connection.
+   *
+   * @returns what became of it; undefined where nothing is held
+   */
+  async settle(connectionId: string): Promise<SpoolOutcome | undefined> {
+    const compose = this.#held.get(connectionId);
+    if (!compose) return undefined;
+    const outcome = await this.commit(connectionId, (tx) => this.#recoverOne(tx, compose()));
+    this.deps.log.warn({ connectionId, outcome }, "a token set whose commit had failed was looked at again");
+    return outcome;
   }
 
   /**

@@ -1,5 +1,5 @@
 import { daemon } from "../../model/access/principal.js";
-import type { Connection } from "../../model/connections/connection.js";
+import type { Connection, Problem } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { Credential, TokenSet } from "../../model/credentials/credential.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
@@ -9,7 +9,6 @@ import type { Renewed } from "../../oauth/grants/renewal.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
-import { StoreFailed } from "../../store/lmdb/store_error.js";
 import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
@@ -29,8 +28,8 @@ import type { GrantBasis, RefreshMetrics, RefreshOptions, RefreshOutcome } from 
 import { RefreshPreparation } from "./refresh_preparation.js";
 import { auditOf, type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
 
-/** A success that could not be written yet. */
-interface Unwritten {
+/** An answer that holds a token set. */
+interface Success {
   readonly connection: Connection;
   readonly profile: ProviderProfile;
   /** What was redeemed; undefined where nothing was. */
@@ -67,7 +66,6 @@ export interface RefresherDeps {
 
 /** Asks for the next token of connections: for one connection never two at a time, and nothing is seen before it is durable. */
 export class Refresher {
-  readonly #unwritten = new Map<string, Unwritten>();
   readonly #preparation: RefreshPreparation;
 
   constructor(private readonly deps: RefresherDeps) {
@@ -104,11 +102,10 @@ export class Refresher {
     connectionId: string,
     { isProbe = false, onlyRevision }: RefreshOptions,
   ): Promise<RefreshOutcome> {
-    const { store, failures, suspensions } = this.deps;
+    const { store, failures, suspensions, spool } = this.deps;
+    const settled = await spool.settle(connectionId);
     const connection = store.getConnection(connectionId);
-    const unwritten = this.#unwritten.get(connectionId);
-    if (unwritten && belongsTo(connection, unwritten.connection)) return await this.#write(unwritten);
-    if (unwritten) this.#forget(connectionId);
+    if (settled === "stored" && connection) return outcomeOf(connection.problem);
     if (!connection || !isRefreshable(connection)) return "not_refreshable";
     if (onlyRevision !== undefined && connection.credentialRevision !== onlyRevision) return "superseded";
 
@@ -181,51 +178,39 @@ export class Refresher {
     return outcome;
   }
 
-  /**
-   * Makes a success durable. It is never dropped: when the write fails and the store is still good, it is unwritten here, and the next
-   * attempt writes it in place of sending anything. A store that has failed takes the process with it: `spool` has it then.
-   */
-  async #write(success: Unwritten): Promise<RefreshOutcome> {
-    const { connection, profile, previous, tokenSet, withheld, receivedMonotonicMs } = success;
-    const { store, writer, revocations, spool, clock, log, metrics } = this.deps;
+  /** Makes a success durable. It is never dropped: what the store does not take stays in the spool. */
+  async #write({
+    connection,
+    profile,
+    previous,
+    tokenSet,
+    withheld,
+    receivedMonotonicMs,
+  }: Success): Promise<RefreshOutcome> {
+    const { writer, revocations, spool, clock, log, metrics } = this.deps;
     const { id: connectionId, providerId } = connection;
-    this.#unwritten.set(connectionId, success);
-    const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
-    const compose = (base: Connection): Composed =>
-      withheld === undefined || previous === undefined
-        ? writer.compose(base, profile, tokenSet, previous, receivedAtMs)
-        : writer.composeWithheld(
-            base,
-            profile,
-            tokenSet,
-            previous,
-            receivedAtMs,
-            withheldChange(base, withheld, clock.nowMs()),
-          );
+    const compose = (base: Connection): Composed => {
+      const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
+      if (withheld === undefined || previous === undefined)
+        return writer.compose(base, profile, tokenSet, previous, receivedAtMs);
+      const change = withheldChange(base, withheld, clock.nowMs());
+      return writer.composeWithheld(base, profile, tokenSet, previous, receivedAtMs, change);
+    };
     const redeemed = previous ?? { refreshToken: undefined, binding: grantBinding(profile) };
     const attempt = connection.refreshIntent?.attempt;
     spool.hold(connectionId, () => ({ grant: "refresh", ...compose(connection), attempt }));
-    let stored: Connection | undefined;
-    try {
-      stored = await store.commit((tx) => {
-        const current = tx.getConnection(connectionId);
-        if (!belongsTo(current, connection))
-          return revocations.enqueueLate(tx, connection, tokenSet, redeemed);
-        const timeMs = clock.nowMs();
-        tx.appendAudit({ timeMs, principal: daemon.name, connectionId, providerId, ...auditOf(withheld) });
-        return writer.put(tx, compose(current));
-      });
-    } catch (error) {
-      if (!(error instanceof StoreFailed))
-        log.error({ connectionId, error }, "a new token set is not written yet");
-      throw error;
-    }
-    this.#forget(connectionId);
+    const stored = await spool.commit(connectionId, (tx) => {
+      const current = tx.getConnection(connectionId);
+      if (!belongsTo(current, connection)) return revocations.enqueueLate(tx, connection, tokenSet, redeemed);
+      const timeMs = clock.nowMs();
+      tx.appendAudit({ timeMs, principal: daemon.name, connectionId, providerId, ...auditOf(withheld) });
+      return writer.put(tx, compose(current));
+    });
     if (!stored) return "superseded";
     if (withheld !== undefined) {
-      const { reason, detail, retryAtMs } = withheld;
+      const { reason, detail } = withheld;
       log.warn({ connectionId, reason, detail }, "a refresh brought a token that is not served");
-      return retryAtMs === undefined ? "attention" : "retry";
+      return outcomeOf(withheld);
     }
     if (connection.expiresAtMs !== undefined) metrics.replaced(connection.expiresAtMs - clock.nowMs());
     log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");
@@ -239,11 +224,12 @@ export class Refresher {
       log.error({ providerId: profile.id, error }, "connections were not woken");
     suspensions.accepted(profile).catch(failed);
   }
+}
 
-  #forget(connectionId: string): void {
-    this.#unwritten.delete(connectionId);
-    this.deps.spool.release(connectionId);
-  }
+/** Of a token set that is stored. @param problem of it, or of its connection with it */
+function outcomeOf(problem: Pick<Problem, "retryAtMs"> | undefined): RefreshOutcome {
+  if (problem === undefined) return "refreshed";
+  return problem.retryAtMs === undefined ? "attention" : "retry";
 }
 
 /** Whether the answer to an attempt belongs to the connection: nothing but its profile may have changed. */

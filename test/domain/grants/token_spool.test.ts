@@ -322,6 +322,22 @@ describe("TokenSpool", () => {
     expect(engine.get(id)).toMatchObject({ account: accountOf("ada"), credentialRevision: 2n });
   });
 
+  it("stores the tokens of a consent whose commit failed before the next refresh, in place of sending one", async () => {
+    const { id } = await engine.connected();
+    const { state } = await engine.request({ connectionId: id });
+    const answer = second();
+    engine.exchangeCode = () => {
+      engine.store.commit = () => Promise.reject(new Error("refused"));
+      return Promise.resolve(answer);
+    };
+    await expect(engine.finish(state)).rejects.toThrow("refused");
+    expect(engine.spool.heldCount).toBe(1);
+    Reflect.deleteProperty(engine.store, "commit");
+    expect(await engine.refresher.refresh(id)).toBe("refreshed");
+    expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect([engine.sent, engine.spool.heldCount]).toEqual([[], 0]);
+  });
+
   it("stores what more a refresh said of the account", async () => {
     const { id } = await lose(failStore, tokenSet({ account: accountOf("ada", "Ada") }));
     expect(engine.get(id).account).toBeUndefined();
