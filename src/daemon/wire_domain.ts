@@ -177,6 +177,7 @@ function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshPart
   const capture = new CredentialCapture({ ...shared, holder, trial });
   const importer = new ConnectionImporter({
     ...shared,
+    spool,
     checkFields: credentialCheck(trial),
     limits: config.limits,
   });

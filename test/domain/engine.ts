@@ -1,3 +1,4 @@
+import type { ConnectionImporter } from "../../src/domain/connections/connection_importer.js";
 import type { Connections } from "../../src/domain/connections/connections.js";
 import type { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
 import type { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
@@ -70,6 +71,7 @@ export class Engine {
   readonly refresher: Refresher;
   readonly spool: TokenSpool;
   readonly connections: Connections;
+  readonly importer: ConnectionImporter;
   readonly unattended: UnattendedConnector;
   readonly completer: ConnectionCompleter;
   readonly confirmer: ConsentConfirmation;
@@ -101,6 +103,7 @@ export class Engine {
     this.refresher = domain.engine.refresher;
     this.spool = domain.spool;
     this.connections = domain.connections;
+    this.importer = domain.importer;
     this.unattended = domain.unattended;
     this.completer = domain.completer;
     this.confirmer = domain.confirmer;

@@ -1,3 +1,4 @@
+import { ConnectionImporter } from "../../src/domain/connections/connection_importer.js";
 import { Connections } from "../../src/domain/connections/connections.js";
 import { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
 import { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
@@ -46,6 +47,7 @@ export class WiredDomain {
   readonly narrowed: NarrowedTokens;
   readonly rejected: RejectedTokens;
   readonly connections: Connections;
+  readonly importer: ConnectionImporter;
   readonly unattended: UnattendedConnector;
   readonly completer: ConnectionCompleter;
   readonly confirmer: ConsentConfirmation;
@@ -105,6 +107,8 @@ export class WiredDomain {
     const entry = { ...shared, servers, revocations, spool };
     const allowedReturnOrigins = ["https://app.example"];
     this.connections = new Connections({ ...entry, publicUrl, allowedReturnOrigins });
+    const checkFields = () => Promise.reject(new Error("nothing is checked here"));
+    this.importer = new ConnectionImporter({ ...entry, writer, grants, checkFields });
     this.unattended = new UnattendedConnector({ ...shared, refresher: this.engine.refresher });
     const onAccepted = (providerId: string): void => void this.changes.emit("clientAccepted", providerId);
     this.completer = new ConnectionCompleter({

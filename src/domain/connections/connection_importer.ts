@@ -5,7 +5,7 @@ import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { newConnection } from "../../model/connections/new_connection.js";
 import type { ImportedToken, PendingImport } from "../../model/connections/pending_import.js";
-import type { StaticCredential } from "../../model/credentials/credential.js";
+import type { StaticCredential, TokenSet } from "../../model/credentials/credential.js";
 import {
   FailedPrecondition,
   InvalidArgument,
@@ -28,29 +28,21 @@ import type { CredentialWriter } from "../credentials/credential_writer.js";
 import { refreshKey } from "../grants/dpop_keys.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
+import type { TokenSpool } from "../grants/token_spool.js";
 import { importLeftAloneUntilMs } from "../lifecycle/foreign_work.js";
 import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "../lifecycle/quotas.js";
+import type { CheckFields } from "./credential_check.js";
 import { IdentityImporter } from "./identity_importer.js";
 import { importFailure } from "./import_failure.js";
 import { checkImportRequest, type ImportRequest } from "./import_request.js";
 
 /**
- * Checks the fields of a static type, and tries them where the profile says how.
- *
- * @throws InvalidArgument naming `credentials.<field>`, FailedPrecondition (CREDENTIAL_REJECTED), Unavailable
- */
-export type CheckFields = (
-  profile: ProviderProfile,
-  fields: Readonly<Record<string, string>>,
-) => Promise<StaticCredential>;
-
-/**
  * Makes connections of credentials that another system holds. A refresh token is proved by redeeming it, which may rotate it: from the
  * moment it is sent the copy of the other system can be worthless. So it is sealed into a journal of its own before it is sent, beside
  * the id of the connection that it will become; no connection is seen before the proof, and nothing of it stays when the proof
- * fails. What a crash leaves in the journal is settled by `ImportRecovery`. The entry of a finished import stays, without the token: a
- * caller that never got the answer and asks again finds the connection, and the token is not sent a second time, which at a provider
- * that rotates would kill the grant.
+ * fails. What it brings is held in the spool until it is durable. What a crash leaves in the journal is settled by `ImportRecovery`. The
+ * entry of a finished import stays, without the token: a caller that never got the answer and asks again finds the connection, and the
+ * token is not sent a second time, which at a provider that rotates would kill the grant.
  */
 export class ConnectionImporter {
   readonly #limits: StoredLimits;
@@ -64,6 +56,7 @@ export class ConnectionImporter {
       readonly writer: CredentialWriter;
       readonly servers: Pick<IssuerMetadata, "resolve">;
       readonly grants: Pick<TokenEndpointClient, "refresh">;
+      readonly spool: Pick<TokenSpool, "hold" | "commit" | "settle">;
       readonly checkFields: CheckFields;
       readonly clock: Clock;
       readonly log: Log;
@@ -85,7 +78,7 @@ export class ConnectionImporter {
     const server = await this.deps.servers.resolve(profile);
     const key = this.#keyOf(profile.id, refreshToken);
     return await this.#locks.run(key, async () => {
-      const before = this.deps.store.getImport(key);
+      const before = await this.#entryOf(key);
       const known = before && this.deps.store.getConnection(before.connectionId);
       if (before && before.userId !== request.userId && (before.sealed || known)) {
         throw new InvalidArgument([
@@ -127,7 +120,7 @@ export class ConnectionImporter {
    */
   async resume(key: string): Promise<void> {
     await this.#locks.run(key, async () => {
-      const pending = this.deps.store.getImport(key);
+      const pending = await this.#entryOf(key);
       if (!pending?.sealed) return;
       const profile = this.deps.store.getProvider(pending.providerId);
       if (!profile) return await this.#drop(key, pending, "provider_deleted");
@@ -152,13 +145,51 @@ export class ConnectionImporter {
     if (pending?.sealed) await this.#drop(key, pending, reason);
   }
 
+  /** The entry, after what its redemption brought and no commit took is stored. */
+  async #entryOf(key: string): Promise<PendingImport | undefined> {
+    const { store, spool } = this.deps;
+    const entry = store.getImport(key);
+    if (entry?.sealed) await spool.settle(entry.connectionId);
+    return store.getImport(key);
+  }
+
   async #redeem(
     key: string,
     pending: PendingImport,
     profile: ProviderProfile,
-    { refreshToken, dpopKey }: ImportedToken,
+    token: ImportedToken,
     mode: "first" | "resumed" = "first",
   ): Promise<Connection> {
+    const tokenSet = await this.#proved(key, pending, profile, token, mode);
+    const { spool, writer, clock } = this.deps;
+    const receivedAtMs = clock.nowMs();
+    const blank = {
+      ...newConnection(pending.connectionId, pending, profile, receivedAtMs),
+      requestedScopes: pending.scopes,
+      grantedScopes: pending.scopes,
+      consentedScopes: pending.scopes,
+    };
+    const { refreshToken } = token;
+    const redeemed = { accessToken: new Secret(""), refreshToken, tokenType: "", idToken: undefined };
+    const compose = () => writer.compose(blank, profile, tokenSet, redeemed, receivedAtMs);
+    spool.hold(blank.id, () => ({ grant: "import", ...compose(), attempt: key }));
+    return await spool.commit(blank.id, (tx) => {
+      const written = writer.put(tx, compose());
+      tx.putImport(key, { ...pending, sealed: undefined });
+      const revision = written.credentialRevision;
+      tx.appendAudit({ ...this.#event(pending, "connection.imported"), revision });
+      return written;
+    });
+  }
+
+  /** @throws NexusError when the token was not redeemed, as far as is known: its entry is gone then, unless another attempt may succeed */
+  async #proved(
+    key: string,
+    pending: PendingImport,
+    profile: ProviderProfile,
+    { refreshToken, dpopKey }: ImportedToken,
+    mode: "first" | "resumed",
+  ): Promise<TokenSet> {
     try {
       const server = await this.deps.servers.resolve(profile);
       // Point of no return: from here on the provider may have rotated the token.
@@ -174,23 +205,7 @@ export class ConnectionImporter {
         boundTo: pending.binding,
         dpopKey,
       });
-      const nowMs = this.deps.clock.nowMs();
-      const blank = {
-        ...newConnection(pending.connectionId, pending, profile, nowMs),
-        requestedScopes: pending.scopes,
-        grantedScopes: pending.scopes,
-        consentedScopes: pending.scopes,
-      };
-      const redeemed = { accessToken: new Secret(""), refreshToken, tokenType: "", idToken: undefined };
-      return await this.deps.store.commit((tx) => {
-        const written = this.deps.writer.write(tx, blank, profile, tokenSet, redeemed);
-        tx.putImport(key, { ...pending, sealed: undefined });
-        tx.appendAudit({
-          ...this.#event(pending, "connection.imported"),
-          revision: written.credentialRevision,
-        });
-        return written;
-      });
+      return tokenSet;
     } catch (error) {
       if (!(error instanceof GrantFailure)) {
         // Nothing was sent: these come from what is opened and resolved before.

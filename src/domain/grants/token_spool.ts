@@ -1,3 +1,4 @@
+import { type AuditEventType, by } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
@@ -177,7 +178,6 @@ export class TokenSpool {
 
   #recoverOne(tx: Transaction, entry: SpooledTokenSet): SpoolOutcome {
     const { connection: spooled, credential } = entry;
-    const current = tx.getConnection(spooled.id);
     const stored = tx.getCredential(spooled.id);
     if (stored && Buffer.compare(stored.sealed.ciphertext, credential.sealed.ciphertext) === 0)
       return "known";
@@ -196,25 +196,52 @@ export class TokenSpool {
       tx.appendAudit({ ...event, type: "token_storage_failed", reason: "data_loss" });
       return "data_loss";
     }
-    if (!current || !fits(current, entry)) {
+    const imported = importOf(tx, entry);
+    const base = baseOf(tx, entry, imported);
+    if (!base) {
       const before = { ...spooled, credentialRevision: spooled.credentialRevision - 1n };
       this.deps.revocations.enqueueLate(tx, before, opened, opened);
       tx.appendAudit({ ...event, type: "token_storage_failed", reason: "superseded" });
       return "superseded";
     }
     const nowMs = this.deps.clock.nowMs();
-    const base = entry.grant === "consent" ? consentGiven(current, spooled) : current;
     const changed = changeConnection(base, tokenChangeOf(spooled), nowMs);
-    tx.putCredential(current.id, credential);
+    tx.putCredential(base.id, credential);
     tx.putConnection(detachedIfMoved(tx, changed, opened, nowMs));
-    const refreshed = spooled.problem === undefined ? "token_refreshed" : "token_refresh_failed";
-    const type = entry.grant === "consent" ? "oauth_flow_completed" : refreshed;
-    tx.appendAudit({ ...event, type, reason: "spooled" });
+    if (imported) tx.putImport(imported.key, { ...imported.pending, sealed: undefined });
+    const principal = imported && by(imported.pending.principal);
+    tx.appendAudit({ ...event, ...principal, type: eventOf(entry), reason: "spooled" });
     return "stored";
   }
 }
 
-/** Whether the connection is still as it was when the token set was made. */
+/** The entry of an import that is not over. */
+function importOf(tx: Transaction, { grant, connection, attempt: key }: SpooledTokenSet) {
+  if (grant !== "import" || key === undefined) return undefined;
+  const pending = tx.getImport(key);
+  return pending?.sealed && pending.connectionId === connection.id ? { key, pending } : undefined;
+}
+
+/** What the token set becomes the next revision of; undefined when that is not as it was when the token set was made. */
+function baseOf(
+  tx: Transaction,
+  entry: SpooledTokenSet,
+  imported: object | undefined,
+): Connection | undefined {
+  const { grant, connection: spooled } = entry;
+  const current = tx.getConnection(spooled.id);
+  if (grant === "import") return current === undefined && imported ? spooled : undefined;
+  if (!current || !fits(current, entry)) return undefined;
+  return grant === "consent" ? consentGiven(current, spooled) : current;
+}
+
+function eventOf({ grant, connection }: SpooledTokenSet): AuditEventType {
+  if (grant === "import") return "connection.imported";
+  if (grant === "consent") return "oauth_flow_completed";
+  return connection.problem === undefined ? "token_refreshed" : "token_refresh_failed";
+}
+
+/** Whether the connection is still as it was when the token set of a refresh or consent was made. */
 function fits(current: Connection, entry: SpooledTokenSet): boolean {
   const { grant, connection: spooled, attempt } = entry;
   if (grant === "undone") return isSucceededBy(current, spooled);

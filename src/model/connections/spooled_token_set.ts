@@ -3,17 +3,20 @@ import type { Connection } from "./connection.js";
 
 /** A token set whose commit failed with the store, as it lies in the spool file until the next start; or whose commit a fleet's database lost. */
 export interface SpooledTokenSet {
-  /** What brought it: only a refresh leaves a mark of intent in the store. `undone`: either, and the database lost it afterwards. */
+  /** What brought it. `undone`: a refresh or a consent, and the database lost it afterwards. */
   readonly grant: SpooledGrant;
   /** The connection as the lost commit would have left it. */
   readonly connection: Connection;
   /** Of the revision that `connection` names; it was made with the revision before, which the store has unless it was undone. */
   readonly credential: SealedCredential;
-  /** Of the mark of intent that the refresh left; undefined for a consent, and in those of older releases. */
+  /**
+   * What is in the store since before the request was sent, and is over with its answer: the attempt of a mark of intent, or the key of an
+   * import. Undefined for a consent, and in those of older releases.
+   */
   readonly attempt?: string | undefined;
 }
 
-export const spooledGrants = ["refresh", "consent", "undone"] as const;
+export const spooledGrants = ["refresh", "consent", "undone", "import"] as const;
 export type SpooledGrant = (typeof spooledGrants)[number];
 
 /**

@@ -836,7 +836,8 @@ export const CredentialRecordSchema: GenMessage<CredentialRecord> = /*@__PURE__*
  */
 export type SpoolRecord = Message<"nexus.store.v1.SpoolRecord"> & {
   /**
-   * 1: a refresh. 2: a person's consent. 3: either, which was durable in a fleet's database until that lost it.
+   * 1: a refresh. 2: a person's consent. 3: either, which was durable in a fleet's database until that lost it. 4: an
+   * imported refresh token.
    *
    * @generated from field: uint32 grant = 1;
    */
@@ -857,7 +858,8 @@ export type SpoolRecord = Message<"nexus.store.v1.SpoolRecord"> & {
   credential?: CredentialRecord | undefined;
 
   /**
-   * See `RefreshIntentRecord.attempt`: of the refresh that brought it. Empty for a consent, and in records of older releases.
+   * Of a refresh: see `RefreshIntentRecord.attempt`. Of an import: its key in `imports`, in hex. Empty for a consent, and in records of older
+   * releases.
    *
    * @generated from field: string attempt = 4;
    */
