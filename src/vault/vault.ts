@@ -58,16 +58,17 @@ export class Vault {
   }
 
   /**
-   * Puts another ring in place of this one; the primary stays.
+   * Puts another ring in place of this one; the primary stays by default.
    *
    * @throws RingError when a key that is needed is not among them; then nothing changes
    */
-  replace(keys: readonly Uint8Array[], needed: readonly string[]): void {
+  replace(keys: readonly Uint8Array[], needed: readonly string[], primary = this.#primary.id): void {
     const ring = ringOf(keys);
-    for (const keyId of [this.#primary.id, ...needed]) {
+    for (const keyId of [primary, ...needed]) {
       if (!ring.has(keyId)) throw new RingError(`records need key ${keyId}, which the source does not give`);
     }
     this.#keys = ring;
+    this.usePrimary(primary);
   }
 
   /** @throws RingError on the primary */

@@ -88,7 +88,10 @@ export class BackupMaker {
       const { unreadable } = contents.verdict;
       if (unreadable.length > 0 && !options.allowUnreadable) throw notVerified(unreadable);
       const path = join(folder, storeFileName);
-      const manifest = { ...contents.manifest, ...(await digestFile(path)) };
+      const digest = await digestFile(path);
+      // The seal's key too: a hub that lacks the primary of its fleet seals with an older one.
+      const keyIds = [...new Set([this.deps.ring.keyId, ...contents.manifest.keyIds])];
+      const manifest = { ...contents.manifest, ...digest, keyIds };
       const seal = this.deps.ring.seal(Buffer.from(manifestText(manifest)), backupPlace(manifest.databaseId));
       const header = encodeBackupHeader({ manifest, seal });
       const whole = await digestFile(path, header);
@@ -114,11 +117,10 @@ export class BackupMaker {
       const { databaseId } = copy;
       const vault = new CredentialVault({ vault: this.deps.ring, databaseId });
       const verdict = await verifySealed(copy, vault, signal);
-      const primary = copy.keyCheck?.keyId ?? this.deps.ring.keyId;
       const manifest = {
         databaseId,
         createdAtMs: nowMs,
-        keyIds: [...new Set([primary, ...copy.sealedCounts().keys()])],
+        keyIds: [...(copy.keyCheck ? [copy.keyCheck.keyId] : []), ...copy.sealedCounts().keys()],
         providers: verdict.profiles,
         connections: Object.values(copy.countByStatus()).reduce((sum, count) => sum + count, 0),
         verifiedRecords: Object.values(verdict.records).reduce((sum, count) => sum + count, 0),

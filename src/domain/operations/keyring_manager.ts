@@ -1,6 +1,7 @@
 import { type AuditEvent, type AuditEventType, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import { FailedPrecondition, NotFound } from "../../model/errors.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
@@ -47,10 +48,15 @@ export class KeyringManager {
       readonly rotation: KeyRotation;
       /** Of a fleet: which of its hubs do not hold a key. */
       readonly fleet?: { lacking(keyId: string): readonly string[] } | undefined;
+      readonly changes: Pick<Changes, "on">;
       readonly clock: Clock;
       readonly log: Log;
     },
-  ) {}
+  ) {
+    deps.changes.on("followed", ({ storeRecord }) => {
+      if (storeRecord) this.#followPrimary();
+    });
+  }
 
   /** Goes on with a rotation that the end of the process cut off. */
   start(): void {
@@ -202,11 +208,18 @@ export class KeyringManager {
     throw new FailedPrecondition("KEY_IN_USE", `${needed} records need key ${keyId}: rotate first`);
   }
 
+  /** Of a hub that follows: another one may have rotated to another key. */
+  #followPrimary(): void {
+    const { store, ring } = this.deps;
+    const keyId = store.keyCheck?.keyId;
+    if (keyId !== undefined && ring.has(keyId)) ring.usePrimary(keyId);
+  }
+
   async #reload(): Promise<void> {
     const needed = [...this.deps.store.sealedCounts().keys()];
     try {
       const keys = await this.deps.source.read();
-      this.deps.ring.replace(keys, needed);
+      this.deps.ring.replace(keys, needed, this.deps.store.keyCheck?.keyId);
       for (const key of keys) key.fill(0);
     } catch (error) {
       throw preconditionOf(error);

@@ -50,7 +50,7 @@ it("a key is rotated to when every hub holds it, and not before", async (context
     for (const { clients } of hubs.all) {
       const sealed = async () => {
         const { keyring } = await clients.keyring.getKeyring({});
-        return keyring?.keys.map((each) => [each.keyId === keyId, each.records > 0n]);
+        return keyring?.keys.map((each) => [each.keyId === keyId && each.primary, each.records > 0n]);
       };
       await expect.poll(sealed).toEqual([
         [false, false],

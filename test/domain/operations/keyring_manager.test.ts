@@ -12,6 +12,7 @@ import { KeyRotation } from "../../../src/domain/operations/key_rotation.js";
 import { KeyringManager } from "../../../src/domain/operations/keyring_manager.js";
 import { verifySealed } from "../../../src/domain/operations/sealed_records.js";
 import { owner } from "../../../src/model/access/principal.js";
+import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import type { Store } from "../../../src/store/store.js";
@@ -40,7 +41,8 @@ describe("KeyringManager", () => {
   const life = (ring = new Vault(keys)) => {
     ring.usePrimary(store.keyCheck?.keyId ?? "");
     const vault = new CredentialVault({ vault: ring, databaseId: store.databaseId });
-    const parts = { store, ring, vault, clock: new ManualClock(nowMs), log: silentLog };
+    const changes = new Changes();
+    const parts = { store, ring, vault, changes, clock: new ManualClock(nowMs), log: silentLog };
     const rotation = new KeyRotation(parts);
     rotations.push(rotation);
     const source = {
