@@ -57,6 +57,24 @@ test("a standby is refused, and passed over where the primary is named too", asy
   expect(verdict.history).toBe("known");
 });
 
+test("beside other hosts a standby is not refused but away, until one of them is the primary", {
+  timeout: 60_000,
+}, async () => {
+  const standby = await bed.postgres.standby();
+  onTestFinished(() => standby.close());
+  const url = (...folders: string[]) => `postgres://nexus@/nexus?host=${folders}&port=${standby.port}`;
+  const away = temporaryFolder();
+  for (const hosts of [url(away, standby.folder), url(standby.folder, standby.folder)]) {
+    const opened = bed.connect({ url: hosts });
+    await expect(opened).rejects.toThrow(FleetUnreachable);
+    await expect(opened).rejects.toThrow("is a standby");
+  }
+  await standby.promote();
+
+  const { verdict } = await bed.connect({ url: url(away, standby.folder), position: bed.begin });
+  expect(verdict.history).toBe("known");
+});
+
 test("a server that is away is unreachable, and passed over where another one is named", async () => {
   const away = temporaryFolder();
   await expect(bed.connect({ url: bed.postgres.url(away) })).rejects.toThrow(FleetUnreachable);

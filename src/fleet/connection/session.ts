@@ -156,9 +156,13 @@ function socketOf(client: Client): { destroy(): void } {
   return client.connection.stream;
 }
 
-function openingError(cause: unknown, { host, port, isSocket }: DatabaseHost): Error {
+export function placeOf({ host, port, isSocket }: DatabaseHost): string {
+  return isSocket ? host : `${host}:${port}`;
+}
+
+function openingError(cause: unknown, host: DatabaseHost): Error {
   if (cause instanceof FleetRefused) return cause;
-  const place = isSocket ? host : `${host}:${port}`;
+  const place = placeOf(host);
   const { message } = cause as Error;
   if (isOfServer(cause) && loginStates.has(cause.code)) {
     return new FleetRefused("login", `the database at ${place} refuses the login: ${message}`, { cause });
