@@ -159,6 +159,29 @@ test("beyond a socket the server's certificate and name are verified, and the pa
   await expect(bed.connect({ url: url("nexus:nexus", "localhost", "ca") })).rejects.toThrow("altnames");
 });
 
+test("the login is bound to the TLS channel where the URL asks for that, under the name that it gives", async () => {
+  const ca = join(temporaryFolder(), "ca");
+  writeFileSync(ca, authority.pem);
+  const place = `127.0.0.1:${bed.postgres.port}/nexus?sslmode=verify-full&sslrootcert=${ca}`;
+  const url = `postgres://nexus:nexus@${place}&channel_binding=require&application_name=hub-a`;
+  const { session } = await connector(url).open("test");
+  onTestFinished(() => session.close());
+  const named = await bed.postgres.query(
+    "SELECT 1 FROM pg_stat_activity WHERE application_name = 'hub-a test'",
+  );
+  expect(named).toHaveLength(1);
+  // A proxy, or a password in another form, offers no binding.
+  await bed.postgres.query("SET password_encryption = md5; ALTER ROLE nexus PASSWORD 'nexus'");
+  await bed.postgres.acceptPasswords("md5");
+  onTestFinished(async () => {
+    await bed.postgres.query("ALTER ROLE nexus PASSWORD 'nexus'");
+    await bed.postgres.acceptPasswords("scram-sha-256");
+  });
+  await expect(connector(url).open("test")).rejects.toMatchObject({
+    ...{ reason: "login", message: expect.stringContaining("channel_binding=require") },
+  });
+});
+
 test("what is there already is not initialised again, and not migrated twice", async () => {
   const store = { databaseId: firstEpoch, epoch: databaseId, entries: [[]] };
   await expect(initialise(connector(), store)).rejects.toMatchObject({ reason: "already_initialised" });

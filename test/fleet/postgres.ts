@@ -188,6 +188,12 @@ export class Postgres {
     await this.query("SELECT pg_reload_conf()", "postgres");
   }
 
+  /** How passwords are asked for over TLS. */
+  async acceptPasswords(method: "md5" | "scram-sha-256"): Promise<void> {
+    this.#writeAccess(method);
+    await this.query("SELECT pg_reload_conf()", "postgres");
+  }
+
   async close(): Promise<void> {
     this.#isStopping = true;
     const server = this.#server;
@@ -226,12 +232,13 @@ export class Postgres {
       lines.push("ssl = on");
       this.#write("server.crt", tls.cert);
       this.#write("server.key", tls.key);
-      this.#write(
-        "pg_hba.conf",
-        "local all,replication all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n",
-      );
+      this.#writeAccess("scram-sha-256");
     }
     this.#write("postgresql.auto.conf", `${lines.join("\n")}\n`);
+  }
+
+  #writeAccess(method: string): void {
+    this.#write("pg_hba.conf", `local all,replication all trust\nhostssl all all 127.0.0.1/32 ${method}\n`);
   }
 
   #write(name: string, text: string): void {

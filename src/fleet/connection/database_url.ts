@@ -17,7 +17,16 @@ export interface DatabaseAddress {
   readonly database: string;
   /** Files in PEM; undefined: those of Node. */
   readonly tls: { readonly rootCert?: string; readonly cert?: string; readonly key?: string };
+  /** What sessions are called at the server, with their purpose behind it. */
+  readonly applicationName: string;
+  /** Whether SCRAM proves the TLS channel too. */
+  readonly channelBinding: ChannelBinding;
 }
+
+const channelBindings = ["disable", "prefer", "require"] as const;
+type ChannelBinding = (typeof channelBindings)[number];
+/** All of them lead to the primary here. */
+const targets = ["any", "read-write", "primary"] as const;
 
 const form = /^postgres(?:ql)?:\/\/(?:([^@/?]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/;
 const parameters = [
@@ -30,6 +39,10 @@ const parameters = [
   "sslrootcert",
   "sslcert",
   "sslkey",
+  "target_session_attrs",
+  "connect_timeout",
+  "application_name",
+  "channel_binding",
 ];
 
 /**
@@ -56,11 +69,20 @@ export function parseDatabaseUrl(url: string): DatabaseAddress {
   const [rootCert, cert, key] = [given.get("sslrootcert"), given.get("sslcert"), given.get("sslkey")];
   if ((cert === undefined) !== (key === undefined))
     throw refused("needs both of sslcert and sslkey, or none");
+  const channelBinding = oneOf("channel_binding", channelBindings, given) ?? "disable";
+  if (channelBinding === "require" && hosts.some(({ isSocket }) => isSocket))
+    throw refused("may have no channel_binding=require with a Unix socket, which has no TLS");
+  oneOf("target_session_attrs", targets, given);
+  // Each host gets three seconds, whatever it says: a lease is renewed meanwhile.
+  if (!/^[+-]?\d+$/.test(given.get("connect_timeout") ?? "0"))
+    throw refused("has a connect_timeout that is no whole number of seconds");
+  const applicationName = given.get("application_name") || "nexusd";
   const tls = {
     ...(rootCert !== undefined && rootCert !== "system" && { rootCert }),
     ...(cert !== undefined && key !== undefined && { cert, key }),
   };
-  return { hosts, user, password, database: decode(path) || given.get("dbname") || user, tls };
+  const database = decode(path) || given.get("dbname") || user;
+  return { hosts, user, password, database, tls, applicationName, channelBinding };
 }
 
 /** What TLS needs, read anew at each connection, so that files may be renewed. @throws FleetRefused */
@@ -91,6 +113,18 @@ function readParameters(query: string): Map<string, string> {
     given.set(name, equals < 0 ? "" : decode(pair.slice(equals + 1)));
   }
   return given;
+}
+
+function oneOf<T extends string>(
+  name: string,
+  known: readonly T[],
+  given: ReadonlyMap<string, string>,
+): T | undefined {
+  const text = given.get(name);
+  const found = known.find((each) => each === text);
+  if (text !== undefined && found === undefined)
+    throw refused(`may have for ${name} nothing but ${known.join(", ")}`);
+  return found;
 }
 
 function readHosts(authority: string, given: ReadonlyMap<string, string>): DatabaseHost[] {

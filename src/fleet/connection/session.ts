@@ -50,21 +50,28 @@ export class Session {
     clock: Clock,
     purpose: string,
   ): Promise<Session> {
+    let isBound = false;
     const tls = host.isSocket ? false : { ...readTlsFiles(address), rejectUnauthorized: true };
     const config: ClientConfig = {
       host: host.host,
       port: host.port,
       user: address.user,
       // Without one of ours the client would look for files of the person's.
-      password: address.password ?? "",
+      password: () => passwordFor(address, host, isBound),
+      enableChannelBinding: address.channelBinding !== "disable",
       database: address.database,
       ssl: tls,
       keepAlive: true,
-      application_name: `nexusd ${purpose}`,
+      application_name: `${address.applicationName} ${purpose}`,
     };
-    const session = new Session(new Client(config), clock);
+    const client = new Client(config);
+    client.connection.once("authenticationSASL", ({ mechanisms }: { mechanisms: readonly string[] }) => {
+      isBound = mechanisms.includes("SCRAM-SHA-256-PLUS");
+    });
+    const session = new Session(client, clock);
     try {
-      await session.#within(answerDeadlineMs, session.#client.connect());
+      await session.#within(answerDeadlineMs, client.connect());
+      passwordFor(address, host, isBound);
       await session.#within(answerDeadlineMs, session.#client.query(beginning));
       await session.#within(answerDeadlineMs, session.#client.query(optional)).catch((error: unknown) => {
         if (!isOfServer(error)) throw error;
@@ -154,6 +161,19 @@ export function isOfServer(error: unknown): error is Error & { readonly code: st
 /** The client waits for ever to end a link that is half open: its socket is destroyed instead. */
 function socketOf(client: Client): { destroy(): void } {
   return client.connection.stream;
+}
+
+/** @throws FleetRefused before the password is sent to a server that offers less than the URL wants */
+function passwordFor(
+  { channelBinding, password = "" }: DatabaseAddress,
+  host: DatabaseHost,
+  isBound: boolean,
+): string {
+  if (channelBinding !== "require" || isBound) return password;
+  throw new FleetRefused(
+    "login",
+    `the database at ${placeOf(host)} does not bind logins to TLS (SCRAM-SHA-256-PLUS), which channel_binding=require of the URL wants`,
+  );
 }
 
 export function placeOf({ host, port, isSocket }: DatabaseHost): string {

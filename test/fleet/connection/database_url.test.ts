@@ -27,7 +27,12 @@ test.each([
   [`postgres://u:p%zz@db/n?${tls}`, "percent-encoding"],
   [`postgres://u:p%00@db/n?${tls}`, "NUL"],
   [`postgres://u:p@db/n?${tls}&options=-c%20fsync=off`, "the parameters host, port"],
-  [`postgres://u:p@db/n?${tls}&target_session_attrs=any`, "the parameters host, port"],
+  [`postgres://u:p@db/n?${tls}&target_session_attrs=standby`, "target_session_attrs"],
+  [`postgres://u:p@db/n?${tls}&target_session_attrs=prefer-standby`, "target_session_attrs"],
+  [`postgres://u:p@db/n?${tls}&target_session_attrs=master`, "target_session_attrs"],
+  [`postgres://u:p@db/n?${tls}&connect_timeout=soon`, "connect_timeout"],
+  [`postgres://u:p@db/n?${tls}&channel_binding=yes`, "channel_binding"],
+  ["postgres://u:p@/n?host=/run&channel_binding=require", "channel_binding"],
   [`postgres://u:p@db/n?${tls}&${tls}`, "sslmode twice"],
   [`postgres://u:p@db/n?${tls}&sslcert=/c`, "both of sslcert and sslkey"],
 ])("%s is refused", (url, words) => {
@@ -93,7 +98,18 @@ test.each([
     },
   ],
 ])("%s is read", (url, address) => {
-  expect(parseDatabaseUrl(url)).toEqual(address);
+  const defaults = { applicationName: "nexusd", channelBinding: "disable" };
+  expect(parseDatabaseUrl(url)).toEqual({ ...defaults, ...address });
+});
+
+test.each([
+  "target_session_attrs=read-write&connect_timeout=10&application_name=hub%201&channel_binding=require",
+  "target_session_attrs=primary&connect_timeout=-1&application_name=hub%201&channel_binding=require",
+  "target_session_attrs=any&application_name=hub%201&channel_binding=require",
+])("what managed databases put into their URLs is taken: %s", (query) => {
+  expect(parseDatabaseUrl(`postgres://u@db/n?${tls}&${query}`)).toMatchObject({
+    ...{ applicationName: "hub 1", channelBinding: "require" },
+  });
 });
 
 test("a file of TLS that cannot be read is named by its parameter", () => {
