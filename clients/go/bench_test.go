@@ -17,7 +17,9 @@ func holding(b *testing.B) *Client {
 	}
 	client := newClient(conn, "bufconn")
 	b.Cleanup(func() { _ = client.Close() })
-	client.cache.answered(newName("github", "ada", ""), question{}, nil, TokenOf(aToken("one", 1, time.Hour)))
+	ada := newName("github", "ada", "")
+	client.cache.expects(ada)
+	client.cache.answered(ada, TokenOf(aToken("one", 1, time.Hour)), nil, 0)
 	return client
 }
 

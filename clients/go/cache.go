@@ -4,7 +4,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nexusd/nexusd/clients/go/internal/wallclock"
@@ -14,152 +13,88 @@ import (
 const (
 	// maxNames is how many a stream of WatchTokens may name.
 	maxNames = 1000
-	// idleTime is how long a name was not asked for before another may have its place.
-	idleTime = time.Minute
-	// freshTime is longer than a new name waits for its stream.
-	freshTime = 2 * time.Second
+	// answerLife is how long a token is used that no stream confirms.
+	answerLife = 20 * time.Second
 )
 
-// cache has the newest token of each name. A hit takes no lock: the map is copied when a name comes or goes.
+// cache has the current token of each name; "The cache" in test/clients/PROTOCOL.md has the rules.
 type cache struct {
-	entries atomic.Pointer[map[name]*entry]
-	// isLive: the stream said all that there was, and has not ended. Then what it said last is the truth, and no clock is asked.
-	isLive atomic.Bool
-
-	mu   sync.Mutex
-	byID map[string]*entry
-	tick uint64
+	mu      sync.Mutex
+	entries map[name]*entry
+	byID    map[string]*entry
+	isLive  bool // a stream lives that told all there was
 }
 
 func newCache() *cache {
-	c := &cache{byID: map[string]*entry{}}
-	c.entries.Store(&map[name]*entry{})
-	return c
+	return &cache{entries: map[name]*entry{}, byID: map[string]*entry{}}
 }
 
 // hit answers the token that r asks for; nil when the daemon must be asked.
 func (c *cache) hit(r *request) *Token {
-	e := (*c.entries.Load())[r.name]
-	if e == nil || e.skipOnce.Load() {
-		return nil
-	}
-	current := e.current.Load()
-	if current == nil || len(r.scopes) > 0 && !current.meets(r.scopes) {
-		return nil
-	}
-	now := wallclock.Now()
-	if !c.isUsable(e, current, now) {
-		return nil
-	}
-	if expiresAt := current.token.ExpiresAt; r.minTTL > 0 && !expiresAt.IsZero() && expiresAt.Sub(now) < r.minTTL {
-		return nil
-	}
-	if second := now.Unix(); e.lastUsed.Load() != second {
-		e.lastUsed.Store(second)
-	}
-	return current.token
-}
-
-func (c *cache) isUsable(e *entry, current *held, now time.Time) bool {
-	expiresAt := current.token.ExpiresAt
-	return expiresAt.IsZero() || now.Before(expiresAt) || c.isLive.Load() && e.isCovered.Load() || time.Now().Before(current.freshUntil)
-}
-
-// question is what must be remembered before AcquireToken is called, to judge its answer.
-type question struct {
-	entry   *entry
-	before  *held
-	version uint64
-}
-
-// ask is called before AcquireToken is.
-func (c *cache) ask(n name) question {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := (*c.entries.Load())[n]
-	if e == nil {
-		return question{}
+	e := c.entries[r.name]
+	if e == nil || e.skipOnce {
+		return nil
 	}
-	e.lastUsed.Store(wallclock.Now().Unix())
-	return question{e, e.current.Load(), e.version}
+	token, isReported := e.token()
+	if token == nil || !e.has(token, r.scopes) {
+		return nil
+	}
+	if token.ExpiresAt.IsZero() || isReported && c.isLive && r.minTTL == 0 {
+		return token
+	}
+	if left := token.ExpiresAt.Sub(wallclock.Now()); left <= 0 || left < r.minTTL {
+		return nil
+	}
+	return token
 }
 
-// answered takes a token that AcquireToken answered, and tells which to give to the caller and whether the name is a new one.
-// What the stream said meanwhile counts when it knows a later revision, or none at all.
-func (c *cache) answered(n name, q question, scopes []string, token *Token) (*Token, bool) {
+// reports must be remembered when AcquireToken is called, for answered.
+func (c *cache) reports(n name) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e, isNew := c.entryOf(n)
-	if e == nil {
-		return token, false
+	if e := c.entries[n]; e != nil {
+		return e.reports
 	}
-	current := e.current.Load()
-	if q.entry == e && q.version != e.version && current != q.before {
-		if current == nil {
-			return token, isNew
-		}
-		if current.token.Revision >= token.Revision {
-			return current.token, isNew
-		}
-	}
-	next := &held{token: token, accepted: scopes, tick: c.tick, freshUntil: time.Now().Add(freshTime)}
-	for _, state := range e.best() {
-		if next.isOf(state) {
-			next.id = state.GetConnectionId()
-		}
-	}
-	if current != nil && current.token.Revision == token.Revision && maps.Equal(current.token.Credentials, token.Credentials) {
-		next.accepted = union(current.accepted, scopes)
-	}
-	e.hold(next)
-	return token, isNew
+	return 0
 }
 
-// expects makes sure that the stream tells of the name, and answers whether it is a new one.
+// expects makes an entry for the name, where there is room, and tells whether it is a new one.
 func (c *cache) expects(n name) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, isNew := c.entryOf(n)
-	return isNew
+	if c.entries[n] != nil || len(c.entries) >= maxNames {
+		return false
+	}
+	c.entries[n] = newEntry()
+	return true
 }
 
-// entryOf finds or makes the entry; nil when all places are taken by names in use.
-func (c *cache) entryOf(n name) (*entry, bool) {
-	entries := *c.entries.Load()
-	if e := entries[n]; e != nil {
-		return e, false
+// answered takes an answer of AcquireToken. For a token, reports is what the method of that name answered before the call.
+func (c *cache) answered(n name, token *Token, scopes []string, reports uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.entries[n]
+	if e == nil {
+		return
 	}
-	next := maps.Clone(entries)
-	if len(next) >= maxNames {
-		oldest := slices.MinFunc(slices.Collect(maps.Values(next)), func(a, b *entry) int {
-			return int(a.lastUsed.Load() - b.lastUsed.Load())
-		})
-		if wallclock.Now().Sub(time.Unix(oldest.lastUsed.Load(), 0)) < idleTime {
-			return nil, false
-		}
-		delete(next, oldest.name)
-		for id := range oldest.states {
-			delete(c.byID, id)
-		}
+	e.skipOnce = false
+	if token == nil {
+		return
 	}
-	e := newEntry(n)
-	e.lastUsed.Store(wallclock.Now().Unix())
-	next[n] = e
-	c.entries.Store(&next)
-	return e, true
+	e.accept(token, scopes)
+	if e.reports == reports {
+		e.hold(token)
+	}
 }
 
 // skipOnce makes the next call of the name ask the daemon.
 func (c *cache) skipOnce(n name) {
-	if e := (*c.entries.Load())[n]; e != nil {
-		e.skipOnce.Store(true)
-	}
-}
-
-// asked ends skipOnce.
-func (c *cache) asked(n name) {
-	if e := (*c.entries.Load())[n]; e != nil {
-		e.skipOnce.Store(false)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.entries[n]; e != nil {
+		e.skipOnce = true
 	}
 }
 
@@ -168,14 +103,14 @@ func (c *cache) asked(n name) {
 func (c *cache) atLeast(n name, revision uint64) (*Token, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	e := (*c.entries.Load())[n]
+	e := c.entries[n]
 	if e == nil {
 		return nil, nil
 	}
-	if current := e.current.Load(); current != nil && current.token.Revision >= revision {
-		return current.token, nil
+	if token, _ := e.token(); token != nil && token.Revision >= revision {
+		return token, nil
 	}
-	if !c.isLive.Load() || !e.isCovered.Load() {
+	if !c.isLive {
 		return nil, nil
 	}
 	return nil, e.changed
@@ -183,97 +118,79 @@ func (c *cache) atLeast(n name, revision uint64) (*Token, <-chan struct{}) {
 
 // names are those that a stream is opened for.
 func (c *cache) names() []name {
-	return slices.Collect(maps.Keys(*c.entries.Load()))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.entries))
 }
 
-// state takes the state of a connection. While a snapshot is under way it may be one of several of its name: only what is known of the
-// connection that is held counts before the end.
-func (c *cache) state(state *nexusv1.TokenState, isSnapshot bool) {
+// state takes the state of a connection.
+func (c *cache) state(state *nexusv1.TokenState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	id := state.GetConnectionId()
-	e := (*c.entries.Load())[newName(state.GetProviderName(), state.GetUserId(), state.GetLabel())]
-	if known := c.byID[id]; known != nil && known != e { // its provider was renamed
-		c.forget(id, isSnapshot)
+	e := c.entries[newName(state.GetProviderName(), state.GetUserId(), state.GetLabel())]
+	if c.byID[id] != e { // its provider was renamed
+		c.forget(id)
 	}
-	if e == nil {
-		return
-	}
-	c.byID[id] = e
-	e.states[id] = state
-	e.version++
-	if current := e.current.Load(); !isSnapshot || current != nil && current.id == id {
-		e.settle(false)
+	if e != nil {
+		c.byID[id] = e
+		e.state(state)
 	}
 }
 
 // removed takes a connection away.
-func (c *cache) removed(id string, isSnapshot bool) {
+func (c *cache) removed(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.forget(id, isSnapshot)
+	c.forget(id)
 }
 
-func (c *cache) forget(id string, isSnapshot bool) {
-	e := c.byID[id]
-	if e == nil {
+func (c *cache) forget(id string) {
+	if e := c.byID[id]; e != nil {
+		delete(c.byID, id)
+		e.removed(id)
+	}
+}
+
+// complete takes a bookmark: all has been told. After a snapshot that was asked for at opened, named holds the ids that it named, and else
+// nil.
+func (c *cache) complete(named map[string]bool, opened time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.isLive = true
+	if named == nil {
 		return
 	}
-	delete(c.byID, id)
-	delete(e.states, id)
-	e.version++
-	if current := e.current.Load(); !isSnapshot || current != nil && current.id == id {
-		e.settle(false)
-	}
-}
-
-// opened is called before a stream is; the answer goes to complete.
-func (c *cache) opened() uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.tick++
-	return c.tick
-}
-
-// complete takes a bookmark of a stream of these names: all has been told that there was at the tick. After a snapshot named holds the
-// ids that it named, and else nil. The answer goes to the next bookmark.
-func (c *cache) complete(names []name, tick uint64, named map[string]bool) uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if named != nil {
-		for id := range c.byID {
-			if !named[id] {
-				c.forget(id, false)
-			}
+	for id := range c.byID {
+		if !named[id] {
+			c.forget(id)
 		}
 	}
-	entries := *c.entries.Load()
-	for _, n := range names {
-		e := entries[n]
-		if e == nil {
-			continue
-		}
-		e.isCovered.Store(true)
-		current := e.current.Load()
-		isTold := current != nil && current.id == "" && current.tick < tick
-		if isTold || named != nil {
-			e.settle(isTold)
+	for _, e := range c.entries {
+		if e.came.Before(opened) {
+			e.answer = nil
 		}
 	}
-	c.isLive.Store(true)
-	c.tick++
-	return c.tick
 }
 
 // broken: no stream lives any more.
-func (c *cache) broken() { c.isLive.Store(false) }
+func (c *cache) broken() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.isLive = false
+}
 
-func union(a, b []string) []string {
-	all := slices.Clone(a)
-	for _, text := range b {
-		if !slices.Contains(all, text) {
-			all = append(all, text)
-		}
+// refused: a stream is, for good. When no other lives, nobody will tell what becomes of the tokens.
+func (c *cache) refused() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.isLive {
+		return
 	}
-	return all
+	for id := range c.byID {
+		c.forget(id)
+	}
+	for _, e := range c.entries {
+		e.answer = nil
+	}
 }

@@ -3,10 +3,15 @@ package nexus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/nexusd/nexusd/clients/go/nexusv1"
 )
@@ -56,14 +61,14 @@ func TestWhileTheStreamLivesNoClockIsAsked(t *testing.T) {
 	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
 		daemon.answers(aToken("one", 1, -time.Hour))
 		wants(t, daemon, client, "one", 1)
-		wants(t, daemon, client, "one", 1) // until its stream tells
+		wants(t, daemon, client, "one", 2) // until its stream tells
 		stream := <-daemon.streams
 		stream.says(state("c1", 1, aToken("one", 1, -time.Hour)), bookmark(1))
 		time.Sleep(5 * time.Second)
-		wants(t, daemon, client, "one", 1)
+		wants(t, daemon, client, "one", 2)
 		stream.end <- nil
 		synctest.Wait()
-		wants(t, daemon, client, "one", 2)
+		wants(t, daemon, client, "one", 3)
 	})
 }
 
@@ -150,10 +155,49 @@ func TestAnAnswerThatTheStreamOvertookIsNotTaken(t *testing.T) {
 		})
 		time.AfterFunc(time.Second/2, func() { stream.send <- state("c1", 3, aToken("three", 3, time.Hour)) })
 		token, err := client.Token(t.Context(), "github", "ada", MinTTL(2*time.Hour))
-		if err != nil || token.Revision != 3 {
+		if err != nil || token.Revision != 2 {
 			t.Error(token, err)
 		}
 		wants(t, daemon, client, "three", 2)
+	})
+}
+
+func TestAnAnswerThatNoStreamConfirmsIsAskedForAgain(t *testing.T) {
+	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
+		daemon.answers(aToken("one", 1, time.Hour))
+		wants(t, daemon, client, "one", 1)
+		time.Sleep(answerLife - time.Second)
+		wants(t, daemon, client, "one", 1)
+		time.Sleep(2 * time.Second)
+		wants(t, daemon, client, "one", 2)
+	})
+}
+
+func TestANameBeyondTheStreamIsNotCached(t *testing.T) {
+	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
+		daemon.answers(aToken("one", 1, time.Hour))
+		for n := range maxNames {
+			if _, err := client.Token(t.Context(), "github", fmt.Sprint(n)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		wants(t, daemon, client, "one", maxNames+1)
+		wants(t, daemon, client, "one", maxNames+2)
+		if names := (<-daemon.streams).request.GetNames(); len(names) != maxNames {
+			t.Errorf("the stream was opened with %d names", len(names))
+		}
+	})
+}
+
+func TestARefusedStreamTakesAllAway(t *testing.T) {
+	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
+		daemon.answers(aToken("one", 1, time.Hour))
+		wants(t, daemon, client, "one", 1)
+		stream := <-daemon.streams
+		stream.says(state("c1", 1, aToken("one", 1, time.Hour)), bookmark(1))
+		stream.end <- status.Error(codes.PermissionDenied, "no")
+		synctest.Wait()
+		wants(t, daemon, client, "one", 2)
 	})
 }
 
@@ -180,16 +224,20 @@ func TestALowerRevisionOfAnotherConnectionCountsOnceAllIsTold(t *testing.T) {
 	})
 }
 
-func TestOfSeveralConnectionsOfANameTheDaemonsChoiceCounts(t *testing.T) {
+func TestOfSeveralConnectionsOfANameTheOneThatWasMadeFirstCounts(t *testing.T) {
 	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
+		made := func(second int64, state *nexusv1.WatchTokensResponse) *nexusv1.WatchTokensResponse {
+			state.GetState().CreatedAt = &timestamppb.Timestamp{Seconds: second}
+			return state
+		}
 		daemon.answers(aToken("first", 3, time.Hour))
 		wants(t, daemon, client, "first", 1)
 		stream := <-daemon.streams
-		stream.says(state("c2", 9, aToken("second", 9, time.Hour)), state("c1", 3, aToken("first", 3, time.Hour)), bookmark(1))
+		stream.says(made(2, state("c2", 9, aToken("second", 9, time.Hour))), made(1, state("c1", 3, aToken("first", 3, time.Hour))), bookmark(1))
 		wants(t, daemon, client, "first", 1)
-		stream.says(state("c2", 10, aToken("second", 10, time.Hour)), state("c1", 4, aToken("fourth", 4, time.Hour)))
+		stream.says(made(2, state("c2", 10, aToken("second", 10, time.Hour))), made(1, state("c1", 4, aToken("fourth", 4, time.Hour))))
 		wants(t, daemon, client, "fourth", 1)
-		stream.says(state("c1", 4, nil)) // ACTIVE goes before ATTENTION
+		stream.says(made(1, state("c1", 4, nil))) // ACTIVE goes before ATTENTION
 		wants(t, daemon, client, "second", 1)
 	})
 }
@@ -220,31 +268,34 @@ func TestANewNameOpensAStreamWithAllNames(t *testing.T) {
 	})
 }
 
-func TestScopesThatWereAcceptedAreNotAskedForAgain(t *testing.T) {
+func TestScopesThatWereAcceptedAreAskedForAgainAfterAnotherGrant(t *testing.T) {
 	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
-		daemon.answers(aToken("one", 1, time.Hour))
-		for want, scopes := range map[int][]string{1: {"read"}, 2: {"repo"}} {
-			_ = want
-			for range 3 {
-				if _, err := client.Token(t.Context(), "github", "ada", Scopes(scopes...)); err != nil {
-					t.Fatal(err)
-				}
+		asks := func(calls int, options ...TokenOption) {
+			t.Helper()
+			if _, err := client.Token(t.Context(), "github", "ada", options...); err != nil {
+				t.Fatal(err)
+			}
+			if daemon.calls() != calls {
+				t.Errorf("the daemon was asked %d times, want %d", daemon.calls(), calls)
 			}
 		}
+		granted := func(revision uint64, scopes ...string) *nexusv1.Token {
+			token := aToken("text", revision, time.Hour)
+			token.GrantedScopes = scopes
+			return token
+		}
+		daemon.answers(granted(1, "read", "mail"))
+		asks(1, Scopes("read"))
+		asks(1, Scopes("read"))
+		asks(2, Scopes("repo"))
+		asks(2, Scopes("repo"))
 		stream := <-daemon.streams
-		stream.says(state("c1", 1, aToken("one", 1, time.Hour)), bookmark(1), state("c1", 2, aToken("two", 2, time.Hour)))
-		if token, err := client.Token(t.Context(), "github", "ada", Scopes("repo")); err != nil || token.Revision != 2 {
-			t.Errorf("%v, %v", token, err)
-		}
-		if calls := daemon.calls(); calls > 2 {
-			t.Errorf("the daemon was asked %d times", calls)
-		}
-		if _, err := client.Token(t.Context(), "github", "ada", MinTTL(2*time.Hour)); err != nil {
-			t.Fatal(err)
-		}
-		daemon.mu.Lock()
-		defer daemon.mu.Unlock()
-		if last := daemon.acquired[len(daemon.acquired)-1]; last.GetMinTtl().AsDuration() != 2*time.Hour {
+		stream.says(state("c1", 1, granted(1, "read", "mail")), bookmark(1), state("c1", 2, granted(2, "mail", "read")))
+		asks(2, Scopes("repo"))
+		stream.says(state("c1", 3, granted(3, "read")))
+		asks(3, Scopes("repo"))
+		asks(4, MinTTL(2*time.Hour))
+		if last := daemon.acquired[3]; last.GetMinTtl().AsDuration() != 2*time.Hour {
 			t.Errorf("the last call was %v", last)
 		}
 	})

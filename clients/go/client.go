@@ -125,7 +125,7 @@ func (c *Client) ask(ctx context.Context, r *request, wait time.Duration) (*Toke
 	if wait > 0 {
 		asked.Wait = durationpb.New(wait)
 	}
-	question := c.cache.ask(r.name)
+	reports := c.cache.reports(r.name)
 	if err := c.connected(ctx, connectPatience, attemptTime); err != nil {
 		return nil, statusError(err)
 	}
@@ -136,19 +136,16 @@ func (c *Client) ask(ctx context.Context, r *request, wait time.Duration) (*Toke
 		}
 		return nil, statusError(err)
 	}
-	c.cache.asked(r.name)
+	if c.cache.expects(r.name) || c.watcher.isRefused.Load() {
+		c.watcher.named(c.ctx)
+	}
+	token := TokenOf(answer.GetToken())
+	c.cache.answered(r.name, token, r.scopes, reports)
 	if consent := answer.GetConsent(); consent != nil {
-		if c.cache.expects(r.name) || c.watcher.isRefused.Load() {
-			c.watcher.named(c.ctx)
-		}
 		return nil, consentError(consent)
 	}
-	if answer.GetToken() == nil {
+	if token == nil {
 		return nil, statusError(status.Error(codes.Unimplemented, "the daemon answered neither a token nor a link: it is newer than this library"))
-	}
-	token, isNew := c.cache.answered(r.name, question, r.scopes, TokenOf(answer.GetToken()))
-	if isNew || c.watcher.isRefused.Load() {
-		c.watcher.named(c.ctx)
 	}
 	return token, nil
 }

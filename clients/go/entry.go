@@ -1,10 +1,8 @@
 package nexus
 
 import (
-	"maps"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/nexusd/nexusd/clients/go/nexusv1"
@@ -22,121 +20,116 @@ func (n name) message() *nexusv1.ConnectionName {
 	return &nexusv1.ConnectionName{ProviderName: n.provider, UserId: n.user, Label: n.label}
 }
 
-// held is the token that an entry gives. It never changes: another takes its place.
-type held struct {
-	token *Token
-	// id of the connection; empty for an answer of AcquireToken, which does not tell it, until a state shows the same token.
-	id string
-	// accepted scopes were asked for, and the daemon gave the token: providers grant scopes by other words than they were asked with.
-	accepted []string
-	// tick of the watcher when it was answered.
-	tick uint64
-	// freshUntil bridges the time until the stream tells of a new name, whatever the clocks say.
-	freshUntil time.Time
-}
-
-// entry is what is known of one name. Reading current takes no lock; all else but the atomics is guarded by the cache.
+// entry is what is known of one name. The mutex of the cache guards it.
 type entry struct {
-	name    name
-	current atomic.Pointer[held]
-	// isCovered: a stream that lives told the state of this name.
-	isCovered atomic.Bool
-	// skipOnce: an API wants other scopes, which the next AcquireToken asks for.
-	skipOnce atomic.Bool
-	lastUsed atomic.Int64 // Unix seconds
-
-	states  map[string]*nexusv1.TokenState // by id of the connection
-	version uint64                         // counts what the stream said
-	changed chan struct{}                  // closed at the next change of current
+	active  map[string]*activeState // by id of the connection
+	answer  *Token                  // of AcquireToken, until the stream has caught up
+	until   time.Time               // when the answer has to be asked for again
+	came    time.Time               // when it came
+	reports uint64                  // counts what the stream reported, to recognize an answer that it overtook
+	// accepted are the scopes that AcquireToken was asked for when it returned a token with the granted ones.
+	granted, accepted []string
+	skipOnce          bool          // the next call asks the daemon
+	changed           chan struct{} // closed at the next change
 }
 
-func newEntry(n name) *entry {
-	return &entry{name: n, states: map[string]*nexusv1.TokenState{}, changed: make(chan struct{})}
+// activeState is the newest state of a connection that is ACTIVE.
+type activeState struct {
+	id       string
+	created  time.Time
+	revision uint64
+	token    *Token // nil when there is none
 }
 
-func (e *entry) hold(next *held) {
-	if e.current.Swap(next) != next {
-		close(e.changed)
-		e.changed = make(chan struct{})
-	}
+func newEntry() *entry {
+	return &entry{active: map[string]*activeState{}, changed: make(chan struct{})}
 }
 
-// settle takes the newest states for the truth. An answer of AcquireToken with a later revision than they know stays, because the stream
-// tells of it yet; isFinal says that the stream has told all that it had when the token was answered.
-func (e *entry) settle(isFinal bool) {
-	current := e.current.Load()
-	isOwn := current != nil && current.id == "" && !isFinal
-	best := e.best()
-	if len(best) == 0 {
-		if !isOwn {
-			e.hold(nil)
-		}
-		return
+// token is the current one, and whether the stream reported it.
+func (e *entry) token() (token *Token, isReported bool) {
+	if e.answer != nil && time.Now().Before(e.until) {
+		return e.answer, false
 	}
-	var state *nexusv1.TokenState
-	if len(best) == 1 {
-		state = best[0]
-	} else if current != nil { // several connections have the name: the daemon's choice is the one that it answered with
-		for _, candidate := range best {
-			if candidate.GetConnectionId() == current.id || current.id == "" && current.isOf(candidate) {
-				state = candidate
-			}
-		}
+	if first := e.first(); first != nil {
+		return first.token, true
 	}
-	switch {
-	case state == nil:
-		if !isOwn {
-			e.hold(nil)
-		}
-	case isOwn && current.token.Revision > state.GetRevision():
-	case state.GetToken() == nil:
-		e.hold(nil)
-	case current != nil && current.isOf(state):
-		if current.id == "" {
-			e.hold(&held{token: current.token, id: state.GetConnectionId(), accepted: current.accepted})
-		}
-	default:
-		next := &held{token: TokenOf(state.GetToken()), id: state.GetConnectionId()}
-		if current != nil && (current.id == "" || current.id == next.id) && slices.Equal(current.token.Scopes, next.token.Scopes) {
-			next.accepted = current.accepted
-		}
-		e.hold(next)
-	}
+	return nil, false
 }
 
-// best are the states of which one is the name's: see nexus.v1.ConnectionName.
-func (e *entry) best() []*nexusv1.TokenState {
-	order := []nexusv1.ConnectionStatus{
-		nexusv1.ConnectionStatus_CONNECTION_STATUS_ACTIVE,
-		nexusv1.ConnectionStatus_CONNECTION_STATUS_ATTENTION,
-		nexusv1.ConnectionStatus_CONNECTION_STATUS_PENDING,
-	}
-	for _, status := range order {
-		var found []*nexusv1.TokenState
-		for _, state := range e.states {
-			if state.GetStatus() == status {
-				found = append(found, state)
-			}
-		}
-		if len(found) > 0 {
-			return found
+// first is the connection that the name names, if one is ACTIVE: see nexus.v1.ConnectionName.
+func (e *entry) first() *activeState {
+	var found *activeState
+	for _, each := range e.active {
+		if found == nil || each.created.Before(found.created) || each.created.Equal(found.created) && each.id < found.id {
+			found = each
 		}
 	}
-	return nil
+	return found
 }
 
-// isOf tells whether the state shows the same token.
-func (h *held) isOf(state *nexusv1.TokenState) bool {
-	token := state.GetToken()
-	return token != nil && token.GetRevision() == h.token.Revision && maps.Equal(token.GetCredentials(), h.token.Credentials)
+func (e *entry) hold(answer *Token) {
+	e.came = time.Now()
+	e.answer, e.until = answer, e.came.Add(answerLife)
+	e.tell()
 }
 
-// meets tells whether the token has the scopes.
-func (h *held) meets(scopes []string) bool {
+// accept notes that the daemon gave the token to who asked for the scopes.
+func (e *entry) accept(token *Token, scopes []string) {
+	if !sameSet(e.granted, token.Scopes) {
+		e.granted, e.accepted = token.Scopes, nil
+	}
 	for _, scope := range scopes {
-		if !slices.Contains(h.token.Scopes, scope) && !slices.Contains(h.accepted, scope) {
+		if !slices.Contains(e.accepted, scope) {
+			e.accepted = append(e.accepted, scope)
+		}
+	}
+}
+
+// state takes the state of a connection of the name.
+func (e *entry) state(state *nexusv1.TokenState) {
+	id := state.GetConnectionId()
+	if state.GetStatus() == nexusv1.ConnectionStatus_CONNECTION_STATUS_ACTIVE {
+		e.active[id] = &activeState{id, state.GetCreatedAt().AsTime(), state.GetRevision(), TokenOf(state.GetToken())}
+	} else {
+		delete(e.active, id)
+	}
+	if state.GetStatus() != nexusv1.ConnectionStatus_CONNECTION_STATUS_PENDING { // which takes nothing away
+		e.reports++
+	}
+	reported := state.GetRevision()
+	if first := e.first(); first != nil {
+		reported = first.revision
+	}
+	if e.answer != nil && e.answer.Revision <= reported {
+		e.answer = nil
+	}
+	e.tell()
+}
+
+// removed takes a connection of the name away.
+func (e *entry) removed(id string) {
+	delete(e.active, id)
+	e.answer = nil
+	e.reports++
+	e.tell()
+}
+
+func (e *entry) tell() {
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// has tells whether the token has the scopes.
+func (e *entry) has(token *Token, scopes []string) bool {
+	for _, scope := range scopes {
+		isAccepted := slices.Contains(e.accepted, scope) && sameSet(e.granted, token.Scopes)
+		if !isAccepted && !slices.Contains(token.Scopes, scope) {
 			return false
 		}
 	}
 	return true
+}
+
+func sameSet(a, b []string) bool {
+	return len(a) == len(b) && slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }

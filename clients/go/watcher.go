@@ -50,7 +50,7 @@ type running struct {
 	names  []name
 	cancel context.CancelFunc
 	cursor cursor
-	tick   uint64
+	opened time.Time
 }
 
 type happening struct {
@@ -124,6 +124,7 @@ func (w *watcher) run(ctx context.Context) {
 			} else {
 				refusedUntil = time.Now().Add(refusedTime)
 				w.isRefused.Store(true)
+				w.cache.refused()
 			}
 		}
 	}
@@ -132,7 +133,7 @@ func (w *watcher) run(ctx context.Context) {
 // open reads a stream into events until it ends or is given up.
 func (w *watcher) open(ctx context.Context, events chan<- happening, names []name, position *nexusv1.Position) *running {
 	ctx, cancel := context.WithCancel(ctx)
-	stream := &running{names: names, cancel: cancel, cursor: cursor{position: position}, tick: w.cache.opened()}
+	stream := &running{names: names, cancel: cancel, cursor: cursor{position: position}, opened: time.Now()}
 	request := &nexusv1.WatchTokensRequest{
 		Position:         stream.cursor.begin(),
 		BookmarkInterval: durationpb.New(bookmarkInterval),
@@ -157,13 +158,12 @@ func (w *watcher) open(ctx context.Context, events chan<- happening, names []nam
 
 func (w *watcher) take(stream *running, message *nexusv1.WatchTokensResponse) {
 	named := stream.cursor.take(message)
-	isSnapshot := stream.cursor.named != nil
 	switch event := message.GetEvent().(type) {
 	case *nexusv1.WatchTokensResponse_State:
-		w.cache.state(event.State, isSnapshot)
+		w.cache.state(event.State)
 	case *nexusv1.WatchTokensResponse_Removed:
-		w.cache.removed(event.Removed.GetConnectionId(), isSnapshot)
+		w.cache.removed(event.Removed.GetConnectionId())
 	case *nexusv1.WatchTokensResponse_Bookmark:
-		stream.tick = w.cache.complete(stream.names, stream.tick, named)
+		w.cache.complete(named, stream.opened)
 	}
 }

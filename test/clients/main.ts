@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { Results } from "../interop/results.js";
+import { cache } from "./cases/cache.js";
 import { consents } from "./cases/consents.js";
 import { hooks } from "./cases/hooks.js";
 import { keepingUp } from "./cases/keeping_up.js";
@@ -29,6 +30,7 @@ const startedMs = Date.now();
 const all: readonly Case[] = [
   ...opening,
   ...consents,
+  ...cache,
   ...keepingUp,
   ...restarts,
   ...hooks,

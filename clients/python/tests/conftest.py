@@ -32,10 +32,12 @@ def state_message(
     connection_id: str = "c1",
     status: int = 2,
     expires_s: int | None = None,
+    created_s: int = 0,
 ) -> token_pb2.WatchTokensResponse:
     message = token_pb2.WatchTokensResponse()
     state = message.state
     state.connection_id, state.user_id, state.provider_name = connection_id, user, "github"
+    state.created_at.seconds = created_s
     state.status, state.revision = status, revision  # type: ignore[assignment]
     if value is not None:
         state.token.CopyFrom(token_message(revision, value))

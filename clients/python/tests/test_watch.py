@@ -115,6 +115,14 @@ def test_does_not_repeat_what_stays_the_same(play: Play, code: str) -> None:
     assert [type(each) for each in play.passes(0)] == [Open]
 
 
+def test_a_stream_that_is_refused_takes_all_away(play: Play) -> None:
+    number = play.opens().number
+    play.receives(number, state_message(1))
+    assert play.token() == "at-1"
+    play.watch.ended(number, grpc.StatusCode.PERMISSION_DENIED, play.now)
+    assert play.token() is None
+
+
 def test_a_call_that_works_does_not_open_a_stopped_stream_at_once(play: Play) -> None:
     play.watch.ended(play.opens().number, grpc.StatusCode.UNAUTHENTICATED, play.now)
     play.passes(STOPPED_SECONDS - 1)

@@ -1,5 +1,4 @@
 import { type Consent, ConsentDenied, ConsentRequired, Unavailable } from "./errors.js";
-import type { AcquireTokenResponse } from "./gen/nexus/v1/token_pb.js";
 import type { TokenOptions } from "./nexus.js";
 import { type Clock, delay } from "./strategies/clock.js";
 import type { Token } from "./token.js";
@@ -22,9 +21,8 @@ export interface AcquireOptions extends TokenOptions {
 }
 
 interface Deps {
-  readonly ask: (waitMs: number) => Promise<AcquireTokenResponse["result"]>;
   /** @throws ConsentRequired */
-  readonly take: (result: AcquireTokenResponse["result"]) => Token;
+  readonly ask: (waitMs: number) => Promise<Token>;
   readonly clock: Clock;
 }
 
@@ -38,7 +36,7 @@ export async function acquire(deps: Deps, onConsent: OnConsent, signal: AbortSig
   for (let failures = 0; ; ) {
     signal.throwIfAborted();
     try {
-      return deps.take(await deps.ask(shown === undefined ? 0 : waitMs));
+      return await deps.ask(shown === undefined ? 0 : waitMs);
     } catch (error) {
       if (error instanceof ConsentRequired && error.authUrl !== undefined) {
         failures = 0;

@@ -5,7 +5,7 @@ import { DaemonConnection } from "./daemon_connection.js";
 import { consentErrorOf, nexusErrorOf } from "./error_mapping.js";
 import { NexusError } from "./errors.js";
 import { type Fetch, fetchWith } from "./fetch.js";
-import { type AcquireTokenResponse, RejectionOutcome } from "./gen/nexus/v1/token_pb.js";
+import { RejectionOutcome } from "./gen/nexus/v1/token_pb.js";
 import { interceptorWith } from "./interceptor.js";
 import type { ProvedRequest } from "./rejection.js";
 import { SharedCalls } from "./shared_calls.js";
@@ -66,7 +66,7 @@ export class Nexus implements AsyncDisposable, Disposable {
     const connection = new DaemonConnection(daemonAddress(options));
     this.#connection = connection;
     this.#clock = clock;
-    this.#cache = new TokenCache(clock, (key) => this.#watch.covers(key));
+    this.#cache = new TokenCache(clock, () => this.#watch.isLive);
     this.#watch = new TokenWatch({
       clock,
       cache: this.#cache,
@@ -110,13 +110,9 @@ export class Nexus implements AsyncDisposable, Disposable {
     const found = this.#cache.find(name.key, { scopes, minTtlMs });
     if (found) return found;
     return await this.#limited(options, (signal) => {
-      const ask = (waitMs: number): Promise<AcquireTokenResponse["result"]> =>
+      const ask = (waitMs: number): Promise<Token> =>
         this.#acquireToken(name, options, { returnUrl: options.returnUrl, waitMs }, signal);
-      return acquire(
-        { ask, take: (result) => this.#take(name, options, result), clock: this.#clock },
-        onConsent,
-        signal,
-      );
+      return acquire({ ask, clock: this.#clock }, onConsent, signal);
     });
   }
 
@@ -173,17 +169,31 @@ export class Nexus implements AsyncDisposable, Disposable {
   #ask(name: TokenName, options: TokenOptions, signal: AbortSignal): Promise<Token> {
     const { scopes = [], minTtlMs = 0 } = options;
     const key = JSON.stringify([name.key, [...scopes].sort(), minTtlMs, options.device === true]);
-    return this.#shared.join(key, signal, async (shared) =>
-      this.#take(name, options, await this.#acquireToken(name, options, {}, shared)),
-    );
+    return this.#shared.join(key, signal, (shared) => this.#acquireToken(name, options, {}, shared));
   }
 
   /** @throws ConsentRequired */
-  #take(name: TokenName, { scopes = [] }: TokenOptions, result: AcquireTokenResponse["result"]): Token {
+  async #acquireToken(
+    name: TokenName,
+    { scopes = [], minTtlMs = 0, device = false }: TokenOptions,
+    { returnUrl = "", waitMs = 0 }: Question,
+    signal: AbortSignal,
+  ): Promise<Token> {
+    const { providerName, userId, label } = name.message;
+    const request = {
+      ...{ providerName, userId, label, scopes: [...scopes], returnUrl, device },
+      ...(minTtlMs > 0 ? { minTtl: durationOf(minTtlMs) } : {}),
+      ...(waitMs > 0 ? { wait: durationOf(waitMs) } : {}),
+    };
+    const reports = this.#cache.reports(name.key);
+    const { result } = await this.#call(() => {
+      const options = { signal, timeoutMs: callTimeoutMs + waitMs, headers: this.#connection.headers() };
+      return this.#connection.calls.acquireToken(request, options);
+    }, signal);
     this.#watch.add(name);
     if (result.case === "token") {
       const token = new Token(result.value);
-      this.#cache.put(name.key, token, scopes);
+      this.#cache.put(name.key, token, scopes, reports);
       return token;
     }
     this.#cache.settle(name.key);
@@ -191,23 +201,6 @@ export class Nexus implements AsyncDisposable, Disposable {
     throw new NexusError(
       "the daemon answered neither a token nor a link: this library is older than the daemon",
     );
-  }
-
-  async #acquireToken(
-    { message: { providerName, userId, label } }: TokenName,
-    { scopes = [], minTtlMs = 0, device = false }: TokenOptions,
-    { returnUrl = "", waitMs = 0 }: Question,
-    signal: AbortSignal,
-  ): Promise<AcquireTokenResponse["result"]> {
-    const request = {
-      ...{ providerName, userId, label, scopes: [...scopes], returnUrl, device },
-      ...(minTtlMs > 0 ? { minTtl: durationOf(minTtlMs) } : {}),
-      ...(waitMs > 0 ? { wait: durationOf(waitMs) } : {}),
-    };
-    return await this.#call(async () => {
-      const options = { signal, timeoutMs: callTimeoutMs + waitMs, headers: this.#connection.headers() };
-      return (await this.#connection.calls.acquireToken(request, options)).result;
-    }, signal);
   }
 
   /** A call whose connection failed is repeated once: the daemon may have ended an idle one. */
@@ -252,7 +245,7 @@ export class Nexus implements AsyncDisposable, Disposable {
           return undefined;
         const isNext = (token: Token): boolean =>
           token.revision >= Number(revision) && token.revision !== sent.revision;
-        const maxMs = this.#watch.covers(name.key) ? arrivalMs : openingMs;
+        const maxMs = this.#watch.isLive ? arrivalMs : openingMs;
         const next =
           (await this.#cache.arrives(name.key, isNext, maxMs)) ?? (await this.#ask(name, options, signal));
         return next.revision === sent.revision ? undefined : next;

@@ -1,7 +1,14 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { ConnectionStatus } from "./gen/nexus/v1/connection_pb.js";
 import type { TokenState, WatchTokensResponse } from "./gen/nexus/v1/token_pb.js";
 import type { Clock } from "./strategies/clock.js";
 import { Token } from "./token.js";
-import { keyOf } from "./token_name.js";
+import { keyOf, type TokenName } from "./token_name.js";
+
+/** `WatchTokensRequest.names` takes as many. */
+const maxNames = 1000;
+/** A token that no stream confirms is asked for again after so long. */
+const answerLifeMs = 20_000;
 
 /** What a token must be, for an answer without a call. */
 export interface TokenWish {
@@ -9,195 +16,229 @@ export interface TokenWish {
   readonly minTtlMs: number;
 }
 
+/** The newest state of a connection that is ACTIVE. */
+interface Active {
+  readonly id: string;
+  readonly createdMs: number;
+  readonly revision: number;
+  readonly token: Token | undefined;
+}
+
 interface Entry {
-  /** Connections of this name on the stream. */
-  readonly ids: Set<string>;
-  /** The newest answer of AcquireToken, until the stream is as new. */
-  acquired: { readonly token: Token; readonly atMs: number } | undefined;
-  /** The connection whose token AcquireToken answered, where several have the name. */
-  chosenId: string | undefined;
-  /** Scopes that AcquireToken took for granted: providers answer with other words. */
-  readonly satisfied: Set<string>;
+  readonly name: TokenName;
+  readonly active: Map<string, Active>;
+  /** What AcquireToken returned, until the stream has caught up. */
+  answer: { readonly token: Token; readonly atMs: number } | undefined;
+  /** Counts what the stream reported, to recognize an answer that it overtook. */
+  reports: number;
+  /** Scopes that AcquireToken was asked for when it returned a token with these granted ones. */
+  accepted: { readonly granted: string; readonly scopes: Set<string> };
   /** The next question goes to the daemon. */
   isDoubtful: boolean;
   readonly waiting: Set<() => void>;
 }
 
-/** The newest token of each name, as AcquireToken and the stream told it. */
+/** The current token of each name; "The cache" in test/clients/PROTOCOL.md has the rules. */
 export class TokenCache {
   readonly #entries = new Map<string, Entry>();
-  readonly #states = new Map<string, { readonly key: string; readonly token: Token | undefined }>();
+  /** The entry of each connection that the stream told of. */
+  readonly #entryOf = new Map<string, Entry>();
 
-  /** @param isCovered whether a stream that lives has told all about the name */
+  /** @param isLive whether a stream lives that has told all there was */
   constructor(
     private readonly clock: Clock,
-    private readonly isCovered: (key: string) => boolean,
+    private readonly isLive: () => boolean,
   ) {}
 
   /** The token to answer without a call; undefined where the daemon must be asked. */
   find(key: string, { scopes, minTtlMs }: TokenWish): Token | undefined {
     const entry = this.#entries.get(key);
     if (!entry || entry.isDoubtful) return undefined;
-    const token = this.#usable(key, entry);
-    if (!token) return undefined;
-    const lacks = scopes.some((scope) => !token.grantedScopes.includes(scope) && !entry.satisfied.has(scope));
-    const isShort = minTtlMs > 0 && !this.#lives(token, minTtlMs);
-    return lacks || isShort ? undefined : token;
+    const answer = this.#answer(entry);
+    const token = answer ?? first(entry)?.token;
+    if (!token || !hasScopes(entry, token, scopes)) return undefined;
+    const isReported = !answer && this.isLive();
+    const lives = isReported || this.#lives(token, 0);
+    return lives && (minTtlMs === 0 || this.#lives(token, minTtlMs)) ? token : undefined;
   }
 
-  /** Takes an answer of AcquireToken. */
-  put(key: string, token: Token, scopes: readonly string[]): void {
-    const entry = this.#entry(key);
+  /** Makes an entry for the name, where there is room. @returns whether it is a new one */
+  want(name: TokenName): boolean {
+    if (this.#entries.has(name.key) || this.#entries.size >= maxNames) return false;
+    this.#entries.set(name.key, {
+      name,
+      active: new Map(),
+      answer: undefined,
+      reports: 0,
+      accepted: { granted: "", scopes: new Set() },
+      isDoubtful: false,
+      waiting: new Set(),
+    });
+    return true;
+  }
+
+  has(key: string): boolean {
+    return this.#entries.has(key);
+  }
+
+  /** Those that the stream carries. */
+  names(): TokenName[] {
+    return [...this.#entries.values()].map(({ name }) => name);
+  }
+
+  /** To be remembered when AcquireToken is called, for `put`. */
+  reports(key: string): number {
+    return this.#entries.get(key)?.reports ?? 0;
+  }
+
+  /**
+   * Takes an answer of AcquireToken.
+   *
+   * @param reports what the method of that name returned before the call
+   */
+  put(key: string, token: Token, scopes: readonly string[], reports: number): void {
+    const entry = this.#entries.get(key);
+    if (!entry) return;
     entry.isDoubtful = false;
-    for (const scope of scopes) entry.satisfied.add(scope);
-    entry.acquired = { token, atMs: this.clock.monotonicMs() };
-    for (const id of entry.ids) this.#compare(entry, id);
-    this.#wake(entry);
+    const granted = sorted(token);
+    if (entry.accepted.granted !== granted) entry.accepted = { granted, scopes: new Set() };
+    for (const scope of scopes) entry.accepted.scopes.add(scope);
+    if (entry.reports !== reports) return;
+    entry.answer = { token, atMs: this.clock.monotonicMs() };
+    wake(entry);
   }
 
   /** A person must act first: the next question goes to the daemon only when there is nothing else to answer. */
   settle(key: string): void {
-    this.#entry(key).isDoubtful = false;
+    const entry = this.#entries.get(key);
+    if (entry) entry.isDoubtful = false;
   }
 
   /** Has the next question go to the daemon, whatever is held. */
   doubt(key: string): void {
-    this.#entry(key).isDoubtful = true;
+    const entry = this.#entries.get(key);
+    if (entry) entry.isDoubtful = true;
   }
 
-  /** Resolves with a token that passes once there is one; undefined when the time is over. */
+  /** Resolves with a token that passes once there is one; undefined when the time is over, and for a name without an entry. */
   async arrives(key: string, pass: (token: Token) => boolean, maxMs: number): Promise<Token | undefined> {
-    const entry = this.#entry(key);
+    const entry = this.#entries.get(key);
+    if (!entry) return undefined;
     const find = (): Token | undefined => {
-      const token = this.#newest(entry);
+      const token = this.#answer(entry) ?? first(entry)?.token;
       return token && pass(token) ? token : undefined;
     };
-    return find() ?? (await this.#wait(entry, find, maxMs));
+    return find() ?? (await waitFor(entry, find, maxMs));
   }
 
   /** Takes a message of the stream. */
   take({ event }: WatchTokensResponse): void {
     if (event.case === "state") this.#takeState(event.value);
-    else if (event.case === "removed") this.#forget(event.value.connectionId);
+    else if (event.case === "removed") this.#remove(event.value.connectionId);
   }
 
   /**
    * The end of a snapshot: what it did not name is gone.
    *
-   * @param keys the names that were asked for
    * @param named ids of the connections that it named
    * @param openedMs when it was asked for, by the monotonic clock: what was acquired later may be newer
    */
-  endSnapshot(keys: Iterable<string>, named: ReadonlySet<string>, openedMs: number): void {
-    for (const key of keys) {
-      const entry = this.#entries.get(key);
-      if (!entry) continue;
-      for (const id of [...entry.ids]) if (!named.has(id)) this.#forget(id);
-      if (entry.acquired && entry.acquired.atMs < openedMs) entry.acquired = undefined;
+  endSnapshot(named: ReadonlySet<string>, openedMs: number): void {
+    for (const id of [...this.#entryOf.keys()]) if (!named.has(id)) this.#remove(id);
+    for (const entry of this.#entries.values()) {
+      if (entry.answer && entry.answer.atMs < openedMs) entry.answer = undefined;
     }
+  }
+
+  /** No stream will tell what becomes of the tokens. */
+  empty(): void {
+    for (const id of [...this.#entryOf.keys()]) this.#remove(id);
+    for (const entry of this.#entries.values()) entry.answer = undefined;
   }
 
   clear(): void {
     this.#entries.clear();
-    this.#states.clear();
+    this.#entryOf.clear();
   }
 
   #takeState(state: TokenState): void {
-    const { connectionId } = state;
-    const key = keyOf(state);
-    if (this.#states.get(connectionId)?.key !== key) this.#forget(connectionId);
-    const token = state.token && new Token(state.token);
-    this.#states.set(connectionId, { key, token });
-    const entry = this.#entry(key);
-    entry.ids.add(connectionId);
-    if (token) {
-      this.#compare(entry, connectionId);
-    } else {
-      entry.acquired = undefined;
-      entry.satisfied.clear();
-    }
-    this.#wake(entry);
-  }
-
-  /** Finds out which connection was answered, and drops an answer that the stream is as new as. */
-  #compare(entry: Entry, connectionId: string): void {
-    const { acquired } = entry;
-    const token = this.#states.get(connectionId)?.token;
-    if (!acquired || !token) return;
-    if (haveSameCredentials(acquired.token, token)) entry.chosenId = connectionId;
-    const isChosen = entry.chosenId === connectionId || entry.ids.size === 1;
-    if (isChosen && token.revision >= acquired.token.revision) entry.acquired = undefined;
-  }
-
-  #forget(connectionId: string): void {
-    const state = this.#states.get(connectionId);
-    const entry = state && this.#entries.get(state.key);
-    this.#states.delete(connectionId);
+    const { connectionId: id, status, token, createdAt } = state;
+    const entry = this.#entries.get(keyOf(state));
+    if (this.#entryOf.get(id) !== entry) this.#remove(id);
     if (!entry) return;
-    entry.ids.delete(connectionId);
-    if (entry.chosenId === connectionId) entry.chosenId = undefined;
-    if (entry.ids.size === 0) entry.acquired = undefined;
-    this.#wake(entry);
+    this.#entryOf.set(id, entry);
+    const revision = Number(state.revision);
+    const createdMs = createdAt ? timestampMs(createdAt) : 0;
+    if (status === ConnectionStatus.ACTIVE)
+      entry.active.set(id, { id, createdMs, revision, token: token && new Token(token) });
+    else entry.active.delete(id);
+    // It takes nothing away.
+    if (status !== ConnectionStatus.PENDING) entry.reports += 1;
+    const reported = first(entry)?.revision ?? revision;
+    if (entry.answer && entry.answer.token.revision <= reported) entry.answer = undefined;
+    wake(entry);
   }
 
-  #usable(key: string, entry: Entry): Token | undefined {
-    const { acquired } = entry;
-    const token = this.#newest(entry);
-    const isTold = token !== acquired?.token && this.isCovered(key);
-    return token && (isTold || this.#lives(token, 0)) ? token : undefined;
+  #remove(id: string): void {
+    const entry = this.#entryOf.get(id);
+    if (!entry) return;
+    this.#entryOf.delete(id);
+    entry.active.delete(id);
+    entry.answer = undefined;
+    entry.reports += 1;
+    wake(entry);
   }
 
-  #newest(entry: Entry): Token | undefined {
-    if (entry.acquired) return entry.acquired.token;
-    const withToken = [...entry.ids].filter((id) => this.#states.get(id)?.token);
-    const id = withToken.length === 1 ? withToken[0] : withToken.find((each) => each === entry.chosenId);
-    return id === undefined ? undefined : this.#states.get(id)?.token;
+  #answer({ answer }: Entry): Token | undefined {
+    return answer && this.clock.monotonicMs() - answer.atMs < answerLifeMs ? answer.token : undefined;
   }
 
   #lives({ expiresAt }: Token, ttlMs: number): boolean {
     return expiresAt === undefined || expiresAt.getTime() > this.clock.nowMs() + ttlMs;
   }
-
-  #entry(key: string): Entry {
-    const found = this.#entries.get(key);
-    if (found) return found;
-    const made: Entry = {
-      ids: new Set(),
-      acquired: undefined,
-      chosenId: undefined,
-      satisfied: new Set(),
-      isDoubtful: false,
-      waiting: new Set(),
-    };
-    this.#entries.set(key, made);
-    return made;
-  }
-
-  #wake(entry: Entry): void {
-    for (const call of entry.waiting) call();
-  }
-
-  #wait(entry: Entry, find: () => Token | undefined, maxMs: number): Promise<Token | undefined> {
-    return new Promise((resolve) => {
-      const finish = (token: Token | undefined): void => {
-        entry.waiting.delete(look);
-        clearTimeout(timer);
-        resolve(token);
-      };
-      const look = (): void => {
-        const token = find();
-        if (token) finish(token);
-      };
-      const timer = setTimeout(() => finish(undefined), maxMs);
-      entry.waiting.add(look);
-    });
-  }
 }
 
-function haveSameCredentials(one: Token, other: Token): boolean {
-  const entries = Object.entries(one.credentials);
+/** The connection that the name names, if one is ACTIVE; see `ConnectionName`. */
+function first({ active }: Entry): Active | undefined {
+  let found: Active | undefined;
+  for (const each of active.values()) {
+    const isEarlier =
+      !found ||
+      each.createdMs < found.createdMs ||
+      (each.createdMs === found.createdMs && each.id < found.id);
+    if (isEarlier) found = each;
+  }
+  return found;
+}
+
+function hasScopes({ accepted }: Entry, token: Token, scopes: readonly string[]): boolean {
+  const lacking = scopes.filter((scope) => !token.grantedScopes.includes(scope));
   return (
-    entries.length === Object.keys(other.credentials).length &&
-    entries.every(([name, value]) => other.credentials[name] === value)
+    lacking.length === 0 ||
+    (accepted.granted === sorted(token) && lacking.every((scope) => accepted.scopes.has(scope)))
   );
+}
+
+function sorted({ grantedScopes }: Token): string {
+  return [...grantedScopes].sort().join(" ");
+}
+
+function wake({ waiting }: Entry): void {
+  for (const call of waiting) call();
+}
+
+function waitFor(entry: Entry, find: () => Token | undefined, maxMs: number): Promise<Token | undefined> {
+  return new Promise((resolve) => {
+    const finish = (token: Token | undefined): void => {
+      entry.waiting.delete(look);
+      clearTimeout(timer);
+      resolve(token);
+    };
+    const look = (): void => {
+      const token = find();
+      if (token) finish(token);
+    };
+    const timer = setTimeout(() => finish(undefined), maxMs);
+    entry.waiting.add(look);
+  });
 }

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { millisecondsOf } from "./error_mapping.js";
+import type { ConnectionName } from "./gen/nexus/v1/connection_pb.js";
 import {
   type Position,
   type WatchTokensRequest,
@@ -9,7 +10,6 @@ import {
 } from "./gen/nexus/v1/token_pb.js";
 import { type Clock, delay, setDeadline } from "./strategies/clock.js";
 import type { TokenCache } from "./token_cache.js";
-import type { TokenName } from "./token_name.js";
 
 const bookmarkIntervalMs = 10_000;
 /** A stream that carried nothing for so long is dead (rule 6). */
@@ -30,14 +30,14 @@ export type WatchTokens = (
   signal: AbortSignal,
 ) => AsyncIterable<WatchTokensResponse>;
 
-/** The stream of a set of names, over as many calls as it takes, by the rules in the comment of `WatchTokens`. */
+/** The stream of the names that the cache had at its start, over as many calls as it takes, by the rules in the comment of `WatchTokens`. */
 export class WatchRun {
   readonly #end = new AbortController();
   #position: Position | undefined;
   /** Ids that the snapshot has named so far; undefined outside of one. */
   #named: Set<string> | undefined;
   #openedMs = 0;
-  /** Whether messages come, and the snapshot is whole. */
+  readonly #names: readonly ConnectionName[];
   #isLive = false;
 
   constructor(
@@ -46,18 +46,19 @@ export class WatchRun {
       readonly cache: TokenCache;
       readonly watchTokens: WatchTokens;
     },
-    readonly names: ReadonlyMap<string, TokenName>,
-    /** Called with the first message of each call. */
+    /** Called with each message. */
     private readonly onMessage: () => void,
-  ) {}
-
-  /** Whether the stream told all about the name, and tells of each change. */
-  covers(key: string): boolean {
-    return this.#isLive && this.names.has(key);
+  ) {
+    this.#names = deps.cache.names().map(({ message }) => message);
   }
 
-  /** Resolves when the stream was ended, or was refused for good. */
-  async run(): Promise<void> {
+  /** Whether messages come, and the snapshot is whole. */
+  get isLive(): boolean {
+    return this.#isLive;
+  }
+
+  /** @returns whether the stream was refused for good, and not ended */
+  async run(): Promise<boolean> {
     for (let failures = 0; !this.#end.signal.aborted; failures++) {
       let delayMs: number | undefined;
       const call = new AbortController();
@@ -71,7 +72,7 @@ export class WatchRun {
           silence.cancel();
           silence = setDeadline(this.deps.clock, silenceMs, abort);
           failures = 0;
-          if (this.#end.signal.aborted) return;
+          if (this.#end.signal.aborted) return false;
           this.onMessage();
           this.#take(message);
           const { event } = message;
@@ -79,7 +80,7 @@ export class WatchRun {
             delayMs = event.value.reconnectDelay && millisecondsOf(event.value.reconnectDelay);
         }
       } catch (error) {
-        if (permanentCodes.has(ConnectError.from(error).code)) return;
+        if (permanentCodes.has(ConnectError.from(error).code)) return true;
       } finally {
         this.#isLive = false;
         silence.cancel();
@@ -89,6 +90,7 @@ export class WatchRun {
       delayMs ??= Math.random() * Math.min(longestDelayMs, firstDelayMs * 2 ** failures);
       await delay(this.deps.clock, delayMs, this.#end.signal);
     }
+    return false;
   }
 
   end(): void {
@@ -98,7 +100,7 @@ export class WatchRun {
 
   #request(): WatchTokensRequest {
     return create(WatchTokensRequestSchema, {
-      names: [...this.names.values()].map(({ message }) => message),
+      names: [...this.#names],
       ...(this.#position ? { position: this.#position } : {}),
       bookmarkInterval: { seconds: BigInt(bookmarkIntervalMs / 1000) },
     });
@@ -117,7 +119,7 @@ export class WatchRun {
         this.#isLive = false;
         break;
       case "bookmark":
-        if (this.#named) this.deps.cache.endSnapshot(this.names.keys(), this.#named, this.#openedMs);
+        if (this.#named) this.deps.cache.endSnapshot(this.#named, this.#openedMs);
         this.#named = undefined;
         this.#position = event.value.position;
         this.#isLive = true;

@@ -8,10 +8,7 @@ import {
   ConsentRequired,
   Unavailable,
 } from "../../../clients/typescript/src/errors.js";
-import {
-  type AcquireTokenResponse,
-  AcquireTokenResponseSchema,
-} from "../../../clients/typescript/src/gen/nexus/v1/token_pb.js";
+import { AcquireTokenResponseSchema } from "../../../clients/typescript/src/gen/nexus/v1/token_pb.js";
 import { Token } from "../../../clients/typescript/src/token.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 
@@ -39,14 +36,12 @@ async function play(answers: readonly (Result | Error)[], onConsent?: (consent: 
   const left = [...answers];
   const waits: boolean[] = [];
   const shown: ShownConsent[] = [];
-  const ask = async (waitMs: number): Promise<AcquireTokenResponse["result"]> => {
+  const ask = async (waitMs: number): Promise<Token> => {
     waits.push(waitMs > 0);
-    const result = left.shift();
-    if (result === undefined) throw new Error("one call too many");
-    if (result instanceof Error) throw result;
-    return create(AcquireTokenResponseSchema, { result }).result;
-  };
-  const take = (result: AcquireTokenResponse["result"]): Token => {
+    const answer = left.shift();
+    if (answer === undefined) throw new Error("one call too many");
+    if (answer instanceof Error) throw answer;
+    const { result } = create(AcquireTokenResponseSchema, { result: answer });
     if (result.case === "token") return new Token(result.value);
     if (result.case === "consent") throw consentErrorOf(result.value);
     throw new Error("no result");
@@ -56,7 +51,7 @@ async function play(answers: readonly (Result | Error)[], onConsent?: (consent: 
     onConsent?.(consent);
   };
   let isDone = false;
-  const acquired = acquire({ ask, take, clock }, show, new AbortController().signal).finally(() => {
+  const acquired = acquire({ ask, clock }, show, new AbortController().signal).finally(() => {
     isDone = true;
   });
   acquired.catch(() => undefined);

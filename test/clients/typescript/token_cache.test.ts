@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { beforeEach, describe, expect, it } from "vitest";
+import { ConnectionStatus } from "../../../clients/typescript/src/gen/nexus/v1/connection_pb.js";
 import {
   TokenSchema,
   WatchTokensResponseSchema,
@@ -12,134 +13,169 @@ import { TokenCache } from "../../../clients/typescript/src/token_cache.js";
 import { tokenName } from "../../../clients/typescript/src/token_name.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 
-const { key } = tokenName(" GitHub", "ada");
+const name = tokenName(" GitHub", "ada");
+const { key } = name;
 const any = { scopes: [], minTtlMs: 0 };
 const hourMs = 3_600_000;
 
 let clock: ManualClock;
-let isCovered: boolean;
+let isLive: boolean;
 let cache: TokenCache;
 beforeEach(() => {
   clock = new ManualClock(1_700_000_000_000);
-  isCovered = true;
-  cache = new TokenCache(clock, () => isCovered);
+  isLive = true;
+  cache = new TokenCache(clock, () => isLive);
+  cache.want(name);
 });
 
-const message = (revision: number, value = `t${revision}`) =>
+const { ACTIVE, PENDING, REVOKED } = ConnectionStatus;
+const message = (revision: number, value = `t${revision}`, grantedScopes = ["read"]) =>
   create(TokenSchema, {
-    revision: BigInt(revision),
-    credentials: { access_token: value },
-    grantedScopes: ["read"],
+    ...{ revision: BigInt(revision), credentials: { access_token: value }, grantedScopes },
     expiresAt: timestampFromMs(1_700_000_000_000 + hourMs),
   });
-const acquired = (revision: number, value?: string): Token => new Token(message(revision, value));
-/** A state of the stream; without a revision one that has no token. */
-const state = (connectionId: string, revision?: number, value?: string): void =>
-  cache.take(
-    create(WatchTokensResponseSchema, {
-      event: {
-        case: "state",
-        value: {
-          ...{ connectionId, userId: "ada", providerName: "github" },
-          ...(revision === undefined ? {} : { token: message(revision, value) }),
-        },
-      },
-    }),
-  );
-const found = () => cache.find(key, any)?.credentials["access_token"];
+/** An answer of AcquireToken that came at once. */
+const answer = (revision: number, value?: string, scopes: string[] = []): void =>
+  cache.put(key, new Token(message(revision, value)), scopes, cache.reports(key));
+
+interface StateOptions {
+  readonly id?: string;
+  readonly value?: string;
+  readonly status?: ConnectionStatus;
+  readonly createdMs?: number;
+  readonly granted?: string[];
+}
+
+/** A state of the stream. */
+function state(revision: number, options: StateOptions = {}): void {
+  const { id: connectionId = "c", status = ACTIVE, createdMs = 1, value, granted } = options;
+  const token = status === ACTIVE ? { token: message(revision, value, granted) } : {};
+  const names = { connectionId, userId: "ada", providerName: "github" };
+  const rest = { status, revision: BigInt(revision), createdAt: timestampFromMs(createdMs), ...token };
+  cache.take(create(WatchTokensResponseSchema, { event: { case: "state", value: { ...names, ...rest } } }));
+}
+const removed = (connectionId: string): void =>
+  cache.take(create(WatchTokensResponseSchema, { event: { case: "removed", value: { connectionId } } }));
+const found = (scopes: string[] = []) => cache.find(key, { ...any, scopes })?.credentials["access_token"];
 
 describe("the cache", () => {
   it("takes the newer of the answer and the stream", () => {
-    cache.put(key, acquired(2), []);
-    state("c", 1);
+    answer(2);
+    state(1);
     expect(found()).toBe("t2");
-    state("c", 3);
-    expect(found()).toBe("t3");
-    cache.put(key, acquired(2), []);
+    state(3);
     expect(found()).toBe("t3");
   });
 
   it("gives up what the stream takes away", () => {
-    state("c", 1);
-    state("c");
-    expect(found()).toBeUndefined();
-    cache.put(key, acquired(1), []);
-    expect(found()).toBe("t1");
-    state("c", 1);
-    cache.take(
-      create(WatchTokensResponseSchema, { event: { case: "removed", value: { connectionId: "c" } } }),
-    );
+    for (const takeAway of [() => state(1, { status: REVOKED }), () => removed("c")]) {
+      state(1);
+      takeAway();
+      expect(found()).toBeUndefined();
+      answer(1);
+      takeAway();
+    }
+    state(1);
+    answer(2);
+    state(2, { status: REVOKED });
     expect(found()).toBeUndefined();
   });
 
-  it("forgets what a snapshot does not name, but no answer that is newer than it", () => {
-    state("c", 1);
-    cache.endSnapshot([key], new Set(["c"]), clock.monotonicMs());
+  it("takes no answer that the stream overtook, but over a state that is pending", () => {
+    const token = new Token(message(1));
+    const pending = cache.reports(key);
+    state(0, { status: PENDING });
+    cache.put(key, token, [], pending);
     expect(found()).toBe("t1");
-    cache.endSnapshot([key], new Set(), clock.monotonicMs());
+    const asked = cache.reports(key);
+    state(1, { status: REVOKED });
+    cache.put(key, token, [], asked);
+    expect(found()).toBeUndefined();
+  });
+
+  it("keeps an answer that no stream confirms for 20 s", () => {
+    answer(2);
+    clock.advance(19_999);
+    expect(found()).toBe("t2");
+    clock.advance(1);
+    expect(found()).toBeUndefined();
+  });
+
+  it("has a thousand names, and takes no answer of another", () => {
+    for (let n = 0; n < 1_000; n++) cache.want(tokenName("p", `user-${n}`));
+    expect(cache.names()).toHaveLength(1_000);
+    const { key: other } = tokenName("p", "user-999");
+    cache.put(other, new Token(message(1)), [], 0);
+    expect(cache.find(other, any)).toBeUndefined();
+  });
+
+  it("forgets what a snapshot does not name, but no answer that is newer than it", () => {
+    state(1);
+    cache.endSnapshot(new Set(["c"]), clock.monotonicMs());
+    expect(found()).toBe("t1");
+    cache.endSnapshot(new Set(), clock.monotonicMs());
     expect(found()).toBeUndefined();
     const openedMs = clock.monotonicMs();
-    cache.put(key, acquired(5), []);
-    cache.endSnapshot([key], new Set(), openedMs);
+    answer(5);
+    cache.endSnapshot(new Set(), openedMs);
     expect(found()).toBe("t5");
-    cache.endSnapshot([key], new Set(), clock.monotonicMs() + 1);
+    cache.endSnapshot(new Set(), clock.monotonicMs() + 1);
     expect(found()).toBeUndefined();
   });
 
   it("keeps the token until it expires where no stream lives, and trusts the stream where one does", () => {
-    state("c", 1);
-    isCovered = false;
+    state(1);
+    isLive = false;
     expect(found()).toBe("t1");
     clock.jump(2 * hourMs);
     expect(found()).toBeUndefined();
-    isCovered = true;
+    isLive = true;
     expect(found()).toBe("t1");
+    answer(2);
+    expect(found()).toBeUndefined();
   });
 
-  it("asks which of two connections of a name it is, and follows that one", () => {
-    state("one", 4, "of one");
-    state("two", 7, "of two");
-    expect(found()).toBeUndefined();
-    cache.put(key, acquired(4, "of one"), []);
+  it("has the token of the connection that was made first", () => {
+    state(7, { id: "two", value: "of two", createdMs: 2 });
+    state(4, { id: "one", value: "of one", createdMs: 1 });
     expect(found()).toBe("of one");
-    state("two", 8, "of two again");
-    state("one", 5, "of one again");
+    state(8, { id: "two", value: "of two again", createdMs: 2 });
+    expect(found()).toBe("of one");
+    answer(5, "of one again");
     expect(found()).toBe("of one again");
-    state("one");
+    state(5, { id: "one", status: REVOKED });
     expect(found()).toBe("of two again");
   });
 
   it("follows a name to a new connection, whose revisions begin anew", () => {
-    state("old", 9);
-    state("old");
-    cache.put(key, acquired(1, "new"), []);
+    state(9, { id: "old" });
+    state(9, { id: "old", status: REVOKED });
+    answer(1, "new");
     expect(found()).toBe("new");
-    state("new", 1, "new");
-    state("new", 2, "newer");
+    state(1, { id: "new", value: "new" });
+    state(2, { id: "new", value: "newer" });
     expect(found()).toBe("newer");
   });
 
-  it("asks for scopes once, in whatever words they were granted", () => {
-    cache.put(key, acquired(1), []);
-    expect(cache.find(key, { scopes: ["read"], minTtlMs: 0 })).toBeDefined();
-    const wish = { scopes: ["repo"], minTtlMs: 0 };
-    expect(cache.find(key, wish)).toBeUndefined();
-    cache.put(key, acquired(1), ["repo"]);
-    state("c", 2);
-    expect(cache.find(key, wish)).toBeDefined();
-    state("c");
-    state("c", 3);
-    expect(cache.find(key, wish)).toBeUndefined();
+  it("asks for scopes once, in whatever words they were granted, and again after another grant", () => {
+    state(1, { granted: ["read", "mail"] });
+    expect(found(["read"])).toBe("t1");
+    expect(found(["repo"])).toBeUndefined();
+    cache.put(key, new Token(message(1, "t1", ["mail", "read"])), ["repo"], cache.reports(key));
+    state(2, { granted: ["read", "mail"] });
+    expect(found(["repo"])).toBe("t2");
+    state(3);
+    expect(found(["repo"])).toBeUndefined();
   });
 
   it("asks where the token lives too short", () => {
-    cache.put(key, acquired(1), []);
+    answer(1);
     expect(cache.find(key, { scopes: [], minTtlMs: hourMs - 1 })).toBeDefined();
     expect(cache.find(key, { scopes: [], minTtlMs: hourMs + 1 })).toBeUndefined();
   });
 
   it("asks once after a doubt", () => {
-    cache.put(key, acquired(1), []);
+    answer(1);
     cache.doubt(key);
     expect(found()).toBeUndefined();
     cache.settle(key);
@@ -147,9 +183,9 @@ describe("the cache", () => {
   });
 
   it("tells who waits for a revision", async () => {
-    state("c", 1);
+    state(1);
     const arriving = cache.arrives(key, ({ revision }) => revision >= 2, 10_000);
-    state("c", 2);
+    state(2);
     expect((await arriving)?.revision).toBe(2);
     expect((await cache.arrives(key, ({ revision }) => revision >= 2, 10_000))?.revision).toBe(2);
     expect(await cache.arrives(key, () => false, 0)).toBeUndefined();
@@ -158,7 +194,7 @@ describe("the cache", () => {
 
 describe("a token", () => {
   it("shows no secret", () => {
-    const token = acquired(1, "hidden");
+    const token = new Token(message(1, "hidden"));
     expect(inspect(token, { showHidden: true, depth: 5 }) + JSON.stringify(token)).not.toContain("hidden");
   });
 });

@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { ConnectionStatus } from "../../../clients/typescript/src/gen/nexus/v1/connection_pb.js";
 import {
   type WatchTokensRequest,
   WatchTokensResponseSchema,
@@ -63,7 +64,10 @@ const bookmark = (revision: bigint): Event => ({
 });
 const state = (revision: bigint): Event => ({
   case: "state",
-  value: { connectionId: "c", providerName: "github", userId: "ada", token: { revision } },
+  value: {
+    ...{ connectionId: "c", providerName: "github", userId: "ada", status: ConnectionStatus.ACTIVE },
+    ...{ revision, token: { revision } },
+  },
 });
 
 let clock: ManualClock;
@@ -73,7 +77,7 @@ let watch: TokenWatch;
 beforeEach(() => {
   clock = new ManualClock(1_700_000_000_000);
   calls = [];
-  cache = new TokenCache(clock, (key) => watch.covers(key));
+  cache = new TokenCache(clock, () => watch.isLive);
   watch = new TokenWatch({
     clock,
     cache,
@@ -110,17 +114,16 @@ describe("the stream of a client", () => {
     expect(call.request.bookmarkInterval?.seconds).toBe(10n);
     call.send(state(1n));
     await settles(() => expect(revision()).toBe(1));
-    expect(watch.covers(name.key)).toBe(false);
+    expect(watch.isLive).toBe(false);
     call.send(bookmark(4n));
-    await settles(() => expect(watch.covers(name.key)).toBe(true));
-    expect(watch.covers(tokenName("other", "ada").key)).toBe(false);
+    await settles(() => expect(watch.isLive).toBe(true));
   });
 
   it("goes on while the stream with a new name has no message, and ends then", async () => {
     watch.add(name);
     const first = await callOf(1);
     first.send(state(1n), bookmark(1n));
-    await settles(() => expect(watch.covers(name.key)).toBe(true));
+    await settles(() => expect(watch.isLive).toBe(true));
     watch.add(tokenName("slack", "bob"));
     const second = await callOf(2);
     expect(second.names).toEqual(["github/ada", "slack/bob"]);
@@ -130,14 +133,14 @@ describe("the stream of a client", () => {
     expect(first.signal.aborted).toBe(false);
     second.send(state(2n), bookmark(2n));
     await settles(() => expect(first.signal.aborted).toBe(true));
-    await settles(() => expect(watch.covers(tokenName("slack", "bob").key)).toBe(true));
+    await settles(() => expect(watch.isLive).toBe(true));
   });
 
   it("is dead when it carried nothing for three bookmark intervals", async () => {
     watch.add(name);
     const first = await callOf(1);
     first.send(state(1n), bookmark(7n));
-    await settles(() => expect(watch.covers(name.key)).toBe(true));
+    await settles(() => expect(watch.isLive).toBe(true));
     clock.advance(29_000);
     first.send(bookmark(8n));
     // The message is taken before time moves on.
@@ -147,10 +150,10 @@ describe("the stream of a client", () => {
     expect(first.signal.aborted).toBe(false);
     const second = await callOf(2, 1_000);
     expect(first.signal.aborted).toBe(true);
-    expect(watch.covers(name.key)).toBe(false);
+    expect(watch.isLive).toBe(false);
     expect(second.request.position?.revision).toBe(8n);
     second.send(bookmark(9n));
-    await settles(() => expect(watch.covers(name.key)).toBe(true));
+    await settles(() => expect(watch.isLive).toBe(true));
     expect(revision()).toBe(1);
   });
 
@@ -160,7 +163,7 @@ describe("the stream of a client", () => {
     call.send(state(1n), bookmark(1n));
     await settles(() => expect(revision()).toBe(1));
     call.send({ case: "reset", value: { reason: "epoch_changed" } });
-    await settles(() => expect(watch.covers(name.key)).toBe(false));
+    await settles(() => expect(watch.isLive).toBe(false));
     expect(revision()).toBe(1);
     call.send(bookmark(1n));
     await settles(() => expect(revision()).toBeUndefined());
@@ -174,17 +177,27 @@ describe("the stream of a client", () => {
   });
 
   it.each([Code.InvalidArgument, Code.Unauthenticated, Code.PermissionDenied, Code.Unimplemented])(
-    "is not asked for again after code %d, until a call succeeds",
+    "is given up after code %d with all that it had, and is opened again by a call that succeeds, a minute later at the earliest",
     async (code) => {
       watch.add(name);
-      (await callOf(1)).end(new ConnectError("no", code));
-      for (let n = 0; n < 20; n++) {
+      const first = await callOf(1);
+      first.send(state(1n));
+      await settles(() => expect(revision()).toBe(1));
+      first.end(new ConnectError("no", code));
+      await settles(() => expect(revision()).toBeUndefined());
+      watch.add(name);
+      for (let n = 0; n < 5; n++) {
         clock.advance(10_000);
         await new Promise((resolve) => setImmediate(resolve));
       }
       expect(calls).toHaveLength(1);
-      watch.add(name);
-      await callOf(2);
+      clock.advance(10_000);
+      (await callOf(2)).end(new ConnectError("no", code));
+      for (let n = 0; n < 20; n++) {
+        clock.advance(10_000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(calls).toHaveLength(2);
     },
   );
 

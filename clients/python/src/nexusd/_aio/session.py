@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterable
 
 import grpc
@@ -111,7 +110,7 @@ class AioSession:
         await self._channel.close()
 
     async def _call(self, question: Question) -> Token | Consent:
-        asked_s = time.monotonic()
+        reports = self.cache.reports(question.name)
         try:
             response = await self.calls.acquire(
                 question.message(),
@@ -121,11 +120,12 @@ class AioSession:
             )
         except grpc.RpcError as error:
             raise error_from(error, self.address) from None
-        return self._answered(question.name, response, asked_s)
+        return self._answered(question, response, reports)
 
-    def _answered(self, name: Name, response: token_pb2.AcquireTokenResponse, asked_s: float) -> Token | Consent:
+    def _answered(self, question: Question, response: token_pb2.AcquireTokenResponse, reports: int) -> Token | Consent:
         if self.closed.is_set():
             raise Cancelled(_CLOSED)
+        name = question.name
         if self.cache.want(name):
             self._watcher.changed()
         else:
@@ -134,7 +134,7 @@ class AioSession:
             self.cache.consent_answered(name)
             return consent_of(response.consent, name)
         token = token_of(response.token)
-        self.cache.answered(name, token, asked_s)
+        self.cache.answered(name, token, question.scopes, reports)
         return token
 
     def _check_open(self) -> None:

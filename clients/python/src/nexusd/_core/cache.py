@@ -1,13 +1,14 @@
-"""The newest token of each name that was asked for, from the answers of AcquireToken and the states of WatchTokens."""
+"""The current token of each name, from AcquireToken and WatchTokens. "The cache" in test/clients/PROTOCOL.md has the rules."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from nexusd._core.messages import token_of
+from nexusd._core.messages import datetime_of, token_of
 from nexusd._core.names import Name, name_of
 from nexusd._proto import token_pb2
 from nexusd.errors import StrategyError
@@ -15,35 +16,55 @@ from nexusd.tokens import Token
 
 #: WatchTokens takes no more; names beyond these are not cached.
 MAX_NAMES = 1000
-#: For so many seconds the daemon's word counts whatever the local clock says: by then the stream lives.
-TRUSTED_SECONDS = 5.0
-# A bookmark may have been on its way when AcquireToken answered.
-_OVERTAKEN_SECONDS = 1.0
-# Which of several connections of one name counts (ConnectionName): the first in this order of ConnectionStatus.
-_RANKS = {2: 0, 3: 1, 1: 2}
-_LAST = 3
+#: A token that no stream confirms is asked for again after so long.
+ANSWER_SECONDS = 20.0
+# ConnectionStatus of the contract.
+_PENDING, _ACTIVE = 1, 2
 
 
 @dataclass(frozen=True)
-class _State:
-    """What the stream said last of one connection."""
+class _Active:
+    """The newest state of a connection that is ACTIVE."""
 
+    created: datetime
     connection_id: str
-    status: int
     revision: int
     token: Token | None
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Entry:
-    """What a name's callers get."""
+    active: dict[str, _Active] = field(default_factory=dict)
+    #: What AcquireToken returned, until the stream has caught up, and when it came.
+    answer: Token | None = None
+    came_s: float = 0.0
+    #: Counts what the stream reported, to recognize an answer that it overtook.
+    reports: int = 0
+    #: Scopes that AcquireToken was asked for when it returned a token with the granted ones.
+    granted: frozenset[str] = frozenset()
+    accepted: frozenset[str] = frozenset()
+    #: The next question goes to the daemon.
+    is_doubtful: bool = False
 
-    token: Token
-    expires_s: float | None
-    #: Whether the stream said it; else AcquireToken did.
-    from_stream: bool
-    #: When, by the monotonic clock.
-    said_s: float
+    def token(self) -> tuple[Token | None, bool]:
+        """The current one, and whether the stream reported it."""
+        if self.answer is not None and time.monotonic() - self.came_s < ANSWER_SECONDS:
+            return self.answer, False
+        first = self.first()
+        return (None, False) if first is None else (first.token, True)
+
+    def first(self) -> _Active | None:
+        """The connection that the name names, if one is ACTIVE; see `ConnectionName`."""
+        return min(self.active.values(), key=lambda each: (each.created, each.connection_id), default=None)
+
+    def has(self, token: Token, scopes: Iterable[str]) -> bool:
+        accepted = self.accepted if self.granted == token.granted_scopes else frozenset()
+        return (token.granted_scopes | accepted).issuperset(scopes)
+
+    def removed(self, connection_id: str) -> None:
+        self.active.pop(connection_id, None)
+        self.answer = None
+        self.reports += 1
 
 
 class TokenCache:
@@ -54,143 +75,133 @@ class TokenCache:
         #: Seconds since the epoch, by which expiry is judged.
         self.clock: Callable[[], float] = time.time
         self._lock = threading.Lock()
-        self._names: dict[Name, None] = {}
         self._entries: dict[Name, _Entry] = {}
-        self._states: dict[Name, dict[str, _State]] = {}
-        self._name_of_id: dict[str, Name] = {}
-        self._chosen: dict[Name, str] = {}
-        self._skips: set[Name] = set()
+        self._entry_of: dict[str, _Entry] = {}
         self._listeners: set[Callable[[], None]] = set()
 
     def hit(self, name: Name, scopes: Iterable[str] = (), min_ttl: float = 0.0) -> Token | None:
         """The token to use now, or None when AcquireToken must be asked."""
-        entry = self._entries.get(name)
-        if entry is None or name in self._skips:
-            return None
-        if entry.expires_s is not None:
-            if min_ttl and entry.expires_s - self.clock() < min_ttl:
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is None or entry.is_doubtful:
                 return None
-            is_told = self.live and entry.from_stream
-            if not is_told and entry.expires_s <= self.clock() and time.monotonic() - entry.said_s > TRUSTED_SECONDS:
+            token, is_reported = entry.token()
+            if token is None or (scopes and not entry.has(token, scopes)):
                 return None
-        return entry.token if not scopes or entry.token.granted_scopes.issuperset(scopes) else None
+        if token.expires_at is None or (is_reported and self.live and not min_ttl):
+            return token
+        left = token.expires_at.timestamp() - self.clock()
+        return token if left > 0 and left >= min_ttl else None
 
     def names(self) -> list[Name]:
         """The names to watch, at most MAX_NAMES."""
-        return list(self._names)
+        with self._lock:
+            return list(self._entries)
 
     def want(self, name: Name) -> bool:
         """Notes a name to watch. True when it is a new one, and there is room for it."""
         with self._lock:
-            if name in self._names or len(self._names) >= MAX_NAMES:
+            if name in self._entries or len(self._entries) >= MAX_NAMES:
                 return False
-            self._names[name] = None
+            self._entries[name] = _Entry()
             return True
 
-    def answered(self, name: Name, token: Token, asked_s: float) -> None:
-        """Puts in what AcquireToken answered when asked at `asked_s` of the monotonic clock, unless newer has come meanwhile."""
+    def reports(self, name: Name) -> int:
+        """To be remembered when AcquireToken is asked, for `answered`."""
         with self._lock:
-            self._skips.discard(name)
-            held = self._entries.get(name)
-            if name in self._names and (held is None or self._is_newer(token, asked_s, held)):
-                self._entries[name] = _entry(token, from_stream=False)
+            entry = self._entries.get(name)
+            return 0 if entry is None else entry.reports
+
+    def answered(self, name: Name, token: Token, scopes: Iterable[str], reports: int) -> None:
+        """Takes what AcquireToken answered. `reports` is what the method of that name returned before it was asked."""
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is None:
+                return
+            entry.is_doubtful = False
+            before = entry.accepted if entry.granted == token.granted_scopes else frozenset()
+            entry.granted, entry.accepted = token.granted_scopes, before.union(scopes)
+            if entry.reports == reports:
+                entry.answer, entry.came_s = token, time.monotonic()
         self._tell()
 
     def consent_answered(self, name: Name) -> None:
         """AcquireToken was asked and gave a link: those who ask for less go on getting the token."""
-        self._skips.discard(name)
+        self._doubt(name, is_doubtful=False)
 
     def skip_once(self, name: Name) -> None:
         """The next asker of the name asks AcquireToken."""
-        self._skips.add(name)
+        self._doubt(name, is_doubtful=True)
 
     def state(self, message: token_pb2.TokenState) -> None:
         """Takes the full state of a connection."""
-        name = name_of(message.provider_name, message.user_id, message.label)
-        try:
-            token = token_of(message.token) if message.HasField("token") else None
-        except StrategyError:  # of a newer daemon: AcquireToken tells the caller
-            token = None
-        state = _State(message.connection_id, message.status, message.revision, token)
+        connection_id = message.connection_id
         with self._lock:
-            self._states.setdefault(name, {})[state.connection_id] = state
-            self._name_of_id[state.connection_id] = name
-            self._resolve(name)
+            entry = self._entries.get(name_of(message.provider_name, message.user_id, message.label))
+            if self._entry_of.get(connection_id) is not entry:  # its provider was renamed
+                self._remove(connection_id)
+            if entry is None:
+                return
+            self._entry_of[connection_id] = entry
+            if message.status == _ACTIVE:
+                entry.active[connection_id] = _active(message)
+            else:
+                entry.active.pop(connection_id, None)
+            if message.status != _PENDING:  # which takes nothing away
+                entry.reports += 1
+            first = entry.first()
+            reported = message.revision if first is None else first.revision
+            if entry.answer is not None and entry.answer.revision <= reported:
+                entry.answer = None
         self._tell()
 
     def removed(self, connection_id: str) -> None:
         """A connection does not exist any more."""
         with self._lock:
-            name = self._name_of_id.pop(connection_id, None)
-            if name is not None:
-                self._states[name].pop(connection_id, None)
-                self._resolve(name)
+            self._remove(connection_id)
         self._tell()
 
-    def snapshot_ended(self, names: Iterable[Name], named: set[str], began_s: float) -> None:
-        """Forgets what a snapshot of `names` did not name, but what AcquireToken answered after it began."""
+    def snapshot_ended(self, named: set[str], began_s: float) -> None:
+        """Forgets what a snapshot did not name, but what AcquireToken answered after it began."""
         with self._lock:
-            for name in names:
-                states = self._states.get(name, {})
-                for connection_id in [each for each in states if each not in named]:
-                    del states[connection_id]
-                    self._name_of_id.pop(connection_id, None)
-                held = self._entries.get(name)
-                if held is not None and (held.from_stream or held.said_s < began_s):
-                    self._settle(name)
+            for connection_id in self._entry_of.keys() - named:
+                self._remove(connection_id)
+            for entry in self._entries.values():
+                if entry.came_s < began_s:
+                    entry.answer = None
         self._tell()
 
-    def bookmark(self, names: Iterable[Name]) -> None:
-        """All changes have come: the stream's states are the truth, also where AcquireToken answered another revision."""
-        limit = time.monotonic() - _OVERTAKEN_SECONDS
+    def empty(self) -> None:
+        """No stream will tell what becomes of the tokens."""
         with self._lock:
-            for name in names:
-                held = self._entries.get(name)
-                if held is not None and not held.from_stream and held.said_s < limit and name in self._states:
-                    self._settle(name)
+            for connection_id in list(self._entry_of):
+                self._remove(connection_id)
+            for entry in self._entries.values():
+                entry.answer = None
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Calls it after each change, from any thread, until what is returned is called."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
-    def _is_newer(self, token: Token, asked_s: float, held: _Entry) -> bool:
-        if held.from_stream and self.live:
-            return token.revision > held.token.revision
-        return token.revision >= held.token.revision or held.said_s < asked_s
+    def _remove(self, connection_id: str) -> None:
+        entry = self._entry_of.pop(connection_id, None)
+        if entry is not None:
+            entry.removed(connection_id)
 
-    def _resolve(self, name: Name) -> None:
-        """An answer of AcquireToken with a newer revision than the state is kept until the next bookmark."""
-        held, best = self._entries.get(name), self._best(name)
-        overtakes = held is not None and not held.from_stream and best is not None and best.token is not None
-        if overtakes and held is not None and best is not None and best.revision < held.token.revision:
-            return
-        self._settle(name)
-
-    def _settle(self, name: Name) -> None:
-        best = self._best(name)
-        if best is None or best.token is None:
-            self._entries.pop(name, None)
-        else:
-            self._entries[name] = _entry(best.token, from_stream=True)
-
-    def _best(self, name: Name) -> _State | None:
-        """The connection that the name names. Of several that rank alike it is the one whose token AcquireToken gave."""
-        states = list(self._states.get(name, {}).values())
-        rank = min((_RANKS.get(each.status, _LAST) for each in states), default=_LAST)
-        best = [each for each in states if _RANKS.get(each.status, _LAST) == rank]
-        if len(best) > 1:
-            held = self._entries.get(name)
-            told = [each for each in best if held and each.token and each.token.credentials == held.token.credentials]
-            self._chosen[name] = told[0].connection_id if told else self._chosen.get(name, "")
-            best = [each for each in best if each.connection_id == self._chosen[name]]
-        return best[0] if best else None
+    def _doubt(self, name: Name, *, is_doubtful: bool) -> None:
+        with self._lock:
+            if name in self._entries:
+                self._entries[name].is_doubtful = is_doubtful
 
     def _tell(self) -> None:
         for listener in list(self._listeners):
             listener()
 
 
-def _entry(token: Token, *, from_stream: bool) -> _Entry:
-    expires_s = token.expires_at.timestamp() if token.expires_at else None
-    return _Entry(token, expires_s, from_stream, time.monotonic())
+def _active(message: token_pb2.TokenState) -> _Active:
+    try:
+        token = token_of(message.token) if message.HasField("token") else None
+    except StrategyError:  # of a newer daemon: AcquireToken tells the caller
+        token = None
+    return _Active(datetime_of(message.created_at), message.connection_id, message.revision, token)

@@ -27,12 +27,13 @@ class CachedNames:
         elif kind == "removed":
             self._cache.removed(message.removed.connection_id)
         elif kind == "bookmark" and stream.named is not None:
-            self._cache.snapshot_ended(stream.names, stream.named, stream.opened_s)
-        elif kind == "bookmark":
-            self._cache.bookmark(stream.names)
+            self._cache.snapshot_ended(stream.named, stream.opened_s)
 
     def lives(self, is_living: bool) -> None:
         self._cache.live = is_living
+
+    def refused(self) -> None:
+        self._cache.empty()
 
 
 class WatchedIds:
@@ -51,4 +52,7 @@ class WatchedIds:
             self._take(event)
 
     def lives(self, is_living: bool) -> None:
+        pass
+
+    def refused(self) -> None:
         pass

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import grpc
 
-from nexusd._core.names import Name
 from nexusd._core.status import PERMANENT
 from nexusd._proto import token_pb2
 
@@ -75,6 +74,9 @@ class Subject(Protocol):
     def lives(self, is_living: bool) -> None:
         """A stream lives, or none does."""
 
+    def refused(self) -> None:
+        """No stream lives, and none will before a person changes something."""
+
 
 @dataclass
 class Stream:
@@ -85,8 +87,6 @@ class Stream:
     last_s: float
     #: What a snapshot has named so far; None outside of one.
     named: set[str] | None
-    #: What it was opened for.
-    names: list[Name] = field(default_factory=list)
     has_spoken: bool = False
     drain_delay: float | None = None
 
@@ -183,6 +183,8 @@ class Watch:
             return
         if code in PERMANENT:
             self.stopped, self._stopped_s = code, now
+            if self._current is None:
+                self._subject.refused()
             return
         delay = self._backoff.delay()
         self._open_at = now + (delay if stream.drain_delay is None else stream.drain_delay)
@@ -193,8 +195,7 @@ class Watch:
         request.bookmark_interval.seconds = BOOKMARK_SECONDS
         if self._position is not None:
             request.position.CopyFrom(self._position)
-        names = [Name(name.provider_name, name.user_id, name.label) for name in request.names]
-        stream = Stream(self._number, now, now, None if self._position else set(), names)
+        stream = Stream(self._number, now, now, None if self._position else set())
         if self._current is None:
             self._current = stream
         else:

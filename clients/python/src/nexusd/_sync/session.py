@@ -38,9 +38,10 @@ class _Call(Protocol):
 class _Shared:
     """A call that several threads wait for. The last that leaves cancels it."""
 
-    def __init__(self, call: _Call) -> None:
+    def __init__(self, call: _Call, reports: int) -> None:
         self.call = call
-        self.asked_s = time.monotonic()
+        #: Of the cache, when it was made.
+        self.reports = reports
         self.waiting = 0
 
 
@@ -107,7 +108,7 @@ class Session:
                 raise Cancelled(_CLOSED) from None
             except grpc.RpcError as error:
                 raise error_from(error, self.address) from None
-            return self._answered(question.name, response, shared.asked_s)
+            return self._answered(question, response, shared.reports)
         finally:
             self._leave(question, shared)
 
@@ -174,13 +175,14 @@ class Session:
                 held = None if is_anew or question.wait else self.cache.hit(question.name, question.scopes, question.min_ttl)
                 if held is not None:
                     return held
+                reports = self.cache.reports(question.name)
                 call = self.calls.acquire.future(
                     question.message(),
                     timeout=question.timeout,
                     metadata=metadata,
                     wait_for_ready=question.is_patient,
                 )
-                shared = self._shared[question] = _Shared(call)
+                shared = self._shared[question] = _Shared(call, reports)
             shared.waiting += 1
             return shared
 
@@ -195,7 +197,8 @@ class Session:
         if not is_done:
             shared.call.cancel()
 
-    def _answered(self, name: Name, response: token_pb2.AcquireTokenResponse, asked_s: float) -> Token | Consent:
+    def _answered(self, question: Question, response: token_pb2.AcquireTokenResponse, reports: int) -> Token | Consent:
+        name = question.name
         if self.cache.want(name):
             self._watcher.changed()
         else:
@@ -204,7 +207,7 @@ class Session:
             self.cache.consent_answered(name)
             return consent_of(response.consent, name)
         token = token_of(response.token)
-        self.cache.answered(name, token, asked_s)
+        self.cache.answered(name, token, question.scopes, reports)
         return token
 
     def _check_open(self) -> None:
