@@ -183,7 +183,7 @@ function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshPart
   });
   const onAccepted = (providerId: string): void => void changes.emit("clientAccepted", providerId);
   const userInfo = new UserInfoClient({ ...shared, apply: applyStrategy });
-  const consents = { ...shared, ...config.consent, spool, userInfo, onAccepted };
+  const consents = { ...shared, ...config.consent, spool, userInfo, onAccepted, mcp };
   const poller = new DevicePoller(consents);
   const devices = new DeviceRequests({ ...shared, poller });
   const revocationAttempted = (connectionId: string): Promise<void> => revoker.attempted(connectionId);

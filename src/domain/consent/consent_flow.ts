@@ -24,10 +24,11 @@ import type { TokenSpool } from "../grants/token_spool.js";
 import type { UserInfoClient } from "../grants/user_info_client.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
 import { askedScopes } from "../lifecycle/step_up.js";
+import type { McpServers } from "../mcp/mcp_servers.js";
 import { CodeRedemption } from "./code_exchange.js";
 import { ConsentEnding } from "./consent_ending.js";
 import { ConsentSuperseded, type KeptConsent } from "./consent_keeper.js";
-import { errorResponse, exchangeFailure, invalidResponse } from "./consent_problem.js";
+import { errorResponse, invalidResponse, refusedExchange } from "./consent_problem.js";
 import { asking, bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
 import type {
   BrowserBinding,
@@ -58,6 +59,7 @@ interface ConsentFlowDeps {
   readonly spool: Pick<TokenSpool, "hold" | "commit">;
   /** Shared with the refresher: one token request per connection. */
   readonly locks: KeyedMutex<string>;
+  readonly mcp?: Pick<McpServers, "refused"> | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -212,7 +214,8 @@ export class ConnectionCompleter implements ConsentFlow {
     } catch (error) {
       if (error instanceof ConsentSuperseded) return { kind: "unknown_request" };
       if (!(error instanceof GrantFailure)) throw error;
-      const { reason, detail, type } = exchangeFailure(error, profile, pending.redirectUri);
+      const failed = await refusedExchange(error, profile, pending.redirectUri, this.deps.mcp);
+      const { reason, detail, type } = failed;
       this.deps.log.warn({ ...context, reason, failure: error.message }, "authorization code not exchanged");
       const dropped =
         error instanceof UnusableGrant ? { grant: error, binding: grantBinding(profile) } : undefined;

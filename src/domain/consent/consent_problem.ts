@@ -6,6 +6,7 @@ import type { InvalidResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { shownIssuer } from "../../oauth/discovery.js";
 import type { GrantFailure } from "../../oauth/failure.js";
+import type { McpServers } from "../mcp/mcp_servers.js";
 
 /** Why a consent came to nothing, and what more the problem of the connection says: the end of a sentence. */
 export interface ConsentProblem {
@@ -78,16 +79,34 @@ export function exchangeFailure(
   };
 }
 
+/** The same, once the client that was refused has another in its place where that helps. */
+export async function refusedExchange(
+  failure: GrantFailure,
+  profile: ProviderProfile,
+  redirectUri: string,
+  mcp: Pick<McpServers, "refused"> | undefined,
+): Promise<ReturnType<typeof exchangeFailure>> {
+  const problem = exchangeFailure(failure, profile, redirectUri);
+  const now = problem.reason === "client_rejected" ? await mcp?.refused(profile) : undefined;
+  if (now === undefined || now.version === profile.version) return problem;
+  const { tokenEndpointAuthMethod: method } = now;
+  const detail = `${answerWords(failure)}; nexusd had registered this client, and has registered another one for ${method}: consent again`;
+  return { ...problem, detail };
+}
+
 function dpopWords({ name }: ProviderProfile): string {
   return `DPoP (RFC 9449): set dpop in the oauth2_options of the profile ${name} to always, or turn sender-constrained tokens off for this client at the provider, then consent again`;
 }
 
 function clientWords(
   failure: GrantFailure,
-  { name, tokenEndpointAuthMethod: method }: ProviderProfile,
+  { name, tokenEndpointAuthMethod: method, registration }: ProviderProfile,
 ): string {
   const said = answerWords(failure);
   const update = `nexusd provider update ${name}`;
+  if (registration) {
+    return `${said}; nexusd made this client known for ${method}: consent again; if it is refused again, register a client at the provider by hand, and ${update} --client-id ID --client-secret-file FILE`;
+  }
   if (method === "none") {
     return `${said}; no secret was sent, since the authentication method of the profile is none: ${update} --auth-method client_secret_post --client-secret-file FILE sets one, then consent again`;
   }

@@ -6,7 +6,7 @@ import { clientMetadataPath, redirectPathOfMetadata } from "../../model/provider
 import {
   type ClientMetadata,
   clientMetadata,
-  commonAuthMethod,
+  commonAuthMethods,
   ownSigningAlg,
 } from "../../oauth/registration/client_metadata.js";
 import {
@@ -77,6 +77,18 @@ export class McpClients {
     if (server.announced.registrationEndpoint !== undefined)
       return await this.#register(discovered, reserved);
     throw this.#personNeeded(discovered, reserved, "registers no clients by itself");
+  }
+
+  /** A dynamic registration for the next method that both know; undefined where there is no other. @throws as `clientAt` */
+  async otherClientAt(
+    discovered: DiscoveredMcpServer,
+    profile: ProviderProfile,
+  ): Promise<ProfileClient | undefined> {
+    const { tokenEndpointAuthMethod: refused } = profile;
+    const methods = commonAuthMethods(discovered.server.announced.tokenEndpointAuthMethods);
+    const next = methods[(methods.indexOf(refused) + 1) % methods.length];
+    if (next === undefined || next === refused) return undefined;
+    return await this.#register(discovered, profile, next);
   }
 
   /** The document of the profiles with this client; undefined when the path is that of none. */
@@ -159,7 +171,7 @@ export class McpClients {
       );
     }
     const hasSecret = clientSecret !== undefined;
-    const common = commonAuthMethod(server.announced.tokenEndpointAuthMethods, hasSecret);
+    const [common] = commonAuthMethods(server.announced.tokenEndpointAuthMethods, hasSecret);
     const method = common ?? (hasSecret ? "client_secret_basic" : "none");
     return { clientId, clientSecret, method, registration: undefined };
   }
@@ -179,12 +191,16 @@ export class McpClients {
     return { clientId, clientSecret: undefined, method, registration };
   }
 
-  async #register(discovered: DiscoveredMcpServer, reserved: ReservedProfile): Promise<ProfileClient> {
+  async #register(
+    discovered: DiscoveredMcpServer,
+    reserved: ReservedProfile,
+    given?: TokenEndpointAuthMethod,
+  ): Promise<ProfileClient> {
     const { server } = discovered;
     const { publicUrl } = this.deps;
     // Last of all: whether the server can fetch the keys is not known.
     const byKey = publicUrl.startsWith("https://") && takesOwnKeys(server) ? "private_key_jwt" : undefined;
-    const method = commonAuthMethod(server.announced.tokenEndpointAuthMethods) ?? byKey;
+    const method = given ?? commonAuthMethods(server.announced.tokenEndpointAuthMethods)[0] ?? byKey;
     if (method === undefined) {
       throw this.#personNeeded(
         discovered,

@@ -1,4 +1,5 @@
 import { FailedPrecondition, type NexusError, Unavailable } from "../../model/errors.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import {
   type AuthorizationServer,
   unpublishedAuthorizationServer,
@@ -29,6 +30,12 @@ export interface DiscoveredMcpServer {
 /** The issuer of a server, or its origin where it publishes none: what a registered client is bound to. */
 export function issuerOf({ issuer, tokenEndpoint }: AuthorizationServer): string {
   return issuer ?? new URL(tokenEndpoint).origin;
+}
+
+/** What the client of a profile is bound to. */
+export function boundIssuer({ registration, issuer, tokenUrl }: ProviderProfile): string {
+  if (registration) return registration.issuer;
+  return issuer !== "" || tokenUrl === "" ? issuer : new URL(tokenUrl).origin;
 }
 
 /** From the URL of an MCP server to its authorization server, as the MCP authorization specification has it. */

@@ -9,10 +9,11 @@ import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import type { ProviderRegistry } from "../providers/provider_registry.js";
+import { ClientReplacement, type ClientReplacementDeps } from "./client_replacement.js";
 import type { ClientDocument, GivenClient, McpClients, ProfileClient } from "./mcp_clients.js";
-import { type DiscoveredMcpServer, issuerOf, type McpDiscovery } from "./mcp_discovery.js";
+import { boundIssuer, type DiscoveredMcpServer, issuerOf, type McpDiscovery } from "./mcp_discovery.js";
 import type { McpServerNames } from "./mcp_server_names.js";
-import { settingsOfMcpServer, settingsOfServer } from "./mcp_settings.js";
+import { settingsOfMcpServer } from "./mcp_settings.js";
 
 /** What a caller says of the profile that is made from a URL. */
 export interface McpProfileRequest {
@@ -26,14 +27,11 @@ export interface McpProfileRequest {
 /** What was looked up so lately is not looked up again before a person consents. */
 const freshMs = 60_000;
 
-interface McpServersDeps {
-  readonly store: Pick<
-    Store,
-    "findProviderByName" | "getProvider" | "getSuspension" | "listProviders" | "countConnections"
-  >;
-  readonly registry: Pick<ProviderRegistry, "create" | "update" | "reserve" | "release">;
+interface McpServersDeps extends ClientReplacementDeps {
+  readonly store: Store;
+  readonly registry: ProviderRegistry;
   readonly discovery: Pick<McpDiscovery, "discover">;
-  readonly clients: Pick<McpClients, "clientAt" | "reread" | "forget" | "document">;
+  readonly clients: McpClients;
   readonly names: Pick<McpServerNames, "find">;
   readonly networks: ProviderNetworks;
   readonly clock: Clock;
@@ -47,7 +45,11 @@ export class McpServers {
   /** When the last look-up began, whatever came of it. */
   readonly #triedAtMs = new Map<string, number>();
 
-  constructor(private readonly deps: McpServersDeps) {}
+  readonly #replacement: ClientReplacement;
+
+  constructor(private readonly deps: McpServersDeps) {
+    this.#replacement = new ClientReplacement(deps);
+  }
 
   /**
    * The profile of a server: the one that exists, looked up anew, or with `request` and where there is none, a new one.
@@ -108,6 +110,37 @@ export class McpServers {
     });
   }
 
+  /**
+   * The token endpoint refused the client of a consent: one that the daemon registered, and that no connection is active with, is
+   * registered once more, for another method.
+   */
+  async refused(profile: ProviderProfile): Promise<ProviderProfile> {
+    if (profile.registration?.kind !== "dynamic") return profile;
+    return await this.#changed(profile, (discovered) =>
+      this.#replacement.varied(profile, discovered, daemon),
+    );
+  }
+
+  /** Where nobody changed it meanwhile, and its server is where it was. What fails leaves it as it is. */
+  async #changed(
+    profile: ProviderProfile,
+    change: (discovered: DiscoveredMcpServer) => Promise<ProviderProfile>,
+  ): Promise<ProviderProfile> {
+    const { store, discovery, log } = this.deps;
+    return await this.#locks.run(profile.mcpServerUrl, async () => {
+      const stored = store.getProvider(profile.id) ?? profile;
+      if (stored.version !== profile.version) return stored;
+      try {
+        const discovered = await discovery.discover(profile.mcpServerUrl, boundIssuer(profile));
+        return issuerOf(discovered.server) === boundIssuer(profile) ? await change(discovered) : profile;
+      } catch (error) {
+        if (!(error instanceof NexusError)) throw error;
+        log.warn({ providerId: profile.id, error: error.message }, "client not registered anew");
+        return profile;
+      }
+    });
+  }
+
   /** See `McpClients.document`. */
   clientDocument(path: string): ClientDocument | undefined {
     const profiles = this.deps.store.listProviders({
@@ -155,11 +188,12 @@ export class McpServers {
     const from = boundIssuer(profile);
     const discovered = await discovery.discover(profile.mcpServerUrl, from);
     const to = issuerOf(discovered.server);
-    if (from !== to) {
+    const isMoved = from !== to;
+    if (isMoved)
       log.info({ providerId: profile.id, from, to }, "MCP server names another authorization server");
-      return await this.#move(profile, discovered, principal);
-    }
-    const followed = await this.#keepClient(profile, discovered, principal);
+    const followed = isMoved
+      ? await this.#move(profile, discovered, principal)
+      : await this.#replacement.kept(profile, discovered, principal);
     this.#lookedUpAtMs.set(profile.id, clock.nowMs());
     return followed;
   }
@@ -176,67 +210,9 @@ export class McpServers {
         `${profile.mcpServerUrl} now names the authorization server ${issuerOf(discovered.server)}, and the client of the provider ${profile.name} was registered at ${boundIssuer(profile)}: register one there, then update client_id, client_secret and issuer`,
       );
     }
-    const moved = await this.#replace(profile, discovered, principal);
+    const moved = await this.#replacement.replaced(profile, discovered, principal);
     await this.deps.clients.forget(profile);
     return moved;
-  }
-
-  /** A client that the profile does not come to hold is not left behind. */
-  async #replace(
-    profile: ProviderProfile,
-    discovered: DiscoveredMcpServer,
-    principal: Principal,
-  ): Promise<ProviderProfile> {
-    const { clients } = this.deps;
-    const client = await clients.clientAt(discovered, profile);
-    try {
-      return await this.#put(profile, discovered, client, principal);
-    } catch (error) {
-      if (client.registration) await clients.forget({ id: profile.id, registration: client.registration });
-      throw error;
-    }
-  }
-
-  /** Servers forget clients that registered themselves, and end their secrets: then there is another one. */
-  async #keepClient(
-    profile: ProviderProfile,
-    discovered: DiscoveredMcpServer,
-    principal: Principal,
-  ): Promise<ProviderProfile> {
-    const { clients, log } = this.deps;
-    if (profile.registration?.kind !== "dynamic") return profile;
-    const known = await clients.reread(discovered, profile);
-    if (typeof known !== "string") return await this.#put(profile, discovered, known, principal);
-    const isRefused = known === "unknown" && this.#isRefused(profile);
-    if (known !== "lost" && !isRefused) return profile;
-    log.warn({ providerId: profile.id }, "the authorization server lost the client: it is registered anew");
-    return await this.#replace(profile, discovered, principal);
-  }
-
-  /**
-   * A client whose registration is not told is lost when it is refused for every connection: another one costs each person a consent, and
-   * some servers refuse the client where one grant alone is dead.
-   */
-  #isRefused({ id, version }: ProviderProfile): boolean {
-    const { store } = this.deps;
-    const suspension = store.getSuspension(id);
-    if (suspension?.profileVersion !== version || suspension.resuming) return false;
-    return !suspension.unconfirmed || store.countConnections(id) <= 1;
-  }
-
-  async #put(
-    profile: ProviderProfile,
-    discovered: DiscoveredMcpServer,
-    client: ProfileClient,
-    principal: Principal,
-  ): Promise<ProviderProfile> {
-    const { registry, clock } = this.deps;
-    const { clientSecret = null, registration } = client;
-    const settings = settingsOfServer(profile, discovered, client);
-    const change = { settings, clientSecret, registration };
-    const { profile: stored } = await registry.update(profile.id, change, profile.version, principal);
-    this.#lookedUpAtMs.set(profile.id, clock.nowMs());
-    return stored;
   }
 
   #freeName(name: string): string {
@@ -245,12 +221,6 @@ export class McpServers {
       if (!this.deps.store.findProviderByName(candidate)) return candidate;
     }
   }
-}
-
-/** What the client of a profile is bound to. */
-function boundIssuer({ registration, issuer, tokenUrl }: ProviderProfile): string {
-  if (registration) return registration.issuer;
-  return issuer !== "" || tokenUrl === "" ? issuer : new URL(tokenUrl).origin;
 }
 
 /** @throws InvalidArgument */

@@ -16,22 +16,24 @@ export interface ClientMetadata {
 /** By what a key of the daemon signs where the profile does not say it. */
 export const ownSigningAlg = "ES256";
 
-/** By what the daemon can authenticate, best first: a secret in a header is written into fewer logs than one in a body. */
-const ownMethods: readonly TokenEndpointAuthMethod[] = ["client_secret_basic", "client_secret_post", "none"];
+/**
+ * By what the daemon can authenticate, best first. The body comes before the header: servers that announce both may look for the
+ * `client_id` in the body alone.
+ */
+const ownMethods: readonly TokenEndpointAuthMethod[] = ["client_secret_post", "client_secret_basic", "none"];
 
 /**
- * The best method that both know. A server that names none knows `client_secret_basic` (RFC 8414 section 2).
+ * The methods that both know, the best first. A server that names none knows `client_secret_basic` (RFC 8414 section 2).
  *
  * @param hasSecret false for a client without one
- * @returns undefined when there is none
  */
-export function commonAuthMethod(
+export function commonAuthMethods(
   supported: readonly string[],
   hasSecret: boolean | "either" = "either",
-): TokenEndpointAuthMethod | undefined {
+): readonly TokenEndpointAuthMethod[] {
   const known = supported.length === 0 ? ["client_secret_basic", "none"] : supported;
   const usable = ownMethods.filter((method) => hasSecret === "either" || (method !== "none") === hasSecret);
-  return usable.find((method) => known.includes(method));
+  return usable.filter((method) => known.includes(method));
 }
 
 /**

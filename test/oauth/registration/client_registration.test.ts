@@ -3,7 +3,7 @@ import {
   manualAuthorizationServer,
   unpublishedAuthorizationServer,
 } from "../../../src/oauth/authorization_server.js";
-import { clientMetadata, commonAuthMethod } from "../../../src/oauth/registration/client_metadata.js";
+import { clientMetadata, commonAuthMethods } from "../../../src/oauth/registration/client_metadata.js";
 import {
   deleteRegistration,
   RegistrationRefused,
@@ -23,22 +23,27 @@ const register = (method: Parameters<typeof clientMetadata>[1] = "client_secret_
   registerClient(unpublishedAuthorizationServer(server.origin), clientMetadata(redirectUri, method), fetch);
 
 test.each([
-  [[], "client_secret_basic"],
-  [["client_secret_post"], "client_secret_post"],
-  [["none", "client_secret_post", "client_secret_basic"], "client_secret_basic"],
-  [["none"], "none"],
-  [["private_key_jwt"], undefined],
-])("of %j the daemon registers for %s", (supported, method) => {
-  expect(commonAuthMethod(supported)).toBe(method);
+  [[], ["client_secret_basic", "none"]],
+  [
+    ["client_secret_basic", "client_secret_post"],
+    ["client_secret_post", "client_secret_basic"],
+  ],
+  [
+    ["none", "client_secret_basic", "client_secret_post"],
+    ["client_secret_post", "client_secret_basic", "none"],
+  ],
+  [["private_key_jwt"], []],
+])("of %j the daemon registers for the first of %j", (supported, methods) => {
+  expect(commonAuthMethods(supported)).toEqual(methods);
 });
 
 test.each([
-  [["none", "client_secret_post"], true, "client_secret_post"],
-  [["none"], true, undefined],
-  [["none", "client_secret_basic"], false, "none"],
-  [["client_secret_basic"], false, undefined],
-])("of %j a client that has a secret (%s) uses %s", (supported, hasSecret, method) => {
-  expect(commonAuthMethod(supported, hasSecret)).toBe(method);
+  [["none", "client_secret_post"], true, ["client_secret_post"]],
+  [["none"], true, []],
+  [["none", "client_secret_basic"], false, ["none"]],
+  [["client_secret_basic"], false, []],
+])("of %j a client that has a secret (%s) can use %j", (supported, hasSecret, methods) => {
+  expect(commonAuthMethods(supported, hasSecret)).toEqual(methods);
 });
 
 test.each([

@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest";
+import { Browser } from "../fakes/browser.js";
+import { MemoryMcpServer } from "../fakes/memory_mcp_server.js";
+import { perTest } from "../lifetimes.js";
+import { TestDaemon } from "./harness.js";
+
+const world = perTest(() => TestDaemon.start());
+const mcp = perTest(() => MemoryMcpServer.start());
+
+const acquire = (userId = "ada") =>
+  world.clients.tokens.acquireToken({ mcpServerUrl: mcp.url, userId }).then(({ result }) => result);
+
+async function link(userId = "ada") {
+  const asked = await acquire(userId);
+  if (asked.case !== "consent") throw new Error(`a ${asked.case}`);
+  return asked.value;
+}
+
+/** The person opens the link: the server consents at once. */
+const open = (authUrl: string) => new Browser().get(authUrl);
+
+async function connected(userId = "ada"): Promise<string> {
+  const { authUrl, connectionId } = await link(userId);
+  const page = await open(authUrl);
+  if (page.status !== 200) throw new Error(page.body);
+  return connectionId;
+}
+
+async function isServed(userId = "ada"): Promise<boolean> {
+  const given = await acquire(userId);
+  return given.case === "token" && mcp.isAlive(given.value.credentials["access_token"] ?? "");
+}
+
+const connectionOf = async (connectionId: string) =>
+  (await world.clients.connections.getConnection({ connectionId })).connection;
+
+describe("a client that the daemon registers", () => {
+  it("is one whose id and secret stand in the body, where the server takes that", async () => {
+    await connected();
+    expect(mcp.registered).toEqual(["client_secret_post"]);
+    expect(await isServed()).toBe(true);
+  });
+
+  it("is registered once more, for another method, when the server refuses it at the first exchange", async () => {
+    mcp.methods = ["client_secret_post", "none"];
+    mcp.onlyMethod = "none";
+    const { authUrl, connectionId } = await link();
+    const page = await open(authUrl);
+    expect(page.status).not.toBe(200);
+    const { problem } = (await connectionOf(connectionId)) ?? {};
+    expect(problem).toMatchObject({ reason: "client_rejected" });
+    expect(problem?.message).toContain("invalid_client");
+    expect(problem?.message).toContain("registered another one for none: consent again");
+    expect(mcp.registered).toEqual(["client_secret_post", "none"]);
+    await connected();
+    expect(await isServed()).toBe(true);
+  });
+
+  it("is not replaced while others use it, and no other method is advised", async () => {
+    await connected("eve");
+    mcp.onlyMethod = "client_secret_basic";
+    const { authUrl, connectionId } = await link();
+    await open(authUrl);
+    const { problem } = (await connectionOf(connectionId)) ?? {};
+    expect(problem).toMatchObject({ reason: "client_rejected" });
+    expect(problem?.message).not.toContain("--auth-method");
+    expect(mcp.registered).toHaveLength(1);
+    expect(await isServed("eve")).toBe(true);
+  });
+});
