@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { Browser } from "../fakes/browser.js";
 import { MemoryMcpServer } from "../fakes/memory_mcp_server.js";
 import { perTest } from "../lifetimes.js";
+import { failureOf } from "./errors.js";
 import { TestDaemon } from "./harness.js";
 
 const world = perTest(() => TestDaemon.start());
@@ -33,6 +35,17 @@ async function isServed(userId = "ada"): Promise<boolean> {
 
 const connectionOf = async (connectionId: string) =>
   (await world.clients.connections.getConnection({ connectionId })).connection;
+
+/** The token has ended, and the server has refused the client of the refresh. */
+async function refused(connectionId: string): Promise<void> {
+  world.clock.advance(2 * 3_600_000);
+  await failureOf(world.clients.tokens.refreshToken({ connectionId }));
+  const connection = await connectionOf(connectionId);
+  expect(connection).toMatchObject({
+    status: ConnectionStatus.ATTENTION,
+    problem: { reason: "misconfigured" },
+  });
+}
 
 describe("a client that the daemon registers", () => {
   it("is one whose id and secret stand in the body, where the server takes that", async () => {
@@ -66,5 +79,46 @@ describe("a client that the daemon registers", () => {
     expect(problem?.message).not.toContain("--auth-method");
     expect(mcp.registered).toHaveLength(1);
     expect(await isServed("eve")).toBe(true);
+  });
+});
+
+describe("a client that its server has lost", () => {
+  it("is registered anew when an agent asks for a token", async () => {
+    const connectionId = await connected();
+    mcp.restart();
+    await refused(connectionId);
+    expect((await link()).connectionId).toBe(connectionId);
+    expect(mcp.registered).toHaveLength(2);
+    await connected();
+    expect(await isServed()).toBe(true);
+  });
+
+  it("is registered anew for all, though the server has refused it to one of them alone", async () => {
+    const connectionId = await connected();
+    await connected("eve");
+    mcp.restart();
+    await refused(connectionId);
+    await connected();
+    expect(mcp.registered).toHaveLength(2);
+    expect(await isServed()).toBe(true);
+    expect(await isServed("eve")).toBe(false);
+  });
+
+  it("is registered anew when a person opens a link that was made before", async () => {
+    const { authUrl } = await link();
+    mcp.restart();
+    expect(await open(authUrl)).toMatchObject({ status: 200 });
+    expect(mcp.registered).toHaveLength(2);
+    expect(await isServed()).toBe(true);
+  });
+
+  it("is kept where the server sends nobody on, whoever comes", async () => {
+    const { authUrl } = await link();
+    mcp.wall = 403;
+    for (let times = 0; times < 2; times++) expect(await open(authUrl)).toMatchObject({ status: 403 });
+    expect(mcp.registered).toHaveLength(2);
+    mcp.wall = undefined;
+    expect(await open(authUrl)).toMatchObject({ status: 200 });
+    expect(await isServed()).toBe(true);
   });
 });

@@ -59,7 +59,7 @@ interface ConsentFlowDeps {
   readonly spool: Pick<TokenSpool, "hold" | "commit">;
   /** Shared with the refresher: one token request per connection. */
   readonly locks: KeyedMutex<string>;
-  readonly mcp?: Pick<McpServers, "refused"> | undefined;
+  readonly mcp?: Pick<McpServers, "visited" | "refused"> | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -112,7 +112,7 @@ export class ConnectionCompleter implements ConsentFlow {
     const asked = connection && askedScopes(connection, pending.scopes, this.deps.clock.nowMs());
     if (asked && !agreed(binding))
       return { kind: "step_up", binding, stepUp: { ...asked, ...asking(pending, profile) } };
-    const pushed = await this.#pushes.locate({ server, profile, pending, state, secret });
+    const pushed = await this.#pushes.locate(stateHash, { server, profile, pending, state, secret });
     if (pushed.kind !== "location") return pushed;
     return { kind: "redirect", location: pushed.location, binding };
   }

@@ -6,9 +6,15 @@ import { dpopThumbprint } from "../../oauth/dpop/dpop_key.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import type { Log } from "../../runtime/log.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
+import type { Store } from "../../store/store.js";
 import type { TokenEndpointClient } from "./token_endpoint_client.js";
 
 export interface PushedRequestsDeps {
+  readonly store: Pick<Store, "commit">;
+  /** Registers a client anew that its server has lost. */
+  readonly mcp?:
+    | { visited(profile: ProviderProfile, server: AuthorizationServer): Promise<ProviderProfile> }
+    | undefined;
   readonly grants: Pick<TokenEndpointClient, "pushAuthorization">;
   readonly log: Log;
 }
@@ -31,8 +37,14 @@ export type PushedLocation =
 export class PushedRequests {
   constructor(private readonly deps: PushedRequestsDeps) {}
 
-  /** The authorization request of a consent, pushed where that is due. Each call makes another: what was pushed lives for a minute or so. */
-  async locate({ server, profile, pending, state, secret }: LocatedRequest): Promise<PushedLocation> {
+  /**
+   * The authorization request of a consent, pushed where that is due. Each call makes another: what was pushed lives for a minute or so.
+   * It goes on with another client where the server has lost the one that the daemon registered.
+   */
+  async locate(stateHash: string, request: LocatedRequest): Promise<PushedLocation> {
+    const { server, pending, state, secret } = request;
+    const profile = (await this.deps.mcp?.visited(request.profile, server)) ?? request.profile;
+    if (profile.version !== request.profile.version) await this.#follow(stateHash, request.profile, profile);
     const url = authorizationUrl({
       server,
       clientId: profile.clientId,
@@ -45,6 +57,14 @@ export class PushedRequests {
       options: profile.oauth2,
     });
     return await this.#push(url, server, profile);
+  }
+
+  async #follow(stateHash: string, before: ProviderProfile, after: ProviderProfile): Promise<void> {
+    await this.deps.store.commit((tx) => {
+      const pending = tx.getAuthorization(stateHash);
+      if (pending?.providerVersion !== before.version) return;
+      tx.putAuthorization(stateHash, { ...pending, providerVersion: after.version });
+    });
   }
 
   /** @param location as `authorizationUrl` answers it */

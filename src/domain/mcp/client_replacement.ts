@@ -16,6 +16,9 @@ export interface ClientReplacementDeps {
 
 /** Servers forget clients that registered themselves, and end their secrets: then another one takes their place in the profile. */
 export class ClientReplacement {
+  /** Profiles whose authorization endpoint turned a new client away, too: that says nothing there. */
+  readonly #mute = new Set<string>();
+
   constructor(private readonly deps: ClientReplacementDeps) {}
 
   /** The profile after a look-up. @throws as `replaced` */
@@ -32,8 +35,12 @@ export class ClientReplacement {
     const isSuspended = suspension?.profileVersion === profile.version && !suspension.resuming;
     if (known === "unchanged" || (known === "unknown" && !isSuspended)) return profile;
     // Refused for one connection of several, which may be its grant's fault: another client costs each person a consent.
-    if (known === "unknown" && suspension?.unconfirmed && store.countConnections(profile.id) > 1)
-      return profile;
+    const isDoubtful =
+      known === "unknown" && suspension?.unconfirmed && store.countConnections(profile.id) > 1;
+    if (isDoubtful) {
+      const isTurnedAway = await clients.isTurnedAway(discovered.server, profile, profile.clientId);
+      return isTurnedAway ? await this.tried(profile, discovered, principal) : profile;
+    }
     log.warn({ providerId: profile.id }, "the authorization server lost the client: it is registered anew");
     return await this.replaced(profile, discovered, principal);
   }
@@ -46,6 +53,29 @@ export class ClientReplacement {
   ): Promise<ProviderProfile> {
     const client = await this.deps.clients.clientAt(discovered, profile);
     return await this.#put(profile, discovered, client, principal);
+  }
+
+  /** The authorization endpoint turned the client away: with another one, if that is let through and the old one is still not. @throws as `replaced` */
+  async tried(
+    profile: ProviderProfile,
+    discovered: DiscoveredMcpServer,
+    principal: Principal,
+  ): Promise<ProviderProfile> {
+    const { clients, log } = this.deps;
+    const { id } = profile;
+    if (this.#mute.has(id)) return profile;
+    const client = await clients.clientAt(discovered, profile);
+    const isTurnedAway = (clientId: string) => clients.isTurnedAway(discovered.server, profile, clientId);
+    if (!(await isTurnedAway(client.clientId)) && (await isTurnedAway(profile.clientId))) {
+      log.warn(
+        { providerId: id },
+        "the authorization endpoint does not know the client: it is registered anew",
+      );
+      return await this.#put(profile, discovered, client, principal);
+    }
+    this.#mute.add(id);
+    await clients.forget({ id, registration: client.registration });
+    return profile;
   }
 
   /** The token endpoint refused the client: registered for another method, unless a connection has proved that it is good. @throws as `replaced` */

@@ -1,8 +1,12 @@
 import { jwksPath } from "../../model/clients/client_key.js";
 import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
+import { newToken } from "../../model/ids.js";
 import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
 import { clientMetadataPath, redirectPathOfMetadata } from "../../model/providers/redirect_path.js";
+import { authorizationUrl } from "../../oauth/authorization_request.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { newCodeVerifier } from "../../oauth/pkce.js";
 import {
   type ClientMetadata,
   clientMetadata,
@@ -89,6 +93,30 @@ export class McpClients {
     const next = methods[(methods.indexOf(refused) + 1) % methods.length];
     if (next === undefined || next === refused) return undefined;
     return await this.#register(discovered, profile, next);
+  }
+
+  /**
+   * Whether the authorization endpoint answers a request of this client by an error, where it sends the browser on to no redirect URI: it
+   * does not know the client, or serves nobody. What cannot be asked says neither.
+   */
+  async isTurnedAway(
+    server: AuthorizationServer,
+    { redirectPath, scopes, oauth2, authorizationParams }: ProviderProfile,
+    clientId: string,
+  ): Promise<boolean> {
+    if (server.requiresPushedRequests || oauth2.pushAuthorizationRequests) return false;
+    const redirectUri = `${this.deps.publicUrl}${redirectPath}`;
+    const url = authorizationUrl({
+      ...{ server, clientId, redirectUri, scopes, state: newToken(), codeVerifier: newCodeVerifier() },
+      ...{ extraParams: authorizationParams, options: oauth2 },
+    });
+    try {
+      const { status } = await this.deps.outbound(url, { method: "GET", headers: { accept: "text/html" } });
+      return status >= 400;
+    } catch (error) {
+      if (error instanceof OutboundError) return false;
+      throw error;
+    }
   }
 
   /** The document of the profiles with this client; undefined when the path is that of none. */

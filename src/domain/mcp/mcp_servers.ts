@@ -1,7 +1,12 @@
 import { daemon, type Principal } from "../../model/access/principal.js";
 import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../model/errors.js";
 import { canonicalMcpServerUrl, nameOfMcpServer } from "../../model/mcp/mcp_server_url.js";
-import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
+import {
+  canonicalName,
+  type ProviderProfile,
+  type ProviderSettings,
+} from "../../model/providers/provider_profile.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { judgeHost } from "../../outbound/address_judge.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -111,6 +116,33 @@ export class McpServers {
   }
 
   /**
+   * The server refuses the client of this name: where the daemon registered it, the server may have lost it, and is looked up.
+   *
+   * @returns whether it was; not again within a minute of the last time
+   */
+  async suspended(providerName: string): Promise<boolean> {
+    const { store, clock } = this.deps;
+    const profile = store.findProviderByName(canonicalName(providerName));
+    const suspension = profile?.registration?.kind === "dynamic" && store.getSuspension(profile.id);
+    if (!suspension) return false;
+    const triedAtMs = this.#triedAtMs.get(profile.id) ?? Number.NEGATIVE_INFINITY;
+    if (triedAtMs >= suspension.sinceMs && clock.nowMs() - triedAtMs < freshMs) return false;
+    await this.#lookUp(profile);
+    return true;
+  }
+
+  /**
+   * Before a browser is sent to the authorization endpoint: a client that the daemon registered and the server has lost is registered anew.
+   *
+   * @returns the profile to send the browser with
+   */
+  async visited(profile: ProviderProfile, server: AuthorizationServer): Promise<ProviderProfile> {
+    if (profile.registration?.kind !== "dynamic") return profile;
+    if (!(await this.deps.clients.isTurnedAway(server, profile, profile.clientId))) return profile;
+    return await this.#changed(profile, (discovered) => this.#replacement.tried(profile, discovered, daemon));
+  }
+
+  /**
    * The token endpoint refused the client of a consent: one that the daemon registered, and that no connection is active with, is
    * registered once more, for another method.
    */
@@ -128,8 +160,7 @@ export class McpServers {
   ): Promise<ProviderProfile> {
     const { store, discovery, log } = this.deps;
     return await this.#locks.run(profile.mcpServerUrl, async () => {
-      const stored = store.getProvider(profile.id) ?? profile;
-      if (stored.version !== profile.version) return stored;
+      if (store.getProvider(profile.id)?.version !== profile.version) return profile;
       try {
         const discovered = await discovery.discover(profile.mcpServerUrl, boundIssuer(profile));
         return issuerOf(discovered.server) === boundIssuer(profile) ? await change(discovered) : profile;

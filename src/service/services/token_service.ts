@@ -9,7 +9,7 @@ import type { NarrowedTokens } from "../../domain/narrowing/narrowed_tokens.js";
 import { isNarrowing, type Narrowing } from "../../domain/narrowing/narrowing.js";
 import type { TokenProofs } from "../../domain/proofs/token_proofs.js";
 import type { Acquired } from "../../domain/tokens/acquire/acquire_outcome.js";
-import type { TokenAcquirer } from "../../domain/tokens/acquire/token_acquirer.js";
+import type { AcquireRequest, TokenAcquirer } from "../../domain/tokens/acquire/token_acquirer.js";
 import type { RejectedTokens, RejectionOutcome } from "../../domain/tokens/rejected_tokens.js";
 import type { TokenWatch } from "../../domain/tokens/token_watch.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
@@ -30,7 +30,7 @@ import {
   WatchTokensResponseSchema,
 } from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/principal.js";
-import { NotLeader } from "../../model/errors.js";
+import { FailedPrecondition, NotLeader } from "../../model/errors.js";
 import { connectionKey } from "../messages/connection_key.js";
 import { shareMessage } from "../messages/shared_message.js";
 import { consentMessage, tokenMessage, watchMessage } from "../messages/token_message.js";
@@ -50,7 +50,7 @@ interface Deps {
   readonly acquirer: Pick<TokenAcquirer, "acquire">;
   readonly watch: Pick<TokenWatch, "open">;
   readonly access: Pick<AccessControl, "viewOf" | "admit">;
-  readonly mcp: Pick<McpServers, "profileOf">;
+  readonly mcp: Pick<McpServers, "profileOf" | "suspended">;
   readonly mcpNames: Pick<McpServerNames, "find">;
   readonly names: Pick<ConnectionNames, "idOf" | "partsOf">;
   /** Of a hub: whether it acts itself. */
@@ -115,8 +115,22 @@ class TokenRpcs implements Rpcs {
       waitMs: wait ? durationMs(wait) : 0,
       device,
     };
-    const acquired = this.deps.acquirer.acquire(asked, context);
-    return acquired instanceof Promise ? acquired.then(this.#acquiredOf) : this.#acquiredOf(acquired);
+    try {
+      const acquired = this.deps.acquirer.acquire(asked, context);
+      if (!(acquired instanceof Promise)) return this.#acquiredOf(acquired);
+      return acquired.catch((error) => this.#again(error, asked, context)).then(this.#acquiredOf);
+    } catch (error) {
+      return this.#again(error, asked, context).then(this.#acquiredOf);
+    }
+  }
+
+  /** Once more where the client was refused, and another one may have taken its place by now. @throws the error elsewhere */
+  async #again(error: unknown, asked: AcquireRequest, context: CallContext): Promise<Acquired> {
+    const isRefused = error instanceof FailedPrecondition && error.reason === "PROVIDER_MISCONFIGURED";
+    if (!isRefused) throw error;
+    if (this.deps.hub?.leads === false) throw new NotLeader();
+    if (!(await this.deps.mcp.suspended(asked.name.providerName))) throw error;
+    return await this.deps.acquirer.acquire(asked, context);
   }
 
   getToken: Rpcs["getToken"] = (request, { principal }) => {

@@ -29,6 +29,7 @@ describe("McpServers", () => {
   let updateFails: boolean;
   let unconfirmed: boolean;
   let connections: number;
+  let turnedAway: readonly string[];
 
   beforeEach(() => {
     clock = new ManualClock(nowMs);
@@ -40,7 +41,9 @@ describe("McpServers", () => {
       version: 3n,
     });
     [lookUps, forgotten, registered, down, updateFails, refusedVersion] = [0, 0, [], false, false, undefined];
-    [unconfirmed, connections] = [false, 2];
+    [unconfirmed, connections, turnedAway] = [false, 2, []];
+    const isTurnedAway = async (_server: object, _profile: object, clientId: string) =>
+      turnedAway.includes(clientId);
     const discover = async () => {
       lookUps++;
       clock.advance(1_000);
@@ -66,7 +69,10 @@ describe("McpServers", () => {
       store: { getProvider: () => profile, getSuspension: suspension, countConnections: () => connections },
       registry: { update },
       discovery: { discover },
-      clients: { clientAt, reread: async () => "unknown", forget: async () => void forgotten++ },
+      clients: {
+        ...{ clientAt, isTurnedAway, reread: async () => "unknown" },
+        forget: async () => void forgotten++,
+      },
       clock,
       log: silentLog,
     } as unknown as ConstructorParameters<typeof McpServers>[0]);
@@ -100,6 +106,21 @@ describe("McpServers", () => {
     clock.advance(120_000);
     await servers.current(profile);
     expect(registered).toEqual(["c1"]);
+  });
+
+  it("asks the authorization endpoint where one connection of several was refused", async () => {
+    [refusedVersion, unconfirmed, turnedAway] = [profile.version, true, [profile.clientId, "c1"]];
+    await servers.current(profile);
+    expect([registered, profile.version, forgotten]).toEqual([["c1"], 3n, 1]);
+    clock.advance(120_000);
+    await servers.current(profile);
+    expect(registered).toEqual(["c1"]);
+  });
+
+  it("registers another client where the authorization endpoint does not know the first", async () => {
+    [refusedVersion, unconfirmed, turnedAway] = [profile.version, true, [profile.clientId]];
+    await servers.current(profile);
+    expect(profile.clientId).toBe("c1");
   });
 
   it("leaves no client behind that the profile does not come to hold", async () => {
