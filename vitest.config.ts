@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { defineConfig } from "vitest/config";
 
 /** Two forks for two cores; a daemon test starts processes of its own beside them. */
@@ -6,40 +7,59 @@ const maxWorkers = 2;
 /** What is waited for may stand behind a flush of a busy disk. */
 const poll = { timeout: 10_000 };
 
-const shared = { pool: "forks", testTimeout: 60_000, hookTimeout: 60_000, expect: { poll } } as const;
+/** Files of tests that fail among others and pass alone, each with its reason: `npm run test:quarantine` runs them, and nothing else does. */
+const quarantined = readFileSync(`${import.meta.dirname}/test/quarantine.txt`, "utf8")
+  .split("\n")
+  .flatMap((line) => (/^(test\/\S+) # \S/.exec(line) ?? []).slice(1));
 
+/** Tests of whole daemons that show what README promises. Those of SECURITY.md are all of `test/security`. */
+const promises = [
+  ..."accounts acquiring audit capture chromium connecting device errors http import keys_cli main_job".split(
+    " ",
+  ),
+  ..."package pages_axe process providers readme rejected_tokens rest revocation status tokens".split(" "),
+  ..."unattended watching console/journey console/sign_in mcp/tools".split(" "),
+].map((name) => `test/daemon/${name}.test.ts`);
+
+const fleet = ["test/fleet/**/*.test.ts", "test/daemon/fleet/**/*.test.ts", "test/daemon/spoke/**/*.test.ts"];
+const tools = [
+  ...["tools", "terminal", "service"].map((folder) => `test/daemon/${folder}/**/*.test.ts`),
+  "test/strategies/examples.test.ts",
+];
+const observability = ["test/observability/**/*.test.ts", "test/daemon/observability.test.ts"];
+
+const project = (name: string, include: string[], exclude: string[] = []) => ({
+  test: {
+    pool: "forks" as const,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: { poll },
+    name,
+    include,
+    exclude: process.env["QUARANTINE"] ? [] : [...exclude, ...quarantined],
+    // Two processes run all files of `unit`, so that what they share is loaded once. The others have one for each file.
+    isolate: name !== "unit",
+    // Tests that start dist/main.js need the build of the present sources, however vitest was called.
+    ...(name === "unit" ? {} : { globalSetup: ["scripts/build.mjs"] }),
+  },
+});
+
+/** `npm test` runs `unit` and `promises`; `.ci/suites.sh` says which changes run the others. */
 export default defineConfig({
   test: {
     maxWorkers,
     globalSetup: ["test/run.ts"],
     projects: [
-      {
-        test: {
-          ...shared,
-          name: "unit",
-          // Two processes run all of these files, so that what they share is loaded once. The others have one for each file.
-          isolate: false,
-          include: ["test/**/*.test.ts"],
-          exclude: ["test/daemon/**", "test/security/**", "test/proxy/**", "test/deploy/**"],
-        },
-      },
-      {
-        test: {
-          ...shared,
-          name: "daemon",
-          include: ["test/daemon/**/*.test.ts"],
-          // These tests start dist/main.js: it must be the build of the present sources however vitest was called.
-          globalSetup: ["scripts/build.mjs"],
-        },
-      },
-      {
-        test: {
-          ...shared,
-          name: "security",
-          include: ["test/security/**/*.test.ts"],
-          globalSetup: ["scripts/build.mjs"],
-        },
-      },
+      project(
+        "unit",
+        ["test/**/*.test.ts"],
+        ["test/{daemon,security,proxy,deploy,follower}/**", ...fleet, ...tools, ...observability],
+      ),
+      project("promises", ["test/security/**/*.test.ts", ...promises]),
+      project("daemon", ["test/daemon/**/*.test.ts"], [...promises, ...fleet, ...tools, ...observability]),
+      project("fleet", fleet),
+      project("tools", tools),
+      project("observability", observability),
     ],
   },
 });

