@@ -63,7 +63,7 @@ async function attempt(
   const from = (await readLayout(session)) ?? { layout: 0, minLayout: 0 };
   const known = steps.length;
   if (from.layout > known) throw ofNewerVersion(from.layout, known);
-  if (from.layout === 0) await session.query("CREATE SCHEMA IF NOT EXISTS nexus");
+  if (from.layout === 0) await makeSchema(session);
   // First of all locks, as in a commit: behind the one under way, and before the next.
   else await session.query("SELECT 1 FROM nexus.head FOR UPDATE");
   for (const { expand } of steps.slice(from.layout)) await run(session, expand);
@@ -79,6 +79,12 @@ async function attempt(
   );
   await session.query("COMMIT");
   return { from, to: { layout: known, minLayout } };
+}
+
+/** To make one that is there takes the privilege to make one, too. */
+async function makeSchema(session: Session): Promise<void> {
+  const [there] = await session.query("SELECT 1 FROM pg_namespace WHERE nspname = 'nexus'");
+  if (!there) await session.query("CREATE SCHEMA nexus");
 }
 
 async function run(session: Session, files: readonly string[]): Promise<void> {

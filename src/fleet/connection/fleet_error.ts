@@ -4,6 +4,8 @@ export type RefusalReason =
   | "url"
   /** Name, password or certificate were refused, or the database does not exist. */
   | "login"
+  /** The role may not make or use the schema or what is in it. */
+  | "privileges"
   | "old_server"
   | "standby"
   | "read_only"

@@ -22,6 +22,8 @@ const optional = "SET client_connection_check_interval = '1s'; SET idle_session_
 
 /** SQLSTATE of what a person has to mend: no such role or database, a wrong password, a certificate that was refused. */
 const loginStates = new Set(["28000", "28P01", "3D000", "42501"]);
+/** SQLSTATE of a privilege that the role lacks. */
+const deniedState = "42501";
 
 /** One connection to one server. It is over after the first error of its socket or deadline, and never connects anew. */
 export class Session {
@@ -33,7 +35,11 @@ export class Session {
   #before: Promise<unknown> = Promise.resolve();
   readonly #ended = new Set<() => void>();
 
-  private constructor(client: Client, clock: Clock) {
+  private constructor(
+    client: Client,
+    clock: Clock,
+    private readonly address: DatabaseAddress,
+  ) {
     this.#client = client;
     this.#clock = clock;
     client.on("error", () => this.#finish());
@@ -68,7 +74,7 @@ export class Session {
     client.connection.once("authenticationSASL", ({ mechanisms }: { mechanisms: readonly string[] }) => {
       isBound = mechanisms.includes("SCRAM-SHA-256-PLUS");
     });
-    const session = new Session(client, clock);
+    const session = new Session(client, clock, address);
     try {
       await session.#within(answerDeadlineMs, client.connect());
       passwordFor(address, host, isBound);
@@ -93,7 +99,11 @@ export class Session {
     return this.#warnings;
   }
 
-  /** Runs one statement. @throws FleetUnreachable after the deadline or a cut; the server's error otherwise */
+  /**
+   * Runs one statement.
+   *
+   * @throws FleetUnreachable after the deadline or a cut; FleetRefused where the role lacks a privilege; the server's error otherwise
+   */
   async query<Row extends Record<string, Value>>(
     text: string,
     values: readonly Parameter[] = [],
@@ -102,7 +112,11 @@ export class Session {
     if (this.#isOver) throw new FleetUnreachable("the connection to the database is over");
     const answer = this.#before.then(() => this.#client.query<Row>(text, [...values]));
     this.#before = answer.catch(() => undefined);
-    return (await this.#within(deadlineMs, answer)).rows;
+    try {
+      return (await this.#within(deadlineMs, answer)).rows;
+    } catch (error) {
+      throw isOfServer(error) && error.code === deniedState ? denied(error, this.address) : error;
+    }
   }
 
   /** Calls `heard` for each `NOTIFY` of a channel. */
@@ -155,6 +169,15 @@ export class Session {
 export function isOfServer(error: unknown): error is Error & { readonly code: string } {
   return (
     error instanceof Error && "severity" in error && typeof (error as { code?: unknown }).code === "string"
+  );
+}
+
+function denied(cause: Error, { user, database }: DatabaseAddress): FleetRefused {
+  return new FleetRefused(
+    "privileges",
+    `the role may not do what a fleet needs (${cause.message}): GRANT CREATE ON DATABASE "${database}" TO "${user}", ` +
+      `or where the schema is there GRANT USAGE, CREATE ON SCHEMA nexus TO "${user}"; then run nexusd fleet init as this role`,
+    { cause },
   );
 }
 
