@@ -248,8 +248,9 @@ function fits(current: Connection, entry: SpooledTokenSet): boolean {
   const base = spooled.credentialRevision - 1n;
   if (current.credentialRevision !== base) return false;
   if (grant === "consent") return current.status !== "revoked";
-  // An edit of the profile parts it from its grant and leaves the mark: the answer is still its own.
-  const isOwed = isRefreshable(current) || current.problem?.movedFrom !== undefined;
+  // An edit of the profile parts it from its grant, and an unknown outcome ends it; both leave the mark: the answer is still its own.
+  const { movedFrom, reason } = current.problem ?? {};
+  const isOwed = isRefreshable(current) || movedFrom !== undefined || reason === "outcome_unknown";
   const { refreshIntent } = current;
   const isItsAttempt = attempt === undefined || refreshIntent?.attempt === attempt;
   return isOwed && refreshIntent?.credentialRevision === base && isItsAttempt;

@@ -66,7 +66,7 @@ export class RefreshFailures {
     const reaction = isMinted ? unattendedReactionTo(failure) : reactionTo(failure, attempt.earlier);
     switch (reaction.kind) {
       case "reauthorize":
-        return await this.requireReauthorization(attempt.connection, reaction.reason, reaction);
+        return await this.requireReauthorization(attempt, reaction.reason, reaction);
       case "suspend":
         return await this.suspend(attempt, failure.message);
       case "refuse_client":
@@ -82,7 +82,7 @@ export class RefreshFailures {
 
   /** A failure that time does not fix: a person must act. */
   async requireReauthorization(
-    connection: Connection,
+    { connection, earlier }: Pick<Attempt, "connection" | "earlier">,
     reason: ProblemReason,
     { refused, detail }: Pick<Problem, "refused" | "detail"> = {},
   ): Promise<RefreshOutcome> {
@@ -92,7 +92,10 @@ export class RefreshFailures {
       const change = attention(current, reason, nowMs);
       const more = { ...(refused && { refused }), ...(detail !== undefined && { detail }) };
       const problem = { ...problemSince(current, reason, nowMs), ...more };
-      return { change: { ...change, problem }, audit: { type: "token_refresh_fatal", reason } };
+      return {
+        change: { ...change, problem, refreshIntent: inDoubt(reason, earlier) },
+        audit: { type: "token_refresh_fatal", reason },
+      };
     });
     return written ? "attention" : "superseded";
   }
@@ -100,10 +103,10 @@ export class RefreshFailures {
   /** A 4xx that does not say why: after a lost answer the end of the grant, otherwise when it goes on for too long. */
   async #refused(attempt: Attempt, failure: string, httpStatus: number): Promise<RefreshOutcome> {
     const { connection, profile, earlier } = attempt;
-    if (earlier) return await this.requireReauthorization(connection, "outcome_unknown");
+    if (earlier) return await this.requireReauthorization(attempt, "outcome_unknown");
     const refused = this.deps.suspensions.refusedAgain(connection, profile, httpStatus);
     if (isRefusedForGood(refused))
-      return await this.requireReauthorization(connection, "refresh_refused", { refused });
+      return await this.requireReauthorization(attempt, "refresh_refused", { refused });
     return await this.retryLater(attempt, failure, undefined, refused);
   }
 
@@ -162,7 +165,7 @@ export class RefreshFailures {
       if (!isSuspended && isRefusedAlone(refused) && !isUnattended(profile)) {
         isGivenUp = true;
         const reason = earlier ? "outcome_unknown" : "reauth_required";
-        const change = attention(current, reason, nowMs);
+        const change = { ...attention(current, reason, nowMs), refreshIntent: inDoubt(reason, earlier) };
         return { change, audit: { type: "token_refresh_fatal", reason } };
       }
       const detail = failure.message;
@@ -282,4 +285,9 @@ export class RefreshFailures {
       return true;
     });
   }
+}
+
+/** The mark of the attempt whose answer was never seen: a hub that was cut off may bring it. */
+function inDoubt(reason: ProblemReason, earlier: RefreshIntent | undefined): RefreshIntent | undefined {
+  return reason === "outcome_unknown" ? earlier : undefined;
 }

@@ -71,7 +71,7 @@ export class RefreshPreparation {
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       log.error({ connectionId: connection.id, error: error.message }, "credential cannot be opened");
-      return await failures.requireReauthorization(connection, "data_loss");
+      return await failures.requireReauthorization(attempt, "data_loss");
     }
     if (!credential.refreshToken) return "not_refreshable";
     const { binding } = credential;

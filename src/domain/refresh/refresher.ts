@@ -117,7 +117,7 @@ export class Refresher {
     const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
     if (waitsUntilMs(store, connection, this.deps.clock.nowMs()) !== undefined) return "retry";
     const isLost = earlier !== undefined && earlier.sends >= 2;
-    if (isLost) return await failures.requireReauthorization(connection, "outcome_unknown");
+    if (isLost) return await failures.requireReauthorization({ connection, earlier }, "outcome_unknown");
     const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
     return await this.deps.tracing.inSpan({ name: "refresh", kind: "internal", attributes }, async (span) => {
       const outcome = await this.#attempt({ connection, profile, earlier, isProbe });

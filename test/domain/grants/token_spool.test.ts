@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { owner } from "../../../src/model/access/principal.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
+import { newId } from "../../../src/model/ids.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
+import { GrantFailure } from "../../../src/oauth/failure.js";
 import type { Renewed } from "../../../src/oauth/grants/renewal.js";
 import { SpoolFile, spoolFileName } from "../../../src/store/files/spool_file.js";
 import { StoreFailed } from "../../../src/store/lmdb/store_error.js";
@@ -239,6 +241,56 @@ describe("TokenSpool", () => {
     expect(engine.get(id)).toMatchObject({ status: "attention", credentialRevision: 2n });
     await edit(profile.tokenUrl);
     expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 2n });
+  });
+
+  describe("of a connection that was given up because the outcome of an attempt was unknown", () => {
+    /** The hub that asked is away with the answer, and another one gives up. */
+    const givenUp = async (giveUp: (id: string) => Promise<unknown>) => {
+      const { id, answer } = await lose(failStore);
+      engine.spool.save();
+      await die();
+      live();
+      await giveUp(id);
+      expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
+      await engine.spool.recover();
+      return { id, answer };
+    };
+    const refuse = async (id: string): Promise<void> => {
+      const refreshed = engine.refresher.refresh(id);
+      (await engine.untilSent(1)).fail(new GrantFailure({ kind: "invalid_grant" }));
+      expect(await refreshed).toBe("attention");
+    };
+
+    it.each([
+      [
+        "without another request",
+        async (id: string) => {
+          const { refreshIntent, ...rest } = engine.get(id);
+          const twice = { ...rest, refreshIntent: refreshIntent && { ...refreshIntent, sends: 2 } };
+          await engine.store.commit((tx) => tx.putUnannounced(twice));
+          expect(await engine.refresher.refresh(id)).toBe("attention");
+          expect(engine.sent).toEqual([]);
+        },
+      ],
+      ["when its own request was refused", refuse],
+    ])("takes the late answer home: %s", async (_, giveUp) => {
+      const { id, answer } = await givenUp(giveUp);
+      expect(engine.get(id)).toMatchObject({
+        ...{ status: "active", credentialRevision: 2n, problem: undefined, refreshIntent: undefined },
+      });
+      expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+      expect(engine.store.dueRevocations(1)).toEqual([]);
+    });
+
+    it("does not take the answer of any other attempt", async () => {
+      const { id } = await givenUp(async (id) => {
+        const other = { ...engine.get(id).refreshIntent, attempt: newId() } as Connection["refreshIntent"];
+        await engine.store.commit((tx) => tx.putUnannounced({ ...engine.get(id), refreshIntent: other }));
+        await refuse(id);
+      });
+      expect(engine.get(id)).toMatchObject({ status: "attention", credentialRevision: 1n });
+      expect(events(id)[0]).toMatchObject({ type: "token_storage_failed", reason: "superseded" });
+    });
   });
 
   it("has the token revoked when its connection is gone", async () => {

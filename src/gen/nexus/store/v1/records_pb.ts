@@ -349,7 +349,7 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
   failedRefreshes: number;
 
   /**
-   * Set before a refresh token is sent, erased with the commit of the outcome.
+   * Set before a refresh token is sent, erased with the commit of the outcome. With `outcome_unknown` the attempt stays that was not answered.
    *
    * @generated from field: nexus.store.v1.RefreshIntentRecord refresh_intent = 15;
    */
