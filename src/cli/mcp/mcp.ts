@@ -21,8 +21,8 @@ interface McpFlags extends McpServing {
 
 /** What changes nothing at an API that keeps to RFC 9110 section 9.2.1. */
 const defaultMethods = ["GET", "HEAD"];
-/** Of an answer; more is a file. */
-const maxAnswerLimit = 16 * 1024 * 1024;
+/** Of an answer, all of which is searched for the credential; more is a file. */
+const maxAnswerLimit = 1024 * 1024;
 
 export function mcpCommand(shell: Shell): Command {
   const command = new Command("mcp")

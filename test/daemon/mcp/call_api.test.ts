@@ -130,6 +130,8 @@ describe("call_api", { timeout: 60_000 }, () => {
     [{ path: "/x", headers: { "Transfer-Encoding": "chunked" } }, "must be a header of the request itself"],
     [{ path: "/x", headers: { Cookie: "a=b" } }, "headers cookie: nexusd sets it"],
     [{ path: "/x", headers: { "Accept-Encoding": "gzip" } }, "headers accept-encoding: nexusd sets it"],
+    [{ path: "/x", headers: { Range: "bytes=0-7" } }, "headers range: nexusd sets it"],
+    [{ path: "/x", headers: { "If-Range": "etag" } }, "headers if-range: nexusd sets it"],
     [{ path: "/x", headers: { "X-HTTP-Method-Override": "DELETE" } }, "nexusd sets it, or it would lead"],
     [{ path: "/x", headers: { "X-Forwarded-Host": "evil.example" } }, "nexusd sets it, or it would lead"],
     [{ path: "/x", headers: { "x-a": "y".repeat(20_000) } }, "headers: at most 50 with 16384 bytes"],
@@ -227,7 +229,7 @@ describe("call_api", { timeout: 60_000 }, () => {
     const ask = () => short.text("call_api", { provider: "api", path: "/x" });
     mcp.api.answer = (response) =>
       response.writeHead(200, { ...plain, "content-length": 160 }).end("é".repeat(80));
-    expect(await ask()).toMatch(/\n\né{50}\n\n\[cut after 100 of 160 bytes: ask for less/);
+    expect(await ask()).toMatch(/\n\né{50}\n\n\[cut after 100 bytes: ask for less/);
     mcp.api.answer = (response) => response.writeHead(200, plain).end(`x${"é".repeat(80)}`);
     expect(await ask()).toMatch(/\n\nxé{49}\n\n\[cut after 100 bytes/);
     mcp.api.answer = (response) => response.writeHead(200, plain).end("y".repeat(100));
@@ -250,11 +252,11 @@ describe("call_api", { timeout: 60_000 }, () => {
         .writeHead(200, { "content-type": "image/png", "content-length": "2048" })
         .end(Buffer.alloc(2048));
     expect(await text({ path: "/x" })).toContain(
-      "[the body is not shown: it is not text (image/png, 2.0 KiB)]",
+      "content-type: image/png\ncontent-length: 2048\n\n[the body is not shown: it is not text]",
     );
     mcp.api.answer = (response) => response.writeHead(200, { ...plain, "content-encoding": "gzip" }).end("x");
     expect(await text({ path: "/x" })).toContain(
-      "[the body is not shown: the API sent it in the coding gzip",
+      "content-encoding: gzip\n\n[the body is not shown: the API sent it in a coding",
     );
     mcp.api.answer = (response) => response.writeHead(204).end();
     expect(await text({ path: "/x" })).toBe("HTTP 204 No Content");

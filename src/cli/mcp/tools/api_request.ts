@@ -23,11 +23,11 @@ const maxHeaderBytes = 16 * 1024;
 const maxBodyBytes = 1024 * 1024;
 
 /**
- * Headers that say who calls, where the request goes or which method it is, and the coding of the answer, which could not be searched for
- * the credential.
+ * Headers that say who calls, where the request goes or which method it is, and those by which an answer cannot be searched for the
+ * credential: its coding, and a part of it, which may begin in the credential.
  */
 const reserved =
-  /^(authorization|dpop|cookie|accept-encoding|forwarded|x-forwarded-.*|x-http-method(-override)?|x-method-override|x-original-url|x-rewrite-url)$/;
+  /^(authorization|dpop|cookie|accept-encoding|range|if-range|forwarded|x-forwarded-.*|x-http-method(-override)?|x-method-override|x-original-url|x-rewrite-url)$/;
 
 /**
  * The request without the credential, checked.
@@ -87,7 +87,7 @@ function headersOf(given: RequestArguments["headers"]): Record<string, string> {
   for (const name of Object.keys(headers)) {
     if (reserved.test(name))
       throw usageFailure(
-        `headers ${printable(name)}: nexusd sets it, or it would lead the request elsewhere: leave it out`,
+        `headers ${printable(name)}: nexusd sets it, or it would lead the request elsewhere or show a part of an answer: leave it out`,
       );
   }
   return headers;

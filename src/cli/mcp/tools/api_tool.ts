@@ -105,7 +105,13 @@ async function sendWithRetry(apiCall: ApiCall, signal: AbortSignal): Promise<Sen
   const token = await readToken(apiCall);
   const first = await sendProved(apiCall, token, signal);
   if (!isRejection(first.answer)) return first;
-  const rejection = await reportRejection(session, account, token, first.answer);
+  const rejection = await reportRejection(
+    session,
+    account,
+    token,
+    first.answer,
+    new Redaction(first.secrets),
+  );
   if (rejection.kind === "note") return { ...first, note: rejection.note };
   first.answer.dismiss();
   await context.mcpReq.log(

@@ -3,6 +3,7 @@ import type { ApiAnswer } from "../../credentials/api_call.js";
 import { CommandFailure } from "../../shell/command_failure.js";
 import type { DaemonSession } from "../../shell/daemon_command.js";
 import { printable } from "../../shell/text.js";
+import type { Redaction } from "./redaction.js";
 import type { Account } from "./tool.js";
 
 /** What the daemon made of the refusal: another token is there, or what the model has to know. */
@@ -16,17 +17,23 @@ export function isRejection(answer: Pick<ApiAnswer, "status" | "headers">): bool
   return answer.status === 403 && /\b(insufficient_scope|invalid_token)\b/.test(challengeOf(answer));
 }
 
-/** Reports it to the daemon, which refreshes once or asks the person for scopes. */
+/**
+ * Reports it to the daemon, which refreshes once or asks the person for scopes.
+ *
+ * @param redaction of what the daemon may repeat of it
+ */
 export async function reportRejection(
   { daemon, call }: DaemonSession,
   account: Account,
   { revision }: Token,
   answer: Pick<ApiAnswer, "status" | "headers">,
+  redaction: Redaction,
 ): Promise<Rejection> {
+  const wwwAuthenticate = redaction.apply(challengeOf(answer));
   try {
     const { outcome } = await call(`report the refused token of ${account.providerName}`, (options) =>
       daemon.tokens.reportRejectedToken(
-        { name: account, revision, status: answer.status, wwwAuthenticate: challengeOf(answer) },
+        { name: account, revision, status: answer.status, wwwAuthenticate },
         options,
       ),
     );

@@ -15,10 +15,36 @@ describe("Redaction", () => {
     ["in a URL", encodeURIComponent(secret)],
     ["in a URL with small digits", encodeURIComponent(secret).toLowerCase()],
     ["in HTML", "k&quot;e/y&amp;&lt;0123&gt;+ü$.*"],
+    ["in HTML with numbers", "k&#34;e/y&#38;&#x3C;0123&gt&#x2b;&#252;$.*"],
+    ["in Go's JSON", 'k\\"e/y\\u0026\\u003c0123\\u003e+\\u00fc$.*'],
+    ["in a URL in HTML in JSON", "k%22e/y\\u0026amp;%3C0123%3E%2B%C3%BC$.*"],
+    ["as a URL with a letter more encoded than needed", secret.replace("k", "%6b").replace("1", "%2531")],
+    ["in hexadecimal", Buffer.from(secret).toString("hex")],
     ["in base64", Buffer.from(secret).toString("base64").replace(/=+$/, "")],
     ["in base64url", Buffer.from(secret).toString("base64url")],
   ])("finds a secret %s", (_, form) => {
     expect(new Redaction([secret]).apply(`a ${form} b`)).toBe("a [redacted] b");
+  });
+
+  it("finds a secret in the base64 of a longer text, also where that is wrapped", () => {
+    for (const before of ["", "a", "ab", "user:"]) {
+      const base64 = Buffer.from(`${before}${secret}z`).toString("base64");
+      for (const text of [base64, base64.replace(/.{10}/g, "$&\r\n"), base64.replace(/.{10}/g, "$&\\n")]) {
+        const shown = new Redaction([secret]).apply(text).replace("[redacted]", "");
+        expect(shown.length).toBeLessThanOrEqual(base64.length - (secret.length * 4) / 3 + 2);
+      }
+    }
+  });
+
+  it("looks at each place for itself, so that nothing before a secret hides its begin", () => {
+    const redaction = new Redaction(["41-secret", "u0041-other"]);
+    expect(redaction.apply("%41-secret %2541%2dsecret \\u0041-other")).toBe(
+      "%[redacted] %25[redacted] \\[redacted]",
+    );
+  });
+
+  it("finds a secret without the blanks that a header loses", () => {
+    expect(new Redaction(["Bearer secret "]).apply("Bearer secret")).toBe("[redacted]");
   });
 
   it("takes the longer of two that begin together, and every one", () => {
