@@ -50,33 +50,38 @@ export function apiRequestOf(given: RequestArguments, provider: Provider, policy
   return { method, url, headers, body };
 }
 
+/** Control characters, and UTF-8 in more bytes than it takes, which some servers read as a dot or a slash (RFC 3629 section 3). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const misread = /[\x00-\x1f\x7f]|[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]/;
+
 /** @throws CommandFailure for a path that leads out of the base URL, or that a server might take for one that does */
 export function urlBelow(apiBaseUrl: string, path: string, query: RequestArguments["query"] = {}): string {
-  if (/[\p{Cc}\\]/u.test(path) || path.startsWith("//"))
+  const decoded = decodingsOf(path.split(/[?#]/, 1)[0] ?? "");
+  if (/[\p{Cc}\\]/u.test(path) || path.startsWith("//") || decoded.some((text) => misread.test(text)))
     throw usageFailure(
-      "path: must be below the API's base URL, without control characters, backslashes and a second slash at its begin",
+      "path: must be below the API's base URL, without control characters, overlong UTF-8, backslashes and a second slash at its begin",
     );
   const base = new URL(apiBaseUrl);
   const url = new URL(apiUrl(apiBaseUrl, path));
   const folder = `${base.pathname.replace(/\/+$/, "")}/`;
-  const isBelow = `${url.pathname}/`.startsWith(folder) && !climbs(path.split(/[?#]/, 1)[0] ?? "");
-  if (!isBelow)
+  if (!`${url.pathname}/`.startsWith(folder) || decoded.some(climbs))
     throw usageFailure(`path: must stay below ${base.origin}${folder}, the provider's API base URL`);
   for (const [name, values] of Object.entries(query))
     for (const value of [values].flat()) url.searchParams.append(name, value);
   return url.href;
 }
 
-/** Whether a segment is `..` to somebody who decodes it once more, as servers behind a proxy do, or who ends it at a semicolon. */
+/** Whether a segment is `..` to somebody who drops blanks, or ends it at a semicolon. */
 function climbs(path: string): boolean {
-  let text = path;
-  for (let round = 0; round < 3; round++) {
-    if (text.split(/[/\\]/).some((segment) => /^\.\.(;|$)/.test(segment))) return true;
-    text = text.replace(/%([0-9a-f]{2})/gi, (_, digits: string) =>
-      String.fromCharCode(Number.parseInt(digits, 16)),
-    );
-  }
-  return false;
+  return path.split(/[/\\]/).some((segment) => /^\.\.(;|$)/.test(segment.replaceAll(" ", "")));
+}
+
+/** The bytes of a path, and what is read by those who decode it once or twice, as servers behind a proxy do. */
+function decodingsOf(path: string): string[] {
+  const decode = (text: string) =>
+    text.replace(/%([0-9a-f]{2})/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
+  const bytes = Buffer.from(path, "utf8").toString("latin1");
+  return [bytes, decode(bytes), decode(decode(bytes))];
 }
 
 function headersOf(given: RequestArguments["headers"]): Record<string, string> {

@@ -31,6 +31,10 @@ describe("urlBelow", () => {
       "\t",
       "https://evil.example",
       "é",
+      "%00",
+      "%20",
+      "%c0%ae",
+      "%e0%80%af",
     ];
     const path = fc.oneof(
       fc.array(fc.constantFrom(...parts), { maxLength: 8 }).map((chosen) => chosen.join("")),
@@ -48,14 +52,42 @@ describe("urlBelow", () => {
         }
         const base = new URL(apiBaseUrl);
         expect([url.origin, url.username, url.password, url.hash]).toEqual([base.origin, "", "", ""]);
-        // As a server reads it that decodes twice.
+        // As a server reads it that decodes twice, takes overlong forms, and drops what it does not see.
         const seen = new URL(url.origin);
-        seen.pathname = safeDecode(safeDecode(url.pathname));
+        const decoded = safeDecode(safeDecode(url.pathname));
+        seen.pathname = decoded
+          .replace(/\xc0\xae/g, ".")
+          .replace(/\xe0\x80\xaf/g, "/")
+          .replace(/[\0 ]/g, "");
         expect(`${seen.pathname}/`.startsWith(`${base.pathname.replace(/\/+$/, "")}/`)).toBe(true);
       }),
       { numRuns: 3000 },
     );
   });
+
+  it.each([
+    "/..%00/admin",
+    "/..%20/admin",
+    "/%2e%2e%2500",
+    "/..%09;a/admin",
+    "/.. /admin",
+    "/a%00b",
+    "/a%250d%250aX: y",
+    "/%c0%ae%c0%ae/admin",
+    "/..%C0%AFadmin",
+    "/%25c0%25ae./admin",
+    "/%e0%80%ae%e0%80%ae/admin",
+    "/%f0%80%80%ae./admin",
+  ])("refuses %s, which a server may read as a path that leads up", (path) => {
+    expect(() => urlBelow("https://api.example/v3", path)).toThrow(/^path: must /);
+  });
+
+  it.each(["/caf%C3%A9", "/caf%E9", "/%C0", "/a%20b", "/a..%20b/..c", "/%e0%a4%85"])(
+    "takes %s, which leads nowhere else",
+    (path) => {
+      expect(urlBelow("https://api.example/v3", path)).toBe(`https://api.example/v3${path}`);
+    },
+  );
 
   it("adds what the model gives to the query of the base URL and of the path", () => {
     expect(urlBelow("https://api.example/a?version=7", "/b?c=1", { d: "x&y", e: ["1", "2"] })).toBe(
