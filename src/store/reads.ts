@@ -8,7 +8,6 @@ import {
 } from "../model/connections/connection.js";
 import type { NameParts } from "../model/connections/connection_name.js";
 import type { PendingImport } from "../model/connections/pending_import.js";
-import type { PendingRevocation } from "../model/connections/revocation.js";
 import type { SealedCredential } from "../model/credentials/credential.js";
 import type { ProviderProfile } from "../model/providers/provider_profile.js";
 import type { Suspension } from "../model/providers/suspension.js";
@@ -19,7 +18,7 @@ import { type Databases, decodeCount, encodeCount } from "./lmdb/databases.js";
 import { decodeApiKey } from "./records/api_key_codec.js";
 import { decodedConnection, type StoredConnection } from "./records/connection_codec.js";
 import { encodeStateHash } from "./records/field_codec.js";
-import { decodeImport, decodeRevocation } from "./records/journal_codec.js";
+import { decodeImport } from "./records/journal_codec.js";
 import { type Change, decodeChange, decodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
 import { decodedProvider } from "./records/provider_codec.js";
 import { decodeAuthorization, decodeSealedCredential } from "./records/sealed_codec.js";
@@ -256,18 +255,6 @@ export abstract class Reads {
       const bytes = this.databases.changes.getBinary(key);
       return bytes ? [decodeChange(decodeCount(key), bytes)] : [];
     });
-  }
-
-  /** Undefined also when the record cannot be read. */
-  getRevocation(id: string): PendingRevocation | undefined {
-    const bytes = this.databases.revocations.getBinary(id);
-    return bytes && unlessUnreadable(() => decodeRevocation(bytes));
-  }
-
-  /** The first entries of the queue of revocations, due or not. */
-  dueRevocations(limit: number): { readonly id: string; readonly nextAttemptMs: number }[] {
-    const keys = this.databases.revocationsDue.getKeys({ limit });
-    return Array.from(keys, ([nextAttemptMs, id]) => ({ id, nextAttemptMs }));
   }
 
   /** Undefined also when the record cannot be read. @param key hash of the imported token */

@@ -9,6 +9,7 @@ import { syncFolder } from "./files/sync_folder.js";
 import { ClientKeyReads } from "./indexes/client_keys.js";
 import { NotificationPlanReads } from "./indexes/notification_plans.js";
 import { NotificationReads } from "./indexes/notification_queue.js";
+import { PendingRevocationReads } from "./indexes/pending_revocations.js";
 import { type Databases, openDatabases } from "./lmdb/databases.js";
 import { checkStoreFile } from "./lmdb/file_check.js";
 import { StoreFailure } from "./lmdb/store_failure.js";
@@ -52,6 +53,7 @@ export class Store extends WholeReads {
   readonly notifications: NotificationReads;
   readonly notificationPlans: NotificationPlanReads;
   readonly clientKeys: ClientKeyReads;
+  readonly revocations: PendingRevocationReads;
   protected readonly databases: Databases;
   readonly #parts: CommitParts;
   readonly #commits: Commits;
@@ -70,6 +72,7 @@ export class Store extends WholeReads {
     this.notifications = new NotificationReads(databases);
     this.notificationPlans = new NotificationPlanReads(databases);
     this.clientKeys = new ClientKeyReads(databases);
+    this.revocations = new PendingRevocationReads(databases);
     this.#path = path;
     this.#parts = {
       databases,

@@ -3,7 +3,6 @@ import type { AuditEvent } from "../model/access/audit_event.js";
 import type { PendingAuthorization } from "../model/connections/authorization.js";
 import type { Connection } from "../model/connections/connection.js";
 import type { PendingImport } from "../model/connections/pending_import.js";
-import type { PendingRevocation } from "../model/connections/revocation.js";
 import type { SealedCredential, SealedRecord } from "../model/credentials/credential.js";
 import { newId } from "../model/ids.js";
 import type { ProviderProfile } from "../model/providers/provider_profile.js";
@@ -16,13 +15,14 @@ import { moveInIndexes } from "./indexes/connection_index.js";
 import { NotificationPlans } from "./indexes/notification_plans.js";
 import { NotificationQueue } from "./indexes/notification_queue.js";
 import { addToNumber, nameInKey } from "./indexes/numbers.js";
+import { PendingRevocations } from "./indexes/pending_revocations.js";
 import { countSealed, writeSealedCount } from "./indexes/sealed_count.js";
-import { type Databases, nothing } from "./lmdb/databases.js";
+import type { Databases } from "./lmdb/databases.js";
 import { issuerKey, Reads } from "./reads.js";
 import { encodeApiKey } from "./records/api_key_codec.js";
 import { connectionEncoder, keepWritten, type StoredConnection } from "./records/connection_codec.js";
 import { encodeStateHash } from "./records/field_codec.js";
-import { encodeImport, encodeRevocation } from "./records/journal_codec.js";
+import { encodeImport } from "./records/journal_codec.js";
 import { encodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
 import { encodeProvider } from "./records/provider_codec.js";
 import { encodeAuthorization, encodeSealedCredential } from "./records/sealed_codec.js";
@@ -230,23 +230,6 @@ export class Transaction extends Reads implements Recording {
     this.#audit.append(event);
   }
 
-  /** Moves its one entry in the queue of revocations to `nextAttemptMs`. */
-  putRevocation(revocation: PendingRevocation): void {
-    this.deleteRevocation(revocation.id);
-    const { revocations, revocationsDue } = this.databases;
-    countSealed(this.databases, () => undefined, revocation.sealed);
-    revocations.putSync(revocation.id, encodeRevocation(revocation));
-    revocationsDue.putSync([revocation.nextAttemptMs, revocation.id], nothing);
-  }
-
-  deleteRevocation(id: string): void {
-    const before = this.getRevocation(id);
-    if (before === undefined) return;
-    countSealed(this.databases, () => before.sealed, undefined);
-    this.databases.revocations.removeSync(id);
-    this.databases.revocationsDue.removeSync([before.nextAttemptMs, id]);
-  }
-
   putImport(key: string, pending: PendingImport): void {
     const databases = this.databases;
     countSealed(databases, () => this.getImport(key)?.sealed, pending.sealed);
@@ -261,6 +244,10 @@ export class Transaction extends Reads implements Recording {
 
   get clientKeys(): ClientKeyRecords {
     return new ClientKeyRecords(this.databases);
+  }
+
+  get revocations(): PendingRevocations {
+    return new PendingRevocations(this.databases);
   }
 
   get notifications(): NotificationQueue {

@@ -112,7 +112,7 @@ export class RevocationQueue {
     tx.whenDurable(() => {
       this.#hasNews = true;
     });
-    tx.putRevocation({
+    tx.revocations.put({
       id,
       connectionId,
       providerId,

@@ -6,6 +6,7 @@ import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import type { Changes } from "../../runtime/changes.js";
 import { type Clock, delay, type Timer } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
+import type { DueRevocation } from "../../store/indexes/pending_revocations.js";
 import type { Store } from "../../store/store.js";
 import { revocationPlace } from "../credentials/associated_data.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
@@ -28,7 +29,6 @@ const answerWaitMs = 2_000;
 const maxRunning = 16;
 /** Requests at one provider at a time: one that hangs must not hold up the others. */
 const perProvider = 4;
-const batch = 64;
 /** Why a token was given up that died by itself. */
 const tokenExpired = "token_expired";
 
@@ -74,20 +74,12 @@ export class Revoker {
   wake(): void {
     if (!this.#started || this.#stop.signal.aborted) return;
     const nowMs = this.deps.clock.nowMs();
-    let nextMs: number | undefined;
-    for (const { id, nextAttemptMs } of this.deps.store.dueRevocations(batch + this.#running.size)) {
-      if (this.#running.has(id)) continue;
-      if (nextAttemptMs > nowMs) {
-        nextMs = nextAttemptMs;
-        break;
-      }
-      const revocation = this.deps.store.getRevocation(id);
-      if (revocation && this.#hasRoom(revocation.providerId)) this.#run(revocation);
-    }
+    const entries = this.deps.store.revocations.due(2 * perProvider);
+    this.#fill(entries.filter(({ nextAttemptMs }) => nextAttemptMs <= nowMs));
     this.#timer?.cancel();
     // What had no room is looked at when something ends.
-    const sleepMs = nextMs === undefined ? maxSleepMs : Math.min(maxSleepMs, nextMs - nowMs);
-    this.#timer = this.deps.clock.setTimer(sleepMs, () => this.wake());
+    const nextMs = Math.min(...entries.map((each) => each.nextAttemptMs).filter((atMs) => atMs > nowMs));
+    this.#timer = this.deps.clock.setTimer(Math.min(maxSleepMs, nextMs - nowMs), () => this.wake());
   }
 
   /** Cuts off what is under way: it stays in the queue. */
@@ -106,10 +98,22 @@ export class Revoker {
     await Promise.race([ended, delay(this.deps.clock, answerWaitMs, over.signal)]);
   }
 
-  #hasRoom(providerId: string): boolean {
-    if (this.#running.size >= maxRunning) return false;
-    const there = [...this.#running.values()].filter((running) => running.providerId === providerId);
-    return there.length < perProvider;
+  /** A second request at a provider comes after the first at each other one, and so on: however many hang, the others have room. */
+  #fill(due: readonly DueRevocation[]): void {
+    for (let there = 0; there < perProvider; there++) {
+      for (const { id, providerId } of due) {
+        if (this.#running.size >= maxRunning) return;
+        if (this.#running.has(id) || this.#runningAt(providerId) !== there) continue;
+        const revocation = this.deps.store.revocations.get(id);
+        if (revocation) this.#run(revocation);
+      }
+    }
+  }
+
+  #runningAt(providerId: string): number {
+    let count = 0;
+    for (const running of this.#running.values()) if (running.providerId === providerId) count++;
+    return count;
   }
 
   #run(revocation: PendingRevocation): void {
@@ -146,8 +150,8 @@ export class Revoker {
     const nextAttemptMs = Math.min(nowMs + delayMs, revocation.tokenExpiresAtMs ?? Number.POSITIVE_INFINITY);
     await this.deps.store.commit((tx) => {
       // It may have been sealed anew meanwhile.
-      const current = tx.getRevocation(revocation.id);
-      if (current) tx.putRevocation({ ...current, attempts, nextAttemptMs });
+      const current = tx.revocations.get(revocation.id);
+      if (current) tx.revocations.put({ ...current, attempts, nextAttemptMs });
     });
   }
 
@@ -196,7 +200,7 @@ export class Revoker {
       revision,
     };
     await this.deps.store.commit((tx) => {
-      tx.deleteRevocation(id);
+      tx.revocations.delete(id);
       const connection = tx.getConnection(connectionId);
       if (connection?.status === "revoked") {
         tx.putUnannounced({ ...connection, providerRevocation: endOf(outcome) });

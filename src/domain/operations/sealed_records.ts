@@ -46,7 +46,7 @@ function placeOf(reads: Store, kind: SealedKind, key: string): SealedPlace | und
       return pending && authorizationPlace(key, pending);
     }
     case "revocation": {
-      const revocation = reads.getRevocation(key);
+      const revocation = reads.revocations.get(key);
       return revocation && revocationPlace(revocation);
     }
     case "import": {
@@ -103,9 +103,9 @@ const resealers: Readonly<
     });
   },
   revocation: (tx, vault, key) => {
-    const revocation = tx.getRevocation(key);
+    const revocation = tx.revocations.get(key);
     if (!revocation) return;
-    tx.putRevocation({
+    tx.revocations.put({
       ...revocation,
       sealed: vault.reseal(revocationPlace(revocation), revocation.sealed),
     });

@@ -3,6 +3,7 @@ import { subjectOf } from "../../model/notifications/notification.js";
 import { type Databases, nothing } from "../lmdb/databases.js";
 import { decodeNotification, encodeNotification } from "../records/notification_codec.js";
 import { unlessUnreadable } from "../records/unreadable.js";
+import { firstOfEach } from "./due_keys.js";
 import { addToNumber, readNumber } from "./numbers.js";
 
 /** One receiver and one subject: what is told in order. */
@@ -24,18 +25,8 @@ export class NotificationReads {
 
   /** Of each receiver the lines whose first notification is due first. @param limit of each, so that none hides another's */
   due(limit: number): DueLine[] {
-    const { notificationsDue } = this.databases;
-    const lines: DueLine[] = [];
-    let [next] = notificationsDue.getKeys({ limit: 1 });
-    while (next) {
-      const receiver = next[0];
-      const end: [string, number, string] = [receiver, Number.MAX_SAFE_INTEGER, ""];
-      for (const [, nextAttemptMs, subject] of notificationsDue.getKeys({ start: next, end, limit })) {
-        lines.push({ nextAttemptMs, receiver, subject });
-      }
-      [next] = notificationsDue.getKeys({ start: end, limit: 1 });
-    }
-    return lines;
+    const keys = firstOfEach(this.databases.notificationsDue, limit);
+    return keys.map(([receiver, nextAttemptMs, subject]) => ({ receiver, nextAttemptMs, subject }));
   }
 
   /** Undefined when the line is empty, or its first record cannot be read. */

@@ -60,7 +60,7 @@ export interface Databases {
   readonly audit: Table<Buffer>;
   readonly auditByConnection: Table<[connectionId: string, sequence: number]>;
   readonly revocations: Table<string>;
-  readonly revocationsDue: Table<[nextAttemptMs: number, id: string]>;
+  readonly revocationsDue: Table<[providerId: string, nextAttemptMs: number, id: string]>;
   /** Key: hash of the imported token, in hexadecimal. */
   readonly imports: Table<string>;
   /** Key: `kid`. */

@@ -114,6 +114,6 @@ describe("an import whose commit fails after the token was redeemed", () => {
     await engine.importer.abandon(entry()?.key ?? "", "provider_unavailable");
     await engine.spool.recover();
     expect(engine.store.listConnections({ limit: 1 })).toEqual([]);
-    expect(engine.store.dueRevocations(2)).toHaveLength(1);
+    expect(engine.store.revocations.due(2)).toHaveLength(1);
   });
 });

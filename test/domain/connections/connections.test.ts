@@ -149,7 +149,7 @@ describe("Connections", () => {
       expect(revoked).toMatchObject({ id, status: "revoked", providerRevocation: "pending" });
       expect(revoked).toMatchObject({ refreshable: false, expiresAtMs: undefined, updatedAtMs: startMs });
       expect(engine.store.getCredential(id)).toBeUndefined();
-      expect(engine.store.dueRevocations(2)).toHaveLength(1);
+      expect(engine.store.revocations.due(2)).toHaveLength(1);
       expect(types(id)[0]).toEqual(["connection.revoked", "owner"]);
       await expect(engine.request({ connectionId: id })).rejects.toThrow(FailedPrecondition);
     });
@@ -161,7 +161,7 @@ describe("Connections", () => {
       engine.clock.advance(1_000);
       expect(await engine.connections.revoke(id, admin)).toEqual(first);
       expect(engine.events(id)).toEqual(events);
-      expect(engine.store.dueRevocations(2)).toHaveLength(1);
+      expect(engine.store.revocations.due(2)).toHaveLength(1);
     });
 
     it("before a person consented end the consent, and there is nothing to revoke", async () => {
@@ -170,7 +170,7 @@ describe("Connections", () => {
       expect(revoked).toMatchObject({ status: "revoked", providerRevocation: "not_needed" });
       expect(revoked.pendingStateHash).toBeUndefined();
       await expect(engine.finish(state)).rejects.toThrow();
-      expect(engine.store.dueRevocations(2)).toEqual([]);
+      expect(engine.store.revocations.due(2)).toEqual([]);
     });
 
     it("while they are refreshed drop the answer", async () => {
@@ -192,7 +192,7 @@ describe("Connections", () => {
       await engine.connections.delete(id, admin);
       expect(() => engine.connections.get(id)).toThrow(NotFound);
       expect(engine.store.getCredential(id)).toBeUndefined();
-      expect(engine.store.dueRevocations(2)).toHaveLength(1);
+      expect(engine.store.revocations.due(2)).toHaveLength(1);
       expect(types(id)[0]).toEqual(["connection.deleted", "admin"]);
     });
 

@@ -26,9 +26,9 @@ describe("a consent that waits for its confirmation", () => {
   };
   const revoked = () => {
     const { store, vault } = engine;
-    return store
-      .dueRevocations(10)
-      .flatMap(({ id }) => store.getRevocation(id) ?? [])
+    return store.revocations
+      .due(10)
+      .flatMap(({ id }) => store.revocations.get(id) ?? [])
       .map((entry) => vault.openToken(revocationPlace(entry), entry.sealed).reveal());
   };
   const untilOver = (id: string) => {

@@ -90,7 +90,7 @@ describe("Revoker", () => {
   const settled = async (pass: () => boolean) => {
     while (!pass()) await engine.store.commit(() => undefined);
   };
-  const queued = () => engine.store.dueRevocations(100);
+  const queued = () => engine.store.revocations.due(100);
   const events = () =>
     engine.store.listAuditEvents({ limit: 100 }).events.map(({ event }) => [event.type, event.reason]);
 
@@ -106,7 +106,7 @@ describe("Revoker", () => {
   });
 
   it("looks at its queue when a token in it is durable, and not at every change of a connection", async () => {
-    const looks = vi.spyOn(engine.store, "dueRevocations");
+    const looks = vi.spyOn(engine.store.revocations, "due");
     changes.emit("connections", []);
     const place = { connectionId, providerId: profile.id, revision: 3n };
     const committed = engine.store.commit((tx) => {
@@ -150,6 +150,41 @@ describe("Revoker", () => {
     (await untilAsked(3)).answer(retry());
     await settled(() => queued().length === 0);
     expect(events()).toEqual([["revocation_given_up", "status_503"]]);
+  });
+
+  it("asks each provider in turn: one that hangs holds up no other, however much waits for it", async () => {
+    for (let count = 0; count < 100; count++) await enqueue();
+    await untilAsked(4);
+    const others = ["second", "third"].map((name) =>
+      engine.provider(name, { oauth2: { ...plainOAuth2, revocationUrl: `https://${name}.example/revoke` } }),
+    );
+    for (const other of await Promise.all(others)) {
+      engine.clock.advance(1_000);
+      await enqueue(other.id);
+    }
+    expect((await untilAsked(5)).request.endpoint).toBe("https://second.example/revoke");
+    expect((await untilAsked(6)).request.endpoint).toBe("https://third.example/revoke");
+    asked[5]?.answer({ kind: "revoked" });
+    await settled(() => events().length === 1);
+    expect(asked).toHaveLength(6);
+    asked[0]?.answer({ kind: "revoked" });
+    expect((await untilAsked(7)).request.endpoint).toBe(revocationUrl);
+  });
+
+  it("leaves room for a provider while others have all that they may", async () => {
+    const profiles = ["b", "c", "d"].map((name) =>
+      engine.provider(name, { oauth2: { ...plainOAuth2, revocationUrl } }),
+    );
+    const hanging = [profile, ...(await Promise.all(profiles))];
+    for (const { id } of hanging) for (let count = 0; count < 10; count++) await enqueue(id);
+    await untilAsked(16);
+    const late = await engine.provider("late", {
+      oauth2: { ...plainOAuth2, revocationUrl: "https://late.example/revoke" },
+    });
+    engine.clock.advance(1_000);
+    await enqueue(late.id);
+    asked[0]?.answer({ kind: "retry", reason: "timeout", retryAfterMs: undefined });
+    expect((await untilAsked(17)).request.endpoint).toBe("https://late.example/revoke");
   });
 
   const busy: RevocationOutcome = { kind: "retry", reason: "status_503", retryAfterMs: 600_000 };
@@ -316,7 +351,7 @@ describe("Revoker", () => {
       queue.enqueueStored(tx, connection);
       tx.deleteConnection(connection.id);
     });
-    const revocation = engine.store.getRevocation(queued()[0]?.id ?? "");
+    const revocation = engine.store.revocations.get(queued()[0]?.id ?? "");
     expect(revocation).toMatchObject({ connectionId: connection.id, revision: 1n });
     revoker.wake();
     (await untilAsked(1)).answer({ kind: "revoked" });

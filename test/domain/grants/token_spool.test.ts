@@ -279,7 +279,7 @@ describe("TokenSpool", () => {
         ...{ status: "active", credentialRevision: 2n, problem: undefined, refreshIntent: undefined },
       });
       expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
-      expect(engine.store.dueRevocations(1)).toEqual([]);
+      expect(engine.store.revocations.due(1)).toEqual([]);
     });
 
     it("does not take the answer of any other attempt", async () => {
@@ -300,8 +300,8 @@ describe("TokenSpool", () => {
     live();
     await engine.store.commit((tx) => tx.deleteConnection(id));
     await engine.spool.recover();
-    const [due] = engine.store.dueRevocations(2);
-    const revocation = due && engine.store.getRevocation(due.id);
+    const [due] = engine.store.revocations.due(2);
+    const revocation = due && engine.store.revocations.get(due.id);
     expect(revocation).toMatchObject({ connectionId: id, tokenTypeHint: "refresh_token" });
   });
 

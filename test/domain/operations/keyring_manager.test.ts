@@ -85,7 +85,7 @@ describe("KeyringManager", () => {
         browserBinding: "b",
       });
       tx.putAuthorization(stateHash(1), { ...asked, sealed });
-      tx.putRevocation({
+      tx.revocations.put({
         ...revocation,
         tokenTypeHint: "refresh_token",
         attempts: 0,

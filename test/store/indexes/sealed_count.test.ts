@@ -37,14 +37,14 @@ describe("how many records need each key", () => {
       tx.putConnection(aConnection({ id: "c", pendingStateHash: stateHash(1) }));
       tx.putCredential("c", { revision: 1n, sealed: by("a") });
       tx.putAuthorization(stateHash(1), pending("c", { sealed: by("a") }));
-      tx.putRevocation(revocation);
+      tx.revocations.put(revocation);
       tx.putImport("i", imported);
     });
     expect(countsOf(store)).toEqual({ a: 5 });
     await store.commit((tx) => {
       tx.putCredential("c", { revision: 2n, sealed: by("b") });
       tx.putProvider(aProfile({ id: "p", clientSecret: by("b") }));
-      tx.putRevocation({ ...revocation, attempts: 1, sealed: by("b") });
+      tx.revocations.put({ ...revocation, attempts: 1, sealed: by("b") });
       tx.putImport("i", { ...imported, sealed: by("b") });
     });
     expect(countsOf(store)).toEqual({ a: 1, b: 4 });
@@ -58,7 +58,7 @@ describe("how many records need each key", () => {
     await store.commit((tx) => {
       tx.deleteConnection("c");
       tx.deleteProvider("p");
-      tx.deleteRevocation("r");
+      tx.revocations.delete("r");
       tx.putImport("i", { ...imported, sealed: undefined });
     });
     expect(countsOf(store)).toEqual({});
