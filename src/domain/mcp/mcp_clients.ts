@@ -1,6 +1,6 @@
 import { jwksPath } from "../../model/clients/client_key.js";
 import type { ClientRegistration } from "../../model/credentials/client_registration.js";
-import { FailedPrecondition, Unavailable } from "../../model/errors.js";
+import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js";
 import { newToken } from "../../model/ids.js";
 import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
 import { clientMetadataPath, redirectPathOfMetadata } from "../../model/providers/redirect_path.js";
@@ -165,15 +165,15 @@ export class McpClients {
 
   /** Ends the registration of a profile's client at its server, if it can be: it is good for nothing, and does no harm. */
   async forget(profile: Pick<ProviderProfile, "id" | "registration">): Promise<void> {
-    const management = this.#managementOf(profile);
-    if (!management) return;
     const context = { providerId: profile.id, issuer: profile.registration?.issuer };
     try {
+      const management = this.#managementOf(profile);
+      if (!management) return;
       const isDeleted = await deleteRegistration(management, this.deps.outbound);
       if (isDeleted) this.deps.log.info(context, "client registration deleted");
       else this.deps.log.warn(context, "the server did not delete the client registration");
     } catch (error) {
-      if (!(error instanceof OutboundError)) throw error;
+      if (!(error instanceof OutboundError || error instanceof DataLoss)) throw error;
       this.deps.log.warn({ ...context, error: error.message }, "client registration not deleted");
     }
   }
