@@ -263,14 +263,15 @@ export abstract class Reads {
     return bytes && unlessUnreadable(() => decodeImport(bytes));
   }
 
+  /** Undefined also when the record cannot be read. */
   getApiKey(id: string): ApiKeyRecord | undefined {
     const bytes = this.databases.apiKeys.getBinary(id);
-    return bytes && decodeApiKey(bytes);
+    return bytes && unlessUnreadable(() => decodeApiKey(bytes));
   }
 
-  /** All of them, revoked ones too, in the order of their ids. */
+  /** Those that can be read, revoked ones too, in the order of their ids. */
   listApiKeys(): ApiKeyRecord[] {
-    return Array.from(this.databases.apiKeys.getRange({}), ({ value }) => decodeApiKey(value));
+    return Array.from(this.databases.apiKeys.getKeys({})).flatMap((id) => this.getApiKey(id) ?? []);
   }
 
   /** Those that can be read. */

@@ -143,11 +143,19 @@ export class ApiKeys {
       const record = this.deps.store.getApiKey(id);
       const known = this.#byId.get(id);
       if (record && !known) this.#add(record);
+      if (!record && known) this.#drop(known);
       if (!record || !known) continue;
       const isRevoked = known.record.revokedAtMs === undefined && record.revokedAtMs !== undefined;
       known.record = record;
       if (isRevoked) this.deps.changes.emit("principalEnded", nameOf(record));
     }
+  }
+
+  /** Its record cannot be read any more: nobody can tell what it may do. */
+  #drop({ record, principal }: Entry): void {
+    this.#byId.delete(record.id);
+    this.#byName.delete(record.name);
+    this.deps.changes.emit("principalEnded", principal.name);
   }
 
   #add(record: ApiKeyRecord): void {

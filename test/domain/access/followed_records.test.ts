@@ -48,6 +48,25 @@ test("a follower knows the keys that the leader made, and ends those that it rev
   expect(follower.keys.find("ci")?.revokedBy).toBe(admin.name);
 });
 
+test("a key that a follower cannot read any more is of no use there, and ends nothing else", async () => {
+  const fleet = await Fleet.make(1);
+  const leader = caches(fleet.leader);
+  const follower = caches(fleet.followers[0] as Store);
+  const ended: string[] = [];
+  follower.changes.on("principalEnded", (name) => ended.push(name));
+  const wanted = { name: "ci", role: "admin" as const, restriction: undefined, expiresAtMs: undefined };
+  const { key, record } = await leader.keys.create(wanted, admin);
+  await fleet.feed();
+  // The leader is of a newer version, which knows another role.
+  await fleet.leader.commit((tx) =>
+    tx["databases"].apiKeys.putSync(record.id, Buffer.from([0x0a, 0xff, 0xff])),
+  );
+  await fleet.feed();
+  expect(follower.keys.verify(key.reveal())).toBeUndefined();
+  expect(ended).toEqual(["key:ci"]);
+  expect(caches(fleet.followers[0] as Store).keys.find("ci")).toBeUndefined();
+});
+
 test("a follower's caches follow a profile that the leader renamed, and its redirect path", async () => {
   const fleet = await Fleet.make(1);
   const leader = caches(fleet.leader);
