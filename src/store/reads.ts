@@ -82,6 +82,15 @@ export abstract class Reads {
     return id === undefined ? undefined : this.getProvider(id);
   }
 
+  /** Undefined when there is no such profile. One that cannot be read is looked up among all names. */
+  providerNameOf(id: string): string | undefined {
+    const { providers, providerNames } = this.databases;
+    const name = unlessUnreadable(() => this.getProvider(id)?.name);
+    if (name !== undefined || !providers.doesExist(id)) return name;
+    for (const { key } of providerNames.getRange({})) if (this.findProviderIdByName(key) === id) return key;
+    return undefined;
+  }
+
   /** In the order of the names. */
   listProviders({ afterName, namePrefix = "", matches, limit }: ProviderPage): ProviderProfile[] {
     const start = afterName !== undefined && afterName >= namePrefix ? afterName : namePrefix;
@@ -196,15 +205,16 @@ export abstract class Reads {
     return bytes && decodeDiscovery(bytes);
   }
 
+  /** Undefined also when the record cannot be read: whether the provider refuses the client shows again. */
   getSuspension(providerId: string): Suspension | undefined {
     const bytes = this.databases.suspensions.getBinary(providerId);
-    return bytes && decodeSuspension(providerId, bytes);
+    return bytes && unlessUnreadable(() => decodeSuspension(providerId, bytes));
   }
 
+  /** Those that can be read. */
   listSuspensions(): Suspension[] {
-    return Array.from(this.databases.suspensions.getRange({}), ({ key, value }) =>
-      decodeSuspension(key, value),
-    );
+    const providerIds = Array.from(this.databases.suspensions.getKeys({}));
+    return providerIds.flatMap((providerId) => this.getSuspension(providerId) ?? []);
   }
 
   /**

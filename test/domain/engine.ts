@@ -169,6 +169,11 @@ export class Engine {
     return await this.completer.finish(query, () => started.binding.value, undefined, path);
   }
 
+  /** A record is damaged, or a newer version wrote it: it cannot be read. */
+  damage(database: "providers" | "suspensions" | "apiKeys", key: string): void {
+    this.store["databases"][database].putSync(key, Buffer.from([0x0a, 0xff, 0xff]));
+  }
+
   /** What lies in the store. */
   credentialOf(id: string) {
     const stored = this.store.getCredential(id);

@@ -12,7 +12,7 @@ const maxEntries = 10_000;
 type Owner = Pick<Connection, "userId" | "providerId" | "providerName">;
 
 export interface PermissionCacheDeps {
-  readonly store: Pick<Store, "getConnection" | "getProvider">;
+  readonly store: Pick<Store, "getConnection" | "providerNameOf">;
   readonly changes: Changes;
 }
 
@@ -58,7 +58,7 @@ export class PermissionCache {
   #providerName(providerId: string): string | undefined {
     const cached = this.#providerNames.get(providerId);
     if (cached !== undefined) return cached;
-    const name = this.deps.store.getProvider(providerId)?.name;
+    const name = this.deps.store.providerNameOf(providerId);
     if (name !== undefined) this.#providerNames.set(providerId, name);
     return name;
   }

@@ -4,6 +4,7 @@ import { dpopStrategy, type Strategy } from "../../model/credentials/strategy.js
 import { DataLoss } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
+import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "./credential_vault.js";
 import type { TokenCache } from "./token_cache.js";
@@ -95,7 +96,8 @@ export class CredentialReader {
   #open(connection: Connection): CurrentToken {
     const stored = this.deps.store.getCredential(connection.id);
     if (!stored) throw new DataLoss("the credential of an active connection is missing");
-    const strategy = this.deps.store.getProvider(connection.providerId)?.strategy ?? connection.strategy;
+    const profile = unlessUnreadable(() => this.deps.store.getProvider(connection.providerId));
+    const strategy = profile?.strategy ?? connection.strategy;
     return {
       ...this.#reveal(connection, stored, strategy),
       expiresAtMs: connection.expiresAtMs,

@@ -1,6 +1,7 @@
 import type { AuditEvent } from "../../model/access/audit_event.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
+import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
 import { type ConnectionChange, changeConnection, consentEnded } from "../lifecycle/connection_change.js";
 import { isRefreshable } from "../lifecycle/refresh_policy.js";
@@ -40,7 +41,7 @@ export async function beginRestored(
   for (;;) {
     const connections = store.listConnections({ afterId, limit: page });
     const changes = connections.map((connection) => {
-      const profile = store.getProvider(connection.providerId);
+      const profile = unlessUnreadable(() => store.getProvider(connection.providerId));
       // What is minted uses nothing up, here or elsewhere.
       const mayBeUsed = isRefreshable(connection) && !(profile && isUnattended(profile));
       return { connection, change: restored(connection, mayBeUsed, nowMs) };

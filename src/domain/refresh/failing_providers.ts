@@ -1,9 +1,9 @@
 import type { FailingProvider, FailingReason } from "../../model/connections/daemon_status.js";
-import { DataLoss } from "../../model/errors.js";
 import { problemMessages } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { GrantFailure } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
+import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
 import type { ProviderSuspensions } from "./provider_suspensions.js";
 
@@ -99,11 +99,6 @@ export class FailingProviders {
   }
 
   #profileOf(providerId: string): ProviderProfile | undefined {
-    try {
-      return this.deps.store.getProvider(providerId);
-    } catch (error) {
-      if (error instanceof DataLoss) return undefined;
-      throw error;
-    }
+    return unlessUnreadable(() => this.deps.store.getProvider(providerId));
   }
 }

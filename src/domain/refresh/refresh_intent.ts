@@ -4,6 +4,7 @@ import { newId } from "../../model/ids.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
+import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import { leftAloneUntilMs } from "../lifecycle/foreign_work.js";
@@ -60,7 +61,7 @@ export function waitsUntilMs(
   if (refreshIntent?.credentialRevision !== credentialRevision) return undefined;
   const untilMs = leftAloneUntilMs(refreshIntent, connection, store.owner);
   if (untilMs === undefined || untilMs <= nowMs) return undefined;
-  // What is minted uses nothing up.
-  const profile = store.getProvider(providerId);
+  // What is minted uses nothing up; what a profile that cannot be read holds may.
+  const profile = unlessUnreadable(() => store.getProvider(providerId));
   return profile && isUnattended(profile) ? undefined : untilMs;
 }

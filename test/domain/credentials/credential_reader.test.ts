@@ -77,6 +77,14 @@ describe("CredentialReader", () => {
     expect(headerOf()).toBe("Authorization");
   });
 
+  it("takes the connection's own strategy while the profile cannot be read", async () => {
+    const { id, providerId } = await engine.connected();
+    const token = engine.reader.view(id)?.token;
+    expect(token).toBeDefined();
+    engine.damage("providers", providerId);
+    expect(engine.reader.view(id)).toMatchObject({ token, problem: undefined });
+  });
+
   it("answers no token that has expired, to the millisecond", async () => {
     const { id } = await engine.connected();
     engine.clock.advance(hourMs - 1);

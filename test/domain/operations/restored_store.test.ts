@@ -36,6 +36,11 @@ describe("a store that comes from a backup", () => {
     expect(events[0]?.event).toMatchObject({ type: "store.restored", count: 1 });
   });
 
+  it("marks them as well where a profile cannot be read", async () => {
+    engine.damage("providers", engine.get(id).providerId);
+    expect(await restore()).toMatchObject({ marked: 1 });
+  });
+
   it("condemns nothing before it has tried, and then with true words", async () => {
     await restore();
     engine.clock.advance(2 * hourMs);

@@ -89,6 +89,29 @@ describe("a mark of intent", () => {
     await after.close();
   });
 
+  test("of another daemon is waited for as well where the profile cannot be read, and ends nothing", async () => {
+    const { id, providerId, dueAtMs = 0 } = await engine.connected();
+    const other = await engine.connection(await engine.provider("other"));
+    const refreshIntent = {
+      ...{ credentialRevision: 1n, startedAtMs: dueAtMs, sends: 1 },
+      ...{ owner: newId(), attempt: newId() },
+    };
+    await engine.store.commit((tx) => tx.putUnannounced({ ...engine.get(id), refreshIntent }));
+    engine.damage("providers", providerId);
+    engine.clock.advance(hourMs - minuteMs);
+    engine.scheduler.start();
+    (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
+    await engine.until(other.id, ({ credentialRevision }) => credentialRevision === 2n);
+    // The commit announces it, as well as the timers do.
+    await engine.store.commit((tx) => tx.putConnection(engine.get(id)));
+    for (let minute = 0; minute < 30; minute++) {
+      engine.clock.advance(minuteMs);
+      await turns();
+    }
+    expect(engine.sent).toHaveLength(1);
+    expect(engine.get(id)).toMatchObject({ status: "active", refreshIntent });
+  });
+
   test("of another attempt is not ended by an outcome: neither by a success nor by a refusal", async () => {
     const { id } = await engine.connected();
     const attempted = engine.refresher.refresh(id);

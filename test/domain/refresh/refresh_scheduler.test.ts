@@ -56,6 +56,14 @@ describe("RefreshScheduler", () => {
     expect(engine.sent.filter(({ provider }) => provider === "slow")).toHaveLength(12);
   });
 
+  it("goes on when a suspension cannot be read: its provider is asked", async () => {
+    const { providerId } = await engine.connected();
+    engine.damage("suspensions", providerId);
+    engine.clock.advance(hourMs - 60_000);
+    (await engine.untilSent(1)).fail(new GrantFailure({ kind: "client" }));
+    await expect.poll(() => engine.store.getSuspension(providerId)).toBeDefined();
+  });
+
   it("works off more than it may have under way", async () => {
     const profile = await engine.provider("op");
     const ids: string[] = [];

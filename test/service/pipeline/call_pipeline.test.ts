@@ -41,6 +41,7 @@ class World {
     const store = {
       getConnection: (id: string) => (id === connectionId ? connection : undefined),
       getProvider: () => undefined,
+      providerNameOf: () => undefined,
       findProviderByName: () => undefined,
       getAuthorization: () => undefined,
     };

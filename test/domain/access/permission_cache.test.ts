@@ -1,0 +1,15 @@
+import { expect, test } from "vitest";
+import { PermissionCache } from "../../../src/domain/access/permission_cache.js";
+import { perTest } from "../../lifetimes.js";
+import { Engine } from "../engine.js";
+
+const engine = perTest(() => new Engine());
+
+test("a provider has its present name also while its profile cannot be read", async () => {
+  const profile = await engine.provider("op");
+  const { id } = await engine.connection(profile);
+  await engine.provider("other");
+  await engine.store.commit((tx) => tx.putProvider({ ...profile, name: "renamed" }));
+  engine.damage("providers", profile.id);
+  expect(new PermissionCache(engine).connection(id)?.provider).toEqual({ id: profile.id, name: "renamed" });
+});
