@@ -115,7 +115,7 @@ function accessParts(shared: Shared) {
 /** What calls providers by itself. */
 function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
   const onSpooled: Resources["metrics"]["spooled"] = (outcome) => metrics.spooled(outcome);
-  const spool = new TokenSpool({ ...shared, file: spoolFile, onSpooled });
+  const spool = new TokenSpool({ ...shared, ...shared.config.consent, file: spoolFile, onSpooled });
   const history = new RefreshHistory(shared);
   const onEnded: RefreshHistory["record"] = (outcome) => history.record(outcome);
   return {

@@ -4,6 +4,7 @@ import type { UnattendedConnector } from "../../src/domain/connections/unattende
 import type { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
 import type { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
 import type { ConnectionRequest } from "../../src/domain/consent/consent_request.js";
+import type { DevicePoller } from "../../src/domain/consent/device_poller.js";
 import type { CredentialReader } from "../../src/domain/credentials/credential_reader.js";
 import type { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
 import type { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
@@ -19,7 +20,9 @@ import { newConnection } from "../../src/model/connections/new_connection.js";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
 import { newId } from "../../src/model/ids.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
+import type { DevicePollOutcome } from "../../src/oauth/grants/device_grant.js";
 import type { Renewed } from "../../src/oauth/grants/renewal.js";
+import type { OutboundFetch } from "../../src/outbound/outbound.js";
 import type { Changes } from "../../src/runtime/changes.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
@@ -45,6 +48,12 @@ export function tokenSet(change: Partial<TokenSet> = {}): TokenSet {
   };
 }
 
+/** How a device is authorized. */
+const device = {
+  ...{ deviceCode: "device-code", userCode: "WDJB-MJHT", verificationUri: "https://op.example/device" },
+  ...{ verificationUriComplete: undefined, expiresInMs: 1_800_000, intervalMs: 5_000 },
+};
+
 /** One refresh request that was sent and waits for the test to answer it. */
 export interface SentRefresh {
   readonly provider: string;
@@ -63,6 +72,10 @@ export class Engine {
   readonly history = new RefreshHistory({ clock: this.clock });
   /** Answers the codes of consents. */
   exchangeCode: () => Promise<TokenSet> = () => Promise.resolve(tokenSet());
+  /** Answers whether the person of a device authorization is done. */
+  pollDevice: () => Promise<DevicePollOutcome> = () => Promise.resolve({ kind: "pending" });
+  /** Answers what providers' APIs are asked. */
+  outbound: OutboundFetch = () => Promise.reject(new Error("no network"));
   readonly changes: Changes;
   readonly vault: CredentialVault;
   readonly reader: CredentialReader;
@@ -74,6 +87,7 @@ export class Engine {
   readonly importer: ConnectionImporter;
   readonly unattended: UnattendedConnector;
   readonly completer: ConnectionCompleter;
+  readonly poller: DevicePoller;
   readonly confirmer: ConsentConfirmation;
   readonly providers: ProviderRegistry;
   #onSent: (() => void) | undefined;
@@ -88,7 +102,10 @@ export class Engine {
       grants: {
         refresh: (request) => this.#send(request),
         exchangeCode: () => this.exchangeCode(),
+        authorizeDevice: () => Promise.resolve(device),
+        pollDevice: () => this.pollDevice(),
       },
+      outbound: (url, request) => this.outbound(url, request),
       onEnded: (outcome) => this.history.record(outcome),
       metrics: {
         refreshed: (_provider, result, reason) => void this.counted.push(`${result} ${reason}`.trim()),
@@ -106,6 +123,7 @@ export class Engine {
     this.importer = domain.importer;
     this.unattended = domain.unattended;
     this.completer = domain.completer;
+    this.poller = domain.poller;
     this.confirmer = domain.confirmer;
     this.providers = domain.providers;
     this.store.onCommitted((changed) => this.changes.emit("connections", changed));

@@ -3,6 +3,8 @@ import { Connections } from "../../src/domain/connections/connections.js";
 import { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
 import { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
 import { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
+import { DevicePoller } from "../../src/domain/consent/device_poller.js";
+import { DeviceRequests } from "../../src/domain/consent/device_request.js";
 import { UnknownStateAudit } from "../../src/domain/consent/unknown_state_audit.js";
 import { CredentialReader } from "../../src/domain/credentials/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
@@ -50,6 +52,7 @@ export class WiredDomain {
   readonly importer: ConnectionImporter;
   readonly unattended: UnattendedConnector;
   readonly completer: ConnectionCompleter;
+  readonly poller: DevicePoller;
   readonly confirmer: ConsentConfirmation;
   readonly spool: TokenSpool;
   readonly providers: ProviderRegistry;
@@ -62,7 +65,7 @@ export class WiredDomain {
     /** Answers what the token endpoint is asked, unless `grants` do. */
     readonly outbound?: OutboundFetch;
     readonly grants?: Pick<TokenEndpointClient, "refresh" | "exchangeCode"> &
-      Partial<Pick<TokenEndpointClient, "narrow">>;
+      Partial<Pick<TokenEndpointClient, "narrow" | "authorizeDevice" | "pollDevice">>;
     readonly metrics?: RefreshMetrics;
     readonly onEnded?: (outcome: RefreshOutcome) => void;
     readonly spoolFile?: SpoolFile | undefined;
@@ -86,7 +89,8 @@ export class WiredDomain {
     const { writer } = this;
     this.reader = new CredentialReader(shared);
     const revocations = new RevocationQueue(shared);
-    const spool = new TokenSpool({ ...shared, file: options.spoolFile, revocations });
+    const refusesOtherAccounts = true;
+    const spool = new TokenSpool({ ...shared, file: options.spoolFile, revocations, refusesOtherAccounts });
     this.spool = spool;
     this.engine = new RefreshEngine({
       ...shared,
@@ -106,23 +110,26 @@ export class WiredDomain {
     const unknownStateAudit = new UnknownStateAudit(shared);
     const entry = { ...shared, servers, revocations, spool };
     const allowedReturnOrigins = ["https://app.example"];
-    this.connections = new Connections({ ...entry, publicUrl, allowedReturnOrigins });
+    const onAccepted = (providerId: string): void => void this.changes.emit("clientAccepted", providerId);
+    const userInfo = new UserInfoClient({ ...shared, outbound, apply: applyStrategy });
+    const consents = { ...entry, writer, locks, userInfo, refusesOtherAccounts, onAccepted };
+    const pollDevice: TokenEndpointClient["pollDevice"] = (request) =>
+      grants.pollDevice?.(request) ?? Promise.reject(new Error("no device is authorized here"));
+    this.poller = new DevicePoller({ ...consents, grants: { pollDevice } });
+    const authorizeDevice: TokenEndpointClient["authorizeDevice"] = (request) =>
+      grants.authorizeDevice?.(request) ?? Promise.reject(new Error("no device is authorized here"));
+    const devices = new DeviceRequests({ grants: { authorizeDevice }, poller: this.poller });
+    this.connections = new Connections({ ...entry, publicUrl, allowedReturnOrigins, devices });
     const checkFields = () => Promise.reject(new Error("nothing is checked here"));
     this.importer = new ConnectionImporter({ ...entry, writer, grants, checkFields });
     this.unattended = new UnattendedConnector({ ...shared, refresher: this.engine.refresher });
-    const onAccepted = (providerId: string): void => void this.changes.emit("clientAccepted", providerId);
     this.completer = new ConnectionCompleter({
-      ...entry,
-      writer,
+      ...consents,
       grants: {
         exchangeCode: (request) => grants.exchangeCode(request),
         pushAuthorization: () => Promise.reject(new Error("nothing is pushed here")),
       },
-      locks,
-      userInfo: new UserInfoClient({ ...shared, outbound, apply: applyStrategy }),
-      refusesOtherAccounts: true,
       unknownStateAudit,
-      onAccepted,
     });
     this.confirmer = new ConsentConfirmation({ ...entry, writer, locks });
     // The audit of reads is no part of what these domains are tested for.

@@ -22,7 +22,7 @@ import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import type { TokenSpool } from "../grants/token_spool.js";
 import type { UserInfoClient } from "../grants/user_info_client.js";
-import { changeConnection } from "../lifecycle/connection_change.js";
+import { takeRequest } from "../lifecycle/connection_change.js";
 import { askedScopes } from "../lifecycle/step_up.js";
 import type { McpServers } from "../mcp/mcp_servers.js";
 import { CodeRedemption } from "./code_exchange.js";
@@ -56,7 +56,7 @@ interface ConsentFlowDeps {
   /** Called when a provider has accepted the client of its profile. */
   readonly onAccepted: (providerId: string) => void;
   /** Holds a token set until it is durable. */
-  readonly spool: Pick<TokenSpool, "hold" | "commit">;
+  readonly spool: Pick<TokenSpool, "hold" | "commit" | "release">;
   /** Shared with the refresher: one token request per connection. */
   readonly locks: KeyedMutex<string>;
   readonly mcp?: Pick<McpServers, "visited" | "refused"> | undefined;
@@ -253,14 +253,7 @@ export class ConnectionCompleter implements ConsentFlow {
   /** Reads and deletes the state in one transaction: a second callback finds nothing. */
   async #consume(stateHash: string): Promise<PendingAuthorization | undefined> {
     const nowMs = this.deps.clock.nowMs();
-    return await this.deps.store.commit((tx) => {
-      const pending = tx.takeAuthorization(stateHash);
-      const connection = pending && tx.getConnection(pending.connectionId);
-      if (connection?.pendingStateHash === stateHash) {
-        tx.putUnannounced(changeConnection(connection, { pendingStateHash: undefined }, nowMs));
-      }
-      return pending;
-    });
+    return await this.deps.store.commit((tx) => takeRequest(tx, stateHash, nowMs));
   }
 
   #isStatic(pending: PendingAuthorization): boolean {

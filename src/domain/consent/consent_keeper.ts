@@ -1,6 +1,5 @@
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
-import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { type Account, isOtherAccount } from "../../model/credentials/account.js";
 import { UnusableGrant } from "../../oauth/failure.js";
@@ -12,6 +11,7 @@ import type { CredentialWriter } from "../credentials/credential_writer.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
 import type { TokenSpool } from "../grants/token_spool.js";
 import type { UserInfoClient } from "../grants/user_info_client.js";
+import { takeRequest } from "../lifecycle/connection_change.js";
 import { ConsentHolder } from "./consent_holder.js";
 import { type Consented, ConsentWriter } from "./consent_writer.js";
 
@@ -21,7 +21,7 @@ export interface ConsentKeeperDeps {
   readonly writer: CredentialWriter;
   readonly revocations: Pick<RevocationQueue, "enqueue">;
   /** Holds a token set until it is durable. */
-  readonly spool: Pick<TokenSpool, "hold" | "commit">;
+  readonly spool: Pick<TokenSpool, "hold" | "commit" | "release">;
   readonly userInfo: Pick<UserInfoClient, "accountOf">;
   /** Whether a connection stays as it was when another account consents than before. */
   readonly refusesOtherAccounts: boolean;
@@ -39,7 +39,7 @@ export interface KeptConsent {
   readonly isOther: boolean;
 }
 
-/** Stores what a consent brought, as soon as it is known whose it is. */
+/** Stores what a consent brought, and whose it is. */
 export class ConsentKeeper {
   readonly #consents: ConsentWriter;
   readonly #holder: ConsentHolder;
@@ -52,28 +52,26 @@ export class ConsentKeeper {
   /**
    * One commit. The caller holds the mutex of the connection.
    *
-   * @param consume in that commit; false when the request for consent is not there any more
+   * @param device key of the pending authorization of a device, which that commit takes
    * @throws ConsentSuperseded, and UnusableGrant for another account where that is refused
    */
-  async keep(
-    granted: Consented,
-    visitor: Principal,
-    consume: (tx: Transaction) => boolean = () => true,
-  ): Promise<KeptConsent> {
+  async keep(granted: Consented, visitor: Principal, device?: string): Promise<KeptConsent> {
     const { store, spool, userInfo, refusesOtherAccounts, onAccepted, clock } = this.deps;
     const receivedAtMs = clock.nowMs();
     const { pending, profile } = granted;
+    const { connectionId } = pending;
+    let consented = granted;
+    this.#hold(() => consented, receivedAtMs, device);
     const account = await userInfo.accountOf(profile, granted.tokenSet);
-    const consented = { ...granted, tokenSet: { ...granted.tokenSet, account } };
-    const connection = store.getConnection(pending.connectionId);
-    const isOther = isOtherAccount(connection?.account, account);
+    consented = { ...granted, tokenSet: { ...granted.tokenSet, account } };
+    const isOther = isOtherAccount(store.getConnection(connectionId)?.account, account);
     if (isOther && refusesOtherAccounts) {
+      spool.release(connectionId);
       const why = { kind: "rejected", reason: "account_changed" } as const;
       throw new UnusableGrant(why, consented.tokenSet, consented.tokenSet.subject);
     }
-    this.#hold(connection, consented, receivedAtMs);
-    const stored = await spool.commit(pending.connectionId, (tx) =>
-      consume(tx)
+    const stored = await spool.commit(connectionId, (tx) =>
+      device === undefined || takeRequest(tx, device, clock.nowMs())
         ? this.#keep(tx, consented, receivedAtMs, { visitor, isOther })
         : this.#drop(tx, consented, visitor, "request_replaced"),
     );
@@ -83,14 +81,16 @@ export class ConsentKeeper {
   }
 
   /** For spool, should the store fail for good. What waits for its confirmation is not worth it: its person is still there. */
-  #hold(connection: Connection | undefined, consented: Consented, receivedAtMs: number): void {
-    const { connectionId, requireConfirmation } = consented.pending;
+  #hold(consented: () => Consented, receivedAtMs: number, device: string | undefined): void {
     const { store, spool } = this.deps;
+    const { connectionId, requireConfirmation } = consented().pending;
+    const connection = store.getConnection(connectionId);
     if (requireConfirmation || !connection || connection.status === "revoked") return;
     const stored = store.getCredential(connectionId);
     spool.hold(connectionId, () => ({
       grant: "consent",
-      ...this.#consents.compose(connection, stored, consented, receivedAtMs),
+      ...this.#consents.compose(connection, stored, consented(), receivedAtMs),
+      attempt: device,
     }));
   }
 

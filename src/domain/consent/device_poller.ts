@@ -10,10 +10,10 @@ import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
 import type { Store } from "../../store/store.js";
-import type { Transaction } from "../../store/transaction.js";
 import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
-import { changeConnection } from "../lifecycle/connection_change.js";
+import type { TokenSpool } from "../grants/token_spool.js";
+import { takeRequest } from "../lifecycle/connection_change.js";
 import { ConsentEnding } from "./consent_ending.js";
 import { ConsentKeeper, type ConsentKeeperDeps, ConsentSuperseded } from "./consent_keeper.js";
 import { exchangeFailure } from "./consent_problem.js";
@@ -27,6 +27,7 @@ const stopPatienceMs = 5_000;
 
 interface DevicePollerDeps extends ConsentKeeperDeps {
   readonly store: Store;
+  readonly spool: Pick<TokenSpool, "hold" | "commit" | "release" | "settle">;
   readonly servers: Pick<IssuerMetadata, "resolve">;
   readonly grants: Pick<TokenEndpointClient, "pollDevice">;
   /** Shared with the refresher: one token request per connection. */
@@ -107,14 +108,17 @@ export class DevicePoller {
     const polled = this.#polled(key);
     if (!polled) return void this.#watched.delete(key);
     const { pending } = polled;
-    const outcome = await this.deps.locks.run(pending.connectionId, async () =>
-      this.#isStopping ? "failed" : await this.#ask(polled),
-    );
+    const { connectionId } = pending;
+    const outcome = await this.deps.locks
+      .run(connectionId, async () => (this.#isStopping ? "failed" : await this.#ask(polled)))
+      .catch((error: unknown) => {
+        this.deps.log.error({ connectionId, err: error }, "a look at a device authorization failed");
+        return "failed" as const;
+      });
     if (this.#isStopping) return;
     if (outcome === "over") return void this.#watched.delete(key);
     const intervalMs = pending.deviceIntervalMs ?? 0;
     watched.failures = outcome === "failed" ? watched.failures + 1 : 0;
-    if (outcome === "slow_down") await this.#slowDown(key);
     const slowerMs = outcome === "slow_down" ? slowDownMs : 0;
     const backoffMs = Math.max(intervalMs, Math.min(maxBackoffMs, intervalMs * 2 ** watched.failures));
     this.#schedule(key, watched, backoffMs + slowerMs);
@@ -137,21 +141,25 @@ export class DevicePoller {
     }
   }
 
-  /** One request, and what it comes to. */
+  /** One request, and what it comes to; none where one before brought the tokens, and no commit took them. */
   async #ask(polled: Polled): Promise<"pending" | "slow_down" | "failed" | "over"> {
-    const { pending, profile } = polled;
+    const { key, pending, profile } = polled;
+    const { spool, store } = this.deps;
+    await spool.settle(pending.connectionId);
+    if (!store.getAuthorization(key)) return "over";
     try {
       const outcome = await this.#send(polled);
+      if (outcome.kind === "slow_down") await this.#slowDown(key);
       if (outcome.kind !== "granted") return outcome.kind;
       const consented = { pending, profile, tokenSet: outcome.tokenSet, metadata: {} };
-      await this.#keeper.keep(consented, daemon, (tx) => this.#consume(tx, polled.key));
+      await this.#keeper.keep(consented, daemon, key);
       const { connectionId, providerId } = pending;
       this.deps.log.info({ connectionId, providerId }, "connection is active");
       return "over";
     } catch (error) {
       if (error instanceof ConsentSuperseded) return "over";
       if (error instanceof GrantFailure) return await this.#failed(polled, error);
-      // The server cannot be resolved at the moment.
+      // The server cannot be resolved at the moment, or another hub leads.
       if (error instanceof NexusError) return "failed";
       throw error;
     }
@@ -181,8 +189,9 @@ export class DevicePoller {
       this.deps.log.info(context, "device authorization could not be asked for");
       return "failed";
     }
-    const isConsumed = await this.deps.store.commit((tx) => this.#consume(tx, key));
-    if (!isConsumed) return "over";
+    const { store, clock } = this.deps;
+    const taken = await store.commit((tx) => takeRequest(tx, key, clock.nowMs()));
+    if (!taken) return "over";
     const ended = end ?? exchangeFailure(failure, profile, "");
     const { reason, type, detail } = ended;
     this.deps.log.warn({ ...context, reason }, "device authorization came to nothing");
@@ -199,17 +208,6 @@ export class DevicePoller {
       if (pending?.deviceIntervalMs === undefined) return;
       tx.putAuthorization(key, { ...pending, deviceIntervalMs: pending.deviceIntervalMs + slowDownMs });
     });
-  }
-
-  /** Takes the request; false when it was replaced or ended meanwhile. */
-  #consume(tx: Transaction, key: string): boolean {
-    const pending = tx.takeAuthorization(key);
-    const connection = pending && tx.getConnection(pending.connectionId);
-    if (connection?.pendingStateHash === key) {
-      const change = { pendingStateHash: undefined };
-      tx.putUnannounced(changeConnection(connection, change, this.deps.clock.nowMs()));
-    }
-    return pending !== undefined;
   }
 }
 

@@ -1,22 +1,11 @@
-import { type AuditEventType, by } from "../../model/access/audit_event.js";
-import { daemon } from "../../model/access/principal.js";
-import type { Connection } from "../../model/connections/connection.js";
-import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { SpooledTokenSet, SpoolOutcome } from "../../model/connections/spooled_token_set.js";
-import type { Credential } from "../../model/credentials/credential.js";
-import { DataLoss } from "../../model/errors.js";
-import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { SpoolFile } from "../../store/files/spool_file.js";
 import { StoreFailed } from "../../store/lmdb/store_error.js";
 import { decodeSpooled, encodeSpooled } from "../../store/records/spool_codec.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
-import { changeConnection, consentGiven, tokenChangeOf } from "../lifecycle/connection_change.js";
-import { movedGrant } from "../lifecycle/grant_rebinding.js";
-import { isRefreshable } from "../lifecycle/refresh_policy.js";
-import type { RevocationQueue } from "./revocation_queue.js";
+import { type SpoolRecoveryDeps, storeSpooled } from "./spool_recovery.js";
 
 /** Token sets of one request: a few hundred kilobytes at most. */
 const maxHandedOver = 100;
@@ -31,14 +20,10 @@ export class TokenSpool {
   #saving = false;
 
   constructor(
-    private readonly deps: {
+    private readonly deps: SpoolRecoveryDeps & {
       /** Undefined where none could be opened: what is not durable then dies with the process. */
       readonly file: SpoolFile | undefined;
       readonly store: Store;
-      readonly vault: CredentialVault;
-      /** Takes the token of a connection that was revoked or deleted. */
-      readonly revocations: Pick<RevocationQueue, "enqueueLate">;
-      readonly clock: Clock;
       readonly log: Log;
       /** Told of each token set that `recover` finds. */
       readonly onSpooled?: (outcome: SpoolOutcome) => void;
@@ -58,11 +43,16 @@ export class TokenSpool {
     if (this.#saving) this.save();
   }
 
+  /** It is of no use any more. */
+  release(connectionId: string): void {
+    this.#held.delete(connectionId);
+  }
+
   /** Commits what is held of a connection. When that fails it stays held, for `settle` or the next start. */
   async commit<T>(connectionId: string, change: (tx: Transaction) => T): Promise<T> {
     try {
       const result = await this.deps.store.commit(change);
-      this.#held.delete(connectionId);
+      this.release(connectionId);
       return result;
     } catch (error) {
       if (!(error instanceof StoreFailed))
@@ -80,7 +70,7 @@ export class TokenSpool {
   async settle(connectionId: string): Promise<SpoolOutcome | undefined> {
     const compose = this.#held.get(connectionId);
     if (!compose) return undefined;
-    const outcome = await this.commit(connectionId, (tx) => this.#recoverOne(tx, compose()));
+    const outcome = await this.commit(connectionId, (tx) => storeSpooled(tx, compose(), this.deps));
     this.deps.log.warn({ connectionId, outcome }, "a token set whose commit had failed was looked at again");
     return outcome;
   }
@@ -170,111 +160,9 @@ export class TokenSpool {
   }
 
   async #take(entry: SpooledTokenSet, message: string): Promise<SpoolOutcome> {
-    const outcome = await this.deps.store.commit((tx) => this.#recoverOne(tx, entry));
+    const outcome = await this.deps.store.commit((tx) => storeSpooled(tx, entry, this.deps));
     this.#onSpooled(outcome);
     this.deps.log.warn({ connectionId: entry.connection.id, outcome }, message);
     return outcome;
   }
-
-  #recoverOne(tx: Transaction, entry: SpooledTokenSet): SpoolOutcome {
-    const { connection: spooled, credential } = entry;
-    const stored = tx.getCredential(spooled.id);
-    if (stored && Buffer.compare(stored.sealed.ciphertext, credential.sealed.ciphertext) === 0)
-      return "known";
-    const event = {
-      timeMs: this.deps.clock.nowMs(),
-      principal: daemon.name,
-      connectionId: spooled.id,
-      providerId: spooled.providerId,
-      revision: spooled.credentialRevision,
-    };
-    let opened: Credential;
-    try {
-      opened = this.deps.vault.openCredential(spooled, credential);
-    } catch (error) {
-      if (!(error instanceof DataLoss)) throw error;
-      tx.appendAudit({ ...event, type: "token_storage_failed", reason: "data_loss" });
-      return "data_loss";
-    }
-    const imported = importOf(tx, entry);
-    const base = baseOf(tx, entry, imported);
-    if (!base) {
-      const before = { ...spooled, credentialRevision: spooled.credentialRevision - 1n };
-      this.deps.revocations.enqueueLate(tx, before, opened, opened);
-      tx.appendAudit({ ...event, type: "token_storage_failed", reason: "superseded" });
-      return "superseded";
-    }
-    const nowMs = this.deps.clock.nowMs();
-    const changed = changeConnection(base, tokenChangeOf(spooled), nowMs);
-    tx.putCredential(base.id, credential);
-    tx.putConnection(detachedIfMoved(tx, changed, opened, nowMs));
-    if (imported) tx.putImport(imported.key, { ...imported.pending, sealed: undefined });
-    const principal = imported && by(imported.pending.principal);
-    tx.appendAudit({ ...event, ...principal, type: eventOf(entry), reason: "spooled" });
-    return "stored";
-  }
-}
-
-/** The entry of an import that is not over. */
-function importOf(tx: Transaction, { grant, connection, attempt: key }: SpooledTokenSet) {
-  if (grant !== "import" || key === undefined) return undefined;
-  const pending = tx.getImport(key);
-  return pending?.sealed && pending.connectionId === connection.id ? { key, pending } : undefined;
-}
-
-/** What the token set becomes the next revision of; undefined when that is not as it was when the token set was made. */
-function baseOf(
-  tx: Transaction,
-  entry: SpooledTokenSet,
-  imported: object | undefined,
-): Connection | undefined {
-  const { grant, connection: spooled } = entry;
-  const current = tx.getConnection(spooled.id);
-  if (grant === "import") return current === undefined && imported ? spooled : undefined;
-  if (!current || !fits(current, entry)) return undefined;
-  return grant === "consent" ? consentGiven(current, spooled) : current;
-}
-
-function eventOf({ grant, connection }: SpooledTokenSet): AuditEventType {
-  if (grant === "import") return "connection.imported";
-  if (grant === "consent") return "oauth_flow_completed";
-  return connection.problem === undefined ? "token_refreshed" : "token_refresh_failed";
-}
-
-/** Whether the connection is still as it was when the token set of a refresh or consent was made. */
-function fits(current: Connection, entry: SpooledTokenSet): boolean {
-  const { grant, connection: spooled, attempt } = entry;
-  if (grant === "undone") return isSucceededBy(current, spooled);
-  const base = spooled.credentialRevision - 1n;
-  if (current.credentialRevision !== base) return false;
-  if (grant === "consent") return current.status !== "revoked";
-  // An edit of the profile parts it from its grant, and an unknown outcome ends it; both leave the mark: the answer is still its own.
-  const { movedFrom, reason } = current.problem ?? {};
-  const isOwed = isRefreshable(current) || movedFrom !== undefined || reason === "outcome_unknown";
-  const { refreshIntent } = current;
-  const isItsAttempt = attempt === undefined || refreshIntent?.attempt === attempt;
-  return isOwed && refreshIntent?.credentialRevision === base && isItsAttempt;
-}
-
-/**
- * Whether what the database lost is newer than what it has: the store went back to an earlier token of the same connection. What was
- * refreshed or consented to since then was issued later, and stays.
- */
-export function isSucceededBy(current: Connection, lost: Connection): boolean {
-  if (current.status === "revoked" || current.providerId !== lost.providerId) return false;
-  if (lost.status !== "active" && lost.status !== "attention") return false;
-  const isIssuedBefore = (current.issuedAtMs ?? 0) < (lost.issuedAtMs ?? 0);
-  return current.credentialRevision < lost.credentialRevision && isIssuedBefore;
-}
-
-/** What the profile was led away from while it was asked for stays away from where the profile leads now. */
-function detachedIfMoved(
-  tx: Pick<Transaction, "getProvider">,
-  connection: Connection,
-  { binding }: Credential,
-  nowMs: number,
-): Connection {
-  const profile = tx.getProvider(connection.providerId);
-  if (!profile || binding === undefined || binding === grantBinding(profile)) return connection;
-  return changeConnection(connection, movedGrant(profile, connection, binding, nowMs), nowMs);
 }

@@ -1,3 +1,4 @@
+import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import {
   assertTransition,
   type Connection,
@@ -5,6 +6,7 @@ import {
   type Problem,
 } from "../../model/connections/connection.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
+import type { Transaction } from "../../store/transaction.js";
 import { nextDueMs } from "./refresh_policy.js";
 import { requestEnded } from "./refused_consent.js";
 import { stepUpAnswered } from "./step_up.js";
@@ -129,6 +131,15 @@ export function consentGiven(
     ...requestOver(connection),
     ...stepUpAnswered(connection),
   };
+}
+
+/** Takes a pending authorization in the commit that answers it; undefined when it was answered, replaced or ended. */
+export function takeRequest(tx: Transaction, key: string, nowMs: number): PendingAuthorization | undefined {
+  const pending = tx.takeAuthorization(key);
+  const connection = pending && tx.getConnection(pending.connectionId);
+  if (connection?.pendingStateHash === key)
+    tx.putUnannounced(changeConnection(connection, { pendingStateHash: undefined }, nowMs));
+  return pending;
 }
 
 /** The request is over with a credential, unless a newer one is pending. */

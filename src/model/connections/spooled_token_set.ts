@@ -11,7 +11,7 @@ export interface SpooledTokenSet {
   readonly credential: SealedCredential;
   /**
    * What is in the store since before the request was sent, and is over with its answer: the attempt of a mark of intent, or the key of an
-   * import. Undefined for a consent, and in those of older releases.
+   * import or of the pending authorization of a device. Undefined for the consent of a browser, and in those of older releases.
    */
   readonly attempt?: string | undefined;
 }

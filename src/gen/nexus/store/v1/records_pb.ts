@@ -858,8 +858,8 @@ export type SpoolRecord = Message<"nexus.store.v1.SpoolRecord"> & {
   credential?: CredentialRecord | undefined;
 
   /**
-   * Of a refresh: see `RefreshIntentRecord.attempt`. Of an import: its key in `imports`, in hex. Empty for a consent, and in records of older
-   * releases.
+   * Of a refresh: see `RefreshIntentRecord.attempt`. Of an import: its key in `imports`, in hex. Of the consent of a device: the key of its
+   * pending authorization, in hex. Empty for the consent of a browser, and in records of older releases.
    *
    * @generated from field: string attempt = 4;
    */

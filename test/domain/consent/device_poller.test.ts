@@ -1,0 +1,114 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { TokenSet } from "../../../src/model/credentials/credential.js";
+import { NotLeader } from "../../../src/model/errors.js";
+import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
+import { GrantFailure } from "../../../src/oauth/failure.js";
+import { SpoolFile } from "../../../src/store/files/spool_file.js";
+import { StoreFailed } from "../../../src/store/lmdb/store_error.js";
+import { temporaryFolder } from "../../temporary_folder.js";
+import { Engine, tokenSet } from "../engine.js";
+
+const maxBackoffMs = 60_000;
+
+describe("a device consent whose commit fails", () => {
+  let folder: string;
+  let file: SpoolFile;
+  let engine: Engine;
+  let id: string;
+  let answer: TokenSet;
+  let polls: number;
+  const live = (): void => {
+    file = SpoolFile.open(folder);
+    engine = new Engine(folder, file);
+    polls = 0;
+    // A device code is redeemed once.
+    engine.pollDevice = async () => {
+      if (polls++ === 0) return { kind: "granted", tokenSet: answer };
+      throw new GrantFailure({ kind: "invalid_grant", oauthError: "invalid_grant" });
+    };
+  };
+  const die = async (): Promise<void> => {
+    await engine.poller.stop();
+    await engine.store.close();
+    file.close();
+  };
+  beforeEach(async () => {
+    folder = temporaryFolder();
+    answer = tokenSet({ subject: "ada" });
+    live();
+    const oauth2 = { ...plainOAuth2, deviceAuthorizationUrl: "https://op.example/device" };
+    await engine.provider("op", { oauth2 });
+    id = (await engine.request({ device: true })).connectionId;
+  });
+  afterEach(die);
+
+  /** The next look at the device. */
+  const look = async (): Promise<void> => {
+    engine.clock.advance(maxBackoffMs);
+    for (let turn = 0; turn < 30; turn++) await new Promise((resolve) => setImmediate(resolve));
+  };
+  /** What is refused is not written, and the store goes on. */
+  const refuse = (error: Error, commits: number): void => {
+    let left = commits;
+    engine.store.commit = () => {
+      if (--left <= 0) Reflect.deleteProperty(engine.store, "commit");
+      return Promise.reject(error);
+    };
+  };
+  const isActive = (): void => {
+    expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 1n, subject: "ada" });
+    expect(engine.get(id)).toMatchObject({ pendingStateHash: undefined, requestExpiresAtMs: undefined });
+    expect(engine.get(id).refusedConsent).toBeUndefined();
+    expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    expect(engine.store.deviceAuthorizations()).toEqual([]);
+  };
+
+  it.each([
+    ["a failure of the transaction", () => new Error("refused")],
+    ["a hub that leads no more", () => new NotLeader()],
+  ])("is stored at a later look after %s, and its code is not sent again", async (_what, error) => {
+    refuse(error(), 2);
+    await look();
+    await look();
+    expect(engine.get(id).status).toBe("pending");
+    await look();
+    await engine.until(id, ({ status }) => status === "active");
+    isActive();
+    await look();
+    expect(polls).toBe(1);
+  });
+
+  it("is stored by the next start, which ends its request", async () => {
+    refuse(new StoreFailed("the disk is full"), Number.POSITIVE_INFINITY);
+    await look();
+    engine.spool.save();
+    await die();
+    live();
+    await engine.spool.recover();
+    isActive();
+    engine.poller.start();
+    await look();
+    expect(polls).toBe(0);
+  });
+
+  it("is stored by the next start beside the request that replaced its own", async () => {
+    refuse(new Error("refused"), 1);
+    await look();
+    await engine.request({ connectionId: id });
+    const { pendingStateHash } = engine.get(id);
+    engine.spool.save();
+    await die();
+    live();
+    await engine.spool.recover();
+    expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 1n, pendingStateHash });
+  });
+
+  it("is waited for on, when the end of a refused one was not written", async () => {
+    polls = 1;
+    refuse(new Error("refused"), 1);
+    await look();
+    expect(engine.get(id).status).toBe("pending");
+    await look();
+    await engine.until(id, ({ status }) => status === "failed");
+  });
+});
