@@ -25,9 +25,11 @@ export interface OutboundRequest {
   readonly clientCertificate?: ClientCertificate;
   /** Limits the body further than `OutboundOptions.maxBytes` does. */
   readonly maxBytes?: number;
+  /** A redirect is the answer, and is not followed either. */
+  readonly takesRedirect?: boolean;
 }
 
-/** Answers with the whole body at hand, or throws `OutboundError`. A status is not judged, except that 3xx is refused. */
+/** Answers with the whole body at hand, or throws `OutboundError`. A status is not judged, except that 3xx is refused by default. */
 export type OutboundFetch = (url: string, request: OutboundRequest) => Promise<OutboundResponse>;
 
 export interface OutboundOptions {
@@ -155,7 +157,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
         status = known;
       });
       const response = await untilAborted(answered, stop.signal);
-      if (response.status < 300 || response.status >= 400) return response;
+      if (response.status < 300 || response.status >= 400 || request.takesRedirect) return response;
       throw new OutboundError("redirect", phase, target.host, undefined, status);
     } catch (violation) {
       if (violation instanceof OutboundError) throw violation;

@@ -104,13 +104,17 @@ describe("a client that its server has lost", () => {
     expect(await isServed("eve")).toBe(false);
   });
 
-  it("is registered anew when a person opens a link that was made before", async () => {
-    const { authUrl } = await link();
-    mcp.restart();
-    expect(await open(authUrl)).toMatchObject({ status: 200 });
-    expect(mcp.registered).toHaveLength(2);
-    expect(await isServed()).toBe(true);
-  });
+  it.each([false, true])(
+    "is registered anew when a link is opened that was made before: %s",
+    async (hasErrorPage) => {
+      mcp.hasErrorPage = hasErrorPage;
+      const { authUrl } = await link();
+      mcp.restart();
+      expect(await open(authUrl)).toMatchObject({ status: 200 });
+      expect(mcp.registered).toHaveLength(2);
+      expect(await isServed()).toBe(true);
+    },
+  );
 
   it("is kept where the server sends nobody on, whoever comes", async () => {
     const { authUrl } = await link();

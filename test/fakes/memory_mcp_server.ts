@@ -24,6 +24,8 @@ export class MemoryMcpServer {
   methods: readonly string[] = ["client_secret_post", "client_secret_basic"];
   /** Refuses every client that did not register for this method. */
   onlyMethod: string | undefined;
+  /** Sends a browser with an unknown client to a page with the error, as better-auth does. */
+  hasErrorPage = false;
   /** Answers every browser by this status. */
   wall: number | undefined;
   /** Methods for which clients registered, the oldest first. */
@@ -120,7 +122,10 @@ export class MemoryMcpServer {
   #authorize(query: URLSearchParams): Reply {
     const clientId = query.get("client_id") ?? "";
     if (this.wall !== undefined) return { status: this.wall, json: {} };
-    if (!this.#clients.has(clientId)) return { status: 400, json: { error: "invalid_request" } };
+    if (!this.#clients.has(clientId)) {
+      const location = `${this.origin}/error?error=invalid_client`;
+      return { status: this.hasErrorPage ? 302 : 400, json: {}, headers: { location } };
+    }
     const code = random();
     this.#codes.set(code, { clientId, challenge: query.get("code_challenge") });
     const location = new URL(query.get("redirect_uri") ?? "");

@@ -191,6 +191,16 @@ describe("no answer", () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  test("unless a redirect is one", async () => {
+    server.script = json("", 302, { location: "/elsewhere" });
+    const answer = await fetchWith()(server.origin, { method: "GET", headers: {}, takesRedirect: true });
+    expect([answer.status, answer.headers.get("location"), server.requests.length]).toEqual([
+      302,
+      "/elsewhere",
+      1,
+    ]);
+  });
+
   test.each(["GET", "POST"] as const)("%s: nobody listens", async (method) => {
     const url = `http://127.0.0.1:${await closedPort()}/?code=${canary}`;
     const violation = await refusal(url, requests[method]);

@@ -4,7 +4,6 @@ import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js
 import { newToken } from "../../model/ids.js";
 import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
 import { clientMetadataPath, redirectPathOfMetadata } from "../../model/providers/redirect_path.js";
-import { authorizationUrl } from "../../oauth/authorization_request.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import {
@@ -20,6 +19,7 @@ import {
   readRegistration,
   registerClient,
 } from "../../oauth/registration/client_registration.js";
+import { isTurnedAway } from "../../oauth/registration/turned_away.js";
 import { networkWords } from "../../outbound/network_words.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -95,28 +95,17 @@ export class McpClients {
     return await this.#register(discovered, profile, next);
   }
 
-  /**
-   * Whether the authorization endpoint answers a request of this client by an error, where it sends the browser on to no redirect URI: it
-   * does not know the client, or serves nobody. What cannot be asked says neither.
-   */
+  /** See `isTurnedAway`. What is pushed never is. */
   async isTurnedAway(
     server: AuthorizationServer,
-    { redirectPath, scopes, oauth2, authorizationParams }: ProviderProfile,
+    { redirectPath, scopes, oauth2: options, authorizationParams: extraParams }: ProviderProfile,
     clientId: string,
   ): Promise<boolean> {
-    if (server.requiresPushedRequests || oauth2.pushAuthorizationRequests) return false;
+    if (server.requiresPushedRequests || options.pushAuthorizationRequests) return false;
     const redirectUri = `${this.deps.publicUrl}${redirectPath}`;
-    const url = authorizationUrl({
-      ...{ server, clientId, redirectUri, scopes, state: newToken(), codeVerifier: newCodeVerifier() },
-      ...{ extraParams: authorizationParams, options: oauth2 },
-    });
-    try {
-      const { status } = await this.deps.outbound(url, { method: "GET", headers: { accept: "text/html" } });
-      return status >= 400;
-    } catch (error) {
-      if (error instanceof OutboundError) return false;
-      throw error;
-    }
+    const request = { server, clientId, redirectUri, scopes, extraParams, options };
+    const secrets = { state: newToken(), codeVerifier: newCodeVerifier() };
+    return await isTurnedAway({ ...request, ...secrets }, this.deps.outbound);
   }
 
   /** The document of the profiles with this client; undefined when the path is that of none. */
