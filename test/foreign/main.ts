@@ -16,7 +16,10 @@ import { doorkeeper } from "./doorkeeper.js";
 import type { ForeignServer, RunningServer } from "./foreign_server.js";
 import { glewlwyd } from "./glewlwyd.js";
 import { keycloak } from "./keycloak.js";
+import { McpScenario } from "./mcp_scenario.js";
+import { type ForeignMcpServer, mcpServers } from "./mcp_server.js";
 import { Scenario } from "./scenario.js";
+import type { ServerProcess } from "./server_process.js";
 import { Sidecar } from "./sidecar.js";
 import { Stage } from "./stage.js";
 
@@ -37,6 +40,9 @@ const columns = [
   "exchange",
   "bound",
   "device",
+  "refresh",
+  "lost client",
+  "old link",
 ] as const;
 
 const servers: readonly ForeignServer[] = [keycloak, glewlwyd, django, doorkeeper];
@@ -112,9 +118,48 @@ async function play(foreign: ForeignServer, browser: Browser): Promise<void> {
   }
 }
 
+/** The daemon is given the URL of the server and nothing else. */
+async function playMcp(foreign: ForeignMcpServer): Promise<void> {
+  const { name } = foreign;
+  const port = await freePort();
+  const origin = `http://localhost:${port}`;
+  const check = async (column: (typeof columns)[number], body: () => Promise<void>): Promise<void> => {
+    await results.check(name, column, body);
+    tell(`${name}: ${column}`);
+  };
+  let server: ServerProcess | undefined;
+  let sidecar: Sidecar | undefined;
+  const restart = async (): Promise<void> => {
+    await server?.stop();
+    server = await foreign.start(port, origin);
+  };
+  try {
+    await check("start", async () => {
+      sidecar = await Sidecar.start();
+      await restart();
+    });
+    if (!server || !sidecar) return;
+    const scenario = new McpScenario(`${origin}/mcp`, sidecar, restart);
+    let connectionId = "";
+    await check("consent", async () => {
+      connectionId = await scenario.checkConsent("ada");
+    });
+    if (connectionId === "") return;
+    await check("refresh", () => scenario.checkRefresh("ada", connectionId));
+    await check("lost client", () => scenario.checkLostClient("ada", connectionId));
+    await check("old link", () => scenario.checkOldLink("bea"));
+  } finally {
+    await sidecar?.stop();
+    await server?.stop();
+  }
+}
+
 /** @returns whether it can be started */
-async function isInstalled(foreign: ForeignServer): Promise<boolean> {
-  const missing = [...foreign.missing(), ...(has("chromium") ? [] : ["chromium (Debian's chromium)"])];
+async function isInstalled(
+  foreign: ForeignServer | ForeignMcpServer,
+  needs: string[] = [],
+): Promise<boolean> {
+  const missing = [...foreign.missing(), ...needs];
   for (const words of missing) results.miss(foreign.name, "start", words, mustHave);
   if (missing.length > 0) return false;
   tell(`installing: ${foreign.name}`);
@@ -127,18 +172,22 @@ async function isInstalled(foreign: ForeignServer): Promise<boolean> {
   }
 }
 
+const isAsked = ({ name }: { readonly name: string }): boolean =>
+  name.toLowerCase().includes(values.only.toLowerCase());
+const chromium = has("chromium") ? [] : ["chromium (Debian's chromium)"];
 const ready: ForeignServer[] = [];
 for (const foreign of servers) {
-  if (foreign.name.toLowerCase().includes(values.only.toLowerCase()) && (await isInstalled(foreign)))
-    ready.push(foreign);
+  if (isAsked(foreign) && (await isInstalled(foreign, chromium))) ready.push(foreign);
+}
+const readyMcp: ForeignMcpServer[] = [];
+for (const foreign of mcpServers) {
+  if (isAsked(foreign) && (await isInstalled(foreign))) readyMcp.push(foreign);
 }
 
-if (ready.length > 0) {
-  const browser = await launchChromium();
-  // All at once: most of the time each waits for a token to end.
-  await Promise.all(ready.map((foreign) => play(foreign, browser)));
-  await browser.close();
-}
+const browser = ready.length > 0 ? await launchChromium() : undefined;
+// All at once: most of the time each waits for a token to end.
+await Promise.all([...ready.map((foreign) => browser && play(foreign, browser)), ...readyMcp.map(playMcp)]);
+await browser?.close();
 
 const { passed, failed, missing } = results;
 process.stdout.write(`\n${results.table(columns)}\n`);
