@@ -12,19 +12,13 @@ import type { PolicyKeeper } from "../policy/policy_keeper.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
-import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
 import type { DaemonHub } from "./daemon_hub.js";
+import { loadPolicy } from "./load_policy.js";
 import { type MadeListeners, makeListeners } from "./make_listeners.js";
 import { closeKeyFile, tellOfOpenKeys } from "./open_vault.js";
-import { loadPolicy } from "./optional/load_policy.js";
-import { releaseFreedMemory } from "./release_memory.js";
 import { type DaemonOptions, Resources } from "./resources.js";
-import { warmUpSteps } from "./warm_up.js";
 import { type Domain, wireDomain } from "./wire_domain.js";
-
-/** After the daemon is ready, so that who waits for that hears it first. */
-const warmUpAfterMs = 100;
 
 /** After the store has failed: what providers answer within it goes into the spool file. */
 const abandonMs = 4_000;
@@ -36,7 +30,6 @@ interface Parts {
   readonly policy: PolicyKeeper | undefined;
   /** Of a hub of a fleet, and of a spoke. */
   readonly hub: DaemonHub | undefined;
-  readonly contract: readonly ServiceDefinition[];
   readonly drainTimeoutMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -77,8 +70,8 @@ export class Daemon {
     observe(resources, domain, clock);
     hub?.observe();
     const made = await makeListeners(options, resources, domain, { adminKey, templates, hub });
-    const { listeners, contract } = made;
-    const parts = { resources, domain, keeper, policy, hub, contract, drainTimeoutMs, clock, log };
+    const { listeners } = made;
+    const parts = { resources, domain, keeper, policy, hub, drainTimeoutMs, clock, log };
     const daemon = new Daemon(listeners, parts);
     await daemon.#open(made);
     log.info(
@@ -146,15 +139,6 @@ export class Daemon {
       domain.poller.stop(),
       keeper?.stop(),
     ]);
-  }
-
-  /** Loads by itself what the first callers would wait for, whoever comes first, and returns what that took for a moment. */
-  async warmUp(): Promise<void> {
-    const { contract, clock } = this.parts;
-    await delay(clock, warmUpAfterMs);
-    for (const _ of warmUpSteps(contract)) await delay(clock, 0);
-    await this.listeners.visit();
-    await releaseFreedMemory();
   }
 
   /** Reads the policy file and applies the providers file again; nothing where there is none. */

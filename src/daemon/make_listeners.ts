@@ -12,11 +12,10 @@ import { openSocketAccess } from "../server/sockets/peer_credentials.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
-import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 import type { ApiKey } from "../vault/api_key_file.js";
 import { definedServices, proxyServices } from "./bound_services.js";
 import type { ListenersHub } from "./fleet/hub_interfaces.js";
-import { openJwt } from "./optional/open_jwt.js";
+import { openJwt } from "./open_jwt.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
 
@@ -28,8 +27,6 @@ export interface MadeListeners {
   readonly listeners: Listeners;
   readonly services: readonly BoundService[];
   readonly pages: BrowserPages;
-  /** The services of the contract, without what happens around their calls. */
-  readonly contract: readonly ServiceDefinition[];
 }
 
 /** Every listener, over the domain; none is open yet. @throws NoPeerCredentials */
@@ -90,7 +87,7 @@ export async function makeListeners(
     clock,
   });
   const inner = new CallPipeline({ guard: domain.guard });
-  return { listeners, contract, services: hub ? services.map((one) => inner.bind(one)) : [], pages };
+  return { listeners, services: hub ? services.map((one) => inner.bind(one)) : [], pages };
 }
 
 function browserPages(

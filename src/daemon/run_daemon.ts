@@ -25,10 +25,9 @@ import { createLogger } from "../telemetry/logger.js";
 import { KeyError } from "../vault/key_file.js";
 import { SecretFileOpen } from "../vault/secret_file.js";
 import { Daemon } from "./daemon.js";
-import { endAtOnce } from "./end_at_once.js";
-import { type ExitCode, exitCodes } from "./exit_codes.js";
+import { type ExitCode, endAtOnce, exitCodes } from "./exit_codes.js";
 import { HubEnded } from "./fleet/hub_ended.js";
-import { type OpenTracing, openTracing } from "./optional/open_tracing.js";
+import { type OpenTracing, openTracing } from "./open_tracing.js";
 import type { DaemonOptions } from "./resources.js";
 import { UpstreamRefused } from "./spoke/upstream_refused.js";
 
@@ -90,7 +89,6 @@ export async function runDaemon(options: {
   onHangup = () => void daemon.reloadFiles();
   const manager = await openServiceManager(processEnvironment(), { clock: new SystemClock(), log });
   manager.ready();
-  void daemon.warmUp();
   const lateMs = config.fleet && config.drainTimeoutMs + closingMs;
   const code = await untilEnded(daemon, { signalled, steppedDown, storeFailed, lateMs, manager, log });
   await tracing.close();

@@ -9,7 +9,6 @@ import { FailedAuthentications } from "./callers/address_limits.js";
 import { limitedAuthenticate } from "./callers/limited_authenticate.js";
 import { OpenCalls } from "./callers/open_calls.js";
 import { ConsoleListener, type ConsoleListenerOptions } from "./console/console_listener.js";
-import { visitByGrpc, visitPage } from "./first_visits.js";
 import type { Routes } from "./listen/http_message.js";
 import type { Listener, OnUnexpected } from "./listen/listener.js";
 import { BrowserListener } from "./pages/browser_listener.js";
@@ -122,24 +121,6 @@ export class Listeners {
       await this.close(AbortSignal.abort());
       throw error;
     }
-  }
-
-  /**
-   * Asks each kind of listener for what is neither counted nor recorded, so that the first caller does not wait until Node and V8 have loaded
-   * and compiled what a connection and an answer need. An address that speaks TLS is not asked.
-   */
-  async visit(): Promise<void> {
-    const [grpc] = this.#plain("grpc", this.#grpc);
-    const [http] = this.#plain("http", this.#http);
-    const [ops] = this.#plain("ops", this.#ops);
-    if (grpc) await visitByGrpc(grpc, "/grpc.health.v1.Health/Check");
-    if (http) await visitPage(http, "/");
-    if (ops) await visitPage(ops, "/status");
-  }
-
-  #plain(name: ListenerName, listeners: readonly Listener[]): ListenAddress[] {
-    const all = listeners.flatMap(({ addresses }) => addresses);
-    return all.filter(({ kind }) => kind === "unix" || !this.#tlsOf(name));
   }
 
   /** Health answers NOT_SERVING from now on, and everything else as before. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, it } from "vitest";
 
-const module = pathToFileURL(join(import.meta.dirname, "../../dist/daemon/end_at_once.js")).href;
+const module = pathToFileURL(join(import.meta.dirname, "../../dist/daemon/exit_codes.js")).href;
 
 it("a process whose exit would never return ends all the same, with its code where Node.js can", () => {
   const script = `import { endAtOnce } from ${JSON.stringify(module)};

@@ -1,7 +1,7 @@
-import type { Config } from "../../config/config.js";
-import type { AuthenticateOptions } from "../../domain/access/authenticate.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
+import type { Config } from "../config/config.js";
+import type { AuthenticateOptions } from "../domain/access/authenticate.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 
 /** What verifies JWTs; undefined, and nothing of it loaded, where no issuer is configured. */
 export async function openJwt(
@@ -10,9 +10,9 @@ export async function openJwt(
 ): Promise<AuthenticateOptions["jwt"]> {
   if (jwt === undefined) return undefined;
   const [{ createAskIssuer }, { IssuerKeys }, { JwtVerifier }] = await Promise.all([
-    import("../../identity/ask_issuer.js"),
-    import("../../identity/issuer_keys.js"),
-    import("../../identity/jwt_verifier.js"),
+    import("../identity/ask_issuer.js"),
+    import("../identity/issuer_keys.js"),
+    import("../identity/jwt_verifier.js"),
   ]);
   const { issuer, audience, keys: source } = jwt;
   const configured = source.from === "url" ? source.url : issuer;

@@ -1,10 +1,10 @@
-import type { Config } from "../../config/config.js";
-import type { AccessControl } from "../../domain/access/access_control.js";
-import { daemon } from "../../model/access/principal.js";
-import type { PolicyKeeper } from "../../policy/policy_keeper.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
-import type { Store } from "../../store/store.js";
+import type { Config } from "../config/config.js";
+import type { AccessControl } from "../domain/access/access_control.js";
+import { daemon } from "../model/access/principal.js";
+import type { PolicyKeeper } from "../policy/policy_keeper.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
+import type { Store } from "../store/store.js";
 
 /** What reads a policy file takes long to load, and most daemons have none. */
 export async function loadPolicy(
@@ -18,7 +18,7 @@ export async function loadPolicy(
 ): Promise<PolicyKeeper | undefined> {
   if (policyFile === undefined) return undefined;
   const { access, store, clock, log } = parts;
-  const { PolicyKeeper } = await import("../../policy/policy_keeper.js");
+  const { PolicyKeeper } = await import("../policy/policy_keeper.js");
   return new PolicyKeeper({
     path: policyFile,
     clock,

@@ -1,9 +1,9 @@
-import type { Config } from "../../config/config.js";
-import { readVersion } from "../../config/version.js";
-import { noTracing, type Tracing } from "../../model/tracing.js";
-import { atMostEachMinute } from "../../runtime/at_most_each_minute.js";
-import { type Clock, delay } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
+import type { Config } from "../config/config.js";
+import { readVersion } from "../config/version.js";
+import { noTracing, type Tracing } from "../model/tracing.js";
+import { atMostEachMinute } from "../runtime/at_most_each_minute.js";
+import { type Clock, delay } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 
 /** What the receiver gets at the end, beside the 4 s of the drain. */
 const flushMs = 500;
@@ -23,7 +23,7 @@ export async function openTracing(
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<OpenTracing> {
   if (!config) return { tracing: noTracing, logFields: () => ({}), close: async () => undefined };
-  const { OtlpTracing } = await import("../../telemetry/otlp_tracing.js");
+  const { OtlpTracing } = await import("../telemetry/otlp_tracing.js");
   const { receiver } = config;
   const report = atMostEachMinute(clock, (reason) => {
     log.warn({ receiver, reason }, "traces were not taken by their receiver: they are lost");
