@@ -5,6 +5,7 @@ import { FleetRefused } from "./connection/fleet_error.js";
 import type { Session } from "./connection/session.js";
 import { columnsOf, inPieces } from "./log/image.js";
 import { checkLayout } from "./migrations.js";
+import { orWithoutStandby } from "./standby_wait.js";
 
 const pieceDeadlineMs = 30_000;
 
@@ -29,17 +30,19 @@ export async function refuseFleet(connector: Connector): Promise<void> {
  * Makes one store the fleet's. Only its last statement makes it one: what was cut off before is removed by the next attempt.
  *
  * @returns the position that the store's own folder has from then on
- * @throws FleetRefused when the database has a fleet already
+ * @throws FleetRefused when the database has a fleet already, and when commits wait for a standby
  */
 export async function initialise(connector: Connector, store: InitialStore): Promise<ReplicaPosition> {
+  return await orWithoutStandby(connector, () => attempt(connector, store));
+}
+
+async function attempt(connector: Connector, store: InitialStore): Promise<ReplicaPosition> {
   const { session, probe } = await connector.open("init");
   try {
     await checkLayout(session, probe.hasSchema);
     await refuseHead(session);
     await session.query(
       "TRUNCATE nexus.entry, nexus.log, nexus.image, nexus.lease, nexus.member, nexus.spool",
-      [],
-      pieceDeadlineMs,
     );
     for await (const page of store.entries) {
       for (const piece of inPieces(page)) {

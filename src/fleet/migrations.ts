@@ -5,6 +5,7 @@ import { FleetRefused } from "./connection/fleet_error.js";
 import { type Layout, layout, layouts, type TableLayout, tooNew, tooOld } from "./connection/layouts.js";
 import { isOfServer, type Session } from "./connection/session.js";
 import { seenWithinMs } from "./members.js";
+import { orWithoutStandby, refuseWithoutStandby } from "./standby_wait.js";
 
 /** What a migration may take: it waits for others, and may rewrite a table. */
 const migrationDeadlineMs = 600_000;
@@ -32,9 +33,14 @@ export interface Migration {
  * Makes schema, tables and functions what this version needs, in one transaction. Hubs go on meanwhile, those of older versions until it
  * contracts. Done again, it does nothing.
  *
- * @throws FleetRefused when the tables are of a newer version, when they are in use, and when it is to contract while older hubs are there
+ * @throws FleetRefused when the tables are of a newer version, when they are in use, when commits wait for a standby, and when it is to
+ *   contract while older hubs are there
  */
 export async function migrate(connector: Connector, options: MigrationOptions = {}): Promise<Migration> {
+  return await orWithoutStandby(connector, () => attempts(connector, options));
+}
+
+async function attempts(connector: Connector, options: MigrationOptions): Promise<Migration> {
   const { session } = await connector.open("migrate");
   try {
     for (let tried = 1; ; tried++) {
@@ -45,6 +51,7 @@ export async function migrate(connector: Connector, options: MigrationOptions = 
         if (tried === tries) throw inUse(error);
       }
       await session.query("ROLLBACK");
+      await refuseWithoutStandby(session);
       await delay(connector.clock, pauseMs);
     }
   } finally {
@@ -56,10 +63,9 @@ async function attempt(
   session: Session,
   { contract = false, steps = layouts }: MigrationOptions,
 ): Promise<Migration> {
-  await session.query("BEGIN; SET LOCAL lock_timeout = 0");
+  await session.query(`BEGIN; SET LOCAL lock_timeout = ${lockMs}`);
   // One at a time: of several hubs that are deployed together.
-  await session.query("SELECT pg_advisory_xact_lock(7239057)", [], migrationDeadlineMs);
-  await session.query(`SET LOCAL lock_timeout = ${lockMs}`);
+  await session.query("SELECT pg_advisory_xact_lock(7239057)");
   const from = (await readLayout(session)) ?? { layout: 0, minLayout: 0 };
   const known = steps.length;
   if (from.layout > known) throw ofNewerVersion(from.layout, known);

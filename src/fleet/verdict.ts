@@ -6,6 +6,7 @@ import type { Session } from "./connection/session.js";
 import { readLogState } from "./log/batches.js";
 import { type History, judgeHistory } from "./log/history.js";
 import { checkLayout } from "./migrations.js";
+import { standbyWaitSentence } from "./standby_wait.js";
 
 /** A hub whose clock is further off could move every due time of the fleet. */
 export const maxClockOffsetMs = 5_000;
@@ -23,6 +24,8 @@ export interface FleetVerdict {
   readonly clockOffsetMs: number;
   /** Whether a commit waits for a standby. */
   readonly isSynchronous: boolean;
+  /** For how long one has waited that no standby answers; 0: none does. */
+  readonly standbyWaitMs: number;
   /** Why this process may not lead, for a person. Empty: it may. */
   readonly mayNotLead: readonly string[];
   /** For the log and `status`. */
@@ -49,6 +52,7 @@ export async function judge(
     history: judgeHistory(state, position),
     clockOffsetMs: probe.clockOffsetMs,
     isSynchronous: probe.isSynchronous,
+    standbyWaitMs: probe.standbyWaitMs,
     mayNotLead: obstacles(probe),
     warnings: warnings(probe),
   };
@@ -63,8 +67,8 @@ function obstacles({ clockOffsetMs, isDurable }: Probe): string[] {
   return found;
 }
 
-function warnings({ isSynchronous, ownsMore }: Probe): string[] {
-  const found: string[] = [];
+function warnings({ isSynchronous, standbyWaitMs, ownsMore }: Probe): string[] {
+  const found = standbyWaitMs > 0 ? [standbyWaitSentence(standbyWaitMs)] : [];
   if (!isSynchronous) {
     found.push("synchronous_standby_names is empty: a failover to a standby loses what it had not received");
   }

@@ -19,6 +19,8 @@ export interface FleetSources {
   standsBack(): boolean;
   /** Whether a commit waits for a standby of the database. */
   waitsForStandby(): boolean;
+  /** For how long a commit has waited for a standby that does not answer. */
+  standbyWaitMs(): number;
 }
 
 function fleetGauges(sources: FleetSources): readonly (readonly [string, string, () => number])[] {
@@ -55,6 +57,11 @@ function fleetGauges(sources: FleetSources): readonly (readonly [string, string,
       "nexus_fleet_waits_for_standby",
       "1 where a commit waits for a standby of the database, 0 where a failover may lose some.",
       () => Number(sources.waitsForStandby()),
+    ],
+    [
+      "nexus_fleet_standby_wait_seconds",
+      "For how long commits have waited for a standby that does not answer; 0 while they go on.",
+      () => sources.standbyWaitMs() / 1000,
     ],
   ];
 }

@@ -179,6 +179,13 @@ export const alertCases: readonly AlertCase[] = [
   fires("NexusFleetMayNotLead", 26, 30, [["nexus_fleet_may_lead", {}, "1x10 0x2 1x8 0x40"]]),
   fires("NexusFleetLeadGivenBack", 9, 12, [["nexus_fleet_stands_back", {}, "0x10 1x5 0x20"]]),
   fires(
+    "NexusFleetStandbyMissing",
+    23,
+    26,
+    hubs("nexus_fleet_standby_wait_seconds", "0x10 5 0x10 15+30x60", "0x10 5 0x10 15+30x60", "0x90"),
+    { isOfJob: true },
+  ),
+  fires(
     "NexusFleetAsynchronous",
     59,
     100,

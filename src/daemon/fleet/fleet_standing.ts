@@ -37,6 +37,7 @@ export class FleetStanding {
       mayLead: () => this.mayNotLead().length === 0,
       standsBack: () => watch.standsBack,
       waitsForStandby: () => this.waitsForStandby,
+      standbyWaitMs: () => heartbeat.verdict?.standbyWaitMs ?? 0,
     });
   }
 

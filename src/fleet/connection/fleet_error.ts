@@ -17,6 +17,8 @@ export type RefusalReason =
   | "old_hubs"
   /** A migration waited in vain for the tables. */
   | "in_use"
+  /** Commits wait for a synchronous standby that is not there. */
+  | "no_standby"
   /** `nexusd fleet init` was not run. */
   | "not_initialised"
   | "already_initialised";

@@ -9,17 +9,28 @@ export interface Probe {
   readonly clockOffsetMs: number;
   /** Whether a commit waits for a standby. */
   readonly isSynchronous: boolean;
+  /** For how long the oldest commit of this role has waited for one that does not answer; 0: none does. */
+  readonly standbyWaitMs: number;
   /** Whether a commit waits for the server's own disk. */
   readonly isDurable: boolean;
   /** Whether the role is a superuser, or owns something beyond the schema of the fleet. */
   readonly ownsMore: boolean;
 }
 
+/** A commit that a standby acknowledges takes milliseconds. */
+const shownAfterMs = 2_000;
+
+/** For how long the oldest commit of this role has waited, in milliseconds; what other roles wait for is not shown to it. */
+export const standbyWait = `(SELECT coalesce(max(extract(epoch FROM clock_timestamp() - a.query_start)) * 1000, 0)::float8
+  FROM pg_stat_activity a WHERE a.usename = current_user AND a.wait_event = 'SyncRep'
+    AND a.query_start < clock_timestamp() - interval '${shownAfterMs} milliseconds')`;
+
 const question = `
   SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS read_only,
     current_setting('server_version_num')::int AS version, to_regclass('nexus.layout') IS NOT NULL AS has_schema,
     (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms,
     current_setting('synchronous_standby_names') <> '' AS synchronous, current_setting('fsync') = 'on' AS durable,
+    ${standbyWait} AS standby_wait_ms,
     (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = current_user)
       OR EXISTS (SELECT 1 FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE r.rolname = current_user AND n.nspname <> 'nexus' AND n.nspname NOT LIKE 'pg_%') AS owns_more`;
@@ -32,6 +43,7 @@ type Row = {
   now_ms: number;
   synchronous: boolean;
   durable: boolean;
+  standby_wait_ms: number;
   owns_more: boolean;
 };
 
@@ -68,6 +80,7 @@ function processProbe(row: Row, nowMs: number): Probe {
     clockOffsetMs: Math.round(nowMs - row.now_ms),
     isSynchronous: row.synchronous,
     isDurable: row.durable,
+    standbyWaitMs: Math.round(row.standby_wait_ms),
     ownsMore: row.owns_more,
   };
 }
