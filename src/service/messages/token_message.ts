@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
-import type { Acquired } from "../../domain/tokens/acquire/acquire_outcome.js";
+import type { Acquired } from "../../domain/tokens/acquire/token_acquirer.js";
 import type { WatchEvent } from "../../domain/tokens/watch_event.js";
 import {
   type AcquireTokenResponse,

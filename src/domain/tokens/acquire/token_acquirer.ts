@@ -1,7 +1,6 @@
 import type { Principal } from "../../../model/access/principal.js";
-import type { Connection } from "../../../model/connections/connection.js";
 import { type ConnectionName, nameKey } from "../../../model/connections/connection_name.js";
-import { FailedPrecondition, NotLeader } from "../../../model/errors.js";
+import { AlreadyExists, FailedPrecondition, NexusError, NotLeader } from "../../../model/errors.js";
 import { canonicalName, type ProviderProfile } from "../../../model/providers/provider_profile.js";
 import { KeyedMutex } from "../../../runtime/keyed_mutex.js";
 import type { Store } from "../../../store/store.js";
@@ -12,21 +11,18 @@ import type { IdentitySubjects } from "../../assertions/identity_subjects.js";
 import type { Connections } from "../../connections/connections.js";
 import type { UnattendedConnector } from "../../connections/unattended_connector.js";
 import type { ConnectionRequest } from "../../consent/consent_request.js";
-import type { CredentialReader } from "../../credentials/credential_reader.js";
+import type { CurrentToken } from "../../credentials/credential_reader.js";
 import type { Tokens } from "../tokens.js";
 import {
-  type Acquired,
-  acquired,
   type ConsentReason,
-  deathOf,
-  isDone,
-  isNow,
-  type Outcome,
-  refusedAsNone,
-  wasOvertaken,
-} from "./acquire_outcome.js";
+  Decider,
+  type DeciderDeps,
+  type Decision,
+  type Known,
+  type LinkAnswer,
+  type MakeLink,
+} from "./decision.js";
 import { type NewsWaitDeps, waitForNews } from "./news_wait.js";
-import { type Need, PersonNeeds, toldReason } from "./person_needs.js";
 
 /** See `nexus.v1.AcquireTokenRequest`. */
 export interface AcquireRequest {
@@ -39,6 +35,11 @@ export interface AcquireRequest {
   readonly device: boolean;
 }
 
+/** What `AcquireToken` answers. */
+export type Acquired = { readonly kind: "token"; readonly token: CurrentToken } | LinkAnswer;
+
+type Outcome = Acquired | Exclude<Decision, { readonly kind: "token" | "make" }>;
+
 /** Longer than a code exchange takes. An answer that comes to nothing even so, as in a crash, gives way to another link. */
 const exchangeMs = 10_000;
 
@@ -50,9 +51,8 @@ interface Caller {
   readonly hasWaited?: boolean;
 }
 
-export interface TokenAcquirerDeps extends NewsWaitDeps {
+export interface TokenAcquirerDeps extends NewsWaitDeps, DeciderDeps {
   readonly store: Pick<Store, "getConnection" | "getProvider" | "getAuthorization">;
-  readonly reader: Pick<CredentialReader, "view">;
   readonly names: Pick<ConnectionNames, "findFor" | "partsOf">;
   readonly access: Pick<AccessControl, "admit">;
   readonly gate: Pick<RequestGate, "newRefusal">;
@@ -68,11 +68,10 @@ export interface TokenAcquirerDeps extends NewsWaitDeps {
 export class TokenAcquirer {
   /** Links are made one at a time for each name: the second caller finds that of the first. */
   readonly #making = new KeyedMutex<string>();
-
-  readonly #needs: PersonNeeds;
+  readonly #decider: Decider;
 
   constructor(private readonly deps: TokenAcquirerDeps) {
-    this.#needs = new PersonNeeds(deps);
+    this.#decider = new Decider(deps);
   }
 
   /**
@@ -82,91 +81,77 @@ export class TokenAcquirer {
    */
   acquire(request: AcquireRequest, caller: Caller): Acquired | Promise<Acquired> {
     if (request.returnUrl !== undefined) this.deps.connections.checkReturnUrl(request.returnUrl);
-    const outcome = this.#once(request, caller.principal);
-    if (!(outcome instanceof Promise)) return outcome;
-    return outcome.then((first) =>
-      this.#settled(first, request, caller).catch((error: unknown) => {
-        throw error instanceof NotLeader ? new NotLeader(true) : error;
-      }),
-    );
+    const decision = this.#decider.decide(request, caller.principal, {});
+    if (decision.kind !== "token") return this.#settled(request, caller);
+    const token = this.deps.tokens.getToken(decision.connection.id, request.minTtlMs, caller.principal);
+    if (!(token instanceof Promise)) return { kind: "token", token };
+    return this.#settled(request, caller, token);
   }
 
-  async #settled(first: Outcome, request: AcquireRequest, caller: Caller): Promise<Acquired> {
-    // An exchange that is under way here is waited for even so: another link would take its place.
-    const waited = caller.hasWaited ? { ...request, waitMs: 0 } : request;
-    let last = await this.#awaited(first, waited, caller);
-    while (last.kind === "answered") last = await this.#renewed(request, caller.principal);
-    if (last.kind !== "unconfirmed") return last;
+  async #settled(request: AcquireRequest, caller: Caller, token?: Promise<CurrentToken>): Promise<Acquired> {
+    const { principal } = caller;
+    const first = await this.#outcome(request, principal, {}, token);
+    try {
+      let last = await this.#awaited(first, request, caller);
+      if (last.kind === "exchange") last = await this.#outcome(request, principal, { isOverdue: true });
+      if (last.kind === "token" || last.kind === "consent") return last;
+    } catch (error) {
+      throw error instanceof NotLeader ? new NotLeader(true) : error;
+    }
     throw new FailedPrecondition(
       "CONNECTION_PENDING",
       "a person consented, and the application that asked for it has not confirmed it yet: ConfirmConnection",
     );
   }
 
-  /** Another link, whatever becomes of the answer to the last: one for all who waited for it. */
-  async #renewed(request: AcquireRequest, principal: Principal): Promise<Outcome> {
-    const made = await this.#making.run(keyOf(request.name), async () => {
-      const id = this.deps.names.findFor(request.name, principal);
-      const need = this.#needs.of(id === undefined ? undefined : this.#needs.usable(id), "not_connected");
-      const found = this.#needs.found(need, request, principal);
-      if (found?.kind !== "answered") return found;
-      // The person did not say no to the link that this one follows.
-      return await this.#requested({ ...need, refused: undefined }, request, principal);
-    });
-    return made ?? (await this.#once(request, principal));
-  }
-
-  #once(request: AcquireRequest, principal: Principal): Acquired | Promise<Outcome> {
-    const found = this.#needs.judge(request, principal);
-    if ("reason" in found) return this.#link(found, request, principal);
-    const token = this.deps.tokens.getToken(found.connection.id, request.minTtlMs, principal);
-    if (!(token instanceof Promise)) return acquired(token);
-    return token.then(acquired, (error: unknown) =>
-      this.#replaced(found.connection, deathOf(error), request, principal),
-    );
-  }
-
-  async #link(need: Need, request: AcquireRequest, principal: Principal): Promise<Outcome> {
-    const found = this.#needs.found(need, request, principal);
-    if (found) return found;
-    const made = await this.#making.run(keyOf(request.name), () =>
-      this.#judged(request, principal).catch((error: unknown) => {
-        if (!wasOvertaken(error)) throw error;
-        return this.#judged(request, principal);
-      }),
-    );
-    return made ?? (await this.#once(request, principal));
+  /** Decides until there is something to answer. @param token being read, of the connection that is decided for first */
+  async #outcome(
+    request: AcquireRequest,
+    principal: Principal,
+    known: Known,
+    token?: Promise<CurrentToken>,
+  ): Promise<Outcome> {
+    let reading = token;
+    let facts = known;
+    let isAgain = false;
+    for (;;) {
+      const decision = this.#decider.decide(request, principal, facts);
+      if (decision.kind === "token") {
+        const { connection } = decision;
+        try {
+          reading ??= Promise.resolve(this.deps.tokens.getToken(connection.id, request.minTtlMs, principal));
+          return { kind: "token", token: await reading };
+        } catch (error) {
+          facts = { ...facts, dead: { connection, reason: deathOf(error) } };
+          reading = undefined;
+        }
+      } else if (decision.kind !== "make") return decision;
+      else {
+        try {
+          const made = await this.#made(request, principal, facts);
+          if (made) return made;
+        } catch (error) {
+          if (isAgain || !wasOvertaken(error)) throw error;
+          isAgain = true;
+        }
+      }
+    }
   }
 
   /** Another caller, or the person, may have been faster. @returns undefined when there is a token by now */
-  async #judged(request: AcquireRequest, principal: Principal): Promise<Outcome | undefined> {
-    const now = this.#needs.judge(request, principal);
-    if (!("reason" in now)) return undefined;
-    return this.#needs.found(now, request, principal) ?? (await this.#requested(now, request, principal));
-  }
-
-  /** A link for a connection that is active by its record, and whose token is dead. */
-  async #replaced(
-    dead: Connection,
-    reason: ConsentReason,
-    request: AcquireRequest,
-    principal: Principal,
-  ): Promise<Outcome> {
-    const made = await this.#making.run(keyOf(request.name), async () => {
-      const connection = this.#needs.usable(dead.id);
-      // The person may have been faster.
-      if (connection?.credentialRevision !== dead.credentialRevision) return undefined;
-      const need = this.#needs.of(connection, reason);
-      return this.#needs.found(need, request, principal) ?? (await this.#requested(need, request, principal));
+  #made(request: AcquireRequest, principal: Principal, known: Known): Promise<Outcome | undefined> {
+    return this.#making.run(keyOf(request.name), async () => {
+      const now = this.#decider.decide(request, principal, known);
+      if (now.kind === "token") return undefined;
+      return now.kind === "make" ? await this.#make(now, request, principal) : now;
     });
-    return made ?? (await this.#once(request, principal));
   }
 
   /** @throws PermissionDenied, and what a request throws */
-  async #requested(need: Need, request: AcquireRequest, principal: Principal): Promise<Acquired> {
+  async #make(decision: MakeLink, request: AcquireRequest, principal: Principal): Promise<Acquired> {
     const { name, scopes, returnUrl, device } = request;
     const permissions = this.deps.access.admit(principal, "connection.request");
-    const { connection } = need;
+    const { connection } = decision;
     if (connection) {
       // What a link asks for that is replaced belongs to somebody who waits for it, the confirmation too.
       const key = connection.pendingStateHash;
@@ -174,8 +159,8 @@ export class TokenAcquirer {
       // A link that an edit of its profile ended was refused by nobody.
       const version = this.deps.store.getProvider(connection.providerId)?.version;
       const isEnded = pending !== undefined && pending.providerVersion !== version;
-      const reason = isEnded ? need.reason : toldReason(need);
-      const asked = [...(pending?.scopes ?? []), ...(this.#needs.wanted(connection) ?? []), ...scopes];
+      const reason = isEnded ? decision.reason : (decision.refused ?? decision.reason);
+      const asked = [...(pending?.scopes ?? []), ...this.#decider.wanted(connection), ...scopes];
       const union = [...new Set([...connection.consentedScopes, ...asked])];
       const again = {
         ...{ connectionId: connection.id, userId: "", provider: undefined },
@@ -186,12 +171,11 @@ export class TokenAcquirer {
       };
       return await this.#asked(again, reason, request, principal);
     }
-    const { reason } = need;
     const refusal = permissions.isRestricted ? this.deps.gate.newRefusal(permissions, name) : undefined;
     if (refusal) throw refusal;
     const { userId, label, providerName } = name;
     const first = { connectionId: undefined, userId, label, provider: { name: providerName } };
-    return await this.#asked({ ...first, scopes, returnUrl, device }, reason, request, principal);
+    return await this.#asked({ ...first, scopes, returnUrl, device }, decision.reason, request, principal);
   }
 
   /** A link, or a token at once where no person is needed. A hub that does not lead asks no provider. */
@@ -210,7 +194,7 @@ export class TokenAcquirer {
     const signIn = await this.#signIn(profile, acquire, principal);
     if (signIn?.kind === "consent") return signIn;
     const { id } = await this.deps.unattended.connect(request, profile, principal);
-    return acquired(await this.deps.tokens.getToken(id, acquire.minTtlMs, principal));
+    return { kind: "token", token: await this.deps.tokens.getToken(id, acquire.minTtlMs, principal) };
   }
 
   /** The link to the identity provider, where it does not vouch for the user; undefined where the caller gets none. */
@@ -218,28 +202,62 @@ export class TokenAcquirer {
     if (this.deps.subjects.vouches(profile, request.name)) return undefined;
     const name = { ...request.name, providerName: profile.identityProvider, label: "" };
     const asked = { ...request, name, scopes: [] };
-    const found = this.#needs.judge(asked, principal);
-    const need = "reason" in found ? found : this.#needs.of(found.connection, "reauth_required");
-    return await this.#link(need, asked, principal).catch(refusedAsNone);
+    const found = this.#decider.decide(asked, principal, {});
+    const dead = found.kind === "token" && { dead: { ...found, reason: "reauth_required" as const } };
+    return await this.#outcome(asked, principal, dead || {}).catch((error: unknown) => {
+      // It is only tried: who is refused gets nothing.
+      if (!(error instanceof NexusError)) throw error;
+    });
   }
 
   /** What there is when the person is done, the time is over, or the caller has left. */
   async #awaited(first: Outcome, request: AcquireRequest, caller: Caller): Promise<Outcome> {
     const parts = this.deps.names.partsOf(request.name);
-    const waitMs = first.kind === "answered" ? Math.max(exchangeMs, request.waitMs) : request.waitMs;
-    if (isNow(first) || waitMs === 0 || !parts) return first;
+    const askedMs = caller.hasWaited ? 0 : request.waitMs;
+    // An exchange that is under way here is waited for even so: another link would take its place.
+    const waitMs = first.kind === "exchange" ? Math.max(exchangeMs, askedMs) : askedMs;
+    if (isImmediate(first) || waitMs === 0 || !parts) return first;
     const { signal, principal } = caller;
     let last: Outcome = first;
     await waitForNews(this.deps, parts, { waitMs, signal }, async () => {
       this.deps.access.admit(principal, "token.read");
-      const now = await this.#once(request, principal);
-      const isNews = isDone(last, now);
+      const now = await this.#outcome(request, principal, {});
+      const isNews = changedSince(last, now);
       last = now;
       return isNews;
     });
     return last;
   }
 }
+
+/** Why there will be no other token without a person. @throws what says otherwise */
+function deathOf(error: unknown): ConsentReason {
+  const isDead = error instanceof FailedPrecondition && error.reason === "ATTENTION_REQUIRED";
+  if (!isDead || error.problem === "provider_deleted") throw error;
+  return error.problem ?? "reauth_required";
+}
+
+/** Whether the connection was revoked, or one of its name was made, while the request was prepared. */
+function wasOvertaken(error: unknown): boolean {
+  return (
+    error instanceof AlreadyExists ||
+    (error instanceof FailedPrecondition && error.reason === "CONNECTION_REVOKED")
+  );
+}
+
+/** Whether it is answered at once, however long the caller would wait. */
+function isImmediate(first: Outcome): boolean {
+  return first.kind === "token" || (first.kind === "consent" && first.isNew === true);
+}
+
+/** Whether a caller that knows `last` must get `now`: a link that it knows, and a consent that is under way, are no news. */
+function changedSince(last: Outcome, now: Outcome): boolean {
+  if (now.kind === "exchange" || now.kind === "confirmation") return false;
+  return now.kind === "token" || last.kind !== "consent" || linkOf(last) !== linkOf(now);
+}
+
+/** What tells one request for consent from another. */
+const linkOf = ({ link }: LinkAnswer) => link.device?.userCode ?? link.authUrl;
 
 function keyOf({ providerName, userId, label }: ConnectionName): string {
   return nameKey({ providerId: canonicalName(providerName), userId, label });
