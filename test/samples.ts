@@ -90,6 +90,7 @@ export function pending(
     requestedBy: "owner",
     held: false,
     failedConfirmations: 0,
+    isStepUp: false,
     ...changes,
   };
 }

@@ -51,11 +51,13 @@ import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
 import { TokenAcquirer } from "../domain/tokens/acquire/token_acquirer.js";
-import { RejectedTokens } from "../domain/tokens/rejected_tokens.js";
+import { RejectedTokens } from "../domain/tokens/report/rejected_tokens.js";
+import { StepUps } from "../domain/tokens/report/step_ups.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
 import { Tokens } from "../domain/tokens/tokens.js";
 import { WatchedReads } from "../domain/tokens/watch_fanout.js";
 import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
+import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { Resources } from "./resources.js";
 import { type DomainOptions, type DomainResources, type Shared, sharedParts } from "./shared_parts.js";
@@ -69,18 +71,21 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const access = accessParts(shared);
   const refresh = refreshParts(shared, resources);
   const mcp = mcpParts(shared);
-  const tokens = tokenParts(shared, access, refresh, mcp);
+  const tokens = tokenParts(shared, access, refresh);
   const connections = connectionParts(shared, refresh, mcp);
+  const acquiring = {
+    ...{ ...shared, ...access, ...access.guard, ...tokens, ...connections },
+    ...(shared.fleet?.isSpoke && linksElsewhere),
+    making: new KeyedMutex<string>(),
+  };
   return {
     ...access,
     ...mcp,
     ...refresh,
     ...tokens,
     ...connections,
-    acquirer: new TokenAcquirer({
-      ...{ ...shared, ...access, ...access.guard, ...tokens, ...connections },
-      ...(shared.fleet?.isSpoke && linksElsewhere),
-    }),
+    acquirer: new TokenAcquirer(acquiring),
+    ...rejectionParts(shared, access, tokens, mcp, new StepUps(acquiring)),
     ...notificationParts(shared, connections, options, resources),
     ...operationParts(shared, refresh, resources),
     clientKeys: shared.clientKeys,
@@ -126,13 +131,30 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
   };
 }
 
-/** What gives tokens to agents and proxies. */
-function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts, { mcp }: McpParts) {
-  const { config, hub, readAudit, narrowedAudit, fleet, clock, log, changes } = shared;
+/** What acts on refused tokens, and what puts tokens into the requests of proxies. */
+function rejectionParts(
+  shared: Shared,
+  { names }: AccessParts,
+  { tokens, refresher }: ReturnType<typeof tokenParts>,
+  { mcp }: McpParts,
+  stepUps: StepUps,
+) {
+  const { config, fleet, clock } = shared;
   const apiNonces = new DpopNonces();
+  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher, apiNonces, mcp, stepUps });
+  const authorizer = new ProxyAuthorizer({
+    ...{ names, clock, apiNonces },
+    tokens: fleet?.isSpoke ? unboundTokens(tokens) : tokens,
+    rejected: fleet?.isSpoke ? reportsElsewhere : rejected,
+  });
+  return { rejected, authorizer };
+}
+
+/** What gives tokens to agents and proxies. */
+function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts) {
+  const { config, hub, readAudit, narrowedAudit, fleet, clock, log, changes } = shared;
   const refresher = fleet?.refresher(engine.refresher) ?? engine.refresher;
   const tokens = new Tokens({ ...shared, refresher });
-  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher, apiNonces, mcp });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
@@ -144,15 +166,10 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
       ...{ ...shared, tokens, cache: new NarrowedTokenCache(changes) },
       exchanger: new TokenExchanger({ ...shared, engine }),
     }),
-    rejected,
+    refresher,
     proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch({ ...shared, seen: new SeenIds(shared) }),
     connectionWatch: new ConnectionWatch(shared),
-    authorizer: new ProxyAuthorizer({
-      ...{ names, clock, apiNonces },
-      tokens: fleet?.isSpoke ? unboundTokens(tokens) : tokens,
-      rejected: fleet?.isSpoke ? reportsElsewhere : rejected,
-    }),
     secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }

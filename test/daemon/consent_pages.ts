@@ -64,11 +64,13 @@ export async function consentVisits(world: World): Promise<Visits> {
       const connectionId = await world.connect(ids.op, userId);
       const wwwAuthenticate = `Bearer error="insufficient_scope", scope="read <script>document.title='owned'</script>"`;
       const token = { connectionId, revision: 1n, status: 403, wwwAuthenticate };
-      await world.clients.tokens.reportRejectedToken(token);
-      const { result } = await world.clients.tokens.acquireToken({ providerName: "op", userId });
-      if (result.case !== "consent") throw new Error("no link");
-      await page.goto(result.value.authUrl);
+      const { consent } = await world.clients.tokens.reportRejectedToken(token);
+      await page.goto(consent?.authUrl ?? "no link");
       await page.getByRole("heading", { name: "Allow more access?" }).waitFor();
+    },
+    "no-more-access": async (page) => {
+      await page.getByRole("button", { name: "No, continue without" }).click();
+      await page.getByRole("heading", { name: "Nothing was changed" }).waitFor();
     },
     status: async (page) => void (await page.goto(`${world.place.opsUrl}/status?refresh=off`)),
   };

@@ -114,11 +114,10 @@ describe("the URL of an MCP server", () => {
     const refused = await mcp.call(accessTokenOf(token));
     expect(refused.status).toBe(403);
     const { revision } = token;
-    await world.clients.tokens.reportRejectedToken({ connectionId, revision, ...refused });
-    const asked = await acquire();
-    if (asked.case !== "consent") throw new Error("no consent is needed");
-    expect(asked.value.reason).toBe("scopes_missing");
-    const page = await world.browser.get(asked.value.authUrl);
+    const report = { connectionId, revision, ...refused };
+    const { consent: asked } = await world.clients.tokens.reportRejectedToken(report);
+    expect(asked?.reason).toBe("scopes_missing");
+    const page = await world.browser.get(asked?.authUrl ?? "no link");
     const next = await world.browser.follow(page, "to-provider");
     const allowed = await world.browser.submit(next, { decision: "allow" });
     expect(allowed.status).toBe(200);

@@ -43,8 +43,6 @@ describe("ReportRejectedToken", () => {
     if (result.case !== "consent") throw new Error(`the answer is a ${result.case}`);
     return result.value;
   };
-  const stepUp = async (decision?: "allow" | "deny") =>
-    await consent(world.browser, (await link()).authUrl, decision);
   const rejections = async () =>
     (await world.clients.audit.listAuditEvents({ eventType: "token_rejected" })).events;
   const refreshes = () =>
@@ -92,24 +90,24 @@ describe("ReportRejectedToken", () => {
     expect((await token()).revision).toBe(2n);
   });
 
-  it("asks for missing scopes, shows them first, and keeps the connection usable until a person answers", async () => {
-    expect(await report(1n, insufficient("read <img>"))).toMatchObject({
-      outcome: Outcome.SCOPES_MISSING,
-      revision: 1n,
-    });
-    expect(await report(1n, insufficient())).toMatchObject({ outcome: Outcome.SCOPES_MISSING });
-    expect((await world.clients.tokens.getToken({ connectionId })).token?.revision).toBe(1n);
+  it("answers missing scopes with a link that shows them first, and nobody else notices", async () => {
+    const rejection = await report(1n, insufficient("read <img>"));
+    expect(rejection).toMatchObject({ outcome: Outcome.SCOPES_MISSING, revision: 1n });
+    expect(rejection.missingScopes).toEqual(["read", "<img>"]);
+    expect(rejection.consent).toMatchObject({ connectionId, reason: "scopes_missing" });
+    expect((await report(1n, insufficient())).consent).toEqual(rejection.consent);
     await world.restart();
-    const asked = await link();
-    expect(asked).toMatchObject({ connectionId, reason: "scopes_missing" });
-    expect(await link({ scopes: ["openid"] })).toEqual(asked);
-    const page = await world.browser.get(asked.authUrl);
-    expect(page).toMatchObject({ status: 200, url: asked.authUrl });
+    for (const scopes of [[], ["openid"], ["openid", "email"]])
+      expect((await token({ scopes })).revision).toBe(1n);
+    expect(await link({ scopes: ["read"] })).toEqual(rejection.consent);
+    const authUrl = rejection.consent?.authUrl ?? "";
+    const page = await world.browser.get(authUrl);
+    expect(page).toMatchObject({ status: 200, url: authUrl });
     expect(page.body).toContain("<li><code>read</code></li>\n<li><code>&lt;img&gt;</code></li>");
     expect(page.body).toContain("<li><code>openid</code></li>");
     const { connection } = await world.clients.connections.getConnection({ connectionId });
     expect(connection?.requestedScopes).toEqual(["openid", "email", "read", "<img>"]);
-    expect((await stepUp("deny")).body).toContain("You said no");
+    expect((await consent(world.browser, authUrl, "deny")).body).toContain("You said no");
     expect((await token()).revision).toBe(1n);
     const events = await rejections();
     expect(events.map(({ reason, revision }) => [reason, revision])).toEqual([
@@ -119,10 +117,32 @@ describe("ReportRejectedToken", () => {
     expect(refreshes()).toEqual([]);
   });
 
+  it("takes a no on that page: the link is over, and the application is told that it was refused", async () => {
+    const authUrl = (await report(1n, insufficient())).consent?.authUrl ?? "";
+    const page = await world.browser.get(authUrl);
+    const foreign = await new Browser().submit(page, { "nexus-csrf": "guessed" });
+    expect(foreign.body).toContain("This form belongs to another browser window");
+    const guessed = await world.browser.submit(page, { "nexus-csrf": "guessed" });
+    expect(guessed.body).toContain("This form belongs to another browser window");
+    expect(await world.browser.get(authUrl)).toMatchObject({ status: 200 });
+    const waits = ask({ scopes: ["read"], wait: { seconds: 60n } });
+    const declined = await world.browser.submit(page, {});
+    expect(declined.body).toContain("Your account at op stays connected");
+    expect((await waits).value).toMatchObject({ reason: "access_denied" });
+    expect((await world.browser.submit(page, {})).status).toBe(404);
+    expect((await world.browser.get(authUrl)).status).toBe(404);
+    expect((await token()).revision).toBe(1n);
+    expect((await report(1n, insufficient())).consent).toMatchObject({ reason: "access_denied" });
+    const { events } = await world.clients.audit.listAuditEvents({ eventType: "oauth_error" });
+    expect(events.map(({ reason, principal }) => [reason, principal])).toEqual([
+      ["access_denied", "browser"],
+    ]);
+  });
+
   it("brings the token with the scopes to those who wait, without a page for what no API asked for", async () => {
-    await report(1n, insufficient());
-    const { authUrl } = await link();
-    const waits = ask({ wait: { seconds: 60n } });
+    const authUrl = (await report(1n, insufficient())).consent?.authUrl ?? "";
+    expect(await world.browser.get(authUrl)).toMatchObject({ status: 200 });
+    const waits = ask({ scopes: ["read"], wait: { seconds: 60n } });
     expect((await consent(world.browser, authUrl)).status).toBe(200);
     expect(await waits).toMatchObject({ case: "token", value: { revision: 2n } });
     expect((await token()).grantedScopes).toContain("read");
@@ -132,16 +152,17 @@ describe("ReportRejectedToken", () => {
 
   it("gives up after three step-ups that did not help, over restarts, and says so", async () => {
     for (const revision of [1n, 2n, 3n]) {
-      expect(await report(revision, insufficient())).toMatchObject({ outcome: Outcome.SCOPES_MISSING });
+      const rejection = await report(revision, insufficient());
+      expect(rejection).toMatchObject({ outcome: Outcome.SCOPES_MISSING });
       await world.restart();
-      expect((await stepUp()).status).toBe(200);
+      expect((await consent(world.browser, rejection.consent?.authUrl ?? "")).status).toBe(200);
     }
     const failure = await failureOf(report(4n, insufficient()));
     expect(failure).toMatchObject({ code: "FailedPrecondition", reason: "SCOPES_NOT_GRANTED" });
     expect(failure.message).toContain("asked three times within a day");
     expect((await token()).revision).toBe(4n);
     expect(await report(4n, insufficient("write"))).toMatchObject({ outcome: Outcome.SCOPES_MISSING });
-    expect(await link()).toMatchObject({ reason: "scopes_missing" });
+    expect(await link({ scopes: ["write"] })).toMatchObject({ reason: "scopes_missing" });
   });
 
   it("refuses what it cannot act on, naming the field", async () => {
@@ -198,7 +219,7 @@ describe("ReportRejectedToken", () => {
 describe("ReportRejectedToken where tokens come without a person", () => {
   const world = perTest(() => ScriptedWorld.make());
 
-  it("makes the next AcquireToken mint with the scopes, once, and refreshes as ever", async () => {
+  it("mints with the scopes at once, and refreshes as ever", async () => {
     const minted: string[] = [];
     world.answerToken = ({ form }) => {
       const scope = form.get("scope") ?? "";
@@ -219,13 +240,14 @@ describe("ReportRejectedToken where tokens come without a person", () => {
     const report = (revision: bigint, more: object) =>
       world.clients.tokens.reportRejectedToken({ name, revision, ...more });
     expect(await ask()).toMatchObject({ case: "token", value: { revision: 1n } });
-    expect(await report(1n, insufficient("b"))).toMatchObject({ outcome: Outcome.SCOPES_MISSING });
+    expect(await report(1n, insufficient("b"))).toMatchObject({ outcome: Outcome.REFRESHED, revision: 2n });
     expect(await ask()).toMatchObject({ case: "token", value: { revision: 2n, grantedScopes: ["a", "b"] } });
     expect(await report(2n, invalid)).toMatchObject({ outcome: Outcome.REFRESHED, revision: 3n });
     expect(await ask()).toMatchObject({ case: "token", value: { revision: 3n } });
     expect(minted).toEqual(["a", "a b", "a b"]);
-    expect(await report(3n, insufficient("bogus"))).toMatchObject({ outcome: Outcome.SCOPES_MISSING });
-    expect((await failureOf(ask())).code).toMatch(/FailedPrecondition|Unavailable/);
+    expect((await failureOf(report(3n, insufficient("bogus")))).code).toMatch(
+      /FailedPrecondition|Unavailable/,
+    );
     expect(await ask()).toMatchObject({ case: "token", value: { revision: 3n } });
   });
 });
@@ -235,15 +257,14 @@ describe("a step-up at a server that takes pushed requests alone", () => {
 
   it("is pushed when the person goes on, and not when the page is shown", async () => {
     const connectionId = await world.connect(await world.register());
-    await world.clients.tokens.reportRejectedToken({ connectionId, revision: 1n, ...insufficient() });
-    const { result } = await world.clients.tokens.acquireToken({ providerName: "op", userId: "ada" });
-    if (result.case !== "consent") throw new Error("no consent is needed");
-    const page = await world.browser.get(result.value.authUrl);
+    const report = { connectionId, revision: 1n, ...insufficient() };
+    const { authUrl = "" } = (await world.clients.tokens.reportRejectedToken(report)).consent ?? {};
+    const page = await world.browser.get(authUrl);
     expect(page.body).toContain('href="/auth/continue?state=');
     expect(page.body).not.toContain("request_uri");
     // Whoever is given the address of the button is shown the page all the same.
-    const state = new URL(result.value.authUrl).search;
-    const other = await new Browser().get(`${new URL(result.value.authUrl).origin}/auth/continue${state}`);
+    const state = new URL(authUrl).search;
+    const other = await new Browser().get(`${new URL(authUrl).origin}/auth/continue${state}`);
     expect(other.body).toContain("Allow more access?");
     expect((await answerConsent(world.browser, page)).status).toBe(200);
     expect((await world.clients.tokens.getToken({ connectionId })).token?.grantedScopes).toContain("read");

@@ -14,12 +14,17 @@ import { RefreshHistory } from "../../src/domain/operations/refresh_history.js";
 import type { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import type { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
+import type { TokenAcquirer } from "../../src/domain/tokens/acquire/token_acquirer.js";
+import type { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.js";
+import type { Tokens } from "../../src/domain/tokens/tokens.js";
+import type { WatchHub } from "../../src/domain/tokens/watch_hub.js";
 import { owner } from "../../src/model/access/principal.js";
 import type { Connection } from "../../src/model/connections/connection.js";
 import { newConnection } from "../../src/model/connections/new_connection.js";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
 import { newId } from "../../src/model/ids.js";
 import type { ProviderProfile } from "../../src/model/providers/provider_profile.js";
+import type { DpopNonces } from "../../src/oauth/dpop/dpop_nonces.js";
 import type { DevicePollOutcome } from "../../src/oauth/grants/device_grant.js";
 import type { Renewed } from "../../src/oauth/grants/renewal.js";
 import type { OutboundFetch } from "../../src/outbound/outbound.js";
@@ -77,6 +82,11 @@ export class Engine {
   /** Answers what providers' APIs are asked. */
   outbound: OutboundFetch = () => Promise.reject(new Error("no network"));
   readonly changes: Changes;
+  readonly hub: WatchHub;
+  readonly tokens: Tokens;
+  readonly acquirer: TokenAcquirer;
+  readonly rejected: RejectedTokens;
+  readonly apiNonces: DpopNonces;
   readonly vault: CredentialVault;
   readonly reader: CredentialReader;
   readonly writer: CredentialWriter;
@@ -92,9 +102,15 @@ export class Engine {
   readonly providers: ProviderRegistry;
   #onSent: (() => void) | undefined;
 
-  constructor(folder = temporaryFolder(), spoolFile?: SpoolFile) {
+  constructor(
+    folder = temporaryFolder(),
+    spoolFile?: SpoolFile,
+    options: Pick<ConstructorParameters<typeof WiredDomain>[0], "fleet" | "maxRejectionsPerHour"> = {},
+  ) {
     this.store = Store.open({ folder, nowMs: startMs });
     const domain = new WiredDomain({
+      ...options,
+      isCached: true,
       store: this.store,
       clock: this.clock,
       random: () => 0.5,
@@ -113,6 +129,11 @@ export class Engine {
       },
     });
     this.changes = domain.changes;
+    this.hub = domain.hub;
+    this.tokens = domain.tokens;
+    this.acquirer = domain.acquirer;
+    this.rejected = domain.rejected;
+    this.apiNonces = domain.apiNonces;
     this.vault = domain.vault;
     this.reader = domain.reader;
     this.writer = domain.writer;

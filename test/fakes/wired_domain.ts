@@ -1,3 +1,6 @@
+import { AccessControl } from "../../src/domain/access/access_control.js";
+import { ConnectionNames } from "../../src/domain/access/connection_names.js";
+import { RequestGate } from "../../src/domain/access/request_gate.js";
 import { ConnectionImporter } from "../../src/domain/connections/connection_importer.js";
 import { Connections } from "../../src/domain/connections/connections.js";
 import { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
@@ -6,14 +9,16 @@ import { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
 import { DevicePoller } from "../../src/domain/consent/device_poller.js";
 import { DeviceRequests } from "../../src/domain/consent/device_request.js";
 import { UnknownStateAudit } from "../../src/domain/consent/unknown_state_audit.js";
-import { CredentialReader } from "../../src/domain/credentials/credential_reader.js";
+import { type ConnectionView, CredentialReader } from "../../src/domain/credentials/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
+import { TokenCache } from "../../src/domain/credentials/token_cache.js";
 import { IssuerMetadata } from "../../src/domain/grants/issuer_metadata.js";
 import { RevocationQueue } from "../../src/domain/grants/revocation_queue.js";
 import { TokenEndpointClient } from "../../src/domain/grants/token_endpoint_client.js";
 import { TokenSpool } from "../../src/domain/grants/token_spool.js";
 import { UserInfoClient } from "../../src/domain/grants/user_info_client.js";
+import { McpServerNames } from "../../src/domain/mcp/mcp_server_names.js";
 import { NarrowedTokenCache } from "../../src/domain/narrowing/narrowed_token_cache.js";
 import { NarrowedTokens } from "../../src/domain/narrowing/narrowed_tokens.js";
 import { TokenExchanger } from "../../src/domain/narrowing/token_exchanger.js";
@@ -21,8 +26,11 @@ import { ProviderRegistry } from "../../src/domain/providers/provider_registry.j
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { RefreshMetrics, RefreshOutcome } from "../../src/domain/refresh/refresh_outcome.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
-import { RejectedTokens } from "../../src/domain/tokens/rejected_tokens.js";
+import { TokenAcquirer } from "../../src/domain/tokens/acquire/token_acquirer.js";
+import { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.js";
+import { StepUps } from "../../src/domain/tokens/report/step_ups.js";
 import { Tokens } from "../../src/domain/tokens/tokens.js";
+import { WatchHub } from "../../src/domain/tokens/watch_hub.js";
 import { owner } from "../../src/model/access/principal.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 import { DpopNonces } from "../../src/oauth/dpop/dpop_nonces.js";
@@ -48,6 +56,9 @@ export class WiredDomain {
   readonly tokens: Tokens;
   readonly narrowed: NarrowedTokens;
   readonly rejected: RejectedTokens;
+  readonly acquirer: TokenAcquirer;
+  readonly apiNonces = new DpopNonces();
+  readonly hub = new WatchHub({ changes: this.changes });
   readonly connections: Connections;
   readonly importer: ConnectionImporter;
   readonly unattended: UnattendedConnector;
@@ -69,6 +80,10 @@ export class WiredDomain {
     readonly metrics?: RefreshMetrics;
     readonly onEnded?: (outcome: RefreshOutcome) => void;
     readonly spoolFile?: SpoolFile | undefined;
+    /** Whether tokens are read as in a daemon, where every commit is announced. */
+    readonly isCached?: boolean;
+    readonly maxRejectionsPerHour?: number;
+    readonly fleet?: { readonly leads: boolean };
     /** Refreshes that callers wait for, of a hub that may not lead. */
     readonly led?: (own: Refresher) => Pick<Refresher, "refresh">;
   }) {
@@ -87,7 +102,8 @@ export class WiredDomain {
     this.vault = vault;
     this.writer = new CredentialWriter(shared);
     const { writer } = this;
-    this.reader = new CredentialReader(shared);
+    const cache = options.isCached ? new TokenCache<ConnectionView>(this.changes) : undefined;
+    this.reader = new CredentialReader({ ...shared, ...(cache && { cache }) });
     const revocations = new RevocationQueue(shared);
     const refusesOtherAccounts = true;
     const spool = new TokenSpool({ ...shared, file: options.spoolFile, revocations, refusesOtherAccounts });
@@ -136,15 +152,35 @@ export class WiredDomain {
     const readAudit = { read: () => undefined, refused: () => Promise.resolve() };
     const refresher = options.led?.(this.engine.refresher) ?? this.engine.refresher;
     const rejecting = { reader: this.reader, refresher, store, clock };
-    const apiNonces = new DpopNonces();
-    this.rejected = new RejectedTokens({ ...rejecting, apiNonces, maxRejectionsPerHour: 12 });
     this.tokens = new Tokens({ store, reader: this.reader, refresher, readAudit, clock });
+    const access = new AccessControl({ ...shared, keys: { find: () => undefined } as never });
+    const names = new ConnectionNames({ store, access });
+    const mcpNames = new McpServerNames({ store });
+    const acquiring = {
+      ...{ access, names, clock, hub: this.hub, reader: this.reader, store, tokens: this.tokens },
+      ...{ connections: this.connections, unattended: this.unattended, fleet: options.fleet },
+      gate: new RequestGate({ access, names, store, mcpNames }),
+      subjects: { vouches: () => true },
+      making: new KeyedMutex<string>(),
+    };
+    this.acquirer = new TokenAcquirer(acquiring);
+    const { maxRejectionsPerHour = 12 } = options;
+    const stepUps = new StepUps(acquiring);
+    this.rejected = new RejectedTokens({
+      ...{ ...rejecting, apiNonces: this.apiNonces, maxRejectionsPerHour, stepUps },
+    });
     const narrow: TokenEndpointClient["narrow"] = (request) =>
       grants.narrow?.(request) ?? Promise.reject(new Error("nothing is narrowed here"));
     const exchanger = new TokenExchanger({ ...shared, servers, grants: { narrow }, engine: this.engine });
-    const cache = new NarrowedTokenCache(this.changes);
+    const narrowedCache = new NarrowedTokenCache(this.changes);
     const { tokens } = this;
-    this.narrowed = new NarrowedTokens({ ...shared, tokens, exchanger, cache, narrowedAudit: readAudit });
+    this.narrowed = new NarrowedTokens({
+      ...shared,
+      tokens,
+      exchanger,
+      cache: narrowedCache,
+      narrowedAudit: readAudit,
+    });
   }
 
   /** A consent of one person, from the request to the callback; the code is the id of the connection. Answers that id. */

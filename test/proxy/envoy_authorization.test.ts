@@ -83,7 +83,11 @@ describe("Envoy's external authorization", () => {
     world.refusals.push(lacksScope, { status: 403, challenge: "Bearer" });
     expect([(await fetch(url)).status, (await fetch(url)).status]).toEqual([403, 403]);
     expect(await rejections(world, id)).toEqual(["2: 403 insufficient_scope", "1: 401 invalid_token"]);
-    const { result } = await world.clients.tokens.acquireToken({ providerName: "op", userId: "ada" });
+    const { result } = await world.clients.tokens.acquireToken({
+      providerName: "op",
+      userId: "ada",
+      scopes: ["read"],
+    });
     expect(result).toMatchObject({ case: "consent", value: { reason: "scopes_missing" } });
     await world.clients.connections.revokeConnection({ connectionId: id });
     expect((await fetch(url)).status).toBe(401);

@@ -278,13 +278,22 @@ test("a daemon can demand the confirmation of every consent", async () => {
     const provider = { case: "providerId", value: await world.register() } as const;
     const bare = await failureOf(world.clients.connections.requestConnection({ userId: "ada", provider }));
     expect(bare.message).toContain("NEXUS_REQUIRE_CONFIRMATION");
-    const { authUrl } = await world.clients.connections.requestConnection({
+    const { authUrl, connectionId } = await world.clients.connections.requestConnection({
       userId: "ada",
       provider,
       returnUrl,
     });
     const { url } = await consent(new Browser(), authUrl, "allow", (each) => each.startsWith(returnUrl));
-    expect(new URL(url).searchParams.get("completion_code")).toMatch(/^[\w-]{43}$/);
+    const completionCode = new URL(url).searchParams.get("completion_code") ?? "";
+    expect(completionCode).toMatch(/^[\w-]{43}$/);
+    await world.clients.connections.confirmConnection({ connectionId, completionCode });
+    const wwwAuthenticate = 'Bearer error="insufficient_scope", scope="read"';
+    const report = { connectionId, revision: 1n, status: 403, wwwAuthenticate };
+    // A report names no return URL.
+    const { consent: link, missingScopes: scopes } = await world.clients.tokens.reportRejectedToken(report);
+    expect([link, scopes]).toEqual([undefined, ["read"]]);
+    const asked = { providerName: "op", userId: "ada", scopes, returnUrl };
+    expect((await world.clients.tokens.acquireToken(asked)).result.case).toBe("consent");
   } finally {
     await world.close();
   }

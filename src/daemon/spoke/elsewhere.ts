@@ -1,6 +1,6 @@
 import type { CredentialReaderDeps } from "../../domain/credentials/credential_reader.js";
 import type { TokenAcquirerDeps } from "../../domain/tokens/acquire/token_acquirer.js";
-import type { RejectedTokens } from "../../domain/tokens/rejected_tokens.js";
+import type { RejectedTokens } from "../../domain/tokens/report/rejected_tokens.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import { needsProof } from "../../model/credentials/strategy.js";
 import { NotLeader } from "../../model/errors.js";
@@ -12,7 +12,7 @@ const never = (): never => {
 
 /** What makes links and connections. The hub alone knows its allowlist of return URLs. */
 export const linksElsewhere: Pick<TokenAcquirerDeps, "connections" | "unattended"> = {
-  connections: { request: never, pendingLink: never, checkReturnUrl: () => undefined },
+  connections: { request: never, openRequest: never, pendingLink: never, checkReturnUrl: () => undefined },
   unattended: { profileFor: never, connect: never },
 };
 

@@ -1,10 +1,9 @@
-import { createHmac } from "node:crypto";
 import { at, browser, type Provenance } from "../../model/access/principal.js";
 import { DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable } from "../../model/errors.js";
 import { isExpiredState } from "../../model/ids.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import { asking, bindingName, namedProvider, sameText } from "../consent/consent_result.js";
+import { asking, bindingName, formTokenOf, namedProvider, sameText } from "../consent/consent_result.js";
 import type {
   CaptureError,
   CaptureFlow,
@@ -119,11 +118,6 @@ export class CaptureFormFlow implements CaptureFlow {
     if (thrown.reason === "CREDENTIAL_REJECTED") return "rejected";
     return { kind: thrown.reason === "PROVIDER_DELETED" ? "provider_changed" : "unknown_request" };
   }
-}
-
-/** Known only to who has the cookie of this request. */
-function formTokenOf(browserBinding: string, stateHash: string): string {
-  return createHmac("sha256", browserBinding).update(`capture form ${stateHash}`).digest("base64url");
 }
 
 function formOf(

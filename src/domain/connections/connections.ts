@@ -1,5 +1,6 @@
 import { about, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
+import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { NotFound } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -53,6 +54,11 @@ export class Connections {
   /** @throws InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable */
   async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
     return await this.#requests.request(request, principal);
+  }
+
+  /** See `ConnectionRequests.openRequest`. */
+  openRequest(connection: Connection): PendingAuthorization | undefined {
+    return this.#requests.openRequest(connection);
   }
 
   /** See `ConnectionRequests.pendingLink`. */

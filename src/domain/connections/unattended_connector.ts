@@ -19,7 +19,6 @@ import type { Transaction } from "../../store/transaction.js";
 import type { ConnectionRequest } from "../consent/consent_request.js";
 import { changeConnection } from "../lifecycle/connection_change.js";
 import { refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
-import { stepUpAnswered } from "../lifecycle/step_up.js";
 import type { RefreshOutcome } from "../refresh/refresh_outcome.js";
 import type { Refresher } from "../refresh/refresher.js";
 
@@ -84,7 +83,7 @@ export class UnattendedConnector {
       const current = tx.getConnection(id);
       if (!current || current.status === "revoked" || current.credentialRevision === 0n) return;
       if (!isDeepStrictEqual(current.requestedScopes, refused)) return;
-      const change = { requestedScopes: current.consentedScopes, ...stepUpAnswered(current) };
+      const change = { requestedScopes: current.consentedScopes };
       tx.putConnection(changeConnection(current, change, this.deps.clock.nowMs()));
     });
   }
@@ -101,8 +100,9 @@ export class UnattendedConnector {
     const nowMs = this.deps.clock.nowMs();
     const existing = this.#existing(tx, request, profile);
     const before = existing ?? this.#first(tx, request, profile, nowMs);
-    // Asked for once, whatever comes of it: an API that goes on wanting more says so again.
-    const asked = { providerName: profile.name, requestedScopes, ...stepUpAnswered(before) };
+    // No person is asked: what comes of it is the answer.
+    const stepUp = request.stepUp ? { ...request.stepUp, wanted: false } : before.stepUp;
+    const asked = { providerName: profile.name, requestedScopes, stepUp };
     const change = { ...asked, ...(awaitsIdentity(before) ? dueAgain(nowMs) : {}) };
     const due = changeConnection(before, change, nowMs);
     tx.putConnection(due);

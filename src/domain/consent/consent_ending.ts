@@ -1,17 +1,20 @@
 import { type AuditEventType, by } from "../../model/access/audit_event.js";
-import { daemon, type Principal } from "../../model/access/principal.js";
+import { at, browser, daemon, type Principal, type Provenance } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { UnusableGrant } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
+import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
 import type { RevocationQueue } from "../grants/revocation_queue.js";
-import { changeConnection, consentEnded } from "../lifecycle/connection_change.js";
+import { changeConnection, consentEnded, takeRequest } from "../lifecycle/connection_change.js";
 import { isRefusal } from "../lifecycle/refused_consent.js";
 import { stepUpAnswered } from "../lifecycle/step_up.js";
-import { namedProvider } from "./consent_result.js";
-import type { DroppedGrant, RefusedConsent } from "./consent_types.js";
+import { bindingName, formTokenOf, namedProvider, returnRefused, sameText } from "./consent_result.js";
+import type { ConsentFlow, DroppedGrant, FinishOutcome, RefusedConsent } from "./consent_types.js";
+import { requestedProfile, unknownRequest } from "./pending_consents.js";
 
 /** How a consent came to nothing. */
 export interface EndedConsent {
@@ -92,3 +95,45 @@ const whyKept: Readonly<Partial<Record<DroppedGrant, string>>> = {
   kept: "connection_goes_on",
   not_possible: "no_revocation_endpoint",
 };
+
+/** The person's no on the page of a step-up. */
+export class StepUpRefusal implements Pick<ConsentFlow, "decline"> {
+  constructor(
+    private readonly deps: {
+      readonly store: Pick<Store, "commit" | "getAuthorization" | "getProvider">;
+      readonly vault: Pick<CredentialVault, "authorizationIfOpens">;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+    private readonly ending: Pick<ConsentEnding, "end">,
+  ) {}
+
+  async decline(
+    state: string,
+    formToken: string,
+    cookie: (name: string) => string | undefined,
+    from: Provenance | undefined,
+  ): Promise<FinishOutcome> {
+    const { store, vault, clock, log } = this.deps;
+    const nowMs = clock.nowMs();
+    const stateHash = hashState(state);
+    const pending = store.getAuthorization(stateHash);
+    if (!pending?.isStepUp || pending.held) return unknownRequest(state, nowMs);
+    if (nowMs >= pending.expiresAtMs) return { kind: "expired" };
+    const profile = requestedProfile(store, pending);
+    if (!profile) return { kind: "provider_changed" };
+    const { browserBinding } = vault.authorizationIfOpens(stateHash, pending) ?? {};
+    if (browserBinding === undefined) return { kind: "unknown_request" };
+    const isTheirs = sameText(cookie(bindingName(stateHash)) ?? "", browserBinding);
+    if (!isTheirs || !sameText(formToken, formTokenOf(browserBinding, stateHash))) {
+      const { connectionId, providerId } = pending;
+      log.warn({ connectionId, providerId }, "step-up declined by a foreign form");
+      return { kind: "foreign_form" };
+    }
+    if (!(await store.commit((tx) => takeRequest(tx, stateHash, nowMs)))) return unknownRequest(state, nowMs);
+    const visitor = at(browser, from?.origin, from?.via);
+    const ended = { pending, reason: "access_denied", type: "oauth_error", visitor } as const;
+    const returned = returnRefused(pending, profile, await this.ending.end(ended));
+    return returned.kind === "return" ? returned : { kind: "declined", ...namedProvider(profile) };
+  }
+}

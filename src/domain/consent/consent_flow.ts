@@ -2,7 +2,6 @@ import { at, browser, type Principal, type Provenance } from "../../model/access
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { FailedPrecondition, Unavailable } from "../../model/errors.js";
-import { isExpiredState } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { pathOfRedirectUri } from "../../model/providers/redirect_path.js";
 import { processAuthorizationResponse } from "../../oauth/authorization_response.js";
@@ -26,10 +25,10 @@ import { takeRequest } from "../lifecycle/connection_change.js";
 import { askedScopes } from "../lifecycle/step_up.js";
 import type { McpServers } from "../mcp/mcp_servers.js";
 import { CodeRedemption } from "./code_exchange.js";
-import { ConsentEnding } from "./consent_ending.js";
+import { ConsentEnding, StepUpRefusal } from "./consent_ending.js";
 import { ConsentSuperseded, type KeptConsent } from "./consent_keeper.js";
 import { errorResponse, invalidResponse, refusedExchange } from "./consent_problem.js";
-import { asking, bindingName, returnGiven, returnRefused, sameText } from "./consent_result.js";
+import { asking, bindingName, formTokenOf, returnGiven, returnRefused, sameText } from "./consent_result.js";
 import type {
   BrowserBinding,
   ConsentFailure,
@@ -37,6 +36,7 @@ import type {
   FinishOutcome,
   StartOutcome,
 } from "./consent_types.js";
+import { requestedProfile, unknownRequest } from "./pending_consents.js";
 import type { UnknownStateAudit } from "./unknown_state_audit.js";
 
 interface ConsentFlowDeps {
@@ -80,11 +80,13 @@ export class ConnectionCompleter implements ConsentFlow {
   readonly #redemption: CodeRedemption;
   readonly #ending: ConsentEnding;
   readonly #pushes: PushedRequests;
+  readonly #refusal: StepUpRefusal;
 
   constructor(private readonly deps: ConsentFlowDeps) {
     this.#redemption = new CodeRedemption(deps);
     this.#ending = new ConsentEnding(deps);
     this.#pushes = new PushedRequests(deps);
+    this.#refusal = new StepUpRefusal(deps, this.#ending);
   }
 
   async start(
@@ -93,9 +95,9 @@ export class ConnectionCompleter implements ConsentFlow {
   ): Promise<StartOutcome> {
     const stateHash = hashState(state);
     const pending = this.deps.store.getAuthorization(stateHash);
-    if (!pending || pending.held) return this.#unknown(state);
+    if (!pending || pending.held) return unknownRequest(state, this.deps.clock.nowMs());
     if (this.deps.clock.nowMs() >= pending.expiresAtMs) return { kind: "expired" };
-    const profile = this.#profileOf(pending);
+    const profile = requestedProfile(this.deps.store, pending);
     if (!profile) return { kind: "provider_changed" };
     const secret = this.deps.vault.authorizationIfOpens(stateHash, pending);
     if (!secret) return { kind: "unknown_request" };
@@ -109,12 +111,18 @@ export class ConnectionCompleter implements ConsentFlow {
     if ("kind" in server) return server;
     if (server.authorizationEndpoint === "") return { kind: "provider_misconfigured" };
     const connection = this.deps.store.getConnection(pending.connectionId);
-    const asked = connection && askedScopes(connection, pending.scopes, this.deps.clock.nowMs());
-    if (asked && !agreed(binding))
-      return { kind: "step_up", binding, stepUp: { ...asked, ...asking(pending, profile) } };
+    if (pending.isStepUp && connection && !agreed(binding)) {
+      const formToken = formTokenOf(secret.browserBinding, stateHash);
+      const asked = { ...askedScopes(connection, pending.scopes), ...asking(pending, profile), formToken };
+      return { kind: "step_up", binding, stepUp: asked };
+    }
     const pushed = await this.#pushes.locate(stateHash, { server, profile, pending, state, secret });
     if (pushed.kind !== "location") return pushed;
     return { kind: "redirect", location: pushed.location, binding };
+  }
+
+  decline(...asked: Parameters<ConsentFlow["decline"]>): Promise<FinishOutcome> {
+    return this.#refusal.decline(...asked);
   }
 
   async finish(
@@ -130,10 +138,12 @@ export class ConnectionCompleter implements ConsentFlow {
     // A request of a static type is answered by a form, and stays usable.
     if (requested && (requested.held || this.#isStatic(requested))) return { kind: "unknown_request" };
     if (requested && (await this.#isForeignError(requested, query, state))) return { kind: "foreign_answer" };
-    const pending = requested && (await this.#consume(stateHash));
+    const pending =
+      requested &&
+      (await this.deps.store.commit((tx) => takeRequest(tx, stateHash, this.deps.clock.nowMs())));
     if (!pending) {
       await this.deps.unknownStateAudit.record(visitor);
-      return this.#unknown(state);
+      return unknownRequest(state, this.deps.clock.nowMs());
     }
     const secret = this.deps.vault.authorizationIfOpens(stateHash, pending);
     if (!secret)
@@ -141,7 +151,7 @@ export class ConnectionCompleter implements ConsentFlow {
     const binding = cookie(bindingName(stateHash));
     const refused = await this.#refuseStranger(pending, binding, secret, path, visitor);
     if (refused) return refused;
-    const profile = this.#profileOf(pending);
+    const profile = requestedProfile(this.deps.store, pending);
     if (!profile) {
       await this.#ending.end({ pending, reason: "authorization_failed", type: "oauth_error", visitor });
       return { kind: "provider_changed" };
@@ -237,7 +247,7 @@ export class ConnectionCompleter implements ConsentFlow {
     query: URLSearchParams,
     state: string,
   ): Promise<boolean> {
-    const profile = query.get("error") ? this.#profileOf(pending) : undefined;
+    const profile = query.get("error") ? requestedProfile(this.deps.store, pending) : undefined;
     const server = profile && (await this.#resolve(profile));
     if (!server || "kind" in server) return false;
     const response = processAuthorizationResponse(server, profile.clientId, query, state);
@@ -250,20 +260,9 @@ export class ConnectionCompleter implements ConsentFlow {
     return true;
   }
 
-  /** Reads and deletes the state in one transaction: a second callback finds nothing. */
-  async #consume(stateHash: string): Promise<PendingAuthorization | undefined> {
-    const nowMs = this.deps.clock.nowMs();
-    return await this.deps.store.commit((tx) => takeRequest(tx, stateHash, nowMs));
-  }
-
   #isStatic(pending: PendingAuthorization): boolean {
     const profile = this.deps.store.getProvider(pending.providerId);
     return profile !== undefined && profile.authType !== "oauth2";
-  }
-
-  #profileOf(pending: PendingAuthorization): ProviderProfile | undefined {
-    const profile = this.deps.store.getProvider(pending.providerId);
-    return profile?.version === pending.providerVersion ? profile : undefined;
   }
 
   async #resolve(profile: ProviderProfile, needsKeys = false): Promise<AuthorizationServer | ConsentFailure> {
@@ -280,10 +279,5 @@ export class ConnectionCompleter implements ConsentFlow {
       const isMisconfigured = error instanceof FailedPrecondition || answers;
       return { kind: isMisconfigured ? "provider_misconfigured" : "provider_unreachable" };
     }
-  }
-
-  /** A link of which nothing is stored any more. */
-  #unknown(state: string): ConsentFailure {
-    return { kind: isExpiredState(state, this.deps.clock.nowMs()) ? "expired" : "unknown_request" };
   }
 }

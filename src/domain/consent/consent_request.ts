@@ -2,7 +2,7 @@ import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { authorizationLifetimeMs } from "../../model/connections/authorization.js";
-import type { Connection } from "../../model/connections/connection.js";
+import type { Connection, StepUp } from "../../model/connections/connection.js";
 import { newConnection } from "../../model/connections/new_connection.js";
 import { checkReturnUrl } from "../../model/connections/return_url.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
@@ -43,6 +43,10 @@ export interface ConnectionRequest {
   readonly requireConfirmation?: boolean;
   /** By device authorization (RFC 8628). */
   readonly device?: boolean;
+  /** An API said that scopes are missing, in this request or in one that it replaces. */
+  readonly isStepUp?: boolean;
+  /** What becomes of `Connection.stepUp` with this request. */
+  readonly stepUp?: StepUp;
 }
 
 export interface RequestedConnection {
@@ -89,52 +93,32 @@ interface Requested {
 
 /** Requests for a person's consent, for the first time or again. */
 export class ConnectionRequests {
-  readonly #store: RequestStore;
-  readonly #vault: CredentialVault;
-  readonly #servers: Pick<IssuerMetadata, "resolve">;
-  readonly #mcp: Pick<McpServers, "current"> | undefined;
-  readonly #devices: DeviceRequests | undefined;
-  readonly #pending: PendingConsents;
-  readonly #clock: Clock;
-  readonly #publicUrl: string;
-  readonly #allowedReturnOrigins: readonly string[];
-  readonly #alwaysConfirm: boolean;
-  readonly #limits: StoredLimits;
-
-  constructor(options: {
-    store: RequestStore;
-    vault: CredentialVault;
-    servers: Pick<IssuerMetadata, "resolve">;
-    mcp?: Pick<McpServers, "current">;
-    devices?: DeviceRequests;
-    pending: PendingConsents;
-    clock: Clock;
-    /** Without a trailing slash. */
-    publicUrl: string;
-    allowedReturnOrigins: readonly string[];
-    /** Every consent is to be confirmed, whatever the request says. */
-    requireConfirmation?: boolean;
-    limits?: StoredLimits;
-  }) {
-    this.#store = options.store;
-    this.#vault = options.vault;
-    this.#servers = options.servers;
-    this.#mcp = options.mcp;
-    this.#devices = options.devices;
-    this.#pending = options.pending;
-    this.#clock = options.clock;
-    this.#publicUrl = options.publicUrl;
-    this.#allowedReturnOrigins = options.allowedReturnOrigins;
-    this.#alwaysConfirm = options.requireConfirmation ?? false;
-    this.#limits = options.limits ?? defaultLimits;
-  }
+  constructor(
+    private readonly deps: {
+      readonly store: RequestStore;
+      readonly vault: CredentialVault;
+      readonly servers: Pick<IssuerMetadata, "resolve">;
+      readonly mcp?: Pick<McpServers, "current">;
+      readonly devices?: DeviceRequests;
+      readonly pending: PendingConsents;
+      readonly clock: Clock;
+      /** Without a trailing slash. */
+      readonly publicUrl: string;
+      readonly allowedReturnOrigins: readonly string[];
+      /** Every consent is to be confirmed, whatever the request says. */
+      readonly requireConfirmation?: boolean;
+      readonly limits?: StoredLimits;
+    },
+  ) {}
 
   /** @throws InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Unavailable */
   async request(request: ConnectionRequest, principal: Principal): Promise<RequestedConnection> {
     const existing = request.connectionId === undefined ? undefined : this.#get(request.connectionId);
     if (existing) refuseRevoked(existing);
-    const named = existing ? profileOf(this.#store, existing, request) : profileNamed(this.#store, request);
-    const profile = (await this.#mcp?.current(named)) ?? named;
+    const named = existing
+      ? profileOf(this.deps.store, existing, request)
+      : profileNamed(this.deps.store, request);
+    const profile = (await this.deps.mcp?.current(named)) ?? named;
     if (!existing && request.userId === "") {
       throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
     }
@@ -145,20 +129,20 @@ export class ConnectionRequests {
     const expectsId = expectsIdToken(profile, scopes);
     const isDevice = request.device === true;
     if (isDevice) refuseForDevice(profile, request, requireConfirmation);
-    const server = isStatic ? undefined : await this.#servers.resolve(profile, expectsId);
+    const server = isStatic ? undefined : await this.deps.servers.resolve(profile, expectsId);
     if (server && !isDevice) refuseWithoutAuthorization(server);
     const codeVerifier = newCodeVerifier();
     const dpopKey = server && this.#dpopKey(profile, server, existing);
     const asked = { server, profile, scopes, codeVerifier };
-    const device = isDevice ? await this.#devices?.authorize(asked) : undefined;
+    const device = isDevice ? await this.deps.devices?.authorize(asked) : undefined;
 
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.deps.clock.nowMs();
     const expiresAtMs = nowMs + (device?.expiresInMs ?? authorizationLifetimeMs);
     const state = newState(expiresAtMs);
     const stateHash = hashState(state);
     const connectionId = existing?.id ?? newId();
     const place = { connectionId, providerId: profile.id, expiresAtMs };
-    const sealed = this.#vault.sealAuthorization(stateHash, place, {
+    const sealed = this.deps.vault.sealAuthorization(stateHash, place, {
       codeVerifier,
       nonce: expectsId ? newToken() : undefined,
       browserBinding: newToken(),
@@ -174,16 +158,24 @@ export class ConnectionRequests {
     });
     const answered = { scopes, providerId: profile.id, connectionId, expiresAtMs };
     if (device) {
-      this.#devices?.watch(stateHash);
+      this.deps.devices?.watch(stateHash);
       return { ...answered, authUrl: "", state: "", redirectUri: undefined, device: shownOf(device.secret) };
     }
     const authUrl = this.#authUrl(state);
-    const redirectUri = isStatic ? undefined : `${this.#publicUrl}${profile.redirectPath}`;
+    const redirectUri = isStatic ? undefined : `${this.deps.publicUrl}${profile.redirectPath}`;
     return { ...answered, authUrl, state, redirectUri };
   }
 
+  /** The pending request of a connection, for as long as a person can open its link. */
+  openRequest({ pendingStateHash }: Connection): PendingAuthorization | undefined {
+    const pending = pendingStateHash && this.deps.store.getAuthorization(pendingStateHash);
+    if (!pending || pending.held || this.deps.clock.nowMs() >= pending.expiresAtMs) return undefined;
+    const version = this.deps.store.getProvider(pending.providerId)?.version;
+    return version === pending.providerVersion ? pending : undefined;
+  }
+
   /**
-   * The link of the pending request of a connection, for as long as a person can open it.
+   * The link of the open request of a connection.
    *
    * @param scopes undefined is answered unless it asks for all of these; those of a static type do not count
    * @param asker what leads straight to the consent of a device authorization is for the one that requested it
@@ -194,13 +186,11 @@ export class ConnectionRequests {
     asker: Pick<Principal, "name">,
   ): PendingLink | undefined {
     const key = connection.pendingStateHash;
-    const pending = key === undefined ? undefined : this.#store.getAuthorization(key);
-    if (!key || !pending || pending.held || this.#clock.nowMs() >= pending.expiresAtMs) return undefined;
-    const profile = this.#store.getProvider(pending.providerId);
-    if (profile?.version !== pending.providerVersion) return undefined;
-    const asksAll = scopes.every((scope) => pending.scopes.includes(scope));
-    if (profile.authType === "oauth2" && !asksAll) return undefined;
-    const secret = this.#vault.authorizationIfOpens(key, pending);
+    const pending = this.openRequest(connection);
+    if (!key || !pending) return undefined;
+    const isOAuth2 = this.deps.store.getProvider(pending.providerId)?.authType === "oauth2";
+    if (isOAuth2 && !scopes.every((scope) => pending.scopes.includes(scope))) return undefined;
+    const secret = this.deps.vault.authorizationIfOpens(key, pending);
     const link = { connectionId: connection.id, expiresAtMs: pending.expiresAtMs };
     if (!secret?.device) return secret && { ...link, authUrl: this.#authUrl(secret.state) };
     const shown = shownOf(secret.device);
@@ -210,22 +200,23 @@ export class ConnectionRequests {
 
   /** @throws InvalidArgument */
   checkReturnUrl(returnUrl: string): void {
-    checkReturnUrl(returnUrl, this.#allowedReturnOrigins);
+    checkReturnUrl(returnUrl, this.deps.allowedReturnOrigins);
   }
 
   #dpopKey(profile: ProviderProfile, server: AuthorizationServer, existing: Connection | undefined) {
-    const stored = existing && this.#store.getCredential(existing.id);
-    return connectionKey(profile, server, existing, stored, this.#vault);
+    const stored = existing && this.deps.store.getCredential(existing.id);
+    return connectionKey(profile, server, existing, stored, this.deps.vault);
   }
 
   #authUrl(state: string): string {
-    return `${this.#publicUrl}/auth/start?state=${state}`;
+    return `${this.deps.publicUrl}/auth/start?state=${state}`;
   }
 
   /** One commit: the pending authorization, the connection that waits for it, and the audit event. */
   async #put({ profile, existing, request, principal, stateHash, nowMs, asked }: Requested): Promise<void> {
     const { userId, label = "" } = request;
-    await this.#store.commit((tx) => {
+    const { limits = defaultLimits } = this.deps;
+    await this.deps.store.commit((tx) => {
       const current = tx.getProvider(profile.id);
       if (current?.version !== profile.version) throw new NotFound("provider");
       const before = existing
@@ -233,23 +224,26 @@ export class ConnectionRequests {
         : newConnection(asked.connectionId, { userId, label }, profile, nowMs);
       if (!before) throw new NotFound("connection");
       refuseRevoked(before);
-      this.#pending.end(tx, before, "goes_on");
+      this.deps.pending.end(tx, before, "goes_on");
       if (!existing) {
-        refuseMoreConnections(tx, userId, this.#limits);
+        refuseMoreConnections(tx, userId, limits);
         refuseTakenLabel(tx, { providerId: profile.id, userId, label });
       }
-      refuseMoreAuthorizations(tx, principal, this.#limits);
+      refuseMoreAuthorizations(tx, principal, limits);
       tx.putAuthorization(stateHash, {
         ...asked,
         providerVersion: profile.version,
-        redirectUri: `${this.#publicUrl}${current.redirectPath}`,
+        redirectUri: `${this.deps.publicUrl}${current.redirectPath}`,
         requestedBy: principal.name,
         held: false,
         failedConfirmations: 0,
+        isStepUp: request.isStepUp ?? false,
       });
       const { scopes, expiresAtMs } = asked;
       const consent = { scopes, stateHash, expiresAtMs, providerName: profile.name };
-      tx.putConnection(changeConnection(before, consentRequested(before, consent), nowMs));
+      const change = consentRequested(before, consent);
+      const { stepUp = before.stepUp } = request;
+      tx.putConnection(changeConnection(before, { ...change, stepUp }, nowMs));
       tx.appendAudit({
         timeMs: nowMs,
         type: "connection.requested",
@@ -261,21 +255,24 @@ export class ConnectionRequests {
   }
 
   #get(connectionId: string): Connection {
-    const connection = this.#store.getConnection(connectionId);
+    const connection = this.deps.store.getConnection(connectionId);
     if (!connection) throw new NotFound("connection");
     return connection;
   }
 
   #returning(request: ConnectionRequest): { returnUrl: string | undefined; requireConfirmation: boolean } {
-    const requireConfirmation = this.#alwaysConfirm || request.requireConfirmation === true;
+    const requireConfirmation =
+      this.deps.requireConfirmation === true || request.requireConfirmation === true;
     if (request.returnUrl !== undefined) {
       return {
-        returnUrl: checkReturnUrl(request.returnUrl, this.#allowedReturnOrigins),
+        returnUrl: checkReturnUrl(request.returnUrl, this.deps.allowedReturnOrigins),
         requireConfirmation,
       };
     }
     if (!requireConfirmation) return { returnUrl: undefined, requireConfirmation };
-    const why = this.#alwaysConfirm ? "NEXUS_REQUIRE_CONFIRMATION is set" : "require_confirmation is set";
+    const why = this.deps.requireConfirmation
+      ? "NEXUS_REQUIRE_CONFIRMATION is set"
+      : "require_confirmation is set";
     const description = `is required when ${why}: the completion code comes back to it`;
     throw new InvalidArgument([{ field: "return_url", description }]);
   }

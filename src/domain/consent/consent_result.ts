@@ -1,4 +1,4 @@
-import { hash, timingSafeEqual } from "node:crypto";
+import { createHmac, hash, timingSafeEqual } from "node:crypto";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Account } from "../../model/credentials/account.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -12,6 +12,11 @@ export function bindingName(stateHash: string): string {
 export function sameText(one: string, other: string): boolean {
   const digest = (text: string): Buffer => hash("sha256", text, "buffer");
   return timingSafeEqual(digest(one), digest(other));
+}
+
+/** Of the forms of a request: known only to who has its cookie. */
+export function formTokenOf(browserBinding: string, stateHash: string): string {
+  return createHmac("sha256", browserBinding).update(`form ${stateHash}`).digest("base64url");
 }
 
 export function namedProvider({ name, template }: Pick<ProviderProfile, "name" | "template">): NamedProvider {

@@ -29,7 +29,10 @@ export interface Asker {
 }
 
 /** A step-up: an API refused the token that there is. */
-export interface StepUpRequest extends AskedScopes, NamedProvider, Asker {}
+export interface StepUpRequest extends AskedScopes, NamedProvider, Asker {
+  /** Comes back with the form that says no; bound to the cookie of this browser. */
+  readonly formToken: string;
+}
 
 /** What the browser listener must do after `/auth/start`. */
 export type StartOutcome =
@@ -54,9 +57,15 @@ export interface ConsentDone extends NamedProvider {
   readonly isOther?: boolean | undefined;
 }
 
+/** The person said no to a step-up: the connection is as it was. */
+export interface StepUpDeclined extends NamedProvider {
+  readonly kind: "declined";
+}
+
 /** What the browser listener must do after `/auth/callback`. */
 export type FinishOutcome =
   | { readonly kind: "return"; readonly location: string }
+  | StepUpDeclined
   | ConsentDone
   | ConsentFailure;
 
@@ -99,6 +108,17 @@ export interface ConsentFlow {
    * @param agreed whether this browser was shown the step-up and its person went on, or there is no person to show it to
    */
   start(state: string, agreed?: (binding: BrowserBinding) => boolean): Promise<StartOutcome>;
+  /**
+   * The person says no to a step-up: consumes the state, if the form comes from the page that `start` showed.
+   *
+   * @param formToken as `StepUpRequest` has it
+   */
+  decline(
+    state: string,
+    formToken: string,
+    cookie: (name: string) => string | undefined,
+    from: Provenance | undefined,
+  ): Promise<FinishOutcome>;
   /**
    * Consumes the state, unless the answer is an error of another issuer.
    *

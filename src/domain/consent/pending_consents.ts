@@ -2,10 +2,14 @@ import { daemon } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { DataLoss } from "../../model/errors.js";
+import { isExpiredState } from "../../model/ids.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { QueuedRevocation, RevocationQueue } from "../grants/revocation_queue.js";
+import type { ConsentFailure } from "./consent_types.js";
 
 /** Ends requests for consent, with what they hold. */
 export class PendingConsents {
@@ -64,4 +68,18 @@ export class PendingConsents {
       return "not_possible";
     }
   }
+}
+
+/** The profile that a request was made for; undefined when it was changed or deleted since. */
+export function requestedProfile(
+  store: Pick<Store, "getProvider">,
+  { providerId, providerVersion }: PendingAuthorization,
+): ProviderProfile | undefined {
+  const profile = store.getProvider(providerId);
+  return profile?.version === providerVersion ? profile : undefined;
+}
+
+/** A link of which nothing is stored any more. */
+export function unknownRequest(state: string, nowMs: number): ConsentFailure {
+  return { kind: isExpiredState(state, nowMs) ? "expired" : "unknown_request" };
 }

@@ -16,7 +16,6 @@ import type { Transaction } from "../../store/transaction.js";
 import { changeConnection, type TokenChange } from "../lifecycle/connection_change.js";
 import { movedGrant } from "../lifecycle/grant_rebinding.js";
 import { keepAliveMs, refreshNotBeforeMs } from "../lifecycle/refresh_policy.js";
-import { stepUpMinted } from "../lifecycle/step_up.js";
 import type { CredentialVault } from "./credential_vault.js";
 
 /** The next revision of a connection and its credential, ready to be written. */
@@ -111,7 +110,7 @@ export class CredentialWriter {
       refreshIntent: undefined,
       subject: tokenSet.subject ?? connection.subject,
       account: accountAfter(connection, tokenSet, previous),
-      stepUp: askedScopes === undefined ? connection.stepUp : stepUpMinted(connection, askedScopes),
+      stepUp: connection.stepUp,
       strategy: profile.strategy,
       metadata: mergeMetadata(connection.metadata, tokenSet.metadata ?? {}),
     };

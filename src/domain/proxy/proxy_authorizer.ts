@@ -4,7 +4,7 @@ import type { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { ConnectionKey, ConnectionNames } from "../access/connection_names.js";
 import { proofOf } from "../proofs/token_proofs.js";
-import type { RejectedToken, RejectedTokens } from "../tokens/rejected_tokens.js";
+import type { RejectedToken, RejectedTokens } from "../tokens/report/rejected_tokens.js";
 import type { Tokens } from "../tokens/tokens.js";
 import { type Injection, inject, type ProxiedRequest } from "./proxied_request.js";
 
@@ -64,7 +64,9 @@ export class ProxyAuthorizer {
     const connectionId = this.#idOf(key, principal);
     const { outcome } = await this.deps.rejected.report({ connectionId, ...refusal }, principal);
     if (outcome !== "scopes_missing") return;
-    throw new PermissionDenied("the API wants other scopes: AcquireToken answers a link that asks for them");
+    throw new PermissionDenied(
+      "the API wants other scopes: AcquireToken with the scopes of its challenge returns a link that asks for them",
+    );
   }
 
   #idOf(key: ConnectionKey | undefined, principal: Principal): string {

@@ -21,6 +21,8 @@ export interface PendingAuthorization {
   /** The consent was given: what is sealed holds the credential. */
   readonly held: boolean;
   readonly failedConfirmations: number;
+  /** An API said that scopes are missing (`Connection.stepUp`): the person is shown them first. */
+  readonly isStepUp: boolean;
   /** Of a device authorization: between two requests of the token; undefined for a consent in a browser. */
   readonly deviceIntervalMs?: number | undefined;
 }

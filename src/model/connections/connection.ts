@@ -103,7 +103,7 @@ export interface StepUp {
   /** How often in a row it was asked for: 1 to 3. */
   readonly attempts: number;
   readonly lastAtMs: number;
-  /** Whether a person must still be asked. */
+  /** Whether no person has answered yet. */
   readonly wanted: boolean;
 }
 

@@ -5,7 +5,7 @@ import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { limitsOf } from "../listen/listener_limits.js";
 import { addressKey } from "../sockets/address_key.js";
-import { type BrowserPages, capturePath, type Visit } from "./browser_pages.js";
+import { type BrowserPages, formPaths, type Visit } from "./browser_pages.js";
 import { hostOf, hostsOf } from "./browser_request.js";
 import { badRequestPage, internalErrorPage, misdirectedPage } from "./pages.js";
 
@@ -35,7 +35,7 @@ export class BrowserListener implements Listener {
       answer: async (request, body) =>
         this.#tooFast(request) ?? this.#prefixed(await this.#answer(request, body)),
       maxBodyBytes: ({ method, url }) =>
-        method === "POST" && splitTarget(url)?.path === capturePath ? limits.maxFormBytes : 0,
+        method === "POST" && formPaths.has(splitTarget(url)?.path ?? "") ? limits.maxFormBytes : 0,
       internalError: internalErrorPage(),
     });
   }

@@ -30,6 +30,7 @@ import type { Failure } from "./failures.js";
 import { pageStyle } from "./page_style.js";
 import type { DescribeProvider } from "./page_words.js";
 import {
+  declinedPage,
   embeddedPage,
   failureJson,
   failurePage,
@@ -44,7 +45,7 @@ import {
   safeHeaders,
   stylePath,
 } from "./pages.js";
-import { stepUpPage } from "./step_up_page.js";
+import { agreedPath, declinePath, stepUpPage } from "./step_up_page.js";
 
 export interface BrowserPagesOptions {
   /** How browsers reach these pages; http or https. */
@@ -78,9 +79,9 @@ export interface Visit {
 type Act = (visit: Visit) => Promise<Answer>;
 
 const startPath = "/auth/start";
-/** Where the button of the step-up page leads: the request to the provider is made, and pushed, when it is pressed. */
-const agreedPath = "/auth/continue";
-export const capturePath = "/auth/capture";
+const capturePath = "/auth/capture";
+/** Paths to which forms are sent. */
+export const formPaths: ReadonlySet<string> = new Set([capturePath, declinePath]);
 /** What stands after it is the code of a `ConsentLinks`. */
 const linkPrefix = "/c/";
 
@@ -111,10 +112,9 @@ export class BrowserPages {
 
   async answer(visit: Visit): Promise<Answer> {
     const { method, path, headers } = visit;
-    const isCapture = path === capturePath;
-    if (isCapture && method === "POST") return this.#elsewhere(visit) ?? this.#submit(visit);
+    if (method === "POST" && formPaths.has(path)) return this.#elsewhere(visit) ?? this.#sent(visit);
     if (method !== "GET" && method !== "HEAD") {
-      return isCapture ? methodNotAllowedPage("GET, HEAD, POST") : methodNotAllowedPage();
+      return methodNotAllowedPage(formPaths.has(path) ? "GET, HEAD, POST" : undefined);
     }
     const act = this.#actOf(path);
     if (!act) return this.#page(visit);
@@ -170,8 +170,7 @@ export class BrowserPages {
     const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
     if (outcome.kind === "capture") return redirect(303, captureTarget(state), cookies);
     if (outcome.kind === "redirect") return redirect(302, outcome.location, cookies);
-    const target = `${agreedPath}?${new URLSearchParams({ state })}`;
-    return withCookies(stepUpPage(outcome.stepUp, target, this.#options.describe), cookies);
+    return withCookies(stepUpPage(outcome.stepUp, state, this.#options.describe), cookies);
   }
 
   /** The link of a notification. */
@@ -203,7 +202,8 @@ export class BrowserPages {
     return jsonAnswer(200, { provider_name: outcome.providerName, schema: outcome.schema });
   }
 
-  async #submit({ query, headers, body, origin, via }: Visit): Promise<Answer> {
+  async #sent({ path, query, headers, body, origin, via }: Visit): Promise<Answer> {
+    const { flow, capture } = this.#options;
     const state = stateOf(query);
     if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
     if (!isForm(headers)) return formRefusedPage(415);
@@ -213,7 +213,10 @@ export class BrowserPages {
     const values = new URLSearchParams(body.toString("utf8"));
     const formToken = values.get(formTokenField) ?? "";
     const from = { origin, via };
-    const outcome = await this.#options.capture.submit(state, values, formToken, cookies.read, from);
+    const outcome =
+      path === declinePath
+        ? await flow.decline(state, formToken, cookies.read, from)
+        : await capture.submit(state, values, formToken, cookies.read, from);
     if (outcome.kind === "form") return this.#formPage(outcome.form, outcome.error, state);
     return this.#finished(outcome, cookies, headers);
   }
@@ -239,6 +242,8 @@ export class BrowserPages {
         return redirect(303, outcome.location, cleared);
       case "done":
         return redirect(303, this.#done.location(outcome), cleared);
+      case "declined":
+        return withCookies(declinedPage(this.#options.describe(outcome).displayName), cleared);
       default:
         return withCookies(this.#failed(headers, outcome), cleared);
     }

@@ -66,7 +66,7 @@ const legend = html`<p class="note">Fields marked <span class="required">*</span
  * gets the browser back included, and where these lead nobody here knows: so the scheme of the return URL is allowed, and only when
  * there is one. With `no-referrer` a form would be sent with `Origin: null` (Fetch, section 3.2).
  */
-function formHeaders(returnUrl: string | undefined): Record<string, string> {
+export function formHeaders(returnUrl: string | undefined): Record<string, string> {
   const further = returnUrl === undefined ? "" : ` ${new URL(returnUrl).protocol}`;
   return {
     "content-security-policy": safeHeaders["content-security-policy"].replace(

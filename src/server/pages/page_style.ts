@@ -46,6 +46,7 @@ input, select { width: 100%; min-height: 2.75rem; padding: .5rem .7rem; }
 input[readonly] { color: var(--soft); }
 button, .button { display: block; width: 100%; min-height: 2.9rem; margin-top: .35rem; padding: .6rem 1rem; }
 .button { margin-top: 1.25rem; text-align: center; }
+.quiet { background: none; border-color: var(--edge); color: var(--accent); }
 code { font: .92em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
 .scopes { margin: 0 0 .9rem; padding-left: 1.1rem; }
 .summary {

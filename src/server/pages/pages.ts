@@ -56,6 +56,18 @@ export function donePage(done: Visited | undefined): Answer {
   });
 }
 
+/** The person said no to more access, and no application asked for them back. @param provider for people */
+export function declinedPage(provider: string): Answer {
+  return page(200, {
+    title: "Nothing was changed",
+    mark: "done",
+    lines: [
+      `Your account at ${provider} stays connected, with the access that you allowed before.`,
+      "You can close this window.",
+    ],
+  });
+}
+
 /** Who opens a link twice may well be connected. */
 const titles: Readonly<Partial<Record<Failure["kind"], string>>> = {
   expired: "This link has expired",

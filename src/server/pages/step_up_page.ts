@@ -1,19 +1,27 @@
 import type { StepUpRequest } from "../../domain/consent/consent_types.js";
+import { formTokenField } from "../../domain/static_credentials/capture_field.js";
 import type { Answer } from "../listen/http_listener.js";
+import { formHeaders } from "./capture_form.js";
 import { type Html, html } from "./html.js";
 import { askerSubject, type DescribeProvider, returnSentence } from "./page_words.js";
 import { htmlDocument, htmlHeaders } from "./pages.js";
+
+/** Where the button leads: the request to the provider is made, and pushed, when it is pressed. */
+export const agreedPath = "/auth/continue";
+/** Where the form that says no is sent. */
+export const declinePath = "/auth/decline";
 
 /**
  * What an application asks for after an API refused it, before the provider asks the person: the API chose the scopes, and nobody has
  * looked at them yet.
  *
- * @param target where the person goes on, within this listener
+ * @param state of the request
  */
-export function stepUpPage(request: StepUpRequest, target: string, describe: DescribeProvider): Answer {
+export function stepUpPage(request: StepUpRequest, state: string, describe: DescribeProvider): Answer {
   const { missing, others } = request;
   const provider = describe(request).displayName;
   const title = "Allow more access?";
+  const query = new URLSearchParams({ state }).toString();
   const content = html`<main class="form">
 <h1>${title}</h1>
 <p>${askerSubject(request)} acts with your account at ${provider}. It was refused there, because ${
@@ -22,10 +30,15 @@ export function stepUpPage(request: StepUpRequest, target: string, describe: Des
 ${listOf(missing)}
 ${others.length === 0 ? undefined : html`<p>It asks again for what you allowed already:</p>`}
 ${listOf(others)}
-<p>Continue only if you want to allow this: ${provider} asks you next. If you do not, close this window; the application goes on with what it has.${returnSentence(request)}</p>
-<p><a class="button" id="to-provider" href="${target}">Continue to ${provider}</a></p>
+<p>Continue only if you want to allow this: ${provider} asks you next. If you say no, the application goes on with what you allowed before.${returnSentence(request)}</p>
+<p><a class="button" id="to-provider" href="${`${agreedPath}?${query}`}">Continue to ${provider}</a></p>
+<form method="post" action="${`${declinePath}?${query}`}">
+<input type="hidden" name="${formTokenField}" value="${request.formToken}">
+<button class="quiet" id="decline" type="submit">No, continue without</button>
+</form>
 </main>`;
-  return { status: 200, headers: htmlHeaders, body: htmlDocument(title, content) };
+  const headers = { ...htmlHeaders, ...formHeaders(request.returnUrl) };
+  return { status: 200, headers, body: htmlDocument(title, content) };
 }
 
 function listOf(scopes: readonly string[]): Html | undefined {

@@ -3,7 +3,11 @@ import type {
   ConfirmConnectionRequest,
   ConnectionServiceRequestConnectionResponse,
 } from "../../gen/nexus/v1/connection_pb.js";
-import type { AcquireTokenResponse } from "../../gen/nexus/v1/token_pb.js";
+import type {
+  AcquireTokenResponse,
+  ConsentRequired,
+  ReportRejectedTokenResponse,
+} from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/principal.js";
 import { FailedPrecondition } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
@@ -47,10 +51,8 @@ export class Askers {
   answered(answer: Message, caller: Principal): void {
     if (answer.$typeName === "nexus.v1.ConnectionServiceRequestConnectionResponse")
       this.#made(answer as ConnectionServiceRequestConnectionResponse, caller);
-    if (answer.$typeName !== "nexus.v1.AcquireTokenResponse") return;
-    const { result } = answer as AcquireTokenResponse;
-    if (result.case !== "consent") return;
-    const link = result.value;
+    const link = linkIn(answer);
+    if (link === undefined) return;
     const asker = this.#askers.get(link.connectionId);
     if (asker?.link !== linkOf(link)) this.#made(link, caller);
     else if (asker.name !== caller.name) link.verificationUriComplete = "";
@@ -59,6 +61,14 @@ export class Askers {
   #made(link: Link, { name }: Principal): void {
     this.#askers.set(link.connectionId, { name, link: linkOf(link) });
   }
+}
+
+function linkIn(answer: Message): ConsentRequired | undefined {
+  if (answer.$typeName === "nexus.v1.ReportRejectedTokenResponse")
+    return (answer as ReportRejectedTokenResponse).consent;
+  if (answer.$typeName !== "nexus.v1.AcquireTokenResponse") return undefined;
+  const { result } = answer as AcquireTokenResponse;
+  return result.case === "consent" ? result.value : undefined;
 }
 
 function linkOf({ authUrl, userCode }: Link): string {

@@ -1,11 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
-import type { Acquired } from "../../domain/tokens/acquire/token_acquirer.js";
+import type { LinkAnswer } from "../../domain/tokens/acquire/decision.js";
 import type { WatchEvent } from "../../domain/tokens/watch_event.js";
 import {
-  type AcquireTokenResponse,
-  AcquireTokenResponseSchema,
+  type ConsentRequired,
+  ConsentRequiredSchema,
   type Token,
   TokenSchema,
   TokenStateSchema,
@@ -33,15 +33,10 @@ export function tokenMessage(token: CurrentToken, withIdToken = true): Token {
   );
 }
 
-export function consentMessage({
-  link,
-  reason,
-}: Extract<Acquired, { kind: "consent" }>): AcquireTokenResponse {
+export function consentMessage({ link, reason }: LinkAnswer): ConsentRequired {
   const { authUrl, connectionId, expiresAtMs, device } = link;
   const expiresAt = timestampFromMs(expiresAtMs);
-  return create(AcquireTokenResponseSchema, {
-    result: { case: "consent", value: { authUrl, connectionId, expiresAt, reason, ...device } },
-  });
+  return create(ConsentRequiredSchema, { authUrl, connectionId, expiresAt, reason, ...device });
 }
 
 export function watchMessage(event: WatchEvent): WatchTokensResponse {

@@ -9,7 +9,7 @@ import type { NarrowedTokens } from "../../domain/narrowing/narrowed_tokens.js";
 import { isNarrowing, type Narrowing } from "../../domain/narrowing/narrowing.js";
 import type { TokenProofs } from "../../domain/proofs/token_proofs.js";
 import type { Acquired, AcquireRequest, TokenAcquirer } from "../../domain/tokens/acquire/token_acquirer.js";
-import type { RejectedTokens, RejectionOutcome } from "../../domain/tokens/rejected_tokens.js";
+import type { RejectedTokens, RejectionOutcome } from "../../domain/tokens/report/rejected_tokens.js";
 import type { TokenWatch } from "../../domain/tokens/token_watch.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { WatchEvent } from "../../domain/tokens/watch_event.js";
@@ -151,8 +151,11 @@ class TokenRpcs implements Rpcs {
     const connectionId = this.#idOf(request, principal);
     const token = { connectionId, revision, status, wwwAuthenticate, dpopNonce };
     const rejection = await this.deps.rejected.report(token, principal);
-    const answer = { outcome: outcomes[rejection.outcome], revision: rejection.revision };
-    return create(ReportRejectedTokenResponseSchema, answer);
+    const { outcome, consent, missingScopes = [] } = rejection;
+    return create(ReportRejectedTokenResponseSchema, {
+      ...{ outcome: outcomes[outcome], revision: rejection.revision, missingScopes: [...missingScopes] },
+      ...(consent && { consent: consentMessage(consent) }),
+    });
   };
 
   createProof: Rpcs["createProof"] = async (request, { principal }) => {
@@ -185,7 +188,10 @@ class TokenRpcs implements Rpcs {
   }
 
   readonly #acquiredOf = (acquired: Acquired): AcquireTokenResponse => {
-    if (acquired.kind === "consent") return consentMessage(acquired);
+    if (acquired.kind === "consent") {
+      const result = { case: "consent" as const, value: consentMessage(acquired) };
+      return create(AcquireTokenResponseSchema, { result });
+    }
     const known = this.#acquired.get(acquired.token);
     if (known) return known;
     const result = { case: "token" as const, value: tokenMessage(acquired.token) };

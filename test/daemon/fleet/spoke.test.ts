@@ -237,15 +237,20 @@ describe("a spoke of one daemon", () => {
     expect(await statusOf(spoke, other)).toBe("removed");
   });
 
-  it("tells when an API wants other scopes, which it heard of through another spoke", async () => {
+  it("answers the link to whoever reports that an API wants other scopes, and to who names them", async () => {
     const asked = { providerName: "op", userId: "ada" };
     const revision = (await tokenAt(hub))?.revision ?? 0n;
     const report = { connectionId: adas, revision, status: 403 };
-    const wwwAuthenticate = 'Bearer error="insufficient_scope", scope="email"';
-    await hub.clients.tokens.reportRejectedToken({ ...report, wwwAuthenticate });
-    const acquired = async () => (await spoke.clients.tokens.acquireToken(asked)).result.case;
-    await expect.poll(acquired).toBe("consent");
-    expect((await tokenAt(spoke))?.revision).toBe(revision);
+    const wwwAuthenticate = 'Bearer error="insufficient_scope", scope="email write"';
+    const { consent } = await spoke.clients.tokens.reportRejectedToken({ ...report, wwwAuthenticate });
+    expect(consent).toMatchObject({ connectionId: adas, reason: "scopes_missing" });
+    const acquired = async (scopes: string[]) =>
+      (await spoke.clients.tokens.acquireToken({ ...asked, scopes })).result;
+    expect(await acquired([])).toMatchObject({ case: "token", value: { revision } });
+    expect(await acquired(["write"])).toMatchObject({
+      case: "consent",
+      value: { authUrl: consent?.authUrl },
+    });
   });
 });
 

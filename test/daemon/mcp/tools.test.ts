@@ -169,6 +169,23 @@ describe.each(kinds)("nexusd mcp over %s in revision %s", { timeout: 60_000 }, (
     expect(grants.slice(-2)).toEqual(["authorization_code", "refresh_token"]);
   });
 
+  it("names the scopes that the API wants, shows the link where it names none, and stays connected", async () => {
+    const { provider, id } = await register();
+    await mcp.world.connect(id);
+    const client = await host();
+    const challenge = 'Bearer error="insufficient_scope"';
+    const refused = async (wwwAuthenticate: string) => {
+      mcp.api.answer = (response) =>
+        void response.writeHead(403, { "www-authenticate": wwwAuthenticate }).end();
+      return await client.text("call_api", { provider, path: "/user" });
+    };
+    const call = JSON.stringify({ provider, scopes: ["profile"] });
+    expect(await refused(`${challenge}, scope="openid profile"`)).toContain(`call connect with ${call}`);
+    expect(await client.data("connect", { provider })).toMatchObject({ status: "connected" });
+    const link = await client.data("connect", { provider, scopes: ["profile"] });
+    expect(await refused(challenge)).toContain(String(link["auth_url"]));
+  });
+
   it("showed no credential and no key in any message, log or error", () => {
     const sent = mcp.api.calls.map(({ headers }) => headers.authorization?.replace(/^Bearer /, "") ?? "");
     expect(sent.length).toBeGreaterThan(0);

@@ -210,8 +210,7 @@ describe("UnattendedConnector", () => {
     await engine.machine();
     const { id } = await engine.minted();
     const stepUp = { scopes: ["write"], attempts: 1, lastAtMs: engine.clock.nowMs(), wanted: true };
-    await engine.store.commit((tx) => tx.putConnection({ ...engine.get(id), stepUp }));
-    await engine.minted({ connectionId: id, scopes: ["read", "write"] });
+    await engine.minted({ connectionId: id, scopes: ["read", "write"], stepUp });
     expect(engine.get(id)).toMatchObject({
       stepUp: { wanted: false, attempts: 1 },
       requestedScopes: ["read", "write"],

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import {
+  askableScopes,
   askedScopes,
   nextStepUp,
   stepUpAnswered,
-  wantedScopes,
 } from "../../../src/domain/lifecycle/step_up.js";
 import type { StepUp } from "../../../src/model/connections/connection.js";
 
@@ -30,9 +30,8 @@ describe("nextStepUp", () => {
       { ...first, scopes: ["repo", "gist"] },
     ],
     ["a challenge without scopes", undefined, ["a"], [], { ...first, scopes: [] }],
-    ["the same again", first, [], ["repo"], "unchanged"],
-    ["less", { ...first, scopes: ["repo", "gist"] }, [], ["gist"], "unchanged"],
-    ["more, while a person is to be asked", first, [], ["gist"], { ...first, scopes: ["repo", "gist"] }],
+    ["the same again, which nobody answered", first, [], ["repo"], first],
+    ["more, before anybody answered", first, [], ["repo", "gist"], { ...first, scopes: ["repo", "gist"] }],
     ["the same after it was granted", answered, ["repo"], ["repo"], { ...first, attempts: 2 }],
     ["the same after it was refused", answered, [], ["repo"], { ...first, attempts: 2 }],
     [
@@ -75,29 +74,22 @@ describe("nextStepUp", () => {
 
   it("asks for no more than a request may hold, those that are there counted", () => {
     const many = Array.from({ length: 100 }, (_, index) => `s${index}`);
-    const next = nextStepUp(
-      { stepUp: undefined, consentedScopes: ["a", "b"], grantedScopes: [] },
-      ["a", ...many],
-      now,
-    );
-    expect(next).toMatchObject({ scopes: ["a", ...many.slice(0, 98)] });
+    const askable = askableScopes({ consentedScopes: ["a", "b"] }, ["a", ...many]);
+    expect(askable).toEqual(["a", ...many.slice(0, 98)]);
+  });
+
+  it("remembers what a person answered, and nothing of what nobody was asked", () => {
+    expect(stepUpAnswered({ stepUp: first })).toEqual({ stepUp: answered });
+    expect(stepUpAnswered({ stepUp: undefined })).toEqual({});
   });
 });
 
-describe("wantedScopes", () => {
-  it("lasts a day at most, and until a person has answered", () => {
-    expect(wantedScopes({ stepUp: first }, now + dayMs - 1)).toEqual(["repo"]);
-    expect(wantedScopes({ stepUp: first }, now + dayMs)).toBeUndefined();
-    expect(wantedScopes({ ...stepUpAnswered({ stepUp: first }) }, now)).toBeUndefined();
-    expect(stepUpAnswered({ stepUp: undefined })).toEqual({});
-  });
-
-  it("tells new scopes from those that are there, for a request that asks for what is missing", () => {
+describe("askedScopes", () => {
+  it("tells new scopes from those that are there", () => {
     const connection = { stepUp: first, consentedScopes: ["user", "old"] };
-    expect(askedScopes(connection, ["user", "repo", "gist"], now)).toEqual({
+    expect(askedScopes(connection, ["user", "repo", "gist"])).toEqual({
       missing: ["repo", "gist"],
       others: ["user"],
     });
-    expect(askedScopes(connection, ["user", "gist"], now)).toBeUndefined();
   });
 });

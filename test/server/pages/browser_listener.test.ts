@@ -50,6 +50,15 @@ class FakeFlow implements ConsentFlow {
     return this.startOutcome;
   }
 
+  async decline(
+    state: string,
+    formToken: string,
+    cookie: (name: string) => string | undefined,
+  ): Promise<FinishOutcome> {
+    this.calls.push(`decline ${state} ${formToken} ${cookie("b1") ?? "none"}`);
+    return { kind: "declined", providerName: "github", template: "github" };
+  }
+
   async finish(
     query: URLSearchParams,
     cookie: (name: string) => string | undefined,
@@ -216,15 +225,42 @@ describe("a consent", () => {
     flow.startOutcome = {
       kind: "step_up",
       binding: { name: "b1", value: "v", maxAgeSeconds: 600 },
-      stepUp: { ...scopes, ...asker, providerName: "github", template: "github" },
+      stepUp: { ...scopes, ...asker, providerName: "github", template: "github", formToken: "t" },
     };
-    const { status, body } = await send("GET", "/auth/start?state=s");
+    const { status, headers, body } = await send("GET", "/auth/start?state=s");
     expect(status).toBe(200);
+    expect(headers["content-security-policy"]).toContain("form-action 'self' https:");
+    expect(headers["referrer-policy"]).toBe("same-origin");
+    expect(body).toContain('<form method="post" action="/auth/decline?state=s">');
     expect(body).toContain("The application <b><bdi>research</bdi></b> acts with your account at GitHub.");
     expect(body).toContain("<li><code>&lt;b&gt;</code></li>");
     expect(body).toContain("Continue to GitHub");
     expect(body).toContain('id="to-provider" href="/auth/continue?state=s"');
     expect(body).toContain("You go back to <b><bdi>app.example</bdi></b> afterwards.");
+  });
+
+  const declined = { cookie: "nexus-b1=v-1_2", "content-type": "application/x-www-form-urlencoded" };
+  test("takes a no to a step-up, says that nothing was changed, and the cookie is gone", async () => {
+    const { send, flow } = await openListener();
+    const reply = await send("POST", "/auth/decline?state=s1", declined, "nexus-csrf=t");
+    expect(flow.calls).toEqual(["decline s1 t v-1_2"]);
+    expect(reply).toMatchObject({
+      status: 200,
+      headers: { "set-cookie": [expect.stringMatching(/^nexus-b1=;/)] },
+    });
+    expect(reply.body).toContain("Your account at GitHub stays connected");
+  });
+
+  test.each([
+    [400, { "sec-fetch-site": "cross-site" }],
+    [400, { origin: "https://evil.example" }],
+    [415, { "content-type": "text/plain" }],
+  ])("answers %i to a no that another page sent: %j", async (status, headers) => {
+    const { send, flow } = await openListener();
+    const reply = await send("POST", "/auth/decline?state=s1", { ...declined, ...headers }, "nexus-csrf=t");
+    expect(reply.status).toBe(status);
+    expect((await send("GET", "/auth/decline?state=s1", declined)).status).toBe(404);
+    expect(flow.calls).toEqual([]);
   });
 
   const shown = { cookie: "nexus-b1=v-1_2" };

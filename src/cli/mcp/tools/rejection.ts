@@ -1,4 +1,4 @@
-import { RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
+import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
 import type { ApiAnswer } from "../../credentials/api_call.js";
 import { CommandFailure } from "../../shell/command_failure.js";
 import type { DaemonSession } from "../../shell/daemon_command.js";
@@ -31,22 +31,38 @@ export async function reportRejection(
 ): Promise<Rejection> {
   const wwwAuthenticate = redaction.apply(challengeOf(answer));
   try {
-    const { outcome } = await call(`report the refused token of ${account.providerName}`, (options) =>
-      daemon.tokens.reportRejectedToken(
-        { name: account, revision, status: answer.status, wwwAuthenticate },
-        options,
-      ),
+    const { outcome, missingScopes, consent } = await call(
+      `report the refused token of ${account.providerName}`,
+      (options) =>
+        daemon.tokens.reportRejectedToken(
+          { name: account, revision, status: answer.status, wwwAuthenticate },
+          options,
+        ),
     );
     if (outcome !== RejectionOutcome.SCOPES_MISSING) return { kind: "retry" };
-    return {
-      kind: "note",
-      note: `the API wants permissions that the user has not given: call connect with ${JSON.stringify({ provider: account.providerName })}`,
-    };
+    return { kind: "note", note: scopesNote(account, missingScopes, consent) };
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;
     const [why = ""] = error.message.split("\n");
     return { kind: "note", note: `the API refuses the credential, and there is no other: ${printable(why)}` };
   }
+}
+
+/** `connect` asks for scopes by their names: for one that the token has, or none, there is only the link. */
+function scopesNote(
+  { providerName, label }: Account,
+  scopes: readonly string[],
+  consent: ConsentRequired | undefined,
+): string {
+  const wanted = "the API wants permissions that the user has not given";
+  if (scopes.length > 0) {
+    const given = { provider: providerName, ...(label === "" ? {} : { label }), scopes };
+    return `${wanted}: call connect with ${JSON.stringify(given)}`;
+  }
+  if (consent === undefined) return `${wanted}, and does not name them`;
+  const { authUrl, verificationUri, userCode } = consent;
+  const link = authUrl || `${verificationUri} with the code ${userCode}`;
+  return `${wanted}: show this link to the user and to nobody else, and call again when the user is done: ${link}`;
 }
 
 function challengeOf({ headers }: Pick<ApiAnswer, "headers">): string {

@@ -1,8 +1,10 @@
 import type { Principal } from "../../../model/access/principal.js";
+import type { PendingAuthorization } from "../../../model/connections/authorization.js";
 import { type Connection, problemSentence } from "../../../model/connections/connection.js";
-import type { ConnectionName } from "../../../model/connections/connection_name.js";
+import { type ConnectionName, nameKey } from "../../../model/connections/connection_name.js";
 import { FailedPrecondition } from "../../../model/errors.js";
 import type { ProblemReason } from "../../../model/problem_reason.js";
+import { canonicalName } from "../../../model/providers/provider_profile.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Store } from "../../../store/store.js";
 import type { ConnectionNames } from "../../access/connection_names.js";
@@ -10,7 +12,6 @@ import type { Connections } from "../../connections/connections.js";
 import type { PendingLink } from "../../consent/consent_request.js";
 import type { CredentialReader } from "../../credentials/credential_reader.js";
 import { refusedLately } from "../../lifecycle/refused_consent.js";
-import { wantedScopes } from "../../lifecycle/step_up.js";
 
 /** Why a person is needed; see `nexus.v1.ConsentRequired`. */
 export type ConsentReason = "not_connected" | "scopes_missing" | ProblemReason;
@@ -20,8 +21,6 @@ export interface MakeLink {
   readonly kind: "make";
   readonly connection: Connection | undefined;
   readonly reason: ConsentReason;
-  /** Why the request before was refused a moment ago: reported in place of `reason`. */
-  readonly refused: ConsentReason | undefined;
 }
 
 export interface LinkAnswer {
@@ -61,7 +60,7 @@ export interface DeciderDeps {
   readonly store: Pick<Store, "getConnection" | "getProvider">;
   readonly reader: Pick<CredentialReader, "view">;
   readonly names: Pick<ConnectionNames, "findFor">;
-  readonly connections: Pick<Connections, "pendingLink">;
+  readonly connections: Pick<Connections, "openRequest" | "pendingLink">;
   readonly clock: Clock;
 }
 
@@ -71,7 +70,7 @@ export class Decider {
 
   /** @throws FailedPrecondition when the provider refuses the client */
   decide(asked: Asked, principal: Principal, { dead, isOverdue = false }: Known): Decision {
-    const { names, reader, clock } = this.deps;
+    const { names, reader } = this.deps;
     const id = names.findFor(asked.name, principal);
     const seen = id === undefined ? undefined : reader.view(id)?.connection;
     const isUsable = seen?.status === "active" && !this.#lacks(seen, asked.scopes);
@@ -84,43 +83,59 @@ export class Decider {
     if (connection?.problem?.reason === "misconfigured" && connection.status === "attention") {
       throw new FailedPrecondition("PROVIDER_MISCONFIGURED", problemSentence(connection.problem));
     }
-    const reason = isDead ? dead.reason : reasonOf(connection);
-    if (connection?.awaitingConfirmation === true) return { kind: "confirmation" };
-    const nowMs = clock.nowMs();
-    const isExchanged =
-      connection?.pendingStateHash === undefined && (connection?.requestExpiresAtMs ?? 0) > nowMs;
-    if (isExchanged && !isOverdue) return { kind: "exchange" };
-    // Whoever showed a link that was refused asks again, and is to show no other by itself.
-    const refused = isExchanged || !connection ? undefined : refusedLately(connection, nowMs);
-    return this.#found(connection, reason, refused, asked, principal);
-  }
-
-  /** What an API said is missing, whoever asks. */
-  wanted(connection: Connection): readonly string[] {
-    return wantedScopes(connection, this.deps.clock.nowMs()) ?? [];
-  }
-
-  #found(
-    connection: Connection | undefined,
-    reason: ConsentReason,
-    refused: ConsentReason | undefined,
-    { scopes }: Asked,
-    principal: Principal,
-  ): LinkAnswer | MakeLink {
-    const asked = connection && [...scopes, ...this.wanted(connection)];
-    const link = asked && this.deps.connections.pendingLink(connection, asked, principal);
-    if (link) return { kind: "consent", link, reason: refused ?? reason };
-    return { kind: "make", connection, reason, refused };
+    if (!connection) return { kind: "make", connection, reason: "not_connected" };
+    const need = { reason: isDead ? dead.reason : reasonOf(connection), scopes: asked.scopes };
+    return pendingDecision(this.deps, connection, need, principal, isOverdue);
   }
 
   #lacks(connection: Connection, scopes: readonly string[]): boolean {
     const { grantedScopes, consentedScopes, providerId } = connection;
-    if (wantedScopes(connection, this.deps.clock.nowMs()) !== undefined) return true;
-    const has = (scope: string): boolean => grantedScopes.includes(scope) || consentedScopes.includes(scope);
-    if (scopes.every(has)) return false;
+    const missing = scopes.filter((scope) => !grantedScopes.includes(scope));
+    if (missing.length === 0) return false;
+    // What a person was asked for is there by whatever name, unless an API says that it is not.
+    const isStepUp = this.deps.connections.openRequest(connection)?.isStepUp === true;
+    const named = isStepUp ? (connection.stepUp?.scopes ?? []) : [];
+    if (missing.every((scope) => consentedScopes.includes(scope) && !named.includes(scope))) return false;
     const isStatic = (this.deps.store.getProvider(providerId)?.authType ?? "oauth2") !== "oauth2";
     return !isStatic;
   }
+}
+
+/** What there is of a request for consent that a connection needs. */
+export function pendingDecision(
+  { connections, clock }: Pick<DeciderDeps, "connections" | "clock">,
+  connection: Connection,
+  { reason, scopes }: { readonly reason: ConsentReason; readonly scopes: readonly string[] },
+  principal: Principal,
+  isOverdue = false,
+): Exclude<Decision, { readonly kind: "token" }> {
+  if (connection.awaitingConfirmation === true) return { kind: "confirmation" };
+  const isAnswered = connection.pendingStateHash === undefined;
+  const isExchanged = isAnswered && (connection.requestExpiresAtMs ?? 0) > clock.nowMs();
+  if (isExchanged && !isOverdue) return { kind: "exchange" };
+  // Nobody refused an exchange that takes too long, nor a link that an edit of its profile ended.
+  const isRefusable = isAnswered ? !isExchanged : connections.openRequest(connection) !== undefined;
+  // Whoever showed a link that was refused asks again, and is to show no other by itself.
+  const refused = isRefusable ? refusedLately(connection, clock.nowMs()) : undefined;
+  const link = connections.pendingLink(connection, scopes, principal);
+  const needed = { reason: refused ?? reason };
+  return link ? { kind: "consent", link, ...needed } : { kind: "make", connection, ...needed };
+}
+
+/** A request in place of the open one: what that asks for belongs to somebody who waits for it, the confirmation too. */
+export function requestAgain(
+  connection: Connection,
+  open: PendingAuthorization | undefined,
+  scopes: readonly string[],
+  returnUrl: string | undefined,
+) {
+  return {
+    ...{ connectionId: connection.id, userId: "", provider: undefined },
+    scopes: [...new Set([...connection.consentedScopes, ...(open?.scopes ?? []), ...scopes])],
+    returnUrl: open?.requireConfirmation ? open.returnUrl : returnUrl,
+    requireConfirmation: open?.requireConfirmation ?? false,
+    isStepUp: open?.isStepUp ?? false,
+  };
 }
 
 /** Whether a connection still has the credential that it had. */
@@ -131,4 +146,9 @@ function isSame(before: Connection, now: Connection | undefined): boolean {
 function reasonOf(connection: Connection | undefined): ConsentReason {
   if (connection?.status === "active") return "scopes_missing";
   return connection?.problem?.reason ?? "not_connected";
+}
+
+/** Key of the mutex under which links to a name are made. */
+export function makingKey({ providerName, userId, label }: ConnectionName): string {
+  return nameKey({ providerId: canonicalName(providerName), userId, label });
 }

@@ -1,9 +1,8 @@
 import type { Principal } from "../../../model/access/principal.js";
-import { type ConnectionName, nameKey } from "../../../model/connections/connection_name.js";
+import type { ConnectionName } from "../../../model/connections/connection_name.js";
 import { AlreadyExists, FailedPrecondition, NexusError, NotLeader } from "../../../model/errors.js";
-import { canonicalName, type ProviderProfile } from "../../../model/providers/provider_profile.js";
-import { KeyedMutex } from "../../../runtime/keyed_mutex.js";
-import type { Store } from "../../../store/store.js";
+import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
+import type { KeyedMutex } from "../../../runtime/keyed_mutex.js";
 import type { AccessControl } from "../../access/access_control.js";
 import type { ConnectionNames } from "../../access/connection_names.js";
 import type { RequestGate } from "../../access/request_gate.js";
@@ -21,6 +20,8 @@ import {
   type Known,
   type LinkAnswer,
   type MakeLink,
+  makingKey,
+  requestAgain,
 } from "./decision.js";
 import { type NewsWaitDeps, waitForNews } from "./news_wait.js";
 
@@ -52,22 +53,21 @@ interface Caller {
 }
 
 export interface TokenAcquirerDeps extends NewsWaitDeps, DeciderDeps {
-  readonly store: Pick<Store, "getConnection" | "getProvider" | "getAuthorization">;
   readonly names: Pick<ConnectionNames, "findFor" | "partsOf">;
   readonly access: Pick<AccessControl, "admit">;
   readonly gate: Pick<RequestGate, "newRefusal">;
   readonly tokens: Pick<Tokens, "getToken">;
-  readonly connections: Pick<Connections, "request" | "pendingLink" | "checkReturnUrl">;
+  readonly connections: DeciderDeps["connections"] & Pick<Connections, "request" | "checkReturnUrl">;
   readonly subjects: Pick<IdentitySubjects, "vouches">;
   readonly unattended: Pick<UnattendedConnector, "profileFor" | "connect">;
+  /** Links are made one at a time for each name (`makingKey`): the second caller finds that of the first. */
+  readonly making: KeyedMutex<string>;
   /** Of a hub: whether it acts itself. */
   readonly fleet?: { readonly leads: boolean } | undefined;
 }
 
 /** A token by name, or the link that brings it. */
 export class TokenAcquirer {
-  /** Links are made one at a time for each name: the second caller finds that of the first. */
-  readonly #making = new KeyedMutex<string>();
   readonly #decider: Decider;
 
   constructor(private readonly deps: TokenAcquirerDeps) {
@@ -140,7 +140,7 @@ export class TokenAcquirer {
 
   /** Another caller, or the person, may have been faster. @returns undefined when there is a token by now */
   #made(request: AcquireRequest, principal: Principal, known: Known): Promise<Outcome | undefined> {
-    return this.#making.run(keyOf(request.name), async () => {
+    return this.deps.making.run(makingKey(request.name), async () => {
       const now = this.#decider.decide(request, principal, known);
       if (now.kind === "token") return undefined;
       return now.kind === "make" ? await this.#make(now, request, principal) : now;
@@ -151,31 +151,17 @@ export class TokenAcquirer {
   async #make(decision: MakeLink, request: AcquireRequest, principal: Principal): Promise<Acquired> {
     const { name, scopes, returnUrl, device } = request;
     const permissions = this.deps.access.admit(principal, "connection.request");
-    const { connection } = decision;
+    const { connection, reason } = decision;
     if (connection) {
-      // What a link asks for that is replaced belongs to somebody who waits for it, the confirmation too.
-      const key = connection.pendingStateHash;
-      const pending = key === undefined ? undefined : this.deps.store.getAuthorization(key);
-      // A link that an edit of its profile ended was refused by nobody.
-      const version = this.deps.store.getProvider(connection.providerId)?.version;
-      const isEnded = pending !== undefined && pending.providerVersion !== version;
-      const reason = isEnded ? decision.reason : (decision.refused ?? decision.reason);
-      const asked = [...(pending?.scopes ?? []), ...this.#decider.wanted(connection), ...scopes];
-      const union = [...new Set([...connection.consentedScopes, ...asked])];
-      const again = {
-        ...{ connectionId: connection.id, userId: "", provider: undefined },
-        scopes: union,
-        returnUrl: pending?.requireConfirmation ? pending.returnUrl : returnUrl,
-        requireConfirmation: pending?.requireConfirmation ?? false,
-        device,
-      };
+      const open = this.deps.connections.openRequest(connection);
+      const again = { ...requestAgain(connection, open, scopes, returnUrl), device };
       return await this.#asked(again, reason, request, principal);
     }
     const refusal = permissions.isRestricted ? this.deps.gate.newRefusal(permissions, name) : undefined;
     if (refusal) throw refusal;
     const { userId, label, providerName } = name;
     const first = { connectionId: undefined, userId, label, provider: { name: providerName } };
-    return await this.#asked({ ...first, scopes, returnUrl, device }, decision.reason, request, principal);
+    return await this.#asked({ ...first, scopes, returnUrl, device }, reason, request, principal);
   }
 
   /** A link, or a token at once where no person is needed. A hub that does not lead asks no provider. */
@@ -258,7 +244,3 @@ function changedSince(last: Outcome, now: Outcome): boolean {
 
 /** What tells one request for consent from another. */
 const linkOf = ({ link }: LinkAnswer) => link.device?.userCode ?? link.authUrl;
-
-function keyOf({ providerName, userId, label }: ConnectionName): string {
-  return nameKey({ providerId: canonicalName(providerName), userId, label });
-}

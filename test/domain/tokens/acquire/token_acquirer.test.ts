@@ -1,56 +1,16 @@
 import { describe, expect, it } from "vitest";
-import { AccessControl } from "../../../../src/domain/access/access_control.js";
-import { ConnectionNames } from "../../../../src/domain/access/connection_names.js";
-import { RequestGate } from "../../../../src/domain/access/request_gate.js";
-import {
-  type ConnectionView,
-  CredentialReader,
-} from "../../../../src/domain/credentials/credential_reader.js";
-import { TokenCache } from "../../../../src/domain/credentials/token_cache.js";
-import { McpServerNames } from "../../../../src/domain/mcp/mcp_server_names.js";
-import { type AcquireRequest, TokenAcquirer } from "../../../../src/domain/tokens/acquire/token_acquirer.js";
-import { ReadAudit } from "../../../../src/domain/tokens/read_audit.js";
-import { Tokens } from "../../../../src/domain/tokens/tokens.js";
-import { WatchHub } from "../../../../src/domain/tokens/watch_hub.js";
+import type { AcquireRequest } from "../../../../src/domain/tokens/acquire/token_acquirer.js";
 import { at, owner } from "../../../../src/model/access/principal.js";
 import { FailedPrecondition, NotLeader } from "../../../../src/model/errors.js";
 import { perTest } from "../../../lifetimes.js";
-import { silentLog } from "../../../silent_log.js";
 import { Engine, hourMs, tokenSet } from "../../engine.js";
 
 const minuteMs = 60_000;
 
-/** The engine with what acquires tokens beside it. */
 class Acquiring extends Engine {
-  readonly hub = new WatchHub({ changes: this.changes });
-  /** False: it is a hub that follows, and what it may not do it leaves to another. */
-  readonly fleet = { leads: true };
-  readonly #acquirer: TokenAcquirer;
-
-  constructor() {
-    super();
-    const { store, vault, changes, clock, refresher, connections, unattended, hub, fleet } = this;
-    const cache = new TokenCache<ConnectionView>(changes);
-    const reader = new CredentialReader({ store, vault, clock, cache });
-    const access = new AccessControl({ store, changes, clock, keys: { find: () => undefined } as never });
-    const names = new ConnectionNames({ store, access });
-    const gate = new RequestGate({ store, access, names, mcpNames: new McpServerNames({ store }) });
-    const readAudit = new ReadAudit({ store, clock, log: silentLog });
-    const tokens = new Tokens({ store, reader, refresher, readAudit, clock });
-    this.#acquirer = new TokenAcquirer({
-      subjects: { vouches: () => true },
-      store,
-      reader,
-      names,
-      access,
-      gate,
-      tokens,
-      connections,
-      unattended,
-      hub,
-      clock,
-      fleet,
-    });
+  /** `leads: false`: it is a hub that follows, and what it may not do it leaves to another. */
+  constructor(readonly fleet = { leads: true }) {
+    super(undefined, undefined, { fleet });
   }
 
   acquire(change: Partial<AcquireRequest> = {}, signal = new AbortController().signal, hasWaited = false) {
@@ -64,7 +24,7 @@ class Acquiring extends Engine {
       device: false,
       ...change,
     };
-    return this.#acquirer.acquire(request, { principal: at(owner, "unix"), signal, hasWaited });
+    return this.acquirer.acquire(request, { principal: at(owner, "unix"), signal, hasWaited });
   }
 
   /** Holds the answer to the codes that come from now on, until it is told to give `tokens`. */

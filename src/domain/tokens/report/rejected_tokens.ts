@@ -1,22 +1,21 @@
-import { about, by } from "../../model/access/audit_event.js";
-import type { Principal } from "../../model/access/principal.js";
-import type { Connection } from "../../model/connections/connection.js";
-import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
-import type { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
+import { about, by } from "../../../model/access/audit_event.js";
+import type { Principal } from "../../../model/access/principal.js";
+import type { Connection } from "../../../model/connections/connection.js";
+import { FailedPrecondition, InvalidArgument, NotFound } from "../../../model/errors.js";
+import type { DpopNonces } from "../../../oauth/dpop/dpop_nonces.js";
 import {
   type ChallengeError,
   readTokenChallenge,
   type TokenChallenge,
-} from "../../oauth/resource/authentication_challenge.js";
-import type { Clock } from "../../runtime/clock.js";
-import { KeyedMutex } from "../../runtime/keyed_mutex.js";
-import type { Store } from "../../store/store.js";
-import type { Transaction } from "../../store/transaction.js";
-import { changeConnection } from "../lifecycle/connection_change.js";
-import { nextStepUp } from "../lifecycle/step_up.js";
-import type { McpServers } from "../mcp/mcp_servers.js";
-import { DemandedRefresh, type DemandedRefreshDeps } from "./demanded_refresh.js";
-import { RejectionLimit } from "./rejection_limit.js";
+} from "../../../oauth/resource/authentication_challenge.js";
+import type { Clock } from "../../../runtime/clock.js";
+import type { Store } from "../../../store/store.js";
+import { askableScopes, nextStepUp } from "../../lifecycle/step_up.js";
+import type { McpServers } from "../../mcp/mcp_servers.js";
+import type { LinkAnswer } from "../acquire/decision.js";
+import { DemandedRefresh, type DemandedRefreshDeps } from "../demanded_refresh.js";
+import { RejectionLimit } from "../rejection_limit.js";
+import type { StepUps } from "./step_ups.js";
 
 /** See `nexus.v1.ReportRejectedTokenRequest`. */
 export interface RejectedToken {
@@ -36,12 +35,17 @@ export interface Rejection {
   readonly outcome: RejectionOutcome;
   /** Of the connection's current credential. */
   readonly revision: bigint;
+  /** With `scopes_missing`: the link that asks for them; undefined where the caller gets none. */
+  readonly consent?: LinkAnswer | undefined;
+  /** With `scopes_missing`: those that the API named and the token was not granted. */
+  readonly missingScopes?: readonly string[];
 }
 
 export interface RejectedTokensDeps extends DemandedRefreshDeps {
-  readonly store: Pick<Store, "commit" | "getProvider">;
+  readonly store: Pick<Store, "commit" | "getConnection" | "getProvider">;
   readonly clock: Clock;
   readonly maxRejectionsPerHour: number;
+  readonly stepUps: Pick<StepUps, "alone" | "decide" | "ask">;
   /** Takes the nonces that APIs ask for, by connection. */
   readonly apiNonces: Pick<DpopNonces, "remember">;
   /** An MCP server that refuses a token may have another authorization server by now. */
@@ -60,7 +64,6 @@ export class RejectedTokens {
   readonly #limit: RejectionLimit;
   /** Reports that are acted on, by connection: others of the same revision share what comes of them. */
   readonly #underway = new Map<string, { readonly revision: bigint; readonly result: Promise<Rejection> }>();
-  readonly #stepUps = new KeyedMutex<string>();
 
   constructor(private readonly deps: RejectedTokensDeps) {
     this.#demanded = new DemandedRefresh(deps);
@@ -79,7 +82,7 @@ export class RejectedTokens {
       return this.#proofRefused(judged);
     }
     if (challenge.error === "insufficient_scope") {
-      return await this.#stepUps.run(connectionId, () => this.#stepUp(judged));
+      return await this.deps.stepUps.alone(connection, () => this.#stepUp(judged));
     }
     if (status === 403 && challenge.error !== "invalid_token") throw forbidden();
     const underway = this.#underway.get(connectionId);
@@ -108,10 +111,7 @@ export class RejectedTokens {
 
   async #refreshed(judged: Judged): Promise<Rejection> {
     const { connectionId, revision } = judged;
-    await this.deps.store.commit((tx) => {
-      const connection = tx.getConnection(connectionId);
-      if (connection) this.#record(tx, connection, judged);
-    });
+    await this.#recorded(judged);
     await this.#followMcpServer(connectionId);
     const { connection } = await this.#demanded.refresh(connectionId, revision);
     return { outcome: "refreshed", revision: connection.credentialRevision };
@@ -124,28 +124,28 @@ export class RejectedTokens {
     if (profile && profile.mcpServerUrl !== "") await this.deps.mcp?.tokenRefused(profile);
   }
 
-  /** Alone for this connection: what an earlier report asked for already is not asked for again. */
+  /** What an open link asks for already is not asked for again. */
   async #stepUp(judged: Judged): Promise<Rejection> {
-    const { connectionId, revision, challenge } = judged;
-    const { connection } = this.#demanded.view(connectionId);
-    const answer = { outcome: "scopes_missing", revision: connection.credentialRevision } as const;
-    const late = lateness(connection, revision);
+    const { connectionId, challenge, principal, revision } = judged;
+    const { store, stepUps, clock } = this.deps;
+    const connection = store.getConnection(connectionId);
+    if (!connection) throw new NotFound("connection");
+    const late = lateness(this.#demanded.view(connectionId).connection, revision);
     if (late) return late;
     this.#refuseWithoutScopes(connection);
-    if (nextStepUp(connection, challenge.scopes, this.deps.clock.nowMs()) === "unchanged") return answer;
+    const named = askableScopes(connection, challenge.scopes);
+    const missingScopes = named.filter((scope) => !connection.grantedScopes.includes(scope));
+    const answer = { outcome: "scopes_missing", revision, missingScopes } as const;
+    const decision = stepUps.decide(connection, named, principal);
+    if (decision.kind === "consent") return { ...answer, consent: decision };
+    if (decision.kind !== "make") return answer;
     this.#limit.take(connectionId);
-    const isAsked = await this.deps.store.commit((tx) => {
-      const current = tx.getConnection(connectionId);
-      if (!current) throw new NotFound("connection");
-      this.#record(tx, current, judged);
-      const nowMs = this.deps.clock.nowMs();
-      const stepUp = nextStepUp(current, challenge.scopes, nowMs);
-      if (stepUp === "exhausted") return false;
-      if (stepUp !== "unchanged") tx.putConnection(changeConnection(current, { stepUp }, nowMs));
-      return true;
-    });
-    if (!isAsked) throw notGranted();
-    return answer;
+    await this.#recorded(judged);
+    const stepUp = nextStepUp(connection, named, clock.nowMs());
+    if (stepUp === "exhausted") throw notGranted();
+    const asked = await stepUps.ask(connection, decision, stepUp, principal);
+    if (typeof asked === "bigint") return { outcome: "refreshed", revision: asked };
+    return { ...answer, consent: asked };
   }
 
   /** @throws FailedPrecondition where a person cannot be asked for scopes */
@@ -159,14 +159,18 @@ export class RejectedTokens {
     throw new FailedPrecondition("NOT_REFRESHABLE", words);
   }
 
-  #record(tx: Transaction, connection: Connection, { status, challenge, principal, revision }: Judged): void {
-    tx.appendAudit({
-      timeMs: this.deps.clock.nowMs(),
-      type: "token_rejected",
-      ...by(principal),
-      ...about(connection),
-      reason: reasonOf(status, challenge.error),
-      revision,
+  async #recorded({ connectionId, status, challenge, principal, revision }: Judged): Promise<void> {
+    await this.deps.store.commit((tx) => {
+      const connection = tx.getConnection(connectionId);
+      if (!connection) return;
+      tx.appendAudit({
+        timeMs: this.deps.clock.nowMs(),
+        type: "token_rejected",
+        ...by(principal),
+        ...about(connection),
+        reason: reasonOf(status, challenge.error),
+        revision,
+      });
     });
   }
 }
