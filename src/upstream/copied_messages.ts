@@ -13,10 +13,10 @@ import { versionOfEtag } from "../service/messages/provider_message.js";
 
 /** What a hub tells of a connection. A status or a problem that this version does not know is one that a person must look at. */
 export function copiedState(state: TokenState): CopiedState {
-  const { connectionId, userId, providerId, providerName, label, revision, scopesMissing } = state;
+  const { connectionId, userId, providerId, providerName, label, revision } = state;
   const { token, problem, account, refreshExpiresAt, createdAt } = state;
   return {
-    ...{ connectionId, userId, providerId, providerName, label, revision, scopesMissing },
+    ...{ connectionId, userId, providerId, providerName, label, revision },
     status: statusOf(state.status) ?? "attention",
     token: token && copiedToken(token),
     problem: problem && {

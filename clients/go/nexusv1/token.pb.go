@@ -1374,8 +1374,6 @@ type TokenState struct {
 	Label string `protobuf:"bytes,51,opt,name=label,proto3" json:"label,omitempty"`
 	// Whose account it is; unset when the provider did not say.
 	Account *Account `protobuf:"bytes,52,opt,name=account,proto3" json:"account,omitempty"`
-	// Whether an API refused the token for scopes that it lacks (`ReportRejectedToken`), and nobody answered since: `AcquireToken` gives a link.
-	ScopesMissing bool `protobuf:"varint,53,opt,name=scopes_missing,json=scopesMissing,proto3" json:"scopes_missing,omitempty"`
 	// When the connection was requested or imported. It orders connections of one name; see `ConnectionName`.
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,54,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1487,13 +1485,6 @@ func (x *TokenState) GetAccount() *Account {
 		return x.Account
 	}
 	return nil
-}
-
-func (x *TokenState) GetScopesMissing() bool {
-	if x != nil {
-		return x.ScopesMissing
-	}
-	return false
 }
 
 func (x *TokenState) GetCreatedAt() *timestamppb.Timestamp {
@@ -1783,7 +1774,7 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\bbookmark\x18\x03 \x01(\v2\x12.nexus.v1.BookmarkH\x00R\bbookmark\x12'\n" +
 	"\x05reset\x18\x04 \x01(\v2\x0f.nexus.v1.ResetH\x00R\x05reset\x12'\n" +
 	"\x05drain\x18\x05 \x01(\v2\x0f.nexus.v1.DrainH\x00R\x05drainB\a\n" +
-	"\x05event\"\xa3\x04\n" +
+	"\x05event\"\x82\x04\n" +
 	"\n" +
 	"TokenState\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x17\n" +
@@ -1797,10 +1788,9 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\aproblem\x18\b \x01(\v2\x11.nexus.v1.ProblemR\aproblem\x12H\n" +
 	"\x12refresh_expires_at\x182 \x01(\v2\x1a.google.protobuf.TimestampR\x10refreshExpiresAt\x12\x14\n" +
 	"\x05label\x183 \x01(\tR\x05label\x12+\n" +
-	"\aaccount\x184 \x01(\v2\x11.nexus.v1.AccountR\aaccount\x12%\n" +
-	"\x0escopes_missing\x185 \x01(\bR\rscopesMissing\x129\n" +
+	"\aaccount\x184 \x01(\v2\x11.nexus.v1.AccountR\aaccount\x129\n" +
 	"\n" +
-	"created_at\x186 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"8\n" +
+	"created_at\x186 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAtJ\x04\b5\x106\"8\n" +
 	"\x11ConnectionRemoved\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\":\n" +
 	"\bBookmark\x12.\n" +

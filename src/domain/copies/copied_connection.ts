@@ -41,7 +41,6 @@ export function copiedConnection(
     strategy: token?.strategy ?? base.strategy,
     refreshExpiresAtMs: state.refreshExpiresAtMs,
     account: state.account,
-    stepUp: state.scopesMissing ? { scopes: [], attempts: 1, lastAtMs: nowMs, wanted: true } : undefined,
   };
 }
 
@@ -51,11 +50,5 @@ export function isSameRecord(one: Connection, other: Connection): boolean {
 }
 
 function timeless(connection: Connection): Uint8Array {
-  const { stepUp } = connection;
-  const encode = connectionEncoder({
-    ...connection,
-    updatedAtMs: 1,
-    stepUp: stepUp && { ...stepUp, lastAtMs: 1 },
-  });
-  return encode(1n);
+  return connectionEncoder({ ...connection, updatedAtMs: 1 })(1n);
 }

@@ -18,8 +18,6 @@ export interface CopiedState {
   readonly account: Account | undefined;
   /** Undefined from a hub of an older version. */
   readonly createdAtMs: number | undefined;
-  /** A link is to be had for scopes that an API wants. */
-  readonly scopesMissing: boolean;
 }
 
 /** See `nexus.v1.Token`. */

@@ -73,7 +73,6 @@ function stateMessage({ connection, token, problem }: ConnectionView) {
       problem: problem && problemMessage(problem),
       refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
       account: accountMessage(connection.account),
-      scopesMissing: connection.stepUp?.wanted === true,
       createdAt: timestampFromMs(connection.createdAtMs),
     }),
   );

@@ -226,7 +226,7 @@ class WatchTokensResponse(_message.Message):
     def __init__(self, state: _Optional[_Union[TokenState, _Mapping]] = ..., removed: _Optional[_Union[ConnectionRemoved, _Mapping]] = ..., bookmark: _Optional[_Union[Bookmark, _Mapping]] = ..., reset: _Optional[_Union[Reset, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
 
 class TokenState(_message.Message):
-    __slots__ = ("connection_id", "user_id", "provider_id", "provider_name", "status", "revision", "token", "problem", "refresh_expires_at", "label", "account", "scopes_missing", "created_at")
+    __slots__ = ("connection_id", "user_id", "provider_id", "provider_name", "status", "revision", "token", "problem", "refresh_expires_at", "label", "account", "created_at")
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -238,7 +238,6 @@ class TokenState(_message.Message):
     REFRESH_EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
-    SCOPES_MISSING_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     connection_id: str
     user_id: str
@@ -251,9 +250,8 @@ class TokenState(_message.Message):
     refresh_expires_at: _timestamp_pb2.Timestamp
     label: str
     account: _connection_pb2.Account
-    scopes_missing: bool
     created_at: _timestamp_pb2.Timestamp
-    def __init__(self, connection_id: _Optional[str] = ..., user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., status: _Optional[_Union[_connection_pb2.ConnectionStatus, str]] = ..., revision: _Optional[int] = ..., token: _Optional[_Union[Token, _Mapping]] = ..., problem: _Optional[_Union[_connection_pb2.Problem, _Mapping]] = ..., refresh_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., label: _Optional[str] = ..., account: _Optional[_Union[_connection_pb2.Account, _Mapping]] = ..., scopes_missing: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, connection_id: _Optional[str] = ..., user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., status: _Optional[_Union[_connection_pb2.ConnectionStatus, str]] = ..., revision: _Optional[int] = ..., token: _Optional[_Union[Token, _Mapping]] = ..., problem: _Optional[_Union[_connection_pb2.Problem, _Mapping]] = ..., refresh_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., label: _Optional[str] = ..., account: _Optional[_Union[_connection_pb2.Account, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ConnectionRemoved(_message.Message):
     __slots__ = ("connection_id",)
