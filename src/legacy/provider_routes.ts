@@ -28,8 +28,8 @@ const create: Route = {
     const created = await call(ProviderService.method.createProvider, { provider });
     const registered = stored(created.provider);
     const note = unverifiedIdTokenNote(profileSettings(registered));
-    const message = `Provider profile created${note === undefined ? "" : `; ${note}`}`;
-    return answer({ id: registered.id, message }, 201);
+    const notes = [...(note === undefined ? [] : [note]), ...created.warnings];
+    return answer({ id: registered.id, message: ["Provider profile created", ...notes].join("; ") }, 201);
   },
 };
 

@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { isTenantIssuer } from "../model/credentials/tenant_issuer.js";
 import type { AuthorizationServer } from "./authorization_server.js";
 
 export type AuthorizationResponse =
@@ -52,7 +53,7 @@ export function processAuthorizationResponse(
   if (server.issuer === undefined) params.delete("iss");
   const iss = params.get("iss");
   if (iss === null && server.issParameterSupported) return invalid("iss_missing");
-  if (iss !== null && iss !== server.issuer) return { ...invalid("iss_mismatch"), iss };
+  if (iss !== null && !isIssuer(iss, server)) return { ...invalid("iss_mismatch"), iss };
   if (foreignParams.some((name) => params.has(name))) return invalid("unexpected_parameter");
   const error = params.get("error");
   if (error !== null) return { kind: "error", error: sanitised(error) };
@@ -60,13 +61,18 @@ export function processAuthorizationResponse(
   if (code === null) return invalid("missing_code");
   if (!codeSyntax.test(code)) return invalid("malformed_code");
   try {
+    const metadata = { ...server.metadata, ...(iss !== null && { issuer: iss }) };
     return {
       kind: "code",
-      params: oauth.validateAuthResponse(server.metadata, { client_id: clientId }, params, expectedState),
+      params: oauth.validateAuthResponse(metadata, { client_id: clientId }, params, expectedState),
     };
   } catch {
     return invalid("unexpected_parameter");
   }
+}
+
+function isIssuer(iss: string, { issuer, tenantIssuer }: AuthorizationServer): boolean {
+  return iss === issuer || (tenantIssuer !== undefined && isTenantIssuer(tenantIssuer, iss));
 }
 
 function invalid(reason: InvalidResponseReason): InvalidResponse {

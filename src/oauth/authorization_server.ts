@@ -1,4 +1,5 @@
 import type * as oauth from "oauth4webapi";
+import { isOfTenants } from "../model/credentials/tenant_issuer.js";
 import { isLoopbackHost, type ProviderSettings } from "../model/providers/provider_profile.js";
 import { DiscoveryFailure, parseDiscoveryDocument, shownIssuer } from "./discovery.js";
 import { dpopAlgorithm } from "./dpop/dpop_key.js";
@@ -11,6 +12,8 @@ import { KeySet } from "./jwks.js";
 export interface AuthorizationServer {
   /** Undefined when the profile knows none: then nothing that names an issuer can be judged. */
   readonly issuer: string | undefined;
+  /** With the placeholder of `tenant_issuer.ts`; undefined where `issuer` is that of each token. */
+  readonly tenantIssuer?: string | undefined;
   /** Empty where it publishes none (RFC 8414 section 2: no grant type of it needs one): then no browser can be sent there. */
   readonly authorizationEndpoint: string;
   readonly tokenEndpoint: string;
@@ -159,10 +162,9 @@ export function withMtlsAliases(server: AuthorizationServer): AuthorizationServe
 export function fromDiscoveryDocument(issuer: string, documentJson: string): AuthorizationServer {
   const document = parseDiscoveryDocument(issuer, documentJson);
   const named = document["issuer"];
-  if (named !== issuer) {
-    const what = named === undefined ? "names no issuer" : `names the issuer ${shownIssuer(named)}`;
-    const advice = `${what}, and the profile says ${issuer}; they are compared character by character: correct the issuer of the profile`;
-    throw new DiscoveryFailure("issuer_mismatch", issuer, advice);
+  const tenantIssuer = isOfTenants(named, issuer) ? named : undefined;
+  if (named !== issuer && tenantIssuer === undefined) {
+    throw new DiscoveryFailure("issuer_mismatch", issuer, mismatchWords(named, issuer));
   }
   const endpoint = (field: string): string | undefined => {
     const value = document[field];
@@ -179,6 +181,7 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
   const advertised = document["id_token_signing_alg_values_supported"];
   return authorizationServer({
     issuer,
+    ...(tenantIssuer !== undefined && { tenantIssuer }),
     authorizationEndpoint: endpoint("authorization_endpoint") ?? "",
     tokenEndpoint: required("token_endpoint"),
     jwksUri: endpoint("jwks_uri"),
@@ -201,6 +204,15 @@ export function fromDiscoveryDocument(issuer: string, documentJson: string): Aut
       ? signingAlgorithms.filter((algorithm) => advertised.includes(algorithm))
       : ["RS256"],
   });
+}
+
+function mismatchWords(named: unknown, issuer: string): string {
+  const isSlash = named === `${issuer}/` || `${named}/` === issuer;
+  const compared = isSlash
+    ? `they differ in the slash at the end: set the issuer of the profile to ${named}`
+    : "they are compared character by character: correct the issuer of the profile";
+  const what = named === undefined ? "names no issuer" : `names the issuer ${shownIssuer(named)}`;
+  return `${what}, and the profile says ${issuer}; ${compared}`;
 }
 
 function authorizationServer(

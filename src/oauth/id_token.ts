@@ -1,5 +1,6 @@
 import * as oauth from "oauth4webapi";
 import { type Account, accountOf, accountSource, standardClaims } from "../model/credentials/account.js";
+import { issuerOfTenant } from "../model/credentials/tenant_issuer.js";
 import { formatDuration } from "../model/quantity_text.js";
 import { jsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch } from "../outbound/outbound.js";
@@ -53,14 +54,17 @@ export async function processIdToken(
 ): Promise<JudgedIdToken> {
   const { server, client, clock, nonce } = expectation;
   if (server.issuer === undefined) throw new IdTokenError("iss");
+  const issuer = tokenIssuer(server, idToken);
+  if (issuer === undefined) throw new IdTokenError("iss");
   // The library judges id_tokens only inside a token response.
   const response = jsonResponse({ access_token: "-", token_type: "Bearer", id_token: idToken });
   const metadata = clientMetadata(client, clock);
+  const issuing = { ...server.metadata, issuer };
   try {
     const result =
       nonce === "any"
-        ? await oauth.processRefreshTokenResponse(server.metadata, metadata, response)
-        : await oauth.processAuthorizationCodeResponse(server.metadata, metadata, response, {
+        ? await oauth.processRefreshTokenResponse(issuing, metadata, response)
+        : await oauth.processAuthorizationCodeResponse(issuing, metadata, response, {
             requireIdToken: true,
             expectedNonce: nonce?.exact ?? oauth.expectNoNonce,
           });
@@ -112,6 +116,7 @@ async function signatureViolation(
   judged: JudgedIdToken,
   jwks: Jwks,
 ): Promise<IdTokenRejected | undefined> {
+  if (!isKeyOfTenant(server, judged.idToken, jwks)) return "signature";
   const uat = Math.floor(new SystemClock().nowMs() / 1000);
   try {
     await oauth.validateApplicationLevelSignature({ ...server.metadata }, judged.response, {
@@ -125,6 +130,20 @@ async function signatureViolation(
     if (!holdsKey(jwks, keyId)) return "unknown_key";
     return jwks.refusedKeyIds.includes(keyId) ? "weak_key" : "signature";
   }
+}
+
+/** Undefined where the token names no tenant, and there are many. */
+function tokenIssuer({ issuer, tenantIssuer }: AuthorizationServer, idToken: string): string | undefined {
+  return tenantIssuer === undefined ? issuer : issuerOfTenant(tenantIssuer, claimsOf(idToken)["tid"]);
+}
+
+/** Entra publishes the keys of one tenant among those of all, and says so of each: only the issuer that it names may sign with it. */
+function isKeyOfTenant({ tenantIssuer }: AuthorizationServer, idToken: string, { keys }: Jwks): boolean {
+  const keyId = keyIdOf(idToken);
+  const { issuer } = keys.find(({ kid }) => kid === keyId) ?? {};
+  if (tenantIssuer === undefined || typeof issuer !== "string") return true;
+  const { tid, iss } = claimsOf(idToken);
+  return issuerOfTenant(issuer, tid) === iss;
 }
 
 /** Never the key id itself: it is a text of the provider. */

@@ -51,6 +51,23 @@ describe("the REST routes", () => {
   describe("of providers", () => {
     let id: string;
 
+    it("say at POST that discovery fails, and what issuer to set", async () => {
+      const issuer = `${world.provider.issuer}/`;
+      const profile = {
+        name: "slash",
+        client_id: "id",
+        client_secret: "a secret",
+        issuer,
+        enable_discovery: true,
+      };
+      const { status, body } = await rest.post("/v1/providers", {
+        profile: { ...profile, scopes: ["read"] },
+      });
+      expect(status).toBe(201);
+      expect(body.message).toContain(`set the issuer of the profile to ${world.provider.issuer}`);
+      await world.clients.providers.deleteProvider({ id: body.id });
+    });
+
     it.each(["/v1/providers", "/providers"])("POST %s answers 201 with the id", async (path) => {
       const name = path === "/providers" ? "gitlab" : "github";
       const created = await rest.post(path, { profile: { ...manual, name, unknown: 1, issuer: null } });

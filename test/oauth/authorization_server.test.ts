@@ -104,7 +104,14 @@ describe("a discovery document", () => {
   });
 
   test("an issuer with a terminating slash is another issuer", () => {
-    expect(failure(() => read({}, `${issuer}/`)).reason).toBe("issuer_mismatch");
+    for (const [named, said] of [
+      [issuer, `${issuer}/`],
+      [`${issuer}/`, issuer],
+    ]) {
+      const { reason, message } = failure(() => read({ issuer: named }, said));
+      expect(reason).toBe("issuer_mismatch");
+      expect(message).toMatch(new RegExp(`the slash at the end: set the issuer of the profile to ${named}$`));
+    }
     expect(read({ issuer: `${issuer}/` }, `${issuer}/`).issuer).toBe(`${issuer}/`);
   });
 
