@@ -365,7 +365,7 @@ type Connection struct {
 	ProviderRevocation ProviderRevocation `protobuf:"varint,61,opt,name=provider_revocation,json=providerRevocation,proto3,enum=nexus.v1.ProviderRevocation" json:"provider_revocation,omitempty"`
 	// The label of its name; see `ConnectionName`.
 	Label string `protobuf:"bytes,62,opt,name=label,proto3" json:"label,omitempty"`
-	// Whose account it is; unset when the provider did not say.
+	// Whose account it is; unset when the provider did not say, and for an imported id_token, whose signature nobody verified.
 	Account *Account `protobuf:"bytes,63,opt,name=account,proto3" json:"account,omitempty"`
 	// When the current access token was issued: at the consent, or at the last refresh. Unset when there is none.
 	IssuedAt      *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`

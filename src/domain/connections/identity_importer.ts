@@ -18,7 +18,7 @@ import type { ImportRequest } from "./import_request.js";
 
 /**
  * Makes connections of id_tokens alone, of people who signed in elsewhere. They are taken at the word of whoever imports them: the
- * issuer verifies what it signed when the id_token is exchanged.
+ * issuer verifies what it signed when the id_token is exchanged. So they show no account.
  */
 export class IdentityImporter {
   constructor(
@@ -39,7 +39,7 @@ export class IdentityImporter {
     principal: Principal,
   ): Promise<Connection> {
     const nowMs = this.deps.clock.nowMs();
-    const { subject, account, expiresAtMs } = this.#stated(profile, idToken, nowMs);
+    const { subject, expiresAtMs } = this.#stated(profile, idToken, nowMs);
     const tokenSet = {
       accessToken: new Secret(""),
       refreshToken: undefined,
@@ -47,7 +47,7 @@ export class IdentityImporter {
       idToken,
       expiresInMs: expiresAtMs - nowMs,
       scopes: request.scopes.length > 0 ? request.scopes : profile.scopes,
-      ...{ subject, account },
+      ...{ subject, account: undefined },
     };
     return await this.deps.store.commit((tx) => {
       if (tx.getProvider(profile.id)?.version !== profile.version) throw new NotFound("provider");

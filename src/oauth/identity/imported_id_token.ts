@@ -1,11 +1,9 @@
-import { type Account, accountOf, accountSource, standardClaims } from "../../model/credentials/account.js";
 import { jwtExpiryMs } from "../access_token.js";
 import { claimsOf, IdTokenError } from "../id_token.js";
 
 /** What an id_token says, on the word of whoever hands it over. */
 export interface StatedIdentity {
   readonly subject: string;
-  readonly account: Account | undefined;
   readonly expiresAtMs: number;
 }
 
@@ -29,7 +27,5 @@ export function statedIdentity(
   if (typeof sub !== "string" || sub === "" || sub.length > 255) throw new IdTokenError("sub");
   const expiresAtMs = jwtExpiryMs(idToken, nowMs);
   if (expiresAtMs === undefined) throw new IdTokenError("exp");
-  const source = accountSource("id_token", issuer, clientId);
-  const account = accountOf((field) => claims[standardClaims[field]], source);
-  return { subject: sub, account, expiresAtMs };
+  return { subject: sub, expiresAtMs };
 }

@@ -268,7 +268,7 @@ export type Connection = Message<"nexus.v1.Connection"> & {
   label: string;
 
   /**
-   * Whose account it is; unset when the provider did not say.
+   * Whose account it is; unset when the provider did not say, and for an imported id_token, whose signature nobody verified.
    *
    * @generated from field: nexus.v1.Account account = 63;
    */
