@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, fstatSync, readdirSync, type Stats, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
@@ -71,6 +71,7 @@ export class Resources {
       const opened = await openVault({ config, environment, clock, log });
       if (config.fleet !== undefined) fleet = await openReplica(options, config.fleet, opened, metrics);
       store = fleet?.store ?? openStore(options, metrics);
+      await closeOnExec(join(config.dataDir, storeFileName), log);
       if (fleet) adoptPrimary(store, opened.vault);
       else await openKeyCheck(store, opened.vault);
       const spoolFile = openSpoolFile(config.dataDir, log);
@@ -145,6 +146,33 @@ function openStore({ config, clock, onFatal }: DaemonOptions, metrics: Metrics, 
       committed: (durationMs) => metrics.committed(durationMs),
     },
   });
+}
+
+/** `F_SETFD` and `FD_CLOEXEC` of fcntl(2), the same on every system. */
+const [setFlags, closesOnExec] = [2, 1];
+
+/** LMDB opens its file so that every program inherits it which the daemon runs: for its keys, or with a notification. */
+async function closeOnExec(path: string, log: Log): Promise<void> {
+  try {
+    const { default: koffi } = await import("koffi");
+    const fcntl = koffi.load(null).func("int fcntl(int, int, ...)");
+    const { dev, ino } = statSync(path);
+    for (const descriptor of readdirSync("/dev/fd").map(Number)) {
+      const file = statOf(descriptor);
+      if (file?.ino === ino && file.dev === dev) fcntl(descriptor, setFlags, "int", closesOnExec);
+    }
+  } catch (error) {
+    log.warn({ err: error }, "programs that the daemon runs inherit its store");
+  }
+}
+
+function statOf(descriptor: number): Stats | undefined {
+  try {
+    return fstatSync(descriptor);
+  } catch {
+    // The one by which the folder was read.
+    return undefined;
+  }
 }
 
 /** Without it the daemon runs, and what the store cannot take dies with the process. */
