@@ -16,7 +16,7 @@ import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
 import type { DaemonHub } from "./daemon_hub.js";
 import { loadPolicy } from "./load_policy.js";
 import { type MadeListeners, makeListeners } from "./make_listeners.js";
-import { closeKeyFile, tellOfOpenKeys } from "./open_vault.js";
+import { closeKeyFile, tellOfOpenSecret } from "./open_vault.js";
 import { type DaemonOptions, Resources } from "./resources.js";
 import { type Domain, wireDomain } from "./wire_domain.js";
 
@@ -60,7 +60,8 @@ export class Daemon {
     const { drainTimeoutMs } = config;
     const { store } = resources;
     const adminKey = loadAdminKey(config, log);
-    tellOfOpenKeys(config, log);
+    for (const [name, path] of Object.entries(config.clientKeyFiles))
+      tellOfOpenSecret("NEXUS_SIGNING_KEY_FILES", name, path, log);
     const hub = await loadHub(options, resources);
     const domain = wireDomain({ ...options, receivers: receiversOf(options), hub }, resources);
     const { access, registry, discoveryTrial: trial } = domain;
@@ -245,7 +246,7 @@ function observe({ metrics, store, tls }: Resources, { hub, engine, spool }: Dom
 }
 
 /** Who is told when a person is needed. @throws ReceiversError */
-function receiversOf({ config, clock, environment = processEnvironment() }: DaemonOptions) {
+function receiversOf({ config, clock, log, environment = processEnvironment() }: DaemonOptions) {
   const { webhook, command, file } = config.notify;
   const specs: ReceiverSpec[] = [
     ...(webhook ? [{ name: "webhook", target: { kind: "webhook", ...webhook }, types: [] } as const] : []),
@@ -253,8 +254,9 @@ function receiversOf({ config, clock, environment = processEnvironment() }: Daem
   ];
   // What the daemon knows by its settings is not for a command.
   const others = Object.entries(environment).filter(([name]) => !name.startsWith("NEXUS_"));
+  const foundSecrets = (name: string, path: string) => tellOfOpenSecret("secrets_file", name, path, log);
   return (outbound: OutboundFetch) =>
-    openReceivers({ specs, file, outbound, clock, environment: Object.fromEntries(others) });
+    openReceivers({ specs, file, outbound, clock, environment: Object.fromEntries(others), foundSecrets });
 }
 
 /** What reads a manifest takes long to load, and most daemons have none. */

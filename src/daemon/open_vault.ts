@@ -48,18 +48,18 @@ export function closeKeyFile(path: string, dataDir: string, log: Log): void {
 }
 
 /**
- * Says which keys of clients every user of the machine can read. They are somebody else's to exchange while the daemon runs, and Kubernetes
- * mounts secrets with 0644 where nothing else is said, so they are taken all the same.
+ * Says which file with a secret every user of the machine can read: a key of a client, or the secrets of a webhook. They are somebody else's to
+ * exchange while the daemon runs, and Kubernetes mounts secrets with 0644 where nothing else is said, so they are taken all the same.
+ *
+ * @param name of it where it is named
  */
-export function tellOfOpenKeys({ clientKeyFiles }: Pick<Config, "clientKeyFiles">, log: Log): void {
-  for (const [name, path] of Object.entries(clientKeyFiles)) {
-    const mode = modeOf(path);
-    if (mode !== undefined)
-      log.warn(
-        { name, mode },
-        "a file of NEXUS_SIGNING_KEY_FILES is open to other users: give it the mode 0600, or 0440 with the group of the daemon, and replace the key if anybody may have read it",
-      );
-  }
+export function tellOfOpenSecret(setting: string, name: string, path: string, log: Log): void {
+  const mode = modeOf(path);
+  if (mode !== undefined)
+    log.warn(
+      { setting, name, mode },
+      "a file with a secret is open to other users: give it the mode 0600, or 0440 with the group of the daemon, and replace the secret if anybody may have read it",
+    );
 }
 
 function modeOf(path: string): string | undefined {

@@ -21,12 +21,15 @@ export interface ReceiversOptions {
   readonly outbound: OutboundFetch;
   readonly environment: NodeJS.ProcessEnv;
   readonly clock: Clock;
+  /** Called for the file of each webhook. */
+  readonly foundSecrets?: (name: string, path: string) => void;
 }
 
 /** Everyone who is to be told. @throws ReceiversError naming every error with its line */
 export function openReceivers(options: ReceiversOptions): Receiver[] {
   const specs = [...options.specs, ...(options.file === undefined ? [] : readFile(options.file))];
   for (const { name, target } of specs) {
+    if (target.kind === "webhook") options.foundSecrets?.(name, target.secretsFile);
     const isOpen = target.kind === "command" || readWebhookSecrets(target.secretsFile) !== undefined;
     if (isOpen) continue;
     throw new ReceiversError(

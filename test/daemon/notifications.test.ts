@@ -16,7 +16,7 @@ const receiver = perTest(() => new WebhookReceiver().open());
 
 function told(): NodeJS.ProcessEnv {
   const secretsFile = join(temporaryFolder(), "secrets");
-  writeFileSync(secretsFile, `${webhookSecret}\n`);
+  writeFileSync(secretsFile, `${webhookSecret}\n`, { mode: 0o644 });
   return { NEXUS_NOTIFY_URL: receiver.url, NEXUS_NOTIFY_SECRETS_FILE: secretsFile };
 }
 
@@ -67,6 +67,13 @@ describe("notifications", () => {
     const metrics = async () => (await fetch(`${world.actingOpsUrl}/metrics`)).text();
     await expect.poll(metrics).toContain("nexus_notifications_waiting 0");
     expect(await metrics()).toContain('nexus_notifications_total{outcome="taken"} 3');
+  });
+
+  it("are signed by a file that other users can read, which is said at the start", () => {
+    const warned = world.place.logLines.filter((line) => line.includes("open to other users"));
+    expect(warned.map((line) => JSON.parse(line))).toEqual([
+      expect.objectContaining({ level: "warn", name: "webhook", mode: "0644" }),
+    ]);
   });
 
   it("are tried by hand, and say why a receiver took none", async () => {
