@@ -1,9 +1,12 @@
 import {
   chmodSync,
   closeSync,
+  constants,
   existsSync,
   fchmodSync,
+  fstatSync,
   ftruncateSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -22,6 +25,16 @@ export interface DataFolderLock {
 
 const lockFileName = "nexusd.lock";
 const othersMask = 0o077;
+/** LMDB crashes on a lock that it cannot open, and a FIFO is waited for without end. `checkStoreFile` looks at the store. */
+const writtenFiles = [
+  lockFileName,
+  "nexus.mdb-lock",
+  "outbox.mdb",
+  "outbox.mdb-lock",
+  "daemon-id",
+  "spool.bin",
+];
+const readFiles = ["upstream.json", "lead-given-back.json", "encryption.key", "admin.key"];
 
 /** What the holder wrote into the lock file; information for a person, never a decision. */
 function readHolder(path: string): string {
@@ -63,6 +76,31 @@ function makePrivateFolder(folder: string): void {
   chmodSync(folder, 0o700);
 }
 
+/** @throws DataFolderUnusable for a file of ours that is none, or belongs to somebody else */
+function refuseOddFiles(folder: string): void {
+  for (const name of [...writtenFiles, ...readFiles]) {
+    const path = join(folder, name);
+    if (!lstatSync(path, { throwIfNoEntry: false })) continue;
+    const why = oddityOf(path, writtenFiles.includes(name) ? constants.O_RDWR : constants.O_RDONLY);
+    if (why !== undefined)
+      throw new DataFolderUnusable(
+        `the file ${path} cannot be used (${why}): make it a regular file of this user, or move it away`,
+      );
+  }
+}
+
+function oddityOf(path: string, access: number): string | undefined {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(path, access | constants.O_NONBLOCK);
+    return fstatSync(descriptor).isFile() ? undefined : "no regular file";
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
+}
+
 /** @throws DataFolderInUse; Error of the system */
 function openLockFile(folder: string): number {
   const path = join(folder, lockFileName);
@@ -88,12 +126,13 @@ function openLockFile(folder: string): number {
  * Makes `folder` (0700, with its parents) and takes it for this process. LMDB itself lets two processes in.
  *
  * @throws DataFolderInUse when another process, or an earlier call in this one, holds it
- * @throws DataFolderUnusable when the folder cannot be made or written, or is open to others and owned by someone else
+ * @throws DataFolderUnusable when the folder or a file in it cannot be made or used, or it is open to others and owned by someone else
  */
 export function lockDataFolder(folder: string): DataFolderLock {
   let descriptor: number;
   try {
     makePrivateFolder(folder);
+    refuseOddFiles(folder);
     descriptor = openLockFile(folder);
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;

@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync } from "node:fs";
 import { readNewestMetaPage } from "./meta_page.js";
 import { PageWalk } from "./page_walk.js";
 import { StoreDamaged } from "./store_error.js";
@@ -45,9 +45,9 @@ export function checkStoreFile(path: string): void {
     // Without O_NONBLOCK a FIFO would be waited for until somebody writes to it.
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if (hasCode(error, "ENOENT")) return;
-    // A socket.
-    if (hasCode(error, "ENXIO")) throw damaged(path, otherShape);
+    if (hasCode(error, "ENOENT") && !lstatSync(path, { throwIfNoEntry: false })) return;
+    // A link to nowhere or to itself, or a socket.
+    if (["ENOENT", "ELOOP", "ENXIO"].some((code) => hasCode(error, code))) throw damaged(path, otherShape);
     throw error;
   }
   try {

@@ -1,4 +1,14 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { lockDataFolder } from "../../../src/store/files/data_folder.js";
@@ -61,5 +71,40 @@ test("one process holds it at a time; its death by kill -9 frees it", async () =
   expect(() => lockDataFolder(folder)).toThrow(`process ${process.pid}`);
   lock.release();
   lock.release();
+  lockDataFolder(folder).release();
+});
+
+const files = ["nexusd.lock", "nexus.mdb-lock", "outbox.mdb", "outbox.mdb-lock", "daemon-id", "spool.bin"];
+const readFiles = ["upstream.json", "lead-given-back.json", "encryption.key", "admin.key"];
+const odd: readonly (readonly [what: string, make: (path: string) => void, why: string])[] = [
+  ["a FIFO", (path) => execFileSync("mkfifo", [path]), "no regular file"],
+  ["a folder", (path) => mkdirSync(path), "EISDIR|no regular file"],
+  ["a device", (path) => symlinkSync("/dev/zero", path), "no regular file"],
+  ["a link to nowhere", (path) => symlinkSync("/nowhere/at/all", path), "ENOENT"],
+  ["a link to itself", (path) => symlinkSync(path, path), "ELOOP"],
+];
+
+test.each([...files, ...readFiles].flatMap((name) => odd.map((one) => [name, ...one] as const)))(
+  "%s that is %s is refused before it crashes LMDB or is waited for",
+  (name, _what, make, why) => {
+    const folder = temporaryFolder();
+    const path = join(folder, name);
+    make(path);
+    expect(() => lockDataFolder(folder)).toThrow(DataFolderUnusable);
+    expect(() => lockDataFolder(folder)).toThrow(
+      new RegExp(`^the file ${path} cannot be used \\(${why}\\): `),
+    );
+    rmSync(path, { recursive: true });
+    lockDataFolder(folder).release();
+  },
+);
+
+test("files of every other name are left alone", () => {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, "lost+found"));
+  execFileSync("mkfifo", [join(folder, "mine")]);
+  symlinkSync("/nowhere", join(folder, "..data"));
+  writeFileSync(join(folder, "real.key"), "key", { mode: 0o400 });
+  symlinkSync(join(folder, "real.key"), join(folder, "encryption.key"));
   lockDataFolder(folder).release();
 });

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -118,7 +118,7 @@ describe("a damaged file is refused with what is wrong, where, and what to do", 
     }
   });
 
-  test("a FIFO, a socket, a folder and a device, at once", async () => {
+  test("a FIFO, a socket, a folder, a device and links to nothing, at once", async () => {
     const refused = (path: string): void => {
       expect(() => checkStoreFile(path)).toThrow(StoreDamaged);
       expect(() => checkStoreFile(path)).toThrow(
@@ -137,6 +137,13 @@ describe("a damaged file is refused with what is wrong, where, and what to do", 
     server.close();
     refused(folder);
     refused("/dev/null");
+    for (const [name, target] of [
+      ["dangling", "/nowhere/at/all"],
+      ["loop", "loop"],
+    ] as const) {
+      symlinkSync(target, join(folder, name));
+      refused(join(folder, name));
+    }
   });
 
   test("garbage, zeros, a text, another data format, an absurd page size", () => {
