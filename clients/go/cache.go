@@ -34,7 +34,7 @@ func (c *cache) hit(r *request) *Token {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entries[r.name]
-	if e == nil || e.skipOnce {
+	if e == nil {
 		return nil
 	}
 	token, isReported := e.token()
@@ -71,16 +71,12 @@ func (c *cache) expects(n name) bool {
 	return true
 }
 
-// answered takes an answer of AcquireToken. For a token, reports is what the method of that name answered before the call.
+// answered takes a token of AcquireToken. reports is what the method of that name answered before the call.
 func (c *cache) answered(n name, token *Token, scopes []string, reports uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entries[n]
 	if e == nil {
-		return
-	}
-	e.skipOnce = false
-	if token == nil {
 		return
 	}
 	e.accept(token, scopes)
@@ -89,12 +85,12 @@ func (c *cache) answered(n name, token *Token, scopes []string, reports uint64) 
 	}
 }
 
-// skipOnce makes the next call of the name ask the daemon.
-func (c *cache) skipOnce(n name) {
+// lacks: an API says that the token lacks the scopes. Who asks for one of them gets a link.
+func (c *cache) lacks(n name, scopes []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.entries[n]; e != nil {
-		e.skipOnce = true
+		e.accepted = slices.DeleteFunc(e.accepted, func(scope string) bool { return slices.Contains(scopes, scope) })
 	}
 }
 

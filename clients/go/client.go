@@ -139,14 +139,14 @@ func (c *Client) ask(ctx context.Context, r *request, wait time.Duration) (*Toke
 	if c.cache.expects(r.name) || c.watcher.isRefused.Load() {
 		c.watcher.named(c.ctx)
 	}
-	token := TokenOf(answer.GetToken())
-	c.cache.answered(r.name, token, r.scopes, reports)
 	if consent := answer.GetConsent(); consent != nil {
-		return nil, consentError(consent)
+		return nil, consentError(consent, nil)
 	}
+	token := TokenOf(answer.GetToken())
 	if token == nil {
 		return nil, statusError(status.Error(codes.Unimplemented, "the daemon answered neither a token nor a link: it is newer than this library"))
 	}
+	c.cache.answered(r.name, token, r.scopes, reports)
 	return token, nil
 }
 

@@ -29,7 +29,6 @@ type entry struct {
 	reports uint64                  // counts what the stream reported, to recognize an answer that it overtook
 	// accepted are the scopes that AcquireToken was asked for when it returned a token with the granted ones.
 	granted, accepted []string
-	skipOnce          bool          // the next call asks the daemon
 	changed           chan struct{} // closed at the next change
 }
 

@@ -85,6 +85,8 @@ type ConsentRequired struct {
 	UserCode string
 	// VerificationURIComplete is the page with the code in it, where the provider has one.
 	VerificationURIComplete string
+	// Scopes are those that an API said are missing: from [Transport] alone. [Client.Acquire] with them waits for the person.
+	Scopes []string
 	// ConnectionID names the connection that waits.
 	ConnectionID string
 	// ExpiresAt is when the link ends.
@@ -151,12 +153,13 @@ func (e *ConsentDenied) Unwrap() error {
 	return &AttentionRequired{Reason: e.Consent.Reason, Consent: e.Consent}
 }
 
-func consentError(answer *nexusv1.ConsentRequired) error {
+func consentError(answer *nexusv1.ConsentRequired, scopes []string) error {
 	consent := &ConsentRequired{
 		AuthURL:                 answer.GetAuthUrl(),
 		VerificationURI:         answer.GetVerificationUri(),
 		UserCode:                answer.GetUserCode(),
 		VerificationURIComplete: answer.GetVerificationUriComplete(),
+		Scopes:                  scopes,
 		ConnectionID:            answer.GetConnectionId(),
 		Reason:                  answer.GetReason(),
 	}

@@ -25,7 +25,8 @@ const (
 //
 // When the API answers 401, or 403 with the error insufficient_scope (RFC 6750 section 3.1), it tells the daemon, waits for the next
 // revision and sends the request once more, never twice; a request whose body has no GetBody is not sent again. When only a person can
-// grant what the API wants, the answer is given as it is, and the next call of [Client.Token] or [Client.Acquire] has the link.
+// grant what the API wants, the request fails with [*ConsentRequired], and [Client.Acquire] with its Scopes waits for that. Other requests
+// go on with the token that there is.
 //
 // A redirect to another origin is followed without the credential, and so is all that comes after it. A 401 that was reported to no avail is the caller's to read.
 type Transport struct {
@@ -61,7 +62,11 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil || !isRefusal(response) {
 		return response, err
 	}
-	next := t.replacement(request.Context(), token, response)
+	next, err := t.replacement(request.Context(), token, response)
+	if err != nil {
+		drain(response)
+		return nil, err
+	}
 	if next == nil {
 		return response, nil
 	}
@@ -90,42 +95,42 @@ func drain(response *http.Response) {
 	_ = response.Body.Close()
 }
 
-// replacement reports that the API refused the token, and answers the one to try instead; nil when there is none.
-func (t *Transport) replacement(ctx context.Context, refused *Token, response *http.Response) *Token {
+// replacement reports that the API refused the token, and answers the one to try instead; nil when there is none. The error is that of a
+// person who can grant what the API wants.
+func (t *Transport) replacement(ctx context.Context, refused *Token, response *http.Response) (*Token, error) {
 	challenge := challenges(response)
 	if len(challenge) > maxChallenge {
 		challenge = ""
 	}
-	revision, err := t.client.report(ctx, t.request.name, refused.Revision, response.StatusCode, challenge)
-	if err != nil || revision <= refused.Revision {
-		return nil
-	}
-	next, err := t.client.atLeast(ctx, t.request, revision)
+	answer, err := t.client.report(ctx, t.request.name, refused.Revision, response.StatusCode, challenge)
 	if err != nil {
-		return nil
-	}
-	return next
-}
-
-// report answers the revision that takes the place of the refused one; 0 when only a person can help.
-func (c *Client) report(ctx context.Context, n name, revision uint64, status int, challenge string) (uint64, error) {
-	// The API may have refused it since the daemon was away.
-	if err := c.connected(ctx, connectPatience, attemptTime); err != nil {
-		return 0, statusError(err)
-	}
-	answer, err := c.tokens.ReportRejectedToken(ctx, &nexusv1.ReportRejectedTokenRequest{
-		Name: n.message(), Revision: revision, Status: uint32(status), WwwAuthenticate: challenge,
-	})
-	if err != nil {
-		return 0, statusError(err)
+		return nil, nil
 	}
 	switch answer.GetOutcome() {
-	case nexusv1.RejectionOutcome_REJECTION_OUTCOME_SUPERSEDED, nexusv1.RejectionOutcome_REJECTION_OUTCOME_REFRESHED:
-		return answer.GetRevision(), nil
 	case nexusv1.RejectionOutcome_REJECTION_OUTCOME_SCOPES_MISSING:
-		c.cache.skipOnce(n)
+		t.client.cache.lacks(t.request.name, answer.GetMissingScopes())
+		if consent := answer.GetConsent(); consent != nil {
+			return nil, consentError(consent, answer.GetMissingScopes())
+		}
+	case nexusv1.RejectionOutcome_REJECTION_OUTCOME_SUPERSEDED, nexusv1.RejectionOutcome_REJECTION_OUTCOME_REFRESHED:
+		if answer.GetRevision() <= refused.Revision {
+			return nil, nil
+		}
+		if next, err := t.client.atLeast(ctx, t.request, answer.GetRevision()); err == nil {
+			return next, nil
+		}
 	}
-	return 0, nil
+	return nil, nil
+}
+
+func (c *Client) report(ctx context.Context, n name, revision uint64, status int, challenge string) (*nexusv1.ReportRejectedTokenResponse, error) {
+	// The API may have refused it since the daemon was away.
+	if err := c.connected(ctx, connectPatience, attemptTime); err != nil {
+		return nil, err
+	}
+	return c.tokens.ReportRejectedToken(ctx, &nexusv1.ReportRejectedTokenRequest{
+		Name: n.message(), Revision: revision, Status: uint32(status), WwwAuthenticate: challenge,
+	})
 }
 
 // atLeast answers the token of the revision or a later one: the stream brings it, or else it is asked for.

@@ -1,10 +1,10 @@
 package nexus
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -137,7 +137,7 @@ func TestTheFirstAnswerIsGivenWhereNothingHelps(t *testing.T) {
 		{"a body that cannot be sent twice", body(), refuses("two"), refreshed(2), 1},
 		{"a report that fails", nil, refuses("two"), failing, 1},
 		{"a revision that is no later", nil, refuses("two"), refreshed(1), 1},
-		{"missing scopes", nil, forbidden(`Bearer error="insufficient_scope", scope="repo"`), scopes, 1},
+		{"missing scopes without a link", nil, forbidden(`Bearer error="insufficient_scope", scope="repo"`), scopes, 1},
 		{"missing scopes without quotes", nil, forbidden(`Bearer realm=x, error=insufficient_scope`), scopes, 1},
 		{"403 that is not about the token", nil, forbidden(`Bearer error_description="error=insufficient_scope_not"`), nil, 0},
 	} {
@@ -161,19 +161,31 @@ func TestTheFirstAnswerIsGivenWhereNothingHelps(t *testing.T) {
 	}
 }
 
-func TestMissingScopesAreAskedForOnce(t *testing.T) {
+func TestOneRequestFailsWithTheLinkForMissingScopes(t *testing.T) {
 	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
 		daemon.answers(aToken("one", 1, time.Hour))
-		wants(t, daemon, client, "one", 1)
-		client.cache.skipOnce(newName("github", "ada", ""))
-		daemon.acquires(func(context.Context, *nexusv1.AcquireTokenRequest) (*nexusv1.AcquireTokenResponse, error) {
-			return consentAnswer("https://nexus.example/1", "scopes_missing"), nil
-		})
-		_, err := client.Token(t.Context(), "github", "ada")
-		if consent := new(ConsentRequired); !errors.As(err, &consent) {
-			t.Error(err)
+		if _, err := client.Token(t.Context(), "github", "ada", Scopes("repo")); err != nil {
+			t.Fatal(err)
 		}
-		wants(t, daemon, client, "one", 2) // the token stays usable
+		daemon.reports(func(*nexusv1.ReportRejectedTokenRequest) (*nexusv1.ReportRejectedTokenResponse, error) {
+			return &nexusv1.ReportRejectedTokenResponse{
+				Outcome: nexusv1.RejectionOutcome_REJECTION_OUTCOME_SCOPES_MISSING, Revision: 1, MissingScopes: []string{"repo"},
+				Consent: consentAnswer("https://nexus.example/1", "scopes_missing").GetConsent(),
+			}, nil
+		})
+		transport := client.Transport("github", "ada")
+		transport.Base = &api{answer: func(*http.Request) *http.Response {
+			return &http.Response{StatusCode: 403, Header: http.Header{"Www-Authenticate": {`Bearer error="insufficient_scope", scope="repo"`}}}
+		}}
+		_, err := (&http.Client{Transport: transport}).Get("https://api.example/")
+		var consent *ConsentRequired
+		if !errors.As(err, &consent) || consent.AuthURL != "https://nexus.example/1" || !slices.Equal(consent.Scopes, []string{"repo"}) {
+			t.Fatal(err)
+		}
+		wants(t, daemon, client, "one", 1) // other requests go on
+		if _, err = client.Token(t.Context(), "github", "ada", Scopes("repo")); err != nil || daemon.calls() != 2 {
+			t.Errorf("what an API says is missing was not asked for: %d calls, %v", daemon.calls(), err)
+		}
 	})
 }
 

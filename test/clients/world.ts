@@ -28,6 +28,8 @@ export class ClientWorld {
   lifeSeconds = 3600;
   /** Added to each access token: tokens of a size. */
   padding = "";
+  /** What the provider grants with the next tokens. */
+  scope = "read write";
   /** What the provider calls the next tokens. */
   tokenType = "Bearer";
   #daemon: DaemonProcess | undefined;
@@ -51,8 +53,8 @@ export class ClientWorld {
       shapeAnswer: (standard) => {
         const value = standard.access_token + world.padding;
         world.issued.push({ value, atMs: Date.now() });
-        const { lifeSeconds: expires_in, tokenType: token_type } = world;
-        return { ...standard, access_token: value, expires_in, token_type };
+        const { lifeSeconds: expires_in, tokenType: token_type, scope } = world;
+        return { ...standard, access_token: value, expires_in, token_type, scope };
       },
     });
     return world;
@@ -63,6 +65,7 @@ export class ClientWorld {
     this.lifeSeconds = 3600;
     this.padding = "";
     this.tokenType = "Bearer";
+    this.scope = "read write";
     this.provider.failNextRefresh = undefined;
     this.api.become();
   }

@@ -136,5 +136,6 @@ func describe(err error) object {
 
 func withConsent(described object, consent *nexus.ConsentRequired) object {
 	described["auth_url"], described["connection_id"], described["reason"] = consent.AuthURL, consent.ConnectionID, consent.Reason
+	described["scopes"] = consent.Scopes
 	return described
 }

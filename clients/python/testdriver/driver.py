@@ -35,7 +35,7 @@ def error_fields(error: BaseException) -> Fields:
         return {"type": type(error).__name__, "message": str(error)}
     fields: Fields = {"type": type(error).__name__, "message": str(error), "reason": error.reason}
     if isinstance(error, ConsentRequired):
-        fields |= {"auth_url": error.auth_url, "connection_id": error.connection_id}
+        fields |= {"auth_url": error.auth_url, "connection_id": error.connection_id, "scopes": error.scopes}
     if isinstance(error, Unavailable) and error.retry_after is not None:
         fields["retry_after_ms"] = error.retry_after * 1000
     if isinstance(error, StrategyError):

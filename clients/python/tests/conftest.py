@@ -112,7 +112,11 @@ class FakeDaemon(grpc.GenericRpcHandler):
         with self._lock:
             self.reported.append(request)
         outcome, self.revision = self.outcome
-        return token_pb2.ReportRejectedTokenResponse(outcome=outcome, revision=self.revision)  # type: ignore[arg-type]
+        response = token_pb2.ReportRejectedTokenResponse(outcome=outcome, revision=self.revision)  # type: ignore[arg-type]
+        if outcome == 3:
+            response.consent.auth_url, response.consent.reason = "http://127.0.0.1/auth/start?state=s", "scopes_missing"
+            response.missing_scopes.append("write")
+        return response
 
     def _watch(self, request: token_pb2.WatchTokensRequest, context: grpc.ServicerContext) -> Iterator[token_pb2.WatchTokensResponse]:
         self.watched.put(request)

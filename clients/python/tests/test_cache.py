@@ -149,12 +149,12 @@ def test_nothing_is_left_when_the_stream_is_refused(cache: TokenCache) -> None:
     assert held(cache) is None
 
 
-def test_skips_once(cache: TokenCache) -> None:
-    cache.state(state_message(1).state)
-    cache.skip_once(ADA)
-    assert held(cache) is None
-    cache.consent_answered(ADA)
+def test_scopes_that_an_api_says_are_missing_are_asked_for_again(cache: TokenCache) -> None:
+    answers(cache, token(1, granted_scopes=["read"]), "repo", "gist")
+    cache.lacks(ADA, ["repo"])
     assert held(cache) == "at-1"
+    assert cache.hit(ADA, ["gist"]) is not None
+    assert cache.hit(ADA, ["repo"]) is None
 
 
 def test_of_several_connections_the_active_one_counts_that_was_made_first(cache: TokenCache) -> None:

@@ -191,7 +191,7 @@ def test_acquire_shows_a_link_once_and_the_error_holds_it_in_no_message(daemon: 
         assert [each.wait.seconds for each in daemon.asked] == [0, 0, 50, 50]
 
 
-def test_acquire_waits_for_the_person_though_a_token_is_there_that_lacks_scopes(daemon: FakeDaemon) -> None:
+def test_one_request_raises_for_missing_scopes_and_acquire_with_them_waits_for_the_person(daemon: FakeDaemon) -> None:
     wanted = 'Bearer error="insufficient_scope", scope="write"'
 
     def consent_first(request: token_pb2.AcquireTokenRequest, context: grpc.ServicerContext) -> Answer:
@@ -201,14 +201,18 @@ def test_acquire_waits_for_the_person_though_a_token_is_there_that_lacks_scopes(
     async def ask_async(shown: list[Consent]) -> Token:
         async with AsyncNexus(daemon.address) as nexus:
             token = await nexus.token("github", user="ada")
-            await nexus.replace_rejected("github", user="ada", rejected=token, status=403, www_authenticate=wanted)
-            return await nexus.acquire("github", user="ada", on_consent=shown.append)
+            with pytest.raises(ConsentRequired) as caught:
+                await nexus.replace_rejected("github", user="ada", rejected=token, status=403, www_authenticate=wanted)
+            assert (await nexus.token("github", user="ada")).revision == 1
+            return await nexus.acquire("github", user="ada", scopes=caught.value.scopes, on_consent=shown.append)
 
     def ask(shown: list[Consent]) -> Token:
         with Nexus(daemon.address) as nexus:
             token = nexus.token("github", user="ada")
-            nexus.replace_rejected("github", user="ada", rejected=token, status=403, www_authenticate=wanted)
-            return nexus.acquire("github", user="ada", on_consent=shown.append)
+            with pytest.raises(ConsentRequired) as caught:
+                nexus.replace_rejected("github", user="ada", rejected=token, status=403, www_authenticate=wanted)
+            assert nexus.token("github", user="ada").revision == 1
+            return nexus.acquire("github", user="ada", scopes=caught.value.scopes, on_consent=shown.append)
 
     daemon.acquire = consent_first
     daemon.outcome = (3, 1)
@@ -217,7 +221,7 @@ def test_acquire_waits_for_the_person_though_a_token_is_there_that_lacks_scopes(
         shown: list[Consent] = []
         assert play(shown).revision == 2
         assert len(shown) == 1
-        assert [each.wait.seconds for each in daemon.asked] == [0, 0, 50]
+        assert [(each.wait.seconds, list(each.scopes)) for each in daemon.asked] == [(0, []), (0, ["write"]), (50, ["write"])]
 
 
 def test_acquire_ends_with_a_no_but_asks_anew_who_said_no_before(daemon: FakeDaemon) -> None:

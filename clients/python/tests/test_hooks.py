@@ -76,6 +76,9 @@ class Api:
 
         self.answer = answer
 
+    def lacks_scope(self) -> None:
+        self.answer = lambda _seen: (403, {"www-authenticate": 'Bearer error="insufficient_scope", scope="write"'})
+
     def tokens(self) -> list[str]:
         return [seen[2].get("authorization", "") for seen in self.seen]
 
@@ -169,8 +172,22 @@ class TestHttpx:
             client.get(api.origin)
         assert api.seen == []
 
+    def test_missing_scopes_come_out_of_the_request(self, daemon: FakeDaemon, nexus: Nexus, api: Api) -> None:
+        api.lacks_scope()
+        daemon.outcome = (3, 1)
+        with httpx.Client(auth=HttpxAuth(nexus, "github", user="ada")) as client, pytest.raises(ConsentRequired) as caught:
+            client.get(api.origin)
+        assert caught.value.scopes == ("write",)
+
 
 class TestRequests:
+    def test_missing_scopes_come_out_of_the_request(self, daemon: FakeDaemon, nexus: Nexus, api: Api) -> None:
+        api.lacks_scope()
+        daemon.outcome = (3, 1)
+        with pytest.raises(ConsentRequired) as caught:
+            requests.get(api.origin, auth=RequestsAuth(nexus, "github", user="ada"), timeout=20)
+        assert caught.value.scopes == ("write",)
+
     def test_a_file_is_rewound_for_the_retry(self, daemon: FakeDaemon, nexus: Nexus, api: Api) -> None:
         api.refuse("at-1")
         file = BytesIO(b"skipped|the rest")

@@ -55,8 +55,12 @@ export function nexusErrorOf(thrown: unknown, address: string): NexusError {
 /** A person must act, and no link says how. */
 const noLink = { authUrl: undefined, connectionId: undefined, expiresAt: undefined };
 
-/** What `token` throws where a person must act first. */
-export function consentErrorOf(consent: Consent): ConsentRequired {
+/**
+ * What `token` throws where a person must act first.
+ *
+ * @param scopes those that an API said are missing
+ */
+export function consentErrorOf(consent: Consent, scopes: readonly string[] = []): ConsentRequired {
   const { reason, authUrl, connectionId, expiresAt } = consent;
   const { verificationUri, userCode, verificationUriComplete } = consent;
   const isNew = reason === "not_connected" || reason === "scopes_missing";
@@ -64,6 +68,7 @@ export function consentErrorOf(consent: Consent): ConsentRequired {
   const what = userCode === "" ? "open the link" : "enter the code";
   return new Kind(`a person must ${what} first (${reason})`, {
     ...{ authUrl, connectionId, reason, expiresAt: expiresAt && timestampDate(expiresAt) },
+    ...(scopes.length === 0 ? {} : { scopes }),
     ...(userCode === "" ? {} : { verificationUri, userCode }),
     ...(verificationUriComplete === "" ? {} : { verificationUriComplete }),
   });

@@ -22,6 +22,8 @@ export interface Consent {
   readonly connectionId: string | undefined;
   /** `not_connected`, `scopes_missing`, or why the token before it ended, for example `reauth_required`. */
   readonly reason: string;
+  /** The scopes that an API said are missing: from `fetch` and `interceptor` alone. `acquire` with them waits for the person. */
+  readonly scopes?: readonly string[];
   /** When the link or the code ends. */
   readonly expiresAt: Date | undefined;
   /** With a device authorization (RFC 8628 section 3.3): the page that the person opens on any device. */
@@ -38,6 +40,7 @@ export class ConsentRequired extends NexusError implements Consent {
   override readonly reason: string;
   declare readonly authUrl: string | undefined;
   declare readonly connectionId: string | undefined;
+  declare readonly scopes?: readonly string[];
   declare readonly expiresAt: Date | undefined;
   declare readonly verificationUri?: string;
   declare readonly userCode?: string;

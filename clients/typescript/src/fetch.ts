@@ -43,7 +43,12 @@ export function fetchWith({ fetch, ...source }: TokenSource & { readonly fetch: 
     if (!isOwn) return response;
     const refused = refusal(response.status, response.headers.get("www-authenticate") ?? "");
     if (!refused) return response;
-    const next = await source.nextToken(token, refused.status, refused.challenge);
+    const next = await source
+      .nextToken(token, refused.status, refused.challenge)
+      .catch(async (error: unknown) => {
+        await response.body?.cancel();
+        throw error;
+      });
     if (!next || sendable.body instanceof ReadableStream) return response;
     await response.body?.cancel();
     return (await send(next)).response;

@@ -1,3 +1,4 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import { type AcquireOptions, acquire } from "./acquire.js";
 import { daemonAddress, type NexusOptions } from "./daemon_address.js";
@@ -5,7 +6,11 @@ import { DaemonConnection } from "./daemon_connection.js";
 import { consentErrorOf, nexusErrorOf } from "./error_mapping.js";
 import { NexusError } from "./errors.js";
 import { type Fetch, fetchWith } from "./fetch.js";
-import { RejectionOutcome } from "./gen/nexus/v1/token_pb.js";
+import {
+  RejectionOutcome,
+  type ReportRejectedTokenRequestSchema,
+  type ReportRejectedTokenResponse,
+} from "./gen/nexus/v1/token_pb.js";
 import { interceptorWith } from "./interceptor.js";
 import type { ProvedRequest } from "./rejection.js";
 import { SharedCalls } from "./shared_calls.js";
@@ -117,7 +122,8 @@ export class Nexus implements AsyncDisposable, Disposable {
   }
 
   /**
-   * A `fetch` whose requests carry the token. On 401 it reports the token, waits for the next one and sends once more.
+   * A `fetch` whose requests carry the token. On 401 it reports the token, waits for the next one and sends once more. On 403 with
+   * `insufficient_scope` it rejects with `ConsentRequired`, whose `scopes` are those that `acquire` can wait for.
    *
    * @param options `fetch`: what sends the requests, in place of the global one
    */
@@ -131,7 +137,10 @@ export class Nexus implements AsyncDisposable, Disposable {
     });
   }
 
-  /** An interceptor for clients of Connect. On `UNAUTHENTICATED` it reports the token, waits for the next one and calls once more. */
+  /**
+   * An interceptor for clients of Connect. On `UNAUTHENTICATED` it reports the token, waits for the next one and calls once more. Errors of
+   * `token`, and that of `fetch` for missing scopes, are the `cause` of the `ConnectError` that the call rejects with.
+   */
   interceptor(provider: string, options: TokenOptions): Interceptor {
     return interceptorWith({
       token: () => this.token(provider, options),
@@ -196,7 +205,6 @@ export class Nexus implements AsyncDisposable, Disposable {
       this.#cache.put(name.key, token, scopes, reports);
       return token;
     }
-    this.#cache.settle(name.key);
     if (result.case === "consent") throw consentErrorOf(result.value);
     throw new NexusError(
       "the daemon answered neither a token nor a link: this library is older than the daemon",
@@ -226,7 +234,12 @@ export class Nexus implements AsyncDisposable, Disposable {
     );
   }
 
-  /** Reports a token that an API refused. @returns the next one, for one more attempt; undefined when there is none */
+  /**
+   * Reports a token that an API refused.
+   *
+   * @returns the next one, for one more attempt; undefined when there is none
+   * @throws ConsentRequired where the API wants scopes that a person can grant
+   */
   async #next(
     provider: string,
     options: TokenOptions,
@@ -236,25 +249,34 @@ export class Nexus implements AsyncDisposable, Disposable {
   ): Promise<Token | undefined> {
     const name = tokenName(provider, options.user, options.label);
     return await this.#limited(options, async (signal) => {
-      const request = { name: name.message, revision: BigInt(sent.revision), status, wwwAuthenticate };
-      const callOptions = { signal, timeoutMs: callTimeoutMs, headers: this.#connection.headers() };
-      try {
-        const { outcome, revision } = await this.#connection.calls.reportRejectedToken(request, callOptions);
-        if (outcome === RejectionOutcome.SCOPES_MISSING) this.#cache.doubt(name.key);
-        if (outcome !== RejectionOutcome.REFRESHED && outcome !== RejectionOutcome.SUPERSEDED)
-          return undefined;
-        const isNext = (token: Token): boolean =>
-          token.revision >= Number(revision) && token.revision !== sent.revision;
-        const maxMs = this.#watch.isLive ? arrivalMs : openingMs;
-        const next =
-          (await this.#cache.arrives(name.key, isNext, maxMs)) ?? (await this.#ask(name, options, signal));
-        return next.revision === sent.revision ? undefined : next;
-      } catch {
+      // The API's answer says more to its caller than that the report failed.
+      const nothing = (): undefined => {
         signal.throwIfAborted();
-        // The API's answer says more to its caller than that the report failed.
-        return undefined;
+      };
+      const request = { name: name.message, revision: BigInt(sent.revision), status, wwwAuthenticate };
+      const report = await this.#report(request, signal).catch(nothing);
+      if (report?.outcome === RejectionOutcome.SCOPES_MISSING) {
+        this.#cache.lacks(name.key, report.missingScopes);
+        if (report.consent) throw consentErrorOf(report.consent, report.missingScopes);
       }
+      if (report?.outcome !== RejectionOutcome.REFRESHED && report?.outcome !== RejectionOutcome.SUPERSEDED)
+        return undefined;
+      const isNext = (token: Token): boolean =>
+        token.revision >= Number(report.revision) && token.revision !== sent.revision;
+      const maxMs = this.#watch.isLive ? arrivalMs : openingMs;
+      const next =
+        (await this.#cache.arrives(name.key, isNext, maxMs)) ??
+        (await this.#ask(name, options, signal).catch(nothing));
+      return next?.revision === sent.revision ? undefined : next;
     });
+  }
+
+  async #report(
+    request: MessageInitShape<typeof ReportRejectedTokenRequestSchema>,
+    signal: AbortSignal,
+  ): Promise<ReportRejectedTokenResponse> {
+    const callOptions = { signal, timeoutMs: callTimeoutMs, headers: this.#connection.headers() };
+    return await this.#connection.calls.reportRejectedToken(request, callOptions);
   }
 }
 

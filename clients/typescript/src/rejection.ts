@@ -7,6 +7,7 @@ export interface TokenSource {
    * Reports that an API refused a token.
    *
    * @returns the next one, for one more attempt; undefined when the first answer stands
+   * @throws ConsentRequired where the API wants scopes that a person can grant
    */
   nextToken(sent: Token, status: number, wwwAuthenticate: string): Promise<Token | undefined>;
   /** A proof of the key that the token is bound to. */

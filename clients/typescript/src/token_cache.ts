@@ -33,8 +33,6 @@ interface Entry {
   reports: number;
   /** Scopes that AcquireToken was asked for when it returned a token with these granted ones. */
   accepted: { readonly granted: string; readonly scopes: Set<string> };
-  /** The next question goes to the daemon. */
-  isDoubtful: boolean;
   readonly waiting: Set<() => void>;
 }
 
@@ -53,7 +51,7 @@ export class TokenCache {
   /** The token to answer without a call; undefined where the daemon must be asked. */
   find(key: string, { scopes, minTtlMs }: TokenWish): Token | undefined {
     const entry = this.#entries.get(key);
-    if (!entry || entry.isDoubtful) return undefined;
+    if (!entry) return undefined;
     const answer = this.#answer(entry);
     const token = answer ?? first(entry)?.token;
     if (!token || !hasScopes(entry, token, scopes)) return undefined;
@@ -71,7 +69,6 @@ export class TokenCache {
       answer: undefined,
       reports: 0,
       accepted: { granted: "", scopes: new Set() },
-      isDoubtful: false,
       waiting: new Set(),
     });
     return true;
@@ -99,7 +96,6 @@ export class TokenCache {
   put(key: string, token: Token, scopes: readonly string[], reports: number): void {
     const entry = this.#entries.get(key);
     if (!entry) return;
-    entry.isDoubtful = false;
     const granted = sorted(token);
     if (entry.accepted.granted !== granted) entry.accepted = { granted, scopes: new Set() };
     for (const scope of scopes) entry.accepted.scopes.add(scope);
@@ -108,16 +104,9 @@ export class TokenCache {
     wake(entry);
   }
 
-  /** A person must act first: the next question goes to the daemon only when there is nothing else to answer. */
-  settle(key: string): void {
-    const entry = this.#entries.get(key);
-    if (entry) entry.isDoubtful = false;
-  }
-
-  /** Has the next question go to the daemon, whatever is held. */
-  doubt(key: string): void {
-    const entry = this.#entries.get(key);
-    if (entry) entry.isDoubtful = true;
+  /** An API says that the token lacks the scopes: who asks for one of them gets a link. */
+  lacks(key: string, scopes: readonly string[]): void {
+    for (const scope of scopes) this.#entries.get(key)?.accepted.scopes.delete(scope);
   }
 
   /** Resolves with a token that passes once there is one; undefined when the time is over, and for a name without an entry. */

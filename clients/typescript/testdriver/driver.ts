@@ -133,12 +133,14 @@ async function shifted(offsetMs: number): Promise<object> {
   return Object.assign(new SystemClock(), { nowMs: () => Date.now() + offsetMs });
 }
 
-function errorOf(error: unknown, signal: AbortSignal): object {
+function errorOf(thrown: unknown, signal: AbortSignal): object {
+  // Connect wraps what an interceptor throws.
+  const error = thrown instanceof ConnectError && thrown.cause instanceof NexusError ? thrown.cause : thrown;
   const { name, message } = error as Error;
   if (signal.aborted && !(error instanceof NexusError)) return { type: "Cancelled", message };
   if (error instanceof ConsentRequired) {
-    const { authUrl: auth_url, connectionId: connection_id, reason } = error;
-    return { type: name, message, auth_url, connection_id, reason };
+    const { authUrl: auth_url, connectionId: connection_id, reason, scopes } = error;
+    return { type: name, message, auth_url, connection_id, reason, scopes };
   }
   if (error instanceof Unavailable) return { type: name, message, retry_after_ms: error.retryAfterMs };
   if (error instanceof StrategyError) return { type: name, message, reason: error.code, field: error.field };

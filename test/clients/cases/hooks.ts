@@ -1,7 +1,7 @@
 import { decodeJwt, EmbeddedJWK, jwtVerify } from "jose";
 import { AuthType, DpopMode } from "../../../src/gen/nexus/v1/provider_pb.js";
 import type { DriverProcess } from "../driver_process.js";
-import { type Case, must, refused, type Scene, same, sees } from "../scene.js";
+import { type Case, must, refused, type Scene, same, sees, withoutCalls } from "../scene.js";
 import { type ApiCall, bearerOf, ScriptedApi } from "../scripted_api.js";
 import { GrpcApi } from "../stand_in.js";
 
@@ -90,6 +90,7 @@ export const hooks: readonly Case[] = [
   }),
   eachHook("hook: 403", async ({ scene: { world }, driver, send, reports }) => {
     const { api } = world;
+    world.scope = "read";
     const { provider } = await world.connected();
     await sees(driver, provider, 1);
     const before = await reports();
@@ -98,12 +99,17 @@ export const hooks: readonly Case[] = [
     same("requests and reports of a 403", [api.calls.length, (await reports()) - before], [1, 0]);
 
     api.become(() => insufficientScope);
-    same("the status of insufficient_scope", await send(provider), 403);
+    const { fields } = await refused(send(provider), "ConsentRequired");
     same("requests and reports", [api.calls.length, (await reports()) - before], [1, 1]);
-    const { fields } = await refused(driver.token(provider), "ConsentRequired");
-    same("the reason", fields["reason"], "scopes_missing");
-    await world.consent(String(fields["auth_url"]));
-    await sees(driver, provider, 2);
+    same("reason and scopes", [fields["reason"], fields["scopes"]], ["scopes_missing", ["write"]]);
+    await withoutCalls(world, () => sees(driver, provider, 1));
+    const waiting = driver.start("acquire", { provider, user: "ada", scopes: fields["scopes"] });
+    waiting.result.catch(() => undefined);
+    const { auth_url } = await waiting.consent();
+    same("the link of acquire", auth_url, fields["auth_url"]);
+    world.scope = "read write";
+    await world.consent(auth_url);
+    same("the revision", (await waiting.result)["revision"], 2);
     api.become();
     same("the status after the step-up", await send(provider), 200);
     same("the bearer tokens", api.calls.map(bearerOf), [world.newest]);

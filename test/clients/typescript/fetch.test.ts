@@ -110,6 +110,20 @@ describe("the fetch wrapper", () => {
     }
   });
 
+  it("fails where a person can grant the scopes, and frees the connection", async () => {
+    const headers = { "www-authenticate": 'Bearer error="insufficient_scope", scope="write"' };
+    const refused = new Response("why", { status: 403, headers });
+    const error = new Error("the link");
+    const call = fetchWith({
+      fetch: async () => refused,
+      token: async () => tokenOf(1),
+      nextToken: () => Promise.reject(error),
+      prove: () => Promise.reject(error),
+    });
+    await expect(call(url)).rejects.toBe(error);
+    expect((await refused.body?.getReader().read())?.done).toBe(true);
+  });
+
   it("does not send a stream twice", async () => {
     const body = new Blob(["streamed"]).stream();
     const streamed = hook([answer(401)]);

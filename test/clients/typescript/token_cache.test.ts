@@ -174,12 +174,10 @@ describe("the cache", () => {
     expect(cache.find(key, { scopes: [], minTtlMs: hourMs + 1 })).toBeUndefined();
   });
 
-  it("asks once after a doubt", () => {
-    answer(1);
-    cache.doubt(key);
-    expect(found()).toBeUndefined();
-    cache.settle(key);
-    expect(found()).toBe("t1");
+  it("asks again for scopes that an API says are missing, and for no others", () => {
+    answer(1, "t1", ["repo", "gist"]);
+    cache.lacks(key, ["repo"]);
+    expect([found(), found(["gist"]), found(["repo"])]).toEqual(["t1", "t1", undefined]);
   });
 
   it("tells who waits for a revision", async () => {

@@ -36,6 +36,8 @@ class ConsentRequired(NexusError):
 
     #: Why: `not_connected`, `scopes_missing`, or as `AttentionRequired` has it.
     reason: str
+    #: The scopes that an API said are missing: from the hooks and `replace_rejected` alone. `acquire` with them waits for the person.
+    scopes: tuple[str, ...]
     #: The link to open in the person's browser. Valid once. Empty with a device authorization.
     auth_url: str
     connection_id: str
@@ -51,6 +53,7 @@ class ConsentRequired(NexusError):
         message: str,
         *,
         reason: str,
+        scopes: tuple[str, ...] = (),
         auth_url: str = "",
         connection_id: str = "",
         expires_at: datetime | None = None,
@@ -60,6 +63,7 @@ class ConsentRequired(NexusError):
     ) -> None:
         super().__init__(message, reason=reason)
         self.reason = reason
+        self.scopes = scopes
         self.verification_uri = verification_uri
         self.user_code = user_code
         self.verification_uri_complete = verification_uri_complete

@@ -18,7 +18,7 @@ from requests.utils import rewind_body
 from nexusd._core.acquire import is_rejection
 from nexusd._hooks import changed_headers, needs_body, origin, wanted
 from nexusd._sync.client import Nexus
-from nexusd.errors import StrategyError
+from nexusd.errors import NexusError, StrategyError
 from nexusd.strategies import Request, apply
 from nexusd.tokens import Token
 
@@ -81,7 +81,11 @@ class _Sending:
         refusals = [response.headers.get("www-authenticate", "")]
         if not self._has_retried and is_rejection(response.status_code, refusals):
             self._has_retried = True
-            another = self._auth.replace(self._token, response)
+            try:
+                another = self._auth.replace(self._token, response)
+            except NexusError:
+                response.close()
+                raise
             if another is not None and _rewind(response.request):
                 self._token = another
                 response = self._send_again(response, options)

@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 
 from nexusd._aio.watcher import AioStream, AioWatcher
-from nexusd._core.acquire import Question, report_request
+from nexusd._core.acquire import CALL_SECONDS, Question, report_request
 from nexusd._core.address import Address
 from nexusd._core.cache import TokenCache
 from nexusd._core.messages import consent_of, token_of
@@ -73,15 +73,16 @@ class AioSession:
             raise Cancelled(_CLOSED)
         return shared.task.result()
 
-    async def report(self, name: Name, revision: int, status: int, www_authenticate: Iterable[str], timeout: float) -> tuple[int, int]:
-        """Reports a refused token. Answers the outcome (RejectionOutcome) and the newest revision. Raises NexusError."""
+    async def report(
+        self, name: Name, revision: int, status: int, www_authenticate: Iterable[str]
+    ) -> token_pb2.ReportRejectedTokenResponse:
+        """Reports a refused token. Raises NexusError."""
         self._check_open()
         request = report_request(name, revision, status, www_authenticate)
         try:
-            response = await self.calls.report(request, timeout=timeout, metadata=self.address.metadata())
+            return await self.calls.report(request, timeout=CALL_SECONDS, metadata=self.address.metadata())
         except grpc.RpcError as error:
             raise error_from(error, self.address) from None
-        return response.outcome, response.revision
 
     async def pause(self, seconds: float) -> None:
         """Raises Cancelled when the client is closed meanwhile."""
@@ -131,7 +132,6 @@ class AioSession:
         else:
             self._watcher.call_worked()
         if response.HasField("consent"):
-            self.cache.consent_answered(name)
             return consent_of(response.consent, name)
         token = token_of(response.token)
         self.cache.answered(name, token, question.scopes, reports)

@@ -43,8 +43,6 @@ class _Entry:
     #: Scopes that AcquireToken was asked for when it returned a token with the granted ones.
     granted: frozenset[str] = frozenset()
     accepted: frozenset[str] = frozenset()
-    #: The next question goes to the daemon.
-    is_doubtful: bool = False
 
     def token(self) -> tuple[Token | None, bool]:
         """The current one, and whether the stream reported it."""
@@ -83,7 +81,7 @@ class TokenCache:
         """The token to use now, or None when AcquireToken must be asked."""
         with self._lock:
             entry = self._entries.get(name)
-            if entry is None or entry.is_doubtful:
+            if entry is None:
                 return None
             token, is_reported = entry.token()
             if token is None or (scopes and not entry.has(token, scopes)):
@@ -118,20 +116,18 @@ class TokenCache:
             entry = self._entries.get(name)
             if entry is None:
                 return
-            entry.is_doubtful = False
             before = entry.accepted if entry.granted == token.granted_scopes else frozenset()
             entry.granted, entry.accepted = token.granted_scopes, before.union(scopes)
             if entry.reports == reports:
                 entry.answer, entry.came_s = token, time.monotonic()
         self._tell()
 
-    def consent_answered(self, name: Name) -> None:
-        """AcquireToken was asked and gave a link: those who ask for less go on getting the token."""
-        self._doubt(name, is_doubtful=False)
-
-    def skip_once(self, name: Name) -> None:
-        """The next asker of the name asks AcquireToken."""
-        self._doubt(name, is_doubtful=True)
+    def lacks(self, name: Name, scopes: Iterable[str]) -> None:
+        """An API says that the token lacks the scopes: who asks for one of them gets a link."""
+        with self._lock:
+            entry = self._entries.get(name)
+            if entry is not None:
+                entry.accepted = entry.accepted.difference(scopes)
 
     def state(self, message: token_pb2.TokenState) -> None:
         """Takes the full state of a connection."""
@@ -188,11 +184,6 @@ class TokenCache:
         entry = self._entry_of.pop(connection_id, None)
         if entry is not None:
             entry.removed(connection_id)
-
-    def _doubt(self, name: Name, *, is_doubtful: bool) -> None:
-        with self._lock:
-            if name in self._entries:
-                self._entries[name].is_doubtful = is_doubtful
 
     def _tell(self) -> None:
         for listener in list(self._listeners):

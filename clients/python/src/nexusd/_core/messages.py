@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
@@ -52,8 +53,8 @@ def consent_of(message: token_pb2.ConsentRequired, name: Name) -> Consent:
     )
 
 
-def consent_error(consent: Consent, *, is_denied: bool = False) -> ConsentRequired:
-    """The error that carries the link; its message does not, since messages are logged."""
+def consent_error(consent: Consent, *, is_denied: bool = False, scopes: Iterable[str] = ()) -> ConsentRequired:
+    """The error that carries the link; its message does not, since messages are logged. `scopes`: those that an API said are missing."""
     is_first = consent.reason in ("not_connected", "scopes_missing")
     what = "enter user_code at verification_uri" if consent.user_code else "open the link in auth_url"
     message = f"{consent.user} must {what} to connect {consent.provider}: {consent.reason}"
@@ -63,6 +64,7 @@ def consent_error(consent: Consent, *, is_denied: bool = False) -> ConsentRequir
     return kind(
         message,
         reason=consent.reason,
+        scopes=tuple(scopes),
         auth_url=consent.auth_url,
         connection_id=consent.connection_id,
         expires_at=consent.expires_at,

@@ -21,7 +21,7 @@ from nexusd._core.acquire import (
 )
 from nexusd._core.address import find_address
 from nexusd._core.forks import FORKED, survives_fork
-from nexusd._core.messages import consent_error
+from nexusd._core.messages import consent_error, consent_of
 from nexusd._core.names import Name, name_of, scopes_of
 from nexusd._sync.cancellation import Cancellation
 from nexusd._sync.session import Session, Wait
@@ -171,27 +171,32 @@ class Nexus:
     ) -> Token | None:
         """Reports that an API refused a token, and answers another to try once more; None when there is none.
 
-        The hooks of this package call it by themselves. After a 403 for missing scopes the next `token` or `acquire` of the name asks
-        the person for them.
+        The hooks of this package call it by themselves.
 
         Args:
             rejected: The token that was sent.
             status: 401 or 403, the status of the API's answer.
             www_authenticate: Its WWW-Authenticate header or headers.
+
+        Raises:
+            ConsentRequired: The API wants scopes that a person can grant: `acquire` with its `scopes` waits for that. Others go on with
+                the token that there is.
         """
         session = self._session or self._open()
         name = name_of(provider, user, label)
         headers = [www_authenticate] if isinstance(www_authenticate, str) else www_authenticate
         try:
-            outcome, revision = session.report(name, rejected.revision, status, headers, CALL_SECONDS)
-            if outcome == SCOPES_MISSING:
-                session.cache.skip_once(name)
-            if outcome not in (SUPERSEDED, REFRESHED):
-                return None
-            token = self._newer(session, name, revision)
+            report = session.report(name, rejected.revision, status, headers)
+            if report.outcome in (SUPERSEDED, REFRESHED):
+                token = self._newer(session, name, report.revision)
+                return token if token.revision != rejected.revision else None
         except NexusError:
             return None
-        return token if token.revision != rejected.revision else None
+        if report.outcome == SCOPES_MISSING:
+            session.cache.lacks(name, report.missing_scopes)
+            if report.HasField("consent"):
+                raise consent_error(consent_of(report.consent, name), scopes=report.missing_scopes)
+        return None
 
     def watch(self, *connection_ids: str) -> Iterator[WatchEvent]:
         """Every change of the connections with these ids, or of all that the caller may see, over as many streams as it takes.

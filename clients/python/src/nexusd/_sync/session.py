@@ -9,7 +9,7 @@ from typing import Protocol
 
 import grpc
 
-from nexusd._core.acquire import Question, report_request
+from nexusd._core.acquire import CALL_SECONDS, Question, report_request
 from nexusd._core.address import Address
 from nexusd._core.cache import TokenCache
 from nexusd._core.messages import consent_of, token_of
@@ -112,15 +112,14 @@ class Session:
         finally:
             self._leave(question, shared)
 
-    def report(self, name: Name, revision: int, status: int, www_authenticate: Iterable[str], timeout: float | None) -> tuple[int, int]:
-        """Reports a refused token. Answers the outcome (RejectionOutcome) and the newest revision. Raises NexusError."""
+    def report(self, name: Name, revision: int, status: int, www_authenticate: Iterable[str]) -> token_pb2.ReportRejectedTokenResponse:
+        """Reports a refused token. Raises NexusError."""
         self._check_open()
         request = report_request(name, revision, status, www_authenticate)
         try:
-            response = self.calls.report(request, timeout=timeout, metadata=self.address.metadata())
+            return self.calls.report(request, timeout=CALL_SECONDS, metadata=self.address.metadata())
         except (grpc.RpcError, ValueError) as error:
             raise self.error_from(error) from None
-        return response.outcome, response.revision
 
     def pause(self, wait: Wait, seconds: float) -> None:
         """Raises as `Wait.until`, and Cancelled when the client is closed meanwhile."""
@@ -204,7 +203,6 @@ class Session:
         else:
             self._watcher.call_worked()
         if response.HasField("consent"):
-            self.cache.consent_answered(name)
             return consent_of(response.consent, name)
         token = token_of(response.token)
         self.cache.answered(name, token, question.scopes, reports)
