@@ -6,9 +6,9 @@
 Hooks: `nexusd.httpx`, `nexusd.requests`, `nexusd.google_auth`, `nexusd.grpc`.
 """
 
-from nexusd._aio.client import AsyncNexus
-from nexusd._sync.cancellation import Cancellation
-from nexusd._sync.client import Nexus
+from nexusd._async_nexus import AsyncNexus
+from nexusd._cancellation import Cancellation
+from nexusd._nexus import Nexus
 from nexusd.errors import (
     AttentionRequired,
     Cancelled,

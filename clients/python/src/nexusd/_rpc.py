@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import grpc.aio
 
 from nexusd._core.address import Address, TlsFiles
 from nexusd._core.status import error_of
@@ -34,16 +33,9 @@ def open_channel(address: Address) -> grpc.Channel:
     return grpc.secure_channel(address.target, _credentials(address.tls), options=_options(address))
 
 
-def open_aio_channel(address: Address) -> grpc.aio.Channel:
-    if address.tls is None:
-        return grpc.aio.insecure_channel(address.target, options=_options(address))
-    return grpc.aio.secure_channel(address.target, _credentials(address.tls), options=_options(address))
-
-
 def error_from(error: grpc.RpcError, address: Address) -> NexusError:
     """The error of this package for one of grpcio's."""
     trailers: list[tuple[str, str | bytes]] = []
-    # Of both kinds of channels: a call that ended, or an AioRpcError.
     call: Any = error
     for key, value in call.trailing_metadata() or ():
         trailers.append((key, value))
@@ -51,30 +43,9 @@ def error_from(error: grpc.RpcError, address: Address) -> NexusError:
 
 
 class Calls:
-    """The calls of a sync channel."""
+    """What is called over a channel."""
 
     def __init__(self, channel: grpc.Channel) -> None:
-        self.acquire = channel.unary_unary(
-            ACQUIRE,
-            request_serializer=token_pb2.AcquireTokenRequest.SerializeToString,
-            response_deserializer=token_pb2.AcquireTokenResponse.FromString,
-        )
-        self.report = channel.unary_unary(
-            REPORT,
-            request_serializer=token_pb2.ReportRejectedTokenRequest.SerializeToString,
-            response_deserializer=token_pb2.ReportRejectedTokenResponse.FromString,
-        )
-        self.watch = channel.unary_stream(
-            WATCH,
-            request_serializer=token_pb2.WatchTokensRequest.SerializeToString,
-            response_deserializer=token_pb2.WatchTokensResponse.FromString,
-        )
-
-
-class AioCalls:
-    """The calls of an asyncio channel."""
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
         self.acquire = channel.unary_unary(
             ACQUIRE,
             request_serializer=token_pb2.AcquireTokenRequest.SerializeToString,

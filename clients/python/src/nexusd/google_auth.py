@@ -12,7 +12,7 @@ import google.auth.credentials
 from google.auth.exceptions import RefreshError
 
 from nexusd._hooks import wanted
-from nexusd._sync.client import Nexus
+from nexusd._nexus import Nexus
 from nexusd.errors import NexusError, StrategyError, Unavailable
 from nexusd.tokens import Token
 

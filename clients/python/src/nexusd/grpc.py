@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import grpc
 import grpc.aio
 
-from nexusd._aio.client import AsyncNexus
+from nexusd._async_nexus import AsyncNexus
 from nexusd._hooks import Wanted, wanted
-from nexusd._sync.client import Nexus
+from nexusd._nexus import Nexus
 from nexusd.tokens import Token
 
 __all__ = ["NexusInterceptor", "aio_interceptors", "call_credentials"]

@@ -12,10 +12,10 @@ from typing import Any
 
 import httpx
 
-from nexusd._aio.client import AsyncNexus
+from nexusd._async_nexus import AsyncNexus
 from nexusd._core.acquire import is_rejection
 from nexusd._hooks import changed_headers, needs_body, origin, wanted
-from nexusd._sync.client import Nexus
+from nexusd._nexus import Nexus
 from nexusd.strategies import Request, apply
 from nexusd.tokens import Token
 

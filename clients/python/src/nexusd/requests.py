@@ -17,7 +17,7 @@ from requests.utils import rewind_body
 
 from nexusd._core.acquire import is_rejection
 from nexusd._hooks import changed_headers, needs_body, origin, wanted
-from nexusd._sync.client import Nexus
+from nexusd._nexus import Nexus
 from nexusd.errors import NexusError, StrategyError
 from nexusd.strategies import Request, apply
 from nexusd.tokens import Token

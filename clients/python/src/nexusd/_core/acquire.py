@@ -1,18 +1,13 @@
-"""Asking for a token until a person is done, as steps that the sync and the async client perform alike."""
+"""What the daemon is asked, and what is reported to it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from nexusd._core.messages import consent_error
 from nexusd._core.names import Name
-from nexusd._core.watch import Backoff
 from nexusd._proto import token_pb2
-from nexusd.errors import Unavailable
-from nexusd.tokens import Consent, Token
 
 #: How long the daemon is asked to wait for the person each time, in seconds; it takes 60 at most.
 WAIT_SECONDS = 50
@@ -57,44 +52,6 @@ class Question:
         if self.wait:
             request.wait.seconds = self.wait
         return request
-
-
-@dataclass(frozen=True)
-class Pause:
-    """Wait before the next step."""
-
-    seconds: float
-
-
-Step: TypeAlias = Question | Consent | Pause
-Answer: TypeAlias = Token | Consent | Unavailable | None
-
-
-def acquire_steps(question: Question) -> Generator[Step, Answer, Token]:
-    """Asks, shows each new link once, and asks again with `wait`. `Unavailable` counts only once a link is shown.
-
-    Raises ConsentDenied when what was shown is answered with no: who shows the next link by itself would do so without end.
-    The answer of a `Question` is sent in; of a `Consent` (to be shown) and a `Pause` there is none.
-    """
-    shown: tuple[str, str] | None = None
-    backoff = Backoff()
-    asked = question
-    while True:
-        answer = yield asked
-        if isinstance(answer, Token):
-            return answer
-        if isinstance(answer, Unavailable):
-            if shown is None:
-                raise answer
-            yield Pause(max(backoff.delay(), answer.retry_after or 0.0))
-            continue
-        backoff.reset()
-        if isinstance(answer, Consent) and (answer.auth_url, answer.user_code) != shown:
-            if shown is not None and answer.reason == "access_denied":
-                raise consent_error(answer, is_denied=True)
-            shown = (answer.auth_url, answer.user_code)
-            yield answer
-        asked = replace(question, wait=WAIT_SECONDS)
 
 
 def is_rejection(status: int, www_authenticate: Iterable[str]) -> bool:

@@ -9,7 +9,6 @@ FORKED = (
     "this process was forked after its parent used gRPC, which does not work in the child: make the first call after the fork, "
     "or set GRPC_ENABLE_FORK_SUPPORT=1 before the parent starts"
 )
-FORKED_AIO = "this process was forked after its parent used gRPC, which does not work in the child: make the first call after the fork"
 
 
 def survives_fork() -> bool:
