@@ -48,17 +48,8 @@ func TokenOf(message *nexusv1.Token) *Token {
 	return token
 }
 
-// AccessToken is the OAuth 2.0 access token; empty for static credentials.
-func (t *Token) AccessToken() string {
-	kind := t.Strategy.GetOauth2()
-	if kind == nil {
-		return ""
-	}
-	if field := kind.GetCredentialField(); field != "" {
-		return t.Credentials[field]
-	}
-	return t.Credentials["access_token"]
-}
+// AccessToken is the one credential that is sent as it is: an access token, or an API key. Empty for Basic, HMAC and AWS, which have several.
+func (t *Token) AccessToken() string { return t.Credentials[strategy.SingleField(t.Strategy)] }
 
 // Apply puts the credential into the request: into a header, into the query, or as a signature. A strategy that covers the body,
 // hmac_payload and aws_sigv4, reads it by GetBody, which [http.NewRequest] sets for a body in memory; a request whose body has none

@@ -7,6 +7,7 @@ import { type ClientLibrary, commandOf } from "./manifests.js";
 const patienceSeconds = 60;
 
 export interface TokenResult {
+  readonly access_token: string | null;
   readonly credentials: Readonly<Record<string, string>>;
   readonly revision: number;
   readonly expires_at_ms: number | null;

@@ -29,7 +29,7 @@ func (s source) Token() (*oauth2.Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	if token.AccessToken() == "" {
+	if token.Strategy.GetOauth2() == nil {
 		return nil, errors.New("nexusoauth2: the provider is not of type oauth2: use the client's Transport")
 	}
 	if strategy.NeedsProof(token.Strategy) {

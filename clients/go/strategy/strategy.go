@@ -64,7 +64,7 @@ func Apply(s *nexusv1.Strategy, credentials map[string]string, request *Request,
 		if kind.Oauth2.ValuePrefix != nil {
 			prefix = kind.Oauth2.GetValuePrefix()
 		}
-		field := or(kind.Oauth2.GetCredentialField(), "access_token")
+		field := SingleField(s)
 		if NeedsProof(s) {
 			if err := checkProof(options.Proof); err != nil {
 				return err
@@ -77,7 +77,7 @@ func Apply(s *nexusv1.Strategy, credentials map[string]string, request *Request,
 		}
 		return setHeader(request, or(kind.Oauth2.GetHeaderName(), "Authorization"), prefix, field, credentials)
 	case *nexusv1.Strategy_Header:
-		field := or(kind.Header.GetCredentialField(), "api_key")
+		field := SingleField(s)
 		return setHeader(request, or(kind.Header.GetHeaderName(), "Authorization"), kind.Header.GetValuePrefix(), field, credentials)
 	case *nexusv1.Strategy_QueryParam:
 		return setQueryParam(request, kind.QueryParam, credentials)
@@ -94,6 +94,19 @@ func Apply(s *nexusv1.Strategy, credentials map[string]string, request *Request,
 // CoversBody tells whether the credential depends on the body, so that the whole of it must be there.
 func CoversBody(s *nexusv1.Strategy) bool {
 	return s.GetHmacPayload() != nil || s.GetAwsSigv4() != nil
+}
+
+// SingleField is the field of the one credential that the strategy sends as it is; empty for those that send several.
+func SingleField(s *nexusv1.Strategy) string {
+	switch kind := s.GetKind().(type) {
+	case *nexusv1.Strategy_Oauth2:
+		return or(kind.Oauth2.GetCredentialField(), "access_token")
+	case *nexusv1.Strategy_Header:
+		return or(kind.Header.GetCredentialField(), "api_key")
+	case *nexusv1.Strategy_QueryParam:
+		return or(kind.QueryParam.GetCredentialField(), "api_key")
+	}
+	return ""
 }
 
 // NeedsProof tells whether the token is bound to a key, so that each request needs a proof beside it (RFC 9449 section 7.1).

@@ -182,7 +182,10 @@ func tokenResult(token *nexus.Token, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := object{"credentials": token.Credentials, "revision": token.Revision, "expires_at_ms": nil}
+	result := object{"credentials": token.Credentials, "access_token": nil, "revision": token.Revision, "expires_at_ms": nil}
+	if accessToken := token.AccessToken(); accessToken != "" {
+		result["access_token"] = accessToken
+	}
 	if !token.ExpiresAt.IsZero() {
 		result["expires_at_ms"] = token.ExpiresAt.UnixMilli()
 	}

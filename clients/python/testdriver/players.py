@@ -59,7 +59,12 @@ def arguments(message: Fields) -> Fields:
 
 def token_fields(token: Token) -> Fields:
     expires_at_ms = None if token.expires_at is None else round(token.expires_at.timestamp() * 1000)
-    return {"credentials": dict(token.credentials), "revision": token.revision, "expires_at_ms": expires_at_ms}
+    return {
+        "credentials": dict(token.credentials),
+        "access_token": token.access_token,
+        "revision": token.revision,
+        "expires_at_ms": expires_at_ms,
+    }
 
 
 def consent_fields(consent: Consent) -> Fields:

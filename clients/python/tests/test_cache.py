@@ -42,7 +42,7 @@ def expiring(revision: int, expires_s: float) -> Token:
 
 def held(cache: TokenCache) -> str | None:
     found = cache.hit(ADA)
-    return None if found is None else found.value
+    return None if found is None else found.access_token
 
 
 def passes(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:

@@ -54,23 +54,23 @@ async def until_async(is_so: Callable[[], Awaitable[bool]]) -> None:
 
 def test_a_hit_costs_no_call_and_the_stream_brings_the_next(daemon: FakeDaemon) -> None:
     with Nexus(daemon.address) as nexus:
-        assert {nexus.token("GitHub ", user="ada").value for _ in range(1000)} == {"at-1"}
+        assert {nexus.token("GitHub ", user="ada").access_token for _ in range(1000)} == {"at-1"}
         assert daemon.watched.get(timeout=20).names[0].provider_name == "github"
         daemon.events.put(state_message(2, "at-2"))
         daemon.events.put(bookmark_message())
-        until(lambda: nexus.token("github", user="ada").value == "at-2")
+        until(lambda: nexus.token("github", user="ada").access_token == "at-2")
         assert len(daemon.asked) == 1
 
 
 def test_async_a_hit_costs_no_call_and_the_stream_brings_the_next(daemon: FakeDaemon) -> None:
     async def run() -> None:
         async with AsyncNexus(daemon.address) as nexus:
-            assert {(await nexus.token("GitHub ", user="ada")).value for _ in range(1000)} == {"at-1"}
+            assert {(await nexus.token("GitHub ", user="ada")).access_token for _ in range(1000)} == {"at-1"}
             daemon.events.put(state_message(2, "at-2"))
             daemon.events.put(bookmark_message())
 
             async def has_second() -> bool:
-                return (await nexus.token("github", user="ada")).value == "at-2"
+                return (await nexus.token("github", user="ada")).access_token == "at-2"
 
             await until_async(has_second)
             assert len(daemon.asked) == 1
@@ -312,7 +312,7 @@ def test_watch_yields_events_and_raises_what_stays_the_same(daemon: FakeDaemon) 
         events = nexus.watch("c1")
         state = next(events)
         assert isinstance(state, ConnectionState)
-        assert (state.status, state.revision, state.token and state.token.value) == ("active", 2, "at-2")
+        assert (state.status, state.revision, state.token and state.token.access_token) == ("active", 2, "at-2")
         assert next(events) == Bookmark(9)
         nexus.close()
         with pytest.raises(Cancelled):

@@ -44,7 +44,7 @@ class Play:
 
     def token(self, name: Name = ADA) -> str | None:
         token = self.cache.hit(name)
-        return None if token is None else token.value
+        return None if token is None else token.access_token
 
 
 @pytest.fixture

@@ -46,8 +46,8 @@ export class Token {
     return strategy;
   }
 
-  /** The credential that goes into a header or a query by itself: an access token, an API key. Undefined for Basic, HMAC and AWS. */
-  get secret(): string | undefined {
+  /** The one credential that is sent as it is: an access token, or an API key. Undefined for Basic, HMAC and AWS, which have several. */
+  get accessToken(): string | undefined {
     const { kind } = this.strategy;
     return kind.value && "credentialField" in kind.value
       ? this.credentials[kind.value.credentialField]

@@ -61,8 +61,9 @@ function tokenOptions(fields: Fields, signal?: AbortSignal) {
   return { user, label, scopes, minTtlMs, timeoutMs, signal };
 }
 
-function answer({ credentials, revision, expiresAt }: Token) {
-  return { credentials, revision, expires_at_ms: expiresAt?.getTime() ?? null };
+function answer({ credentials, accessToken, revision, expiresAt }: Token) {
+  const access_token = accessToken ?? null;
+  return { credentials, access_token, revision, expires_at_ms: expiresAt?.getTime() ?? null };
 }
 
 const operations: Record<string, (fields: Fields, signal: AbortSignal) => Promise<object>> = {

@@ -23,11 +23,8 @@ export const consents: readonly Case[] = [
       await sleep(1_500);
       must((await world.rpcs("AcquireToken")) - before <= 1, "it polls in place of waiting");
       await world.consent(auth_url);
-      const { revision, credentials } = (await call.result) as {
-        revision: number;
-        credentials: Record<string, string>;
-      };
-      same("the token", [revision, credentials["access_token"]], [1, world.newest]);
+      const { revision, access_token } = await call.result;
+      same("the token", [revision, access_token], [1, world.newest]);
       same("links shown", call.consents.length, 1);
       await withoutCalls(world, () => sees(driver, provider, 1));
       const again = await driver.call("acquire", { provider, user: "ada" });
@@ -78,10 +75,10 @@ export const consents: readonly Case[] = [
       same("the reason", fields["reason"], "not_connected");
       must(fields["connection_id"] !== connectionId, "the link is of the connection that was revoked");
       await world.consent(String(fields["auth_url"]));
-      const { credentials } = await until("the token of the new connection", () =>
+      const { access_token } = await until("the token of the new connection", () =>
         driver.token(provider).catch(() => undefined),
       );
-      same("the new token", credentials["access_token"], world.newest);
+      same("the new token", access_token, world.newest);
     },
   },
   {
@@ -108,7 +105,7 @@ export const consents: readonly Case[] = [
       await world.consent(String(fields["auth_url"]));
       await until("the token after the consent", () => driver.token(provider).catch(() => undefined));
       await sees(driver, provider, 3);
-      same("the token", (await driver.token(provider)).credentials["access_token"], world.newest);
+      same("the token", (await driver.token(provider)).access_token, world.newest);
     },
   },
   {

@@ -178,11 +178,12 @@ export const hooks: readonly Case[] = [
       await elsewhere.close();
     }
   }),
-  eachHook("hook: strategies", async ({ scene: { world }, send }) => {
+  eachHook("hook: strategies", async ({ scene: { world }, driver, send }) => {
     const { api } = world;
     const inHeader = await keyed(world, AuthType.API_KEY);
     await send(inHeader);
     same("the header", api.calls.at(-1)?.headers["x-api-key"], "the-key");
+    same("the API key", (await driver.token(inHeader)).access_token, "the-key");
     const inQuery = await keyed(world, AuthType.QUERY_PARAM, {
       paramName: "key",
       credentialField: "api_key",
@@ -194,6 +195,7 @@ export const hooks: readonly Case[] = [
     await send(basic);
     const expected = `Basic ${Buffer.from("ada:open sesame").toString("base64")}`;
     same("the header of Basic", api.calls.at(-1)?.headers.authorization, expected);
+    same("the access token of Basic", (await driver.token(basic)).access_token, null);
   }),
   {
     name: "per-call credentials",

@@ -19,7 +19,7 @@ export const restarts: readonly Case[] = [
         await sees(driver, provider, 1);
         await sees(driver, provider, await world.refresh(provider));
       });
-      same("the token", (await driver.token(provider)).credentials["access_token"], world.newest);
+      same("the token", (await driver.token(provider)).access_token, world.newest);
       await sees(driver, other.provider, 1);
       await withoutCalls(world, async () => {
         await sees(driver, other.provider, await world.refresh(other.provider));
@@ -53,7 +53,7 @@ export const restarts: readonly Case[] = [
         driver.signal("SIGCONT");
         await sees(driver, provider, revision);
       });
-      same("the token", (await driver.token(provider)).credentials["access_token"], world.newest);
+      same("the token", (await driver.token(provider)).access_token, world.newest);
     },
   },
   {

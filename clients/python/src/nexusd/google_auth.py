@@ -77,9 +77,6 @@ class Credentials(google.auth.credentials.Credentials):
 
     def _take(self, token: Token) -> Token:
         """Google's code reads `token`, and `expiry` in UTC without a time zone."""
-        try:
-            self.token = token.value
-        except StrategyError:
-            self.token = None
+        self.token = token.access_token
         self.expiry = token.expires_at.replace(tzinfo=None) if token.expires_at else None
         return token

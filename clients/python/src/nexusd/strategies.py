@@ -193,13 +193,6 @@ def read_credential(credentials: Mapping[str, object], name: str, *, may_be_empt
     return value
 
 
-def single_field(strategy: Strategy) -> str:
-    """The field of a strategy that sends one credential as it is."""
-    if isinstance(strategy, (OAuth2Strategy, HeaderStrategy, QueryParamStrategy)):
-        return strategy.credential_field
-    raise StrategyError("invalid_strategy", "strategy", f"{strategy.kind} sends more than one value, or none as it is")
-
-
 def refuse_header_violations(text: str, name: str) -> None:
     """Refuses what could end a header line, and what not every HTTP library sends alike."""
     _refuse_controls(text, name)

@@ -12,11 +12,10 @@ from nexusd.strategies import (
     BasicAuthStrategy,
     HeaderStrategy,
     OAuth2Strategy,
+    QueryParamStrategy,
     Request,
     Strategy,
     apply,
-    read_credential,
-    single_field,
 )
 
 __all__ = ["Bookmark", "Consent", "ConnectionRemoved", "ConnectionState", "Problem", "Reset", "Token", "WatchEvent"]
@@ -39,9 +38,11 @@ class Token:
     token_type: str = ""
 
     @property
-    def value(self) -> str:
-        """The access token, or the API key: the one credential of a strategy that sends one. Raises StrategyError for the others."""
-        return read_credential(self.credentials, single_field(self.strategy))
+    def access_token(self) -> str | None:
+        """The one credential that is sent as it is: an access token, or an API key. None for Basic, HMAC and AWS, which have several."""
+        if isinstance(self.strategy, (OAuth2Strategy, HeaderStrategy, QueryParamStrategy)):
+            return self.credentials.get(self.strategy.credential_field)
+        return None
 
     def headers(self) -> dict[str, str]:
         """The header that carries it. Raises StrategyError where a header alone cannot: use `apply`."""
