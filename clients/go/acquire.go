@@ -22,13 +22,20 @@ const (
 // opened, until there is a token or ctx ends. The daemon may restart meanwhile. Without OnConsent it answers as Token does.
 //
 // Errors: [*ConsentDenied] when the person, or the provider, says no to what was shown; and those of Token.
-func (c *Client) Acquire(ctx context.Context, provider, user string, options ...TokenOption) (*Token, error) {
+func (c *Client) Acquire(ctx context.Context, provider, user string, options ...TokenOption) (token *Token, err error) {
+	deadline, _ := ctx.Deadline()
+	patience := time.Until(deadline).Round(100 * time.Millisecond).Seconds()
 	r := newRequest(provider, user, options)
-	token, err := c.token(ctx, r)
+	token, err = c.token(ctx, r)
 	if r.onConsent == nil {
 		return token, err
 	}
 	shown := ""
+	defer func() {
+		if shown != "" && errors.Is(err, context.DeadlineExceeded) {
+			err = statusError(status.Errorf(codes.DeadlineExceeded, "%s did not consent to %s within %g s", user, provider, patience))
+		}
+	}()
 	for failures := 0; ; {
 		var consent *ConsentRequired
 		var unavailable *Unavailable

@@ -117,6 +117,9 @@ func TestAcquireEndsWithItsContext(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != 100*time.Second {
 			t.Errorf("%v after %s", err, time.Since(begin))
 		}
+		if !strings.Contains(err.Error(), "ada did not consent to github within 100 s") {
+			t.Error(err)
+		}
 
 		ctx, cancel = context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)

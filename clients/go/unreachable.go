@@ -3,6 +3,7 @@ package nexus
 import (
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 // listener says where agents are served.
@@ -30,5 +31,6 @@ func unreachable(address, detail string) string {
 	case isHTTP1.MatchString(detail):
 		return fmt.Sprintf("%s does not speak HTTP/2: %s (%s)", at, listener, detail)
 	}
-	return fmt.Sprintf("nexusd cannot be reached at %s: start it with `nexusd serve`, or set NEXUS_ADDRESS (%s)", address, detail)
+	reason := strings.TrimSuffix(detail[strings.LastIndex(detail, ": ")+1:], `"`) // what is before it has the address again
+	return fmt.Sprintf("nexusd cannot be reached at %s: start it with `nexusd serve`, or set NEXUS_ADDRESS (%s)", address, strings.TrimSpace(reason))
 }

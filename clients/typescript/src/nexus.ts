@@ -1,10 +1,10 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
-import { type AcquireOptions, acquire } from "./acquire.js";
+import { type AcquireOptions, acquire, type OnConsent } from "./acquire.js";
 import { daemonAddress, type NexusOptions } from "./daemon_address.js";
 import { DaemonConnection } from "./daemon_connection.js";
 import { consentErrorOf, nexusErrorOf } from "./error_mapping.js";
-import { NexusError } from "./errors.js";
+import { DeadlineExceeded, NexusError } from "./errors.js";
 import { type Fetch, fetchWith } from "./fetch.js";
 import {
   RejectionOutcome,
@@ -114,10 +114,20 @@ export class Nexus implements AsyncDisposable, Disposable {
     const { scopes = [], minTtlMs = 0 } = options;
     const found = this.#cache.find(name.key, { scopes, minTtlMs });
     if (found) return found;
-    return await this.#limited(options, (signal) => {
+    let isShown = false;
+    const show: OnConsent = (consent) => {
+      isShown = true;
+      return onConsent(consent);
+    };
+    const run = (signal: AbortSignal): Promise<Token> => {
       const ask = (waitMs: number): Promise<Token> =>
         this.#acquireToken(name, options, { returnUrl: options.returnUrl, waitMs }, signal);
-      return acquire({ ask, clock: this.#clock }, onConsent, signal);
+      return acquire({ ask, clock: this.#clock }, show, signal);
+    };
+    return await this.#limited(options, run).catch((error: unknown) => {
+      const { user, timeoutMs } = options;
+      if (!isShown || timeoutMs === undefined || !(error instanceof DeadlineExceeded)) throw error;
+      throw new DeadlineExceeded(`${user} did not consent to ${provider} within ${timeoutMs / 1000} s`);
     });
   }
 

@@ -12,7 +12,7 @@ const untrusted =
  * Connect have numbers. What is wrong with an argument fails before there is a connection.
  */
 export function isOfTheConnection(error: unknown): boolean {
-  const { code } = causeOf(error) ?? {};
+  const code = codeOf(error);
   return code !== undefined ? !code.startsWith("ERR_INVALID_") && code !== "ABORT_ERR" : isCut(error);
 }
 
@@ -23,7 +23,7 @@ export function isOfTheConnection(error: unknown): boolean {
  * @param address as a person writes it
  */
 export function unreachableMessage(error: unknown, address: string): string {
-  const { code = "", message = "" } = causeOf(error) ?? {};
+  const code = codeOf(error) ?? "";
   const at = `what answers at ${address}`;
   if (untrusted.test(code)) {
     return `the certificate of ${address} is not trusted: set NEXUS_CA_FILE to the file of its CA (${code})`;
@@ -37,7 +37,7 @@ export function unreachableMessage(error: unknown, address: string): string {
   if (isCut(error) || code === "ECONNRESET" || code === "EPIPE") {
     return `${at} ended the connection without an answer: nexusd ended, or it is another listener, or one with TLS (https://): ${listener}`;
   }
-  return `nexusd cannot be reached at ${address}: start it with \`nexusd serve\`, or set NEXUS_ADDRESS (${message})`;
+  return `nexusd cannot be reached at ${address}: start it with \`nexusd serve\`, or set NEXUS_ADDRESS (${code})`;
 }
 
 /** So connect-node calls a stream whose connection ended before it spoke; a call that its caller aborts has the caller's reason. */
@@ -49,11 +49,11 @@ function isCut(error: unknown): boolean {
   );
 }
 
-/** The error of Node among the causes. */
-function causeOf(error: unknown): { readonly code: string; readonly message: string } | undefined {
+/** The code of the error of Node among the causes. */
+function codeOf(error: unknown): string | undefined {
   for (let each = error; each instanceof Error; each = each.cause) {
     const code = "code" in each ? each.code : undefined;
-    if (typeof code === "string") return { code, message: each.message };
+    if (typeof code === "string") return code;
   }
   return undefined;
 }

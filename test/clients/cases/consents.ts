@@ -137,10 +137,11 @@ export const consents: readonly Case[] = [
       const provider = await scene.world.register();
       const driver = await scene.open();
       const startedMs = Date.now();
-      await refused(
+      const { message } = await refused(
         driver.call("acquire", { provider, user: "ada", deadline_ms: 1_500 }),
         "DeadlineExceeded",
       );
+      must(message.includes(`ada did not consent to ${provider} within 1.5 s`), message);
       const tookMs = Date.now() - startedMs;
       must(tookMs >= 1_400 && tookMs < 5_000, `it took ${tookMs} ms in place of 1500`);
     },

@@ -98,7 +98,8 @@ export const restarts: readonly Case[] = [
       await world.endDaemon();
       const driver = await scene.open();
       const startedMs = Date.now();
-      await refused(driver.token(provider), "Unavailable");
+      const { message } = await refused(driver.token(provider), "Unavailable");
+      same(`paths in "${message}"`, message.split(world.place.socket).length - 1, 1);
       must(Date.now() - startedMs < 6_000, "it took longer than 5 s to say that nobody is there");
       await world.startDaemon();
       await until("the same client works", () => driver.token(provider).catch(() => undefined));

@@ -78,7 +78,7 @@ describe("an address at which no daemon answers", () => {
   it("says what to do where nobody listens", async () => {
     const address = "unix:/no/such/nexus.sock";
     await expect(aClient(address).token("one", { user: "ada" })).rejects.toThrow(
-      `nexusd cannot be reached at ${address}: start it with \`nexusd serve\`, or set NEXUS_ADDRESS (connect ENOENT`,
+      `nexusd cannot be reached at ${address}: start it with \`nexusd serve\`, or set NEXUS_ADDRESS (ENOENT)`,
     );
   });
 

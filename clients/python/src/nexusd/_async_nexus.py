@@ -68,7 +68,19 @@ class AsyncNexus(Client):
         if token is not None:
             return token
         question = Question(name, wanted, min_ttl, return_url, device, is_patient=timeout is not None)
-        return await _within(timeout, _perform(session.acquire(question), on_consent))
+        is_shown = False
+
+        def show(consent: Consent) -> Awaitable[object] | object:
+            nonlocal is_shown
+            is_shown = True
+            return on_consent(consent)
+
+        try:
+            return await _within(timeout, _perform(session.acquire(question), show))
+        except DeadlineExceeded:
+            if not is_shown or timeout is None:
+                raise
+            raise DeadlineExceeded(f"{user} did not consent to {provider} within {timeout:g} s") from None
 
     async def replace_rejected(
         self,

@@ -95,7 +95,19 @@ class Nexus(Client):
         if token is not None:
             return token
         question = Question(name, wanted, min_ttl, return_url, device, is_patient=timeout is not None)
-        return _perform(session.acquire(question), _Limits(timeout, cancellation), on_consent)
+        is_shown = False
+
+        def show(consent: Consent) -> object:
+            nonlocal is_shown
+            is_shown = True
+            return on_consent(consent)
+
+        try:
+            return _perform(session.acquire(question), _Limits(timeout, cancellation), show)
+        except DeadlineExceeded:
+            if not is_shown or timeout is None:
+                raise
+            raise DeadlineExceeded(f"{user} did not consent to {provider} within {timeout:g} s") from None
 
     def replace_rejected(
         self,

@@ -26,4 +26,6 @@ def unreachable(address: str, details: str) -> str:
             f"{at} ended the connection without an answer: nexusd ended, or it is another listener, "
             f"or one with TLS (https://): {_LISTENER} ({details})"
         )
-    return f"nexusd cannot be reached at {address}: start it with `nexusd serve`, or set NEXUS_ADDRESS ({details})"
+    # grpcio says the address twice before the reason.
+    reason = details.rpartition(": ")[2]
+    return f"nexusd cannot be reached at {address}: start it with `nexusd serve`, or set NEXUS_ADDRESS ({reason})"
