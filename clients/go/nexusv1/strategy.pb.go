@@ -247,7 +247,7 @@ func (x *OAuth2Strategy) GetCredentialField() string {
 // `{header_name}: {value_prefix}{credentials[credential_field]}`.
 type HeaderStrategy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Default `Authorization`.
+	// Default `Authorization`, and `X-API-Key` for a profile of type `api_key` that sets no `value_prefix`.
 	HeaderName string `protobuf:"bytes,1,opt,name=header_name,json=headerName,proto3" json:"header_name,omitempty"`
 	// Default empty; for `api_key` in the header `Authorization` the default is `Bearer `, and set and empty means none.
 	ValuePrefix *string `protobuf:"bytes,2,opt,name=value_prefix,json=valuePrefix,proto3,oneof" json:"value_prefix,omitempty"`
