@@ -5,6 +5,7 @@ import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
 import { openKeyCheck } from "../domain/operations/key_check.js";
 import type { KeeperOptions, ManifestKeeper } from "../manifest/manifest_keeper.js";
+import { withoutVariablesOf } from "../manifest/variables.js";
 import { openReceivers } from "../notify/receivers.js";
 import type { ReceiverSpec } from "../notify/receivers_document.js";
 import type { OutboundFetch } from "../outbound/outbound.js";
@@ -253,7 +254,8 @@ function receiversOf({ config, clock, log, environment = processEnvironment() }:
     ...(command ? [{ name: "command", target: { kind: "command", argv: command }, types: [] } as const] : []),
   ];
   // What the daemon knows by its settings is not for a command.
-  const others = Object.entries(environment).filter(([name]) => !name.startsWith("NEXUS_"));
+  const given = withoutVariablesOf(config.providersFile, environment);
+  const others = Object.entries(given).filter(([name]) => !name.startsWith("NEXUS_"));
   const foundSecrets = (name: string, path: string) => tellOfOpenSecret("secrets_file", name, path, log);
   return (outbound: OutboundFetch) =>
     openReceivers({ specs, file, outbound, clock, environment: Object.fromEntries(others), foundSecrets });

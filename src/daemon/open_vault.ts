@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/config.js";
+import { withoutVariablesOf } from "../manifest/variables.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { storeFileName } from "../store/store.js";
@@ -15,12 +16,13 @@ export interface OpenedVault {
 
 /** The vault with the keys that the settings name, of which the first start makes the first. @throws KeyError */
 export async function openVault(options: {
-  readonly config: Pick<Config, "dataDir" | "encryptionKey" | "fleet">;
+  readonly config: Pick<Config, "dataDir" | "encryptionKey" | "fleet" | "providersFile">;
   readonly environment: NodeJS.ProcessEnv;
   readonly clock: Clock;
   readonly log: Log;
 }): Promise<OpenedVault> {
-  const { config, environment, clock, log } = options;
+  const { config, clock, log } = options;
+  const environment = withoutVariablesOf(config.providersFile, options.environment);
   // The store of a fleet exists, be there a copy of it yet or not: its keys are given to each hub.
   const storeExists = config.fleet !== undefined || existsSync(join(config.dataDir, storeFileName));
   const source = new KeyRingSource({ source: config.encryptionKey, environment, clock });

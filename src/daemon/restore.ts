@@ -1,5 +1,6 @@
 import type { Config } from "../config/config.js";
 import { type RestoreReport, restoreStore } from "../domain/operations/restore.js";
+import { withoutVariablesOf } from "../manifest/variables.js";
 import type { Clock } from "../runtime/clock.js";
 import { KeyRingSource } from "../vault/key_source.js";
 
@@ -7,13 +8,14 @@ export type { RestoreReport };
 
 /** Puts a backup into the data folder of the settings, whose daemon does not run. @throws as `restoreStore` */
 export function restoreFromSettings(options: {
-  readonly config: Pick<Config, "dataDir" | "encryptionKey">;
+  readonly config: Pick<Config, "dataDir" | "encryptionKey" | "providersFile">;
   readonly file: string;
   readonly force: boolean;
   readonly environment: NodeJS.ProcessEnv;
   readonly clock: Clock;
 }): Promise<RestoreReport> {
-  const { config, file, force, environment, clock } = options;
+  const { config, file, force, clock } = options;
+  const environment = withoutVariablesOf(config.providersFile, options.environment);
   process.umask(0o077);
   const keys = new KeyRingSource({ source: config.encryptionKey, environment, clock });
   return restoreStore({ dataDir: config.dataDir, keys, file, force, clock });

@@ -47,7 +47,7 @@ export const daemonSettings = {
     NEXUS_ENCRYPTION_KEY_COMMAND: {
       kind: keyCommand,
       meaning:
-        "A program that prints the key that seals the store, or a ring as in the file. It runs without a shell: white space separates words, quotes keep a word together, nothing is replaced. It has 30 s and 64 KiB.",
+        "A program that prints the key that seals the store, or a ring as in the file. It runs without a shell: white space separates words, quotes keep a word together, nothing is replaced. It has 30 s and 64 KiB, and no variable that NEXUS_PROVIDERS_FILE names.",
     },
   },
   Listeners: {

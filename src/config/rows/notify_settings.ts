@@ -18,7 +18,7 @@ export const notifySettings = {
     NEXUS_NOTIFY_COMMAND: {
       kind: keyCommand,
       meaning:
-        "A command that is run for each event, without a shell, with the JSON on its standard input. 0 means taken.",
+        "A command that is run for each event, without a shell, with the JSON on its standard input. 0 means taken. It gets no NEXUS_ variable, and none that NEXUS_PROVIDERS_FILE names.",
     },
     NEXUS_NOTIFY_FILE: {
       kind: path("file"),
