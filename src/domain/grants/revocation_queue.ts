@@ -7,6 +7,7 @@ import { DataLoss } from "../../model/errors.js";
 import { newId } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
+import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Transaction } from "../../store/transaction.js";
 import { revocationPlace } from "../credentials/associated_data.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
@@ -94,7 +95,7 @@ export class RevocationQueue {
 
   /** The refresh token, and with it the grant (RFC 7009 section 2.1); the access token where there is no other. */
   enqueue(tx: Transaction, place: RevokedPlace, credential: RevokedTokens): QueuedRevocation {
-    const profile = tx.getProvider(place.providerId);
+    const profile = unlessUnreadable(() => tx.getProvider(place.providerId));
     if (!canRevoke(profile)) return withoutQueue(profile);
     const token = credential.refreshToken ?? credential.accessToken;
     // What is known of the end of a refresh token may be too early: see `CredentialWriter`.

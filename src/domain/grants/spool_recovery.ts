@@ -7,6 +7,7 @@ import { isOtherAccount } from "../../model/credentials/account.js";
 import type { Credential } from "../../model/credentials/credential.js";
 import { DataLoss } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
+import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import {
@@ -129,7 +130,8 @@ function detachedIfMoved(
   { binding }: Credential,
   nowMs: number,
 ): Connection {
-  const profile = tx.getProvider(connection.providerId);
+  // One that cannot be read is looked at before the next refresh.
+  const profile = unlessUnreadable(() => tx.getProvider(connection.providerId));
   if (!profile || binding === undefined || binding === grantBinding(profile)) return connection;
   return changeConnection(connection, movedGrant(profile, connection, binding, nowMs), nowMs);
 }

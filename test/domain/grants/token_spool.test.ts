@@ -89,6 +89,23 @@ describe("TokenSpool", () => {
     expect(engine.sent[0]?.refreshToken).toBe(answer.refreshToken?.reveal());
   });
 
+  it.each([
+    ["keeps its token set", false],
+    ["is revoked", true],
+  ])("starts while the profile cannot be read, where the connection %s", async (_name, isRevoked) => {
+    const { id, answer, profile } = await lose(failStore);
+    engine.spool.save();
+    await die();
+    live();
+    if (isRevoked) await engine.connections.revoke(id, owner);
+    engine.damage("providers", profile.id);
+    await engine.spool.recover();
+    expect(isEmpty()).toBe(true);
+    if (isRevoked)
+      expect(engine.get(id)).toMatchObject({ status: "revoked", providerRevocation: "not_possible" });
+    else expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+  });
+
   it("recovers a token that must not be served as one", async () => {
     const { id, answer } = await lose(failStore, second(), { idTokenViolation: "sub" });
     engine.spool.save();
