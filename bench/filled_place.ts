@@ -23,10 +23,12 @@ export async function filledPlace(
   {
     origin = nowhere,
     providers = ["bench"],
+    profile = {},
     environment = {},
   }: {
     readonly origin?: string;
     readonly providers?: readonly string[];
+    readonly profile?: Filling["profile"];
     readonly environment?: NodeJS.ProcessEnv;
   } = {},
 ): Promise<FilledPlace> {
@@ -35,5 +37,5 @@ export async function filledPlace(
   const place = await Place.make({ ...settings, ...environment });
   const folder = place.config.dataDir;
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  return { place, ids: await fillStore({ folder, key, origin, providers, groups }) };
+  return { place, ids: await fillStore({ folder, key, origin, providers, profile, groups }) };
 }

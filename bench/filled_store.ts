@@ -21,6 +21,8 @@ export interface Filling {
   /** Of the provider; the token endpoint of each profile lies below `<origin>/<name>`. */
   readonly origin: string;
   readonly providers: readonly string[];
+  /** What their profiles have beside endpoints. */
+  readonly profile?: Partial<ProviderProfile>;
   readonly groups: readonly {
     readonly count: number;
     /** When their refresh falls due; the token lives an hour longer. */
@@ -36,7 +38,14 @@ export interface Filling {
  *
  * @returns the ids of each group in their order, of a big group only the first 20 000
  */
-export async function fillStore({ folder, key, origin, providers, groups }: Filling): Promise<string[][]> {
+export async function fillStore({
+  folder,
+  key,
+  origin,
+  providers,
+  profile,
+  groups,
+}: Filling): Promise<string[][]> {
   const nowMs = Date.now();
   const store = Store.open({ folder, nowMs });
   const sealer = new Vault(key);
@@ -45,6 +54,7 @@ export async function fillStore({ folder, key, origin, providers, groups }: Fill
   const profiles = providers.map(
     (name): ProviderProfile => ({
       ...manualSettings(name, `${origin}/${name}`),
+      ...profile,
       id: newId(),
       clientSecret: undefined,
       createdAtMs: nowMs,

@@ -60,6 +60,8 @@ function propertyOf(field: ProfileField): JsonObject {
   switch (field.kind) {
     case "flag":
       return { type: "boolean" };
+    case "number":
+      return { type: "integer", minimum: 1, ...maximumOf(rules) };
     case "word":
       return { enum: [...field.words] };
     case "duration":
@@ -110,6 +112,11 @@ function secondsOf(rules: FieldRules["type"]): JsonObject {
   const seconds = (limit: { value?: unknown }): bigint | undefined =>
     (limit.value as Duration | undefined)?.seconds;
   return numbers({ minimum: seconds(greaterThan), maximum: seconds(lessThan) });
+}
+
+function maximumOf(rules: FieldRules["type"]): JsonObject {
+  const limit = rules.case === "uint32" ? rules.value.lessThan : undefined;
+  return limit?.case === "lte" ? { maximum: limit.value } : {};
 }
 
 function numbers(values: Readonly<Record<string, bigint | undefined>>): JsonObject {

@@ -99,6 +99,8 @@ function settingSchema({ kind }: ProfileField): JsonObject {
       return text;
     case "flag":
       return { type: "boolean" };
+    case "number":
+      return { type: "integer", minimum: 0 };
     case "duration":
       return says(text, "A duration, as 90s.");
     case "texts":

@@ -1,6 +1,8 @@
 import type { FieldViolation } from "./errors.js";
 import type { JsonObject, JsonValue } from "./json.js";
 
+const maxUint32 = 2 ** 32 - 1;
+
 export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -49,6 +51,16 @@ export class JsonFields {
     if (value === undefined || typeof value === "boolean") return value ?? false;
     this.#wrongType(name, "true or false", value);
     return false;
+  }
+
+  wholeNumber(name: string): number {
+    const value = this.#value(name);
+    if (value === undefined) return 0;
+    if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= maxUint32)
+      return value;
+    if (typeof value === "number") this.violation(name, "must be a whole number, 0 or more");
+    else this.#wrongType(name, "a number", value);
+    return 0;
   }
 
   texts(name: string): string[] {

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Option } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { profileComments } from "../../gen/nexus/v1/profile_comments.js";
 import type { ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
 import { profileFields, type SettingKind } from "../../model/providers/profile_fields.js";
@@ -33,7 +33,7 @@ const flagNames: Readonly<Record<string, string>> = {
   enable_discovery: "discovery",
   authorization_params: "param",
 };
-const flagKinds: readonly SettingKind[] = ["text", "flag", "word", "duration", "texts", "text_map"];
+const flagKinds: readonly SettingKind[] = ["text", "flag", "number", "word", "duration", "texts", "text_map"];
 
 /** The fields of a profile that a flag sets, and where commander keeps its value. A duration may be `default`: it is then unset. */
 export const flagFields = profileFields
@@ -54,6 +54,8 @@ function optionsOf({ field, flag }: (typeof flagFields)[number]): Option[] {
   switch (field.kind) {
     case "flag":
       return [new Option(`--${flag}`, help), new Option(`--no-${flag}`, "the opposite")];
+    case "number":
+      return [new Option(`--${flag} <count>`, help).argParser(parseCount)];
     case "word":
       return [new Option(`--${flag} <word>`, help).choices(field.words)];
     case "duration":
@@ -76,6 +78,11 @@ function optionsOf({ field, flag }: (typeof flagFields)[number]): Option[] {
         return [new Option(`--${flag} <file>`, help).argParser((path) => readText(path, `--${flag}`))];
       return [new Option(`--${flag} <${/url|issuer|endpoint/.test(flag) ? "url" : "text"}>`, help)];
   }
+}
+
+function parseCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
+  return Number(text);
 }
 
 /** The first sentence of the proto's comment. */

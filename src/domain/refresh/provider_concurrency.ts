@@ -4,10 +4,12 @@ export type RefreshPriority = "demand" | "due";
 /** `other`: no refresh. */
 type Priority = RefreshPriority | "other";
 
-/** Refreshes at one provider at a time: providers limit a client to tens of requests a second. */
+/** Refreshes at one provider at a time where its profile says nothing else: providers limit a client to tens of requests a second. */
 export const perProviderCap = 16;
-/** Places of these for due work: a caller finds one even when the provider hangs. */
-const perProviderDue = 12;
+/** What a profile may say: the others must find places of `globalDue`. */
+const maxPerProvider = 96;
+/** The share of the places for due work: a caller finds one even when the provider hangs. */
+const dueShare = 0.75;
 /** Due work at a time at a provider that does not answer, until it does. */
 const troubledDue = 2;
 /** Consecutive requests without an answer after which a provider counts as one that does not answer. */
@@ -50,6 +52,8 @@ interface Waiting {
 
 class ProviderQueue {
   running = 0;
+  /** Places of this provider. */
+  cap = perProviderCap;
   /** Of those, what is no refresh. */
   runningOther = 0;
   unanswered = 0;
@@ -59,13 +63,14 @@ class ProviderQueue {
   readonly other = new Map<string, Waiting>();
 
   get dueLimit(): number {
-    return this.#isTroubled ? troubledDue : perProviderDue;
+    const due = Math.ceil(this.cap * dueShare);
+    return this.#isTroubled ? Math.min(troubledDue, due) : due;
   }
 
   get otherLimit(): number {
     if (this.#isTroubled) return this.due.size === 0 ? troubledDue : 0;
-    if (this.runningOther < leastOther) return perProviderCap;
-    return this.due.size === 0 && this.runningOther < perProviderOther ? perProviderDue : 0;
+    if (this.runningOther < leastOther) return this.cap;
+    return this.due.size === 0 && this.runningOther < perProviderOther ? this.dueLimit : 0;
   }
 
   get #isTroubled(): boolean {
@@ -104,6 +109,9 @@ export class ProviderConcurrency<T = void> {
   #running = 0;
   #runningOther = 0;
   #closed = false;
+
+  /** @param capOf how many places a provider has; 0 for the default. Asked before and after each piece of work, since it may change */
+  constructor(private readonly capOf: (providerId: string) => number = () => 0) {}
 
   get running(): number {
     return this.#running;
@@ -191,6 +199,7 @@ export class ProviderConcurrency<T = void> {
     work: () => Promise<R>,
   ): Promise<R> {
     if (this.#closed) throw new ConcurrencyClosed();
+    this.#setCap(queue, providerId);
     await new Promise<void>((resolve, reject) => {
       queue[priority].set(key, { key, start: resolve, close: () => reject(new ConcurrencyClosed()) });
       this.#turn.add(queue);
@@ -200,6 +209,7 @@ export class ProviderConcurrency<T = void> {
       return await work();
     } finally {
       this.#count(queue, priority, -1);
+      this.#setCap(queue, providerId);
       this.#dispatch();
       if (queue.running === 0 && queue.waiting === 0 && queue.unanswered === 0)
         this.#queues.delete(providerId);
@@ -215,8 +225,12 @@ export class ProviderConcurrency<T = void> {
     return queue;
   }
 
+  #setCap(queue: ProviderQueue, providerId: string): void {
+    queue.cap = Math.min(this.capOf(providerId) || perProviderCap, maxPerProvider);
+  }
+
   #dispatch(): void {
-    this.#serve("demand", globalCap, () => perProviderCap);
+    this.#serve("demand", globalCap, (queue) => queue.cap);
     this.#serve("due", globalDue, (queue) => queue.dueLimit);
     this.#serve("other", globalCap, (queue) => (this.#runningOther < globalOther ? queue.otherLimit : 0));
   }

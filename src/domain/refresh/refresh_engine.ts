@@ -7,6 +7,7 @@ import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
+import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
 import { PendingConsents } from "../consent/pending_consents.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
@@ -31,7 +32,7 @@ export class RefreshEngine {
   readonly refresher: Refresher;
   readonly #suspensions: ProviderSuspensions;
   readonly #failing: FailingProviders;
-  readonly #concurrency = new ProviderConcurrency<RefreshOutcome>();
+  readonly #concurrency = new ProviderConcurrency<RefreshOutcome>((id) => this.#placesOf(id));
   readonly #scheduler: RefreshScheduler;
 
   constructor(
@@ -90,6 +91,11 @@ export class RefreshEngine {
 
   start(): void {
     this.#scheduler.start();
+  }
+
+  #placesOf(providerId: string): number {
+    const profile = unlessUnreadable(() => this.deps.store.getProvider(providerId));
+    return profile?.maxConcurrentRequests ?? 0;
   }
 
   /** A profile was fixed, or is gone: what waits for it is looked at again. */

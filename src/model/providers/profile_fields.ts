@@ -26,6 +26,7 @@ type Members = Record<string, unknown>;
 export type SettingKind =
   | "text"
   | "flag"
+  | "number"
   | "word"
   | "duration"
   | "texts"
@@ -150,6 +151,8 @@ type Spelling = Pick<ProfileField, "kind" | "fallback" | "encode" | "decode"> & 
 function spellingOf(field: DescField): Spelling {
   switch (field.fieldKind) {
     case "scalar":
+      if (field.scalar === ScalarType.UINT32)
+        return { kind: "number", fallback: 0, encode: same, decode: same };
       return field.scalar === ScalarType.BOOL
         ? { kind: "flag", fallback: false, encode: same, decode: same }
         : { kind: "text", fallback: "", encode: same, decode: same };

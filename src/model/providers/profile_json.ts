@@ -34,6 +34,8 @@ export function readSetting(field: ProfileField, fields: JsonFields): unknown {
       return fields.text(name) || fallback;
     case "flag":
       return fields.flag(name);
+    case "number":
+      return fields.wholeNumber(name);
     case "word":
       return fields.word(name, field.words) ?? fallback;
     case "duration":
@@ -62,7 +64,7 @@ export function givenSettings(settings: ProviderSettings): JsonObject {
 
 export function isEmptyJson(value: JsonValue): boolean {
   if (typeof value === "object") return Object.keys(value ?? {}).length === 0;
-  return value === "" || value === false;
+  return value === "" || value === false || value === 0;
 }
 
 /** The options that are not the RFCs' own, by their names in the proto. */

@@ -49,8 +49,9 @@ export type TokenEndpointAuthMethod = Word<typeof TokenEndpointAuthMethodEnum>;
 /** RFC 9449. */
 export type DpopMode = Word<typeof DpopModeEnum>;
 
-/** A field of a message as a setting. */
-type Setting<Value> = [Value] extends [boolean]
+/** A field of a message as a setting. A number is told apart first: each would pass for one of an enum. */
+type Setting<Value> = `${number}` extends `${Value & number}` ? number : OtherSetting<Value>;
+type OtherSetting<Value> = [Value] extends [boolean]
   ? boolean
   : [Value] extends [AuthTypeEnum]
     ? AuthType

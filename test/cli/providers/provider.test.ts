@@ -266,6 +266,11 @@ describe("provider update", () => {
     const window = await update(["--refresh-window", "default"]);
     expect(window.paths).toEqual(["refresh_window"]);
     expect(window.request?.provider?.refreshWindow).toBeUndefined();
+    daemon.requests.length = 0;
+    const places = await update(["--max-concurrent-requests", "64"]);
+    expect(places.paths).toEqual(["max_concurrent_requests"]);
+    expect(places.request?.provider?.maxConcurrentRequests).toBe(64);
+    expect((await update(["--max-concurrent-requests", "many"])).shell.err()).toContain("whole number");
   });
 
   it("takes a new secret from a file", async () => {

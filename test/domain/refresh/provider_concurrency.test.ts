@@ -43,6 +43,30 @@ describe("ProviderConcurrency", () => {
     expect(work.started.at(-1)).toBe("call4");
   });
 
+  it("has as many places as the provider's profile says, three quarters of them for due work", async () => {
+    let places = 64;
+    const concurrency = new ProviderConcurrency(() => places);
+    const work = new Work();
+    for (let n = 0; n < 100; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
+    await turn();
+    expect(work.started).toHaveLength(48);
+    for (let n = 0; n < 20; n++) void concurrency.run("p", `call${n}`, "demand", work.run(`call${n}`));
+    await turn();
+    expect(work.started).toHaveLength(64);
+    places = 1;
+    for (const provider of ["q", "p"]) {
+      for (const name of ["one", "two"])
+        void concurrency.run(provider, `${provider}/${name}`, "due", work.run(`${provider}/${name}`));
+    }
+    await turn();
+    expect(work.started.slice(64)).toEqual(["q/one"]);
+    await work.end("q/one");
+    expect(work.started.slice(64)).toEqual(["q/one", "q/two"]);
+    // The profile was changed: what is under way ends, and little begins.
+    for (const name of work.started.slice(0, 64)) await work.end(name);
+    expect(work.started).toHaveLength(64 + 2 + 1);
+  });
+
   it("moves what a caller waits for to the front", async () => {
     const concurrency = new ProviderConcurrency();
     const work = new Work();

@@ -64,6 +64,18 @@ describe("RefreshScheduler", () => {
     await expect.poll(() => engine.store.getSuspension(providerId)).toBeDefined();
   });
 
+  it("refreshes as many at a time as the profile says, and as it says by now", async () => {
+    const profile = await engine.provider("op", { maxConcurrentRequests: 64 });
+    for (let count = 0; count < 100; count++) await engine.connection(profile);
+    engine.clock.advance(hourMs - 60_000);
+    await engine.untilSent(48);
+    await engine.store.commit((tx) => tx.putProvider({ ...profile, maxConcurrentRequests: 0 }));
+    for (const request of engine.sent.slice(0, 48)) request.answer({ tokenSet: tokenSet() });
+    await engine.untilSent(60);
+    await engine.store.commit(() => undefined);
+    expect(engine.sent).toHaveLength(60);
+  });
+
   it("works off more than it may have under way", async () => {
     const profile = await engine.provider("op");
     const ids: string[] = [];

@@ -177,6 +177,7 @@ describe("the strategy of static types", () => {
       "oauth2_options.omit_pcke",
     ],
     ["a duration without a unit", { ...oauth2, refresh_window: "60" }, "refresh_window"],
+    ["half a request", { ...oauth2, max_concurrent_requests: 0.5 }, "max_concurrent_requests"],
   ] as [string, JsonObject, string][])("names the field with %s", (_name, json, field) => {
     expect(profileOfContract({ name: "s", ...json }).violations.map((violation) => violation.field)).toEqual([
       field,
@@ -198,6 +199,7 @@ describe("there and back", () => {
         description: "d",
         category: "c",
         refresh_window: "90s",
+        max_concurrent_requests: 64,
         params: { prompt: "login", n: 1, skip_scope_on_auth: true, skip_scope_on_exchange: false },
         authorization_params: { region: "eu" },
         oauth2_options: {

@@ -25,6 +25,8 @@ function sampleOf(field: ProfileField): unknown {
         : "a.b";
     case "flag":
       return true;
+    case "number":
+      return 64;
     case "word":
       return field.words.at(-1);
     case "duration":

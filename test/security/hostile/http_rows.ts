@@ -118,6 +118,11 @@ const members: readonly (readonly [
   ["refresh_window", "no unit", "90", /duration/],
   ["refresh_window", "no end", `${"9".repeat(400)}d`, /duration/],
   ["refresh_window", "a year", "365d", /86400s/],
+  ["max_concurrent_requests", "a text", "64", /a number/],
+  ["max_concurrent_requests", "below 0", -1, /whole number/],
+  ["max_concurrent_requests", "a half", 0.5, /whole number/],
+  ["max_concurrent_requests", "no end", 1e300, /whole number/],
+  ["max_concurrent_requests", "more than others leave", 97, /96/],
   ["strategy", "a text", "header", /an object/],
   [
     "strategy",

@@ -262,7 +262,9 @@ const enums: readonly Given[] = [
   ["oauth2_options.token_request_format", "no such format", oauth({ tokenRequestFormat: 9 }), /defined/],
 ];
 
-const durations: readonly Given[] = [
+const numbers: readonly Given[] = [
+  ["max_concurrent_requests", "more than others leave", { maxConcurrentRequests: 97 }, /96/],
+  ["max_concurrent_requests", "no end", { maxConcurrentRequests: 2 ** 32 - 1 }, /96/],
   ...(["refresh_window", "oauth2_options.default_lifetime"] as const).flatMap((field): Given[] => {
     const set = (duration: Body): Body =>
       field === "refresh_window" ? { refreshWindow: duration } : oauth({ defaultLifetime: duration });
@@ -485,7 +487,7 @@ const urlRows = urlFields.flatMap(([field, put]) =>
 );
 
 const violations: readonly ProviderViolation[] = [
-  ...[...texts, ...urlRows, ...enums, ...durations, ...maps, ...options].map(violationOf),
+  ...[...texts, ...urlRows, ...enums, ...numbers, ...maps, ...options].map(violationOf),
   ...strategies,
   ...schemas,
   ...onlyCreated.map((given) => ({ ...violationOf(given), onlyCreate: true as const })),
