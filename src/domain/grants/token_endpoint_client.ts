@@ -132,13 +132,14 @@ export class TokenEndpointClient {
   /** @throws GrantFailure, DataLoss */
   async exchangeCode(request: CodeExchangeRequest): Promise<TokenSet> {
     const { params, redirectUri, codeVerifier, nonce, dpopKey } = request;
+    const sentMs = this.deps.clock.monotonicMs();
     const tokenSet = await exchangeCode({
       ...this.#renewal(request),
       ...{ params, redirectUri, codeVerifier },
       expectedNonce: nonce,
       requireIdToken: nonce !== undefined,
     });
-    return { ...tokenSet, dpopKey };
+    return { ...this.#sentAt(sentMs, tokenSet), dpopKey };
   }
 
   /** The next token of a connection, by the grant type of its profile. @throws GrantFailure, GrantMoved, DataLoss */
@@ -147,14 +148,17 @@ export class TokenEndpointClient {
     const { profile, dpopKey } = request;
     const assertions = profile.identityProvider === "" ? undefined : this.deps.assertions?.sourceFor(request);
     const connection = { ...request, assertions };
+    const sentMs = this.deps.clock.monotonicMs();
     const renewed = await grantTypeOf(profile).renew(this.#renewal(request), connection);
-    return { ...renewed, tokenSet: { ...renewed.tokenSet, dpopKey } };
+    return { ...renewed, tokenSet: { ...this.#sentAt(sentMs, renewed.tokenSet), dpopKey } };
   }
 
   /** A narrower token. @throws GrantFailure, GrantMoved, DataLoss */
   async narrow(request: NarrowRequest): Promise<MintedToken> {
     refuseMoved(request);
-    return await narrowingOf(request.profile)(this.#renewal(request), request);
+    const sentMs = this.deps.clock.monotonicMs();
+    const { tokenSet } = await narrowingOf(request.profile)(this.#renewal(request), request);
+    return { tokenSet: this.#sentAt(sentMs, tokenSet) };
   }
 
   /** See `pushAuthorizationRequest`. @throws GrantFailure, DataLoss */
@@ -177,9 +181,11 @@ export class TokenEndpointClient {
     const { server, deviceCode, requireIdToken, signal } = request;
     const codeVerifier = server.announcesPkce ? request.codeVerifier : undefined;
     const poll = { ...this.#renewal(request), deviceCode, codeVerifier, requireIdToken, signal };
+    const sentMs = this.deps.clock.monotonicMs();
     const outcome = await pollDevice(poll);
     if (outcome.kind !== "granted") return outcome;
-    return { ...outcome, tokenSet: { ...outcome.tokenSet, dpopKey: request.dpopKey } };
+    const { dpopKey } = request;
+    return { ...outcome, tokenSet: { ...this.#sentAt(sentMs, outcome.tokenSet), dpopKey } };
   }
 
   /** @throws GrantMoved, DataLoss */
@@ -187,6 +193,14 @@ export class TokenEndpointClient {
     refuseMoved(request);
     const { endpoint, token, tokenTypeHint, signal } = request;
     return await revoke({ ...this.#renewal(request), endpoint, token, tokenTypeHint, signal });
+  }
+
+  /** Its lifetimes count from then: the answer may have lain in the socket while the process stood still. */
+  #sentAt(sentMs: number, tokenSet: TokenSet): TokenSet {
+    const ageMs = Math.ceil(this.deps.clock.monotonicMs() - sentMs);
+    const left = (ms: number | undefined) => (ms === undefined ? undefined : Math.max(0, ms - ageMs));
+    const { expiresInMs, refreshExpiresInMs } = tokenSet;
+    return { ...tokenSet, expiresInMs: left(expiresInMs), refreshExpiresInMs: left(refreshExpiresInMs) };
   }
 
   #renewal({ server, profile, dpopKey: key }: EndpointRequest): Renewal {
