@@ -17,8 +17,8 @@ import type { LinkKeys } from "./link_tls.js";
 const patienceMs = 15_000;
 /** Between two tries, when nothing is heard of another leader. */
 const retryMs = 250;
-/** For the answer of the leader: a device code, or a refresh behind others, takes no longer. A caller that means to wait ends it itself. */
-const answerMs = 60_000;
+/** For the whole: a device code, or a refresh behind others, takes no longer. A caller that means to wait ends it itself. */
+const wholeMs = 60_000;
 /** What was answered is applied here in a millisecond; a feed that hangs does not hold up the answer for long. */
 const applyMs = 5_000;
 
@@ -115,13 +115,14 @@ export class LeaderCalls implements Leader, LeadingRefresher {
     ) => Promise<T>,
   ): Promise<T | "here"> {
     const { leader, leaderChanged, clock, onForwarded } = this.deps;
-    const untilMs = clock.monotonicMs() + patienceMs;
+    const startedMs = clock.monotonicMs();
+    const untilMs = startedMs + patienceMs;
     for (;;) {
       signal.throwIfAborted();
       const address = leader();
       if (address === "here") return address;
-      const answer = address === undefined ? undefined : await this.#try(address, signal, send);
-      if (answer !== undefined) {
+      const answer = address && (await this.#try(address, startedMs, signal, send));
+      if (answer) {
         onForwarded?.("ok");
         await this.#applied(answer.position);
         return answer;
@@ -137,6 +138,7 @@ export class LeaderCalls implements Leader, LeadingRefresher {
   /** @returns undefined when nothing was done, and another hub may be asked */
   async #try<T>(
     address: string,
+    startedMs: number,
     signal: AbortSignal,
     send: (
       client: FleetClient,
@@ -144,8 +146,9 @@ export class LeaderCalls implements Leader, LeadingRefresher {
     ) => Promise<T>,
   ): Promise<T | undefined> {
     try {
-      const client = await this.#channelTo(address).open();
-      return await send(client, { signal, timeoutMs: answerMs });
+      const client = await this.#opened(address, startedMs + patienceMs);
+      const timeoutMs = startedMs + wholeMs - this.deps.clock.monotonicMs();
+      return await send(client, { signal, timeoutMs });
     } catch (error) {
       if (error instanceof HubUnreachable || isNotLeader(error)) return undefined;
       signal.throwIfAborted();
@@ -155,12 +158,19 @@ export class LeaderCalls implements Leader, LeadingRefresher {
     }
   }
 
-  #channelTo(address: string): HubChannel {
-    if (this.#channel?.address !== address) {
-      // What the old leader still answers comes over its channel, which closes when it is idle.
-      this.#channel = new HubChannel(address, this.deps.keys);
-    }
-    return this.#channel;
+  /** @throws HubUnreachable, also when it is not open in time: a packet that a network drops is answered by nobody */
+  async #opened(address: string, untilMs: number): Promise<FleetClient> {
+    const { clock, keys } = this.deps;
+    // What the old leader still answers comes over its channel, which closes when it is idle.
+    if (this.#channel?.address !== address) this.#channel = new HubChannel(address, keys);
+    const channel = this.#channel;
+    const settled = new AbortController();
+    const late = delay(clock, untilMs - clock.monotonicMs(), settled.signal).then(() => undefined);
+    const client = await Promise.race([channel.open(), late]).finally(() => settled.abort());
+    if (client !== undefined) return client;
+    channel.close();
+    if (this.#channel === channel) this.#channel = undefined;
+    throw new HubUnreachable(`the hub at ${address} does not answer`);
   }
 
   async #applied(position: bigint): Promise<void> {

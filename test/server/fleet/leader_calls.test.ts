@@ -23,6 +23,7 @@ import { fleetService } from "../../../src/service/fleet/fleet_service.js";
 import type { CallContext } from "../../../src/service/pipeline/bound_service.js";
 import { codes, type WireError } from "../../../src/service/pipeline/wire_error.js";
 import { Vault } from "../../../src/vault/vault.js";
+import { TcpProxy } from "../../fakes/tcp_proxy.js";
 import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";
 import { loopback } from "../temporary.js";
@@ -227,6 +228,28 @@ describe("a request that is forwarded", () => {
     await pass(world.clock, 16_000);
     await refused;
     expect(world.forwarded).toEqual(["unreachable"]);
+  });
+
+  it("is unavailable after fifteen seconds, also where the connection to the leader hangs, and sent on another one then", async () => {
+    const hub = await world.hub();
+    const link = await TcpProxy.tcp(Number(hub.address.split(":")[1]));
+    onTestFinished(() => link.close());
+    link.halfOpen();
+    await pass(world.clock, 1_000);
+    world.leads(`127.0.0.1:${link.port}`);
+    const startedMs = world.clock.monotonicMs();
+    let tookMs: number | undefined;
+    const refused = expect(
+      call().finally(() => {
+        tookMs = world.clock.monotonicMs() - startedMs;
+      }),
+    ).rejects.toThrow(/nothing was done/);
+    await pass(world.clock, 16_000);
+    await refused;
+    expect(tookMs).toBeLessThanOrEqual(15_500);
+    expect(world.forwarded).toEqual(["unreachable"]);
+    link.heal();
+    await expect(call()).resolves.toBeInstanceOf(Uint8Array);
   });
 
   it("is never sent again once it was sent", async () => {
