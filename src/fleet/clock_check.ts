@@ -19,13 +19,15 @@ export interface ClockCheckDeps {
 /**
  * Holds the machine's clock against the database's. Where they differ the clocks of the other hubs decide which one is wrong: the database's
  * time is right where one of them has it, and no more of them have this one's. While no other hub answers, what was found before holds, and
- * at first the machine's clock.
+ * at first the database's time.
  */
 export class ClockCheck {
   #offsetMs: number | undefined;
   #database: Reference | undefined;
   /** Whether the database's time is right, where this one has another; undefined: no hub has said. */
   #isShared: boolean | undefined;
+  /** Whether the machine's clock agreed with the database's since the start. */
+  #wasRight = false;
   #asking: Promise<void> | undefined;
 
   constructor(private readonly deps: ClockCheckDeps) {}
@@ -51,8 +53,9 @@ export class ClockCheck {
     this.#offsetMs = clock.nowMs() - this.#database.ms;
     if (!this.#isOff) {
       this.#isShared = undefined;
+      this.#wasRight = true;
       checked?.follow(this.#database);
-    } else if (this.#isShared !== undefined) this.#follow(this.#isShared);
+    } else if (this.#isShared !== undefined || !this.#wasRight) this.#follow(this.#isShared ?? true);
   }
 
   /** To be called after `measure`, when it is known which hubs there are. Resolves when those that are asked have answered. */

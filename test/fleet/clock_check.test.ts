@@ -18,12 +18,13 @@ class Scene {
   /** How long the database and the others take to answer, and what happens meanwhile. */
   takesMs = 0;
   meanwhile = (): void => undefined;
+  askOthers = async (): Promise<number[]> => this.othersOffMs.map((offMs) => this.trueMs + offMs);
   readonly check = new ClockCheck({
     clock: this.machine,
     checked: this.clock,
-    askOthers: async () => {
+    askOthers: () => {
       this.asked++;
-      return this.othersOffMs.map((offMs) => this.trueMs + offMs);
+      return this.askOthers();
     },
     log: { ...silentLog, warn: (_, text) => void this.warnings.push(text) },
   });
@@ -123,12 +124,34 @@ describe("a hub's clock", () => {
     expect([scene.offMs, scene.check.offsetMs]).toEqual([0, 0]);
   });
 
+  it.each([-hourMs, hourMs])(
+    "that starts %i ms off goes by the database's until another hub was asked",
+    async (offMs) => {
+      const scene = new Scene();
+      scene.machine.jump(offMs);
+      let answer = (_: number[]): void => undefined;
+      scene.askOthers = () =>
+        new Promise((resolve) => {
+          answer = resolve;
+        });
+      for (let count = 0; count < 4; count++) {
+        await scene.round();
+        expect(scene.offMs).toBe(0);
+      }
+      // They have the time of this hub: it is the database's that is off.
+      answer([scene.trueMs + offMs]);
+      await scene.round();
+      expect(scene.offMs).toBe(offMs);
+    },
+  );
+
   it("stays as it was found while no other hub answers", async () => {
     const alone = new Scene();
     alone.machine.jump(hourMs);
     alone.othersOffMs = [];
+    // Nothing was found yet: the database's time holds.
     for (let count = 0; count < 12; count++) await alone.round();
-    expect(alone.offMs).toBe(hourMs);
+    expect(alone.offMs).toBe(0);
     const scene = new Scene();
     scene.machine.jump(hourMs);
     await scene.round();
