@@ -32,7 +32,7 @@ export function copiedState(state: TokenState): CopiedState {
   };
 }
 
-function copiedToken(token: Token): CopiedToken {
+export function copiedToken(token: Token): CopiedToken {
   const { credentials, expiresAt, refreshNotBefore, grantedScopes, tokenType } = token;
   return {
     strategy: strategyOf(token.strategy) ?? bearerStrategy,

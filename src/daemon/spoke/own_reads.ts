@@ -1,5 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
+import { isNarrowing } from "../../domain/narrowing/narrowing.js";
 import type { ReadAudit } from "../../domain/tokens/read_audit.js";
+import type { Token, TokenServiceGetTokenRequest } from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/principal.js";
 import { Unavailable } from "../../model/errors.js";
 import { type Clock, delay } from "../../runtime/clock.js";
@@ -18,6 +20,8 @@ export interface OwnReadsDeps {
   readonly readAudit: Pick<ReadAudit, "read">;
   /** Whether the copy is being told at all. */
   readonly isConnected: () => boolean;
+  /** Takes the token of a connection into the copy. */
+  readonly hold: (connectionId: string, token: Token) => Promise<void>;
   /** Has the hub tell its profiles. Rejects when it does not. */
   readonly takeProviders: () => Promise<void>;
   readonly clock: Clock;
@@ -36,6 +40,8 @@ export class OwnReads {
       return;
     }
     const isDeleted = changes === "deleted connection";
+    const heldId = facts.token && this.deps.filter.connectionOf(request, facts, caller);
+    if (facts.token && heldId && !isNarrower(request)) await this.deps.hold(heldId, facts.token);
     if (facts.revision === undefined && !connection && !connectionId && !isDeleted) return;
     await this.#until(() => {
       const id = this.deps.filter.connectionOf(request, facts, caller);
@@ -65,4 +71,9 @@ export class OwnReads {
     const untilMs = clock.monotonicMs() + patienceMs;
     while (!isCopied() && isConnected() && clock.monotonicMs() < untilMs) await delay(clock, lookMs);
   }
+}
+
+function isNarrower(request: Message): boolean {
+  if (request.$typeName !== "nexus.v1.TokenServiceGetTokenRequest") return false;
+  return isNarrowing(request as TokenServiceGetTokenRequest);
 }

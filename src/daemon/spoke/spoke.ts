@@ -18,13 +18,14 @@ import { type CopyPosition, CopyPositionFile } from "../../store/files/copy_posi
 import { DataFolderUnusable } from "../../store/lmdb/store_error.js";
 import type { Store } from "../../store/store.js";
 import type { Metrics } from "../../telemetry/metrics.js";
+import { copiedToken } from "../../upstream/copied_messages.js";
 import { HubLinks } from "../../upstream/hub_links.js";
 import { IdentityFiles } from "../../upstream/identity_files.js";
 import { UpstreamCalls } from "../../upstream/upstream_calls.js";
 import { type CopyTarget, UpstreamFollower, type WatchPlace } from "../../upstream/upstream_follower.js";
 import type { Vault } from "../../vault/vault.js";
 import type { DomainHub, ListenersHub } from "../fleet/hub_interfaces.js";
-import { OwnReads } from "./own_reads.js";
+import { OwnReads, type OwnReadsDeps } from "./own_reads.js";
 import { UpstreamRefused } from "./upstream_refused.js";
 
 /** How long the start waits for the first copy. */
@@ -173,7 +174,9 @@ export class Spoke implements ListenersHub, DomainHub {
     const isConnected = (): boolean => this.#follower.isConnected;
     const takeProviders = (): Promise<void> => this.#follower.takeProviders();
     const filter = new AnswerFilter(domain);
-    const reads = new OwnReads({ store, filter, readAudit, isConnected, takeProviders, clock });
+    const hold: OwnReadsDeps["hold"] = (connectionId, token) =>
+      this.#copies.hold(connectionId, token.revision, copiedToken(token));
+    const reads = new OwnReads({ store, filter, readAudit, isConnected, hold, takeProviders, clock });
     this.#open = { domain, filter, reads };
     domain.keyring.start();
     // However long ago: what lives of it is served.

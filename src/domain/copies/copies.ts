@@ -55,6 +55,22 @@ export class Copies {
     await this.deps.store.commit((tx) => this.#put(tx, state));
   }
 
+  /** Takes a token that a hub gave a caller: the stream tells it later, and that of another hub older ones before. */
+  async hold(connectionId: string, revision: bigint, token: CopiedToken): Promise<void> {
+    await this.deps.store.commit((tx) => {
+      const before = tx.getConnection(connectionId);
+      if (!before || before.credentialRevision >= revision) return;
+      const { account, refreshExpiresAtMs, stepUp } = before;
+      const told = {
+        account,
+        refreshExpiresAtMs,
+        scopesMissing: stepUp?.wanted === true,
+        problem: undefined,
+      };
+      this.#put(tx, { ...before, ...told, connectionId, status: "active", revision, token });
+    });
+  }
+
   async remove(connectionId: string): Promise<void> {
     this.#named?.delete(connectionId);
     await this.#delete(connectionId);
@@ -98,6 +114,8 @@ export class Copies {
   #put(tx: Transaction, state: CopiedState): void {
     const { connectionId, token, revision } = state;
     const before = tx.getConnection(connectionId);
+    // A hub that is behind. Revisions begin anew in another history alone, which a hub tells from its beginning.
+    if (before && before.credentialRevision > revision && this.#named === undefined) return;
     const connection = copiedConnection(state, before, this.deps.clock.nowMs());
     const held = tx.getCredential(connectionId);
     const holdsIt = token ? held?.revision === revision : held === undefined;

@@ -20,7 +20,9 @@ export interface AnswerFacts {
   readonly providers?: { providers: Provider[] };
   /** Of the token that the caller gets. */
   readonly revision?: bigint | undefined;
-  /** That token, where it was asked for by a name: the answer does not say of which connection it is. */
+  /** That token, where it was asked for by the connection. */
+  readonly token?: Token | undefined;
+  /** And where it was asked for by a name: the answer does not say of which connection it is. */
   readonly acquired?: Token;
   readonly changes?: "providers" | "deleted connection";
 }
@@ -42,7 +44,10 @@ const ofRequest = (): AnswerFacts => ({});
 const ofConnection = ({ connection }: { connection?: Connection | undefined }): AnswerFacts => ({
   connection,
 });
-const ofToken = ({ token }: { token?: Token | undefined }): AnswerFacts => ({ revision: token?.revision });
+const ofToken = ({ token }: { token?: Token | undefined }): AnswerFacts => ({
+  token,
+  revision: token?.revision,
+});
 const changesProviders = (): AnswerFacts => ({ changes: "providers" });
 
 facts(ConnectionService, {

@@ -5,6 +5,7 @@ import { CheckRequestSchema } from "../../../src/gen/envoy/service/auth/v3/exter
 import { CreateProviderRequestSchema } from "../../../src/gen/nexus/v1/provider_pb.js";
 import {
   AcquireTokenRequestSchema,
+  RefreshTokenRequestSchema,
   TokenSchema,
   TokenServiceGetTokenRequestSchema,
 } from "../../../src/gen/nexus/v1/token_pb.js";
@@ -24,6 +25,7 @@ class World {
   readonly clock = new ManualClock(0);
   copied: Pick<Connection, "credentialRevision" | "status"> | undefined;
   readonly reads: unknown[] = [];
+  readonly held: unknown[] = [];
   lists = 0;
   readonly own = new OwnReads({
     store: { getConnection: (asked) => (asked === id ? (this.copied as Connection) : undefined) },
@@ -36,6 +38,10 @@ class World {
     readAudit: { read: (caller, ...read) => void this.reads.push([caller.name, ...read]) },
     isConnected: () => true,
     takeProviders: async () => void this.lists++,
+    hold: async (held, token) => {
+      this.held.push([held, token.revision]);
+      this.copied = { credentialRevision: token.revision, status: "active" };
+    },
     clock: this.clock,
   });
 
@@ -79,6 +85,23 @@ describe("what a hub answers a spoke", () => {
     const world = new World();
     await expect(world.own.recorded(byServer, acquired, agent)).rejects.toBeInstanceOf(Unavailable);
     expect(world.reads).toEqual([]);
+  });
+
+  it("is held when it is the token of the connection, which the stream may tell late", async () => {
+    const token = create(TokenSchema, { revision: 7n });
+    const facts = { revision: 7n, token };
+    const asked = create(RefreshTokenRequestSchema, { connectionId: id });
+    const world = new World();
+    expect(await world.waits(asked, facts)).toBe(false);
+    expect(world.held).toEqual([[id, 7n]]);
+    // A narrower one is another.
+    const narrowed = create(TokenServiceGetTokenRequestSchema, {
+      connectionId: id,
+      audience: "https://api.test",
+    });
+    const other = new World();
+    expect(await other.waits(narrowed, facts)).toBe(true);
+    expect(other.held).toEqual([]);
   });
 
   it("may be a link, whose connection is copied", async () => {

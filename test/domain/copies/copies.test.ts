@@ -125,6 +125,33 @@ describe("a copy", () => {
     expect(world.store.getCredential(state.connectionId)).toBeUndefined();
   });
 
+  it("holds what a hub answered over what a stream tells later, until the hub tells everything", async () => {
+    const world = new World();
+    const state = aState();
+    const { connectionId: id } = state;
+    const newer = aToken({ credentials: { access_token: "access-2-secret" } });
+    const held = () => {
+      const token = world.view(id)?.token;
+      return [token?.revision, token?.credentials["access_token"]];
+    };
+    await world.copies.hold(id, 8n, newer);
+    expect(held()).toEqual([undefined, undefined]);
+    await world.copies.put(state);
+    await world.copies.hold(id, 8n, newer);
+    expect(held()).toEqual([8n, "access-2-secret"]);
+    // The hub whose stream is followed is behind the one that answered.
+    await world.copies.put({ ...state, status: "attention", token: undefined });
+    await world.copies.hold(id, 7n, aToken());
+    expect(held()).toEqual([8n, "access-2-secret"]);
+    const { revision } = world.store;
+    await world.copies.put({ ...state, revision: 8n, token: newer });
+    expect(world.store.revision).toBe(revision);
+    // As after a restore of its store.
+    world.copies.beginSnapshot();
+    await world.copies.put(state);
+    expect(held()).toEqual([7n, "access-1-secret"]);
+  });
+
   it("forgets what a snapshot does not name, and nothing when there is none", async () => {
     const world = new World();
     const [kept, gone] = [aState(), aState()];
