@@ -26,7 +26,6 @@ def test_a_tool_asks_for_the_consent_and_goes_on(daemon: FakeDaemon, monkeypatch
         return daemon.give(request, context) if request.wait.seconds else daemon.ask_consent(request, context)
 
     async def answer(context: object, params: Any) -> ElicitResult:
-        assert isinstance(params, ElicitRequestURLParams)
         asked.append(params.url)
         return ElicitResult(action=action)
 
