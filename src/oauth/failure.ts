@@ -3,6 +3,7 @@ import type { TokenSet } from "../model/credentials/credential.js";
 import { type NetworkWords, networkWords } from "../outbound/network_words.js";
 import { OutboundError } from "../outbound/outbound.js";
 import { parseRetryAfterMs } from "../outbound/retry_after.js";
+import { Secret } from "../runtime/secret.js";
 import { boundToken, dpopCodes } from "./dpop/dpop_words.js";
 
 /**
@@ -55,6 +56,8 @@ export interface GrantFailureFields {
   readonly network?: NetworkWords | undefined;
   /** The times of the id_token: how they differ from this machine's clock, as the end of a sentence. */
   readonly clock?: string | undefined;
+  /** `error_description` as it came. Never shown; a log may have it as `refusalWords` makes it. */
+  readonly said?: Secret | undefined;
   /** Of kind `client`: nothing was sent, because the provider must not be called where it stands. A sentence for an operator. */
   readonly refusal?: string | undefined;
 }
@@ -80,6 +83,7 @@ export class GrantFailure extends Error {
   readonly idTokenViolation: IdTokenRejected | undefined;
   readonly consentRevoked: boolean;
   readonly refusal: string | undefined;
+  readonly said: Secret | undefined;
   readonly isRefusal: boolean;
   readonly cameAsSuccess: boolean;
   readonly network: NetworkWords | undefined;
@@ -89,8 +93,8 @@ export class GrantFailure extends Error {
   constructor(fields: GrantFailureFields) {
     const details = [fields.reason, fields.idTokenViolation, fields.oauthError, fields.httpStatus];
     const detail = fields.detail ?? fields.clock ?? fields.network?.words;
-    const said = detail === undefined ? "" : `: ${detail}`;
-    const words = details.filter((detail) => detail !== undefined).join(" ") + said;
+    const known = details.filter((each) => each !== undefined).join(" ");
+    const words = detail === undefined ? known : `${known}: ${detail}`;
     super(fields.refusal ?? sentences[fields.kind] + (words === "" ? "" : ` (${words})`));
     this.name = "GrantFailure";
     this.kind = fields.kind;
@@ -101,6 +105,7 @@ export class GrantFailure extends Error {
     this.idTokenViolation = fields.idTokenViolation;
     this.consentRevoked = fields.consentRevoked === true;
     this.refusal = fields.refusal;
+    this.said = fields.said;
     this.isRefusal = fields.isRefusal === true;
     this.cameAsSuccess = fields.cameAsSuccess === true;
     this.network = fields.network;
@@ -257,7 +262,7 @@ function fromAnswer(
   const { status: httpStatus } = response;
   if (httpStatus < 300)
     return new GrantFailure({ kind: "rejected", reason: "malformed_response", httpStatus });
-  const oauthError = sanitisedCode(code);
+  const oauthError = /^[a-z_]{1,64}$/.test(code ?? "") ? code : undefined;
   const judged = judgesRequest(httpStatus);
   const cameAsSuccess = response.headers.has(successHeader);
   const isLost = losesAnswer(httpStatus) && !cameAsSuccess;
@@ -271,6 +276,7 @@ function fromAnswer(
     (withdrawnCodes.has(oauthError ?? "") || withdrawnText.test(description?.slice(0, 1000) ?? ""));
   return new GrantFailure({
     ...{ kind, oauthError, httpStatus, retryAfterMs, consentRevoked, isRefusal, cameAsSuccess },
+    said: description === undefined ? undefined : new Secret(description),
     detail: isLost
       ? "a gateway responded in the provider's place"
       : cameAsSuccess && httpStatus === 502
@@ -289,8 +295,4 @@ function losesAnswer(httpStatus: number): boolean {
 
 function judgesRequest(httpStatus: number): boolean {
   return httpStatus < 500 && ![408, 425, 429].includes(httpStatus);
-}
-
-function sanitisedCode(code: string | undefined): string | undefined {
-  return code !== undefined && /^[a-z_]{1,64}$/.test(code) ? code : undefined;
 }

@@ -1,5 +1,6 @@
 import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
+import { withoutEchoes } from "../outbound/echoed_secrets.js";
 import { jsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
@@ -139,6 +140,8 @@ export async function sendTokenRequest(
       ...(raw.status < 300 && status >= 400 ? { [successHeader]: "1" } : {}),
     };
     shape.dpop?.judged(status, body.error);
+    if (rest.error_description !== undefined)
+      rest.error_description = withoutEchoes(rest.error_description, request);
     return jsonResponse(rest, { status, headers });
   };
   const proof = shape.dpop ? { DPoP: await shape.dpop.handle() } : {};

@@ -360,6 +360,15 @@ describe("client credentials at a server of one's own ways", () => {
       sub: "ada@example.test",
       aud: "https://login.salesforce.com",
     });
+    world.answerToken = ({ form }) => {
+      const error_description = `the assertion ${form.get("assertion")} has a wrong audience`;
+      return json({ error: "invalid_client", error_description }, 401);
+    };
+    const zoe = { ...request, userId: "zoe@example.test" };
+    const refused = await failureOf(world.clients.tokens.acquireToken(zoe));
+    expect(refused.message).toContain("and assertion_audience of the profile's oauth2_options");
+    const line = world.place.logLines.find((each) => each.includes("the provider refuses the client")) ?? "";
+    expect(JSON.parse(line)).toMatchObject({ description: "the assertion [redacted] has a wrong audience" });
     world.answerToken = () => json({ error: "invalid_grant", error_description: "not authorized" }, 400);
     const failure = await failureOf(
       world.clients.tokens.acquireToken({ ...request, userId: "eve@example.test" }),

@@ -22,6 +22,7 @@ import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import type { TokenSpool } from "../grants/token_spool.js";
 import type { UserInfoClient } from "../grants/user_info_client.js";
 import { takeRequest } from "../lifecycle/connection_change.js";
+import { refusalWords } from "../lifecycle/refused_client.js";
 import { askedScopes } from "../lifecycle/step_up.js";
 import type { McpServers } from "../mcp/mcp_servers.js";
 import { CodeRedemption } from "./code_exchange.js";
@@ -226,7 +227,8 @@ export class ConnectionCompleter implements ConsentFlow {
       if (!(error instanceof GrantFailure)) throw error;
       const failed = await refusedExchange(error, profile, pending.redirectUri, this.deps.mcp);
       const { reason, detail, type } = failed;
-      this.deps.log.warn({ ...context, reason, failure: error.message }, "authorization code not exchanged");
+      const said = { reason, failure: error.message, description: refusalWords(error) };
+      this.deps.log.warn({ ...context, ...said }, "authorization code not exchanged");
       const dropped =
         error instanceof UnusableGrant ? { grant: error, binding: grantBinding(profile) } : undefined;
       const word = error.oauthError ?? reason;

@@ -1,11 +1,11 @@
 import type { AuditEventType } from "../../model/access/audit_event.js";
-import { provesByFile, provesByTls } from "../../model/clients/client_proof.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { InvalidResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { shownIssuer } from "../../oauth/discovery.js";
 import type { GrantFailure } from "../../oauth/failure.js";
+import { refusedClientAdvice } from "../lifecycle/refused_client.js";
 import type { McpServers } from "../mcp/mcp_servers.js";
 
 /** Why a consent came to nothing, and what more the problem of the connection says: the end of a sentence. */
@@ -98,27 +98,14 @@ function dpopWords({ name }: ProviderProfile): string {
   return `DPoP (RFC 9449): set dpop in the oauth2_options of the profile ${name} to always, or turn sender-constrained tokens off for this client at the provider, then consent again`;
 }
 
-function clientWords(
-  failure: GrantFailure,
-  { name, tokenEndpointAuthMethod: method, registration }: ProviderProfile,
-): string {
+function clientWords(failure: GrantFailure, profile: ProviderProfile): string {
+  const { name, tokenEndpointAuthMethod: method, registration } = profile;
   const said = answerWords(failure);
-  const update = `nexusd provider update ${name}`;
   if (registration) {
+    const update = `nexusd provider update ${name}`;
     return `${said}; nexusd made this client known for ${method}: consent again; if it is refused again, register a client at the provider by hand, and ${update} --client-id ID --client-secret-file FILE`;
   }
-  if (method === "none") {
-    return `${said}; no secret was sent, since the authentication method of the profile is none: ${update} --auth-method client_secret_post --client-secret-file FILE sets one, then consent again`;
-  }
-  if (method === "private_key_jwt" || method === "client_secret_jwt") {
-    return `${said}; the client signed a JWT (${method}): check what the provider knows of the key or secret, and client_key_id, client_signing_alg and client_assertion_audience of the profile's oauth2_options, then consent again`;
-  }
-  if (provesByTls({ tokenEndpointAuthMethod: method }))
-    return `${said}; the client showed its certificate (${method}): check what the provider knows of tls_client_certificate of the profile, then consent again`;
-  if (provesByFile({ tokenEndpointAuthMethod: method }))
-    return `${said}; the client showed the JWT of its file (${method}): check whom it names and for whom it is, and what the provider trusts, then consent again`;
-  const other = method === "client_secret_basic" ? "client_secret_post" : "client_secret_basic";
-  return `${said}; the secret was sent by ${method}: ${update} --client-secret-file FILE corrects the secret, ${update} --auth-method ${other} the method, then consent again`;
+  return `${said}; ${refusedClientAdvice(profile)}, then consent again`;
 }
 
 function answerWords({ httpStatus, cameAsSuccess, oauthError, detail }: GrantFailure): string {

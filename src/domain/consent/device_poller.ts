@@ -14,6 +14,7 @@ import type { IssuerMetadata } from "../grants/issuer_metadata.js";
 import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
 import type { TokenSpool } from "../grants/token_spool.js";
 import { takeRequest } from "../lifecycle/connection_change.js";
+import { refusalWords } from "../lifecycle/refused_client.js";
 import { ConsentEnding } from "./consent_ending.js";
 import { ConsentKeeper, type ConsentKeeperDeps, ConsentSuperseded } from "./consent_keeper.js";
 import { exchangeFailure } from "./consent_problem.js";
@@ -182,7 +183,8 @@ export class DevicePoller {
 
   async #failed({ key, pending, profile }: Polled, failure: GrantFailure): Promise<"failed" | "over"> {
     const { connectionId, providerId } = pending;
-    const context = { connectionId, providerId, failure: failure.message };
+    const said = { failure: failure.message, description: refusalWords(failure) };
+    const context = { connectionId, providerId, ...said };
     const end = endings.get(failure.oauthError ?? "");
     // An answer that was lost may have been a token; the next one tells.
     if (!end && (failure.kind === "transient" || failure.kind === "ambiguous")) {

@@ -30,6 +30,7 @@ import {
   retryDelayMs,
   suspensionDelayMs,
 } from "../lifecycle/refresh_policy.js";
+import { refusalWords, refusedClientAdvice } from "../lifecycle/refused_client.js";
 import { reactionTo, unattendedReactionTo } from "./failure_reaction.js";
 import type { ProviderSuspensions, RefusedAttempt } from "./provider_suspensions.js";
 import { isSame } from "./refresh_intent.js";
@@ -157,7 +158,11 @@ export class RefreshFailures {
    */
   async #refuseClient(attempt: Attempt, failure: GrantFailure): Promise<RefreshOutcome> {
     const { connection, profile, earlier } = attempt;
-    const said = { connectionId: connection.id, providerId: profile.id, failure: failure.message };
+    const detail = failure.isClientRejected
+      ? `${failure.message}; ${refusedClientAdvice(profile)}`
+      : failure.message;
+    const context = { connectionId: connection.id, providerId: profile.id };
+    const said = { ...context, failure: detail, description: refusalWords(failure) };
     let isGivenUp = false;
     const written = await this.#write(connection, (current, nowMs, tx) => {
       const refused = this.deps.suspensions.refusedAgain(current, profile, failure.httpStatus ?? 0);
@@ -168,7 +173,6 @@ export class RefreshFailures {
         const change = { ...attention(current, reason, nowMs), refreshIntent: inDoubt(reason, earlier) };
         return { change, audit: { type: "token_refresh_fatal", reason } };
       }
-      const detail = failure.message;
       if (isSuspended) return this.#waiting(attempt, current, nowMs, { refused, detail });
       const retryAtMs = nowMs + suspensionDelayMs(current.failedRefreshes + 1, this.deps.random());
       return this.#waiting(attempt, current, nowMs, { refused, retryAtMs, firm: true, detail });

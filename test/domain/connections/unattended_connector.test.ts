@@ -134,6 +134,14 @@ describe("UnattendedConnector", () => {
     },
   );
 
+  test("says what to check when the provider refuses a client that signs", async () => {
+    await engine.machine({ tokenEndpointAuthMethod: "private_key_jwt" });
+    const refusal = { kind: "client", oauthError: "invalid_client", httpStatus: 401 } as const;
+    const error = String(await engine.refused(refusal));
+    expect(error).toContain("invalid_client");
+    expect(error).toContain("client_assertion_audience of the profile's oauth2_options");
+  });
+
   test.each(passing)("is tried again by itself when the provider %s, however often", async (_, fields) => {
     await engine.machine();
     expect(await engine.refused(fields)).toMatchObject({ kind: "unavailable" });
