@@ -4,8 +4,8 @@ import type { Connection, StepUp } from "../../model/connections/connection.js";
 const maxAttempts = 3;
 /** After this long a person may have been given other rights: it is asked for anew. */
 const forgottenAfterMs = 24 * 60 * 60_000;
-/** Of one request. */
-const maxScopes = 100;
+/** Of one request for consent, whoever asks for them. */
+export const maxScopes = 100;
 
 type Asked = Pick<Connection, "stepUp" | "consentedScopes">;
 

@@ -2,7 +2,7 @@ import type { Principal } from "../../../model/access/principal.js";
 import type { PendingAuthorization } from "../../../model/connections/authorization.js";
 import { type Connection, problemSentence } from "../../../model/connections/connection.js";
 import { type ConnectionName, nameKey } from "../../../model/connections/connection_name.js";
-import { FailedPrecondition } from "../../../model/errors.js";
+import { FailedPrecondition, InvalidArgument } from "../../../model/errors.js";
 import type { ProblemReason } from "../../../model/problem_reason.js";
 import { canonicalName } from "../../../model/providers/provider_profile.js";
 import type { Clock } from "../../../runtime/clock.js";
@@ -12,6 +12,7 @@ import type { Connections } from "../../connections/connections.js";
 import type { PendingLink } from "../../consent/consent_request.js";
 import type { CredentialReader } from "../../credentials/credential_reader.js";
 import { refusedLately } from "../../lifecycle/refused_consent.js";
+import { maxScopes } from "../../lifecycle/step_up.js";
 
 /** Why a person is needed; see `nexus.v1.ConsentRequired`. */
 export type ConsentReason = "not_connected" | "scopes_missing" | ProblemReason;
@@ -122,16 +123,24 @@ export function pendingDecision(
   return link ? { kind: "consent", link, ...needed } : { kind: "make", connection, ...needed };
 }
 
-/** A request in place of the open one: what that asks for belongs to somebody who waits for it, the confirmation too. */
+/**
+ * A request in place of the open one: what that asks for belongs to somebody who waits for it, the confirmation too.
+ *
+ * @throws InvalidArgument for more scopes than one request may hold
+ */
 export function requestAgain(
   connection: Connection,
   open: PendingAuthorization | undefined,
   scopes: readonly string[],
   returnUrl: string | undefined,
 ) {
+  const all = [...new Set([...connection.consentedScopes, ...(open?.scopes ?? []), ...scopes])];
+  if (all.length > maxScopes) {
+    const description = `must not make more than ${maxScopes} with those that the connection has or is being asked for: these make ${all.length}`;
+    throw new InvalidArgument([{ field: "scopes", description }]);
+  }
   return {
-    ...{ connectionId: connection.id, userId: "", provider: undefined },
-    scopes: [...new Set([...connection.consentedScopes, ...(open?.scopes ?? []), ...scopes])],
+    ...{ connectionId: connection.id, userId: "", provider: undefined, scopes: all },
     returnUrl: open?.requireConfirmation ? open.returnUrl : returnUrl,
     requireConfirmation: open?.requireConfirmation ?? false,
     isStepUp: open?.isStepUp ?? false,

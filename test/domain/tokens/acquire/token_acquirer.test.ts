@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { AcquireRequest } from "../../../../src/domain/tokens/acquire/token_acquirer.js";
 import { at, owner } from "../../../../src/model/access/principal.js";
-import { FailedPrecondition, NotLeader } from "../../../../src/model/errors.js";
+import { FailedPrecondition, InvalidArgument, NotLeader } from "../../../../src/model/errors.js";
 import { perTest } from "../../../lifetimes.js";
 import { Engine, hourMs, tokenSet } from "../../engine.js";
 
@@ -289,6 +289,21 @@ describe("TokenAcquirer", () => {
     expect(new Set(links.map(({ authUrl }) => authUrl)).size).toBe(1);
     expect(links[0]?.connectionId === connectionId).toBe(count === 1);
     expect(world.store.listConnections({ limit: 10 })).toHaveLength(count);
+  });
+
+  it("asks for no more than 100 scopes in all, and says so before anything is changed", async () => {
+    await world.provider("op");
+    const { connectionId } = await world.consent(tokenSet(), { scopes: ["a", "b"] });
+    const many = Array.from({ length: 97 }, (_, index) => `s${index}`);
+    await world.link({ scopes: many });
+    const full = await world.link({ scopes: ["c"] });
+    const before = world.get(connectionId);
+    const refused = await (async () => world.acquire({ scopes: ["d"] }))().catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(InvalidArgument);
+    expect(String(refused)).toContain("scopes: must not make more than 100 with those that");
+    expect(world.get(connectionId)).toEqual(before);
+    expect((await world.link({ scopes: ["c", "s3"] })).authUrl).toBe(full.authUrl);
+    expect((await world.acquire()).kind).toBe("token");
   });
 
   it("keeps the confirmation that a link asks for when it asks for more scopes", async () => {
