@@ -33,7 +33,11 @@ export async function filledPlace(
   } = {},
 ): Promise<FilledPlace> {
   const key = randomBytes(32);
-  const settings = { NEXUS_ENCRYPTION_KEY: key.toString("base64"), NEXUS_LOG_LEVEL: "info" };
+  const settings = {
+    NEXUS_ENCRYPTION_KEY: key.toString("base64"),
+    NEXUS_LOG_LEVEL: "info",
+    NEXUS_MAX_REJECTIONS_PER_HOUR: "3600",
+  };
   const place = await Place.make({ ...settings, ...environment });
   const folder = place.config.dataDir;
   mkdirSync(folder, { recursive: true, mode: 0o700 });

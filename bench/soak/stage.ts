@@ -40,7 +40,11 @@ export class SoakStage {
   }
 
   static async set(settings: NodeJS.ProcessEnv): Promise<SoakStage> {
-    const place = await Place.make({ NEXUS_LOG_LEVEL: "info", ...settings });
+    const place = await Place.make({
+      NEXUS_LOG_LEVEL: "info",
+      NEXUS_MAX_REJECTIONS_PER_HOUR: "3600",
+      ...settings,
+    });
     const folder = place.config.dataDir;
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const providers = { plain: start("bench_provider.ts", []), openId: start("soak/openid_provider.ts", []) };

@@ -51,6 +51,7 @@ import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { CredentialTrial } from "../domain/static_credentials/credential_probe.js";
 import { TokenAcquirer } from "../domain/tokens/acquire/token_acquirer.js";
+import { RefreshLimit } from "../domain/tokens/refresh_limit.js";
 import { RejectedTokens } from "../domain/tokens/report/rejected_tokens.js";
 import { StepUps } from "../domain/tokens/report/step_ups.js";
 import { TokenWatch } from "../domain/tokens/token_watch.js";
@@ -135,13 +136,13 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 function rejectionParts(
   shared: Shared,
   { names }: AccessParts,
-  { tokens, refresher }: ReturnType<typeof tokenParts>,
+  { tokens, refresher, limit }: ReturnType<typeof tokenParts>,
   { mcp }: McpParts,
   stepUps: StepUps,
 ) {
-  const { config, fleet, clock } = shared;
+  const { fleet, clock } = shared;
   const apiNonces = new DpopNonces();
-  const rejected = new RejectedTokens({ ...shared, ...config.limits, refresher, apiNonces, mcp, stepUps });
+  const rejected = new RejectedTokens({ ...shared, refresher, limit, apiNonces, mcp, stepUps });
   const authorizer = new ProxyAuthorizer({
     ...{ names, clock, apiNonces },
     tokens: fleet?.isSpoke ? unboundTokens(tokens) : tokens,
@@ -154,7 +155,8 @@ function rejectionParts(
 function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts) {
   const { config, hub, readAudit, narrowedAudit, fleet, clock, log, changes } = shared;
   const refresher = fleet?.refresher(engine.refresher) ?? engine.refresher;
-  const tokens = new Tokens({ ...shared, refresher });
+  const limit = new RefreshLimit({ ...shared, ...config.limits });
+  const tokens = new Tokens({ ...shared, refresher, limit });
   const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
@@ -167,6 +169,7 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
       exchanger: new TokenExchanger({ ...shared, engine }),
     }),
     refresher,
+    limit,
     proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch({ ...shared, seen: new SeenIds(shared) }),
     connectionWatch: new ConnectionWatch(shared),

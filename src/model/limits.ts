@@ -37,7 +37,7 @@ export interface Limits {
   readonly maxPendingAuthorizations: number;
   /** In any state. */
   readonly maxConnectionsPerUser: number;
-  /** Reports of refused tokens of one connection that are acted on within an hour. */
+  /** Reports of refused tokens of one connection that are acted on within an hour, and refreshes of a token that needs none yet. */
   readonly maxRejectionsPerHour: number;
 }
 

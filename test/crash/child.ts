@@ -69,7 +69,7 @@ const outbound: OutboundFetch = async (url, request) => {
 };
 
 const clock = new SystemClock();
-const domain = new WiredDomain({ store, clock, random: Math.random, outbound });
+const domain = new WiredDomain({ store, clock, random: Math.random, outbound, maxRejectionsPerHour: 3_600 });
 const { engine, tokens } = domain;
 real.onCommitted((changes) => {
   pass("before_publish");

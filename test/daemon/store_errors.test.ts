@@ -78,7 +78,10 @@ describe("a store that cannot be written any more", () => {
     small = has("mount") ? temporaryFolder() : undefined;
     if (small !== undefined && mountTmpfs(small))
       onTestFinished(() => void spawnSync("umount", [small ?? ""]));
-    place = await Place.make(small === undefined ? {} : { NEXUS_DATA_DIR: small });
+    place = await Place.make({
+      NEXUS_MAX_REJECTIONS_PER_HOUR: "3600",
+      ...(small !== undefined && { NEXUS_DATA_DIR: small }),
+    });
     daemon = new DaemonProcess(place.environment);
     await daemon.ready();
   });

@@ -27,6 +27,7 @@ import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { RefreshMetrics, RefreshOutcome } from "../../src/domain/refresh/refresh_outcome.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
 import { TokenAcquirer } from "../../src/domain/tokens/acquire/token_acquirer.js";
+import { RefreshLimit } from "../../src/domain/tokens/refresh_limit.js";
 import { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.js";
 import { StepUps } from "../../src/domain/tokens/report/step_ups.js";
 import { Tokens } from "../../src/domain/tokens/tokens.js";
@@ -152,7 +153,9 @@ export class WiredDomain {
     const readAudit = { read: () => undefined, refused: () => Promise.resolve() };
     const refresher = options.led?.(this.engine.refresher) ?? this.engine.refresher;
     const rejecting = { reader: this.reader, refresher, store, clock };
-    this.tokens = new Tokens({ store, reader: this.reader, refresher, readAudit, clock });
+    const { maxRejectionsPerHour = 12 } = options;
+    const limit = new RefreshLimit({ clock, maxRejectionsPerHour });
+    this.tokens = new Tokens({ store, reader: this.reader, refresher, readAudit, limit, clock });
     const access = new AccessControl({ ...shared, keys: { find: () => undefined } as never });
     const names = new ConnectionNames({ store, access });
     const mcpNames = new McpServerNames({ store });
@@ -164,10 +167,9 @@ export class WiredDomain {
       making: new KeyedMutex<string>(),
     };
     this.acquirer = new TokenAcquirer(acquiring);
-    const { maxRejectionsPerHour = 12 } = options;
     const stepUps = new StepUps(acquiring);
     this.rejected = new RejectedTokens({
-      ...{ ...rejecting, apiNonces: this.apiNonces, maxRejectionsPerHour, stepUps },
+      ...{ ...rejecting, apiNonces: this.apiNonces, limit, stepUps },
     });
     const narrow: TokenEndpointClient["narrow"] = (request) =>
       grants.narrow?.(request) ?? Promise.reject(new Error("nothing is narrowed here"));

@@ -39,6 +39,7 @@ export class Sidecar {
       NEXUS_OPS_LISTEN: "off",
       NEXUS_LOG_FORMAT: "json",
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
+      NEXUS_MAX_REJECTIONS_PER_HOUR: "3600",
     });
     await sidecar.#run();
     return sidecar;

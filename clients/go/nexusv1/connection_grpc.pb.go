@@ -83,7 +83,7 @@ type ConnectionServiceClient interface {
 	WatchConnections(ctx context.Context, in *WatchConnectionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchConnectionsResponse], error)
 	// Refreshes the token of a connection now, whatever its age, and answers the connection without it: `RefreshToken` for whoever looks
 	// after connections and may read no tokens. Watchers are told as of every refresh. That the caller asked is audited
-	// (`token_refresh_requested`), and the refresh as every other. Errors: as `TokenService.RefreshToken`.
+	// (`token_refresh_requested`), and the refresh as every other. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
 	RefreshConnection(ctx context.Context, in *ConnectionServiceRefreshConnectionRequest, opts ...grpc.CallOption) (*ConnectionServiceRefreshConnectionResponse, error)
 	// Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. Then its
 	// refresh token, or its access token where it has no other, is revoked at the provider (RFC 7009): in the background, again
@@ -302,7 +302,7 @@ type ConnectionServiceServer interface {
 	WatchConnections(*WatchConnectionsRequest, grpc.ServerStreamingServer[WatchConnectionsResponse]) error
 	// Refreshes the token of a connection now, whatever its age, and answers the connection without it: `RefreshToken` for whoever looks
 	// after connections and may read no tokens. Watchers are told as of every refresh. That the caller asked is audited
-	// (`token_refresh_requested`), and the refresh as every other. Errors: as `TokenService.RefreshToken`.
+	// (`token_refresh_requested`), and the refresh as every other. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
 	RefreshConnection(context.Context, *ConnectionServiceRefreshConnectionRequest) (*ConnectionServiceRefreshConnectionResponse, error)
 	// Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. Then its
 	// refresh token, or its access token where it has no other, is revoked at the provider (RFC 7009): in the background, again

@@ -108,6 +108,6 @@ export const limitSettings = {
     "count",
     1,
     3_600,
-    "Reports of refused tokens (`ReportRejectedToken`) of one connection that are acted on within an hour; late ones do not count.",
+    "Reports of refused tokens (`ReportRejectedToken`) of one connection that are acted on within an hour, together with refreshes of a token that needs none yet (`RefreshToken`, `RefreshConnection`). Late reports do not count.",
   ),
 } as const satisfies Readonly<Record<string, SettingRow>>;

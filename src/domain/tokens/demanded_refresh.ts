@@ -51,9 +51,14 @@ export class DemandedRefresh {
    * A new revision, whatever the age of the present one.
    *
    * @param onlyRevision refreshed if the connection still has it, and nothing is done if it has a newer one
+   * @param beforeSending may still refuse it
    * @throws as `view`; FailedPrecondition (NOT_REFRESHABLE too), Unavailable
    */
-  async refresh(connectionId: string, onlyRevision?: bigint): Promise<WholeView> {
+  async refresh(
+    connectionId: string,
+    onlyRevision?: bigint,
+    beforeSending?: (view: ConnectionView) => void,
+  ): Promise<WholeView> {
     const { refresher, clock } = this.deps;
     const before = this.view(connectionId);
     const { connection } = before;
@@ -71,6 +76,7 @@ export class DemandedRefresh {
       if (problem.reason === "misconfigured") throw precondition("PROVIDER_MISCONFIGURED", "misconfigured");
       throw retryLater(connection, nowMs);
     }
+    beforeSending?.(before);
     const options = onlyRevision === undefined ? {} : { onlyRevision };
     const outcome = await refresher.refresh(connectionId, "demand", options);
     const view = this.view(connectionId);

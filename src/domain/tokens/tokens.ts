@@ -7,8 +7,15 @@ import type { Store } from "../../store/store.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
 import { demandMayRefresh } from "../lifecycle/refresh_policy.js";
 import type { Refresher } from "../refresh/refresher.js";
-import { DemandedRefresh, precondition, refuseWithheld, retryLater } from "./demanded_refresh.js";
+import {
+  DemandedRefresh,
+  precondition,
+  refuseWithheld,
+  retryLater,
+  type WholeView,
+} from "./demanded_refresh.js";
 import type { ReadAudit } from "./read_audit.js";
+import type { RefreshLimit } from "./refresh_limit.js";
 
 /** Who asked for a refresh of which revision, remembered. One that is forgotten is recorded again. */
 const maxAsked = 10_000;
@@ -18,6 +25,7 @@ export interface TokensDeps {
   readonly reader: Pick<CredentialReader, "cached" | "view">;
   readonly refresher: Pick<Refresher, "refresh">;
   readonly readAudit: Pick<ReadAudit, "read" | "refused">;
+  readonly limit: Pick<RefreshLimit, "take">;
   readonly clock: Clock;
 }
 
@@ -26,6 +34,8 @@ export class Tokens {
   readonly #demanded: DemandedRefresh;
   /** The revision whose refresh is on record as asked for, by principal and connection. */
   readonly #asked = new BoundedMap<string, bigint>(maxAsked);
+
+  readonly #underway = new Map<string, Promise<WholeView>>();
 
   constructor(private readonly deps: TokensDeps) {
     this.#demanded = new DemandedRefresh(deps);
@@ -63,11 +73,12 @@ export class Tokens {
   /**
    * A new token, whatever the age of the present one.
    *
-   * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), DataLoss; Unavailable, also when the read cannot be recorded
+   * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), ResourceExhausted, DataLoss; Unavailable, also when the read cannot be
+   * recorded
    */
   refreshToken(connectionId: string, principal: Principal): Promise<CurrentToken> {
     return this.#recorded(principal, connectionId, async () => {
-      const { token } = await this.#demanded.refresh(connectionId);
+      const { token } = await this.#forced(connectionId);
       return token;
     });
   }
@@ -77,7 +88,7 @@ export class Tokens {
    * revision.
    *
    * @returns the connection with its new revision
-   * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), DataLoss, Unavailable
+   * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), ResourceExhausted, DataLoss, Unavailable
    */
   async renew(connectionId: string, principal: Principal): Promise<Connection> {
     const before = this.#demanded.view(connectionId).connection;
@@ -89,8 +100,24 @@ export class Tokens {
       await this.deps.store.record((tx) => tx.appendAudit({ ...asked, revision }));
       this.#asked.set(key, revision);
     }
-    const { connection } = await this.#demanded.refresh(connectionId);
+    const { connection } = await this.#forced(connectionId);
     return connection;
+  }
+
+  /** Shared by all who ask at the same time. Counted unless `getToken` would refresh too. @throws ResourceExhausted */
+  #forced(connectionId: string): Promise<WholeView> {
+    const underway = this.#underway.get(connectionId);
+    if (underway !== undefined) return underway;
+    const count = ({ connection, token }: ConnectionView): void => {
+      const nowMs = this.deps.clock.nowMs();
+      const isNeeded = token === undefined || isInWindow(connection, nowMs);
+      if (!isNeeded || !demandMayRefresh(connection, nowMs)) this.deps.limit.take(connectionId);
+    };
+    const refreshed = this.#demanded
+      .refresh(connectionId, undefined, count)
+      .finally(() => this.#underway.delete(connectionId));
+    this.#underway.set(connectionId, refreshed);
+    return refreshed;
   }
 
   async #recorded(

@@ -83,6 +83,7 @@ export class Hubs {
       NEXUS_ALLOWED_RETURN_URLS: "http://127.0.0.1:3999",
       NEXUS_LOG_FORMAT: "json",
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
+      NEXUS_MAX_REJECTIONS_PER_HOUR: "3600",
       ...environment,
     };
     const all: HubProcess[] = [];

@@ -22,6 +22,7 @@ describe("Tokens", () => {
       reader,
       refresher,
       readAudit: new ReadAudit({ store, clock, log: silentLog }),
+      limit: { take: () => undefined },
       clock,
     });
   });

@@ -98,6 +98,7 @@ export class RealFleet {
       NEXUS_LOG_FORMAT: "json",
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
       NEXUS_FLEET_LEASE_SECONDS: "3",
+      NEXUS_MAX_REJECTIONS_PER_HOUR: "3600",
       ...this.options.environment,
     };
   }

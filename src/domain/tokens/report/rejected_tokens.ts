@@ -14,7 +14,7 @@ import { askableScopes, nextStepUp } from "../../lifecycle/step_up.js";
 import type { McpServers } from "../../mcp/mcp_servers.js";
 import type { LinkAnswer } from "../acquire/decision.js";
 import { DemandedRefresh, type DemandedRefreshDeps } from "../demanded_refresh.js";
-import { RejectionLimit } from "../rejection_limit.js";
+import type { RefreshLimit } from "../refresh_limit.js";
 import type { StepUps } from "./step_ups.js";
 
 /** See `nexus.v1.ReportRejectedTokenRequest`. */
@@ -44,7 +44,7 @@ export interface Rejection {
 export interface RejectedTokensDeps extends DemandedRefreshDeps {
   readonly store: Pick<Store, "commit" | "getConnection" | "getProvider">;
   readonly clock: Clock;
-  readonly maxRejectionsPerHour: number;
+  readonly limit: Pick<RefreshLimit, "take">;
   readonly stepUps: Pick<StepUps, "alone" | "decide" | "ask">;
   /** Takes the nonces that APIs ask for, by connection. */
   readonly apiNonces: Pick<DpopNonces, "remember">;
@@ -61,13 +61,11 @@ interface Judged extends RejectedToken {
 /** What becomes of a token that an API refused. */
 export class RejectedTokens {
   readonly #demanded: DemandedRefresh;
-  readonly #limit: RejectionLimit;
   /** Reports that are acted on, by connection: others of the same revision share what comes of them. */
   readonly #underway = new Map<string, { readonly revision: bigint; readonly result: Promise<Rejection> }>();
 
   constructor(private readonly deps: RejectedTokensDeps) {
     this.#demanded = new DemandedRefresh(deps);
-    this.#limit = new RejectionLimit(deps);
   }
 
   /** @throws NotFound, InvalidArgument, FailedPrecondition, ResourceExhausted, Unavailable, DataLoss */
@@ -87,7 +85,7 @@ export class RejectedTokens {
     if (status === 403 && challenge.error !== "invalid_token") throw forbidden();
     const underway = this.#underway.get(connectionId);
     if (underway?.revision === revision) return await underway.result;
-    this.#limit.take(connectionId);
+    this.deps.limit.take(connectionId);
     const result = this.#refreshed(judged).finally(() => {
       if (this.#underway.get(connectionId)?.result === result) this.#underway.delete(connectionId);
     });
@@ -139,7 +137,7 @@ export class RejectedTokens {
     const decision = stepUps.decide(connection, named, principal);
     if (decision.kind === "consent") return { ...answer, consent: decision };
     if (decision.kind !== "make") return answer;
-    this.#limit.take(connectionId);
+    this.deps.limit.take(connectionId);
     await this.#recorded(judged);
     const stepUp = nextStepUp(connection, named, clock.nowMs());
     if (stepUp === "exhausted") throw notGranted();

@@ -153,6 +153,53 @@ describe("RejectedTokens", () => {
   });
 });
 
+describe("RefreshToken", () => {
+  const world = perTest(() => new Rejecting());
+  const refresh = async (id: string, isOverdue = false) => {
+    if (isOverdue) world.clock.advance(hourMs);
+    const sent = world.sent.length + 1;
+    const asked = world.tokens.refreshToken(id, owner);
+    (await world.untilSent(sent)).answer({ tokenSet: tokenSet() });
+    return await asked;
+  };
+  const limited = { reason: "RATE_LIMITED", reached: { limit: 3, retryAfterMs: hourMs } };
+
+  it("of a token that needs no refresh yet counts as a report does, together with them", async () => {
+    const { id } = await world.connected();
+    await refresh(id);
+    const report = world.report(id, 2n);
+    (await world.untilSent(2)).answer({ tokenSet: tokenSet() });
+    await report;
+    const renewed = world.tokens.renew(id, owner);
+    (await world.untilSent(3)).answer({ tokenSet: tokenSet() });
+    await renewed;
+    for (const call of [
+      () => world.tokens.refreshToken(id, owner),
+      () => world.tokens.renew(id, owner),
+      () => world.report(id, 4n),
+    ])
+      await expect(call()).rejects.toMatchObject(limited);
+    const other = await world.connection(await world.provider("other"));
+    const asked = world.tokens.refreshToken(other.id, owner);
+    (await world.untilSent(4)).answer({ tokenSet: tokenSet() });
+    expect((await asked).revision).toBe(2n);
+    expect(world.sent).toHaveLength(4);
+  });
+
+  it("is counted once for all who ask at the same time, and not where GetToken would refresh too", async () => {
+    const { id } = await world.connected();
+    const many = Array.from({ length: 50 }, () => world.tokens.refreshToken(id, owner));
+    (await world.untilSent(1)).answer({ tokenSet: tokenSet() });
+    expect(new Set((await Promise.all(many)).map(({ revision }) => revision))).toEqual(new Set([2n]));
+    for (let count = 0; count < 5; count++) await refresh(id, true);
+    expect(world.get(id).credentialRevision).toBe(7n);
+    await refresh(id);
+    await refresh(id);
+    await refresh(id);
+    await expect(world.tokens.refreshToken(id, owner)).rejects.toMatchObject({ reason: "RATE_LIMITED" });
+  });
+});
+
 describe("a report of missing scopes", () => {
   const world = perTest(() => new Rejecting());
   const signal = new AbortController().signal;

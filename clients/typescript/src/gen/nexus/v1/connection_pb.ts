@@ -1374,7 +1374,7 @@ export const ConnectionService: GenService<{
   /**
    * Refreshes the token of a connection now, whatever its age, and answers the connection without it: `RefreshToken` for whoever looks
    * after connections and may read no tokens. Watchers are told as of every refresh. That the caller asked is audited
-   * (`token_refresh_requested`), and the refresh as every other. Errors: as `TokenService.RefreshToken`.
+   * (`token_refresh_requested`), and the refresh as every other. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
    *
    * @generated from rpc nexus.v1.ConnectionService.RefreshConnection
    */

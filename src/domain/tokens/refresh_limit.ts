@@ -6,8 +6,8 @@ const hourMs = 60 * 60_000;
 /** Connections remembered, some 200 bytes each: one that is forgotten begins anew. */
 const maxConnections = 10_000;
 
-/** How many reports of one connection are acted on within an hour. A restart forgets them. */
-export class RejectionLimit {
+/** How many refreshes of tokens that need none yet are made within an hour for one connection, and reports acted on. A restart forgets them. */
+export class RefreshLimit {
   readonly #times = new BoundedMap<string, readonly number[]>(maxConnections);
 
   constructor(
@@ -28,7 +28,7 @@ export class RejectionLimit {
       return;
     }
     throw new ResourceExhausted("RATE_LIMITED", {
-      what: "reports of refused tokens of this connection that are acted on",
+      what: "forced refreshes and reports of refused tokens of this connection",
       limit,
       unit: "per hour",
       setting: "NEXUS_MAX_REJECTIONS_PER_HOUR",
