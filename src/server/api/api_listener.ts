@@ -17,7 +17,8 @@ import { GrpcCalls } from "../grpc/grpc_calls.js";
 import type { Routes } from "../listen/http_message.js";
 import { Http2Sessions } from "../listen/http2_sessions.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
-import { answerClientError, guardOf, limitsOf, noteAnswer } from "../listen/listener_limits.js";
+import { answerClientError, guardOf, limitsOf } from "../listen/listener_limits.js";
+import { limitPipelining } from "../listen/pipelining.js";
 import { ResetGuard } from "../listen/reset_guard.js";
 import { StreamListener } from "../listen/stream_listener.js";
 import { peerOf } from "../sockets/peer.js";
@@ -67,13 +68,13 @@ export class ApiListener implements Listener {
     const limits = limitsOf(options.bounds);
     const http1 = { ...http1Options, maxHeaderSize: limits.maxHeaderBytes };
     this.#http1 = createHttp1Server(http1, (request, response) => {
-      noteAnswer(request, response);
       if (this.#closing) response.shouldKeepAlive = false;
       response.once("close", () => {
         if (this.#closing) request.socket.end();
       });
       handle(request, response);
     });
+    limitPipelining(this.#http1);
     this.#http1.on("clientError", (error, socket) =>
       answerClientError(error, socket as Socket, options.bounds, "json"),
     );

@@ -5,7 +5,8 @@ import type { SocketAccess } from "../sockets/peer_credentials.js";
 import type { ListenerTls } from "../tls/tls_listener.js";
 import { answerOrDestroy } from "./http_message.js";
 import type { OnUnexpected } from "./listener.js";
-import { answerClientError, guardOf, type ListenerLimits, limitsOf, noteAnswer } from "./listener_limits.js";
+import { answerClientError, guardOf, type ListenerLimits, limitsOf } from "./listener_limits.js";
+import { limitPipelining } from "./pipelining.js";
 import { readBody } from "./request_body.js";
 import { StreamListener } from "./stream_listener.js";
 import { type BodySource, streamBody } from "./streamed_body.js";
@@ -61,13 +62,13 @@ export class HttpListener {
     const bounds = limitsOf(options.bounds);
     const unread = new UnreadAnswers(options.bounds);
     const server = createServer({ ...limits, maxHeaderSize: bounds.maxHeaderBytes }, (request, response) => {
-      noteAnswer(request, response);
       unread.watch(response);
       response.once("close", () => {
         if (this.#closing) request.socket.end();
       });
       void this.#serve(request, response);
     });
+    limitPipelining(server);
     server.on("clientError", (error, socket) =>
       answerClientError(error, socket as Socket, options.bounds, "text"),
     );

@@ -1,10 +1,10 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { ResourceExhausted } from "../../model/errors.js";
 import { defaultLimits, type Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { SocketGuard } from "../sockets/socket_guard.js";
+import { isAnswering } from "./pipelining.js";
 
 /** What bounds the visitors of a listener. */
 export interface ListenerLimits {
@@ -88,14 +88,6 @@ export function messageTooLarge(maxMessageBytes: number): WireError {
   return new WireError(codes.resource_exhausted, message);
 }
 
-/** The newest answer of each connection of HTTP/1.1. */
-const answers = new WeakMap<Socket, ServerResponse>();
-
-/** Notes that a request is being answered, for `answerClientError`. */
-export function noteAnswer({ socket }: IncomingMessage, response: ServerResponse): void {
-  answers.set(socket, response);
-}
-
 /** Time a peer has to close a connection that was answered for the last time. */
 const closingGraceMs = 1_000;
 
@@ -110,8 +102,7 @@ export function answerClientError(
   form: "json" | "text",
 ): void {
   // An answer that is under way would be torn by another one.
-  const isAnswering = answers.get(socket)?.writableFinished === false;
-  if (!socket.writable || isAnswering) {
+  if (!socket.writable || isAnswering(socket)) {
     socket.destroy();
     return;
   }
