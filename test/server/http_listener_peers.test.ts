@@ -57,6 +57,21 @@ describe("malformed requests are answered and end nothing", () => {
   });
 
   test.each([
+    ["at once", "/nothing", 404],
+    ["with its body", getTokenPath, 400],
+  ])(
+    "a transfer coding that nobody knows is answered once, and the connection closed, where the request is answered %s",
+    async (_when, path, status) => {
+      const { port, fake } = await openListener();
+      const fields = `host: x\r\nx-api-key: ${apiKey}\r\ncontent-type: application/json`;
+      const bytes = `POST ${path} HTTP/1.1\r\n${fields}\r\ntransfer-encoding: xchunked\r\n\r\n{}`;
+      const text = await raw(port, bytes, /never/);
+      expect(text.match(/HTTP\/1\.1 \d{3}/g)).toEqual([`HTTP/1.1 ${status}`]);
+      expect(fake.unexpected).toEqual([]);
+    },
+  );
+
+  test.each([
     [undefined, "GetToken", 'has no content-type: send JSON with "content-type: application/json"'],
     ["application/x-www-form-urlencoded", "GetToken", "that no RPC is sent with: send JSON with"],
     ["text/json", "WatchTokens", "application/connect+json"],

@@ -4,7 +4,7 @@ import { defaultLimits, type Limits } from "../../model/limits.js";
 import type { Clock } from "../../runtime/clock.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { SocketGuard } from "../sockets/socket_guard.js";
-import { isAnswering } from "./pipelining.js";
+import { lastWordOf } from "./pipelining.js";
 
 /** What bounds the visitors of a listener. */
 export interface ListenerLimits {
@@ -101,8 +101,8 @@ export function answerClientError(
   bounds: ListenerLimits | undefined,
   form: "json" | "text",
 ): void {
-  // An answer that is under way would be torn by another one.
-  if (!socket.writable || isAnswering(socket)) {
+  const lastWord = lastWordOf(socket);
+  if (!socket.writable || lastWord === "nothing") {
     socket.destroy();
     return;
   }
@@ -118,7 +118,7 @@ export function answerClientError(
   ];
   const timer = bounds?.clock.setTimer(closingGraceMs, () => socket.destroy());
   socket.once("close", () => timer?.cancel());
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  socket.end(lastWord === "refusal" ? `${head.join("\r\n")}\r\n\r\n${body}` : "");
 }
 
 function clientError(error: NodeJS.ErrnoException, limits: Limits): readonly [string, string, string] {

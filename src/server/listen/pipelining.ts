@@ -32,9 +32,12 @@ export function limitPipelining(server: Server): void {
   );
 }
 
-/** Whether a response is under way, which another one would tear. */
-export function isAnswering(socket: Socket): boolean {
-  return connections.get(socket)?.isAnswering === true;
+/**
+ * What may still be sent where node:http can read no further: a refusal, what was written, because the malformed request is answered
+ * already, or nothing, because another response would be torn or taken for the next one.
+ */
+export function lastWordOf(socket: Socket): "refusal" | "written" | "nothing" {
+  return connections.get(socket)?.lastWord ?? "refusal";
 }
 
 class PipelinedConnection {
@@ -90,8 +93,12 @@ class PipelinedConnection {
     if (!this.#isBusy()) this.#goOn();
   }
 
-  get isAnswering(): boolean {
-    return this.#response?.writableFinished === false;
+  get lastWord(): "refusal" | "written" | "nothing" {
+    const { complete } = this.#request ?? {};
+    const { headersSent, writableEnded } = this.#response ?? {};
+    if (complete === false && !headersSent) return this.#openResponses > 1 ? "nothing" : "refusal";
+    if (writableEnded === false) return "nothing";
+    return complete === false ? "written" : "refusal";
   }
 
   /** A whole request waits for its response, or what reads a body for its reader. */

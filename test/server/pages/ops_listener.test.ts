@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { OpsListener } from "../../../src/server/pages/ops_listener.js";
 import { daemonStatus, failing, planned } from "../daemon_status.js";
@@ -96,4 +97,17 @@ test("closing does not wait for idle connections", async () => {
   await (await fetch(`${base}/livez`)).text();
   await listener.close(new AbortController().signal);
   await expect(fetch(`${base}/livez`)).rejects.toThrow();
+});
+
+test("a transfer coding that nobody knows is answered once, and the connection closed", async () => {
+  const { listener } = await openListener();
+  const socket = connect(portOf(listener), "127.0.0.1");
+  socket.write("GET /livez HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n");
+  const chunks: Buffer[] = [];
+  for await (const chunk of socket) chunks.push(chunk as Buffer);
+  expect(
+    Buffer.concat(chunks)
+      .toString()
+      .match(/HTTP\/1\.1 \d{3}/g),
+  ).toHaveLength(1);
 });
