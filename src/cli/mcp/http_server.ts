@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { exitCodes } from "../../daemon/exit_codes.js";
+import type { Restriction } from "../../gen/nexus/v1/access_pb.js";
 import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
 import { callTimeoutMs, type Daemon } from "../shell/client.js";
@@ -137,10 +138,10 @@ export class McpHttpServer {
   /** The daemon says who a key is, anew for each request, so that a key which was revoked ends here too. */
   async #callerOf(daemon: Daemon): Promise<AuthInfo | Response> {
     try {
-      const { principal } = await daemon.access.whoAmI({}, { timeoutMs: callTimeoutMs });
+      const { principal, restrictions } = await daemon.access.whoAmI({}, { timeoutMs: callTimeoutMs });
       const session = this.options.sessionOf(daemon);
       // The key itself goes no further than the calls to the daemon.
-      return { token: "", clientId: principal, scopes: [], extra: { session } };
+      return { token: "", clientId: principal, scopes: [], extra: { session, restrictions } };
     } catch (error) {
       const { code } = ConnectError.from(error);
       if (code === Code.Unauthenticated) return unauthenticated();
@@ -152,6 +153,10 @@ export class McpHttpServer {
 /** The daemon as the caller of a request may use it. */
 export function sessionOfCaller({ http }: ServerContext): DaemonSession {
   return http?.authInfo?.extra?.["session"] as DaemonSession;
+}
+
+export async function restrictionsOfCaller({ http }: ServerContext): Promise<readonly Restriction[]> {
+  return (http?.authInfo?.extra?.["restrictions"] ?? []) as readonly Restriction[];
 }
 
 /** RFC 6750 section 2.1, or the header of the daemon's own listener. */

@@ -27,7 +27,10 @@ const maxAnswerLimit = 1024 * 1024;
 export function mcpCommand(shell: Shell): Command {
   const command = new Command("mcp")
     .description("serve the Model Context Protocol: a model calls APIs and never sees a credential")
-    .option("--user <id>", "on whose behalf the tools act (default: the name of the user at this machine)")
+    .option(
+      "--user <id>",
+      "on whose behalf the tools act (default: the user whom the API key is for, or else the name of the user at this machine)",
+    )
     .option("--any-user", "let the model name the user in each call")
     .option("--provider <name>", "only this provider; can be given again (default: all)", collect)
     .option(
@@ -71,6 +74,7 @@ function policyOf(shell: Shell, flags: McpFlags): McpPolicy {
       throw usageFailure(`--method ${printable(method)} is not a method, as GET or PATCH, nor any`);
   return {
     userId: flags.anyUser ? undefined : (flags.user ?? shell.userName()),
+    isLoginName: !flags.anyUser && flags.user === undefined,
     providers: (flags.provider ?? []).map((name) => name.trim().toLowerCase()),
     methods: methods.includes("ANY") ? [] : methods,
     hosts: (flags.host ?? []).map(hostOf),

@@ -15,7 +15,7 @@ import {
 } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
-import { McpHttpServer, sessionOfCaller } from "./http_server.js";
+import { McpHttpServer, restrictionsOfCaller, sessionOfCaller } from "./http_server.js";
 import { makeMcpServer } from "./mcp_server.js";
 import { MessageLines } from "./message_lines.js";
 import type { McpPolicy } from "./tools/mcp_policy.js";
@@ -42,7 +42,12 @@ function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<
     // A pipe that breaks closes, and a file ends.
     const ended = Promise.race(["end", "close"].map((event) => once(lines, event)));
     pipeline(input, lines, () => {});
-    const deps = { policy: known, clock: shell.clock, sessionOf: () => session };
+    const { call, daemon } = session;
+    const whoAmI = () => call("ask who this is", (options) => daemon.access.whoAmI({}, options));
+    const deps = {
+      ...{ policy: known, clock: shell.clock, sessionOf: () => session },
+      restrictionsOf: async () => (await whoAmI()).restrictions,
+    };
     const served = serveStdio(({ era }) => makeMcpServer(deps, era), {
       transport: new StdioServerTransport(lines, output),
       onerror: onError,
@@ -92,7 +97,7 @@ async function overHttp(shell: Shell, flags: McpServing, policy: McpPolicy): Pro
   const config = clientConfigOf(shell, flags);
   const warn = (sentence: string): void => shell.stderr.write(`nexusd: warning: ${sentence}\n`);
   const { clock } = shell;
-  const deps = { policy, clock, sessionOf: sessionOfCaller };
+  const deps = { policy, clock, sessionOf: sessionOfCaller, restrictionsOf: restrictionsOfCaller };
   const server = await McpHttpServer.listen({
     address,
     allowedHosts,

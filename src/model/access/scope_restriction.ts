@@ -83,13 +83,13 @@ export class CompiledRestriction {
       case "connection":
         return (
           (this.#connections === undefined || this.#connections.has(resource.connectionId)) &&
-          this.#hasUser(resource.userId) &&
+          this.hasUser(resource.userId) &&
           this.#hasProvider(resource.provider)
         );
       case "new":
         return (
           this.#connections === undefined &&
-          (resource.userId === undefined || this.#hasUser(resource.userId)) &&
+          (resource.userId === undefined || this.hasUser(resource.userId)) &&
           (resource.provider === undefined || this.#hasProvider(resource.provider))
         );
       case "provider":
@@ -100,7 +100,7 @@ export class CompiledRestriction {
     }
   }
 
-  #hasUser(userId: string): boolean {
+  hasUser(userId: string): boolean {
     return this.#users === undefined || this.#users.has(userId);
   }
 

@@ -129,10 +129,9 @@ describe("nexusd mcp --listen", { timeout: 60_000 }, () => {
     expect(await ada.data("connection_status", { provider: "op", user: "ada" })).toMatchObject({
       status: "active",
     });
-    expect(await bob.text("connection_status", { provider: "op", user: "ada" })).toContain(
-      "the user has no connection to op",
-    );
-    expect(await bob.data("list_connections", { user: "ada" })).toEqual({ connections: [] });
+    const refusal = "this key is for the users bob, and not for ada";
+    expect(await bob.text("connection_status", { provider: "op", user: "ada" })).toContain(refusal);
+    expect(await bob.text("list_connections", { user: "ada" })).toContain(refusal);
     const { events } = await mcp.world.clients.audit.listAuditEvents({ pageSize: 100 });
     expect(await ada.data("connect", { provider: "op", user: "ada" })).toMatchObject({ status: "connected" });
     const after = await mcp.world.clients.audit.listAuditEvents({ pageSize: 100 });
@@ -142,6 +141,25 @@ describe("nexusd mcp --listen", { timeout: 60_000 }, () => {
     expect(principals).toContain("key:adas");
     await access().revokeApiKey({ key: { case: "name", value: "adas" } });
     await expect(ada.tools()).rejects.toThrow();
+  });
+
+  it("acts for the user of each key, where nobody says for whom", async () => {
+    const providerId = await mcp.world.register("own");
+    await mcp.world.connect(providerId);
+    const own = await mcp.listen([]);
+    const given = { transport: "http", url: own } as const;
+    const key = await keyOf("owns", ["ada"]);
+    for (const revision of ["2025-11-25", "2026-07-28"] as const) {
+      const ada = await mcp.client({ ...given, revision, key });
+      expect(await ada.data("connection_status", { provider: "own" })).toMatchObject({ user: "ada" });
+      expect((await ada.data("list_connections"))["connections"]).toContainEqual(
+        expect.objectContaining({ provider: "own", user: "ada" }),
+      );
+    }
+    const bob = await mcp.client({ ...given, revision: "2026-07-28", key: await keyOf("bobs-own", ["bob"]) });
+    expect(await bob.text("connection_status", { provider: "own" })).toContain(
+      "the user has no connection to own",
+    );
   });
 
   it("keeps the session of one caller from another, and ends it when told", async () => {

@@ -41,7 +41,7 @@ export function addApiTool(server: McpServer, deps: ToolDeps): void {
     },
     (given, context) =>
       answering(async () => {
-        const account = accountOf(policy, given);
+        const account = await accountOf(deps, context, given);
         const session = sessionOf(context);
         const { provider } = await onProvider(account, () => findProvider(session, account.providerName));
         const request = apiRequestOf(given, provider, policy);

@@ -58,7 +58,7 @@ export function addConnectTool(server: McpServer, deps: ToolDeps, era: McpReques
     },
     (given, context) =>
       answering(async () => {
-        const account = accountOf(policy, given);
+        const account = await accountOf(deps, context, given);
         const session = sessionOf(context);
         const asking = { context, session, clock, account, scopes: given.scopes };
         const consent = await onProvider(account, () => acquire(asking));

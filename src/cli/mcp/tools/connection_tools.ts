@@ -34,7 +34,7 @@ export function addConnectionTools(server: McpServer, deps: ToolDeps): void {
     },
     (given, context) =>
       answering(async () => {
-        const all = await connectionsOf(sessionOf(context), userOf(policy, given));
+        const all = await connectionsOf(sessionOf(context), await userOf(deps, context, given));
         const shown = all.filter(({ providerName }) => mayUseProvider(policy, providerName));
         return jsonResult({ connections: shown.map(describe) });
       }),
@@ -53,7 +53,7 @@ export function addConnectionTools(server: McpServer, deps: ToolDeps): void {
     },
     (given, context) =>
       answering(async () => {
-        const account = accountOf(policy, given);
+        const account = await accountOf(deps, context, given);
         const session = sessionOf(context);
         const before = await connectionOf(session, account);
         if (given.wait_seconds === 0 || !isUndecided(before)) return jsonResult(describe(before));

@@ -4,6 +4,8 @@ import { usageFailure } from "../../shell/command_failure.js";
 export interface McpPolicy {
   /** On whose behalf every tool acts; undefined where the model names the user. */
   readonly userId: string | undefined;
+  /** Whether it is the login name alone that says so: a key for another user says more. */
+  readonly isLoginName: boolean;
   /** Names of the providers that the model sees; empty for all. */
   readonly providers: readonly string[];
   /** Methods of `call_api` in capitals; empty for all. */

@@ -3,7 +3,8 @@ import { type McpServer, z } from "./sdk.js";
 import { accountOf, accountShape, answering, jsonResult, onConnection, type ToolDeps } from "./tool.js";
 
 /** `get_token`, which only `--allow-get-token` adds: whatever the model reads can leave by what it writes. */
-export function addTokenTool(server: McpServer, { policy, sessionOf }: ToolDeps): void {
+export function addTokenTool(server: McpServer, deps: ToolDeps): void {
+  const { policy, sessionOf } = deps;
   server.registerTool(
     "get_token",
     {
@@ -15,7 +16,7 @@ export function addTokenTool(server: McpServer, { policy, sessionOf }: ToolDeps)
     },
     (given, context) =>
       answering(async () => {
-        const account = accountOf(policy, given);
+        const account = await accountOf(deps, context, given);
         const { daemon, call } = sessionOf(context);
         const { token } = await onConnection(account, () =>
           call(`read the token of ${account.providerName}`, (options) =>

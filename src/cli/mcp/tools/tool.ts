@@ -1,9 +1,11 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { exitCodes } from "../../../daemon/exit_codes.js";
+import type { Restriction } from "../../../gen/nexus/v1/access_pb.js";
 import type { Clock } from "../../../runtime/clock.js";
 import { CommandFailure, usageFailure } from "../../shell/command_failure.js";
 import type { DaemonSession } from "../../shell/daemon_command.js";
 import { printable } from "../../shell/text.js";
+import { actingUser } from "./acting_user.js";
 import { type McpPolicy, refuseProvider } from "./mcp_policy.js";
 import { type CallToolResult, type InputRequiredResult, type ServerContext, z } from "./sdk.js";
 
@@ -13,6 +15,8 @@ export interface ToolDeps {
   readonly clock: Clock;
   /** The daemon as the caller of this request may use it. */
   readonly sessionOf: (context: ServerContext) => DaemonSession;
+  /** What its key is restricted to. */
+  readonly restrictionsOf: (context: ServerContext) => Promise<readonly Restriction[]>;
 }
 
 /** The name of a connection as the daemon has it. */
@@ -45,25 +49,28 @@ export function userShape({ userId }: Pick<McpPolicy, "userId">, meaning: string
   return shape as unknown as { readonly user: ReturnType<(typeof user)["optional"]> };
 }
 
-/** @throws CommandFailure for a provider that the policy leaves out */
-export function accountOf(
-  policy: McpPolicy,
+/** @throws CommandFailure for a provider that the policy leaves out, and a user whom the key is not for */
+export async function accountOf(
+  deps: ToolDeps,
+  context: ServerContext,
   given: {
     readonly provider: string;
     readonly user?: string | undefined;
     readonly label?: string | undefined;
   },
-): Account {
+): Promise<Account> {
   const providerName = given.provider.trim().toLowerCase();
-  refuseProvider(policy, providerName);
-  return { providerName, userId: userOf(policy, given), label: given.label ?? "" };
+  refuseProvider(deps.policy, providerName);
+  return { providerName, userId: await userOf(deps, context, given), label: given.label ?? "" };
 }
 
-/** The user of the policy, or else the one that the model named. */
-export function userOf({ userId }: McpPolicy, { user }: { readonly user?: string | undefined }): string {
-  const found = userId ?? user;
-  if (found === undefined) throw usageFailure("user: name the user on whose behalf you act");
-  return found;
+/** @throws CommandFailure */
+export async function userOf(
+  { policy, restrictionsOf }: ToolDeps,
+  context: ServerContext,
+  { user }: { readonly user?: string | undefined },
+): Promise<string> {
+  return actingUser(policy, await restrictionsOf(context), user);
 }
 
 /** Does `work` with a connection; where there is none, a person has to make it. @throws CommandFailure */
