@@ -4,8 +4,8 @@ import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
 import { openKeyCheck } from "../domain/operations/key_check.js";
-import type { KeeperOptions, ManifestKeeper } from "../manifest/manifest_keeper.js";
-import { withoutVariablesOf } from "../manifest/variables.js";
+import type { KeeperOptions, ManifestKeeper } from "../ext/manifest/manifest_keeper.js";
+import { withoutVariablesOf } from "../ext/manifest/variables.js";
 import { openReceivers } from "../notify/receivers.js";
 import type { ReceiverSpec } from "../notify/receivers_document.js";
 import type { OutboundFetch } from "../outbound/outbound.js";
@@ -267,6 +267,6 @@ async function loadKeeper(
   options: Omit<KeeperOptions, "path">,
 ): Promise<ManifestKeeper | undefined> {
   if (providersFile === undefined) return undefined;
-  const { ManifestKeeper } = await import("../manifest/manifest_keeper.js");
+  const { ManifestKeeper } = await import("../ext/manifest/manifest_keeper.js");
   return new ManifestKeeper({ path: providersFile, ...options });
 }

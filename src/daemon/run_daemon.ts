@@ -3,7 +3,7 @@ import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { FleetRefused, FleetUnreachable } from "../fleet/connection/fleet_error.js";
 import { maxClockOffsetMs } from "../fleet/verdict.js";
-import { ProvidersFileError } from "../manifest/providers_file_error.js";
+import { ProvidersFileError } from "../ext/manifest/providers_file_error.js";
 import { ReceiversError } from "../notify/receivers.js";
 import { PolicyError } from "../policy/policy_error.js";
 import { CheckedClock } from "../runtime/checked_clock.js";

@@ -1,5 +1,5 @@
 import { pathToFileURL } from "node:url";
-import type { McpWorld } from "../daemon/mcp/mcp_world.js";
+import type { McpWorld } from "../ext/mcp/daemon/mcp_world.js";
 import { consent } from "../fakes/browser.js";
 import type { Results } from "../interop/results.js";
 import type { Suite } from "./suite.js";

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CatalogueError } from "../../src/catalogue/catalogue_error.js";
 import { parseCatalogue } from "../../src/catalogue/catalogue_file.js";
 import { DocumentError, formatViolations } from "../../src/document/document_error.js";
-import { readManifest } from "../../src/manifest/manifest.js";
+import { readManifest } from "../../src/ext/manifest/manifest.js";
 import { headerNameViolation, tokenHeaderViolation } from "../../src/model/header_name.js";
 import type { JsonObject } from "../../src/model/json.js";
 import { profileOfContract } from "../../src/model/providers/contract_profile.js";

@@ -1,6 +1,6 @@
 import type { CreateProviderResponse, UpdateProviderResponse } from "../../gen/nexus/v1/provider_pb.js";
-import type { ProfileTarget } from "../../manifest/apply.js";
-import type { CurrentProfile } from "../../manifest/plan.js";
+import type { ProfileTarget } from "../../ext/manifest/apply.js";
+import type { CurrentProfile } from "../../ext/manifest/plan.js";
 import { profileMessage, profileSettings } from "../../model/providers/profile_fields.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";

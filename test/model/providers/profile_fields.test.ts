@@ -1,8 +1,8 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
 import { ProviderSchema } from "../../../src/gen/nexus/v1/provider_pb.js";
-import { readManifest } from "../../../src/manifest/manifest.js";
-import { manifestText } from "../../../src/manifest/manifest_text.js";
+import { readManifest } from "../../../src/ext/manifest/manifest.js";
+import { manifestText } from "../../../src/ext/manifest/manifest_text.js";
 import { contractOfProfile, profileOfContract } from "../../../src/model/providers/contract_profile.js";
 import {
   optionFields,

@@ -1,0 +1,99 @@
+import { existsSync } from "node:fs";
+import { Catalogue } from "../../../catalogue/catalogue.js";
+import { CatalogueError } from "../../../catalogue/catalogue_error.js";
+import { driftExitCode, exitCodes } from "../../../daemon/exit_codes.js";
+import { applyPlan } from "../apply.js";
+import { type Manifest, readManifest } from "../manifest.js";
+import { hasDrift, type Plan, type PlannedChange, planOf } from "../plan.js";
+import { readProfiles, targetOf } from "../../../cli/providers/provider_target.js";
+import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
+import { confirm } from "../../../cli/shell/confirm.js";
+import { type DaemonSession, withDaemon } from "../../../cli/shell/daemon_command.js";
+import { readText, usable } from "../../../cli/shell/files.js";
+import type { Shell } from "../../../cli/shell/shell.js";
+import { printable, shellWord } from "../../../cli/shell/text.js";
+import { formatPlan, planJson } from "./plan_text.js";
+import type { ApplyFlags, PlanFlags } from "./providers_flags.js";
+
+/** `providers plan`: 2 means drift, so that no failure may end with it. */
+export async function planManifest(shell: Shell, flags: PlanFlags): Promise<void> {
+  let drifts: boolean;
+  try {
+    drifts = await showPlan(shell, flags);
+  } catch (error) {
+    if (!flags.detailedExitcode || !(error instanceof CommandFailure)) throw error;
+    throw new CommandFailure(exitCodes.failed, error.message);
+  }
+  if (flags.detailedExitcode && drifts) throw new CommandFailure(driftExitCode, "");
+}
+
+async function showPlan(shell: Shell, flags: PlanFlags): Promise<boolean> {
+  const manifest = await loadManifest(shell, flags);
+  let drifts = false;
+  await withDaemon(shell, flags, async (session) => {
+    const plan = await makePlan(session, manifest, flags);
+    shell.stdout.write(flags.json ? planJson(plan) : formatPlan(plan));
+    drifts = hasDrift(plan);
+  });
+  return drifts;
+}
+
+/** `providers apply`. */
+export async function applyManifest(shell: Shell, flags: ApplyFlags): Promise<void> {
+  const manifest = await loadManifest(shell, flags);
+  await withDaemon(shell, flags, async (session) => {
+    const plan = await makePlan(session, manifest, flags);
+    if (!flags.json) shell.stdout.write(formatPlan(plan));
+    if (!hasDrift(plan)) {
+      if (flags.json) shell.stdout.write(planJson(plan, { applied: true }));
+      return;
+    }
+    // A manifest on standard input leaves nothing to ask at.
+    const terminal = flags.file === "-" ? { ...shell, stdin: { ...shell.stdin, isTTY: false } } : shell;
+    await confirm(terminal, "Apply this plan?", flags.yes);
+    const done: PlannedChange[] = [];
+    try {
+      await applyPlan(plan, targetOf(shell, session), (change) => void done.push(change));
+    } catch (error) {
+      if (error instanceof CommandFailure && done.length > 0) {
+        const names = done.map(({ action, name }) => `${action} ${name}`).join(", ");
+        throw new CommandFailure(
+          error.exitCode,
+          `${error.message}\ndone before that, and not undone: ${names}`,
+        );
+      }
+      throw error;
+    }
+    shell.stdout.write(flags.json ? planJson(plan, { applied: true }) : "applied\n");
+  });
+}
+
+async function loadManifest(shell: Shell, { file, catalog }: PlanFlags): Promise<Manifest> {
+  if (file !== "-" && !existsSync(file)) {
+    throw usageFailure(
+      `--file: ${printable(file)} does not exist\nmake one of what the daemon has: nexusd providers export --file ${shellWord(file)}`,
+    );
+  }
+  const text = file === "-" ? await shell.stdin.readAll() : readText(file, "--file");
+  const templates = await openCatalogue(catalog);
+  return usable("manifest", file, () => readManifest(text, { variables: shell.env, templates }));
+}
+
+async function openCatalogue(file: string | undefined): Promise<Catalogue> {
+  try {
+    return await Catalogue.open(file);
+  } catch (error) {
+    if (!(error instanceof CatalogueError)) throw error;
+    throw new CommandFailure(exitCodes.failed, printable(error.message.replaceAll("\n", "; ")));
+  }
+}
+
+async function makePlan(session: DaemonSession, manifest: Manifest, flags: PlanFlags): Promise<Plan> {
+  const current = await readProfiles(session);
+  return usable("manifest", flags.file, () =>
+    planOf(manifest, current, {
+      prune: flags.prune ?? false,
+      rotateSecrets: flags.rotateSecrets ?? false,
+    }),
+  );
+}

@@ -1,0 +1,181 @@
+import { once } from "node:events";
+import { chmodSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import type { Restriction } from "../../gen/nexus/v1/access_pb.js";
+import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
+import type { Clock } from "../../runtime/clock.js";
+import { callTimeoutMs, type Daemon } from "../../cli/shell/client.js";
+import { CommandFailure } from "../../cli/shell/command_failure.js";
+import type { DaemonSession } from "../../cli/shell/daemon_command.js";
+import { HttpSessions } from "./http_sessions.js";
+import {
+  type AuthInfo,
+  createMcpHandler,
+  hostHeaderValidationResponse,
+  isLegacyRequest,
+  localhostAllowedHostnames,
+  type McpRequestContext,
+  type McpServer,
+  originValidationResponse,
+  type ServerContext,
+} from "./tools/sdk.js";
+import { sendWebResponse, webRequest } from "./web_http.js";
+
+export interface McpHttpOptions {
+  /** Of this machine. */
+  readonly address: ListenAddress;
+  /** Names besides those of loopback. */
+  readonly allowedHosts: readonly string[];
+  /** A server for one session, or for one request of the revisions without sessions. */
+  readonly makeServer: (era: McpRequestContext["era"]) => McpServer;
+  readonly clock: Clock;
+  /** Calls for a caller with this key; without one for the user that runs the server. */
+  readonly openDaemon: (key: string | undefined) => Daemon;
+  readonly sessionOf: (daemon: Daemon) => DaemonSession;
+  readonly onError: (error: Error) => void;
+}
+
+/** The one path. */
+const path = "/mcp";
+/** Clients of a machine; each holds one or two connections. */
+const maxConnections = 256;
+
+/** MCP over streamable HTTP, of the revisions with sessions and of those without. */
+export class McpHttpServer {
+  readonly closed: Promise<unknown>;
+  readonly #sessions: HttpSessions;
+  readonly #handler: ReturnType<typeof createMcpHandler>;
+
+  private constructor(
+    private readonly options: McpHttpOptions,
+    private readonly server: Server,
+  ) {
+    const { makeServer, clock, onError } = options;
+    this.#sessions = new HttpSessions({ clock, makeServer: () => makeServer("legacy") });
+    this.#handler = createMcpHandler(() => makeServer("modern"), { legacy: "reject", onerror: onError });
+    this.closed = once(server, "close");
+    server.on("request", (request, response) => void this.#serve(request, response));
+  }
+
+  /** @throws CommandFailure when the address cannot be listened on */
+  static async listen(options: McpHttpOptions): Promise<McpHttpServer> {
+    const server = createServer();
+    server.maxConnections = maxConnections;
+    const { address } = options;
+    try {
+      const before = process.umask(0o177);
+      server.listen(
+        address.kind === "unix" ? { path: address.path } : { host: address.host, port: address.port },
+      );
+      process.umask(before);
+      await once(server, "listening");
+      if (address.kind === "unix") chmodSync(address.path, 0o600);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      const text = formatListenAddress(address);
+      throw new CommandFailure(exitCodes.listenerNotOpened, `cannot listen on ${text}: ${code}`);
+    }
+    return new McpHttpServer(options, server);
+  }
+
+  /** What a client is given. */
+  get url(): string {
+    const { address } = this.options;
+    if (address.kind === "unix") return `${formatListenAddress(address)} (${path})`;
+    const { port } = this.server.address() as AddressInfo;
+    return `http://${formatListenAddress({ ...address, port })}${path}`;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#handler.close(), this.#sessions.close()]);
+    this.server.close();
+    this.server.closeAllConnections();
+    await this.closed;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let daemon: Daemon | undefined;
+    // A stream of answers lasts as long as its request.
+    response.once("close", () => daemon?.close());
+    try {
+      const url = new URL(request.url ?? "/", "http://localhost");
+      const asked = webRequest(request, response, url);
+      const refusal = url.pathname === path ? this.#refusalOf(asked) : problem(404, `MCP is at ${path}`);
+      if (refusal) return await sendWebResponse(refusal, response);
+      daemon = this.options.openDaemon(keyOf(asked));
+      const caller = await this.#callerOf(daemon);
+      // Others than POST make no calls, and the stream of a GET lasts as long as its session.
+      if (request.method !== "POST") daemon.close();
+      const answer = caller instanceof Response ? caller : await this.#answer(asked, caller);
+      await sendWebResponse(answer, response);
+    } catch (error) {
+      this.options.onError(error instanceof Error ? error : new Error("a request failed"));
+      if (!response.headersSent) response.writeHead(500).end();
+      else response.destroy();
+    }
+  }
+
+  async #answer(asked: Request, caller: AuthInfo): Promise<Response> {
+    const isLegacy = await isLegacyRequest(asked);
+    return isLegacy ? this.#sessions.handle(asked, caller) : this.#handler.fetch(asked, { authInfo: caller });
+  }
+
+  /**
+   * A web page must reach neither listener: one whose name was made to lead to this machine shows its own name as host and origin. Over TCP
+   * any user of the machine can connect, so that a key says who calls.
+   */
+  #refusalOf(asked: Request): Response | undefined {
+    const names = [...localhostAllowedHostnames(), ...this.options.allowedHosts];
+    const isUnix = this.options.address.kind === "unix";
+    const wrongHost = isUnix ? undefined : hostHeaderValidationResponse(asked, names);
+    const refusal = wrongHost ?? originValidationResponse(asked, names);
+    return refusal ?? (isUnix || keyOf(asked) !== undefined ? undefined : unauthenticated());
+  }
+
+  /** The daemon says who a key is, anew for each request, so that a key which was revoked ends here too. */
+  async #callerOf(daemon: Daemon): Promise<AuthInfo | Response> {
+    try {
+      const { principal, restrictions } = await daemon.access.whoAmI({}, { timeoutMs: callTimeoutMs });
+      const session = this.options.sessionOf(daemon);
+      // The key itself goes no further than the calls to the daemon.
+      return { token: "", clientId: principal, scopes: [], extra: { session, restrictions } };
+    } catch (error) {
+      const { code } = ConnectError.from(error);
+      if (code === Code.Unauthenticated) return unauthenticated();
+      return problem(503, "the daemon cannot be asked now: is nexusd serve running?");
+    }
+  }
+}
+
+/** The daemon as the caller of a request may use it. */
+export function sessionOfCaller({ http }: ServerContext): DaemonSession {
+  return http?.authInfo?.extra?.["session"] as DaemonSession;
+}
+
+export async function restrictionsOfCaller({ http }: ServerContext): Promise<readonly Restriction[]> {
+  return (http?.authInfo?.extra?.["restrictions"] ?? []) as readonly Restriction[];
+}
+
+/** RFC 6750 section 2.1, or the header of the daemon's own listener. */
+function keyOf({ headers }: Request): string | undefined {
+  const [, bearer] = /^Bearer +([\x21-\x7e]+)$/i.exec(headers.get("authorization") ?? "") ?? [];
+  const key = bearer ?? headers.get("x-api-key") ?? "";
+  return /^[\x21-\x7e]{1,8192}$/.test(key) ? key : undefined;
+}
+
+function unauthenticated(): Response {
+  const answer = problem(
+    401,
+    "an API key of the daemon is needed as Authorization: Bearer: nexusd keys create",
+  );
+  answer.headers.set("www-authenticate", 'Bearer realm="nexusd"');
+  return answer;
+}
+
+/** JSON-RPC 2.0 section 5.1 for what is no JSON-RPC yet. */
+function problem(status: number, message: string): Response {
+  return Response.json({ jsonrpc: "2.0", error: { code: -32000, message }, id: null }, { status });
+}

@@ -1,0 +1,104 @@
+import { Command, InvalidArgumentError } from "commander";
+import { type ListenAddress, parseListenAddress } from "../../model/listen_address.js";
+import { usageFailure } from "../../cli/shell/command_failure.js";
+import { addAddressFlags } from "../../cli/shell/daemon_command.js";
+import { addNotes } from "../../cli/shell/help.js";
+import { collect } from "../../cli/shell/repeated_options.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { printable } from "../../cli/shell/text.js";
+import type { McpServing } from "./serve_mcp.js";
+import { defaultMaxAnswerBytes, type McpPolicy } from "./tools/mcp_policy.js";
+
+interface McpFlags extends McpServing {
+  readonly user?: string;
+  readonly anyUser?: boolean;
+  readonly provider?: readonly string[];
+  readonly method?: readonly string[];
+  readonly host?: readonly string[];
+  readonly maxAnswer: number;
+  readonly allowGetToken?: boolean;
+}
+
+/** What changes nothing at an API that keeps to RFC 9110 section 9.2.1. */
+const defaultMethods = ["GET", "HEAD"];
+/** Of an answer, all of which is searched for the credential; more is a file. */
+const maxAnswerLimit = 1024 * 1024;
+
+export function mcpCommand(shell: Shell): Command {
+  const command = new Command("mcp")
+    .description("serve the Model Context Protocol: a model calls APIs and never sees a credential")
+    .option(
+      "--user <id>",
+      "on whose behalf the tools act (default: the user whom the API key is for, or else the name of the user at this machine)",
+    )
+    .option("--any-user", "let the model name the user in each call")
+    .option("--provider <name>", "only this provider; can be given again (default: all)", collect)
+    .option(
+      "--method <method>",
+      `what call_api may send, or 'any'; can be given again (default: ${defaultMethods.join(" and ")})`,
+      collect,
+    )
+    .option(
+      "--host <host>",
+      "only APIs at this host, as api.github.com; can be given again (default: those of all providers)",
+      collect,
+    )
+    .option("--max-answer <bytes>", "of an API's answer for the model", parseMaxAnswer, defaultMaxAnswerBytes)
+    .option("--allow-get-token", "add the tool get_token, which gives a credential itself to the model")
+    .option("--listen <address>", "streamable HTTP at host:port or unix:path in place of stdio", parseListen)
+    .option(
+      "--allow-host <name>",
+      "a further host name in a client's URL and origin, for a proxy before --listen; can be given again",
+      collect,
+    );
+  addNotes(
+    addAddressFlags(command),
+    "Without --listen it serves the one client that started it, on standard input and output. With --listen it is reached at the path /mcp: over TCP on this machine alone, each request with an API key of the daemon as `Authorization: Bearer`, whose role and restrictions hold; over a Unix socket (mode 0600) its owner needs no key.",
+  );
+  return command.action(async (flags: McpFlags) => {
+    const policy = policyOf(shell, flags);
+    const { serveMcp } = await import("./serve_mcp.js");
+    await serveMcp(shell, flags, policy);
+  });
+}
+
+/** @throws CommandFailure */
+function policyOf(shell: Shell, flags: McpFlags): McpPolicy {
+  if (flags.user !== undefined && flags.anyUser)
+    throw usageFailure("--user and --any-user exclude each other");
+  if (flags.listen === undefined && flags.allowHost !== undefined)
+    throw usageFailure("--allow-host belongs to --listen");
+  const methods = (flags.method ?? defaultMethods).map((method) => method.toUpperCase());
+  for (const method of methods)
+    if (!/^[A-Z]+$/.test(method) || method === "CONNECT")
+      throw usageFailure(`--method ${printable(method)} is not a method, as GET or PATCH, nor any`);
+  return {
+    userId: flags.anyUser ? undefined : (flags.user ?? shell.userName()),
+    isLoginName: !flags.anyUser && flags.user === undefined,
+    providers: (flags.provider ?? []).map((name) => name.trim().toLowerCase()),
+    methods: methods.includes("ANY") ? [] : methods,
+    hosts: (flags.host ?? []).map(hostOf),
+    maxAnswerBytes: flags.maxAnswer,
+    givesTokens: flags.allowGetToken ?? false,
+  };
+}
+
+function hostOf(text: string): string {
+  const url = URL.canParse(`https://${text}`) ? new URL(`https://${text}`) : undefined;
+  if (url !== undefined && url.href === `https://${url.host}/`) return url.host;
+  throw usageFailure(`--host ${printable(text)} must be a host alone, as api.github.com or localhost:5000`);
+}
+
+function parseMaxAnswer(text: string): number {
+  const bytes = Number(text);
+  if (Number.isInteger(bytes) && bytes >= 1 && bytes <= maxAnswerLimit) return bytes;
+  throw new InvalidArgumentError(`It must be a number of bytes from 1 to ${maxAnswerLimit}.`);
+}
+
+function parseListen(text: string): ListenAddress {
+  try {
+    return parseListenAddress(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : "It is no address.");
+  }
+}

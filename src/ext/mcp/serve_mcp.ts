@@ -1,0 +1,117 @@
+import { once } from "node:events";
+import { pipeline } from "node:stream";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { isLocalAddress, type ListenAddress } from "../../model/listen_address.js";
+import { findProvider } from "../../cli/providers/provider_key.js";
+import { connectDaemon } from "../../cli/shell/client.js";
+import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
+import {
+  clientConfigOf,
+  type DaemonFlags,
+  type DaemonSession,
+  sessionOf,
+  withDaemon,
+} from "../../cli/shell/daemon_command.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { printable } from "../../cli/shell/text.js";
+import { McpHttpServer, restrictionsOfCaller, sessionOfCaller } from "./http_server.js";
+import { makeMcpServer } from "./mcp_server.js";
+import { MessageLines } from "./message_lines.js";
+import type { McpPolicy } from "./tools/mcp_policy.js";
+import { StdioServerTransport, serveStdio } from "./tools/sdk.js";
+
+/** Where it serves; on standard input and output without an address. */
+export interface McpServing extends DaemonFlags {
+  readonly listen?: ListenAddress;
+  /** Names of hosts besides those of loopback. */
+  readonly allowHost?: readonly string[];
+}
+
+/** Serves until the client leaves, or with `--listen` until the process ends. @throws CommandFailure */
+export async function serveMcp(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<void> {
+  await (flags.listen === undefined ? overStdio(shell, flags, policy) : overHttp(shell, flags, policy));
+}
+
+function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<void> {
+  return withDaemon(shell, flags, async (session) => {
+    const known = await knownProviders(shell, session, policy);
+    const { input, output } = shell.openStandardStreams();
+    const onError = report(shell);
+    const lines = new MessageLines({ answer: (line) => void output.write(line), onError });
+    // A pipe that breaks closes, and a file ends.
+    const ended = Promise.race(["end", "close"].map((event) => once(lines, event)));
+    pipeline(input, lines, () => {});
+    const { call, daemon } = session;
+    const whoAmI = () => call("ask who this is", (options) => daemon.access.whoAmI({}, options));
+    const deps = {
+      ...{ policy: known, clock: shell.clock, sessionOf: () => session },
+      restrictionsOf: async () => (await whoAmI()).restrictions,
+    };
+    const served = serveStdio(({ era }) => makeMcpServer(deps, era), {
+      transport: new StdioServerTransport(lines, output),
+      onerror: onError,
+    });
+    await ended;
+    await served.close();
+  });
+}
+
+/**
+ * The policy with its providers as the daemon names them: a model could never use one that does not exist. A daemon that cannot be asked
+ * now holds up nothing, for the host may start before it.
+ *
+ * @throws CommandFailure for a provider that the daemon does not have
+ */
+async function knownProviders(shell: Shell, session: DaemonSession, policy: McpPolicy): Promise<McpPolicy> {
+  const providers: string[] = [];
+  for (const given of policy.providers) {
+    try {
+      const { provider } = await findProvider(session, given);
+      providers.push(provider.name);
+    } catch (error) {
+      if (!(error instanceof CommandFailure) || !isUnanswered(error)) throw error;
+      shell.stderr.write(
+        `nexusd: warning: --provider ${printable(given)} is not checked: ${error.message}\n`,
+      );
+      providers.push(given);
+    }
+  }
+  return { ...policy, providers };
+}
+
+/** Whether the daemon did not say what there is. */
+function isUnanswered({ exitCode, cause }: CommandFailure): boolean {
+  return (
+    exitCode === exitCodes.notReachable || (cause instanceof ConnectError && cause.code !== Code.NotFound)
+  );
+}
+
+async function overHttp(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<void> {
+  const { listen: address, allowHost: allowedHosts = [] } = flags;
+  if (address === undefined) throw new Error("there is no address to listen on");
+  if (!isLocalAddress(address))
+    throw usageFailure(
+      "--listen: beyond this machine a key would go unencrypted: listen on 127.0.0.1, put a proxy with TLS before it, and name its host with --allow-host",
+    );
+  const config = clientConfigOf(shell, flags);
+  const warn = (sentence: string): void => shell.stderr.write(`nexusd: warning: ${sentence}\n`);
+  const { clock } = shell;
+  const deps = { policy, clock, sessionOf: sessionOfCaller, restrictionsOf: restrictionsOfCaller };
+  const server = await McpHttpServer.listen({
+    address,
+    allowedHosts,
+    makeServer: (era) => makeMcpServer(deps, era),
+    clock,
+    openDaemon: (key) => connectDaemon(config, warn, key),
+    sessionOf: (daemon) => sessionOf(shell, daemon),
+    onError: report(shell),
+  });
+  shell.stderr.write(`nexusd: MCP at ${server.url}\n`);
+  await server.closed;
+}
+
+/** The messages of the SDK's errors tell what a client did wrong; of what it sent they hold a part, of which the begin is enough. */
+function report(shell: Shell): (error: Error) => void {
+  return ({ message }) => shell.stderr.write(`nexusd: mcp: ${printable(message).slice(0, 200)}\n`);
+}

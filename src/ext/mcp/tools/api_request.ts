@@ -1,0 +1,112 @@
+import { readVersion } from "../../../config/version.js";
+import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
+import { apiUrl, checkHeaders, parseMethod } from "../../../cli/credentials/api_arguments.js";
+import { type ApiRequest, apiBaseUrlOf } from "../../../cli/credentials/authorized_request.js";
+import { usageFailure } from "../../../cli/shell/command_failure.js";
+import { printable } from "../../../cli/shell/text.js";
+import { type McpPolicy, refuseHost, refuseMethod } from "./mcp_policy.js";
+
+/** What a model says of a request. */
+export interface RequestArguments {
+  readonly method: string;
+  readonly path: string;
+  readonly query: Readonly<Record<string, string | readonly string[]>>;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly json?: unknown;
+  readonly body?: string | undefined;
+}
+
+/** More are no request of an API, and servers refuse them. */
+const maxHeaders = 50;
+const maxHeaderBytes = 16 * 1024;
+/** Beyond it a file is uploaded, which no model writes by hand. */
+const maxBodyBytes = 1024 * 1024;
+
+/**
+ * Headers that say who calls, where the request goes or which method it is, and those by which an answer cannot be searched for the
+ * credential: its coding, and a part of it, which may begin in the credential.
+ */
+const reserved =
+  /^(authorization|dpop|cookie|accept-encoding|range|if-range|forwarded|x-forwarded-.*|x-http-method(-override)?|x-method-override|x-original-url|x-rewrite-url)$/;
+
+/**
+ * The request without the credential, checked.
+ *
+ * @throws CommandFailure for what the policy or the profile does not allow
+ */
+export function apiRequestOf(given: RequestArguments, provider: Provider, policy: McpPolicy): ApiRequest {
+  const method = parseMethod(given.method, "method");
+  refuseMethod(policy, method);
+  const url = urlBelow(apiBaseUrlOf(provider), given.path, given.query);
+  refuseHost(policy, new URL(url));
+  const { body, type } = bodyOf(given);
+  const own = headersOf(given.headers);
+  const headers = {
+    accept: "application/json, */*;q=0.5",
+    "user-agent": `nexusd/${readVersion()}`,
+    ...type,
+    ...own,
+  };
+  return { method, url, headers, body };
+}
+
+/** Control characters, and UTF-8 in more bytes than it takes, which some servers read as a dot or a slash (RFC 3629 section 3). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const misread = /[\x00-\x1f\x7f]|[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]/;
+
+/** @throws CommandFailure for a path that leads out of the base URL, or that a server might take for one that does */
+export function urlBelow(apiBaseUrl: string, path: string, query: RequestArguments["query"] = {}): string {
+  const decoded = decodingsOf(path.split(/[?#]/, 1)[0] ?? "");
+  if (/[\p{Cc}\\]/u.test(path) || path.startsWith("//") || decoded.some((text) => misread.test(text)))
+    throw usageFailure(
+      "path: must be below the API's base URL, without control characters, overlong UTF-8, backslashes and a second slash at its begin",
+    );
+  const base = new URL(apiBaseUrl);
+  const url = new URL(apiUrl(apiBaseUrl, path));
+  const folder = `${base.pathname.replace(/\/+$/, "")}/`;
+  if (!`${url.pathname}/`.startsWith(folder) || decoded.some(climbs))
+    throw usageFailure(`path: must stay below ${base.origin}${folder}, the provider's API base URL`);
+  for (const [name, values] of Object.entries(query))
+    for (const value of [values].flat()) url.searchParams.append(name, value);
+  return url.href;
+}
+
+/** Whether a segment is `..` to somebody who drops blanks, or ends it at a semicolon. */
+function climbs(path: string): boolean {
+  return path.split(/[/\\]/).some((segment) => /^\.\.(;|$)/.test(segment.replaceAll(" ", "")));
+}
+
+/** The bytes of a path, and what is read by those who decode it once or twice, as servers behind a proxy do. */
+function decodingsOf(path: string): string[] {
+  const decode = (text: string) =>
+    text.replace(/%([0-9a-f]{2})/gi, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
+  const bytes = Buffer.from(path, "utf8").toString("latin1");
+  return [bytes, decode(bytes), decode(decode(bytes))];
+}
+
+function headersOf(given: RequestArguments["headers"]): Record<string, string> {
+  const headers = checkHeaders(Object.entries(given), "headers");
+  const bytes = Object.entries(headers).reduce((sum, [name, value]) => sum + name.length + value.length, 0);
+  if (Object.keys(headers).length > maxHeaders || bytes > maxHeaderBytes)
+    throw usageFailure(`headers: at most ${maxHeaders} with ${maxHeaderBytes} bytes in all`);
+  for (const name of Object.keys(headers)) {
+    if (reserved.test(name))
+      throw usageFailure(
+        `headers ${printable(name)}: nexusd sets it, or it would lead the request elsewhere or show a part of an answer: leave it out`,
+      );
+  }
+  return headers;
+}
+
+function bodyOf({ json, body }: RequestArguments): {
+  readonly body: Uint8Array | undefined;
+  readonly type: Readonly<Record<string, string>>;
+} {
+  if (json !== undefined && body !== undefined) throw usageFailure("json and body exclude each other");
+  if (json === undefined && body === undefined) return { body: undefined, type: {} };
+  const bytes = Buffer.from(body ?? JSON.stringify(json), "utf8");
+  if (bytes.length > maxBodyBytes)
+    throw usageFailure(`the body has ${bytes.length} bytes, more than ${maxBodyBytes}`);
+  const type = body === undefined ? "application/json" : "text/plain; charset=utf-8";
+  return { body: bytes, type: { "content-type": type } };
+}

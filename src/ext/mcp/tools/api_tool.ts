@@ -1,0 +1,153 @@
+import type { Token } from "../../../gen/nexus/v1/token_pb.js";
+import { type ApiAnswer, sendToApi } from "../../../cli/credentials/api_call.js";
+import { type ApiRequest, authorize, wantedNonce } from "../../../cli/credentials/authorized_request.js";
+import { findProvider } from "../../../cli/providers/provider_key.js";
+import { usageFailure } from "../../../cli/shell/command_failure.js";
+import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
+import { readAnswer } from "./api_answer.js";
+import { apiRequestOf } from "./api_request.js";
+import { Redaction, secretsOf } from "./redaction.js";
+import { isRejection, reportRejection } from "./rejection.js";
+import { type CallToolResult, type McpServer, type ServerContext, z } from "./sdk.js";
+import {
+  type Account,
+  accountOf,
+  accountShape,
+  answering,
+  onConnection,
+  onProvider,
+  type ToolDeps,
+  textResult,
+} from "./tool.js";
+
+/** How long an API may take; a client waits a minute for a tool. */
+const apiTimeoutMs = 45_000;
+
+/** `call_api` */
+export function addApiTool(server: McpServer, deps: ToolDeps): void {
+  const { policy, sessionOf } = deps;
+  const methods = policy.methods.length === 0 ? "any method" : policy.methods.join(", ");
+  server.registerTool(
+    "call_api",
+    {
+      title: "Call a provider's API",
+      description: `Sends one request to the API of a provider as the user, and answers status, some headers and the body. nexusd puts the credential in: send no Authorization header and no key. The path is taken below the provider's API base URL. Allowed: ${methods}. Redirects are not followed; a long body is cut after ${policy.maxAnswerBytes} bytes, which is said.`,
+      inputSchema: z.strictObject({ ...accountShape(policy), ...requestShape() }),
+      annotations: {
+        readOnlyHint: isReading(policy.methods),
+        destructiveHint: !isReading(policy.methods),
+        openWorldHint: true,
+      },
+    },
+    (given, context) =>
+      answering(async () => {
+        const account = await accountOf(deps, context, given);
+        const session = sessionOf(context);
+        const { provider } = await onProvider(account, () => findProvider(session, account.providerName));
+        const request = apiRequestOf(given, provider, policy);
+        return await call(deps, { context, session, account, request });
+      }, given),
+  );
+}
+
+function requestShape() {
+  const values = z.union([z.string(), z.array(z.string())]);
+  return {
+    method: z.string().default("GET").describe("HTTP method"),
+    path: z.string().max(8192).describe("path below the API base URL, as /user/repos; a query may follow"),
+    query: z.record(z.string(), values).default({}).describe("further query parameters, not encoded"),
+    headers: z.record(z.string(), z.string()).default({}).describe("request headers"),
+    json: z.unknown().optional().describe("body as JSON"),
+    body: z.string().optional().describe("body as text, in place of json"),
+  };
+}
+
+function isReading(methods: readonly string[]): boolean {
+  return methods.length > 0 && methods.every((method) => ["GET", "HEAD", "OPTIONS"].includes(method));
+}
+
+interface ApiCall {
+  readonly context: ServerContext;
+  readonly session: DaemonSession;
+  readonly account: Account;
+  readonly request: ApiRequest;
+}
+
+async function call(deps: ToolDeps, apiCall: ApiCall): Promise<CallToolResult> {
+  const timeout = new AbortController();
+  const timer = deps.clock.setTimer(apiTimeoutMs, () => timeout.abort());
+  const signal = AbortSignal.any([timeout.signal, apiCall.context.mcpReq.signal]);
+  try {
+    const { answer, secrets, note: refusal } = await sendWithRetry(apiCall, signal);
+    const { head, body, note } = await readAnswer(answer, new Redaction(secrets), deps.policy.maxAnswerBytes);
+    const notes = [note, refusal && `[${refusal}]`].filter((one) => one !== undefined);
+    return textResult(head, ...(body === "" ? [] : [body]), ...notes);
+  } catch (error) {
+    if (timeout.signal.aborted)
+      throw usageFailure(`the API did not answer within ${apiTimeoutMs / 1000} seconds`);
+    throw error;
+  } finally {
+    timer.cancel();
+  }
+}
+
+interface Sent {
+  readonly answer: ApiAnswer;
+  /** What must not be shown of it. */
+  readonly secrets: readonly string[];
+  /** Why the credential was refused for good. */
+  readonly note?: string;
+}
+
+/** A refused credential is reported; with the next one the request is sent once more, and never a third time. */
+async function sendWithRetry(apiCall: ApiCall, signal: AbortSignal): Promise<Sent> {
+  const { session, account, context } = apiCall;
+  const token = await readToken(apiCall);
+  const first = await sendProved(apiCall, token, signal);
+  if (!isRejection(first.answer)) return first;
+  const rejection = await reportRejection(
+    session,
+    account,
+    token,
+    first.answer,
+    new Redaction(first.secrets),
+  );
+  if (rejection.kind === "note") return { ...first, note: rejection.note };
+  first.answer.dismiss();
+  await context.mcpReq.log(
+    "notice",
+    `${account.providerName} refused the token; calling again with the next one`,
+  );
+  const second = await sendProved(apiCall, await readToken(apiCall), signal);
+  return { ...second, secrets: [...first.secrets, ...second.secrets] };
+}
+
+async function readToken({ session, account }: ApiCall): Promise<Token> {
+  const { token } = await onConnection(account, () =>
+    session.call(`read the token of ${account.providerName}`, (options) =>
+      session.daemon.tokens.getToken({ name: account }, options),
+    ),
+  );
+  if (!token) throw new Error("the daemon answered without a token");
+  return token;
+}
+
+/** An API that wants a nonce in the proof gets the request once more. */
+async function sendProved(apiCall: ApiCall, token: Token, signal: AbortSignal): Promise<Sent> {
+  const first = await send(apiCall, token, signal);
+  const nonce = wantedNonce(first.answer, token);
+  if (nonce === undefined) return first;
+  first.answer.dismiss();
+  const second = await send(apiCall, token, signal, nonce);
+  return { ...second, secrets: [...first.secrets, ...second.secrets] };
+}
+
+async function send(
+  { request, session, account: name }: ApiCall,
+  token: Token,
+  signal: AbortSignal,
+  nonce?: string,
+): Promise<Sent> {
+  const authorized = await authorize(request, token, session, { name }, nonce);
+  return { answer: await sendToApi(authorized, { signal }), secrets: secretsOf(request, authorized, token) };
+}

@@ -1,0 +1,48 @@
+import { usageFailure } from "../../../cli/shell/command_failure.js";
+
+/** What the person who starts the server lets the model do. */
+export interface McpPolicy {
+  /** On whose behalf every tool acts; undefined where the model names the user. */
+  readonly userId: string | undefined;
+  /** Whether it is the login name alone that says so: a key for another user says more. */
+  readonly isLoginName: boolean;
+  /** Names of the providers that the model sees; empty for all. */
+  readonly providers: readonly string[];
+  /** Methods of `call_api` in capitals; empty for all. */
+  readonly methods: readonly string[];
+  /** Hosts of API base URLs, with the port if it is not that of the scheme; empty for those of all providers. */
+  readonly hosts: readonly string[];
+  /** Bytes of an answer's body that the model gets. */
+  readonly maxAnswerBytes: number;
+  /** Whether there is the tool `get_token`. */
+  readonly givesTokens: boolean;
+}
+
+/** An answer beyond it costs a model more than it can read. */
+export const defaultMaxAnswerBytes = 64 * 1024;
+
+/** @throws CommandFailure */
+export function refuseProvider({ providers }: McpPolicy, name: string): void {
+  if (mayUseProvider({ providers }, name)) return;
+  throw usageFailure(`the provider ${name} is not among those of this server: ${providers.join(", ")}`);
+}
+
+export function mayUseProvider({ providers }: Pick<McpPolicy, "providers">, name: string): boolean {
+  return providers.length === 0 || providers.includes(name);
+}
+
+/** @throws CommandFailure */
+export function refuseMethod({ methods }: McpPolicy, method: string): void {
+  if (methods.length === 0 || methods.includes(method)) return;
+  throw usageFailure(
+    `the method ${method} is not allowed by this server, only ${methods.join(", ")}: the person who starts it allows others with --method`,
+  );
+}
+
+/** @throws CommandFailure */
+export function refuseHost({ hosts }: McpPolicy, url: URL): void {
+  if (hosts.length === 0 || hosts.includes(url.host)) return;
+  throw usageFailure(
+    `the host ${url.host} is not allowed by this server, only ${hosts.join(", ")}: the person who starts it allows others with --host`,
+  );
+}
