@@ -18,7 +18,7 @@ const promises = [
     " ",
   ),
   ..."package pages_axe process providers readme rejected_tokens rest revocation status tokens".split(" "),
-  ..."unattended watching console/journey console/sign_in mcp/tools".split(" "),
+  ..."unattended watching console/journey console/sign_in".split(" "),
 ].map((name) => `test/daemon/${name}.test.ts`);
 
 const fleet = ["test/fleet/**/*.test.ts", "test/daemon/fleet/**/*.test.ts", "test/daemon/spoke/**/*.test.ts"];
@@ -53,10 +53,21 @@ export default defineConfig({
       project(
         "unit",
         ["test/**/*.test.ts"],
-        ["test/{daemon,security,proxy,deploy,follower}/**", ...fleet, ...tools, ...observability],
+        [
+          "test/{daemon,security,proxy,deploy,follower,removal}/**",
+          "test/ext/*/daemon/**",
+          ...fleet,
+          ...tools,
+          ...observability,
+        ],
       ),
       project("promises", ["test/security/**/*.test.ts", ...promises]),
-      project("daemon", ["test/daemon/**/*.test.ts"], [...promises, ...fleet, ...tools, ...observability]),
+      project("removal", ["test/removal/**/*.test.ts"]),
+      project(
+        "daemon",
+        ["test/daemon/**/*.test.ts", "test/ext/*/daemon/**/*.test.ts"],
+        [...promises, ...fleet, ...tools, ...observability],
+      ),
       project("fleet", fleet),
       project("tools", tools),
       project("observability", observability),

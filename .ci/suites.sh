@@ -20,6 +20,7 @@ suites() {
   suite daemon 900 2 "strace terminals" "src test/daemon test/fakes $build" 'npm run test:daemon -- $REPORT'
   suite fleet 900 2 "postgresql faketime promtool" "$fleet src/store src/daemon test/fleet test/daemon/fleet test/daemon/spoke $build" \
     'npx vitest run --project fleet $REPORT'
+  suite removal 900 2 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'
   suite tools 300 2 "docker kubectl terminals systemd go" "src/cli src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
     'npx vitest run --project tools $REPORT'
   suite observability 120 1 promtool "src/telemetry deploy/observability test/observability" 'npx vitest run --project observability $REPORT'
@@ -38,7 +39,7 @@ suites() {
   suite clients 900 2 toolchains "clients proto/nexus test/clients" "npm run --silent test:clients"
   suite python 300 1 toolchains "clients/python proto/nexus" "clients/python/check.sh"
   suite interop 1200 2 toolchains "examples proto/nexus test/interop src/legacy src/server/rest" "npm run --silent test:interop"
-  suite mcp 600 1 "" "src/cli/mcp src/domain/mcp test/mcp test/daemon/mcp" "npm run --silent test:mcp"
+  suite mcp 600 1 "" "src/ext/mcp src/domain/mcp test/ext/mcp" "npm run --silent test:mcp"
   suite mcp-conformance 600 1 "" "src/domain/mcp src/domain/consent src/oauth test/mcp_conformance" "npm run --silent test:mcp-conformance"
   suite foreign 900 1 foreign_servers "src/oauth src/outbound src/domain/grants src/domain/mcp test/foreign" "npm run --silent test:foreign"
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { runProcess } from "./cli/process_shell.js";
 import { run } from "./cli/program.js";
+import { extensions } from "./ext/extensions.js";
 
-await runProcess(run);
+await runProcess(run, extensions);

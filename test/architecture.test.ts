@@ -32,6 +32,13 @@ describe("the checker accepts", () => {
       "vault/seal.ts": `import { createCipheriv } from "node:crypto";`,
       "outbound/send.ts": `export const send = () => fetch("https://example.com");`,
     },
+    "extensions that import the core and themselves, in one list": {
+      "main.ts": `import { extensions } from "./ext/extensions.js"; import "./cli/a.js";`,
+      "cli/a.ts": ``,
+      "ext/extensions.ts": `import { one } from "./one/extension.js";`,
+      "ext/one/extension.ts": `import "../../cli/a.js"; const it = await import("./it.js"); import { z } from "zod";`,
+      "ext/one/it.ts": ``,
+    },
     "the private member for which there is no other way": {
       "server/sockets/peer_credentials.ts": `const fd = (socket as { _handle?: { fd: number } })._handle?.fd;`,
     },
@@ -53,7 +60,15 @@ describe("the checker accepts", () => {
 });
 
 describe("the checker refuses", () => {
-  const here = { "model/here.ts": "", "service/here.ts": "", "server/here.ts": "", "domain/here.ts": "" };
+  const here = {
+    "ext/extensions.ts": "",
+    "ext/two/extension.ts": "",
+    "ext/two/inside.ts": "",
+    "model/here.ts": "",
+    "service/here.ts": "",
+    "server/here.ts": "",
+    "domain/here.ts": "",
+  };
   const refused: [path: string, text: string, breach: string][] = [
     // up, sideways, out
     ["store/a.ts", `import { x } from "../domain/here.js";`, "store must not import domain"],
@@ -72,6 +87,16 @@ describe("the checker refuses", () => {
     ["plugins/a.ts", ``, "belongs to no layer"],
     ["server.ts", ``, "belongs to no layer"],
     ["daemon.ts", ``, "belongs to no layer"],
+    // walls
+    ["ext/one/a.ts", `import "../two/extension.js";`, "only ext/extensions.ts may import the extension two"],
+    ["ext/extensions.ts", `import "./two/inside.js";`, "and of it extension.ts alone"],
+    [
+      "daemon/a.ts",
+      `import "../ext/two/extension.js";`,
+      "only ext/extensions.ts may import the extension two",
+    ],
+    ["cli/a.ts", `import "../ext/extensions.js";`, "cli must not import ext"],
+    ["daemon/a.ts", `import "../ext/extensions.js";`, "only main.ts may import ext/extensions.ts"],
     // packages and builtins
     ["domain/a.ts", `import { open } from "lmdb";`, "domain must not import lmdb (only store)"],
     ["service/a.ts", `import { check } from "fast-check";`, "fast-check has no owner"],

@@ -7,7 +7,7 @@ import { SystemClock } from "../runtime/clock.js";
 import { runProgram } from "./child_program.js";
 import { CommandFailure, usageFailure } from "./shell/command_failure.js";
 import { programName } from "./shell/program_name.js";
-import type { Input, Output, Shell } from "./shell/shell.js";
+import type { Extension, Input, Output, Shell } from "./shell/shell.js";
 import type { Key } from "./terminal/search_prompt.js";
 
 /**
@@ -17,6 +17,7 @@ import type { Key } from "./terminal/search_prompt.js";
  */
 export async function runProcess(
   run: (args: readonly string[], shell: Shell) => Promise<number>,
+  extensions: readonly Extension[],
 ): Promise<never> {
   // Timers of the clock do not keep the process alive; this does, while a command waits for nothing else.
   const alive = new MessageChannel();
@@ -25,12 +26,12 @@ export async function runProcess(
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     process.exit(error.code === "EPIPE" ? exitCodes.ok : exitCodes.failed);
   });
-  const exitCode = await run(process.argv.slice(2), processShell());
+  const exitCode = await run(process.argv.slice(2), processShell(extensions));
   await new Promise<void>((resolve) => process.stdout.write("", () => resolve()));
   process.exit(exitCode);
 }
 
-function processShell(): Shell {
+function processShell(extensions: readonly Extension[]): Shell {
   const env = processEnvironment();
   return {
     env,
@@ -42,6 +43,7 @@ function processShell(): Shell {
     random: Math.random,
     userName,
     runProgram,
+    extensions,
     openStandardStreams: () => ({ input: process.stdin, output: process.stdout }),
     openBrowser: async (url) => {
       if (!hasBrowser(env)) throw new Error("this machine has no display");

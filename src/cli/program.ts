@@ -21,12 +21,10 @@ import { restoreCommand } from "./daemon/restore.js";
 import { serveCommand } from "./daemon/serve.js";
 import { statusCommand } from "./daemon/status.js";
 import { fleetCommand } from "./fleet/fleet.js";
-import { providersCommand } from "../ext/manifest/commands/providers.js";
-import { mcpCommand } from "../ext/mcp/mcp.js";
 import { providerCommand } from "./providers/provider.js";
-import { type MakeCommand, runOneOf } from "./run_command.js";
+import { runOneOf } from "./run_command.js";
 import { refusingAsItLogs } from "./serve_program.js";
-import type { Shell } from "./shell/shell.js";
+import type { MakeCommand, Shell } from "./shell/shell.js";
 
 const makers: readonly MakeCommand[] = [
   serveCommand,
@@ -35,7 +33,6 @@ const makers: readonly MakeCommand[] = [
     providerCommand(each, (session, provider, flags) =>
       connectTo(each, session, provider, { ...(flags.json ? { json: true } : {}), open: true }),
     ),
-  providersCommand,
   connectCommand,
   connectionsCommand,
   tokenCommand,
@@ -43,7 +40,6 @@ const makers: readonly MakeCommand[] = [
   curlCommand,
   gitCredentialCommand,
   dockerCredentialCommand,
-  mcpCommand,
   watchCommand,
   auditCommand,
   keyringCommand,
@@ -69,6 +65,7 @@ const makers: readonly MakeCommand[] = [
  * @returns the exit code
  */
 export async function run(args: readonly string[], process: Shell): Promise<number> {
-  const command = (shell: Shell) => runOneOf(makers, args, shell, completeCommand);
+  const all = [...makers, ...process.extensions.flatMap(({ commands = [] }) => commands)];
+  const command = (shell: Shell) => runOneOf(all, args, shell, completeCommand);
   return args[0] === "serve" ? await refusingAsItLogs(args, process, command) : await command(process);
 }

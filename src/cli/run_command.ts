@@ -6,13 +6,8 @@ import { examples } from "./examples.js";
 import { CommandFailure } from "./shell/command_failure.js";
 import { helpWidth } from "./shell/help.js";
 import { asTyped } from "./shell/program_name.js";
-import type { Output, Shell } from "./shell/shell.js";
+import type { MakeCommand, Output, Shell } from "./shell/shell.js";
 import { printable } from "./shell/text.js";
-
-export type MakeCommand = (shell: Shell) => Command;
-
-/** Of all commands, whether they are made here or not. */
-const commandNames = [...new Set(Object.keys(examples).map((path) => path.split(" ", 1)[0] ?? path))];
 
 /**
  * Runs the one of these commands that the arguments name.
@@ -28,12 +23,13 @@ export async function runOneOf(
   process: Shell,
   hidden?: MakeCommand,
 ): Promise<number> {
-  const typed = (text: string): string => asTyped(text, process.program, commandNames);
+  const commandNames = (): string[] => program.commands.map((command) => command.name());
+  const typed = (text: string): string => asTyped(text, process.program, commandNames());
   const shell = {
     ...process,
     stderr: { ...process.stderr, write: (text: string) => process.stderr.write(typed(text)) },
   };
-  const program = buildProgram(makers, shell);
+  const program: Command = buildProgram(makers, shell);
   if (hidden) program.addCommand(hidden(shell), { hidden: true });
   bind(program, shell, typed);
   try {
@@ -74,7 +70,7 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
       getErrHasColors: () => false,
     });
   for (const child of command.commands) bind(child, shell, typed, `${path} `);
-  if (command.commands.length === 0) addExample(command, path);
+  if (command.commands.length === 0) addExample(command, path, shell);
 }
 
 /**
@@ -103,8 +99,9 @@ function hasCommand({ commands }: Command, word: string): boolean {
   return commands.some((each) => each.name() === word);
 }
 
-function addExample(command: Command, path: string): void {
-  const example = examples[path.slice("nexusd ".length)];
+function addExample(command: Command, path: string, { extensions }: Pick<Shell, "extensions">): void {
+  const tables = [examples, ...extensions.map((extension) => extension.examples ?? {})];
+  const [example] = tables.flatMap((table) => table[path.slice("nexusd ".length)] ?? []);
   if (example === undefined) throw new Error(`${path} has no example: add one to cli/examples.ts`);
   command.addHelpText("after", `\nExample:\n  ${`${path} ${example}`.trimEnd()}`);
 }

@@ -3,9 +3,8 @@ import { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
+import { withoutVariablesOf } from "../document/named_variables.js";
 import { openKeyCheck } from "../domain/operations/key_check.js";
-import type { KeeperOptions, ManifestKeeper } from "../ext/manifest/manifest_keeper.js";
-import { withoutVariablesOf } from "../ext/manifest/variables.js";
 import { openReceivers } from "../notify/receivers.js";
 import type { ReceiverSpec } from "../notify/receivers_document.js";
 import type { OutboundFetch } from "../outbound/outbound.js";
@@ -15,6 +14,7 @@ import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
 import type { DaemonHub } from "./daemon_hub.js";
+import type { DaemonExtension, RunningExtension } from "./extension.js";
 import { loadPolicy } from "./load_policy.js";
 import { type MadeListeners, makeListeners } from "./make_listeners.js";
 import { closeKeyFile, tellOfOpenSecret } from "./open_vault.js";
@@ -27,7 +27,7 @@ const abandonMs = 4_000;
 interface Parts {
   readonly resources: Resources;
   readonly domain: Domain;
-  readonly keeper: ManifestKeeper | undefined;
+  readonly extensions: readonly RunningExtension[];
   readonly policy: PolicyKeeper | undefined;
   /** Of a hub of a fleet, and of a spoke. */
   readonly hub: DaemonHub | undefined;
@@ -44,19 +44,24 @@ export class Daemon {
   ) {}
 
   /** @throws CatalogueError, DataFolderInUse, TlsError, NoPeerCredentials, KeyError, StoreDamaged, PolicyError, StoreFailed, ListenerError */
-  static async start(options: DaemonOptions): Promise<Daemon> {
+  static async start(options: DaemonOptions, extensions: readonly DaemonExtension[] = []): Promise<Daemon> {
     process.umask(0o077);
     const templates = await Catalogue.open(options.config.catalogFile);
     const resources = await Resources.open(options);
     try {
-      return await Daemon.#wire(options, resources, templates);
+      return await Daemon.#wire(options, resources, templates, extensions);
     } catch (error) {
       await resources.giveUp(error);
       throw error;
     }
   }
 
-  static async #wire(options: DaemonOptions, resources: Resources, templates: Catalogue): Promise<Daemon> {
+  static async #wire(
+    options: DaemonOptions,
+    resources: Resources,
+    templates: Catalogue,
+    known: readonly DaemonExtension[],
+  ): Promise<Daemon> {
     const { config, log, clock } = options;
     const { drainTimeoutMs } = config;
     const { store } = resources;
@@ -65,15 +70,16 @@ export class Daemon {
       tellOfOpenSecret("NEXUS_SIGNING_KEY_FILES", name, path, log);
     const hub = await loadHub(options, resources);
     const domain = wireDomain({ ...options, receivers: receiversOf(options), hub }, resources);
-    const { access, registry, discoveryTrial: trial } = domain;
-    const variables = options.environment ?? processEnvironment();
-    const keeper = await loadKeeper(config, { registry, trial, variables, templates, clock, log });
-    const policy = await loadPolicy(config, { access, store, clock, log });
+    const environment = options.environment ?? processEnvironment();
+    const core = { options, resources, domain, templates, environment };
+    const opened = await Promise.all(known.map((each) => each.open?.(core)));
+    const extensions = opened.filter((each) => each !== undefined);
+    const policy = await loadPolicy(config, { access: domain.access, store, clock, log });
     observe(resources, domain, clock);
     hub?.observe();
     const made = await makeListeners(options, resources, domain, { adminKey, templates, hub });
     const { listeners } = made;
-    const parts = { resources, domain, keeper, policy, hub, drainTimeoutMs, clock, log };
+    const parts = { resources, domain, extensions, policy, hub, drainTimeoutMs, clock, log };
     const daemon = new Daemon(listeners, parts);
     await daemon.#open(made);
     log.info(
@@ -85,12 +91,12 @@ export class Daemon {
   }
 
   async #open({ services, pages }: Pick<MadeListeners, "services" | "pages">): Promise<void> {
-    const { domain, keeper, policy, hub } = this.parts;
+    const { domain, extensions, policy, hub } = this.parts;
     if (!hub) await this.#prepare();
     domain.backups.start();
     // Before the first caller, who may ask for what the file says.
     await policy?.start();
-    if (!hub) await keeper?.start();
+    if (!hub) await this.#startExtensions();
     try {
       const reign = { begin: () => this.#beginReign(), end: () => this.#rest() };
       await hub?.open({ domain, services, pages, reign });
@@ -98,7 +104,7 @@ export class Daemon {
     } catch (error) {
       // Without a database a commit of its reign waits until `close`.
       if (hub) await Promise.race([hub.resign(), delay(this.parts.clock, abandonMs)]);
-      await Promise.all([keeper?.stop(), policy?.stop(), hub?.close()]);
+      await Promise.all([...extensions.map((each) => each.stop?.()), policy?.stop(), hub?.close()]);
       throw error;
     }
     if (!hub) this.#begin();
@@ -111,11 +117,15 @@ export class Daemon {
 
   /** This hub leads its fleet from now on. */
   async #beginReign(): Promise<void> {
-    const { resources, keeper } = this.parts;
+    const { resources } = this.parts;
     await openKeyCheck(resources.store, resources.opened.vault);
     await this.#prepare();
-    await keeper?.start();
+    await this.#startExtensions();
     this.#begin();
+  }
+
+  async #startExtensions(): Promise<void> {
+    for (const each of this.parts.extensions) await each.start?.();
   }
 
   /** What the daemon does by itself; of a fleet, the hub that leads. */
@@ -131,7 +141,7 @@ export class Daemon {
 
   /** Ends what is under way of that, and begins nothing more. */
   async #rest(): Promise<void> {
-    const { domain, keeper } = this.parts;
+    const { domain, extensions } = this.parts;
     await Promise.all([
       domain.engine.stop(),
       domain.revoker.stop(),
@@ -139,14 +149,15 @@ export class Daemon {
       domain.keyring.stop(),
       domain.notifier.stop(),
       domain.poller.stop(),
-      keeper?.stop(),
+      ...extensions.map((each) => each.stop?.()),
     ]);
   }
 
-  /** Reads the policy file and applies the providers file again; nothing where there is none. */
+  /** Reads the policy file again, and has extensions read theirs. */
   async reloadFiles(): Promise<void> {
-    const { keeper, policy, hub } = this.parts;
-    await Promise.all([policy?.reload(), hub?.leads === false ? undefined : keeper?.reload()]);
+    const { extensions, policy, hub } = this.parts;
+    const led = hub?.leads === false ? [] : extensions;
+    await Promise.all([policy?.reload(), ...led.map((each) => each.reload?.())]);
   }
 
   /**
@@ -259,14 +270,4 @@ function receiversOf({ config, clock, log, environment = processEnvironment() }:
   const foundSecrets = (name: string, path: string) => tellOfOpenSecret("secrets_file", name, path, log);
   return (outbound: OutboundFetch) =>
     openReceivers({ specs, file, outbound, clock, environment: Object.fromEntries(others), foundSecrets });
-}
-
-/** What reads a manifest takes long to load, and most daemons have none. */
-async function loadKeeper(
-  { providersFile }: Config,
-  options: Omit<KeeperOptions, "path">,
-): Promise<ManifestKeeper | undefined> {
-  if (providersFile === undefined) return undefined;
-  const { ManifestKeeper } = await import("../ext/manifest/manifest_keeper.js");
-  return new ManifestKeeper({ path: providersFile, ...options });
 }

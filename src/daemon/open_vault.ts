@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../config/config.js";
-import { withoutVariablesOf } from "../manifest/variables.js";
+import { withoutVariablesOf } from "../document/named_variables.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { storeFileName } from "../store/store.js";

@@ -38,7 +38,7 @@ export interface DaemonOptions {
   readonly onStepDown?: () => void;
   /** None by default. */
   readonly tracing?: Tracing;
-  /** The variables that the providers file may name; those of the process by default. */
+  /** The variables that files of the operator may name; those of the process by default. */
   readonly environment?: NodeJS.ProcessEnv;
 }
 

@@ -1,6 +1,6 @@
 import type { Config } from "../config/config.js";
+import { withoutVariablesOf } from "../document/named_variables.js";
 import { type RestoreReport, restoreStore } from "../domain/operations/restore.js";
-import { withoutVariablesOf } from "../manifest/variables.js";
 import type { Clock } from "../runtime/clock.js";
 import { KeyRingSource } from "../vault/key_source.js";
 

@@ -1,9 +1,9 @@
 import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
+import { readVersion } from "../config/version.js";
 import { FleetRefused, FleetUnreachable } from "../fleet/connection/fleet_error.js";
 import { maxClockOffsetMs } from "../fleet/verdict.js";
-import { ProvidersFileError } from "../ext/manifest/providers_file_error.js";
 import { ReceiversError } from "../notify/receivers.js";
 import { PolicyError } from "../policy/policy_error.js";
 import { CheckedClock } from "../runtime/checked_clock.js";
@@ -22,12 +22,13 @@ import {
   StoreHangs,
 } from "../store/lmdb/store_error.js";
 import { createLogger } from "../telemetry/logger.js";
+import { type OpenTracing, openTracing } from "../telemetry/open_tracing.js";
 import { KeyError } from "../vault/key_file.js";
 import { SecretFileOpen } from "../vault/secret_file.js";
 import { Daemon } from "./daemon.js";
 import { type ExitCode, endAtOnce, exitCodes } from "./exit_codes.js";
+import { type DaemonExtension, StartRefused } from "./extension.js";
 import { HubEnded } from "./fleet/hub_ended.js";
-import { type OpenTracing, openTracing } from "./open_tracing.js";
 import type { DaemonOptions } from "./resources.js";
 import { UpstreamRefused } from "./spoke/upstream_refused.js";
 
@@ -38,8 +39,9 @@ const closingMs = 15_000;
 export async function runDaemon(options: {
   readonly config: Config;
   readonly warnings: readonly string[];
+  readonly extensions: readonly DaemonExtension[];
 }): Promise<ExitCode> {
-  const { config } = options;
+  const { config, extensions } = options;
   let tracing: OpenTracing | undefined;
   const log = createLogger({
     level: config.logLevel,
@@ -67,16 +69,10 @@ export async function runDaemon(options: {
   let daemon: Daemon;
   try {
     const clocks = clocksOf(config);
-    tracing = await openTracing(config, { clock: clocks.clock, log });
-    daemon = await Daemon.start({
-      config,
-      log,
-      ...clocks,
-      tracing: tracing.tracing,
-      random: Math.random,
-      onFatal: failed,
-      onStepDown: stepDown,
-    });
+    tracing = await openTracing(config.tracing, { version: readVersion(), clock: clocks.clock, log });
+    const { random } = Math;
+    const given = { config, log, ...clocks, tracing: tracing.tracing, random };
+    daemon = await Daemon.start({ ...given, onFatal: failed, onStepDown: stepDown }, extensions);
   } catch (error) {
     const known = startFailure(error);
     log.error(
@@ -174,7 +170,7 @@ function startFailure(error: unknown): ExitCode | undefined {
   const usage = [
     CatalogueError,
     PolicyError,
-    ProvidersFileError,
+    StartRefused,
     ReceiversError,
     SecretFileOpen,
     DataFolderUnusable,

@@ -12,6 +12,8 @@ import {
 } from "./rules.js";
 import { readSource, type Source } from "./source.js";
 
+const extensionList = "ext/extensions.ts";
+
 /** Paths are relative to src/ and use `/`. */
 export type Files = Record<string, string>;
 
@@ -76,7 +78,8 @@ function breachesOfImports(path: string, { imports }: Source, sources: Map<strin
   if (from === undefined) return [];
   return imports.flatMap(({ specifier, line }) => {
     const violation = specifier.startsWith(".")
-      ? violationOfFileImport(from, targetOf(path, specifier), sources)
+      ? (violationOfFileImport(from, targetOf(path, specifier), sources) ??
+        violationOfWall(path, targetOf(path, specifier)))
       : violationOfPackageImport(from, specifier);
     return violation === undefined ? [] : [`${path}:${line}: ${violation}`];
   });
@@ -93,6 +96,16 @@ function violationOfFileImport(
   const allowed = layers[from];
   if (allowed === "anything" || (allowed as readonly string[]).includes(to)) return undefined;
   return `${from} must not import ${to} (${target})`;
+}
+
+/** An extension is seen by itself, and by the list of extensions; the list by `main`. */
+function violationOfWall(path: string, target: string): string | undefined {
+  const [layer, name] = target.split("/");
+  if (layer !== "ext") return undefined;
+  if (target === extensionList) return path === "main.ts" ? undefined : `only main.ts may import ${target}`;
+  if (path.startsWith(`ext/${name}/`)) return undefined;
+  if (path === extensionList && target === `ext/${name}/extension.ts`) return undefined;
+  return `only ${extensionList} may import the extension ${name}, and of it extension.ts alone`;
 }
 
 function violationOfPackageImport(from: Layer, specifier: string): string | undefined {
@@ -139,12 +152,17 @@ function importsOfFiles(sources: Map<string, Source>): Map<string, Set<string>> 
 function importsOfFolders(sources: Map<string, Source>): Map<string, Set<string>> {
   const folders = new Map<string, Set<string>>();
   for (const [path, targets] of importsOfFiles(sources)) {
-    const folder = dirname(path);
+    const folder = folderOf(path);
     const imported = folders.get(folder) ?? new Set();
     folders.set(folder, imported);
-    for (const target of targets) if (dirname(target) !== folder) imported.add(dirname(target));
+    for (const target of targets) if (folderOf(target) !== folder) imported.add(folderOf(target));
   }
   return folders;
+}
+
+/** `extension.ts` wires its folder, and stands for itself. */
+function folderOf(path: string): string {
+  return /^ext\/[^/]+\/extension\.ts$/.test(path) ? path : dirname(path);
 }
 
 /** One path for each place that can reach itself, shortest way round, each cycle once. */

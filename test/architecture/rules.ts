@@ -1,4 +1,4 @@
-/** A layer is a folder of src/ with all that is below it. `daemon` and `main` wire. */
+/** A layer is a folder of src/ with all that is below it. `daemon` and `main` wire. Only `ext/` and `main` may name an extension. */
 export const layers = {
   runtime: ["runtime"],
   model: ["model", "runtime", "gen"],
@@ -36,7 +36,6 @@ export const layers = {
   strategies: ["strategies", "model", "runtime"],
   catalogue: ["catalogue", "document", "model", "runtime"],
   document: ["document", "model", "runtime"],
-  manifest: ["manifest", "document", "model", "runtime", "gen"],
   // Tells people that they are needed: webhooks and commands.
   notify: ["notify", "outbound", "document", "model", "runtime"],
   policy: ["policy", "document", "model", "runtime"],
@@ -50,8 +49,31 @@ export const layers = {
     "catalogue",
     "strategies",
     "document",
-    "manifest",
     "policy",
+  ],
+  // Each folder of it is an extension: it imports the core and itself, and nothing but `ext/extensions.ts` imports it.
+  ext: [
+    "ext",
+    "cli",
+    "daemon",
+    "server",
+    "service",
+    "legacy",
+    "domain",
+    "store",
+    "vault",
+    "oauth",
+    "outbound",
+    "telemetry",
+    "identity",
+    "config",
+    "catalogue",
+    "strategies",
+    "document",
+    "policy",
+    "model",
+    "runtime",
+    "gen",
   ],
   daemon: "anything",
   main: "anything",
@@ -64,20 +86,10 @@ export type Layer = keyof typeof layers;
  * needs a new one decides here which layer owns it.
  */
 export const packages: Record<string, readonly Layer[]> = {
-  "@bufbuild/protobuf": [
-    "gen",
-    "model",
-    "store",
-    "service",
-    "legacy",
-    "server",
-    "upstream",
-    "cli",
-    "manifest",
-  ],
-  "@bufbuild/protovalidate": ["gen", "service", "manifest"],
+  "@bufbuild/protobuf": ["gen", "model", "store", "service", "legacy", "server", "upstream", "cli", "ext"],
+  "@bufbuild/protovalidate": ["gen", "service", "ext"],
   "@aws-crypto/sha256-js": ["strategies"],
-  "@modelcontextprotocol/server": ["cli"],
+  "@modelcontextprotocol/server": ["ext"],
   "@opentelemetry/api": ["telemetry"],
   "@opentelemetry/core": ["telemetry"],
   "@opentelemetry/exporter-trace-otlp-proto": ["telemetry"],
@@ -87,11 +99,11 @@ export const packages: Record<string, readonly Layer[]> = {
   ajv: ["domain", "catalogue"],
   "ajv-formats": ["domain", "catalogue"],
   re2js: ["domain", "catalogue"],
-  yaml: ["document", "manifest"],
-  "@connectrpc/connect": ["server", "cli"],
+  yaml: ["document", "ext"],
+  "@connectrpc/connect": ["server", "cli", "ext"],
   "@connectrpc/connect-node": ["server", "cli"],
   "@grpc/grpc-js": ["upstream"],
-  commander: ["cli"],
+  commander: ["cli", "ext"],
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],
   "ipaddr.js": ["outbound"],
@@ -105,7 +117,7 @@ export const packages: Record<string, readonly Layer[]> = {
   pino: ["telemetry"],
   "pino-pretty": ["telemetry"],
   "prom-client": ["telemetry"],
-  zod: ["cli"],
+  zod: ["ext"],
 };
 
 /** Who may import a builtin; as above, one that is not listed has no owner yet. */
@@ -124,10 +136,10 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:path": withInputOutput,
   "node:stream": withInputOutput,
   "node:stream/promises": withInputOutput,
-  "node:http": ["server", "cli", "outbound", "identity"],
+  "node:http": ["server", "cli", "outbound", "identity", "ext"],
   "node:https": ["cli", "outbound", "identity"],
   "node:http2": ["server"],
-  "node:net": ["server", "cli", "outbound", "upstream"],
+  "node:net": ["server", "cli", "outbound", "upstream", "ext"],
   "node:tls": ["server", "cli", "outbound", "upstream"],
   "node:child_process": ["vault", "notify", "cli"],
   "node:diagnostics_channel": ["store"],
@@ -165,7 +177,7 @@ export const allowedPrivateMembers: Record<string, readonly string[]> = {
   // The descriptor of a socket, to ask the kernel who is at its other end.
   "server/sockets/peer_credentials.ts": ["_handle"],
   // A field of the Model Context Protocol, which is called so.
-  "cli/mcp/tools/consent_wait.ts": ["_meta"],
+  "ext/mcp/tools/consent_wait.ts": ["_meta"],
 };
 
 /** Names that say nothing about what is inside. */

@@ -1,5 +1,6 @@
 import type { Input, Shell } from "../../src/cli/shell/shell.js";
 import type { Key } from "../../src/cli/terminal/search_prompt.js";
+import { extensions } from "../../src/ext/extensions.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 
 /** Noon of a day in 2026, UTC. */
@@ -94,6 +95,7 @@ export function fakeShell(
       programs.push({ argv, env });
       return given.programExitCode ?? 0;
     },
+    extensions,
     openStandardStreams: () => {
       throw new Error("this process has no streams");
     },

@@ -7,6 +7,7 @@ import { programName } from "../../src/cli/shell/program_name.js";
 import { commandGroup, settings } from "../../src/config/settings.js";
 import { readVersion } from "../../src/config/version.js";
 import { exitCodeMeanings, exitCodes } from "../../src/daemon/exit_codes.js";
+import { extensions } from "../../src/ext/extensions.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { perTest } from "../lifetimes.js";
 import { connectionId, FakeDaemon } from "./fake_daemon.js";
@@ -59,10 +60,6 @@ describe("a group that has no such command", () => {
     ["unknown command 'shwo': there are list, get, import,", ["connections", "shwo", "github"]],
     ["unknown command 'x?y'", ["audit", "x\x1by"]],
     ["unknown command 'status1'", ["keyring", "status1"]],
-    [
-      "unknown command 'list': there are plan, apply, export; did you mean nexusd provider list?",
-      ["providers", "list"],
-    ],
     ["too many arguments for 'list'", ["connections", "list", "extra"]],
   ])("says %s", async (sentence, args) => {
     const shell = fakeShell();
@@ -72,14 +69,17 @@ describe("a group that has no such command", () => {
 });
 
 describe("examples", () => {
-  it.each(Object.entries(examples))("shows one for nexusd %s", async (path, example) => {
+  const all = [examples, ...extensions.map((extension) => extension.examples ?? {})].flatMap((table) =>
+    Object.entries<string>(table),
+  );
+  it.each(all)("shows one for nexusd %s", async (path, example) => {
     const shell = fakeShell();
     expect(await run([...path.split(" "), "--help"], shell)).toBe(0);
     expect(shell.out()).toContain(`\nExample:\n  ${`nexusd ${path} ${example}`.trimEnd()}\n`);
   });
 
   // These would write files here.
-  const others = Object.entries(examples).filter(([path]) => !["restore", "keys create"].includes(path));
+  const others = all.filter(([path]) => !["restore", "keys create"].includes(path));
   it.each(others)("shows one that can be read: nexusd %s", async (path, example) => {
     const shell = fakeShell({ env: { NEXUS_DATA_DIR: "/nonexistent" } });
     await run([...path.split(" "), ...example.split(" ").filter((word) => word !== "")], shell);

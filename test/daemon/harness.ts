@@ -6,6 +6,7 @@ import { createGrpcTransport } from "@connectrpc/connect-node";
 import { type Config, loadConfig } from "../../src/config/config.js";
 import { Daemon } from "../../src/daemon/daemon.js";
 import type { DaemonOptions } from "../../src/daemon/resources.js";
+import { extensions } from "../../src/ext/extensions.js";
 import { AccessService } from "../../src/gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
 import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
@@ -125,7 +126,7 @@ export class Place {
 
   /** Starts a daemon of other settings, which logs to the lines of this one. */
   startWith(options: Pick<DaemonOptions, "config" | "environment" | "clock">): Promise<Daemon> {
-    return Daemon.start({
+    const given = {
       ...options,
       linkClock: new SystemClock(),
       log: createLogger({
@@ -138,10 +139,11 @@ export class Place {
         },
       }),
       random: () => 0.5,
-      onFatal: (error) => {
+      onFatal: (error: unknown) => {
         throw error;
       },
-    });
+    };
+    return Daemon.start(given, extensions);
   }
 }
 

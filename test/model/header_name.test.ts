@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { CatalogueError } from "../../src/catalogue/catalogue_error.js";
 import { parseCatalogue } from "../../src/catalogue/catalogue_file.js";
 import { DocumentError, formatViolations } from "../../src/document/document_error.js";
-import { readManifest } from "../../src/ext/manifest/manifest.js";
 import { headerNameViolation, tokenHeaderViolation } from "../../src/model/header_name.js";
 import type { JsonObject } from "../../src/model/json.js";
 import { profileOfContract } from "../../src/model/providers/contract_profile.js";
@@ -74,11 +73,7 @@ describe.each(framing)("%s", (name) => {
     expect(sent.headers).toEqual({ "x-a": "b" });
   });
 
-  it("is refused in a manifest and in a catalogue, with its place", () => {
-    const manifest = `providers: [{name: acme, auth_type: header, params: {header_name: ${name}}}]`;
-    expect(formatted(() => readManifest(manifest, { variables: {} }))).toMatch(
-      /header_name.*frames the message/s,
-    );
+  it("is refused in a catalogue, with its place", () => {
     const entry = `{ name: acme, display_name: A, category: crm, auth_type: header, docs_url: https://a.example/,
       strategy: { type: header, header_name: ${name} } }`;
     expect(formatted(() => parseCatalogue("c.yaml", `providers: [${entry}]`))).toMatch(

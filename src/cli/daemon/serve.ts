@@ -24,7 +24,11 @@ export function serveCommand(shell: Shell): Command {
   for (const option of flags.options) command.addOption(option.hideHelp());
   return command.action(async (given: GivenOptions) => {
     const config = loadConfig(shell.env, flags.flagsOf(given), { isTTY: shell.stdout.isTTY });
-    const exitCode = await shell.runDaemon({ config, warnings: settingWarnings(shell.env, config) });
+    const exitCode = await shell.runDaemon({
+      config,
+      warnings: settingWarnings(shell.env, config),
+      extensions: shell.extensions,
+    });
     if (exitCode !== 0) throw new CommandFailure(exitCode, "");
   });
 }

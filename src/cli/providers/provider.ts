@@ -15,8 +15,8 @@ import { providerCreateCommand } from "./provider_create.js";
 import { type ProfileFlags, profileChange, profileOptions } from "./provider_flags.js";
 import { findProvider, providerArgument } from "./provider_key.js";
 import { providerGetCommand, providerListCommand } from "./provider_list.js";
-import { printWarnings } from "./provider_target.js";
 import { providerShowCommand, providerTemplatesCommand } from "./provider_templates.js";
+import { printWarnings } from "./provider_warnings.js";
 
 interface UpdateFlags extends ProfileFlags, DaemonFlags {
   readonly name?: string;

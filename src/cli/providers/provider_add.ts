@@ -17,8 +17,8 @@ import {
   askForTemplate,
   askYes,
 } from "./provider_questions.js";
-import { printWarnings } from "./provider_target.js";
 import { findTemplate } from "./provider_templates.js";
+import { printWarnings } from "./provider_warnings.js";
 import { isOAuth2, pkceWord } from "./provider_words.js";
 import { type StrategyFlags, strategyOfFlags, strategyOptions } from "./strategy_flags.js";
 

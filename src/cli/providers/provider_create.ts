@@ -16,7 +16,7 @@ import type { Shell } from "../shell/shell.js";
 import { formatFields } from "../shell/text.js";
 import { obtainClientSecret } from "./client_secret.js";
 import { type ProfileFlags, profileChange, profileOptions } from "./provider_flags.js";
-import { printWarnings } from "./provider_target.js";
+import { printWarnings } from "./provider_warnings.js";
 import { type StrategyFlags, strategyOfFlags, strategyOptions } from "./strategy_flags.js";
 
 export const secretNote =

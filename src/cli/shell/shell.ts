@@ -1,5 +1,7 @@
 import type { Readable, Writable } from "node:stream";
+import type { Command } from "commander";
 import type { Config } from "../../config/config.js";
+import type { DaemonExtension } from "../../daemon/extension.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Key } from "../terminal/search_prompt.js";
 
@@ -28,6 +30,15 @@ export interface Input {
   readKeys(onKey: (key: Key) => "more" | "end", onReady: () => void): Promise<void>;
 }
 
+export type MakeCommand = (shell: Shell) => Command;
+
+/** Everything that one folder of `src/ext` adds to the program. */
+export interface Extension extends DaemonExtension {
+  readonly commands?: readonly MakeCommand[];
+  /** For `--help`: what stands after each command, by the path of the command. */
+  readonly examples?: Readonly<Record<string, string>>;
+}
+
 /** What a command sees of the process that it runs in. */
 export interface Shell {
   readonly env: NodeJS.ProcessEnv;
@@ -52,9 +63,12 @@ export interface Shell {
   /** Standard input and output as they are, for a protocol that has them to itself. */
   readonly openStandardStreams: () => { readonly input: Readable; readonly output: Writable };
   readonly openBrowser: (url: string) => Promise<void>;
+  /** What the program has beyond its core. */
+  readonly extensions: readonly Extension[];
   /** Resolves with the exit code once the daemon has ended. */
   readonly runDaemon: (options: {
     readonly config: Config;
     readonly warnings: readonly string[];
+    readonly extensions: readonly Extension[];
   }) => Promise<number>;
 }

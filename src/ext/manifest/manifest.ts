@@ -1,5 +1,11 @@
 import { DocumentError, type DocumentViolation } from "../../document/document_error.js";
-import { meantKeys, type Path, readYaml, unknownKeys, type YamlDocument } from "../../document/yaml_document.js";
+import {
+  meantKeys,
+  type Path,
+  readYaml,
+  unknownKeys,
+  type YamlDocument,
+} from "../../document/yaml_document.js";
 import type { FieldViolation } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";

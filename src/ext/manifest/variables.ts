@@ -1,11 +1,8 @@
-import { readFileSync, statSync } from "node:fs";
+import { reference } from "../../document/named_variables.js";
 import type { Expansion } from "../../document/yaml_document.js";
 
 /** The variables that a manifest may name. */
 export type Variables = Readonly<Record<string, string | undefined>>;
-
-/** `$$`, or a variable: its name, and the brace that ends it. */
-const reference = /\$\$|\$\{([^}]*)(\}?)/g;
 
 const secretName = /secret|password|passwd|token|key|credential/i;
 
@@ -32,23 +29,4 @@ export function expandVariables(text: string, variables: Variables): Expansion {
 /** The inverse: text that expands to itself. */
 export function escapeVariables(text: string): string {
   return text.replaceAll("$", "$$$$");
-}
-
-/** The environment of a program that is not to have what a manifest names: secrets of clients, for the daemon alone. */
-export function withoutVariablesOf(
-  manifest: string | undefined,
-  environment: NodeJS.ProcessEnv,
-): NodeJS.ProcessEnv {
-  const named = new Set(manifest === undefined ? [] : namesIn(manifest));
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !named.has(name)));
-}
-
-function namesIn(path: string): string[] {
-  try {
-    const text = statSync(path).isFile() ? readFileSync(path, "utf8") : "";
-    return [...text.matchAll(reference)].flatMap(([, name]) => name ?? []);
-  } catch {
-    // Whoever applies it says why.
-    return [];
-  }
 }

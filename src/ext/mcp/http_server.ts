@@ -3,13 +3,13 @@ import { chmodSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { callTimeoutMs, type Daemon } from "../../cli/shell/client.js";
+import { CommandFailure } from "../../cli/shell/command_failure.js";
+import type { DaemonSession } from "../../cli/shell/daemon_command.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Restriction } from "../../gen/nexus/v1/access_pb.js";
 import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
-import { callTimeoutMs, type Daemon } from "../../cli/shell/client.js";
-import { CommandFailure } from "../../cli/shell/command_failure.js";
-import type { DaemonSession } from "../../cli/shell/daemon_command.js";
 import { HttpSessions } from "./http_sessions.js";
 import {
   type AuthInfo,

@@ -1,11 +1,11 @@
 import { Command, InvalidArgumentError } from "commander";
-import { type ListenAddress, parseListenAddress } from "../../model/listen_address.js";
 import { usageFailure } from "../../cli/shell/command_failure.js";
 import { addAddressFlags } from "../../cli/shell/daemon_command.js";
 import { addNotes } from "../../cli/shell/help.js";
 import { collect } from "../../cli/shell/repeated_options.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
+import { type ListenAddress, parseListenAddress } from "../../model/listen_address.js";
 import type { McpServing } from "./serve_mcp.js";
 import { defaultMaxAnswerBytes, type McpPolicy } from "./tools/mcp_policy.js";
 

@@ -1,8 +1,6 @@
 import { once } from "node:events";
 import { pipeline } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { exitCodes } from "../../daemon/exit_codes.js";
-import { isLocalAddress, type ListenAddress } from "../../model/listen_address.js";
 import { findProvider } from "../../cli/providers/provider_key.js";
 import { connectDaemon } from "../../cli/shell/client.js";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
@@ -15,6 +13,8 @@ import {
 } from "../../cli/shell/daemon_command.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { isLocalAddress, type ListenAddress } from "../../model/listen_address.js";
 import { McpHttpServer, restrictionsOfCaller, sessionOfCaller } from "./http_server.js";
 import { makeMcpServer } from "./mcp_server.js";
 import { MessageLines } from "./message_lines.js";

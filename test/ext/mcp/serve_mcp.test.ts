@@ -2,9 +2,9 @@ import { PassThrough, Writable } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
-import { perTest } from "../../lifetimes.js";
 import { FakeDaemon, providerId } from "../../cli/fake_daemon.js";
 import { fakeShell, jsonLines } from "../../cli/fake_shell.js";
+import { perTest } from "../../lifetimes.js";
 
 const initialize = {
   jsonrpc: "2.0",

@@ -1,7 +1,7 @@
+import { printable } from "../../../cli/shell/text.js";
+import type { JsonValue } from "../../../model/json.js";
 import type { Difference } from "../differences.js";
 import { hasDrift, type Plan, type PlannedChange } from "../plan.js";
-import type { JsonValue } from "../../../model/json.js";
-import { printable } from "../../../cli/shell/text.js";
 
 const signs: Readonly<Record<PlannedChange["action"], string>> = {
   create: "+",

@@ -1,10 +1,10 @@
 import { writeFileSync } from "node:fs";
-import { exitCodes } from "../../../daemon/exit_codes.js";
-import { manifestJson, manifestText, secretVariable } from "../manifest_text.js";
-import { readProfiles } from "../../../cli/providers/provider_target.js";
 import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import { withDaemon } from "../../../cli/shell/daemon_command.js";
 import type { Shell } from "../../../cli/shell/shell.js";
+import { exitCodes } from "../../../daemon/exit_codes.js";
+import { manifestJson, manifestText, secretVariable } from "../manifest_text.js";
+import { readProfiles } from "./provider_target.js";
 import type { ExportFlags } from "./providers_flags.js";
 
 /** `providers export`. */

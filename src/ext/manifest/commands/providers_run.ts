@@ -1,18 +1,18 @@
 import { existsSync } from "node:fs";
 import { Catalogue } from "../../../catalogue/catalogue.js";
 import { CatalogueError } from "../../../catalogue/catalogue_error.js";
-import { driftExitCode, exitCodes } from "../../../daemon/exit_codes.js";
-import { applyPlan } from "../apply.js";
-import { type Manifest, readManifest } from "../manifest.js";
-import { hasDrift, type Plan, type PlannedChange, planOf } from "../plan.js";
-import { readProfiles, targetOf } from "../../../cli/providers/provider_target.js";
 import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
 import { confirm } from "../../../cli/shell/confirm.js";
 import { type DaemonSession, withDaemon } from "../../../cli/shell/daemon_command.js";
 import { readText, usable } from "../../../cli/shell/files.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import { printable, shellWord } from "../../../cli/shell/text.js";
+import { driftExitCode, exitCodes } from "../../../daemon/exit_codes.js";
+import { applyPlan } from "../apply.js";
+import { type Manifest, readManifest } from "../manifest.js";
+import { hasDrift, type Plan, type PlannedChange, planOf } from "../plan.js";
 import { formatPlan, planJson } from "./plan_text.js";
+import { readProfiles, targetOf } from "./provider_target.js";
 import type { ApplyFlags, PlanFlags } from "./providers_flags.js";
 
 /** `providers plan`: 2 means drift, so that no failure may end with it. */

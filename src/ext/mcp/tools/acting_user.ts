@@ -1,10 +1,10 @@
+import { usageFailure } from "../../../cli/shell/command_failure.js";
+import { printable } from "../../../cli/shell/text.js";
 import {
   CompiledRestriction,
   type Restriction,
   restrictionFrom,
 } from "../../../model/access/scope_restriction.js";
-import { usageFailure } from "../../../cli/shell/command_failure.js";
-import { printable } from "../../../cli/shell/text.js";
 import type { McpPolicy } from "./mcp_policy.js";
 
 /** Of the users whom an error names. */

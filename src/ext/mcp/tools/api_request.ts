@@ -1,9 +1,9 @@
-import { readVersion } from "../../../config/version.js";
-import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import { apiUrl, checkHeaders, parseMethod } from "../../../cli/credentials/api_arguments.js";
 import { type ApiRequest, apiBaseUrlOf } from "../../../cli/credentials/authorized_request.js";
 import { usageFailure } from "../../../cli/shell/command_failure.js";
 import { printable } from "../../../cli/shell/text.js";
+import { readVersion } from "../../../config/version.js";
+import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import { type McpPolicy, refuseHost, refuseMethod } from "./mcp_policy.js";
 
 /** What a model says of a request. */

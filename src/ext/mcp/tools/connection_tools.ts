@@ -1,10 +1,10 @@
+import { allPages, type DaemonSession } from "../../../cli/shell/daemon_command.js";
+import { formatStatus, formatTime } from "../../../cli/shell/text.js";
 import {
   type Connection,
   ConnectionStatus,
   type Account as ProviderAccount,
 } from "../../../gen/nexus/v1/connection_pb.js";
-import { allPages, type DaemonSession } from "../../../cli/shell/daemon_command.js";
-import { formatStatus, formatTime } from "../../../cli/shell/text.js";
 import { awaitPerson, maxWaitSeconds } from "./consent_wait.js";
 import { mayUseProvider } from "./mcp_policy.js";
 import { type McpServer, z } from "./sdk.js";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import type { AcquireTokenResponse, ConsentRequired } from "../../../gen/nexus/v1/token_pb.js";
-import type { Clock } from "../../../runtime/clock.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { durationOf } from "../../../cli/shell/duration.js";
+import type { AcquireTokenResponse, ConsentRequired } from "../../../gen/nexus/v1/token_pb.js";
+import type { Clock } from "../../../runtime/clock.js";
 import type { ServerContext } from "./sdk.js";
 import type { Account } from "./tool.js";
 

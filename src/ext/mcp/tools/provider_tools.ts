@@ -1,5 +1,5 @@
-import { AuthType, type Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import { allProviders } from "../../../cli/providers/provider_key.js";
+import { AuthType, type Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import { mayUseProvider } from "./mcp_policy.js";
 import { type McpServer, z } from "./sdk.js";
 import { answering, jsonResult, type ToolDeps } from "./tool.js";

@@ -1,8 +1,8 @@
-import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
 import type { ApiAnswer } from "../../../cli/credentials/api_call.js";
 import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { printable } from "../../../cli/shell/text.js";
+import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
 import type { Redaction } from "./redaction.js";
 import type { Account } from "./tool.js";
 

@@ -1,10 +1,10 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { exitCodes } from "../../../daemon/exit_codes.js";
-import type { Restriction } from "../../../gen/nexus/v1/access_pb.js";
-import type { Clock } from "../../../runtime/clock.js";
 import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { printable } from "../../../cli/shell/text.js";
+import { exitCodes } from "../../../daemon/exit_codes.js";
+import type { Restriction } from "../../../gen/nexus/v1/access_pb.js";
+import type { Clock } from "../../../runtime/clock.js";
 import { actingUser } from "./acting_user.js";
 import { type McpPolicy, refuseProvider } from "./mcp_policy.js";
 import { type CallToolResult, type InputRequiredResult, type ServerContext, z } from "./sdk.js";

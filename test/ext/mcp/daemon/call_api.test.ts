@@ -2,8 +2,8 @@ import { createHmac } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { AuthType, type ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
-import { perSuite } from "../../../lifetimes.js";
 import { staticCases } from "../../../daemon/capture_world.js";
+import { perSuite } from "../../../lifetimes.js";
 import { type McpClient, McpWorld } from "./mcp_world.js";
 
 const secret = "canary-api-key-0123456789";

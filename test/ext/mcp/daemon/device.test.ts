@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { perSuite } from "../../../lifetimes.js";
 import { registered, requestOf } from "../../../daemon/requests.js";
+import { perSuite } from "../../../lifetimes.js";
 import { McpWorld } from "./mcp_world.js";
 
 const television = {

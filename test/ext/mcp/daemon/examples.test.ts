@@ -16,7 +16,7 @@ interface Entry {
   readonly headers: Record<string, string>;
 }
 
-const root = join(import.meta.dirname, "../../..");
+const root = join(import.meta.dirname, "../../../..");
 
 /** The one entry of a host's configuration as it stands in examples/mcp. */
 function entryOf(file: string): Entry {

@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { type CallToolResult, Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
-import { EchoApi } from "../../../fakes/echo_api.js";
 import { World } from "../../../daemon/harness.js";
+import { EchoApi } from "../../../fakes/echo_api.js";
 
-const main = join(import.meta.dirname, "../../../dist/main.js");
+const main = join(import.meta.dirname, "../../../../dist/main.js");
 
 /** The revisions of the protocol that begin with a handshake, and those that have none. */
 export type Revision = "2025-11-25" | "2026-07-28";

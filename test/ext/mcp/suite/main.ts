@@ -8,12 +8,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { McpHttpServer } from "../../src/ext/mcp/http_server.js";
-import { connectDaemon } from "../../src/cli/shell/client.js";
-import { sessionOf } from "../../src/cli/shell/daemon_command.js";
-import { SystemClock } from "../../src/runtime/clock.js";
-import { McpWorld } from "../ext/mcp/daemon/mcp_world.js";
-import { Results } from "../interop/results.js";
+import { connectDaemon } from "../../../../src/cli/shell/client.js";
+import { sessionOf } from "../../../../src/cli/shell/daemon_command.js";
+import { McpHttpServer } from "../../../../src/ext/mcp/http_server.js";
+import { SystemClock } from "../../../../src/runtime/clock.js";
+import { Results } from "../../../interop/results.js";
+import { McpWorld } from "../daemon/mcp_world.js";
 import { playClassicClient } from "./classic_client.js";
 import { startKeyProxy } from "./key_proxy.js";
 import { type Applying, applying, leftOut, withSuiteTools } from "./scenarios.js";
@@ -71,7 +71,7 @@ function compare(names: readonly string[]): void {
     const [, reason] = leftOut.find(([pattern]) => pattern.test(scenario)) ?? [];
     if (reason !== undefined) reasons.push(`${scenario}: ${reason}`);
     else if (!played.some((one) => one.scenario === scenario))
-      fail(scenario, "is new: add it to test/mcp/scenarios.ts");
+      fail(scenario, "is new: add it to test/ext/mcp/suite/scenarios.ts");
   }
   for (const { scenario, except = {} } of played) {
     for (const [check, why] of Object.entries(except)) reasons.push(`${scenario}, ${check}: ${why}`);

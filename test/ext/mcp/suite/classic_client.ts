@@ -1,7 +1,7 @@
 import { pathToFileURL } from "node:url";
-import type { McpWorld } from "../ext/mcp/daemon/mcp_world.js";
-import { consent } from "../fakes/browser.js";
-import type { Results } from "../interop/results.js";
+import { consent } from "../../../fakes/browser.js";
+import type { Results } from "../../../interop/results.js";
+import type { McpWorld } from "../daemon/mcp_world.js";
 import type { Suite } from "./suite.js";
 
 /** What is used of the SDK's version 1, whose types are not installed here. */

@@ -1,5 +1,3 @@
-import type { Config } from "../config/config.js";
-import { readVersion } from "../config/version.js";
 import { noTracing, type Tracing } from "../model/tracing.js";
 import { atMostEachMinute } from "../runtime/at_most_each_minute.js";
 import { type Clock, delay } from "../runtime/clock.js";
@@ -19,17 +17,17 @@ export interface OpenTracing {
 
 /** The libraries take a while to load and some memory, and most daemons are not traced. */
 export async function openTracing(
-  { tracing: config }: Config,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
+  config: { readonly receiver: string } | undefined,
+  { version, clock, log }: { readonly version: string; readonly clock: Clock; readonly log: Log },
 ): Promise<OpenTracing> {
   if (!config) return { tracing: noTracing, logFields: () => ({}), close: async () => undefined };
-  const { OtlpTracing } = await import("../telemetry/otlp_tracing.js");
+  const { OtlpTracing } = await import("./otlp_tracing.js");
   const { receiver } = config;
   const report = atMostEachMinute(clock, (reason) => {
     log.warn({ receiver, reason }, "traces were not taken by their receiver: they are lost");
   });
   const tracing = new OtlpTracing({
-    version: readVersion(),
+    version,
     onExportFailed: (error) => report(reasonOf(error)),
   });
   log.info({ receiver }, "traces go to this receiver");

@@ -1,11 +1,10 @@
-import type { CreateProviderResponse, UpdateProviderResponse } from "../../gen/nexus/v1/provider_pb.js";
-import type { ProfileTarget } from "../../ext/manifest/apply.js";
-import type { CurrentProfile } from "../../ext/manifest/plan.js";
-import { profileMessage, profileSettings } from "../../model/providers/profile_fields.js";
-import type { DaemonSession } from "../shell/daemon_command.js";
-import type { Shell } from "../shell/shell.js";
-import { printable } from "../shell/text.js";
-import { allProviders } from "./provider_key.js";
+import { allProviders } from "../../../cli/providers/provider_key.js";
+import { printWarnings } from "../../../cli/providers/provider_warnings.js";
+import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
+import type { Shell } from "../../../cli/shell/shell.js";
+import { profileMessage, profileSettings } from "../../../model/providers/profile_fields.js";
+import type { ProfileTarget } from "../apply.js";
+import type { CurrentProfile } from "../plan.js";
 
 /** The profiles of the daemon, for a plan. */
 export async function readProfiles(session: DaemonSession): Promise<CurrentProfile[]> {
@@ -15,14 +14,6 @@ export async function readProfiles(session: DaemonSession): Promise<CurrentProfi
     settings: profileSettings(provider),
     clientSecretSet: provider.clientSecretSet,
   }));
-}
-
-/** What would keep a person from consenting at a profile that was written; beside the answer, which may be JSON. */
-export function printWarnings(
-  { stderr }: Pick<Shell, "stderr">,
-  { provider, warnings }: CreateProviderResponse | UpdateProviderResponse,
-): void {
-  for (const warning of warnings) stderr.write(`warning: ${provider?.name ?? ""}: ${printable(warning)}\n`);
 }
 
 /** Carries a plan out over the API. */

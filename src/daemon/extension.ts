@@ -1,0 +1,39 @@
+import type { Catalogue } from "../catalogue/catalogue.js";
+import type { DaemonOptions, Resources } from "./resources.js";
+import type { Domain } from "./wire_domain.js";
+
+/** A daemon that is wired, with no listener open yet: what an extension builds on. */
+export interface Core {
+  readonly options: DaemonOptions;
+  readonly resources: Resources;
+  readonly domain: Domain;
+  readonly templates: Catalogue;
+  /** The variables of the process, or what a test puts in their place. */
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/** What an extension runs in a daemon. */
+export interface RunningExtension {
+  /**
+   * Called before the first caller is served; in a fleet, each time this hub begins to lead.
+   *
+   * @throws StartRefused
+   */
+  start?(): Promise<void>;
+  /** Resolves when nothing of it runs. It may be started again. */
+  stop?(): Promise<void>;
+  /** SIGHUP. In a fleet, only at the hub that leads. */
+  reload?(): Promise<void>;
+}
+
+/** A part of the product that the core does not know. Its module is light: what it needs is imported when it is opened. */
+export interface DaemonExtension {
+  readonly name: string;
+  /** Resolves with undefined where the settings leave it off. */
+  open?(core: Core): Promise<RunningExtension | undefined>;
+}
+
+/** The settings of an extension cannot be used: `nexusd serve` ends with the exit code of wrong settings. */
+export class StartRefused extends Error {
+  override readonly name: string = "StartRefused";
+}

@@ -1,0 +1,23 @@
+import { readFileSync, statSync } from "node:fs";
+
+/** `$$`, or a variable: its name, and the brace that ends it. */
+export const reference = /\$\$|\$\{([^}]*)(\}?)/g;
+
+/** The environment of a program that is not to have what a manifest names: secrets of clients, for the daemon alone. */
+export function withoutVariablesOf(
+  manifest: string | undefined,
+  environment: NodeJS.ProcessEnv,
+): NodeJS.ProcessEnv {
+  const named = new Set(manifest === undefined ? [] : namesIn(manifest));
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !named.has(name)));
+}
+
+function namesIn(path: string): string[] {
+  try {
+    const text = statSync(path).isFile() ? readFileSync(path, "utf8") : "";
+    return [...text.matchAll(reference)].flatMap(([, name]) => name ?? []);
+  } catch {
+    // Whoever applies it says why.
+    return [];
+  }
+}

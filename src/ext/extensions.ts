@@ -1,0 +1,6 @@
+import type { Extension } from "../cli/shell/shell.js";
+import { manifest } from "./manifest/extension.js";
+import { mcp } from "./mcp/extension.js";
+
+/** The only place that names the extensions. Without its folder and its lines here, the rest builds and runs. */
+export const extensions: readonly Extension[] = [manifest, mcp];

@@ -1,0 +1,20 @@
+import type { Extension } from "../../cli/shell/shell.js";
+import { providersCommand } from "./commands/providers.js";
+
+/** Providers as a file: `nexusd providers plan`, `apply` and `export`, and `nexusd serve --providers`. */
+export const manifest: Extension = {
+  name: "manifest",
+  commands: [providersCommand],
+  examples: {
+    "providers plan": "-f nexus-providers.yaml --detailed-exitcode",
+    "providers apply": "-f nexus-providers.yaml --yes",
+    "providers export": "-f nexus-providers.yaml",
+  },
+  open: async ({ options: { config, clock, log }, domain, templates, environment: variables }) => {
+    const { providersFile: path } = config;
+    if (path === undefined) return undefined;
+    const { ManifestKeeper } = await import("./manifest_keeper.js");
+    const { registry, discoveryTrial: trial } = domain;
+    return new ManifestKeeper({ path, registry, trial, variables, templates, clock, log });
+  },
+};
