@@ -1,14 +1,16 @@
 /**
  * A daemon's domain in a process of its own, to be killed: `child <folder> <life> <boundary> <after>`. It fixes what the last
  * life left, says `settled`, and from then on dies by its own SIGKILL at the `after`th passage of `boundary`. One that is to be paused
- * (`pause`) has a short time-out instead, and ends in order when it is told `end`. What callers were shown is printed before it is
- * anything else.
+ * (`pause`) has a short time-out instead, and ends in order when it is told `end`. The store of another (`fail`) fails at its `after`th
+ * token set, and it ends as a daemon does then. What callers were shown is printed before it is anything else.
  */
 
 import { owner } from "../../src/model/access/principal.js";
 import { createOutboundFetch, type OutboundFetch } from "../../src/outbound/outbound.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { lockDataFolder } from "../../src/store/files/data_folder.js";
+import { SpoolFile } from "../../src/store/files/spool_file.js";
+import { StoreFailed } from "../../src/store/lmdb/store_error.js";
 import { Store } from "../../src/store/store.js";
 import type { Transaction } from "../../src/store/transaction.js";
 import { lifeHeader } from "../fakes/hostile_listener.js";
@@ -37,8 +39,11 @@ function watched(tx: Transaction, seen: (kind: Kind) => void): Transaction {
 
 lockDataFolder(folder);
 const real = Store.open({ folder, nowMs: Date.now() });
+let outcomesLeft = boundary === "fail" ? Number(after) : Number.POSITIVE_INFINITY;
+let failed: StoreFailed | undefined;
 const commit = async <T>(change: (tx: Transaction) => T): Promise<T> => {
   let kind: Kind = "other";
+  if (failed) throw failed;
   const result = await real.commit((tx) => {
     const written = change(
       watched(tx, (seen) => {
@@ -46,7 +51,10 @@ const commit = async <T>(change: (tx: Transaction) => T): Promise<T> => {
       }),
     );
     if (kind === "intent") pass("before_intent");
-    if (kind === "outcome") pass("before_commit");
+    if (kind === "outcome") {
+      pass("before_commit");
+      if (point.isArmed && outcomesLeft-- === 0) fail();
+    }
     return written;
   });
   // The callback ran: what the compiler takes for its first value may be another.
@@ -69,13 +77,26 @@ const outbound: OutboundFetch = async (url, request) => {
 };
 
 const clock = new SystemClock();
-const domain = new WiredDomain({ store, clock, random: Math.random, outbound, maxRejectionsPerHour: 3_600 });
+const spoolFile = SpoolFile.open(folder);
+const options = { store, clock, random: Math.random, outbound, spoolFile, maxRejectionsPerHour: 3_600 };
+const domain = new WiredDomain(options);
 const { engine, tokens } = domain;
 real.onCommitted((changes) => {
   pass("before_publish");
   domain.changes.emit("connections", changes);
 });
 const all = () => real.listConnections({ limit: 1000 });
+
+/** The store takes nothing any more, and the process ends with what is still answered in its spool file. */
+function fail(): never {
+  failed = new StoreFailed("the disk is full");
+  domain.spool.save();
+  void engine
+    .stop()
+    .then(() => real.settled())
+    .then(() => process.exit(0));
+  throw failed;
+}
 
 /** A caller: takes what it is given, and says so at once. */
 async function call(id: string): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * `npm run test:crash -- [--kills N] [--json]`: kills a child at every boundary of a refresh, and at random instants. Before each round
- * of the boundaries one is paused for longer than the time-out of its requests. A tenth as many kills, and one at each boundary at least,
+ * of the boundaries one is paused for longer than the time-out of its requests, and the store of another fails. A tenth as many kills, and one at each boundary at least,
  * meet a child that tells a receiver what is in its outbox.
  */
 import { spawnSync } from "node:child_process";
@@ -72,7 +72,10 @@ const sweep = new Sweep(join(children, "child.js"));
 await sweep.open();
 try {
   for (let kill = 0; kill < Number(values.kills); kill++) {
-    if (kill % boundaries.length === 0) await sweep.pause(drawPassages());
+    if (kill % boundaries.length === 0) {
+      await sweep.pause(drawPassages());
+      await sweep.fail(drawPassages());
+    }
     await sweep.kill(boundaries[kill % boundaries.length] ?? "random", drawPassages());
   }
 } finally {
@@ -84,7 +87,7 @@ if (values.json) console.log(JSON.stringify({ ...result, outbox: outbox.result }
 else {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   console.log(
-    `${result.kills} kills, ${result.pauses} pauses, ${result.reopenings} reopenings, ${result.grantsLost} grants lost, ` +
+    `${result.kills} kills, ${result.pauses} pauses, ${result.failures} failed stores, ${result.reopenings} reopenings, ${result.grantsLost} grants lost, ` +
       `${result.doubleRedemptions} double redemptions, ${result.outcomeUnknown} outcomes unknown, ${seconds} s`,
   );
   const { kills, told, repeated, lost } = outbox.result;

@@ -8,6 +8,7 @@ import { owner } from "../../src/model/access/principal.js";
 import { createOutboundFetch } from "../../src/outbound/outbound.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { Secret } from "../../src/runtime/secret.js";
+import { SpoolFile } from "../../src/store/files/spool_file.js";
 import { Store } from "../../src/store/store.js";
 import { HostileListener, lifeHeader } from "../fakes/hostile_listener.js";
 import { HostileServer } from "../fakes/hostile_server.js";
@@ -29,6 +30,7 @@ const patienceMs = 20_000;
 export interface SweepResult {
   kills: number;
   pauses: number;
+  failures: number;
   reopenings: number;
   grantsLost: number;
   doubleRedemptions: number;
@@ -45,6 +47,7 @@ export class Sweep {
   readonly result: SweepResult = {
     kills: 0,
     pauses: 0,
+    failures: 0,
     reopenings: 0,
     grantsLost: 0,
     doubleRedemptions: 0,
@@ -136,17 +139,41 @@ export class Sweep {
     };
     await this.#over(child, gone, "pause");
     this.result.pauses++;
+    await this.#lookForLosses("in a pause");
+  }
+
+  /** One life whose store fails at its `after`th token set: what it is answered from then on is in its spool file. */
+  async fail(after: number): Promise<void> {
+    const { child, gone } = await this.#start("fail", after);
+    child.stdin?.write("arm\n");
+    await this.#over(child, gone, "fail");
+    this.result.failures++;
+    const store = Store.open({ folder: this.#folder, nowMs: Date.now() });
+    const spoolFile = SpoolFile.open(this.#folder);
+    await new WiredDomain({
+      store,
+      spoolFile,
+      clock: new SystemClock(),
+      random: Math.random,
+    }).spool.recover();
+    await store.close();
+    spoolFile.close();
+    await this.#lookForLosses("after the store had failed");
+  }
+
+  async #lookForLosses(when: string): Promise<void> {
     await this.#look();
     this.result.reopenings++;
     for (const id of this.#unknown.keys()) {
       this.result.grantsLost++;
-      this.violations.push(`${id} lost the answer that came in a pause`);
+      this.violations.push(`${id} lost the answer that came ${when}`);
     }
   }
 
   /** A child that has fixed what the last one left. */
-  async #start(boundary: Boundary | "pause", after: number): Promise<Life> {
-    const life = String(this.result.kills + this.result.pauses + 1);
+  async #start(boundary: Boundary | "pause" | "fail", after: number): Promise<Life> {
+    const { kills, pauses, failures } = this.result;
+    const life = String(kills + pauses + failures + 1);
     this.#listener.life = life;
     const child = spawn(process.execPath, [this.childFile, this.#folder, life, boundary, String(after)], {
       stdio: ["pipe", "pipe", "inherit"],
@@ -160,7 +187,11 @@ export class Sweep {
     return { child, gone };
   }
 
-  async #over(child: ChildProcess, gone: Promise<unknown>, boundary: Boundary | "pause"): Promise<void> {
+  async #over(
+    child: ChildProcess,
+    gone: Promise<unknown>,
+    boundary: Boundary | "pause" | "fail",
+  ): Promise<void> {
     const patience = setTimeout(() => {
       this.violations.push(`life ${this.#listener.life} did not pass ${boundary}`);
       child.kill("SIGKILL");
