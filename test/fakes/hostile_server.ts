@@ -16,13 +16,15 @@ export type { Answer, Outcome } from "./hostile_answers.js";
 export { answers } from "./hostile_answers.js";
 
 interface Grant {
-  readonly holder: string;
+  holder: string;
   readonly provider: string;
   /** The refresh token that is good now. */
   current: string;
   dead: boolean;
   /** That its tokens are bound to; undefined where none is demanded. */
   readonly key: string | undefined;
+  /** It was given to another system, which says nothing of how often its token was sent. */
+  readonly isForeign?: boolean;
 }
 
 const exchanged = { issued_token_type: "urn:ietf:params:oauth:token-type:access_token" };
@@ -50,7 +52,7 @@ export class HostileServer {
   readonly #grants = new Map<string, Grant>();
   readonly #redemptions = new Map<string, Redemption>();
   /** By access token: who it was issued to. */
-  readonly #issued = new Map<string, string>();
+  readonly #issued = new Map<string, Pick<Grant, "holder">>();
   readonly #condemned = new Set<string>();
   readonly #presented = new Map<string, number>();
   readonly #dropped = new Map<string, number>();
@@ -142,6 +144,17 @@ export class HostileServer {
     return this.#held.size;
   }
 
+  /** Grants another system what an import brings. @returns its refresh token */
+  grantElsewhere(provider: string, holder: string): string {
+    return this.#newToken({ holder, provider, current: "", dead: false, key: undefined, isForeign: true });
+  }
+
+  /** The holder of the grant of `token` has another name from now on. */
+  rename(token: string, holder: string): void {
+    const grant = this.#grants.get(token);
+    if (grant) grant.holder = holder;
+  }
+
   /** The person, or the provider, ends every grant of the holder. */
   revoke(holder: string): void {
     for (const grant of this.#grants.values()) if (grant.holder === holder) grant.dead = true;
@@ -178,7 +191,7 @@ export class HostileServer {
   }
 
   holderOf(accessToken: string): string | undefined {
-    return this.#issued.get(accessToken);
+    return this.#issued.get(accessToken)?.holder;
   }
 
   /** The newest refresh token of the family that `token` belongs to. */
@@ -201,7 +214,7 @@ export class HostileServer {
 
   /** It may run beside a refresh of the same holder, and no answer to it ends anything. */
   async #exchangeToken(provider: string, subjectToken: string): Promise<Outcome> {
-    const holder = this.#issued.get(subjectToken) ?? "";
+    const { holder = "" } = this.#issued.get(subjectToken) ?? {};
     if (holder === "") this.violations.push("I10: an access token that was never issued was exchanged");
     return await this.load.run(provider, async () => {
       const answer = this.script(provider, holder);
@@ -260,7 +273,7 @@ export class HostileServer {
     const answer = this.script(provider, grant.holder);
     if (answer === "refuse_connection") return "refused";
     this.#presented.set(token, this.timesPresented(token) + 1);
-    if (this.timesDropped(token) > 1)
+    if (this.timesDropped(token) > 1 && !grant.isForeign)
       this.violations.push(`I2: ${grant.holder} sent ${token} again, and two answers to it were lost`);
     const loss = losses.get(answer);
     if (loss) this.#dropped.set(token, this.timesDropped(token) + 1);
@@ -278,7 +291,11 @@ export class HostileServer {
     }
     const isForgiven = !grant.dead && this.#isForgiven(grant, token);
     if (grant.dead || (grant.current !== token && !isForgiven)) return this.#refuse(grant, token);
-    if (answer === "keep" && !isForgiven) return json(this.#issue(grant, undefined));
+    if (answer === "keep" && !isForgiven) {
+      // Whoever hears that it is still good counts from there.
+      if (isHeard()) this.#dropped.delete(token);
+      return json(this.#issue(grant, undefined));
+    }
     const members = this.#issue(grant, isForgiven ? grant.current : this.#newToken(grant));
     if (isForgiven) this.probes++;
     this.#redemptions.set(token, { lost: loss !== undefined || !isHeard(), replays: isForgiven ? 1 : 0 });
@@ -296,7 +313,7 @@ export class HostileServer {
     const redemption = this.#redemptions.get(token);
     if (redemption) {
       redemption.replays++;
-      if (redemption.lost && redemption.replays === 1) {
+      if (redemption.lost && (redemption.replays === 1 || grant.isForeign)) {
         this.probes++;
       } else {
         this.doubleRedemptions++;
@@ -328,7 +345,7 @@ export class HostileServer {
 
   #issue(grant: Pick<Grant, "holder" | "key">, refreshToken: string | undefined): Record<string, unknown> {
     const accessToken = `at-${++this.#count}`;
-    this.#issued.set(accessToken, grant.holder);
+    this.#issued.set(accessToken, grant);
     return {
       access_token: accessToken,
       token_type: grant.key === undefined ? "Bearer" : "DPoP",

@@ -3,6 +3,7 @@ import { ConnectionNames } from "../../src/domain/access/connection_names.js";
 import { RequestGate } from "../../src/domain/access/request_gate.js";
 import { ConnectionImporter } from "../../src/domain/connections/connection_importer.js";
 import { Connections } from "../../src/domain/connections/connections.js";
+import { ImportRecovery } from "../../src/domain/connections/import_recovery.js";
 import { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
 import { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
 import { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
@@ -62,6 +63,7 @@ export class WiredDomain {
   readonly hub = new WatchHub({ changes: this.changes });
   readonly connections: Connections;
   readonly importer: ConnectionImporter;
+  readonly recovery: ImportRecovery;
   readonly unattended: UnattendedConnector;
   readonly completer: ConnectionCompleter;
   readonly poller: DevicePoller;
@@ -139,6 +141,7 @@ export class WiredDomain {
     this.connections = new Connections({ ...entry, publicUrl, allowedReturnOrigins, devices });
     const checkFields = () => Promise.reject(new Error("nothing is checked here"));
     this.importer = new ConnectionImporter({ ...entry, writer, grants, checkFields });
+    this.recovery = new ImportRecovery({ ...shared, importer: this.importer });
     this.unattended = new UnattendedConnector({ ...shared, refresher: this.engine.refresher });
     this.completer = new ConnectionCompleter({
       ...consents,

@@ -147,8 +147,7 @@ export class ModelFleet {
     const folder = this.#folders[hub];
     const store = Store.open({ folder, nowMs: clock.nowMs(), replica: true });
     if (store.settledRevision < this.#heard[hub]) violations.push("I11: a hub went back when it was started");
-    const life: Life = new Life(store, clock, server, () => this.world.random(), {
-      spoolFile: SpoolFile.open(folder),
+    const life: Life = new Life(store, clock, server, () => this.world.random(), SpoolFile.open(folder), {
       leader: () => this.#leader ?? life,
       applied: () => this.feed(),
       heard: (revisions) => this.#hear(hub, revisions),

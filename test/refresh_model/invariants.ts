@@ -19,7 +19,18 @@ export function findViolations(world: World): string[] {
     found.push(...Array.from(violations, (text) => `${text} (${id})`));
     found.push(...Array.from(followed(world, id, holder), (text) => `${text} at the follower (${id})`));
   }
+  found.push(...lostImports(world));
   return found;
+}
+
+/** What an import redeemed is in the store, or held for it. */
+function* lostImports({ imports, server, life }: World): Generator<string> {
+  for (const [userId, { token, id = userId, isSeen }] of imports) {
+    const isKept = isSeen || life.store.getConnection(id) !== undefined;
+    const isUnderWay = server.inFlightOf(userId) + server.inFlightOf(id) + life.domain.spool.heldCount > 0;
+    if (!isKept && !isUnderWay && server.isRedeemed(token) && !server.isLost(token))
+      yield `I12: the successor of the imported ${token} came, and was not kept`;
+  }
 }
 
 function* violationsOf(world: World, connection: Connection, holder: string): Generator<string> {
@@ -36,7 +47,8 @@ function* violationsOf(world: World, connection: Connection, holder: string): Ge
 
   const token = world.refreshTokenOf(id);
   if (status === "active" && token !== undefined && server.isRedeemed(token) && !server.isLost(token)) {
-    const isOnItsWay = world.fleet?.isHeldElsewhere(connection.refreshIntent?.owner) === true;
+    const isHeld = life.domain.spool.heldCount > 0;
+    const isOnItsWay = isHeld || world.fleet?.isHeldElsewhere(connection.refreshIntent?.owner) === true;
     if (server.inFlightOf(id) === 0 && !isOnItsWay)
       yield `I4: the successor of ${token} came, and was not kept`;
   }

@@ -17,7 +17,6 @@ const never = new Promise<never>(() => {});
 
 /** What makes a life one of a hub of a fleet. */
 export interface LifeHub {
-  readonly spoolFile: SpoolFile;
   /** The life that leads. */
   leader(): Life;
   /** Resolves when this hub has what the log has. */
@@ -33,6 +32,8 @@ export interface LifeHub {
 export class Life {
   readonly domain: WiredDomain;
   isDead = false;
+  /** How many of the next commits of token sets are refused, as what cannot be written is. */
+  refusals = 0;
   /** Commits that have not been answered. */
   busy = 0;
   /** Counts what happened, so that a standstill can be seen. */
@@ -48,6 +49,7 @@ export class Life {
     time: ManualClock,
     private readonly server: HostileServer,
     random: () => number,
+    private readonly spoolFile: SpoolFile,
     private readonly hub?: LifeHub,
   ) {
     this.domain = new WiredDomain({
@@ -55,7 +57,8 @@ export class Life {
       clock: this.#mortalClock(time),
       random,
       outbound: this.#outbound(),
-      ...(hub && { spoolFile: hub.spoolFile, led: (own) => this.#led(own, hub) }),
+      spoolFile,
+      ...(hub && { led: (own) => this.#led(own, hub) }),
     });
     this.store.onCommitted((changes) => {
       this.#pass("before_publish");
@@ -76,6 +79,7 @@ export class Life {
     if (log) this.store.lead(log);
     this.#log = log;
     await this.domain.spool.recover();
+    this.domain.recovery.start();
     this.domain.engine.start();
   }
 
@@ -120,7 +124,7 @@ export class Life {
     while (this.busy > 0) await new Promise<void>((resolve) => setImmediate(resolve));
     this.#isClosed = true;
     await this.store.close();
-    this.hub?.spoolFile.close();
+    this.spoolFile.close();
   }
 
   /** A hub that follows has the leader refresh. */
@@ -153,7 +157,7 @@ export class Life {
     if (!this.isDead) this.#pass("before_commit");
     if (this.isDead) return never;
     this.busy++;
-    return this.store.commit(change).then(
+    return this.store.commit(this.refusals > 0 ? this.#refusing(change) : change).then(
       (result) => {
         this.busy--;
         if (!this.isDead) this.#pass("after_commit");
@@ -165,6 +169,24 @@ export class Life {
         throw error;
       },
     );
+  }
+
+  /** Refuses it when it stores a token set. */
+  #refusing<T>(change: (tx: Transaction) => T): (tx: Transaction) => T {
+    return (tx) => {
+      const called = new Set<string | symbol>();
+      const watched = new Proxy(tx, {
+        get: (target, name) => {
+          called.add(name);
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+      });
+      const result = change(watched);
+      if (called.has("putCredential") && called.has("putConnection") && this.refusals-- > 0)
+        throw new Error("refused");
+      return result;
+    };
   }
 
   #mortalStore(): Store {

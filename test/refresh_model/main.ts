@@ -6,7 +6,7 @@
 import { parseArgs } from "node:util";
 import fc from "fast-check";
 import { runScript } from "./run.js";
-import { anyFleetStep, anyStep, type Step } from "./steps.js";
+import { anyFleetStep, anyLoneStep, type Step } from "./steps.js";
 
 const { values } = parseArgs({
   options: {
@@ -31,7 +31,7 @@ if (values.replay !== undefined) {
 } else {
   const property = fc.asyncProperty(
     fc.integer(),
-    fc.array(values.fleet ? anyFleetStep : anyStep, { minLength: 5, maxLength: 40, size: "max" }),
+    fc.array(values.fleet ? anyFleetStep : anyLoneStep, { minLength: 5, maxLength: 40, size: "max" }),
     async (seed, script) => {
       runs++;
       running = { seed, script };

@@ -18,6 +18,8 @@ export type Step =
   | { readonly do: "edit_profile" | "delete_profile" | "recreate_profile"; readonly provider: ProviderName }
   | { readonly do: "wait" | "jump"; readonly byMs: number }
   | { readonly do: "trap"; readonly kind: Trap; readonly after: number }
+  | { readonly do: "import" }
+  | { readonly do: "refuse_commits"; readonly times: number }
   | { readonly do: "crash" | "restart" | "release" }
   /** `at`: while the answer to a refresh of that connection is on its way. */
   | { readonly do: "change_leader"; readonly how: Ending; readonly at?: number | undefined }
@@ -29,6 +31,13 @@ const at = fc.nat(5);
 const provider = fc.constantFrom(...providerNames);
 
 export const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("refuse_commits" as const),
+      times: fc.integer({ min: 1, max: 2 }),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("connect" as const), provider }) },
   {
     weight: 2,
@@ -131,6 +140,12 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
+/** Of one daemon: another system's token, which nobody else can bring. */
+export const anyLoneStep: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 30, arbitrary: anyStep },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("import" as const) }) },
+);
+
 /** The same of two hubs. */
 export const anyFleetStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: anyStep },
@@ -156,7 +171,7 @@ export const anyFleetStep: fc.Arbitrary<Step> = fc.oneof(
 export async function apply(world: World, step: Step): Promise<void> {
   await perform(world, step);
   await world.settle();
-  world.adoptRobots();
+  world.adopt();
 }
 
 async function perform(world: World, step: Step): Promise<void> {
@@ -169,6 +184,8 @@ async function perform(world: World, step: Step): Promise<void> {
           world.connections.push({ id, provider: step.provider, holder: id }),
         ),
       );
+    case "import":
+      return detach(world.importToken("north"));
     case "script":
       return world.script(step.provider, step.answers);
     case "refuse_client":
@@ -195,6 +212,9 @@ async function perform(world: World, step: Step): Promise<void> {
       return clock.advance(30_000);
     case "trap":
       return world.setTrap(step.kind, step.after);
+    case "refuse_commits":
+      life.refusals = step.times;
+      return;
     case "crash":
       return await world.crash();
     case "restart":

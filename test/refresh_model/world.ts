@@ -6,6 +6,7 @@ import { owner } from "../../src/model/access/principal.js";
 import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
+import { SpoolFile } from "../../src/store/files/spool_file.js";
 import { Store } from "../../src/store/store.js";
 import { type Answer, HostileServer } from "../fakes/hostile_server.js";
 import { manualSettings } from "../fakes/wired_domain.js";
@@ -53,6 +54,8 @@ export class World {
   life!: Life;
   /** With it the daemon is one of two hubs. */
   readonly fleet: ModelFleet | undefined;
+  /** By the user that it is for: a refresh token of another system. */
+  readonly imports = new Map<string, { readonly token: string; id?: string; isSeen: boolean }>();
   /** By token: requests whose outcome a crash left open. */
   readonly #crashed = new Map<string, number>();
   readonly #folder = mkdtempSync(join(parent, "nexus-model-"));
@@ -121,8 +124,29 @@ export class World {
     if (profile) await unattended.connect(request, profile, owner);
   }
 
-  /** Takes up the connections of robots that a commit has made. */
-  adoptRobots(): void {
+  async importToken(provider: "north"): Promise<void> {
+    const profile = this.life.store.findProviderByName(provider);
+    if (!profile) return;
+    const userId = `import-${this.imports.size}`;
+    const token = this.server.grantElsewhere(provider, userId);
+    this.imports.set(userId, { token, isSeen: false });
+    const named = { userId, label: "", providerId: profile.id, scopes: [], idToken: undefined, fields: {} };
+    await this.life.domain.importer.import({ ...named, refreshToken: new Secret(token) }, owner);
+  }
+
+  /** Takes up the connections that robots and imports will have or have made. */
+  adopt(): void {
+    const { store } = this.life;
+    for (const { pending } of store.listImports()) {
+      const imported = this.imports.get(pending.userId);
+      if (!imported) continue;
+      const id = pending.connectionId;
+      imported.isSeen ||= store.getConnection(id) !== undefined;
+      if (imported.id !== undefined) continue;
+      imported.id = id;
+      this.server.rename(imported.token, id);
+      this.connections.push({ id, provider: "north", holder: id });
+    }
     const known = new Set(this.connections.map(({ id }) => id));
     for (const { id, userId } of this.life.store.listConnections({ limit: 1000 })) {
       if (!userId.startsWith("robot-") || known.has(id)) continue;
@@ -159,6 +183,7 @@ export class World {
     const { life } = this;
     if (how === "ended" && !(await this.#stopped(life))) return;
     const livesOn = how === "stopped" || how === "cut";
+    if (how === "ended") life.domain.spool.save();
     if (livesOn) life.cutOff(how);
     else await life.bury();
     this.server.release();
@@ -171,6 +196,7 @@ export class World {
     }
     this.life = await fleet.change();
     if (how === "killed") this.#countLosses();
+    if (how === "ended") await this.#handOver(fleet);
     await this.settle();
   }
 
@@ -179,11 +205,16 @@ export class World {
     const { fleet } = this;
     const ghost = fleet?.ghost;
     if (!fleet || !ghost) return;
+    this.life.refusals = 0;
     ghost.resume();
     await this.settle();
     if (!(await fleet.returned(ghost))) this.#countLosses();
-    while (!(await fleet.handOver())) await this.settle();
+    await this.#handOver(fleet);
     await this.settle();
+  }
+
+  async #handOver(fleet: ModelFleet): Promise<void> {
+    while (!(await fleet.handOver())) await this.settle();
   }
 
   /** Before time passes: a hub that is back by then brings its answers too late. */
@@ -200,6 +231,7 @@ export class World {
   }
 
   #countLosses(): void {
+    for (const { token, isSeen } of this.imports.values()) if (!isSeen) this.server.lose(token);
     for (const { id } of this.connections) {
       const token = this.refreshTokenOf(id);
       if (token !== undefined) this.#lose(id, token);
@@ -237,6 +269,7 @@ export class World {
   async restart(): Promise<void> {
     const { life } = this;
     if (!(await this.#stopped(life))) return;
+    life.domain.spool.save();
     await life.bury();
     this.life = await this.#live();
   }
@@ -274,7 +307,8 @@ export class World {
   async #live(): Promise<Life> {
     if (this.fleet) return await this.fleet.lead();
     const store = Store.open({ folder: this.#folder, nowMs: this.clock.nowMs() });
-    const life = new Life(store, this.clock, this.server, () => this.#random());
+    const spoolFile = SpoolFile.open(this.#folder);
+    const life = new Life(store, this.clock, this.server, () => this.#random(), spoolFile);
     await life.begin();
     return life;
   }
