@@ -147,7 +147,7 @@ export class LeaderCalls implements Leader, LeadingRefresher {
   ): Promise<T | undefined> {
     try {
       const client = await this.#opened(address, startedMs + patienceMs);
-      const timeoutMs = startedMs + wholeMs - this.deps.clock.monotonicMs();
+      const timeoutMs = Math.ceil(startedMs + wholeMs - this.deps.clock.monotonicMs());
       return await send(client, { signal, timeoutMs });
     } catch (error) {
       if (error instanceof HubUnreachable || isNotLeader(error)) return undefined;
