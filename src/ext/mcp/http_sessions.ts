@@ -63,10 +63,15 @@ export class HttpSessions {
     for (const { transport, usedMs } of this.#sessions.values()) if (usedMs < sinceMs) void transport.close();
   }
 
-  /** The one that was idle longest goes. */
+  /** Of the caller that has the most, the one that was idle longest goes. */
   #makeRoom(): void {
     if (this.#sessions.size <= maxSessions) return;
-    const [oldest] = [...this.#sessions.values()].sort((one, other) => one.usedMs - other.usedMs);
+    const sessions = [...this.#sessions.values()];
+    const countOf = (owner: string): number => sessions.filter((session) => session.owner === owner).length;
+    const most = Math.max(...sessions.map(({ owner }) => countOf(owner)));
+    const [oldest] = sessions
+      .filter(({ owner }) => countOf(owner) === most)
+      .sort((one, other) => one.usedMs - other.usedMs);
     void oldest?.transport.close();
   }
 }

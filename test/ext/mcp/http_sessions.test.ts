@@ -12,23 +12,24 @@ describe("HttpSessions", () => {
       clock,
       makeServer: () => new McpServer({ name: "test", version: "1" }),
     });
-    const send = (message: object, id?: string) => {
+    const send = (message: object, id?: string, clientId = "key:ada") => {
       const headers = { "content-type": "application/json", accept: "application/json, text/event-stream" };
       const request = new Request("http://localhost/mcp", {
         method: "POST",
         headers: id === undefined ? headers : { ...headers, "mcp-session-id": id },
         body: JSON.stringify({ jsonrpc: "2.0", id: 1, ...message }),
       });
-      return sessions.handle(request, { token: "", clientId: "key:ada", scopes: [] });
+      return sessions.handle(request, { token: "", clientId, scopes: [] });
     };
-    const begin = async (): Promise<string> => {
+    const begin = async (clientId?: string): Promise<string> => {
       const clientInfo = { name: "test", version: "1" };
       const params = { protocolVersion: "2025-11-25", capabilities: {}, clientInfo };
-      const answer = await send({ method: "initialize", params });
+      const answer = await send({ method: "initialize", params }, undefined, clientId);
       await answer.text();
       return answer.headers.get("mcp-session-id") ?? "";
     };
-    const ping = async (id: string) => (await send({ method: "ping" }, id)).status;
+    const ping = async (id: string, clientId?: string) =>
+      (await send({ method: "ping" }, id, clientId)).status;
     return { clock, sessions, begin, ping, send };
   };
 
@@ -51,6 +52,18 @@ describe("HttpSessions", () => {
     expect(await ping(ids[0] ?? "")).toBe(200);
     const last = await begin();
     expect([await ping(ids[0] ?? ""), await ping(ids[1] ?? ""), await ping(last)]).toEqual([200, 404, 200]);
+  });
+
+  it("ends sessions of the caller that has the most, and none of others", async () => {
+    const { clock, begin, ping } = make();
+    const bobs = await begin("key:bob");
+    const adas: string[] = [];
+    for (let count = 0; count < 101; count++) {
+      await clock.advance(1);
+      adas.push(await begin());
+    }
+    expect(await ping(bobs, "key:bob")).toBe(200);
+    expect([await ping(adas[1] ?? ""), await ping(adas[2] ?? "")]).toEqual([404, 200]);
   });
 
   it("keeps none for a request that begins none", async () => {
