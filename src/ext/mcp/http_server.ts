@@ -10,6 +10,8 @@ import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Restriction } from "../../gen/nexus/v1/access_pb.js";
 import { formatListenAddress, type ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
+import { limitPipelining } from "../../server/listen/pipelining.js";
+import { noteCredential, SocketGuard } from "../../server/sockets/socket_guard.js";
 import { HttpSessions } from "./http_sessions.js";
 import {
   type AuthInfo,
@@ -40,8 +42,8 @@ export interface McpHttpOptions {
 
 /** The one path. */
 const path = "/mcp";
-/** Clients of a machine; each holds one or two connections. */
-const maxConnections = 256;
+/** Clients of a machine; each holds one or two connections. Those that showed no valid key yet are few, and live as long as at the daemon. */
+const connectionLimits = { maxConnections: 256, maxUnauthenticated: 64, unauthenticatedLifeMs: 30_000 };
 
 /** MCP over streamable HTTP, of the revisions with sessions and of those without. */
 export class McpHttpServer {
@@ -52,6 +54,7 @@ export class McpHttpServer {
   private constructor(
     private readonly options: McpHttpOptions,
     private readonly server: Server,
+    private readonly guard: SocketGuard,
   ) {
     const { makeServer, clock, onError } = options;
     this.#sessions = new HttpSessions({ clock, makeServer: () => makeServer("legacy") });
@@ -63,8 +66,10 @@ export class McpHttpServer {
   /** @throws CommandFailure when the address cannot be listened on */
   static async listen(options: McpHttpOptions): Promise<McpHttpServer> {
     const server = createServer();
-    server.maxConnections = maxConnections;
-    const { address } = options;
+    limitPipelining(server);
+    const { address, clock } = options;
+    const guard = new SocketGuard({ ...connectionLimits, clock, onFull: () => undefined });
+    server.on("connection", (socket) => guard.add(socket));
     try {
       const before = process.umask(0o177);
       server.listen(
@@ -78,7 +83,7 @@ export class McpHttpServer {
       const text = formatListenAddress(address);
       throw new CommandFailure(exitCodes.listenerNotOpened, `cannot listen on ${text}: ${code}`);
     }
-    return new McpHttpServer(options, server);
+    return new McpHttpServer(options, server, guard);
   }
 
   /** What a client is given. */
@@ -91,6 +96,7 @@ export class McpHttpServer {
 
   async close(): Promise<void> {
     await Promise.all([this.#handler.close(), this.#sessions.close()]);
+    this.guard.close();
     this.server.close();
     this.server.closeAllConnections();
     await this.closed;
@@ -109,6 +115,7 @@ export class McpHttpServer {
       const caller = await this.#callerOf(daemon);
       // Others than POST make no calls, and the stream of a GET lasts as long as its session.
       if (request.method !== "POST") daemon.close();
+      if (!(caller instanceof Response)) noteCredential(request.socket);
       const answer = caller instanceof Response ? caller : await this.#answer(asked, caller);
       await sendWebResponse(answer, response);
     } catch (error) {

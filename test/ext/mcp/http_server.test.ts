@@ -1,0 +1,54 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import type { Daemon } from "../../../src/cli/shell/client.js";
+import type { DaemonSession } from "../../../src/cli/shell/daemon_command.js";
+import { McpHttpServer } from "../../../src/ext/mcp/http_server.js";
+import { McpServer } from "../../../src/ext/mcp/tools/sdk.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+
+/** @param whoAmI what the daemon says of every key */
+async function listening(whoAmI: () => Promise<{ principal: string }>) {
+  const server = await McpHttpServer.listen({
+    address: { kind: "tcp", host: "127.0.0.1", port: 0 },
+    allowedHosts: [],
+    makeServer: () => new McpServer({ name: "test", version: "1" }),
+    clock: new ManualClock(0),
+    openDaemon: () => ({ access: { whoAmI }, close: () => undefined }) as unknown as Daemon,
+    sessionOf: () => ({}) as DaemonSession,
+    onError: () => undefined,
+  });
+  onTestFinished(() => server.close());
+  const { url } = server;
+  const open = async (): Promise<Socket> => {
+    const socket = connect(Number(new URL(url).port), "127.0.0.1").on("error", () => undefined);
+    onTestFinished(() => void socket.destroy());
+    await once(socket, "connect");
+    return socket;
+  };
+  return { url, open };
+}
+
+const withKey = { headers: { authorization: "Bearer nxk_a" } };
+
+test("clients without a key that send half a request shut out nobody who has one", async () => {
+  const { url, open } = await listening(async () => ({ principal: "key:ada" }));
+  for (let i = 0; i < 300; i++) (await open()).write("POST /mcp HTTP/1.1\r\nHost: localhost\r\n");
+  expect((await fetch(url, { ...withKey, method: "DELETE" })).status).toBe(400);
+  expect((await fetch(url, { method: "DELETE" })).status).toBe(401);
+});
+
+test("pipelined requests ask the daemon one after the other", async () => {
+  let asked = 0;
+  const { open } = await listening(() => {
+    asked++;
+    return new Promise(() => undefined);
+  });
+  const socket = await open();
+  socket.write("GET /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer nxk_a\r\n\r\n".repeat(5_000));
+  await expect.poll(() => asked).toBeGreaterThan(0);
+  const other = await open();
+  other.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  await once(other, "data");
+  expect(asked).toBeLessThanOrEqual(2);
+});
