@@ -4,7 +4,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { RE2JS } from "re2js";
 import { DocumentError, formatViolations } from "../document/document_error.js";
 import { type Path, readYaml } from "../document/yaml_document.js";
-import { hasPrivateKey, needsNoSecret } from "../model/clients/client_proof.js";
+import { hasPrivateKey, hasSecretBesideJwt, needsNoSecret } from "../model/clients/client_proof.js";
 import { InvalidArgument } from "../model/errors.js";
 import { providerViolations } from "../model/providers/provider_profile.js";
 import type { ProviderTemplate } from "../model/providers/provider_template.js";
@@ -115,7 +115,8 @@ function profileViolations(template: ProviderTemplate, values: Record<string, st
   const settings = instantiate(template, values);
   const isOAuth2 = settings.authType === "oauth2";
   const hasSecret =
-    isOAuth2 && (!needsNoSecret(settings) || hasPrivateKey(settings)) && settings.clientKeySource === "";
+    (isOAuth2 && (!needsNoSecret(settings) || hasPrivateKey(settings)) && settings.clientKeySource === "") ||
+    hasSecretBesideJwt(settings);
   return providerViolations({ ...settings, clientId: isOAuth2 ? "sample" : "" }, hasSecret).map(
     ({ field, description }) => [field.replace(/^provider\./, ""), description],
   );

@@ -103,6 +103,24 @@ describe("a grant that is signed by a key in a file", () => {
     expect(payload).toMatchObject({ iss: "robot@example.test", aud: `${world.provider.origin}/token` });
   });
 
+  it("is one of a client that authenticates by a secret, too", async () => {
+    writeFileSync(path, pem(key.privateKey));
+    const providerId = await registered(world.clients, {
+      ...{ name: "both", clientId: "robot", clientKeySource: "robot", clientSecret: "the secret of a robot" },
+      tokenEndpointAuthMethod: TokenEndpointAuthMethod.CLIENT_SECRET_POST,
+      grantType: GrantType.JWT_BEARER,
+      tokenUrl: `${world.provider.origin}/token`,
+    });
+    world.answerToken = () => json({ access_token: "minted", token_type: "Bearer", expires_in: 3600 });
+    const { connection } = await world.clients.connections.requestConnection(requestOf(providerId));
+    expect(connection).toMatchObject({ status: ConnectionStatus.ACTIVE });
+    const { form } = world.tokenRequests.at(-1) ?? {};
+    expect([form?.get("client_id"), form?.get("client_secret")]).toEqual(["robot", "the secret of a robot"]);
+    const currentDate = new Date(world.clock.nowMs());
+    const { payload } = await jwtVerify(form?.get("assertion") ?? "", key.publicKey, { currentDate });
+    expect(payload.iss).toBe("robot");
+  });
+
   it("is one of an installation of a GitHub App", async () => {
     writeFileSync(path, key.privateKey.export({ type: "pkcs1", format: "pem" }));
     const { provider } = await world.clients.providers.createProvider({

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { loadClientSecret } from "../../config/client_config.js";
 import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js";
-import { needsNoSecret, signingGrants } from "../../model/clients/client_proof.js";
+import { hasSecretBesideJwt, needsNoSecret, signingGrants } from "../../model/clients/client_proof.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
 import {
@@ -125,8 +125,9 @@ export function firstStep(redirectUri: string): string {
 /** Empty for a client that needs none, unless it signs, and for one that signs with a key of the daemon or of a file that it names. */
 export async function clientSecretOf(shell: Shell, flags: ProfileFlags): Promise<string> {
   const signs = flags.grantType !== undefined && signingGrants.includes(flags.grantType);
-  const { authMethod = "" } = flags;
-  if (flags.clientKeySource !== undefined) return "";
+  const { authMethod = "", grantType = "" } = flags;
+  const hasSecret = hasSecretBesideJwt({ grantType, tokenEndpointAuthMethod: authMethod });
+  if (flags.clientKeySource !== undefined && !hasSecret) return "";
   if (needsNoSecret({ tokenEndpointAuthMethod: authMethod }) && !signs) return "";
   const isGiven = flags.clientSecretFile !== undefined || loadClientSecret(shell.env) !== undefined;
   if (flags.authMethod === "private_key_jwt" && !isGiven) return "";

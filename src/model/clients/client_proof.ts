@@ -27,14 +27,26 @@ export function provesByTls({
   return tlsMethods.includes(method);
 }
 
-/** Whether `client_secret` holds a private key that signs. */
-export function hasPrivateKey({ authType, grantType, tokenEndpointAuthMethod: method }: Proof): boolean {
+/** Whether the client authenticates by `client_secret` beside a grant that is a JWT, whose key or which itself stands in a file. */
+export function hasSecretBesideJwt({
+  grantType,
+  tokenEndpointAuthMethod: method,
+}: Pick<Proof, "grantType" | "tokenEndpointAuthMethod">): boolean {
+  return grantType === "jwt_bearer" && (method === "client_secret_post" || method === "client_secret_basic");
+}
+
+function signs({ authType, grantType, tokenEndpointAuthMethod: method }: Proof): boolean {
   return authType === "oauth2" && (signingGrants.includes(grantType) || method === "private_key_jwt");
 }
 
-/** Whether the key that signs stands in a file of the daemon's machine: `client_secret` holds none. */
+/** Whether `client_secret` holds a private key that signs. */
+export function hasPrivateKey(settings: Proof): boolean {
+  return signs(settings) && !hasSecretBesideJwt(settings);
+}
+
+/** Whether the key that signs stands in a file of the daemon's machine. */
 export function signsByKeyFile(settings: Proof & Pick<ClientProofSettings, "clientKeySource">): boolean {
-  return settings.clientKeySource !== "" && hasPrivateKey(settings);
+  return settings.clientKeySource !== "" && signs(settings);
 }
 
 /** Whether the daemon signs with a key that it made itself: neither `client_secret` nor a file holds one. */
@@ -74,9 +86,11 @@ export function clientViolations(
 ): void {
   const { clientId, grantType, tokenEndpointAuthMethod: method } = settings;
   if (clientId === "") violation("client_id", "is required for oauth2");
-  const signs = signingGrants.includes(grantType) && !grantedByFile(settings);
+  const signsGrant = signingGrants.includes(grantType) && !grantedByFile(settings);
   keyFileViolations(settings, hasSecret, violation);
-  if (signsByKeyFile(settings)) {
+  if (hasSecretBesideJwt(settings)) {
+    if (!hasSecret) violation("client_secret", `is required with ${method}`);
+  } else if (signsByKeyFile(settings)) {
     // The file is judged when it is read.
   } else if (signsByClientKey(settings, hasSecret)) {
     if (settings.oauth2.clientKeyId !== "")
@@ -84,14 +98,14 @@ export function clientViolations(
         "oauth2_options.client_key_id",
         "must be empty without client_secret: the daemon's own key has a name of its own",
       );
-  } else if (signs && !hasSecret) {
+  } else if (signsGrant && !hasSecret) {
     violation("client_secret", `is required with the grant type ${grantType}: the private key that signs`);
   } else if (provesByTls(settings) && !hasSecret) {
     violation("client_secret", `is required with ${method}: the private key of tls_client_certificate`);
   } else if (!needsNoSecret(settings) && !hasSecret) {
     violation("client_secret", "is required unless token_endpoint_auth_method is none (a public client)");
   }
-  if (needsNoSecret(settings) && hasSecret && !signs)
+  if (needsNoSecret(settings) && hasSecret && !signsGrant)
     violation("client_secret", `must be empty when token_endpoint_auth_method is ${method}`);
   const { clientAssertionSource: source } = settings;
   if (provesByFile(settings) && source === "")
@@ -104,10 +118,10 @@ export function clientViolations(
       "client_assertion_source",
       "must be empty unless token_endpoint_auth_method is client_assertion_file, or grant_type jwt_bearer",
     );
-  if (grantedByFile(settings) && method !== "none")
+  if (grantedByFile(settings) && method !== "none" && !hasSecretBesideJwt(settings))
     violation(
       "token_endpoint_auth_method",
-      "must be none with the grant type jwt_bearer and client_assertion_source: the JWT in the file says who the client is",
+      "must be none with the grant type jwt_bearer and client_assertion_source, where the JWT in the file says who the client is, or client_secret_post or client_secret_basic",
     );
   certificateViolations(settings, violation);
 }
@@ -118,12 +132,12 @@ function keyFileViolations(
   violation: (field: string, description: string) => void,
 ): void {
   if (settings.clientKeySource === "") return;
-  if (!hasPrivateKey(settings) || grantedByFile(settings))
+  if (!signs(settings) || grantedByFile(settings))
     violation(
       "client_key_source",
       "must be empty unless the client signs: with grant_type jwt_bearer or github_app, or token_endpoint_auth_method private_key_jwt",
     );
-  else if (hasSecret)
+  else if (hasSecret && !hasSecretBesideJwt(settings))
     violation("client_secret", "must be empty with client_key_source: the file holds the key");
 }
 

@@ -1,4 +1,4 @@
-import { clientViolations } from "../clients/client_proof.js";
+import { clientViolations, hasSecretBesideJwt } from "../clients/client_proof.js";
 import type { ClientRegistration } from "../credentials/client_registration.js";
 import type { SealedRecord } from "../credentials/credential.js";
 import { hmacAlgos, hmacEncodings, type StrategyKind } from "../credentials/strategy.js";
@@ -184,9 +184,11 @@ function unattendedViolations(settings: ProviderSettings, violation: Violation):
   if (settings.grantType === "identity_assertion" && settings.issuer === "")
     violation("issuer", "is required with the grant type identity_assertion: the assertion is for it");
   const method = settings.tokenEndpointAuthMethod;
-  if (settings.grantType === "jwt_bearer" && method !== "none" && method !== "private_key_jwt") {
+  const hasJwtElsewhere = settings.clientKeySource !== "" || settings.clientAssertionSource !== "";
+  const takesSecret = hasJwtElsewhere && hasSecretBesideJwt(settings);
+  if (settings.grantType === "jwt_bearer" && !["none", "private_key_jwt"].includes(method) && !takesSecret) {
     const description =
-      "must be none or private_key_jwt with the grant type jwt_bearer: client_secret holds the key";
+      "must be none or private_key_jwt with the grant type jwt_bearer, where client_secret holds the key; with client_key_source or client_assertion_source it may be client_secret_post or client_secret_basic";
     violation("token_endpoint_auth_method", description);
   }
   if (settings.grantType === "github_app" && method !== "none")

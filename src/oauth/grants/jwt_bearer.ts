@@ -3,7 +3,7 @@ import { SignJWT } from "jose";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { hasIssuer } from "../authorization_server.js";
 import { signingKeyOf } from "../client_assertion.js";
-import { clientAuthentication, keySourceOf } from "../client_authentication.js";
+import { clientAuthentication, keySourceOf, type OAuthClient } from "../client_authentication.js";
 import type { TokenAnswer } from "../token_response.js";
 import { sendGrantRequest } from "./grant_request.js";
 import { type MintedToken, mint } from "./minted_token.js";
@@ -30,8 +30,17 @@ export async function jwtBearer(grant: JwtBearerGrant): Promise<MintedToken> {
 
 /** What somebody else made for the daemon is presented as it is. */
 async function assertionOf(grant: JwtBearerGrant): Promise<string> {
-  const given = grant.client.method === "none" ? grant.client.assertion : undefined;
+  const { assertion: given } = grant.client;
   return given === undefined ? await signedAssertion(grant) : (await given.read()).reveal();
+}
+
+/** The key of a client with a secret stands in a file. */
+function signerOf({
+  method,
+  clientSecret,
+  ownKey,
+}: OAuthClient): Pick<OAuthClient, "clientSecret" | "ownKey"> {
+  return method === "none" || method === "private_key_jwt" ? { clientSecret, ownKey } : { ownKey };
 }
 
 /** RFC 7523 section 3. */
@@ -44,7 +53,7 @@ async function signedAssertion({
   options,
 }: JwtBearerGrant): Promise<string> {
   const { assertionAudience, scopeInAssertion, ...signing } = options ?? plainOAuth2;
-  const { key, alg, kid } = await signingKeyOf(keySourceOf(client), signing);
+  const { key, alg, kid } = await signingKeyOf(keySourceOf(signerOf(client)), signing);
   const { metadata, tokenEndpoint } = server;
   const nowSeconds = Math.floor(clock.nowMs() / 1000);
   const claims = {
@@ -65,7 +74,8 @@ function sendAssertion(grant: JwtBearerGrant, assertion: string): Promise<TokenA
   const params = new URLSearchParams(options.tokenParams);
   params.set("assertion", assertion);
   if (scopes.length > 0 && !options.scopeInAssertion) params.set("scope", scopes.join(" "));
-  // RFC 7521 section 4.1: the assertion says who the client is, and Google knows no `client_id` of it.
-  const authentication = client.method === "none" ? () => undefined : clientAuthentication(client);
+  // RFC 7521 section 4.1: the assertion says who the client is, and Google, which wants the scopes there too, knows no `client_id` of it.
+  const isGoogles = client.method === "none" && options.scopeInAssertion;
+  const authentication = isGoogles ? () => undefined : clientAuthentication(client);
   return sendGrantRequest(grant, jwtBearerGrantType, params, authentication);
 }

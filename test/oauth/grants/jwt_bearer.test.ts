@@ -77,7 +77,7 @@ describe("jwtBearer", () => {
     expect(asked).toEqual(["", ""]);
   });
 
-  test("presents a JWT for the subject, good for two minutes, and no client_id", async () => {
+  test("presents a JWT for the subject, good for two minutes, with the client_id of a public client", async () => {
     const { tokenSet } = await send();
     expect(tokenSet).toMatchObject({
       refreshToken: undefined,
@@ -88,6 +88,7 @@ describe("jwtBearer", () => {
     const { assertion: _, ...rest } = form();
     expect(rest).toEqual({
       grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+      client_id: "robot",
       scope: "read write",
     });
     const seconds = 1_900_000_000;
@@ -103,7 +104,7 @@ describe("jwtBearer", () => {
 
   test("puts the scopes into the JWT, and the id of the key file into its header, as Google wants it", async () => {
     await send({ scopeInAssertion: true }, { clientSecret: new Secret(keyFile) });
-    expect(form()).not.toHaveProperty("scope");
+    expect(Object.keys(form()).sort()).toEqual(["assertion", "grant_type"]);
     expect(await claims()).toMatchObject({ scope: "read write" });
     expect(decodeProtectedHeader(form()["assertion"] ?? "")).toEqual({
       alg: "RS256",
@@ -151,8 +152,20 @@ describe("jwtBearer", () => {
       expect(form()).toEqual({
         grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
         assertion: expected,
+        client_id: "robot",
         scope: "read write",
       });
     }
+  });
+
+  test("authenticates the client by its secret beside a JWT that another key signs, or that a file holds", async () => {
+    const client = { clientSecret: new Secret("s3cret"), method: "client_secret_post" as const };
+    const ownKey = async () => ({ kid: "robot", privateKey: new Secret(pem(ec.privateKey)) });
+    await send({}, { ...client, ownKey });
+    expect(form()).toMatchObject({ client_id: "robot", client_secret: "s3cret" });
+    expect(await claims(ec.publicKey)).toMatchObject({ iss: "robot", sub: "ada" });
+    const assertion = { type: "jwt_bearer" as const, read: async () => new Secret("workload.jwt") };
+    await send({}, { ...client, ownKey, assertion });
+    expect(form()).toMatchObject({ assertion: "workload.jwt", client_secret: "s3cret" });
   });
 });

@@ -310,7 +310,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   /**
    * The file with the private key of a client that signs (`GRANT_TYPE_JWT_BEARER`, `GRANT_TYPE_GITHUB_APP`, `PRIVATE_KEY_JWT`), by its name in
    * the setting `NEXUS_SIGNING_KEY_FILES`, where whoever runs the daemon says which files it may read. Never a path. It is read anew for each
-   * request, as PEM, JWK or a key file; `client_secret` must be empty.
+   * request, as PEM, JWK or a key file; `client_secret` must be empty, unless it is the secret of a client of `GRANT_TYPE_JWT_BEARER`.
    *
    * @generated from field: string client_key_source = 82;
    */
@@ -539,7 +539,8 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   assertionAudience: string;
 
   /**
-   * Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim, as Google wants it, and not into the request.
+   * Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim, as Google wants it, and not into the request. With
+   * the method `NONE` the request has no `client_id` either then.
    *
    * @generated from field: bool scope_in_assertion = 45;
    */
@@ -1201,8 +1202,10 @@ export enum GrantType {
    * A JWT that is signed with the private key in `client_secret` is the grant (RFC 7523 section 2.1), as service accounts of Google and
    * connected apps of Salesforce have it: no person, no refresh token, a token is minted anew in the refresh window.
    * `oauth2_options.assertion_subject`, `.assertion_audience` and `.scope_in_assertion` say what is in the JWT; its `iss` is `client_id`.
-   * `token_endpoint_auth_method` is `NONE`, where the JWT alone is enough, or `PRIVATE_KEY_JWT`. With `client_assertion_source` the grant is
-   * the JWT in that file, which somebody else made (workload identity federation): `client_secret` is empty then, and the method `NONE`.
+   * `token_endpoint_auth_method` is `NONE`, where the JWT and `client_id` are enough, or `PRIVATE_KEY_JWT`. With `client_assertion_source` the
+   * grant is the JWT in that file, which somebody else made (workload identity federation): `client_secret` is empty then, and the method
+   * `NONE`. A client that has a secret beside the JWT takes `CLIENT_SECRET_POST` or `CLIENT_SECRET_BASIC`: `client_secret` is that secret, and
+   * `client_key_source` names the key that signs, or `client_assertion_source` the JWT.
    *
    * @generated from enum value: GRANT_TYPE_JWT_BEARER = 3;
    */

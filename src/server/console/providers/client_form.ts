@@ -8,6 +8,7 @@ import {
 import {
   grantedByFile,
   hasPrivateKey,
+  hasSecretBesideJwt,
   provesByFile,
   provesByTls,
   signsByKeyFile,
@@ -75,6 +76,7 @@ async function readClient(visit: ConsoleVisit): Promise<Provider> {
 function secretKind(provider: Provider): "secret" | "key" | "none" {
   const settings = profileSettings(provider);
   // The key of a certificate comes with the certificate.
+  if (hasSecretBesideJwt(settings)) return "secret";
   if ([provesByFile, provesByTls, grantedByFile, signsByKeyFile].some((holds) => holds(settings)))
     return "none";
   return hasPrivateKey(settings) ? "key" : "secret";
