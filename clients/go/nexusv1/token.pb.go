@@ -854,7 +854,7 @@ type ReportRejectedTokenResponse struct {
 	Outcome RejectionOutcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=nexus.v1.RejectionOutcome" json:"outcome,omitempty"`
 	// Revision of the connection's current credential.
 	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
-	// With `SCOPES_MISSING`: the link that asks for the scopes. `reason` is `scopes_missing`, or the word for how the request before was
+	// With `SCOPES_MISSING`: the link that asks for the scopes, or that of a request which must be confirmed first (see `AcquireToken`). `reason` is `scopes_missing`, or the word for how the request before was
 	// refused, as in `AcquireToken`. Unset when no link could be made, for example because the caller may not request connections, or because
 	// `NEXUS_REQUIRE_CONFIRMATION` demands a `return_url`: call `AcquireToken` with `missing_scopes` then.
 	Consent *ConsentRequired `protobuf:"bytes,3,opt,name=consent,proto3" json:"consent,omitempty"`

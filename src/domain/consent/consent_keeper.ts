@@ -14,6 +14,7 @@ import type { UserInfoClient } from "../grants/user_info_client.js";
 import { takeRequest } from "../lifecycle/connection_change.js";
 import { ConsentHolder } from "./consent_holder.js";
 import { type Consented, ConsentWriter } from "./consent_writer.js";
+import { mayTakePlace, PendingConsents } from "./pending_consents.js";
 
 export interface ConsentKeeperDeps {
   readonly store: Pick<Store, "getConnection" | "getCredential">;
@@ -43,10 +44,12 @@ export interface KeptConsent {
 export class ConsentKeeper {
   readonly #consents: ConsentWriter;
   readonly #holder: ConsentHolder;
+  readonly #requests: PendingConsents;
 
   constructor(private readonly deps: ConsentKeeperDeps) {
     this.#consents = new ConsentWriter(deps);
     this.#holder = new ConsentHolder(deps);
+    this.#requests = new PendingConsents(deps);
   }
 
   /**
@@ -105,8 +108,9 @@ export class ConsentKeeper {
     const event = { timeMs: this.deps.clock.nowMs(), ...by(visitor), connectionId, providerId };
     const connection = tx.getConnection(connectionId);
     const isEnded = !connection || connection.status === "revoked";
-    // The place for what waits is that of the newest request.
-    if (isEnded || (pending.requireConfirmation && connection.pendingStateHash !== undefined)) {
+    const newer = connection?.pendingStateHash ? tx.getAuthorization(connection.pendingStateHash) : undefined;
+    const isReplaced = newer && mayTakePlace(pending, newer.requireConfirmation, { name: newer.requestedBy });
+    if (isEnded || (pending.requireConfirmation && isReplaced)) {
       return this.#drop(tx, consented, visitor, isEnded ? "connection_ended" : "request_replaced");
     }
     if (!pending.requireConfirmation) {
@@ -116,6 +120,8 @@ export class ConsentKeeper {
       tx.appendAudit({ ...event, type: "oauth_flow_completed", revision, ...said });
       return { completionCode: undefined };
     }
+    // A request that was made during the exchange, and must not take the place of what waits.
+    if (newer) this.#requests.end(tx, connection, "goes_on");
     const { completionCode } = this.#holder.hold(tx, connection, pending, {
       kind: "token_set",
       tokenSet,

@@ -177,7 +177,8 @@ export class ConnectionRequests {
   /**
    * The link of the open request of a connection.
    *
-   * @param scopes undefined is answered unless it asks for all of these; those of a static type do not count
+   * @param scopes undefined is answered unless it asks for all of these; those of a static type do not count, and none of a request that
+   * must be confirmed, since no other takes its place
    * @param asker what leads straight to the consent of a device authorization is for the one that requested it
    */
   pendingLink(
@@ -189,7 +190,8 @@ export class ConnectionRequests {
     const pending = this.openRequest(connection);
     if (!key || !pending) return undefined;
     const isOAuth2 = this.deps.store.getProvider(pending.providerId)?.authType === "oauth2";
-    if (isOAuth2 && !scopes.every((scope) => pending.scopes.includes(scope))) return undefined;
+    const asksAll = scopes.every((scope) => pending.scopes.includes(scope));
+    if (isOAuth2 && !asksAll && !pending.requireConfirmation) return undefined;
     const secret = this.deps.vault.authorizationIfOpens(key, pending);
     const link = { connectionId: connection.id, expiresAtMs: pending.expiresAtMs };
     if (!secret?.device) return secret && { ...link, authUrl: this.#authUrl(secret.state) };
@@ -224,7 +226,7 @@ export class ConnectionRequests {
         : newConnection(asked.connectionId, { userId, label }, profile, nowMs);
       if (!before) throw new NotFound("connection");
       refuseRevoked(before);
-      this.deps.pending.end(tx, before, "goes_on");
+      this.deps.pending.replace(tx, before, profile, asked.requireConfirmation, principal);
       if (!existing) {
         refuseMoreConnections(tx, userId, limits);
         refuseTakenLabel(tx, { providerId: profile.id, userId, label });

@@ -1,7 +1,7 @@
-import { daemon } from "../../model/access/principal.js";
+import { daemon, type Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
-import { DataLoss } from "../../model/errors.js";
+import { DataLoss, FailedPrecondition } from "../../model/errors.js";
 import { isExpiredState } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -41,6 +41,31 @@ export class PendingConsents {
     return pending?.held ? this.#release(tx, connection, key, pending, fate) : "not_needed";
   }
 
+  /**
+   * Ends the request whose place a new one takes.
+   *
+   * @param profile of the new one
+   * @param isConfirmed whether the new one must be confirmed
+   * @throws FailedPrecondition for a request that must be confirmed by another caller, or that the new one would free of it
+   */
+  replace(
+    tx: Transaction,
+    connection: Connection,
+    profile: Pick<ProviderProfile, "version">,
+    isConfirmed: boolean,
+    principal: Principal,
+  ): void {
+    const pending = connection.pendingStateHash && tx.getAuthorization(connection.pendingStateHash);
+    const isOpen =
+      pending && this.#clock.nowMs() < pending.expiresAtMs && pending.providerVersion === profile.version;
+    if (isOpen && !mayTakePlace(pending, isConfirmed, principal)) {
+      const message =
+        "the application that requested the pending consent must confirm it: wait until it has, or until the request ends ten minutes after it was made or answered";
+      throw new FailedPrecondition("CONNECTION_PENDING", message);
+    }
+    this.end(tx, connection, "goes_on");
+  }
+
   #release(
     tx: Transaction,
     connection: Connection,
@@ -68,6 +93,15 @@ export class PendingConsents {
       return "not_possible";
     }
   }
+}
+
+/** A confirmation is dropped by nobody, and only the caller that demanded it may demand another one in its place. */
+export function mayTakePlace(
+  { requireConfirmation, requestedBy }: PendingAuthorization,
+  isConfirmed: boolean,
+  { name }: Pick<Principal, "name">,
+): boolean {
+  return !requireConfirmation || (isConfirmed && requestedBy === name);
 }
 
 /** The profile that a request was made for; undefined when it was changed or deleted since. */

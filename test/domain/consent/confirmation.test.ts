@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { revocationPlace } from "../../../src/domain/credentials/associated_data.js";
-import { admin, owner } from "../../../src/model/access/principal.js";
+import { admin, owner, type Principal } from "../../../src/model/access/principal.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import { perTest } from "../../lifetimes.js";
@@ -108,6 +108,68 @@ describe("a consent that waits for its confirmation", () => {
       problem: { reason: "confirmation_expired" },
       requestExpiresAtMs: undefined,
       pendingStateHash: undefined,
+    });
+  });
+
+  describe("keeps its place", () => {
+    const refused = { reason: "CONNECTION_PENDING" };
+    const ask = (principal: Principal, requireConfirmation: boolean, connectionId?: string) => {
+      const provider = connectionId === undefined ? { name: "op" } : undefined;
+      const asked = { userId: "ada", provider, scopes: [], returnUrl, connectionId, requireConfirmation };
+      return engine.connections.request(asked, principal);
+    };
+    const others: readonly (readonly [string, Principal, boolean])[] = [
+      ["without a confirmation", owner, false],
+      ["with one of its own", owner, true],
+      ["without one by the caller that demanded it", admin, false],
+    ];
+
+    it.each(others)("before a request %s", async (_name, principal, requireConfirmation) => {
+      const { connectionId, state } = await ask(admin, true);
+      await expect(ask(principal, requireConfirmation, connectionId)).rejects.toMatchObject(refused);
+      const finished = await engine.finish(state);
+      if (finished.kind !== "return") throw new Error(finished.kind);
+      await expect(ask(principal, requireConfirmation, connectionId)).rejects.toMatchObject(refused);
+      const code = new URL(finished.location).searchParams.get("completion_code") ?? "";
+      await engine.confirmer.confirm(connectionId, code, admin);
+      expect(engine.get(connectionId).status).toBe("active");
+      expect((await ask(principal, requireConfirmation, connectionId)).connectionId).toBe(connectionId);
+    });
+
+    it.each(others)("while its code is exchanged, before one %s", async (_name, principal, confirms) => {
+      const { connectionId, state } = await ask(admin, true);
+      let exchange: () => void = () => undefined;
+      const asked = new Promise<void>((resolve) => {
+        engine.exchangeCode = () => {
+          resolve();
+          return new Promise((answer) => {
+            exchange = () => answer(tokenSet());
+          });
+        };
+      });
+      const finished = engine.finish(state);
+      await asked;
+      const other = await ask(principal, confirms, connectionId);
+      exchange();
+      const result = await finished;
+      if (result.kind !== "return") throw new Error(result.kind);
+      expect(await engine.completer.start(other.state)).toEqual({ kind: "unknown_request" });
+      const code = new URL(result.location).searchParams.get("completion_code") ?? "";
+      await engine.confirmer.confirm(connectionId, code, admin);
+      expect(engine.get(connectionId).status).toBe("active");
+    });
+
+    it("until its caller demands another one, nobody came, or the profile is edited", async () => {
+      const first = await ask(admin, true);
+      const second = await ask(admin, true, first.connectionId);
+      expect(await engine.completer.start(first.state)).toEqual({ kind: "unknown_request" });
+      expect((await engine.completer.start(second.state)).kind).toBe("redirect");
+      engine.clock.advance(10 * 60_000);
+      const third = await ask(owner, true, first.connectionId);
+      const profile = engine.store.findProviderByName("op");
+      if (!profile) throw new Error("no provider");
+      await engine.store.commit((tx) => tx.putProvider({ ...profile, version: profile.version + 1n }));
+      expect((await ask(admin, false, third.connectionId)).connectionId).toBe(first.connectionId);
     });
   });
 });

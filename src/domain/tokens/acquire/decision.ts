@@ -124,7 +124,7 @@ export function pendingDecision(
 }
 
 /**
- * A request in place of the open one: what that asks for belongs to somebody who waits for it, the confirmation too.
+ * A request in place of the open one: what that asks for belongs to somebody who waits for it.
  *
  * @throws InvalidArgument for more scopes than one request may hold
  */
@@ -141,8 +141,7 @@ export function requestAgain(
   }
   return {
     ...{ connectionId: connection.id, userId: "", provider: undefined, scopes: all },
-    returnUrl: open?.requireConfirmation ? open.returnUrl : returnUrl,
-    requireConfirmation: open?.requireConfirmation ?? false,
+    returnUrl,
     isStepUp: open?.isStepUp ?? false,
   };
 }

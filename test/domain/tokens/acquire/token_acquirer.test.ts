@@ -306,14 +306,22 @@ describe("TokenAcquirer", () => {
     expect((await world.acquire()).kind).toBe("token");
   });
 
-  it("keeps the confirmation that a link asks for when it asks for more scopes", async () => {
+  it("leaves a request its place that an application must confirm, whatever else it is asked for", async () => {
     await world.provider("op");
     const returnUrl = "https://app.example/done";
     const first = await world.request({ requireConfirmation: true, returnUrl });
-    const up = await world.link({ scopes: ["write"] });
-    expect(up).toMatchObject({ connectionId: first.connectionId });
     const key = world.get(first.connectionId).pendingStateHash ?? "";
-    expect(world.store.getAuthorization(key)).toMatchObject({ requireConfirmation: true, returnUrl });
+    const pending = world.store.getAuthorization(key);
+    const up = await world.link({ scopes: ["write"], returnUrl: "https://app.example/agent" });
+    expect(up).toMatchObject({ connectionId: first.connectionId, authUrl: first.authUrl });
+    expect(world.store.getAuthorization(key)).toEqual(pending);
+    const finished = await world.finish(first.state);
+    if (finished.kind !== "return") throw new Error(finished.kind);
+    const waits = world.acquire({ scopes: ["write"], waitMs: 60_000 });
+    await expect.poll(() => world.hub.size).toBe(1);
+    const code = new URL(finished.location).searchParams.get("completion_code") ?? "";
+    await world.confirmer.confirm(first.connectionId, code, owner);
+    expect(await waits).toMatchObject({ kind: "consent", reason: "scopes_missing", isNew: true });
   });
 
   it("answers a link that it makes at once, though the one that its caller was shown has just been refused", async () => {

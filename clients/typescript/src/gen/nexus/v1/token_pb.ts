@@ -488,7 +488,7 @@ export type ReportRejectedTokenResponse = Message<"nexus.v1.ReportRejectedTokenR
   revision: bigint;
 
   /**
-   * With `SCOPES_MISSING`: the link that asks for the scopes. `reason` is `scopes_missing`, or the word for how the request before was
+   * With `SCOPES_MISSING`: the link that asks for the scopes, or that of a request which must be confirmed first (see `AcquireToken`). `reason` is `scopes_missing`, or the word for how the request before was
    * refused, as in `AcquireToken`. Unset when no link could be made, for example because the caller may not request connections, or because
    * `NEXUS_REQUIRE_CONFIRMATION` demands a `return_url`: call `AcquireToken` with `missing_scopes` then.
    *
