@@ -5,6 +5,11 @@ import module from "node:module";
 import { fileURLToPath } from "node:url";
 import { setFlagsFromString } from "node:v8";
 
+const [major, minor] = process.versions.node.split(".").map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`nexusd needs Node 20.19 or newer, this is ${process.versions.node}`);
+  process.exit(1);
+}
 process.umask(process.umask() | 0o022);
 if (process.env.NODE_COMPILE_CACHE === undefined)
   module.enableCompileCache?.(fileURLToPath(new URL("bundle/compile-cache", import.meta.url)));
