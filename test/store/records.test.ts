@@ -46,7 +46,7 @@ const fullConnection = aConnection({
   updatedAtMs: nowMs + 8,
   dueAtMs: nowMs + 9,
   subject: "subject",
-  refusedConsent: { reason: "access_denied", refusedAtMs: nowMs + 12 },
+  refusedConsent: { reason: "access_denied", detail: "so it is", refusedAtMs: nowMs + 12 },
 });
 
 describe("a record read back is the record written", () => {

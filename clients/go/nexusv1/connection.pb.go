@@ -368,9 +368,12 @@ type Connection struct {
 	// Whose account it is; unset when the provider did not say, and for an imported id_token, whose signature nobody verified.
 	Account *Account `protobuf:"bytes,63,opt,name=account,proto3" json:"account,omitempty"`
 	// When the current access token was issued: at the consent, or at the last refresh. Unset when there is none.
-	IssuedAt      *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	IssuedAt *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
+	// Why the newest request for consent brought no credential; unset until one ends so, and again when a later one brings one. A connection that
+	// lives on is as it was before the request.
+	RequestProblem *Problem `protobuf:"bytes,91,opt,name=request_problem,json=requestProblem,proto3" json:"request_problem,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Connection) Reset() {
@@ -553,6 +556,13 @@ func (x *Connection) GetAccount() *Account {
 func (x *Connection) GetIssuedAt() *timestamppb.Timestamp {
 	if x != nil {
 		return x.IssuedAt
+	}
+	return nil
+}
+
+func (x *Connection) GetRequestProblem() *Problem {
+	if x != nil {
+		return x.RequestProblem
 	}
 	return nil
 }
@@ -2216,7 +2226,7 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\x0eConnectionName\x12#\n" +
 	"\rprovider_name\x18\x01 \x01(\tR\fproviderName\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x14\n" +
-	"\x05label\x18\x03 \x01(\tR\x05label\"\xf8\b\n" +
+	"\x05label\x18\x03 \x01(\tR\x05label\"\xb4\t\n" +
 	"\n" +
 	"Connection\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
@@ -2245,7 +2255,8 @@ const file_nexus_v1_connection_proto_rawDesc = "" +
 	"\x13provider_revocation\x18= \x01(\x0e2\x1c.nexus.v1.ProviderRevocationR\x12providerRevocation\x12\x14\n" +
 	"\x05label\x18> \x01(\tR\x05label\x12+\n" +
 	"\aaccount\x18? \x01(\v2\x11.nexus.v1.AccountR\aaccount\x127\n" +
-	"\tissued_at\x18Z \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x1a;\n" +
+	"\tissued_at\x18Z \x01(\v2\x1a.google.protobuf.TimestampR\bissuedAt\x12:\n" +
+	"\x0frequest_problem\x18[ \x01(\v2\x11.nexus.v1.ProblemR\x0erequestProblem\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"c\n" +
@@ -2472,56 +2483,57 @@ var file_nexus_v1_connection_proto_depIdxs = []int32{
 	1,  // 11: nexus.v1.Connection.provider_revocation:type_name -> nexus.v1.ProviderRevocation
 	5,  // 12: nexus.v1.Connection.account:type_name -> nexus.v1.Account
 	33, // 13: nexus.v1.Connection.issued_at:type_name -> google.protobuf.Timestamp
-	33, // 14: nexus.v1.ConnectionServiceRequestConnectionResponse.expires_at:type_name -> google.protobuf.Timestamp
-	4,  // 15: nexus.v1.ConnectionServiceRequestConnectionResponse.connection:type_name -> nexus.v1.Connection
-	4,  // 16: nexus.v1.ConfirmConnectionResponse.connection:type_name -> nexus.v1.Connection
-	3,  // 17: nexus.v1.GetConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 18: nexus.v1.GetConnectionResponse.connection:type_name -> nexus.v1.Connection
-	0,  // 19: nexus.v1.ListConnectionsRequest.status:type_name -> nexus.v1.ConnectionStatus
-	4,  // 20: nexus.v1.ListConnectionsResponse.connections:type_name -> nexus.v1.Connection
-	4,  // 21: nexus.v1.WatchConnectionsResponse.connection:type_name -> nexus.v1.Connection
-	3,  // 22: nexus.v1.ConnectionServiceRefreshConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 23: nexus.v1.ConnectionServiceRefreshConnectionResponse.connection:type_name -> nexus.v1.Connection
-	3,  // 24: nexus.v1.RevokeConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 25: nexus.v1.RevokeConnectionResponse.connection:type_name -> nexus.v1.Connection
-	3,  // 26: nexus.v1.DeleteConnectionRequest.name:type_name -> nexus.v1.ConnectionName
-	34, // 27: nexus.v1.GetCaptureSchemaResponse.schema:type_name -> google.protobuf.Struct
-	34, // 28: nexus.v1.CaptureCredentialRequest.credentials:type_name -> google.protobuf.Struct
-	0,  // 29: nexus.v1.CaptureCredentialResponse.status:type_name -> nexus.v1.ConnectionStatus
-	31, // 30: nexus.v1.ImportConnectionRequest.credentials:type_name -> nexus.v1.ImportConnectionRequest.CredentialsEntry
-	4,  // 31: nexus.v1.ImportConnectionResponse.connection:type_name -> nexus.v1.Connection
-	32, // 32: nexus.v1.ReplaceCredentialRequest.credentials:type_name -> nexus.v1.ReplaceCredentialRequest.CredentialsEntry
-	3,  // 33: nexus.v1.ReplaceCredentialRequest.name:type_name -> nexus.v1.ConnectionName
-	4,  // 34: nexus.v1.ReplaceCredentialResponse.connection:type_name -> nexus.v1.Connection
-	6,  // 35: nexus.v1.ConnectionService.RequestConnection:input_type -> nexus.v1.ConnectionServiceRequestConnectionRequest
-	8,  // 36: nexus.v1.ConnectionService.ConfirmConnection:input_type -> nexus.v1.ConfirmConnectionRequest
-	10, // 37: nexus.v1.ConnectionService.GetConnection:input_type -> nexus.v1.GetConnectionRequest
-	12, // 38: nexus.v1.ConnectionService.ListConnections:input_type -> nexus.v1.ListConnectionsRequest
-	14, // 39: nexus.v1.ConnectionService.WatchConnections:input_type -> nexus.v1.WatchConnectionsRequest
-	16, // 40: nexus.v1.ConnectionService.RefreshConnection:input_type -> nexus.v1.ConnectionServiceRefreshConnectionRequest
-	18, // 41: nexus.v1.ConnectionService.RevokeConnection:input_type -> nexus.v1.RevokeConnectionRequest
-	20, // 42: nexus.v1.ConnectionService.DeleteConnection:input_type -> nexus.v1.DeleteConnectionRequest
-	22, // 43: nexus.v1.ConnectionService.GetCaptureSchema:input_type -> nexus.v1.GetCaptureSchemaRequest
-	24, // 44: nexus.v1.ConnectionService.CaptureCredential:input_type -> nexus.v1.CaptureCredentialRequest
-	26, // 45: nexus.v1.ConnectionService.ImportConnection:input_type -> nexus.v1.ImportConnectionRequest
-	28, // 46: nexus.v1.ConnectionService.ReplaceCredential:input_type -> nexus.v1.ReplaceCredentialRequest
-	7,  // 47: nexus.v1.ConnectionService.RequestConnection:output_type -> nexus.v1.ConnectionServiceRequestConnectionResponse
-	9,  // 48: nexus.v1.ConnectionService.ConfirmConnection:output_type -> nexus.v1.ConfirmConnectionResponse
-	11, // 49: nexus.v1.ConnectionService.GetConnection:output_type -> nexus.v1.GetConnectionResponse
-	13, // 50: nexus.v1.ConnectionService.ListConnections:output_type -> nexus.v1.ListConnectionsResponse
-	15, // 51: nexus.v1.ConnectionService.WatchConnections:output_type -> nexus.v1.WatchConnectionsResponse
-	17, // 52: nexus.v1.ConnectionService.RefreshConnection:output_type -> nexus.v1.ConnectionServiceRefreshConnectionResponse
-	19, // 53: nexus.v1.ConnectionService.RevokeConnection:output_type -> nexus.v1.RevokeConnectionResponse
-	21, // 54: nexus.v1.ConnectionService.DeleteConnection:output_type -> nexus.v1.DeleteConnectionResponse
-	23, // 55: nexus.v1.ConnectionService.GetCaptureSchema:output_type -> nexus.v1.GetCaptureSchemaResponse
-	25, // 56: nexus.v1.ConnectionService.CaptureCredential:output_type -> nexus.v1.CaptureCredentialResponse
-	27, // 57: nexus.v1.ConnectionService.ImportConnection:output_type -> nexus.v1.ImportConnectionResponse
-	29, // 58: nexus.v1.ConnectionService.ReplaceCredential:output_type -> nexus.v1.ReplaceCredentialResponse
-	47, // [47:59] is the sub-list for method output_type
-	35, // [35:47] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	2,  // 14: nexus.v1.Connection.request_problem:type_name -> nexus.v1.Problem
+	33, // 15: nexus.v1.ConnectionServiceRequestConnectionResponse.expires_at:type_name -> google.protobuf.Timestamp
+	4,  // 16: nexus.v1.ConnectionServiceRequestConnectionResponse.connection:type_name -> nexus.v1.Connection
+	4,  // 17: nexus.v1.ConfirmConnectionResponse.connection:type_name -> nexus.v1.Connection
+	3,  // 18: nexus.v1.GetConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	4,  // 19: nexus.v1.GetConnectionResponse.connection:type_name -> nexus.v1.Connection
+	0,  // 20: nexus.v1.ListConnectionsRequest.status:type_name -> nexus.v1.ConnectionStatus
+	4,  // 21: nexus.v1.ListConnectionsResponse.connections:type_name -> nexus.v1.Connection
+	4,  // 22: nexus.v1.WatchConnectionsResponse.connection:type_name -> nexus.v1.Connection
+	3,  // 23: nexus.v1.ConnectionServiceRefreshConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	4,  // 24: nexus.v1.ConnectionServiceRefreshConnectionResponse.connection:type_name -> nexus.v1.Connection
+	3,  // 25: nexus.v1.RevokeConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	4,  // 26: nexus.v1.RevokeConnectionResponse.connection:type_name -> nexus.v1.Connection
+	3,  // 27: nexus.v1.DeleteConnectionRequest.name:type_name -> nexus.v1.ConnectionName
+	34, // 28: nexus.v1.GetCaptureSchemaResponse.schema:type_name -> google.protobuf.Struct
+	34, // 29: nexus.v1.CaptureCredentialRequest.credentials:type_name -> google.protobuf.Struct
+	0,  // 30: nexus.v1.CaptureCredentialResponse.status:type_name -> nexus.v1.ConnectionStatus
+	31, // 31: nexus.v1.ImportConnectionRequest.credentials:type_name -> nexus.v1.ImportConnectionRequest.CredentialsEntry
+	4,  // 32: nexus.v1.ImportConnectionResponse.connection:type_name -> nexus.v1.Connection
+	32, // 33: nexus.v1.ReplaceCredentialRequest.credentials:type_name -> nexus.v1.ReplaceCredentialRequest.CredentialsEntry
+	3,  // 34: nexus.v1.ReplaceCredentialRequest.name:type_name -> nexus.v1.ConnectionName
+	4,  // 35: nexus.v1.ReplaceCredentialResponse.connection:type_name -> nexus.v1.Connection
+	6,  // 36: nexus.v1.ConnectionService.RequestConnection:input_type -> nexus.v1.ConnectionServiceRequestConnectionRequest
+	8,  // 37: nexus.v1.ConnectionService.ConfirmConnection:input_type -> nexus.v1.ConfirmConnectionRequest
+	10, // 38: nexus.v1.ConnectionService.GetConnection:input_type -> nexus.v1.GetConnectionRequest
+	12, // 39: nexus.v1.ConnectionService.ListConnections:input_type -> nexus.v1.ListConnectionsRequest
+	14, // 40: nexus.v1.ConnectionService.WatchConnections:input_type -> nexus.v1.WatchConnectionsRequest
+	16, // 41: nexus.v1.ConnectionService.RefreshConnection:input_type -> nexus.v1.ConnectionServiceRefreshConnectionRequest
+	18, // 42: nexus.v1.ConnectionService.RevokeConnection:input_type -> nexus.v1.RevokeConnectionRequest
+	20, // 43: nexus.v1.ConnectionService.DeleteConnection:input_type -> nexus.v1.DeleteConnectionRequest
+	22, // 44: nexus.v1.ConnectionService.GetCaptureSchema:input_type -> nexus.v1.GetCaptureSchemaRequest
+	24, // 45: nexus.v1.ConnectionService.CaptureCredential:input_type -> nexus.v1.CaptureCredentialRequest
+	26, // 46: nexus.v1.ConnectionService.ImportConnection:input_type -> nexus.v1.ImportConnectionRequest
+	28, // 47: nexus.v1.ConnectionService.ReplaceCredential:input_type -> nexus.v1.ReplaceCredentialRequest
+	7,  // 48: nexus.v1.ConnectionService.RequestConnection:output_type -> nexus.v1.ConnectionServiceRequestConnectionResponse
+	9,  // 49: nexus.v1.ConnectionService.ConfirmConnection:output_type -> nexus.v1.ConfirmConnectionResponse
+	11, // 50: nexus.v1.ConnectionService.GetConnection:output_type -> nexus.v1.GetConnectionResponse
+	13, // 51: nexus.v1.ConnectionService.ListConnections:output_type -> nexus.v1.ListConnectionsResponse
+	15, // 52: nexus.v1.ConnectionService.WatchConnections:output_type -> nexus.v1.WatchConnectionsResponse
+	17, // 53: nexus.v1.ConnectionService.RefreshConnection:output_type -> nexus.v1.ConnectionServiceRefreshConnectionResponse
+	19, // 54: nexus.v1.ConnectionService.RevokeConnection:output_type -> nexus.v1.RevokeConnectionResponse
+	21, // 55: nexus.v1.ConnectionService.DeleteConnection:output_type -> nexus.v1.DeleteConnectionResponse
+	23, // 56: nexus.v1.ConnectionService.GetCaptureSchema:output_type -> nexus.v1.GetCaptureSchemaResponse
+	25, // 57: nexus.v1.ConnectionService.CaptureCredential:output_type -> nexus.v1.CaptureCredentialResponse
+	27, // 58: nexus.v1.ConnectionService.ImportConnection:output_type -> nexus.v1.ImportConnectionResponse
+	29, // 59: nexus.v1.ConnectionService.ReplaceCredential:output_type -> nexus.v1.ReplaceCredentialResponse
+	48, // [48:60] is the sub-list for method output_type
+	36, // [36:48] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_nexus_v1_connection_proto_init() }

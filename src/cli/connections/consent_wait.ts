@@ -20,7 +20,7 @@ interface FailedConsent {
   readonly kind: "failed";
   readonly sentence: string;
   readonly connection: Connection | undefined;
-  /** No answer came, or one that is not the person's: the provider can have refused the redirect URI. */
+  /** Nobody came back: the provider can have refused the redirect URI. */
   readonly mayBeRedirectUri?: boolean;
 }
 
@@ -71,7 +71,7 @@ export function judgeConsent(
   const failed = (sentence: string): ConsentOutcome => ({ kind: "failed", sentence, connection });
   const unanswered = (sentence: string) => ({ ...failed(sentence), mayBeRedirectUri: true });
   if (!connection) return failed("the connection was deleted");
-  const { status, revision, requestExpiresAt, problem } = connection;
+  const { status, revision, requestExpiresAt, problem, requestProblem } = connection;
   const isConnected = status === ConnectionStatus.ACTIVE && revision > (request.revisionBefore ?? 0n);
   // While a first consent is pending there is no token; a background refresh can raise the revision of a second one.
   if (isConnected && (request.revisionBefore === undefined || !requestExpiresAt)) {
@@ -91,12 +91,17 @@ export function judgeConsent(
     case ConnectionStatus.REVOKED:
       return failed("the connection was revoked");
     case ConnectionStatus.FAILED:
-      if (problem?.reason === "access_denied") return failed(problemText(problem));
-      return unanswered(problem ? problemText(problem) : "the consent failed");
+      return failed(problem ? problemText(problem) : "the consent failed");
     default:
-      return unanswered("consent was denied, failed or not given in time; the connection is as it was");
+      if (requestProblem?.reason === "consent_expired")
+        return unanswered(`nobody consented in time${asItWas}`);
+      return failed(
+        `${requestProblem ? problemText(requestProblem) : "consent was denied or failed"}${asItWas}`,
+      );
   }
 }
+
+const asItWas = "; the connection is as it was";
 
 function problemText({ message, reason }: Problem): string {
   return `${message} (${reason})`;

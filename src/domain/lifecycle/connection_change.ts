@@ -90,7 +90,7 @@ export function consentEnded(
     pendingStateHash: undefined,
     requestExpiresAtMs: undefined,
     awaitingConfirmation: undefined,
-    ...requestEnded(reason, nowMs),
+    ...requestEnded(reason, nowMs, detail),
   };
   if (connection.status !== "pending") return ended;
   const problem = problemSince(connection, reason, nowMs);

@@ -16,8 +16,12 @@ export function isRefusal(reason: ProblemReason): boolean {
 }
 
 /** What is remembered of a request for consent that came to nothing. */
-export function requestEnded(reason: ProblemReason, nowMs: number): Pick<Connection, "refusedConsent"> {
-  return { refusedConsent: isRefusal(reason) ? { reason, refusedAtMs: nowMs } : undefined };
+export function requestEnded(
+  reason: ProblemReason,
+  nowMs: number,
+  detail: string | undefined,
+): Pick<Connection, "refusedConsent"> {
+  return { refusedConsent: { reason, refusedAtMs: nowMs, ...(detail !== undefined && { detail }) } };
 }
 
 /** Why the request before was refused, for as long as somebody who showed its link may ask: the life of the next one. */
@@ -25,7 +29,7 @@ export function refusedLately(
   { refusedConsent }: Pick<Connection, "refusedConsent">,
   nowMs: number,
 ): ProblemReason | undefined {
-  if (refusedConsent === undefined) return undefined;
+  if (refusedConsent === undefined || !isRefusal(refusedConsent.reason)) return undefined;
   // One of a time that is yet to come is forgotten too: the clock was set back.
   const isLate = Math.abs(nowMs - refusedConsent.refusedAtMs) >= authorizationLifetimeMs;
   return isLate ? undefined : refusedConsent.reason;

@@ -107,9 +107,10 @@ export interface StepUp {
   readonly wanted: boolean;
 }
 
-/** The person or the provider said no to a request for consent. */
+/** A request for consent that brought no credential. */
 export interface RefusedConsent {
   readonly reason: ProblemReason;
+  readonly detail?: string;
   readonly refusedAtMs: number;
 }
 

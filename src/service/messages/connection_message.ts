@@ -50,6 +50,7 @@ export function accountMessage(account: Account | undefined): AccountMessage | u
 }
 
 export function connectionMessage(connection: Connection): ConnectionMessage {
+  const { refusedConsent } = connection;
   return create(
     ConnectionSchema,
     present({
@@ -65,6 +66,9 @@ export function connectionMessage(connection: Connection): ConnectionMessage {
       expiresAt: timestampOf(connection.expiresAtMs),
       refreshNotBefore: timestampOf(connection.refreshNotBeforeMs),
       problem: connection.problem && problemMessage(connection.problem),
+      requestProblem:
+        refusedConsent &&
+        problemMessage({ ...refusedConsent, sinceMs: refusedConsent.refusedAtMs, retryAtMs: undefined }),
       createdAt: timestampOf(connection.createdAtMs),
       updatedAt: timestampOf(connection.updatedAtMs),
       requestExpiresAt: timestampOf(connection.requestExpiresAtMs),

@@ -159,13 +159,18 @@ function decodeStepUp({ scopes, attempts, lastAtMs, wanted }: StepUpRecord): Con
   return { scopes, attempts, lastAtMs: Number(lastAtMs), wanted };
 }
 
-function encodeRefusedConsent({ reason, refusedAtMs }: RefusedConsent): RefusedConsentRecord {
-  return create(RefusedConsentRecordSchema, { reason, refusedAtMs: BigInt(refusedAtMs) });
+function encodeRefusedConsent({ reason, refusedAtMs, detail = "" }: RefusedConsent): RefusedConsentRecord {
+  return create(RefusedConsentRecordSchema, { reason, refusedAtMs: BigInt(refusedAtMs), detail });
 }
 
 /** One whose word a newer version made is as none: it is only told. */
-function decodeRefusedConsent({ reason, refusedAtMs }: RefusedConsentRecord): Connection["refusedConsent"] {
-  return isProblemReason(reason) ? { reason, refusedAtMs: Number(refusedAtMs) } : undefined;
+function decodeRefusedConsent({
+  reason,
+  refusedAtMs,
+  detail,
+}: RefusedConsentRecord): Connection["refusedConsent"] {
+  if (!isProblemReason(reason)) return undefined;
+  return { reason, refusedAtMs: Number(refusedAtMs), ...(detail !== "" && { detail }) };
 }
 
 /** Connections that were decoded or written lately, by their ids. A record that has other bytes is decoded anew. */

@@ -126,7 +126,7 @@ describe("connect", () => {
   });
   it.each([
     ["nobody answered", { status: ConnectionStatus.EXPIRED }, true],
-    ["the provider refused", failed("authorization_failed"), true],
+    ["the provider refused", failed("authorization_failed"), false],
     ["the person refused", failed("access_denied"), false],
     ["it was revoked", { status: ConnectionStatus.REVOKED }, false],
   ])("speaks of the redirect URI or not where %s", async (_why, end, isSaid) => {
@@ -274,12 +274,23 @@ describe("connect", () => {
     expect(request).toMatchObject({ connectionId, userId: "", provider: { case: undefined } });
   });
 
-  it("notices that a second consent was denied", async () => {
-    daemon.addConnection({ status: ConnectionStatus.ATTENTION, revision: 3n });
-    await play({}, { requestExpiresAt: undefined } as MessageInitShape<typeof ConnectionSchema>);
+  it.each([
+    ["access_denied", "not connected: No. (access_denied); the connection is as it was\n", false],
+    ["account_changed", "not connected: No. (account_changed); the connection is as it was\n", false],
+    [
+      "authorization_failed",
+      "not connected: No. (authorization_failed); the connection is as it was\n",
+      false,
+    ],
+    ["consent_expired", "not connected: nobody consented in time; the connection is as it was\n", true],
+  ])("says why a second consent brought nothing: %s", async (reason, sentence, isSaid) => {
+    daemon.addConnection({ status: ConnectionStatus.ACTIVE, revision: 3n });
+    const requestProblem = create(ProblemSchema, { reason, message: "No." });
+    await play({}, { requestExpiresAt: undefined, requestProblem } as never);
     const shell = shellOf();
     expect(await run(["connect", "--connection", connectionId], shell)).toBe(21);
-    expect(shell.err()).toContain("the connection is as it was");
+    expect(shell.err()).toContain(sentence);
+    expect(shell.err().includes(complaint)).toBe(isSaid);
   });
 
   it("names the template that is meant where no provider is like it", async () => {

@@ -64,7 +64,7 @@ class ConnectionName(_message.Message):
     def __init__(self, provider_name: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ...) -> None: ...
 
 class Connection(_message.Message):
-    __slots__ = ("id", "user_id", "provider_id", "provider_name", "status", "revision", "requested_scopes", "granted_scopes", "expires_at", "refresh_not_before", "problem", "created_at", "updated_at", "request_expires_at", "refreshable", "metadata", "refresh_expires_at", "awaiting_confirmation", "provider_revocation", "label", "account", "issued_at")
+    __slots__ = ("id", "user_id", "provider_id", "provider_name", "status", "revision", "requested_scopes", "granted_scopes", "expires_at", "refresh_not_before", "problem", "created_at", "updated_at", "request_expires_at", "refreshable", "metadata", "refresh_expires_at", "awaiting_confirmation", "provider_revocation", "label", "account", "issued_at", "request_problem")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,7 @@ class Connection(_message.Message):
     LABEL_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_FIELD_NUMBER: _ClassVar[int]
     ISSUED_AT_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_PROBLEM_FIELD_NUMBER: _ClassVar[int]
     id: str
     user_id: str
     provider_id: str
@@ -116,7 +117,8 @@ class Connection(_message.Message):
     label: str
     account: Account
     issued_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., status: _Optional[_Union[ConnectionStatus, str]] = ..., revision: _Optional[int] = ..., requested_scopes: _Optional[_Iterable[str]] = ..., granted_scopes: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refresh_not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., problem: _Optional[_Union[Problem, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refreshable: _Optional[bool] = ..., metadata: _Optional[_Mapping[str, str]] = ..., refresh_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., awaiting_confirmation: _Optional[bool] = ..., provider_revocation: _Optional[_Union[ProviderRevocation, str]] = ..., label: _Optional[str] = ..., account: _Optional[_Union[Account, _Mapping]] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    request_problem: Problem
+    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider_name: _Optional[str] = ..., status: _Optional[_Union[ConnectionStatus, str]] = ..., revision: _Optional[int] = ..., requested_scopes: _Optional[_Iterable[str]] = ..., granted_scopes: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refresh_not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., problem: _Optional[_Union[Problem, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refreshable: _Optional[bool] = ..., metadata: _Optional[_Mapping[str, str]] = ..., refresh_expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., awaiting_confirmation: _Optional[bool] = ..., provider_revocation: _Optional[_Union[ProviderRevocation, str]] = ..., label: _Optional[str] = ..., account: _Optional[_Union[Account, _Mapping]] = ..., issued_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_problem: _Optional[_Union[Problem, _Mapping]] = ...) -> None: ...
 
 class Account(_message.Message):
     __slots__ = ("subject", "name", "email", "login")
