@@ -95,7 +95,10 @@ export class DemoFleet {
       NEXUS_FLEET_LEASE_SECONDS: String(leaseSeconds),
       NEXUS_CONSOLE_LISTEN: "off",
     };
-    await nexusd(["fleet", "init"], shared);
+    const initFolder = await mkdtemp(join(tmpdir(), "nexus-demo-"));
+    // Without a folder of its own it would look at the store of this machine's user.
+    await nexusd(["fleet", "init"], { ...shared, NEXUS_DATA_DIR: initFolder });
+    await rm(initFolder, { recursive: true, force: true });
     for (const name of ["A", "B", "C"]) {
       const address = `127.0.0.1:${await freePort()}`;
       const settings = { ...shared, NEXUS_FLEET_LISTEN: address };
