@@ -76,6 +76,7 @@ export async function makeListeners(
     readiness: () => domain.status.checks(),
     status: () => domain.status.read(statusEntries),
     metrics: () => metrics.render(),
+    onRefused: (origin) => log.warn({ origin }, "credential refused: it is wrong, or was revoked or expired"),
     onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
     onFull: atMostEachMinute(clock, (listener) => {
       const { maxConnections } = config.limits;

@@ -50,6 +50,8 @@ export interface ListenersOptions {
   readonly limits: Limits;
   /** Told of each socket that was closed because its listener has as many as it may. */
   readonly onFull: (listener: string) => void;
+  /** Told of addresses that show a credential which is not valid. */
+  readonly onRefused?: (origin: string) => void;
   /** Who may open the Unix sockets; their owner without it. */
   readonly sockets?: SocketAccess;
   /** What the TCP addresses of a listener speak; plain text where there is none. */
@@ -70,7 +72,7 @@ export class Listeners {
 
   constructor(options: ListenersOptions) {
     const failures = new FailedAuthentications(options.limits.failedAuthenticationRate);
-    const authenticate = limitedAuthenticate(options.authenticate, failures);
+    const authenticate = limitedAuthenticate(options.authenticate, failures, options.onRefused);
     this.#standard = new StandardServices(options.grpcServices);
     const openCalls = new OpenCalls(options.limits);
     const common = { authenticate, openCalls, clock: options.clock };

@@ -1,9 +1,13 @@
 import type { Peer, PresentedCredentials } from "../../domain/access/presented_credentials.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 
-/** What a caller is told who shows nothing valid: no key, no token, no certificate. */
-export const unauthenticatedMessage =
-  "this address asks for an API key, and none was sent or one that is not valid: send it as `authorization: Bearer <key>` or `x-api-key: <key>`";
+/** What a caller is told who shows nothing valid. @param sent the fields `authorization` and `x-api-key` */
+export function unauthenticatedMessage(...sent: readonly unknown[]): string {
+  const isSent = sent.some((field) => typeof field === "string");
+  return isSent
+    ? "the API key or token that was sent is not valid: it is wrong, or was revoked or expired; an admin makes another one"
+    : "this address asks for an API key, and none was sent: send it as `authorization: Bearer <key>` or `x-api-key: <key>`";
+}
 
 /**
  * Reads the API key of a request. The scheme is compared without regard to case (RFC 9110, section 11.1).

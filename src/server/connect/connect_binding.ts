@@ -81,7 +81,8 @@ function admitTo(open: ReadonlySet<string>): Interceptor {
     const caller = request.contextValues.get(callerKey);
     if (caller instanceof WireError) throw toConnectError(caller);
     if (caller || open.has(request.service.typeName)) return next(request);
-    throw new ConnectError(unauthenticatedMessage, Code.Unauthenticated);
+    const text = unauthenticatedMessage(request.header.get("authorization"), request.header.get("x-api-key"));
+    throw new ConnectError(text, Code.Unauthenticated);
   };
 }
 

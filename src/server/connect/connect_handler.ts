@@ -239,7 +239,9 @@ function refusalOf(
   isOpen: boolean,
 ): WireError | undefined {
   if (caller instanceof WireError) return caller;
-  if (!caller && !isOpen) return new WireError(codes.unauthenticated, unauthenticatedMessage);
+  const { authorization, "x-api-key": key } = request.headers;
+  if (!caller && !isOpen)
+    return new WireError(codes.unauthenticated, unauthenticatedMessage(authorization, key));
   const isTooLong = Number(request.headers["content-length"] ?? 0) > maxMessageBytes + envelopeBytes;
   return isTooLong ? messageTooLarge(maxMessageBytes) : undefined;
 }

@@ -128,7 +128,9 @@ export class GrpcCalls {
 
   #admit(call: GrpcCall, { method, isOpen }: Route, principal: Principal | undefined): void {
     if (!principal && !isOpen) {
-      this.#refuse(call, new WireError(codes.unauthenticated, unauthenticatedMessage));
+      const { requestHeader: sent } = call.metadata;
+      const text = unauthenticatedMessage(sent.get("authorization"), sent.get("x-api-key"));
+      this.#refuse(call, new WireError(codes.unauthenticated, text));
       return;
     }
     const tooMany = principal ? undefined : this.options.openCalls.take(call.stream);

@@ -72,7 +72,8 @@ export function authorizeRoute({ service, onUnexpected }: AuthorizeRouteOptions)
       answerJson(response, 405, "method_not_allowed", "this path takes GET, HEAD", headers);
     } else if (!principal) {
       const headers = { "www-authenticate": "Bearer" };
-      answerJson(response, 401, "unauthenticated", unauthenticatedMessage, headers);
+      const text = unauthenticatedMessage(field(request, "authorization"), field(request, "x-api-key"));
+      answerJson(response, 401, "unauthenticated", text, headers);
     } else {
       serve(request, response, connection, principal).catch((error: unknown) => {
         if (!(error instanceof WireError)) onUnexpected(error, path);

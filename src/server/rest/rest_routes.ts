@@ -93,7 +93,9 @@ class RestRoutes {
     if (method === "OPTIONS") return { status: 204, body: null, headers: { allow } };
     const route = routes.find((candidate) => candidate.method === method);
     if (!principal && !route?.open) {
-      throw new RestRefusal(401, "unauthenticated", unauthenticatedMessage, { "www-authenticate": "Bearer" });
+      const { authorization, "x-api-key": key } = request.headers;
+      const text = unauthenticatedMessage(authorization, key);
+      throw new RestRefusal(401, "unauthenticated", text, { "www-authenticate": "Bearer" });
     }
     if (!route) {
       throw new RestRefusal(405, "method_not_allowed", `this path takes ${allow}`, { allow });
