@@ -1,4 +1,5 @@
 import type { SpooledTokenSet, SpoolOutcome } from "../../model/connections/spooled_token_set.js";
+import type { Timer } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { SpoolFile } from "../../store/files/spool_file.js";
 import { StoreFailed } from "../../store/lmdb/store_error.js";
@@ -9,6 +10,8 @@ import { type SpoolRecoveryDeps, storeSpooled } from "./spool_recovery.js";
 
 /** Token sets of one request: a few hundred kilobytes at most. */
 const maxHandedOver = 100;
+/** What is held at two of them is written: after a second at most. */
+const roundMs = 500;
 
 /**
  * The last resort of token sets that a provider has issued and the store does not take. While one is not durable it is held here; when
@@ -17,6 +20,11 @@ const maxHandedOver = 100;
 export class TokenSpool {
   readonly #onSpooled: (outcome: SpoolOutcome) => void;
   readonly #held = new Map<string, () => SpooledTokenSet>();
+  /** What was held at the last round. */
+  #waiting: ReadonlyMap<string, unknown> = new Map();
+  /** Held, and in the file as well. */
+  readonly #written = new Map<string, () => SpooledTokenSet>();
+  #round: Timer | undefined;
   #saving = false;
 
   constructor(
@@ -41,11 +49,13 @@ export class TokenSpool {
   hold(connectionId: string, compose: () => SpooledTokenSet): void {
     this.#held.set(connectionId, compose);
     if (this.#saving) this.save();
+    else if (this.deps.store.role === "leader") this.#lookLater();
   }
 
   /** It is of no use any more. */
   release(connectionId: string): void {
     this.#held.delete(connectionId);
+    if (this.#written.delete(connectionId) && this.#written.size === 0 && !this.#saving) this.#clear();
   }
 
   /** Commits what is held of a connection. When that fails it stays held, for `settle` or the next start. */
@@ -81,7 +91,7 @@ export class TokenSpool {
    */
   save(): void {
     this.#saving = true;
-    const held = [...this.#held];
+    const held = this.#unwritten();
     this.#held.clear();
     if (held.length === 0) return;
     const connectionIds = held.map(([connectionId]) => connectionId);
@@ -106,12 +116,46 @@ export class TokenSpool {
   async recover(): Promise<void> {
     if (this.deps.file === undefined) return;
     const { entries, damaged } = this.deps.file.read();
-    for (const entry of entries) await this.#take(entry, "a token set was found in the spool file");
+    for (const entry of newestOfEach(entries))
+      await this.#take(entry, "a token set was found in the spool file");
     if (damaged) this.deps.log.error({}, "the spool file holds what cannot be read: a write was cut off");
+    this.#clear();
+  }
+
+  #clear(): void {
     try {
-      this.deps.file.clear();
+      this.deps.file?.clear();
     } catch (error) {
       this.deps.log.error({ error }, "the spool file was not emptied; what it holds is stored already");
+    }
+  }
+
+  #unwritten(): (readonly [string, () => SpooledTokenSet])[] {
+    return [...this.#held].filter(([id, compose]) => this.#written.get(id) !== compose);
+  }
+
+  #lookLater(): void {
+    this.#round ??= this.deps.clock.setTimer(roundMs, () => {
+      this.#round = undefined;
+      if (this.#saving) return;
+      this.#writeWaiting();
+      this.#waiting = new Map(this.#held);
+      if (this.#held.size > 0) this.#lookLater();
+    });
+  }
+
+  /** What waits for the database of a fleet may wait for minutes. Not while the disk is at it: this thread would wait for that, too. */
+  #writeWaiting(): void {
+    const { file, store, log } = this.deps;
+    const waiting = this.#unwritten().filter(([id, compose]) => this.#waiting.get(id) === compose);
+    if (file === undefined || waiting.length === 0 || store.isWritingBatches) return;
+    const connectionIds = waiting.map(([id]) => id);
+    try {
+      file.append(waiting.map(([, compose]) => compose()));
+      for (const [id, compose] of waiting) this.#written.set(id, compose);
+      log.warn({ connectionIds }, "token sets wait for the database: they are in the spool file meanwhile");
+    } catch (error) {
+      log.error({ connectionIds, error }, "token sets that wait for the database are in memory alone");
     }
   }
 
@@ -123,13 +167,16 @@ export class TokenSpool {
    */
   async handOver(leave: (tokenSets: readonly Uint8Array[]) => Promise<void>): Promise<void> {
     await this.#handOverHeld(leave);
-    const left = this.deps.file?.read().entries ?? [];
+    const entries = this.deps.file?.read().entries ?? [];
+    const left = newestOfEach(entries);
     for (let from = 0; from < left.length; from += maxHandedOver)
       await leave(left.slice(from, from + maxHandedOver).map(encodeSpooled));
     if (left.length === 0) return;
     const connectionIds = left.map(({ connection }) => connection.id);
     this.deps.log.warn({ connectionIds }, "token sets of the spool file are left for the hub that leads");
-    if (this.deps.file?.read().entries.length === left.length) this.deps.file.clear();
+    if (this.deps.file?.read().entries.length !== entries.length) return;
+    this.deps.file.clear();
+    this.#written.clear();
   }
 
   async #handOverHeld(leave: (tokenSets: readonly Uint8Array[]) => Promise<void>): Promise<void> {
@@ -165,4 +212,9 @@ export class TokenSpool {
     this.deps.log.warn({ connectionId: entry.connection.id, outcome }, message);
     return outcome;
   }
+}
+
+/** What was written while it waited may have been replaced. */
+function newestOfEach(entries: readonly SpooledTokenSet[]): readonly SpooledTokenSet[] {
+  return [...new Map(entries.map((entry) => [entry.connection.id, entry])).values()];
 }

@@ -130,6 +130,79 @@ describe("TokenSpool", () => {
     expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
   });
 
+  describe("of a hub that leads, whose database does not answer", () => {
+    /** It waits for its database, which takes the batch when `answer` is called. */
+    const away = (isDiskWriting = false) => {
+      const { store } = engine;
+      const commit = store.commit.bind(store);
+      let answer = (): void => undefined;
+      const answered = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      Object.defineProperties(store, {
+        role: { get: () => "leader" },
+        isWritingBatches: { get: () => isDiskWriting },
+      });
+      store.commit = (change) => answered.then(() => commit(change));
+      return answer;
+    };
+
+    it("is in the file after a second, from where it comes home when the process is killed", async () => {
+      const { id, answer } = await lose(() => void away());
+      expect(isEmpty()).toBe(true);
+      engine.clock.advance(1_000);
+      expect([isEmpty(), engine.spool.heldCount]).toEqual([false, 1]);
+      // Once, however long that lasts, and when the process ends in order.
+      engine.clock.advance(10_000);
+      engine.spool.save();
+      expect(file.read().entries).toHaveLength(1);
+      await die();
+      live();
+      await engine.spool.recover();
+      expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
+    });
+
+    it("is in the file no more when the database took it", async () => {
+      let taken = (): void => undefined;
+      const { id } = await lose(() => {
+        taken = away();
+      });
+      engine.clock.advance(1_000);
+      expect(isEmpty()).toBe(false);
+      taken();
+      await engine.until(id, ({ credentialRevision }) => credentialRevision === 2n);
+      await expect.poll(isEmpty).toBe(true);
+      engine.clock.advance(10_000);
+      expect(isEmpty()).toBe(true);
+    });
+
+    it("is not written while the disk takes batches, for which the whole hub would wait", async () => {
+      await lose(() => void away(true));
+      engine.clock.advance(10_000);
+      expect([isEmpty(), engine.spool.heldCount]).toEqual([true, 1]);
+    });
+  });
+
+  it("takes the newest of each connection: a consent came after the refresh that waited", async () => {
+    const { id } = await lose(failStore);
+    engine.spool.save();
+    const [refresh] = file.read().entries;
+    if (!refresh) throw new Error("nothing was saved");
+    const connection = { ...refresh.connection, subject: "bob" };
+    file.append([{ ...refresh, grant: "consent", attempt: undefined, connection }]);
+    const handed: number[] = [];
+    await engine.spool
+      .handOver(async (tokenSets) => {
+        handed.push(tokenSets.length);
+        throw new Error("away");
+      })
+      .catch(() => undefined);
+    await die();
+    live();
+    await engine.spool.recover();
+    expect([handed, engine.get(id).subject]).toEqual([[1], "bob"]);
+  });
+
   it("keeps the file when something is added to it while it is handed over", async () => {
     await lose(failStore);
     engine.spool.save();
@@ -142,7 +215,7 @@ describe("TokenSpool", () => {
     await engine.spool.handOver(async (tokenSets) => {
       handed.push(tokenSets.length);
     });
-    expect(handed).toEqual([1, 2]);
+    expect(handed).toEqual([1, 1]);
     expect(isEmpty()).toBe(true);
   });
 
