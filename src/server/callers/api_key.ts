@@ -3,10 +3,10 @@ import type { ListenAddress } from "../../model/listen_address.js";
 
 /** What a caller is told who shows nothing valid. @param sent the fields `authorization` and `x-api-key` */
 export function unauthenticatedMessage(...sent: readonly unknown[]): string {
-  const isSent = sent.some((field) => typeof field === "string");
-  return isSent
-    ? "the API key or token that was sent is not valid: it is wrong, or was revoked or expired; an admin makes another one"
-    : "this address asks for an API key, and none was sent: send it as `authorization: Bearer <key>` or `x-api-key: <key>`";
+  const how = "send it as `authorization: Bearer <key>` or `x-api-key: <key>`";
+  return sent.some((field) => typeof field === "string")
+    ? `the API key or token that was sent is not valid: it is wrong, or was revoked or expired; ${how}`
+    : `this address asks for an API key, and none was sent: ${how}`;
 }
 
 /**
