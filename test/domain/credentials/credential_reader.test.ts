@@ -74,6 +74,7 @@ describe("CredentialReader", () => {
     await engine.store.commit((tx) => tx.putProvider({ ...profile, strategy }));
     expect(headerOf()).toBe("X-Token");
     await engine.store.commit((tx) => tx.deleteProvider(profile.id));
+    engine.changes.emit("provider", profile.id);
     expect(headerOf()).toBe("Authorization");
   });
 
