@@ -199,7 +199,7 @@ export const limits = {
 export const budgets = {
   /** `src` without `src/ext`. */
   core: { budget: 44_000, ceiling: 71_800 },
-  src: { budget: 60_000, ceiling: 75_000 },
+  src: { budget: 60_000, ceiling: 75_200 },
   /** The largest extension but `fleet`, which may have 6 000. */
   extension: { budget: 3_000, ceiling: 3_000 },
   fleetExtension: { budget: 6_000, ceiling: 6_000 },
