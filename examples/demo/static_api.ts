@@ -19,7 +19,7 @@ export class StaticApi {
 
   static async start(): Promise<StaticApi> {
     const server = createServer(({ headers }, response) => {
-      const isKnown = headers.authorization === `Bearer ${api.key}`;
+      const isKnown = headers["x-api-key"] === api.key;
       response.writeHead(isKnown ? 200 : 401, { "content-type": "application/json" });
       response.end(isKnown ? '{"user":"ada"}' : '{"error":"unknown key"}');
     });
@@ -30,7 +30,7 @@ export class StaticApi {
 
   /** Any call would do. */
   async use(key: string | undefined): Promise<void> {
-    const { ok, status } = await fetch(`${this.url}/me`, { headers: { authorization: `Bearer ${key}` } });
+    const { ok, status } = await fetch(`${this.url}/me`, { headers: { "x-api-key": key ?? "" } });
     if (!ok) throw new DemoFailure(`the API does not accept the key: it answers ${status}`);
   }
 

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
@@ -16,7 +16,9 @@ const receiver = perTest(() => new WebhookReceiver().open());
 
 function told(): NodeJS.ProcessEnv {
   const secretsFile = join(temporaryFolder(), "secrets");
-  writeFileSync(secretsFile, `${webhookSecret}\n`, { mode: 0o644 });
+  writeFileSync(secretsFile, `${webhookSecret}\n`);
+  // A daemon in this process may have narrowed the umask.
+  chmodSync(secretsFile, 0o644);
   return { NEXUS_NOTIFY_URL: receiver.url, NEXUS_NOTIFY_SECRETS_FILE: secretsFile };
 }
 

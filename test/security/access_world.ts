@@ -64,8 +64,9 @@ export class AccessWorld extends TestDaemon {
     const world = new AccessWorld(place, `http://127.0.0.1:${port}`);
     await world.start();
     world.admin = world.grpc(place.apiKey);
+    const strategy = { kind: { case: "header", value: { headerName: "Authorization" } } } as const;
     for (const name of ["github", "slack"] as const) {
-      world.providers[name] = await registered(world.admin, { name, authType: AuthType.API_KEY });
+      world.providers[name] = await registered(world.admin, { name, authType: AuthType.API_KEY, strategy });
     }
     world.connections.adaGithub = await world.import("ada", "github");
     world.connections.adaSlack = await world.import("ada", "slack");
