@@ -139,6 +139,7 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       stop.abort(over);
     };
     const onAbort = (): void => end("aborted");
+    const startedMs = clock.monotonicMs();
     const timer = setDeadline(clock, timeoutMs, () => end("timeout"));
     if (request.signal?.aborted) onAbort();
     request.signal?.addEventListener("abort", onAbort, { once: true });
@@ -148,6 +149,8 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       const addresses = await untilAborted(target.resolve(lookup), stop.signal);
       const opened = await openSocket(target, addresses, stop.signal, request.clientCertificate);
       socket = opened;
+      // After a pause sockets are read before the deadline ends anything: what were sent now would be cut off, and its answer lost.
+      if (clock.monotonicMs() - startedMs >= timeoutMs) end("timeout");
       stop.signal.throwIfAborted();
       stop.signal.addEventListener("abort", () => opened.destroy(), { once: true });
       if (!maySend()) throw new OutboundError("not_leading", phase, target.host);

@@ -93,6 +93,20 @@ describe("a pause for longer than the deadline", () => {
     expect(JSON.parse(await response.text())).toEqual({ refresh_token: "rotated" });
   });
 
+  test.each([50, 1_000])(
+    "%i ms longer, nothing is sent over a socket that opens only then",
+    async (laterMs) => {
+      const asked = failure(fetch(server.origin, requests.POST));
+      // The kernel opens the socket meanwhile.
+      for (let turns = 0; turns < 100; turns++) await Promise.resolve();
+      pause(timeoutMs + laterMs);
+      const violation = await asked;
+      expect(violation).toMatchObject({ reason: "timeout", phase: "before_send" });
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(server.requests).toEqual([]);
+    },
+  );
+
   test("without an answer the request ends two seconds later", async () => {
     server.script = () => pause(timeoutMs + 1_000);
     const startedMs = performance.now();
