@@ -50,7 +50,7 @@ describe("nginx's auth_request", () => {
     const id = await importHeader(use.world);
     expect(overTls.NEXUS_HTTP).toMatch(/^https:/);
     expect((await fetch(await use.start(id, overTls))).status).toBe(200);
-    expect(use.world.last.headers["x-api-key"]).toBe("k3y");
+    expect(use.world.last.headers.authorization).toBe("Bearer k3y");
     const unauthenticated = await use.start(id, { ...overTls, NEXUS_CA_FILE: use.world.otherCaFile });
     const count = use.world.arrived.length;
     expect((await fetch(unauthenticated)).status).toBe(500);

@@ -67,9 +67,10 @@ export function importHmac(world: ProxyWorld): Promise<string> {
   return world.import(profile, { api_secret: secretKey });
 }
 
-/** A connection whose key goes into a header as it is. */
+/** A connection whose key goes into the header that the examples pass on. */
 export function importHeader(world: ProxyWorld): Promise<string> {
-  return world.import({ name: "bare", authType: AuthType.API_KEY }, { api_key: "k3y" });
+  const strategy = { kind: { case: "header", value: { headerName: "Authorization" } } } as const;
+  return world.import({ name: "bare", authType: AuthType.API_KEY, strategy }, { api_key: "k3y" });
 }
 
 /** Over TLS to the API: its name in the handshake, and its certificate judged. @param status when it cannot be trusted */
@@ -79,7 +80,7 @@ export function itJudgesTheApi(use: Proxied, status: number): void {
     const id = await importHeader(world);
     expect((await fetch(await start(id))).status).toBe(200);
     expect(world.last).toMatchObject({ serverName: "localhost" });
-    expect(world.last.headers["x-api-key"]).toBe("k3y");
+    expect(world.last.headers.authorization).toBe("Bearer k3y");
     expect(world.last.headers.host).toMatch(/^localhost(:\d+)?$/);
     const count = world.arrived.length;
     const unauthenticated = await start(id, { NEXUS_API_CA: world.otherCaFile });
