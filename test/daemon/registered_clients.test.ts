@@ -110,6 +110,8 @@ describe("a client that its server has lost", () => {
       mcp.hasErrorPage = hasErrorPage;
       const { authUrl } = await link();
       mcp.restart();
+      // In the first minute the registration itself shows that the server knows the client.
+      world.clock.advance(61_000);
       expect(await open(authUrl)).toMatchObject({ status: 200 });
       expect(mcp.registered).toHaveLength(2);
       expect(await isServed()).toBe(true);

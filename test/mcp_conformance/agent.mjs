@@ -50,14 +50,15 @@ async function acquire() {
   throw new Error(`no token after the consent: ${second.consent.reason}; the page says: ${page}`);
 }
 
-/** The daemon judges a refused token: it refreshes, or the next `acquire` asks the person. */
+/** The daemon judges a refused token: it refreshes, the next `acquire` asks the person, or the report itself does, for the scopes that are missing. */
 async function report(token, { status, wwwAuthenticate }) {
   const { connectionId } = await current();
   try {
-    const { outcome } = await call("TokenService/ReportRejectedToken", {
+    const { outcome, consent } = await call("TokenService/ReportRejectedToken", {
       ...{ connectionId, revision: token.revision, status, wwwAuthenticate },
     });
     stderr.write(`reported ${status}: ${outcome}\n`);
+    if (consent) await person.open(consent.authUrl);
   } catch (error) {
     if (!(error instanceof CallFailed)) throw error;
     stderr.write(`reported ${status}: ${error.message}\n`);

@@ -23,7 +23,7 @@ export interface PushedRequestsDeps {
 export interface LocatedRequest {
   readonly server: AuthorizationServer;
   readonly profile: ProviderProfile;
-  readonly pending: Pick<PendingAuthorization, "redirectUri" | "scopes">;
+  readonly pending: Pick<PendingAuthorization, "redirectUri" | "scopes" | "isStepUp">;
   readonly state: string;
   readonly secret: AuthorizationSecret;
 }
@@ -43,7 +43,9 @@ export class PushedRequests {
    */
   async locate(stateHash: string, request: LocatedRequest): Promise<PushedLocation> {
     const { server, pending, state, secret } = request;
-    const profile = (await this.deps.mcp?.visited(request.profile, server)) ?? request.profile;
+    // An API that misses scopes took a token of this client a moment ago: the server has not lost it.
+    const visited = pending.isStepUp ? undefined : this.deps.mcp?.visited(request.profile, server);
+    const profile = (await visited) ?? request.profile;
     if (profile.version !== request.profile.version) await this.#follow(stateHash, request.profile, profile);
     const url = authorizationUrl({
       server,

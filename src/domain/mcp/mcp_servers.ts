@@ -9,6 +9,7 @@ import {
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { judgeHost } from "../../outbound/address_judge.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
@@ -49,7 +50,8 @@ export class McpServers {
   readonly #lookedUpAtMs = new Map<string, number>();
   /** When the last look-up began, whatever came of it. */
   readonly #triedAtMs = new Map<string, number>();
-
+  /** Profiles with whose client a browser went to the server a moment after its registration. */
+  readonly #visited = new BoundedMap<string, true>(1_024);
   readonly #replacement: ClientReplacement;
 
   constructor(private readonly deps: McpServersDeps) {
@@ -137,9 +139,16 @@ export class McpServers {
    * @returns the profile to send the browser with
    */
   async visited(profile: ProviderProfile, server: AuthorizationServer): Promise<ProviderProfile> {
-    if (profile.registration?.kind !== "dynamic") return profile;
+    if (profile.registration?.kind !== "dynamic" || this.#isFirstVisit(profile)) return profile;
     if (!(await this.deps.clients.isTurnedAway(server, profile, profile.clientId))) return profile;
     return await this.#changed(profile, (discovered) => this.#replacement.tried(profile, discovered, daemon));
+  }
+
+  /** A server that registered the client a moment ago knows it: it is asked from the second time on. */
+  #isFirstVisit({ id, updatedAtMs }: ProviderProfile): boolean {
+    if (this.deps.clock.nowMs() - updatedAtMs >= freshMs || this.#visited.get(id)) return false;
+    this.#visited.set(id, true);
+    return true;
   }
 
   /**
