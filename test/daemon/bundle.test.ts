@@ -1,4 +1,4 @@
-/** What the program in one file puts off until it is used is there when it is used. */
+/** What the bundle loads only when it is used is there when it is used. */
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
