@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { needs } from "./needs.js";
 
 const root = join(import.meta.dirname, "..");
 const read = (name: string): string => readFileSync(join(root, name), "utf8");
@@ -12,13 +13,14 @@ const suitesOf = (...files: string[]): string[] =>
 
 const always = ["check", "test", "model", "package"];
 
-test.each([
+test.for([
   ["docs/access.md", []],
   ["src/cli/status.ts", ["daemon", "tools"]],
   ["clients/go/cache.go", ["clients"]],
   ["src/domain/refresh/refresher.ts", ["daemon", "model-fleet", "crash", "bench-refresh"]],
   ["proto/nexus/v1/token.proto", ["conformance", "clients", "python", "interop"]],
-])("a change of %s runs what it can break", (file, more) => {
+] as const)("a change of %s runs what it can break", ([file, more], context) => {
+  needs(context, "bash");
   expect(suitesOf(file)).toEqual([...always, ...more]);
 });
 
