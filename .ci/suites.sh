@@ -9,7 +9,7 @@ for_change_or_all() { if [ "$mode" = all ]; then echo "$2"; else echo "$1"; fi; 
 build="package.json package-lock.json scripts/build scripts/bundle tsconfig vitest.config.ts"
 wire="proto/nexus src/service src/server/api src/server/grpc src/server/connect src/server/callers src/server/sockets src/server/listen src/server/standard"
 fleet="src/fleet src/upstream src/daemon/fleet src/daemon/spoke src/service/fleet src/server/fleet src/cli/fleet src/store/replication src/domain/copies proto/nexus/fleet"
-refresh="src/oauth src/domain/refresh src/domain/grants src/domain/credentials src/domain/lifecycle src/domain/consent src/domain/connections/connection_importer test/refresh_model"
+refresh="src/oauth src/domain/refresh src/domain/token_endpoint src/domain/revocation src/domain/credentials src/domain/consent src/domain/connections src/model/refresh test/refresh_model"
 
 # The supported Node, oldest or newest, that is not the one on the PATH.
 case $(node --version) in v20.*) other_node=26 ;; *) other_node=20 ;; esac
@@ -42,9 +42,9 @@ suites() {
   suite clients 900 2 toolchains "clients proto/nexus test/clients" "npm run --silent test:clients"
   suite python 300 1 toolchains "clients/python proto/nexus" "clients/python/check.sh"
   suite interop 1200 2 toolchains "examples proto/nexus test/interop src/legacy src/server/rest" "npm run --silent test:interop"
-  suite mcp 600 1 "" "src/ext/mcp src/domain/mcp test/ext/mcp" "npm run --silent test:mcp"
-  suite mcp-conformance 600 1 "" "src/domain/mcp src/domain/consent src/oauth test/mcp_conformance" "npm run --silent test:mcp-conformance"
-  suite foreign 900 1 foreign_servers "src/oauth src/outbound src/domain/grants src/domain/mcp test/foreign" "npm run --silent test:foreign"
+  suite mcp 600 1 "" "src/ext/mcp src/domain/providers/mcp test/ext/mcp" "npm run --silent test:mcp"
+  suite mcp-conformance 600 1 "" "src/domain/providers/mcp src/domain/consent src/oauth test/mcp_conformance" "npm run --silent test:mcp-conformance"
+  suite foreign 900 1 foreign_servers "src/oauth src/outbound src/domain/token_endpoint src/domain/providers/mcp test/foreign" "npm run --silent test:foreign"
 
   suite deploy 900 2 "deploy postgresql" "deploy/kubernetes Dockerfile test/deploy src/config" \
     'as_root env "PATH=$PATH" "PYTHONPATH=$tools_folder/python" npm run --silent test:deploy'

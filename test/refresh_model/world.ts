@@ -1,9 +1,9 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { leftAloneUntilMs } from "../../src/domain/lifecycle/foreign_work.js";
 import { owner } from "../../src/model/access/principal.js";
 import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
+import { leftAloneUntilMs } from "../../src/model/refresh/foreign_work.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { SpoolFile } from "../../src/store/files/spool_file.js";

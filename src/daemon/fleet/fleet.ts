@@ -1,5 +1,5 @@
-import type { TokenSpool } from "../../domain/grants/token_spool.js";
 import type { KeyringManager } from "../../domain/operations/keyring_manager.js";
+import type { TokenSpool } from "../../domain/refresh/journal/token_spool.js";
 import { LedRefresher } from "../../domain/refresh/led_refresher.js";
 import type { RefreshEngine } from "../../domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../domain/refresh/refresher.js";

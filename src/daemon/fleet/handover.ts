@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { TokenSpool } from "../../domain/grants/token_spool.js";
+import type { TokenSpool } from "../../domain/refresh/journal/token_spool.js";
 import { FleetUnreachable } from "../../fleet/connection/fleet_error.js";
 import type { FleetSpool } from "../../fleet/spool.js";
 import type { AuditEvent } from "../../model/access/audit_event.js";

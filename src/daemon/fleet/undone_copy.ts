@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { isSucceededBy } from "../../domain/grants/spool_recovery.js";
+import { isSucceededBy } from "../../domain/refresh/journal/spool_recovery.js";
 import type { FleetSpool } from "../../fleet/spool.js";
 import type { Connection } from "../../model/connections/connection.js";
 import type { SpooledTokenSet } from "../../model/connections/spooled_token_set.js";

@@ -8,15 +8,15 @@ import type { OutboundFetch } from "../../outbound/outbound.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
-import type { AssertionFiles } from "../clients/assertion_files.js";
-import type { ClientKeys } from "../clients/client_keys.js";
-import type { KeyFiles } from "../clients/key_files.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { AssertionSource } from "../grants/grant_types.js";
-import type { IssuerMetadata } from "../grants/issuer_metadata.js";
-import { OAuthClients } from "../grants/oauth_clients.js";
-import type { AssertedRequest } from "../grants/token_endpoint_client.js";
-import { ProviderConcurrency } from "../refresh/provider_concurrency.js";
+import { ProviderConcurrency } from "../refresh/limits/provider_concurrency.js";
+import type { AssertionFiles } from "../token_endpoint/assertion_files.js";
+import type { ClientKeys } from "../token_endpoint/client_keys.js";
+import type { AssertionSource } from "../token_endpoint/grant_types.js";
+import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import type { KeyFiles } from "../token_endpoint/key_files.js";
+import { OAuthClients } from "../token_endpoint/oauth_clients.js";
+import type { AssertedRequest } from "../token_endpoint/token_endpoint_client.js";
 import type { IdentitySubject, IdentitySubjects } from "./identity_subjects.js";
 
 interface Held {

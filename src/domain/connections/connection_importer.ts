@@ -16,6 +16,7 @@ import {
 import { newId } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { importLeftAloneUntilMs } from "../../model/refresh/foreign_work.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
@@ -25,16 +26,15 @@ import type { Store } from "../../store/store.js";
 import { importPlace } from "../credentials/associated_data.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
-import { refreshKey } from "../grants/dpop_keys.js";
-import type { IssuerMetadata } from "../grants/issuer_metadata.js";
-import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
-import type { TokenSpool } from "../grants/token_spool.js";
-import { importLeftAloneUntilMs } from "../lifecycle/foreign_work.js";
-import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "../lifecycle/quotas.js";
+import type { TokenSpool } from "../refresh/journal/token_spool.js";
+import { refreshKey } from "../token_endpoint/dpop_keys.js";
+import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { CheckFields } from "./credential_check.js";
 import { IdentityImporter } from "./identity_importer.js";
 import { importFailure } from "./import_failure.js";
 import { checkImportRequest, type ImportRequest } from "./import_request.js";
+import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "./state/quotas.js";
 
 /**
  * Makes connections of credentials that another system holds. A refresh token is proved by redeeming it, which may rotate it: from the

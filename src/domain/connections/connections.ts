@@ -15,11 +15,11 @@ import {
 import type { DeviceRequests } from "../consent/device_request.js";
 import { PendingConsents } from "../consent/pending_consents.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { IssuerMetadata } from "../grants/issuer_metadata.js";
-import type { RevocationQueue } from "../grants/revocation_queue.js";
-import { changeConnection } from "../lifecycle/connection_change.js";
-import type { StoredLimits } from "../lifecycle/quotas.js";
-import type { McpServers } from "../mcp/mcp_servers.js";
+import type { McpServers } from "../providers/mcp/mcp_servers.js";
+import type { RevocationQueue } from "../revocation/revocation_queue.js";
+import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import { changeConnection } from "./state/connection_change.js";
+import type { StoredLimits } from "./state/quotas.js";
 
 /** Connections: requesting, reading, ending. */
 export class Connections {

@@ -1,7 +1,7 @@
 import type { StaticCredential } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import type { CredentialTrial } from "../static_credentials/credential_probe.js";
-import { checkCredential } from "../static_credentials/credential_values.js";
+import type { CredentialTrial } from "../providers/static/credential_probe.js";
+import { checkCredential } from "../providers/static/credential_values.js";
 
 /**
  * Checks the fields of a static type, and tries them where the profile says how.

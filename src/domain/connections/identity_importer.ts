@@ -13,8 +13,8 @@ import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
-import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "../lifecycle/quotas.js";
 import type { ImportRequest } from "./import_request.js";
+import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "./state/quotas.js";
 
 /**
  * Makes connections of id_tokens alone, of people who signed in elsewhere. They are taken at the word of whoever imports them: the

@@ -1,10 +1,10 @@
 import type { PendingImport } from "../../model/connections/pending_import.js";
 import { DataLoss, NexusError } from "../../model/errors.js";
+import { importLeftAloneUntilMs } from "../../model/refresh/foreign_work.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
-import { importLeftAloneUntilMs } from "../lifecycle/foreign_work.js";
 import type { ConnectionImporter } from "./connection_importer.js";
 
 const retryBackoff: Backoff = { baseMs: 2_000, maxMs: 10 * 60_000 };

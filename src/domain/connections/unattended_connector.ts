@@ -17,10 +17,10 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { ConnectionRequest } from "../consent/consent_request.js";
-import { changeConnection } from "../lifecycle/connection_change.js";
-import { refuseMoreConnections, type StoredLimits } from "../lifecycle/quotas.js";
 import type { RefreshOutcome } from "../refresh/refresh_outcome.js";
 import type { Refresher } from "../refresh/refresher.js";
+import { changeConnection } from "./state/connection_change.js";
+import { refuseMoreConnections, type StoredLimits } from "./state/quotas.js";
 
 /** The daemon mints the first token of a new connection after so long when whoever asked for it could not: it died meanwhile. */
 const firstMintMs = 30_000;

@@ -5,7 +5,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { AuthorizationSecret } from "../../store/records/secret_codec.js";
-import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import { ConsentKeeper, type ConsentKeeperDeps, type KeptConsent } from "./consent_keeper.js";
 
 interface CodeRedemptionDeps extends ConsentKeeperDeps {

@@ -8,8 +8,8 @@ import type { Connection } from "../../model/connections/connection.js";
 import { newToken } from "../../model/ids.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Transaction } from "../../store/transaction.js";
+import { changeConnection } from "../connections/state/connection_change.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import { changeConnection } from "../lifecycle/connection_change.js";
 
 /** Puts what a consent brought aside, sealed, until it is confirmed. */
 export class ConsentHolder {

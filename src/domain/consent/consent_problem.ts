@@ -5,8 +5,8 @@ import type { InvalidResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { shownIssuer } from "../../oauth/discovery.js";
 import type { GrantFailure } from "../../oauth/failure.js";
-import { refusedClientAdvice } from "../lifecycle/refused_client.js";
-import type { McpServers } from "../mcp/mcp_servers.js";
+import type { McpServers } from "../providers/mcp/mcp_servers.js";
+import { refusedClientAdvice } from "../token_endpoint/refused_client.js";
 
 /** Why a consent came to nothing, and what more the problem of the connection says: the end of a sentence. */
 export interface ConsentProblem {

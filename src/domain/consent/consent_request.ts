@@ -13,18 +13,18 @@ import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
-import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
-import { connectionKey } from "../grants/dpop_keys.js";
-import { type IssuerMetadata, refuseWithoutAuthorization } from "../grants/issuer_metadata.js";
-import { changeConnection, consentRequested } from "../lifecycle/connection_change.js";
+import { changeConnection, consentRequested } from "../connections/state/connection_change.js";
 import {
   refuseMoreAuthorizations,
   refuseMoreConnections,
   refuseTakenLabel,
   type StoredLimits,
-} from "../lifecycle/quotas.js";
-import type { McpServers } from "../mcp/mcp_servers.js";
+} from "../connections/state/quotas.js";
+import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
+import type { McpServers } from "../providers/mcp/mcp_servers.js";
 import { profileNamed, profileOf } from "../providers/requested_profile.js";
+import { connectionKey } from "../token_endpoint/dpop_keys.js";
+import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/issuer_metadata.js";
 import { type DeviceConsent, type DeviceRequests, refuseForDevice, shownOf } from "./device_request.js";
 import type { PendingConsents } from "./pending_consents.js";
 

@@ -1,10 +1,10 @@
 import type { Provenance } from "../../model/access/principal.js";
+import type { AskedScopes } from "../../model/connections/step_up.js";
 import type { Account } from "../../model/credentials/account.js";
 import type { JsonObject } from "../../model/json.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
-import type { QueuedRevocation } from "../grants/revocation_queue.js";
-import type { AskedScopes } from "../lifecycle/step_up.js";
-import type { CaptureField } from "../static_credentials/capture_field.js";
+import type { CaptureField } from "../providers/static/capture_field.js";
+import type { QueuedRevocation } from "../revocation/revocation_queue.js";
 
 /** A cookie that binds a browser; the listener decides prefix and attributes. */
 export interface BrowserBinding {

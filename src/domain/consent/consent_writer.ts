@@ -6,9 +6,9 @@ import { DataLoss } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
+import { consentGiven } from "../connections/state/connection_change.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
-import { consentGiven } from "../lifecycle/connection_change.js";
 
 /** What a code was exchanged for, and whose. */
 export interface Consented {

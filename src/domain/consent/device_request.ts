@@ -4,7 +4,7 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import type { DeviceSecret } from "../../store/records/secret_codec.js";
-import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { DevicePoller } from "./device_poller.js";
 
 /** What the person of a device authorization is shown (RFC 8628 section 3.3). */

@@ -8,7 +8,7 @@ import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { QueuedRevocation, RevocationQueue } from "../grants/revocation_queue.js";
+import type { QueuedRevocation, RevocationQueue } from "../revocation/revocation_queue.js";
 import type { ConsentFailure } from "./consent_types.js";
 
 /** Ends requests for consent, with what they hold. */

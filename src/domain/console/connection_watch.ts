@@ -3,7 +3,7 @@ import { Unavailable } from "../../model/errors.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import type { Store } from "../../store/store.js";
 import type { View } from "../access/access_control.js";
-import type { Subscriber, WatchFilter, WatchHub } from "../tokens/watch_hub.js";
+import type { Subscriber, WatchFilter, WatchHub } from "../tokens/watch/watch_hub.js";
 
 /** What is known of a connection now; it is gone, or out of sight, when there is none. */
 export interface ConnectionEvent {

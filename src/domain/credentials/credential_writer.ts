@@ -10,12 +10,12 @@ import type {
 import { mergeMetadata } from "../../model/providers/connection_metadata.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { keepAliveMs, refreshNotBeforeMs } from "../../model/refresh/refresh_policy.js";
 import { jwtExpiryMs } from "../../oauth/access_token.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Transaction } from "../../store/transaction.js";
-import { changeConnection, type TokenChange } from "../lifecycle/connection_change.js";
-import { movedGrant } from "../lifecycle/grant_rebinding.js";
-import { keepAliveMs, refreshNotBeforeMs } from "../lifecycle/refresh_policy.js";
+import { changeConnection, type TokenChange } from "../connections/state/connection_change.js";
+import { movedGrant } from "../connections/state/grant_rebinding.js";
 import type { CredentialVault } from "./credential_vault.js";
 
 /** The next revision of a connection and its credential, ready to be written. */

@@ -5,10 +5,10 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
 import { GrantFailure } from "../../oauth/failure.js";
 import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { IssuerMetadata } from "../grants/issuer_metadata.js";
-import { GrantMoved, type TokenEndpointClient } from "../grants/token_endpoint_client.js";
-import { ConcurrencyClosed, ConcurrencyCrowded } from "../refresh/provider_concurrency.js";
+import { ConcurrencyClosed, ConcurrencyCrowded } from "../refresh/limits/provider_concurrency.js";
 import type { RefreshEngine } from "../refresh/refresh_engine.js";
+import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import { GrantMoved, type TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import { exchangeError } from "./exchange_errors.js";
 import type { Narrowing } from "./narrowing.js";
 

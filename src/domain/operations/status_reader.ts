@@ -7,11 +7,11 @@ import type {
   ReadinessChecks,
   SpokeState,
 } from "../../model/connections/daemon_status.js";
+import { dueAction } from "../../model/refresh/refresh_policy.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { DueEntry, Store } from "../../store/store.js";
-import { dueAction } from "../lifecycle/refresh_policy.js";
 import type { RefreshEngine } from "../refresh/refresh_engine.js";
-import type { WatchHub } from "../tokens/watch_hub.js";
+import type { WatchHub } from "../tokens/watch/watch_hub.js";
 
 /** Entries of the queue that are looked at for refreshes: it also holds ends of tokens and of requests. */
 const maxLooks = 256;

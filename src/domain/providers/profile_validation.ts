@@ -11,10 +11,10 @@ import { networkViolations } from "../../outbound/network_violations.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
-import type { AssertionFiles } from "../clients/assertion_files.js";
-import type { KeyFiles } from "../clients/key_files.js";
-import { trialViolations } from "../static_credentials/credential_probe.js";
-import { credentialSchemaViolations } from "../static_credentials/credential_schema.js";
+import type { AssertionFiles } from "../token_endpoint/assertion_files.js";
+import type { KeyFiles } from "../token_endpoint/key_files.js";
+import { trialViolations } from "./static/credential_probe.js";
+import { credentialSchemaViolations } from "./static/credential_schema.js";
 
 /** What profiles are judged by besides themselves. */
 export interface ProfileLimits {

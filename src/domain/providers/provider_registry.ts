@@ -15,10 +15,10 @@ import {
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
-import type { ClientKeys } from "../clients/client_keys.js";
+import { moveGrants } from "../connections/state/grant_rebinding.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import { followStrategy } from "../lifecycle/changed_strategy.js";
-import { moveGrants } from "../lifecycle/grant_rebinding.js";
+import type { ClientKeys } from "../token_endpoint/client_keys.js";
+import { followStrategy } from "./changed_strategy.js";
 import {
   type ProfileLimits,
   refuseOtherGrantType,

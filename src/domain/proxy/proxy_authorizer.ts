@@ -3,8 +3,8 @@ import { NotFound, PermissionDenied } from "../../model/errors.js";
 import type { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { ConnectionKey, ConnectionNames } from "../access/connection_names.js";
-import { proofOf } from "../proofs/token_proofs.js";
 import type { RejectedToken, RejectedTokens } from "../tokens/report/rejected_tokens.js";
+import { proofOf } from "../tokens/token_proofs.js";
 import type { Tokens } from "../tokens/tokens.js";
 import { type Injection, inject, type ProxiedRequest } from "./proxied_request.js";
 

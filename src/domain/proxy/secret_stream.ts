@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { InvalidArgument } from "../../model/errors.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import { ConflatingSubscriber } from "../tokens/conflating_subscriber.js";
-import type { WatchHub } from "../tokens/watch_hub.js";
+import { ConflatingSubscriber } from "../tokens/watch/conflating_subscriber.js";
+import type { WatchHub } from "../tokens/watch/watch_hub.js";
 import { type SecretRequest, SecretRequests } from "./secret_requests.js";
 import type { SecretCaller, SecretSource, SecretState } from "./secret_source.js";
 

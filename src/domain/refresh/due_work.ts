@@ -1,16 +1,16 @@
 import { about, by } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
 import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
+import { dueAction, isWithheld } from "../../model/refresh/refresh_policy.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import type { PendingConsents } from "../consent/pending_consents.js";
 import {
   attention,
   type ConnectionChange,
   changeConnection,
   consentEnded,
-} from "../lifecycle/connection_change.js";
-import { dueAction, isWithheld } from "../lifecycle/refresh_policy.js";
+} from "../connections/state/connection_change.js";
+import type { PendingConsents } from "../consent/pending_consents.js";
 
 /** Does what is due of a connection and is not a refresh. */
 export function settleDue(

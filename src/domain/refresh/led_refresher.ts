@@ -1,4 +1,4 @@
-import type { RefreshPriority } from "./provider_concurrency.js";
+import type { RefreshPriority } from "./limits/provider_concurrency.js";
 import type { RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
 import type { Refresher } from "./refresher.js";
 

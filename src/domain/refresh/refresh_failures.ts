@@ -10,6 +10,14 @@ import {
 import type { ProblemReason } from "../../model/problem_reason.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import {
+  isRefusedAlone,
+  isRefusedForGood,
+  outcomeProbeDelayMs,
+  remainingMs,
+  retryDelayMs,
+  suspensionDelayMs,
+} from "../../model/refresh/refresh_policy.js";
 import type { GrantFailure } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
@@ -20,20 +28,12 @@ import {
   type ConnectionChange,
   changeConnection,
   problemSince,
-} from "../lifecycle/connection_change.js";
-import { movedGrant } from "../lifecycle/grant_rebinding.js";
-import {
-  isRefusedAlone,
-  isRefusedForGood,
-  outcomeProbeDelayMs,
-  remainingMs,
-  retryDelayMs,
-  suspensionDelayMs,
-} from "../lifecycle/refresh_policy.js";
-import { refusalWords, refusedClientAdvice } from "../lifecycle/refused_client.js";
+} from "../connections/state/connection_change.js";
+import { movedGrant } from "../connections/state/grant_rebinding.js";
+import { refusalWords, refusedClientAdvice } from "../token_endpoint/refused_client.js";
 import { reactionTo, unattendedReactionTo } from "./failure_reaction.js";
-import type { ProviderSuspensions, RefusedAttempt } from "./provider_suspensions.js";
-import { isSame } from "./refresh_intent.js";
+import { isSame } from "./journal/refresh_intent.js";
+import type { ProviderSuspensions, RefusedAttempt } from "./limits/provider_suspensions.js";
 import type { RefreshOutcome } from "./refresh_outcome.js";
 
 /** One attempt to refresh: the connection as it was read, and its intent before this attempt. */

@@ -7,9 +7,9 @@ import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
-import { connectionKey, refreshKey } from "../grants/dpop_keys.js";
-import type { IssuerMetadata } from "../grants/issuer_metadata.js";
-import type { FailingProviders } from "./failing_providers.js";
+import { connectionKey, refreshKey } from "../token_endpoint/dpop_keys.js";
+import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import type { FailingProviders } from "./limits/failing_providers.js";
 import type { Attempt, RefreshFailures } from "./refresh_failures.js";
 import type { RefreshOutcome } from "./refresh_outcome.js";
 

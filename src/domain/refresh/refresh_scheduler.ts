@@ -1,15 +1,15 @@
 import type { Connection } from "../../model/connections/connection.js";
+import { dueAction } from "../../model/refresh/refresh_policy.js";
 import type { ChangedConnection } from "../../runtime/changes.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { DueEntry, Store } from "../../store/store.js";
 import type { PendingConsents } from "../consent/pending_consents.js";
-import { ClockJumps, jumpSinceLastRunMs, shiftDueTimes } from "../lifecycle/clock_skew.js";
-import { dueAction } from "../lifecycle/refresh_policy.js";
+import { ClockJumps, jumpSinceLastRunMs, shiftDueTimes } from "./clock_skew.js";
 import { announceExpiry, settleDue } from "./due_work.js";
-import type { ProviderConcurrency } from "./provider_concurrency.js";
-import type { ProviderSuspensions } from "./provider_suspensions.js";
-import { waitsUntilMs } from "./refresh_intent.js";
+import { waitsUntilMs } from "./journal/refresh_intent.js";
+import type { ProviderConcurrency } from "./limits/provider_concurrency.js";
+import type { ProviderSuspensions } from "./limits/provider_suspensions.js";
 import type { RefreshOutcome } from "./refresh_outcome.js";
 import type { Refresher } from "./refresher.js";
 

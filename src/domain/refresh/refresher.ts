@@ -4,26 +4,30 @@ import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { Credential, TokenSet } from "../../model/credentials/credential.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { isRefreshable } from "../../model/refresh/refresh_policy.js";
 import type { Tracing } from "../../model/tracing.js";
 import type { Renewed } from "../../oauth/grants/renewal.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
+import { isDetached } from "../connections/state/grant_rebinding.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { Composed, CredentialWriter } from "../credentials/credential_writer.js";
-import type { IssuerMetadata } from "../grants/issuer_metadata.js";
-import type { RevocationQueue } from "../grants/revocation_queue.js";
-import type { TokenEndpointClient } from "../grants/token_endpoint_client.js";
-import type { TokenSpool } from "../grants/token_spool.js";
-import { isDetached } from "../lifecycle/grant_rebinding.js";
-import { isRefreshable } from "../lifecycle/refresh_policy.js";
-import type { FailingProviders } from "./failing_providers.js";
+import type { RevocationQueue } from "../revocation/revocation_queue.js";
+import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import { failureOf } from "./failure_reaction.js";
-import { ConcurrencyClosed, type ProviderConcurrency, type RefreshPriority } from "./provider_concurrency.js";
-import type { ProviderSuspensions } from "./provider_suspensions.js";
+import { isSame, waitsUntilMs, writeIntent } from "./journal/refresh_intent.js";
+import type { TokenSpool } from "./journal/token_spool.js";
+import type { FailingProviders } from "./limits/failing_providers.js";
+import {
+  ConcurrencyClosed,
+  type ProviderConcurrency,
+  type RefreshPriority,
+} from "./limits/provider_concurrency.js";
+import type { ProviderSuspensions } from "./limits/provider_suspensions.js";
 import type { Attempt, RefreshFailures } from "./refresh_failures.js";
-import { isSame, waitsUntilMs, writeIntent } from "./refresh_intent.js";
 import type { GrantBasis, RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
 import { RefreshPreparation } from "./refresh_preparation.js";
 import { auditOf, type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";

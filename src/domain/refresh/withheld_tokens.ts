@@ -1,9 +1,9 @@
 import type { AuditEvent } from "../../model/access/audit_event.js";
 import { type Connection, hasUsableToken } from "../../model/connections/connection.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
+import { remainingMs, retryDelayMs } from "../../model/refresh/refresh_policy.js";
 import type { Renewed } from "../../oauth/grants/renewal.js";
-import { attention, problemSince, type TokenChange } from "../lifecycle/connection_change.js";
-import { remainingMs, retryDelayMs } from "../lifecycle/refresh_policy.js";
+import { attention, problemSince, type TokenChange } from "../connections/state/connection_change.js";
 
 /** Why a new access token is not served. Its refresh token is kept all the same: the provider may have rotated it. */
 export interface Withheld {

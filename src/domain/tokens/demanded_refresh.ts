@@ -11,9 +11,9 @@ import {
   Unavailable,
 } from "../../model/errors.js";
 import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
+import { isWithheld } from "../../model/refresh/refresh_policy.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
-import { isWithheld } from "../lifecycle/refresh_policy.js";
 import type { Refresher } from "../refresh/refresher.js";
 
 export interface DemandedRefreshDeps {

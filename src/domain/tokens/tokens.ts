@@ -1,11 +1,11 @@
 import { about, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
+import { demandMayRefresh } from "../../model/refresh/refresh_policy.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
-import { demandMayRefresh } from "../lifecycle/refresh_policy.js";
 import type { Refresher } from "../refresh/refresher.js";
 import {
   DemandedRefresh,

@@ -7,7 +7,7 @@ import type {
   FinishOutcome,
 } from "../../domain/consent/consent_types.js";
 import type { ConsentLinks } from "../../domain/notifications/consent_links.js";
-import { formTokenField } from "../../domain/static_credentials/capture_field.js";
+import { formTokenField } from "../../domain/providers/static/capture_field.js";
 import { jwksPath } from "../../model/clients/client_key.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
 import { toWireError } from "../../service/pipeline/error_table.js";

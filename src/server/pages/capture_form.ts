@@ -1,5 +1,5 @@
 import type { CaptureError, CaptureForm } from "../../domain/consent/consent_types.js";
-import { type CaptureField, formTokenField } from "../../domain/static_credentials/capture_field.js";
+import { type CaptureField, formTokenField } from "../../domain/providers/static/capture_field.js";
 import type { Answer } from "../listen/http_listener.js";
 import { type Html, html, joined } from "./html.js";
 import { askerObject, type DescribeProvider, returnSentence } from "./page_words.js";

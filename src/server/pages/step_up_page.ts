@@ -1,5 +1,5 @@
 import type { StepUpRequest } from "../../domain/consent/consent_types.js";
-import { formTokenField } from "../../domain/static_credentials/capture_field.js";
+import { formTokenField } from "../../domain/providers/static/capture_field.js";
 import type { Answer } from "../listen/http_listener.js";
 import { formHeaders } from "./capture_form.js";
 import { type Html, html } from "./html.js";

@@ -2,7 +2,7 @@ import { clone, type DescMessage, type Message } from "@bufbuild/protobuf";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { CredentialReader } from "../../domain/credentials/credential_reader.js";
-import type { McpServerNames } from "../../domain/mcp/mcp_server_names.js";
+import type { McpServerNames } from "../../domain/providers/mcp/mcp_server_names.js";
 import type { CheckRequest } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
 import type { AcquireTokenRequest, Token } from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/principal.js";

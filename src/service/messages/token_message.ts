@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
 import type { LinkAnswer } from "../../domain/tokens/acquire/decision.js";
-import type { WatchEvent } from "../../domain/tokens/watch_event.js";
+import type { WatchEvent } from "../../domain/tokens/watch/watch_event.js";
 import {
   type ConsentRequired,
   ConsentRequiredSchema,

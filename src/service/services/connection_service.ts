@@ -3,11 +3,11 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { VisibleConnections } from "../../domain/access/visible_connections.js";
-import type { CredentialCapture } from "../../domain/capture/capture.js";
 import type { ConnectionImporter } from "../../domain/connections/connection_importer.js";
 import type { Connections } from "../../domain/connections/connections.js";
 import type { UnattendedConnector } from "../../domain/connections/unattended_connector.js";
 import type { ConsentConfirmation } from "../../domain/consent/confirmation.js";
+import type { CredentialCapture } from "../../domain/consent/form/capture.js";
 import type { ConnectionWatch } from "../../domain/console/connection_watch.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import {

@@ -1,7 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import type { AccessControl } from "../../domain/access/access_control.js";
-import type { McpProfileRequest, McpServers } from "../../domain/mcp/mcp_servers.js";
 import type { DiscoveryTrial } from "../../domain/providers/discovery_trial.js";
+import type { McpProfileRequest, McpServers } from "../../domain/providers/mcp/mcp_servers.js";
 import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
 import {
   type CreateProviderRequest,

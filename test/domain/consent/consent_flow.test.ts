@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
 import { ConnectionCompleter } from "../../../src/domain/consent/consent_flow.js";
 import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
-import { RevocationQueue } from "../../../src/domain/grants/revocation_queue.js";
+import { RevocationQueue } from "../../../src/domain/revocation/revocation_queue.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
 import { FailedPrecondition, Unavailable } from "../../../src/model/errors.js";
 import { DiscoveryFailure } from "../../../src/oauth/discovery.js";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type ConnectionEvent, ConnectionWatch } from "../../../src/domain/console/connection_watch.js";
-import { WatchHub } from "../../../src/domain/tokens/watch_hub.js";
+import { WatchHub } from "../../../src/domain/tokens/watch/watch_hub.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
 import { Unavailable } from "../../../src/model/errors.js";
 import { newId } from "../../../src/model/ids.js";

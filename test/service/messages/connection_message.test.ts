@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { changeConnection, consentEnded } from "../../../src/domain/lifecycle/connection_change.js";
-import { refusedLately } from "../../../src/domain/lifecycle/refused_consent.js";
+import { changeConnection, consentEnded } from "../../../src/domain/connections/state/connection_change.js";
+import { refusedLately } from "../../../src/model/connections/refused_consent.js";
 import { connectionMessage } from "../../../src/service/messages/connection_message.js";
 import { aConnection, nowMs } from "../../samples.js";
 

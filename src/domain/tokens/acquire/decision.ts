@@ -2,6 +2,8 @@ import type { Principal } from "../../../model/access/principal.js";
 import type { PendingAuthorization } from "../../../model/connections/authorization.js";
 import { type Connection, problemSentence } from "../../../model/connections/connection.js";
 import { type ConnectionName, nameKey } from "../../../model/connections/connection_name.js";
+import { refusedLately } from "../../../model/connections/refused_consent.js";
+import { maxScopes } from "../../../model/connections/step_up.js";
 import { FailedPrecondition, InvalidArgument } from "../../../model/errors.js";
 import type { ProblemReason } from "../../../model/problem_reason.js";
 import { canonicalName } from "../../../model/providers/provider_profile.js";
@@ -11,8 +13,6 @@ import type { ConnectionNames } from "../../access/connection_names.js";
 import type { Connections } from "../../connections/connections.js";
 import type { PendingLink } from "../../consent/consent_request.js";
 import type { CredentialReader } from "../../credentials/credential_reader.js";
-import { refusedLately } from "../../lifecycle/refused_consent.js";
-import { maxScopes } from "../../lifecycle/step_up.js";
 
 /** Why a person is needed; see `nexus.v1.ConsentRequired`. */
 export type ConsentReason = "not_connected" | "scopes_missing" | ProblemReason;

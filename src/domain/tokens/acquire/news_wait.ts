@@ -1,7 +1,7 @@
 import type { NameParts } from "../../../model/connections/connection_name.js";
 import type { Clock } from "../../../runtime/clock.js";
-import { ConflatingSubscriber } from "../conflating_subscriber.js";
-import type { WatchHub } from "../watch_hub.js";
+import { ConflatingSubscriber } from "../watch/conflating_subscriber.js";
+import type { WatchHub } from "../watch/watch_hub.js";
 
 export interface NewsWaitDeps {
   readonly hub: Pick<WatchHub, "subscribe" | "unsubscribe" | "draining">;

@@ -1,6 +1,7 @@
 import { about, by } from "../../../model/access/audit_event.js";
 import type { Principal } from "../../../model/access/principal.js";
 import type { Connection } from "../../../model/connections/connection.js";
+import { askableScopes, nextStepUp } from "../../../model/connections/step_up.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../../../model/errors.js";
 import type { DpopNonces } from "../../../oauth/dpop/dpop_nonces.js";
 import {
@@ -10,8 +11,7 @@ import {
 } from "../../../oauth/resource/authentication_challenge.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Store } from "../../../store/store.js";
-import { askableScopes, nextStepUp } from "../../lifecycle/step_up.js";
-import type { McpServers } from "../../mcp/mcp_servers.js";
+import type { McpServers } from "../../providers/mcp/mcp_servers.js";
 import type { LinkAnswer } from "../acquire/decision.js";
 import { DemandedRefresh, type DemandedRefreshDeps } from "../demanded_refresh.js";
 import type { RefreshLimit } from "../refresh_limit.js";

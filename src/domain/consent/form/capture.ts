@@ -1,0 +1,240 @@
+import { by } from "../../../model/access/audit_event.js";
+import type { Principal } from "../../../model/access/principal.js";
+import type { PendingAuthorization } from "../../../model/connections/authorization.js";
+import type { Connection } from "../../../model/connections/connection.js";
+import type { StaticCredential } from "../../../model/credentials/credential.js";
+import { Aborted, FailedPrecondition, NotFound, type PreconditionReason } from "../../../model/errors.js";
+import type { JsonObject, JsonValue } from "../../../model/json.js";
+import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
+import type { Clock } from "../../../runtime/clock.js";
+import type { KeyedMutex } from "../../../runtime/keyed_mutex.js";
+import type { Log } from "../../../runtime/log.js";
+import type { Secret } from "../../../runtime/secret.js";
+import type { Store } from "../../../store/store.js";
+import type { Transaction } from "../../../store/transaction.js";
+import { requestOver } from "../../connections/state/connection_change.js";
+import { hashState } from "../../credentials/credential_vault.js";
+import type { CredentialWriter } from "../../credentials/credential_writer.js";
+import type { CredentialTrial } from "../../providers/static/credential_probe.js";
+import { schemaOf } from "../../providers/static/credential_schema.js";
+import { checkCredential } from "../../providers/static/credential_values.js";
+import type { ConsentHolder } from "../consent_holder.js";
+import { returnLocation, successOf } from "../consent_result.js";
+
+/** A pending request of a static type. */
+export interface CaptureRequest {
+  readonly stateHash: string;
+  readonly pending: PendingAuthorization;
+  readonly profile: ProviderProfile;
+}
+
+export interface CapturedCredential {
+  readonly connection: Connection;
+  /** The return URL with the outcome; undefined when the request had none. */
+  readonly redirectUrl: string | undefined;
+}
+
+type CaptureStore = Pick<Store, "commit" | "getAuthorization" | "getProvider" | "getConnection">;
+type Fields = Readonly<Record<string, Secret>>;
+
+/** Static credentials: captured for a request, replaced by hand. */
+export class CredentialCapture {
+  readonly #store: CaptureStore;
+  readonly #writer: Pick<CredentialWriter, "writeFields">;
+  readonly #holder: Pick<ConsentHolder, "hold">;
+  readonly #trial: Pick<CredentialTrial, "try">;
+  readonly #locks: KeyedMutex<string>;
+  readonly #clock: Clock;
+  readonly #log: Log;
+
+  constructor(options: {
+    store: CaptureStore;
+    writer: Pick<CredentialWriter, "writeFields">;
+    holder: Pick<ConsentHolder, "hold">;
+    trial: Pick<CredentialTrial, "try">;
+    /** Of connections: one credential is tried and written at a time. */
+    locks: KeyedMutex<string>;
+    clock: Clock;
+    log: Log;
+  }) {
+    this.#store = options.store;
+    this.#writer = options.writer;
+    this.#holder = options.holder;
+    this.#trial = options.trial;
+    this.#locks = options.locks;
+    this.#clock = options.clock;
+    this.#log = options.log;
+  }
+
+  /** @throws NotFound, FailedPrecondition (NOT_STATIC, PROVIDER_DELETED) */
+  schema(state: string): { readonly providerName: string; readonly schema: JsonObject } {
+    const { profile } = this.find(state);
+    return { providerName: profile.name, schema: schemaOf(profile) };
+  }
+
+  /**
+   * The pending request of a state. Consumes nothing.
+   *
+   * @throws NotFound for a state that is unknown, used, expired, or older than an edit of its profile; FailedPrecondition
+   */
+  find(state: string): CaptureRequest {
+    const stateHash = hashState(state);
+    const pending = this.#store.getAuthorization(stateHash);
+    if (!pending || pending.held) throw new NotFound("request");
+    return { stateHash, pending, profile: this.#judge(pending, this.#store.getProvider(pending.providerId)) };
+  }
+
+  /**
+   * Completes the request of `state`. Values that fail leave it usable.
+   *
+   * @throws as `find`; InvalidArgument; FailedPrecondition CREDENTIAL_REJECTED; Unavailable
+   */
+  async capture(
+    state: string,
+    values: Readonly<Record<string, JsonValue>>,
+    principal: Principal,
+  ): Promise<CapturedCredential> {
+    const { pending, profile } = this.find(state);
+    const fields = checkCredential(profile, values);
+    return await this.#locks.run(pending.connectionId, async () => {
+      // It may have been used or replaced while this call waited for its turn.
+      const request = this.find(state);
+      const credential = await this.#tried(request.profile, fields, pending.connectionId, principal);
+      const { connection, completionCode } = await this.#store.commit((tx) =>
+        this.#complete(tx, request, credential, principal),
+      );
+      const isActive = completionCode === undefined;
+      this.#log.info(
+        { connectionId: connection.id, providerId: profile.id },
+        isActive ? "connection is active" : "consent waits for its confirmation",
+      );
+      const { returnUrl } = pending;
+      const redirectUrl = returnUrl && returnLocation(returnUrl, pending, profile, successOf(completionCode));
+      return { connection, redirectUrl };
+    });
+  }
+
+  /**
+   * Writes new values as the next revision of an active connection.
+   *
+   * @throws NotFound; FailedPrecondition; InvalidArgument; Unavailable
+   */
+  async replace(
+    connectionId: string,
+    values: Readonly<Record<string, JsonValue>>,
+    principal: Principal,
+  ): Promise<Connection> {
+    return await this.#locks.run(connectionId, async () => {
+      const connection = this.#store.getConnection(connectionId);
+      if (!connection) throw new NotFound("connection");
+      const profile = replaceable(connection, this.#store.getProvider(connection.providerId));
+      const fields = checkCredential(profile, values);
+      const credential = await this.#tried(profile, fields, connectionId, principal);
+      const nowMs = this.#clock.nowMs();
+      return await this.#store.commit((tx) => {
+        const before = tx.getConnection(connectionId);
+        if (!before) throw new NotFound("connection");
+        const current = replaceable(before, tx.getProvider(before.providerId));
+        if (current.version !== profile.version) {
+          throw new Aborted(
+            "the provider profile was changed while the credential was tried: repeat the call",
+          );
+        }
+        const replaced = this.#writer.writeFields(tx, before, profile, credential);
+        tx.appendAudit({
+          timeMs: nowMs,
+          type: "credential_replaced",
+          ...by(principal),
+          connectionId,
+          providerId: profile.id,
+        });
+        return replaced;
+      });
+    });
+  }
+
+  /** Takes the state and writes the credential in one commit: of any number of callers one gets here. */
+  #complete(
+    tx: Transaction,
+    { stateHash, profile }: CaptureRequest,
+    credential: StaticCredential,
+    principal: Principal,
+  ): { readonly connection: Connection; readonly completionCode?: string } {
+    const pending = tx.takeAuthorization(stateHash);
+    if (!pending) throw new NotFound("request");
+    this.#judge(pending, tx.getProvider(pending.providerId));
+    const before = tx.getConnection(pending.connectionId);
+    if (!before || before.status === "revoked") throw new NotFound("request");
+    const isNewest = before.pendingStateHash === stateHash;
+    const ended: Connection = isNewest ? { ...before, pendingStateHash: undefined } : before;
+    const nowMs = this.#clock.nowMs();
+    const event = { timeMs: nowMs, ...by(principal), connectionId: before.id, providerId: profile.id };
+    if (pending.requireConfirmation) {
+      // The place for what waits is that of the newest request.
+      if (ended.pendingStateHash !== undefined) throw new NotFound("request");
+      const held = { kind: "fields", ...credential, receivedAtMs: nowMs } as const;
+      tx.appendAudit({ ...event, type: "credential_captured", reason: "awaiting_confirmation" });
+      return this.#holder.hold(tx, ended, pending, held);
+    }
+    const asked = { ...ended, requestedScopes: [], ...requestOver(ended) };
+    const connection = this.#writer.writeFields(tx, asked, profile, credential);
+    tx.appendAudit({ ...event, type: "credential_captured" });
+    return { connection };
+  }
+
+  #judge(pending: PendingAuthorization, profile: ProviderProfile | undefined): ProviderProfile {
+    if (this.#clock.nowMs() >= pending.expiresAtMs) throw new NotFound("request");
+    if (!profile) throw deleted();
+    if (profile.version !== pending.providerVersion) throw new NotFound("request");
+    if (profile.authType === "oauth2") {
+      throw new FailedPrecondition("NOT_STATIC", "the request is one of oauth2: open its auth_url instead");
+    }
+    return profile;
+  }
+
+  async #tried(
+    profile: ProviderProfile,
+    fields: Fields,
+    connectionId: string,
+    principal: Principal,
+  ): Promise<StaticCredential> {
+    try {
+      return { fields, account: await this.#trial.try(profile, fields) };
+    } catch (error) {
+      if (!(error instanceof FailedPrecondition)) throw error;
+      await this.#store.commit((tx) =>
+        tx.appendAudit({
+          timeMs: this.#clock.nowMs(),
+          type: "credential_rejected",
+          ...by(principal),
+          connectionId,
+          providerId: profile.id,
+        }),
+      );
+      throw error;
+    }
+  }
+}
+
+const unreplaceable: Readonly<Partial<Record<Connection["status"], PreconditionReason>>> = {
+  pending: "CONNECTION_PENDING",
+  revoked: "CONNECTION_REVOKED",
+  expired: "CONNECTION_EXPIRED",
+  failed: "CONNECTION_FAILED",
+};
+
+function replaceable(connection: Connection, profile: ProviderProfile | undefined): ProviderProfile {
+  if (!profile) throw deleted();
+  if (profile.authType === "oauth2") {
+    throw new FailedPrecondition("NOT_STATIC", "the connection is one of oauth2: ask for consent again");
+  }
+  const reason = unreplaceable[connection.status];
+  if (reason) {
+    throw new FailedPrecondition(reason, `the connection is ${connection.status}: it has no credential`);
+  }
+  return profile;
+}
+
+function deleted(): FailedPrecondition {
+  return new FailedPrecondition("PROVIDER_DELETED", "the provider of this connection was deleted");
+}

@@ -1,0 +1,278 @@
+import { daemon, type Principal } from "../../../model/access/principal.js";
+import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../../model/errors.js";
+import { canonicalMcpServerUrl, nameOfMcpServer } from "../../../model/mcp/mcp_server_url.js";
+import {
+  canonicalName,
+  type ProviderProfile,
+  type ProviderSettings,
+} from "../../../model/providers/provider_profile.js";
+import type { AuthorizationServer } from "../../../oauth/authorization_server.js";
+import { judgeHost } from "../../../outbound/address_judge.js";
+import type { ProviderNetworks } from "../../../outbound/provider_networks.js";
+import { BoundedMap } from "../../../runtime/bounded_map.js";
+import type { Clock } from "../../../runtime/clock.js";
+import { KeyedMutex } from "../../../runtime/keyed_mutex.js";
+import type { Log } from "../../../runtime/log.js";
+import type { Store } from "../../../store/store.js";
+import type { ProviderRegistry } from "../provider_registry.js";
+import { ClientReplacement, type ClientReplacementDeps } from "./client_replacement.js";
+import type { ClientDocument, GivenClient, McpClients, ProfileClient } from "./mcp_clients.js";
+import { boundIssuer, type DiscoveredMcpServer, issuerOf, type McpDiscovery } from "./mcp_discovery.js";
+import type { McpServerNames } from "./mcp_server_names.js";
+import { settingsOfMcpServer } from "./mcp_settings.js";
+
+/** What a caller says of the profile that is made from a URL. */
+export interface McpProfileRequest {
+  /** Empty for a name by the host. */
+  readonly name: string;
+  readonly client: GivenClient | undefined;
+  /** What the caller sets takes the place of what is discovered. */
+  readonly over: (base: ProviderSettings) => ProviderSettings;
+}
+
+/** What was looked up so lately is not looked up again before a person consents. */
+const freshMs = 60_000;
+
+interface McpServersDeps extends ClientReplacementDeps {
+  readonly store: Store;
+  readonly registry: ProviderRegistry;
+  readonly discovery: Pick<McpDiscovery, "discover">;
+  readonly clients: McpClients;
+  readonly names: Pick<McpServerNames, "find">;
+  readonly networks: ProviderNetworks;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Profiles that are made from the URL of an MCP server, and follow it to another authorization server. */
+export class McpServers {
+  readonly #locks = new KeyedMutex<string>();
+  readonly #lookedUpAtMs = new Map<string, number>();
+  /** When the last look-up began, whatever came of it. */
+  readonly #triedAtMs = new Map<string, number>();
+  /** Profiles with whose client a browser went to the server a moment after its registration. */
+  readonly #visited = new BoundedMap<string, true>(1_024);
+  readonly #replacement: ClientReplacement;
+
+  constructor(private readonly deps: McpServersDeps) {
+    this.#replacement = new ClientReplacement(deps);
+  }
+
+  /**
+   * The profile of a server: the one that exists, looked up anew, or with `request` and where there is none, a new one.
+   *
+   * @throws InvalidArgument, AlreadyExists, FailedPrecondition, Unavailable
+   */
+  async profileOf(url: string, principal: Principal, request?: McpProfileRequest): Promise<ProviderProfile> {
+    const mcpServerUrl = canonicalUrl(url, this.deps.networks);
+    return await this.#locks.run(mcpServerUrl, async () => {
+      const existing = request?.name ? undefined : this.deps.names.find(mcpServerUrl);
+      if (existing && request === undefined) return await this.#follow(existing, principal);
+      if (existing) {
+        const words = `the provider ${existing.name} is for this MCP server already: update it, or give another name`;
+        throw new AlreadyExists(words);
+      }
+      return await this.#make(mcpServerUrl, principal, request);
+    });
+  }
+
+  /**
+   * The profile as it is to be used now: its MCP server may name another authorization server by now. What cannot be looked up leaves
+   * it as it is.
+   *
+   * @throws FailedPrecondition when a person has to register a client at the new server
+   */
+  async current(profile: ProviderProfile): Promise<ProviderProfile> {
+    const ageMs = this.deps.clock.nowMs() - (this.#lookedUpAtMs.get(profile.id) ?? Number.NEGATIVE_INFINITY);
+    return ageMs < freshMs ? profile : await this.#lookUp(profile);
+  }
+
+  /** The server refused a token: what it publishes is looked up anew, however lately it was. */
+  async tokenRefused(profile: ProviderProfile): Promise<ProviderProfile> {
+    return await this.#lookUp(profile);
+  }
+
+  /** Whoever asks while that goes on shares the next one. */
+  async #lookUp(profile: ProviderProfile): Promise<ProviderProfile> {
+    const { mcpServerUrl, id } = profile;
+    if (mcpServerUrl === "") return profile;
+    const askedAtMs = this.deps.clock.nowMs();
+    return await this.#locks.run(mcpServerUrl, async () => {
+      const stored = this.deps.store.getProvider(id) ?? profile;
+      if ((this.#triedAtMs.get(id) ?? Number.NEGATIVE_INFINITY) > askedAtMs) return stored;
+      this.#triedAtMs.set(id, this.deps.clock.nowMs());
+      try {
+        return await this.#follow(stored, daemon);
+      } catch (error) {
+        if (!(error instanceof NexusError)) throw error;
+        const isPersonNeeded =
+          error instanceof FailedPrecondition && error.reason === "CLIENT_REGISTRATION_REQUIRED";
+        if (isPersonNeeded) {
+          this.#triedAtMs.delete(id);
+          throw error;
+        }
+        this.deps.log.warn({ providerId: id, error: error.message }, "MCP server not looked up");
+        return stored;
+      }
+    });
+  }
+
+  /**
+   * The server refuses the client of this name: where the daemon registered it, the server may have lost it, and is looked up.
+   *
+   * @returns whether it was; not again within a minute of the last time
+   */
+  async suspended(providerName: string): Promise<boolean> {
+    const { store, clock } = this.deps;
+    const profile = store.findProviderByName(canonicalName(providerName));
+    const suspension = profile?.registration?.kind === "dynamic" && store.getSuspension(profile.id);
+    if (!suspension) return false;
+    const triedAtMs = this.#triedAtMs.get(profile.id) ?? Number.NEGATIVE_INFINITY;
+    if (triedAtMs >= suspension.sinceMs && clock.nowMs() - triedAtMs < freshMs) return false;
+    await this.#lookUp(profile);
+    return true;
+  }
+
+  /**
+   * Before a browser is sent to the authorization endpoint: a client that the daemon registered and the server has lost is registered anew.
+   *
+   * @returns the profile to send the browser with
+   */
+  async visited(profile: ProviderProfile, server: AuthorizationServer): Promise<ProviderProfile> {
+    if (profile.registration?.kind !== "dynamic" || this.#isFirstVisit(profile)) return profile;
+    if (!(await this.deps.clients.isTurnedAway(server, profile, profile.clientId))) return profile;
+    return await this.#changed(profile, (discovered) => this.#replacement.tried(profile, discovered, daemon));
+  }
+
+  /** A server that registered the client a moment ago knows it: it is asked from the second time on. */
+  #isFirstVisit({ id, updatedAtMs }: ProviderProfile): boolean {
+    if (this.deps.clock.nowMs() - updatedAtMs >= freshMs || this.#visited.get(id)) return false;
+    this.#visited.set(id, true);
+    return true;
+  }
+
+  /**
+   * The token endpoint refused the client of a consent: one that the daemon registered, and that no connection is active with, is
+   * registered once more, for another method.
+   */
+  async refused(profile: ProviderProfile): Promise<ProviderProfile> {
+    if (profile.registration?.kind !== "dynamic") return profile;
+    return await this.#changed(profile, (discovered) =>
+      this.#replacement.varied(profile, discovered, daemon),
+    );
+  }
+
+  /** Where nobody changed it meanwhile, and its server is where it was. What fails leaves it as it is. */
+  async #changed(
+    profile: ProviderProfile,
+    change: (discovered: DiscoveredMcpServer) => Promise<ProviderProfile>,
+  ): Promise<ProviderProfile> {
+    const { store, discovery, log } = this.deps;
+    return await this.#locks.run(profile.mcpServerUrl, async () => {
+      if (store.getProvider(profile.id)?.version !== profile.version) return profile;
+      try {
+        const discovered = await discovery.discover(profile.mcpServerUrl, boundIssuer(profile));
+        return issuerOf(discovered.server) === boundIssuer(profile) ? await change(discovered) : profile;
+      } catch (error) {
+        if (!(error instanceof NexusError)) throw error;
+        log.warn({ providerId: profile.id, error: error.message }, "client not registered anew");
+        return profile;
+      }
+    });
+  }
+
+  /** See `McpClients.document`. */
+  clientDocument(path: string): ClientDocument | undefined {
+    const profiles = this.deps.store.listProviders({
+      limit: Number.POSITIVE_INFINITY,
+      matches: ({ registration }) => registration?.kind === "metadata_document",
+    });
+    return this.deps.clients.document(path, profiles);
+  }
+
+  /** After a profile was deleted: nothing needs its client any more, unless it left connections whose tokens live. */
+  async deleted(profile: ProviderProfile, remainingConnections: number): Promise<void> {
+    this.#lookedUpAtMs.delete(profile.id);
+    this.#triedAtMs.delete(profile.id);
+    if (remainingConnections === 0) await this.deps.clients.forget(profile);
+  }
+
+  async #make(
+    mcpServerUrl: string,
+    principal: Principal,
+    request: McpProfileRequest | undefined,
+  ): Promise<ProviderProfile> {
+    const { registry, discovery, clients, clock } = this.deps;
+    const discovered = await discovery.discover(mcpServerUrl);
+    const name = request?.name || this.#freeName(nameOfMcpServer(mcpServerUrl));
+    const reserved = registry.reserve(name);
+    let client: ProfileClient | undefined;
+    try {
+      client = await clients.clientAt(discovered, reserved, request?.client);
+      const base = settingsOfMcpServer(name, discovered, client);
+      const settings = request?.over(base) ?? base;
+      const made = { id: reserved.id, registration: client.registration };
+      const profile = await registry.create(settings, client.clientSecret, principal, made);
+      this.#lookedUpAtMs.set(profile.id, clock.nowMs());
+      return profile;
+    } catch (error) {
+      registry.release(reserved);
+      if (client?.registration) await clients.forget({ id: reserved.id, registration: client.registration });
+      throw error;
+    }
+  }
+
+  /** Looks the server up, and brings the profile in line. */
+  async #follow(profile: ProviderProfile, principal: Principal): Promise<ProviderProfile> {
+    const { discovery, clock, log } = this.deps;
+    const from = boundIssuer(profile);
+    const discovered = await discovery.discover(profile.mcpServerUrl, from);
+    const to = issuerOf(discovered.server);
+    const isMoved = from !== to;
+    if (isMoved)
+      log.info({ providerId: profile.id, from, to }, "MCP server names another authorization server");
+    const followed = isMoved
+      ? await this.#move(profile, discovered, principal)
+      : await this.#replacement.kept(profile, discovered, principal);
+    this.#lookedUpAtMs.set(profile.id, clock.nowMs());
+    return followed;
+  }
+
+  /** Another server: what was registered at the old one is never shown to it. */
+  async #move(
+    profile: ProviderProfile,
+    discovered: DiscoveredMcpServer,
+    principal: Principal,
+  ): Promise<ProviderProfile> {
+    if (!profile.registration) {
+      throw new FailedPrecondition(
+        "CLIENT_REGISTRATION_REQUIRED",
+        `${profile.mcpServerUrl} now names the authorization server ${issuerOf(discovered.server)}, and the client of the provider ${profile.name} was registered at ${boundIssuer(profile)}: register one there, then update client_id, client_secret and issuer`,
+      );
+    }
+    const moved = await this.#replacement.replaced(profile, discovered, principal);
+    await this.deps.clients.forget(profile);
+    return moved;
+  }
+
+  #freeName(name: string): string {
+    for (let number = 1; ; number++) {
+      const candidate = number === 1 ? name : `${name}-${number}`;
+      if (!this.deps.store.findProviderByName(candidate)) return candidate;
+    }
+  }
+}
+
+/** @throws InvalidArgument */
+function canonicalUrl(url: string, networks: ProviderNetworks): string {
+  const refused = (description: string): InvalidArgument =>
+    new InvalidArgument([{ field: "mcp_server_url", description }]);
+  const mcpServerUrl = canonicalMcpServerUrl(url);
+  if (mcpServerUrl === undefined) {
+    throw refused("must be an https URL (http only on loopback), without a user name and a fragment");
+  }
+  const { hostname } = new URL(mcpServerUrl);
+  const refusal = judgeHost(hostname, networks);
+  if (refusal) throw refused(`${hostname} ${refusal.why}`);
+  return mcpServerUrl;
+}

@@ -1,0 +1,99 @@
+import type { Connection, Refusals } from "../../model/connections/connection.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { DueEntry, Store } from "../../store/store.js";
+import { changeConnection } from "../connections/state/connection_change.js";
+
+/** Connections moved in one commit. */
+const page = 256;
+/** The newest change may be this much ahead of the clock before the clock is said to have been set back. */
+const toleranceMs = 60_000;
+
+/**
+ * Finds jumps of the wall clock by the monotonic one. Between two looks both move alike; what the wall clock moved more or less is
+ * the jump. (A suspended machine is a jump forward: the monotonic clock of Linux stands still meanwhile.)
+ */
+export class ClockJumps {
+  #wallMs: number;
+  #monotonicMs: number;
+
+  constructor(private readonly clock: Clock) {
+    this.#wallMs = clock.nowMs();
+    this.#monotonicMs = clock.monotonicMs();
+  }
+
+  /** The jump since the last look, in milliseconds; below 0 when the clock was set back. */
+  lookMs(): number {
+    const { clock } = this;
+    const jumpMs = clock.nowMs() - this.#wallMs - (clock.monotonicMs() - this.#monotonicMs);
+    this.#wallMs = clock.nowMs();
+    this.#monotonicMs = clock.monotonicMs();
+    return jumpMs;
+  }
+}
+
+/** How far the clock is behind the newest change of the store, as a jump; 0 when it is not. */
+export function jumpSinceLastRunMs(store: Store, clock: Clock): number {
+  const { revision } = store;
+  const newest = revision > 0n ? store.changesSince(revision - 1n, 1)[0] : undefined;
+  const connection = newest && store.getConnection(newest.connectionId);
+  const aheadMs = connection ? connection.updatedAtMs - clock.nowMs() : 0;
+  return aheadMs > toleranceMs ? -aheadMs : 0;
+}
+
+/**
+ * After the clock was set back by `-jumpMs`: moves the times of all that is due some day by as much, so that work comes when it
+ * would have come, and tokens end when they would have ended.
+ *
+ * @param sinceMs what was written at this time (of the clock as it is now) or later is left alone
+ */
+export async function shiftDueTimes(
+  store: Store,
+  clock: Clock,
+  jumpMs: number,
+  sinceMs: number,
+): Promise<void> {
+  let after: DueEntry | undefined;
+  for (;;) {
+    // What is moved goes to a place before the one that was read, and is not met again.
+    const entries: DueEntry[] = store.due(Number.MAX_SAFE_INTEGER, page, after);
+    after = entries.at(-1);
+    const nowMs = clock.nowMs();
+    await store.commit((tx) => {
+      for (const { connectionId } of entries) {
+        const connection = tx.getConnection(connectionId);
+        if (!connection) continue;
+        if (connection.updatedAtMs >= sinceMs && connection.updatedAtMs <= nowMs) continue;
+        tx.putConnection(changeConnection(connection, shifted(connection, jumpMs), nowMs));
+      }
+    });
+    if (entries.length < page) return;
+  }
+}
+
+function shifted(connection: Connection, jumpMs: number): Partial<Connection> {
+  const shift = (timeMs: number | undefined): number | undefined =>
+    timeMs === undefined ? undefined : Math.max(1, Math.round(timeMs + jumpMs));
+  const { problem, refreshIntent } = connection;
+  return {
+    issuedAtMs: shift(connection.issuedAtMs),
+    expiresAtMs: shift(connection.expiresAtMs),
+    refreshNotBeforeMs: shift(connection.refreshNotBeforeMs),
+    refreshExpiresAtMs: shift(connection.refreshExpiresAtMs),
+    requestExpiresAtMs: shift(connection.requestExpiresAtMs),
+    // Another daemon's is left alone for a time that begins here.
+    refreshIntent: refreshIntent && {
+      ...refreshIntent,
+      startedAtMs: Math.round(refreshIntent.startedAtMs + jumpMs),
+    },
+    problem: problem && {
+      ...problem,
+      retryAtMs: shift(problem.retryAtMs),
+      ...(problem.refused && { refused: shiftedRefusals(problem.refused, jumpMs) }),
+    },
+  };
+}
+
+function shiftedRefusals(refused: Refusals, jumpMs: number): Refusals {
+  const { sinceMs, lastMs } = refused;
+  return { ...refused, sinceMs: Math.round(sinceMs + jumpMs), lastMs: Math.round(lastMs + jumpMs) };
+}

@@ -1,0 +1,221 @@
+import { grantBinding } from "../../model/connections/grant_binding.js";
+import type { TokenTypeHint } from "../../model/connections/revocation.js";
+import type { TokenSet } from "../../model/credentials/credential.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { presentingCertificate } from "../../oauth/clients/client_certificate.js";
+import { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
+import { exchangeCode } from "../../oauth/grants/code_exchange.js";
+import { authorizeDevice, type DeviceAuthorization } from "../../oauth/grants/device_authorization.js";
+import { type DevicePollOutcome, pollDevice } from "../../oauth/grants/device_grant.js";
+import type { MintedToken } from "../../oauth/grants/minted_token.js";
+import { type PushedRequest, pushAuthorizationRequest } from "../../oauth/grants/pushed_request.js";
+import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
+import { codeChallenge } from "../../oauth/pkce.js";
+import { type RevocationOutcome, revoke } from "../../oauth/revocation.js";
+import type { OutboundFetch } from "../../outbound/outbound.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Secret } from "../../runtime/secret.js";
+import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { AssertionFiles } from "./assertion_files.js";
+import type { ClientKeys } from "./client_keys.js";
+import { type AssertionSource, grantTypeOf, type RenewedConnection } from "./grant_types.js";
+import type { KeyFiles } from "./key_files.js";
+import { type NarrowedSubject, narrowingOf } from "./narrowing_types.js";
+import { OAuthClients } from "./oauth_clients.js";
+
+export interface CodeExchangeRequest {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  /** Parameters of a checked authorization response. */
+  readonly params: URLSearchParams;
+  readonly redirectUri: string;
+  readonly codeVerifier: string;
+  /** Set when an id_token is required. */
+  readonly nonce: string | undefined;
+  /** The key that is proved (DPoP); undefined where none is. */
+  readonly dpopKey: Secret | undefined;
+}
+
+/** Whom a request is sent to, and for which profile. */
+interface EndpointRequest extends Pick<DeviceRequest, "server" | "profile"> {
+  readonly dpopKey?: Secret | undefined;
+}
+
+/** PKCE goes with it where the server announces it. */
+interface DeviceRequest {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  readonly codeVerifier: string;
+}
+
+export interface DeviceAuthorizationRequest extends DeviceRequest {
+  readonly endpoint: string;
+  readonly scopes: readonly string[];
+}
+
+export interface DevicePollRequest extends DeviceRequest {
+  readonly deviceCode: string;
+  readonly requireIdToken: boolean;
+  readonly signal: AbortSignal;
+  /** As in `CodeExchangeRequest`. */
+  readonly dpopKey: Secret | undefined;
+}
+
+export interface RefreshRequest extends Omit<RenewedConnection, "assertions"> {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  /** Of the connection's name. */
+  readonly label: string;
+  /** `grantBinding` of the profile that the token was obtained with; undefined when that is not known. */
+  readonly boundTo: string | undefined;
+  /** As in `CodeExchangeRequest`. */
+  readonly dpopKey: Secret | undefined;
+}
+
+/** A request whose grant another provider issues. */
+export type AssertedRequest = Pick<RefreshRequest, "server" | "profile" | "userId" | "label" | "scopes">;
+
+/** Who issues it. */
+export interface AssertionSources {
+  sourceFor(request: AssertedRequest): AssertionSource;
+}
+
+export interface NarrowRequest extends NarrowedSubject {
+  readonly server: AuthorizationServer;
+  readonly profile: ProviderProfile;
+  /** As in `RefreshRequest`. */
+  readonly boundTo: string | undefined;
+}
+
+export interface RevocationRequest {
+  readonly server: AuthorizationServer;
+  readonly endpoint: string;
+  readonly profile: ProviderProfile;
+  readonly token: Secret;
+  readonly tokenTypeHint: TokenTypeHint;
+  readonly signal: AbortSignal;
+  /** As in `RefreshRequest`. */
+  readonly boundTo: string | undefined;
+}
+
+/** The token belongs to another client, issuer or endpoint than the profile names now: nothing was sent. */
+export class GrantMoved extends Error {
+  constructor() {
+    super("the grant was given to another client, issuer or token endpoint than the profile names now");
+    this.name = "GrantMoved";
+  }
+}
+
+/** Requests at the endpoints of an authorization server, with the client secret opened for one request at a time. */
+export class TokenEndpointClient {
+  readonly #clients: OAuthClients;
+  readonly #nonces = new DpopNonces();
+
+  constructor(
+    private readonly deps: {
+      readonly vault: CredentialVault;
+      /** For profiles whose client signs by a key of the daemon. */
+      readonly clientKeys?: Pick<ClientKeys, "signingKey">;
+      readonly assertionFiles?: Pick<AssertionFiles, "read">;
+      /** For profiles whose client signs by a key of a file. */
+      readonly keyFiles?: Pick<KeyFiles, "read">;
+      readonly clock: Clock;
+      readonly outbound: OutboundFetch;
+      /** Needed for profiles with an identity provider. */
+      readonly assertions?: AssertionSources;
+    },
+  ) {
+    this.#clients = new OAuthClients(deps);
+  }
+
+  /** @throws GrantFailure, DataLoss */
+  async exchangeCode(request: CodeExchangeRequest): Promise<TokenSet> {
+    const { params, redirectUri, codeVerifier, nonce, dpopKey } = request;
+    const sentMs = this.deps.clock.monotonicMs();
+    const tokenSet = await exchangeCode({
+      ...this.#renewal(request),
+      ...{ params, redirectUri, codeVerifier },
+      expectedNonce: nonce,
+      requireIdToken: nonce !== undefined,
+    });
+    return { ...this.#sentAt(sentMs, tokenSet), dpopKey };
+  }
+
+  /** The next token of a connection, by the grant type of its profile. @throws GrantFailure, GrantMoved, DataLoss */
+  async refresh(request: RefreshRequest): Promise<Renewed> {
+    refuseMoved(request);
+    const { profile, dpopKey } = request;
+    const assertions = profile.identityProvider === "" ? undefined : this.deps.assertions?.sourceFor(request);
+    const connection = { ...request, assertions };
+    const sentMs = this.deps.clock.monotonicMs();
+    const renewed = await grantTypeOf(profile).renew(this.#renewal(request), connection);
+    return { ...renewed, tokenSet: { ...this.#sentAt(sentMs, renewed.tokenSet), dpopKey } };
+  }
+
+  /** A narrower token. @throws GrantFailure, GrantMoved, DataLoss */
+  async narrow(request: NarrowRequest): Promise<MintedToken> {
+    refuseMoved(request);
+    const sentMs = this.deps.clock.monotonicMs();
+    const { tokenSet } = await narrowingOf(request.profile)(this.#renewal(request), request);
+    return { tokenSet: this.#sentAt(sentMs, tokenSet) };
+  }
+
+  /** See `pushAuthorizationRequest`. @throws GrantFailure, DataLoss */
+  async pushAuthorization(
+    request: Pick<DeviceRequest, "server" | "profile"> & Pick<PushedRequest, "endpoint" | "location">,
+  ): Promise<string> {
+    const { endpoint, location } = request;
+    return await pushAuthorizationRequest({ ...this.#renewal(request), endpoint, location });
+  }
+
+  /** @throws GrantFailure, DataLoss */
+  async authorizeDevice(request: DeviceAuthorizationRequest): Promise<DeviceAuthorization> {
+    const { server, endpoint, scopes, codeVerifier } = request;
+    const challenge = server.announcesPkce ? codeChallenge(codeVerifier) : undefined;
+    return await authorizeDevice({ ...this.#renewal(request), endpoint, scopes, codeChallenge: challenge });
+  }
+
+  /** @throws GrantFailure, DataLoss */
+  async pollDevice(request: DevicePollRequest): Promise<DevicePollOutcome> {
+    const { server, deviceCode, requireIdToken, signal } = request;
+    const codeVerifier = server.announcesPkce ? request.codeVerifier : undefined;
+    const poll = { ...this.#renewal(request), deviceCode, codeVerifier, requireIdToken, signal };
+    const sentMs = this.deps.clock.monotonicMs();
+    const outcome = await pollDevice(poll);
+    if (outcome.kind !== "granted") return outcome;
+    const { dpopKey } = request;
+    return { ...outcome, tokenSet: { ...this.#sentAt(sentMs, outcome.tokenSet), dpopKey } };
+  }
+
+  /** @throws GrantMoved, DataLoss */
+  async revoke(request: RevocationRequest): Promise<RevocationOutcome> {
+    refuseMoved(request);
+    const { endpoint, token, tokenTypeHint, signal } = request;
+    return await revoke({ ...this.#renewal(request), endpoint, token, tokenTypeHint, signal });
+  }
+
+  /** Its lifetimes count from then: the answer may have lain in the socket while the process stood still. */
+  #sentAt(sentMs: number, tokenSet: TokenSet): TokenSet {
+    const ageMs = Math.ceil(this.deps.clock.monotonicMs() - sentMs);
+    const left = (ms: number | undefined) => (ms === undefined ? undefined : Math.max(0, ms - ageMs));
+    const { expiresInMs, refreshExpiresInMs } = tokenSet;
+    return { ...tokenSet, expiresInMs: left(expiresInMs), refreshExpiresInMs: left(refreshExpiresInMs) };
+  }
+
+  #renewal({ server, profile, dpopKey: key }: EndpointRequest): Renewal {
+    const { clock, outbound } = this.deps;
+    const client = this.#clients.open(profile);
+    const isRequired = profile.oauth2.dpop === "always";
+    return {
+      ...{ server, client, options: profile.oauth2, clock },
+      fetch: presentingCertificate(outbound, client.certificate, clock),
+      dpop: key && { key, nonces: this.#nonces, isRequired },
+    };
+  }
+}
+
+/** No path to a provider can forget it: a token is not sent without what it is bound to. */
+function refuseMoved({ boundTo, profile }: Pick<RefreshRequest, "boundTo" | "profile">): void {
+  if (boundTo !== undefined && boundTo !== grantBinding(profile)) throw new GrantMoved();
+}

@@ -1,0 +1,97 @@
+import { type Account, mergedAccount } from "../../model/credentials/account.js";
+import { isBound, type TokenSet } from "../../model/credentials/credential.js";
+import { dpopStrategy } from "../../model/credentials/strategy.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { userInfoUrl } from "../../model/providers/user_info.js";
+import { dpopProof } from "../../oauth/dpop/dpop_proof.js";
+import { hasStandardSubject, readUserInfo } from "../../oauth/resource/user_info.js";
+import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
+import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
+import { type Clock, setDeadline } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
+import type { ApplyStrategy } from "../providers/static/credential_probe.js";
+
+/** A person waits for the page. */
+const timeoutMs = 3_000;
+/** The largest that is known, GitHub's, has 2 KiB. */
+const maxBytes = 64 * 1024;
+
+/** Asks a provider whose a new token is, where the profile says how. What it answers is never logged, and its failure is none of the consent. */
+export class UserInfoClient {
+  constructor(
+    private readonly deps: {
+      readonly outbound: OutboundFetch;
+      readonly apply: ApplyStrategy;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {}
+
+  /** What the id_token says, and beside it what the endpoint does. One request of 3 s at most. */
+  async accountOf(profile: ProviderProfile, tokenSet: TokenSet): Promise<Account | undefined> {
+    const { account } = tokenSet;
+    const url = userInfoUrl(profile);
+    if (url === undefined) return account;
+    const body = await this.#ask(url, profile, tokenSet);
+    const mapping = profile.userInfoMapping;
+    const asked = body === undefined ? undefined : readUserInfo(body, mapping, url.href);
+    if (!account || !asked) return asked ?? account;
+    // OpenID Connect Core 1.0 section 5.3.2: a response with another `sub` must not be used.
+    if (!hasStandardSubject(mapping)) return mergedAccount({ ...asked, subject: account.subject }, account);
+    if (asked.subject === account.subject) return mergedAccount(asked, account);
+    this.deps.log.warn({ providerId: profile.id }, "user-info of another account ignored");
+    return account;
+  }
+
+  /** Undefined when there is no usable answer. */
+  async #ask(url: URL, profile: ProviderProfile, tokenSet: TokenSet): Promise<string | undefined> {
+    const { id: providerId } = profile;
+    const stop = new AbortController();
+    const timer = setDeadline(this.deps.clock, timeoutMs, () => stop.abort());
+    try {
+      let answer = await this.#send(url, profile, tokenSet, stop.signal, undefined);
+      const nonce = wantedNonce(answer);
+      if (nonce !== undefined && isBound(tokenSet)) {
+        answer = await this.#send(url, profile, tokenSet, stop.signal, nonce);
+      }
+      if (answer.status >= 200 && answer.status < 300) return await answer.text();
+      this.deps.log.warn({ providerId, status: answer.status }, "the account of a consent was not told");
+    } catch (error) {
+      // A strategy that cannot take the token, too: the grant is there and must be kept. Its error may hold the token.
+      const why = error instanceof OutboundError ? error.message : error instanceof Error ? error.name : "";
+      this.deps.log.warn({ providerId, error: why }, "the account of a consent was not told");
+    } finally {
+      timer.cancel();
+    }
+    return undefined;
+  }
+
+  async #send(
+    url: URL,
+    { strategy }: ProviderProfile,
+    tokenSet: TokenSet,
+    signal: AbortSignal,
+    nonce: string | undefined,
+  ): Promise<OutboundResponse> {
+    const field = strategy.kind === "oauth2" ? strategy.credentialField : "access_token";
+    const bare = { method: "GET", url: url.href, headers: { accept: "application/json" } };
+    const accessToken = tokenSet.accessToken.reveal();
+    const { dpopKey: key } = tokenSet;
+    const isProved = key !== undefined && isBound(tokenSet);
+    const { clock } = this.deps;
+    const proof = isProved ? await dpopProof({ ...bare, key, accessToken, nonce, clock }) : undefined;
+    const request = await this.deps.apply(
+      bare,
+      isProved ? dpopStrategy({ credentialField: field }) : strategy,
+      { [field]: accessToken },
+      proof === undefined ? {} : { proof },
+    );
+    const { headers } = request;
+    return await this.deps.outbound(request.url, { method: "GET", headers, signal, maxBytes });
+  }
+}
+
+/** RFC 9449 section 9: the nonce of a resource server that refused a proof without it. */
+function wantedNonce({ status, headers }: OutboundResponse): string | undefined {
+  return status === 401 ? (headers.get("dpop-nonce") ?? undefined) : undefined;
+}

@@ -1,0 +1,206 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import {
+  GrantMoved,
+  TokenEndpointClient,
+} from "../../../../src/domain/token_endpoint/token_endpoint_client.js";
+import { grantBinding } from "../../../../src/model/connections/grant_binding.js";
+import { plainOAuth2 } from "../../../../src/model/providers/profile_fields.js";
+import type { ProviderProfile, ProviderSettings } from "../../../../src/model/providers/provider_profile.js";
+import { manualAuthorizationServer } from "../../../../src/oauth/authorization_server.js";
+import { GrantFailure } from "../../../../src/oauth/failure.js";
+import { Secret } from "../../../../src/runtime/secret.js";
+import { perTest } from "../../../lifetimes.js";
+import { Engine, tokenSet } from "../../engine.js";
+
+const engine = perTest(() => new Engine());
+let profile: ProviderProfile;
+const owner = { name: "owner" };
+
+beforeEach(async () => {
+  profile = await engine.provider("op", { issuer: "https://op.example" });
+});
+
+const edit = (settings: Partial<ProviderSettings>) =>
+  engine.providers.update(profile.id, { settings }, undefined, owner as never);
+const elsewhere = { tokenUrl: "https://evil.example/token" };
+const home = { tokenUrl: "https://op.example/token" };
+
+describe("an edit that leads elsewhere", () => {
+  it.each<[name: string, settings: Partial<ProviderSettings>]>([
+    ["token URL", elsewhere],
+    ["token URL, the path alone", { tokenUrl: "https://op.example/other" }],
+    ["issuer", { issuer: "https://evil.example" }],
+    ["client", { clientId: "another" }],
+    ["refresh URL", { oauth2: { ...plainOAuth2, refreshUrl: "https://evil.example/r" } }],
+    [
+      "revocation URL at another origin",
+      { oauth2: { ...plainOAuth2, revocationUrl: "https://evil.example/r" } },
+    ],
+    ["discovery", { enableDiscovery: true, issuer: "https://evil.example", authUrl: "", tokenUrl: "" }],
+  ])("%s: parts the connections, and says how many", async (_name, settings) => {
+    const [one, two] = [await engine.connection(profile), await engine.connection(profile)];
+    const other = await engine.connection(await engine.provider("other"));
+    const { partedConnections } = await edit(settings);
+    expect(partedConnections).toBe(2);
+    for (const { id } of [one, two]) {
+      expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "reauth_required" } });
+      expect(await engine.refresher.refresh(id)).toBe("not_refreshable");
+      expect(engine.reader.view(id)?.token).toBeUndefined();
+    }
+    expect(engine.get(other.id).status).toBe("active");
+    expect(engine.sent).toHaveLength(0);
+  });
+
+  it.each<[name: string, settings: Partial<ProviderSettings>]>([
+    ["description", { description: "x" }],
+    ["scopes", { scopes: ["write"] }],
+    ["authorization URL", { authUrl: "https://op.example/other" }],
+    ["JWKS", { jwksUrl: "https://op.example/jwks" }],
+    ["API", { apiBaseUrl: "https://api.example" }],
+    ["the same in other letters", { tokenUrl: "https://OP.example:443/token" }],
+    ["revocation URL at home", { oauth2: { ...plainOAuth2, revocationUrl: "https://op.example/revoke" } }],
+  ])("is not one of the %s: nothing happens", async (_name, settings) => {
+    const { id } = await engine.connection(profile);
+    const before = engine.get(id);
+    expect((await edit(settings)).partedConnections).toBe(0);
+    expect(engine.get(id)).toEqual(before);
+    const refreshing = engine.refresher.refresh(id);
+    (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
+    expect(await refreshing).toBe("refreshed");
+  });
+
+  it("is healed by setting it back, and by nothing less", async () => {
+    const { id } = await engine.connection(profile);
+    const refreshToken = engine.refreshTokenOf(id);
+    await edit(elsewhere);
+    await edit({ tokenUrl: "https://third.example/token" });
+    expect(engine.get(id).status).toBe("attention");
+    await edit(home);
+    expect(engine.get(id)).toMatchObject({ status: "active", problem: undefined });
+    const refreshing = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    expect(engine.sent[0]?.refreshToken).toBe(refreshToken);
+    engine.sent[0]?.answer({ tokenSet: tokenSet() });
+    expect(await refreshing).toBe("refreshed");
+  });
+
+  it("does not bring back what was lost for another reason", async () => {
+    const { id } = await engine.connection(profile);
+    const refreshing = engine.refresher.refresh(id);
+    (await engine.untilSent(1)).fail(new GrantFailure({ kind: "invalid_grant" }));
+    expect(await refreshing).toBe("attention");
+    expect((await edit(elsewhere)).partedConnections).toBe(0);
+    await edit(home);
+    expect(engine.get(id).status).toBe("attention");
+  });
+
+  it("leaves a record of each connection in the audit log", async () => {
+    const { id } = await engine.connection(profile);
+    await edit(elsewhere);
+    await edit(home);
+    const { events } = engine.store.listAuditEvents({ limit: 10, connectionId: id });
+    expect(events.map(({ event }) => event.type)).toEqual(["grant_returned", "grant_detached"]);
+  });
+});
+
+describe("a refresh that is under way", () => {
+  it("when the profile is led elsewhere keeps its answer, for when the profile is set back", async () => {
+    const { id } = await engine.connection(profile);
+    const refreshing = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    await edit(elsewhere);
+    const rotated = tokenSet();
+    engine.sent[0]?.answer({ tokenSet: rotated });
+    await refreshing;
+    expect(engine.get(id)).toMatchObject({
+      status: "attention",
+      problem: { reason: "reauth_required", movedFrom: grantBinding(profile) },
+      credentialRevision: 2n,
+    });
+    expect(engine.refreshTokenOf(id)).toBe(rotated.refreshToken?.reveal());
+
+    await edit(home);
+    expect(engine.get(id).status).toBe("active");
+    const again = engine.refresher.refresh(id);
+    await engine.untilSent(2);
+    expect(engine.sent[1]?.refreshToken).toBe(rotated.refreshToken?.reveal());
+    engine.sent[1]?.answer({ tokenSet: tokenSet() });
+    expect(await again).toBe("refreshed");
+  });
+
+  it("whose answer is lost keeps its mark, so that the token is tried once more and no oftener", async () => {
+    const { id } = await engine.connection(profile);
+    const refreshing = engine.refresher.refresh(id);
+    await engine.untilSent(1);
+    await edit(elsewhere);
+    engine.sent[0]?.fail(new GrantFailure({ kind: "ambiguous" }));
+    expect(await refreshing).toBe("superseded");
+    await edit(home);
+    expect(engine.get(id).refreshIntent).toMatchObject({ sends: 1 });
+    const again = engine.refresher.refresh(id);
+    (await engine.untilSent(2)).fail(new GrantFailure({ kind: "invalid_grant" }));
+    expect(await again).toBe("attention");
+    expect(engine.get(id).problem?.reason).toBe("outcome_unknown");
+  });
+});
+
+describe("a credential is bound to whom it was given", () => {
+  it("and not sent by the engine when the profile differs, however that came about", async () => {
+    const { id } = await engine.connection(profile);
+    // Not by the registry: as if somebody had written into the store.
+    await engine.store.commit((tx) => tx.putProvider({ ...profile, ...elsewhere, version: 2n }));
+    expect(await engine.refresher.refresh(id)).toBe("attention");
+    expect(engine.sent).toHaveLength(0);
+    expect(engine.get(id).problem).toMatchObject({
+      reason: "reauth_required",
+      movedFrom: grantBinding(profile),
+    });
+  });
+
+  it("and not sent by any other path", async () => {
+    const sent: string[] = [];
+    const grants = new TokenEndpointClient({
+      vault: engine.vault,
+      clock: engine.clock,
+      outbound: async (url) => {
+        sent.push(url);
+        return new Response("{}");
+      },
+    });
+    const moved = { ...profile, ...elsewhere };
+    const common = {
+      server: manualAuthorizationServer(moved),
+      profile: moved,
+      boundTo: grantBinding(profile),
+    };
+    const refreshToken = new Secret("r");
+    const nobody = { subject: undefined, userId: "ada", label: "" };
+    const asked = { refreshToken, ...nobody, scopes: [], grantedScopes: [], dpopKey: undefined };
+    await expect(grants.refresh({ ...common, ...asked })).rejects.toThrow(GrantMoved);
+    const revocation = {
+      ...common,
+      endpoint: "https://evil.example/r",
+      token: refreshToken,
+      tokenTypeHint: "refresh_token" as const,
+      signal: new AbortController().signal,
+    };
+    await expect(grants.revoke(revocation)).rejects.toThrow(GrantMoved);
+    expect(sent).toEqual([]);
+  });
+
+  it("and one of an older store goes with the profile as it is", async () => {
+    const { id } = await engine.connection(profile);
+    const current = engine.get(id);
+    const stored = engine.store.getCredential(id);
+    if (!stored) throw new Error("no credential");
+    const { binding, ...older } = engine.vault.openCredential(current, stored);
+    expect(binding).toBe(grantBinding(profile));
+    const sealed = engine.vault.sealCredential(current, current.credentialRevision, older);
+    await engine.store.commit((tx) => tx.putCredential(id, sealed));
+    const refreshing = engine.refresher.refresh(id);
+    (await engine.untilSent(1)).answer({ tokenSet: tokenSet() });
+    expect(await refreshing).toBe("refreshed");
+    const renewed = engine.store.getCredential(id);
+    expect(renewed && engine.vault.openCredential(engine.get(id), renewed).binding).toBe(binding);
+  });
+});

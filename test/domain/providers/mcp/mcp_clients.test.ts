@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { McpClients } from "../../../../src/domain/providers/mcp/mcp_clients.js";
+import { perTest } from "../../../lifetimes.js";
+import { aProfile, nowMs, sealed } from "../../../samples.js";
+import { silentLog } from "../../../silent_log.js";
+import { Engine } from "../../engine.js";
+
+const engine = perTest(() => new Engine());
+
+test("a client whose access token cannot be opened is left where it is: its profile is gone all the same", async () => {
+  const asked: string[] = [];
+  const outbound = (url: string): Promise<never> => {
+    asked.push(url);
+    return Promise.reject(new Error("nothing is to be sent"));
+  };
+  const { vault, clock } = engine;
+  const clients = new McpClients({
+    vault,
+    clock,
+    outbound,
+    log: silentLog,
+    publicUrl: "https://nexus.example",
+  });
+  const registration = {
+    kind: "dynamic",
+    issuer: "https://as.example",
+    registeredAtMs: nowMs,
+    secretExpiresAtMs: undefined,
+    configurationUrl: "https://as.example/clients/1",
+    accessToken: sealed("of another key"),
+  } as const;
+  await clients.forget(aProfile({ registration }));
+  expect(asked).toEqual([]);
+});

@@ -1,0 +1,26 @@
+import { expect, test } from "vitest";
+import { refusalWords } from "../../../src/domain/token_endpoint/refused_client.js";
+import { GrantFailure } from "../../../src/oauth/failure.js";
+import { Secret } from "../../../src/runtime/secret.js";
+
+const refusal = (said: string, oauthError = "invalid_client"): string | undefined =>
+  refusalWords(new GrantFailure({ kind: "client", oauthError, httpStatus: 400, said: new Secret(said) }));
+
+test("what Hydra says of an audience stands in the log as it is", () => {
+  const hydra =
+    "Client authentication failed. Claim 'audience' from 'client_assertion' must match the authorization server's token endpoint 'https://hydra.example/oauth2/token'.";
+  expect(refusal(hydra)).toBe(hydra);
+});
+
+test.each([
+  ["no such client\u001b[2J\n", "no such client [2J "],
+  ["use token_endpoint_auth_method", "use token_endpoint_auth_method"],
+  [`secret ${"aB3-".repeat(6)} is wrong`, "secret [redacted] is wrong"],
+  ["x".repeat(1_000), "x".repeat(300)],
+])("%j is logged as %j", (said, logged) => {
+  expect(refusal(said)).toBe(logged);
+});
+
+test("what is said of another refusal is not logged", () => {
+  expect(refusal("ada has no such scope", "invalid_scope")).toBeUndefined();
+});

@@ -1,0 +1,92 @@
+import { describe, expect, test } from "vitest";
+import { SeenIds } from "../../../../src/domain/access/seen_ids.js";
+import { TokenWatch } from "../../../../src/domain/tokens/watch/token_watch.js";
+import { WatchHub } from "../../../../src/domain/tokens/watch/watch_hub.js";
+import { at, owner } from "../../../../src/model/access/principal.js";
+import { Unavailable } from "../../../../src/model/errors.js";
+import { Changes } from "../../../../src/runtime/changes.js";
+import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import type { Store } from "../../../../src/store/store.js";
+import { aConnection, nowMs } from "../../../samples.js";
+import { Fleet } from "../../../store/fleet.js";
+import { openStore } from "../../../store/temporary_store.js";
+import { storeReader } from "../store_reader.js";
+
+const view = {
+  isRestricted: false,
+  seesConnection: () => true,
+  seesChange: () => true,
+  epochOf: (epoch: string) => epoch,
+};
+
+/** A stream that begins at a position of another daemon. */
+function watchFrom(
+  store: Store,
+  revision: bigint,
+  epoch = store.epoch,
+): { said: string[]; clock: ManualClock } {
+  const clock = new ManualClock(nowMs);
+  const hub = new WatchHub({ changes: new Changes() });
+  store.onCommitted((changes) => hub.announce(changes));
+  const reader = storeReader(store);
+  const readAudit = { read: () => undefined, announce: () => undefined };
+  const seen = new SeenIds({ store, changes: new Changes() });
+  const watch = new TokenWatch({ store, reader, hub, readAudit, clock, seen, random: () => 0.5 });
+  const said: string[] = [];
+  const rest = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view };
+  watch.open(
+    { ...rest, position: { epoch, revision }, principal: at(owner, "unix") },
+    {
+      send: (event) => {
+        said.push(event.kind);
+        return true;
+      },
+      end: (error) => void said.push(error instanceof Unavailable ? "unavailable" : "end"),
+    },
+  );
+  return { said, clock };
+}
+
+async function passes(clock: ManualClock, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 25) {
+    clock.advance(25);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+describe("a stream that begins ahead of this daemon", () => {
+  async function lagging(): Promise<{ fleet: Fleet; follower: Store }> {
+    const fleet = await Fleet.make(1);
+    for (const id of ["c1", "c2"]) await fleet.leader.commit((tx) => tx.putConnection(aConnection({ id })));
+    return { fleet, follower: fleet.followers[0] as Store };
+  }
+
+  test("waits for what is on its way, and resumes", async () => {
+    const { fleet, follower } = await lagging();
+    const { said, clock } = watchFrom(follower, 1n);
+    await passes(clock, 1_000);
+    expect(said).toEqual([]);
+    await fleet.feed();
+    await passes(clock, 100);
+    expect(said.slice(0, 2)).toEqual(["state", "bookmark"]);
+    expect(said).not.toContain("reset");
+  });
+
+  test("is told to ask again after two seconds, and begins nothing anew", async () => {
+    const { follower } = await lagging();
+    const { said, clock } = watchFrom(follower, 1n);
+    await passes(clock, 1_900);
+    expect(said).toEqual([]);
+    await passes(clock, 200);
+    expect(said).toEqual(["unavailable"]);
+  });
+
+  test("begins anew at once where the epoch is another one, and where the store is the only one", async () => {
+    const { follower } = await lagging();
+    const other = watchFrom(follower, 1n, "another epoch");
+    const single = watchFrom(openStore(), 7n);
+    await passes(other.clock, 25);
+    expect(other.said[0]).toBe("reset");
+    expect(single.said[0]).toBe("reset");
+  });
+});
