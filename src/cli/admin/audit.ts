@@ -1,6 +1,6 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
-import { type AuditEvent, AuditEventSchema } from "../../gen/nexus/v1/audit_pb.js";
+import type { AuditEvent } from "../../gen/nexus/v1/audit_pb.js";
 import { delay } from "../../runtime/clock.js";
 import { connectionArgument, findConnection } from "../connections/connection_key.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
@@ -71,9 +71,11 @@ async function newest(
   let pageToken = "";
   do {
     const pageSize = Math.min(maxPageSize, flags.limit - events.length);
-    const page = await call("read the audit log", (options) =>
-      daemon.audit.listAuditEvents({ ...filter, pageSize, pageToken }, options),
-    );
+    const page = await call("read the audit log", daemon.audit.listAuditEvents, {
+      ...filter,
+      pageSize,
+      pageToken,
+    });
     const fresh = page.events.filter(({ sequence }) => sequence > after);
     events.push(...fresh);
     const isPast = fresh.length < page.events.length;
@@ -84,7 +86,7 @@ async function newest(
 
 function show(shell: Shell, flags: AuditFlags, events: readonly AuditEvent[], isFirst: boolean): void {
   if (flags.json) {
-    for (const event of events) shell.stdout.write(jsonLine(AuditEventSchema, event));
+    for (const event of events) shell.stdout.write(jsonLine(event));
   } else if (flags.follow) {
     for (const event of events)
       shell.stdout.write(`${cellsOf(event).filter(isPresented).map(printable).join("  ")}\n`);

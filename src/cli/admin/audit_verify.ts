@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { type VerifyAuditLogResponse, VerifyAuditLogResponseSchema } from "../../gen/nexus/v1/audit_pb.js";
+import type { VerifyAuditLogResponse } from "../../gen/nexus/v1/audit_pb.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
@@ -39,10 +39,8 @@ export function auditVerifyCommand(shell: Shell): Command {
       checkpointSequence: checkpoint.sequence,
       checkpointHash: checkpoint.hash,
     };
-    const answer = await call("verify the audit log", (options) =>
-      daemon.audit.verifyAuditLog(request ?? {}, options),
-    );
-    if (json) shell.stdout.write(jsonLine(VerifyAuditLogResponseSchema, answer));
+    const answer = await call("verify the audit log", daemon.audit.verifyAuditLog, request ?? {});
+    if (json) shell.stdout.write(jsonLine(answer));
     if (answer.reason !== "") throw new CommandFailure(exitCodes.failed, violation(answer));
     if (!json) shell.stdout.write(summary(answer));
   });

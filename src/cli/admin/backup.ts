@@ -3,11 +3,7 @@ import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSy
 import { dirname, resolve } from "node:path";
 import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import {
-  type BackupSummary,
-  BackupSummarySchema,
-  type CreateBackupResponse,
-} from "../../gen/nexus/v1/backup_pb.js";
+import type { BackupSummary, CreateBackupResponse } from "../../gen/nexus/v1/backup_pb.js";
 import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
@@ -33,7 +29,7 @@ export function backupCommand(shell: Shell): Command {
     const allowUnreadable = flags.allowUnreadable === true;
     try {
       const summary = await receive(daemon.backups.createBackup({ allowUnreadable }), file);
-      show(BackupSummarySchema, summary, () => formatSummary(file, summary));
+      show(summary, () => formatSummary(file, summary));
     } catch (error) {
       if (isFileError(error)) {
         throw new CommandFailure(exitCodes.failed, `cannot write the backup ${file}: ${whyNot(file, error)}`);

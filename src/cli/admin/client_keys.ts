@@ -1,9 +1,5 @@
 import { Command, Option } from "commander";
-import {
-  type ClientKey,
-  ListClientKeysResponseSchema,
-  RotateClientKeysResponseSchema,
-} from "../../gen/nexus/v1/client_key_pb.js";
+import type { ClientKey } from "../../gen/nexus/v1/client_key_pb.js";
 import { type ClientKeyType, clientKeyTypes } from "../../model/clients/client_key.js";
 import { confirm } from "../shell/confirm.js";
 import { type ConfirmedFlags, daemonCommand } from "../shell/daemon_command.js";
@@ -25,10 +21,8 @@ function listCommand(shell: Shell): Command {
     "the keys that are published, and where (also what nexusd client-keys does)",
   );
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
-    const answer = await call("list the client keys", (options) =>
-      daemon.clientKeys.listClientKeys({}, options),
-    );
-    show(ListClientKeysResponseSchema, answer, () => formatKeys(answer));
+    const answer = await call("list the client keys", daemon.clientKeys.listClientKeys, {});
+    show(answer, () => formatKeys(answer));
   });
 }
 
@@ -53,10 +47,11 @@ function rotateCommand(shell: Shell): Command {
     const isCompromised = flags.compromised === true;
     const question = "Providers refuse the daemon until they fetch the new keys. Erase the present ones?";
     if (isCompromised) await confirm(shell, question, flags.yes);
-    const answer = await call("rotate the client keys", (options) =>
-      daemon.clientKeys.rotateClientKeys({ type: flags.type ?? "", compromised: isCompromised }, options),
-    );
-    show(RotateClientKeysResponseSchema, answer, () => formatKeys(answer));
+    const answer = await call("rotate the client keys", daemon.clientKeys.rotateClientKeys, {
+      type: flags.type ?? "",
+      compromised: isCompromised,
+    });
+    show(answer, () => formatKeys(answer));
   });
 }
 

@@ -1,12 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { Command, InvalidArgumentError } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import {
-  AddKeyResponseSchema,
-  GetKeyringResponseSchema,
-  type Keyring,
-  KeySource,
-} from "../../gen/nexus/v1/keyring_pb.js";
+import { GetKeyringResponseSchema, type Keyring, KeySource } from "../../gen/nexus/v1/keyring_pb.js";
 import { delay } from "../../runtime/clock.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
@@ -41,10 +36,10 @@ function statusCommand(shell: Shell): Command {
     shell,
     command,
     async ({ daemon, call, show }, flags: DaemonFlags & { readonly reload?: boolean }) => {
-      const answer = await call("read the key ring", (options) =>
-        daemon.keyring.getKeyring({ reload: flags.reload === true }, options),
-      );
-      show(GetKeyringResponseSchema, answer, () => formatKeyring(answer.keyring));
+      const answer = await call("read the key ring", daemon.keyring.getKeyring, {
+        reload: flags.reload === true,
+      });
+      show(answer, () => formatKeyring(answer.keyring));
     },
   );
 }
@@ -54,9 +49,8 @@ function addCommand(shell: Shell): Command {
     "make a new key in the file that holds the ring; nothing is sealed with it before rotate",
   );
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
-    const answer = await call("add a key", (options) => daemon.keyring.addKey({}, options));
+    const answer = await call("add a key", daemon.keyring.addKey, {});
     show(
-      AddKeyResponseSchema,
       answer,
       () =>
         `${answer.keyId}\nIt is in ${answer.path}: back that file up, apart from the store, before \`${shell.program} keyring rotate\`.\n`,
@@ -77,12 +71,10 @@ function rotateCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, flags: RotateFlags) => {
     const { daemon, call } = session;
     const keyId = flags.to === undefined ? "" : await wholeKeyId(session, flags.to);
-    let { keyring } = await call("rotate the key", (options) =>
-      daemon.keyring.rotateKeyring({ keyId }, options),
-    );
+    let { keyring } = await call("rotate the key", daemon.keyring.rotateKeyring, { keyId });
     if (flags.wait) keyring = await untilRotated(shell, session, keyring);
     const answer = create(GetKeyringResponseSchema, keyring ? { keyring } : {});
-    session.show(GetKeyringResponseSchema, answer, () => formatKeyring(keyring));
+    session.show(answer, () => formatKeyring(keyring));
     if (flags.wait && keyring && keyring.remaining > 0n)
       throw new CommandFailure(exitCodes.failed, leftover(keyring));
   });
@@ -97,8 +89,11 @@ function retireCommand(shell: Shell): Command {
     const { daemon, call } = session;
     const keyId = await wholeKeyId(session, given);
     await confirm(shell, `Backups made with key ${keyId} need it still. Retire it here?`, flags.yes);
-    const { removedFromSource } = await call(`retire key ${keyId}`, (options) =>
-      daemon.keyring.retireKey({ keyId }, { ...options, timeoutMs: retireTimeoutMs }),
+    const { removedFromSource } = await call(
+      `retire key ${keyId}`,
+      daemon.keyring.retireKey,
+      { keyId },
+      { timeoutMs: retireTimeoutMs },
     );
     if (flags.json) {
       const result = { key_id: keyId, removed_from_source: removedFromSource };
@@ -119,7 +114,7 @@ async function untilRotated(
     const end = shell.stderr.isTTY ? "\r" : "\n";
     shell.stderr.write(`${keyring.remaining} records to go   ${end}`);
     await delay(shell.clock, progressIntervalMs);
-    ({ keyring } = await call("read the key ring", (options) => daemon.keyring.getKeyring({}, options)));
+    ({ keyring } = await call("read the key ring", daemon.keyring.getKeyring, {}));
   }
   return keyring;
 }
@@ -154,7 +149,7 @@ function parseKeyId(text: string): string {
 /** The one key of the ring whose id begins so. A whole id is the daemon's to judge. @throws CommandFailure */
 async function wholeKeyId({ daemon, call }: DaemonSession, text: string): Promise<string> {
   if (text.length === 16) return text;
-  const { keyring } = await call("read the key ring", (options) => daemon.keyring.getKeyring({}, options));
+  const { keyring } = await call("read the key ring", daemon.keyring.getKeyring, {});
   const found = (keyring?.keys ?? []).filter(({ keyId }) => keyId.startsWith(text));
   const [key] = found;
   if (key && found.length === 1) return key.keyId;

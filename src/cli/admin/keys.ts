@@ -1,17 +1,12 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { Command, Option } from "commander";
-import {
-  ApiKeySchema,
-  CreateApiKeyResponseSchema,
-  RevokeApiKeyResponseSchema,
-  type Role as RoleNumber,
-} from "../../gen/nexus/v1/access_pb.js";
+import type { Role as RoleNumber } from "../../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../../model/access/access_table.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 import { connectionArgument, findConnection } from "../connections/connection_key.js";
 import { confirm } from "../shell/confirm.js";
-import { allPages, type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
+import { type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
 import { NewSecretFile } from "../shell/files.js";
 import { addNotes } from "../shell/help.js";
@@ -71,12 +66,10 @@ function createCommand(shell: Shell): Command {
     // Made first: a key that cannot be written down would be lost.
     const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
     try {
-      const answer = await call(`make the API key ${name}`, (options) =>
-        daemon.access.createApiKey(request, options),
-      );
+      const answer = await call(`make the API key ${name}`, daemon.access.createApiKey, request);
       file?.write(`${answer.key}\n`);
       const shown = file ? { ...answer, key: "" } : answer;
-      if (flags.json) return shell.stdout.write(jsonLine(CreateApiKeyResponseSchema, shown));
+      if (flags.json) return shell.stdout.write(jsonLine(shown));
       const until = answer.apiKey?.expiresAt ? ` until ${formatTime(answer.apiKey.expiresAt)}` : "";
       const where = file ? `is in ${flags.output}` : "is below, and cannot be shown again";
       shell.stderr.write(`key:${name} may act as ${flags.role}${until}; the key ${where}\n`);
@@ -103,15 +96,15 @@ function listCommand(shell: Shell): Command {
   return daemonCommand(
     shell,
     command,
-    async ({ daemon, call, showList }, flags: DaemonFlags & { readonly all?: boolean }) => {
+    async ({ daemon, listAll, showList }, flags: DaemonFlags & { readonly all?: boolean }) => {
       const includeRevoked = flags.all === true;
-      const keys = await allPages(async (pageToken) => {
-        const { apiKeys, nextPageToken } = await call("list the API keys", (options) =>
-          daemon.access.listApiKeys({ pageSize: 1000, pageToken, includeRevoked }, options),
-        );
-        return { items: apiKeys, nextPageToken };
-      });
-      showList(ApiKeySchema, keys, {
+      const keys = await listAll(
+        "list the API keys",
+        daemon.access.listApiKeys,
+        { includeRevoked },
+        ({ apiKeys }) => apiKeys,
+      );
+      showList(keys, {
         none: "no API keys: nexusd keys create --help\n",
         columns: {
           NAME: ({ name }) => name,
@@ -147,11 +140,11 @@ function revokeCommand(shell: Shell): Command {
     async ({ daemon, call, show }, { yes }: ConfirmedFlags, name: string) => {
       await confirm(shell, `Revoke the API key ${name}? Whoever uses it is shut out at once.`, yes);
       const answer = await withStep(Code.NotFound, "see nexusd keys list", () =>
-        call(`revoke the API key ${name}`, (options) =>
-          daemon.access.revokeApiKey({ key: { case: "name", value: name } }, options),
-        ),
+        call(`revoke the API key ${name}`, daemon.access.revokeApiKey, {
+          key: { case: "name", value: name },
+        }),
       );
-      show(RevokeApiKeyResponseSchema, answer, () => `key:${name} is revoked\n`);
+      show(answer, () => `key:${name} is revoked\n`);
     },
   );
 }

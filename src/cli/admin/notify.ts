@@ -1,6 +1,5 @@
 import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { TestReceiversResponseSchema } from "../../gen/nexus/v1/notification_pb.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
@@ -14,11 +13,11 @@ export function notifyCommand(shell: Shell): Command {
     .description("webhooks and commands that are told when a person is needed")
     .addCommand(
       daemonCommand(shell, test, async ({ daemon, call }, flags: DaemonFlags, given?: string) => {
-        const answer = await call("test the receivers", (options) =>
-          daemon.notifications.testReceivers({ receiver: given ?? "" }, options),
-        );
+        const answer = await call("test the receivers", daemon.notifications.testReceivers, {
+          receiver: given ?? "",
+        });
         const { receivers } = answer;
-        if (flags.json) shell.stdout.write(jsonLine(TestReceiversResponseSchema, answer));
+        if (flags.json) shell.stdout.write(jsonLine(answer));
         else if (receivers.length === 0) {
           shell.stderr.write(
             "nobody is told: set NEXUS_NOTIFY_URL, NEXUS_NOTIFY_COMMAND or NEXUS_NOTIFY_FILE and start the daemon again\n",

@@ -38,9 +38,11 @@ export async function explainAccess(shell: Shell, flags: ExplainFlags): Promise<
   if (flags.policy !== undefined) return show(shell, flags, explainOffline(flags.policy, flags, resource));
   const { principal, action } = flags;
   await withDaemon(shell, flags, async ({ daemon, call }) => {
-    const answer = await call("ask the policy", (options) =>
-      daemon.access.explainAccess({ principal, action, ...(resource && { resource }) }, options),
-    );
+    const answer = await call("ask the policy", daemon.access.explainAccess, {
+      principal,
+      action,
+      ...(resource && { resource }),
+    });
     show(shell, flags, answer);
   });
 }
@@ -78,7 +80,7 @@ function resourceOf(action: Action, { connectionId, userId, provider: name }: As
 
 function show(shell: Shell, flags: ExplainFlags, answer: ExplainAccessResponse): void {
   const isDenied = answer.verdict === AccessVerdict.DENIED;
-  if (flags.json) shell.stdout.write(jsonLine(ExplainAccessResponseSchema, answer));
+  if (flags.json) shell.stdout.write(jsonLine(answer));
   else {
     const word = { 0: "unknown", 1: "allowed", 2: "allowed within the restriction", 3: "denied" }[
       answer.verdict

@@ -1,5 +1,4 @@
 import { Command } from "commander";
-import { WhoAmIResponseSchema } from "../../gen/nexus/v1/access_pb.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 import { daemonCommand } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
@@ -9,9 +8,9 @@ import { roleName } from "./keys.js";
 export function whoamiCommand(shell: Shell): Command {
   const command = new Command("whoami").description("who this command is to the daemon, and what it may do");
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
-    const answer = await call("ask who this is", (options) => daemon.access.whoAmI({}, options));
+    const answer = await call("ask who this is", daemon.access.whoAmI, {});
     const { principal, role, restrictions, expiresAt } = answer;
-    show(WhoAmIResponseSchema, answer, () =>
+    show(answer, () =>
       formatFields([
         ["principal", principal],
         ["role", role === 0 ? "none: everything is denied" : roleName(role)],

@@ -1,7 +1,6 @@
 import { namePath } from "../../model/connections/connection_name.js";
 import { delay } from "../../runtime/clock.js";
-import { allProviders } from "../providers/provider_key.js";
-import { listTemplates } from "../providers/provider_templates.js";
+import { allProviders, listTemplates } from "../providers/provider_key.js";
 import { type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { formatStatus } from "../shell/text.js";
@@ -34,9 +33,9 @@ const readers: Readonly<Record<Known["kind"], (session: DaemonSession) => Promis
       description: displayName,
     })),
   connections: async ({ daemon, call }) => {
-    const { connections } = await call("list the connections", (options) =>
-      daemon.connections.listConnections({ pageSize: maxConnections }, options),
-    );
+    const { connections } = await call("list the connections", daemon.connections.listConnections, {
+      pageSize: maxConnections,
+    });
     return connections.map((connection) => ({
       word: namePath(connection),
       description: formatStatus(connection.status),

@@ -23,8 +23,10 @@ export async function captureAtPrompt(
   for (let attempt = 1; ; attempt++) {
     const credentials = await readCredentialFields(shell, provider, undefined);
     try {
-      await session.call(`take the credential for ${provider.name}`, (options) =>
-        session.daemon.connections.captureCredential({ state, credentials }, options),
+      await session.call(
+        `take the credential for ${provider.name}`,
+        session.daemon.connections.captureCredential,
+        { state, credentials },
       );
       return;
     } catch (error) {

@@ -1,11 +1,9 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command, Option } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import {
-  type Connection,
-  ConnectionSchema,
-  type ConnectionServiceRequestConnectionResponse as RequestAnswer,
-  ConnectionServiceRequestConnectionResponseSchema as RequestAnswerSchema,
+import type {
+  Connection,
+  ConnectionServiceRequestConnectionResponse as RequestAnswer,
 } from "../../gen/nexus/v1/connection_pb.js";
 import { namePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";
@@ -83,8 +81,10 @@ export async function connectTo(
   const { provider, before } = target;
   const asked = provider ?? before?.providerName ?? "";
   const answer = await suggestingProviders(session, asked, () =>
-    session.call(`ask for a connection to ${asked}`, (options) =>
-      session.daemon.connections.requestConnection(request(target, flags), options),
+    session.call(
+      `ask for a connection to ${asked}`,
+      session.daemon.connections.requestConnection,
+      request(target, flags),
     ),
   );
   const { connection } = answer;
@@ -135,7 +135,7 @@ function request({ provider, userId, label, before }: ConnectTarget, flags: Conn
 }
 
 async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags): Promise<void> {
-  if (flags.json) return shell.stdout.write(jsonLine(RequestAnswerSchema, answer));
+  if (flags.json) return shell.stdout.write(jsonLine(answer));
   const until = answer.expiresAt ? new Date(timestampMs(answer.expiresAt)).toTimeString().slice(0, 8) : "";
   const url = answer.authUrl || answer.verificationUriComplete || answer.verificationUri;
   if (answer.userCode === "") {
@@ -195,7 +195,7 @@ async function report(
   answer?: RequestAnswer,
 ): Promise<void> {
   const { connection } = outcome;
-  if (flags.json && connection) shell.stdout.write(jsonLine(ConnectionSchema, connection));
+  if (flags.json && connection) shell.stdout.write(jsonLine(connection));
   if (outcome.kind === "failed") {
     const hint = outcome.mayBeRedirectUri && answer?.redirectUri ? `\n${redirectHint(answer)}` : "";
     const sentence = `not connected: ${printable(outcome.sentence)}`;

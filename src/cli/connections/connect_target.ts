@@ -103,8 +103,10 @@ function wholeName(shell: Shell, given: string, { connection, user, label }: Tar
 
 async function read(shell: Shell, session: DaemonSession, text: string): Promise<Connection> {
   const connectionId = await findConnection(shell, session, text);
-  const { connection } = await session.call(`find the connection ${connectionId}`, (options) =>
-    session.daemon.connections.getConnection({ connectionId }, options),
+  const { connection } = await session.call(
+    `find the connection ${connectionId}`,
+    session.daemon.connections.getConnection,
+    { connectionId },
   );
   if (!connection) throw new Error("the daemon answered without a connection");
   return connection;

@@ -1,5 +1,4 @@
 import { Argument, Command } from "commander";
-import { ConnectionSchema } from "../../gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../gen/nexus/v1/provider_pb.js";
 import { findProvider, providerArgument } from "../providers/provider_key.js";
 import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
@@ -33,17 +32,12 @@ export function connectionImportCommand(shell: Shell): Command {
       provider.authType === AuthType.OAUTH2
         ? { refreshToken: await readRefreshToken(shell, flags.file) }
         : { credentials: await readCredentialFields(shell, provider, flags.file) };
-    const { connection } = await session.call(`import the credential for ${provider.name}`, (options) =>
-      session.daemon.connections.importConnection(
-        { userId, providerId: provider.id, scopes: flags.scope ?? [], ...credential },
-        options,
-      ),
+    const { connection } = await session.call(
+      `import the credential for ${provider.name}`,
+      session.daemon.connections.importConnection,
+      { userId, providerId: provider.id, scopes: flags.scope ?? [], ...credential },
     );
     if (!connection) throw new Error("the daemon answered without a connection");
-    session.show(
-      ConnectionSchema,
-      connection,
-      () => `${connection.id} is ${formatStatus(connection.status)}\n`,
-    );
+    session.show(connection, () => `${connection.id} is ${formatStatus(connection.status)}\n`);
   });
 }

@@ -116,8 +116,10 @@ export async function connectionNamed(
   name: ConnectionName,
 ): Promise<Connection | undefined> {
   try {
-    const answer = await call(`find the connection of ${name.userId} at ${name.providerName}`, (options) =>
-      daemon.connections.getConnection({ name }, options),
+    const answer = await call(
+      `find the connection of ${name.userId} at ${name.providerName}`,
+      daemon.connections.getConnection,
+      { name },
     );
     return answer.connection;
   } catch (error) {
@@ -143,9 +145,10 @@ function isNotFound(cause: unknown): boolean {
 }
 
 async function connectionsLike({ daemon, call }: DaemonSession, idPrefix: string): Promise<Connection[]> {
-  const { connections } = await call(`find the connection ${idPrefix}`, (options) =>
-    daemon.connections.listConnections({ idPrefix, pageSize: maxShown + 1 }, options),
-  );
+  const { connections } = await call(`find the connection ${idPrefix}`, daemon.connections.listConnections, {
+    idPrefix,
+    pageSize: maxShown + 1,
+  });
   return connections;
 }
 

@@ -1,7 +1,6 @@
 import { ConnectError } from "@connectrpc/connect";
 import { Argument, Command } from "commander";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { RefreshTokenResponseSchema } from "../../gen/nexus/v1/token_pb.js";
 import { findProvider } from "../providers/provider_key.js";
 import { isOAuth2 } from "../providers/provider_words.js";
 import { CommandFailure } from "../shell/command_failure.js";
@@ -20,9 +19,9 @@ export function connectionRefreshCommand(shell: Shell): Command {
     const found = await foundConnection(shell, session, text);
     const connectionId = found.id;
     const refreshed = withKey(found, () =>
-      session.call(`refresh the connection ${connectionId}`, (options) =>
-        session.daemon.tokens.refreshToken({ connectionId }, options),
-      ),
+      session.call(`refresh the connection ${connectionId}`, session.daemon.tokens.refreshToken, {
+        connectionId,
+      }),
     );
     const answer = await refreshed.catch(async (error: unknown) => {
       throw (await replacedByHand(session, connectionId, error)) ?? error;
@@ -32,7 +31,6 @@ export function connectionRefreshCommand(shell: Shell): Command {
     const shown = { ...answer, token: { ...token, credentials: {}, idToken: "" } };
     const expiry = formatExpiry(token.expiresAt, shell.clock.nowMs()) || "does not expire";
     session.show(
-      RefreshTokenResponseSchema,
       shown,
       () => `${printable(text.trim())} is refreshed: revision ${token.revision}, ${expiry}\n`,
     );

@@ -1,5 +1,4 @@
 import { Argument, Command } from "commander";
-import { ConnectionSchema } from "../../gen/nexus/v1/connection_pb.js";
 import { findProvider } from "../providers/provider_key.js";
 import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
@@ -23,19 +22,17 @@ export function connectionReplaceCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, { file }: ReplaceFlags, text: string) => {
     const { daemon, call, show } = session;
     const connectionId = await findConnection(shell, session, text);
-    const before = await call(`find the connection ${connectionId}`, (options) =>
-      daemon.connections.getConnection({ connectionId }, options),
-    );
+    const before = await call(`find the connection ${connectionId}`, daemon.connections.getConnection, {
+      connectionId,
+    });
     const { provider } = await findProvider(session, before.connection?.providerId ?? "");
     const credentials = await readCredentialFields(shell, provider, file);
-    const { connection } = await call(`replace the credential of ${connectionId}`, (options) =>
-      daemon.connections.replaceCredential({ connectionId, credentials }, options),
+    const { connection } = await call(
+      `replace the credential of ${connectionId}`,
+      daemon.connections.replaceCredential,
+      { connectionId, credentials },
     );
     if (!connection) throw new Error("the daemon answered without a connection");
-    show(
-      ConnectionSchema,
-      connection,
-      () => `${connectionId} holds the new credential, revision ${connection.revision}\n`,
-    );
+    show(connection, () => `${connectionId} holds the new credential, revision ${connection.revision}\n`);
   });
 }

@@ -1,10 +1,5 @@
 import { Argument, Command, Option } from "commander";
-import {
-  type Connection,
-  ConnectionSchema,
-  DeleteConnectionResponseSchema,
-  ProviderRevocation,
-} from "../../gen/nexus/v1/connection_pb.js";
+import { type Connection, ProviderRevocation } from "../../gen/nexus/v1/connection_pb.js";
 import {
   connectionStatuses,
   type ConnectionStatus as StatusName,
@@ -13,7 +8,6 @@ import { accountText } from "../../model/credentials/account.js";
 import { findProvider } from "../providers/provider_key.js";
 import { confirm } from "../shell/confirm.js";
 import {
-  allPages,
   type ConfirmedFlags,
   type DaemonFlags,
   type DaemonSession,
@@ -57,7 +51,7 @@ function listCommand(shell: Shell): Command {
     .option("--provider <provider>", "only connections of this provider, by name or id")
     .addOption(new Option("--status <status>", "only connections in this state").choices(connectionStatuses));
   return daemonCommand(shell, command, async (session, flags: ListFlags) =>
-    session.showList(ConnectionSchema, await allConnections(session, flags), {
+    session.showList(await allConnections(session, flags), {
       none: "no connections\n",
       columns: {
         ID: ({ id }) => shortId(id),
@@ -82,10 +76,12 @@ function getCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, _flags, text: string) => {
     const { daemon, call, show } = session;
     const connectionId = await findConnection(shell, session, text);
-    const { connection } = await call(`read the connection ${connectionId}`, (options) =>
-      daemon.connections.getConnection({ connectionId }, options),
+    const { connection } = await call(
+      `read the connection ${connectionId}`,
+      daemon.connections.getConnection,
+      { connectionId },
     );
-    if (connection) show(ConnectionSchema, connection, () => describe(connection, shell));
+    if (connection) show(connection, () => describe(connection, shell));
   });
 }
 
@@ -106,16 +102,14 @@ function revokeCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, text: string) => {
     const connectionId = await findConnection(shell, session, text);
     await confirm(shell, `Revoke the connection ${connectionId}? This is final.`, yes);
-    const { connection } = await session.call(`revoke the connection ${connectionId}`, (options) =>
-      session.daemon.connections.revokeConnection({ connectionId }, options),
+    const { connection } = await session.call(
+      `revoke the connection ${connectionId}`,
+      session.daemon.connections.revokeConnection,
+      { connectionId },
     );
     if (!connection) throw new Error("the daemon answered without a connection");
     const told = providerRevocations[connection.providerRevocation];
-    session.show(
-      ConnectionSchema,
-      connection,
-      () => `${connectionId} is revoked${told === undefined ? "" : `: ${told}`}\n`,
-    );
+    session.show(connection, () => `${connectionId} is revoked${told === undefined ? "" : `: ${told}`}\n`);
   });
 }
 
@@ -127,10 +121,12 @@ function deleteCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, text: string) => {
     const connectionId = await findConnection(shell, session, text);
     await confirm(shell, `Delete the connection ${connectionId}? This is final.`, yes);
-    const answer = await session.call(`delete the connection ${connectionId}`, (options) =>
-      session.daemon.connections.deleteConnection({ connectionId }, options),
+    const answer = await session.call(
+      `delete the connection ${connectionId}`,
+      session.daemon.connections.deleteConnection,
+      { connectionId },
     );
-    session.show(DeleteConnectionResponseSchema, answer, () => `${connectionId} is deleted\n`);
+    session.show(answer, () => `${connectionId} is deleted\n`);
   });
 }
 
@@ -138,18 +134,13 @@ async function allConnections(session: DaemonSession, flags: ListFlags): Promise
   const providerId =
     flags.provider === undefined ? "" : (await findProvider(session, flags.provider)).provider.id;
   const filter = {
-    pageSize: 1000,
     providerId,
     userId: flags.user ?? "",
     // From 1; 0 is unspecified.
     status: flags.status === undefined ? 0 : connectionStatuses.indexOf(flags.status) + 1,
   };
-  return allPages(async (pageToken) => {
-    const { connections, nextPageToken } = await session.call("list the connections", (options) =>
-      session.daemon.connections.listConnections({ ...filter, pageToken }, options),
-    );
-    return { items: connections, nextPageToken };
-  });
+  const method = session.daemon.connections.listConnections;
+  return session.listAll("list the connections", method, filter, ({ connections }) => connections);
 }
 
 /** All that the provider said, what people know it by first. */

@@ -103,7 +103,7 @@ export class WatchView {
 export function watchJson(message: WatchTokensResponse): string {
   const shown = clone(WatchTokensResponseSchema, message);
   if (shown.event.case === "state" && shown.event.value.token) shown.event.value.token.credentials = {};
-  return jsonLine(WatchTokensResponseSchema, shown);
+  return jsonLine(shown);
 }
 
 /** Local time of day. */

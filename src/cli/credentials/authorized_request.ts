@@ -69,9 +69,12 @@ async function proofFor(
 ): Promise<string> {
   // A query may hold what is no business of the daemon, and is no part of the proof.
   const [bare = ""] = url.split(/[?#]/, 1);
-  const made = await call("prove the key of the token", (options) =>
-    daemon.tokens.createProof({ ...connection, method, url: bare, nonce }, options),
-  );
+  const made = await call("prove the key of the token", daemon.tokens.createProof, {
+    ...connection,
+    method,
+    url: bare,
+    nonce,
+  });
   if (made.revision === revision) return made.proof;
   throw new CommandFailure(exitCodes.failed, "the token was refreshed while the request was made: try again");
 }

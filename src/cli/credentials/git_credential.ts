@@ -98,9 +98,9 @@ async function erase(
   if (found === undefined || found.login.password !== password) return;
   const { connectionId } = found.credential;
   await withKey({ id: connectionId, name: undefined }, () =>
-    session.call(`refresh the credential that ${site.host} refused`, (options) =>
-      session.daemon.tokens.refreshToken({ connectionId }, options),
-    ),
+    session.call(`refresh the credential that ${site.host} refused`, session.daemon.tokens.refreshToken, {
+      connectionId,
+    }),
   );
   shell.stderr.write(`nexusd: ${site.host} refused the credential, which was refreshed: try again\n`);
 }

@@ -45,8 +45,10 @@ export async function providerOf(shell: Named, session: DaemonSession, text: str
   if (!likeId.test(key)) return (await findProvider(session, key)).provider;
   try {
     const connectionId = await findConnection(shell, session, text);
-    const { connection } = await session.call(`read the connection ${connectionId}`, (options) =>
-      session.daemon.connections.getConnection({ connectionId }, options),
+    const { connection } = await session.call(
+      `read the connection ${connectionId}`,
+      session.daemon.connections.getConnection,
+      { connectionId },
     );
     return (await findProvider(session, connection?.providerId ?? "")).provider;
   } catch (error) {

@@ -74,9 +74,11 @@ export async function readCredential(
   const { audience = "", resource = "", scopes = [] } = options.narrowing ?? {};
   const narrowing = { audience, resource, scopes: [...scopes] };
   const { token } = await withKey(found, () =>
-    session.call(`read the token of ${printable(connection)}`, (callOptions) =>
-      session.daemon.tokens.getToken({ connectionId, ...minTtl, ...narrowing }, callOptions),
-    ),
+    session.call(`read the token of ${printable(connection)}`, session.daemon.tokens.getToken, {
+      connectionId,
+      ...minTtl,
+      ...narrowing,
+    }),
   );
   if (!token) throw new Error("the daemon answered without a token");
   return { connectionId, token, field };

@@ -1,5 +1,5 @@
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { type Token, TokenSchema } from "../../gen/nexus/v1/token_pb.js";
+import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import { applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { formatTime, jsonLine, printable } from "../shell/text.js";
@@ -30,7 +30,7 @@ export async function formatToken(
     case "plain":
       return `${credentialValue(credential).value}\n`;
     case "json":
-      return jsonLine(TokenSchema, credential.token);
+      return jsonLine(credential.token);
     case "header":
       return await headerLine(credential.token);
     case "aws-process":

@@ -1,5 +1,4 @@
 import { Command } from "commander";
-import { CreateConsoleLinkResponseSchema } from "../../gen/nexus/v1/console_pb.js";
 import { forwardingCommand, isLocalUrl, isOverSsh } from "../consent/remote_machine.js";
 import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
@@ -16,11 +15,9 @@ export function openCommand(shell: Shell): Command {
     )
     .option("--print", "only print the link");
   return daemonCommand(shell, command, async ({ daemon, call, show }, flags: OpenFlags) => {
-    const answer = await call("make a link to the console", (options) =>
-      daemon.console.createConsoleLink({}, options),
-    );
+    const answer = await call("make a link to the console", daemon.console.createConsoleLink, {});
     const url = printable(answer.url);
-    show(CreateConsoleLinkResponseSchema, answer, () => `${url}\n`);
+    show(answer, () => `${url}\n`);
     if (flags.json) return;
     shell.stderr.write("The link works once, in the next minute; whoever opens it acts as you.\n");
     const hint = isLocalUrl(url)

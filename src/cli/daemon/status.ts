@@ -2,14 +2,7 @@ import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type Connection, ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
-import {
-  DaemonState,
-  type FailingProvider,
-  GetActivityResponseSchema,
-  type GetStatusResponse,
-  GetStatusResponseSchema,
-  ListOpenStreamsResponseSchema,
-} from "../../gen/nexus/v1/status_pb.js";
+import { DaemonState, type FailingProvider, type GetStatusResponse } from "../../gen/nexus/v1/status_pb.js";
 import { namePath } from "../../model/connections/connection_name.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../model/quantity_text.js";
 import { shownName } from "../connections/connection_key.js";
@@ -45,10 +38,8 @@ export function statusCommand(shell: Shell): Command {
     withDaemon(shell, flags, async (session) => {
       if (flags.activity) return await showActivity(shell, session, flags);
       const { daemon, call } = session;
-      const status = await call("read the status", (options) =>
-        daemon.status.getStatus({ maxEntries: flags.entries }, options),
-      );
-      if (flags.json) shell.stdout.write(jsonLine(GetStatusResponseSchema, status));
+      const status = await call("read the status", daemon.status.getStatus, { maxEntries: flags.entries });
+      if (flags.json) shell.stdout.write(jsonLine(status));
       else {
         const names = await namesOf(session, [...status.nextRefreshes, ...status.endingTokens]);
         shell.stdout.write(formatDaemon(status, names, shell));
@@ -69,12 +60,11 @@ async function showActivity(
   { daemon, call }: DaemonSession,
   flags: StatusFlags,
 ): Promise<void> {
-  const activity = await call("read the activity", (options) => daemon.status.getActivity({}, options));
-  const streams = await call("list the open streams", (options) =>
-    daemon.status.listOpenStreams({ maxEntries: flags.entries }, options),
-  );
-  const json = () =>
-    jsonLine(GetActivityResponseSchema, activity) + jsonLine(ListOpenStreamsResponseSchema, streams);
+  const activity = await call("read the activity", daemon.status.getActivity, {});
+  const streams = await call("list the open streams", daemon.status.listOpenStreams, {
+    maxEntries: flags.entries,
+  });
+  const json = () => jsonLine(activity) + jsonLine(streams);
   shell.stdout.write(
     flags.json ? json() : formatActivity(activity, streams, screenOf(shell.env, shell.stdout)),
   );
@@ -106,9 +96,9 @@ async function connectionOf(
   { daemon, call }: DaemonSession,
   connectionId: string,
 ): Promise<Connection | undefined> {
-  const reading = call(`read the connection ${connectionId}`, (options) =>
-    daemon.connections.getConnection({ connectionId }, options),
-  );
+  const reading = call(`read the connection ${connectionId}`, daemon.connections.getConnection, {
+    connectionId,
+  });
   return (await reading.catch(() => undefined))?.connection;
 }
 

@@ -3,8 +3,6 @@ import { Command } from "commander";
 import { loadFleetStoreConfig } from "../../config/config.js";
 import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
 import type { InitReport, MigrationReport } from "../../daemon/fleet/init_fleet.js";
-import { StepDownResponseSchema } from "../../gen/nexus/v1/fleet_pb.js";
-import { FleetStatusSchema } from "../../gen/nexus/v1/status_pb.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { daemonCommand } from "../shell/daemon_command.js";
 import { SettingOptions } from "../shell/setting_options.js";
@@ -45,11 +43,11 @@ function statusCommand(shell: Shell): Command {
     "who leads, how far each hub is, and what an operator should know (also what nexusd fleet does)",
   );
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
-    const { fleet, spoke } = await call("read the status", (options) => daemon.status.getStatus({}, options));
+    const { fleet, spoke } = await call("read the status", daemon.status.getStatus, {});
     if (spoke)
       throw new CommandFailure(exitCodes.failed, `this daemon is a spoke: ask its hub at ${spoke.hub}`);
     if (!fleet) throw new CommandFailure(exitCodes.failed, "this daemon is alone: NEXUS_STORE is not set");
-    show(FleetStatusSchema, fleet, () => formatFleet(fleet));
+    show(fleet, () => formatFleet(fleet));
   });
 }
 
@@ -58,8 +56,8 @@ function stepDownCommand(shell: Shell): Command {
     "have the hub that leads give its lease back; another one leads within a second, and that hub's process ends with 75",
   );
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
-    const answer = await call("change the leader", (options) => daemon.fleet.stepDown({}, options));
-    show(StepDownResponseSchema, answer, () => `the hub at ${answer.address} steps down\n`);
+    const answer = await call("change the leader", daemon.fleet.stepDown, {});
+    show(answer, () => `the hub at ${answer.address} steps down\n`);
   });
 }
 

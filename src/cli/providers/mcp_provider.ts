@@ -33,9 +33,10 @@ export async function providerOfMcpServer(
   flags: McpClientFlags,
 ): Promise<string> {
   const given = await givenClient(shell, flags);
-  const answer = await call(`make a provider of ${url.trim()}`, (options) =>
-    daemon.providers.createProvider({ mcpServerUrl: url.trim(), ...given }, options),
-  );
+  const answer = await call(`make a provider of ${url.trim()}`, daemon.providers.createProvider, {
+    mcpServerUrl: url.trim(),
+    ...given,
+  });
   const { provider } = answer;
   if (!provider) throw new Error("the daemon answered without a provider");
   if (!flags.json) shell.stdout.write(printable(summaryOf(provider)).concat("\n"));

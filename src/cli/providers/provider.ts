@@ -1,8 +1,4 @@
 import { Command } from "commander";
-import {
-  DeleteProviderResponseSchema,
-  UpdateProviderResponseSchema,
-} from "../../gen/nexus/v1/provider_pb.js";
 import { needsNoSecret } from "../../model/clients/client_proof.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
@@ -48,19 +44,14 @@ function updateCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, flags: UpdateFlags, idOrName: string) => {
     const { fields, paths } = await wantedChange(shell, flags);
     const { provider } = await findProvider(session, idOrName);
-    const answer = await session.call(`update the provider ${provider.name}`, (options) =>
-      session.daemon.providers.updateProvider(
-        { provider: { ...fields, id: provider.id }, updateMask: { paths } },
-        options,
-      ),
+    const answer = await session.call(
+      `update the provider ${provider.name}`,
+      session.daemon.providers.updateProvider,
+      { provider: { ...fields, id: provider.id }, updateMask: { paths } },
     );
     printWarnings(shell, answer);
     const { partedConnections: parted } = answer;
-    session.show(
-      UpdateProviderResponseSchema,
-      answer,
-      () => `${answer.provider?.name} is updated: ${paths.join(", ")}\n`,
-    );
+    session.show(answer, () => `${answer.provider?.name} is updated: ${paths.join(", ")}\n`);
     if (flags.json || parted === 0) return;
     shell.stderr.write(
       `${parted} ${parted === 1 ? "connection waits" : "connections wait"} for consent now: what was granted to the client, issuer and endpoint as they were is not sent elsewhere; set the profile back to bring them back\n`,
@@ -95,15 +86,13 @@ function deleteCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, idOrName: string) => {
     const { id, name } = (await findProvider(session, idOrName)).provider;
     await confirm(shell, `Delete the provider ${name}? Its connections cannot be refreshed any more.`, yes);
-    const answer = await session.call(`delete the provider ${name}`, (options) =>
-      session.daemon.providers.deleteProvider({ id }, options),
+    const answer = await session.call(
+      `delete the provider ${name}`,
+      session.daemon.providers.deleteProvider,
+      { id },
     );
     const left = answer.remainingConnections;
     const counted = left === 1 ? "1 connection is" : `${left} connections are`;
-    session.show(
-      DeleteProviderResponseSchema,
-      answer,
-      () => `${name} is deleted; ${counted} left without a provider\n`,
-    );
+    session.show(answer, () => `${name} is deleted; ${counted} left without a provider\n`);
   });
 }

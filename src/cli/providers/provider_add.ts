@@ -1,6 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { Command, Option } from "commander";
-import { CreateProviderResponseSchema, type ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
+import type { ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { addNotes, fitted } from "../shell/help.js";
@@ -106,17 +106,16 @@ async function addProvider(
   const provider = { ...profileChange(flags).fields, name: flags.name ?? "", clientSecret };
   const change = `change it: nexusd provider update ${provider.name || template.name}; another one: --name NAME`;
   const answer = await withStep(Code.AlreadyExists, change, () =>
-    session.call(`add the provider ${template.name}`, (options) =>
-      session.daemon.providers.createProvider(
-        { provider, template: template.name, templateVariables: flags.var ?? {} },
-        options,
-      ),
-    ),
+    session.call(`add the provider ${template.name}`, session.daemon.providers.createProvider, {
+      provider,
+      template: template.name,
+      templateVariables: flags.var ?? {},
+    }),
   );
   printWarnings(shell, answer);
   const { name = "", id = "", scopes = [] } = answer.provider ?? {};
   const redirectUri = isClient ? answer.redirectUri : "";
-  session.show(CreateProviderResponseSchema, answer, () =>
+  session.show(answer, () =>
     [
       formatFields([
         ["name", name],

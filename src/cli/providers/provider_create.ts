@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { loadClientSecret } from "../../config/client_config.js";
-import { AuthType, CreateProviderResponseSchema } from "../../gen/nexus/v1/provider_pb.js";
+import { AuthType } from "../../gen/nexus/v1/provider_pb.js";
 import { hasSecretBesideJwt, needsNoSecret, signingGrants } from "../../model/clients/client_proof.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
@@ -57,9 +57,9 @@ async function createClient(
   const { fields } = profileChange({ ...flags, discovery });
   const clientSecret = await clientSecretOf(shell, flags);
   const provider = { ...fields, name, authType: AuthType.OAUTH2, clientSecret };
-  const answer = await session.call(`create the provider ${name}`, (options) =>
-    session.daemon.providers.createProvider({ provider }, options),
-  );
+  const answer = await session.call(`create the provider ${name}`, session.daemon.providers.createProvider, {
+    provider,
+  });
   printWarnings(shell, answer);
   const created = answer.provider;
   const fieldsShown: [string, string][] = [
@@ -75,7 +75,6 @@ async function createClient(
   const note = created && unverifiedIdTokenNote(profileSettings(created));
   if (note !== undefined) fieldsShown.push(["note", note]);
   session.show(
-    CreateProviderResponseSchema,
     answer,
     () =>
       `${formatFields(fieldsShown)}\n${firstStep(answer.redirectUri)}: ${shell.program} connect ${created?.name}\n`,
@@ -100,13 +99,12 @@ export async function createStaticProvider(
   // From 1; 0 is unspecified.
   const number = authTypes.indexOf(authType) + 1;
   const provider = { ...fields, name, authType: number, ...(strategy ? { strategy } : {}) };
-  const answer = await session.call(`add the provider ${name}`, (options) =>
-    session.daemon.providers.createProvider({ provider }, options),
-  );
+  const answer = await session.call(`add the provider ${name}`, session.daemon.providers.createProvider, {
+    provider,
+  });
   printWarnings(shell, answer);
   const created = answer.provider;
   session.show(
-    CreateProviderResponseSchema,
     answer,
     () =>
       `${formatFields([

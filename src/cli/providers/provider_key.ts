@@ -1,10 +1,10 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
+import type { Provider, ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
 import { isId } from "../../model/ids.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import { didYouMean, suggestions } from "../../model/suggestions.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
-import { allPages, type DaemonSession } from "../shell/daemon_command.js";
+import type { DaemonSession } from "../shell/daemon_command.js";
 
 /** What a command takes for a provider, for its help. */
 export const providerArgument = "its name, its id, or the beginning of its id";
@@ -22,9 +22,7 @@ export async function findProvider(
     ? ({ case: "id", value: id } as const)
     : ({ case: "name", value: canonicalName(idOrName) } as const);
   const read = (wanted: typeof key) =>
-    session.call(`find the provider ${idOrName}`, (options) =>
-      session.daemon.providers.getProvider({ key: wanted }, options),
-    );
+    session.call(`find the provider ${idOrName}`, session.daemon.providers.getProvider, { key: wanted });
   const { provider, redirectUri } = await suggestingProviders(session, idOrName, async () => {
     try {
       return await read(key);
@@ -88,37 +86,22 @@ async function hintFor(session: DaemonSession, idOrName: string): Promise<string
     names.map(({ name }) => name),
   );
   if (meant !== undefined) return meant;
-  if (await hasTemplate(session, wanted).catch(() => false)) {
-    return `register it first; how: nexusd provider show ${wanted} --template`;
-  }
-  const [template] = suggestions(wanted, await templateNames(session).catch(() => []));
+  const templates = (await listTemplates(session, "").catch(() => [])).map(({ name }) => name);
+  if (templates.includes(wanted)) return `register it first; how: nexusd provider show ${wanted} --template`;
+  const [template] = suggestions(wanted, templates);
   return template === undefined
     ? "see nexusd provider list"
     : `see nexusd provider list; a template is called ${template}: nexusd provider add ${template}`;
 }
 
-function templateNames({ daemon, call }: DaemonSession): Promise<string[]> {
-  return allPages(async (pageToken) => {
-    const { templates, nextPageToken } = await call("list the templates", (options) =>
-      daemon.providers.listProviderTemplates({ pageToken, pageSize: 1000 }, options),
-    );
-    return { items: templates.map(({ name }) => name), nextPageToken };
-  });
+export function allProviders({ daemon, listAll }: DaemonSession): Promise<Provider[]> {
+  return listAll("list the providers", daemon.providers.listProviders, {}, ({ providers }) => providers);
 }
 
-async function hasTemplate({ daemon, call }: DaemonSession, wanted: string): Promise<boolean> {
-  // The first of those that begin with a name is that of the name itself.
-  const { templates } = await call("list the templates", (options) =>
-    daemon.providers.listProviderTemplates({ namePrefix: wanted, pageSize: 1 }, options),
-  );
-  return templates[0]?.name === wanted;
-}
-
-export function allProviders({ daemon, call }: DaemonSession): Promise<Provider[]> {
-  return allPages(async (pageToken) => {
-    const { providers, nextPageToken } = await call("list the providers", (options) =>
-      daemon.providers.listProviders({ pageToken, pageSize: 1000 }, options),
-    );
-    return { items: providers, nextPageToken };
-  });
+export function listTemplates(
+  { daemon, listAll }: DaemonSession,
+  namePrefix: string,
+): Promise<ProviderTemplate[]> {
+  const method = daemon.providers.listProviderTemplates;
+  return listAll("list the templates", method, { namePrefix }, ({ templates }) => templates);
 }

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { GetProviderResponseSchema, type Provider, ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
+import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { tokenEndpointAuthMethods } from "../../model/providers/profile_fields.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
@@ -12,7 +12,7 @@ import { furtherFields, pkceWord, quirkSentences, typeName } from "./provider_wo
 export function providerListCommand(shell: Shell): Command {
   const command = new Command("list").description("list the providers");
   return daemonCommand(shell, command, async (session) =>
-    session.showList(ProviderSchema, await allProviders(session), {
+    session.showList(await allProviders(session), {
       none: "no providers yet: nexusd provider add\n",
       columns: {
         NAME: ({ name }) => name,
@@ -43,7 +43,7 @@ export async function showProvider(
 ): Promise<void> {
   const nowMs = clock.nowMs();
   const answer = await findProvider(session, idOrName);
-  session.show(GetProviderResponseSchema, { $typeName: "nexus.v1.GetProviderResponse", ...answer }, () =>
+  session.show({ $typeName: "nexus.v1.GetProviderResponse", ...answer }, () =>
     formatFields([...describe(answer.provider, nowMs), ["redirect URI", answer.redirectUri]]),
   );
 }

@@ -10,8 +10,7 @@ import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
 import { search } from "../terminal/search_prompt.js";
 import type { ProfileFlags } from "./provider_flags.js";
-import { allProviders } from "./provider_key.js";
-import { listTemplates } from "./provider_templates.js";
+import { allProviders, listTemplates } from "./provider_key.js";
 import { isOAuth2, typeName } from "./provider_words.js";
 import { templateLine } from "./template_line.js";
 

@@ -1,16 +1,13 @@
 import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import {
-  type Provider,
-  type ProviderTemplate,
-  ProviderTemplateSchema,
-} from "../../gen/nexus/v1/provider_pb.js";
+import type { Provider, ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
 import { canonicalName, grantTypes } from "../../model/providers/provider_profile.js";
 import { didYouMean } from "../../model/suggestions.js";
 import { CommandFailure } from "../shell/command_failure.js";
-import { allPages, type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
+import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
+import { listTemplates } from "./provider_key.js";
 import { showProvider } from "./provider_list.js";
 import { isConsentedAt, isOAuth2, pkceWord, quirkSentences, typeName } from "./provider_words.js";
 
@@ -19,7 +16,7 @@ export function providerTemplatesCommand(shell: Shell): Command {
     .description("list the providers that the daemon knows")
     .argument("[prefix]", "only names that begin so");
   return daemonCommand(shell, command, async (session, _flags, prefix: string | undefined) =>
-    session.showList(ProviderTemplateSchema, await listTemplates(session, canonicalName(prefix ?? "")), {
+    session.showList(await listTemplates(session, canonicalName(prefix ?? "")), {
       none: "no template has such a name\n",
       columns: {
         NAME: ({ name }) => name,
@@ -44,7 +41,7 @@ export function providerShowCommand(shell: Shell): Command {
     async (session, flags: DaemonFlags & { readonly template?: boolean }, name: string) => {
       if (flags.template !== true) return await showProvider(shell, session, name);
       const template = await findTemplate(session, name);
-      session.show(ProviderTemplateSchema, template, () => explain(template, shell.program));
+      session.show(template, () => explain(template, shell.program));
     },
   );
 }
@@ -62,18 +59,6 @@ export async function findTemplate(session: DaemonSession, name: string): Promis
       all.map((each) => each.name),
     ) ?? "see nexusd provider templates";
   throw new CommandFailure(exitCodes.failed, `there is no template ${printable(name)}: ${hint}`);
-}
-
-export function listTemplates(
-  { daemon, call }: DaemonSession,
-  namePrefix: string,
-): Promise<ProviderTemplate[]> {
-  return allPages(async (pageToken) => {
-    const { templates, nextPageToken } = await call("list the templates", (options) =>
-      daemon.providers.listProviderTemplates({ namePrefix, pageToken, pageSize: 1000 }, options),
-    );
-    return { items: templates, nextPageToken };
-  });
 }
 
 function typeSentence(provider: Provider): string {

@@ -3,36 +3,15 @@ import type { SecureContextOptions } from "node:tls";
 import { type Client, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type ClientConfig, isPlainRemote } from "../../config/client_config.js";
-import { AccessService } from "../../gen/nexus/v1/access_pb.js";
-import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
-import { BackupService } from "../../gen/nexus/v1/backup_pb.js";
-import { ClientKeyService } from "../../gen/nexus/v1/client_key_pb.js";
-import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
-import { ConsoleService } from "../../gen/nexus/v1/console_pb.js";
-import { FleetService } from "../../gen/nexus/v1/fleet_pb.js";
-import { KeyringService } from "../../gen/nexus/v1/keyring_pb.js";
-import { NotificationService } from "../../gen/nexus/v1/notification_pb.js";
-import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
-import { StatusService } from "../../gen/nexus/v1/status_pb.js";
-import { TokenService } from "../../gen/nexus/v1/token_pb.js";
 import { steady } from "../../runtime/steady_sessions.js";
 import { usageFailure } from "./command_failure.js";
+import { daemonServices } from "./daemon_services.js";
 import { readText } from "./files.js";
 
+type Clients = { readonly [Name in keyof typeof daemonServices]: Client<(typeof daemonServices)[Name]> };
+
 /** The daemon's services. */
-export interface Daemon {
-  readonly providers: Client<typeof ProviderService>;
-  readonly connections: Client<typeof ConnectionService>;
-  readonly tokens: Client<typeof TokenService>;
-  readonly audit: Client<typeof AuditService>;
-  readonly keyring: Client<typeof KeyringService>;
-  readonly clientKeys: Client<typeof ClientKeyService>;
-  readonly backups: Client<typeof BackupService>;
-  readonly access: Client<typeof AccessService>;
-  readonly status: Client<typeof StatusService>;
-  readonly notifications: Client<typeof NotificationService>;
-  readonly console: Client<typeof ConsoleService>;
-  readonly fleet: Client<typeof FleetService>;
+export interface Daemon extends Clients {
   /** Where it is, for messages. */
   readonly address: string;
   /** Ends the connection, and with it every stream. */
@@ -73,19 +52,11 @@ export function connectDaemon(
     acceptCompression: [],
     interceptors: apiKey === undefined ? [] : [withApiKey(apiKey)],
   });
+  const clients = Object.fromEntries(
+    Object.entries(daemonServices).map(([name, service]) => [name, createClient(service, transport)]),
+  );
   return {
-    providers: createClient(ProviderService, transport),
-    connections: createClient(ConnectionService, transport),
-    tokens: createClient(TokenService, transport),
-    audit: createClient(AuditService, transport),
-    keyring: createClient(KeyringService, transport),
-    clientKeys: createClient(ClientKeyService, transport),
-    backups: createClient(BackupService, transport),
-    access: createClient(AccessService, transport),
-    status: createClient(StatusService, transport),
-    notifications: createClient(NotificationService, transport),
-    console: createClient(ConsoleService, transport),
-    fleet: createClient(FleetService, transport),
+    ...(clients as unknown as Clients),
     address: isUnix ? `unix:${config.path}` : config.url,
     close: () => sessionManager.abort(),
   };

@@ -1,4 +1,4 @@
-import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import type { Message } from "@bufbuild/protobuf";
 import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import type { Command } from "commander";
 import { ApiKeyMissing, type ClientConfig, loadClientConfig } from "../../config/client_config.js";
@@ -31,16 +31,29 @@ export interface DaemonSession {
    * @param doing what is tried, for the message: `create the provider github`
    * @throws CommandFailure
    */
-  call<Answer>(doing: string, send: (options: CallOptions) => Promise<Answer>): Promise<Answer>;
+  call<Request, Answer>(
+    doing: string,
+    method: Method<Request, Answer>,
+    request: NoInfer<Request>,
+    options?: CallOptions,
+  ): Promise<Answer>;
+  /** Calls for each page of a list. @returns the items of all pages, in order */
+  listAll<Request extends object, Answer extends { readonly nextPageToken: string }, Item>(
+    doing: string,
+    method: Method<Request, Answer>,
+    request: NoInfer<Request>,
+    itemsOf: (page: Answer) => readonly Item[],
+  ): Promise<Item[]>;
   /** Prints an answer: with `--json` as a line of JSON, else as `text` says it. */
-  show<Desc extends DescMessage>(schema: Desc, answer: MessageShape<Desc>, text: () => string): void;
+  show(answer: Message, text: () => string): void;
   /** Prints a list: with `--json` a line of JSON for each item, else a table, or on standard error that there is none. */
-  showList<Desc extends DescMessage>(
-    schema: Desc,
-    items: readonly MessageShape<Desc>[],
-    table: { readonly none: string; readonly columns: Columns<MessageShape<Desc>> },
+  showList<Item extends Message>(
+    items: readonly Item[],
+    table: { readonly none: string; readonly columns: Columns<Item> },
   ): void;
 }
+
+type Method<Request, Answer> = (request: Request, options?: CallOptions) => Promise<Answer>;
 
 /** The cells of a table, by the title of their column. */
 type Columns<Item> = Readonly<Record<string, (item: Item) => string>>;
@@ -80,22 +93,6 @@ export function daemonCommand<Flags extends DaemonFlags, Arguments extends unkno
       work(session, flags as Flags, ...(given as Arguments)),
     );
   });
-}
-
-/** The items of all pages of a list, in order. */
-export async function allPages<Item>(
-  readPage: (
-    pageToken: string,
-  ) => Promise<{ readonly items: readonly Item[]; readonly nextPageToken: string }>,
-): Promise<Item[]> {
-  const all: Item[] = [];
-  let pageToken = "";
-  do {
-    const { items, nextPageToken } = await readPage(pageToken);
-    all.push(...items);
-    pageToken = nextPageToken;
-  } while (pageToken !== "");
-  return all;
 }
 
 /** An address that leads nowhere is told before the key that is missing for it. @throws ConfigError, CommandFailure */
@@ -139,17 +136,27 @@ export function sessionOf(
   daemon: Daemon,
   flags: DaemonFlags = {},
 ): DaemonSession {
-  const call: DaemonSession["call"] = async (doing, send) => {
+  const call: DaemonSession["call"] = async (doing, method, request, options) => {
     try {
-      return await send({ timeoutMs: callTimeoutMs });
+      return await method(request, { timeoutMs: callTimeoutMs, ...options });
     } catch (error) {
       throw callFailure(error, doing, daemon.address);
     }
   };
-  const show: DaemonSession["show"] = (schema, answer, text) =>
-    shell.stdout.write(flags.json ? jsonLine(schema, answer) : text());
-  const showList: DaemonSession["showList"] = (schema, items, { none, columns }) => {
-    if (flags.json) for (const item of items) shell.stdout.write(jsonLine(schema, item));
+  const listAll: DaemonSession["listAll"] = async (doing, method, request, itemsOf) => {
+    const all: ReturnType<typeof itemsOf>[number][] = [];
+    let pageToken = "";
+    do {
+      const page = await call(doing, method, { pageSize: 1000, ...request, pageToken });
+      all.push(...itemsOf(page));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    return all;
+  };
+  const show: DaemonSession["show"] = (answer, text) =>
+    shell.stdout.write(flags.json ? jsonLine(answer) : text());
+  const showList: DaemonSession["showList"] = (items, { none, columns }) => {
+    if (flags.json) for (const item of items) shell.stdout.write(jsonLine(item));
     else if (items.length === 0) shell.stderr.write(none);
     else
       shell.stdout.write(
@@ -160,5 +167,5 @@ export function sessionOf(
         ),
       );
   };
-  return { daemon, call, show, showList };
+  return { daemon, call, listAll, show, showList };
 }

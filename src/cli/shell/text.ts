@@ -1,9 +1,10 @@
-import { type DescMessage, type MessageShape, toJson } from "@bufbuild/protobuf";
+import { createRegistry, type Message, toJson } from "@bufbuild/protobuf";
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { ConnectionStatus } from "../../gen/nexus/v1/connection_pb.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { colorOfState, plainScreen, type Screen } from "../terminal/screen.js";
 import { layoutTable } from "../terminal/table.js";
+import { daemonServices } from "./daemon_services.js";
 
 /** Text of others, safe to print: a control character would let a name steer the terminal. */
 export function printable(text: string): string {
@@ -81,6 +82,10 @@ export function shortId(id: string): string {
 }
 
 /** One line of protobuf JSON with the field names of the proto files. */
-export function jsonLine<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): string {
+export function jsonLine(message: Message): string {
+  const schema = answers.getMessage(message.$typeName);
+  if (!schema) throw new Error(`no service of the daemon answers ${message.$typeName}`);
   return `${JSON.stringify(toJson(schema, message, { useProtoFieldName: true }))}\n`;
 }
+
+const answers = createRegistry(...Object.values(daemonServices).map(({ file }) => file));

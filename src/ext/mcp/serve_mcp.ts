@@ -43,7 +43,7 @@ function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<
     const ended = Promise.race(["end", "close"].map((event) => once(lines, event)));
     pipeline(input, lines, () => {});
     const { call, daemon } = session;
-    const whoAmI = () => call("ask who this is", (options) => daemon.access.whoAmI({}, options));
+    const whoAmI = () => call("ask who this is", daemon.access.whoAmI, {});
     const deps = {
       ...{ policy: known, clock: shell.clock, sessionOf: () => session },
       restrictionsOf: async () => (await whoAmI()).restrictions,

@@ -22,24 +22,24 @@ export function targetOf(shell: Pick<Shell, "stderr">, { daemon, call }: DaemonS
     create: async (settings, clientSecret) => {
       const provider = profileMessage(settings);
       provider.clientSecret = clientSecret?.reveal() ?? "";
-      const answer = await call(`create the provider ${settings.name}`, (options) =>
-        daemon.providers.createProvider({ provider }, options),
-      );
+      const answer = await call(`create the provider ${settings.name}`, daemon.providers.createProvider, {
+        provider,
+      });
       printWarnings(shell, answer);
     },
     update: async ({ id, etag, clientSecret, paths }, settings) => {
       const provider = profileMessage(settings);
       provider.id = id;
       provider.clientSecret = clientSecret?.reveal() ?? "";
-      const answer = await call(`update the provider ${settings.name}`, (options) =>
-        daemon.providers.updateProvider({ provider, updateMask: { paths: [...paths] }, etag }, options),
-      );
+      const answer = await call(`update the provider ${settings.name}`, daemon.providers.updateProvider, {
+        provider,
+        updateMask: { paths: [...paths] },
+        etag,
+      });
       printWarnings(shell, answer);
     },
     delete: async (id, name) => {
-      await call(`delete the provider ${name}`, (options) =>
-        daemon.providers.deleteProvider({ id }, options),
-      );
+      await call(`delete the provider ${name}`, daemon.providers.deleteProvider, { id });
     },
   };
 }

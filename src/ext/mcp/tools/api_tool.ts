@@ -124,9 +124,9 @@ async function sendWithRetry(apiCall: ApiCall, signal: AbortSignal): Promise<Sen
 
 async function readToken({ session, account }: ApiCall): Promise<Token> {
   const { token } = await onConnection(account, () =>
-    session.call(`read the token of ${account.providerName}`, (options) =>
-      session.daemon.tokens.getToken({ name: account }, options),
-    ),
+    session.call(`read the token of ${account.providerName}`, session.daemon.tokens.getToken, {
+      name: account,
+    }),
   );
   if (!token) throw new Error("the daemon answered without a token");
   return token;

@@ -1,4 +1,4 @@
-import { allPages, type DaemonSession } from "../../../cli/shell/daemon_command.js";
+import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { formatStatus, formatTime } from "../../../cli/shell/text.js";
 import {
   type Connection,
@@ -78,21 +78,17 @@ function isUndecided({ status, requestExpiresAt }: Connection): boolean {
 
 async function connectionOf({ daemon, call }: DaemonSession, account: Account): Promise<Connection> {
   const { connection } = await onConnection(account, () =>
-    call(`read the connection to ${account.providerName}`, (options) =>
-      daemon.connections.getConnection({ name: account }, options),
-    ),
+    call(`read the connection to ${account.providerName}`, daemon.connections.getConnection, {
+      name: account,
+    }),
   );
   if (!connection) throw new Error("the daemon answered without a connection");
   return connection;
 }
 
-function connectionsOf({ daemon, call }: DaemonSession, userId: string): Promise<Connection[]> {
-  return allPages(async (pageToken) => {
-    const { connections, nextPageToken } = await call("list the connections", (options) =>
-      daemon.connections.listConnections({ userId, pageSize: 1000, pageToken }, options),
-    );
-    return { items: connections, nextPageToken };
-  });
+function connectionsOf({ daemon, listAll }: DaemonSession, userId: string): Promise<Connection[]> {
+  const method = daemon.connections.listConnections;
+  return listAll("list the connections", method, { userId }, ({ connections }) => connections);
 }
 
 /** What a model needs of a connection. */

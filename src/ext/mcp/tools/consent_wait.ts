@@ -35,7 +35,9 @@ export async function acquire(
   const request = { ...account, scopes: [...scopes], wait: durationOf(waitMs) };
   const { result }: AcquireTokenResponse = await session.call(
     `connect to ${account.providerName}`,
-    (options) => session.daemon.tokens.acquireToken(request, { ...options, signal }),
+    session.daemon.tokens.acquireToken,
+    request,
+    { signal },
   );
   if (result.case === undefined) throw new Error("the daemon answered with neither a token nor a link");
   return result.case === "consent" ? result.value : undefined;

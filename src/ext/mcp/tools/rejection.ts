@@ -33,11 +33,8 @@ export async function reportRejection(
   try {
     const { outcome, missingScopes, consent } = await call(
       `report the refused token of ${account.providerName}`,
-      (options) =>
-        daemon.tokens.reportRejectedToken(
-          { name: account, revision, status: answer.status, wwwAuthenticate },
-          options,
-        ),
+      daemon.tokens.reportRejectedToken,
+      { name: account, revision, status: answer.status, wwwAuthenticate },
     );
     if (outcome !== RejectionOutcome.SCOPES_MISSING) return { kind: "retry" };
     return { kind: "note", note: scopesNote(account, missingScopes, consent) };

@@ -19,9 +19,7 @@ export function addTokenTool(server: McpServer, deps: ToolDeps): void {
         const account = await accountOf(deps, context, given);
         const { daemon, call } = sessionOf(context);
         const { token } = await onConnection(account, () =>
-          call(`read the token of ${account.providerName}`, (options) =>
-            daemon.tokens.getToken({ name: account }, options),
-          ),
+          call(`read the token of ${account.providerName}`, daemon.tokens.getToken, { name: account }),
         );
         if (!token) throw new Error("the daemon answered without a token");
         const { credentials, expiresAt, grantedScopes } = token;

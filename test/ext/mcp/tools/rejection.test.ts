@@ -9,7 +9,7 @@ it("tells the daemon no credential that an API repeats in its challenge, since t
   const reportRejectedToken = async (request: unknown) => ({ length: reported.push(request) });
   const session = {
     daemon: { tokens: { reportRejectedToken } },
-    call: (_: string, work: (options: object) => unknown) => work({}),
+    call: (_: string, method: (request: unknown) => unknown, request: unknown) => method(request),
   };
   const answer = {
     status: 403,
