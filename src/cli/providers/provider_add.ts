@@ -1,10 +1,10 @@
 import { Code } from "@connectrpc/connect";
 import { Command, Option } from "commander";
 import type { ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
+import { withStep } from "../shell/call_failure.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { addNotes, fitted } from "../shell/help.js";
-import { withStep } from "../shell/next_step.js";
 import { collectPair } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";

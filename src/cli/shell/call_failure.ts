@@ -80,6 +80,21 @@ export function callFailure(error: unknown, doing: string, address: string): Com
   return new CommandFailure(exitCodeOf(reason), lines.join("\n"), failure);
 }
 
+/** Does `work`; where the daemon refuses it with this code, the failure says what to do next. @throws CommandFailure */
+export async function withStep<Answer>(
+  code: Code,
+  step: string,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof CommandFailure && error.cause instanceof ConnectError)) throw error;
+    if (error.cause.code !== code) throw error;
+    throw new CommandFailure(error.exitCode, `${error.message}\n${printable(step)}`, error.cause);
+  }
+}
+
 /** What the daemon says; of what it did not find, no name that stands in `doing` already. */
 function messageFor({ code, rawMessage }: ConnectError, doing: string): string {
   const message = printable(rawMessage);
