@@ -26,7 +26,6 @@ import { decodableBody } from "./decodable_body.js";
 import { withoutValues } from "./decode_failure.js";
 import { refuseEarly } from "./early_refusal.js";
 import { answerJson, answerMediaType, writeJson } from "./json_answer.js";
-import { PlainJsonCalls } from "./plain_json.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
 
 /** Answers to callers without a credential at a time, over HTTP/2; the longest is the OpenAPI document. */
@@ -65,16 +64,14 @@ class ConnectRequests {
   readonly #handlers = new Map<BoundService, ReadonlyMap<string, UniversalHandler>>();
   /** Names of the services that serve callers without a credential. */
   readonly #open: ReadonlySet<string>;
-  readonly #plain: PlainJsonCalls;
   readonly #limits: Limits;
   readonly #unauthenticated: UnauthenticatedStreams;
   readonly #unread: UnreadAnswers;
 
   constructor(private readonly options: ConnectHandlerOptions) {
-    const { services, onUnexpected, bounds } = options;
+    const { services, bounds } = options;
     this.#services = new Map(services.map((service) => [service.descriptor.typeName, service]));
     this.#open = openServices(services);
-    this.#plain = new PlainJsonCalls(services, onUnexpected);
     this.#limits = limitsOf(bounds);
     this.#unread = new UnreadAnswers(bounds);
     this.#unauthenticated = new UnauthenticatedStreams(maxUnauthenticatedStreams, bounds?.clock);
@@ -141,9 +138,7 @@ class ConnectRequests {
       return;
     }
     // The library throws on what it cannot make a URL or headers of, and by then nothing else catches it.
-    const leave = (body?: Buffer): void =>
-      this.#guard(request, response, () => this.#serveByLibrary(handler, caller, request, response, body));
-    if (!isPrincipal(caller) || refused || !this.#plain.take(request, response, caller, leave)) leave();
+    this.#guard(request, response, () => this.#serveByLibrary(handler, caller, request, response));
   }
 
   #handlerOf(path: string): UniversalHandler | undefined {
@@ -158,18 +153,11 @@ class ConnectRequests {
     return byPath.get(path);
   }
 
-  #serveByLibrary(
-    handler: UniversalHandler,
-    caller: Caller,
-    request: Request,
-    response: Response,
-    body: Buffer | undefined,
-  ): void {
+  #serveByLibrary(handler: UniversalHandler, caller: Caller, request: Request, response: Response): void {
     const context = contextOf(caller, response);
     const call = universalRequestFromNodeRequest(request, response, undefined, context);
-    const given = body === undefined ? bodyOf(request, call) : chunksOf(body);
-    const whole = this.#decodable(handler, request, given);
-    handler({ ...call, body: whole })
+    const body = this.#decodable(handler, request, bodyOf(request, call));
+    handler({ ...call, body })
       .then((answer) => universalResponseToNodeResponse(withoutValues(answer), response))
       .catch((error: unknown) => {
         // The handler turns every failure of a call into an answer: this one is of the connection, or of the library.
@@ -225,10 +213,6 @@ function bodyOf(request: Request, { body }: UniversalServerRequest): UniversalSe
   return isStream(body) && request.httpVersionMajor === 1
     ? request.iterator({ destroyOnReturn: false })
     : body;
-}
-
-async function* chunksOf(body: Buffer): AsyncIterable<Uint8Array> {
-  yield body;
 }
 
 /** Why a call gets no further than its headers, if it does not. */

@@ -1,18 +1,10 @@
-import {
-  type DescMessage,
-  type Message,
-  type MessageShape,
-  toBinary,
-  toJsonString,
-} from "@bufbuild/protobuf";
+import { type DescMessage, type Message, type MessageShape, toBinary } from "@bufbuild/protobuf";
 
 /** A property of the message itself; encoders of protobuf look at declared fields only. */
 const frameKey = Symbol("frame");
-const jsonKey = Symbol("json");
 
 interface Shared {
   [frameKey]?: Buffer;
-  [jsonKey]?: Buffer;
 }
 
 /** What gRPC puts before a message: no compression, and its length. */
@@ -30,20 +22,6 @@ export function shareMessage<D extends DescMessage>(
 /** The message as gRPC sends it, its prefix included. Not to be written to: others send the same bytes. */
 export function sharedFrame(message: Message): Buffer | undefined {
   return (message as Shared)[frameKey];
-}
-
-/** The same without the prefix. */
-export function sharedBytes(message: Message): Buffer | undefined {
-  return (message as Shared)[frameKey]?.subarray(prefixBytes);
-}
-
-/** The message as JSON, of a shared one encoded once for all who ask for JSON. Not to be written to, as above. */
-export function jsonOf(descriptor: DescMessage, message: Message): Buffer {
-  const shared = message as Shared;
-  if (shared[jsonKey]) return shared[jsonKey];
-  const json = Buffer.from(toJsonString(descriptor, message));
-  if (shared[frameKey]) shared[jsonKey] = json;
-  return json;
 }
 
 export function frameOf(descriptor: DescMessage, message: Message): Buffer {

@@ -41,8 +41,6 @@ export type BoundMethod =
       call(request: Message, context: CallContext): Answer;
       /** Decodes a request that agents repeat; absent where nothing is gained. @throws Error when the bytes are no such message */
       decode?(bytes: Buffer): Message;
-      /** The same of a request in JSON; present where `decode` is. @throws Error when the text is no such message */
-      decodeJson?(bytes: Buffer): Message;
     }
   | {
       readonly kind: "server_streaming";

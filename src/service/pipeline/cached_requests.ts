@@ -1,11 +1,9 @@
-import { type DescMessage, fromBinary, fromJsonString, type Message } from "@bufbuild/protobuf";
+import { type DescMessage, fromBinary, type Message } from "@bufbuild/protobuf";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 
 /** Longer requests are decoded anew each time; one that names a connection by its id is 38 bytes, by name some 60. */
 const maxBytes = 160;
-/** The same as JSON: 55 bytes, and some 90. */
-const maxJsonBytes = 320;
-/** Requests remembered of each form: some 700 KB at most. */
+/** Requests remembered: some 350 KB at most. */
 const maxRequests = 1_024;
 
 /**
@@ -15,7 +13,6 @@ const maxRequests = 1_024;
 export class CachedRequests {
   readonly #input: DescMessage;
   readonly #byBytes = new BoundedMap<string, Message>(maxRequests);
-  readonly #byJson = new BoundedMap<string, Message>(maxRequests);
   readonly #valid = new WeakSet<Message>();
 
   constructor(input: DescMessage) {
@@ -27,12 +24,6 @@ export class CachedRequests {
     if (bytes.length > maxBytes) return fromBinary(this.#input, bytes);
     // A copy: unknown fields point into the bytes, which are a piece of what came from the socket.
     return remembered(this.#byBytes, bytes, () => fromBinary(this.#input, Uint8Array.from(bytes)));
-  }
-
-  /** @throws Error when the text is no such message, also for a field that is not known */
-  decodeJson(bytes: Buffer): Message {
-    const parse = (): Message => fromJsonString(this.#input, new TextDecoder().decode(bytes));
-    return bytes.length > maxJsonBytes ? parse() : remembered(this.#byJson, bytes, parse);
   }
 
   isValid(request: Message): boolean {

@@ -95,9 +95,8 @@ function defineMethod(
   const decode = cached && { decode: (bytes: Buffer) => cached.decode(bytes) };
   switch (method.methodKind) {
     case "unary": {
-      const decodeJson = cached && { decodeJson: (bytes: Buffer) => cached.decodeJson(bytes) };
       const call = implementation as UnaryCall;
-      return { kind: "unary", descriptor: method, validate, call, ...decode, ...decodeJson };
+      return { kind: "unary", descriptor: method, validate, call, ...decode };
     }
     case "server_streaming": {
       const open = implementation as StreamCall;
