@@ -56,17 +56,14 @@ describe("malformed requests are answered and end nothing", () => {
     expect(fake.unexpected).toEqual([]);
   });
 
-  test.each([
-    ["at once", "/nothing", 404],
-    ["with its body", getTokenPath, 400],
-  ])(
-    "a transfer coding that nobody knows is answered once, and the connection closed, where the request is answered %s",
-    async (_when, path, status) => {
+  test.each(["/nothing", getTokenPath])(
+    "a transfer coding that nobody knows is answered once, and the connection closed, at %s",
+    async (path) => {
       const { port, fake } = await openListener();
       const fields = `host: x\r\nx-api-key: ${apiKey}\r\ncontent-type: application/json`;
       const bytes = `POST ${path} HTTP/1.1\r\n${fields}\r\ntransfer-encoding: xchunked\r\n\r\n{}`;
       const text = await raw(port, bytes, /never/);
-      expect(text.match(/HTTP\/1\.1 \d{3}/g)).toEqual([`HTTP/1.1 ${status}`]);
+      expect(text.match(/HTTP\/1\.1 \d{3}/g)).toEqual(["HTTP/1.1 400"]);
       expect(fake.unexpected).toEqual([]);
     },
   );

@@ -9,13 +9,11 @@ import {
   createContextKey,
   createContextValues,
   type HandlerContext,
-  type Interceptor,
 } from "@connectrpc/connect";
 import { anyone, type Principal } from "../../model/access/principal.js";
 import { drawn, type StreamSink, type StreamSource } from "../../runtime/stream_sink.js";
 import type { BoundMethod, BoundService, CallContext } from "../../service/pipeline/bound_service.js";
 import { WireError } from "../../service/pipeline/wire_error.js";
-import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
 import type { Response } from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
@@ -24,25 +22,21 @@ import { unlessAborted } from "../listen/unless_aborted.js";
 import { type ReadPatience, resetResponse, untilUnread } from "../listen/unread_stream.js";
 import { methodName, toWireError } from "./wire_answer.js";
 
-const callerKey: ContextKey<Caller> = createContextKey<Caller>(undefined, { description: "who acts" });
+const principalKey: ContextKey<Principal> = createContextKey(anyone, { description: "who acts" });
 
 const responseKey: ContextKey<Response | undefined> = createContextKey<Response | undefined>(undefined, {
   description: "where the answer goes",
 });
 
 /**
- * Every method of a service for Connect, gRPC-Web and gRPC. A call whose context holds no principal is refused in its protocol's own form.
- *
- * @param options.services all that the listener serves: an `Any` in JSON may hold a message of each
+ * Every method of the services for Connect, gRPC-Web and gRPC, called by the principal of its context, who has been let in. An `Any` in JSON
+ * may hold a message of each.
  */
-export function routeService(
-  service: BoundService,
-  options: {
-    readonly services: readonly BoundService[];
-    readonly onUnexpected: OnUnexpected;
-    readonly bounds: ListenerLimits | undefined;
-  },
-): ConnectRouter["handlers"] {
+export function routeServices(options: {
+  readonly services: readonly BoundService[];
+  readonly onUnexpected: OnUnexpected;
+  readonly bounds?: ListenerLimits | undefined;
+}): ConnectRouter["handlers"] {
   const { services, onUnexpected, bounds } = options;
   const limits = limitsOf(bounds);
   const patience = bounds && { clock: bounds.clock, timeoutMs: limits.streamReadTimeoutMs };
@@ -52,38 +46,20 @@ export function routeService(
     readMaxBytes: limits.maxMessageBytes,
     requireConnectProtocolHeader: false,
     jsonOptions: { registry: createRegistry(...services.map(({ descriptor }) => descriptor.file)) },
-    interceptors: [admitTo(openServices([service]))],
   });
-  const methods = service.methods.map((method) => [
-    method.descriptor.localName,
-    bind(method, onUnexpected, patience),
-  ]);
-  router.service(service.descriptor, Object.fromEntries(methods));
+  for (const { descriptor, methods } of services) {
+    const bound = methods.map((method) => [
+      method.descriptor.localName,
+      bind(method, onUnexpected, patience),
+    ]);
+    router.service(descriptor, Object.fromEntries(bound));
+  }
   return router.handlers;
 }
 
-/** Who calls, or why that cannot be told just now. */
-export type Caller = Principal | undefined | WireError;
-
 /** The context of a call. */
-export function contextOf(caller: Caller, response: Response): ContextValues {
-  return createContextValues().set(callerKey, caller).set(responseKey, response);
-}
-
-/** Names of the services that serve callers without a credential. */
-export function openServices(services: readonly BoundService[]): ReadonlySet<string> {
-  return new Set(services.filter(({ isOpen }) => isOpen).map(({ descriptor }) => descriptor.typeName));
-}
-
-/** @param open names of the services that serve callers without a credential */
-function admitTo(open: ReadonlySet<string>): Interceptor {
-  return (next) => (request) => {
-    const caller = request.contextValues.get(callerKey);
-    if (caller instanceof WireError) throw toConnectError(caller);
-    if (caller || open.has(request.service.typeName)) return next(request);
-    const text = unauthenticatedMessage(request.header.get("authorization"), request.header.get("x-api-key"));
-    throw new ConnectError(text, Code.Unauthenticated);
-  };
+export function contextOf(principal: Principal, response: Response): ContextValues {
+  return createContextValues().set(principalKey, principal).set(responseKey, response);
 }
 
 type Requests = Message & AsyncIterable<Message>;
@@ -152,13 +128,7 @@ async function onlyOf(messages: AsyncIterable<Message>): Promise<Message> {
 function callContext(context: HandlerContext): CallContext {
   const { values, signal, requestHeader } = context;
   const trace = callerTrace(requestHeader.get("traceparent"), requestHeader.get("tracestate"));
-  return { principal: principalOf(values), signal, trace, metadata: context };
-}
-
-function principalOf(values: ContextValues): Principal {
-  const caller = values.get(callerKey);
-  if (caller instanceof WireError) throw new Error("a call without a principal got past the interceptor");
-  return caller ?? anyone;
+  return { principal: values.get(principalKey), signal, trace, metadata: context };
 }
 
 export function toConnectError(error: WireError): ConnectError {

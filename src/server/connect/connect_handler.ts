@@ -1,6 +1,6 @@
 import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
-import type { Principal } from "../../model/access/principal.js";
+import { anyone, type Principal } from "../../model/access/principal.js";
 import { ResourceExhausted } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
@@ -21,11 +21,11 @@ import { headersRefusal, type ListenerLimits, limitsOf, messageTooLarge } from "
 import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
 import { UnreadAnswers } from "../listen/unread_answers.js";
 import { noteCredential } from "../sockets/socket_guard.js";
-import { type Caller, contextOf, openServices, routeService, toConnectError } from "./connect_binding.js";
+import { contextOf, routeServices } from "./connect_binding.js";
 import { decodableBody } from "./decodable_body.js";
 import { withoutValues } from "./decode_failure.js";
 import { refuseEarly } from "./early_refusal.js";
-import { answerJson, answerMediaType, writeJson } from "./json_answer.js";
+import { answerJson, answerMediaType, answerMethod, writeJson } from "./json_answer.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
 
 /** Answers to callers without a credential at a time, over HTTP/2; the longest is the OpenAPI document. */
@@ -59,9 +59,7 @@ export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
 }
 
 class ConnectRequests {
-  readonly #services: ReadonlyMap<string, BoundService>;
-  /** By path, of each service that was asked for: one that nobody calls needs none. */
-  readonly #handlers = new Map<BoundService, ReadonlyMap<string, UniversalHandler>>();
+  readonly #handlers: ReadonlyMap<string, UniversalHandler>;
   /** Names of the services that serve callers without a credential. */
   readonly #open: ReadonlySet<string>;
   readonly #limits: Limits;
@@ -70,91 +68,100 @@ class ConnectRequests {
 
   constructor(private readonly options: ConnectHandlerOptions) {
     const { services, bounds } = options;
-    this.#services = new Map(services.map((service) => [service.descriptor.typeName, service]));
-    this.#open = openServices(services);
+    this.#handlers = new Map(routeServices(options).map((handler) => [handler.requestPath, handler]));
+    this.#open = new Set(
+      services.filter(({ isOpen }) => isOpen).map(({ descriptor }) => descriptor.typeName),
+    );
     this.#limits = limitsOf(bounds);
     this.#unread = new UnreadAnswers(bounds);
     this.#unauthenticated = new UnauthenticatedStreams(maxUnauthenticatedStreams, bounds?.clock);
   }
 
   handle(request: Request, response: Response): void {
-    this.#guard(request, response, () => this.#serve(request, response));
+    this.#serve(request, response).catch((error: unknown) => {
+      // A stream that was reset before it was served has lost its socket, and the library throws on that.
+      if (isHttp2(response) ? request.destroyed : response.destroyed) return;
+      this.options.onUnexpected(error, pathOf(request));
+      answerOrDestroy(response, () => answerJson(response, 500, "internal", "internal error"));
+    });
   }
 
-  #serve(request: Request, response: Response): void {
+  async #serve(request: Request, response: Response): Promise<void> {
     this.#unread.watch(response);
     refuseRest(response);
     if (!this.options.checksAuthority) request.headers[authorityField(request)] = "localhost";
     else if (!hasAuthority(request)) {
-      if (isHttp2(response) && !this.#unauthenticated.take(response.stream)) return;
+      if (!this.#admits(undefined, request, response)) return;
       answerJson(response, 400, "bad_request", "the host of the request is missing or malformed");
       return;
     }
-    const principal = this.#identify(request);
-    if (!(principal instanceof Promise)) {
-      this.#serveTo(principal, request, response);
-      return;
-    }
-    void principal
-      .catch((error: unknown) => this.#refusal(request, error))
-      .then((caller) => this.#guard(request, response, () => this.#serveTo(caller, request, response)));
+    const caller = await this.#identify(request);
+    if (!this.#admits(caller, request, response)) return;
+    const handler = this.#handlers.get(pathOf(request));
+    if (handler) this.#call(handler, caller, request, response);
+    else if (caller instanceof WireError) answerRefusal(response, caller);
+    else if (!this.options.routes?.(request, response, caller)) answerUnknown(request, response);
   }
 
-  #identify(request: Request): Caller | Promise<Caller> {
-    const tooLarge =
-      request.httpVersionMajor === 2 ? headersRefusal(request.headers, this.#limits) : undefined;
-    if (tooLarge) return this.#refusal(request, tooLarge);
+  /** @returns who calls, or why that cannot be told */
+  async #identify(request: Request): Promise<Principal | undefined | WireError> {
     try {
-      return this.options.identify(request);
+      const tooLarge =
+        request.httpVersionMajor === 2 ? headersRefusal(request.headers, this.#limits) : undefined;
+      if (tooLarge) throw tooLarge;
+      return await this.options.identify(request);
     } catch (error) {
-      return this.#refusal(request, error);
+      const { onUnexpected } = this.options;
+      return toWireError(toServiceError(error), neverAborted, pathOf(request).slice(1), onUnexpected);
     }
   }
 
-  #refusal(request: Request, error: unknown): WireError {
-    const { onUnexpected } = this.options;
-    return toWireError(toServiceError(error), neverAborted, pathOf(request).slice(1), onUnexpected);
+  /** @returns false when there are too many callers without a credential, and then the stream was reset */
+  #admits(caller: Principal | undefined | WireError, request: Request, response: Response): boolean {
+    if (caller === undefined || caller instanceof WireError) {
+      return !isHttp2(response) || this.#unauthenticated.take(response.stream);
+    }
+    noteCredential(request.socket);
+    return true;
   }
 
-  #serveTo(caller: Caller, request: Request, response: Response): void {
-    if (isPrincipal(caller)) noteCredential(request.socket);
-    else if (isHttp2(response) && !this.#unauthenticated.take(response.stream)) return;
-    const handler = this.#handlerOf(pathOf(request));
-    if (!handler) {
-      if (caller instanceof WireError) answerRefusal(response, caller);
-      else if (this.options.routes?.(request, response, caller)) return;
-      else answerUnknown(request, response);
-      return;
-    }
-    const refused = refusalOf(caller, request, this.#limits, this.#open.has(handler.service.typeName));
+  #call(
+    handler: UniversalHandler,
+    caller: Principal | undefined | WireError,
+    request: Request,
+    response: Response,
+  ): void {
     const type = request.headers["content-type"] ?? null;
-    if (request.method === "POST" && !handler.supportedContentType(type)) {
+    const method = request.method ?? "";
+    if (!handler.allowedMethods.includes(method)) answerMethod(response, handler.allowedMethods);
+    else if (method === "POST" && !handler.supportedContentType(type))
       answerMediaType(response, typeWords(type, handler));
-      return;
+    else if (caller instanceof WireError) refuseEarly(request, response, caller);
+    else {
+      const refused = this.#refusalOf(caller, request, handler);
+      if (refused) refuseEarly(request, response, refused);
+      else this.#serveByLibrary(handler, caller ?? anyone, request, response);
     }
-    // Of another method the library reads nothing, and says which it takes.
-    if (refused && request.method === "POST") {
-      refuseEarly(request, response, toConnectError(refused), refused);
-      return;
-    }
-    // The library throws on what it cannot make a URL or headers of, and by then nothing else catches it.
-    this.#guard(request, response, () => this.#serveByLibrary(handler, caller, request, response));
   }
 
-  #handlerOf(path: string): UniversalHandler | undefined {
-    const { services, onUnexpected, bounds } = this.options;
-    const service = this.#services.get(path.slice(1, path.lastIndexOf("/")));
-    if (!service) return undefined;
-    const made = this.#handlers.get(service);
-    if (made) return made.get(path);
-    const handlers = routeService(service, { services, onUnexpected, bounds });
-    const byPath = new Map(handlers.map((handler) => [handler.requestPath, handler]));
-    this.#handlers.set(service, byPath);
-    return byPath.get(path);
+  /** Why a call gets no further than its headers, if it does not. */
+  #refusalOf(caller: Principal | undefined, { headers }: Request, { service }: UniversalHandler) {
+    const { maxMessageBytes } = this.#limits;
+    if (!caller && !this.#open.has(service.typeName)) {
+      const text = unauthenticatedMessage(headers.authorization, headers["x-api-key"]);
+      return new WireError(codes.unauthenticated, text);
+    }
+    const isTooLong = Number(headers["content-length"] ?? 0) > maxMessageBytes + envelopeBytes;
+    return isTooLong ? messageTooLarge(maxMessageBytes) : undefined;
   }
 
-  #serveByLibrary(handler: UniversalHandler, caller: Caller, request: Request, response: Response): void {
-    const context = contextOf(caller, response);
+  #serveByLibrary(
+    handler: UniversalHandler,
+    principal: Principal,
+    request: Request,
+    response: Response,
+  ): void {
+    const context = contextOf(principal, response);
     const call = universalRequestFromNodeRequest(request, response, undefined, context);
     const body = this.#decodable(handler, request, bodyOf(request, call));
     handler({ ...call, body })
@@ -178,17 +185,6 @@ class ConnectRequests {
       ? decodableBody(body, method.input, type, this.#limits.maxMessageBytes)
       : body;
   }
-
-  #guard(request: Request, response: Response, work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      // A stream that was reset before it was served has lost its socket, and the library throws on that.
-      if (isHttp2(response) ? request.destroyed : response.destroyed) return;
-      this.options.onUnexpected(error, pathOf(request));
-      answerOrDestroy(response, () => answerJson(response, 500, "internal", "internal error"));
-    }
-  }
 }
 
 /** What the library answers without a word. The type itself is not repeated: it is a text of anybody's. */
@@ -204,30 +200,11 @@ function isStream(body: UniversalServerRequest["body"]): body is AsyncIterable<U
   return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
 }
 
-function isPrincipal(caller: Caller): caller is Principal {
-  return caller !== undefined && !(caller instanceof WireError);
-}
-
 /** Over HTTP/1.1 the library's own would be destroyed where it is left, and its rest never read: the client would wait for ever. */
 function bodyOf(request: Request, { body }: UniversalServerRequest): UniversalServerRequest["body"] {
   return isStream(body) && request.httpVersionMajor === 1
     ? request.iterator({ destroyOnReturn: false })
     : body;
-}
-
-/** Why a call gets no further than its headers, if it does not. */
-function refusalOf(
-  caller: Caller,
-  request: Request,
-  { maxMessageBytes }: Limits,
-  isOpen: boolean,
-): WireError | undefined {
-  if (caller instanceof WireError) return caller;
-  const { authorization, "x-api-key": key } = request.headers;
-  if (!caller && !isOpen)
-    return new WireError(codes.unauthenticated, unauthenticatedMessage(authorization, key));
-  const isTooLong = Number(request.headers["content-length"] ?? 0) > maxMessageBytes + envelopeBytes;
-  return isTooLong ? messageTooLarge(maxMessageBytes) : undefined;
 }
 
 /** A refusal as the REST routes write it. */
@@ -244,8 +221,7 @@ function answerUnknown(request: Request, response: Response): void {
   const unimplemented = new WireError(codes.unimplemented, "there is no such method");
   const isConnect =
     /^application\/(proto|connect\+)/.test(type) || request.headers["connect-protocol-version"] !== undefined;
-  if (type.startsWith("application/grpc"))
-    refuseEarly(request, response, toConnectError(unimplemented), unimplemented);
+  if (type.startsWith("application/grpc")) refuseEarly(request, response, unimplemented);
   else if (isConnect) writeJson(response, 404, { code: "unimplemented", message: unimplemented.message });
   else answerJson(response, 404, "not_found", "there is nothing at this path");
 }

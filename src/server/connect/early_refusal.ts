@@ -1,20 +1,17 @@
-import { Code, type ConnectError } from "@connectrpc/connect";
+import { Code } from "@connectrpc/connect";
 import { codeToHttpStatus, errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { WireError } from "../../service/pipeline/wire_error.js";
 import type { Request, Response } from "../listen/http_message.js";
+import { toConnectError } from "./connect_binding.js";
 import { base64Of, encodeDetails } from "./wire_answer.js";
 
 /**
  * Answers a call that is refused by its headers alone, in the form of its protocol, and reads nothing of its message: whoever may not
  * come in can make the daemon hold nothing.
  */
-export function refuseEarly(
-  request: Request,
-  response: Response,
-  error: ConnectError,
-  wire: WireError,
-): void {
+export function refuseEarly(request: Request, response: Response, wire: WireError): void {
   if (response.headersSent || response.destroyed) return;
+  const error = toConnectError(wire);
   const type = request.headers["content-type"] ?? "";
   const safe = { "cache-control": "no-store", "x-content-type-options": "nosniff" };
   if (type.startsWith("application/grpc")) {

@@ -43,9 +43,24 @@ export function writeJson(
 
 /** Answers 415 as text: in what form the caller reads errors its content type did not say, and as JSON it would be one of Connect's. */
 export function answerMediaType(response: Answerable, message: string): void {
+  answerText(response, 415, message, {});
+}
+
+export function answerMethod(response: Answerable, allowed: readonly string[]): void {
+  const methods = allowed.join(", ");
+  answerText(response, 405, `this RPC is called by ${methods}`, { allow: methods });
+}
+
+function answerText(
+  response: Answerable,
+  status: number,
+  message: string,
+  headers: OutgoingHttpHeaders,
+): void {
   if (response.headersSent || response.destroyed) return;
   const text = `${message}\n`;
-  response.writeHead(415, {
+  response.writeHead(status, {
+    ...headers,
     "content-type": "text/plain; charset=utf-8",
     "content-length": Buffer.byteLength(text),
     "cache-control": "no-store",
