@@ -21,7 +21,10 @@ const promises = [
   ..."unattended watching console/journey console/sign_in".split(" "),
 ].map((name) => `test/daemon/${name}.test.ts`);
 
-const fleet = ["test/fleet/**/*.test.ts", "test/daemon/fleet/**/*.test.ts", "test/daemon/spoke/**/*.test.ts"];
+const fleet = [
+  "test/ext/fleet/{daemon,database,hub,storm}/**/*.test.ts",
+  "test/ext/spoke/daemon/**/*.test.ts",
+];
 const tools = [
   ...["tools", "terminal", "service"].map((folder) => `test/daemon/${folder}/**/*.test.ts`),
   "test/strategies/examples.test.ts",
@@ -54,7 +57,8 @@ export default defineConfig({
         "unit",
         ["test/**/*.test.ts"],
         [
-          "test/{daemon,security,proxy,deploy,follower,removal}/**",
+          "test/{daemon,security,proxy,deploy,removal}/**",
+          "test/ext/fleet/follower/**",
           "test/ext/*/daemon/**",
           ...fleet,
           ...tools,

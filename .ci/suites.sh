@@ -8,7 +8,7 @@ for_change_or_all() { if [ "$mode" = all ]; then echo "$2"; else echo "$1"; fi; 
 
 build="package.json package-lock.json scripts/build scripts/bundle tsconfig vitest.config.ts"
 wire="proto/nexus src/service src/server/api src/server/grpc src/server/connect src/server/callers src/server/sockets src/server/listen src/server/standard"
-fleet="src/fleet src/upstream src/daemon/fleet src/daemon/spoke src/service/fleet src/server/fleet src/cli/fleet src/store/replication src/domain/copies proto/nexus/fleet"
+fleet="src/ext/fleet src/ext/spoke src/service/forwarding proto/nexus/fleet"
 refresh="src/oauth src/domain/refresh src/domain/token_endpoint src/domain/revocation src/domain/credentials src/domain/consent src/domain/connections src/model/refresh test/refresh_model"
 
 # The supported Node, oldest or newest, that is not the one on the PATH.
@@ -21,7 +21,7 @@ suites() {
   suite package 300 1 "" "always" "npm run --silent test:package"
 
   suite daemon 900 2 "strace terminals" "src test/daemon test/fakes $build" 'npm run test:daemon -- $REPORT'
-  suite fleet 900 2 "postgresql faketime promtool" "$fleet src/store src/daemon test/fleet test/daemon/fleet test/daemon/spoke $build" \
+  suite fleet 900 2 "postgresql faketime promtool" "$fleet src/store src/daemon test/ext/fleet test/ext/spoke $build" \
     'npx vitest run --project fleet $REPORT'
   suite removal 900 2 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'
   suite tools 300 2 "docker kubectl terminals systemd go" "src/cli src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
@@ -32,10 +32,10 @@ suites() {
   suite crash 900 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
   suite fuzz 240 1 "" "src/oauth src/outbound src/model src/store/records src/policy test/fuzz" \
     "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
-  suite follower 300 2 postgresql "$fleet test/follower" "npm run --silent test:follower -- test/follower/every_rpc.test.ts"
-  suite storm 420 2 postgresql "$fleet test/fleet/storm" "npm run --silent test:fleet -- --hubs 3 --minutes 2 --json"
-  suite protocol 240 2 postgresql "$fleet test/fleet/storm" "npm run --silent test:fleet -- --protocol --hubs 4 --minutes 1 --json"
-  suite upgrade 200 2 postgresql "src/fleet test/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
+  suite follower 300 2 postgresql "$fleet test/ext/fleet/follower" "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts"
+  suite storm 420 2 postgresql "$fleet test/ext/fleet/storm" "npm run --silent test:fleet -- --hubs 3 --minutes 2 --json"
+  suite protocol 240 2 postgresql "$fleet test/ext/fleet/storm" "npm run --silent test:fleet -- --protocol --hubs 4 --minutes 1 --json"
+  suite upgrade 200 2 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
 
   suite conformance 600 2 go "$wire test/conformance" "npm run --silent test:conformance"
   suite proxy 300 2 proxies "src/domain/proxy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"

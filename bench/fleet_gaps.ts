@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { requestOf } from "../test/daemon/requests.js";
-import type { RealFleet } from "../test/fleet/real/real_fleet.js";
-import type { RealHub } from "../test/fleet/real/real_hub.js";
+import type { RealFleet } from "../test/ext/fleet/real/real_fleet.js";
+import type { RealHub } from "../test/ext/fleet/real/real_hub.js";
 import { boundFigure, type Figure, median } from "./figure.js";
 
 const awayMs = 3_000;

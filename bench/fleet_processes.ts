@@ -1,4 +1,4 @@
-import { RealFleet } from "../test/fleet/real/real_fleet.js";
+import { RealFleet } from "../test/ext/fleet/real/real_fleet.js";
 import type { Figure } from "./figure.js";
 import { fleetGapFigures, settled } from "./fleet_gaps.js";
 import { fleetReadFigures, readableGroup } from "./fleet_reads.js";

@@ -7,7 +7,7 @@ import { Client, credentials } from "@grpc/grpc-js";
 import { Role } from "../src/gen/nexus/v1/access_pb.js";
 import { TokenServiceGetTokenRequestSchema } from "../src/gen/nexus/v1/token_pb.js";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
-import type { RealFleet } from "../test/fleet/real/real_fleet.js";
+import type { RealFleet } from "../test/ext/fleet/real/real_fleet.js";
 import { freePort } from "../test/free_port.js";
 import { type Figure, ratioFigure } from "./figure.js";
 import { filledPlace } from "./filled_place.js";

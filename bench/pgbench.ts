@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Postgres } from "../test/fleet/postgres.js";
+import type { Postgres } from "../test/fakes/postgres.js";
 import { pathOf, postgresPrograms } from "../test/needs.js";
 import { median } from "./figure.js";
 

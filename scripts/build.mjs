@@ -37,9 +37,12 @@ const inputs = [
 
 /** Read at run time from beside the code that reads it. */
 const data = [
-  "catalogue/providers.json",
-  "catalogue/catalogue.schema.json",
-  ...readdirSync(join(root, "src/fleet/sql")).map((file) => `fleet/sql/${file}`),
+  ["catalogue/providers.json"],
+  ["catalogue/catalogue.schema.json"],
+  ...filesOf("ext/fleet/database/sql").map((file) => [
+    `ext/fleet/database/sql/${file}`,
+    `database/sql/${file}`,
+  ]),
 ];
 
 export async function build() {
@@ -55,9 +58,9 @@ export async function build() {
     const args = [tsc, "-p", join(root, "tsconfig.build.json"), "--outDir", fresh];
     const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: ["ignore", 2, 2] });
     if (status !== 0) throw new Error("the sources do not compile; dist/ is left as it was");
-    for (const file of data) {
-      mkdirSync(dirname(join(fresh, file)), { recursive: true });
-      copyFileSync(join(root, "src", file), join(fresh, file));
+    for (const [file, to = file] of data) {
+      mkdirSync(dirname(join(fresh, to)), { recursive: true });
+      copyFileSync(join(root, "src", file), join(fresh, to));
     }
     await bundle(root, fresh);
     copyFileSync(join(root, "scripts/launcher.js"), join(fresh, "main.js"));
@@ -79,6 +82,10 @@ export const setup = buildIfStale;
 function isStale() {
   const built = modifiedMs(entry);
   return built === undefined || inputs.some((input) => newestMs(join(root, input)) > built);
+}
+
+function filesOf(folder) {
+  return existsSync(join(root, "src", folder)) ? readdirSync(join(root, "src", folder)) : [];
 }
 
 /** A folder counts too: its time changes when a file in it is removed. */

@@ -1,3 +1,4 @@
+import { fleetCommand } from "../ext/fleet/commands/fleet.js";
 import { auditCommand } from "./admin/audit.js";
 import { backupCommand } from "./admin/backup.js";
 import { clientKeysCommand } from "./admin/client_keys.js";
@@ -20,7 +21,6 @@ import { openCommand } from "./daemon/open.js";
 import { restoreCommand } from "./daemon/restore.js";
 import { serveCommand } from "./daemon/serve.js";
 import { statusCommand } from "./daemon/status.js";
-import { fleetCommand } from "./fleet/fleet.js";
 import { providerCommand } from "./providers/provider.js";
 import { runOneOf } from "./run_command.js";
 import { refusingAsItLogs } from "./serve_program.js";

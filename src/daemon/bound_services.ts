@@ -17,7 +17,7 @@ import { providerService } from "../service/services/provider_service.js";
 import { secretDiscoveryService } from "../service/services/secret_discovery_service.js";
 import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";
-import type { HubServices } from "./fleet/hub_interfaces.js";
+import type { HubServices } from "./hub/hub_interfaces.js";
 import type { Domain } from "./wire_domain.js";
 
 /** Every service of the contract, over the domain. */

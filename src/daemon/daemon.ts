@@ -225,11 +225,11 @@ export class Daemon {
 async function loadHub(options: DaemonOptions, resources: Resources): Promise<DaemonHub | undefined> {
   const { fleet } = resources;
   if (options.config.upstream !== undefined) {
-    const { Spoke } = await import("./spoke/spoke.js");
+    const { Spoke } = await import("../ext/spoke/spoke.js");
     return new Spoke(options, resources);
   }
   if (fleet === undefined) return undefined;
-  const { Fleet } = await import("./fleet/fleet.js");
+  const { Fleet } = await import("../ext/fleet/hub/fleet.js");
   const { linkClock: clock = options.clock } = options;
   return new Fleet({ ...options, clock }, { ...resources, fleet });
 }

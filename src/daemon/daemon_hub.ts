@@ -1,7 +1,7 @@
+import type { Reign } from "../ext/fleet/hub/hub.js";
 import type { BrowserPages } from "../server/pages/browser_pages.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
-import type { Reign } from "./fleet/hub.js";
-import type { DomainHub, ListenersHub } from "./fleet/hub_interfaces.js";
+import type { DomainHub, ListenersHub } from "./hub/hub_interfaces.js";
 import type { Domain } from "./wire_domain.js";
 
 /** What a hub, or a spoke, is to the daemon that it makes. */

@@ -14,7 +14,7 @@ import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
 import type { ApiKey } from "../vault/api_key_file.js";
 import { definedServices, proxyServices } from "./bound_services.js";
-import type { ListenersHub } from "./fleet/hub_interfaces.js";
+import type { ListenersHub } from "./hub/hub_interfaces.js";
 import { openJwt } from "./open_jwt.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";

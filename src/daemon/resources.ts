@@ -5,6 +5,7 @@ import { processEnvironment } from "../config/environment.js";
 import type { FleetConfig } from "../config/fleet_config.js";
 import { readVersion } from "../config/version.js";
 import { adoptPrimary, openKeyCheck } from "../domain/operations/key_check.js";
+import type { OpenFleet } from "../ext/fleet/hub/open_fleet.js";
 import type { Tracing } from "../model/tracing.js";
 import type { CheckedClock } from "../runtime/checked_clock.js";
 import { type Clock, delay } from "../runtime/clock.js";
@@ -15,7 +16,6 @@ import { SpoolFile } from "../store/files/spool_file.js";
 import { StoreHangs } from "../store/lmdb/store_error.js";
 import { Store, storeFileName } from "../store/store.js";
 import { Metrics } from "../telemetry/metrics.js";
-import type { OpenFleet } from "./fleet/open_fleet.js";
 import { type OpenTls, openTls } from "./listener_tls.js";
 import { type OpenedVault, openVault } from "./open_vault.js";
 
@@ -123,8 +123,8 @@ async function openReplica(
   const { log, linkClock: clock = options.clock } = options;
   const folder = options.config.dataDir;
   const [{ openFleet }, { UndoneCopy }] = await Promise.all([
-    import("./fleet/open_fleet.js"),
-    import("./fleet/undone_copy.js"),
+    import("../ext/fleet/hub/open_fleet.js"),
+    import("../ext/fleet/hub/undone_copy.js"),
   ]);
   return await openFleet({
     ...{ config, vault, clock, log },

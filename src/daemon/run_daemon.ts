@@ -2,8 +2,10 @@ import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
-import { FleetRefused, FleetUnreachable } from "../fleet/connection/fleet_error.js";
-import { maxClockOffsetMs } from "../fleet/verdict.js";
+import { FleetRefused, FleetUnreachable } from "../ext/fleet/database/connection/fleet_error.js";
+import { maxClockOffsetMs } from "../ext/fleet/database/verdict.js";
+import { HubEnded } from "../ext/fleet/hub/hub_ended.js";
+import { UpstreamRefused } from "../ext/spoke/upstream_refused.js";
 import { ReceiversError } from "../notify/receivers.js";
 import { PolicyError } from "../policy/policy_error.js";
 import { CheckedClock } from "../runtime/checked_clock.js";
@@ -28,9 +30,7 @@ import { SecretFileOpen } from "../vault/secret_file.js";
 import { Daemon } from "./daemon.js";
 import { type ExitCode, endAtOnce, exitCodes } from "./exit_codes.js";
 import { type DaemonExtension, StartRefused } from "./extension.js";
-import { HubEnded } from "./fleet/hub_ended.js";
 import type { DaemonOptions } from "./resources.js";
-import { UpstreamRefused } from "./spoke/upstream_refused.js";
 
 /** What a hub gets beyond its drain: its database may be away. */
 const closingMs = 15_000;

@@ -20,9 +20,9 @@ import type { OutboundFetch } from "../outbound/outbound.js";
 import { openOutbound } from "../outbound/traced_outbound.js";
 import { Changes } from "../runtime/changes.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
-import type { DomainHub } from "./fleet/hub_interfaces.js";
+import { withoutProfiles } from "./hub/elsewhere.js";
+import type { DomainHub } from "./hub/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "./resources.js";
-import { withoutProfiles } from "./spoke/elsewhere.js";
 
 export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log"> & {
   /** Who is told when a person is needed; nobody by default. */

@@ -60,9 +60,9 @@ import { WatchedReads } from "../domain/tokens/watch/watch_fanout.js";
 import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
+import { linksElsewhere, reportsElsewhere, unboundTokens } from "./hub/elsewhere.js";
 import type { Resources } from "./resources.js";
 import { type DomainOptions, type DomainResources, type Shared, sharedParts } from "./shared_parts.js";
-import { linksElsewhere, reportsElsewhere, unboundTokens } from "./spoke/elsewhere.js";
 
 export type Domain = ReturnType<typeof wireDomain>;
 

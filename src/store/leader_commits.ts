@@ -1,10 +1,10 @@
 import { ABORT } from "lmdb";
+import type { CommitLog, LogBatch } from "../ext/fleet/replication/log.js";
+import { Recorder } from "../ext/fleet/replication/recorder.js";
+import type { Replica } from "../ext/fleet/replication/replica.js";
 import { newId } from "../model/ids.js";
 import type { CommitParts, Commits, Ran } from "./commits.js";
 import { LogRefused, NotLeader } from "./lmdb/store_error.js";
-import type { CommitLog, LogBatch } from "./replication/log.js";
-import { Recorder } from "./replication/recorder.js";
-import type { Replica } from "./replication/replica.js";
 import type { Transaction } from "./transaction.js";
 
 /** Commits that share a batch, at most: one that is asked for next waits for two of them, not for all. */

@@ -1,13 +1,17 @@
 import { dirname } from "node:path";
+import type { Applied } from "../ext/fleet/replication/applied.js";
+import type { CommitLog, LogBatch, ReplicaPosition } from "../ext/fleet/replication/log.js";
+import { Outbox } from "../ext/fleet/replication/outbox.js";
+import {
+  encodeRecordedEvent,
+  encodeRecordedUse,
+  type Recording,
+} from "../ext/fleet/replication/outbox_codec.js";
+import { eraseLocal, Replica, readPosition } from "../ext/fleet/replication/replica.js";
 import type { CommitParts, Commits } from "./commits.js";
 import { FollowerCommits } from "./follower_commits.js";
 import { LeaderCommits } from "./leader_commits.js";
 import { StoreDamaged } from "./lmdb/store_error.js";
-import type { Applied } from "./replication/applied.js";
-import type { CommitLog, LogBatch, ReplicaPosition } from "./replication/log.js";
-import { Outbox } from "./replication/outbox.js";
-import { encodeRecordedEvent, encodeRecordedUse, type Recording } from "./replication/outbox_codec.js";
-import { eraseLocal, Replica, readPosition } from "./replication/replica.js";
 import type { Transaction } from "./transaction.js";
 
 /** Entries of the outbox in one commit. */

@@ -1,3 +1,4 @@
+import { type OutboxEntry, type Recording, takeIn } from "../ext/fleet/replication/outbox_codec.js";
 import type { ApiKeyRecord } from "../model/access/api_key.js";
 import type { AuditEvent } from "../model/access/audit_event.js";
 import type { PendingAuthorization } from "../model/connections/authorization.js";
@@ -27,7 +28,6 @@ import { encodeDiscovery, type StoredDiscovery } from "./records/log_codec.js";
 import { encodeProvider } from "./records/provider_codec.js";
 import { encodeAuthorization, encodeSealedCredential } from "./records/sealed_codec.js";
 import { encodeSuspension } from "./records/suspension_codec.js";
-import { type OutboxEntry, type Recording, takeIn } from "./replication/outbox_codec.js";
 import { storeRecordOf, writeStoreRecord } from "./store_record.js";
 
 /** Told inside a transaction of what it writes: what follows from it is in the same commit. Must not throw. */

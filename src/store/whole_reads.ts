@@ -1,11 +1,11 @@
+import type { RawWrite } from "../ext/fleet/replication/log.js";
+import { rawEntries } from "../ext/fleet/replication/raw_entries.js";
 import type { SealedRecord } from "../model/credentials/credential.js";
 import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit/audit_reads.js";
 import { type AuditCheckpoint, AuditVerification } from "./audit/audit_verification.js";
 import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
 import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_walk.js";
 import { Reads } from "./reads.js";
-import type { RawWrite } from "./replication/log.js";
-import { rawEntries } from "./replication/raw_entries.js";
 import { readStoreRecord } from "./store_record.js";
 
 /** What is read of a store as a whole: its keys, its audit log, its raw entries. */

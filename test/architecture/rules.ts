@@ -10,8 +10,6 @@ export const layers = {
   vault: ["vault", "model", "runtime"],
   telemetry: ["telemetry", "model", "runtime"],
   store: ["store", "model", "runtime", "gen"],
-  // The PostgreSQL of a fleet: the log that all hubs share, the lease, the members.
-  fleet: ["fleet", "store", "model", "runtime"],
   // The one HTTP client that calls providers, and which addresses it may call.
   outbound: ["outbound", "model", "runtime"],
   oauth: ["oauth", "outbound", "model", "runtime"],
@@ -30,8 +28,6 @@ export const layers = {
   service: ["service", "domain", "model", "runtime", "gen"],
   // The REST contract and the gRPC service of the existing Nexus.
   legacy: ["legacy", "service", "domain", "model", "runtime", "gen"],
-  // The hubs of a spoke: what they tell, and what they are asked.
-  upstream: ["upstream", "service", "domain", "model", "runtime", "gen"],
   server: ["server", "legacy", "service", "domain", "telemetry", "model", "runtime", "gen"],
   strategies: ["strategies", "model", "runtime"],
   catalogue: ["catalogue", "document", "model", "runtime"],
@@ -86,7 +82,7 @@ export type Layer = keyof typeof layers;
  * needs a new one decides here which layer owns it.
  */
 export const packages: Record<string, readonly Layer[]> = {
-  "@bufbuild/protobuf": ["gen", "model", "store", "service", "legacy", "server", "upstream", "cli", "ext"],
+  "@bufbuild/protobuf": ["gen", "model", "store", "service", "legacy", "server", "cli", "ext"],
   "@bufbuild/protovalidate": ["gen", "service", "ext"],
   "@aws-crypto/sha256-js": ["strategies"],
   "@modelcontextprotocol/server": ["ext"],
@@ -101,8 +97,8 @@ export const packages: Record<string, readonly Layer[]> = {
   re2js: ["domain", "catalogue"],
   yaml: ["document", "ext"],
   "@connectrpc/connect": ["server", "cli", "ext"],
-  "@connectrpc/connect-node": ["server", "cli"],
-  "@grpc/grpc-js": ["upstream"],
+  "@connectrpc/connect-node": ["server", "cli", "ext"],
+  "@grpc/grpc-js": ["ext"],
   commander: ["cli", "ext"],
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],
@@ -113,7 +109,7 @@ export const packages: Record<string, readonly Layer[]> = {
   lmdb: ["store"],
   oauth4webapi: ["oauth"],
   open: ["cli"],
-  pg: ["fleet"],
+  pg: ["ext"],
   pino: ["telemetry"],
   "pino-pretty": ["telemetry"],
   "prom-client": ["telemetry"],
@@ -138,9 +134,9 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:stream/promises": withInputOutput,
   "node:http": ["server", "cli", "outbound", "identity", "ext"],
   "node:https": ["cli", "outbound", "identity"],
-  "node:http2": ["server"],
-  "node:net": ["server", "cli", "outbound", "upstream", "ext"],
-  "node:tls": ["server", "cli", "outbound", "upstream"],
+  "node:http2": ["server", "ext"],
+  "node:net": ["server", "cli", "outbound", "ext"],
+  "node:tls": ["server", "cli", "outbound", "ext"],
   "node:child_process": ["vault", "notify", "cli"],
   "node:diagnostics_channel": ["store"],
   "node:dns": ["outbound"],
@@ -179,6 +175,22 @@ export const allowedPrivateMembers: Record<string, readonly string[]> = {
   // A field of the Model Context Protocol, which is called so.
   "ext/mcp/tools/consent_wait.ts": ["_meta"],
 };
+
+/** Files of the core that import an extension still: each goes from here when its hook is there. */
+export const unfinishedWalls: readonly string[] = [
+  "cli/program.ts",
+  "daemon/daemon.ts",
+  "daemon/daemon_hub.ts",
+  "daemon/resources.ts",
+  "daemon/run_daemon.ts",
+  "domain/tokens/read_audit.ts",
+  "store/follower_commits.ts",
+  "store/leader_commits.ts",
+  "store/replica_commits.ts",
+  "store/store.ts",
+  "store/transaction.ts",
+  "store/whole_reads.ts",
+];
 
 /** Names that say nothing about what is inside. */
 export const forbiddenFileNames = ["index.ts"];

@@ -20,13 +20,13 @@ import { TokenService, type WatchTokensResponse } from "../../src/gen/nexus/v1/t
 import { type Clock, SystemClock } from "../../src/runtime/clock.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { createLogger } from "../../src/telemetry/logger.js";
+import { LeaderBeside } from "../ext/fleet/follower/leader_beside.js";
 import { Browser } from "../fakes/browser.js";
 import {
   type OpenIdProvider,
   type OpenIdProviderOptions,
   startOpenIdProvider,
 } from "../fakes/openid_provider.js";
-import { LeaderBeside } from "../follower/leader_beside.js";
 import { freePort } from "../free_port.js";
 import { leaveLog, sweptFolder } from "../run_folder.js";
 import { consented, registeredAt, requestOf } from "./requests.js";

@@ -7,7 +7,7 @@ import { type FleetStatus, StatusService } from "../../src/gen/nexus/v1/status_p
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { Authority } from "../fakes/certificates.js";
 import { JwtSigner } from "../fakes/jwt_issuer.js";
-import { Postgres } from "../fleet/postgres.js";
+import { Postgres } from "../fakes/postgres.js";
 import { json, type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
 import { filledCopy, type KubernetesObject, kustomize, only } from "./manifests.js";
 import { Pod, type Running } from "./pod.js";

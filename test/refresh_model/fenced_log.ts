@@ -1,5 +1,5 @@
-import type { AppendVerdict, CommitLog, LogBatch } from "../../src/store/replication/log.js";
-import type { MemoryLog } from "../fakes/memory_log.js";
+import type { AppendVerdict, CommitLog, LogBatch } from "../../src/ext/fleet/replication/log.js";
+import type { MemoryLog } from "../ext/fleet/memory_log.js";
 
 /** The log as one leader has it: behind a link that may be cut, and with the fence of its reign. */
 export class FencedLog implements CommitLog {

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import type { ManualClock } from "../../src/runtime/manual_clock.js";
 import { SpoolFile } from "../../src/store/files/spool_file.js";
 import { Store } from "../../src/store/store.js";
+import { MemoryLog } from "../ext/fleet/memory_log.js";
 import type { HostileServer } from "../fakes/hostile_server.js";
-import { MemoryLog } from "../fakes/memory_log.js";
 import { FencedLog } from "./fenced_log.js";
 import { Life } from "./life.js";
 

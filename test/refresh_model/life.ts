@@ -1,5 +1,5 @@
-import { LedRefresher } from "../../src/domain/refresh/led_refresher.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
+import { LedRefresher } from "../../src/ext/fleet/calls/led_refresher.js";
 import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import type { ManualClock } from "../../src/runtime/manual_clock.js";

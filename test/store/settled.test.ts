@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { StoreFailed } from "../../src/store/lmdb/store_error.js";
 import type { Store } from "../../src/store/store.js";
+import { Fleet, replicaFolder } from "../ext/fleet/replication/fleet.js";
 import { nowMs } from "../samples.js";
 import { startChild } from "./child.js";
-import { Fleet, replicaFolder } from "./fleet.js";
 
 describe("a process that ends when its replica is settled comes to an end", () => {
   test.each(["record", "drop", "apply"])("in the middle of %s", async (what) => {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Role } from "../../../src/gen/nexus/v1/access_pb.js";
 import { FleetRole, type FleetStatus } from "../../../src/gen/nexus/v1/status_pb.js";
-import { Postgres } from "../../../test/fleet/postgres.js";
+import { Postgres } from "../../../test/fakes/postgres.js";
 import { freePort } from "../../../test/free_port.js";
 import { postgresPrograms } from "../../../test/needs.js";
 import { DaemonProcess, program, withoutSettings } from "../daemon_process.js";

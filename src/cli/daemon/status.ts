@@ -6,7 +6,6 @@ import { DaemonState, type FailingProvider, type GetStatusResponse } from "../..
 import { namePath } from "../../model/connections/connection_name.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../model/quantity_text.js";
 import { shownName } from "../connections/connection_key.js";
-import { fleetFields, spokeFields } from "../fleet/fleet_text.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/duration.js";
@@ -15,6 +14,7 @@ import type { Shell } from "../shell/shell.js";
 import { formatFields, formatStatus, formatTable, jsonLine, printable, shortId } from "../shell/text.js";
 import { type Screen, screenOf } from "../terminal/screen.js";
 import { formatActivity } from "./activity.js";
+import { fleetFields, spokeFields } from "./fleet_text.js";
 
 interface StatusFlags extends DaemonFlags {
   readonly check?: boolean;

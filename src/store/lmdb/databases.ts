@@ -1,5 +1,16 @@
-import { type Database, type Key, open, type RootDatabase, type RootDatabaseOptionsWithPath } from "lmdb";
+import {
+  ABORT,
+  type Database,
+  type Key,
+  keyValueToBuffer,
+  open,
+  type RootDatabase,
+  type RootDatabaseOptionsWithPath,
+} from "lmdb";
 import type { ConnectionStatus } from "../../model/connections/connection.js";
+
+/** For commits of another kind: only this layer imports lmdb. */
+export { ABORT, type Key, keyValueToBuffer };
 
 /** Names the numbers that commits keep up to date, so that nobody has to count. */
 export type NumberKey =

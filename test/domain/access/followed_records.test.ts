@@ -6,11 +6,11 @@ import { admin, owner } from "../../../src/model/access/principal.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import type { Store } from "../../../src/store/store.js";
+import { Fleet } from "../../ext/fleet/replication/fleet.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { manualSettings, testVault } from "../../fakes/wired_domain.js";
 import { aConnection, nowMs } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
-import { Fleet } from "../../store/fleet.js";
 
 /** What a daemon of a fleet holds in memory of its store. */
 function caches(store: Store) {

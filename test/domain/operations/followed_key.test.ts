@@ -14,9 +14,9 @@ import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import type { Store } from "../../../src/store/store.js";
 import { Vault } from "../../../src/vault/vault.js";
+import { Fleet } from "../../ext/fleet/replication/fleet.js";
 import { aProfile, nowMs } from "../../samples.js";
 import { silentLog } from "../../silent_log.js";
-import { Fleet } from "../../store/fleet.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 
 const [one, two] = [1, 2].map((byte) => Buffer.alloc(32, byte)) as [Buffer, Buffer];

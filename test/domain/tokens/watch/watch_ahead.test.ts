@@ -7,8 +7,8 @@ import { Unavailable } from "../../../../src/model/errors.js";
 import { Changes } from "../../../../src/runtime/changes.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import type { Store } from "../../../../src/store/store.js";
+import { Fleet } from "../../../ext/fleet/replication/fleet.js";
 import { aConnection, nowMs } from "../../../samples.js";
-import { Fleet } from "../../../store/fleet.js";
 import { openStore } from "../../../store/temporary_store.js";
 import { storeReader } from "../store_reader.js";
 

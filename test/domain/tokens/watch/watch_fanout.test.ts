@@ -11,10 +11,10 @@ import { Changes } from "../../../../src/runtime/changes.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import type { StreamSource } from "../../../../src/runtime/stream_sink.js";
 import type { Store } from "../../../../src/store/store.js";
+import { Fleet } from "../../../ext/fleet/replication/fleet.js";
 import { perTest } from "../../../lifetimes.js";
 import { aConnection, nowMs } from "../../../samples.js";
 import { silentLog } from "../../../silent_log.js";
-import { Fleet } from "../../../store/fleet.js";
 import { openStore } from "../../../store/temporary_store.js";
 import { storeReader } from "../store_reader.js";
 

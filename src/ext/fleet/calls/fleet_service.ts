@@ -1,0 +1,172 @@
+import { create, fromBinary, type Message } from "@bufbuild/protobuf";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { RefreshOptions, RefreshOutcome } from "../../../domain/refresh/refresh_outcome.js";
+import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
+import {
+  type Caller,
+  CallerSchema,
+  type CallResponse,
+  CallResponseSchema,
+  FleetService,
+  type OutboxEntry,
+  type PageRequest,
+  PageResponseSchema,
+} from "../../../gen/nexus/fleet/v1/fleet_pb.js";
+import type { Principal, PrincipalKind } from "../../../model/access/principal.js";
+import { bytesOf, statusOf } from "../../../service/forwarding/wire_status.js";
+import type { BoundMethod, BoundService, CallContext } from "../../../service/pipeline/bound_service.js";
+import { toWireError } from "../../../service/pipeline/error_table.js";
+import { rpcName } from "../../../service/pipeline/rpc_access.js";
+import {
+  defineService,
+  type ServiceDefinition,
+  type ServiceImplementation,
+} from "../../../service/pipeline/service_definition.js";
+import { codes, WireError } from "../../../service/pipeline/wire_error.js";
+
+/** `google.rpc.ErrorInfo` of a hub that was asked and does not lead. */
+export const notLeader = { reason: "NOT_LEADER", domain: "nexus.fleet.v1" } as const;
+
+/** A page as HTTP has it. */
+export interface PageAnswer {
+  readonly status: number;
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+  readonly body: string;
+}
+
+/** What the leader does for the other hubs, and what any hub tells one that leads. */
+export interface FleetParts {
+  /** Whether this hub leads; what is asked otherwise is refused. */
+  readonly isLeader: () => boolean;
+  /** The contract, without what happens at a listener. */
+  readonly services: readonly BoundService[];
+  refresh(connectionId: string, isDemanded: boolean, options: RefreshOptions): Promise<RefreshOutcome>;
+  page(request: PageRequest): Promise<PageAnswer>;
+  /** @returns the sequence up to which everything of that source is in the log */
+  appendAudit(source: string, entries: readonly OutboxEntry[], via: string | undefined): Promise<bigint>;
+  /** Newest position of the log that is applied here. */
+  position(): bigint;
+  /** Whether this hub could lead in place of one that reaches none of these origins, and the clock of its machine. */
+  reach(
+    origins: readonly string[],
+  ): Promise<{ readonly mayLead: boolean; readonly reached: boolean; readonly clockMs: number }>;
+}
+
+type Rpcs = ServiceImplementation<typeof FleetService>;
+
+/** `FleetService` for the fleet listener: its callers are hubs, whom the listener knows; there is no policy for them. */
+export function fleetService(parts: FleetParts): BoundService {
+  return bound(defineService(FleetService, new FleetRpcs(parts)), parts);
+}
+
+function bound({ descriptor, methods }: ServiceDefinition, { isLeader }: FleetParts): BoundService {
+  return {
+    descriptor,
+    methods: methods.map((method): BoundMethod => {
+      if (method.kind !== "unary") throw new Error(`${method.descriptor.name} is no unary RPC`);
+      const { validate, isWait: _, ...served } = method;
+      const isOfLeader = method.descriptor !== FleetService.method.reach;
+      const call = async (request: Message, context: CallContext): Promise<Message> => {
+        try {
+          validate(request);
+          if (isOfLeader && !isLeader()) throw notLeaderError();
+          return await method.call(request, context);
+        } catch (error) {
+          throw toWireError(error);
+        }
+      };
+      return { ...served, call };
+    }),
+  };
+}
+
+function notLeaderError(): WireError {
+  const value = create(ErrorInfoSchema, notLeader);
+  const detail = { descriptor: ErrorInfoSchema, value };
+  return new WireError(codes.unavailable, "this hub does not lead its fleet", [detail]);
+}
+
+class FleetRpcs implements Rpcs {
+  readonly #methods = new Map<string, BoundMethod>();
+
+  constructor(private readonly parts: FleetParts) {
+    for (const { methods } of parts.services)
+      for (const method of methods) this.#methods.set(rpcName(method.descriptor), method);
+  }
+
+  call: Rpcs["call"] = async ({ method, request, caller, hasWaited, via }, { signal }) => {
+    const found = this.#methods.get(method);
+    if (found?.kind !== "unary" || caller === undefined)
+      throw new WireError(
+        codes.unimplemented,
+        `this hub has no unary RPC ${method}: it is of another version`,
+      );
+    const principal = principalOf(caller, via);
+    const outcome = await carriedOut(found, request, { principal, signal, hasWaited });
+    return create(CallResponseSchema, { outcome, position: this.parts.position() });
+  };
+
+  refresh: Rpcs["refresh"] = async ({ connectionId, isDemanded, onlyRevision }) => {
+    const options = onlyRevision === undefined ? {} : { onlyRevision };
+    const outcome = await this.parts.refresh(connectionId, isDemanded, options);
+    return { $typeName: "nexus.fleet.v1.RefreshResponse", outcome, position: this.parts.position() };
+  };
+
+  page: Rpcs["page"] = async (request) => {
+    const { status, headers, body } = await this.parts.page(request);
+    const position = this.parts.position();
+    return create(PageResponseSchema, { status, headers: [...headers], body, position });
+  };
+
+  appendAudit: Rpcs["appendAudit"] = async ({ source, entries, via }) => {
+    const sequence = await this.parts.appendAudit(source, entries, via === "" ? undefined : via);
+    return { $typeName: "nexus.fleet.v1.AppendAuditResponse", sequence };
+  };
+
+  reach: Rpcs["reach"] = async ({ origins }) => {
+    const { mayLead, reached, clockMs } = await this.parts.reach(origins);
+    return {
+      $typeName: "nexus.fleet.v1.ReachResponse",
+      ...{ mayLead, reached, clock: timestampFromMs(Math.round(clockMs)) },
+    };
+  };
+}
+
+/** Errors of the RPC are an answer too: its caller is at the other hub. */
+async function carriedOut(
+  method: BoundMethod & { readonly kind: "unary" },
+  bytes: Uint8Array,
+  context: CallContext,
+): Promise<CallResponse["outcome"]> {
+  const { input, output } = method.descriptor;
+  try {
+    const answer = await method.call(fromBinary(input, bytes), context);
+    return { case: "response", value: bytesOf(output, answer) };
+  } catch (error) {
+    const told = toWireError(error);
+    if (!(told instanceof WireError)) throw error;
+    return { case: "error", value: statusOf(told) };
+  }
+}
+
+export function callerOf({ name, kind, origin, via, expiresAtMs }: Principal): Caller {
+  return create(CallerSchema, {
+    name,
+    kind,
+    origin: origin ?? "",
+    via: [...(via ?? [])],
+    ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
+  });
+}
+
+/** Whatever kind another hub names: what it may is decided by its name, and by a kind that is known. */
+function principalOf({ name, kind, origin, via, expiresAt }: Caller, hub: string): Principal {
+  const passed = hub === "" ? via : [...via, hub];
+  return {
+    name,
+    kind: kind as PrincipalKind,
+    ...(origin !== "" && { origin }),
+    ...(passed.length > 0 && { via: passed }),
+    ...(expiresAt && { expiresAtMs: timestampMs(expiresAt) }),
+  };
+}

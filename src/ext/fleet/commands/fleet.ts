@@ -1,0 +1,159 @@
+import { resolve } from "node:path";
+import { Command } from "commander";
+import { formatFleet } from "../../../cli/daemon/fleet_text.js";
+import { CommandFailure } from "../../../cli/shell/command_failure.js";
+import { daemonCommand } from "../../../cli/shell/daemon_command.js";
+import { SettingOptions } from "../../../cli/shell/setting_options.js";
+import type { Shell } from "../../../cli/shell/shell.js";
+import { formatFields } from "../../../cli/shell/text.js";
+import { loadFleetStoreConfig } from "../../../config/config.js";
+import { type ExitCode, exitCodes } from "../../../daemon/exit_codes.js";
+import type { InitReport, MigrationReport } from "../hub/init_fleet.js";
+
+const storeSettings = [
+  "NEXUS_STORE_FILE",
+  "NEXUS_DATA_DIR",
+  "NEXUS_PORT_BASE",
+  "NEXUS_ENCRYPTION_KEY_FILE",
+  "NEXUS_ENCRYPTION_KEY_COMMAND",
+] as const;
+
+/** What can be wrong, by the name of the error, and how the command ends then. */
+const exitCodeOf: Readonly<Record<string, ExitCode>> = {
+  FleetRefused: exitCodes.fleetNotUsable,
+  FleetUnreachable: exitCodes.fleetNotUsable,
+  DataFolderInUse: exitCodes.dataFolderInUse,
+  DataFolderUnusable: exitCodes.usage,
+  SecretFileOpen: exitCodes.usage,
+  KeyError: exitCodes.wrongEncryptionKey,
+  StoreDamaged: exitCodes.storeDamaged,
+};
+
+export function fleetCommand(shell: Shell): Command {
+  return new Command("fleet")
+    .description("several daemons with one store in PostgreSQL: begin one, look at it, change its leader")
+    .addCommand(statusCommand(shell), { isDefault: true })
+    .addCommand(initCommand(shell))
+    .addCommand(migrateCommand(shell))
+    .addCommand(stepDownCommand(shell));
+}
+
+function statusCommand(shell: Shell): Command {
+  const command = new Command("status").description(
+    "who leads, how far each hub is, and what an operator should know (also what nexusd fleet does)",
+  );
+  return daemonCommand(shell, command, async ({ daemon, call, show }) => {
+    const { fleet, spoke } = await call("read the status", daemon.status.getStatus, {});
+    if (spoke)
+      throw new CommandFailure(exitCodes.failed, `this daemon is a spoke: ask its hub at ${spoke.hub}`);
+    if (!fleet) throw new CommandFailure(exitCodes.failed, "this daemon is alone: NEXUS_STORE is not set");
+    show(fleet, () => formatFleet(fleet));
+  });
+}
+
+function stepDownCommand(shell: Shell): Command {
+  const command = new Command("step-down").description(
+    "have the hub that leads give its lease back; another one leads within a second, and that hub's process ends with 75",
+  );
+  return daemonCommand(shell, command, async ({ daemon, call, show }) => {
+    const answer = await call("change the leader", daemon.fleet.stepDown, {});
+    show(answer, () => `the hub at ${answer.address} steps down\n`);
+  });
+}
+
+function initCommand(shell: Shell): Command {
+  const settings = new SettingOptions(storeSettings);
+  const command = new Command("init")
+    .description("make the store of a fleet in NEXUS_STORE: a new one, or that of a daemon that does not run")
+    .option("--from <folder>", "the data folder of that daemon; its keys must be there")
+    .option("--json", "print JSON")
+    .action(async (flags: { readonly from?: string; readonly json?: boolean }) => {
+      const given = loadFleetStoreConfig(shell.env, settings.flagsOf({ ...flags }));
+      const from = flags.from === undefined ? undefined : resolve(flags.from);
+      // Keys that no setting names lie in the folder that the store comes from.
+      const config =
+        from === undefined ? given : loadFleetStoreConfig({ ...shell.env, NEXUS_DATA_DIR: from }, {});
+      const { initFleet } = await import("../hub/init_fleet.js");
+      const { env: environment, clock } = shell;
+      const report = await orFailure("begin the fleet", () =>
+        initFleet({ config, from, environment, clock }),
+      );
+      shell.stdout.write(flags.json ? `${JSON.stringify(resultOf(report))}\n` : formatInit(report));
+    });
+  for (const option of settings.options) command.addOption(option);
+  return command;
+}
+
+function migrateCommand(shell: Shell): Command {
+  const settings = new SettingOptions(["NEXUS_STORE_FILE"]);
+  const command = new Command("migrate")
+    .description(
+      "make the tables of the fleet what this version needs; hubs of both versions go on meanwhile, until it contracts",
+    )
+    .option(
+      "--contract",
+      "when all hubs are of this version: take away what older ones need, and refuse them",
+    )
+    .option("--json", "print JSON")
+    .action(async (flags: { readonly contract?: boolean; readonly json?: boolean }) => {
+      const config = loadFleetStoreConfig(shell.env, settings.flagsOf({ ...flags }));
+      const { migrateFleet } = await import("../hub/init_fleet.js");
+      const migration = await orFailure("migrate the fleet", () =>
+        migrateFleet(config, flags.contract === true, shell.clock),
+      );
+      shell.stdout.write(flags.json ? `${migrationJson(migration)}\n` : formatMigration(migration));
+    });
+  for (const option of settings.options) command.addOption(option);
+  return command;
+}
+
+async function orFailure<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = error instanceof Error ? exitCodeOf[error.name] : undefined;
+    if (code === undefined) throw error;
+    throw new CommandFailure(code, `cannot ${what}: ${(error as Error).message}`);
+  }
+}
+
+function migrationJson({ from, to }: MigrationReport): string {
+  return JSON.stringify({
+    layout_before: from.layout,
+    layout: to.layout,
+    min_layout_before: from.minLayout,
+    min_layout: to.minLayout,
+  });
+}
+
+function formatMigration({ from, to }: MigrationReport): string {
+  const { layout, minLayout } = to;
+  const isContracted = minLayout === layout;
+  return formatFields([
+    ["layout", from.layout === layout ? `${layout} already` : `${from.layout} became ${layout}`],
+    [
+      "hubs",
+      isContracted
+        ? `that know no layout as new as ${layout} are refused`
+        : `that know layout ${minLayout} go on`,
+    ],
+    [
+      "next",
+      isContracted ? "" : "start this version in place of each hub, then run nexusd fleet migrate --contract",
+    ],
+  ]);
+}
+
+function resultOf({ databaseId, entries, madeKey, kept }: InitReport) {
+  return { database_id: databaseId, entries, made_key: madeKey ?? "", kept_store: kept ?? "" };
+}
+
+function formatInit({ databaseId, entries, madeKey, kept }: InitReport): string {
+  return formatFields([
+    ["fleet", databaseId],
+    ["entries", `${entries}`],
+    ["key", madeKey === undefined ? "" : `made in ${madeKey}: back it up, and give it to every hub`],
+    ["kept", kept === undefined ? "" : `${kept}: the store as it was; the fleet goes on with it`],
+    ["next", "start nexusd serve with NEXUS_STORE and NEXUS_FLEET_LISTEN on each machine"],
+  ]);
+}

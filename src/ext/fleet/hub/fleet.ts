@@ -1,0 +1,293 @@
+import type { DomainHub, FleetOptions, ListenersHub } from "../../../daemon/hub/hub_interfaces.js";
+import type { KeyringManager } from "../../../domain/operations/keyring_manager.js";
+import type { TokenSpool } from "../../../domain/refresh/journal/token_spool.js";
+import type { RefreshEngine } from "../../../domain/refresh/refresh_engine.js";
+import type { Refresher } from "../../../domain/refresh/refresher.js";
+import type { FleetState } from "../../../model/connections/daemon_status.js";
+import { FailedPrecondition, NotLeader } from "../../../model/errors.js";
+import type { OutboundFetch } from "../../../outbound/outbound.js";
+import { canReachAny, ProviderReach } from "../../../outbound/provider_reach.js";
+import { delay } from "../../../runtime/clock.js";
+import type { Answer } from "../../../server/listen/http_listener.js";
+import type { Listener } from "../../../server/listen/listener.js";
+import type { BrowserPages, Visit } from "../../../server/pages/browser_pages.js";
+import type { BoundService } from "../../../service/pipeline/bound_service.js";
+import type { ServiceDefinition } from "../../../service/pipeline/service_definition.js";
+import { LeadGivenBackFile } from "../../../store/files/lead_given_back.js";
+import type { Metrics } from "../../../telemetry/metrics.js";
+import type { Vault } from "../../../vault/vault.js";
+import { fleetService } from "../calls/fleet_service.js";
+import { LedRefresher } from "../calls/led_refresher.js";
+import { ledService } from "../calls/led_service.js";
+import { ClockCheck } from "../database/clock_check.js";
+import { askHubs, askTimes } from "../link/ask_hubs.js";
+import { fleetListener } from "../link/fleet_listener.js";
+import { LeaderCalls } from "../link/leader_calls.js";
+import { FleetStanding } from "./fleet_standing.js";
+import { GivingBack } from "./giving_back.js";
+import { Handover } from "./handover.js";
+import { Heartbeat } from "./heartbeat.js";
+import { Hub, type Reign } from "./hub.js";
+import { LeadWatch } from "./lead_watch.js";
+import type { OpenFleet } from "./open_fleet.js";
+import { answerOf, pageOf, requestOf, visitOf } from "./page_messages.js";
+
+/** Twice as long as a hub takes to look at the lease. */
+const farewellMs = 1_000;
+/** A start does not wait longer for a database that does not answer. */
+const firstLookMs = 3_000;
+
+export interface FleetResources {
+  readonly fleet: OpenFleet;
+  readonly opened: { readonly vault: Vault };
+  readonly metrics: Pick<Metrics, "forwarded" | "observeFleet">;
+}
+
+/** What a hub that leads does for the others. */
+export interface FleetDomain {
+  readonly engine: Pick<RefreshEngine, "refresher" | "health">;
+  readonly spool: Pick<TokenSpool, "takeIn" | "handOver">;
+  readonly keyring: Pick<KeyringManager, "reload">;
+}
+
+/** What makes a daemon a hub. */
+export class Fleet implements ListenersHub, DomainHub {
+  readonly hub: Hub;
+  readonly #calls: LeaderCalls;
+  readonly #clockCheck: ClockCheck;
+  readonly #heartbeat: Heartbeat;
+  readonly #reach: ProviderReach;
+  readonly #watch: LeadWatch;
+  readonly #standing: FleetStanding;
+  readonly #givingBack: GivingBack;
+  #domain: FleetDomain | undefined;
+  #listener: Listener | undefined;
+  #handover: Handover | undefined;
+  #hasLed = false;
+  #released = Promise.resolve(false);
+
+  constructor(
+    private readonly options: FleetOptions,
+    private readonly resources: FleetResources,
+  ) {
+    const { config, clock, checkedClock, log, onFatal } = options;
+    const { fleet, opened } = resources;
+    if (config.fleet === undefined) throw new Error("a hub has settings of a fleet");
+    this.hub = new Hub({
+      ...{ config: config.fleet, fleet, clock, log, onEnded: onFatal },
+      mayNotLead: () => this.#standing.mayNotLead(),
+      standsBack: () => this.#watch.standsBack,
+    });
+    this.#clockCheck = new ClockCheck({
+      ...{ clock, checked: checkedClock, log },
+      askOthers: () => askTimes(this.#heartbeat.others, opened.vault),
+    });
+    this.#heartbeat = new Heartbeat({
+      ...{ hub: this.hub, fleet, clock, clockCheck: this.#clockCheck, log },
+      onRound: () => this.#look(),
+    });
+    const { providerNetworks: networks, dataDir } = config;
+    this.#reach = new ProviderReach(clock);
+    this.#watch = new LeadWatch({
+      ...{ store: fleet.store, reach: this.#reach, file: new LeadGivenBackFile(dataDir), clock, log },
+      leads: () => this.leads || this.hub.role === "taking_over",
+      isClockOff: () => this.#clockCheck.isWrong,
+      health: () => this.#domain?.engine.health() ?? true,
+      canReachAny: (origins) => canReachAny(origins, networks),
+      askOthers: (origins) => askHubs(this.#heartbeat.others, origins, opened.vault),
+      giveBack: (trouble) => void this.#givingBack.begin(trouble),
+    });
+    this.#givingBack = new GivingBack({
+      ...{ store: fleet.store, hub: this.hub, watch: this.#watch, clock: checkedClock ?? clock, log },
+      onStepDown: () => options.onStepDown?.(),
+    });
+    this.#standing = new FleetStanding({
+      ...{ config: config.fleet, hub: this.hub, heartbeat: this.#heartbeat, watch: this.#watch },
+      ...{ fleet, vault: opened.vault },
+    });
+    this.#calls = new LeaderCalls({
+      via: config.fleet.address,
+      keys: opened.vault,
+      leader: () => this.hub.leader,
+      leaderChanged: () => this.hub.leaderChanged(),
+      applied: (position, signal) => this.hub.catchUp.applied(position, signal),
+      catchUp: () => this.hub.catchUp.toNow(),
+      recorded: async () => {
+        await this.#handover?.recorded();
+        await this.hub.catchUp.toNow();
+      },
+      clock,
+      onForwarded: (outcome) => resources.metrics.forwarded(outcome),
+    });
+  }
+
+  observe(): void {
+    this.#standing.observe(this.resources.metrics);
+  }
+
+  /** Whether this hub acts itself. */
+  get leads(): boolean {
+    return this.hub.leader === "here";
+  }
+
+  readonly sending = { maySend: () => this.hub.maySend() };
+
+  watched(outbound: OutboundFetch): OutboundFetch {
+    return this.#reach.watched(outbound);
+  }
+
+  refresher(own: Pick<Refresher, "refresh">): LedRefresher {
+    return new LedRefresher(own, this.#calls);
+  }
+
+  catchUp(): Promise<void> {
+    return this.hub.catchUp.toNow();
+  }
+
+  led(service: ServiceDefinition): ServiceDefinition {
+    return ledService(service, this.#calls);
+  }
+
+  /** Asks the hub that leads for a page; undefined where this one does. */
+  page(visit: Visit, own: Pick<BrowserPages, "answer">): Promise<Answer> | undefined {
+    if (this.leads) return undefined;
+    return this.#calls
+      .page(requestOf(visit))
+      .then((answer) => (answer === "here" ? own.answer(visit) : answerOf(answer)));
+  }
+
+  lacking(keyId: string): readonly string[] {
+    return this.#standing.lacking(keyId);
+  }
+
+  status(): FleetState {
+    return this.#standing.status();
+  }
+
+  following(): true | string {
+    return this.#standing.following();
+  }
+
+  stepDown(): string {
+    if (!this.leads) throw new NotLeader();
+    if (this.#heartbeat.others.length === 0)
+      throw new FailedPrecondition(
+        "NO_OTHER_HUB",
+        "no other hub was seen in the last 30 seconds: nobody could lead",
+      );
+    this.options.onStepDown?.();
+    return this.options.config.fleet?.address ?? "";
+  }
+
+  /**
+   * Serves the other hubs, follows, and leads when its turn comes. Resolves when the copy is what the fleet's store was at the start.
+   *
+   * @throws ListenerError
+   */
+  async open(parts: {
+    readonly domain: FleetDomain;
+    readonly services: readonly BoundService[];
+    readonly pages: Pick<BrowserPages, "answer">;
+    readonly reign: Reign;
+  }): Promise<void> {
+    const { domain, services, pages, reign } = parts;
+    const { config, clock, log } = this.options;
+    const { fleet, opened } = this.resources;
+    this.#domain = domain;
+    const service = fleetService({
+      isLeader: () => this.leads,
+      services,
+      refresh: (connectionId, isDemanded, options) =>
+        domain.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
+      page: async (request) => pageOf(await pages.answer(visitOf(request))),
+      appendAudit: async (source, entries, via) => {
+        await fleet.store.commit((tx) => tx.takeIn(source, entries, via));
+        return entries.at(-1)?.sequence ?? 0n;
+      },
+      position: () => fleet.store.position?.position ?? 0n,
+      reach: async (origins) => ({
+        mayLead: this.#standing.couldLead(),
+        reached: await canReachAny(origins, config.providerNetworks),
+        clockMs: clock.nowMs(),
+      }),
+    });
+    if (config.fleet === undefined) return;
+    this.#listener = fleetListener({
+      ...{ listen: config.fleet.listen, service, keys: opened.vault, limits: config.limits, clock, log },
+      onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
+    });
+    await this.#listener.open();
+    this.#handover = new Handover({
+      ...{ store: fleet.store, spool: domain.spool, clock, log },
+      ...{ calls: this.#calls, via: config.fleet.address },
+      left: () => this.hub.database?.spool,
+    });
+    const handover = this.#handover;
+    this.hub.start({
+      begin: async (isNewEpoch) => {
+        // Before it asks providers itself: what this hub left as a follower is there, too.
+        await handover.takeInAll(isNewEpoch);
+        await reign.begin(isNewEpoch);
+      },
+      end: () => reign.end(),
+    });
+    const looked = this.#heartbeat.start().then(() => this.#clockCheck.look());
+    this.#handover.start();
+    // Nobody is answered by a clock that is known to be wrong.
+    await Promise.all([this.hub.catchUp.toStart(), Promise.race([looked, delay(clock, firstLookMs)])]);
+  }
+
+  /** Gives the lead back, where this hub has it. */
+  async resign(): Promise<void> {
+    this.#hasLed = this.leads;
+    await Promise.all([this.#handover?.stop(), this.hub.resign()]);
+  }
+
+  /** The process ends at once: commits wait for nothing any more, and nothing more is written. */
+  abandon(isDiskFailed: boolean): void {
+    if (isDiskFailed && this.leads) this.#givingBack.diskFailed();
+    this.#released = this.hub.abandon();
+    this.resources.fleet.store.end();
+  }
+
+  get isDiskStuck(): boolean {
+    return this.#givingBack.isDiskStuck;
+  }
+
+  /** After `abandon`: leaves what providers answered too late for the next hub that leads, and has it put on record why this one does not. */
+  async bringHome(): Promise<void> {
+    const { unrecorded } = this.#givingBack;
+    const told = this.#released.then((isGivenBack) =>
+      isGivenBack && unrecorded ? this.#handover?.recordAt(unrecorded) : undefined,
+    );
+    await Promise.all([this.#handover?.bringHome(), told]);
+  }
+
+  /** After `resign`. */
+  async close(): Promise<void> {
+    // Hubs that have not heard yet who leads now ask here, and are told to ask another.
+    if (this.#hasLed && this.#heartbeat.others.length > 0) await delay(this.options.clock, farewellMs);
+    await this.#heartbeat.stop();
+    this.#calls.close();
+    await Promise.all([this.#listener?.close(AbortSignal.abort()), this.hub.close()]);
+  }
+
+  async #look(): Promise<void> {
+    void this.#clockCheck.look();
+    this.#watch.look();
+    await this.#reloadKeys();
+  }
+
+  /** The source of the ring may have got a key since: one that the fleet uses, or that another hub has been given. */
+  async #reloadKeys(): Promise<void> {
+    const { vault } = this.resources.opened;
+    const ofOthers = this.#heartbeat.members.flatMap(({ keyIds }) => keyIds);
+    const isMissing = this.#standing.lackedKeys().length > 0 || ofOthers.some((keyId) => !vault.has(keyId));
+    if (!isMissing || this.#domain === undefined) return;
+    await this.#domain.keyring
+      .reload()
+      .catch((error: unknown) =>
+        this.options.log.warn({ err: error }, "the ring lacks a key that the fleet uses"),
+      );
+  }
+}

@@ -1,0 +1,117 @@
+import type { FleetConfig } from "../../../config/fleet_config.js";
+import { lackedKeys } from "../../../domain/operations/key_check.js";
+import type { FleetState } from "../../../model/connections/daemon_status.js";
+import type { Metrics } from "../../../telemetry/metrics.js";
+import type { Vault } from "../../../vault/vault.js";
+import type { Heartbeat } from "./heartbeat.js";
+import type { Hub } from "./hub.js";
+import type { LeadWatch } from "./lead_watch.js";
+import type { OpenFleet } from "./open_fleet.js";
+
+/** A database that has not answered for so long may be cut off from here. */
+const silentMs = 10_000;
+
+/** Where this hub stands in its fleet, and what an operator should know. */
+export class FleetStanding {
+  constructor(
+    private readonly parts: {
+      readonly config: FleetConfig;
+      readonly hub: Hub;
+      readonly heartbeat: Heartbeat;
+      readonly watch: LeadWatch;
+      readonly fleet: OpenFleet;
+      readonly vault: Vault;
+    },
+  ) {}
+
+  observe(metrics: Pick<Metrics, "observeFleet">): void {
+    const { hub, heartbeat, watch, fleet } = this.parts;
+    const read = () => this.status();
+    metrics.observeFleet({
+      isLeader: () => hub.leader === "here",
+      applied: () => read().applied,
+      behind: () => read().newest - read().applied,
+      silentMs: () => heartbeat.silentMs,
+      outbox: () => fleet.store.outbox?.count ?? 0,
+      members: () => heartbeat.members.length,
+      mayLead: () => this.mayNotLead().length === 0,
+      standsBack: () => watch.standsBack,
+      waitsForStandby: () => this.waitsForStandby,
+      standbyWaitMs: () => heartbeat.verdict?.standbyWaitMs ?? 0,
+    });
+  }
+
+  status(): FleetState {
+    const { hub, heartbeat, config, fleet } = this.parts;
+    const { store } = fleet;
+    const applied = store.position?.position ?? 0n;
+    const { newest, silentMs, members } = heartbeat;
+    return {
+      role: hub.role,
+      address: config.address,
+      waitsForStandby: this.waitsForStandby,
+      leader: hub.leader === "here" ? config.address : hub.leader,
+      fence: hub.holder?.fence ?? 0n,
+      applied,
+      newest: newest > applied ? newest : applied,
+      lastContactMs: silentMs,
+      warnings: this.#warnings(),
+      mayNotLead: this.mayNotLead(),
+      outbox: store.outbox?.count ?? 0,
+      ...(heartbeat.verdict?.tables ?? { layout: 0, minLayout: 0 }),
+      members,
+    };
+  }
+
+  /** For `/readyz`. */
+  following(): true | string {
+    const { silentMs, isBehind, clockViolation } = this.parts.heartbeat;
+    if (silentMs > this.parts.config.maxStaleMs)
+      return `the database of the fleet has not answered for ${Math.round(silentMs / 1_000)} s`;
+    if (isBehind) return "the copy of the store is behind that of the hub that leads";
+    return clockViolation ?? this.lackedKeys().at(0) ?? true;
+  }
+
+  get waitsForStandby(): boolean {
+    return this.parts.heartbeat.verdict?.isSynchronous === true;
+  }
+
+  /** Whether this hub takes the lead within a second when it is given back. */
+  couldLead(): boolean {
+    const { hub, heartbeat, watch } = this.parts;
+    const follows = hub.role === "follower" && hub.database !== undefined && !heartbeat.isBehind;
+    const hears = heartbeat.silentMs < silentMs;
+    return follows && hears && !watch.standsBack && this.mayNotLead().length === 0;
+  }
+
+  /** Each in one sentence. */
+  mayNotLead(): string[] {
+    const { heartbeat, watch } = this.parts;
+    const { verdict, clockViolation: clock } = heartbeat;
+    const database = verdict?.mayNotLead.filter((why) => !why.startsWith("the clock")) ?? [];
+    const disk = watch.isDiskStuck ? ["the disk of its data folder takes no writes"] : [];
+    return [...database, ...(clock === undefined ? [] : [clock]), ...this.lackedKeys(), ...disk];
+  }
+
+  lackedKeys(): string[] {
+    const { vault, fleet } = this.parts;
+    return lackedKeys(fleet.store, vault).map(
+      (keyId) => `the ring lacks key ${keyId}: give this hub the ring of the others`,
+    );
+  }
+
+  /** Addresses of the other hubs that do not hold a key. */
+  lacking(keyId: string): readonly string[] {
+    // What this hub said of itself may be older than its ring.
+    return this.parts.heartbeat.members
+      .filter(({ address, keyIds }) => address !== this.parts.config.address && !keyIds.includes(keyId))
+      .map(({ address }) => address);
+  }
+
+  #warnings(): string[] {
+    const { heartbeat, watch } = this.parts;
+    const { verdict, refusal } = heartbeat;
+    const known = verdict?.warnings ?? ["the database of the fleet was not reached since this hub started"];
+    return [...(refusal === undefined ? [] : [refusal]), ...watch.warnings(), ...known];
+  }
+}

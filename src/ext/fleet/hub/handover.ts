@@ -1,0 +1,195 @@
+import { randomUUID } from "node:crypto";
+import type { TokenSpool } from "../../../domain/refresh/journal/token_spool.js";
+import type { AuditEvent } from "../../../model/access/audit_event.js";
+import type { SpoolOutcome } from "../../../model/connections/spooled_token_set.js";
+import { type Clock, delay } from "../../../runtime/clock.js";
+import type { Log } from "../../../runtime/log.js";
+import { LogRefused, NotLeader, StoreFailed } from "../../../store/lmdb/store_error.js";
+import type { Store } from "../../../store/store.js";
+import { FleetUnreachable } from "../database/connection/fleet_error.js";
+import type { FleetSpool } from "../database/spool.js";
+import type { LeaderCalls } from "../link/leader_calls.js";
+import { encodeRecordedEvent } from "../replication/outbox_codec.js";
+
+const maxEntries = 500;
+/** What is put on record meanwhile goes along. */
+const roundMs = 1_000;
+/** A hub that ends waits no longer for the database: what is not left there stays in the spool file. */
+const bringHomeMs = 3_000;
+/** Who reads the audit log waits no longer for what is not in it yet. */
+const recordedMs = 2_000;
+/** When the database lost batches, every hub starts again, and leaves what it has newer. */
+const undoneMs = 10_000;
+
+export interface HandoverDeps {
+  readonly store: Pick<Store, "onRecorded" | "outbox" | "role" | "settled">;
+  readonly spool: Pick<TokenSpool, "handOver" | "takeIn">;
+  /** Of the database; undefined until it was reached. */
+  readonly left: () => Pick<FleetSpool, "leave" | "list" | "drop"> | undefined;
+  readonly calls: Pick<LeaderCalls, "hand">;
+  /** Address of this hub, for the audit log. */
+  readonly via: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * What hubs hold for the one that leads: audit events of reads, which it is sent, and token sets of a reign that is over, which are left
+ * in the database for whoever leads.
+ */
+export class Handover {
+  readonly #stop = new AbortController();
+  /** Digests of what this version cannot read: it waits for a hub that can. */
+  readonly #unreadable: Uint8Array[] = [];
+  #running: Promise<void> = Promise.resolve();
+  #isSpoolDone = false;
+  #handing: Promise<void> | undefined;
+
+  constructor(private readonly deps: HandoverDeps) {}
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  /** Leaves what came when this hub led no more, before the process ends. */
+  async bringHome(): Promise<void> {
+    const { clock, log } = this.deps;
+    const late = delay(clock, bringHomeMs).then(() => {
+      throw new FleetUnreachable("the database does not answer in time");
+    });
+    try {
+      await Promise.race([this.#leave(), late]);
+    } catch (error) {
+      log.warn({ err: error }, "token sets stay in the spool file until the next start");
+    }
+  }
+
+  /**
+   * The reign begins: takes in what others left before it. It waits for the database, and in a new epoch for the other hubs.
+   *
+   * @throws StoreFailed
+   */
+  async takeInAll(isNewEpoch: boolean): Promise<void> {
+    const { signal } = this.#stop;
+    if (isNewEpoch) await delay(this.deps.clock, undoneMs, signal);
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await this.#takeIn();
+      } catch (error) {
+        if (!(error instanceof FleetUnreachable)) throw error;
+        await delay(this.deps.clock, roundMs, signal);
+      }
+    }
+  }
+
+  /** Has the hub that leads put on record what this one cannot any more. */
+  async recordAt(event: AuditEvent): Promise<void> {
+    const { calls, clock, log, via } = this.deps;
+    // Its own outbox is on the disk that does not go on.
+    const entries = [{ sequence: 1n, record: encodeRecordedEvent(event) }];
+    const source = randomUUID();
+    const late = new AbortController();
+    const handed = calls.hand(late.signal, (client, options) =>
+      client.appendAudit({ source, entries, via }, options),
+    );
+    await Promise.race([handed, delay(clock, recordedMs)]).catch((error: unknown) =>
+      log.warn({ err: error }, "no hub puts on record why this one leads no more"),
+    );
+    late.abort();
+    await handed.catch(() => undefined);
+  }
+
+  /** Resolves when what this hub has put on record is in the log, as far as a hub that leads takes it within two seconds. */
+  async recorded(): Promise<void> {
+    const { store, clock, log } = this.deps;
+    const handed = store.role === "leader" ? store.settled() : this.#handed();
+    try {
+      await Promise.race([handed, delay(clock, recordedMs)]);
+    } catch (error) {
+      log.debug({ err: error }, "the hub that leads did not take what this one has put on record");
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log, store } = this.deps;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        if (store.role === "follower") await this.#handed();
+        if (store.role === "leader") await this.#takeIn();
+      } catch (error) {
+        log.debug({ err: error }, "what hubs hold for the one that leads was not handed over");
+      }
+      await delay(clock, roundMs, signal);
+    }
+  }
+
+  /** One at a time: whoever asks while it is under way has what was there before handed over after it. */
+  async #handed(): Promise<void> {
+    const before = this.#handing;
+    const own = (async () => {
+      await before?.catch(() => undefined);
+      await this.#handOver();
+    })();
+    this.#handing = own;
+    await own;
+  }
+
+  async #handOver(): Promise<void> {
+    const { calls, store, via } = this.deps;
+    const { outbox } = store;
+    if (!this.#isSpoolDone) {
+      await this.#leave();
+      this.#isSpoolDone = true;
+    }
+    for (let entries = outbox?.take(maxEntries) ?? []; outbox && entries.length > 0; ) {
+      const handed = entries;
+      const answer = await calls.hand(this.#stop.signal, (client, options) =>
+        client.appendAudit({ source: outbox.source, entries: handed, via }, options),
+      );
+      if (answer === "here") return;
+      await outbox.drop(answer.sequence);
+      entries = outbox.take(maxEntries);
+    }
+  }
+
+  async #leave(): Promise<void> {
+    const { spool, left } = this.deps;
+    await spool.handOver(async (tokenSets) => {
+      const there = left();
+      if (there === undefined) throw new FleetUnreachable("the database was not reached yet");
+      await there.leave(tokenSets);
+    });
+  }
+
+  async #takeIn(): Promise<void> {
+    const there = this.deps.left();
+    if (there === undefined) return;
+    for (;;) {
+      const found = await there.list(this.#unreadable);
+      if (found.length === 0) return;
+      const outcomes = await Promise.all(found.map(({ tokenSet }) => this.#takenIn(tokenSet)));
+      const digests = found.map(({ digest }) => digest);
+      this.#unreadable.push(...digests.filter((_, index) => outcomes[index] === undefined));
+      await there.drop(digests.filter((_, index) => outcomes[index] !== undefined));
+    }
+  }
+
+  /** One that cannot be taken in stands in the way of no other: it stays where it is. @throws what no entry is to blame for */
+  async #takenIn(tokenSet: Uint8Array): Promise<SpoolOutcome | undefined> {
+    try {
+      return await this.deps.spool.takeIn(tokenSet);
+    } catch (error) {
+      if ([StoreFailed, NotLeader, LogRefused, FleetUnreachable].some((kind) => error instanceof kind))
+        throw error;
+      this.deps.log.error({ err: error }, "what another hub left cannot be taken in");
+      return undefined;
+    }
+  }
+}

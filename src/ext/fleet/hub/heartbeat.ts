@@ -1,0 +1,160 @@
+import type { FleetMemberState } from "../../../model/connections/daemon_status.js";
+import { type Clock, delay } from "../../../runtime/clock.js";
+import type { Log } from "../../../runtime/log.js";
+import type { ClockCheck } from "../database/clock_check.js";
+import { FleetRefused } from "../database/connection/fleet_error.js";
+import type { FleetDatabase } from "../database/fleet_database.js";
+import type { SeenMember } from "../database/members.js";
+import { type FleetVerdict, maxClockOffsetMs } from "../database/verdict.js";
+import type { Hub } from "./hub.js";
+import type { OpenFleet } from "./open_fleet.js";
+
+const roundMs = 5_000;
+
+/** Tells the others that this hub is there, and hears who they are. */
+export class Heartbeat {
+  readonly #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #heardMs: number;
+  #members: readonly (FleetMemberState & { readonly owner: string })[] = [];
+  /** Of the leader, a round ago: what is behind that is behind for five seconds. */
+  #expected = 0n;
+  #isBehind = false;
+  #verdict: FleetVerdict | undefined;
+  #refusal: string | undefined;
+
+  constructor(
+    private readonly deps: {
+      readonly hub: Pick<Hub, "database" | "holder" | "role" | "end">;
+      readonly fleet: OpenFleet;
+      readonly clock: Clock;
+      readonly clockCheck: Pick<ClockCheck, "measure" | "offsetMs">;
+      readonly log: Log;
+      /** What else is looked at in each round. */
+      readonly onRound: () => Promise<void>;
+    },
+  ) {
+    this.#heardMs = deps.clock.monotonicMs();
+  }
+
+  /** Resolves when the database was asked once, whether it answered or not. */
+  async start(): Promise<void> {
+    const first = this.#beat();
+    this.#running = first.then(() => this.#run());
+    await first;
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  /** For how long the database has not answered. */
+  get silentMs(): number {
+    const { database, role } = this.deps.hub;
+    const own = this.deps.clock.monotonicMs() - this.#heardMs;
+    return database === undefined || role !== "follower" ? own : Math.min(own, database.silentMs);
+  }
+
+  get isBehind(): boolean {
+    return this.#isBehind && this.deps.hub.role === "follower";
+  }
+
+  /** Newest position that the leader was heard to have. */
+  get newest(): bigint {
+    return this.#expected;
+  }
+
+  /** Why the clock of this machine is in the way of leading; undefined when it is not. */
+  get clockViolation(): string | undefined {
+    const { clockCheck, hub } = this.deps;
+    const offsetMs = clockCheck.offsetMs ?? hub.database?.verdict.clockOffsetMs ?? 0;
+    if (Math.abs(offsetMs) <= maxClockOffsetMs) return undefined;
+    return `the clock is ${Math.round(offsetMs)} ms off the database's: set the one that is wrong`;
+  }
+
+  /** What the database is: its settings, its role, and its tables may change while this hub runs. */
+  get verdict(): FleetVerdict | undefined {
+    return this.#verdict ?? this.deps.hub.database?.verdict;
+  }
+
+  /** Why the database may not be used, as it said in the last round: a failover may have left a standby behind the address. */
+  get refusal(): string | undefined {
+    return this.#refusal;
+  }
+
+  /** This hub too. */
+  get members(): readonly FleetMemberState[] {
+    return this.#members;
+  }
+
+  /** Addresses of the other hubs. */
+  get others(): readonly string[] {
+    const { owner } = this.deps.fleet;
+    return this.#members.filter((member) => member.owner !== owner).map(({ address }) => address);
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    for (;;) {
+      await delay(this.deps.clock, roundMs, signal);
+      if (signal.aborted) return;
+      await this.#beat();
+    }
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      await this.#round();
+      this.#refusal = undefined;
+    } catch (error) {
+      if (error instanceof FleetRefused) this.#refuse(error);
+      this.deps.log.debug({ err: error }, "the database of the fleet did not answer a heartbeat");
+    }
+  }
+
+  #refuse(error: FleetRefused): void {
+    this.#refusal = error.message;
+    // Its copy can go on no more, whatever happens to the database.
+    if (error.reason === "new_layout") this.deps.hub.end(error.message, error);
+  }
+
+  async #round(): Promise<void> {
+    const { hub, fleet, clock, clockCheck } = this.deps;
+    const { database } = hub;
+    if (database === undefined) return;
+    // First: what follows may call what a newer layout has no more.
+    this.#verdict = await database.judge(fleet.store.position);
+    await clockCheck.measure(() => database.members.heartbeat(fleet.member()));
+    const seen = newestOfEach(await database.members.list());
+    this.#heardMs = clock.monotonicMs();
+    await this.#checkHistory(database);
+    const leader = hub.holder?.owner;
+    this.#members = seen.map(({ owner, address, version, layout, applied, keyIds, seenMsAgo }) => ({
+      ...{ owner, address, version, layout, applied, keyIds },
+      seenMs: seenMsAgo,
+      isLeader: owner === leader,
+    }));
+    const applied = fleet.store.position?.position ?? 0n;
+    this.#isBehind = applied < this.#expected;
+    this.#expected = seen.find(({ owner }) => owner === leader)?.applied ?? this.#expected;
+    await this.deps.onRound();
+  }
+
+  /** A leader follows no log, which would tell it that its database lost batches. */
+  async #checkHistory(database: FleetDatabase): Promise<void> {
+    const { hub, fleet } = this.deps;
+    const { position } = fleet.store;
+    if (hub.role !== "leader" || position === undefined) return;
+    if ((await database.newest()) < position.position)
+      hub.end("the database of the fleet lost batches that this hub has");
+  }
+}
+
+/** A hub that was started again is another process at the same address. */
+function newestOfEach(seen: readonly SeenMember[]): SeenMember[] {
+  const byAddress = new Map<string, SeenMember>();
+  for (const member of seen.toSorted((one, other) => other.seenMsAgo - one.seenMsAgo))
+    byAddress.set(member.address, member);
+  return [...byAddress.values()].sort((one, other) => (one.address < other.address ? -1 : 1));
+}

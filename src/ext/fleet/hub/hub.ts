@@ -1,0 +1,292 @@
+import type { FleetConfig } from "../../../config/fleet_config.js";
+import type { FleetRole } from "../../../model/connections/daemon_status.js";
+import { type Clock, delay } from "../../../runtime/clock.js";
+import type { Log } from "../../../runtime/log.js";
+import { FleetUnreachable } from "../database/connection/fleet_error.js";
+import type { FleetDatabase } from "../database/fleet_database.js";
+import type { Lease, LeaseHolder } from "../database/lease.js";
+import type { DatabaseLog } from "../database/log/database_log.js";
+import { CatchUp } from "./catch_up.js";
+import { HubEnded } from "./hub_ended.js";
+import type { OpenFleet } from "./open_fleet.js";
+
+/** How often the lease is looked at: the next hub leads so soon after one has given it back. */
+const lookMs = 500;
+const retryMs = 1_000;
+/** How long a hub that stands back leaves the lease to the others: each takes it within a second. */
+const standBackMs = 10_000;
+/** A hub that ends does not wait longer for a database that is away. */
+const releaseMs = 3_000;
+
+/** What only the hub that leads does. */
+export interface Reign {
+  /** Everything of the log is here, and this hub alone may write. @param isNewEpoch the database lost batches that hubs had */
+  begin(isNewEpoch: boolean): Promise<void>;
+  /** Ends what is under way, and begins nothing more. */
+  end(): Promise<void>;
+}
+
+export interface HubOptions {
+  readonly config: FleetConfig;
+  readonly fleet: OpenFleet;
+  /** Why this hub may not lead now, each in one sentence. */
+  readonly mayNotLead: () => readonly string[];
+  /** Whether this hub leads only where no other hub does. */
+  readonly standsBack: () => boolean;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called once: the process must end, and be started again. */
+  readonly onEnded: (error: HubEnded) => void;
+}
+
+/**
+ * What this hub is to its fleet: it follows the log, takes the lease where nobody holds it, leads until it loses it. A leader becomes a
+ * follower again as a new process alone: what it has in memory cannot outlive its reign.
+ */
+export class Hub {
+  readonly #stop = new AbortController();
+  readonly #feeding = new AbortController();
+  readonly #reigning = new AbortController();
+  readonly catchUp: CatchUp;
+  #database: FleetDatabase | undefined;
+  #lease: Lease | undefined;
+  #leaderLog: DatabaseLog | undefined;
+  #reign: Reign | undefined;
+  #role: FleetRole = "follower";
+  #holder: LeaseHolder | undefined;
+  #running: Promise<unknown>[] = [];
+  #changed = new Set<() => void>();
+  #isEnded = false;
+
+  constructor(private readonly options: HubOptions) {
+    this.#database = options.fleet.database;
+    this.catchUp = new CatchUp({ ...options, hub: this, store: options.fleet.store });
+  }
+
+  get role(): FleetRole {
+    return this.#role;
+  }
+
+  get database(): FleetDatabase | undefined {
+    return this.#database;
+  }
+
+  /** Who leads, as far as this hub has heard. */
+  get holder(): LeaseHolder | undefined {
+    return this.#holder;
+  }
+
+  /** Where the leader is asked; undefined while nobody is known to lead, and while this hub begins or ends to. */
+  get leader(): string | "here" | undefined {
+    if (this.#role === "leader") return "here";
+    const holder = this.#holder;
+    return holder === undefined || holder.owner === this.options.fleet.owner ? undefined : holder.address;
+  }
+
+  /** Resolves when another hub leads, or this one. */
+  leaderChanged(): Promise<void> {
+    return new Promise((resolve) => void this.#changed.add(resolve));
+  }
+
+  /** Whether a request to a provider may begin: no other hub can lead before it is over. */
+  maySend(): boolean {
+    return this.#lease?.isSafeToSend() === true;
+  }
+
+  start(reign: Reign): void {
+    this.#reign = reign;
+    this.#running = [this.#run()];
+  }
+
+  /** Gives the lease back when nothing is under way, so that another hub leads within a second. */
+  async resign(): Promise<void> {
+    const { clock, log, fleet } = this.options;
+    const led = this.#role === "leader";
+    this.#setRole("resigned");
+    this.#stop.abort();
+    if (led) await this.#reign?.end();
+    this.#reigning.abort();
+    if (led) await fleet.store.follow();
+    const released = this.#lease?.release().then(
+      () => led && log.info({}, "gave the lead of the fleet back"),
+      (error: unknown) =>
+        log.warn({ err: error }, "the lease could not be given back: it runs out by itself"),
+    );
+    await Promise.race([released, delay(clock, releaseMs)]);
+  }
+
+  /**
+   * The process ends at once: this hub leads no more, and what it would still commit waits for nothing. What it has on its way to providers
+   * is marked, and the next leader leaves that alone for longer than a request lasts.
+   *
+   * @returns whether it had the lease, and gave it back
+   */
+  async abandon(): Promise<boolean> {
+    this.#isEnded = true;
+    if (this.#role !== "resigned") this.#setRole("resigned");
+    void this.#leaderLog?.close();
+    const released = this.#lease?.release().catch((error: unknown) => {
+      this.options.log.warn({ err: error }, "the lease could not be given back: it runs out by itself");
+      return false;
+    });
+    const late = delay(this.options.clock, releaseMs).then(() => false);
+    return (await Promise.race([released, late])) === true;
+  }
+
+  /** After `resign`, also where that waits for what does not come to rest: the lease is given back as in `abandon`. */
+  async close(): Promise<void> {
+    this.#feeding.abort();
+    this.#stop.abort();
+    this.#reigning.abort();
+    const released = this.#lease?.release().catch(() => undefined);
+    await Promise.race([released, delay(this.options.clock, releaseMs)]);
+    await this.#leaderLog?.close();
+    await this.#database?.close();
+    await Promise.allSettled(this.#running);
+  }
+
+  async #run(): Promise<void> {
+    this.#database ??= await this.#connected();
+    const database = this.#database;
+    if (database === undefined || this.#stop.signal.aborted) return;
+    for (const warning of database.verdict.warnings)
+      this.options.log.warn({ warning }, "look at the fleet's database");
+    this.#lease = database.lease({
+      address: this.options.config.address,
+      leaseMs: this.options.config.leaseMs,
+      onLost: () => this.end("another hub leads the fleet now"),
+    });
+    const feed = this.#follow(database);
+    this.#running.push(feed);
+    await this.#elect(database, this.#lease, feed);
+  }
+
+  /** A hub that has a copy serves from it until the database is back. */
+  async #connected(): Promise<FleetDatabase | undefined> {
+    const { clock, fleet, log } = this.options;
+    while (!this.#stop.signal.aborted) {
+      try {
+        const database = await fleet.connect();
+        if (database.verdict.history === "known") return database;
+        await database.close();
+        this.end("the copy of the store is to be made anew");
+        return undefined;
+      } catch (error) {
+        if (!(error instanceof FleetUnreachable)) {
+          this.end("the database of the fleet cannot be used", error);
+          return undefined;
+        }
+        log.debug({ reason: error.message }, "the database of the fleet cannot be reached");
+      }
+      await delay(clock, retryMs, this.#stop.signal);
+    }
+    return undefined;
+  }
+
+  async #follow(database: FleetDatabase): Promise<void> {
+    const { store } = this.options.fleet;
+    const { position } = store;
+    if (position === undefined) throw new Error("a copy has a position");
+    try {
+      for await (const batches of database.feed(position, this.#feeding.signal)) await store.apply(batches);
+    } catch (error) {
+      if (!this.#feeding.signal.aborted)
+        this.end("the copy of the store does not go on as the log does", error);
+    }
+  }
+
+  async #elect(database: FleetDatabase, lease: Lease, feed: Promise<void>): Promise<void> {
+    const { clock, log, fleet } = this.options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        this.#heard(await lease.holder());
+        const holder = this.#holder;
+        const leftMs = this.options.standsBack() ? standBackMs : 0;
+        const isFree = holder?.owner === fleet.owner || (holder?.remainingMs ?? -leftMs) <= -leftMs;
+        const mayLead = this.#role === "follower" && isFree && this.options.mayNotLead().length === 0;
+        if (mayLead && (await lease.acquire(holder))) {
+          await this.#takeOver(database, lease, feed);
+        }
+      } catch (error) {
+        log.debug({ err: error }, "the lease of the fleet could not be looked at");
+      }
+      await delay(clock, lookMs * (0.75 + Math.random() / 2), signal);
+    }
+  }
+
+  /** The lease is ours: no other process writes any more, and what was written is the newest there will be. */
+  async #takeOver(database: FleetDatabase, lease: Lease, feed: Promise<void>): Promise<void> {
+    const { fleet, log } = this.options;
+    const [{ store }, { fence }] = [fleet, lease];
+    if (fence === undefined) return;
+    const startedMs = this.options.clock.monotonicMs();
+    this.#setRole("taking_over");
+    log.info({ fence: fence.toString() }, "takes over the lead of the fleet");
+    try {
+      await store.waitFor(await this.#newest(database), this.#stop.signal);
+      this.#feeding.abort();
+      await feed;
+      const epoch = await database.epoch();
+      // It ends meanwhile: a log that were opened now would be closed by nobody.
+      if (this.#role !== "taking_over") return;
+      this.#leaderLog = database.leaderLog(fence, epoch);
+      await store.lead(this.#leaderLog);
+      // A hub found that the database had lost batches: with this commit every watcher of the fleet begins anew.
+      const isNewEpoch = store.epoch !== epoch;
+      if (isNewEpoch) await store.beginEpoch(epoch);
+      await this.#reign?.begin(isNewEpoch);
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.end("the lead of the fleet could not be taken over", error);
+      return;
+    }
+    if (this.#role !== "taking_over") return await this.#reign?.end();
+    this.#setRole("leader");
+    this.#running.push(database.imageKeeper(fence).run(this.#reigning.signal));
+    const tookMs = Math.round(this.options.clock.monotonicMs() - startedMs);
+    log.info({ fence: fence.toString(), tookMs }, "leads the fleet");
+  }
+
+  async #newest(database: FleetDatabase): Promise<bigint> {
+    for (;;) {
+      try {
+        return await database.newest();
+      } catch (error) {
+        if (!(error instanceof FleetUnreachable)) throw error;
+        await delay(this.options.clock, retryMs, this.#stop.signal);
+        this.#stop.signal.throwIfAborted();
+      }
+    }
+  }
+
+  #heard(holder: LeaseHolder | undefined): void {
+    const isOther = holder?.owner !== this.#holder?.owner;
+    this.#holder = holder;
+    if (!isOther) return;
+    if (holder)
+      this.options.log.info(
+        { leader: holder.address, fence: holder.fence.toString() },
+        "a hub leads the fleet",
+      );
+    this.#tell();
+  }
+
+  #setRole(role: FleetRole): void {
+    this.#role = role;
+    this.#tell();
+  }
+
+  #tell(): void {
+    const waiting = this.#changed;
+    this.#changed = new Set();
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Ends this hub, once. */
+  end(why: string, cause?: unknown): void {
+    if (this.#isEnded || this.#role === "resigned") return;
+    this.#isEnded = true;
+    this.#setRole("resigned");
+    this.options.onEnded(new HubEnded(why, cause === undefined ? undefined : { cause }));
+  }
+}

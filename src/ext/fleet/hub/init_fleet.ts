@@ -1,0 +1,103 @@
+import { mkdtempSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { FleetStoreConfig } from "../../../config/config.js";
+import { openKeyCheck } from "../../../domain/operations/key_check.js";
+import type { Clock } from "../../../runtime/clock.js";
+import { refuseCopies } from "../../../store/files/copy_position.js";
+import { lockDataFolder } from "../../../store/files/data_folder.js";
+import { Store, storeFileName } from "../../../store/store.js";
+import { KeyRingSource } from "../../../vault/key_source.js";
+import { Vault } from "../../../vault/vault.js";
+import { Connector } from "../database/connection/connector.js";
+import { initialise, refuseFleet } from "../database/initialise.js";
+import { migrate } from "../database/migrations.js";
+import type { RawWrite } from "../replication/log.js";
+import { urlOf } from "./store_url.js";
+
+/** What a folder's store is called once it is the fleet's: a daemon that is started on the folder by mistake must not use its grants. */
+const takenSuffix = ".taken-into-fleet";
+
+export interface InitOptions {
+  readonly config: FleetStoreConfig;
+  /** The data folder of a daemon that does not run; undefined for a new store. */
+  readonly from: string | undefined;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+}
+
+export interface InitReport {
+  readonly databaseId: string;
+  readonly entries: number;
+  /** Whether the settings named no key, and one was made; the path of its file. */
+  readonly madeKey: string | undefined;
+  /** Where the store of the folder is kept. */
+  readonly kept: string | undefined;
+}
+
+/**
+ * Makes the store of a fleet, of a folder's or a new one.
+ *
+ * @throws FleetRefused, FleetUnreachable; DataFolderInUse, DataFolderUnusable, KeyError, StoreDamaged
+ */
+export async function initFleet(options: InitOptions): Promise<InitReport> {
+  const { config, from, environment, clock } = options;
+  process.umask(0o077);
+  const connector = new Connector(urlOf(config.store), clock);
+  await refuseFleet(connector);
+  await migrate(connector);
+  const home = from ?? config.dataDir;
+  if (from !== undefined) refuseCopies(from);
+  const lock = lockDataFolder(home);
+  const folder = from ?? mkdtempSync(join(home, "fleet-init-"));
+  try {
+    const keys = new KeyRingSource({ source: config.encryptionKey, environment, clock });
+    const loaded = await keys.load(from !== undefined);
+    const store = Store.open({ folder, nowMs: clock.nowMs() });
+    let entries = 0;
+    try {
+      await openKeyCheck(store, new Vault(loaded.keys));
+      const { databaseId, epoch } = store;
+      const pages = counted(store.entries(), (count) => {
+        entries += count;
+      });
+      await initialise(connector, { databaseId, epoch, entries: pages });
+    } finally {
+      await store.close();
+    }
+    const { databaseId } = store;
+    const kept = from === undefined ? undefined : setAside(folder);
+    return { databaseId, entries, madeKey: loaded.created ? keys.path : undefined, kept };
+  } finally {
+    if (from === undefined) rmSync(folder, { recursive: true, force: true });
+    lock.release();
+  }
+}
+
+/** Layouts of the tables, of which 0 is none: the one they are of, and the oldest one that a hub may know. */
+export interface MigrationReport {
+  readonly from: { readonly layout: number; readonly minLayout: number };
+  readonly to: { readonly layout: number; readonly minLayout: number };
+}
+
+/** Makes the tables what this version needs, and with `contract` refuses older hubs. @throws FleetRefused, FleetUnreachable */
+export async function migrateFleet(
+  { store }: Pick<FleetStoreConfig, "store">,
+  contract: boolean,
+  clock: Clock,
+): Promise<MigrationReport> {
+  return await migrate(new Connector(urlOf(store), clock), { contract });
+}
+
+function setAside(folder: string): string {
+  const path = join(folder, storeFileName);
+  renameSync(path, `${path}${takenSuffix}`);
+  rmSync(`${path}-lock`, { force: true });
+  return `${path}${takenSuffix}`;
+}
+
+function* counted(pages: Iterable<RawWrite[]>, add: (count: number) => void): Generator<RawWrite[]> {
+  for (const page of pages) {
+    add(page.length);
+    yield page;
+  }
+}

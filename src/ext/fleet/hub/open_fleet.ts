@@ -1,0 +1,129 @@
+import { randomUUID } from "node:crypto";
+import type { FleetConfig } from "../../../config/fleet_config.js";
+import { readVersion } from "../../../config/version.js";
+import { type Clock, delay } from "../../../runtime/clock.js";
+import type { Log } from "../../../runtime/log.js";
+import type { Store } from "../../../store/store.js";
+import type { Vault } from "../../../vault/vault.js";
+import { FleetUnreachable } from "../database/connection/fleet_error.js";
+import { layout } from "../database/connection/layouts.js";
+import { FleetDatabase } from "../database/fleet_database.js";
+import type { Member } from "../database/members.js";
+import { urlOf } from "./store_url.js";
+import type { UndoneCopy } from "./undone_copy.js";
+
+/** How long a hub without a copy waits for the database at its start, before whatever runs it is to try again. */
+const patienceMs = 30_000;
+const retryMs = 1_000;
+
+/** A fleet's store as this process has it. */
+export interface OpenFleet {
+  readonly store: Store;
+  /** UUID of this process. */
+  readonly owner: string;
+  /** The database, if it could be reached; a hub that has a copy serves from it until then. */
+  readonly database: FleetDatabase | undefined;
+  /** What this hub says of itself. */
+  member(): Member;
+  /** @throws FleetRefused, FleetUnreachable */
+  connect(): Promise<FleetDatabase>;
+}
+
+export interface OpenFleetOptions {
+  readonly config: FleetConfig;
+  readonly vault: Pick<Vault, "keyIds">;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Opens the copy in the folder; undefined where there is none. */
+  open(): Store | undefined;
+  /** Makes a copy. */
+  copy(database: FleetDatabase): Promise<void>;
+  /** A copy of which the database lost batches. */
+  readonly undone: Pick<UndoneCopy, "keep" | "bringHome">;
+}
+
+/**
+ * Opens the copy of a fleet's store, and makes it where there is none or where it is too old.
+ *
+ * @throws FleetRefused, FleetUnreachable; StoreDamaged
+ */
+export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
+  const { config, clock, log, vault } = options;
+  const owner = randomUUID();
+  const url = urlOf(config.store);
+  let store = options.open();
+  const member = (): Member => ({
+    owner,
+    address: config.address,
+    version: readVersion(),
+    layout,
+    keyIds: vault.keyIds,
+    applied: store?.position?.position ?? 0n,
+  });
+  const connect = (): Promise<FleetDatabase> =>
+    FleetDatabase.connect({ url, member, clock, log }, store?.position);
+  try {
+    const database = await connected(connect, store === undefined ? patienceMs : 0, options);
+    if (database !== undefined && database.verdict.history !== "known") {
+      const isUndone = await beginAnew(store, database, log);
+      log.info({ history: database.verdict.history }, "copying the store of the fleet");
+      await store?.close();
+      if (isUndone) options.undone.keep();
+      const startedMs = clock.monotonicMs();
+      await options.copy(database);
+      store = options.open();
+      log.info(
+        { seconds: Math.round((clock.monotonicMs() - startedMs) / 100) / 10 },
+        "the store of the fleet is copied",
+      );
+    }
+    if (store === undefined)
+      throw new FleetUnreachable(
+        "the database of the fleet cannot be reached, and there is no copy of its store here",
+      );
+    if (database !== undefined) await options.undone.bringHome(store, database.spool);
+    return { store, owner, database, member, connect };
+  } catch (error) {
+    await store?.close();
+    throw error;
+  }
+}
+
+/**
+ * Where the database lost batches that this hub has, as after a failover to an asynchronous standby or a restore, positions of the epoch that
+ * is known here mean something else from now on: the fleet begins another one, and watchers begin anew.
+ *
+ * @returns whether it did
+ */
+async function beginAnew(
+  store: Store | undefined,
+  database: FleetDatabase,
+  log: OpenFleetOptions["log"],
+): Promise<boolean> {
+  if (store === undefined || database.verdict.history !== "diverged") return false;
+  const epoch = await database.changeEpoch(store.epoch);
+  log.error(
+    { epoch },
+    "the database of the fleet lost batches that this hub has: what they changed is undone, but for newer tokens",
+  );
+  return true;
+}
+
+/** Undefined when the database cannot be reached within `forMs`, and there is a copy to serve from. */
+async function connected(
+  connect: () => Promise<FleetDatabase>,
+  forMs: number,
+  { clock, log }: OpenFleetOptions,
+): Promise<FleetDatabase | undefined> {
+  const untilMs = clock.monotonicMs() + forMs;
+  for (;;) {
+    try {
+      return await connect();
+    } catch (error) {
+      if (!(error instanceof FleetUnreachable)) throw error;
+      log.warn({ reason: error.message }, "the database of the fleet cannot be reached");
+      if (clock.monotonicMs() >= untilMs) return undefined;
+      await delay(clock, retryMs);
+    }
+  }
+}

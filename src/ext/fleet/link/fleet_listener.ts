@@ -1,0 +1,48 @@
+import { daemon } from "../../../model/access/principal.js";
+import type { Limits } from "../../../model/limits.js";
+import type { ListenAddress } from "../../../model/listen_address.js";
+import type { Clock } from "../../../runtime/clock.js";
+import type { Log } from "../../../runtime/log.js";
+import { ApiListener } from "../../../server/api/api_listener.js";
+import type { Listener, OnUnexpected } from "../../../server/listen/listener.js";
+import type { BoundService } from "../../../service/pipeline/bound_service.js";
+import { type LinkKeys, LinkTls } from "./link_tls.js";
+
+/** What stands around the message of an agent when it is forwarded: its caller, the method, what protobuf adds. */
+const envelopeBytes = 64 * 1024;
+
+export interface FleetListenerOptions {
+  readonly listen: ListenAddress;
+  /** `FleetService`. */
+  readonly service: BoundService;
+  readonly keys: LinkKeys;
+  readonly limits: Limits;
+  readonly onUnexpected: OnUnexpected;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** The listener for the other hubs: whoever has come through its TLS holds a key of the ring, and with it all that this daemon has. */
+export function fleetListener(options: FleetListenerOptions): Listener {
+  const { limits, clock, service } = options;
+  // Of one hub come the calls of all its agents, over one connection.
+  const { maxStreams } = limits;
+  const bounds = {
+    limits: {
+      ...limits,
+      maxMessageBytes: Math.max(limits.maxMessageBytes, limits.maxFormBytes) + envelopeBytes,
+      maxStreamsPerConnection: maxStreams,
+    },
+    clock,
+    onFull: () => undefined,
+  };
+  return new ApiListener({
+    ...options,
+    name: "fleet",
+    setting: "NEXUS_FLEET_LISTEN",
+    services: [service],
+    tls: new LinkTls(options),
+    bounds,
+    authenticate: () => daemon,
+  });
+}

@@ -1,0 +1,129 @@
+import { join } from "node:path";
+import { newId } from "../../../model/ids.js";
+import { decodeCount, encodeCount, openRoot, openTable, type Table } from "../../../store/lmdb/databases.js";
+import { checkStoreFile } from "../../../store/lmdb/file_check.js";
+import type { StoreFailure } from "../../../store/lmdb/store_failure.js";
+import type { OutboxEntry } from "./outbox_codec.js";
+
+/** Name of the outbox's file in the data folder of a replica. */
+export const outboxFileName = "outbox.mdb";
+
+const sourceKey = "source";
+const droppedKey = "dropped";
+
+/**
+ * What a replica has put on record and the leader has not committed yet, in a file of its own: a replica that is copied anew keeps it, and
+ * putting something on record waits for no batch of the log.
+ */
+export class Outbox {
+  /** Called when something was added. */
+  onAdded: () => void = () => undefined;
+  readonly #root: ReturnType<typeof openRoot>;
+  readonly #entries: Table<Buffer>;
+  readonly #meta: Table<string>;
+  /** Identifies this file: sequences count in it. */
+  readonly source: string;
+  readonly #underWay = new Set<Promise<unknown>>();
+  #last: bigint;
+  #isEnded = false;
+
+  /**
+   * @param failure told when something could not be made durable
+   * @throws StoreDamaged when the file cannot be read
+   */
+  constructor(
+    folder: string,
+    private readonly failure: Pick<StoreFailure, "fail">,
+  ) {
+    const path = join(folder, outboxFileName);
+    checkStoreFile(path);
+    this.#root = openRoot(path);
+    this.#entries = openTable<Buffer>(this.#root, "outbox", true);
+    this.#meta = openTable<string>(this.#root, "meta", false);
+    const source = this.#meta.getBinary(sourceKey)?.toString("utf8") ?? newId();
+    this.#root.transactionSync(() => {
+      this.#meta.putSync(sourceKey, Buffer.from(source));
+    });
+    this.source = source;
+    this.#last = this.#newest();
+  }
+
+  /**
+   * Resolves when all of them are durable, which happens together.
+   *
+   * @param records of `nexus.store.v1.OutboxRecord`
+   * @throws StoreFailed; Error after `end`
+   */
+  async add(records: readonly Uint8Array[]): Promise<void> {
+    if (records.length === 0) return;
+    const entries = records.map((record) => ({ sequence: ++this.#last, record }));
+    await this.#write(() => {
+      for (const { sequence, record } of entries) this.#entries.putSync(encodeCount(sequence), record);
+    });
+    this.onAdded();
+  }
+
+  /** The oldest entries. */
+  take(limit: number): OutboxEntry[] {
+    return Array.from(this.#entries.getRange({ limit }), ({ key, value }) => ({
+      sequence: decodeCount(key),
+      record: new Uint8Array(value),
+    }));
+  }
+
+  /** The leader has committed everything up to `upto`. @throws StoreFailed; Error after `end` */
+  async drop(upto: bigint): Promise<void> {
+    await this.#write(() => {
+      const keys = [...this.#entries.getKeys({ end: encodeCount(upto + 1n) })];
+      for (const key of keys) this.#entries.removeSync(key);
+      // A sequence is never given twice, also after a restart with nothing left.
+      if (keys.length > 0) this.#meta.putSync(droppedKey, encodeCount(upto));
+    });
+  }
+
+  /** Entries that wait. */
+  get count(): number {
+    for (const key of this.#entries.getKeys({ limit: 1 })) return Number(this.#last - decodeCount(key) + 1n);
+    return 0;
+  }
+
+  /** Nothing more is added or dropped. */
+  end(): void {
+    this.#isEnded = true;
+  }
+
+  get isSettled(): boolean {
+    return this.#underWay.size === 0;
+  }
+
+  /** Resolves when no transaction is under way. */
+  async settled(): Promise<void> {
+    while (!this.isSettled) await Promise.allSettled(this.#underWay);
+  }
+
+  /** Waits for what is being added. */
+  async close(): Promise<void> {
+    this.end();
+    await this.settled();
+    await this.#root.close();
+  }
+
+  async #write(change: () => void): Promise<void> {
+    if (this.#isEnded) throw new Error("the outbox takes nothing more");
+    const written = this.#root.childTransaction(change);
+    this.#underWay.add(written);
+    try {
+      await written;
+    } catch (error) {
+      throw await this.failure.fail(error);
+    } finally {
+      this.#underWay.delete(written);
+    }
+  }
+
+  #newest(): bigint {
+    const dropped = this.#meta.getBinary(droppedKey);
+    const kept = [...this.#entries.getKeys({ reverse: true, limit: 1 })].map((key) => decodeCount(key));
+    return kept[0] ?? (dropped === undefined ? 0n : decodeCount(dropped));
+  }
+}

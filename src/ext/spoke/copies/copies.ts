@@ -1,0 +1,187 @@
+import type { CredentialVault } from "../../../domain/credentials/credential_vault.js";
+import type { Connection } from "../../../model/connections/connection.js";
+import type { SealedCredential } from "../../../model/credentials/credential.js";
+import { DataLoss } from "../../../model/errors.js";
+import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
+import type { Clock } from "../../../runtime/clock.js";
+import { Secret } from "../../../runtime/secret.js";
+import type { Store } from "../../../store/store.js";
+import type { Transaction } from "../../../store/transaction.js";
+import { copiedConnection, isSameRecord } from "./copied_connection.js";
+import type { CopiedState, CopiedToken } from "./copied_state.js";
+
+/** Records looked at between two turns of others. */
+const page = 256;
+
+export interface CopiesDeps {
+  readonly store: Store;
+  readonly vault: CredentialVault;
+  readonly clock: Clock;
+}
+
+/**
+ * What a spoke knows of its hub: connections with their living credentials, sealed with a key of its own, and profiles without
+ * secrets. Watchers of the spoke hear of each change as of one of its own.
+ */
+export class Copies {
+  /** Ids that the snapshot under way has named; undefined outside of one. */
+  #named: Set<string> | undefined;
+
+  constructor(private readonly deps: CopiesDeps) {}
+
+  /** The hub tells everything from now on. */
+  beginSnapshot(): void {
+    this.#named = new Set();
+  }
+
+  /** A snapshot that was cut off says nothing of what it did not name. */
+  abandonSnapshot(): void {
+    this.#named = undefined;
+  }
+
+  /** What the snapshot did not name is gone. Resolves when that is durable; nothing outside of a snapshot. */
+  async endSnapshot(): Promise<void> {
+    const named = this.#named;
+    if (named === undefined) return;
+    const gone: string[] = [];
+    for await (const { id } of this.#connections()) if (!named.has(id)) gone.push(id);
+    await Promise.all(gone.map((id) => this.#delete(id)));
+    this.#named = undefined;
+  }
+
+  /** Takes the state of a connection. Resolves when it is durable and watchers heard of it; one that says nothing new changes nothing. */
+  async put(state: CopiedState): Promise<void> {
+    this.#named?.add(state.connectionId);
+    await this.deps.store.commit((tx) => this.#put(tx, state));
+  }
+
+  /** Takes a token that a hub gave a caller: the stream tells it later, and that of another hub older ones before. */
+  async hold(connectionId: string, revision: bigint, token: CopiedToken): Promise<void> {
+    await this.deps.store.commit((tx) => {
+      const before = tx.getConnection(connectionId);
+      if (!before || before.credentialRevision >= revision) return;
+      const { account, refreshExpiresAtMs, stepUp } = before;
+      const told = {
+        account,
+        refreshExpiresAtMs,
+        scopesMissing: stepUp?.wanted === true,
+        problem: undefined,
+      };
+      this.#put(tx, { ...before, ...told, connectionId, status: "active", revision, token });
+    });
+  }
+
+  async remove(connectionId: string): Promise<void> {
+    this.#named?.delete(connectionId);
+    await this.#delete(connectionId);
+  }
+
+  /** Takes all profiles that the hub shows. @returns ids of those that are new, changed or gone */
+  async putProviders(profiles: readonly ProviderProfile[]): Promise<string[]> {
+    const { store } = this.deps;
+    const shown = new Set(profiles.map(({ id }) => id));
+    const stored = store.listProviders({ limit: Number.POSITIVE_INFINITY });
+    const gone = stored.filter(({ id }) => !shown.has(id)).map(({ id }) => id);
+    const changed = profiles.filter((profile) => {
+      const known = store.getProvider(profile.id);
+      return known === undefined || known.version !== profile.version || known.name !== profile.name;
+    });
+    if (gone.length + changed.length === 0) return [];
+    await store.commit((tx) => {
+      // Names may have been exchanged: first nobody holds them.
+      for (const id of [...gone, ...changed.map((profile) => profile.id)]) tx.deleteProvider(id);
+      for (const profile of changed) tx.putProvider(profile);
+    });
+    return [...gone, ...changed.map(({ id }) => id)];
+  }
+
+  /**
+   * Credentials without an end of their own are not served any more.
+   *
+   * @param isSilent asked again for each: a hub may be heard meanwhile
+   * @returns of how many connections
+   */
+  async endStatic(isSilent: () => boolean): Promise<number> {
+    const ending: Promise<void>[] = [];
+    for await (const connection of this.#connections()) {
+      if (connection.status !== "active" || connection.expiresAtMs !== undefined) continue;
+      ending.push(this.#end(connection.id, isSilent));
+    }
+    await Promise.all(ending);
+    return ending.length;
+  }
+
+  #put(tx: Transaction, state: CopiedState): void {
+    const { connectionId, token, revision } = state;
+    const before = tx.getConnection(connectionId);
+    // A hub that is behind. Revisions begin anew in another history alone, which a hub tells from its beginning.
+    if (before && before.credentialRevision > revision && this.#named === undefined) return;
+    const connection = copiedConnection(state, before, this.deps.clock.nowMs());
+    const held = tx.getCredential(connectionId);
+    const holdsIt = token ? held?.revision === revision : held === undefined;
+    if (before && holdsIt && isSameRecord(before, connection) && this.#isSame(connection, held, token))
+      return;
+    if (token) tx.putCredential(connectionId, this.#seal(connection, revision, token));
+    else tx.deleteCredential(connectionId);
+    tx.putConnection(connection);
+  }
+
+  #seal(connection: Connection, revision: bigint, { strategy, credentials, tokenType }: CopiedToken) {
+    const { vault } = this.deps;
+    if (strategy.kind === "oauth2") {
+      const accessToken = new Secret(credentials[strategy.credentialField] ?? "");
+      const credential = { accessToken, refreshToken: undefined, tokenType, idToken: undefined };
+      return vault.sealCredential(connection, revision, credential);
+    }
+    const fields = Object.entries(credentials).map(([name, value]) => [name, new Secret(value)] as const);
+    return vault.sealFields(connection, revision, Object.fromEntries(fields));
+  }
+
+  /** A hub that was restored may give out a revision once more, for another credential. */
+  #isSame(
+    connection: Connection,
+    held: SealedCredential | undefined,
+    token: CopiedToken | undefined,
+  ): boolean {
+    if (held === undefined || token === undefined) return held === token;
+    const { strategy, credentials } = token;
+    try {
+      if (strategy.kind === "oauth2") {
+        const { accessToken, tokenType } = this.deps.vault.openCredential(connection, held);
+        const isSameToken = accessToken.reveal() === (credentials[strategy.credentialField] ?? "");
+        return isSameToken && tokenType === token.tokenType;
+      }
+      const fields = Object.entries(this.deps.vault.openFields(connection, held));
+      const isSameSize = fields.length === Object.keys(credentials).length;
+      return isSameSize && fields.every(([name, value]) => credentials[name] === value.reveal());
+    } catch (error) {
+      if (error instanceof DataLoss) return false;
+      throw error;
+    }
+  }
+
+  async #delete(connectionId: string): Promise<void> {
+    await this.deps.store.commit((tx) => tx.deleteConnection(connectionId));
+  }
+
+  async #end(connectionId: string, isSilent: () => boolean): Promise<void> {
+    await this.deps.store.commit((tx) => {
+      if (!isSilent()) return;
+      const connection = tx.getConnection(connectionId);
+      if (!connection || connection.expiresAtMs !== undefined) return;
+      tx.deleteCredential(connectionId);
+      tx.putConnection({ ...connection, expiresAtMs: this.deps.clock.nowMs() });
+    });
+  }
+
+  async *#connections(): AsyncGenerator<Connection> {
+    let afterId: string | undefined;
+    for (;;) {
+      const found = this.deps.store.listConnections({ limit: page, afterId });
+      yield* found;
+      if (found.length < page) return;
+      afterId = found.at(-1)?.id;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}

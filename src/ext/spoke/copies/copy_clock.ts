@@ -1,0 +1,88 @@
+import { type Clock, delay } from "../../../runtime/clock.js";
+import type { Log } from "../../../runtime/log.js";
+import type { Store } from "../../../store/store.js";
+import type { Copies } from "./copies.js";
+
+/** How late watchers may hear that a token has ended. */
+const roundMs = 1_000;
+const maxEnds = 500;
+/** For so long a credential without an end of its own is served after a hub was last heard: it may have been revoked since. */
+export const maxSilenceMs = 60 * 60_000;
+
+export interface CopyClockDeps {
+  readonly store: Store;
+  readonly copies: Pick<Copies, "endStatic">;
+  /** By the clock of `nowMs`; undefined when no hub was ever heard. */
+  readonly heardAtMs: () => number | undefined;
+  /** Called before credentials are ended: a hub must tell everything when it is heard again. */
+  readonly onSilent: () => void;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What time does to a copy while no hub tells it. */
+export class CopyClock {
+  readonly #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #isSilent = false;
+
+  constructor(private readonly deps: CopyClockDeps) {}
+
+  /** Resolves when what has ended already is not served any more. */
+  async start(): Promise<void> {
+    await this.#round();
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.deps;
+    const { signal } = this.#stop;
+    for (;;) {
+      await delay(clock, roundMs, signal);
+      if (signal.aborted) return;
+      try {
+        await this.#round();
+      } catch (error) {
+        log.error({ err: error }, "what has ended of the copy could not be put down");
+      }
+    }
+  }
+
+  async #round(): Promise<void> {
+    await this.#announceEnds();
+    const { heardAtMs, onSilent, copies, clock, log } = this.deps;
+    const isSilent = (): boolean => clock.nowMs() - (heardAtMs() ?? clock.nowMs()) >= maxSilenceMs;
+    if (!isSilent()) {
+      this.#isSilent = false;
+      return;
+    }
+    if (this.#isSilent) return;
+    this.#isSilent = true;
+    onSilent();
+    const connections = await copies.endStatic(isSilent);
+    log.warn(
+      { connections },
+      "no hub was heard for an hour: credentials that do not end by themselves are not served",
+    );
+  }
+
+  /** Watchers are told that a token has ended. */
+  async #announceEnds(): Promise<void> {
+    const { store, clock } = this.deps;
+    const nowMs = clock.nowMs();
+    const ended = store.due(nowMs, maxEnds).map(({ connectionId }) =>
+      store.commit((tx) => {
+        const connection = tx.getConnection(connectionId);
+        if (connection?.dueAtMs === undefined || connection.dueAtMs > nowMs) return;
+        tx.deleteCredential(connectionId);
+        tx.putConnection({ ...connection, dueAtMs: undefined });
+      }),
+    );
+    await Promise.all(ended);
+  }
+}

@@ -1,0 +1,79 @@
+import type { Message } from "@bufbuild/protobuf";
+import { isNarrowing } from "../../domain/narrowing/narrowing.js";
+import type { ReadAudit } from "../../domain/tokens/read_audit.js";
+import type { Token, TokenServiceGetTokenRequest } from "../../gen/nexus/v1/token_pb.js";
+import type { Principal } from "../../model/access/principal.js";
+import { Unavailable } from "../../model/errors.js";
+import { type Clock, delay } from "../../runtime/clock.js";
+import { statusOf } from "../../service/messages/connection_message.js";
+import type { Store } from "../../store/store.js";
+import type { AnswerFacts } from "./forwarding/answer_facts.js";
+import type { AnswerFilter } from "./forwarding/answer_filter.js";
+
+/** The stream of the hub brings in milliseconds what its answer rests on. */
+const patienceMs = 2_000;
+const lookMs = 10;
+
+export interface OwnReadsDeps {
+  readonly store: Pick<Store, "getConnection">;
+  readonly filter: Pick<AnswerFilter, "connectionOf">;
+  readonly readAudit: Pick<ReadAudit, "read">;
+  /** Whether the copy is being told at all. */
+  readonly isConnected: () => boolean;
+  /** Takes the token of a connection into the copy. */
+  readonly hold: (connectionId: string, token: Token) => Promise<void>;
+  /** Has the hub tell its profiles. Rejects when it does not. */
+  readonly takeProviders: () => Promise<void>;
+  readonly clock: Clock;
+}
+
+/** Callers read what they wrote: the copy has what a hub answered, before the answer leaves. */
+export class OwnReads {
+  constructor(private readonly deps: OwnReadsDeps) {}
+
+  /** Resolves when it has, or does not get it within 2 s. */
+  async copied(request: Message, facts: AnswerFacts, caller: Principal): Promise<void> {
+    const { changes, connection, connectionId } = facts;
+    if (changes === "providers") {
+      const told = this.deps.takeProviders().catch(() => undefined);
+      await Promise.race([told, delay(this.deps.clock, patienceMs)]);
+      return;
+    }
+    const isDeleted = changes === "deleted connection";
+    const heldId = facts.token && this.deps.filter.connectionOf(request, facts, caller);
+    if (facts.token && heldId && !isNarrower(request)) await this.deps.hold(heldId, facts.token);
+    if (facts.revision === undefined && !connection && !connectionId && !isDeleted) return;
+    await this.#until(() => {
+      const id = this.deps.filter.connectionOf(request, facts, caller);
+      const copied = id === undefined ? undefined : this.deps.store.getConnection(id);
+      if (isDeleted || !copied) return isDeleted && !copied;
+      const revision = facts.revision ?? connection?.revision ?? 0n;
+      const isOfStatus = connection === undefined || copied.status === statusOf(connection.status);
+      return copied.credentialRevision >= revision && isOfStatus;
+    });
+  }
+
+  /** Resolves when the read of a token of the answer is durable. @throws Unavailable when it cannot be */
+  async recorded(request: Message, facts: AnswerFacts, caller: Principal): Promise<void> {
+    const { revision } = facts;
+    if (revision === undefined) return;
+    const id = this.deps.filter.connectionOf(request, facts, caller);
+    if (id === undefined)
+      throw new Unavailable(
+        "the read of the token cannot be recorded: this spoke has no copy of it yet",
+        1_000,
+      );
+    await this.deps.readAudit.read(caller, id, revision);
+  }
+
+  async #until(isCopied: () => boolean): Promise<void> {
+    const { clock, isConnected } = this.deps;
+    const untilMs = clock.monotonicMs() + patienceMs;
+    while (!isCopied() && isConnected() && clock.monotonicMs() < untilMs) await delay(clock, lookMs);
+  }
+}
+
+function isNarrower(request: Message): boolean {
+  if (request.$typeName !== "nexus.v1.TokenServiceGetTokenRequest") return false;
+  return isNarrowing(request as TokenServiceGetTokenRequest);
+}

@@ -1,0 +1,273 @@
+import type { Config } from "../../config/config.js";
+import { readVersion } from "../../config/version.js";
+import type { DomainHub, ListenersHub } from "../../daemon/hub/hub_interfaces.js";
+import { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import type { KeyringManager } from "../../domain/operations/keyring_manager.js";
+import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
+import type { ReadAudit } from "../../domain/tokens/read_audit.js";
+import type { SpokeState } from "../../model/connections/daemon_status.js";
+import { FailedPrecondition, NotLeader } from "../../model/errors.js";
+import { type Clock, delay } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
+import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import { type CopyPosition, CopyPositionFile } from "../../store/files/copy_position.js";
+import { DataFolderUnusable } from "../../store/lmdb/store_error.js";
+import type { Store } from "../../store/store.js";
+import type { Metrics } from "../../telemetry/metrics.js";
+import type { Vault } from "../../vault/vault.js";
+import { Copies } from "./copies/copies.js";
+import { CopyClock, maxSilenceMs } from "./copies/copy_clock.js";
+import { AnswerFilter, type AnswerFilterDeps } from "./forwarding/answer_filter.js";
+import { Askers } from "./forwarding/askers.js";
+import { forwardedService, type UpstreamHub } from "./forwarding/forwarded_service.js";
+import { OwnReads, type OwnReadsDeps } from "./own_reads.js";
+import { copiedToken } from "./upstream/copied_messages.js";
+import { HubLinks } from "./upstream/hub_links.js";
+import { IdentityFiles } from "./upstream/identity_files.js";
+import { UpstreamCalls } from "./upstream/upstream_calls.js";
+import { type CopyTarget, UpstreamFollower, type WatchPlace } from "./upstream/upstream_follower.js";
+import { UpstreamRefused } from "./upstream_refused.js";
+
+/** How long the start waits for the first copy. */
+const firstCopyMs = 10_000;
+/** And where there is a copy already, for what changed since. */
+const catchUpMs = 2_000;
+
+export interface SpokeOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: () => number;
+}
+
+export interface SpokeResources {
+  readonly store: Store;
+  readonly opened: { readonly vault: Vault };
+  readonly metrics: Pick<Metrics, "observeSpoke" | "forwardedUpstream">;
+}
+
+/** What a spoke needs of the domain that it is wired into. */
+export interface SpokeDomain extends AnswerFilterDeps {
+  readonly readAudit: Pick<ReadAudit, "read">;
+  readonly keyring: Pick<KeyringManager, "start" | "stop">;
+  readonly registry: Pick<ProviderRegistry, "followed">;
+}
+
+/** What there is of a spoke once it serves. */
+interface OpenSpoke {
+  readonly domain: SpokeDomain;
+  readonly filter: AnswerFilter;
+  readonly reads: OwnReads;
+}
+
+/** What makes a daemon a spoke: its connections are copies of what its identity may see at a hub. */
+export class Spoke implements ListenersHub, DomainHub {
+  readonly leads = false;
+  readonly isSpoke = true;
+  /** Nothing is sent to providers from here. */
+  readonly sending = { maySend: () => false };
+  readonly #links: HubLinks;
+  readonly #calls: UpstreamCalls;
+  readonly #file: CopyPositionFile;
+  readonly #copies: Copies;
+  readonly #follower: UpstreamFollower;
+  readonly #ends: CopyClock;
+  readonly #askers = new Askers();
+  #last: CopyPosition;
+  #open: OpenSpoke | undefined;
+
+  constructor(
+    private readonly options: SpokeOptions,
+    private readonly resources: SpokeResources,
+  ) {
+    const { config, clock, log, random } = options;
+    const { store, opened, metrics } = resources;
+    const { upstream } = config;
+    if (upstream === undefined) throw new Error("a spoke has settings of its hubs");
+    const files = new IdentityFiles(upstream);
+    const userAgent = `nexusd/${readVersion()}`;
+    this.#links = new HubLinks({ urls: upstream.urls, files, userAgent, clock, random });
+    this.#calls = new UpstreamCalls({
+      ...{ links: this.#links, clock },
+      onForwarded: (outcome) => metrics.forwardedUpstream(outcome),
+    });
+    this.#file = new CopyPositionFile(config.dataDir);
+    this.#last = this.#file.read(store.databaseId) ?? this.#begun();
+    const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
+    this.#copies = new Copies({ store, vault, clock });
+    this.#follower = new UpstreamFollower({
+      ...{ links: this.#links, target: this.#target(), clock, log, random },
+    });
+    this.#ends = new CopyClock({
+      ...{ store, copies: this.#copies, clock, log },
+      heardAtMs: () => this.#last.heardAtMs,
+      onSilent: () => this.#forgetPosition(),
+    });
+  }
+
+  observe(): void {
+    this.resources.metrics.observeSpoke({
+      isConnected: () => this.#follower.isConnected,
+      ageMs: () => this.#ageMs,
+    });
+  }
+
+  refresher() {
+    return {
+      // What is only due the hub sees by itself, at the same time.
+      refresh: async (_: string, priority = "demand") => {
+        if (priority === "due") return "superseded" as const;
+        throw new NotLeader();
+      },
+    };
+  }
+
+  led(service: ServiceDefinition): ServiceDefinition {
+    const opened = (): OpenSpoke => this.#opened;
+    const hub: UpstreamHub = {
+      askers: this.#askers,
+      get filter() {
+        return opened().filter;
+      },
+      call: (method, request, { name }, signal) => this.#calls.call(method, request, name, signal),
+      copied: (request, facts, caller) => opened().reads.copied(request, facts, caller),
+      recorded: (request, facts, caller) => opened().reads.recorded(request, facts, caller),
+    };
+    return forwardedService(service, hub);
+  }
+
+  /** Nothing of a person's browser comes here. */
+  page(): undefined {}
+
+  async catchUp(): Promise<void> {}
+
+  lacking(): readonly string[] {
+    return [];
+  }
+
+  stepDown(): never {
+    throw new FailedPrecondition("NOT_A_HUB", "this daemon is a spoke: ask a hub of its fleet");
+  }
+
+  status(): undefined {}
+
+  copy(): SpokeState {
+    const { isConnected, trouble } = this.#follower;
+    const waiting = isConnected ? "" : "no hub was tried yet";
+    return { hub: this.#links.url, isConnected, ageMs: this.#ageMs, trouble: trouble?.text ?? waiting };
+  }
+
+  /** For `/readyz`: hubs that are away are no reason to be asked nothing, as long as there are living tokens. */
+  following(): true | string {
+    if (this.#follower.isConnected) return true;
+    const ageMs = this.#ageMs;
+    const why = this.#follower.trouble?.text ?? "no hub was tried yet";
+    if (ageMs === undefined || this.#last.position === undefined) return `there is no copy yet: ${why}`;
+    return ageMs < maxSilenceMs || `no hub was heard for ${Math.round(ageMs / 1_000)} s: ${why}`;
+  }
+
+  /** Serves from the copy from now on. @throws UpstreamRefused */
+  async open({ domain }: { readonly domain: SpokeDomain }): Promise<void> {
+    const { clock, log } = this.options;
+    const { store } = this.resources;
+    const { readAudit } = domain;
+    const isConnected = (): boolean => this.#follower.isConnected;
+    const takeProviders = (): Promise<void> => this.#follower.takeProviders();
+    const filter = new AnswerFilter(domain);
+    const hold: OwnReadsDeps["hold"] = (connectionId, token) =>
+      this.#copies.hold(connectionId, token.revision, copiedToken(token));
+    const reads = new OwnReads({ store, filter, readAudit, isConnected, hold, takeProviders, clock });
+    this.#open = { domain, filter, reads };
+    domain.keyring.start();
+    // However long ago: what lives of it is served.
+    const hasCopy = this.#last.heardAtMs !== undefined;
+    await this.#ends.start();
+    const contact = this.#follower.firstContact();
+    this.#follower.start();
+    await Promise.race([contact, delay(clock, hasCopy ? catchUpMs : firstCopyMs)]);
+    const { trouble } = this.#follower;
+    if (trouble === undefined && isConnected()) return;
+    if (!hasCopy && trouble?.isRefusal) throw new UpstreamRefused(trouble.text);
+    log.warn({ hub: this.#links.url, hasCopy, reason: trouble?.text }, "starts without a word from a hub");
+  }
+
+  /** Follows no more. */
+  async resign(): Promise<void> {
+    await Promise.all([this.#follower.stop(), this.#ends.stop(), this.#open?.domain.keyring.stop()]);
+    this.#save();
+  }
+
+  abandon(): void {
+    void this.resign();
+  }
+
+  async bringHome(): Promise<void> {}
+
+  /** After `resign`. */
+  async close(): Promise<void> {
+    this.#links.close();
+  }
+
+  /** The first copy takes the place of whatever the folder holds. @throws DataFolderUnusable */
+  #begun(): CopyPosition {
+    const { store } = this.resources;
+    const { dataDir } = this.options.config;
+    if (store.listConnections({ limit: 1 }).length + store.listProviders({ limit: 1 }).length > 0)
+      throw new DataFolderUnusable(
+        `the data folder ${dataDir} holds connections of a daemon: give the spoke another one (NEXUS_DATA_DIR)`,
+      );
+    const begun = { databaseId: store.databaseId, position: undefined, heardAtMs: undefined };
+    this.#file.write(begun);
+    return begun;
+  }
+
+  get #opened(): OpenSpoke {
+    if (this.#open === undefined) throw new Error("the spoke is not open");
+    return this.#open;
+  }
+
+  get #ageMs(): number | undefined {
+    const { heardAtMs } = this.#last;
+    return heardAtMs === undefined ? undefined : Math.max(0, this.options.clock.nowMs() - heardAtMs);
+  }
+
+  #target(): CopyTarget {
+    const { store } = this.resources;
+    return {
+      position: () => this.#last.position,
+      beginSnapshot: () => this.#copies.beginSnapshot(),
+      abandonSnapshot: () => this.#copies.abandonSnapshot(),
+      put: (state) => this.#copies.put(state),
+      remove: (connectionId) => this.#copies.remove(connectionId),
+      settle: (position) => this.#settle(position),
+      knowsProvider: (providerId) => store.getProvider(providerId) !== undefined,
+      putProviders: async (profiles) => {
+        this.#opened.domain.registry.followed(await this.#copies.putProviders(profiles));
+      },
+    };
+  }
+
+  async #settle(position: WatchPlace): Promise<void> {
+    await this.#copies.endSnapshot();
+    const { databaseId } = this.resources.store;
+    const { epoch, revision } = position;
+    const heardAtMs = this.options.clock.nowMs();
+    this.#last = { databaseId, position: { epoch, revision }, heardAtMs };
+    this.#save();
+  }
+
+  #forgetPosition(): void {
+    this.#last = { ...this.#last, position: undefined };
+    this.#save();
+    this.#follower.restart();
+  }
+
+  /** Without it a later start has the hub tell more than is needed. */
+  #save(): void {
+    try {
+      this.#file.write(this.#last);
+    } catch (error) {
+      this.options.log.error({ err: error }, "the place up to which the copy is whole cannot be written");
+    }
+  }
+}

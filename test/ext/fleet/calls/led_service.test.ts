@@ -1,0 +1,163 @@
+import { create, type Message, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { ledRpcs } from "../../../../src/ext/fleet/calls/led_rpcs.js";
+import { type Leader, ledService } from "../../../../src/ext/fleet/calls/led_service.js";
+import { AuditService } from "../../../../src/gen/nexus/v1/audit_pb.js";
+import { GetProviderResponseSchema, ProviderService } from "../../../../src/gen/nexus/v1/provider_pb.js";
+import type { Principal } from "../../../../src/model/access/principal.js";
+import { AlreadyExists, NotFound, NotLeader } from "../../../../src/model/errors.js";
+import type { CallContext } from "../../../../src/service/pipeline/bound_service.js";
+import { rpcName } from "../../../../src/service/pipeline/rpc_access.js";
+import type { DefinedMethod } from "../../../../src/service/pipeline/service_definition.js";
+
+const agent: Principal = { name: "key:ci", kind: "key" };
+const context: CallContext = { principal: agent, signal: new AbortController().signal };
+const { listAuditEvents } = AuditService.method;
+const { getProvider, createProvider } = ProviderService.method;
+
+/** A hub whose two RPCs the test plays, and the leader that it asks. */
+class World implements Leader {
+  isHere = false;
+  isWait = false;
+  readonly steps: string[] = [];
+  own: (call: number) => Message | Promise<Message> = () => create(GetProviderResponseSchema);
+  answered: Uint8Array | "here" = toBinary(
+    GetProviderResponseSchema,
+    create(GetProviderResponseSchema, { provider: { name: "of the leader" } }),
+  );
+
+  call: Leader["call"] = async (method, _, principal, _signal, wait) => {
+    const waiting = wait === "none" ? "" : `, whose wait is ${wait}`;
+    this.steps.push(`${method} for ${principal.name}${waiting}`);
+    return this.answered;
+  };
+
+  async catchUp(): Promise<void> {
+    this.steps.push("caught up");
+  }
+
+  async recorded(): Promise<void> {
+    this.steps.push("recorded");
+  }
+
+  async ask(
+    descriptor: typeof getProvider | typeof createProvider | typeof listAuditEvents,
+  ): Promise<Message> {
+    const method: DefinedMethod = {
+      kind: "unary",
+      descriptor,
+      validate: () => undefined,
+      isWait: () => this.isWait,
+      call: () => {
+        this.steps.push("here");
+        return this.own(this.steps.filter((step) => step === "here").length);
+      },
+    };
+    const [led] = ledService({ descriptor: ProviderService, methods: [method] }, this).methods;
+    if (led?.kind !== "unary") throw new Error("not unary");
+    return await led.call(create(descriptor.input as never), context);
+  }
+}
+
+const mustWrite = (): never => {
+  throw new NotLeader();
+};
+
+describe("a hub", () => {
+  it("reads the audit log when what it has put on record is there, whoever leads", async () => {
+    for (const isHere of [true, false]) {
+      const world = new World();
+      world.isHere = isHere;
+      await world.ask(listAuditEvents);
+      expect(world.steps).toEqual(["recorded", "here"]);
+    }
+  });
+
+  it("answers what it can answer", async () => {
+    const world = new World();
+    await world.ask(getProvider);
+    expect(world.steps).toEqual(["here"]);
+  });
+
+  it("has the leader do what writes, for the caller, without trying itself", async () => {
+    const world = new World();
+    await world.ask(createProvider);
+    expect(world.steps).toEqual(["nexus.v1.ProviderService/CreateProvider for key:ci"]);
+  });
+
+  it.each([
+    ["throws", mustWrite],
+    ["rejects", async () => mustWrite()],
+  ])("asks the leader where its own RPC %s because it must write", async (_, own) => {
+    const world = new World();
+    world.own = own;
+    expect(await world.ask(getProvider)).toMatchObject({ provider: { name: "of the leader" } });
+    expect(world.steps).toEqual(["here", "nexus.v1.ProviderService/GetProvider for key:ci"]);
+  });
+
+  it.each([
+    [false, "meant"],
+    [true, "over"],
+  ])("tells the leader of a wait (over: %s)", async (hasWaited, word) => {
+    const world = new World();
+    world.isWait = true;
+    world.own = () => Promise.reject(new NotLeader(hasWaited));
+    await world.ask(getProvider);
+    expect(world.steps.at(-1)).toBe(`nexus.v1.ProviderService/GetProvider for key:ci, whose wait is ${word}`);
+  });
+
+  it("believes that something does not exist when it has caught up", async () => {
+    const world = new World();
+    world.own = (call) => {
+      if (call === 1) throw new NotFound("provider");
+      return create(GetProviderResponseSchema);
+    };
+    await world.ask(getProvider);
+    expect(world.steps).toEqual(["here", "caught up", "here"]);
+    const gone = new World();
+    gone.own = () => Promise.reject(new NotFound("provider"));
+    await expect(gone.ask(getProvider)).rejects.toBeInstanceOf(NotFound);
+    expect(gone.steps).toEqual(["here", "caught up", "here"]);
+  });
+
+  it("tells its caller of every other error", async () => {
+    const world = new World();
+    world.own = () => Promise.reject(new AlreadyExists("taken"));
+    await expect(world.ask(getProvider)).rejects.toBeInstanceOf(AlreadyExists);
+    expect(world.steps).toEqual(["here"]);
+  });
+
+  it("does itself what it may do, while it leads or when it has come to lead", async () => {
+    const world = new World();
+    world.isHere = true;
+    await world.ask(createProvider);
+    expect(world.steps).toEqual(["here"]);
+    const taking = new World();
+    taking.answered = "here";
+    await taking.ask(createProvider);
+    expect(taking.steps).toEqual(["nexus.v1.ProviderService/CreateProvider for key:ci", "here"]);
+  });
+});
+
+it("names RPCs of the contract alone", async () => {
+  const files = [
+    "access",
+    "client_key",
+    "connection",
+    "fleet",
+    "keyring",
+    "notification",
+    "provider",
+    "token",
+  ];
+  const modules = await Promise.all(
+    files.map((file) => import(`../../../../src/gen/nexus/v1/${file}_pb.ts`)),
+  );
+  const services = modules.flatMap((module) => Object.values(module)).filter(isService);
+  const names = services.flatMap(({ methods }) => methods.map((method) => rpcName(method)));
+  expect(names.filter((name) => ledRpcs.includes(name)).toSorted()).toEqual(ledRpcs.toSorted());
+});
+
+function isService(value: unknown): value is typeof ProviderService {
+  return typeof value === "object" && value !== null && "kind" in value && value.kind === "service";
+}

@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
+import { Watcher } from "../../../daemon/harness.js";
+import { registeredAt, requestOf } from "../../../daemon/requests.js";
+import { Browser, consent } from "../../../fakes/browser.js";
+import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
+import { has, needs } from "../../../needs.js";
+import { type HubProcess, Hubs } from "./hubs.js";
+
+let hubs: Hubs;
+let provider: OpenIdProvider;
+let leader: HubProcess;
+let followers: readonly HubProcess[];
+
+beforeAll(async () => {
+  if (!has("postgresql")) return;
+  provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 });
+  hubs = await Hubs.start({ count: 3 });
+  leader = await hubs.leader();
+  followers = hubs.all.filter((hub) => hub !== leader);
+}, 120_000);
+
+afterAll(async () => {
+  await hubs?.close();
+  await provider?.stop();
+});
+
+beforeEach((context) => needs(context, "postgresql"));
+
+/** Requested at one hub, opened at a second, answered at a third. */
+async function connected(requested: HubProcess, opened: HubProcess, answered: HubProcess): Promise<string> {
+  const request = requestOf("op", { userId: `ada-${Math.random()}` });
+  const { authUrl, connectionId } = await requested.clients.connections.requestConnection(request);
+  const browser = new Browser();
+  await hubs.balance(opened);
+  const atCallback = await consent(browser, authUrl, "allow", (url) => url.includes("/auth/callback"));
+  expect(atCallback.status).toBe(0);
+  await hubs.balance(answered);
+  const page = await browser.get(atCallback.url);
+  expect(page.status).toBe(200);
+  return connectionId;
+}
+
+/** The token at a hub that need not have been asked for the consent: then its copy hears of that first. */
+async function tokenAt({ clients }: HubProcess, connectionId: string) {
+  const status = async () => (await clients.connections.getConnection({ connectionId })).connection?.status;
+  await expect.poll(status).toBe(ConnectionStatus.ACTIVE);
+  return (await clients.tokens.getToken({ connectionId })).token;
+}
+
+describe("a fleet of three hubs", () => {
+  it("has one leader, which every hub names", async () => {
+    const roles = await Promise.all(
+      hubs.all.map(async ({ clients }) => (await clients.status.getStatus({})).fleet),
+    );
+    expect(roles.map((fleet) => fleet?.leader)).toEqual(hubs.all.map(() => leader.address));
+    expect(roles.filter((fleet) => fleet?.role === 3)).toHaveLength(1);
+  });
+
+  it("takes a profile at a follower, and has it at every hub", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    await registeredAt(provider, one.clients);
+    for (const { clients } of [one, other, leader]) {
+      const { provider: profile } = await clients.providers.getProvider({
+        key: { case: "name", value: "op" },
+      });
+      expect(profile?.name).toBe("op");
+    }
+  });
+
+  it("takes a consent that is requested, opened and answered at three hubs, and serves its token at each", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    const connectionId = await connected(one, other, leader);
+    const again = await connected(leader, one, other);
+    for (const hub of hubs.all) {
+      expect((await tokenAt(hub, connectionId))?.credentials["access_token"]).toMatch(/./);
+      expect((await tokenAt(hub, again))?.revision).toBe(1n);
+    }
+  });
+
+  it("has on record through which hub a request came, which no caller can say itself", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    const viaOf = async (connectionId: string): Promise<[string, readonly string[]][]> => {
+      const { events } = await one.clients.audit.listAuditEvents({ connectionId });
+      return events.map(({ eventType, via }) => [eventType, via]);
+    };
+    const connectionId = await connected(one, leader, other);
+    await tokenAt(one, connectionId);
+    const atLeader = await connected(leader, other, leader);
+    await tokenAt(leader, atLeader);
+    expect((await viaOf(connectionId)).reverse()).toEqual([
+      ["connection.requested", [one.address]],
+      ["oauth_flow_completed", [other.address]],
+      ["token_retrieved", [one.address]],
+    ]);
+    expect((await viaOf(atLeader)).map(([, via]) => via)).toEqual([[], [], []]);
+
+    const forged = { via: "10.9.9.9:7443", "x-nexus-via": "10.9.9.9:7443" };
+    const claimed = { ...forged, "x-nexus-caller": Buffer.from("10.9.9.9:7443").toString("base64url") };
+    await one.clients.connections.refreshConnection({ connectionId }, { headers: forged });
+    await leader.clients.connections.refreshConnection({ connectionId }, { headers: claimed });
+    const asked = (await viaOf(connectionId)).filter(([type]) => type === "token_refresh_requested");
+    // Who calls for somebody else is named as what it was proved to be.
+    expect(asked.map(([, via]) => via)).toEqual([["owner"], [one.address]]);
+    expect((await leader.clients.audit.verifyAuditLog({})).reason).toBe("");
+  });
+
+  it("tells watchers of every hub of a refresh that a follower was asked for, at the same position", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    const connectionId = await connected(one, one, one);
+    const watchers = hubs.all.map(
+      ({ clients }) => new Watcher(clients.tokens, { connectionIds: [connectionId] }),
+    );
+    for (const watcher of watchers) await watcher.state(({ token }) => token?.revision === 1n);
+    const { token } = await other.clients.tokens.refreshToken({ connectionId });
+    expect(token?.revision).toBe(2n);
+    expect((await other.clients.tokens.getToken({ connectionId })).token?.credentials["access_token"]).toBe(
+      token?.credentials["access_token"],
+    );
+    for (const watcher of watchers) {
+      await watcher.state((state) => state.token?.revision === 2n);
+      watcher.cancel();
+    }
+  });
+
+  it("answers who waits at a follower another link as soon as the person says no", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    const asked = { providerName: "op", userId: `ada-${Math.random()}` };
+    const acquire = async (seconds: bigint) => {
+      const { result } = await one.clients.tokens.acquireToken({ ...asked, wait: { seconds } });
+      if (result.case !== "consent") throw new Error(`the answer is a ${result.case}`);
+      return result.value;
+    };
+    const first = await acquire(0n);
+    const waiting = acquire(60n);
+    await hubs.balance(other);
+    await consent(new Browser(), first.authUrl, "deny");
+    const second = await waiting;
+    expect(second).toMatchObject({ connectionId: first.connectionId, reason: "access_denied" });
+    expect(second.authUrl).not.toBe(first.authUrl);
+  });
+
+  it("says at every hub that it is ready", async () => {
+    for (const { opsUrl } of hubs.all) {
+      const answer = async () => (await fetch(`${opsUrl}/readyz`)).json();
+      await expect.poll(answer).toMatchObject({ ready: true, checks: { following: true } });
+    }
+  });
+});

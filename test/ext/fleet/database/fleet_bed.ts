@@ -1,0 +1,80 @@
+import { beforeEach } from "vitest";
+import { Connector } from "../../../../src/ext/fleet/database/connection/connector.js";
+import { FleetDatabase } from "../../../../src/ext/fleet/database/fleet_database.js";
+import { initialise } from "../../../../src/ext/fleet/database/initialise.js";
+import type { Member } from "../../../../src/ext/fleet/database/members.js";
+import { migrate } from "../../../../src/ext/fleet/database/migrations.js";
+import type { RawWrite, ReplicaPosition } from "../../../../src/ext/fleet/replication/log.js";
+import type { Clock } from "../../../../src/runtime/clock.js";
+import { SystemClock } from "../../../../src/runtime/clock.js";
+import { Postgres, type PostgresOptions } from "../../../fakes/postgres.js";
+import { perSuite } from "../../../lifetimes.js";
+import { has, needs } from "../../../needs.js";
+import { silentLog } from "../../../silent_log.js";
+import { aMember, databaseId, firstEpoch } from "./samples.js";
+
+/** PostgreSQL with the tables of a fleet, and a store in them. */
+export class FleetBed {
+  readonly #opened: FleetDatabase[] = [];
+
+  private constructor(
+    readonly postgres: Postgres,
+    readonly begin: ReplicaPosition,
+  ) {}
+
+  static async start(options: PostgresOptions = {}): Promise<FleetBed> {
+    const postgres = await Postgres.start(options);
+    return new FleetBed(postgres, await prepare(postgres, [[]]));
+  }
+
+  /** Empties the fleet: as `nexusd fleet init` left it. */
+  async reset(entries: Iterable<readonly RawWrite[]> = [[]]): Promise<void> {
+    for (const database of this.#opened.splice(0)) await database.close();
+    await this.postgres.query("DROP SCHEMA IF EXISTS nexus CASCADE");
+    Object.assign(this, { begin: await prepare(this.postgres, entries) });
+  }
+
+  /** A hub's view; closed with the bed. */
+  async connect(
+    options: {
+      readonly url?: string;
+      readonly clock?: Clock;
+      readonly member?: Member;
+      readonly position?: ReplicaPosition;
+    } = {},
+  ): Promise<FleetDatabase> {
+    const member = options.member ?? aMember();
+    const database = await FleetDatabase.connect(
+      {
+        url: options.url ?? this.postgres.url(),
+        member: () => member,
+        clock: options.clock ?? new SystemClock(),
+        log: silentLog,
+      },
+      options.position,
+    );
+    this.#opened.push(database);
+    return database;
+  }
+
+  async close(): Promise<void> {
+    for (const database of this.#opened) await database.close();
+    await this.postgres.close();
+  }
+}
+
+/** One server for all tests of the file, which are skipped without PostgreSQL; an empty fleet for each. */
+export function aFleetBed(options: PostgresOptions = {}): FleetBed {
+  const bed = perSuite(async () => (has("postgresql") ? await FleetBed.start(options) : ({} as FleetBed)));
+  beforeEach(async (context) => {
+    needs(context, "postgresql");
+    await bed.reset();
+  });
+  return bed;
+}
+
+async function prepare(postgres: Postgres, entries: Iterable<readonly RawWrite[]>): Promise<ReplicaPosition> {
+  const connector = new Connector(postgres.url(), new SystemClock());
+  await migrate(connector);
+  return await initialise(connector, { databaseId, epoch: firstEpoch, entries });
+}

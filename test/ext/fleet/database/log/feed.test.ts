@@ -1,0 +1,160 @@
+import { expect, onTestFinished, test } from "vitest";
+import { FleetDiverged, FleetOutrun } from "../../../../../src/ext/fleet/database/connection/fleet_error.js";
+import type { FleetDatabase } from "../../../../../src/ext/fleet/database/fleet_database.js";
+import type { DatabaseLog } from "../../../../../src/ext/fleet/database/log/database_log.js";
+import type { LogBatch, ReplicaPosition } from "../../../../../src/ext/fleet/replication/log.js";
+import { ManualClock } from "../../../../../src/runtime/manual_clock.js";
+import { TcpProxy } from "../../../../fakes/tcp_proxy.js";
+import { perTest } from "../../../../lifetimes.js";
+import { has } from "../../../../needs.js";
+import { aFleetBed } from "../fleet_bed.js";
+import { aBatch, aWrite, firstEpoch } from "../samples.js";
+
+const bed = aFleetBed();
+const proxy = perTest(async () =>
+  has("postgresql")
+    ? await TcpProxy.postgres(bed.postgres.socketPath)
+    : ({} as TcpProxy & { folder: string }),
+);
+
+async function leader(): Promise<DatabaseLog> {
+  const database = await bed.connect();
+  const lease = database.lease({ address: "hub-a:7443", leaseMs: 60_000, onLost: () => undefined });
+  await lease.acquire();
+  const log = database.leaderLog(lease.fence ?? 0n, firstEpoch);
+  onTestFinished(() => log.close());
+  return log;
+}
+
+/** Reads on until the test ends. */
+function follow(database: FleetDatabase, after: ReplicaPosition) {
+  const ending = new AbortController();
+  const read: LogBatch[] = [];
+  const ended = (async () => {
+    for await (const batches of database.feed(after, ending.signal)) read.push(...batches);
+  })();
+  ended.catch(() => undefined);
+  onTestFinished(async () => {
+    ending.abort();
+    await ended.catch(() => undefined);
+  });
+  return { read, ended, positions: () => read.map(({ position }) => Number(position)) };
+}
+
+const upTo = (last: number) => Array.from({ length: last }, (_, index) => index + 1);
+
+test("a follower hears each batch in order, with its writes as they were made", async () => {
+  const log = await leader();
+  const first = aBatch(0n, [aWrite("meta", "k", "v"), aWrite("numbers", "gone"), aWrite("empty", "", "")]);
+  await log.append(first);
+  const { read, positions } = follow(await bed.connect(), bed.begin);
+  await expect.poll(positions).toEqual([1]);
+  await log.append(aBatch(1n));
+  await expect.poll(positions).toEqual([1, 2]);
+
+  expect(read[0]?.id).toBe(first.id);
+  expect(
+    read[0]?.writes.map(({ key, value, database }) => [database, String(key), value && String(value)]),
+  ).toEqual([
+    ["meta", "k", "v"],
+    ["numbers", "gone", undefined],
+    ["empty", "", ""],
+  ]);
+});
+
+test("without a notification it looks by itself", async () => {
+  const log = await leader();
+  const clock = new ManualClock(Date.now());
+  const { positions } = follow(await bed.connect({ clock }), bed.begin);
+  await log.append(aBatch(0n));
+  await expect.poll(positions).toEqual([1]);
+  // As if the notification were lost: a row that nobody announces.
+  await bed.postgres.query("INSERT INTO nexus.log SELECT 2, gen_random_uuid(), 1, now(), ''");
+  await expect
+    .poll(() => {
+      clock.advance(300);
+      return positions();
+    })
+    .toEqual([1, 2]);
+});
+
+test("more than a page comes whole", async () => {
+  const { positions } = follow(await bed.connect(), bed.begin);
+  await bed.postgres.query(
+    "INSERT INTO nexus.log SELECT n, gen_random_uuid(), 1, now(), '' FROM generate_series(1, 1777) n; NOTIFY nexus",
+  );
+
+  await expect.poll(positions).toEqual(upTo(1777));
+});
+
+test("batches that fill more than a page of bytes come whole", async () => {
+  const log = await leader();
+  const value = new Uint8Array(5_000_000);
+  for (let after = 0n; after < 5n; after++) {
+    await log.append(aBatch(after, [{ ...aWrite("credentials", "k"), value }]));
+  }
+  const { read, positions } = follow(await bed.connect(), bed.begin);
+
+  await expect.poll(positions, { timeout: 20_000 }).toEqual(upTo(5));
+  expect(read.every(({ writes }) => writes[0]?.value?.length === 5_000_000)).toBe(true);
+});
+
+test("a cut, a server that was killed, and a link half open leave no gap", async () => {
+  const log = await leader();
+  const follower = await bed.connect({ url: bed.postgres.url(proxy.folder) });
+  const { positions } = follow(follower, bed.begin);
+  await log.append(aBatch(0n));
+  await expect.poll(positions).toEqual([1]);
+  proxy.cut();
+  await log.append(aBatch(1n));
+  proxy.heal();
+  await expect.poll(positions).toEqual([1, 2]);
+  bed.postgres.kill();
+  await bed.postgres.start();
+  await log.append(aBatch(2n));
+  await expect.poll(positions).toEqual(upTo(3));
+  proxy.halfOpen();
+  await log.append(aBatch(3n));
+  proxy.heal();
+
+  await expect.poll(positions).toEqual(upTo(4));
+});
+
+test("a batch that was replaced after a reconnection is diverged", async () => {
+  const log = await leader();
+  const follower = await bed.connect({ url: bed.postgres.url(proxy.folder) });
+  const { ended, positions } = follow(follower, bed.begin);
+  await log.append(aBatch(0n));
+  await expect.poll(positions).toEqual([1]);
+  proxy.cut();
+  await bed.postgres.query("UPDATE nexus.log SET id = gen_random_uuid() WHERE position = 1");
+  proxy.heal();
+
+  await expect(ended).rejects.toThrow(FleetDiverged);
+});
+
+test("a log that ends before what a hub has is diverged", async () => {
+  const { ended } = follow(await bed.connect(), { position: 3n, batchId: bed.begin.batchId });
+
+  await expect(ended).rejects.toThrow(FleetDiverged);
+});
+
+test("a log that begins after what a hub has asks for a first copy", async () => {
+  await bed.postgres.query(
+    "INSERT INTO nexus.log SELECT n, gen_random_uuid(), 1, now(), '' FROM generate_series(1, 9) n; DELETE FROM nexus.log WHERE position < 5",
+  );
+  const { ended } = follow(await bed.connect(), bed.begin);
+
+  await expect(ended).rejects.toThrow(FleetOutrun);
+});
+
+test("a new connection says that the hub is there before it reads", async () => {
+  const database = await bed.connect();
+  const { positions } = follow(database, bed.begin);
+  const log = await leader();
+  await log.append(aBatch(0n));
+  await expect.poll(positions).toEqual([1]);
+
+  expect(await database.members.list()).toMatchObject([{ address: "hub-a:7443", keyIds: ["k1"] }]);
+  expect(database.silentMs).toBeLessThan(10_000);
+});

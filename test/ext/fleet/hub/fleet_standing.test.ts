@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { FleetStanding } from "../../../../src/ext/fleet/hub/fleet_standing.js";
+import type { SealedRecord } from "../../../../src/model/credentials/credential.js";
+
+type Parts = ConstructorParameters<typeof FleetStanding>[0];
+
+/** A hub in whose way nothing stands, but for what is given. */
+function standing({ hub = {}, heartbeat = {}, watch = {}, keys = ["k1"] }: Record<string, object> = {}) {
+  return new FleetStanding({
+    config: { address: "10.0.0.1:7443", maxStaleMs: 600_000 },
+    hub: { role: "follower", database: {}, ...hub },
+    heartbeat: { silentMs: 0, isBehind: false, verdict: { mayNotLead: [] }, ...heartbeat },
+    watch: { standsBack: false, isDiskStuck: false, ...watch },
+    fleet: { store: { keyCheck: { keyId: "k1" } as SealedRecord, sealedCounts: () => new Map() } },
+    vault: { has: (keyId: string) => (keys as string[]).includes(keyId) },
+  } as unknown as Parts);
+}
+
+describe("a hub that another one would leave the lead to", () => {
+  it("could lead when nothing is in the way", () => {
+    expect(standing().couldLead()).toBe(true);
+  });
+
+  const inTheWay = [
+    { name: "it leads", hub: { role: "leader" } },
+    { name: "it takes over", hub: { role: "taking_over" } },
+    { name: "it ends", hub: { role: "resigned" } },
+    { name: "it has not reached the database yet", hub: { database: undefined } },
+    { name: "the database answers it no more", heartbeat: { silentMs: 10_000 } },
+    { name: "its copy is behind", heartbeat: { isBehind: true } },
+    { name: "its clock is off", heartbeat: { clockViolation: "the clock is 9000 ms off" } },
+    { name: "the database is none to lead with", heartbeat: { verdict: { mayNotLead: ["read-only"] } } },
+    { name: "it gave the lead back itself", watch: { standsBack: true } },
+    { name: "its disk takes no writes", watch: { isDiskStuck: true } },
+  ];
+  it.each(inTheWay)("could not when $name", ({ name: _, ...given }) => {
+    expect(standing(given).couldLead()).toBe(false);
+  });
+});

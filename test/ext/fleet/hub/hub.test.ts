@@ -1,0 +1,60 @@
+import { expect, onTestFinished, test } from "vitest";
+import { Hub } from "../../../../src/ext/fleet/hub/hub.js";
+import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { Store } from "../../../../src/store/store.js";
+import { TcpProxy } from "../../../fakes/tcp_proxy.js";
+import { perTest } from "../../../lifetimes.js";
+import { has } from "../../../needs.js";
+import { silentLog } from "../../../silent_log.js";
+import { temporaryFolder } from "../../../temporary_folder.js";
+import { aFleetBed } from "../database/fleet_bed.js";
+import { aMember } from "../database/samples.js";
+import { openReplica } from "../replication/fleet.js";
+
+const bed = aFleetBed();
+const proxy = perTest(async () =>
+  has("postgresql")
+    ? await TcpProxy.postgres(bed.postgres.socketPath)
+    : ({} as TcpProxy & { folder: string }),
+);
+
+/** A hub of a new fleet, behind the proxy, by a clock of the test. */
+async function aHub() {
+  const clock = new ManualClock(Date.now());
+  const first = Store.open({ folder: temporaryFolder(), nowMs: clock.nowMs() });
+  const entries = [...first.entries()];
+  await first.close();
+  await bed.reset(entries);
+  const folder = temporaryFolder();
+  await Store.copyInto(folder, { entries, position: bed.begin });
+  const store = openReplica(folder);
+  const member = aMember();
+  const connect = () =>
+    bed.connect({ url: bed.postgres.url(proxy.folder), clock, member, position: bed.begin });
+  const fleet = { store, owner: member.owner, database: await connect(), member: () => member, connect };
+  const config = { address: member.address, leaseMs: 60_000 } as never;
+  const ended: unknown[] = [];
+  const hub = new Hub({
+    ...{ config, fleet, clock, log: silentLog },
+    mayNotLead: () => [],
+    standsBack: () => false,
+    onEnded: (error) => void ended.push(error),
+  });
+  onTestFinished(() => hub.close());
+  hub.start({ begin: async () => undefined, end: async () => undefined });
+  return { hub, clock, ended };
+}
+
+test("a hub leads at once when the answer that gave it the lease was lost", async () => {
+  proxy.loseAnswerTo("acquire_1");
+  const { hub, clock, ended } = await aHub();
+  await expect
+    .poll(() => {
+      clock.advance(50);
+      return hub.role;
+    })
+    .toBe("leader");
+  expect([hub.holder?.fence, ended]).toEqual([1n, []]);
+  // Much less than the lease, and than others wait after an outage.
+  expect(clock.monotonicMs()).toBeLessThan(3_000);
+});

@@ -1,0 +1,194 @@
+import { createHash } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { FleetDatabase } from "../../../../src/ext/fleet/database/fleet_database.js";
+import type { RawWrite } from "../../../../src/ext/fleet/replication/log.js";
+import { SystemClock } from "../../../../src/runtime/clock.js";
+import { Store } from "../../../../src/store/store.js";
+import { requestOf } from "../../../daemon/requests.js";
+import type { Postgres } from "../../../fakes/postgres.js";
+import { silentLog } from "../../../silent_log.js";
+import { aMember } from "../database/samples.js";
+import { Faults } from "../storm/faults.js";
+import { judgeLog, type StormReport } from "../storm/judge.js";
+import { isTrueSoon, type StormOptions } from "../storm/storm.js";
+import { judgeLosses } from "./losses.js";
+import { RealFleet } from "./real_fleet.js";
+import type { RealHub } from "./real_hub.js";
+
+/** How many refreshes are asked for at once. */
+const lanes = 6;
+
+/** The database of a storm, its provider, and what was seen. */
+export class RealStorm {
+  /** Connections that a hub said it had made. */
+  readonly #made: string[] = [];
+  readonly #ending = new AbortController();
+  #fleet!: RealFleet;
+
+  constructor(private readonly options: StormOptions) {}
+
+  async run(): Promise<StormReport> {
+    const { hubs: count, grants } = this.options;
+    const groups = [{ count: grants, dueAtMs: Date.now() + 5_000 }];
+    this.#fleet = await RealFleet.start({ hubs: count, groups });
+    const { hubs, servers, provider } = this.#fleet;
+    try {
+      void this.#write();
+      for (let lane = 0; lane < lanes; lane++) void this.#refresh();
+      await this.#untilRefreshed();
+      const faults = new Faults(hubs, servers, 3_000, 4_000, this.options.random);
+      await faults.rage(this.options.minutes, (kind) => {
+        const seen = `${provider.refreshes} refreshes, ${provider.reuses.length} lost, ${provider.overlaps} overlaps`;
+        this.options.say(`${kind}; ${seen}, ${this.#made.length} connections made`);
+      });
+      return await this.#judge(faults).finally(() => faults.close());
+    } finally {
+      this.#ending.abort();
+      await this.#fleet.close();
+    }
+  }
+
+  /** Makes connections at any hub, without a pause: what a hub says it has made has to be there in the end. */
+  async #write(): Promise<void> {
+    while (!this.#ending.signal.aborted) {
+      const hub = this.#anyHub();
+      await hub.clients.connections.requestConnection(requestOf("live"), { timeoutMs: 15_000 }).then(
+        ({ connectionId }) => this.#made.push(connectionId),
+        () => undefined,
+      );
+      await sleep(100);
+    }
+  }
+
+  #anyHub(): RealHub {
+    const { hubs } = this.#fleet;
+    return hubs[Math.floor(Math.random() * hubs.length)] as RealHub;
+  }
+
+  async #untilRefreshed(): Promise<void> {
+    const { provider } = this.#fleet;
+    for (let tries = 0; provider.refreshes === 0; tries++) {
+      if (tries > 600) throw new Error("the hubs do not begin to refresh within a minute");
+      await sleep(100);
+    }
+  }
+
+  /** Has connections refreshed at any hub, without a pause. */
+  async #refresh(): Promise<void> {
+    while (!this.#ending.signal.aborted) {
+      const { ids } = this.#fleet;
+      const connectionId = ids[Math.floor(Math.random() * ids.length)] ?? "";
+      const { tokens } = this.#anyHub().clients;
+      await tokens.refreshToken({ connectionId }, { timeoutMs: 5_000 }).catch(() => undefined);
+      await sleep(50);
+    }
+  }
+
+  async #judge(faults: Faults): Promise<StormReport> {
+    const { hubs, servers, provider, broken, seen } = this.#fleet;
+    // All is healed: somebody leads, what was spooled is brought home, and old intents are over.
+    await sleep(20_000);
+    if (!(await isTrueSoon(() => hubs.some(({ isLeader }) => isLeader))))
+      broken.push("nobody leads after all was healed");
+    const refreshed = provider.refreshes;
+    await sleep(8_000);
+    if (!(await isTrueSoon(() => provider.refreshes > refreshed)))
+      broken.push("nothing is refreshed after all was healed");
+    this.#ending.abort();
+    const auditEvents = await this.#verifyAudit();
+    await Promise.all(hubs.map((hub) => hub.stop("SIGTERM")));
+    const lost = await this.#compare(servers.primary);
+    const log = await judgeLog(servers.primary, []);
+    const lives = hubs.flatMap((hub) => hub.lives);
+    const unexplained = await judgeLosses({
+      provider,
+      faults: [...faults.done, ...faults.stalls],
+      lives,
+      servers,
+      seen,
+    });
+    const counts: Record<string, number> = {};
+    for (const { kind } of faults.done) counts[kind] = (counts[kind] ?? 0) + 1;
+    return {
+      refreshes: provider.refreshes,
+      overlaps: provider.overlaps,
+      grantsLost: provider.reuses.length,
+      explained: provider.reuses.length - unexplained.length,
+      ...log,
+      ackedMissing: lost.length,
+      faults: counts,
+      reigns: faults.reigns,
+      auditEvents,
+      acknowledged: this.#made.length,
+      broken: [...broken, ...unexplained],
+    };
+  }
+
+  /** @returns how many events the audit log has */
+  async #verifyAudit(): Promise<number> {
+    const { hubs, broken } = this.#fleet;
+    for (const { clients } of hubs) {
+      const verdict = await clients.audit
+        .verifyAuditLog({}, { timeoutMs: 30_000 })
+        .catch((error: Error) => error);
+      if (verdict instanceof Error) broken.push(`the audit log cannot be verified: ${verdict.message}`);
+      else if (verdict.reason !== "") broken.push(`the chain of the audit log breaks: ${verdict.reason}`);
+      else return Number(verdict.headSequence);
+    }
+    return 0;
+  }
+
+  /** Each hub's folder, brought to the newest batch, has the bytes of a fresh copy. @returns which connections are missing */
+  async #compare(primary: Postgres): Promise<string[]> {
+    const member = aMember();
+    const options = { url: primary.url(), member: () => member, clock: new SystemClock(), log: silentLog };
+    const database = await FleetDatabase.connect(options);
+    const { hubs, broken } = this.#fleet;
+    const folder = join(this.#fleet.folder, "fresh");
+    mkdirSync(folder, { mode: 0o700 });
+    try {
+      await Store.copyInto(folder, database.firstCopy());
+      const fresh = Store.open({ folder, nowMs: Date.now(), replica: true });
+      const wanted = digestOf(fresh.entries());
+      const newest = fresh.position?.position ?? 0n;
+      const lost = this.#made.filter((id) => fresh.getConnection(id) === undefined);
+      await fresh.close();
+      for (const [index] of hubs.entries()) {
+        const store = Store.open({
+          folder: join(this.#fleet.folder, `hub-${index}`),
+          nowMs: Date.now(),
+          replica: true,
+        });
+        await caughtUp(store, database, newest);
+        if (digestOf(store.entries()) !== wanted) broken.push(`hub ${index} differs from a fresh copy`);
+        await store.close();
+      }
+      return lost;
+    } finally {
+      await database.close();
+    }
+  }
+}
+
+async function caughtUp(store: Store, database: FleetDatabase, newest: bigint): Promise<void> {
+  const { position } = store;
+  if (position === undefined || position.position >= newest) return;
+  for await (const batches of database.feed(position, new AbortController().signal)) {
+    await store.apply(batches);
+    if ((store.position?.position ?? 0n) >= newest) return;
+  }
+}
+
+function digestOf(pages: Iterable<readonly RawWrite[]>): string {
+  const hash = createHash("sha256");
+  for (const page of pages) {
+    for (const { database, key, value } of page) {
+      hash.update(
+        `${database} ${Buffer.from(key).toString("hex")} ${Buffer.from(value ?? []).toString("hex")}\n`,
+      );
+    }
+  }
+  return hash.digest("hex");
+}

@@ -1,0 +1,92 @@
+import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const root = join(import.meta.dirname, "../../../..");
+
+/** What the sources of a version that there is not have in place of this one's. */
+const edits: readonly (readonly [file: string, from: string, to: string])[] = [
+  ["package.json", '"version": "0.1.0"', '"version": "0.2.0"'],
+  [
+    "src/ext/fleet/database/connection/layouts.ts",
+    '[{ expand: ["001_tables.sql", "002_functions.sql"], contract: [] }]',
+    '[{ expand: ["001_tables.sql", "002_functions.sql"], contract: [] }, { expand: ["003_expand.sql"], contract: ["003_contract.sql"] }]',
+  ],
+  [
+    "src/ext/fleet/database/log/database_log.ts",
+    "nexus.commit_1($1, $2, $3, $4, $5, $6)",
+    "nexus.commit_2($1, $2, $3, $4, $5, $6, 'next')",
+  ],
+  [
+    "src/ext/fleet/database/members.ts",
+    "nexus.heartbeat_1($1, $2, $3, $4, $5, $6)",
+    "nexus.heartbeat_2($1, $2, $3, $4, $5, $6, 'west')",
+  ],
+  // A record has a field that older hubs would lose: it is written when none of them can be there.
+  [
+    "src/store/records/connection_codec.ts",
+    "return toBinary(ConnectionRecordSchema, record);",
+    "return marked(toBinary(ConnectionRecordSchema, record));",
+  ],
+  ["src/store/records/connection_codec.ts", "", 'import { marked } from "./mark.js";\n'],
+  [
+    "src/ext/fleet/hub/heartbeat.ts",
+    "this.#verdict = await database.judge(fleet.store.position);",
+    "this.#verdict = await database.judge(fleet.store.position); layoutOfAll.minLayout = this.#verdict.tables.minLayout;",
+  ],
+  ["src/ext/fleet/hub/heartbeat.ts", "", 'import { layoutOfAll } from "../../../store/records/mark.js";\n'],
+];
+
+/** Field 1000, an integer of 1. */
+const mark = Uint8Array.of(0xc0, 0x3e, 0x01);
+
+const markSource = `
+export const layoutOfAll = { minLayout: 0 };
+const mark = Uint8Array.of(${mark.join(", ")});
+export function marked(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(layoutOfAll.minLayout < 2 ? bytes : [...bytes, ...mark]);
+}
+`;
+
+/** Whether the record of a connection has the field of the next version. */
+export function isMarked(record: Uint8Array): boolean {
+  return Buffer.from(record.subarray(-mark.length)).equals(mark);
+}
+
+/**
+ * Builds a version that knows one layout more, as a release would: of these sources, with a few lines changed.
+ *
+ * @param folder an absolute path, in which nothing is
+ * @returns the path of its `main.js`
+ */
+export async function buildNextVersion(folder: string): Promise<string> {
+  for (const name of ["src", "scripts", "package.json", "tsconfig.json"])
+    cpSync(join(root, name), join(folder, name), { recursive: true });
+  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
+  for (const [file, from, to] of edits) edit(join(folder, file), from, to);
+  writeFileSync(join(folder, "src/store/records/mark.ts"), markSource);
+  for (const name of ["003_expand.sql", "003_contract.sql"])
+    copyFileSync(join(import.meta.dirname, name), join(folder, "src/ext/fleet/database/sql", name));
+  const dist = join(folder, "dist");
+  for (const [from, to] of [
+    ["ext/fleet/database/sql", "database/sql"],
+    ["catalogue", "catalogue"],
+  ] as const) {
+    mkdirSync(join(dist, to), { recursive: true });
+    cpSync(join(folder, "src", from), join(dist, to), { recursive: true });
+  }
+  const { bundle } = (await import(pathToFileURL(join(folder, "scripts/bundle.mjs")).href)) as {
+    bundle(root: string, folder: string): Promise<void>;
+  };
+  await bundle(folder, dist);
+  const main = join(dist, "main.js");
+  copyFileSync(join(folder, "scripts/launcher.js"), main);
+  return main;
+}
+
+/** @throws Error when the text is not there once: the sources have changed, and the edit must follow */
+function edit(file: string, from: string, to: string): void {
+  const text = readFileSync(file, "utf8");
+  if (from !== "" && text.split(from).length !== 2) throw new Error(`${file} does not have once: ${from}`);
+  writeFileSync(file, from === "" ? `${to}${text}` : text.replace(from, () => to));
+}

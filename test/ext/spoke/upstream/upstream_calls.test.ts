@@ -1,0 +1,101 @@
+import { describe, expect, it } from "vitest";
+import type { HubLink } from "../../../../src/ext/spoke/upstream/hub_link.js";
+import { UpstreamCalls, type UpstreamOutcome } from "../../../../src/ext/spoke/upstream/upstream_calls.js";
+import { Unavailable } from "../../../../src/model/errors.js";
+import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+
+const answer = new Uint8Array([7]);
+
+/** Three hubs that the test plays. */
+class World {
+  readonly clock = new ManualClock(0);
+  readonly outcomes: UpstreamOutcome[] = [];
+  /** How long hubs were waited for. */
+  readonly waits: number[] = [];
+  readonly asked: string[] = [];
+  ready = new Set<string>();
+  /** Of those who wait: ends it. */
+  #waiting: (() => void)[] = [];
+
+  readonly #links = ["a", "b", "c"].map((url) => ({
+    url,
+    isReady: async (waitMs: number) => {
+      if (waitMs > 0) {
+        this.waits.push(waitMs);
+        await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      }
+      return this.ready.has(url);
+    },
+    call: async (_: unknown, __: number, signal: AbortSignal) => {
+      signal.throwIfAborted();
+      this.asked.push(url);
+      return answer;
+    },
+  }));
+
+  readonly #calls = new UpstreamCalls({
+    links: { inTurn: () => this.#links.values() as unknown as Generator<HubLink> },
+    clock: this.clock,
+    onForwarded: (outcome) => this.outcomes.push(outcome),
+  });
+
+  call(signal = new AbortController().signal): Promise<Uint8Array> {
+    return this.#calls.call("nexus.v1.TokenService/RefreshToken", new Uint8Array(), "owner", signal);
+  }
+
+  async waiting(count: number): Promise<void> {
+    await expect.poll(() => this.#waiting.length, { interval: 1 }).toBe(count);
+  }
+
+  /** The time for a connection is over. */
+  over(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+describe("what a spoke has hubs do", () => {
+  it("goes to the first that is connected, without waiting", async () => {
+    const world = new World();
+    world.ready = new Set(["b", "c"]);
+    expect(await world.call()).toBe(answer);
+    expect([world.asked, world.waits, world.outcomes]).toEqual([["b"], [], ["ok"]]);
+  });
+
+  it("waits once for all hubs, and for a while no more", async () => {
+    const world = new World();
+    const calls = [world.call(), world.call()].map((call) => call.catch((error: unknown) => error));
+    await world.waiting(3);
+    expect(world.waits).toEqual([2_000, 2_000, 2_000]);
+    world.over();
+    for (const error of await Promise.all(calls)) expect(error).toBeInstanceOf(Unavailable);
+    await expect(world.call()).rejects.toBeInstanceOf(Unavailable);
+    expect(world.waits).toHaveLength(3);
+    world.ready = new Set(["c"]);
+    expect(await world.call()).toBe(answer);
+    world.ready.clear();
+    world.clock.advance(2_001);
+    const late = world.call();
+    await world.waiting(3);
+    world.ready = new Set(["b"]);
+    world.over();
+    expect(await late).toBe(answer);
+    expect(world.asked).toEqual(["c", "b"]);
+  });
+
+  it("is given up with its caller", async () => {
+    const world = new World();
+    const caller = new AbortController();
+    const call = world.call(caller.signal);
+    const other = world.call();
+    await world.waiting(3);
+    const reason = new DOMException("gone", "AbortError");
+    caller.abort(reason);
+    await expect(call).rejects.toBe(reason);
+    world.ready = new Set(["a"]);
+    world.over();
+    expect(await other).toBe(answer);
+    world.ready = new Set(["a"]);
+    await expect(world.call(AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(world.asked).toEqual(["a"]);
+  });
+});
