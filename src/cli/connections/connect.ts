@@ -1,5 +1,5 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type {
   Connection,
@@ -16,7 +16,7 @@ import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
-import { collect } from "../shell/repeated_options.js";
+import { listOption } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { formatExpiry, formatStatus, jsonLine, printable } from "../shell/text.js";
 import { captureAtPrompt } from "./capture_prompt.js";
@@ -26,7 +26,7 @@ import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
 
 /** What `nexusd connect` takes beside the provider. */
 export interface ConnectFlags extends DaemonFlags, TargetFlags {
-  readonly scope?: string[];
+  readonly scopes?: string[];
   readonly returnUrl?: string;
   readonly device?: boolean;
   readonly open: boolean;
@@ -43,12 +43,7 @@ export function connectCommand(shell: Shell): Command {
       "name or id, PROVIDER/USER[/LABEL], or the URL of an MCP server; can be left out with --connection",
     )
     .option("--user <id>", "on whose behalf (default: the name of the user at this machine)")
-    .addOption(
-      new Option(
-        "--scope <scope>",
-        "ask for these alone, in place of the defaults; can be given again",
-      ).argParser(collect),
-    )
+    .addOption(listOption("scopes", "ask for these alone, in place of the defaults"))
     .option("--return-url <url>", "where the browser goes afterwards")
     .option("--connection <connection>", `ask again for ${connectionArgument}`)
     .option("--label <label>", "tells this account of the user from another at the provider")
@@ -126,7 +121,7 @@ function request({ provider, userId, label, before }: ConnectTarget, flags: Conn
       key === ""
         ? ({ case: undefined } as const)
         : ({ case: isId(key) ? "providerId" : "providerName", value: key } as const),
-    scopes: flags.scope ?? [],
+    scopes: flags.scopes ?? [],
     returnUrl: flags.returnUrl ?? "",
     connectionId: before?.id ?? "",
     label,

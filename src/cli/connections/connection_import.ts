@@ -2,7 +2,7 @@ import { Argument, Command } from "commander";
 import { AuthType } from "../../gen/nexus/v1/provider_pb.js";
 import { findProvider, providerArgument } from "../providers/provider_key.js";
 import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
-import { collect } from "../shell/repeated_options.js";
+import { listOption } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { formatStatus } from "../shell/text.js";
 import { readCredentialFields, readRefreshToken } from "./credential_input.js";
@@ -10,7 +10,7 @@ import { readCredentialFields, readRefreshToken } from "./credential_input.js";
 interface ImportFlags extends DaemonFlags {
   readonly user?: string;
   readonly file?: string;
-  readonly scope?: string[];
+  readonly scopes?: string[];
 }
 
 export function connectionImportCommand(shell: Shell): Command {
@@ -24,7 +24,7 @@ export function connectionImportCommand(shell: Shell): Command {
       "--file <file>",
       "file with the refresh token, or for a static type with a JSON object of its fields; - is standard input",
     )
-    .option("--scope <scope>", "a scope that was granted; may be repeated", collect);
+    .addOption(listOption("scopes", "the scopes that were granted"));
   return daemonCommand(shell, command, async (session, flags: ImportFlags, idOrName: string) => {
     const { provider } = await findProvider(session, idOrName);
     const userId = flags.user ?? shell.userName();
@@ -35,7 +35,7 @@ export function connectionImportCommand(shell: Shell): Command {
     const { connection } = await session.call(
       `import the credential for ${provider.name}`,
       session.daemon.connections.importConnection,
-      { userId, providerId: provider.id, scopes: flags.scope ?? [], ...credential },
+      { userId, providerId: provider.id, scopes: flags.scopes ?? [], ...credential },
     );
     if (!connection) throw new Error("the daemon answered without a connection");
     session.show(connection, () => `${connection.id} is ${formatStatus(connection.status)}\n`);

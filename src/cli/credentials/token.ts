@@ -2,7 +2,7 @@ import { Command, Option } from "commander";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { parseDurationMs } from "../shell/duration.js";
-import { collect } from "../shell/repeated_options.js";
+import { listOption } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
 import { providerOf } from "./named_connection.js";
 import { credentialArgument, readCredential } from "./read_credential.js";
@@ -12,7 +12,7 @@ interface TokenFlags extends DaemonFlags {
   readonly minTtl?: number;
   readonly audience?: string;
   readonly resource?: string;
-  readonly scope: readonly string[];
+  readonly scopes?: readonly string[];
   readonly format?: TokenFormat;
   readonly host?: string;
 }
@@ -27,13 +27,13 @@ export function tokenCommand(shell: Shell): Command {
       "for whom a narrower token is, which the provider makes of the current one",
     )
     .option("--resource <uri>", "which API a narrower token is for")
-    .option("--scope <scope>", "a scope of a narrower token (repeatable)", collect, [])
+    .addOption(listOption("scopes", "the scopes of a narrower token"))
     .addOption(new Option("--format <format>", "as which document (default: plain)").choices(tokenFormats))
     .option("--host <host>", "host of the netrc line (default: that of the provider's API base URL)");
   return addDaemonFlags(command).action((name: string, flags: TokenFlags) => {
     const format = formatOf(flags);
     return withDaemon(shell, flags, async (session) => {
-      const { minTtl: minTtlMs, audience, resource, scope: scopes } = flags;
+      const { minTtl: minTtlMs, audience, resource, scopes = [] } = flags;
       const narrowing = { audience, resource, scopes };
       const credential = await readCredential(shell, session, name, { minTtlMs, narrowing });
       const readHost = async (): Promise<string> =>

@@ -6,7 +6,7 @@ import { profileFields, type SettingKind } from "../../model/providers/profile_f
 import type { GrantType, TokenEndpointAuthMethod } from "../../model/providers/profile_settings.js";
 import { parseDurationMs } from "../shell/duration.js";
 import { readText } from "../shell/files.js";
-import { collect, collectPair } from "../shell/repeated_options.js";
+import { collectPair, listOption } from "../shell/repeated_options.js";
 
 /**
  * Flags that set a field of a profile, as commander hands them over; one that was not given is undefined. The others are named after
@@ -65,12 +65,7 @@ function optionsOf({ field, flag }: (typeof flagFields)[number]): Option[] {
         ),
       ];
     case "texts":
-      return [
-        new Option(`--${flag} <list>`, `${help}; separated by commas or spaces`).argParser(parseList),
-        new Option(`--${flag.replace(/s$/, "")} <text>`, `one of --${flag}; can be given again`).argParser(
-          collect,
-        ),
-      ];
+      return [listOption(flag, help)];
     case "text_map":
       return [new Option(`--${flag} <name=value>`, `${help}; can be given again`).argParser(collectPair)];
     default:
@@ -103,22 +98,13 @@ export interface ProfileChange {
 /** What the given flags set, and nothing else. An empty value clears its field. */
 export function profileChange(flags: ProfileFlags): ProfileChange {
   const given = flagFields
-    .map((each) => ({ field: each.field, value: flagValue(flags, each) }))
+    .map(({ field, attribute }) => ({
+      field,
+      value: (flags as Readonly<Record<string, unknown>>)[attribute],
+    }))
     .filter(({ value }) => value !== undefined);
   const fields = given
     .filter(({ field, value }) => !(field.kind === "duration" && value === "default"))
     .map(({ field, value }) => [field.descriptor.localName, field.encode(value)]);
   return { fields: Object.fromEntries(fields), mask: given.map(({ field }) => field.name) };
-}
-
-/** What the flags say of a field; undefined when they were not given. A list has a flag for one item too, and each item once. */
-function flagValue(flags: ProfileFlags, { field, attribute }: (typeof flagFields)[number]): unknown {
-  const values = flags as Readonly<Record<string, unknown>>;
-  const [whole, one] = [values[attribute], values[attribute.replace(/s$/, "")]];
-  if (field.kind !== "texts" || (whole === undefined && one === undefined)) return whole;
-  return [...new Set([...((whole ?? []) as string[]), ...((one ?? []) as string[])])];
-}
-
-function parseList(text: string, before: string[] | undefined): string[] {
-  return [...(before ?? []), ...text.split(/[\s,]+/).filter((scope) => scope !== "")];
 }

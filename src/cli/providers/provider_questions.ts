@@ -19,7 +19,6 @@ export interface AddFlags extends ProfileFlags {
   readonly name?: string;
   readonly var?: Record<string, string>;
   readonly scopes?: readonly string[];
-  readonly scope?: readonly string[];
 }
 
 /** Answers, in the form of the flags that they stand for. */
@@ -90,8 +89,7 @@ async function askForClient(
   const question = "Client secret (it is not shown; empty for a public client): ";
   const secret = needsSecret ? (await shell.stdin.ask(question, { echo: false })).trim() : "";
   const authMethod = needsSecret && secret === "" ? ({ authMethod: "none" } as const) : {};
-  const isAsked = flags.scopes === undefined && flags.scope === undefined;
-  const answer = isAsked ? await ask(`Scopes [${scopes.join(" ") || "none"}]`) : "";
+  const answer = flags.scopes === undefined ? await ask(`Scopes [${scopes.join(" ") || "none"}]`) : "";
   const wanted = answer === "" ? {} : { scopes: answer.split(/[\s,]+/) };
   return { ...flags, clientId, ...authMethod, ...wanted, ...(secret === "" ? {} : { clientSecret: secret }) };
 }

@@ -86,7 +86,7 @@ function explain(template: ProviderTemplate, program: string): string {
     ["revocation URL", options?.revocationUrl ?? ""],
     ["API base URL", provider.apiBaseUrl],
     ["redirect URI", redirectUri !== "" ? `${redirectUri} (paste it into the provider's console)` : ""],
-    ["scopes", hasClient ? provider.scopes.join(" ") || "none by default: give --scope" : ""],
+    ["scopes", hasClient ? provider.scopes.join(" ") || "none by default: give --scopes" : ""],
     ["parameters", params.join(" ")],
     ["PKCE", pkceWord(provider)],
     ["documentation", template.docsUrl],

@@ -67,19 +67,19 @@ describe("connect", () => {
     const args = [
       "connect",
       "GitHub",
-      "--scope",
-      "repo",
-      "--scope",
-      "user",
       "--return-url",
       "https://a.example",
+      "--scopes",
+      "repo,user",
+      "--scope",
+      "gist",
     ];
     expect(await run(args, shell)).toBe(0);
     const [request] = daemon.got<ConnectionServiceRequestConnectionRequest>("RequestConnection");
     expect(request).toMatchObject({
       userId: "alice",
       provider: { case: "providerName", value: "github" },
-      scopes: ["repo", "user"],
+      scopes: ["repo", "user", "gist"],
       returnUrl: "https://a.example",
       connectionId: "",
     });

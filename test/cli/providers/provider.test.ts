@@ -69,7 +69,7 @@ describe("provider create", () => {
       enableDiscovery: false,
       authUrl: "https://p.example/a",
       tokenUrl: "https://p.example/t",
-      scopes: ["repo", "user", "a,b"],
+      scopes: ["repo", "user", "a", "b"],
       authorizationParams: { access_type: "offline", x: "a=b" },
       tokenEndpointAuthMethod: TokenEndpointAuthMethod.CLIENT_SECRET_BASIC,
       refreshWindow: { seconds: 90n, nanos: 0 },
