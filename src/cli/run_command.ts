@@ -4,6 +4,7 @@ import { readVersion } from "../config/version.js";
 import { exitCodes, formatExitCodes } from "../daemon/exit_codes.js";
 import { examples } from "./examples.js";
 import { CommandFailure } from "./shell/command_failure.js";
+import { addDaemonFlags } from "./shell/daemon_command.js";
 import { helpWidth } from "./shell/help.js";
 import { asTyped } from "./shell/program_name.js";
 import type { MakeCommand, Output, Shell } from "./shell/shell.js";
@@ -33,7 +34,7 @@ export async function runOneOf(
   if (hidden) program.addCommand(hidden(shell), { hidden: true });
   bind(program, shell, typed);
   try {
-    await program.parseAsync(args, { from: "user" });
+    await program.parseAsync(commandFirst(program, args), { from: "user" });
     return exitCodes.ok;
   } catch (error) {
     const code = report(error, shell.stderr);
@@ -50,6 +51,23 @@ function buildProgram(makers: readonly MakeCommand[], shell: Shell): Command {
     .addHelpText("after", `\n${formatExitCodes()}`);
   for (const make of makers) program.addCommand(make(shell));
   return program;
+}
+
+/** `status --json` for `--json status`: the flags of every command may stand before it. */
+function commandFirst(program: Command, args: readonly string[]): string[] {
+  const { options } = addDaemonFlags(new Command());
+  let start = 0;
+  for (;;) {
+    const [flag, value] = (args[start] ?? "").split("=", 2);
+    const option = options.find(({ long }) => long === flag);
+    if (!option) break;
+    start += option.required && value === undefined ? 2 : 1;
+  }
+  let end = start;
+  for (let command: Command | undefined = program; ; end++) {
+    command = command.commands.find((each) => [each.name(), ...each.aliases()].includes(args[end] ?? ""));
+    if (!command) return [...args.slice(start, end), ...args.slice(0, start), ...args.slice(end)];
+  }
 }
 
 /** Nothing here may end the process or write past the shell. */

@@ -55,6 +55,33 @@ describe("nexusd", () => {
   );
 });
 
+describe("the flags of every command", () => {
+  const daemon = perTest(async () => {
+    const made = new FakeDaemon();
+    made.addConnection({ status: ConnectionStatus.ACTIVE });
+    await made.start();
+    return made;
+  });
+
+  it.each([
+    ["before it", ["--json", "--address", "ADDRESS", "connections", "list"]],
+    ["before a group whose command is left out", ["--address=ADDRESS", "--json", "connections"]],
+    ["after it", ["connections", "list", "--json", "--address", "ADDRESS"]],
+    ["on both sides of it", ["--json", "connections", "get", connectionId, "--address=ADDRESS"]],
+  ])("may stand %s", async (_where, args) => {
+    const shell = fakeShell();
+    const address = `unix:${daemon.socketPath}`;
+    expect(await run(args.map((word) => word.replace("ADDRESS", address)), shell)).toBe(0);
+    expect(jsonLines(shell.out())).toMatchObject([{ id: connectionId }]);
+  });
+
+  it("say that JSON comes as one object a line", async () => {
+    const shell = fakeShell();
+    await run(["connections", "list", "--help"], shell);
+    expect(shell.out()).toMatch(/--json +print JSON: one object a line/);
+  });
+});
+
 describe("a group that has no such command", () => {
   it.each([
     ["unknown command 'shwo': there are list, get, import,", ["connections", "shwo", "github"]],

@@ -70,7 +70,7 @@ const clientOptions = (): SettingOptions =>
   ]);
 
 export function addDaemonFlags(command: Command): Command {
-  return addAddressFlags(command.option("--json", "print JSON"));
+  return addAddressFlags(command.option("--json", "print JSON: one object a line"));
 }
 
 /** For a command whose output has a form of its own. */
