@@ -40,8 +40,7 @@ export interface ClientTls {
  */
 export function loadClientConfig(env: NodeJS.ProcessEnv, flags: Flags): ClientConfig {
   const reader = new SettingReader(env, flags);
-  const socketPath = join(readDataDir(reader), "nexus.sock");
-  const config = readClient(reader, reader.get("NEXUS_ADDRESS") ?? `unix:${socketPath}`);
+  const config = readClient(reader, readDataDir(reader));
   try {
     reader.throwViolations();
   } catch (error) {
@@ -96,7 +95,8 @@ export function isPlainRemote(url: string): boolean {
 
 type Keyless = { readonly kind: "keyless"; readonly url: string };
 
-function readClient(reader: SettingReader, address: string): ClientConfig | Keyless | undefined {
+function readClient(reader: SettingReader, dataDir: string): ClientConfig | Keyless | undefined {
+  const address = reader.get("NEXUS_ADDRESS") ?? `unix:${join(dataDir, "nexus.sock")}`;
   if (address.startsWith("unix:")) {
     const path = resolve(address.slice("unix:".length));
     const violation = address === "unix:" ? "the path is empty" : socketPathViolation(path);
@@ -114,8 +114,11 @@ function readClient(reader: SettingReader, address: string): ClientConfig | Keyl
   const apiKey = readApiKey(reader);
   const tls = readClientTls(reader, url);
   if (apiKey === undefined && tls.certificate === undefined) {
-    const limit = `is needed for ${url.origin}: the daemon keeps its key in <data-dir>/admin.key`;
-    reader.refuse("NEXUS_API_KEY_FILE", limit);
+    const path = resolve(dataDir, "admin.key");
+    reader.refuse(
+      "NEXUS_API_KEY_FILE",
+      `is needed for ${url.origin}: a daemon here keeps its key in ${path}`,
+    );
     return { kind: "keyless", url: url.origin };
   }
   return { kind: "tcp", url: url.origin, apiKey, tls };

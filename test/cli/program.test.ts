@@ -71,7 +71,12 @@ describe("the flags of every command", () => {
   ])("may stand %s", async (_where, args) => {
     const shell = fakeShell();
     const address = `unix:${daemon.socketPath}`;
-    expect(await run(args.map((word) => word.replace("ADDRESS", address)), shell)).toBe(0);
+    expect(
+      await run(
+        args.map((word) => word.replace("ADDRESS", address)),
+        shell,
+      ),
+    ).toBe(0);
     expect(jsonLines(shell.out())).toMatchObject([{ id: connectionId }]);
   });
 

@@ -25,8 +25,10 @@ describe("loadClientConfig", () => {
   });
 
   it("needs a key for TCP", () => {
-    const env = { NEXUS_ADDRESS: "http://127.0.0.1:8090/" };
-    expect(() => loadClientConfig(env, {})).toThrow(/NEXUS_API_KEY_FILE: is needed for http:\/\/127/);
+    const env = { NEXUS_ADDRESS: "http://127.0.0.1:8090/", NEXUS_DATA_DIR: "/data" };
+    expect(() => loadClientConfig(env, {})).toThrow(
+      "NEXUS_API_KEY_FILE: is needed for http://127.0.0.1:8090: a daemon here keeps its key in /data/admin.key",
+    );
     const config = loadClientConfig({ ...env, NEXUS_API_KEY: "s3cret" }, {});
     expect(config).toMatchObject({ kind: "tcp", url: "http://127.0.0.1:8090" });
     expect(JSON.stringify(config)).not.toContain("s3cret");
