@@ -170,18 +170,21 @@ describe("a wrong client secret or authentication method says so at the first co
       const providerId = await world.register({ name: "acme" });
       world.answerToken = () => json(body, status);
       const { page, problem } = await consent(providerId);
-      const command =
-        "nexusd provider update acme --client-secret-file FILE corrects the secret, nexusd provider update acme --auth-method client_secret_basic the method, then consent again";
+      const commands = [
+        "  correct the secret: nexusd provider update acme --client-secret-file FILE",
+        "  or the method: nexusd provider update acme --auth-method client_secret_basic",
+        "  then consent again",
+      ].join("\n");
       expect(problem).toEqual({
         reason: "client_rejected",
-        message: `The provider refused the client id, the client secret or the way in which it was sent: ${word}; the secret was sent by client_secret_post: ${command}.`,
+        message: `The provider refused the client id, the client secret or the way in which it was sent: ${word}; the secret was sent by client_secret_post\n${commands}.`,
       });
       expect(page.status).toBe(502);
       expect(page.body).toContain("The provider refused the registration of this service");
-      expect(page.body.replace(/<\/?span[^>]*>/g, "")).toContain(command);
+      expect(page.body.replace(/<\/?span[^>]*>/g, "")).toContain(commands);
       const { code, err } = await connectByCli("acme");
       expect(code).toBe(21);
-      expect(err).toContain(`${command}. (client_rejected)`);
+      expect(err).toContain(`client_secret_post (client_rejected)\n${commands}.\n`);
       expect(page.body + problem.message + err).not.toContain("the-client-secret");
     },
   );

@@ -18,7 +18,7 @@ import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from
 import { addNotes } from "../shell/help.js";
 import { listOption } from "../shell/repeated_options.js";
 import type { Shell } from "../shell/shell.js";
-import { formatExpiry, formatStatus, jsonLine, printable } from "../shell/text.js";
+import { formatExpiry, formatStatus, jsonLine, printable, printableLines } from "../shell/text.js";
 import { captureAtPrompt } from "./capture_prompt.js";
 import { type ConnectTarget, connectTarget, type TargetFlags } from "./connect_target.js";
 import { connectionArgument, shownName } from "./connection_key.js";
@@ -193,7 +193,7 @@ async function report(
   if (flags.json && connection) shell.stdout.write(jsonLine(connection));
   if (outcome.kind === "failed") {
     const hint = outcome.mayBeRedirectUri && answer?.redirectUri ? `\n${redirectHint(answer)}` : "";
-    const sentence = `not connected: ${printable(outcome.sentence)}`;
+    const sentence = `not connected: ${printableLines(outcome.sentence)}`;
     throw new CommandFailure(exitCodes.consentFailed, `${sentence}${hint}`.trimEnd());
   }
   for (const warning of grantWarnings(shell, outcome.connection)) shell.stderr.write(`warning: ${warning}\n`);

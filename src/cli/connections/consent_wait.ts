@@ -104,7 +104,8 @@ export function judgeConsent(
 const asItWas = "; the connection is as it was";
 
 function problemText({ message, reason }: Problem): string {
-  return `${message} (${reason})`;
+  const [sentence, ...commands] = message.split("\n");
+  return [`${sentence} (${reason})`, ...commands].join("\n");
 }
 
 /** Undefined when it does not exist; `unknown` when the daemon cannot be asked at the moment. */

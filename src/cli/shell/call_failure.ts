@@ -4,7 +4,7 @@ import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/go
 import { formatDuration } from "../../model/quantity_text.js";
 import { CommandFailure } from "./command_failure.js";
 import { durationMsOf } from "./duration.js";
-import { printable } from "./text.js";
+import { printable, printableLines } from "./text.js";
 
 /** Reasons of `google.rpc.ErrorInfo` that say that no token will come without a person. */
 const personNeeded = new Set([
@@ -97,7 +97,7 @@ export async function withStep<Answer>(
 
 /** What the daemon says; of what it did not find, no name that stands in `doing` already. */
 function messageFor({ code, rawMessage }: ConnectError, doing: string): string {
-  const message = printable(rawMessage);
+  const message = printableLines(rawMessage);
   const [, resource = "", asked = ""] =
     (code === Code.NotFound && /^([a-z ]+) not found: "(.+)"$/.exec(message)) || [];
   if (asked === "" || !doing.endsWith(` ${asked}`)) return message;

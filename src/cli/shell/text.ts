@@ -11,6 +11,11 @@ export function printable(text: string): string {
   return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, "?");
 }
 
+/** The same where lines may stay lines: an error that ends with commands. */
+export function printableLines(text: string): string {
+  return text.split("\n").map(printable).join("\n");
+}
+
 /** Text of others as one word of a shell, for a command to paste. */
 export function shellWord(text: string): string {
   const shown = printable(text);
@@ -40,7 +45,7 @@ export function formatFields(
   return shown
     .map(([name, value]) => {
       const color = name === "status" ? colorOfState(value) : undefined;
-      return `${name.padEnd(width)}  ${screen.paint(color, printable(value))}\n`;
+      return `${name.padEnd(width)}  ${screen.paint(color, printableLines(value))}\n`;
     })
     .join("");
 }

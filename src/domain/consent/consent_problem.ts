@@ -103,9 +103,9 @@ function clientWords(failure: GrantFailure, profile: ProviderProfile): string {
   const said = answerWords(failure);
   if (registration) {
     const update = `nexusd provider update ${name}`;
-    return `${said}; nexusd made this client known for ${method}: consent again; if it is refused again, register a client at the provider by hand, and ${update} --client-id ID --client-secret-file FILE`;
+    return `${said}; nexusd made this client known for ${method}: consent again; if it is refused again, register a client at the provider by hand\n  then: ${update} --client-id ID --client-secret-file FILE`;
   }
-  return `${said}; ${refusedClientAdvice(profile)}, then consent again`;
+  return `${said}; ${refusedClientAdvice(profile)}\n  then consent again`;
 }
 
 function answerWords({ httpStatus, cameAsSuccess, oauthError, detail }: GrantFailure): string {

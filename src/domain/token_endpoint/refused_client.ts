@@ -2,7 +2,7 @@ import { provesByFile, provesByTls } from "../../model/clients/client_proof.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { GrantFailure } from "../../oauth/failure.js";
 
-/** What whoever keeps the profile can do about a client that its provider refuses: the end of a sentence. */
+/** What whoever keeps the profile can do about a client that its provider refuses: the end of a sentence, and each command on a line of its own. */
 export function refusedClientAdvice(profile: ProviderProfile): string {
   const { name, tokenEndpointAuthMethod: method, grantType } = profile;
   const update = `nexusd provider update ${name}`;
@@ -10,7 +10,7 @@ export function refusedClientAdvice(profile: ProviderProfile): string {
     return "the grant was a JWT: check what the provider knows of its key, and client_key_id, client_signing_alg and assertion_audience of the profile's oauth2_options";
   }
   if (method === "none") {
-    return `no secret was sent, since the authentication method of the profile is none: ${update} --auth-method client_secret_post --client-secret-file FILE sets one`;
+    return `no secret was sent, since the authentication method of the profile is none\n  set one: ${update} --auth-method client_secret_post --client-secret-file FILE`;
   }
   if (method === "private_key_jwt" || method === "client_secret_jwt") {
     return `the client signed a JWT (${method}): check what the provider knows of the key or secret, and client_key_id, client_signing_alg and client_assertion_audience of the profile's oauth2_options`;
@@ -20,7 +20,7 @@ export function refusedClientAdvice(profile: ProviderProfile): string {
   if (provesByFile({ tokenEndpointAuthMethod: method }))
     return `the client showed the JWT of its file (${method}): check whom it names and for whom it is, and what the provider trusts`;
   const other = method === "client_secret_basic" ? "client_secret_post" : "client_secret_basic";
-  return `the secret was sent by ${method}: ${update} --client-secret-file FILE corrects the secret, ${update} --auth-method ${other} the method`;
+  return `the secret was sent by ${method}\n  correct the secret: ${update} --client-secret-file FILE\n  or the method: ${update} --auth-method ${other}`;
 }
 
 const maxLength = 300;

@@ -28,7 +28,7 @@ h1 { margin: 0 0 .75rem; }
 p { margin: 0 0 .6rem; }
 p:last-child { margin-bottom: 0; }
 .reason, .operator { margin-top: 1.5rem; color: var(--soft); font-size: .85rem; }
-.operator { text-align: left; }
+.operator { text-align: left; white-space: pre-line; }
 .flag { white-space: nowrap; }
 .form { text-align: left; max-width: 30rem; }
 .prose { white-space: pre-line; }
