@@ -50,8 +50,8 @@ suites() {
     'as_root env "PATH=$PATH" "PYTHONPATH=$tools_folder/python" npm run --silent test:deploy'
   suite hadolint 60 1 hadolint "Dockerfile" "hadolint Dockerfile"
   suite sbom 120 1 "" "package-lock.json scripts/sbom" "npm run --silent sbom >/dev/null"
-  suite bench 900 2 "h2load postgresql" "bench src/server/grpc src/service/pipeline" "npm run --silent bench -- --quick --guard"
-  suite bench-refresh 240 2 "" "bench/refresh src/domain/refresh" "npm run --silent bench:refresh -- --json"
+  suite bench 400 2 h2load "bench src/server/grpc src/service/pipeline" "npm run --silent bench -- --quick --guard"
+  suite bench-load 240 2 "" "bench src/domain/refresh" "npm run --silent bench -- --quick --only load"
   suite demo 180 1 "" "examples/demo" "npm run --silent demo -- --auto --json"
   suite demo-fleet 320 1 postgresql "examples/demo" "npm run --silent demo -- --fleet --auto --json"
   suite bare 900 2 "" "$build scripts/bare test/needs.ts test/run.ts" "scripts/bare.sh"

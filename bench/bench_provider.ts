@@ -1,4 +1,4 @@
-/** A provider in a process of its own: answers every refresh at once, and tells its parent when it did (CLOCK_MONOTONIC, ns). */
+/** A provider in a process of its own: answers every refresh at once. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -16,7 +16,6 @@ const http = createServer((request, response) => {
     };
     response.writeHead(200, { "content-type": "application/json" });
     response.end(JSON.stringify(body));
-    process.send?.({ answeredNs: process.hrtime.bigint().toString() });
   });
 });
 http.listen(0, "127.0.0.1", () => {

@@ -1,254 +1,162 @@
-import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { Connector } from "../src/ext/fleet/database/connection/connector.js";
-import { FleetDatabase } from "../src/ext/fleet/database/fleet_database.js";
-import { initialise } from "../src/ext/fleet/database/initialise.js";
-import { migrate } from "../src/ext/fleet/database/migrations.js";
-import { SystemClock } from "../src/runtime/clock.js";
-import { Store } from "../src/store/store.js";
-import { aMember } from "../test/ext/fleet/database/samples.js";
+import { once } from "node:events";
+import { rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { FleetRole } from "../src/gen/nexus/v1/status_pb.js";
+import { DaemonProcess } from "../test/daemon/daemon_process.js";
+import { Place } from "../test/daemon/harness.js";
+import { requestOf } from "../test/daemon/requests.js";
 import { Postgres } from "../test/fakes/postgres.js";
-import { silentLog } from "../test/silent_log.js";
-import { boundFigure, type Figure, median, percentile, ratioFigure } from "./figure.js";
-import { fillStore } from "./filled_store.js";
+import { freePort } from "../test/free_port.js";
+import { start } from "./children.js";
+import { type Figure, median } from "./figure.js";
+import { type FilledPlace, filledPlace } from "./filled_place.js";
+import { refreshedAt } from "./load.js";
 import { pgbench, transactionMs } from "./pgbench.js";
 
-/** Refreshes that are under way at once. */
-const atOnce = 64;
+const timeoutMs = 120_000;
+const providers = ["live"];
+/** As many as keep a provider that answers in 20 ms from being the limit. */
+const profile = { maxConcurrentRequests: 64 };
 
-/** What the commits of a leader cost beside pgbench on the same server, how far followers are behind, and a first copy. */
+/** What a commit costs beyond the embedded store's, how many refreshes a leader makes, and how long writes wait for the next leader. */
 export async function fleetFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
-  const folder = mkdtempSync(join(tmpdir(), "nexus-bench-fleet-"));
-  const postgres = await Postgres.start({ settings: ["max_wal_size = 4GB"] });
+  const due = quick ? 1_000 : 10_000;
+  const provider = start("storm_provider.ts", []);
+  const [{ origin }] = (await once(provider, "message")) as [{ origin: string }];
+  const dueAtMs = Date.now() + 30_000;
+  const source = await filledPlace([{ count: due, dueAtMs }], { origin, providers, profile });
+  const alone = await filledPlace([{ count: 1, dueAtMs: Date.now() + 7_200_000 }], { providers });
+  const single = new DaemonProcess(alone.place.environment);
+  const postgres = await Postgres.start();
+  let fleet: Fleet | undefined;
   try {
-    const rounds = quick
-      ? { series: 2, seconds: 1, connections: 20_000 }
-      : { series: 7, seconds: 3, connections: 100_000 };
-    const bed = await FleetStores.make(folder, postgres, rounds.connections);
-    try {
-      return [
-        ...(await commitFigures(bed, rounds)),
-        boundFigure({
-          name: "acknowledged at the leader to read at a follower, p99",
-          unit: "ms",
-          value: percentile(bed.lagMs, 0.99),
-          atMost: 25,
-        }),
-        boundFigure({
-          name: `1 M connections copied by a new hub, from ${rounds.connections}`,
-          unit: "s",
-          value: (bed.copyMs / 1_000) * (1_000_000 / rounds.connections),
-          atMost: 120,
-        }),
-      ];
-    } finally {
-      await bed.close();
-    }
+    fleet = await Fleet.start(postgres, source);
+    await single.ready();
+    return [
+      { name: "refreshes a second at the leader", value: await refreshesPerSecond(fleet, due, dueAtMs) },
+      await commitFigure(postgres, fleet, alone.place, quick ? 100 : 500),
+      { name: "SIGKILL of the leader to the next write", value: await fleet.writeAfter("SIGKILL") },
+      { name: "SIGTERM of the leader to the next write", value: await fleet.writeAfter("SIGTERM") },
+    ];
   } finally {
+    await single.kill("SIGKILL");
+    await fleet?.close();
     await postgres.close();
-    rmSync(folder, { recursive: true, force: true });
+    provider.disconnect();
+    for (const { place } of [source, alone]) rmSync(place.config.dataDir, { recursive: true, force: true });
   }
 }
 
-async function commitFigures(
-  bed: FleetStores,
-  { series, seconds }: { readonly series: number; readonly seconds: number },
-): Promise<Figure[]> {
-  const commitMs = { ours: [] as number[], theirs: [] as number[] };
-  const refreshMs = { ours: [] as number[], theirs: [] as number[] };
-  pgbench(bed.postgres, ["-i", "-s", "5", "-q"]);
-  for (let index = -1; index < series; index++) {
-    const bare = transactionMs(bed.postgres, seconds);
-    const single = await bed.commits(seconds);
-    const embedded = await bed.embeddedCommits(seconds);
-    const many = await bed.refreshes(seconds);
-    // The first round fills caches.
-    if (index < 0) continue;
-    commitMs.theirs.push(bare.medianMs);
-    commitMs.ours.push(median(single) - median(embedded));
-    refreshMs.theirs.push(bare.perTransactionMs);
-    refreshMs.ours.push(many);
+/** From the moment when all are due until the last one is durable. */
+async function refreshesPerSecond(fleet: Fleet, due: number, dueAtMs: number): Promise<number> {
+  const { leader } = await fleet.settled();
+  if (Date.now() > dueAtMs) throw new Error("the fleet was not up in time");
+  while (Date.now() < dueAtMs + timeoutMs) {
+    const done = await refreshedAt(leader.place.opsUrl, "live");
+    if (done >= due) return (done * 1_000) / (Date.now() - dueAtMs);
+    await sleep(50);
   }
-  return [
-    ratioFigure({
-      name: "commit at the leader, beyond one of the embedded daemon: p50",
-      unit: "ms",
-      ...commitMs,
-      against: "pgbench -N -c 1",
-      atMost: 2,
-    }),
-    ratioFigure({
-      name: `refresh that the commits carry, ${atOnce} at once: time for each`,
-      unit: "ms",
-      ...refreshMs,
-      against: "a transaction of pgbench -N -c 1",
-      atMost: 0.5,
-    }),
-  ];
+  throw new Error("not all connections were refreshed in time");
 }
 
-/** A leader and a follower of one database, and a store beside them. */
-class FleetStores {
-  readonly lagMs: number[] = [];
-  readonly #closing = new AbortController();
-
-  private constructor(
-    readonly postgres: Postgres,
-    private readonly stores: { readonly leader: Store; readonly follower: Store; readonly embedded: Store },
-    private readonly databases: readonly FleetDatabase[],
-    private readonly ids: readonly string[],
-    private readonly end: () => Promise<void>,
-    /** How long the first copy of the follower took. */
-    readonly copyMs: number,
-  ) {
-    void this.#follow();
-  }
-
-  static async make(folder: string, postgres: Postgres, connections: number): Promise<FleetStores> {
-    const folders = Object.fromEntries(
-      ["embedded", "leader", "follower"].map((name) => {
-        mkdirSync(join(folder, name), { mode: 0o700 });
-        return [name, join(folder, name)];
-      }),
-    ) as Record<"embedded" | "leader" | "follower", string>;
-    const groups = [{ count: connections, dueAtMs: Date.now() + 30 * 86_400_000, accessTokenBytes: 1_400 }];
-    const filling = {
-      folder: folders.embedded,
-      key: randomBytes(32),
-      origin: "http://127.0.0.1:9",
-      providers: ["bench"],
-      groups,
-    };
-    const [ids = []] = await fillStore(filling);
-    const embedded = Store.open({ folder: folders.embedded, nowMs: Date.now() });
-    const connector = new Connector(postgres.url(), new SystemClock());
-    await migrate(connector);
-    await initialise(connector, {
-      databaseId: embedded.databaseId,
-      epoch: embedded.epoch,
-      entries: embedded.entries(),
-    });
-    const databases = [await connected(postgres), await connected(postgres)] as const;
-    await Store.copyInto(folders.leader, databases[0].firstCopy());
-    const startedMs = performance.now();
-    await Store.copyInto(folders.follower, databases[1].firstCopy());
-    const copyMs = performance.now() - startedMs;
-    const open = (name: "leader" | "follower") =>
-      Store.open({ folder: folders[name], nowMs: Date.now(), replica: true });
-    const stores = { leader: open("leader"), follower: open("follower"), embedded };
-    const lease = databases[0].lease({ address: "bench:1", leaseMs: 60_000, onLost: () => undefined });
-    await lease.acquire();
-    const log = databases[0].leaderLog(lease.fence ?? 0n, databases[0].verdict.epoch);
-    stores.leader.lead(log);
-    const keeping = new AbortController();
-    const kept = databases[0].imageKeeper(lease.fence ?? 0n).run(keeping.signal);
-    const end = async () => {
-      keeping.abort();
-      await kept;
-      await log.close();
-      await lease.release();
-    };
-    return new FleetStores(postgres, stores, databases, ids, end, copyMs);
-  }
-
-  /** Commits at the leader, one after the other, each read at the follower before the next. In milliseconds. */
-  async commits(seconds: number): Promise<number[]> {
-    const { leader, follower } = this.stores;
-    const takenMs: number[] = [];
-    const endMs = performance.now() + seconds * 1_000;
-    for (let index = 0; performance.now() < endMs; index++) {
-      const askedMs = performance.now();
-      await intent(leader, this.ids[index % this.ids.length] ?? "");
-      const acknowledgedMs = performance.now();
-      await follower.waitFor(leader.position?.position ?? 0n);
-      takenMs.push(acknowledgedMs - askedMs);
-      this.lagMs.push(performance.now() - acknowledgedMs);
+/** Requests of a connection, each one commit, in turn at the leader and at a daemon alone. */
+async function commitFigure(postgres: Postgres, fleet: Fleet, alone: Place, rounds: number): Promise<Figure> {
+  pgbench(postgres, ["-i", "-s", "5", "-q"]);
+  const { leader } = await fleet.settled();
+  const taken = { leader: [] as number[], alone: [] as number[] };
+  const sides = { leader: leader.place.clients(), alone: alone.clients() };
+  for (let round = -20; round < rounds; round++) {
+    for (const who of ["leader", "alone"] as const) {
+      const startedMs = performance.now();
+      await sides[who].connections.requestConnection(requestOf("live"));
+      if (round >= 0) taken[who].push(performance.now() - startedMs);
     }
-    return takenMs;
   }
+  return {
+    name: "commit at the leader beyond one of a daemon alone",
+    value: median(taken.leader) - median(taken.alone),
+    against: { name: "pgbench -N -c 1", value: transactionMs(postgres, 3) },
+  };
+}
 
-  async embeddedCommits(seconds: number): Promise<number[]> {
-    const takenMs: number[] = [];
-    const endMs = performance.now() + seconds * 1_000;
-    for (let index = 0; performance.now() < endMs; index++) {
-      const askedMs = performance.now();
-      await intent(this.stores.embedded, this.ids[index % this.ids.length] ?? "");
-      takenMs.push(performance.now() - askedMs);
+interface Hub {
+  readonly place: Place;
+  daemon: DaemonProcess;
+}
+
+/** Two hubs and their database. */
+class Fleet {
+  private constructor(private readonly hubs: readonly Hub[]) {}
+
+  /** @param source whose store the fleet begins with */
+  static async start(postgres: Postgres, { place }: FilledPlace): Promise<Fleet> {
+    const environment: NodeJS.ProcessEnv = {
+      ...place.environment,
+      NEXUS_STORE: postgres.url(),
+      NEXUS_FLEET_LEASE_SECONDS: "3",
+    };
+    const from = place.config.dataDir;
+    const init = new DaemonProcess({ ...environment, NEXUS_DATA_DIR: `${from}/none` }, [
+      ...["fleet", "init", "--from", from],
+    ]);
+    if ((await init.exited) !== 0) throw new Error(`nexusd fleet init failed: ${init.output}`);
+    const hubs: Hub[] = [];
+    for (let index = 0; index < 2; index++) {
+      const { NEXUS_ENCRYPTION_KEY, NEXUS_STORE, NEXUS_FLEET_LEASE_SECONDS } = environment;
+      const hub = await Place.make({
+        ...{ NEXUS_ENCRYPTION_KEY, NEXUS_STORE, NEXUS_FLEET_LEASE_SECONDS },
+        NEXUS_PUBLIC_URL: "http://localhost:3999",
+        NEXUS_FLEET_LISTEN: `127.0.0.1:${await freePort()}`,
+      });
+      hubs.push({ place: hub, daemon: new DaemonProcess(hub.environment) });
     }
-    return takenMs;
+    return new Fleet(hubs);
   }
 
-  /** Intent, and outcome with its audit event, of many connections at once. @returns milliseconds for each refresh */
-  async refreshes(seconds: number): Promise<number> {
-    const { leader } = this.stores;
+  /** Resolves when both run and agree who leads. */
+  async settled(): Promise<{ readonly leader: Hub; readonly follower: Hub }> {
+    for (const untilMs = Date.now() + timeoutMs; Date.now() < untilMs; await sleep(100)) {
+      const states = await Promise.all(
+        this.hubs.map(({ place }) =>
+          place
+            .clients()
+            .status.getStatus({}, { timeoutMs: 1_000 })
+            .catch(() => undefined),
+        ),
+      );
+      const leads = states.findIndex((state) => state?.fleet?.role === FleetRole.LEADER);
+      const [leader, follower] = [this.hubs[leads], this.hubs[1 - leads]];
+      if (leader && follower && new Set(states.map((state) => state?.fleet?.leader)).size === 1)
+        return { leader, follower };
+    }
+    throw new Error("no hub leads");
+  }
+
+  /** Seconds from the end of the leader until a write at the other hub; that of the leader's process starts again afterwards. */
+  async writeAfter(signal: "SIGKILL" | "SIGTERM"): Promise<number> {
+    const { leader, follower } = await this.settled();
+    const { connections } = follower.place.clients();
     const startedMs = performance.now();
-    let done = 0;
-    await Promise.all(
-      Array.from({ length: atOnce }, async (_, lane) => {
-        for (let round = 0; performance.now() - startedMs < seconds * 1_000; round++) {
-          const id = this.ids[(lane + round * atOnce) % this.ids.length] ?? "";
-          await intent(leader, id);
-          await outcome(leader, id);
-          done++;
-        }
-      }),
-    );
-    return (performance.now() - startedMs) / done;
+    leader.daemon.signal(signal);
+    for (;;) {
+      try {
+        await connections.requestConnection(requestOf("live"), { timeoutMs: 15_000 });
+        break;
+      } catch (error) {
+        if (performance.now() - startedMs > timeoutMs) throw error;
+        await sleep(20);
+      }
+    }
+    const seconds = (performance.now() - startedMs) / 1_000;
+    await leader.daemon.exited;
+    leader.daemon = new DaemonProcess(leader.place.environment);
+    return seconds;
   }
 
   async close(): Promise<void> {
-    await this.end();
-    this.#closing.abort();
-    for (const database of this.databases) await database.close();
-    for (const store of Object.values(this.stores)) await store.close();
+    for (const { place, daemon } of this.hubs) {
+      await daemon.kill("SIGKILL");
+      rmSync(place.config.dataDir, { recursive: true, force: true });
+    }
   }
-
-  async #follow(): Promise<void> {
-    const [, database] = this.databases;
-    const { follower } = this.stores;
-    if (!database || !follower.position) throw new Error("a follower has a position");
-    for await (const batches of database.feed(follower.position, this.#closing.signal))
-      await follower.apply(batches);
-  }
-}
-
-async function connected(postgres: Postgres): Promise<FleetDatabase> {
-  const member = aMember();
-  return await FleetDatabase.connect({
-    url: postgres.url(),
-    member: () => member,
-    clock: new SystemClock(),
-    log: silentLog,
-  });
-}
-
-async function intent(store: Store, id: string): Promise<void> {
-  await store.commit((tx) => {
-    const connection = tx.getConnection(id);
-    if (!connection) throw new Error("a connection of the bench is missing");
-    const refreshIntent = {
-      credentialRevision: connection.credentialRevision,
-      startedAtMs: Date.now(),
-      sends: 1,
-    };
-    tx.putUnannounced({ ...connection, refreshIntent });
-  });
-}
-
-async function outcome(store: Store, id: string): Promise<void> {
-  await store.commit((tx) => {
-    const connection = tx.getConnection(id);
-    const credential = tx.getCredential(id);
-    if (!connection || !credential) throw new Error("a connection of the bench is missing");
-    const { refreshIntent: _, ...rest } = connection;
-    tx.putCredential(id, credential);
-    tx.putConnection({
-      ...rest,
-      refreshIntent: undefined,
-      refreshNotBeforeMs: (rest.refreshNotBeforeMs ?? 0) + 1,
-    });
-    tx.appendAudit({ timeMs: Date.now(), type: "token_refreshed", principal: "daemon", connectionId: id });
-  });
 }

@@ -21,7 +21,3 @@ export function anonymousMiB(pid: number): number {
   const kiB = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
   return Number(kiB) / 1024;
 }
-
-export function openDescriptors(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length;
-}

@@ -1,107 +1,59 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DaemonProcess } from "../test/daemon/daemon_process.js";
-import { Place } from "../test/daemon/harness.js";
-import { differenceFigure, type Figure, median, ratioFigure } from "./figure.js";
-import { residentMiB } from "./process_figures.js";
+import type { Place } from "../test/daemon/harness.js";
+import { answerOf } from "./children.js";
+import { type Figure, median } from "./figure.js";
+import { filledPlace } from "./filled_place.js";
+import { h2load } from "./h2load.js";
+import { cpuMs, residentMiB } from "./process_figures.js";
+import { framed, getTokenMessage, getTokenPath, watchMessage } from "./requests.js";
+import { Subscribers } from "./subscribers.js";
 
-const root = join(import.meta.dirname, "..");
+const connections = 1_000;
 
-/** What every daemon on these libraries must load. */
-const bareScript = `
-  import { createRequire } from "node:module";
-  const require = createRequire(${JSON.stringify(join(root, "package.json"))});
-  require("@grpc/grpc-js");
-  const { open } = require("lmdb");
-  open({ path: process.argv[2], noSubdir: true });
-  console.log("ready");
-  setInterval(() => {}, 1e6);
-`;
-
-/** Cold start and the memory of a daemon that has nothing to do, beside its two heaviest libraries alone. */
+/** How long a daemon takes to serve, and what it takes when it has nothing to do. */
 export async function startFigures({ quick }: { readonly quick: boolean }): Promise<Figure[]> {
-  const rounds = quick ? 3 : 15;
-  const place = await emptyPlace();
-  const folder = place.config.dataDir;
-  const script = join(folder, "bare.mjs");
-  writeFileSync(script, bareScript);
-  const ours: { ms: number[]; miB: number[] } = { ms: [], miB: [] };
-  const theirs: { ms: number[]; miB: number[] } = { ms: [], miB: [] };
+  const groups = [{ count: connections, dueAtMs: Date.now() + 7_200_000, accessTokenBytes: 1_400 }];
+  const {
+    place,
+    ids: [ids = []],
+  } = await filledPlace(groups);
   try {
-    for (let round = -1; round < rounds; round++) {
-      const mine = await startDaemon(place);
-      const bare = await startBare(script, join(folder, "bare.mdb"));
-      // Both have settled by now: what start leaves behind is collected.
+    const startMs: number[] = [];
+    const restMiB: number[] = [];
+    // In the first round Node keeps the compiled code.
+    for (let round = -1; round < (quick ? 3 : 15); round++) {
+      const { ms, miB } = await started(place);
       if (round < 0) continue;
-      ours.ms.push(mine.ms);
-      ours.miB.push(mine.miB);
-      theirs.ms.push(bare.ms);
-      theirs.miB.push(bare.miB);
+      startMs.push(ms);
+      restMiB.push(miB);
     }
+    return [
+      { name: "process start to /readyz", value: median(startMs) },
+      { name: "resident memory at rest", value: median(restMiB) },
+      ...(await idleAndLoaded(place, ids, quick ? 10 : 60)),
+    ];
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(place.config.dataDir, { recursive: true, force: true });
   }
-  const against = "node with grpc-js and lmdb";
-  return [
-    ratioFigure({
-      ...{ name: "cold start to /readyz", unit: "ms", against, atMost: 1.5 },
-      ...{ ours: ours.ms, theirs: theirs.ms },
-    }),
-    differenceFigure({
-      ...{ name: "idle resident memory", unit: "MiB", against, atMost: 12 },
-      ...{ ours: ours.miB, theirs: theirs.miB },
-    }),
-  ];
 }
 
-export async function emptyPlace(settings: NodeJS.ProcessEnv = {}): Promise<Place> {
-  const place = await Place.make({ NEXUS_LOG_LEVEL: "info", ...settings });
-  mkdirSync(place.config.dataDir, { recursive: true, mode: 0o700 });
-  return place;
-}
-
-export interface Started {
-  /** From the start of the process until it serves. */
-  readonly ms: number;
-  /** Resident, the median of five looks. */
-  readonly miB: number;
-}
-
-export async function startDaemon(place: Place): Promise<Started> {
+async function started(place: Place): Promise<{ readonly ms: number; readonly miB: number }> {
   const startedMs = performance.now();
   const daemon = new DaemonProcess(place.environment);
   await answers(`${place.opsUrl}/readyz`);
   const ms = performance.now() - startedMs;
-  const miB = await settledMiB(daemon.pid);
+  await sleep(1_000);
+  const miB = residentMiB(daemon.pid);
   await daemon.kill("SIGTERM");
   return { ms, miB };
 }
 
-async function startBare(script: string, store: string): Promise<Started> {
-  const startedMs = performance.now();
-  const child: ChildProcess = spawn(process.execPath, [script, store], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  await new Promise((resolve) => child.stdout?.once("data", resolve));
-  const ms = performance.now() - startedMs;
-  const miB = await settledMiB(child.pid ?? 0);
-  child.kill("SIGKILL");
-  return { ms, miB };
-}
-
-async function settledMiB(pid: number): Promise<number> {
-  const looks: number[] = [];
-  for (let look = 0; look < 5; look++) {
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    looks.push(residentMiB(pid));
-  }
-  return median(looks);
-}
-
 /** Resolves when the URL answers 200. */
-export async function answers(url: string): Promise<void> {
+async function answers(url: string): Promise<void> {
   for (;;) {
     const status = await new Promise<number>((resolve) => {
       get(url, (response) => {
@@ -110,6 +62,33 @@ export async function answers(url: string): Promise<void> {
       }).once("error", () => resolve(0));
     });
     if (status === 200) return;
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    await sleep(2);
+  }
+}
+
+async function idleAndLoaded(place: Place, ids: readonly string[], seconds: number): Promise<Figure[]> {
+  const daemon = new DaemonProcess(place.environment);
+  try {
+    await daemon.ready();
+    // As an agent holds it: three connections.
+    const subscribers = await Subscribers.open(place.socket, 100, watchMessage(ids.slice(0, 3)));
+    await sleep(5_000);
+    const before = cpuMs(daemon.pid);
+    await sleep(seconds * 1_000);
+    const idlePercent = (cpuMs(daemon.pid) - before) / (seconds * 10);
+    await subscribers.close();
+    const body = join(place.config.dataDir, "request.bin");
+    writeFileSync(body, framed(getTokenMessage(ids[0] ?? "")));
+    const calls = { socket: place.socket, path: getTokenPath, body, requests: 20_000 };
+    await h2load({ ...calls, clients: 8, streams: 8 });
+    const all = Buffer.from(watchMessage([])).toString("base64");
+    for (let round = 0; round < 5; round++) await answerOf("snapshot_client.ts", [place.socket, all]);
+    await sleep(5_000);
+    return [
+      { name: "resident memory after load", value: residentMiB(daemon.pid) },
+      { name: "idle CPU, 1 000 connections and 100 subscribers", value: idlePercent },
+    ];
+  } finally {
+    await daemon.kill("SIGTERM");
   }
 }

@@ -1,4 +1,4 @@
-/** Providers in a process of their own: `live` and `slow` rotate, `limited` answers 429, `dead` takes requests and never answers. */
+/** Providers in a process of their own: `live` rotates, `limited` answers 429, `dead` takes requests and never answers. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -41,16 +41,13 @@ const http = createServer(async (request, response) => {
   if (Number(number) !== good) duplicates++;
   current.set(connection, good + 1);
   // What a provider next listener takes.
-  setTimeout(
-    () => {
-      response.writeHead(200, { "content-type": "application/json" });
-      const refresh_token = `${connection}#${good + 1}`;
-      response.end(
-        JSON.stringify({ access_token: "at", token_type: "Bearer", expires_in: 3600, refresh_token }),
-      );
-    },
-    provider === "slow" ? 150 : 20,
-  );
+  setTimeout(() => {
+    response.writeHead(200, { "content-type": "application/json" });
+    const refresh_token = `${connection}#${good + 1}`;
+    response.end(
+      JSON.stringify({ access_token: "at", token_type: "Bearer", expires_in: 3600, refresh_token }),
+    );
+  }, 20);
 });
 http.listen(0, "127.0.0.1", () => {
   process.send?.({ origin: `http://127.0.0.1:${(http.address() as AddressInfo).port}` });

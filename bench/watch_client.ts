@@ -1,19 +1,16 @@
 /**
- * `watch_client.ts SOCKET STREAMS SOCKETS STALLED REQUEST-IN-BASE64`: holds WatchTokens on raw HTTP/2 streams, so that the client costs little.
- * Says `open` when each stream has had its first data. On the message `{ expect: bytes }` it answers, once each stream that reads got as
- * many bytes more, the time of the last one. The first STALLED streams stop reading after they opened.
+ * `watch_client.ts SOCKET STREAMS SOCKETS REQUEST-IN-BASE64`: holds WatchTokens on raw HTTP/2 streams, so that the client costs little.
+ * Says `open` when each stream has had its first data. On the message `{ expect: bytes }` it answers, once each stream got as
+ * many bytes more, the time of the last one.
  */
 import { connect } from "node:http2";
 import { connect as netConnect } from "node:net";
+import { framed } from "./requests.js";
 
-const [socket = "", streams = "1", sockets = "1", stalled = "0", request = ""] = process.argv.slice(2);
-const message = Buffer.from(request, "base64");
-const frame = Buffer.alloc(5 + message.length);
-frame.writeUInt32BE(message.length, 1);
-message.copy(frame, 5);
+const [socket = "", streams = "1", sockets = "1", request = ""] = process.argv.slice(2);
+const frame = framed(Buffer.from(request, "base64"));
 
 const count = Number(streams);
-const reading = count - Number(stalled);
 const got = new Float64Array(count);
 let expected = Number.POSITIVE_INFINITY;
 let done = 0;
@@ -39,13 +36,12 @@ for (let index = 0; index < count; index++) {
     if (got[index] === -1) {
       got[index] = 0;
       opened++;
-      if (index < Number(stalled)) stream.pause();
       if (opened === count) process.send?.("open");
       return;
     }
     const before = got[index] ?? 0;
     got[index] = before + chunk.length;
-    if (before < expected && before + chunk.length >= expected && ++done === reading) {
+    if (before < expected && before + chunk.length >= expected && ++done === count) {
       expected = Number.POSITIVE_INFINITY;
       process.send?.({ receivedNs: process.hrtime.bigint().toString() });
     }

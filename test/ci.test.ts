@@ -17,7 +17,7 @@ test.for([
   ["docs/access.md", []],
   ["src/cli/status.ts", ["daemon", "tools"]],
   ["clients/go/cache.go", ["clients"]],
-  ["src/domain/refresh/refresher.ts", ["daemon", "model-fleet", "crash", "bench-refresh"]],
+  ["src/domain/refresh/refresher.ts", ["daemon", "model-fleet", "crash", "bench-load"]],
   ["proto/nexus/v1/token.proto", ["conformance", "clients", "python", "interop"]],
 ] as const)("a change of %s runs what it can break", ([file, more], context) => {
   needs(context, "bash");

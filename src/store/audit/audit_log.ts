@@ -13,7 +13,7 @@ import {
 
 /** How much of the past is kept; whichever ends first. */
 export interface AuditRetention {
-  /** At least 1. Default 100 000: some 30 MiB with their index, as `npm run bench:soak` measures an event. */
+  /** At least 1. Default 100 000: some 30 MiB with their index, at 295 bytes for each event. */
   readonly maxEvents: number;
   /** Default 365 days. */
   readonly maxAgeMs: number;
