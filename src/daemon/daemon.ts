@@ -8,7 +8,7 @@ import { openKeyCheck } from "../domain/operations/key_check.js";
 import { openReceivers } from "../notify/receivers.js";
 import type { ReceiverSpec } from "../notify/receivers_document.js";
 import type { OutboundFetch } from "../outbound/outbound.js";
-import type { PolicyKeeper } from "../policy/policy_keeper.js";
+import type { PolicyReloader } from "../policy/policy_reloader.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
@@ -28,7 +28,7 @@ interface Parts {
   readonly resources: Resources;
   readonly domain: Domain;
   readonly extensions: readonly RunningExtension[];
-  readonly policy: PolicyKeeper | undefined;
+  readonly policy: PolicyReloader | undefined;
   /** Of a hub of a fleet, and of a spoke. */
   readonly hub: DaemonHub | undefined;
   readonly drainTimeoutMs: number;
@@ -98,8 +98,8 @@ export class Daemon {
     await policy?.start();
     if (!hub) await this.#startExtensions();
     try {
-      const reign = { begin: () => this.#beginReign(), end: () => this.#rest() };
-      await hub?.open({ domain, services, pages, reign });
+      const term = { begin: () => this.#beginTerm(), end: () => this.#rest() };
+      await hub?.open({ domain, services, pages, term });
       await this.listeners.open();
     } catch (error) {
       // Without a database a commit of its reign waits until `close`.
@@ -116,7 +116,7 @@ export class Daemon {
   }
 
   /** This hub leads its fleet from now on. */
-  async #beginReign(): Promise<void> {
+  async #beginTerm(): Promise<void> {
     const { resources } = this.parts;
     await openKeyCheck(resources.store, resources.opened.vault);
     await this.#prepare();
@@ -178,7 +178,7 @@ export class Daemon {
     const stopped = domain.engine.stop().catch(() => undefined);
     const patience = new Promise<void>((resolve) => setDeadline(clock, abandonMs, resolve));
     await Promise.race([Promise.all([store.settled(), stopped]), patience]);
-    await hub?.bringHome();
+    await hub?.drainOutbox();
     if (isStuck) domain.spool.save();
     return await Promise.race([store.settled().then(() => true), delay(clock, 1).then(() => false)]);
   }

@@ -1,4 +1,4 @@
-import type { Reign } from "../ext/fleet/hub/hub.js";
+import type { LeaderTerm } from "../ext/fleet/hub/hub.js";
 import type { BrowserPages } from "../server/pages/browser_pages.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import type { DomainHub, ListenersHub } from "./hub/hub_interfaces.js";
@@ -13,7 +13,7 @@ export interface DaemonHub extends ListenersHub, DomainHub {
     readonly domain: Domain;
     readonly services: readonly BoundService[];
     readonly pages: Pick<BrowserPages, "answer">;
-    readonly reign: Reign;
+    readonly term: LeaderTerm;
   }): Promise<void>;
   resign(): Promise<void>;
   /** The process ends at once. @param isDiskFailed since its store could not be written */
@@ -21,7 +21,7 @@ export interface DaemonHub extends ListenersHub, DomainHub {
   /** After `abandon`: it ends since its disk does not come back from a write. */
   readonly isDiskStuck?: boolean;
   /** After `abandon`. */
-  bringHome(): Promise<void>;
+  drainOutbox(): Promise<void>;
   /** After `resign`. */
   close(): Promise<void>;
 }

@@ -2,8 +2,8 @@ import type { Config } from "../config/config.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { ListenerName } from "../server/listeners.js";
-import { TlsKeeper } from "../server/tls/tls_keeper.js";
 import { ListenerTls } from "../server/tls/tls_listener.js";
+import { TlsReloader } from "../server/tls/tls_reloader.js";
 
 /** TLS as the settings say; its opener stops it. */
 export interface OpenTls {
@@ -19,7 +19,7 @@ export async function openTls(
   { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<OpenTls> {
   if (tls === undefined) return { of: () => undefined, endsMs: () => undefined, stop: () => undefined };
-  const keeper = await TlsKeeper.load({ ...tls, clock, log });
+  const keeper = await TlsReloader.load({ ...tls, clock, log });
   return {
     of: (listener) => {
       if (!tls.listeners.includes(listener)) return undefined;

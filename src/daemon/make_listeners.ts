@@ -105,7 +105,7 @@ function browserPages(
       path === jwksPath ? domain.clientKeys.jwkSet : domain.mcp.clientDocument(path),
     links: domain.consentLinks,
     describe,
-    ...(hub && { elsewhere: (visit) => hub.page(visit, pages) }),
+    ...(hub && { leaderPage: (visit) => hub.page(visit, pages) }),
   });
   return pages;
 }

@@ -122,15 +122,15 @@ async function openReplica(
 ): Promise<OpenFleet> {
   const { log, linkClock: clock = options.clock } = options;
   const folder = options.config.dataDir;
-  const [{ openFleet }, { UndoneCopy }] = await Promise.all([
+  const [{ openFleet }, { RolledBackReplica }] = await Promise.all([
     import("../ext/fleet/hub/open_fleet.js"),
-    import("../ext/fleet/hub/undone_copy.js"),
+    import("../ext/fleet/hub/rolled_back_replica.js"),
   ]);
   return await openFleet({
     ...{ config, vault, clock, log },
     copy: (database) => Store.copyInto(folder, database.firstCopy()),
     open: () => (existsSync(join(folder, storeFileName)) ? openStore(options, metrics, true) : undefined),
-    undone: new UndoneCopy({ folder, clock, log }),
+    undone: new RolledBackReplica({ folder, clock, log }),
   });
 }
 

@@ -120,7 +120,7 @@ async function untilEnded(
   },
 ): Promise<ExitCode> {
   const abandoned = storeFailed.then((error) => {
-    if (isReignOver(error)) {
+    if (isTermOver(error)) {
       log.error(
         { err: error },
         "this hub leads no more, or cannot follow: it ends, to begin anew as a follower",
@@ -160,7 +160,7 @@ async function lateAfter(
 }
 
 /** Of a fleet: another hub leads, the log is another one than the copy knows, or it could not be reached until this hub had to end. */
-function isReignOver(error: unknown): boolean {
+function isTermOver(error: unknown): boolean {
   if (error instanceof HubEnded) return true;
   if (!(error instanceof StoreFailed)) return false;
   return error.cause instanceof LogRefused || error.cause instanceof FleetUnreachable;

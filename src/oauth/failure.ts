@@ -57,7 +57,7 @@ export interface GrantFailureFields {
   /** The times of the id_token: how they differ from this machine's clock, as the end of a sentence. */
   readonly clock?: string | undefined;
   /** `error_description` as it came. Never shown; a log may have it as `refusalWords` makes it. */
-  readonly said?: Secret | undefined;
+  readonly reportedReason?: Secret | undefined;
   /** Of kind `client`: nothing was sent, because the provider must not be called where it stands. A sentence for an operator. */
   readonly refusal?: string | undefined;
 }
@@ -83,7 +83,7 @@ export class GrantFailure extends Error {
   readonly idTokenViolation: IdTokenRejected | undefined;
   readonly consentRevoked: boolean;
   readonly refusal: string | undefined;
-  readonly said: Secret | undefined;
+  readonly reportedReason: Secret | undefined;
   readonly isRefusal: boolean;
   readonly cameAsSuccess: boolean;
   readonly network: NetworkWords | undefined;
@@ -105,7 +105,7 @@ export class GrantFailure extends Error {
     this.idTokenViolation = fields.idTokenViolation;
     this.consentRevoked = fields.consentRevoked === true;
     this.refusal = fields.refusal;
-    this.said = fields.said;
+    this.reportedReason = fields.reportedReason;
     this.isRefusal = fields.isRefusal === true;
     this.cameAsSuccess = fields.cameAsSuccess === true;
     this.network = fields.network;
@@ -276,7 +276,7 @@ function fromAnswer(
     (withdrawnCodes.has(oauthError ?? "") || withdrawnText.test(description?.slice(0, 1000) ?? ""));
   return new GrantFailure({
     ...{ kind, oauthError, httpStatus, retryAfterMs, consentRevoked, isRefusal, cameAsSuccess },
-    said: description === undefined ? undefined : new Secret(description),
+    reportedReason: description === undefined ? undefined : new Secret(description),
     detail: isLost
       ? "a gateway responded in the provider's place"
       : cameAsSuccess && httpStatus === 502

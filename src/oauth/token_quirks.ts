@@ -107,8 +107,10 @@ function meansInvalidGrant(root: JsonRecord, aliases: readonly string[]): boolea
   return aliases.some((alias) => {
     if (alias.startsWith(statusAlias)) return false;
     const [, path = "error", value = ""] = /^(?:([\w.-]+)=)?(.*)$/.exec(alias) ?? [];
-    const said = valueAt(root, path);
-    return (typeof said === "string" || typeof said === "number") && value !== "" && String(said) === value;
+    const actual = valueAt(root, path);
+    return (
+      (typeof actual === "string" || typeof actual === "number") && value !== "" && String(actual) === value
+    );
   });
 }
 

@@ -31,7 +31,7 @@ export class Announcements {
 
   /** Whatever the listener does, the commit is done: what it throws is uncaught. */
   announce({ changes, onDurable }: Written): void {
-    for (const told of onDurable) told();
+    for (const callback of onDurable) callback();
     const last = changes.at(-1);
     if (last === undefined) return;
     try {

@@ -127,7 +127,7 @@ export class ReplicaCommits implements Commits {
     try {
       for (let entries = outbox.take(maxShipped); entries.length > 0; entries = outbox.take(maxShipped)) {
         const shipped = entries;
-        await commits.commit((tx) => tx.takeIn(outbox.source, shipped));
+        await commits.commit((tx) => tx.importTokenSet(outbox.source, shipped));
         await outbox.drop(shipped.at(-1)?.sequence ?? 0n);
       }
     } catch {

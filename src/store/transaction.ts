@@ -1,4 +1,4 @@
-import { type OutboxEntry, type Recording, takeIn } from "../ext/fleet/replication/outbox_codec.js";
+import { importTokenSet, type OutboxEntry, type Recording } from "../ext/fleet/replication/outbox_codec.js";
 import type { ApiKeyRecord } from "../model/access/api_key.js";
 import type { AuditEvent } from "../model/access/audit_event.js";
 import type { PendingAuthorization } from "../model/connections/authorization.js";
@@ -64,9 +64,9 @@ export class Transaction extends Reads implements Recording {
     return { changes: this.#log.changes, onDurable: this.#onDurable };
   }
 
-  /** Calls `told` when this transaction is durable, before anybody hears of its changes; never when it is rolled back. It must not throw. */
-  whenDurable(told: () => void): void {
-    this.#onDurable.push(told);
+  /** Calls `callback` when this transaction is durable, before anybody hears of its changes; never when it is rolled back. It must not throw. */
+  whenDurable(callback: () => void): void {
+    this.#onDurable.push(callback);
   }
 
   /** Guards every method: outside of its callback a write would become a transaction of its own. */
@@ -275,9 +275,9 @@ export class Transaction extends Reads implements Recording {
     if (before && lastUsedAtMs > (before.lastUsedAtMs ?? 0)) this.putApiKey({ ...before, lastUsedAtMs });
   }
 
-  /** What a replica put on record; see `takeIn`. */
-  takeIn(source: string, entries: readonly OutboxEntry[], via?: string): void {
-    takeIn(this.databases, this, source, entries, via);
+  /** What a replica put on record; see `importTokenSet`. */
+  importTokenSet(source: string, entries: readonly OutboxEntry[], via?: string): void {
+    importTokenSet(this.databases, this, source, entries, via);
   }
 
   putApiKey(key: ApiKeyRecord): void {

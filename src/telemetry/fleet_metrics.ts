@@ -16,7 +16,7 @@ export interface FleetSources {
   /** Whether nothing is in the way of leading. */
   mayLead(): boolean;
   /** Whether it gave the lead back by itself a short while ago. */
-  standsBack(): boolean;
+  isBackingOff(): boolean;
   /** Whether a commit waits for a standby of the database. */
   waitsForStandby(): boolean;
   /** For how long a commit has waited for a standby that does not answer. */
@@ -51,7 +51,7 @@ function fleetGauges(sources: FleetSources): readonly (readonly [string, string,
     [
       "nexus_fleet_stands_back",
       "1 for five minutes after this hub gave the lead back by itself: it reached no provider, or its disk took no writes.",
-      () => Number(sources.standsBack()),
+      () => Number(sources.isBackingOff()),
     ],
     [
       "nexus_fleet_waits_for_standby",

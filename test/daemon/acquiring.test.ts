@@ -259,11 +259,11 @@ describe("AcquireToken", () => {
 
   it("is refused what it cannot do, and stores nothing then", async () => {
     expect(await failureOf(ask({ providerName: "none" }))).toMatchObject({ code: "NotFound" });
-    const elsewhere = { returnUrl: "https://evil.example" };
-    expect(await failureOf(ask(elsewhere))).toMatchObject({ fields: ["return_url"] });
+    const leaderPage = { returnUrl: "https://evil.example" };
+    expect(await failureOf(ask(leaderPage))).toMatchObject({ fields: ["return_url"] });
     expect(await connections()).toHaveLength(0);
     await connected({ returnUrl: "http://127.0.0.1:3999/done" }).catch(() => undefined);
-    expect(await failureOf(ask(elsewhere))).toMatchObject({ fields: ["return_url"] });
+    expect(await failureOf(ask(leaderPage))).toMatchObject({ fields: ["return_url"] });
   });
 });
 

@@ -121,9 +121,9 @@ describe("a person in Chromium who enters a key", () => {
 
   it("comes back to an application that sends the browser on", async () => {
     const { page, troubles } = await open({}, { returnUrl: `${app.url}/back` });
-    const elsewhere = app.url.replace("127.0.0.1", "localhost");
+    const leaderPage = app.url.replace("127.0.0.1", "localhost");
     app.script = ({ target }, response) => {
-      if (target.startsWith("/back")) response.writeHead(302, { location: `${elsewhere}/on` }).end();
+      if (target.startsWith("/back")) response.writeHead(302, { location: `${leaderPage}/on` }).end();
       else response.end("here");
     };
     onTestFinished(() => {
@@ -132,7 +132,7 @@ describe("a person in Chromium who enters a key", () => {
     await page.getByLabel("API key").fill("sk-abcd");
     await page.getByLabel("Region").selectOption("us-east");
     await Promise.all([
-      page.waitForURL(`${elsewhere}/on`, { timeout: 30_000 }),
+      page.waitForURL(`${leaderPage}/on`, { timeout: 30_000 }),
       page.keyboard.press("Enter"),
     ]);
     expect(troubles).toEqual([]);

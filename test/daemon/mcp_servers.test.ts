@@ -206,11 +206,11 @@ describe("a server that names another authorization server", () => {
   it("is not shown the client that a person registered elsewhere", async () => {
     const { clientId, clientSecret } = world.provider.clients.post;
     const client = { clientId, clientSecret };
-    const elsewhere = world.clients.providers.createProvider({
+    const leaderPage = world.clients.providers.createProvider({
       mcpServerUrl: mcp.url,
       provider: { ...client, issuer: second.issuer },
     });
-    expect(await failureOf(elsewhere)).toMatchObject({ reason: "PROVIDER_MISCONFIGURED" });
+    expect(await failureOf(leaderPage)).toMatchObject({ reason: "PROVIDER_MISCONFIGURED" });
     const { provider } = await world.clients.providers.createProvider({
       mcpServerUrl: mcp.url,
       provider: { ...client, issuer: world.provider.issuer },

@@ -78,17 +78,17 @@ describe("the process", () => {
   });
 
   it("takes the admin's key from a file that is named, makes none, and refuses one that is missing or too short", async () => {
-    const elsewhere = join(temporaryFolder(), "admin.key");
-    const environment = { NEXUS_ADMIN_KEY_FILE: elsewhere };
+    const leaderPage = join(temporaryFolder(), "admin.key");
+    const environment = { NEXUS_ADMIN_KEY_FILE: leaderPage };
     const missing = daemons.start(environment);
     expect(await missing.exited).toBe(1);
-    expect(missing.output).toContain(`there is no file ${elsewhere}: NEXUS_ADMIN_KEY_FILE names it`);
-    writeFileSync(elsewhere, "short\n", { mode: 0o600 });
+    expect(missing.output).toContain(`there is no file ${leaderPage}: NEXUS_ADMIN_KEY_FILE names it`);
+    writeFileSync(leaderPage, "short\n", { mode: 0o600 });
     const short = daemons.start(environment);
     expect(await short.exited).toBe(1);
-    expect(short.output).toContain(`${elsewhere} does not hold an API key of at least 20 characters`);
+    expect(short.output).toContain(`${leaderPage} does not hold an API key of at least 20 characters`);
     const key = "0123456789abcdef0123456789abcdef";
-    writeFileSync(elsewhere, `${key}\n`);
+    writeFileSync(leaderPage, `${key}\n`);
     await daemons.started(environment);
     expect(existsSync(file("admin.key"))).toBe(false);
     const list = (shown: string) =>
@@ -107,9 +107,9 @@ describe("the process", () => {
     await (await daemons.started()).kill("SIGTERM");
     const other = Buffer.alloc(32, 7).toString("base64");
     await refused(daemons.start({ NEXUS_ENCRYPTION_KEY: other }), 11, /not the one that sealed this store/);
-    const elsewhere = join(temporaryFolder(), "key");
-    writeFileSync(elsewhere, "too short", { mode: 0o600 });
-    const malformed = daemons.start({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere });
+    const leaderPage = join(temporaryFolder(), "key");
+    writeFileSync(leaderPage, "too short", { mode: 0o600 });
+    const malformed = daemons.start({ NEXUS_ENCRYPTION_KEY_FILE: leaderPage });
     await refused(malformed, 11, /must hold base64 of 32 bytes/);
     rmSync(file("encryption.key"));
     await refused(daemons.start(), 11, /encryption\.key is missing/);
@@ -123,22 +123,22 @@ describe("the process", () => {
       ["NEXUS_ENCRYPTION_KEY_FILE", "encryption.key"],
       ["NEXUS_ADMIN_KEY_FILE", "admin.key"],
     ] as const) {
-      const elsewhere = join(folder, name);
-      copyFileSync(file(name), elsewhere);
+      const leaderPage = join(folder, name);
+      copyFileSync(file(name), leaderPage);
       for (const [mode, shown] of [
         [0o644, "0644"],
         [0o666, "0666"],
         [0o602, "0602"],
       ] as const) {
-        chmodSync(elsewhere, mode);
-        const daemon = daemons.start({ [setting]: elsewhere });
+        chmodSync(leaderPage, mode);
+        const daemon = daemons.start({ [setting]: leaderPage });
         await refused(daemon, setting === "NEXUS_ADMIN_KEY_FILE" ? 2 : 11, /run \\?"chmod 600\\?" on it/);
         expect(daemon.output).toContain(`(mode ${shown})`);
-        expect(statSync(elsewhere).mode & 0o777).toBe(mode);
+        expect(statSync(leaderPage).mode & 0o777).toBe(mode);
       }
       // As a pod mounts it.
-      chmodSync(elsewhere, 0o440);
-      await (await daemons.started({ [setting]: elsewhere })).kill("SIGTERM");
+      chmodSync(leaderPage, 0o440);
+      await (await daemons.started({ [setting]: leaderPage })).kill("SIGTERM");
     }
     for (const name of ["encryption.key", "admin.key"]) chmodSync(file(name), 0o644);
     const daemon = await daemons.started();
@@ -182,10 +182,10 @@ describe("the process", () => {
   it("accepts the key from a file or from the environment", async () => {
     await (await daemons.started()).kill("SIGTERM");
     const key = readFileSync(file("encryption.key"), "utf8").trim();
-    const elsewhere = join(temporaryFolder(), "key");
-    copyFileSync(file("encryption.key"), elsewhere);
+    const leaderPage = join(temporaryFolder(), "key");
+    copyFileSync(file("encryption.key"), leaderPage);
     rmSync(file("encryption.key"));
-    await (await daemons.started({ NEXUS_ENCRYPTION_KEY_FILE: elsewhere })).kill("SIGTERM");
+    await (await daemons.started({ NEXUS_ENCRYPTION_KEY_FILE: leaderPage })).kill("SIGTERM");
     const daemon = await daemons.started({ NEXUS_ENCRYPTION_KEY: key });
     expect(await daemon.kill("SIGTERM")).toBe(0);
     expect(daemon.output).not.toContain(key);

@@ -43,7 +43,7 @@ class Client implements StreamSink<WatchEvent> {
   userId: string | undefined;
   isChoked = false;
   hasRoom = true;
-  said: WatchEvent["kind"] | undefined;
+  reportedReason: WatchEvent["kind"] | undefined;
   readonly #world: WatchWorld;
 
   constructor(
@@ -76,7 +76,7 @@ class Client implements StreamSink<WatchEvent> {
   #take(event: WatchEvent): void {
     expect(this.source, `${event.kind} after the end`).toBeDefined();
     if (event.kind !== "drain") expect(this.hasRoom, `${event.kind} without room`).toBe(true);
-    this.said = event.kind;
+    this.reportedReason = event.kind;
     if (event.kind === "state") this.#hold(event.view.connection.id, event.view.token?.revision ?? 0n);
     else if (event.kind === "removed") this.held.delete(event.connectionId);
     else if (event.kind === "reset") this.held.clear();
@@ -154,7 +154,8 @@ export class WatchWorld {
     await this.#settle();
     for (const client of this.#clients) this.#check(client);
     this.#clock.advance(10_000);
-    for (const { source, said } of this.#clients) if (source) expect(said).toBe("bookmark");
+    for (const { source, reportedReason } of this.#clients)
+      if (source) expect(reportedReason).toBe("bookmark");
     await this.#hub.drain();
     expect(this.#clients.filter(({ source }) => source)).toEqual([]);
     expect([this.#hub.size, this.#clock.pending]).toEqual([0, 0]);

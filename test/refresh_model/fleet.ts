@@ -43,7 +43,7 @@ export class ModelFleet {
   /** The next life of the hub that leads. */
   async lead(): Promise<Life> {
     if (!this.#isBegun) await this.#begin();
-    return await this.#reign(await this.#open(this.#leading));
+    return await this.#term(await this.#open(this.#leading));
   }
 
   /** The other hub leads from now on; the one before follows it, where it is no ghost. */
@@ -54,7 +54,7 @@ export class ModelFleet {
     await this.#fed(next);
     const before = this.#leading;
     this.#leading = before === 0 ? 1 : 0;
-    const life = await this.#reign(next);
+    const life = await this.#term(next);
     if (!this.ghost) this.follower = await this.#open(before);
     return life;
   }
@@ -70,16 +70,16 @@ export class ModelFleet {
   }
 
   /** The hub that follows hands over what is in its spool file. @returns false when the leader died of it */
-  async handOver(): Promise<boolean> {
+  async flushToLeader(): Promise<boolean> {
     const leader = this.#leader;
     try {
-      await this.follower?.domain.spool.handOver(async (tokenSets) => {
+      await this.follower?.domain.spool.flushToLeader(async (tokenSets) => {
         let isTaken = false;
-        const takeIn = async (): Promise<void> => {
-          for (const tokenSet of tokenSets) await leader?.domain.spool.takeIn(tokenSet);
+        const importTokenSet = async (): Promise<void> => {
+          for (const tokenSet of tokenSets) await leader?.domain.spool.importTokenSet(tokenSet);
           isTaken = true;
         };
-        void takeIn();
+        void importTokenSet();
         while (!isTaken && leader?.isDead === false)
           await new Promise<void>((resolve) => setImmediate(resolve));
         if (!isTaken) throw new Error("the hub that leads died");
@@ -156,7 +156,7 @@ export class ModelFleet {
     return life;
   }
 
-  async #reign(life: Life): Promise<Life> {
+  async #term(life: Life): Promise<Life> {
     const fence = ++this.#fence;
     this.#leader = life;
     await life.begin(new FencedLog(this.#log, () => this.#fence === fence));

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { owner } from "../../src/model/access/principal.js";
 import { plainOAuth2 } from "../../src/model/providers/profile_fields.js";
-import { leftAloneUntilMs } from "../../src/model/refresh/foreign_work.js";
+import { deferredUntilMs } from "../../src/model/refresh/foreign_intent.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { Secret } from "../../src/runtime/secret.js";
 import { SpoolFile } from "../../src/store/files/spool_file.js";
@@ -196,7 +196,7 @@ export class World {
     }
     this.life = await fleet.change();
     if (how === "killed") this.#countLosses();
-    if (how === "ended") await this.#handOver(fleet);
+    if (how === "ended") await this.#flushToLeader(fleet);
     await this.settle();
   }
 
@@ -209,12 +209,12 @@ export class World {
     ghost.resume();
     await this.settle();
     if (!(await fleet.returned(ghost))) this.#countLosses();
-    await this.#handOver(fleet);
+    await this.#flushToLeader(fleet);
     await this.settle();
   }
 
-  async #handOver(fleet: ModelFleet): Promise<void> {
-    while (!(await fleet.handOver())) await this.settle();
+  async #flushToLeader(fleet: ModelFleet): Promise<void> {
+    while (!(await fleet.flushToLeader())) await this.settle();
   }
 
   /** Before time passes: a hub that is back by then brings its answers too late. */
@@ -225,7 +225,7 @@ export class World {
       const token = this.refreshTokenOf(id);
       if (!connection || token === undefined || !this.fleet?.isHeldElsewhere(connection.refreshIntent?.owner))
         continue;
-      const patientUntilMs = leftAloneUntilMs(connection.refreshIntent, connection, "another") ?? 0;
+      const patientUntilMs = deferredUntilMs(connection.refreshIntent, connection, "another") ?? 0;
       if (patientUntilMs <= untilMs) this.#lose(id, token);
     }
   }

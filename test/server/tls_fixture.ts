@@ -11,8 +11,8 @@ import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { ApiListener } from "../../src/server/api/api_listener.js";
 import type { TlsPaths } from "../../src/server/tls/tls_files.js";
-import { TlsKeeper } from "../../src/server/tls/tls_keeper.js";
 import { type ClientAuth, ListenerTls } from "../../src/server/tls/tls_listener.js";
+import { TlsReloader } from "../../src/server/tls/tls_reloader.js";
 import { ApiKey } from "../../src/vault/api_key_file.js";
 import { Authority, type Issued } from "../fakes/certificates.js";
 import { temporaryFolder } from "../temporary_folder.js";
@@ -55,7 +55,7 @@ export class TlsWorld {
   readonly serverCa = new Authority("Server CA");
   readonly clientCa = new Authority("Client CA");
   readonly folder = temporaryFolder();
-  keeper!: TlsKeeper;
+  keeper!: TlsReloader;
   grpcPort = 0;
   httpPort = 0;
 
@@ -65,7 +65,7 @@ export class TlsWorld {
     writeFileSync(clientCaFile, world.clientCa.pem);
     const paths: TlsPaths = { ...writePair(world.folder, world.serverCa.issueServer()), clientCaFile };
     const { clock, log } = world;
-    const keeper = await TlsKeeper.load({ ...paths, clock, log });
+    const keeper = await TlsReloader.load({ ...paths, clock, log });
     onTestFinished(() => keeper.stop());
     world.keeper = keeper;
     const { services, onUnexpected } = new FakeServices();

@@ -9,7 +9,7 @@ import type { Candidate, Completion } from "./candidates.js";
 type Known = Extract<Completion, { readonly leaf: unknown }>;
 
 /** A person waits for it at each Tab. */
-const patienceMs = 1_000;
+const timeoutMs = 1_000;
 /** Whoever has more types more. */
 const maxConnections = 200;
 
@@ -20,7 +20,7 @@ export async function knownNames(shell: Shell, { kind, leaf, given }: Known): Pr
   const asked = withDaemon(quiet, flagsOf(leaf, given), async (session) => {
     names = await readers[kind](session);
   }).catch(() => {});
-  await Promise.race([asked, delay(shell.clock, patienceMs)]);
+  await Promise.race([asked, delay(shell.clock, timeoutMs)]);
   return names;
 }
 

@@ -108,8 +108,11 @@ function revokeCommand(shell: Shell): Command {
       { connectionId },
     );
     if (!connection) throw new Error("the daemon answered without a connection");
-    const told = providerRevocations[connection.providerRevocation];
-    session.show(connection, () => `${connectionId} is revoked${told === undefined ? "" : `: ${told}`}\n`);
+    const outcome = providerRevocations[connection.providerRevocation];
+    session.show(
+      connection,
+      () => `${connectionId} is revoked${outcome === undefined ? "" : `: ${outcome}`}\n`,
+    );
   });
 }
 

@@ -49,7 +49,7 @@ export async function* readTokenStream(options: TokenStreamOptions): AsyncGenera
     try {
       const messages = options.tokens.watchTokens(request(options, position), { signal: silence.signal });
       for await (const message of messages) {
-        silence.heard();
+        silence.received();
         hasReceived = true;
         failures = 0;
         const { event } = message;
@@ -98,7 +98,7 @@ class SilenceGuard {
     return this.#abort.signal;
   }
 
-  heard(): void {
+  received(): void {
     this.#timer.cancel();
     this.#timer = this.#arm();
   }

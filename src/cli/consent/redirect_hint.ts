@@ -3,7 +3,7 @@ import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 
 /** A consent that goes well is mostly given by then. A provider that knows no such redirect URI says so to the person alone. */
-const patienceMs = 60_000;
+const timeoutMs = 60_000;
 
 /** What to do about a provider that complains about the redirect URI. */
 export function redirectHint({ redirectUri }: Pick<RequestAnswer, "redirectUri">): string {
@@ -17,7 +17,7 @@ export async function hintedWait<Outcome>(
   wait: () => Promise<Outcome>,
 ): Promise<Outcome> {
   if (answer.redirectUri === "") return await wait();
-  const timer = clock.setTimer(patienceMs, () =>
+  const timer = clock.setTimer(timeoutMs, () =>
     stdout.write(`\nNo answer came yet. ${redirectHint(answer)}\n`),
   );
   try {

@@ -78,7 +78,7 @@ export function quirkSentences(provider: Provider): string[] {
 }
 
 /** Settings that have words of their own in `provider get`, in the table or as a sentence. */
-const told = [
+const shown = [
   ...["name", "auth_type", "template", "description", "category", "issuer", "enable_discovery", "auth_url"],
   ...["token_url", "jwks_url", "client_id", "token_endpoint_auth_method", "scopes", "authorization_params"],
   ...["strategy", "refresh_window", "api_base_url", "user_info_endpoint", "oauth2_options"],
@@ -90,7 +90,7 @@ const told = [
 export function furtherFields(provider: Provider): [string, string][] {
   const given = Object.entries(givenSettings(profileSettings(provider)));
   return given
-    .filter(([name]) => !told.includes(name))
+    .filter(([name]) => !shown.includes(name))
     .map(([name, value]) => [
       name.replaceAll("_", " "),
       typeof value === "string" ? value : JSON.stringify(value),

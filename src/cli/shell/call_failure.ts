@@ -7,7 +7,7 @@ import { durationMsOf } from "./duration.js";
 import { printable, printableLines } from "./text.js";
 
 /** Reasons of `google.rpc.ErrorInfo` that say that no token will come without a person. */
-const personNeeded = new Set([
+const interactionRequired = new Set([
   "CONNECTION_PENDING",
   "ATTENTION_REQUIRED",
   "CONNECTION_REVOKED",
@@ -159,5 +159,5 @@ function nextStep(failure: ConnectError, reason: string, problem: string | undef
 }
 
 function exitCodeOf(reason: string): ExitCode {
-  return personNeeded.has(reason) ? exitCodes.attentionNeeded : exitCodes.failed;
+  return interactionRequired.has(reason) ? exitCodes.attentionNeeded : exitCodes.failed;
 }

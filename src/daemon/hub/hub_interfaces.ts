@@ -6,7 +6,7 @@ import type { CheckedClock } from "../../runtime/checked_clock.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Answer } from "../../server/listen/http_listener.js";
-import type { BrowserPages, Visit } from "../../server/pages/browser_pages.js";
+import type { BrowserPages, BrowserRequest } from "../../server/pages/browser_pages.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import type { FleetControl } from "../../service/services/fleet_control_service.js";
 
@@ -56,6 +56,6 @@ export interface HubServices extends FleetControl {
 /** What a hub is to the listeners. */
 export interface ListenersHub extends HubServices {
   /** A page of the hub that leads; undefined where this one does. */
-  page(visit: Visit, own: Pick<BrowserPages, "answer">): Promise<Answer> | undefined;
+  page(visit: BrowserRequest, own: Pick<BrowserPages, "answer">): Promise<Answer> | undefined;
   catchUp: DomainHub["catchUp"];
 }

@@ -20,7 +20,7 @@ export interface IdentitySubject {
 }
 
 /** Whose name and provider a connection has. */
-export type Vouched = Pick<Connection, "userId" | "label">;
+export type AssertedIdentity = Pick<Connection, "userId" | "label">;
 
 /** An id_token must live so long, for the way to the identity provider and for clocks that differ. */
 const leadMs = 10_000;
@@ -41,7 +41,7 @@ export class IdentitySubjects {
   ) {}
 
   /** @throws IdentityRequired when there is none with an id_token that lives; GrantFailure of kind `transient` when another can be had */
-  of(profile: Pick<ProviderProfile, "identityProvider">, vouched: Vouched): IdentitySubject {
+  of(profile: Pick<ProviderProfile, "identityProvider">, vouched: AssertedIdentity): IdentitySubject {
     const name = profile.identityProvider;
     const identityProvider = this.deps.store.findProviderByName(name);
     if (!identityProvider) throw new IdentityRequired(`register the identity provider ${name}`);
@@ -71,7 +71,10 @@ export class IdentitySubjects {
   }
 
   /** Whether a token can be minted without the person, as far as that is known here; true of a profile without an identity provider. */
-  vouches({ identityProvider }: Pick<ProviderProfile, "identityProvider">, vouched: Vouched): boolean {
+  vouches(
+    { identityProvider }: Pick<ProviderProfile, "identityProvider">,
+    vouched: AssertedIdentity,
+  ): boolean {
     if (identityProvider === "") return true;
     const profile = this.deps.store.findProviderByName(identityProvider);
     const connection = profile && this.connectionOf(profile, vouched);
@@ -81,7 +84,10 @@ export class IdentitySubjects {
   }
 
   /** The active one of the user: with the same label if there is one, else without a label. */
-  connectionOf({ id: providerId }: ProviderProfile, { userId, label }: Vouched): Connection | undefined {
+  connectionOf(
+    { id: providerId }: ProviderProfile,
+    { userId, label }: AssertedIdentity,
+  ): Connection | undefined {
     for (const wanted of new Set([label, ""])) {
       for (const id of this.deps.store.idsNamed({ providerId, userId, label: wanted })) {
         const connection = this.deps.store.getConnection(id);

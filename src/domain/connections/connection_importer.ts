@@ -16,7 +16,7 @@ import {
 import { newId } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { importLeftAloneUntilMs } from "../../model/refresh/foreign_work.js";
+import { importDeferredUntilMs } from "../../model/refresh/foreign_intent.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import type { Clock } from "../../runtime/clock.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
@@ -86,7 +86,7 @@ export class ConnectionImporter {
         ]);
       }
       if (known && known.status !== "revoked") return known;
-      const untilMs = before?.sealed && importLeftAloneUntilMs(before, this.deps.store.owner);
+      const untilMs = before?.sealed && importDeferredUntilMs(before, this.deps.store.owner);
       const nowMs = this.deps.clock.nowMs();
       if (untilMs !== undefined && untilMs > nowMs)
         throw new Unavailable("another daemon was importing this token: ask again later", untilMs - nowMs);

@@ -1,6 +1,6 @@
 import type { PendingImport } from "../../model/connections/pending_import.js";
 import { DataLoss, NexusError } from "../../model/errors.js";
-import { importLeftAloneUntilMs } from "../../model/refresh/foreign_work.js";
+import { importDeferredUntilMs } from "../../model/refresh/foreign_intent.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
@@ -56,7 +56,7 @@ export class ImportRecovery {
     const { startedAtMs } = pending;
     const { clock, store } = this.deps;
     // Another daemon may be at it, and bring the connection.
-    const waitMs = (importLeftAloneUntilMs(pending, store.owner) ?? 0) - clock.nowMs();
+    const waitMs = (importDeferredUntilMs(pending, store.owner) ?? 0) - clock.nowMs();
     if (waitMs > 0) await delay(clock, waitMs, this.#stop.signal);
     if (!store.getImport(key)?.sealed) return;
     for (let failures = 1; !this.#stop.signal.aborted; failures++) {

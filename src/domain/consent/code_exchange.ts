@@ -34,7 +34,7 @@ export class CodeRedemption {
     server: AuthorizationServer,
     params: URLSearchParams,
     secret: AuthorizationSecret,
-    visitor: Principal,
+    actor: Principal,
   ): Promise<KeptConsent> {
     return await this.deps.locks.run(pending.connectionId, async () => {
       const tokenSet = await this.deps.grants.exchangeCode({
@@ -47,7 +47,7 @@ export class CodeRedemption {
         dpopKey: secret.dpopKey,
       });
       const metadata = callbackMetadata(params, profile.oauth2.callbackMetadata);
-      return await this.#keeper.keep({ pending, profile, tokenSet, metadata }, visitor);
+      return await this.#keeper.keep({ pending, profile, tokenSet, metadata }, actor);
     });
   }
 }

@@ -21,7 +21,7 @@ export interface EndedConsent {
   readonly pending: PendingAuthorization;
   readonly reason: ProblemReason;
   readonly type: AuditEventType;
-  readonly visitor: Principal;
+  readonly actor: Principal;
   /** What more the problem of the connection says, in words of ours. */
   readonly detail?: string | undefined;
   /** What the provider or the protocol calls it, for the audit log; the reason if it is not given. */
@@ -48,7 +48,7 @@ export class ConsentEnding {
 
   /** One commit. A connection that is active, or was requested anew, stays as it is. */
   async end(ended: EndedConsent): Promise<RefusedConsent> {
-    const { pending, reason, type, visitor, detail, word = reason } = ended;
+    const { pending, reason, type, actor, detail, word = reason } = ended;
     const { connectionId, providerId } = pending;
     const nowMs = this.#clock.nowMs();
     return await this.#store.commit((tx) => {
@@ -60,7 +60,7 @@ export class ConsentEnding {
         tx.putConnection(changeConnection(connection, { ...change, ...stepUp }, nowMs));
       }
       const event = { timeMs: nowMs, connectionId, providerId };
-      tx.appendAudit({ ...event, type, ...by(visitor), reason: word });
+      tx.appendAudit({ ...event, type, ...by(actor), reason: word });
       const grant = this.#drop(tx, ended);
       const givenUp = grant === undefined ? undefined : whyKept[grant];
       if (givenUp !== undefined) {
@@ -131,8 +131,8 @@ export class StepUpRefusal implements Pick<ConsentFlow, "decline"> {
       return { kind: "foreign_form" };
     }
     if (!(await store.commit((tx) => takeRequest(tx, stateHash, nowMs)))) return unknownRequest(state, nowMs);
-    const visitor = at(browser, from?.origin, from?.via);
-    const ended = { pending, reason: "access_denied", type: "oauth_error", visitor } as const;
+    const actor = at(browser, from?.origin, from?.via);
+    const ended = { pending, reason: "access_denied", type: "oauth_error", actor } as const;
     const returned = returnRefused(pending, profile, await this.ending.end(ended));
     return returned.kind === "return" ? returned : { kind: "declined", ...namedProvider(profile) };
   }

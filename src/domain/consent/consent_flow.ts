@@ -71,7 +71,7 @@ interface Callback {
   readonly profile: ProviderProfile;
   readonly server: AuthorizationServer;
   readonly secret: AuthorizationSecret;
-  readonly visitor: Principal;
+  readonly actor: Principal;
   readonly query: URLSearchParams;
   readonly state: string;
 }
@@ -134,7 +134,7 @@ export class ConnectionCompleter implements ConsentFlow {
   ): Promise<FinishOutcome> {
     const state = query.get("state") ?? "";
     const stateHash = hashState(state);
-    const visitor = at(browser, from?.origin, from?.via);
+    const actor = at(browser, from?.origin, from?.via);
     const requested = this.deps.store.getAuthorization(stateHash);
     // A request of a static type is answered by a form, and stays usable.
     if (requested && (requested.held || this.#isStatic(requested))) return { kind: "unknown_request" };
@@ -143,27 +143,26 @@ export class ConnectionCompleter implements ConsentFlow {
       requested &&
       (await this.deps.store.commit((tx) => takeRequest(tx, stateHash, this.deps.clock.nowMs())));
     if (!pending) {
-      await this.deps.unknownStateAudit.record(visitor);
+      await this.deps.unknownStateAudit.record(actor);
       return unknownRequest(state, this.deps.clock.nowMs());
     }
     const secret = this.deps.vault.authorizationIfOpens(stateHash, pending);
-    if (!secret)
-      return await this.#ending.end({ pending, reason: "data_loss", type: "oauth_error", visitor });
+    if (!secret) return await this.#ending.end({ pending, reason: "data_loss", type: "oauth_error", actor });
     const binding = cookie(bindingName(stateHash));
-    const refused = await this.#refuseStranger(pending, binding, secret, path, visitor);
+    const refused = await this.#refuseStranger(pending, binding, secret, path, actor);
     if (refused) return refused;
     const profile = requestedProfile(this.deps.store, pending);
     if (!profile) {
-      await this.#ending.end({ pending, reason: "authorization_failed", type: "oauth_error", visitor });
+      await this.#ending.end({ pending, reason: "authorization_failed", type: "oauth_error", actor });
       return { kind: "provider_changed" };
     }
     const server = await this.#resolve(profile, secret.nonce !== undefined);
     if ("kind" in server) {
       const reason = server.kind === "provider_unreachable" ? "provider_unreachable" : "misconfigured";
-      await this.#ending.end({ pending, reason, type: "oauth_error", visitor });
+      await this.#ending.end({ pending, reason, type: "oauth_error", actor });
       return server;
     }
-    return await this.#answer({ pending, profile, server, secret, visitor, query, state });
+    return await this.#answer({ pending, profile, server, secret, actor, query, state });
   }
 
   /** The guards of a callback: the browser, the time, and the redirect URI that the answer came to. */
@@ -172,17 +171,17 @@ export class ConnectionCompleter implements ConsentFlow {
     binding: string | undefined,
     secret: AuthorizationSecret,
     path: string,
-    visitor: Principal,
+    actor: Principal,
   ): Promise<FinishOutcome | undefined> {
     const { connectionId, providerId } = pending;
     // With a page, and never by the return URL: who sent the answer is not known.
-    const unverified = { pending, visitor, type: "state_verification_failed" } as const;
+    const unverified = { pending, actor, type: "state_verification_failed" } as const;
     if (!sameText(binding ?? "", secret.browserBinding)) {
       this.deps.log.warn({ connectionId, providerId }, "callback from another browser");
       return await this.#ending.end({ ...unverified, reason: "state_verification_failed" });
     }
     if (this.deps.clock.nowMs() >= pending.expiresAtMs) {
-      await this.#ending.end({ pending, reason: "consent_expired", type: "oauth_error", visitor });
+      await this.#ending.end({ pending, reason: "consent_expired", type: "oauth_error", actor });
       return { kind: "expired" };
     }
     // An answer that was made for another provider's redirect URI (RFC 9700 section 4.4.2).
@@ -196,43 +195,43 @@ export class ConnectionCompleter implements ConsentFlow {
   }
 
   async #answer(callback: Callback): Promise<FinishOutcome> {
-    const { pending, profile, server, visitor, query, state } = callback;
+    const { pending, profile, server, actor, query, state } = callback;
     const context = { connectionId: pending.connectionId, providerId: pending.providerId };
     const response = processAuthorizationResponse(server, profile.clientId, query, state);
     if (response.kind === "invalid") {
       const { reason, detail } = invalidResponse(response, server);
       this.deps.log.warn({ ...context, reason: response.reason, detail }, "authorization response refused");
-      return await this.#ending.end({ pending, visitor, reason, detail, type: "state_verification_failed" });
+      return await this.#ending.end({ pending, actor, reason, detail, type: "state_verification_failed" });
     }
     if (response.kind === "error") {
       const { error: word } = response;
       this.deps.log.info({ ...context, error: word }, "consent not given");
       const { reason, detail } = errorResponse(word, pending.redirectUri);
-      const refused = { pending, reason, detail, word, type: "oauth_error", visitor } as const;
+      const refused = { pending, reason, detail, word, type: "oauth_error", actor } as const;
       return returnRefused(pending, profile, await this.#ending.end(refused));
     }
     return await this.#redeem(callback, response.params);
   }
 
   async #redeem(
-    { pending, profile, server, secret, visitor }: Callback,
+    { pending, profile, server, secret, actor }: Callback,
     params: URLSearchParams,
   ): Promise<FinishOutcome> {
     const context = { connectionId: pending.connectionId, providerId: pending.providerId };
     let redeemed: KeptConsent;
     try {
-      redeemed = await this.#redemption.redeem(pending, profile, server, params, secret, visitor);
+      redeemed = await this.#redemption.redeem(pending, profile, server, params, secret, actor);
     } catch (error) {
       if (error instanceof ConsentSuperseded) return { kind: "unknown_request" };
       if (!(error instanceof GrantFailure)) throw error;
       const failed = await refusedExchange(error, profile, pending.redirectUri, this.deps.mcp);
       const { reason, detail, type } = failed;
-      const said = { reason, failure: error.message, description: refusalWords(error) };
-      this.deps.log.warn({ ...context, ...said }, "authorization code not exchanged");
+      const details = { reason, failure: error.message, description: refusalWords(error) };
+      this.deps.log.warn({ ...context, ...details }, "authorization code not exchanged");
       const dropped =
         error instanceof UnusableGrant ? { grant: error, binding: grantBinding(profile) } : undefined;
       const word = error.oauthError ?? reason;
-      const refused = await this.#ending.end({ pending, reason, detail, word, type, visitor, dropped });
+      const refused = await this.#ending.end({ pending, reason, detail, word, type, actor, dropped });
       // Applications know the words of the audit events.
       return returnRefused(pending, profile, refused, reason === "account_changed" ? reason : type);
     }

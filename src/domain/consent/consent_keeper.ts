@@ -58,7 +58,7 @@ export class ConsentKeeper {
    * @param device key of the pending authorization of a device, which that commit takes
    * @throws ConsentSuperseded, and UnusableGrant for another account where that is refused
    */
-  async keep(granted: Consented, visitor: Principal, device?: string): Promise<KeptConsent> {
+  async keep(granted: Consented, actor: Principal, device?: string): Promise<KeptConsent> {
     const { store, spool, userInfo, refusesOtherAccounts, onAccepted, clock } = this.deps;
     const receivedAtMs = clock.nowMs();
     const { pending, profile } = granted;
@@ -75,8 +75,8 @@ export class ConsentKeeper {
     }
     const stored = await spool.commit(connectionId, (tx) =>
       device === undefined || takeRequest(tx, device, clock.nowMs())
-        ? this.#keep(tx, consented, receivedAtMs, { visitor, isOther })
-        : this.#drop(tx, consented, visitor, "request_replaced"),
+        ? this.#keep(tx, consented, receivedAtMs, { actor, isOther })
+        : this.#drop(tx, consented, actor, "request_replaced"),
     );
     onAccepted(profile.id);
     if (stored === "superseded") throw new ConsentSuperseded();
@@ -101,23 +101,23 @@ export class ConsentKeeper {
     tx: Transaction,
     consented: Consented,
     receivedAtMs: number,
-    { visitor, isOther }: { readonly visitor: Principal; readonly isOther: boolean },
+    { actor, isOther }: { readonly actor: Principal; readonly isOther: boolean },
   ): "superseded" | { readonly completionCode: string | undefined } {
     const { pending, profile, tokenSet, metadata } = consented;
     const { connectionId, providerId } = pending;
-    const event = { timeMs: this.deps.clock.nowMs(), ...by(visitor), connectionId, providerId };
+    const event = { timeMs: this.deps.clock.nowMs(), ...by(actor), connectionId, providerId };
     const connection = tx.getConnection(connectionId);
     const isEnded = !connection || connection.status === "revoked";
     const newer = connection?.pendingStateHash ? tx.getAuthorization(connection.pendingStateHash) : undefined;
     const isReplaced = newer && mayTakePlace(pending, newer.requireConfirmation, { name: newer.requestedBy });
     if (isEnded || (pending.requireConfirmation && isReplaced)) {
-      return this.#drop(tx, consented, visitor, isEnded ? "connection_ended" : "request_replaced");
+      return this.#drop(tx, consented, actor, isEnded ? "connection_ended" : "request_replaced");
     }
     if (!pending.requireConfirmation) {
       const written = this.#consents.write(tx, connection, consented, receivedAtMs);
-      const said = isOther ? { reason: "account_changed" } : {};
+      const otherAccount = isOther ? { reason: "account_changed" } : {};
       const revision = written.credentialRevision;
-      tx.appendAudit({ ...event, type: "oauth_flow_completed", revision, ...said });
+      tx.appendAudit({ ...event, type: "oauth_flow_completed", revision, ...otherAccount });
       return { completionCode: undefined };
     }
     // A request that was made during the exchange, and must not take the place of what waits.
@@ -137,11 +137,11 @@ export class ConsentKeeper {
   #drop(
     tx: Transaction,
     { pending, profile, tokenSet }: Consented,
-    visitor: Principal,
+    actor: Principal,
     reason: "connection_ended" | "request_replaced",
   ): "superseded" {
     const { connectionId, providerId } = pending;
-    const event = { timeMs: this.deps.clock.nowMs(), ...by(visitor), connectionId, providerId };
+    const event = { timeMs: this.deps.clock.nowMs(), ...by(actor), connectionId, providerId };
     tx.appendAudit({ ...event, type: "token_storage_failed", reason });
     this.deps.revocations.enqueue(tx, { ...event, revision: 0n, binding: grantBinding(profile) }, tokenSet);
     return "superseded";

@@ -100,12 +100,12 @@ function dpopWords({ name }: ProviderProfile): string {
 
 function clientWords(failure: GrantFailure, profile: ProviderProfile): string {
   const { name, tokenEndpointAuthMethod: method, registration } = profile;
-  const said = answerWords(failure);
+  const answer = answerWords(failure);
   if (registration) {
     const update = `nexusd provider update ${name}`;
-    return `${said}; nexusd made this client known for ${method}: consent again; if it is refused again, register a client at the provider by hand\n  then: ${update} --client-id ID --client-secret-file FILE`;
+    return `${answer}; nexusd made this client known for ${method}: consent again; if it is refused again, register a client at the provider by hand\n  then: ${update} --client-id ID --client-secret-file FILE`;
   }
-  return `${said}; ${refusedClientAdvice(profile)}\n  then consent again`;
+  return `${answer}; ${refusedClientAdvice(profile)}\n  then consent again`;
 }
 
 function answerWords({ httpStatus, cameAsSuccess, oauthError, detail }: GrantFailure): string {

@@ -183,8 +183,8 @@ export class DevicePoller {
 
   async #failed({ key, pending, profile }: Polled, failure: GrantFailure): Promise<"failed" | "over"> {
     const { connectionId, providerId } = pending;
-    const said = { failure: failure.message, description: refusalWords(failure) };
-    const context = { connectionId, providerId, ...said };
+    const details = { failure: failure.message, description: refusalWords(failure) };
+    const context = { connectionId, providerId, ...details };
     const end = endings.get(failure.oauthError ?? "");
     // An answer that was lost may have been a token; the next one tells.
     if (!end && (failure.kind === "transient" || failure.kind === "ambiguous")) {
@@ -200,7 +200,7 @@ export class DevicePoller {
     const dropped =
       failure instanceof UnusableGrant ? { grant: failure, binding: grantBinding(profile) } : undefined;
     const word = failure.oauthError ?? reason;
-    await this.#ending.end({ pending, reason, type, detail, word, visitor: daemon, dropped });
+    await this.#ending.end({ pending, reason, type, detail, word, actor: daemon, dropped });
     return "over";
   }
 

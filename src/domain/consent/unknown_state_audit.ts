@@ -22,14 +22,14 @@ export class UnknownStateAudit {
     this.#log = options.log;
   }
 
-  async record(visitor: Principal): Promise<void> {
+  async record(actor: Principal): Promise<void> {
     if (this.#timer) {
       this.#merged++;
-      this.#lastVisitor = visitor;
+      this.#lastVisitor = actor;
       return;
     }
     this.#timer = this.#clock.setTimer(intervalMs, () => this.#next());
-    await this.#append(visitor, 1);
+    await this.#append(actor, 1);
   }
 
   /** Writes what was merged. */
@@ -51,13 +51,13 @@ export class UnknownStateAudit {
   }
 
   /** Never rejects: the visitor gets the same page either way. */
-  async #append(visitor: Principal, count: number): Promise<void> {
+  async #append(actor: Principal, count: number): Promise<void> {
     try {
       await this.#store.record((tx) => {
         tx.appendAudit({
           timeMs: this.#clock.nowMs(),
           type: "state_verification_failed",
-          ...by(visitor),
+          ...by(actor),
           reason: "unknown_state",
           ...(count > 1 && { count }),
         });

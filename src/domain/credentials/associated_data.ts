@@ -11,15 +11,18 @@ import type { ProviderProfile } from "../../model/providers/provider_profile.js"
  * Where each kind of sealed record lies, bound into it: a record that was moved, or taken from an older copy, does not open. The id of the
  * database is added by the vault.
  */
-export type SealedPlace = Omit<AssociatedData, "databaseId">;
+export type CiphertextBinding = Omit<AssociatedData, "databaseId">;
 
 /** @param revision the one that the connection names, or is about to name */
-export function credentialPlace(connection: Connection, revision: bigint): SealedPlace {
+export function credentialPlace(connection: Connection, revision: bigint): CiphertextBinding {
   return { kind: "credential", providerId: connection.providerId, connectionId: connection.id, revision };
 }
 
 /** Each change of the profile makes it a new place. */
-export function clientSecretPlace({ id, version }: Pick<ProviderProfile, "id" | "version">): SealedPlace {
+export function clientSecretPlace({
+  id,
+  version,
+}: Pick<ProviderProfile, "id" | "version">): CiphertextBinding {
   return { kind: "client_secret", providerId: id, connectionId: "", revision: version };
 }
 
@@ -27,7 +30,7 @@ export function clientSecretPlace({ id, version }: Pick<ProviderProfile, "id" | 
 export function registrationPlace(
   { id }: Pick<ProviderProfile, "id">,
   { registeredAtMs }: Pick<ClientRegistration, "registeredAtMs">,
-): SealedPlace {
+): CiphertextBinding {
   return { kind: "registration", providerId: id, connectionId: "", revision: BigInt(registeredAtMs) };
 }
 
@@ -35,7 +38,7 @@ export function registrationPlace(
 export function authorizationPlace(
   stateHash: string,
   pending: Pick<PendingAuthorization, "connectionId" | "providerId" | "expiresAtMs">,
-): SealedPlace {
+): CiphertextBinding {
   const { connectionId, providerId, expiresAtMs } = pending;
   const revision = BigInt(expiresAtMs);
   return { kind: "authorization", providerId, connectionId, revision, recordKey: stateHash };
@@ -43,7 +46,7 @@ export function authorizationPlace(
 
 export function revocationPlace(
   revocation: Pick<PendingRevocation, "id" | "connectionId" | "providerId" | "revision">,
-): SealedPlace {
+): CiphertextBinding {
   const { id, connectionId, providerId, revision } = revocation;
   return { kind: "revocation", providerId, connectionId, revision, recordKey: id };
 }
@@ -51,13 +54,16 @@ export function revocationPlace(
 export function importPlace(
   key: string,
   pending: Pick<PendingImport, "connectionId" | "providerId" | "startedAtMs">,
-): SealedPlace {
+): CiphertextBinding {
   const { connectionId, providerId, startedAtMs } = pending;
   return { kind: "import", providerId, connectionId, revision: BigInt(startedAtMs), recordKey: key };
 }
 
 /** Bound to its `kid`, and so to its public half. */
-export function clientKeyPlace({ kid, createdAtMs }: Pick<ClientKey, "kid" | "createdAtMs">): SealedPlace {
+export function clientKeyPlace({
+  kid,
+  createdAtMs,
+}: Pick<ClientKey, "kid" | "createdAtMs">): CiphertextBinding {
   const revision = BigInt(createdAtMs);
   return { kind: "client_key", providerId: "", connectionId: "", revision, recordKey: kid };
 }

@@ -18,10 +18,10 @@ import {
 import type { Vault } from "../../vault/vault.js";
 import {
   authorizationPlace,
+  type CiphertextBinding,
   clientSecretPlace,
   credentialPlace,
   importPlace,
-  type SealedPlace,
 } from "./associated_data.js";
 
 /** The only code that seals and opens: a record opens only where it was put. */
@@ -110,17 +110,17 @@ export class CredentialVault {
   }
 
   /** A single text. */
-  sealToken(place: SealedPlace, token: Secret): SealedRecord {
+  sealToken(place: CiphertextBinding, token: Secret): SealedRecord {
     return this.#seal(Buffer.from(token.reveal(), "utf8"), place);
   }
 
   /** @throws DataLoss */
-  openToken(place: SealedPlace, sealed: SealedRecord): Secret {
+  openToken(place: CiphertextBinding, sealed: SealedRecord): Secret {
     return new Secret(this.#open(sealed, place).toString("utf8"));
   }
 
   /** Whether it opens where it lies. */
-  opens(place: SealedPlace, sealed: SealedRecord): boolean {
+  opens(place: CiphertextBinding, sealed: SealedRecord): boolean {
     try {
       this.#open(sealed, place).fill(0);
       return true;
@@ -131,7 +131,7 @@ export class CredentialVault {
   }
 
   /** The same, sealed with the primary key and as records are sealed now. @throws DataLoss when it does not open */
-  reseal(place: SealedPlace, sealed: SealedRecord): SealedRecord {
+  reseal(place: CiphertextBinding, sealed: SealedRecord): SealedRecord {
     const plaintext = this.#open(sealed, place);
     const fresh = this.#seal(plaintext, place);
     plaintext.fill(0);
@@ -145,11 +145,11 @@ export class CredentialVault {
     return this.#open(stored.sealed, credentialPlace(connection, credentialRevision));
   }
 
-  #seal(plaintext: Uint8Array, place: SealedPlace): SealedRecord {
+  #seal(plaintext: Uint8Array, place: CiphertextBinding): SealedRecord {
     return this.deps.vault.seal(plaintext, { databaseId: this.deps.databaseId, ...place });
   }
 
-  #open(sealed: SealedRecord, place: SealedPlace): Buffer {
+  #open(sealed: SealedRecord, place: CiphertextBinding): Buffer {
     return this.deps.vault.open(sealed, { databaseId: this.deps.databaseId, ...place });
   }
 }

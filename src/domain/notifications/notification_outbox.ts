@@ -29,7 +29,7 @@ export class NotificationOutbox implements WriteObserver {
   ) {}
 
   /** Whether something was put in, or planned, since it was asked last. */
-  takeNews(): boolean {
+  consumeDirtyFlag(): boolean {
     const had = this.#hasNews;
     this.#hasNews = false;
     return had;

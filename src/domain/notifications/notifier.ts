@@ -51,7 +51,7 @@ export class Notifier {
     setMaxListeners(0, this.#cut.signal);
     // Most commits put nothing into the outbox, and are announced to watchers while this is asked.
     deps.changes.on("connections", () => {
-      if (deps.outbox.takeNews()) this.wake();
+      if (deps.outbox.consumeDirtyFlag()) this.wake();
     });
   }
 

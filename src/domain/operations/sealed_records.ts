@@ -4,13 +4,13 @@ import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 import {
   authorizationPlace,
+  type CiphertextBinding,
   clientKeyPlace,
   clientSecretPlace,
   credentialPlace,
   importPlace,
   registrationPlace,
   revocationPlace,
-  type SealedPlace,
 } from "../credentials/associated_data.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 
@@ -18,7 +18,7 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 const stretch = 64;
 
 /** The place that a record says it lies at; undefined when it, or what it belongs to, is gone or cannot be read. */
-export function sealedPlaceOf(reads: Store, kind: SealedKind, key: string): SealedPlace | undefined {
+export function sealedPlaceOf(reads: Store, kind: SealedKind, key: string): CiphertextBinding | undefined {
   try {
     return placeOf(reads, kind, key);
   } catch (error) {
@@ -27,7 +27,7 @@ export function sealedPlaceOf(reads: Store, kind: SealedKind, key: string): Seal
   }
 }
 
-function placeOf(reads: Store, kind: SealedKind, key: string): SealedPlace | undefined {
+function placeOf(reads: Store, kind: SealedKind, key: string): CiphertextBinding | undefined {
   switch (kind) {
     case "client_secret": {
       const profile = reads.getProvider(key);

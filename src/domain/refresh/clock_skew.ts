@@ -22,7 +22,7 @@ export class ClockJumps {
   }
 
   /** The jump since the last look, in milliseconds; below 0 when the clock was set back. */
-  lookMs(): number {
+  measureMs(): number {
     const { clock } = this;
     const jumpMs = clock.nowMs() - this.#wallMs - (clock.monotonicMs() - this.#monotonicMs);
     this.#wallMs = clock.nowMs();

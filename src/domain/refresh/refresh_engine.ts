@@ -111,7 +111,7 @@ export class RefreshEngine {
   /** The provider has accepted the client for a consent: if it is suspended, a probe goes out now. */
   #clientAccepted(providerId: string): void {
     this.#failing.forget(providerId);
-    this.#suspensions.hasten(providerId).then(
+    this.#suspensions.resumeNow(providerId).then(
       () => this.#scheduler.arm(),
       (error: unknown) =>
         this.deps.log.error({ providerId, error }, "the probe of a provider was not moved up"),
@@ -133,8 +133,8 @@ export class RefreshEngine {
    */
   async admit<R>(profile: ProviderProfile, key: string, request: () => Promise<R>): Promise<R> {
     if (this.#suspensions.of(profile)) {
-      const said = problemMessages.misconfigured;
-      throw new FailedPrecondition("PROVIDER_MISCONFIGURED", said, undefined, "misconfigured");
+      const details = problemMessages.misconfigured;
+      throw new FailedPrecondition("PROVIDER_MISCONFIGURED", details, undefined, "misconfigured");
     }
     return await this.#concurrency.admit(profile.id, key, request);
   }

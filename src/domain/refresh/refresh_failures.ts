@@ -87,8 +87,8 @@ export class RefreshFailures {
     reason: ProblemReason,
     { refused, detail }: Pick<Problem, "refused" | "detail"> = {},
   ): Promise<RefreshOutcome> {
-    const said = { connectionId: connection.id, reason, detail, httpStatus: refused?.httpStatus };
-    this.deps.log.warn(said, "the grant is lost: consent is needed again");
+    const details = { connectionId: connection.id, reason, detail, httpStatus: refused?.httpStatus };
+    this.deps.log.warn(details, "the grant is lost: consent is needed again");
     const written = await this.#write(connection, (current, nowMs) => {
       const change = attention(current, reason, nowMs);
       const more = { ...(refused && { refused }), ...(detail !== undefined && { detail }) };
@@ -139,8 +139,8 @@ export class RefreshFailures {
   /** The profile cannot be used: all its connections wait. */
   async suspend(attempt: Attempt, failure: string): Promise<RefreshOutcome> {
     const { connection, profile, isProbe } = attempt;
-    const said = { connectionId: connection.id, providerId: profile.id, failure };
-    this.deps.log.error(said, "the profile cannot be used: it is suspended");
+    const details = { connectionId: connection.id, providerId: profile.id, failure };
+    this.deps.log.error(details, "the profile cannot be used: it is suspended");
     const suspend = (tx: Transaction): void =>
       this.deps.suspensions.suspend(tx, profile, connection.id, isProbe);
     const written = await this.#write(connection, (current, nowMs, tx) => {
@@ -162,7 +162,7 @@ export class RefreshFailures {
       ? `${failure.message}; ${refusedClientAdvice(profile)}`
       : failure.message;
     const context = { connectionId: connection.id, providerId: profile.id };
-    const said = { ...context, failure: detail, description: refusalWords(failure) };
+    const details = { ...context, failure: detail, description: refusalWords(failure) };
     let isGivenUp = false;
     const written = await this.#write(connection, (current, nowMs, tx) => {
       const refused = this.deps.suspensions.refusedAgain(current, profile, failure.httpStatus ?? 0);
@@ -179,10 +179,10 @@ export class RefreshFailures {
     });
     if (!written) return "superseded";
     if (!isGivenUp) {
-      this.deps.log.error(said, "the provider refuses the client");
+      this.deps.log.error(details, "the provider refuses the client");
       return "suspended";
     }
-    this.deps.log.warn(said, "the provider refuses this grant alone: consent is needed again");
+    this.deps.log.warn(details, "the provider refuses this grant alone: consent is needed again");
     return "attention";
   }
 

@@ -67,7 +67,7 @@ export class RefreshScheduler {
 
   start(): void {
     this.#stopped = false;
-    this.#jumps.lookMs();
+    this.#jumps.measureMs();
     this.#calmSinceMonotonicMs = this.deps.clock.monotonicMs();
     const backMs = jumpSinceLastRunMs(this.deps.store, this.deps.clock);
     if (backMs < 0) this.#setBack(backMs, this.deps.clock.nowMs());
@@ -235,7 +235,7 @@ export class RefreshScheduler {
   }
 
   #watchClock(): void {
-    const jumpedMs = this.#jumps.lookMs();
+    const jumpedMs = this.#jumps.measureMs();
     if (Math.abs(jumpedMs) < jumpMs) return;
     this.#mark = undefined;
     this.deps.log.warn({ jumpedMs: Math.round(jumpedMs) }, "the clock of this machine was set");

@@ -18,6 +18,7 @@ import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import { failureOf } from "./failure_reaction.js";
+import { auditOf, type InvalidAnswer, invalidAnswerChange, invalidAnswerOf } from "./invalid_answer.js";
 import { isSame, waitsUntilMs, writeIntent } from "./journal/refresh_intent.js";
 import type { TokenSpool } from "./journal/token_spool.js";
 import type { FailingProviders } from "./limits/failing_providers.js";
@@ -30,7 +31,6 @@ import type { ProviderSuspensions } from "./limits/provider_suspensions.js";
 import type { Attempt, RefreshFailures } from "./refresh_failures.js";
 import type { GrantBasis, RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
 import { RefreshPreparation } from "./refresh_preparation.js";
-import { auditOf, type Withheld, withheldChange, withheldOf } from "./withheld_tokens.js";
 
 /** An answer that holds a token set. */
 interface Success {
@@ -39,7 +39,7 @@ interface Success {
   /** What was redeemed; undefined where nothing was. */
   readonly previous: Credential | undefined;
   readonly tokenSet: TokenSet;
-  readonly withheld: Withheld | undefined;
+  readonly invalidAnswer: InvalidAnswer | undefined;
   /** When the answer came; the wall clock may be set before it is written. */
   readonly receivedMonotonicMs: number;
 }
@@ -173,10 +173,10 @@ export class Refresher {
     failing.forget(profile.id);
     const { tokenSet } = result;
     const receivedMonotonicMs = clock.monotonicMs();
-    const withheld = withheldOf(result, connection, clock.nowMs(), this.deps.random());
-    const success = { connection: marked, profile, previous: prepared.credential, tokenSet, withheld };
+    const invalidAnswer = invalidAnswerOf(result, connection, clock.nowMs(), this.deps.random());
+    const success = { connection: marked, profile, previous: prepared.credential, tokenSet, invalidAnswer };
     const outcome = await this.#write({ ...success, receivedMonotonicMs });
-    if (withheld !== undefined) count("failure", withheld.reason);
+    if (invalidAnswer !== undefined) count("failure", invalidAnswer.reason);
     else if (outcome === "refreshed") count("success", "");
     this.#accepted(profile);
     return outcome;
@@ -188,16 +188,16 @@ export class Refresher {
     profile,
     previous,
     tokenSet,
-    withheld,
+    invalidAnswer,
     receivedMonotonicMs,
   }: Success): Promise<RefreshOutcome> {
     const { writer, revocations, spool, clock, log, metrics } = this.deps;
     const { id: connectionId, providerId } = connection;
     const compose = (base: Connection): Composed => {
       const receivedAtMs = Math.round(clock.nowMs() - (clock.monotonicMs() - receivedMonotonicMs));
-      if (withheld === undefined || previous === undefined)
+      if (invalidAnswer === undefined || previous === undefined)
         return writer.compose(base, profile, tokenSet, previous, receivedAtMs);
-      const change = withheldChange(base, withheld, clock.nowMs());
+      const change = invalidAnswerChange(base, invalidAnswer, clock.nowMs());
       return writer.composeWithheld(base, profile, tokenSet, previous, receivedAtMs, change);
     };
     const redeemed = previous ?? { refreshToken: undefined, binding: grantBinding(profile) };
@@ -207,14 +207,14 @@ export class Refresher {
       const current = tx.getConnection(connectionId);
       if (!belongsTo(current, connection)) return revocations.enqueueLate(tx, connection, tokenSet, redeemed);
       const timeMs = clock.nowMs();
-      tx.appendAudit({ timeMs, principal: daemon.name, connectionId, providerId, ...auditOf(withheld) });
+      tx.appendAudit({ timeMs, principal: daemon.name, connectionId, providerId, ...auditOf(invalidAnswer) });
       return writer.put(tx, compose(current));
     });
     if (!stored) return "superseded";
-    if (withheld !== undefined) {
-      const { reason, detail } = withheld;
+    if (invalidAnswer !== undefined) {
+      const { reason, detail } = invalidAnswer;
       log.warn({ connectionId, reason, detail }, "a refresh brought a token that is not served");
-      return outcomeOf(withheld);
+      return outcomeOf(invalidAnswer);
     }
     if (connection.expiresAtMs !== undefined) metrics.replaced(connection.expiresAtMs - clock.nowMs());
     log.info({ connectionId, revision: stored.credentialRevision.toString() }, "token refreshed");

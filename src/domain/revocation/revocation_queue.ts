@@ -38,7 +38,7 @@ export class RevocationQueue {
   constructor(private readonly deps: { readonly vault: CredentialVault; readonly clock: Clock }) {}
 
   /** Whether a token that was put in has become durable since it was asked last. */
-  takeNews(): boolean {
+  consumeDirtyFlag(): boolean {
     const was = this.#hasNews;
     this.#hasNews = false;
     return was;

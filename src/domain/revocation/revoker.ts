@@ -52,7 +52,7 @@ export class Revoker {
       readonly vault: CredentialVault;
       readonly servers: Pick<IssuerMetadata, "resolve">;
       readonly grants: Pick<TokenEndpointClient, "revoke">;
-      readonly revocations: Pick<RevocationQueue, "takeNews">;
+      readonly revocations: Pick<RevocationQueue, "consumeDirtyFlag">;
       readonly changes: Changes;
       readonly clock: Clock;
       readonly random: () => number;
@@ -61,7 +61,7 @@ export class Revoker {
   ) {
     // Few commits put a token into the queue.
     deps.changes.on("connections", () => {
-      if (deps.revocations.takeNews()) this.wake();
+      if (deps.revocations.consumeDirtyFlag()) this.wake();
     });
   }
 

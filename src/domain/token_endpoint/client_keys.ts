@@ -44,7 +44,7 @@ export class ClientKeys {
   /** The public halves of what was opened, by `kid`. */
   readonly #published = new Map<string, PublicJwk>();
   /** Those that the log has once: anybody may ask for the set, and as often as they like. */
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
 
   constructor(
     private readonly deps: {
@@ -133,9 +133,9 @@ export class ClientKeys {
       return true;
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
-      if (!this.#told.has(key.kid))
+      if (!this.#reported.has(key.kid))
         this.deps.log.error({ kid: key.kid }, "a client key cannot be opened: it is not published");
-      this.#told.add(key.kid);
+      this.#reported.add(key.kid);
       return false;
     }
   }

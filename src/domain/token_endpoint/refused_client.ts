@@ -31,6 +31,6 @@ const opaque = /(?=[\w+=~-]*[0-9A-Z])[\w+=~-]{20,}/g;
 /** For a log: what the provider says of a client that it refuses. Of no other refusal, whose words may be about a person. */
 export function refusalWords(failure: GrantFailure): string | undefined {
   if (!failure.isClientRejected) return undefined;
-  const text = failure.said?.reveal().replace(/[^\x20-\x7e]+/g, " ");
+  const text = failure.reportedReason?.reveal().replace(/[^\x20-\x7e]+/g, " ");
   return text?.replace(opaque, "[redacted]").slice(0, maxLength);
 }

@@ -13,8 +13,8 @@ export const manifest: Extension = {
   open: async ({ options: { config, clock, log }, domain, templates, environment: variables }) => {
     const { providersFile: path } = config;
     if (path === undefined) return undefined;
-    const { ManifestKeeper } = await import("./manifest_keeper.js");
+    const { ManifestReloader } = await import("./manifest_reloader.js");
     const { registry, discoveryTrial: trial } = domain;
-    return new ManifestKeeper({ path, registry, trial, variables, templates, clock, log });
+    return new ManifestReloader({ path, registry, trial, variables, templates, clock, log });
   },
 };

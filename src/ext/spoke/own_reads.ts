@@ -11,8 +11,8 @@ import type { AnswerFacts } from "./forwarding/answer_facts.js";
 import type { AnswerFilter } from "./forwarding/answer_filter.js";
 
 /** The stream of the hub brings in milliseconds what its answer rests on. */
-const patienceMs = 2_000;
-const lookMs = 10;
+const timeoutMs = 2_000;
+const pollIntervalMs = 10;
 
 export interface OwnReadsDeps {
   readonly store: Pick<Store, "getConnection">;
@@ -35,8 +35,8 @@ export class OwnReads {
   async copied(request: Message, facts: AnswerFacts, caller: Principal): Promise<void> {
     const { changes, connection, connectionId } = facts;
     if (changes === "providers") {
-      const told = this.deps.takeProviders().catch(() => undefined);
-      await Promise.race([told, delay(this.deps.clock, patienceMs)]);
+      const taken = this.deps.takeProviders().catch(() => undefined);
+      await Promise.race([taken, delay(this.deps.clock, timeoutMs)]);
       return;
     }
     const isDeleted = changes === "deleted connection";
@@ -68,8 +68,8 @@ export class OwnReads {
 
   async #until(isCopied: () => boolean): Promise<void> {
     const { clock, isConnected } = this.deps;
-    const untilMs = clock.monotonicMs() + patienceMs;
-    while (!isCopied() && isConnected() && clock.monotonicMs() < untilMs) await delay(clock, lookMs);
+    const untilMs = clock.monotonicMs() + timeoutMs;
+    while (!isCopied() && isConnected() && clock.monotonicMs() < untilMs) await delay(clock, pollIntervalMs);
   }
 }
 

@@ -18,7 +18,7 @@ import type { Vault } from "../../vault/vault.js";
 import { Copies } from "./copies/copies.js";
 import { CopyClock, maxSilenceMs } from "./copies/copy_clock.js";
 import { AnswerFilter, type AnswerFilterDeps } from "./forwarding/answer_filter.js";
-import { Askers } from "./forwarding/askers.js";
+import { ConsentRequesters } from "./forwarding/consent_requesters.js";
 import { forwardedService, type UpstreamHub } from "./forwarding/forwarded_service.js";
 import { OwnReads, type OwnReadsDeps } from "./own_reads.js";
 import { copiedToken } from "./upstream/copied_messages.js";
@@ -72,7 +72,7 @@ export class Spoke implements ListenersHub, DomainHub {
   readonly #copies: Copies;
   readonly #follower: UpstreamFollower;
   readonly #ends: CopyClock;
-  readonly #askers = new Askers();
+  readonly #askers = new ConsentRequesters();
   #last: CopyPosition;
   #open: OpenSpoke | undefined;
 
@@ -100,7 +100,7 @@ export class Spoke implements ListenersHub, DomainHub {
     });
     this.#ends = new CopyClock({
       ...{ store, copies: this.#copies, clock, log },
-      heardAtMs: () => this.#last.heardAtMs,
+      lastContactAtMs: () => this.#last.lastContactAtMs,
       onSilent: () => this.#forgetPosition(),
     });
   }
@@ -180,7 +180,7 @@ export class Spoke implements ListenersHub, DomainHub {
     this.#open = { domain, filter, reads };
     domain.keyring.start();
     // However long ago: what lives of it is served.
-    const hasCopy = this.#last.heardAtMs !== undefined;
+    const hasCopy = this.#last.lastContactAtMs !== undefined;
     await this.#ends.start();
     const contact = this.#follower.firstContact();
     this.#follower.start();
@@ -201,7 +201,7 @@ export class Spoke implements ListenersHub, DomainHub {
     void this.resign();
   }
 
-  async bringHome(): Promise<void> {}
+  async drainOutbox(): Promise<void> {}
 
   /** After `resign`. */
   async close(): Promise<void> {
@@ -216,7 +216,7 @@ export class Spoke implements ListenersHub, DomainHub {
       throw new DataFolderUnusable(
         `the data folder ${dataDir} holds connections of a daemon: give the spoke another one (NEXUS_DATA_DIR)`,
       );
-    const begun = { databaseId: store.databaseId, position: undefined, heardAtMs: undefined };
+    const begun = { databaseId: store.databaseId, position: undefined, lastContactAtMs: undefined };
     this.#file.write(begun);
     return begun;
   }
@@ -227,8 +227,10 @@ export class Spoke implements ListenersHub, DomainHub {
   }
 
   get #ageMs(): number | undefined {
-    const { heardAtMs } = this.#last;
-    return heardAtMs === undefined ? undefined : Math.max(0, this.options.clock.nowMs() - heardAtMs);
+    const { lastContactAtMs } = this.#last;
+    return lastContactAtMs === undefined
+      ? undefined
+      : Math.max(0, this.options.clock.nowMs() - lastContactAtMs);
   }
 
   #target(): CopyTarget {
@@ -251,8 +253,8 @@ export class Spoke implements ListenersHub, DomainHub {
     await this.#copies.endSnapshot();
     const { databaseId } = this.resources.store;
     const { epoch, revision } = position;
-    const heardAtMs = this.options.clock.nowMs();
-    this.#last = { databaseId, position: { epoch, revision }, heardAtMs };
+    const lastContactAtMs = this.options.clock.nowMs();
+    this.#last = { databaseId, position: { epoch, revision }, lastContactAtMs };
     this.#save();
   }
 

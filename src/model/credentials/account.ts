@@ -28,8 +28,10 @@ const maxLength = 256;
 const steering = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 /** @returns undefined when nothing of it was said */
-export function accountOf(said: (field: AccountField) => unknown, source: string): Account | undefined {
-  const [subject = "", name = "", email = "", login = ""] = accountFields.map((field) => textOf(said(field)));
+export function accountOf(claim: (field: AccountField) => unknown, source: string): Account | undefined {
+  const [subject = "", name = "", email = "", login = ""] = accountFields.map((field) =>
+    textOf(claim(field)),
+  );
   const account = { subject, name, email, login, source };
   return accountFields.some((field) => account[field] !== "") ? account : undefined;
 }

@@ -62,16 +62,16 @@ async function processRefresh(grant: RefreshGrant, answer: TokenAnswer): Promise
   const metadata = clientMetadata(grant.client, grant.clock);
   const tokens = await oauth.processRefreshTokenResponse(grant.server.metadata, metadata, answer.response);
   const { accessTokenViolation } = answer;
-  const withheld = accessTokenViolation === undefined ? {} : { accessTokenViolation };
+  const invalidAnswer = accessTokenViolation === undefined ? {} : { accessTokenViolation };
   if (answer.idToken === undefined || grant.server.issuer === undefined) {
-    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata), ...withheld };
+    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata), ...invalidAnswer };
   }
   try {
     const judged = await processRefreshedIdToken(grant, answer.idToken);
-    return { tokenSet: toTokenSet(tokens, judged, answer.metadata), ...withheld };
+    return { tokenSet: toTokenSet(tokens, judged, answer.metadata), ...invalidAnswer };
   } catch (error) {
     const idTokenViolation = error instanceof IdTokenError ? error.violation : "malformed";
-    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata), ...withheld, idTokenViolation };
+    return { tokenSet: toTokenSet(tokens, undefined, answer.metadata), ...invalidAnswer, idTokenViolation };
   }
 }
 

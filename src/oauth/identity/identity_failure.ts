@@ -19,7 +19,7 @@ export function atIdentityProvider(failure: GrantFailure, name: string): GrantFa
     const words = `the identity provider ${name} takes the id_token no more (${oauthError ?? httpStatus ?? "refused"}): connect ${name} again`;
     return new IdentityRequired(words, { oauthError, httpStatus });
   }
-  const said = failure.detail ?? failure.network?.words;
-  const detail = `at the identity provider ${name}${said === undefined ? "" : `: ${said}`}`;
+  const reported = failure.detail ?? failure.network?.words;
+  const detail = `at the identity provider ${name}${reported === undefined ? "" : `: ${reported}`}`;
   return new GrantFailure({ ...failure, detail });
 }

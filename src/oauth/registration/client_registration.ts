@@ -112,9 +112,9 @@ function clientOf(
   asked: ClientMetadata,
   client: oauth.OmitSymbolProperties<oauth.Client>,
 ): RegisteredClient {
-  const { client_id: clientId, client_secret: secret, token_endpoint_auth_method: said } = client;
+  const { client_id: clientId, client_secret: secret, token_endpoint_auth_method: registered } = client;
   const wanted = asked.token_endpoint_auth_method;
-  const method = said ?? (typeof secret === "string" ? wanted : "none");
+  const method = registered ?? (typeof secret === "string" ? wanted : "none");
   const isByKey = method === "private_key_jwt" && asked.jwks_uri !== undefined;
   if (!isByKey && !isOwnMethod(method)) {
     throw new RegistrationRefused("it registers the client for an authentication that nexusd does not have");

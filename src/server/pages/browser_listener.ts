@@ -5,7 +5,7 @@ import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
 import { limitsOf } from "../listen/listener_limits.js";
 import { addressKey } from "../sockets/address_key.js";
-import { type BrowserPages, formPaths, type Visit } from "./browser_pages.js";
+import { type BrowserPages, type BrowserRequest, formPaths } from "./browser_pages.js";
 import { hostOf, hostsOf } from "./browser_request.js";
 import { badRequestPage, internalErrorPage, misdirectedPage } from "./pages.js";
 
@@ -62,7 +62,7 @@ export class BrowserListener implements Listener {
     return { ...page, headers: { ...page.headers, "retry-after": retryAfter } };
   }
 
-  async #answer(request: IncomingMessage, body: Visit["body"]): Promise<Answer> {
+  async #answer(request: IncomingMessage, body: BrowserRequest["body"]): Promise<Answer> {
     const { method, url: target, headers, socket } = request;
     const split = splitTarget(target);
     const host = hostOf(request);

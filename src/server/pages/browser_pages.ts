@@ -57,11 +57,11 @@ export interface BrowserPagesOptions {
   readonly links: Pick<ConsentLinks, "follow">;
   readonly describe: DescribeProvider;
   /** Where this daemon does not act itself: asks the one that does. Undefined while it acts. */
-  readonly elsewhere?: (visit: Visit) => Promise<Answer> | undefined;
+  readonly leaderPage?: (visit: BrowserRequest) => Promise<Answer> | undefined;
 }
 
 /** A request whose host was looked at. */
-export interface Visit {
+export interface BrowserRequest {
   readonly method: string | undefined;
   /** Path and query as they came. */
   readonly target: string;
@@ -76,7 +76,7 @@ export interface Visit {
 }
 
 /** Paths that act, and so only for a `GET` of the page that a person looks at. */
-type Act = (visit: Visit) => Promise<Answer>;
+type Act = (visit: BrowserRequest) => Promise<Answer>;
 
 const startPath = "/auth/start";
 const capturePath = "/auth/capture";
@@ -110,9 +110,9 @@ export class BrowserPages {
     ]);
   }
 
-  async answer(visit: Visit): Promise<Answer> {
+  async answer(visit: BrowserRequest): Promise<Answer> {
     const { method, path, headers } = visit;
-    if (method === "POST" && formPaths.has(path)) return this.#elsewhere(visit) ?? this.#sent(visit);
+    if (method === "POST" && formPaths.has(path)) return this.#leaderPage(visit) ?? this.#sent(visit);
     if (method !== "GET" && method !== "HEAD") {
       return methodNotAllowedPage(formPaths.has(path) ? "GET, HEAD, POST" : undefined);
     }
@@ -121,22 +121,22 @@ export class BrowserPages {
     if (isPrefetch(headers)) return prefetchPage();
     if (isEmbedded(headers)) return embeddedPage();
     if (method === "HEAD") return idleAnswer();
-    return this.#elsewhere(visit) ?? act(visit);
+    return this.#leaderPage(visit) ?? act(visit);
   }
 
-  #elsewhere(visit: Visit): Promise<Answer> | undefined {
-    return this.#options.elsewhere?.(visit)?.catch((error: unknown) => {
-      const told = toWireError(error);
-      if (!(told instanceof WireError) || told.code !== codes.unavailable) throw error;
+  #leaderPage(visit: BrowserRequest): Promise<Answer> | undefined {
+    return this.#options.leaderPage?.(visit)?.catch((error: unknown) => {
+      const wireError = toWireError(error);
+      if (!(wireError instanceof WireError) || wireError.code !== codes.unavailable) throw error;
       return this.#failed(visit.headers, { kind: "unavailable" });
     });
   }
 
-  async #page(visit: Visit): Promise<Answer> {
+  async #page(visit: BrowserRequest): Promise<Answer> {
     const { path, query } = visit;
     // The page after a consent is known where that ended.
-    const elsewhere = path === donePath ? this.#elsewhere({ ...visit, method: "GET" }) : undefined;
-    if (elsewhere !== undefined) return await elsewhere;
+    const leaderPage = path === donePath ? this.#leaderPage({ ...visit, method: "GET" }) : undefined;
+    if (leaderPage !== undefined) return await leaderPage;
     return this.#document(path) ?? (this.#pages.get(path) ?? notFoundPage)(query);
   }
 
@@ -154,7 +154,7 @@ export class BrowserPages {
     return isRedirectPath(path) ? (visit) => this.#finish(visit) : this.#acts.get(path);
   }
 
-  async #start({ path, query, headers }: Visit): Promise<Answer> {
+  async #start({ path, query, headers }: BrowserRequest): Promise<Answer> {
     const state = stateOf(query);
     if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
     const isAgreed = path === agreedPath && isOwnLink(headers);
@@ -174,18 +174,18 @@ export class BrowserPages {
   }
 
   /** The link of a notification. */
-  async #follow({ path, headers }: Visit): Promise<Answer> {
+  async #follow({ path, headers }: BrowserRequest): Promise<Answer> {
     const outcome = await this.#options.links.follow(path.slice(linkPrefix.length));
     return outcome.kind === "consent" ? redirect(303, outcome.authUrl, []) : this.#failed(headers, outcome);
   }
 
-  async #finish({ path, query, headers, origin, via }: Visit): Promise<Answer> {
+  async #finish({ path, query, headers, origin, via }: BrowserRequest): Promise<Answer> {
     const cookies = new CookieReader(this.#cookie, headers.cookie);
     const outcome = await this.#options.flow.finish(query, cookies.read, { origin, via }, path);
     return this.#finished(outcome, cookies, headers);
   }
 
-  async #form({ query, headers }: Visit): Promise<Answer> {
+  async #form({ query, headers }: BrowserRequest): Promise<Answer> {
     const state = stateOf(query);
     if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
     if (prefersJson(headers)) return this.#schema(state);
@@ -202,7 +202,7 @@ export class BrowserPages {
     return jsonAnswer(200, { provider_name: outcome.providerName, schema: outcome.schema });
   }
 
-  async #sent({ path, query, headers, body, origin, via }: Visit): Promise<Answer> {
+  async #sent({ path, query, headers, body, origin, via }: BrowserRequest): Promise<Answer> {
     const { flow, capture } = this.#options;
     const state = stateOf(query);
     if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });

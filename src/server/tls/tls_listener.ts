@@ -4,14 +4,14 @@ import type { Log } from "../../runtime/log.js";
 import { certificatePrincipal } from "../callers/client_certificate.js";
 import { notePeer } from "../sockets/peer.js";
 import { standFor } from "../sockets/socket_guard.js";
-import type { TlsKeeper } from "./tls_keeper.js";
+import type { TlsReloader } from "./tls_reloader.js";
 
 /** `optional`: a caller may show a certificate; `require`: without one of a trusted CA there is no connection. */
 export type ClientAuth = "none" | "optional" | "require";
 
 export interface ListenerTlsOptions {
   readonly listener: string;
-  readonly keeper: Pick<TlsKeeper, "pair" | "renew">;
+  readonly keeper: Pick<TlsReloader, "pair" | "renew">;
   readonly clientAuth: ClientAuth;
   readonly log: Log;
 }

@@ -37,13 +37,13 @@ export function statusOf({ code, message, details, cause }: WireError): Status {
 /** Details of a newer hub that this one does not know are left out. */
 export function wireErrorOf({ code, message, details }: Status): WireError {
   const found = Object.values(codes).find((candidate) => candidate === code) ?? codes.internal;
-  const told = details.flatMap(({ typeUrl, value }): ErrorDetail[] => {
+  const reported = details.flatMap(({ typeUrl, value }): ErrorDetail[] => {
     const descriptor = known.get(typeUrl.slice(typeUrl.lastIndexOf("/") + 1));
     if (descriptor === undefined) return [];
     return [{ descriptor: descriptor as GenMessage<Message>, value: fromBinary(descriptor, value) }];
   });
-  const resource = told.map(resourceOf).find((each) => each !== undefined);
-  const own = told.filter((detail) => resourceOf(detail) === undefined);
+  const resource = reported.map(resourceOf).find((each) => each !== undefined);
+  const own = reported.filter((detail) => resourceOf(detail) === undefined);
   return new WireError(found, message, own, resource === undefined ? undefined : new NotFound(resource));
 }
 

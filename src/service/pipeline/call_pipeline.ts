@@ -57,9 +57,9 @@ export class CallPipeline {
     const { validate, isWait, ...served } = method;
     const guard = new CallGuard(method, this.deps.guard);
     const refuse = (error: unknown, request: Message): Message => {
-      const told = toWireError(withAskedProvider(error, request));
-      if (answerError && told instanceof WireError) return answerError(told);
-      throw told;
+      const wireError = toWireError(withAskedProvider(error, request));
+      if (answerError && wireError instanceof WireError) return answerError(wireError);
+      throw wireError;
     };
     const go = (request: Message, context: CallContext, admitted: Permissions): Answer => {
       validate(request);
@@ -96,9 +96,9 @@ export class CallPipeline {
       return answer;
     };
     const failed = (error: unknown): never => {
-      const told = toWireError(error);
-      onAnswered(name, codeOf(told));
-      throw told;
+      const wireError = toWireError(error);
+      onAnswered(name, codeOf(wireError));
+      throw wireError;
     };
     const counted = (request: Message, context: CallContext): Answer => {
       let leave: (() => void) | undefined;

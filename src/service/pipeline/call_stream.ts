@@ -60,8 +60,8 @@ export class CallStream implements MessageSink, StreamSource {
   }
 
   end(error?: unknown): void {
-    const told = error === undefined ? undefined : toWireError(error);
-    if (this.#over({ cancelled: false, error: told })) this.#sink.end(told);
+    const wireError = error === undefined ? undefined : toWireError(error);
+    if (this.#over({ cancelled: false, error: wireError })) this.#sink.end(wireError);
   }
 
   resume(): void {

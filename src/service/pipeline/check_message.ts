@@ -38,14 +38,14 @@ export function connectionOfRoute({ attributes }: CheckRequest): ConnectionKey |
 
 /** Undefined where the route says of no refusal, and of a revision that is none. */
 export function refusalOfRoute({ attributes }: CheckRequest): RefusedInjection | undefined {
-  const said = attributes?.contextExtensions ?? {};
-  const revision = said[routeFields.refusedRevision] ?? "";
+  const extensions = attributes?.contextExtensions ?? {};
+  const revision = extensions[routeFields.refusedRevision] ?? "";
   if (!/^[1-9]\d{0,18}$/.test(revision)) return undefined;
   return {
     revision: BigInt(revision),
-    status: said[routeFields.refusedStatus] === "403" ? 403 : 401,
-    wwwAuthenticate: said[routeFields.refusedChallenge]?.slice(0, maxChallenge) ?? "",
-    dpopNonce: said[routeFields.refusedNonce] ?? "",
+    status: extensions[routeFields.refusedStatus] === "403" ? 403 : 401,
+    wwwAuthenticate: extensions[routeFields.refusedChallenge]?.slice(0, maxChallenge) ?? "",
+    dpopNonce: extensions[routeFields.refusedNonce] ?? "",
   };
 }
 

@@ -58,18 +58,18 @@ export function toWireError(error: unknown): unknown {
 const maxViolationCharacters = 2_000;
 
 function invalidArgument(error: InvalidArgument): WireError {
-  const told: FieldViolation[] = [];
+  const reported: FieldViolation[] = [];
   let characters = 0;
   for (const { field, description } of error.violations) {
     const violation = { field: printable(field, 200), description: printable(description, 800) };
     characters += violation.field.length + violation.description.length;
-    if (told.length > 0 && characters > maxViolationCharacters) break;
-    told.push(violation);
+    if (reported.length > 0 && characters > maxViolationCharacters) break;
+    reported.push(violation);
   }
-  const untold = error.violations.length - told.length;
-  const sentences = told.map(({ field, description }) => `${field}: ${description}`);
-  const message = [...sentences, ...(untold > 0 ? [`and ${untold} more`] : [])].join("; ");
-  const value = create(BadRequestSchema, { fieldViolations: told });
+  const omitted = error.violations.length - reported.length;
+  const sentences = reported.map(({ field, description }) => `${field}: ${description}`);
+  const message = [...sentences, ...(omitted > 0 ? [`and ${omitted} more`] : [])].join("; ");
+  const value = create(BadRequestSchema, { fieldViolations: reported });
   return new WireError(codes.invalid_argument, message, [{ descriptor: BadRequestSchema, value }], error);
 }
 

@@ -22,7 +22,7 @@ export interface CopyPosition {
   /** Of the hubs; undefined when they must tell everything. */
   readonly position: { readonly epoch: string; readonly revision: bigint } | undefined;
   /** Undefined when none ever was. */
-  readonly heardAtMs: number | undefined;
+  readonly lastContactAtMs: number | undefined;
 }
 
 /**
@@ -42,7 +42,7 @@ export class CopyPositionFile {
    */
   read(databaseId: string): CopyPosition | undefined {
     if (!existsSync(this.#path)) return undefined;
-    const unreadable = { databaseId, position: undefined, heardAtMs: 1 };
+    const unreadable = { databaseId, position: undefined, lastContactAtMs: 1 };
     let parsed: JsonValue;
     try {
       parsed = JSON.parse(readFileSync(this.#path, "utf8"));
@@ -51,20 +51,24 @@ export class CopyPositionFile {
     }
     if (!isJsonObject(parsed)) return unreadable;
     if (parsed["databaseId"] !== databaseId) return undefined;
-    const { heardAtMs, epoch, revision } = parsed;
-    if (heardAtMs !== undefined && !Number.isSafeInteger(heardAtMs)) return unreadable;
+    const { lastContactAtMs, epoch, revision } = parsed;
+    if (lastContactAtMs !== undefined && !Number.isSafeInteger(lastContactAtMs)) return unreadable;
     const isPosition =
       typeof epoch === "string" && typeof revision === "string" && /^\d{1,20}$/.test(revision);
     const position = isPosition ? { epoch, revision: BigInt(revision) } : undefined;
-    return { databaseId, position, heardAtMs: heardAtMs === undefined ? undefined : Number(heardAtMs) };
+    return {
+      databaseId,
+      position,
+      lastContactAtMs: lastContactAtMs === undefined ? undefined : Number(lastContactAtMs),
+    };
   }
 
   /** @throws Error of the system */
-  write({ databaseId, position, heardAtMs }: CopyPosition): void {
+  write({ databaseId, position, lastContactAtMs }: CopyPosition): void {
     const place = position && { epoch: position.epoch, revision: position.revision.toString() };
     const next = `${this.#path}.next`;
     rmSync(next, { force: true });
-    const text = `${JSON.stringify({ databaseId, heardAtMs, ...place })}\n`;
+    const text = `${JSON.stringify({ databaseId, lastContactAtMs, ...place })}\n`;
     writeFileSync(next, text, { mode: 0o600, flush: true });
     renameSync(next, this.#path);
     syncFolder(dirname(this.#path));

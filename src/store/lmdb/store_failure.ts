@@ -3,7 +3,7 @@ import { StoreFailed } from "./store_error.js";
 /** The first failure of a store: every later commit gets it, and the process must end. */
 export class StoreFailure {
   #failure: StoreFailed | undefined;
-  #told: Promise<StoreFailed> | undefined;
+  #reported: Promise<StoreFailed> | undefined;
 
   /** @param onFatal called once */
   constructor(private readonly onFatal: ((error: unknown) => void) | undefined) {}
@@ -21,12 +21,12 @@ export class StoreFailure {
     const cause = trueCause(error);
     const failure = new StoreFailed(message);
     this.#failure ??= failure;
-    this.#told ??= cause.then((known) => {
+    this.#reported ??= cause.then((known) => {
       failure.cause = known;
       this.onFatal?.(failure);
       return failure;
     });
-    return this.#told;
+    return this.#reported;
   }
 }
 

@@ -117,9 +117,9 @@ describe("a list that a person looks at", () => {
     const shown = await rows.evaluateAll<string[], { id: string }>((each) =>
       each.map(({ id }) => id.slice(2)),
     );
-    const elsewhere = old.find((id) => !shown.includes(id)) ?? "";
-    await world.clients.connections.revokeConnection({ connectionId: elsewhere });
-    await rowOf(second, elsewhere).getByText("Revoked").waitFor(stays);
+    const leaderPage = old.find((id) => !shown.includes(id)) ?? "";
+    await world.clients.connections.revokeConnection({ connectionId: leaderPage });
+    await rowOf(second, leaderPage).getByText("Revoked").waitFor(stays);
     const made = await requested(providerId, "newest");
     await rowOf(page, made).waitFor(stays);
     expect(await rows.first().getAttribute("id")).toBe(`c-${made}`);

@@ -3,8 +3,15 @@ import { refusalWords } from "../../../src/domain/token_endpoint/refused_client.
 import { GrantFailure } from "../../../src/oauth/failure.js";
 import { Secret } from "../../../src/runtime/secret.js";
 
-const refusal = (said: string, oauthError = "invalid_client"): string | undefined =>
-  refusalWords(new GrantFailure({ kind: "client", oauthError, httpStatus: 400, said: new Secret(said) }));
+const refusal = (reportedReason: string, oauthError = "invalid_client"): string | undefined =>
+  refusalWords(
+    new GrantFailure({
+      kind: "client",
+      oauthError,
+      httpStatus: 400,
+      reportedReason: new Secret(reportedReason),
+    }),
+  );
 
 test("what Hydra says of an audience stands in the log as it is", () => {
   const hydra =
@@ -17,8 +24,8 @@ test.each([
   ["use token_endpoint_auth_method", "use token_endpoint_auth_method"],
   [`secret ${"aB3-".repeat(6)} is wrong`, "secret [redacted] is wrong"],
   ["x".repeat(1_000), "x".repeat(300)],
-])("%j is logged as %j", (said, logged) => {
-  expect(refusal(said)).toBe(logged);
+])("%j is logged as %j", (reportedReason, logged) => {
+  expect(refusal(reportedReason)).toBe(logged);
 });
 
 test("what is said of another refusal is not logged", () => {

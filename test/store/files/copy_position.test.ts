@@ -6,7 +6,11 @@ import { CopyPositionFile, refuseCopies } from "../../../src/store/files/copy_po
 import { temporaryFolder } from "../../temporary_folder.js";
 
 const databaseId = newId();
-const place = { databaseId, position: { epoch: "e", revision: 2n ** 63n }, heardAtMs: 1_800_000_000_000 };
+const place = {
+  databaseId,
+  position: { epoch: "e", revision: 2n ** 63n },
+  lastContactAtMs: 1_800_000_000_000,
+};
 
 describe("the place of a copy", () => {
   it("is read as it was written, for its own store", () => {
@@ -14,7 +18,7 @@ describe("the place of a copy", () => {
     const file = new CopyPositionFile(folder);
     expect(file.read(databaseId)).toBeUndefined();
     expect(() => refuseCopies(folder)).not.toThrow();
-    for (const written of [place, { databaseId, position: undefined, heardAtMs: undefined }]) {
+    for (const written of [place, { databaseId, position: undefined, lastContactAtMs: undefined }]) {
       file.write(written);
       expect(file.read(databaseId)).toEqual(written);
     }
@@ -22,13 +26,13 @@ describe("the place of a copy", () => {
     expect(() => refuseCopies(folder)).toThrow(/that of a spoke/);
   });
 
-  it.each(["", "{", "[]", "7", `{"databaseId":"${databaseId}","heardAtMs":"now"}`])(
+  it.each(["", "{", "[]", "7", `{"databaseId":"${databaseId}","lastContactAtMs":"now"}`])(
     "is none when the file holds %j, as if a hub was heard long ago",
     (text) => {
       const folder = temporaryFolder();
       writeFileSync(join(folder, "upstream.json"), text);
       const read = new CopyPositionFile(folder).read(databaseId);
-      expect(read).toEqual({ databaseId, position: undefined, heardAtMs: 1 });
+      expect(read).toEqual({ databaseId, position: undefined, lastContactAtMs: 1 });
     },
   );
 });

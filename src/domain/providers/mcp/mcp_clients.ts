@@ -80,7 +80,7 @@ export class McpClients {
     }
     if (server.announced.registrationEndpoint !== undefined)
       return await this.#register(discovered, reserved);
-    throw this.#personNeeded(discovered, reserved, "registers no clients by itself");
+    throw this.#interactionRequired(discovered, reserved, "registers no clients by itself");
   }
 
   /** A dynamic registration for the next method that both know; undefined where there is no other. @throws as `clientAt` */
@@ -219,7 +219,7 @@ export class McpClients {
     const byKey = publicUrl.startsWith("https://") && takesOwnKeys(server) ? "private_key_jwt" : undefined;
     const method = given ?? commonAuthMethods(server.announced.tokenEndpointAuthMethods)[0] ?? byKey;
     if (method === undefined) {
-      throw this.#personNeeded(
+      throw this.#interactionRequired(
         discovered,
         reserved,
         "takes no client authentication that nexusd can register for",
@@ -232,7 +232,7 @@ export class McpClients {
       return this.#profileClient(reserved.id, discovered, client);
     } catch (error) {
       if (error instanceof RegistrationRefused) {
-        throw this.#personNeeded(discovered, reserved, `did not register nexusd: ${error.message}`);
+        throw this.#interactionRequired(discovered, reserved, `did not register nexusd: ${error.message}`);
       }
       if (!(error instanceof OutboundError)) throw error;
       if (error.isForbidden) throw new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);
@@ -267,7 +267,7 @@ export class McpClients {
     return publicUrl.startsWith("https://") ? `${publicUrl}${clientMetadataPath(redirectPath)}` : undefined;
   }
 
-  #personNeeded(
+  #interactionRequired(
     { server, mcpServerUrl }: DiscoveredMcpServer,
     { redirectPath }: ReservedProfile,
     why: string,

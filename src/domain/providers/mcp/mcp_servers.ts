@@ -105,9 +105,9 @@ export class McpServers {
         return await this.#follow(stored, daemon);
       } catch (error) {
         if (!(error instanceof NexusError)) throw error;
-        const isPersonNeeded =
+        const isInteractionRequired =
           error instanceof FailedPrecondition && error.reason === "CLIENT_REGISTRATION_REQUIRED";
-        if (isPersonNeeded) {
+        if (isInteractionRequired) {
           this.#triedAtMs.delete(id);
           throw error;
         }

@@ -2,7 +2,7 @@ import type { Connection, RefreshIntent } from "../../../model/connections/conne
 import type { Credential } from "../../../model/credentials/credential.js";
 import { newId } from "../../../model/ids.js";
 import { isUnattended } from "../../../model/providers/grant_type.js";
-import { leftAloneUntilMs } from "../../../model/refresh/foreign_work.js";
+import { deferredUntilMs } from "../../../model/refresh/foreign_intent.js";
 import { isRefreshable } from "../../../model/refresh/refresh_policy.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Secret } from "../../../runtime/secret.js";
@@ -59,7 +59,7 @@ export function waitsUntilMs(
 ): number | undefined {
   const { refreshIntent, credentialRevision, providerId } = connection;
   if (refreshIntent?.credentialRevision !== credentialRevision) return undefined;
-  const untilMs = leftAloneUntilMs(refreshIntent, connection, store.owner);
+  const untilMs = deferredUntilMs(refreshIntent, connection, store.owner);
   if (untilMs === undefined || untilMs <= nowMs) return undefined;
   // What is minted uses nothing up; what a profile that cannot be read holds may.
   const profile = unlessUnreadable(() => store.getProvider(providerId));

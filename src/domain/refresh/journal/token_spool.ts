@@ -165,8 +165,8 @@ export class TokenSpool {
    *
    * @param leave takes at most a hundred, and resolves when they are durable; when it rejects, file and memory keep what they hold
    */
-  async handOver(leave: (tokenSets: readonly Uint8Array[]) => Promise<void>): Promise<void> {
-    await this.#handOverHeld(leave);
+  async flushToLeader(leave: (tokenSets: readonly Uint8Array[]) => Promise<void>): Promise<void> {
+    await this.#flushHeldToLeader(leave);
     const entries = this.deps.file?.read().entries ?? [];
     const left = newestOfEach(entries);
     for (let from = 0; from < left.length; from += maxHandedOver)
@@ -179,7 +179,7 @@ export class TokenSpool {
     this.#written.clear();
   }
 
-  async #handOverHeld(leave: (tokenSets: readonly Uint8Array[]) => Promise<void>): Promise<void> {
+  async #flushHeldToLeader(leave: (tokenSets: readonly Uint8Array[]) => Promise<void>): Promise<void> {
     const held = [...this.#held];
     for (let from = 0; from < held.length; from += maxHandedOver) {
       const some = held.slice(from, from + maxHandedOver);
@@ -195,7 +195,7 @@ export class TokenSpool {
   }
 
   /** Stores a token set that another hub left. @returns what became of it; undefined: this version cannot read it */
-  async takeIn(tokenSet: Uint8Array): Promise<SpoolOutcome | undefined> {
+  async importTokenSet(tokenSet: Uint8Array): Promise<SpoolOutcome | undefined> {
     let entry: SpooledTokenSet;
     try {
       entry = decodeSpooled(tokenSet);

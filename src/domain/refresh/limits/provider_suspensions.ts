@@ -164,7 +164,7 @@ export class ProviderSuspensions {
    * The provider has accepted the client for a consent. Whether it does for refreshes too, one probe asks now; a grant type that the
    * client may not use is refused to it still, and waking all would have each of them ask.
    */
-  async hasten(providerId: string): Promise<void> {
+  async resumeNow(providerId: string): Promise<void> {
     const nowMs = this.deps.clock.nowMs();
     if (!this.deps.store.getSuspension(providerId)) return;
     await this.deps.store.commit((tx) => {

@@ -46,7 +46,7 @@ export type Decision =
 /** What is known beside the store. */
 export interface Known {
   /** A connection whose token has ended, and why there will be no other without a person. */
-  readonly dead?: { readonly connection: Connection; readonly reason: ConsentReason };
+  readonly ended?: { readonly connection: Connection; readonly reason: ConsentReason };
   /** An exchange that is under way has taken too long: another link takes its place. */
   readonly isOverdue?: boolean;
 }
@@ -70,22 +70,22 @@ export class Decider {
   constructor(private readonly deps: DeciderDeps) {}
 
   /** @throws FailedPrecondition when the provider refuses the client */
-  decide(asked: Asked, principal: Principal, { dead, isOverdue = false }: Known): Decision {
+  decide(asked: Asked, principal: Principal, { ended, isOverdue = false }: Known): Decision {
     const { names, reader } = this.deps;
     const id = names.findFor(asked.name, principal);
     const seen = id === undefined ? undefined : reader.view(id)?.connection;
     const isUsable = seen?.status === "active" && !this.#lacks(seen, asked.scopes);
-    if (isUsable && dead === undefined) return { kind: "token", connection: seen };
+    if (isUsable && ended === undefined) return { kind: "token", connection: seen };
     // As it is stored, its request for consent too, which a view may not know of yet.
     const stored = id === undefined ? undefined : this.deps.store.getConnection(id);
     const connection = stored?.status === "revoked" ? undefined : stored;
-    const isDead = dead !== undefined && isSame(dead.connection, connection);
+    const isDead = ended !== undefined && isSame(ended.connection, connection);
     if (isUsable && !isDead) return { kind: "token", connection: seen };
     if (connection?.problem?.reason === "misconfigured" && connection.status === "attention") {
       throw new FailedPrecondition("PROVIDER_MISCONFIGURED", problemSentence(connection.problem));
     }
     if (!connection) return { kind: "make", connection, reason: "not_connected" };
-    const need = { reason: isDead ? dead.reason : reasonOf(connection), scopes: asked.scopes };
+    const need = { reason: isDead ? ended.reason : reasonOf(connection), scopes: asked.scopes };
     return pendingDecision(this.deps, connection, need, principal, isOverdue);
   }
 

@@ -12,6 +12,7 @@ import type { UnattendedConnector } from "../../connections/unattended_connector
 import type { ConnectionRequest } from "../../consent/consent_request.js";
 import type { CurrentToken } from "../../credentials/credential_reader.js";
 import type { Tokens } from "../tokens.js";
+import { type NewsWaitDeps, waitForChange } from "./change_wait.js";
 import {
   type ConsentReason,
   Decider,
@@ -23,7 +24,6 @@ import {
   makingKey,
   requestAgain,
 } from "./decision.js";
-import { type NewsWaitDeps, waitForNews } from "./news_wait.js";
 
 /** See `nexus.v1.AcquireTokenRequest`. */
 export interface AcquireRequest {
@@ -122,7 +122,7 @@ export class TokenAcquirer {
           reading ??= Promise.resolve(this.deps.tokens.getToken(connection.id, request.minTtlMs, principal));
           return { kind: "token", token: await reading };
         } catch (error) {
-          facts = { ...facts, dead: { connection, reason: deathOf(error) } };
+          facts = { ...facts, ended: { connection, reason: terminalReason(error) } };
           reading = undefined;
         }
       } else if (decision.kind !== "make") return decision;
@@ -131,7 +131,7 @@ export class TokenAcquirer {
           const made = await this.#made(request, principal, facts);
           if (made) return made;
         } catch (error) {
-          if (isAgain || !wasOvertaken(error)) throw error;
+          if (isAgain || !isConflict(error)) throw error;
           isAgain = true;
         }
       }
@@ -189,8 +189,8 @@ export class TokenAcquirer {
     const name = { ...request.name, providerName: profile.identityProvider, label: "" };
     const asked = { ...request, name, scopes: [] };
     const found = this.#decider.decide(asked, principal, {});
-    const dead = found.kind === "token" && { dead: { ...found, reason: "reauth_required" as const } };
-    return await this.#outcome(asked, principal, dead || {}).catch((error: unknown) => {
+    const ended = found.kind === "token" && { ended: { ...found, reason: "reauth_required" as const } };
+    return await this.#outcome(asked, principal, ended || {}).catch((error: unknown) => {
       // It is only tried: who is refused gets nothing.
       if (!(error instanceof NexusError)) throw error;
     });
@@ -205,7 +205,7 @@ export class TokenAcquirer {
     if (isImmediate(first) || waitMs === 0 || !parts) return first;
     const { signal, principal } = caller;
     let last: Outcome = first;
-    await waitForNews(this.deps, parts, { waitMs, signal }, async () => {
+    await waitForChange(this.deps, parts, { waitMs, signal }, async () => {
       this.deps.access.admit(principal, "token.read");
       const now = await this.#outcome(request, principal, {});
       const isNews = changedSince(last, now);
@@ -217,14 +217,14 @@ export class TokenAcquirer {
 }
 
 /** Why there will be no other token without a person. @throws what says otherwise */
-function deathOf(error: unknown): ConsentReason {
+function terminalReason(error: unknown): ConsentReason {
   const isDead = error instanceof FailedPrecondition && error.reason === "ATTENTION_REQUIRED";
   if (!isDead || error.problem === "provider_deleted") throw error;
   return error.problem ?? "reauth_required";
 }
 
 /** Whether the connection was revoked, or one of its name was made, while the request was prepared. */
-function wasOvertaken(error: unknown): boolean {
+function isConflict(error: unknown): boolean {
   return (
     error instanceof AlreadyExists ||
     (error instanceof FailedPrecondition && error.reason === "CONNECTION_REVOKED")

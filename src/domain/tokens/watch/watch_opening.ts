@@ -132,7 +132,7 @@ export class WatchOpening {
   #changedOf(ids: readonly string[], since: bigint): string[] {
     return ids.filter((id) => {
       const stored = this.deps.store.getStoredConnection(id);
-      return stored !== undefined && stored.changeRevision > since && this.#isTold(stored.connection);
+      return stored !== undefined && stored.changeRevision > since && this.#isReported(stored.connection);
     });
   }
 
@@ -212,7 +212,7 @@ export class WatchOpening {
     const { store, clock, readAudit } = this.deps;
     const connection = store.getConnection(connectionId);
     // What was named and is not to be had is never read.
-    if (!connection || !hasUsableToken(connection, clock.nowMs()) || !this.#isTold(connection)) return;
+    if (!connection || !hasUsableToken(connection, clock.nowMs()) || !this.#isReported(connection)) return;
     void readAudit.announce(this.options.principal, connectionId, connection.credentialRevision);
   }
 
@@ -224,11 +224,11 @@ export class WatchOpening {
 
   /** Nothing is told of one that is gone meanwhile. */
   #stateOfPresent(connectionId: string): WatchEvent | undefined {
-    const view = this.deps.reader.viewIf(connectionId, this.#isTold);
+    const view = this.deps.reader.viewIf(connectionId, this.#isReported);
     return view && { kind: "state", view };
   }
 
-  readonly #isTold = (connection: Connection): boolean =>
+  readonly #isReported = (connection: Connection): boolean =>
     this.#isWanted(connection) && this.options.view.seesConnection(connection);
 
   #stateOf(connectionId: string): WatchEvent {

@@ -143,9 +143,9 @@ async function carriedOut(
     const answer = await method.call(fromBinary(input, bytes), context);
     return { case: "response", value: bytesOf(output, answer) };
   } catch (error) {
-    const told = toWireError(error);
-    if (!(told instanceof WireError)) throw error;
-    return { case: "error", value: statusOf(told) };
+    const wireError = toWireError(error);
+    if (!(wireError instanceof WireError)) throw error;
+    return { case: "error", value: statusOf(wireError) };
   }
 }
 

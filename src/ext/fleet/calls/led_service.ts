@@ -68,7 +68,7 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
     if (answer === "here") return await method.call(request, { ...context, hasWaited });
     return fromBinary(descriptor.output, answer);
   };
-  const elsewhere = async (error: unknown, request: Message, context: CallContext): Promise<Message> => {
+  const askLeader = async (error: unknown, request: Message, context: CallContext): Promise<Message> => {
     if (error instanceof NotLeader) return await forward(request, context, error.hasWaited);
     if (!(error instanceof NotFound)) throw error;
     // It may have been made at another hub a moment ago.
@@ -81,9 +81,9 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
     try {
       const answer = method.call(request, context);
       if (!(answer instanceof Promise)) return answer;
-      return answer.catch((error: unknown) => elsewhere(error, request, context));
+      return answer.catch((error: unknown) => askLeader(error, request, context));
     } catch (error) {
-      return elsewhere(error, request, context);
+      return askLeader(error, request, context);
     }
   };
 }

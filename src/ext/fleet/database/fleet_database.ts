@@ -38,7 +38,7 @@ export class FleetDatabase {
   readonly #leaseChannel: Channel;
   readonly #feed: Feed;
   readonly #closing = new AbortController();
-  #heardMs: number;
+  #lastContactMs: number;
 
   private constructor(
     private readonly options: FleetDatabaseOptions,
@@ -47,7 +47,7 @@ export class FleetDatabase {
     readonly verdict: FleetVerdict,
   ) {
     const { clock, log, member } = options;
-    this.#heardMs = clock.monotonicMs();
+    this.#lastContactMs = clock.monotonicMs();
     this.#rest = new Channel(connector, "members");
     this.#leaseChannel = new Channel(connector, "lease");
     this.members = new Members(this.#rest);
@@ -56,8 +56,8 @@ export class FleetDatabase {
       connector,
       log,
       announce: (session: Session) => announce(session, member()),
-      onHeard: () => {
-        this.#heardMs = clock.monotonicMs();
+      onReceived: () => {
+        this.#lastContactMs = clock.monotonicMs();
       },
     });
   }
@@ -79,7 +79,7 @@ export class FleetDatabase {
 
   /** For how long no statement of the feed was answered: how old the replica may be. */
   get silentMs(): number {
-    return this.options.clock.monotonicMs() - this.#heardMs;
+    return this.options.clock.monotonicMs() - this.#lastContactMs;
   }
 
   /** The verdict of now. @throws FleetRefused, FleetUnreachable */

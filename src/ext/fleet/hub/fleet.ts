@@ -10,7 +10,7 @@ import { canReachAny, ProviderReach } from "../../../outbound/provider_reach.js"
 import { delay } from "../../../runtime/clock.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import type { Listener } from "../../../server/listen/listener.js";
-import type { BrowserPages, Visit } from "../../../server/pages/browser_pages.js";
+import type { BrowserPages, BrowserRequest } from "../../../server/pages/browser_pages.js";
 import type { BoundService } from "../../../service/pipeline/bound_service.js";
 import type { ServiceDefinition } from "../../../service/pipeline/service_definition.js";
 import { LeadGivenBackFile } from "../../../store/files/lead_given_back.js";
@@ -24,16 +24,16 @@ import { askHubs, askTimes } from "../link/ask_hubs.js";
 import { fleetListener } from "../link/fleet_listener.js";
 import { LeaderCalls } from "../link/leader_calls.js";
 import { FleetStanding } from "./fleet_standing.js";
-import { GivingBack } from "./giving_back.js";
 import { Handover } from "./handover.js";
 import { Heartbeat } from "./heartbeat.js";
-import { Hub, type Reign } from "./hub.js";
-import { LeadWatch } from "./lead_watch.js";
+import { Hub, type LeaderTerm } from "./hub.js";
+import { LeaderHealthMonitor } from "./leader_health_monitor.js";
 import type { OpenFleet } from "./open_fleet.js";
 import { answerOf, pageOf, requestOf, visitOf } from "./page_messages.js";
+import { StepDown } from "./step_down.js";
 
 /** Twice as long as a hub takes to look at the lease. */
-const farewellMs = 1_000;
+const shutdownGraceMs = 1_000;
 /** A start does not wait longer for a database that does not answer. */
 const firstLookMs = 3_000;
 
@@ -46,7 +46,7 @@ export interface FleetResources {
 /** What a hub that leads does for the others. */
 export interface FleetDomain {
   readonly engine: Pick<RefreshEngine, "refresher" | "health">;
-  readonly spool: Pick<TokenSpool, "takeIn" | "handOver">;
+  readonly spool: Pick<TokenSpool, "importTokenSet" | "flushToLeader">;
   readonly keyring: Pick<KeyringManager, "reload">;
 }
 
@@ -57,9 +57,9 @@ export class Fleet implements ListenersHub, DomainHub {
   readonly #clockCheck: ClockCheck;
   readonly #heartbeat: Heartbeat;
   readonly #reach: ProviderReach;
-  readonly #watch: LeadWatch;
+  readonly #watch: LeaderHealthMonitor;
   readonly #standing: FleetStanding;
-  readonly #givingBack: GivingBack;
+  readonly #givingBack: StepDown;
   #domain: FleetDomain | undefined;
   #listener: Listener | undefined;
   #handover: Handover | undefined;
@@ -76,7 +76,7 @@ export class Fleet implements ListenersHub, DomainHub {
     this.hub = new Hub({
       ...{ config: config.fleet, fleet, clock, log, onEnded: onFatal },
       mayNotLead: () => this.#standing.mayNotLead(),
-      standsBack: () => this.#watch.standsBack,
+      isBackingOff: () => this.#watch.isBackingOff,
     });
     this.#clockCheck = new ClockCheck({
       ...{ clock, checked: checkedClock, log },
@@ -88,7 +88,7 @@ export class Fleet implements ListenersHub, DomainHub {
     });
     const { providerNetworks: networks, dataDir } = config;
     this.#reach = new ProviderReach(clock);
-    this.#watch = new LeadWatch({
+    this.#watch = new LeaderHealthMonitor({
       ...{ store: fleet.store, reach: this.#reach, file: new LeadGivenBackFile(dataDir), clock, log },
       leads: () => this.leads || this.hub.role === "taking_over",
       isClockOff: () => this.#clockCheck.isWrong,
@@ -97,7 +97,7 @@ export class Fleet implements ListenersHub, DomainHub {
       askOthers: (origins) => askHubs(this.#heartbeat.others, origins, opened.vault),
       giveBack: (trouble) => void this.#givingBack.begin(trouble),
     });
-    this.#givingBack = new GivingBack({
+    this.#givingBack = new StepDown({
       ...{ store: fleet.store, hub: this.hub, watch: this.#watch, clock: checkedClock ?? clock, log },
       onStepDown: () => options.onStepDown?.(),
     });
@@ -149,7 +149,7 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   /** Asks the hub that leads for a page; undefined where this one does. */
-  page(visit: Visit, own: Pick<BrowserPages, "answer">): Promise<Answer> | undefined {
+  page(visit: BrowserRequest, own: Pick<BrowserPages, "answer">): Promise<Answer> | undefined {
     if (this.leads) return undefined;
     return this.#calls
       .page(requestOf(visit))
@@ -188,9 +188,9 @@ export class Fleet implements ListenersHub, DomainHub {
     readonly domain: FleetDomain;
     readonly services: readonly BoundService[];
     readonly pages: Pick<BrowserPages, "answer">;
-    readonly reign: Reign;
+    readonly term: LeaderTerm;
   }): Promise<void> {
-    const { domain, services, pages, reign } = parts;
+    const { domain, services, pages, term } = parts;
     const { config, clock, log } = this.options;
     const { fleet, opened } = this.resources;
     this.#domain = domain;
@@ -201,7 +201,7 @@ export class Fleet implements ListenersHub, DomainHub {
         domain.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
       page: async (request) => pageOf(await pages.answer(visitOf(request))),
       appendAudit: async (source, entries, via) => {
-        await fleet.store.commit((tx) => tx.takeIn(source, entries, via));
+        await fleet.store.commit((tx) => tx.importTokenSet(source, entries, via));
         return entries.at(-1)?.sequence ?? 0n;
       },
       position: () => fleet.store.position?.position ?? 0n,
@@ -226,10 +226,10 @@ export class Fleet implements ListenersHub, DomainHub {
     this.hub.start({
       begin: async (isNewEpoch) => {
         // Before it asks providers itself: what this hub left as a follower is there, too.
-        await handover.takeInAll(isNewEpoch);
-        await reign.begin(isNewEpoch);
+        await handover.importAll(isNewEpoch);
+        await term.begin(isNewEpoch);
       },
-      end: () => reign.end(),
+      end: () => term.end(),
     });
     const looked = this.#heartbeat.start().then(() => this.#clockCheck.look());
     this.#handover.start();
@@ -255,18 +255,18 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   /** After `abandon`: leaves what providers answered too late for the next hub that leads, and has it put on record why this one does not. */
-  async bringHome(): Promise<void> {
+  async drainOutbox(): Promise<void> {
     const { unrecorded } = this.#givingBack;
-    const told = this.#released.then((isGivenBack) =>
+    const released = this.#released.then((isGivenBack) =>
       isGivenBack && unrecorded ? this.#handover?.recordAt(unrecorded) : undefined,
     );
-    await Promise.all([this.#handover?.bringHome(), told]);
+    await Promise.all([this.#handover?.drainOutbox(), released]);
   }
 
   /** After `resign`. */
   async close(): Promise<void> {
     // Hubs that have not heard yet who leads now ask here, and are told to ask another.
-    if (this.#hasLed && this.#heartbeat.others.length > 0) await delay(this.options.clock, farewellMs);
+    if (this.#hasLed && this.#heartbeat.others.length > 0) await delay(this.options.clock, shutdownGraceMs);
     await this.#heartbeat.stop();
     this.#calls.close();
     await Promise.all([this.#listener?.close(AbortSignal.abort()), this.hub.close()]);

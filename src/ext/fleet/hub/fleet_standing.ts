@@ -5,7 +5,7 @@ import type { Metrics } from "../../../telemetry/metrics.js";
 import type { Vault } from "../../../vault/vault.js";
 import type { Heartbeat } from "./heartbeat.js";
 import type { Hub } from "./hub.js";
-import type { LeadWatch } from "./lead_watch.js";
+import type { LeaderHealthMonitor } from "./leader_health_monitor.js";
 import type { OpenFleet } from "./open_fleet.js";
 
 /** A database that has not answered for so long may be cut off from here. */
@@ -18,7 +18,7 @@ export class FleetStanding {
       readonly config: FleetConfig;
       readonly hub: Hub;
       readonly heartbeat: Heartbeat;
-      readonly watch: LeadWatch;
+      readonly watch: LeaderHealthMonitor;
       readonly fleet: OpenFleet;
       readonly vault: Vault;
     },
@@ -35,7 +35,7 @@ export class FleetStanding {
       outbox: () => fleet.store.outbox?.count ?? 0,
       members: () => heartbeat.members.length,
       mayLead: () => this.mayNotLead().length === 0,
-      standsBack: () => watch.standsBack,
+      isBackingOff: () => watch.isBackingOff,
       waitsForStandby: () => this.waitsForStandby,
       standbyWaitMs: () => heartbeat.verdict?.standbyWaitMs ?? 0,
     });
@@ -81,7 +81,7 @@ export class FleetStanding {
     const { hub, heartbeat, watch } = this.parts;
     const follows = hub.role === "follower" && hub.database !== undefined && !heartbeat.isBehind;
     const hears = heartbeat.silentMs < silentMs;
-    return follows && hears && !watch.standsBack && this.mayNotLead().length === 0;
+    return follows && hears && !watch.isBackingOff && this.mayNotLead().length === 0;
   }
 
   /** Each in one sentence. */

@@ -23,7 +23,7 @@ const undoneMs = 10_000;
 
 export interface HandoverDeps {
   readonly store: Pick<Store, "onRecorded" | "outbox" | "role" | "settled">;
-  readonly spool: Pick<TokenSpool, "handOver" | "takeIn">;
+  readonly spool: Pick<TokenSpool, "flushToLeader" | "importTokenSet">;
   /** Of the database; undefined until it was reached. */
   readonly left: () => Pick<FleetSpool, "leave" | "list" | "drop"> | undefined;
   readonly calls: Pick<LeaderCalls, "hand">;
@@ -57,7 +57,7 @@ export class Handover {
   }
 
   /** Leaves what came when this hub led no more, before the process ends. */
-  async bringHome(): Promise<void> {
+  async drainOutbox(): Promise<void> {
     const { clock, log } = this.deps;
     const late = delay(clock, bringHomeMs).then(() => {
       throw new FleetUnreachable("the database does not answer in time");
@@ -74,13 +74,13 @@ export class Handover {
    *
    * @throws StoreFailed
    */
-  async takeInAll(isNewEpoch: boolean): Promise<void> {
+  async importAll(isNewEpoch: boolean): Promise<void> {
     const { signal } = this.#stop;
     if (isNewEpoch) await delay(this.deps.clock, undoneMs, signal);
     for (;;) {
       signal.throwIfAborted();
       try {
-        return await this.#takeIn();
+        return await this.#importTokenSet();
       } catch (error) {
         if (!(error instanceof FleetUnreachable)) throw error;
         await delay(this.deps.clock, roundMs, signal);
@@ -122,7 +122,7 @@ export class Handover {
     while (!signal.aborted) {
       try {
         if (store.role === "follower") await this.#handed();
-        if (store.role === "leader") await this.#takeIn();
+        if (store.role === "leader") await this.#importTokenSet();
       } catch (error) {
         log.debug({ err: error }, "what hubs hold for the one that leads was not handed over");
       }
@@ -135,13 +135,13 @@ export class Handover {
     const before = this.#handing;
     const own = (async () => {
       await before?.catch(() => undefined);
-      await this.#handOver();
+      await this.#flushToLeader();
     })();
     this.#handing = own;
     await own;
   }
 
-  async #handOver(): Promise<void> {
+  async #flushToLeader(): Promise<void> {
     const { calls, store, via } = this.deps;
     const { outbox } = store;
     if (!this.#isSpoolDone) {
@@ -161,14 +161,14 @@ export class Handover {
 
   async #leave(): Promise<void> {
     const { spool, left } = this.deps;
-    await spool.handOver(async (tokenSets) => {
+    await spool.flushToLeader(async (tokenSets) => {
       const there = left();
       if (there === undefined) throw new FleetUnreachable("the database was not reached yet");
       await there.leave(tokenSets);
     });
   }
 
-  async #takeIn(): Promise<void> {
+  async #importTokenSet(): Promise<void> {
     const there = this.deps.left();
     if (there === undefined) return;
     for (;;) {
@@ -184,7 +184,7 @@ export class Handover {
   /** One that cannot be taken in stands in the way of no other: it stays where it is. @throws what no entry is to blame for */
   async #takenIn(tokenSet: Uint8Array): Promise<SpoolOutcome | undefined> {
     try {
-      return await this.deps.spool.takeIn(tokenSet);
+      return await this.deps.spool.importTokenSet(tokenSet);
     } catch (error) {
       if ([StoreFailed, NotLeader, LogRefused, FleetUnreachable].some((kind) => error instanceof kind))
         throw error;

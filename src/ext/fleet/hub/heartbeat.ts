@@ -15,7 +15,7 @@ const roundMs = 5_000;
 export class Heartbeat {
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
-  #heardMs: number;
+  #lastContactMs: number;
   #members: readonly (FleetMemberState & { readonly owner: string })[] = [];
   /** Of the leader, a round ago: what is behind that is behind for five seconds. */
   #expected = 0n;
@@ -34,7 +34,7 @@ export class Heartbeat {
       readonly onRound: () => Promise<void>;
     },
   ) {
-    this.#heardMs = deps.clock.monotonicMs();
+    this.#lastContactMs = deps.clock.monotonicMs();
   }
 
   /** Resolves when the database was asked once, whether it answered or not. */
@@ -52,7 +52,7 @@ export class Heartbeat {
   /** For how long the database has not answered. */
   get silentMs(): number {
     const { database, role } = this.deps.hub;
-    const own = this.deps.clock.monotonicMs() - this.#heardMs;
+    const own = this.deps.clock.monotonicMs() - this.#lastContactMs;
     return database === undefined || role !== "follower" ? own : Math.min(own, database.silentMs);
   }
 
@@ -127,7 +127,7 @@ export class Heartbeat {
     this.#verdict = await database.judge(fleet.store.position);
     await clockCheck.measure(() => database.members.heartbeat(fleet.member()));
     const seen = newestOfEach(await database.members.list());
-    this.#heardMs = clock.monotonicMs();
+    this.#lastContactMs = clock.monotonicMs();
     await this.#checkHistory(database);
     const leader = hub.holder?.owner;
     this.#members = seen.map(({ owner, address, version, layout, applied, keyIds, seenMsAgo }) => ({

@@ -11,7 +11,7 @@ import { HubEnded } from "./hub_ended.js";
 import type { OpenFleet } from "./open_fleet.js";
 
 /** How often the lease is looked at: the next hub leads so soon after one has given it back. */
-const lookMs = 500;
+const pollIntervalMs = 500;
 const retryMs = 1_000;
 /** How long a hub that stands back leaves the lease to the others: each takes it within a second. */
 const standBackMs = 10_000;
@@ -19,7 +19,7 @@ const standBackMs = 10_000;
 const releaseMs = 3_000;
 
 /** What only the hub that leads does. */
-export interface Reign {
+export interface LeaderTerm {
   /** Everything of the log is here, and this hub alone may write. @param isNewEpoch the database lost batches that hubs had */
   begin(isNewEpoch: boolean): Promise<void>;
   /** Ends what is under way, and begins nothing more. */
@@ -32,7 +32,7 @@ export interface HubOptions {
   /** Why this hub may not lead now, each in one sentence. */
   readonly mayNotLead: () => readonly string[];
   /** Whether this hub leads only where no other hub does. */
-  readonly standsBack: () => boolean;
+  readonly isBackingOff: () => boolean;
   readonly clock: Clock;
   readonly log: Log;
   /** Called once: the process must end, and be started again. */
@@ -46,12 +46,12 @@ export interface HubOptions {
 export class Hub {
   readonly #stop = new AbortController();
   readonly #feeding = new AbortController();
-  readonly #reigning = new AbortController();
+  readonly #leading = new AbortController();
   readonly catchUp: CatchUp;
   #database: FleetDatabase | undefined;
   #lease: Lease | undefined;
   #leaderLog: DatabaseLog | undefined;
-  #reign: Reign | undefined;
+  #term: LeaderTerm | undefined;
   #role: FleetRole = "follower";
   #holder: LeaseHolder | undefined;
   #running: Promise<unknown>[] = [];
@@ -93,8 +93,8 @@ export class Hub {
     return this.#lease?.isSafeToSend() === true;
   }
 
-  start(reign: Reign): void {
-    this.#reign = reign;
+  start(term: LeaderTerm): void {
+    this.#term = term;
     this.#running = [this.#run()];
   }
 
@@ -104,8 +104,8 @@ export class Hub {
     const led = this.#role === "leader";
     this.#setRole("resigned");
     this.#stop.abort();
-    if (led) await this.#reign?.end();
-    this.#reigning.abort();
+    if (led) await this.#term?.end();
+    this.#leading.abort();
     if (led) await fleet.store.follow();
     const released = this.#lease?.release().then(
       () => led && log.info({}, "gave the lead of the fleet back"),
@@ -137,7 +137,7 @@ export class Hub {
   async close(): Promise<void> {
     this.#feeding.abort();
     this.#stop.abort();
-    this.#reigning.abort();
+    this.#leading.abort();
     const released = this.#lease?.release().catch(() => undefined);
     await Promise.race([released, delay(this.options.clock, releaseMs)]);
     await this.#leaderLog?.close();
@@ -200,9 +200,9 @@ export class Hub {
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
-        this.#heard(await lease.holder());
+        this.#observe(await lease.holder());
         const holder = this.#holder;
-        const leftMs = this.options.standsBack() ? standBackMs : 0;
+        const leftMs = this.options.isBackingOff() ? standBackMs : 0;
         const isFree = holder?.owner === fleet.owner || (holder?.remainingMs ?? -leftMs) <= -leftMs;
         const mayLead = this.#role === "follower" && isFree && this.options.mayNotLead().length === 0;
         if (mayLead && (await lease.acquire(holder))) {
@@ -211,7 +211,7 @@ export class Hub {
       } catch (error) {
         log.debug({ err: error }, "the lease of the fleet could not be looked at");
       }
-      await delay(clock, lookMs * (0.75 + Math.random() / 2), signal);
+      await delay(clock, pollIntervalMs * (0.75 + Math.random() / 2), signal);
     }
   }
 
@@ -235,14 +235,14 @@ export class Hub {
       // A hub found that the database had lost batches: with this commit every watcher of the fleet begins anew.
       const isNewEpoch = store.epoch !== epoch;
       if (isNewEpoch) await store.beginEpoch(epoch);
-      await this.#reign?.begin(isNewEpoch);
+      await this.#term?.begin(isNewEpoch);
     } catch (error) {
       if (!this.#stop.signal.aborted) this.end("the lead of the fleet could not be taken over", error);
       return;
     }
-    if (this.#role !== "taking_over") return await this.#reign?.end();
+    if (this.#role !== "taking_over") return await this.#term?.end();
     this.#setRole("leader");
-    this.#running.push(database.imageKeeper(fence).run(this.#reigning.signal));
+    this.#running.push(database.imageKeeper(fence).run(this.#leading.signal));
     const tookMs = Math.round(this.options.clock.monotonicMs() - startedMs);
     log.info({ fence: fence.toString(), tookMs }, "leads the fleet");
   }
@@ -259,7 +259,7 @@ export class Hub {
     }
   }
 
-  #heard(holder: LeaseHolder | undefined): void {
+  #observe(holder: LeaseHolder | undefined): void {
     const isOther = holder?.owner !== this.#holder?.owner;
     this.#holder = holder;
     if (!isOther) return;

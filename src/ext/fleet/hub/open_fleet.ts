@@ -9,11 +9,11 @@ import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import { layout } from "../database/connection/layouts.js";
 import { FleetDatabase } from "../database/fleet_database.js";
 import type { Member } from "../database/members.js";
+import type { RolledBackReplica } from "./rolled_back_replica.js";
 import { urlOf } from "./store_url.js";
-import type { UndoneCopy } from "./undone_copy.js";
 
 /** How long a hub without a copy waits for the database at its start, before whatever runs it is to try again. */
-const patienceMs = 30_000;
+const timeoutMs = 30_000;
 const retryMs = 1_000;
 
 /** A fleet's store as this process has it. */
@@ -39,7 +39,7 @@ export interface OpenFleetOptions {
   /** Makes a copy. */
   copy(database: FleetDatabase): Promise<void>;
   /** A copy of which the database lost batches. */
-  readonly undone: Pick<UndoneCopy, "keep" | "bringHome">;
+  readonly undone: Pick<RolledBackReplica, "keep" | "drainOutbox">;
 }
 
 /**
@@ -63,7 +63,7 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
   const connect = (): Promise<FleetDatabase> =>
     FleetDatabase.connect({ url, member, clock, log }, store?.position);
   try {
-    const database = await connected(connect, store === undefined ? patienceMs : 0, options);
+    const database = await connected(connect, store === undefined ? timeoutMs : 0, options);
     if (database !== undefined && database.verdict.history !== "known") {
       const isUndone = await beginAnew(store, database, log);
       log.info({ history: database.verdict.history }, "copying the store of the fleet");
@@ -81,7 +81,7 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
       throw new FleetUnreachable(
         "the database of the fleet cannot be reached, and there is no copy of its store here",
       );
-    if (database !== undefined) await options.undone.bringHome(store, database.spool);
+    if (database !== undefined) await options.undone.drainOutbox(store, database.spool);
     return { store, owner, database, member, connect };
   } catch (error) {
     await store?.close();

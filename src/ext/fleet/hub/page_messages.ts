@@ -6,7 +6,7 @@ import {
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { splitTarget } from "../../../server/listen/http_listener.js";
-import type { Visit } from "../../../server/pages/browser_pages.js";
+import type { BrowserRequest } from "../../../server/pages/browser_pages.js";
 import type { PageAnswer } from "../calls/fleet_service.js";
 
 /** What a page of this daemon looks at; nothing else of a browser's headers travels. */
@@ -25,7 +25,7 @@ const headerNames = [
 ];
 
 /** A browser's visit, for the hub that leads. */
-export function requestOf(visit: Visit): PageRequest {
+export function requestOf(visit: BrowserRequest): PageRequest {
   const { method, target, headers, body, origin } = visit;
   return create(PageRequestSchema, {
     method: method === "POST" ? "POST" : "GET",
@@ -39,7 +39,15 @@ export function requestOf(visit: Visit): PageRequest {
   });
 }
 
-export function visitOf({ method, target, headers, body, isTooLarge, origin, via }: PageRequest): Visit {
+export function visitOf({
+  method,
+  target,
+  headers,
+  body,
+  isTooLarge,
+  origin,
+  via,
+}: PageRequest): BrowserRequest {
   const split = splitTarget(target) ?? { path: "/", query: new URLSearchParams() };
   return {
     ...{ method, target, ...split },

@@ -14,7 +14,7 @@ import { HubChannel, HubUnreachable } from "./hub_channel.js";
 import type { LinkKeys } from "./link_tls.js";
 
 /** How long a request waits for a hub that leads: a lease that ran out, and the start of the next leader. */
-const patienceMs = 15_000;
+const answerTimeoutMs = 15_000;
 /** Between two tries, when nothing is heard of another leader. */
 const retryMs = 250;
 /** For the whole: a device code, or a refresh behind others, takes no longer. A caller that means to wait ends it itself. */
@@ -116,7 +116,7 @@ export class LeaderCalls implements Leader, LeadingRefresher {
   ): Promise<T | "here"> {
     const { leader, leaderChanged, clock, onForwarded } = this.deps;
     const startedMs = clock.monotonicMs();
-    const untilMs = startedMs + patienceMs;
+    const untilMs = startedMs + answerTimeoutMs;
     for (;;) {
       signal.throwIfAborted();
       const address = leader();
@@ -146,7 +146,7 @@ export class LeaderCalls implements Leader, LeadingRefresher {
     ) => Promise<T>,
   ): Promise<T | undefined> {
     try {
-      const client = await this.#opened(address, startedMs + patienceMs);
+      const client = await this.#opened(address, startedMs + answerTimeoutMs);
       const timeoutMs = Math.ceil(startedMs + wholeMs - this.deps.clock.monotonicMs());
       return await send(client, { signal, timeoutMs });
     } catch (error) {

@@ -38,7 +38,7 @@ export function encodeRecordedUse(usedApiKeyId: string, usedAtMs: number): Uint8
  *
  * @param via the hub whose outbox it is, where it is another one's
  */
-export function takeIn(
+export function importTokenSet(
   { meta, audit }: Pick<Databases, "meta" | "audit">,
   into: Recording,
   source: string,

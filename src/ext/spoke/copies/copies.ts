@@ -61,13 +61,13 @@ export class Copies {
       const before = tx.getConnection(connectionId);
       if (!before || before.credentialRevision >= revision) return;
       const { account, refreshExpiresAtMs, stepUp } = before;
-      const told = {
+      const reported = {
         account,
         refreshExpiresAtMs,
         scopesMissing: stepUp?.wanted === true,
         problem: undefined,
       };
-      this.#put(tx, { ...before, ...told, connectionId, status: "active", revision, token });
+      this.#put(tx, { ...before, ...reported, connectionId, status: "active", revision, token });
     });
   }
 

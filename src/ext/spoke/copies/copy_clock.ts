@@ -13,7 +13,7 @@ export interface CopyClockDeps {
   readonly store: Store;
   readonly copies: Pick<Copies, "endStatic">;
   /** By the clock of `nowMs`; undefined when no hub was ever heard. */
-  readonly heardAtMs: () => number | undefined;
+  readonly lastContactAtMs: () => number | undefined;
   /** Called before credentials are ended: a hub must tell everything when it is heard again. */
   readonly onSilent: () => void;
   readonly clock: Clock;
@@ -55,8 +55,8 @@ export class CopyClock {
 
   async #round(): Promise<void> {
     await this.#announceEnds();
-    const { heardAtMs, onSilent, copies, clock, log } = this.deps;
-    const isSilent = (): boolean => clock.nowMs() - (heardAtMs() ?? clock.nowMs()) >= maxSilenceMs;
+    const { lastContactAtMs, onSilent, copies, clock, log } = this.deps;
+    const isSilent = (): boolean => clock.nowMs() - (lastContactAtMs() ?? clock.nowMs()) >= maxSilenceMs;
     if (!isSilent()) {
       this.#isSilent = false;
       return;

@@ -51,8 +51,8 @@ export class AnswerFilter {
   /** The connection that an answer is of; undefined where it is of none, or of one that is not known here. */
   connectionOf(request: Message, facts: AnswerFacts, caller: Principal): string | undefined {
     const { connectionId } = request as { connectionId?: string };
-    const told = facts.connection?.id || facts.connectionId || connectionId;
-    if (told) return told;
+    const reported = facts.connection?.id || facts.connectionId || connectionId;
+    if (reported) return reported;
     const name = this.#nameIn(request);
     return name && this.deps.names.findFor(name, caller);
   }

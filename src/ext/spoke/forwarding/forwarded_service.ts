@@ -9,12 +9,12 @@ import type { DefinedMethod, ServiceDefinition } from "../../../service/pipeline
 import { codes, WireError } from "../../../service/pipeline/wire_error.js";
 import { type AnswerFacts, factsOf } from "./answer_facts.js";
 import type { AnswerFilter } from "./answer_filter.js";
-import type { Askers } from "./askers.js";
+import type { ConsentRequesters } from "./consent_requesters.js";
 
 /** The hub of a spoke, as the services of the spoke know it. */
 export interface UpstreamHub {
   /** Of all services together. */
-  readonly askers: Askers;
+  readonly askers: ConsentRequesters;
   readonly filter: AnswerFilter;
   /**
    * Has it carry out an RPC.

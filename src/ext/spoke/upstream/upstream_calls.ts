@@ -65,9 +65,9 @@ export class UpstreamCalls {
         onForwarded("lost");
         throw error;
       }
-      const told = errorOf(error);
-      onForwarded(told instanceof Lost ? "lost" : "ok");
-      throw told;
+      const failure = errorOf(error);
+      onForwarded(failure instanceof Lost ? "lost" : "ok");
+      throw failure;
     }
   }
 

@@ -192,7 +192,7 @@ describe("TokenSpool", () => {
     file.append([{ ...refresh, grant: "consent", attempt: undefined, connection }]);
     const handed: number[] = [];
     await engine.spool
-      .handOver(async (tokenSets) => {
+      .flushToLeader(async (tokenSets) => {
         handed.push(tokenSets.length);
         throw new Error("away");
       })
@@ -207,12 +207,12 @@ describe("TokenSpool", () => {
     await lose(failStore);
     engine.spool.save();
     const handed: number[] = [];
-    await engine.spool.handOver(async (tokenSets) => {
+    await engine.spool.flushToLeader(async (tokenSets) => {
       handed.push(tokenSets.length);
       file.append(file.read().entries);
     });
     expect(file.read().entries).toHaveLength(2);
-    await engine.spool.handOver(async (tokenSets) => {
+    await engine.spool.flushToLeader(async (tokenSets) => {
       handed.push(tokenSets.length);
     });
     expect(handed).toEqual([1, 1]);
@@ -221,10 +221,10 @@ describe("TokenSpool", () => {
 
   it("leaves what is held and not in the file for the hub that leads, and keeps it where that fails", async () => {
     await lose(failStore);
-    await expect(engine.spool.handOver(() => Promise.reject(new Error("away")))).rejects.toThrow("away");
+    await expect(engine.spool.flushToLeader(() => Promise.reject(new Error("away")))).rejects.toThrow("away");
     expect(engine.spool.heldCount).toBe(1);
     const handed: number[] = [];
-    await engine.spool.handOver(async (tokenSets) => {
+    await engine.spool.flushToLeader(async (tokenSets) => {
       handed.push(tokenSets.length);
     });
     engine.spool.save();

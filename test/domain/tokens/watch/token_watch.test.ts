@@ -25,19 +25,19 @@ const everything = {
 
 /** What a stream got, in words. */
 class Got implements StreamSink<WatchEvent> {
-  readonly said: string[] = [];
+  readonly reportedReason: string[] = [];
   hasRoom = true;
   source!: StreamSource;
   onSend: (event: WatchEvent) => void = () => undefined;
 
   send(event: WatchEvent): boolean {
     this.onSend(event);
-    this.said.push(event.kind === "state" ? `r${event.view.token?.revision}` : event.kind);
+    this.reportedReason.push(event.kind === "state" ? `r${event.view.token?.revision}` : event.kind);
     return this.hasRoom;
   }
 
   end(error?: unknown): void {
-    this.said.push(error instanceof Unavailable ? "unavailable" : "end");
+    this.reportedReason.push(error instanceof Unavailable ? "unavailable" : "end");
   }
 }
 
@@ -77,8 +77,8 @@ describe("TokenWatch", () => {
     const got = new Got();
     const options = { connectionIds: undefined, userId: undefined, position: undefined };
     got.source = watch.open({ ...options, bookmarkIntervalMs: 5_000, principal, view: everything }, got);
-    await expect.poll(() => got.said.at(-1)).toBe("bookmark");
-    got.said.length = 0;
+    await expect.poll(() => got.reportedReason.at(-1)).toBe("bookmark");
+    got.reportedReason.length = 0;
     return got;
   }
   const retrieved = (revision: bigint) =>
@@ -95,7 +95,9 @@ describe("TokenWatch", () => {
     for (const stream of streams) stream.onSend = () => onRecord.push(retrieved(2n).length);
     commits = 0;
     await change("c1", 2n);
-    await expect.poll(() => streams.map(({ said }) => said)).toEqual(streams.map(() => ["r2"]));
+    await expect
+      .poll(() => streams.map(({ reportedReason }) => reportedReason))
+      .toEqual(streams.map(() => ["r2"]));
     expect(commits).toBe(1);
     expect(onRecord).toEqual(streams.map(() => 3));
     expect(retrieved(2n).sort()).toEqual(["admin", "admin", "owner"]);
@@ -106,18 +108,18 @@ describe("TokenWatch", () => {
     const quick = await opened();
     slow.hasRoom = false;
     await change("c1", 2n);
-    await expect.poll(() => slow.said).toEqual(["r2"]);
+    await expect.poll(() => slow.reportedReason).toEqual(["r2"]);
     for (let revision = 3n; revision <= 6n; revision++) {
       await change("c1", revision);
-      await expect.poll(() => quick.said.at(-1)).toBe(`r${revision}`);
+      await expect.poll(() => quick.reportedReason.at(-1)).toBe(`r${revision}`);
     }
     await change("c2", 1n);
-    await expect.poll(() => quick.said.at(-1)).toBe("r1");
+    await expect.poll(() => quick.reportedReason.at(-1)).toBe("r1");
     clock.advance(10_000);
-    expect(slow.said).toEqual(["r2"]);
+    expect(slow.reportedReason).toEqual(["r2"]);
     slow.hasRoom = true;
     slow.source.resume();
-    await expect.poll(() => slow.said).toEqual(["r2", "r6", "r1", "bookmark"]);
+    await expect.poll(() => slow.reportedReason).toEqual(["r2", "r6", "r1", "bookmark"]);
   });
 
   it("sends no bookmark before what is being put on record", async () => {
@@ -128,7 +130,7 @@ describe("TokenWatch", () => {
       clock.advance(6_000);
     });
     await changed;
-    await expect.poll(() => stream.said).toEqual(["r2", "bookmark"]);
+    await expect.poll(() => stream.reportedReason).toEqual(["r2", "bookmark"]);
   });
 
   it("sends a bookmark though something is always being put on record", async () => {
@@ -140,15 +142,19 @@ describe("TokenWatch", () => {
       if (next < 400) void change(`c${next++}`, 2n);
     });
     await Promise.all(["a", "b", "c", "d", "e", "f", "g", "h"].map((id) => change(id, 1n)));
-    await expect.poll(() => stream.said.filter((said) => said !== "bookmark").length).toBe(408);
-    expect(stream.said.indexOf("bookmark")).toBeLessThan(300);
+    await expect
+      .poll(() => stream.reportedReason.filter((reportedReason) => reportedReason !== "bookmark").length)
+      .toBe(408);
+    expect(stream.reportedReason.indexOf("bookmark")).toBeLessThan(300);
   });
 
   it("ends the streams whose reads cannot be put on record, and lets no token out", async () => {
     const streams = [await opened(), await opened()];
     isBroken = true;
     await change("c1", 2n);
-    await expect.poll(() => streams.map(({ said }) => said)).toEqual([["unavailable"], ["unavailable"]]);
+    await expect
+      .poll(() => streams.map(({ reportedReason }) => reportedReason))
+      .toEqual([["unavailable"], ["unavailable"]]);
     expect(hub.size).toBe(0);
   });
 
@@ -160,8 +166,8 @@ describe("TokenWatch", () => {
       gone.source.cancel();
     });
     await changed;
-    await expect.poll(() => here.said).toEqual(["r2"]);
-    expect(gone.said).toEqual([]);
+    await expect.poll(() => here.reportedReason).toEqual(["r2"]);
+    expect(gone.reportedReason).toEqual([]);
     expect(hub.size).toBe(1);
     here.source.cancel();
     expect([hub.size, clock.pending]).toEqual([0, 0]);
@@ -175,10 +181,10 @@ describe("TokenWatch", () => {
         tx.putConnection(aConnection({ id: `c${index}`, status: "active", credentialRevision: 2n }));
       }
     });
-    await expect.poll(() => stream.said.length).toBe(200);
+    await expect.poll(() => stream.reportedReason.length).toBe(200);
     expect(commits).toBe(4);
     clock.advance(6_000);
-    expect(stream.said.at(-1)).toBe("bookmark");
+    expect(stream.reportedReason.at(-1)).toBe("bookmark");
   });
 
   it("puts no read on record of what a stream names and does not get", async () => {
@@ -189,7 +195,7 @@ describe("TokenWatch", () => {
     const options = { userId: "user of c1", position: undefined, bookmarkIntervalMs: 5_000, view };
     const principal = at(owner, "unix");
     got.source = watch.open({ ...options, connectionIds: new Set(["c1", "c2", "c3"]), principal }, got);
-    await expect.poll(() => got.said).toEqual(["r1", "removed", "removed", "bookmark"]);
+    await expect.poll(() => got.reportedReason).toEqual(["r1", "removed", "removed", "bookmark"]);
     expect(retrieved(1n)).toEqual(["owner"]);
   });
 
@@ -203,7 +209,9 @@ describe("TokenWatch", () => {
       };
     }
     await change("c1", 2n);
-    await expect.poll(() => streams.map(({ said }) => said)).toEqual([["r2"], ["end"], ["r2"]]);
+    await expect
+      .poll(() => streams.map(({ reportedReason }) => reportedReason))
+      .toEqual([["r2"], ["end"], ["r2"]]);
     const blind = {
       filter: {
         connectionIds: new Set(["c1"]),
@@ -218,7 +226,9 @@ describe("TokenWatch", () => {
     };
     hub.subscribe(blind);
     await change("c1", 3n);
-    await expect.poll(() => streams.map(({ said }) => said)).toEqual([["r2", "r3"], ["end"], ["r2", "r3"]]);
+    await expect
+      .poll(() => streams.map(({ reportedReason }) => reportedReason))
+      .toEqual([["r2", "r3"], ["end"], ["r2", "r3"]]);
     // Whether it may see the connection is judged again when that is read.
     expect(blind.marked).toEqual(["c1"]);
     hub.unsubscribe(blind);
@@ -272,7 +282,7 @@ describe("TokenWatch", () => {
       return got;
     });
     const told = streams.map((_, index) => (index % 2 === 0 ? ["r2", "bookmark"] : ["r1", "r2", "bookmark"]));
-    await expect.poll(() => streams.map(({ said }) => said)).toEqual(told);
+    await expect.poll(() => streams.map(({ reportedReason }) => reportedReason)).toEqual(told);
     // Two that are there, and as many as were made beside them.
     expect(counting.read).toBe(2 + 3_000);
   });
@@ -300,7 +310,7 @@ describe("TokenWatch", () => {
       { ...rest, connectionIds: new Set(named), principal: at(owner, "unix") },
       got,
     );
-    await expect.poll(() => got.said.at(-1)).toBe("bookmark");
+    await expect.poll(() => got.reportedReason.at(-1)).toBe("bookmark");
     expect(sent).toEqual(["c2", "gone"]);
     expect(counting.read).toBe(0);
   });
@@ -326,7 +336,7 @@ describe("TokenWatch", () => {
     };
     const got = new Got();
     got.onSend = () => {
-      if (got.said.length === 255) floorRevision = store.settledRevision;
+      if (got.reportedReason.length === 255) floorRevision = store.settledRevision;
     };
     const position = { epoch: store.epoch, revision: 0n };
     const all = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view: everything };
@@ -335,9 +345,9 @@ describe("TokenWatch", () => {
       { ...all, position, principal: at(owner, "unix") },
       got,
     );
-    await expect.poll(() => got.said.at(-1)).toBe("bookmark");
-    expect(got.said.indexOf("reset")).toBe(256);
-    expect(got.said).toHaveLength(256 + 1 + 300 + 1);
+    await expect.poll(() => got.reportedReason.at(-1)).toBe("bookmark");
+    expect(got.reportedReason.indexOf("reset")).toBe(256);
+    expect(got.reportedReason).toHaveLength(256 + 1 + 300 + 1);
   });
 
   it("drains subscribers of no connection at all too", async () => {
@@ -353,9 +363,9 @@ describe("TokenWatch", () => {
     const [slow] = streams;
     if (slow) slow.hasRoom = false;
     await change("c1", 2n);
-    await expect.poll(() => slow?.said).toEqual(["r2"]);
+    await expect.poll(() => slow?.reportedReason).toEqual(["r2"]);
     await hub.drain();
-    expect(streams.map(({ said }) => said)).toEqual([
+    expect(streams.map(({ reportedReason }) => reportedReason)).toEqual([
       ["r2", "drain", "end"],
       ["r2", "drain", "end"],
     ]);

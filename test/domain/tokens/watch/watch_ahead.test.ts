@@ -24,7 +24,7 @@ function watchFrom(
   store: Store,
   revision: bigint,
   epoch = store.epoch,
-): { said: string[]; clock: ManualClock } {
+): { reportedReason: string[]; clock: ManualClock } {
   const clock = new ManualClock(nowMs);
   const hub = new WatchHub({ changes: new Changes() });
   store.onCommitted((changes) => hub.announce(changes));
@@ -32,19 +32,19 @@ function watchFrom(
   const readAudit = { read: () => undefined, announce: () => undefined };
   const seen = new SeenIds({ store, changes: new Changes() });
   const watch = new TokenWatch({ store, reader, hub, readAudit, clock, seen, random: () => 0.5 });
-  const said: string[] = [];
+  const reportedReason: string[] = [];
   const rest = { connectionIds: undefined, userId: undefined, bookmarkIntervalMs: 5_000, view };
   watch.open(
     { ...rest, position: { epoch, revision }, principal: at(owner, "unix") },
     {
       send: (event) => {
-        said.push(event.kind);
+        reportedReason.push(event.kind);
         return true;
       },
-      end: (error) => void said.push(error instanceof Unavailable ? "unavailable" : "end"),
+      end: (error) => void reportedReason.push(error instanceof Unavailable ? "unavailable" : "end"),
     },
   );
-  return { said, clock };
+  return { reportedReason, clock };
 }
 
 async function passes(clock: ManualClock, ms: number): Promise<void> {
@@ -63,22 +63,22 @@ describe("a stream that begins ahead of this daemon", () => {
 
   test("waits for what is on its way, and resumes", async () => {
     const { fleet, follower } = await lagging();
-    const { said, clock } = watchFrom(follower, 1n);
+    const { reportedReason, clock } = watchFrom(follower, 1n);
     await passes(clock, 1_000);
-    expect(said).toEqual([]);
+    expect(reportedReason).toEqual([]);
     await fleet.feed();
     await passes(clock, 100);
-    expect(said.slice(0, 2)).toEqual(["state", "bookmark"]);
-    expect(said).not.toContain("reset");
+    expect(reportedReason.slice(0, 2)).toEqual(["state", "bookmark"]);
+    expect(reportedReason).not.toContain("reset");
   });
 
   test("is told to ask again after two seconds, and begins nothing anew", async () => {
     const { follower } = await lagging();
-    const { said, clock } = watchFrom(follower, 1n);
+    const { reportedReason, clock } = watchFrom(follower, 1n);
     await passes(clock, 1_900);
-    expect(said).toEqual([]);
+    expect(reportedReason).toEqual([]);
     await passes(clock, 200);
-    expect(said).toEqual(["unavailable"]);
+    expect(reportedReason).toEqual(["unavailable"]);
   });
 
   test("begins anew at once where the epoch is another one, and where the store is the only one", async () => {
@@ -86,7 +86,7 @@ describe("a stream that begins ahead of this daemon", () => {
     const other = watchFrom(follower, 1n, "another epoch");
     const single = watchFrom(openStore(), 7n);
     await passes(other.clock, 25);
-    expect(other.said[0]).toBe("reset");
-    expect(single.said[0]).toBe("reset");
+    expect(other.reportedReason[0]).toBe("reset");
+    expect(single.reportedReason[0]).toBe("reset");
   });
 });

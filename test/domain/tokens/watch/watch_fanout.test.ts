@@ -54,19 +54,22 @@ class Watched {
   async opened(
     principal: Principal,
     change: { seesChange?: () => boolean; userId?: string } = {},
-  ): Promise<{ said: string[]; source: StreamSource; hasRoom: boolean }> {
-    const said: string[] = [];
-    const got = { said, hasRoom: true, source: undefined as unknown as StreamSource };
+  ): Promise<{ reportedReason: string[]; source: StreamSource; hasRoom: boolean }> {
+    const reportedReason: string[] = [];
+    const got = { reportedReason, hasRoom: true, source: undefined as unknown as StreamSource };
     const send = (event: WatchEvent): boolean => {
-      said.push(event.kind === "state" ? `r${event.view.token?.revision}` : event.kind);
+      reportedReason.push(event.kind === "state" ? `r${event.view.token?.revision}` : event.kind);
       return got.hasRoom;
     };
     const { userId, ...sees } = change;
     const options = { connectionIds: undefined, userId, position: undefined, bookmarkIntervalMs: 5_000 };
     const view = { ...everything, ...sees };
-    got.source = this.#watch.open({ ...options, principal, view }, { send, end: () => said.push("end") });
-    await expect.poll(() => said.at(-1)).toBe("bookmark");
-    said.length = 0;
+    got.source = this.#watch.open(
+      { ...options, principal, view },
+      { send, end: () => reportedReason.push("end") },
+    );
+    await expect.poll(() => reportedReason.at(-1)).toBe("bookmark");
+    reportedReason.length = 0;
     return got;
   }
 
@@ -108,7 +111,9 @@ describe("the reads of watchers", () => {
     watched.records = 0;
     await watched.put("c1", 2n);
     expect(onRecord.sort()).toEqual(["token_retrieved admin 1", "token_retrieved owner 1"]);
-    await expect.poll(() => streams.map(({ said }) => said)).toEqual(streams.map(() => ["r2"]));
+    await expect
+      .poll(() => streams.map(({ reportedReason }) => reportedReason))
+      .toEqual(streams.map(() => ["r2"]));
     expect(watched.told(2n)).toHaveLength(2);
     expect(watched.records).toBe(0);
   });
@@ -135,7 +140,7 @@ describe("the reads of watchers", () => {
       watched.hub.announce(changes);
     });
     await watched.put("c1", 2n);
-    expect(stream.said).toEqual([]);
+    expect(stream.reportedReason).toEqual([]);
     expect(watched.told(2n)).toEqual(["token_retrieved owner 1"]);
     // It is a reader as any other: it is not recorded again, and what it reads now is counted.
     expect(watched.readAudit.read(owner, "c1", 2n)).toBeUndefined();
@@ -152,7 +157,7 @@ describe("the reads of watchers", () => {
     expect(watched.told(2n)).toEqual([]);
     expect(watched.readAudit.read(owner, "c1", 2n)).toBeInstanceOf(Promise);
     await watched.put("c1", 3n);
-    await expect.poll(() => stream.said).toEqual(["r3"]);
+    await expect.poll(() => stream.reportedReason).toEqual(["r3"]);
     expect(watched.told(3n)).toEqual(["token_retrieved owner 1"]);
   });
 
@@ -179,13 +184,13 @@ describe("the reads of watchers", () => {
     expect(watched.told(3n)).toEqual([]);
     stream.hasRoom = true;
     stream.source.resume();
-    await expect.poll(() => stream.said).toEqual(["r2", "r3"]);
+    await expect.poll(() => stream.reportedReason).toEqual(["r2", "r3"]);
     expect(watched.told(3n)).toEqual(["token_retrieved owner 1"]);
   });
 
   it("hold the commit up for 64 readers at most: the others are on record before they are told", async () => {
     const names = Array.from({ length: 70 }, (_, index) => `key:agent-${index}`);
-    const streams: { said: string[] }[] = [];
+    const streams: { reportedReason: string[] }[] = [];
     for (const name of names) streams.push(await watched.opened({ name, kind: "key" }));
     let within = 0;
     watched.store.onCommitted((changes) => {
@@ -194,7 +199,7 @@ describe("the reads of watchers", () => {
     });
     watched.records = 0;
     await watched.put("c1", 2n);
-    await expect.poll(() => streams.every(({ said }) => said.includes("r2"))).toBe(true);
+    await expect.poll(() => streams.every(({ reportedReason }) => reportedReason.includes("r2"))).toBe(true);
     expect(within).toBe(64);
     expect(watched.told(2n)).toHaveLength(70);
     expect(watched.records).toBe(1);
@@ -214,11 +219,11 @@ describe("the reads of watchers in a fleet", () => {
     const asked = fleet.log.asked;
     [leader.records, follower.records] = [0, 0];
     await leader.put("c1", 2n);
-    await expect.poll(() => here.said).toEqual(["r2"]);
+    await expect.poll(() => here.reportedReason).toEqual(["r2"]);
     expect(leader.told(2n)).toEqual(["token_retrieved owner 1"]);
     expect([leader.records, fleet.log.asked - asked]).toEqual([0, 1]);
     await fleet.feed();
-    await expect.poll(() => there.said).toEqual(["r2"]);
+    await expect.poll(() => there.reportedReason).toEqual(["r2"]);
     expect(follower.records).toBe(1);
     expect(follower.store.outbox?.take(9)).toHaveLength(2);
   });

@@ -44,11 +44,11 @@ describe("the consoles of a fleet", () => {
       expect(visitor.origin).toBe(originOf(hub));
       expect(await statusOf(visitor)).toBe(200);
       const other = hub === leader ? follower : leader;
-      const elsewhere = new ConsoleVisitor(originOf(other));
+      const leaderPage = new ConsoleVisitor(originOf(other));
       // The cookie has the port in its name.
-      elsewhere.cookie = visitor.cookie.replace(/console-\d+/, `console-${new URL(originOf(other)).port}`);
-      expect(elsewhere.cookie).not.toBe(visitor.cookie);
-      expect(await statusOf(elsewhere)).toBe(401);
+      leaderPage.cookie = visitor.cookie.replace(/console-\d+/, `console-${new URL(originOf(other)).port}`);
+      expect(leaderPage.cookie).not.toBe(visitor.cookie);
+      expect(await statusOf(leaderPage)).toBe(401);
       expect(await statusOf(visitor)).toBe(200);
     }
   });

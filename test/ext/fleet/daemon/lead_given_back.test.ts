@@ -61,7 +61,7 @@ async function givenBack({ clients }: HubProcess): Promise<string[]> {
   return events.map(({ principal, reason, via }) => [principal, reason, ...via].join(" ")).reverse();
 }
 
-const standsBack = async ({ opsUrl }: HubProcess): Promise<string[]> =>
+const isBackingOff = async ({ opsUrl }: HubProcess): Promise<string[]> =>
   new Samples(await (await fetch(`${opsUrl}/metrics`)).text()).of("nexus_fleet_stands_back");
 
 beforeEach((context) => needs(context, "postgresql"));
@@ -80,8 +80,8 @@ describe("a hub that leads and reaches no provider", () => {
 
     await leader.start();
     expect(await hubs.leader()).toBe(other);
-    expect(await standsBack(leader)).toEqual(["nexus_fleet_stands_back 1"]);
-    expect(await standsBack(other)).toEqual(["nexus_fleet_stands_back 0"]);
+    expect(await isBackingOff(leader)).toEqual(["nexus_fleet_stands_back 1"]);
+    expect(await isBackingOff(other)).toEqual(["nexus_fleet_stands_back 0"]);
     const warnings = (await leader.clients.status.getStatus({})).fleet?.warnings;
     expect(warnings).toContain("this hub gave the lead back, since it reaches no provider");
 

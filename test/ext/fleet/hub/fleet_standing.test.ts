@@ -10,7 +10,7 @@ function standing({ hub = {}, heartbeat = {}, watch = {}, keys = ["k1"] }: Recor
     config: { address: "10.0.0.1:7443", maxStaleMs: 600_000 },
     hub: { role: "follower", database: {}, ...hub },
     heartbeat: { silentMs: 0, isBehind: false, verdict: { mayNotLead: [] }, ...heartbeat },
-    watch: { standsBack: false, isDiskStuck: false, ...watch },
+    watch: { isBackingOff: false, isDiskStuck: false, ...watch },
     fleet: { store: { keyCheck: { keyId: "k1" } as SealedRecord, sealedCounts: () => new Map() } },
     vault: { has: (keyId: string) => (keys as string[]).includes(keyId) },
   } as unknown as Parts);
@@ -30,7 +30,7 @@ describe("a hub that another one would leave the lead to", () => {
     { name: "its copy is behind", heartbeat: { isBehind: true } },
     { name: "its clock is off", heartbeat: { clockViolation: "the clock is 9000 ms off" } },
     { name: "the database is none to lead with", heartbeat: { verdict: { mayNotLead: ["read-only"] } } },
-    { name: "it gave the lead back itself", watch: { standsBack: true } },
+    { name: "it gave the lead back itself", watch: { isBackingOff: true } },
     { name: "its disk takes no writes", watch: { isDiskStuck: true } },
   ];
   it.each(inTheWay)("could not when $name", ({ name: _, ...given }) => {

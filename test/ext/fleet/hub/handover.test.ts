@@ -6,7 +6,10 @@ import { StoreFailed } from "../../../../src/store/lmdb/store_error.js";
 import { silentLog } from "../../../silent_log.js";
 
 /** The database, with what hubs left there: each entry is a byte, its digest the same. */
-function handoverOf(entries: Set<number>, takeIn: (entry: number) => Promise<SpoolOutcome | undefined>) {
+function handoverOf(
+  entries: Set<number>,
+  importTokenSet: (entry: number) => Promise<SpoolOutcome | undefined>,
+) {
   const bytesOf = (entry: number): Uint8Array => Uint8Array.of(entry);
   const left = {
     leave: async () => undefined,
@@ -19,8 +22,8 @@ function handoverOf(entries: Set<number>, takeIn: (entry: number) => Promise<Spo
     },
   };
   const spool = {
-    handOver: async () => undefined,
-    takeIn: ([entry = 0]: Uint8Array) => takeIn(entry),
+    flushToLeader: async () => undefined,
+    importTokenSet: ([entry = 0]: Uint8Array) => importTokenSet(entry),
   };
   const store = { role: "leader", outbox: undefined, onRecorded: () => undefined, settled: async () => true };
   return new Handover({
@@ -36,7 +39,7 @@ describe("a hub that comes to lead", () => {
       if (entry === 2) throw new TypeError("the record of its connection cannot be read");
       return "stored";
     });
-    await handover.takeInAll(false);
+    await handover.importAll(false);
     expect([...entries]).toEqual([2]);
   });
 
@@ -44,7 +47,7 @@ describe("a hub that comes to lead", () => {
     const entries = new Set([1]);
     const failed = new StoreFailed("the disk is full");
     const handover = handoverOf(entries, () => Promise.reject(failed));
-    await expect(handover.takeInAll(false)).rejects.toBe(failed);
+    await expect(handover.importAll(false)).rejects.toBe(failed);
     expect([...entries]).toEqual([1]);
   });
 });

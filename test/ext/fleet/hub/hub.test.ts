@@ -37,7 +37,7 @@ async function aHub() {
   const hub = new Hub({
     ...{ config, fleet, clock, log: silentLog },
     mayNotLead: () => [],
-    standsBack: () => false,
+    isBackingOff: () => false,
     onEnded: (error) => void ended.push(error),
   });
   onTestFinished(() => hub.close());

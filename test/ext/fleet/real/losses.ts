@@ -46,9 +46,9 @@ export async function judgeLosses({
     };
     const links = faultsOfLinks(effective);
     const sentMs = rotation && earliestMs(faults, rotation.receivedMs);
-    const heardMs = life && sentMs !== undefined ? unansweredMs(life, reuse, sentMs) : undefined;
+    const lastContactMs = life && sentMs !== undefined ? unansweredMs(life, reuse, sentMs) : undefined;
     if (isExplained(proven, killsOf(effective), kept)) continue;
-    if (heardMs !== undefined && isExplained(proven, links, kept, heardMs)) continue;
+    if (lastContactMs !== undefined && isExplained(proven, links, kept, lastContactMs)) continue;
     const fromMs = (rotation?.receivedMs ?? reuse.atMs) - beforeMs;
     const said = lives.flatMap(({ owner, daemon }) =>
       linesOf(daemon.output, grant, fromMs).map((line) => `${owner} ${line}`),

@@ -32,7 +32,7 @@ async function ship(from: Store, to: Store, answer: "comes" | "is lost", via?: s
   const { outbox } = from;
   const entries = outbox?.take(100) ?? [];
   if (!outbox || entries.length === 0) return 0;
-  await to.commit((tx) => tx.takeIn(outbox.source, entries, via));
+  await to.commit((tx) => tx.importTokenSet(outbox.source, entries, via));
   if (answer === "comes") await outbox.drop(entries.at(-1)?.sequence ?? 0n);
   return entries.length;
 }

@@ -38,7 +38,7 @@ const acknowledgedFile = join(settings.folder, "acknowledged");
 const spoolFile = join(settings.folder, "spool");
 const replica = new Replica();
 const feeding = new AbortController();
-let reign:
+let term:
   | { commits: Commits; refreshes: Refreshes; log: DatabaseLog; lease: Lease; ending: AbortController }
   | undefined;
 let isEnding = false;
@@ -61,8 +61,8 @@ createServer((incoming, response) => {
   });
   incoming.on("end", () => {
     const home =
-      reign && !isEnding
-        ? reign.refreshes.bringHome(JSON.parse(text) as Held[])
+      term && !isEnding
+        ? term.refreshes.drainOutbox(JSON.parse(text) as Held[])
         : Promise.reject(new Error());
     home.then(
       () => response.writeHead(200).end(),
@@ -149,7 +149,7 @@ function begin(fence: bigint): void {
   const isSafeToSend = settings.sabotage === "send" ? () => true : () => lease.isSafeToSend();
   const refreshes = new Refreshes(replica, commits, { ...settings, clock, isSafeToSend, onDeposed });
   const ending = new AbortController();
-  reign = { commits, refreshes, log, lease, ending };
+  term = { commits, refreshes, log, lease, ending };
   void database.imageKeeper(fence).run(ending.signal);
   if (!isQuiet) refreshes.start();
   tell({ kind: "leads" });
@@ -160,13 +160,13 @@ async function end(code: number): Promise<void> {
   if (isEnding) return;
   isEnding = true;
   feeding.abort();
-  if (reign) {
-    reign.ending.abort();
-    const ended = reign.refreshes.end();
+  if (term) {
+    term.ending.abort();
+    const ended = term.refreshes.end();
     // A leader that was deposed hears it from its own commits, or waits for none of them any more.
     await Promise.race([ended, sleep(code === 0 ? 8_000 : 3_000)]);
-    if (code !== 0) await reign.log.close();
-    const held = [...reign.refreshes.held.values()];
+    if (code !== 0) await term.log.close();
+    const held = [...term.refreshes.held.values()];
     if (held.length > 0) spool(held);
     await deliver(3_000);
   }
@@ -187,7 +187,7 @@ async function deliver(withinMs = 60_000): Promise<void> {
     const holder = await lease.holder().catch(() => undefined);
     const isTaken =
       holder?.owner === settings.owner
-        ? await reign?.refreshes.bringHome(JSON.parse(text) as Held[]).then(
+        ? await term?.refreshes.drainOutbox(JSON.parse(text) as Held[]).then(
             () => true,
             () => false,
           )
@@ -223,7 +223,7 @@ async function untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
 /** Refreshes nothing more, for the last comparison. */
 async function quiet(): Promise<void> {
   isQuiet = true;
-  await reign?.refreshes.end();
+  await term?.refreshes.end();
 }
 
 function tellState(): void {

@@ -39,10 +39,10 @@ export function isExplained(
   { rotation }: Reuse,
   faults: readonly Fault[],
   kept: ReadonlySet<string>,
-  heardMs?: number,
+  lastContactMs?: number,
 ): boolean {
   if (!rotation || kept.has(rotation.attempt)) return false;
-  const untilMs = heardMs ?? rotation.receivedMs + answerMs;
+  const untilMs = lastContactMs ?? rotation.receivedMs + answerMs;
   return faults.some(({ kind, owner, fromMs, untilMs: endMs }) => {
     // What comes in a stall is read behind it.
     if (kind === "stall") return endMs >= rotation.receivedMs - 50 && fromMs <= untilMs;

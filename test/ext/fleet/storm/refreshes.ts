@@ -52,7 +52,7 @@ export class Refreshes {
   }
 
   /** Takes what a former leader brings. */
-  async bringHome(items: readonly Held[]): Promise<void> {
+  async drainOutbox(items: readonly Held[]): Promise<void> {
     for (const item of items) {
       await this.commits.commit((read) => {
         const record = read(item.grant);

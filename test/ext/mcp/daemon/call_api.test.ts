@@ -302,8 +302,8 @@ describe("call_api", { timeout: 60_000 }, () => {
     expect(await reading.text("call_api", { provider: "api", path: "/x", method: "DELETE" })).toBe(
       "the method DELETE is not allowed by this server, only GET, HEAD: the person who starts it allows others with --method",
     );
-    const elsewhere = await host("--host", "api.example.com");
-    expect(await elsewhere.text("call_api", { provider: "api", path: "/x" })).toContain(
+    const leaderPage = await host("--host", "api.example.com");
+    expect(await leaderPage.text("call_api", { provider: "api", path: "/x" })).toContain(
       `the host ${apiHost} is not allowed by this server, only api.example.com`,
     );
     const narrow = await host("--provider", "other", "--host", apiHost);

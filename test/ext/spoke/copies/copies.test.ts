@@ -41,12 +41,12 @@ class World {
   readonly engine = new Engine();
   readonly store = this.engine.store;
   readonly copies = new Copies(this.engine);
-  heardAtMs: number | undefined = startMs;
+  lastContactAtMs: number | undefined = startMs;
   readonly silences: number[] = [];
   readonly ends = new CopyClock({
     ...{ ...this.engine, store: this.engine.store, copies: this.copies, log: silentLog },
     clock: this.engine.clock,
-    heardAtMs: () => this.heardAtMs,
+    lastContactAtMs: () => this.lastContactAtMs,
     onSilent: () => this.silences.push(this.engine.clock.nowMs()),
   });
 
@@ -211,7 +211,7 @@ describe("time", () => {
     const { revision } = world.store;
     const later = async (byMs: number) => {
       world.engine.clock.advance(byMs);
-      world.heardAtMs = world.engine.clock.nowMs();
+      world.lastContactAtMs = world.engine.clock.nowMs();
       // The round that began sets the timer of the next.
       await new Promise((resolve) => setImmediate(resolve));
       await world.store.settled();
@@ -244,7 +244,7 @@ describe("time", () => {
     await expect.poll(() => world.view(endless.connectionId)?.token).toBeUndefined();
     expect(world.silences).toHaveLength(1);
     expect(world.view(living.connectionId)?.token).toBeDefined();
-    world.heardAtMs = world.engine.clock.nowMs();
+    world.lastContactAtMs = world.engine.clock.nowMs();
     await world.copies.put(endless);
     expect(world.view(endless.connectionId)?.token).toBeDefined();
     await world.ends.stop();

@@ -78,16 +78,16 @@ it("does not start with a hub whose certificate it does not trust", async () => 
 
 it("does not start with a hub whose certificate is of another address", async () => {
   const other = authority.issue({ dns: ["localhost", "address.invalid"], ips: ["127.0.0.2"] });
-  const elsewhere = await SingleHub.start({
+  const leaderPage = await SingleHub.start({
     NEXUS_TLS_CERT_FILE: fileOf(other.cert),
     NEXUS_TLS_KEY_FILE: fileOf(other.key),
   });
   try {
-    const { code, output } = await refusal(certificateIdentity(), elsewhere.url);
+    const { code, output } = await refusal(certificateIdentity(), leaderPage.url);
     expect(code).toBe(15);
     expect(output).toMatch(/TLS with the hub fails \(.*127\.0\.0\.1/);
   } finally {
-    await elsewhere.close();
+    await leaderPage.close();
   }
 }, 60_000);
 
@@ -150,7 +150,7 @@ it("starts with its copy though its identity is refused, after hours, and when t
     await spoke.daemon.kill("SIGTERM");
     const path = join(spoke.folder, "upstream.json");
     const place = JSON.parse(readFileSync(path, "utf8"));
-    const hoursAgo = JSON.stringify({ ...place, heardAtMs: Date.now() - 2 * 3_600_000 });
+    const hoursAgo = JSON.stringify({ ...place, lastContactAtMs: Date.now() - 2 * 3_600_000 });
     for (const text of [hoursAgo, ""]) {
       writeFileSync(path, text);
       await spoke.start();

@@ -147,7 +147,7 @@ it("serves no credential without an end when no hub was heard for an hour", asyn
   const read = (connectionId: string) => spoke.clients.tokens.getToken({ connectionId });
   const path = join(spoke.folder, "upstream.json");
   const held = JSON.parse(readFileSync(path, "utf8"));
-  writeFileSync(path, JSON.stringify({ ...held, heardAtMs: held.heardAtMs - 3_700_000 }));
+  writeFileSync(path, JSON.stringify({ ...held, lastContactAtMs: held.lastContactAtMs - 3_700_000 }));
   await spoke.start();
   expect((await failureOf(read(endless))).code).toBe("Unavailable");
   expect(spoke.daemon.output).toContain("no hub was heard for an hour");

@@ -15,7 +15,7 @@ import { WireType } from "@bufbuild/protobuf/wire";
 import { describe, expect, it } from "vitest";
 import type { View } from "../../../../src/domain/access/access_control.js";
 import { AnswerFilter } from "../../../../src/ext/spoke/forwarding/answer_filter.js";
-import { Askers } from "../../../../src/ext/spoke/forwarding/askers.js";
+import { ConsentRequesters } from "../../../../src/ext/spoke/forwarding/consent_requesters.js";
 import {
   forwardedService,
   isForwarded,
@@ -68,7 +68,7 @@ const tokenOf = (revision: bigint) => create(TokenServiceGetTokenResponseSchema,
 
 /** A spoke whose copy and whose hub the test plays. */
 class World implements UpstreamHub {
-  readonly askers = new Askers();
+  readonly askers = new ConsentRequesters();
   readonly steps: string[] = [];
   own: (request: Message) => Message | Promise<Message> = () => tokenOf(1n);
   hubs: () => Message = () => tokenOf(2n);

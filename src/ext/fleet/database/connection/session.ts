@@ -119,9 +119,9 @@ export class Session {
     }
   }
 
-  /** Calls `heard` for each `NOTIFY` of a channel. */
-  async listen(channel: string, heard: () => void): Promise<void> {
-    this.#client.on("notification", heard);
+  /** Calls `onNotification` for each `NOTIFY` of a channel. */
+  async listen(channel: string, onNotification: () => void): Promise<void> {
+    this.#client.on("notification", onNotification);
     await this.query(`LISTEN ${channel}`);
   }
 

@@ -19,7 +19,7 @@ export interface FeedOptions {
   /** Says on a new connection that this process is there: a write, so that the standbys have all that is visible. */
   readonly announce: (session: Session) => Promise<unknown>;
   /** Called whenever the database answered. */
-  readonly onHeard: () => void;
+  readonly onReceived: () => void;
 }
 
 /** What a replica has not yet: it waits for it, through outages. */
@@ -101,7 +101,7 @@ class Line {
     const session = this.#session;
     if (!session) throw new Error("the feed is not open");
     const { batches, isFull } = await readBatches((text, values) => session.query(text, values), after);
-    this.options.onHeard();
+    this.options.onReceived();
     if (isFull) this.#isHinted = true;
     return batches;
   }

@@ -32,7 +32,7 @@ const originsOfKind = 5;
 /** When nobody could lead instead, the others are asked again. */
 const askAgainMs = 60_000;
 
-export interface LeadWatchDeps {
+export interface LeaderHealthMonitorDeps {
   /** Whether this hub leads, or begins to. */
   readonly leads: () => boolean;
   readonly store: Pick<Store, "isWritingBatches" | "position" | "listProviders">;
@@ -50,7 +50,7 @@ export interface LeadWatchDeps {
 }
 
 /** Has this hub give the lead back when it cannot do what a leader is for, and another hub says that it could. */
-export class LeadWatch {
+export class LeaderHealthMonitor {
   #given: LeadGivenBack | undefined;
   /** The batch that was on its way to the disk when it was looked at last. */
   #writing: { readonly position: bigint | undefined; readonly sinceMs: number } | undefined;
@@ -58,12 +58,12 @@ export class LeadWatch {
   /** Nobody else could lead when they were asked. */
   #alone: { readonly trouble: LeadTrouble; readonly askedMs: number } | undefined;
 
-  constructor(private readonly deps: LeadWatchDeps) {
+  constructor(private readonly deps: LeaderHealthMonitorDeps) {
     this.#given = deps.file.read();
   }
 
   /** Whether this hub gave the lead back less than five minutes ago. */
-  get standsBack(): boolean {
+  get isBackingOff(): boolean {
     const agoMs = this.deps.clock.nowMs() - (this.#given?.atMs ?? Number.NEGATIVE_INFINITY);
     return agoMs >= 0 && agoMs < standBackMs;
   }
@@ -81,7 +81,7 @@ export class LeadWatch {
     const alone =
       this.#alone && `${words[this.#alone.trouble]}, and no other hub could lead instead: it goes on`;
     const reason = words[this.#given?.reason as LeadTrouble] ?? this.#given?.reason;
-    const stands = this.standsBack && `this hub gave the lead back, since ${reason}`;
+    const stands = this.isBackingOff && `this hub gave the lead back, since ${reason}`;
     return [alone, stands].filter((each) => typeof each === "string");
   }
 
@@ -89,7 +89,7 @@ export class LeadWatch {
   look(): void {
     this.#lookAtDisk();
     const { leads, log } = this.deps;
-    const trouble = leads() && !this.standsBack ? this.#trouble() : undefined;
+    const trouble = leads() && !this.isBackingOff ? this.#trouble() : undefined;
     if (trouble === undefined) this.#alone = undefined;
     else
       this.#asking ??= this.#giveBack(trouble)

@@ -12,7 +12,7 @@ export interface NewsWaitDeps {
  * Calls `look` at once, and again whenever a connection of the name has changed, until it answers true, the time is over, the signal
  * aborts or the hub drains. What changes while it looks is looked at too.
  */
-export async function waitForNews(
+export async function waitForChange(
   { hub, clock }: NewsWaitDeps,
   name: NameParts,
   { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },

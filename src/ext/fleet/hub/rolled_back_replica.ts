@@ -19,7 +19,7 @@ const pageTokenSets = 100;
  * The copy of a hub whose database lost batches that it has, kept beside the new copy until its newer tokens are in the database's
  * spool: providers may have rotated since, and would take the tokens that the database went back to for stolen ones.
  */
-export class UndoneCopy {
+export class RolledBackReplica {
   constructor(
     private readonly deps: {
       readonly folder: string;
@@ -43,7 +43,7 @@ export class UndoneCopy {
    *
    * @throws FleetUnreachable: it is kept
    */
-  async bringHome(store: Store, spool: Pick<FleetSpool, "leave">): Promise<void> {
+  async drainOutbox(store: Store, spool: Pick<FleetSpool, "leave">): Promise<void> {
     if (!existsSync(join(this.#folder, storeFileName))) return;
     const { clock, log } = this.deps;
     let isWhole = true;

@@ -59,7 +59,7 @@ class PartlyApplied extends Error {
  * Makes the daemon hold what a file says, at its start and whenever the file changes. A file that is broken changes nothing, and
  * nothing is deleted unless the file itself says `prune: true`.
  */
-export class ManifestKeeper {
+export class ManifestReloader {
   readonly #kept: KeptFile;
 
   constructor(private readonly deps: KeeperOptions) {

@@ -6,7 +6,7 @@ import type { Renewed } from "../../oauth/grants/renewal.js";
 import { attention, problemSince, type TokenChange } from "../connections/state/connection_change.js";
 
 /** Why a new access token is not served. Its refresh token is kept all the same: the provider may have rotated it. */
-export interface Withheld {
+export interface InvalidAnswer {
   readonly reason: Extract<
     ProblemReason,
     "account_changed" | "id_token_verification_failed" | "refresh_failing"
@@ -24,12 +24,12 @@ export interface Withheld {
  *
  * @param random uniform in [0, 1)
  */
-export function withheldOf(
+export function invalidAnswerOf(
   { idTokenViolation, accessTokenViolation }: Omit<Renewed, "tokenSet">,
   connection: Connection,
   nowMs: number,
   random: number,
-): Withheld | undefined {
+): InvalidAnswer | undefined {
   if (idTokenViolation !== undefined) {
     const reason = idTokenViolation === "sub" ? "account_changed" : "id_token_verification_failed";
     return { reason, retryAtMs: undefined, detail: `the id_token fails the check of ${idTokenViolation}` };
@@ -41,9 +41,9 @@ export function withheldOf(
 }
 
 /** The change of a connection whose new access token is withheld: the old one lives on until it expires. */
-export function withheldChange(
+export function invalidAnswerChange(
   connection: Connection,
-  { reason, retryAtMs }: Withheld,
+  { reason, retryAtMs }: InvalidAnswer,
   nowMs: number,
 ): Partial<TokenChange> {
   if (retryAtMs === undefined && !hasUsableToken(connection, nowMs))
@@ -58,8 +58,8 @@ export function withheldChange(
 }
 
 /** The event of a refresh whose token is withheld, or is not. */
-export function auditOf(withheld: Withheld | undefined): Pick<AuditEvent, "type" | "reason"> {
-  if (withheld === undefined) return { type: "token_refreshed" };
-  const type = withheld.retryAtMs === undefined ? "token_refresh_fatal" : "token_refresh_failed";
-  return { type, reason: withheld.reason };
+export function auditOf(invalidAnswer: InvalidAnswer | undefined): Pick<AuditEvent, "type" | "reason"> {
+  if (invalidAnswer === undefined) return { type: "token_refreshed" };
+  const type = invalidAnswer.retryAtMs === undefined ? "token_refresh_fatal" : "token_refresh_failed";
+  return { type, reason: invalidAnswer.reason };
 }

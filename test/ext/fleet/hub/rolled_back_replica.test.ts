@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it, test } from "vitest";
 import { FleetUnreachable } from "../../../../src/ext/fleet/database/connection/fleet_error.js";
-import { newerTokenSets, UndoneCopy } from "../../../../src/ext/fleet/hub/undone_copy.js";
+import { newerTokenSets, RolledBackReplica } from "../../../../src/ext/fleet/hub/rolled_back_replica.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import { encodeSpooled } from "../../../../src/store/records/spool_codec.js";
 import { Store, storeFileName } from "../../../../src/store/store.js";
@@ -44,7 +44,7 @@ describe("what the database lost", () => {
     const [entry, ...others] = found();
     if (entry === undefined) throw new Error("nothing is newer");
     expect(others).toEqual([]);
-    expect(await restored.spool.takeIn(encodeSpooled(entry))).toBe("stored");
+    expect(await restored.spool.importTokenSet(encodeSpooled(entry))).toBe("stored");
     expect(restored.refreshTokenOf(id)).toBe(lost.refreshTokenOf(id));
     expect(restored.get(id)).toMatchObject({
       ...{ status: "active", credentialRevision: 3n, expiresAtMs: startMs + 10 * minuteMs + hourMs },
@@ -54,10 +54,10 @@ describe("what the database lost", () => {
       reason: "spooled",
       revision: 3n,
     });
-    expect(await restored.spool.takeIn(encodeSpooled(entry))).toBe("known");
+    expect(await restored.spool.importTokenSet(encodeSpooled(entry))).toBe("known");
     expect(found()).toEqual([]);
     await refreshed(restored);
-    expect(await restored.spool.takeIn(encodeSpooled(entry))).toBe("superseded");
+    expect(await restored.spool.importTokenSet(encodeSpooled(entry))).toBe("superseded");
     expect(restored.get(id).credentialRevision).toBe(4n);
   });
 
@@ -66,7 +66,7 @@ describe("what the database lost", () => {
       tx.putConnection({ ...restored.get(id), status: "attention", refreshIntent: undefined }),
     );
     const [entry] = found();
-    expect(entry && (await restored.spool.takeIn(encodeSpooled(entry)))).toBe("stored");
+    expect(entry && (await restored.spool.importTokenSet(encodeSpooled(entry)))).toBe("stored");
     expect(restored.get(id).status).toBe("active");
   });
 
@@ -79,7 +79,7 @@ describe("what the database lost", () => {
     await happen();
     expect(found()).toEqual([]);
     const kept = restored.store.getCredential(id);
-    expect(before && (await restored.spool.takeIn(encodeSpooled(before)))).toBe("superseded");
+    expect(before && (await restored.spool.importTokenSet(encodeSpooled(before)))).toBe("superseded");
     expect(restored.store.getCredential(id)).toEqual(kept);
   });
 
@@ -106,7 +106,7 @@ async function replicaOf({ store }: Engine, folder: string): Promise<void> {
 test("a copy is kept aside until the database has what is newer", async () => {
   const folder = temporaryFolder();
   await replicaOf(lost, folder);
-  const copy = new UndoneCopy({ folder, clock: new ManualClock(startMs), log: silentLog });
+  const copy = new RolledBackReplica({ folder, clock: new ManualClock(startMs), log: silentLog });
   copy.keep();
   expect(existsSync(join(folder, storeFileName))).toBe(false);
   await replicaOf(restored, folder);
@@ -115,10 +115,10 @@ test("a copy is kept aside until the database has what is newer", async () => {
   const away = { leave: () => Promise.reject(new FleetUnreachable("away")) };
   const there = { leave: async (sets: readonly Uint8Array[]) => void left.push(...sets) };
   try {
-    await expect(copy.bringHome(store, away)).rejects.toThrow(FleetUnreachable);
-    await copy.bringHome(store, there);
+    await expect(copy.drainOutbox(store, away)).rejects.toThrow(FleetUnreachable);
+    await copy.drainOutbox(store, there);
     expect(left).toHaveLength(1);
-    await copy.bringHome(store, there);
+    await copy.drainOutbox(store, there);
     expect(left).toHaveLength(1);
     expect(existsSync(join(folder, "undone"))).toBe(false);
   } finally {
@@ -131,7 +131,7 @@ test("a copy that cannot be read is kept, and keeps no hub from starting", async
   const undone = join(folder, "undone");
   mkdirSync(undone, { mode: 0o700 });
   writeFileSync(join(undone, storeFileName), "no store", { mode: 0o600 });
-  const copy = new UndoneCopy({ folder, clock: new ManualClock(startMs), log: silentLog });
-  await copy.bringHome(restored.store, { leave: () => Promise.reject(new Error("nothing is left")) });
+  const copy = new RolledBackReplica({ folder, clock: new ManualClock(startMs), log: silentLog });
+  await copy.drainOutbox(restored.store, { leave: () => Promise.reject(new Error("nothing is left")) });
   expect(readFileSync(join(undone, storeFileName), "utf8")).toBe("no store");
 });

@@ -13,7 +13,7 @@ import { FailedPrecondition } from "../../../model/errors.js";
 import { BoundedMap } from "../../../runtime/bounded_map.js";
 
 /** Requests for consent remembered: they end within the hour. */
-const maxAskers = 10_000;
+const maxRequesters = 10_000;
 
 interface Asker {
   readonly name: string;
@@ -32,9 +32,9 @@ interface Link {
  * Which caller of a spoke asked for which consent: to the hub all of them are one. After a restart the first that asks for a link counts as
  * who asked for it.
  */
-export class Askers {
+export class ConsentRequesters {
   /** By the id of the connection. */
-  readonly #askers = new BoundedMap<string, Asker>(maxAskers);
+  readonly #askers = new BoundedMap<string, Asker>(maxRequesters);
 
   /** @throws FailedPrecondition when it is another caller's to confirm, as a daemon answers it */
   judge(request: Message, caller: Principal): void {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { type KeptRegistry, ManifestKeeper } from "../../../src/ext/manifest/manifest_keeper.js";
+import { type KeptRegistry, ManifestReloader } from "../../../src/ext/manifest/manifest_reloader.js";
 import { Aborted, InvalidArgument } from "../../../src/model/errors.js";
 import { profileOfContract } from "../../../src/model/providers/contract_profile.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
@@ -59,7 +59,7 @@ describe("the keeper of a providers file", () => {
     void lines.push({ level, message, fields: fields as Record<string, unknown> });
   const keeper = perTest(
     () =>
-      new ManifestKeeper({
+      new ManifestReloader({
         path: file.path,
         file,
         registry,

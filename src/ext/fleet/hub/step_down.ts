@@ -4,20 +4,20 @@ import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import type { Store } from "../../../store/store.js";
 import type { Hub } from "./hub.js";
-import type { LeadTrouble, LeadWatch } from "./lead_watch.js";
+import type { LeaderHealthMonitor, LeadTrouble } from "./leader_health_monitor.js";
 
 /** Where commits may not go on, what cannot be put on record in this time is not. */
 const recordMs = 3_000;
 
 /** How this hub gives the lead back by itself: it ends, drained where its disk goes on, and is on record. */
-export class GivingBack {
+export class StepDown {
   #unrecorded: AuditEvent | undefined;
 
   constructor(
     private readonly deps: {
       readonly store: Pick<Store, "commit">;
       readonly hub: Pick<Hub, "end">;
-      readonly watch: Pick<LeadWatch, "note">;
+      readonly watch: Pick<LeaderHealthMonitor, "note">;
       readonly onStepDown: () => void;
       readonly clock: Clock;
       readonly log: Log;

@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { type LeadTrouble, LeadWatch } from "../../../../src/ext/fleet/hub/lead_watch.js";
+import {
+  LeaderHealthMonitor,
+  type LeadTrouble,
+} from "../../../../src/ext/fleet/hub/leader_health_monitor.js";
 import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import type { LeadGivenBack } from "../../../../src/store/files/lead_given_back.js";
@@ -28,9 +31,9 @@ class Scene {
   watch = this.process();
 
   /** The hub as it is started again. */
-  process(): LeadWatch {
+  process(): LeaderHealthMonitor {
     const scene = this;
-    return new LeadWatch({
+    return new LeaderHealthMonitor({
       leads: () => this.leads,
       store: {
         get isWritingBatches() {
@@ -245,20 +248,20 @@ describe("a hub that leads gives the lead back", () => {
     scene.unreached = ["https://op.example"];
     await scene.looks(5);
     scene.watch = scene.process();
-    expect(scene.watch.standsBack).toBe(true);
+    expect(scene.watch.isBackingOff).toBe(true);
     expect(scene.watch.warnings()).toEqual(["this hub gave the lead back, since it reaches no provider"]);
     await scene.looks(290);
     expect(scene.given).toHaveLength(1);
     await scene.looks(10);
-    expect(scene.watch.standsBack).toBe(true);
+    expect(scene.watch.isBackingOff).toBe(true);
     expect(scene.given).toHaveLength(2);
   });
 
   it("and stands back no longer where the clock was set back", async () => {
     const scene = new Scene();
     scene.watch.note("disk_failed");
-    expect(scene.watch.standsBack).toBe(true);
+    expect(scene.watch.isBackingOff).toBe(true);
     scene.clock.jump(-3_600_000);
-    expect([scene.watch.standsBack, scene.process().standsBack]).toEqual([false, false]);
+    expect([scene.watch.isBackingOff, scene.process().isBackingOff]).toEqual([false, false]);
   });
 });

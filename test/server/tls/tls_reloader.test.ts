@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
-import { lookEveryMs, TlsKeeper } from "../../../src/server/tls/tls_keeper.js";
 import { TlsError } from "../../../src/server/tls/tls_pair.js";
+import { lookEveryMs, TlsReloader } from "../../../src/server/tls/tls_reloader.js";
 import { Authority, type Issued } from "../../fakes/certificates.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { apiKey } from "../fake_services.js";
@@ -19,7 +19,7 @@ async function load(issued: Issued = authority.issueServer()) {
   const clock = new ManualClock(Date.now());
   const log = new LogLines();
   const files = writePair(folder, issued);
-  const keeper = await TlsKeeper.load({ ...files, clientCaFile: undefined, clock, log });
+  const keeper = await TlsReloader.load({ ...files, clientCaFile: undefined, clock, log });
   onTestFinished(() => keeper.stop());
   return { folder, clock, log, keeper, ...files };
 }
@@ -76,7 +76,7 @@ describe("a new pair counts", () => {
       keyFile: join(folder, "tls.key"),
       clientCaFile: undefined,
     };
-    const keeper = await TlsKeeper.load({ ...paths, clock, log });
+    const keeper = await TlsReloader.load({ ...paths, clock, log });
     onTestFinished(() => keeper.stop());
     expect(keeper.pair.fingerprint256).toBe(fingerprintOf(first));
     symlinkSync("..2", join(folder, "..data_tmp"));
@@ -175,7 +175,7 @@ describe("at the start", () => {
     const clientCaFile = join(folder, "ca.crt");
     writeFileSync(clientCaFile, "nothing");
     const paths = { ...writePair(folder, authority.issueServer()), clientCaFile };
-    const loading = TlsKeeper.load({ ...paths, clock: new ManualClock(0), log: new LogLines() });
+    const loading = TlsReloader.load({ ...paths, clock: new ManualClock(0), log: new LogLines() });
     await expect(loading).rejects.toThrow("the client CA file holds no certificate");
   });
 });

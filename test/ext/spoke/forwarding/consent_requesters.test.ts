@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { Askers } from "../../../../src/ext/spoke/forwarding/askers.js";
+import { ConsentRequesters } from "../../../../src/ext/spoke/forwarding/consent_requesters.js";
 import {
   ConfirmConnectionRequestSchema,
   ConnectionServiceRequestConnectionResponseSchema,
@@ -19,7 +19,7 @@ const requested = (userCode: string) =>
   create(ConnectionServiceRequestConnectionResponseSchema, { connectionId, userCode });
 
 /** What a caller sees of a device authorization. */
-function acquired(askers: Askers, caller: Principal, userCode: string): string {
+function acquired(askers: ConsentRequesters, caller: Principal, userCode: string): string {
   const value = { connectionId, userCode, verificationUriComplete: complete };
   const answer = create(AcquireTokenResponseSchema, { result: { case: "consent", value } });
   askers.answered(answer, caller);
@@ -28,7 +28,7 @@ function acquired(askers: Askers, caller: Principal, userCode: string): string {
 
 describe("callers of a spoke that ask for consents", () => {
   it("confirm their own only", () => {
-    const askers = new Askers();
+    const askers = new ConsentRequesters();
     expect(() => askers.judge(confirm, bob as Principal)).not.toThrow();
     askers.answered(requested("AB"), ada as Principal);
     expect(() => askers.judge(confirm, ada as Principal)).not.toThrow();
@@ -46,7 +46,7 @@ describe("callers of a spoke that ask for consents", () => {
   });
 
   it("are led straight to their own only", () => {
-    const askers = new Askers();
+    const askers = new ConsentRequesters();
     askers.answered(requested("AB"), ada as Principal);
     expect(acquired(askers, bob as Principal, "AB")).toBe("");
     expect(acquired(askers, ada as Principal, "AB")).toBe(complete);

@@ -10,7 +10,7 @@ import { PolicyError } from "./policy_error.js";
  * Keeps the policy in force what a file says: read at start, when it changes, and when it is told to. At start a file that cannot be
  * used is refused; later it changes nothing.
  */
-export class PolicyKeeper {
+export class PolicyReloader {
   readonly #kept: KeptFile;
   #digest: string | undefined;
 

@@ -4,7 +4,7 @@ import type { Log } from "../../runtime/log.js";
 import { digestOf, readMaterial, stampOf, type TlsPaths } from "./tls_files.js";
 import { readPair, TlsError, type TlsPair } from "./tls_pair.js";
 
-export interface TlsKeeperOptions extends TlsPaths {
+export interface TlsReloaderOptions extends TlsPaths {
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -16,19 +16,19 @@ export interface TlsKeeperOptions extends TlsPaths {
 export const lookEveryMs = 1_000;
 
 /** The certificate of the listeners, renewed from its files while they are open. */
-export class TlsKeeper {
-  readonly #options: TlsKeeperOptions;
+export class TlsReloader {
+  readonly #options: TlsReloaderOptions;
   readonly #servers = new Set<TlsServer>();
   #pair: TlsPair;
   #stamp: string;
   #digest: string;
   /** The error that was met at the last look; it is told only when the next look meets it still, for a pair is replaced file by file. */
   #violation: string | undefined;
-  #told: string | undefined;
+  #reported: string | undefined;
   #timer: Timer | undefined;
   #stopped = false;
 
-  private constructor(options: TlsKeeperOptions, pair: TlsPair, stamp: string, digest: string) {
+  private constructor(options: TlsReloaderOptions, pair: TlsPair, stamp: string, digest: string) {
     this.#options = options;
     this.#pair = pair;
     this.#stamp = stamp;
@@ -36,11 +36,11 @@ export class TlsKeeper {
   }
 
   /** Reads the files. A certificate that has expired is used all the same: the daemon has more to do than to answer TCP. @throws TlsError */
-  static async load(options: TlsKeeperOptions): Promise<TlsKeeper> {
+  static async load(options: TlsReloaderOptions): Promise<TlsReloader> {
     const stamp = await stampOf(options);
     const material = await readMaterial(options);
     const pair = readPair(material);
-    const keeper = new TlsKeeper(options, pair, stamp, digestOf(material));
+    const keeper = new TlsReloader(options, pair, stamp, digestOf(material));
     if (pair.notAfterMs <= options.clock.nowMs()) {
       options.log.error(keeper.#fields(), "the TLS certificate has expired: clients will refuse it");
     } else options.log.info(keeper.#fields(), "listeners speak TLS with this certificate");
@@ -79,7 +79,7 @@ export class TlsKeeper {
       const digest = digestOf(material);
       if (digest !== this.#digest) this.#take(readPair(material), digest);
       this.#violation = undefined;
-      this.#told = undefined;
+      this.#reported = undefined;
     } catch (error) {
       this.#note(error);
     }
@@ -100,9 +100,9 @@ export class TlsKeeper {
 
   #note(error: unknown): void {
     const violation = error instanceof TlsError ? error.message : String(error);
-    if (this.#violation === violation && this.#told !== violation) {
+    if (this.#violation === violation && this.#reported !== violation) {
       const { certFile, keyFile } = this.#options;
-      this.#told = violation;
+      this.#reported = violation;
       this.#options.log.error(
         { certFile, keyFile, reason: violation },
         "the new TLS certificate is not used, the old one stays",

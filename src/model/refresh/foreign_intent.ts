@@ -2,9 +2,9 @@ import type { Connection, RefreshIntent } from "../connections/connection.js";
 import type { PendingImport } from "../connections/pending_import.js";
 
 /** A request lasts 10 s at most, and the clocks of two daemons differ by 5 s at most. */
-const inTheAirMs = 20_000;
+const maxInFlightMs = 20_000;
 /** Its owner may have been stopped, and come back with the answer. */
-const patienceMs = 10 * 60_000;
+const ownerReturnMs = 10 * 60_000;
 /** So long before its token ends a connection is not left alone any more: a request and its commit still come in time. */
 const beforeEndMs = 15_000;
 
@@ -13,19 +13,19 @@ const beforeEndMs = 15_000;
  * as the leader before this one, and hold the answer. Undefined when the mark is this daemon's own, from before a crash: then nobody else has
  * the answer.
  */
-export function leftAloneUntilMs(
+export function deferredUntilMs(
   intent: RefreshIntent | undefined,
   { expiresAtMs }: Pick<Connection, "expiresAtMs">,
   owner: string,
 ): number | undefined {
   if (intent?.owner === undefined || intent.owner === owner) return undefined;
   const { startedAtMs } = intent;
-  const patientUntilMs = Math.min((expiresAtMs ?? 0) - beforeEndMs, startedAtMs + patienceMs);
-  return Math.max(startedAtMs + inTheAirMs, patientUntilMs);
+  const patientUntilMs = Math.min((expiresAtMs ?? 0) - beforeEndMs, startedAtMs + ownerReturnMs);
+  return Math.max(startedAtMs + maxInFlightMs, patientUntilMs);
 }
 
 /** The same of an import; what it brings has no end yet. */
-export function importLeftAloneUntilMs(pending: PendingImport, owner: string): number | undefined {
+export function importDeferredUntilMs(pending: PendingImport, owner: string): number | undefined {
   if (pending.owner === undefined || pending.owner === owner) return undefined;
-  return pending.startedAtMs + patienceMs;
+  return pending.startedAtMs + ownerReturnMs;
 }
