@@ -18,8 +18,10 @@ const promises = [
     " ",
   ),
   ..."package pages_axe process providers readme rejected_tokens rest revocation status tokens".split(" "),
-  ..."unattended watching console/journey console/sign_in".split(" "),
+  ..."unattended watching".split(" "),
 ].map((name) => `test/daemon/${name}.test.ts`);
+
+const promisesOfExtensions = ["journey", "sign_in"].map((name) => `test/ext/*/daemon/${name}.test.ts`);
 
 const fleet = [
   "test/ext/fleet/{daemon,database,hub,storm}/**/*.test.ts",
@@ -65,12 +67,12 @@ export default defineConfig({
           ...observability,
         ],
       ),
-      project("promises", ["test/security/**/*.test.ts", ...promises]),
+      project("promises", ["test/security/**/*.test.ts", ...promises, ...promisesOfExtensions]),
       project("removal", ["test/removal/**/*.test.ts"]),
       project(
         "daemon",
         ["test/daemon/**/*.test.ts", "test/ext/*/daemon/**/*.test.ts"],
-        [...promises, ...fleet, ...tools, ...observability],
+        [...promises, ...promisesOfExtensions, ...fleet, ...tools, ...observability],
       ),
       project("fleet", fleet),
       project("tools", tools),

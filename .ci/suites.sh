@@ -20,7 +20,7 @@ suites() {
   suite model 200 1 "" "always" "npm run --silent test:model -- --runs $(for_change_or_all 500 3000) --seed $(seed)"
   suite package 300 1 "" "always" "npm run --silent test:package"
 
-  suite daemon 900 2 "strace terminals" "src test/daemon test/fakes $build" 'npm run test:daemon -- $REPORT'
+  suite daemon 900 2 "strace terminals" "src test/daemon test/ext/console test/ext/mcp test/fakes $build" 'npm run test:daemon -- $REPORT'
   suite fleet 900 2 "postgresql faketime promtool" "$fleet src/store src/daemon test/ext/fleet test/ext/spoke $build" \
     'npx vitest run --project fleet $REPORT'
   suite removal 900 2 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'

@@ -1,10 +1,18 @@
 import axe from "axe-core";
-import type { Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 
 interface Violation {
   readonly id: string;
   readonly nodes: readonly { readonly html: string }[];
 }
+
+/** How every page is looked at. */
+export const looks = {
+  "desktop-light": { viewport: { width: 1280, height: 860 }, colorScheme: "light" },
+  "desktop-dark": { viewport: { width: 1280, height: 860 }, colorScheme: "dark" },
+  "phone-light": { viewport: { width: 390, height: 844 }, colorScheme: "light" },
+  "phone-dark": { viewport: { width: 390, height: 844 }, colorScheme: "dark" },
+} as const satisfies Readonly<Record<string, Parameters<Browser["newContext"]>[0]>>;
 
 /** What axe finds wrong with a page, and whether something is wider than the screen. */
 export async function faultsOf(page: Page): Promise<string[]> {

@@ -47,7 +47,6 @@ export const examples: Readonly<Record<string, string>> = {
   "policy check": "policy.yaml",
   "policy explain": `--principal key:ci --action token.read --resource connection:${connection}`,
   whoami: "",
-  open: "--print",
   health: "--ops-listen 127.0.0.1:9090",
   status: "--check",
   completion: "bash",

@@ -17,7 +17,6 @@ import { execCommand } from "./credentials/exec.js";
 import { gitCredentialCommand } from "./credentials/git_credential.js";
 import { tokenCommand } from "./credentials/token.js";
 import { healthCommand } from "./daemon/health.js";
-import { openCommand } from "./daemon/open.js";
 import { restoreCommand } from "./daemon/restore.js";
 import { serveCommand } from "./daemon/serve.js";
 import { statusCommand } from "./daemon/status.js";
@@ -51,7 +50,6 @@ const makers: readonly MakeCommand[] = [
   policyCommand,
   whoamiCommand,
   notifyCommand,
-  openCommand,
   healthCommand,
   statusCommand,
   completionCommand,

@@ -9,7 +9,6 @@ import { authorizationService } from "../service/services/authorization_service.
 import { backupService } from "../service/services/backup_service.js";
 import { clientKeyService } from "../service/services/client_key_service.js";
 import { connectionService } from "../service/services/connection_service.js";
-import { consoleService } from "../service/services/console_service.js";
 import { fleetControlService } from "../service/services/fleet_control_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
 import { notificationService } from "../service/services/notification_service.js";
@@ -20,12 +19,12 @@ import { tokenService } from "../service/services/token_service.js";
 import type { HubServices } from "./hub/hub_interfaces.js";
 import type { Domain } from "./wire_domain.js";
 
-/** Every service of the contract, over the domain. */
+/** Every service of the contract, over the domain. @param own `more` are those of extensions */
 export function definedServices(
   parts: Domain,
   templates: Catalogue,
   config: Config,
-  { nowMs, linkOf }: { nowMs(): number } & Pick<Parameters<typeof consoleService>[0], "linkOf">,
+  { nowMs, more }: { nowMs(): number; readonly more: readonly ServiceDefinition[] },
   hub?: HubServices,
 ): ServiceDefinition[] {
   const { registry, connections, audit, keyring, backups } = parts;
@@ -42,8 +41,8 @@ export function definedServices(
     clientKeyService({ clientKeys: parts.clientKeys, publicUrl }),
     backupService({ backups }),
     notificationService({ notifier: parts.notifier }),
-    consoleService({ sessions: parts.sessions, linkOf }),
     fleetControlService(hub),
+    ...more,
   ].map((service) => hub?.led(service) ?? service);
   const inner = new CallPipeline({ guard });
   return [

@@ -77,7 +77,7 @@ export class Daemon {
     const policy = await loadPolicy(config, { access: domain.access, store, clock, log });
     observe(resources, domain, clock);
     hub?.observe();
-    const made = await makeListeners(options, resources, domain, { adminKey, templates, hub });
+    const made = await makeListeners(options, resources, domain, { adminKey, templates, hub, extensions });
     const { listeners } = made;
     const parts = { resources, domain, extensions, policy, hub, drainTimeoutMs, clock, log };
     const daemon = new Daemon(listeners, parts);

@@ -1,4 +1,9 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
+import type { ExtensionListeners } from "../server/listeners.js";
+import type { OpsPages } from "../server/pages/ops_listener.js";
+import type { DescribeProvider } from "../server/pages/page_words.js";
+import type { BoundService } from "../service/pipeline/bound_service.js";
+import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
 
@@ -12,8 +17,22 @@ export interface Core {
   readonly environment: NodeJS.ProcessEnv;
 }
 
+/** What the pages of an extension are made of. */
+export interface PagesGround {
+  /** Every service of the contract, as calls that come in by the listener of these pages. */
+  readonly services: readonly BoundService[];
+  /** As people know a provider. */
+  readonly describe: DescribeProvider;
+}
+
 /** What an extension runs in a daemon. */
 export interface RunningExtension {
+  /** What it serves at every listener of calls. */
+  readonly services?: readonly ServiceDefinition[];
+  /** Pages of the ops listener. */
+  readonly opsPages?: OpsPages;
+  /** Listeners of its own. */
+  listeners?(ground: PagesGround): ExtensionListeners;
   /**
    * Called before the first caller is served; in a fleet, each time this hub begins to lead.
    *

@@ -4,7 +4,6 @@ import type { Authenticate } from "../domain/access/presented_credentials.js";
 import { jwksPath } from "../model/clients/client_key.js";
 import { noTracing } from "../model/tracing.js";
 import { atMostEachMinute } from "../runtime/at_most_each_minute.js";
-import { consoleLink } from "../server/console/console_url.js";
 import { Listeners } from "../server/listeners.js";
 import { BrowserPages } from "../server/pages/browser_pages.js";
 import { type DescribeProvider, describeBy } from "../server/pages/page_words.js";
@@ -14,13 +13,11 @@ import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
 import type { ApiKey } from "../vault/api_key_file.js";
 import { definedServices, proxyServices } from "./bound_services.js";
+import type { RunningExtension } from "./extension.js";
 import type { ListenersHub } from "./hub/hub_interfaces.js";
 import { openJwt } from "./open_jwt.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
-
-/** Rows of each list of the page `/status`. */
-const statusEntries = 20;
 
 /** The listeners, and what other hubs are served of what is behind them. */
 export interface MadeListeners {
@@ -38,19 +35,16 @@ export async function makeListeners(
     readonly adminKey: ApiKey;
     readonly templates: Catalogue;
     readonly hub?: ListenersHub | undefined;
+    readonly extensions: readonly RunningExtension[];
   },
 ): Promise<MadeListeners> {
   const { config, log, clock } = options;
-  const { hub } = parts;
+  const { hub, extensions } = parts;
   const { secrets, authorization } = proxyServices(domain, hub);
-  const linkOf = (code: string): string | undefined => {
-    const origin = listeners.consoleUrl;
-    return origin === undefined ? undefined : consoleLink(origin, code);
-  };
-  const own = { nowMs: () => clock.nowMs(), linkOf };
+  const own = { nowMs: () => clock.nowMs(), more: extensions.flatMap(({ services = [] }) => services) };
   const contract = definedServices(domain, parts.templates, config, own, hub);
   const services = [...contract, secrets, authorization];
-  const [grpc, http, console] = pipelines(options, metrics, domain);
+  const [grpc, http, shown] = pipelines(options, metrics, domain);
   const describe = describeBy((name) => parts.templates.find(name));
   const pages = browserPages(config, domain, describe, hub);
   const authenticate = authenticateBy({
@@ -60,21 +54,19 @@ export async function makeListeners(
     ownUid: process.getuid?.(),
     nowMs: () => clock.nowMs(),
   });
-  const listeners: Listeners = new Listeners({
+  const ground = { services: contract.map((one) => shown.bind(one)), describe };
+  const listeners = new Listeners({
     ...config,
     grpcServices: services.map((one) => grpc.bind(one)),
     httpServices: services.map((one) => http.bind(one)),
     authorization: [http.bind(authorization)],
-    permissionsOf: (name) => domain.access.permissionsOf(name),
-    consoleServices: contract.map((one) => console.bind(one)),
-    sessions: domain.sessions,
     pages,
-    describe,
     authenticate: hub ? caughtUp(authenticate, hub) : authenticate,
     tlsOf: tls.of,
     sockets: await openSocketAccess(config.listeners.socketMode),
     readiness: () => domain.status.checks(),
-    status: () => domain.status.read(statusEntries),
+    opsPages: Object.assign({}, ...extensions.map(({ opsPages }) => opsPages)),
+    extensions: extensions.flatMap((each) => each.listeners?.(ground) ?? []),
     metrics: () => metrics.render(),
     onRefused: (origin) => log.warn({ origin }, "credential refused: it is wrong, or was revoked or expired"),
     onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),

@@ -21,8 +21,6 @@ import { DeviceRequests } from "../domain/consent/device_request.js";
 import { CredentialCapture } from "../domain/consent/form/capture.js";
 import { CaptureFormFlow } from "../domain/consent/form/capture_form.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
-import { ConnectionWatch } from "../domain/console/connection_watch.js";
-import { ConsoleSessions } from "../domain/console/console_sessions.js";
 import { NarrowedTokenCache } from "../domain/narrowing/narrowed_token_cache.js";
 import { NarrowedTokens } from "../domain/narrowing/narrowed_tokens.js";
 import { TokenExchanger } from "../domain/narrowing/token_exchanger.js";
@@ -55,6 +53,7 @@ import { RejectedTokens } from "../domain/tokens/report/rejected_tokens.js";
 import { StepUps } from "../domain/tokens/report/step_ups.js";
 import { TokenProofs } from "../domain/tokens/token_proofs.js";
 import { Tokens } from "../domain/tokens/tokens.js";
+import { ConnectionWatch } from "../domain/tokens/watch/connection_watch.js";
 import { TokenWatch } from "../domain/tokens/watch/token_watch.js";
 import { WatchedReads } from "../domain/tokens/watch/watch_fanout.js";
 import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
@@ -90,6 +89,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
     ...notificationParts(shared, connections, options, resources),
     ...operationParts(shared, refresh, resources),
     clientKeys: shared.clientKeys,
+    changes: shared.changes,
   };
 }
 
@@ -114,7 +114,6 @@ function accessParts(shared: Shared) {
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
     streams: new StreamRegistry(shared),
-    sessions: new ConsoleSessions(shared),
   };
 }
 

@@ -8,13 +8,11 @@ import { ApiListener } from "./api/api_listener.js";
 import { FailedAuthentications } from "./callers/address_limits.js";
 import { limitedAuthenticate } from "./callers/limited_authenticate.js";
 import { OpenCalls } from "./callers/open_calls.js";
-import { ConsoleListener, type ConsoleListenerOptions } from "./console/console_listener.js";
 import type { Routes } from "./listen/http_message.js";
-import type { Listener, OnUnexpected } from "./listen/listener.js";
+import type { Listener, ListenerPlace, OnUnexpected } from "./listen/listener.js";
 import { BrowserListener } from "./pages/browser_listener.js";
 import type { BrowserPages } from "./pages/browser_pages.js";
 import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
-import type { DescribeProvider } from "./pages/page_words.js";
 import { authorizeRoute } from "./rest/authorize_route.js";
 import { restRoutes } from "./rest/rest_routes.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
@@ -26,25 +24,17 @@ export interface ListenersOptions {
   readonly httpListen: readonly ListenAddress[];
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
-  readonly consoleListen: readonly ListenAddress[];
-  /** See `ConsoleListenerOptions`. */
-  readonly consoleUrl: string | undefined;
-  readonly permissionsOf: ConsoleListenerOptions["permissionsOf"];
-  /** What the pages of the console call. */
-  readonly consoleServices: readonly BoundService[];
-  readonly sessions: ConsoleListenerOptions["sessions"];
   readonly publicUrl: string;
   readonly grpcServices: readonly BoundService[];
   readonly httpServices: readonly BoundService[];
   /** Those of proxies, behind a route of the HTTP listeners. */
   readonly authorization: readonly BoundService[];
   readonly pages: BrowserPages;
-  /** As people know a provider. */
-  readonly describe: DescribeProvider;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
   readonly metrics: OpsListenerOptions["metrics"];
-  readonly status: OpsListenerOptions["status"];
+  readonly opsPages: OpsListenerOptions["pages"];
+  readonly extensions?: readonly ExtensionListeners[];
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
   readonly limits: Limits;
@@ -58,16 +48,23 @@ export interface ListenersOptions {
   tlsOf(listener: ListenerName): ListenerTls | undefined;
 }
 
-export type ListenerName = "grpc" | "http" | "browser" | "ops" | "console";
+export type ListenerName = OwnName | "console";
+type OwnName = "grpc" | "http" | "browser" | "ops";
 
-/** The five kinds of listener, opened together and closed together. */
+/** The listeners of an extension. */
+export interface ExtensionListeners {
+  readonly name: Exclude<ListenerName, OwnName>;
+  make(place: ListenerPlace & { readonly onUnexpected: OnUnexpected }): readonly Listener[];
+}
+
+/** Every kind of listener, opened together and closed together. */
 export class Listeners {
   readonly #standard: StandardServices;
   readonly #grpc: readonly Listener[];
   readonly #http: readonly Listener[];
   readonly #browser: readonly Listener[];
   readonly #ops: readonly Listener[];
-  readonly #console: readonly ConsoleListener[];
+  readonly #others: readonly (readonly [ListenerName, readonly Listener[]])[];
   readonly #tlsOf: ListenersOptions["tlsOf"];
 
   constructor(options: ListenersOptions) {
@@ -93,12 +90,12 @@ export class Listeners {
     );
     this.#browser = options.browserListen.map((listen) => browserListener(options, listen));
     this.#ops = options.opsListen.map((listen) => opsListener(options, listen));
-    this.#console = options.consoleListen.map((listen) => consoleListener(options, listen));
+    this.#others = (options.extensions ?? []).map(({ name, make }) => [name, make(placeOf(options, name))]);
     this.#tlsOf = (name) => options.tlsOf(name);
   }
 
   /** The addresses really bound, by kind of listener. */
-  get addresses(): Record<ListenerName, string[]> {
+  get addresses(): Record<OwnName, string[]> & Partial<Record<ListenerName, string[]>> {
     const of = (listeners: readonly Listener[]): string[] =>
       listeners.flatMap((listener) => listener.addresses).map((address) => formatListenAddress(address));
     return {
@@ -106,13 +103,8 @@ export class Listeners {
       http: of(this.#http),
       browser: of(this.#browser),
       ops: of(this.#ops),
-      console: of(this.#console),
+      ...Object.fromEntries(this.#others.map(([name, listeners]) => [name, of(listeners)])),
     };
-  }
-
-  /** Where browsers reach the console; undefined where none does. */
-  get consoleUrl(): string | undefined {
-    return this.#console.map(({ url }) => url).find((url) => url !== undefined);
   }
 
   /** @throws ListenerError; then every listener is closed again */
@@ -137,7 +129,8 @@ export class Listeners {
   }
 
   #all(): Listener[] {
-    return [...this.#grpc, ...this.#http, ...this.#browser, ...this.#ops, ...this.#console];
+    const others = this.#others.flatMap(([, listeners]) => listeners);
+    return [...this.#grpc, ...this.#http, ...this.#browser, ...this.#ops, ...others];
   }
 }
 
@@ -150,7 +143,7 @@ function firstOf(all: readonly Routes[]): Routes {
 function placeOf(
   { limits, clock, onFull, onUnexpected, sockets, tlsOf }: ListenersOptions,
   name: ListenerName,
-) {
+): Parameters<ExtensionListeners["make"]>[0] {
   const bounds = { limits, clock, onFull };
   return { setting: `NEXUS_${name.toUpperCase()}_LISTEN`, tls: tlsOf(name), bounds, sockets, onUnexpected };
 }
@@ -175,14 +168,6 @@ function browserListener(options: ListenersOptions, listen: ListenAddress): Brow
 }
 
 function opsListener(options: ListenersOptions, listen: ListenAddress): OpsListener {
-  const { readiness, metrics, status } = options;
-  return new OpsListener({ ...placeOf(options, "ops"), listen, readiness, metrics, status });
-}
-
-function consoleListener(options: ListenersOptions, listen: ListenAddress): ConsoleListener {
-  const { consoleUrl: url, consoleServices: services, sessions, permissionsOf, describe, clock } = options;
-  return new ConsoleListener({
-    ...{ ...placeOf(options, "console"), listen, url, services },
-    ...{ sessions, permissionsOf, describe, clock },
-  });
+  const { readiness, metrics, opsPages: pages } = options;
+  return new OpsListener({ ...placeOf(options, "ops"), listen, readiness, metrics, pages });
 }

@@ -210,10 +210,10 @@ export const limits = {
  */
 export const budgets = {
   /** `src` without `src/ext`. */
-  core: { budget: 44_000, ceiling: 71_800 },
+  core: { budget: 44_000, ceiling: 60_500 },
   src: { budget: 60_000, ceiling: 75_200 },
   /** The largest extension but `fleet`, which may have 6 000. */
-  extension: { budget: 3_000, ceiling: 3_000 },
+  extension: { budget: 3_000, ceiling: 4_400 },
   fleetExtension: { budget: 6_000, ceiling: 6_000 },
   /** Lines of tests for 100 of source. */
   testsForSource: { budget: 120, ceiling: 130 },

@@ -1,9 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { browser } from "../browser_fixture.js";
 import { perSuite } from "../lifetimes.js";
-import { faultsOf } from "../page_faults.js";
+import { faultsOf, looks } from "../page_faults.js";
 import { consentVisits, consentWorld, type Visits } from "./consent_pages.js";
-import { looks } from "./console/pages.js";
 
 describe("the pages of a consent", () => {
   const chromium = browser();

@@ -2,8 +2,10 @@ import { create, type Message } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
 import { definedServices, proxyServices } from "../../src/daemon/bound_services.js";
+import type { Core } from "../../src/daemon/extension.js";
 import type { DomainResources } from "../../src/daemon/shared_parts.js";
 import { wireDomain } from "../../src/daemon/wire_domain.js";
+import { extensions } from "../../src/ext/extensions.js";
 import { Authorization, type CheckResponse } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import type { Principal } from "../../src/model/access/principal.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
@@ -32,11 +34,12 @@ describe("every RPC that the daemon serves", () => {
     const options = { config, clock, random: () => 0.5, log };
     const parts = wireDomain(options, { store, opened, spoolFile: undefined, metrics });
     const { secrets, authorization } = proxyServices(parts);
+    const templates = await Catalogue.open(undefined);
+    const core = { options, resources: { store }, domain: parts, templates, environment: {} };
+    const running = await Promise.all(extensions.map((each) => each.open?.(core as unknown as Core)));
+    const more = running.flatMap((each) => each?.services ?? []);
     const services = [
-      ...definedServices(parts, await Catalogue.open(undefined), config, {
-        nowMs: () => 0,
-        linkOf: () => undefined,
-      }),
+      ...definedServices(parts, templates, config, { nowMs: () => 0, more }),
       secrets,
       authorization,
     ];

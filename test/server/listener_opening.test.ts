@@ -13,7 +13,6 @@ import { StreamListener } from "../../src/server/listen/stream_listener.js";
 import { Listeners, type ListenersOptions } from "../../src/server/listeners.js";
 import { OpsListener } from "../../src/server/pages/ops_listener.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { daemonStatus } from "./daemon_status.js";
 import { authenticate, FakeServices } from "./fake_services.js";
 import { loopback, opened } from "./temporary.js";
 
@@ -133,7 +132,7 @@ test("a listener of two addresses that gets one of them keeps none", async () =>
   const { services, onUnexpected } = new FakeServices();
   const listeners = new Listeners({
     grpcListen: [{ kind: "unix", path }, taken as ListenAddress],
-    ...{ httpListen: [], browserListen: [], opsListen: [], consoleListen: [], publicUrl: "http://localhost" },
+    ...{ httpListen: [], browserListen: [], opsListen: [], publicUrl: "http://localhost" },
     ...{ grpcServices: services, httpServices: services, authorization: [], authenticate, onUnexpected },
     ...{ clock: new ManualClock(0), limits: defaultLimits, onFull: () => undefined },
     tlsOf: () => undefined,
@@ -149,5 +148,5 @@ test("listeners that never opened close at once", async () => {
   await new ApiListener({ ...common, name: "grpc", clock: new ManualClock(0) }).close(force);
   const readiness = () => ({});
   const metrics = () => Promise.reject(new Error());
-  await new OpsListener({ ...common, readiness, metrics, status: daemonStatus }).close(force);
+  await new OpsListener({ ...common, readiness, metrics, pages: {} }).close(force);
 });

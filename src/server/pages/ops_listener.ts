@@ -1,24 +1,26 @@
 import type { IncomingMessage } from "node:http";
-import type { DaemonStatus, ReadinessChecks } from "../../model/connections/daemon_status.js";
+import type { ReadinessChecks } from "../../model/connections/daemon_status.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import { type Answer, HttpListener, splitTarget } from "../listen/http_listener.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "../listen/listener.js";
-import { statusPage } from "./status_page.js";
+
+/** Pages by their paths. Whoever opens this listener is nobody: they hold no id, no user and no message of a failure. */
+export type OpsPages = Readonly<Record<string, (query: URLSearchParams) => Promise<Answer>>>;
 
 export interface OpsListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
   /** By name, `true` for a check that passes; anything else is what is wrong. Ready is when all pass. */
   readiness(): ReadinessChecks;
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
-  /** Read for each visit of `/status`. */
-  status(): DaemonStatus;
+  /** Of extensions, by path. */
+  readonly pages: OpsPages;
   readonly onUnexpected: OnUnexpected;
 }
 
 const plain = { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" };
 const json = { "content-type": "application/json", "cache-control": "no-store" };
 
-/** Probes and scrapers: `/livez`, `/readyz`, `/metrics`; and `/status` for a person. */
+/** Probes and scrapers: `/livez`, `/readyz`, `/metrics`; and the pages of extensions. */
 export class OpsListener implements Listener {
   readonly #options: OpsListenerOptions;
   readonly #http: HttpListener;
@@ -67,14 +69,14 @@ export class OpsListener implements Listener {
         const { contentType, body } = await this.#options.metrics();
         return { status: 200, headers: { "content-type": contentType, "cache-control": "no-store" }, body };
       }
-      case "/status":
-        return statusPage(this.#options.status(), { reloads: query.get("refresh") !== "off" });
       default:
-        return {
-          status: 404,
-          headers: plain,
-          body: "not found: here are /livez, /readyz, /metrics and /status\n",
-        };
+        return (await this.#options.pages[path]?.(query)) ?? this.#notFound();
     }
+  }
+
+  #notFound(): Answer {
+    const paths = ["/livez", "/readyz", "/metrics", ...Object.keys(this.#options.pages)];
+    const body = `not found: here are ${paths.slice(0, -1).join(", ")} and ${paths.at(-1)}\n`;
+    return { status: 404, headers: plain, body };
   }
 }

@@ -8,8 +8,8 @@ import type { Connections } from "../../domain/connections/connections.js";
 import type { UnattendedConnector } from "../../domain/connections/unattended_connector.js";
 import type { ConsentConfirmation } from "../../domain/consent/confirmation.js";
 import type { CredentialCapture } from "../../domain/consent/form/capture.js";
-import type { ConnectionWatch } from "../../domain/console/connection_watch.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
+import type { ConnectionWatch } from "../../domain/tokens/watch/connection_watch.js";
 import {
   CaptureCredentialResponseSchema,
   ConfirmConnectionResponseSchema,

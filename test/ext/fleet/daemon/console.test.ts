@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
-import { clientsWithKey } from "../../../daemon/console/clients_with_key.js";
-import { ConsoleVisitor } from "../../../daemon/console/console_visitor.js";
+import { clientsWithKey } from "../../../daemon/clients_with_key.js";
+import { ConsoleVisitor } from "../../../daemon/console_visitor.js";
 import { freePort } from "../../../free_port.js";
 import { has, needs } from "../../../needs.js";
 import { type HubProcess, Hubs } from "./hubs.js";

@@ -1,17 +1,18 @@
-/** Tests that are not run against a follower, and why. A file is named as in `test/daemon`. */
+/** Tests that are not run against a follower, and why. A file is named as in `test`. */
 
 /** Files whose daemons are no followers of `LeaderBeside`, or whose calls other files make. */
 export const leftOutFiles: Readonly<Record<string, string>> = {
-  "{bundle,compile_cache,end_at_once,package,strategies_package}": "what is built and shipped",
-  "{client_library,demo,observability,readme,rest_document}": "programs and documents beside a daemon",
-  "{dropped_grant,log_format,mutual_tls,port_base,process,providers_file,store_errors,tracing,wrong_listener}":
+  "daemon/{bundle,compile_cache,end_at_once,package,strategies_package}": "what is built and shipped",
+  "daemon/{client_library,demo,observability,readme,rest_document}": "programs and documents beside a daemon",
+  "daemon/{dropped_grant,log_format,mutual_tls,port_base,process,providers_file,store_errors,tracing,wrong_listener}":
     "daemons that are processes of their own, or whose store is written from outside",
-  "{capture_chromium,chromium,pages_axe}":
+  "daemon/{capture_chromium,chromium,pages_axe}":
     "Chromium at pages that connecting, capture and device ask for over HTTP",
-  "console/{every_page,journey,many,rooms,rooms_chromium,live}":
+  "ext/console/daemon/{every_page,journey,many,rooms,rooms_chromium,live,status_chromium}":
     "a store that is seeded from outside, and Chromium",
-  "{service,terminal,tools,mcp}/*": "commands, whose calls the other files make",
-  "{keys_cli,dpop_commands,unattended_cli,gitops}": "commands, whose calls the other files make",
+  "daemon/{service,terminal,tools,mcp}/*": "commands, whose calls the other files make",
+  "daemon/{keys_cli,dpop_commands,unattended_cli,gitops}": "commands, whose calls the other files make",
+  "ext/mcp/daemon/*": "commands, whose calls the other files make",
 };
 
 /** Single tests, by the ends of their names. */

@@ -12,7 +12,11 @@ export default defineConfig({
     expect: { poll: { timeout: 20_000 } },
     globalSetup: ["test/run.ts", "scripts/build.mjs", "test/ext/fleet/follower/shared_postgres.ts"],
     setupFiles: ["test/ext/fleet/follower/setup.ts"],
-    include: ["test/ext/fleet/follower/*.test.ts", "test/daemon/**/*.test.ts"],
-    exclude: Object.keys(leftOutFiles).map((files) => `test/daemon/${files}.test.ts`),
+    include: [
+      "test/ext/fleet/follower/*.test.ts",
+      "test/daemon/**/*.test.ts",
+      "test/ext/console/daemon/*.test.ts",
+    ],
+    exclude: Object.keys(leftOutFiles).map((files) => `test/${files}.test.ts`),
   },
 });

@@ -1,0 +1,53 @@
+import type { Connection } from "../../../gen/nexus/v1/connection_pb.js";
+import { ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
+import type { ConsoleVisit } from "../frame/console_visit.js";
+import type { ConsoleSession } from "../sessions/console_sessions.js";
+
+type Named = Pick<Connection, "providerId" | "providerName">;
+
+/** What a session's pages have shown last, by provider: what is live shows the same. */
+const shownNames = new WeakMap<
+  ConsoleSession,
+  Map<string, { readonly name: string; readonly shown: string }>
+>();
+
+/** What the providers of connections are called on a page. */
+export async function providerNames(
+  visit: ConsoleVisit,
+  connections: readonly Named[],
+): Promise<(connection: Named) => string> {
+  const names = new Map(connections.map(({ providerId, providerName }) => [providerId, providerName]));
+  const shown = await Promise.all(
+    [...names].map(async ([id, name]) => {
+      const { displayName } = visit.describe({ providerName: name, template: await templateOf(visit, id) });
+      return [id, { name, shown: displayName }] as const;
+    }),
+  );
+  shownNames.set(visit.session, new Map([...(shownNames.get(visit.session) ?? []), ...shown]));
+  return knownNames(visit.session);
+}
+
+/** As the newest page of the session has them; a provider that was renamed meanwhile has its own name. */
+export function knownNames(session: ConsoleSession): (connection: Named) => string {
+  return ({ providerId, providerName }) => {
+    const known = shownNames.get(session)?.get(providerId);
+    return known?.name === providerName ? known.shown : providerName;
+  };
+}
+
+/** Whether the pages of the session have shown what the provider is called. */
+export function isNamed(session: ConsoleSession, { providerId, providerName }: Named): boolean {
+  return shownNames.get(session)?.get(providerId)?.name === providerName;
+}
+
+/** Empty for one that was deleted, or made without a template. */
+async function templateOf({ call, may }: ConsoleVisit, id: string): Promise<string> {
+  // A restricted caller who asks for what was deleted would leave a denial in the audit log.
+  if (!may("template.read")) return "";
+  try {
+    const { provider } = await call(ProviderService.method.getProvider, { key: { case: "id", value: id } });
+    return provider?.template ?? "";
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,35 @@
+import { Command } from "commander";
+import { forwardingCommand, isLocalUrl, isOverSsh } from "../../cli/consent/remote_machine.js";
+import { type DaemonFlags, daemonCommand } from "../../cli/shell/daemon_command.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { printable } from "../../cli/shell/text.js";
+
+interface OpenFlags extends DaemonFlags {
+  readonly print?: boolean;
+}
+
+export function openCommand(shell: Shell): Command {
+  const command = new Command("open")
+    .description(
+      "sign a browser in to the console: prints a link that works once and for a minute, and opens it",
+    )
+    .option("--print", "only print the link");
+  return daemonCommand(shell, command, async ({ daemon, call, show }, flags: OpenFlags) => {
+    const answer = await call("make a link to the console", daemon.console.createConsoleLink, {});
+    const url = printable(answer.url);
+    show(answer, () => `${url}\n`);
+    if (flags.json) return;
+    shell.stderr.write("The link works once, in the next minute; whoever opens it acts as you.\n");
+    const hint = isLocalUrl(url)
+      ? `If your browser is on another machine, run this there first, then open the link:\n\n  ${forwardingCommand(new URL(url).origin, shell)}\n\n`
+      : "";
+    if (isOverSsh(shell.env)) shell.stderr.write(hint);
+    else if (!flags.print && shell.stdout.isTTY) {
+      try {
+        await shell.openBrowser(answer.url);
+      } catch {
+        shell.stderr.write(`no browser could be opened: open the link by hand\n${hint}`);
+      }
+    }
+  });
+}

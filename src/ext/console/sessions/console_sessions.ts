@@ -1,0 +1,216 @@
+import { hash, randomBytes } from "node:crypto";
+import type { AuditEventType } from "../../../model/access/audit_event.js";
+import { by } from "../../../model/access/audit_event.js";
+import { at, type Principal } from "../../../model/access/principal.js";
+import { ResourceExhausted } from "../../../model/errors.js";
+import { BoundedMap } from "../../../runtime/bounded_map.js";
+import type { Changes } from "../../../runtime/changes.js";
+import type { Clock } from "../../../runtime/clock.js";
+import { Secret } from "../../../runtime/secret.js";
+import type { Store } from "../../../store/store.js";
+
+/** A person who asked for a link is at the keyboard. */
+const linkLifeMs = 60_000;
+/** A working day. */
+const sessionLifeMs = 8 * 3_600_000;
+/** Of one principal, of links and of sessions: a person has a few browsers. */
+const maxOfPrincipal = 20;
+/** Each is in the audit log, which a caller must not fill. */
+const maxLinksPerMinute = 100;
+const minuteMs = 60_000;
+/** Of all principals together, some 300 bytes each. */
+const maxOfAll = 5_000;
+
+interface Ending {
+  readonly principal: Principal;
+  readonly expiresAtMs: number;
+}
+
+/** A browser that is signed in. */
+export interface ConsoleSession extends Ending {
+  /** The digest of its token. */
+  readonly id: string;
+}
+
+export interface ConsoleSessionsDeps {
+  readonly store: Pick<Store, "record">;
+  readonly changes: Changes;
+  readonly clock: Clock;
+}
+
+/**
+ * Who is signed in to the console. Links and sessions live in memory alone, so that the end of the daemon ends them, and their tokens are
+ * kept as digests: what is held here signs nobody in.
+ */
+export class ConsoleSessions {
+  readonly #links = new BoundedMap<string, Ending>(maxOfAll);
+  /** By name of the principal: links of the minute that began then. */
+  readonly #minutes = new BoundedMap<string, { readonly startMs: number; count: number }>(maxOfAll);
+  readonly #sessions = new BoundedMap<string, ConsoleSession>(maxOfAll);
+  /** Sessions by the links that opened them, until those end. */
+  readonly #used = new BoundedMap<string, ConsoleSession>(maxOfAll);
+  /** What ends with a session. */
+  readonly #held = new Map<string, Set<() => void>>();
+
+  constructor(private readonly deps: ConsoleSessionsDeps) {
+    deps.changes.on("principalEnded", (name) => {
+      for (const [id] of entriesOf(this.#links, name)) this.#links.delete(id);
+      for (const [id] of entriesOf(this.#sessions, name)) this.#drop(id);
+    });
+  }
+
+  /** Makes the code of a link. It is on record before it is answered. @throws ResourceExhausted */
+  async createLink(principal: Principal): Promise<{ readonly code: Secret; readonly expiresAtMs: number }> {
+    this.#refuseMore(principal);
+    const expiresAtMs = this.#endOf(principal, linkLifeMs);
+    const code = randomBytes(32).toString("base64url");
+    const key = digestOf(code);
+    const [oldest] = crowded(this.#links, principal.name);
+    if (oldest) this.#links.delete(oldest);
+    // Before anything is waited for: it ends with its principal meanwhile.
+    this.#links.set(key, { principal, expiresAtMs });
+    await this.#record("console.link_created", principal).catch((error: unknown) => {
+      this.#links.delete(key);
+      throw error;
+    });
+    return { code: new Secret(code), expiresAtMs };
+  }
+
+  /**
+   * Takes the code of a link, which is of no use from then on, for a session. A code that comes again was seen by two: the session that it
+   * opened ends, unless it is `present`.
+   *
+   * @param origin address of the browser's socket
+   * @param present session of the browser
+   * @returns the token of the session; undefined when the link was used, has expired or never was, and when its principal ended meanwhile
+   */
+  async open(
+    code: string,
+    origin: string | undefined,
+    present?: ConsoleSession,
+  ): Promise<{ readonly token: Secret; readonly session: ConsoleSession } | undefined> {
+    const key = digestOf(code);
+    const link = this.#links.get(key);
+    // Before anything is waited for: two visits at once share one link.
+    this.#links.delete(key);
+    const nowMs = this.deps.clock.nowMs();
+    if (!link) return await this.#usedAgain(key, nowMs, origin, present);
+    if (nowMs >= link.expiresAtMs) return undefined;
+    const { principal, expiresAtMs: linkEndsMs } = link;
+    const token = randomBytes(32).toString("base64url");
+    const session = { id: digestOf(token), principal, expiresAtMs: this.#endOf(principal, sessionLifeMs) };
+    this.#put(session);
+    try {
+      await this.#record("console.session_opened", at(principal, origin));
+    } catch (error) {
+      this.#drop(session.id);
+      throw error;
+    }
+    if (!this.#sessions.get(session.id)) return undefined;
+    this.#used.set(key, { ...session, expiresAtMs: linkEndsMs });
+    return { token: new Secret(token), session };
+  }
+
+  #put(session: ConsoleSession): void {
+    const [oldest] = crowded(this.#sessions, session.principal.name);
+    if (oldest) this.#drop(oldest);
+    const displaced = this.#sessions.set(session.id, session);
+    if (displaced) this.#drop(displaced.id);
+  }
+
+  async #usedAgain(
+    key: string,
+    nowMs: number,
+    origin: string | undefined,
+    present: ConsoleSession | undefined,
+  ): Promise<undefined> {
+    const used = this.#used.get(key);
+    if (!used || used.id === present?.id) return;
+    this.#used.delete(key);
+    if (nowMs < used.expiresAtMs) await this.end(used, origin);
+  }
+
+  /** The session of a browser; undefined when it has ended. */
+  find(token: string): ConsoleSession | undefined {
+    const session = this.#sessions.get(digestOf(token));
+    if (!session || this.deps.clock.nowMs() < session.expiresAtMs) return session;
+    this.#drop(session.id);
+    return undefined;
+  }
+
+  /** At once, and then it is recorded. @param origin address of the browser's socket */
+  async end({ id, principal }: ConsoleSession, origin: string | undefined): Promise<void> {
+    if (!this.#drop(id)) return;
+    await this.#record("console.session_ended", at(principal, origin));
+  }
+
+  /**
+   * Calls `end` once when the session ends, never after the release. At once when it has ended.
+   *
+   * @returns the release
+   */
+  hold({ id, expiresAtMs }: ConsoleSession, end: () => void): () => void {
+    if (!this.#sessions.get(id)) {
+      end();
+      return () => undefined;
+    }
+    const held = this.#held.get(id) ?? new Set();
+    this.#held.set(id, held);
+    const ending = (): void => end();
+    held.add(ending);
+    const { clock } = this.deps;
+    const timer = clock.setTimer(expiresAtMs - clock.nowMs(), () => this.#drop(id));
+    return () => {
+      timer.cancel();
+      held.delete(ending);
+      if (held.size === 0 && this.#held.get(id) === held) this.#held.delete(id);
+    };
+  }
+
+  #refuseMore({ name }: Principal): void {
+    const nowMs = this.deps.clock.monotonicMs();
+    const minute = this.#minutes.get(name);
+    if (!minute || nowMs - minute.startMs >= minuteMs) {
+      this.#minutes.set(name, { startMs: nowMs, count: 1 });
+    } else if (minute.count < maxLinksPerMinute) {
+      minute.count++;
+    } else {
+      const retryAfterMs = Math.ceil(minute.startMs + minuteMs - nowMs);
+      const limit = { limit: maxLinksPerMinute, unit: "per minute", retryAfterMs };
+      throw new ResourceExhausted("RATE_LIMITED", { what: "links to the console of this caller", ...limit });
+    }
+  }
+
+  #drop(id: string): boolean {
+    const isLive = this.#sessions.get(id) !== undefined;
+    this.#sessions.delete(id);
+    const held = this.#held.get(id);
+    this.#held.delete(id);
+    for (const end of held ?? []) end();
+    return isLive;
+  }
+
+  #endOf({ expiresAtMs = Number.POSITIVE_INFINITY }: Principal, lifeMs: number): number {
+    return Math.min(expiresAtMs, this.deps.clock.nowMs() + lifeMs);
+  }
+
+  async #record(type: AuditEventType, principal: Principal): Promise<void> {
+    const timeMs = this.deps.clock.nowMs();
+    await this.deps.store.record((tx) => tx.appendAudit({ timeMs, type, ...by(principal) }));
+  }
+}
+
+/** The ids of one principal's, when it has as many as it may; the first is the one used longest ago. */
+function crowded(map: BoundedMap<string, Ending>, name: string): string[] {
+  const ids = entriesOf(map, name).map(([id]) => id);
+  return ids.length >= maxOfPrincipal ? ids : [];
+}
+
+function entriesOf<T extends Ending>(map: BoundedMap<string, T>, name: string): [string, T][] {
+  return [...map.entries()].filter(([, { principal }]) => principal.name === name);
+}
+
+/** SHA-256 suffices: a token is 256 random bits, which nobody guesses. */
+function digestOf(token: string): string {
+  return hash("sha256", token, "hex");
+}

@@ -1,0 +1,21 @@
+import type { ListenAddress } from "../../../model/listen_address.js";
+
+/** Addresses of every interface: a browser of this machine comes by loopback. */
+const everywhere = ["0.0.0.0", "::"];
+
+/** The origin of a bound address; undefined without one, and for a Unix socket. */
+export function consoleUrl(address: ListenAddress | undefined, isTls: boolean): string | undefined {
+  if (address?.kind !== "tcp") return undefined;
+  const { host, port } = address;
+  const name = everywhere.includes(host) ? "localhost" : host.includes(":") ? `[${host}]` : host;
+  return new URL(`${isTls ? "https" : "http"}://${name}:${port}`).origin;
+}
+
+/** Where a link leads. */
+export const openPath = "/open";
+export const codeField = "code";
+
+/** The link that a code stands in: in the query, which no log has. */
+export function consoleLink(origin: string, code: string): string {
+  return `${origin}${openPath}?${new URLSearchParams({ [codeField]: code })}`;
+}

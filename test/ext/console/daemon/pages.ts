@@ -1,0 +1,73 @@
+import type { BrowserContext, Page } from "playwright-core";
+import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
+import type { Clients } from "../../../daemon/harness.js";
+
+/** Every page of the console, by a word for it. @param connection that the pages about one, and about its provider, are of */
+export function consolePaths(
+  connection: { readonly id: string; readonly providerId: string } | undefined,
+): Readonly<Record<string, string>> {
+  const { id: connectionId, providerId } = connection ?? { id: "", providerId: "" };
+  return {
+    connections: "/connections",
+    "connections-attention": "/connections?state=attention",
+    "connections-none": "/connections?search=nobody-has-this",
+    connect: "/connections/new",
+    connection: `/connections/${connectionId}`,
+    revoke: `/connections/${connectionId}/revoke`,
+    providers: "/providers",
+    provider: `/providers/${providerId}`,
+    "provider-client": `/providers/${providerId}/client`,
+    "provider-delete": `/providers/${providerId}/delete`,
+    catalogue: "/providers/add?search=google",
+    "catalogue-none": "/providers/add?search=nobody-has-this",
+    "provider-add": "/providers/add/keycloak",
+    "provider-add-key": "/providers/add/google-service-account",
+    "provider-new": "/providers/new",
+    glance: "/glance",
+    access: "/access?revoked=1",
+    "key-new": "/access/keys/new",
+    "key-revoke": "/access/keys/reader/revoke",
+    audit: "/audit",
+    "audit-filter": "/audit?principal=owner&since=24h",
+    "audit-none": "/audit?type=nothing",
+  };
+}
+
+/** Keys of each kind, a revoked one and a denied call, for the pages that list them. */
+export async function withCallers({ access }: Clients, httpUrl: string): Promise<void> {
+  const restriction = { userIds: ["ada", "acme:*"], providers: ["github"] };
+  const { key } = await access.createApiKey({ name: "reader", role: Role.AGENT, restriction });
+  await access.createApiKey({ name: "operations", role: Role.OPERATOR });
+  await access.createApiKey({ name: "former", role: Role.ADMIN });
+  await access.revokeApiKey({ key: { case: "name", value: "former" } });
+  await fetch(`${httpUrl}/nexus.v1.AccessService/ListApiKeys`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-api-key": key },
+    body: "{}",
+  });
+}
+
+/** Signs a browser in. @returns the page that the link led to */
+export async function signedIn(
+  context: Pick<BrowserContext, "newPage">,
+  { console }: Pick<Clients, "console">,
+): Promise<Page> {
+  const page = await context.newPage();
+  const { url } = await console.createConsoleLink({});
+  await page.goto(url);
+  return page;
+}
+
+/** Leads to the page that a form answers with, of which no path tells: the link for whoever is to consent. */
+export async function openConsent(page: Page, connectionId: string): Promise<void> {
+  await page.goto(new URL(`/connections/${connectionId}`, page.url()).href);
+  await page.getByRole("button", { name: /Consent again|Ask for consent/ }).click();
+  await page.getByRole("link", { name: "Open the link" }).waitFor();
+}
+
+/** Pages for who is not signed in, and of what there is not. */
+export const outsidePaths = {
+  "signed-out": "/connections",
+  "used-link": "/open?code=x",
+  nothing: "/nothing",
+} as const;

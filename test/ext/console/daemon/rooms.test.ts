@@ -1,0 +1,336 @@
+import { createClient, type Interceptor } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
+import { describe, expect, it } from "vitest";
+import { AccessService, Role } from "../../../../src/gen/nexus/v1/access_pb.js";
+import { ConsoleService } from "../../../../src/gen/nexus/v1/console_pb.js";
+import { recordThroughFleet } from "../../../daemon/audit_events.js";
+import { ConsoleVisitor } from "../../../daemon/console_visitor.js";
+import { ScriptedWorld } from "../../../daemon/scripted_world.js";
+import { perSuite } from "../../../lifetimes.js";
+import { json } from "../../../oauth/scripted_server.js";
+
+const world = perSuite(() => ScriptedWorld.make());
+
+function clientsOf(key: string) {
+  const withKey: Interceptor = (next) => (request) => {
+    request.header.set("x-api-key", key);
+    return next(request);
+  };
+  const transport = createConnectTransport({
+    baseUrl: world.place.httpUrl,
+    httpVersion: "1.1",
+    interceptors: [withKey],
+  });
+  return { access: createClient(AccessService, transport), console: createClient(ConsoleService, transport) };
+}
+
+const visitorWith = async (key?: string): Promise<ConsoleVisitor> =>
+  ConsoleVisitor.signedIn(key === undefined ? world.clients : clientsOf(key));
+
+/** Sends a form of a page of this visitor. */
+async function submit(visitor: ConsoleVisitor, path: string, fields: Readonly<Record<string, string>>) {
+  const form = { form_token: await visitor.formToken(), ...fields };
+  return await visitor.visit(path, { form });
+}
+
+const keyIn = (body: string): string | undefined => /nxk_[0-9a-f]+_[\w-]+/.exec(body)?.[0];
+
+describe("the room of the API keys", () => {
+  it("shows a new key once, in the answer to the form, and nowhere else", async () => {
+    const visitor = await visitorWith();
+    const created = await submit(visitor, "/access/keys/new", {
+      name: "research",
+      role: "agent",
+      user_ids: "ada\nacme:*, grace",
+      days: "30",
+    });
+    expect([created.status, created.headers["cache-control"], created.headers["location"]]).toEqual([
+      200,
+      "no-store",
+      undefined,
+    ]);
+    const key = keyIn(created.body) ?? "";
+    const me = await clientsOf(key).access.whoAmI({});
+    expect(me).toMatchObject({ principal: "key:research", role: Role.AGENT });
+    expect(me.restrictions[0]?.userIds).toEqual(["ada", "acme:*", "grace"]);
+    const lifeMs = Number(me.expiresAt?.seconds) * 1_000 - world.clock.nowMs();
+    expect(lifeMs / 86_400_000).toBeCloseTo(30, 1);
+
+    const list = await visitor.visit("/access");
+    expect(list.body).toContain("users ada, acme:*, grace");
+    // It may hold the mark that stands before it.
+    const secret = key.replace(/^nxk_[0-9a-f]+_/, "");
+    expect(secret.length).toBeGreaterThan(20);
+    expect(list.body).not.toContain(secret);
+    expect(world.place.logLines.join("")).not.toContain(secret);
+    const again = await submit(visitor, "/access/keys/new", { name: "research", role: "operator", days: "" });
+    expect(again.status).toBe(409);
+    expect(again.body).toContain("Nothing was changed.");
+    expect(keyIn(again.body)).toBeUndefined();
+  });
+
+  it("says beside each field what is wrong with it, and keeps what was entered", async () => {
+    const visitor = await visitorWith();
+    const refused = await submit(visitor, "/access/keys/new", {
+      name: "No Good",
+      role: "agent",
+      providers: "../etc",
+      days: "7",
+    });
+    expect(refused.status).toBe(400);
+    expect(refused.body).toMatch(
+      /id="field-name-error"><span class="hidden">Error: <\/span>[A-Z][^<]*lower-case/,
+    );
+    expect(refused.body).toMatch(/id="field-providers-error">/);
+    expect(refused.body).toContain('value="No Good"');
+    expect(refused.body).toContain(">../etc</textarea>");
+    expect(refused.body).toMatch(/<option value="7" selected>/);
+    const unrestricted = await submit(visitor, "/access/keys/new", { name: "free", role: "agent", days: "" });
+    expect(unrestricted.body).toMatch(/id="field-user_ids-error">/);
+  });
+
+  it.each(["Infinity", "1e300", "-1", "abc"])("makes no key for %s days", async (days) => {
+    const fields = { name: "ever", role: "operator", days };
+    const refused = await submit(await visitorWith(), "/access/keys/new", fields);
+    expect([refused.status, keyIn(refused.body)]).toEqual([400, undefined]);
+    expect(refused.body).toMatch(/id="field-days-error">/);
+  });
+
+  it("asks before it revokes, and then the next call of the key is refused", async () => {
+    const visitor = await visitorWith();
+    const key =
+      keyIn((await submit(visitor, "/access/keys/new", { name: "old", role: "operator" })).body) ?? "";
+    const { access } = clientsOf(key);
+    await access.whoAmI({});
+    expect((await visitor.visit("/access/keys/old/revoke")).body).toContain("Revoke this API key?");
+    await access.whoAmI({});
+    const { status, headers } = await submit(visitor, "/access/keys/old/revoke", {});
+    expect([status, headers["location"]]).toEqual([303, "/access?notice=key_revoked"]);
+    await expect(access.whoAmI({})).rejects.toThrow(/unauthenticated/);
+    expect((await visitor.visit("/access?notice=key_revoked")).body).toContain("The API key was revoked.");
+    expect((await visitor.visit("/access?revoked=1")).body).toMatch(/Revoked<\/span>/);
+  });
+
+  it("names who holds a stream open, and what was denied", async () => {
+    const visitor = await visitorWith();
+    const { key } = await world.clients.access.createApiKey({
+      name: "nosy",
+      role: Role.AGENT,
+      restriction: { userIds: ["ada"] },
+    });
+    await clientsOf(key)
+      .access.listApiKeys({})
+      .catch(() => undefined);
+    const stop = new AbortController();
+    const stream = world.clients.tokens.watchTokens({}, { signal: stop.signal })[Symbol.asyncIterator]();
+    await stream.next();
+    const { body } = await visitor.visit("/access");
+    expect(body).toMatch(/<bdi>owner<\/bdi>[\s\S]*TokenService\/WatchTokens/);
+    expect(body).toMatch(/access\.denied[\s\S]*key:nosy[\s\S]*key\.manage/);
+    stop.abort();
+    await stream.next().catch(() => undefined);
+  });
+});
+
+describe("what the policy does not let a principal do", () => {
+  const keyOf = async (name: string, role: Role): Promise<string> => {
+    const restriction = role === Role.AGENT ? { restriction: { userIds: ["ada"] } } : {};
+    return (await world.clients.access.createApiKey({ name, role, ...restriction })).key;
+  };
+
+  it("is not offered to an operator, and refused", async () => {
+    const visitor = await visitorWith(await keyOf("operator", Role.OPERATOR));
+    const access = await visitor.visit("/access");
+    expect(access.status).toBe(200);
+    expect(access.body).not.toContain("/access/keys");
+    expect(access.body).toContain("Denied calls");
+    for (const path of ["/access/keys/new", "/access/keys/operator/revoke"])
+      expect((await visitor.visit(path)).status).toBe(403);
+    const created = await submit(visitor, "/access/keys/new", { name: "mine", role: "admin" });
+    expect([created.status, keyIn(created.body)]).toEqual([403, undefined]);
+    expect((await submit(visitor, "/access/keys/operator/revoke", {})).status).toBe(403);
+    expect((await visitor.visit("/providers")).body).toContain("/providers/add");
+  });
+
+  it("leaves an agent its connections and providers, and nothing of the others", async () => {
+    const providerId = await world.register({ name: "agents" });
+    const visitor = await visitorWith(await keyOf("agent", Role.AGENT));
+    const { body } = await visitor.visit("/providers");
+    const nav = /<nav aria-label="Console">[\s\S]*?<\/nav>/.exec(body)?.[0] ?? "";
+    expect([...nav.matchAll(/href="([^"]+)"/g)].map(([, path]) => path)).toEqual([
+      "/connections",
+      "/providers",
+    ]);
+    expect(body).not.toContain("/providers/add");
+    expect(body).not.toContain("Health");
+    const page = await visitor.visit(`/providers/${providerId}`);
+    expect(page.status).toBe(200);
+    for (const word of ["Delete", "Change the client", "Health", "/audit"])
+      expect(page.body).not.toContain(word);
+    for (const path of [
+      "/glance",
+      "/access",
+      "/audit",
+      "/providers/add",
+      "/providers/new",
+      `/providers/${providerId}/client`,
+      `/providers/${providerId}/delete`,
+    ])
+      expect([path, (await visitor.visit(path)).status]).toEqual([path, 403]);
+    const added = await submit(visitor, "/providers/new", {
+      name: "x",
+      issuer: "https://x.example",
+      client_id: "c",
+    });
+    expect(added.status).toBe(403);
+    expect((await submit(visitor, `/providers/${providerId}/delete`, {})).status).toBe(403);
+    const client = { client_id: "mine", client_secret: "mine" };
+    expect((await submit(visitor, `/providers/${providerId}/client`, client)).status).toBe(403);
+    expect((await visitor.visit(`/providers/${providerId}`)).status).toBe(200);
+  });
+});
+
+describe("the room of the audit log", () => {
+  const rows = (body: string): string[] =>
+    [...body.matchAll(/<tr id="event-(\d+)">/g)].map(([, id]) => id ?? "");
+
+  it("shows the newest first, page by page, each event once", async () => {
+    const visitor = await visitorWith();
+    const providerId = await world.register({ name: "many" });
+    for (let index = 0; index < 60; index++) await world.request(providerId);
+    const all = (await world.clients.audit.listAuditEvents({ pageSize: 1000 })).events.map(({ sequence }) =>
+      String(sequence),
+    );
+    const seen: string[] = [];
+    let path = "/audit";
+    for (;;) {
+      const { body } = await visitor.visit(path);
+      seen.push(...rows(body));
+      const older = /<a class="button quiet" href="([^"]+)">Older/.exec(body)?.[1];
+      if (older === undefined) break;
+      path = older.replaceAll("&amp;", "&");
+    }
+    expect(seen.length).toBeGreaterThan(60);
+    expect(seen).toEqual(all);
+  });
+
+  it("says through which spoke and which hub an event came", async () => {
+    await recordThroughFleet(world);
+    const { body } = await (await visitorWith()).visit("/audit?principal=key:ci");
+    expect(rows(body)).toHaveLength(1);
+    expect(body).toContain(
+      '<td data-label="From"><div>10.1.1.1:4711 for owner via jwt:spoke via 10.0.0.2:7443</div></td>',
+    );
+  });
+
+  it("filters by what happened, who did it, what it is about, and when", async () => {
+    const visitor = await visitorWith();
+    const providerId = await world.register({ name: "filtered" });
+    const { connection_id: connectionId } = await world.request(providerId);
+    const count = async (query: string): Promise<number> =>
+      rows((await visitor.visit(`/audit?${query}`)).body).length;
+    expect(await count(`connection=${connectionId}`)).toBe(1);
+    expect(await count(`provider=${providerId}`)).toBe(2);
+    expect(await count(`provider=${providerId}&type=provider.created`)).toBe(1);
+    expect(await count(`provider=${providerId}&principal=daemon`)).toBe(0);
+    expect(await count(`provider=${providerId}&principal=admin&since=1h`)).toBe(2);
+    const wrong = await visitor.visit("/audit?connection=nothing");
+    expect([wrong.status, wrong.body.includes('id="field-connection-error"')]).toEqual([400, true]);
+  });
+});
+
+describe("the last 24 hours", () => {
+  it("tell what refreshes came to, since when they are counted, and which provider fails", async () => {
+    const visitor = await visitorWith();
+    world.answerToken = () =>
+      json({ access_token: "a", token_type: "Bearer", refresh_token: "r", expires_in: 7_200 });
+    const providerId = await world.register({ name: "dying" });
+    const ids = [await world.connect(providerId), await world.connect(providerId)];
+    for (const connectionId of ids) await world.clients.tokens.refreshToken({ connectionId });
+    world.answerToken = () => json({ error: "invalid_client" }, 401);
+    for (const connectionId of ids)
+      await world.clients.tokens.refreshToken({ connectionId }).catch(() => undefined);
+    const { body } = await visitor.visit("/glance");
+    expect(body).toContain("when the daemon started: it remembers none from before.");
+    expect(body).toMatch(/New token <b>2<\/b>/);
+    expect(body).toMatch(/Failed for good <b>2<\/b>/);
+    expect(body).toMatch(/Within 1d<\/th>\s*<td><b>2<\/b>/);
+    expect(body).toContain(`<a href="/providers/${providerId}"><bdi>dying</bdi></a>`);
+    const page = await visitor.visit(`/providers/${providerId}`);
+    expect(page.body).toContain("compare client id, secret and addresses with its console");
+    expect(page.body).toMatch(/Last failed refreshes[\s\S]*token_refresh_failed/);
+    expect((await visitor.visit("/providers")).body).toMatch(/dying[\s\S]*?class="state (bad|warn)"/);
+  });
+});
+
+describe("adding a provider", () => {
+  it("finds templates by what is submitted, the best first", async () => {
+    const visitor = await visitorWith();
+    const names = async (search: string): Promise<string[]> => {
+      const { body } = await visitor.visit(`/providers/add?${new URLSearchParams({ search })}`);
+      return [...body.matchAll(/href="\/providers\/add\/([^"]+)"/g)].map(([, name]) => name ?? "");
+    };
+    expect((await names("github")).slice(0, 2)).toEqual(["github", "github-app"]);
+    expect((await names("")).length).toBeGreaterThan(200);
+    expect(await names('"><script>')).toEqual([]);
+    expect((await visitor.visit("/providers/add/nothing")).status).toBe(404);
+  });
+
+  it("says which variable is wrong, keeps no secret, and adds it then", async () => {
+    const visitor = await visitorWith();
+    const form = await visitor.visit("/providers/add/keycloak");
+    expect(form.body).toContain("/auth/callback/keycloak");
+    expect(form.body).toContain("https://www.keycloak.org/securing-apps/oidc-layers");
+    const fields = {
+      name: "keycloak",
+      client_id: "nexus",
+      client_secret: "s3cr3t-of-it",
+      scopes: "openid offline_access",
+    };
+    const refused = await submit(visitor, "/providers/add/keycloak", {
+      ...fields,
+      "var-host": "not a host",
+      "var-realm": "acme",
+    });
+    expect(refused.status).toBe(400);
+    expect(refused.body).toMatch(/id="field-var-host-error">/);
+    expect(refused.body).toContain('value="not a host"');
+    expect(refused.body).not.toContain("s3cr3t-of-it");
+    const added = await submit(visitor, "/providers/add/keycloak", {
+      ...fields,
+      "var-host": "127.0.0.1:1",
+      "var-realm": "acme",
+    });
+    expect(added.body).not.toContain("s3cr3t-of-it");
+    const { provider } = await world.clients.providers.getProvider({
+      key: { case: "name", value: "keycloak" },
+    });
+    expect(provider).toMatchObject({
+      template: "keycloak",
+      issuer: "https://127.0.0.1:1/realms/acme",
+      clientId: "nexus",
+      clientSecretSet: true,
+    });
+    // It cannot be reached: the page says so, and that it is registered all the same.
+    expect([added.status, added.body.includes('class="problem" role="alert"')]).toEqual([200, true]);
+    const again = await submit(visitor, "/providers/add/keycloak", { ...fields, "var-host": "127.0.0.1:1" });
+    expect(again.status).toBe(409);
+  });
+
+  it("takes a public client of an issuer that the catalogue lacks, and deletes it again", async () => {
+    const visitor = await visitorWith();
+    const added = await submit(visitor, "/providers/new", {
+      name: "own",
+      issuer: "https://localhost:1/x",
+      client_id: "c",
+      scopes: "openid",
+    });
+    expect(added.status).toBe(200);
+    const { provider } = await world.clients.providers.getProvider({ key: { case: "name", value: "own" } });
+    expect(provider).toMatchObject({ enableDiscovery: true, clientSecretSet: false, scopes: ["openid"] });
+    const path = `/providers/${provider?.id}/delete`;
+    expect((await visitor.visit(path)).body).toContain("Delete this provider?");
+    expect((await submit(visitor, path, {})).headers["location"]).toBe("/providers?notice=provider_deleted");
+    expect((await visitor.visit(`/providers/${provider?.id}`)).status).toBe(404);
+  });
+});

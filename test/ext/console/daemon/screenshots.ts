@@ -1,0 +1,53 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { consentVisits, consentWorld } from "../../../daemon/consent_pages.js";
+import { launchChromium } from "../../../launch_chromium.js";
+import { looks } from "../../../page_faults.js";
+import { consolePaths, openConsent, outsidePaths, signedIn, withCallers } from "./pages.js";
+import { everyState, hostile, SeededDaemon } from "./seeded_daemon.js";
+
+// Makes a picture of every page: `npm run screenshots -- --out DIR`.
+
+const { values } = parseArgs({ options: { out: { type: "string", default: "screenshots" } } });
+mkdirSync(values.out, { recursive: true });
+const chromium = await launchChromium();
+for (const [name, seed] of Object.entries({ console: everyState, hostile })) {
+  const daemon = await SeededDaemon.seeded(seed);
+  await withCallers(daemon.clients, daemon.place.httpUrl);
+  const { connections } = await daemon.clients.connections.listConnections({});
+  const troubled = connections.find(({ problem }) => problem);
+  const paths = consolePaths(troubled);
+  for (const [look, options] of Object.entries(looks)) {
+    const context = await chromium.newContext(options);
+    const page = await signedIn(context, daemon.clients);
+    for (const [word, path] of Object.entries(paths)) {
+      await page.goto(new URL(path, page.url()).href);
+      await page.screenshot({ path: join(values.out, `${name}-${word}-${look}.png`), fullPage: true });
+    }
+    await openConsent(page, troubled?.id ?? "");
+    await page.screenshot({ path: join(values.out, `${name}-consent-${look}.png`), fullPage: true });
+    await context.clearCookies();
+    for (const [word, path] of Object.entries(outsidePaths)) {
+      await page.goto(new URL(path, page.url()).href);
+      await page.screenshot({ path: join(values.out, `${name}-${word}-${look}.png`), fullPage: true });
+    }
+    await context.close();
+  }
+  await daemon.close();
+}
+const world = await consentWorld();
+const visits = await consentVisits(world);
+for (const [look, options] of Object.entries(looks)) {
+  const context = await chromium.newContext(options);
+  const page = await context.newPage();
+  for (const [word, visit] of Object.entries(visits)) {
+    await visit(page);
+    await page.screenshot({ path: join(values.out, `consent-${word}-${look}.png`), fullPage: true });
+  }
+  await context.close();
+}
+await world.close();
+await chromium.close();
+process.stdout.write(`the pictures are in ${values.out}\n`);
+process.exit(0);

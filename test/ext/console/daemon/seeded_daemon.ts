@@ -1,0 +1,125 @@
+import type { Connection } from "../../../../src/model/connections/connection.js";
+import { newId } from "../../../../src/model/ids.js";
+import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
+import { Store } from "../../../../src/store/store.js";
+import { Place, TestDaemon } from "../../../daemon/harness.js";
+import { aConnection, aProfile } from "../../../samples.js";
+
+export interface Seed {
+  readonly profiles: readonly ProviderProfile[];
+  readonly connections: readonly Connection[];
+}
+
+/** A daemon whose store held this when it started: also what no client could bring about. Nothing is sealed in it. */
+export class SeededDaemon extends TestDaemon {
+  static async seeded(
+    seed: (nowMs: number) => Seed,
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<SeededDaemon> {
+    const made = new SeededDaemon(await Place.make(environment));
+    await made.start();
+    await made.restart(async () => {
+      const nowMs = made.clock.nowMs();
+      const { profiles, connections } = seed(nowMs);
+      const store = Store.open({ folder: made.place.config.dataDir, nowMs });
+      await store.commit((tx) => {
+        for (const profile of profiles) tx.putProvider(profile);
+        for (const connection of connections) tx.putConnection(connection);
+      });
+      await store.close();
+    });
+    return made;
+  }
+}
+
+const hourMs = 3_600_000;
+/** Nothing is sent there: they stand in links. */
+const endpoints = {
+  authUrl: "https://provider.example/authorize",
+  tokenUrl: "https://provider.example/token",
+};
+
+/** Connections in every state, as a person's daemon may have them. */
+export function everyState(nowMs: number): Seed {
+  const profile = (name: string, more: Partial<ProviderProfile> = {}): ProviderProfile =>
+    aProfile({ name, template: name, createdAtMs: nowMs, updatedAtMs: nowMs, ...endpoints, ...more });
+  const github = profile("github");
+  const google = profile("google");
+  const slack = profile("slack-support", { template: "slack" });
+  const acme = profile("acme-crm", { template: "" });
+  const of = ({ id, name }: ProviderProfile, userId: string, more: Partial<Connection> = {}): Connection =>
+    aConnection({
+      ...{ id: newId(), providerId: id, providerName: name, userId, createdAtMs: nowMs - 90 * hourMs },
+      ...more,
+    });
+  const active = (lifeMs: number, ageMs: number): Partial<Connection> => ({
+    ...{ status: "active", credentialRevision: 17n, refreshable: true },
+    ...{ issuedAtMs: nowMs - ageMs, expiresAtMs: nowMs + lifeMs, refreshNotBeforeMs: nowMs + lifeMs * 0.8 },
+  });
+  const account = (email: string) => ({ subject: email, name: "", email, login: "", source: "op" });
+  const attention = { status: "attention", credentialRevision: 3n, issuedAtMs: nowMs - 30 * hourMs } as const;
+  const problem = (reason: "reauth_required" | "consent_revoked" | "misconfigured") => ({
+    ...{ reason, sinceMs: nowMs - 2 * hourMs, retryAtMs: undefined },
+  });
+  const mail = ["openid", "email", "https://www.googleapis.com/auth/gmail.readonly"];
+  return {
+    profiles: [github, google, slack, acme],
+    connections: [
+      of(github, "ada", {
+        ...{ ...active(7 * hourMs, hourMs), account: account("ada@example.com") },
+        grantedScopes: ["repo", "read:user"],
+      }),
+      of(github, "ada", {
+        ...{
+          ...active(5 * hourMs, 3 * hourMs),
+          label: "work",
+          account: account("ada.lovelace@acme.example"),
+        },
+        grantedScopes: ["repo", "read:org", "read:user", "workflow", "gist"],
+      }),
+      of(google, "grace", {
+        ...{ ...attention, account: account("grace@example.com"), grantedScopes: mail },
+        problem: problem("reauth_required"),
+      }),
+      of(google, "alan", {
+        ...{
+          ...active(0.5 * hourMs, 0.5 * hourMs),
+          account: account("alan@example.com"),
+          grantedScopes: mail,
+        },
+        problem: { reason: "refresh_failing", sinceMs: nowMs - 300_000, retryAtMs: nowMs + 90_000 },
+      }),
+      of(slack, "support-team", { ...active(10 * hourMs, 2 * hourMs), grantedScopes: ["chat:write"] }),
+      of(slack, "edsger", { requestExpiresAtMs: nowMs + 9 * 60_000, requestedScopes: ["chat:write"] }),
+      of(acme, "barbara", { ...attention, problem: problem("misconfigured") }),
+      of(acme, "donald", { status: "expired" }),
+      of(acme, "margaret", {
+        ...{ status: "failed", requestedScopes: ["contacts.read"] },
+        problem: { reason: "access_denied", sinceMs: nowMs - hourMs, retryAtMs: undefined },
+      }),
+      of(github, "tony", { status: "revoked", providerRevocation: "done" }),
+    ],
+  };
+}
+
+/** Markup, and what turns text around, wherever a text can stand. */
+export const hostileText = `"><script>document.title='owned'</script><img src=x onerror="document.title='owned'">'\u202egpj`;
+
+/** Texts that no check would let in, at every place of a connection. */
+export function hostile(nowMs: number): Seed {
+  const long = "x".repeat(256);
+  const texts = [hostileText, `javascript:document.title='owned'`, long];
+  const profiles = texts.map((name) => aProfile({ name, template: name, ...endpoints }));
+  const connections = profiles.flatMap(({ id, name }) =>
+    (["active", "attention", "pending", "failed"] as const).map((status) =>
+      aConnection({
+        ...{ id: newId(), providerId: id, providerName: name, userId: name, label: name, status },
+        ...{ grantedScopes: [name, "a".repeat(200)], requestedScopes: [name], issuedAtMs: nowMs },
+        ...{ expiresAtMs: nowMs + hourMs, refreshable: true, refreshNotBeforeMs: nowMs + hourMs / 2 },
+        account: { subject: name, name, email: name, login: name, source: name },
+        problem: { reason: "authorization_failed", sinceMs: nowMs, retryAtMs: undefined, detail: name },
+      }),
+    ),
+  );
+  return { profiles, connections };
+}
