@@ -19,17 +19,11 @@ execFileSync(
   { stdio: "inherit" },
 );
 
+const inStrategies = (name) => `strategies/${name}`;
 /** Files of src/, whose imports name one another. */
 const copied = [
-  ...[
-    "api_request",
-    "apply_strategy",
-    "aws_sigv4",
-    "credential_fields",
-    "query",
-    "strategy_error",
-    "strategy_shapes",
-  ].map((name) => `strategies/${name}`),
+  ...["api_request", "apply_strategy", "aws_sigv4", "credential_fields", "query"].map(inStrategies),
+  ...["strategy_error", "strategy_shapes"].map(inStrategies),
   "model/credentials/strategy",
   "model/credentials/strategy_config",
   "model/header_name",

@@ -34,15 +34,8 @@ try {
   const done = new Set();
   for (const path of [...entries, secret]) collect(path, folder, done);
   // google/rpc is generated with the contract already.
-  const flags = [
-    "--template",
-    "buf.gen.envoy.yaml",
-    "--exclude-path",
-    join(folder, "google"),
-    "--output",
-    output,
-  ];
-  execFileSync("buf", ["generate", folder, ...flags], { stdio: "inherit" });
+  const flags = ["--template", "buf.gen.envoy.yaml", "--exclude-path", join(folder, "google")];
+  execFileSync("buf", ["generate", folder, ...flags, "--output", output], { stdio: "inherit" });
   writeProfileComments(output);
 } finally {
   rmSync(folder, { recursive: true });

@@ -18,19 +18,13 @@ On Linux the data folder is \`$XDG_DATA_HOME/nexusd\`, by default \`~/.local/sha
 
 function page(): string {
   const groups = [...new Set(settings.map(({ group }) => group))];
-  return [
-    introduction,
+  const first = settings.filter(({ isFirst }) => isFirst);
+  const ofGroup = (group: string): string =>
     section(
-      "The ten that matter first",
-      settings.filter(({ isFirst }) => isFirst),
-    ),
-    ...groups.map((group) =>
-      section(
-        group,
-        settings.filter((setting) => setting.group === group),
-      ),
-    ),
-  ].join("\n");
+      group,
+      settings.filter((setting) => setting.group === group),
+    );
+  return [introduction, section("The ten that matter first", first), ...groups.map(ofGroup)].join("\n");
 }
 
 function section(title: string, rows: readonly Setting[]): string {

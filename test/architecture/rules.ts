@@ -218,7 +218,7 @@ export const budgets = {
   /** Lines of tests for 100 of source. */
   testsForSource: { budget: 120, ceiling: 130 },
   bench: { budget: 1_800, ceiling: 1_800 },
-  scripts: { budget: 700, ceiling: 800 },
+  scripts: { budget: 700, ceiling: 700 },
   /** `Pick<`: only where a test or another implementation really stands in. */
   picks: { budget: 100, ceiling: 550 },
   /** Files under 60 lines that one other imports. */
