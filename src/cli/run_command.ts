@@ -1,13 +1,12 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { ConfigError } from "../config/setting_reader.js";
 import { readVersion } from "../config/version.js";
-import { exitCodes, formatExitCodes } from "../daemon/exit_codes.js";
-import { examples } from "./examples.js";
+import { exitCodes } from "../daemon/exit_codes.js";
 import { CommandFailure } from "./shell/command_failure.js";
 import { addDaemonFlags } from "./shell/daemon_command.js";
 import { helpWidth } from "./shell/help.js";
 import { asTyped } from "./shell/program_name.js";
-import type { MakeCommand, Output, Shell } from "./shell/shell.js";
+import type { CommandRow, MakeCommand, Output, Shell } from "./shell/shell.js";
 import { printable } from "./shell/text.js";
 
 /**
@@ -15,14 +14,15 @@ import { printable } from "./shell/text.js";
  *
  * @param args what stands after `nexusd`
  * @param process what the command sees of it
- * @param hidden a command that help does not show
+ * @param complete a command that help does not show
+ * @param alone what happens without arguments
  * @returns the exit code
  */
 export async function runOneOf(
-  makers: readonly MakeCommand[],
+  rows: readonly CommandRow[],
   args: readonly string[],
   process: Shell,
-  hidden?: MakeCommand,
+  { complete, alone }: { readonly complete: MakeCommand; readonly alone: (shell: Shell) => Promise<void> },
 ): Promise<number> {
   const commandNames = (): string[] => program.commands.map((command) => command.name());
   const typed = (text: string): string => asTyped(text, process.program, commandNames());
@@ -30,11 +30,12 @@ export async function runOneOf(
     ...process,
     stderr: { ...process.stderr, write: (text: string) => process.stderr.write(typed(text)) },
   };
-  const program: Command = buildProgram(makers, shell);
-  if (hidden) program.addCommand(hidden(shell), { hidden: true });
+  const program: Command = buildProgram(rows, shell);
+  program.addCommand(complete(shell), { hidden: true });
   bind(program, shell, typed);
   try {
-    await program.parseAsync(commandFirst(program, args), { from: "user" });
+    if (args.length === 0) await alone(shell);
+    else await program.parseAsync(commandFirst(program, args), { from: "user" });
     return exitCodes.ok;
   } catch (error) {
     const code = report(error, shell.stderr);
@@ -44,13 +45,43 @@ export async function runOneOf(
   }
 }
 
-function buildProgram(makers: readonly MakeCommand[], shell: Shell): Command {
-  const program = new Command("nexusd")
-    .description("The daemon that keeps an agent's credentials alive, and the commands that talk to it.")
-    .version(readVersion(), "--version", "print the version")
-    .addHelpText("after", `\n${formatExitCodes()}`);
-  for (const make of makers) program.addCommand(make(shell));
-  return program;
+function buildProgram(rows: readonly CommandRow[], shell: Shell): Command {
+  const program = new Command("nexusd").version(readVersion(), "--version", "print the version");
+  for (const { make, summary, examples } of rows) {
+    const command = make(shell).summary(summary);
+    if (command.description() === "") command.description(summary);
+    program.addCommand(command);
+    const leaves =
+      typeof examples === "string"
+        ? [[command, examples] as const]
+        : command.commands.map((leaf) => [leaf, examples[leaf.name()]] as const);
+    for (const [leaf, example] of leaves) {
+      if (example === undefined)
+        throw new Error(`nexusd ${command.name()} ${leaf.name()} has no example in its row`);
+      const path = leaf === command ? command.name() : `${command.name()} ${leaf.name()}`;
+      leaf.addHelpText("after", `\nExample:\n  ${`nexusd ${path} ${example}`.trimEnd()}`);
+    }
+  }
+  return program.configureHelp({ formatHelp: () => formatHelp(rows) });
+}
+
+/** All commands on one screen. */
+function formatHelp(rows: readonly CommandRow[]): string {
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  const groups = [...new Set(rows.map(({ group }) => group))];
+  const lines = groups.flatMap((heading) => [
+    `${heading}:`,
+    ...rows
+      .filter(({ group }) => group === heading)
+      .map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+  ]);
+  return `Usage: nexusd <command> [options]
+
+${lines.join("\n")}
+
+First steps: nexusd serve, nexusd provider add github, nexusd connect github,
+and then nexusd token github. Flags and examples: nexusd <command> --help
+`;
 }
 
 /** `status --json` for `--json status`: the flags of every command may stand before it. */
@@ -77,7 +108,10 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
     .showHelpAfterError(`see: ${path} --help`)
     .exitOverride()
     // The arguments stand in the help of each; here they would leave no room for words on 80 columns.
-    .configureHelp({ subcommandTerm: (child) => [child.name(), ...child.aliases()].join("|") })
+    .configureHelp({
+      ...command.configureHelp(),
+      subcommandTerm: (child) => [child.name(), ...child.aliases()].join("|"),
+    })
     .configureOutput({
       writeOut: (text) => shell.stdout.write(typed(text)),
       writeErr: (text) => shell.stderr.write(text),
@@ -88,7 +122,6 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
       getErrHasColors: () => false,
     });
   for (const child of command.commands) bind(child, shell, typed, `${path} `);
-  if (command.commands.length === 0) addExample(command, path, shell);
 }
 
 /**
@@ -115,13 +148,6 @@ function isNeighbour(command: Command, group: Command): boolean {
 
 function hasCommand({ commands }: Command, word: string): boolean {
   return commands.some((each) => each.name() === word);
-}
-
-function addExample(command: Command, path: string, { extensions }: Pick<Shell, "extensions">): void {
-  const tables = [examples, ...extensions.map((extension) => extension.examples ?? {})];
-  const [example] = tables.flatMap((table) => table[path.slice("nexusd ".length)] ?? []);
-  if (example === undefined) throw new Error(`${path} has no example: add one to cli/examples.ts`);
-  command.addHelpText("after", `\nExample:\n  ${`${path} ${example}`.trimEnd()}`);
 }
 
 function report(error: unknown, stderr: Output): number {

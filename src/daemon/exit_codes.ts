@@ -40,13 +40,6 @@ export const exitCodeMeanings: Readonly<Record<keyof typeof exitCodes, string>> 
   followsAgain: "serve: the hub leads its fleet no more: start it again",
 };
 
-/** The table as `nexusd --help` prints it. */
-export function formatExitCodes(): string {
-  const names = Object.keys(exitCodes) as (keyof typeof exitCodes)[];
-  const rows = names.map((name) => `  ${String(exitCodes[name]).padStart(2)}  ${exitCodeMeanings[name]}`);
-  return ["Exit codes:", ...rows].join("\n");
-}
-
 /**
  * Ends this process although lmdb's writer thread does not come back from a failed write, as it does at times: `exit` would wait for
  * it, for ever. Another program in its place ends every thread, and with the code of this one; Node.js has that from 22.15. Before,

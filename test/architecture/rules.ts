@@ -178,7 +178,7 @@ export const allowedPrivateMembers: Record<string, readonly string[]> = {
 
 /** Files of the core that import an extension still: each goes from here when its hook is there. */
 export const unfinishedWalls: readonly string[] = [
-  "cli/program.ts",
+  "cli/commands.ts",
   "daemon/daemon.ts",
   "daemon/daemon_hub.ts",
   "daemon/resources.ts",

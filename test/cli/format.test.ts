@@ -19,7 +19,7 @@ import {
   printable,
 } from "../../src/cli/shell/text.js";
 import { readVersion } from "../../src/config/version.js";
-import { exitCodes, formatExitCodes } from "../../src/daemon/exit_codes.js";
+import { exitCodes } from "../../src/daemon/exit_codes.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import {
   type TokenState,
@@ -129,9 +129,7 @@ describe("text", () => {
   });
 });
 
-it("the table of exit codes names each once", () => {
-  const text = formatExitCodes();
-  for (const code of Object.values(exitCodes)) expect(text).toMatch(new RegExp(`^ +${code}  `, "m"));
+it("no two exit codes are the same", () => {
   expect(new Set(Object.values(exitCodes)).size).toBe(Object.values(exitCodes).length);
 });
 

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { beforeEach, describe, expect, it } from "vitest";
-import { examples } from "../../src/cli/examples.js";
+import { commands } from "../../src/cli/commands.js";
 import { run } from "../../src/cli/program.js";
 import { programName } from "../../src/cli/shell/program_name.js";
 import { commandGroup, settings } from "../../src/config/settings.js";
@@ -13,30 +13,35 @@ import { perTest } from "../lifetimes.js";
 import { connectionId, FakeDaemon } from "./fake_daemon.js";
 import { fakeShell, jsonLines } from "./fake_shell.js";
 
+const rows = [...commands, ...extensions.flatMap((extension) => extension.commands ?? [])];
+
 describe("nexusd", () => {
-  it("prints help and ends with 2 without a command", async () => {
-    for (const args of [[], ["provider"]]) {
-      const shell = fakeShell();
-      expect(await run(args, shell)).toBe(2);
-      expect(shell.out()).toBe("");
-      expect(shell.err()).toContain("Usage: nexusd");
-    }
+  it("prints help and ends with 2 for a group without a command", async () => {
+    const shell = fakeShell();
+    expect(await run(["provider"], shell)).toBe(2);
+    expect(shell.out()).toBe("");
+    expect(shell.err()).toContain("Usage: nexusd provider");
   });
 
   it("documents every exit code", async () => {
     const shell = fakeShell();
-    expect(await run(["--help"], shell)).toBe(0);
+    expect(await run(["exit-codes"], shell)).toBe(0);
     for (const [name, code] of Object.entries(exitCodes)) {
       expect(shell.out()).toContain(`${code}  ${exitCodeMeanings[name as keyof typeof exitCodes]}`);
     }
   });
 
-  it("lists its commands on 80 columns", async () => {
+  it("lists its commands by task, on one screen of 40 lines and 80 columns", async () => {
     const shell = fakeShell({ columns: 80 });
     expect(await run(["--help"], shell)).toBe(0);
-    const [, commands = ""] = /\nCommands:\n([\s\S]*?)\n\n/.exec(shell.out()) ?? [];
-    expect(commands).toMatch(/^ {2}docker-credential +answer docker/m);
-    expect(commands.split("\n").filter((line) => line.length > 80)).toEqual([]);
+    const lines = shell.out().trimEnd().split("\n");
+    for (const { name } of rows) expect(lines).toContainEqual(expect.stringMatching(`^  ${name}  +[a-z]`));
+    expect(lines.filter((line) => line.endsWith(":"))).toEqual([
+      ...["Get started:", "Use a credential:", "Look after connections:"],
+      ...["Control access:", "Operate the daemon:"],
+    ]);
+    expect(lines.length).toBeLessThanOrEqual(40);
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
   });
 
   it("prints its version", async () => {
@@ -101,8 +106,10 @@ describe("a group that has no such command", () => {
 });
 
 describe("examples", () => {
-  const all = [examples, ...extensions.map((extension) => extension.examples ?? {})].flatMap((table) =>
-    Object.entries<string>(table),
+  const all = rows.flatMap(({ name, examples }): [path: string, example: string][] =>
+    typeof examples === "string"
+      ? [[name, examples]]
+      : Object.entries(examples).map(([leaf, example]) => [`${name} ${leaf}`, example]),
   );
   it.each(all)("shows one for nexusd %s", async (path, example) => {
     const shell = fakeShell();

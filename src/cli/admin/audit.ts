@@ -25,7 +25,6 @@ const maxPageSize = 1_000;
 
 export function auditCommand(shell: Shell): Command {
   return new Command("audit")
-    .description("show what happened, who did it and when; check that nobody changed the log")
     .addCommand(auditListCommand(shell), { isDefault: true })
     .addCommand(auditVerifyCommand(shell));
 }

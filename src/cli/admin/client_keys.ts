@@ -9,9 +9,6 @@ import { formatFields, formatTable, formatTime } from "../shell/text.js";
 
 export function clientKeysCommand(shell: Shell): Command {
   return new Command("client-keys")
-    .description(
-      "the keys by which the daemon proves itself to providers (private_key_jwt without a client secret)",
-    )
     .addCommand(listCommand(shell), { isDefault: true })
     .addCommand(rotateCommand(shell));
 }

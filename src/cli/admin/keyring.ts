@@ -21,7 +21,6 @@ const retireTimeoutMs = 10 * 60_000;
 
 export function keyringCommand(shell: Shell): Command {
   return new Command("keyring")
-    .description("the keys that seal the store: add one, rotate to it, retire the old one")
     .addCommand(statusCommand(shell), { isDefault: true })
     .addCommand(addCommand(shell))
     .addCommand(rotateCommand(shell))

@@ -26,7 +26,6 @@ interface CreateFlags extends DaemonFlags {
 
 export function keysCommand(shell: Shell): Command {
   return new Command("keys")
-    .description("API keys: make, list and revoke them")
     .addCommand(createCommand(shell))
     .addCommand(listCommand(shell))
     .addCommand(revokeCommand(shell));

@@ -9,34 +9,32 @@ export function notifyCommand(shell: Shell): Command {
   const test = new Command("test")
     .description("send a test event to every receiver, or to one, and show what came of it")
     .argument("[receiver]", "webhook, command, or a name of NEXUS_NOTIFY_FILE");
-  return new Command("notify")
-    .description("webhooks and commands that are told when a person is needed")
-    .addCommand(
-      daemonCommand(shell, test, async ({ daemon, call }, flags: DaemonFlags, given?: string) => {
-        const answer = await call("test the receivers", daemon.notifications.testReceivers, {
-          receiver: given ?? "",
-        });
-        const { receivers } = answer;
-        if (flags.json) shell.stdout.write(jsonLine(answer));
-        else if (receivers.length === 0) {
-          shell.stderr.write(
-            "nobody is told: set NEXUS_NOTIFY_URL, NEXUS_NOTIFY_COMMAND or NEXUS_NOTIFY_FILE and start the daemon again\n",
-          );
-        } else {
-          const rows = receivers.map(({ name, taken, reason }) => [
-            name,
-            taken ? "taken" : "not taken",
-            reason,
-          ]);
-          shell.stdout.write(formatTable(["RECEIVER", "TEST", "REASON"], rows));
-        }
-        const failed = receivers.filter(({ taken }) => !taken);
-        if (failed.length > 0) {
-          const sentences = failed.map(({ name, reason }) => `not taken by ${name}${meaningOf(reason)}`);
-          throw new CommandFailure(exitCodes.failed, sentences.join("\n"));
-        }
-      }),
-    );
+  return new Command("notify").addCommand(
+    daemonCommand(shell, test, async ({ daemon, call }, flags: DaemonFlags, given?: string) => {
+      const answer = await call("test the receivers", daemon.notifications.testReceivers, {
+        receiver: given ?? "",
+      });
+      const { receivers } = answer;
+      if (flags.json) shell.stdout.write(jsonLine(answer));
+      else if (receivers.length === 0) {
+        shell.stderr.write(
+          "nobody is told: set NEXUS_NOTIFY_URL, NEXUS_NOTIFY_COMMAND or NEXUS_NOTIFY_FILE and start the daemon again\n",
+        );
+      } else {
+        const rows = receivers.map(({ name, taken, reason }) => [
+          name,
+          taken ? "taken" : "not taken",
+          reason,
+        ]);
+        shell.stdout.write(formatTable(["RECEIVER", "TEST", "REASON"], rows));
+      }
+      const failed = receivers.filter(({ taken }) => !taken);
+      if (failed.length > 0) {
+        const sentences = failed.map(({ name, reason }) => `not taken by ${name}${meaningOf(reason)}`);
+        throw new CommandFailure(exitCodes.failed, sentences.join("\n"));
+      }
+    }),
+  );
 }
 
 /** What a person can do about the reason of a `TestedReceiver`; empty for a word that needs no more. */

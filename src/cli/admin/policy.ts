@@ -29,8 +29,5 @@ export function policyCommand(shell: Shell): Command {
       const { checkPolicy } = await import("./policy_run.js");
       await checkPolicy(shell, file);
     });
-  return new Command("policy")
-    .description("who may do what: ask the policy, and check a policy file")
-    .addCommand(explain)
-    .addCommand(check);
+  return new Command("policy").addCommand(explain).addCommand(check);
 }

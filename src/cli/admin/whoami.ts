@@ -6,7 +6,7 @@ import { formatFields, formatWhen } from "../shell/text.js";
 import { roleName } from "./keys.js";
 
 export function whoamiCommand(shell: Shell): Command {
-  const command = new Command("whoami").description("who this command is to the daemon, and what it may do");
+  const command = new Command("whoami");
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
     const answer = await call("ask who this is", daemon.access.whoAmI, {});
     const { principal, role, restrictions, expiresAt } = answer;

@@ -8,7 +8,6 @@ import { filesMark, type ShellName, scripts, shells } from "./scripts.js";
 
 export function completionCommand(shell: Shell): Command {
   const command = new Command("completion")
-    .description("print what makes a shell complete commands, flags and names")
     .addArgument(new Argument("<shell>", "which shell").choices(shells))
     .action((name: ShellName) => shell.stdout.write(scripts[name]));
   return addNotes(

@@ -30,7 +30,6 @@ interface ListFlags extends DaemonFlags {
 export function connectionsCommand(shell: Shell): Command {
   return new Command("connections")
     .alias("connection")
-    .description("list, show, import, refresh, fix and end connections")
     .addCommand(listCommand(shell), { isDefault: true })
     .addCommand(getCommand(shell))
     .addCommand(connectionImportCommand(shell))

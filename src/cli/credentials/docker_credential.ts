@@ -26,7 +26,6 @@ const notFound = "credentials not found in native keychain";
 /** https://github.com/docker/docker-credential-helpers: docker reads errors from standard output. */
 export function dockerCredentialCommand(shell: Shell): Command {
   const command = new Command("docker-credential")
-    .description("answer docker when it asks for the credential of a registry")
     .argument("<connection>", credentialArgument)
     .argument("<operation>", "get, list, store or erase: docker adds it")
     .option(

@@ -33,7 +33,6 @@ const operations = ["get", "store", "erase"];
 
 export function gitCredentialCommand(shell: Shell): Command {
   const command = new Command("git-credential")
-    .description("answer git when it asks for a user name and password")
     .argument("[connection]", `${credentialArgument} (default: the provider whose URLs lead to the server)`)
     .argument("[operation]", "get, store or erase: git adds it")
     .option(

@@ -20,7 +20,6 @@ const timeoutMs = 2_500;
 /** A container engine knows 0 and 1 and reserves the rest, so every error ends with 1. */
 export function healthCommand(shell: Shell): Command {
   return new Command("health")
-    .description("ask the ops listener whether the daemon is ready: 0 yes, 1 no")
     .option("--json", "print JSON")
     .option("--ops-listen <addresses>", "where the ops listener is (NEXUS_OPS_LISTEN)")
     .option("--port-base <port>", "that of the daemon (NEXUS_PORT_BASE)")

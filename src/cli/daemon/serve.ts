@@ -18,9 +18,10 @@ const daemonSettings = settings.filter(({ group }) => group !== commandGroup);
 
 export function serveCommand(shell: Shell): Command {
   const flags = new SettingOptions(daemonSettings.map(({ name }) => name));
-  const command = new Command("serve")
-    .description("run the daemon until SIGTERM or SIGINT")
-    .addHelpText("after", () => `\n${formatSettings(helpWidth(shell.stdout))}`);
+  const command = new Command("serve").addHelpText(
+    "after",
+    () => `\n${formatSettings(helpWidth(shell.stdout))}`,
+  );
   for (const option of flags.options) command.addOption(option.hideHelp());
   return command.action(async (given: GivenOptions) => {
     const config = loadConfig(shell.env, flags.flagsOf(given), { isTTY: shell.stdout.isTTY });

@@ -20,7 +20,6 @@ interface UpdateFlags extends ProfileFlags, DaemonFlags {
 
 export function providerCommand(shell: Shell, connectNow: ConnectNow): Command {
   return new Command("provider")
-    .description("register and change providers")
     .addCommand(providerAddCommand(shell, connectNow))
     .addCommand(providerTemplatesCommand(shell))
     .addCommand(providerShowCommand(shell))

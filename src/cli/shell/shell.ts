@@ -32,11 +32,26 @@ export interface Input {
 
 export type MakeCommand = (shell: Shell) => Command;
 
+/** A command of `nexusd`, or a group of commands. */
+export interface CommandRow {
+  /** The heading under which `nexusd --help` lists it. */
+  readonly group:
+    | "Get started"
+    | "Use a credential"
+    | "Look after connections"
+    | "Control access"
+    | "Operate the daemon";
+  readonly name: string;
+  /** What it does, in a line of 80 columns. */
+  readonly summary: string;
+  /** What follows the command in an example; of a group by the name of each of its commands. */
+  readonly examples: string | Readonly<Record<string, string>>;
+  readonly make: MakeCommand;
+}
+
 /** Everything that one folder of `src/ext` adds to the program. */
 export interface Extension extends DaemonExtension {
-  readonly commands?: readonly MakeCommand[];
-  /** For `--help`: what stands after each command, by the path of the command. */
-  readonly examples?: Readonly<Record<string, string>>;
+  readonly commands?: readonly CommandRow[];
 }
 
 /** What a command sees of the process that it runs in. */

@@ -8,8 +8,15 @@ const statusEntries = 20;
 /** Pages for people: `nexusd open` and what it leads to, and `/status`. */
 export const webConsole: Extension = {
   name: "console",
-  commands: [openCommand],
-  examples: { open: "--print" },
+  commands: [
+    {
+      group: "Get started",
+      name: "open",
+      summary: "open the console in a browser",
+      examples: "--print",
+      make: openCommand,
+    },
+  ],
   open: async (core) => {
     const isOpen = core.options.config.consoleListen.length > 0;
     return { ...(isOpen ? await opened(core) : await closed()), opsPages: { "/status": statusOf(core) } };

@@ -4,12 +4,19 @@ import { providersCommand } from "./commands/providers.js";
 /** Providers as a file: `nexusd providers plan`, `apply` and `export`, and `nexusd serve --providers`. */
 export const manifest: Extension = {
   name: "manifest",
-  commands: [providersCommand],
-  examples: {
-    "providers plan": "-f nexus-providers.yaml --detailed-exitcode",
-    "providers apply": "-f nexus-providers.yaml --yes",
-    "providers export": "-f nexus-providers.yaml",
-  },
+  commands: [
+    {
+      group: "Operate the daemon",
+      name: "providers",
+      summary: "keep the providers as a file says",
+      examples: {
+        plan: "-f nexus-providers.yaml --detailed-exitcode",
+        apply: "-f nexus-providers.yaml --yes",
+        export: "-f nexus-providers.yaml",
+      },
+      make: providersCommand,
+    },
+  ],
   open: async ({ options: { config, clock, log }, domain, templates, environment: variables }) => {
     const { providersFile: path } = config;
     if (path === undefined) return undefined;

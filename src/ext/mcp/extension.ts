@@ -4,6 +4,13 @@ import { mcpCommand } from "./mcp.js";
 /** `nexusd mcp`: connections as tools of the Model Context Protocol. */
 export const mcp: Extension = {
   name: "mcp",
-  commands: [mcpCommand],
-  examples: { mcp: "--provider github --method GET --method POST" },
+  commands: [
+    {
+      group: "Use a credential",
+      name: "mcp",
+      summary: "give a model APIs as tools; it never sees a credential",
+      examples: "--provider github --method GET --method POST",
+      make: mcpCommand,
+    },
+  ],
 };

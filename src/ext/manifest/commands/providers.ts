@@ -47,9 +47,5 @@ export function providersCommand(shell: Shell): Command {
       `Client secrets never leave the daemon: each stands there as a variable, \${GITHUB_CLIENT_SECRET} for github.`,
     ),
   );
-  return new Command("providers")
-    .description("keep the providers as a file says")
-    .addCommand(plan)
-    .addCommand(apply)
-    .addCommand(write);
+  return new Command("providers").addCommand(plan).addCommand(apply).addCommand(write);
 }

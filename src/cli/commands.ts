@@ -1,0 +1,181 @@
+import type { Command } from "commander";
+import { fleetCommand } from "../ext/fleet/commands/fleet.js";
+import { auditCommand } from "./admin/audit.js";
+import { backupCommand } from "./admin/backup.js";
+import { clientKeysCommand } from "./admin/client_keys.js";
+import { keyringCommand } from "./admin/keyring.js";
+import { keysCommand } from "./admin/keys.js";
+import { notifyCommand } from "./admin/notify.js";
+import { policyCommand } from "./admin/policy.js";
+import { whoamiCommand } from "./admin/whoami.js";
+import { completionCommand } from "./completion/completion.js";
+import { connectCommand, connectTo } from "./connections/connect.js";
+import { connectionsCommand } from "./connections/connections.js";
+import { watchCommand } from "./connections/watch.js";
+import { curlCommand } from "./credentials/curl.js";
+import { dockerCredentialCommand } from "./credentials/docker_credential.js";
+import { execCommand } from "./credentials/exec.js";
+import { gitCredentialCommand } from "./credentials/git_credential.js";
+import { tokenCommand } from "./credentials/token.js";
+import { exitCodesCommand } from "./daemon/exit_codes.js";
+import { healthCommand } from "./daemon/health.js";
+import { restoreCommand } from "./daemon/restore.js";
+import { serveCommand } from "./daemon/serve.js";
+import { statusCommand } from "./daemon/status.js";
+import { providerCommand } from "./providers/provider.js";
+import type { CommandRow, MakeCommand, Shell } from "./shell/shell.js";
+
+const connection = "5f0c1a2e-8d3b-4a76-9c51-0e2f7b6d4c19";
+const key = "0123456789abcdef";
+
+type Row = readonly [name: string, summary: string, make: MakeCommand, examples: CommandRow["examples"]];
+
+/** Every command of the core: a row here, and a file of its own. */
+const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
+  "Get started": [
+    [
+      "serve",
+      "run the daemon until SIGTERM or SIGINT",
+      serveCommand,
+      "--data-dir ~/nexus --public-url https://nexus.example",
+    ],
+    [
+      "provider",
+      "add, list, and change providers",
+      providerWithConnect,
+      {
+        add: "github --client-id Iv1.abc --client-secret-file github.secret --scopes read:user",
+        templates: "git",
+        show: "zendesk --template",
+        create: "acme --issuer https://login.acme.example --client-id nexus --client-secret-file -",
+        list: "",
+        get: "github",
+        update: "github --scopes read:user,repo",
+        delete: "github --yes",
+      },
+    ],
+    [
+      "connect",
+      "connect an account: ask a user for consent, or for a key",
+      connectCommand,
+      "github --user ada --label work",
+    ],
+    ["completion", "complete commands, flags, and names in your shell", completionCommand, "bash"],
+  ],
+  "Use a credential": [
+    ["token", "print a current token", tokenCommand, "github/ada --min-ttl 5m"],
+    [
+      "exec",
+      "run a program with credentials in its environment",
+      execCommand,
+      "--env GITHUB_TOKEN=github -- gh pr list",
+    ],
+    ["curl", "send one authorized request to a provider's API", curlCommand, "github /user/repos?per_page=5"],
+    ["git-credential", "answer git when it asks for a password", gitCredentialCommand, "github get"],
+    [
+      "docker-credential",
+      "answer docker when it asks for a registry's password",
+      dockerCredentialCommand,
+      "github --host ghcr.io list",
+    ],
+  ],
+  "Look after connections": [
+    [
+      "connections",
+      "list, show, import, refresh, fix, and end connections",
+      connectionsCommand,
+      {
+        list: "--provider github --status attention",
+        get: "github",
+        import: "github --user ada --file refresh-token",
+        replace: "acme/ada --file credential.json",
+        refresh: "github/ada",
+        revoke: "github/ada/work --yes",
+        delete: `${connection.slice(0, 8)} --yes`,
+      },
+    ],
+    ["watch", "follow connections as they change", watchCommand, "--user ada --json"],
+    ["status", "show connections by state, failures, and what is due next", statusCommand, "--check"],
+    ["notify", "test who is notified when a user must act", notifyCommand, { test: "webhook" }],
+  ],
+  "Control access": [
+    [
+      "keys",
+      "create, list, and revoke API keys",
+      keysCommand,
+      {
+        create: "ci --role agent --user ada --expires 90d --output ci.key",
+        list: "",
+        revoke: "ci --yes",
+      },
+    ],
+    [
+      "policy",
+      "ask the access policy, and check a policy file",
+      policyCommand,
+      {
+        check: "policy.yaml",
+        explain: `--principal key:ci --action token.read --resource connection:${connection}`,
+      },
+    ],
+    ["whoami", "show who you are to the daemon, and what you may do", whoamiCommand, ""],
+    [
+      "audit",
+      "show what happened, and check that the log is intact",
+      auditCommand,
+      {
+        list: "--since yesterday --type token_retrieved",
+        verify: "",
+      },
+    ],
+  ],
+  "Operate the daemon": [
+    ["health", "ask whether the daemon is ready: 0 yes, 1 no", healthCommand, "--ops-listen 127.0.0.1:9090"],
+    ["backup", "copy the store of a running daemon into a file", backupCommand, "nexus.backup"],
+    ["restore", "put a backup into a data folder", restoreCommand, "nexus.backup --data-dir ~/nexus"],
+    [
+      "keyring",
+      "add, rotate, and retire the keys that seal the store",
+      keyringCommand,
+      {
+        status: "--reload",
+        add: "",
+        rotate: `--to ${key}`,
+        retire: `${key} --yes`,
+      },
+    ],
+    [
+      "client-keys",
+      "list and rotate the keys that prove the daemon to providers",
+      clientKeysCommand,
+      {
+        list: "",
+        rotate: "--type RSA",
+      },
+    ],
+    ["exit-codes", "list what each exit code means", exitCodesCommand, ""],
+    [
+      "fleet",
+      "run several daemons with one store in PostgreSQL",
+      fleetCommand,
+      {
+        status: "",
+        init: "--from ~/nexus",
+        migrate: "",
+        "step-down": "",
+      },
+    ],
+  ],
+};
+
+/** In the order of `--help`. */
+export const commands = Object.entries(table).flatMap(([group, rows]) =>
+  rows.map(([name, summary, make, examples]) => ({ group, name, summary, make, examples }) as CommandRow),
+);
+
+/** Connections know providers, not the other way round. */
+function providerWithConnect(shell: Shell): Command {
+  return providerCommand(shell, (session, provider, { json = false }) =>
+    connectTo(shell, session, provider, { ...(json && { json }), open: true }),
+  );
+}

@@ -1,0 +1,64 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { beforeEach, describe, expect, it } from "vitest";
+import { run } from "../../src/cli/program.js";
+import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
+import { perTest } from "../lifetimes.js";
+import { FakeDaemon } from "./fake_daemon.js";
+import { fakeShell } from "./fake_shell.js";
+
+describe("nexusd without a command", () => {
+  const daemon = perTest(() => new FakeDaemon());
+  beforeEach(async () => {
+    daemon.connectionApi = {
+      listConnections: ({ status }) => ({
+        connections: daemon.connections.filter((connection) => connection.status === status),
+      }),
+    };
+    await daemon.start();
+  });
+
+  const shown = async (env = daemon.env): Promise<[code: number, text: string]> => {
+    const shell = fakeShell({ env, program: "npx nexusd" });
+    const code = await run([], shell);
+    return [code, shell.out() + shell.err()];
+  };
+
+  it("says how to start where no daemon runs", async () => {
+    const [code, text] = await shown({ NEXUS_DATA_DIR: "/nonexistent" });
+    expect(code).toBe(0);
+    expect(text).toMatch(
+      /^No daemon is running here.\nStart one.*: npx nexusd serve\nAll.*npx nexusd --help\n$/,
+    );
+  });
+
+  it("says how to add the first provider", async () => {
+    expect(await shown()).toEqual([0, expect.stringContaining("\nAdd one: npx nexusd provider add\n")]);
+  });
+
+  it("says how to make the first connection", async () => {
+    daemon.addProvider();
+    expect(await shown()).toEqual([0, expect.stringContaining(": npx nexusd connect github\n")]);
+  });
+
+  it("says how to read a token when all is well", async () => {
+    daemon.addConnection({ status: ConnectionStatus.ACTIVE });
+    expect(await shown()).toEqual([
+      0,
+      expect.stringMatching(/^All is well: 1 connection active.\n.*: npx nexusd token github\/alice\n/),
+    ]);
+  });
+
+  it("says that users must act before anything else", async () => {
+    daemon.addConnection({ status: ConnectionStatus.ACTIVE });
+    daemon.addConnection({ status: ConnectionStatus.ATTENTION });
+    expect(await shown()).toEqual([
+      0,
+      expect.stringContaining("for 1 connection.\nSee which: npx nexusd connections --status attention\n"),
+    ]);
+  });
+
+  it("says what the daemon refuses", async () => {
+    daemon.failures.set("ListConnections", new ConnectError("not for you", Code.PermissionDenied));
+    expect(await shown()).toEqual([1, expect.stringContaining("cannot list the connections: not for you")]);
+  });
+});
