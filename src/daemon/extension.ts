@@ -7,7 +7,10 @@ import type { ServiceDefinition } from "../service/pipeline/service_definition.j
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
 
-/** A daemon that is wired, with no listener open yet: what an extension builds on. */
+/**
+ * A daemon that is wired, with no listener open yet: what an extension builds on. `resources.store.observe` shows it what transactions
+ * write, `resources.metrics` takes its gauges and counters.
+ */
 export interface Core {
   readonly options: DaemonOptions;
   readonly resources: Resources;
@@ -27,7 +30,7 @@ export interface PagesGround {
 
 /** What an extension runs in a daemon. */
 export interface RunningExtension {
-  /** What it serves at every listener of calls. */
+  /** What it serves at every listener of calls; each RPC has its `rpcRow`. */
   readonly services?: readonly ServiceDefinition[];
   /** Pages of the ops listener. */
   readonly opsPages?: OpsPages;

@@ -236,7 +236,8 @@ function notificationParts(
   const everyone = options.receivers?.(outbound) ?? [];
   const receivers = () => everyone;
   const outbox = new NotificationOutbox({ ...shared, receivers, expiryLeadMs: notify.beforeEndMs });
-  store.observe(new WatchedReads(shared), ...(everyone.length > 0 ? [outbox] : []));
+  store.observe(new WatchedReads(shared));
+  if (everyone.length > 0) store.observe(outbox);
   const consentLinks = new ConsentLinks({ ...shared, requests: connections, publicUrl });
   // Without a return URL nobody could confirm what a link brings.
   const links = notify.links && !consent.requireConfirmation ? consentLinks : undefined;

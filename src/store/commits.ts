@@ -38,7 +38,7 @@ export interface Ran<T> {
 
 /** Runs the callbacks of commits, one at a time. */
 export class ChangeRunner {
-  observers: readonly WriteObserver[] = [];
+  readonly observers: WriteObserver[] = [];
   #isInside = false;
 
   constructor(private readonly retention: AuditRetention) {}

@@ -246,9 +246,9 @@ export class Store extends WholeReads {
     this.#parts.announcements.listener = listener;
   }
 
-  /** Sets the observers of what transactions write, in place of those before. */
-  observe(...observers: readonly WriteObserver[]): void {
-    this.#parts.runner.observers = observers;
+  /** Adds an observer of what transactions write, called inside of them in the order in which observers came. */
+  observe(observer: WriteObserver): void {
+    this.#parts.runner.observers.push(observer);
   }
 
   /**

@@ -1,9 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { type ConnectionStatus, connectionStatuses } from "../model/connections/connection.js";
 import { type SpoolOutcome, spoolOutcomes } from "../model/connections/spooled_token_set.js";
-import { FleetMetrics, type FleetSources, type ForwardOutcome } from "./fleet_metrics.js";
 import { LabelValues } from "./label_values.js";
-import { SpokeMetrics, type SpokeSources } from "./spoke_metrics.js";
 
 export interface RpcOutcome {
   /** `<package>.<service>/<method>`; at most 100 are told apart. */
@@ -66,10 +64,10 @@ export class Metrics {
   readonly #refreshDuration: Histogram;
   readonly #timeToExpiry: Histogram;
   readonly #commitDuration: Histogram;
-  readonly #spooled: Counter<"outcome">;
-  readonly #notifications: Counter<"outcome">;
-  #fleet: FleetMetrics | undefined;
-  #spoke: SpokeMetrics | undefined;
+  /** Counts a token set that the last process could not store. */
+  readonly spooled: (outcome: SpoolOutcome) => void;
+  /** Counts an attempt to tell a receiver. */
+  readonly notified: (outcome: "taken" | "failed" | "given_up") => void;
   #sources: MetricsSources | undefined;
 
   constructor(build: { readonly version: string }) {
@@ -104,20 +102,16 @@ export class Metrics {
       buckets: commitBucketsSeconds,
       registers,
     });
-    this.#spooled = new Counter({
-      name: "nexus_spooled_token_sets_total",
-      help: "Token sets found in the spool file at start, by outcome.",
-      labelNames: ["outcome"],
-      registers,
-    });
-    this.#notifications = new Counter({
-      name: "nexus_notifications_total",
-      help: "Attempts to tell a receiver, by outcome: taken, failed (tried again), given_up.",
-      labelNames: ["outcome"],
-      registers,
-    });
-    for (const outcome of ["taken", "failed", "given_up"]) this.#notifications.inc({ outcome }, 0);
-    for (const outcome of spoolOutcomes) this.#spooled.inc({ outcome }, 0);
+    this.spooled = this.addOutcomes(
+      "nexus_spooled_token_sets_total",
+      "Token sets found in the spool file at start, by outcome.",
+      spoolOutcomes,
+    );
+    this.notified = this.addOutcomes(
+      "nexus_notifications_total",
+      "Attempts to tell a receiver, by outcome: taken, failed (tried again), given_up.",
+      ["taken", "failed", "given_up"],
+    );
     this.#addGauges(build.version);
     this.#addReadGauges();
   }
@@ -127,24 +121,25 @@ export class Metrics {
     this.#sources = sources;
   }
 
-  /** Adds the metrics of a hub. */
-  observeFleet(sources: FleetSources): void {
-    this.#fleet = new FleetMetrics(this.#registry, sources);
+  /** Adds a gauge, which is read each time the metrics are, and is absent without a value. */
+  addGauge(name: string, help: string, read: () => number | undefined): void {
+    const gauge = new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect: () => {
+        const value = read();
+        if (value === undefined) gauge.remove();
+        else gauge.set(value);
+      },
+    });
   }
 
-  /** Counts a request that was forwarded to the hub that leads. */
-  forwarded(outcome: ForwardOutcome): void {
-    this.#fleet?.forwarded(outcome);
-  }
-
-  /** Adds the metrics of a spoke. */
-  observeSpoke(sources: SpokeSources): void {
-    this.#spoke = new SpokeMetrics(this.#registry, sources);
-  }
-
-  /** Counts a request that was forwarded to a hub of this spoke. */
-  forwardedUpstream(outcome: ForwardOutcome): void {
-    this.#spoke?.forwarded(outcome);
+  /** Adds a counter by outcome, each of which begins at 0. @returns counts one */
+  addOutcomes<T extends string>(name: string, help: string, outcomes: readonly T[]): (outcome: T) => void {
+    const counter = new Counter({ name, help, labelNames: ["outcome"], registers: [this.#registry] });
+    for (const outcome of outcomes) counter.inc({ outcome }, 0);
+    return (outcome) => counter.inc({ outcome });
   }
 
   rpcAnswered({ method, code, listener }: RpcOutcome): void {
@@ -177,11 +172,6 @@ export class Metrics {
     this.#commitDuration.observe(durationMs / 1000);
   }
 
-  /** Counts a token set that the last process could not store. */
-  spooled(outcome: SpoolOutcome): void {
-    this.#spooled.inc({ outcome });
-  }
-
   /**
    * The text format of Prometheus. From the first call on the process itself is measured too, which wakes it up every 10 ms: a daemon whose
    * metrics nothing reads sleeps. So the first answer has no statistics of the event loop's lag yet.
@@ -198,11 +188,6 @@ export class Metrics {
       contentType: this.#registry.contentType,
       body: isFirst ? body.replace(lagStatistics, "") : body,
     };
-  }
-
-  /** Counts an attempt to tell a receiver. */
-  notified(outcome: "taken" | "failed" | "given_up"): void {
-    this.#notifications.inc({ outcome });
   }
 
   #addGauges(version: string): void {
@@ -273,18 +258,8 @@ export class Metrics {
     );
   }
 
-  /** Without a value a gauge is absent. */
   #addReadGauge(name: string, help: string, read: (sources: MetricsSources) => number | undefined): void {
-    const gauge = new Gauge({
-      name,
-      help,
-      registers: [this.#registry],
-      collect: () => {
-        const value = this.#sources && read(this.#sources);
-        if (value === undefined) gauge.remove();
-        else gauge.set(value);
-      },
-    });
+    this.addGauge(name, help, () => this.#sources && read(this.#sources));
   }
 }
 

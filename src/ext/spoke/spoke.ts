@@ -43,7 +43,7 @@ export interface SpokeOptions {
 export interface SpokeResources {
   readonly store: Store;
   readonly opened: { readonly vault: Vault };
-  readonly metrics: Pick<Metrics, "observeSpoke" | "forwardedUpstream">;
+  readonly metrics: Pick<Metrics, "addGauge" | "addOutcomes">;
 }
 
 /** What a spoke needs of the domain that it is wired into. */
@@ -89,7 +89,11 @@ export class Spoke implements ListenersHub, DomainHub {
     this.#links = new HubLinks({ urls: upstream.urls, files, userAgent, clock, random });
     this.#calls = new UpstreamCalls({
       ...{ links: this.#links, clock },
-      onForwarded: (outcome) => metrics.forwardedUpstream(outcome),
+      onForwarded: metrics.addOutcomes(
+        "nexus_spoke_forwards_total",
+        "Requests for a hub, by outcome: ok (it answered), unreachable (nothing was sent), lost (it may have been acted on).",
+        ["ok", "unreachable", "lost"],
+      ),
     });
     this.#file = new CopyPositionFile(config.dataDir);
     this.#last = this.#file.read(store.databaseId) ?? this.#begun();
@@ -106,10 +110,15 @@ export class Spoke implements ListenersHub, DomainHub {
   }
 
   observe(): void {
-    this.resources.metrics.observeSpoke({
-      isConnected: () => this.#follower.isConnected,
-      ageMs: () => this.#ageMs,
-    });
+    const { metrics } = this.resources;
+    metrics.addGauge("nexus_spoke_connected", "1 while a hub tells this spoke what changes.", () =>
+      Number(this.#follower.isConnected),
+    );
+    metrics.addGauge(
+      "nexus_spoke_copy_age_seconds",
+      "Since a hub was last heard; no value where none ever was.",
+      () => this.#ageMs && this.#ageMs / 1_000,
+    );
   }
 
   refresher() {

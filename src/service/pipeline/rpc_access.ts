@@ -32,7 +32,8 @@ export interface RpcAccess {
 
 const rows = new Map<string, RpcAccess>();
 
-function row<I extends DescMessage>(
+/** The row of an RPC; a service of an extension gives its RPCs theirs where it is defined. */
+export function rpcRow<I extends DescMessage>(
   method: DescMethodUnary<I, DescMessage> | DescMethodServerStreaming<I, DescMessage>,
   action: Action,
   asked?: (request: MessageShape<I>) => Asked,
@@ -41,7 +42,7 @@ function row<I extends DescMessage>(
 }
 
 /** An RPC whose requests are a stream: what it answers must be filtered. */
-function filteredStream(method: DescMethodBiDiStreaming, action: Action): void {
+export function filteredStream(method: DescMethodBiDiStreaming, action: Action): void {
   rows.set(rpcName(method), { action, asked: undefined });
 }
 
@@ -56,34 +57,34 @@ const stateOf = ({ state }: { state: string }): Asked => ({ kind: "state", state
 
 // One row for each RPC of the contract; a test reads the descriptors and fails when one has none.
 const { method: providers } = ProviderService;
-row(providers.createProvider, "provider.manage");
-row(providers.getProvider, "provider.read", ({ key }) => ({
+rpcRow(providers.createProvider, "provider.manage");
+rpcRow(providers.getProvider, "provider.read", ({ key }) => ({
   kind: "provider",
   provider: key.case === "name" ? { name: key.value } : { id: key.value ?? "" },
 }));
-row(providers.listProviders, "provider.read");
-row(providers.updateProvider, "provider.manage");
-row(providers.deleteProvider, "provider.manage");
-row(providers.listProviderTemplates, "template.read");
+rpcRow(providers.listProviders, "provider.read");
+rpcRow(providers.updateProvider, "provider.manage");
+rpcRow(providers.deleteProvider, "provider.manage");
+rpcRow(providers.listProviderTemplates, "template.read");
 
 const { method: connections } = ConnectionService;
-row(connections.requestConnection, "connection.request", ({ connectionId, userId, provider }) => ({
+rpcRow(connections.requestConnection, "connection.request", ({ connectionId, userId, provider }) => ({
   kind: "request",
   connectionId: connectionId === "" ? undefined : connectionId,
   userId,
   provider: providerKey(provider),
 }));
-row(connections.confirmConnection, "connection.request", connectionOf);
-row(connections.getConnection, "connection.read", connectionOf);
-row(connections.listConnections, "connection.read");
-row(connections.watchConnections, "connection.read");
-row(connections.refreshConnection, "connection.manage", connectionOf);
-row(connections.revokeConnection, "connection.manage", connectionOf);
-row(connections.deleteConnection, "connection.manage", connectionOf);
-row(connections.replaceCredential, "connection.manage", connectionOf);
-row(connections.getCaptureSchema, "connection.capture", stateOf);
-row(connections.captureCredential, "connection.capture", stateOf);
-row(connections.importConnection, "connection.import", ({ userId, providerId }) => ({
+rpcRow(connections.confirmConnection, "connection.request", connectionOf);
+rpcRow(connections.getConnection, "connection.read", connectionOf);
+rpcRow(connections.listConnections, "connection.read");
+rpcRow(connections.watchConnections, "connection.read");
+rpcRow(connections.refreshConnection, "connection.manage", connectionOf);
+rpcRow(connections.revokeConnection, "connection.manage", connectionOf);
+rpcRow(connections.deleteConnection, "connection.manage", connectionOf);
+rpcRow(connections.replaceCredential, "connection.manage", connectionOf);
+rpcRow(connections.getCaptureSchema, "connection.capture", stateOf);
+rpcRow(connections.captureCredential, "connection.capture", stateOf);
+rpcRow(connections.importConnection, "connection.import", ({ userId, providerId }) => ({
   kind: "request",
   connectionId: undefined,
   userId,
@@ -91,44 +92,44 @@ row(connections.importConnection, "connection.import", ({ userId, providerId }) 
 }));
 
 const { method: tokens } = TokenService;
-row(tokens.acquireToken, "token.read", ({ providerName, userId, label, mcpServerUrl }) => ({
+rpcRow(tokens.acquireToken, "token.read", ({ providerName, userId, label, mcpServerUrl }) => ({
   kind: "acquired",
   name: { providerName, userId, label },
   mcpServerUrl,
 }));
-row(tokens.getToken, "token.read", connectionOf);
-row(tokens.refreshToken, "token.read", connectionOf);
-row(tokens.reportRejectedToken, "token.read", connectionOf);
-row(tokens.createProof, "token.read", connectionOf);
-row(tokens.watchTokens, "token.read");
+rpcRow(tokens.getToken, "token.read", connectionOf);
+rpcRow(tokens.refreshToken, "token.read", connectionOf);
+rpcRow(tokens.reportRejectedToken, "token.read", connectionOf);
+rpcRow(tokens.createProof, "token.read", connectionOf);
+rpcRow(tokens.watchTokens, "token.read");
 
-row(AuditService.method.listAuditEvents, "audit.read");
-row(AuditService.method.verifyAuditLog, "audit.read");
+rpcRow(AuditService.method.listAuditEvents, "audit.read");
+rpcRow(AuditService.method.verifyAuditLog, "audit.read");
 
-row(StatusService.method.getStatus, "status.read");
-row(StatusService.method.getActivity, "status.read");
-row(StatusService.method.listOpenStreams, "status.read");
-row(NotificationService.method.testReceivers, "notification.test");
+rpcRow(StatusService.method.getStatus, "status.read");
+rpcRow(StatusService.method.getActivity, "status.read");
+rpcRow(StatusService.method.listOpenStreams, "status.read");
+rpcRow(NotificationService.method.testReceivers, "notification.test");
 
-row(AccessService.method.createApiKey, "key.manage");
-row(AccessService.method.listApiKeys, "key.manage");
-row(AccessService.method.revokeApiKey, "key.manage");
-row(AccessService.method.explainAccess, "policy.read");
-row(AccessService.method.whoAmI, "self.read");
+rpcRow(AccessService.method.createApiKey, "key.manage");
+rpcRow(AccessService.method.listApiKeys, "key.manage");
+rpcRow(AccessService.method.revokeApiKey, "key.manage");
+rpcRow(AccessService.method.explainAccess, "policy.read");
+rpcRow(AccessService.method.whoAmI, "self.read");
 
-row(ConsoleService.method.createConsoleLink, "console.open");
+rpcRow(ConsoleService.method.createConsoleLink, "console.open");
 
 // The RPCs behind these judge the resource again, with ids that are brought into their own form.
-row(NexusService.method.requestConnection, "connection.request");
-row(NexusService.method.checkConnection, "connection.read");
-row(NexusService.method.getToken, "token.read");
-row(NexusService.method.refreshConnection, "token.read");
+rpcRow(NexusService.method.requestConnection, "connection.request");
+rpcRow(NexusService.method.checkConnection, "connection.read");
+rpcRow(NexusService.method.getToken, "token.read");
+rpcRow(NexusService.method.refreshConnection, "token.read");
 
 // What is not within the caller's restriction is as what does not exist: an empty secret.
-row(SecretDiscoveryService.method.fetchSecrets, "token.read");
+rpcRow(SecretDiscoveryService.method.fetchSecrets, "token.read");
 filteredStream(SecretDiscoveryService.method.streamSecrets, "token.read");
 
-row(Authorization.method.check, "token.read", (request) => {
+rpcRow(Authorization.method.check, "token.read", (request) => {
   const key = connectionOfRoute(request);
   return key && "name" in key
     ? { kind: "named", name: key.name }

@@ -40,7 +40,7 @@ const firstLookMs = 3_000;
 export interface FleetResources {
   readonly fleet: OpenFleet;
   readonly opened: { readonly vault: Vault };
-  readonly metrics: Pick<Metrics, "forwarded" | "observeFleet">;
+  readonly metrics: Pick<Metrics, "addGauge" | "addOutcomes">;
 }
 
 /** What a hub that leads does for the others. */
@@ -117,7 +117,11 @@ export class Fleet implements ListenersHub, DomainHub {
         await this.hub.catchUp.toNow();
       },
       clock,
-      onForwarded: (outcome) => resources.metrics.forwarded(outcome),
+      onForwarded: resources.metrics.addOutcomes(
+        "nexus_fleet_forwards_total",
+        "Requests for the hub that leads, by outcome: ok, unreachable (nothing was sent), lost (it may have been acted on).",
+        ["ok", "unreachable", "lost"],
+      ),
     });
   }
 

@@ -1,0 +1,48 @@
+import { connect } from "node:net";
+import { create } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { expect, test } from "vitest";
+import { Daemon } from "../../src/daemon/daemon.js";
+import { FleetService, ReachResponseSchema } from "../../src/gen/nexus/fleet/v1/fleet_pb.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
+import { rpcRow } from "../../src/service/pipeline/rpc_access.js";
+import { defineService } from "../../src/service/pipeline/service_definition.js";
+import { silentLog } from "../silent_log.js";
+import { Place } from "./harness.js";
+
+test("an extension adds a service with its access, and counts", async () => {
+  const place = await Place.make();
+  rpcRow(FleetService.method.reach, "self.read");
+  const never = (): never => {
+    throw new Error("not of this test");
+  };
+  const service = defineService(FleetService, {
+    ...{ call: never, refresh: never, page: never, appendAudit: never },
+    reach: () => create(ReachResponseSchema, { mayLead: true }),
+  });
+  const daemon = await Daemon.start(
+    {
+      ...{ config: place.config, environment: place.environment, clock: new ManualClock(Date.now()) },
+      ...{ log: silentLog, random: () => 0.5, onFatal: never },
+    },
+    [
+      {
+        name: "trial",
+        open: async ({ resources }) => {
+          resources.metrics.addOutcomes("nexus_trial_total", "A trial.", ["ok"])("ok");
+          return { services: [service] };
+        },
+      },
+    ],
+  );
+  const transport = createGrpcTransport({
+    baseUrl: "http://localhost",
+    nodeOptions: { createConnection: () => connect(place.socket) },
+  });
+  expect((await createClient(FleetService, transport).reach({})).mayLead).toBe(true);
+  expect(await (await fetch(`${place.opsUrl}/metrics`)).text()).toContain(
+    'nexus_trial_total{outcome="ok"} 1',
+  );
+  await daemon.stop();
+});
