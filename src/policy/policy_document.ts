@@ -45,12 +45,10 @@ class PolicyReading {
   read(): PolicyBinding[] {
     const { value } = this.#document;
     const bindings = isJsonObject(value) ? value["bindings"] : undefined;
-    if (!isJsonObject(value) || !Array.isArray(bindings)) {
-      this.#violation(["bindings"], "bindings: must be a list");
-      return [];
-    }
-    this.violations.push(...unknownKeys(this.#document, value, [], topKeys));
-    return (bindings as JsonValue[]).flatMap((json, index) => this.#binding(json, ["bindings", index]) ?? []);
+    const list = Array.isArray(bindings) ? (bindings as JsonValue[]) : undefined;
+    if (!list) this.#violation(["bindings"], "bindings: must be a list");
+    if (isJsonObject(value)) this.violations.push(...unknownKeys(this.#document, value, [], topKeys));
+    return (list ?? []).flatMap((json, index) => this.#binding(json, ["bindings", index]) ?? []);
   }
 
   #binding(json: JsonValue, path: Path): PolicyBinding | undefined {

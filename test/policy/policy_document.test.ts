@@ -160,6 +160,13 @@ roles: {}
     expect(violationsOf(text)[0]).toBe(violation);
   });
 
+  it("names a key that it does not know where bindings are missing", () => {
+    expect(violationsOf("rules:\n  - role: agent\n")).toEqual([
+      "1:1: bindings: must be a list",
+      "1:1: rules: is not a key; these are: bindings",
+    ]);
+  });
+
   it("takes names of every object's own for what they are", () => {
     expect(
       violationsOf(
