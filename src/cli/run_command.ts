@@ -130,6 +130,8 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
  */
 function complaint(command: Command, text: string): string {
   const isUnknown = text.startsWith("error: unknown command");
+  const hasFile = text.startsWith("error: too many") && command.options.some(({ long }) => long === "--file");
+  if (hasFile) return `${text.trimEnd()}\ngive the file by --file\n`;
   const group = isUnknown ? command : command.parent;
   const [word] = group?.args ?? [];
   const isNamed = word === undefined || word === command.name() || word.startsWith("-");
