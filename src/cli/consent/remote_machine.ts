@@ -1,3 +1,4 @@
+import { hostname as machineName } from "node:os";
 import { shellWord } from "../shell/text.js";
 
 /** A command that a person runs elsewhere, and where this machine is. */
@@ -28,7 +29,7 @@ export function forwardingCommand(address: string, { env, userName }: RemoteMach
   const number = port === "" ? (protocol === "https:" ? "443" : "80") : port;
   // Its words are the address and port of the client, then those of the server (ssh(1), ENVIRONMENT).
   const [, , serverHost, serverPort] = (env["SSH_CONNECTION"] ?? "").split(" ");
-  const target = serverHost === undefined ? "THIS_MACHINE" : `${userName()}@${serverHost}`;
+  const target = `${userName()}@${serverHost ?? machineName()}`;
   const flags = serverPort === undefined || serverPort === "22" ? [] : ["-p", serverPort];
   return ["ssh", "-N", "-L", `${number}:${hostname}:${number}`, ...flags, shellWord(target)].join(" ");
 }

@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -216,7 +217,7 @@ describe("connect", () => {
     const headless = shellOf({ outIsTTY: true, browserFails: true });
     expect(await run(["connect", "github"], headless)).toBe(0);
     expect(headless.err()).toContain("by hand");
-    expect(headless.out()).toContain("ssh -N -L 8080:localhost:8080 THIS_MACHINE");
+    expect(headless.out()).toContain(`ssh -N -L 8080:localhost:8080 alice@${hostname()}`);
   });
 
   it("opens no browser over SSH, and says how a browser elsewhere gets here", async () => {

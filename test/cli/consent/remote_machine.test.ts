@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { describe, expect, it } from "vitest";
 import { forwardingCommand, isLocalUrl, isOverSsh } from "../../../src/cli/consent/remote_machine.js";
 
@@ -16,7 +17,7 @@ describe("a browser on another machine", () => {
       "ssh -N -L 9000:127.0.0.1:9000 -p 2222 ada@192.0.2.7",
     ],
     ["2001:db8::9 50000 2001:db8::7 22", "https://localhost/", "ssh -N -L 443:localhost:443 ada@2001:db8::7"],
-    ["", "http://localhost:8080/", "ssh -N -L 8080:localhost:8080 THIS_MACHINE"],
+    ["", "http://localhost:8080/", `ssh -N -L 8080:localhost:8080 ada@${hostname()}`],
   ])("reaches this one by a command: %s", (connection, address, command) => {
     const env = connection === "" ? {} : { SSH_CONNECTION: connection };
     expect(forwardingCommand(address, { env, userName })).toBe(command);
