@@ -57,18 +57,22 @@ describe("nexusd keys and nexusd policy", () => {
     const again = await nexusd("keys", "create", "ops-2", "--role", "operator", "--output", file);
     expect(again.code).toBe(2);
     expect(again.err()).toContain("cannot be made: EEXIST");
-    const nowhere = await nexusd("keys", "create", "ops-2", "--output", join(folder, "no", "ops.key"));
+    const missing = join(folder, "no", "ops.key");
+    const nowhere = await nexusd("keys", "create", "ops-2", "--user", "*", "--output", missing);
     expect(nowhere.err()).toContain(`cannot be made: the folder ${join(folder, "no")} does not exist`);
     expect((await nexusd("keys", "list", "--json")).out()).not.toContain("ops-2");
   });
 
   it("leaves no file behind when no key is made", async () => {
     const file = join(folder, "none.key");
-    const made = await nexusd("keys", "create", "unconfined", "--output", file);
+    const made = await nexusd("keys", "create", "ci", "--user", "*", "--output", file);
     expect(made.code).toBe(1);
-    expect(made.err()).toContain(
-      "restriction: an agent is restricted to user_ids, providers or connection_ids",
-    );
+    expect(() => statSync(file)).toThrow("ENOENT");
+    const unrestricted = await nexusd("keys", "create", "unconfined", "--output", file);
+    expect([unrestricted.code, unrestricted.err()]).toEqual([
+      2,
+      "nexusd: an agent is restricted: give --user, --provider or --connection; --user '*' is every user\n",
+    ]);
     expect(() => statSync(file)).toThrow("ENOENT");
   });
 

@@ -6,6 +6,7 @@ import { type Role, roles } from "../../model/access/access_table.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 import { connectionArgument, findConnection } from "../connections/connection_key.js";
 import { withStep } from "../shell/call_failure.js";
+import { usageFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
 import { type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
@@ -53,9 +54,13 @@ function createCommand(shell: Shell): Command {
     const { daemon, call } = session;
     const expiresAtMs = flags.expires?.(shell.clock.nowMs());
     const { user: userIds, provider: providers } = flags;
+    const isRestricted = [userIds, providers, flags.connection].some((list) => list.length > 0);
+    if (!isRestricted && flags.role === "agent")
+      throw usageFailure(
+        "an agent is restricted: give --user, --provider or --connection; --user '*' is every user",
+      );
     const found = flags.connection.map((text) => findConnection(shell, session, text));
     const connectionIds = await Promise.all(found);
-    const isRestricted = userIds.length + providers.length + connectionIds.length > 0;
     const request = {
       name,
       role: roles.indexOf(flags.role) + 1,
