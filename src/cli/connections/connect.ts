@@ -8,7 +8,7 @@ import type {
 import { namePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";
 import { consentByPaste } from "../consent/pasted_consent.js";
-import { hintedWait, redirectHint } from "../consent/redirect_hint.js";
+import { redirectHint } from "../consent/redirect_hint.js";
 import { forwardingCommand, isLocalUrl, isOverSsh } from "../consent/remote_machine.js";
 import { findProvider, suggestingProviders } from "../providers/provider_key.js";
 import { isOAuth2 } from "../providers/provider_words.js";
@@ -86,9 +86,8 @@ export async function connectTo(
   if (connection) return await report(shell, session, { kind: "connected", connection }, flags);
   if (before && flags.connection === undefined && !flags.json) shell.stdout.write(askedAgain(before));
   await bringPerson(shell, session, answer, flags);
-  const wait = () => waitFor(shell, session, answer, before?.revision);
-  const outcome = await (flags.json ? wait() : hintedWait(shell, answer, wait));
-  await report(shell, session, outcome, flags, answer);
+  const outcome = await waitFor(shell, session, answer, before?.revision);
+  await report(shell, session, outcome, flags);
 }
 
 /** The name that was given has a connection already. */
@@ -104,13 +103,14 @@ async function bringPerson(
   answer: RequestAnswer,
   flags: ConnectFlags,
 ): Promise<void> {
-  if (flags.paste) return await consentByPaste(shell, answer);
+  const hint = flags.json ? "" : await redirectHint(session, answer);
+  if (flags.paste) return await consentByPaste(shell, answer, hint);
   const canAsk = flags.open && !flags.json && shell.stdin.isTTY && flags.returnUrl === undefined;
   if (canAsk && answer.redirectUri === "") {
     const { provider } = await findProvider(session, answer.providerId);
     if (!isOAuth2(provider)) return await captureAtPrompt(shell, session, provider, answer.state);
   }
-  await announce(shell, answer, flags);
+  await announce(shell, answer, flags, hint);
 }
 
 function request({ provider, userId, label, before }: ConnectTarget, flags: ConnectFlags) {
@@ -129,7 +129,12 @@ function request({ provider, userId, label, before }: ConnectTarget, flags: Conn
   };
 }
 
-async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags): Promise<void> {
+async function announce(
+  shell: Shell,
+  answer: RequestAnswer,
+  flags: ConnectFlags,
+  redirectHint: string,
+): Promise<void> {
   if (flags.json) return shell.stdout.write(jsonLine(answer));
   const until = answer.expiresAt ? new Date(timestampMs(answer.expiresAt)).toTimeString().slice(0, 8) : "";
   const url = answer.authUrl || answer.verificationUriComplete || answer.verificationUri;
@@ -142,7 +147,7 @@ async function announce(shell: Shell, answer: RequestAnswer, flags: ConnectFlags
       `Open ${page} on any device, and enter this code:\n\n  ${printable(answer.userCode)}\n\n`,
     );
   }
-  shell.stdout.write(`Waiting until ${until}; the connection is ${answer.connectionId}\n`);
+  shell.stdout.write(`Waiting until ${until}; the connection is ${answer.connectionId}\n${redirectHint}`);
   const hint = remoteHint(shell, answer);
   if (isOverSsh(shell.env)) shell.stdout.write(hint);
   else if (shell.stdout.isTTY && flags.open && /^https?:\/\//.test(url)) {
@@ -187,14 +192,11 @@ async function report(
   session: DaemonSession,
   outcome: ConsentOutcome,
   flags: ConnectFlags,
-  answer?: RequestAnswer,
 ): Promise<void> {
   const { connection } = outcome;
   if (flags.json && connection) shell.stdout.write(jsonLine(connection));
   if (outcome.kind === "failed") {
-    const hint = outcome.mayBeRedirectUri && answer?.redirectUri ? `\n${redirectHint(answer)}` : "";
-    const sentence = `not connected: ${printableLines(outcome.sentence)}`;
-    throw new CommandFailure(exitCodes.consentFailed, `${sentence}${hint}`.trimEnd());
+    throw new CommandFailure(exitCodes.consentFailed, `not connected: ${printableLines(outcome.sentence)}`);
   }
   for (const warning of grantWarnings(shell, outcome.connection)) shell.stderr.write(`warning: ${warning}\n`);
   if (flags.json) return;

@@ -20,8 +20,6 @@ interface FailedConsent {
   readonly kind: "failed";
   readonly sentence: string;
   readonly connection: Connection | undefined;
-  /** Nobody came back: the provider can have refused the redirect URI. */
-  readonly mayBeRedirectUri?: boolean;
 }
 
 /** A denied re-consent changes no token, so it is noticed at the next bookmark. The shortest that the daemon offers. */
@@ -69,7 +67,6 @@ export function judgeConsent(
   nowMs: number,
 ): ConsentOutcome | undefined {
   const failed = (sentence: string): ConsentOutcome => ({ kind: "failed", sentence, connection });
-  const unanswered = (sentence: string) => ({ ...failed(sentence), mayBeRedirectUri: true });
   if (!connection) return failed("the connection was deleted");
   const { status, revision, requestExpiresAt, problem, requestProblem } = connection;
   const isConnected = status === ConnectionStatus.ACTIVE && revision > (request.revisionBefore ?? 0n);
@@ -81,20 +78,19 @@ export function judgeConsent(
     if (timestampMs(requestExpiresAt) !== request.expiresAtMs) {
       return failed("a newer request took the place of this one");
     }
-    return nowMs > request.expiresAtMs + graceMs ? unanswered("nobody consented in time") : undefined;
+    return nowMs > request.expiresAtMs + graceMs ? failed("nobody consented in time") : undefined;
   }
   switch (status) {
     case ConnectionStatus.PENDING:
       return undefined;
     case ConnectionStatus.EXPIRED:
-      return unanswered("nobody consented in time");
+      return failed("nobody consented in time");
     case ConnectionStatus.REVOKED:
       return failed("the connection was revoked");
     case ConnectionStatus.FAILED:
       return failed(problem ? problemText(problem) : "the consent failed");
     default:
-      if (requestProblem?.reason === "consent_expired")
-        return unanswered(`nobody consented in time${asItWas}`);
+      if (requestProblem?.reason === "consent_expired") return failed(`nobody consented in time${asItWas}`);
       return failed(
         `${requestProblem ? problemText(requestProblem) : "consent was denied or failed"}${asItWas}`,
       );

@@ -13,9 +13,10 @@ type Request = Pick<RequestAnswer, "authUrl" | "redirectUri" | "state">;
  * consent to: it opens the link, keeps the cookie, and brings the answer back that the person pastes. Only the address at the provider
  * leaves this machine, and only the query of what is pasted is used.
  *
+ * @param hint for a person whose provider shows an error
  * @throws CommandFailure
  */
-export async function consentByPaste(shell: Shell, request: Request): Promise<void> {
+export async function consentByPaste(shell: Shell, request: Request, hint: string): Promise<void> {
   if (!shell.stdin.isTTY) throw usageFailure("--paste needs a terminal to paste at");
   if (request.redirectUri === "")
     throw usageFailure(
@@ -29,7 +30,7 @@ export async function consentByPaste(shell: Shell, request: Request): Promise<vo
   const start = await visitBrowserListener(new URL(request.authUrl), "");
   if (start.location === undefined || start.cookie === "") throw refused(start);
   shell.stderr.write(
-    `Open this address in a browser on any machine, and consent:\n\n  ${printable(start.location)}\n\nThe browser then fails to open an address that begins with ${printable(request.redirectUri)}. Copy that address whole.\n`,
+    `Open this address in a browser on any machine, and consent:\n\n  ${printable(start.location)}\n\nThe browser then fails to open an address that begins with ${printable(request.redirectUri)}. Copy that address whole.\n${hint}`,
   );
   // What is wrong with an answer is part of the next question: nothing is shown to which the terminal would echo the next answer.
   for (let wrong = ""; ; ) {

@@ -1,28 +1,18 @@
 import type { ConnectionServiceRequestConnectionResponse as RequestAnswer } from "../../gen/nexus/v1/connection_pb.js";
-import type { Shell } from "../shell/shell.js";
+import { findProvider } from "../providers/provider_key.js";
+import type { DaemonSession } from "../shell/daemon_command.js";
 import { printable } from "../shell/text.js";
 
-/** A consent that goes well is mostly given by then. A provider that knows no such redirect URI says so to the person alone. */
-const timeoutMs = 60_000;
-
-/** What to do about a provider that complains about the redirect URI. */
-export function redirectHint({ redirectUri }: Pick<RequestAnswer, "redirectUri">): string {
-  return `If the provider complains about the redirect URI, register exactly this one there, then open the URL again:\n\n  ${printable(redirectUri)}\n`;
-}
-
-/** Waits for an answer, and gives the hint when none came for a while. */
-export async function hintedWait<Outcome>(
-  { clock, stdout }: Pick<Shell, "clock" | "stdout">,
-  answer: Pick<RequestAnswer, "redirectUri">,
-  wait: () => Promise<Outcome>,
-): Promise<Outcome> {
-  if (answer.redirectUri === "") return await wait();
-  const timer = clock.setTimer(timeoutMs, () =>
-    stdout.write(`\nNo answer came yet. ${redirectHint(answer)}\n`),
+/** What to compare where the provider refuses client or redirect URI, which it tells the browser alone; empty where none comes back. */
+export async function redirectHint(
+  session: DaemonSession,
+  { providerId, redirectUri }: Pick<RequestAnswer, "providerId" | "redirectUri">,
+): Promise<string> {
+  if (redirectUri === "") return "";
+  // A caller who may not read the provider does without the client ID.
+  const clientId = await findProvider(session, providerId).then(
+    ({ provider }) => ` ${provider.clientId}`,
+    () => "",
   );
-  try {
-    return await wait();
-  } finally {
-    timer.cancel();
-  }
+  return `If the provider shows an error, compare with what is registered there: the client ID${printable(clientId)}, and this redirect URI, character by character:\n\n  ${printable(redirectUri)}\n\n`;
 }
