@@ -10,6 +10,9 @@ import { programName } from "./shell/program_name.js";
 import type { Extension, Input, Output, Shell } from "./shell/shell.js";
 import type { Key } from "./terminal/search_prompt.js";
 
+/** As a shell says that SIGINT ended a program. */
+const interruptedExitCode = 130;
+
 /**
  * Runs the command that this process was started with, and ends the process.
  *
@@ -43,6 +46,7 @@ function processShell(extensions: readonly Extension[]): Shell {
     random: Math.random,
     userName,
     runProgram,
+    orInterrupted,
     extensions,
     openStandardStreams: () => ({ input: process.stdin, output: process.stdout }),
     openBrowser: async (url) => {
@@ -55,6 +59,19 @@ function processShell(extensions: readonly Extension[]): Shell {
       return await runDaemon(options);
     },
   };
+}
+
+async function orInterrupted<Result>(last: string, work: () => Promise<Result>): Promise<Result> {
+  const end = (): void => {
+    process.stderr.write(last);
+    process.exit(interruptedExitCode);
+  };
+  process.once("SIGINT", end);
+  try {
+    return await work();
+  } finally {
+    process.off("SIGINT", end);
+  }
 }
 
 /** Without a display the program that opens a browser starts one without a window, or none, and does not say so. */

@@ -12,6 +12,8 @@ export interface FakeShell extends Shell {
   readonly questions: { question: string; echo: boolean }[];
   readonly served: Parameters<Shell["runDaemon"]>[0][];
   readonly programs: { argv: readonly string[]; env: NodeJS.ProcessEnv }[];
+  /** What Ctrl-C would have said. */
+  readonly lasts: string[];
   /** What was written so far. */
   out(): string;
   err(): string;
@@ -42,6 +44,7 @@ export function fakeShell(
   const questions: FakeShell["questions"] = [];
   const served: FakeShell["served"] = [];
   const programs: FakeShell["programs"] = [];
+  const lasts: string[] = [];
   const answers = [...(given.answers ?? [])];
   const keys = [...(given.keys ?? "")];
   const stdin: Input = {
@@ -95,6 +98,10 @@ export function fakeShell(
       programs.push({ argv, env });
       return given.programExitCode ?? 0;
     },
+    orInterrupted: (last, work) => {
+      lasts.push(last);
+      return work();
+    },
     extensions,
     openStandardStreams: () => {
       throw new Error("this process has no streams");
@@ -111,6 +118,7 @@ export function fakeShell(
     questions,
     served,
     programs,
+    lasts,
     out: () => written.out,
     err: () => written.err,
   };

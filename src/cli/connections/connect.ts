@@ -1,4 +1,4 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type {
@@ -86,8 +86,22 @@ export async function connectTo(
   if (connection) return await report(shell, session, { kind: "connected", connection }, flags);
   if (before && flags.connection === undefined && !flags.json) shell.stdout.write(askedAgain(before));
   await bringPerson(shell, session, answer, flags);
-  const outcome = await waitFor(shell, session, answer, before?.revision);
+  const outcome = await shell.orInterrupted(farewell(shell, answer, before), () =>
+    waitFor(shell, session, answer, before?.revision),
+  );
   await report(shell, session, outcome, flags);
+}
+
+/** What a person reads who no longer waits. */
+function farewell(
+  { program }: Shell,
+  { connectionId, expiresAt }: RequestAnswer,
+  before: Connection | undefined,
+): string {
+  const end = before
+    ? `another ${program} connect replaces it`
+    : `to end it: ${program} connections delete ${connectionId} --yes`;
+  return `\nThe link goes on working until ${clockTime(expiresAt)}; ${end}\n`;
 }
 
 /** The name that was given has a connection already. */
@@ -136,7 +150,7 @@ async function announce(
   redirectHint: string,
 ): Promise<void> {
   if (flags.json) return shell.stdout.write(jsonLine(answer));
-  const until = answer.expiresAt ? new Date(timestampMs(answer.expiresAt)).toTimeString().slice(0, 8) : "";
+  const until = clockTime(answer.expiresAt);
   const url = answer.authUrl || answer.verificationUriComplete || answer.verificationUri;
   if (answer.userCode === "") {
     const purpose = answer.redirectUri === "" ? "enter the key" : "consent";
@@ -158,6 +172,11 @@ async function announce(
       shell.stdout.write(hint);
     }
   }
+}
+
+/** Of this machine, to the second. */
+function clockTime(time: Timestamp | undefined): string {
+  return time ? new Date(timestampMs(time)).toTimeString().slice(0, 8) : "";
 }
 
 /** For a person whose browser is on another machine; empty where the link works there as it is. */

@@ -75,6 +75,12 @@ export interface Shell {
    * @throws CommandFailure when it cannot be started, as a shell does: 127 when there is none, else 126
    */
   readonly runProgram: (argv: readonly string[], env: NodeJS.ProcessEnv) => Promise<number>;
+  /**
+   * Does `work`; Ctrl-C meanwhile ends the process as it does without, once it has said something.
+   *
+   * @param last what it says, on standard error
+   */
+  readonly orInterrupted: <Result>(last: string, work: () => Promise<Result>) => Promise<Result>;
   /** Standard input and output as they are, for a protocol that has them to itself. */
   readonly openStandardStreams: () => { readonly input: Readable; readonly output: Writable };
   readonly openBrowser: (url: string) => Promise<void>;

@@ -241,6 +241,18 @@ describe("connect", () => {
     expect(shell.err()).toContain(text);
   });
 
+  it.each([
+    ["how to end the link", ["github"], `to end it: nexusd connections delete ${connectionId} --yes`],
+    ["what replaces it", ["--connection", connectionId], "another nexusd connect replaces it"],
+  ])("says %s to who interrupts it", async (_what, args, end) => {
+    if (args.includes("--connection")) daemon.addConnection({ status: ConnectionStatus.ACTIVE });
+    await play(pending, active);
+    const shell = shellOf();
+    await run(["connect", ...args], shell);
+    const until = new Date(expiresAtMs).toTimeString().slice(0, 8);
+    expect(shell.lasts).toEqual([`\nThe link goes on working until ${until}; ${end}\n`]);
+  });
+
   it("asks again under the id of a connection", async () => {
     daemon.addConnection({ status: ConnectionStatus.ATTENTION, revision: 3n });
     await play({}, { ...active, revision: 4n });
