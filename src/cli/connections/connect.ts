@@ -1,4 +1,5 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { Command } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type {
@@ -75,12 +76,12 @@ export async function connectTo(
   const target = await connectTarget(shell, session, given, flags);
   const { provider, before } = target;
   const asked = provider ?? before?.providerName ?? "";
+  const { requestConnection } = session.daemon.connections;
+  const doing = `ask for a connection to ${asked}`;
   const answer = await suggestingProviders(session, asked, () =>
-    session.call(
-      `ask for a connection to ${asked}`,
-      session.daemon.connections.requestConnection,
-      request(target, flags),
-    ),
+    session
+      .call(doing, requestConnection, request(target, flags))
+      .catch((error) => refuseUser(session, doing, target, error)),
   );
   const { connection } = answer;
   if (connection) return await report(shell, session, { kind: "connected", connection }, flags);
@@ -90,6 +91,26 @@ export async function connectTo(
     waitFor(shell, session, answer, before?.revision),
   );
   await report(shell, session, outcome, flags);
+}
+
+/** Names both users where the key is for others than the one that was asked for. @throws CommandFailure */
+async function refuseUser(
+  { call, daemon }: DaemonSession,
+  doing: string,
+  { userId }: ConnectTarget,
+  error: unknown,
+): Promise<never> {
+  const isDenied =
+    error instanceof CommandFailure && ConnectError.from(error.cause).code === Code.PermissionDenied;
+  if (!isDenied || userId === "") throw error;
+  const { restrictions } = await call("ask who this is", daemon.access.whoAmI, {});
+  const users = restrictions.flatMap(({ userIds }) => userIds);
+  const isOne = users.some(
+    (user) => user === userId || (user.endsWith("*") && userId.startsWith(user.slice(0, -1))),
+  );
+  if (users.length === 0 || isOne) throw error;
+  const why = `this key is for ${users.length === 1 ? "user" : "users"} ${users.join(", ")}; you asked for ${userId}: give --user`;
+  throw new CommandFailure(error.exitCode, printable(`cannot ${doing}: ${why}`));
 }
 
 /** What a person reads who no longer waits. */

@@ -242,6 +242,26 @@ describe("connect", () => {
   });
 
   it.each([
+    [
+      "names the users of a key that is for others",
+      ["http1"],
+      "cannot ask for a connection to github: this key is for user http1; you asked for alice: give --user\n",
+    ],
+    [
+      "says what the key may do where the user is its own",
+      ["http1", "ali*"],
+      "permission denied\nwhat this key may do: nexusd whoami\n",
+    ],
+  ])("%s", async (_what, userIds, text) => {
+    daemon.failures.set("RequestConnection", new ConnectError("permission denied", Code.PermissionDenied));
+    daemon.accessApi = { whoAmI: () => ({ principal: "key:a", restrictions: [{ userIds }] }) };
+    await daemon.start();
+    const shell = shellOf();
+    expect(await run(["connect", "github"], shell)).toBe(1);
+    expect(shell.err()).toContain(text);
+  });
+
+  it.each([
     ["how to end the link", ["github"], `to end it: nexusd connections delete ${connectionId} --yes`],
     ["what replaces it", ["--connection", connectionId], "another nexusd connect replaces it"],
   ])("says %s to who interrupts it", async (_what, args, end) => {
