@@ -30,6 +30,7 @@ suites() {
 
   suite model-fleet 300 1 "" "$fleet $refresh" "npm run --silent test:model -- --fleet --runs $(for_change_or_all 200 400) --seed $(seed)"
   suite crash 900 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
+  suite outbox 300 1 "" "src/ext/alerts src/store test/ext/alerts/crash test/crash" "npm run --silent test:outbox -- --kills $(for_change_or_all 12 30)"
   suite fuzz 240 1 "" "src/oauth src/outbound src/model src/store/records src/policy test/fuzz" \
     "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
   suite follower 300 2 postgresql "$fleet test/ext/fleet/follower" "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts"
@@ -38,7 +39,7 @@ suites() {
   suite upgrade 200 2 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
 
   suite conformance 600 2 go "$wire test/conformance" "npm run --silent test:conformance"
-  suite proxy 300 2 proxies "src/domain/proxy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
+  suite proxy 300 2 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite clients 900 2 toolchains "clients proto/nexus test/clients" "npm run --silent test:clients"
   suite python 300 1 toolchains "clients/python proto/nexus" "clients/python/check.sh"
   suite interop 1200 2 toolchains "examples proto/nexus test/interop src/legacy src/server/rest" "npm run --silent test:interop"

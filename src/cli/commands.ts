@@ -5,7 +5,6 @@ import { backupCommand } from "./admin/backup.js";
 import { clientKeysCommand } from "./admin/client_keys.js";
 import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
-import { notifyCommand } from "./admin/notify.js";
 import { policyCommand } from "./admin/policy.js";
 import { whoamiCommand } from "./admin/whoami.js";
 import { completionCommand } from "./completion/completion.js";
@@ -96,7 +95,6 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
     ],
     ["watch", "follow connections as they change", watchCommand, "--user ada --json"],
     ["status", "show connections by state, failures, and what is due next", statusCommand, "--check"],
-    ["notify", "test who is notified when a user must act", notifyCommand, { test: "webhook" }],
   ],
   "Control access": [
     [

@@ -73,8 +73,8 @@ export interface Config {
    * sidecar 2 s (the kubelet's shortest): `deploy/kubernetes` sets less than that.
    */
   readonly drainTimeoutMs: number;
-  /** What the names of the secrets of proxies begin with, without the slash after it. */
-  readonly proxy: { readonly secretPrefix: string };
+  /** What the names of the secrets of proxies begin with, without the slash after it; whether proxies are served at all. */
+  readonly proxy: { readonly isServed: boolean; readonly secretPrefix: string };
   readonly notify: NotifyConfig;
   /** Absent where the daemon is alone. */
   readonly fleet: FleetConfig | undefined;
@@ -140,7 +140,7 @@ export function loadConfig(
       adminKeyFile: reader.get("NEXUS_ADMIN_KEY_FILE"),
     }),
     drainTimeoutMs: reader.get("NEXUS_DRAIN_TIMEOUT_MS"),
-    proxy: Object.freeze({ secretPrefix: reader.get("NEXUS_SDS_PREFIX") }),
+    proxy: readProxy(reader),
     notify: readNotifyConfig(reader),
     fleet: readFleetConfig(reader),
     upstream,
@@ -148,6 +148,13 @@ export function loadConfig(
   };
   reader.throwViolations();
   return Object.freeze(config);
+}
+
+function readProxy(reader: SettingReader): Config["proxy"] {
+  return Object.freeze({
+    isServed: reader.get("NEXUS_PROXIES"),
+    secretPrefix: reader.get("NEXUS_SDS_PREFIX"),
+  });
 }
 
 function readNamedFiles(reader: SettingReader): Pick<Config, "clientAssertionFiles" | "clientKeyFiles"> {

@@ -5,15 +5,12 @@ import { CallPipeline } from "../service/pipeline/call_pipeline.js";
 import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 import { accessService } from "../service/services/access_service.js";
 import { auditService } from "../service/services/audit_service.js";
-import { authorizationService } from "../service/services/authorization_service.js";
 import { backupService } from "../service/services/backup_service.js";
 import { clientKeyService } from "../service/services/client_key_service.js";
 import { connectionService } from "../service/services/connection_service.js";
 import { fleetControlService } from "../service/services/fleet_control_service.js";
 import { keyringService } from "../service/services/keyring_service.js";
-import { notificationService } from "../service/services/notification_service.js";
 import { providerService } from "../service/services/provider_service.js";
-import { secretDiscoveryService } from "../service/services/secret_discovery_service.js";
 import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";
 import type { HubServices } from "./hub/hub_interfaces.js";
@@ -40,7 +37,6 @@ export function definedServices(
     keyringService({ keyring }),
     clientKeyService({ clientKeys: parts.clientKeys, publicUrl }),
     backupService({ backups }),
-    notificationService({ notifier: parts.notifier }),
     fleetControlService(hub),
     ...more,
   ].map((service) => hub?.led(service) ?? service);
@@ -52,20 +48,4 @@ export function definedServices(
       nowMs,
     ),
   ];
-}
-
-/** What proxies call. */
-export interface ProxyServices {
-  /** Envoy's secret discovery. */
-  readonly secrets: ServiceDefinition;
-  /** `Check`; also behind a route of the `http` listeners. */
-  readonly authorization: ServiceDefinition;
-}
-
-export function proxyServices({ secrets, authorizer, access }: Domain, hub?: HubServices): ProxyServices {
-  const authorization = authorizationService({ authorizer });
-  return {
-    secrets: secretDiscoveryService({ secrets, access }),
-    authorization: hub?.led(authorization) ?? authorization,
-  };
 }

@@ -3,11 +3,7 @@ import { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
-import { withoutVariablesOf } from "../document/named_variables.js";
 import { openKeyCheck } from "../domain/operations/key_check.js";
-import { openReceivers } from "../notify/receivers.js";
-import type { ReceiverSpec } from "../notify/receivers_document.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
 import type { PolicyReloader } from "../policy/policy_reloader.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
@@ -69,7 +65,7 @@ export class Daemon {
     for (const [name, path] of Object.entries(config.clientKeyFiles))
       tellOfOpenSecret("NEXUS_SIGNING_KEY_FILES", name, path, log);
     const hub = await loadHub(options, resources);
-    const domain = wireDomain({ ...options, receivers: receiversOf(options), hub }, resources);
+    const domain = wireDomain({ ...options, hub }, resources);
     const environment = options.environment ?? processEnvironment();
     const core = { options, resources, domain, templates, environment };
     const opened = await Promise.all(known.map((each) => each.open?.(core)));
@@ -135,7 +131,6 @@ export class Daemon {
     domain.revoker.start();
     domain.recovery.start();
     domain.keyring.start();
-    domain.notifier.start();
     domain.poller.start();
   }
 
@@ -147,7 +142,6 @@ export class Daemon {
       domain.revoker.stop(),
       domain.recovery.stop(),
       domain.keyring.stop(),
-      domain.notifier.stop(),
       domain.poller.stop(),
       ...extensions.map((each) => each.stop?.()),
     ]);
@@ -255,19 +249,4 @@ function observe({ metrics, store, tls }: Resources, { hub, engine, spool }: Dom
     certificateEndsMs: () => tls.endsMs(),
     nowMs: () => clock.nowMs(),
   });
-}
-
-/** Who is told when a person is needed. @throws ReceiversError */
-function receiversOf({ config, clock, log, environment = processEnvironment() }: DaemonOptions) {
-  const { webhook, command, file } = config.notify;
-  const specs: ReceiverSpec[] = [
-    ...(webhook ? [{ name: "webhook", target: { kind: "webhook", ...webhook }, types: [] } as const] : []),
-    ...(command ? [{ name: "command", target: { kind: "command", argv: command }, types: [] } as const] : []),
-  ];
-  // What the daemon knows by its settings is not for a command.
-  const given = withoutVariablesOf(config.providersFile, environment);
-  const others = Object.entries(given).filter(([name]) => !name.startsWith("NEXUS_"));
-  const foundSecrets = (name: string, path: string) => tellOfOpenSecret("secrets_file", name, path, log);
-  return (outbound: OutboundFetch) =>
-    openReceivers({ specs, file, outbound, clock, environment: Object.fromEntries(others), foundSecrets });
 }

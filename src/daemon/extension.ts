@@ -1,4 +1,7 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
+import type { FollowOutcome } from "../domain/consent/consent_types.js";
+import type { Routes } from "../server/listen/http_message.js";
+import type { OnUnexpected } from "../server/listen/listener.js";
 import type { ExtensionListeners } from "../server/listeners.js";
 import type { OpsPages } from "../server/pages/ops_listener.js";
 import type { DescribeProvider } from "../server/pages/page_words.js";
@@ -36,6 +39,10 @@ export interface RunningExtension {
   readonly opsPages?: OpsPages;
   /** Listeners of its own. */
   listeners?(ground: PagesGround): ExtensionListeners;
+  /** What the `http` listeners answer beside calls, by the services that they serve. */
+  routes?(services: readonly BoundService[], onUnexpected: OnUnexpected): Routes;
+  /** Where a link below `/c/` leads. */
+  followLink?(code: string): Promise<FollowOutcome>;
   /**
    * Called before the first caller is served; in a fleet, each time this hub begins to lead.
    *

@@ -12,7 +12,7 @@ import type { BoundService } from "../service/pipeline/bound_service.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
 import type { ApiKey } from "../vault/api_key_file.js";
-import { definedServices, proxyServices } from "./bound_services.js";
+import { definedServices } from "./bound_services.js";
 import type { RunningExtension } from "./extension.js";
 import type { ListenersHub } from "./hub/hub_interfaces.js";
 import { openJwt } from "./open_jwt.js";
@@ -26,27 +26,30 @@ export interface MadeListeners {
   readonly pages: BrowserPages;
 }
 
+interface ListenerParts {
+  readonly adminKey: ApiKey;
+  readonly templates: Catalogue;
+  readonly hub?: ListenersHub | undefined;
+  readonly extensions: readonly RunningExtension[];
+}
+
 /** Every listener, over the domain; none is open yet. @throws NoPeerCredentials */
 export async function makeListeners(
   options: DaemonOptions,
   { metrics, tls }: Resources,
   domain: Domain,
-  parts: {
-    readonly adminKey: ApiKey;
-    readonly templates: Catalogue;
-    readonly hub?: ListenersHub | undefined;
-    readonly extensions: readonly RunningExtension[];
-  },
+  parts: ListenerParts,
 ): Promise<MadeListeners> {
   const { config, log, clock } = options;
   const { hub, extensions } = parts;
-  const { secrets, authorization } = proxyServices(domain, hub);
   const own = { nowMs: () => clock.nowMs(), more: extensions.flatMap(({ services = [] }) => services) };
-  const contract = definedServices(domain, parts.templates, config, own, hub);
-  const services = [...contract, secrets, authorization];
+  const services = definedServices(domain, parts.templates, config, own, hub);
   const [grpc, http, shown] = pipelines(options, metrics, domain);
   const describe = describeBy((name) => parts.templates.find(name));
-  const pages = browserPages(config, domain, describe, hub);
+  const pages = browserPages(config, domain, describe, parts);
+  const httpServices = services.map((one) => http.bind(one));
+  const onUnexpected = (error: unknown, where: string): void =>
+    log.error({ err: error, where }, "unexpected error");
   const authenticate = authenticateBy({
     adminKey: parts.adminKey,
     keys: domain.keys,
@@ -54,12 +57,12 @@ export async function makeListeners(
     ownUid: process.getuid?.(),
     nowMs: () => clock.nowMs(),
   });
-  const ground = { services: contract.map((one) => shown.bind(one)), describe };
+  const ground = { services: services.map((one) => shown.bind(one)), describe };
   const listeners = new Listeners({
     ...config,
     grpcServices: services.map((one) => grpc.bind(one)),
-    httpServices: services.map((one) => http.bind(one)),
-    authorization: [http.bind(authorization)],
+    httpServices,
+    routes: extensions.flatMap((each) => each.routes?.(httpServices, onUnexpected) ?? []),
     pages,
     authenticate: hub ? caughtUp(authenticate, hub) : authenticate,
     tlsOf: tls.of,
@@ -69,7 +72,7 @@ export async function makeListeners(
     extensions: extensions.flatMap((each) => each.listeners?.(ground) ?? []),
     metrics: () => metrics.render(),
     onRefused: (origin) => log.warn({ origin }, "credential refused: it is wrong, or was revoked or expired"),
-    onUnexpected: (error, where) => log.error({ err: error, where }, "unexpected error"),
+    onUnexpected,
     onFull: atMostEachMinute(clock, (listener) => {
       const { maxConnections } = config.limits;
       log.warn(
@@ -87,15 +90,16 @@ function browserPages(
   config: DaemonOptions["config"],
   domain: Domain,
   describe: DescribeProvider,
-  hub: ListenersHub | undefined,
+  { hub, extensions }: ListenerParts,
 ): BrowserPages {
+  const links = extensions.find((each) => each.followLink);
   const pages: BrowserPages = new BrowserPages({
     publicUrl: new URL(config.publicUrl),
     flow: domain.consent,
     capture: domain.captureForm,
     publishedDocument: (path) =>
       path === jwksPath ? domain.clientKeys.jwkSet : domain.mcp.clientDocument(path),
-    links: domain.consentLinks,
+    followLink: links && ((code) => links.followLink?.(code)),
     describe,
     ...(hub && { leaderPage: (visit) => hub.page(visit, pages) }),
   });

@@ -6,7 +6,6 @@ import { FleetRefused, FleetUnreachable } from "../ext/fleet/database/connection
 import { maxClockOffsetMs } from "../ext/fleet/database/verdict.js";
 import { HubEnded } from "../ext/fleet/hub/hub_ended.js";
 import { UpstreamRefused } from "../ext/spoke/upstream_refused.js";
-import { ReceiversError } from "../notify/receivers.js";
 import { PolicyError } from "../policy/policy_error.js";
 import { CheckedClock } from "../runtime/checked_clock.js";
 import { delay, SystemClock } from "../runtime/clock.js";
@@ -167,14 +166,7 @@ function isTermOver(error: unknown): boolean {
 }
 
 function startFailure(error: unknown): ExitCode | undefined {
-  const usage = [
-    CatalogueError,
-    PolicyError,
-    StartRefused,
-    ReceiversError,
-    SecretFileOpen,
-    DataFolderUnusable,
-  ];
+  const usage = [CatalogueError, PolicyError, StartRefused, SecretFileOpen, DataFolderUnusable];
   if (usage.some((kind) => error instanceof kind)) return exitCodes.usage;
   if ([FleetRefused, FleetUnreachable, UpstreamRefused].some((kind) => error instanceof kind))
     return exitCodes.fleetNotUsable;

@@ -13,10 +13,8 @@ import { KeyFiles } from "../domain/token_endpoint/key_files.js";
 import { TokenEndpointClient } from "../domain/token_endpoint/token_endpoint_client.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
 import { WatchHub } from "../domain/tokens/watch/watch_hub.js";
-import type { Receiver } from "../model/notifications/receiver.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
-import type { OutboundFetch } from "../outbound/outbound.js";
 import { openOutbound } from "../outbound/traced_outbound.js";
 import { Changes } from "../runtime/changes.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
@@ -25,8 +23,6 @@ import type { DomainHub } from "./hub/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 
 export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log"> & {
-  /** Who is told when a person is needed; nobody by default. */
-  readonly receivers?: (outbound: OutboundFetch) => readonly Receiver[];
   /** What makes the daemon a hub of a fleet. */
   readonly hub?: DomainHub | undefined;
 };

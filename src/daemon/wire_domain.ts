@@ -24,9 +24,6 @@ import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
 import { NarrowedTokenCache } from "../domain/narrowing/narrowed_token_cache.js";
 import { NarrowedTokens } from "../domain/narrowing/narrowed_tokens.js";
 import { TokenExchanger } from "../domain/narrowing/token_exchanger.js";
-import { ConsentLinks } from "../domain/notifications/consent_links.js";
-import { NotificationOutbox } from "../domain/notifications/notification_outbox.js";
-import { Notifier } from "../domain/notifications/notifier.js";
 import { AuditReader } from "../domain/operations/audit_reader.js";
 import { BackupMaker } from "../domain/operations/backup_maker.js";
 import { ExpiryCounter } from "../domain/operations/expiry_counter.js";
@@ -40,9 +37,6 @@ import { McpDiscovery } from "../domain/providers/mcp/mcp_discovery.js";
 import { McpServers } from "../domain/providers/mcp/mcp_servers.js";
 import { ProviderRegistry } from "../domain/providers/provider_registry.js";
 import { CredentialTrial } from "../domain/providers/static/credential_probe.js";
-import { ProxyAuthorizer } from "../domain/proxy/proxy_authorizer.js";
-import { SecretSource } from "../domain/proxy/secret_source.js";
-import { SecretStreams } from "../domain/proxy/secret_stream.js";
 import { TokenSpool } from "../domain/refresh/journal/token_spool.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { Revoker } from "../domain/revocation/revoker.js";
@@ -71,7 +65,8 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const access = accessParts(shared);
   const refresh = refreshParts(shared, resources);
   const mcp = mcpParts(shared);
-  const tokens = tokenParts(shared, access, refresh);
+  const tokens = tokenParts(shared, refresh);
+  resources.store.observe(new WatchedReads(shared));
   const connections = connectionParts(shared, refresh, mcp);
   const acquiring = {
     ...{ ...shared, ...access, ...access.guard, ...tokens, ...connections },
@@ -85,16 +80,15 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
     ...tokens,
     ...connections,
     acquirer: new TokenAcquirer(acquiring),
-    ...rejectionParts(shared, access, tokens, mcp, new StepUps(acquiring)),
-    ...notificationParts(shared, connections, options, resources),
+    ...rejectionParts(shared, tokens, mcp, new StepUps(acquiring)),
     ...operationParts(shared, refresh, resources),
     clientKeys: shared.clientKeys,
     changes: shared.changes,
+    outbound: shared.outbound,
   };
 }
 
 type McpParts = ReturnType<typeof mcpParts>;
-type AccessParts = ReturnType<typeof accessParts>;
 type RefreshParts = ReturnType<typeof refreshParts>;
 
 function accessParts(shared: Shared) {
@@ -131,32 +125,30 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
   };
 }
 
-/** What acts on refused tokens, and what puts tokens into the requests of proxies. */
+/** What acts on refused tokens, and what puts tokens into the requests of others. */
 function rejectionParts(
   shared: Shared,
-  { names }: AccessParts,
   { tokens, refresher, limit }: ReturnType<typeof tokenParts>,
   { mcp }: McpParts,
   stepUps: StepUps,
 ) {
-  const { fleet, clock } = shared;
+  const { fleet } = shared;
   const apiNonces = new DpopNonces();
   const rejected = new RejectedTokens({ ...shared, refresher, limit, apiNonces, mcp, stepUps });
-  const authorizer = new ProxyAuthorizer({
-    ...{ names, clock, apiNonces },
+  const injecting = {
+    apiNonces,
     tokens: fleet?.isSpoke ? unboundTokens(tokens) : tokens,
     rejected: fleet?.isSpoke ? reportsElsewhere : rejected,
-  });
-  return { rejected, authorizer };
+  };
+  return { rejected, injecting };
 }
 
-/** What gives tokens to agents and proxies. */
-function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshParts) {
-  const { config, hub, readAudit, narrowedAudit, fleet, clock, log, changes } = shared;
+/** What gives tokens to agents. */
+function tokenParts(shared: Shared, { engine }: RefreshParts) {
+  const { config, hub, readAudit, narrowedAudit, fleet, clock, changes } = shared;
   const refresher = fleet?.refresher(engine.refresher) ?? engine.refresher;
   const limit = new RefreshLimit({ ...shared, ...config.limits });
   const tokens = new Tokens({ ...shared, refresher, limit });
-  const source = new SecretSource({ ...shared, names, prefix: config.proxy.secretPrefix });
   return {
     hub,
     reader: shared.reader,
@@ -172,7 +164,6 @@ function tokenParts(shared: Shared, { names }: AccessParts, { engine }: RefreshP
     proofs: new TokenProofs({ tokens, clock }),
     watch: new TokenWatch({ ...shared, seen: new SeenIds(shared) }),
     connectionWatch: new ConnectionWatch(shared),
-    secrets: new SecretStreams({ source, hub, clock, log }),
   };
 }
 
@@ -222,27 +213,6 @@ function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshPart
     unknownStateAudit,
     poller,
   };
-}
-
-/** What tells people that they are needed. */
-function notificationParts(
-  shared: Shared,
-  { connections }: ReturnType<typeof connectionParts>,
-  options: DomainOptions,
-  { metrics }: DomainResources,
-) {
-  const { config, outbound, store } = shared;
-  const { notify, consent, publicUrl } = config;
-  const everyone = options.receivers?.(outbound) ?? [];
-  const receivers = () => everyone;
-  const outbox = new NotificationOutbox({ ...shared, receivers, expiryLeadMs: notify.beforeEndMs });
-  store.observe(new WatchedReads(shared));
-  if (everyone.length > 0) store.observe(outbox);
-  const consentLinks = new ConsentLinks({ ...shared, requests: connections, publicUrl });
-  // Without a return URL nobody could confirm what a link brings.
-  const links = notify.links && !consent.requireConfirmation ? consentLinks : undefined;
-  const onOutcome: Resources["metrics"]["notified"] = (outcome) => metrics.notified(outcome);
-  return { consentLinks, notifier: new Notifier({ ...shared, outbox, links, receivers, onOutcome }) };
 }
 
 /** What the operator asks of the daemon itself. */

@@ -13,7 +13,6 @@ import type { Listener, ListenerPlace, OnUnexpected } from "./listen/listener.js
 import { BrowserListener } from "./pages/browser_listener.js";
 import type { BrowserPages } from "./pages/browser_pages.js";
 import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
-import { authorizeRoute } from "./rest/authorize_route.js";
 import { restRoutes } from "./rest/rest_routes.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
 import { StandardServices } from "./standard/standard_services.js";
@@ -27,8 +26,8 @@ export interface ListenersOptions {
   readonly publicUrl: string;
   readonly grpcServices: readonly BoundService[];
   readonly httpServices: readonly BoundService[];
-  /** Those of proxies, behind a route of the HTTP listeners. */
-  readonly authorization: readonly BoundService[];
+  /** Those of extensions, before the REST contract. */
+  readonly routes: readonly Routes[];
   readonly pages: BrowserPages;
   readonly authenticate: Authenticate;
   readonly readiness: OpsListenerOptions["readiness"];
@@ -153,10 +152,7 @@ function routesOf(options: ListenersOptions): Routes {
   const { httpServices: services, onUnexpected, clock, metrics } = options;
   const { maxBodyBytes } = options.limits;
   const rest = { services, onUnexpected, maxBodyBytes, nowMs: () => clock.nowMs(), metrics };
-  return firstOf([
-    ...options.authorization.map((service) => authorizeRoute({ service, onUnexpected })),
-    restRoutes(rest),
-  ]);
+  return firstOf([...options.routes, restRoutes(rest)]);
 }
 
 function browserListener(options: ListenersOptions, listen: ListenAddress): BrowserListener {

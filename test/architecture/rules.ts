@@ -32,8 +32,6 @@ export const layers = {
   strategies: ["strategies", "model", "runtime"],
   catalogue: ["catalogue", "document", "model", "runtime"],
   document: ["document", "model", "runtime"],
-  // Tells people that they are needed: webhooks and commands.
-  notify: ["notify", "outbound", "document", "model", "runtime"],
   policy: ["policy", "document", "model", "runtime"],
   cli: [
     "cli",
@@ -137,7 +135,7 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:http2": ["server", "ext"],
   "node:net": ["server", "cli", "outbound", "ext"],
   "node:tls": ["server", "cli", "outbound", "ext"],
-  "node:child_process": ["vault", "notify", "cli"],
+  "node:child_process": ["vault", "cli", "ext"],
   "node:diagnostics_channel": ["store"],
   "node:dns": ["outbound"],
   "node:dns/promises": ["outbound"],

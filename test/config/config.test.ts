@@ -34,7 +34,7 @@ describe("loadConfig", () => {
       consoleListen: [{ kind: "tcp", host: "127.0.0.1", port: 0 }],
       consoleUrl: undefined,
       listeners: { tls: undefined, socketMode: 0o600 },
-      proxy: { secretPrefix: "nexus" },
+      proxy: { isServed: false, secretPrefix: "nexus" },
       publicUrl: "http://localhost:8080",
       redirectUri: "http://localhost:8080/auth/callback",
       allowedReturnOrigins: [],

@@ -84,6 +84,7 @@ export class Place {
       NEXUS_ALLOWED_RETURN_URLS: "http://127.0.0.1:3999",
       NEXUS_LOG_FORMAT: "json",
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
+      NEXUS_PROXIES: "true",
       ...environment,
       NEXUS_DATA_DIR: sweptFolder(environment["NEXUS_DATA_DIR"]),
     };

@@ -49,6 +49,7 @@ export class Stage {
       NEXUS_DATA_DIR: folder,
       NEXUS_GRPC_LISTEN: `unix:${join(folder, "nexus.sock")},${grpcHost}`,
       NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true",
+      NEXUS_PROXIES: "true",
     });
     const stage = new Stage(place, grpcHost, await ScriptedProvider.start());
     await once(stage.#api.listen(0, "127.0.0.1"), "listening");

@@ -1,7 +1,7 @@
 import { create, type Message } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
-import { definedServices, proxyServices } from "../../src/daemon/bound_services.js";
+import { definedServices } from "../../src/daemon/bound_services.js";
 import type { Core } from "../../src/daemon/extension.js";
 import type { DomainResources } from "../../src/daemon/shared_parts.js";
 import { wireDomain } from "../../src/daemon/wire_domain.js";
@@ -24,7 +24,7 @@ describe("every RPC that the daemon serves", () => {
   let store: Store;
   let methods: BoundMethod[];
   beforeAll(async () => {
-    const { config } = await Place.make();
+    const { config } = await Place.make({ NEXUS_PROXIES: "true", NEXUS_NOTIFY_COMMAND: "true" });
     const log = createLogger({ level: "error", format: "json", isTTY: false, write: () => undefined });
     const clock = new ManualClock(Date.now());
     store = Store.open({ folder: config.dataDir, nowMs: clock.nowMs() });
@@ -33,16 +33,11 @@ describe("every RPC that the daemon serves", () => {
     const opened = {} as DomainResources["opened"];
     const options = { config, clock, random: () => 0.5, log };
     const parts = wireDomain(options, { store, opened, spoolFile: undefined, metrics });
-    const { secrets, authorization } = proxyServices(parts);
     const templates = await Catalogue.open(undefined);
-    const core = { options, resources: { store }, domain: parts, templates, environment: {} };
+    const core = { options, resources: { store, metrics }, domain: parts, templates, environment: {} };
     const running = await Promise.all(extensions.map((each) => each.open?.(core as unknown as Core)));
     const more = running.flatMap((each) => each?.services ?? []);
-    const services = [
-      ...definedServices(parts, templates, config, { nowMs: () => 0, more }),
-      secrets,
-      authorization,
-    ];
+    const services = definedServices(parts, templates, config, { nowMs: () => 0, more });
     const pipeline = new CallPipeline({ guard: parts.guard });
     methods = services.flatMap((service) => pipeline.bind(service).methods);
   });

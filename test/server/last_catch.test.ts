@@ -5,102 +5,24 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { Authorization, CheckResponseSchema } from "../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import { TokenService, TokenServiceGetTokenResponseSchema } from "../../src/gen/nexus/v1/token_pb.js";
 import { answer, type Route } from "../../src/legacy/route.js";
 import { Unavailable } from "../../src/model/errors.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { ApiListener, type ApiListenerOptions } from "../../src/server/api/api_listener.js";
 import { HttpListener } from "../../src/server/listen/http_listener.js";
-import { authorizeRoute } from "../../src/server/rest/authorize_route.js";
 import { restRoutes } from "../../src/server/rest/rest_routes.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { apiKey, authenticate, FakeServices } from "./fake_services.js";
+import { authenticate, FakeServices } from "./fake_services.js";
 import { GrpcTestClient } from "./grpc_client.js";
+import { type Get, protocols } from "./http_gets.js";
 import { openListener } from "./http_listener_fixture.js";
 import { restDefaults } from "./rest_defaults.js";
 import { loopback, opened, portOf } from "./temporary.js";
 
 // An exception that nobody catches ends the daemon; here it fails the run, whatever the test expects.
 
-/** The status and body of a `GET`; "destroyed" when the connection or stream ends without an answer. */
-type Get = (port: number, path: string) => Promise<string>;
-
-const protocols: [string, Get][] = [
-  [
-    "HTTP/1.1",
-    async (port, path) => {
-      try {
-        const headers = { "x-api-key": apiKey };
-        const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers });
-        return `${response.status} ${await response.text()}`;
-      } catch {
-        return "destroyed";
-      }
-    },
-  ],
-  [
-    "HTTP/2",
-    async (port, path) => {
-      const session = connectHttp2(`http://127.0.0.1:${port}`);
-      session.on("error", () => undefined);
-      onTestFinished(() => session.destroy());
-      const stream = session.request({ ":path": path, "x-api-key": apiKey });
-      stream.on("error", () => undefined);
-      let head = "";
-      let body = "";
-      stream.on("response", (fields) => (head = String(fields[":status"])));
-      stream.on("data", (chunk: Buffer) => (body += chunk.toString()));
-      await once(stream, "close");
-      return head === "" ? "destroyed" : `${head} ${body}`;
-    },
-  ],
-];
-
-/** The route, before a service that lets this header through. */
-async function openAuthorizing(key: string, value: string) {
-  const check = create(CheckResponseSchema, {
-    status: { code: 0 },
-    httpResponse: { case: "okResponse", value: { headers: [{ header: { key, value } }] } },
-  });
-  const unexpected: unknown[] = [];
-  const method = Authorization.method.check;
-  const service = {
-    descriptor: Authorization,
-    methods: [
-      { kind: "unary", descriptor: method, validate: () => undefined, call: async () => check },
-    ] as const,
-  };
-  const routes = authorizeRoute({ service, onUnexpected: (error) => void unexpected.push(error) });
-  return { ...(await openListener({ routes })), unexpected };
-}
-
 describe.each(protocols)("%s", (_name, get) => {
-  test.each([
-    ...[
-      ["transfer-encoding", "chunked"],
-      ["upgrade", "k"],
-      ["connection", "k"],
-      ["keep-alive", "k"],
-      ["te", "k"],
-    ],
-    ...[
-      ["trailer", "k"],
-      ["proxy-connection", "k"],
-      ["host", "k"],
-      ["content-length", "7"],
-      ["expect", "k"],
-    ],
-    ["x y", "k"],
-  ] as [string, string][])("GET /v1/authorize with the header %s is 503", async (key, value) => {
-    const { port, unexpected } = await openAuthorizing(key, value);
-    const denied =
-      '{"error":"unavailable","code":"unavailable","message":"the request cannot be decided just now"}';
-    expect(await get(port, "/v1/authorize/a")).toBe(`503 ${denied}`);
-    expect(await get(port, "/v1/authorize/a")).toBe(`503 ${denied}`);
-    expect(unexpected).toHaveLength(2);
-  });
-
   test("a REST answer that cannot be written is 500", async () => {
     const unexpected: unknown[] = [];
     const route: Route = {

@@ -248,6 +248,12 @@ export const daemonSettings = {
       meaning:
         "Files with the private key of a client, as a comma list of name=/path: profiles name one of them as client_key_source. They are read anew for each request that is signed, up to 64 KiB, as PEM, JWK or a key file. The start warns of one that other users can read.",
     },
+    NEXUS_PROXIES: {
+      kind: toggle,
+      default: "false",
+      meaning:
+        "Serves proxies that add credentials to requests: Envoy's external authorization and secret discovery, and GET /v1/authorize/ for nginx, Caddy and Traefik. On a spoke it must be set at the hub too.",
+    },
     NEXUS_SDS_PREFIX: {
       kind: text("text", (value) =>
         /^[A-Za-z0-9._-]{1,64}(\/[A-Za-z0-9._-]{1,64}){0,3}$/.test(value)

@@ -178,3 +178,8 @@ export interface CaptureFlow {
     from: Provenance | undefined,
   ): Promise<SubmitOutcome>;
 }
+
+/** Where the link of a notification leads. */
+export type FollowOutcome =
+  | { readonly kind: "consent"; readonly authUrl: string }
+  | { readonly kind: "unknown_request" | "expired" | "provider_unreachable" | "provider_misconfigured" };

@@ -5,8 +5,8 @@ import type {
   CaptureForm,
   ConsentFlow,
   FinishOutcome,
+  FollowOutcome,
 } from "../../domain/consent/consent_types.js";
-import type { ConsentLinks } from "../../domain/notifications/consent_links.js";
 import { formTokenField } from "../../domain/providers/static/capture_field.js";
 import { jwksPath } from "../../model/clients/client_key.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
@@ -54,7 +54,8 @@ export interface BrowserPagesOptions {
   readonly capture: CaptureFlow;
   /** The Client ID Metadata Document or the JWK Set at a path; undefined where there is none. */
   readonly publishedDocument?: (path: string) => object | undefined;
-  readonly links: Pick<ConsentLinks, "follow">;
+  /** Where a link below `/c/` leads; undefined where none is made. */
+  readonly followLink?: ((code: string) => Promise<FollowOutcome> | undefined) | undefined;
   readonly describe: DescribeProvider;
   /** Where this daemon does not act itself: asks the one that does. Undefined while it acts. */
   readonly leaderPage?: (visit: BrowserRequest) => Promise<Answer> | undefined;
@@ -82,7 +83,7 @@ const startPath = "/auth/start";
 const capturePath = "/auth/capture";
 /** Paths to which forms are sent. */
 export const formPaths: ReadonlySet<string> = new Set([capturePath, declinePath]);
-/** What stands after it is the code of a `ConsentLinks`. */
+/** What stands after it is the code of a link in a notification. */
 const linkPrefix = "/c/";
 
 /** What a person's browser is answered on its way to a provider and back. It speaks of itself by path, from `/` on. */
@@ -175,7 +176,8 @@ export class BrowserPages {
 
   /** The link of a notification. */
   async #follow({ path, headers }: BrowserRequest): Promise<Answer> {
-    const outcome = await this.#options.links.follow(path.slice(linkPrefix.length));
+    const outcome = await this.#options.followLink?.(path.slice(linkPrefix.length));
+    if (outcome === undefined) return this.#failed(headers, { kind: "unknown_request" });
     return outcome.kind === "consent" ? redirect(303, outcome.authUrl, []) : this.#failed(headers, outcome);
   }
 

@@ -8,8 +8,6 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import type { Asked, ProviderKey } from "../../domain/access/request_gate.js";
-import { Authorization } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
-import { SecretDiscoveryService } from "../../gen/envoy/service/secret/v3/sds_pb.js";
 import { AccessService } from "../../gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
@@ -21,7 +19,6 @@ import { StatusService } from "../../gen/nexus/v1/status_pb.js";
 import { TokenService } from "../../gen/nexus/v1/token_pb.js";
 import type { Action } from "../../model/access/access_table.js";
 import type { ConnectionName } from "../../model/connections/connection_name.js";
-import { connectionOfRoute } from "./check_message.js";
 
 /** What an RPC is to the policy. */
 export interface RpcAccess {
@@ -124,17 +121,6 @@ rpcRow(NexusService.method.requestConnection, "connection.request");
 rpcRow(NexusService.method.checkConnection, "connection.read");
 rpcRow(NexusService.method.getToken, "token.read");
 rpcRow(NexusService.method.refreshConnection, "token.read");
-
-// What is not within the caller's restriction is as what does not exist: an empty secret.
-rpcRow(SecretDiscoveryService.method.fetchSecrets, "token.read");
-filteredStream(SecretDiscoveryService.method.streamSecrets, "token.read");
-
-rpcRow(Authorization.method.check, "token.read", (request) => {
-  const key = connectionOfRoute(request);
-  return key && "name" in key
-    ? { kind: "named", name: key.name }
-    : { kind: "connection", connectionId: key?.id ?? "" };
-});
 
 // By name: the encryption keys, copies of the store and its hubs are the admin's, whatever RPCs their services have.
 const adminServices: readonly (readonly [string, Action])[] = [

@@ -10,6 +10,7 @@ import type {
 } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
+import type { ConnectionName } from "../../model/connections/connection_name.js";
 import { InvalidArgument } from "../../model/errors.js";
 import { inWords } from "../../model/pattern_words.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
@@ -42,8 +43,21 @@ type WithRules<M> = M extends unknown
       validate(request: Message): void;
       /** Whether the caller of a unary RPC means to wait: then it has a place among the streams. */
       isWait?(request: Message): boolean;
+      readonly remote?: RemoteRpc;
     }
   : never;
+
+/** What a spoke must know of an RPC that is no part of the contract, to ask its hub for it. */
+export interface RemoteRpc {
+  /** By which the request names its connection. */
+  nameOf(request: Message): ConnectionName | undefined;
+  withConnection(request: Message, connectionId: string): Message;
+  /** The connection and the revision of the token that an answer shows. */
+  shows(answer: Message): {
+    readonly connectionId: string | undefined;
+    readonly revision: bigint | undefined;
+  };
+}
 
 /** A service without what happens around its calls, which `CallPipeline` adds. */
 export interface ServiceDefinition {
@@ -64,20 +78,24 @@ export interface DefinitionOptions {
   /** Unary RPCs, by their local names, and whether the caller of one means to wait. */
   readonly waits?: Readonly<Record<string, (request: Message) => boolean>>;
   readonly answerError?: ServiceDefinition["answerError"];
+  /** By their local names, as in `DefinedMethod`. */
+  readonly remote?: Readonly<Record<string, RemoteRpc>>;
 }
 
 /** Puts the rules declared in the proto beside every RPC of an implementation. */
 export function defineService<S extends DescService>(
   descriptor: S,
   implementation: ServiceImplementation<S>,
-  { repeated = [], waits = {}, answerError }: DefinitionOptions = {},
+  { repeated = [], waits = {}, remote = {}, answerError }: DefinitionOptions = {},
 ): ServiceDefinition {
   const methods = descriptor.methods.map((method): DefinedMethod => {
     const cached = repeated.includes(method.localName) ? new CachedRequests(method.input) : undefined;
     const call: unknown = Reflect.get(implementation, method.localName);
     if (typeof call !== "function") throw new Error(`${method.name} is not implemented`);
-    const isWait = waits[method.localName];
-    return { ...defineMethod(method, call.bind(implementation), cached), ...(isWait && { isWait }) };
+    const { localName } = method;
+    const defined = defineMethod(method, call.bind(implementation), cached);
+    const [isWait, known] = [waits[localName], remote[localName]];
+    return { ...defined, ...(isWait && { isWait }), ...(known && { remote: known }) };
   });
   return { descriptor, methods, ...(answerError && { answerError }) };
 }

@@ -57,7 +57,7 @@ export class HostileWorld {
   }
 
   static async make(): Promise<HostileWorld> {
-    const daemonPlace = await DaemonPlace.make();
+    const daemonPlace = await DaemonPlace.make({ NEXUS_NOTIFY_COMMAND: "true" });
     const daemon = await daemonPlace.start(new ManualClock(Date.now()));
     const place = await furnish(daemonPlace);
     return new HostileWorld(daemonPlace, place, () => daemon.stop());

@@ -128,9 +128,10 @@ async function openListener(publicUrl = "http://localhost:8080") {
         publicUrl: new URL(publicUrl),
         flow,
         capture,
-        links: {
-          follow: async (code) => ({ kind: code === "good" ? "consent" : "expired", authUrl: "/auth/start" }),
-        },
+        followLink: async (code) => ({
+          kind: code === "good" ? "consent" : "expired",
+          authUrl: "/auth/start",
+        }),
         describe: describeBy((name) =>
           name === "github" ? { displayName: "GitHub", docsUrl: "" } : undefined,
         ),

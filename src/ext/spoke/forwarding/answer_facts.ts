@@ -1,12 +1,11 @@
-import type { DescMethod, DescService, Message, MessageShape } from "@bufbuild/protobuf";
-import { Authorization } from "../../../gen/envoy/service/auth/v3/external_auth_pb.js";
+import type { DescService, Message, MessageShape } from "@bufbuild/protobuf";
 import { ClientKeyService } from "../../../gen/nexus/v1/client_key_pb.js";
 import { type Connection, ConnectionService } from "../../../gen/nexus/v1/connection_pb.js";
 import { NotificationService } from "../../../gen/nexus/v1/notification_pb.js";
 import { type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
 import { type Token, TokenService } from "../../../gen/nexus/v1/token_pb.js";
-import { metadataFields } from "../../../service/pipeline/check_message.js";
 import { rpcName } from "../../../service/pipeline/rpc_access.js";
+import type { DefinedMethod } from "../../../service/pipeline/service_definition.js";
 
 /** What an answer of a hub shows to a caller of a spoke. */
 export interface AnswerFacts {
@@ -84,23 +83,15 @@ facts(TokenService, {
   createProof: ofRequest,
 });
 
-facts(Authorization, {
-  check: ({ dynamicMetadata }) => {
-    const id = dynamicMetadata?.[metadataFields.connectionId];
-    const revision = dynamicMetadata?.[metadataFields.revision];
-    const isRevision = typeof revision === "string" && /^\d{1,20}$/.test(revision);
-    return {
-      connectionId: typeof id === "string" ? id : undefined,
-      revision: isRevision ? BigInt(revision) : undefined,
-    };
-  },
-});
-
 facts(ClientKeyService, { listClientKeys: ofRequest, rotateClientKeys: ofRequest });
 facts(NotificationService, { testReceivers: ofRequest });
 
 /** Undefined for an RPC that no hub is asked for: nobody has said what its answers show. */
-export function factsOf(method: DescMethod): ((answer: Message) => AnswerFacts) | undefined {
-  const name = rpcName({ parent: method.parent, name: method.localName });
+export function factsOf({
+  descriptor,
+  remote,
+}: DefinedMethod): ((answer: Message) => AnswerFacts) | undefined {
+  if (remote) return remote.shows;
+  const name = rpcName({ parent: descriptor.parent, name: descriptor.localName });
   return rows.get(name) as ((answer: Message) => AnswerFacts) | undefined;
 }

@@ -1,14 +1,13 @@
-import { clone, type DescMessage, type Message } from "@bufbuild/protobuf";
+import { clone, type Message } from "@bufbuild/protobuf";
 import type { AccessControl } from "../../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../../domain/access/connection_names.js";
 import type { CredentialReader } from "../../../domain/credentials/credential_reader.js";
 import type { McpServerNames } from "../../../domain/providers/mcp/mcp_server_names.js";
-import type { CheckRequest } from "../../../gen/envoy/service/auth/v3/external_auth_pb.js";
 import type { AcquireTokenRequest, Token } from "../../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../model/access/principal.js";
 import type { ConnectionName } from "../../../model/connections/connection_name.js";
 import { NotFound, Unavailable } from "../../../model/errors.js";
-import { connectionOfRoute, routeFields } from "../../../service/pipeline/check_message.js";
+import type { DefinedMethod } from "../../../service/pipeline/service_definition.js";
 import type { AnswerFacts } from "./answer_facts.js";
 
 export interface AnswerFilterDeps {
@@ -19,7 +18,6 @@ export interface AnswerFilterDeps {
   readonly reader: Pick<CredentialReader, "view">;
 }
 
-const checks = "envoy.service.auth.v3.CheckRequest";
 const acquires = "nexus.v1.AcquireTokenRequest";
 
 /** Keeps what a hub answers a spoke within what the caller of the spoke may see: the hub judged by what the spoke may see. */
@@ -32,20 +30,17 @@ export class AnswerFilter {
    *
    * @throws NotFound when the caller may see a part only, and nothing of that name
    */
-  resolveName(input: DescMessage, request: Message, caller: Principal): Message {
-    const name = request.$typeName === acquires ? undefined : this.#nameIn(request);
+  resolveName({ descriptor, remote }: DefinedMethod, request: Message, caller: Principal): Message {
+    const given = remote ? remote.nameOf(request) : this.#nameIn(request);
+    const name = request.$typeName === acquires ? undefined : given;
     if (name === undefined) return request;
     const id = this.deps.names.findFor(name, caller);
     if (id === undefined) {
       if (this.deps.access.viewOf(caller).isRestricted) throw new NotFound("connection");
       return request;
     }
-    const resolved = clone(input, request);
-    if (request.$typeName === checks) {
-      const { attributes } = resolved as CheckRequest;
-      if (attributes) attributes.contextExtensions[routeFields.connection] = id;
-    } else Object.assign(resolved, { connectionId: id, name: undefined });
-    return resolved;
+    if (remote) return remote.withConnection(request, id);
+    return Object.assign(clone(descriptor.input, request), { connectionId: id, name: undefined });
   }
 
   /** The connection that an answer is of; undefined where it is of none, or of one that is not known here. */
@@ -97,10 +92,6 @@ export class AnswerFilter {
   }
 
   #nameIn(request: Message): ConnectionName | undefined {
-    if (request.$typeName === checks) {
-      const key = connectionOfRoute(request as CheckRequest);
-      return key && "name" in key ? key.name : undefined;
-    }
     if (request.$typeName === acquires) {
       const { providerName, mcpServerUrl, userId, label } = request as AcquireTokenRequest;
       const named = mcpServerUrl === "" ? providerName : this.deps.mcpNames.find(mcpServerUrl)?.name;

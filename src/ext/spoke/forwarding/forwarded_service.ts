@@ -57,7 +57,7 @@ type UnaryMethod = DefinedMethod & { readonly kind: "unary" };
  */
 export function forwardedService(service: ServiceDefinition, hub: UpstreamHub): ServiceDefinition {
   const methods = service.methods.map((method) => {
-    const facts = factsOf(method.descriptor);
+    const facts = factsOf(method);
     return method.kind === "unary" && facts ? { ...method, call: forwardedCall(method, facts, hub) } : method;
   });
   return { ...service, methods };
@@ -72,7 +72,7 @@ function forwardedCall(
   const name = rpcName(descriptor);
   const forward = async (asked: Message, context: CallContext): Promise<Message> => {
     const { principal, signal } = context;
-    const request = hub.filter.resolveName(descriptor.input, asked, principal);
+    const request = hub.filter.resolveName(method, asked, principal);
     hub.askers.judge(request, principal);
     const bytes = await hub.call(name, bytesOf(descriptor.input, request), principal, signal);
     // What a newer hub says beside it, nobody has judged.

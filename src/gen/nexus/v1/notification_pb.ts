@@ -41,7 +41,7 @@ export const TestReceiversRequestSchema: GenMessage<TestReceiversRequest> = /*@_
  */
 export type TestReceiversResponse = Message<"nexus.v1.TestReceiversResponse"> & {
   /**
-   * One for each receiver; none where nobody is told.
+   * One for each receiver.
    *
    * @generated from field: repeated nexus.v1.TestedReceiver receivers = 1;
    */
@@ -101,7 +101,7 @@ export const NotificationService: GenService<{
    * Sends an event of type `test` to the receivers at once, and answers what each made of it. It does not go through the outbox, and a
    * receiver gets it whatever events it wants.
    *
-   * Errors: `NOT_FOUND` for a receiver that there is none of.
+   * Errors: `NOT_FOUND` for a receiver that there is none of; `UNIMPLEMENTED` where no setting names a receiver.
    *
    * @generated from rpc nexus.v1.NotificationService.TestReceivers
    */

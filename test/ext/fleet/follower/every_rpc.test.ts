@@ -9,7 +9,7 @@ import { Authorization } from "../../../../src/gen/envoy/service/auth/v3/externa
 import { SecretDiscoveryService } from "../../../../src/gen/envoy/service/secret/v3/sds_pb.js";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { rpcName } from "../../../../src/service/pipeline/rpc_access.js";
-import { World } from "../../../daemon/harness.js";
+import { Place, World } from "../../../daemon/harness.js";
 import { registered, requestOf } from "../../../daemon/requests.js";
 import { perSuite } from "../../../lifetimes.js";
 
@@ -108,7 +108,7 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   }),
 };
 
-const world = perSuite(() => World.make());
+const world = perSuite(async () => World.make({}, await Place.make({ NEXUS_NOTIFY_COMMAND: "true" })));
 
 async function services(): Promise<DescService[]> {
   const files = readdirSync(folder).filter((name) => name.endsWith("_pb.ts"));

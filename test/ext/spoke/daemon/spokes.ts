@@ -94,6 +94,7 @@ export class SpokeProcess {
       NEXUS_HTTP_LISTEN: `127.0.0.1:${await freePort()}`,
       NEXUS_OPS_LISTEN: `127.0.0.1:${await freePort()}`,
       NEXUS_LOG_FORMAT: "json",
+      NEXUS_PROXIES: "true",
     });
   }
 

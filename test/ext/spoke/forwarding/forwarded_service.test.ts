@@ -21,7 +21,11 @@ import {
   isForwarded,
   type UpstreamHub,
 } from "../../../../src/ext/spoke/forwarding/forwarded_service.js";
-import { Authorization } from "../../../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
+import {
+  Authorization,
+  type CheckRequest,
+  type CheckResponse,
+} from "../../../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
 import { AccessService } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { AuditService } from "../../../../src/gen/nexus/v1/audit_pb.js";
 import { ClientKeyService } from "../../../../src/gen/nexus/v1/client_key_pb.js";
@@ -53,7 +57,7 @@ import {
 import { newId } from "../../../../src/model/ids.js";
 import type { CallContext } from "../../../../src/service/pipeline/bound_service.js";
 import { rpcName } from "../../../../src/service/pipeline/rpc_access.js";
-import type { DefinedMethod } from "../../../../src/service/pipeline/service_definition.js";
+import type { DefinedMethod, RemoteRpc } from "../../../../src/service/pipeline/service_definition.js";
 import { codes, WireError } from "../../../../src/service/pipeline/wire_error.js";
 
 const forwarded = [
@@ -118,6 +122,7 @@ class World implements UpstreamHub {
     const method: DefinedMethod = {
       kind: "unary",
       descriptor,
+      ...(descriptor === check && { remote }),
       validate: () => undefined,
       call: (asked) => {
         this.steps.push("here");
@@ -130,6 +135,24 @@ class World implements UpstreamHub {
     return await forwarded.call(create(descriptor.input, request as never), context);
   }
 }
+
+/** An RPC of an extension. */
+const check = Authorization.method.check;
+const routeOf = (connection: string) => ({
+  attributes: { contextExtensions: { connection_id: connection } },
+});
+const remote: RemoteRpc = {
+  nameOf: (request) => {
+    const route = (request as CheckRequest).attributes?.contextExtensions["connection_id"];
+    const [providerName, userId] = route?.split("/") ?? [];
+    return providerName && userId ? ({ providerName, userId, label: "" } as never) : undefined;
+  },
+  withConnection: (_, id) => create(check.input, routeOf(id)),
+  shows: (answer) => {
+    const { connection_id: id } = (answer as CheckResponse).dynamicMetadata ?? {};
+    return { connectionId: id as string | undefined, revision: undefined };
+  },
+};
 
 const secret = "somebody-else";
 
@@ -222,10 +245,6 @@ describe("a spoke", () => {
 
   const name = { providerName: "op", userId: "ada", label: "" };
   const [id, other] = [newId(), newId()];
-  const check = Authorization.method.check;
-  const routeOf = (connection: string) => ({
-    attributes: { contextExtensions: { connection_id: connection } },
-  });
   const byName: readonly (readonly [DescMethodUnary, object, object])[] = [
     [getToken, { name }, { connectionId: id }],
     [TokenService.method.refreshToken, { name }, { connectionId: id }],

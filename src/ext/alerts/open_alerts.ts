@@ -1,0 +1,53 @@
+import type { Core, RunningExtension } from "../../daemon/extension.js";
+import { tellOfOpenSecret } from "../../daemon/open_vault.js";
+import { withoutVariablesOf } from "../../document/named_variables.js";
+import type { Receiver } from "../../model/notifications/receiver.js";
+import { ConsentLinks } from "./consent_links.js";
+import { NotificationOutbox } from "./notification_outbox.js";
+import { notificationService } from "./notification_service.js";
+import { Notifier } from "./notifier.js";
+import { openReceivers } from "./receivers.js";
+import type { ReceiverSpec } from "./receivers_document.js";
+
+/** @throws ReceiversError */
+export function openAlerts(core: Core): RunningExtension {
+  const { options, resources, domain } = core;
+  const { config, clock, random, log } = options;
+  const { store, metrics } = resources;
+  const { changes, connections: requests } = domain;
+  const { notify, consent, publicUrl } = config;
+  const receivers = receiversOf(core);
+  const parts = { store, changes, clock, random, log, receivers: () => receivers };
+  const outbox = new NotificationOutbox({ ...parts, expiryLeadMs: notify.beforeEndMs });
+  if (receivers.length > 0) store.observe(outbox);
+  const links = new ConsentLinks({ store, requests, publicUrl, clock, log });
+  const notifier = new Notifier({
+    ...{ ...parts, outbox },
+    // Without a return URL nobody could confirm what a link brings.
+    links: notify.links && !consent.requireConfirmation ? links : undefined,
+    onOutcome: (outcome) => metrics.notified(outcome),
+  });
+  return {
+    services: [notificationService({ notifier })],
+    followLink: (code) => links.follow(code),
+    start: async () => notifier.start(),
+    stop: () => notifier.stop(),
+  };
+}
+
+/** @throws ReceiversError */
+function receiversOf({ options, domain, environment }: Core): Receiver[] {
+  const { config, clock, log } = options;
+  const { webhook, command, file } = config.notify;
+  const specs: ReceiverSpec[] = [
+    ...(webhook ? [{ name: "webhook", target: { kind: "webhook", ...webhook }, types: [] } as const] : []),
+    ...(command ? [{ name: "command", target: { kind: "command", argv: command }, types: [] } as const] : []),
+  ];
+  // What the daemon knows by its settings is not for a command.
+  const given = withoutVariablesOf(config.providersFile, environment);
+  const others = Object.entries(given).filter(([name]) => !name.startsWith("NEXUS_"));
+  return openReceivers({
+    ...{ specs, file, outbound: domain.outbound, clock, environment: Object.fromEntries(others) },
+    foundSecrets: (name, path) => tellOfOpenSecret("secrets_file", name, path, log),
+  });
+}

@@ -1,0 +1,81 @@
+import { clone, type Message } from "@bufbuild/protobuf";
+import {
+  Authorization,
+  type CheckRequest,
+  CheckRequestSchema,
+  type CheckResponse,
+} from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
+import { toWireError } from "../../service/pipeline/error_table.js";
+import { rpcRow } from "../../service/pipeline/rpc_access.js";
+import {
+  defineService,
+  type RemoteRpc,
+  type ServiceDefinition,
+} from "../../service/pipeline/service_definition.js";
+import { WireError } from "../../service/pipeline/wire_error.js";
+import {
+  connectionOfRoute,
+  deniedResponse,
+  metadataFields,
+  okResponse,
+  proxiedRequest,
+  refusalOfRoute,
+  routeFields,
+} from "./check_message.js";
+import type { ProxyAuthorizer } from "./proxy_authorizer.js";
+
+/**
+ * Envoy's external authorization: the credential of the route's connection, put into the request. A refusal is an answer: it says what
+ * the caller of the proxy is told. Other errors stay errors: they deny too. Where the route says that the API refused a credential, that
+ * is reported first; a report that brings no other credential is answered with the status of the API.
+ */
+export function authorizationService(options: {
+  readonly authorizer: Pick<ProxyAuthorizer, "authorize" | "refused">;
+}): ServiceDefinition {
+  const { authorizer } = options;
+  return defineService(
+    Authorization,
+    {
+      async check(request, { principal }) {
+        const key = connectionOfRoute(request);
+        const refusal = refusalOfRoute(request);
+        if (refusal) {
+          const error = await authorizer.refused(key, refusal, principal).catch(toWireError);
+          if (error instanceof WireError) return deniedResponse(error, refusal.status);
+          if (error !== undefined) throw error;
+        }
+        return okResponse(await authorizer.authorize(key, proxiedRequest(request), principal));
+      },
+    },
+    { answerError: deniedResponse, remote: { check: remoteCheck } },
+  );
+}
+
+rpcRow(Authorization.method.check, "token.read", (request) => {
+  const key = connectionOfRoute(request);
+  return key && "name" in key
+    ? { kind: "named", name: key.name }
+    : { kind: "connection", connectionId: key?.id ?? "" };
+});
+
+const remoteCheck: RemoteRpc = {
+  nameOf: (request) => {
+    const key = connectionOfRoute(request as CheckRequest);
+    return key && "name" in key ? key.name : undefined;
+  },
+  withConnection: (request: Message, connectionId) => {
+    const resolved = clone(CheckRequestSchema, request as CheckRequest);
+    if (resolved.attributes) resolved.attributes.contextExtensions[routeFields.connection] = connectionId;
+    return resolved;
+  },
+  shows: (answer) => {
+    const { dynamicMetadata } = answer as CheckResponse;
+    const id = dynamicMetadata?.[metadataFields.connectionId];
+    const revision = dynamicMetadata?.[metadataFields.revision];
+    const isRevision = typeof revision === "string" && /^\d{1,20}$/.test(revision);
+    return {
+      connectionId: typeof id === "string" ? id : undefined,
+      revision: isRevision ? BigInt(revision) : undefined,
+    };
+  },
+};

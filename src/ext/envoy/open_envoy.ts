@@ -1,0 +1,20 @@
+import type { Core, RunningExtension } from "../../daemon/extension.js";
+import { authorizationService } from "./authorization_service.js";
+import { authorizeRoute } from "./authorize_route.js";
+import { ProxyAuthorizer } from "./proxy_authorizer.js";
+import { secretDiscoveryService } from "./secret_discovery_service.js";
+import { SecretSource } from "./secret_source.js";
+import { SecretStreams } from "./secret_stream.js";
+
+export function openEnvoy({ options, resources: { store }, domain }: Core): RunningExtension {
+  const { config, clock, log } = options;
+  const { access, names, hub, reader, readAudit, injecting } = domain;
+  const prefix = config.proxy.secretPrefix;
+  const source = new SecretSource({ store, reader, names, readAudit, log, prefix });
+  const secrets = new SecretStreams({ source, hub, clock, log });
+  const authorizer = new ProxyAuthorizer({ ...injecting, names, clock });
+  return {
+    services: [secretDiscoveryService({ secrets, access }), authorizationService({ authorizer })],
+    routes: (services, onUnexpected) => authorizeRoute({ services, onUnexpected }),
+  };
+}

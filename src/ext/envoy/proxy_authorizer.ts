@@ -1,0 +1,76 @@
+import type { ConnectionKey, ConnectionNames } from "../../domain/access/connection_names.js";
+import type { RejectedToken, RejectedTokens } from "../../domain/tokens/report/rejected_tokens.js";
+import { proofOf } from "../../domain/tokens/token_proofs.js";
+import type { Tokens } from "../../domain/tokens/tokens.js";
+import type { Principal } from "../../model/access/principal.js";
+import { NotFound, PermissionDenied } from "../../model/errors.js";
+import type { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
+import type { Clock } from "../../runtime/clock.js";
+import { type Injection, inject, type ProxiedRequest } from "./proxied_request.js";
+
+/** What a proxy puts in, and of which credential it is made. */
+export interface Authorized extends Injection {
+  readonly connectionId: string;
+  readonly revision: bigint;
+}
+
+/** What an API said to a request that the proxy had put the credential into. */
+export type RefusedInjection = Omit<RejectedToken, "connectionId">;
+
+/** Decides over requests that stand at a proxy, and says what the proxy puts into them. */
+export class ProxyAuthorizer {
+  constructor(
+    private readonly deps: {
+      readonly tokens: Pick<Tokens, "getToken">;
+      readonly rejected: Pick<RejectedTokens, "report">;
+      readonly names: Pick<ConnectionNames, "idOf">;
+      readonly clock: Pick<Clock, "nowMs">;
+      /** Those that the APIs of connections asked for, by connection. */
+      readonly apiNonces: Pick<DpopNonces, "get">;
+    },
+  ) {}
+
+  /**
+   * @param key undefined where the route names no connection
+   * @param principal the proxy: it is its read of the token that is on record
+   * @throws NotFound, FailedPrecondition, Unavailable, DataLoss as `getToken`; PermissionDenied when the credential cannot be put into
+   * such a request
+   */
+  async authorize(
+    key: ConnectionKey | undefined,
+    request: ProxiedRequest,
+    principal: Principal,
+  ): Promise<Authorized> {
+    const connectionId = this.#idOf(key, principal);
+    const { tokens, clock, apiNonces } = this.deps;
+    const token = await tokens.getToken(connectionId, 0, principal);
+    const injection = await inject(request, token.strategy, token.credentials, {
+      nowMs: clock.nowMs(),
+      prove: (method, url) => proofOf(token, { method, url, nonce: apiNonces.get(connectionId) }, clock),
+    });
+    return { ...injection, connectionId, revision: token.revision };
+  }
+
+  /**
+   * The API refused what was put in. Afterwards there is another credential to put in, or a proof with the nonce that it wants.
+   *
+   * @throws as `RejectedTokens.report`; PermissionDenied when the API wants other scopes
+   */
+  async refused(
+    key: ConnectionKey | undefined,
+    refusal: RefusedInjection,
+    principal: Principal,
+  ): Promise<void> {
+    const connectionId = this.#idOf(key, principal);
+    const { outcome } = await this.deps.rejected.report({ connectionId, ...refusal }, principal);
+    if (outcome !== "scopes_missing") return;
+    throw new PermissionDenied(
+      "the API wants other scopes: AcquireToken with the scopes of its challenge returns a link that asks for them",
+    );
+  }
+
+  #idOf(key: ConnectionKey | undefined, principal: Principal): string {
+    if (!key) throw new NotFound("connection");
+    return this.deps.names.idOf(key, principal);
+  }
+}
