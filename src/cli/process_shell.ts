@@ -1,14 +1,14 @@
 import { userInfo } from "node:os";
-import { createInterface, emitKeypressEvents, type Key as PressedKey } from "node:readline";
+import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
+import type { Option } from "@clack/prompts";
 import { processEnvironment } from "../config/environment.js";
 import { exitCodes } from "../daemon/exit_codes.js";
 import { SystemClock } from "../runtime/clock.js";
 import { runProgram } from "./child_program.js";
 import { CommandFailure, usageFailure } from "./shell/command_failure.js";
 import { programName } from "./shell/program_name.js";
-import type { Extension, Input, Output, Shell } from "./shell/shell.js";
-import type { Key } from "./terminal/search_prompt.js";
+import type { Choices, Extension, Input, Output, Shell } from "./shell/shell.js";
 
 /** As a shell says that SIGINT ended a program. */
 const interruptedExitCode = 130;
@@ -101,7 +101,7 @@ function processInput(): Input {
     readAll: async () => (await readBytes()).toString("utf8"),
     readBytes,
     ask,
-    readKeys,
+    search,
   };
 }
 
@@ -134,27 +134,17 @@ async function ask(question: string, { echo }: { readonly echo: boolean }): Prom
   }
 }
 
-/** In raw mode, so that Ctrl-C is a key like others. */
-async function readKeys(onKey: (key: Key) => "more" | "end", onReady: () => void): Promise<void> {
-  const { stdin } = process;
-  emitKeypressEvents(stdin);
-  let press = (_text: string | undefined, _key: PressedKey): void => {};
-  stdin.setRawMode(true);
-  try {
-    await new Promise<void>((resolve) => {
-      press = (text, { name, ctrl }) => {
-        if (onKey({ text: text ?? "", name, ctrl: ctrl === true }) === "end") resolve();
-      };
-      stdin.on("keypress", press);
-      stdin.once("end", resolve);
-      stdin.resume();
-      onReady();
-    });
-  } finally {
-    stdin.off("keypress", press);
-    stdin.setRawMode(false);
-    stdin.pause();
-  }
+async function search<Item>(question: string, { find, lineOf }: Choices<Item>): Promise<Item | undefined> {
+  const { autocomplete, isCancel } = await import("@clack/prompts");
+  const item = await autocomplete<Item>({
+    message: question,
+    options() {
+      return find(this.userInput).map((value) => ({ value, label: lineOf(value) }) as Option<Item>);
+    },
+    maxItems: 8,
+    output: process.stderr,
+  });
+  return isCancel(item) ? undefined : item;
 }
 
 function userName(): string {

@@ -94,6 +94,7 @@ export const packages: Record<string, readonly Layer[]> = {
   "ajv-formats": ["domain", "catalogue"],
   re2js: ["domain", "catalogue"],
   yaml: ["document", "ext"],
+  "@clack/prompts": ["cli"],
   "@connectrpc/connect": ["server", "cli", "ext"],
   "@connectrpc/connect-node": ["server", "cli", "ext"],
   "@grpc/grpc-js": ["ext"],

@@ -1,5 +1,4 @@
 import type { Input, Shell } from "../../src/cli/shell/shell.js";
-import type { Key } from "../../src/cli/terminal/search_prompt.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 
@@ -19,15 +18,13 @@ export interface FakeShell extends Shell {
   err(): string;
 }
 
-const keyNames: Readonly<Record<string, string>> = { "\n": "return", "\x1b": "escape" };
-
 /** A process in memory. With `answers` a person sits at standard input. */
 export function fakeShell(
   given: {
     env?: Record<string, string>;
     answers?: string[];
-    /** What a person types where each key counts: one character a key; `\n` is return, `\x1b` escape. */
-    keys?: string;
+    /** What a person types to search, and takes the first that is found; nobody chooses without it. */
+    query?: string;
     piped?: string;
     outIsTTY?: boolean;
     program?: string;
@@ -46,7 +43,6 @@ export function fakeShell(
   const programs: FakeShell["programs"] = [];
   const lasts: string[] = [];
   const answers = [...(given.answers ?? [])];
-  const keys = [...(given.keys ?? "")];
   const stdin: Input = {
     isTTY: given.answers !== undefined,
     readAll: async () => given.piped ?? "",
@@ -57,15 +53,7 @@ export function fakeShell(
       if (answer === undefined) throw new Error(`nobody answers ${question}`);
       return answer;
     },
-    readKeys: async (onKey, onReady) => {
-      onReady();
-      for (;;) {
-        const text = keys.shift();
-        if (text === undefined) throw new Error("nobody presses a key any more");
-        const key: Key = { text, name: keyNames[text] ?? text, ctrl: false };
-        if (onKey(key) === "end") return;
-      }
-    },
+    search: async (_question, { find }) => (given.query === undefined ? undefined : find(given.query)[0]),
   };
   return {
     env: given.env ?? {},

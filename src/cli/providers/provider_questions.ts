@@ -8,11 +8,9 @@ import type { DaemonSession } from "../shell/daemon_command.js";
 import { fitted } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
-import { search } from "../terminal/search_prompt.js";
 import type { ProfileFlags } from "./provider_flags.js";
 import { allProviders, listTemplates } from "./provider_key.js";
 import { isOAuth2, typeName } from "./provider_words.js";
-import { templateLine } from "./template_line.js";
 
 /** What a profile is made of, beside its template. */
 export interface AddFlags extends ProfileFlags {
@@ -31,10 +29,12 @@ export interface AddAnswers extends AddFlags {
 export async function askForTemplate(shell: Shell, session: DaemonSession): Promise<string> {
   const templates = await listTemplates(session, "");
   const nameWidth = Math.max(0, ...templates.map(({ name }) => name.length));
-  const template = await search(shell, {
-    question: "Which provider? Type to search:",
+  const template = await shell.stdin.search("Which provider? Type to search:", {
     find: (query) => searchTemplates(templates, query),
-    lineOf: (each) => templateLine(each, nameWidth),
+    lineOf: ({ name, displayName, provider }) => {
+      const type = provider && !isOAuth2(provider) ? ` (${typeName(provider)})` : "";
+      return printable(`${name.padEnd(nameWidth)}  ${displayName}${type}`);
+    },
   });
   if (template) return template.name;
   throw new CommandFailure(

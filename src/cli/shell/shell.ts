@@ -3,7 +3,6 @@ import type { Command } from "commander";
 import type { Config } from "../../config/config.js";
 import type { DaemonExtension } from "../../daemon/extension.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { Key } from "../terminal/search_prompt.js";
 
 /** Where a command writes. */
 export interface Output {
@@ -26,8 +25,16 @@ export interface Input {
   readBytes(): Promise<Uint8Array>;
   /** One line after `question`, which goes to standard error; with `echo: false` what is typed is not shown. */
   ask(question: string, options: { readonly echo: boolean }): Promise<string>;
-  /** Each key as it is pressed, unseen, until `onKey` answers `end`; from `onReady` on none is lost. Only at a terminal. */
-  readKeys(onKey: (key: Key) => "more" | "end", onReady: () => void): Promise<void>;
+  /** Lets a person type until one item is chosen; undefined when the person gives up. Only at a terminal. */
+  search<Item>(question: string, choices: Choices<Item>): Promise<Item | undefined>;
+}
+
+/** What a person chooses from. */
+export interface Choices<Item> {
+  /** The items that `query` finds, the best first. */
+  readonly find: (query: string) => readonly Item[];
+  /** One line, without control characters. */
+  readonly lineOf: (item: Item) => string;
 }
 
 export type MakeCommand = (shell: Shell) => Command;

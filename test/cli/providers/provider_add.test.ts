@@ -52,7 +52,7 @@ async function add(args: string[], given: Parameters<typeof fakeShell>[0] = {}) 
 describe("provider add that asks", () => {
   it("looks for the template, says where the client is registered, and asks for the rest", async () => {
     const { code, shell, request } = await add([], {
-      keys: "gith\n",
+      query: "gith",
       answers: ["Iv1.abc", "s3cret", "", "n"],
     });
     expect(code).toBe(0);
@@ -105,7 +105,7 @@ describe("provider add that asks", () => {
   });
 
   it("asks for variables, and for no client, where a person enters a key", async () => {
-    const { request, shell } = await add([], { keys: "algo\n", answers: ["AB12", "n"] });
+    const { request, shell } = await add([], { query: "algo", answers: ["AB12", "n"] });
     expect(shell.questions.map(({ question }) => question)).toEqual([
       "Application id (app_id): ",
       "Enter the key now? [Y/n] ",
@@ -114,7 +114,7 @@ describe("provider add that asks", () => {
   });
 
   it("registers nothing when the person gives up", async () => {
-    const { code, shell, request } = await add([], { keys: "\x1b", answers: [] });
+    const { code, shell, request } = await add([], { answers: [] });
     expect([code, request]).toEqual([1, undefined]);
     expect(shell.err()).toContain("nothing was registered");
   });

@@ -12,10 +12,10 @@ beforeEach((context) => needs(context, "script"));
 
 describe("the first provider, at a terminal", () => {
   it("is found as one types, and its key is entered at once, unseen", async () => {
-    const terminal = TerminalProgram.start(world, "nexusd provider add");
+    const terminal = TerminalProgram.start(world, "stty cols 100 rows 40; nexusd provider add");
     await terminal.shows("Type to search:");
     terminal.type("deepse");
-    await terminal.shows("> deepseek");
+    await terminal.shows("deepseek");
     terminal.type("\r");
     await terminal.answer("Enter the key now? [Y/n]", "");
     await terminal.answer("API key:", "sk-typed-secret");
@@ -49,7 +49,7 @@ describe("the first provider, at a terminal", () => {
   });
 
   it("is not registered when the person presses Ctrl-C", async () => {
-    const terminal = TerminalProgram.start(world, "nexusd provider add");
+    const terminal = TerminalProgram.start(world, "stty cols 100 rows 40; nexusd provider add");
     await terminal.shows("Type to search:");
     terminal.type("slack\x03");
     const { code, stdout } = await terminal.ended;
