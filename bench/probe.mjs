@@ -3,23 +3,39 @@
  * of the event loop, in ms, and `commit NS` for each commit that changed a connection, when it was durable (CLOCK_MONOTONIC).
  */
 import { subscribe } from "node:diagnostics_channel";
-import { appendFileSync } from "node:fs";
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { appendFileSync, openSync, readSync } from "node:fs";
 
 const file = process.env["NEXUS_BENCH_PROBE"];
-const resolution = 1;
+const stepMs = 2;
 
 if (file !== undefined) {
-  const delay = monitorEventLoopDelay({ resolution });
-  const ms = (ns) => (ns / 1e6 - resolution).toFixed(2);
-  delay.enable();
-  setInterval(() => {
-    appendFileSync(file, `delay ${ms(delay.percentile(99))} ${ms(delay.max)}\n`);
-    delay.reset();
-  }, 1_000).unref();
+  setInterval(measureDelays(), stepMs).unref();
   subscribe("nexus.store.committed", ({ changes }) => {
     if (changes === 0) return;
     const line = `commit ${process.hrtime.bigint()}\n`;
     setImmediate(() => appendFileSync(file, line));
   });
+}
+
+/** How much later than it should a timer runs, without the time in which the thread was ready and had no core. */
+function measureDelays() {
+  const schedstat = openSync(`/proc/self/task/${process.pid}/schedstat`, "r");
+  const text = Buffer.alloc(64);
+  const waitedMs = () => {
+    const length = readSync(schedstat, text, 0, text.length, 0);
+    return Number(text.toString("latin1", 0, length).split(" ")[1]) / 1e6;
+  };
+  let delays = [];
+  let [beforeMs, beforeWaitedMs, sinceMs] = [performance.now(), waitedMs(), performance.now()];
+  return () => {
+    const [nowMs, nowWaitedMs] = [performance.now(), waitedMs()];
+    delays.push(Math.max(0, nowMs - beforeMs - stepMs - (nowWaitedMs - beforeWaitedMs)));
+    [beforeMs, beforeWaitedMs] = [nowMs, nowWaitedMs];
+    if (nowMs - sinceMs < 1_000) return;
+    delays.sort((a, b) => a - b);
+    const p99 = delays[Math.floor(delays.length * 0.99)];
+    appendFileSync(file, `delay ${p99.toFixed(2)} ${delays.at(-1).toFixed(2)}\n`);
+    delays = [];
+    sinceMs = nowMs;
+  };
 }
