@@ -6,7 +6,7 @@ import { subscribe } from "node:diagnostics_channel";
 import { appendFileSync, openSync, readSync } from "node:fs";
 
 const file = process.env["NEXUS_BENCH_PROBE"];
-const stepMs = 2;
+const stepMs = 1;
 
 if (file !== undefined) {
   setInterval(measureDelays(), stepMs).unref();
@@ -17,25 +17,25 @@ if (file !== undefined) {
   });
 }
 
-/** How much later than it should a timer runs, without the time in which the thread was ready and had no core. */
+/** How long the thread computed between two runs of a timer that is due in each turn of the loop. */
 function measureDelays() {
   const schedstat = openSync(`/proc/self/task/${process.pid}/schedstat`, "r");
   const text = Buffer.alloc(64);
-  const waitedMs = () => {
+  const ranMs = () => {
     const length = readSync(schedstat, text, 0, text.length, 0);
-    return Number(text.toString("latin1", 0, length).split(" ")[1]) / 1e6;
+    return Number(text.toString("latin1", 0, length).split(" ")[0]) / 1e6;
   };
   let delays = [];
-  let [beforeMs, beforeWaitedMs, sinceMs] = [performance.now(), waitedMs(), performance.now()];
+  let [beforeMs, sinceMs] = [ranMs(), performance.now()];
   return () => {
-    const [nowMs, nowWaitedMs] = [performance.now(), waitedMs()];
-    delays.push(Math.max(0, nowMs - beforeMs - stepMs - (nowWaitedMs - beforeWaitedMs)));
-    [beforeMs, beforeWaitedMs] = [nowMs, nowWaitedMs];
-    if (nowMs - sinceMs < 1_000) return;
+    const nowMs = ranMs();
+    delays.push(nowMs - beforeMs);
+    beforeMs = nowMs;
+    if (performance.now() - sinceMs < 1_000) return;
     delays.sort((a, b) => a - b);
     const p99 = delays[Math.floor(delays.length * 0.99)];
     appendFileSync(file, `delay ${p99.toFixed(2)} ${delays.at(-1).toFixed(2)}\n`);
     delays = [];
-    sinceMs = nowMs;
+    sinceMs = performance.now();
   };
 }

@@ -21,6 +21,9 @@ import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { changeConnection } from "./state/connection_change.js";
 import type { StoredLimits } from "./state/quotas.js";
 
+/** Records that one page looks at, some 10 ms: other callers wait meanwhile. */
+const maxLooked = 1_000;
+
 /** Connections: requesting, reading, ending. */
 export class Connections {
   readonly #attempted: (connectionId: string) => Promise<void>;
@@ -83,16 +86,19 @@ export class Connections {
   }
 
   /**
-   * One page in the order of ids. At most ten times `limit` records are looked at, so a page may hold fewer than `limit`
-   * while more follow.
+   * One page in the order of ids. At most ten times `limit` records are looked at, and at most a thousand, so a page may hold fewer than
+   * `limit` while more follow.
    *
    * @returns the page and the id to go on after; undefined on the last page
    */
   list(options: ConnectionFilter): { connections: Connection[]; nextAfterId: string | undefined } {
     const connections: Connection[] = [];
     let afterId = options.afterId;
-    for (let looked = 0; looked < options.limit * 10; looked += options.limit) {
-      const { limit, providerId, idPrefix } = options;
+    let left = Math.min(options.limit * 10, maxLooked);
+    while (left > 0) {
+      const { providerId, idPrefix } = options;
+      const limit = Math.min(options.limit, left);
+      left -= limit;
       const page = this.deps.store.listConnections({ limit, afterId, providerId, idPrefix });
       for (const connection of page) {
         afterId = connection.id;
@@ -100,7 +106,7 @@ export class Connections {
         connections.push(connection);
         if (connections.length === options.limit) return { connections, nextAfterId: afterId };
       }
-      if (page.length < options.limit) return { connections, nextAfterId: undefined };
+      if (page.length < limit) return { connections, nextAfterId: undefined };
     }
     return { connections, nextAfterId: afterId };
   }

@@ -140,6 +140,20 @@ describe("Connections", () => {
         { id: "d29" },
       ]);
     });
+
+    it("look at no more than a thousand, whatever the limit is", async () => {
+      const ids = Array.from({ length: 1_100 }, (_, i) => `d${String(i).padStart(4, "0")}`);
+      await engine.store.commit((tx) => {
+        for (const id of ids) tx.putConnection(aConnection({ id }));
+      });
+      const { connections, nextAfterId } = engine.connections.list({
+        ...all,
+        afterId: "d",
+        limit: 300,
+        userId: "eve",
+      });
+      expect({ connections, nextAfterId }).toEqual({ connections: [], nextAfterId: "d0999" });
+    });
   });
 
   describe("revoked", () => {
