@@ -5,7 +5,6 @@ import type { Connection } from "../../model/connections/connection.js";
 import { NotFound } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
-import { type ConnectionFilter, isWanted } from "../access/visible_connections.js";
 import {
   type ConnectionRequest,
   ConnectionRequests,
@@ -20,9 +19,6 @@ import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { changeConnection } from "./state/connection_change.js";
 import type { StoredLimits } from "./state/quotas.js";
-
-/** Records that one page looks at, some 10 ms: other callers wait meanwhile. */
-const maxLooked = 1_000;
 
 /** Connections: requesting, reading, ending. */
 export class Connections {
@@ -83,32 +79,6 @@ export class Connections {
     const connection = this.deps.store.getConnection(connectionId);
     if (!connection) throw new NotFound("connection");
     return connection;
-  }
-
-  /**
-   * One page in the order of ids. At most ten times `limit` records are looked at, and at most a thousand, so a page may hold fewer than
-   * `limit` while more follow.
-   *
-   * @returns the page and the id to go on after; undefined on the last page
-   */
-  list(options: ConnectionFilter): { connections: Connection[]; nextAfterId: string | undefined } {
-    const connections: Connection[] = [];
-    let afterId = options.afterId;
-    let left = Math.min(options.limit * 10, maxLooked);
-    while (left > 0) {
-      const { providerId, idPrefix } = options;
-      const limit = Math.min(options.limit, left);
-      left -= limit;
-      const page = this.deps.store.listConnections({ limit, afterId, providerId, idPrefix });
-      for (const connection of page) {
-        afterId = connection.id;
-        if (!isWanted(connection, options)) continue;
-        connections.push(connection);
-        if (connections.length === options.limit) return { connections, nextAfterId: afterId };
-      }
-      if (page.length < limit) return { connections, nextAfterId: undefined };
-    }
-    return { connections, nextAfterId: afterId };
   }
 
   /**

@@ -46,7 +46,7 @@ import {
 } from "../pipeline/service_definition.js";
 
 type Deps = {
-  readonly manager: Pick<Connections, "request" | "get" | "list" | "revoke" | "delete">;
+  readonly manager: Pick<Connections, "request" | "get" | "revoke" | "delete">;
   readonly seen: Pick<VisibleConnections, "list">;
   readonly access: Pick<AccessControl, "viewOf">;
   readonly names: Pick<ConnectionNames, "idOf">;
@@ -114,9 +114,7 @@ class ConnectionRpcs implements Rpcs {
       search: request.search,
     };
     const view = this.deps.access.viewOf(context.principal);
-    const page = view.isRestricted
-      ? await this.deps.seen.list(filter, view.seesConnection)
-      : this.deps.manager.list(filter);
+    const page = await this.deps.seen.list(filter, view.isRestricted ? view.seesConnection : undefined);
     return create(ListConnectionsResponseSchema, {
       connections: page.connections.map(connectionMessage),
       nextPageToken: encodePageToken("connections", page.nextAfterId),

@@ -1,12 +1,10 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { ConnectionFilter } from "../../../src/domain/access/visible_connections.js";
 import { admin, owner } from "../../../src/model/access/principal.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../../../src/model/errors.js";
 import { newId } from "../../../src/model/ids.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { perTest } from "../../lifetimes.js";
-import { aConnection } from "../../samples.js";
 import { Engine, startMs, tokenSet } from "../engine.js";
 
 describe("Connections", () => {
@@ -82,77 +80,6 @@ describe("Connections", () => {
       const anew = await engine.provider("op");
       const { providerId } = await engine.request({ connectionId: id, provider: undefined });
       expect(providerId).toBe(anew.id);
-    });
-  });
-
-  describe("listed", () => {
-    const all: ConnectionFilter = {
-      afterId: undefined,
-      limit: 2,
-      userId: undefined,
-      providerId: undefined,
-      status: undefined,
-    };
-    const idsOf = (filter: Partial<ConnectionFilter>) => {
-      const { connections, nextAfterId } = engine.connections.list({ ...all, ...filter });
-      return [connections.map(({ id }) => id).join(""), nextAfterId];
-    };
-    beforeEach(async () => {
-      await engine.store.commit((tx) => {
-        for (const [id, userId, status] of [
-          ["a", "ada", "active"],
-          ["b", "bob", "active"],
-          ["c", "ada", "failed"],
-        ] as const) {
-          tx.putConnection(aConnection({ id, userId, status, providerId: id === "b" ? "p2" : "p1" }));
-        }
-      });
-    });
-
-    it("come in the order of their ids, page by page", () => {
-      expect(idsOf({})).toEqual(["ab", "b"]);
-      expect(idsOf({ afterId: "b" })).toEqual(["c", undefined]);
-      expect(idsOf({ limit: 3 })).toEqual(["abc", "c"]);
-      expect(idsOf({ limit: 3, afterId: "c" })).toEqual(["", undefined]);
-    });
-
-    it.each<[Partial<ConnectionFilter>, string]>([
-      [{ userId: "ada" }, "ac"],
-      [{ status: "active" }, "ab"],
-      [{ providerId: "p2" }, "b"],
-      [{ userId: "ada", status: "active" }, "a"],
-      [{ userId: "nobody" }, ""],
-    ])("by %j", (filter, ids) => {
-      expect(idsOf({ ...filter, limit: 10 })).toEqual([ids, undefined]);
-    });
-
-    it("look at no more than ten times the limit, and say where to go on", async () => {
-      await engine.store.commit((tx) => {
-        for (let i = 0; i < 30; i++) {
-          const id = `d${String(i).padStart(2, "0")}`;
-          tx.putConnection(aConnection({ id, userId: i === 29 ? "eve" : "ada" }));
-        }
-      });
-      const first = engine.connections.list({ ...all, limit: 1, userId: "eve" });
-      expect(first).toEqual({ connections: [], nextAfterId: "d06" });
-      const rest = { userId: "eve", afterId: first.nextAfterId };
-      expect(engine.connections.list({ ...all, ...rest, limit: 3 }).connections).toMatchObject([
-        { id: "d29" },
-      ]);
-    });
-
-    it("look at no more than a thousand, whatever the limit is", async () => {
-      const ids = Array.from({ length: 1_100 }, (_, i) => `d${String(i).padStart(4, "0")}`);
-      await engine.store.commit((tx) => {
-        for (const id of ids) tx.putConnection(aConnection({ id }));
-      });
-      const { connections, nextAfterId } = engine.connections.list({
-        ...all,
-        afterId: "d",
-        limit: 300,
-        userId: "eve",
-      });
-      expect({ connections, nextAfterId }).toEqual({ connections: [], nextAfterId: "d0999" });
     });
   });
 

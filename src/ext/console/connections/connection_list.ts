@@ -15,7 +15,7 @@ export const connectionsPath = "/connections";
 export const sinceField = "since";
 /** Rows cost more than all the rest of a page. */
 const pageSize = 25;
-/** A call looks at ten times as many connections as it is asked for, so a page finds its rows among some 20 000. */
+/** A call looks at 500 connections, so a page finds its rows among 50 000. */
 const maxCalls = 100;
 /** What remains to be found is asked for in no smaller pieces. */
 const minAsked = 20;
