@@ -1,6 +1,6 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
-import { nexusService } from "../legacy/nexus_service.js";
+import { nexusService } from "../server/rest/gateway_service.js";
 import { CallPipeline } from "../service/pipeline/call_pipeline.js";
 import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 import { accessService } from "../service/services/access_service.js";

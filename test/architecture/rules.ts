@@ -26,9 +26,7 @@ export const layers = {
     "runtime",
   ],
   service: ["service", "domain", "model", "runtime", "gen"],
-  // The REST contract and the gRPC service of the existing Nexus.
-  legacy: ["legacy", "service", "domain", "model", "runtime", "gen"],
-  server: ["server", "legacy", "service", "domain", "telemetry", "model", "runtime", "gen"],
+  server: ["server", "service", "domain", "telemetry", "model", "runtime", "gen"],
   strategies: ["strategies", "model", "runtime"],
   catalogue: ["catalogue", "document", "model", "runtime"],
   document: ["document", "model", "runtime"],
@@ -52,7 +50,6 @@ export const layers = {
     "daemon",
     "server",
     "service",
-    "legacy",
     "domain",
     "store",
     "vault",
@@ -80,7 +77,7 @@ export type Layer = keyof typeof layers;
  * needs a new one decides here which layer owns it.
  */
 export const packages: Record<string, readonly Layer[]> = {
-  "@bufbuild/protobuf": ["gen", "model", "store", "service", "legacy", "server", "cli", "ext"],
+  "@bufbuild/protobuf": ["gen", "model", "store", "service", "server", "cli", "ext"],
   "@bufbuild/protovalidate": ["gen", "service", "ext"],
   "@aws-crypto/sha256-js": ["strategies"],
   "@modelcontextprotocol/server": ["ext"],

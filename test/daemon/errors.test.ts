@@ -9,7 +9,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { beforeEach, describe, expect, it } from "vitest";
 import { NexusService } from "../../src/gen/nexus/v1/nexus_pb.js";
-import { restTable } from "../../src/legacy/table.js";
+import { restTable } from "../../src/server/rest/table.js";
 import { Store } from "../../src/store/store.js";
 import { Browser } from "../fakes/browser.js";
 import { limitFileSize } from "../fakes/file_size_limit.js";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { beforeAll, describe, expect, it } from "vitest";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
-import { restTable } from "../../src/legacy/table.js";
+import { restTable } from "../../src/server/rest/table.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { perSuite } from "../lifetimes.js";
 import { World } from "./harness.js";

@@ -6,10 +6,10 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import { type Call, callerOf } from "../../legacy/call.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
+import { type Call, callerOf } from "../../service/pipeline/rpc_call.js";
 import type { OpenStream } from "./frame/console_visit.js";
 
 /** The RPCs of `services`, as pages call them. */

@@ -1,12 +1,9 @@
-import { callerOf } from "../../legacy/call.js";
-import { takesBody } from "../../legacy/openapi.js";
-import type { RestRequest, Route } from "../../legacy/route.js";
-import { restTable } from "../../legacy/table.js";
 import type { Principal } from "../../model/access/principal.js";
 import { defaultLimits } from "../../model/limits.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import type { RestAnswer } from "../../service/pipeline/rest_error.js";
 import { RestRefusal, restError } from "../../service/pipeline/rest_error.js";
+import { callerOf } from "../../service/pipeline/rpc_call.js";
 import { unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
 import { answerJson, writeJson } from "../connect/json_answer.js";
@@ -14,6 +11,9 @@ import { readJsonBody } from "../connect/json_body.js";
 import { answerOrDestroy, pathOf, type Request, type Response, type Routes } from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { unlessAborted } from "../listen/unless_aborted.js";
+import { takesBody } from "./openapi.js";
+import type { RestRequest, Route } from "./route.js";
+import { restTable } from "./table.js";
 
 export interface RestRoutesOptions {
   readonly services: readonly BoundService[];

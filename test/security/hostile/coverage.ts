@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { DescField, DescMessage, DescService } from "@bufbuild/protobuf";
-import { schemas } from "../../../src/legacy/schemas.js";
-import { restTable } from "../../../src/legacy/table.js";
+import { schemas } from "../../../src/server/rest/schemas.js";
+import { restTable } from "../../../src/server/rest/table.js";
 import type { HttpRow, RpcRow } from "./row.js";
 
 export interface MethodUnderTest {

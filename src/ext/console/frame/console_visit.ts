@@ -5,7 +5,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { denied } from "../../../domain/access/access_control.js";
-import type { Call } from "../../../legacy/call.js";
+import type { Call } from "../../../service/pipeline/rpc_call.js";
 import type { Action } from "../../../model/access/access_table.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../../../runtime/stream_sink.js";

@@ -1,10 +1,10 @@
-import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
-import { ProviderService } from "../gen/nexus/v1/provider_pb.js";
-import { preconditionOf, RestRefusal } from "../service/pipeline/rest_error.js";
-import { codes, WireError } from "../service/pipeline/wire_error.js";
-import type { Call } from "./call.js";
+import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
+import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
+import { preconditionOf, RestRefusal } from "../../service/pipeline/rest_error.js";
+import type { Call } from "../../service/pipeline/rpc_call.js";
+import { codes, WireError } from "../../service/pipeline/wire_error.js";
+import { getToken, refreshConnection } from "./gateway_calls.js";
 import { idOf } from "./input.js";
-import { getToken, refreshConnection } from "./legacy_calls.js";
 import { authTypeOf } from "./provider_json.js";
 import { alias, answer, type Route } from "./route.js";
 

@@ -1,11 +1,11 @@
 import { timestampDate } from "@bufbuild/protobuf/wkt";
-import type { Provider } from "../gen/nexus/v1/provider_pb.js";
-import { type FieldViolation, InvalidArgument } from "../model/errors.js";
-import type { JsonObject } from "../model/json.js";
-import { contractOfProfile, type ProfileDraft } from "../model/providers/contract_profile.js";
-import { profileMessage, profileSettings } from "../model/providers/profile_fields.js";
-import { authTypes, canonicalName, providerViolations } from "../model/providers/provider_profile.js";
-import { contractField } from "../service/pipeline/rest_error.js";
+import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
+import { type FieldViolation, InvalidArgument } from "../../model/errors.js";
+import type { JsonObject } from "../../model/json.js";
+import { contractOfProfile, type ProfileDraft } from "../../model/providers/contract_profile.js";
+import { profileMessage, profileSettings } from "../../model/providers/profile_fields.js";
+import { authTypes, canonicalName, providerViolations } from "../../model/providers/provider_profile.js";
+import { contractField } from "../../service/pipeline/rest_error.js";
 
 /** A profile as the existing contract reads it: no secret, but whether one is set. */
 export function profileJson(provider: Provider): JsonObject {

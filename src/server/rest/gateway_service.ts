@@ -5,11 +5,11 @@ import {
   NexusService,
   RefreshConnectionResponseSchema,
   RequestConnectionResponseSchema,
-} from "../gen/nexus/v1/nexus_pb.js";
-import type { BoundService } from "../service/pipeline/bound_service.js";
-import { defineService, type ServiceDefinition } from "../service/pipeline/service_definition.js";
-import { callerOf } from "./call.js";
-import { checkConnection, getToken, refreshConnection, requestConnection } from "./legacy_calls.js";
+} from "../../gen/nexus/v1/nexus_pb.js";
+import type { BoundService } from "../../service/pipeline/bound_service.js";
+import { callerOf } from "../../service/pipeline/rpc_call.js";
+import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import { checkConnection, getToken, refreshConnection, requestConnection } from "./gateway_calls.js";
 
 /** The four RPCs of the existing gateway, by the services that took their place. */
 export function nexusService(services: readonly BoundService[], nowMs: () => number): ServiceDefinition {

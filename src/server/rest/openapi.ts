@@ -1,4 +1,4 @@
-import type { JsonObject } from "../model/json.js";
+import type { JsonObject } from "../../model/json.js";
 import { authorizeOperation, authorizePath } from "./openapi_authorize.js";
 import type { Route } from "./route.js";
 import { type SchemaName, schemas } from "./schemas.js";

@@ -1,9 +1,9 @@
 import { type Timestamp, timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
-import { type AuditEvent, AuditEventSchema, AuditService } from "../gen/nexus/v1/audit_pb.js";
-import { InvalidArgument } from "../model/errors.js";
-import type { JsonObject, JsonValue } from "../model/json.js";
-import { parseRfc3339 } from "../model/rfc3339.js";
-import type { Call } from "./call.js";
+import { type AuditEvent, AuditEventSchema, AuditService } from "../../gen/nexus/v1/audit_pb.js";
+import { InvalidArgument } from "../../model/errors.js";
+import type { JsonObject, JsonValue } from "../../model/json.js";
+import { parseRfc3339 } from "../../model/rfc3339.js";
+import type { Call } from "../../service/pipeline/rpc_call.js";
 import { idOf } from "./input.js";
 import { alias, answer, type QueryParameter, type Route } from "./route.js";
 

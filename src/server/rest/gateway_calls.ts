@@ -1,12 +1,12 @@
 import {
   ConnectionService,
   type ConnectionServiceRequestConnectionResponse,
-} from "../gen/nexus/v1/connection_pb.js";
-import { TokenService } from "../gen/nexus/v1/token_pb.js";
-import type { ConnectionStatus } from "../model/connections/connection.js";
-import type { JsonObject } from "../model/json.js";
-import { statusOf } from "../service/messages/connection_message.js";
-import type { Call } from "./call.js";
+} from "../../gen/nexus/v1/connection_pb.js";
+import { TokenService } from "../../gen/nexus/v1/token_pb.js";
+import type { ConnectionStatus } from "../../model/connections/connection.js";
+import type { JsonObject } from "../../model/json.js";
+import { statusOf } from "../../service/messages/connection_message.js";
+import type { Call } from "../../service/pipeline/rpc_call.js";
 import { idOf } from "./input.js";
 import { tokenJson } from "./token_json.js";
 

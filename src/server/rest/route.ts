@@ -1,6 +1,6 @@
-import type { JsonObject, JsonValue } from "../model/json.js";
-import type { RestAnswer } from "../service/pipeline/rest_error.js";
-import type { Call } from "./call.js";
+import type { JsonObject, JsonValue } from "../../model/json.js";
+import type { RestAnswer } from "../../service/pipeline/rest_error.js";
+import type { Call } from "../../service/pipeline/rpc_call.js";
 import type { SchemaName } from "./schemas.js";
 
 /** A request whose path, method and body are known to be well-formed. */

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../model/json.js";
+import type { JsonObject } from "../../model/json.js";
 
 export const authorizePath = "/v1/authorize/{connection_id}";
 

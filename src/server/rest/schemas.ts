@@ -1,7 +1,7 @@
-import { connectionStatuses } from "../model/connections/connection.js";
-import type { JsonObject } from "../model/json.js";
-import { authTypes, type ProfileField, profileFields } from "../model/providers/profile_fields.js";
-import { legacyStatuses } from "./legacy_calls.js";
+import { connectionStatuses } from "../../model/connections/connection.js";
+import type { JsonObject } from "../../model/json.js";
+import { authTypes, type ProfileField, profileFields } from "../../model/providers/profile_fields.js";
+import { legacyStatuses } from "./gateway_calls.js";
 
 const text = { type: "string" } as const;
 const texts = { type: "array", items: text } as const;

@@ -1,7 +1,7 @@
-import { ConnectionService } from "../gen/nexus/v1/connection_pb.js";
-import { statusOf } from "../service/messages/connection_message.js";
+import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
+import { statusOf } from "../../service/messages/connection_message.js";
+import { checkConnection, requestConnection } from "./gateway_calls.js";
 import { idOf, readFields } from "./input.js";
-import { checkConnection, requestConnection } from "./legacy_calls.js";
 import { alias, answer, type Route } from "./route.js";
 
 const request: Route = {

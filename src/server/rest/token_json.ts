@@ -1,7 +1,7 @@
-import type { Token } from "../gen/nexus/v1/token_pb.js";
-import { strategyConfig } from "../model/credentials/strategy_config.js";
-import type { JsonObject } from "../model/json.js";
-import { strategyOf } from "../model/providers/strategy_message.js";
+import type { Token } from "../../gen/nexus/v1/token_pb.js";
+import { strategyConfig } from "../../model/credentials/strategy_config.js";
+import type { JsonObject } from "../../model/json.js";
+import { strategyOf } from "../../model/providers/strategy_message.js";
 
 /** 9999-12-31T23:59:59Z. Clients of the existing Nexus take a static credential without an end as expired. */
 const neverSeconds = 253_402_300_799;

@@ -5,7 +5,7 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from "@bufbuild/protobuf";
-import type { BoundMethod, BoundService, CallContext } from "../service/pipeline/bound_service.js";
+import type { BoundMethod, BoundService, CallContext } from "./bound_service.js";
 
 /** Calls an RPC of the new contract as the caller of an old one: rules, decisions and errors are those of the RPC. */
 export type Call = <I extends DescMessage, O extends DescMessage>(

@@ -1,6 +1,6 @@
-import { type FieldViolation, InvalidArgument } from "../model/errors.js";
-import type { JsonObject } from "../model/json.js";
-import { JsonFields } from "../model/json_fields.js";
+import { type FieldViolation, InvalidArgument } from "../../model/errors.js";
+import type { JsonObject } from "../../model/json.js";
+import { JsonFields } from "../../model/json_fields.js";
 
 /**
  * Reads the fields of a body. Null counts as absent: it is what an unset slice or pointer of a Go client looks like.

@@ -1,4 +1,4 @@
-import { StatusService } from "../gen/nexus/v1/status_pb.js";
+import { StatusService } from "../../gen/nexus/v1/status_pb.js";
 import { auditRoutes } from "./audit_routes.js";
 import { connectionRoutes } from "./connection_routes.js";
 import { openApiDocument } from "./openapi.js";
