@@ -4,8 +4,7 @@ import { InvalidArgument } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { parseRfc3339 } from "../../model/rfc3339.js";
 import type { Call } from "../../service/pipeline/rpc_call.js";
-import { idOf } from "./input.js";
-import { alias, answer, type QueryParameter, type Route } from "./route.js";
+import { alias, answer, idOf, type QueryParameter, type Route } from "./route.js";
 
 const defaultLimit = 50;
 const maxLimit = 1000;
@@ -47,7 +46,7 @@ const list: Route = {
   },
 };
 
-/** As the existing broker answers it: a bare list of its rows. The token of the next page is in a header. */
+/** As the Nexus broker answers it: a bare list of its rows. The token of the next page is in a header. */
 const brokerList: Route = alias(list, "/audit", {
   success: {
     status: 200,
@@ -116,7 +115,7 @@ function eventJson(event: AuditEvent): JsonObject {
   );
 }
 
-/** A row of the existing broker; what is not known is absent. It has no user agent: the log keeps none. */
+/** A row of the Nexus broker; what is not known is absent. It has no user agent: the log keeps none. */
 function brokerRow(event: AuditEvent): JsonObject {
   const { time, event_type, connection_id, origin, sequence, hash: _, ...data } = eventJson(event);
   return {

@@ -1,8 +1,7 @@
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
 import { statusOf } from "../../service/messages/connection_message.js";
 import { checkConnection, requestConnection } from "./gateway_calls.js";
-import { idOf, readFields } from "./input.js";
-import { alias, answer, type Route } from "./route.js";
+import { alias, answer, idOf, type Route, readFields } from "./route.js";
 
 const request: Route = {
   method: "POST",
@@ -111,7 +110,7 @@ const captureCredential: Route = {
   },
 };
 
-/** As the existing broker answers it: it sends the browser on, where there is a return URL. */
+/** As the Nexus broker answers it: it sends the browser on, where there is a return URL. */
 const captureInBroker: Route = alias(captureCredential, "/auth/capture-credential", {
   success: { ...captureCredential.success, mayRedirect: true },
   async handle(request, call) {

@@ -2,18 +2,20 @@ import {
   ConnectionService,
   type ConnectionServiceRequestConnectionResponse,
 } from "../../gen/nexus/v1/connection_pb.js";
-import { TokenService } from "../../gen/nexus/v1/token_pb.js";
+import { type Token, TokenService } from "../../gen/nexus/v1/token_pb.js";
 import type { ConnectionStatus } from "../../model/connections/connection.js";
+import { strategyConfig } from "../../model/credentials/strategy_config.js";
 import type { JsonObject } from "../../model/json.js";
+import { strategyOf } from "../../model/providers/strategy_message.js";
 import { statusOf } from "../../service/messages/connection_message.js";
 import type { Call } from "../../service/pipeline/rpc_call.js";
-import { idOf } from "./input.js";
-import { tokenJson } from "./token_json.js";
+import { idOf } from "./route.js";
+import type { gatewayStatuses } from "./schemas.js";
 
-/** What the existing contract asks for over REST and over gRPC alike, in the RPCs of the new one. */
-export interface LegacyConnectionRequest {
+/** What the Nexus contract asks for over REST and over gRPC alike, in the RPCs of the new one. */
+export interface GatewayConnectionRequest {
   readonly userId: string;
-  /** Counts when both are set, as in the existing gateway. */
+  /** Counts when both are set, as in the Nexus gateway. */
   readonly providerId: string;
   readonly providerName: string;
   readonly scopes: readonly string[];
@@ -23,7 +25,7 @@ export interface LegacyConnectionRequest {
 
 export function requestConnection(
   call: Call,
-  request: LegacyConnectionRequest,
+  request: GatewayConnectionRequest,
 ): Promise<ConnectionServiceRequestConnectionResponse> {
   const { userId, returnUrl, requireConfirmation } = request;
   return call(ConnectionService.method.requestConnection, {
@@ -35,22 +37,18 @@ export function requestConnection(
   });
 }
 
-function providerOf({ providerId, providerName }: LegacyConnectionRequest) {
+function providerOf({ providerId, providerName }: GatewayConnectionRequest) {
   const id = idOf(providerId);
   if (id !== "") return { case: "providerId" as const, value: id };
   const name = providerName.trim();
   return name === "" ? { case: undefined } : { case: "providerName" as const, value: name };
 }
 
-/** The statuses that clients of the existing Nexus know: `WaitForActive` polls until `active` or `failed`. */
-export const legacyStatuses = ["pending", "active", "failed"] as const;
-type LegacyStatus = (typeof legacyStatuses)[number];
-
 /** `failed` for `attention`, `revoked` and `expired` too: for each of them a new consent is the next step. */
 export async function checkConnection(
   call: Call,
   connectionId: string,
-): Promise<{ readonly status: LegacyStatus; readonly state: ConnectionStatus }> {
+): Promise<{ readonly status: (typeof gatewayStatuses)[number]; readonly state: ConnectionStatus }> {
   const { connection } = await call(ConnectionService.method.getConnection, {
     connectionId: idOf(connectionId),
   });
@@ -71,4 +69,40 @@ export async function refreshConnection(
 ): Promise<JsonObject> {
   const { token } = await call(TokenService.method.refreshToken, { connectionId: idOf(connectionId) });
   return tokenJson(token, nowMs);
+}
+
+/** 9999-12-31T23:59:59Z. Clients of Nexus take a static credential without an end as expired. */
+const neverSeconds = 253_402_300_799;
+
+/**
+ * A token as the Nexus contract writes it: for `oauth2` with the members of `credentials` laid flat at the root too. At the root
+ * `expires_at` is in Unix seconds and `expires_in` in seconds from now; in `credentials` `expires_at` is RFC 3339. Both are absent where
+ * the provider of an `oauth2` token did not say when it ends.
+ */
+function tokenJson(token: Token | undefined, nowMs: number): JsonObject {
+  const strategy = strategyOf(token?.strategy);
+  if (!token || !strategy) throw new Error("a token without a strategy");
+  const type = { type: strategy.kind, config: strategyConfig(strategy) };
+  if (strategy.kind !== "oauth2") {
+    const expiresAt = token.expiresAt ? Number(token.expiresAt.seconds) : neverSeconds;
+    return { strategy: type, credentials: { ...token.credentials }, expires_at: expiresAt };
+  }
+  const seconds = token.expiresAt && Number(token.expiresAt.seconds);
+  const leftSeconds = seconds === undefined ? undefined : Math.floor(seconds - nowMs / 1_000);
+  const credentials: JsonObject = {
+    ...token.credentials,
+    token_type: token.tokenType === "" ? "Bearer" : token.tokenType,
+    ...(token.grantedScopes.length > 0 && { scope: token.grantedScopes.join(" ") }),
+    ...(token.idToken !== "" && { id_token: token.idToken }),
+    ...(seconds !== undefined && {
+      expires_at: new Date(seconds * 1_000).toISOString(),
+      expired: seconds * 1_000 <= nowMs,
+    }),
+  };
+  return {
+    ...credentials,
+    strategy: type,
+    credentials,
+    ...(seconds !== undefined && { expires_at: seconds, expires_in: Math.max(0, leftSeconds ?? 0) }),
+  };
 }

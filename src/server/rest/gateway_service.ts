@@ -11,7 +11,7 @@ import { callerOf } from "../../service/pipeline/rpc_call.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { checkConnection, getToken, refreshConnection, requestConnection } from "./gateway_calls.js";
 
-/** The four RPCs of the existing gateway, by the services that took their place. */
+/** The four RPCs of the Nexus gateway, by the services that took their place. */
 export function nexusService(services: readonly BoundService[], nowMs: () => number): ServiceDefinition {
   const callerFor = callerOf(services);
   return defineService(NexusService, {

@@ -33,7 +33,7 @@ export function openApiDocument(routes: readonly Route[]): JsonObject {
       title: "Nexus sidecar: REST routes",
       version: "1",
       description:
-        "The routes of the existing Nexus gateway and broker, on the http listener of nexusd, and the one for proxies. A path with slashes at its end is the same path without them. No text holds U+0000. New clients use the gRPC and Connect services of nexus.v1.",
+        "The routes of the Nexus gateway and broker, on the http listener of nexusd, and the one for proxies. A path with slashes at its end is the same path without them. No text holds U+0000. New clients use the gRPC and Connect services of nexus.v1.",
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: "/" }],

@@ -7,7 +7,7 @@ import { profileMessage, profileSettings } from "../../model/providers/profile_f
 import { authTypes, canonicalName, providerViolations } from "../../model/providers/provider_profile.js";
 import { contractField } from "../../service/pipeline/rest_error.js";
 
-/** A profile as the existing contract reads it: no secret, but whether one is set. */
+/** A profile as the Nexus contract reads it: no secret, but whether one is set. */
 export function profileJson(provider: Provider): JsonObject {
   return {
     id: provider.id,
@@ -20,7 +20,7 @@ export function profileJson(provider: Provider): JsonObject {
   };
 }
 
-/** What the list of the existing gateway says of a profile. */
+/** What the list of the Nexus gateway says of a profile. */
 export function metadataJson(provider: Provider): JsonObject {
   return {
     id: provider.id,
@@ -37,7 +37,7 @@ export function authTypeOf(provider: Provider): string {
 }
 
 /**
- * What the existing contract's clients leave out: a null is an unset field of theirs, an empty secret is one that they could
+ * What the Nexus contract's clients leave out: a null is an unset field of theirs, an empty secret is one that they could
  * not read.
  */
 export function mentioned(profile: JsonObject): JsonObject {

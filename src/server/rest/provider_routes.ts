@@ -7,9 +7,8 @@ import { changeablePaths } from "../../service/messages/provider_message.js";
 import { RestRefusal } from "../../service/pipeline/rest_error.js";
 import type { Call } from "../../service/pipeline/rpc_call.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { idOf, readFields } from "./input.js";
 import { authTypeOf, draftMessage, mentioned, metadataJson, profileJson } from "./provider_json.js";
-import { alias, answer, type RestRequest, type Route } from "./route.js";
+import { alias, answer, idOf, type RestRequest, type Route, readFields } from "./route.js";
 
 const create: Route = {
   method: "POST",

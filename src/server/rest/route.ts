@@ -1,4 +1,6 @@
+import { type FieldViolation, InvalidArgument } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
+import { JsonFields } from "../../model/json_fields.js";
 import type { RestAnswer } from "../../service/pipeline/rest_error.js";
 import type { Call } from "../../service/pipeline/rpc_call.js";
 import type { SchemaName } from "./schemas.js";
@@ -54,7 +56,7 @@ export function answer(body: JsonValue, status: 200 | 201 = 200): RestAnswer {
   return { status, body };
 }
 
-/** The same route at the path of the existing broker. */
+/** The same route at the path of the Nexus broker. */
 export function alias(route: Route, path: string, change: Partial<Route> = {}): Route {
   return {
     ...route,
@@ -63,4 +65,21 @@ export function alias(route: Route, path: string, change: Partial<Route> = {}): 
     summary: `${route.summary} (alias)`,
     ...change,
   };
+}
+
+/**
+ * Reads the fields of a body. Null counts as absent: it is what an unset slice or pointer of a Go client looks like.
+ *
+ * @throws InvalidArgument naming every field of another type
+ */
+export function readFields<T>(body: JsonObject, read: (fields: JsonFields) => T): T {
+  const violations: FieldViolation[] = [];
+  const result = read(new JsonFields(body, violations));
+  if (violations.length > 0) throw new InvalidArgument(violations);
+  return result;
+}
+
+/** Ids are UUIDs; their case does not matter (RFC 9562 section 4). */
+export function idOf(value: string | undefined): string {
+  return (value ?? "").trim().toLowerCase();
 }

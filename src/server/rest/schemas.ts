@@ -1,7 +1,9 @@
 import { connectionStatuses } from "../../model/connections/connection.js";
 import type { JsonObject } from "../../model/json.js";
 import { authTypes, type ProfileField, profileFields } from "../../model/providers/profile_fields.js";
-import { legacyStatuses } from "./gateway_calls.js";
+
+/** The statuses that clients of Nexus know: `WaitForActive` polls until `active` or `failed`. */
+export const gatewayStatuses = ["pending", "active", "failed"] as const;
 
 const text = { type: "string" } as const;
 const texts = { type: "array", items: text } as const;
@@ -230,7 +232,7 @@ export const schemas = {
   }),
   ConnectionState: answered({
     status: says(
-      { type: "string", enum: [...legacyStatuses] },
+      { type: "string", enum: [...gatewayStatuses] },
       "`failed` also for what needs another consent: `state` says more.",
     ),
     state: { type: "string", enum: [...connectionStatuses] },

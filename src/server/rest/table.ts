@@ -30,7 +30,7 @@ const health: Route = {
   handle: async () => answer({ status: "healthy" }),
 };
 
-/** For callers that may read the status: unlike the existing broker, this listener shows its counts to no unauthenticated caller. */
+/** For callers that may read the status: unlike the Nexus broker, this listener shows its counts to no unauthenticated caller. */
 const metrics: Route = {
   method: "GET",
   path: "/metrics",
@@ -45,7 +45,7 @@ const metrics: Route = {
   },
 };
 
-/** Every REST route of the `http` listener: those of the existing gateway, and those of its broker as aliases. */
+/** Every REST route of the `http` listener: those of the Nexus gateway, and those of its broker as aliases. */
 export const restTable: readonly Route[] = [
   ...providerRoutes,
   ...connectionRoutes,

@@ -4,9 +4,8 @@ import { preconditionOf, RestRefusal } from "../../service/pipeline/rest_error.j
 import type { Call } from "../../service/pipeline/rpc_call.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { getToken, refreshConnection } from "./gateway_calls.js";
-import { idOf } from "./input.js";
 import { authTypeOf } from "./provider_json.js";
-import { alias, answer, type Route } from "./route.js";
+import { alias, answer, idOf, type Route } from "./route.js";
 
 const get: Route = {
   method: "GET",

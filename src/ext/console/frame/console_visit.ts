@@ -5,12 +5,12 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { denied } from "../../../domain/access/access_control.js";
-import type { Call } from "../../../service/pipeline/rpc_call.js";
 import type { Action } from "../../../model/access/access_table.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { StreamSink, StreamSource } from "../../../runtime/stream_sink.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import type { DescribeProvider } from "../../../server/pages/page_words.js";
+import type { Call } from "../../../service/pipeline/rpc_call.js";
 import type { ConsoleSession } from "../sessions/console_sessions.js";
 
 /** Opens a stream of the contract as the session's principal. Never throws: an error ends the sink. */
