@@ -170,7 +170,7 @@ export class GrpcCalls {
 function decoded(method: BoundMethod, bytes: Buffer): Message {
   const { input } = method.descriptor;
   try {
-    return "decode" in method && method.decode ? method.decode(bytes) : fromBinary(input, bytes);
+    return fromBinary(input, bytes);
   } catch {
     throw new WireError(codes.invalid_argument, `the request is no well-formed ${input.typeName}`);
   }

@@ -39,16 +39,12 @@ export type BoundMethod =
       readonly kind: "unary";
       readonly descriptor: DescMethod;
       call(request: Message, context: CallContext): Answer;
-      /** Decodes a request that agents repeat; absent where nothing is gained. @throws Error when the bytes are no such message */
-      decode?(bytes: Buffer): Message;
     }
   | {
       readonly kind: "server_streaming";
       readonly descriptor: DescMethod;
       /** Never throws: an error ends the sink. */
       open(request: Message, context: StreamContext, sink: MessageSink): StreamSource;
-      /** As above. */
-      decode?(bytes: Buffer): Message;
     }
   | {
       /** Requests are a stream; the answer too, or one message where the descriptor says so. */

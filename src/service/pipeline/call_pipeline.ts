@@ -144,7 +144,6 @@ export class CallPipeline {
     return {
       kind: method.kind,
       descriptor: method.descriptor,
-      ...(method.decode && { decode: method.decode }),
       open: (request, context, sink) =>
         opened(request, context, sink, (own) => {
           method.validate(request);

@@ -15,7 +15,6 @@ import { InvalidArgument } from "../../model/errors.js";
 import { inWords } from "../../model/pattern_words.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import type { Answer, BoundMethod, CallContext, MessageSink, StreamContext } from "./bound_service.js";
-import { CachedRequests } from "./cached_requests.js";
 import { malformedFields } from "./well_formed.js";
 import type { WireError } from "./wire_error.js";
 
@@ -73,8 +72,6 @@ type StreamCall = (request: Message, context: StreamContext, sink: MessageSink) 
 type BidiCall = (requests: AsyncIterable<Message>, context: StreamContext, sink: MessageSink) => StreamSource;
 
 export interface DefinitionOptions {
-  /** RPCs that agents ask the same over and over, by their local names; their requests hold no secret. */
-  readonly repeated?: readonly string[];
   /** Unary RPCs, by their local names, and whether the caller of one means to wait. */
   readonly waits?: Readonly<Record<string, (request: Message) => boolean>>;
   readonly answerError?: ServiceDefinition["answerError"];
@@ -86,39 +83,29 @@ export interface DefinitionOptions {
 export function defineService<S extends DescService>(
   descriptor: S,
   implementation: ServiceImplementation<S>,
-  { repeated = [], waits = {}, remote = {}, answerError }: DefinitionOptions = {},
+  { waits = {}, remote = {}, answerError }: DefinitionOptions = {},
 ): ServiceDefinition {
   const methods = descriptor.methods.map((method): DefinedMethod => {
-    const cached = repeated.includes(method.localName) ? new CachedRequests(method.input) : undefined;
     const call: unknown = Reflect.get(implementation, method.localName);
     if (typeof call !== "function") throw new Error(`${method.name} is not implemented`);
     const { localName } = method;
-    const defined = defineMethod(method, call.bind(implementation), cached);
+    const defined = defineMethod(method, call.bind(implementation));
     const [isWait, known] = [waits[localName], remote[localName]];
     return { ...defined, ...(isWait && { isWait }), ...(known && { remote: known }) };
   });
   return { descriptor, methods, ...(answerError && { answerError }) };
 }
 
-function defineMethod(
-  method: DescMethod,
-  implementation: unknown,
-  cached: CachedRequests | undefined,
-): DefinedMethod {
-  const validate = (request: Message): void => {
-    if (cached?.isValid(request)) return;
-    checkRules(method.input, request);
-    cached?.passed(request);
-  };
-  const decode = cached && { decode: (bytes: Buffer) => cached.decode(bytes) };
+function defineMethod(method: DescMethod, implementation: unknown): DefinedMethod {
+  const validate = (request: Message): void => checkRules(method.input, request);
   switch (method.methodKind) {
     case "unary": {
       const call = implementation as UnaryCall;
-      return { kind: "unary", descriptor: method, validate, call, ...decode };
+      return { kind: "unary", descriptor: method, validate, call };
     }
     case "server_streaming": {
       const open = implementation as StreamCall;
-      return { kind: "server_streaming", descriptor: method, validate, open, ...decode };
+      return { kind: "server_streaming", descriptor: method, validate, open };
     }
     case "bidi_streaming": {
       const bidi = implementation as BidiCall;

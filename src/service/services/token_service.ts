@@ -66,11 +66,8 @@ const outcomes: Readonly<Record<RejectionOutcome, Outcome>> = {
   nonce_wanted: Outcome.NONCE_WANTED,
 };
 
-/** What agents ask the same over and over. */
-const repeated = ["acquireToken", "getToken", "watchTokens"];
-
 export function tokenService(deps: Deps): ServiceDefinition {
-  return defineService(TokenService, new TokenRpcs(deps), { repeated, waits: { acquireToken: isWait } });
+  return defineService(TokenService, new TokenRpcs(deps), { waits: { acquireToken: isWait } });
 }
 
 function narrowingOf({ audience, resource, scopes }: TokenServiceGetTokenRequest): Narrowing {
