@@ -64,8 +64,6 @@ export interface ReadAuditDeps {
 export class ReadAudit {
   readonly #entries: BoundedMap<string, Entry>;
   readonly #refusals: BoundedMap<string, Refusal>;
-  /** What the keys of a principal begin with; its streams ask for each event. */
-  readonly #readers = new WeakMap<Principal, string>();
   #batch: Batch | undefined;
 
   constructor(private readonly deps: ReadAuditDeps) {
@@ -92,7 +90,7 @@ export class ReadAudit {
     times: number = 1,
     reason?: string,
   ): Promise<void> | undefined {
-    const key = this.#keyOf(principal, connectionId) + (reason === undefined ? "" : ` ${reason}`);
+    const key = keyOf(principal, connectionId) + (reason === undefined ? "" : ` ${reason}`);
     const before = this.#entries.get(key);
     if (before?.revision === revision) {
       before.reads += times;
@@ -107,7 +105,7 @@ export class ReadAudit {
    * @returns as `read`: undefined when it is on record already
    */
   announce(principal: Principal, connectionId: string, revision: bigint): Promise<void> | undefined {
-    const key = this.#keyOf(principal, connectionId);
+    const key = keyOf(principal, connectionId);
     const before = this.#entries.get(key);
     if (before?.revision === revision) return before.recorded;
     const reads = -1;
@@ -120,7 +118,7 @@ export class ReadAudit {
    */
   recordWithin(tx: Transaction, readers: Iterable<Principal>, connectionId: string, revision: bigint): void {
     const keys = new Map<string, Principal>();
-    for (const principal of readers) keys.set(this.#keyOf(principal, connectionId), principal);
+    for (const principal of readers) keys.set(keyOf(principal, connectionId), principal);
     for (const [key, principal] of keys) {
       const before = this.#entries.get(key);
       if (before?.revision === revision) continue;
@@ -242,15 +240,6 @@ export class ReadAudit {
     });
   }
 
-  #keyOf(principal: Principal, connectionId: string): string {
-    let reader = this.#readers.get(principal);
-    if (reader === undefined) {
-      reader = `${principal.name} ${hostOf(principal.origin)} `;
-      this.#readers.set(principal, reader);
-    }
-    return reader + connectionId;
-  }
-
   #appendCount(tx: Recording, entry: Entry, count: number): void {
     tx.appendAudit({
       timeMs: this.deps.clock.nowMs(),
@@ -263,6 +252,15 @@ export class ReadAudit {
       count,
     });
   }
+}
+
+function keyOf(principal: Principal, connectionId: string): string {
+  return `${readerOf(principal)} ${connectionId}`;
+}
+
+/** Who counts as one reader: a principal at an address. */
+export function readerOf({ name, origin }: Principal): string {
+  return `${name} ${hostOf(origin)}`;
 }
 
 function reasonOf({ reason }: Entry): { reason?: string } {

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import type { Authenticate } from "../../domain/access/presented_credentials.js";
@@ -9,15 +9,17 @@ import type { Clock } from "../../runtime/clock.js";
 import type { BoundMethod, BoundService } from "../../service/pipeline/bound_service.js";
 import { toWireError as toServiceError } from "../../service/pipeline/error_table.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { unauthenticatedMessage } from "../callers/api_key.js";
+import { presentedCredentials, unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
+import { callerField, onBehalf } from "../callers/on_behalf.js";
 import type { OpenCalls } from "../callers/open_calls.js";
-import { SessionCallers } from "../callers/session_callers.js";
 import { methodName, neverAborted, toWireError } from "../connect/wire_answer.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { headersRefusal } from "../listen/listener_limits.js";
 import type { ResetGuard } from "../listen/reset_guard.js";
 import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
+import { peerOf } from "../sockets/peer.js";
+import { noteCredential } from "../sockets/socket_guard.js";
 import { acceptedEncodings, decompress, isKnownEncoding } from "./decompress.js";
 import type { Frame } from "./frame_reader.js";
 import { GrpcCall, type GrpcCallOptions } from "./grpc_call.js";
@@ -50,14 +52,11 @@ const maxRefusals = 512;
  * libraries.
  */
 export class GrpcCalls {
-  readonly #callers: SessionCallers;
   readonly #routes = new Map<string, Route>();
   readonly #refusals: UnauthenticatedStreams;
 
   constructor(private readonly options: GrpcCallsOptions) {
-    const { address, authenticate, clock } = options;
-    this.#callers = new SessionCallers(address, authenticate, clock);
-    this.#refusals = new UnauthenticatedStreams(maxRefusals, clock);
+    this.#refusals = new UnauthenticatedStreams(maxRefusals, options.clock);
     for (const { methods, isOpen = false } of options.services) {
       for (const method of methods) {
         const name = methodName(method.descriptor);
@@ -117,13 +116,33 @@ export class GrpcCalls {
       return;
     }
     try {
-      const caller = this.#callers.callerOf(call.stream, headers);
+      const caller = this.#callerOf(call.stream, headers);
       if (caller instanceof Promise)
         caller.then((principal) => call.guard(() => this.#admit(call, route, principal)), refuse);
       else this.#admit(call, route, caller);
     } catch (error) {
       refuse(error);
     }
+  }
+
+  /** Who calls, by the connection and what the headers show. @throws what `Authenticate` throws */
+  #callerOf(
+    { session }: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+  ): Principal | undefined | Promise<Principal | undefined> {
+    const { address, authenticate } = this.options;
+    const live = session && !session.destroyed ? session : undefined;
+    const key = firstOf(headers["x-api-key"]);
+    const shown = presentedCredentials(
+      ...([address, headers.authorization, key, originOf(live), peerOf(live?.socket)] as const),
+    );
+    const field = firstOf(headers[callerField]);
+    const found = (principal: Principal | undefined): Principal | undefined => {
+      if (principal && session && !session.destroyed) noteCredential(session.socket);
+      return principal && field !== undefined ? onBehalf(principal, field) : principal;
+    };
+    const principal = authenticate(shown);
+    return principal instanceof Promise ? principal.then(found) : found(principal);
   }
 
   #admit(call: GrpcCall, { method, isOpen }: Route, principal: Principal | undefined): void {
@@ -191,4 +210,15 @@ function run(method: BoundMethod, call: GrpcCall, bytes: Buffer): void {
   } catch (error) {
     failed(error);
   }
+}
+
+/** The address and the port, as the audit log has them of calls. */
+function originOf(session: Http2Session | undefined): string {
+  const { remoteAddress, remotePort } = session?.socket ?? {};
+  if (remoteAddress === undefined) return "unknown";
+  return remotePort === undefined ? remoteAddress : `${remoteAddress}:${remotePort}`;
+}
+
+function firstOf(field: string | string[] | undefined): string | undefined {
+  return Array.isArray(field) ? field[0] : field;
 }

@@ -11,6 +11,8 @@ import type { WatchHub } from "./watch_hub.js";
 /** A stream that follows, as a delivery sees it. None of its methods throws. */
 export interface FanoutStream {
   readonly principal: Principal;
+  /** As `readerOf` has it. */
+  readonly reader: string;
   readonly view: Pick<View, "seesConnection">;
   /** It waits for the delivery of a connection. */
   subscribed(): void;
@@ -21,23 +23,24 @@ export interface FanoutStream {
   fail(error: unknown): void;
 }
 
-/** The streams of one principal that are to have the newest state of one connection. */
+/** The streams of one reader that are to have the newest state of one connection. */
 interface Delivery {
   readonly connectionId: string;
+  readonly reader: string;
   readonly principal: Principal;
   readonly view: Pick<View, "seesConnection">;
   readonly members: Set<FanoutStream>;
 }
 
 /**
- * Carries the newest state of what changed to all streams that follow it: judged and read once for all streams of a principal, the
+ * Carries the newest state of what changed to all streams that follow it: judged and read once for all streams of a reader, the
  * reads of all of them put on record in one commit, then written to one stream after the other. A connection that changes again before
  * its reads are on record takes the same delivery.
  */
 export class WatchFanout {
   readonly #readAudit: Pick<ReadAudit, "read" | "announce">;
   readonly #stateOf: (connectionId: string, view: Pick<View, "seesConnection">) => WatchEvent;
-  readonly #open = new Map<string, Map<Principal, Delivery>>();
+  readonly #open = new Map<string, Map<string, Delivery>>();
   #due: Delivery[] = [];
 
   constructor(options: {
@@ -54,16 +57,16 @@ export class WatchFanout {
     if (members.add(member).size > before) member.subscribed();
   }
 
-  #deliveryOf(connectionId: string, { principal, view }: FanoutStream): Delivery {
+  #deliveryOf(connectionId: string, { reader, principal, view }: FanoutStream): Delivery {
     let ofConnection = this.#open.get(connectionId);
     if (!ofConnection) {
       ofConnection = new Map();
       this.#open.set(connectionId, ofConnection);
     }
-    let delivery = ofConnection.get(principal);
+    let delivery = ofConnection.get(reader);
     if (!delivery) {
-      delivery = { connectionId, principal, view, members: new Set() };
-      ofConnection.set(principal, delivery);
+      delivery = { connectionId, reader, principal, view, members: new Set() };
+      ofConnection.set(reader, delivery);
       // When everybody has been told of the commit, in the same turn.
       if (this.#due.push(delivery) === 1) queueMicrotask(() => this.#run());
     }
@@ -118,9 +121,9 @@ export class WatchFanout {
     for (const member of delivery.members) member.fail(error);
   }
 
-  #close({ connectionId, principal }: Delivery): void {
+  #close({ connectionId, reader }: Delivery): void {
     const ofConnection = this.#open.get(connectionId);
-    ofConnection?.delete(principal);
+    ofConnection?.delete(reader);
     if (ofConnection?.size === 0) this.#open.delete(connectionId);
   }
 }

@@ -21,8 +21,10 @@ export interface Subscriber {
   mark(connectionId: string): void;
   /** The hub drains. */
   wake(): void;
-  /** Who reads the newest state of a connection as soon as it is marked; undefined when nobody does. Must not throw. */
-  reader?(connectionId: string): Principal | undefined;
+  /** Who reads the newest state of a connection as soon as it is marked, while `isReading`; absent where nobody does. */
+  readonly reader?: string;
+  readonly principal?: Principal;
+  readonly isReading?: boolean;
 }
 
 /** Who must be told of which change. Nothing secret passes through it: a change says "look again". */
@@ -72,13 +74,13 @@ export class WatchHub {
   }
 
   /** Who would read the newest state of a connection at once, if this change were announced now: at most `limit` of them. */
-  readersOf(change: ChangedConnection, limit: number): ReadonlySet<Principal> {
-    const readers = new Set<Principal>();
-    this.#eachNamed(change, (subscriber) => {
-      const reader = readers.size < limit ? subscriber.reader?.(change.connectionId) : undefined;
-      if (reader && !readers.has(reader) && isWanted(subscriber.filter, change)) readers.add(reader);
+  readersOf(change: ChangedConnection, limit: number): Iterable<Principal> {
+    const readers = new Map<string, Principal>();
+    this.#eachNamed(change, ({ reader, principal, isReading, filter }) => {
+      if (readers.size >= limit || !isReading || reader === undefined || !principal) return;
+      if (!readers.has(reader) && isWanted(filter, change)) readers.set(reader, principal);
     });
-    return readers;
+    return readers.values();
   }
 
   #eachNamed(change: ChangedConnection, visit: (subscriber: Subscriber) => void): void {

@@ -2,6 +2,7 @@ import type { Principal } from "../../../model/access/principal.js";
 import { pumpRuns, type StreamSink, type StreamSource } from "../../../runtime/stream_sink.js";
 import type { BookmarkMember, TimerWheel } from "../../../runtime/timer_wheel.js";
 import type { View } from "../../access/access_control.js";
+import { readerOf } from "../read_audit.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
 import type { FanoutStream, WatchFanout } from "./watch_fanout.js";
 import type { Subscriber, WatchFilter, WatchHub } from "./watch_hub.js";
@@ -26,6 +27,7 @@ const maxDeliveries = 64;
 export class WatchStream implements Subscriber, StreamSource, FanoutStream, BookmarkMember {
   readonly filter: WatchFilter;
   readonly principal: Principal;
+  readonly reader: string;
   readonly view: WatchOptions["view"];
   readonly #bookmarkIntervalMs: number;
   readonly #sink: StreamSink<WatchEvent>;
@@ -48,6 +50,7 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
     const { connectionIds, names = [], userId, view } = options;
     this.filter = { connectionIds, names, userId, sees: view.seesChange };
     this.principal = options.principal;
+    this.reader = readerOf(options.principal);
     this.view = view;
     this.#bookmarkIntervalMs = options.bookmarkIntervalMs;
     this.#sink = sink;
@@ -67,8 +70,8 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
     else this.#remember(connectionId);
   }
 
-  reader(): Principal | undefined {
-    return this.#canJoin && !this.#isOver ? this.principal : undefined;
+  get isReading(): boolean {
+    return this.#canJoin && !this.#isOver;
   }
 
   get #canJoin(): boolean {
