@@ -1,9 +1,8 @@
 import { IdentityAssertions } from "../domain/assertions/identity_assertions.js";
 import { IdentitySubjects } from "../domain/assertions/identity_subjects.js";
-import { type ConnectionView, CredentialReader } from "../domain/credentials/credential_reader.js";
+import { CredentialReader, TokenCache } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
-import { TokenCache } from "../domain/credentials/token_cache.js";
 import { McpServerNames } from "../domain/providers/mcp/mcp_server_names.js";
 import { RevocationQueue } from "../domain/revocation/revocation_queue.js";
 import { AssertionFiles } from "../domain/token_endpoint/assertion_files.js";
@@ -47,7 +46,7 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
   const clientKeys = new ClientKeys({ store, vault, clock, log });
   const assertionFiles = new AssertionFiles({ ...config, clock });
   const keyFiles = new KeyFiles(config);
-  const cache = new TokenCache<ConnectionView>(changes);
+  const cache = new TokenCache(changes);
   const subjects = new IdentitySubjects({ store, vault, clock });
   const proofs = { vault, clientKeys, assertionFiles, keyFiles };
   const assertions = new IdentityAssertions({ ...proofs, subjects, servers, clock, outbound });

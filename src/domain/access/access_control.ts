@@ -6,12 +6,20 @@ import type { Principal } from "../../model/access/principal.js";
 import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { type NexusError, PermissionDenied, Unauthenticated, Unavailable } from "../../model/errors.js";
+import { isId } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Clock, Timer } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
 import type { ApiKeys } from "./api_keys.js";
-import { PermissionCache, type PermissionCacheDeps } from "./permission_cache.js";
 
-export interface AccessControlDeps extends PermissionCacheDeps {
+/** Entries of each kind: some 4 MiB at most. Principals of a JWT issuer can be many. */
+const maxEntries = 10_000;
+
+export interface AccessControlDeps {
+  readonly store: Pick<Store, "getConnection" | "providerNameOf">;
+  readonly changes: Changes;
   readonly keys: Pick<ApiKeys, "find">;
   readonly clock: Clock;
 }
@@ -23,10 +31,12 @@ interface Hold {
   end(error: NexusError): void;
 }
 
+type NamedConnection = Pick<Connection, "id" | "userId" | "providerId" | "providerName">;
+
 /** What a restricted caller may see, for whatever lists or streams. */
 export interface View {
   readonly isRestricted: boolean;
-  seesConnection(connection: Pick<Connection, "id" | "userId" | "providerId" | "providerName">): boolean;
+  seesConnection(connection: NamedConnection): boolean;
   /** As `seesConnection`, of a connection that may be gone. */
   seesChange(change: {
     readonly connectionId: string;
@@ -40,18 +50,24 @@ export interface View {
 
 /** The policy in force: what each principal may, and which calls end when that changes. */
 export class AccessControl {
-  readonly #cache: PermissionCache;
+  /** Compiled, by the name of the principal. */
+  readonly #permissions = new BoundedMap<string, Permissions>(maxEntries);
+  /** By the id of the connection. */
+  readonly #facts = new BoundedMap<string, ConnectionFacts>(maxEntries);
   readonly #holds = new Map<string, Set<Hold>>();
   /** All calls of a principal share one. */
   readonly #views = new WeakMap<object, View>();
   #policy: Policy | undefined;
 
   constructor(private readonly deps: AccessControlDeps) {
-    this.#cache = new PermissionCache(deps);
     deps.changes.on("principalEnded", (name) => {
-      this.#cache.permissions.delete(name);
+      this.#permissions.delete(name);
       this.#judgeHolds(name);
     });
+    deps.changes.on("connections", (changed) => {
+      for (const { connectionId } of changed) this.#facts.delete(connectionId);
+    });
+    deps.changes.on("provider", () => this.#facts.clear());
   }
 
   get policy(): Policy | undefined {
@@ -61,18 +77,18 @@ export class AccessControl {
   /** Takes a policy over; calls of principals that it changes are ended. */
   setPolicy(policy: Policy | undefined): void {
     this.#policy = policy;
-    this.#cache.permissions.clear();
+    this.#permissions.clear();
     for (const name of [...this.#holds.keys()]) this.#judgeHolds(name);
   }
 
   /** What this principal may do, whether or not its key or token is still valid. */
   permissionsOf(name: string): Permissions {
-    const cached = this.#cache.permissions.get(name);
+    const cached = this.#permissions.get(name);
     if (cached) return cached;
     const permissions = this.#compile(name);
     // A key that is asked about before it is made has other permissions once it is.
     if (name.startsWith("key:") && !this.deps.keys.find(name.slice("key:".length))) return permissions;
-    this.#cache.permissions.set(name, permissions);
+    this.#permissions.set(name, permissions);
     return permissions;
   }
 
@@ -137,7 +153,6 @@ export class AccessControl {
 
   #makeView({ name }: Pick<Principal, "name">): View {
     const permissions = (): Permissions => this.permissionsOf(name);
-    const cache = this.#cache;
     return {
       get isRestricted() {
         return permissions().isRestricted;
@@ -145,14 +160,14 @@ export class AccessControl {
       seesConnection: (connection) => {
         const current = permissions();
         if (!current.isRestricted) return true;
-        return current.contains({ kind: "connection", ...cache.factsFrom(connection.id, connection) });
+        return current.contains({ kind: "connection", ...this.#factsFrom(connection) });
       },
       seesChange: ({ connectionId, userId, providerId }) => {
         const current = permissions();
         if (!current.isRestricted) return true;
         const facts =
-          cache.connection(connectionId) ??
-          cache.factsFrom(connectionId, { userId, providerId, providerName: "" });
+          this.factsOf(connectionId) ??
+          this.#factsFrom({ id: connectionId, userId, providerId, providerName: "" });
         return current.contains({ kind: "connection", ...facts });
       },
       seesProvider: (provider) => this.seesProvider(permissions(), provider),
@@ -168,7 +183,7 @@ export class AccessControl {
       provider: { id, name },
       holdsAny: (connectionIds) => {
         for (const connectionId of connectionIds) {
-          if (this.#cache.connection(connectionId)?.provider.id === id) return true;
+          if (this.factsOf(connectionId)?.provider.id === id) return true;
         }
         return false;
       },
@@ -177,12 +192,26 @@ export class AccessControl {
 
   /** The connection, if it exists and is within the permissions: the two cannot be told apart. */
   visible(permissions: Permissions, connectionId: string): ConnectionFacts | undefined {
-    const facts = this.#cache.connection(connectionId);
+    const facts = this.factsOf(connectionId);
     return facts && permissions.contains({ kind: "connection", ...facts }) ? facts : undefined;
   }
 
+  /** Undefined when there is no such connection. */
   factsOf(connectionId: string): ConnectionFacts | undefined {
-    return this.#cache.connection(connectionId);
+    const cached = this.#facts.get(connectionId);
+    if (cached) return cached;
+    // Longer keys are refused by the store.
+    const connection = isId(connectionId) ? this.deps.store.getConnection(connectionId) : undefined;
+    if (!connection) return undefined;
+    const facts = this.#factsFrom(connection);
+    this.#facts.set(connectionId, facts);
+    return facts;
+  }
+
+  /** With the present name of the provider: a deleted one has none, and its connections keep the one they were made under. */
+  #factsFrom({ id, userId, providerId, providerName }: NamedConnection): ConnectionFacts {
+    const name = this.deps.store.providerNameOf(providerId) ?? providerName;
+    return { connectionId: id, userId, provider: { id: providerId, name } };
   }
 
   #compile(name: string): Permissions {

@@ -2,12 +2,13 @@ import { type Connection, hasUsableToken, type Problem } from "../../model/conne
 import { isBound, type SealedCredential } from "../../model/credentials/credential.js";
 import { dpopStrategy, type Strategy } from "../../model/credentials/strategy.js";
 import { DataLoss } from "../../model/errors.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Secret } from "../../runtime/secret.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
 import type { CredentialVault } from "./credential_vault.js";
-import type { TokenCache } from "./token_cache.js";
 
 /** A usable credential, as an agent gets it. */
 export interface CurrentToken {
@@ -34,12 +35,61 @@ export interface ConnectionView {
   readonly problem: Problem | undefined;
 }
 
+/** Views kept, and the characters of a credential beyond which it is not kept: some 16 MiB at most. */
+const maxViews = 1_024;
+const maxCredentialChars = 16_384;
+
+/**
+ * Connections whose token was opened lately, tokens in clear, so that an agent that asks again costs no read and no decryption. One is
+ * dropped as soon as its connection changes in any way (refresh, revocation, deletion: told by the store when that is durable), all of
+ * them when a provider profile changes, and the one that was used longest ago when there are too many.
+ */
+export class TokenCache {
+  readonly #views: BoundedMap<string, ConnectionView>;
+
+  /** @param limit views at most */
+  constructor(
+    changes: Changes,
+    private readonly limit: number = maxViews,
+  ) {
+    this.#views = new BoundedMap(limit);
+    changes.on("connections", (changed) => {
+      for (const { connectionId } of changed) this.#views.delete(connectionId);
+    });
+    // The profile says how a token is applied.
+    changes.on("provider", () => this.#views.clear());
+  }
+
+  get size(): number {
+    return this.#views.size;
+  }
+
+  get hasRoom(): boolean {
+    return this.#views.size < this.limit;
+  }
+
+  get(connectionId: string): ConnectionView | undefined {
+    return this.#views.get(connectionId);
+  }
+
+  put(view: ConnectionView): void {
+    if (view.token === undefined || charsOf(view.token.credentials) > maxCredentialChars) return;
+    this.#views.set(view.connection.id, view);
+  }
+}
+
+function charsOf(credentials: Readonly<Record<string, string>>): number {
+  let chars = 0;
+  for (const value of Object.values(credentials)) chars += value.length;
+  return chars;
+}
+
 export interface CredentialReaderDeps {
   readonly store: Pick<Store, "getConnection" | "getCredential" | "getProvider">;
   readonly vault: CredentialVault;
   readonly clock: Clock;
   /** None by default: each read opens its credential. */
-  readonly cache?: TokenCache<ConnectionView>;
+  readonly cache?: TokenCache;
 }
 
 /**

@@ -8,9 +8,9 @@ import { frameOf, sharedFrame } from "../../service/messages/shared_message.js";
 import type { CallContext, CallMetadata } from "../../service/pipeline/bound_service.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { breakStream, type ReadPatience, resetStream } from "../listen/unread_stream.js";
-import type { Frame } from "./frame_reader.js";
 import { headersOf, metadataOf, trailersOf } from "./grpc_fields.js";
 import { RequestReader } from "./request_reader.js";
+import type { Frame } from "./request_stream.js";
 import { RequestStream } from "./request_stream.js";
 
 const callKey = Symbol("call");

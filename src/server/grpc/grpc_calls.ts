@@ -21,9 +21,9 @@ import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
 import { peerOf } from "../sockets/peer.js";
 import { noteCredential } from "../sockets/socket_guard.js";
 import { acceptedEncodings, decompress, isKnownEncoding } from "./decompress.js";
-import type { Frame } from "./frame_reader.js";
 import { GrpcCall, type GrpcCallOptions } from "./grpc_call.js";
 import { isGrpc, timeoutOf } from "./grpc_fields.js";
+import type { Frame } from "./request_stream.js";
 
 export interface GrpcCallsOptions {
   readonly services: readonly BoundService[];

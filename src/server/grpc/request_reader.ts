@@ -1,6 +1,57 @@
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { type Frame, FrameReader } from "./frame_reader.js";
-import type { RequestStream } from "./request_stream.js";
+import { messageTooLarge } from "../listen/listener_limits.js";
+import type { Frame, RequestStream } from "./request_stream.js";
+
+/** What gRPC puts before a message: whether it is compressed, and its length. */
+const prefixBytes = 5;
+
+/** Cuts what comes on a stream into messages. */
+class FrameReader {
+  /** What came and is in no message yet, and room for more behind it. */
+  #received: Buffer | undefined;
+  #receivedBytes = 0;
+
+  constructor(private readonly maxMessageBytes: number) {}
+
+  /** Whether nothing is left of what came. */
+  get isEmpty(): boolean {
+    return this.#receivedBytes === 0;
+  }
+
+  /** Room doubles, so that a message in many small pieces costs no more than its bytes. */
+  append(chunk: Buffer): void {
+    const before = this.#receivedBytes;
+    this.#receivedBytes += chunk.length;
+    if (this.#received === undefined) {
+      this.#received = chunk;
+      return;
+    }
+    if (this.#received.length < this.#receivedBytes) {
+      const grown = Buffer.allocUnsafe(2 * this.#receivedBytes);
+      this.#received.copy(grown, 0, 0, before);
+      this.#received = grown;
+    }
+    chunk.copy(this.#received, before);
+  }
+
+  /**
+   * The next message that is there whole. Nothing is written to its bytes afterwards.
+   *
+   * @throws WireError RESOURCE_EXHAUSTED as soon as the length of a message is there and too long
+   */
+  next(): Frame | undefined {
+    const received = this.#received;
+    if (received === undefined || this.#receivedBytes < prefixBytes) return undefined;
+    const length = received.readUInt32BE(1);
+    if (length > this.maxMessageBytes) throw messageTooLarge(this.maxMessageBytes);
+    const end = prefixBytes + length;
+    if (this.#receivedBytes < end) return undefined;
+    // Without room behind it: what comes next goes into a buffer of its own.
+    this.#received = this.#receivedBytes === end ? undefined : received.subarray(end, this.#receivedBytes);
+    this.#receivedBytes -= end;
+    return { isCompressed: received.readUInt8(0) !== 0, bytes: received.subarray(prefixBytes, end) };
+  }
+}
 
 /** What a caller sends, while it comes: one message, or a stream of them. */
 export class RequestReader {

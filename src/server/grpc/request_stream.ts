@@ -1,5 +1,10 @@
 import type { Message } from "@bufbuild/protobuf";
-import type { Frame } from "./frame_reader.js";
+
+/** One message as it came. */
+export interface Frame {
+  readonly isCompressed: boolean;
+  readonly bytes: Buffer;
+}
 
 export interface RequestStreamOptions {
   decode(frame: Frame): Promise<Message>;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { AccessControl } from "../../../src/domain/access/access_control.js";
 import { ApiKeys } from "../../../src/domain/access/api_keys.js";
-import { PermissionCache } from "../../../src/domain/access/permission_cache.js";
 import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
 import { admin, owner } from "../../../src/model/access/principal.js";
 import { Changes } from "../../../src/runtime/changes.js";
@@ -27,7 +27,8 @@ function caches(store: Store) {
     onChanged,
   });
   changes.on("followed", ({ providerIds }) => registry.followed(providerIds));
-  return { changes, keys: new ApiKeys(shared), registry, permissions: new PermissionCache(shared) };
+  const keys = new ApiKeys(shared);
+  return { changes, keys, registry, access: new AccessControl({ ...shared, keys }) };
 }
 
 test("a follower knows the keys that the leader made, and ends those that it revoked", async () => {
@@ -76,10 +77,10 @@ test("a follower's caches follow a profile that the leader renamed, and its redi
   const profile = await leader.registry.create(manualSettings("op", "https://op.example"), undefined, owner);
   await fleet.leader.commit((tx) => tx.putConnection(aConnection({ id: newUuid, providerId: profile.id })));
   await fleet.feed();
-  expect(follower.permissions.connection(newUuid)?.provider.name).toBe("op");
+  expect(follower.access.factsOf(newUuid)?.provider.name).toBe("op");
   await leader.registry.update(profile.id, { settings: { name: "other" } }, undefined, owner);
   await fleet.feed();
-  expect(follower.permissions.connection(newUuid)?.provider.name).toBe("other");
+  expect(follower.access.factsOf(newUuid)?.provider.name).toBe("other");
   // A profile that is made now under the old name gets another path: the first one still has that.
   expect(follower.registry.redirectPathFor("op")).not.toBe(profile.redirectPath);
   expect(free).not.toBe(profile.redirectPath);

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { CredentialReader } from "../../../src/domain/credentials/credential_reader.js";
-import { TokenCache } from "../../../src/domain/credentials/token_cache.js";
+import { CredentialReader, TokenCache } from "../../../src/domain/credentials/credential_reader.js";
 import { newId } from "../../../src/model/ids.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { perTest } from "../../lifetimes.js";

@@ -1,6 +1,5 @@
 import { expect, test } from "vitest";
-import type { ConnectionView } from "../../../src/domain/credentials/credential_reader.js";
-import { TokenCache } from "../../../src/domain/credentials/token_cache.js";
+import { type ConnectionView, TokenCache } from "../../../src/domain/credentials/credential_reader.js";
 import { type ChangedConnection, Changes } from "../../../src/runtime/changes.js";
 import { perTest } from "../../lifetimes.js";
 
@@ -16,7 +15,7 @@ function changed(connectionId: string): ChangedConnection {
 const changes = perTest(() => new Changes());
 
 test("a view is cached until its connection changes", () => {
-  const views = new TokenCache<ConnectionView>(changes);
+  const views = new TokenCache(changes);
   const one = view("one");
   views.put(one);
   views.put(view("two"));
@@ -27,14 +26,14 @@ test("a view is cached until its connection changes", () => {
 });
 
 test("none is cached after a provider profile changed", () => {
-  const views = new TokenCache<ConnectionView>(changes);
+  const views = new TokenCache(changes);
   views.put(view("one"));
   changes.emit("provider", "op");
   expect(views.size).toBe(0);
 });
 
 test("the one that was used longest ago makes room", () => {
-  const views = new TokenCache<ConnectionView>(changes, 2);
+  const views = new TokenCache(changes, 2);
   views.put(view("one"));
   views.put(view("two"));
   views.get("one");
@@ -45,7 +44,7 @@ test("the one that was used longest ago makes room", () => {
 });
 
 test("a view without a token, or with a very long one, is not kept", () => {
-  const views = new TokenCache<ConnectionView>(changes);
+  const views = new TokenCache(changes);
   views.put({ ...view("one"), token: undefined });
   views.put(view("two", "x".repeat(16_385)));
   expect(views.size).toBe(0);

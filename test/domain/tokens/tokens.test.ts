@@ -1,6 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { CredentialReader, type CurrentToken } from "../../../src/domain/credentials/credential_reader.js";
-import { TokenCache } from "../../../src/domain/credentials/token_cache.js";
+import {
+  CredentialReader,
+  type CurrentToken,
+  TokenCache,
+} from "../../../src/domain/credentials/credential_reader.js";
 import { ReadAudit } from "../../../src/domain/tokens/read_audit.js";
 import { Tokens } from "../../../src/domain/tokens/tokens.js";
 import { owner } from "../../../src/model/access/principal.js";

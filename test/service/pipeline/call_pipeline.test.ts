@@ -37,7 +37,12 @@ class World {
   readonly #methods: readonly BoundMethod[];
 
   constructor() {
-    const connection = { userId: "ada", providerId: "p", providerName: "github" } as Connection;
+    const connection = {
+      id: connectionId,
+      userId: "ada",
+      providerId: "p",
+      providerName: "github",
+    } as Connection;
     const store = {
       getConnection: (id: string) => (id === connectionId ? connection : undefined),
       getProvider: () => undefined,

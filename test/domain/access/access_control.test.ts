@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { PermissionCache } from "../../../src/domain/access/permission_cache.js";
+import { AccessControl } from "../../../src/domain/access/access_control.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
 
@@ -11,5 +11,7 @@ test("a provider has its present name also while its profile cannot be read", as
   await engine.provider("other");
   await engine.store.commit((tx) => tx.putProvider({ ...profile, name: "renamed" }));
   engine.damage("providers", profile.id);
-  expect(new PermissionCache(engine).connection(id)?.provider).toEqual({ id: profile.id, name: "renamed" });
+  const { store, changes, clock } = engine;
+  const access = new AccessControl({ store, changes, clock, keys: { find: () => undefined } });
+  expect(access.factsOf(id)?.provider).toEqual({ id: profile.id, name: "renamed" });
 });
