@@ -9,7 +9,7 @@ import {
   parseDurationMs,
   parseSince,
   parseTimeMs,
-} from "../../src/cli/shell/duration.js";
+} from "../../src/cli/shell/option_values.js";
 import {
   formatExpiry,
   formatFields,

@@ -4,7 +4,7 @@ import type { AuditEvent } from "../../gen/nexus/v1/audit_pb.js";
 import { delay } from "../../runtime/clock.js";
 import { connectionArgument, findConnection } from "../connections/connection_key.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
-import { parseSince } from "../shell/duration.js";
+import { parseSince } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatTable, formatTime, jsonLine, printable, shortId } from "../shell/text.js";
 import { screenOf } from "../terminal/screen.js";

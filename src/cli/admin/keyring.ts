@@ -145,7 +145,7 @@ function parseKeyId(text: string): string {
   return text;
 }
 
-/** The one key of the ring whose id begins so. A whole id is the daemon's to judge. @throws CommandFailure */
+/** The one key of the ring whose id begins so. A whole id is the daemon's to judge. */
 async function wholeKeyId({ daemon, call }: DaemonSession, text: string): Promise<string> {
   if (text.length === 16) return text;
   const { keyring } = await call("read the key ring", daemon.keyring.getKeyring, {});

@@ -9,10 +9,9 @@ import { withStep } from "../shell/call_failure.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { confirm } from "../shell/confirm.js";
 import { type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
-import { parseDurationMs, parseTimeMs } from "../shell/duration.js";
 import { NewSecretFile } from "../shell/files.js";
 import { addNotes } from "../shell/help.js";
-import { collect } from "../shell/repeated_options.js";
+import { collect, parseDurationMs, parseTimeMs } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatAge, formatTime, jsonLine } from "../shell/text.js";
 

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { addDaemonFlags } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
-import type { ExplainFlags } from "./policy_flags.js";
+import type { ExplainFlags } from "./policy_run.js";
 
 const notes = [
   "A resource is connection:<id>, user:<id> and provider:<name>, with commas between. Without one the answer is what the principal may of the action at all. A principal can be long, as jwt:system:serviceaccount:agents:research; an action can be an RPC, as TokenService/GetToken.",

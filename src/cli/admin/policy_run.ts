@@ -11,12 +11,19 @@ import { type Policy, principalViolation } from "../../model/access/policy.js";
 import type { Resource } from "../../model/access/scope_restriction.js";
 import { readPolicy } from "../../policy/policy_document.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
-import { withDaemon } from "../shell/daemon_command.js";
+import { type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { readText, usable } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, jsonLine } from "../shell/text.js";
 import { roleName } from "./keys.js";
-import type { ExplainFlags } from "./policy_flags.js";
+
+export interface ExplainFlags extends DaemonFlags {
+  readonly principal: string;
+  readonly action: string;
+  readonly resource?: string;
+  readonly policy?: string;
+  readonly exitCode?: boolean;
+}
 
 /** What `--resource` says; a part that is not there is empty. */
 interface Asked {
@@ -96,7 +103,6 @@ function show(shell: Shell, flags: ExplainFlags, answer: ExplainAccessResponse):
   if (isDenied && flags.exitCode) throw new CommandFailure(exitCodes.failed, "");
 }
 
-/** @throws CommandFailure */
 function parseResource(text: string): Asked {
   const asked = { connection: "", user: "", provider: "" };
   // A user id may hold commas.

@@ -17,13 +17,13 @@ import { callFailure } from "../shell/call_failure.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
-import { listOption } from "../shell/repeated_options.js";
+import { listOption } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatExpiry, formatStatus, jsonLine, printable, printableLines } from "../shell/text.js";
-import { captureAtPrompt } from "./capture_prompt.js";
 import { type ConnectTarget, connectTarget, type TargetFlags } from "./connect_target.js";
 import { connectionArgument, shownName } from "./connection_key.js";
 import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
+import { captureAtPrompt } from "./credential_input.js";
 
 /** What `nexusd connect` takes beside the provider. */
 export interface ConnectFlags extends DaemonFlags, TargetFlags {
@@ -93,7 +93,7 @@ export async function connectTo(
   await report(shell, session, outcome, flags);
 }
 
-/** Names both users where the key is for others than the one that was asked for. @throws CommandFailure */
+/** Names both users where the key is for others than the one that was asked for. */
 async function refuseUser(
   { call, daemon }: DaemonSession,
   doing: string,

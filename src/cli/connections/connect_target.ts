@@ -38,7 +38,6 @@ export interface ConnectTarget {
  * one that was revoked gives its name to a new one.
  *
  * @param given name or id of a provider, the URL of an MCP server, or PROVIDER/USER[/LABEL]
- * @throws CommandFailure
  */
 export async function connectTarget(
   shell: Shell,

@@ -2,7 +2,7 @@ import { Argument, Command } from "commander";
 import { AuthType } from "../../gen/nexus/v1/provider_pb.js";
 import { findProvider, providerArgument } from "../providers/provider_key.js";
 import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
-import { listOption } from "../shell/repeated_options.js";
+import { listOption } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatStatus } from "../shell/text.js";
 import { readCredentialFields, readRefreshToken } from "./credential_input.js";

@@ -36,7 +36,6 @@ export interface FoundConnection {
  * Finds the connection that a person means. A name comes before the beginning of an id.
  *
  * @returns a whole id as it is: it is not looked up
- * @throws CommandFailure
  */
 export async function foundConnection(
   shell: Pick<Shell, "userName">,
@@ -57,7 +56,7 @@ export async function foundConnection(
   return { id: found.id, name: undefined };
 }
 
-/** The id of the connection that a person means; see `foundConnection`. @throws CommandFailure */
+/** The id of the connection that a person means; see `foundConnection`. */
 export async function findConnection(
   shell: Pick<Shell, "userName">,
   session: DaemonSession,
@@ -66,11 +65,7 @@ export async function findConnection(
   return (await foundConnection(shell, session, text)).id;
 }
 
-/**
- * Does `work`; the commands that its failure names have the name by which the connection was found, or else its id, to be pasted.
- *
- * @throws CommandFailure
- */
+/** Does `work`; the commands that its failure names have the name by which the connection was found, or else its id, to be pasted. */
 export async function withKey<Answer>(
   { id, name }: FoundConnection,
   work: () => Promise<Answer>,
@@ -110,7 +105,7 @@ function pastable(name: ConnectionName): string | undefined {
   return printable(path) === path ? shellWord(path) : undefined;
 }
 
-/** The connection that has a name; undefined where none has it. @throws CommandFailure */
+/** The connection that has a name; undefined where none has it. */
 export async function connectionNamed(
   { daemon, call }: DaemonSession,
   name: ConnectionName,

@@ -31,11 +31,7 @@ const passingCodes: readonly Code[] = [Code.Unavailable, Code.Aborted, Code.Canc
 /** How long after its end a request may still be called pending. */
 const graceMs = 30_000;
 
-/**
- * Waits until the request is decided.
- *
- * @throws ConnectError
- */
+/** Waits until the request is decided. @throws ConnectError */
 export async function waitForConsent(
   shell: Pick<Shell, "clock" | "random">,
   daemon: Pick<Daemon, "connections" | "tokens">,

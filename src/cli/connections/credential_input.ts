@@ -1,18 +1,50 @@
+import { exitCodes } from "../../daemon/exit_codes.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { type CredentialField, credentialFields } from "../../model/credentials/credential_fields.js";
 import type { JsonValue } from "../../model/json.js";
 import { isJsonObject, isTextMap } from "../../model/json_fields.js";
 import { strategyOf } from "../../model/providers/strategy_message.js";
-import { usageFailure } from "../shell/command_failure.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import type { DaemonSession } from "../shell/daemon_command.js";
 import { readText } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 
+const maxAttempts = 3;
+
+/**
+ * Completes a request of a static type with what a person enters, unseen. Values that the provider or the daemon refuses are asked
+ * for again: they leave the request as it was.
+ *
+ * @param state of the request
+ * @throws CommandFailure after the third refusal
+ */
+export async function captureAtPrompt(
+  shell: Shell,
+  session: DaemonSession,
+  provider: Provider,
+  state: string,
+): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    const credentials = await readCredentialFields(shell, provider, undefined);
+    try {
+      await session.call(
+        `take the credential for ${provider.name}`,
+        session.daemon.connections.captureCredential,
+        { state, credentials },
+      );
+      return;
+    } catch (error) {
+      const isRefused = error instanceof CommandFailure && error.exitCode === exitCodes.failed;
+      if (!isRefused || attempt === maxAttempts) throw error;
+      shell.stderr.write(`${error.message}\nEnter it again:\n`);
+    }
+  }
+}
+
 /**
  * The fields of a static credential: a JSON object in the file or on standard input, or the answers of a person, unseen. Messages
  * never hold what was read.
- *
- * @throws CommandFailure
  */
 export async function readCredentialFields(
   shell: Shell,
@@ -31,11 +63,7 @@ export async function readCredentialFields(
   return fields;
 }
 
-/**
- * A refresh token: one line of the file or of standard input, or the answer of a person, unseen. Messages never hold what was read.
- *
- * @throws CommandFailure
- */
+/** A refresh token: one line of the file or of standard input, or the answer of a person, unseen. Messages never hold what was read. */
 export async function readRefreshToken(shell: Shell, file: string | undefined): Promise<string> {
   const text =
     file !== undefined && file !== "-"

@@ -4,7 +4,7 @@ import type { ConnectionName } from "../../model/connections/connection_name.js"
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import { type Clock, delay, type Timer } from "../../runtime/clock.js";
 import { isNotReachable, isOtherProtocol } from "../shell/call_failure.js";
-import { durationMsOf, durationOf } from "../shell/duration.js";
+import { durationMsOf, durationOf } from "../shell/option_values.js";
 
 /** What `WatchTokens` says about connecting again. */
 const backoff: Backoff = { baseMs: 100, maxMs: 10_000 };

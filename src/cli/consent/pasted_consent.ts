@@ -1,9 +1,9 @@
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { ConnectionServiceRequestConnectionResponse as RequestAnswer } from "../../gen/nexus/v1/connection_pb.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { sendToApi } from "../shell/http_request.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
-import { type BrowserAnswer, visitBrowserListener } from "./browser_visit.js";
 import { isLocalUrl } from "./remote_machine.js";
 
 type Request = Pick<RequestAnswer, "authUrl" | "redirectUri" | "state">;
@@ -14,7 +14,6 @@ type Request = Pick<RequestAnswer, "authUrl" | "redirectUri" | "state">;
  * leaves this machine, and only the query of what is pasted is used.
  *
  * @param hint for a person whose provider shows an error
- * @throws CommandFailure
  */
 export async function consentByPaste(shell: Shell, request: Request, hint: string): Promise<void> {
   if (!shell.stdin.isTTY) throw usageFailure("--paste needs a terminal to paste at");
@@ -27,7 +26,7 @@ export async function consentByPaste(shell: Shell, request: Request, hint: strin
       `--paste is for a redirect URI that leads to the browser's own machine: ${request.redirectUri} reaches the daemon, so open the link in any browser`,
     );
   }
-  const start = await visitBrowserListener(new URL(request.authUrl), "");
+  const start = await visit(new URL(request.authUrl), "");
   if (start.location === undefined || start.cookie === "") throw refused(start);
   shell.stderr.write(
     `Open this address in a browser on any machine, and consent:\n\n  ${printable(start.location)}\n\nThe browser then fails to open an address that begins with ${printable(request.redirectUri)}. Copy that address whole.\n${hint}`,
@@ -40,7 +39,7 @@ export async function consentByPaste(shell: Shell, request: Request, hint: strin
       wrong = `${answer}\n`;
       continue;
     }
-    const end = await visitBrowserListener(answer, start.cookie);
+    const end = await visit(answer, start.cookie);
     if (end.status >= 400) throw refused(end);
     return;
   }
@@ -71,4 +70,47 @@ export function authorizationResponse(
 function refused({ status, message }: BrowserAnswer): CommandFailure {
   const why = message === "" ? `the browser listener answers ${status}` : printable(message);
   return new CommandFailure(exitCodes.consentFailed, `not connected: ${why}`);
+}
+
+/** What the daemon's browser listener answered to a `GET`. */
+interface BrowserAnswer {
+  readonly status: number;
+  /** Where a redirect leads. */
+  readonly location: string | undefined;
+  /** The cookies that were set, as a field `cookie` sends them back. */
+  readonly cookie: string;
+  /** What went wrong, in the words of the page; empty when nothing did. */
+  readonly message: string;
+}
+
+/** Visits a page as a browser does that has this cookie. A failure names the origin alone: the query holds a code or a state. */
+async function visit(url: URL, cookie: string): Promise<BrowserAnswer> {
+  const headers = { accept: "application/json", ...(cookie === "" ? {} : { cookie }) };
+  try {
+    const answer = await sendToApi({ method: "GET", url: url.href, headers });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of answer.body()) chunks.push(chunk);
+    const cookies = (answer.headers["set-cookie"] ?? []).map((line) => line.split(";")[0] ?? "");
+    return {
+      status: answer.status,
+      location: answer.headers.location,
+      cookie: cookies.join("; "),
+      message: messageOf(Buffer.concat(chunks).toString("utf8")),
+    };
+  } catch (error) {
+    const { code = "unknown error" } = ((error as Error).cause ?? {}) as NodeJS.ErrnoException;
+    throw new CommandFailure(
+      exitCodes.notReachable,
+      `the browser listener of the daemon is not reachable at ${url.origin} (${code}): run this command where the daemon runs`,
+    );
+  }
+}
+
+function messageOf(text: string): string {
+  try {
+    const { message } = JSON.parse(text) as { message?: unknown };
+    return typeof message === "string" ? message : "";
+  } catch {
+    return "";
+  }
 }

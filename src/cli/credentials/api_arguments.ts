@@ -37,11 +37,7 @@ function withoutFragment(url: URL): string {
   return url.href;
 }
 
-/**
- * `Name: value` lines.
- *
- * @throws CommandFailure as `checkHeaders`
- */
+/** `Name: value` lines. @throws CommandFailure as `checkHeaders` */
 export function parseHeaders(lines: readonly string[]): Record<string, string> {
   const pairs = lines.map((line): [string, string] => {
     const [, name = "", value = ""] = /^([^:]*):\s*(.*?)\s*$/s.exec(line) ?? [];
@@ -55,7 +51,6 @@ export function parseHeaders(lines: readonly string[]): Record<string, string> {
  * Headers as one record, names in lower case. One that would lead the request elsewhere, as `Host` behind a shared address does, is refused.
  *
  * @param what the argument that they come from, for messages
- * @throws CommandFailure
  */
 export function checkHeaders(
   pairs: Iterable<readonly [name: string, value: string]>,

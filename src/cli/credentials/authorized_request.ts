@@ -6,8 +6,8 @@ import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import { type AuthorizedRequest, applyStrategy, StrategyError } from "../../strategies/apply_strategy.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
+import type { ApiAnswer } from "../shell/http_request.js";
 import { printable } from "../shell/text.js";
-import type { ApiAnswer } from "./api_call.js";
 
 /** A request without the credential. */
 export type ApiRequest = Parameters<typeof applyStrategy<Uint8Array>>[0];
@@ -21,7 +21,6 @@ export type ProvedConnection =
  * Puts the credential into the request as its strategy says, and the proof of its key where it is bound to one (DPoP).
  *
  * @param nonce that the API asked for
- * @throws CommandFailure
  */
 export async function authorize(
   request: ApiRequest,

@@ -10,10 +10,10 @@ import {
   withDaemon,
 } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
-import { collect } from "../shell/repeated_options.js";
+import { type ApiAnswer, sendToApi } from "../shell/http_request.js";
+import { collect } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { apiUrl, type DataFlags, parseHeaders, parseMethod, readBody } from "./api_arguments.js";
-import { type ApiAnswer, sendToApi } from "./api_call.js";
 import { type ApiRequest, apiBaseUrlOf, authorize, wantedNonce } from "./authorized_request.js";
 import { providerOf } from "./named_connection.js";
 import { type Credential, parseCredentialName, readCredential } from "./read_credential.js";

@@ -7,8 +7,8 @@ import {
   type DaemonSession,
   withDaemon,
 } from "../shell/daemon_command.js";
-import { parseDurationMs } from "../shell/duration.js";
 import { addNotes } from "../shell/help.js";
+import { parseDurationMs } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import {
@@ -76,7 +76,6 @@ async function valueFor(
   );
 }
 
-/** @throws CommandFailure */
 function collectVariable(text: string, before: readonly Variable[] = []): Variable[] {
   const [, name, credential = ""] = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(text) ?? [];
   if (name === undefined) {

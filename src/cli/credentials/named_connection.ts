@@ -35,11 +35,7 @@ export async function connectionOf(
   }
 }
 
-/**
- * The profile of the connection that `text` names, be there a connection yet or not.
- *
- * @throws CommandFailure
- */
+/** The profile of the connection that `text` names, be there a connection yet or not. */
 export async function providerOf(shell: Named, session: DaemonSession, text: string): Promise<Provider> {
   const [key = ""] = text.split("/");
   if (!likeId.test(key)) return (await findProvider(session, key)).provider;

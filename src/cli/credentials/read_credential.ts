@@ -4,7 +4,7 @@ import type { Token } from "../../gen/nexus/v1/token_pb.js";
 import { connectionArgument, withKey } from "../connections/connection_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
-import { durationOf } from "../shell/duration.js";
+import { durationOf } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { connectionOf } from "./named_connection.js";
@@ -43,8 +43,6 @@ export interface CredentialValue {
 /**
  * `CONNECTION` or, with a dot after provider or id, `CONNECTION.FIELD`: `twilio.account_sid`, `twilio.account_sid/ada`. Neither ids nor
  * names of providers hold a dot, and users may.
- *
- * @throws CommandFailure
  */
 export function parseCredentialName(text: string): CredentialName {
   const [, connection = "", field, user = ""] = /^([^./]*)(?:\.([^/]*))?(\/.*)?$/s.exec(text.trim()) ?? [];
@@ -87,8 +85,6 @@ export async function readCredential(
 /**
  * The field that was named, or else what the strategy carries, or the only field. A token that is bound to a key must be named: whoever
  * takes it for a bearer token gets 401 from every API.
- *
- * @throws CommandFailure
  */
 export function credentialValue({ token, field }: Pick<Credential, "token" | "field">): CredentialValue {
   const { credentials, idToken, expiresAt } = token;

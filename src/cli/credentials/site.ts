@@ -45,11 +45,7 @@ export function siteOf(protocol: string | undefined, host: string): Site | undef
   return first && { hostname: first.hostname, host: first.host, origins: urls.map(({ origin }) => origin) };
 }
 
-/**
- * One more `--host`.
- *
- * @throws CommandFailure
- */
+/** One more `--host`. */
 export function collectHost(text: string, before: readonly string[] = []): string[] {
   if (siteOf(undefined, text) !== undefined) return [...before, text];
   throw usageFailure(`--host ${printable(text)} must be a host alone, as github.com or localhost:5000`);

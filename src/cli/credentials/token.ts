@@ -1,8 +1,7 @@
 import { Command, Option } from "commander";
 import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
-import { parseDurationMs } from "../shell/duration.js";
-import { listOption } from "../shell/repeated_options.js";
+import { listOption, parseDurationMs } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { providerOf } from "./named_connection.js";
 import { credentialArgument, readCredential } from "./read_credential.js";

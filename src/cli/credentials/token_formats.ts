@@ -16,11 +16,7 @@ export interface FormatContext {
   readonly readHost: () => Promise<string>;
 }
 
-/**
- * The document, with the line break at its end.
- *
- * @throws CommandFailure when the credential does not fit into the format
- */
+/** The document, with the line break at its end. @throws CommandFailure when the credential does not fit into the format */
 export async function formatToken(
   format: TokenFormat,
   credential: Credential,

@@ -7,7 +7,7 @@ import type {
   ListOpenStreamsResponse,
 } from "../../gen/nexus/v1/status_pb.js";
 import { formatCount, formatDuration } from "../../model/quantity_text.js";
-import { durationMsOf } from "../shell/duration.js";
+import { durationMsOf } from "../shell/option_values.js";
 import { formatTable, formatTime } from "../shell/text.js";
 import type { Screen } from "../terminal/screen.js";
 

@@ -5,7 +5,7 @@ import {
   type SpokeStatus,
 } from "../../gen/nexus/v1/status_pb.js";
 import { formatDuration } from "../../model/quantity_text.js";
-import { durationMsOf } from "../shell/duration.js";
+import { durationMsOf } from "../shell/option_values.js";
 import { formatFields, formatTable, printable } from "../shell/text.js";
 
 /** Twice as long as a hub waits before it says again that it is there. */

@@ -8,8 +8,8 @@ import { counted, formatBytes, formatCount, formatDuration } from "../../model/q
 import { shownName } from "../connections/connection_key.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, type DaemonSession, withDaemon } from "../shell/daemon_command.js";
-import { durationMsOf } from "../shell/duration.js";
 import { addNotes } from "../shell/help.js";
+import { durationMsOf } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatStatus, formatTable, jsonLine, printable, shortId } from "../shell/text.js";
 import { type Screen, screenOf } from "../terminal/screen.js";

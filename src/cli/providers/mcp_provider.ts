@@ -17,7 +17,7 @@ export function isMcpServerUrl(provider: string): boolean {
   return /^\s*https?:\/\//i.test(provider);
 }
 
-/** The flags of a client go with a URL: another provider has its own. @throws CommandFailure */
+/** The flags of a client go with a URL: another provider has its own. */
 export function refuseClientFlags({ clientId, clientSecretFile }: McpClientFlags): void {
   if (clientId === undefined && clientSecretFile === undefined) return;
   throw usageFailure(

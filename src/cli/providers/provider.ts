@@ -12,7 +12,7 @@ import { type ProfileFlags, profileChange, profileOptions } from "./provider_fla
 import { findProvider, providerArgument } from "./provider_key.js";
 import { providerGetCommand, providerListCommand } from "./provider_list.js";
 import { providerShowCommand, providerTemplatesCommand } from "./provider_templates.js";
-import { printWarnings } from "./provider_warnings.js";
+import { printWarnings } from "./provider_words.js";
 
 interface UpdateFlags extends ProfileFlags, DaemonFlags {
   readonly name?: string;

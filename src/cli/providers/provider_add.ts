@@ -5,7 +5,7 @@ import { withStep } from "../shell/call_failure.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { addNotes, fitted } from "../shell/help.js";
-import { collectPair } from "../shell/repeated_options.js";
+import { collectPair } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
 import { clientSecretOf, createStaticProvider, firstStep, secretNote } from "./provider_create.js";
@@ -18,8 +18,7 @@ import {
   askYes,
 } from "./provider_questions.js";
 import { findTemplate } from "./provider_templates.js";
-import { printWarnings } from "./provider_warnings.js";
-import { isOAuth2, pkceWord } from "./provider_words.js";
+import { isOAuth2, pkceWord, printWarnings } from "./provider_words.js";
 import { type StrategyFlags, strategyOfFlags, strategyOptions } from "./strategy_flags.js";
 
 /** Lets the person consent, or enter the key, as `nexusd connect` does. */
@@ -86,10 +85,7 @@ function lacksClientId(template: ProviderTemplate, { clientId }: AddFlags): bool
   return usesConsent(template) && clientId === undefined;
 }
 
-/**
- * @param notes for a person who has not read them yet
- * @returns the name of the provider
- */
+/** @param notes for a person who has not read them yet @returns the name of the provider */
 async function addProvider(
   shell: Shell,
   session: DaemonSession,

@@ -16,7 +16,7 @@ import type { Shell } from "../shell/shell.js";
 import { formatFields } from "../shell/text.js";
 import { obtainClientSecret } from "./client_secret.js";
 import { type ProfileFlags, profileChange, profileOptions } from "./provider_flags.js";
-import { printWarnings } from "./provider_warnings.js";
+import { printWarnings } from "./provider_words.js";
 import { type StrategyFlags, strategyOfFlags, strategyOptions } from "./strategy_flags.js";
 
 export const secretNote =
@@ -81,7 +81,7 @@ async function createClient(
   );
 }
 
-/** Registers a provider whose key a person enters. @throws CommandFailure */
+/** Registers a provider whose key a person enters. */
 export async function createStaticProvider(
   shell: Shell,
   session: DaemonSession,

@@ -4,9 +4,8 @@ import { profileComments } from "../../gen/nexus/v1/profile_comments.js";
 import type { ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
 import { profileFields, type SettingKind } from "../../model/providers/profile_fields.js";
 import type { GrantType, TokenEndpointAuthMethod } from "../../model/providers/profile_settings.js";
-import { parseDurationMs } from "../shell/duration.js";
 import { readText } from "../shell/files.js";
-import { collectPair, listOption } from "../shell/repeated_options.js";
+import { collectPair, listOption, parseDurationMs } from "../shell/option_values.js";
 
 /**
  * Flags that set a field of a profile, as commander hands them over; one that was not given is undefined. The others are named after

@@ -3,7 +3,7 @@ import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { tokenEndpointAuthMethods } from "../../model/providers/profile_fields.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
-import { durationMsOf } from "../shell/duration.js";
+import { durationMsOf } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatWhen, shortId } from "../shell/text.js";
 import { allProviders, findProvider, providerArgument } from "./provider_key.js";

@@ -43,11 +43,7 @@ export async function askForTemplate(shell: Shell, session: DaemonSession): Prom
   );
 }
 
-/**
- * Asks for what the flags leave open, after a word on where the answers are found.
- *
- * @throws CommandFailure
- */
+/** Asks for what the flags leave open, after a word on where the answers are found. */
 export async function askForProfile(
   shell: Shell,
   session: DaemonSession,

@@ -1,15 +1,19 @@
 import {
   AuthType,
+  type CreateProviderResponse,
   type Provider,
   TokenEndpointAuthMethod,
   TokenRequestFormat,
+  type UpdateProviderResponse,
 } from "../../gen/nexus/v1/provider_pb.js";
 import { isConsented } from "../../model/providers/grant_type.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
 import { givenSettings } from "../../model/providers/profile_json.js";
 import { authTypes, unverifiedIdTokenNote } from "../../model/providers/provider_profile.js";
 import { formatDuration } from "../../model/quantity_text.js";
-import { durationMsOf } from "../shell/duration.js";
+import { durationMsOf } from "../shell/option_values.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
 
 /** `api_key` for `AUTH_TYPE_API_KEY`. */
 export function typeName(provider: Provider): string {
@@ -105,4 +109,12 @@ function pairs(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)
     .map(([name, value]) => `${name}=${value}`)
     .join(", ");
+}
+
+/** What would keep a person from consenting at a profile that was written; beside the answer, which may be JSON. */
+export function printWarnings(
+  { stderr }: Pick<Shell, "stderr">,
+  { provider, warnings }: CreateProviderResponse | UpdateProviderResponse,
+): void {
+  for (const warning of warnings) stderr.write(`warning: ${provider?.name ?? ""}: ${printable(warning)}\n`);
 }

@@ -3,7 +3,7 @@ import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { formatDuration } from "../../model/quantity_text.js";
 import { CommandFailure } from "./command_failure.js";
-import { durationMsOf } from "./duration.js";
+import { durationMsOf } from "./option_values.js";
 import { printable, printableLines } from "./text.js";
 
 /** Reasons of `google.rpc.ErrorInfo` that say that no token will come without a person. */
@@ -80,7 +80,7 @@ export function callFailure(error: unknown, doing: string, address: string): Com
   return new CommandFailure(exitCodeOf(reason), lines.join("\n"), failure);
 }
 
-/** Does `work`; where the daemon refuses it with this code, the failure says what to do next. @throws CommandFailure */
+/** Does `work`; where the daemon refuses it with this code, the failure says what to do next. */
 export async function withStep<Answer>(
   code: Code,
   step: string,

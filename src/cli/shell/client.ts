@@ -71,7 +71,6 @@ function withApiKey(apiKey: string): Interceptor {
 
 type TcpConfig = Extract<ClientConfig, { kind: "tcp" }>;
 
-/** @throws CommandFailure */
 function tlsOptions({ tls: { caFile, certificate } }: TcpConfig): SecureContextOptions {
   return {
     ...(caFile === undefined ? {} : { ca: readPem("NEXUS_CA_FILE", caFile) }),

@@ -1,6 +1,6 @@
 import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
 
-/** Ends the command: `message` goes to standard error (an empty one prints nothing), `exitCode` to the caller. */
+/** Ends the command: `message` goes to standard error (an empty one prints nothing), `exitCode` to the caller. Whatever a command calls may throw it. */
 export class CommandFailure extends Error {
   override readonly name = "CommandFailure";
 

@@ -25,12 +25,7 @@ export interface ConfirmedFlags extends DaemonFlags {
 /** What a command does with the daemon. */
 export interface DaemonSession {
   readonly daemon: Daemon;
-  /**
-   * Makes one call, with a time limit.
-   *
-   * @param doing what is tried, for the message: `create the provider github`
-   * @throws CommandFailure
-   */
+  /** Makes one call, with a time limit. @param doing what is tried, for the message: `create the provider github` */
   call<Request, Answer>(
     doing: string,
     method: Method<Request, Answer>,

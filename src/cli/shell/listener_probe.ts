@@ -50,9 +50,7 @@ async function speakerAt(url: URL, clock: Clock): Promise<Speaker> {
   return type.startsWith("application/json") ? "http" : "other";
 }
 
-/**
- * The head of the answer to a GET, or the code of what went wrong. The certificate is not judged: nothing secret is sent or read.
- */
+/** The head of the answer to a GET, or the code of what went wrong. The certificate is not judged: nothing secret is sent or read. */
 export function ask(
   target: RequestOptions,
   { isTls, timeoutMs, clock }: { readonly isTls: boolean; readonly timeoutMs: number; readonly clock: Clock },

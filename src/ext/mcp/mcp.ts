@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError } from "commander";
 import { usageFailure } from "../../cli/shell/command_failure.js";
 import { addAddressFlags } from "../../cli/shell/daemon_command.js";
 import { addNotes } from "../../cli/shell/help.js";
-import { collect } from "../../cli/shell/repeated_options.js";
+import { collect } from "../../cli/shell/option_values.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
 import { type ListenAddress, parseListenAddress } from "../../model/listen_address.js";
@@ -62,7 +62,6 @@ export function mcpCommand(shell: Shell): Command {
   });
 }
 
-/** @throws CommandFailure */
 function policyOf(shell: Shell, flags: McpFlags): McpPolicy {
   if (flags.user !== undefined && flags.anyUser)
     throw usageFailure("--user and --any-user exclude each other");

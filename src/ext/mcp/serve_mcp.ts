@@ -28,7 +28,7 @@ export interface McpServing extends DaemonFlags {
   readonly allowHost?: readonly string[];
 }
 
-/** Serves until the client leaves, or with `--listen` until the process ends. @throws CommandFailure */
+/** Serves until the client leaves, or with `--listen` until the process ends. */
 export async function serveMcp(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<void> {
   await (flags.listen === undefined ? overStdio(shell, flags, policy) : overHttp(shell, flags, policy));
 }

@@ -1,5 +1,5 @@
 import { allProviders } from "../../../cli/providers/provider_key.js";
-import { printWarnings } from "../../../cli/providers/provider_warnings.js";
+import { printWarnings } from "../../../cli/providers/provider_words.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import { profileMessage, profileSettings } from "../../../model/providers/profile_fields.js";

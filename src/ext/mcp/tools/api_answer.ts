@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import type { ApiAnswer } from "../../../cli/credentials/api_call.js";
+import type { ApiAnswer } from "../../../cli/shell/http_request.js";
 import { printable } from "../../../cli/shell/text.js";
 import { lookAheadBytes, type Redaction } from "./redaction.js";
 

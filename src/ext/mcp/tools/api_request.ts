@@ -29,11 +29,7 @@ const maxBodyBytes = 1024 * 1024;
 const reserved =
   /^(authorization|dpop|cookie|accept-encoding|range|if-range|forwarded|x-forwarded-.*|x-http-method(-override)?|x-method-override|x-original-url|x-rewrite-url)$/;
 
-/**
- * The request without the credential, checked.
- *
- * @throws CommandFailure for what the policy or the profile does not allow
- */
+/** The request without the credential, checked. @throws CommandFailure for what the policy or the profile does not allow */
 export function apiRequestOf(given: RequestArguments, provider: Provider, policy: McpPolicy): ApiRequest {
   const method = parseMethod(given.method, "method");
   refuseMethod(policy, method);

@@ -1,8 +1,8 @@
-import { type ApiAnswer, sendToApi } from "../../../cli/credentials/api_call.js";
 import { type ApiRequest, authorize, wantedNonce } from "../../../cli/credentials/authorized_request.js";
 import { findProvider } from "../../../cli/providers/provider_key.js";
 import { usageFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
+import { type ApiAnswer, sendToApi } from "../../../cli/shell/http_request.js";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { readAnswer } from "./api_answer.js";
 import { apiRequestOf } from "./api_request.js";

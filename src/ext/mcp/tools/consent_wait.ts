@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
-import { durationOf } from "../../../cli/shell/duration.js";
+import { durationOf } from "../../../cli/shell/option_values.js";
 import type { AcquireTokenResponse, ConsentRequired } from "../../../gen/nexus/v1/token_pb.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { ServerContext } from "./sdk.js";
@@ -49,7 +49,7 @@ export function linkId({ authUrl, verificationUri, userCode }: ConsentRequired):
   return createHash("sha256").update(link).digest("base64url").slice(0, 22);
 }
 
-/** Waits until the person is done, with a word to the client in between where it asked for that. @throws CommandFailure */
+/** Waits until the person is done, with a word to the client in between where it asked for that. */
 export async function awaitPerson(wait: PersonWait, asked?: string): Promise<PersonOutcome> {
   const { clock, context, waitMs } = wait;
   const startMs = clock.nowMs();

@@ -21,7 +21,6 @@ export interface McpPolicy {
 /** An answer beyond it costs a model more than it can read. */
 export const defaultMaxAnswerBytes = 64 * 1024;
 
-/** @throws CommandFailure */
 export function refuseProvider({ providers }: McpPolicy, name: string): void {
   if (mayUseProvider({ providers }, name)) return;
   throw usageFailure(`the provider ${name} is not among those of this server: ${providers.join(", ")}`);
@@ -31,7 +30,6 @@ export function mayUseProvider({ providers }: Pick<McpPolicy, "providers">, name
   return providers.length === 0 || providers.includes(name);
 }
 
-/** @throws CommandFailure */
 export function refuseMethod({ methods }: McpPolicy, method: string): void {
   if (methods.length === 0 || methods.includes(method)) return;
   throw usageFailure(
@@ -39,7 +37,6 @@ export function refuseMethod({ methods }: McpPolicy, method: string): void {
   );
 }
 
-/** @throws CommandFailure */
 export function refuseHost({ hosts }: McpPolicy, url: URL): void {
   if (hosts.length === 0 || hosts.includes(url.host)) return;
   throw usageFailure(

@@ -1,6 +1,6 @@
-import type { ApiAnswer } from "../../../cli/credentials/api_call.js";
 import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
+import type { ApiAnswer } from "../../../cli/shell/http_request.js";
 import { printable } from "../../../cli/shell/text.js";
 import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
 import type { Redaction } from "./redaction.js";
@@ -17,11 +17,7 @@ export function isRejection(answer: Pick<ApiAnswer, "status" | "headers">): bool
   return answer.status === 403 && /\b(insufficient_scope|invalid_token)\b/.test(challengeOf(answer));
 }
 
-/**
- * Reports it to the daemon, which refreshes once or asks the person for scopes.
- *
- * @param redaction of what the daemon may repeat of it
- */
+/** Reports it to the daemon, which refreshes once or asks the person for scopes. @param redaction of what the daemon may repeat of it */
 export async function reportRejection(
   { daemon, call }: DaemonSession,
   account: Account,

@@ -64,7 +64,6 @@ export async function accountOf(
   return { providerName, userId: await userOf(deps, context, given), label: given.label ?? "" };
 }
 
-/** @throws CommandFailure */
 export async function userOf(
   { policy, restrictionsOf }: ToolDeps,
   context: ServerContext,
@@ -73,7 +72,7 @@ export async function userOf(
   return actingUser(policy, await restrictionsOf(context), user);
 }
 
-/** Does `work` with a connection; where there is none, a person has to make it. @throws CommandFailure */
+/** Does `work` with a connection; where there is none, a person has to make it. */
 export function onConnection<Answer>(
   { providerName, label }: Account,
   work: () => Promise<Answer>,
@@ -83,7 +82,7 @@ export function onConnection<Answer>(
   return whereNotFound(work, new CommandFailure(exitCodes.attentionNeeded, words));
 }
 
-/** Does `work` with a provider. @throws CommandFailure */
+/** Does `work` with a provider. */
 export function onProvider<Answer>({ providerName }: Account, work: () => Promise<Answer>): Promise<Answer> {
   return whereNotFound(work, usageFailure(`there is no provider ${providerName}: call list_providers`));
 }

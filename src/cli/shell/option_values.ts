@@ -1,14 +1,9 @@
 import type { Duration } from "@bufbuild/protobuf/wkt";
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { parseDurationText } from "../../model/json_fields.js";
 import { isDay } from "../../model/rfc3339.js";
 
-/**
- * Reads `500ms`, `90s`, `5m`, `1h30m`; a number without a unit is refused, since it could be any.
- *
- * @returns milliseconds
- * @throws InvalidArgumentError
- */
+/** Reads `500ms`, `90s`, `5m`, `1h30m`; a number without a unit is refused, since it could be any. @returns milliseconds */
 export function parseDurationMs(text: string): number {
   const durationMs = parseDurationText(text);
   if (durationMs !== undefined) return durationMs;
@@ -34,7 +29,6 @@ export function parseTimeMs(text: string): number | undefined {
  * midnight.
  *
  * @returns milliseconds of the Unix epoch, at least 0
- * @throws InvalidArgumentError
  */
 export function parseSince(text: string, nowMs: number): number {
   const day = ["today", "yesterday"].indexOf(text.toLowerCase());
@@ -60,4 +54,29 @@ export function durationOf(durationMs: number): Pick<Duration, "seconds" | "nano
 /** Milliseconds; 0 when it is unset. */
 export function durationMsOf(duration: Pick<Duration, "seconds" | "nanos"> | undefined): number {
   return duration ? Number(duration.seconds) * 1000 + duration.nanos / 1_000_000 : 0;
+}
+
+/** Takes one more value of a flag that can be given again. */
+export function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
+/** A list by its name in the plural or the singular: `--scopes a,b`, or `--scope a --scope b`. Each item counts once. */
+export function listOption(names: string, description: string): Option {
+  const help = `${description}; separated by commas, or given again`;
+  return new Option(`--${names.replace(/s$/, "")}, --${names} <list>`, help).argParser(collectList);
+}
+
+function collectList(text: string, before: readonly string[] = []): string[] {
+  return [...new Set([...before, ...text.split(/[\s,]+/).filter((item) => item !== "")])];
+}
+
+/** Takes one more `name=value`. */
+export function collectPair(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const equals = text.indexOf("=");
+  if (equals < 1) throw new InvalidArgumentError("It must read name=value.");
+  return { ...before, [text.slice(0, equals)]: text.slice(equals + 1) };
 }

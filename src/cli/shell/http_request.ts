@@ -8,7 +8,7 @@ import {
 import { request as requestSecure } from "node:https";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { AuthorizedRequest } from "../../strategies/apply_strategy.js";
-import { CommandFailure } from "../shell/command_failure.js";
+import { CommandFailure } from "./command_failure.js";
 
 /** What an API answered. */
 export interface ApiAnswer {
@@ -34,7 +34,7 @@ export async function sendToApi(
   const url = new URL(request.url);
   const send = url.protocol === "https:" ? requestSecure : requestPlain;
   const failure = (error: unknown): CommandFailure =>
-    new CommandFailure(exitCodes.failed, `the request to ${url.origin} failed: ${codeOf(error)}`);
+    new CommandFailure(exitCodes.failed, `the request to ${url.origin} failed: ${codeOf(error)}`, error);
   try {
     const { method, headers, body } = request;
     // Of GET and its like Node frames no body by itself.
