@@ -144,7 +144,9 @@ export class ConnectionCompleter implements ConsentFlow {
       (await this.deps.store.commit((tx) => takeRequest(tx, stateHash, this.deps.clock.nowMs())));
     if (!pending) {
       await this.deps.unknownStateAudit.record(actor);
-      return unknownRequest(state, this.deps.clock.nowMs());
+      if (state !== "") return unknownRequest(state, this.deps.clock.nowMs());
+      const isDenial = query.get("error") === "access_denied";
+      return { kind: isDenial ? "denied_without_state" : "answer_without_state" };
     }
     const secret = this.deps.vault.authorizationIfOpens(stateHash, pending);
     if (!secret) return await this.#ending.end({ pending, reason: "data_loss", type: "oauth_error", actor });

@@ -79,6 +79,9 @@ export type ConsentFailure =
   | { readonly kind: "provider_unreachable" }
   /** The provider answers, and the profile and its answer do not go together, or it must not be called. */
   | { readonly kind: "provider_misconfigured" }
+  /** An answer without `state`, which says of no link whose it is: nothing is over. */
+  | { readonly kind: "denied_without_state" }
+  | { readonly kind: "answer_without_state" }
   /** An error whose `iss` is another's (RFC 9207 section 2.4): nothing is over. */
   | { readonly kind: "foreign_answer" }
   /** The form of another browser, or without its token. */

@@ -44,6 +44,16 @@ const rows: Readonly<Record<Exclude<Failure["kind"], "refused" | "rate_limited">
     "Nothing was changed. Wait a minute, then load this page again.",
   ],
   provider_misconfigured: [502, "The provider is not what its registration here says.", ofOperator],
+  denied_without_state: [
+    400,
+    "You said no, or the provider did.",
+    "Nothing was changed: the provider did not say to which link its answer belongs. To connect after all, open the link of your application again.",
+  ],
+  answer_without_state: [
+    400,
+    "The provider sent you back and did not say to which link its answer belongs.",
+    tellOperator,
+  ],
   foreign_answer: [
     400,
     "This answer is not from the provider that you were sent to.",

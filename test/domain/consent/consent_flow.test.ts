@@ -82,6 +82,22 @@ describe("ConnectionCompleter", () => {
     expect(steps).toEqual([...requested, ...consumed, "sent", ...stored]);
   });
 
+  it.each([
+    ["error=access_denied", "denied_without_state"],
+    ["error=server_error", "answer_without_state"],
+    ["code=c", "answer_without_state"],
+    ["error=access_denied&state=none", "unknown_request"],
+  ])("blames no link for the answer %s", async (query, kind) => {
+    const { completer } = engine;
+    const answer = await completer.finish(
+      new URLSearchParams(query),
+      () => undefined,
+      undefined,
+      "/auth/callback/op",
+    );
+    expect(answer).toEqual({ kind });
+  });
+
   it("keeps the refresh token when the same account consents again and none is issued", async () => {
     await engine.provider("op");
     const first = tokenSet({ subject: "ada@op" });

@@ -350,6 +350,12 @@ describe("a consent", () => {
     ["provider_changed", 410, "The provider was changed or deleted after this link was made."],
     ["provider_unreachable", 503, "The provider cannot be reached at the moment."],
     ["provider_misconfigured", 502, "The provider is not what its registration here says."],
+    ["denied_without_state", 400, "You said no, or the provider did."],
+    [
+      "answer_without_state",
+      400,
+      "The provider sent you back and did not say to which link its answer belongs.",
+    ],
     ["foreign_answer", 400, "This answer is not from the provider that you were sent to."],
     ["foreign_form", 400, "This form belongs to another browser window, or your browser keeps no cookies."],
   ])(
