@@ -65,9 +65,9 @@ export interface GrantFailureFields {
 const sentences: Readonly<Record<GrantFailureKind, string>> = {
   invalid_grant: "the provider no longer accepts the grant",
   client: "the provider refuses the client or what it asks for",
-  transient: "the provider did not process the token request",
-  ambiguous: "the token request was sent and no answer came back",
-  rejected: "the token response failed the checks of the protocol",
+  transient: "the provider did not process the request",
+  ambiguous: "the request was sent and no answer came back",
+  rejected: "the answer failed the checks of the protocol",
 };
 
 /**

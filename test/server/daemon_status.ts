@@ -44,7 +44,7 @@ export function failing(
     providerId: "p",
     providerName: "acme",
     reason: "transient",
-    message: "the provider did not process the token request (503)",
+    message: "the provider did not process the request (503)",
     isSuspended: false,
     sinceMs: statusTimeMs - 4 * minuteMs,
     lastFailedAtMs: statusTimeMs - 1_000,

@@ -46,7 +46,7 @@ const troubled = {
       providerId,
       providerName: "acme",
       reason: "transient",
-      message: "the provider did not process the token request (503)",
+      message: "the provider did not process the request (503)",
       since: at(-240_000),
       failures: 7,
       connections: 120n,
@@ -130,7 +130,7 @@ none
     const [, , failing, next] = shell.out().split("\n\n");
     expect(failing).toBe(`FAILING PROVIDER  REASON     FOR  FAILURES  CONNECTIONS  NEXT PROBE
 acme              transient  4m   7         120
-acme: the provider did not process the token request (503)
+acme: the provider did not process the request (503)
 and 1 other`);
     expect(next).toBe(`NEXT REFRESH  CONNECTION
 in 4m 10s     github?[31m ${connectionId.slice(0, 8)}  after 3 failures
