@@ -174,7 +174,7 @@ export class ApiKeys {
   /** Nobody waits for it, and a use that could not be noted is noted in the next hour. */
   #noteUse(entry: Entry, hour: number): void {
     entry.lastUsedHour = hour;
-    const lastUsedAtMs = hour * lastUseMs;
+    const lastUsedAtMs = Math.max(hour * lastUseMs, entry.record.createdAtMs);
     this.deps.store
       .record((tx) => tx.useApiKey(entry.record.id, lastUsedAtMs))
       .then(

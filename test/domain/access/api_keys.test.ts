@@ -49,7 +49,7 @@ describe("API keys", () => {
     expect(store.listApiKeys().length).toBe(1);
   });
 
-  it("note their use once an hour, not with every call", async () => {
+  it("note their use once an hour, not with every call, and never before they were made", async () => {
     const { keys, store, clock } = world();
     const { key, record } = await keys.create(agent, admin);
     const lastUse = async (): Promise<number | undefined> => {
@@ -58,10 +58,10 @@ describe("API keys", () => {
     };
     expect(await lastUse()).toBeUndefined();
     keys.verify(key.reveal());
-    expect(await lastUse()).toBe(Date.UTC(2026, 10, 24, 12));
+    expect(await lastUse()).toBe(record.createdAtMs);
     clock.advance(49 * 60_000);
     keys.verify(key.reveal());
-    expect(await lastUse()).toBe(Date.UTC(2026, 10, 24, 12));
+    expect(await lastUse()).toBe(record.createdAtMs);
     clock.advance(60_000);
     keys.verify(key.reveal());
     expect(await lastUse()).toBe(Date.UTC(2026, 10, 24, 13));
