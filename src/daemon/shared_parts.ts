@@ -3,6 +3,7 @@ import { IdentitySubjects } from "../domain/assertions/identity_subjects.js";
 import { CredentialReader, TokenCache } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
+import { namingLog } from "../domain/operations/naming_log.js";
 import { McpServerNames } from "../domain/providers/mcp/mcp_server_names.js";
 import { RevocationQueue } from "../domain/revocation/revocation_queue.js";
 import { AssertionFiles } from "../domain/token_endpoint/assertion_files.js";
@@ -33,7 +34,8 @@ const maxNarrowedReads = 4_096;
 
 /** What most parts need. */
 export function sharedParts(options: DomainOptions, { store, opened }: DomainResources) {
-  const { config, tracing = noTracing, clock, random, log } = options;
+  const { config, tracing = noTracing, clock, random } = options;
+  const log = namingLog(options.log, store);
   const networks = config.providerNetworks;
   const outbound = openOutbound({ networks, ...options.hub?.sending }, tracing);
   const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
