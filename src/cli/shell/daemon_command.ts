@@ -153,14 +153,13 @@ export function sessionOf(
   const showList: DaemonSession["showList"] = (items, { none, columns }) => {
     if (flags.json) for (const item of items) shell.stdout.write(jsonLine(item));
     else if (items.length === 0) shell.stderr.write(none);
-    else
-      shell.stdout.write(
-        formatTable(
-          Object.keys(columns),
-          items.map((item) => Object.values(columns).map((cell) => cell(item))),
-          screenOf(shell.env, shell.stdout),
-        ),
-      );
+    else {
+      // A column without a word takes room from the others.
+      const shown = Object.entries(columns).filter(([, cell]) => items.some((item) => cell(item) !== ""));
+      const rows = items.map((item) => shown.map(([, cell]) => cell(item)));
+      const titles = shown.map(([title]) => title);
+      shell.stdout.write(formatTable(titles, rows, screenOf(shell.env, shell.stdout)));
+    }
   };
   return { daemon, call, listAll, show, showList };
 }

@@ -3,10 +3,12 @@ import { type Color, colorOfState, type Screen } from "./screen.js";
 const gap = 2;
 /** A narrower column says nothing: then lines are longer than the screen. */
 const narrowest = 6;
-/** Under these titles stands what a person copies. */
-const neverCut = ["ID", "KEY", "NAME", "TIME", "EVENT", "CONNECTION"];
 /** Under these stands a state. */
 const stateTitles = ["STATUS", "STATE"];
+/** Under these titles stands what a person copies, or looks for first. */
+const neverCut = ["ID", "KEY", "NAME", "TIME", "EVENT", "CONNECTION", ...stateTitles];
+/** These give way when no other can. */
+const cutLast = ["PROBLEM"];
 
 /**
  * Columns as wide as their widest cell, two spaces between, no spaces at the end. On a screen that is too narrow the widest columns give
@@ -53,17 +55,18 @@ function shrunk(
   columns: number | undefined,
 ): number[] {
   const widths = [...natural];
-  const isCut = header.map((title) => !neverCut.includes(title));
-  const least = header.map((title) => Math.max(narrowest, title.length));
+  const widthOf = (column: number): number => widths[column] ?? 0;
   const total = (): number => widths.reduce((sum, width) => sum + width, gap * (widths.length - 1));
+  const isLast = (column: number): boolean => cutLast.includes(header[column] ?? "");
   while (columns !== undefined && total() > columns) {
-    let widest = -1;
-    for (const [column, width] of widths.entries()) {
-      const canGive = isCut[column] === true && width > (least[column] ?? narrowest);
-      if (canGive && width > (widths[widest] ?? 0)) widest = column;
-    }
-    if (widest < 0) break;
-    widths[widest] = (widths[widest] ?? 0) - 1;
+    const [widest] = [...header.keys()]
+      .filter((column) => {
+        const title = header[column] ?? "";
+        return !neverCut.includes(title) && widthOf(column) > Math.max(narrowest, title.length);
+      })
+      .sort((one, other) => Number(isLast(one)) - Number(isLast(other)) || widthOf(other) - widthOf(one));
+    if (widest === undefined) break;
+    widths[widest] = widthOf(widest) - 1;
   }
   return widths;
 }

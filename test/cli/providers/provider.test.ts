@@ -186,7 +186,7 @@ describe("provider list and get", () => {
     const shell = shellOf();
     expect(await run(["provider", "list"], shell)).toBe(0);
     const [header, ...rows] = shell.out().trimEnd().split("\n");
-    expect(header).toMatch(/^NAME +ID +TYPE +PKCE +ISSUER OR AUTH URL +SCOPES +DESCRIPTION$/);
+    expect(header).toMatch(/^NAME +ID +TYPE +PKCE +ISSUER OR AUTH URL +SCOPES$/);
     expect(rows[0]).toMatch(/^github +1{8} +oauth2 +S256 +https:\/\/p\.example\/a +a b$/);
     expect(rows[1]).toMatch(/^google +x +oauth2 +omitted +https:\/\/i\.example$/);
     const json = shellOf();
