@@ -1,9 +1,10 @@
 import { Argument, Command, Option } from "commander";
-import { type Connection, ProviderRevocation } from "../../gen/nexus/v1/connection_pb.js";
+import { type Connection, ConnectionStatus, ProviderRevocation } from "../../gen/nexus/v1/connection_pb.js";
 import {
   connectionStatuses,
   type ConnectionStatus as StatusName,
 } from "../../model/connections/connection.js";
+import { namePath } from "../../model/connections/connection_name.js";
 import { accountText } from "../../model/credentials/account.js";
 import { findProvider } from "../providers/provider_key.js";
 import { confirm } from "../shell/confirm.js";
@@ -25,6 +26,7 @@ interface ListFlags extends DaemonFlags {
   readonly user?: string;
   readonly provider?: string;
   readonly status?: StatusName;
+  readonly all?: boolean;
 }
 
 export function connectionsCommand(shell: Shell): Command {
@@ -48,23 +50,42 @@ function listCommand(shell: Shell): Command {
     .description("list connections (also what nexusd connections does)")
     .option("--user <id>", "only connections of this user")
     .option("--provider <provider>", "only connections of this provider, by name or id")
-    .addOption(new Option("--status <status>", "only connections in this state").choices(connectionStatuses));
-  return daemonCommand(shell, command, async (session, flags: ListFlags) =>
-    session.showList(await allConnections(session, flags), {
-      none: "no connections\n",
+    .addOption(new Option("--status <status>", "only connections in this state").choices(connectionStatuses))
+    .option("--all", "revoked connections, and requests that expired, too");
+  return daemonCommand(shell, command, async (session, flags: ListFlags) => {
+    const all = (await allConnections(session, flags)).sort(troubleFirst);
+    const isShown = ({ status }: Connection): boolean =>
+      flags.all === true || flags.status !== undefined || !overStatuses.includes(status);
+    const shown = all.filter(isShown);
+    session.showList(shown, {
+      none: all.length === 0 ? "no connections\n" : "",
       columns: {
         ID: ({ id }) => shortId(id),
         PROVIDER: ({ providerName }) => providerName,
         USER: ({ userId, label }) => (label === "" ? userId : `${userId}/${label}`),
-        ACCOUNT: ({ account }) => accountText(account),
         STATUS: ({ status }) => formatStatus(status),
-        REVISION: ({ revision }) => `${revision}`,
-        TOKEN: ({ expiresAt }) => formatExpiry(expiresAt, shell.clock.nowMs()),
-        UPDATED: ({ updatedAt }) => formatAge(updatedAt, shell.clock.nowMs()),
         PROBLEM: ({ problem }) => problem?.reason ?? "",
+        TOKEN: ({ expiresAt }) => formatExpiry(expiresAt, shell.clock.nowMs()),
+        ACCOUNT: ({ account }) => accountText(account),
+        UPDATED: ({ updatedAt }) => formatAge(updatedAt, shell.clock.nowMs()),
       },
-    }),
-  );
+    });
+    const hidden = all.length - shown.length;
+    if (hidden > 0 && !flags.json)
+      shell.stderr.write(
+        `${hidden} revoked or expired ${hidden === 1 ? "is" : "are"} not shown: give --all\n`,
+      );
+  });
+}
+
+/** Nobody waits for these any more. */
+const overStatuses = [ConnectionStatus.EXPIRED, ConnectionStatus.REVOKED];
+const lastStatuses = [ConnectionStatus.PENDING, ConnectionStatus.ACTIVE, ...overStatuses];
+
+/** What needs a person before what does not, each in the order of its name. */
+function troubleFirst(one: Connection, other: Connection): number {
+  const rank = ({ status }: Connection): number => lastStatuses.indexOf(status);
+  return rank(one) - rank(other) || namePath(one).localeCompare(namePath(other));
 }
 
 function getCommand(shell: Shell): Command {

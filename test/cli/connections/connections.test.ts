@@ -45,9 +45,29 @@ describe("connections", () => {
     const shell = shellOf();
     expect(await run(args, shell)).toBe(0);
     const [header, first, second] = shell.out().split("\n");
-    expect(header).toMatch(/^ID +PROVIDER +USER +ACCOUNT +STATUS +REVISION +TOKEN +UPDATED +PROBLEM$/);
-    expect(first).toMatch(/^2{8} +github +alice +ada@example.com +active +4 +expires in 1h +3m ago$/);
-    expect(second).toMatch(/^3{8} +github +alice +attention +0 +reauth_required$/);
+    expect(header).toMatch(/^ID +PROVIDER +USER +STATUS +PROBLEM +TOKEN +ACCOUNT +UPDATED$/);
+    expect(first).toMatch(/^3{8} +github +alice +attention +reauth_required$/);
+    expect(second).toMatch(/^2{8} +github +alice +active +expires in 1h +ada@example.com +3m ago$/);
+  });
+
+  it("lists what needs a person first, then names, and what is over with --all or its --status alone", async () => {
+    const more: [id: string, userId: string, status: ConnectionStatus][] = [
+      ["a", "zoe", ConnectionStatus.ATTENTION],
+      ["b", "ada", ConnectionStatus.ACTIVE],
+      ["c", "ada", ConnectionStatus.REVOKED],
+      ["d", "bob", ConnectionStatus.FAILED],
+      ["e", "ada", ConnectionStatus.EXPIRED],
+    ];
+    for (const [id, userId, status] of more) daemon.addConnection({ id, userId, status });
+    const ids = async (...flags: string[]): Promise<[ids: string, err: string]> => {
+      const shell = shellOf();
+      expect(await run(["connections", ...flags], shell)).toBe(0);
+      const [, ...rows] = shell.out().trimEnd().split("\n");
+      return [rows.map(([id]) => id).join(""), shell.err()];
+    };
+    expect(await ids()).toEqual(["3dab2", "2 revoked or expired are not shown: give --all\n"]);
+    expect(await ids("--all")).toEqual(["3dab2ec", ""]);
+    expect(await ids("--status", "expired")).toEqual(["3dab2ec", ""]);
   });
 
   it("has colours at a terminal that may have them, and keeps to its width", async () => {
@@ -61,7 +81,21 @@ describe("connections", () => {
     const lines = narrow.out().trimEnd().split("\n");
     expect(lines.map((line) => line.length <= 80)).toEqual([true, true, true]);
     expect(narrow.out()).not.toContain("\x1b");
-    expect(lines[1]).toMatch(/^2{8} +github/);
+    expect(lines[1]).toMatch(/^3{8} +github/);
+  });
+
+  it("cuts neither the state nor its reason on 80 columns", async () => {
+    daemon.addConnection({
+      id: "44444444-4444-4444-8444-444444444444",
+      userId: "somebody.with.a.long.name@example.com",
+      status: ConnectionStatus.ATTENTION,
+      problem: { reason: "refresh_failing", message: "It goes on." },
+    });
+    const narrow = shellOf({ outIsTTY: true, columns: 80, env: { ...daemon.env, NO_COLOR: "1" } });
+    expect(await run(["connections"], narrow)).toBe(0);
+    for (const reason of ["reauth_required", "refresh_failing"])
+      expect(narrow.out()).toMatch(new RegExp(`^\\d{8}  github .* attention  ${reason}$`, "m"));
+    for (const line of narrow.out().split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 
   it.each(["get", "show"])("%ss one with its times, absolute and relative", async (word) => {
@@ -80,7 +114,7 @@ describe("connections", () => {
       providerId,
       status: ConnectionStatus.ATTENTION,
     });
-    expect(jsonLines(shell.out())[1]).toMatchObject({
+    expect(jsonLines(shell.out())[0]).toMatchObject({
       status: "CONNECTION_STATUS_ATTENTION",
       provider_name: "github",
     });
