@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { fleetCommand } from "../ext/fleet/commands/fleet.js";
 import { auditCommand } from "./admin/audit.js";
 import { backupCommand } from "./admin/backup.js";
 import { clientKeysCommand } from "./admin/client_keys.js";
@@ -152,17 +151,6 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
       },
     ],
     ["exit-codes", "list what each exit code means", exitCodesCommand, ""],
-    [
-      "fleet",
-      "run several daemons with one store in PostgreSQL",
-      fleetCommand,
-      {
-        status: "",
-        init: "--from ~/nexus",
-        migrate: "",
-        "step-down": "",
-      },
-    ],
   ],
 };
 

@@ -8,13 +8,14 @@ import type { PolicyReloader } from "../policy/policy_reloader.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
+import { refuseCopies } from "../store/files/refuse_copies.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
 import type { DaemonHub } from "./daemon_hub.js";
-import type { DaemonExtension, RunningExtension } from "./extension.js";
+import { type DaemonExtension, type Membership, type RunningExtension, StartRefused } from "./extension.js";
 import { loadPolicy } from "./load_policy.js";
 import { type MadeListeners, makeListeners } from "./make_listeners.js";
 import { closeKeyFile, tellOfOpenSecret } from "./open_vault.js";
-import { type DaemonOptions, Resources } from "./resources.js";
+import { type DaemonOptions, type Opening, Resources } from "./resources.js";
 import { type Domain, wireDomain } from "./wire_domain.js";
 
 /** After the store has failed: what providers answer within it goes into the spool file. */
@@ -43,9 +44,13 @@ export class Daemon {
   static async start(options: DaemonOptions, extensions: readonly DaemonExtension[] = []): Promise<Daemon> {
     process.umask(0o077);
     const templates = await Catalogue.open(options.config.catalogFile);
-    const resources = await Resources.open(options);
+    let member: Membership | undefined;
+    const resources = await Resources.open(options, async (opening) => {
+      member = await joined(options, opening, extensions);
+      return member;
+    });
     try {
-      return await Daemon.#wire(options, resources, templates, extensions);
+      return await Daemon.#wire(options, resources, templates, extensions, member?.hub(resources));
     } catch (error) {
       await resources.giveUp(error);
       throw error;
@@ -57,6 +62,7 @@ export class Daemon {
     resources: Resources,
     templates: Catalogue,
     known: readonly DaemonExtension[],
+    hub: DaemonHub | undefined,
   ): Promise<Daemon> {
     const { config, log, clock } = options;
     const { drainTimeoutMs } = config;
@@ -64,7 +70,6 @@ export class Daemon {
     const adminKey = loadAdminKey(config, log);
     for (const [name, path] of Object.entries(config.clientKeyFiles))
       tellOfOpenSecret("NEXUS_SIGNING_KEY_FILES", name, path, log);
-    const hub = await loadHub(options, resources);
     const domain = wireDomain({ ...options, hub }, resources);
     const environment = options.environment ?? processEnvironment();
     const core = { options, resources, domain, templates, environment };
@@ -147,6 +152,17 @@ export class Daemon {
     ]);
   }
 
+  /** How long `stop` may take; undefined for as long as it takes. */
+  get stopMs(): number | undefined {
+    const { hub, drainTimeoutMs } = this.parts;
+    return hub?.closingMs === undefined ? undefined : drainTimeoutMs + hub.closingMs;
+  }
+
+  /** Whether what failed ends only the part of this daemon in its fleet. */
+  isTermOver(error: unknown): boolean {
+    return this.parts.hub?.isTermOver?.(error) === true;
+  }
+
   /** Reads the policy file again, and has extensions read theirs. */
   async reloadFiles(): Promise<void> {
     const { extensions, policy, hub } = this.parts;
@@ -215,17 +231,23 @@ export class Daemon {
   }
 }
 
-/** What a hub or a spoke is takes long to load, and most daemons are alone. */
-async function loadHub(options: DaemonOptions, resources: Resources): Promise<DaemonHub | undefined> {
-  const { fleet } = resources;
-  if (options.config.upstream !== undefined) {
-    const { Spoke } = await import("../ext/spoke/spoke.js");
-    return new Spoke(options, resources);
+/** @throws StartRefused */
+async function joined(
+  options: DaemonOptions,
+  opening: Opening,
+  extensions: readonly DaemonExtension[],
+): Promise<Membership | undefined> {
+  const { dataDir, fleet, upstream } = options.config;
+  for (const extension of extensions) {
+    const member = await extension.join?.(options, opening);
+    if (member) return member;
   }
-  if (fleet === undefined) return undefined;
-  const { Fleet } = await import("../ext/fleet/hub/fleet.js");
-  const { linkClock: clock = options.clock } = options;
-  return new Fleet({ ...options, clock }, { ...resources, fleet });
+  if (fleet || upstream)
+    throw new StartRefused(
+      "NEXUS_STORE or NEXUS_UPSTREAM is set, and this build of nexusd has no fleets or spokes",
+    );
+  refuseCopies(dataDir);
+  return undefined;
 }
 
 function loadAdminKey({ access, dataDir }: Config, log: Log): ApiKey {

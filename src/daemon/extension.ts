@@ -1,4 +1,5 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
+import type { Config } from "../config/config.js";
 import type { FollowOutcome } from "../domain/consent/consent_types.js";
 import type { Routes } from "../server/listen/http_message.js";
 import type { OnUnexpected } from "../server/listen/listener.js";
@@ -7,7 +8,9 @@ import type { OpsPages } from "../server/pages/ops_listener.js";
 import type { DescribeProvider } from "../server/pages/page_words.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
-import type { DaemonOptions, Resources } from "./resources.js";
+import type { DaemonHub } from "./daemon_hub.js";
+import { type ExitCode, exitCodes } from "./exit_codes.js";
+import type { DaemonOptions, Joined, Opening, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
 
 /**
@@ -55,14 +58,31 @@ export interface RunningExtension {
   reload?(): Promise<void>;
 }
 
+/** What makes a daemon one of many: a hub of a fleet, or a spoke. */
+export interface Membership extends Joined {
+  hub(resources: Resources): DaemonHub;
+}
+
 /** A part of the product that the core does not know. Its module is light: what it needs is imported when it is opened. */
 export interface DaemonExtension {
   readonly name: string;
+  /** What the daemon goes by in place of the machine's clock. */
+  clocks?(config: Config): Promise<Pick<DaemonOptions, "clock" | "linkClock"> | undefined>;
+  /** Before a store is open. Resolves with undefined where the settings leave the daemon alone. @throws StartRefused */
+  join?(options: DaemonOptions, opening: Opening): Promise<Membership | undefined>;
   /** Resolves with undefined where the settings leave it off. */
   open?(core: Core): Promise<RunningExtension | undefined>;
 }
 
-/** The settings of an extension cannot be used: `nexusd serve` ends with the exit code of wrong settings. */
+/** An extension keeps the daemon from starting; its settings cannot be used, unless the exit code says otherwise. */
 export class StartRefused extends Error {
   override readonly name: string = "StartRefused";
+
+  constructor(
+    message: string,
+    readonly exitCode: ExitCode = exitCodes.usage,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
 }

@@ -1,21 +1,18 @@
-import { existsSync, fstatSync, readdirSync, type Stats, statSync } from "node:fs";
-import { join } from "node:path";
+import { fstatSync, readdirSync, type Stats, statSync } from "node:fs";
+import { join as pathOf } from "node:path";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
-import type { FleetConfig } from "../config/fleet_config.js";
 import { readVersion } from "../config/version.js";
 import { adoptPrimary, openKeyCheck } from "../domain/operations/key_check.js";
-import type { OpenFleet } from "../ext/fleet/hub/open_fleet.js";
 import type { Tracing } from "../model/tracing.js";
-import type { CheckedClock } from "../runtime/checked_clock.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
-import { refuseCopies } from "../store/files/copy_position.js";
 import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.js";
 import { SpoolFile } from "../store/files/spool_file.js";
 import { StoreHangs } from "../store/lmdb/store_error.js";
-import { Store, storeFileName } from "../store/store.js";
+import { Store, type StoreOptions, storeFileName } from "../store/store.js";
 import { Metrics } from "../telemetry/metrics.js";
+import type { Vault } from "../vault/vault.js";
 import { type OpenTls, openTls } from "./listener_tls.js";
 import { type OpenedVault, openVault } from "./open_vault.js";
 
@@ -26,10 +23,8 @@ export interface DaemonOptions {
   readonly config: Config;
   readonly log: Log;
   readonly clock: Clock;
-  /** Of a hub: the clock of its links to the database and to other hubs; `clock` by default. */
+  /** Of links to a database and to other daemons; `clock` by default. */
   readonly linkClock?: Clock;
-  /** Of a hub: `clock`, where it is to be corrected by those of the database and of other hubs. */
-  readonly checkedClock?: CheckedClock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Called once when the store takes no more writes: the process must end. */
@@ -42,6 +37,19 @@ export interface DaemonOptions {
   readonly environment?: NodeJS.ProcessEnv;
 }
 
+/** What there is when a store is about to be opened. */
+export interface Opening {
+  readonly vault: Vault;
+  readonly store: StoreOptions;
+}
+
+/** What an extension puts in the place of a store of the daemon's own. */
+export interface Joined {
+  readonly store?: Store;
+  /** After a failure at the start, before the store is closed. */
+  giveUp?(): Promise<void>;
+}
+
 /** What a daemon opens before it is wired, and closes last. */
 export class Resources {
   private constructor(
@@ -51,33 +59,34 @@ export class Resources {
     readonly store: Store,
     readonly spoolFile: SpoolFile | undefined,
     readonly metrics: Metrics,
-    /** Of a hub. */
-    readonly fleet: OpenFleet | undefined,
     private readonly clock: Clock,
   ) {}
 
-  /** @throws DataFolderInUse, TlsError, KeyError, StoreDamaged, StoreFailed; of a hub FleetRefused, FleetUnreachable */
-  static async open(options: DaemonOptions): Promise<Resources> {
+  /** @throws DataFolderInUse, TlsError, KeyError, StoreDamaged, StoreFailed, StartRefused */
+  static async open(
+    options: DaemonOptions,
+    join: (opening: Opening) => Promise<Joined | undefined>,
+  ): Promise<Resources> {
     const { config, log, clock } = options;
     const lock = lockDataFolder(config.dataDir);
     let tls: OpenTls | undefined;
     let store: Store | undefined;
-    let fleet: OpenFleet | undefined;
+    let joined: Joined | undefined;
     const metrics = new Metrics({ version: readVersion() });
     try {
-      if (config.upstream === undefined) refuseCopies(config.dataDir);
       tls = await openTls(config, options);
       const environment = options.environment ?? processEnvironment();
       const opened = await openVault({ config, environment, clock, log });
-      if (config.fleet !== undefined) fleet = await openReplica(options, config.fleet, opened, metrics);
-      store = fleet?.store ?? openStore(options, metrics);
-      await closeOnExec(join(config.dataDir, storeFileName), log);
-      if (fleet) adoptPrimary(store, opened.vault);
+      const storeOptions = storeOptionsOf(options, metrics);
+      joined = await join({ vault: opened.vault, store: storeOptions });
+      store = joined?.store ?? Store.open(storeOptions);
+      await closeOnExec(pathOf(config.dataDir, storeFileName), log);
+      if (joined?.store) adoptPrimary(store, opened.vault);
       else await openKeyCheck(store, opened.vault);
       const spoolFile = openSpoolFile(config.dataDir, log);
-      return new Resources(lock, tls, opened, store, spoolFile, metrics, fleet, clock);
+      return new Resources(lock, tls, opened, store, spoolFile, metrics, clock);
     } catch (error) {
-      await fleet?.database?.close();
+      await joined?.giveUp?.();
       await giveUp({ lock, tls, store, clock, cause: error });
       throw error;
     }
@@ -113,31 +122,9 @@ async function giveUp(parts: {
   if (closed === "late") throw new StoreHangs("the store cannot be written or closed", { cause });
 }
 
-/** What a hub needs takes long to load, and most daemons are alone. */
-async function openReplica(
-  options: DaemonOptions,
-  config: FleetConfig,
-  { vault }: OpenedVault,
-  metrics: Metrics,
-): Promise<OpenFleet> {
-  const { log, linkClock: clock = options.clock } = options;
-  const folder = options.config.dataDir;
-  const [{ openFleet }, { RolledBackReplica }] = await Promise.all([
-    import("../ext/fleet/hub/open_fleet.js"),
-    import("../ext/fleet/hub/rolled_back_replica.js"),
-  ]);
-  return await openFleet({
-    ...{ config, vault, clock, log },
-    copy: (database) => Store.copyInto(folder, database.firstCopy()),
-    open: () => (existsSync(join(folder, storeFileName)) ? openStore(options, metrics, true) : undefined),
-    undone: new RolledBackReplica({ folder, clock, log }),
-  });
-}
-
-function openStore({ config, clock, onFatal }: DaemonOptions, metrics: Metrics, replica = false): Store {
-  return Store.open({
+function storeOptionsOf({ config, clock, onFatal }: DaemonOptions, metrics: Metrics): StoreOptions {
+  return {
     folder: config.dataDir,
-    ...(replica && { replica }),
     nowMs: clock.nowMs(),
     onFatal,
     audit: config.audit,
@@ -145,7 +132,7 @@ function openStore({ config, clock, onFatal }: DaemonOptions, metrics: Metrics, 
       monotonicMs: () => clock.monotonicMs(),
       committed: (durationMs) => metrics.committed(durationMs),
     },
-  });
+  };
 }
 
 /** `F_SETFD` and `FD_CLOEXEC` of fcntl(2), the same on every system. */

@@ -2,12 +2,7 @@ import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
-import { FleetRefused, FleetUnreachable } from "../ext/fleet/database/connection/fleet_error.js";
-import { maxClockOffsetMs } from "../ext/fleet/database/verdict.js";
-import { HubEnded } from "../ext/fleet/hub/hub_ended.js";
-import { UpstreamRefused } from "../ext/spoke/upstream_refused.js";
 import { PolicyError } from "../policy/policy_error.js";
-import { CheckedClock } from "../runtime/checked_clock.js";
 import { delay, SystemClock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerError } from "../server/listen/listener.js";
@@ -17,7 +12,6 @@ import { TlsError } from "../server/tls/tls_pair.js";
 import {
   DataFolderInUse,
   DataFolderUnusable,
-  LogRefused,
   StoreDamaged,
   StoreFailed,
   StoreHangs,
@@ -30,9 +24,6 @@ import { Daemon } from "./daemon.js";
 import { type ExitCode, endAtOnce, exitCodes } from "./exit_codes.js";
 import { type DaemonExtension, StartRefused } from "./extension.js";
 import type { DaemonOptions } from "./resources.js";
-
-/** What a hub gets beyond its drain: its database may be away. */
-const closingMs = 15_000;
 
 /** Runs a daemon until a signal ends it. */
 export async function runDaemon(options: {
@@ -67,7 +58,7 @@ export async function runDaemon(options: {
   });
   let daemon: Daemon;
   try {
-    const clocks = clocksOf(config);
+    const clocks = await clocksOf(config, extensions);
     tracing = await openTracing(config.tracing, { version: readVersion(), clock: clocks.clock, log });
     const { random } = Math;
     const given = { config, log, ...clocks, tracing: tracing.tracing, random };
@@ -84,17 +75,17 @@ export async function runDaemon(options: {
   onHangup = () => void daemon.reloadFiles();
   const manager = await openServiceManager(processEnvironment(), { clock: new SystemClock(), log });
   manager.ready();
-  const lateMs = config.fleet && config.drainTimeoutMs + closingMs;
-  const code = await untilEnded(daemon, { signalled, steppedDown, storeFailed, lateMs, manager, log });
+  const code = await untilEnded(daemon, { signalled, steppedDown, storeFailed, manager, log });
   await tracing.close();
   return code;
 }
 
-function clocksOf({ fleet }: Config): Pick<DaemonOptions, "clock" | "linkClock" | "checkedClock"> {
-  const machine = new SystemClock();
-  if (fleet === undefined) return { clock: machine };
-  const checkedClock = new CheckedClock(machine, maxClockOffsetMs);
-  return { clock: checkedClock, linkClock: machine, checkedClock };
+async function clocksOf(
+  config: Config,
+  extensions: readonly DaemonExtension[],
+): Promise<Pick<DaemonOptions, "clock" | "linkClock">> {
+  const found = await Promise.all(extensions.map((extension) => extension.clocks?.(config)));
+  return found.find((clocks) => clocks !== undefined) ?? { clock: new SystemClock() };
 }
 
 /** Serves until a signal or the store ends it, and stops. */
@@ -104,7 +95,6 @@ async function untilEnded(
     signalled,
     steppedDown,
     storeFailed,
-    lateMs,
     manager,
     log,
   }: {
@@ -112,14 +102,12 @@ async function untilEnded(
     /** Of a hub: another one is to lead. */
     readonly steppedDown: Promise<void>;
     readonly storeFailed: Promise<unknown>;
-    /** Of a hub: how long it may take to stop. */
-    readonly lateMs: number | undefined;
     readonly manager: ServiceManager;
     readonly log: Log;
   },
 ): Promise<ExitCode> {
   const abandoned = storeFailed.then((error) => {
-    if (isTermOver(error)) {
+    if (daemon.isTermOver(error)) {
       log.error(
         { err: error },
         "this hub leads no more, or cannot follow: it ends, to begin anew as a follower",
@@ -138,6 +126,7 @@ async function untilEnded(
   manager.stopping();
   if (end.isOrderly) {
     const { code } = end;
+    const lateMs = daemon.stopMs;
     const stopped = daemon.stop().then(() => ({ code, isOrderly: true }));
     end = await Promise.race([stopped, cut, ...(lateMs === undefined ? [] : [lateAfter(lateMs, code, log)])]);
   }
@@ -158,18 +147,10 @@ async function lateAfter(
   return { code, isOrderly: false };
 }
 
-/** Of a fleet: another hub leads, the log is another one than the copy knows, or it could not be reached until this hub had to end. */
-function isTermOver(error: unknown): boolean {
-  if (error instanceof HubEnded) return true;
-  if (!(error instanceof StoreFailed)) return false;
-  return error.cause instanceof LogRefused || error.cause instanceof FleetUnreachable;
-}
-
 function startFailure(error: unknown): ExitCode | undefined {
-  const usage = [CatalogueError, PolicyError, StartRefused, SecretFileOpen, DataFolderUnusable];
+  const usage = [CatalogueError, PolicyError, SecretFileOpen, DataFolderUnusable];
   if (usage.some((kind) => error instanceof kind)) return exitCodes.usage;
-  if ([FleetRefused, FleetUnreachable, UpstreamRefused].some((kind) => error instanceof kind))
-    return exitCodes.fleetNotUsable;
+  if (error instanceof StartRefused) return error.exitCode;
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;
   if (error instanceof KeyError) return exitCodes.wrongEncryptionKey;
   if (error instanceof StoreDamaged) return exitCodes.storeDamaged;

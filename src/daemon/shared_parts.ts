@@ -44,7 +44,7 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
   const servers = new IssuerMetadata({ store, clock, log, fetchDocument, networks });
   const changes = new Changes();
   store.onCommitted((changed) => changes.emit("connections", changed));
-  if (store.role !== "single") store.onApplied((applied) => changes.emit("followed", applied));
+  store.onApplied((applied) => changes.emit("followed", applied));
   const clientKeys = new ClientKeys({ store, vault, clock, log });
   const assertionFiles = new AssertionFiles({ ...config, clock });
   const keyFiles = new KeyFiles(config);

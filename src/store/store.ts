@@ -1,10 +1,6 @@
 import { chmodSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Applied } from "../ext/fleet/replication/applied.js";
-import type { CommitLog, LogBatch, ReplicaPosition } from "../ext/fleet/replication/log.js";
-import type { Outbox } from "../ext/fleet/replication/outbox.js";
-import type { Recording } from "../ext/fleet/replication/outbox_codec.js";
-import { type FirstCopy, writeCopy } from "../ext/fleet/replication/raw_entries.js";
+import type { FollowedRecords } from "../runtime/changes.js";
 import { Announcements } from "./announcements.js";
 import { defaultAuditRetention } from "./audit/audit_log.js";
 import { CommitQueue } from "./commit_queue.js";
@@ -18,12 +14,16 @@ import { PendingRevocationReads } from "./indexes/pending_revocations.js";
 import { type Databases, openDatabases } from "./lmdb/databases.js";
 import { checkStoreFile } from "./lmdb/file_check.js";
 import { StoreFailure } from "./lmdb/store_failure.js";
+import type { Recording } from "./recording.js";
 import type { CommittedChange } from "./records/log_codec.js";
-import { openReplication, type ReplicaCommits, type StoreRole } from "./replica_commits.js";
+import { refuseReplica } from "./replica_mark.js";
 import type { StoreOptions } from "./store_options.js";
 import { loadStoreRecord, storeRecordOf } from "./store_record.js";
 import type { Transaction, WriteObserver } from "./transaction.js";
 import { WholeReads } from "./whole_reads.js";
+
+/** `single`: it is the only one of its history. `leader`: it alone writes the log of its fleet. `follower`: it has what that log has. */
+export type StoreRole = "single" | "follower" | "leader";
 
 export type { DueEntry } from "./reads.js";
 export type { Change } from "./records/log_codec.js";
@@ -57,12 +57,17 @@ export class Store extends WholeReads {
   protected readonly databases: Databases;
   readonly #parts: CommitParts;
   readonly #commits: Commits;
-  readonly #replication: ReplicaCommits | undefined;
   readonly #path: string;
   #epoch: string;
   #closed: Promise<void> | undefined;
 
-  private constructor(databases: Databases, path: string, options: StoreOptions) {
+  /** @param replicated the commits of a store that is one of many */
+  protected constructor(
+    databases: Databases,
+    path: string,
+    options: StoreOptions,
+    replicated?: (parts: CommitParts) => Commits,
+  ) {
     super();
     const record = loadStoreRecord(databases, path, options.nowMs);
     this.databaseId = record.databaseId;
@@ -81,35 +86,32 @@ export class Store extends WholeReads {
       failure: new StoreFailure(options.onFatal),
       timing: options.timing,
     };
-    this.#replication = openReplication(this.#parts, path, options);
-    this.#commits = this.#replication ?? new CommitQueue(this.#parts);
-    if (this.#replication) this.onApplied(() => undefined);
+    if (replicated === undefined) refuseReplica(databases, path, options.leavesFleet === true);
+    this.#commits = replicated?.(this.#parts) ?? new CommitQueue(this.#parts);
   }
 
   /**
-   * @throws StoreDamaged when the file is damaged or was made by a newer version
+   * @throws StoreDamaged when the file is damaged, is a replica, or was made by a newer version
    */
   static open(options: StoreOptions): Store {
-    const path = join(options.folder, storeFileName);
+    return Store.opened(options, (databases, path) => new Store(databases, path, options));
+  }
+
+  protected static opened<S extends Store>(
+    { folder }: StoreOptions,
+    make: (databases: Databases, path: string) => S,
+  ): S {
+    const path = join(folder, storeFileName);
     checkStoreFile(path);
     const databases = openDatabases(path);
     try {
-      const store = new Store(databases, path, options);
-      syncFolder(options.folder);
+      const store = make(databases, path);
+      syncFolder(folder);
       return store;
     } catch (error) {
       void databases.root.close();
       throw error;
     }
-  }
-
-  /**
-   * Makes the file of a replica in `folder`, in place of what is there: as a whole, or not at all.
-   *
-   * @param folder this process holds its lock, and has no store open in it
-   */
-  static async copyInto(folder: string, copy: FirstCopy): Promise<void> {
-    await writeCopy(folder, storeFileName, copy);
   }
 
   /** Identifies the history that watch positions count in. */
@@ -118,88 +120,24 @@ export class Store extends WholeReads {
   }
 
   get role(): StoreRole {
-    return this.#replication?.role ?? "single";
+    return "single";
   }
 
-  /** The newest batch of the log that is durable here and was announced; undefined where this store is the only one. */
-  get position(): ReplicaPosition | undefined {
-    return this.#replication?.replica.position;
-  }
-
-  /** Whether batches of the log are on their way to this disk: with `position` where it was, it is the same ones. */
+  /** Whether batches of the log are on their way to this disk. */
   get isWritingBatches(): boolean {
-    return this.#replication?.replica.isWriting === true;
+    return false;
   }
 
-  /** Resolves when the batch of this position is durable here and was announced. @throws the reason of `signal` */
-  async waitFor(position: bigint, signal?: AbortSignal): Promise<void> {
-    await this.#replica.replica.waitFor(position, signal);
-  }
-
-  /**
-   * Commits become durable in `log` first from now on. A follower has every batch of the log by then. When the log refuses one, the store
-   * has failed: its cause is a `LogRefused`.
-   */
-  lead(log: CommitLog): void {
-    this.#replica.lead(log);
-  }
-
-  /** Commits are refused with `NotLeader` from now on; waits for those under way. */
-  async follow(): Promise<void> {
-    await this.#replica.follow();
-  }
-
-  /**
-   * Takes batches of the log, the oldest first, in one transaction with their position; those that are here already are left out.
-   * Resolves when they are durable and were announced.
-   *
-   * @throws LogDiverged when they do not follow what is here: nothing was written
-   * @throws StoreFailed when they could not be made durable
-   */
-  async apply(batches: readonly LogBatch[]): Promise<void> {
-    await this.#replica.apply(batches);
-  }
-
-  /** Sets the one listener for what batches of the log changed, called before the listener of commits. It must not throw. */
-  onApplied(listener: (applied: Applied) => void): void {
-    this.#replica.onApplied = (applied) => {
-      if (applied.storeRecord) this.#epoch = storeRecordOf(this.databases).epoch;
-      listener(applied);
-    };
-  }
-
-  /**
-   * As `commit`, for what is only put on record: the only store commits it; a replica, leader or follower, makes it durable in its outbox,
-   * from where it comes into the log. It needs no leader and no log.
-   *
-   * @param change synchronous
-   * @throws StoreFailed as `commit`
-   */
+  /** As `commit`, for what is only put on record. @param change synchronous @throws StoreFailed as `commit` */
   async record(change: (recording: Recording) => void): Promise<void> {
-    const replication = this.#replication;
-    if (replication === undefined) await this.commit(change);
-    else await replication.record(change, (id) => this.getConnection(id));
+    await this.commit(change);
   }
 
-  /** What this replica has put on record and the leader has not committed; undefined where this store is the only one. */
-  get outbox(): Outbox | undefined {
-    return this.#replication?.outbox;
-  }
+  /** Sets the one listener for what the log changed here beside connections. It must not throw. */
+  onApplied(_listener: (applied: FollowedRecords) => void): void {}
 
-  /** Sets the one listener for what a follower puts on record: whoever knows the leader takes it from the outbox. */
-  onRecorded(listener: () => void): void {
-    this.#replica.onRecorded = listener;
-  }
-
-  /** Begins another history, which watchers hear of when they come again. @param epoch UUID @throws StoreFailed as `commit` */
-  async beginEpoch(epoch: string): Promise<void> {
-    await this.commit((tx) => tx.beginEpoch(epoch));
-    this.#epoch = epoch;
-  }
-
-  get #replica(): ReplicaCommits {
-    if (this.#replication === undefined) throw new Error("this store is the only one: it has no log");
-    return this.#replication;
+  protected reloadEpoch(): void {
+    this.#epoch = storeRecordOf(this.databases).epoch;
   }
 
   /** Writes a copy of the newest durable commit, while others go on. @param folder exists; the copy has the name of a store there */
@@ -258,11 +196,6 @@ export class Store extends WholeReads {
    */
   async settled(): Promise<void> {
     await this.#commits.settled();
-  }
-
-  /** Of a replica: writes nothing more, neither commits nor batches nor records, so that it stays as `settled` finds it. */
-  end(): void {
-    this.#replica.end();
   }
 
   /** Waits for the commits under way. Idempotent; nothing may be read afterwards. */

@@ -11,8 +11,6 @@ export interface StoreOptions {
   /** How much of the audit log is kept. */
   readonly audit?: AuditRetention;
   readonly timing?: CommitTiming;
-  /** One of many: a copy of the log of a fleet, which follows until it is told to lead. */
-  readonly replica?: boolean;
   /** A replica becomes a store of its own: it has left the fleet, or comes from a backup of a replica. */
   readonly leavesFleet?: boolean;
 }

@@ -1,4 +1,3 @@
-import { importTokenSet, type OutboxEntry, type Recording } from "../ext/fleet/replication/outbox_codec.js";
 import type { ApiKeyRecord } from "../model/access/api_key.js";
 import type { AuditEvent } from "../model/access/audit_event.js";
 import type { PendingAuthorization } from "../model/connections/authorization.js";
@@ -20,6 +19,7 @@ import { PendingRevocations } from "./indexes/pending_revocations.js";
 import { countSealed, writeSealedCount } from "./indexes/sealed_count.js";
 import type { Databases } from "./lmdb/databases.js";
 import { issuerKey, Reads } from "./reads.js";
+import type { Recording } from "./recording.js";
 import { encodeApiKey } from "./records/api_key_codec.js";
 import { connectionEncoder, keepWritten, type StoredConnection } from "./records/connection_codec.js";
 import { encodeStateHash } from "./records/field_codec.js";
@@ -275,9 +275,9 @@ export class Transaction extends Reads implements Recording {
     if (before && lastUsedAtMs > (before.lastUsedAtMs ?? 0)) this.putApiKey({ ...before, lastUsedAtMs });
   }
 
-  /** What a replica put on record; see `importTokenSet`. */
-  importTokenSet(source: string, entries: readonly OutboxEntry[], via?: string): void {
-    importTokenSet(this.databases, this, source, entries, via);
+  /** For what an extension keeps in the databases itself. */
+  raw<T>(work: (databases: Databases) => T): T {
+    return work(this.databases);
   }
 
   putApiKey(key: ApiKeyRecord): void {

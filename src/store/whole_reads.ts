@@ -1,18 +1,17 @@
-import type { RawWrite } from "../ext/fleet/replication/log.js";
-import { rawEntries } from "../ext/fleet/replication/raw_entries.js";
 import type { SealedRecord } from "../model/credentials/credential.js";
 import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit/audit_reads.js";
 import { type AuditCheckpoint, AuditVerification } from "./audit/audit_verification.js";
 import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
 import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_walk.js";
+import type { Databases } from "./lmdb/databases.js";
 import { Reads } from "./reads.js";
 import { readStoreRecord } from "./store_record.js";
 
-/** What is read of a store as a whole: its keys, its audit log, its raw entries. */
+/** What is read of a store as a whole: its keys, its audit log, its databases. */
 export abstract class WholeReads extends Reads {
-  /** Everything that replicas share, as raw writes: pages of one snapshot each. */
-  entries(): Iterable<RawWrite[]> {
-    return rawEntries(this.databases);
+  /** For what an extension keeps or reads in the databases themselves. */
+  raw<T>(read: (databases: Databases) => T): T {
+    return read(this.databases);
   }
 
   /** The known text that tells a right key from a wrong one. */

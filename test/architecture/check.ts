@@ -9,7 +9,6 @@ import {
   limits,
   owned,
   packages,
-  unfinishedWalls,
 } from "./rules.js";
 import { readSource, type Source } from "./source.js";
 
@@ -78,7 +77,6 @@ function breachesOfImports(path: string, { imports }: Source, sources: Map<strin
   const from = layerOf(path);
   if (from === undefined) return [];
   return imports.flatMap(({ specifier, line }) => {
-    if (unfinishedWalls.includes(path) && targetOf(path, specifier).startsWith("ext/")) return [];
     const violation = specifier.startsWith(".")
       ? (violationOfFileImport(from, targetOf(path, specifier), sources) ??
         violationOfWall(path, targetOf(path, specifier)))

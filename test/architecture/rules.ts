@@ -172,22 +172,6 @@ export const allowedPrivateMembers: Record<string, readonly string[]> = {
   "ext/mcp/tools/consent_wait.ts": ["_meta"],
 };
 
-/** Files of the core that import an extension still: each goes from here when its hook is there. */
-export const unfinishedWalls: readonly string[] = [
-  "cli/commands.ts",
-  "daemon/daemon.ts",
-  "daemon/daemon_hub.ts",
-  "daemon/resources.ts",
-  "daemon/run_daemon.ts",
-  "domain/tokens/read_audit.ts",
-  "store/follower_commits.ts",
-  "store/leader_commits.ts",
-  "store/replica_commits.ts",
-  "store/store.ts",
-  "store/transaction.ts",
-  "store/whole_reads.ts",
-];
-
 /** Names that say nothing about what is inside. */
 export const forbiddenFileNames = ["index.ts"];
 export const forbiddenFolderNames = ["utils", "helpers", "common"];

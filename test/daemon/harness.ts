@@ -20,7 +20,6 @@ import { TokenService, type WatchTokensResponse } from "../../src/gen/nexus/v1/t
 import { type Clock, SystemClock } from "../../src/runtime/clock.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { createLogger } from "../../src/telemetry/logger.js";
-import { LeaderBeside } from "../ext/fleet/follower/leader_beside.js";
 import { Browser } from "../fakes/browser.js";
 import {
   type OpenIdProvider,
@@ -148,12 +147,26 @@ export class Place {
   }
 }
 
+/** The hub that leads, where the daemons of a run follow one: `test/ext/fleet/follower`. */
+export interface Beside {
+  readonly opsUrl: string;
+  readonly socket: string;
+  /** What makes the daemon of the place the hub that follows. */
+  readonly followerSettings: NodeJS.ProcessEnv;
+  start(clock: Clock): Promise<void>;
+  followedBy(clients: Clients): Promise<void>;
+  stop(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const beside: { make?(place: Place): Promise<Beside | undefined> } = {};
+
 /** A daemon in this process, its time moved by the test. */
 export class TestDaemon {
   readonly clients: Clients;
   daemon!: Daemon;
   /** Where this daemon is a follower. */
-  beside: LeaderBeside | undefined;
+  beside: Beside | undefined;
 
   protected constructor(
     readonly place: Place,
@@ -180,7 +193,7 @@ export class TestDaemon {
 
   /** After the daemon was stopped by itself. */
   async start(): Promise<void> {
-    this.beside ??= await LeaderBeside.make(this.place, { freePort, clientsOf });
+    this.beside ??= await beside.make?.(this.place);
     await this.beside?.start(this.clock);
     this.daemon = await this.place.start(this.clock, this.beside?.followerSettings);
   }

@@ -8,12 +8,13 @@ import { Place } from "./harness.js";
 
 it.runIf(process.platform === "linux")("lets no program that the daemon runs inherit its store", async () => {
   const { config } = await Place.make();
-  const resources = await Resources.open({
-    ...{ config, log: silentLog, clock: new SystemClock(), random: () => 0.5 },
-    onFatal: (error) => {
-      throw error;
-    },
-  });
+  const onFatal = (error: unknown): never => {
+    throw error;
+  };
+  const resources = await Resources.open(
+    { config, log: silentLog, clock: new SystemClock(), random: () => 0.5, onFatal },
+    async () => undefined,
+  );
   const inherited = execFileSync("ls", ["-l", "/proc/self/fd"]).toString();
   await resources.close();
   expect(inherited).not.toContain(join(config.dataDir, ""));

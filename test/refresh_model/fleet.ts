@@ -1,5 +1,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { rawEntries } from "../../src/ext/fleet/replication/raw_entries.js";
+import { ReplicaStore } from "../../src/ext/fleet/replication/replica_store.js";
 import type { ManualClock } from "../../src/runtime/manual_clock.js";
 import { SpoolFile } from "../../src/store/files/spool_file.js";
 import { Store } from "../../src/store/store.js";
@@ -103,7 +105,7 @@ export class ModelFleet {
   /** The follower takes what the log has. */
   async feed(): Promise<void> {
     const { follower } = this;
-    if (!follower || follower.store.position?.position === this.#log.position) return;
+    if (!follower || positionOf(follower) === this.#log.position) return;
     await this.#fed(follower);
   }
 
@@ -114,8 +116,11 @@ export class ModelFleet {
     await leader.settled();
     await this.feed();
     const folder = this.#folderOf("copy");
-    await Store.copyInto(folder, { entries: leader.entries(), position: { position: 0n, batchId: "" } });
-    const copy = Store.open({ folder, nowMs: 0, replica: true });
+    await ReplicaStore.copyInto(folder, {
+      entries: leader.raw(rawEntries),
+      position: { position: 0n, batchId: "" },
+    });
+    const copy = ReplicaStore.open({ folder, nowMs: 0 });
     await copy.apply(this.#log.after(0n));
     const expected = textOf(leader);
     const found = [
@@ -136,7 +141,8 @@ export class ModelFleet {
     this.#isBegun = true;
     const first = Store.open({ folder: this.#folderOf("first"), nowMs: this.world.clock.nowMs() });
     const position = { position: 0n, batchId: "" };
-    for (const folder of this.#folders) await Store.copyInto(folder, { entries: first.entries(), position });
+    for (const folder of this.#folders)
+      await ReplicaStore.copyInto(folder, { entries: first.raw(rawEntries), position });
     await first.close();
     this.follower = await this.#open(1);
   }
@@ -145,7 +151,7 @@ export class ModelFleet {
   async #open(hub: 0 | 1): Promise<Life> {
     const { clock, server, violations } = this.world;
     const folder = this.#folders[hub];
-    const store = Store.open({ folder, nowMs: clock.nowMs(), replica: true });
+    const store = ReplicaStore.open({ folder, nowMs: clock.nowMs() });
     if (store.settledRevision < this.#heard[hub]) violations.push("I11: a hub went back when it was started");
     const life: Life = new Life(store, clock, server, () => this.world.random(), SpoolFile.open(folder), {
       leader: () => this.#leader ?? life,
@@ -172,7 +178,8 @@ export class ModelFleet {
   }
 
   #fed({ store }: Life): Promise<void> {
-    this.#feeding = this.#feeding.then(() => store.apply(this.#log.after(store.position?.position ?? 0n)));
+    const replica = store as ReplicaStore;
+    this.#feeding = this.#feeding.then(() => replica.apply(this.#log.after(replica.position.position)));
     return this.#feeding;
   }
 
@@ -183,9 +190,13 @@ export class ModelFleet {
   }
 }
 
+function positionOf({ store }: Life): bigint {
+  return (store as ReplicaStore).position.position;
+}
+
 function textOf(store: Store): string {
   const lines: string[] = [];
-  for (const page of store.entries()) {
+  for (const page of store.raw(rawEntries)) {
     for (const { database, key, value } of page)
       lines.push(
         `${database} ${Buffer.from(key).toString("hex")} ${Buffer.from(value ?? "").toString("hex")}`,

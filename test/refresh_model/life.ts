@@ -1,5 +1,6 @@
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
 import { LedRefresher } from "../../src/ext/fleet/calls/led_refresher.js";
+import type { ReplicaStore } from "../../src/ext/fleet/replication/replica_store.js";
 import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound.js";
 import type { Clock } from "../../src/runtime/clock.js";
 import type { ManualClock } from "../../src/runtime/manual_clock.js";
@@ -76,7 +77,7 @@ export class Life {
 
   /** Begins what a daemon does by itself. @param log of a fleet, that this hub leads from now on */
   async begin(log?: FencedLog): Promise<void> {
-    if (log) this.store.lead(log);
+    if (log) (this.store as ReplicaStore).lead(log);
     this.#log = log;
     await this.domain.spool.recover();
     this.domain.recovery.start();
@@ -99,7 +100,7 @@ export class Life {
 
   /** As a daemon whose store has failed: nothing new begins, and what providers still answer goes into the spool file. */
   async abandon(): Promise<void> {
-    this.store.end();
+    (this.store as ReplicaStore).end();
     this.domain.spool.save();
     let isStopped = false;
     void this.domain.engine.stop().then(() => {

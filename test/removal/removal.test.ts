@@ -1,5 +1,14 @@
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../temporary_folder.js";
@@ -29,6 +38,24 @@ function without(name: string): string {
   writeFileSync(join(copy, list), text.replace(line, "").replace(new RegExp(`\\b${word}\\b(, )?`), ""));
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
   return copy;
+}
+
+/** What tests, benches or examples have of the extension goes with it: files whose imports are not there. */
+function withoutDangling(copy: string): void {
+  const dangling = (path: string): boolean =>
+    [...readFileSync(join(copy, path), "utf8").matchAll(/(?:from |import\()\s*"(\.[^"]*)"/g)].some(
+      ([, to = ""]) => {
+        const target = join(copy, dirname(path), to);
+        return !existsSync(target) && !existsSync(target.replace(/\.js$/, ".ts"));
+      },
+    );
+  for (let gone = [""]; gone.length > 0; ) {
+    const files = ["test", "bench", "examples"].flatMap((tree) =>
+      readdirSync(join(copy, tree), { recursive: true, encoding: "utf8" }).map((file) => join(tree, file)),
+    );
+    gone = files.filter((file) => file.endsWith(".ts") && dangling(file));
+    for (const file of gone) rmSync(join(copy, file));
+  }
 }
 
 function run(copy: string, ...args: string[]): string {
@@ -66,6 +93,7 @@ const free = Object.fromEntries(
 describe.each(names)("without the extension %s", (name) => {
   it("the rest type-checks, builds, starts and passes its own tests", { timeout: 600_000 }, async () => {
     const copy = without(name);
+    withoutDangling(copy);
     const bin = (path: string) => join("node_modules", path);
     run(copy, bin("typescript/bin/tsc"), "--noEmit");
     run(copy, "scripts/build.mjs");

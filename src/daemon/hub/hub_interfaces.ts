@@ -1,27 +1,10 @@
-import type { Config } from "../../config/config.js";
 import type { Refresher } from "../../domain/refresh/refresher.js";
 import type { FleetState, SpokeState } from "../../model/connections/daemon_status.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
-import type { CheckedClock } from "../../runtime/checked_clock.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
 import type { Answer } from "../../server/listen/http_listener.js";
 import type { BrowserPages, BrowserRequest } from "../../server/pages/browser_pages.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import type { FleetControl } from "../../service/services/fleet_control_service.js";
-
-export interface FleetOptions {
-  readonly config: Config;
-  /** Of the links to the database and to other hubs: the machine's. */
-  readonly clock: Clock;
-  /** What the daemon goes by: it is corrected by what is found here. */
-  readonly checkedClock?: CheckedClock;
-  readonly log: Log;
-  /** Called once: the process must end. */
-  readonly onFatal: (error: unknown) => void;
-  /** Called when this hub is to give its lead back and end. */
-  readonly onStepDown?: () => void;
-}
 
 /** What the domain asks its hub. */
 export interface DomainHub {

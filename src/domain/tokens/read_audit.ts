@@ -1,10 +1,10 @@
-import type { Recording } from "../../ext/fleet/replication/outbox_codec.js";
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import { NexusError, NotLeader, Unavailable } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
+import type { Recording } from "../../store/recording.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
 

@@ -1,5 +1,7 @@
 import type { Config } from "../../config/config.js";
 import { readVersion } from "../../config/version.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { StartRefused } from "../../daemon/extension.js";
 import type { DomainHub, ListenersHub } from "../../daemon/hub/hub_interfaces.js";
 import { CredentialVault } from "../../domain/credentials/credential_vault.js";
 import type { KeyringManager } from "../../domain/operations/keyring_manager.js";
@@ -10,13 +12,13 @@ import { FailedPrecondition, NotLeader } from "../../model/errors.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
-import { type CopyPosition, CopyPositionFile } from "../../store/files/copy_position.js";
 import { DataFolderUnusable } from "../../store/lmdb/store_error.js";
 import type { Store } from "../../store/store.js";
 import type { Metrics } from "../../telemetry/metrics.js";
 import type { Vault } from "../../vault/vault.js";
 import { Copies } from "./copies/copies.js";
 import { CopyClock, maxSilenceMs } from "./copies/copy_clock.js";
+import { type CopyPosition, CopyPositionFile } from "./copy_position.js";
 import { AnswerFilter, type AnswerFilterDeps } from "./forwarding/answer_filter.js";
 import { ConsentRequesters } from "./forwarding/consent_requesters.js";
 import { forwardedService, type UpstreamHub } from "./forwarding/forwarded_service.js";
@@ -26,7 +28,6 @@ import { HubLinks } from "./upstream/hub_links.js";
 import { IdentityFiles } from "./upstream/identity_files.js";
 import { UpstreamCalls } from "./upstream/upstream_calls.js";
 import { type CopyTarget, UpstreamFollower, type WatchPlace } from "./upstream/upstream_follower.js";
-import { UpstreamRefused } from "./upstream_refused.js";
 
 /** How long the start waits for the first copy. */
 const firstCopyMs = 10_000;
@@ -175,7 +176,7 @@ export class Spoke implements ListenersHub, DomainHub {
     return ageMs < maxSilenceMs || `no hub was heard for ${Math.round(ageMs / 1_000)} s: ${why}`;
   }
 
-  /** Serves from the copy from now on. @throws UpstreamRefused */
+  /** Serves from the copy from now on. @throws StartRefused */
   async open({ domain }: { readonly domain: SpokeDomain }): Promise<void> {
     const { clock, log } = this.options;
     const { store } = this.resources;
@@ -196,7 +197,7 @@ export class Spoke implements ListenersHub, DomainHub {
     await Promise.race([contact, delay(clock, hasCopy ? catchUpMs : firstCopyMs)]);
     const { trouble } = this.#follower;
     if (trouble === undefined && isConnected()) return;
-    if (!hasCopy && trouble?.isRefusal) throw new UpstreamRefused(trouble.text);
+    if (!hasCopy && trouble?.isRefusal) throw new StartRefused(trouble.text, exitCodes.fleetNotUsable);
     log.warn({ hub: this.#links.url, hasCopy, reason: trouble?.text }, "starts without a word from a hub");
   }
 

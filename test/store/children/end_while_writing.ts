@@ -1,10 +1,11 @@
 /** Ends as a hub does, in the middle of what a replica writes beside commits: `apply`, `record` or `drop`. */
+
 import { writeSync } from "node:fs";
+import { ReplicaStore } from "../../../src/ext/fleet/replication/replica_store.js";
 import { newId } from "../../../src/model/ids.js";
-import { Store } from "../../../src/store/store.js";
 
 const [folder = "", what = ""] = process.argv.slice(2);
-const store = Store.open({ folder, nowMs: 1, replica: true });
+const store = ReplicaStore.open({ folder, nowMs: 1 });
 const record = () =>
   store.record((tx) => tx.appendAudit({ timeMs: 1, type: "token_retrieved", principal: "p" }));
 const begin: Record<string, () => Promise<unknown> | undefined> = {

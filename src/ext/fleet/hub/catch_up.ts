@@ -1,8 +1,8 @@
 import type { FleetRole } from "../../../model/connections/daemon_status.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
-import type { Store } from "../../../store/store.js";
 import type { FleetDatabase } from "../database/fleet_database.js";
+import type { ReplicaStore } from "../replication/replica_store.js";
 
 /** A call waits no longer for what another hub may have done a moment ago. */
 const callMs = 2_000;
@@ -11,7 +11,7 @@ const startMs = 10_000;
 
 export interface CatchUpDeps {
   readonly hub: { readonly role: FleetRole; readonly database: FleetDatabase | undefined };
-  readonly store: Pick<Store, "waitFor">;
+  readonly store: Pick<ReplicaStore, "waitFor">;
   readonly clock: Clock;
   readonly log: Log;
 }

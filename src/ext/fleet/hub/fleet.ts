@@ -1,10 +1,8 @@
-import type { DomainHub, FleetOptions, ListenersHub } from "../../../daemon/hub/hub_interfaces.js";
-import type { KeyringManager } from "../../../domain/operations/keyring_manager.js";
-import type { TokenSpool } from "../../../domain/refresh/journal/token_spool.js";
-import type { RefreshEngine } from "../../../domain/refresh/refresh_engine.js";
+import type { LeaderTerm } from "../../../daemon/daemon_hub.js";
+import type { DomainHub, ListenersHub } from "../../../daemon/hub/hub_interfaces.js";
 import type { Refresher } from "../../../domain/refresh/refresher.js";
 import type { FleetState } from "../../../model/connections/daemon_status.js";
-import { FailedPrecondition, NotLeader } from "../../../model/errors.js";
+import { FailedPrecondition, NotLeader, StoreFailed } from "../../../model/errors.js";
 import type { OutboundFetch } from "../../../outbound/outbound.js";
 import { canReachAny, ProviderReach } from "../../../outbound/provider_reach.js";
 import { delay } from "../../../runtime/clock.js";
@@ -13,22 +11,23 @@ import type { Listener } from "../../../server/listen/listener.js";
 import type { BrowserPages, BrowserRequest } from "../../../server/pages/browser_pages.js";
 import type { BoundService } from "../../../service/pipeline/bound_service.js";
 import type { ServiceDefinition } from "../../../service/pipeline/service_definition.js";
-import { LeadGivenBackFile } from "../../../store/files/lead_given_back.js";
-import type { Metrics } from "../../../telemetry/metrics.js";
-import type { Vault } from "../../../vault/vault.js";
 import { fleetService } from "../calls/fleet_service.js";
 import { LedRefresher } from "../calls/led_refresher.js";
 import { ledService } from "../calls/led_service.js";
 import { ClockCheck } from "../database/clock_check.js";
+import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import { askHubs, askTimes } from "../link/ask_hubs.js";
 import { fleetListener } from "../link/fleet_listener.js";
 import { LeaderCalls } from "../link/leader_calls.js";
+import { LogRefused } from "../replication/log_error.js";
+import { importOutbox } from "../replication/outbox_codec.js";
+import type { FleetDomain, FleetOptions, FleetResources } from "./fleet_parts.js";
 import { FleetStanding } from "./fleet_standing.js";
 import { Handover } from "./handover.js";
 import { Heartbeat } from "./heartbeat.js";
-import { Hub, type LeaderTerm } from "./hub.js";
+import { Hub, HubEnded } from "./hub.js";
+import { LeadGivenBackFile } from "./lead_given_back.js";
 import { LeaderHealthMonitor } from "./leader_health_monitor.js";
-import type { OpenFleet } from "./open_fleet.js";
 import { answerOf, pageOf, requestOf, visitOf } from "./page_messages.js";
 import { StepDown } from "./step_down.js";
 
@@ -36,19 +35,6 @@ import { StepDown } from "./step_down.js";
 const shutdownGraceMs = 1_000;
 /** A start does not wait longer for a database that does not answer. */
 const firstLookMs = 3_000;
-
-export interface FleetResources {
-  readonly fleet: OpenFleet;
-  readonly opened: { readonly vault: Vault };
-  readonly metrics: Pick<Metrics, "addGauge" | "addOutcomes">;
-}
-
-/** What a hub that leads does for the others. */
-export interface FleetDomain {
-  readonly engine: Pick<RefreshEngine, "refresher" | "health">;
-  readonly spool: Pick<TokenSpool, "importTokenSet" | "flushToLeader">;
-  readonly keyring: Pick<KeyringManager, "reload">;
-}
 
 /** What makes a daemon a hub. */
 export class Fleet implements ListenersHub, DomainHub {
@@ -123,6 +109,15 @@ export class Fleet implements ListenersHub, DomainHub {
         ["ok", "unreachable", "lost"],
       ),
     });
+  }
+
+  readonly closingMs = 15_000;
+
+  /** Another hub leads, the log is another one than the copy knows, or it could not be reached until this hub had to end. */
+  isTermOver(error: unknown): boolean {
+    if (error instanceof HubEnded) return true;
+    if (!(error instanceof StoreFailed)) return false;
+    return error.cause instanceof LogRefused || error.cause instanceof FleetUnreachable;
   }
 
   observe(): void {
@@ -205,7 +200,7 @@ export class Fleet implements ListenersHub, DomainHub {
         domain.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
       page: async (request) => pageOf(await pages.answer(visitOf(request))),
       appendAudit: async (source, entries, via) => {
-        await fleet.store.commit((tx) => tx.importTokenSet(source, entries, via));
+        await fleet.store.commit((tx) => importOutbox(tx, source, entries, via));
         return entries.at(-1)?.sequence ?? 0n;
       },
       position: () => fleet.store.position?.position ?? 0n,

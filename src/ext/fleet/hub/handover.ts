@@ -2,14 +2,15 @@ import { randomUUID } from "node:crypto";
 import type { TokenSpool } from "../../../domain/refresh/journal/token_spool.js";
 import type { AuditEvent } from "../../../model/access/audit_event.js";
 import type { SpoolOutcome } from "../../../model/connections/spooled_token_set.js";
+import { NotLeader, StoreFailed } from "../../../model/errors.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
-import { LogRefused, NotLeader, StoreFailed } from "../../../store/lmdb/store_error.js";
-import type { Store } from "../../../store/store.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import type { FleetSpool } from "../database/spool.js";
 import type { LeaderCalls } from "../link/leader_calls.js";
+import { LogRefused } from "../replication/log_error.js";
 import { encodeRecordedEvent } from "../replication/outbox_codec.js";
+import type { ReplicaStore } from "../replication/replica_store.js";
 
 const maxEntries = 500;
 /** What is put on record meanwhile goes along. */
@@ -22,7 +23,7 @@ const recordedMs = 2_000;
 const undoneMs = 10_000;
 
 export interface HandoverDeps {
-  readonly store: Pick<Store, "onRecorded" | "outbox" | "role" | "settled">;
+  readonly store: Pick<ReplicaStore, "onRecorded" | "outbox" | "role" | "settled">;
   readonly spool: Pick<TokenSpool, "flushToLeader" | "importTokenSet">;
   /** Of the database; undefined until it was reached. */
   readonly left: () => Pick<FleetSpool, "leave" | "list" | "drop"> | undefined;

@@ -1,4 +1,5 @@
 import type { FleetConfig } from "../../../config/fleet_config.js";
+import type { LeaderTerm } from "../../../daemon/daemon_hub.js";
 import type { FleetRole } from "../../../model/connections/daemon_status.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
@@ -7,7 +8,6 @@ import type { FleetDatabase } from "../database/fleet_database.js";
 import type { Lease, LeaseHolder } from "../database/lease.js";
 import type { DatabaseLog } from "../database/log/database_log.js";
 import { CatchUp } from "./catch_up.js";
-import { HubEnded } from "./hub_ended.js";
 import type { OpenFleet } from "./open_fleet.js";
 
 /** How often the lease is looked at: the next hub leads so soon after one has given it back. */
@@ -17,14 +17,6 @@ const retryMs = 1_000;
 const standBackMs = 10_000;
 /** A hub that ends does not wait longer for a database that is away. */
 const releaseMs = 3_000;
-
-/** What only the hub that leads does. */
-export interface LeaderTerm {
-  /** Everything of the log is here, and this hub alone may write. @param isNewEpoch the database lost batches that hubs had */
-  begin(isNewEpoch: boolean): Promise<void>;
-  /** Ends what is under way, and begins nothing more. */
-  end(): Promise<void>;
-}
 
 export interface HubOptions {
   readonly config: FleetConfig;
@@ -37,6 +29,11 @@ export interface HubOptions {
   readonly log: Log;
   /** Called once: the process must end, and be started again. */
   readonly onEnded: (error: HubEnded) => void;
+}
+
+/** This process can be no part of the fleet any more, and is one again when it is started anew. */
+export class HubEnded extends Error {
+  override readonly name = "HubEnded";
 }
 
 /**

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import type { FleetStoreConfig } from "../../../config/config.js";
 import { openKeyCheck } from "../../../domain/operations/key_check.js";
 import type { Clock } from "../../../runtime/clock.js";
-import { refuseCopies } from "../../../store/files/copy_position.js";
 import { lockDataFolder } from "../../../store/files/data_folder.js";
+import { refuseCopies } from "../../../store/files/refuse_copies.js";
 import { Store, storeFileName } from "../../../store/store.js";
 import { KeyRingSource } from "../../../vault/key_source.js";
 import { Vault } from "../../../vault/vault.js";
@@ -12,6 +12,7 @@ import { Connector } from "../database/connection/connector.js";
 import { initialise, refuseFleet } from "../database/initialise.js";
 import { migrate } from "../database/migrations.js";
 import type { RawWrite } from "../replication/log.js";
+import { rawEntries } from "../replication/raw_entries.js";
 import { urlOf } from "./store_url.js";
 
 /** What a folder's store is called once it is the fleet's: a daemon that is started on the folder by mistake must not use its grants. */
@@ -57,7 +58,7 @@ export async function initFleet(options: InitOptions): Promise<InitReport> {
     try {
       await openKeyCheck(store, new Vault(loaded.keys));
       const { databaseId, epoch } = store;
-      const pages = counted(store.entries(), (count) => {
+      const pages = counted(store.raw(rawEntries), (count) => {
         entries += count;
       });
       await initialise(connector, { databaseId, epoch, entries: pages });

@@ -1,9 +1,9 @@
 import type { ProviderReach } from "../../../outbound/provider_reach.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
-import type { LeadGivenBack, LeadGivenBackFile } from "../../../store/files/lead_given_back.js";
-import type { Store } from "../../../store/store.js";
 import type { askHubs } from "../link/ask_hubs.js";
+import type { ReplicaStore } from "../replication/replica_store.js";
+import type { LeadGivenBack, LeadGivenBackFile } from "./lead_given_back.js";
 
 /** Why a hub that leads cannot do what a leader is for, while its lease and its database are good. */
 export type LeadTrouble =
@@ -35,7 +35,7 @@ const askAgainMs = 60_000;
 export interface LeaderHealthMonitorDeps {
   /** Whether this hub leads, or begins to. */
   readonly leads: () => boolean;
-  readonly store: Pick<Store, "isWritingBatches" | "position" | "listProviders">;
+  readonly store: Pick<ReplicaStore, "isWritingBatches" | "position" | "listProviders">;
   readonly reach: Pick<ProviderReach, "unreached" | "reached" | "forget">;
   readonly isClockOff: () => boolean;
   /** Of the refresh engine. */
@@ -157,7 +157,7 @@ export class LeaderHealthMonitor {
 }
 
 /** Of the providers that the fleet has, drawn at random: whose name comes first decides nothing. */
-function someOrigins(store: Pick<Store, "listProviders">): string[] {
+function someOrigins(store: Pick<ReplicaStore, "listProviders">): string[] {
   const origins = new Set<string>();
   for (const { tokenUrl, issuer } of store.listProviders({ limit: 1_000 })) {
     const url = tokenUrl || issuer;

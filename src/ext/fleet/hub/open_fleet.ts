@@ -3,12 +3,12 @@ import type { FleetConfig } from "../../../config/fleet_config.js";
 import { readVersion } from "../../../config/version.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
-import type { Store } from "../../../store/store.js";
 import type { Vault } from "../../../vault/vault.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import { layout } from "../database/connection/layouts.js";
 import { FleetDatabase } from "../database/fleet_database.js";
 import type { Member } from "../database/members.js";
+import type { ReplicaStore } from "../replication/replica_store.js";
 import type { RolledBackReplica } from "./rolled_back_replica.js";
 import { urlOf } from "./store_url.js";
 
@@ -18,7 +18,7 @@ const retryMs = 1_000;
 
 /** A fleet's store as this process has it. */
 export interface OpenFleet {
-  readonly store: Store;
+  readonly store: ReplicaStore;
   /** UUID of this process. */
   readonly owner: string;
   /** The database, if it could be reached; a hub that has a copy serves from it until then. */
@@ -35,7 +35,7 @@ export interface OpenFleetOptions {
   readonly clock: Clock;
   readonly log: Log;
   /** Opens the copy in the folder; undefined where there is none. */
-  open(): Store | undefined;
+  open(): ReplicaStore | undefined;
   /** Makes a copy. */
   copy(database: FleetDatabase): Promise<void>;
   /** A copy of which the database lost batches. */
@@ -96,7 +96,7 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
  * @returns whether it did
  */
 async function beginAnew(
-  store: Store | undefined,
+  store: ReplicaStore | undefined,
   database: FleetDatabase,
   log: OpenFleetOptions["log"],
 ): Promise<boolean> {

@@ -6,8 +6,9 @@ import type { SpooledTokenSet } from "../../../model/connections/spooled_token_s
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import { encodeSpooled } from "../../../store/records/spool_codec.js";
-import { Store, storeFileName } from "../../../store/store.js";
+import { type Store, storeFileName } from "../../../store/store.js";
 import type { FleetSpool } from "../database/spool.js";
+import { ReplicaStore } from "../replication/replica_store.js";
 
 /** In the data folder. */
 const folderName = "undone";
@@ -52,9 +53,9 @@ export class RolledBackReplica {
       const words = "the copy of what the database lost cannot be read: what is newer there needs a person";
       log.error({ err: error, folder: this.#folder }, words);
     };
-    let lost: Store;
+    let lost: ReplicaStore;
     try {
-      lost = Store.open({ folder: this.#folder, nowMs: clock.nowMs(), replica: true });
+      lost = ReplicaStore.open({ folder: this.#folder, nowMs: clock.nowMs() });
     } catch (error) {
       damaged(error);
       return;

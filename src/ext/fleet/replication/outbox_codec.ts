@@ -2,17 +2,9 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { type OutboxRecord, OutboxRecordSchema } from "../../../gen/nexus/store/v1/replication_pb.js";
 import type { AuditEvent } from "../../../model/access/audit_event.js";
 import { daemon } from "../../../model/access/principal.js";
-import type { Connection } from "../../../model/connections/connection.js";
 import { type Databases, decodeCount, encodeCount } from "../../../store/lmdb/databases.js";
 import { decodeAuditRecord, eventOf, toAuditRecord } from "../../../store/records/audit_codec.js";
-
-/** What a commit can do that only puts something on record: it changes nothing that anybody decides by. */
-export interface Recording {
-  appendAudit(event: AuditEvent): void;
-  /** Notes when an API key was used last, to the hour. */
-  useApiKey(id: string, lastUsedAtMs: number): void;
-  getConnection(id: string): Connection | undefined;
-}
+import type { Transaction } from "../../../store/transaction.js";
 
 /** One thing that was put on record, on its way to the leader. */
 export interface OutboxEntry {
@@ -32,19 +24,19 @@ export function encodeRecordedUse(usedApiKeyId: string, usedAtMs: number): Uint8
 }
 
 /**
- * Inside a transaction: takes in what a source put on record, in the order of the sequences. What was taken in before is left out, so
+ * Takes in what a source put on record, in the order of the sequences. What was taken in before is left out, so
  * that an answer that was lost does no harm. Entries that cannot be read hold up no other: one event, with the time of the event before it,
  * stands in the place of the first and counts them.
  *
  * @param via the hub whose outbox it is, where it is another one's
  */
-export function importTokenSet(
-  { meta, audit }: Pick<Databases, "meta" | "audit">,
-  into: Recording,
+export function importOutbox(
+  tx: Transaction,
   source: string,
   entries: readonly OutboxEntry[],
   via?: string,
 ): void {
+  const { meta, audit } = tx.raw((databases) => databases);
   const key = `outbox ${source}`;
   const known = meta.getBinary(key);
   const last = known === undefined ? 0n : decodeCount(known);
@@ -52,11 +44,11 @@ export function importTokenSet(
   const fresh = newer.map(({ record }) => decode(record));
   const count = fresh.filter((record) => record === undefined).length;
   for (const [index, record] of fresh.entries()) {
-    if (record?.audit) into.appendAudit(passed(eventOf(record.audit), via));
-    else if (record) into.useApiKey(record.usedApiKeyId, Number(record.usedAtMs));
+    if (record?.audit) tx.appendAudit(passed(eventOf(record.audit), via));
+    else if (record) tx.useApiKey(record.usedApiKeyId, Number(record.usedAtMs));
     else if (fresh.indexOf(undefined) === index) {
       const timeMs = newestMs(audit);
-      into.appendAudit(
+      tx.appendAudit(
         passed({ timeMs, type: "audit.entries_unreadable", principal: daemon.name, count }, via),
       );
     }

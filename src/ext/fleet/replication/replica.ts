@@ -1,17 +1,20 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ReplicaRecordSchema } from "../../../gen/nexus/store/v1/replication_pb.js";
 import { type Databases, openRawTables, type Table } from "../../../store/lmdb/databases.js";
-import { LogDiverged } from "../../../store/lmdb/store_error.js";
+import { StoreDamaged } from "../../../store/lmdb/store_error.js";
+import { replicaKey } from "../../../store/replica_mark.js";
 import type { LogBatch, RawWrite, ReplicaPosition } from "./log.js";
+import { LogDiverged } from "./log_error.js";
 
-/** Key of a replica's position in database `meta`; the one entry that each replica has for itself. */
-const positionKey = "replica";
-const positionKeyBytes = Buffer.from(positionKey);
+const positionKeyBytes = Buffer.from(replicaKey);
 
-/** Undefined in a store that is no replica. */
-export function readPosition({ meta }: Pick<Databases, "meta">): ReplicaPosition | undefined {
-  const bytes = meta.getBinary(positionKey);
-  if (bytes === undefined) return undefined;
+/** @throws StoreDamaged when the file is no replica */
+export function replicaPositionOf({ meta }: Pick<Databases, "meta">, path: string): ReplicaPosition {
+  const bytes = meta.getBinary(replicaKey);
+  if (bytes === undefined)
+    throw new StoreDamaged(
+      `the store ${path} is no replica of a fleet: take it into the fleet with \`nexusd fleet init --from\`, or move it away, so that this daemon copies the fleet's`,
+    );
   const { position, batchId } = fromBinary(ReplicaRecordSchema, bytes);
   return { position, batchId };
 }
@@ -19,17 +22,7 @@ export function readPosition({ meta }: Pick<Databases, "meta">): ReplicaPosition
 /** Inside a transaction. */
 export function writePosition({ meta }: Pick<Databases, "meta">, at: ReplicaPosition): void {
   const { position, batchId } = at;
-  meta.putSync(
-    positionKey,
-    toBinary(ReplicaRecordSchema, create(ReplicaRecordSchema, { position, batchId })),
-  );
-}
-
-/** It is a replica no more; durable on return. */
-export function eraseLocal({ root, meta }: Pick<Databases, "root" | "meta">): void {
-  root.transactionSync(() => {
-    meta.removeSync(positionKey);
-  });
+  meta.putSync(replicaKey, toBinary(ReplicaRecordSchema, create(ReplicaRecordSchema, { position, batchId })));
 }
 
 /** Whether a replica has the entry for itself: it is not copied, and no batch writes it. */

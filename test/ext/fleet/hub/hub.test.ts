@@ -1,5 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
 import { Hub } from "../../../../src/ext/fleet/hub/hub.js";
+import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
+import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import { Store } from "../../../../src/store/store.js";
 import { TcpProxy } from "../../../fakes/tcp_proxy.js";
@@ -22,11 +24,11 @@ const proxy = perTest(async () =>
 async function aHub() {
   const clock = new ManualClock(Date.now());
   const first = Store.open({ folder: temporaryFolder(), nowMs: clock.nowMs() });
-  const entries = [...first.entries()];
+  const entries = [...first.raw(rawEntries)];
   await first.close();
   await bed.reset(entries);
   const folder = temporaryFolder();
-  await Store.copyInto(folder, { entries, position: bed.begin });
+  await ReplicaStore.copyInto(folder, { entries, position: bed.begin });
   const store = openReplica(folder);
   const member = aMember();
   const connect = () =>

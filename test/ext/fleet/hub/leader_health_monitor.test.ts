@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
+import type { LeadGivenBack } from "../../../../src/ext/fleet/hub/lead_given_back.js";
 import {
   LeaderHealthMonitor,
   type LeadTrouble,
 } from "../../../../src/ext/fleet/hub/leader_health_monitor.js";
 import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
-import type { LeadGivenBack } from "../../../../src/store/files/lead_given_back.js";
 import { aProfile } from "../../../samples.js";
 import { silentLog } from "../../../silent_log.js";
 

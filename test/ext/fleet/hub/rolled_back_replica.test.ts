@@ -3,9 +3,11 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it, test } from "vitest";
 import { FleetUnreachable } from "../../../../src/ext/fleet/database/connection/fleet_error.js";
 import { newerTokenSets, RolledBackReplica } from "../../../../src/ext/fleet/hub/rolled_back_replica.js";
+import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
+import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import { encodeSpooled } from "../../../../src/store/records/spool_codec.js";
-import { Store, storeFileName } from "../../../../src/store/store.js";
+import { storeFileName } from "../../../../src/store/store.js";
 import { Engine, hourMs, startMs, tokenSet } from "../../../domain/engine.js";
 import { perTest } from "../../../lifetimes.js";
 import { silentLog } from "../../../silent_log.js";
@@ -100,7 +102,7 @@ async function revoke(): Promise<void> {
 
 async function replicaOf({ store }: Engine, folder: string): Promise<void> {
   const position = { position: 7n, batchId: "5f0f3d0a-6f43-4f4e-9a59-0c8a3d4f9b11" };
-  await Store.copyInto(folder, { entries: store.entries(), position });
+  await ReplicaStore.copyInto(folder, { entries: store.raw(rawEntries), position });
 }
 
 test("a copy is kept aside until the database has what is newer", async () => {
@@ -110,7 +112,7 @@ test("a copy is kept aside until the database has what is newer", async () => {
   copy.keep();
   expect(existsSync(join(folder, storeFileName))).toBe(false);
   await replicaOf(restored, folder);
-  const store = Store.open({ folder, nowMs: startMs, replica: true });
+  const store = ReplicaStore.open({ folder, nowMs: startMs });
   const left: Uint8Array[] = [];
   const away = { leave: () => Promise.reject(new FleetUnreachable("away")) };
   const there = { leave: async (sets: readonly Uint8Array[]) => void left.push(...sets) };

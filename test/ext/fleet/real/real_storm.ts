@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FleetDatabase } from "../../../../src/ext/fleet/database/fleet_database.js";
 import type { RawWrite } from "../../../../src/ext/fleet/replication/log.js";
+import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
+import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
-import { Store } from "../../../../src/store/store.js";
 import { requestOf } from "../../../daemon/requests.js";
 import type { Postgres } from "../../../fakes/postgres.js";
 import { silentLog } from "../../../silent_log.js";
@@ -149,20 +150,19 @@ export class RealStorm {
     const folder = join(this.#fleet.folder, "fresh");
     mkdirSync(folder, { mode: 0o700 });
     try {
-      await Store.copyInto(folder, database.firstCopy());
-      const fresh = Store.open({ folder, nowMs: Date.now(), replica: true });
-      const wanted = digestOf(fresh.entries());
+      await ReplicaStore.copyInto(folder, database.firstCopy());
+      const fresh = ReplicaStore.open({ folder, nowMs: Date.now() });
+      const wanted = digestOf(fresh.raw(rawEntries));
       const newest = fresh.position?.position ?? 0n;
       const lost = this.#made.filter((id) => fresh.getConnection(id) === undefined);
       await fresh.close();
       for (const [index] of hubs.entries()) {
-        const store = Store.open({
+        const store = ReplicaStore.open({
           folder: join(this.#fleet.folder, `hub-${index}`),
           nowMs: Date.now(),
-          replica: true,
         });
         await caughtUp(store, database, newest);
-        if (digestOf(store.entries()) !== wanted) broken.push(`hub ${index} differs from a fresh copy`);
+        if (digestOf(store.raw(rawEntries)) !== wanted) broken.push(`hub ${index} differs from a fresh copy`);
         await store.close();
       }
       return lost;
@@ -172,7 +172,7 @@ export class RealStorm {
   }
 }
 
-async function caughtUp(store: Store, database: FleetDatabase, newest: bigint): Promise<void> {
+async function caughtUp(store: ReplicaStore, database: FleetDatabase, newest: bigint): Promise<void> {
   const { position } = store;
   if (position === undefined || position.position >= newest) return;
   for await (const batches of database.feed(position, new AbortController().signal)) {

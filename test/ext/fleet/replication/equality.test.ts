@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
+import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { Store } from "../../../../src/store/store.js";
 import type { Transaction } from "../../../../src/store/transaction.js";
 import { aConnection, aProfile, nowMs, pending, sealed } from "../../../samples.js";
@@ -97,14 +99,14 @@ test("after any history leader, followers and a fresh copy hold the same bytes i
       const fleet = await Fleet.make(2, { audit });
       const { log } = fleet;
       const stores = [...fleet.stores];
-      const copies: Store[] = [];
+      const copies: ReplicaStore[] = [];
       let leader = fleet.leader;
       // The same commits in a store that is the only one.
       const folder = temporaryFolder();
-      await Store.copyInto(folder, { entries: leader.entries(), position: beginning });
+      await ReplicaStore.copyInto(folder, { entries: leader.raw(rawEntries), position: beginning });
       const single = Store.open({ folder, nowMs, leavesFleet: true, audit });
-      const watched = new Map<Store, bigint>();
-      const watch = (store: Store): void =>
+      const watched = new Map<ReplicaStore, bigint>();
+      const watch = (store: ReplicaStore): void =>
         store.onCommitted((changes) => {
           for (const { revision } of changes) {
             // Positions never go back, and what is told is in the log.
@@ -137,7 +139,10 @@ test("after any history leader, followers and a fresh copy hold the same bytes i
             const from = log.after(0n)[step.from];
             const at = from && { position: from.position, batchId: from.id };
             const folder = temporaryFolder();
-            await Store.copyInto(folder, { entries: leader.entries(), position: at ?? beginning });
+            await ReplicaStore.copyInto(folder, {
+              entries: leader.raw(rawEntries),
+              position: at ?? beginning,
+            });
             const copy = openReplica(folder);
             copies.push(copy);
           }

@@ -1,4 +1,6 @@
 import { onTestFinished } from "vitest";
+import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
+import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { Store, type StoreOptions } from "../../../../src/store/store.js";
 import { nowMs } from "../../../samples.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
@@ -11,14 +13,17 @@ export const beginning = { position: 0n, batchId: "" };
 export async function replicaFolder(from?: Store): Promise<string> {
   const folder = temporaryFolder();
   const first = from ?? Store.open({ folder: temporaryFolder(), nowMs });
-  await Store.copyInto(folder, { entries: first.entries(), position: from?.position ?? beginning });
+  await ReplicaStore.copyInto(folder, {
+    entries: first.raw(rawEntries),
+    position: from instanceof ReplicaStore ? from.position : beginning,
+  });
   if (!from) await first.close();
   return folder;
 }
 
 /** Follows; closed when the test ends. */
-export function openReplica(folder: string, options: Partial<StoreOptions> = {}): Store {
-  const store = Store.open({ folder, nowMs, replica: true, ...options });
+export function openReplica(folder: string, options: Partial<StoreOptions> = {}): ReplicaStore {
+  const store = ReplicaStore.open({ folder, nowMs, ...options });
   onTestFinished(() => store.close());
   return store;
 }
@@ -27,24 +32,24 @@ export function openReplica(folder: string, options: Partial<StoreOptions> = {})
 export class Fleet {
   readonly log = new MemoryLog();
 
-  private constructor(readonly stores: readonly Store[]) {}
+  private constructor(readonly stores: readonly ReplicaStore[]) {}
 
   static async make(followers = 1, options: Partial<StoreOptions> = {}): Promise<Fleet> {
     const first = Store.open({ folder: temporaryFolder(), nowMs });
     const folders = Array.from({ length: followers + 1 }, () => temporaryFolder());
     for (const folder of folders)
-      await Store.copyInto(folder, { entries: first.entries(), position: beginning });
+      await ReplicaStore.copyInto(folder, { entries: first.raw(rawEntries), position: beginning });
     await first.close();
     const fleet = new Fleet(folders.map((folder) => openReplica(folder, options)));
     fleet.leader.lead(fleet.log);
     return fleet;
   }
 
-  get leader(): Store {
-    return this.stores[0] as Store;
+  get leader(): ReplicaStore {
+    return this.stores[0] as ReplicaStore;
   }
 
-  get followers(): readonly Store[] {
+  get followers(): readonly ReplicaStore[] {
     return this.stores.slice(1);
   }
 
@@ -57,7 +62,7 @@ export class Fleet {
 /** All that is shared, in a form that can be compared and printed. */
 export function entriesOf(store: Store): Map<string, string> {
   const entries = new Map<string, string>();
-  for (const page of store.entries()) {
+  for (const page of store.raw(rawEntries)) {
     for (const { database, key, value } of page) {
       entries.set(
         `${database} ${Buffer.from(key).toString("hex")}`,

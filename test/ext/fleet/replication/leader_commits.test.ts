@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { LogRefused, NotLeader, StoreFailed } from "../../../../src/store/lmdb/store_error.js";
+import { LogRefused } from "../../../../src/ext/fleet/replication/log_error.js";
+import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
+import { NotLeader, StoreFailed } from "../../../../src/store/lmdb/store_error.js";
 import { type Change, Store } from "../../../../src/store/store.js";
 import { aConnection, aProfile, nowMs } from "../../../samples.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
@@ -136,8 +138,8 @@ describe("a leader's commit", () => {
   );
 
   test.each([
-    ["is closed", (leader: Store) => leader.close()],
-    ["gives the lead back", (leader: Store) => leader.follow()],
+    ["is closed", (leader: ReplicaStore) => leader.close()],
+    ["gives the lead back", (leader: ReplicaStore) => leader.follow()],
   ])("is refused while the store %s, which waits for those under way: nothing was done", async (_, end) => {
     const { leader, log } = await Fleet.make(0);
     const commits = [put(leader, "c1"), put(leader, "c2")];
@@ -188,7 +190,7 @@ describe("roles", () => {
   test("a follower refuses commits, and leads no log twice", async () => {
     const fleet = await Fleet.make(1);
     const [follower] = fleet.followers;
-    await expect(put(follower as Store, "c1")).rejects.toThrow(NotLeader);
+    await expect(put(follower as ReplicaStore, "c1")).rejects.toThrow(NotLeader);
     expect(follower?.role).toBe("follower");
     expect(fleet.leader.role).toBe("leader");
     expect(() => fleet.leader.lead(fleet.log)).toThrow("leads already");
@@ -203,10 +205,9 @@ describe("roles", () => {
     const single = Store.open({ folder, nowMs });
     await put(single, "c1");
     expect(single.role).toBe("single");
-    expect(single.position).toBeUndefined();
     const copy = await replicaFolder(single);
     await single.close();
-    expect(() => Store.open({ folder, nowMs, replica: true })).toThrow("no replica");
+    expect(() => ReplicaStore.open({ folder, nowMs })).toThrow("no replica");
     expect(() => Store.open({ folder: copy, nowMs })).toThrow("NEXUS_STORE");
     const left = Store.open({ folder: copy, nowMs, leavesFleet: true });
     await put(left, "c2");

@@ -1,7 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { Outbox } from "../../../../src/ext/fleet/replication/outbox.js";
+import { importOutbox } from "../../../../src/ext/fleet/replication/outbox_codec.js";
+import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
+import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { StoreFailure } from "../../../../src/store/lmdb/store_failure.js";
-import { Store } from "../../../../src/store/store.js";
+import type { Store } from "../../../../src/store/store.js";
 import { nowMs } from "../../../samples.js";
 import { openStore } from "../../../store/temporary_store.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
@@ -23,16 +26,21 @@ function told(store: Store): (number | undefined)[] {
 }
 
 /** A leader ships by itself. */
-async function shipped(leader: Store): Promise<void> {
+async function shipped(leader: ReplicaStore): Promise<void> {
   while (leader.outbox?.count !== 0) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** As a hub does: what a follower has on record goes to the leader, whose answer may be lost. */
-async function ship(from: Store, to: Store, answer: "comes" | "is lost", via?: string): Promise<number> {
+async function ship(
+  from: ReplicaStore,
+  to: ReplicaStore,
+  answer: "comes" | "is lost",
+  via?: string,
+): Promise<number> {
   const { outbox } = from;
   const entries = outbox?.take(100) ?? [];
   if (!outbox || entries.length === 0) return 0;
-  await to.commit((tx) => tx.importTokenSet(outbox.source, entries, via));
+  await to.commit((tx) => importOutbox(tx, outbox.source, entries, via));
   if (answer === "comes") await outbox.drop(entries.at(-1)?.sequence ?? 0n);
   return entries.length;
 }
@@ -42,12 +50,11 @@ describe("what is only put on record", () => {
     const store = openStore();
     await read(store, 1);
     expect(told(store)).toEqual([1]);
-    expect(store.outbox).toBeUndefined();
   });
 
   test("is durable at a follower when it resolves, and comes into the log once, whatever answer is lost", async () => {
     const fleet = await Fleet.make(1);
-    const follower = fleet.followers[0] as Store;
+    const follower = fleet.followers[0] as ReplicaStore;
     let woken = 0;
     follower.onRecorded(() => woken++);
     await Promise.all([read(follower, 1), read(follower, 2)]);
@@ -88,7 +95,7 @@ describe("what is only put on record", () => {
     const fleet = await Fleet.make(0);
     // Its replica was copied anew, in place of the old one: the outbox stays.
     await fleet.leader.follow();
-    await Store.copyInto(folder, { entries: fleet.leader.entries(), position: beginning });
+    await ReplicaStore.copyInto(folder, { entries: fleet.leader.raw(rawEntries), position: beginning });
     const after = openReplica(folder);
     after.lead(fleet.log);
     await shipped(after);
@@ -98,7 +105,7 @@ describe("what is only put on record", () => {
 
   test("notes the use of an API key, the newest", async () => {
     const fleet = await Fleet.make(1);
-    const follower = fleet.followers[0] as Store;
+    const follower = fleet.followers[0] as ReplicaStore;
     const key = {
       ...{
         id: "k1",
@@ -120,7 +127,7 @@ describe("what is only put on record", () => {
 
   test("comes into the log behind an entry that cannot be read, which is counted there in its place", async () => {
     const fleet = await Fleet.make(1);
-    const follower = fleet.followers[0] as Store;
+    const follower = fleet.followers[0] as ReplicaStore;
     const unreadable = [Buffer.from([0xff]), Buffer.from("no record")];
     const counted = { type: "audit.entries_unreadable", principal: "daemon", count: 2, timeMs: nowMs };
     for (const [store, via] of [[fleet.leader], [follower, ["10.0.0.2:7443"]]] as const) {
@@ -140,7 +147,7 @@ describe("what is only put on record", () => {
 
   test("is in the chain with the hub whose outbox it was, behind the spoke that it came through", async () => {
     const fleet = await Fleet.make(1);
-    const follower = fleet.followers[0] as Store;
+    const follower = fleet.followers[0] as ReplicaStore;
     const event = { timeMs: nowMs, type: "token_retrieved", principal: "p" } as const;
     await follower.record((tx) => tx.appendAudit(event));
     await follower.record((tx) => tx.appendAudit({ ...event, via: ["jwt:spoke"] }));

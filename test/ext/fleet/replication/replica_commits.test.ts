@@ -1,17 +1,18 @@
 import { describe, expect, test } from "vitest";
 import type { Applied } from "../../../../src/ext/fleet/replication/applied.js";
 import type { LogBatch } from "../../../../src/ext/fleet/replication/log.js";
-import { LogDiverged } from "../../../../src/store/lmdb/store_error.js";
-import { type Change, Store } from "../../../../src/store/store.js";
+import { LogDiverged } from "../../../../src/ext/fleet/replication/log_error.js";
+import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
+import type { Change } from "../../../../src/store/store.js";
 import { aConnection, aProfile } from "../../../samples.js";
 import { entriesOf, Fleet, openReplica, replicaFolder } from "./fleet.js";
 
-async function withFollower(): Promise<{ fleet: Fleet; leader: Store; follower: Store }> {
+async function withFollower(): Promise<{ fleet: Fleet; leader: ReplicaStore; follower: ReplicaStore }> {
   const fleet = await Fleet.make(1);
-  return { fleet, leader: fleet.leader, follower: fleet.followers[0] as Store };
+  return { fleet, leader: fleet.leader, follower: fleet.followers[0] as ReplicaStore };
 }
 
-function put(store: Store, id: string, change = {}): Promise<void> {
+function put(store: ReplicaStore, id: string, change = {}): Promise<void> {
   return store.commit((tx) => tx.putConnection(aConnection({ id, ...change })));
 }
 
@@ -132,7 +133,7 @@ describe("a copy", () => {
       throw new Error("the connection was cut");
     };
     const at = { position: 9n, batchId: "nine" };
-    await expect(Store.copyInto(folder, { entries: broken(), position: at })).rejects.toThrow("cut");
+    await expect(ReplicaStore.copyInto(folder, { entries: broken(), position: at })).rejects.toThrow("cut");
     const kept = openReplica(folder);
     expect(kept.position).toEqual(leader.position);
     expect(entriesOf(kept)).toEqual(entriesOf(leader));

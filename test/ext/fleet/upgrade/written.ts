@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { decodeWrites } from "../../../../src/ext/fleet/replication/batch_codec.js";
 import type { RawWrite } from "../../../../src/ext/fleet/replication/log.js";
+import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
+import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { lmdbNames } from "../../../../src/store/lmdb/databases.js";
-import { Store } from "../../../../src/store/store.js";
 import type { Postgres } from "../../../fakes/postgres.js";
 import { isMarked } from "./next_version.js";
 
@@ -64,9 +65,9 @@ export class Written {
 
   /** The same of a hub's folder, of which nobody has the store open. */
   async copy(folder: string): Promise<string> {
-    const store = Store.open({ folder, nowMs: Date.now(), replica: true });
+    const store = ReplicaStore.open({ folder, nowMs: Date.now() });
     try {
-      return this.#digest([...store.entries()].flat(), Number(store.position?.position ?? -1n));
+      return this.#digest([...store.raw(rawEntries)].flat(), Number(store.position?.position ?? -1n));
     } finally {
       await store.close();
     }

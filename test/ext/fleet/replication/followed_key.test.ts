@@ -1,23 +1,23 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { clientSecretPlace } from "../../../src/domain/credentials/associated_data.js";
-import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
-import { BackupMaker } from "../../../src/domain/operations/backup_maker.js";
-import { adoptPrimary, openKeyCheck } from "../../../src/domain/operations/key_check.js";
-import { KeyRotation } from "../../../src/domain/operations/key_rotation.js";
-import { KeyringManager } from "../../../src/domain/operations/keyring_manager.js";
-import { restoreStore } from "../../../src/domain/operations/restore.js";
-import { owner } from "../../../src/model/access/principal.js";
-import { Changes } from "../../../src/runtime/changes.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
-import { Secret } from "../../../src/runtime/secret.js";
-import type { Store } from "../../../src/store/store.js";
-import { Vault } from "../../../src/vault/vault.js";
-import { Fleet } from "../../ext/fleet/replication/fleet.js";
-import { aProfile, nowMs } from "../../samples.js";
-import { silentLog } from "../../silent_log.js";
-import { temporaryFolder } from "../../temporary_folder.js";
+import { clientSecretPlace } from "../../../../src/domain/credentials/associated_data.js";
+import { CredentialVault } from "../../../../src/domain/credentials/credential_vault.js";
+import { BackupMaker } from "../../../../src/domain/operations/backup_maker.js";
+import { adoptPrimary, openKeyCheck } from "../../../../src/domain/operations/key_check.js";
+import { KeyRotation } from "../../../../src/domain/operations/key_rotation.js";
+import { KeyringManager } from "../../../../src/domain/operations/keyring_manager.js";
+import { restoreStore } from "../../../../src/domain/operations/restore.js";
+import type { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
+import { owner } from "../../../../src/model/access/principal.js";
+import { Changes } from "../../../../src/runtime/changes.js";
+import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { Secret } from "../../../../src/runtime/secret.js";
+import { Vault } from "../../../../src/vault/vault.js";
+import { aProfile, nowMs } from "../../../samples.js";
+import { silentLog } from "../../../silent_log.js";
+import { temporaryFolder } from "../../../temporary_folder.js";
+import { Fleet } from "./fleet.js";
 
 const [one, two] = [1, 2].map((byte) => Buffer.alloc(32, byte)) as [Buffer, Buffer];
 const [oneId, twoId] = [one, two].map((key) => new Vault(key).keyId) as [string, string];
@@ -25,7 +25,7 @@ const clock = new ManualClock(nowMs);
 const readerOf = (keys: readonly Buffer[]) => async () => keys.map((key) => Buffer.from(key));
 
 /** What a hub has of its keys, whose source the test plays. */
-function hub(store: Store, keys: readonly Buffer[]) {
+function hub(store: ReplicaStore, keys: readonly Buffer[]) {
   const ring = new Vault(keys);
   const vault = new CredentialVault({ vault: ring, databaseId: store.databaseId });
   const changes = new Changes();
@@ -45,14 +45,14 @@ function hub(store: Store, keys: readonly Buffer[]) {
 /** A leader, and a follower with a ring of its own; both have the first key as their primary. */
 async function aFleet(keys: readonly Buffer[]) {
   const fleet = await Fleet.make(1);
-  const [leader, follower] = [hub(fleet.leader, [one, two]), hub(fleet.followers[0] as Store, keys)];
+  const [leader, follower] = [hub(fleet.leader, [one, two]), hub(fleet.followers[0] as ReplicaStore, keys)];
   await openKeyCheck(fleet.leader, new Vault(one));
   leader.ring.usePrimary(oneId);
   const profile = aProfile({ id: "p" });
   const clientSecret = leader.vault.sealToken(clientSecretPlace(profile), new Secret("s"));
   await fleet.leader.commit((tx) => tx.putProvider({ ...profile, clientSecret }));
   await fleet.feed();
-  adoptPrimary(fleet.followers[0] as Store, follower.ring);
+  adoptPrimary(fleet.followers[0] as ReplicaStore, follower.ring);
   const rotate = async (): Promise<void> => {
     await leader.keyring.rotate(twoId, owner);
     await leader.rotation.settled();

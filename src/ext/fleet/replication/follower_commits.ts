@@ -1,8 +1,9 @@
-import { type Applied, appliedOf } from "../ext/fleet/replication/applied.js";
-import type { LogBatch } from "../ext/fleet/replication/log.js";
-import type { Replica } from "../ext/fleet/replication/replica.js";
-import type { CommitParts, Commits } from "./commits.js";
-import { LogDiverged, NotLeader } from "./lmdb/store_error.js";
+import { NotLeader } from "../../../model/errors.js";
+import type { CommitParts, Commits } from "../../../store/commits.js";
+import { type Applied, appliedOf } from "./applied.js";
+import type { LogBatch } from "./log.js";
+import { LogDiverged } from "./log_error.js";
+import type { Replica } from "./replica.js";
 
 /** A follower's commits are refused: what it has comes from the log. */
 export class FollowerCommits implements Commits {

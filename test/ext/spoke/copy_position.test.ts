@@ -1,8 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { CopyPositionFile } from "../../../src/ext/spoke/copy_position.js";
 import { newId } from "../../../src/model/ids.js";
-import { CopyPositionFile, refuseCopies } from "../../../src/store/files/copy_position.js";
+import { refuseCopies } from "../../../src/store/files/refuse_copies.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 
 const databaseId = newId();

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { StoreFailed } from "../../src/store/lmdb/store_error.js";
-import type { Store } from "../../src/store/store.js";
-import { Fleet, replicaFolder } from "../ext/fleet/replication/fleet.js";
-import { nowMs } from "../samples.js";
-import { startChild } from "./child.js";
+import type { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
+import { StoreFailed } from "../../../../src/store/lmdb/store_error.js";
+import { nowMs } from "../../../samples.js";
+import { startChild } from "../../../store/child.js";
+import { Fleet, replicaFolder } from "./fleet.js";
 
 describe("a process that ends when its replica is settled comes to an end", () => {
   test.each(["record", "drop", "apply"])("in the middle of %s", async (what) => {
@@ -16,9 +16,9 @@ describe("a process that ends when its replica is settled comes to an end", () =
 
 test("a replica that is ended writes nothing more, into neither of its files", async () => {
   const fleet = await Fleet.make(1);
-  const [leader, follower] = fleet.stores as [Store, Store];
+  const [leader, follower] = fleet.stores as [ReplicaStore, ReplicaStore];
   const event = { timeMs: nowMs, type: "token_retrieved", principal: "p" } as const;
-  const record = (store: Store) => store.record((tx) => tx.appendAudit(event));
+  const record = (store: ReplicaStore) => store.record((tx) => tx.appendAudit(event));
   await leader.commit((tx) => tx.appendAudit(event));
   await record(follower);
   const begun = record(follower);

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { JsonValue } from "../../model/json.js";
-import { isJsonObject } from "../../model/json_fields.js";
+import type { JsonValue } from "../../../model/json.js";
+import { isJsonObject } from "../../../model/json_fields.js";
 
 /** When and why a hub gave the lead of its fleet back by itself. */
 export interface LeadGivenBack {

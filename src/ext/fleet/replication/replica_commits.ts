@@ -1,24 +1,17 @@
-import { dirname } from "node:path";
-import type { Applied } from "../ext/fleet/replication/applied.js";
-import type { CommitLog, LogBatch, ReplicaPosition } from "../ext/fleet/replication/log.js";
-import { Outbox } from "../ext/fleet/replication/outbox.js";
-import {
-  encodeRecordedEvent,
-  encodeRecordedUse,
-  type Recording,
-} from "../ext/fleet/replication/outbox_codec.js";
-import { eraseLocal, Replica, readPosition } from "../ext/fleet/replication/replica.js";
-import type { CommitParts, Commits } from "./commits.js";
+import type { CommitParts, Commits } from "../../../store/commits.js";
+import type { Recording } from "../../../store/recording.js";
+import type { StoreRole } from "../../../store/store.js";
+import type { Transaction } from "../../../store/transaction.js";
+import type { Applied } from "./applied.js";
 import { FollowerCommits } from "./follower_commits.js";
 import { LeaderCommits } from "./leader_commits.js";
-import { StoreDamaged } from "./lmdb/store_error.js";
-import type { Transaction } from "./transaction.js";
+import type { CommitLog, LogBatch, ReplicaPosition } from "./log.js";
+import { Outbox } from "./outbox.js";
+import { encodeRecordedEvent, encodeRecordedUse, importOutbox } from "./outbox_codec.js";
+import { Replica } from "./replica.js";
 
 /** Entries of the outbox in one commit. */
 const maxShipped = 256;
-
-/** `single`: it is the only one of its history. `leader`: it alone writes the log. `follower`: it has what the log has. */
-export type StoreRole = "single" | "follower" | "leader";
 
 /** The commits of a store that is one of many: a follower's, until it leads. */
 export class ReplicaCommits implements Commits {
@@ -127,7 +120,7 @@ export class ReplicaCommits implements Commits {
     try {
       for (let entries = outbox.take(maxShipped); entries.length > 0; entries = outbox.take(maxShipped)) {
         const shipped = entries;
-        await commits.commit((tx) => tx.importTokenSet(outbox.source, shipped));
+        await commits.commit((tx) => importOutbox(tx, outbox.source, shipped));
         await outbox.drop(shipped.at(-1)?.sequence ?? 0n);
       }
     } catch {
@@ -140,31 +133,4 @@ export class ReplicaCommits implements Commits {
     const onApplied = (applied: Applied): void => this.onApplied(applied);
     return new FollowerCommits({ ...this.parts, replica: this.replica, onApplied });
   }
-}
-
-/**
- * Undefined for a store that is the only one.
- *
- * @throws StoreDamaged when the file is a replica and shall be none, or the other way round
- */
-export function openReplication(
-  parts: CommitParts,
-  path: string,
-  options: { readonly replica?: boolean; readonly leavesFleet?: boolean },
-): ReplicaCommits | undefined {
-  const position = readPosition(parts.databases);
-  if (options.replica) {
-    if (position) return new ReplicaCommits(parts, position, dirname(path));
-    throw new StoreDamaged(
-      `the store ${path} is no replica of a fleet: take it into the fleet with \`nexusd fleet init --from\`, or move it away, so that this daemon copies the fleet's`,
-    );
-  }
-  if (position === undefined) return undefined;
-  if (options.leavesFleet) {
-    eraseLocal(parts.databases);
-    return undefined;
-  }
-  throw new StoreDamaged(
-    `the store ${path} is a replica of a fleet: set NEXUS_STORE to the fleet's database, or restore a backup of it to make it a store of its own`,
-  );
 }

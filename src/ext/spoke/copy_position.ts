@@ -2,18 +2,8 @@ import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "nod
 import { dirname, join } from "node:path";
 import type { JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
-import { DataFolderUnusable } from "../lmdb/store_error.js";
-import { syncFolder } from "./sync_folder.js";
-
-const fileName = "upstream.json";
-
-/** A daemon that took the copies of a spoke for connections of its own would tell people that they must consent. @throws DataFolderUnusable */
-export function refuseCopies(folder: string): void {
-  if (!existsSync(join(folder, fileName))) return;
-  throw new DataFolderUnusable(
-    `the data folder ${folder} is that of a spoke: set NEXUS_UPSTREAM, or give this daemon another one (NEXUS_DATA_DIR)`,
-  );
-}
+import { copyFileName } from "../../store/files/refuse_copies.js";
+import { syncFolder } from "../../store/files/sync_folder.js";
 
 /** Up to where a spoke has what its hubs tell, and when it last heard one of them. */
 export interface CopyPosition {
@@ -33,7 +23,7 @@ export class CopyPositionFile {
   readonly #path: string;
 
   constructor(folder: string) {
-    this.#path = join(folder, fileName);
+    this.#path = join(folder, copyFileName);
   }
 
   /**

@@ -1,19 +1,19 @@
 import { expect, test } from "vitest";
-import { AccessControl } from "../../../src/domain/access/access_control.js";
-import { ApiKeys } from "../../../src/domain/access/api_keys.js";
-import { ProviderRegistry } from "../../../src/domain/providers/provider_registry.js";
-import { admin, owner } from "../../../src/model/access/principal.js";
-import { Changes } from "../../../src/runtime/changes.js";
-import { ManualClock } from "../../../src/runtime/manual_clock.js";
-import type { Store } from "../../../src/store/store.js";
-import { Fleet } from "../../ext/fleet/replication/fleet.js";
-import { loopbackNetworks } from "../../fakes/loopback_networks.js";
-import { manualSettings, testVault } from "../../fakes/wired_domain.js";
-import { aConnection, nowMs } from "../../samples.js";
-import { silentLog } from "../../silent_log.js";
+import { AccessControl } from "../../../../src/domain/access/access_control.js";
+import { ApiKeys } from "../../../../src/domain/access/api_keys.js";
+import { ProviderRegistry } from "../../../../src/domain/providers/provider_registry.js";
+import type { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
+import { admin, owner } from "../../../../src/model/access/principal.js";
+import { Changes } from "../../../../src/runtime/changes.js";
+import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { loopbackNetworks } from "../../../fakes/loopback_networks.js";
+import { manualSettings, testVault } from "../../../fakes/wired_domain.js";
+import { aConnection, nowMs } from "../../../samples.js";
+import { silentLog } from "../../../silent_log.js";
+import { Fleet } from "./fleet.js";
 
 /** What a daemon of a fleet holds in memory of its store. */
-function caches(store: Store) {
+function caches(store: ReplicaStore) {
   const changes = new Changes();
   const clock = new ManualClock(nowMs);
   store.onCommitted((changed) => changes.emit("connections", changed));
@@ -34,7 +34,7 @@ function caches(store: Store) {
 test("a follower knows the keys that the leader made, and ends those that it revoked", async () => {
   const fleet = await Fleet.make(1);
   const leader = caches(fleet.leader);
-  const follower = caches(fleet.followers[0] as Store);
+  const follower = caches(fleet.followers[0] as ReplicaStore);
   const ended: string[] = [];
   follower.changes.on("principalEnded", (name) => ended.push(name));
   const wanted = { name: "ci", role: "admin" as const, restriction: undefined, expiresAtMs: undefined };
@@ -52,7 +52,7 @@ test("a follower knows the keys that the leader made, and ends those that it rev
 test("a key that a follower cannot read any more is of no use there, and ends nothing else", async () => {
   const fleet = await Fleet.make(1);
   const leader = caches(fleet.leader);
-  const follower = caches(fleet.followers[0] as Store);
+  const follower = caches(fleet.followers[0] as ReplicaStore);
   const ended: string[] = [];
   follower.changes.on("principalEnded", (name) => ended.push(name));
   const wanted = { name: "ci", role: "admin" as const, restriction: undefined, expiresAtMs: undefined };
@@ -65,13 +65,13 @@ test("a key that a follower cannot read any more is of no use there, and ends no
   await fleet.feed();
   expect(follower.keys.verify(key.reveal())).toBeUndefined();
   expect(ended).toEqual(["key:ci"]);
-  expect(caches(fleet.followers[0] as Store).keys.find("ci")).toBeUndefined();
+  expect(caches(fleet.followers[0] as ReplicaStore).keys.find("ci")).toBeUndefined();
 });
 
 test("a follower's caches follow a profile that the leader renamed, and its redirect path", async () => {
   const fleet = await Fleet.make(1);
   const leader = caches(fleet.leader);
-  const follower = caches(fleet.followers[0] as Store);
+  const follower = caches(fleet.followers[0] as ReplicaStore);
   expect(follower.registry.redirectPathFor("op")).toBe(leader.registry.redirectPathFor("op"));
   const free = follower.registry.redirectPathFor("other");
   const profile = await leader.registry.create(manualSettings("op", "https://op.example"), undefined, owner);

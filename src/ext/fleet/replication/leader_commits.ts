@@ -1,11 +1,12 @@
-import { ABORT } from "lmdb";
-import type { CommitLog, LogBatch } from "../ext/fleet/replication/log.js";
-import { Recorder } from "../ext/fleet/replication/recorder.js";
-import type { Replica } from "../ext/fleet/replication/replica.js";
-import { newId } from "../model/ids.js";
-import type { CommitParts, Commits, Ran } from "./commits.js";
-import { LogRefused, NotLeader } from "./lmdb/store_error.js";
-import type { Transaction } from "./transaction.js";
+import { NotLeader } from "../../../model/errors.js";
+import { newId } from "../../../model/ids.js";
+import type { CommitParts, Commits, Ran } from "../../../store/commits.js";
+import { ABORT } from "../../../store/lmdb/databases.js";
+import type { Transaction } from "../../../store/transaction.js";
+import type { CommitLog, LogBatch } from "./log.js";
+import { LogRefused } from "./log_error.js";
+import { Recorder } from "./recorder.js";
+import type { Replica } from "./replica.js";
 
 /** Commits that share a batch, at most: one that is asked for next waits for two of them, not for all. */
 const maxShared = 256;

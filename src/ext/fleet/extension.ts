@@ -1,0 +1,27 @@
+import type { Extension } from "../../cli/shell/shell.js";
+import { fleetCommand } from "./commands/fleet.js";
+
+/** Hubs that share one store in PostgreSQL: `nexusd fleet`, and what `NEXUS_STORE` makes of a daemon. */
+export const fleet: Extension = {
+  name: "fleet",
+  commands: [
+    {
+      group: "Operate the daemon",
+      name: "fleet",
+      summary: "run several daemons with one store in PostgreSQL",
+      examples: { status: "", init: "--from ~/nexus", migrate: "", "step-down": "" },
+      make: fleetCommand,
+    },
+  ],
+  clocks: async ({ fleet }) => {
+    if (fleet === undefined) return undefined;
+    const { hubClocks } = await import("./hub_clocks.js");
+    return hubClocks();
+  },
+  join: async (options, opening) => {
+    const { fleet } = options.config;
+    if (fleet === undefined) return undefined;
+    const { joinFleet } = await import("./join_fleet.js");
+    return await joinFleet(fleet, options, opening);
+  },
+};

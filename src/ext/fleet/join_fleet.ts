@@ -1,0 +1,42 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { FleetConfig } from "../../config/fleet_config.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { type Membership, StartRefused } from "../../daemon/extension.js";
+import type { DaemonOptions, Opening } from "../../daemon/resources.js";
+import { refuseCopies } from "../../store/files/refuse_copies.js";
+import { storeFileName } from "../../store/store.js";
+import { CheckedClock } from "./database/checked_clock.js";
+import { FleetRefused, FleetUnreachable } from "./database/connection/fleet_error.js";
+import { Fleet } from "./hub/fleet.js";
+import { openFleet } from "./hub/open_fleet.js";
+import { RolledBackReplica } from "./hub/rolled_back_replica.js";
+import { ReplicaStore } from "./replication/replica_store.js";
+
+/** Makes a daemon a hub. @throws StartRefused; DataFolderUnusable, StoreDamaged */
+export async function joinFleet(
+  config: FleetConfig,
+  options: DaemonOptions,
+  { vault, store }: Opening,
+): Promise<Membership> {
+  const { log, linkClock: clock = options.clock } = options;
+  const { folder } = store;
+  refuseCopies(folder);
+  const fleet = await openFleet({
+    ...{ config, vault, clock, log },
+    copy: (database) => ReplicaStore.copyInto(folder, database.firstCopy()),
+    open: () => (existsSync(join(folder, storeFileName)) ? ReplicaStore.open(store) : undefined),
+    undone: new RolledBackReplica({ folder, clock, log }),
+  }).catch((error: unknown) => {
+    if (error instanceof FleetRefused || error instanceof FleetUnreachable)
+      throw new StartRefused(error.message, exitCodes.fleetNotUsable, { cause: error });
+    throw error;
+  });
+  const checkedClock = options.clock instanceof CheckedClock ? options.clock : undefined;
+  return {
+    store: fleet.store,
+    giveUp: async () => fleet.database?.close(),
+    hub: ({ opened, metrics }) =>
+      new Fleet({ ...options, clock, ...(checkedClock && { checkedClock }) }, { fleet, opened, metrics }),
+  };
+}
