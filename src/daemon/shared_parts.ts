@@ -1,5 +1,3 @@
-import { IdentityAssertions } from "../domain/assertions/identity_assertions.js";
-import { IdentitySubjects } from "../domain/assertions/identity_subjects.js";
 import { CredentialReader, TokenCache } from "../domain/credentials/credential_reader.js";
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
@@ -13,6 +11,8 @@ import { KeyFiles } from "../domain/token_endpoint/key_files.js";
 import { TokenEndpointClient } from "../domain/token_endpoint/token_endpoint_client.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
 import { WatchHub } from "../domain/tokens/watch/watch_hub.js";
+import { IdentityAssertions } from "../ext/grants/identity_assertion/identity_assertions.js";
+import { IdentitySubjects } from "../ext/grants/identity_assertion/identity_subjects.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
 import { openOutbound } from "../outbound/traced_outbound.js";

@@ -13,9 +13,6 @@ import { UnknownStateAudit } from "../../src/domain/consent/unknown_state_audit.
 import { CredentialReader, TokenCache } from "../../src/domain/credentials/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
-import { NarrowedTokenCache } from "../../src/domain/narrowing/narrowed_token_cache.js";
-import { NarrowedTokens } from "../../src/domain/narrowing/narrowed_tokens.js";
-import { TokenExchanger } from "../../src/domain/narrowing/token_exchanger.js";
 import { McpServerNames } from "../../src/domain/providers/mcp/mcp_server_names.js";
 import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import { TokenSpool } from "../../src/domain/refresh/journal/token_spool.js";
@@ -32,6 +29,9 @@ import { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.j
 import { StepUps } from "../../src/domain/tokens/report/step_ups.js";
 import { Tokens } from "../../src/domain/tokens/tokens.js";
 import { WatchHub } from "../../src/domain/tokens/watch/watch_hub.js";
+import { NarrowedTokenCache } from "../../src/ext/grants/downscoping/downscoped_token_cache.js";
+import { NarrowedTokens } from "../../src/ext/grants/downscoping/downscoped_tokens.js";
+import { TokenExchanger } from "../../src/ext/grants/downscoping/token_exchanger.js";
 import { owner } from "../../src/model/access/principal.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 import { DpopNonces } from "../../src/oauth/dpop/dpop_nonces.js";

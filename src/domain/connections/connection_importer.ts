@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { IdentityImporter } from "../../ext/grants/identity_assertion/id_token_importer.js";
 import { type AuditEvent, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
@@ -31,7 +32,6 @@ import { refreshKey } from "../token_endpoint/dpop_keys.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { CheckFields } from "./credential_check.js";
-import { IdentityImporter } from "./identity_importer.js";
 import { importFailure } from "./import_failure.js";
 import { checkImportRequest, type ImportRequest } from "./import_request.js";
 import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "./state/quotas.js";

@@ -1,11 +1,11 @@
+import { githubApp } from "../../ext/grants/github_app.js";
+import { presentIdJag } from "../../ext/grants/identity_assertion/id_jag.js";
+import { jwtBearer } from "../../ext/grants/jwt_bearer.js";
 import type { GrantType as GrantTypeName, ProviderProfile } from "../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import { clientCredentials } from "../../oauth/grants/client_credentials.js";
-import { githubApp } from "../../oauth/grants/github_app.js";
-import { jwtBearer } from "../../oauth/grants/jwt_bearer.js";
 import { refresh } from "../../oauth/grants/refresh_grant.js";
 import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
-import { presentIdJag } from "../../oauth/identity/id_jag.js";
 import type { Secret } from "../../runtime/secret.js";
 
 /** What a connection holds, and what it was asked for: each grant type takes what it needs. */

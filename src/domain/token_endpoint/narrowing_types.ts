@@ -1,9 +1,9 @@
+import { githubApp } from "../../ext/grants/github_app.js";
+import { onBehalfOf } from "../../ext/grants/on_behalf_of.js";
+import { type ExchangeTarget, exchangeToken } from "../../ext/grants/token_exchange.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { githubApp } from "../../oauth/grants/github_app.js";
 import type { MintedToken } from "../../oauth/grants/minted_token.js";
-import { onBehalfOf } from "../../oauth/grants/on_behalf_of.js";
 import type { Renewal } from "../../oauth/grants/renewal.js";
-import { type ExchangeTarget, exchangeToken } from "../../oauth/grants/token_exchange.js";
 import type { Secret } from "../../runtime/secret.js";
 
 /** What a narrower token is made of, and for what. */

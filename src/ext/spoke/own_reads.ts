@@ -1,6 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
-import { isNarrowing } from "../../domain/narrowing/narrowing.js";
 import type { ReadAudit } from "../../domain/tokens/read_audit.js";
+import { isNarrowing } from "../../ext/grants/downscoping/token_target.js";
 import type { Token, TokenServiceGetTokenRequest } from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/principal.js";
 import { Unavailable } from "../../model/errors.js";

@@ -3,8 +3,6 @@ import { durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
-import type { NarrowedTokens } from "../../domain/narrowing/narrowed_tokens.js";
-import { isNarrowing, type Narrowing } from "../../domain/narrowing/narrowing.js";
 import type { McpServerNames } from "../../domain/providers/mcp/mcp_server_names.js";
 import type { McpServers } from "../../domain/providers/mcp/mcp_servers.js";
 import type { Acquired, AcquireRequest, TokenAcquirer } from "../../domain/tokens/acquire/token_acquirer.js";
@@ -13,6 +11,8 @@ import type { TokenProofs } from "../../domain/tokens/token_proofs.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { TokenWatch } from "../../domain/tokens/watch/token_watch.js";
 import type { WatchEvent } from "../../domain/tokens/watch/watch_event.js";
+import type { NarrowedTokens } from "../../ext/grants/downscoping/downscoped_tokens.js";
+import { isNarrowing, type Narrowing } from "../../ext/grants/downscoping/token_target.js";
 import {
   type AcquireTokenRequest,
   type AcquireTokenResponse,

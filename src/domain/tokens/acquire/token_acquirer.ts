@@ -1,3 +1,4 @@
+import type { IdentitySubjects } from "../../../ext/grants/identity_assertion/identity_subjects.js";
 import type { Principal } from "../../../model/access/principal.js";
 import type { ConnectionName } from "../../../model/connections/connection_name.js";
 import { AlreadyExists, FailedPrecondition, NexusError, NotLeader } from "../../../model/errors.js";
@@ -6,7 +7,6 @@ import type { KeyedMutex } from "../../../runtime/keyed_mutex.js";
 import type { AccessControl } from "../../access/access_control.js";
 import type { ConnectionNames } from "../../access/connection_names.js";
 import type { RequestGate } from "../../access/request_gate.js";
-import type { IdentitySubjects } from "../../assertions/identity_subjects.js";
 import type { Connections } from "../../connections/connections.js";
 import type { UnattendedConnector } from "../../connections/unattended_connector.js";
 import type { ConnectionRequest } from "../../consent/consent_request.js";

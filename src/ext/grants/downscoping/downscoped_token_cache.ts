@@ -1,6 +1,6 @@
-import { BoundedMap } from "../../runtime/bounded_map.js";
-import type { Changes } from "../../runtime/changes.js";
-import type { CurrentToken } from "../credentials/credential_reader.js";
+import type { CurrentToken } from "../../../domain/credentials/credential_reader.js";
+import { BoundedMap } from "../../../runtime/bounded_map.js";
+import type { Changes } from "../../../runtime/changes.js";
 
 /** What a narrowed token was made of, and for whom. */
 export interface NarrowedKey {

@@ -1,6 +1,6 @@
-import { FailedPrecondition, InvalidArgument, type NexusError, Unavailable } from "../../model/errors.js";
-import type { GrantFailure } from "../../oauth/failure.js";
-import type { Narrowing } from "./narrowing.js";
+import { FailedPrecondition, InvalidArgument, type NexusError, Unavailable } from "../../../model/errors.js";
+import type { GrantFailure } from "../../../oauth/failure.js";
+import type { Narrowing } from "./token_target.js";
 
 const retryAfterMs = 1_000;
 

@@ -1,12 +1,12 @@
-import type { Secret } from "../../runtime/secret.js";
-import { clientAuthentication } from "../client_authentication.js";
-import { GrantFailure } from "../failure.js";
-import { sendGrantRequest } from "../grants/grant_request.js";
-import { jwtBearerGrantType } from "../grants/jwt_bearer.js";
-import { type MintedToken, mint } from "../grants/minted_token.js";
-import type { Renewal } from "../grants/renewal.js";
-import { type ExchangeTarget, sendTokenExchange, tokenTypes } from "../grants/token_exchange.js";
-import { noAccessToken } from "../token_response.js";
+import { clientAuthentication } from "../../../oauth/client_authentication.js";
+import { GrantFailure } from "../../../oauth/failure.js";
+import { sendGrantRequest } from "../../../oauth/grants/grant_request.js";
+import { type MintedToken, mint } from "../../../oauth/grants/minted_token.js";
+import type { Renewal } from "../../../oauth/grants/renewal.js";
+import { noAccessToken } from "../../../oauth/token_response.js";
+import type { Secret } from "../../../runtime/secret.js";
+import { jwtBearerGrantType } from "../jwt_bearer.js";
+import { type ExchangeTarget, sendTokenExchange, tokenTypes } from "../token_exchange.js";
 
 /** A request at the identity provider: the client and the options are those of its profile. */
 export interface IdJagRequest extends Renewal, ExchangeTarget {

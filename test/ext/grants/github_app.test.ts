@@ -1,14 +1,14 @@
 import { generateKeyPairSync } from "node:crypto";
 import { jwtVerify } from "jose";
 import { describe, expect, test } from "vitest";
+import { githubApp, narrowedInstallation } from "../../../src/ext/grants/github_app.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
-import { githubApp, narrowedInstallation } from "../../../src/oauth/grants/github_app.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { perTest } from "../../lifetimes.js";
-import { json, startScriptedServer } from "../scripted_server.js";
+import { json, startScriptedServer } from "../../oauth/scripted_server.js";
 
 const { privateKey, publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const nowMs = Date.parse("2027-03-04T05:06:07Z");

@@ -1,4 +1,4 @@
-import { GrantFailure } from "../failure.js";
+import { GrantFailure } from "./failure.js";
 
 /** No assertion can be had for this person until the person has signed in at the identity provider. */
 export class IdentityRequired extends GrantFailure {

@@ -1,9 +1,9 @@
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
+import { sendGrantRequest } from "../../oauth/grants/grant_request.js";
+import { type MintedToken, mint } from "../../oauth/grants/minted_token.js";
+import type { Renewal } from "../../oauth/grants/renewal.js";
 import type { Secret } from "../../runtime/secret.js";
-import { sendGrantRequest } from "./grant_request.js";
 import { jwtBearerGrantType } from "./jwt_bearer.js";
-import { type MintedToken, mint } from "./minted_token.js";
-import type { Renewal } from "./renewal.js";
 
 export interface OnBehalfOfGrant extends Renewal {
   /** The access token that the client was called with. */

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { JsonObject } from "../../src/model/json.js";
-import { perTest } from "../lifetimes.js";
-import { json, type Script, type ScriptedRequest } from "../oauth/scripted_server.js";
-import { newSigningKey } from "../oauth/signing_key.js";
-import { auditEvents } from "./audit_events.js";
-import { failureOf } from "./errors.js";
-import { consented, requestOf } from "./requests.js";
-import { ScriptedWorld } from "./scripted_world.js";
+import type { JsonObject } from "../../../../src/model/json.js";
+import { auditEvents } from "../../../daemon/audit_events.js";
+import { failureOf } from "../../../daemon/errors.js";
+import { consented, requestOf } from "../../../daemon/requests.js";
+import { ScriptedWorld } from "../../../daemon/scripted_world.js";
+import { perTest } from "../../../lifetimes.js";
+import { json, type Script, type ScriptedRequest } from "../../../oauth/scripted_server.js";
+import { newSigningKey } from "../../../oauth/signing_key.js";
 
 const key = newSigningKey("k1");
 const idJag = "urn:ietf:params:oauth:token-type:id-jag";

@@ -1,12 +1,12 @@
 import { SignJWT } from "jose";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
+import { signingKeyOf } from "../../oauth/client_assertion.js";
+import { keySourceOf } from "../../oauth/client_authentication.js";
+import { GrantFailure } from "../../oauth/failure.js";
+import { type MintedToken, mint } from "../../oauth/grants/minted_token.js";
+import type { Renewal } from "../../oauth/grants/renewal.js";
+import { normaliseTokenResponse, type TokenAnswer } from "../../oauth/token_response.js";
 import { jsonResponse } from "../../outbound/json_response.js";
-import { signingKeyOf } from "../client_assertion.js";
-import { keySourceOf } from "../client_authentication.js";
-import { GrantFailure } from "../failure.js";
-import { normaliseTokenResponse, type TokenAnswer } from "../token_response.js";
-import { type MintedToken, mint } from "./minted_token.js";
-import type { Renewal } from "./renewal.js";
 
 export interface GithubAppGrant extends Renewal {
   /** `contents:read` for a permission, `repository:NAME` for a repository; none means all that the installation has. */

@@ -1,16 +1,22 @@
-import type { Connection } from "../../model/connections/connection.js";
-import { isBound, type TokenSet } from "../../model/credentials/credential.js";
-import { DataLoss, FailedPrecondition, NotLeader, Unavailable } from "../../model/errors.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { GrantFailure } from "../../oauth/failure.js";
-import type { Store } from "../../store/store.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
-import { ConcurrencyClosed, ConcurrencyCrowded } from "../refresh/limits/provider_concurrency.js";
-import type { RefreshEngine } from "../refresh/refresh_engine.js";
-import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
-import { GrantMoved, type TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import type { CredentialVault } from "../../../domain/credentials/credential_vault.js";
+import {
+  ConcurrencyClosed,
+  ConcurrencyCrowded,
+} from "../../../domain/refresh/limits/provider_concurrency.js";
+import type { RefreshEngine } from "../../../domain/refresh/refresh_engine.js";
+import type { IssuerMetadata } from "../../../domain/token_endpoint/issuer_metadata.js";
+import {
+  GrantMoved,
+  type TokenEndpointClient,
+} from "../../../domain/token_endpoint/token_endpoint_client.js";
+import type { Connection } from "../../../model/connections/connection.js";
+import { isBound, type TokenSet } from "../../../model/credentials/credential.js";
+import { DataLoss, FailedPrecondition, NotLeader, Unavailable } from "../../../model/errors.js";
+import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
+import { GrantFailure } from "../../../oauth/failure.js";
+import type { Store } from "../../../store/store.js";
 import { exchangeError } from "./exchange_errors.js";
-import type { Narrowing } from "./narrowing.js";
+import type { Narrowing } from "./token_target.js";
 
 export interface TokenExchangerDeps {
   readonly store: Pick<Store, "getCredential">;

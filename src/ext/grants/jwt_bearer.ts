@@ -1,13 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { SignJWT } from "jose";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
-import { hasIssuer } from "../authorization_server.js";
-import { signingKeyOf } from "../client_assertion.js";
-import { clientAuthentication, keySourceOf, type OAuthClient } from "../client_authentication.js";
-import type { TokenAnswer } from "../token_response.js";
-import { sendGrantRequest } from "./grant_request.js";
-import { type MintedToken, mint } from "./minted_token.js";
-import type { Renewal } from "./renewal.js";
+import { hasIssuer } from "../../oauth/authorization_server.js";
+import { signingKeyOf } from "../../oauth/client_assertion.js";
+import { clientAuthentication, keySourceOf, type OAuthClient } from "../../oauth/client_authentication.js";
+import { sendGrantRequest } from "../../oauth/grants/grant_request.js";
+import { type MintedToken, mint } from "../../oauth/grants/minted_token.js";
+import type { Renewal } from "../../oauth/grants/renewal.js";
+import type { TokenAnswer } from "../../oauth/token_response.js";
 
 export interface JwtBearerGrant extends Renewal {
   readonly scopes: readonly string[];

@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { IdentitySubjects } from "../../../src/domain/assertions/identity_subjects.js";
-import type { Connection } from "../../../src/model/connections/connection.js";
-import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
-import { IdentityRequired } from "../../../src/oauth/identity/identity_failure.js";
-import { Secret } from "../../../src/runtime/secret.js";
-import { perTest } from "../../lifetimes.js";
-import { Engine, hourMs, startMs, tokenSet } from "../engine.js";
+import { IdentitySubjects } from "../../../../src/ext/grants/identity_assertion/identity_subjects.js";
+import type { Connection } from "../../../../src/model/connections/connection.js";
+import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
+import { IdentityRequired } from "../../../../src/oauth/identity_required.js";
+import { Secret } from "../../../../src/runtime/secret.js";
+import { Engine, hourMs, startMs, tokenSet } from "../../../domain/engine.js";
+import { perTest } from "../../../lifetimes.js";
 
 describe("IdentitySubjects", () => {
   const engine = perTest(() => new Engine());

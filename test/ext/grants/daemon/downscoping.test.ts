@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { tokenTypes } from "../../src/oauth/grants/token_exchange.js";
-import { perTest } from "../lifetimes.js";
-import { json, type Script, type ScriptedRequest } from "../oauth/scripted_server.js";
-import { auditEvents } from "./audit_events.js";
-import { failureOf } from "./errors.js";
-import { goodTokens, ScriptedWorld } from "./scripted_world.js";
+import { tokenTypes } from "../../../../src/ext/grants/token_exchange.js";
+import { auditEvents } from "../../../daemon/audit_events.js";
+import { failureOf } from "../../../daemon/errors.js";
+import { goodTokens, ScriptedWorld } from "../../../daemon/scripted_world.js";
+import { perTest } from "../../../lifetimes.js";
+import { json, type Script, type ScriptedRequest } from "../../../oauth/scripted_server.js";
 
 const audience = "https://billing.example";
 

@@ -1,19 +1,19 @@
-import type { Principal } from "../../model/access/principal.js";
-import type { Connection } from "../../model/connections/connection.js";
-import type { TokenSet } from "../../model/credentials/credential.js";
-import { NotFound } from "../../model/errors.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { jwtExpiryMs } from "../../oauth/access_token.js";
-import type { Clock } from "../../runtime/clock.js";
-import { SingleFlight } from "../../runtime/single_flight.js";
-import type { Store } from "../../store/store.js";
-import type { CurrentToken } from "../credentials/credential_reader.js";
-import { precondition } from "../tokens/demanded_refresh.js";
-import type { ReadAudit } from "../tokens/read_audit.js";
-import type { Tokens } from "../tokens/tokens.js";
-import { keyText, type NarrowedTokenCache } from "./narrowed_token_cache.js";
-import { admittedNarrowing, boundSubject, type Narrowing, narrowingText } from "./narrowing.js";
+import type { CurrentToken } from "../../../domain/credentials/credential_reader.js";
+import { precondition } from "../../../domain/tokens/demanded_refresh.js";
+import type { ReadAudit } from "../../../domain/tokens/read_audit.js";
+import type { Tokens } from "../../../domain/tokens/tokens.js";
+import type { Principal } from "../../../model/access/principal.js";
+import type { Connection } from "../../../model/connections/connection.js";
+import type { TokenSet } from "../../../model/credentials/credential.js";
+import { NotFound } from "../../../model/errors.js";
+import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
+import { jwtExpiryMs } from "../../../oauth/access_token.js";
+import type { Clock } from "../../../runtime/clock.js";
+import { SingleFlight } from "../../../runtime/single_flight.js";
+import type { Store } from "../../../store/store.js";
+import { keyText, type NarrowedTokenCache } from "./downscoped_token_cache.js";
 import type { TokenExchanger } from "./token_exchanger.js";
+import { admittedNarrowing, boundSubject, type Narrowing, narrowingText } from "./token_target.js";
 
 export interface NarrowedTokensDeps {
   readonly store: Pick<Store, "getConnection" | "getProvider">;

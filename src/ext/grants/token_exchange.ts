@@ -1,10 +1,10 @@
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import type { OAuth2Options } from "../../model/providers/profile_settings.js";
+import { sendGrantRequest } from "../../oauth/grants/grant_request.js";
+import { type MintedToken, mint } from "../../oauth/grants/minted_token.js";
+import type { Renewal } from "../../oauth/grants/renewal.js";
+import { noAccessToken, type TokenAnswer } from "../../oauth/token_response.js";
 import type { Secret } from "../../runtime/secret.js";
-import { noAccessToken, type TokenAnswer } from "../token_response.js";
-import { sendGrantRequest } from "./grant_request.js";
-import { type MintedToken, mint } from "./minted_token.js";
-import type { Renewal } from "./renewal.js";
 
 const grantType = "urn:ietf:params:oauth:grant-type:token-exchange";
 

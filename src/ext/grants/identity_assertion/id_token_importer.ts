@@ -1,20 +1,24 @@
-import { by } from "../../model/access/audit_event.js";
-import type { Principal } from "../../model/access/principal.js";
-import { type Connection, isLive } from "../../model/connections/connection.js";
-import { newConnection } from "../../model/connections/new_connection.js";
-import { InvalidArgument, NotFound } from "../../model/errors.js";
-import { newId } from "../../model/ids.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { IdTokenError } from "../../oauth/id_token.js";
-import { type StatedIdentity, statedIdentity } from "../../oauth/identity/imported_id_token.js";
-import type { Clock } from "../../runtime/clock.js";
-import { Secret } from "../../runtime/secret.js";
-import type { Store } from "../../store/store.js";
-import type { Transaction } from "../../store/transaction.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
-import type { CredentialWriter } from "../credentials/credential_writer.js";
-import type { ImportRequest } from "./import_request.js";
-import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "./state/quotas.js";
+import type { ImportRequest } from "../../../domain/connections/import_request.js";
+import {
+  refuseMoreConnections,
+  refuseTakenLabel,
+  type StoredLimits,
+} from "../../../domain/connections/state/quotas.js";
+import type { CredentialVault } from "../../../domain/credentials/credential_vault.js";
+import type { CredentialWriter } from "../../../domain/credentials/credential_writer.js";
+import { by } from "../../../model/access/audit_event.js";
+import type { Principal } from "../../../model/access/principal.js";
+import { type Connection, isLive } from "../../../model/connections/connection.js";
+import { newConnection } from "../../../model/connections/new_connection.js";
+import { InvalidArgument, NotFound } from "../../../model/errors.js";
+import { newId } from "../../../model/ids.js";
+import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
+import { IdTokenError } from "../../../oauth/id_token.js";
+import type { Clock } from "../../../runtime/clock.js";
+import { Secret } from "../../../runtime/secret.js";
+import type { Store } from "../../../store/store.js";
+import type { Transaction } from "../../../store/transaction.js";
+import { type StatedIdentity, statedIdentity } from "./stated_identity.js";
 
 /**
  * Makes connections of id_tokens alone, of people who signed in elsewhere. They are taken at the word of whoever imports them: the

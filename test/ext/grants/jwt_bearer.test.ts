@@ -1,17 +1,17 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { decodeProtectedHeader, jwtVerify } from "jose";
 import { describe, expect, test } from "vitest";
+import { jwtBearer } from "../../../src/ext/grants/jwt_bearer.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { OAuth2Options } from "../../../src/model/providers/profile_settings.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import type { OAuthClient } from "../../../src/oauth/client_authentication.js";
-import { jwtBearer } from "../../../src/oauth/grants/jwt_bearer.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { perTest } from "../../lifetimes.js";
-import { json, startScriptedServer } from "../scripted_server.js";
+import { json, startScriptedServer } from "../../oauth/scripted_server.js";
 
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });

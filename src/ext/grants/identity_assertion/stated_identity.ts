@@ -1,5 +1,5 @@
-import { jwtExpiryMs } from "../access_token.js";
-import { claimsOf, IdTokenError } from "../id_token.js";
+import { jwtExpiryMs } from "../../../oauth/access_token.js";
+import { claimsOf, IdTokenError } from "../../../oauth/id_token.js";
 
 /** What an id_token says, on the word of whoever hands it over. */
 export interface StatedIdentity {

@@ -1,14 +1,14 @@
-import type { Connection } from "../../model/connections/connection.js";
-import { grantBinding } from "../../model/connections/grant_binding.js";
-import { DataLoss } from "../../model/errors.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { GrantFailure } from "../../oauth/failure.js";
-import { claimsOf } from "../../oauth/id_token.js";
-import { IdentityRequired } from "../../oauth/identity/identity_failure.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { Secret } from "../../runtime/secret.js";
-import type { Store } from "../../store/store.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { CredentialVault } from "../../../domain/credentials/credential_vault.js";
+import type { Connection } from "../../../model/connections/connection.js";
+import { grantBinding } from "../../../model/connections/grant_binding.js";
+import { DataLoss } from "../../../model/errors.js";
+import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
+import { GrantFailure } from "../../../oauth/failure.js";
+import { claimsOf } from "../../../oauth/id_token.js";
+import { IdentityRequired } from "../../../oauth/identity_required.js";
+import type { Clock } from "../../../runtime/clock.js";
+import type { Secret } from "../../../runtime/secret.js";
+import type { Store } from "../../../store/store.js";
 
 /** Who stands behind a connection: a person, signed in at an identity provider. */
 export interface IdentitySubject {

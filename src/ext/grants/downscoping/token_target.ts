@@ -1,8 +1,8 @@
-import type { Connection } from "../../model/connections/connection.js";
-import { FailedPrecondition, InvalidArgument } from "../../model/errors.js";
-import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import { narrowedInstallation } from "../../oauth/grants/github_app.js";
-import type { ExchangeTarget } from "../../oauth/grants/token_exchange.js";
+import type { Connection } from "../../../model/connections/connection.js";
+import { FailedPrecondition, InvalidArgument } from "../../../model/errors.js";
+import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
+import { narrowedInstallation } from "../github_app.js";
+import type { ExchangeTarget } from "../token_exchange.js";
 
 /** What a caller wants of a narrower token (`nexus.v1.TokenServiceGetTokenRequest`); what is empty is not named. */
 export type Narrowing = ExchangeTarget;

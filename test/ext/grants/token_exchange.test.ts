@@ -1,15 +1,15 @@
 import { describe, expect, test } from "vitest";
+import { onBehalfOf } from "../../../src/ext/grants/on_behalf_of.js";
+import { type ExchangeTarget, exchangeToken, tokenTypes } from "../../../src/ext/grants/token_exchange.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { OAuth2Options } from "../../../src/model/providers/profile_settings.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
-import { onBehalfOf } from "../../../src/oauth/grants/on_behalf_of.js";
-import { type ExchangeTarget, exchangeToken, tokenTypes } from "../../../src/oauth/grants/token_exchange.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { perTest } from "../../lifetimes.js";
-import { json, startScriptedServer } from "../scripted_server.js";
+import { json, startScriptedServer } from "../../oauth/scripted_server.js";
 
 const issued = {
   access_token: "narrow",
