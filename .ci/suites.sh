@@ -9,7 +9,7 @@ for_change_or_all() { if [ "$mode" = all ]; then echo "$2"; else echo "$1"; fi; 
 build="package.json package-lock.json scripts/build scripts/bundle tsconfig vitest.config.ts"
 wire="proto/nexus src/service src/server/api src/server/grpc src/server/connect src/server/callers src/server/sockets src/server/listen src/server/standard"
 fleet="src/ext/fleet src/ext/spoke src/service/forwarding proto/nexus/fleet"
-refresh="src/oauth src/domain/refresh src/domain/token_endpoint src/domain/revocation src/domain/credentials src/domain/consent src/domain/connections src/model/refresh test/refresh_model"
+refresh="src/oauth src/ext/grants src/domain/refresh src/domain/token_endpoint src/domain/revocation src/domain/credentials src/domain/consent src/domain/connections src/model/refresh test/refresh_model"
 
 # The supported Node, oldest or newest, that is not the one on the PATH.
 case $(node --version) in v20.*) other_node=26 ;; *) other_node=20 ;; esac
@@ -20,7 +20,7 @@ suites() {
   suite model 200 1 "" "always" "npm run --silent test:model -- --runs $(for_change_or_all 500 3000) --seed $(seed)"
   suite package 300 1 "" "always" "npm run --silent test:package"
 
-  suite daemon 900 2 "strace terminals" "src test/daemon test/ext/console test/ext/mcp test/fakes $build" 'npm run test:daemon -- $REPORT'
+  suite daemon 900 2 "strace terminals" "src test/daemon test/ext/console test/ext/grants test/ext/mcp test/fakes $build" 'npm run test:daemon -- $REPORT'
   suite fleet 900 2 "postgresql faketime promtool" "$fleet src/store src/daemon test/ext/fleet test/ext/spoke $build" \
     'npx vitest run --project fleet $REPORT'
   suite removal 900 2 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'
@@ -45,7 +45,7 @@ suites() {
   suite interop 1200 2 toolchains "examples proto/nexus test/interop src/server/rest" "npm run --silent test:interop"
   suite mcp 600 1 "" "src/ext/mcp src/domain/providers/mcp test/ext/mcp" "npm run --silent test:mcp"
   suite mcp-conformance 600 1 "" "src/domain/providers/mcp src/domain/consent src/oauth test/mcp_conformance" "npm run --silent test:mcp-conformance"
-  suite foreign 900 1 foreign_servers "src/oauth src/outbound src/domain/token_endpoint src/domain/providers/mcp test/foreign" "npm run --silent test:foreign"
+  suite foreign 900 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/domain/providers/mcp test/foreign" "npm run --silent test:foreign"
 
   suite deploy 900 2 "deploy postgresql" "deploy/kubernetes Dockerfile test/deploy src/config" \
     'as_root env "PATH=$PATH" "PYTHONPATH=$tools_folder/python" npm run --silent test:deploy'

@@ -70,7 +70,7 @@ export class Daemon {
     const adminKey = loadAdminKey(config, log);
     for (const [name, path] of Object.entries(config.clientKeyFiles))
       tellOfOpenSecret("NEXUS_SIGNING_KEY_FILES", name, path, log);
-    const domain = wireDomain({ ...options, hub }, resources);
+    const domain = wireDomain({ ...options, ...grantsOf(known), hub }, resources);
     const environment = options.environment ?? processEnvironment();
     const core = { options, resources, domain, templates, environment };
     const opened = await Promise.all(known.map((each) => each.open?.(core)));
@@ -220,15 +220,22 @@ export class Daemon {
   /** Only counts are lost when the store takes no more writes. */
   async #flushCounts(): Promise<void> {
     const { domain, log } = this.parts;
-    const { readAudit, narrowedAudit, unknownStateAudit, deniedAccess } = domain;
+    const { readAudit, downscopedAudit, unknownStateAudit, deniedAccess } = domain;
     try {
       await Promise.all(
-        [readAudit, narrowedAudit, unknownStateAudit, deniedAccess].map((audit) => audit.flush()),
+        [readAudit, downscopedAudit, unknownStateAudit, deniedAccess].map((audit) => audit.flush()),
       );
     } catch (error) {
       log.error({ err: error }, "counts of the audit log could not be written");
     }
   }
+}
+
+function grantsOf(extensions: readonly DaemonExtension[]) {
+  return {
+    grantTypes: extensions.flatMap(({ grantTypes = [] }) => grantTypes),
+    downscoping: extensions.find(({ downscoping }) => downscoping)?.downscoping,
+  };
 }
 
 /** @throws StartRefused */

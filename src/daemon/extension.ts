@@ -1,6 +1,8 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
 import type { FollowOutcome } from "../domain/consent/consent_types.js";
+import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
+import type { OpenDownscoping } from "../domain/tokens/downscoping.js";
 import type { Routes } from "../server/listen/http_message.js";
 import type { OnUnexpected } from "../server/listen/listener.js";
 import type { ExtensionListeners } from "../server/listeners.js";
@@ -70,6 +72,9 @@ export interface DaemonExtension {
   clocks?(config: Config): Promise<Pick<DaemonOptions, "clock" | "linkClock"> | undefined>;
   /** Before a store is open. Resolves with undefined where the settings leave the daemon alone. @throws StartRefused */
   join?(options: DaemonOptions, opening: Opening): Promise<Membership | undefined>;
+  readonly grantTypes?: readonly GrantTypeRow[];
+  /** Makes tokens that may do less than their connection's. Called when the first is asked for. */
+  readonly downscoping?: OpenDownscoping;
   /** Resolves with undefined where the settings leave it off. */
   open?(core: Core): Promise<RunningExtension | undefined>;
 }

@@ -6,13 +6,14 @@ import { McpServerNames } from "../domain/providers/mcp/mcp_server_names.js";
 import { RevocationQueue } from "../domain/revocation/revocation_queue.js";
 import { AssertionFiles } from "../domain/token_endpoint/assertion_files.js";
 import { ClientKeys } from "../domain/token_endpoint/client_keys.js";
+import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
+import { GrantTypes, TokenSources } from "../domain/token_endpoint/grant_types.js";
 import { IssuerMetadata, type MetadataPlace } from "../domain/token_endpoint/issuer_metadata.js";
 import { KeyFiles } from "../domain/token_endpoint/key_files.js";
 import { TokenEndpointClient } from "../domain/token_endpoint/token_endpoint_client.js";
+import type { OpenDownscoping } from "../domain/tokens/downscoping.js";
 import { ReadAudit } from "../domain/tokens/read_audit.js";
 import { WatchHub } from "../domain/tokens/watch/watch_hub.js";
-import { IdentityAssertions } from "../ext/grants/identity_assertion/identity_assertions.js";
-import { IdentitySubjects } from "../ext/grants/identity_assertion/identity_subjects.js";
 import { noTracing } from "../model/tracing.js";
 import { fetchDiscoveryDocument, fetchServerMetadata } from "../oauth/discovery.js";
 import { openOutbound } from "../outbound/traced_outbound.js";
@@ -23,14 +24,17 @@ import type { DomainHub } from "./hub/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 
 export type DomainOptions = Pick<DaemonOptions, "config" | "tracing" | "clock" | "random" | "log"> & {
+  /** Grant types beside those of the core. */
+  readonly grantTypes?: readonly GrantTypeRow[];
+  readonly downscoping?: OpenDownscoping | undefined;
   /** What makes the daemon a hub of a fleet. */
   readonly hub?: DomainHub | undefined;
 };
 export type DomainResources = Pick<Resources, "store" | "opened" | "spoolFile" | "metrics">;
 export type Shared = ReturnType<typeof sharedParts>;
 
-/** Readers of narrowed tokens remembered: an entry holds what was asked for, up to 15 KiB. */
-const maxNarrowedReads = 4_096;
+/** Readers of downscoped tokens remembered: an entry holds what was asked for, up to 15 KiB. */
+const maxDownscopedReads = 4_096;
 
 /** What most parts need. */
 export function sharedParts(options: DomainOptions, { store, opened }: DomainResources) {
@@ -48,10 +52,17 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
   const clientKeys = new ClientKeys({ store, vault, clock, log });
   const assertionFiles = new AssertionFiles({ ...config, clock });
   const keyFiles = new KeyFiles(config);
-  const cache = new TokenCache(changes);
-  const subjects = new IdentitySubjects({ store, vault, clock });
   const proofs = { vault, clientKeys, assertionFiles, keyFiles };
-  const assertions = new IdentityAssertions({ ...proofs, subjects, servers, clock, outbound });
+  const grantTypes = new GrantTypes(options.grantTypes);
+  const writer = new CredentialWriter({ vault, clock, random });
+  const sources = new TokenSources({
+    ...{ types: grantTypes, store },
+    parts: () => ({ store, vault, writer, servers, grants, clock, limits: config.limits }),
+  });
+  const grants = new TokenEndpointClient({
+    ...{ ...proofs, clock, sources },
+    outbound: options.hub?.watched?.(outbound) ?? outbound,
+  });
   return {
     config,
     networks,
@@ -63,22 +74,18 @@ export function sharedParts(options: DomainOptions, { store, opened }: DomainRes
     clientKeys,
     assertionFiles,
     keyFiles,
-    grants: new TokenEndpointClient({
-      ...{ ...proofs, clock, assertions },
-      outbound: options.hub?.watched?.(outbound) ?? outbound,
-    }),
-    subjects,
-    /** What a grant is made of that another connection holds. */
-    basis: subjects,
-    writer: new CredentialWriter({ vault, clock, random }),
+    grants,
+    grantTypes,
+    sources,
+    writer,
     reader: new CredentialReader({
-      ...{ vault, clock, cache },
+      ...{ vault, clock, cache: new TokenCache(changes) },
       store: options.hub?.isSpoke ? withoutProfiles(store) : store,
     }),
     revocations: new RevocationQueue({ vault, clock }),
     mcpNames: new McpServerNames({ store }),
     readAudit: new ReadAudit({ store, clock, log }),
-    narrowedAudit: new ReadAudit({ store, clock, log, maxEntries: maxNarrowedReads }),
+    downscopedAudit: new ReadAudit({ store, clock, log, maxEntries: maxDownscopedReads }),
     hub: new WatchHub({ changes }),
     fleet: options.hub,
     /** One token request per connection. */

@@ -39,6 +39,7 @@ import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { Revoker } from "../domain/revocation/revoker.js";
 import { UserInfoClient } from "../domain/token_endpoint/user_info_client.js";
 import { TokenAcquirer } from "../domain/tokens/acquire/token_acquirer.js";
+import { lazyDownscoping, type OpenDownscoping } from "../domain/tokens/downscoping.js";
 import { RefreshLimit } from "../domain/tokens/refresh_limit.js";
 import { RejectedTokens } from "../domain/tokens/report/rejected_tokens.js";
 import { StepUps } from "../domain/tokens/report/step_ups.js";
@@ -47,9 +48,6 @@ import { Tokens } from "../domain/tokens/tokens.js";
 import { ConnectionWatch } from "../domain/tokens/watch/connection_watch.js";
 import { TokenWatch } from "../domain/tokens/watch/token_watch.js";
 import { WatchedReads } from "../domain/tokens/watch/watch_fanout.js";
-import { NarrowedTokenCache } from "../ext/grants/downscoping/downscoped_token_cache.js";
-import { NarrowedTokens } from "../ext/grants/downscoping/downscoped_tokens.js";
-import { TokenExchanger } from "../ext/grants/downscoping/token_exchanger.js";
 import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
@@ -65,7 +63,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const access = accessParts(shared);
   const refresh = refreshParts(shared, resources);
   const mcp = mcpParts(shared);
-  const tokens = tokenParts(shared, refresh);
+  const tokens = tokenParts(shared, refresh, options.downscoping);
   resources.store.observe(new WatchedReads(shared));
   const connections = connectionParts(shared, refresh, mcp);
   const acquiring = {
@@ -144,8 +142,8 @@ function rejectionParts(
 }
 
 /** What gives tokens to agents. */
-function tokenParts(shared: Shared, { engine }: RefreshParts) {
-  const { config, hub, readAudit, narrowedAudit, fleet, clock, changes } = shared;
+function tokenParts(shared: Shared, { engine }: RefreshParts, downscoping: OpenDownscoping | undefined) {
+  const { config, hub, readAudit, downscopedAudit, fleet, clock } = shared;
   const refresher = fleet?.refresher(engine.refresher) ?? engine.refresher;
   const limit = new RefreshLimit({ ...shared, ...config.limits });
   const tokens = new Tokens({ ...shared, refresher, limit });
@@ -153,12 +151,9 @@ function tokenParts(shared: Shared, { engine }: RefreshParts) {
     hub,
     reader: shared.reader,
     readAudit,
-    narrowedAudit,
+    downscopedAudit,
     tokens,
-    narrowed: new NarrowedTokens({
-      ...{ ...shared, tokens, cache: new NarrowedTokenCache(changes) },
-      exchanger: new TokenExchanger({ ...shared, engine }),
-    }),
+    downscoped: lazyDownscoping(downscoping, { ...shared, tokens, engine }),
     refresher,
     limit,
     proofs: new TokenProofs({ tokens, clock }),

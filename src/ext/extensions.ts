@@ -3,9 +3,19 @@ import { alerts } from "./alerts/extension.js";
 import { webConsole } from "./console/extension.js";
 import { envoy } from "./envoy/extension.js";
 import { fleet } from "./fleet/extension.js";
+import { grants } from "./grants/extension.js";
 import { manifest } from "./manifest/extension.js";
 import { mcp } from "./mcp/extension.js";
 import { spoke } from "./spoke/extension.js";
 
 /** The only place that names the extensions. Without its folder and its lines here, the rest builds and runs. */
-export const extensions: readonly Extension[] = [alerts, envoy, fleet, manifest, mcp, spoke, webConsole];
+export const extensions: readonly Extension[] = [
+  alerts,
+  envoy,
+  fleet,
+  grants,
+  manifest,
+  mcp,
+  spoke,
+  webConsole,
+];

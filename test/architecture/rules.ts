@@ -99,7 +99,7 @@ export const packages: Record<string, readonly Layer[]> = {
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],
   "ipaddr.js": ["outbound"],
-  jose: ["identity", "oauth"],
+  jose: ["identity", "oauth", "ext"],
   koffi: ["daemon", "server"],
   limiter: ["service"],
   lmdb: ["store"],
@@ -190,7 +190,7 @@ export const limits = {
  */
 export const budgets = {
   /** `src` without `src/ext`. */
-  core: { budget: 44_000, ceiling: 60_500 },
+  core: { budget: 44_000, ceiling: 57_000 },
   src: { budget: 60_000, ceiling: 75_200 },
   /** The largest extension but `fleet`, which may have 6 000. */
   extension: { budget: 3_000, ceiling: 4_400 },

@@ -13,7 +13,7 @@ import type { ProviderRegistry } from "../../src/domain/providers/provider_regis
 import type { TokenSpool } from "../../src/domain/refresh/journal/token_spool.js";
 import type { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
-import type { RefreshRequest } from "../../src/domain/token_endpoint/token_endpoint_client.js";
+import type { RefreshRequest } from "../../src/domain/token_endpoint/grant_type.js";
 import type { TokenAcquirer } from "../../src/domain/tokens/acquire/token_acquirer.js";
 import type { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.js";
 import type { Tokens } from "../../src/domain/tokens/tokens.js";

@@ -20,19 +20,20 @@ import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";
 import type { RefreshMetrics, RefreshOutcome } from "../../src/domain/refresh/refresh_outcome.js";
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
 import { RevocationQueue } from "../../src/domain/revocation/revocation_queue.js";
+import { GrantTypes, TokenSources } from "../../src/domain/token_endpoint/grant_types.js";
 import { IssuerMetadata } from "../../src/domain/token_endpoint/issuer_metadata.js";
 import { TokenEndpointClient } from "../../src/domain/token_endpoint/token_endpoint_client.js";
 import { UserInfoClient } from "../../src/domain/token_endpoint/user_info_client.js";
 import { TokenAcquirer } from "../../src/domain/tokens/acquire/token_acquirer.js";
+import { type Downscoping, lazyDownscoping } from "../../src/domain/tokens/downscoping.js";
 import { RefreshLimit } from "../../src/domain/tokens/refresh_limit.js";
 import { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.js";
 import { StepUps } from "../../src/domain/tokens/report/step_ups.js";
 import { Tokens } from "../../src/domain/tokens/tokens.js";
 import { WatchHub } from "../../src/domain/tokens/watch/watch_hub.js";
-import { NarrowedTokenCache } from "../../src/ext/grants/downscoping/downscoped_token_cache.js";
-import { NarrowedTokens } from "../../src/ext/grants/downscoping/downscoped_tokens.js";
-import { TokenExchanger } from "../../src/ext/grants/downscoping/token_exchanger.js";
+import { extensions } from "../../src/ext/extensions.js";
 import { owner } from "../../src/model/access/principal.js";
+import { defaultLimits } from "../../src/model/limits.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
 import { DpopNonces } from "../../src/oauth/dpop/dpop_nonces.js";
 import type { OutboundFetch } from "../../src/outbound/outbound.js";
@@ -47,6 +48,10 @@ import { plainSettings } from "../samples.js";
 import { silentLog } from "../silent_log.js";
 import { loopbackNetworks } from "./loopback_networks.js";
 
+/** What a test plays of the requests at a token endpoint. */
+type Sends = Pick<TokenEndpointClient, "refresh" | "exchangeCode"> &
+  Partial<Pick<TokenEndpointClient, "mint" | "authorizeDevice" | "pollDevice">>;
+
 /** The domain as daemon/daemon.ts wires it, without listeners, over a store and a network that a test may stand in front of. */
 export class WiredDomain {
   readonly changes = new Changes();
@@ -55,7 +60,7 @@ export class WiredDomain {
   readonly writer: CredentialWriter;
   readonly engine: RefreshEngine;
   readonly tokens: Tokens;
-  readonly narrowed: NarrowedTokens;
+  readonly downscoped: Downscoping;
   readonly rejected: RejectedTokens;
   readonly acquirer: TokenAcquirer;
   readonly apiNonces = new DpopNonces();
@@ -77,8 +82,7 @@ export class WiredDomain {
     readonly random: () => number;
     /** Answers what the token endpoint is asked, unless `grants` do. */
     readonly outbound?: OutboundFetch;
-    readonly grants?: Pick<TokenEndpointClient, "refresh" | "exchangeCode"> &
-      Partial<Pick<TokenEndpointClient, "narrow" | "authorizeDevice" | "pollDevice">>;
+    readonly grants?: Sends;
     readonly metrics?: RefreshMetrics;
     readonly onEnded?: (outcome: RefreshOutcome) => void;
     readonly spoolFile?: SpoolFile | undefined;
@@ -99,11 +103,18 @@ export class WiredDomain {
       networks: loopbackNetworks,
       fetchDocument: () => Promise.reject(new Error()),
     });
-    const grants = options.grants ?? new TokenEndpointClient({ vault, clock, outbound });
+    const grantTypes = new GrantTypes(extensions.flatMap((extension) => extension.grantTypes ?? []));
+    const writer = new CredentialWriter(shared);
+    const mint: TokenEndpointClient["mint"] = (...request) =>
+      grants.mint?.(...request) ?? Promise.reject(new Error("nothing is minted here"));
+    const sources = new TokenSources({
+      ...{ types: grantTypes, store },
+      parts: () => ({ ...shared, writer, servers, grants: { mint }, limits: defaultLimits }),
+    });
+    const grants: Sends = options.grants ?? new TokenEndpointClient({ vault, clock, outbound, sources });
     const metrics = options.metrics ?? { refreshed: () => {}, replaced: () => {} };
     this.vault = vault;
-    this.writer = new CredentialWriter(shared);
-    const { writer } = this;
+    this.writer = writer;
     const cache = options.isCached ? new TokenCache(this.changes) : undefined;
     this.reader = new CredentialReader({ ...shared, ...(cache && { cache }) });
     const revocations = new RevocationQueue(shared);
@@ -119,10 +130,13 @@ export class WiredDomain {
       grants,
       locks,
       metrics,
+      sources,
       ...(options.onEnded && { onEnded: options.onEnded }),
     });
     const onChanged = (providerId: string): void => void this.changes.emit("provider", providerId);
-    this.providers = new ProviderRegistry({ ...shared, networks: loopbackNetworks, onChanged });
+    this.providers = new ProviderRegistry({
+      ...{ ...shared, networks: loopbackNetworks, grantTypes, onChanged },
+    });
     this.changes.on("followed", ({ providerIds }) => this.providers.followed(providerIds));
     const publicUrl = "http://localhost:8080";
     const unknownStateAudit = new UnknownStateAudit(shared);
@@ -139,7 +153,7 @@ export class WiredDomain {
     const devices = new DeviceRequests({ grants: { authorizeDevice }, poller: this.poller });
     this.connections = new Connections({ ...entry, publicUrl, allowedReturnOrigins, devices });
     const checkFields = () => Promise.reject(new Error("nothing is checked here"));
-    this.importer = new ConnectionImporter({ ...entry, writer, grants, checkFields });
+    this.importer = new ConnectionImporter({ ...entry, writer, grants, sources, checkFields });
     this.recovery = new ImportRecovery({ ...shared, importer: this.importer });
     this.unattended = new UnattendedConnector({ ...shared, refresher: this.engine.refresher });
     this.completer = new ConnectionCompleter({
@@ -165,7 +179,7 @@ export class WiredDomain {
       ...{ access, names, clock, hub: this.hub, reader: this.reader, store, tokens: this.tokens },
       ...{ connections: this.connections, unattended: this.unattended, fleet: options.fleet },
       gate: new RequestGate({ access, names, store, mcpNames }),
-      subjects: { vouches: () => true },
+      sources,
       making: new KeyedMutex<string>(),
     };
     this.acquirer = new TokenAcquirer(acquiring);
@@ -173,17 +187,10 @@ export class WiredDomain {
     this.rejected = new RejectedTokens({
       ...{ ...rejecting, apiNonces: this.apiNonces, limit, stepUps },
     });
-    const narrow: TokenEndpointClient["narrow"] = (request) =>
-      grants.narrow?.(request) ?? Promise.reject(new Error("nothing is narrowed here"));
-    const exchanger = new TokenExchanger({ ...shared, servers, grants: { narrow }, engine: this.engine });
-    const narrowedCache = new NarrowedTokenCache(this.changes);
-    const { tokens } = this;
-    this.narrowed = new NarrowedTokens({
-      ...shared,
-      tokens,
-      exchanger,
-      cache: narrowedCache,
-      narrowedAudit: readAudit,
+    const downscoping = extensions.find((extension) => extension.downscoping)?.downscoping;
+    this.downscoped = lazyDownscoping(downscoping, {
+      ...{ ...shared, servers, grants: { mint }, engine: this.engine, tokens: this.tokens },
+      downscopedAudit: readAudit,
     });
   }
 

@@ -10,7 +10,7 @@ import { type ProviderName, providerNames, type World } from "./world.js";
 export type Step =
   | { readonly do: "connect"; readonly provider: ProviderName }
   | { readonly do: "reconsent"; readonly at: number; readonly outcome: "given" | "denied" | "abandoned" }
-  | { readonly do: "get" | "force" | "narrow" | "revoke" | "delete" | "withdraw"; readonly at: number }
+  | { readonly do: "get" | "force" | "downscope" | "revoke" | "delete" | "withdraw"; readonly at: number }
   | { readonly do: "report"; readonly at: number; readonly behind: number; readonly error: string }
   | { readonly do: "script"; readonly provider: ProviderName; readonly answers: readonly Answer[] }
   | { readonly do: "refuse_client"; readonly provider: ProviderName; readonly refuses: boolean }
@@ -49,7 +49,7 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 6,
-    arbitrary: fc.record({ do: fc.constantFrom("get" as const, "force" as const, "narrow" as const), at }),
+    arbitrary: fc.record({ do: fc.constantFrom("get" as const, "force" as const, "downscope" as const), at }),
   },
   {
     weight: 3,
@@ -241,8 +241,8 @@ async function perform(world: World, step: Step): Promise<void> {
       return detach(showTaken(life.domain.tokens.getToken(id, 0, owner)));
     case "force":
       return detach(showTaken(life.domain.tokens.refreshToken(id, owner)));
-    case "narrow":
-      return detach(narrow(world, id, connection.holder));
+    case "downscope":
+      return detach(downscope(world, id, connection.holder));
     case "report":
       return detach(report(world, id, step));
     case "revoke":
@@ -273,21 +273,21 @@ async function changeLeader(
 }
 
 /** A sub-agent asks for less than the connection may: the token is the same person's, and ends with its subject at the latest. */
-async function narrow(world: World, id: string, holder: string): Promise<void> {
+async function downscope(world: World, id: string, holder: string): Promise<void> {
   const { life } = world;
   const asked = { audience: "sub-agent", resource: "", scopes: [] };
-  const token = await life.domain.narrowed.get(id, asked, 0, owner);
+  const token = await life.domain.downscoped.get(id, asked, 0, owner);
   const { credentials, expiresAtMs = Number.POSITIVE_INFINITY, revision } = token;
   const connection = life.store.getConnection(id);
   if (world.server.holderOf(credentials["access_token"] ?? "") !== holder)
-    world.violations.push(`I10: ${id} was given a narrower token of somebody else`);
+    world.violations.push(`I10: ${id} was given a downscoped token of somebody else`);
   if (
     connection?.credentialRevision === revision &&
     expiresAtMs > (connection.expiresAtMs ?? Number.POSITIVE_INFINITY)
   )
-    world.violations.push(`I10: ${id} was given a narrower token that outlives its own`);
+    world.violations.push(`I10: ${id} was given a downscoped token that outlives its own`);
   if (connection?.status === "revoked")
-    world.violations.push(`I10: ${id} is revoked and was given a narrower token`);
+    world.violations.push(`I10: ${id} is revoked and was given a downscoped token`);
 }
 
 /** An agent says that an API refused the newest revision, or one before it. */

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { IdentityImporter } from "../../ext/grants/identity_assertion/id_token_importer.js";
 import { type AuditEvent, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
@@ -29,6 +28,7 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
 import type { TokenSpool } from "../refresh/journal/token_spool.js";
 import { refreshKey } from "../token_endpoint/dpop_keys.js";
+import type { TokenSources } from "../token_endpoint/grant_types.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { CheckFields } from "./credential_check.js";
@@ -47,7 +47,6 @@ import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "./st
 export class ConnectionImporter {
   readonly #limits: StoredLimits;
   readonly #locks = new KeyedMutex<string>();
-  readonly #identities: IdentityImporter;
 
   constructor(
     private readonly deps: {
@@ -57,6 +56,7 @@ export class ConnectionImporter {
       readonly servers: Pick<IssuerMetadata, "resolve">;
       readonly grants: Pick<TokenEndpointClient, "refresh">;
       readonly spool: Pick<TokenSpool, "hold" | "commit" | "settle">;
+      readonly sources: Pick<TokenSources, "importIdToken">;
       readonly checkFields: CheckFields;
       readonly clock: Clock;
       readonly log: Log;
@@ -64,7 +64,6 @@ export class ConnectionImporter {
     },
   ) {
     this.#limits = deps.limits ?? defaultLimits;
-    this.#identities = new IdentityImporter({ ...deps, limits: this.#limits });
   }
 
   /** @throws NotFound, InvalidArgument, FailedPrecondition, ResourceExhausted, Unavailable; then nothing is stored */
@@ -73,7 +72,8 @@ export class ConnectionImporter {
     if (!profile) throw new NotFound("provider");
     checkImportRequest(profile, request);
     const { refreshToken, idToken } = request;
-    if (idToken !== undefined) return await this.#identities.import(profile, request, idToken, principal);
+    if (idToken !== undefined)
+      return await this.deps.sources.importIdToken(profile, request, idToken, principal);
     if (refreshToken === undefined) return await this.#importFields(profile, request, principal);
     const server = await this.deps.servers.resolve(profile);
     const key = this.#keyOf(profile.id, refreshToken);

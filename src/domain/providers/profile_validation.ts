@@ -12,6 +12,8 @@ import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
 import type { AssertionFiles } from "../token_endpoint/assertion_files.js";
+import type { GrantType } from "../token_endpoint/grant_type.js";
+import { grantViolations } from "../token_endpoint/grant_types.js";
 import type { KeyFiles } from "../token_endpoint/key_files.js";
 import { trialViolations } from "./static/credential_probe.js";
 import { credentialSchemaViolations } from "./static/credential_schema.js";
@@ -30,9 +32,11 @@ export function refuseViolations(
   settings: ProviderSettings,
   hasSecret: boolean,
   limits: ProfileLimits,
+  grantType: GrantType | undefined,
 ): void {
   const form = [
     ...providerViolations(settings, hasSecret),
+    ...grantViolations(settings, grantType),
     ...sourceViolations(settings, limits),
     ...credentialSchemaViolations(settings),
     ...trialViolations(settings),
@@ -63,7 +67,11 @@ function sourceViolations(
 }
 
 /** Whoever gives a key that cannot sign is told so at once, not when a token is due. @throws InvalidArgument */
-export function refuseUnusableKey(settings: ProviderSettings, secret: Secret | undefined): void {
+export function refuseUnusableKey(
+  settings: ProviderSettings,
+  secret: Secret | undefined,
+  grantType: GrantType | undefined,
+): void {
   if (secret === undefined) return;
   if (settings.authType === "oauth2" && provesByTls(settings)) refuseUnusableCertificate(settings, secret);
   if (!hasPrivateKey(settings)) return;
@@ -74,10 +82,14 @@ export function refuseUnusableKey(settings: ProviderSettings, secret: Secret | u
     if (error instanceof PrivateKeyUnusable) throw refused("client_secret", error.message);
     throw error;
   }
-  const clientSigningAlg = settings.grantType === "github_app" ? "RS256" : settings.oauth2.clientSigningAlg;
+  const { signingAlg } = grantType ?? {};
+  const clientSigningAlg = signingAlg ?? settings.oauth2.clientSigningAlg;
   if (clientSigningAlg === "" || key.algorithms.includes(clientSigningAlg)) return;
-  if (settings.grantType === "github_app")
-    throw refused("client_secret", "must be an RSA key: GitHub takes RS256 alone");
+  if (signingAlg !== undefined)
+    throw refused(
+      "client_secret",
+      `must be a key for ${signingAlg} with the grant type ${settings.grantType}`,
+    );
   throw refused("oauth2_options.client_signing_alg", `must be ${key.algorithms.join(" or ")} for this key`);
 }
 

@@ -18,6 +18,7 @@ import type { Store } from "../../store/store.js";
 import { moveGrants } from "../connections/state/grant_rebinding.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { ClientKeys } from "../token_endpoint/client_keys.js";
+import type { GrantTypes } from "../token_endpoint/grant_types.js";
 import { followStrategy } from "./changed_strategy.js";
 import {
   type ProfileLimits,
@@ -57,6 +58,7 @@ export class ProviderRegistry {
     private readonly deps: ProfileLimits & {
       readonly store: Store;
       readonly vault: CredentialVault;
+      readonly grantTypes: Pick<GrantTypes, "load">;
       readonly clock: Clock;
       /** See `RedirectPaths`. */
       readonly sharedRedirectUri?: boolean;
@@ -71,8 +73,9 @@ export class ProviderRegistry {
   }
 
   /** Judges a profile without storing it. @throws InvalidArgument with every error named */
-  check(settings: ProviderSettings, hasSecret: boolean): void {
-    refuseViolations(settings, hasSecret, this.deps);
+  async check(settings: ProviderSettings, hasSecret: boolean): Promise<void> {
+    const { grantTypes } = this.deps;
+    refuseViolations(settings, hasSecret, this.deps, await grantTypes.load(settings.grantType));
   }
 
   /** Whether it is the client secret that is stored; one that cannot be opened is not. */
@@ -108,8 +111,9 @@ export class ProviderRegistry {
     principal: Principal,
     made: { readonly id?: string; readonly registration?: ClientRegistration | undefined } = {},
   ): Promise<ProviderProfile> {
-    this.check(settings, clientSecret !== undefined);
-    refuseUnusableKey(settings, clientSecret);
+    const grantType = await this.deps.grantTypes.load(settings.grantType);
+    refuseViolations(settings, clientSecret !== undefined, this.deps, grantType);
+    refuseUnusableKey(settings, clientSecret, grantType);
     const nowMs = this.deps.clock.nowMs();
     const { id = newId(), registration } = made;
     const profile: ProviderProfile = {
@@ -185,6 +189,8 @@ export class ProviderRegistry {
     expectedVersion: bigint | undefined,
     principal: Principal,
   ): Promise<UpdatedProvider> {
+    const stored = this.deps.store.getProvider(id);
+    const grantType = stored && (await this.deps.grantTypes.load(stored.grantType));
     const nowMs = this.deps.clock.nowMs();
     const updated = await this.deps.store.commit((tx) => {
       const before = tx.getProvider(id);
@@ -210,8 +216,8 @@ export class ProviderRegistry {
         version,
       };
       refuseOtherGrantType(before, profile);
-      this.check(profile, clientSecret !== undefined);
-      refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before));
+      refuseViolations(profile, clientSecret !== undefined, this.deps, grantType);
+      refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before), grantType);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
       tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });

@@ -2,7 +2,7 @@ import type { RefreshIntent } from "../../model/connections/connection.js";
 import { DataLoss } from "../../model/errors.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import { GrantFailure } from "../../oauth/failure.js";
-import { IdentityRequired } from "../../oauth/identity_required.js";
+import { IdentityRequired } from "../../oauth/grants/identity_required.js";
 
 /** What follows from a failure. */
 export type FailureReaction =

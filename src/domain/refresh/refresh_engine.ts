@@ -54,7 +54,7 @@ export class RefreshEngine {
       readonly random: () => number;
       readonly log: Log;
       readonly metrics: RefreshMetrics;
-      readonly basis?: GrantBasis;
+      readonly sources?: GrantBasis;
       /** Told how each attempt ended. */
       readonly onEnded?: (outcome: RefreshOutcome) => void;
       /** Shows refreshes as spans; none by default. */

@@ -31,6 +31,6 @@ export interface RefreshOptions {
 
 /** Connections whose grant is made of another connection's credential. */
 export interface GrantBasis {
-  /** The id of that other connection where it is to be refreshed first. */
-  toRenew(connectionId: string): string | undefined;
+  /** The id of that other connection where it is to be refreshed first; undefined at once where the grant has no basis. */
+  toRenew(connectionId: string): Promise<string | undefined> | undefined;
 }

@@ -65,7 +65,7 @@ export interface RefresherDeps {
   readonly metrics: RefreshMetrics;
   readonly onEnded?: ((outcome: RefreshOutcome) => void) | undefined;
   readonly tracing: Tracing;
-  readonly basis?: GrantBasis;
+  readonly sources?: GrantBasis;
 }
 
 /** Asks for the next token of connections: for one connection never two at a time, and nothing is seen before it is durable. */
@@ -86,11 +86,12 @@ export class Refresher {
     priority: RefreshPriority = "demand",
     options: RefreshOptions = {},
   ): Promise<RefreshOutcome> {
-    const { concurrency, locks, store, basis } = this.deps;
+    const { concurrency, locks, store, sources } = this.deps;
     const providerId = store.getConnection(connectionId)?.providerId;
     if (providerId === undefined) return "not_refreshable";
     // Not in its own place: places that wait for each other are never free.
-    const basisId = basis?.toRenew(connectionId);
+    const found = sources?.toRenew(connectionId);
+    const basisId = found && (await found);
     if (basisId !== undefined) await this.refresh(basisId, priority);
     try {
       return await concurrency.run(providerId, connectionId, priority, () =>

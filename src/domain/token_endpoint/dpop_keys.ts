@@ -10,11 +10,10 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 
 /** Whether requests of the profile prove a key (RFC 9449). */
 export function wantsDpop(
-  { authType, oauth2, grantType }: ProviderProfile,
+  { authType, oauth2 }: ProviderProfile,
   { announcesDpop }: Pick<AuthorizationServer, "announcesDpop">,
 ): boolean {
-  // The token endpoint of GitHub's installations is none of OAuth.
-  if (authType !== "oauth2" || grantType === "github_app") return false;
+  if (authType !== "oauth2") return false;
   return oauth2.dpop === "always" || (oauth2.dpop === "auto" && announcesDpop);
 }
 

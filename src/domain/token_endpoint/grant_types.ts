@@ -1,79 +1,124 @@
-import { githubApp } from "../../ext/grants/github_app.js";
-import { presentIdJag } from "../../ext/grants/identity_assertion/id_jag.js";
-import { jwtBearer } from "../../ext/grants/jwt_bearer.js";
-import type { GrantType as GrantTypeName, ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Connection } from "../../model/connections/connection.js";
+import { type FieldViolation, InvalidArgument } from "../../model/errors.js";
+import type {
+  GrantType as GrantTypeName,
+  ProviderProfile,
+  ProviderSettings,
+} from "../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../oauth/failure.js";
 import { clientCredentials } from "../../oauth/grants/client_credentials.js";
 import { refresh } from "../../oauth/grants/refresh_grant.js";
-import type { Renewal, Renewed } from "../../oauth/grants/renewal.js";
-import type { Secret } from "../../runtime/secret.js";
+import type { Store } from "../../store/store.js";
+import type { GrantParts, GrantType, GrantTypeRow, TokenSource } from "./grant_type.js";
 
-/** What a connection holds, and what it was asked for: each grant type takes what it needs. */
-export interface RenewedConnection {
-  /** Undefined where the grant has none, or before the first token. */
-  readonly refreshToken: Secret | undefined;
-  /** `sub` that an id_token in the answer must have. */
-  readonly subject: string | undefined;
-  readonly userId: string;
-  /** Those of its newest request. */
-  readonly scopes: readonly string[];
-  /** Those of its credential. */
-  readonly grantedScopes: readonly string[];
-  /** Of a grant type whose grant another provider issues. */
-  readonly assertions?: AssertionSource | undefined;
-}
-
-/** Where the assertions about the person of a connection come from. */
-export interface AssertionSource {
-  /** The one at hand while it lives, else another. @throws GrantFailure, of class `IdentityRequired` where a person must act */
-  current(): Promise<{ readonly assertion: Secret; readonly isFresh: boolean }>;
-  /** Another one. @throws as `current` */
-  renewed(): Promise<Secret>;
-}
-
-/** One grant type: how the next token of a connection comes without a person. */
-export interface GrantType {
-  /** One request at the token endpoint. @throws GrantFailure */
-  renew(renewal: Renewal, connection: RenewedConnection): Promise<Renewed>;
-}
-
-/** RFC 6749 section 6: what a person gave lives on in its refresh token. */
-const refreshToken: GrantType = {
-  renew: async (renewal, { refreshToken, subject, grantedScopes }) => {
-    if (refreshToken === undefined) throw new GrantFailure({ kind: "invalid_grant" });
-    return await refresh({ ...renewal, refreshToken, previousSubject: subject, grantedScopes });
+const core: Readonly<Partial<Record<GrantTypeName, GrantType>>> = {
+  /** RFC 6749 section 6: what the user granted lives on in its refresh token. */
+  authorization_code: {
+    open: () => ({
+      renew: async (renewal, { refreshToken, subject, grantedScopes }) => {
+        if (refreshToken === undefined) throw new GrantFailure({ kind: "invalid_grant" });
+        return await refresh({ ...renewal, refreshToken, previousSubject: subject, grantedScopes });
+      },
+    }),
+  },
+  /** RFC 6749 section 4.4. */
+  client_credentials: {
+    open: () => ({ renew: (renewal, { scopes }) => clientCredentials({ ...renewal, scopes }) }),
   },
 };
 
-/** The same assertion until it ends; one that is refused before is followed by another, once. */
-const identityAssertion: GrantType = {
-  renew: async (renewal, { scopes, assertions }) => {
-    if (assertions === undefined) throw new Error("there is no source of assertions");
-    const { assertion, isFresh } = await assertions.current();
-    try {
-      return await presentIdJag({ ...renewal, scopes, assertion });
-    } catch (error) {
-      const isRefused = error instanceof GrantFailure && error.kind === "invalid_grant";
-      if (!isRefused || isFresh) throw error;
-      return await presentIdJag({ ...renewal, scopes, assertion: await assertions.renewed() });
-    }
-  },
-};
+/** The grant types that there are: those of the core, and a row for each of the others. */
+export class GrantTypes {
+  constructor(private readonly rows: readonly GrantTypeRow[] = []) {}
 
-const grantTypes: Readonly<Record<GrantTypeName, GrantType>> = {
-  authorization_code: refreshToken,
-  client_credentials: { renew: (renewal, { scopes }) => clientCredentials({ ...renewal, scopes }) },
-  identity_assertion: identityAssertion,
-  github_app: { renew: (renewal, { scopes }) => githubApp({ ...renewal, scopes }) },
-  jwt_bearer: {
-    renew: (renewal, { scopes, userId }) => {
-      const named = renewal.options?.assertionSubject.replaceAll("{user_id}", () => userId) ?? "";
-      return jwtBearer({ ...renewal, scopes, subject: named === "" ? renewal.client.clientId : named });
+  /** Undefined where no row has it. */
+  async load(name: GrantTypeName): Promise<GrantType | undefined> {
+    return core[name] ?? (await this.rows.find((row) => row.name === name)?.load());
+  }
+
+  /** The one whose connections are made of id_tokens. */
+  get importer(): GrantTypeName | undefined {
+    return this.rows.find(({ importsIdTokens }) => importsIdTokens)?.name;
+  }
+}
+
+/** What a grant type finds wrong with a profile of it. */
+export function grantViolations(settings: ProviderSettings, type: GrantType | undefined): FieldViolation[] {
+  const { authType, grantType, identityProvider } = settings;
+  if (authType !== "oauth2") return [];
+  if (type === undefined) return [{ field: "provider.grant_type", description: missing(grantType) }];
+  const violations: FieldViolation[] = [];
+  const violation = (field: string, description: string): void => {
+    violations.push({ field: `provider.${field}`, description });
+  };
+  if (identityProvider !== "" && type.hasIdentityProvider !== true)
+    violation("identity_provider", `is of no use to the grant type ${grantType}: leave it empty`);
+  type.violations?.(settings, violation);
+  return violations;
+}
+
+/** The grant types that connections of this daemon use, each opened once. */
+export class TokenSources {
+  readonly #opened = new Map<GrantTypeName, Promise<TokenSource>>();
+
+  constructor(
+    private readonly deps: {
+      readonly types: GrantTypes;
+      readonly store: Pick<Store, "getConnection" | "getProvider">;
+      readonly parts: () => GrantParts;
     },
-  },
-};
+  ) {}
 
-/** The grant type of a profile. */
-export function grantTypeOf({ grantType }: Pick<ProviderProfile, "grantType">): GrantType {
-  return grantTypes[grantType];
+  /** @throws GrantFailure where no row has the grant type of the profile */
+  of({ grantType }: Pick<ProviderProfile, "grantType">): Promise<TokenSource> {
+    const opened = this.#opened.get(grantType) ?? this.#open(grantType);
+    this.#opened.set(grantType, opened);
+    return opened;
+  }
+
+  async #open(name: GrantTypeName): Promise<TokenSource> {
+    const type = await this.deps.types.load(name);
+    if (type === undefined) throw new GrantFailure({ kind: "client", refusal: missing(name) });
+    return type.open(this.deps.parts());
+  }
+
+  /** The id of a connection that is to be refreshed before this one: its grant is made of that one's credential. Undefined at once for most. */
+  toRenew(connectionId: string): Promise<string | undefined> | undefined {
+    const connection = this.deps.store.getConnection(connectionId);
+    const profile = connection && this.deps.store.getProvider(connection.providerId);
+    if (!connection || !profile || hasNoBasis(profile)) return undefined;
+    return this.of(profile).then(
+      ({ basis }) => basis?.toRenew(connection, profile),
+      // The refresh itself says why.
+      () => undefined,
+    );
+  }
+
+  /** False where another connection's credential would be exchanged, and there is none. */
+  async hasBasis(profile: ProviderProfile, name: Pick<Connection, "userId" | "label">): Promise<boolean> {
+    if (hasNoBasis(profile)) return true;
+    return (await this.of(profile)).basis?.isUsable(profile, name) ?? true;
+  }
+
+  /** Makes a connection of an id_token alone. @throws InvalidArgument, FailedPrecondition, ResourceExhausted, Unavailable */
+  async importIdToken(...[profile, request, idToken, principal]: Import): Promise<Connection> {
+    const { importer } = this.deps.types;
+    const source = importer && (await this.of({ grantType: importer }));
+    if (!source?.importIdToken) {
+      const description =
+        "is of no use to this build of nexusd, which has no grant type that exchanges id_tokens";
+      throw new InvalidArgument([{ field: "id_token", description }]);
+    }
+    return await source.importIdToken(profile, request, idToken, principal);
+  }
+}
+
+type Import = Parameters<NonNullable<TokenSource["importIdToken"]>>;
+
+function hasNoBasis({ authType, grantType }: ProviderProfile): boolean {
+  return authType !== "oauth2" || core[grantType] !== undefined;
+}
+
+function missing(name: GrantTypeName): string {
+  return `the grant type ${name} is not part of this build of nexusd: run one that has the extension for it`;
 }

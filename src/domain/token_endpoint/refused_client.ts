@@ -1,12 +1,13 @@
 import { provesByFile, provesByTls } from "../../model/clients/client_proof.js";
+import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { GrantFailure } from "../../oauth/failure.js";
 
 /** What whoever keeps the profile can do about a client that its provider refuses: the end of a sentence, and each command on a line of its own. */
 export function refusedClientAdvice(profile: ProviderProfile): string {
-  const { name, tokenEndpointAuthMethod: method, grantType } = profile;
+  const { name, tokenEndpointAuthMethod: method } = profile;
   const update = `nexusd provider update ${name}`;
-  if (method === "none" && grantType === "jwt_bearer") {
+  if (method === "none" && isUnattended(profile)) {
     return "the grant was a JWT: check what the provider knows of its key, and client_key_id, client_signing_alg and assertion_audience of the profile's oauth2_options";
   }
   if (method === "none") {

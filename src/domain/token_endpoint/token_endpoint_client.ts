@@ -19,9 +19,9 @@ import type { Secret } from "../../runtime/secret.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { AssertionFiles } from "./assertion_files.js";
 import type { ClientKeys } from "./client_keys.js";
-import { type AssertionSource, grantTypeOf, type RenewedConnection } from "./grant_types.js";
+import type { MintRequest, RefreshRequest } from "./grant_type.js";
+import type { TokenSources } from "./grant_types.js";
 import type { KeyFiles } from "./key_files.js";
-import { type NarrowedSubject, narrowingOf } from "./narrowing_types.js";
 import { OAuthClients } from "./oauth_clients.js";
 
 export interface CodeExchangeRequest {
@@ -62,32 +62,6 @@ export interface DevicePollRequest extends DeviceRequest {
   readonly dpopKey: Secret | undefined;
 }
 
-export interface RefreshRequest extends Omit<RenewedConnection, "assertions"> {
-  readonly server: AuthorizationServer;
-  readonly profile: ProviderProfile;
-  /** Of the connection's name. */
-  readonly label: string;
-  /** `grantBinding` of the profile that the token was obtained with; undefined when that is not known. */
-  readonly boundTo: string | undefined;
-  /** As in `CodeExchangeRequest`. */
-  readonly dpopKey: Secret | undefined;
-}
-
-/** A request whose grant another provider issues. */
-export type AssertedRequest = Pick<RefreshRequest, "server" | "profile" | "userId" | "label" | "scopes">;
-
-/** Who issues it. */
-export interface AssertionSources {
-  sourceFor(request: AssertedRequest): AssertionSource;
-}
-
-export interface NarrowRequest extends NarrowedSubject {
-  readonly server: AuthorizationServer;
-  readonly profile: ProviderProfile;
-  /** As in `RefreshRequest`. */
-  readonly boundTo: string | undefined;
-}
-
 export interface RevocationRequest {
   readonly server: AuthorizationServer;
   readonly endpoint: string;
@@ -122,8 +96,7 @@ export class TokenEndpointClient {
       readonly keyFiles?: Pick<KeyFiles, "read">;
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
-      /** Needed for profiles with an identity provider. */
-      readonly assertions?: AssertionSources;
+      readonly sources: Pick<TokenSources, "of">;
     },
   ) {
     this.#clients = new OAuthClients(deps);
@@ -146,18 +119,22 @@ export class TokenEndpointClient {
   async refresh(request: RefreshRequest): Promise<Renewed> {
     refuseMoved(request);
     const { profile, dpopKey } = request;
-    const assertions = profile.identityProvider === "" ? undefined : this.deps.assertions?.sourceFor(request);
-    const connection = { ...request, assertions };
+    const source = await this.deps.sources.of(profile);
     const sentMs = this.deps.clock.monotonicMs();
-    const renewed = await grantTypeOf(profile).renew(this.#renewal(request), connection);
+    const renewed = await source.renew(this.#renewal(request), request);
     return { ...renewed, tokenSet: { ...this.#sentAt(sentMs, renewed.tokenSet), dpopKey } };
   }
 
-  /** A narrower token. @throws GrantFailure, GrantMoved, DataLoss */
-  async narrow(request: NarrowRequest): Promise<MintedToken> {
+  /**
+   * Another token of the same client.
+   *
+   * @param send the one request
+   * @throws GrantFailure, GrantMoved, DataLoss
+   */
+  async mint(request: MintRequest, send: (renewal: Renewal) => Promise<MintedToken>): Promise<MintedToken> {
     refuseMoved(request);
     const sentMs = this.deps.clock.monotonicMs();
-    const { tokenSet } = await narrowingOf(request.profile)(this.#renewal(request), request);
+    const { tokenSet } = await send(this.#renewal(request));
     return { tokenSet: this.#sentAt(sentMs, tokenSet) };
   }
 
@@ -216,6 +193,6 @@ export class TokenEndpointClient {
 }
 
 /** No path to a provider can forget it: a token is not sent without what it is bound to. */
-function refuseMoved({ boundTo, profile }: Pick<RefreshRequest, "boundTo" | "profile">): void {
+function refuseMoved({ boundTo, profile }: MintRequest): void {
   if (boundTo !== undefined && boundTo !== grantBinding(profile)) throw new GrantMoved();
 }

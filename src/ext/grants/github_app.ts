@@ -1,4 +1,5 @@
 import { SignJWT } from "jose";
+import type { GrantType } from "../../domain/token_endpoint/grant_type.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { signingKeyOf } from "../../oauth/client_assertion.js";
 import { keySourceOf } from "../../oauth/client_authentication.js";
@@ -7,6 +8,37 @@ import { type MintedToken, mint } from "../../oauth/grants/minted_token.js";
 import type { Renewal } from "../../oauth/grants/renewal.js";
 import { normaliseTokenResponse, type TokenAnswer } from "../../oauth/token_response.js";
 import { jsonResponse } from "../../outbound/json_response.js";
+
+/**
+ * GitHub Apps: the App signs a JWT for each request, and gets a token of its installation. `token_url` names the installation.
+ */
+export const githubAppType: GrantType = {
+  signingAlg: "RS256",
+  violations: (settings, violation) => {
+    const { tokenEndpointAuthMethod, enableDiscovery, oauth2 } = settings;
+    if (tokenEndpointAuthMethod !== "none")
+      violation(
+        "token_endpoint_auth_method",
+        "must be none with the grant type github_app: the app signs each request",
+      );
+    if (enableDiscovery)
+      violation(
+        "enable_discovery",
+        "must be off with the grant type github_app: token_url names the installation",
+      );
+    if (oauth2.tokenExchange !== "off")
+      violation(
+        "oauth2_options.token_exchange",
+        "must be off with the grant type github_app: the app downscopes its tokens itself",
+      );
+    if (oauth2.dpop === "always")
+      violation(
+        "oauth2_options.dpop",
+        "must not be always with the grant type github_app: its token endpoint is none of OAuth",
+      );
+  },
+  open: () => ({ renew: (renewal, { scopes }) => githubApp({ ...renewal, scopes }) }),
+};
 
 export interface GithubAppGrant extends Renewal {
   /** `contents:read` for a permission, `repository:NAME` for a repository; none means all that the installation has. */
@@ -30,10 +62,10 @@ export async function githubApp(grant: GithubAppGrant): Promise<MintedToken> {
 }
 
 async function sendInstallationRequest(grant: GithubAppGrant): Promise<TokenAnswer> {
-  const { server, clock, scopes, fetch, signal, options = plainOAuth2 } = grant;
-  const narrowed = narrowedBy(scopes);
+  const { server, clock, scopes, signal, options = plainOAuth2 } = grant;
+  const restriction = restrictionOf(scopes);
   const jwt = await appJwt(grant);
-  const raw = await fetch(server.tokenEndpoint, {
+  const raw = await grant.fetch(server.tokenEndpoint, {
     method: "POST",
     headers: {
       ...options.tokenHeaders,
@@ -42,7 +74,7 @@ async function sendInstallationRequest(grant: GithubAppGrant): Promise<TokenAnsw
       "content-type": "application/json",
       "x-github-api-version": "2022-11-28",
     },
-    body: JSON.stringify(narrowed),
+    body: JSON.stringify(restriction),
     ...(signal === undefined ? {} : { signal }),
   });
   const text = await raw.text();
@@ -65,8 +97,8 @@ async function appJwt({ client, clock }: GithubAppGrant): Promise<string> {
   return await new SignJWT(claims).setProtectedHeader({ alg: "RS256", typ: "JWT" }).sign(key);
 }
 
-/** What narrows a token that is narrowed already, or the first scope that is not within it. */
-export type NarrowedInstallation =
+/** The scopes of a downscoped token, or the first scope that is not within the present ones. */
+export type DownscopedInstallation =
   | { readonly scopes: readonly string[] }
   | { readonly index: number; readonly violation: string };
 
@@ -76,10 +108,10 @@ const levels = ["read", "write", "admin"];
  * The scopes of a token that may at most what one with `present` may: a kind, permissions or repositories, that `asked` does not name
  * stays as it is.
  */
-export function narrowedInstallation(
+export function downscopedInstallation(
   present: readonly string[],
   asked: readonly string[],
-): NarrowedInstallation {
+): DownscopedInstallation {
   const isRepository = (scope: string): boolean => repositoryScope.test(scope);
   const permission = (scope: string): boolean => permissionScope.test(scope);
   for (const [index, scope] of asked.entries()) {
@@ -109,7 +141,7 @@ function unknownScope(scope: string): string {
 }
 
 /** @throws GrantFailure when a scope is neither a permission nor a repository; nothing is sent then */
-function narrowedBy(scopes: readonly string[]): object {
+function restrictionOf(scopes: readonly string[]): object {
   const repositories: string[] = [];
   const permissions: Record<string, string> = {};
   for (const scope of scopes) {

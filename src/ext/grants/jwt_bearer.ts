@@ -1,13 +1,34 @@
 import { randomBytes } from "node:crypto";
 import { SignJWT } from "jose";
+import type { GrantType } from "../../domain/token_endpoint/grant_type.js";
+import { hasSecretBesideJwt } from "../../model/clients/client_proof.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { hasIssuer } from "../../oauth/authorization_server.js";
 import { signingKeyOf } from "../../oauth/client_assertion.js";
 import { clientAuthentication, keySourceOf, type OAuthClient } from "../../oauth/client_authentication.js";
-import { sendGrantRequest } from "../../oauth/grants/grant_request.js";
-import { type MintedToken, mint } from "../../oauth/grants/minted_token.js";
+import { type MintedToken, mint, sendGrantRequest } from "../../oauth/grants/minted_token.js";
 import type { Renewal } from "../../oauth/grants/renewal.js";
 import type { TokenAnswer } from "../../oauth/token_response.js";
+
+/** Service accounts: a JWT that the client signs, or that stands in a file, is the grant. */
+export const jwtBearerType: GrantType = {
+  violations: (settings, violation) => {
+    const { tokenEndpointAuthMethod: method, clientKeySource, clientAssertionSource } = settings;
+    const hasJwtElsewhere = clientKeySource !== "" || clientAssertionSource !== "";
+    const takesSecret = hasJwtElsewhere && hasSecretBesideJwt(settings);
+    if (!["none", "private_key_jwt"].includes(method) && !takesSecret)
+      violation(
+        "token_endpoint_auth_method",
+        "must be none or private_key_jwt with the grant type jwt_bearer, where client_secret holds the key; with client_key_source or client_assertion_source it may be client_secret_post or client_secret_basic",
+      );
+  },
+  open: () => ({
+    renew: (renewal, { scopes, userId }) => {
+      const named = renewal.options?.assertionSubject.replaceAll("{user_id}", () => userId) ?? "";
+      return jwtBearer({ ...renewal, scopes, subject: named === "" ? renewal.client.clientId : named });
+    },
+  }),
+};
 
 export interface JwtBearerGrant extends Renewal {
   readonly scopes: readonly string[];

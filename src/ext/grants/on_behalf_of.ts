@@ -1,6 +1,5 @@
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
-import { sendGrantRequest } from "../../oauth/grants/grant_request.js";
-import { type MintedToken, mint } from "../../oauth/grants/minted_token.js";
+import { type MintedToken, mint, sendGrantRequest } from "../../oauth/grants/minted_token.js";
 import type { Renewal } from "../../oauth/grants/renewal.js";
 import type { Secret } from "../../runtime/secret.js";
 import { jwtBearerGrantType } from "./jwt_bearer.js";

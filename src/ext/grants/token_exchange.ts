@@ -1,7 +1,7 @@
+import type { TokenTarget } from "../../domain/tokens/downscoping.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import type { OAuth2Options } from "../../model/providers/profile_settings.js";
-import { sendGrantRequest } from "../../oauth/grants/grant_request.js";
-import { type MintedToken, mint } from "../../oauth/grants/minted_token.js";
+import { type MintedToken, mint, sendGrantRequest } from "../../oauth/grants/minted_token.js";
 import type { Renewal } from "../../oauth/grants/renewal.js";
 import { noAccessToken, type TokenAnswer } from "../../oauth/token_response.js";
 import type { Secret } from "../../runtime/secret.js";
@@ -14,14 +14,7 @@ export const tokenTypes = {
   idToken: "urn:ietf:params:oauth:token-type:id_token",
 } as const;
 
-/** What the other token is for (RFC 8693 section 2.1). Empty is not named. */
-export interface ExchangeTarget {
-  readonly audience: string;
-  readonly resource: string;
-  readonly scopes: readonly string[];
-}
-
-export interface TokenExchangeGrant extends Renewal, ExchangeTarget {
+export interface TokenExchangeGrant extends Renewal, TokenTarget {
   /** The access token that the other one is made of. */
   readonly subjectToken: Secret;
 }
@@ -43,7 +36,7 @@ export async function exchangeToken(grant: TokenExchangeGrant): Promise<MintedTo
 
 /** One request of RFC 8693 section 2.1, whatever is exchanged for whatever. */
 export function sendTokenExchange(
-  grant: Renewal & ExchangeTarget,
+  grant: Renewal & TokenTarget,
   subject: { readonly token: Secret; readonly type: string },
   requestedTokenType: string,
 ): Promise<TokenAnswer> {
@@ -59,7 +52,7 @@ export function sendTokenExchange(
 }
 
 /** The `resource` of the request takes the place of the profile's, which says nothing of another audience. */
-function targeted({ options = plainOAuth2, resource, audience }: Renewal & ExchangeTarget): OAuth2Options {
+function targeted({ options = plainOAuth2, resource, audience }: Renewal & TokenTarget): OAuth2Options {
   if (resource !== "") return { ...options, resource, resourceParameter: "always" };
   return audience === "" ? options : { ...options, resourceParameter: "never" };
 }

@@ -1,4 +1,4 @@
-import { DocumentError, formatViolations } from "../../document/document_error.js";
+import { DocumentError, type DocumentViolation, formatViolations } from "../../document/document_error.js";
 import { FileUnreadable, type KeepableFile, KeptFile } from "../../document/kept_file.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
 import { InvalidArgument, NexusError } from "../../model/errors.js";
@@ -115,7 +115,7 @@ export class ManifestReloader {
   }
 
   async #apply(manifest: Manifest): Promise<void> {
-    this.#check(manifest);
+    await this.#check(manifest);
     const file = this.#kept.path;
     const plan = planOf(manifest, this.#current(), { prune: manifest.prune });
     const done: PlannedChange[] = [];
@@ -135,16 +135,18 @@ export class ManifestReloader {
   }
 
   /** All profiles before the first write. */
-  #check(manifest: Manifest): void {
-    const violations = manifest.profiles.flatMap((profile) => {
+  async #check(manifest: Manifest): Promise<void> {
+    const violations: DocumentViolation[] = [];
+    for (const profile of manifest.profiles) {
       try {
-        this.deps.registry.check(profile.settings, profile.clientSecret !== undefined);
-        return [];
+        await this.deps.registry.check(profile.settings, profile.clientSecret !== undefined);
       } catch (error) {
         if (!(error instanceof InvalidArgument)) throw error;
-        return error.violations.map(({ field, description }) => profile.violation(field, description));
+        violations.push(
+          ...error.violations.map(({ field, description }) => profile.violation(field, description)),
+        );
       }
-    });
+    }
     if (violations.length > 0) throw new DocumentError(violations);
   }
 

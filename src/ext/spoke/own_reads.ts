@@ -1,6 +1,6 @@
 import type { Message } from "@bufbuild/protobuf";
+import { isDownscoped } from "../../domain/tokens/downscoping.js";
 import type { ReadAudit } from "../../domain/tokens/read_audit.js";
-import { isNarrowing } from "../../ext/grants/downscoping/token_target.js";
 import type { Token, TokenServiceGetTokenRequest } from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/principal.js";
 import { Unavailable } from "../../model/errors.js";
@@ -41,7 +41,7 @@ export class OwnReads {
     }
     const isDeleted = changes === "deleted connection";
     const heldId = facts.token && this.deps.filter.connectionOf(request, facts, caller);
-    if (facts.token && heldId && !isNarrower(request)) await this.deps.hold(heldId, facts.token);
+    if (facts.token && heldId && !asksDownscoped(request)) await this.deps.hold(heldId, facts.token);
     if (facts.revision === undefined && !connection && !connectionId && !isDeleted) return;
     await this.#until(() => {
       const id = this.deps.filter.connectionOf(request, facts, caller);
@@ -73,7 +73,7 @@ export class OwnReads {
   }
 }
 
-function isNarrower(request: Message): boolean {
+function asksDownscoped(request: Message): boolean {
   if (request.$typeName !== "nexus.v1.TokenServiceGetTokenRequest") return false;
-  return isNarrowing(request as TokenServiceGetTokenRequest);
+  return isDownscoped(request as TokenServiceGetTokenRequest);
 }

@@ -1,4 +1,4 @@
-import { clientViolations, hasSecretBesideJwt } from "../clients/client_proof.js";
+import { clientViolations } from "../clients/client_proof.js";
 import type { ClientRegistration } from "../credentials/client_registration.js";
 import type { SealedRecord } from "../credentials/credential.js";
 import { hmacAlgos, hmacEncodings, type StrategyKind } from "../credentials/strategy.js";
@@ -37,7 +37,7 @@ export interface ProviderProfile extends ProviderSettings {
   readonly registration?: ClientRegistration | undefined;
 }
 
-const namePattern = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+export const namePattern = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 
 /** Names are looked up trimmed and lower-cased. */
 export function canonicalName(name: string): string {
@@ -158,7 +158,6 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
     }
   }
   if (isUnattended(settings)) unattendedViolations(settings, violation);
-  identityViolations(settings, violation);
   refuseProtocolParams("authorization_params", settings.authorizationParams, violation);
   refuseProtocolParams("oauth2_options.token_params", settings.oauth2.tokenParams, violation, grantParams);
   refuseProtocolParams(
@@ -181,53 +180,11 @@ function unattendedViolations(settings: ProviderSettings, violation: Violation):
   if (Object.keys(authorizationParams).length > 0) violation("authorization_params", unwanted);
   if (oauth2.refreshUrl !== "") violation("oauth2_options.refresh_url", noRefresh);
   if (Object.keys(oauth2.refreshParams).length > 0) violation("oauth2_options.refresh_params", noRefresh);
-  if (settings.grantType === "identity_assertion" && settings.issuer === "")
-    violation("issuer", "is required with the grant type identity_assertion: the assertion is for it");
-  const method = settings.tokenEndpointAuthMethod;
-  const hasJwtElsewhere = settings.clientKeySource !== "" || settings.clientAssertionSource !== "";
-  const takesSecret = hasJwtElsewhere && hasSecretBesideJwt(settings);
-  if (settings.grantType === "jwt_bearer" && !["none", "private_key_jwt"].includes(method) && !takesSecret) {
-    const description =
-      "must be none or private_key_jwt with the grant type jwt_bearer, where client_secret holds the key; with client_key_source or client_assertion_source it may be client_secret_post or client_secret_basic";
-    violation("token_endpoint_auth_method", description);
-  }
-  if (settings.grantType === "github_app" && method !== "none")
-    violation(
-      "token_endpoint_auth_method",
-      "must be none with the grant type github_app: the app signs each request",
-    );
-  if (settings.grantType === "github_app" && enableDiscovery)
-    violation(
-      "enable_discovery",
-      "must be off with the grant type github_app: token_url names the installation",
-    );
-  if (settings.grantType === "github_app" && oauth2.tokenExchange !== "off")
-    violation(
-      "oauth2_options.token_exchange",
-      "must be off with the grant type github_app: the app narrows its tokens",
-    );
   if (settings.grantType === "client_credentials" && settings.tokenEndpointAuthMethod === "none") {
     violation(
       "token_endpoint_auth_method",
       "must not be none with the grant type client_credentials: RFC 6749 section 4.4 is for clients that authenticate",
     );
-  }
-}
-
-function identityViolations(
-  { grantType, identityProvider, name }: ProviderSettings,
-  violation: Violation,
-): void {
-  if (grantType !== "identity_assertion") {
-    if (identityProvider !== "")
-      violation("identity_provider", "is for the grant type identity_assertion: leave it empty");
-  } else if (!namePattern.test(identityProvider)) {
-    violation(
-      "identity_provider",
-      "is required with the grant type identity_assertion: the name of a profile",
-    );
-  } else if (identityProvider === name) {
-    violation("identity_provider", "must be another profile");
   }
 }
 

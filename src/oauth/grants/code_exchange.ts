@@ -1,12 +1,7 @@
 import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../../model/credentials/credential.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
-import type { OAuth2Options } from "../../model/providers/profile_settings.js";
-import type { OutboundFetch } from "../../outbound/outbound.js";
-import type { Clock } from "../../runtime/clock.js";
-import type { AuthorizationServer } from "../authorization_server.js";
-import { clientAuthentication, clientMetadata, type OAuthClient } from "../client_authentication.js";
-import type { DpopBinding } from "../dpop/dpop_requests.js";
+import { clientMetadata } from "../client_authentication.js";
 import {
   classify,
   GrantFailure,
@@ -15,12 +10,10 @@ import {
   UnusableGrant,
 } from "../failure.js";
 import { claimsOf, IdTokenError, processIdToken, verifySignature } from "../id_token.js";
-import { sendTokenRequest, type TokenAnswer, toTokenSet } from "../token_response.js";
-import { dpopRequests } from "./renewal.js";
+import { type TokenAnswer, toTokenSet } from "../token_response.js";
+import { type Renewal, sendRenewal } from "./renewal.js";
 
-export interface CodeExchange {
-  readonly server: AuthorizationServer;
-  readonly client: OAuthClient;
+export interface CodeExchange extends Renewal {
   /** From `processAuthorizationResponse`. */
   readonly params: URLSearchParams;
   readonly redirectUri: string;
@@ -28,13 +21,6 @@ export interface CodeExchange {
   readonly expectedNonce?: string | undefined;
   /** Whether `openid` was asked for. Without it an id_token that comes all the same is dropped unread. */
   readonly requireIdToken: boolean;
-  /** What the profile declares; by default the RFCs' own. */
-  readonly options?: OAuth2Options | undefined;
-  readonly clock: Clock;
-  readonly fetch: OutboundFetch;
-  readonly signal?: AbortSignal | undefined;
-  /** The key of the connection; undefined where none is proved. */
-  readonly dpop?: DpopBinding | undefined;
 }
 
 /**
@@ -53,25 +39,13 @@ export async function exchangeCode(exchange: CodeExchange): Promise<TokenSet> {
 }
 
 function sendCodeExchange(exchange: CodeExchange): Promise<TokenAnswer> {
-  const { server, client, clock, params, redirectUri, codeVerifier, signal } = exchange;
-  const options = exchange.options ?? plainOAuth2;
-  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false, dpop: dpopRequests(exchange) };
-  return sendTokenRequest(exchange.fetch, shape, (fetch, proof) =>
-    oauth.authorizationCodeGrantRequest(
-      server.metadata,
-      clientMetadata(client, clock),
-      clientAuthentication(client),
-      params,
-      redirectUri,
-      options.omitPkce ? oauth.nopkce : codeVerifier,
-      {
-        additionalParameters: options.tokenParams,
-        [oauth.allowInsecureRequests]: true,
-        [oauth.customFetch]: fetch,
-        ...(signal === undefined ? {} : { signal }),
-        ...proof,
-      },
-    ),
+  const { params, redirectUri, codeVerifier, options = plainOAuth2 } = exchange;
+  const verifier = options.omitPkce ? oauth.nopkce : codeVerifier;
+  return sendRenewal(exchange, (server, client, authentication, sent) =>
+    oauth.authorizationCodeGrantRequest(server, client, authentication, params, redirectUri, verifier, {
+      ...sent,
+      additionalParameters: options.tokenParams,
+    }),
   );
 }
 

@@ -1,11 +1,10 @@
 import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../../model/credentials/credential.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
-import { clientAuthentication, clientMetadata } from "../client_authentication.js";
+import { clientMetadata } from "../client_authentication.js";
 import { classify, GrantFailure } from "../failure.js";
-import { sendTokenRequest } from "../token_response.js";
 import { grantedTokens } from "./code_exchange.js";
-import { dpopRequests, type Renewal } from "./renewal.js";
+import { type Renewal, sendRenewal } from "./renewal.js";
 
 export interface DevicePoll extends Renewal {
   readonly deviceCode: string;
@@ -24,22 +23,13 @@ export type DevicePollOutcome =
 
 /** Asks whether the person is done (RFC 8628 section 3.4). @throws GrantFailure, of which an UnusableGrant holds what was granted */
 export async function pollDevice(poll: DevicePoll): Promise<DevicePollOutcome> {
-  const { server, client, clock, deviceCode, codeVerifier, signal } = poll;
-  const options = poll.options ?? plainOAuth2;
-  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: false, dpop: dpopRequests(poll) };
+  const { server, client, clock, deviceCode, codeVerifier, options = plainOAuth2 } = poll;
   const metadata = clientMetadata(client, clock);
   try {
-    const answer = await sendTokenRequest(poll.fetch, shape, (fetch, proof) =>
-      oauth.deviceCodeGrantRequest(server.metadata, metadata, clientAuthentication(client), deviceCode, {
-        additionalParameters: {
-          ...options.tokenParams,
-          ...(codeVerifier === undefined ? {} : { code_verifier: codeVerifier }),
-        },
-        [oauth.allowInsecureRequests]: true,
-        [oauth.customFetch]: fetch,
-        ...(signal === undefined ? {} : { signal }),
-        ...proof,
-      }),
+    const verifier = codeVerifier === undefined ? {} : { code_verifier: codeVerifier };
+    const additionalParameters = { ...options.tokenParams, ...verifier };
+    const answer = await sendRenewal(poll, (at, as, authentication, sent) =>
+      oauth.deviceCodeGrantRequest(at, as, authentication, deviceCode, { ...sent, additionalParameters }),
     );
     const tokens = await oauth.processDeviceCodeResponse(server.metadata, metadata, answer.response);
     return { kind: "granted", tokenSet: await grantedTokens(poll, tokens, answer) };

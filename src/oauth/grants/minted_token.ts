@@ -3,7 +3,7 @@ import type { TokenSet } from "../../model/credentials/credential.js";
 import { clientMetadata } from "../client_authentication.js";
 import { classify, GrantFailure } from "../failure.js";
 import { type TokenAnswer, toTokenSet } from "../token_response.js";
-import type { Renewal, Renewed } from "./renewal.js";
+import { type Renewal, type Renewed, sendRenewal } from "./renewal.js";
 
 /** An access token alone: what keeps it alive is the next request. */
 export type MintedToken = Pick<Renewed, "tokenSet">;
@@ -45,4 +45,20 @@ function accessTokenOf(tokenSet: TokenSet, askedScopes: readonly string[]): Toke
     idToken: undefined,
     askedScopes,
   };
+}
+
+/**
+ * Sends a request of a grant that the library has no function for (RFC 6749 section 4.5).
+ *
+ * @param authentication by default that of the client
+ */
+export function sendGrantRequest(
+  grant: Renewal,
+  grantType: string,
+  params: URLSearchParams,
+  authentication?: oauth.ClientAuth,
+): Promise<TokenAnswer> {
+  return sendRenewal(grant, (server, client, own, options) =>
+    oauth.genericTokenEndpointRequest(server, client, authentication ?? own, grantType, params, options),
+  );
 }

@@ -1,11 +1,11 @@
 import * as oauth from "oauth4webapi";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import type { Secret } from "../../runtime/secret.js";
-import { clientAuthentication, clientMetadata } from "../client_authentication.js";
+import { clientMetadata } from "../client_authentication.js";
 import { classify } from "../failure.js";
 import { IdTokenError, type JudgedIdToken, processIdToken } from "../id_token.js";
-import { sendTokenRequest, type TokenAnswer, toTokenSet } from "../token_response.js";
-import { dpopRequests, type Renewal, type Renewed } from "./renewal.js";
+import { type TokenAnswer, toTokenSet } from "../token_response.js";
+import { type Renewal, type Renewed, sendRenewal } from "./renewal.js";
 
 /** No scope is sent unless the profile says so: the answer then covers what was granted (RFC 6749 section 6). */
 export interface RefreshGrant extends Renewal {
@@ -30,25 +30,20 @@ export async function refresh(grant: RefreshGrant): Promise<Renewed> {
 }
 
 function sendRefresh(grant: RefreshGrant): Promise<TokenAnswer> {
-  const { server, client, clock, refreshToken, signal } = grant;
-  const options = grant.options ?? plainOAuth2;
-  const shape = { quirks: options, nowMs: clock.nowMs(), isRefresh: true, dpop: dpopRequests(grant) };
-  const metadata =
-    options.refreshUrl === "" ? server.metadata : { ...server.metadata, token_endpoint: options.refreshUrl };
-  return sendTokenRequest(grant.fetch, shape, (fetch, proof) =>
-    oauth.refreshTokenGrantRequest(
-      metadata,
-      clientMetadata(client, clock),
-      clientAuthentication(client),
-      refreshToken.reveal(),
-      {
-        additionalParameters: { ...options.refreshParams, ...scopeOf(grant) },
-        [oauth.allowInsecureRequests]: true,
-        [oauth.customFetch]: fetch,
-        ...(signal === undefined ? {} : { signal }),
-        ...proof,
-      },
-    ),
+  const { refreshToken, options = plainOAuth2 } = grant;
+  const endpoint = options.refreshUrl === "" ? {} : { token_endpoint: options.refreshUrl };
+  const additionalParameters = { ...options.refreshParams, ...scopeOf(grant) };
+  return sendRenewal(
+    grant,
+    (server, client, authentication, sent) =>
+      oauth.refreshTokenGrantRequest(
+        { ...server, ...endpoint },
+        client,
+        authentication,
+        refreshToken.reveal(),
+        { ...sent, additionalParameters },
+      ),
+    true,
   );
 }
 

@@ -1,14 +1,16 @@
+import * as oauth from "oauth4webapi";
 import type { TokenSet } from "../../model/credentials/credential.js";
+import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import type { OAuth2Options } from "../../model/providers/profile_settings.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { AuthorizationServer } from "../authorization_server.js";
-import type { OAuthClient } from "../client_authentication.js";
+import { clientAuthentication, clientMetadata, type OAuthClient } from "../client_authentication.js";
 import { type DpopBinding, DpopRequests } from "../dpop/dpop_requests.js";
 import type { IdTokenRejected } from "../failure.js";
-import type { AccessTokenViolation } from "../token_response.js";
+import { type AccessTokenViolation, sendTokenRequest, type TokenAnswer } from "../token_response.js";
 
-/** What every request for the next token of a connection needs, whatever its grant type. */
+/** What every request at a token endpoint needs, whatever its grant type. */
 export interface Renewal {
   readonly server: AuthorizationServer;
   readonly client: OAuthClient;
@@ -21,15 +23,6 @@ export interface Renewal {
   readonly dpop?: DpopBinding | undefined;
 }
 
-/** The proofs of one token request; undefined where no key is proved. */
-export function dpopRequests({
-  server,
-  clock,
-  dpop,
-}: Pick<Renewal, "server" | "clock" | "dpop">): DpopRequests | undefined {
-  return dpop && new DpopRequests(dpop, server.issuer ?? new URL(server.tokenEndpoint).origin, clock);
-}
-
 /** What it came to. */
 export interface Renewed {
   /** `refreshToken` is undefined when the answer has none: the old one stays valid. */
@@ -38,4 +31,32 @@ export interface Renewed {
   readonly idTokenViolation?: IdTokenRejected;
   /** The access token must not be served; the refresh token counts all the same. */
   readonly accessTokenViolation?: AccessTokenViolation;
+}
+
+/** Calls a request function of the library, with the arguments that all of them take. */
+type Call = (
+  server: oauth.AuthorizationServer,
+  client: oauth.Client,
+  authentication: oauth.ClientAuth,
+  options: oauth.TokenEndpointRequestOptions,
+) => Promise<Response>;
+
+/**
+ * Sends one request at the token endpoint.
+ *
+ * @param isRefresh whether the root of the answer may hold the token, as `adaptTokenAnswer` has it
+ */
+export function sendRenewal(renewal: Renewal, call: Call, isRefresh = false): Promise<TokenAnswer> {
+  const { server, client, clock, signal, dpop, options: quirks = plainOAuth2 } = renewal;
+  const htu = server.issuer ?? new URL(server.tokenEndpoint).origin;
+  const proofs = dpop && new DpopRequests(dpop, htu, clock);
+  const shape = { quirks, nowMs: clock.nowMs(), isRefresh, dpop: proofs };
+  return sendTokenRequest(renewal.fetch, shape, (fetch, proof) =>
+    call(server.metadata, clientMetadata(client, clock), clientAuthentication(client), {
+      [oauth.allowInsecureRequests]: true,
+      [oauth.customFetch]: fetch,
+      ...(signal === undefined ? {} : { signal }),
+      ...proof,
+    }),
+  );
 }

@@ -6,13 +6,12 @@ import type { ConnectionView, CurrentToken } from "../../domain/credentials/cred
 import type { McpServerNames } from "../../domain/providers/mcp/mcp_server_names.js";
 import type { McpServers } from "../../domain/providers/mcp/mcp_servers.js";
 import type { Acquired, AcquireRequest, TokenAcquirer } from "../../domain/tokens/acquire/token_acquirer.js";
+import { type Downscoping, isDownscoped, type TokenTarget } from "../../domain/tokens/downscoping.js";
 import type { RejectedTokens, RejectionOutcome } from "../../domain/tokens/report/rejected_tokens.js";
 import type { TokenProofs } from "../../domain/tokens/token_proofs.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { TokenWatch } from "../../domain/tokens/watch/token_watch.js";
 import type { WatchEvent } from "../../domain/tokens/watch/watch_event.js";
-import type { NarrowedTokens } from "../../ext/grants/downscoping/downscoped_tokens.js";
-import { isNarrowing, type Narrowing } from "../../ext/grants/downscoping/token_target.js";
 import {
   type AcquireTokenRequest,
   type AcquireTokenResponse,
@@ -43,7 +42,7 @@ const defaultBookmarkIntervalMs = 30_000;
 
 interface Deps {
   readonly tokens: Pick<Tokens, "getToken" | "refreshToken">;
-  readonly narrowed: Pick<NarrowedTokens, "get">;
+  readonly downscoped: Downscoping;
   readonly rejected: Pick<RejectedTokens, "report">;
   readonly proofs: Pick<TokenProofs, "create">;
   readonly acquirer: Pick<TokenAcquirer, "acquire">;
@@ -70,7 +69,7 @@ export function tokenService(deps: Deps): ServiceDefinition {
   return defineService(TokenService, new TokenRpcs(deps), { waits: { acquireToken: isWait } });
 }
 
-function narrowingOf({ audience, resource, scopes }: TokenServiceGetTokenRequest): Narrowing {
+function targetOf({ audience, resource, scopes }: TokenServiceGetTokenRequest): TokenTarget {
   return { audience, resource, scopes };
 }
 
@@ -132,8 +131,8 @@ class TokenRpcs implements Rpcs {
   getToken: Rpcs["getToken"] = (request, { principal }) => {
     const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
     const id = this.#idOf(request, principal);
-    const token = isNarrowing(request)
-      ? this.deps.narrowed.get(id, narrowingOf(request), minTtlMs, principal)
+    const token = isDownscoped(request)
+      ? this.deps.downscoped.get(id, targetOf(request), minTtlMs, principal)
       : this.deps.tokens.getToken(id, minTtlMs, principal);
     return token instanceof Promise ? token.then(this.#answerOf) : this.#answerOf(token);
   };

@@ -8,10 +8,9 @@ import type { ProviderProfile } from "../../../src/model/providers/provider_prof
 import { Secret } from "../../../src/runtime/secret.js";
 import { SpoolFile } from "../../../src/store/files/spool_file.js";
 import { StoreFailed } from "../../../src/store/lmdb/store_error.js";
-import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";
 import { temporaryFolder } from "../../temporary_folder.js";
-import { Engine, startMs, tokenSet } from "../engine.js";
+import { Engine, tokenSet } from "../engine.js";
 
 describe("an import whose commit fails after the token was redeemed", () => {
   let folder: string;
@@ -116,31 +115,5 @@ describe("an import whose commit fails after the token was redeemed", () => {
     await engine.spool.recover();
     expect(engine.store.listConnections({ limit: 1 })).toEqual([]);
     expect(engine.store.revocations.due(2)).toHaveLength(1);
-  });
-});
-
-describe("an import of an id_token", () => {
-  const engine = perTest(() => new Engine());
-
-  it("shows no account, since nobody verified who signed it", async () => {
-    const { id, issuer, clientId } = await engine.provider("company", { issuer: "https://company.example" });
-    const claims = {
-      iss: issuer,
-      aud: clientId,
-      sub: "ceo",
-      email: "ceo@company.example",
-      exp: startMs / 1000 + 60,
-    };
-    const idToken = new Secret(`e30.${Buffer.from(JSON.stringify(claims)).toString("base64url")}.`);
-    const request = {
-      providerId: id,
-      userId: "ada",
-      label: "",
-      scopes: [],
-      refreshToken: undefined,
-      fields: {},
-    };
-    const connection = await engine.importer.import({ ...request, idToken }, owner);
-    expect(connection).toMatchObject({ status: "active", account: undefined });
   });
 });

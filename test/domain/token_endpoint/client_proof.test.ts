@@ -7,11 +7,13 @@ import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { ProviderProfile, ProviderSettings } from "../../../src/model/providers/provider_profile.js";
 import { processAuthorizationResponse } from "../../../src/oauth/authorization_response.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
+import { clientCredentials } from "../../../src/oauth/grants/client_credentials.js";
 import type { OutboundFetch, OutboundRequest } from "../../../src/outbound/outbound.js";
 import { SystemClock } from "../../../src/runtime/clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { Vault } from "../../../src/vault/vault.js";
 import { Authority } from "../../fakes/certificates.js";
+import { coreSources } from "../../fakes/core_sources.js";
 import { aProfile } from "../../samples.js";
 
 const issued = new Authority().issue();
@@ -159,13 +161,9 @@ const endpoints: readonly (readonly [url: string, what: string, Ask])[] = [
   ],
   [
     "https://op.example/token",
-    "a narrower token",
+    "a token beside the connection's",
     (client, profile) =>
-      client.narrow({
-        ...{ server, profile: { ...profile, oauth2: { ...profile.oauth2, tokenExchange: "rfc8693" } } },
-        ...{ subjectToken: new Secret("a"), boundTo: undefined },
-        ...{ audience: "https://api.example", resource: "", scopes: [] },
-      }),
+      client.mint({ server, profile }, (renewal) => clientCredentials({ ...renewal, scopes: [] })),
   ],
   [
     "https://op.example/device",
@@ -205,6 +203,7 @@ function aClient() {
   };
   const vault = new CredentialVault({ vault: new Vault(Buffer.alloc(32, 1)), databaseId: "d" });
   const client = new TokenEndpointClient({
+    sources: coreSources,
     ...{ vault, outbound, clock: new SystemClock() },
     clientKeys: { signingKey: async () => ({ kid: "own", privateKey: new Secret(pem()) }) },
     assertionFiles: { read: async () => new Secret(fileJwt) },

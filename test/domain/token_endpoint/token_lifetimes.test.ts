@@ -7,6 +7,7 @@ import { manualAuthorizationServer } from "../../../src/oauth/authorization_serv
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { Vault } from "../../../src/vault/vault.js";
+import { coreSources } from "../../fakes/core_sources.js";
 import { aProfile, nowMs } from "../../samples.js";
 
 const profile: ProviderProfile = aProfile({ clientId: "nexus", tokenUrl: "https://op.example/token" });
@@ -58,7 +59,7 @@ it.each<[string, (client: TokenEndpointClient) => Promise<unknown>]>([
     return { status: 200, headers, text: () => Promise.resolve(JSON.stringify(body)) };
   };
   const vault = new CredentialVault({ vault: new Vault(Buffer.alloc(32, 1)), databaseId: "d" });
-  const client = new TokenEndpointClient({ vault, clock, outbound });
+  const client = new TokenEndpointClient({ vault, clock, outbound, sources: coreSources });
   expect(await ask(client)).toMatchObject({ expiresInMs: 3_510_000, refreshExpiresInMs: 7_110_000 });
   lateMs = 3_700_000;
   expect(await ask(client)).toMatchObject({ expiresInMs: 0 });

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { jwtVerify } from "jose";
 import { describe, expect, test } from "vitest";
-import { githubApp, narrowedInstallation } from "../../../src/ext/grants/github_app.js";
+import { downscopedInstallation, githubApp } from "../../../src/ext/grants/github_app.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
@@ -118,14 +118,14 @@ describe("githubApp", () => {
   });
 });
 
-describe("narrowedInstallation", () => {
+describe("downscopedInstallation", () => {
   test.each([
     [["contents:write", "repository:docs"], ["contents:read"], ["contents:read", "repository:docs"]],
     [[], ["repository:a", "repository:b"], ["repository:a", "repository:b"]],
     [["repository:a", "repository:b"], ["repository:b"], ["repository:b"]],
     [["contents:admin", "issues:read"], ["repository:a"], ["repository:a", "contents:admin", "issues:read"]],
   ])("of %j asked for %j is %j", (present, asked, scopes) => {
-    expect(narrowedInstallation(present, asked)).toEqual({ scopes });
+    expect(downscopedInstallation(present, asked)).toEqual({ scopes });
   });
 
   test.each([
@@ -134,6 +134,6 @@ describe("narrowedInstallation", () => {
     [["repository:docs"], ["repository:site"], 0],
     [[], ["repository:a", "all"], 1],
   ])("of %j refuses %j", (present, asked, index) => {
-    expect(narrowedInstallation(present, asked)).toMatchObject({ index, violation: expect.any(String) });
+    expect(downscopedInstallation(present, asked)).toMatchObject({ index, violation: expect.any(String) });
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
+import type { TokenTarget } from "../../../src/domain/tokens/downscoping.js";
 import { onBehalfOf } from "../../../src/ext/grants/on_behalf_of.js";
-import { type ExchangeTarget, exchangeToken, tokenTypes } from "../../../src/ext/grants/token_exchange.js";
+import { exchangeToken, tokenTypes } from "../../../src/ext/grants/token_exchange.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { OAuth2Options } from "../../../src/model/providers/profile_settings.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
@@ -17,7 +18,7 @@ const issued = {
   token_type: "Bearer",
   expires_in: 60,
 };
-const target: ExchangeTarget = { audience: "", resource: "", scopes: [] };
+const target: TokenTarget = { audience: "", resource: "", scopes: [] };
 
 describe("at a token endpoint", () => {
   const server = perTest(() => startScriptedServer(json(issued)));
@@ -40,7 +41,7 @@ describe("at a token endpoint", () => {
   }
 
   describe("exchangeToken", () => {
-    const exchange = (more: Partial<ExchangeTarget> = {}, options: Partial<OAuth2Options> = {}) =>
+    const exchange = (more: Partial<TokenTarget> = {}, options: Partial<OAuth2Options> = {}) =>
       exchangeToken({ ...renewal(options), ...target, ...more });
 
     test("asks for an access token in place of an access token (RFC 8693 section 2.1)", async () => {

@@ -1,4 +1,3 @@
-import type { IdentitySubjects } from "../../../ext/grants/identity_assertion/identity_subjects.js";
 import type { Principal } from "../../../model/access/principal.js";
 import type { ConnectionName } from "../../../model/connections/connection_name.js";
 import { AlreadyExists, FailedPrecondition, NexusError, NotLeader } from "../../../model/errors.js";
@@ -11,6 +10,7 @@ import type { Connections } from "../../connections/connections.js";
 import type { UnattendedConnector } from "../../connections/unattended_connector.js";
 import type { ConnectionRequest } from "../../consent/consent_request.js";
 import type { CurrentToken } from "../../credentials/credential_reader.js";
+import type { TokenSources } from "../../token_endpoint/grant_types.js";
 import type { Tokens } from "../tokens.js";
 import { type NewsWaitDeps, waitForChange } from "./change_wait.js";
 import {
@@ -58,7 +58,7 @@ export interface TokenAcquirerDeps extends NewsWaitDeps, DeciderDeps {
   readonly gate: Pick<RequestGate, "newRefusal">;
   readonly tokens: Pick<Tokens, "getToken">;
   readonly connections: DeciderDeps["connections"] & Pick<Connections, "request" | "checkReturnUrl">;
-  readonly subjects: Pick<IdentitySubjects, "vouches">;
+  readonly sources: Pick<TokenSources, "hasBasis">;
   readonly unattended: Pick<UnattendedConnector, "profileFor" | "connect">;
   /** Links are made one at a time for each name (`makingKey`): the second caller finds that of the first. */
   readonly making: KeyedMutex<string>;
@@ -183,9 +183,9 @@ export class TokenAcquirer {
     return { kind: "token", token: await this.deps.tokens.getToken(id, acquire.minTtlMs, principal) };
   }
 
-  /** The link to the identity provider, where it does not vouch for the user; undefined where the caller gets none. */
+  /** The link to the identity provider where the user has not signed in; undefined where the caller gets none. */
   async #signIn(profile: ProviderProfile, request: AcquireRequest, principal: Principal) {
-    if (this.deps.subjects.vouches(profile, request.name)) return undefined;
+    if (await this.deps.sources.hasBasis(profile, request.name)) return undefined;
     const name = { ...request.name, providerName: profile.identityProvider, label: "" };
     const asked = { ...request, name, scopes: [] };
     const found = this.#decider.decide(asked, principal, {});

@@ -2,8 +2,8 @@ import type { CurrentToken } from "../../../domain/credentials/credential_reader
 import { BoundedMap } from "../../../runtime/bounded_map.js";
 import type { Changes } from "../../../runtime/changes.js";
 
-/** What a narrowed token was made of, and for whom. */
-export interface NarrowedKey {
+/** What a downscoped token was made of, and for whom. */
+export interface DownscopedKey {
   readonly connectionId: string;
   /** Of the credential that was its subject. */
   readonly revision: bigint;
@@ -33,18 +33,18 @@ const unknownLifetimeMs = 5 * 60_000;
 /** A token is made anew so long before its end, or a fifth of its lifetime if that is less. */
 const maxWindowMs = 5 * 60_000;
 
-/** One text for one narrowing, in whatever order its scopes are named. */
-export function keyText(key: NarrowedKey): string {
+/** One text for one target, in whatever order its scopes are named. */
+export function keyText(key: DownscopedKey): string {
   const { connectionId, revision, version, actor, audience, resource, scopes } = key;
   const parts = [connectionId, String(revision), String(version), actor, audience, resource];
   return JSON.stringify([...parts, ...[...scopes].sort()]);
 }
 
 /**
- * Narrowed tokens in clear, for callers that ask again. Those of a connection are dropped when it changes in any way: refreshed, revoked,
+ * Downscoped tokens in clear, for callers that ask again. Those of a connection are dropped when it changes in any way: refreshed, revoked,
  * deleted.
  */
-export class NarrowedTokenCache {
+export class DownscopedTokenCache {
   readonly #entries: BoundedMap<string, Entry>;
   readonly #keys = new Map<string, Set<string>>();
 

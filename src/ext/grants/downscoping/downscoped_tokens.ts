@@ -1,34 +1,27 @@
 import type { CurrentToken } from "../../../domain/credentials/credential_reader.js";
 import { precondition } from "../../../domain/tokens/demanded_refresh.js";
-import type { ReadAudit } from "../../../domain/tokens/read_audit.js";
-import type { Tokens } from "../../../domain/tokens/tokens.js";
+import type { Downscoping, DownscopingParts, TokenTarget } from "../../../domain/tokens/downscoping.js";
 import type { Principal } from "../../../model/access/principal.js";
 import type { Connection } from "../../../model/connections/connection.js";
 import type { TokenSet } from "../../../model/credentials/credential.js";
 import { NotFound } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import { jwtExpiryMs } from "../../../oauth/access_token.js";
-import type { Clock } from "../../../runtime/clock.js";
 import { SingleFlight } from "../../../runtime/single_flight.js";
-import type { Store } from "../../../store/store.js";
-import { keyText, type NarrowedTokenCache } from "./downscoped_token_cache.js";
-import type { TokenExchanger } from "./token_exchanger.js";
-import { admittedNarrowing, boundSubject, type Narrowing, narrowingText } from "./token_target.js";
+import { DownscopedTokenCache, keyText } from "./downscoped_token_cache.js";
+import { TokenExchanger } from "./token_exchanger.js";
+import { admittedTarget, boundSubject, targetText } from "./token_target.js";
 
-export interface NarrowedTokensDeps {
-  readonly store: Pick<Store, "getConnection" | "getProvider">;
-  readonly tokens: Pick<Tokens, "subject">;
-  readonly exchanger: Pick<TokenExchanger, "exchange">;
-  readonly cache: NarrowedTokenCache;
-  readonly narrowedAudit: Pick<ReadAudit, "read" | "refused">;
-  readonly clock: Clock;
-}
-
-/** Tokens that may less than their connection. Each read is recorded before its token leaves. */
-export class NarrowedTokens {
+/** Tokens that may do less than their connection's. Each read is recorded before its token leaves. */
+export class DownscopedTokens implements Downscoping {
   readonly #flights = new SingleFlight<string, CurrentToken>();
+  readonly #cache: DownscopedTokenCache;
+  readonly #exchanger: TokenExchanger;
 
-  constructor(private readonly deps: NarrowedTokensDeps) {}
+  constructor(private readonly deps: DownscopingParts) {
+    this.#cache = new DownscopedTokenCache(deps.changes);
+    this.#exchanger = new TokenExchanger(deps);
+  }
 
   /**
    * A token for what is asked: the same as before while it lives and its subject is the connection's credential; requests at the same time
@@ -39,60 +32,58 @@ export class NarrowedTokens {
    */
   async get(
     connectionId: string,
-    asked: Narrowing,
+    asked: TokenTarget,
     minTtlMs: number,
     principal: Principal,
   ): Promise<CurrentToken> {
-    const { narrowedAudit } = this.deps;
+    const { downscopedAudit } = this.deps;
     let token: CurrentToken;
     try {
       token = await this.#current(connectionId, asked, minTtlMs, principal);
     } catch (error) {
-      await narrowedAudit.refused(principal, connectionId, error);
+      await downscopedAudit.refused(principal, connectionId, error);
       throw error;
     }
-    const recorded = narrowedAudit.read(principal, connectionId, token.revision, 1, narrowingText(asked));
+    const recorded = downscopedAudit.read(principal, connectionId, token.revision, 1, targetText(asked));
     if (recorded !== undefined) await recorded;
     return token;
   }
 
   async #current(
     connectionId: string,
-    asked: Narrowing,
+    asked: TokenTarget,
     minTtlMs: number,
     principal: Principal,
   ): Promise<CurrentToken> {
-    const { store, tokens, cache, clock } = this.deps;
+    const { store, tokens, clock } = this.deps;
     const subject = await tokens.subject(connectionId, minTtlMs);
     const connection = store.getConnection(connectionId);
     if (!connection) throw new NotFound("connection");
     const profile = store.getProvider(connection.providerId);
     if (!profile) throw precondition("PROVIDER_DELETED", "provider_deleted");
     if (subject.dpopKey !== undefined) throw boundSubject(profile);
-    const narrowing = admittedNarrowing(asked, profile, connection);
+    const target = admittedTarget(asked, profile, connection);
     const { credentialRevision: revision } = connection;
     const { version } = profile;
-    const key = keyText({ connectionId, revision, version, actor: principal.name, ...narrowing });
-    const cached = cache.get(key, minTtlMs, clock.nowMs());
-    return (
-      cached ?? (await this.#flights.run(key, () => this.#exchanged(connection, profile, narrowing, key)))
-    );
+    const key = keyText({ connectionId, revision, version, actor: principal.name, ...target });
+    const cached = this.#cache.get(key, minTtlMs, clock.nowMs());
+    return cached ?? (await this.#flights.run(key, () => this.#exchanged(connection, profile, target, key)));
   }
 
   async #exchanged(
     connection: Connection,
     profile: ProviderProfile,
-    narrowing: Narrowing,
+    target: TokenTarget,
     key: string,
   ): Promise<CurrentToken> {
-    const { exchanger, cache, clock, store, tokens } = this.deps;
-    const tokenSet = await exchanger.exchange(connection, profile, narrowing, `narrowed ${key}`);
+    const { clock, store, tokens } = this.deps;
+    const tokenSet = await this.#exchanger.exchange(connection, profile, target, `downscoped ${key}`);
     const now = store.getConnection(connection.id);
     const isSame = now?.credentialRevision === connection.credentialRevision;
     // Its end moves where the clock was set meanwhile.
-    const token = narrowedToken(tokenSet, isSame ? now : connection, profile, narrowing, clock.nowMs());
+    const token = downscopedToken(tokenSet, isSame ? now : connection, profile, target, clock.nowMs());
     if (isSame && now.status === "active") {
-      cache.put(key, connection.id, token, clock.nowMs());
+      this.#cache.put(key, connection.id, token, clock.nowMs());
     } else {
       // It may have been revoked meanwhile: then there is no token for anybody.
       await tokens.subject(connection.id, 0);
@@ -101,11 +92,11 @@ export class NarrowedTokens {
   }
 }
 
-function narrowedToken(
+function downscopedToken(
   { accessToken, expiresInMs, scopes, tokenType }: TokenSet,
   connection: Connection,
   { strategy }: ProviderProfile,
-  narrowing: Narrowing,
+  target: TokenTarget,
   nowMs: number,
 ): CurrentToken {
   const text = accessToken.reveal();
@@ -116,7 +107,7 @@ function narrowedToken(
     credentials: strategy.kind === "oauth2" ? { [strategy.credentialField]: text } : {},
     expiresAtMs: ends.length === 0 ? undefined : Math.min(...ends),
     refreshNotBeforeMs: undefined,
-    grantedScopes: scopes ?? narrowing.scopes,
+    grantedScopes: scopes ?? target.scopes,
     revision: connection.credentialRevision,
     tokenType,
     idToken: undefined,

@@ -1,36 +1,29 @@
-import type { CredentialVault } from "../../../domain/credentials/credential_vault.js";
 import {
   ConcurrencyClosed,
   ConcurrencyCrowded,
 } from "../../../domain/refresh/limits/provider_concurrency.js";
-import type { RefreshEngine } from "../../../domain/refresh/refresh_engine.js";
-import type { IssuerMetadata } from "../../../domain/token_endpoint/issuer_metadata.js";
-import {
-  GrantMoved,
-  type TokenEndpointClient,
-} from "../../../domain/token_endpoint/token_endpoint_client.js";
+import { GrantMoved } from "../../../domain/token_endpoint/token_endpoint_client.js";
+import type { DownscopingParts, TokenTarget } from "../../../domain/tokens/downscoping.js";
 import type { Connection } from "../../../model/connections/connection.js";
 import { isBound, type TokenSet } from "../../../model/credentials/credential.js";
-import { DataLoss, FailedPrecondition, NotLeader, Unavailable } from "../../../model/errors.js";
+import {
+  DataLoss,
+  FailedPrecondition,
+  InvalidArgument,
+  type NexusError,
+  NotLeader,
+  Unavailable,
+} from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../../oauth/failure.js";
-import type { Store } from "../../../store/store.js";
-import { exchangeError } from "./exchange_errors.js";
-import type { Narrowing } from "./token_target.js";
+import type { MintedToken } from "../../../oauth/grants/minted_token.js";
+import { githubApp } from "../github_app.js";
+import { onBehalfOf } from "../on_behalf_of.js";
+import { exchangeToken, type TokenExchangeGrant } from "../token_exchange.js";
 
-export interface TokenExchangerDeps {
-  readonly store: Pick<Store, "getCredential">;
-  readonly vault: CredentialVault;
-  readonly servers: Pick<IssuerMetadata, "resolve">;
-  readonly grants: Pick<TokenEndpointClient, "narrow">;
-  readonly engine: Pick<RefreshEngine, "admit">;
-  /** Of a hub: whether it acts itself. */
-  readonly fleet?: { readonly leads: boolean } | undefined;
-}
-
-/** Asks providers for narrower tokens, within their limits. The grant of the connection is neither sent nor changed. */
+/** Asks providers for downscoped tokens, within their limits. The grant of the connection is neither sent nor changed. */
 export class TokenExchanger {
-  constructor(private readonly deps: TokenExchangerDeps) {}
+  constructor(private readonly deps: DownscopingParts) {}
 
   /**
    * One request.
@@ -42,20 +35,21 @@ export class TokenExchanger {
   async exchange(
     connection: Connection,
     profile: ProviderProfile,
-    narrowing: Narrowing,
+    target: TokenTarget,
     key: string,
   ): Promise<TokenSet> {
     const { servers, grants, engine, fleet } = this.deps;
     if (fleet?.leads === false) throw new NotLeader();
-    const subject = this.#subject(connection);
+    const { subjectToken, boundTo } = this.#subject(connection);
     const server = await servers.resolve(profile);
+    const send = requestOf(profile);
     try {
       const { tokenSet } = await engine.admit(profile, key, () =>
-        grants.narrow({ ...subject, ...narrowing, server, profile }),
+        grants.mint({ server, profile, boundTo }, (renewal) => send({ ...renewal, ...target, subjectToken })),
       );
       return tokenSet;
     } catch (error) {
-      throw judged(error, narrowing);
+      throw judged(error, target);
     }
   }
 
@@ -72,8 +66,17 @@ export class TokenExchanger {
   }
 }
 
-function judged(error: unknown, narrowing: Narrowing): unknown {
-  if (error instanceof GrantFailure) return exchangeError(error, narrowing);
+/** How downscoped tokens of a profile come. The caller has looked whether they do. */
+function requestOf({
+  grantType,
+  oauth2,
+}: ProviderProfile): (grant: TokenExchangeGrant) => Promise<MintedToken> {
+  if (grantType === "github_app") return githubApp;
+  return oauth2.tokenExchange === "on_behalf_of" ? onBehalfOf : exchangeToken;
+}
+
+function judged(error: unknown, target: TokenTarget): unknown {
+  if (error instanceof GrantFailure) return exchangeError(error, target);
   if (error instanceof GrantMoved) return new FailedPrecondition("PROVIDER_CHANGED", error.message);
   if (error instanceof ConcurrencyClosed) return new Unavailable("the daemon is stopping", 1_000);
   if (error instanceof ConcurrencyCrowded) return new Unavailable(error.message, 1_000);
@@ -81,4 +84,27 @@ function judged(error: unknown, narrowing: Narrowing): unknown {
   if (error instanceof DataLoss)
     return new FailedPrecondition("PROVIDER_MISCONFIGURED", error.message, error);
   return error;
+}
+
+const retryAfterMs = 1_000;
+
+/** What a caller is told of an exchange that failed. Nothing follows for the connection: its grant was not used. */
+function exchangeError(failure: GrantFailure, asked: TokenTarget): NexusError {
+  const { kind, oauthError, message, isRefusal } = failure;
+  if (oauthError === "invalid_scope") return refused("scopes", asked.scopes.length > 0, failure);
+  if (oauthError === "invalid_target") {
+    const field = asked.audience === "" ? "resource" : "audience";
+    return refused(field, asked[field] !== "", failure);
+  }
+  if (failure.isClientRejected || (kind === "client" && failure.httpStatus === undefined))
+    return new FailedPrecondition("PROVIDER_MISCONFIGURED", message);
+  if (kind === "client" || kind === "invalid_grant" || kind === "rejected" || isRefusal)
+    return new FailedPrecondition("TOKEN_EXCHANGE_REFUSED", `no downscoped token was issued: ${message}`);
+  return new Unavailable(`no downscoped token was issued: ${message}`, failure.retryAfterMs ?? retryAfterMs);
+}
+
+/** By the field that the provider does not take; where the caller named none, the profile's is refused. */
+function refused(field: string, isAsked: boolean, { message }: GrantFailure): NexusError {
+  if (isAsked) return new InvalidArgument([{ field, description: `is refused by the provider: ${message}` }]);
+  return new FailedPrecondition("TOKEN_EXCHANGE_REFUSED", `no downscoped token was issued: ${message}`);
 }

@@ -1,19 +1,11 @@
+import type { TokenTarget } from "../../../domain/tokens/downscoping.js";
 import type { Connection } from "../../../model/connections/connection.js";
 import { FailedPrecondition, InvalidArgument } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import { narrowedInstallation } from "../github_app.js";
-import type { ExchangeTarget } from "../token_exchange.js";
-
-/** What a caller wants of a narrower token (`nexus.v1.TokenServiceGetTokenRequest`); what is empty is not named. */
-export type Narrowing = ExchangeTarget;
-
-/** Whether anything is named: what names nothing asks for the connection's own token. */
-export function isNarrowing({ audience, resource, scopes }: Narrowing): boolean {
-  return audience !== "" || resource !== "" || scopes.length > 0;
-}
+import { downscopedInstallation } from "../github_app.js";
 
 /** For the audit: `audience=https://api.example scope=read write`, the same in whatever order scopes are named. */
-export function narrowingText({ audience, resource, scopes }: Narrowing): string {
+export function targetText({ audience, resource, scopes }: TokenTarget): string {
   const named = [
     audience === "" ? "" : `audience=${audience}`,
     resource === "" ? "" : `resource=${resource}`,
@@ -23,17 +15,17 @@ export function narrowingText({ audience, resource, scopes }: Narrowing): string
 }
 
 /**
- * What is sent of a narrowing: never wider than the connection, as far as that is known here; the provider judges the rest.
+ * What is sent of a target: never wider than the connection, as far as that is known here; the provider judges the rest.
  *
  * @throws FailedPrecondition (TOKEN_EXCHANGE_OFF), InvalidArgument
  */
-export function admittedNarrowing(
-  asked: Narrowing,
+export function admittedTarget(
+  asked: TokenTarget,
   profile: ProviderProfile,
   connection: Connection,
-): Narrowing {
-  if (profile.authType !== "oauth2") throw off(profile, "its credential is static and cannot be narrowed");
-  if (profile.grantType === "github_app") return installationNarrowing(asked, connection);
+): TokenTarget {
+  if (profile.authType !== "oauth2") throw off(profile, "its credential is static and cannot be downscoped");
+  if (profile.grantType === "github_app") return installationTarget(asked, connection);
   const { tokenExchange, resourceParameter } = profile.oauth2;
   if (tokenExchange === "off") {
     throw off(
@@ -51,14 +43,14 @@ export function admittedNarrowing(
   return asked;
 }
 
-function installationNarrowing(asked: Narrowing, { requestedScopes }: Connection): Narrowing {
+function installationTarget(asked: TokenTarget, { requestedScopes }: Connection): TokenTarget {
   refuseTargets(asked, "the tokens of a GitHub App are for GitHub");
-  const narrowed = narrowedInstallation(requestedScopes, asked.scopes);
-  if ("violation" in narrowed) throw invalid(`scopes[${narrowed.index}]`, narrowed.violation);
-  return { ...asked, scopes: narrowed.scopes };
+  const downscoped = downscopedInstallation(requestedScopes, asked.scopes);
+  if ("violation" in downscoped) throw invalid(`scopes[${downscoped.index}]`, downscoped.violation);
+  return { ...asked, scopes: downscoped.scopes };
 }
 
-function refuseTargets({ audience, resource }: Narrowing, why: string): void {
+function refuseTargets({ audience, resource }: TokenTarget, why: string): void {
   if (audience !== "") throw invalid("audience", `must be empty: ${why}`);
   if (resource !== "") throw invalid("resource", `must be empty: ${why}`);
 }
@@ -83,11 +75,11 @@ function refuseWider(
 
 /** What an exchange makes of a token that is bound to a key (RFC 9449) would be bound to no key, or to one that proves the other token. */
 export function boundSubject(profile: ProviderProfile): FailedPrecondition {
-  return off(profile, "its tokens are bound to keys (oauth2_options.dpop), and narrower ones would not be");
+  return off(profile, "its tokens are bound to keys (oauth2_options.dpop), and downscoped ones would not be");
 }
 
 function off({ name }: ProviderProfile, why: string): FailedPrecondition {
-  return new FailedPrecondition("TOKEN_EXCHANGE_OFF", `no narrower token of ${name}: ${why}`);
+  return new FailedPrecondition("TOKEN_EXCHANGE_OFF", `no downscoped token of ${name}: ${why}`);
 }
 
 function invalid(field: string, description: string): InvalidArgument {

@@ -1,24 +1,17 @@
+import type { TokenTarget } from "../../../domain/tokens/downscoping.js";
 import { clientAuthentication } from "../../../oauth/client_authentication.js";
 import { GrantFailure } from "../../../oauth/failure.js";
-import { sendGrantRequest } from "../../../oauth/grants/grant_request.js";
-import { type MintedToken, mint } from "../../../oauth/grants/minted_token.js";
+import { type MintedToken, mint, sendGrantRequest } from "../../../oauth/grants/minted_token.js";
 import type { Renewal } from "../../../oauth/grants/renewal.js";
 import { noAccessToken } from "../../../oauth/token_response.js";
 import type { Secret } from "../../../runtime/secret.js";
 import { jwtBearerGrantType } from "../jwt_bearer.js";
-import { type ExchangeTarget, sendTokenExchange, tokenTypes } from "../token_exchange.js";
+import { sendTokenExchange, tokenTypes } from "../token_exchange.js";
 
 /** A request at the identity provider: the client and the options are those of its profile. */
-export interface IdJagRequest extends Renewal, ExchangeTarget {
+export interface IdJagRequest extends Renewal, TokenTarget {
   /** The identity assertion, issued to the same client. */
   readonly idToken: Secret;
-}
-
-/** An Identity Assertion JWT Authorization Grant: of use at its audience alone. */
-export interface IdJag {
-  readonly assertion: Secret;
-  /** What the answer says; undefined where it says nothing. */
-  readonly expiresInMs: number | undefined;
 }
 
 const idJagType = "urn:ietf:params:oauth:token-type:id-jag";
@@ -27,11 +20,12 @@ const idJagType = "urn:ietf:params:oauth:token-type:id-jag";
  * Exchanges an id_token for an assertion for another authorization server (Identity Assertion JWT Authorization Grant, "Token Exchange").
  *
  * @param request its audience is the issuer of that server
+ * @returns the assertion, of use at its audience alone, where an access token stands
  * @throws GrantFailure
  */
-export async function requestIdJag(request: IdJagRequest): Promise<IdJag> {
+export async function requestIdJag(request: IdJagRequest): Promise<MintedToken> {
   const subject = { token: request.idToken, type: tokenTypes.idToken };
-  const { tokenSet } = await mint(request, request.scopes, async () => {
+  return await mint(request, request.scopes, async () => {
     const answer = await sendTokenExchange(request, subject, idJagType);
     // `N_A` is what it must be: an assertion is no access token.
     if (!answer.response.ok || answer.issuedTokenType === idJagType)
@@ -44,7 +38,6 @@ export async function requestIdJag(request: IdJagRequest): Promise<IdJag> {
       detail: "the issued token is no ID-JAG (RFC 8693 section 2.2.1)",
     });
   });
-  return { assertion: tokenSet.accessToken, expiresInMs: tokenSet.expiresInMs };
 }
 
 export interface IdJagGrant extends Renewal {

@@ -1,11 +1,5 @@
-import type { ImportRequest } from "../../../domain/connections/import_request.js";
-import {
-  refuseMoreConnections,
-  refuseTakenLabel,
-  type StoredLimits,
-} from "../../../domain/connections/state/quotas.js";
-import type { CredentialVault } from "../../../domain/credentials/credential_vault.js";
-import type { CredentialWriter } from "../../../domain/credentials/credential_writer.js";
+import { refuseMoreConnections, refuseTakenLabel } from "../../../domain/connections/state/quotas.js";
+import type { GrantParts, IdTokenImport } from "../../../domain/token_endpoint/grant_type.js";
 import { by } from "../../../model/access/audit_event.js";
 import type { Principal } from "../../../model/access/principal.js";
 import { type Connection, isLive } from "../../../model/connections/connection.js";
@@ -13,32 +7,22 @@ import { newConnection } from "../../../model/connections/new_connection.js";
 import { InvalidArgument, NotFound } from "../../../model/errors.js";
 import { newId } from "../../../model/ids.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import { IdTokenError } from "../../../oauth/id_token.js";
-import type { Clock } from "../../../runtime/clock.js";
+import { jwtExpiryMs } from "../../../oauth/access_token.js";
+import { claimsOf, IdTokenError } from "../../../oauth/id_token.js";
 import { Secret } from "../../../runtime/secret.js";
-import type { Store } from "../../../store/store.js";
 import type { Transaction } from "../../../store/transaction.js";
-import { type StatedIdentity, statedIdentity } from "./stated_identity.js";
 
 /**
  * Makes connections of id_tokens alone, of people who signed in elsewhere. They are taken at the word of whoever imports them: the
  * issuer verifies what it signed when the id_token is exchanged. So they show no account.
  */
-export class IdentityImporter {
-  constructor(
-    private readonly deps: {
-      readonly store: Store;
-      readonly vault: CredentialVault;
-      readonly writer: CredentialWriter;
-      readonly clock: Clock;
-      readonly limits: StoredLimits;
-    },
-  ) {}
+export class IdTokenImporter {
+  constructor(private readonly deps: GrantParts) {}
 
   /** @throws InvalidArgument, FailedPrecondition, ResourceExhausted, Unavailable; then nothing is stored */
   async import(
     profile: ProviderProfile,
-    request: ImportRequest,
+    request: IdTokenImport,
     idToken: Secret,
     principal: Principal,
   ): Promise<Connection> {
@@ -77,7 +61,7 @@ export class IdentityImporter {
   }
 
   /** What is held by an id_token alone ends with it: the next one takes its place. */
-  #replaced(tx: Transaction, { providerId, userId, label }: ImportRequest): Connection | undefined {
+  #replaced(tx: Transaction, { providerId, userId, label }: IdTokenImport): Connection | undefined {
     const [first] = tx.idsNamed({ providerId, userId, label });
     const named = first === undefined ? undefined : tx.getConnection(first);
     return named && isLive(named) && this.#holdsIdTokenAlone(tx, named) ? named : undefined;
@@ -90,7 +74,7 @@ export class IdentityImporter {
     return accessToken.reveal() === "" && refreshToken === undefined;
   }
 
-  #first(tx: Transaction, profile: ProviderProfile, request: ImportRequest, nowMs: number): Connection {
+  #first(tx: Transaction, profile: ProviderProfile, request: IdTokenImport, nowMs: number): Connection {
     refuseMoreConnections(tx, request.userId, this.deps.limits);
     refuseTakenLabel(tx, request);
     return newConnection(newId(), request, profile, nowMs);
@@ -104,3 +88,32 @@ const claimFaults: Readonly<Record<string, string>> = {
   exp: "has ended",
   sub: "names nobody",
 };
+
+/** What an id_token says, on the word of whoever hands it over. */
+interface StatedIdentity {
+  readonly subject: string;
+  readonly expiresAtMs: number;
+}
+
+/**
+ * The claims of an id_token that another application got (OpenID Connect Core 1.0 section 3.1.3.7, steps 2, 3, 5 and 9). Its signature is
+ * left to the issuer, to which alone it is sent.
+ *
+ * @throws IdTokenError
+ */
+function statedIdentity(
+  idToken: string,
+  { issuer, clientId }: { readonly issuer: string; readonly clientId: string },
+  nowMs: number,
+): StatedIdentity {
+  const claims = claimsOf(idToken);
+  const { iss, aud, azp, sub } = claims;
+  if (iss === undefined) throw new IdTokenError("malformed");
+  if (iss !== issuer) throw new IdTokenError("iss");
+  if (aud !== clientId && !(Array.isArray(aud) && aud.includes(clientId))) throw new IdTokenError("aud");
+  if (azp !== undefined && azp !== clientId) throw new IdTokenError("azp");
+  if (typeof sub !== "string" || sub === "" || sub.length > 255) throw new IdTokenError("sub");
+  const expiresAtMs = jwtExpiryMs(idToken, nowMs);
+  if (expiresAtMs === undefined) throw new IdTokenError("exp");
+  return { subject: sub, expiresAtMs };
+}

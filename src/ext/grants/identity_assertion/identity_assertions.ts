@@ -1,22 +1,14 @@
-import type { CredentialVault } from "../../../domain/credentials/credential_vault.js";
 import { ProviderConcurrency } from "../../../domain/refresh/limits/provider_concurrency.js";
-import type { AssertionFiles } from "../../../domain/token_endpoint/assertion_files.js";
-import type { ClientKeys } from "../../../domain/token_endpoint/client_keys.js";
-import type { AssertionSource } from "../../../domain/token_endpoint/grant_types.js";
-import type { IssuerMetadata } from "../../../domain/token_endpoint/issuer_metadata.js";
-import type { KeyFiles } from "../../../domain/token_endpoint/key_files.js";
-import { OAuthClients } from "../../../domain/token_endpoint/oauth_clients.js";
-import type { AssertedRequest } from "../../../domain/token_endpoint/token_endpoint_client.js";
+import type { GrantParts, RefreshRequest } from "../../../domain/token_endpoint/grant_type.js";
+import type { TokenSet } from "../../../model/credentials/credential.js";
 import { NexusError } from "../../../model/errors.js";
 import { jwtExpiryMs } from "../../../oauth/access_token.js";
-import { presentingCertificate } from "../../../oauth/clients/client_certificate.js";
 import { GrantFailure } from "../../../oauth/failure.js";
-import { atIdentityProvider } from "../../../oauth/identity_required.js";
-import type { OutboundFetch } from "../../../outbound/outbound.js";
+import { IdentityRequired } from "../../../oauth/grants/identity_required.js";
+import type { MintedToken } from "../../../oauth/grants/minted_token.js";
 import { BoundedMap } from "../../../runtime/bounded_map.js";
-import type { Clock } from "../../../runtime/clock.js";
 import type { Secret } from "../../../runtime/secret.js";
-import { type IdJag, requestIdJag } from "./id_jag.js";
+import { requestIdJag } from "./id_jag.js";
 import type { IdentitySubject, IdentitySubjects } from "./identity_subjects.js";
 
 interface Held {
@@ -38,46 +30,33 @@ const leadMs = 10_000;
 export class IdentityAssertions {
   readonly #held = new BoundedMap<string, Held>(maxHeld);
   readonly #places = new ProviderConcurrency<Secret>();
-  readonly #clients: OAuthClients;
 
-  constructor(
-    private readonly deps: {
-      readonly vault: CredentialVault;
-      readonly clientKeys?: Pick<ClientKeys, "signingKey">;
-      readonly assertionFiles?: Pick<AssertionFiles, "read">;
-      readonly keyFiles?: Pick<KeyFiles, "read">;
-      readonly subjects: Pick<IdentitySubjects, "of">;
-      readonly servers: Pick<IssuerMetadata, "resolve">;
-      readonly clock: Clock;
-      readonly outbound: OutboundFetch;
-    },
-  ) {
-    this.#clients = new OAuthClients(deps);
+  constructor(private readonly deps: GrantParts & { readonly subjects: IdentitySubjects }) {}
+
+  /** The one at hand while it lives, else another. @throws GrantFailure, of class `IdentityRequired` where the user must act */
+  async current(request: RefreshRequest): Promise<{ readonly assertion: Secret; readonly isFresh: boolean }> {
+    const subject = this.deps.subjects.of(request.profile, request);
+    const held = this.#held.get(keyOf(request, subject));
+    if (held && held.endMs - leadMs > this.deps.clock.nowMs())
+      return { assertion: held.assertion, isFresh: false };
+    return { assertion: await this.#fresh(request, subject), isFresh: true };
   }
 
-  /** Of a profile of the grant type `identity_assertion`. */
-  sourceFor(request: AssertedRequest): AssertionSource {
-    const { clock, subjects } = this.deps;
-    return {
-      current: async () => {
-        const subject = subjects.of(request.profile, request);
-        const held = this.#held.get(keyOf(request, subject));
-        if (held && held.endMs - leadMs > clock.nowMs()) return { assertion: held.assertion, isFresh: false };
-        return { assertion: await this.#fresh(request, subject), isFresh: true };
-      },
-      renewed: async () => await this.#fresh(request, subjects.of(request.profile, request)),
-    };
+  /** Another one. @throws as `current` */
+  async renewed(request: RefreshRequest): Promise<Secret> {
+    return await this.#fresh(request, this.deps.subjects.of(request.profile, request));
   }
 
-  async #fresh(request: AssertedRequest, subject: IdentitySubject): Promise<Secret> {
+  async #fresh(request: RefreshRequest, subject: IdentitySubject): Promise<Secret> {
     const key = keyOf(request, subject);
     return await this.#places.run(subject.profile.id, key, "demand", async () => {
       try {
-        const idJag = await this.#ask(request, subject);
-        const { clock } = this.deps;
-        const nowMs = clock.nowMs();
-        this.#held.set(key, { assertion: idJag.assertion, endMs: endOf(idJag, nowMs) });
-        return idJag.assertion;
+        const { tokenSet } = await this.#ask(request, subject);
+        this.#held.set(key, {
+          assertion: tokenSet.accessToken,
+          endMs: endOf(tokenSet, this.deps.clock.nowMs()),
+        });
+        return tokenSet.accessToken;
       } catch (error) {
         this.#held.delete(key);
         if (error instanceof GrantFailure) throw atIdentityProvider(error, subject.profile.name);
@@ -88,22 +67,21 @@ export class IdentityAssertions {
 
   /** The request at the identity provider. @throws GrantFailure */
   async #ask(
-    { profile: resource, server, scopes }: AssertedRequest,
+    { profile: resource, server, scopes }: RefreshRequest,
     subject: IdentitySubject,
-  ): Promise<IdJag> {
-    const { servers, clock, outbound } = this.deps;
+  ): Promise<MintedToken> {
+    const { servers, grants } = this.deps;
     const { profile, idToken } = subject;
     try {
-      const client = this.#clients.open(profile);
-      return await requestIdJag({
-        server: await servers.resolve(profile),
-        client,
-        options: profile.oauth2,
-        audience: server.issuer ?? resource.issuer,
-        resource: resource.oauth2.resource,
-        ...{ scopes, idToken, clock },
-        fetch: presentingCertificate(outbound, client.certificate, clock),
-      });
+      const request = { server: await servers.resolve(profile), profile };
+      return await grants.mint(request, (renewal) =>
+        requestIdJag({
+          ...renewal,
+          audience: server.issuer ?? resource.issuer,
+          resource: resource.oauth2.resource,
+          ...{ scopes, idToken },
+        }),
+      );
     } catch (error) {
       if (!(error instanceof NexusError)) throw error;
       const kind = error.kind === "unavailable" ? "transient" : "client";
@@ -112,13 +90,26 @@ export class IdentityAssertions {
   }
 }
 
-function keyOf({ profile, scopes }: AssertedRequest, { profile: from, connection }: IdentitySubject): string {
+function keyOf({ profile, scopes }: RefreshRequest, { profile: from, connection }: IdentitySubject): string {
   const { resource } = profile.oauth2;
   const place = [profile.id, profile.issuer, profile.clientId, resource, String(from.version)];
   return JSON.stringify([...place, connection.id, connection.subject ?? "", ...scopes]);
 }
 
-function endOf({ assertion, expiresInMs }: IdJag, nowMs: number): number {
+function endOf({ accessToken: assertion, expiresInMs }: TokenSet, nowMs: number): number {
   const says = expiresInMs === undefined ? undefined : nowMs + expiresInMs;
   return says ?? jwtExpiryMs(assertion.reveal(), nowMs) ?? nowMs + unknownLifetimeMs;
+}
+
+/** What the identity provider said, or did not, is told apart from what the profile's own server says. */
+export function atIdentityProvider(failure: GrantFailure, name: string): GrantFailure {
+  const { oauthError, httpStatus, kind } = failure;
+  // RFC 9470 section 3: the person must prove more.
+  if (kind === "invalid_grant" || oauthError === "insufficient_user_authentication") {
+    const words = `the identity provider ${name} takes the id_token no more (${oauthError ?? httpStatus ?? "refused"}): connect ${name} again`;
+    return new IdentityRequired(words, { oauthError, httpStatus });
+  }
+  const reported = failure.detail ?? failure.network?.words;
+  const detail = `at the identity provider ${name}${reported === undefined ? "" : `: ${reported}`}`;
+  return new GrantFailure({ ...failure, detail });
 }

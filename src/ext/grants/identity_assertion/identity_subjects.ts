@@ -4,8 +4,8 @@ import { grantBinding } from "../../../model/connections/grant_binding.js";
 import { DataLoss } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../../oauth/failure.js";
+import { IdentityRequired } from "../../../oauth/grants/identity_required.js";
 import { claimsOf } from "../../../oauth/id_token.js";
-import { IdentityRequired } from "../../../oauth/identity_required.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Secret } from "../../../runtime/secret.js";
 import type { Store } from "../../../store/store.js";
@@ -19,7 +19,7 @@ export interface IdentitySubject {
   readonly idToken: Secret;
 }
 
-/** Whose name and provider a connection has. */
+/** Whose identity is asserted, and for which of the user's connections. */
 export type AssertedIdentity = Pick<Connection, "userId" | "label">;
 
 /** An id_token must live so long, for the way to the identity provider and for clocks that differ. */
@@ -27,7 +27,7 @@ const leadMs = 10_000;
 /** One that ends within so long is renewed before a request that may have to wait. */
 const renewalLeadMs = 60_000;
 
-/** Finds the connections at identity providers that vouch for others. */
+/** Finds the connections at identity providers whose id_tokens are exchanged for others. */
 export class IdentitySubjects {
   constructor(
     private readonly deps: {
@@ -41,11 +41,11 @@ export class IdentitySubjects {
   ) {}
 
   /** @throws IdentityRequired when there is none with an id_token that lives; GrantFailure of kind `transient` when another can be had */
-  of(profile: Pick<ProviderProfile, "identityProvider">, vouched: AssertedIdentity): IdentitySubject {
+  of(profile: Pick<ProviderProfile, "identityProvider">, asserted: AssertedIdentity): IdentitySubject {
     const name = profile.identityProvider;
     const identityProvider = this.deps.store.findProviderByName(name);
     if (!identityProvider) throw new IdentityRequired(`register the identity provider ${name}`);
-    const connection = this.connectionOf(identityProvider, vouched);
+    const connection = this.connectionOf(identityProvider, asserted);
     if (!connection) throw new IdentityRequired(`connect ${name} for this user`);
     const held = this.#held(connection, identityProvider);
     if (held && held.endMs > this.deps.clock.nowMs() + leadMs)
@@ -57,27 +57,19 @@ export class IdentitySubjects {
   }
 
   /** The connection that is to be refreshed before a token can be minted: it can, and its id_token has ended. */
-  toRenew(connectionId: string): string | undefined {
-    const { store } = this.deps;
-    const connection = store.getConnection(connectionId);
-    const profile = connection && store.getProvider(connection.providerId);
-    if (profile?.grantType !== "identity_assertion") return undefined;
-    const identityProvider = store.findProviderByName(profile.identityProvider);
-    if (!connection || !identityProvider) return undefined;
+  toRenew(connection: Connection, profile: ProviderProfile): string | undefined {
+    const identityProvider = this.deps.store.findProviderByName(profile.identityProvider);
+    if (!identityProvider) return undefined;
     const subject = this.connectionOf(identityProvider, connection);
     if (!subject?.refreshable) return undefined;
     const { endMs = 0 } = this.#held(subject, identityProvider) ?? {};
     return endMs <= this.deps.clock.nowMs() + renewalLeadMs ? subject.id : undefined;
   }
 
-  /** Whether a token can be minted without the person, as far as that is known here; true of a profile without an identity provider. */
-  vouches(
-    { identityProvider }: Pick<ProviderProfile, "identityProvider">,
-    vouched: AssertedIdentity,
-  ): boolean {
-    if (identityProvider === "") return true;
+  /** Whether a token can be minted without the user, as far as that is known here. */
+  isUsable({ identityProvider }: ProviderProfile, asserted: AssertedIdentity): boolean {
     const profile = this.deps.store.findProviderByName(identityProvider);
-    const connection = profile && this.connectionOf(profile, vouched);
+    const connection = profile && this.connectionOf(profile, asserted);
     if (!connection) return false;
     const { endMs = 0 } = this.#held(connection, profile) ?? {};
     return connection.refreshable || endMs > this.deps.clock.nowMs() + leadMs;

@@ -8,6 +8,8 @@ import { readText, usable } from "../../../cli/shell/files.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import { printable, shellWord } from "../../../cli/shell/text.js";
 import { driftExitCode, exitCodes } from "../../../daemon/exit_codes.js";
+import { DocumentError, type DocumentViolation } from "../../../document/document_error.js";
+import { GrantTypes, grantViolations } from "../../../domain/token_endpoint/grant_types.js";
 import { applyPlan } from "../apply.js";
 import { type Manifest, readManifest } from "../manifest.js";
 import { hasDrift, type Plan, type PlannedChange, planOf } from "../plan.js";
@@ -76,7 +78,23 @@ async function loadManifest(shell: Shell, { file, catalog }: PlanFlags): Promise
   }
   const text = file === "-" ? await shell.stdin.readAll() : readText(file, "--file");
   const templates = await openCatalogue(catalog);
-  return usable("manifest", file, () => readManifest(text, { variables: shell.env, templates }));
+  const manifest = usable("manifest", file, () => readManifest(text, { variables: shell.env, templates }));
+  const types = new GrantTypes(shell.extensions.flatMap(({ grantTypes = [] }) => grantTypes));
+  const violations = await grantViolationsOf(manifest, types);
+  return usable("manifest", file, () => {
+    if (violations.length > 0) throw new DocumentError(violations);
+    return manifest;
+  });
+}
+
+/** What the grant types of the profiles find wrong with them. */
+async function grantViolationsOf({ profiles }: Manifest, types: GrantTypes): Promise<DocumentViolation[]> {
+  const found = profiles.map(async ({ settings, violation }) =>
+    grantViolations(settings, await types.load(settings.grantType)).map(({ field, description }) =>
+      violation(field, description),
+    ),
+  );
+  return (await Promise.all(found)).flat();
 }
 
 async function openCatalogue(file: string | undefined): Promise<Catalogue> {

@@ -9,6 +9,7 @@ import type { ProviderProfile, ProviderSettings } from "../../../../src/model/pr
 import { manualAuthorizationServer } from "../../../../src/oauth/authorization_server.js";
 import { GrantFailure } from "../../../../src/oauth/failure.js";
 import { Secret } from "../../../../src/runtime/secret.js";
+import { coreSources } from "../../../fakes/core_sources.js";
 import { perTest } from "../../../lifetimes.js";
 import { Engine, tokenSet } from "../../engine.js";
 
@@ -160,6 +161,7 @@ describe("a credential is bound to whom it was given", () => {
   it("and not sent by any other path", async () => {
     const sent: string[] = [];
     const grants = new TokenEndpointClient({
+      sources: coreSources,
       vault: engine.vault,
       clock: engine.clock,
       outbound: async (url) => {

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { AccessControl } from "../../../../src/domain/access/access_control.js";
 import { ApiKeys } from "../../../../src/domain/access/api_keys.js";
 import { ProviderRegistry } from "../../../../src/domain/providers/provider_registry.js";
+import { GrantTypes } from "../../../../src/domain/token_endpoint/grant_types.js";
 import type { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { admin, owner } from "../../../../src/model/access/principal.js";
 import { Changes } from "../../../../src/runtime/changes.js";
@@ -21,6 +22,7 @@ function caches(store: ReplicaStore) {
   const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
   const shared = { store, changes, clock, log: silentLog };
   const registry = new ProviderRegistry({
+    grantTypes: new GrantTypes(),
     ...shared,
     vault: testVault(store),
     networks: loopbackNetworks,

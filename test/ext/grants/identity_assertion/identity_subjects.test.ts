@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { IdentitySubjects } from "../../../../src/ext/grants/identity_assertion/identity_subjects.js";
 import type { Connection } from "../../../../src/model/connections/connection.js";
 import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
-import { IdentityRequired } from "../../../../src/oauth/identity_required.js";
+import { IdentityRequired } from "../../../../src/oauth/grants/identity_required.js";
 import { Secret } from "../../../../src/runtime/secret.js";
 import { Engine, hourMs, startMs, tokenSet } from "../../../domain/engine.js";
 import { perTest } from "../../../lifetimes.js";
@@ -28,22 +28,21 @@ describe("IdentitySubjects", () => {
     engine.connection(company, tokenSet({ idToken: idToken(endMs), ...more }));
   const ada = { userId: "ada", label: "" };
 
-  it("finds the sign-in of the same user, whatever the label of what it vouches for", async () => {
+  it("finds the sign-in of the same user, whatever the label of the other connection", async () => {
     const { id } = await signedIn();
     expect(subjects.of(chat, ada).connection.id).toBe(id);
     expect(subjects.of(chat, { ...ada, label: "work" }).connection.id).toBe(id);
     expect(() => subjects.of(chat, { ...ada, userId: "bea" })).toThrow(IdentityRequired);
-    expect(subjects.vouches(chat, ada)).toBe(true);
-    expect(subjects.vouches(chat, { ...ada, userId: "bea" })).toBe(false);
+    expect(subjects.isUsable(chat, ada)).toBe(true);
+    expect(subjects.isUsable(chat, { ...ada, userId: "bea" })).toBe(false);
   });
 
   it("has a sign-in refreshed that can be, a minute before its id_token ends", async () => {
     const { id } = await signedIn(startMs + 600_000);
-    const { id: chatId } = await engine.connection(chat);
-    expect(subjects.toRenew(chatId)).toBeUndefined();
+    const connection = await engine.connection(chat);
+    expect(subjects.toRenew(connection, chat)).toBeUndefined();
     engine.clock.advance(541_000);
-    expect(subjects.toRenew(chatId)).toBe(id);
-    expect(subjects.toRenew(id)).toBeUndefined();
+    expect(subjects.toRenew(connection, chat)).toBe(id);
   });
 
   it("says that another try helps while a refresh has not been tried, and then that the person must sign in", async () => {

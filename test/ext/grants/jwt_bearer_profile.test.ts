@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { grantViolations } from "../../../src/domain/token_endpoint/grant_types.js";
+import { jwtBearerType } from "../../../src/ext/grants/jwt_bearer.js";
 import { providerViolations } from "../../../src/model/providers/provider_profile.js";
 import { plainSettings } from "../../samples.js";
 
@@ -6,8 +8,12 @@ const bearer = {
   ...{ ...plainSettings, grantType: "jwt_bearer" as const, tokenUrl: "https://op.example/token" },
   scopes: ["read"],
 };
-const fieldsOf = (change: Partial<typeof plainSettings>, hasSecret: boolean): string[] =>
-  providerViolations({ ...bearer, ...change }, hasSecret).map(({ field }) => field.replace("provider.", ""));
+function fieldsOf(change: Partial<typeof plainSettings>, hasSecret: boolean): string[] {
+  const settings = { ...bearer, ...change };
+  return [...providerViolations(settings, hasSecret), ...grantViolations(settings, jwtBearerType)].map(
+    ({ field }) => field.replace("provider.", ""),
+  );
+}
 
 test.each<[what: string, change: Partial<typeof plainSettings>, hasSecret: boolean, fields: string[]]>([
   ["a key as its secret", {}, true, []],
