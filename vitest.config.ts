@@ -14,7 +14,7 @@ const quarantined = readFileSync(`${import.meta.dirname}/test/quarantine.txt`, "
 
 /** Tests of whole daemons that show what README promises. Those of SECURITY.md are all of `test/security`. */
 const promises = [
-  ..."accounts acquiring audit capture chromium connecting device errors http import keys_cli main_job".split(
+  ..."accounts acquiring audit capture chromium connecting device errors http import keys_cli killed main_job".split(
     " ",
   ),
   ..."package pages_axe process providers readme rejected_tokens rest revocation status tokens".split(" "),

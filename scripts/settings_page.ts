@@ -16,7 +16,7 @@ On Linux the data folder is \`$XDG_DATA_HOME/nexusd\`, by default \`~/.local/sha
 \`[IPv6]:port\` and \`unix:path\`; \`off\` closes it. Beyond this machine a listener speaks TLS, or does not open unless \`--insecure\` names it.
 `;
 
-function page(): string {
+export function settingsPage(): string {
   const groups = [...new Set(settings.map(({ group }) => group))];
   const first = settings.filter(({ isFirst }) => isFirst);
   const ofGroup = (group: string): string =>
@@ -52,6 +52,8 @@ function asMarkdown(text: string): string {
   return text.replace(/[<|*]/g, "\\$&");
 }
 
-const folder = join(process.argv[2] ?? ".", "docs");
-mkdirSync(folder, { recursive: true });
-writeFileSync(join(folder, "settings.md"), page());
+if (process.argv[1] === import.meta.filename) {
+  const folder = join(process.argv[2] ?? ".", "docs");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "settings.md"), settingsPage());
+}

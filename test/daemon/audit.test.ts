@@ -5,14 +5,13 @@ import type { AuditEvent } from "../../src/gen/nexus/v1/audit_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { type Databases, encodeCount, openDatabases } from "../../src/store/lmdb/databases.js";
 import { decodeAuditRecord, encodeAuditRecord } from "../../src/store/records/audit_codec.js";
-import { Store, storeFileName } from "../../src/store/store.js";
+import { storeFileName } from "../../src/store/store.js";
 import { fakeShell, jsonLines } from "../cli/fake_shell.js";
 import { Browser, consent } from "../fakes/browser.js";
 import { perTest } from "../lifetimes.js";
 import { auditEvents, recordThroughFleet, untilEvent } from "./audit_events.js";
-import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
-import { clientsOf, Place, World } from "./harness.js";
+import { type Place, World } from "./harness.js";
 import { registered, requestOf } from "./requests.js";
 
 const told = (events: AuditEvent[]) =>
@@ -197,45 +196,6 @@ describe("the audit log", () => {
     expect(table.out).toMatch(
       /^TIME +EVENT +BY +FROM +ABOUT +DETAILS\n\S+ +oauth_flow_completed +browser +127/,
     );
-  });
-});
-
-describe("the audit log of a daemon that is killed", () => {
-  it("holds an event for each change that was acknowledged, and for no other", async () => {
-    const place = await Place.make();
-    const daemon = new DaemonProcess(place.environment);
-    await daemon.ready();
-    const { providers } = clientsOf(place.socket);
-    const acknowledged: string[] = [];
-    const create = async (lane: number): Promise<void> => {
-      for (let i = 0; ; i++) {
-        const providerId = await registered(
-          { providers },
-          {
-            name: `p-${lane}-${i}`,
-            clientId: "client",
-            clientSecret: "secret",
-            authUrl: "https://op.example/auth",
-            tokenUrl: "https://op.example/token",
-          },
-        );
-        acknowledged.push(providerId);
-        if (acknowledged.length === 60) void daemon.kill("SIGKILL");
-      }
-    };
-    await Promise.allSettled([1, 2, 3, 4].map(create));
-    await daemon.exited;
-
-    const store = Store.open({ folder: place.config.dataDir, nowMs: 1 });
-    const stored = store.listProviders({ limit: 10_000 }).map(({ id }) => id);
-    const events = store.listAuditEvents({ limit: 10_000 }).events;
-    expect(events.map(({ event }) => event.providerId).sort()).toEqual(stored.sort());
-    expect(stored).toEqual(expect.arrayContaining(acknowledged));
-    expect(store.verifyAudit().step(100_000)).toMatchObject({
-      checked: BigInt(stored.length),
-      violation: undefined,
-    });
-    await store.close();
   });
 });
 

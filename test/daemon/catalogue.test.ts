@@ -1,15 +1,16 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { run } from "../../src/cli/program.js";
 import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { fakeShell, jsonLines } from "../cli/fake_shell.js";
 import { Browser } from "../fakes/browser.js";
 import { ScriptedProvider, scriptedClient } from "../fakes/scripted_provider.js";
 import { perSuite } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
-import { Place, TestDaemon } from "./harness.js";
+import { TestDaemon } from "./harness.js";
 import { requestOf } from "./requests.js";
 
 let folder: string;
@@ -217,48 +218,32 @@ describe("CreateProvider from a template", () => {
   });
 });
 
-describe("the process", () => {
-  const run = async (
-    args: string[],
-    environment = daemon.place.environment,
-  ): Promise<[number | string, string]> => {
-    const command = new DaemonProcess(environment, args);
-    return [await command.exited, command.output];
+describe("nexusd", () => {
+  const command = (...args: string[]) => {
+    const shell = fakeShell({ env: { NEXUS_DATA_DIR: daemon.place.config.dataDir } });
+    return { shell, ended: run(args, shell) };
   };
 
-  it("adds a provider from the built catalogue, and connect prints a URL that leads to it", async () => {
+  it("adds a provider from the catalogue, and connect prints a URL that leads to it", async () => {
     const file = join(folder, "secret");
     writeFileSync(file, "s3cret\n");
-    const [code, output] = await run([
-      "provider",
-      "add",
-      "github",
-      "--name",
-      "gh",
-      "--client-id",
-      "x",
-      "--client-secret-file",
-      file,
-    ]);
-    expect([code, output]).toEqual([0, expect.stringContaining(" connect gh")]);
-    expect(output).toContain(daemon.place.config.redirectUri);
+    const flags = ["--name", "gh", "--client-id", "x", "--client-secret-file", file];
+    const { shell, ended } = command("provider", "add", "github", ...flags);
+    expect([await ended, shell.out()]).toEqual([0, expect.stringContaining(" connect gh")]);
+    expect(shell.out()).toContain(daemon.place.config.redirectUri);
 
-    const connecting = new DaemonProcess(daemon.place.environment, [
-      "connect",
-      "gh",
-      "--scope",
-      "repo",
-      "--json",
-    ]);
-    const [, url = ""] = await connecting.wrote(/"auth_url":\s*"([^"]+)"/);
-    const page = await new Browser().get(url, (target) => target.startsWith("https://github.com/"));
+    const connecting = command("connect", "gh", "--scope", "repo", "--json");
+    await expect.poll(() => jsonLines(connecting.shell.out())).toHaveLength(1);
+    const [{ auth_url: url, connection_id: connectionId } = {}] = jsonLines(connecting.shell.out());
+    const page = await new Browser().get(`${url}`, (target) => target.startsWith("https://github.com/"));
     expect(new URL(page.url).searchParams.get("client_id")).toBe("x");
-    await connecting.kill("SIGKILL");
+    await clients.connections.deleteConnection({ connectionId: `${connectionId}` });
+    expect(await connecting.ended).toBe(21);
   });
 
   it("explains a template", async () => {
-    const [code, output] = await run(["provider", "show", "shopify", "--template"]);
-    expect(code).toBe(0);
+    const { shell, ended } = command("provider", "show", "shopify", "--template");
+    expect(await ended).toBe(0);
     for (const words of [
       daemon.place.config.redirectUri,
       "--var shop=",
@@ -266,18 +251,7 @@ describe("the process", () => {
       "X-Shopify-Access-Token",
       "https://shopify.dev/",
     ]) {
-      expect(output).toContain(words);
+      expect(shell.out()).toContain(words);
     }
-  });
-
-  it("does not start with a broken catalogue, exits with 2 and says where", async () => {
-    const file = join(folder, "broken.yaml");
-    writeFileSync(file, "providers:\n  - name: acme\n    display_name: Acme\n");
-    const other = await Place.make();
-    const [code, output] = await run(["serve", "--catalog", file], other.environment);
-    expect(code).toBe(2);
-    expect(output).toContain(file);
-    expect(output).toContain("2:5: providers[0] (acme): must have required property 'auth_type'");
-    expect(output).not.toContain("    at ");
   });
 });

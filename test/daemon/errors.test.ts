@@ -12,13 +12,11 @@ import { NexusService } from "../../src/gen/nexus/v1/nexus_pb.js";
 import { restTable } from "../../src/server/rest/table.js";
 import { Store } from "../../src/store/store.js";
 import { Browser } from "../fakes/browser.js";
-import { limitFileSize } from "../fakes/file_size_limit.js";
 import { perSuite } from "../lifetimes.js";
 import { json } from "../oauth/scripted_server.js";
 import { newSigningKey } from "../oauth/signing_key.js";
-import { DaemonProcess } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
-import { Place, Watcher } from "./harness.js";
+import { Watcher } from "./harness.js";
 import { goodTokens, returnUrl, ScriptedWorld } from "./scripted_world.js";
 
 const unknownId = "00000000-0000-4000-8000-000000000000";
@@ -290,32 +288,6 @@ describe("10: a consent", () => {
     );
     expect(await world.status(connection_id)).toBe("failed");
   });
-});
-
-// MUTATION, one at a time: `restError` answers 404 for what is no WireError; `onFatal` does nothing.
-it("11: a lost database is not `connection not found`, and health does not stay green", async () => {
-  const place = await Place.make();
-  const daemon = new DaemonProcess(place.environment);
-  await daemon.ready();
-  const ask = (path: string, init: RequestInit = {}) =>
-    fetch(place.httpUrl + path, { ...init, headers: { "x-api-key": place.apiKey } });
-  const register = (name: string) =>
-    ask("/v1/providers", {
-      method: "POST",
-      body: JSON.stringify({ profile: { name, auth_type: "api_key", description: "x".repeat(1000) } }),
-    });
-  expect((await register("good")).status).toBe(201);
-  expect((await fetch(`${place.opsUrl}/readyz`)).status).toBe(200);
-  limitFileSize(daemon.pid, 1n);
-  // Each is stored, or refused as what it is, until the daemon is gone.
-  for (let attempt = 0; ; attempt++) {
-    const answer = await register(`full-${attempt}`).catch(() => undefined);
-    if (!answer) break;
-    expect(answer.status === 201 || answer.status >= 500, String(answer.status)).toBe(true);
-  }
-  expect(await daemon.exited).toBe(14);
-  await expect(fetch(`${place.opsUrl}/readyz`)).rejects.toThrow();
-  await expect(fetch(`${place.opsUrl}/livez`)).rejects.toThrow();
 });
 
 describe("12: the daemon", () => {

@@ -6,15 +6,13 @@ import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
 import { Store } from "../../src/store/store.js";
 import { fakeShell } from "../cli/fake_shell.js";
-import { startOpenIdProvider } from "../fakes/openid_provider.js";
 import { perTest } from "../lifetimes.js";
 import { json, startScriptedServer } from "../oauth/scripted_server.js";
-import { auditEvents, untilEvent } from "./audit_events.js";
-import { DaemonProcesses } from "./daemon_process.js";
+import { auditEvents } from "./audit_events.js";
 import { failureOf } from "./errors.js";
 import { foreignRefreshToken } from "./foreign_token.js";
-import { Place, World } from "./harness.js";
-import { registered, registeredAt } from "./requests.js";
+import { World } from "./harness.js";
+import { registered } from "./requests.js";
 
 describe("importing a refresh token", () => {
   const world = perTest(() => World.make());
@@ -177,54 +175,4 @@ it("tries the fields of a static type at the provider where the profile says how
   expect((await importIt()).connection?.status).toBe(ConnectionStatus.ACTIVE);
   await api.close();
   await world.close();
-});
-
-describe("an import that is cut off by a crash", () => {
-  // Ports that nobody holds while the daemon is down could be taken meanwhile.
-  const place = perTest(() => Place.make({ NEXUS_OPS_LISTEN: "off", NEXUS_HTTP_LISTEN: "off" }));
-  const provider = perTest(() => startOpenIdProvider({ redirectUris: [place.config.redirectUri] }));
-  const daemons = perTest(() => new DaemonProcesses(place.environment));
-  let providerId: string;
-  let refreshToken: string;
-  beforeEach(async () => {
-    refreshToken = await foreignRefreshToken(provider, place.config.redirectUri);
-    await daemons.started();
-    providerId = await registeredAt(provider, place.clients());
-  });
-  /** The provider has got the refresh token when the daemon dies. */
-  const importAndKill = async (): Promise<void> => {
-    const failed = failureOf(
-      place.clients().connections.importConnection({ userId: "ada", providerId, refreshToken }),
-    );
-    await provider.waitForTokenRequests(2);
-    await daemons.all[0]?.kill("SIGKILL");
-    await failed;
-  };
-
-  it("is finished at the next start when the token still works", async () => {
-    await provider.setOutage("hang");
-    await importAndKill();
-    await provider.setOutage("none");
-    await daemons.started();
-    const event = await untilEvent(place.clients(), "connection.imported");
-    const { connection } = await place
-      .clients()
-      .connections.getConnection({ connectionId: event.connectionId });
-    expect(connection?.status).toBe(ConnectionStatus.ACTIVE);
-    const again = await place
-      .clients()
-      .connections.importConnection({ userId: "ada", providerId, refreshToken });
-    expect(again.connection?.id).toBe(event.connectionId);
-    expect(provider.tokenRequests).toHaveLength(3);
-  });
-
-  it("is not lost without a word when the provider had rotated the token", async () => {
-    const release = provider.holdTokenResponses();
-    await importAndKill();
-    release();
-    await daemons.started();
-    const event = await untilEvent(place.clients(), "connection.import_failed");
-    expect(event).toMatchObject({ providerId, principal: "owner", reason: "outcome_unknown" });
-    expect((await place.clients().connections.listConnections({})).connections).toEqual([]);
-  });
 });

@@ -221,6 +221,13 @@ describe("the process", () => {
     await refused(daemons.start(providers), 2, /the providers file .*none.yaml cannot be read \(ENOENT\)/);
   });
 
+  it("does not start with a broken catalogue, and says where it is broken", async () => {
+    const catalogue = join(temporaryFolder(), "broken.yaml");
+    writeFileSync(catalogue, "providers:\n  - name: acme\n    display_name: Acme\n");
+    const sentence = /broken\.yaml.*2:5: providers\[0\] \(acme\): must have required property 'auth_type'/s;
+    await refused(daemons.start({ NEXUS_CATALOG_FILE: catalogue }), 2, sentence);
+  });
+
   it("reports all errors of the settings at once, with code 2", async () => {
     const daemon = daemons.start({ NEXUS_HTTP_LISTEN: "nowhere", NEXUS_PUBLIC_URL: "ftp://x" });
     await refused(daemon, 2, /NEXUS_HTTP_LISTEN/);

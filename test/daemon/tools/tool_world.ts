@@ -1,23 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { userInfo } from "node:os";
 import { join } from "node:path";
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { run } from "../../../src/cli/program.js";
-import type { ProviderSchema } from "../../../src/gen/nexus/v1/provider_pb.js";
-import type { JsonObject } from "../../../src/model/json.js";
-import { fakeShell } from "../../cli/fake_shell.js";
-import { temporaryFolder } from "../../temporary_folder.js";
+import { CommandWorld, type Ended } from "../command_world.js";
 import { ScriptedWorld } from "../scripted_world.js";
 
-const main = join(import.meta.dirname, "../../../dist/main.js");
+export type { Ended };
 
-export interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+const main = join(import.meta.dirname, "../../../dist/main.js");
 
 interface RunOptions {
   readonly stdin?: string | Uint8Array;
@@ -65,23 +55,17 @@ export class Running {
 }
 
 /** A live daemon, and a machine on which `nexusd` is installed. */
-export class ToolWorld {
-  readonly home = temporaryFolder();
-  /** Who runs the commands, and whose connections are meant when no user is named. */
-  readonly user = userInfo().username;
+export class ToolWorld extends CommandWorld {
   readonly #bin = join(this.home, "bin");
 
-  private constructor(readonly scripted: ScriptedWorld) {
+  private constructor(scripted: ScriptedWorld) {
+    super(scripted);
     mkdirSync(this.#bin);
     symlinkSync(main, join(this.#bin, "nexusd"));
   }
 
-  static async make(environment: NodeJS.ProcessEnv = {}): Promise<ToolWorld> {
+  static override async make(environment: NodeJS.ProcessEnv = {}): Promise<ToolWorld> {
     return new ToolWorld(await ScriptedWorld.make(environment));
-  }
-
-  close(): Promise<void> {
-    return this.scripted.close();
   }
 
   get env(): NodeJS.ProcessEnv {
@@ -113,35 +97,5 @@ export class ToolWorld {
   /** `nexusd` as a process of its own. */
   nexusd(args: readonly string[], options: RunOptions = {}): Promise<Ended> {
     return this.run("nexusd", args, options);
-  }
-
-  /** The same command in this process, where it need not be one. */
-  async command(args: readonly string[], piped = ""): Promise<Ended> {
-    const { dataDir } = this.scripted.place.config;
-    const shell = fakeShell({ env: { NEXUS_DATA_DIR: dataDir }, piped, userName: () => this.user });
-    const code = await run(args, shell);
-    return { code, stdout: shell.out(), stderr: shell.err() };
-  }
-
-  /** An OAuth profile that the user has consented to; its tokens are `access-N-secret`. */
-  async connect(name: string, more: JsonObject = {}): Promise<string> {
-    return await this.scripted.connect(await this.scripted.register({ name, ...more }), {
-      user_id: this.user,
-    });
-  }
-
-  /** A static profile with the user's credential. */
-  async import(
-    provider: MessageInitShape<typeof ProviderSchema>,
-    credentials: Record<string, string>,
-  ): Promise<string> {
-    const { clients } = this.scripted;
-    const created = await clients.providers.createProvider({ provider });
-    const { connection } = await clients.connections.importConnection({
-      userId: this.user,
-      providerId: created.provider?.id ?? "",
-      credentials,
-    });
-    return connection?.id ?? "";
   }
 }

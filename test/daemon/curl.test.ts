@@ -1,13 +1,14 @@
 import { createHmac } from "node:crypto";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { AuthType } from "../../../src/gen/nexus/v1/provider_pb.js";
-import { staticCases } from "../capture_world.js";
-import { type Ended, ToolWorld } from "./tool_world.js";
+import { run } from "../../src/cli/program.js";
+import { AuthType } from "../../src/gen/nexus/v1/provider_pb.js";
+import { staticCases } from "./capture_world.js";
+import { CommandWorld, type Ended } from "./command_world.js";
 
 interface Call {
   readonly method: string;
@@ -19,7 +20,7 @@ interface Call {
 const token = "access-1-secret";
 
 describe("nexusd curl", () => {
-  let world: ToolWorld;
+  let world: CommandWorld;
   let server: Server;
   let origin: string;
   const calls: Call[] = [];
@@ -34,7 +35,7 @@ describe("nexusd curl", () => {
     });
     await once(server.listen(0, "127.0.0.1"), "listening");
     origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    world = await ToolWorld.make();
+    world = await CommandWorld.make();
     await world.connect("github", { api_base_url: `${origin}/v3/` });
     await world.connect("versioned", { api_base_url: `${origin}?api-version=7` });
     await world.connect("baseless");
@@ -235,14 +236,18 @@ describe("nexusd curl", () => {
       response.write("first line\n");
       finish = () => response.end("last line\n");
     };
-    const running = world.start("nexusd", ["curl", "github", "/events"]);
-    await running.wrote("first line\n");
+    const shell = world.shell();
+    const chunks: Uint8Array[] = [];
+    const writeBytes = async (bytes: Uint8Array) => void chunks.push(bytes);
+    const streaming = { ...shell, stdout: { ...shell.stdout, writeBytes } };
+    const ended = run(["curl", "github", "/events"], streaming);
+    await expect.poll(() => Buffer.concat(chunks).toString()).toBe("first line\n");
     finish();
-    expect((await running.ended).code).toBe(0);
+    expect(await ended).toBe(0);
 
     answer = (response) => response.end(Buffer.from([0, 255, 254, 10]));
-    const file = join(world.home, "bytes");
-    await world.run("sh", ["-c", `nexusd curl github /bytes > '${file}'`]);
-    expect([...readFileSync(file)]).toEqual([0, 255, 254, 10]);
+    chunks.splice(0);
+    expect(await run(["curl", "github", "/bytes"], streaming)).toBe(0);
+    expect([...Buffer.concat(chunks)]).toEqual([0, 255, 254, 10]);
   });
 });
