@@ -27,6 +27,8 @@ interface ChangeEvents {
   provider: [providerId: string];
   /** The provider accepted the client of its profile for a consent. */
   clientAccepted: [providerId: string];
+  /** A consent at this provider came to nothing; `reason` is a `ProblemReason`. */
+  consentFailed: [providerId: string, reason: string];
   /** The API key of this principal (`key:NAME`) was revoked. */
   principalEnded: [principalName: string];
 }

@@ -46,6 +46,7 @@ export function failing(
     reason: "transient",
     message: "the provider did not process the request (503)",
     isSuspended: false,
+    isConsent: false,
     sinceMs: statusTimeMs - 4 * minuteMs,
     lastFailedAtMs: statusTimeMs - 1_000,
     failures: 7,

@@ -190,9 +190,11 @@ function failingOf(
     rows,
     screen,
   );
-  const sentences = failingProviders.map(
-    ({ providerName, message }) => `${printable(providerName)}: ${printable(message)}\n`,
-  );
+  const sentences = failingProviders.map(({ providerName: name, message, consents, reason }) => {
+    const what = `${name}: ${consents ? "consents fail: " : ""}${message}`;
+    const change = `change the client: nexusd provider update ${name} --client-id ID --client-secret-file FILE`;
+    return `${printable(what)}\n${reason === "misconfigured" ? `${printable(change)}\n` : ""}`;
+  });
   const more = failingProviderCount - failingProviders.length;
   return `${table}${sentences.join("")}${more > 0 ? `and ${counted(more, "other")}\n` : ""}`;
 }

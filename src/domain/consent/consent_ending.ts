@@ -5,6 +5,7 @@ import { isRefusal } from "../../model/connections/refused_consent.js";
 import { stepUpAnswered } from "../../model/connections/step_up.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { UnusableGrant } from "../../oauth/failure.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
@@ -13,7 +14,13 @@ import { changeConnection, consentEnded, takeRequest } from "../connections/stat
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import { bindingName, formTokenOf, namedProvider, returnRefused, sameText } from "./consent_result.js";
-import type { ConsentFlow, DroppedGrant, FinishOutcome, RefusedConsent } from "./consent_types.js";
+import type {
+  ConsentFailure,
+  ConsentFlow,
+  DroppedGrant,
+  FinishOutcome,
+  RefusedConsent,
+} from "./consent_types.js";
 import { requestedProfile, unknownRequest } from "./pending_consents.js";
 
 /** How a consent came to nothing. */
@@ -34,16 +41,26 @@ export interface EndedConsent {
 export class ConsentEnding {
   readonly #store: Pick<Store, "commit">;
   readonly #revocations: Pick<RevocationQueue, "enqueue">;
+  readonly #changes: Changes;
   readonly #clock: Clock;
 
   constructor(options: {
     store: Pick<Store, "commit">;
+    changes: Changes;
     revocations: Pick<RevocationQueue, "enqueue">;
     clock: Clock;
   }) {
     this.#store = options.store;
     this.#revocations = options.revocations;
+    this.#changes = options.changes;
     this.#clock = options.clock;
+  }
+
+  /** Says of a link that leads to no provider why. */
+  unstarted<Failure extends ConsentFailure>(providerId: string, failure: Failure): Failure {
+    const reason = failure.kind === "provider_misconfigured" ? "misconfigured" : failure.kind;
+    this.#changes.emit("consentFailed", providerId, reason);
+    return failure;
   }
 
   /** One commit. A connection that is active, or was requested anew, stays as it is. */
@@ -51,6 +68,7 @@ export class ConsentEnding {
     const { pending, reason, type, actor, detail, word = reason } = ended;
     const { connectionId, providerId } = pending;
     const nowMs = this.#clock.nowMs();
+    this.#changes.emit("consentFailed", providerId, reason);
     return await this.#store.commit((tx) => {
       const connection = tx.getConnection(connectionId);
       if (connection && connection.pendingStateHash === undefined) {

@@ -9,6 +9,7 @@ import { processAuthorizationResponse } from "../../oauth/authorization_response
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
@@ -61,6 +62,7 @@ interface ConsentFlowDeps {
   /** Shared with the refresher: one token request per connection. */
   readonly locks: KeyedMutex<string>;
   readonly mcp?: Pick<McpServers, "visited" | "refused"> | undefined;
+  readonly changes: Changes;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -109,8 +111,9 @@ export class ConnectionCompleter implements ConsentFlow {
     };
     if (profile.authType !== "oauth2") return { kind: "capture", binding };
     const server = await this.#resolve(profile);
-    if ("kind" in server) return server;
-    if (server.authorizationEndpoint === "") return { kind: "provider_misconfigured" };
+    if ("kind" in server) return this.#ending.unstarted(profile.id, server);
+    if (server.authorizationEndpoint === "")
+      return this.#ending.unstarted(profile.id, { kind: "provider_misconfigured" });
     const connection = this.deps.store.getConnection(pending.connectionId);
     if (pending.isStepUp && connection && !agreed(binding)) {
       const formToken = formTokenOf(secret.browserBinding, stateHash);
@@ -118,7 +121,7 @@ export class ConnectionCompleter implements ConsentFlow {
       return { kind: "step_up", binding, stepUp: asked };
     }
     const pushed = await this.#pushes.locate(stateHash, { server, profile, pending, state, secret });
-    if (pushed.kind !== "location") return pushed;
+    if (pushed.kind !== "location") return this.#ending.unstarted(profile.id, pushed);
     return { kind: "redirect", location: pushed.location, binding };
   }
 

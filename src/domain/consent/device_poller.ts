@@ -5,6 +5,7 @@ import { DataLoss, NexusError } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { GrantFailure, UnusableGrant } from "../../oauth/failure.js";
 import type { DevicePollOutcome } from "../../oauth/grants/device_grant.js";
+import type { Changes } from "../../runtime/changes.js";
 import { delay, type Timer } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
@@ -28,6 +29,7 @@ const stopPatienceMs = 5_000;
 
 interface DevicePollerDeps extends ConsentKeeperDeps {
   readonly store: Store;
+  readonly changes: Changes;
   readonly spool: Pick<TokenSpool, "hold" | "commit" | "release" | "settle">;
   readonly servers: Pick<IssuerMetadata, "resolve">;
   readonly grants: Pick<TokenEndpointClient, "pollDevice">;

@@ -86,6 +86,7 @@ export class RefreshEngine {
     const { changes } = deps;
     changes.on("connections", (changed) => this.#scheduler.wake(changed));
     changes.on("provider", (providerId) => this.#profileChanged(providerId));
+    changes.on("consentFailed", (providerId, reason) => failing.consentFailed(providerId, reason));
     changes.on("clientAccepted", (providerId) => this.#clientAccepted(providerId));
   }
 
@@ -100,7 +101,7 @@ export class RefreshEngine {
 
   /** A profile was fixed, or is gone: what waits for it is looked at again. */
   #profileChanged(providerId: string): void {
-    this.#failing.forget(providerId);
+    this.#failing.forgetAll(providerId);
     // The leader wakes them.
     if (this.deps.store.role === "follower") return;
     this.#suspensions
@@ -110,7 +111,7 @@ export class RefreshEngine {
 
   /** The provider has accepted the client for a consent: if it is suspended, a probe goes out now. */
   #clientAccepted(providerId: string): void {
-    this.#failing.forget(providerId);
+    this.#failing.forgetAll(providerId);
     this.#suspensions.resumeNow(providerId).then(
       () => this.#scheduler.arm(),
       (error: unknown) =>

@@ -26,7 +26,7 @@ export interface EndingToken {
 /** See `nexus.v1.FailingProvider`. */
 export type FailingReason = "misconfigured" | "transient" | "ambiguous" | "rejected";
 
-/** A provider at which refreshing fails. */
+/** A provider at which refreshing or consenting fails. */
 export interface FailingProvider {
   readonly providerId: string;
   readonly providerName: string;
@@ -34,6 +34,8 @@ export interface FailingProvider {
   /** One sentence; never a text of the provider. */
   readonly message: string;
   readonly isSuspended: boolean;
+  /** What fails are consents. */
+  readonly isConsent: boolean;
   readonly sinceMs: number;
   readonly lastFailedAtMs: number | undefined;
   /** In a row. */

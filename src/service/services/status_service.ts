@@ -208,6 +208,7 @@ function failingMessage(
     reason: provider.reason,
     message: provider.message,
     suspended: provider.isSuspended,
+    consents: provider.isConsent,
     since: timestampFromMs(provider.sinceMs),
     failures: provider.failures,
     connections: BigInt(provider.connections),

@@ -62,6 +62,17 @@ describe("nexusd status", () => {
     await daemon.start();
   };
 
+  it("says that consents fail at a provider, and what changes its client", async () => {
+    const message = "The provider refused the client.";
+    const provider = { providerName: "acme", reason: "misconfigured", message, consents: true, failures: 1 };
+    await serve({ ...troubled, failingProviders: [provider], failingProviderCount: 1 });
+    const shell = fakeShell({ env: daemon.env });
+    await run(["status"], shell);
+    expect(shell.out()).toContain(
+      `\nacme: consents fail: ${message}\nchange the client: nexusd provider update acme --client-id ID --client-secret-file FILE\n`,
+    );
+  });
+
   it("warns by --check of tokens that end soon and cannot be refreshed, and ends with 0", async () => {
     await serve(ending);
     const shell = fakeShell({ env: daemon.env });

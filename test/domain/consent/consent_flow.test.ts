@@ -44,8 +44,8 @@ describe("ConnectionCompleter", () => {
   ])("tells a provider that %s from the others, when a link is opened", async (_what, failure, kind) => {
     await engine.provider("op");
     const { state } = await engine.request();
-    const { store, vault, clock, writer, spool } = engine;
-    const shared = { store, vault, clock, writer, spool, log: silentLog };
+    const { store, vault, clock, writer, spool, changes } = engine;
+    const shared = { store, vault, clock, writer, spool, changes, log: silentLog };
     const completer = new ConnectionCompleter({
       ...shared,
       servers: { resolve: () => Promise.reject(failure) },
@@ -57,7 +57,10 @@ describe("ConnectionCompleter", () => {
       unknownStateAudit: new UnknownStateAudit(shared),
       locks: new KeyedMutex(),
     });
+    const noted: string[] = [];
+    changes.on("consentFailed", (_providerId, reason) => void noted.push(reason));
     expect(await completer.start(state)).toEqual({ kind });
+    expect(noted).toEqual([kind === "provider_unreachable" ? kind : "misconfigured"]);
   });
 
   it("commits three times, the state consumed before the code is sent, and tells watchers of what they can see", async () => {

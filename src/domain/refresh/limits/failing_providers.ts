@@ -1,5 +1,5 @@
 import type { FailingProvider, FailingReason } from "../../../model/connections/daemon_status.js";
-import { problemMessages } from "../../../model/problem_reason.js";
+import { type ProblemReason, problemMessages } from "../../../model/problem_reason.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import type { GrantFailure } from "../../../oauth/failure.js";
 import type { Clock } from "../../../runtime/clock.js";
@@ -10,6 +10,18 @@ import type { ProviderSuspensions } from "./provider_suspensions.js";
 /** One failure may be a hiccup; after an answer that was lost the daemon sends no more than one other request. */
 const failingAfter = 2;
 
+/** Why a consent came to nothing that is not the person's doing. */
+const consentFaults: Readonly<Partial<Record<ProblemReason, FailingReason>>> = {
+  client_rejected: "misconfigured",
+  misconfigured: "misconfigured",
+  unsupported_demand: "misconfigured",
+  provider_unreachable: "transient",
+  issuer_mismatch: "rejected",
+  token_exchange_failed: "rejected",
+  id_token_verification_failed: "rejected",
+  clock_skew: "rejected",
+};
+
 interface Trouble {
   readonly sinceMs: number;
   readonly lastFailedAtMs: number;
@@ -19,11 +31,12 @@ interface Trouble {
 }
 
 /**
- * Providers at which refreshing fails: those that are suspended, which the store knows, and those whose last requests failed, which are
- * remembered here until one is answered or the process ends.
+ * Providers at which refreshing or consenting fails: those that are suspended, which the store knows, and those whose last requests or
+ * last consent failed, which are remembered here until one succeeds or the process ends.
  */
 export class FailingProviders {
   readonly #troubles = new Map<string, Trouble>();
+  readonly #consents = new Map<string, Trouble>();
 
   constructor(
     private readonly deps: {
@@ -35,9 +48,20 @@ export class FailingProviders {
 
   /** A request was not answered, or not usably. @param message one sentence, without a text of the provider */
   failed(providerId: string, reason: FailingReason, message: string): void {
+    this.#count(this.#troubles, providerId, reason, message);
+  }
+
+  /** A consent came to nothing; one by the person's doing says nothing about the provider. */
+  consentFailed(providerId: string, why: string): void {
+    const problem = why as ProblemReason;
+    const reason = consentFaults[problem];
+    if (reason) this.#count(this.#consents, providerId, reason, problemMessages[problem]);
+  }
+
+  #count(troubles: Map<string, Trouble>, providerId: string, reason: FailingReason, message: string): void {
     const nowMs = this.deps.clock.nowMs();
-    const before = this.#troubles.get(providerId);
-    this.#troubles.set(providerId, {
+    const before = troubles.get(providerId);
+    troubles.set(providerId, {
       sinceMs: before?.sinceMs ?? nowMs,
       lastFailedAtMs: nowMs,
       failures: (before?.failures ?? 0) + 1,
@@ -46,15 +70,22 @@ export class FailingProviders {
     });
   }
 
+  /** A consent succeeded, or the profile is another one now: nothing is known against the provider. */
+  forgetAll(providerId: string): void {
+    this.forget(providerId);
+    this.#consents.delete(providerId);
+  }
+
   /** A refusal of one grant is an answer like any other. */
   grantFailed(providerId: string, { kind, message }: GrantFailure): void {
     if (kind === "invalid_grant") this.forget(providerId);
     else this.failed(providerId, kind === "client" ? "misconfigured" : kind, message);
   }
 
-  /** The provider has done its part, or its profile is another one now. */
+  /** A refresh was answered. */
   forget(providerId: string): void {
     this.#troubles.delete(providerId);
+    if (this.#consents.get(providerId)?.reason === "transient") this.#consents.delete(providerId);
   }
 
   /** Those that fail longest first. */
@@ -63,19 +94,24 @@ export class FailingProviders {
       const profile = this.#profileOf(providerId);
       return profile ? this.#suspended(profile) : [];
     });
-    const known = new Set(suspended.map(({ providerId }) => providerId));
-    const troubled = [...this.#troubles].flatMap(([providerId, trouble]): FailingProvider[] => {
-      if (trouble.failures < failingAfter || known.has(providerId)) return [];
+    const troubled = [...this.#troubles].flatMap(([providerId, trouble]) => {
+      if (trouble.failures < failingAfter) return [];
       // The refusal of the client was the failure, and it is over, or was that of one connection while others are accepted.
       if (trouble.reason === "misconfigured" && !this.deps.store.getSuspension(providerId)?.unconfirmed)
         return [];
-      const profile = this.#profileOf(providerId);
-      if (!profile) return [];
-      return [
-        { providerId, providerName: profile.name, isSuspended: false, retryAtMs: undefined, ...trouble },
-      ];
+      return this.#troubled(providerId, trouble, false);
     });
-    return [...suspended, ...troubled].sort((one, other) => one.sinceMs - other.sinceMs);
+    const consents = [...this.#consents].flatMap(([id, trouble]) => this.#troubled(id, trouble, true));
+    // Of one provider the last says most.
+    const all = new Map([...consents, ...troubled, ...suspended].map((each) => [each.providerId, each]));
+    return [...all.values()].sort((one, other) => one.sinceMs - other.sinceMs);
+  }
+
+  #troubled(providerId: string, trouble: Trouble, isConsent: boolean): FailingProvider[] {
+    const profile = this.#profileOf(providerId);
+    if (!profile) return [];
+    const common = { providerId, providerName: profile.name, isSuspended: false, retryAtMs: undefined };
+    return [{ ...common, isConsent, ...trouble }];
   }
 
   #suspended(profile: ProviderProfile): FailingProvider[] {
@@ -90,6 +126,7 @@ export class FailingProviders {
         reason: "misconfigured",
         message: problemMessages.misconfigured,
         isSuspended: true,
+        isConsent: false,
         sinceMs,
         lastFailedAtMs: trouble?.lastFailedAtMs,
         failures,

@@ -125,6 +125,40 @@ describe("the status of the engine", () => {
     expect(status().failingProviders).toEqual([]);
   });
 
+  /** A consent whose code is answered so. */
+  const failConsent = async (fields: GrantFailureFields): Promise<void> => {
+    engine.exchangeCode = () => Promise.reject(new GrantFailure(fields));
+    const { state } = await engine.request();
+    await engine.finish(state);
+  };
+
+  it("names a provider that refuses the client of a consent, until one succeeds or its profile changes", async () => {
+    const refused: GrantFailureFields = { kind: "client", oauthError: "invalid_client", httpStatus: 401 };
+    await failConsent(refused);
+    const failing = { reason: "misconfigured", isConsent: true, isSuspended: false, failures: 1 };
+    expect(status()).toMatchObject({
+      state: "attention",
+      failingProviders: [{ providerName: "op", ...failing }],
+    });
+    expect(status().failingProviders[0]?.message).toMatch(/^The provider refused the client id/);
+    await engine.consent(tokenSet());
+    expect(status()).toMatchObject({ state: "ready", failingProviders: [] });
+    await failConsent(refused);
+    engine.changes.emit("provider", profile.id);
+    expect(status().failingProviders).toEqual([]);
+  });
+
+  it("does not call a provider failing where a person said no", async () => {
+    const { state } = await engine.request();
+    const started = await engine.completer.start(state);
+    if (started.kind !== "redirect") throw new Error(started.kind);
+    const query = new URLSearchParams({ state, error: "access_denied" });
+    const path = "/auth/callback/op";
+    const answer = await engine.completer.finish(query, () => started.binding.value, undefined, path);
+    expect(answer).toMatchObject({ kind: "refused", reason: "access_denied" });
+    expect(status().failingProviders).toEqual([]);
+  });
+
   it("forgets a provider that is deleted", async () => {
     await failBoth({ kind: "transient" });
     await engine.store.commit((tx) => tx.deleteProvider(profile.id));
