@@ -162,6 +162,6 @@ export const commands = Object.entries(table).flatMap(([group, rows]) =>
 /** Connections know providers, not the other way round. */
 function providerWithConnect(shell: Shell): Command {
   return providerCommand(shell, (session, provider, { json = false }) =>
-    connectTo(shell, session, provider, { ...(json && { json }), open: true }),
+    connectTo(session, provider, { ...(json && { json }), open: true }),
   );
 }

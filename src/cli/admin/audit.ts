@@ -40,7 +40,7 @@ function auditListCommand(shell: Shell): Command {
     .option("--limit <count>", "how many at most", parseLimit, 50)
     .option("--follow", "wait for more, until it is interrupted");
   return daemonCommand(shell, command, async (session, given: AuditFlags) => {
-    const connection = given.connection && (await findConnection(shell, session, given.connection));
+    const connection = given.connection && (await findConnection(session, given.connection));
     const flags = { ...given, ...(connection && { connection }) };
     const events = await newest(session, flags, 0n);
     show(shell, flags, events, true);

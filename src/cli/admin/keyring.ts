@@ -71,7 +71,7 @@ function rotateCommand(shell: Shell): Command {
     const { daemon, call } = session;
     const keyId = flags.to === undefined ? "" : await wholeKeyId(session, flags.to);
     let { keyring } = await call("rotate the key", daemon.keyring.rotateKeyring, { keyId });
-    if (flags.wait) keyring = await untilRotated(shell, session, keyring);
+    if (flags.wait) keyring = await untilRotated(session, keyring);
     const answer = create(GetKeyringResponseSchema, keyring ? { keyring } : {});
     session.show(answer, () => formatKeyring(keyring));
     if (flags.wait && keyring && keyring.remaining > 0n)
@@ -104,8 +104,7 @@ function retireCommand(shell: Shell): Command {
 
 /** Shows how far it is, on a terminal in one line. */
 async function untilRotated(
-  shell: Shell,
-  { daemon, call }: DaemonSession,
+  { shell, daemon, call }: DaemonSession,
   begun: Keyring | undefined,
 ): Promise<Keyring | undefined> {
   let keyring = begun;

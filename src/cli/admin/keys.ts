@@ -58,7 +58,7 @@ function createCommand(shell: Shell): Command {
       throw usageFailure(
         "an agent is restricted: give --user, --provider or --connection; --user '*' is every user",
       );
-    const found = flags.connection.map((text) => findConnection(shell, session, text));
+    const found = flags.connection.map((text) => findConnection(session, text));
     const connectionIds = await Promise.all(found);
     const request = {
       name,

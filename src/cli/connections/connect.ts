@@ -62,18 +62,17 @@ export function connectCommand(shell: Shell): Command {
     "At a terminal the key of a static provider is entered here; with --no-open, by the form that the URL leads to.",
   );
   return addDaemonFlags(command).action((provider: string | undefined, flags: ConnectFlags) =>
-    withDaemon(shell, flags, (session) => connectTo(shell, session, provider, flags)),
+    withDaemon(shell, flags, (session) => connectTo(session, provider, flags)),
   );
 }
 
 /** Asks for a connection and waits for the person. @throws CommandFailure unless it is connected */
 export async function connectTo(
-  shell: Shell,
   session: DaemonSession,
   given: string | undefined,
   flags: ConnectFlags,
 ): Promise<void> {
-  const target = await connectTarget(shell, session, given, flags);
+  const target = await connectTarget(session, given, flags);
   const { provider, before } = target;
   const asked = provider ?? before?.providerName ?? "";
   const { requestConnection } = session.daemon.connections;
@@ -84,13 +83,13 @@ export async function connectTo(
       .catch((error) => refuseUser(session, doing, target, error)),
   );
   const { connection } = answer;
-  if (connection) return await report(shell, session, { kind: "connected", connection }, flags);
-  if (before && flags.connection === undefined && !flags.json) shell.stdout.write(askedAgain(before));
-  await bringPerson(shell, session, answer, flags);
-  const outcome = await shell.orInterrupted(farewell(shell, answer, before), () =>
-    waitFor(shell, session, answer, before?.revision),
+  if (connection) return await report(session, { kind: "connected", connection }, flags);
+  if (before && flags.connection === undefined && !flags.json) session.shell.stdout.write(askedAgain(before));
+  await bringPerson(session, answer, flags);
+  const outcome = await session.shell.orInterrupted(farewell(session.shell, answer, before), () =>
+    waitFor(session, answer, before?.revision),
   );
-  await report(shell, session, outcome, flags);
+  await report(session, outcome, flags);
 }
 
 /** Names both users where the key is for others than the one that was asked for. */
@@ -133,19 +132,18 @@ function askedAgain(before: Connection): string {
 
 /** By paste, by a prompt, or by a link that is opened here or elsewhere. */
 async function bringPerson(
-  shell: Shell,
   session: DaemonSession,
   answer: RequestAnswer,
   flags: ConnectFlags,
 ): Promise<void> {
   const hint = flags.json ? "" : await redirectHint(session, answer);
-  if (flags.paste) return await consentByPaste(shell, answer, hint);
-  const canAsk = flags.open && !flags.json && shell.stdin.isTTY && flags.returnUrl === undefined;
+  if (flags.paste) return await consentByPaste(session.shell, answer, hint);
+  const canAsk = flags.open && !flags.json && session.shell.stdin.isTTY && flags.returnUrl === undefined;
   if (canAsk && answer.redirectUri === "") {
     const { provider } = await findProvider(session, answer.providerId);
-    if (!isOAuth2(provider)) return await captureAtPrompt(shell, session, provider, answer.state);
+    if (!isOAuth2(provider)) return await captureAtPrompt(session, provider, answer.state);
   }
-  await announce(shell, answer, flags, hint);
+  await announce(session.shell, answer, flags, hint);
 }
 
 function request({ provider, userId, label, before }: ConnectTarget, flags: ConnectFlags) {
@@ -208,8 +206,7 @@ function remoteHint(shell: Shell, { authUrl, redirectUri, userCode }: RequestAns
 }
 
 async function waitFor(
-  shell: Shell,
-  { daemon }: DaemonSession,
+  { shell, daemon }: DaemonSession,
   answer: RequestAnswer,
   revisionBefore: bigint | undefined,
 ): Promise<ConsentOutcome> {
@@ -227,12 +224,8 @@ async function waitFor(
 }
 
 /** @throws CommandFailure unless it is connected */
-async function report(
-  shell: Shell,
-  session: DaemonSession,
-  outcome: ConsentOutcome,
-  flags: ConnectFlags,
-): Promise<void> {
+async function report(session: DaemonSession, outcome: ConsentOutcome, flags: ConnectFlags): Promise<void> {
+  const { shell } = session;
   const { connection } = outcome;
   if (flags.json && connection) shell.stdout.write(jsonLine(connection));
   if (outcome.kind === "failed") {

@@ -40,40 +40,38 @@ export interface ConnectTarget {
  * @param given name or id of a provider, the URL of an MCP server, or PROVIDER/USER[/LABEL]
  */
 export async function connectTarget(
-  shell: Shell,
   session: DaemonSession,
   given: string | undefined,
   flags: TargetFlags,
 ): Promise<ConnectTarget> {
   if (given !== undefined && isMcpServerUrl(given)) {
-    return await named(shell, session, await providerOfMcpServer(shell, session, given, flags), flags);
+    return await named(session, await providerOfMcpServer(session, given, flags), flags);
   }
   refuseClientFlags(flags);
   if (given?.includes("/")) {
-    const { providerName, ...account } = wholeName(shell, given, flags);
-    return await named(shell, session, providerName, { user: account.userId, label: account.label });
+    const { providerName, ...account } = wholeName(session.shell, given, flags);
+    return await named(session, providerName, { user: account.userId, label: account.label });
   }
   if (given === undefined && flags.connection === undefined) {
     throw usageFailure("name a provider, or a connection with --connection");
   }
-  return await named(shell, session, given && (await providerNamed(session, given)), flags);
+  return await named(session, given && (await providerNamed(session, given)), flags);
 }
 
 async function named(
-  shell: Shell,
   session: DaemonSession,
   provider: string | undefined,
   { connection, user, label = "" }: TargetFlags,
 ): Promise<ConnectTarget> {
   if (provider === undefined || connection !== undefined) {
-    const before = await read(shell, session, connection ?? "");
+    const before = await read(session, connection ?? "");
     return { provider, userId: user ?? "", label, before };
   }
-  const userId = user ?? shell.userName();
+  const userId = user ?? session.shell.userName();
   const id = provider.trim().toLowerCase();
   const providerName = isId(id) ? (await findProvider(session, id)).provider.name : provider;
   // What can be no name is for the daemon to refuse.
-  const name = connectionName(shell, namePath({ providerName, userId, label }));
+  const name = connectionName(session.shell, namePath({ providerName, userId, label }));
   const found = name && (await connectionNamed(session, name));
   const before = found?.status === ConnectionStatus.REVOKED ? undefined : found;
   return { provider, userId, label, before };
@@ -100,8 +98,8 @@ function wholeName(shell: Shell, given: string, { connection, user, label }: Tar
   return name;
 }
 
-async function read(shell: Shell, session: DaemonSession, text: string): Promise<Connection> {
-  const connectionId = await findConnection(shell, session, text);
+async function read(session: DaemonSession, text: string): Promise<Connection> {
+  const connectionId = await findConnection(session, text);
   const { connection } = await session.call(
     `find the connection ${connectionId}`,
     session.daemon.connections.getConnection,

@@ -37,14 +37,10 @@ export interface FoundConnection {
  *
  * @returns a whole id as it is: it is not looked up
  */
-export async function foundConnection(
-  shell: Pick<Shell, "userName">,
-  session: DaemonSession,
-  text: string,
-): Promise<FoundConnection> {
+export async function foundConnection(session: DaemonSession, text: string): Promise<FoundConnection> {
   const given = text.trim().toLowerCase();
   if (isId(given)) return { id: given, name: undefined };
-  const name = connectionName(shell, text);
+  const name = connectionName(session.shell, text);
   const named = name && (await connectionNamed(session, name));
   if (named) return { id: named.id, name };
   const [found, ...others] = isIdPrefix(given) ? await connectionsLike(session, given) : [];
@@ -57,12 +53,8 @@ export async function foundConnection(
 }
 
 /** The id of the connection that a person means; see `foundConnection`. */
-export async function findConnection(
-  shell: Pick<Shell, "userName">,
-  session: DaemonSession,
-  text: string,
-): Promise<string> {
-  return (await foundConnection(shell, session, text)).id;
+export async function findConnection(session: DaemonSession, text: string): Promise<string> {
+  return (await foundConnection(session, text)).id;
 }
 
 /** Does `work`; the commands that its failure names have the name by which the connection was found, or else its id, to be pasted. */

@@ -16,7 +16,7 @@ export function connectionRefreshCommand(shell: Shell): Command {
     .addArgument(new Argument("<connection>", connectionArgument));
   addNotes(command, "The token is not shown: nexusd token prints it.");
   return daemonCommand(shell, command, async (session, _flags: DaemonFlags, text: string) => {
-    const found = await foundConnection(shell, session, text);
+    const found = await foundConnection(session, text);
     const connectionId = found.id;
     const refreshed = withKey(found, () =>
       session.call(`refresh the connection ${connectionId}`, session.daemon.tokens.refreshToken, {

@@ -21,7 +21,7 @@ export function connectionReplaceCommand(shell: Shell): Command {
   );
   return daemonCommand(shell, command, async (session, { file }: ReplaceFlags, text: string) => {
     const { daemon, call, show } = session;
-    const connectionId = await findConnection(shell, session, text);
+    const connectionId = await findConnection(session, text);
     const before = await call(`find the connection ${connectionId}`, daemon.connections.getConnection, {
       connectionId,
     });

@@ -95,7 +95,7 @@ function getCommand(shell: Shell): Command {
     .addArgument(connectionOf());
   return daemonCommand(shell, command, async (session, _flags, text: string) => {
     const { daemon, call, show } = session;
-    const connectionId = await findConnection(shell, session, text);
+    const connectionId = await findConnection(session, text);
     const { connection } = await call(
       `read the connection ${connectionId}`,
       daemon.connections.getConnection,
@@ -120,7 +120,7 @@ function revokeCommand(shell: Shell): Command {
     .addArgument(connectionOf())
     .option("--yes", "do not ask");
   return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, text: string) => {
-    const connectionId = await findConnection(shell, session, text);
+    const connectionId = await findConnection(session, text);
     await confirm(shell, `Revoke the connection ${connectionId}? This is final.`, yes);
     const { connection } = await session.call(
       `revoke the connection ${connectionId}`,
@@ -142,7 +142,7 @@ function deleteCommand(shell: Shell): Command {
     .addArgument(connectionOf())
     .option("--yes", "do not ask");
   return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, text: string) => {
-    const connectionId = await findConnection(shell, session, text);
+    const connectionId = await findConnection(session, text);
     await confirm(shell, `Delete the connection ${connectionId}? This is final.`, yes);
     const answer = await session.call(
       `delete the connection ${connectionId}`,

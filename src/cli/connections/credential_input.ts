@@ -20,13 +20,12 @@ const maxAttempts = 3;
  * @throws CommandFailure after the third refusal
  */
 export async function captureAtPrompt(
-  shell: Shell,
   session: DaemonSession,
   provider: Provider,
   state: string,
 ): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const credentials = await readCredentialFields(shell, provider, undefined);
+    const credentials = await readCredentialFields(session.shell, provider, undefined);
     try {
       await session.call(
         `take the credential for ${provider.name}`,
@@ -37,7 +36,7 @@ export async function captureAtPrompt(
     } catch (error) {
       const isRefused = error instanceof CommandFailure && error.exitCode === exitCodes.failed;
       if (!isRefused || attempt === maxAttempts) throw error;
-      shell.stderr.write(`${error.message}\nEnter it again:\n`);
+      session.shell.stderr.write(`${error.message}\nEnter it again:\n`);
     }
   }
 }

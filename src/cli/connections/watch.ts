@@ -38,7 +38,7 @@ export function watchCommand(shell: Shell): Command {
 async function watch(shell: Shell, texts: readonly string[], flags: WatchFlags): Promise<void> {
   await withDaemon(shell, flags, async (session) => {
     const { daemon } = session;
-    const found = await Promise.all(texts.map((text) => foundConnection(shell, session, text)));
+    const found = await Promise.all(texts.map((text) => foundConnection(session, text)));
     // A name goes over to the next connection that gets it.
     const names = found.flatMap(({ name }) => name ?? []);
     const connectionIds = [...new Set(found.flatMap(({ id, name }) => (name ? [] : id)))];

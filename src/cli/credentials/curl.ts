@@ -57,14 +57,14 @@ async function curl(shell: Shell, name: string, path: string, flags: CurlFlags):
   const body = await readBody(shell, flags);
   let answer: ApiAnswer | undefined;
   await withDaemon(shell, flags, async (session) => {
-    const apiBaseUrl = apiBaseUrlOf(await providerOf(shell, session, connection));
+    const apiBaseUrl = apiBaseUrlOf(await providerOf(session, connection));
     const own: ApiRequest = {
       method: method ?? (body === undefined ? "GET" : "POST"),
       url: apiUrl(apiBaseUrl, path),
       headers: { accept: "*/*", "user-agent": `nexusd/${readVersion()}`, ...formType(body), ...headers },
       body,
     };
-    answer = await send(own, await readCredential(shell, session, connection), session);
+    answer = await send(own, await readCredential(session, connection), session);
   });
   if (answer === undefined) throw new Error("no request was made");
   await print(shell, answer, flags);

@@ -68,16 +68,13 @@ async function answer(
   let text = "";
   await withDaemon(shell, flags, async (session) => {
     text = JSON.stringify(
-      operation === "get"
-        ? await get(shell, session, name, input, flags)
-        : await list(shell, session, name, flags),
+      operation === "get" ? await get(session, name, input, flags) : await list(session, name, flags),
     );
   });
   return text;
 }
 
 async function get(
-  shell: Shell,
   session: DaemonSession,
   name: string,
   serverUrl: string,
@@ -85,23 +82,22 @@ async function get(
 ): Promise<object> {
   const site = registryOf(serverUrl);
   const rule = { name, hosts: flags.host ?? [] };
-  if (site === undefined || (await credentialNameFor(shell, session, site, rule)) === undefined) {
+  if (site === undefined || (await credentialNameFor(session, site, rule)) === undefined) {
     throw new CommandFailure(exitCodes.failed, notFound);
   }
-  const credential = await readCredential(shell, session, name);
+  const credential = await readCredential(session, name);
   const { username, password } = loginOf(credential, site.hostname, flags.username);
   return { ServerURL: serverUrl, Username: username, Secret: password };
 }
 
 /** Each registry with its user name. */
 async function list(
-  shell: Shell,
   session: DaemonSession,
   name: string,
   flags: HelperFlags,
 ): Promise<Record<string, string>> {
-  const hosts = flags.host ?? hostsOf(await providerOf(shell, session, parseCredentialName(name).connection));
-  const credential = await readCredential(shell, session, name);
+  const hosts = flags.host ?? hostsOf(await providerOf(session, parseCredentialName(name).connection));
+  const credential = await readCredential(session, name);
   const users = hosts.map((host) => {
     const hostname = siteOf(undefined, host)?.hostname ?? host;
     return [host, loginOf(credential, hostname, flags.username).username];

@@ -52,8 +52,7 @@ async function execute(shell: Shell, argv: readonly string[], flags: ExecFlags):
   if (variables.length === 0) throw usageFailure("name at least one variable, as --env GITHUB_TOKEN=github");
   const values: Record<string, string> = {};
   await withDaemon(shell, flags, async (session) => {
-    for (const variable of variables)
-      values[variable.name] = await valueFor(shell, session, variable, flags.minTtl);
+    for (const variable of variables) values[variable.name] = await valueFor(session, variable, flags.minTtl);
   });
   // The key of this command may read more than the credentials that the program was given.
   const { NEXUS_API_KEY: _, ...env } = shell.env;
@@ -62,12 +61,11 @@ async function execute(shell: Shell, argv: readonly string[], flags: ExecFlags):
 }
 
 async function valueFor(
-  shell: Shell,
   session: DaemonSession,
   { name, credential }: Variable,
   minTtlMs: number | undefined,
 ): Promise<string> {
-  const { value } = credentialValue(await readCredential(shell, session, credential, { minTtlMs }));
+  const { value } = credentialValue(await readCredential(session, credential, { minTtlMs }));
   // Each would be cut there without a word.
   if (!value.includes("\0")) return value;
   throw new CommandFailure(

@@ -59,14 +59,13 @@ export function gitCredentialCommand(shell: Shell): Command {
     if (site === undefined) return;
     const rule = { name, hosts: flags.host ?? [], username: flags.username };
     await withDaemon(shell, flags, async (session) => {
-      if (operation === "get") await get(shell, session, site, rule, asked.get("username"));
-      else await erase(shell, session, site, rule, asked.get("password"));
+      if (operation === "get") await get(session, site, rule, asked.get("username"));
+      else await erase(session, site, rule, asked.get("password"));
     });
   });
 }
 
 async function get(
-  shell: Shell,
   session: DaemonSession,
   site: Site,
   rule: HelperRule,
@@ -74,26 +73,25 @@ async function get(
 ): Promise<void> {
   try {
     // A user name in the URL goes before ours, but a credential with a name of its own is for that one alone.
-    const found = await read(shell, session, site, { ...rule, username: asked ?? rule.username });
+    const found = await read(session, site, { ...rule, username: asked ?? rule.username });
     const isOther = asked !== undefined && found?.login.username !== asked;
-    if (found !== undefined && !isOther) shell.stdout.write(answer(found.login));
+    if (found !== undefined && !isOther) session.shell.stdout.write(answer(found.login));
   } catch (error) {
     // Or else git asks the person for a password that does not exist, and an agent waits for ever.
     const isForPerson = error instanceof CommandFailure && error.exitCode === exitCodes.attentionNeeded;
-    if (isForPerson) shell.stdout.write("quit=1\n");
+    if (isForPerson) session.shell.stdout.write("quit=1\n");
     throw error;
   }
 }
 
 /** Another credential than the current one was refused before, and tells nothing of this one. */
 async function erase(
-  shell: Shell,
   session: DaemonSession,
   site: Site,
   rule: HelperRule,
   password: string | undefined,
 ): Promise<void> {
-  const found = await read(shell, session, site, rule);
+  const found = await read(session, site, rule);
   if (found === undefined || found.login.password !== password) return;
   const { connectionId } = found.credential;
   await withKey({ id: connectionId, name: undefined }, () =>
@@ -101,18 +99,17 @@ async function erase(
       connectionId,
     }),
   );
-  shell.stderr.write(`nexusd: ${site.host} refused the credential, which was refreshed: try again\n`);
+  session.shell.stderr.write(`nexusd: ${site.host} refused the credential, which was refreshed: try again\n`);
 }
 
 async function read(
-  shell: Shell,
   session: DaemonSession,
   site: Site,
   rule: HelperRule,
 ): Promise<{ readonly credential: Credential; readonly login: Login } | undefined> {
-  const name = await credentialNameFor(shell, session, site, rule);
+  const name = await credentialNameFor(session, site, rule);
   if (name === undefined) return undefined;
-  const credential = await readCredential(shell, session, name);
+  const credential = await readCredential(session, name);
   return { credential, login: loginOf(credential, site.hostname, rule.username) };
 }
 

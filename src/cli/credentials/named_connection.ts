@@ -6,10 +6,7 @@ import { type FoundConnection, findConnection, foundConnection } from "../connec
 import { findProvider } from "../providers/provider_key.js";
 import { CommandFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
-import type { Shell } from "../shell/shell.js";
 import { shellWord } from "../shell/text.js";
-
-type Named = Pick<Shell, "userName">;
 
 /** An id, its beginning, or the name of a provider that could be one. */
 const likeId = /^[0-9a-f-]{4,36}$/i;
@@ -19,13 +16,9 @@ const likeId = /^[0-9a-f-]{4,36}$/i;
  *
  * @throws CommandFailure that names the command which makes the link for a person, where there is no connection yet
  */
-export async function connectionOf(
-  shell: Named,
-  session: DaemonSession,
-  text: string,
-): Promise<FoundConnection> {
+export async function connectionOf(session: DaemonSession, text: string): Promise<FoundConnection> {
   try {
-    return await foundConnection(shell, session, text);
+    return await foundConnection(session, text);
   } catch (error) {
     // What the daemon says is of the provider: which may be meant.
     const isOfDaemon = error instanceof CommandFailure && error.cause instanceof ConnectError;
@@ -36,11 +29,11 @@ export async function connectionOf(
 }
 
 /** The profile of the connection that `text` names, be there a connection yet or not. */
-export async function providerOf(shell: Named, session: DaemonSession, text: string): Promise<Provider> {
+export async function providerOf(session: DaemonSession, text: string): Promise<Provider> {
   const [key = ""] = text.split("/");
   if (!likeId.test(key)) return (await findProvider(session, key)).provider;
   try {
-    const connectionId = await findConnection(shell, session, text);
+    const connectionId = await findConnection(session, text);
     const { connection } = await session.call(
       `read the connection ${connectionId}`,
       session.daemon.connections.getConnection,

@@ -5,7 +5,6 @@ import { connectionArgument, withKey } from "../connections/connection_key.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import { durationOf } from "../shell/option_values.js";
-import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { connectionOf } from "./named_connection.js";
 
@@ -60,13 +59,12 @@ export function parseCredentialName(text: string): CredentialName {
  * @throws CommandFailure with the command that makes the link for a person, where one has to act
  */
 export async function readCredential(
-  shell: Pick<Shell, "userName">,
   session: DaemonSession,
   name: string,
   options: { readonly minTtlMs?: number | undefined; readonly narrowing?: CredentialNarrowing } = {},
 ): Promise<Credential> {
   const { connection, field } = parseCredentialName(name);
-  const found = await connectionOf(shell, session, connection);
+  const found = await connectionOf(session, connection);
   const connectionId = found.id;
   const minTtl = options.minTtlMs === undefined ? {} : { minTtl: durationOf(options.minTtlMs) };
   const { audience = "", resource = "", scopes = [] } = options.narrowing ?? {};

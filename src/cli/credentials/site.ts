@@ -3,7 +3,6 @@ import { isLoopbackHost } from "../../model/providers/provider_profile.js";
 import { allProviders } from "../providers/provider_key.js";
 import { usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
-import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { providerOf } from "./named_connection.js";
 import { parseCredentialName } from "./read_credential.js";
@@ -57,7 +56,6 @@ export function collectHost(text: string, before: readonly string[] = []): strin
  * @throws CommandFailure when the provider that was named does not exist, or two may be meant
  */
 export async function credentialNameFor(
-  shell: Pick<Shell, "userName">,
   session: DaemonSession,
   site: Site,
   { name, hosts }: SiteRule,
@@ -65,7 +63,7 @@ export async function credentialNameFor(
   if (name !== undefined && hosts.length > 0)
     return hosts.some((host) => isHost(site, host)) ? name : undefined;
   if (name !== undefined) {
-    const provider = await providerOf(shell, session, parseCredentialName(name).connection);
+    const provider = await providerOf(session, parseCredentialName(name).connection);
     return leadsTo(provider, site) ? name : undefined;
   }
   const [first, ...others] = (await allProviders(session)).filter((provider) => leadsTo(provider, site));

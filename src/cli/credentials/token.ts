@@ -34,9 +34,9 @@ export function tokenCommand(shell: Shell): Command {
     return withDaemon(shell, flags, async (session) => {
       const { minTtl: minTtlMs, audience, resource, scopes = [] } = flags;
       const narrowing = { audience, resource, scopes };
-      const credential = await readCredential(shell, session, name, { minTtlMs, narrowing });
+      const credential = await readCredential(session, name, { minTtlMs, narrowing });
       const readHost = async (): Promise<string> =>
-        flags.host ?? hostOf((await providerOf(shell, session, credential.connectionId)).apiBaseUrl);
+        flags.host ?? hostOf((await providerOf(session, credential.connectionId)).apiBaseUrl);
       shell.stdout.write(await formatToken(format, credential, { env: shell.env, readHost }));
     });
   });

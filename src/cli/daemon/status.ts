@@ -36,7 +36,7 @@ export function statusCommand(shell: Shell): Command {
   );
   return addDaemonFlags(command).action((flags: StatusFlags) =>
     withDaemon(shell, flags, async (session) => {
-      if (flags.activity) return await showActivity(shell, session, flags);
+      if (flags.activity) return await showActivity(session, flags);
       const { daemon, call } = session;
       const status = await call("read the status", daemon.status.getStatus, { maxEntries: flags.entries });
       if (flags.json) shell.stdout.write(jsonLine(status));
@@ -44,8 +44,7 @@ export function statusCommand(shell: Shell): Command {
         const names = await namesOf(session, [...status.nextRefreshes, ...status.endingTokens]);
         shell.stdout.write(formatDaemon(status, names, shell));
       }
-      if (flags.check)
-        for (const line of await endingWarnings(shell, session, status)) shell.stderr.write(line);
+      if (flags.check) for (const line of await endingWarnings(session, status)) shell.stderr.write(line);
       if (status.state === DaemonState.ATTENTION && flags.check)
         throw new CommandFailure(exitCodes.attentionNeeded, "");
       if (status.state === DaemonState.NOT_READY || status.state === DaemonState.DRAINING)
@@ -55,11 +54,7 @@ export function statusCommand(shell: Shell): Command {
 }
 
 /** With `--json` a line for each of the two answers. */
-async function showActivity(
-  shell: Shell,
-  { daemon, call }: DaemonSession,
-  flags: StatusFlags,
-): Promise<void> {
+async function showActivity({ shell, daemon, call }: DaemonSession, flags: StatusFlags): Promise<void> {
   const activity = await call("read the activity", daemon.status.getActivity, {});
   const streams = await call("list the open streams", daemon.status.listOpenStreams, {
     maxEntries: flags.entries,
@@ -145,10 +140,10 @@ function endingOf({ endingTokens, time }: GetStatusResponse, names: Names, scree
 }
 
 async function endingWarnings(
-  { program }: Shell,
   session: DaemonSession,
   { endingTokens, time }: GetStatusResponse,
 ): Promise<string[]> {
+  const { program } = session.shell;
   const warnings = endingTokens.map(async ({ expiresAt, providerName, connectionId }) => {
     const connection = await connectionOf(session, connectionId);
     const word = connection ? await shownName(session, connection) : connectionId;

@@ -27,8 +27,7 @@ export function refuseClientFlags({ clientId, clientSecretFile }: McpClientFlags
 
 /** Has the daemon find or make the provider of the server, and says which it is. @returns its name */
 export async function providerOfMcpServer(
-  shell: Shell,
-  { call, daemon }: DaemonSession,
+  { shell, call, daemon }: DaemonSession,
   url: string,
   flags: McpClientFlags,
 ): Promise<string> {

@@ -46,16 +46,16 @@ export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Comman
     `What is given takes the place of what the template says; --param adds to its parameters. ${secretNote}`,
   );
   return daemonCommand(shell, command, async (session, flags: Flags, name: string | undefined) => {
-    if (flags.authType !== undefined) return await addStatic(shell, session, name ?? flags.name, flags);
+    if (flags.authType !== undefined) return await addStatic(session, name ?? flags.name, flags);
     strategyOfFlags("oauth2", flags);
     const wantsTemplate = name === undefined;
     if (wantsTemplate && !shell.stdin.isTTY) {
       throw usageFailure("name a template: nexusd provider templates lists them");
     }
-    const template = await findTemplate(session, name ?? (await askForTemplate(shell, session)));
+    const template = await findTemplate(session, name ?? (await askForTemplate(session)));
     const isAsking = shell.stdin.isTTY && (wantsTemplate || lacksClientId(template, flags));
-    const answers = isAsking ? await askForProfile(shell, session, template, flags) : flags;
-    const added = await addProvider(shell, session, template, answers, isAsking ? [] : template.notes);
+    const answers = isAsking ? await askForProfile(session, template, flags) : flags;
+    const added = await addProvider(session, template, answers, isAsking ? [] : template.notes);
     if (!isAsking || flags.json) return;
     const question = usesConsent(template) ? "Connect now?" : "Enter the key now?";
     if (await askYes(shell, question)) return await connectNow(session, added, flags);
@@ -63,18 +63,13 @@ export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Comman
   });
 }
 
-async function addStatic(
-  shell: Shell,
-  session: DaemonSession,
-  name: string | undefined,
-  flags: Flags,
-): Promise<void> {
+async function addStatic(session: DaemonSession, name: string | undefined, flags: Flags): Promise<void> {
   if (flags.authType === undefined || flags.authType === "oauth2") {
     throw usageFailure("a client of oauth2 is registered from a template, or by nexusd provider create");
   }
   if (name === undefined)
     throw usageFailure("give the provider a name: nexusd provider add NAME --auth-type ...");
-  await createStaticProvider(shell, session, name, flags.authType, flags);
+  await createStaticProvider(session, name, flags.authType, flags);
 }
 
 function usesConsent({ provider }: ProviderTemplate): boolean {
@@ -87,7 +82,6 @@ function lacksClientId(template: ProviderTemplate, { clientId }: AddFlags): bool
 
 /** @param notes for a person who has not read them yet @returns the name of the provider */
 async function addProvider(
-  shell: Shell,
   session: DaemonSession,
   template: ProviderTemplate,
   flags: AddAnswers,
@@ -98,7 +92,7 @@ async function addProvider(
   if (!isClient && (flags.clientId !== undefined || flags.clientSecretFile !== undefined)) {
     throw usageFailure(`${template.name} has no client: leave --client-id and --client-secret-file out`);
   }
-  const clientSecret = isClient ? (flags.clientSecret ?? (await clientSecretOf(shell, flags))) : "";
+  const clientSecret = isClient ? (flags.clientSecret ?? (await clientSecretOf(session.shell, flags))) : "";
   const provider = { ...profileChange(flags).fields, name: flags.name ?? "", clientSecret };
   const change = `change it: nexusd provider update ${provider.name || template.name}; another one: --name NAME`;
   const answer = await withStep(Code.AlreadyExists, change, () =>
@@ -108,7 +102,7 @@ async function addProvider(
       templateVariables: flags.var ?? {},
     }),
   );
-  printWarnings(shell, answer);
+  printWarnings(session.shell, answer);
   const { name = "", id = "", scopes = [] } = answer.provider ?? {};
   const redirectUri = isClient ? answer.redirectUri : "";
   session.show(answer, () =>
@@ -121,8 +115,8 @@ async function addProvider(
         ["PKCE", answer.provider && pkceWord(answer.provider) === "omitted" ? "omitted" : ""],
         ["redirect URI", redirectUri],
       ]),
-      ...notes.map((note) => `${fitted(printable(note), shell.stdout)}\n`),
-      `${firstStep(redirectUri)}: ${shell.program} connect ${name}\n`,
+      ...notes.map((note) => `${fitted(printable(note), session.shell.stdout)}\n`),
+      `${firstStep(redirectUri)}: ${session.shell.program} connect ${name}\n`,
     ].join("\n"),
   );
   return name;

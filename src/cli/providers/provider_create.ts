@@ -32,18 +32,13 @@ export function providerCreateCommand(shell: Shell): Command {
   addNotes(command, secretNote);
   return daemonCommand(shell, command, (session, flags: Flags, name: string) => {
     const { authType = "oauth2" } = flags;
-    if (authType !== "oauth2") return createStaticProvider(shell, session, name, authType, flags);
+    if (authType !== "oauth2") return createStaticProvider(session, name, authType, flags);
     strategyOfFlags("oauth2", flags);
-    return createClient(shell, session, name, flags);
+    return createClient(session, name, flags);
   });
 }
 
-async function createClient(
-  shell: Shell,
-  session: DaemonSession,
-  name: string,
-  flags: ProfileFlags,
-): Promise<void> {
+async function createClient(session: DaemonSession, name: string, flags: ProfileFlags): Promise<void> {
   if (flags.clientId === undefined) throw usageFailure("--client-id is needed");
   const hasEndpoints = flags.authUrl !== undefined || flags.tokenUrl !== undefined;
   const discovery = flags.discovery ?? (flags.issuer !== undefined && !hasEndpoints);
@@ -55,12 +50,12 @@ async function createClient(
     );
   }
   const { fields } = profileChange({ ...flags, discovery });
-  const clientSecret = await clientSecretOf(shell, flags);
+  const clientSecret = await clientSecretOf(session.shell, flags);
   const provider = { ...fields, name, authType: AuthType.OAUTH2, clientSecret };
   const answer = await session.call(`create the provider ${name}`, session.daemon.providers.createProvider, {
     provider,
   });
-  printWarnings(shell, answer);
+  printWarnings(session.shell, answer);
   const created = answer.provider;
   const fieldsShown: [string, string][] = [
     ["name", created?.name ?? ""],
@@ -69,7 +64,7 @@ async function createClient(
   ];
   const { authMethod, clientKeySource } = flags;
   if (authMethod === "private_key_jwt" && clientSecret === "" && clientKeySource === undefined) {
-    const where = `${shell.program} client-keys`;
+    const where = `${session.shell.program} client-keys`;
     fieldsShown.push(["keys", `the daemon's own: enter the jwks_uri of ${where} at the provider`]);
   }
   const note = created && unverifiedIdTokenNote(profileSettings(created));
@@ -77,13 +72,12 @@ async function createClient(
   session.show(
     answer,
     () =>
-      `${formatFields(fieldsShown)}\n${firstStep(answer.redirectUri)}: ${shell.program} connect ${created?.name}\n`,
+      `${formatFields(fieldsShown)}\n${firstStep(answer.redirectUri)}: ${session.shell.program} connect ${created?.name}\n`,
   );
 }
 
 /** Registers a provider whose key a person enters. */
 export async function createStaticProvider(
-  shell: Shell,
   session: DaemonSession,
   name: string,
   authType: Exclude<AuthTypeName, "oauth2">,
@@ -102,7 +96,7 @@ export async function createStaticProvider(
   const answer = await session.call(`add the provider ${name}`, session.daemon.providers.createProvider, {
     provider,
   });
-  printWarnings(shell, answer);
+  printWarnings(session.shell, answer);
   const created = answer.provider;
   session.show(
     answer,
@@ -111,7 +105,7 @@ export async function createStaticProvider(
         ["name", created?.name ?? ""],
         ["id", created?.id ?? ""],
         ["type", authType],
-      ])}\nEnter the key: ${shell.program} connect ${created?.name}\n`,
+      ])}\nEnter the key: ${session.shell.program} connect ${created?.name}\n`,
   );
 }
 

@@ -32,15 +32,12 @@ export function providerGetCommand(shell: Shell): Command {
     .description("show one provider")
     .argument("<provider>", providerArgument);
   return daemonCommand(shell, command, (session, _flags, idOrName: string) =>
-    showProvider(shell, session, idOrName),
+    showProvider(session, idOrName),
   );
 }
 
-export async function showProvider(
-  { clock }: Pick<Shell, "clock">,
-  session: DaemonSession,
-  idOrName: string,
-): Promise<void> {
+export async function showProvider(session: DaemonSession, idOrName: string): Promise<void> {
+  const { clock } = session.shell;
   const nowMs = clock.nowMs();
   const answer = await findProvider(session, idOrName);
   session.show({ $typeName: "nexus.v1.GetProviderResponse", ...answer }, () =>

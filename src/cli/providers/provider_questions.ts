@@ -26,10 +26,10 @@ export interface AddAnswers extends AddFlags {
 }
 
 /** Lets a person look for a template. @throws CommandFailure when the person gives up */
-export async function askForTemplate(shell: Shell, session: DaemonSession): Promise<string> {
+export async function askForTemplate(session: DaemonSession): Promise<string> {
   const templates = await listTemplates(session, "");
   const nameWidth = Math.max(0, ...templates.map(({ name }) => name.length));
-  const template = await shell.stdin.search("Which provider? Type to search:", {
+  const template = await session.shell.stdin.search("Which provider? Type to search:", {
     find: (query) => searchTemplates(templates, query),
     lineOf: ({ name, displayName, provider }) => {
       const type = provider && !isOAuth2(provider) ? ` (${typeName(provider)})` : "";
@@ -45,20 +45,19 @@ export async function askForTemplate(shell: Shell, session: DaemonSession): Prom
 
 /** Asks for what the flags leave open, after a word on where the answers are found. */
 export async function askForProfile(
-  shell: Shell,
   session: DaemonSession,
   template: ProviderTemplate,
   flags: AddFlags,
 ): Promise<AddAnswers> {
   const ask = async (question: string): Promise<string> =>
-    (await shell.stdin.ask(`${printable(question)}: `, { echo: true })).trim();
+    (await session.shell.stdin.ask(`${printable(question)}: `, { echo: true })).trim();
   const taken = new Set((await allProviders(session)).map(({ name }) => name));
   let name = flags.name;
   if (name === undefined && taken.has(template.name)) {
     do name = canonicalName(await ask(`There is a provider ${template.name}. A name for this one`));
     while (name === "" || taken.has(name));
   }
-  shell.stderr.write(`\n${about(shell, template, name)}\n`);
+  session.shell.stderr.write(`\n${about(session.shell, template, name)}\n`);
   const variables: Record<string, string> = { ...flags.var };
   for (const { name: variable, description, defaultValue } of template.variables) {
     if (variables[variable] !== undefined) continue;
@@ -69,7 +68,7 @@ export async function askForProfile(
   }
   const named = { ...flags, ...(name === undefined ? {} : { name }), var: variables };
   if (!template.provider || !isOAuth2(template.provider)) return named;
-  return await askForClient(shell, template.provider.scopes, named, ask);
+  return await askForClient(session.shell, template.provider.scopes, named, ask);
 }
 
 async function askForClient(

@@ -39,7 +39,7 @@ export function providerShowCommand(shell: Shell): Command {
     shell,
     command,
     async (session, flags: DaemonFlags & { readonly template?: boolean }, name: string) => {
-      if (flags.template !== true) return await showProvider(shell, session, name);
+      if (flags.template !== true) return await showProvider(session, name);
       const template = await findTemplate(session, name);
       session.show(template, () => explain(template, shell.program));
     },

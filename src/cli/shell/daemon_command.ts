@@ -24,6 +24,7 @@ export interface ConfirmedFlags extends DaemonFlags {
 
 /** What a command does with the daemon. */
 export interface DaemonSession {
+  readonly shell: Shell;
   readonly daemon: Daemon;
   /** Makes one call, with a time limit. @param doing what is tried, for the message: `create the provider github` */
   call<Request, Answer>(
@@ -126,11 +127,7 @@ export function clientConfigOf(shell: Pick<Shell, "env">, flags: DaemonFlags): C
 }
 
 /** Calls to a daemon, and answers for whoever reads what the shell writes. */
-export function sessionOf(
-  shell: Pick<Shell, "stdout" | "stderr" | "env">,
-  daemon: Daemon,
-  flags: DaemonFlags = {},
-): DaemonSession {
+export function sessionOf(shell: Shell, daemon: Daemon, flags: DaemonFlags = {}): DaemonSession {
   const call: DaemonSession["call"] = async (doing, method, request, options) => {
     try {
       return await method(request, { timeoutMs: callTimeoutMs, ...options });
@@ -161,5 +158,5 @@ export function sessionOf(
       shell.stdout.write(formatTable(titles, rows, screenOf(shell.env, shell.stdout)));
     }
   };
-  return { daemon, call, listAll, show, showList };
+  return { shell, daemon, call, listAll, show, showList };
 }

@@ -35,7 +35,7 @@ export async function serveMcp(shell: Shell, flags: McpServing, policy: McpPolic
 
 function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<void> {
   return withDaemon(shell, flags, async (session) => {
-    const known = await knownProviders(shell, session, policy);
+    const known = await knownProviders(session, policy);
     const { input, output } = shell.openStandardStreams();
     const onError = report(shell);
     const lines = new MessageLines({ answer: (line) => void output.write(line), onError });
@@ -63,7 +63,7 @@ function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<
  *
  * @throws CommandFailure for a provider that the daemon does not have
  */
-async function knownProviders(shell: Shell, session: DaemonSession, policy: McpPolicy): Promise<McpPolicy> {
+async function knownProviders(session: DaemonSession, policy: McpPolicy): Promise<McpPolicy> {
   const providers: string[] = [];
   for (const given of policy.providers) {
     try {
@@ -71,7 +71,7 @@ async function knownProviders(shell: Shell, session: DaemonSession, policy: McpP
       providers.push(provider.name);
     } catch (error) {
       if (!(error instanceof CommandFailure) || !isUnanswered(error)) throw error;
-      shell.stderr.write(
+      session.shell.stderr.write(
         `nexusd: warning: --provider ${printable(given)} is not checked: ${error.message}\n`,
       );
       providers.push(given);

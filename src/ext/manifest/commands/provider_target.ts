@@ -1,7 +1,6 @@
 import { allProviders } from "../../../cli/providers/provider_key.js";
 import { printWarnings } from "../../../cli/providers/provider_words.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
-import type { Shell } from "../../../cli/shell/shell.js";
 import { profileMessage, profileSettings } from "../../../model/providers/profile_fields.js";
 import type { ProfileTarget } from "../apply.js";
 import type { CurrentProfile } from "../plan.js";
@@ -17,7 +16,7 @@ export async function readProfiles(session: DaemonSession): Promise<CurrentProfi
 }
 
 /** Carries a plan out over the API. */
-export function targetOf(shell: Pick<Shell, "stderr">, { daemon, call }: DaemonSession): ProfileTarget {
+export function targetOf({ shell, daemon, call }: DaemonSession): ProfileTarget {
   return {
     create: async (settings, clientSecret) => {
       const provider = profileMessage(settings);

@@ -55,7 +55,7 @@ export async function applyManifest(shell: Shell, flags: ApplyFlags): Promise<vo
     await confirm(terminal, "Apply this plan?", flags.yes);
     const done: PlannedChange[] = [];
     try {
-      await applyPlan(plan, targetOf(shell, session), (change) => void done.push(change));
+      await applyPlan(plan, targetOf(session), (change) => void done.push(change));
     } catch (error) {
       if (error instanceof CommandFailure && done.length > 0) {
         const names = done.map(({ action, name }) => `${action} ${name}`).join(", ");

@@ -12,6 +12,7 @@ import { connectDaemon } from "../../../../src/cli/shell/client.js";
 import { sessionOf } from "../../../../src/cli/shell/daemon_command.js";
 import { McpHttpServer } from "../../../../src/ext/mcp/http_server.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
+import { fakeShell } from "../../../cli/fake_shell.js";
 import { Results } from "../../../interop/results.js";
 import { McpWorld } from "../daemon/mcp_world.js";
 import { playClassicClient } from "./classic_client.js";
@@ -104,14 +105,13 @@ async function playScenarios(
 /** The listener of `nexusd mcp`, as the command makes it, with the suite's tools behind it. */
 function listenWithSuiteTools({ world }: McpWorld): Promise<McpHttpServer> {
   const config = { kind: "unix", path: world.place.socket } as const;
-  const nowhere = { isTTY: false, write: () => {}, writeBytes: async () => {} };
   return McpHttpServer.listen({
     address: { kind: "tcp", host: "127.0.0.1", port: 0 },
     allowedHosts: [],
     makeServer: makeSuiteServer,
     clock: new SystemClock(),
     openDaemon: (key) => connectDaemon(config, () => {}, key),
-    sessionOf: (daemon) => sessionOf({ stdout: nowhere, stderr: nowhere, env: {} }, daemon),
+    sessionOf: (daemon) => sessionOf(fakeShell(), daemon),
     onError: () => {},
   });
 }
