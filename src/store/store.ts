@@ -55,19 +55,14 @@ export class Store extends WholeReads {
   readonly clientKeys: ClientKeyReads;
   readonly revocations: PendingRevocationReads;
   protected readonly databases: Databases;
-  readonly #parts: CommitParts;
-  readonly #commits: Commits;
+  protected readonly parts: CommitParts;
+  protected commits: Commits;
   readonly #path: string;
   #epoch: string;
   #closed: Promise<void> | undefined;
 
-  /** @param replicated the commits of a store that is one of many */
-  protected constructor(
-    databases: Databases,
-    path: string,
-    options: StoreOptions,
-    replicated?: (parts: CommitParts) => Commits,
-  ) {
+  /** @param isReplica it is one of many, whose commits are made another way */
+  protected constructor(databases: Databases, path: string, options: StoreOptions, isReplica = false) {
     super();
     const record = loadStoreRecord(databases, path, options.nowMs);
     this.databaseId = record.databaseId;
@@ -79,15 +74,15 @@ export class Store extends WholeReads {
     this.clientKeys = new ClientKeyReads(databases);
     this.revocations = new PendingRevocationReads(databases);
     this.#path = path;
-    this.#parts = {
+    this.parts = {
       databases,
       runner: new ChangeRunner(options.audit ?? defaultAuditRetention),
       announcements: new Announcements(this.revision),
       failure: new StoreFailure(options.onFatal),
       timing: options.timing,
     };
-    if (replicated === undefined) refuseReplica(databases, path, options.leavesFleet === true);
-    this.#commits = replicated?.(this.#parts) ?? new CommitQueue(this.#parts);
+    if (!isReplica) refuseReplica(databases, path, options.leavesFleet === true);
+    this.commits = new CommitQueue(this.parts);
   }
 
   /**
@@ -150,7 +145,7 @@ export class Store extends WholeReads {
 
   /** Whether it takes no more writes. */
   get isFailed(): boolean {
-    return this.#parts.failure.error !== undefined;
+    return this.parts.failure.error !== undefined;
   }
 
   /** Size of the file, which never shrinks. */
@@ -160,7 +155,7 @@ export class Store extends WholeReads {
 
   /** Every change up to here is durable and was announced to the listener. */
   get settledRevision(): bigint {
-    return this.#parts.announcements.settledRevision;
+    return this.parts.announcements.settledRevision;
   }
 
   /**
@@ -172,7 +167,7 @@ export class Store extends WholeReads {
    * @throws StoreFailed when the flush failed, now or in any commit before
    */
   commit<T>(change: (tx: Transaction) => T): Promise<T> {
-    return this.#commits.commit(change);
+    return this.commits.commit(change);
   }
 
   /**
@@ -181,12 +176,12 @@ export class Store extends WholeReads {
    * change. It must not throw.
    */
   onCommitted(listener: (changes: readonly CommittedChange[]) => void): void {
-    this.#parts.announcements.listener = listener;
+    this.parts.announcements.listener = listener;
   }
 
   /** Adds an observer of what transactions write, called inside of them in the order in which observers came. */
   observe(observer: WriteObserver): void {
-    this.#parts.runner.observers.push(observer);
+    this.parts.runner.observers.push(observer);
   }
 
   /**
@@ -195,12 +190,17 @@ export class Store extends WholeReads {
    * after a failed `fdatasync` while other commits were queued, and in the middle of `record`).
    */
   async settled(): Promise<void> {
-    await this.#commits.settled();
+    await this.commits.settled();
   }
 
   /** Waits for the commits under way. Idempotent; nothing may be read afterwards. */
   async close(): Promise<void> {
-    this.#closed ??= this.#commits.close().then(() => this.databases.root.close());
+    this.#closed ??= this.closeCommits().then(() => this.databases.root.close());
     await this.#closed;
+  }
+
+  /** Takes no more, and waits for those under way. */
+  protected closeCommits(): Promise<void> {
+    return this.commits.close();
   }
 }

@@ -1,5 +1,5 @@
 import type { Refresher } from "../../src/domain/refresh/refresher.js";
-import { LedRefresher } from "../../src/ext/fleet/calls/led_refresher.js";
+import { ledRefresher } from "../../src/ext/fleet/calls/led_refresher.js";
 import type { ReplicaStore } from "../../src/ext/fleet/replication/replica_store.js";
 import { OutboundError, type OutboundFetch } from "../../src/outbound/outbound.js";
 import type { Clock } from "../../src/runtime/clock.js";
@@ -129,9 +129,9 @@ export class Life {
   }
 
   /** A hub that follows has the leader refresh. */
-  #led(own: Refresher, hub: LifeHub): LedRefresher {
+  #led(own: Refresher, hub: LifeHub): Pick<Refresher, "refresh"> {
     const isHere = (): boolean => this.leads;
-    return new LedRefresher(own, {
+    return ledRefresher(own, {
       get isHere() {
         return isHere();
       },

@@ -15,7 +15,7 @@ export const fleet: Extension = {
   ],
   clocks: async ({ fleet }) => {
     if (fleet === undefined) return undefined;
-    const { hubClocks } = await import("./hub_clocks.js");
+    const { hubClocks } = await import("./join_fleet.js");
     return hubClocks();
   },
   join: async (options, opening) => {

@@ -4,14 +4,22 @@ import type { FleetConfig } from "../../config/fleet_config.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type Membership, StartRefused } from "../../daemon/extension.js";
 import type { DaemonOptions, Opening } from "../../daemon/resources.js";
+import { CheckedClock } from "../../runtime/checked_clock.js";
+import { SystemClock } from "../../runtime/clock.js";
 import { refuseCopies } from "../../store/files/refuse_copies.js";
 import { storeFileName } from "../../store/store.js";
-import { CheckedClock } from "./database/checked_clock.js";
 import { FleetRefused, FleetUnreachable } from "./database/connection/fleet_error.js";
+import { maxClockOffsetMs } from "./database/verdict.js";
 import { Fleet } from "./hub/fleet.js";
 import { openFleet } from "./hub/open_fleet.js";
 import { RolledBackReplica } from "./hub/rolled_back_replica.js";
 import { ReplicaStore } from "./replication/replica_store.js";
+
+/** The machine's clock, corrected by those of the database and of other hubs; links to them go by the machine's. */
+export function hubClocks(): { readonly clock: CheckedClock; readonly linkClock: SystemClock } {
+  const linkClock = new SystemClock();
+  return { clock: new CheckedClock(linkClock, maxClockOffsetMs), linkClock };
+}
 
 /** Makes a daemon a hub. @throws StartRefused; DataFolderUnusable, StoreDamaged */
 export async function joinFleet(

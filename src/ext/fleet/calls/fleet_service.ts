@@ -10,6 +10,7 @@ import {
   FleetService,
   type OutboxEntry,
   type PageRequest,
+  type PageResponse,
   PageResponseSchema,
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Principal, PrincipalKind } from "../../../model/access/principal.js";
@@ -27,12 +28,9 @@ import { codes, WireError } from "../../../service/pipeline/wire_error.js";
 /** `google.rpc.ErrorInfo` of a hub that was asked and does not lead. */
 export const notLeader = { reason: "NOT_LEADER", domain: "nexus.fleet.v1" } as const;
 
-/** A page as HTTP has it. */
-export interface PageAnswer {
-  readonly status: number;
+export type PageAnswer = Pick<PageResponse, "status" | "body"> & {
   readonly headers: readonly { readonly name: string; readonly value: string }[];
-  readonly body: string;
-}
+};
 
 /** What the leader does for the other hubs, and what any hub tells one that leads. */
 export interface FleetParts {

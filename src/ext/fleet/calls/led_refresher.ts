@@ -1,4 +1,3 @@
-import type { RefreshPriority } from "../../../domain/refresh/limits/provider_concurrency.js";
 import type { RefreshOptions, RefreshOutcome } from "../../../domain/refresh/refresh_outcome.js";
 import type { Refresher } from "../../../domain/refresh/refresher.js";
 
@@ -16,21 +15,17 @@ export interface LeadingRefresher {
 }
 
 /** Refreshes that a caller of any hub waits for: the one that leads sends them. */
-export class LedRefresher implements Pick<Refresher, "refresh"> {
-  constructor(
-    private readonly own: Pick<Refresher, "refresh">,
-    private readonly leader: LeadingRefresher,
-  ) {}
-
-  async refresh(
-    connectionId: string,
-    priority: RefreshPriority = "demand",
-    options: RefreshOptions = {},
-  ): Promise<RefreshOutcome> {
-    if (this.leader.isHere) return await this.own.refresh(connectionId, priority, options);
-    // What is only due the leader sees by itself, at the same time.
-    if (priority === "due") return "superseded";
-    const outcome = await this.leader.refresh(connectionId, options);
-    return outcome === "here" ? await this.own.refresh(connectionId, priority, options) : outcome;
-  }
+export function ledRefresher(
+  own: Pick<Refresher, "refresh">,
+  leader: LeadingRefresher,
+): Pick<Refresher, "refresh"> {
+  return {
+    refresh: async (connectionId, priority = "demand", options = {}) => {
+      if (leader.isHere) return await own.refresh(connectionId, priority, options);
+      // What is only due the leader sees by itself, at the same time.
+      if (priority === "due") return "superseded";
+      const outcome = await leader.refresh(connectionId, options);
+      return outcome === "here" ? await own.refresh(connectionId, priority, options) : outcome;
+    },
+  };
 }

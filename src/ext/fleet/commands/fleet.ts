@@ -8,7 +8,8 @@ import type { Shell } from "../../../cli/shell/shell.js";
 import { formatFields } from "../../../cli/shell/text.js";
 import { loadFleetStoreConfig } from "../../../config/config.js";
 import { type ExitCode, exitCodes } from "../../../daemon/exit_codes.js";
-import type { InitReport, MigrationReport } from "../hub/init_fleet.js";
+import type { Migration } from "../database/migrations.js";
+import type { InitReport } from "../hub/init_fleet.js";
 
 const storeSettings = [
   "NEXUS_STORE_FILE",
@@ -117,7 +118,7 @@ async function orFailure<T>(what: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-function migrationJson({ from, to }: MigrationReport): string {
+function migrationJson({ from, to }: Migration): string {
   return JSON.stringify({
     layout_before: from.layout,
     layout: to.layout,
@@ -126,7 +127,7 @@ function migrationJson({ from, to }: MigrationReport): string {
   });
 }
 
-function formatMigration({ from, to }: MigrationReport): string {
+function formatMigration({ from, to }: Migration): string {
   const { layout, minLayout } = to;
   const isContracted = minLayout === layout;
   return formatFields([

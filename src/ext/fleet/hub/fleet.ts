@@ -1,10 +1,12 @@
 import type { LeaderTerm } from "../../../daemon/daemon_hub.js";
 import type { DomainHub, ListenersHub } from "../../../daemon/hub/hub_interfaces.js";
+import type { DaemonOptions, Resources } from "../../../daemon/resources.js";
+import type { Domain } from "../../../daemon/wire_domain.js";
 import type { Refresher } from "../../../domain/refresh/refresher.js";
-import type { FleetState } from "../../../model/connections/daemon_status.js";
 import { FailedPrecondition, NotLeader, StoreFailed } from "../../../model/errors.js";
 import type { OutboundFetch } from "../../../outbound/outbound.js";
 import { canReachAny, ProviderReach } from "../../../outbound/provider_reach.js";
+import type { CheckedClock } from "../../../runtime/checked_clock.js";
 import { delay } from "../../../runtime/clock.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import type { Listener } from "../../../server/listen/listener.js";
@@ -12,7 +14,7 @@ import type { BrowserPages, BrowserRequest } from "../../../server/pages/browser
 import type { BoundService } from "../../../service/pipeline/bound_service.js";
 import type { ServiceDefinition } from "../../../service/pipeline/service_definition.js";
 import { fleetService } from "../calls/fleet_service.js";
-import { LedRefresher } from "../calls/led_refresher.js";
+import { ledRefresher } from "../calls/led_refresher.js";
 import { ledService } from "../calls/led_service.js";
 import { ClockCheck } from "../database/clock_check.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
@@ -21,13 +23,13 @@ import { fleetListener } from "../link/fleet_listener.js";
 import { LeaderCalls } from "../link/leader_calls.js";
 import { LogRefused } from "../replication/log_error.js";
 import { importOutbox } from "../replication/outbox_codec.js";
-import type { FleetDomain, FleetOptions, FleetResources } from "./fleet_parts.js";
 import { FleetStanding } from "./fleet_standing.js";
 import { Handover } from "./handover.js";
 import { Heartbeat } from "./heartbeat.js";
 import { Hub, HubEnded } from "./hub.js";
 import { LeadGivenBackFile } from "./lead_given_back.js";
 import { LeaderHealthMonitor } from "./leader_health_monitor.js";
+import type { OpenFleet } from "./open_fleet.js";
 import { answerOf, pageOf, requestOf, visitOf } from "./page_messages.js";
 import { StepDown } from "./step_down.js";
 
@@ -35,6 +37,10 @@ import { StepDown } from "./step_down.js";
 const shutdownGraceMs = 1_000;
 /** A start does not wait longer for a database that does not answer. */
 const firstLookMs = 3_000;
+
+/** A hub's own: what it goes by is corrected by what is found here, and its links by the machine's clock. */
+export type FleetOptions = DaemonOptions & { readonly checkedClock?: CheckedClock };
+export type FleetResources = Pick<Resources, "opened" | "metrics"> & { readonly fleet: OpenFleet };
 
 /** What makes a daemon a hub. */
 export class Fleet implements ListenersHub, DomainHub {
@@ -46,7 +52,7 @@ export class Fleet implements ListenersHub, DomainHub {
   readonly #watch: LeaderHealthMonitor;
   readonly #standing: FleetStanding;
   readonly #givingBack: StepDown;
-  #domain: FleetDomain | undefined;
+  #domain: Domain | undefined;
   #listener: Listener | undefined;
   #handover: Handover | undefined;
   #hasLed = false;
@@ -120,31 +126,19 @@ export class Fleet implements ListenersHub, DomainHub {
     return error.cause instanceof LogRefused || error.cause instanceof FleetUnreachable;
   }
 
-  observe(): void {
-    this.#standing.observe(this.resources.metrics);
-  }
+  readonly observe = () => this.#standing.observe(this.resources.metrics);
+  readonly status = () => this.#standing.status();
+  readonly following = () => this.#standing.following();
+  readonly lacking = (keyId: string) => this.#standing.lacking(keyId);
+  readonly sending = { maySend: () => this.hub.maySend() };
+  readonly watched = (outbound: OutboundFetch) => this.#reach.watched(outbound);
+  readonly refresher = (own: Pick<Refresher, "refresh">) => ledRefresher(own, this.#calls);
+  readonly catchUp = () => this.hub.catchUp.toNow();
+  readonly led = (service: ServiceDefinition) => ledService(service, this.#calls);
 
   /** Whether this hub acts itself. */
   get leads(): boolean {
     return this.hub.leader === "here";
-  }
-
-  readonly sending = { maySend: () => this.hub.maySend() };
-
-  watched(outbound: OutboundFetch): OutboundFetch {
-    return this.#reach.watched(outbound);
-  }
-
-  refresher(own: Pick<Refresher, "refresh">): LedRefresher {
-    return new LedRefresher(own, this.#calls);
-  }
-
-  catchUp(): Promise<void> {
-    return this.hub.catchUp.toNow();
-  }
-
-  led(service: ServiceDefinition): ServiceDefinition {
-    return ledService(service, this.#calls);
   }
 
   /** Asks the hub that leads for a page; undefined where this one does. */
@@ -153,18 +147,6 @@ export class Fleet implements ListenersHub, DomainHub {
     return this.#calls
       .page(requestOf(visit))
       .then((answer) => (answer === "here" ? own.answer(visit) : answerOf(answer)));
-  }
-
-  lacking(keyId: string): readonly string[] {
-    return this.#standing.lacking(keyId);
-  }
-
-  status(): FleetState {
-    return this.#standing.status();
-  }
-
-  following(): true | string {
-    return this.#standing.following();
   }
 
   stepDown(): string {
@@ -184,7 +166,7 @@ export class Fleet implements ListenersHub, DomainHub {
    * @throws ListenerError
    */
   async open(parts: {
-    readonly domain: FleetDomain;
+    readonly domain: Domain;
     readonly services: readonly BoundService[];
     readonly pages: Pick<BrowserPages, "answer">;
     readonly term: LeaderTerm;
@@ -203,7 +185,7 @@ export class Fleet implements ListenersHub, DomainHub {
         await fleet.store.commit((tx) => importOutbox(tx, source, entries, via));
         return entries.at(-1)?.sequence ?? 0n;
       },
-      position: () => fleet.store.position?.position ?? 0n,
+      position: () => fleet.store.position.position,
       reach: async (origins) => ({
         mayLead: this.#standing.couldLead(),
         reached: await canReachAny(origins, config.providerNetworks),

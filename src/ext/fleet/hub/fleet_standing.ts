@@ -37,11 +37,7 @@ export class FleetStanding {
       () => read().newest - read().applied,
     );
     gauge("silence_seconds", "Since the database last answered this hub.", () => heartbeat.silentMs / 1000);
-    gauge(
-      "outbox_events",
-      "Audit events that wait in this hub's outbox.",
-      () => fleet.store.outbox?.count ?? 0,
-    );
+    gauge("outbox_events", "Audit events that wait in this hub's outbox.", () => fleet.store.outbox.count);
     gauge("members", "Hubs that were seen in the last 30 seconds.", () => heartbeat.members.length);
     gauge(
       "may_lead",
@@ -68,7 +64,7 @@ export class FleetStanding {
   status(): FleetState {
     const { hub, heartbeat, config, fleet } = this.parts;
     const { store } = fleet;
-    const applied = store.position?.position ?? 0n;
+    const applied = store.position.position;
     const { newest, silentMs, members } = heartbeat;
     return {
       role: hub.role,
@@ -77,11 +73,11 @@ export class FleetStanding {
       leader: hub.leader === "here" ? config.address : hub.leader,
       fence: hub.holder?.fence ?? 0n,
       applied,
-      newest: newest > applied ? newest : applied,
+      newest: newest - applied > 0n ? newest : applied,
       lastContactMs: silentMs,
       warnings: this.#warnings(),
       mayNotLead: this.mayNotLead(),
-      outbox: store.outbox?.count ?? 0,
+      outbox: store.outbox.count,
       ...(heartbeat.verdict?.tables ?? { layout: 0, minLayout: 0 }),
       members,
     };

@@ -135,7 +135,7 @@ export class Heartbeat {
       seenMs: seenMsAgo,
       isLeader: owner === leader,
     }));
-    const applied = fleet.store.position?.position ?? 0n;
+    const applied = fleet.store.position.position;
     this.#isBehind = applied < this.#expected;
     this.#expected = seen.find(({ owner }) => owner === leader)?.applied ?? this.#expected;
     await this.deps.onRound();

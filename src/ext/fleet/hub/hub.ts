@@ -97,19 +97,14 @@ export class Hub {
 
   /** Gives the lease back when nothing is under way, so that another hub leads within a second. */
   async resign(): Promise<void> {
-    const { clock, log, fleet } = this.options;
+    const { log, fleet } = this.options;
     const led = this.#role === "leader";
     this.#setRole("resigned");
     this.#stop.abort();
     if (led) await this.#term?.end();
     this.#leading.abort();
     if (led) await fleet.store.follow();
-    const released = this.#lease?.release().then(
-      () => led && log.info({}, "gave the lead of the fleet back"),
-      (error: unknown) =>
-        log.warn({ err: error }, "the lease could not be given back: it runs out by itself"),
-    );
-    await Promise.race([released, delay(clock, releaseMs)]);
+    if ((await this.#release()) && led) log.info({}, "gave the lead of the fleet back");
   }
 
   /**
@@ -122,12 +117,7 @@ export class Hub {
     this.#isEnded = true;
     if (this.#role !== "resigned") this.#setRole("resigned");
     void this.#leaderLog?.close();
-    const released = this.#lease?.release().catch((error: unknown) => {
-      this.options.log.warn({ err: error }, "the lease could not be given back: it runs out by itself");
-      return false;
-    });
-    const late = delay(this.options.clock, releaseMs).then(() => false);
-    return (await Promise.race([released, late])) === true;
+    return await this.#release();
   }
 
   /** After `resign`, also where that waits for what does not come to rest: the lease is given back as in `abandon`. */
@@ -135,11 +125,20 @@ export class Hub {
     this.#feeding.abort();
     this.#stop.abort();
     this.#leading.abort();
-    const released = this.#lease?.release().catch(() => undefined);
-    await Promise.race([released, delay(this.options.clock, releaseMs)]);
+    await this.#release();
     await this.#leaderLog?.close();
     await this.#database?.close();
     await Promise.allSettled(this.#running);
+  }
+
+  /** @returns whether this hub had the lease, and gave it back in time */
+  async #release(): Promise<boolean> {
+    const { clock, log } = this.options;
+    const released = this.#lease?.release().catch((error: unknown) => {
+      log.warn({ err: error }, "the lease could not be given back: it runs out by itself");
+      return false;
+    });
+    return (await Promise.race([released, delay(clock, releaseMs).then(() => false)])) === true;
   }
 
   async #run(): Promise<void> {

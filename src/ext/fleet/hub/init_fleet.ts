@@ -10,10 +10,10 @@ import { KeyRingSource } from "../../../vault/key_source.js";
 import { Vault } from "../../../vault/vault.js";
 import { Connector } from "../database/connection/connector.js";
 import { initialise, refuseFleet } from "../database/initialise.js";
-import { migrate } from "../database/migrations.js";
+import { type Migration, migrate } from "../database/migrations.js";
 import type { RawWrite } from "../replication/log.js";
 import { rawEntries } from "../replication/raw_entries.js";
-import { urlOf } from "./store_url.js";
+import { urlOf } from "./open_fleet.js";
 
 /** What a folder's store is called once it is the fleet's: a daemon that is started on the folder by mistake must not use its grants. */
 const takenSuffix = ".taken-into-fleet";
@@ -74,18 +74,12 @@ export async function initFleet(options: InitOptions): Promise<InitReport> {
   }
 }
 
-/** Layouts of the tables, of which 0 is none: the one they are of, and the oldest one that a hub may know. */
-export interface MigrationReport {
-  readonly from: { readonly layout: number; readonly minLayout: number };
-  readonly to: { readonly layout: number; readonly minLayout: number };
-}
-
 /** Makes the tables what this version needs, and with `contract` refuses older hubs. @throws FleetRefused, FleetUnreachable */
 export async function migrateFleet(
   { store }: Pick<FleetStoreConfig, "store">,
   contract: boolean,
   clock: Clock,
-): Promise<MigrationReport> {
+): Promise<Migration> {
   return await migrate(new Connector(urlOf(store), clock), { contract });
 }
 

@@ -1,8 +1,6 @@
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { JsonValue } from "../../../model/json.js";
-import { isJsonObject } from "../../../model/json_fields.js";
 
 /** When and why a hub gave the lead of its fleet back by itself. */
 export interface LeadGivenBack {
@@ -21,17 +19,12 @@ export class LeadGivenBackFile {
 
   /** Undefined when there is none, or none that can be read: then this hub may lead as any other. */
   read(): LeadGivenBack | undefined {
-    let parsed: JsonValue;
     try {
-      parsed = JSON.parse(readFileSync(this.#path, "utf8"));
+      const { atMs, reason } = JSON.parse(readFileSync(this.#path, "utf8"));
+      return Number.isSafeInteger(atMs) && typeof reason === "string" ? { atMs, reason } : undefined;
     } catch {
       return undefined;
     }
-    if (!isJsonObject(parsed)) return undefined;
-    const { atMs, reason } = parsed;
-    return Number.isSafeInteger(atMs) && typeof reason === "string"
-      ? { atMs: Number(atMs), reason }
-      : undefined;
   }
 
   /** @throws Error of the system */

@@ -1,8 +1,9 @@
 import { randomUUID } from "node:crypto";
-import type { FleetConfig } from "../../../config/fleet_config.js";
+import type { FleetConfig, StoreAddress } from "../../../config/fleet_config.js";
 import { readVersion } from "../../../config/version.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
+import { readSecretFile } from "../../../vault/secret_file.js";
 import type { Vault } from "../../../vault/vault.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import { layout } from "../database/connection/layouts.js";
@@ -10,7 +11,6 @@ import { FleetDatabase } from "../database/fleet_database.js";
 import type { Member } from "../database/members.js";
 import type { ReplicaStore } from "../replication/replica_store.js";
 import type { RolledBackReplica } from "./rolled_back_replica.js";
-import { urlOf } from "./store_url.js";
 
 /** How long a hub without a copy waits for the database at its start, before whatever runs it is to try again. */
 const timeoutMs = 30_000;
@@ -40,6 +40,11 @@ export interface OpenFleetOptions {
   copy(database: FleetDatabase): Promise<void>;
   /** A copy of which the database lost batches. */
   readonly undone: Pick<RolledBackReplica, "keep" | "drainOutbox">;
+}
+
+/** @throws Error when the file cannot be read, or other users can read it */
+export function urlOf(store: StoreAddress): string {
+  return "url" in store ? store.url.reveal() : readSecretFile(store.file).trim();
 }
 
 /**

@@ -39,15 +39,8 @@ export function requestOf(visit: BrowserRequest): PageRequest {
   });
 }
 
-export function visitOf({
-  method,
-  target,
-  headers,
-  body,
-  isTooLarge,
-  origin,
-  via,
-}: PageRequest): BrowserRequest {
+export function visitOf(request: PageRequest): BrowserRequest {
+  const { method, target, headers, body, isTooLarge, origin, via } = request;
   const split = splitTarget(target) ?? { path: "/", query: new URLSearchParams() };
   return {
     ...{ method, target, ...split },

@@ -23,6 +23,10 @@ const wholeMs = 60_000;
 const applyMs = 5_000;
 
 type FleetClient = Client<typeof FleetService>;
+type Send<T> = (
+  client: FleetClient,
+  options: { readonly signal: AbortSignal; readonly timeoutMs: number },
+) => Promise<T>;
 
 export interface LeaderCallsDeps {
   /** Address of this hub, for the audit log. */
@@ -95,13 +99,8 @@ export class LeaderCalls implements Leader, LeadingRefresher {
     }));
   }
 
-  catchUp(): Promise<void> {
-    return this.deps.catchUp();
-  }
-
-  recorded(): Promise<void> {
-    return this.deps.recorded();
-  }
+  readonly catchUp = () => this.deps.catchUp();
+  readonly recorded = () => this.deps.recorded();
 
   close(): void {
     this.#channel?.close();
@@ -109,10 +108,7 @@ export class LeaderCalls implements Leader, LeadingRefresher {
 
   async #ask<T extends { readonly position: bigint }>(
     signal: AbortSignal,
-    send: (
-      client: FleetClient,
-      options: { readonly signal: AbortSignal; readonly timeoutMs: number },
-    ) => Promise<T>,
+    send: Send<T>,
   ): Promise<T | "here"> {
     const { leader, leaderChanged, clock, onForwarded } = this.deps;
     const startedMs = clock.monotonicMs();
@@ -140,10 +136,7 @@ export class LeaderCalls implements Leader, LeadingRefresher {
     address: string,
     startedMs: number,
     signal: AbortSignal,
-    send: (
-      client: FleetClient,
-      options: { readonly signal: AbortSignal; readonly timeoutMs: number },
-    ) => Promise<T>,
+    send: Send<T>,
   ): Promise<T | undefined> {
     try {
       const client = await this.#opened(address, startedMs + answerTimeoutMs);

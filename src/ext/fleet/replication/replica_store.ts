@@ -3,24 +3,32 @@ import type { Databases } from "../../../store/lmdb/databases.js";
 import type { Recording } from "../../../store/recording.js";
 import { Store, type StoreOptions, type StoreRole, storeFileName } from "../../../store/store.js";
 import type { Applied } from "./applied.js";
+import { FollowerCommits } from "./follower_commits.js";
+import { LeaderCommits } from "./leader_commits.js";
 import type { CommitLog, LogBatch, ReplicaPosition } from "./log.js";
-import type { Outbox } from "./outbox.js";
+import { Outbox } from "./outbox.js";
+import { encodeRecordedEvent, encodeRecordedUse, importOutbox } from "./outbox_codec.js";
 import { type FirstCopy, writeCopy } from "./raw_entries.js";
-import { replicaPositionOf } from "./replica.js";
-import { ReplicaCommits } from "./replica_commits.js";
+import { Replica, replicaPositionOf } from "./replica.js";
+
+/** Entries of the outbox in one commit. */
+const maxShipped = 256;
 
 /** A copy of the log of a fleet, which follows until it is told to lead. */
 export class ReplicaStore extends Store {
-  readonly #commits: ReplicaCommits;
+  /** What this replica has put on record and the leader has not committed. */
+  readonly outbox: Outbox;
+  readonly #replica: Replica;
+  #onApplied: (applied: Applied) => void = () => undefined;
+  #onRecorded: () => void = () => undefined;
+  #shipping: Promise<void> | undefined;
 
   private constructor(databases: Databases, path: string, options: StoreOptions) {
-    let commits: ReplicaCommits | undefined;
-    super(databases, path, options, (parts) => {
-      commits = new ReplicaCommits(parts, replicaPositionOf(databases, path), dirname(path));
-      return commits;
-    });
-    this.#commits = commits as unknown as ReplicaCommits;
-    this.onApplied(() => undefined);
+    super(databases, path, options, true);
+    this.#replica = new Replica(databases, replicaPositionOf(databases, path));
+    this.outbox = new Outbox(dirname(path), this.parts.failure);
+    this.outbox.onAdded = () => this.#ship();
+    this.commits = this.#follower();
   }
 
   /** @throws StoreDamaged when the file is damaged, is no replica, or was made by a newer version */
@@ -38,35 +46,44 @@ export class ReplicaStore extends Store {
   }
 
   override get role(): StoreRole {
-    return this.#commits.role;
+    return this.commits instanceof LeaderCommits ? "leader" : "follower";
   }
 
   /** The newest batch of the log that is durable here and was announced. */
   get position(): ReplicaPosition {
-    return this.#commits.replica.position;
+    return this.#replica.position;
   }
 
   /** With `position` where it was, it is the same ones. */
   override get isWritingBatches(): boolean {
-    return this.#commits.replica.isWriting;
+    return this.#replica.isWriting;
   }
 
   /** Resolves when the batch of this position is durable here and was announced. @throws the reason of `signal` */
-  async waitFor(position: bigint, signal?: AbortSignal): Promise<void> {
-    await this.#commits.replica.waitFor(position, signal);
+  waitFor(position: bigint, signal?: AbortSignal): Promise<void> {
+    return this.#replica.waitFor(position, signal);
   }
 
   /**
    * Commits become durable in `log` first from now on. A follower has every batch of the log by then. When the log refuses one, the store
    * has failed: its cause is a `LogRefused`.
+   *
+   * @throws Error when it leads already
    */
   lead(log: CommitLog): void {
-    this.#commits.lead(log);
+    if (this.commits instanceof LeaderCommits) throw new Error("this store leads already");
+    void this.commits.close();
+    this.commits = new LeaderCommits({ ...this.parts, replica: this.#replica, log });
+    this.#ship();
   }
 
   /** Commits are refused with `NotLeader` from now on; waits for those under way. */
   async follow(): Promise<void> {
-    await this.#commits.follow();
+    const { commits } = this;
+    if (!(commits instanceof LeaderCommits)) return;
+    await commits.close();
+    await this.#shipping;
+    this.commits = this.#follower();
   }
 
   /**
@@ -77,30 +94,30 @@ export class ReplicaStore extends Store {
    * @throws StoreFailed when they could not be made durable
    */
   async apply(batches: readonly LogBatch[]): Promise<void> {
-    await this.#commits.apply(batches);
+    if (!(this.commits instanceof FollowerCommits)) throw new Error("only a follower takes what the log has");
+    await this.commits.apply(batches);
   }
 
-  /** Sets the one listener for what batches of the log changed, called before the listener of commits. It must not throw. */
   override onApplied(listener: (applied: Applied) => void): void {
-    this.#commits.onApplied = (applied) => {
-      if (applied.storeRecord) this.reloadEpoch();
-      listener(applied);
-    };
+    this.#onApplied = listener;
   }
 
   /** Durable in the outbox, whether it leads or follows, from where it comes into the log. It needs no leader and no log. */
   override async record(change: (recording: Recording) => void): Promise<void> {
-    await this.#commits.record(change, (id) => this.getConnection(id));
-  }
-
-  /** What this replica has put on record and the leader has not committed. */
-  get outbox(): Outbox {
-    return this.#commits.outbox;
+    const { failure } = this.parts;
+    if (failure.error !== undefined) throw failure.error;
+    const records: Uint8Array[] = [];
+    change({
+      appendAudit: (event) => void records.push(encodeRecordedEvent(event)),
+      useApiKey: (id, lastUsedAtMs) => void records.push(encodeRecordedUse(id, lastUsedAtMs)),
+      getConnection: (id) => this.getConnection(id),
+    });
+    await this.outbox.add(records);
   }
 
   /** Sets the one listener for what a follower puts on record: whoever knows the leader takes it from the outbox. */
   onRecorded(listener: () => void): void {
-    this.#commits.onRecorded = listener;
+    this.#onRecorded = listener;
   }
 
   /** Begins another history, which watchers hear of when they come again. @param epoch UUID @throws StoreFailed as `commit` */
@@ -109,8 +126,57 @@ export class ReplicaStore extends Store {
     this.reloadEpoch();
   }
 
+  /** Of both files: commits, batches that are applied, and the outbox. */
+  override async settled(): Promise<void> {
+    do {
+      await super.settled();
+      await this.#shipping;
+      await this.outbox.settled();
+    } while (this.#shipping !== undefined || !this.outbox.isSettled);
+    await super.settled();
+  }
+
   /** Writes nothing more, neither commits nor batches nor records, so that it stays as `settled` finds it. */
   end(): void {
-    this.#commits.end();
+    this.outbox.end();
+    const why = "the process ends: its store takes no more writes";
+    void this.parts.failure.fail(new Error("the process ends"), why);
+  }
+
+  protected override async closeCommits(): Promise<void> {
+    await super.closeCommits();
+    await this.#shipping;
+    await this.outbox.close();
+  }
+
+  /** A leader commits by itself what it put on record; a follower's is fetched by whoever knows the leader. */
+  #ship(): void {
+    if (this.commits instanceof LeaderCommits) this.#shipping ??= this.#shipAll(this.commits);
+    else this.#onRecorded();
+  }
+
+  /** Never rejects: a commit that failed has ended the store, and what was not committed waits for the next leader. */
+  async #shipAll(commits: LeaderCommits): Promise<void> {
+    const { outbox } = this;
+    // It is known that this runs, before it can be over.
+    await Promise.resolve();
+    try {
+      for (let entries = outbox.take(maxShipped); entries.length > 0; entries = outbox.take(maxShipped)) {
+        const shipped = entries;
+        await commits.commit((tx) => importOutbox(tx, outbox.source, shipped));
+        await outbox.drop(shipped.at(-1)?.sequence ?? 0n);
+      }
+    } catch {
+      // The store takes no more commits.
+    }
+    this.#shipping = undefined;
+  }
+
+  #follower(): FollowerCommits {
+    const onApplied = (applied: Applied): void => {
+      if (applied.storeRecord) this.reloadEpoch();
+      this.#onApplied(applied);
+    };
+    return new FollowerCommits({ ...this.parts, replica: this.#replica, onApplied });
   }
 }

@@ -115,20 +115,14 @@ function lastWrites(batches: readonly { readonly writes: readonly RawWrite[] }[]
 
 /** A piece as three arrays of PostgreSQL: databases, keys and values. */
 export function columnsOf(piece: readonly RawWrite[]) {
-  return [
-    encodeArray(
-      "text",
-      piece.map(({ database }) => Buffer.from(database)),
-    ),
-    encodeArray(
-      "bytea",
-      piece.map(({ key }) => key),
-    ),
-    encodeArray(
-      "bytea",
-      piece.map(({ value }) => value),
-    ),
-  ] as const;
+  const column = (type: "text" | "bytea", of: (write: RawWrite) => Uint8Array | undefined) =>
+    encodeArray(type, piece.map(of));
+  const [database, key, value] = [
+    column("text", (write) => Buffer.from(write.database)),
+    column("bytea", (write) => write.key),
+    column("bytea", (write) => write.value),
+  ];
+  return [database, key, value] as const;
 }
 
 /** At least one piece, so that batches without writes move the image too. */
