@@ -91,7 +91,7 @@ export class Daemon {
     return daemon;
   }
 
-  async #open({ services, pages }: Pick<MadeListeners, "services" | "pages">): Promise<void> {
+  async #open({ services, pages }: MadeListeners): Promise<void> {
     const { domain, extensions, policy, hub } = this.parts;
     if (!hub) await this.#prepare();
     domain.backups.start();

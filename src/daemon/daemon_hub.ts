@@ -19,7 +19,7 @@ export interface DaemonHub extends ListenersHub, DomainHub {
   open(parts: {
     readonly domain: Domain;
     readonly services: readonly BoundService[];
-    readonly pages: Pick<BrowserPages, "answer">;
+    readonly pages: BrowserPages;
     readonly term: LeaderTerm;
   }): Promise<void>;
   resign(): Promise<void>;

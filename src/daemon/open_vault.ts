@@ -16,7 +16,7 @@ export interface OpenedVault {
 
 /** The vault with the keys that the settings name, of which the first start makes the first. @throws KeyError */
 export async function openVault(options: {
-  readonly config: Pick<Config, "dataDir" | "encryptionKey" | "fleet" | "providersFile">;
+  readonly config: Config;
   readonly environment: NodeJS.ProcessEnv;
   readonly clock: Clock;
   readonly log: Log;

@@ -8,7 +8,7 @@ export type { RestoreReport };
 
 /** Puts a backup into the data folder of the settings, whose daemon does not run. @throws as `restoreStore` */
 export function restoreFromSettings(options: {
-  readonly config: Pick<Config, "dataDir" | "encryptionKey" | "providersFile">;
+  readonly config: Config;
   readonly file: string;
   readonly force: boolean;
   readonly environment: NodeJS.ProcessEnv;

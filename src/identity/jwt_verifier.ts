@@ -12,7 +12,7 @@ export interface JwtVerifierDeps {
   readonly issuer: string;
   /** `aud` must be this, or hold it. */
   readonly audience: string;
-  readonly keys: Pick<IssuerKeys, "keyFor" | "generation" | "refresh">;
+  readonly keys: IssuerKeys;
   readonly clock: Clock;
   readonly log: Pick<Log, "debug">;
 }

@@ -52,7 +52,7 @@ export interface AnnouncedFeatures {
 }
 
 /** The endpoints to which a client authenticates. */
-type MtlsEndpoints = Pick<AuthorizationServer, "tokenEndpoint"> & {
+type MtlsEndpoints = AuthorizationServer & {
   readonly [Endpoint in
     | "revocationEndpoint"
     | "deviceAuthorizationEndpoint"

@@ -187,7 +187,7 @@ export function toTokenSet(
 export function normaliseTokenResponse(
   status: number,
   bodyText: string,
-  dpop?: Pick<DpopRequests, "isRequired">,
+  dpop?: DpopRequests,
 ): NormalisedTokenResponse {
   if (status < 300 && /^\s*</.test(bodyText)) return { status: 502, body: {} };
   const fields = parseJsonObject(bodyText) ?? parseForm(bodyText) ?? new Map<string, unknown>();
@@ -224,7 +224,7 @@ export function normaliseTokenResponse(
 function findAccessTokenViolation(
   accessToken: string,
   tokenType: unknown,
-  dpop: Pick<DpopRequests, "isRequired"> | undefined,
+  dpop: DpopRequests | undefined,
 ): AccessTokenViolation | undefined {
   if (accessToken.length > maxAccessTokenLength) return "the access token is longer than 64 KiB";
   if (!accessTokenSyntax.test(accessToken)) {

@@ -20,7 +20,7 @@ export const linksElsewhere: Pick<TokenAcquirerDeps, "connections" | "unattended
 export const reportsElsewhere: Pick<RejectedTokens, "report"> = { report: async () => never() };
 
 /** Tokens without a key beside them, which the hub keeps. */
-export function unboundTokens(tokens: Pick<Tokens, "getToken">): Pick<Tokens, "getToken"> {
+export function unboundTokens(tokens: Tokens): Pick<Tokens, "getToken"> {
   return {
     getToken: async (...asked) => {
       const token = await tokens.getToken(...asked);

@@ -39,6 +39,6 @@ export interface HubServices extends FleetControl {
 /** What a hub is to the listeners. */
 export interface ListenersHub extends HubServices {
   /** A page of the hub that leads; undefined where this one does. */
-  page(visit: BrowserRequest, own: Pick<BrowserPages, "answer">): Promise<Answer> | undefined;
+  page(visit: BrowserRequest, own: BrowserPages): Promise<Answer> | undefined;
   catchUp: DomainHub["catchUp"];
 }

@@ -121,7 +121,7 @@ export class AccessControl {
   hold(
     principal: Principal,
     action: Action,
-    admitted: Pick<Permissions, "fingerprint">,
+    admitted: Permissions,
     end: Hold["end"],
     watchesExpiry: boolean,
   ): () => void {

@@ -27,7 +27,7 @@ export class ConnectionNames {
   constructor(
     private readonly deps: {
       readonly store: Pick<Store, "findProviderIdByName" | "idsNamed">;
-      readonly access: Pick<AccessControl, "visible" | "permissionsOf">;
+      readonly access: AccessControl;
     },
   ) {}
 

@@ -45,7 +45,7 @@ export class SeenIds {
 
   constructor(options: {
     readonly store: SeenStore;
-    readonly changes: Pick<Changes, "on">;
+    readonly changes: Changes;
   }) {
     this.#store = options.store;
     // A restriction may name providers, and they have other names now.

@@ -53,10 +53,10 @@ export class ConnectionImporter {
       readonly store: Store;
       readonly vault: CredentialVault;
       readonly writer: CredentialWriter;
-      readonly servers: Pick<IssuerMetadata, "resolve">;
+      readonly servers: IssuerMetadata;
       readonly grants: Pick<TokenEndpointClient, "refresh">;
-      readonly spool: Pick<TokenSpool, "hold" | "commit" | "settle">;
-      readonly sources: Pick<TokenSources, "importIdToken">;
+      readonly spool: TokenSpool;
+      readonly sources: TokenSources;
       readonly checkFields: CheckFields;
       readonly clock: Clock;
       readonly log: Log;

@@ -30,9 +30,9 @@ export class Connections {
     private readonly deps: {
       readonly store: Store;
       readonly vault: CredentialVault;
-      readonly servers: Pick<IssuerMetadata, "resolve">;
-      readonly mcp?: Pick<McpServers, "current">;
-      readonly revocations: Pick<RevocationQueue, "enqueueStored" | "enqueue">;
+      readonly servers: IssuerMetadata;
+      readonly mcp?: McpServers;
+      readonly revocations: RevocationQueue;
       /** Resolves when the provider was asked for the first time to revoke what a connection held, or does not answer; at once by default. */
       readonly revocationAttempted?: (connectionId: string) => Promise<void>;
       /** What device authorizations need. */

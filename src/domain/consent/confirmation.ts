@@ -51,7 +51,7 @@ export class ConsentConfirmation {
     store: Pick<Store, "commit">;
     vault: CredentialVault;
     writer: CredentialWriter;
-    revocations: Pick<RevocationQueue, "enqueue">;
+    revocations: RevocationQueue;
     /** Shared with the refresher: one credential of a connection is written at a time. */
     locks: KeyedMutex<string>;
     clock: Clock;

@@ -39,15 +39,15 @@ export interface EndedConsent {
 
 /** Writes down consents that came to nothing. */
 export class ConsentEnding {
-  readonly #store: Pick<Store, "commit">;
-  readonly #revocations: Pick<RevocationQueue, "enqueue">;
+  readonly #store: Store;
+  readonly #revocations: RevocationQueue;
   readonly #changes: Changes;
   readonly #clock: Clock;
 
   constructor(options: {
-    store: Pick<Store, "commit">;
+    store: Store;
     changes: Changes;
-    revocations: Pick<RevocationQueue, "enqueue">;
+    revocations: RevocationQueue;
     clock: Clock;
   }) {
     this.#store = options.store;
@@ -118,12 +118,12 @@ const whyKept: Readonly<Partial<Record<DroppedGrant, string>>> = {
 export class StepUpRefusal implements Pick<ConsentFlow, "decline"> {
   constructor(
     private readonly deps: {
-      readonly store: Pick<Store, "commit" | "getAuthorization" | "getProvider">;
-      readonly vault: Pick<CredentialVault, "authorizationIfOpens">;
+      readonly store: Store;
+      readonly vault: CredentialVault;
       readonly clock: Clock;
       readonly log: Log;
     },
-    private readonly ending: Pick<ConsentEnding, "end">,
+    private readonly ending: ConsentEnding,
   ) {}
 
   async decline(

@@ -42,26 +42,23 @@ import { requestedProfile, unknownRequest } from "./pending_consents.js";
 import type { UnknownStateAudit } from "./unknown_state_audit.js";
 
 interface ConsentFlowDeps {
-  readonly store: Pick<
-    Store,
-    "commit" | "getAuthorization" | "getProvider" | "getConnection" | "getCredential"
-  >;
+  readonly store: Store;
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
   readonly servers: Pick<IssuerMetadata, "resolve">;
   readonly grants: Pick<TokenEndpointClient, "exchangeCode" | "pushAuthorization">;
-  readonly revocations: Pick<RevocationQueue, "enqueue">;
-  readonly unknownStateAudit: Pick<UnknownStateAudit, "record">;
+  readonly revocations: RevocationQueue;
+  readonly unknownStateAudit: UnknownStateAudit;
   readonly userInfo: Pick<UserInfoClient, "accountOf">;
   /** See `NEXUS_OTHER_ACCOUNT`. */
   readonly refusesOtherAccounts: boolean;
   /** Called when a provider has accepted the client of its profile. */
   readonly onAccepted: (providerId: string) => void;
   /** Holds a token set until it is durable. */
-  readonly spool: Pick<TokenSpool, "hold" | "commit" | "release">;
+  readonly spool: TokenSpool;
   /** Shared with the refresher: one token request per connection. */
   readonly locks: KeyedMutex<string>;
-  readonly mcp?: Pick<McpServers, "visited" | "refused"> | undefined;
+  readonly mcp?: McpServers | undefined;
   readonly changes: Changes;
   readonly clock: Clock;
   readonly log: Log;

@@ -13,10 +13,10 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 
 /** Puts what a consent brought aside, sealed, until it is confirmed. */
 export class ConsentHolder {
-  readonly #vault: Pick<CredentialVault, "sealAuthorization">;
+  readonly #vault: CredentialVault;
   readonly #clock: Clock;
 
-  constructor(options: { vault: Pick<CredentialVault, "sealAuthorization">; clock: Clock }) {
+  constructor(options: { vault: CredentialVault; clock: Clock }) {
     this.#vault = options.vault;
     this.#clock = options.clock;
   }

@@ -20,9 +20,9 @@ export interface ConsentKeeperDeps {
   readonly store: Pick<Store, "getConnection" | "getCredential">;
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
-  readonly revocations: Pick<RevocationQueue, "enqueue">;
+  readonly revocations: RevocationQueue;
   /** Holds a token set until it is durable. */
-  readonly spool: Pick<TokenSpool, "hold" | "commit" | "release">;
+  readonly spool: TokenSpool;
   readonly userInfo: Pick<UserInfoClient, "accountOf">;
   /** Whether a connection stays as it was when another account consents than before. */
   readonly refusesOtherAccounts: boolean;

@@ -17,7 +17,7 @@ export interface ConsentProblem {
 /** Of an answer that fails the checks of RFC 6749 section 4.1.2 and RFC 9207. */
 export function invalidResponse(
   { reason, iss }: InvalidResponse,
-  { issuer = "" }: Pick<AuthorizationServer, "issuer">,
+  { issuer = "" }: AuthorizationServer,
 ): ConsentProblem {
   if (reason === "iss_missing") {
     return {
@@ -84,7 +84,7 @@ export async function refusedExchange(
   failure: GrantFailure,
   profile: ProviderProfile,
   redirectUri: string,
-  mcp: Pick<McpServers, "refused"> | undefined,
+  mcp: McpServers | undefined,
 ): Promise<ReturnType<typeof exchangeFailure>> {
   const problem = exchangeFailure(failure, profile, redirectUri);
   const now = problem.reason === "client_rejected" ? await mcp?.refused(profile) : undefined;

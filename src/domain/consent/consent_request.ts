@@ -97,8 +97,8 @@ export class ConnectionRequests {
     private readonly deps: {
       readonly store: RequestStore;
       readonly vault: CredentialVault;
-      readonly servers: Pick<IssuerMetadata, "resolve">;
-      readonly mcp?: Pick<McpServers, "current">;
+      readonly servers: IssuerMetadata;
+      readonly mcp?: McpServers;
       readonly devices?: DeviceRequests;
       readonly pending: PendingConsents;
       readonly clock: Clock;

@@ -21,12 +21,12 @@ export interface Consented {
 
 /** From a consent that was given to the next revision of its connection. */
 export class ConsentWriter {
-  readonly #vault: Pick<CredentialVault, "openCredential">;
-  readonly #writer: Pick<CredentialWriter, "compose" | "put">;
+  readonly #vault: CredentialVault;
+  readonly #writer: CredentialWriter;
 
   constructor(options: {
-    vault: Pick<CredentialVault, "openCredential">;
-    writer: Pick<CredentialWriter, "compose" | "put">;
+    vault: CredentialVault;
+    writer: CredentialWriter;
   }) {
     this.#vault = options.vault;
     this.#writer = options.writer;

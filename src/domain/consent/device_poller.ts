@@ -30,8 +30,8 @@ const stopPatienceMs = 5_000;
 interface DevicePollerDeps extends ConsentKeeperDeps {
   readonly store: Store;
   readonly changes: Changes;
-  readonly spool: Pick<TokenSpool, "hold" | "commit" | "release" | "settle">;
-  readonly servers: Pick<IssuerMetadata, "resolve">;
+  readonly spool: TokenSpool;
+  readonly servers: IssuerMetadata;
   readonly grants: Pick<TokenEndpointClient, "pollDevice">;
   /** Shared with the refresher: one token request per connection. */
   readonly locks: KeyedMutex<string>;

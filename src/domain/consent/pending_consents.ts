@@ -13,13 +13,13 @@ import type { ConsentFailure } from "./consent_types.js";
 
 /** Ends requests for consent, with what they hold. */
 export class PendingConsents {
-  readonly #vault: Pick<CredentialVault, "openAuthorization">;
-  readonly #revocations: Pick<RevocationQueue, "enqueue">;
+  readonly #vault: CredentialVault;
+  readonly #revocations: RevocationQueue;
   readonly #clock: Clock;
 
   constructor(options: {
-    vault: Pick<CredentialVault, "openAuthorization">;
-    revocations: Pick<RevocationQueue, "enqueue">;
+    vault: CredentialVault;
+    revocations: RevocationQueue;
     clock: Clock;
   }) {
     this.#vault = options.vault;

@@ -56,7 +56,7 @@ export function adoptPrimary(store: Store, vault: Vault): void {
 }
 
 /** Keys that records of the store need, or its key check, and the ring lacks. */
-export function lackedKeys(store: Store, vault: Pick<Vault, "has">): readonly string[] {
+export function lackedKeys(store: Store, vault: Vault): readonly string[] {
   const wanted = store.keyCheck?.keyId;
   const needed = new Set([...store.sealedCounts().keys(), ...(wanted === undefined ? [] : [wanted])]);
   return [...needed].filter((keyId) => !vault.has(keyId));

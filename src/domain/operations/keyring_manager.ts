@@ -48,7 +48,7 @@ export class KeyringManager {
       readonly rotation: KeyRotation;
       /** Of a fleet: which of its hubs do not hold a key. */
       readonly fleet?: { lacking(keyId: string): readonly string[] } | undefined;
-      readonly changes: Pick<Changes, "on">;
+      readonly changes: Changes;
       readonly clock: Clock;
       readonly log: Log;
     },

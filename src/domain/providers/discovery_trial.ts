@@ -10,9 +10,7 @@ const trialMs = 3_000;
 
 /** Tries discovery when a profile is written, so that what is wrong is said before a person stands before it. It refuses nothing. */
 export class DiscoveryTrial {
-  constructor(
-    private readonly deps: { readonly servers: Pick<IssuerMetadata, "resolve">; readonly clock: Clock },
-  ) {}
+  constructor(private readonly deps: { readonly servers: IssuerMetadata; readonly clock: Clock }) {}
 
   /** What is wrong, a sentence each; empty without discovery. Answers within 3 s. */
   async warnings(profile: ProviderProfile): Promise<string[]> {

@@ -58,7 +58,7 @@ export class ProviderRegistry {
     private readonly deps: ProfileLimits & {
       readonly store: Store;
       readonly vault: CredentialVault;
-      readonly grantTypes: Pick<GrantTypes, "load">;
+      readonly grantTypes: GrantTypes;
       readonly clock: Clock;
       /** See `RedirectPaths`. */
       readonly sharedRedirectUri?: boolean;

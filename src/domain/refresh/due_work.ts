@@ -15,7 +15,7 @@ import type { PendingConsents } from "../consent/pending_consents.js";
 /** Does what is due of a connection and is not a refresh. */
 export function settleDue(
   store: Store,
-  requests: Pick<PendingConsents, "end">,
+  requests: PendingConsents,
   connectionId: string,
   nowMs: number,
 ): Promise<void> {

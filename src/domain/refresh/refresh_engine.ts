@@ -40,10 +40,10 @@ export class RefreshEngine {
       readonly store: EngineStore;
       readonly vault: CredentialVault;
       readonly writer: CredentialWriter;
-      readonly servers: Pick<IssuerMetadata, "resolve">;
+      readonly servers: IssuerMetadata;
       readonly grants: Pick<TokenEndpointClient, "refresh">;
       /** Takes the token of a refresh that came too late, and of a consent that was not confirmed. */
-      readonly revocations: Pick<RevocationQueue, "enqueueLate" | "enqueue">;
+      readonly revocations: RevocationQueue;
       /** Holds a token set until it is durable. */
       readonly spool: TokenSpool;
       /** Shared with consents: one token request per connection. */

@@ -50,7 +50,7 @@ interface FailedRefresh {
 
 export interface RefreshFailuresDeps {
   readonly store: Store;
-  readonly suspensions: Pick<ProviderSuspensions, "suspend" | "refuse" | "refusedAgain">;
+  readonly suspensions: ProviderSuspensions;
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -253,7 +253,7 @@ export class RefreshFailures {
     failure: string,
     delayMs: number,
     firm: boolean,
-    { refused, ...change }: Pick<ConnectionChange, "refreshIntent"> & { refused: Refusals | undefined },
+    { refused, ...change }: ConnectionChange & { refused: Refusals | undefined },
   ): Promise<RefreshOutcome> {
     const failedRefreshes = connection.failedRefreshes + 1;
     const retryAtMs = this.deps.clock.nowMs() + delayMs;

@@ -28,9 +28,9 @@ export class RefreshPreparation {
     private readonly deps: {
       readonly store: Pick<Store, "getCredential">;
       readonly vault: CredentialVault;
-      readonly servers: Pick<IssuerMetadata, "resolve">;
+      readonly servers: IssuerMetadata;
       readonly failures: RefreshFailures;
-      readonly failing: Pick<FailingProviders, "failed">;
+      readonly failing: FailingProviders;
       readonly log: Log;
     },
   ) {}

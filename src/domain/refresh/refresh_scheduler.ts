@@ -55,9 +55,9 @@ export class RefreshScheduler {
     private readonly deps: {
       readonly store: Store;
       readonly refresher: Pick<Refresher, "refresh">;
-      readonly suspensions: Pick<ProviderSuspensions, "nextDueMs" | "takeProbes">;
+      readonly suspensions: ProviderSuspensions;
       readonly concurrency: Pick<ProviderConcurrency<RefreshOutcome>, "hasRoom">;
-      readonly requests: Pick<PendingConsents, "end">;
+      readonly requests: PendingConsents;
       readonly clock: Clock;
       readonly log: Log;
     },
@@ -75,7 +75,7 @@ export class RefreshScheduler {
   }
 
   /** Looks at what a commit changed: it may be due, or due before what the timer waits for. */
-  wake(changes: readonly Pick<ChangedConnection, "connectionId" | "dueAtMs">[]): void {
+  wake(changes: readonly ChangedConnection[]): void {
     if (this.#stopped) return;
     for (const { connectionId, dueAtMs } of changes) {
       if (dueAtMs === undefined || this.#dispatched.has(connectionId)) continue;

@@ -48,15 +48,15 @@ export interface RefresherDeps {
   readonly store: Store;
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
-  readonly servers: Pick<IssuerMetadata, "resolve">;
+  readonly servers: IssuerMetadata;
   readonly grants: Pick<TokenEndpointClient, "refresh">;
   /** Shared with consents: one token request per connection. */
   readonly locks: KeyedMutex<string>;
   readonly concurrency: ProviderConcurrency<RefreshOutcome>;
-  readonly suspensions: Pick<ProviderSuspensions, "of" | "accepted">;
+  readonly suspensions: ProviderSuspensions;
   readonly failures: RefreshFailures;
-  readonly failing: Pick<FailingProviders, "failed" | "grantFailed" | "forget">;
-  readonly revocations: Pick<RevocationQueue, "enqueueLate">;
+  readonly failing: FailingProviders;
+  readonly revocations: RevocationQueue;
   readonly spool: TokenSpool;
   readonly clock: Clock;
   /** Uniform in [0, 1). */

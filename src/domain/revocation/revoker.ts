@@ -52,7 +52,7 @@ export class Revoker {
       readonly vault: CredentialVault;
       readonly servers: Pick<IssuerMetadata, "resolve">;
       readonly grants: Pick<TokenEndpointClient, "revoke">;
-      readonly revocations: Pick<RevocationQueue, "consumeDirtyFlag">;
+      readonly revocations: RevocationQueue;
       readonly changes: Changes;
       readonly clock: Clock;
       readonly random: () => number;

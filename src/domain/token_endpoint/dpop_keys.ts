@@ -11,7 +11,7 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 /** Whether requests of the profile prove a key (RFC 9449). */
 export function wantsDpop(
   { authType, oauth2 }: ProviderProfile,
-  { announcesDpop }: Pick<AuthorizationServer, "announcesDpop">,
+  { announcesDpop }: AuthorizationServer,
 ): boolean {
   if (authType !== "oauth2") return false;
   return oauth2.dpop === "always" || (oauth2.dpop === "auto" && announcesDpop);
@@ -24,7 +24,7 @@ export function wantsDpop(
  */
 export function refreshKey(
   profile: ProviderProfile,
-  server: Pick<AuthorizationServer, "announcesDpop">,
+  server: AuthorizationServer,
   credential: Credential | undefined,
 ): Secret | undefined {
   const isWanted = wantsDpop(profile, server);
@@ -40,10 +40,10 @@ export function refreshKey(
  */
 export function connectionKey(
   profile: ProviderProfile,
-  server: Pick<AuthorizationServer, "announcesDpop">,
+  server: AuthorizationServer,
   connection: Connection | undefined,
   stored: SealedCredential | undefined,
-  vault: Pick<CredentialVault, "openCredential">,
+  vault: CredentialVault,
 ): Secret | undefined {
   if (!wantsDpop(profile, server)) return undefined;
   try {

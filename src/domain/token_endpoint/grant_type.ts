@@ -40,7 +40,7 @@ export interface GrantParts {
   readonly store: Store;
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
-  readonly servers: Pick<IssuerMetadata, "resolve">;
+  readonly servers: IssuerMetadata;
   readonly grants: {
     /** See `TokenEndpointClient.mint`. */
     mint(request: MintRequest, send: (renewal: Renewal) => Promise<MintedToken>): Promise<MintedToken>;

@@ -163,7 +163,7 @@ export class IssuerMetadata {
 export function refuseWithoutAuthorization({
   issuer = "",
   authorizationEndpoint,
-}: Pick<AuthorizationServer, "issuer" | "authorizationEndpoint">): void {
+}: AuthorizationServer): void {
   if (authorizationEndpoint !== "") return;
   const missing = new DiscoveryFailure("missing_endpoint", issuer, "authorization_endpoint");
   throw new FailedPrecondition("PROVIDER_MISCONFIGURED", missing.message, missing);

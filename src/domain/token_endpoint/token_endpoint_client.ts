@@ -96,7 +96,7 @@ export class TokenEndpointClient {
       readonly keyFiles?: Pick<KeyFiles, "read">;
       readonly clock: Clock;
       readonly outbound: OutboundFetch;
-      readonly sources: Pick<TokenSources, "of">;
+      readonly sources: TokenSources;
     },
   ) {
     this.#clients = new OAuthClients(deps);

@@ -40,8 +40,8 @@ export interface Downscoping {
 export interface DownscopingParts {
   readonly store: Pick<Store, "getConnection" | "getProvider" | "getCredential">;
   readonly vault: CredentialVault;
-  readonly tokens: Pick<Tokens, "subject">;
-  readonly servers: Pick<IssuerMetadata, "resolve">;
+  readonly tokens: Tokens;
+  readonly servers: IssuerMetadata;
   readonly grants: Pick<TokenEndpointClient, "mint">;
   readonly engine: Pick<RefreshEngine, "admit">;
   readonly downscopedAudit: Pick<ReadAudit, "read" | "refused">;

@@ -32,7 +32,7 @@ export interface TokenProof {
 export class TokenProofs {
   constructor(
     private readonly deps: {
-      readonly tokens: Pick<Tokens, "getToken">;
+      readonly tokens: Tokens;
       readonly clock: Pick<Clock, "nowMs">;
     },
   ) {}

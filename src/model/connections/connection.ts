@@ -39,12 +39,7 @@ export interface Refusals {
 }
 
 /** The sentence of a problem. */
-export function problemSentence({
-  reason,
-  movedFrom,
-  detail,
-  refused,
-}: Pick<Problem, "reason" | "movedFrom" | "detail" | "refused">): string {
+export function problemSentence({ reason, movedFrom, detail, refused }: Problem): string {
   if (reason === "refresh_refused" && refused !== undefined) return refusedSentence(refused);
   if (movedFrom !== undefined) return movedSentence;
   return detailed(problemMessages[reason], detail);

@@ -111,7 +111,7 @@ function metadataViolations(name: string, paths: readonly string[], violation: V
 }
 
 /** Names by which an agent looks a credential up, or under which it is sent. */
-function strategyNameViolations({ strategy }: Pick<ProfileTexts, "strategy">, violation: Violation): void {
+function strategyNameViolations({ strategy }: ProfileTexts, violation: Violation): void {
   for (const [name, text] of Object.entries(strategyConfig(strategy))) {
     if (!/_field$|^param_name$/.test(name)) continue;
     const at = `strategy.${strategy.kind}.${name}`;

@@ -6,7 +6,7 @@ import { type TokenAnswer, toTokenSet } from "../token_response.js";
 import { type Renewal, type Renewed, sendRenewal } from "./renewal.js";
 
 /** An access token alone: what keeps it alive is the next request. */
-export type MintedToken = Pick<Renewed, "tokenSet">;
+export type MintedToken = Renewed;
 
 /**
  * Sends a request that brings an access token and nothing that lives on, and judges the answer (RFC 6749 section 5).

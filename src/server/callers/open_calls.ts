@@ -10,7 +10,7 @@ export class OpenCalls {
   readonly #max: number;
   #open = 0;
 
-  constructor({ maxStreams }: Pick<Limits, "maxStreams">) {
+  constructor({ maxStreams }: Limits) {
     this.#max = Math.max(1, Math.floor(maxStreams * unauthenticatedShare));
   }
 

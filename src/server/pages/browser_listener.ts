@@ -13,7 +13,7 @@ export interface BrowserListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
   /** How browsers reach this listener; http or https, without a path of its own. */
   readonly publicUrl: URL;
-  readonly pages: Pick<BrowserPages, "answer" | "failed">;
+  readonly pages: BrowserPages;
   readonly onUnexpected: OnUnexpected;
 }
 

@@ -36,21 +36,21 @@ function isWebUrl(text: string): boolean {
 const maxNameLength = 80;
 
 /** Who asks, as the subject of a sentence: `The application <b>research</b>`. */
-export function askerSubject({ requestedBy = "" }: Pick<Asker, "requestedBy">): Html {
+export function askerSubject({ requestedBy = "" }: Asker): Html {
   const name = applicationName(requestedBy);
   if (name === undefined) return html`An application`;
   return html`The application <b><bdi>${name}</bdi></b>`;
 }
 
 /** For whom something is kept, as the end of a sentence. */
-export function askerObject({ requestedBy = "" }: Pick<Asker, "requestedBy">): Html {
+export function askerObject({ requestedBy = "" }: Asker): Html {
   const name = applicationName(requestedBy);
   if (name === undefined) return html`the application that sent you here`;
   return html`the application <b><bdi>${name}</bdi></b>, which asked for it`;
 }
 
 /** Where the person goes afterwards, as a sentence with a space before it; undefined when it is a page of ours. */
-export function returnSentence({ returnUrl }: Pick<Asker, "returnUrl">): Html | undefined {
+export function returnSentence({ returnUrl }: Asker): Html | undefined {
   const host = returnUrl === undefined ? undefined : hostOf(returnUrl);
   return host === undefined ? undefined : html` You go back to <b><bdi>${host}</bdi></b> afterwards.`;
 }

@@ -80,7 +80,7 @@ function operation(route: Route): JsonObject {
 }
 
 /** Methods whose body is read, wanted or not. */
-export function takesBody({ method }: Pick<Route, "method">): boolean {
+export function takesBody({ method }: Route): boolean {
   return method !== "GET" && method !== "DELETE";
 }
 

@@ -10,8 +10,8 @@ import { type RpcAccess, rpcAccess } from "./rpc_access.js";
 import type { DefinedMethod } from "./service_definition.js";
 
 export interface Guard {
-  readonly access: Pick<AccessControl, "admit" | "hold" | "refuseEnded">;
-  readonly gate: Pick<RequestGate, "refusal">;
+  readonly access: AccessControl;
+  readonly gate: RequestGate;
   readonly deniedAccess: Pick<DeniedAccessAudit, "denied">;
   /** Of a fleet: what is not found at a hub that does not lead may have been made at another one a moment ago. */
   readonly fleet?: { readonly leads: boolean; catchUp(): Promise<void> } | undefined;

@@ -3,7 +3,7 @@ import { ResourceExhausted } from "../../model/errors.js";
 import type { Limits } from "../../model/limits.js";
 import { RateLimiter } from "./rate_limiter.js";
 
-type LimitsOfCalls = Pick<Limits, "rate" | "maxStreams" | "maxStreamsPerPrincipal">;
+type LimitsOfCalls = Limits;
 
 /** How much each principal calls, at all listeners together. */
 export class CallLimits {

@@ -30,7 +30,7 @@ export interface ListenerCalls {
   readonly onAnswered: (method: string, code: string) => void;
   readonly tracing: Tracing;
   /** Told of each stream that was let in. */
-  readonly streams: Pick<StreamRegistry, "opened">;
+  readonly streams: StreamRegistry;
 }
 
 /**

@@ -151,10 +151,7 @@ function checkRules(descriptor: DescMessage, request: Message): void {
 }
 
 /** What a rule of a whole message is about: the first of the fields of which one is to be set, or else the message. */
-function wholeOf(
-  descriptor: DescMessage,
-  { ruleId, message }: Pick<Violation, "ruleId" | "message">,
-): string {
+function wholeOf(descriptor: DescMessage, { ruleId, message }: Violation): string {
   const first = ruleId === "message.oneof" ? /of (\w+)/.exec(message)?.[1] : undefined;
   return first ?? descriptor.name;
 }

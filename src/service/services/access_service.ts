@@ -36,9 +36,9 @@ const verdicts = {
 } as const;
 
 type Deps = {
-  readonly keys: Pick<ApiKeys, "create" | "list" | "revoke">;
-  readonly access: Pick<AccessControl, "permissionsOf">;
-  readonly explainer: Pick<AccessExplainer, "explain">;
+  readonly keys: ApiKeys;
+  readonly access: AccessControl;
+  readonly explainer: AccessExplainer;
 };
 
 type Rpcs = ServiceImplementation<typeof AccessService>;

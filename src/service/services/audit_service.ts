@@ -17,9 +17,7 @@ const defaultPageSize = 50;
 
 type Listed = ReturnType<AuditReader["list"]>["events"][number];
 
-export function auditService(options: {
-  readonly audit: Pick<AuditReader, "list" | "verify">;
-}): ServiceDefinition {
+export function auditService(options: { readonly audit: AuditReader }): ServiceDefinition {
   const { audit } = options;
   return defineService(AuditService, {
     async listAuditEvents(request) {

@@ -10,7 +10,7 @@ import {
 import { pump } from "../../runtime/stream_sink.js";
 import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
-export function backupService(options: { readonly backups: Pick<BackupMaker, "make"> }): ServiceDefinition {
+export function backupService(options: { readonly backups: BackupMaker }): ServiceDefinition {
   return defineService(BackupService, {
     createBackup({ allowUnreadable }, { principal }, sink) {
       return pump(async function* (signal) {

@@ -47,15 +47,15 @@ import {
 
 type Deps = {
   readonly manager: Pick<Connections, "request" | "get" | "revoke" | "delete">;
-  readonly seen: Pick<VisibleConnections, "list">;
-  readonly access: Pick<AccessControl, "viewOf">;
-  readonly names: Pick<ConnectionNames, "idOf">;
-  readonly capture: Pick<CredentialCapture, "schema" | "capture" | "replace">;
-  readonly confirmer: Pick<ConsentConfirmation, "confirm">;
-  readonly importer: Pick<ConnectionImporter, "import">;
-  readonly unattended: Pick<UnattendedConnector, "profileFor" | "connect">;
-  readonly tokens: Pick<Tokens, "renew">;
-  readonly connectionWatch: Pick<ConnectionWatch, "open">;
+  readonly seen: VisibleConnections;
+  readonly access: AccessControl;
+  readonly names: ConnectionNames;
+  readonly capture: CredentialCapture;
+  readonly confirmer: ConsentConfirmation;
+  readonly importer: ConnectionImporter;
+  readonly unattended: UnattendedConnector;
+  readonly tokens: Tokens;
+  readonly connectionWatch: ConnectionWatch;
 };
 
 type Rpcs = ServiceImplementation<typeof ConnectionService>;

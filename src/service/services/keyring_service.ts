@@ -11,9 +11,7 @@ import {
 } from "../../gen/nexus/v1/keyring_pb.js";
 import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
-export function keyringService(options: {
-  readonly keyring: Pick<KeyringManager, "state" | "reload" | "add" | "rotate" | "retire">;
-}): ServiceDefinition {
+export function keyringService(options: { readonly keyring: KeyringManager }): ServiceDefinition {
   const { keyring } = options;
   return defineService(KeyringService, {
     async getKeyring({ reload }) {

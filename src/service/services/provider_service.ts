@@ -39,16 +39,13 @@ import {
 } from "../pipeline/service_definition.js";
 
 interface Options {
-  readonly registry: Pick<
-    ProviderRegistry,
-    "create" | "get" | "list" | "update" | "delete" | "redirectPathFor"
-  >;
-  readonly trial: Pick<DiscoveryTrial, "warnings">;
-  readonly mcp: Pick<McpServers, "profileOf" | "deleted">;
+  readonly registry: ProviderRegistry;
+  readonly trial: DiscoveryTrial;
+  readonly mcp: McpServers;
   readonly templates: Templates;
   /** Without a trailing slash. */
   readonly publicUrl: string;
-  readonly access: Pick<AccessControl, "viewOf">;
+  readonly access: AccessControl;
 }
 
 type Calls = ServiceImplementation<typeof ProviderService>;

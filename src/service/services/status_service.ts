@@ -30,10 +30,10 @@ const defaultMaxEntries = 10;
 const defaultMaxStreams = 100;
 
 export function statusService(options: {
-  readonly status: Pick<StatusReader, "read" | "nowMs">;
-  readonly history: Pick<RefreshHistory, "read">;
-  readonly expiries: Pick<ExpiryCounter, "read">;
-  readonly streams: Pick<StreamRegistry, "list" | "size">;
+  readonly status: StatusReader;
+  readonly history: RefreshHistory;
+  readonly expiries: ExpiryCounter;
+  readonly streams: StreamRegistry;
 }): ServiceDefinition {
   const { status, history, expiries, streams } = options;
   const time = () => timestampFromMs(status.nowMs);

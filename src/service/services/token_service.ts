@@ -41,16 +41,16 @@ import {
 const defaultBookmarkIntervalMs = 30_000;
 
 interface Deps {
-  readonly tokens: Pick<Tokens, "getToken" | "refreshToken">;
+  readonly tokens: Tokens;
   readonly downscoped: Downscoping;
-  readonly rejected: Pick<RejectedTokens, "report">;
-  readonly proofs: Pick<TokenProofs, "create">;
-  readonly acquirer: Pick<TokenAcquirer, "acquire">;
-  readonly watch: Pick<TokenWatch, "open">;
-  readonly access: Pick<AccessControl, "viewOf" | "admit">;
-  readonly mcp: Pick<McpServers, "profileOf" | "suspended">;
-  readonly mcpNames: Pick<McpServerNames, "find">;
-  readonly names: Pick<ConnectionNames, "idOf" | "partsOf">;
+  readonly rejected: RejectedTokens;
+  readonly proofs: TokenProofs;
+  readonly acquirer: TokenAcquirer;
+  readonly watch: TokenWatch;
+  readonly access: AccessControl;
+  readonly mcp: McpServers;
+  readonly mcpNames: McpServerNames;
+  readonly names: ConnectionNames;
   /** Of a hub: whether it acts itself. */
   readonly hub?: { readonly leads: boolean } | undefined;
 }

@@ -6,7 +6,7 @@ import type { Limits } from "../../../model/limits.js";
 import type { Transaction } from "../../../store/transaction.js";
 
 /** Limits of what lies in the store: checked inside the commit that would pass them, so that none passes by a race. */
-export type StoredLimits = Pick<Limits, "maxPendingAuthorizations" | "maxConnectionsPerUser">;
+export type StoredLimits = Limits;
 
 /** Before a connection is made. @throws ResourceExhausted */
 export function refuseMoreConnections(

@@ -40,8 +40,8 @@ type Fields = Readonly<Record<string, Secret>>;
 /** Static credentials: captured for a request, replaced by hand. */
 export class CredentialCapture {
   readonly #store: CaptureStore;
-  readonly #writer: Pick<CredentialWriter, "writeFields">;
-  readonly #holder: Pick<ConsentHolder, "hold">;
+  readonly #writer: CredentialWriter;
+  readonly #holder: ConsentHolder;
   readonly #trial: Pick<CredentialTrial, "try">;
   readonly #locks: KeyedMutex<string>;
   readonly #clock: Clock;
@@ -49,8 +49,8 @@ export class CredentialCapture {
 
   constructor(options: {
     store: CaptureStore;
-    writer: Pick<CredentialWriter, "writeFields">;
-    holder: Pick<ConsentHolder, "hold">;
+    writer: CredentialWriter;
+    holder: ConsentHolder;
     trial: Pick<CredentialTrial, "try">;
     /** Of connections: one credential is tried and written at a time. */
     locks: KeyedMutex<string>;

@@ -28,14 +28,14 @@ type Found = { readonly kind: "found"; readonly request: CaptureRequest; readonl
 
 /** The form of `/auth/capture`: who may see it, and what is wrong with it. */
 export class CaptureFormFlow implements CaptureFlow {
-  readonly #capture: Pick<CredentialCapture, "find" | "schema" | "capture">;
-  readonly #vault: Pick<CredentialVault, "openAuthorization">;
+  readonly #capture: CredentialCapture;
+  readonly #vault: CredentialVault;
   readonly #clock: Clock;
   readonly #log: Log;
 
   constructor(options: {
-    capture: Pick<CredentialCapture, "find" | "schema" | "capture">;
-    vault: Pick<CredentialVault, "openAuthorization">;
+    capture: CredentialCapture;
+    vault: CredentialVault;
     clock: Clock;
     log: Log;
   }) {

@@ -9,7 +9,7 @@ import { settingsOfServer } from "./mcp_settings.js";
 
 export interface ClientReplacementDeps {
   readonly store: Store;
-  readonly registry: Pick<ProviderRegistry, "update">;
+  readonly registry: ProviderRegistry;
   readonly clients: McpClients;
   readonly log: Log;
 }

@@ -36,9 +36,9 @@ const freshMs = 60_000;
 interface McpServersDeps extends ClientReplacementDeps {
   readonly store: Store;
   readonly registry: ProviderRegistry;
-  readonly discovery: Pick<McpDiscovery, "discover">;
+  readonly discovery: McpDiscovery;
   readonly clients: McpClients;
-  readonly names: Pick<McpServerNames, "find">;
+  readonly names: McpServerNames;
   readonly networks: ProviderNetworks;
   readonly clock: Clock;
   readonly log: Log;

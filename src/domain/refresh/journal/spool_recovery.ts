@@ -25,7 +25,7 @@ export interface SpoolRecoveryDeps {
   /** As of a consent: see `ConsentKeeperDeps`. */
   readonly refusesOtherAccounts: boolean;
   /** Takes the token of a connection that was revoked or deleted. */
-  readonly revocations: Pick<RevocationQueue, "enqueueLate">;
+  readonly revocations: RevocationQueue;
   readonly clock: Clock;
 }
 

@@ -41,7 +41,7 @@ export class FailingProviders {
   constructor(
     private readonly deps: {
       readonly store: Store;
-      readonly suspensions: Pick<ProviderSuspensions, "of">;
+      readonly suspensions: ProviderSuspensions;
       readonly clock: Clock;
     },
   ) {}

@@ -4,7 +4,7 @@ import { ConflatingSubscriber } from "../watch/conflating_subscriber.js";
 import type { WatchHub } from "../watch/watch_hub.js";
 
 export interface NewsWaitDeps {
-  readonly hub: Pick<WatchHub, "subscribe" | "unsubscribe" | "draining">;
+  readonly hub: WatchHub;
   readonly clock: Clock;
 }
 

@@ -60,7 +60,7 @@ export interface Asked {
 export interface DeciderDeps {
   readonly store: Pick<Store, "getConnection" | "getProvider">;
   readonly reader: Pick<CredentialReader, "view">;
-  readonly names: Pick<ConnectionNames, "findFor">;
+  readonly names: ConnectionNames;
   readonly connections: Pick<Connections, "openRequest" | "pendingLink">;
   readonly clock: Clock;
 }
@@ -104,7 +104,7 @@ export class Decider {
 
 /** What there is of a request for consent that a connection needs. */
 export function pendingDecision(
-  { connections, clock }: Pick<DeciderDeps, "connections" | "clock">,
+  { connections, clock }: DeciderDeps,
   connection: Connection,
   { reason, scopes }: { readonly reason: ConsentReason; readonly scopes: readonly string[] },
   principal: Principal,

@@ -53,12 +53,12 @@ interface Caller {
 }
 
 export interface TokenAcquirerDeps extends NewsWaitDeps, DeciderDeps {
-  readonly names: Pick<ConnectionNames, "findFor" | "partsOf">;
-  readonly access: Pick<AccessControl, "admit">;
-  readonly gate: Pick<RequestGate, "newRefusal">;
-  readonly tokens: Pick<Tokens, "getToken">;
+  readonly names: ConnectionNames;
+  readonly access: AccessControl;
+  readonly gate: RequestGate;
+  readonly tokens: Tokens;
   readonly connections: DeciderDeps["connections"] & Pick<Connections, "request" | "checkReturnUrl">;
-  readonly sources: Pick<TokenSources, "hasBasis">;
+  readonly sources: TokenSources;
   readonly unattended: Pick<UnattendedConnector, "profileFor" | "connect">;
   /** Links are made one at a time for each name (`makingKey`): the second caller finds that of the first. */
   readonly making: KeyedMutex<string>;

@@ -44,12 +44,12 @@ export interface Rejection {
 export interface RejectedTokensDeps extends DemandedRefreshDeps {
   readonly store: Pick<Store, "commit" | "getConnection" | "getProvider">;
   readonly clock: Clock;
-  readonly limit: Pick<RefreshLimit, "take">;
-  readonly stepUps: Pick<StepUps, "alone" | "decide" | "ask">;
+  readonly limit: RefreshLimit;
+  readonly stepUps: StepUps;
   /** Takes the nonces that APIs ask for, by connection. */
-  readonly apiNonces: Pick<DpopNonces, "remember">;
+  readonly apiNonces: DpopNonces;
   /** An MCP server that refuses a token may have another authorization server by now. */
-  readonly mcp?: Pick<McpServers, "tokenRefused">;
+  readonly mcp?: McpServers;
 }
 
 /** What is done about a report that is not a late one. */

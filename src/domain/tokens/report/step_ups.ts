@@ -12,12 +12,7 @@ import type { TokenAcquirerDeps } from "../acquire/token_acquirer.js";
 
 /** Requests for scopes that an API says a token lacks (RFC 6750 section 3.1). */
 export class StepUps {
-  constructor(
-    private readonly deps: Pick<
-      TokenAcquirerDeps,
-      "access" | "connections" | "unattended" | "making" | "clock"
-    >,
-  ) {}
+  constructor(private readonly deps: TokenAcquirerDeps) {}
 
   /** Not while `AcquireToken` makes a link to the same connection. */
   alone<T>(connection: Connection, section: () => Promise<T>): Promise<T> {

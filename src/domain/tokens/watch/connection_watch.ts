@@ -20,7 +20,7 @@ export interface WatchedConnections {
 
 export interface ConnectionWatchDeps {
   readonly store: Pick<Store, "getConnection">;
-  readonly hub: Pick<WatchHub, "subscribe" | "unsubscribe" | "draining">;
+  readonly hub: WatchHub;
 }
 
 /** Streams of connections without what is sealed: nothing is read that the audit log would have to hold. */

@@ -138,7 +138,7 @@ const maxReadersWithin = 64;
 export class WatchedReads implements WriteObserver {
   constructor(
     private readonly deps: {
-      readonly hub: Pick<WatchHub, "readersOf">;
+      readonly hub: WatchHub;
       readonly readAudit: Pick<ReadAudit, "recordWithin">;
       readonly clock: Clock;
       readonly log: Log;

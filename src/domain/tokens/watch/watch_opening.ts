@@ -37,7 +37,7 @@ export interface OpeningDeps {
   readonly store: WatchStore;
   readonly reader: Pick<CredentialReader, "view" | "viewIf">;
   readonly readAudit: Pick<ReadAudit, "read" | "announce">;
-  readonly seen: Pick<SeenIds, "has" | "idsOf">;
+  readonly seen: SeenIds;
   readonly clock: Clock;
 }
 

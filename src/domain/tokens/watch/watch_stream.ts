@@ -9,9 +9,9 @@ import type { Subscriber, WatchFilter, WatchHub } from "./watch_hub.js";
 
 /** What all streams that follow share. */
 export interface Followers {
-  readonly hub: Pick<WatchHub, "unsubscribe" | "draining">;
-  readonly fanout: Pick<WatchFanout, "subscribe">;
-  readonly bookmarks: Pick<TimerWheel, "add" | "delete">;
+  readonly hub: WatchHub;
+  readonly fanout: WatchFanout;
+  readonly bookmarks: TimerWheel;
   position(view: Pick<View, "epochOf">): WatchPosition;
   /** Of a client that is drained, each another. */
   reconnectDelayMs(): number;
