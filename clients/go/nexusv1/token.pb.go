@@ -98,7 +98,7 @@ type Token struct {
 	RefreshNotBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=refresh_not_before,json=refreshNotBefore,proto3" json:"refresh_not_before,omitempty"`
 	// Scopes granted.
 	GrantedScopes []string `protobuf:"bytes,5,rep,name=granted_scopes,json=grantedScopes,proto3" json:"granted_scopes,omitempty"`
-	// Number of the credential: 1 after the first consent, one more with every refresh or re-consent. Of a narrower token, that of the
+	// Number of the credential: 1 after the first consent, one more with every refresh or re-consent. Of a downscoped token, that of the
 	// credential that it was made of.
 	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Type of the access token: `Bearer` (RFC 6750), or `DPoP` for one that is bound to a key (RFC 9449): `strategy` then says
@@ -523,13 +523,13 @@ type TokenServiceGetTokenRequest struct {
 	MinTtl *durationpb.Duration `protobuf:"bytes,2,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
 	// In place of the id.
 	Name *ConnectionName `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	// For whom the narrower token is: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
+	// For whom the downscoped token is: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
 	Audience string `protobuf:"bytes,60,opt,name=audience,proto3" json:"audience,omitempty"`
-	// Scopes of the narrower token: at most those of the connection, and `oauth2_options.token_exchange_scopes` of its profile. None means
+	// Scopes of the downscoped token: at most those of the connection, and `oauth2_options.token_exchange_scopes` of its profile. None means
 	// what the provider gives. Of an installation of a GitHub App: `contents:read` for a permission, `repository:NAME` for a repository; one
 	// kind that is not named stays as the connection has it.
 	Scopes []string `protobuf:"bytes,61,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	// The API that the narrower token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
+	// The API that the downscoped token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
 	// `oauth2_options.resource` of the profile. Not for installations of a GitHub App.
 	Resource      string `protobuf:"bytes,62,opt,name=resource,proto3" json:"resource,omitempty"`
 	unknownFields protoimpl.UnknownFields

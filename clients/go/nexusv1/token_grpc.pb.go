@@ -80,12 +80,12 @@ type TokenServiceClient interface {
 	// `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
 	// could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
 	//
-	// With `audience`, `resource` or `scopes` it answers a narrower token, made of the connection's by the provider
+	// With `audience`, `resource` or `scopes` it answers a downscoped token, made of the connection's by the provider
 	// (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while
 	// that lives and the connection has the same revision; requests at the same time share one exchange. The token ends with the
 	// connection's at the latest. The grant of the connection is not touched, whatever comes of it. The read is audited with what was asked for.
 	//
-	// Errors of a narrower token besides: `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF` when the profile does not say that the
+	// Errors of a downscoped token besides: `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF` when the profile does not say that the
 	// provider can do it, `PROVIDER_MISCONFIGURED` when the provider refuses the client, and `TOKEN_EXCHANGE_REFUSED` when it refuses the
 	// exchange or answers a token of another kind; `INVALID_ARGUMENT` for scopes that are wider than the connection's, and for an audience, a
 	// resource or scopes that the provider refuses (`invalid_target`, `invalid_scope`); `UNAVAILABLE` when the provider could not be asked.
@@ -296,12 +296,12 @@ type TokenServiceServer interface {
 	// `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
 	// could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
 	//
-	// With `audience`, `resource` or `scopes` it answers a narrower token, made of the connection's by the provider
+	// With `audience`, `resource` or `scopes` it answers a downscoped token, made of the connection's by the provider
 	// (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while
 	// that lives and the connection has the same revision; requests at the same time share one exchange. The token ends with the
 	// connection's at the latest. The grant of the connection is not touched, whatever comes of it. The read is audited with what was asked for.
 	//
-	// Errors of a narrower token besides: `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF` when the profile does not say that the
+	// Errors of a downscoped token besides: `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF` when the profile does not say that the
 	// provider can do it, `PROVIDER_MISCONFIGURED` when the provider refuses the client, and `TOKEN_EXCHANGE_REFUSED` when it refuses the
 	// exchange or answers a token of another kind; `INVALID_ARGUMENT` for scopes that are wider than the connection's, and for an audience, a
 	// resource or scopes that the provider refuses (`invalid_target`, `invalid_scope`); `UNAVAILABLE` when the provider could not be asked.

@@ -26,7 +26,7 @@ export interface Credential {
 }
 
 /** What is asked for in place of the connection's own token; nothing is the own one. */
-export interface CredentialNarrowing {
+export interface TokenTarget {
   readonly audience: string | undefined;
   readonly resource: string | undefined;
   readonly scopes: readonly string[];
@@ -61,19 +61,19 @@ export function parseCredentialName(text: string): CredentialName {
 export async function readCredential(
   session: DaemonSession,
   name: string,
-  options: { readonly minTtlMs?: number | undefined; readonly narrowing?: CredentialNarrowing } = {},
+  options: { readonly minTtlMs?: number | undefined; readonly target?: TokenTarget } = {},
 ): Promise<Credential> {
   const { connection, field } = parseCredentialName(name);
   const found = await connectionOf(session, connection);
   const connectionId = found.id;
   const minTtl = options.minTtlMs === undefined ? {} : { minTtl: durationOf(options.minTtlMs) };
-  const { audience = "", resource = "", scopes = [] } = options.narrowing ?? {};
-  const narrowing = { audience, resource, scopes: [...scopes] };
+  const { audience = "", resource = "", scopes = [] } = options.target ?? {};
+  const target = { audience, resource, scopes: [...scopes] };
   const { token } = await withKey(found, () =>
     session.call(`read the token of ${printable(connection)}`, session.daemon.tokens.getToken, {
       connectionId,
       ...minTtl,
-      ...narrowing,
+      ...target,
     }),
   );
   if (!token) throw new Error("the daemon answered without a token");

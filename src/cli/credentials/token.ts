@@ -23,18 +23,18 @@ export function tokenCommand(shell: Shell): Command {
     .option("--min-ttl <duration>", "how long the token should live at least, as 60s", parseDurationMs)
     .option(
       "--audience <audience>",
-      "for whom a narrower token is, which the provider makes of the current one",
+      "for whom a downscoped token is, which the provider makes of the current one",
     )
-    .option("--resource <uri>", "which API a narrower token is for")
-    .addOption(listOption("scopes", "the scopes of a narrower token"))
+    .option("--resource <uri>", "which API a downscoped token is for")
+    .addOption(listOption("scopes", "the scopes of a downscoped token"))
     .addOption(new Option("--format <format>", "as which document (default: plain)").choices(tokenFormats))
     .option("--host <host>", "host of the netrc line (default: that of the provider's API base URL)");
   return addDaemonFlags(command).action((name: string, flags: TokenFlags) => {
     const format = formatOf(flags);
     return withDaemon(shell, flags, async (session) => {
       const { minTtl: minTtlMs, audience, resource, scopes = [] } = flags;
-      const narrowing = { audience, resource, scopes };
-      const credential = await readCredential(session, name, { minTtlMs, narrowing });
+      const target = { audience, resource, scopes };
+      const credential = await readCredential(session, name, { minTtlMs, target });
       const readHost = async (): Promise<string> =>
         flags.host ?? hostOf((await providerOf(session, credential.connectionId)).apiBaseUrl);
       shell.stdout.write(await formatToken(format, credential, { env: shell.env, readHost }));

@@ -17,7 +17,7 @@ const refusalIntervalMs = 60_000;
 interface Entry {
   readonly principal: Principal;
   readonly connectionId: string;
-  /** What a narrower token was asked for; undefined of the connection's own. */
+  /** What a downscoped token was asked for; undefined of the connection's own. */
   readonly reason: string | undefined;
   revision: bigint;
   /** Set until the first read of `revision` is durable. */
@@ -79,7 +79,7 @@ export class ReadAudit {
    * Puts a read on record, before the token leaves. The first reads of one turn share a commit.
    *
    * @param times how often it is read at this moment
-   * @param reason what a narrower token was asked for; it is another token than the connection's own
+   * @param reason what a downscoped token was asked for; it is another token than the connection's own
    * @returns undefined when that read was the first no more; else a promise that resolves when it is durable, and rejects with
    * Unavailable when it cannot be written: then the token must not leave
    */

@@ -74,7 +74,7 @@ describe("githubApp", () => {
     expect(payload).toEqual({ iss: "Iv1.0123", iat: nowMs / 1000 - 60, exp: nowMs / 1000 + 540 });
   });
 
-  test("narrows the token to the repositories and permissions of the scopes", async () => {
+  test("limits the token to the repositories and permissions of the scopes", async () => {
     await send(["repository:nexus", "contents:read", "repository:docs.site", "pull_requests:write"]);
     expect(JSON.parse(request().body)).toEqual({
       repositories: ["nexus", "docs.site"],

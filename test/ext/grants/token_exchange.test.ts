@@ -87,7 +87,7 @@ describe("at a token endpoint", () => {
       });
     });
 
-    test("drops what a narrower token must not have", async () => {
+    test("drops what a downscoped token must not have", async () => {
       server.script = json({ ...issued, refresh_token: "forbidden", id_token: "x" });
       const { tokenSet } = await exchange({ audience: "b" });
       expect(tokenSet).toMatchObject({ refreshToken: undefined, idToken: undefined });

@@ -94,13 +94,13 @@ describe("what a hub answers a spoke", () => {
     const world = new World();
     expect(await world.waits(asked, facts)).toBe(false);
     expect(world.held).toEqual([[id, 7n]]);
-    // A narrower one is another.
-    const narrowed = create(TokenServiceGetTokenRequestSchema, {
+    // A downscoped one is another.
+    const downscoped = create(TokenServiceGetTokenRequestSchema, {
       connectionId: id,
       audience: "https://api.test",
     });
     const other = new World();
-    expect(await other.waits(narrowed, facts)).toBe(true);
+    expect(await other.waits(downscoped, facts)).toBe(true);
     expect(other.held).toEqual([]);
   });
 

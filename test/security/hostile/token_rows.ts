@@ -118,28 +118,28 @@ const minTtl = (name: string, duration: Body, says: RegExp): Line => [
   says,
 ];
 
-/** Of a static credential: what is in order meets the refusal that it cannot be narrowed. */
-const narrowRow = (field: string, name: string, change: Body, says: RegExp, at?: string): Line => [
+/** Of a static credential: what is in order meets the refusal that it cannot be downscoped. */
+const downscopedRow = (field: string, name: string, change: Body, says: RegExp, at?: string): Line => [
   field,
   name,
   ({ activeConnectionId }) => ({ connectionId: activeConnectionId, ...change }),
   says,
   at,
 ];
-const narrowRows: readonly RpcRow[] = table(get, [
-  narrowRow("audience", "1025 characters", { audience: letters(1025) }, /1024/),
-  narrowRow("audience", "U+0000", { audience: "a\0" }, /U\+0000/),
-  narrowRow("audience", "a response that is split", { audience: "a\r\nHost: b" }, /printable ASCII/),
-  narrowRow("audience", "a letter beyond ASCII", { audience: "\u202ea" }, /printable ASCII/),
-  narrowRow("resource", "1025 characters", { resource: `https://a.example/${letters(1024)}` }, /1024/),
-  narrowRow("resource", "a fragment", { resource: "https://a.example/#x" }, /without a fragment/),
-  narrowRow("resource", "no URI", { resource: "a b\r\n" }, /absolute URI/),
-  narrowRow("scopes", "nothing", { scopes: [""] }, /must not be empty/, "scopes[0]"),
-  narrowRow("scopes", "257 characters", { scopes: [letters(257)] }, /256/, "scopes[0]"),
-  narrowRow("scopes", "two in one", { scopes: ["read admin"] }, /printable ASCII/, "scopes[0]"),
-  narrowRow("scopes", "a quote", { scopes: ['a"'] }, /printable ASCII/, "scopes[0]"),
-  narrowRow("scopes", "one twice", { scopes: ["a", "a"] }, /unique/),
-  narrowRow("scopes", "51 of them", { scopes: Array.from({ length: 51 }, (_, i) => `s${i}`) }, /50/),
+const downscopedRows: readonly RpcRow[] = table(get, [
+  downscopedRow("audience", "1025 characters", { audience: letters(1025) }, /1024/),
+  downscopedRow("audience", "U+0000", { audience: "a\0" }, /U\+0000/),
+  downscopedRow("audience", "a response that is split", { audience: "a\r\nHost: b" }, /printable ASCII/),
+  downscopedRow("audience", "a letter beyond ASCII", { audience: "\u202ea" }, /printable ASCII/),
+  downscopedRow("resource", "1025 characters", { resource: `https://a.example/${letters(1024)}` }, /1024/),
+  downscopedRow("resource", "a fragment", { resource: "https://a.example/#x" }, /without a fragment/),
+  downscopedRow("resource", "no URI", { resource: "a b\r\n" }, /absolute URI/),
+  downscopedRow("scopes", "nothing", { scopes: [""] }, /must not be empty/, "scopes[0]"),
+  downscopedRow("scopes", "257 characters", { scopes: [letters(257)] }, /256/, "scopes[0]"),
+  downscopedRow("scopes", "two in one", { scopes: ["read admin"] }, /printable ASCII/, "scopes[0]"),
+  downscopedRow("scopes", "a quote", { scopes: ['a"'] }, /printable ASCII/, "scopes[0]"),
+  downscopedRow("scopes", "one twice", { scopes: ["a", "a"] }, /unique/),
+  downscopedRow("scopes", "51 of them", { scopes: Array.from({ length: 51 }, (_, i) => `s${i}`) }, /50/),
 ]);
 
 const watchRows: readonly RpcRow[] = table(watch, [
@@ -269,7 +269,7 @@ export const tokenRows: readonly RpcRow[] = [
   ...idRows("TokenService/RefreshToken"),
   ...idRows(report, { revision: 1n, status: 401 }),
   ...reportRows,
-  ...narrowRows,
+  ...downscopedRows,
   ...idRows(proof, apiRequest),
   ...proofRows,
   ...watchRows,

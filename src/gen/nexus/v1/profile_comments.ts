@@ -68,6 +68,6 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.scope_in_assertion": "Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim, as Google wants it, and not into the request. With the method `NONE` the request has no `client_id` either then.",
   "OAuth2Options.client_assertion_type": "What the JWT of `CLIENT_ASSERTION_FILE` is said to be.",
   "OAuth2Options.device_authorization_url": "Device authorization endpoint (RFC 8628); empty means the discovered one, or none.",
-  "OAuth2Options.token_exchange": "How the token endpoint makes narrower tokens of those of a connection, for `audience`, `resource` and `scopes` of `GetToken`. Installations of a GitHub App have a way of their own, and must leave it off.",
+  "OAuth2Options.token_exchange": "How the token endpoint makes downscoped tokens of those of a connection, for `audience`, `resource` and `scopes` of `GetToken`. Installations of a GitHub App have a way of their own, and must leave it off.",
   "OAuth2Options.token_exchange_scopes": "Scopes that `GetToken` may ask for by token exchange beside those of the connection: those of another API, for example `https://graph.microsoft.com/.default`. At most 100. Each is a scope-token of RFC 6749 section 3.3."
 };

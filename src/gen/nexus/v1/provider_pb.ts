@@ -561,7 +561,7 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   deviceAuthorizationUrl: string;
 
   /**
-   * How the token endpoint makes narrower tokens of those of a connection, for `audience`, `resource` and `scopes` of `GetToken`. Installations
+   * How the token endpoint makes downscoped tokens of those of a connection, for `audience`, `resource` and `scopes` of `GetToken`. Installations
    * of a GitHub App have a way of their own, and must leave it off.
    *
    * @generated from field: nexus.v1.TokenExchange token_exchange = 65;
@@ -1213,7 +1213,7 @@ export enum GrantType {
 
   /**
    * The installation of a GitHub App: `token_url` is `https://api.github.com/app/installations/<id>/access_tokens`, `client_id` the client
-   * id of the app, `client_secret` its private key, `token_endpoint_auth_method` `NONE`. The scopes of a connection narrow its token:
+   * id of the app, `client_secret` its private key, `token_endpoint_auth_method` `NONE`. The scopes of a connection limit its token:
    * `contents:read` to a permission, `repository:NAME` to a repository; without any it may all that the installation may. Other
    * connections of the same user are told apart by their labels.
    *

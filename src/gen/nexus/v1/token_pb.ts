@@ -62,7 +62,7 @@ export type Token = Message<"nexus.v1.Token"> & {
   grantedScopes: string[];
 
   /**
-   * Number of the credential: 1 after the first consent, one more with every refresh or re-consent. Of a narrower token, that of the
+   * Number of the credential: 1 after the first consent, one more with every refresh or re-consent. Of a downscoped token, that of the
    * credential that it was made of.
    *
    * @generated from field: uint64 revision = 6;
@@ -310,14 +310,14 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
   name?: ConnectionName | undefined;
 
   /**
-   * For whom the narrower token is: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
+   * For whom the downscoped token is: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
    *
    * @generated from field: string audience = 60;
    */
   audience: string;
 
   /**
-   * Scopes of the narrower token: at most those of the connection, and `oauth2_options.token_exchange_scopes` of its profile. None means
+   * Scopes of the downscoped token: at most those of the connection, and `oauth2_options.token_exchange_scopes` of its profile. None means
    * what the provider gives. Of an installation of a GitHub App: `contents:read` for a permission, `repository:NAME` for a repository; one
    * kind that is not named stays as the connection has it.
    *
@@ -326,7 +326,7 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
   scopes: string[];
 
   /**
-   * The API that the narrower token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
+   * The API that the downscoped token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
    * `oauth2_options.resource` of the profile. Not for installations of a GitHub App.
    *
    * @generated from field: string resource = 62;
@@ -1032,12 +1032,12 @@ export const TokenService: GenService<{
    * `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
    * could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
    *
-   * With `audience`, `resource` or `scopes` it answers a narrower token, made of the connection's by the provider
+   * With `audience`, `resource` or `scopes` it answers a downscoped token, made of the connection's by the provider
    * (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while
    * that lives and the connection has the same revision; requests at the same time share one exchange. The token ends with the
    * connection's at the latest. The grant of the connection is not touched, whatever comes of it. The read is audited with what was asked for.
    *
-   * Errors of a narrower token besides: `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF` when the profile does not say that the
+   * Errors of a downscoped token besides: `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF` when the profile does not say that the
    * provider can do it, `PROVIDER_MISCONFIGURED` when the provider refuses the client, and `TOKEN_EXCHANGE_REFUSED` when it refuses the
    * exchange or answers a token of another kind; `INVALID_ARGUMENT` for scopes that are wider than the connection's, and for an audience, a
    * resource or scopes that the provider refuses (`invalid_target`, `invalid_scope`); `UNAVAILABLE` when the provider could not be asked.

@@ -74,7 +74,7 @@ describe("GetToken with an audience, a resource or scopes", () => {
     expect(own).toMatchObject({ credentials: { access_token: "access-1-secret" }, revision: 1n });
   });
 
-  it("makes one request however many ask, and keeps each narrowing apart", async () => {
+  it("makes one request however many ask, and keeps each target apart", async () => {
     const id = await connected();
     const tokens = await Promise.all(
       Array.from({ length: 12 }, () => get(id, { scopes: ["write", "read"] })),
