@@ -9,8 +9,7 @@ import type {
 import { namePath } from "../../model/connections/connection_name.js";
 import { isId } from "../../model/ids.js";
 import { consentByPaste } from "../consent/pasted_consent.js";
-import { redirectHint } from "../consent/redirect_hint.js";
-import { forwardingCommand, isLocalUrl, isOverSsh } from "../consent/remote_machine.js";
+import { forwardingCommand, isLocalUrl, isOverSsh, redirectHint } from "../consent/remote_machine.js";
 import { findProvider, suggestingProviders } from "../providers/provider_key.js";
 import { isOAuth2 } from "../providers/provider_words.js";
 import { callFailure } from "../shell/call_failure.js";

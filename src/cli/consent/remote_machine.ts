@@ -1,5 +1,8 @@
 import { hostname as machineName } from "node:os";
-import { shellWord } from "../shell/text.js";
+import type { ConnectionServiceRequestConnectionResponse as RequestAnswer } from "../../gen/nexus/v1/connection_pb.js";
+import { findProvider } from "../providers/provider_key.js";
+import type { DaemonSession } from "../shell/daemon_command.js";
+import { printable, shellWord } from "../shell/text.js";
 
 /** A command that a person runs elsewhere, and where this machine is. */
 export interface RemoteMachine {
@@ -32,4 +35,18 @@ export function forwardingCommand(address: string, { env, userName }: RemoteMach
   const target = `${userName()}@${serverHost ?? machineName()}`;
   const flags = serverPort === undefined || serverPort === "22" ? [] : ["-p", serverPort];
   return ["ssh", "-N", "-L", `${number}:${hostname}:${number}`, ...flags, shellWord(target)].join(" ");
+}
+
+/** What to compare where the provider refuses client or redirect URI, which it tells the browser alone; empty where none comes back. */
+export async function redirectHint(
+  session: DaemonSession,
+  { providerId, redirectUri }: Pick<RequestAnswer, "providerId" | "redirectUri">,
+): Promise<string> {
+  if (redirectUri === "") return "";
+  // A caller who may not read the provider does without the client ID.
+  const clientId = await findProvider(session, providerId).then(
+    ({ provider }) => ` ${provider.clientId}`,
+    () => "",
+  );
+  return `If the provider shows an error, compare with what is registered there: the client ID${printable(clientId)}, and this redirect URI, character by character:\n\n  ${printable(redirectUri)}\n\n`;
 }

@@ -4,11 +4,10 @@ import type { ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
 import { withStep } from "../shell/call_failure.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
-import { addNotes, fitted } from "../shell/help.js";
+import { addNotes } from "../shell/help.js";
 import { collectPair } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, printable } from "../shell/text.js";
-import { clientSecretOf, createStaticProvider, firstStep, secretNote } from "./provider_create.js";
+import { clientSecretOf, createStaticProvider, register, secretNote } from "./provider_create.js";
 import { profileChange, profileOptions } from "./provider_flags.js";
 import {
   type AddAnswers,
@@ -18,7 +17,7 @@ import {
   askYes,
 } from "./provider_questions.js";
 import { findTemplate } from "./provider_templates.js";
-import { isOAuth2, pkceWord, printWarnings } from "./provider_words.js";
+import { isOAuth2, pkceWord } from "./provider_words.js";
 import { type StrategyFlags, strategyOfFlags, strategyOptions } from "./strategy_flags.js";
 
 /** Lets the person consent, or enter the key, as `nexusd connect` does. */
@@ -95,29 +94,19 @@ async function addProvider(
   const clientSecret = isClient ? (flags.clientSecret ?? (await clientSecretOf(session.shell, flags))) : "";
   const provider = { ...profileChange(flags).fields, name: flags.name ?? "", clientSecret };
   const change = `change it: nexusd provider update ${provider.name || template.name}; another one: --name NAME`;
-  const answer = await withStep(Code.AlreadyExists, change, () =>
-    session.call(`add the provider ${template.name}`, session.daemon.providers.createProvider, {
-      provider,
-      template: template.name,
-      templateVariables: flags.var ?? {},
-    }),
-  );
-  printWarnings(session.shell, answer);
-  const { name = "", id = "", scopes = [] } = answer.provider ?? {};
-  const redirectUri = isClient ? answer.redirectUri : "";
-  session.show(answer, () =>
-    [
-      formatFields([
-        ["name", name],
-        ["id", id],
+  const request = { provider, template: template.name, templateVariables: flags.var ?? {} };
+  return await withStep(Code.AlreadyExists, change, () =>
+    register(
+      session,
+      `add the provider ${template.name}`,
+      request,
+      ({ provider: created, redirectUri }) => [
         ["template", `${template.name}: ${template.displayName}`],
-        ["scopes", scopes.join(" ")],
-        ["PKCE", answer.provider && pkceWord(answer.provider) === "omitted" ? "omitted" : ""],
-        ["redirect URI", redirectUri],
-      ]),
-      ...notes.map((note) => `${fitted(printable(note), session.shell.stdout)}\n`),
-      `${firstStep(redirectUri)}: ${session.shell.program} connect ${name}\n`,
-    ].join("\n"),
+        ["scopes", created?.scopes.join(" ") ?? ""],
+        ["PKCE", created && pkceWord(created) === "omitted" ? "omitted" : ""],
+        ["redirect URI", isClient ? redirectUri : ""],
+      ],
+      notes,
+    ),
   );
-  return name;
 }

@@ -1,6 +1,11 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Command } from "commander";
 import { loadClientSecret } from "../../config/client_config.js";
-import { AuthType } from "../../gen/nexus/v1/provider_pb.js";
+import {
+  AuthType,
+  type CreateProviderRequestSchema,
+  type CreateProviderResponse,
+} from "../../gen/nexus/v1/provider_pb.js";
 import { hasSecretBesideJwt, needsNoSecret, signingGrants } from "../../model/clients/client_proof.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import { profileSettings } from "../../model/providers/profile_fields.js";
@@ -11,9 +16,9 @@ import {
 } from "../../model/providers/provider_profile.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
-import { addNotes } from "../shell/help.js";
+import { addNotes, fitted } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields } from "../shell/text.js";
+import { formatFields, printable } from "../shell/text.js";
 import { obtainClientSecret } from "./client_secret.js";
 import { type ProfileFlags, profileChange, profileOptions } from "./provider_flags.js";
 import { printWarnings } from "./provider_words.js";
@@ -52,28 +57,54 @@ async function createClient(session: DaemonSession, name: string, flags: Profile
   const { fields } = profileChange({ ...flags, discovery });
   const clientSecret = await clientSecretOf(session.shell, flags);
   const provider = { ...fields, name, authType: AuthType.OAUTH2, clientSecret };
-  const answer = await session.call(`create the provider ${name}`, session.daemon.providers.createProvider, {
-    provider,
-  });
-  printWarnings(session.shell, answer);
-  const created = answer.provider;
-  const fieldsShown: [string, string][] = [
-    ["name", created?.name ?? ""],
-    ["id", created?.id ?? ""],
-    ["redirect URI", answer.redirectUri],
-  ];
   const { authMethod, clientKeySource } = flags;
-  if (authMethod === "private_key_jwt" && clientSecret === "" && clientKeySource === undefined) {
-    const where = `${session.shell.program} client-keys`;
-    fieldsShown.push(["keys", `the daemon's own: enter the jwks_uri of ${where} at the provider`]);
-  }
-  const note = created && unverifiedIdTokenNote(profileSettings(created));
-  if (note !== undefined) fieldsShown.push(["note", note]);
-  session.show(
-    answer,
-    () =>
-      `${formatFields(fieldsShown)}\n${firstStep(answer.redirectUri)}: ${session.shell.program} connect ${created?.name}\n`,
+  const signsByDaemon =
+    authMethod === "private_key_jwt" && clientSecret === "" && clientKeySource === undefined;
+  const where = `${session.shell.program} client-keys`;
+  const keys = signsByDaemon ? `the daemon's own: enter the jwks_uri of ${where} at the provider` : "";
+  await register(
+    session,
+    `create the provider ${name}`,
+    { provider },
+    ({ provider: created, redirectUri }) => [
+      ["redirect URI", redirectUri],
+      ["keys", keys],
+      ["note", (created && unverifiedIdTokenNote(profileSettings(created))) ?? ""],
+    ],
   );
+}
+
+/**
+ * Registers a provider, and prints what came of it and the next step.
+ *
+ * @param rows beside name and id
+ * @param notes below them
+ * @returns the name of the provider
+ */
+export async function register(
+  { shell, daemon, call, show }: DaemonSession,
+  doing: string,
+  request: MessageInitShape<typeof CreateProviderRequestSchema>,
+  rows: (answer: CreateProviderResponse) => [name: string, value: string][],
+  notes: readonly string[] = [],
+): Promise<string> {
+  const answer = await call(doing, daemon.providers.createProvider, request);
+  printWarnings(shell, answer);
+  const { name = "", id = "" } = answer.provider ?? {};
+  show(answer, () => {
+    const shown = rows(answer);
+    const paragraphs = notes.map((note) => `${fitted(printable(note), shell.stdout)}\n`);
+    const fields = formatFields([["name", name], ["id", id], ...shown]);
+    return [fields, ...paragraphs, `${firstStep(shown)}: ${shell.program} connect ${name}\n`].join("\n");
+  });
+  return name;
+}
+
+/** Where no person consents there is nothing to register. */
+function firstStep(shown: readonly (readonly [name: string, value: string])[]): string {
+  const redirectUri = shown.find(([title]) => title === "redirect URI");
+  if (!redirectUri) return "Enter the key";
+  return redirectUri[1] === "" ? "Next" : "Paste the redirect URI into the provider's console, then";
 }
 
 /** Registers a provider whose key a person enters. */
@@ -93,25 +124,7 @@ export async function createStaticProvider(
   // From 1; 0 is unspecified.
   const number = authTypes.indexOf(authType) + 1;
   const provider = { ...fields, name, authType: number, ...(strategy ? { strategy } : {}) };
-  const answer = await session.call(`add the provider ${name}`, session.daemon.providers.createProvider, {
-    provider,
-  });
-  printWarnings(session.shell, answer);
-  const created = answer.provider;
-  session.show(
-    answer,
-    () =>
-      `${formatFields([
-        ["name", created?.name ?? ""],
-        ["id", created?.id ?? ""],
-        ["type", authType],
-      ])}\nEnter the key: ${session.shell.program} connect ${created?.name}\n`,
-  );
-}
-
-/** Where no person consents there is nothing to register. */
-export function firstStep(redirectUri: string): string {
-  return redirectUri === "" ? "Next" : "Paste the redirect URI into the provider's console, then";
+  await register(session, `add the provider ${name}`, { provider }, () => [["type", authType]]);
 }
 
 /** Empty for a client that needs none, unless it signs, and for one that signs with a key of the daemon or of a file that it names. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { LivePanel } from "../../../src/cli/terminal/live_panel.js";
+import { LivePanel } from "../../../src/cli/terminal/screen.js";
 
 function panelOf(rows?: number) {
   const written: string[] = [];
