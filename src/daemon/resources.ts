@@ -1,4 +1,4 @@
-import { fstatSync, readdirSync, type Stats, statSync } from "node:fs";
+import { existsSync, fstatSync, readdirSync, rmSync, type Stats, statSync } from "node:fs";
 import { join as pathOf } from "node:path";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
@@ -8,13 +8,23 @@ import type { Tracing } from "../model/tracing.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.js";
-import { SpoolFile } from "../store/files/spool_file.js";
+import { SpoolFile, spoolFileName } from "../store/files/spool_file.js";
 import { StoreHangs } from "../store/lmdb/store_error.js";
 import { Store, type StoreOptions, storeFileName } from "../store/store.js";
 import { Metrics } from "../telemetry/metrics.js";
 import type { Vault } from "../vault/vault.js";
 import { type OpenTls, openTls } from "./listener_tls.js";
 import { type OpenedVault, openVault } from "./open_vault.js";
+
+/** What a first start makes. */
+const firstFiles = [
+  "encryption.key",
+  "admin.key",
+  "daemon-id",
+  storeFileName,
+  `${storeFileName}-lock`,
+  spoolFileName,
+];
 
 /** What a store that failed at the start gets to close; it takes milliseconds, or for ever. */
 const closeMs = 1_000;
@@ -60,6 +70,7 @@ export class Resources {
     readonly spoolFile: SpoolFile | undefined,
     readonly metrics: Metrics,
     private readonly clock: Clock,
+    private readonly made: readonly string[],
   ) {}
 
   /** @throws DataFolderInUse, TlsError, KeyError, StoreDamaged, StoreFailed, StartRefused */
@@ -69,6 +80,7 @@ export class Resources {
   ): Promise<Resources> {
     const { config, log, clock } = options;
     const lock = lockDataFolder(config.dataDir);
+    const made = madeByFirstStart(config);
     let tls: OpenTls | undefined;
     let store: Store | undefined;
     let joined: Joined | undefined;
@@ -84,10 +96,10 @@ export class Resources {
       if (joined?.store) adoptPrimary(store, opened.vault);
       else await openKeyCheck(store, opened.vault);
       const spoolFile = openSpoolFile(config.dataDir, log);
-      return new Resources(lock, tls, opened, store, spoolFile, metrics, clock);
+      return new Resources(lock, tls, opened, store, spoolFile, metrics, clock, made);
     } catch (error) {
       await joined?.giveUp?.();
-      await giveUp({ lock, tls, store, clock, cause: error });
+      await giveUp({ lock, tls, store, clock, made, cause: error });
       throw error;
     }
   }
@@ -101,8 +113,14 @@ export class Resources {
 
   /** After a failure at the start. @throws StoreHangs when the store does not close within a second */
   async giveUp(cause: unknown): Promise<void> {
-    await giveUp({ ...this, clock: this.clock, cause });
+    await giveUp({ ...this, clock: this.clock, made: this.made, cause });
   }
+}
+
+/** In an empty folder: a key that a refused start left there would be the key of the next one, whatever the settings say then. */
+function madeByFirstStart({ dataDir, fleet, upstream }: Config): string[] {
+  const isFirst = firstFiles.every((name) => !existsSync(pathOf(dataDir, name)));
+  return isFirst && !fleet && !upstream ? firstFiles.map((name) => pathOf(dataDir, name)) : [];
 }
 
 async function giveUp(parts: {
@@ -111,13 +129,15 @@ async function giveUp(parts: {
   readonly store: Store | undefined;
   readonly spoolFile?: SpoolFile | undefined;
   readonly clock: Clock;
+  readonly made: readonly string[];
   readonly cause: unknown;
 }): Promise<void> {
-  const { lock, tls, store, spoolFile, clock, cause } = parts;
+  const { lock, tls, store, spoolFile, clock, made, cause } = parts;
   tls?.stop();
   const late = delay(clock, closeMs).then(() => "late");
   const closed = await Promise.race([store?.close(), late]);
   spoolFile?.close();
+  if (closed !== "late") for (const path of made) rmSync(path, { force: true });
   lock.release();
   if (closed === "late") throw new StoreHangs("the store cannot be written or closed", { cause });
 }

@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of manifests look like this
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Daemon } from "../../src/daemon/daemon.js";
@@ -147,6 +147,20 @@ describe("the providers file", () => {
       violations: [expect.stringMatching(/:1:13: this is not indented/)],
     });
     expect(await present()).toEqual({});
+  });
+
+  it("leaves no key and no store behind where it refuses the first start, and all of them later", async () => {
+    const names = () => readdirSync(place.config.dataDir).filter((name) => name !== "nexusd.lock");
+    await expect(start()).rejects.toThrow("the providers file");
+    expect(names()).toEqual([]);
+    writeFileSync(file, one);
+    await (await start()).stop();
+    daemon = undefined;
+    const kept = names();
+    expect(kept).toEqual(expect.arrayContaining(["admin.key", "encryption.key", "nexus.mdb"]));
+    rmSync(file);
+    await expect(start()).rejects.toThrow("the providers file");
+    expect(names()).toEqual(kept);
   });
 
   it("sends a secret only when it is another, and prunes only when it says so", async () => {
