@@ -17,7 +17,7 @@ const promises = [
   ..."accounts acquiring audit capture chromium connecting device errors http import keys_cli killed main_job".split(
     " ",
   ),
-  ..."package pages_axe process providers readme rejected_tokens rest revocation status tokens".split(" "),
+  ..."package process providers readme rejected_tokens rest revocation status tokens".split(" "),
   ..."unattended watching".split(" "),
 ].map((name) => `test/daemon/${name}.test.ts`);
 

@@ -5,7 +5,6 @@ import type { JsonObject } from "../../src/model/json.js";
 import { json } from "../oauth/scripted_server.js";
 import { newSigningKey } from "../oauth/signing_key.js";
 import { auditEvents } from "./audit_events.js";
-import { DaemonProcess } from "./daemon_process.js";
 import { returnUrl, ScriptedWorld } from "./scripted_world.js";
 
 const key = newSigningKey("k1");
@@ -126,24 +125,20 @@ describe("D7: after an id_token failure at the code exchange the grant is revoke
 
   it("survives SIGKILL between the page and the provider's answer, sealed", async () => {
     const providerId = await register({ aud: "another-client" });
-    await world.stop();
-    const killed = new DaemonProcess(world.place.environment);
-    await killed.ready();
     const serve = world.provider.script;
-    const asked = new Promise<void>((resolve) => {
+    const asked = new Promise<() => void>((resolve) => {
       world.provider.script = (response, request) => {
         if (request.path !== "/revoke") return serve(response, request);
-        resolve();
+        resolve(() => json({}, 503)(response, request));
       };
     });
     const { connectionId } = await consent(providerId);
-    await asked;
-    await killed.kill("SIGKILL");
+    const fail = await asked;
+    const image = world.image();
     world.provider.script = serve;
-    expect(readFileSync(join(world.place.config.dataDir, "nexus.mdb")).includes("dropped-refresh")).toBe(
-      false,
-    );
-    world.daemon = await world.place.start(world.clock);
+    fail();
+    expect(readFileSync(join(image, "nexus.mdb")).includes("dropped-refresh")).toBe(false);
+    await world.restartOn(image);
     await untilTold(connectionId, "revoked_at_provider");
     expect(revoked).toEqual([["dropped-refresh", "refresh_token"]]);
   });

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { cpSync, lstatSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { type Client, createClient } from "@connectrpc/connect";
@@ -28,6 +28,7 @@ import {
 } from "../fakes/openid_provider.js";
 import { freePort } from "../free_port.js";
 import { leaveLog, sweptFolder } from "../run_folder.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { consented, registeredAt, requestOf } from "./requests.js";
 import { RestClient } from "./rest_client.js";
 
@@ -207,6 +208,23 @@ export class TestDaemon {
     await this.stop();
     await between();
     await this.start();
+  }
+
+  /** Starts again on the data folder as it was at `image`, as after SIGKILL at that moment. */
+  async restartOn(image: string): Promise<void> {
+    const { dataDir } = this.place.config;
+    await this.restart(async () => {
+      rmSync(dataDir, { recursive: true });
+      cpSync(image, dataDir, { recursive: true });
+    });
+  }
+
+  /** What SIGKILL would leave of the data folder at this moment. */
+  image(): string {
+    const folder = join(temporaryFolder(), "image");
+    const filter = (path: string): boolean => !lstatSync(path).isSocket();
+    cpSync(this.place.config.dataDir, folder, { recursive: true, filter });
+    return folder;
   }
 
   /** Until the next `start`. */

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -13,12 +13,15 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { pathToFileURL } from "node:url";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { delay, SystemClock } from "../../src/runtime/clock.js";
 import { startOpenIdProvider } from "../fakes/openid_provider.js";
+import { freePort } from "../free_port.js";
 import { perTest } from "../lifetimes.js";
+import { needs } from "../needs.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { type DaemonProcess, DaemonProcesses } from "./daemon_process.js";
+import { DaemonProcess, DaemonProcesses } from "./daemon_process.js";
 import { failureOf } from "./errors.js";
 import { Place, Watcher } from "./harness.js";
 import { consented, registeredAt, requestOf } from "./requests.js";
@@ -332,5 +335,161 @@ describe("the process", () => {
       expect(performance.now() - before).toBeLessThan(8_000);
       await lost;
     });
+  });
+});
+
+describe("--port-base", () => {
+  /** Of four ports in a row. */
+  async function freePortBase(): Promise<number> {
+    for (;;) {
+      const [first, second, third] = [await freePort(), await freePort(), await freePort()];
+      if (second === first + 1 && third === first + 2 && (await freePort()) === first + 3) return first;
+    }
+  }
+
+  it("runs two daemons of one user, each by one setting, and commands find the one that is meant", async () => {
+    const home = temporaryFolder();
+    const environment = { HOME: home, XDG_DATA_HOME: join(home, "data"), NEXUS_LOG_FORMAT: "json" };
+    const bases = [await freePortBase(), await freePortBase()];
+    const daemons = bases.map((base) => new DaemonProcess(environment, ["serve", "--port-base", `${base}`]));
+    onTestFinished(async () => {
+      await Promise.all(daemons.map((daemon) => daemon.kill("SIGTERM")));
+    });
+    await Promise.all(daemons.map((daemon) => daemon.ready()));
+    const nexusd = async (...args: string[]): Promise<string> => {
+      const process = new DaemonProcess(environment, args);
+      expect([args, await process.exited]).toEqual([args, 0]);
+      return process.output;
+    };
+    const [first = 0, second = 0] = bases;
+    await nexusd("provider", "add", "weather", "--auth-type", "api_key", "--port-base", `${first}`);
+    expect(await nexusd("provider", "list", "--port-base", `${first}`)).toContain("weather");
+    expect(await nexusd("provider", "list", "--port-base", `${second}`)).not.toContain("weather");
+    expect(await nexusd("whoami", "--port-base", `${second}`)).toContain(
+      `${join(home, "data", `nexusd-${second}`)}/nexus.sock`,
+    );
+    expect(await nexusd("health", "--port-base", `${first}`)).toBe("ready\n");
+    expect(await nexusd("open", "--port-base", `${first}`)).toMatch(
+      new RegExp(`^http://127\\.0\\.0\\.1:${first + 3}/open\\?code=[\\w-]{43}\n`),
+    );
+    const page = await fetch(`http://localhost:${second + 1}/`);
+    expect(page.status).toBe(200);
+  });
+});
+
+describe("log format", () => {
+  /** Runs the rest of its arguments, none with white space, on a terminal of their own. */
+  const onTerminal = ["sh", "-c", 'exec script --quiet --return --flush --command "$*" /dev/null', "sh"];
+
+  const escapeCharacter = String.fromCharCode(27);
+
+  describe("the log on standard output", () => {
+    const place = perTest(() => Place.make({ NEXUS_LOG_FORMAT: "" }));
+    let daemon: DaemonProcess | undefined;
+    afterEach(() => daemon?.kill("SIGTERM"));
+
+    it("is an object a line where no terminal is attached", async () => {
+      daemon = new DaemonProcess(place.environment);
+      await daemon.ready();
+      const lines = daemon.output.trimEnd().split("\n");
+      expect(lines.length).toBeGreaterThan(1);
+      for (const line of lines) {
+        expect(JSON.parse(line)).toMatchObject({
+          level: expect.stringMatching(/^(info|warn)$/),
+          time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+          message: expect.any(String),
+        });
+      }
+    });
+
+    it("is for a person, in colours, where a terminal is attached", async (context) => {
+      needs(context, "script");
+      daemon = new DaemonProcess(place.environment, ["serve"], onTerminal);
+      await daemon.wrote(/nexusd is ready/);
+      const line = daemon.output.split("\n").find((text) => text.includes("nexusd is ready")) ?? "";
+      expect(line).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\]/);
+      expect(line).toContain("INFO");
+      expect(line).toContain(`${escapeCharacter}[`);
+      expect(daemon.output).not.toMatch(/^\{/m);
+    });
+
+    it("is an object a line on a terminal too where that is asked for", async (context) => {
+      needs(context, "script");
+      daemon = new DaemonProcess({ ...place.environment, NEXUS_LOG_FORMAT: "json" }, ["serve"], onTerminal);
+      await daemon.ready();
+      expect(daemon.output).toMatch(/^\{.*"nexusd is ready"\}\r?$/m);
+    });
+  });
+});
+
+describe("an exit that hangs", () => {
+  const module = pathToFileURL(join(import.meta.dirname, "../../dist/daemon/exit_codes.js")).href;
+
+  it("a process whose exit would never return ends all the same, with its code where Node.js can", () => {
+    const script = `import { endAtOnce } from ${JSON.stringify(module)};
+    process.on("exit", () => { for (;;); });
+    endAtOnce(14);`;
+    const args = ["--input-type=module", "--eval", script];
+    const { status, signal } = spawnSync(process.execPath, args, { timeout: 40_000, killSignal: "SIGTERM" });
+    expect([status, signal]).toEqual("execve" in process ? [14, null] : [null, "SIGKILL"]);
+  });
+});
+
+describe("policy", () => {
+  describe("nexusd serve --policy", () => {
+    const folder = temporaryFolder();
+    const file = join(folder, "policy.yaml");
+    let running: DaemonProcess | undefined;
+    afterEach(async () => {
+      await running?.kill("SIGKILL");
+    });
+
+    it("refuses a broken file with exit code 2, and reads a good one again on SIGHUP", async () => {
+      const place = await Place.make();
+      const serve = (): DaemonProcess => new DaemonProcess(place.environment, ["serve", "--policy", file]);
+      writeFileSync(file, "bindings:\n  - principals: [nobody]\n    role: agent\n");
+      const refused = serve();
+      expect(await refused.exited).toBe(2);
+      expect(refused.output).toContain(
+        "policy.yaml:2:18: principals[0]: must begin with one of key: cert: jwt: uid:",
+      );
+      writeFileSync(file, "bindings: []\n");
+      running = serve();
+      await running.ready();
+      expect(running.output).toContain('"bindings":0');
+      writeFileSync(file, 'bindings:\n  - principals: ["uid:1000"]\n    role: operator\n');
+      running.signal("SIGHUP");
+      await running.wrote(/"bindings":1/);
+      expect(await running.kill("SIGTERM")).toBe(0);
+    });
+  });
+});
+
+describe("nexusd serve --providers", () => {
+  it("is applied on SIGHUP by the process, and named by the flag", async () => {
+    const file = join(temporaryFolder(), "providers.yaml");
+    writeFileSync(
+      file,
+      `providers:
+  - name: github
+    client_id: id
+    client_secret: \${FIRST_SECRET}
+    auth_url: https://github.com/a
+    token_url: https://github.com/t
+`,
+    );
+    const place = await Place.make({ FIRST_SECRET: "s3cret-one" });
+    const present = async () => (await place.clients().providers.listProviders({})).providers;
+    const running = new DaemonProcess(place.environment, ["serve", "--providers", file]);
+    onTestFinished(async () => void (await running.kill("SIGKILL")));
+    await running.ready();
+    expect(running.output).toContain("the providers file is applied");
+    const [before] = await present();
+    await place.clients().providers.deleteProvider({ id: before?.id ?? "" });
+    running.signal("SIGHUP");
+    await running.wrote(/"created":\["github"\].*"created":\["github"\]/s);
+    expect((await present()).map(({ name }) => name)).toEqual(["github"]);
+    expect(running.output).not.toContain("s3cret");
+    expect(await running.kill("SIGTERM")).toBe(0);
   });
 });

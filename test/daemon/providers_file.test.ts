@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Daemon } from "../../src/daemon/daemon.js";
 import { SystemClock } from "../../src/runtime/clock.js";
 import { temporaryFolder } from "../temporary_folder.js";
-import { DaemonProcess } from "./daemon_process.js";
 import { Place } from "./harness.js";
 
 const applied = "the providers file is applied";
@@ -32,7 +31,6 @@ describe("the providers file", () => {
   let file: string;
   let place: Place;
   let daemon: Daemon | undefined;
-  let running: DaemonProcess | undefined;
 
   beforeEach(async () => {
     folder = temporaryFolder();
@@ -44,9 +42,7 @@ describe("the providers file", () => {
       for (const secret of Object.values(secrets)) expect(line).not.toContain(secret);
     }
     await daemon?.stop();
-    await running?.kill("SIGKILL");
     daemon = undefined;
-    running = undefined;
   });
 
   const start = async (): Promise<Daemon> => {
@@ -198,23 +194,5 @@ describe("the providers file", () => {
     });
     await started.reloadFiles();
     expect((await present())["github"]?.description).toBe("");
-  });
-
-  it("is applied on SIGHUP by the process, and named by the flag", async () => {
-    writeFileSync(file, one);
-    running = new DaemonProcess({ ...place.environment, NEXUS_PROVIDERS_FILE: "" }, [
-      "serve",
-      "--providers",
-      file,
-    ]);
-    await running.ready();
-    expect(running.output).toContain(applied);
-    const { github: before } = await present();
-    await place.clients().providers.deleteProvider({ id: before?.id ?? "" });
-    running.signal("SIGHUP");
-    await running.wrote(/"created":\["github"\].*"created":\["github"\]/s);
-    expect(Object.keys(await present())).toEqual(["github"]);
-    expect(running.output).not.toContain("s3cret");
-    expect(await running.kill("SIGTERM")).toBe(0);
   });
 });

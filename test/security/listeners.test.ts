@@ -375,16 +375,26 @@ describe("a Unix socket", () => {
     const folder = temporaryFolder();
     const socket = join(folder, "nexus.sock");
     chmodSync(folder, 0o755);
+    const asAnother = async (path: string, headers: Record<string, string> = {}): Promise<string> => {
+      const options = { socketPath: socket, path, method: path.startsWith("/v1/") ? "GET" : "POST", headers };
+      const script = `const request = require("node:http").request(${JSON.stringify(options)}, async (response) => {
+          let body = "";
+          for await (const chunk of response) body += chunk;
+          process.stdout.write(response.statusCode + " " + body);
+        }).on("error", (error) => process.stdout.write(error.code));
+        request.end("{}");`;
+      const user = { uid: 12_345, gid: 12_345, cwd: "/" };
+      return (await spawnAside(process.execPath, ["-e", script], user)).stdout;
+    };
+    const whoAmI = "/nexus.v1.AccessService/WhoAmI";
+    const json = { "content-type": "application/json" };
     const place = await Place.make({ NEXUS_HTTP_LISTEN: `unix:${socket}`, NEXUS_SOCKET_MODE: "0666" });
     const daemon = await place.start(new ManualClock(Date.now()));
-    const script = `require("node:http").get({ socketPath: ${JSON.stringify(socket)}, path: "/v1/check-connection/${unknownConnection}" },
-      (response) => { response.resume(); process.stdout.write(String(response.statusCode)); })`;
-    const { stdout } = await spawnAside(process.execPath, ["-e", script], {
-      uid: 12_345,
-      gid: 12_345,
-      cwd: "/",
-    });
-    expect(["403", "404"]).toContain(stdout);
+    expect(await asAnother(`/v1/check-connection/${unknownConnection}`)).toMatch(/^40[34] /);
+    expect(await asAnother(whoAmI, json)).toMatch(/^200 .*"uid:12345"/);
+    expect(await asAnother(whoAmI, { ...json, "x-api-key": place.apiKey })).toMatch(/^200 .*"admin"/);
+    chmodSync(socket, 0o600);
+    expect(await asAnother(whoAmI, json)).toBe("EACCES");
     await daemon.stop();
   });
 });

@@ -3,6 +3,8 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { connectionStatuses } from "../../src/model/connections/connection.js";
 import { lockDataFolder } from "../../src/store/files/data_folder.js";
+import { checkStoreFile } from "../../src/store/lmdb/file_check.js";
+import { DataFolderInUse } from "../../src/store/lmdb/store_error.js";
 import { Store, storeFileName } from "../../src/store/store.js";
 import { nowMs } from "../samples.js";
 import { temporaryFolder } from "../temporary_folder.js";
@@ -79,4 +81,51 @@ test("the files are for their owner only", async () => {
     expect(statSync(join(folder, name)).mode & 0o777).toBe(0o600);
   }
   await store.close();
+});
+
+test("a file that a killed process leaves passes", async () => {
+  const folder = temporaryFolder();
+  for (const lines of [1, 30]) {
+    const child = startChild("commit_for_ever", [folder]);
+    for (let i = 0; i < lines; i++) await child.nextLine();
+    await child.kill();
+    checkStoreFile(join(folder, storeFileName));
+  }
+});
+
+test("an event and its change are in one commit: after kill -9 there are both or neither, and the chain holds", async () => {
+  const folder = temporaryFolder();
+  let next = 1;
+  for (const lines of [3, 40, 120]) {
+    const child = startChild("audit_for_ever", [folder, String(next)]);
+    let acknowledged = 0;
+    for (let i = 0; i < lines; i++) acknowledged = Number(await child.nextLine());
+    await child.kill();
+    const store = Store.open({ folder, nowMs });
+    const newest = store.getConnection("c1")?.failedRefreshes ?? 0;
+    expect(newest).toBeGreaterThanOrEqual(acknowledged);
+    const verdict = store.verifyAudit().step(100_000);
+    expect(verdict).toMatchObject({ checked: BigInt(newest), violation: undefined });
+    const reasons = store.listAuditEvents({ limit: 2 }).events.map(({ event }) => event.reason);
+    expect(reasons[0]).toBe(`change ${newest}`);
+    await store.close();
+    next = newest + 1;
+  }
+});
+
+test("one process holds a data folder at a time; its death by kill -9 frees it", async () => {
+  const folder = temporaryFolder();
+  const holder = startChild("hold_folder", [folder]);
+  expect(await holder.nextLine()).toBe("held");
+  const refusal = `the data folder ${folder} is in use by process ${holder.pid}`;
+  expect(() => lockDataFolder(folder)).toThrow(DataFolderInUse);
+  expect(() => lockDataFolder(folder)).toThrow(refusal);
+  const second = startChild("hold_folder", [folder]);
+  expect(await second.nextLine()).toContain(refusal);
+  await holder.kill();
+  const lock = lockDataFolder(folder);
+  expect(() => lockDataFolder(folder)).toThrow(`process ${process.pid}`);
+  lock.release();
+  lock.release();
+  lockDataFolder(folder).release();
 });

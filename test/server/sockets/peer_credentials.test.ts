@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, statSync } from "node:fs";
 import { connect } from "node:net";
@@ -11,7 +10,6 @@ import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { ApiListener } from "../../../src/server/api/api_listener.js";
 import { openSocketAccess, type SocketAccess } from "../../../src/server/sockets/peer_credentials.js";
 import { ApiKey } from "../../../src/vault/api_key_file.js";
-import { needs } from "../../needs.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 import { apiKey, FakeServices, noKeys } from "../fake_services.js";
 import { GrpcTestClient } from "../grpc_client.js";
@@ -45,33 +43,6 @@ async function overGrpc(path: string, token?: string): Promise<string | undefine
   return answer.token?.grantedScopes[1];
 }
 
-/** What the http listener answers to a process of another user: its status and its body. */
-async function overHttpAs(uid: number, path: string, headers: Record<string, string> = {}): Promise<string> {
-  const script = `
-    const request = require("node:http").request({
-      socketPath: ${JSON.stringify(path)}, method: "POST", path: "/nexus.v1.TokenService/GetToken",
-      headers: { "content-type": "application/json", ...${JSON.stringify(headers)} },
-    }, async (response) => {
-      let body = "";
-      for await (const chunk of response) body += chunk;
-      process.stdout.write(response.statusCode + " " + body);
-    });
-    request.on("error", (error) => process.stdout.write(error.code));
-    request.end('{"connectionId":"x"}');`;
-  const child = spawn(process.execPath, ["-e", script], {
-    uid,
-    gid: uid,
-    cwd: "/",
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  let output = "";
-  child.stdout.setEncoding("utf8").on("data", (text) => {
-    output += text;
-  });
-  await once(child, "close");
-  return output;
-}
-
 test.each([0o600, 0o660, 0o666])("a socket has the mode %o from its first moment", async (mode) => {
   const { grpcPath, httpPath } = await openOn(mode);
   expect(statSync(grpcPath).mode & 0o777).toBe(mode);
@@ -87,14 +58,6 @@ test("a key that is shown on a socket names the caller, and a wrong one makes no
   const { grpcPath } = await openOn(0o600);
   expect(await overGrpc(grpcPath, apiKey)).toBe("admin");
   await expect(overGrpc(grpcPath, "wrong")).rejects.toMatchObject({ code: status.UNAUTHENTICATED });
-});
-
-test("another user is told by its number where the mode lets it in, and kept out otherwise", async (context) => {
-  needs(context, "root");
-  expect(await overHttpAs(unauthenticated, (await openOn(0o666)).httpPath)).toMatch(/^200 .*"uid:12345"/);
-  expect(await overHttpAs(unauthenticated, (await openOn(0o600)).httpPath)).toBe("EACCES");
-  const withKey = await overHttpAs(unauthenticated, (await openOn(0o666)).httpPath, { "x-api-key": apiKey });
-  expect(withKey).toMatch(/^200 .*"admin"/);
 });
 
 test("a peer that cannot be read is nobody, and is not taken for the owner", async () => {

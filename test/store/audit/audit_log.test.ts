@@ -3,7 +3,6 @@ import type { AuditEvent } from "../../../src/model/access/audit_event.js";
 import { Store } from "../../../src/store/store.js";
 import { nowMs } from "../../samples.js";
 import { temporaryFolder } from "../../temporary_folder.js";
-import { startChild } from "../child.js";
 import { openStore } from "../temporary_store.js";
 
 const hourMs = 3_600_000;
@@ -102,26 +101,6 @@ test("a page looks at a bounded number of events, and a connection's page at its
     events: [{ sequence: 1n }],
     nextBefore: undefined,
   });
-});
-
-test("an event and its change are in one commit: after kill -9 there are both or neither, and the chain holds", async () => {
-  const folder = temporaryFolder();
-  let next = 1;
-  for (const lines of [3, 40, 120]) {
-    const child = startChild("audit_for_ever", [folder, String(next)]);
-    let acknowledged = 0;
-    for (let i = 0; i < lines; i++) acknowledged = Number(await child.nextLine());
-    await child.kill();
-    const store = Store.open({ folder, nowMs });
-    const newest = store.getConnection("c1")?.failedRefreshes ?? 0;
-    expect(newest).toBeGreaterThanOrEqual(acknowledged);
-    const verdict = store.verifyAudit().step(100_000);
-    expect(verdict).toMatchObject({ checked: BigInt(newest), violation: undefined });
-    const reasons = store.listAuditEvents({ limit: 2 }).events.map(({ event }) => event.reason);
-    expect(reasons[0]).toBe(`change ${newest}`);
-    await store.close();
-    next = newest + 1;
-  }
 });
 
 test("what a throwing commit has appended is gone with its change", async () => {

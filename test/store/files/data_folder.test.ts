@@ -12,9 +12,8 @@ import {
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { lockDataFolder } from "../../../src/store/files/data_folder.js";
-import { DataFolderInUse, DataFolderUnusable } from "../../../src/store/lmdb/store_error.js";
+import { DataFolderUnusable } from "../../../src/store/lmdb/store_error.js";
 import { temporaryFolder } from "../../temporary_folder.js";
-import { startChild } from "../child.js";
 
 function mode(path: string): number {
   return statSync(path).mode & 0o777;
@@ -55,23 +54,6 @@ test.runIf(existsSync("/proc/self"))("a folder that the system makes for nobody 
   expect(() => lockDataFolder("/proc/nexusd-test/data")).toThrow(
     /\(ENOENT\): choose another one with --data-dir/,
   );
-});
-
-test("one process holds it at a time; its death by kill -9 frees it", async () => {
-  const folder = temporaryFolder();
-  const holder = startChild("hold_folder", [folder]);
-  expect(await holder.nextLine()).toBe("held");
-  const refusal = `the data folder ${folder} is in use by process ${holder.pid}`;
-  expect(() => lockDataFolder(folder)).toThrow(DataFolderInUse);
-  expect(() => lockDataFolder(folder)).toThrow(refusal);
-  const second = startChild("hold_folder", [folder]);
-  expect(await second.nextLine()).toContain(refusal);
-  await holder.kill();
-  const lock = lockDataFolder(folder);
-  expect(() => lockDataFolder(folder)).toThrow(`process ${process.pid}`);
-  lock.release();
-  lock.release();
-  lockDataFolder(folder).release();
 });
 
 const files = ["nexusd.lock", "nexus.mdb-lock", "outbox.mdb", "outbox.mdb-lock", "daemon-id", "spool.bin"];

@@ -9,7 +9,6 @@ import { StoreDamaged } from "../../../src/store/lmdb/store_error.js";
 import { Store, storeFileName } from "../../../src/store/store.js";
 import { aConnection, nowMs, sealed } from "../../samples.js";
 import { temporaryFolder } from "../../temporary_folder.js";
-import { startChild } from "../child.js";
 
 /** Numbers in [0, below), the same in every run. */
 function pseudoRandom(seed: number): (below: number) => number {
@@ -56,16 +55,6 @@ test.each([1, 2, 3, 4])("a healthy file passes after every commit (workload %i)"
   const store = await workload(folder, seed, 60, () => checkStoreFile(path));
   await store.close();
   checkStoreFile(path);
-});
-
-test("a file that a killed process leaves passes", async () => {
-  const folder = temporaryFolder();
-  for (const lines of [1, 30]) {
-    const child = startChild("commit_for_ever", [folder]);
-    for (let i = 0; i < lines; i++) await child.nextLine();
-    await child.kill();
-    checkStoreFile(join(folder, storeFileName));
-  }
 });
 
 describe("a damaged file is refused with what is wrong, where, and what to do", () => {

@@ -2,12 +2,11 @@
 
 /** Files whose daemons are no followers of `LeaderBeside`, or whose calls other files make. */
 export const leftOutFiles: Readonly<Record<string, string>> = {
-  "daemon/{bundle,compile_cache,end_at_once,package,strategies_package}": "what is built and shipped",
+  "daemon/package": "what is built and shipped",
   "daemon/{client_library,demo,observability,readme,rest_document}": "programs and documents beside a daemon",
-  "daemon/{dropped_grant,log_format,mutual_tls,port_base,process,providers_file,store_errors,tracing,wrong_listener}":
+  "daemon/{killed,mutual_tls,process,store_errors,tracing,wrong_listener}":
     "daemons that are processes of their own, or whose store is written from outside",
-  "daemon/{capture_chromium,chromium,pages_axe}":
-    "Chromium at pages that connecting, capture and device ask for over HTTP",
+  "daemon/chromium": "Chromium at pages that connecting, capture and device ask for over HTTP",
   "ext/console/daemon/{every_page,journey,many,rooms,rooms_chromium,live,status_chromium}":
     "a store that is seeded from outside, and Chromium",
   "daemon/{service,terminal,tools,mcp}/*": "commands, whose calls the other files make",
@@ -33,12 +32,7 @@ export const leftOutTests: Readonly<Record<string, string>> = {
     "GetStatus is of the hub that is asked, by its contract: how refreshes go is known where they are made",
   "tells what the refreshes came to, and who holds a stream open":
     "GetActivity counts the refreshes of the hub that is asked, by its contract",
-  "holds an event for each change that was acknowledged, and for no other": "a process of its own",
-  "11: a lost database is not `connection not found`, and health does not stay green": "a process of its own",
   "loses no event to a kill, and repeats none but one whose answer the kill cut off, under its id":
     "a process of its own",
   "stores nothing when the provider refuses it": "opens the store of a daemon that has ended",
-  "is finished at the next start when the token still works": "opens the store of a daemon that has ended",
-  "is not lost without a word when the provider had rotated the token":
-    "opens the store of a daemon that has ended",
 };
