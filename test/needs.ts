@@ -13,6 +13,10 @@ interface Need {
 
 /** What a test may need beside Node and git. */
 const known = {
+  bubblewrap: {
+    isThere: () => canRun("bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"),
+    words: "bubblewrap (apt-get install bubblewrap), and users that may make namespaces",
+  },
   caddy: { isThere: () => pathOf("caddy") !== undefined, words: "caddy (apt-get install caddy)" },
   // The npm package that carries one has it for this platform alone.
   chromium: {

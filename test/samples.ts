@@ -41,6 +41,7 @@ export const plainSettings: ProviderSettings = {
   description: "",
   category: "",
   refreshWindowMs: undefined,
+  apiHosts: [],
   maxConcurrentRequests: 0,
   strategy: bearerStrategy,
   credentialSchema: undefined,

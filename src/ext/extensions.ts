@@ -1,6 +1,7 @@
 import type { Extension } from "../cli/shell/shell.js";
 import { alerts } from "./alerts/extension.js";
 import { webConsole } from "./console/extension.js";
+import { egress } from "./egress/extension.js";
 import { envoy } from "./envoy/extension.js";
 import { fleet } from "./fleet/extension.js";
 import { grants } from "./grants/extension.js";
@@ -11,6 +12,7 @@ import { spoke } from "./spoke/extension.js";
 /** The only place that names the extensions. Without its folder and its lines here, the rest builds and runs. */
 export const extensions: readonly Extension[] = [
   alerts,
+  egress,
   envoy,
   fleet,
   grants,

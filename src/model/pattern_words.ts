@@ -24,6 +24,10 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
     "^([a-z0-9][a-z0-9_-]{0,62})?$",
     "must be a name of up to 63 lower-case letters, digits, underscores and hyphens, never a path",
   ],
+  [
+    "^(\\*\\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:[1-9][0-9]{0,4})?$",
+    "must be a host in lower case, as uploads.example.com, *.example.com or api.example.com:8443",
+  ],
   ["^[0-9a-f]{16}$", "must be 16 hexadecimal digits in lower case"],
   ["^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"],
 ]);

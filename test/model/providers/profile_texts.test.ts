@@ -26,6 +26,7 @@ const sound: ProviderSettings = {
   description: "two\nlines\tand a tab",
   category: "crm",
   refreshWindowMs: undefined,
+  apiHosts: [],
   maxConcurrentRequests: 0,
   strategy: bearerStrategy,
   credentialSchema: undefined,

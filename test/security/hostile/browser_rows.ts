@@ -64,7 +64,7 @@ export const browserRows: readonly HttpRow[] = [
   ...stateRows(agreed),
   ...stateRows(form),
   ...table(callback, [
-    ["state", "nothing", {}, 404, true],
+    ["state", "nothing", {}, 400, true],
     ["state", "a guess", `state=${letters(43)}&code=${canary}`, 404, true],
     ["state", "markup", `state=${markup}&code=x`, 404, true],
     ["state", "two", "state=y&state=x&code=x", 404, true],

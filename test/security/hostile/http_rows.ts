@@ -118,6 +118,7 @@ const members: readonly (readonly [
   ["refresh_window", "no unit", "90", /duration/],
   ["refresh_window", "no end", `${"9".repeat(400)}d`, /duration/],
   ["refresh_window", "a year", "365d", /86400s/],
+  ["api_hosts", "every host", ["*"], /host in lower case/, "api_hosts[0]"],
   ["max_concurrent_requests", "a text", "64", /a number/],
   ["max_concurrent_requests", "below 0", -1, /whole number/],
   ["max_concurrent_requests", "a half", 0.5, /whole number/],

@@ -263,6 +263,7 @@ const enums: readonly Given[] = [
 ];
 
 const numbers: readonly Given[] = [
+  ["api_hosts", "every name of a top domain", { apiHosts: ["*.com"] }, /host in lower case/, "api_hosts[0]"],
   ["max_concurrent_requests", "more than others leave", { maxConcurrentRequests: 97 }, /96/],
   ["max_concurrent_requests", "no end", { maxConcurrentRequests: 2 ** 32 - 1 }, /96/],
   ...(["refresh_window", "oauth2_options.default_lifetime"] as const).flatMap((field): Given[] => {

@@ -1,0 +1,54 @@
+/** Variables by which programs find their proxy; many read the names in lower case alone. */
+const proxyVariables = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
+/** This machine is reached without the proxy. */
+const direct = "localhost,127.0.0.1,::1";
+/** Variables by which runtimes find the certificates that they trust, by what reads them. */
+const bundleVariables = [
+  "SSL_CERT_FILE", // OpenSSL, Go, Ruby, Rust
+  "REQUESTS_CA_BUNDLE", // Python requests
+  "CURL_CA_BUNDLE",
+  "GIT_SSL_CAINFO",
+  "AWS_CA_BUNDLE",
+  "CARGO_HTTP_CAINFO",
+  "PIP_CERT",
+  "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+  "NIX_SSL_CERT_FILE",
+];
+/** The same for those that keep their own roots, and take further ones. */
+const furtherVariables = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
+/** What `nexusd` takes from its environment: the program has no business with the daemon. */
+const ofNexusd = /^NEXUS_/;
+
+/** In place of a credential, for a tool that does not start without one: it is taken out of each request, and worth nothing. */
+export function placeholder(providerName: string): string {
+  return `nexusd-puts-in-the-credential-of-${providerName}`;
+}
+
+/**
+ * The environment of a program whose requests go through the proxy.
+ *
+ * @param files.authority the certificate of the session, PEM; `bundle` the system's roots and it
+ */
+export function programEnvironment(
+  env: NodeJS.ProcessEnv,
+  proxy: URL,
+  files: { readonly authority: string; readonly bundle: string },
+  placeholders: Readonly<Record<string, string>>,
+): NodeJS.ProcessEnv {
+  const own = Object.fromEntries(Object.entries(env).filter(([name]) => !ofNexusd.test(name)));
+  const url = proxy.href.replace(/\/$/, "");
+  const proxies = proxyVariables.flatMap((name) => [
+    [name, url],
+    [name.toLowerCase(), url],
+  ]);
+  return {
+    ...own,
+    ...Object.fromEntries(proxies),
+    NO_PROXY: direct,
+    no_proxy: direct,
+    NODE_USE_ENV_PROXY: "1",
+    ...Object.fromEntries(bundleVariables.map((name) => [name, files.bundle])),
+    ...Object.fromEntries(furtherVariables.map((name) => [name, files.authority])),
+    ...placeholders,
+  };
+}

@@ -1,0 +1,139 @@
+import "reflect-metadata";
+import { randomBytes, webcrypto } from "node:crypto";
+import { isIP } from "node:net";
+import { AsnConvert } from "@peculiar/asn1-schema";
+import { GeneralName, GeneralSubtree, GeneralSubtrees, NameConstraints } from "@peculiar/asn1-x509";
+import * as x509 from "@peculiar/x509";
+import { BoundedMap } from "../../../runtime/bounded_map.js";
+import type { Clock } from "../../../runtime/clock.js";
+import type { HostPattern } from "./routes.js";
+
+const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+const dayMs = 24 * 60 * 60_000;
+/** Clocks of the program and of this process may differ, as in a virtual machine that was suspended. */
+const skewMs = 60 * 60_000;
+/** A program that runs longer gets errors of TLS. */
+const authorityDays = 30;
+const leafDays = 2;
+/** More hosts than the profiles of one user name; a certificate that was forgotten is made again in a millisecond. */
+const maxLeaves = 1_000;
+const nameConstraints = "2.5.29.30";
+
+/** What a server presents, as PEM. */
+export interface Leaf {
+  readonly cert: string;
+  readonly key: string;
+  readonly renewAtMs: number;
+}
+
+/**
+ * The certificate authority of one session. Its key never leaves the memory of this process, and its certificate is good for the hosts of the
+ * session alone (RFC 5280 section 4.2.1.10): whoever trusts it trusts nobody new elsewhere.
+ */
+export class Authority {
+  readonly #leaves = new BoundedMap<string, Promise<Leaf>>(maxLeaves);
+
+  private constructor(
+    private readonly certificate: x509.X509Certificate,
+    private readonly keys: webcrypto.CryptoKeyPair,
+    private readonly clock: Pick<Clock, "nowMs">,
+  ) {}
+
+  static async create(hosts: readonly HostPattern[], clock: Pick<Clock, "nowMs">): Promise<Authority> {
+    const keys = await newKeys();
+    const nowMs = clock.nowMs();
+    const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+      {
+        serialNumber: serial(),
+        name: "CN=nexusd egress of one session",
+        notBefore: new Date(nowMs - skewMs),
+        notAfter: new Date(nowMs + authorityDays * dayMs),
+        signingAlgorithm: algorithm,
+        keys,
+        extensions: [
+          new x509.BasicConstraintsExtension(true, 0, true),
+          new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+          await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
+          new x509.Extension(nameConstraints, true, AsnConvert.serialize(constraintsTo(hosts))),
+        ],
+      },
+      webcrypto,
+    );
+    return new Authority(certificate, keys, clock);
+  }
+
+  /** PEM. */
+  get pem(): string {
+    return `${this.certificate.toString("pem")}\n`;
+  }
+
+  /** What a server of `host` presents. @param host canonical, of the session */
+  async leafFor(host: string): Promise<Leaf> {
+    const known = await this.#leaves.get(host);
+    if (known && this.clock.nowMs() < known.renewAtMs) return known;
+    const made = this.#newLeaf(host);
+    void this.#leaves.set(host, made);
+    return await made;
+  }
+
+  async #newLeaf(host: string): Promise<Leaf> {
+    const keys = await newKeys();
+    const nowMs = this.clock.nowMs();
+    const isAddress = isIP(host) !== 0;
+    const leaf = await x509.X509CertificateGenerator.create(
+      {
+        serialNumber: serial(),
+        subject: "CN=nexusd egress",
+        issuer: this.certificate.subject,
+        notBefore: new Date(nowMs - skewMs),
+        notAfter: new Date(nowMs + leafDays * dayMs),
+        signingAlgorithm: algorithm,
+        publicKey: keys.publicKey,
+        signingKey: this.keys.privateKey,
+        extensions: [
+          new x509.BasicConstraintsExtension(false, undefined, true),
+          new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+          new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+          new x509.SubjectAlternativeNameExtension([{ type: isAddress ? "ip" : "dns", value: host }], true),
+          await x509.AuthorityKeyIdentifierExtension.create(this.certificate, false, webcrypto),
+        ],
+      },
+      webcrypto,
+    );
+    const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
+    const key = x509.PemConverter.encode(pkcs8, "PRIVATE KEY");
+    const cert = `${leaf.toString("pem")}\n${this.pem}`;
+    return { cert, key, renewAtMs: nowMs + (leafDays * dayMs) / 2 };
+  }
+}
+
+function newKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+}
+
+/** RFC 5280 section 4.1.2.2: positive. */
+function serial(): string {
+  const bytes = randomBytes(16);
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x01;
+  return bytes.toString("hex");
+}
+
+/** The hosts, and no address where there is none among them: a certificate for one would else be good anywhere. */
+function constraintsTo(hosts: readonly HostPattern[]): NameConstraints {
+  const names = hosts.map(({ host }) => host);
+  const addresses = names.filter((host) => isIP(host) !== 0);
+  const permitted = names.map((host) =>
+    isIP(host) === 0
+      ? new GeneralName({ dNSName: host })
+      : new GeneralName({ iPAddress: `${host}/${isIP(host) === 4 ? 32 : 128}` }),
+  );
+  const everyAddress = ["0.0.0.0/0", "::/0"].map((block) => new GeneralName({ iPAddress: block }));
+  return new NameConstraints({
+    permittedSubtrees: subtreesOf(permitted),
+    ...(addresses.length === 0 && { excludedSubtrees: subtreesOf(everyAddress) }),
+  });
+}
+
+function subtreesOf(names: readonly GeneralName[]): GeneralSubtrees {
+  return new GeneralSubtrees(names.map((base) => new GeneralSubtree({ base })));
+}

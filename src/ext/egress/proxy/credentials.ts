@@ -1,0 +1,115 @@
+import { authorize } from "../../../cli/credentials/authorized_request.js";
+import { CommandFailure } from "../../../cli/shell/command_failure.js";
+import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
+import { durationOf } from "../../../cli/shell/option_values.js";
+import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
+import type { AuthorizedRequest } from "../../../strategies/apply_strategy.js";
+import { Problem } from "./problem.js";
+import type { Route } from "./routes.js";
+
+/** As long as one call may wait; see `AcquireTokenRequest.wait`. */
+const longestWaitMs = 60_000;
+
+/** A request to an API, as it is signed: the credential of some strategies is made of it. */
+export interface SignedRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | undefined;
+}
+
+/** What an API said to a credential. */
+export interface Refusal {
+  readonly status: 401 | 403;
+  readonly wwwAuthenticate: string;
+  readonly dpopNonce: string;
+}
+
+/** The credentials of one user, asked for at each request: what was refreshed, consented to or revoked meanwhile counts at once. */
+export class Credentials {
+  constructor(
+    private readonly deps: {
+      readonly session: DaemonSession;
+      readonly userId: string;
+      /** Whether requests are held until the user has consented. */
+      readonly waitsForConsent: boolean;
+      /** A person must act: shown once for each link. */
+      readonly onConsent: (providerName: string, link: string) => void;
+    },
+  ) {}
+
+  /** @throws Problem with the link, where a person must act first */
+  async token(route: Route): Promise<Token> {
+    const { session, waitsForConsent, userId } = this.deps;
+    const { providerName, label } = route;
+    for (let waitMs = 0; ; waitMs = longestWaitMs) {
+      const wait = waitMs === 0 ? {} : { wait: durationOf(waitMs) };
+      const { result } = await asked(
+        session.call(
+          `read the token of ${providerName}`,
+          session.daemon.tokens.acquireToken,
+          { providerName, userId, label, ...wait },
+          { timeoutMs: waitMs + longestWaitMs },
+        ),
+      );
+      if (result.case === "token") return result.value;
+      if (result.case !== "consent") throw new Error("the daemon answered neither a token nor a link");
+      this.#show(providerName, result.value);
+      if (!waitsForConsent) throw consentNeeded(providerName, result.value);
+    }
+  }
+
+  /** @param nonce that the API asked for @throws Problem */
+  async put(
+    request: SignedRequest,
+    token: Token,
+    route: Route,
+    nonce = "",
+  ): Promise<AuthorizedRequest<Uint8Array>> {
+    return await asked(authorize(request, token, this.deps.session, { name: this.#name(route) }, nonce));
+  }
+
+  /** @returns whether there is another credential to try, or the same once more with `nonce` */
+  async refused(route: Route, { revision }: Token, refusal: Refusal): Promise<boolean> {
+    const { session } = this.deps;
+    try {
+      const { outcome, consent } = await session.call(
+        `report the refused token of ${route.providerName}`,
+        session.daemon.tokens.reportRejectedToken,
+        { name: this.#name(route), revision, ...refusal },
+      );
+      if (consent !== undefined) this.#show(route.providerName, consent);
+      return outcome !== RejectionOutcome.SCOPES_MISSING;
+    } catch (error) {
+      if (error instanceof CommandFailure) return false;
+      throw error;
+    }
+  }
+
+  #name({ providerName, label }: Route) {
+    return { providerName, userId: this.deps.userId, label };
+  }
+
+  #show(providerName: string, consent: ConsentRequired): void {
+    this.deps.onConsent(providerName, linkOf(consent));
+  }
+}
+
+async function asked<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!(error instanceof CommandFailure)) throw error;
+    throw new Problem(502, "no-credential", error.message);
+  }
+}
+
+function linkOf({ authUrl, verificationUri, userCode }: ConsentRequired): string {
+  return authUrl === "" ? `${verificationUri} (code ${userCode})` : authUrl;
+}
+
+function consentNeeded(providerName: string, consent: ConsentRequired): Problem {
+  const link = linkOf(consent);
+  const detail = `a person must act before ${providerName} can be called (${consent.reason}): show them this link, and send the request again when they are done: ${link}`;
+  return new Problem(403, "consent-required", detail, { provider: providerName, consent_url: link });
+}

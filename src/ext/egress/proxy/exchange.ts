@@ -1,0 +1,178 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { pipeline } from "node:stream/promises";
+import type { Token } from "../../../gen/nexus/v1/token_pb.js";
+import type { Credentials, Refusal } from "./credentials.js";
+import type { Origin } from "./dial.js";
+import { Problem } from "./problem.js";
+import { RequestBody } from "./request_body.js";
+import type { Route } from "./routes.js";
+import {
+  authorityOf,
+  type Fields,
+  type Upstream,
+  type UpstreamAnswer,
+  type UpstreamRequest,
+} from "./upstream.js";
+
+/** A request inside a tunnel, of either version of HTTP. */
+export type Incoming = IncomingMessage | Http2ServerRequest;
+export type Outgoing = ServerResponse | Http2ServerResponse;
+
+/** Of a body that a credential is made of (an AWS signature, an HMAC). */
+const maxSignedBytes = 8 * 1024 * 1024;
+/** RFC 9110 section 7.6.1, and what is between the program and this proxy. */
+const ofConnection =
+  /^(connection|keep-alive|proxy-connection|proxy-authorization|proxy-authenticate|te|trailer|transfer-encoding|upgrade|http2-settings|expect|:.*)$/;
+/** Where a program may have put a credential of its own: it is none of the API's business. */
+const ofCaller = /^(authorization|dpop|cookie|x-api-key|x-amz-(date|security-token|content-sha256))$/;
+
+/** One request to an API with the credential put in, and the answer as it comes. */
+export class Exchange {
+  readonly #stop = new AbortController();
+
+  constructor(
+    private readonly parts: {
+      readonly origin: Origin;
+      /** Undefined where no profile is for the path: the request goes on as it is. */
+      readonly route: Route | undefined;
+      readonly credentials: Credentials;
+      readonly upstream: Upstream;
+    },
+    private readonly request: Incoming,
+    private readonly response: Outgoing,
+  ) {}
+
+  /** @throws Problem before anything is answered */
+  async run(): Promise<void> {
+    this.response.once("close", () => this.#stop.abort());
+    const { route } = this.parts;
+    const body = new RequestBody(this.request, isWithoutBody(this.request));
+    await this.#passOn(route ? await this.#answer(body, route) : await this.#plain(body));
+  }
+
+  async #plain(body: RequestBody): Promise<UpstreamAnswer> {
+    const { method = "GET", url: path = "/", headers } = this.request;
+    const own = { ...ofEnd(headers as Fields), host: authorityOf(this.parts.origin) };
+    return await this.#reach({ method, path, headers: own, body: body.open() });
+  }
+
+  /** A credential that the API refuses is reported, and the request sent once more with the next one. */
+  async #answer(body: RequestBody, route: Route): Promise<UpstreamAnswer> {
+    const { credentials } = this.parts;
+    const token = await credentials.token(route);
+    const first = await this.#send(body, route, token);
+    const refusal = refusalIn(first);
+    if (refusal === undefined) return first;
+    const isRetry = await credentials.refused(route, token, refusal);
+    if (!isRetry || !body.canBeSentAgain) return first;
+    const next = await credentials.token(route);
+    first.body.destroy();
+    return await this.#send(body, route, next, refusal.dpopNonce);
+  }
+
+  async #send(body: RequestBody, route: Route, token: Token, nonce = ""): Promise<UpstreamAnswer> {
+    const { credentials, origin } = this.parts;
+    const { method = "GET", url: target = "/" } = this.request;
+    const isSigned = ["hmacPayload", "awsSigv4"].includes(token.strategy?.kind.case ?? "");
+    const whole = isSigned ? await body.whole(maxSignedBytes) : undefined;
+    if (isSigned && whole === undefined)
+      throw new Problem(
+        413,
+        "body-too-long",
+        `the credential of ${route.providerName} is made of the body, which may have ${maxSignedBytes} bytes`,
+      );
+    const url = `https://${authorityOf(origin)}${target}`;
+    const own = passed(this.request.headers as Fields, token);
+    const signed = await credentials.put(
+      { method, url, headers: joined(own), body: whole },
+      token,
+      route,
+      nonce,
+    );
+    const { host: _, ...put } = lowerCase(signed.headers);
+    const path = signed.url.slice(signed.url.indexOf("/", "https://".length));
+    const headers = { ...own, ...put, host: authorityOf(origin) };
+    return await this.#reach({ method, path, headers, body: whole ?? body.open() });
+  }
+
+  async #reach(request: Omit<UpstreamRequest, "signal">): Promise<UpstreamAnswer> {
+    const { upstream, origin } = this.parts;
+    try {
+      return await upstream.send(origin, { ...request, signal: this.#stop.signal });
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      throw new Problem(502, "api-unreachable", `${origin.host} cannot be reached: ${code ?? message}`);
+    }
+  }
+
+  async #passOn({ status, headers, body, trailers }: UpstreamAnswer): Promise<void> {
+    const response = this.response as ServerResponse;
+    const fields = Object.fromEntries(Object.entries(headers).filter(([name]) => !ofConnection.test(name)));
+    const isHttp1 = this.request.httpVersionMajor === 1;
+    response.writeHead(status, {
+      ...fields,
+      ...(isHttp1 && "trailer" in headers && { trailer: headers["trailer"] }),
+    });
+    response.flushHeaders?.();
+    body.once("end", () => {
+      const late = trailers();
+      if (Object.keys(late).length > 0) response.addTrailers(late);
+    });
+    await pipeline(body, response);
+  }
+}
+
+/** What a program sent, without credentials of its own and what is between it and this proxy. */
+export function passed(
+  headers: Fields,
+  { strategy }: Pick<Token, "strategy">,
+): Record<string, string | string[]> {
+  const { value } = strategy?.kind ?? {};
+  const named = value && "headerName" in value ? value.headerName.toLowerCase() : "";
+  const kept = Object.entries(ofEnd(headers)).filter(([name]) => !ofCaller.test(name) && name !== named);
+  return Object.fromEntries(kept);
+}
+
+/** What is for the other end, and not for this proxy. */
+function ofEnd(headers: Fields): Record<string, string | string[]> {
+  const named = String(headers["connection"] ?? "")
+    .toLowerCase()
+    .split(/\s*,\s*/);
+  const kept = Object.entries(headers).filter(([name]) => !ofConnection.test(name) && !named.includes(name));
+  const te = headers["te"] === "trailers" ? { te: "trailers" } : {};
+  return { ...(Object.fromEntries(kept) as Record<string, string | string[]>), ...te };
+}
+
+function joined(headers: Fields): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      typeof value === "string" ? value : value.join(", "),
+    ]),
+  );
+}
+
+function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+function isWithoutBody(request: Incoming): boolean {
+  if (request.httpVersionMajor === 2) return (request as Http2ServerRequest).stream.endAfterHeaders;
+  return (
+    request.headers["transfer-encoding"] === undefined && Number(request.headers["content-length"] ?? 0) === 0
+  );
+}
+
+/** Whether the API refuses the credential, and not what it is used for (RFC 9110 section 15.5.2, RFC 6750 section 3.1). */
+function refusalIn({ status, headers }: UpstreamAnswer): Refusal | undefined {
+  const challenge = headers["www-authenticate"];
+  const wwwAuthenticate = (Array.isArray(challenge) ? challenge.join(", ") : String(challenge ?? "")).slice(
+    0,
+    8_192,
+  );
+  const isRefused =
+    status === 401 || (status === 403 && /\b(invalid_token|insufficient_scope)\b/.test(wwwAuthenticate));
+  if (!isRefused) return undefined;
+  return { status: status as 401 | 403, wwwAuthenticate, dpopNonce: String(headers["dpop-nonce"] ?? "") };
+}

@@ -1,0 +1,43 @@
+import { type ServerResponse, STATUS_CODES } from "node:http";
+
+/** An answer of the proxy itself (RFC 9457): what failed, and what to do next. Holds no secret. */
+export class Problem extends Error {
+  override readonly name: string = "Problem";
+
+  constructor(
+    readonly status: number,
+    /** In kebab case; `type` is `urn:nexusd:egress:` and it. */
+    readonly kind: string,
+    readonly detail: string,
+    /** Members beside those of the RFC, as `consent_url`. */
+    readonly members: Readonly<Record<string, string>> = {},
+  ) {
+    super(detail);
+  }
+
+  get body(): string {
+    const { status, kind, detail, members } = this;
+    const title = STATUS_CODES[status] ?? "refused";
+    return `${JSON.stringify({ type: `urn:nexusd:egress:${kind}`, title, status, detail, ...members })}\n`;
+  }
+
+  /** For a socket that is written to by hand. The connection ends. */
+  get message11(): string {
+    const { status, body } = this;
+    const head = [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      "content-type: application/problem+json",
+      `content-length: ${Buffer.byteLength(body)}`,
+      ...(status === 407 ? ['proxy-authenticate: Basic realm="nexusd"'] : []),
+      "connection: close",
+    ];
+    return `${head.join("\r\n")}\r\n\r\n${body}`;
+  }
+
+  /** Where nothing was answered yet; an answer that has begun is cut off, so that nobody takes it for whole. */
+  answer(response: Pick<ServerResponse, "headersSent" | "destroy" | "writeHead" | "end">): void {
+    if (response.headersSent) return void response.destroy();
+    response.writeHead(this.status, { "content-type": "application/problem+json" });
+    response.end(this.body);
+  }
+}

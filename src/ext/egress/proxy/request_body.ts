@@ -1,0 +1,58 @@
+import { PassThrough, type Readable } from "node:stream";
+
+/** A request whose body is longer is not sent again. */
+const keptBytes = 64 * 1024;
+
+/** The body of a request on its way: it streams, and its beginning is kept so that a short one can be sent again. */
+export class RequestBody {
+  readonly #kept: Buffer[] = [];
+  #bytes = 0;
+  #isRead = false;
+  #hasEnded = false;
+
+  /** @param isEmpty the request has none */
+  constructor(
+    private readonly source: Readable,
+    readonly isEmpty: boolean,
+  ) {}
+
+  /** Whether all of it is at hand. */
+  get canBeSentAgain(): boolean {
+    return this.isEmpty || (this.#hasEnded && this.#bytes <= keptBytes);
+  }
+
+  /** What to send: the stream at first, what was kept afterwards. */
+  open(): Readable | Buffer {
+    if (this.#isRead || this.isEmpty) return Buffer.concat(this.#kept);
+    this.#isRead = true;
+    const out = new PassThrough();
+    this.source.on("data", (chunk: Buffer) => this.#keep(chunk));
+    this.source.on("end", () => {
+      this.#hasEnded = true;
+    });
+    this.source.once("close", () => {
+      if (!this.#hasEnded) out.destroy();
+    });
+    return this.source.pipe(out);
+  }
+
+  /** All of it, for a credential that is made of it. @returns undefined when it is longer than `limit` bytes */
+  async whole(limit: number): Promise<Buffer | undefined> {
+    if (!this.#isRead && !this.isEmpty) {
+      this.#isRead = true;
+      for await (const chunk of this.source) {
+        this.#bytes += (chunk as Buffer).length;
+        if (this.#bytes > limit) return undefined;
+        this.#kept.push(chunk as Buffer);
+      }
+      this.#hasEnded = true;
+    }
+    return Buffer.concat(this.#kept);
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes <= keptBytes) this.#kept.push(chunk);
+    else this.#kept.length = 0;
+  }
+}

@@ -1,0 +1,93 @@
+import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
+import { canonicalHost } from "../../../outbound/address_judge.js";
+
+/** `host` canonical; with `isWildcard` it stands for the names one label below. */
+export interface HostPattern {
+  readonly host: string;
+  readonly port: number;
+  readonly isWildcard: boolean;
+}
+
+/** Where requests with a credential go. */
+interface Place extends HostPattern {
+  /** Without a slash at its end: `/v1`, or empty for all paths. */
+  readonly basePath: string;
+}
+
+/** A provider whose credential the session may use, and which connection of its user. */
+export interface Route {
+  readonly providerName: string;
+  readonly label: string;
+  readonly places: readonly Place[];
+}
+
+/** Which provider a request is for. */
+export type Match =
+  | { readonly kind: "route"; readonly route: Route }
+  /** Several profiles claim the place. */
+  | { readonly kind: "ambiguous"; readonly providers: readonly string[] }
+  | { readonly kind: "none" };
+
+/** Of a host and port that no profile names there is no place: requests to it take no credential. */
+export function routeOf(provider: Provider, label: string): Route {
+  const { name: providerName, apiBaseUrl, apiHosts } = provider;
+  return { providerName, label, places: [...placesOf(apiBaseUrl), ...apiHosts.map(wholeHost)] };
+}
+
+/** https alone: a credential takes no other way. */
+function placesOf(apiBaseUrl: string): Place[] {
+  if (!URL.canParse(apiBaseUrl)) return [];
+  const url = new URL(apiBaseUrl);
+  const host = canonicalHost(url.hostname);
+  if (url.protocol !== "https:" || host === undefined) return [];
+  const port = url.port === "" ? 443 : Number(url.port);
+  return [{ host, port, isWildcard: false, basePath: url.pathname.replace(/\/+$/, "") }];
+}
+
+function wholeHost(text: string): Place {
+  const [name = "", port = "443"] = text.split(":");
+  const isWildcard = name.startsWith("*.");
+  return { host: isWildcard ? name.slice(2) : name, port: Number(port), isWildcard, basePath: "" };
+}
+
+/** The routes of one session. They stay as they were at its start, as the certificate authority that is made for them does. */
+export class Routes {
+  constructor(private readonly routes: readonly Route[]) {}
+
+  /** Every host, for the authority. */
+  get hosts(): HostPattern[] {
+    return this.routes.flatMap(({ places }) => places);
+  }
+
+  /** Whether requests to it are read, so that a credential can be put in. @param host canonical */
+  has(host: string, port: number): boolean {
+    return this.hosts.some((pattern) => isAt(pattern, host, port));
+  }
+
+  /** The longest base path decides. @param path without the query */
+  match(host: string, port: number, path: string): Match {
+    const found = this.routes.flatMap((route) =>
+      route.places
+        .filter((place) => isAt(place, host, port) && isBelow(path, place.basePath))
+        .map(({ basePath }) => ({ route, length: basePath.length })),
+    );
+    const longest = Math.max(...found.map(({ length }) => length));
+    const routes = new Set(found.filter(({ length }) => length === longest).map(({ route }) => route));
+    const [route] = routes;
+    if (route === undefined) return { kind: "none" };
+    if (routes.size === 1) return { kind: "route", route };
+    return { kind: "ambiguous", providers: [...routes].map(({ providerName }) => providerName).sort() };
+  }
+}
+
+function isAt({ host, port, isWildcard }: HostPattern, wanted: string, wantedPort: number): boolean {
+  if (port !== wantedPort) return false;
+  return isWildcard ? wanted.slice(wanted.indexOf(".") + 1) === host && wanted !== host : wanted === host;
+}
+
+/** A path that climbs is below nothing: servers read it in several ways. */
+function isBelow(path: string, basePath: string): boolean {
+  if (basePath === "") return true;
+  if (/(^|\/|%2f|\\)(\.|%2e){2}($|[/\\;]|%2f|%5c)/i.test(path)) return false;
+  return path === basePath || path.startsWith(`${basePath}/`);
+}

@@ -1,0 +1,216 @@
+import { once } from "node:events";
+import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
+import { Agent, request as requestTls } from "node:https";
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import type { Dialer, Origin } from "./dial.js";
+
+export type Fields = Readonly<Record<string, string | readonly string[]>>;
+
+export interface UpstreamRequest {
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  /** Names in lower case, without those of the connection. */
+  readonly headers: Fields;
+  readonly body: Readable | Buffer;
+  readonly signal: AbortSignal;
+}
+
+export interface UpstreamAnswer {
+  readonly status: number;
+  readonly headers: OutgoingHttpHeaders;
+  readonly body: Readable;
+  /** Complete when the body has ended. */
+  trailers(): Readonly<Record<string, string>>;
+}
+
+/** Of the open connections that wait for another request. */
+const maxIdleSockets = 32;
+
+/** Requests to APIs, over connections that are kept: HTTP/2 where the server has it, else HTTP/1.1. Nothing follows a redirect. */
+export class Upstream {
+  readonly #sessions = new Map<string, Promise<ClientHttp2Session | undefined>>();
+  readonly #agent: DialingAgent;
+
+  constructor(private readonly dialer: Dialer) {
+    this.#agent = new DialingAgent(dialer);
+  }
+
+  /** @throws the error of the socket, of TLS or of the stream */
+  async send(origin: Origin, request: UpstreamRequest): Promise<UpstreamAnswer> {
+    const session = await this.#session(origin);
+    return session ? await overHttp2(session, origin, request) : await this.#overHttp1(origin, request);
+  }
+
+  /** HTTP/1.1 alone, for a request to change the protocol (RFC 9110 section 7.8). */
+  upgrade({ host, port }: Origin, method: string, path: string, headers: Fields): ClientRequest {
+    return requestTls({
+      host,
+      port,
+      method,
+      path,
+      headers: copied(headers),
+      agent: this.#agent,
+      setHost: false,
+    });
+  }
+
+  close(): void {
+    this.#agent.destroy();
+    for (const session of this.#sessions.values()) void session.then((open) => open?.destroy());
+  }
+
+  /** Undefined where the server has no HTTP/2, which is remembered while its connections live. */
+  #session(origin: Origin): Promise<ClientHttp2Session | undefined> {
+    const key = `${origin.host}:${origin.port}`;
+    const known = this.#sessions.get(key);
+    if (known !== undefined) return known;
+    const opened = this.#open(origin, () => this.#sessions.delete(key));
+    this.#sessions.set(key, opened);
+    opened.catch(() => this.#sessions.delete(key));
+    return opened;
+  }
+
+  async #open(origin: Origin, onOver: () => void): Promise<ClientHttp2Session | undefined> {
+    const socket = await this.dialer.tls(origin, ["h2", "http/1.1"]);
+    if (socket.alpnProtocol !== "h2") {
+      this.#agent.give(origin, socket);
+      return undefined;
+    }
+    const session = connect(`https://${authorityOf(origin)}`, { createConnection: () => socket });
+    session.on("error", onOver);
+    session.once("goaway", onOver);
+    session.once("close", onOver);
+    return session;
+  }
+
+  async #overHttp1({ host, port }: Origin, sent: UpstreamRequest): Promise<UpstreamAnswer> {
+    const { method, path, headers, body, signal } = sent;
+    for (;;) {
+      const options = {
+        host,
+        port,
+        method,
+        path,
+        headers: copied(headers),
+        agent: this.#agent,
+        setHost: false,
+        signal,
+      };
+      const request = requestTls(options);
+      try {
+        const answered = once(request, "response") as Promise<[IncomingMessage]>;
+        if (Buffer.isBuffer(body)) request.end(body);
+        else body.once("error", () => request.destroy()).pipe(request);
+        const [response] = await answered;
+        return {
+          status: response.statusCode ?? 502,
+          headers: repeatable(response),
+          body: response,
+          trailers: () => response.trailers as Record<string, string>,
+        };
+      } catch (error) {
+        // The server closed a connection that had waited: it has read nothing of this request.
+        const isStale = request.reusedSocket && (error as NodeJS.ErrnoException).code === "ECONNRESET";
+        if (!isStale || !Buffer.isBuffer(body)) throw error;
+      }
+    }
+  }
+}
+
+async function overHttp2(
+  session: ClientHttp2Session,
+  origin: Origin,
+  { method, path, headers, body, signal }: UpstreamRequest,
+): Promise<UpstreamAnswer> {
+  const { host: _, ...fields } = headers;
+  const stream: ClientHttp2Stream = session.request(
+    {
+      ":method": method,
+      ":path": path,
+      ":scheme": "https",
+      ":authority": authorityOf(origin),
+      ...copied(fields),
+    },
+    { endStream: Buffer.isBuffer(body) && body.length === 0, signal },
+  );
+  let trailers: Record<string, string> = {};
+  stream.once("trailers", (given) => {
+    trailers = given as Record<string, string>;
+  });
+  const answered = once(stream, "response") as Promise<[Record<string, string | string[]>]>;
+  if (!Buffer.isBuffer(body)) body.once("error", () => stream.close(constants.NGHTTP2_CANCEL)).pipe(stream);
+  else if (body.length > 0) stream.end(body);
+  const [given] = await answered;
+  const fieldsOf = Object.entries(given).filter(([name]) => !name.startsWith(":"));
+  return {
+    status: Number(given[":status"]),
+    headers: Object.fromEntries(fieldsOf),
+    body: stream as Readable,
+    trailers: () => trailers,
+  };
+}
+
+/** Connects by the dialer; what it was given is used first. */
+class DialingAgent extends Agent {
+  readonly #given = new Map<string, TLSSocket>();
+
+  constructor(private readonly dialer: Dialer) {
+    super({ keepAlive: true, maxFreeSockets: maxIdleSockets, scheduling: "lifo" });
+  }
+
+  give(origin: Origin, socket: TLSSocket): void {
+    const key = authorityOf(origin);
+    this.#given.get(key)?.destroy();
+    this.#given.set(key, socket);
+    socket.once("close", () => {
+      if (this.#given.get(key) === socket) this.#given.delete(key);
+    });
+  }
+
+  override createConnection(
+    options: { host?: string | null; port?: number | string | null },
+    callback?: (error: Error | null, socket: Socket) => void,
+  ): undefined {
+    const origin = { host: options.host ?? "", port: Number(options.port) };
+    const key = authorityOf(origin);
+    const given = this.#given.get(key);
+    this.#given.delete(key);
+    const socket = given && !given.destroyed ? Promise.resolve(given) : this.dialer.tls(origin, ["http/1.1"]);
+    socket.then(
+      (open) => callback?.(null, open),
+      (error) => callback?.(error, undefined as never),
+    );
+    return undefined;
+  }
+
+  override destroy(): void {
+    for (const socket of this.#given.values()) socket.destroy();
+    super.destroy();
+  }
+}
+
+/** As a client writes it: the port only where it is not 443. */
+export function authorityOf({ host, port }: Origin): string {
+  const name = host.includes(":") ? `[${host}]` : host;
+  return port === 443 ? name : `${name}:${port}`;
+}
+
+function copied(headers: Fields): Record<string, string | string[]> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, typeof value === "string" ? value : [...value]]),
+  );
+}
+
+/** Every field as often as the server sent it: Node would join some, and drop others. */
+function repeatable({ headersDistinct }: IncomingMessage): OutgoingHttpHeaders {
+  return Object.fromEntries(
+    Object.entries(headersDistinct).map(([name, values = []]) => [
+      name,
+      values.length === 1 ? values[0] : values,
+    ]),
+  );
+}

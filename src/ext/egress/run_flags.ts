@@ -1,0 +1,24 @@
+import type { DaemonFlags } from "../../cli/shell/daemon_command.js";
+import type { Network } from "./proxy/proxy.js";
+
+/** What `nexusd run` was given. */
+export interface RunFlags extends DaemonFlags {
+  readonly user?: string;
+  readonly allow?: readonly Allowed[];
+  readonly readOnly?: boolean;
+  readonly network: Network;
+  readonly isolate?: boolean;
+  readonly share?: readonly string[];
+  readonly for?: number;
+  /** By the name of the variable, that of the provider. */
+  readonly placeholder?: Readonly<Record<string, string>>;
+  readonly waitForConsent?: boolean;
+  /** This process is in the namespaces that `--isolate` made: where the proxy's socket is. */
+  readonly relay?: string;
+}
+
+/** A provider, and which connection of the user to it. */
+export interface Allowed {
+  readonly providerName: string;
+  readonly label: string;
+}

@@ -1,0 +1,145 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { rootCertificates } from "node:tls";
+import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
+import { clientConfigOf, type DaemonSession, withDaemon } from "../../cli/shell/daemon_command.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { printable } from "../../cli/shell/text.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { type Isolation, isolated, isolatedPort } from "./isolation.js";
+import { placeholder, programEnvironment } from "./program_environment.js";
+import { Authority } from "./proxy/authority.js";
+import { Credentials } from "./proxy/credentials.js";
+import { Dialer } from "./proxy/dial.js";
+import { EgressProxy } from "./proxy/proxy.js";
+import { type Route, Routes, routeOf } from "./proxy/routes.js";
+import { Upstream } from "./proxy/upstream.js";
+import type { RunFlags } from "./run_flags.js";
+
+/** Where systems keep the roots that they trust. */
+const systemRoots = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+  "/etc/ssl/cert.pem",
+];
+
+/** Runs the program beside a proxy of its own, to its end. @throws CommandFailure with the program's exit code */
+export async function runProgram(shell: Shell, argv: readonly string[], flags: RunFlags): Promise<void> {
+  await withDaemon(shell, flags, async (session) => {
+    const routes = new Routes(await routesOf(session, flags));
+    const folder = mkdtempSync(join(tmpdir(), "nexusd-run-"));
+    const roots = trustedRoots(shell.env);
+    const dialer = new Dialer(roots, shell.clock);
+    const upstream = new Upstream(dialer);
+    try {
+      const authority = await Authority.create(routes.hosts, shell.clock);
+      const proxy = new EgressProxy({
+        authority,
+        routes,
+        credentials: credentialsOf(shell, session, flags),
+        upstream,
+        isReadOnly: flags.readOnly ?? false,
+        network: flags.network,
+        dialer,
+      });
+      if (flags.for !== undefined) shell.clock.setTimer(flags.for, () => end(shell, proxy));
+      try {
+        const code = await ran(shell, argv, flags, { proxy, authority, roots, folder });
+        if (code !== exitCodes.ok) throw new CommandFailure(code, "");
+      } finally {
+        proxy.close();
+      }
+    } finally {
+      upstream.close();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+interface Parts {
+  readonly proxy: EgressProxy;
+  readonly authority: Authority;
+  readonly roots: string;
+  /** Of the session; removed at its end. */
+  readonly folder: string;
+}
+
+async function ran(shell: Shell, argv: readonly string[], flags: RunFlags, parts: Parts): Promise<number> {
+  const { proxy, authority, roots, folder } = parts;
+  const files = { authority: join(folder, "authority.pem"), bundle: join(folder, "bundle.pem") };
+  writeFileSync(files.authority, authority.pem);
+  writeFileSync(files.bundle, `${roots}\n${authority.pem}`);
+  const placeholders = Object.entries(flags.placeholder ?? {}).map(([name, provider]) => [
+    name,
+    placeholder(provider),
+  ]);
+  const environmentWith = (url: URL): NodeJS.ProcessEnv =>
+    programEnvironment(shell.env, url, files, Object.fromEntries(placeholders));
+  if (!flags.isolate) return await shell.runProgram(argv, environmentWith(await proxy.open()));
+  const socket = join(folder, "proxy.sock");
+  const isolation: Isolation = { ...folders(shell, flags, folder), socket, share: flags.share ?? [] };
+  const url = await proxy.open({ socket, port: isolatedPort });
+  return await shell.runProgram(await isolated(argv, isolation), environmentWith(url));
+}
+
+/** What an isolated program sees, and what it must not see. */
+function folders(shell: Shell, flags: RunFlags, session: string): Omit<Isolation, "socket" | "share"> {
+  const config = clientConfigOf(shell, flags);
+  const hidden = config.kind === "unix" ? [join(config.path, "..")] : [];
+  return { session, hidden, home: shell.env["HOME"] ?? "/", work: process.cwd() };
+}
+
+function end(shell: Shell, proxy: EgressProxy): void {
+  shell.stderr.write("nexusd: the time of --for is over: the program can send no more requests\n");
+  proxy.close();
+}
+
+function credentialsOf(shell: Shell, session: DaemonSession, flags: RunFlags): Credentials {
+  const shown = new Set<string>();
+  return new Credentials({
+    session,
+    userId: flags.user ?? shell.userName(),
+    waitsForConsent: flags.waitForConsent ?? false,
+    onConsent: (providerName, link) => {
+      if (shown.has(link)) return;
+      shown.add(link);
+      shell.stderr.write(`nexusd: ${printable(providerName)} needs you: open ${printable(link)}\n`);
+    },
+  });
+}
+
+/** @throws CommandFailure for a provider that the daemon does not have, and one that names no host */
+async function routesOf({ daemon, listAll }: DaemonSession, { allow }: RunFlags): Promise<Route[]> {
+  const list = await listAll(
+    "list the providers",
+    daemon.providers.listProviders,
+    {},
+    (page) => page.providers,
+  );
+  if (!allow) {
+    const routes = list.map((provider) => routeOf(provider, "")).filter(({ places }) => places.length > 0);
+    if (routes.length > 0) return routes;
+    throw usageFailure("no provider has an https API base URL: nexusd provider add");
+  }
+  return allow.map(({ providerName, label }) => {
+    const provider = list.find(({ name }) => name === providerName);
+    if (!provider)
+      throw usageFailure(
+        `--allow ${printable(providerName)}: there is no such provider: nexusd provider list`,
+      );
+    const route = routeOf(provider, label);
+    if (route.places.length > 0) return route;
+    throw usageFailure(
+      `--allow ${providerName}: the provider names no https host: nexusd provider update ${providerName} --api-base-url https://api.example.com`,
+    );
+  });
+}
+
+/** PEM. What the program trusts today, it goes on trusting. */
+function trustedRoots(env: NodeJS.ProcessEnv): string {
+  const file = [env["SSL_CERT_FILE"], ...systemRoots].find((path) => path !== undefined && existsSync(path));
+  const own = file === undefined ? rootCertificates.join("\n") : readFileSync(file, "utf8");
+  const further = env["NODE_EXTRA_CA_CERTS"];
+  return further !== undefined && existsSync(further) ? `${own}\n${readFileSync(further, "utf8")}` : own;
+}

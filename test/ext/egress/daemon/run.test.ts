@@ -1,0 +1,154 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { createSecureServer } from "node:http2";
+import type { AddressInfo, Server } from "node:net";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { describe, expect, it } from "vitest";
+import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
+import { TestDaemon } from "../../../daemon/harness.js";
+import { Authority } from "../../../fakes/certificates.js";
+import { perSuite } from "../../../lifetimes.js";
+import { needs } from "../../../needs.js";
+import { temporaryFolder } from "../../../temporary_folder.js";
+
+const root = join(import.meta.dirname, "../../../..");
+const program = join(import.meta.dirname, "program.mjs");
+const key = "canary-of-run-81d2";
+
+/** A daemon with one API key, and an API that answers with what it got. */
+class RunWorld {
+  readonly work = temporaryFolder();
+
+  private constructor(
+    readonly daemon: TestDaemon,
+    readonly url: string,
+    private readonly roots: string,
+    private readonly end: () => void,
+  ) {}
+
+  static async start(): Promise<RunWorld> {
+    const issuer = new Authority();
+    const { cert, key: serverKey } = issuer.issueServer({ dns: ["api.localhost"] });
+    const server = createSecureServer({ cert, key: serverKey, allowHTTP1: true }, ({ headers }, response) =>
+      response.end(`the API got ${headers["x-api-key"] === key ? "the key" : JSON.stringify(headers)}`),
+    );
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const url = `https://api.localhost:${(server.address() as AddressInfo).port}/v1`;
+    const daemon = await TestDaemon.start();
+    const provider = { name: "acme", authType: AuthType.API_KEY, apiBaseUrl: url };
+    const { provider: created } = await daemon.clients.providers.createProvider({ provider });
+    await daemon.clients.connections.importConnection({
+      providerId: created?.id ?? "",
+      userId: "ada",
+      credentials: { api_key: key },
+    });
+    const roots = join(temporaryFolder(), "roots.pem");
+    writeFileSync(roots, issuer.pem);
+    return new RunWorld(daemon, url, roots, () => server.close());
+  }
+
+  async close(): Promise<void> {
+    this.end();
+    await this.daemon.close();
+  }
+
+  /** `nexusd run FLAGS -- node program.mjs`. */
+  async run(flags: readonly string[], env: NodeJS.ProcessEnv) {
+    const { dataDir } = this.daemon.place.config;
+    const base = {
+      PATH: process.env["PATH"],
+      HOME: this.work,
+      NEXUS_DATA_DIR: dataDir,
+      NODE_EXTRA_CA_CERTS: this.roots,
+    };
+    const argv = [
+      join(root, "dist/main.js"),
+      "run",
+      "--user",
+      "ada",
+      ...flags,
+      "--",
+      process.execPath,
+      program,
+    ];
+    const child = spawn(process.execPath, argv, { env: { ...base, ...env }, cwd: this.work });
+    const [stdout, stderr, [code]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, "close") as Promise<[number]>,
+    ]);
+    return { stdout, stderr, code };
+  }
+}
+
+describe("nexusd run", () => {
+  const world = perSuite(() => RunWorld.start());
+
+  it("runs a program whose requests get the credential, and ends as it ends", async () => {
+    const { stdout, stderr, code } = await world.run([], { ASKED: `${world.url}/user`, EXIT: "7" });
+    expect([code, stderr]).toEqual([7, ""]);
+    expect(stdout).toMatch(/^HTTP\/1.1 200[\s\S]*the API got the key/);
+  });
+
+  it("leaves nothing of the daemon and no credential in its environment", async () => {
+    const flags = ["--placeholder", "ACME_TOKEN=acme"];
+    const { stdout } = await world.run(flags, { PRINTS_ENVIRONMENT: "1", NEXUS_API_KEY: "for-nexusd-alone" });
+    const env = JSON.parse(stdout) as Record<string, string>;
+    expect(env).toMatchObject({
+      ACME_TOKEN: "nexusd-puts-in-the-credential-of-acme",
+      NODE_USE_ENV_PROXY: "1",
+    });
+    expect(Object.keys(env).filter((name) => name.startsWith("NEXUS_"))).toEqual([]);
+    expect(stdout).not.toContain(key);
+  });
+
+  it("says what to do about a provider that it cannot use", async () => {
+    const unknown = await world.run(["--allow", "nobody"], {});
+    expect([unknown.code, unknown.stderr]).toEqual([2, expect.stringContaining("provider list")]);
+  });
+
+  it("with --isolate leads nowhere but to the proxy", async (context) => {
+    needs(context, "bubblewrap");
+    const { dataDir } = world.daemon.place.config;
+    const abstract = createServer();
+    const name = `\0nexusd-test-${process.pid}`;
+    await once(abstract.listen({ path: name }) as Server, "listening");
+    const http = Number(new URL(world.daemon.place.httpUrl).port);
+    const tried = JSON.stringify({
+      tcp: [
+        ["127.0.0.1", http],
+        ["::1", http],
+        ["169.254.169.254", 80],
+        ["192.0.2.1", 443],
+      ],
+      sockets: [world.daemon.place.socket, name],
+      files: [dataDir],
+      pids: [process.pid],
+    });
+    const asked = await world.run(["--isolate", "--share", import.meta.dirname], {
+      ASKED: `${world.url}/user`,
+      TRIED: tried,
+    });
+    expect(asked.stderr).toBe("");
+    expect(asked.stdout).toMatch(/the API got the key[\s\S]*\[\]$/);
+    // The same ways, not isolated: the trial can fail.
+    const open = await world.run([], { TRIED: tried });
+    abstract.close();
+    expect(JSON.parse(open.stdout)).toEqual(
+      expect.arrayContaining([`127.0.0.1:${http}`, world.daemon.place.socket, name, dataDir]),
+    );
+  });
+
+  it("does not start a program that it cannot isolate", async () => {
+    const nowhere = temporaryFolder();
+    const { code, stdout, stderr } = await world.run(["--isolate"], {
+      PATH: nowhere,
+      PRINTS_ENVIRONMENT: "1",
+    });
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toContain("install bubblewrap");
+  });
+});

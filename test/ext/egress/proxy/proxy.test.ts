@@ -1,0 +1,191 @@
+import { once } from "node:events";
+import { type IncomingMessage, request as requestPlain } from "node:http";
+import { text } from "node:stream/consumers";
+import { describe, expect, it } from "vitest";
+import { perTest } from "../../../lifetimes.js";
+import { canary, consentOf, EgressWorld, tokenOf, type WorldOptions } from "./egress_world.js";
+
+const worldWith = (options: WorldOptions = {}) => perTest(() => EgressWorld.start(options));
+
+describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
+  const egress = worldWith();
+
+  it("gets the credential of its provider, in place of one of its own", async () => {
+    const headers = { authorization: "Bearer mine", "x-api-key": "mine", cookie: "mine=1", "x-own": "kept" };
+    const { status, body } = await egress.ask("/v1/user?page=2", { version, headers });
+    expect([status, body]).toEqual([200, "ok"]);
+    const [{ path, headers: got } = { path: "", headers: {} }] = egress.received;
+    expect(path).toBe("/v1/user?page=2");
+    expect(got).toMatchObject({ "x-api-key": canary, "x-own": "kept" });
+    expect(JSON.stringify(got)).not.toContain("mine");
+    expect(egress.acquiredFor).toMatchObject([{ providerName: "acme", userId: "ada", label: "" }]);
+  });
+
+  it("is sent once more with the next credential when the API refuses it, with its body", async () => {
+    egress.acquired = [tokenOf("old"), tokenOf(canary, 2n)];
+    egress.respond = ({ headers }, response) => {
+      response.writeHead(headers["x-api-key"] === canary ? 200 : 401).end("answered");
+    };
+    const { status } = await egress.ask("/v1/repos", { version, method: "POST", body: "hello" });
+    expect(status).toBe(200);
+    expect(egress.received.map(({ body }) => body)).toEqual(["hello", "hello"]);
+    expect(egress.reported).toMatchObject([{ revision: 1n, status: 401, name: { providerName: "acme" } }]);
+  });
+
+  it("is not sent again when the API refuses both, or its body was too long to keep", async () => {
+    egress.respond = (_, response) => void response.writeHead(401).end("no");
+    expect((await egress.ask("/v1/a", { version })).status).toBe(401);
+    expect(egress.received.length).toBe(2);
+    const body = Buffer.alloc(65 * 1024);
+    expect((await egress.ask("/v1/b", { version, method: "PUT", body })).status).toBe(401);
+    expect(egress.received.length).toBe(3);
+  });
+
+  it("streams the answer as it comes, and passes trailers", async () => {
+    let release = (): void => undefined;
+    egress.respond = (_, response) => {
+      response.writeHead(200, { trailer: "grpc-status" }).write("first ");
+      release = () => {
+        response.addTrailers({ "grpc-status": "0" });
+        response.end("last");
+      };
+    };
+    const answer = egress.ask("/v1/stream", { version });
+    await expect.poll(() => egress.received.length).toBe(1);
+    release();
+    expect(await answer).toMatchObject({ body: "first last", trailers: { "grpc-status": "0" } });
+  });
+
+  it.each([
+    ["another host", "/v1/a", { headers: { host: "evil.example" } }, 421],
+    ["TRACE", "/v1/a", { method: "TRACE" }, 405],
+  ] as const)("is refused for %s, and reaches no API", async (_, path, asked, status) => {
+    const given = version === 2 && "headers" in asked ? { headers: { ":authority": "evil.example" } } : asked;
+    const { status: got, body } = await egress.ask(path, { version, ...given });
+    expect(got).toBe(status);
+    expect(JSON.parse(body)).toMatchObject({ status, type: expect.stringMatching(/^urn:nexusd:egress:/) });
+    expect(egress.received).toEqual([]);
+  });
+});
+
+describe("where the credential goes", () => {
+  const egress = worldWith();
+
+  it.each(["/v2/user", "/v1x", "/v1/../admin", "/v1/%2e%2e/admin", "/v1/..;/admin"])(
+    "not with %s, which is not below the base path",
+    async (path) => {
+      await egress.ask(path);
+      expect(egress.received[0]?.headers).not.toHaveProperty("x-api-key");
+    },
+  );
+
+  it("to all paths of a further host of the API", async () => {
+    await egress.ask("/upload", { host: "up.localhost" });
+    expect(egress.received[0]?.headers).toMatchObject({ "x-api-key": canary });
+  });
+
+  it("not into a tunnel to another host, which nobody looks into", async () => {
+    const socket = await egress.tunnel(`other.localhost:${egress.port}`);
+    socket.destroy();
+    expect(egress.acquiredFor).toEqual([]);
+  });
+
+  it("not where TLS names another host than the tunnel", async () => {
+    await expect(egress.tls("api.localhost", ["http/1.1"], "other.localhost")).rejects.toThrow();
+  });
+
+  it("not over http", async () => {
+    const auth = `Basic ${Buffer.from(`nexusd:${egress.proxyUrl.password}`).toString("base64")}`;
+    const target = `http://api.localhost:${egress.port}/v1/user`;
+    const { port } = egress.proxyUrl;
+    const sent = requestPlain({
+      host: "127.0.0.1",
+      port,
+      path: target,
+      headers: { "proxy-authorization": auth },
+    }).end();
+    const [answer] = (await once(sent, "response")) as [IncomingMessage];
+    expect(answer.statusCode).toBe(403);
+    expect(await text(answer)).toContain("use https");
+    expect(egress.received).toEqual([]);
+  });
+
+  it("to nobody without the password of the session", async () => {
+    await expect(egress.tunnel(`api.localhost:${egress.port}`, "wrong")).rejects.toThrow(/^407/);
+  });
+});
+
+describe("what a session allows", () => {
+  const reading = worldWith({ isReadOnly: true });
+  const closed = worldWith({ network: "providers" });
+  const listed = worldWith({ network: { hosts: ["*.localhost"] } });
+  const shared = worldWith({
+    providers: (port) => [
+      { name: "other", apiBaseUrl: `https://api.localhost:${port}/v1` },
+      { name: "deep", apiBaseUrl: `https://api.localhost:${port}/v1/deep` },
+    ],
+  });
+
+  it("only reads with --read-only", async () => {
+    expect((await reading.ask("/v1/a", { method: "DELETE" })).status).toBe(403);
+    expect((await reading.ask("/v1/a")).status).toBe(200);
+    expect(reading.received.map(({ method }) => method)).toEqual(["GET"]);
+  });
+
+  it("reaches no other host with --network providers, and those named with a list", async () => {
+    await expect(closed.tunnel(`other.localhost:${closed.port}`)).rejects.toThrow(
+      /^403.*belongs to no provider/s,
+    );
+    expect((await closed.ask("/v2")).status).toBe(403);
+    (await listed.tunnel(`other.localhost:${listed.port}`)).destroy();
+    await expect(listed.tunnel("example.com:443")).rejects.toThrow(/^403/);
+  });
+
+  it("names the providers that claim one place, and takes the longest base path", async () => {
+    const { status, body } = await shared.ask("/v1/a");
+    expect([status, JSON.parse(body).detail]).toEqual([403, expect.stringContaining("acme, other")]);
+    await shared.ask("/v1/deep/a");
+    expect(shared.acquiredFor).toMatchObject([{ providerName: "deep" }]);
+  });
+});
+
+describe("when a person must act", () => {
+  const egress = worldWith();
+  const waiting = worldWith({ waitsForConsent: true });
+
+  it("answers 403 with the link", async () => {
+    egress.acquired = [consentOf("https://id.example/start?state=1")];
+    const { status, body } = await egress.ask("/v1/a");
+    expect(status).toBe(403);
+    expect(JSON.parse(body)).toMatchObject({
+      consent_url: "https://id.example/start?state=1",
+      provider: "acme",
+    });
+    expect(egress.links).toEqual(["https://id.example/start?state=1"]);
+  });
+
+  it("holds the request with --wait-for-consent", async () => {
+    waiting.acquired = [consentOf("https://id.example/start?state=1"), tokenOf(canary)];
+    expect((await waiting.ask("/v1/a")).status).toBe(200);
+    expect(waiting.acquiredFor).toMatchObject([{}, { wait: { seconds: 60n } }]);
+  });
+});
+
+describe("a WebSocket", () => {
+  const egress = worldWith();
+
+  it("is opened with the credential, and passes both ways", async () => {
+    const socket = await egress.tls("api.localhost", ["http/1.1"]);
+    socket.write(
+      `GET /v1/live HTTP/1.1\r\nhost: api.localhost:${egress.port}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n`,
+    );
+    let got = "";
+    socket.on("data", (chunk) => {
+      got += chunk;
+    });
+    await expect.poll(() => got).toMatch(/^HTTP\/1.1 101/);
+    socket.write("ping");
+    await expect.poll(() => got).toMatch(/\r\n\r\nping$/);
+    socket.destroy();
+  });
+});
