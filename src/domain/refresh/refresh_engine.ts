@@ -19,7 +19,7 @@ import type { TokenSpool } from "./journal/token_spool.js";
 import { FailingProviders } from "./limits/failing_providers.js";
 import { ProviderConcurrency } from "./limits/provider_concurrency.js";
 import { ProviderSuspensions } from "./limits/provider_suspensions.js";
-import { RefreshFailures } from "./refresh_failures.js";
+import { OutcomeWriter } from "./outcome_writer.js";
 import type { GrantBasis, RefreshMetrics, RefreshOutcome } from "./refresh_outcome.js";
 import { RefreshScheduler } from "./refresh_scheduler.js";
 import { Refresher } from "./refresher.js";
@@ -66,13 +66,13 @@ export class RefreshEngine {
     const suspensions = this.#suspensions;
     const failing = new FailingProviders({ ...deps, suspensions });
     this.#failing = failing;
-    const failures = new RefreshFailures({ ...deps, suspensions });
+    const outcomes = new OutcomeWriter({ ...deps, suspensions });
     this.refresher = new Refresher({
       tracing: noTracing,
       ...deps,
       concurrency,
       suspensions,
-      failures,
+      outcomes,
       failing,
     });
     const requests = new PendingConsents(deps);

@@ -3,6 +3,7 @@ import type { Credential } from "../../model/credentials/credential.js";
 import { DataLoss, FailedPrecondition, NexusError } from "../../model/errors.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { GrantFailure } from "../../oauth/failure.js";
 import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
@@ -10,7 +11,7 @@ import type { CredentialVault } from "../credentials/credential_vault.js";
 import { connectionKey, refreshKey } from "../token_endpoint/dpop_keys.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { FailingProviders } from "./limits/failing_providers.js";
-import type { Attempt, RefreshFailures } from "./refresh_failures.js";
+import type { Attempt, OutcomeWriter } from "./outcome_writer.js";
 import type { RefreshOutcome } from "./refresh_outcome.js";
 
 /** What a refresh is made with. */
@@ -29,7 +30,7 @@ export class RefreshPreparation {
       readonly store: Pick<Store, "getCredential">;
       readonly vault: CredentialVault;
       readonly servers: IssuerMetadata;
-      readonly failures: RefreshFailures;
+      readonly outcomes: OutcomeWriter;
       readonly failing: FailingProviders;
       readonly log: Log;
     },
@@ -38,7 +39,7 @@ export class RefreshPreparation {
   /** All that can fail before anything is sent. */
   async prepare(attempt: Attempt): Promise<PreparedRefresh | RefreshOutcome> {
     const { profile, connection } = attempt;
-    const { store, vault, servers, failures, failing } = this.deps;
+    const { store, vault, servers, outcomes, failing } = this.deps;
     const isMinted = isUnattended(profile);
     const credential = isMinted ? undefined : await this.#held(attempt);
     if (typeof credential === "string") return credential;
@@ -49,19 +50,17 @@ export class RefreshPreparation {
         : refreshKey(profile, server, credential);
       return { server, credential, dpopKey };
     } catch (error) {
-      if (error instanceof FailedPrecondition) {
-        failing.failed(profile.id, "misconfigured", error.message);
-        return await failures.suspend(attempt, error.message);
-      }
       if (!(error instanceof NexusError)) throw error;
-      failing.failed(profile.id, "transient", error.message);
-      return await failures.retryLater(attempt, error.message, undefined);
+      const kind = error instanceof FailedPrecondition ? "client" : "transient";
+      const failure = new GrantFailure({ kind, refusal: error.message });
+      failing.grantFailed(profile.id, failure);
+      return await outcomes.failed(attempt, failure);
     }
   }
 
   /** The credential that is redeemed. */
   async #held(attempt: Attempt): Promise<Credential | RefreshOutcome> {
-    const { store, vault, failures, log } = this.deps;
+    const { store, vault, outcomes, log } = this.deps;
     const { connection, profile } = attempt;
     let credential: Credential;
     try {
@@ -71,11 +70,11 @@ export class RefreshPreparation {
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       log.error({ connectionId: connection.id, error: error.message }, "credential cannot be opened");
-      return await failures.requireReauthorization(attempt, "data_loss");
+      return await outcomes.record(attempt, "unreadable");
     }
     if (!credential.refreshToken) return "not_refreshable";
-    const { binding } = credential;
-    const isMoved = binding !== undefined && binding !== grantBinding(profile);
-    return isMoved ? await failures.detach(attempt, binding) : credential;
+    const { binding: movedFrom } = credential;
+    if (movedFrom === undefined || movedFrom === grantBinding(profile)) return credential;
+    return await outcomes.record(attempt, "moved", { movedFrom });
   }
 }

@@ -17,7 +17,6 @@ import type { Composed, CredentialWriter } from "../credentials/credential_write
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
-import { failureOf } from "./failure_reaction.js";
 import { auditOf, type InvalidAnswer, invalidAnswerChange, invalidAnswerOf } from "./invalid_answer.js";
 import { isSame, waitsUntilMs, writeIntent } from "./journal/refresh_intent.js";
 import type { TokenSpool } from "./journal/token_spool.js";
@@ -28,7 +27,8 @@ import {
   type RefreshPriority,
 } from "./limits/provider_concurrency.js";
 import type { ProviderSuspensions } from "./limits/provider_suspensions.js";
-import type { Attempt, RefreshFailures } from "./refresh_failures.js";
+import type { Attempt, OutcomeWriter } from "./outcome_writer.js";
+import { failureOf } from "./outcomes.js";
 import type { GrantBasis, RefreshMetrics, RefreshOptions, RefreshOutcome } from "./refresh_outcome.js";
 import { RefreshPreparation } from "./refresh_preparation.js";
 
@@ -54,7 +54,7 @@ export interface RefresherDeps {
   readonly locks: KeyedMutex<string>;
   readonly concurrency: ProviderConcurrency<RefreshOutcome>;
   readonly suspensions: ProviderSuspensions;
-  readonly failures: RefreshFailures;
+  readonly outcomes: OutcomeWriter;
   readonly failing: FailingProviders;
   readonly revocations: RevocationQueue;
   readonly spool: TokenSpool;
@@ -107,7 +107,7 @@ export class Refresher {
     connectionId: string,
     { isProbe = false, onlyRevision }: RefreshOptions,
   ): Promise<RefreshOutcome> {
-    const { store, failures, suspensions, spool } = this.deps;
+    const { store, outcomes, suspensions, spool } = this.deps;
     const settled = await spool.settle(connectionId);
     const connection = store.getConnection(connectionId);
     if (settled === "stored" && connection) return outcomeOf(connection.problem);
@@ -115,17 +115,21 @@ export class Refresher {
     if (onlyRevision !== undefined && connection.credentialRevision !== onlyRevision) return "superseded";
 
     const profile = store.getProvider(connection.providerId);
-    if (!profile) return await failures.markProviderDeleted(connection);
-    if (!isProbe && suspensions.of(profile)) return await failures.awaitProvider(connection, profile);
+    if (!profile) return await outcomes.providerDeleted(connection);
+    if (!isProbe && suspensions.of(profile)) {
+      const { problem, refreshIntent: earlier } = connection;
+      if (problem?.reason === "misconfigured" && problem.retryAtMs === undefined) return "suspended";
+      return await outcomes.record({ connection, profile, earlier, isProbe }, "held");
+    }
     // What is minted uses nothing up: how an earlier request ended makes no difference.
     const intent = isUnattended(profile) ? undefined : connection.refreshIntent;
     const earlier = intent?.credentialRevision === connection.credentialRevision ? intent : undefined;
     if (waitsUntilMs(store, connection, this.deps.clock.nowMs()) !== undefined) return "retry";
-    const isLost = earlier !== undefined && earlier.sends >= 2;
-    if (isLost) return await failures.requireReauthorization({ connection, earlier }, "outcome_unknown");
+    const attempt: Attempt = { connection, profile, earlier, isProbe };
+    if (earlier !== undefined && earlier.sends >= 2) return await outcomes.record(attempt, "spent");
     const attributes = { "nexus.provider": profile.name, "nexus.connection_id": connectionId };
     return await this.deps.tracing.inSpan({ name: "refresh", kind: "internal", attributes }, async (span) => {
-      const outcome = await this.#attempt({ connection, profile, earlier, isProbe });
+      const outcome = await this.#attempt(attempt);
       this.deps.onEnded?.(outcome);
       span.set({ "nexus.refresh.outcome": outcome });
       if (outcome !== "refreshed" && outcome !== "superseded") span.fail(outcome);
@@ -135,7 +139,7 @@ export class Refresher {
 
   async #attempt(attempt: Attempt): Promise<RefreshOutcome> {
     const { connection, profile } = attempt;
-    const { grants, failures, failing, concurrency, clock, metrics } = this.deps;
+    const { grants, outcomes, failing, concurrency, clock, metrics } = this.deps;
     const startedMs = clock.monotonicMs();
     const count = (result: "success" | "failure", reason: string): void =>
       metrics.refreshed(profile.name, result, reason, clock.monotonicMs() - startedMs);
@@ -168,7 +172,7 @@ export class Refresher {
       count("failure", failure.kind);
       failing.grantFailed(profile.id, failure);
       if (failure.kind === "invalid_grant") this.#accepted(profile);
-      return await failures.record({ ...attempt, connection: marked }, failure);
+      return await outcomes.failed({ ...attempt, connection: marked }, failure);
     }
     concurrency.note(profile.id, true);
     failing.forget(profile.id);

@@ -17,20 +17,10 @@ import {
 /** Connections read or woken at a time. */
 const page = 256;
 
-/** What of an attempt to refresh a refusal of it is judged by. */
-export interface RefusedAttempt {
-  readonly connection: Connection;
-  readonly profile: ProviderProfile;
-  /** Made to find out whether the provider accepts the client again. */
-  readonly isProbe: boolean;
-}
-
 /**
  * Providers that refuse the client of their profile. Their connections keep their tokens and say `misconfigured` as they
  * fall due; one of them is sent as a probe from time to time, and a change of the profile wakes them all.
- *
- * Some providers say so of one dead refresh token too (Gitea and Forgejo by `unauthorized_client`). So a refusal is one of the client
- * only when two connections are refused and none is accepted between; until then the one that was refused is asked again by itself.
+ * A refusal speaks for all of them as `afterRefusal` says; until then the one that was refused is asked again by itself.
  */
 export class ProviderSuspensions {
   readonly #wakings = new SingleFlight<string, void>();
@@ -58,49 +48,21 @@ export class ProviderSuspensions {
 
   /** In the commit that marks the connection for which the provider cannot be asked at all: so it is for every other one. */
   suspend(tx: Transaction, profile: ProviderProfile, connectionId: string, isProbe: boolean): void {
-    const before = this.#going(tx, profile);
+    const before = this.going(tx, profile);
     const going = before?.unconfirmed ? undefined : before;
     // Requests that were under way with the first refusal tell nothing new.
     if (going && !isProbe) return;
     const nowMs = this.deps.clock.nowMs();
     const failures = (going?.failures ?? 0) + 1;
-    tx.putSuspension({
-      providerId: profile.id,
-      profileVersion: profile.version,
-      sinceMs: before?.sinceMs ?? nowMs,
-      failures,
-      retryAtMs: nowMs + suspensionDelayMs(failures, this.deps.random()),
-      probeConnectionId: connectionId,
-      resuming: false,
-      unconfirmed: false,
-    });
+    const retryAtMs = nowMs + suspensionDelayMs(failures, this.deps.random());
+    const sinceMs = before?.sinceMs ?? nowMs;
+    putSuspension(tx, profile, connectionId, { sinceMs, failures, retryAtMs }, false);
   }
 
-  /**
-   * In the commit that marks the connection whose refresh was answered by a refusal of the client.
-   *
-   * @returns whether the profile is suspended now; if not, the refusal speaks for this connection
-   */
-  refuse(tx: Transaction, { connection, profile, isProbe }: RefusedAttempt, refused: Refusals): boolean {
-    const going = this.#going(tx, profile);
-    const isAnother = going?.unconfirmed === true && going.probeConnectionId !== connection.id;
-    if (going?.unconfirmed === false || (isAnother && refused.alone === 0)) {
-      this.suspend(tx, profile, connection.id, isProbe);
-      return true;
-    }
-    if (going || refused.alone > 0) return false;
+  /** In the commit that marks the first connection whose client is refused: it speaks for itself until another one is. */
+  suspect(tx: Transaction, profile: ProviderProfile, connectionId: string): void {
     const nowMs = this.deps.clock.nowMs();
-    tx.putSuspension({
-      providerId: profile.id,
-      profileVersion: profile.version,
-      sinceMs: nowMs,
-      failures: 1,
-      retryAtMs: nowMs,
-      probeConnectionId: connection.id,
-      resuming: false,
-      unconfirmed: true,
-    });
-    return false;
+    putSuspension(tx, profile, connectionId, { sinceMs: nowMs, failures: 1, retryAtMs: nowMs }, true);
   }
 
   /** The refusals of a connection with the one that came now. */
@@ -217,7 +179,8 @@ export class ProviderSuspensions {
     tx.putConnection(changeConnection(connection, awake(connection, nowMs), nowMs));
   }
 
-  #going(tx: Transaction, profile: ProviderProfile): Suspension | undefined {
+  /** Unconfirmed ones too. */
+  going(tx: Transaction, profile: ProviderProfile): Suspension | undefined {
     const suspension = tx.getSuspension(profile.id);
     return suspension && holds(suspension, profile) ? suspension : undefined;
   }
@@ -250,6 +213,16 @@ export class ProviderSuspensions {
     const isNew = ({ problem }: Connection): boolean => problem?.refused === undefined;
     return waiting.find(isNew) ?? able.find(isNew) ?? waiting[0] ?? able[0];
   }
+}
+
+function putSuspension(
+  tx: Transaction,
+  { id: providerId, version: profileVersion }: ProviderProfile,
+  probeConnectionId: string,
+  times: Pick<Suspension, "sinceMs" | "failures" | "retryAtMs">,
+  unconfirmed: boolean,
+): void {
+  tx.putSuspension({ ...times, providerId, profileVersion, probeConnectionId, resuming: false, unconfirmed });
 }
 
 function holds(suspension: Suspension, profile: ProviderProfile): boolean {
