@@ -72,8 +72,8 @@ export class HostileServer {
   doubleRedemptions = 0;
   /** Redeemed tokens that came again once, after their answer was lost. */
   probes = 0;
-  /** How the next refresh of this provider is answered. */
-  script: (provider: string, holder: string) => Answer = () => "rotate";
+  /** How the next refresh of this provider is answered. @param isOwn of a grant that no other system had */
+  script: (provider: string, holder: string, isOwn?: boolean) => Answer = () => "rotate";
 
   /** Providers that say `unauthorized_client` of a dead refresh token, as Gitea and Forgejo do. */
   readonly blamesClient = new Set<string>();
@@ -270,7 +270,7 @@ export class HostileServer {
 
   async #refresh(grant: Grant, token: string, isHeard: () => boolean): Promise<Outcome> {
     const { provider } = grant;
-    const answer = this.script(provider, grant.holder);
+    const answer = this.script(provider, grant.holder, !grant.isForeign);
     if (answer === "refuse_connection") return "refused";
     this.#presented.set(token, this.timesPresented(token) + 1);
     if (this.timesDropped(token) > 1 && !grant.isForeign)

@@ -14,6 +14,7 @@ export type Step =
   | { readonly do: "report"; readonly at: number; readonly behind: number; readonly error: string }
   | { readonly do: "script"; readonly provider: ProviderName; readonly answers: readonly Answer[] }
   | { readonly do: "refuse_client"; readonly provider: ProviderName; readonly refuses: boolean }
+  | { readonly do: "lose_answers"; readonly provider: ProviderName; readonly loses: boolean }
   | { readonly do: "blame_client" | "forgive" | "new_nonce"; readonly provider: ProviderName }
   | { readonly do: "edit_profile" | "delete_profile" | "recreate_profile"; readonly provider: ProviderName }
   | { readonly do: "wait" | "jump"; readonly byMs: number }
@@ -78,6 +79,10 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant("refuse_client" as const), provider, refuses: fc.boolean() }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant("lose_answers" as const), provider, loses: fc.boolean() }),
   },
   {
     weight: 2,
@@ -190,6 +195,8 @@ async function perform(world: World, step: Step): Promise<void> {
       return world.script(step.provider, step.answers);
     case "refuse_client":
       return world.refuseClient(step.provider, step.refuses);
+    case "lose_answers":
+      return world.loseAnswers(step.provider, step.loses);
     case "blame_client":
       world.server.blamesClient.add(step.provider);
       return;

@@ -61,6 +61,8 @@ export class World {
   readonly #folder = mkdtempSync(join(parent, "nexus-model-"));
   readonly #scripts = new Map<ProviderName, Answer[]>();
   readonly #refusing = new Set<ProviderName>();
+  /** Providers whose gateway loses every answer: how many refreshes in a row of this life, by the last rest and since. */
+  readonly #losing = new Map<ProviderName, { life: Life; before: number; since: number }>();
   #seed: number;
   #robots = 0;
 
@@ -68,7 +70,8 @@ export class World {
     this.fleet = isFleet ? new ModelFleet(this.#folder, this.#ofFleet()) : undefined;
     this.#seed = seed;
     this.server.proofs.demand("south");
-    this.server.script = (provider) => this.#nextAnswer(provider as ProviderName);
+    this.server.script = (provider, _holder, isOwn) =>
+      this.#nextAnswer(provider as ProviderName, isOwn === true);
   }
 
   static async make(seed: number, isFleet = false): Promise<World> {
@@ -92,8 +95,14 @@ export class World {
     else this.#refusing.delete(provider);
   }
 
+  loseAnswers(provider: ProviderName, loses: boolean): void {
+    if (loses) this.#losing.set(provider, { life: this.life, before: 0, since: 0 });
+    else this.#losing.delete(provider);
+  }
+
   /** Nothing is scripted any more, and what was slow goes on. */
   calm(): void {
+    this.#losing.clear();
     this.#scripts.clear();
     this.#refusing.clear();
     this.server.release();
@@ -165,6 +174,8 @@ export class World {
       before = events;
       if (life.isDead) await this.crash();
     }
+    for (const lost of this.#losing.values())
+      Object.assign(lost, { before: lost.before + lost.since, since: 0 });
   }
 
   /** Everything in memory is gone; what is on disk is opened again. */
@@ -318,9 +329,22 @@ export class World {
     return { clock, server, violations, random: () => this.#random() };
   }
 
-  #nextAnswer(provider: ProviderName): Answer {
+  #nextAnswer(provider: ProviderName, isRefresh: boolean): Answer {
+    const lost = this.#losing.get(provider);
+    if (lost !== undefined) {
+      if (isRefresh) this.#lost(provider, lost);
+      return "gateway_before";
+    }
     if (this.#refusing.has(provider)) return "invalid_client";
     return this.#scripts.get(provider)?.shift() ?? "rotate";
+  }
+
+  /** Once three in a row were lost, one refresh at a time finds out whether that is over. */
+  #lost(provider: ProviderName, lost: { life: Life; before: number; since: number }): void {
+    if (lost.life !== this.life) Object.assign(lost, { life: this.life, before: 0, since: 0 });
+    lost.since++;
+    if (lost.before >= 3 && lost.since > 1)
+      this.violations.push(`I13: ${provider} loses all answers, and was sent one grant after another`);
   }
 
   /** Mulberry32: a run is told by its seed. */

@@ -32,7 +32,7 @@ export class RefreshEngine {
   readonly refresher: Refresher;
   readonly #suspensions: ProviderSuspensions;
   readonly #failing: FailingProviders;
-  readonly #concurrency = new ProviderConcurrency<RefreshOutcome>((id) => this.#placesOf(id));
+  readonly #concurrency: ProviderConcurrency<RefreshOutcome>;
   readonly #scheduler: RefreshScheduler;
 
   constructor(
@@ -61,7 +61,8 @@ export class RefreshEngine {
       readonly tracing?: Tracing;
     },
   ) {
-    const concurrency = this.#concurrency;
+    const concurrency = new ProviderConcurrency<RefreshOutcome>(deps.clock, (id) => this.#placesOf(id));
+    this.#concurrency = concurrency;
     this.#suspensions = new ProviderSuspensions(deps);
     const suspensions = this.#suspensions;
     const failing = new FailingProviders({ ...deps, suspensions });

@@ -6,6 +6,7 @@ import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { isRefreshable } from "../../model/refresh/refresh_policy.js";
 import type { Tracing } from "../../model/tracing.js";
+import type { GrantFailure } from "../../oauth/failure.js";
 import type { Renewed } from "../../oauth/grants/renewal.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { KeyedMutex } from "../../runtime/keyed_mutex.js";
@@ -21,11 +22,8 @@ import { auditOf, type InvalidAnswer, invalidAnswerChange, invalidAnswerOf } fro
 import { isSame, waitsUntilMs, writeIntent } from "./journal/refresh_intent.js";
 import type { TokenSpool } from "./journal/token_spool.js";
 import type { FailingProviders } from "./limits/failing_providers.js";
-import {
-  ConcurrencyClosed,
-  type ProviderConcurrency,
-  type RefreshPriority,
-} from "./limits/provider_concurrency.js";
+import { AnswersLost, ConcurrencyClosed, type ProviderConcurrency } from "./limits/provider_concurrency.js";
+import type { Answered, RefreshPriority } from "./limits/provider_queue.js";
 import type { ProviderSuspensions } from "./limits/provider_suspensions.js";
 import type { Attempt, OutcomeWriter } from "./outcome_writer.js";
 import { failureOf } from "./outcomes.js";
@@ -87,18 +85,20 @@ export class Refresher {
     options: RefreshOptions = {},
   ): Promise<RefreshOutcome> {
     const { concurrency, locks, store, sources } = this.deps;
-    const providerId = store.getConnection(connectionId)?.providerId;
-    if (providerId === undefined) return "not_refreshable";
+    const connection = store.getConnection(connectionId);
+    if (connection === undefined) return "not_refreshable";
+    const { providerId, refreshIntent, credentialRevision } = connection;
+    const isLastSend = refreshIntent?.credentialRevision === credentialRevision && refreshIntent.sends > 0;
     // Not in its own place: places that wait for each other are never free.
     const found = sources?.toRenew(connectionId);
     const basisId = found && (await found);
     if (basisId !== undefined) await this.refresh(basisId, priority);
     try {
-      return await concurrency.run(providerId, connectionId, priority, () =>
-        locks.run(connectionId, () => this.#perform(connectionId, options)),
-      );
+      const perform = () => locks.run(connectionId, () => this.#perform(connectionId, options));
+      return await concurrency.run(providerId, connectionId, priority, perform, isLastSend);
     } catch (error) {
       if (error instanceof ConcurrencyClosed) return "stopped";
+      if (error instanceof AnswersLost) return "retry";
       throw error;
     }
   }
@@ -167,14 +167,17 @@ export class Refresher {
       });
     } catch (error) {
       const failure = failureOf(error);
-      const isAnswered = failure.httpStatus !== undefined && failure.kind !== "ambiguous";
-      concurrency.note(profile.id, isAnswered || failure.kind === "client");
+      if (concurrency.note(profile.id, answeredBy(failure)))
+        this.deps.log.warn(
+          { providerId: profile.id, failure: failure.message },
+          "a provider's answers are lost: its refreshes wait behind one at a time",
+        );
       count("failure", failure.kind);
       failing.grantFailed(profile.id, failure);
       if (failure.kind === "invalid_grant") this.#accepted(profile);
       return await outcomes.failed({ ...attempt, connection: marked }, failure);
     }
-    concurrency.note(profile.id, true);
+    concurrency.note(profile.id, "answered");
     failing.forget(profile.id);
     const { tokenSet } = result;
     const receivedMonotonicMs = clock.monotonicMs();
@@ -233,6 +236,12 @@ export class Refresher {
       log.error({ providerId: profile.id, error }, "connections were not woken");
     suspensions.accepted(profile).catch(failed);
   }
+}
+
+/** A success that cannot be used may have redeemed the refresh token all the same. */
+function answeredBy({ kind, httpStatus }: GrantFailure): Answered {
+  if (kind === "ambiguous" || kind === "rejected") return "lost";
+  return httpStatus !== undefined || kind === "client" ? "answered" : "unsent";
 }
 
 /** Of a token set that is stored. @param problem of it, or of its connection with it */

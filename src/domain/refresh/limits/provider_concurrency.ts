@@ -1,29 +1,20 @@
-/** `demand`: a caller waits for the answer. `due`: the scheduler's own work. */
-export type RefreshPriority = "demand" | "due";
+import type { Clock } from "../../../runtime/clock.js";
+import {
+  type Answered,
+  type Priority,
+  ProviderQueue,
+  perProviderCap,
+  type RefreshPriority,
+  type Waiting,
+} from "./provider_queue.js";
 
-/** `other`: no refresh. */
-type Priority = RefreshPriority | "other";
-
-/** Refreshes at one provider at a time where its profile says nothing else: providers limit a client to tens of requests a second. */
-export const perProviderCap = 16;
 /** What a profile may say: the others must find places of `globalDue`. */
 const maxPerProvider = 96;
-/** The share of the places for due work: a caller finds one even when the provider hangs. */
-const dueShare = 0.75;
-/** Due work at a time at a provider that does not answer, until it does. */
-const troubledDue = 2;
-/** Consecutive requests without an answer after which a provider counts as one that does not answer. */
-const troubledAfter = 3;
 /** Refreshes in all: they cost sockets and memory, and a provider that hangs must leave places for others. */
 export const globalCap = 128;
 const globalDue = 112;
 
-/**
- * Places of these for what is no refresh: whoever may ask for it may ask for any amount, and tokens must be kept alive beside it.
- */
-const perProviderOther = 8;
-/** So many of them while refreshes wait. */
-const leastOther = 2;
+/** Of these, what is no refresh. */
 const globalOther = 64;
 /** How much of it waits at one provider. */
 const maxWaitingOther = 200;
@@ -44,48 +35,11 @@ export class ConcurrencyClosed extends Error {
   }
 }
 
-interface Waiting {
-  readonly key: string;
-  start(): void;
-  close(): void;
-}
-
-class ProviderQueue {
-  running = 0;
-  /** Places of this provider. */
-  cap = perProviderCap;
-  /** Of those, what is no refresh. */
-  runningOther = 0;
-  unanswered = 0;
-  /** In order of arrival. */
-  readonly demand = new Map<string, Waiting>();
-  readonly due = new Map<string, Waiting>();
-  readonly other = new Map<string, Waiting>();
-
-  get dueLimit(): number {
-    const due = Math.ceil(this.cap * dueShare);
-    return this.#isTroubled ? Math.min(troubledDue, due) : due;
-  }
-
-  get otherLimit(): number {
-    if (this.#isTroubled) return this.due.size === 0 ? troubledDue : 0;
-    if (this.runningOther < leastOther) return this.cap;
-    return this.due.size === 0 && this.runningOther < perProviderOther ? this.dueLimit : 0;
-  }
-
-  get #isTroubled(): boolean {
-    return this.unanswered >= troubledAfter;
-  }
-
-  get waiting(): number {
-    return this.demand.size + this.due.size + this.other.size;
-  }
-
-  raisePriority(key: string): void {
-    const waiting = this.due.get(key);
-    if (!waiting) return;
-    this.due.delete(key);
-    this.demand.set(key, waiting);
+/** The provider loses its answers, and each would leave a grant in doubt: nothing was started. */
+export class AnswersLost extends Error {
+  constructor() {
+    super("the provider's answers are lost: one refresh at a time asks whether they still are");
+    this.name = "AnswersLost";
   }
 }
 
@@ -111,7 +65,10 @@ export class ProviderConcurrency<T = void> {
   #closed = false;
 
   /** @param capOf how many places a provider has; 0 for the default. Asked before and after each piece of work, since it may change */
-  constructor(private readonly capOf: (providerId: string) => number = () => 0) {}
+  constructor(
+    private readonly clock: Clock,
+    private readonly capOf: (providerId: string) => number = () => 0,
+  ) {}
 
   get running(): number {
     return this.#running;
@@ -127,10 +84,21 @@ export class ProviderConcurrency<T = void> {
    * Runs `work` when there is a place. While work of the same key waits or runs, answers its result instead; with `demand` it no longer
    * waits behind due work.
    *
-   * @throws ConcurrencyClosed when there was no place before `close`
+   * @param isLastSend what it sends may be sent once more only
+   * @throws ConcurrencyClosed when there was no place before `close`; AnswersLost with `demand`
    */
-  run(providerId: string, key: string, priority: RefreshPriority, work: () => Promise<T>): Promise<T> {
+  run(
+    providerId: string,
+    key: string,
+    priority: RefreshPriority,
+    work: () => Promise<T>,
+    isLastSend = false,
+  ): Promise<T> {
     const present = this.#entries.get(key);
+    const queue = present?.queue ?? this.#queueOf(providerId);
+    const isHeld = queue.refreshLimit(1, this.clock.monotonicMs()) === 0;
+    if (priority === "demand" && isHeld && (!present || queue.isWaiting(key)))
+      return Promise.reject(new AnswersLost());
     if (present) {
       if (priority === "demand") {
         present.queue.raisePriority(key);
@@ -138,8 +106,9 @@ export class ProviderConcurrency<T = void> {
       }
       return present.result;
     }
-    const queue = this.#queueOf(providerId);
-    const result = this.#run(providerId, queue, key, priority, work).finally(() => this.#entries.delete(key));
+    const result = this.#run(providerId, queue, { key, priority, isLastSend }, work).finally(() =>
+      this.#entries.delete(key),
+    );
     this.#entries.set(key, { queue, result });
     return result;
   }
@@ -153,31 +122,45 @@ export class ProviderConcurrency<T = void> {
   async admit<R>(providerId: string, key: string, work: () => Promise<R>): Promise<R> {
     const queue = this.#queueOf(providerId);
     if (queue.other.size >= maxWaitingOther) throw new ConcurrencyCrowded();
-    const result = this.#run(providerId, queue, key, "other", work).finally(() =>
-      this.#admitted.delete(result),
-    );
+    const place = { key, priority: "other", isLastSend: false } as const;
+    const result = this.#run(providerId, queue, place, work).finally(() => this.#admitted.delete(result));
     this.#admitted.add(result);
     return await result;
   }
 
-  /** Tells whether the provider answered at all. */
-  note(providerId: string, answered: boolean): void {
+  /**
+   * Tells how a refresh ended. After some answers that were lost in a row, refreshes wait: one at a time, less and less often, finds out
+   * whether that is over.
+   *
+   * @returns whether they wait from now on
+   */
+  note(providerId: string, answered: Answered): boolean {
     const queue = this.#queueOf(providerId);
-    queue.unanswered = answered ? 0 : queue.unanswered + 1;
+    const delayMs = queue.note(answered, this.clock.monotonicMs());
+    if (answered === "answered") queue.timer?.cancel();
+    if (delayMs === undefined) return false;
+    queue.timer?.cancel();
+    queue.timer = this.clock.setTimer(delayMs, () => this.#dispatch());
+    for (const waiting of queue.demand.values()) waiting.refuse(new AnswersLost());
+    queue.demand.clear();
+    return queue.canaries === 1;
   }
 
   /** Whether due work of the provider would start at once. */
   hasRoom(providerId: string): boolean {
     const queue = this.#queues.get(providerId);
-    return this.#running < globalDue && (queue === undefined || queue.running < queue.dueLimit);
+    if (queue === undefined) return this.#running < globalDue;
+    const limit = queue.refreshLimit(queue.dueLimit, this.clock.monotonicMs());
+    return this.#running < globalDue && queue.running < limit;
   }
 
   /** Starts nothing more: what waits is rejected with `ConcurrencyClosed`. */
   close(): void {
     this.#closed = true;
+    for (const queue of this.#queues.values()) queue.timer?.cancel();
     for (const queue of this.#turn) {
       for (const waiting of [...queue.demand.values(), ...queue.due.values(), ...queue.other.values()])
-        waiting.close();
+        waiting.refuse(new ConcurrencyClosed());
       queue.demand.clear();
       queue.due.clear();
       queue.other.clear();
@@ -194,14 +177,13 @@ export class ProviderConcurrency<T = void> {
   async #run<R>(
     providerId: string,
     queue: ProviderQueue,
-    key: string,
-    priority: Priority,
+    { priority, ...place }: Pick<Waiting, "key" | "isLastSend"> & { readonly priority: Priority },
     work: () => Promise<R>,
   ): Promise<R> {
     if (this.#closed) throw new ConcurrencyClosed();
     this.#setCap(queue, providerId);
     await new Promise<void>((resolve, reject) => {
-      queue[priority].set(key, { key, start: resolve, close: () => reject(new ConcurrencyClosed()) });
+      queue[priority].set(place.key, { ...place, start: resolve, refuse: reject });
       this.#turn.add(queue);
       this.#dispatch();
     });
@@ -230,8 +212,9 @@ export class ProviderConcurrency<T = void> {
   }
 
   #dispatch(): void {
-    this.#serve("demand", globalCap, (queue) => queue.cap);
-    this.#serve("due", globalDue, (queue) => queue.dueLimit);
+    const nowMs = this.clock.monotonicMs();
+    this.#serve("demand", globalCap, (queue) => queue.refreshLimit(queue.cap, nowMs));
+    this.#serve("due", globalDue, (queue) => queue.refreshLimit(queue.dueLimit, nowMs));
     this.#serve("other", globalCap, (queue) => (this.#runningOther < globalOther ? queue.otherLimit : 0));
   }
 
@@ -250,7 +233,7 @@ export class ProviderConcurrency<T = void> {
       for (const queue of [...this.#turn]) {
         if (this.#running >= cap) return;
         if (queue.running >= limitOf(queue)) continue;
-        const [next] = queue[priority].values();
+        const next = queue.nextOf(priority);
         if (!next) continue;
         queue[priority].delete(next.key);
         this.#turn.delete(queue);

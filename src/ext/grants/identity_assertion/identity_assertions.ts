@@ -29,9 +29,11 @@ const leadMs = 10_000;
  */
 export class IdentityAssertions {
   readonly #held = new BoundedMap<string, Held>(maxHeld);
-  readonly #places = new ProviderConcurrency<Secret>();
+  readonly #places: ProviderConcurrency<Secret>;
 
-  constructor(private readonly deps: GrantParts & { readonly subjects: IdentitySubjects }) {}
+  constructor(private readonly deps: GrantParts & { readonly subjects: IdentitySubjects }) {
+    this.#places = new ProviderConcurrency(deps.clock);
+  }
 
   /** The one at hand while it lives, else another. @throws GrantFailure, of class `IdentityRequired` where the user must act */
   async current(request: RefreshRequest): Promise<{ readonly assertion: Secret; readonly isFresh: boolean }> {

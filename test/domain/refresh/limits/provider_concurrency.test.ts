@@ -4,8 +4,9 @@ import {
   ConcurrencyCrowded,
   globalCap,
   ProviderConcurrency,
-  perProviderCap,
 } from "../../../../src/domain/refresh/limits/provider_concurrency.js";
+import { perProviderCap } from "../../../../src/domain/refresh/limits/provider_queue.js";
+import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 
 /** Work that ends when the test says so. */
 class Work {
@@ -31,7 +32,7 @@ function turn(): Promise<void> {
 
 describe("ProviderConcurrency", () => {
   it("caps due work, keeps places for callers, and caps those too", async () => {
-    const concurrency = new ProviderConcurrency();
+    const concurrency = new ProviderConcurrency(new ManualClock(0));
     const work = new Work();
     for (let n = 0; n < 20; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
     await turn();
@@ -45,7 +46,7 @@ describe("ProviderConcurrency", () => {
 
   it("has as many places as the provider's profile says, three quarters of them for due work", async () => {
     let places = 64;
-    const concurrency = new ProviderConcurrency(() => places);
+    const concurrency = new ProviderConcurrency(new ManualClock(0), () => places);
     const work = new Work();
     for (let n = 0; n < 100; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
     await turn();
@@ -68,7 +69,7 @@ describe("ProviderConcurrency", () => {
   });
 
   it("moves what a caller waits for to the front", async () => {
-    const concurrency = new ProviderConcurrency();
+    const concurrency = new ProviderConcurrency(new ManualClock(0));
     const work = new Work();
     for (let n = 0; n < 40; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
     void concurrency.run("p", "due39", "demand", work.run("due39 again"));
@@ -77,7 +78,7 @@ describe("ProviderConcurrency", () => {
   });
 
   it("gives places in turn between providers, within the global cap", async () => {
-    const concurrency = new ProviderConcurrency();
+    const concurrency = new ProviderConcurrency(new ManualClock(0));
     const work = new Work();
     for (let p = 0; p < 20; p++) {
       for (let n = 0; n < 10; n++) void concurrency.run(`p${p}`, `${p}/${n}`, "due", work.run(`${p}/${n}`));
@@ -90,21 +91,21 @@ describe("ProviderConcurrency", () => {
   });
 
   it("lowers the concurrency limit of a provider that does not answer until it does", async () => {
-    const concurrency = new ProviderConcurrency();
+    const concurrency = new ProviderConcurrency(new ManualClock(0));
     const work = new Work();
-    for (let n = 0; n < 3; n++) concurrency.note("p", false);
+    for (let n = 0; n < 3; n++) concurrency.note("p", "unsent");
     for (let n = 0; n < 20; n++) void concurrency.run("p", `due${n}`, "due", work.run(`due${n}`));
     await turn();
     expect(work.started).toHaveLength(2);
     expect(concurrency.hasRoom("p")).toBe(false);
     expect(concurrency.hasRoom("q")).toBe(true);
-    concurrency.note("p", true);
+    concurrency.note("p", "answered");
     await work.end("due0");
     expect(work.started).toHaveLength(13);
   });
 
   it("keeps places for refreshes, however much else is asked of the provider", async () => {
-    const concurrency = new ProviderConcurrency();
+    const concurrency = new ProviderConcurrency(new ManualClock(0));
     const work = new Work();
     for (let n = 0; n < 208; n++) void concurrency.admit("p", `other${n}`, work.run(`other${n}`));
     await turn();
@@ -122,7 +123,7 @@ describe("ProviderConcurrency", () => {
   });
 
   it("turns away who waits when it is closed", async () => {
-    const concurrency = new ProviderConcurrency();
+    const concurrency = new ProviderConcurrency(new ManualClock(0));
     const work = new Work();
     const runs = Array.from({ length: 13 }, (_, n) => concurrency.run("p", `${n}`, "due", work.run(`${n}`)));
     await turn();
