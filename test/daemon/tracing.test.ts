@@ -82,7 +82,7 @@ describe("traces of a daemon", () => {
   const ofRpc =
     (method: string, system: string) =>
     ({ name, attributes }: ReceivedSpan): boolean =>
-      name === `${tokenService}/${method}` && attributes["rpc.system"] === system;
+      name === `${tokenService}/${method}` && attributes["rpc.system.name"] === system;
 
   it("hold a call, the refresh in it and the request to the provider, as parts of the caller's trace", async () => {
     const daemon = await daemons.started({
@@ -105,10 +105,9 @@ describe("traces of a daemon", () => {
       status: 0,
     });
     expect(rpc.attributes).toEqual({
-      "rpc.system": "grpc",
-      "rpc.service": tokenService,
-      "rpc.method": "RefreshToken",
-      "rpc.grpc.status_code": 0,
+      "rpc.system.name": "grpc",
+      "rpc.method": `${tokenService}/RefreshToken`,
+      "rpc.response.status_code": "OK",
     });
     expect(rpc.resource).toMatchObject({
       "service.name": "agents-sidecar",
@@ -184,7 +183,7 @@ describe("traces of a daemon", () => {
     await failureOf(grpc().refreshToken({ connectionId }, { headers }));
     const rpc = await receiver.span(ofRpc("RefreshToken", "grpc"));
     // What a caller did wrong is no failure of the server.
-    expect(rpc.attributes["rpc.grpc.status_code"]).toBe(9);
+    expect(rpc.attributes["rpc.response.status_code"]).toBe("FAILED_PRECONDITION");
     expect(rpc.status).toBe(0);
     const refresh = await receiver.span(({ name }) => name === "refresh");
     expect(refresh).toMatchObject({ status: 2, attributes: { "error.type": "attention" } });

@@ -2,7 +2,6 @@ import type { DescMethod, Message } from "@bufbuild/protobuf";
 import type { CallerTrace, Span, SpanStart, Tracing } from "../../model/tracing.js";
 import type { CallContext } from "./bound_service.js";
 import { codeOf } from "./error_table.js";
-import { codes } from "./wire_error.js";
 
 /** Of a server only these are failures; the others are what its callers did (semantic conventions, "gRPC status"). */
 const failures: readonly string[] = [
@@ -20,11 +19,12 @@ export function traceStart(
   listener: "grpc" | "http" | "console",
   caller: CallerTrace | undefined,
 ): SpanStart {
-  const system = listener === "grpc" ? "grpc" : "connect_rpc";
+  const method = `${parent.typeName}/${name}`;
+  const system = listener === "grpc" ? "grpc" : "connectrpc";
   return {
-    name: `${parent.typeName}/${name}`,
+    name: method,
     kind: "server",
-    attributes: { "rpc.system": system, "rpc.service": parent.typeName, "rpc.method": name },
+    attributes: { "rpc.system.name": system, "rpc.method": method },
     caller,
   };
 }
@@ -37,9 +37,10 @@ export function traceUnary(
   call: (request: Message, context: CallContext) => Message | Promise<Message>,
 ): (request: Message, context: CallContext) => Promise<Message> {
   const answered = (span: Span, code: string): void => {
-    if (listener === "grpc") span.set({ "rpc.grpc.status_code": numberOf(code) });
-    else if (code !== "ok") span.set({ "rpc.connect_rpc.error_code": code });
-    if (failures.includes(code)) span.fail(code);
+    // gRPC writes its codes in capitals, and Connect has none for success.
+    const status = listener === "grpc" ? code.toUpperCase() : code;
+    if (status !== "ok") span.set({ "rpc.response.status_code": status });
+    if (failures.includes(code)) span.fail(status);
   };
   return (request, context) =>
     tracing.inSpan(traceStart(descriptor, listener, context.trace), async (span) => {
@@ -52,8 +53,4 @@ export function traceUnary(
         throw error;
       }
     });
-}
-
-function numberOf(code: string): number {
-  return code === "ok" ? 0 : (codes[code as keyof typeof codes] ?? codes.unknown);
 }
