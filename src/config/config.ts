@@ -98,7 +98,7 @@ export function loadConfig(
   const dataDir = readDataDir(reader);
   const upstream = readUpstreamConfig(reader);
   const addresses = {
-    grpc: reader.get("NEXUS_GRPC_LISTEN") ?? defaultSocket(reader, dataDir),
+    grpc: grpcAddresses(reader, dataDir),
     http: reader.get("NEXUS_HTTP_LISTEN"),
     browser: upstream === undefined ? reader.get("NEXUS_BROWSER_LISTEN") : [],
     ops: reader.get("NEXUS_OPS_LISTEN"),
@@ -190,11 +190,17 @@ export function readDataDir(reader: SettingReader): string {
   return reader.get("NEXUS_DATA_DIR") ?? envPaths(name, { suffix: "" }).data;
 }
 
-function defaultSocket(reader: SettingReader, dataDir: string): readonly ListenAddress[] {
+/** An address of TCP stands beside the default socket, at which commands find the daemon; another socket takes its place. */
+function grpcAddresses(reader: SettingReader, dataDir: string): readonly ListenAddress[] {
+  const named = reader.get("NEXUS_GRPC_LISTEN");
   const path = join(dataDir, "nexus.sock");
   const violation = socketPathViolation(path);
-  if (violation !== undefined) reader.refuse("NEXUS_GRPC_LISTEN", violation, `unix:${path}`);
-  return Object.freeze([{ kind: "unix", path }] as const);
+  if (named === undefined && violation !== undefined) {
+    reader.refuse("NEXUS_GRPC_LISTEN", violation, `unix:${path}`);
+  }
+  const isOwn = named?.length === 0 || named?.some(({ kind }) => kind === "unix");
+  if (named && (isOwn || violation !== undefined)) return named;
+  return Object.freeze([{ kind: "unix", path } as const, ...(named ?? [])]);
 }
 
 /** Where the encryption key comes from: one of three settings, or a file that the first start makes. */

@@ -114,6 +114,14 @@ describe("loadConfig", () => {
     expect([config.grpcListen, config.httpListen, config.opsListen]).toEqual([[], [], []]);
   });
 
+  it("keeps the socket beside an address of TCP", () => {
+    const { dataDir } = load({});
+    expect(load({ NEXUS_GRPC_LISTEN: "127.0.0.1:7000" }).grpcListen).toEqual([
+      { kind: "unix", path: join(dataDir, "nexus.sock") },
+      { kind: "tcp", host: "127.0.0.1", port: 7000 },
+    ]);
+  });
+
   it("reads lists of addresses", () => {
     expect(load({ NEXUS_GRPC_LISTEN: "unix:/run/n.sock, [::1]:7000,localhost:0" }).grpcListen).toEqual([
       { kind: "unix", path: "/run/n.sock" },
@@ -190,6 +198,7 @@ describe("loadConfig", () => {
       /^NEXUS_GRPC_LISTEN: got "unix:.*at most 10/,
     );
     expect(violationsOf({ NEXUS_DATA_DIR: folder, NEXUS_GRPC_LISTEN: "unix:/run/n.sock" })).toEqual([]);
+    expect(violationsOf({ NEXUS_DATA_DIR: folder, NEXUS_GRPC_LISTEN: "127.0.0.1:7000" })).toEqual([]);
   });
 
   it("reports all errors at once, by the name that the person used", () => {

@@ -38,6 +38,9 @@ const nextSteps: Readonly<Record<string, string>> = {
   CONNECTION_REVOKED: "a revoked connection stays so; make a new one: nexusd connect <provider>",
 };
 
+const otherDoor =
+  "; where it has no socket (NEXUS_GRPC_LISTEN=off), use its http listener: --address http://127.0.0.1:8090 --api-key-file <data-dir>/admin.key";
+
 /**
  * Turns what a call threw into what a person reads: one sentence, a line for each field that is not accepted, and what
  * to do next.
@@ -63,9 +66,10 @@ export function callFailure(error: unknown, doing: string, address: string): Com
       );
     }
     const found = cause === undefined ? "" : ` (${cause})`;
+    const other = /^https?:/.test(address) ? "" : otherDoor;
     return new CommandFailure(
       exitCodes.notReachable,
-      `cannot ${doing}: the daemon is not reachable: is \`nexusd serve\` running? looked at ${address}${found}`,
+      `cannot ${doing}: the daemon is not reachable: is \`nexusd serve\` running? looked at ${address}${found}${other}`,
     );
   }
   const { reason = "", metadata = {} } = failure.findDetails(ErrorInfoSchema)[0] ?? {};

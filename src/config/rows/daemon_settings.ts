@@ -60,7 +60,7 @@ export const daemonSettings = {
     NEXUS_GRPC_LISTEN: {
       kind: addresses({ canClose: true }),
       unset: "unix:<data-dir>/nexus.sock",
-      meaning: `The listener for agents, gRPC, gRPC-Web, Connect and JSON: a comma list of host:port or unix:path; ${listenerOff}`,
+      meaning: `The listener for agents, gRPC, gRPC-Web, Connect and JSON: a comma list of host:port or unix:path; host:port alone keeps the socket; ${listenerOff}`,
       isFirst: true,
     },
     NEXUS_HTTP_LISTEN: {
