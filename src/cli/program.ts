@@ -42,7 +42,7 @@ async function refusingAsItLogs(
 }
 
 /** As `loadConfig` decides it; a format that does not exist is as none. */
-function logsJson(args: readonly string[], { env, stdout }: Pick<Shell, "env" | "stdout">): boolean {
+function logsJson(args: readonly string[], { env, stdout }: Shell): boolean {
   const flag = "--log-format";
   const joined = args.findLast((arg) => arg.startsWith(`${flag}=`))?.slice(flag.length + 1);
   const following = args.includes(flag) ? args[args.lastIndexOf(flag) + 1] : undefined;

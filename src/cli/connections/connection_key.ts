@@ -19,7 +19,7 @@ const maxShown = 5;
 const minPrefixLength = 4;
 
 /** The name that a text is; undefined when it can be none. */
-export function connectionName(shell: Pick<Shell, "userName">, text: string): ConnectionName | undefined {
+export function connectionName(shell: Shell, text: string): ConnectionName | undefined {
   const segments = text.trim().split("/");
   return parseNamePath(
     segments.length === 1 ? [...segments, encodeURIComponent(shell.userName())] : segments,

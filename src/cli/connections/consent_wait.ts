@@ -33,8 +33,8 @@ const graceMs = 30_000;
 
 /** Waits until the request is decided. @throws ConnectError */
 export async function waitForConsent(
-  shell: Pick<Shell, "clock" | "random">,
-  daemon: Pick<Daemon, "connections" | "tokens">,
+  shell: Shell,
+  daemon: Daemon,
   request: ConsentRequest,
 ): Promise<ConsentOutcome> {
   const stream = readTokenStream({
@@ -102,7 +102,7 @@ function problemText({ message, reason }: Problem): string {
 
 /** Undefined when it does not exist; `unknown` when the daemon cannot be asked at the moment. */
 async function readConnection(
-  { connections }: Pick<Daemon, "connections">,
+  { connections }: Daemon,
   connectionId: string,
 ): Promise<Connection | undefined | "unknown"> {
   try {

@@ -44,7 +44,7 @@ export async function authorize(
 }
 
 /** Whether each request needs a proof of the key (RFC 9449). */
-export function isBound({ tokenType }: Pick<Token, "tokenType">): boolean {
+export function isBound({ tokenType }: Token): boolean {
   return tokenType === "DPoP";
 }
 

@@ -113,7 +113,7 @@ function pairs(values: Readonly<Record<string, string>>): string {
 
 /** What would keep a person from consenting at a profile that was written; beside the answer, which may be JSON. */
 export function printWarnings(
-  { stderr }: Pick<Shell, "stderr">,
+  { stderr }: Shell,
   { provider, warnings }: CreateProviderResponse | UpdateProviderResponse,
 ): void {
   for (const warning of warnings) stderr.write(`warning: ${provider?.name ?? ""}: ${printable(warning)}\n`);

@@ -122,7 +122,7 @@ export async function withDaemon(
 }
 
 /** How the daemon is reached that flags and environment name. @throws ConfigError */
-export function clientConfigOf(shell: Pick<Shell, "env">, flags: DaemonFlags): ClientConfig {
+export function clientConfigOf(shell: Shell, flags: DaemonFlags): ClientConfig {
   return loadClientConfig(shell.env, clientOptions().flagsOf({ ...flags }));
 }
 

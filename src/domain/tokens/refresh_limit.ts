@@ -12,7 +12,7 @@ export class RefreshLimit {
 
   constructor(
     private readonly deps: {
-      readonly clock: Pick<Clock, "monotonicMs">;
+      readonly clock: Clock;
       readonly maxRejectionsPerHour: number;
     },
   ) {}

@@ -33,7 +33,7 @@ export class TokenProofs {
   constructor(
     private readonly deps: {
       readonly tokens: Tokens;
-      readonly clock: Pick<Clock, "nowMs">;
+      readonly clock: Clock;
     },
   ) {}
 
@@ -56,7 +56,7 @@ export class TokenProofs {
 export async function proofOf(
   { dpopKey: key, credentials, strategy }: CurrentToken,
   { method, url, nonce }: Omit<ProofRequest, "connectionId">,
-  clock: Pick<Clock, "nowMs">,
+  clock: Clock,
 ): Promise<string | undefined> {
   if (!key || strategy.kind !== "oauth2") return undefined;
   const accessToken = credentials[strategy.credentialField] ?? "";

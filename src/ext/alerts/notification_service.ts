@@ -4,9 +4,7 @@ import { NotFound } from "../../model/errors.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import type { Notifier } from "./notifier.js";
 
-export function notificationService(options: {
-  readonly notifier: Pick<Notifier, "test">;
-}): ServiceDefinition {
+export function notificationService(options: { readonly notifier: Notifier }): ServiceDefinition {
   return defineService(NotificationService, {
     async testReceivers({ receiver }) {
       const tested = await options.notifier.test(receiver === "" ? undefined : receiver);

@@ -38,11 +38,11 @@ export interface ConsoleListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
   /** Where browsers reach it; undefined for the bound address. */
   readonly url: string | undefined;
-  readonly sessions: Pick<ConsoleSessions, "open" | "find" | "end" | "hold">;
+  readonly sessions: ConsoleSessions;
   /** What its pages call. */
   readonly services: readonly BoundService[];
   /** What a principal may, for what is offered. */
-  readonly permissionsOf: (principalName: string) => Pick<Permissions, "permissionFor">;
+  readonly permissionsOf: (principalName: string) => Permissions;
   readonly describe: DescribeProvider;
   readonly clock: Clock;
   readonly onUnexpected: OnUnexpected;

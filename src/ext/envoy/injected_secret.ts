@@ -39,7 +39,7 @@ export function parseSecretName(prefix: string, name: string): SecretName | unde
 
 /** @throws StrategyError when the credential has no such form */
 export async function secretValue(
-  { strategy, credentials }: Pick<CurrentToken, "strategy" | "credentials">,
+  { strategy, credentials }: CurrentToken,
   kind: SecretKind,
 ): Promise<string> {
   if (!strategiesOf[kind].includes(strategy.kind)) {

@@ -23,10 +23,10 @@ export class ProxyAuthorizer {
     private readonly deps: {
       readonly tokens: Pick<Tokens, "getToken">;
       readonly rejected: Pick<RejectedTokens, "report">;
-      readonly names: Pick<ConnectionNames, "idOf">;
-      readonly clock: Pick<Clock, "nowMs">;
+      readonly names: ConnectionNames;
+      readonly clock: Clock;
       /** Those that the APIs of connections asked for, by connection. */
-      readonly apiNonces: Pick<DpopNonces, "get">;
+      readonly apiNonces: DpopNonces;
     },
   ) {}
 

@@ -25,8 +25,8 @@ filteredStream(SecretDiscoveryService.method.streamSecrets, "token.read");
 
 /** Envoy's secret discovery: connections as generic secrets. `DeltaSecrets` is not served. */
 export function secretDiscoveryService(options: {
-  readonly secrets: Pick<SecretStreams, "fetch" | "stream">;
-  readonly access: Pick<AccessControl, "viewOf">;
+  readonly secrets: SecretStreams;
+  readonly access: AccessControl;
 }): ServiceDefinition {
   const { secrets, access } = options;
   const callerOf = ({ principal }: StreamContext): SecretCaller => ({

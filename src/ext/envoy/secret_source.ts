@@ -30,7 +30,7 @@ export class SecretSource {
     private readonly deps: {
       readonly store: Store;
       readonly reader: CredentialReader;
-      readonly names: Pick<ConnectionNames, "findFor" | "partsOf">;
+      readonly names: ConnectionNames;
       readonly readAudit: ReadAudit;
       readonly log: Log;
       /** What the names of secrets begin with, without the slash after it. */

@@ -11,7 +11,7 @@ export interface SecretAnswer {
   /** The same for the same secrets; says nothing of them. */
   readonly version: string;
   readonly nonce: string;
-  readonly secrets: readonly Pick<SecretState, "name" | "value">[];
+  readonly secrets: readonly SecretState[];
 }
 
 /** Names in one request; Envoy has one for each stream. */

@@ -14,7 +14,7 @@ export interface ProvedRequest {
   readonly accessToken: string;
   /** What the server asked for last; undefined where it asked for none. */
   readonly nonce: string | undefined;
-  readonly clock: Pick<Clock, "nowMs">;
+  readonly clock: Clock;
 }
 
 /** Claims of RFC 9449 section 4.2 that the library does not set as they are wanted. */
@@ -32,7 +32,7 @@ interface ProofClaims {
  */
 export async function dpopHandle(
   key: Secret,
-  clock: Pick<Clock, "nowMs">,
+  clock: Clock,
   claimsOf: () => ProofClaims,
 ): Promise<oauth.DPoPHandle> {
   return oauth.DPoP({}, await keyPairOf(key), {

@@ -22,7 +22,7 @@ export class DpopRequests {
   constructor(
     private readonly binding: DpopBinding,
     private readonly server: string,
-    private readonly clock: Pick<Clock, "nowMs">,
+    private readonly clock: Clock,
   ) {
     this.isRequired = binding.isRequired;
   }

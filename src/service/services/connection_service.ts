@@ -46,7 +46,7 @@ import {
 } from "../pipeline/service_definition.js";
 
 type Deps = {
-  readonly manager: Pick<Connections, "request" | "get" | "revoke" | "delete">;
+  readonly manager: Connections;
   readonly seen: VisibleConnections;
   readonly access: AccessControl;
   readonly names: ConnectionNames;

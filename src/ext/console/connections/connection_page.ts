@@ -18,10 +18,7 @@ const historySize = 30;
 /** A call looks at a bounded stretch of the log, which may hold nothing of this connection. */
 const maxCalls = 10;
 
-export async function readConnection({
-  call,
-  params,
-}: Pick<ConsoleVisit, "call" | "params">): Promise<Connection> {
+export async function readConnection({ call, params }: ConsoleVisit): Promise<Connection> {
   const connectionId = params["id"] ?? "";
   const { connection } = await call(ConnectionService.method.getConnection, { connectionId });
   if (!connection) throw new Error("a connection was answered without the connection");

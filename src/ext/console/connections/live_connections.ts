@@ -7,7 +7,7 @@ import { elementId } from "./connection_table.js";
 
 /** Follows connections. @param elementOf draws one as the page did */
 export function liveConnections(
-  { open }: Pick<ConsoleVisit, "open">,
+  { open }: ConsoleVisit,
   connectionIds: string[],
   elementOf: (connection: Connection) => Html,
 ): Answer {

@@ -18,7 +18,7 @@ export function isFormToken(shown: string, expected: string): boolean {
 }
 
 /** A form that acts. @param action the path of a `ConsoleAction` @param content its fields and its button */
-export function postForm(visit: Pick<ConsoleVisit, "formToken">, action: string, content: Part): Html {
+export function postForm(visit: ConsoleVisit, action: string, content: Part): Html {
   return html`<form method="post" action="${action}">
 <input type="hidden" name="${formTokenField}" value="${visit.formToken}">
 ${content}

@@ -39,13 +39,13 @@ export interface ConsoleVisit {
   readonly may: (action: Action) => boolean;
   readonly describe: DescribeProvider;
   /** For what lasts longer. */
-  readonly clock: Pick<Clock, "nowMs">;
+  readonly clock: Clock;
   /** For the navigation. */
-  readonly rooms: readonly Pick<ConsoleRoom, "title" | "path">[];
+  readonly rooms: readonly ConsoleRoom[];
 }
 
 /** For pages that call nothing before their forms are sent. @throws PermissionDenied */
-export function refuseUnless({ may }: Pick<ConsoleVisit, "may">, action: Action): void {
+export function refuseUnless({ may }: ConsoleVisit, action: Action): void {
   if (!may(action)) throw denied(action);
 }
 

@@ -38,6 +38,6 @@ export const healthAdvice: Readonly<Record<string, string>> = {
 };
 
 /** For people: the name of its template with its own. */
-export function nameOf(visit: Pick<ConsoleVisit, "describe">, { name, template }: Provider): string {
+export function nameOf(visit: ConsoleVisit, { name, template }: Provider): string {
   return visit.describe({ providerName: name, template }).displayName;
 }

@@ -7,7 +7,7 @@ import type { ConsoleSessions } from "./console_sessions.js";
 import { consoleLink } from "./console_url.js";
 
 export function consoleService(options: {
-  readonly sessions: Pick<ConsoleSessions, "createLink"> | undefined;
+  readonly sessions: ConsoleSessions | undefined;
   /** Where browsers reach the console; undefined where none does. */
   origin(): string | undefined;
 }): ServiceDefinition {
