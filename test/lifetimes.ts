@@ -30,22 +30,23 @@ function close(value: Closable): unknown {
   return value.close ? value.close() : value.stop?.();
 }
 
+/** Hands everything to what `current` answers; methods run on the value itself, which private fields need. */
+export function standInFor<T extends object>(current: () => T): T {
+  return new Proxy({} as T, {
+    get: (_, name) => {
+      const found = Reflect.get(current(), name, current()) as unknown;
+      return typeof found === "function" ? found.bind(current()) : found;
+    },
+    set: (_, name, value) => Reflect.set(current(), name, value, current()),
+    has: (_, name) => Reflect.has(current(), name),
+    getPrototypeOf: () => Reflect.getPrototypeOf(current()),
+  });
+}
+
 class Current<T extends object> {
   value: T | undefined;
-
-  /** Hands everything to the value; methods run on the value itself, which private fields need. */
-  readonly standIn = new Proxy({} as T, {
-    get: (_, name) => {
-      const found = Reflect.get(this.#made(), name, this.#made()) as unknown;
-      return typeof found === "function" ? found.bind(this.#made()) : found;
-    },
-    set: (_, name, value) => Reflect.set(this.#made(), name, value, this.#made()),
-    has: (_, name) => Reflect.has(this.#made(), name),
-    getPrototypeOf: () => Reflect.getPrototypeOf(this.#made()),
-  });
-
-  #made(): T {
+  readonly standIn = standInFor(() => {
     if (this.value === undefined) throw new Error("what stands before a test is made when the test begins");
     return this.value;
-  }
+  });
 }

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { ImportRecovery } from "../../../src/domain/connections/import_recovery.js";
 import { owner } from "../../../src/model/access/principal.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
@@ -6,33 +6,19 @@ import { NotLeader } from "../../../src/model/errors.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { Secret } from "../../../src/runtime/secret.js";
-import { SpoolFile } from "../../../src/store/files/spool_file.js";
 import { StoreFailed } from "../../../src/store/lmdb/store_error.js";
 import { silentLog } from "../../silent_log.js";
-import { temporaryFolder } from "../../temporary_folder.js";
-import { Engine, tokenSet } from "../engine.js";
+import { tokenSet } from "../engine.js";
+import { spooledEngine } from "../spooled_engine.js";
 
 describe("an import whose commit fails after the token was redeemed", () => {
-  let folder: string;
-  let file: SpoolFile;
-  let engine: Engine;
   let profile: ProviderProfile;
-  const live = (): void => {
-    file = SpoolFile.open(folder);
-    engine = new Engine(folder, file);
-  };
-  const die = async (): Promise<void> => {
-    await engine.store.close();
-    file.close();
-  };
+  const { engine, file, restart } = spooledEngine();
   beforeEach(async () => {
-    folder = temporaryFolder();
-    live();
     profile = await engine.provider("op", {
       oauth2: { ...plainOAuth2, revocationUrl: "https://op.example/revoke" },
     });
   });
-  afterEach(die);
 
   const rotated = tokenSet({ scopes: ["read"], subject: "ada" });
   const importIt = (): Promise<Connection> =>
@@ -73,8 +59,7 @@ describe("an import whose commit fails after the token was redeemed", () => {
     await lose(new StoreFailed("the disk is full"));
     engine.spool.save();
     const [spooled] = file.read().entries;
-    await die();
-    live();
+    await restart();
     expect(engine.store.listConnections({ limit: 1 })).toEqual([]);
     await engine.spool.recover();
     const [connection] = engine.store.listConnections({ limit: 2 });
@@ -109,8 +94,7 @@ describe("an import whose commit fails after the token was redeemed", () => {
   it("is revoked where its entry is gone", async () => {
     await lose(new StoreFailed("the disk is full"));
     engine.spool.save();
-    await die();
-    live();
+    await restart();
     await engine.importer.abandon(entry()?.key ?? "", "provider_unavailable");
     await engine.spool.recover();
     expect(engine.store.listConnections({ limit: 1 })).toEqual([]);

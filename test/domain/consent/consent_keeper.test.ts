@@ -1,27 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
-import { SpoolFile } from "../../../src/store/files/spool_file.js";
-import { temporaryFolder } from "../../temporary_folder.js";
-import { Engine, tokenSet } from "../engine.js";
+import { tokenSet } from "../engine.js";
+import { spooledEngine } from "../spooled_engine.js";
 
 describe("a consent whose account is asked for", () => {
-  let folder: string;
-  let file: SpoolFile;
-  let engine: Engine;
-  const live = (): void => {
-    file = SpoolFile.open(folder);
-    engine = new Engine(folder, file);
-  };
-  const die = async (): Promise<void> => {
-    await engine.store.close();
-    file.close();
-  };
+  const { engine, restart } = spooledEngine();
   beforeEach(async () => {
-    folder = temporaryFolder();
-    live();
     await engine.provider("op", { userInfoEndpoint: "https://op.example/me" });
   });
-  afterEach(die);
 
   const accountOf = (subject: string) => ({ subject, name: "", email: "", login: "", source: "op" }) as const;
   const answersWith = (subject: string): void => {
@@ -40,8 +26,7 @@ describe("a consent whose account is asked for", () => {
     void engine.finish(requested.state);
     await isAsked;
     engine.spool.save();
-    await die();
-    live();
+    await restart();
     await engine.spool.recover();
     return requested.connectionId;
   };

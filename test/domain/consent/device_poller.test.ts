@@ -1,46 +1,32 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";
 import { NotLeader } from "../../../src/model/errors.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
-import { SpoolFile } from "../../../src/store/files/spool_file.js";
 import { StoreFailed } from "../../../src/store/lmdb/store_error.js";
-import { temporaryFolder } from "../../temporary_folder.js";
-import { Engine, tokenSet } from "../engine.js";
+import { tokenSet } from "../engine.js";
+import { spooledEngine } from "../spooled_engine.js";
 
 const maxBackoffMs = 60_000;
 
 describe("a device consent whose commit fails", () => {
-  let folder: string;
-  let file: SpoolFile;
-  let engine: Engine;
   let id: string;
   let answer: TokenSet;
   let polls: number;
-  const live = (): void => {
-    file = SpoolFile.open(folder);
-    engine = new Engine(folder, file);
+  const { engine, restart } = spooledEngine((live) => {
     polls = 0;
     // A device code is redeemed once.
-    engine.pollDevice = async () => {
+    live.pollDevice = async () => {
       if (polls++ === 0) return { kind: "granted", tokenSet: answer };
       throw new GrantFailure({ kind: "invalid_grant", oauthError: "invalid_grant" });
     };
-  };
-  const die = async (): Promise<void> => {
-    await engine.poller.stop();
-    await engine.store.close();
-    file.close();
-  };
+  });
   beforeEach(async () => {
-    folder = temporaryFolder();
     answer = tokenSet({ subject: "ada" });
-    live();
     const oauth2 = { ...plainOAuth2, deviceAuthorizationUrl: "https://op.example/device" };
     await engine.provider("op", { oauth2 });
     id = (await engine.request({ device: true })).connectionId;
   });
-  afterEach(die);
 
   /** The next look at the device. */
   const look = async (): Promise<void> => {
@@ -82,8 +68,7 @@ describe("a device consent whose commit fails", () => {
     refuse(new StoreFailed("the disk is full"), Number.POSITIVE_INFINITY);
     await look();
     engine.spool.save();
-    await die();
-    live();
+    await restart();
     await engine.spool.recover();
     isActive();
     engine.poller.start();
@@ -97,8 +82,7 @@ describe("a device consent whose commit fails", () => {
     await engine.request({ connectionId: id });
     const { pendingStateHash } = engine.get(id);
     engine.spool.save();
-    await die();
-    live();
+    await restart();
     await engine.spool.recover();
     expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 1n, pendingStateHash });
   });

@@ -1,39 +1,22 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { owner } from "../../../../src/model/access/principal.js";
 import type { Connection } from "../../../../src/model/connections/connection.js";
 import { newId } from "../../../../src/model/ids.js";
 import { plainOAuth2 } from "../../../../src/model/providers/profile_fields.js";
 import { GrantFailure } from "../../../../src/oauth/failure.js";
 import type { Renewed } from "../../../../src/oauth/grants/renewal.js";
-import { SpoolFile, spoolFileName } from "../../../../src/store/files/spool_file.js";
+import { spoolFileName } from "../../../../src/store/files/spool_file.js";
 import { StoreFailed } from "../../../../src/store/lmdb/store_error.js";
-import { temporaryFolder } from "../../../temporary_folder.js";
-import { Engine, hourMs, tokenSet } from "../../engine.js";
+import { hourMs, tokenSet } from "../../engine.js";
+import { spooledEngine } from "../../spooled_engine.js";
 
 const revocationUrl = "https://op.example/revoke";
 
 describe("TokenSpool", () => {
-  let folder: string;
-  let file: SpoolFile;
-  let engine: Engine;
-  const live = (): void => {
-    file = SpoolFile.open(folder);
-    engine = new Engine(folder, file);
-  };
-  const die = async (): Promise<void> => {
-    await engine.store.close();
-    file.close();
-  };
-  beforeEach(() => {
-    folder = temporaryFolder();
-    live();
-  });
-  afterEach(async () => {
-    await die();
-  });
-  const fileBytes = (): Buffer => readFileSync(join(folder, spoolFileName));
+  const { engine, file, folder, live, die, restart } = spooledEngine();
+  const fileBytes = (): Buffer => readFileSync(join(folder(), spoolFileName));
   const isEmpty = (): boolean => fileBytes().every((byte) => byte === 0);
   const events = (id: string) => engine.events(id);
   /** Every commit from now on is refused as by a store that failed. */
@@ -69,8 +52,7 @@ describe("TokenSpool", () => {
   ])("brings a token set home whose commit %s", async (_name, breakStore) => {
     const { id, answer } = await lose(breakStore);
     engine.spool.save();
-    await die();
-    live();
+    await restart();
     expect(engine.get(id)).toMatchObject({ credentialRevision: 1n, refreshIntent: { sends: 1 } });
     await engine.spool.recover();
     expect(engine.get(id)).toMatchObject({
@@ -95,8 +77,7 @@ describe("TokenSpool", () => {
   ])("starts while the profile cannot be read, where the connection %s", async (_name, isRevoked) => {
     const { id, answer, profile } = await lose(failStore);
     engine.spool.save();
-    await die();
-    live();
+    await restart();
     if (isRevoked) await engine.connections.revoke(id, owner);
     engine.damage("providers", profile.id);
     await engine.spool.recover();
@@ -109,8 +90,7 @@ describe("TokenSpool", () => {
   it("recovers a token that must not be served as one", async () => {
     const { id, answer } = await lose(failStore, second(), { idTokenViolation: "sub" });
     engine.spool.save();
-    await die();
-    live();
+    await restart();
     const before = engine.reader.view(id)?.token?.credentials;
     await engine.spool.recover();
     expect(engine.get(id)).toMatchObject({ credentialRevision: 2n, problem: { reason: "account_changed" } });
@@ -124,8 +104,7 @@ describe("TokenSpool", () => {
       failStore();
       engine.spool.save();
     });
-    await die();
-    live();
+    await restart();
     await engine.spool.recover();
     expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
   });
@@ -156,8 +135,7 @@ describe("TokenSpool", () => {
       engine.clock.advance(10_000);
       engine.spool.save();
       expect(file.read().entries).toHaveLength(1);
-      await die();
-      live();
+      await restart();
       await engine.spool.recover();
       expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
     });
@@ -197,8 +175,7 @@ describe("TokenSpool", () => {
         throw new Error("away");
       })
       .catch(() => undefined);
-    await die();
-    live();
+    await restart();
     await engine.spool.recover();
     expect([handed, engine.get(id).subject]).toEqual([[1], "bob"]);
   });
@@ -255,7 +232,7 @@ describe("TokenSpool", () => {
     const content = fileBytes();
     await die();
     for (let start = 0; start < 3; start++) {
-      writeFileSync(join(folder, spoolFileName), content);
+      writeFileSync(join(folder(), spoolFileName), content);
       live();
       await engine.spool.recover();
       expect(engine.get(id).credentialRevision).toBe(2n);
@@ -268,12 +245,10 @@ describe("TokenSpool", () => {
   it("keeps the file when the store still cannot be written", async () => {
     const { id, answer } = await lose(failStore);
     engine.spool.save();
-    await die();
-    live();
+    await restart();
     failStore();
     await expect(engine.spool.recover()).rejects.toThrow(StoreFailed);
-    await die();
-    live();
+    await restart();
     await engine.spool.recover();
     expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
   });
@@ -299,8 +274,7 @@ describe("TokenSpool", () => {
   ])("does not overwrite %s", async (_name, moveOn) => {
     const { id, answer } = await lose(failStore);
     engine.spool.save();
-    await die();
-    live();
+    await restart();
     await moveOn(id);
     const before = engine.refreshTokenOf(id);
     await engine.spool.recover();
@@ -324,8 +298,7 @@ describe("TokenSpool", () => {
     engine.sent[0]?.answer({ tokenSet: answer });
     for (let turn = 0; turn < 10; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
     engine.spool.save();
-    await die();
-    live();
+    await restart();
     await engine.spool.recover();
     expect(engine.refreshTokenOf(id)).toBe(answer.refreshToken?.reveal());
     expect(engine.get(id)).toMatchObject({ status: "attention", credentialRevision: 2n });
@@ -338,8 +311,7 @@ describe("TokenSpool", () => {
     const givenUp = async (giveUp: (id: string) => Promise<unknown>) => {
       const { id, answer } = await lose(failStore);
       engine.spool.save();
-      await die();
-      live();
+      await restart();
       await giveUp(id);
       expect(engine.get(id)).toMatchObject({ status: "attention", problem: { reason: "outcome_unknown" } });
       await engine.spool.recover();
@@ -386,8 +358,7 @@ describe("TokenSpool", () => {
   it("has the token revoked when its connection is gone", async () => {
     const { id } = await lose(failStore);
     engine.spool.save();
-    await die();
-    live();
+    await restart();
     await engine.store.commit((tx) => tx.deleteConnection(id));
     await engine.spool.recover();
     const [due] = engine.store.revocations.due(2);
@@ -406,8 +377,7 @@ describe("TokenSpool", () => {
     file.append([
       { ...entry, credential: { ...entry.credential, sealed: { ...entry.credential.sealed, ciphertext } } },
     ]);
-    await die();
-    live();
+    await restart();
     await engine.spool.recover();
     expect(engine.get(id)).toMatchObject({ credentialRevision: 1n, refreshIntent: { sends: 1 } });
     expect(events(id)[0]).toMatchObject({ type: "token_storage_failed", reason: "data_loss" });
@@ -423,8 +393,7 @@ describe("TokenSpool", () => {
     };
     await expect(engine.finish(state)).rejects.toThrow(StoreFailed);
     engine.spool.save();
-    await die();
-    live();
+    await restart();
     expect(engine.get(id).status).toBe("pending");
     await engine.spool.recover();
     expect(engine.get(id)).toMatchObject({ status: "active", credentialRevision: 1n, subject: "ada" });
@@ -439,8 +408,7 @@ describe("TokenSpool", () => {
   const recovered = async (): Promise<Connection | undefined> => {
     engine.spool.save();
     const [entry] = file.read().entries;
-    await die();
-    live();
+    await restart();
     await engine.spool.recover();
     return entry?.connection;
   };
