@@ -1,11 +1,16 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
+import { PassThrough } from "node:stream";
 import { type CallToolResult, Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
-import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { StdioServerTransport } from "@modelcontextprotocol/server/stdio";
+import { run } from "../../../../src/cli/program.js";
+import type { Shell } from "../../../../src/cli/shell/shell.js";
+import { McpHttpServer } from "../../../../src/ext/mcp/http_server.js";
+import { SystemClock } from "../../../../src/runtime/clock.js";
+import { fakeShell } from "../../../cli/fake_shell.js";
 import { World } from "../../../daemon/harness.js";
 import { EchoApi } from "../../../fakes/echo_api.js";
 
+const { listen } = McpHttpServer;
 const main = join(import.meta.dirname, "../../../../dist/main.js");
 
 /** The revisions of the protocol that begin with a handshake, and those that have none. */
@@ -25,9 +30,9 @@ export interface McpClientOptions {
   readonly url?: string;
 }
 
-/** A live daemon with an OpenID provider, an API, and hosts that start `nexusd mcp`. */
+/** A live daemon with an OpenID provider, an API, and hosts of `nexusd mcp`, which runs in this process. */
 export class McpWorld {
-  readonly #children: ChildProcess[] = [];
+  readonly #servers: McpHttpServer[] = [];
   readonly #clients: McpClient[] = [];
   readonly #listening = new Map<string, Promise<string>>();
   /** Every message and every line that clients and hosts got, to be searched for secrets. */
@@ -39,15 +44,20 @@ export class McpWorld {
   ) {}
 
   static async make(options: Parameters<typeof World.make>[0] = {}): Promise<McpWorld> {
-    return new McpWorld(await World.make(options), await EchoApi.start());
+    const made = new McpWorld(await World.make(options), await EchoApi.start());
+    // The command serves until its process ends.
+    McpHttpServer.listen = async (given) => {
+      const server = await listen.call(McpHttpServer, given);
+      made.#servers.push(server);
+      return server;
+    };
+    return made;
   }
 
   async close(): Promise<void> {
     for (const client of this.#clients) await client.close();
-    for (const child of this.#children) {
-      child.kill();
-      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-    }
+    McpHttpServer.listen = listen;
+    await Promise.all(this.#servers.map((server) => server.close()));
     await this.world.close();
     await this.api.stop();
   }
@@ -96,34 +106,43 @@ export class McpWorld {
   }
 
   async listenWith(flags: readonly string[]): Promise<string> {
-    const args = [main, "mcp", ...flags];
-    const child = spawn(process.execPath, args, {
-      env: this.environment,
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    this.#children.push(child);
     let text = "";
-    child.stderr.setEncoding("utf8").on("data", (part: string) => {
-      text += part;
-      this.seen.push(part);
+    return await new Promise<string>((resolve, reject) => {
+      const shell = this.#shell((part) => {
+        text += part;
+        const [, url] = /MCP at (\S+)/.exec(text) ?? [];
+        if (url !== undefined) resolve(url);
+      });
+      void run(["mcp", ...flags], shell).then((code) => reject(new Error(`ended with ${code}: ${text}`)));
     });
-    for (;;) {
-      const [, url] = /MCP at (\S+)/.exec(text) ?? [];
-      if (url !== undefined) return url;
-      if (child.exitCode !== null) throw new Error(`nexusd mcp ended with ${child.exitCode}: ${text}`);
-      await Promise.race([once(child.stderr, "data"), once(child, "exit")]);
-    }
   }
 
-  /** How a host starts the server. */
+  /** How a host starts the server as a process of its own. */
   stdioCommand(flags: readonly string[]) {
     return { command: process.execPath, args: [main, "mcp", ...flags], env: this.environment };
   }
 
-  #stdio(flags: readonly string[]): StdioClientTransport {
-    const transport = new StdioClientTransport({ ...this.stdioCommand(flags), stderr: "pipe" });
-    transport.stderr?.on("data", (part: Buffer) => this.seen.push(part.toString("utf8")));
+  /** The transport of the server is that of a client whose streams are the other way round. */
+  #stdio(flags: readonly string[]): StdioServerTransport {
+    const [input, output] = [new PassThrough(), new PassThrough()];
+    const shell = this.#shell(() => undefined);
+    void run(["mcp", ...flags], { ...shell, openStandardStreams: () => ({ input, output }) });
+    const transport = new StdioServerTransport(output, input);
+    const close = transport.close.bind(transport);
+    transport.close = async () => {
+      input.end();
+      await close();
+    };
     return transport;
+  }
+
+  #shell(onText: (text: string) => void): Shell {
+    const shell = fakeShell({ env: this.environment });
+    const write = (text: string): void => {
+      this.seen.push(text);
+      onText(text);
+    };
+    return { ...shell, clock: new SystemClock(), stderr: { ...shell.stderr, write } };
   }
 
   /** One server for all clients of the same flags. */
