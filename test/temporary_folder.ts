@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { afterAll, onTestFinished } from "vitest";
 
 const madeOutsideOfTests: string[] = [];
-// This module is loaded before the body of the file that needs it, and hooks run in reverse order: this one is the last.
-afterAll(() => madeOutsideOfTests.splice(0).forEach(remove));
+// This module is loaded before the body of the file that needs it, and hooks run in reverse order: this one is the last. The bench, which loads it
+// too, has no hooks.
+if (process.env["VITEST"]) afterAll(() => madeOutsideOfTests.splice(0).forEach(remove));
 
 /** A new, empty folder: removed after the test, or after the file when no test runs that could own it (`beforeAll`). */
 export function temporaryFolder(): string {
