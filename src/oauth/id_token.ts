@@ -9,6 +9,7 @@ import type { AuthorizationServer } from "./authorization_server.js";
 import { clientMetadata, type OAuthClient } from "./client_authentication.js";
 import type { IdTokenRejected } from "./failure.js";
 import { holdsKey, type Jwks, JwksUnavailable } from "./jwks.js";
+import { claimsOf, keyIdOf } from "./jwt.js";
 
 /** An id_token that must not be relied on. Has no `cause`: the library's errors hold the claims. */
 export class IdTokenError extends Error {
@@ -79,7 +80,7 @@ export async function processIdToken(
   } catch (violation) {
     if (violation instanceof IdTokenError) throw violation;
     const which = claimViolation(violation);
-    throw new IdTokenError(which, undefined, clockWords(which, claimsOf(idToken), clock.nowMs()));
+    throw new IdTokenError(which, undefined, clockWords(which, claimsOf(idToken) ?? {}, clock.nowMs()));
   }
 }
 
@@ -134,7 +135,7 @@ async function signatureViolation(
 
 /** Undefined where the token names no tenant, and there are many. */
 function tokenIssuer({ issuer, tenantIssuer }: AuthorizationServer, idToken: string): string | undefined {
-  return tenantIssuer === undefined ? issuer : issuerOfTenant(tenantIssuer, claimsOf(idToken)["tid"]);
+  return tenantIssuer === undefined ? issuer : issuerOfTenant(tenantIssuer, claimsOf(idToken)?.["tid"]);
 }
 
 /** Entra publishes the keys of one tenant among those of all, and says so of each: only the issuer that it names may sign with it. */
@@ -142,7 +143,7 @@ function isKeyOfTenant({ tenantIssuer }: AuthorizationServer, idToken: string, {
   const keyId = keyIdOf(idToken);
   const { issuer } = keys.find(({ kid }) => kid === keyId) ?? {};
   if (tenantIssuer === undefined || typeof issuer !== "string") return true;
-  const { tid, iss } = claimsOf(idToken);
+  const { tid, iss } = claimsOf(idToken) ?? {};
   return issuerOfTenant(issuer, tid) === iss;
 }
 
@@ -156,13 +157,6 @@ function signatureDetail(violation: IdTokenRejected, wasFetched: boolean): strin
   return wasFetched
     ? "checked with the provider's keys, which were fetched anew"
     : "checked with the provider's keys at hand, which were fetched too often to be fetched now";
-}
-
-/** `kid` of the header (RFC 7515 section 4.1.4). */
-function keyIdOf(idToken: string): string | undefined {
-  const header: unknown = JSON.parse(Buffer.from(idToken.split(".")[0] ?? "", "base64url").toString("utf8"));
-  const kid = typeof header === "object" && header !== null && "kid" in header ? header.kid : undefined;
-  return typeof kid === "string" ? kid : undefined;
 }
 
 /** What `exp` and `nbf` say of the two clocks; undefined when another claim is wrong, or an id_token was dead when it was issued. */
@@ -179,18 +173,6 @@ function clockWords(
   if (violation !== "exp" || !isTime(exp) || (isTime(iat) && exp <= iat)) return undefined;
   const since = formatDuration(nowMs - exp * 1000);
   return `the id_token came ${since} after its end: the clock of this machine is ahead of the provider's, or that one is behind`;
-}
-
-/** The claims of a JWT that is not verified; none of what is no JWT. */
-export function claimsOf(idToken: string): Readonly<Record<string, unknown>> {
-  try {
-    const claims: unknown = JSON.parse(
-      Buffer.from(idToken.split(".")[1] ?? "", "base64url").toString("utf8"),
-    );
-    return typeof claims === "object" && claims !== null ? (claims as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
 }
 
 function claimViolation(violation: unknown): IdTokenRejected {

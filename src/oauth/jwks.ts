@@ -1,3 +1,4 @@
+import { parseJsonObject } from "../model/json_object.js";
 import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
 import type { Clock } from "../runtime/clock.js";
 import { SingleFlight } from "../runtime/single_flight.js";
@@ -41,13 +42,7 @@ export class JwksUnavailable extends Error {
  * @throws JwksUnavailable when it is no set, or one of more than 100 keys
  */
 export function processJwks(text: string): Jwks {
-  let document: unknown;
-  try {
-    document = JSON.parse(text);
-  } catch {
-    throw new JwksUnavailable("not JSON");
-  }
-  const keys = isObject(document) ? document["keys"] : undefined;
+  const keys = parseJsonObject(text)?.["keys"];
   if (!Array.isArray(keys)) throw new JwksUnavailable("not a set of keys");
   if (keys.length > maxKeys) throw new JwksUnavailable(`more than ${maxKeys} keys`);
   const objects = keys.filter(isObject);

@@ -1,5 +1,6 @@
 import * as oauth from "oauth4webapi";
 import type { TokenTypeHint } from "../model/connections/revocation.js";
+import { parseJsonObject } from "../model/json_object.js";
 import { OutboundError, type OutboundFetch } from "../outbound/outbound.js";
 import type { OutboundResponse } from "../outbound/outbound_exchange.js";
 import { parseRetryAfterMs } from "../outbound/retry_after.js";
@@ -94,12 +95,6 @@ export function processRevocation(
 }
 
 function errorCode(body: string): string | undefined {
-  try {
-    const parsed: unknown = JSON.parse(body);
-    const error =
-      typeof parsed === "object" && parsed !== null && "error" in parsed ? parsed.error : undefined;
-    return typeof error === "string" && /^[a-z_]{1,64}$/.test(error) ? error : undefined;
-  } catch {
-    return undefined;
-  }
+  const error = parseJsonObject(body)?.["error"];
+  return typeof error === "string" && /^[a-z_]{1,64}$/.test(error) ? error : undefined;
 }

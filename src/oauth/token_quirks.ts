@@ -1,4 +1,5 @@
 import { tokenHeaderViolation } from "../model/header_name.js";
+import { parseJsonObject } from "../model/json_object.js";
 import { maxMetadataValues, metadataText, namesSecret } from "../model/providers/connection_metadata.js";
 import type { OAuth2Options } from "../model/providers/profile_settings.js";
 import type { OutboundRequest } from "../outbound/outbound.js";
@@ -62,7 +63,7 @@ export function adaptTokenAnswer(
   },
 ): AdaptedAnswer {
   const asIs = { bodyText, metadata: {} };
-  const root = jsonObject(bodyText);
+  const root = parseJsonObject(bodyText);
   if (root !== undefined && options.isRefresh && meansInvalidGrant(root, quirks.invalidGrantAliases)) {
     const { error_description } = root;
     return { ...asIs, bodyText: JSON.stringify({ error: "invalid_grant", error_description }) };
@@ -178,15 +179,4 @@ function isContainer(value: unknown): value is JsonRecord {
 
 function isObject(value: unknown): value is JsonRecord {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function jsonObject(text: string): JsonRecord | undefined {
-  // An empty body, or a page: the parser would throw, and a throw takes as much as the whole of a good answer.
-  if (!/^\uFEFF?[\t\n\r ]*\{/.test(text)) return undefined;
-  try {
-    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ""));
-    return isObject(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

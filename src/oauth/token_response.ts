@@ -1,5 +1,6 @@
 import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
+import { parseJsonObject } from "../model/json_object.js";
 import { withoutEchoes } from "../outbound/echoed_secrets.js";
 import { jsonResponse } from "../outbound/json_response.js";
 import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
@@ -190,7 +191,7 @@ export function normaliseTokenResponse(
   dpop?: DpopRequests,
 ): NormalisedTokenResponse {
   if (status < 300 && /^\s*</.test(bodyText)) return { status: 502, body: {} };
-  const fields = parseJsonObject(bodyText) ?? parseForm(bodyText) ?? new Map<string, unknown>();
+  const fields = jsonMembers(bodyText) ?? parseForm(bodyText) ?? new Map<string, unknown>();
   const error = fields.get("error");
   const hasError = error !== undefined && error !== null && error !== "" && error !== false;
   if (status < 200 || status > 299 || hasError || fields.get("ok") === false) {
@@ -238,14 +239,9 @@ function findAccessTokenViolation(
 }
 
 /** A map, not an object: names come from outside. Of a repeated member the last counts, as RFC 8259 section 4 lets a parser do. */
-function parseJsonObject(text: string): Map<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ""));
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-    return new Map(Object.entries(value));
-  } catch {
-    return undefined;
-  }
+function jsonMembers(text: string): Map<string, unknown> | undefined {
+  const json = parseJsonObject(text);
+  return json && new Map(Object.entries(json));
 }
 
 /** Undefined for what is no form, and for one that says two things where one decides (RFC 6749 section 3.2). */

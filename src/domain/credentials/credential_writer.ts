@@ -11,7 +11,7 @@ import { mergeMetadata } from "../../model/providers/connection_metadata.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { keepAliveMs, refreshNotBeforeMs } from "../../model/refresh/refresh_policy.js";
-import { jwtExpiryMs } from "../../oauth/access_token.js";
+import { jwtExpiryMs } from "../../oauth/jwt.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Transaction } from "../../store/transaction.js";
 import { changeConnection, type TokenChange } from "../connections/state/connection_change.js";

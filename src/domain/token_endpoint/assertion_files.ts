@@ -1,3 +1,4 @@
+import { claimsOf } from "../../oauth/jwt.js";
 import type { Clock } from "../../runtime/clock.js";
 import { Secret } from "../../runtime/secret.js";
 import { NamedFiles, refusedFile } from "./named_files.js";
@@ -38,7 +39,7 @@ export class AssertionFiles {
    */
   async read(name: string): Promise<Secret> {
     const text = (await this.#files.read(name)).trim();
-    const claims = claimsOf(text);
+    const claims = /^[\w-]+\.[\w-]+\.[\w-]+$/.test(text) ? claimsOf(text) : undefined;
     if (claims === undefined) throw refusedFile("client", `the client assertion file ${name} holds no JWT`);
     const { exp } = claims;
     if (typeof exp === "number" && exp * 1000 <= this.deps.clock.nowMs()) {
@@ -49,17 +50,5 @@ export class AssertionFiles {
       );
     }
     return new Secret(text);
-  }
-}
-
-/** RFC 7519 section 3.1: three parts, of which the second is an object. */
-function claimsOf(text: string): Readonly<Record<string, unknown>> | undefined {
-  const [, payload] = /^[\w-]+\.([\w-]+)\.[\w-]+$/.exec(text) ?? [];
-  if (payload === undefined) return undefined;
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, "base64url").toString("utf8"));
-    return typeof claims === "object" && claims !== null ? (claims as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
   }
 }

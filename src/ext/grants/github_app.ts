@@ -1,5 +1,6 @@
 import { SignJWT } from "jose";
 import type { GrantType } from "../../domain/token_endpoint/grant_type.js";
+import { parseJsonObject } from "../../model/json_object.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { signingKeyOf } from "../../oauth/client_assertion.js";
 import { keySourceOf } from "../../oauth/client_authentication.js";
@@ -162,7 +163,7 @@ function restrictionOf(scopes: readonly string[]): object {
 
 /** The answer in the words of RFC 6749 section 5.1; what is no answer with a token stays as it is. */
 function standardWords(text: string, nowMs: number): string {
-  const json = jsonObject(text);
+  const json = parseJsonObject(text);
   const { token, expires_at: expiresAt, permissions } = json ?? {};
   if (typeof token !== "string") return text;
   const endMs = typeof expiresAt === "string" ? Date.parse(expiresAt) : Number.NaN;
@@ -173,13 +174,4 @@ function standardWords(text: string, nowMs: number): string {
     ...(Number.isNaN(endMs) ? {} : { expires_in: Math.floor((endMs - nowMs) / 1000) }),
     ...(granted.length === 0 ? {} : { scope: granted.map(([name, level]) => `${name}:${level}`).join(" ") }),
   });
-}
-
-function jsonObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -9,7 +9,8 @@ import {
   type IdTokenRejected,
   UnusableGrant,
 } from "../failure.js";
-import { claimsOf, IdTokenError, processIdToken, verifySignature } from "../id_token.js";
+import { IdTokenError, processIdToken, verifySignature } from "../id_token.js";
+import { claimsOf } from "../jwt.js";
 import { type TokenAnswer, toTokenSet } from "../token_response.js";
 import { type Renewal, sendRenewal } from "./renewal.js";
 
@@ -94,6 +95,6 @@ function idTokenRejected(idTokenViolation: IdTokenRejected, detail?: string): Gr
 
 /** What an id_token that is not verified says of the account. */
 function subjectOf(idToken: string | undefined): string | undefined {
-  const sub = idToken === undefined ? undefined : claimsOf(idToken)["sub"];
+  const sub = idToken === undefined ? undefined : claimsOf(idToken)?.["sub"];
   return typeof sub === "string" ? sub : undefined;
 }

@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { parseJsonObject } from "../../model/json_object.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { jsonResponse } from "../../outbound/json_response.js";
 import type { OutboundRequest } from "../../outbound/outbound.js";
@@ -88,17 +89,8 @@ async function normalised(raw: OutboundResponse): Promise<Response> {
 
 /** The members as section 3.2 has them: Google's `verification_url` under its name, an interval that is none left out, lifetimes as numbers. */
 function membersOf(text: string): Record<string, unknown> {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch {
-    return {};
-  }
-  if (typeof json !== "object" || json === null || Array.isArray(json)) return {};
-  const { verification_url, verification_url_complete, interval, expires_in, ...rest } = json as Record<
-    string,
-    unknown
-  >;
+  const { verification_url, verification_url_complete, interval, expires_in, ...rest } =
+    parseJsonObject(text) ?? {};
   const seconds = Number(interval);
   const lifetime = Number(expires_in);
   return {

@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { parseJsonObject } from "../../model/json_object.js";
 import { jsonResponse } from "../../outbound/json_response.js";
 import type { OutboundRequest } from "../../outbound/outbound.js";
 import { clientAuthentication, clientMetadata } from "../client_authentication.js";
@@ -39,7 +40,8 @@ export async function pushAuthorizationRequest(request: PushedRequest): Promise<
           const text = await raw.text();
           // An error reads as one of the token endpoint (section 2.3); a success is 201, and nothing of it is repaired.
           const { status, body } = normaliseTokenResponse(raw.status, text);
-          return raw.status < 300 ? rawJson(text, raw.status) : jsonResponse(body, { status });
+          const answer = raw.status < 300 ? (parseJsonObject(text) ?? {}) : body;
+          return jsonResponse(answer, { status: raw.status < 300 ? raw.status : status });
         },
       },
     );
@@ -49,13 +51,5 @@ export async function pushAuthorizationRequest(request: PushedRequest): Promise<
     return url.href;
   } catch (violation) {
     throw classify(violation, clock.nowMs());
-  }
-}
-
-function rawJson(text: string, status: number): Response {
-  try {
-    return jsonResponse(JSON.parse(text), { status });
-  } catch {
-    return jsonResponse({}, { status });
   }
 }

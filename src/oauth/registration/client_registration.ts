@@ -1,4 +1,5 @@
 import * as oauth from "oauth4webapi";
+import { parseJsonObject } from "../../model/json_object.js";
 import type { TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
 import { jsonResponse } from "../../outbound/json_response.js";
 import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound.js";
@@ -96,7 +97,7 @@ function managed({
 
 /** Servers answer 200 for 201, and leave out when a secret ends that does not end. */
 async function normalised(raw: OutboundResponse): Promise<Response> {
-  const body = objectOf(await raw.text());
+  const body = parseJsonObject(await raw.text());
   const isSuccess = raw.status === 200 || raw.status === 201;
   if (!isSuccess) return jsonResponse(body ?? {}, { status: raw.status });
   const { client_secret, client_secret_expires_at: expiresAt, ...rest } = body ?? {};
@@ -161,15 +162,4 @@ function refusalOf(error: unknown): Error {
     return new RegistrationRefused(`it answers ${word} (HTTP status ${error.status})`, word);
   }
   return new RegistrationRefused("its answer is no registration (RFC 7591 section 3.2)");
-}
-
-function objectOf(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,3 +1,4 @@
+import { parseJsonObject } from "../../model/json_object.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
 import type { OutboundFetch } from "../../outbound/outbound.js";
 import { scopeTokens } from "./resource_challenge.js";
@@ -49,7 +50,7 @@ export async function fetchResourceMetadata(
   }
   for (const url of challenged === undefined ? resourceMetadataUrls(mcpServerUrl) : [challenged]) {
     const response = await fetch(url, { method: "GET", headers: { accept: "application/json" }, maxBytes });
-    const document = response.status === 200 ? objectOf(await response.text()) : undefined;
+    const document = response.status === 200 ? parseJsonObject(await response.text()) : undefined;
     if (document) return processResourceMetadata(mcpServerUrl, url, document);
     if (response.status >= 500 || response.status === 429 || challenged !== undefined) {
       const came = response.status === 200 ? "what is no JSON object" : `HTTP status ${response.status}`;
@@ -102,15 +103,4 @@ function isPermittedPlace(text: string, mcpServerUrl: string): boolean {
   const isLocal = isLoopbackHost(new URL(mcpServerUrl).hostname);
   if (isLocal) return url.protocol === "https:" || (url.protocol === "http:" && isLoopbackHost(url.hostname));
   return url.protocol === "https:" && !isLoopbackHost(url.hostname);
-}
-
-function objectOf(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }

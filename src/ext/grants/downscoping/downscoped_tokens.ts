@@ -6,7 +6,7 @@ import type { Connection } from "../../../model/connections/connection.js";
 import type { TokenSet } from "../../../model/credentials/credential.js";
 import { NotFound } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import { jwtExpiryMs } from "../../../oauth/access_token.js";
+import { jwtExpiryMs } from "../../../oauth/jwt.js";
 import { SingleFlight } from "../../../runtime/single_flight.js";
 import { DownscopedTokenCache, keyText } from "./downscoped_token_cache.js";
 import { TokenExchanger } from "./token_exchanger.js";

@@ -7,8 +7,8 @@ import { newConnection } from "../../../model/connections/new_connection.js";
 import { InvalidArgument, NotFound } from "../../../model/errors.js";
 import { newId } from "../../../model/ids.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import { jwtExpiryMs } from "../../../oauth/access_token.js";
-import { claimsOf, IdTokenError } from "../../../oauth/id_token.js";
+import { IdTokenError } from "../../../oauth/id_token.js";
+import { claimsOf, jwtExpiryMs } from "../../../oauth/jwt.js";
 import { Secret } from "../../../runtime/secret.js";
 import type { Transaction } from "../../../store/transaction.js";
 
@@ -106,7 +106,7 @@ function statedIdentity(
   { issuer, clientId }: { readonly issuer: string; readonly clientId: string },
   nowMs: number,
 ): StatedIdentity {
-  const claims = claimsOf(idToken);
+  const claims = claimsOf(idToken) ?? {};
   const { iss, aud, azp, sub } = claims;
   if (iss === undefined) throw new IdTokenError("malformed");
   if (iss !== issuer) throw new IdTokenError("iss");

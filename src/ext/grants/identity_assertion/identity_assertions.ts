@@ -2,10 +2,10 @@ import { ProviderConcurrency } from "../../../domain/refresh/limits/provider_con
 import type { GrantParts, RefreshRequest } from "../../../domain/token_endpoint/grant_type.js";
 import type { TokenSet } from "../../../model/credentials/credential.js";
 import { NexusError } from "../../../model/errors.js";
-import { jwtExpiryMs } from "../../../oauth/access_token.js";
 import { GrantFailure } from "../../../oauth/failure.js";
 import { IdentityRequired } from "../../../oauth/grants/identity_required.js";
 import type { MintedToken } from "../../../oauth/grants/minted_token.js";
+import { jwtExpiryMs } from "../../../oauth/jwt.js";
 import { BoundedMap } from "../../../runtime/bounded_map.js";
 import type { Secret } from "../../../runtime/secret.js";
 import { requestIdJag } from "./id_jag.js";

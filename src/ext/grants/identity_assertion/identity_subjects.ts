@@ -5,7 +5,7 @@ import { DataLoss } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../../oauth/failure.js";
 import { IdentityRequired } from "../../../oauth/grants/identity_required.js";
-import { claimsOf } from "../../../oauth/id_token.js";
+import { claimsOf } from "../../../oauth/jwt.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Secret } from "../../../runtime/secret.js";
 import type { Store } from "../../../store/store.js";
@@ -100,7 +100,7 @@ export class IdentitySubjects {
       const { idToken, binding } = this.deps.vault.openCredential(connection, stored);
       if (idToken === undefined || (binding !== undefined && binding !== grantBinding(profile)))
         return undefined;
-      const { exp } = claimsOf(idToken.reveal());
+      const exp = claimsOf(idToken.reveal())?.["exp"];
       return typeof exp === "number" ? { idToken, endMs: exp * 1000 } : undefined;
     } catch (error) {
       if (error instanceof DataLoss) return undefined;

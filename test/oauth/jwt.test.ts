@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { jwtExpiryMs } from "../../src/oauth/access_token.js";
+import { jwtExpiryMs } from "../../src/oauth/jwt.js";
 
 const nowMs = 1_800_000_000_000;
 const nowSeconds = nowMs / 1000;
