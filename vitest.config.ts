@@ -57,7 +57,7 @@ export default defineConfig({
     projects: [
       project(
         "unit",
-        ["test/**/*.test.ts"],
+        ["test/**/*.test.{ts,tsx}"],
         [
           "test/{daemon,security,proxy,deploy,removal}/**",
           "test/ext/fleet/follower/**",

@@ -43,6 +43,7 @@ const data = [
     `ext/fleet/database/sql/${file}`,
     `database/sql/${file}`,
   ]),
+  ...filesOf("ext/console/assets").map((file) => [`ext/console/assets/${file}`, `assets/${file}`]),
 ];
 
 export async function build() {

@@ -236,7 +236,7 @@ describe("the checker refuses", () => {
 function readFiles(folder: string): Files {
   if (!existsSync(folder)) return {};
   const paths = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) =>
-    path.endsWith(".ts"),
+    /\.tsx?$/.test(path),
   );
   return Object.fromEntries(
     paths.map((path) => [path.split(sep).join("/"), readFileSync(join(folder, path), "utf8")]),

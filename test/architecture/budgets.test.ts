@@ -58,7 +58,8 @@ function smallFiles(): number {
     for (const { specifier } of readSource(file, files.get(file) ?? "").imports.filter((each) =>
       each.specifier.startsWith("."),
     )) {
-      const target = normalize(join(dirname(file), specifier)).replace(/\.js$/, ".ts");
+      const plain = normalize(join(dirname(file), specifier)).replace(/\.js$/, ".ts");
+      const target = files.has(`${plain}x`) ? `${plain}x` : plain;
       importers.set(target, (importers.get(target) ?? new Set()).add(file));
     }
   }

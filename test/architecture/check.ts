@@ -78,8 +78,8 @@ function breachesOfImports(path: string, { imports }: Source, sources: Map<strin
   if (from === undefined) return [];
   return imports.flatMap(({ specifier, line }) => {
     const violation = specifier.startsWith(".")
-      ? (violationOfFileImport(from, targetOf(path, specifier), sources) ??
-        violationOfWall(path, targetOf(path, specifier)))
+      ? (violationOfFileImport(from, targetOf(path, specifier, sources), sources) ??
+        violationOfWall(path, targetOf(path, specifier, sources)))
       : violationOfPackageImport(from, specifier);
     return violation === undefined ? [] : [`${path}:${line}: ${violation}`];
   });
@@ -141,7 +141,7 @@ function importsOfFiles(sources: Map<string, Source>): Map<string, Set<string>> 
       new Set(
         imports
           .filter(({ specifier }) => specifier.startsWith("."))
-          .map(({ specifier }) => targetOf(path, specifier))
+          .map(({ specifier }) => targetOf(path, specifier, sources))
           .filter((target) => sources.has(target)),
       ),
     ]),
@@ -197,8 +197,10 @@ function layerOf(path: string): Layer | undefined {
   return name as Layer;
 }
 
-function targetOf(path: string, specifier: string): string {
-  return normalize(join(dirname(path), specifier)).replace(/\.js$/, ".ts");
+/** The source that an import means: of views a `.tsx`. */
+function targetOf(path: string, specifier: string, sources: { has(path: string): boolean }): string {
+  const target = normalize(join(dirname(path), specifier)).replace(/\.js$/, ".ts");
+  return sources.has(`${target}x`) ? `${target}x` : target;
 }
 
 function packageNameOf(specifier: string): string {

@@ -102,6 +102,7 @@ export const packages: Record<string, readonly Layer[]> = {
   commander: ["cli", "ext"],
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],
+  hono: ["server", "ext"],
   "ipaddr.js": ["outbound"],
   jose: ["identity", "oauth", "ext"],
   koffi: ["daemon", "server"],
@@ -195,9 +196,9 @@ export const limits = {
 export const budgets = {
   /** `src` without `src/ext`. */
   core: { budget: 44_000, ceiling: 57_000 },
-  src: { budget: 60_000, ceiling: 75_200 },
+  src: { budget: 60_000, ceiling: 77_500 },
   /** The largest extension but `fleet`, which may have 6 000. */
-  extension: { budget: 3_000, ceiling: 4_400 },
+  extension: { budget: 3_000, ceiling: 4_750 },
   fleetExtension: { budget: 6_000, ceiling: 6_000 },
   /** Lines of tests for 100 of source. */
   testsForSource: { budget: 120, ceiling: 130 },

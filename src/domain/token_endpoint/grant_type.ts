@@ -22,8 +22,6 @@ export interface GrantType {
   violations?(settings: ProviderSettings, violation: (field: string, description: string) => void): void;
   /** Whether its profile names an identity provider. */
   readonly hasIdentityProvider?: boolean;
-  /** Whether the JWT of a file can be the grant: `clientAssertionSource` of a profile whose client does not authenticate by it. */
-  readonly takesAssertionFile?: boolean;
   /** What the private key of its profile must sign by (RFC 7518 section 3.1); any algorithm by default. */
   readonly signingAlg?: string;
   /** Called once in the life of a daemon, when a connection first needs it. */

@@ -1,4 +1,3 @@
-import { grantedByFile } from "../../model/clients/client_proof.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { type FieldViolation, InvalidArgument } from "../../model/errors.js";
 import type {
@@ -54,11 +53,6 @@ export function grantViolations(settings: ProviderSettings, type: GrantType | un
   };
   if (identityProvider !== "" && type.hasIdentityProvider !== true)
     violation("identity_provider", `is of no use to the grant type ${grantType}: leave it empty`);
-  if (grantedByFile(settings) && type.takesAssertionFile !== true)
-    violation(
-      "client_assertion_source",
-      `must be empty unless token_endpoint_auth_method is client_assertion_file: no file can hold a grant of the type ${grantType}`,
-    );
   type.violations?.(settings, violation);
   return violations;
 }

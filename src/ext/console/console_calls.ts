@@ -10,7 +10,7 @@ import type { Principal } from "../../model/access/principal.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { type Call, callerOf } from "../../service/pipeline/rpc_call.js";
-import type { OpenStream } from "./frame/console_visit.js";
+import type { OpenStream } from "./kit/request.js";
 
 /** The RPCs of `services`, as pages call them. */
 export class ConsoleCalls {

@@ -31,13 +31,15 @@ function statusOf({ domain }: Core) {
   };
 }
 
-async function opened({ options, resources, domain }: Core): Promise<RunningExtension> {
-  const [{ ConsoleListener }, { ConsoleSessions }, { consoleService }] = await Promise.all([
+async function opened({ options, resources, domain, environment }: Core): Promise<RunningExtension> {
+  const [{ ConsoleListener }, { settingsOf }, { ConsoleSessions }, { consoleService }] = await Promise.all([
     import("./console_listener.js"),
+    import("./shown_settings.js"),
     import("./sessions/console_sessions.js"),
     import("./sessions/console_service.js"),
   ]);
   const { config, clock } = options;
+  const shownSettings = () => settingsOf(environment);
   const { access, changes } = domain;
   const sessions = new ConsoleSessions({ store: resources.store, changes, clock });
   let listeners: readonly InstanceType<typeof ConsoleListener>[] = [];
@@ -48,8 +50,10 @@ async function opened({ options, resources, domain }: Core): Promise<RunningExte
       name: "console",
       make: (place) => {
         const permissionsOf = (name: string) => access.permissionsOf(name);
-        const common = { ...ground, ...place, url: config.consoleUrl, sessions, permissionsOf, clock };
-        listeners = config.consoleListen.map((listen) => new ConsoleListener({ ...common, listen }));
+        const own = { url: config.consoleUrl, sessions, settings: shownSettings, permissionsOf, clock };
+        listeners = config.consoleListen.map(
+          (listen) => new ConsoleListener({ ...ground, ...place, ...own, listen }),
+        );
         return listeners;
       },
     }),

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { SignJWT } from "jose";
 import type { GrantType } from "../../domain/token_endpoint/grant_type.js";
-import { grantedByFile, hasSecretBesideJwt } from "../../model/clients/client_proof.js";
+import { hasSecretBesideJwt } from "../../model/clients/client_proof.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
 import { hasIssuer } from "../../oauth/authorization_server.js";
 import { signingKeyOf } from "../../oauth/client_assertion.js";
@@ -12,18 +12,15 @@ import type { TokenAnswer } from "../../oauth/token_response.js";
 
 /** Service accounts: a JWT that the client signs, or that stands in a file, is the grant. */
 export const jwtBearerType: GrantType = {
-  takesAssertionFile: true,
   violations: (settings, violation) => {
-    const { tokenEndpointAuthMethod: method, clientKeySource } = settings;
-    const isByFile = grantedByFile(settings);
-    const hasSecret = hasSecretBesideJwt(settings) && (isByFile || clientKeySource !== "");
-    if (method === "none" || hasSecret || (method === "private_key_jwt" && !isByFile)) return;
-    violation(
-      "token_endpoint_auth_method",
-      isByFile
-        ? "must be none with the grant type jwt_bearer and client_assertion_source, where the JWT in the file says who the client is, or client_secret_post or client_secret_basic"
-        : "must be none or private_key_jwt with the grant type jwt_bearer, where client_secret holds the key; with client_key_source or client_assertion_source it may be client_secret_post or client_secret_basic",
-    );
+    const { tokenEndpointAuthMethod: method, clientKeySource, clientAssertionSource } = settings;
+    const hasJwtElsewhere = clientKeySource !== "" || clientAssertionSource !== "";
+    const takesSecret = hasJwtElsewhere && hasSecretBesideJwt(settings);
+    if (!["none", "private_key_jwt"].includes(method) && !takesSecret)
+      violation(
+        "token_endpoint_auth_method",
+        "must be none or private_key_jwt with the grant type jwt_bearer, where client_secret holds the key; with client_key_source or client_assertion_source it may be client_secret_post or client_secret_basic",
+      );
   },
   open: () => ({
     renew: (renewal, { scopes, userId }) => {

@@ -32,7 +32,7 @@ export function hasSecretBesideJwt({
   grantType,
   tokenEndpointAuthMethod: method,
 }: Pick<Proof, "grantType" | "tokenEndpointAuthMethod">): boolean {
-  return signingGrants.includes(grantType) && ["client_secret_post", "client_secret_basic"].includes(method);
+  return grantType === "jwt_bearer" && (method === "client_secret_post" || method === "client_secret_basic");
 }
 
 function signs({ authType, grantType, tokenEndpointAuthMethod: method }: Proof): boolean {
@@ -66,10 +66,11 @@ export function provesByFile({
 }
 
 /** Whether the grant itself is what stands in such a file. */
-export function grantedByFile(
-  settings: Pick<ClientProofSettings, "tokenEndpointAuthMethod" | "clientAssertionSource">,
-): boolean {
-  return settings.clientAssertionSource !== "" && !provesByFile(settings);
+export function grantedByFile({
+  grantType,
+  clientAssertionSource: source,
+}: Pick<ClientProofSettings, "grantType" | "clientAssertionSource">): boolean {
+  return grantType === "jwt_bearer" && source !== "";
 }
 
 /** Whether a client of type `oauth2` needs nothing sealed. */
@@ -111,6 +112,16 @@ export function clientViolations(
     violation(
       "client_assertion_source",
       "is required with client_assertion_file: a name of NEXUS_CLIENT_ASSERTION_FILES",
+    );
+  if (!provesByFile(settings) && !grantedByFile(settings) && source !== "")
+    violation(
+      "client_assertion_source",
+      "must be empty unless token_endpoint_auth_method is client_assertion_file, or grant_type jwt_bearer",
+    );
+  if (grantedByFile(settings) && method !== "none" && !hasSecretBesideJwt(settings))
+    violation(
+      "token_endpoint_auth_method",
+      "must be none with the grant type jwt_bearer and client_assertion_source, where the JWT in the file says who the client is, or client_secret_post or client_secret_basic",
     );
   certificateViolations(settings, violation);
 }

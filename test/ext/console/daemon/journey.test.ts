@@ -88,9 +88,9 @@ describe("a person in front of the console", () => {
     const { connection: failing } = await world.clients.connections.getConnection({ connectionId: id });
     const retryMs = failing?.problem?.retryAt ? timestampMs(failing.problem.retryAt) : 0;
     world.clock.advance(retryMs - world.clock.nowMs() + 1_000);
-    await shows(page, "Needs a person");
+    await shows(page, "Needs attention");
     expect(await page.locator(".why").textContent()).toContain("Ask for consent again.");
-    expect(await page.locator("tbody").textContent()).toContain("token_refreshed");
+    expect(await page.locator(".timeline").textContent()).toContain("Token refreshed");
 
     await page.getByRole("button", { name: "Consent again" }).click();
     await consent(page);
@@ -111,7 +111,7 @@ describe("a person in front of the console", () => {
     const seen = (await Promise.all(bodies)).join("\n");
     const secrets = [...tokens, world.provider.clients.post.clientSecret];
     expect(secrets.filter((secret) => secret.length < 10 || seen.includes(secret))).toEqual([]);
-    expect(seen).toContain("token_refreshed");
+    expect(seen).toContain("Token refreshed");
   });
 
   it("works without scripts", async () => {
@@ -184,7 +184,7 @@ describe("a person in front of a console with TLS", () => {
   it("has a cookie that no other host can set", async () => {
     const context = await chromium.newContext({ ignoreHTTPSErrors: true });
     const page = await signedIn(context, daemon.clients);
-    expect(page.url()).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/connections$/);
+    expect(page.url()).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/overview$/);
     expect(await context.cookies(page.url())).toMatchObject([
       {
         name: expect.stringMatching(/^__Host-nexus-console-\d+$/),

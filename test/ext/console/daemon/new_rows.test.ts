@@ -60,7 +60,7 @@ describe("a list that a person looks at", () => {
       await world.clients.connections.refreshConnection({ connectionId }).catch(() => undefined);
     }
     await rowOf(page, troubled).waitFor(stays);
-    expect(await announced.textContent()).toBe("acme, grace: Needs a person");
+    expect(await announced.textContent()).toBe("acme, grace: Needs attention");
     expect(await page.locator("table.connections tbody tr").count()).toBe(1);
   });
 
@@ -134,7 +134,7 @@ describe("a list that a person looks at", () => {
     const { provider } = await world.clients.providers.createProvider({
       provider: { ...kind, name: "late" },
     });
-    await page.getByRole("link", { name: "late" }).waitFor(stays);
+    await page.getByRole("link", { name: "late", exact: true }).waitFor(stays);
     await world.clients.providers.deleteProvider({ id: provider?.id ?? "" });
     await page.getByText("There is no provider yet").waitFor(stays);
   });

@@ -23,13 +23,16 @@ export function consolePaths(
     "provider-add": "/providers/add/keycloak",
     "provider-add-key": "/providers/add/google-service-account",
     "provider-new": "/providers/new",
-    glance: "/glance",
+    overview: "/overview",
+    "connections-user": "/connections?user=ada",
     access: "/access?revoked=1",
     "key-new": "/access/keys/new",
     "key-revoke": "/access/keys/reader/revoke",
     audit: "/audit",
     "audit-filter": "/audit?principal=owner&since=24h",
     "audit-none": "/audit?type=nothing",
+    "audit-event": "/audit/1",
+    settings: "/settings",
   };
 }
 

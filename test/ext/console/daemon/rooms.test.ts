@@ -2,6 +2,7 @@ import { createClient, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { describe, expect, it } from "vitest";
 import { AccessService, Role } from "../../../../src/gen/nexus/v1/access_pb.js";
+import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
 import { ConsoleService } from "../../../../src/gen/nexus/v1/console_pb.js";
 import { recordThroughFleet } from "../../../daemon/audit_events.js";
 import { ConsoleVisitor } from "../../../daemon/console_visitor.js";
@@ -84,7 +85,7 @@ describe("the room of the API keys", () => {
     expect(refused.body).toMatch(/id="field-providers-error">/);
     expect(refused.body).toContain('value="No Good"');
     expect(refused.body).toContain(">../etc</textarea>");
-    expect(refused.body).toMatch(/<option value="7" selected>/);
+    expect(refused.body).toMatch(/<option value="7" selected="">/);
     const unrestricted = await submit(visitor, "/access/keys/new", { name: "free", role: "agent", days: "" });
     expect(unrestricted.body).toMatch(/id="field-user_ids-error">/);
   });
@@ -168,7 +169,8 @@ describe("what the policy does not let a principal do", () => {
     for (const word of ["Delete", "Change the client", "Health", "/audit"])
       expect(page.body).not.toContain(word);
     for (const path of [
-      "/glance",
+      "/overview",
+      "/settings",
       "/access",
       "/audit",
       "/providers/add",
@@ -250,7 +252,7 @@ describe("the last 24 hours", () => {
     world.answerToken = () => json({ error: "invalid_client" }, 401);
     for (const connectionId of ids)
       await world.clients.tokens.refreshToken({ connectionId }).catch(() => undefined);
-    const { body } = await visitor.visit("/glance");
+    const { body } = await visitor.visit("/overview");
     expect(body).toContain("when the daemon started: it remembers none from before.");
     expect(body).toMatch(/New token <b>2<\/b>/);
     expect(body).toMatch(/Failed for good <b>2<\/b>/);
@@ -332,5 +334,75 @@ describe("adding a provider", () => {
     expect((await visitor.visit(path)).body).toContain("Delete this provider?");
     expect((await submit(visitor, path, {})).headers["location"]).toBe("/providers?notice=provider_deleted");
     expect((await visitor.visit(`/providers/${provider?.id}`)).status).toBe(404);
+  });
+});
+
+describe("a connection among others", () => {
+  it("is refreshed and revoked with those that are selected, after a page that asks", async () => {
+    world.answerToken = () =>
+      json({ access_token: "a", token_type: "Bearer", refresh_token: "r", expires_in: 7_200 });
+    const providerId = await world.register({ name: "bulk" });
+    const ids = [
+      await world.connect(providerId),
+      await world.connect(providerId),
+      await world.connect(providerId),
+    ];
+    const visitor = await visitorWith();
+    const list = await visitor.visit(`/connections?provider=${providerId}`);
+    expect(ids.every((id) => list.body.includes(`value="${id}"`))).toBe(true);
+    const send = async (fields: readonly (readonly [string, string])[]) => {
+      const body = new URLSearchParams([
+        ["form_token", await visitor.formToken()],
+        ...fields.map(([a, b]): [string, string] => [a, b]),
+      ]);
+      const headers = { "content-type": "application/x-www-form-urlencoded", origin: visitor.origin };
+      return await visitor.visit("/connections/bulk", { method: "POST", body: body.toString(), headers });
+    };
+    const picked = ids.slice(0, 2).map((id) => ["id", id] as const);
+    expect((await send([["do", "refresh"]])).headers["location"]).toBe("/connections?notice=none_selected");
+    const refreshed = await send([...picked, ["do", "refresh"]]);
+    expect(refreshed.headers["location"]).toBe("/connections?notice=all_refreshed");
+    const of = async (connectionId = "") =>
+      (await world.clients.connections.getConnection({ connectionId })).connection;
+    expect([(await of(ids[0]))?.revision, (await of(ids[2]))?.revision]).toEqual([2n, 1n]);
+
+    const asked = await send([...picked, ["do", "revoke"]]);
+    expect([asked.status, asked.body.includes("Revoke 2 connections?")]).toEqual([200, true]);
+    expect((await of(ids[0]))?.status).toBe(ConnectionStatus.ACTIVE);
+    expect((await send([...picked, ["do", "revoke-now"]])).headers["location"]).toBe(
+      "/connections?notice=all_revoked",
+    );
+    const statuses = await Promise.all(ids.map(async (id) => (await of(id))?.status));
+    expect(statuses).toEqual([ConnectionStatus.REVOKED, ConnectionStatus.REVOKED, ConnectionStatus.ACTIVE]);
+    const refused = await send([...picked, ["id", ids[2] ?? ""], ["do", "refresh"]]);
+    expect([refused.status, refused.body.includes("1 connection done.")]).toEqual([200, true]);
+  });
+
+  it("has its history in sentences and by the day, each event with an address of its own", async () => {
+    const providerId = await world.register({ name: "history" });
+    const connectionId = await world.connect(providerId);
+    for (let index = 0; index < 3; index++) await world.clients.tokens.refreshToken({ connectionId });
+    const visitor = await visitorWith();
+    const { body } = await visitor.visit(`/connections/${connectionId}`);
+    expect(body).toMatch(/<b>Token refreshed<\/b> 3 times/);
+    expect(body).toContain("<b>Connected</b>");
+    expect(body).toContain(`/connections?user=${encodeURIComponent("ada")}`);
+    const [, sequence] = /href="\/audit\/(\d+)"/.exec(body) ?? [];
+    const event = await visitor.visit(`/audit/${sequence}`);
+    expect([event.status, event.body.includes(`/connections/${connectionId}`)]).toEqual([200, true]);
+    expect((await visitor.visit("/audit/999999")).status).toBe(404);
+    expect((await visitor.visit("/audit/nothing")).status).toBe(404);
+  });
+});
+
+describe("the settings", () => {
+  it("are shown with where each came from, to an admin alone, and hold no secret", async () => {
+    const { body } = await (await visitorWith()).visit("/settings");
+    expect(body).toMatch(
+      /NEXUS_OPS_LISTEN<\/code>[\s\S]*?<bdi>127\.0\.0\.1:\d+<\/bdi>[\s\S]*?<b>environment<\/b>/,
+    );
+    expect(body).not.toContain(world.place.apiKey);
+    const { key } = await world.clients.access.createApiKey({ name: "looker", role: Role.OPERATOR });
+    expect((await (await visitorWith(key)).visit("/settings")).status).toBe(403);
   });
 });

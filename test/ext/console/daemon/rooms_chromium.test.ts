@@ -133,10 +133,10 @@ describe("a person in the rooms of the console", () => {
     const { provider: created } = await daemon.clients.providers.createProvider({ provider: made });
     await page.locator("tr.changed").waitFor({ timeout: 30_000 });
     expect(await rows.count()).toBe(before + 1);
-    expect(await rows.first().textContent()).toContain(created?.id.slice(0, 8));
+    expect(await rows.first().textContent()).toContain(created?.name);
     await daemon.clients.connections.requestConnection(requestOf(created?.id ?? ""));
 
-    await page.goto(new URL("/glance", page.url()).href);
+    await page.goto(new URL("/overview", page.url()).href);
     await page.locator("summary").click();
     const stop = new AbortController();
     const stream = daemon.clients.tokens.watchTokens({}, { signal: stop.signal })[Symbol.asyncIterator]();

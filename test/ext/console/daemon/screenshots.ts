@@ -5,26 +5,36 @@ import { consentVisits, consentWorld } from "../../../daemon/consent_pages.js";
 import { launchChromium } from "../../../launch_chromium.js";
 import { looks } from "../../../page_faults.js";
 import { consolePaths, openConsent, outsidePaths, signedIn, withCallers } from "./pages.js";
-import { everyState, hostile, SeededDaemon } from "./seeded_daemon.js";
+import { empty, everyState, hostile, many, SeededDaemon } from "./seeded_daemon.js";
 
-// Makes a picture of every page: `npm run screenshots -- --out DIR`.
+// Makes a picture of every page: `npm run screenshots -- --out DIR [--only WORD]`.
 
-const { values } = parseArgs({ options: { out: { type: "string", default: "screenshots" } } });
+const { values } = parseArgs({
+  options: { out: { type: "string", default: "screenshots" }, only: { type: "string", default: "" } },
+});
+const wanted = (file: string): boolean => file.includes(values.only);
+const everyLook = {
+  ...looks,
+  "tablet-light": { viewport: { width: 768, height: 1024 }, colorScheme: "light" },
+} as const;
 mkdirSync(values.out, { recursive: true });
 const chromium = await launchChromium();
-for (const [name, seed] of Object.entries({ console: everyState, hostile })) {
+for (const [name, seed] of Object.entries({ console: everyState, hostile, empty, many })) {
   const daemon = await SeededDaemon.seeded(seed);
   await withCallers(daemon.clients, daemon.place.httpUrl);
   const { connections } = await daemon.clients.connections.listConnections({});
   const troubled = connections.find(({ problem }) => problem);
   const paths = consolePaths(troubled);
-  for (const [look, options] of Object.entries(looks)) {
+  for (const [look, options] of Object.entries(everyLook)) {
     const context = await chromium.newContext(options);
     const page = await signedIn(context, daemon.clients);
     for (const [word, path] of Object.entries(paths)) {
+      const file = `${name}-${word}-${look}.png`;
+      if (!wanted(file) || (!troubled && path.includes("//"))) continue;
       await page.goto(new URL(path, page.url()).href);
-      await page.screenshot({ path: join(values.out, `${name}-${word}-${look}.png`), fullPage: true });
+      await page.screenshot({ path: join(values.out, file), fullPage: true });
     }
+    if (!troubled || !wanted(`${name}-consent-${look}`)) continue;
     await openConsent(page, troubled?.id ?? "");
     await page.screenshot({ path: join(values.out, `${name}-consent-${look}.png`), fullPage: true });
     await context.clearCookies();
@@ -38,10 +48,11 @@ for (const [name, seed] of Object.entries({ console: everyState, hostile })) {
 }
 const world = await consentWorld();
 const visits = await consentVisits(world);
-for (const [look, options] of Object.entries(looks)) {
+for (const [look, options] of Object.entries(everyLook)) {
   const context = await chromium.newContext(options);
   const page = await context.newPage();
   for (const [word, visit] of Object.entries(visits)) {
+    if (!wanted(`consent-${word}-${look}`)) continue;
     await visit(page);
     await page.screenshot({ path: join(values.out, `consent-${word}-${look}.png`), fullPage: true });
   }

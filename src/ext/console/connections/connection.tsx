@@ -1,0 +1,151 @@
+import { type Connection, ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
+import { accountText } from "../../../model/credentials/account.js";
+import type { Answer } from "../../../server/listen/http_listener.js";
+import { CopyButton } from "../../../server/views/fields.js";
+import { Facts, Go, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
+import { Monogram, type View } from "../../../server/views/view.js";
+import { knownNames, providerNames } from "../kit/names.js";
+import { consolePage, PostForm } from "../kit/page.js";
+import type { PageRequest } from "../kit/request.js";
+import { isOfClient } from "../kit/words.js";
+import { connectionsPath, liveAttributes, type Shown, State } from "./connection_row.js";
+import { liveConnection } from "./live.js";
+import { snippetsOf } from "./snippets.js";
+import { timelineOf } from "./timeline.js";
+
+/** In the query of the stream of a card that has its buttons. */
+const actionsField = "actions";
+
+export async function readConnection({
+  call,
+  params,
+}: Pick<PageRequest, "call" | "params">): Promise<Connection> {
+  const { id: connectionId = "" } = params;
+  const { connection } = await call(ConnectionService.method.getConnection, { connectionId });
+  if (!connection) throw new Error("a connection was answered without the connection");
+  return connection;
+}
+
+export async function connectionPage(request: PageRequest): Promise<Answer> {
+  const { nowMs } = request;
+  const connection = await readConnection(request);
+  const nameOf = await providerNames(request, [connection]);
+  const name = nameOf(connection);
+  const path = `${connectionsPath}/${connection.id}`;
+  const heading = (
+    <span class="named">
+      <Monogram name={name} big />
+      <span><bdi>{connection.userId}</bdi> at <bdi>{name}</bdi></span>
+    </span>
+  );
+  const content = (
+    <div class="split">
+      <div>
+        <div data-live={`${path}/live?${actionsField}=1`}>
+          {connectionCard(connection, { nameOf, nowMs }, actionsOf(request, connection))}
+        </div>
+        {await timelineOf(request, connection)}
+      </div>
+      <aside class="card" aria-labelledby="use">
+        <h2 id="use">Use it</h2>
+        <Snippets connection={connection} />
+      </aside>
+      <p class="hidden" role="status" data-announce></p>
+    </div>
+  );
+  return consolePage(request, {
+    ...{ title: `${connection.userId} at ${name}`, heading, section: connectionsPath, content },
+    actions: <span class="live" data-live-state></span>,
+  });
+}
+
+function Snippets({ connection }: { readonly connection: Connection }) {
+  return (
+    <>
+      {snippetsOf(connection).map(([name, text], index) => (
+        <details name="use" open={index === 0}>
+          <summary>{name}</summary>
+          <div class="snippet"><pre tabindex={0}>{text}</pre><CopyButton text={text} /></div>
+        </details>
+      ))}
+    </>
+  );
+}
+
+/** The card of a page, as it changes; with its buttons where the page has them. */
+export function liveCard(request: PageRequest): Answer {
+  const nameOf = knownNames(request.session);
+  const hasActions = request.query.has(actionsField);
+  return liveConnection(request, request.params["id"] ?? "", (connection) => {
+    const actions = hasActions ? actionsOf(request, connection) : undefined;
+    return connectionCard(connection, { nameOf, nowMs: request.clock.nowMs() }, actions);
+  });
+}
+
+/** All that is known of a connection, without what is sealed. @param actions what can be done with it */
+export function connectionCard(connection: Connection, { nameOf, nowMs }: Shown, actions?: View) {
+  const { id, userId, label, account, expiresAt, issuedAt, refreshNotBefore, refreshExpiresAt } = connection;
+  const { grantedScopes, requestedScopes, refreshable } = connection;
+  const name = nameOf(connection);
+  const moment = (time: typeof expiresAt, none?: string) => (
+    <Moment {...{ time, nowMs, ...(none !== undefined && { none }) }} />
+  );
+  const accountName = accountText(account);
+  return (
+    <div class="card" {...liveAttributes(connection, name)}>
+      <div class="status"><State connection={connection} nowMs={nowMs} />{actions}</div>
+      <Facts
+        of={[
+          [
+            "Provider",
+            <a href={`/providers/${connection.providerId}`}><bdi>{name}</bdi></a>,
+          ],
+          [
+            "User",
+            <a href={pathWith(connectionsPath, { user: userId })}><bdi>{userId}</bdi></a>,
+          ],
+          ["Label", label && <bdi>{label}</bdi>],
+          ["Account", accountName && <bdi>{accountName}</bdi>],
+          ["Scopes", <Scopes scopes={grantedScopes.length > 0 ? grantedScopes : requestedScopes} />],
+          ["Token ends", moment(expiresAt, "not known")],
+          [
+            refreshable ? "Last refresh" : "Entered",
+            refreshable || issuedAt ? moment(issuedAt, "none yet") : undefined,
+          ],
+          ["Next refresh", refreshable ? moment(refreshNotBefore, "none is planned") : undefined],
+          ["Consent ends", refreshExpiresAt && moment(refreshExpiresAt)],
+          ["Revision", String(connection.revision)],
+          ["Created", moment(connection.createdAt)],
+          [
+            "Id",
+            <><code>{id}</code> <CopyButton text={id} /></>,
+          ],
+        ]}
+      />
+    </div>
+  );
+}
+
+function actionsOf(request: PageRequest, { id, status, refreshable, problem, providerId }: Connection): View {
+  if (status === ConnectionStatus.REVOKED) return undefined;
+  const path = `${connectionsPath}/${id}`;
+  const isConsented = status === ConnectionStatus.ACTIVE || status === ConnectionStatus.ATTENTION;
+  const isClient = isOfClient(problem) && request.may("provider.manage");
+  const canRefresh = refreshable && status === ConnectionStatus.ACTIVE;
+  return (
+    <div class="actions">
+      {isClient && <Go to={`/providers/${providerId}/client`} text="Change the client" />}
+      {canRefresh && (
+        <PostForm request={request} action={`${path}/refresh`}>
+          <button type="submit">Refresh now</button>
+        </PostForm>
+      )}
+      <PostForm request={request} action={`${path}/consent`}>
+        <button type="submit" class={isClient || canRefresh ? "quiet" : undefined}>
+          {isConsented ? "Consent again" : "Ask for consent"}
+        </button>
+      </PostForm>
+      <Go to={`${path}/revoke`} text="Revoke" kind="danger apart" />
+    </div>
+  );
+}

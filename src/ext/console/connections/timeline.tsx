@@ -1,0 +1,110 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { type AuditEvent, AuditService } from "../../../gen/nexus/v1/audit_pb.js";
+import type { Connection } from "../../../gen/nexus/v1/connection_pb.js";
+import { counted } from "../../../model/quantity_text.js";
+import { isoOf, pathWith, type Tone, utcOf } from "../../../server/views/parts.js";
+import type { PageRequest } from "../kit/request.js";
+import { eventWords } from "../kit/words.js";
+
+const historySize = 60;
+/** A call looks at a bounded stretch of the log, which may hold nothing of this connection. */
+const maxCalls = 10;
+
+/** What happens again and again is one entry. */
+const folded = ["token_refreshed", "token_refresh_requested", "token_retrieved", "token_reads_counted"];
+
+interface Entry {
+  readonly newest: AuditEvent;
+  times: number;
+}
+
+/** What happened to a connection, the newest first, by the day. */
+export async function timelineOf(request: PageRequest, { id: connectionId }: Connection) {
+  const canRead = request.may("audit.read");
+  const events = canRead ? await eventsOf(request, connectionId) : [];
+  const entries = entriesOf(events);
+  const days = [...new Set(entries.map(({ newest }) => dayOf(newest)))];
+  return (
+    <section class="timeline" aria-labelledby="history">
+      <h2 id="history">History</h2>
+      {!canRead && <p class="soft">The audit log is for the roles admin and operator.</p>}
+      {canRead && events.length === 0 && (
+        <p class="soft">The newest part of the audit log has nothing of this connection.</p>
+      )}
+      {days.map((day) => (
+        <>
+          <h3>{day}</h3>
+          <ol>
+            {entries
+              .filter(({ newest }) => dayOf(newest) === day)
+              .map((entry) => <TimelineEntry {...entry} />)}
+          </ol>
+        </>
+      ))}
+      {events.length > 0 && (
+        <p>
+          <a href={pathWith("/audit", { connection: connectionId })}>All events in the audit log</a>
+        </p>
+      )}
+    </section>
+  );
+}
+
+async function eventsOf({ call }: PageRequest, connectionId: string): Promise<AuditEvent[]> {
+  const events: AuditEvent[] = [];
+  let pageToken = "";
+  for (let calls = 0; calls < maxCalls; calls++) {
+    const asked = { connectionId, pageSize: historySize, pageToken };
+    const page = await call(AuditService.method.listAuditEvents, asked);
+    events.push(...page.events);
+    pageToken = page.nextPageToken;
+    if (pageToken === "" || events.length >= historySize) break;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return events.slice(0, historySize);
+}
+
+function entriesOf(events: readonly AuditEvent[]): Entry[] {
+  const entries: Entry[] = [];
+  for (const event of events) {
+    const times = Math.max(1, Number(event.count));
+    const same = entries.findLast(({ newest }) => newest.eventType === event.eventType);
+    const isNear =
+      same && entries.slice(entries.indexOf(same)).every(({ newest }) => folded.includes(newest.eventType));
+    if (isNear && folded.includes(event.eventType) && dayOf(same.newest) === dayOf(event))
+      same.times += times;
+    else entries.push({ newest: event, times });
+  }
+  return entries;
+}
+
+function dayOf({ time }: AuditEvent): string {
+  return utcOf(time ? timestampMs(time) : 0).slice(0, 10);
+}
+
+function toneOf(eventType: string): Tone {
+  if (/fail|error|fatal|reject|denied|given_up|detached|verification/.test(eventType)) return "bad";
+  if (/revoked|deleted/.test(eventType)) return "idle";
+  return ["oauth_flow_completed", "credential_captured", "connection.imported"].includes(eventType)
+    ? "good"
+    : "calm";
+}
+
+function TimelineEntry({ newest, times }: Entry) {
+  const { sequence, eventType, principal, origin, reason, time } = newest;
+  const atMs = time ? timestampMs(time) : 0;
+  return (
+    <li class={toneOf(eventType)}>
+      <p>
+        <b>{eventWords[eventType] ?? eventType}</b>
+        {times > 1 && <> {counted(times, "time")}</>}
+        {reason !== "" && <>: <bdi>{reason}</bdi></>}
+      </p>
+      <p class="soft">
+        <a href={`/audit/${sequence}`}><time datetime={isoOf(atMs)}>{utcOf(atMs).slice(11)}</time></a>{" "}
+        by <bdi>{principal}</bdi>
+        {origin !== "" && <> from {origin}</>}
+      </p>
+    </li>
+  );
+}

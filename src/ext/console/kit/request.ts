@@ -1,0 +1,77 @@
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
+import { denied } from "../../../domain/access/access_control.js";
+import type { Action } from "../../../model/access/access_table.js";
+import type { Clock } from "../../../runtime/clock.js";
+import type { StreamSink, StreamSource } from "../../../runtime/stream_sink.js";
+import type { Answer } from "../../../server/listen/http_listener.js";
+import type { DescribeProvider } from "../../../server/pages/page_words.js";
+import type { Call } from "../../../service/pipeline/rpc_call.js";
+import type { ConsoleSession } from "../sessions/console_sessions.js";
+
+/** Opens a stream of the contract as the session's principal. Never throws: an error ends the sink. */
+export type OpenStream = <I extends DescMessage, O extends DescMessage>(
+  method: DescMethodServerStreaming<I, O>,
+  request: MessageInitShape<I>,
+  sink: StreamSink<MessageShape<O>>,
+) => StreamSource;
+
+/** A setting of the daemon as its page shows it. */
+export interface ShownSetting {
+  readonly group: string;
+  readonly name: string;
+  /** Never a secret. */
+  readonly value: string;
+  readonly source: "command line" | "environment" | "default";
+  readonly meaning: string;
+}
+
+/** One request of a browser that is signed in. */
+export interface PageRequest {
+  /** By the names in braces of the pattern. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly session: ConsoleSession;
+  /** Stands in every form of this session. */
+  readonly formToken: string;
+  /** Calls an RPC as the session's principal: its permissions, limits and audit are those of any caller. Rejects with a `WireError`. */
+  readonly call: Call;
+  readonly open: OpenStream;
+  /** When the request came. */
+  readonly nowMs: number;
+  /** Whether the policy lets the principal do it at all: what it may not is not offered. The RPCs judge by themselves. */
+  readonly may: (action: Action) => boolean;
+  readonly describe: DescribeProvider;
+  readonly settings: () => readonly ShownSetting[];
+  /** For what lasts longer. */
+  readonly clock: Clock;
+  /** The navigation. */
+  readonly sections: readonly Section[];
+}
+
+/** For pages that call nothing before their forms are sent. @throws PermissionDenied */
+export function refuseUnless({ may }: PageRequest, action: Action): void {
+  if (!may(action)) throw denied(action);
+}
+
+export type Page = (request: PageRequest) => Answer | Promise<Answer>;
+export type FormAction = (request: PageRequest, form: URLSearchParams) => Answer | Promise<Answer>;
+
+/** A part of the console. Keys are paths; `{name}` stands for one segment. */
+export interface Section {
+  /** In the navigation. */
+  readonly title: string;
+  /** Who may not do it does not see the section in the navigation. */
+  readonly action?: Action;
+  /** Where the navigation leads: a key of `pages`. */
+  readonly path: string;
+  readonly pages: Readonly<Record<string, Page>>;
+  /** Forms, by `POST`. They were sent by a page of this session when they get here. */
+  readonly actions?: Readonly<Record<string, FormAction>>;
+  /** Server-Sent Events, for the script. */
+  readonly streams?: Readonly<Record<string, Page>>;
+}

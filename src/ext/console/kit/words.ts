@@ -1,0 +1,129 @@
+import { Role } from "../../../gen/nexus/v1/access_pb.js";
+import { type Connection, ConnectionStatus, type Problem } from "../../../gen/nexus/v1/connection_pb.js";
+import type { Tone } from "../../../server/views/parts.js";
+
+/** What a page says after an action, by the word in its address: nobody can put words of their own there. */
+export const notices: ReadonlyMap<string, string> = new Map([
+  ["refreshed", "The token was refreshed."],
+  ["all_refreshed", "The tokens were refreshed."],
+  ["revoked", "The connection was revoked, and its credential erased."],
+  ["all_revoked", "The connections were revoked, and their credentials erased."],
+  ["none_selected", "Nothing was done: select the connections first."],
+  ["connected", "Connected: no person is needed for this provider, and a token was minted."],
+  ["provider_added", "The provider was added. Register the redirect URI at its console, then connect."],
+  ["client_changed", "The client was changed: the next request to the provider is made with it."],
+  ["client_kept", "Nothing was changed: what was entered is stored already."],
+  ["provider_deleted", "The provider was deleted."],
+  ["key_revoked", "The API key was revoked."],
+]);
+
+/** A state in a word for people, and its color. */
+export interface StateWord {
+  readonly text: string;
+  readonly tone: Tone;
+}
+
+/** The states in the order of filters and tiles: word in addresses, number of the contract, text, color. */
+export const states: readonly (readonly [word: string, ConnectionStatus, text: string, tone: Tone])[] = [
+  ["attention", ConnectionStatus.ATTENTION, "Needs attention", "bad"],
+  ["active", ConnectionStatus.ACTIVE, "Active", "good"],
+  ["pending", ConnectionStatus.PENDING, "Waiting for consent", "calm"],
+  ["failed", ConnectionStatus.FAILED, "Consent failed", "idle"],
+  ["expired", ConnectionStatus.EXPIRED, "Request expired", "idle"],
+  ["revoked", ConnectionStatus.REVOKED, "Revoked", "idle"],
+];
+
+export function stateWord({ status, problem, awaitingConfirmation }: Connection): StateWord {
+  const [, , text = "Unknown", tone = "idle"] = states.find(([, each]) => each === status) ?? [];
+  if (awaitingConfirmation) return { text: `${text}, consent to be confirmed`, tone: "warn" };
+  if (status === ConnectionStatus.ACTIVE && problem) return { text: "Active, with a problem", tone: "warn" };
+  return { text, tone };
+}
+
+/** `UNSPECIFIED` for every state. */
+export function statusOf(word: string): ConnectionStatus {
+  return states.find(([each]) => each === word)?.[1] ?? ConnectionStatus.UNSPECIFIED;
+}
+
+const waits = "If that goes on, look at the provider.";
+const ofProfile = "Correct the provider's profile, then ask for consent again.";
+
+/** What a person does about a problem, by its word; the others need consent again. */
+const advice: Readonly<Record<string, string>> = {
+  misconfigured: "Correct the provider's client id, secret or addresses.",
+  client_rejected: ofProfile,
+  issuer_mismatch: ofProfile,
+  unsupported_demand: ofProfile,
+  invalid_authorization_response: ofProfile,
+  provider_deleted: "Register the provider again, and ask for a new connection.",
+  refresh_failing: waits,
+  restored: waits,
+  provider_unreachable: "Wait until the provider answers, then ask for consent again.",
+  clock_skew: "Set the clock of this machine, then ask for consent again.",
+};
+
+export function adviceOf({ reason }: Problem): string {
+  return advice[reason] ?? "Ask for consent again.";
+}
+
+/** Whether the client of the provider has to be changed before anything else helps. */
+export function isOfClient(problem: Problem | undefined): boolean {
+  return ["misconfigured", "client_rejected"].includes(problem?.reason ?? "");
+}
+
+/** What happened, for a person; another type is shown as it is. */
+export const eventWords: Readonly<Record<string, string>> = {
+  "provider.created": "Provider added",
+  "provider.updated": "Provider changed",
+  "provider.deleted": "Provider deleted",
+  "connection.requested": "Consent asked for",
+  "connection.imported": "Connection imported",
+  "connection.import_failed": "Import failed",
+  credential_captured: "Key entered",
+  credential_rejected: "Key refused",
+  credential_replaced: "Key replaced",
+  token_retrieved: "Token read",
+  token_reads_counted: "Token read again",
+  token_retrieval_failed: "Token not readable",
+  token_rejected: "Token refused by an API",
+  token_storage_failed: "Token not stored",
+  "connection.revoked": "Connection revoked",
+  "connection.deleted": "Connection deleted",
+  "connection.confirmed": "Consent confirmed",
+  "connection.confirmation_failed": "Confirmation failed",
+  revoked_at_provider: "Revoked at the provider",
+  revocation_given_up: "Revocation given up",
+  oauth_flow_completed: "Connected",
+  oauth_error: "Consent not given",
+  state_verification_failed: "Consent of another browser",
+  token_exchange_failed: "Code not exchanged",
+  id_token_verification_failed: "Identity not proved",
+  token_refresh_requested: "Refresh asked for",
+  token_refreshed: "Token refreshed",
+  token_refresh_failed: "Refresh failed",
+  token_refresh_fatal: "Refresh failed for good",
+  grant_detached: "Grant detached",
+  grant_returned: "Grant returned",
+  "keyring.key_added": "Encryption key added",
+  "keyring.rotation_started": "Key rotation started",
+  "keyring.rotation_finished": "Key rotation finished",
+  "keyring.key_retired": "Encryption key retired",
+  "store.backed_up": "Backup made",
+  "store.restored": "Backup restored",
+  "api_key.created": "API key created",
+  "api_key.revoked": "API key revoked",
+  "console.link_created": "Console link made",
+  "console.session_opened": "Signed in",
+  "console.session_ended": "Signed out",
+  "policy.loaded": "Policy loaded",
+  "access.denied": "Call denied",
+  "audit.entries_unreadable": "Audit entries lost",
+  "fleet.lead_given_back": "Lead of the fleet given back",
+};
+
+export const roleWords: Readonly<Record<Role, string>> = {
+  [Role.UNSPECIFIED]: "None",
+  [Role.ADMIN]: "Admin",
+  [Role.OPERATOR]: "Operator",
+  [Role.AGENT]: "Agent",
+};

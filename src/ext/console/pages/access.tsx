@@ -1,0 +1,137 @@
+import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import { AccessService, type ApiKey, type Restriction } from "../../../gen/nexus/v1/access_pb.js";
+import { AuditService } from "../../../gen/nexus/v1/audit_pb.js";
+import { StatusService } from "../../../gen/nexus/v1/status_pb.js";
+import { formatCount } from "../../../model/quantity_text.js";
+import type { Answer } from "../../../server/listen/http_listener.js";
+import { Chip, Go, Moment, pathWith, type Row, Table } from "../../../server/views/parts.js";
+import { consolePage } from "../kit/page.js";
+import type { PageRequest } from "../kit/request.js";
+import { roleWords } from "../kit/words.js";
+import { AuditTable } from "./audit_table.js";
+
+const path = "/access";
+const hourMs = 60 * 60_000;
+const maxKeys = 100;
+const maxStreams = 100;
+const maxDenied = 20;
+
+export async function accessPage(request: PageRequest): Promise<Answer> {
+  const sections = await Promise.all([
+    ...(request.may("key.manage") ? [keysOf(request)] : []),
+    streamsOf(request),
+    ...(request.may("audit.read") ? [deniedOf(request)] : []),
+  ]);
+  const actions = request.may("key.manage") && <Go to="/access/keys/new" text="New key" />;
+  return consolePage(request, { title: "Access", section: path, actions, content: <>{sections}</> });
+}
+
+async function keysOf({ query, call, nowMs }: PageRequest) {
+  const includeRevoked = query.get("revoked") === "1";
+  const asked = { pageSize: maxKeys, pageToken: query.get("keys") ?? "", includeRevoked };
+  const { apiKeys, nextPageToken } = await call(AccessService.method.listApiKeys, asked);
+  const columns = ["Name", "Role", "Created", "Last used", "Ends", ""];
+  return (
+    <section aria-labelledby="keys-title">
+      <h2 id="keys-title">API keys</h2>
+      {apiKeys.length === 0 ? (
+        <p class="soft">
+          There is none yet: the owner of this machine needs none. In a terminal:{" "}
+          <code>nexusd keys create</code>
+        </p>
+      ) : <Table caption="API keys" columns={columns} rows={apiKeys.map((key) => keyRow(key, nowMs))} />}
+      <p class="actions">
+        <a href={includeRevoked ? path : `${path}?revoked=1`}>
+          {includeRevoked ? "Hide revoked keys" : "Show revoked keys"}
+        </a>
+        {nextPageToken !== "" && (
+          <a href={pathWith(path, { keys: nextPageToken, revoked: includeRevoked ? "1" : "" })}>More</a>
+        )}
+      </p>
+    </section>
+  );
+}
+
+function keyRow(key: ApiKey, nowMs: number): Row {
+  const { name, role, restriction, createdAt, createdBy, expiresAt, revokedAt, revokedBy } = key;
+  const limits = restrictionWords(restriction);
+  const isOver = expiresAt !== undefined && timestampMs(expiresAt) <= nowMs;
+  const end = revokedAt ? (
+    <>
+      <Chip tone="bad">Revoked</Chip> <Moment time={revokedAt} nowMs={nowMs} /> by <bdi>{revokedBy}</bdi>
+    </>
+  ) : (
+    <>
+      {isOver && <Chip tone="idle">Expired</Chip>} <Moment time={expiresAt} nowMs={nowMs} none="Never" />
+    </>
+  );
+  return {
+    cells: [
+      <bdi>{name}</bdi>,
+      <>{roleWords[role]}{limits !== "" && <span class="soft block">{limits}</span>}</>,
+      <><Moment time={createdAt} nowMs={nowMs} /> by <bdi>{createdBy}</bdi></>,
+      <LastUse at={key.lastUsedAt} nowMs={nowMs} />,
+      end,
+      !revokedAt && (
+        <a class="button danger small" href={`/access/keys/${encodeURIComponent(name)}/revoke`}>
+          Revoke<span class="hidden"> {name}</span>
+        </a>
+      ),
+    ],
+  };
+}
+
+/** It is known to the hour. */
+function LastUse({ at, nowMs }: { readonly at: Timestamp | undefined; readonly nowMs: number }) {
+  if (at && nowMs - timestampMs(at) < hourMs) return <>Within the hour</>;
+  return <Moment time={at} nowMs={nowMs} none="Never" />;
+}
+
+/** What an agent is restricted to; empty for another role. */
+function restrictionWords(restriction: Restriction | undefined): string {
+  const { userIds = [], providers = [], connectionIds = [] } = restriction ?? {};
+  return Object.entries({ users: userIds, providers, connections: connectionIds })
+    .filter(([, values]) => values.length > 0)
+    .map(([name, values]) => `${name} ${values.join(", ")}`)
+    .join("; ");
+}
+
+async function streamsOf({ call, nowMs }: PageRequest) {
+  const { streams, count } = await call(StatusService.method.listOpenStreams, { maxEntries: maxStreams });
+  const rows = streams.map(({ principal, rpc, listener, origin, openedAt }) => ({
+    cells: [
+      <bdi>{principal}</bdi>,
+      <>{rpc.split(".").at(-1)} <span class="soft">on <code>{listener}</code></span></>,
+      origin,
+      <Moment time={openedAt} nowMs={nowMs} />,
+    ],
+  }));
+  return (
+    <section id="streams" aria-labelledby="streams-title" data-poll="5">
+      <h2 id="streams-title">Open streams <span class="count">{formatCount(count)}</span></h2>
+      <p class="soft">Agents and proxies that receive each new token.</p>
+      {count === 0 ? <p>None is open.</p> : (
+        <Table
+          caption="Open streams, the oldest first"
+          columns={["Who", "What", "From", "Since"]}
+          rows={rows}
+        />
+      )}
+      {count > streams.length && <p class="soft">And {formatCount(count - streams.length)} more.</p>}
+    </section>
+  );
+}
+
+async function deniedOf({ call }: PageRequest) {
+  const asked = { pageSize: maxDenied, eventType: "access.denied" };
+  const { events } = await call(AuditService.method.listAuditEvents, asked);
+  return (
+    <section aria-labelledby="denied-title">
+      <h2 id="denied-title">Denied calls</h2>
+      {events.length === 0 ? <p>None was denied.</p> : (
+        <AuditTable events={events} caption="Denied calls, the newest first" />
+      )}
+      <p><a href="/audit?type=access.denied">All denied calls</a></p>
+    </section>
+  );
+}

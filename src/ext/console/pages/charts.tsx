@@ -1,0 +1,179 @@
+import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { ActivityInterval, ExpiryClass, GetActivityResponse } from "../../../gen/nexus/v1/status_pb.js";
+import { formatCount, formatDuration } from "../../../model/quantity_text.js";
+import { isoOf, utcOf } from "../../../server/views/parts.js";
+
+const dayMs = 24 * 60 * 60_000;
+/** In units of the drawing: ten for each quarter of an hour. */
+const width = 960;
+const height = 120;
+/** One failure among thousands of refreshes is seen all the same. */
+const leastHeight = 3;
+
+const kinds = [
+  ["refreshed", "New token"],
+  ["retried", "Failed, tried again"],
+  ["failed", "Failed for good"],
+] as const;
+type Kind = (typeof kinds)[number][0];
+
+/** The refreshes of 24 hours as a drawing, and as a table by the hour for who does not see it. */
+export function RefreshChart({ activity }: { readonly activity: GetActivityResponse }) {
+  const { intervals, recordedSince, startedAt, time } = activity;
+  const sinceMs = recordedSince ? timestampMs(recordedSince) : time ? timestampMs(time) : 0;
+  const isYoung = startedAt !== undefined && timestampMs(startedAt) === sinceMs;
+  const totals = kinds.map(([kind, words]) => `${words}: ${formatCount(sumOf(intervals, kind))}`).join(". ");
+  const marks = [24, 18, 12, 6, 0].map((hours) => endMsOf(activity) - hours * 60 * 60_000);
+  return (
+    <>
+      <ul class="legend" aria-label="Refreshes">
+        {kinds.map(([kind, words]) => (
+          <li>
+            <i class={kind}></i>
+            {words} <b>{formatCount(sumOf(intervals, kind))}</b>
+          </li>
+        ))}
+      </ul>
+      <div class="chart">
+        <svg
+          viewBox={`0 0 ${width} ${height}`}
+          preserveAspectRatio="none"
+          role="img"
+          aria-label={`Refreshes of the last 24 hours. ${totals}.`}
+        >
+          {barsOf(activity)}
+        </svg>
+        <div class="axis" aria-hidden="true">{marks.map((atMs) => <span>{clockOf(atMs)}</span>)}</div>
+      </div>
+      <p class="soft">
+        Counted since <b>{clockOf(sinceMs)} UTC</b>
+        {isYoung ? ", when the daemon started: it remembers none from before." : ", 24 hours ago."}
+      </p>
+      <ByHour intervals={intervals} />
+    </>
+  );
+}
+
+function endMsOf({ intervals, interval }: GetActivityResponse): number {
+  const last = intervals.at(-1)?.start;
+  return (last ? timestampMs(last) : 0) + (interval ? durationMs(interval) : 0);
+}
+
+function barsOf(activity: GetActivityResponse) {
+  const { intervals, interval } = activity;
+  const startMs = endMsOf(activity) - dayMs;
+  const barWidth = ((interval ? durationMs(interval) : dayMs) / dayMs) * width;
+  const highest = Math.max(
+    1,
+    ...intervals.map((each) => kinds.reduce((sum, [kind]) => sum + Number(each[kind]), 0)),
+  );
+  return intervals.flatMap((each) => {
+    const x = (((each.start ? timestampMs(each.start) : startMs) - startMs) / dayMs) * width + 1;
+    let y = height;
+    return kinds.flatMap(([kind]) => {
+      if (each[kind] === 0n) return [];
+      const tall = Math.min(y, Math.max(leastHeight, (Number(each[kind]) / highest) * height));
+      y -= tall;
+      return [
+        <rect
+          class={kind}
+          x={x.toFixed(1)}
+          y={y.toFixed(1)}
+          width={(barWidth - 2).toFixed(1)}
+          height={tall.toFixed(1)}
+        />,
+      ];
+    });
+  });
+}
+
+function ByHour({ intervals }: { readonly intervals: readonly ActivityInterval[] }) {
+  const hourOf = ({ start }: ActivityInterval) => utcOf(start ? timestampMs(start) : 0).slice(0, 13);
+  const hours = [...new Set(intervals.map(hourOf))].toReversed();
+  return (
+    <details id="by-hour">
+      <summary>By the hour</summary>
+      <table class="numbers">
+        <thead>
+          <tr><th scope="col">Hour</th>{kinds.map(([, words]) => <th scope="col">{words}</th>)}</tr>
+        </thead>
+        <tbody>
+          {hours.map((hour) => (
+            <tr>
+              <th scope="row">{hour}:00 UTC</th>
+              {kinds.map(([kind]) => (
+                <td>
+                  {formatCount(
+                    sumOf(
+                      intervals.filter((each) => hourOf(each) === hour),
+                      kind,
+                    ),
+                  )}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </details>
+  );
+}
+
+function sumOf(intervals: readonly ActivityInterval[], kind: Kind): number {
+  return intervals.reduce((sum, each) => sum + Number(each[kind]), 0);
+}
+
+/** `10:31`, in UTC. */
+function clockOf(timeMs: number): string {
+  return isoOf(timeMs).slice(11, 16);
+}
+
+/** Tokens by the time until they end. */
+export function Expiries({ activity }: { readonly activity: GetActivityResponse }) {
+  const { expiries, connectionsCounted: seen, connectionsStored: stored } = activity;
+  const most = Math.max(1, ...expiries.map(({ count }) => Number(count)));
+  const bar = (kind: string, count: bigint) => (
+    <rect class={kind} width={((Number(count) / most) * 200).toFixed(1)} height="10" />
+  );
+  return (
+    <>
+      <table class="numbers">
+        <thead>
+          <tr>
+            <th scope="col">Ends</th>
+            <th scope="col">Tokens</th>
+            <th scope="col">Refreshable</th>
+            <th scope="col" class="bar"><span class="hidden">Share</span></th>
+          </tr>
+        </thead>
+        <tbody>
+          {expiries.map((expiry) => (
+            <tr>
+              <th scope="row">{periodOf(expiry)}</th>
+              <td><b>{formatCount(Number(expiry.count))}</b></td>
+              <td>{formatCount(Number(expiry.refreshable))}</td>
+              <td class="bar">
+                <svg viewBox="0 0 200 10" preserveAspectRatio="none" aria-hidden="true">
+                  {bar("ends", expiry.count)}
+                  {bar("refreshed", expiry.refreshable)}
+                </svg>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {seen < stored && (
+        <p class="soft">
+          A sample: {formatCount(Number(seen))} connections of {formatCount(Number(stored))} were looked at.
+        </p>
+      )}
+    </>
+  );
+}
+
+function periodOf({ within, unlimited }: ExpiryClass): string {
+  if (unlimited) return "Never, or not known";
+  if (within === undefined) return "Later";
+  const withinMs = durationMs(within);
+  return withinMs === 0 ? "Has ended" : `Within ${formatDuration(withinMs)}`;
+}

@@ -1,0 +1,200 @@
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import { ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
+import { DaemonState, type GetStatusResponse, StatusService } from "../../../gen/nexus/v1/status_pb.js";
+import { counted, formatBytes, formatCount, formatDuration } from "../../../model/quantity_text.js";
+import type { Answer } from "../../../server/listen/http_listener.js";
+import { Card, Facts, Go, Moment, pathWith } from "../../../server/views/parts.js";
+import { Monogram, type View } from "../../../server/views/view.js";
+import { connectionsPath } from "../connections/connection_row.js";
+import { findConnections } from "../connections/connections.js";
+import { providerNames } from "../kit/names.js";
+import { consolePage } from "../kit/page.js";
+import type { PageRequest } from "../kit/request.js";
+import { adviceOf, states, stateWord } from "../kit/words.js";
+import { Expiries, RefreshChart } from "./charts.js";
+
+const maxFailing = 10;
+/** Of the connections that need attention, those named here; the others are a link away. */
+const maxTroubled = 8;
+/** Of very many connections those in trouble may be far apart: a call looks at 500. */
+const maxCalls = 10;
+
+/** Whether everything is well, and what needs a person. */
+export async function overviewPage(request: PageRequest): Promise<Answer> {
+  const [status, activity] = await Promise.all([
+    request.call(StatusService.method.getStatus, { maxEntries: maxFailing }),
+    request.call(StatusService.method.getActivity, {}),
+  ]);
+  const total = status.connections.reduce((sum, { count }) => sum + Number(count), 0);
+  const tasks = await tasksOf(request, status);
+  const content = (
+    <div id="overview" data-poll="5">
+      {total === 0 ? <FirstSteps /> : <Headline status={status} tasks={tasks.length} />}
+      {tasks.length > 0 && (
+        <Card id="tasks-title" title="Needs you">
+          <ul class="tasks">{tasks.map((task) => <li>{task}</li>)}</ul>
+        </Card>
+      )}
+      <Tiles status={status} />
+      <Card id="refreshes-title" title="Refreshes of the last 24 hours">
+        <RefreshChart activity={activity} />
+      </Card>
+      <div class="halves">
+        <Card id="ends-title" title="When tokens end"><Expiries activity={activity} /></Card>
+        <Card id="daemon-title" title="The daemon">
+          <DaemonFacts status={status} nowMs={request.nowMs} />
+        </Card>
+      </div>
+    </div>
+  );
+  const actions = request.may("connection.request") && <Go to={`${connectionsPath}/new`} text="Connect" />;
+  return consolePage(request, { title: "Overview", section: "/overview", actions, content });
+}
+
+function countOf({ connections }: GetStatusResponse, wanted: ConnectionStatus): number {
+  return Number(connections.find(({ status }) => status === wanted)?.count ?? 0n);
+}
+
+/** The most urgent first. */
+async function tasksOf(request: PageRequest, status: GetStatusResponse): Promise<View[]> {
+  const { nowMs } = request;
+  const checks = status.checks
+    .filter(({ passing }) => !passing)
+    .map(({ name, message }) => <p><b>{name}</b>: <bdi>{message}</bdi></p>);
+  const failing = status.failingProviders.map(({ providerId, providerName, message, since, connections }) => (
+    <>
+      <Monogram name={providerName} />
+      <div>
+        <p><a href={`/providers/${providerId}`}><bdi>{providerName}</bdi></a>: {message}</p>
+        <p class="soft">
+          Since <Moment time={since} nowMs={nowMs} />, {counted(Number(connections), "connection")}.
+        </p>
+      </div>
+    </>
+  ));
+  const moreFailing = status.failingProviderCount - status.failingProviders.length;
+  return [
+    ...checks,
+    ...failing,
+    ...(moreFailing > 0 ? [<p>And {counted(moreFailing, "more failing provider")}.</p>] : []),
+    ...(await troubledOf(request, countOf(status, ConnectionStatus.ATTENTION))),
+  ];
+}
+
+async function troubledOf(request: PageRequest, count: number): Promise<View[]> {
+  if (count === 0) return [];
+  const filter = { search: "", state: "attention", user: "", provider: "" };
+  const bounds = { most: maxTroubled, calls: maxCalls };
+  const { connections } = await findConnections(request, filter, "", bounds);
+  const shown = connections.slice(0, maxTroubled);
+  const nameOf = await providerNames(request, shown);
+  const more = count - shown.length;
+  return [
+    ...shown.map((connection) => (
+      <>
+        <Monogram name={nameOf(connection)} />
+        <div>
+          <p>
+            <a href={`${connectionsPath}/${connection.id}`}>
+              <bdi>{connection.userId}</bdi> at <bdi>{nameOf(connection)}</bdi>
+            </a>
+            : {connection.problem ? adviceOf(connection.problem) : stateWord(connection).text}
+          </p>
+          {connection.problem && (
+            <p class="soft">
+              <bdi>{connection.problem.message}</bdi>{" "}
+              <Moment time={connection.problem.since} nowMs={request.nowMs} none="" />
+            </p>
+          )}
+        </div>
+      </>
+    )),
+    ...(more > 0
+      ? [
+          <p>
+            <a href={pathWith(connectionsPath, { state: "attention" })}>
+              {shown.length === 0 ? counted(count, "connection") : `${formatCount(more)} more`}
+            </a>{" "}
+            {count === 1 ? "needs" : "need"} attention.
+          </p>,
+        ]
+      : []),
+  ];
+}
+
+const unready: Readonly<Partial<Record<DaemonState, string>>> = {
+  [DaemonState.UNSPECIFIED]: "The state of the daemon is not known",
+  [DaemonState.NOT_READY]: "The daemon is not ready",
+  [DaemonState.DRAINING]: "The daemon is stopping",
+};
+
+function Headline({ status, tasks }: { readonly status: GetStatusResponse; readonly tasks: number }) {
+  const trouble = unready[status.state];
+  const isWell = trouble === undefined && tasks === 0;
+  const text =
+    trouble ?? (isWell ? "All is well" : `${counted(tasks, "thing")} ${tasks === 1 ? "needs" : "need"} you`);
+  const active = countOf(status, ConnectionStatus.ACTIVE);
+  return (
+    <p class={`headline card ${trouble ? "bad" : isWell ? "good" : "warn"}`}>
+      <b>{text}</b>{" "}
+      <span class="soft">{counted(active, "connection")} {active === 1 ? "is" : "are"} kept alive.</span>
+    </p>
+  );
+}
+
+/** What a newcomer does. */
+function FirstSteps() {
+  return (
+    <section class="card empty">
+      <h2>Three steps to the first token</h2>
+      <ol>
+        <li>
+          <a href="/providers/add">Add a provider</a> from the catalogue. In a terminal:{" "}
+          <code>nexusd provider add github</code>
+        </li>
+        <li>
+          <a href={`${connectionsPath}/new`}>Connect an account</a>: the user opens a link and agrees. In a
+          terminal: <code>nexusd connect github</code>
+        </li>
+        <li>Use it from your agent, with a client library or <code>nexusd token github</code></li>
+      </ol>
+    </section>
+  );
+}
+
+function Tiles({ status }: { readonly status: GetStatusResponse }) {
+  return (
+    <section aria-labelledby="connections-title">
+      <h2 id="connections-title">Connections</h2>
+      <ul class="tiles">
+        {states.map(([word, state, text, tone]) => {
+          const count = countOf(status, state);
+          return (
+            <li>
+              <a class={count === 0 ? "idle" : tone} href={pathWith(connectionsPath, { state: word })}>
+                <b>{formatCount(count)}</b> {text}
+              </a>
+            </li>
+          );
+        })}
+      </ul>
+    </section>
+  );
+}
+
+function DaemonFacts({ status, nowMs }: { readonly status: GetStatusResponse; readonly nowMs: number }) {
+  const { refreshesRunning: running, refreshesWaiting: waiting, refreshLag, uptime } = status;
+  const lagMs = refreshLag ? durationMs(refreshLag) : 0;
+  const late = lagMs >= 1_000 ? `, the oldest late by ${formatDuration(lagMs)}` : "";
+  return (
+    <Facts
+      of={[
+        ["Version", status.version],
+        ["Started", uptime && <Moment time={status.startedAt} nowMs={nowMs} />],
+        ["Refreshes", `${formatCount(running)} under way, ${formatCount(waiting)} waiting${late}`],
+        ["Subscribers", <a href="/access#streams">{counted(status.subscribers, "open stream")}</a>],
+        ["Store", formatBytes(Number(status.storeBytes))],
+      ]}
+    />
+  );
+}

@@ -1,0 +1,205 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type CreateProviderRequestSchema,
+  ProviderService,
+  type ProviderTemplate,
+  TokenEndpointAuthMethod,
+} from "../../../gen/nexus/v1/provider_pb.js";
+import { hasPrivateKey } from "../../../model/clients/client_proof.js";
+import { NotFound } from "../../../model/errors.js";
+import { isConsented } from "../../../model/providers/grant_type.js";
+import { profileSettings } from "../../../model/providers/profile_fields.js";
+import type { Answer } from "../../../server/listen/http_listener.js";
+import { Area, CopyField, Input } from "../../../server/views/fields.js";
+import { Card, FormButtons } from "../../../server/views/parts.js";
+import type { View } from "../../../server/views/view.js";
+import { ErrorSummary, formErrors, type Sent } from "../kit/errors.js";
+import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import { type PageRequest, refuseUnless } from "../kit/request.js";
+import { showProvider } from "./provider.js";
+import { isOAuth2, providersPath } from "./providers.js";
+import { DocsLink, findTemplate, Notes } from "./templates.js";
+
+type Template = ProviderTemplate | undefined;
+
+/** What an own OpenID provider is asked for, so that a refresh token comes. */
+const usualScopes = "openid email offline_access";
+
+/** The form of a template. */
+export async function templatePage(request: PageRequest): Promise<Answer> {
+  return addForm(request, await readTemplate(request));
+}
+
+/** The form of a provider that the catalogue lacks. */
+export function ownPage(request: PageRequest): Answer {
+  return addForm(request, undefined);
+}
+
+export async function addFromTemplate(request: PageRequest, form: URLSearchParams): Promise<Answer> {
+  return await add(request, await readTemplate(request), form);
+}
+
+export async function addOwn(request: PageRequest, form: URLSearchParams): Promise<Answer> {
+  return await add(request, undefined, form);
+}
+
+async function readTemplate(request: PageRequest): Promise<ProviderTemplate> {
+  const template = await findTemplate(request, request.params["template"] ?? "");
+  if (!template) throw new NotFound("template");
+  return template;
+}
+
+async function add(request: PageRequest, template: Template, form: URLSearchParams): Promise<Answer> {
+  try {
+    const created = await request.call(ProviderService.method.createProvider, requestOf(template, form));
+    const { provider, warnings } = created;
+    if (!provider) throw new Error("an answer without a provider");
+    // What is said once has no address of its own.
+    if (warnings.length > 0) return await showProvider(request, provider, warnings);
+    return seeOther(`${providersPath}/${provider.id}`, "provider_added");
+  } catch (error) {
+    return addForm(request, template, { form, errors: formErrors(error) });
+  }
+}
+
+function requestOf(
+  template: Template,
+  form: URLSearchParams,
+): MessageInitShape<typeof CreateProviderRequestSchema> {
+  const text = (name: string): string => (form.get(name) ?? "").trim();
+  const scopes = text("scopes") === scopesOf(template) && template ? "" : text("scopes");
+  const clientSecret = text("client_secret");
+  const isClient = !template?.provider || isOAuth2(template.provider);
+  const isPublic = isClient && clientSecret === "" && !wantsKey(template);
+  const variables = (template?.variables ?? []).map(({ name }) => [name, text(`var-${name}`)] as const);
+  return {
+    template: template?.name ?? "",
+    templateVariables: Object.fromEntries(variables.filter(([, value]) => value !== "")),
+    provider: {
+      name: text("name") === template?.name ? "" : text("name"),
+      scopes: scopes.split(/[\s,]+/).filter((scope) => scope !== ""),
+      ...(isClient && { clientId: text("client_id"), clientSecret }),
+      ...(isPublic && { tokenEndpointAuthMethod: TokenEndpointAuthMethod.NONE }),
+      ...(template === undefined && { issuer: text("issuer"), enableDiscovery: true }),
+    },
+  };
+}
+
+function scopesOf(template: Template): string {
+  return template ? (template.provider?.scopes.join(" ") ?? "") : usualScopes;
+}
+
+/** The client proves who it is by a private key. */
+function wantsKey(template: Template): boolean {
+  return template?.provider !== undefined && hasPrivateKey(profileSettings(template.provider));
+}
+
+function addForm(request: PageRequest, template: Template, sent?: Sent): Answer {
+  refuseUnless(request, "provider.manage");
+  const { provider, name = "", displayName = "another OpenID Connect provider" } = template ?? {};
+  const isConsent = !provider || isConsented(profileSettings(provider));
+  const isClient = !provider || isOAuth2(provider);
+  const action = template ? `${providersPath}/add/${encodeURIComponent(name)}` : `${providersPath}/new`;
+  const fields = (
+    <>
+      <Input
+        {...{ name: "name", label: "Name", required: true, maxLength: 63, error: sent?.errors.take("name") }}
+        value={sent?.form.get("name") ?? template?.name}
+        hint="By which agents ask for it: small letters, digits and dashes."
+      />
+      {template ? variableFields(template, sent) : issuerField(sent)}
+      {isClient && clientFields(template, sent)}
+    </>
+  );
+  const content = (
+    <div class="split">
+      <div>
+        {sent && <ErrorSummary rest={sent.errors.rest()} />}
+        <Card id="profile" title={isConsent ? "2. Enter the client here" : "Enter the client here"}>
+          <PostForm request={request} action={action}>
+            {fields}
+            <FormButtons text={`Add ${displayName}`} cancel={`${providersPath}/add`} />
+          </PostForm>
+        </Card>
+      </div>
+      {(isConsent || template) && <AtTheProvider template={template} isConsent={isConsent} />}
+    </div>
+  );
+  const status = sent?.errors.status ?? 200;
+  return consolePage(request, { title: `Add ${displayName}`, section: providersPath, content, status });
+}
+
+/** What the provider's console wants, before anything is entered here. */
+function AtTheProvider({
+  template,
+  isConsent,
+}: {
+  readonly template: Template;
+  readonly isConsent: boolean;
+}) {
+  const uri = template?.redirectUri ?? "";
+  return (
+    <aside class="card first" aria-labelledby="there">
+      <h2 id="there">{isConsent ? "1. Register a client at the provider" : "At the provider"}</h2>
+      {!isConsent && <p>There is no redirect URI to register.</p>}
+      {isConsent && uri === "" && <p>You get the redirect URI for it when the provider was added here.</p>}
+      {isConsent && uri !== "" && (
+        <>
+          <p>Enter this redirect URI there. If you choose another name here, the URI ends with that name.</p>
+          <CopyField id="redirect-uri" label="Redirect URI" value={uri} />
+        </>
+      )}
+      {template && <DocsLink template={template} />}
+      {template && <Notes template={template} />}
+    </aside>
+  );
+}
+
+function issuerField(sent: Sent | undefined): View {
+  const hint = <>Its document at <code>/.well-known/openid-configuration</code> says the rest.</>;
+  return (
+    <Input
+      {...{ name: "issuer", label: "Issuer", type: "url", required: true, hint }}
+      value={sent?.form.get("issuer") ?? undefined}
+      error={sent?.errors.take("issuer")}
+    />
+  );
+}
+
+function variableFields({ variables }: ProviderTemplate, sent: Sent | undefined): View[] {
+  return variables.map(({ name, description, defaultValue }) => (
+    <Input
+      {...{ name: `var-${name}`, label: name.replaceAll("_", " "), required: defaultValue === "" }}
+      value={sent?.form.get(`var-${name}`) ?? defaultValue}
+      hint={`${description}.`}
+      error={sent?.errors.take(`template_variables["${name}"]`)}
+    />
+  ));
+}
+
+function clientFields(template: Template, sent: Sent | undefined): View {
+  const again = sent ? " What was entered is not kept: enter it again." : "";
+  const secret = { name: "client_secret", error: sent?.errors.take("client_secret") };
+  return (
+    <>
+      <Input
+        {...{ name: "client_id", label: "Client id", required: true, maxLength: 1024 }}
+        value={sent?.form.get("client_id") ?? undefined}
+        error={sent?.errors.take("client_id")}
+      />
+      {wantsKey(template) ? (
+        <Area {...secret} label="Private key" hint={`As PEM, JWK or the key file.${again}`} rows={5} />
+      ) : (
+        <Input
+          {...{ ...secret, label: "Client secret", type: "password", maxLength: 4096 }}
+          hint={`Sealed in the store, and never shown again. Empty for a public client.${again}`}
+        />
+      )}
+      <Area
+        {...{ name: "scopes", label: "Scopes", error: sent?.errors.take("scopes") }}
+        value={sent?.form.get("scopes") ?? scopesOf(template)}
+        hint="With spaces between. Agents get what these allow, unless a request asks for others."
+      />
+    </>
+  );
+}

@@ -1,0 +1,143 @@
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import {
+  type Provider,
+  ProviderService,
+  TokenEndpointAuthMethod,
+  type UpdateProviderRequestSchema,
+} from "../../../gen/nexus/v1/provider_pb.js";
+import {
+  grantedByFile,
+  hasPrivateKey,
+  hasSecretBesideJwt,
+  provesByFile,
+  provesByTls,
+  signsByKeyFile,
+} from "../../../model/clients/client_proof.js";
+import { InvalidArgument } from "../../../model/errors.js";
+import { profileSettings } from "../../../model/providers/profile_fields.js";
+import { counted } from "../../../model/quantity_text.js";
+import type { Answer } from "../../../server/listen/http_listener.js";
+import { Area, Input } from "../../../server/views/fields.js";
+import { Card, FormButtons } from "../../../server/views/parts.js";
+import type { View } from "../../../server/views/view.js";
+import { ErrorSummary, formErrors, type Sent } from "../kit/errors.js";
+import { displayName } from "../kit/names.js";
+import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import { type PageRequest, refuseUnless } from "../kit/request.js";
+import { readProvider, showProvider } from "./provider.js";
+import { isOAuth2, providersPath } from "./providers.js";
+
+type Request = MessageInitShape<typeof UpdateProviderRequestSchema>;
+
+/** The form in which the client of a provider is exchanged. */
+export async function clientPage(request: PageRequest): Promise<Answer> {
+  refuseUnless(request, "provider.manage");
+  return clientForm(request, await readClient(request));
+}
+
+export async function changeClient(request: PageRequest, form: URLSearchParams): Promise<Answer> {
+  const provider = await readClient(request);
+  const path = `${providersPath}/${provider.id}`;
+  try {
+    const change = requestOf(provider, form);
+    if (change === undefined) return seeOther(path, "client_kept");
+    const changed = await request.call(ProviderService.method.updateProvider, change);
+    const { partedConnections: parted } = changed;
+    if (!changed.provider) throw new Error("an answer without a provider");
+    if (parted === 0) return seeOther(path, "client_changed");
+    // What is said once has no address of its own.
+    const warning = `The client was changed. ${counted(parted, "connection")} of the former client ${
+      parted === 1 ? "waits" : "wait"
+    } for consent, until a person consents again or the former client id is set back.`;
+    return await showProvider(request, changed.provider, [warning]);
+  } catch (error) {
+    return clientForm(request, await readClient(request), { form, errors: formErrors(error) });
+  }
+}
+
+/** @throws InvalidArgument for one that has no client, as that of an API key */
+async function readClient(request: PageRequest): Promise<Provider> {
+  const provider = await readProvider(request);
+  if (isOAuth2(provider)) return provider;
+  const description = "names a provider whose credentials are entered by people: it has no client";
+  throw new InvalidArgument([{ field: "id", description }]);
+}
+
+/** What is sealed for a client of this kind. */
+function secretKind(provider: Provider): "secret" | "key" | "none" {
+  const settings = profileSettings(provider);
+  // The key of a certificate comes with the certificate.
+  if (hasSecretBesideJwt(settings)) return "secret";
+  if ([provesByFile, provesByTls, grantedByFile, signsByKeyFile].some((holds) => holds(settings)))
+    return "none";
+  return hasPrivateKey(settings) ? "key" : "secret";
+}
+
+/** Undefined where what was sent is what is stored. @throws InvalidArgument */
+function requestOf(provider: Provider, form: URLSearchParams): Request | undefined {
+  const kind = secretKind(provider);
+  const clientId = (form.get("client_id") ?? "").trim();
+  const clientSecret = kind === "none" ? "" : (form.get("client_secret") ?? "").trim();
+  const isOther = clientId !== provider.clientId;
+  if (!isOther && clientSecret === "") return undefined;
+  if (isOther && clientSecret === "" && kind === "secret" && provider.clientSecretSet) {
+    const description = "is needed with another client id: the stored one belongs to the former client";
+    throw new InvalidArgument([{ field: "client_secret", description }]);
+  }
+  const isPublic = provider.tokenEndpointAuthMethod === TokenEndpointAuthMethod.NONE;
+  const paths = [
+    "client_id",
+    ...(clientSecret === "" ? [] : ["client_secret"]),
+    // It is a public client no more: the secret is sent in the usual way.
+    ...(clientSecret !== "" && isPublic && kind === "secret" ? ["token_endpoint_auth_method"] : []),
+  ];
+  return {
+    provider: { id: provider.id, clientId, clientSecret },
+    updateMask: { paths },
+    etag: form.get("etag") ?? "",
+  };
+}
+
+function clientForm(request: PageRequest, provider: Provider, sent?: Sent): Answer {
+  const path = `${providersPath}/${provider.id}`;
+  const fields = (
+    <>
+      <Input
+        {...{ name: "client_id", label: "Client id", required: true, maxLength: 1024 }}
+        // Where somebody else changed it meanwhile, what they wrote stands.
+        value={(sent?.errors.status === 409 ? undefined : sent?.form.get("client_id")) ?? provider.clientId}
+        hint="With another one, connections of the former client need consent again."
+        error={sent?.errors.take("client_id")}
+      />
+      {secretField(provider, sent)}
+    </>
+  );
+  const content = (
+    <div class="narrow">
+      {sent && <ErrorSummary rest={sent.errors.rest()} />}
+      <Card id="client" title="As the provider's console has it">
+        <PostForm request={request} action={`${path}/client`}>
+          <input type="hidden" name="etag" value={provider.etag} />
+          {fields}
+          <FormButtons text="Change the client" cancel={path} />
+        </PostForm>
+      </Card>
+    </div>
+  );
+  const title = `Client of ${displayName(request, provider)}`;
+  return consolePage(request, { title, section: providersPath, content, status: sent?.errors.status ?? 200 });
+}
+
+function secretField(provider: Provider, sent: Sent | undefined): View {
+  const kind = secretKind(provider);
+  if (kind === "none") return undefined;
+  const stored = provider.clientSecretSet
+    ? "Empty keeps the stored one, which is never shown."
+    : "A public client: it has none.";
+  const wasEntered = sent && (sent.form.get("client_secret") ?? "") !== "";
+  const again = wasEntered ? " What was entered is not kept: enter it again." : "";
+  const error = sent?.errors.take("client_secret");
+  const field = { name: "client_secret", error, hint: `${stored}${again}` };
+  if (kind === "key") return <Area {...field} label="New private key" rows={5} />;
+  return <Input {...field} label="New client secret" type="password" maxLength={4096} />;
+}

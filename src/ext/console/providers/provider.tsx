@@ -1,0 +1,180 @@
+import { AuditService } from "../../../gen/nexus/v1/audit_pb.js";
+import { ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
+import { type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
+import type { FailingProvider } from "../../../gen/nexus/v1/status_pb.js";
+import { counted } from "../../../model/quantity_text.js";
+import type { Answer } from "../../../server/listen/http_listener.js";
+import { CopyField } from "../../../server/views/fields.js";
+import { Card, Chip, Facts, FormButtons, Go, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
+import { Monogram } from "../../../server/views/view.js";
+import { displayName } from "../kit/names.js";
+import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import { type PageRequest, refuseUnless } from "../kit/request.js";
+import { AuditTable } from "../pages/audit_table.js";
+import { failingProviders, healthOf, isOAuth2, kindWords, providersPath } from "./providers.js";
+import { DocsLink, findTemplate, Notes } from "./templates.js";
+
+const maxProblems = 5;
+/** Counted before its deletion. */
+const maxCounted = 1_000;
+
+export async function readProvider({ call, params }: PageRequest): Promise<Provider> {
+  const key = { case: "id", value: params["id"] ?? "" } as const;
+  const { provider } = await call(ProviderService.method.getProvider, { key });
+  if (!provider) throw new Error("an answer without a provider");
+  return provider;
+}
+
+export async function providerPage(request: PageRequest): Promise<Answer> {
+  return await showProvider(request, await readProvider(request));
+}
+
+/** @param warnings of its registration */
+export async function showProvider(
+  request: PageRequest,
+  provider: Provider,
+  warnings: readonly string[] = [],
+): Promise<Answer> {
+  const [failing, template, problems] = await Promise.all([
+    failingProviders(request),
+    findTemplate(request, provider.template),
+    problemsOf(request, provider.id),
+  ]);
+  const { id, redirectUri } = provider;
+  const path = `${providersPath}/${id}`;
+  const name = displayName(request, provider);
+  const canManage = request.may("provider.manage");
+  const actions = (
+    <>
+      {canManage && isOAuth2(provider) && <Go to={`${path}/client`} text="Change the client" kind="quiet" />}
+      {request.may("connection.request") && (
+        <Go to={pathWith("/connections/new", { provider: id })} text="Connect now" />
+      )}
+      {canManage && <Go to={`${path}/delete`} text="Delete" kind="danger apart" />}
+    </>
+  );
+  const heading = <span class="named"><Monogram name={name} big /><bdi>{name}</bdi></span>;
+  const content = (
+    <>
+      {warnings.map((warning) => <p class="problem" role="alert">{warning}</p>)}
+      {redirectUri !== "" && (
+        <Card id="register" title="At the provider">
+          <p>Register a client there with this redirect URI, character by character.</p>
+          <CopyField id="redirect-uri" label="Redirect URI" value={redirectUri} />
+          {template && <DocsLink template={template} />}
+          {template && <Notes template={template} />}
+        </Card>
+      )}
+      {failing && <HealthSection failing={failing.get(id)} nowMs={request.nowMs} />}
+      {problems}
+      <section class="card" aria-labelledby="profile">
+        <div class="heading">
+          <h2 id="profile">Profile</h2>
+          <a href={pathWith("/connections", { provider: id })}>Its connections</a>
+        </div>
+        <Profile provider={provider} nowMs={request.nowMs} />
+      </section>
+    </>
+  );
+  return consolePage(request, { title: name, heading, actions, section: providersPath, content });
+}
+
+/** What a person does about it, by the word of the reason. */
+const healthAdvice: Readonly<Record<string, string>> = {
+  misconfigured:
+    "It refuses the client, or stands where the daemon must not call: compare client id, secret and addresses with its console.",
+  transient: "It did not process the requests. The daemon tries again by itself.",
+  ambiguous: "Requests were sent, and no answer came. The daemon tries again by itself, with care.",
+  rejected:
+    "Its answers fail the checks of the protocol: compare issuer and endpoints with its documentation.",
+};
+
+function HealthSection(props: { readonly failing: FailingProvider | undefined; readonly nowMs: number }) {
+  const { failing, nowMs } = props;
+  const { text, tone } = healthOf(failing);
+  return (
+    <Card id="health" title="Health">
+      <p><Chip tone={tone}>{text}</Chip></p>
+      {failing && (
+        <>
+          <p>{failing.message} {healthAdvice[failing.reason]}</p>
+          <p class="soft">
+            Since <Moment time={failing.since} nowMs={nowMs} />, {counted(failing.failures, "failure")} in a
+            row, {counted(Number(failing.connections), "connection")}
+            {failing.retryAt && <>; the next attempt <Moment time={failing.retryAt} nowMs={nowMs} /></>}
+            .
+          </p>
+        </>
+      )}
+    </Card>
+  );
+}
+
+async function problemsOf({ may, call }: PageRequest, providerId: string) {
+  if (!may("audit.read")) return undefined;
+  const { events } = await call(AuditService.method.listAuditEvents, {
+    ...{ pageSize: maxProblems, providerId, eventType: "token_refresh_failed" },
+  });
+  if (events.length === 0) return undefined;
+  return (
+    <section aria-labelledby="problems">
+      <h2 id="problems">Last failed refreshes</h2>
+      <AuditTable events={events} caption="Failed refreshes, the newest first" />
+      <p><a href={pathWith("/audit", { provider: providerId })}>Everything about this provider</a></p>
+    </section>
+  );
+}
+
+function Profile({ provider, nowMs }: { readonly provider: Provider; readonly nowMs: number }) {
+  const { name, template, clientId, clientSecretSet, issuer, authUrl, tokenUrl, scopes } = provider;
+  const secret = clientSecretSet ? "Stored, sealed" : "None: a public client";
+  return (
+    <Facts
+      of={[
+        ["Name", <code>{name}</code>],
+        ["Template", template],
+        ["Connected by", kindWords(provider)],
+        ["Client id", clientId],
+        ["Client secret", isOAuth2(provider) ? secret : ""],
+        ["Scopes", scopes.length === 0 ? "" : <Scopes scopes={scopes} />],
+        ["Issuer", issuer],
+        ["Authorization endpoint", authUrl],
+        ["Token endpoint", tokenUrl],
+        ["API", provider.apiBaseUrl],
+        ["Description", provider.description],
+        ["Registered", <Moment time={provider.createdAt} nowMs={nowMs} />],
+        ["Changed", <Moment time={provider.updatedAt} nowMs={nowMs} />],
+        ["Id", <code>{provider.id}</code>],
+      ]}
+    />
+  );
+}
+
+export async function deletePage(request: PageRequest): Promise<Answer> {
+  refuseUnless(request, "provider.manage");
+  const provider = await readProvider(request);
+  const path = `${providersPath}/${provider.id}`;
+  const { connections, nextPageToken } = await request.call(ConnectionService.method.listConnections, {
+    ...{ providerId: provider.id, status: ConnectionStatus.ACTIVE, pageSize: maxCounted },
+  });
+  const count = `${nextPageToken === "" ? "" : "At least "}${counted(connections.length, "active connection")}`;
+  const content = (
+    <div class="card narrow">
+      <p>
+        The profile{" "}
+        <b><bdi>{displayName(request, provider)}</bdi></b>{" "}
+        and its client secret are erased. Pending requests for consent come to nothing.
+      </p>
+      <p><b>{count}</b> will not be refreshed any more: each ends with the token that it has.</p>
+      <PostForm request={request} action={`${path}/delete`}>
+        <FormButtons text="Delete the provider" kind="danger" cancel={path} />
+      </PostForm>
+    </div>
+  );
+  return consolePage(request, { title: "Delete this provider?", section: providersPath, content });
+}
+
+export async function deleteProvider({ call, params }: PageRequest): Promise<Answer> {
+  await call(ProviderService.method.deleteProvider, { id: params["id"] ?? "" });
+  return seeOther(providersPath, "provider_deleted");
+}

@@ -1,0 +1,84 @@
+import { connectionPage, liveCard } from "./connections/connection.js";
+import * as actions from "./connections/connection_actions.js";
+import { listPage } from "./connections/connections.js";
+import { liveList } from "./connections/live.js";
+import type { Section } from "./kit/request.js";
+import { accessPage } from "./pages/access.js";
+import { auditPage, eventPage } from "./pages/audit.js";
+import { createKey, newKeyPage, revokeKey, revokeKeyPage } from "./pages/keys.js";
+import { overviewPage } from "./pages/overview.js";
+import { settingsPage } from "./pages/settings.js";
+import { addFromTemplate, addOwn, ownPage, templatePage } from "./providers/add_provider.js";
+import { changeClient, clientPage } from "./providers/client.js";
+import { deletePage, deleteProvider, providerPage } from "./providers/provider.js";
+import { providerList } from "./providers/providers.js";
+import { cataloguePage } from "./providers/templates.js";
+
+// How the console grows:
+// 1. A page is a function of a `PageRequest` under a path below; it answers `consolePage(request, { title, section, content })`.
+// 2. What a page shows or does it asks by `request.call(Service.method.rpc, message)`: role, restriction, limits and audit are the
+//    pipeline's, so that no page has a check of its own. It throws; the listener turns that into a page that says what is wrong.
+// 3. A form is a `PostForm`, whose token the listener checks before an action runs. An action ends with `seeOther(path, notice)`.
+// 4. What cannot be undone has a page that asks, whose form acts.
+// 5. There is no inline style, script or handler, which the CSP would refuse. Without scripts a page must work all the same.
+// 6. A test opens each page in Chromium and gives it to axe: add its path to `test/ext/console/daemon/pages.ts`.
+
+/** Every part of the console, in the order of the navigation; a person begins at the first that they may see. */
+export const sections: readonly Section[] = [
+  {
+    ...{ title: "Overview", path: "/overview", action: "status.read" },
+    pages: { "/overview": overviewPage },
+  },
+  {
+    ...{ title: "Connections", path: "/connections" },
+    pages: {
+      "/connections": listPage,
+      "/connections/new": actions.connectPage,
+      "/connections/{id}": connectionPage,
+      "/connections/{id}/revoke": actions.revokePage,
+    },
+    actions: {
+      "/connections/new": actions.connect,
+      "/connections/bulk": actions.bulk,
+      "/connections/{id}/refresh": actions.refresh,
+      "/connections/{id}/consent": actions.consentAgain,
+      "/connections/{id}/revoke": actions.revoke,
+    },
+    streams: { "/connections/live": liveList, "/connections/{id}/live": liveCard },
+  },
+  {
+    ...{ title: "Providers", path: "/providers", action: "provider.read" },
+    pages: {
+      "/providers": providerList,
+      "/providers/add": cataloguePage,
+      "/providers/add/{template}": templatePage,
+      "/providers/new": ownPage,
+      "/providers/{id}": providerPage,
+      "/providers/{id}/client": clientPage,
+      "/providers/{id}/delete": deletePage,
+    },
+    actions: {
+      "/providers/add/{template}": addFromTemplate,
+      "/providers/new": addOwn,
+      "/providers/{id}/client": changeClient,
+      "/providers/{id}/delete": deleteProvider,
+    },
+  },
+  {
+    ...{ title: "Access", path: "/access", action: "status.read" },
+    pages: {
+      "/access": accessPage,
+      "/access/keys/new": (request) => newKeyPage(request),
+      "/access/keys/{name}/revoke": revokeKeyPage,
+    },
+    actions: { "/access/keys/new": createKey, "/access/keys/{name}/revoke": revokeKey },
+  },
+  {
+    ...{ title: "Audit", path: "/audit", action: "audit.read" },
+    pages: { "/audit": auditPage, "/audit/{sequence}": eventPage },
+  },
+  {
+    ...{ title: "Settings", path: "/settings", action: "key.manage" },
+    pages: { "/settings": settingsPage },
+  },
+];

@@ -1,0 +1,49 @@
+import { createHash } from "node:crypto";
+import { type Child, Fragment } from "hono/jsx";
+
+/** What a component puts in: texts are escaped. */
+export type View = Child;
+export type Children = { readonly children?: View };
+
+/** The HTML of a view. Every text and attribute in it was escaped by the library; components here are never asynchronous. */
+export function render(view: View): string {
+  // A list needs an element around it, and this one leaves no trace.
+  return String(Fragment({ children: [view] }));
+}
+
+/** A whole page. */
+export function document(page: {
+  readonly title: string;
+  readonly head: View;
+  readonly body: View;
+  /** The daemon's time, by which a script counts. */
+  readonly nowMs?: number | undefined;
+}): string {
+  const { title, head, body, nowMs } = page;
+  return `<!doctype html>\n${render(
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <meta name="color-scheme" content="light dark" />
+        <title>{title}</title>
+        {head}
+      </head>
+      <body data-now={nowMs}>{body}</body>
+    </html>,
+  )}\n`;
+}
+
+const tileColors = 6;
+
+/** A provider in a colored tile: its own mark would be somebody's trademark. */
+export function Monogram({ name, big }: { readonly name: string; readonly big?: boolean }) {
+  const [first = "?"] = [...name.replace(/[^\p{L}\p{N}]/gu, "")];
+  const color = (createHash("sha256").update(name).digest()[0] ?? 0) % tileColors;
+  return <span class={`tile t${color}${big ? " big" : ""}`} aria-hidden="true">{first}</span>;
+}
+
+/** Text of somebody else, which must not turn what stands around it. */
+export function Bdi({ children }: Children) {
+  return <bdi>{children}</bdi>;
+}
