@@ -4,6 +4,7 @@ import type { ReadAudit } from "../../domain/tokens/read_audit.js";
 import type { Token, TokenServiceGetTokenRequest } from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/principal.js";
 import { Unavailable } from "../../model/errors.js";
+import type { Changes } from "../../runtime/changes.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import { statusOf } from "../../service/messages/connection_message.js";
 import type { Store } from "../../store/store.js";
@@ -12,7 +13,6 @@ import type { AnswerFilter } from "./forwarding/answer_filter.js";
 
 /** The stream of the hub brings in milliseconds what its answer rests on. */
 const timeoutMs = 2_000;
-const pollIntervalMs = 10;
 
 export interface OwnReadsDeps {
   readonly store: Pick<Store, "getConnection">;
@@ -24,12 +24,20 @@ export interface OwnReadsDeps {
   readonly hold: (connectionId: string, token: Token) => Promise<void>;
   /** Has the hub tell its profiles. Rejects when it does not. */
   readonly takeProviders: () => Promise<void>;
+  /** Of the copy. */
+  readonly changes: Changes;
   readonly clock: Clock;
 }
 
 /** Callers read what they wrote: the copy has what a hub answered, before the answer leaves. */
 export class OwnReads {
-  constructor(private readonly deps: OwnReadsDeps) {}
+  readonly #waiting = new Set<() => void>();
+
+  constructor(private readonly deps: OwnReadsDeps) {
+    deps.changes.on("connections", () => {
+      for (const look of this.#waiting) look();
+    });
+  }
 
   /** Resolves when it has, or does not get it within 2 s. */
   async copied(request: Message, facts: AnswerFacts, caller: Principal): Promise<void> {
@@ -68,8 +76,19 @@ export class OwnReads {
 
   async #until(isCopied: () => boolean): Promise<void> {
     const { clock, isConnected } = this.deps;
-    const untilMs = clock.monotonicMs() + timeoutMs;
-    while (!isCopied() && isConnected() && clock.monotonicMs() < untilMs) await delay(clock, pollIntervalMs);
+    if (isCopied() || !isConnected()) return;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        timer.cancel();
+        this.#waiting.delete(look);
+        resolve();
+      };
+      const look = (): void => {
+        if (isCopied() || !isConnected()) end();
+      };
+      const timer = clock.setTimer(timeoutMs, end);
+      this.#waiting.add(look);
+    });
   }
 }
 

@@ -9,6 +9,7 @@ import type { ProviderRegistry } from "../../domain/providers/provider_registry.
 import type { ReadAudit } from "../../domain/tokens/read_audit.js";
 import type { SpokeState } from "../../model/connections/daemon_status.js";
 import { FailedPrecondition, NotLeader } from "../../model/errors.js";
+import type { Changes } from "../../runtime/changes.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import type { ServiceDefinition } from "../../service/pipeline/service_definition.js";
@@ -50,6 +51,7 @@ export interface SpokeResources {
 /** What a spoke needs of the domain that it is wired into. */
 export interface SpokeDomain extends AnswerFilterDeps {
   readonly readAudit: Pick<ReadAudit, "read">;
+  readonly changes: Changes;
   readonly keyring: Pick<KeyringManager, "start" | "stop">;
   readonly registry: Pick<ProviderRegistry, "followed">;
 }
@@ -180,13 +182,22 @@ export class Spoke implements ListenersHub, DomainHub {
   async open({ domain }: { readonly domain: SpokeDomain }): Promise<void> {
     const { clock, log } = this.options;
     const { store } = this.resources;
-    const { readAudit } = domain;
+    const { readAudit, changes } = domain;
     const isConnected = (): boolean => this.#follower.isConnected;
     const takeProviders = (): Promise<void> => this.#follower.takeProviders();
     const filter = new AnswerFilter(domain);
     const hold: OwnReadsDeps["hold"] = (connectionId, token) =>
       this.#copies.hold(connectionId, token.revision, copiedToken(token));
-    const reads = new OwnReads({ store, filter, readAudit, isConnected, hold, takeProviders, clock });
+    const reads = new OwnReads({
+      store,
+      filter,
+      readAudit,
+      isConnected,
+      hold,
+      takeProviders,
+      changes,
+      clock,
+    });
     this.#open = { domain, filter, reads };
     domain.keyring.start();
     // However long ago: what lives of it is served.

@@ -2,8 +2,9 @@ import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { AuditService } from "../../../gen/nexus/v1/audit_pb.js";
 import type { Principal } from "../../../model/access/principal.js";
 import { NotFound, NotLeader } from "../../../model/errors.js";
+import { orElse } from "../../../service/forwarding/or_else.js";
 import { bytesOf } from "../../../service/forwarding/wire_status.js";
-import type { Answer, CallContext } from "../../../service/pipeline/bound_service.js";
+import type { CallContext } from "../../../service/pipeline/bound_service.js";
 import { rpcName } from "../../../service/pipeline/rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "../../../service/pipeline/service_definition.js";
 import { isLed } from "./led_rpcs.js";
@@ -75,15 +76,12 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
     await leader.catchUp();
     return await method.call(request, context);
   };
-  return (request, context): Answer => {
+  return (request, context) => {
     if (leader.isHere) return method.call(request, context);
     if (isAlways) return forward(request, context);
-    try {
-      const answer = method.call(request, context);
-      if (!(answer instanceof Promise)) return answer;
-      return answer.catch((error: unknown) => askLeader(error, request, context));
-    } catch (error) {
-      return askLeader(error, request, context);
-    }
+    return orElse(
+      () => method.call(request, context),
+      (error) => askLeader(error, request, context),
+    );
   };
 }

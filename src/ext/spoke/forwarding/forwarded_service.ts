@@ -1,9 +1,10 @@
 import { fromBinary, type Message } from "@bufbuild/protobuf";
 import type { TokenServiceGetTokenRequest } from "../../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../model/access/principal.js";
-import { NotFound, NotLeader } from "../../../model/errors.js";
+import { NotFound, NotLeader, Unavailable } from "../../../model/errors.js";
+import { orElse } from "../../../service/forwarding/or_else.js";
 import { bytesOf } from "../../../service/forwarding/wire_status.js";
-import type { Answer, CallContext } from "../../../service/pipeline/bound_service.js";
+import type { CallContext } from "../../../service/pipeline/bound_service.js";
 import { rpcName } from "../../../service/pipeline/rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "../../../service/pipeline/service_definition.js";
 import { codes, WireError } from "../../../service/pipeline/wire_error.js";
@@ -85,38 +86,26 @@ function forwardedCall(
     return answer;
   };
   if (isForwarded(descriptor)) return forward;
-  const instead = async (error: unknown, request: Message, context: CallContext): Promise<Message> => {
-    if (!(error instanceof NotLeader || error instanceof NotFound)) throw error;
-    try {
-      return await forward(request, context);
-    } catch (refusal) {
-      const relaxed = isUnavailable(refusal) ? withoutWish(request) : undefined;
-      if (relaxed === undefined) throw refusal;
-      try {
-        return await method.call(relaxed, context);
-      } catch {
-        throw refusal;
-      }
-    }
+  /** While no hub answers, a caller that wished for a longer life gets the token that there is. */
+  const withoutWish = (request: Message, context: CallContext) => async (refusal: unknown) => {
+    const { minTtl } = request as Partial<TokenServiceGetTokenRequest>;
+    if (!isUnavailable(refusal) || minTtl === undefined) throw refusal;
+    const relaxed = { ...request, minTtl: undefined } as Message;
+    return await orElse(
+      () => method.call(relaxed, context),
+      () => Promise.reject(refusal),
+    );
   };
-  return (request, context): Answer => {
-    try {
-      const answer = method.call(request, context);
-      if (!(answer instanceof Promise)) return answer;
-      return answer.catch((error: unknown) => instead(error, request, context));
-    } catch (error) {
-      return instead(error, request, context);
-    }
-  };
+  return (request, context) =>
+    orElse(
+      () => method.call(request, context),
+      (error) =>
+        error instanceof NotLeader || error instanceof NotFound
+          ? forward(request, context).catch(withoutWish(request, context))
+          : Promise.reject(error),
+    );
 }
 
 function isUnavailable(error: unknown): boolean {
-  if (error instanceof WireError) return error.code === codes.unavailable;
-  return error instanceof Error && "kind" in error && error.kind === "unavailable";
-}
-
-/** The same, with the token that there is; undefined where that was asked for already. */
-function withoutWish(request: Message): Message | undefined {
-  const { minTtl } = request as Partial<TokenServiceGetTokenRequest>;
-  return minTtl === undefined ? undefined : ({ ...request, minTtl: undefined } as Message);
+  return error instanceof Unavailable || (error instanceof WireError && error.code === codes.unavailable);
 }
