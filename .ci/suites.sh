@@ -21,7 +21,7 @@ suites() {
   suite package 300 1 "" "always" "npm run --silent test:package"
 
   suite daemon 900 2 "strace terminals" "src test/daemon test/ext/console test/ext/grants test/ext/mcp test/fakes $build" 'npm run test:daemon -- $REPORT'
-  suite fleet 900 2 "postgresql faketime promtool" "$fleet src/store src/daemon test/ext/fleet test/ext/spoke $build" \
+  suite fleet 900 2 "postgresql pgbouncer faketime promtool" "$fleet src/store src/daemon test/ext/fleet test/ext/spoke $build" \
     'npx vitest run --project fleet $REPORT'
   suite removal 900 2 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'
   suite tools 300 2 "docker kubectl terminals systemd go" "src/cli src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \

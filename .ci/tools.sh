@@ -65,6 +65,7 @@ install_tools() { # names
 
 install_strace() { apt_programs strace:strace; }
 install_faketime() { apt_programs faketime:faketime; }
+install_pgbouncer() { apt_programs pgbouncer:pgbouncer; }
 install_promtool() { apt_programs promtool:prometheus; }
 install_terminals() { apt_programs zsh:zsh fish:fish script:bsdutils; }
 install_docker() { apt_programs docker:docker.io docker-compose:docker-compose; }

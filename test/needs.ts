@@ -51,6 +51,10 @@ const known = {
     isThere: () => postgresPrograms() !== undefined,
     words: "PostgreSQL 14 or newer (apt-get install postgresql)",
   },
+  pgbouncer: {
+    isThere: () => pathOf("pgbouncer") !== undefined,
+    words: "pgbouncer (apt-get install pgbouncer)",
+  },
   promtool: {
     isThere: () => canRun("promtool", "--version"),
     words: "promtool (apt-get install prometheus)",

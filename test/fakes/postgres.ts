@@ -33,7 +33,7 @@ export interface PostgresOptions {
 }
 
 /** Refuses to run as root: then it is another user's. */
-function serverUser(): { uid: number; gid: number } | undefined {
+export function serverUser(): { uid: number; gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const id = (flag: string, name: string) =>
     spawnSync("id", [flag, name], { encoding: "utf8" }).stdout.trim();

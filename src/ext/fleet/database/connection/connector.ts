@@ -1,6 +1,7 @@
 import type { Clock } from "../../../../runtime/clock.js";
 import { type DatabaseAddress, parseDatabaseUrl } from "./database_url.js";
 import { FleetRefused, FleetUnreachable } from "./fleet_error.js";
+import { refuseTransactionPooling } from "./pooling.js";
 import { type Probe, probe } from "./probe.js";
 import { placeOf, Session } from "./session.js";
 
@@ -29,8 +30,11 @@ export class Connector {
     for (const host of hosts) {
       let session: Session | undefined;
       try {
-        session = await Session.open(this.#address, host, this.clock, purpose);
-        return { session, probe: await probe(session, this.clock) };
+        const open = () => Session.open(this.#address, host, this.clock, purpose);
+        session = await open();
+        const probed = await probe(session, this.clock);
+        if (probed.pid !== session.pid) await refuseTransactionPooling(session, open);
+        return { session, probe: probed };
       } catch (error) {
         session?.close();
         if (!(error instanceof FleetRefused)) failures.push(error as Error);

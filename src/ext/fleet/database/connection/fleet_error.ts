@@ -7,6 +7,7 @@ export type RefusalReason =
   /** The role may not make or use the schema or what is in it. */
   | "privileges"
   | "old_server"
+  | "pooled"
   | "standby"
   | "read_only"
   /** There are no tables, or `nexusd fleet migrate` was run by an older version. */
@@ -15,11 +16,9 @@ export type RefusalReason =
   | "new_layout"
   /** Hubs of an older version are there, which the tables are to take no more. */
   | "old_hubs"
-  /** A migration waited in vain for the tables. */
   | "in_use"
   /** Commits wait for a synchronous standby that is not there. */
   | "no_standby"
-  /** `nexusd fleet init` was not run. */
   | "not_initialised"
   | "already_initialised";
 

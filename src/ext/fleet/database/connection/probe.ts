@@ -5,6 +5,8 @@ import type { Session } from "./session.js";
 /** What a server says of itself, asked on each new connection. */
 export interface Probe {
   readonly hasSchema: boolean;
+  /** Process of the server. */
+  readonly pid: number;
   /** Wall clock here minus the server's, give or take half of the round trip. */
   readonly clockOffsetMs: number;
   /** Whether a commit waits for a standby. */
@@ -26,7 +28,7 @@ export const standbyWait = `(SELECT coalesce(max(extract(epoch FROM clock_timest
     AND a.query_start < clock_timestamp() - interval '${shownAfterMs} milliseconds')`;
 
 const question = `
-  SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS read_only,
+  SELECT pg_backend_pid() AS pid, pg_is_in_recovery() AS standby, current_setting('transaction_read_only') = 'on' AS read_only,
     current_setting('server_version_num')::int AS version, to_regclass('nexus.layout') IS NOT NULL AS has_schema,
     (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms,
     current_setting('synchronous_standby_names') <> '' AS synchronous, current_setting('fsync') = 'on' AS durable,
@@ -36,6 +38,7 @@ const question = `
         WHERE r.rolname = current_user AND n.nspname <> 'nexus' AND n.nspname NOT LIKE 'pg_%') AS owns_more`;
 
 type Row = {
+  pid: number;
   standby: boolean;
   read_only: boolean;
   version: number;
@@ -77,6 +80,7 @@ function processProbe(row: Row, nowMs: number): Probe {
   }
   return {
     hasSchema: row.has_schema,
+    pid: row.pid,
     clockOffsetMs: Math.round(nowMs - row.now_ms),
     isSynchronous: row.synchronous,
     isDurable: row.durable,

@@ -89,6 +89,11 @@ export class Session {
     }
   }
 
+  /** The server's process, as it was told at the beginning: a pooler tells a number of its own. */
+  get pid(): number | null {
+    return (this.#client as Client & { readonly processID: number | null }).processID;
+  }
+
   /** Whether it answers nothing any more. */
   get isOver(): boolean {
     return this.#isOver;
