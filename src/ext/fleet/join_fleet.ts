@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { FleetConfig } from "../../config/fleet_config.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type Membership, StartRefused } from "../../daemon/extension.js";
@@ -7,13 +5,10 @@ import type { DaemonOptions, Opening } from "../../daemon/resources.js";
 import { CheckedClock } from "../../runtime/checked_clock.js";
 import { SystemClock } from "../../runtime/clock.js";
 import { refuseCopies } from "../../store/files/refuse_copies.js";
-import { storeFileName } from "../../store/store.js";
 import { FleetRefused, FleetUnreachable } from "./database/connection/fleet_error.js";
 import { maxClockOffsetMs } from "./database/verdict.js";
 import { Fleet } from "./hub/fleet.js";
 import { openFleet } from "./hub/open_fleet.js";
-import { RolledBackReplica } from "./hub/rolled_back_replica.js";
-import { ReplicaStore } from "./replication/replica_store.js";
 
 /** The machine's clock, corrected by those of the database and of other hubs; links to them go by the machine's. */
 export function hubClocks(): { readonly clock: CheckedClock; readonly linkClock: SystemClock } {
@@ -28,14 +23,8 @@ export async function joinFleet(
   { vault, store }: Opening,
 ): Promise<Membership> {
   const { log, linkClock: clock = options.clock } = options;
-  const { folder } = store;
-  refuseCopies(folder);
-  const fleet = await openFleet({
-    ...{ config, vault, clock, log },
-    copy: (database) => ReplicaStore.copyInto(folder, database.firstCopy()),
-    open: () => (existsSync(join(folder, storeFileName)) ? ReplicaStore.open(store) : undefined),
-    undone: new RolledBackReplica({ folder, clock, log }),
-  }).catch((error: unknown) => {
+  refuseCopies(store.folder);
+  const fleet = await openFleet({ config, vault, clock, log, store }).catch((error: unknown) => {
     if (error instanceof FleetRefused || error instanceof FleetUnreachable)
       throw new StartRefused(error.message, exitCodes.fleetNotUsable, { cause: error });
     throw error;
@@ -44,7 +33,6 @@ export async function joinFleet(
   return {
     store: fleet.store,
     giveUp: async () => fleet.database?.close(),
-    hub: ({ opened, metrics }) =>
-      new Fleet({ ...options, clock, ...(checkedClock && { checkedClock }) }, { fleet, opened, metrics }),
+    hub: (resources) => new Fleet({ ...options, clock, checkedClock }, { ...resources, fleet }),
   };
 }

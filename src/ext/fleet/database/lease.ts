@@ -122,14 +122,7 @@ export class Lease {
          (extract(epoch FROM until - clock_timestamp()) * 1000)::float8 AS remaining
        FROM nexus.lease WHERE name = 'leader'`,
     );
-    return (
-      row && {
-        owner: row.owner,
-        address: row.address,
-        fence: BigInt(row.fence),
-        remainingMs: Math.round(row.remaining),
-      }
-    );
+    return row && { ...row, fence: BigInt(row.fence), remainingMs: Math.round(row.remaining) };
   }
 
   #renewIn(delayMs: number): void {

@@ -38,8 +38,8 @@ const shutdownGraceMs = 1_000;
 /** A start does not wait longer for a database that does not answer. */
 const firstLookMs = 3_000;
 
-/** A hub's own: what it goes by is corrected by what is found here, and its links by the machine's clock. */
-export type FleetOptions = DaemonOptions & { readonly checkedClock?: CheckedClock };
+/** `clock` is that of its links; what the daemon goes by is corrected by what is found here. */
+export type FleetOptions = DaemonOptions & { readonly checkedClock: CheckedClock | undefined };
 export type FleetResources = Pick<Resources, "opened" | "metrics"> & { readonly fleet: OpenFleet };
 
 /** What makes a daemon a hub. */

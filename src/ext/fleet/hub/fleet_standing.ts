@@ -31,34 +31,15 @@ export class FleetStanding {
       metrics.addGauge(`nexus_fleet_${name}`, help, () => Number(value()));
     gauge("leader", "1 at the hub that leads, 0 at the others.", () => hub.leader === "here");
     gauge("applied_position", "Position in the log that this hub's copy has.", () => read().applied);
-    gauge(
-      "behind_batches",
-      "How far this hub's copy is behind the leader's.",
-      () => read().newest - read().applied,
-    );
+    gauge("behind_batches", "How far the copy is behind the leader's.", () => read().newest - read().applied);
     gauge("silence_seconds", "Since the database last answered this hub.", () => heartbeat.silentMs / 1000);
-    gauge("outbox_events", "Audit events that wait in this hub's outbox.", () => fleet.store.outbox.count);
+    gauge("outbox_events", "Audit events that wait for the leader.", () => fleet.store.outbox.count);
     gauge("members", "Hubs that were seen in the last 30 seconds.", () => heartbeat.members.length);
-    gauge(
-      "may_lead",
-      "1 where nothing is in the way of leading: the clock, a key of the ring, the database.",
-      () => this.mayNotLead().length === 0,
-    );
-    gauge(
-      "stands_back",
-      "1 for five minutes after this hub gave the lead back by itself: it reached no provider, or its disk took no writes.",
-      () => watch.isBackingOff,
-    );
-    gauge(
-      "waits_for_standby",
-      "1 where a commit waits for a standby of the database, 0 where a failover may lose some.",
-      () => this.waitsForStandby,
-    );
-    gauge(
-      "standby_wait_seconds",
-      "For how long commits have waited for a standby that does not answer; 0 while they go on.",
-      () => (heartbeat.verdict?.standbyWaitMs ?? 0) / 1000,
-    );
+    gauge("may_lead", "1 where nothing is in the way of leading.", () => this.mayNotLead().length === 0);
+    gauge("stands_back", "1 for five minutes after this hub gave the lead back.", () => watch.isBackingOff);
+    gauge("waits_for_standby", "1 where a commit waits for a standby.", () => this.waitsForStandby);
+    const standbyWaitMs = () => heartbeat.verdict?.standbyWaitMs ?? 0;
+    gauge("standby_wait_seconds", "How long commits have waited for one.", () => standbyWaitMs() / 1000);
   }
 
   status(): FleetState {

@@ -1,16 +1,19 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import type { FleetConfig, StoreAddress } from "../../../config/fleet_config.js";
 import { readVersion } from "../../../config/version.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
+import { type StoreOptions, storeFileName } from "../../../store/store.js";
 import { readSecretFile } from "../../../vault/secret_file.js";
 import type { Vault } from "../../../vault/vault.js";
 import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import { layout } from "../database/connection/layouts.js";
 import { FleetDatabase } from "../database/fleet_database.js";
 import type { Member } from "../database/members.js";
-import type { ReplicaStore } from "../replication/replica_store.js";
-import type { RolledBackReplica } from "./rolled_back_replica.js";
+import { ReplicaStore } from "../replication/replica_store.js";
+import { RolledBackReplica } from "./rolled_back_replica.js";
 
 /** How long a hub without a copy waits for the database at its start, before whatever runs it is to try again. */
 const timeoutMs = 30_000;
@@ -34,12 +37,7 @@ export interface OpenFleetOptions {
   readonly vault: Pick<Vault, "keyIds">;
   readonly clock: Clock;
   readonly log: Log;
-  /** Opens the copy in the folder; undefined where there is none. */
-  open(): ReplicaStore | undefined;
-  /** Makes a copy. */
-  copy(database: FleetDatabase): Promise<void>;
-  /** A copy of which the database lost batches. */
-  readonly undone: Pick<RolledBackReplica, "keep" | "drainOutbox">;
+  readonly store: StoreOptions;
 }
 
 /** @throws Error when the file cannot be read, or other users can read it */
@@ -56,14 +54,17 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
   const { config, clock, log, vault } = options;
   const owner = randomUUID();
   const url = urlOf(config.store);
-  let store = options.open();
+  const { folder } = options.store;
+  const open = () => (existsSync(join(folder, storeFileName)) ? ReplicaStore.open(options.store) : undefined);
+  const undone = new RolledBackReplica({ folder, clock, log });
+  let store = open();
   const member = (): Member => ({
     owner,
     address: config.address,
     version: readVersion(),
     layout,
     keyIds: vault.keyIds,
-    applied: store?.position?.position ?? 0n,
+    applied: store?.position.position ?? 0n,
   });
   const connect = (): Promise<FleetDatabase> =>
     FleetDatabase.connect({ url, member, clock, log }, store?.position);
@@ -73,10 +74,10 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
       const isUndone = await beginAnew(store, database, log);
       log.info({ history: database.verdict.history }, "copying the store of the fleet");
       await store?.close();
-      if (isUndone) options.undone.keep();
+      if (isUndone) undone.keep();
       const startedMs = clock.monotonicMs();
-      await options.copy(database);
-      store = options.open();
+      await ReplicaStore.copyInto(folder, database.firstCopy());
+      store = open();
       log.info(
         { seconds: Math.round((clock.monotonicMs() - startedMs) / 100) / 10 },
         "the store of the fleet is copied",
@@ -86,7 +87,7 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
       throw new FleetUnreachable(
         "the database of the fleet cannot be reached, and there is no copy of its store here",
       );
-    if (database !== undefined) await options.undone.drainOutbox(store, database.spool);
+    if (database !== undefined) await undone.drainOutbox(store, database.spool);
     return { store, owner, database, member, connect };
   } catch (error) {
     await store?.close();
