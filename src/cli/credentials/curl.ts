@@ -15,8 +15,7 @@ import { collect } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { apiUrl, type DataFlags, parseHeaders, parseMethod, readBody } from "./api_arguments.js";
 import { type ApiRequest, apiBaseUrlOf, authorize, wantedNonce } from "./authorized_request.js";
-import { providerOf } from "./named_connection.js";
-import { type Credential, parseCredentialName, readCredential } from "./read_credential.js";
+import { type Credential, parseCredentialName, providerOf, readCredential } from "./read_credential.js";
 
 interface CurlFlags extends DaemonFlags, DataFlags {
   readonly request?: string;

@@ -11,8 +11,7 @@ import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { loginOf } from "./login.js";
-import { providerOf } from "./named_connection.js";
-import { credentialArgument, parseCredentialName, readCredential } from "./read_credential.js";
+import { credentialArgument, parseCredentialName, providerOf, readCredential } from "./read_credential.js";
 import { collectHost, credentialNameFor, hostsOf, type Site, siteOf } from "./site.js";
 
 interface HelperFlags extends DaemonFlags {

@@ -4,8 +4,7 @@ import { allProviders } from "../providers/provider_key.js";
 import { usageFailure } from "../shell/command_failure.js";
 import type { DaemonSession } from "../shell/daemon_command.js";
 import { printable } from "../shell/text.js";
-import { providerOf } from "./named_connection.js";
-import { parseCredentialName } from "./read_credential.js";
+import { parseCredentialName, providerOf } from "./read_credential.js";
 
 /** A server for which a credential helper is asked. */
 export interface Site {

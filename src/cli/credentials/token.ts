@@ -3,8 +3,7 @@ import { usageFailure } from "../shell/command_failure.js";
 import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { listOption, parseDurationMs } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
-import { providerOf } from "./named_connection.js";
-import { credentialArgument, readCredential } from "./read_credential.js";
+import { credentialArgument, providerOf, readCredential } from "./read_credential.js";
 import { formatToken, type TokenFormat, tokenFormats } from "./token_formats.js";
 
 interface TokenFlags extends DaemonFlags {

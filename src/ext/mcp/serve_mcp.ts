@@ -13,13 +13,19 @@ import {
 } from "../../cli/shell/daemon_command.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
+import { readVersion } from "../../config/version.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { isLocalAddress, type ListenAddress } from "../../model/listen_address.js";
 import { McpHttpServer, restrictionsOfCaller, sessionOfCaller } from "./http_server.js";
-import { makeMcpServer } from "./mcp_server.js";
 import { MessageLines } from "./message_lines.js";
+import { addApiTool } from "./tools/api_tool.js";
+import { addConnectTool } from "./tools/connect_tool.js";
+import { addConnectionTools } from "./tools/connection_tools.js";
 import type { McpPolicy } from "./tools/mcp_policy.js";
-import { StdioServerTransport, serveStdio } from "./tools/sdk.js";
+import { addProviderTools } from "./tools/provider_tools.js";
+import { type McpRequestContext, McpServer, StdioServerTransport, serveStdio } from "./tools/sdk.js";
+import { addTokenTool } from "./tools/token_tool.js";
+import type { ToolDeps } from "./tools/tool.js";
 
 /** Where it serves; on standard input and output without an address. */
 export interface McpServing extends DaemonFlags {
@@ -114,4 +120,21 @@ async function overHttp(shell: Shell, flags: McpServing, policy: McpPolicy): Pro
 /** The messages of the SDK's errors tell what a client did wrong; of what it sent they hold a part, of which the begin is enough. */
 function report(shell: Shell): (error: Error) => void {
   return ({ message }) => shell.stderr.write(`nexusd: mcp: ${printable(message).slice(0, 200)}\n`);
+}
+
+const instructions =
+  "nexusd keeps the user's accounts at API providers connected. list_providers shows which there are; call_api sends a request to one with the user's credential, which you never see. Where call_api says that a person has to consent, call connect.";
+
+/** A server for one connection of a client, or for one request where the protocol has no connections. */
+export function makeMcpServer(deps: ToolDeps, era: McpRequestContext["era"]): McpServer {
+  const server = new McpServer(
+    { name: "nexusd", title: "nexusd", version: readVersion() },
+    { instructions, capabilities: { tools: { listChanged: false }, logging: {} } },
+  );
+  addProviderTools(server, deps);
+  addConnectionTools(server, deps);
+  addConnectTool(server, deps, era);
+  addApiTool(server, deps);
+  if (deps.policy.givesTokens) addTokenTool(server, deps);
+  return server;
 }

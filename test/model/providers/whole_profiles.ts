@@ -23,7 +23,7 @@ function sampleOf(field: ProfileField): unknown {
     case "duration":
       return 90_000;
     case "texts":
-      return ["one", "two"];
+      return field.name === "api_hosts" ? ["one.example", "*.two.example"] : ["one", "two"];
     case "text_map":
       return { "X-One": "1", two: "2" };
     case "json":

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { addDaemonFlags } from "../../../cli/shell/daemon_command.js";
 import { addNotes } from "../../../cli/shell/help.js";
 import type { Shell } from "../../../cli/shell/shell.js";
-import type { ApplyFlags, ExportFlags, PlanFlags } from "./providers_flags.js";
+import type { ApplyFlags, ExportFlags, PlanFlags } from "./providers_run.js";
 
 const notes = [
   `The manifest is YAML: providers: [...], each with the keys of a profile (client_id, scopes, params, ...). A field that is left out has its default, or what the profile's template says; one that is removed is a change. \${NAME} in a value is the variable NAME; $$ is a dollar sign. A client secret cannot be read back: it is sent when none is stored, or with --rotate-secrets.`,
@@ -38,7 +38,7 @@ export function providersCommand(shell: Shell): Command {
     .option("-f, --file <file>", "where to; - is standard output", "-")
     .option("--force", "write over a file that exists")
     .action(async (flags: ExportFlags) => {
-      const { exportProviders } = await import("./providers_export.js");
+      const { exportProviders } = await import("./providers_run.js");
       await exportProviders(shell, flags);
     });
   addDaemonFlags(

@@ -1,9 +1,9 @@
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { Catalogue } from "../../../catalogue/catalogue.js";
 import { CatalogueError } from "../../../catalogue/catalogue_error.js";
 import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
 import { confirm } from "../../../cli/shell/confirm.js";
-import { type DaemonSession, withDaemon } from "../../../cli/shell/daemon_command.js";
+import { type DaemonFlags, type DaemonSession, withDaemon } from "../../../cli/shell/daemon_command.js";
 import { readText, usable } from "../../../cli/shell/files.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import { printable, shellWord } from "../../../cli/shell/text.js";
@@ -12,10 +12,27 @@ import { DocumentError, type DocumentViolation } from "../../../document/documen
 import { GrantTypes, grantViolations } from "../../../domain/token_endpoint/grant_types.js";
 import { applyPlan } from "../apply.js";
 import { type Manifest, readManifest } from "../manifest.js";
+import { manifestJson, manifestText, secretVariable } from "../manifest_text.js";
 import { hasDrift, type Plan, type PlannedChange, planOf } from "../plan.js";
 import { formatPlan, planJson } from "./plan_text.js";
 import { readProfiles, targetOf } from "./provider_target.js";
-import type { ApplyFlags, PlanFlags } from "./providers_flags.js";
+
+export interface PlanFlags extends DaemonFlags {
+  readonly file: string;
+  readonly catalog?: string;
+  readonly prune?: boolean;
+  readonly rotateSecrets?: boolean;
+  readonly detailedExitcode?: boolean;
+}
+
+export interface ApplyFlags extends PlanFlags {
+  readonly yes?: boolean;
+}
+
+export interface ExportFlags extends DaemonFlags {
+  readonly file: string;
+  readonly force?: boolean;
+}
 
 /** `providers plan`: 2 means drift, so that no failure may end with it. */
 export async function planManifest(shell: Shell, flags: PlanFlags): Promise<void> {
@@ -114,4 +131,30 @@ async function makePlan(session: DaemonSession, manifest: Manifest, flags: PlanF
       rotateSecrets: flags.rotateSecrets ?? false,
     }),
   );
+}
+
+/** `providers export`. */
+export async function exportProviders(shell: Shell, flags: ExportFlags): Promise<void> {
+  await withDaemon(shell, flags, async (session) => {
+    const profiles = await readProfiles(session);
+    const text = flags.json ? `${JSON.stringify(manifestJson(profiles))}\n` : manifestText(profiles);
+    if (flags.file === "-") shell.stdout.write(text);
+    else {
+      writeText(flags.file, text, flags.force ?? false);
+      const variables = profiles.filter(({ clientSecretSet }) => clientSecretSet);
+      const names = variables.map(({ settings }) => secretVariable(settings.name)).join(", ");
+      const counted = profiles.length === 1 ? "1 provider" : `${profiles.length} providers`;
+      shell.stderr.write(`wrote ${counted} to ${flags.file}${names === "" ? "" : `; it wants ${names}`}\n`);
+    }
+  });
+}
+
+function writeText(file: string, text: string, isForced: boolean): void {
+  try {
+    writeFileSync(file, text, { flag: isForced ? "w" : "wx" });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === "EEXIST" ? "exists: give --force to write over it" : `cannot be written: ${code}`;
+    throw new CommandFailure(exitCodes.failed, `${file} ${why}`);
+  }
 }
