@@ -22,7 +22,7 @@ export function connectionImportCommand(shell: Shell): Command {
     .option("--user <id>", "the user of the connection; the default is your login name")
     .option(
       "--file <file>",
-      "file with the refresh token, or for a static type with a JSON object of its fields; - is standard input",
+      "file with the refresh token or the key, or with a JSON object of the fields where there are several; - is standard input",
     )
     .addOption(listOption("scopes", "the scopes that were granted"));
   return daemonCommand(shell, command, async (session, flags: ImportFlags, idOrName: string) => {

@@ -14,7 +14,10 @@ export function connectionReplaceCommand(shell: Shell): Command {
   const command = new Command("replace")
     .description("replace a key or password that was rotated by hand; agents get the new one at once")
     .addArgument(new Argument("<connection>", connectionArgument))
-    .option("--file <file>", "a JSON object of the fields; - is standard input");
+    .option(
+      "--file <file>",
+      "the key, or a JSON object of the fields where there are several; - is standard input",
+    );
   addNotes(
     command,
     "The fields are read from --file, from standard input or from a prompt, never from an argument.",

@@ -42,8 +42,8 @@ export async function captureAtPrompt(
 }
 
 /**
- * The fields of a static credential: a JSON object in the file or on standard input, or the answers of a person, unseen. Messages
- * never hold what was read.
+ * The fields of a static credential: a JSON object in the file or on standard input, or the only field as it is, or the answers of a
+ * person, unseen. Messages never hold what was read.
  */
 export async function readCredentialFields(
   shell: Shell,
@@ -70,16 +70,21 @@ export async function readRefreshToken(shell: Shell, file: string | undefined): 
       : shell.stdin.isTTY
         ? await shell.stdin.ask("Refresh token: ", { echo: false })
         : await shell.stdin.readAll();
+  return oneLine(text, "refresh token");
+}
+
+function oneLine(text: string, what: string): string {
   const value = text.replace(/\r?\n$/, "");
-  if (value === "") throw usageFailure("the refresh token is empty");
-  if (/[\r\n]/.test(value)) throw usageFailure("the refresh token must be one line");
+  if (value === "") throw usageFailure(`the ${what} is empty`);
+  if (/[\r\n]/.test(value)) throw usageFailure(`the ${what} must be one line`);
   return value;
 }
 
 function parseFields(text: string, origin: string, provider: Provider): Record<string, string> {
-  const example = `{${fieldNames(provider)
-    .map((name) => `${JSON.stringify(name)}: "..."`)
-    .join(", ")}}`;
+  const names = fieldNames(provider);
+  const [only = ""] = names;
+  if (names.length === 1 && !/^\s*[[{]/.test(text)) return { [only]: oneLine(text, only) };
+  const example = `{${names.map((name) => `${JSON.stringify(name)}: "..."`).join(", ")}}`;
 
   let value: JsonValue;
   try {

@@ -75,7 +75,19 @@ describe("connection replace", () => {
     expect(dash.sent).toEqual({ api_key: "dash" });
   });
 
-  it.each(["hunter2", "[]", "{}", "null", '{"api_key":1}', ""])("refuses %j, unrepeated", async (piped) => {
+  it("takes the only field as it is, without JSON", async () => {
+    for (const piped of ["sk-1\n", "sk-1"])
+      expect((await replace(apiKey, { piped })).sent).toEqual({ api_key: "sk-1" });
+    daemon.requests.length = 0;
+    const two = await replace(apiKey, { piped: "hunter2\nhunter3\n" });
+    expect([two.exitCode, two.sent, two.shell.err()]).toEqual([
+      2,
+      undefined,
+      "nexusd: the api_key must be one line\n",
+    ]);
+  });
+
+  it.each(["[]", "{}", '{"api_key":1}', '{"hunter2"'])("refuses %j, unrepeated", async (piped) => {
     const { exitCode, sent, shell } = await replace(apiKey, { piped });
     expect(exitCode).toBe(2);
     expect(sent).toBeUndefined();
