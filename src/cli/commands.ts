@@ -98,11 +98,12 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
   "Control access": [
     [
       "keys",
-      "create, list, and revoke API keys",
+      "create, list, rotate, and revoke API keys",
       keysCommand,
       {
         create: "ci --role agent --user ada --expires 90d --output ci.key",
         list: "",
+        rotate: "ci --keep 24h --output ci.key",
         revoke: "ci --yes",
       },
     ],

@@ -7,9 +7,12 @@ const form = /^nxk_([0-9a-f]{16})_[A-Za-z0-9_-]{43}$/;
 /** Compared with what names no key, so that an unknown id takes as long as a wrong secret. */
 const nobody = Buffer.alloc(32);
 
-/** Makes a key: `nxk_<id>_<secret>`. */
-export function newApiKey(): { readonly id: string; readonly key: Secret; readonly digest: Buffer } {
-  const id = randomBytes(8).toString("hex");
+/** Makes a key: `nxk_<id>_<secret>`. @param id of a key that gets a new secret; a new one by default */
+export function newApiKey(id = randomBytes(8).toString("hex")): {
+  readonly id: string;
+  readonly key: Secret;
+  readonly digest: Buffer;
+} {
   const text = `nxk_${id}_${randomBytes(32).toString("base64url")}`;
   return { id, key: new Secret(text), digest: digestOf(text) };
 }

@@ -91,6 +91,24 @@ describe("nexusd keys and nexusd policy", () => {
     ]);
   });
 
+  it("rotates a key, and says how long the old one works", async () => {
+    const before = await nexusd("keys", "create", "turned", "--user", "ada", "--expires", "90d");
+    const after = await nexusd("keys", "rotate", "turned", "--keep", "24h");
+    expect([after.code, after.err()]).toEqual([
+      0,
+      "key:turned has a new secret, and the old one works until 2026-11-25T12:00:00Z; the key is below, and cannot be shown again\n",
+    ]);
+    expect(after.out().trim()).toMatch(keyForm);
+    expect(after.out()).not.toBe(before.out());
+    expect((await nexusd("keys", "rotate", "turned")).err()).toBe("nexusd: not a terminal: use --yes\n");
+    const file = join(folder, "turned.key");
+    const atOnce = await nexusd("keys", "rotate", "turned", "--yes", "--output", file);
+    expect(atOnce.err()).toContain("and the old one is refused; the key is in");
+    expect(readFileSync(file, "utf8").trim()).toMatch(keyForm);
+    expect((await nexusd("keys", "list")).out()).toMatch(/turned +[0-9a-f]{16} +agent +users ada/);
+    expect((await nexusd("audit", "--type", "api_key.rotated")).out()).toContain("key:turned");
+  });
+
   it("explains the daemon's policy, and the line that decides", async () => {
     const asked = await nexusd(
       "policy",

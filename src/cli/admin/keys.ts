@@ -1,7 +1,11 @@
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code } from "@connectrpc/connect";
 import { Command, Option } from "commander";
-import type { Role as RoleNumber } from "../../gen/nexus/v1/access_pb.js";
+import type {
+  CreateApiKeyResponse,
+  Role as RoleNumber,
+  RotateApiKeyResponse,
+} from "../../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../../model/access/access_table.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 import { connectionArgument, findConnection } from "../connections/connection_key.js";
@@ -11,7 +15,7 @@ import { confirm } from "../shell/confirm.js";
 import { type ConfirmedFlags, type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
 import { NewSecretFile } from "../shell/files.js";
 import { addNotes } from "../shell/help.js";
-import { collect, parseDurationMs, parseTimeMs } from "../shell/option_values.js";
+import { collect, durationOf, parseDurationMs, parseTimeMs } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatAge, formatTime, jsonLine } from "../shell/text.js";
 
@@ -28,6 +32,7 @@ export function keysCommand(shell: Shell): Command {
   return new Command("keys")
     .addCommand(createCommand(shell))
     .addCommand(listCommand(shell))
+    .addCommand(rotateCommand(shell))
     .addCommand(revokeCommand(shell));
 }
 
@@ -70,13 +75,65 @@ function createCommand(shell: Shell): Command {
     const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
     try {
       const answer = await call(`make the API key ${name}`, daemon.access.createApiKey, request);
-      file?.write(`${answer.key}\n`);
-      const shown = file ? { ...answer, key: "" } : answer;
-      if (flags.json) return shell.stdout.write(jsonLine(shown));
       const until = answer.apiKey?.expiresAt ? ` until ${formatTime(answer.apiKey.expiresAt)}` : "";
-      const where = file ? `is in ${flags.output}` : "is below, and cannot be shown again";
-      shell.stderr.write(`key:${name} may act as ${flags.role}${until}; the key ${where}\n`);
-      if (!file) shell.stdout.write(`${answer.key}\n`);
+      showKey(shell, answer, `key:${name} may act as ${flags.role}${until}`, file, flags);
+    } catch (error) {
+      file?.remove();
+      throw error;
+    }
+  });
+}
+
+/** In its file, or once on standard output. */
+function showKey(
+  { stdout, stderr }: Shell,
+  answer: CreateApiKeyResponse | RotateApiKeyResponse,
+  sentence: string,
+  file: NewSecretFile | undefined,
+  { json }: DaemonFlags,
+): void {
+  file?.write(`${answer.key}\n`);
+  if (json) {
+    stdout.write(jsonLine(file ? { ...answer, key: "" } : answer));
+    return;
+  }
+  const where = file ? `is in ${file.path}` : "is below, and cannot be shown again";
+  stderr.write(`${sentence}; the key ${where}\n`);
+  if (!file) stdout.write(`${answer.key}\n`);
+}
+
+interface RotateFlags extends ConfirmedFlags {
+  readonly keep?: number;
+  readonly output?: string;
+}
+
+function rotateCommand(shell: Shell): Command {
+  const command = new Command("rotate")
+    .description("give an API key a new secret: name, role, restriction and end stay")
+    .argument("<name>", "its name")
+    .option(
+      "--keep <duration>",
+      "how long the old secret works, as 24h; without it, no longer",
+      parseDurationMs,
+    )
+    .option("--output <file>", "write the key into a new file (0600) and do not print it")
+    .option("--yes", "do not ask");
+  return daemonCommand(shell, command, async ({ daemon, call }, flags: RotateFlags, name: string) => {
+    const { keep: keepMs, output, yes } = flags;
+    const question = `Rotate the API key ${name}? Whoever uses the old secret is shut out at once; --keep gives them time.`;
+    if (keepMs === undefined) await confirm(shell, question, yes);
+    const file = output === undefined ? undefined : NewSecretFile.create(output);
+    try {
+      const request = {
+        key: { case: "name", value: name } as const,
+        ...(keepMs !== undefined && { keepOld: durationOf(keepMs) }),
+      };
+      const answer = await withStep(Code.NotFound, "see nexusd keys list", () =>
+        call(`rotate the API key ${name}`, daemon.access.rotateApiKey, request),
+      );
+      const oldUntil = answer.apiKey?.oldUntil;
+      const old = oldUntil ? `works until ${formatTime(oldUntil)}` : "is refused";
+      showKey(shell, answer, `key:${name} has a new secret, and the old one ${old}`, file, flags);
     } catch (error) {
       file?.remove();
       throw error;

@@ -62,7 +62,7 @@ export class AccessControl {
   constructor(private readonly deps: AccessControlDeps) {
     deps.changes.on("principalEnded", (name) => {
       this.#permissions.delete(name);
-      this.#judgeHolds(name);
+      for (const hold of [...(this.#holds.get(name) ?? [])]) hold.end(ended());
     });
     deps.changes.on("connections", (changed) => {
       for (const { connectionId } of changed) this.#facts.delete(connectionId);

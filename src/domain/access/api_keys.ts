@@ -53,8 +53,10 @@ export class ApiKeys {
     const id = apiKeyId(text);
     if (id === undefined) return undefined;
     const entry = this.#byId.get(id);
-    if (!matchesDigest(text, entry?.record.digest) || entry === undefined) return undefined;
     const nowMs = this.deps.clock.nowMs();
+    const old = entry?.record.old;
+    const isOld = old !== undefined && matchesDigest(text, old.digest) && nowMs < old.untilMs;
+    if (!(matchesDigest(text, entry?.record.digest) || isOld) || entry === undefined) return undefined;
     if (!isLive(entry.record, nowMs)) return undefined;
     const hour = Math.floor(nowMs / lastUseMs);
     if (hour !== entry.lastUsedHour) this.#noteUse(entry, hour);
@@ -94,6 +96,7 @@ export class ApiKeys {
       ...wanted,
       id,
       digest,
+      old: undefined,
       createdAtMs: nowMs,
       createdBy: principal.name,
       revokedAtMs: undefined,
@@ -116,13 +119,41 @@ export class ApiKeys {
     return { record, key };
   }
 
+  /** Gives a key another secret. @param keepOldMs how long the old one works; 0 for not at all. @throws NotFound for one that has ended, too */
+  async rotate(
+    which: { readonly id: string } | { readonly name: string },
+    keepOldMs: number,
+    principal: Principal,
+  ): Promise<{ readonly record: ApiKeyRecord; readonly key: Secret }> {
+    const entry = this.#entryOf(which);
+    const nowMs = this.deps.clock.nowMs();
+    const { key, digest } = newApiKey(entry.record.id);
+    entry.record = await this.deps.store.commit((tx) => {
+      const before = tx.getApiKey(entry.record.id);
+      if (!before || !isLive(before, nowMs)) throw new NotFound("api_key");
+      const old = keepOldMs === 0 ? undefined : { digest: before.digest, untilMs: nowMs + keepOldMs };
+      const rotated = { ...before, digest, old };
+      tx.putApiKey(rotated);
+      tx.appendAudit({ timeMs: nowMs, type: "api_key.rotated", ...by(principal), reason: nameOf(before) });
+      return rotated;
+    });
+    if (keepOldMs === 0) this.deps.changes.emit("principalEnded", nameOf(entry.record));
+    return { record: entry.record, key };
+  }
+
+  /** @throws NotFound */
+  #entryOf(which: { readonly id: string } | { readonly name: string }): Entry {
+    const entry = "id" in which ? this.#byId.get(which.id) : this.#byName.get(which.name);
+    if (!entry) throw new NotFound("api_key");
+    return entry;
+  }
+
   /** @throws NotFound */
   async revoke(
     which: { readonly id: string } | { readonly name: string },
     principal: Principal,
   ): Promise<ApiKeyRecord> {
-    const entry = "id" in which ? this.#byId.get(which.id) : this.#byName.get(which.name);
-    if (!entry) throw new NotFound("api_key");
+    const entry = this.#entryOf(which);
     const nowMs = this.deps.clock.nowMs();
     entry.record = await this.deps.store.commit((tx) => {
       const before = tx.getApiKey(entry.record.id);
@@ -146,8 +177,9 @@ export class ApiKeys {
       if (!record && known) this.#drop(known);
       if (!record || !known) continue;
       const isRevoked = known.record.revokedAtMs === undefined && record.revokedAtMs !== undefined;
+      const isRotated = !record.old && Buffer.compare(known.record.digest, record.digest) !== 0;
       known.record = record;
-      if (isRevoked) this.deps.changes.emit("principalEnded", nameOf(record));
+      if (isRevoked || isRotated) this.deps.changes.emit("principalEnded", nameOf(record));
     }
   }
 

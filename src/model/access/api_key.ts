@@ -9,6 +9,8 @@ export interface ApiKeyRecord {
   readonly name: string;
   /** SHA-256 of the whole key, 32 bytes. */
   readonly digest: Uint8Array;
+  /** The one before the last rotation, and how long it works. */
+  readonly old: { readonly digest: Uint8Array; readonly untilMs: number } | undefined;
   readonly role: Role;
   /** Present for an agent, and for nobody else. */
   readonly restriction: Restriction | undefined;

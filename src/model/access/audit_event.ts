@@ -41,6 +41,7 @@ export type AuditEventType =
   | "store.backed_up"
   | "store.restored"
   | "api_key.created"
+  | "api_key.rotated"
   | "api_key.revoked"
   | "console.link_created"
   | "console.session_opened"

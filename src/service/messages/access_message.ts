@@ -47,6 +47,7 @@ export function apiKeyMessage(record: ApiKeyRecord): ApiKey {
       expiresAt: timestampOf(record.expiresAtMs),
       revokedAt: timestampOf(record.revokedAtMs),
       lastUsedAt: timestampOf(record.lastUsedAtMs),
+      oldUntil: timestampOf(record.old?.untilMs),
     }),
   });
 }

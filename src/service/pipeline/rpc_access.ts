@@ -111,6 +111,7 @@ rpcRow(NotificationService.method.testReceivers, "notification.test");
 rpcRow(AccessService.method.createApiKey, "key.manage");
 rpcRow(AccessService.method.listApiKeys, "key.manage");
 rpcRow(AccessService.method.revokeApiKey, "key.manage");
+rpcRow(AccessService.method.rotateApiKey, "key.manage");
 rpcRow(AccessService.method.explainAccess, "policy.read");
 rpcRow(AccessService.method.whoAmI, "self.read");
 

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import { type AccessExplainer, actionNamed } from "../../domain/access/access_explainer.js";
 import type { ApiKeys } from "../../domain/access/api_keys.js";
@@ -10,6 +10,7 @@ import {
   ExplainAccessResponseSchema,
   ListApiKeysResponseSchema,
   RevokeApiKeyResponseSchema,
+  RotateApiKeyResponseSchema,
   WhoAmIResponseSchema,
 } from "../../gen/nexus/v1/access_pb.js";
 import { InvalidArgument } from "../../model/errors.js";
@@ -86,6 +87,13 @@ class AccessRpcs implements Rpcs {
     const which = key.case === "name" ? { name: key.value } : { id: key.value ?? "" };
     const record = await this.deps.keys.revoke(which, context.principal);
     return create(RevokeApiKeyResponseSchema, { apiKey: apiKeyMessage(record) });
+  };
+
+  rotateApiKey: Rpcs["rotateApiKey"] = async ({ key: given, keepOld }, context) => {
+    const which = given.case === "name" ? { name: given.value } : { id: given.value ?? "" };
+    const keepOldMs = keepOld ? durationMs(keepOld) : 0;
+    const { record, key } = await this.deps.keys.rotate(which, keepOldMs, context.principal);
+    return create(RotateApiKeyResponseSchema, { apiKey: apiKeyMessage(record), key: key.reveal() });
   };
 
   explainAccess: Rpcs["explainAccess"] = async (request) => {

@@ -5,7 +5,7 @@ import type { ApiKeyRecord } from "../../model/access/api_key.js";
 import { restrictionFrom } from "../../model/access/scope_restriction.js";
 import { decodeText, decodeTime, decodeWord, encodeTime, encodeWord, fieldsOf } from "./field_codec.js";
 
-export function encodeApiKey({ restriction = {}, ...key }: ApiKeyRecord): Uint8Array {
+export function encodeApiKey({ restriction = {}, old, ...key }: ApiKeyRecord): Uint8Array {
   const record = create(ApiKeyRecordSchema, {
     ...key,
     role: encodeWord(roles, key.role),
@@ -17,6 +17,7 @@ export function encodeApiKey({ restriction = {}, ...key }: ApiKeyRecord): Uint8A
     revokedAtMs: encodeTime(key.revokedAtMs),
     revokedBy: key.revokedBy ?? "",
     lastUsedAtMs: encodeTime(key.lastUsedAtMs),
+    ...(old && { oldDigest: old.digest, oldUntilMs: encodeTime(old.untilMs) }),
   });
   return toBinary(ApiKeyRecordSchema, record);
 }
@@ -24,11 +25,12 @@ export function encodeApiKey({ restriction = {}, ...key }: ApiKeyRecord): Uint8A
 /** @throws RangeError on a role that this version does not know: the key must not be taken for another */
 export function decodeApiKey(bytes: Uint8Array): ApiKeyRecord {
   const record = fromBinary(ApiKeyRecordSchema, bytes);
-  const { userIds, providers, connectionIds, ...fields } = fieldsOf(record);
+  const { userIds, providers, connectionIds, oldDigest, oldUntilMs, ...fields } = fieldsOf(record);
   const role = decodeWord(roles, fields.role);
   return {
     ...fields,
     role,
+    old: oldDigest.length === 0 ? undefined : { digest: oldDigest, untilMs: Number(oldUntilMs) },
     restriction: role === "agent" ? restrictionFrom({ userIds, providers, connectionIds }) : undefined,
     createdAtMs: Number(fields.createdAtMs),
     expiresAtMs: decodeTime(fields.expiresAtMs),

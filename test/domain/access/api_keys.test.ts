@@ -3,6 +3,7 @@ import { ApiKeys } from "../../../src/domain/access/api_keys.js";
 import { admin } from "../../../src/model/access/principal.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import type { Secret } from "../../../src/runtime/secret.js";
 import { silentLog } from "../../silent_log.js";
 import { openStore } from "../../store/temporary_store.js";
 
@@ -18,8 +19,9 @@ describe("API keys", () => {
   const world = () => {
     const store = openStore();
     const clock = new ManualClock(startMs);
-    const open = (): ApiKeys => new ApiKeys({ store, changes: new Changes(), clock, log: silentLog });
-    return { store, clock, open, keys: open() };
+    const changes = new Changes();
+    const open = (): ApiKeys => new ApiKeys({ store, changes, clock, log: silentLog });
+    return { store, clock, changes, open, keys: open() };
   };
 
   it("are known after a restart, revoked and expired ones as such", async () => {
@@ -65,6 +67,33 @@ describe("API keys", () => {
     clock.advance(60_000);
     keys.verify(key.reveal());
     expect(await lastUse()).toBe(Date.UTC(2026, 10, 24, 13));
+  });
+
+  it("get a new secret under their name, the old one kept for a time, or ended with what uses it", async () => {
+    const { keys, clock, changes } = world();
+    const ended: string[] = [];
+    changes.on("principalEnded", (name) => void ended.push(name));
+    const first = await keys.create(agent, admin);
+    const second = await keys.rotate({ name: "ci" }, 60_000, admin);
+    expect(second.record).toMatchObject({
+      id: first.record.id,
+      name: "ci",
+      restriction: first.record.restriction,
+    });
+    const names = (...made: { readonly key: Secret }[]) =>
+      made.map(({ key }) => keys.verify(key.reveal())?.name ?? "nobody");
+    expect(names(first, second)).toEqual(["key:ci", "key:ci"]);
+    const third = await keys.rotate({ id: first.record.id }, 60_000, admin);
+    expect(names(first, second, third)).toEqual(["nobody", "key:ci", "key:ci"]);
+    clock.advance(60_000);
+    expect(names(second, third)).toEqual(["nobody", "key:ci"]);
+    expect(ended).toEqual([]);
+    const fourth = await keys.rotate({ name: "ci" }, 0, admin);
+    expect(names(third, fourth)).toEqual(["nobody", "key:ci"]);
+    expect(ended).toEqual(["key:ci"]);
+    await keys.revoke({ name: "ci" }, admin);
+    await expect(keys.rotate({ name: "ci" }, 0, admin)).rejects.toThrow("not found");
+    expect(names(fourth)).toEqual(["nobody"]);
   });
 
   it("stay revoked when their use is noted at the same moment", async () => {

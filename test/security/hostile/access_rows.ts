@@ -90,13 +90,20 @@ const listKeys = table("AccessService/ListApiKeys", [
   flag("include_revoked"),
 ]);
 
-const revokeKey = table("AccessService/RevokeApiKey", [
+const keyNamed = (value: string): Body => ({ key: { case: "name", value } });
+const wrongKeys: Parameters<typeof table>[1] = [
   ["name", "neither", {}, /./, "key"],
-  ["name", "64 characters", { key: { case: "name", value: letters(64) } }, /63/],
-  ["name", "an unknown one", { key: { case: "name", value: "nobody" } }, notFound],
-  ["name", "the admin's key", { key: { case: "name", value: "admin" } }, notFound],
+  ["name", "64 characters", keyNamed(letters(64)), /63/],
+  ["name", "an unknown one", keyNamed("nobody"), notFound],
+  ["name", "the admin's key", keyNamed("admin"), notFound],
   ["id", "64 characters", { key: { case: "id", value: letters(64) } }, /63/],
   ["id", "a secret", { key: { case: "id", value: canary } }, notFound],
+];
+const revokeKey = table("AccessService/RevokeApiKey", wrongKeys);
+const rotateKey = table("AccessService/RotateApiKey", [
+  ...wrongKeys,
+  ["keep_old", "31 days", { ...keyNamed("nobody"), keepOld: { seconds: 2_678_400n } }, /./],
+  ["keep_old", "negative", { ...keyNamed("nobody"), keepOld: { seconds: -1n } }, /./],
 ]);
 
 const explained = (more: Body): Body => ({ principal: "key:ci", action: "token.read", ...more });
@@ -151,6 +158,7 @@ export const accessRows: readonly RpcRow[] = [
   ...receivers,
   ...listKeys,
   ...revokeKey,
+  ...rotateKey,
   ...explain,
   ...ring,
   ...status,

@@ -20,6 +20,7 @@ function isService(value: unknown): value is DescService {
 const expected = `
 nexus.v1.AccessService/CreateApiKey               admin
 nexus.v1.AccessService/ListApiKeys                admin
+nexus.v1.AccessService/RotateApiKey               admin
 nexus.v1.AccessService/RevokeApiKey               admin
 nexus.v1.AccessService/ExplainAccess              admin operator
 nexus.v1.AccessService/WhoAmI                     admin operator agent

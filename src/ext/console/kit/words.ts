@@ -111,6 +111,7 @@ export const eventWords: Readonly<Record<string, string>> = {
   "store.backed_up": "Backup made",
   "store.restored": "Backup restored",
   "api_key.created": "API key created",
+  "api_key.rotated": "API key rotated",
   "api_key.revoked": "API key revoked",
   "console.link_created": "Console link made",
   "console.session_opened": "Signed in",

@@ -20,7 +20,7 @@ const led: ReadonlySet<string> = new Set(
       "RefreshConnection",
     ],
     TokenService: ["RefreshToken", "ReportRejectedToken"],
-    AccessService: ["CreateApiKey", "RevokeApiKey"],
+    AccessService: ["CreateApiKey", "RotateApiKey", "RevokeApiKey"],
     ClientKeyService: ["RotateClientKeys"],
     KeyringService: ["AddKey", "RotateKeyring", "RetireKey"],
     NotificationService: ["TestReceivers"],

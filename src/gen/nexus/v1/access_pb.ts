@@ -5,15 +5,15 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file nexus/v1/access.proto.
  */
 export const file_nexus_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxIrIBCgtSZXN0cmljdGlvbhI7Cgh1c2VyX2lkcxgBIAMoCUIpukgmkgEjEOgHGAEiHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSOgoJcHJvdmlkZXJzGAIgAygJQie6SCSSASEQ6AcYASIachgyFl4oW2EtejAtOS1dezEsNjN9fFwqKSQSKgoOY29ubmVjdGlvbl9pZHMYAyADKAlCErpID5IBDBDoBxgBIgVyA7ABASLWAgoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSHAoEcm9sZRgDIAEoDjIOLm5leHVzLnYxLlJvbGUSKgoLcmVzdHJpY3Rpb24YBCABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAYgASgJEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJldm9rZWRfYnkYCSABKAkSMAoMbGFzdF91c2VkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLNAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIwCgRuYW1lGAEgASgJQiK6SB9yHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kEigKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlQgq6SAeCAQQQASAAEioKC3Jlc3RyaWN0aW9uGAMgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRgoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleRILCgNrZXkYAiABKAkiagoSTGlzdEFwaUtleXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIXCg9pbmNsdWRlX3Jldm9rZWQYAyABKAgiUgoTTGlzdEFwaUtleXNSZXNwb25zZRIiCghhcGlfa2V5cxgBIAMoCzIQLm5leHVzLnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUwoTUmV2b2tlQXBpS2V5UmVxdWVzdBIXCgRuYW1lGAEgASgJQge6SARyAhg/SAASFQoCaWQYAiABKAlCB7pIBHICGD9IAEIMCgNrZXkSBbpIAggBIjkKFFJldm9rZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkiZQoIUmVzb3VyY2USIgoNY29ubmVjdGlvbl9pZBgBIAEoCUILukgI2AEBcgOwAQESGQoHdXNlcl9pZBgCIAEoCUIIukgFcgMYgAISGgoIcHJvdmlkZXIYAyABKAlCCLpIBXIDGIABIncKFEV4cGxhaW5BY2Nlc3NSZXF1ZXN0Eh0KCXByaW5jaXBhbBgBIAEoCUIKukgHcgUQARiABBIaCgZhY3Rpb24YAiABKAlCCrpIB3IFEAEYgAESJAoIcmVzb3VyY2UYAyABKAsyEi5uZXh1cy52MS5SZXNvdXJjZSKLAQoVRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEigKB3ZlcmRpY3QYASABKA4yFy5uZXh1cy52MS5BY2Nlc3NWZXJkaWN0EgwKBHJ1bGUYAiABKAkSDAoEbGluZRgDIAEoDRIcCgRyb2xlGAQgASgOMg4ubmV4dXMudjEuUm9sZRIOCgZhY3Rpb24YBSABKAkiDwoNV2hvQW1JUmVxdWVzdCKeAQoOV2hvQW1JUmVzcG9uc2USEQoJcHJpbmNpcGFsGAEgASgJEhwKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlEisKDHJlc3RyaWN0aW9ucxgDIAMoCzIVLm5leHVzLnYxLlJlc3RyaWN0aW9uEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg4KClJPTEVfQURNSU4QARIRCg1ST0xFX09QRVJBVE9SEAISDgoKUk9MRV9BR0VOVBADKoUBCg1BY2Nlc3NWZXJkaWN0Eh4KGkFDQ0VTU19WRVJESUNUX1VOU1BFQ0lGSUVEEAASGgoWQUNDRVNTX1ZFUkRJQ1RfQUxMT1dFRBABEh0KGUFDQ0VTU19WRVJESUNUX1JFU1RSSUNURUQQAhIZChVBQ0NFU1NfVkVSRElDVF9ERU5JRUQQAzKIAwoNQWNjZXNzU2VydmljZRJNCgxDcmVhdGVBcGlLZXkSHS5uZXh1cy52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2USSgoLTGlzdEFwaUtleXMSHC5uZXh1cy52MS5MaXN0QXBpS2V5c1JlcXVlc3QaHS5uZXh1cy52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlEk0KDFJldm9rZUFwaUtleRIdLm5leHVzLnYxLlJldm9rZUFwaUtleVJlcXVlc3QaHi5uZXh1cy52MS5SZXZva2VBcGlLZXlSZXNwb25zZRJQCg1FeHBsYWluQWNjZXNzEh4ubmV4dXMudjEuRXhwbGFpbkFjY2Vzc1JlcXVlc3QaHy5uZXh1cy52MS5FeHBsYWluQWNjZXNzUmVzcG9uc2USOwoGV2hvQW1JEhcubmV4dXMudjEuV2hvQW1JUmVxdWVzdBoYLm5leHVzLnYxLldob0FtSVJlc3BvbnNlQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxIrIBCgtSZXN0cmljdGlvbhI7Cgh1c2VyX2lkcxgBIAMoCUIpukgmkgEjEOgHGAEiHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSOgoJcHJvdmlkZXJzGAIgAygJQie6SCSSASEQ6AcYASIachgyFl4oW2EtejAtOS1dezEsNjN9fFwqKSQSKgoOY29ubmVjdGlvbl9pZHMYAyADKAlCErpID5IBDBDoBxgBIgVyA7ABASKFAwoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSHAoEcm9sZRgDIAEoDjIOLm5leHVzLnYxLlJvbGUSKgoLcmVzdHJpY3Rpb24YBCABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAYgASgJEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJldm9rZWRfYnkYCSABKAkSMAoMbGFzdF91c2VkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglvbGRfdW50aWwYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIs0BChNDcmVhdGVBcGlLZXlSZXF1ZXN0EjAKBG5hbWUYASABKAlCIrpIH3IdMhteW2EtejAtOV1bYS16MC05Ll8tXXswLDYyfSQSKAoEcm9sZRgCIAEoDjIOLm5leHVzLnYxLlJvbGVCCrpIB4IBBBABIAASKgoLcmVzdHJpY3Rpb24YAyABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJGChRDcmVhdGVBcGlLZXlSZXNwb25zZRIhCgdhcGlfa2V5GAEgASgLMhAubmV4dXMudjEuQXBpS2V5EgsKA2tleRgCIAEoCSJqChJMaXN0QXBpS2V5c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhcKD2luY2x1ZGVfcmV2b2tlZBgDIAEoCCJSChNMaXN0QXBpS2V5c1Jlc3BvbnNlEiIKCGFwaV9rZXlzGAEgAygLMhAubmV4dXMudjEuQXBpS2V5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKRAQoTUm90YXRlQXBpS2V5UmVxdWVzdBIXCgRuYW1lGAEgASgJQge6SARyAhg/SAASFQoCaWQYAiABKAlCB7pIBHICGD9IABI8CghrZWVwX29sZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgJqeATIAQgwKA2tleRIFukgCCAEiRgoUUm90YXRlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleRILCgNrZXkYAiABKAkiUwoTUmV2b2tlQXBpS2V5UmVxdWVzdBIXCgRuYW1lGAEgASgJQge6SARyAhg/SAASFQoCaWQYAiABKAlCB7pIBHICGD9IAEIMCgNrZXkSBbpIAggBIjkKFFJldm9rZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkiZQoIUmVzb3VyY2USIgoNY29ubmVjdGlvbl9pZBgBIAEoCUILukgI2AEBcgOwAQESGQoHdXNlcl9pZBgCIAEoCUIIukgFcgMYgAISGgoIcHJvdmlkZXIYAyABKAlCCLpIBXIDGIABIncKFEV4cGxhaW5BY2Nlc3NSZXF1ZXN0Eh0KCXByaW5jaXBhbBgBIAEoCUIKukgHcgUQARiABBIaCgZhY3Rpb24YAiABKAlCCrpIB3IFEAEYgAESJAoIcmVzb3VyY2UYAyABKAsyEi5uZXh1cy52MS5SZXNvdXJjZSKLAQoVRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEigKB3ZlcmRpY3QYASABKA4yFy5uZXh1cy52MS5BY2Nlc3NWZXJkaWN0EgwKBHJ1bGUYAiABKAkSDAoEbGluZRgDIAEoDRIcCgRyb2xlGAQgASgOMg4ubmV4dXMudjEuUm9sZRIOCgZhY3Rpb24YBSABKAkiDwoNV2hvQW1JUmVxdWVzdCKeAQoOV2hvQW1JUmVzcG9uc2USEQoJcHJpbmNpcGFsGAEgASgJEhwKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlEisKDHJlc3RyaWN0aW9ucxgDIAMoCzIVLm5leHVzLnYxLlJlc3RyaWN0aW9uEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg4KClJPTEVfQURNSU4QARIRCg1ST0xFX09QRVJBVE9SEAISDgoKUk9MRV9BR0VOVBADKoUBCg1BY2Nlc3NWZXJkaWN0Eh4KGkFDQ0VTU19WRVJESUNUX1VOU1BFQ0lGSUVEEAASGgoWQUNDRVNTX1ZFUkRJQ1RfQUxMT1dFRBABEh0KGUFDQ0VTU19WRVJESUNUX1JFU1RSSUNURUQQAhIZChVBQ0NFU1NfVkVSRElDVF9ERU5JRUQQAzLXAwoNQWNjZXNzU2VydmljZRJNCgxDcmVhdGVBcGlLZXkSHS5uZXh1cy52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2USSgoLTGlzdEFwaUtleXMSHC5uZXh1cy52MS5MaXN0QXBpS2V5c1JlcXVlc3QaHS5uZXh1cy52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlEk0KDFJldm9rZUFwaUtleRIdLm5leHVzLnYxLlJldm9rZUFwaUtleVJlcXVlc3QaHi5uZXh1cy52MS5SZXZva2VBcGlLZXlSZXNwb25zZRJNCgxSb3RhdGVBcGlLZXkSHS5uZXh1cy52MS5Sb3RhdGVBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuUm90YXRlQXBpS2V5UmVzcG9uc2USUAoNRXhwbGFpbkFjY2VzcxIeLm5leHVzLnYxLkV4cGxhaW5BY2Nlc3NSZXF1ZXN0Gh8ubmV4dXMudjEuRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEjsKBldob0FtSRIXLm5leHVzLnYxLldob0FtSVJlcXVlc3QaGC5uZXh1cy52MS5XaG9BbUlSZXNwb25zZUI0CgxkZXYubmV4dXMudjFQAVoibmV4dXMtc2lkZWNhci9nZW4vbmV4dXMvdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * What an agent is restricted to: a connection must fit each list that is not empty. An agent has at least one.
@@ -120,11 +120,18 @@ export type ApiKey = Message<"nexus.v1.ApiKey"> & {
   revokedBy: string;
 
   /**
-   * When it was last used, to the hour; unset when it never was.
+   * When it was last used, to the hour, and not before it was made; unset when it never was.
    *
    * @generated from field: google.protobuf.Timestamp last_used_at = 10;
    */
   lastUsedAt?: Timestamp | undefined;
+
+  /**
+   * How long the secret before the last rotation works; unset when it does not.
+   *
+   * @generated from field: google.protobuf.Timestamp old_until = 11;
+   */
+  oldUntil?: Timestamp | undefined;
 };
 
 /**
@@ -268,6 +275,78 @@ export const ListApiKeysResponseSchema: GenMessage<ListApiKeysResponse> = /*@__P
   messageDesc(file_nexus_v1_access, 5);
 
 /**
+ * Request of RotateApiKey.
+ *
+ * @generated from message nexus.v1.RotateApiKeyRequest
+ */
+export type RotateApiKeyRequest = Message<"nexus.v1.RotateApiKeyRequest"> & {
+  /**
+   * Which one.
+   *
+   * @generated from oneof nexus.v1.RotateApiKeyRequest.key
+   */
+  key: {
+    /**
+     * By its name.
+     *
+     * @generated from field: string name = 1;
+     */
+    value: string;
+    case: "name";
+  } | {
+    /**
+     * By its public id.
+     *
+     * @generated from field: string id = 2;
+     */
+    value: string;
+    case: "id";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * How long the old secret goes on working, at most 30 days; unset for not at all.
+   *
+   * @generated from field: google.protobuf.Duration keep_old = 3;
+   */
+  keepOld?: Duration | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.RotateApiKeyRequest.
+ * Use `create(RotateApiKeyRequestSchema)` to create a new message.
+ */
+export const RotateApiKeyRequestSchema: GenMessage<RotateApiKeyRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_access, 6);
+
+/**
+ * Response of RotateApiKey.
+ *
+ * @generated from message nexus.v1.RotateApiKeyResponse
+ */
+export type RotateApiKeyResponse = Message<"nexus.v1.RotateApiKeyResponse"> & {
+  /**
+   * What is stored now.
+   *
+   * @generated from field: nexus.v1.ApiKey api_key = 1;
+   */
+  apiKey?: ApiKey | undefined;
+
+  /**
+   * The key itself. It cannot be read again.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message nexus.v1.RotateApiKeyResponse.
+ * Use `create(RotateApiKeyResponseSchema)` to create a new message.
+ */
+export const RotateApiKeyResponseSchema: GenMessage<RotateApiKeyResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_access, 7);
+
+/**
  * Request of RevokeApiKey.
  *
  * @generated from message nexus.v1.RevokeApiKeyRequest
@@ -302,7 +381,7 @@ export type RevokeApiKeyRequest = Message<"nexus.v1.RevokeApiKeyRequest"> & {
  * Use `create(RevokeApiKeyRequestSchema)` to create a new message.
  */
 export const RevokeApiKeyRequestSchema: GenMessage<RevokeApiKeyRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 6);
+  messageDesc(file_nexus_v1_access, 8);
 
 /**
  * Response of RevokeApiKey.
@@ -323,7 +402,7 @@ export type RevokeApiKeyResponse = Message<"nexus.v1.RevokeApiKeyResponse"> & {
  * Use `create(RevokeApiKeyResponseSchema)` to create a new message.
  */
 export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 7);
+  messageDesc(file_nexus_v1_access, 9);
 
 /**
  * What an action is about: a connection, or what a new one would be of.
@@ -358,7 +437,7 @@ export type Resource = Message<"nexus.v1.Resource"> & {
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 8);
+  messageDesc(file_nexus_v1_access, 10);
 
 /**
  * Request of ExplainAccess.
@@ -393,7 +472,7 @@ export type ExplainAccessRequest = Message<"nexus.v1.ExplainAccessRequest"> & {
  * Use `create(ExplainAccessRequestSchema)` to create a new message.
  */
 export const ExplainAccessRequestSchema: GenMessage<ExplainAccessRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 9);
+  messageDesc(file_nexus_v1_access, 11);
 
 /**
  * Response of ExplainAccess.
@@ -442,7 +521,7 @@ export type ExplainAccessResponse = Message<"nexus.v1.ExplainAccessResponse"> & 
  * Use `create(ExplainAccessResponseSchema)` to create a new message.
  */
 export const ExplainAccessResponseSchema: GenMessage<ExplainAccessResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 10);
+  messageDesc(file_nexus_v1_access, 12);
 
 /**
  * Request of WhoAmI.
@@ -457,7 +536,7 @@ export type WhoAmIRequest = Message<"nexus.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 11);
+  messageDesc(file_nexus_v1_access, 13);
 
 /**
  * Response of WhoAmI.
@@ -499,7 +578,7 @@ export type WhoAmIResponse = Message<"nexus.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 12);
+  messageDesc(file_nexus_v1_access, 14);
 
 /**
  * What a principal is to the daemon.
@@ -632,6 +711,18 @@ export const AccessService: GenService<{
     methodKind: "unary";
     input: typeof RevokeApiKeyRequestSchema;
     output: typeof RevokeApiKeyResponseSchema;
+  },
+  /**
+   * Gives a key a new secret and answers it, this once. Name, principal, role, restriction and end stay. The old secret works for
+   * `keep_old` more, or is refused at once; then the key's streams and calls under way end within a second, as when it is revoked.
+   * Rotating again ends the secret before the last. Needs the role admin. Errors: `NOT_FOUND`, also for a key that was revoked or has expired.
+   *
+   * @generated from rpc nexus.v1.AccessService.RotateApiKey
+   */
+  rotateApiKey: {
+    methodKind: "unary";
+    input: typeof RotateApiKeyRequestSchema;
+    output: typeof RotateApiKeyResponseSchema;
   },
   /**
    * Says what the policy in force answers, and which rule decides. Needs the role admin or operator.

@@ -75,7 +75,7 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
 
   /**
    * A stable word that says why, for failures. Of a read of a downscoped token what was asked for, as
-   * `audience=https://api.example scope=read`. The key that `api_key.created` and `api_key.revoked` are about, as `key:<name>`; the
+   * `audience=https://api.example scope=read`. The key that `api_key.created`, `api_key.rotated` and `api_key.revoked` are about, as `key:<name>`; the
    * action of `access.denied`; the digest of the file of `policy.loaded`.
    *
    * @generated from field: string reason = 7;
