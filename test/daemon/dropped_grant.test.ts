@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { JsonObject } from "../../src/model/json.js";
 import { json } from "../oauth/scripted_server.js";
 import { newSigningKey } from "../oauth/signing_key.js";
+import { temporaryFolder } from "../temporary_folder.js";
 import { auditEvents } from "./audit_events.js";
 import { returnUrl, ScriptedWorld } from "./scripted_world.js";
 
@@ -134,7 +135,7 @@ describe("D7: after an id_token failure at the code exchange the grant is revoke
     });
     const { connectionId } = await consent(providerId);
     const fail = await asked;
-    const image = world.image();
+    const image = world.image(temporaryFolder());
     world.provider.script = serve;
     fail();
     expect(readFileSync(join(image, "nexus.mdb")).includes("dropped-refresh")).toBe(false);

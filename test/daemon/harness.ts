@@ -28,7 +28,6 @@ import {
 } from "../fakes/openid_provider.js";
 import { freePort } from "../free_port.js";
 import { leaveLog, sweptFolder } from "../run_folder.js";
-import { temporaryFolder } from "../temporary_folder.js";
 import { consented, registeredAt, requestOf } from "./requests.js";
 import { RestClient } from "./rest_client.js";
 
@@ -219,9 +218,9 @@ export class TestDaemon {
     });
   }
 
-  /** What SIGKILL would leave of the data folder at this moment. */
-  image(): string {
-    const folder = join(temporaryFolder(), "image");
+  /** What SIGKILL would leave of the data folder at this moment, copied into an empty folder. */
+  image(into: string): string {
+    const folder = join(into, "image");
     const filter = (path: string): boolean => !lstatSync(path).isSocket();
     cpSync(this.place.config.dataDir, folder, { recursive: true, filter });
     return folder;

@@ -11,6 +11,7 @@ const bundleVariables = [
   "AWS_CA_BUNDLE",
   "CARGO_HTTP_CAINFO",
   "PIP_CERT",
+  "npm_config_cafile",
   "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
   "NIX_SSL_CERT_FILE",
 ];

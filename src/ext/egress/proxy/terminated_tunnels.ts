@@ -98,7 +98,9 @@ export class TerminatedTunnels {
   #judge(origin: Origin, request: Incoming): Route | undefined {
     const { method = "GET", url: target = "/" } = request;
     const authority = request.headers[":authority"] ?? request.headers.host ?? "";
-    if (!isAuthority(String(authority), origin) || !target.startsWith("/"))
+    const isNamedTwice =
+      request.rawHeaders.filter((name, at) => at % 2 === 0 && /^host$/i.test(name)).length > 1;
+    if (isNamedTwice || !isAuthority(String(authority), origin) || !target.startsWith("/"))
       throw new Problem(
         421,
         "misdirected",

@@ -1,88 +1,10 @@
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
-import { createSecureServer } from "node:http2";
-import type { AddressInfo, Server } from "node:net";
-import { createServer } from "node:net";
-import { join } from "node:path";
-import { text } from "node:stream/consumers";
+import { createServer, type Server } from "node:net";
 import { describe, expect, it } from "vitest";
-import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
-import { TestDaemon } from "../../../daemon/harness.js";
-import { Authority } from "../../../fakes/certificates.js";
 import { perSuite } from "../../../lifetimes.js";
 import { needs } from "../../../needs.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
-
-const root = join(import.meta.dirname, "../../../..");
-const program = join(import.meta.dirname, "program.mjs");
-const key = "canary-of-run-81d2";
-
-/** A daemon with one API key, and an API that answers with what it got. */
-class RunWorld {
-  readonly work = temporaryFolder();
-
-  private constructor(
-    readonly daemon: TestDaemon,
-    readonly url: string,
-    private readonly roots: string,
-    private readonly end: () => void,
-  ) {}
-
-  static async start(): Promise<RunWorld> {
-    const issuer = new Authority();
-    const { cert, key: serverKey } = issuer.issueServer({ dns: ["api.localhost"] });
-    const server = createSecureServer({ cert, key: serverKey, allowHTTP1: true }, ({ headers }, response) =>
-      response.end(`the API got ${headers["x-api-key"] === key ? "the key" : JSON.stringify(headers)}`),
-    );
-    await once(server.listen(0, "127.0.0.1"), "listening");
-    const url = `https://api.localhost:${(server.address() as AddressInfo).port}/v1`;
-    const daemon = await TestDaemon.start();
-    const provider = { name: "acme", authType: AuthType.API_KEY, apiBaseUrl: url };
-    const { provider: created } = await daemon.clients.providers.createProvider({ provider });
-    await daemon.clients.connections.importConnection({
-      providerId: created?.id ?? "",
-      userId: "ada",
-      credentials: { api_key: key },
-    });
-    const roots = join(temporaryFolder(), "roots.pem");
-    writeFileSync(roots, issuer.pem);
-    return new RunWorld(daemon, url, roots, () => server.close());
-  }
-
-  async close(): Promise<void> {
-    this.end();
-    await this.daemon.close();
-  }
-
-  /** `nexusd run FLAGS -- node program.mjs`. */
-  async run(flags: readonly string[], env: NodeJS.ProcessEnv) {
-    const { dataDir } = this.daemon.place.config;
-    const base = {
-      PATH: process.env["PATH"],
-      HOME: this.work,
-      NEXUS_DATA_DIR: dataDir,
-      NODE_EXTRA_CA_CERTS: this.roots,
-    };
-    const argv = [
-      join(root, "dist/main.js"),
-      "run",
-      "--user",
-      "ada",
-      ...flags,
-      "--",
-      process.execPath,
-      program,
-    ];
-    const child = spawn(process.execPath, argv, { env: { ...base, ...env }, cwd: this.work });
-    const [stdout, stderr, [code]] = await Promise.all([
-      text(child.stdout),
-      text(child.stderr),
-      once(child, "close") as Promise<[number]>,
-    ]);
-    return { stdout, stderr, code };
-  }
-}
+import { key, RunWorld } from "./run_world.js";
 
 describe("nexusd run", () => {
   const world = perSuite(() => RunWorld.start());
