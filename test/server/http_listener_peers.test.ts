@@ -56,6 +56,14 @@ describe("malformed requests are answered and end nothing", () => {
     expect(fake.unexpected).toEqual([]);
   });
 
+  test("a browser's path is told to be the browser listener's", async () => {
+    const { base } = await openListener();
+    const response = await fetch(`${base}/auth/callback?state=x&code=y`);
+    expect(response.status).toBe(404);
+    const { message } = (await response.json()) as { message: string };
+    expect(message).toContain("NEXUS_BROWSER_LISTEN");
+  });
+
   test.each(["/nothing", getTokenPath])(
     "a transfer coding that nobody knows is answered once, and the connection closed, at %s",
     async (path) => {

@@ -215,6 +215,10 @@ function answerRefusal(response: Response, refusal: WireError): void {
   writeJson(response, isHeaders ? 431 : status, body, { headers });
 }
 
+const nothing = "there is nothing at this path";
+const elsewhere =
+  "there is nothing at this path: the browser listener (NEXUS_BROWSER_LISTEN) serves /auth/callback and the pages for users; have your proxy send them there";
+
 /** A client of an RPC protocol learns that there is no such method in the words of that protocol. */
 function answerUnknown(request: Request, response: Response): void {
   const type = request.headers["content-type"] ?? "";
@@ -223,7 +227,7 @@ function answerUnknown(request: Request, response: Response): void {
     /^application\/(proto|connect\+)/.test(type) || request.headers["connect-protocol-version"] !== undefined;
   if (type.startsWith("application/grpc")) refuseEarly(request, response, unimplemented);
   else if (isConnect) writeJson(response, 404, { code: "unimplemented", message: unimplemented.message });
-  else answerJson(response, 404, "not_found", "there is nothing at this path");
+  else answerJson(response, 404, "not_found", pathOf(request).startsWith("/auth/") ? elsewhere : nothing);
 }
 
 function authorityField(request: Request): ":authority" | "host" {
