@@ -10,7 +10,6 @@ import { answerJson, writeJson } from "../connect/json_answer.js";
 import { readJsonBody } from "../connect/json_body.js";
 import { answerOrDestroy, pathOf, type Request, type Response, type Routes } from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
-import { unlessAborted } from "../listen/unless_aborted.js";
 import { takesBody } from "./openapi.js";
 import type { RestRequest, Route } from "./route.js";
 import { restTable } from "./table.js";
@@ -47,10 +46,9 @@ class RestRoutes {
     const withoutSlash = path.replace(/(?<=.)\/+$/, "").slice(1);
     const found = this.#find(withoutSlash.split("/"));
     if (found.routes.length === 0) return false;
-    const signal = untilClosed(response);
-    this.#serve(request, found, principal, signal)
+    const caller = new RestCaller(response);
+    this.#serve(request, found, principal, caller)
       .catch((error: unknown) => {
-        if (signal.aborted && error === signal.reason) return undefined;
         try {
           return restError(error);
         } catch (unexpected) {
@@ -59,7 +57,7 @@ class RestRoutes {
         }
       })
       .then((answer) => {
-        if (answer) send(request, response, answer);
+        if (!caller.hasLeft) send(request, response, answer);
       })
       .catch((error: unknown) => {
         onUnexpected(error, path);
@@ -85,12 +83,11 @@ class RestRoutes {
     request: Request,
     { routes, params }: Found,
     principal: Principal | undefined,
-    signal: AbortSignal,
+    caller: RestCaller,
   ): Promise<RestAnswer> {
     const { maxBodyBytes = defaultLimits.maxBodyBytes, nowMs, metrics } = this.options;
     const method = request.method === "HEAD" ? "GET" : request.method;
-    const allow = allowed(routes);
-    if (method === "OPTIONS") return { status: 204, body: null, headers: { allow } };
+    if (method === "OPTIONS") return { status: 204, body: null, headers: { allow: allowed(routes) } };
     const route = routes.find((candidate) => candidate.method === method);
     if (!principal && !route?.open) {
       const { authorization, "x-api-key": key } = request.headers;
@@ -98,6 +95,7 @@ class RestRoutes {
       throw new RestRefusal(401, "unauthenticated", text, { "www-authenticate": "Bearer" });
     }
     if (!route) {
+      const allow = allowed(routes);
       throw new RestRefusal(405, "method_not_allowed", `this path takes ${allow}`, { allow });
     }
     if (!params) throw new RestRefusal(400, "bad_request", "the path is not well percent-encoded");
@@ -111,9 +109,15 @@ class RestRoutes {
     const trace = callerTrace(request.headers["traceparent"], request.headers["tracestate"]);
     // An open route makes no calls, for it has no caller.
     const call = principal
-      ? this.#callerFor({ principal, signal, trace })
+      ? this.#callerFor({
+          principal,
+          trace,
+          get signal() {
+            return caller.signal;
+          },
+        })
       : () => Promise.reject(new Error("an open route made a call"));
-    return await unlessAborted(() => route.handle(rest, call), signal);
+    return await route.handle(rest, call);
   }
 }
 
@@ -153,13 +157,25 @@ function allowed(routes: readonly Route[]): string {
   return [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
 }
 
-/** Aborts when the caller goes away before it has its answer. */
-function untilClosed(response: Response): AbortSignal {
-  const controller = new AbortController();
-  response.once("close", () => {
-    if (!response.writableEnded) controller.abort();
-  });
-  return controller.signal;
+/** Who waits for an answer. The signal of its call is made when somebody asks for it: most reads do not. */
+class RestCaller {
+  /** Before it had its answer. */
+  hasLeft = false;
+  #controller: AbortController | undefined;
+
+  constructor(response: Response) {
+    response.once("close", () => {
+      if (response.writableEnded) return;
+      this.hasLeft = true;
+      this.#controller?.abort();
+    });
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.hasLeft) this.#controller.abort();
+    return this.#controller.signal;
+  }
 }
 
 function send(request: Request, response: Response, { status, body, text, headers = {} }: RestAnswer): void {

@@ -3,11 +3,12 @@ import { request as httpRequest } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { JsonValue } from "../../../src/model/json.js";
 import { restRoutes } from "../../../src/server/rest/rest_routes.js";
 import { answer, type Route } from "../../../src/server/rest/route.js";
 import { temporaryFolder } from "../../temporary_folder.js";
-import { apiKey } from "../fake_services.js";
+import { apiKey, FakeServices } from "../fake_services.js";
 import { connectTo, openListener } from "../http_listener_fixture.js";
 import { restDefaults } from "../rest_defaults.js";
 
@@ -211,6 +212,25 @@ test("a caller that leaves ends its call, and nothing is reported", async () => 
   expect(await call).toBe("left");
   await listener.close(AbortSignal.abort());
   expect(unexpected).toEqual([]);
+});
+
+test("the signal of a call under way aborts when its caller leaves", async () => {
+  const fake = new FakeServices();
+  const read: Route = {
+    ...crash,
+    handle: async (_request, call) =>
+      answer(`${await call(TokenService.method.getToken, { connectionId: "hang" })}`),
+  };
+  const routes = restRoutes({ ...restDefaults, ...fake, table: [read] });
+  const { base } = await openListener({ routes });
+  const [started, aborted] = [fake.next("started"), fake.next("aborted")];
+  const leave = new AbortController();
+  const call = fetch(`${base}/crash`, { headers, signal: leave.signal }).catch(() => "left");
+  await started;
+  leave.abort();
+  expect(await call).toBe("left");
+  await aborted;
+  fake.release();
 });
 
 test("HTTP/2 is served too", async () => {
