@@ -139,7 +139,7 @@ describe("connecting", () => {
       ["/auth/start?state=nope", 404],
       ["/auth/start", 400],
       ["/auth/callback/op?state=nope&code=x", 404],
-      ["/auth/callback/op", 404],
+      ["/auth/callback/op", 400],
     ] as const) {
       expect((await world.browser.get(world.place.config.publicUrl + path)).status).toBe(status);
     }
