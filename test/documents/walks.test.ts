@@ -16,7 +16,7 @@ const sources = Object.fromEntries(
 const limits: Readonly<Record<string, number>> = {
   "a token is read": 10,
   "a token is refreshed": 11,
-  "a person consents": 8,
+  "a person consents": 7,
   "a caller acquires a token": 8,
   "a call is forwarded in a fleet": 9,
 };

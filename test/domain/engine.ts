@@ -1,8 +1,8 @@
 import type { ConnectionImporter } from "../../src/domain/connections/connection_importer.js";
 import type { Connections } from "../../src/domain/connections/connections.js";
 import type { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
+import type { ConnectionCompleter } from "../../src/domain/consent/callback.js";
 import type { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
-import type { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
 import type { ConnectionRequest } from "../../src/domain/consent/consent_request.js";
 import type { DevicePoller } from "../../src/domain/consent/device_poller.js";
 import type { CredentialReader } from "../../src/domain/credentials/credential_reader.js";

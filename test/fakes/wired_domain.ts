@@ -5,8 +5,8 @@ import { ConnectionImporter } from "../../src/domain/connections/connection_impo
 import { Connections } from "../../src/domain/connections/connections.js";
 import { ImportRecovery } from "../../src/domain/connections/import_recovery.js";
 import { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
+import { ConnectionCompleter } from "../../src/domain/consent/callback.js";
 import { ConsentConfirmation } from "../../src/domain/consent/confirmation.js";
-import { ConnectionCompleter } from "../../src/domain/consent/consent_flow.js";
 import { DevicePoller } from "../../src/domain/consent/device_poller.js";
 import { DeviceRequests } from "../../src/domain/consent/device_request.js";
 import { UnknownStateAudit } from "../../src/domain/consent/unknown_state_audit.js";

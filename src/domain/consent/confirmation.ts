@@ -21,10 +21,9 @@ import { changeConnection, consentEnded } from "../connections/state/connection_
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { CredentialWriter } from "../credentials/credential_writer.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
-import { hashCompletionCode } from "./consent_holder.js";
+import { ConsentWriter } from "./consent_keeper.js";
 import { sameText } from "./consent_result.js";
-import { ConsentWriter } from "./consent_writer.js";
-import { PendingConsents } from "./pending_consents.js";
+import { hashCompletionCode, PendingConsents } from "./pending_consents.js";
 
 /** Wrong codes that end a consent: 256 bits are not guessed, so whoever is wrong has mixed something up, or is up to something. */
 const maxFailures = 5;

@@ -1,5 +1,5 @@
 import { type AuditEventType, by } from "../../model/access/audit_event.js";
-import { at, browser, daemon, type Principal, type Provenance } from "../../model/access/principal.js";
+import { daemon, type Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { isRefusal } from "../../model/connections/refused_consent.js";
 import { stepUpAnswered } from "../../model/connections/step_up.js";
@@ -7,21 +7,12 @@ import type { ProblemReason } from "../../model/problem_reason.js";
 import type { UnusableGrant } from "../../oauth/failure.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
-import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
-import { changeConnection, consentEnded, takeRequest } from "../connections/state/connection_change.js";
-import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
+import { changeConnection, consentEnded } from "../connections/state/connection_change.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
-import { bindingName, formTokenOf, namedProvider, returnRefused, sameText } from "./consent_result.js";
-import type {
-  ConsentFailure,
-  ConsentFlow,
-  DroppedGrant,
-  FinishOutcome,
-  RefusedConsent,
-} from "./consent_types.js";
-import { requestedProfile, unknownRequest } from "./pending_consents.js";
+import { namedProvider } from "./consent_result.js";
+import type { ConsentFailure, DroppedGrant, RefusedConsent } from "./consent_types.js";
 
 /** How a consent came to nothing. */
 export interface EndedConsent {
@@ -39,27 +30,19 @@ export interface EndedConsent {
 
 /** Writes down consents that came to nothing. */
 export class ConsentEnding {
-  readonly #store: Store;
-  readonly #revocations: RevocationQueue;
-  readonly #changes: Changes;
-  readonly #clock: Clock;
-
-  constructor(options: {
-    store: Store;
-    changes: Changes;
-    revocations: RevocationQueue;
-    clock: Clock;
-  }) {
-    this.#store = options.store;
-    this.#revocations = options.revocations;
-    this.#changes = options.changes;
-    this.#clock = options.clock;
-  }
+  constructor(
+    private readonly deps: {
+      readonly store: Store;
+      readonly changes: Changes;
+      readonly revocations: RevocationQueue;
+      readonly clock: Clock;
+    },
+  ) {}
 
   /** Says of a link that leads to no provider why. */
   unstarted<Failure extends ConsentFailure>(providerId: string, failure: Failure): Failure {
     const reason = failure.kind === "provider_misconfigured" ? "misconfigured" : failure.kind;
-    this.#changes.emit("consentFailed", providerId, reason);
+    this.deps.changes.emit("consentFailed", providerId, reason);
     return failure;
   }
 
@@ -67,9 +50,9 @@ export class ConsentEnding {
   async end(ended: EndedConsent): Promise<RefusedConsent> {
     const { pending, reason, type, actor, detail, word = reason } = ended;
     const { connectionId, providerId } = pending;
-    const nowMs = this.#clock.nowMs();
-    this.#changes.emit("consentFailed", providerId, reason);
-    return await this.#store.commit((tx) => {
+    const nowMs = this.deps.clock.nowMs();
+    this.deps.changes.emit("consentFailed", providerId, reason);
+    return await this.deps.store.commit((tx) => {
       const connection = tx.getConnection(connectionId);
       if (connection && connection.pendingStateHash === undefined) {
         const status = reason === "consent_expired" ? "expired" : "failed";
@@ -104,7 +87,7 @@ export class ConsentEnding {
     const isOther = claimedSubject !== undefined && subject !== undefined && claimedSubject !== subject;
     if (tx.getCredential(connectionId) !== undefined && !isOther) return "kept";
     const place = { connectionId, providerId, revision: 0n, binding: dropped.binding };
-    return this.#revocations.enqueue(tx, place, tokenSet);
+    return this.deps.revocations.enqueue(tx, place, tokenSet);
   }
 }
 
@@ -113,45 +96,3 @@ const whyKept: Readonly<Partial<Record<DroppedGrant, string>>> = {
   kept: "connection_goes_on",
   not_possible: "no_revocation_endpoint",
 };
-
-/** The person's no on the page of a step-up. */
-export class StepUpRefusal implements Pick<ConsentFlow, "decline"> {
-  constructor(
-    private readonly deps: {
-      readonly store: Store;
-      readonly vault: CredentialVault;
-      readonly clock: Clock;
-      readonly log: Log;
-    },
-    private readonly ending: ConsentEnding,
-  ) {}
-
-  async decline(
-    state: string,
-    formToken: string,
-    cookie: (name: string) => string | undefined,
-    from: Provenance | undefined,
-  ): Promise<FinishOutcome> {
-    const { store, vault, clock, log } = this.deps;
-    const nowMs = clock.nowMs();
-    const stateHash = hashState(state);
-    const pending = store.getAuthorization(stateHash);
-    if (!pending?.isStepUp || pending.held) return unknownRequest(state, nowMs);
-    if (nowMs >= pending.expiresAtMs) return { kind: "expired" };
-    const profile = requestedProfile(store, pending);
-    if (!profile) return { kind: "provider_changed" };
-    const { browserBinding } = vault.authorizationIfOpens(stateHash, pending) ?? {};
-    if (browserBinding === undefined) return { kind: "unknown_request" };
-    const isTheirs = sameText(cookie(bindingName(stateHash)) ?? "", browserBinding);
-    if (!isTheirs || !sameText(formToken, formTokenOf(browserBinding, stateHash))) {
-      const { connectionId, providerId } = pending;
-      log.warn({ connectionId, providerId }, "step-up declined by a foreign form");
-      return { kind: "foreign_form" };
-    }
-    if (!(await store.commit((tx) => takeRequest(tx, stateHash, nowMs)))) return unknownRequest(state, nowMs);
-    const actor = at(browser, from?.origin, from?.via);
-    const ended = { pending, reason: "access_denied", type: "oauth_error", actor } as const;
-    const returned = returnRefused(pending, profile, await this.ending.end(ended));
-    return returned.kind === "return" ? returned : { kind: "declined", ...namedProvider(profile) };
-  }
-}

@@ -1,31 +1,31 @@
+import { createHash } from "node:crypto";
 import { daemon, type Principal } from "../../model/access/principal.js";
-import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import {
+  authorizationLifetimeMs,
+  type HeldCredential,
+  type PendingAuthorization,
+} from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { DataLoss, FailedPrecondition } from "../../model/errors.js";
-import { isExpiredState } from "../../model/ids.js";
+import { isExpiredState, newToken } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 import type { Transaction } from "../../store/transaction.js";
+import { changeConnection } from "../connections/state/connection_change.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { QueuedRevocation, RevocationQueue } from "../revocation/revocation_queue.js";
 import type { ConsentFailure } from "./consent_types.js";
 
 /** Ends requests for consent, with what they hold. */
 export class PendingConsents {
-  readonly #vault: CredentialVault;
-  readonly #revocations: RevocationQueue;
-  readonly #clock: Clock;
-
-  constructor(options: {
-    vault: CredentialVault;
-    revocations: RevocationQueue;
-    clock: Clock;
-  }) {
-    this.#vault = options.vault;
-    this.#revocations = options.revocations;
-    this.#clock = options.clock;
-  }
+  constructor(
+    private readonly deps: {
+      readonly vault: CredentialVault;
+      readonly revocations: RevocationQueue;
+      readonly clock: Clock;
+    },
+  ) {}
 
   /**
    * Erases the pending request of a connection. A credential that waits for its confirmation is revoked at the provider; that of the
@@ -57,7 +57,7 @@ export class PendingConsents {
   ): void {
     const pending = connection.pendingStateHash && tx.getAuthorization(connection.pendingStateHash);
     const isOpen =
-      pending && this.#clock.nowMs() < pending.expiresAtMs && pending.providerVersion === profile.version;
+      pending && this.deps.clock.nowMs() < pending.expiresAtMs && pending.providerVersion === profile.version;
     if (isOpen && !mayTakePlace(pending, isConfirmed, principal)) {
       const message =
         "the application that requested the pending consent must confirm it: wait until it has, or until the request ends ten minutes after it was made or answered";
@@ -76,15 +76,15 @@ export class PendingConsents {
     const { connectionId, providerId } = pending;
     const place = { connectionId, providerId, revision: 0n };
     try {
-      const { held } = this.#vault.openAuthorization(key, pending);
+      const { held } = this.deps.vault.openAuthorization(key, pending);
       if (held?.kind !== "token_set") return "not_needed";
       const { subject } = held.tokenSet;
       if (fate === "goes_on" && subject !== undefined && subject === connection.subject) return "not_needed";
-      return this.#revocations.enqueue(tx, { ...place, binding: held.binding }, held.tokenSet);
+      return this.deps.revocations.enqueue(tx, { ...place, binding: held.binding }, held.tokenSet);
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
       tx.appendAudit({
-        timeMs: this.#clock.nowMs(),
+        timeMs: this.deps.clock.nowMs(),
         type: "revocation_given_up",
         principal: daemon.name,
         ...place,
@@ -116,4 +116,50 @@ export function requestedProfile(
 /** A link of which nothing is stored any more. */
 export function unknownRequest(state: string, nowMs: number): ConsentFailure {
   return { kind: isExpiredState(state, nowMs) ? "expired" : "unknown_request" };
+}
+
+/** Puts what a consent brought aside, sealed, until it is confirmed. */
+export class ConsentHolder {
+  constructor(private readonly deps: { readonly vault: CredentialVault; readonly clock: Clock }) {}
+
+  /**
+   * Nothing that the connection holds is touched: its own credential serves on.
+   *
+   * @param connection read in `tx`, without a pending request
+   * @param pending the request that was answered, no longer stored
+   * @returns the completion code; only its hash is stored
+   */
+  hold(
+    tx: Transaction,
+    connection: Connection,
+    pending: PendingAuthorization,
+    held: HeldCredential,
+  ): { readonly completionCode: string; readonly connection: Connection } {
+    const nowMs = this.deps.clock.nowMs();
+    const completionCode = newToken();
+    const key = hashCompletionCode(completionCode);
+    const expiresAtMs = nowMs + authorizationLifetimeMs;
+    const nothing = { codeVerifier: "", nonce: undefined, browserBinding: "", state: "" };
+    const waits = { ...pending, expiresAtMs, held: true, failedConfirmations: 0 };
+    const sealed = this.deps.vault.sealAuthorization(key, waits, { ...nothing, held });
+    tx.putAuthorization(key, { ...waits, sealed });
+    const wasOver = connection.status === "failed" || connection.status === "expired";
+    const waiting = changeConnection(
+      connection,
+      {
+        ...(wasOver ? { status: "pending", problem: undefined } : {}),
+        pendingStateHash: key,
+        requestExpiresAtMs: expiresAtMs,
+        awaitingConfirmation: true,
+      },
+      nowMs,
+    );
+    tx.putConnection(waiting);
+    return { completionCode, connection: waiting };
+  }
+}
+
+/** Never the hash of a `state`, so that neither can be used as the other. */
+export function hashCompletionCode(code: string): string {
+  return createHash("sha256").update(`completion code ${code}`).digest("hex");
 }

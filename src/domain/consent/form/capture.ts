@@ -18,8 +18,8 @@ import type { CredentialWriter } from "../../credentials/credential_writer.js";
 import type { CredentialTrial } from "../../providers/static/credential_probe.js";
 import { schemaOf } from "../../providers/static/credential_schema.js";
 import { checkCredential } from "../../providers/static/credential_values.js";
-import type { ConsentHolder } from "../consent_holder.js";
 import { returnLocation, successOf } from "../consent_result.js";
+import type { ConsentHolder } from "../pending_consents.js";
 
 /** A pending request of a static type. */
 export interface CaptureRequest {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { ConsentHolder } from "../../../../src/domain/consent/consent_holder.js";
 import { CredentialCapture } from "../../../../src/domain/consent/form/capture.js";
+import { ConsentHolder } from "../../../../src/domain/consent/pending_consents.js";
 import { owner } from "../../../../src/model/access/principal.js";
 import { Aborted, FailedPrecondition, NotFound, Unavailable } from "../../../../src/model/errors.js";
 import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";

@@ -1,6 +1,6 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, it } from "vitest";
-import { ConnectionCompleter } from "../../../src/domain/consent/consent_flow.js";
+import { ConnectionCompleter } from "../../../src/domain/consent/callback.js";
 import { UnknownStateAudit } from "../../../src/domain/consent/unknown_state_audit.js";
 import { RevocationQueue } from "../../../src/domain/revocation/revocation_queue.js";
 import type { TokenSet } from "../../../src/model/credentials/credential.js";

@@ -1,0 +1,164 @@
+import { at, browser, type Provenance } from "../../model/access/principal.js";
+import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import { askedScopes } from "../../model/connections/step_up.js";
+import { FailedPrecondition, Unavailable } from "../../model/errors.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { DiscoveryFailure } from "../../oauth/discovery.js";
+import type { Changes } from "../../runtime/changes.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
+import type { Store } from "../../store/store.js";
+import { takeRequest } from "../connections/state/connection_change.js";
+import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
+import type { McpServers } from "../providers/mcp/mcp_servers.js";
+import type { RevocationQueue } from "../revocation/revocation_queue.js";
+import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
+import { PushedRequests } from "../token_endpoint/pushed_requests.js";
+import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
+import { ConsentEnding } from "./consent_ending.js";
+import {
+  asking,
+  bindingName,
+  formTokenOf,
+  namedProvider,
+  returnRefused,
+  sameText,
+} from "./consent_result.js";
+import type {
+  BrowserBinding,
+  ConsentFailure,
+  ConsentFlow,
+  FinishOutcome,
+  StartOutcome,
+} from "./consent_types.js";
+import { requestedProfile, unknownRequest } from "./pending_consents.js";
+
+export interface AuthorizeDeps {
+  readonly store: Store;
+  readonly vault: CredentialVault;
+  readonly servers: Pick<IssuerMetadata, "resolve">;
+  readonly grants: Pick<TokenEndpointClient, "pushAuthorization">;
+  readonly revocations: RevocationQueue;
+  readonly mcp?: McpServers | undefined;
+  readonly changes: Changes;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A step has answered the browser: the others are not taken. */
+export class Answered extends Error {
+  constructor(readonly outcome: Exclude<FinishOutcome, { kind: "form" }>) {
+    super(outcome.kind);
+  }
+}
+
+/** What the steps answer, or the one that ends them. */
+export async function untilAnswered<Outcome>(
+  steps: () => Promise<Outcome>,
+): Promise<Outcome | FinishOutcome> {
+  try {
+    return await steps();
+  } catch (error) {
+    if (error instanceof Answered) return error.outcome;
+    throw error;
+  }
+}
+
+/** From the link to the provider, or to the user's no on the page before it. Nothing is used up but by that. */
+export class Authorize implements Pick<ConsentFlow, "start" | "decline"> {
+  protected readonly ending: ConsentEnding;
+  readonly #pushes: PushedRequests;
+
+  constructor(private readonly options: AuthorizeDeps) {
+    this.ending = new ConsentEnding(options);
+    this.#pushes = new PushedRequests(options);
+  }
+
+  async start(
+    state: string,
+    agreed: (binding: BrowserBinding) => boolean = () => false,
+  ): Promise<StartOutcome> {
+    const steps = async (): Promise<StartOutcome> => {
+      const { pending, profile, secret, stateHash } = this.#openLink(state, () => true);
+      const { browserBinding: value } = secret;
+      const maxAgeSeconds = Math.ceil((pending.expiresAtMs - this.options.clock.nowMs()) / 1000);
+      const binding = { name: bindingName(stateHash), value, maxAgeSeconds };
+      if (profile.authType !== "oauth2") return { kind: "capture", binding };
+      const server = await this.resolve(profile);
+      if ("kind" in server) return this.ending.unstarted(profile.id, server);
+      if (server.authorizationEndpoint === "")
+        return this.ending.unstarted(profile.id, { kind: "provider_misconfigured" });
+      const connection = this.options.store.getConnection(pending.connectionId);
+      if (pending.isStepUp && connection && !agreed(binding)) {
+        const asked = { ...askedScopes(connection, pending.scopes), ...asking(pending, profile) };
+        return { kind: "step_up", binding, stepUp: { ...asked, formToken: formTokenOf(value, stateHash) } };
+      }
+      const pushed = await this.#pushes.locate(stateHash, { server, profile, pending, state, secret });
+      if (pushed.kind !== "location") return this.ending.unstarted(profile.id, pushed);
+      return { kind: "redirect", location: pushed.location, binding };
+    };
+    return (await untilAnswered(steps)) as StartOutcome;
+  }
+
+  async decline(
+    state: string,
+    formToken: string,
+    cookie: (name: string) => string | undefined,
+    from: Provenance | undefined,
+  ): Promise<FinishOutcome> {
+    return await untilAnswered(async () => {
+      const link = this.#openLink(state, ({ isStepUp }) => isStepUp === true);
+      const { stateHash, profile, secret } = link;
+      const isTheirs = sameText(cookie(bindingName(stateHash)) ?? "", secret.browserBinding);
+      if (!isTheirs || !sameText(formToken, formTokenOf(secret.browserBinding, stateHash))) {
+        const { connectionId, providerId } = link.pending;
+        this.options.log.warn({ connectionId, providerId }, "step-up declined by a foreign form");
+        return { kind: "foreign_form" };
+      }
+      const pending = await this.take(stateHash);
+      if (!pending) return unknownRequest(state, this.options.clock.nowMs());
+      const actor = at(browser, from?.origin, from?.via);
+      const ended = { pending, reason: "access_denied", type: "oauth_error", actor } as const;
+      const returned = returnRefused(pending, profile, await this.ending.end(ended));
+      return returned.kind === "return" ? returned : { kind: "declined", ...namedProvider(profile) };
+    });
+  }
+
+  /** Consumes the state. */
+  protected async take(stateHash: string): Promise<PendingAuthorization | undefined> {
+    const { store, clock } = this.options;
+    return await store.commit((tx) => takeRequest(tx, stateHash, clock.nowMs()));
+  }
+
+  protected async resolve(
+    profile: ProviderProfile,
+    needsKeys = false,
+  ): Promise<AuthorizationServer | Extract<ConsentFailure, { kind: `provider_${string}` }>> {
+    try {
+      return await this.options.servers.resolve(profile, needsKeys);
+    } catch (error) {
+      if (!(error instanceof Unavailable) && !(error instanceof FailedPrecondition)) throw error;
+      const details = { providerId: profile.id, error: error.message };
+      this.options.log.warn(details, "authorization server not resolved");
+      const { cause } = error;
+      const answers = cause instanceof DiscoveryFailure && cause.reason !== "unreachable";
+      const isMisconfigured = error instanceof FailedPrecondition || answers;
+      return { kind: isMisconfigured ? "provider_misconfigured" : "provider_unreachable" };
+    }
+  }
+
+  #openLink(state: string, isMeant: (pending: PendingAuthorization) => boolean) {
+    const { store, vault, clock } = this.options;
+    const stateHash = hashState(state);
+    const pending = store.getAuthorization(stateHash);
+    const nowMs = clock.nowMs();
+    if (!pending || pending.held || !isMeant(pending)) throw new Answered(unknownRequest(state, nowMs));
+    if (nowMs >= pending.expiresAtMs) throw new Answered({ kind: "expired" });
+    const profile = requestedProfile(store, pending);
+    if (!profile) throw new Answered({ kind: "provider_changed" });
+    const secret = vault.authorizationIfOpens(stateHash, pending);
+    if (!secret) throw new Answered({ kind: "unknown_request" });
+    return { stateHash, pending, profile, secret };
+  }
+}
