@@ -2,7 +2,7 @@ import type { CaptureError, CaptureForm } from "../../domain/consent/consent_typ
 import { type CaptureField, formTokenField } from "../../domain/providers/static/capture_field.js";
 import type { Answer } from "../listen/http_listener.js";
 import { type Html, html, joined } from "./html.js";
-import { askerObject, type DescribeProvider, returnSentence } from "./page_words.js";
+import { askerObject, type DescribeProvider, returnSentence, tileOf } from "./page_words.js";
 import { htmlDocument, htmlHeaders, safeHeaders } from "./pages.js";
 
 /** The status of a form that has to be sent again, and what is said of it as a whole. */
@@ -39,6 +39,7 @@ export function captureFormPage(
   const { displayName, docsUrl } = describe(form);
   const heading = form.title === "" ? `Connect ${displayName}` : form.title;
   const content = html`<main class="form">
+${tileOf(displayName)}
 <h1 dir="auto">${heading}</h1>
 ${introduction(form, displayName)}
 ${docsUrl && docsLink(docsUrl, displayName)}

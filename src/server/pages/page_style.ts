@@ -1,14 +1,15 @@
-import { commonStyle } from "./common_style.js";
+import { baseStyle } from "../views/tokens.js";
 
 /** The one stylesheet of the browser listener, `/style.css`. */
-export const pageStyle = `${commonStyle}body { min-height: 100svh; display: grid; place-items: center; padding: 1.25rem; line-height: 1.55; }
+export const pageStyle = `${baseStyle}body { min-height: 100svh; display: grid; place-items: center; padding: 1.25rem; line-height: 1.55; }
 main {
   width: 100%;
-  max-width: 26rem;
-  padding: 2.25rem 1.75rem;
+  max-width: 27rem;
+  padding: 2.25rem 1.9rem;
   background: var(--card);
   border: 1px solid var(--line);
-  border-radius: 1rem;
+  border-radius: 16px;
+  box-shadow: var(--shadow);
   text-align: center;
 }
 .mark {
@@ -41,7 +42,9 @@ label { margin-bottom: .15rem; }
 .about, .hint, .violation { margin-bottom: .35rem; font-size: .9rem; }
 .about { color: var(--soft); }
 .about { white-space: pre-line; }
-.hint { font-size: .85rem; }
+.form .hint { font-size: .85rem; }
+.form > .tile { margin-bottom: .9rem; }
+.tile + h1 { margin-top: .9rem; }
 input, select { width: 100%; min-height: 2.75rem; padding: .5rem .7rem; }
 input[readonly] { color: var(--soft); }
 button, .button { display: block; width: 100%; min-height: 2.9rem; margin-top: .35rem; padding: .6rem 1rem; }

@@ -1,6 +1,7 @@
 import type { Asker, NamedProvider } from "../../domain/consent/consent_types.js";
 import type { ProviderTemplate } from "../../model/providers/provider_template.js";
-import { type Html, html } from "./html.js";
+import { Monogram, render } from "../views/view.js";
+import { Html, html } from "./html.js";
 
 /** A provider in words for a person. */
 export interface ProviderWords {
@@ -25,6 +26,11 @@ export function describeBy(
       docsUrl: isWebUrl(docsUrl) ? docsUrl : undefined,
     };
   };
+}
+
+/** What stands for a provider above its name. */
+export function tileOf(displayName: string): Html {
+  return new Html(render(Monogram({ name: displayName, big: true })));
 }
 
 /** A catalogue of one's own may hold any text. */

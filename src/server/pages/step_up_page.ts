@@ -3,7 +3,7 @@ import { formTokenField } from "../../domain/providers/static/capture_field.js";
 import type { Answer } from "../listen/http_listener.js";
 import { formHeaders } from "./capture_form.js";
 import { type Html, html } from "./html.js";
-import { askerSubject, type DescribeProvider, returnSentence } from "./page_words.js";
+import { askerSubject, type DescribeProvider, returnSentence, tileOf } from "./page_words.js";
 import { htmlDocument, htmlHeaders } from "./pages.js";
 
 /** Where the button leads: the request to the provider is made, and pushed, when it is pressed. */
@@ -23,6 +23,7 @@ export function stepUpPage(request: StepUpRequest, state: string, describe: Desc
   const title = "Allow more access?";
   const query = new URLSearchParams({ state }).toString();
   const content = html`<main class="form">
+${tileOf(provider)}
 <h1>${title}</h1>
 <p>${askerSubject(request)} acts with your account at ${provider}. It was refused there, because ${
     missing.length === 0 ? "what you allowed is not enough for what it does." : "this is missing:"

@@ -1,10 +1,8 @@
-import { pagePalette } from "../../../server/pages/common_style.js";
+import { tokens } from "../../../server/views/tokens.js";
 
 /** The style of `/status`, in the page itself: it loads itself again, and must not stand there unstyled. */
-export const statusStyle = `${pagePalette}:root { --warn: #9a6700; --calm: #5b7fbd; --rest: #b6bcc6; --rest2: #8b93a0; --rest3: #5f6773; }
-@media (prefers-color-scheme: dark) {
-  :root { --warn: #e3b341; --calm: #6d93d8; --rest: #4a515d; --rest2: #6b7381; --rest3: #8d96a5; }
-}
+export const statusStyle = `${tokens}:root { --rest2: #8b93a0; --rest3: #5f6773; }
+@media (prefers-color-scheme: dark) { :root { --rest2: #6b7381; --rest3: #b6bcc6; } }
 * { box-sizing: border-box; }
 body {
   margin: 0;

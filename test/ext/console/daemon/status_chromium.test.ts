@@ -105,7 +105,7 @@ describe("the status in Chromium", () => {
     expect(await isWiderThanScreen(page)).toBe(false);
     // Were the hash of the style wrong, the policy would take it away.
     const ground = await page.evaluate("getComputedStyle(document.body).backgroundColor");
-    expect(ground).toBe(colorScheme === "dark" ? "rgb(20, 22, 26)" : "rgb(244, 245, 247)");
+    expect(ground).toBe(colorScheme === "dark" ? "rgb(16, 18, 23)" : "rgb(246, 247, 249)");
     expect(await page.locator("script, img, iframe, form").count()).toBe(0);
     expect(troubles).toEqual([]);
     if (shots !== undefined) {
