@@ -45,15 +45,15 @@ export interface SpokeOptions {
 export interface SpokeResources {
   readonly store: Store;
   readonly opened: { readonly vault: Vault };
-  readonly metrics: Pick<Metrics, "addGauge" | "addOutcomes">;
+  readonly metrics: Metrics;
 }
 
 /** What a spoke needs of the domain that it is wired into. */
 export interface SpokeDomain extends AnswerFilterDeps {
-  readonly readAudit: Pick<ReadAudit, "read">;
+  readonly readAudit: ReadAudit;
   readonly changes: Changes;
-  readonly keyring: Pick<KeyringManager, "start" | "stop">;
-  readonly registry: Pick<ProviderRegistry, "followed">;
+  readonly keyring: KeyringManager;
+  readonly registry: ProviderRegistry;
 }
 
 /** What there is of a spoke once it serves. */

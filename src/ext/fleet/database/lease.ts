@@ -68,7 +68,7 @@ export class Lease {
    * @param holder who leads by the database: this process itself, where the answer to an earlier try was lost
    * @returns whether this process leads now; the lease is renewed from then on
    */
-  async acquire(holder?: Pick<LeaseHolder, "owner">): Promise<boolean> {
+  async acquire(holder?: LeaseHolder): Promise<boolean> {
     if (this.#isOver) return false;
     if (this.#fence !== undefined) return true;
     const { channel, owner, address } = this.options;

@@ -24,7 +24,7 @@ export class FleetStanding {
     },
   ) {}
 
-  observe(metrics: Pick<Metrics, "addGauge">): void {
+  observe(metrics: Metrics): void {
     const { hub, heartbeat, watch, fleet } = this.parts;
     const read = () => this.status();
     const gauge = (name: string, help: string, value: () => number | bigint | boolean): void =>

@@ -25,10 +25,10 @@ export class Heartbeat {
 
   constructor(
     private readonly deps: {
-      readonly hub: Pick<Hub, "database" | "holder" | "role" | "end">;
+      readonly hub: Hub;
       readonly fleet: OpenFleet;
       readonly clock: Clock;
-      readonly clockCheck: Pick<ClockCheck, "measure" | "offsetMs">;
+      readonly clockCheck: ClockCheck;
       readonly log: Log;
       /** What else is looked at in each round. */
       readonly onRound: () => Promise<void>;

@@ -76,7 +76,7 @@ export async function initFleet(options: InitOptions): Promise<InitReport> {
 
 /** Makes the tables what this version needs, and with `contract` refuses older hubs. @throws FleetRefused, FleetUnreachable */
 export async function migrateFleet(
-  { store }: Pick<FleetStoreConfig, "store">,
+  { store }: FleetStoreConfig,
   contract: boolean,
   clock: Clock,
 ): Promise<Migration> {

@@ -24,7 +24,7 @@ export class RolledBackReplica {
   constructor(
     private readonly deps: {
       readonly folder: string;
-      readonly clock: Pick<Clock, "nowMs">;
+      readonly clock: Clock;
       readonly log: Log;
     },
   ) {}

@@ -15,9 +15,9 @@ export class StepDown {
 
   constructor(
     private readonly deps: {
-      readonly store: Pick<Store, "commit">;
-      readonly hub: Pick<Hub, "end">;
-      readonly watch: Pick<LeaderHealthMonitor, "note">;
+      readonly store: Store;
+      readonly hub: Hub;
+      readonly watch: LeaderHealthMonitor;
       readonly onStepDown: () => void;
       readonly clock: Clock;
       readonly log: Log;
