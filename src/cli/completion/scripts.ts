@@ -4,7 +4,10 @@ export type ShellName = (typeof shells)[number];
 /** Printed in place of words where a path is to be completed. */
 export const filesMark = ":files";
 
-/** What each shell runs at its start. It asks `nexusd complete` at each Tab: a line for each word, a tab before what it means. */
+/**
+ * What each shell runs at its start. It asks `nexusd complete` at each Tab: a line for each word, a tab before what it means. Neither what is typed nor a
+ * name may be run by Tab: no `eval`, and no `compgen -W`, as the scripts of libraries have them.
+ */
 export const scripts: Readonly<Record<ShellName, string>> = {
   // Bash splits words at colons, equals signs and ats, too: what it took for the beginning of the line is taken off again.
   bash: `_nexusd() {
