@@ -10,7 +10,7 @@ import type { ReadAudit } from "../read_audit.js";
 import type { WatchEvent, WatchOptions, WatchPosition } from "./watch_event.js";
 
 /** Ids read from the store at a time, and reads that are put on record in one commit, at most. */
-const page = 256;
+const page = 64;
 /** So many are read from the log as they are. */
 const fewChanges = 16n;
 /** A stream that begins ahead of this daemon waits so long for it, and looks this often. */
