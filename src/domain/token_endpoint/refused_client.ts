@@ -1,5 +1,4 @@
-import { provesByFile, provesByTls } from "../../model/clients/client_proof.js";
-import { isUnattended } from "../../model/providers/grant_type.js";
+import { grantedByFile, hasPrivateKey, provesByFile, provesByTls } from "../../model/clients/client_proof.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { GrantFailure } from "../../oauth/failure.js";
 
@@ -7,7 +6,7 @@ import type { GrantFailure } from "../../oauth/failure.js";
 export function refusedClientAdvice(profile: ProviderProfile): string {
   const { name, tokenEndpointAuthMethod: method } = profile;
   const update = `nexusd provider update ${name}`;
-  if (method === "none" && isUnattended(profile)) {
+  if (method === "none" && (hasPrivateKey(profile) || grantedByFile(profile))) {
     return "the grant was a JWT: check what the provider knows of its key, and client_key_id, client_signing_alg and assertion_audience of the profile's oauth2_options";
   }
   if (method === "none") {

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import { refusalWords } from "../../../src/domain/token_endpoint/refused_client.js";
+import { refusalWords, refusedClientAdvice } from "../../../src/domain/token_endpoint/refused_client.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
 import { Secret } from "../../../src/runtime/secret.js";
+import { aProfile } from "../../samples.js";
 
 const refusal = (reportedReason: string, oauthError = "invalid_client"): string | undefined =>
   refusalWords(
@@ -30,4 +31,12 @@ test.each([
 
 test("what is said of another refusal is not logged", () => {
   expect(refusal("ada has no such scope", "invalid_scope")).toBeUndefined();
+});
+
+test.each([
+  [{ grantType: "jwt_bearer" as const }, /^the grant was a JWT/],
+  [{ grantType: "identity_assertion" as const, identityProvider: "company" }, /^no secret was sent/],
+  [{ grantType: "authorization_code" as const }, /^no secret was sent/],
+])("%j of a public client is told what to check", (grant, advice) => {
+  expect(refusedClientAdvice(aProfile({ ...grant, tokenEndpointAuthMethod: "none" }))).toMatch(advice);
 });
