@@ -1,5 +1,5 @@
 /** RFC 3339 section 5.6; its offset is not optional, as `Date.parse` has it. */
-const dateTime = /^(\d{4}-\d\d-\d\d)[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+const dateTime = /^(\d{4}-\d\d-\d\d)[Tt ]([01]\d|2[0-3]):\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 
 /** Milliseconds of the Unix epoch; undefined for what RFC 3339 does not write so, and for days that no month has. */
 export function parseRfc3339(text: string): number | undefined {
