@@ -37,7 +37,7 @@ describe("the audit log", () => {
 
     const events = await auditEvents(world.clients);
     expect(told(events)).toEqual([
-      ["provider.created", "owner", "unix", ""],
+      ["provider.created", "owner", "unix", "op"],
       ["connection.requested", "owner", "unix", ""],
       ["oauth_flow_completed", "browser", "127.0.0.1", ""],
       ["token_retrieved", "owner", "unix", ""],
@@ -48,7 +48,7 @@ describe("the audit log", () => {
       ["revoked_at_provider", "daemon", "", ""],
       ["token_retrieval_failed", "owner", "unix", "connection_revoked"],
       ["connection.deleted", "owner", "unix", ""],
-      ["provider.deleted", "owner", "unix", ""],
+      ["provider.deleted", "owner", "unix", "op"],
     ]);
     expect(events.map(({ sequence }) => sequence)).toEqual(events.map((_, index) => BigInt(index + 1)));
     const about = events.slice(1, -1);

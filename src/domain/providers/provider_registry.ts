@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { by } from "../../model/access/audit_event.js";
+import { aboutProvider } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import type { SealedRecord } from "../../model/credentials/credential.js";
@@ -134,7 +134,7 @@ export class ProviderRegistry {
         const redirectPath = isConsented(profile) ? this.#redirectPaths.take(profile) : "";
         const written = { ...profile, redirectPath };
         tx.putProvider(written);
-        tx.appendAudit({ timeMs: nowMs, type: "provider.created", ...by(principal), providerId: id });
+        tx.appendAudit({ ...aboutProvider(written, nowMs, principal), type: "provider.created" });
         return written;
       });
     } catch (error) {
@@ -220,7 +220,7 @@ export class ProviderRegistry {
       refuseUnusableKey(profile, change.clientSecret ?? this.#secretOf(before), grantType);
       refuseTakenName(tx, profile);
       tx.putProvider(profile);
-      tx.appendAudit({ timeMs: nowMs, type: "provider.updated", ...by(principal), providerId: id });
+      tx.appendAudit({ ...aboutProvider(profile, nowMs, principal), type: "provider.updated" });
       followStrategy(tx, before, profile);
       return { profile, partedConnections: moveGrants(tx, before, profile, principal) };
     });
@@ -268,18 +268,14 @@ export class ProviderRegistry {
     }
   }
 
-  /**
-   * Deletes the profile and leaves its connections.
-   *
-   * @returns how many connections are left without a provider
-   * @throws NotFound
-   */
+  /** Deletes the profile and leaves its connections. @returns how many are left without a provider. @throws NotFound */
   async delete(id: string, principal: Principal): Promise<number> {
-    const nowMs = this.deps.clock.nowMs();
     const left = await this.deps.store.commit((tx) => {
-      if (!tx.getProvider(id)) throw new NotFound("provider");
+      const profile = tx.getProvider(id);
+      if (!profile) throw new NotFound("provider");
       tx.deleteProvider(id);
-      tx.appendAudit({ timeMs: nowMs, type: "provider.deleted", ...by(principal), providerId: id });
+      const about = aboutProvider(profile, this.deps.clock.nowMs(), principal);
+      tx.appendAudit({ ...about, type: "provider.deleted" });
       return tx.countConnections(id);
     });
     this.#redirectPaths.release(id);

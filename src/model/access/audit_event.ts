@@ -80,3 +80,12 @@ export function by(
   const { name, origin, via } = principal;
   return { principal: name, ...(origin !== undefined && { origin }), ...(via !== undefined && { via }) };
 }
+
+/** What was done to a provider. Its name stands in the event, since the id leads nowhere once the profile is deleted. */
+export function aboutProvider(
+  { id, name }: { readonly id: string; readonly name: string },
+  timeMs: number,
+  principal: Parameters<typeof by>[0],
+) {
+  return { timeMs, ...by(principal), providerId: id, reason: name };
+}
