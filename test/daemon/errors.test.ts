@@ -92,7 +92,10 @@ it("1: a profile with issuer and enable_discovery can be consented to", async ()
 it("3: a fresh pending connection is pending, over REST and over gRPC", async () => {
   const { connection_id } = await world.request(await world.register());
   expect(await world.status(connection_id)).toBe("pending");
-  expect(await nexus().checkConnection({ connectionId: connection_id })).toMatchObject({ status: "pending" });
+  expect(await nexus().checkConnection({ connectionId: connection_id })).toMatchObject({
+    status: "pending",
+    state: "pending",
+  });
 });
 
 // MUTATION: `CredentialWriter.write` is given no credential before.

@@ -24,8 +24,7 @@ export function nexusService(services: readonly BoundService[], nowMs: () => num
     },
 
     async checkConnection({ connectionId }, context) {
-      const { status } = await checkConnection(callerFor(context), connectionId);
-      return create(CheckConnectionResponseSchema, { status });
+      return create(CheckConnectionResponseSchema, await checkConnection(callerFor(context), connectionId));
     },
 
     async getToken({ connectionId }, context) {

@@ -30,7 +30,7 @@ export function openApiDocument(routes: readonly Route[]): JsonObject {
   return {
     openapi: "3.1.1",
     info: {
-      title: "Nexus sidecar: REST routes",
+      title: "nexusd: REST routes",
       version: "1",
       description:
         "The routes of the Nexus gateway and broker, on the http listener of nexusd, and the one for proxies. A path with slashes at its end is the same path without them. No text holds U+0000. New clients use the gRPC and Connect services of nexus.v1.",

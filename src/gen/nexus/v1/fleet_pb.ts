@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/fleet.proto.
  */
 export const file_nexus_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS9mbGVldC5wcm90bxIIbmV4dXMudjEiEQoPU3RlcERvd25SZXF1ZXN0IiMKEFN0ZXBEb3duUmVzcG9uc2USDwoHYWRkcmVzcxgBIAEoCTJRCgxGbGVldFNlcnZpY2USQQoIU3RlcERvd24SGS5uZXh1cy52MS5TdGVwRG93blJlcXVlc3QaGi5uZXh1cy52MS5TdGVwRG93blJlc3BvbnNlQjQKDGRldi5uZXh1cy52MVABWiJuZXh1cy1zaWRlY2FyL2dlbi9uZXh1cy92MTtuZXh1c3YxYgZwcm90bzM");
+  fileDesc("ChRuZXh1cy92MS9mbGVldC5wcm90bxIIbmV4dXMudjEiEQoPU3RlcERvd25SZXF1ZXN0IiMKEFN0ZXBEb3duUmVzcG9uc2USDwoHYWRkcmVzcxgBIAEoCTJRCgxGbGVldFNlcnZpY2USQQoIU3RlcERvd24SGS5uZXh1cy52MS5TdGVwRG93blJlcXVlc3QaGi5uZXh1cy52MS5TdGVwRG93blJlc3BvbnNlQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw");
 
 /**
  * Request of StepDown.
