@@ -98,7 +98,7 @@ export function State({ connection, nowMs }: { readonly connection: Connection; 
       <Chip tone={tone}>{text}</Chip>
       {problem && (
         <p class="why">
-          <bdi>{problem.message}</bdi> <b>{adviceOf(problem)}</b>
+          <b>{adviceOf(problem)}</b> <bdi>{problem.message}</bdi>
           {problem.retryAt && <> Next try <Moment time={problem.retryAt} nowMs={nowMs} />.</>}
         </p>
       )}

@@ -16,8 +16,8 @@ import { Expiries, RefreshChart } from "./charts.js";
 const maxFailing = 10;
 /** Of the connections that need attention, those named here; the others are a link away. */
 const maxTroubled = 8;
-/** Of very many connections those in trouble may be far apart: a call looks at 500. */
-const maxCalls = 10;
+/** Of very many connections those in trouble may be far apart: a call looks at 500, and the page must not wait for more. */
+const maxCalls = 2;
 
 /** Whether everything is well, and what needs a person. */
 export async function overviewPage(request: PageRequest): Promise<Answer> {
