@@ -1,9 +1,13 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
+import type { Config } from "../config/config.js";
+import type { AuthenticateOptions } from "../domain/access/authenticate.js";
 import { authenticateBy } from "../domain/access/authenticate.js";
 import type { Authenticate } from "../domain/access/presented_credentials.js";
 import { jwksPath } from "../model/clients/client_key.js";
 import { noTracing } from "../model/tracing.js";
 import { atMostEachMinute } from "../runtime/at_most_each_minute.js";
+import type { Clock } from "../runtime/clock.js";
+import type { Log } from "../runtime/log.js";
 import { Listeners } from "../server/listeners.js";
 import { BrowserPages } from "../server/pages/browser_pages.js";
 import { type DescribeProvider, describeBy } from "../server/pages/page_words.js";
@@ -15,7 +19,6 @@ import type { ApiKey } from "../vault/api_key_file.js";
 import { definedServices } from "./bound_services.js";
 import type { RunningExtension } from "./extension.js";
 import type { ListenersHub } from "./hub/hub_interfaces.js";
-import { openJwt } from "./open_jwt.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
 
@@ -128,4 +131,25 @@ function pipelines(
     return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing, streams } });
   };
   return [pipeline("grpc"), pipeline("http"), pipeline("console")];
+}
+
+/** What verifies JWTs; undefined, and nothing of it loaded, where no issuer is configured. */
+async function openJwt(
+  { jwt }: Config,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<AuthenticateOptions["jwt"]> {
+  if (jwt === undefined) return undefined;
+  const [{ createAskIssuer }, { IssuerKeys }, { JwtVerifier }] = await Promise.all([
+    import("../identity/ask_issuer.js"),
+    import("../identity/issuer_keys.js"),
+    import("../identity/jwt_verifier.js"),
+  ]);
+  const { issuer, audience, keys: source } = jwt;
+  const configured = source.from === "url" ? source.url : issuer;
+  const tokenOrigin = URL.canParse(configured) ? new URL(configured).origin : "";
+  const ask = createAskIssuer({ ...jwt, clock, tokenOrigin });
+  const keys = new IssuerKeys({ source, ask, clock, log });
+  // An error of the settings shows in the log at the start, not at the first caller.
+  keys.refresh();
+  return new JwtVerifier({ issuer, audience, keys, clock, log });
 }

@@ -8,19 +8,6 @@ import { RequestGate } from "../domain/access/request_gate.js";
 import { SeenIds } from "../domain/access/seen_ids.js";
 import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
-import { ConnectionImporter } from "../domain/connections/connection_importer.js";
-import { Connections } from "../domain/connections/connections.js";
-import { credentialCheck } from "../domain/connections/credential_check.js";
-import { ImportRecovery } from "../domain/connections/import_recovery.js";
-import { UnattendedConnector } from "../domain/connections/unattended_connector.js";
-import { ConnectionCompleter } from "../domain/consent/callback.js";
-import { ConsentConfirmation } from "../domain/consent/confirmation.js";
-import { DevicePoller } from "../domain/consent/device_poller.js";
-import { DeviceRequests } from "../domain/consent/device_request.js";
-import { CredentialCapture } from "../domain/consent/form/capture.js";
-import { CaptureFormFlow } from "../domain/consent/form/capture_form.js";
-import { ConsentHolder } from "../domain/consent/pending_consents.js";
-import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
 import { AuditReader } from "../domain/operations/audit_reader.js";
 import { BackupMaker } from "../domain/operations/backup_maker.js";
 import { ExpiryCounter } from "../domain/operations/expiry_counter.js";
@@ -28,16 +15,9 @@ import { KeyRotation } from "../domain/operations/key_rotation.js";
 import { KeyringManager } from "../domain/operations/keyring_manager.js";
 import { RefreshHistory } from "../domain/operations/refresh_history.js";
 import { StatusReader } from "../domain/operations/status_reader.js";
-import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
-import { McpClients } from "../domain/providers/mcp/mcp_clients.js";
-import { McpDiscovery } from "../domain/providers/mcp/mcp_discovery.js";
-import { McpServers } from "../domain/providers/mcp/mcp_servers.js";
-import { ProviderRegistry } from "../domain/providers/provider_registry.js";
-import { CredentialTrial } from "../domain/providers/static/credential_probe.js";
 import { TokenSpool } from "../domain/refresh/journal/token_spool.js";
 import { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import { Revoker } from "../domain/revocation/revoker.js";
-import { UserInfoClient } from "../domain/token_endpoint/user_info_client.js";
 import { TokenAcquirer } from "../domain/tokens/acquire/token_acquirer.js";
 import { lazyDownscoping, type OpenDownscoping } from "../domain/tokens/downscoping.js";
 import { RefreshLimit } from "../domain/tokens/refresh_limit.js";
@@ -50,7 +30,7 @@ import { TokenWatch } from "../domain/tokens/watch/token_watch.js";
 import { WatchedReads } from "../domain/tokens/watch/watch_fanout.js";
 import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
-import { applyStrategy } from "../strategies/apply_strategy.js";
+import { connectionParts, type McpParts, mcpParts, type RefreshParts } from "./connection_parts.js";
 import { linksElsewhere, reportsElsewhere, unboundTokens } from "./hub/elsewhere.js";
 import type { Resources } from "./resources.js";
 import { type DomainOptions, type DomainResources, type Shared, sharedParts } from "./shared_parts.js";
@@ -60,11 +40,12 @@ export type Domain = ReturnType<typeof wireDomain>;
 /** Every part of the domain, wired; nothing runs yet. */
 export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const shared = sharedParts(options, resources);
+  const { hub, readAudit, clock, log } = shared;
   const access = accessParts(shared);
   const refresh = refreshParts(shared, resources);
   const mcp = mcpParts(shared);
   const tokens = tokenParts(shared, refresh, options.downscoping);
-  resources.store.observe(new WatchedReads(shared));
+  resources.store.observe(new WatchedReads({ hub, readAudit, clock, log }));
   const connections = connectionParts(shared, refresh, mcp);
   const acquiring = {
     ...{ ...shared, ...access, ...access.guard, ...tokens, ...connections },
@@ -86,14 +67,11 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   };
 }
 
-type McpParts = ReturnType<typeof mcpParts>;
-type RefreshParts = ReturnType<typeof refreshParts>;
-
 function accessParts(shared: Shared) {
-  const { store, fleet } = shared;
-  const keys = new ApiKeys(shared);
-  const access = new AccessControl({ ...shared, keys });
-  const deniedAccess = new DeniedAccessAudit(shared);
+  const { store, fleet, changes, clock, log } = shared;
+  const keys = new ApiKeys({ store, changes, clock, log });
+  const access = new AccessControl({ store, changes, clock, keys });
+  const deniedAccess = new DeniedAccessAudit({ store, clock, log });
   const names = new ConnectionNames({ access, store });
   const { mcpNames } = shared;
   return {
@@ -105,21 +83,62 @@ function accessParts(shared: Shared) {
     guard: { access, gate: new RequestGate({ access, names, store, mcpNames }), deniedAccess, fleet },
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
-    streams: new StreamRegistry(shared),
+    streams: new StreamRegistry({ clock }),
   };
 }
 
 /** What calls providers by itself. */
 function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
+  const {
+    vault,
+    revocations,
+    clock,
+    store,
+    log,
+    writer,
+    servers,
+    grants,
+    locks,
+    changes,
+    random,
+    sources,
+    tracing,
+  } = shared;
   const onSpooled: Resources["metrics"]["spooled"] = (outcome) => metrics.spooled(outcome);
-  const spool = new TokenSpool({ ...shared, ...shared.config.consent, file: spoolFile, onSpooled });
-  const history = new RefreshHistory(shared);
+  const spool = new TokenSpool({
+    vault,
+    refusesOtherAccounts: shared.config.consent.refusesOtherAccounts,
+    revocations,
+    clock,
+    store,
+    log,
+    file: spoolFile,
+    onSpooled,
+  });
+  const history = new RefreshHistory({ clock });
   const onEnded: RefreshHistory["record"] = (outcome) => history.record(outcome);
   return {
     spool,
     history,
-    engine: new RefreshEngine({ ...shared, spool, metrics, onEnded }),
-    revoker: new Revoker(shared),
+    engine: new RefreshEngine({
+      store,
+      vault,
+      writer,
+      servers,
+      grants,
+      revocations,
+      locks,
+      changes,
+      clock,
+      random,
+      log,
+      sources,
+      tracing,
+      spool,
+      metrics,
+      onEnded,
+    }),
+    revoker: new Revoker({ store, vault, servers, grants, revocations, changes, clock, random, log }),
   };
 }
 
@@ -130,9 +149,9 @@ function rejectionParts(
   { mcp }: McpParts,
   stepUps: StepUps,
 ) {
-  const { fleet } = shared;
+  const { fleet, store, clock, reader } = shared;
   const apiNonces = new DpopNonces();
-  const rejected = new RejectedTokens({ ...shared, refresher, limit, apiNonces, mcp, stepUps });
+  const rejected = new RejectedTokens({ store, clock, reader, refresher, limit, apiNonces, mcp, stepUps });
   const injecting = {
     apiNonces,
     tokens: fleet?.isSpoke ? unboundTokens(tokens) : tokens,
@@ -143,81 +162,66 @@ function rejectionParts(
 
 /** What gives tokens to agents. */
 function tokenParts(shared: Shared, { engine }: RefreshParts, downscoping: OpenDownscoping | undefined) {
-  const { config, hub, readAudit, downscopedAudit, fleet, clock } = shared;
+  const {
+    config,
+    hub,
+    readAudit,
+    downscopedAudit,
+    fleet,
+    clock,
+    store,
+    reader,
+    vault,
+    servers,
+    grants,
+    changes,
+    random,
+  } = shared;
   const refresher = fleet?.refresher(engine.refresher) ?? engine.refresher;
-  const limit = new RefreshLimit({ ...shared, ...config.limits });
-  const tokens = new Tokens({ ...shared, refresher, limit });
+  const limit = new RefreshLimit({ clock, maxRejectionsPerHour: config.limits.maxRejectionsPerHour });
+  const tokens = new Tokens({ store, reader, readAudit, clock, refresher, limit });
   return {
     hub,
     reader: shared.reader,
     readAudit,
     downscopedAudit,
     tokens,
-    downscoped: lazyDownscoping(downscoping, { ...shared, tokens, engine }),
+    downscoped: lazyDownscoping(downscoping, {
+      store,
+      vault,
+      servers,
+      grants,
+      downscopedAudit,
+      changes,
+      clock,
+      fleet,
+      tokens,
+      engine,
+    }),
     refresher,
     limit,
     proofs: new TokenProofs({ tokens, clock }),
-    watch: new TokenWatch({ ...shared, seen: new SeenIds(shared) }),
-    connectionWatch: new ConnectionWatch(shared),
-  };
-}
-
-/** Profiles, and how those of MCP servers are made. */
-function mcpParts(shared: Shared) {
-  const { config, changes, mcpNames } = shared;
-  const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
-  const registry = new ProviderRegistry({ ...config.consent, ...shared, onChanged });
-  changes.on("followed", ({ providerIds }) => registry.followed(providerIds));
-  const discovery = new McpDiscovery(shared);
-  const clients = new McpClients({ ...shared, publicUrl: config.publicUrl });
-  return { registry, mcp: new McpServers({ ...shared, registry, discovery, clients, names: mcpNames }) };
-}
-
-/** What makes connections, and ends them. */
-function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshParts, { mcp }: McpParts) {
-  const { config, store, changes, vault, clock, log, outbound } = shared;
-  const unknownStateAudit = new UnknownStateAudit({ store, clock, log });
-  const trial = new CredentialTrial({ apply: applyStrategy, outbound });
-  const holder = new ConsentHolder({ vault, clock });
-  const capture = new CredentialCapture({ ...shared, holder, trial });
-  const importer = new ConnectionImporter({
-    ...shared,
-    spool,
-    checkFields: credentialCheck(trial),
-    limits: config.limits,
-  });
-  const onAccepted = (providerId: string): void => void changes.emit("clientAccepted", providerId);
-  const userInfo = new UserInfoClient({ ...shared, apply: applyStrategy });
-  const consents = { ...shared, ...config.consent, spool, userInfo, onAccepted, mcp };
-  const poller = new DevicePoller(consents);
-  const devices = new DeviceRequests({ ...shared, poller });
-  const revocationAttempted = (connectionId: string): Promise<void> => revoker.attempted(connectionId);
-  return {
-    discoveryTrial: new DiscoveryTrial(shared),
-    connections: new Connections({
-      ...{ ...config, ...config.consent, ...shared },
-      ...{ mcp, devices, revocationAttempted },
+    watch: new TokenWatch({
+      hub,
+      random,
+      store,
+      reader,
+      readAudit,
+      clock,
+      seen: new SeenIds({ store, changes }),
     }),
-    unattended: new UnattendedConnector({ ...shared, refresher: engine.refresher, limits: config.limits }),
-    importer,
-    recovery: new ImportRecovery({ ...shared, importer }),
-    capture,
-    captureForm: new CaptureFormFlow({ capture, vault, clock, log }),
-    confirmer: new ConsentConfirmation(shared),
-    consent: new ConnectionCompleter({ ...consents, unknownStateAudit }),
-    unknownStateAudit,
-    poller,
+    connectionWatch: new ConnectionWatch({ store, hub }),
   };
 }
 
 /** What the operator asks of the daemon itself. */
 function operationParts(shared: Shared, { engine }: RefreshParts, { opened }: DomainResources) {
-  const { config, store } = shared;
+  const { config, store, clock, hub, fleet } = shared;
   const sealing = { ...shared, ring: opened.vault };
   return {
     audit: new AuditReader({ store }),
-    expiries: new ExpiryCounter(shared),
-    status: new StatusReader({ ...shared, engine, version: readVersion() }),
+    expiries: new ExpiryCounter({ store, clock }),
+    status: new StatusReader({ store, hub, clock, fleet, engine, version: readVersion() }),
     keyring: new KeyringManager({ ...sealing, source: opened.source, rotation: new KeyRotation(sealing) }),
     backups: new BackupMaker({ ...sealing, folder: config.dataDir }),
   };
