@@ -162,7 +162,7 @@ describe("traces of a daemon", () => {
     const keyed = { ...headers, "x-api-key": place.apiKey };
     const transport = createConnectTransport({ baseUrl: place.httpUrl, httpVersion: "1.1" });
     await createClient(TokenService, transport).getToken({ connectionId }, { headers: keyed });
-    expect(await receiver.span(ofRpc("GetToken", "connect_rpc"))).toMatchObject({
+    expect(await receiver.span(ofRpc("GetToken", "connectrpc"))).toMatchObject({
       traceId,
       parentSpanId: callerSpanId,
     });
