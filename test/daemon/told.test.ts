@@ -288,10 +288,3 @@ it("an error about the redirect URI names the one to register", async () => {
     `register this redirect URI at the provider, character by character: ${world.place.config.redirectUri}/acme`,
   );
 });
-
-it("connect says nothing of the redirect URI where the consent is given", async () => {
-  await world.register({ name: "acme" });
-  const { code, out } = await connectByCli("acme");
-  expect(code).toBe(0);
-  expect(out).not.toContain(world.place.config.redirectUri);
-});
