@@ -13,7 +13,7 @@ import { Authority } from "./proxy/authority.js";
 import { Credentials } from "./proxy/credentials.js";
 import { Dialer } from "./proxy/dial.js";
 import { EgressProxy } from "./proxy/proxy.js";
-import { type Route, Routes, routeOf } from "./proxy/routes.js";
+import { preferred, type Route, Routes, routeOf } from "./proxy/routes.js";
 import { Upstream } from "./proxy/upstream.js";
 import type { RunFlags } from "./run_flags.js";
 
@@ -27,7 +27,8 @@ const systemRoots = [
 /** Runs the program beside a proxy of its own, to its end. @throws CommandFailure with the program's exit code */
 export async function runProgram(shell: Shell, argv: readonly string[], flags: RunFlags): Promise<void> {
   await withDaemon(shell, flags, async (session) => {
-    const routes = new Routes(await routesOf(session, flags));
+    const userId = flags.user ?? shell.userName();
+    const routes = new Routes(await routesOf(session, flags, userId));
     const folder = mkdtempSync(join(tmpdir(), "nexusd-run-"));
     const roots = trustedRoots(shell.env);
     const dialer = new Dialer(roots, shell.clock);
@@ -37,7 +38,7 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       const proxy = new EgressProxy({
         authority,
         routes,
-        credentials: credentialsOf(shell, session, flags),
+        credentials: credentialsOf(shell, session, flags, userId),
         upstream,
         isReadOnly: flags.readOnly ?? false,
         network: flags.network,
@@ -95,11 +96,11 @@ function end(shell: Shell, proxy: EgressProxy): void {
   proxy.close();
 }
 
-function credentialsOf(shell: Shell, session: DaemonSession, flags: RunFlags): Credentials {
+function credentialsOf(shell: Shell, session: DaemonSession, flags: RunFlags, userId: string): Credentials {
   const shown = new Set<string>();
   return new Credentials({
     session,
-    userId: flags.user ?? shell.userName(),
+    userId,
     waitsForConsent: flags.waitForConsent ?? false,
     onConsent: (providerName, link) => {
       if (shown.has(link)) return;
@@ -110,7 +111,11 @@ function credentialsOf(shell: Shell, session: DaemonSession, flags: RunFlags): C
 }
 
 /** @throws CommandFailure for a provider that the daemon does not have, and one that names no host */
-async function routesOf({ daemon, listAll }: DaemonSession, { allow }: RunFlags): Promise<Route[]> {
+async function routesOf(
+  { daemon, listAll }: DaemonSession,
+  { allow }: RunFlags,
+  userId: string,
+): Promise<Route[]> {
   const list = await listAll(
     "list the providers",
     daemon.providers.listProviders,
@@ -119,7 +124,16 @@ async function routesOf({ daemon, listAll }: DaemonSession, { allow }: RunFlags)
   );
   if (!allow) {
     const routes = list.map((provider) => routeOf(provider, "")).filter(({ places }) => places.length > 0);
-    if (routes.length > 0) return routes;
+    const connections = await listAll(
+      "list the connections",
+      daemon.connections.listConnections,
+      { userId },
+      (page) => page.connections,
+    );
+    const connected = new Set(
+      connections.map(({ providerId }) => list.find(({ id }) => id === providerId)?.name),
+    );
+    if (routes.length > 0) return preferred(routes, (name) => connected.has(name));
     throw usageFailure("no provider has an https API base URL: nexusd provider add");
   }
   return allow.map(({ providerName, label }) => {

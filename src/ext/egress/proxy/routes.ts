@@ -50,6 +50,20 @@ function wholeHost(text: string): Place {
   return { host: isWildcard ? name.slice(2) : name, port: Number(port), isWildcard, basePath: "" };
 }
 
+/**
+ * Several profiles may stand for one API, as an OAuth app and a personal token do: then those count to which the user is connected.
+ *
+ * @param isConnected whether the user has a connection to the provider
+ */
+export function preferred(routes: readonly Route[], isConnected: (providerName: string) => boolean): Route[] {
+  const key = ({ host, port, basePath }: Place): string => `${host}:${port}${basePath}`;
+  const connected = routes.filter(({ providerName }) => isConnected(providerName));
+  const taken = new Set(connected.flatMap(({ places }) => places.map(key)));
+  return routes.filter(
+    (route) => connected.includes(route) || !route.places.some((place) => taken.has(key(place))),
+  );
+}
+
 /** The routes of one session. They stay as they were at its start, as the certificate authority that is made for them does. */
 export class Routes {
   constructor(private readonly routes: readonly Route[]) {}
