@@ -98,10 +98,6 @@ describe("a group that has no such command", () => {
     ["unknown command 'x?y'", ["audit", "x\x1by"]],
     ["unknown command 'status1'", ["keyring", "status1"]],
     ["too many arguments for 'list'", ["connections", "list", "extra"]],
-    [
-      "too many arguments for 'plan'. Expected 0 arguments but got 1.\ngive the file by --file",
-      ["providers", "plan", "x.yaml"],
-    ],
   ])("says %s", async (sentence, args) => {
     const shell = fakeShell();
     expect(await run(args, shell)).toBe(2);

@@ -496,7 +496,10 @@ describe("the REST routes", () => {
       return (await response.json()) as Record<string, unknown>;
     };
     const fresh = await world.connect(providerId, "nexus");
-    expect(await post("CheckConnection", { connectionId: fresh })).toEqual({ status: "active", state: "active" });
+    expect(await post("CheckConnection", { connectionId: fresh })).toEqual({
+      status: "active",
+      state: "active",
+    });
     expect(await post("GetToken", { connectionId: fresh })).toEqual({
       token: { ...(await rest.get(`/v1/token/${fresh}`)).body, expires_in: expect.any(Number) },
     });
