@@ -1,4 +1,12 @@
-import { copyFileSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
@@ -71,7 +79,9 @@ export async function buildNextVersion(folder: string): Promise<string> {
   for (const [from, to] of [
     ["ext/fleet/database/sql", "database/sql"],
     ["catalogue", "catalogue"],
+    ["ext/console/assets", "assets"],
   ] as const) {
+    if (!existsSync(join(folder, "src", from))) continue;
     mkdirSync(join(dist, to), { recursive: true });
     cpSync(join(folder, "src", from), join(dist, to), { recursive: true });
   }
