@@ -14,6 +14,12 @@ import { RunWorld } from "../daemon/run_world.js";
 import { EgressWorld } from "../proxy/egress_world.js";
 import { type EgressClient, egressClients, h2spec } from "./clients.js";
 
+/** Both ends send at once there: h2spec fails a server whose answer is faster than its error, whichever server of Node it is. */
+const racing = [
+  "6: half closed (remote): Sends a HEADERS frame",
+  '2: Sends a HEADERS frame with the "content-length" header field which does not equal the sum of the multiple DATA frames payload length',
+];
+
 const columns = ["reads", "uploads 1 MiB", "conforms"];
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const results = new Results();
@@ -55,12 +61,6 @@ function commandOf(name: string, make: () => readonly string[]): readonly string
     return undefined;
   }
 }
-
-/** Both ends send at once there: h2spec fails a server whose answer is faster than its error, whichever server of Node it is. */
-const racing = [
-  "6: half closed (remote): Sends a HEADERS frame",
-  '2: Sends a HEADERS frame with the "content-length" header field which does not equal the sum of the multiple DATA frames payload length',
-];
 
 /**
  * h2spec knows no proxy: each of its connections gets a tunnel. Node's own HTTP/2 (nghttp2) fails some of it by itself, as with frames on closed
