@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { rootCertificates } from "node:tls";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import { clientConfigOf, type DaemonSession, withDaemon } from "../../cli/shell/daemon_command.js";
@@ -86,8 +86,13 @@ async function ran(shell: Shell, argv: readonly string[], flags: RunFlags, parts
 
 /** What an isolated program sees, and what it must not see. */
 function folders(shell: Shell, flags: RunFlags, session: string): Omit<Isolation, "socket" | "share"> {
-  const config = clientConfigOf(shell, flags);
-  const hidden = config.kind === "unix" ? [join(config.path, "..")] : [];
+  const { NEXUS_ADDRESS: _, ...env } = shell.env;
+  // Its own data folder is hidden too where the daemon is reached in another way.
+  const configs = [
+    clientConfigOf(shell, flags),
+    clientConfigOf({ ...shell, env }, { ...flags, address: undefined } as RunFlags),
+  ];
+  const hidden = configs.flatMap((config) => (config.kind === "unix" ? [dirname(config.path)] : []));
   return { session, hidden, home: shell.env["HOME"] ?? "/", work: process.cwd() };
 }
 
@@ -124,6 +129,7 @@ async function routesOf(
   );
   if (!allow) {
     const routes = list.map((provider) => routeOf(provider, "")).filter(({ places }) => places.length > 0);
+    if (routes.length === 0) throw usageFailure("no provider has an https API base URL: nexusd provider add");
     const connections = await listAll(
       "list the connections",
       daemon.connections.listConnections,
@@ -133,8 +139,7 @@ async function routesOf(
     const connected = new Set(
       connections.map(({ providerId }) => list.find(({ id }) => id === providerId)?.name),
     );
-    if (routes.length > 0) return preferred(routes, (name) => connected.has(name));
-    throw usageFailure("no provider has an https API base URL: nexusd provider add");
+    return preferred(routes, (name) => connected.has(name));
   }
   return allow.map(({ providerName, label }) => {
     const provider = list.find(({ name }) => name === providerName);

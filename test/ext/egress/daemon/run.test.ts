@@ -1,5 +1,7 @@
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { perSuite } from "../../../lifetimes.js";
 import { needs } from "../../../needs.js";
@@ -62,6 +64,22 @@ describe("nexusd run", () => {
     expect(JSON.parse(open.stdout)).toEqual(
       expect.arrayContaining([`127.0.0.1:${http}`, world.daemon.place.socket, name, dataDir]),
     );
+  });
+
+  it("with --isolate hides the data folder also where the daemon is reached by TCP", async (context) => {
+    needs(context, "bubblewrap");
+    const { httpUrl, apiKey, config } = world.daemon.place;
+    const tried = JSON.stringify({
+      tcp: [],
+      sockets: [world.daemon.place.socket],
+      files: [config.dataDir],
+      pids: [],
+    });
+    const key = join(world.work, "key");
+    writeFileSync(key, apiKey, { mode: 0o600 });
+    const flags = ["--isolate", "--share", import.meta.dirname, "--share", dirname(config.dataDir)];
+    const env = { TRIED: tried, NEXUS_ADDRESS: httpUrl, NEXUS_API_KEY_FILE: key };
+    expect(await world.run(flags, env)).toMatchObject({ stdout: "[]", code: 0 });
   });
 
   it("does not start a program that it cannot isolate", async () => {
