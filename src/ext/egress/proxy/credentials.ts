@@ -3,18 +3,22 @@ import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { durationOf } from "../../../cli/shell/option_values.js";
 import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
-import type { AuthorizedRequest } from "../../../strategies/apply_strategy.js";
+import type { Origin } from "./dial.js";
 import { Problem } from "./problem.js";
 import type { Route } from "./routes.js";
+import { authorityOf, type Fields } from "./upstream.js";
 
 /** As long as one call may wait; see `AcquireTokenRequest.wait`. */
 const longestWaitMs = 60_000;
 
-/** A request to an API, as it is signed: the credential of some strategies is made of it. */
-export interface SignedRequest {
+/** A request of the program for an API. The credential of some strategies is made of all of it. */
+export interface OwnRequest {
+  readonly origin: Origin;
   readonly method: string;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
+  /** Path and query. */
+  readonly target: string;
+  /** Without those of the connection, and without credentials. */
+  readonly headers: Fields;
   readonly body?: Uint8Array | undefined;
 }
 
@@ -59,14 +63,17 @@ export class Credentials {
     }
   }
 
-  /** @param nonce that the API asked for @throws Problem */
-  async put(
-    request: SignedRequest,
-    token: Token,
-    route: Route,
-    nonce = "",
-  ): Promise<AuthorizedRequest<Uint8Array>> {
-    return await asked(authorize(request, token, this.deps.session, { name: this.#name(route) }, nonce));
+  /** @param nonce that the API asked for @returns what goes to the API @throws Problem */
+  async put({ origin, method, target, headers, body }: OwnRequest, token: Token, route: Route, nonce = "") {
+    const origins = `https://${authorityOf(origin)}`;
+    const texts = Object.entries(headers).map(([name, value]) => [name, [value].flat().join(", ")] as const);
+    const request = { method, url: `${origins}${target}`, headers: Object.fromEntries(texts), body };
+    const put = await asked(authorize(request, token, this.deps.session, { name: this.#name(route) }, nonce));
+    const fields = Object.entries(put.headers).map(([name, value]) => [name.toLowerCase(), value] as const);
+    return {
+      path: put.url.slice(origins.length),
+      headers: { ...Object.fromEntries(fields), host: authorityOf(origin) },
+    };
   }
 
   /** @returns whether there is another credential to try, or the same once more with `nonce` */

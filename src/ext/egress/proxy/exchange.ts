@@ -82,18 +82,9 @@ export class Exchange {
         "body-too-long",
         `the credential of ${route.providerName} is made of the body, which may have ${maxSignedBytes} bytes`,
       );
-    const url = `https://${authorityOf(origin)}${target}`;
-    const own = passed(this.request.headers as Fields, token);
-    const signed = await credentials.put(
-      { method, url, headers: joined(own), body: whole },
-      token,
-      route,
-      nonce,
-    );
-    const { host: _, ...put } = lowerCase(signed.headers);
-    const path = signed.url.slice(signed.url.indexOf("/", "https://".length));
-    const headers = { ...own, ...put, host: authorityOf(origin) };
-    return await this.#reach({ method, path, headers, body: whole ?? body.open() });
+    const headers = passed(this.request.headers as Fields, token);
+    const put = await credentials.put({ origin, method, target, headers, body: whole }, token, route, nonce);
+    return await this.#reach({ method, ...put, body: whole ?? body.open() });
   }
 
   async #reach(request: Omit<UpstreamRequest, "signal">): Promise<UpstreamAnswer> {
@@ -142,19 +133,6 @@ function ofEnd(headers: Fields): Record<string, string | string[]> {
   const kept = Object.entries(headers).filter(([name]) => !ofConnection.test(name) && !named.includes(name));
   const te = headers["te"] === "trailers" ? { te: "trailers" } : {};
   return { ...(Object.fromEntries(kept) as Record<string, string | string[]>), ...te };
-}
-
-function joined(headers: Fields): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [
-      name,
-      typeof value === "string" ? value : value.join(", "),
-    ]),
-  );
-}
-
-function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
 }
 
 function isWithoutBody(request: Incoming): boolean {

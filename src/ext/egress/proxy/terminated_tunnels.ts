@@ -15,6 +15,8 @@ import { authorityOf, type Fields, type Upstream } from "./upstream.js";
 const maxHeaderBytes = 16 * 1024;
 /** Streams of one connection at a time. */
 const maxStreams = 250;
+/** By these some servers take a request for one of another method. */
+const methodOverrides = ["x-http-method", "x-http-method-override", "x-method-override"];
 /** What changes nothing (RFC 9110 section 9.2.1). */
 const readingMethods = ["GET", "HEAD", "OPTIONS"];
 
@@ -108,11 +110,12 @@ export class TerminatedTunnels {
       );
     if (method === "TRACE" || method === "CONNECT")
       throw new Problem(405, "method-refused", `${method} is refused: it could show the credential`);
-    if (this.deps.isReadOnly && !readingMethods.includes(method))
+    const isOverridden = methodOverrides.some((name) => name in request.headers);
+    if (this.deps.isReadOnly && (isOverridden || !readingMethods.includes(method)))
       throw new Problem(
         403,
         "read-only",
-        `${method} is refused: this session may only read (${readingMethods.join(", ")}); start it without --read-only`,
+        `${isOverridden ? "a header that changes the method" : method} is refused: this session may only read (${readingMethods.join(", ")}); start it without --read-only`,
       );
     const [path = "/"] = target.split(/[?#]/, 1);
     const match = this.deps.routes.match(origin.host, origin.port, path);
@@ -134,18 +137,15 @@ export class TerminatedTunnels {
       if (!route) throw new Problem(403, "no-provider", `no provider of this session has ${request.url}`);
       const { credentials, upstream } = this.deps;
       const token = await credentials.token(route);
+      const { method = "GET", url: target = "/" } = request;
       const own = passed(request.headers as Fields, token);
-      const target = request.url ?? "/";
-      const url = `https://${authorityOf(origin)}${target}`;
-      const signed = await credentials.put(
-        { method: "GET", url, headers: own as Record<string, string> },
-        token,
-        route,
-      );
-      const path = signed.url.slice(signed.url.indexOf("/", "https://".length));
+      const put = await credentials.put({ origin, method, target, headers: own }, token, route);
       const { upgrade = "websocket" } = request.headers;
-      const headers = { ...signed.headers, host: authorityOf(origin), connection: "upgrade", upgrade };
-      const sent = upstream.upgrade(origin, "GET", path, headers);
+      const sent = upstream.upgrade(origin, method, put.path, {
+        ...put.headers,
+        connection: "upgrade",
+        upgrade,
+      });
       socket.once("close", () => sent.destroy());
       sent.once("error", () => socket.end(cutOff.message11));
       sent.once("response", (answer) => {

@@ -63,7 +63,7 @@ export class Upstream {
     for (const session of this.#sessions.values()) void session.then((open) => open?.destroy());
   }
 
-  /** Undefined where the server has no HTTP/2, which is remembered while its connections live. */
+  /** Undefined where the server has no HTTP/2, which is remembered. */
   #session(origin: Origin): Promise<ClientHttp2Session | undefined> {
     const key = `${origin.host}:${origin.port}`;
     const known = this.#sessions.get(key);

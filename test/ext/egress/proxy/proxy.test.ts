@@ -128,6 +128,11 @@ describe("what a session allows", () => {
 
   it("only reads with --read-only", async () => {
     expect((await reading.ask("/v1/a", { method: "DELETE" })).status).toBe(403);
+    const overridden = await reading.ask("/v1/a", { headers: { "x-http-method-override": "DELETE" } });
+    expect([overridden.status, overridden.body]).toEqual([
+      403,
+      expect.stringContaining("changes the method"),
+    ]);
     expect((await reading.ask("/v1/a")).status).toBe(200);
     expect(reading.received.map(({ method }) => method)).toEqual(["GET"]);
   });
