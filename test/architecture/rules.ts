@@ -196,7 +196,8 @@ export const limits = {
 export const budgets = {
   /** `src` without `src/ext`. */
   core: { budget: 44_000, ceiling: 57_000 },
-  src: { budget: 60_000, ceiling: 77_500 },
+  /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
+  src: { budget: 66_000, ceiling: 83_000 },
   /** The largest extension but `fleet`, which may have 6 000. */
   extension: { budget: 3_000, ceiling: 4_750 },
   fleetExtension: { budget: 6_000, ceiling: 6_000 },
