@@ -15,6 +15,7 @@ refresh="src/oauth src/ext/grants src/domain/refresh src/domain/token_endpoint s
 case $(node --version) in v20.*) other_node=26 ;; *) other_node=20 ;; esac
 
 suites() {
+  export PROPERTY_SEED=$(seed)
   suite check 300 2 "" "always" "npm run check"
   suite test 600 2 "terminals openssl" "always" 'npm test -- $REPORT'
   suite model 200 1 "" "always" "npm run --silent test:model -- --runs $(for_change_or_all 500 3000) --seed $(seed)"

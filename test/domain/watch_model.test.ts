@@ -1,5 +1,5 @@
-import fc from "fast-check";
 import { expect, it } from "vitest";
+import fc from "../property.js";
 import { type WatchStep, WatchWorld } from "./watch_model.js";
 
 const at = fc.nat(3);

@@ -1,4 +1,3 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   type AddressKind,
@@ -13,6 +12,7 @@ import {
   publicNetworks,
   readPrivateNetwork,
 } from "../../src/outbound/provider_networks.js";
+import fc from "../property.js";
 
 const loopback: ProviderNetworks = { ...publicNetworks, allowLoopback: true };
 const all: ProviderNetworks = {

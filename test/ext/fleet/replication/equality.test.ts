@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
 import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { Store } from "../../../../src/store/store.js";
 import type { Transaction } from "../../../../src/store/transaction.js";
+import fc from "../../../property.js";
 import { aConnection, aProfile, nowMs, pending, sealed } from "../../../samples.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 import { beginning, entriesOf, Fleet, openReplica } from "./fleet.js";

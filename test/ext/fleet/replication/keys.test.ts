@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decodeWrites, encodeWrites } from "../../../../src/ext/fleet/replication/batch_codec.js";
 import { Recorder } from "../../../../src/ext/fleet/replication/recorder.js";
 import { openDatabases, openRawTables, type Table } from "../../../../src/store/lmdb/databases.js";
+import fc from "../../../property.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 
 const text = fc.oneof(

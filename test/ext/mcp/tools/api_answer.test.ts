@@ -1,9 +1,9 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { ApiAnswer } from "../../../../src/cli/shell/http_request.js";
 import { readAnswer } from "../../../../src/ext/mcp/tools/api_answer.js";
 import { Redaction } from "../../../../src/ext/mcp/tools/redaction.js";
 import { withQueryParam } from "../../../../src/strategies/query.js";
+import fc from "../../../property.js";
 import { decodings } from "./decodings.js";
 
 const secret = "canary'0123&456789";

@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { urlBelow } from "../../../../src/ext/mcp/tools/api_request.js";
+import fc from "../../../property.js";
 
 const bases = [
   "https://api.example",

@@ -1,9 +1,9 @@
 import { create } from "@bufbuild/protobuf";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { authorize } from "../../../../src/cli/credentials/authorized_request.js";
 import { Redaction, secretsOf } from "../../../../src/ext/mcp/tools/redaction.js";
 import { TokenSchema } from "../../../../src/gen/nexus/v1/token_pb.js";
+import fc from "../../../property.js";
 
 const secret = 'k"e/y&<0123>+ü$.*';
 

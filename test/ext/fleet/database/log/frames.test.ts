@@ -1,6 +1,6 @@
-import fc from "fast-check";
 import { expect, test } from "vitest";
 import { decodeFrames, encodeArray } from "../../../../../src/ext/fleet/database/log/frames.js";
+import fc from "../../../../property.js";
 import { aFleetBed } from "../fleet_bed.js";
 
 const bed = aFleetBed();
