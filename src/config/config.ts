@@ -7,7 +7,12 @@ import type { ProviderNetworks } from "../outbound/provider_networks.js";
 import { type FleetConfig, readFleetConfig, readStoreAddress, type StoreAddress } from "./fleet_config.js";
 import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
-import { type ListenersConfig, readListenersConfig } from "./listeners_config.js";
+import {
+  type EgressConfig,
+  type ListenersConfig,
+  readEgressConfig,
+  readListenersConfig,
+} from "./listeners_config.js";
 import { type NotifyConfig, readNotifyConfig } from "./notify_config.js";
 import { SettingReader } from "./setting_reader.js";
 import type { Flags } from "./settings.js";
@@ -28,6 +33,7 @@ export interface Config {
   readonly consoleListen: readonly ListenAddress[];
   /** An origin; undefined when it is that of the first TCP address. */
   readonly consoleUrl: string | undefined;
+  readonly egress: EgressConfig;
   /** TLS, and who may come by which socket. */
   readonly listeners: ListenersConfig;
   /** Absent where callers show no JWT. */
@@ -97,12 +103,14 @@ export function loadConfig(
   const reader = new SettingReader(env, flags);
   const dataDir = readDataDir(reader);
   const upstream = readUpstreamConfig(reader);
+  const egress = readEgressConfig(reader);
   const addresses = {
     grpc: grpcAddresses(reader, dataDir),
     http: reader.get("NEXUS_HTTP_LISTEN"),
     browser: upstream === undefined ? reader.get("NEXUS_BROWSER_LISTEN") : [],
     ops: reader.get("NEXUS_OPS_LISTEN"),
     console: reader.get("NEXUS_CONSOLE_LISTEN"),
+    egress: egress.listen,
   };
   const publicUrl = reader.get("NEXUS_PUBLIC_URL");
   const config: Config = {
@@ -114,16 +122,13 @@ export function loadConfig(
     opsListen: addresses.ops,
     consoleListen: addresses.console,
     consoleUrl: reader.get("NEXUS_CONSOLE_URL"),
+    egress,
     listeners: readListenersConfig(reader, addresses),
     jwt: readJwtConfig(reader),
     publicUrl,
     redirectUri: `${publicUrl}/auth/callback`,
     allowedReturnOrigins: reader.get("NEXUS_ALLOWED_RETURN_URLS"),
-    consent: Object.freeze({
-      requireConfirmation: reader.get("NEXUS_REQUIRE_CONFIRMATION"),
-      refusesOtherAccounts: reader.get("NEXUS_OTHER_ACCOUNT") === "refuse",
-      sharedRedirectUri: reader.get("NEXUS_SHARED_REDIRECT_URI"),
-    }),
+    consent: readConsent(reader),
     catalogFile: reader.get("NEXUS_CATALOG_FILE"),
     providersFile: reader.get("NEXUS_PROVIDERS_FILE"),
     providerNetworks: Object.freeze({
@@ -148,6 +153,14 @@ export function loadConfig(
   };
   reader.throwViolations();
   return Object.freeze(config);
+}
+
+function readConsent(reader: SettingReader): Config["consent"] {
+  return Object.freeze({
+    requireConfirmation: reader.get("NEXUS_REQUIRE_CONFIRMATION"),
+    refusesOtherAccounts: reader.get("NEXUS_OTHER_ACCOUNT") === "refuse",
+    sharedRedirectUri: reader.get("NEXUS_SHARED_REDIRECT_URI"),
+  });
 }
 
 function readProxy(reader: SettingReader): Config["proxy"] {

@@ -1,5 +1,6 @@
 import { type Kind, path, type SettingGroups, type SettingRow, text } from "./kinds/setting_kinds.js";
 import { daemonSettings } from "./rows/daemon_settings.js";
+import { egressSettings } from "./rows/egress_settings.js";
 import { fleetSettings } from "./rows/fleet_settings.js";
 import { limitSettings } from "./rows/limit_settings.js";
 import { notifySettings } from "./rows/notify_settings.js";
@@ -8,6 +9,7 @@ import { spokeSettings } from "./rows/spoke_settings.js";
 /** Every setting, by its group and its environment variable, in the order of `--help` and of `docs/settings.md`. */
 const groups = {
   ...daemonSettings,
+  ...egressSettings,
   ...notifySettings,
   ...fleetSettings,
   ...spokeSettings,

@@ -24,7 +24,7 @@ export async function openTls(
     of: (listener) => {
       if (!tls.listeners.includes(listener)) return undefined;
       // A browser would ask its person for a certificate, and a probe has none.
-      const clientAuth = listener === "grpc" || listener === "http" ? tls.clientAuth : "none";
+      const clientAuth = ["grpc", "http", "egress"].includes(listener) ? tls.clientAuth : "none";
       return new ListenerTls({ listener, keeper, clientAuth, log });
     },
     endsMs: () => keeper.pair.notAfterMs,

@@ -47,7 +47,7 @@ export interface ListenersOptions {
   tlsOf(listener: ListenerName): ListenerTls | undefined;
 }
 
-export type ListenerName = OwnName | "console";
+export type ListenerName = OwnName | "console" | "egress";
 type OwnName = "grpc" | "http" | "browser" | "ops";
 
 /** The listeners of an extension. */

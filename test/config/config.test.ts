@@ -23,6 +23,16 @@ function violationsOf(env: Record<string, string>, flags: Flags = {}): readonly 
 }
 
 describe("loadConfig", () => {
+  it("reads where egress leads, and refuses half of an authority", () => {
+    expect(load({ NEXUS_EGRESS_NETWORK: "pypi.org, *.NPMJS.org" }).egress.network).toEqual({
+      hosts: ["pypi.org", "*.npmjs.org"],
+    });
+    expect(violationsOf({ NEXUS_EGRESS_NETWORK: "pypi.org/simple" })).toHaveLength(1);
+    expect(violationsOf({ NEXUS_EGRESS_CA_CERT_FILE: "/ca.crt" })).toEqual([
+      expect.stringContaining("NEXUS_EGRESS_CA_KEY_FILE"),
+    ]);
+  });
+
   it("has a default for everything", () => {
     expect(load({})).toEqual({
       dataDir: "/data",
@@ -33,6 +43,7 @@ describe("loadConfig", () => {
       opsListen: [{ kind: "tcp", host: "127.0.0.1", port: 9090 }],
       consoleListen: [{ kind: "tcp", host: "127.0.0.1", port: 0 }],
       consoleUrl: undefined,
+      egress: { listen: [], network: "providers", user: undefined, authority: undefined },
       listeners: { tls: undefined, socketMode: 0o600 },
       proxy: { isServed: false, secretPrefix: "nexus" },
       publicUrl: "http://localhost:8080",

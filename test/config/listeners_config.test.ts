@@ -23,6 +23,7 @@ describe("plain text beyond this machine", () => {
     ["http", "NEXUS_HTTP_LISTEN"],
     ["browser", "NEXUS_BROWSER_LISTEN"],
     ["ops", "NEXUS_OPS_LISTEN"],
+    ["egress", "NEXUS_EGRESS_LISTEN"],
   ])("is refused at the %s listener, by listener, address and setting", (listener, setting) => {
     const [violation = "", ...rest] = violationsOf({ [setting]: "0.0.0.0:7000" });
     expect(rest).toEqual([]);
@@ -111,7 +112,7 @@ describe("TLS", () => {
       keyFile: "/tls/tls.key",
       clientCaFile: undefined,
       clientAuth: "none",
-      listeners: ["grpc", "http", "browser", "ops"],
+      listeners: ["grpc", "http", "browser", "ops", "egress"],
     });
     expect(load({ ...pair, NEXUS_TLS_CLIENT_CA_FILE: "/ca" }).listeners.tls).toMatchObject({
       clientAuth: "optional",

@@ -3,7 +3,7 @@ import { isLoopbackHost } from "../../model/providers/provider_profile.js";
 import { readPrivateNetwork } from "../../outbound/provider_networks.js";
 import { itemsOf, type Kind, type Note } from "./setting_kinds.js";
 
-export const listenerNames = ["grpc", "http", "browser", "ops", "console"] as const;
+export const listenerNames = ["grpc", "http", "browser", "ops", "console", "egress"] as const;
 export type ListenerName = (typeof listenerNames)[number];
 
 /** Some of the listeners, in any case. */

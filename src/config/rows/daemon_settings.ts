@@ -109,24 +109,24 @@ export const daemonSettings = {
     NEXUS_TLS_CLIENT_CA_FILE: {
       kind: path("file"),
       meaning:
-        "PEM: the CAs whose client certificates are trusted at the grpc and the http listener. The caller is then cert:<SPIFFE ID> or cert:<subject>.",
+        "PEM: the CAs whose client certificates are trusted at the grpc, the http and the egress listener. The caller is then cert:<SPIFFE ID> or cert:<subject>.",
     },
     NEXUS_TLS_CLIENT_AUTH: {
       kind: word("word", ["none", "optional", "require"]),
       unset: "optional with NEXUS_TLS_CLIENT_CA_FILE, else none",
-      meaning: "Whether the grpc and the http listener ask for a client certificate.",
+      meaning: "Whether the grpc, the http and the egress listener ask for a client certificate.",
     },
     NEXUS_TLS_LISTENERS: {
       kind: listeners,
-      default: "grpc,http,browser,ops",
+      default: "grpc,http,browser,ops,egress",
       meaning:
-        "The listeners whose TCP addresses speak TLS when there is a certificate: grpc, http, browser, ops and console.",
+        "The listeners whose TCP addresses speak TLS when there is a certificate: grpc, http, browser, ops, egress and console.",
     },
     NEXUS_INSECURE: {
       kind: listenersOrToggle,
       default: "false",
       meaning:
-        "Listeners that may speak plain text beyond this machine, behind a proxy with TLS: a comma list of grpc, http, browser, ops, console; true is all.",
+        "Listeners that may speak plain text beyond this machine, behind a proxy with TLS: a comma list of grpc, http, browser, ops, console, egress; true is all.",
     },
     NEXUS_SOCKET_MODE: {
       kind: socketMode,

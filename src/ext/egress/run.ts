@@ -4,9 +4,8 @@ import { addAddressFlags } from "../../cli/shell/daemon_command.js";
 import { addNotes } from "../../cli/shell/help.js";
 import { collect, collectPair, parseDurationMs } from "../../cli/shell/option_values.js";
 import type { Shell } from "../../cli/shell/shell.js";
+import { type EgressNetwork, egressNetwork } from "../../config/rows/egress_settings.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
-import { canonicalHost } from "../../outbound/address_judge.js";
-import type { Network } from "./proxy/proxy.js";
 import type { Allowed, RunFlags } from "./run_flags.js";
 
 export function runCommand(shell: Shell): Command {
@@ -27,7 +26,7 @@ export function runCommand(shell: Shell): Command {
         "--network <where>",
         "other hosts: open, providers (none), or names of hosts separated by commas",
       )
-        .default("open" as Network, "open, and providers with --isolate")
+        .default("open" as EgressNetwork, "open, and providers with --isolate")
         .argParser(parseNetwork),
     )
     .option(
@@ -74,10 +73,9 @@ function collectAllowed(text: string, before: readonly Allowed[] = []): Allowed[
   return [...before, { providerName: canonicalName(name), label }];
 }
 
-function parseNetwork(text: string): Network {
-  if (text === "open" || text === "providers") return text;
-  const hosts = text.split(",").map((name) => name.trim());
-  const isHost = (name: string): boolean => canonicalHost(name.replace(/^\*\./, "")) !== undefined;
-  if (hosts.every(isHost)) return { hosts: hosts.map((name) => name.toLowerCase()) };
-  throw new InvalidArgumentError("It must be open, providers, or hosts as pypi.org,*.npmjs.org.");
+function parseNetwork(text: string): EgressNetwork {
+  const refuse = (limit: string): never => {
+    throw new InvalidArgumentError(`It ${limit}.`);
+  };
+  return egressNetwork.parse(text, refuse) ?? refuse("cannot be read");
 }

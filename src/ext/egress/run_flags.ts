@@ -1,12 +1,12 @@
 import type { DaemonFlags } from "../../cli/shell/daemon_command.js";
-import type { Network } from "./proxy/proxy.js";
+import type { EgressNetwork } from "../../config/rows/egress_settings.js";
 
 /** What `nexusd run` was given. */
 export interface RunFlags extends DaemonFlags {
   readonly user?: string;
   readonly allow?: readonly Allowed[];
   readonly readOnly?: boolean;
-  readonly network: Network;
+  readonly network: EgressNetwork;
   readonly isolate?: boolean;
   readonly share?: readonly string[];
   readonly for?: number;

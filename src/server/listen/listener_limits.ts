@@ -22,12 +22,12 @@ export function limitsOf(bounds: ListenerLimits | undefined): Limits {
 /** How long a connection lives at a listener of callers with credentials when it never showed one. */
 const unauthenticatedLifeMs = 30_000;
 
-/** @param listener the callers of `grpc` and `http` show credentials, those of the others never */
+/** @param listener the callers of `grpc`, `http` and `egress` show credentials, those of the others never */
 export function guardOf(bounds: ListenerLimits | undefined, listener: string): SocketGuard | undefined {
   if (!bounds) return undefined;
   const { limits, clock, onFull } = bounds;
   const { maxConnections } = limits;
-  const isForCallers = listener === "grpc" || listener === "http";
+  const isForCallers = ["grpc", "http", "egress"].includes(listener);
   return new SocketGuard({
     maxConnections,
     // An idle HTTP/2 session takes some 30 KB.

@@ -10,16 +10,14 @@ import {
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { EgressNetwork } from "../../../config/rows/egress_settings.js";
 import { canonicalHost } from "../../../outbound/address_judge.js";
 import type { Dialer, Origin } from "./dial.js";
 import { Problem } from "./problem.js";
 import { TerminatedTunnels, type TerminationDeps } from "./terminated_tunnels.js";
 
-/** Where requests may go that are for no provider. */
-export type Network = "open" | "providers" | { readonly hosts: readonly string[] };
-
 export interface ProxyDeps extends Omit<TerminationDeps, "isOpen"> {
-  readonly network: Network;
+  readonly network: EgressNetwork;
   readonly dialer: Dialer;
 }
 

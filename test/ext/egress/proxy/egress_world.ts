@@ -8,10 +8,11 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { callFailure } from "../../../../src/cli/shell/call_failure.js";
 import type { DaemonSession } from "../../../../src/cli/shell/daemon_command.js";
+import type { EgressNetwork } from "../../../../src/config/rows/egress_settings.js";
 import { Authority } from "../../../../src/ext/egress/proxy/authority.js";
 import { Credentials } from "../../../../src/ext/egress/proxy/credentials.js";
 import { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
-import { EgressProxy, type Network } from "../../../../src/ext/egress/proxy/proxy.js";
+import { EgressProxy } from "../../../../src/ext/egress/proxy/proxy.js";
 import { Routes, routeOf } from "../../../../src/ext/egress/proxy/routes.js";
 import { Upstream } from "../../../../src/ext/egress/proxy/upstream.js";
 import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
@@ -52,7 +53,7 @@ export interface Asked {
 type Acquired = MessageInitShape<typeof AcquireTokenResponseSchema>;
 
 export interface WorldOptions {
-  readonly network?: Network;
+  readonly network?: EgressNetwork;
   readonly isReadOnly?: boolean;
   readonly waitsForConsent?: boolean;
   /** Beside `acme`, whose API base URL is `https://api.localhost:<port>/v1`. */
