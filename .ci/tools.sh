@@ -70,6 +70,8 @@ install_promtool() { apt_programs promtool:prometheus; }
 install_terminals() { apt_programs zsh:zsh fish:fish script:bsdutils; }
 install_docker() { apt_programs docker:docker.io docker-compose:docker-compose; }
 install_kubectl() { apt_programs kubectl:kubernetes-client; }
+# Debian's `cargo` knows no credential provider.
+install_package_clients() { apt_programs gh:gh pip3:python3-pip cargo:cargo-web; }
 install_systemd() { apt_programs systemd-analyze:systemd; }
 install_proxies() { apt_programs nginx:nginx-light caddy:caddy && install_envoy; }
 install_openssl() { apt_programs openssl:openssl curl:curl; }

@@ -18,6 +18,10 @@ const known = {
     words: "bubblewrap (apt-get install bubblewrap), and users that may make namespaces",
   },
   caddy: { isThere: () => pathOf("caddy") !== undefined, words: "caddy (apt-get install caddy)" },
+  cargo: {
+    isThere: () => canRun("cargo", "info", "--help"),
+    words: "cargo 1.82 or newer (apt-get install cargo-web, or rustup)",
+  },
   // The npm package that carries one has it for this platform alone.
   chromium: {
     isThere: () => `${process.platform}-${process.arch}` === "linux-x64" || pathOf("chromium") !== undefined,
@@ -39,6 +43,7 @@ const known = {
     words: "faketime (apt-get install faketime)",
   },
   fish: { isThere: () => canRun("fish", "--version"), words: "fish (apt-get install fish)" },
+  gh: { isThere: () => canRun("gh", "--version"), words: "gh (apt-get install gh)" },
   go: { isThere: () => canRun("go", "version"), words: "go (apt-get install golang-go)" },
   kubectl: {
     isThere: () => canRun("kubectl", "version", "--client"),
@@ -47,6 +52,10 @@ const known = {
   mount: { isThere: canMount, words: "mount of a tmpfs (root, CAP_SYS_ADMIN)" },
   openssl: { isThere: () => canRun("openssl", "version"), words: "openssl (apt-get install openssl)" },
   nginx: { isThere: () => pathOf("nginx") !== undefined, words: "nginx (apt-get install nginx-light)" },
+  pip: {
+    isThere: () => canRun("pip", "index", "--help"),
+    words: "pip 23.1 or newer (apt-get install python3-pip)",
+  },
   postgresql: {
     isThere: () => postgresPrograms() !== undefined,
     words: "PostgreSQL 14 or newer (apt-get install postgresql)",

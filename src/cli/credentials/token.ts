@@ -4,7 +4,9 @@ import { addDaemonFlags, type DaemonFlags, withDaemon } from "../shell/daemon_co
 import { listOption, parseDurationMs } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { credentialArgument, providerOf, readCredential } from "./read_credential.js";
-import { formatToken, type TokenFormat, tokenFormats } from "./token_formats.js";
+import { type FormatContext, formatToken, type TokenFormat, tokenFormats } from "./token_formats.js";
+
+type Place = Awaited<ReturnType<FormatContext["readPlace"]>>;
 
 interface TokenFlags extends DaemonFlags {
   readonly minTtl?: number;
@@ -27,16 +29,19 @@ export function tokenCommand(shell: Shell): Command {
     .option("--resource <uri>", "which API a downscoped token is for")
     .addOption(listOption("scopes", "the scopes of a downscoped token"))
     .addOption(new Option("--format <format>", "as which document (default: plain)").choices(tokenFormats))
-    .option("--host <host>", "host of the netrc line (default: that of the provider's API base URL)");
+    .option(
+      "--host <host>",
+      "host of the netrc or npmrc line (default: that of the provider's API base URL)",
+    );
   return addDaemonFlags(command).action((name: string, flags: TokenFlags) => {
     const format = formatOf(flags);
     return withDaemon(shell, flags, async (session) => {
       const { minTtl: minTtlMs, audience, resource, scopes = [] } = flags;
       const target = { audience, resource, scopes };
       const credential = await readCredential(session, name, { minTtlMs, target });
-      const readHost = async (): Promise<string> =>
-        flags.host ?? hostOf((await providerOf(session, credential.connectionId)).apiBaseUrl);
-      shell.stdout.write(await formatToken(format, credential, { env: shell.env, readHost }));
+      const readPlace = async (): Promise<Place> =>
+        placeOf(flags.host, async () => (await providerOf(session, credential.connectionId)).apiBaseUrl);
+      shell.stdout.write(await formatToken(format, credential, { env: shell.env, readPlace }));
     });
   });
 }
@@ -44,14 +49,18 @@ export function tokenCommand(shell: Shell): Command {
 function formatOf({ format, json, host }: TokenFlags): TokenFormat {
   if (json && format !== undefined && format !== "json")
     throw usageFailure(`--json and --format ${format} exclude each other`);
-  if (host !== undefined && format !== "netrc") throw usageFailure("--host belongs to --format netrc");
+  if (host !== undefined && format !== "netrc" && format !== "npmrc")
+    throw usageFailure("--host belongs to --format netrc and npmrc");
   if (host !== undefined && !/^[\w.:[\]-]+$/.test(host))
     throw usageFailure("--host must be a host name alone, as github.com");
   return format ?? (json ? "json" : "plain");
 }
 
-function hostOf(apiBaseUrl: string): string {
+async function placeOf(host: string | undefined, readApiBaseUrl: () => Promise<string>): Promise<Place> {
+  if (host !== undefined) return { hostname: host, registry: `${host}/` };
+  const apiBaseUrl = await readApiBaseUrl();
   if (apiBaseUrl === "")
     throw usageFailure("the provider has no API base URL to take the host from: give --host");
-  return new URL(apiBaseUrl).hostname;
+  const url = new URL(apiBaseUrl);
+  return { hostname: url.hostname, registry: `${url.host}${url.pathname.replace(/\/*$/, "/")}` };
 }

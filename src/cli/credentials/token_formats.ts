@@ -6,21 +6,31 @@ import { formatTime, jsonLine, printable } from "../shell/text.js";
 import { loginOf } from "./login.js";
 import { type Credential, credentialValue } from "./read_credential.js";
 
-export const tokenFormats = ["plain", "header", "json", "aws-process", "kubectl-exec", "netrc"] as const;
+export const tokenFormats = [
+  "plain",
+  "header",
+  "json",
+  "mcp-headers",
+  "token-json",
+  "aws-process",
+  "kubectl-exec",
+  "netrc",
+  "npmrc",
+] as const;
 export type TokenFormat = (typeof tokenFormats)[number];
 
 /** What a document holds beside the credential. */
 export interface FormatContext {
   readonly env: NodeJS.ProcessEnv;
-  /** The host of a netrc line. */
-  readonly readHost: () => Promise<string>;
+  /** Where the credential of a netrc or npmrc line belongs: a host, with port and path where they were found in a URL. */
+  readonly readPlace: () => Promise<{ readonly hostname: string; readonly registry: string }>;
 }
 
 /** The document, with the line break at its end. @throws CommandFailure when the credential does not fit into the format */
 export async function formatToken(
   format: TokenFormat,
   credential: Credential,
-  { env, readHost }: FormatContext,
+  { env, readPlace }: FormatContext,
 ): Promise<string> {
   switch (format) {
     case "plain":
@@ -28,35 +38,46 @@ export async function formatToken(
     case "json":
       return jsonLine(credential.token);
     case "header":
-      return await headerLine(credential.token);
+      return (await headersOf(format, credential.token)).map((header) => `${header.join(": ")}\n`).join("");
+    case "mcp-headers":
+      return document(Object.fromEntries(await headersOf(format, credential.token)));
+    case "token-json":
+      return tokenJson(credential);
     case "aws-process":
       return awsProcess(credential.token);
     case "kubectl-exec":
       return kubectlExec(credential, env["KUBERNETES_EXEC_INFO"]);
     case "netrc":
-      return netrcLine(credential, await readHost());
+      return netrcLine(credential, (await readPlace()).hostname);
+    case "npmrc":
+      return npmrcLine(credential, (await readPlace()).registry);
   }
 }
 
-/** `Authorization: Bearer ...`, as `curl -H @-` reads it. */
-async function headerLine({ strategy, credentials, tokenType }: Token): Promise<string> {
+/** `Authorization: Bearer ...`: as `curl -H @-` reads it, or as the `headersHelper` of an MCP host does. */
+async function headersOf(
+  format: TokenFormat,
+  { strategy, credentials, tokenType }: Token,
+): Promise<[string, string][]> {
   const kind = strategy?.kind;
   if (tokenType === "DPoP") {
-    throw unfit("header", "it is bound to a key (DPoP), and each request needs a proof: use nexusd curl");
+    throw unfit(format, "it is bound to a key (DPoP), and each request needs a proof: use nexusd curl");
   }
   if (kind?.case !== "oauth2" && kind?.case !== "header" && kind?.case !== "basicAuth") {
-    throw unfit("header", "its strategy is no header that is the same for each request: use nexusd curl");
+    throw unfit(format, "its strategy is no header that is the same for each request: use nexusd curl");
   }
   try {
     const request = { method: "GET", url: "https://localhost/", headers: {} };
-    const { headers } = await applyStrategy(request, { kind }, credentials);
-    return Object.entries(headers)
-      .map(([name, value]) => `${name}: ${value}\n`)
-      .join("");
+    return Object.entries((await applyStrategy(request, { kind }, credentials)).headers);
   } catch (error) {
-    if (error instanceof StrategyError) throw unfit("header", error.message);
+    if (error instanceof StrategyError) throw unfit(format, error.message);
     throw error;
   }
+}
+
+function tokenJson(credential: Credential): string {
+  const { value: token, expiresAt } = credentialValue(credential);
+  return document({ token, ...(expiresAt ? { expires_at: formatTime(expiresAt) } : {}) });
 }
 
 /** https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html */
@@ -109,12 +130,27 @@ function askedVersion(execInfo: string): string {
 /** As curl, git and Go read it. Their parsers differ in what they do with quotes, so that none is written. */
 function netrcLine(credential: Credential, host: string): string {
   const { username, password } = loginOf(credential, host);
-  for (const [name, value] of Object.entries({ username, password })) {
-    if (!/^[!$-[\]-~][!-[\]-~]*$/.test(value)) {
-      throw unfit("netrc", `its ${name} has characters that a netrc file cannot hold`);
-    }
-  }
+  requireWords("netrc", { username, password });
   return `machine ${host} login ${username} password ${password}\n`;
+}
+
+/** https://docs.npmjs.com/cli/configuring-npm/npmrc#auth-related-configuration, which would expand a `${NAME}`. */
+function npmrcLine(credential: Credential, registry: string): string {
+  if (credential.token.strategy?.kind.case === "basicAuth" && credential.field === undefined) {
+    const { username, password } = loginOf(credential, registry);
+    return `//${registry}:_auth=${Buffer.from(`${username}:${password}`).toString("base64")}\n`;
+  }
+  const { value } = credentialValue(credential);
+  requireWords("npmrc", { value });
+  return `//${registry}:_authToken=${value}\n`;
+}
+
+function requireWords(format: TokenFormat, words: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(words)) {
+    const isWord = format === "npmrc" ? /^[!%&(-:<-[\]-_a-~]+$/ : /^[!$-[\]-~][!-[\]-~]*$/;
+    if (isWord.test(value)) continue;
+    throw unfit(format, `its ${name} has characters that a ${format} file cannot hold`);
+  }
 }
 
 function document(value: object): string {

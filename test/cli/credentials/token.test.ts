@@ -234,11 +234,44 @@ describe("nexusd token", () => {
       serve({ ...basic, credentials: { account_sid: "AC1", auth_token: "s3cret with spaces" } });
       expect(await refused(args, 1)).toContain("its password has characters that a netrc file cannot hold");
       expect(await refused([...args, "--host", "a b"], 2)).toContain("--host must be a host name alone");
-      expect(await refused(["github", "--host", "a"], 2)).toContain("--host belongs to --format netrc");
+      expect(await refused(["github", "--host", "a"], 2)).toContain(
+        "--host belongs to --format netrc and npmrc",
+      );
       serve(oauth2);
       daemon.providers.splice(0);
       daemon.addProvider();
       expect(await refused(args, 2)).toContain("no API base URL to take the host from: give --host");
+    });
+
+    it("mcp-headers: a JSON object of headers, and none that each request would need anew", async () => {
+      const args = ["github", "--format", "mcp-headers"];
+      expect(JSON.parse(await printed(args))).toEqual({ Authorization: "Bearer gho_secret" });
+      serve(aws);
+      expect(await refused(args, 1)).toContain("does not fit the format mcp-headers");
+      serve({ ...oauth2, tokenType: "DPoP" });
+      expect(await refused(args, 1)).toContain("bound to a key");
+    });
+
+    it("token-json: the value, and when it expires if that is known", async () => {
+      const args = ["github", "--format", "token-json"];
+      expect(await printed(args)).toBe('{"token":"gho_secret","expires_at":"2026-11-24T13:00:00Z"}\n');
+      serve(basic);
+      expect(JSON.parse(await printed(["github.auth_token", ...args.slice(1)]))).toEqual({ token: "s3cret" });
+      expect(await refused(args, 1)).toContain("not a single value");
+    });
+
+    it("npmrc: a line for the registry of the API, or another", async () => {
+      const args = ["github", "--format", "npmrc"];
+      expect(await printed(args)).toBe("//api.github.com/v3/:_authToken=gho_secret\n");
+      const elsewhere = [...args, "--host", "npm.example:8443"];
+      expect(await printed(elsewhere)).toBe("//npm.example:8443/:_authToken=gho_secret\n");
+      serve(basic);
+      const login = Buffer.from("AC1:s3cret").toString("base64");
+      expect(await printed(args)).toBe(`//api.github.com/v3/:_auth=${login}\n`);
+      for (const value of ["a;b", "a#b", "$HOME", "a b", '"a"', "'a'", "a\\b", "a`b", ""]) {
+        serve({ ...oauth2, credentials: { access_token: value } });
+        expect((await token(args)).out()).toBe("");
+      }
     });
   });
 });
