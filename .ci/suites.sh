@@ -51,6 +51,8 @@ suites() {
 
   suite deploy 900 2 "deploy postgresql" "deploy/kubernetes Dockerfile test/deploy src/config" \
     'as_root env "PATH=$PATH" "PYTHONPATH=$tools_folder/python" npm run --silent test:deploy'
+  suite docs 400 2 "" "docs README.md SECURITY.md CONTRIBUTING.md CHANGELOG.md clients/ examples deploy bench/README.md proto/nexus/v1 src/cli src/config" \
+    "npm run --silent docs"
   suite hadolint 60 1 hadolint "Dockerfile" "hadolint Dockerfile"
   suite sbom 120 1 "" "package-lock.json scripts/sbom" "npm run --silent sbom >/dev/null"
   suite bench 400 2 h2load "bench src/server/grpc src/service/pipeline" "npm run --silent bench -- --quick --guard"

@@ -99,6 +99,14 @@ describe.each(documents)("%s", (name) => {
   });
 });
 
+it("lists every document in docs/README.md, which is the navigation of the site", () => {
+  const links = [...read("docs/README.md").matchAll(/\]\(([^)#]+)/g)].map(([, link = ""]) =>
+    join("docs", link),
+  );
+  const unlisted = documents.filter((name) => name !== "docs/README.md" && !links.includes(name));
+  expect(unlisted).toEqual([]);
+});
+
 it("keeps the README to 200 lines and CONTRIBUTING to 150", () => {
   expect(read("README.md").split("\n").length - 1).toBeLessThanOrEqual(200);
   expect(read("CONTRIBUTING.md").split("\n").length - 1).toBeLessThanOrEqual(150);
