@@ -42,7 +42,7 @@ suites() {
   suite conformance 600 2 go "$wire test/conformance" "npm run --silent test:conformance"
   suite proxy 300 2 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite clients 900 2 toolchains "clients proto/nexus test/clients" "npm run --silent test:clients"
-  suite python 300 1 toolchains "clients/python proto/nexus" "clients/python/check.sh"
+  suite python 300 1 toolchains "clients/python proto/nexus test/clients" "clients/python/check.sh"
   suite interop 1200 2 toolchains "examples proto/nexus test/interop src/server/rest" "npm run --silent test:interop"
   suite egress 600 2 egress_clients "src/ext/egress test/ext/egress" "npm run --silent test:egress"
   suite mcp 600 1 "" "src/ext/mcp src/domain/providers/mcp test/ext/mcp" "npm run --silent test:mcp"

@@ -11,7 +11,6 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/nexusd/nexusd/clients/go/nexusv1"
 )
@@ -113,19 +112,6 @@ func TestWhatTakesATokenAway(t *testing.T) {
 	}
 }
 
-func TestAnOlderTokenReplacesNoNewerOne(t *testing.T) {
-	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
-		daemon.answers(aToken("two", 2, time.Hour))
-		wants(t, daemon, client, "two", 1)
-		stream := <-daemon.streams
-		// The stream read its snapshot before the refresh, and tells of that next.
-		stream.says(state("c1", 1, aToken("one", 1, time.Hour)))
-		wants(t, daemon, client, "two", 1)
-		stream.says(state("c1", 2, aToken("two", 2, time.Hour)), bookmark(1))
-		wants(t, daemon, client, "two", 1)
-	})
-}
-
 func TestTheStreamCatchesUpWithAnAnswer(t *testing.T) {
 	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
 		daemon.answers(aToken("one", 1, time.Hour))
@@ -159,17 +145,6 @@ func TestAnAnswerThatTheStreamOvertookIsNotTaken(t *testing.T) {
 			t.Error(token, err)
 		}
 		wants(t, daemon, client, "three", 2)
-	})
-}
-
-func TestAnAnswerThatNoStreamConfirmsIsAskedForAgain(t *testing.T) {
-	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
-		daemon.answers(aToken("one", 1, time.Hour))
-		wants(t, daemon, client, "one", 1)
-		time.Sleep(answerLife - time.Second)
-		wants(t, daemon, client, "one", 1)
-		time.Sleep(2 * time.Second)
-		wants(t, daemon, client, "one", 2)
 	})
 }
 
@@ -224,24 +199,6 @@ func TestALowerRevisionOfAnotherConnectionCountsOnceAllIsTold(t *testing.T) {
 	})
 }
 
-func TestOfSeveralConnectionsOfANameTheOneThatWasMadeFirstCounts(t *testing.T) {
-	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
-		made := func(second int64, state *nexusv1.WatchTokensResponse) *nexusv1.WatchTokensResponse {
-			state.GetState().CreatedAt = &timestamppb.Timestamp{Seconds: second}
-			return state
-		}
-		daemon.answers(aToken("first", 3, time.Hour))
-		wants(t, daemon, client, "first", 1)
-		stream := <-daemon.streams
-		stream.says(made(2, state("c2", 9, aToken("second", 9, time.Hour))), made(1, state("c1", 3, aToken("first", 3, time.Hour))), bookmark(1))
-		wants(t, daemon, client, "first", 1)
-		stream.says(made(2, state("c2", 10, aToken("second", 10, time.Hour))), made(1, state("c1", 4, aToken("fourth", 4, time.Hour))))
-		wants(t, daemon, client, "fourth", 1)
-		stream.says(made(1, state("c1", 4, nil))) // ACTIVE goes before ATTENTION
-		wants(t, daemon, client, "second", 1)
-	})
-}
-
 func TestANewNameOpensAStreamWithAllNames(t *testing.T) {
 	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
 		daemon.answers(aToken("one", 1, time.Hour))
@@ -264,39 +221,6 @@ func TestANewNameOpensAStreamWithAllNames(t *testing.T) {
 		third := <-daemon.streams
 		if third.request.GetPosition().GetRevision() != 2 {
 			t.Errorf("the third stream was opened with %v", third.request)
-		}
-	})
-}
-
-func TestScopesThatWereAcceptedAreAskedForAgainAfterAnotherGrant(t *testing.T) {
-	play(t, func(t *testing.T, daemon *fakeDaemon, client *Client) {
-		asks := func(calls int, options ...TokenOption) {
-			t.Helper()
-			if _, err := client.Token(t.Context(), "github", "ada", options...); err != nil {
-				t.Fatal(err)
-			}
-			if daemon.calls() != calls {
-				t.Errorf("the daemon was asked %d times, want %d", daemon.calls(), calls)
-			}
-		}
-		granted := func(revision uint64, scopes ...string) *nexusv1.Token {
-			token := aToken("text", revision, time.Hour)
-			token.GrantedScopes = scopes
-			return token
-		}
-		daemon.answers(granted(1, "read", "mail"))
-		asks(1, Scopes("read"))
-		asks(1, Scopes("read"))
-		asks(2, Scopes("repo"))
-		asks(2, Scopes("repo"))
-		stream := <-daemon.streams
-		stream.says(state("c1", 1, granted(1, "read", "mail")), bookmark(1), state("c1", 2, granted(2, "mail", "read")))
-		asks(2, Scopes("repo"))
-		stream.says(state("c1", 3, granted(3, "read")))
-		asks(3, Scopes("repo"))
-		asks(4, MinTTL(2*time.Hour))
-		if last := daemon.acquired[3]; last.GetMinTtl().AsDuration() != 2*time.Hour {
-			t.Errorf("the last call was %v", last)
 		}
 	})
 }

@@ -130,5 +130,6 @@ func (e *entry) has(token *Token, scopes []string) bool {
 }
 
 func sameSet(a, b []string) bool {
-	return len(a) == len(b) && slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+	set := func(of []string) []string { return slices.Compact(slices.Sorted(slices.Values(of))) }
+	return slices.Equal(set(a), set(b))
 }

@@ -55,9 +55,9 @@ export class TokenCache {
     const answer = this.#answer(entry);
     const token = answer ?? first(entry)?.token;
     if (!token || !hasScopes(entry, token, scopes)) return undefined;
-    const isReported = !answer && this.isLive();
-    const lives = isReported || this.#lives(token, 0);
-    return lives && (minTtlMs === 0 || this.#lives(token, minTtlMs)) ? token : undefined;
+    if (token.expiresAt === undefined || (!answer && this.isLive() && minTtlMs === 0)) return token;
+    const leftMs = token.expiresAt.getTime() - this.clock.nowMs();
+    return leftMs > 0 && leftMs >= minTtlMs ? token : undefined;
   }
 
   /** Makes an entry for the name, where there is room. @returns whether it is a new one */
@@ -181,10 +181,6 @@ export class TokenCache {
   #answer({ answer }: Entry): Token | undefined {
     return answer && this.clock.monotonicMs() - answer.atMs < answerLifeMs ? answer.token : undefined;
   }
-
-  #lives({ expiresAt }: Token, ttlMs: number): boolean {
-    return expiresAt === undefined || expiresAt.getTime() > this.clock.nowMs() + ttlMs;
-  }
 }
 
 /** The connection that the name names, if one is ACTIVE; see `ConnectionName`. */
@@ -209,7 +205,7 @@ function hasScopes({ accepted }: Entry, token: Token, scopes: readonly string[])
 }
 
 function sorted({ grantedScopes }: Token): string {
-  return [...grantedScopes].sort().join(" ");
+  return [...new Set(grantedScopes)].sort().join(" ");
 }
 
 function wake({ waiting }: Entry): void {
