@@ -11,6 +11,7 @@ export type CatalogueEntry = JsonObject & {
   readonly docs_url: string;
   readonly variables?: Record<string, EntryVariable>;
   readonly notes?: string[];
+  readonly scope_words?: Record<string, string>;
 };
 
 type EntryVariable = {
@@ -30,7 +31,8 @@ export function entryName({ name, kind }: ProfileField): string {
 
 /** The template that a valid entry says, what is missing by its default. */
 export function templateOf(entry: CatalogueEntry): ProviderTemplate {
-  const { display_name: displayName, docs_url: docsUrl, variables, notes = [], ...profile } = entry;
+  const { display_name: displayName, docs_url: docsUrl, variables, notes = [], ...others } = entry;
+  const { scope_words: scopeWords = {}, ...profile } = others;
   return {
     name: entry.name,
     displayName,
@@ -44,6 +46,7 @@ export function templateOf(entry: CatalogueEntry): ProviderTemplate {
     })),
     docsUrl,
     notes,
+    scopeWords,
   };
 }
 

@@ -49,7 +49,7 @@ export async function makeListeners(
   const services = definedServices(domain, parts.templates, config, own, hub);
   const [grpc, http, shown] = pipelines(options, metrics, domain);
   const describe = describeBy((name) => parts.templates.find(name));
-  const pages = browserPages(config, domain, describe, parts);
+  const pages = browserPages(config, domain, describe, parts, own.nowMs);
   const httpServices = services.map((one) => http.bind(one));
   const onUnexpected = (error: unknown, where: string): void =>
     log.error({ err: error, where }, "unexpected error");
@@ -94,6 +94,7 @@ function browserPages(
   domain: Domain,
   describe: DescribeProvider,
   { hub, extensions }: ListenerParts,
+  nowMs: () => number,
 ): BrowserPages {
   const links = extensions.find((each) => each.followLink);
   const pages: BrowserPages = new BrowserPages({
@@ -104,6 +105,7 @@ function browserPages(
       path === jwksPath ? domain.clientKeys.jwkSet : domain.mcp.clientDocument(path),
     followLink: links && ((code) => links.followLink?.(code)),
     describe,
+    nowMs,
     ...(hub && { leaderPage: (visit) => hub.page(visit, pages) }),
   });
   return pages;

@@ -21,7 +21,7 @@ describe("whose account a connection is, by OpenID Connect", () => {
       requestOf(providerId),
     );
     const page = await consent(world.browser, authUrl);
-    expect(page.body).toContain("<p>The account is <b><bdi>ada@example.test</bdi></b>.</p>");
+    expect(page.body).toContain("<dt>Account</dt><dd><bdi>ada@example.test</bdi></dd>");
     expect(page.url).not.toMatch(/ada|example\.test/);
     expect((await world.browser.get(page.url)).body).toContain("ada@example.test");
     const account = { subject: "ada", email: "ada@example.test" };
@@ -88,7 +88,7 @@ describe("whose account a connection is, by an API", () => {
 
   it("is asked for once after the consent, with the new token, by the profile's paths", async () => {
     const { page, id } = await world.consent();
-    expect(page.body).toContain("<p>The account is <b><bdi>ada</bdi></b>.</p>");
+    expect(page.body).toContain("<dt>Account</dt><dd><bdi>ada</bdi></dd>");
     expect(await world.connection(id)).toMatchObject({
       account: { subject: "1815", name: "Ada", email: "", login: "ada" },
     });
@@ -132,7 +132,9 @@ describe("whose account a connection is, by an API", () => {
   it("stands on the page as text, whatever the API answers", async () => {
     world.is({ id: '<img src=x onerror="1">', login: "\u202e<script>alert(1)</script>\u001b[2J" });
     const { page } = await world.consent();
-    expect(page.body).toContain("The account is <b><bdi>&lt;script&gt;alert(1)&lt;/script&gt;[2J</bdi></b>.");
+    expect(page.body).toContain(
+      "<dt>Account</dt><dd><bdi>&lt;script&gt;alert(1)&lt;/script&gt;[2J</bdi></dd>",
+    );
     for (const text of ["<script", "<img", "\u202e", "\u001b"]) expect(page.body).not.toContain(text);
   });
 
@@ -163,7 +165,7 @@ describe("whose account a connection is, by an API", () => {
     const sent = await world.consent(id, { returnUrl });
     expect(new URL(sent.page.url).searchParams.get("error")).toBe("account_changed");
     world.is({ id: 1815, login: "countess" });
-    expect((await world.consent(id)).page.body).toContain("The account is <b><bdi>countess</bdi></b>.");
+    expect((await world.consent(id)).page.body).toContain("<dt>Account</dt><dd><bdi>countess</bdi></dd>");
     expect(await world.connection(id)).toMatchObject({ revision: 2n, account: { login: "countess" } });
   });
 
@@ -193,9 +195,8 @@ describe("whose account a connection is, where another is accepted", () => {
     const { id } = await world.consent();
     world.is({ id: 1816, login: "bob" });
     const { page } = await world.consent(id);
-    expect(page.body).toContain(
-      "<p>The account is <b><bdi>bob</bdi></b>.</p>\n<p>It is another account than before",
-    );
+    expect(page.body).toContain("It is another account than before");
+    expect(page.body).toContain("<dt>Account</dt><dd><bdi>bob</bdi></dd>");
     expect(await world.connection(id)).toMatchObject({
       revision: 2n,
       account: { subject: "1816", name: "" },
@@ -243,7 +244,7 @@ describe("whose account a static connection is", () => {
     const browser = new Browser();
     const { authUrl, connectionId } = await clients.connections.requestConnection(requestOf("keys"));
     const page = await browser.submit(await browser.get(authUrl), { api_key: "key-of-ada" });
-    expect(page.body).toContain("<p>The account is <b><bdi>ada</bdi></b>.</p>");
+    expect(page.body).toContain("<dt>Account</dt><dd><bdi>ada</bdi></dd>");
     const read = async (id: string) =>
       (await clients.connections.getConnection({ connectionId: id })).connection;
     expect(await read(connectionId)).toMatchObject({ account: { subject: "3", login: "ada" } });

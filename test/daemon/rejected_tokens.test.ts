@@ -103,8 +103,8 @@ describe("ReportRejectedToken", () => {
     const authUrl = rejection.consent?.authUrl ?? "";
     const page = await world.browser.get(authUrl);
     expect(page).toMatchObject({ status: 200, url: authUrl });
-    expect(page.body).toContain("<li><code>read</code></li>\n<li><code>&lt;img&gt;</code></li>");
-    expect(page.body).toContain("<li><code>openid</code></li>");
+    expect(page.body).toContain("<li><code>read</code></li><li><code>&lt;img&gt;</code></li>");
+    expect(page.body).toContain("<li>Know who you are <code>openid</code></li>");
     const { connection } = await world.clients.connections.getConnection({ connectionId });
     expect(connection?.requestedScopes).toEqual(["openid", "email", "read", "<img>"]);
     expect((await consent(world.browser, authUrl, "deny")).body).toContain("You said no");

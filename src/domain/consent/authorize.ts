@@ -91,7 +91,7 @@ export class Authorize implements Pick<ConsentFlow, "start" | "decline"> {
         return this.ending.unstarted(profile.id, { kind: "provider_misconfigured" });
       const connection = this.options.store.getConnection(pending.connectionId);
       if (pending.isStepUp && connection && !agreed(binding)) {
-        const asked = { ...askedScopes(connection, pending.scopes), ...asking(pending, profile) };
+        const asked = { ...askedScopes(connection, pending.scopes), ...asking(pending, profile, connection) };
         return { kind: "step_up", binding, stepUp: { ...asked, formToken: formTokenOf(value, stateHash) } };
       }
       const pushed = await this.#pushes.locate(stateHash, { server, profile, pending, state, secret });

@@ -69,7 +69,8 @@ export class ConsentEnding {
       }
       const profile = tx.getProvider(providerId);
       const provider = profile ? namedProvider(profile) : { providerName: connection?.providerName ?? "" };
-      return { kind: "refused", reason, word, ...provider, detail, grant };
+      const expected = reason === "account_changed" ? connection?.account : undefined;
+      return { kind: "refused", reason, word, ...provider, detail, grant, connectionId, expected };
     });
   }
 

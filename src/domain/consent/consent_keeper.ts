@@ -105,6 +105,9 @@ export interface ConsentKeeperDeps {
 export interface KeptConsent {
   /** When the credential waits for its confirmation. */
   readonly completionCode: string | undefined;
+  /** As it was before. */
+  readonly connection: Connection | undefined;
+  readonly scopes: readonly string[];
   readonly account: Account | undefined;
   /** It is another than before. */
   readonly isOther: boolean;
@@ -137,7 +140,8 @@ export class ConsentKeeper {
     this.#hold(() => consented, receivedAtMs, device);
     const account = await userInfo.accountOf(profile, granted.tokenSet);
     consented = { ...granted, tokenSet: { ...granted.tokenSet, account } };
-    const isOther = isOtherAccount(store.getConnection(connectionId)?.account, account);
+    const connection = store.getConnection(connectionId);
+    const isOther = isOtherAccount(connection?.account, account);
     if (isOther && refusesOtherAccounts) {
       spool.release(connectionId);
       const why = { kind: "rejected", reason: "account_changed" } as const;
@@ -150,7 +154,8 @@ export class ConsentKeeper {
     );
     onAccepted(profile.id);
     if (stored === "superseded") throw new ConsentSuperseded();
-    return { completionCode: stored.completionCode, account, isOther };
+    const scopes = granted.tokenSet.scopes ?? pending.scopes;
+    return { completionCode: stored.completionCode, connection, scopes, account, isOther };
   }
 
   /** For spool, should the store fail for good. What waits for its confirmation is not worth it: its person is still there. */

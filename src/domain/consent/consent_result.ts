@@ -1,5 +1,6 @@
 import { createHmac, hash, timingSafeEqual } from "node:crypto";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import type { Connection } from "../../model/connections/connection.js";
 import type { Account } from "../../model/credentials/account.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Asker, FinishOutcome, NamedProvider, RefusedConsent } from "./consent_types.js";
@@ -23,12 +24,13 @@ export function namedProvider({ name, template }: Pick<ProviderProfile, "name" |
   return { providerName: name, template };
 }
 
-/** Who asks a person, and for what provider. */
+/** Who asks a person, for whom, and for what provider. */
 export function asking(
   { requestedBy, returnUrl }: PendingAuthorization,
   profile: ProviderProfile,
+  connection: Connection | undefined,
 ): Asker & NamedProvider {
-  return { requestedBy, returnUrl, ...namedProvider(profile) };
+  return { requestedBy, userId: connection?.userId, returnUrl, ...namedProvider(profile) };
 }
 
 /** A consent that is over: the browser goes to the caller, or to a page of ours. @param error for the caller */
@@ -48,10 +50,10 @@ export function returnRefused(
 export function returnGiven(
   pending: PendingAuthorization,
   profile: ProviderProfile,
-  { completionCode, account, isOther }: Given,
+  { completionCode, connection, ...given }: Given,
 ): FinishOutcome {
   const { returnUrl } = pending;
-  if (returnUrl === undefined) return { kind: "done", ...namedProvider(profile), account, isOther };
+  if (returnUrl === undefined) return { kind: "done", ...asking(pending, profile, connection), ...given };
   const outcome = successOf(completionCode);
   return { kind: "return", location: returnLocation(returnUrl, pending, profile, outcome) };
 }
@@ -59,6 +61,8 @@ export function returnGiven(
 interface Given {
   /** When the credential waits for its confirmation. */
   readonly completionCode: string | undefined;
+  readonly connection: Connection | undefined;
+  readonly scopes: readonly string[];
   readonly account?: Account | undefined;
   readonly isOther?: boolean;
 }

@@ -20,10 +20,12 @@ export interface NamedProvider {
   readonly template?: string | undefined;
 }
 
-/** Whose application asks a person. */
+/** Whose application asks a person, and for whom. */
 export interface Asker {
   /** Name of the principal that made the request; empty when it is not known. */
   readonly requestedBy?: string | undefined;
+  /** The application's name for the user. */
+  readonly userId?: string | undefined;
   /** Where the browser is sent in the end; undefined for a page of ours. */
   readonly returnUrl: string | undefined;
 }
@@ -49,8 +51,10 @@ export type StartOutcome =
   | ConsentFailure;
 
 /** A consent that is given, and that no application waits for. */
-export interface ConsentDone extends NamedProvider {
+export interface ConsentDone extends NamedProvider, Omit<Asker, "returnUrl"> {
   readonly kind: "done";
+  /** What was granted. */
+  readonly scopes?: readonly string[];
   /** Undefined when the provider did not say, and for static types. */
   readonly account?: Account | undefined;
   /** The connection was another account's before. */
@@ -98,6 +102,10 @@ export interface RefusedConsent extends NamedProvider {
   readonly detail?: string | undefined;
   /** Set when the provider had granted already. */
   readonly grant?: DroppedGrant | undefined;
+  /** Where the audit log has more. */
+  readonly connectionId?: string;
+  /** The account that the connection belongs to, when another one consented. */
+  readonly expected?: Account | undefined;
 }
 
 /** What becomes of a grant whose answer cannot be used; `kept` since the connection holds one of the same account. */

@@ -17,21 +17,21 @@ export const webConsole: Extension = {
       make: openCommand,
     },
   ],
-  open: async (core) => {
-    const isOpen = core.options.config.consoleListen.length > 0;
-    return { ...(isOpen ? await opened(core) : await closed()), opsPages: { "/status": statusOf(core) } };
-  },
+  open: async (core) =>
+    core.options.config.consoleListen.length > 0 ? await opened(core) : await closed(core),
 };
 
 /** Loaded when it is first asked for. */
-function statusOf({ domain }: Core) {
+function statusOf({ domain }: Core, origin: () => string | undefined) {
   return async (query: URLSearchParams) => {
     const { statusPage } = await import("./status/status_page.js");
-    return statusPage(domain.status.read(statusEntries), { reloads: query.get("refresh") !== "off" });
+    const options = { reloads: query.get("refresh") !== "off", console: origin() };
+    return statusPage(domain.status.read(statusEntries), options);
   };
 }
 
-async function opened({ options, resources, domain, environment }: Core): Promise<RunningExtension> {
+async function opened(core: Core): Promise<RunningExtension> {
+  const { options, resources, domain, environment } = core;
   const [{ ConsoleListener }, { settingsOf }, { ConsoleSessions }, { consoleService }] = await Promise.all([
     import("./console_listener.js"),
     import("./shown_settings.js"),
@@ -46,6 +46,7 @@ async function opened({ options, resources, domain, environment }: Core): Promis
   const origin = () => listeners.map(({ url }) => url).find((url) => url !== undefined);
   return {
     services: [consoleService({ sessions, origin })],
+    opsPages: { "/status": statusOf(core, origin) },
     listeners: (ground) => ({
       name: "console",
       make: (place) => {
@@ -60,7 +61,9 @@ async function opened({ options, resources, domain, environment }: Core): Promis
   };
 }
 
-async function closed(): Promise<RunningExtension> {
+async function closed(core: Core): Promise<RunningExtension> {
   const { consoleService } = await import("./sessions/console_service.js");
-  return { services: [consoleService({ sessions: undefined, origin: () => undefined })] };
+  const origin = () => undefined;
+  const opsPages = { "/status": statusOf(core, origin) };
+  return { services: [consoleService({ sessions: undefined, origin })], opsPages };
 }

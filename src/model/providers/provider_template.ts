@@ -10,6 +10,8 @@ export interface ProviderTemplate {
   readonly docsUrl: string;
   /** What a person should know before using it, a sentence or two each. */
   readonly notes: readonly string[];
+  /** What a scope allows, in the words of its person, by the scope. */
+  readonly scopeWords: Readonly<Record<string, string>>;
 }
 
 /** A part of a template's URLs that differs from customer to customer. */

@@ -7,7 +7,7 @@ import { limitsOf } from "../listen/listener_limits.js";
 import { addressKey } from "../sockets/address_key.js";
 import { type BrowserPages, type BrowserRequest, formPaths } from "./browser_pages.js";
 import { hostOf, hostsOf } from "./browser_request.js";
-import { badRequestPage, internalErrorPage, misdirectedPage } from "./pages.js";
+import { noticePage } from "./pages.js";
 
 export interface BrowserListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
@@ -36,7 +36,7 @@ export class BrowserListener implements Listener {
         this.#tooFast(request) ?? this.#prefixed(await this.#answer(request, body)),
       maxBodyBytes: ({ method, url }) =>
         method === "POST" && formPaths.has(splitTarget(url)?.path ?? "") ? limits.maxFormBytes : 0,
-      internalError: internalErrorPage(),
+      internalError: noticePage("internalError"),
     });
   }
 
@@ -66,8 +66,12 @@ export class BrowserListener implements Listener {
     const { method, url: target, headers, socket } = request;
     const split = splitTarget(target);
     const host = hostOf(request);
-    if (!split || target === undefined || host === undefined) return badRequestPage();
-    if (!this.#hosts.has(host)) return misdirectedPage(this.#options.publicUrl.origin);
+    if (!split || target === undefined || host === undefined) return noticePage("badRequest");
+    if (!this.#hosts.has(host)) {
+      return noticePage("misdirected", {
+        more: `Its address begins with ${this.#options.publicUrl.origin}.`,
+      });
+    }
     const origin = socket.remoteAddress;
     return await this.#options.pages.answer({ method, target, ...split, headers, body, origin });
   }

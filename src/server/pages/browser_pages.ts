@@ -1,8 +1,10 @@
+import { randomBytes } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import type {
   CaptureError,
   CaptureFlow,
   CaptureForm,
+  ConsentDone,
   ConsentFlow,
   FinishOutcome,
   FollowOutcome,
@@ -10,6 +12,7 @@ import type {
 import { formTokenField } from "../../domain/providers/static/capture_field.js";
 import { jwksPath } from "../../model/clients/client_key.js";
 import { isRedirectPath } from "../../model/providers/redirect_path.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
 import { toWireError } from "../../service/pipeline/error_table.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { BindingCookie } from "../callers/binding_cookie.js";
@@ -25,27 +28,19 @@ import {
   stateOf,
 } from "./browser_request.js";
 import { captureFormPage } from "./capture_form.js";
-import { DonePages, donePath } from "./done_pages.js";
+import { agreedPath, declinedPage, declinePath, donePage, stepUpPage } from "./consent_pages.js";
 import type { Failure } from "./failures.js";
 import { pageStyle } from "./page_style.js";
 import type { DescribeProvider } from "./page_words.js";
 import {
-  declinedPage,
-  embeddedPage,
   failureJson,
   failurePage,
-  formRefusedPage,
-  formTooLargePage,
-  homePage,
   idleAnswer,
   jsonAnswer,
-  methodNotAllowedPage,
-  notFoundPage,
-  prefetchPage,
+  noticePage,
   safeHeaders,
   stylePath,
 } from "./pages.js";
-import { agreedPath, declinePath, stepUpPage } from "./step_up_page.js";
 
 export interface BrowserPagesOptions {
   /** How browsers reach these pages; http or https. */
@@ -57,6 +52,7 @@ export interface BrowserPagesOptions {
   /** Where a link below `/c/` leads; undefined where none is made. */
   readonly followLink?: ((code: string) => Promise<FollowOutcome> | undefined) | undefined;
   readonly describe: DescribeProvider;
+  readonly nowMs: () => number;
   /** Where this daemon does not act itself: asks the one that does. Undefined while it acts. */
   readonly leaderPage?: (visit: BrowserRequest) => Promise<Answer> | undefined;
 }
@@ -80,6 +76,10 @@ export interface BrowserRequest {
 type Act = (visit: BrowserRequest) => Promise<Answer>;
 
 const startPath = "/auth/start";
+/** The page after a consent that no application waits for: an address of its own, which holds no code and can be loaded again. */
+const donePath = "/auth/done";
+/** People who look at that page, or load it again; who comes later is told less. */
+const maxVisits = 1_000;
 const capturePath = "/auth/capture";
 /** Paths to which forms are sent. */
 export const formPaths: ReadonlySet<string> = new Set([capturePath, declinePath]);
@@ -91,7 +91,8 @@ export class BrowserPages {
   readonly #options: BrowserPagesOptions;
   readonly #cookie: BindingCookie;
   readonly #acts: ReadonlyMap<string, Act>;
-  readonly #done: DonePages;
+  /** Whose account it is stands in no address, where histories and proxies would keep it. */
+  readonly #visits = new BoundedMap<string, ConsentDone>(maxVisits);
   readonly #pages: ReadonlyMap<string, (query: URLSearchParams) => Answer>;
 
   constructor(options: BrowserPagesOptions) {
@@ -102,10 +103,9 @@ export class BrowserPages {
       [agreedPath, (visit) => this.#start(visit)],
       [capturePath, (visit) => this.#form(visit)],
     ]);
-    this.#done = new DonePages(options.describe);
     this.#pages = new Map<string, (query: URLSearchParams) => Answer>([
-      ["/", homePage],
-      [donePath, (query) => this.#done.page(query)],
+      ["/", () => noticePage("home")],
+      [donePath, (query) => donePage(this.#visits.get(query.get("visit") ?? ""), options.describe)],
       [stylePath, styleAnswer],
       ["/favicon.ico", () => ({ status: 204, headers: safeHeaders, body: "" })],
     ]);
@@ -115,12 +115,13 @@ export class BrowserPages {
     const { method, path, headers } = visit;
     if (method === "POST" && formPaths.has(path)) return this.#leaderPage(visit) ?? this.#sent(visit);
     if (method !== "GET" && method !== "HEAD") {
-      return methodNotAllowedPage(formPaths.has(path) ? "GET, HEAD, POST" : undefined);
+      const allow = formPaths.has(path) ? "GET, HEAD, POST" : "GET, HEAD";
+      return noticePage("methodNotAllowed", { headers: { allow } });
     }
     const act = this.#actOf(path);
     if (!act) return this.#page(visit);
-    if (isPrefetch(headers)) return prefetchPage();
-    if (isEmbedded(headers)) return embeddedPage();
+    if (isPrefetch(headers)) return noticePage("prefetch");
+    if (isEmbedded(headers)) return noticePage("embedded");
     if (method === "HEAD") return idleAnswer();
     return this.#leaderPage(visit) ?? act(visit);
   }
@@ -129,7 +130,7 @@ export class BrowserPages {
     return this.#options.leaderPage?.(visit)?.catch((error: unknown) => {
       const wireError = toWireError(error);
       if (!(wireError instanceof WireError) || wireError.code !== codes.unavailable) throw error;
-      return this.#failed(visit.headers, { kind: "unavailable" });
+      return this.failed(visit.headers, { kind: "unavailable" });
     });
   }
 
@@ -138,7 +139,7 @@ export class BrowserPages {
     // The page after a consent is known where that ended.
     const leaderPage = path === donePath ? this.#leaderPage({ ...visit, method: "GET" }) : undefined;
     if (leaderPage !== undefined) return await leaderPage;
-    return this.#document(path) ?? (this.#pages.get(path) ?? notFoundPage)(query);
+    return this.#document(path) ?? this.#pages.get(path)?.(query) ?? noticePage("notFound");
   }
 
   /** Authorization servers fetch it, and keep it as long as they are told. */
@@ -157,7 +158,7 @@ export class BrowserPages {
 
   async #start({ path, query, headers }: BrowserRequest): Promise<Answer> {
     const state = stateOf(query);
-    if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
+    if (state === undefined) return this.failed(headers, { kind: "incomplete_link" });
     const isAgreed = path === agreedPath && isOwnLink(headers);
     const outcome = await this.#options.flow.start(
       state,
@@ -165,7 +166,7 @@ export class BrowserPages {
       ({ name, value }) =>
         prefersJson(headers) || (isAgreed && this.#cookie.read(headers.cookie, name) === value),
     );
-    if (!("binding" in outcome)) return this.#failed(headers, outcome);
+    if (!("binding" in outcome)) return this.failed(headers, outcome);
     if (outcome.kind === "capture" && prefersJson(headers)) return this.#schema(state);
     const { name, value, maxAgeSeconds } = outcome.binding;
     const cookies = [this.#cookie.set(name, value, maxAgeSeconds)];
@@ -177,8 +178,8 @@ export class BrowserPages {
   /** The link of a notification. */
   async #follow({ path, headers }: BrowserRequest): Promise<Answer> {
     const outcome = await this.#options.followLink?.(path.slice(linkPrefix.length));
-    if (outcome === undefined) return this.#failed(headers, { kind: "unknown_request" });
-    return outcome.kind === "consent" ? redirect(303, outcome.authUrl, []) : this.#failed(headers, outcome);
+    if (outcome === undefined) return this.failed(headers, { kind: "unknown_request" });
+    return outcome.kind === "consent" ? redirect(303, outcome.authUrl, []) : this.failed(headers, outcome);
   }
 
   async #finish({ path, query, headers, origin, via }: BrowserRequest): Promise<Answer> {
@@ -189,11 +190,11 @@ export class BrowserPages {
 
   async #form({ query, headers }: BrowserRequest): Promise<Answer> {
     const state = stateOf(query);
-    if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
+    if (state === undefined) return this.failed(headers, { kind: "incomplete_link" });
     if (prefersJson(headers)) return this.#schema(state);
     const { read } = new CookieReader(this.#cookie, headers.cookie);
     const outcome = await this.#options.capture.form(state, read);
-    if (outcome.kind !== "form") return this.#failed(headers, outcome);
+    if (outcome.kind !== "form") return this.failed(headers, outcome);
     return this.#formPage(outcome.form, undefined, state);
   }
 
@@ -207,10 +208,10 @@ export class BrowserPages {
   async #sent({ path, query, headers, body, origin, via }: BrowserRequest): Promise<Answer> {
     const { flow, capture } = this.#options;
     const state = stateOf(query);
-    if (state === undefined) return this.#failed(headers, { kind: "incomplete_link" });
-    if (!isForm(headers)) return formRefusedPage(415);
-    if (!isOwnForm(headers, this.#options.publicUrl)) return formRefusedPage();
-    if (body === "too_large") return formTooLargePage();
+    if (state === undefined) return this.failed(headers, { kind: "incomplete_link" });
+    if (!isForm(headers)) return noticePage("formRefused", { status: 415 });
+    if (!isOwnForm(headers, this.#options.publicUrl)) return noticePage("formRefused");
+    if (body === "too_large") return noticePage("formTooLarge");
     const cookies = new CookieReader(this.#cookie, headers.cookie);
     const values = new URLSearchParams(body.toString("utf8"));
     const formToken = values.get(formTokenField) ?? "";
@@ -223,18 +224,20 @@ export class BrowserPages {
     return this.#finished(outcome, cookies, headers);
   }
 
+  #doneLocation(done: ConsentDone): string {
+    const visit = randomBytes(16).toString("base64url");
+    this.#visits.set(visit, done);
+    return `${donePath}?${new URLSearchParams({ visit })}`;
+  }
+
   #formPage(form: CaptureForm, error: CaptureError | undefined, state: string): Answer {
     return captureFormPage(form, error, captureTarget(state), this.#options.describe);
   }
 
   /** As a page, or as JSON for whoever asks for it. */
   failed(headers: IncomingHttpHeaders, failure: Failure): Answer {
-    return this.#failed(headers, failure);
-  }
-
-  #failed(headers: IncomingHttpHeaders, failure: Failure): Answer {
-    const { describe } = this.#options;
-    return prefersJson(headers) ? failureJson(failure, describe) : failurePage(failure, describe);
+    const { describe, nowMs } = this.#options;
+    return prefersJson(headers) ? failureJson(failure, describe) : failurePage(failure, describe, nowMs());
   }
 
   #finished(outcome: FinishOutcome, cookies: CookieReader, headers: IncomingHttpHeaders): Answer {
@@ -243,11 +246,11 @@ export class BrowserPages {
       case "return":
         return redirect(303, outcome.location, cleared);
       case "done":
-        return redirect(303, this.#done.location(outcome), cleared);
+        return redirect(303, this.#doneLocation(outcome), cleared);
       case "declined":
         return withCookies(declinedPage(this.#options.describe(outcome).displayName), cleared);
       default:
-        return withCookies(this.#failed(headers, outcome), cleared);
+        return withCookies(this.failed(headers, outcome), cleared);
     }
   }
 }

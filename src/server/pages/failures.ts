@@ -1,4 +1,5 @@
 import type { ConsentFailure, DroppedGrant, RefusedConsent } from "../../domain/consent/consent_types.js";
+import { accountText } from "../../model/credentials/account.js";
 import { type ProblemReason, problemMessages } from "../../model/problem_reason.js";
 import type { DescribeProvider } from "./page_words.js";
 
@@ -98,7 +99,7 @@ const refusals: Readonly<Partial<Record<ProblemReason, Row>>> = {
   account_changed: [
     400,
     "You signed in at the provider with another account than the one that this connection belongs to.",
-    "Go back to the application that sent you here, start again, and sign in with that account; for the other one it needs a connection of its own. What you just allowed there is not used: the settings of that account take it back.",
+    "Go back to the application that sent you here, start again, and sign in with that account. For the other one it needs a connection of its own. What you just allowed is not used: to withdraw it, open the settings of the account that you signed in with.",
   ],
   token_exchange_failed: [502, problemMessages.token_exchange_failed, tellOperator],
 };
@@ -135,14 +136,22 @@ export function failureText(failure: Failure, describe: DescribeProvider): Failu
   return { status, word: failure.kind, lines };
 }
 
-function refusalText({ reason, word, detail, grant }: RefusedConsent, providerName: string): FailureText {
+function refusalText(failure: RefusedConsent, providerName: string): FailureText {
+  const { reason, word, detail, grant, expected } = failure;
   const [status, what, next] = refusals[reason] ?? [400, problemMessages[reason], unchanged];
   const ofGrant = grant && grants[grant](providerName);
+  const account = masked(accountText(expected));
+  const more = [account && `It belongs to ${account}.`, ofGrant ?? ""].filter((line) => line !== "");
   const isOpen = openDetails.includes(reason) && detail !== word;
   return {
     status,
     word: word === reason ? reason : `${reason} (${word})`,
-    lines: ofGrant === undefined ? [what, next] : [what, ofGrant, next.replace("Nothing was changed. ", "")],
+    lines: [what, ...more, ofGrant === undefined ? next : next.replace("Nothing was changed. ", "")],
     operator: isOpen ? detail : undefined,
   };
+}
+
+/** Enough of an account for its owner: whoever has the link may be somebody else. */
+function masked(account: string): string {
+  return account.replace(/^(.)[^@]*/u, "$1\u2026");
 }

@@ -3,24 +3,34 @@ import type { Children, View } from "./view.js";
 /** One field of a form. */
 export interface Field {
   readonly name: string;
-  readonly label: string;
+  /** Where the name is somebody else's text. */
+  readonly id?: string;
+  readonly label: View;
   readonly value?: string | undefined;
   readonly hint?: View;
+  readonly title?: string | undefined;
   /** What is wrong with what was sent. */
   readonly error?: string | undefined;
   readonly required?: boolean;
   readonly maxLength?: number;
+  readonly autofocus?: boolean;
 }
 
-const asTyped = { spellcheck: false, autocapitalize: "none" } as const;
+const asTyped = { spellcheck: false, autocapitalize: "none", autocorrect: "off" } as const;
+
+interface InputType {
+  readonly type?: "text" | "password" | "url" | "email" | "date";
+  readonly readonly?: boolean;
+}
 
 /** A `password` never has a value. */
-export function Input(field: Field & { readonly type?: "text" | "password" | "url" }) {
-  const { type = "text", value = "", maxLength = 2048 } = field;
-  const kept = type === "password" ? { autocomplete: "new-password" } : { autocomplete: "off", value };
+export function Input(field: Field & InputType) {
+  const { type = "text", readonly = false, value = "", maxLength } = field;
+  const kept = type === "password" ? {} : { value };
+  const limit = maxLength !== undefined && { maxlength: maxLength };
   return (
     <Labelled field={field}>
-      <input type={type} maxlength={maxLength} {...kept} {...asTyped} {...attributesOf(field)} />
+      <input {...{ type, ...(readonly && { readonly }), ...limit, ...kept, ...asTyped }} {...attributesOf(field)} />
     </Labelled>
   );
 }
@@ -49,24 +59,22 @@ export function Select(field: Field & { readonly options: readonly (readonly [st
   );
 }
 
-function attributesOf({ name, hint, error, required }: Field) {
-  const id = `field-${name}`;
+function attributesOf({ name, id = `field-${name}`, hint, title, error, required, autofocus }: Field) {
   const notes = [...(hint !== undefined ? [`${id}-hint`] : []), ...(error ? [`${id}-error`] : [])];
   return {
-    ...{ id, name, ...(required && { required }) },
+    ...{ id, name, autocomplete: "off", title, ...(required && { required }), ...(autofocus && { autofocus }) },
     ...(notes.length > 0 && { "aria-describedby": notes.join(" ") }),
     ...(error !== undefined && { "aria-invalid": "true" as const }),
   };
 }
 
 function Labelled({ field, children }: Children & { readonly field: Field }) {
-  const { name, label, hint, error } = field;
-  const id = `field-${name}`;
+  const { name, id = `field-${name}`, label, hint, error } = field;
   return (
     <div class={error === undefined ? "field" : "field invalid"}>
       <label for={id}>{label}</label>
-      {hint !== undefined && <p class="hint" id={`${id}-hint`}>{hint}</p>}
-      {error && <p class="violation" id={`${id}-error`}><span class="hidden">Error: </span>{error}</p>}
+      {hint !== undefined && <p class="hint" id={`${id}-hint`} dir="auto">{hint}</p>}
+      {error && <p class="violation" id={`${id}-error`} dir="auto"><span class="hidden">Error: </span>{error}</p>}
       {children}
     </div>
   );

@@ -34,19 +34,16 @@ function wordsOf(leftMs: number): string {
 
 export type Tone = "good" | "warn" | "bad" | "calm" | "idle";
 
-export function Chip({ tone, children }: Children & { readonly tone: Tone }) {
-  return <span class={`state ${tone}`}>{children}</span>;
+/** @param title what the word says */
+export function Chip(props: Children & { readonly tone: Tone; readonly title?: string }) {
+  return <span class={`state ${props.tone}`} title={props.title}>{props.children}</span>;
 }
 
 /** Terms and what they are; what is empty is left out. */
 export function Facts({ of }: { readonly of: readonly (readonly [term: string, value: View])[] }) {
-  return (
-    <dl class="facts">
-      {of
-        .filter(([, value]) => value !== "" && value !== undefined)
-        .map(([term, value]) => <div><dt>{term}</dt><dd>{value}</dd></div>)}
-    </dl>
-  );
+  const known = of.filter(([, value]) => value !== "" && value !== undefined);
+  if (known.length === 0) return null;
+  return <dl class="facts">{known.map(([term, value]) => <div><dt>{term}</dt><dd>{value}</dd></div>)}</dl>;
 }
 
 /** A link that looks like a button. */

@@ -57,6 +57,12 @@ button.small, .button.small { min-height: 1.9rem; padding: .1rem .65rem; font-si
 .hidden { position: absolute; width: 1px; height: 1px; margin: -1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .card { padding: var(--s5); background: var(--card); border: 1px solid var(--line); border-radius: var(--rounder); box-shadow: var(--shadow); }
 .card > :last-child { margin-bottom: 0; }
+.facts { margin: 0; }
+.facts > div { display: grid; grid-template-columns: 10rem minmax(0, 1fr); gap: .1rem var(--s4); padding: .4rem 0; }
+.facts > div + div { border-top: 1px solid var(--line); }
+.facts dt { color: var(--soft); }
+.facts dd { margin: 0; }
+@media (max-width: 40rem) { .facts > div { grid-template-columns: 1fr; } }
 .tile { display: inline-grid; place-items: center; flex: none; width: 1.75rem; height: 1.75rem; border-radius: .45rem; font-size: .8rem; font-weight: 700; text-transform: uppercase; }
 .tile.big { width: 2.6rem; height: 2.6rem; border-radius: .65rem; font-size: 1.1rem; }
 .t0 { background: #dfe9ff; color: #1d3f91; } .t1 { background: #dcf3e6; color: #11552f; } .t2 { background: #fdeccb; color: #6b4300; }

@@ -43,7 +43,11 @@ export function Monogram({ name, big }: { readonly name: string; readonly big?: 
   return <span class={`tile t${color}${big ? " big" : ""}`} aria-hidden="true">{first}</span>;
 }
 
-/** Text of somebody else, which must not turn what stands around it. */
-export function Bdi({ children }: Children) {
-  return <bdi>{children}</bdi>;
+/** Drawn, because not every font has one. */
+export function CheckMark() {
+  return (
+    <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="3" aria-hidden="true">
+      <path d="m4 13 5 5L20 6" />
+    </svg>
+  );
 }

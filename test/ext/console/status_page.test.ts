@@ -7,12 +7,12 @@ const connectionId = "22222222-2222-4222-8222-222222222222";
 const answer = (reloads = true) =>
   statusPage(
     daemonStatus({
-      connections: { ...daemonStatus().connections, active: 2 },
+      connections: { ...daemonStatus().connections, active: 2, attention: 1 },
       nextRefreshes: [planned({ connectionId, providerName: '<b>&"' })],
       failingProviders: [failing({ message: "says 4711 in detail", providerId: connectionId })],
       failingProviderCount: 21,
     }),
-    { reloads },
+    { reloads, console: "http://localhost:8095" },
   );
 
 test("the status is a page that runs nothing, loads nothing and names no connection", () => {
@@ -26,12 +26,13 @@ test("the status is a page that runs nothing, loads nothing and names no connect
   );
   expect(page).toContain("&lt;b&gt;&amp;&quot;");
   expect(page).toContain("and 20 more");
+  expect(page).toContain('href="http://localhost:8095/connections?state=attention"');
   expect(page).not.toContain(connectionId);
   expect(page).not.toContain("4711");
   expect(page).not.toMatch(/<script|<img|<link|<form| on\w+=| style=|src=/);
 });
 
 test("the status loads itself again, unless it is told to stand still", () => {
-  expect(answer().body).toContain('<meta http-equiv="refresh" content="10">');
+  expect(answer().body).toContain('<meta http-equiv="refresh" content="10"/>');
   expect(answer(false).body).not.toContain("http-equiv");
 });

@@ -133,8 +133,11 @@ async function openListener(publicUrl = "http://localhost:8080") {
           authUrl: "/auth/start",
         }),
         describe: describeBy((name) =>
-          name === "github" ? { displayName: "GitHub", docsUrl: "" } : undefined,
+          name === "github"
+            ? { displayName: "GitHub", docsUrl: "", scopeWords: { repo: "Change <repositories>" } }
+            : undefined,
         ),
+        nowMs: () => Date.UTC(2026, 10, 27, 10, 31, 5),
       }),
       onUnexpected: (...report) => void unexpected.push(report),
     }),
@@ -214,15 +217,37 @@ describe("a consent", () => {
     flow.finishOutcome = { kind: "done", providerName: "work", template: "github" };
     const location = (await send("GET", callback)).headers.location ?? "";
     expect((await send("GET", location)).body).toContain("Your account at GitHub (work) is connected.");
-    const refused = { reason: "account_changed", word: "account_changed", grant: "not_possible" } as const;
+    const connectionId = "5f0c1a2e-8d3b-4a76-9c51-0e2f7b6d4c19";
+    const expected = { subject: "1", name: "", email: "ada@example.test", login: "", source: "op" };
+    const word = "account_changed";
+    const refused = { reason: word, word, grant: "not_possible", connectionId, expected } as const;
     flow.finishOutcome = { kind: "refused", providerName: "github", template: "github", ...refused };
-    expect((await send("GET", callback)).body).toContain("What you allowed at GitHub cannot be withdrawn");
+    const { body } = await send("GET", callback);
+    expect(body).toContain("What you allowed at GitHub cannot be withdrawn");
+    expect(body).toContain("It belongs to a\u2026@example.test.");
+    expect(body).not.toContain("ada@");
+    expect(body).toContain(`Reference: <code>2026-11-27 10:31:05 UTC, connection ${connectionId}</code>`);
+  });
+
+  test("says on the page that is done whose it is, who asked, and what they can do now", async () => {
+    const { send, flow } = await openListener();
+    const account = { subject: "1", name: "", email: "ada@example.test", login: "", source: "op" };
+    const asked = { requestedBy: "key:research", userId: "<ada>", scopes: ["repo", "openid", "new:scope"] };
+    flow.finishOutcome = { kind: "done", providerName: "github", template: "github", account, ...asked };
+    const { body } = await send("GET", (await send("GET", callback)).headers.location ?? "");
+    const rows = ["Account|ada@example.test", "Application|research", "For the user|&lt;ada&gt;"];
+    for (const [term, value] of rows.map((row) => row.split("|"))) {
+      expect(body).toContain(`<dt>${term}</dt><dd><bdi>${value}</bdi></dd>`);
+    }
+    expect(body).toContain("<li>Change &lt;repositories&gt; <code>repo</code></li>");
+    expect(body).toContain("<li>Know who you are <code>openid</code></li>");
+    expect(body).toContain("<li><code>new:scope</code></li>");
   });
 
   test("says who asks for more, for what, and where the person goes back to, before the provider asks", async () => {
     const { send, flow } = await openListener();
     const scopes = { missing: ["repo", "<b>"], others: ["read:user"] };
-    const asker = { requestedBy: "key:research", returnUrl: "https://app.example/back" };
+    const asker = { requestedBy: "key:research", userId: "ada", returnUrl: "https://app.example/back" };
     flow.startOutcome = {
       kind: "step_up",
       binding: { name: "b1", value: "v", maxAgeSeconds: 600 },
@@ -234,7 +259,9 @@ describe("a consent", () => {
     expect(headers["referrer-policy"]).toBe("same-origin");
     expect(body).toContain('<form method="post" action="/auth/decline?state=s">');
     expect(body).toContain("The application <b><bdi>research</bdi></b> acts with your account at GitHub.");
+    expect(body).toContain("<li>Change &lt;repositories&gt; <code>repo</code></li>");
     expect(body).toContain("<li><code>&lt;b&gt;</code></li>");
+    expect(body).toContain("<dt>For the user</dt><dd><bdi>ada</bdi></dd>");
     expect(body).toContain("Continue to GitHub");
     expect(body).toContain('id="to-provider" href="/auth/continue?state=s"');
     expect(body).toContain("You go back to <b><bdi>app.example</bdi></b> afterwards.");
@@ -287,16 +314,15 @@ describe("a consent", () => {
     expect(answer.status).toBe(303);
     expect(answer.headers["set-cookie"]).toHaveLength(1);
     const location = answer.headers.location ?? "";
-    expect(location).toMatch(/^\/auth\/done\?provider=/);
+    expect(location).toMatch(/^\/auth\/done\?visit=[\w-]{22}$/);
     const { status, headers, body } = await send("GET", location);
     expect(status).toBe(200);
     expect(headers["content-type"]).toBe("text/html; charset=utf-8");
     expect(body).toContain("<title>Connected</title>");
     expect(body).toContain("&lt;b&gt;&quot;Git&amp;Hub&#39;");
     expect(body).toContain("You can close this window.");
-    expect(body).not.toContain("<b>");
-    expect(body).not.toContain("<script");
-    const others = ["/auth/done", location.replace("Git", "Got"), location.replace("mark=", "mark=x")];
+    expect(body).not.toMatch(/<b>|<script/);
+    const others = ["/auth/done", "/auth/done?provider=your%20bank", location.replace("visit=", "visit=x")];
     for (const other of others) {
       const page = await send("GET", other);
       expect(page.body).toContain("Your account is connected.");
@@ -335,9 +361,9 @@ describe("a consent", () => {
   test("does not say that nothing is connected to somebody who opens a link twice", async () => {
     const { send, flow } = await openListener();
     flow.startOutcome = { kind: "unknown_request" };
-    expect((await send("GET", start)).body).toContain("<h1>This link cannot be used</h1>");
+    expect((await send("GET", start)).body).toContain('<h1 dir="auto">This link cannot be used</h1>');
     flow.startOutcome = { kind: "provider_unreachable" };
-    expect((await send("GET", start)).body).toContain("<h1>Not connected</h1>");
+    expect((await send("GET", start)).body).toContain('<h1 dir="auto">Not connected</h1>');
   });
 
   test.each<[kind: SimpleFailure, status: number, sentence: string]>([
@@ -390,7 +416,7 @@ describe("a consent", () => {
     };
     const { status, body } = await send("GET", callback);
     expect(status).toBe(502);
-    expect(body).toContain("For the people who run it: use &lt;this&gt;");
+    expect(body).toContain("<h2>For the people who run it</h2><p>use &lt;this&gt;</p>");
     expect(body).toContain("<code>client_rejected (invalid_client)</code>");
     expect(body).toContain("What you allowed at op cannot be withdrawn from here");
     expect(body).not.toContain("Nothing was changed");

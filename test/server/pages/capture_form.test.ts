@@ -15,7 +15,11 @@ import { profileOf, schemaWith } from "../../domain/static_profile.js";
 const docsUrl = "https://developer.acme.example/keys?a=1&b=2";
 const describeProvider = describeBy((name) =>
   name === "acme" || name === "forged"
-    ? { displayName: "Acme <CRM>", docsUrl: name === "acme" ? docsUrl : "javascript:alert(1)" }
+    ? {
+        displayName: "Acme <CRM>",
+        docsUrl: name === "acme" ? docsUrl : "javascript:alert(1)",
+        scopeWords: {},
+      }
     : undefined,
 );
 const target = "/auth/capture?state=s&x=1";
@@ -55,8 +59,8 @@ const bodyOf = (form: Partial<CaptureForm>, error?: CaptureError): string =>
 describe("the page of a form", () => {
   it("is sent to the daemon, by a browser that judges nothing", () => {
     const body = bodyOf({ fields: [fieldWith({})] });
-    expect(body).toContain('<form method="post" action="/auth/capture?state=s&amp;x=1" novalidate');
-    expect(body).toContain('<input type="hidden" name="nexus-csrf" value="t0k">');
+    expect(body).toContain('<form method="post" action="/auth/capture?state=s&amp;x=1" novalidate=""');
+    expect(body).toContain('<input type="hidden" name="nexus-csrf" value="t0k"/>');
     expect(body).toContain('<h1 dir="auto">Connect acme</h1>');
     expect(body).toContain("<title>Connect acme</title>");
     expect(body).not.toMatch(/<script|\sstyle=|\son[a-z]+=/);
@@ -77,18 +81,19 @@ describe("the page of a form", () => {
   });
 
   it.each([
-    ["key:research", "for the application <b><bdi>research</bdi></b>, which asked for it."],
-    ["jwt:<b>x", "for the application <b><bdi>&lt;b&gt;x</bdi></b>, which asked for it."],
+    ["key:research", "<dt>Application</dt><dd><bdi>research</bdi></dd>"],
+    ["jwt:<b>x", "<dt>Application</dt><dd><bdi>&lt;b&gt;x</bdi></dd>"],
     [`cert:${"a".repeat(500)}`, `<bdi>${"a".repeat(80)}\u2026</bdi>`],
-  ])("says that %s asks, and where the person goes back to", (requestedBy, words) => {
+  ])("says that %s asks, for whom, and where the person goes back to", (requestedBy, words) => {
     expect(bodyOf({ requestedBy })).toContain(words);
-    const body = bodyOf({ requestedBy, returnUrl: "https://app.example:8443/back?x=<" });
+    const body = bodyOf({ requestedBy, userId: "ada<", returnUrl: "https://app.example:8443/back?x=<" });
+    expect(body).toContain("<dt>For the user</dt><dd><bdi>ada&lt;</bdi></dd>");
     expect(body).toContain(words);
     expect(body).toContain("You go back to <b><bdi>app.example:8443</bdi></b> afterwards.");
   });
 
   it.each(["owner", "admin", "uid:7", ""])("names nobody where %s asked", (requestedBy) => {
-    expect(bodyOf({ requestedBy })).toContain("for the application that sent you here.");
+    expect(bodyOf({ requestedBy })).not.toContain("<dt>");
   });
 
   it("has a style for each class", () => {
@@ -109,17 +114,17 @@ describe("the page of a form", () => {
         fieldWith({ name: "note", label: "Note", kind: "text", isRequired: false, value: "kept" }),
       ],
     });
-    expect(body).toContain(
-      '<label for="field-0"><bdi>API key</bdi> <span class="required" aria-hidden="true">*</span></label>',
-    );
-    expect(body).toContain('<p class="about" id="field-0-about" dir="auto">From the console.</p>');
+    expect(body).toContain('<label for="field-0"><bdi>API key</bdi></label>');
+    expect(body).toContain('<p class="hint" id="field-0-hint" dir="auto">From the console.</p>');
     expect(body).toMatch(
-      /<input type="password" [^>]*id="field-0" name="api_key" autocomplete="off" required title="Expected: pattern \^sk-" aria-describedby="field-0-about" autofocus>/,
+      /<input type="password" [^>]*id="field-0" name="api_key" autocomplete="off" title="Expected: pattern \^sk-" required="" autofocus="" aria-describedby="field-0-hint"\/>/,
     );
     expect(body).toContain(
-      '<label for="field-1"><bdi>Note</bdi> <span class="optional">(optional)</span></label>',
+      '<label for="field-1"><bdi>Note</bdi><span class="soft"> (optional)</span></label>',
     );
-    expect(body).toMatch(/<input type="text" value="kept" [^>]*id="field-1" name="note" autocomplete="off">/);
+    expect(body).toMatch(
+      /<input type="text" value="kept" [^>]*id="field-1" name="note" autocomplete="off"\/>/,
+    );
   });
 
   it("shows an error beside its field, and a summary that leads there", () => {
@@ -128,11 +133,11 @@ describe("the page of a form", () => {
     expect(body).toContain("<title>Error: Connect acme</title>");
     expect(body).toContain('<li dir="auto">Not accepted.</li>');
     expect(body).toContain('<li dir="auto"><a href="#field-1">B is required.</a></li>');
-    expect(body).toMatch(/role="alert" [^>]*tabindex="-1" autofocus/);
+    expect(body).toMatch(/role="alert" [^>]*tabindex="-1" autofocus=""/);
     expect(body).toContain(
       'id="field-1-error" dir="auto"><span class="hidden">Error: </span>B is required.</p>',
     );
-    expect(body).toMatch(/id="field-1" [^>]*aria-describedby="field-1-error" aria-invalid="true">/);
+    expect(body).toMatch(/id="field-1" [^>]*aria-describedby="field-1-error" aria-invalid="true"\/>/);
     expect(body.match(/aria-invalid/g)).toHaveLength(1);
     expect(body.match(/autofocus/g)).toHaveLength(1);
   });
@@ -140,10 +145,10 @@ describe("the page of a form", () => {
   it("offers choices, the chosen one first seen", () => {
     const choice = { kind: "choice", choices: ["eu", "us", ""], label: "Region" } as const;
     expect(bodyOf({ fields: [fieldWith({ ...choice, value: "us" })] })).toMatch(
-      /<select id="field-0"[^>]*><option value="eu">eu<\/option><option value="us" selected>us<\/option><option value="">\(empty\)<\/option><\/select>/,
+      /<select id="field-0"[^>]*><option value="eu">eu<\/option><option value="us" selected="">us<\/option><option value="">\(empty\)<\/option><\/select>/,
     );
     expect(bodyOf({ fields: [fieldWith({ ...choice })] })).toMatch(
-      /<select [^>]*><option value="">Choose<\/option>/,
+      /<select [^>]*><option value="" selected="">Choose<\/option>/,
     );
   });
 

@@ -26,6 +26,7 @@ export interface CaptureRequest {
   readonly stateHash: string;
   readonly pending: PendingAuthorization;
   readonly profile: ProviderProfile;
+  readonly connection: Connection | undefined;
 }
 
 export interface CapturedCredential {
@@ -81,7 +82,8 @@ export class CredentialCapture {
     const stateHash = hashState(state);
     const pending = this.#store.getAuthorization(stateHash);
     if (!pending || pending.held) throw new NotFound("request");
-    return { stateHash, pending, profile: this.#judge(pending, this.#store.getProvider(pending.providerId)) };
+    const profile = this.#judge(pending, this.#store.getProvider(pending.providerId));
+    return { stateHash, pending, profile, connection: this.#store.getConnection(pending.connectionId) };
   }
 
   /**

@@ -11,7 +11,7 @@ import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import type { CredentialVault } from "../../credentials/credential_vault.js";
 import { captureFields, enteredValues, generalViolations } from "../../providers/static/capture_fields.js";
-import { asking, bindingName, formTokenOf, namedProvider, sameText } from "../consent_result.js";
+import { asking, bindingName, formTokenOf, sameText } from "../consent_result.js";
 import type {
   CaptureError,
   CaptureFlow,
@@ -84,7 +84,7 @@ export class CaptureFormFlow implements CaptureFlow {
         at(browser, from?.origin, from?.via),
       );
       if (redirectUrl !== undefined) return { kind: "return", location: redirectUrl };
-      return { kind: "done", ...namedProvider(profile), account: connection.account };
+      return { kind: "done", ...asking(pending, profile, connection), account: connection.account };
     } catch (thrown) {
       const judged = this.#judge(thrown, state);
       if (typeof judged !== "string") return judged;
@@ -127,14 +127,14 @@ export class CaptureFormFlow implements CaptureFlow {
 }
 
 function formOf(
-  { request: { pending, profile }, formToken }: Found,
+  { request: { pending, profile, connection }, formToken }: Found,
   failed: { readonly entered: Readonly<Record<string, string>>; readonly thrown: unknown } | undefined,
 ): CaptureForm {
   const thrown = failed?.thrown;
   const violations = thrown instanceof InvalidArgument ? thrown.violations : [];
   const { title, description } = profile.credentialSchema ?? {};
   return {
-    ...asking(pending, profile),
+    ...asking(pending, profile, connection),
     title: typeof title === "string" ? title : "",
     description: typeof description === "string" ? description : "",
     fields: captureFields(profile, failed?.entered, violations),

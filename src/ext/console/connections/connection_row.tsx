@@ -27,11 +27,12 @@ export function liveAttributes(connection: Connection, name: string) {
     .update(toBinary(ConnectionSchema, connection))
     .digest("hex")
     .slice(0, 16);
+  const { text, meaning, tone } = stateWord(connection);
   return {
     id: elementId(connection.id),
     "data-version": version,
     "data-name": `${name}, ${connection.userId}`,
-    "data-state": stateWord(connection).text,
+    "data-state": tone === "warn" ? meaning : text,
   };
 }
 
@@ -91,11 +92,12 @@ export function connectionRow(connection: Connection, { nameOf, nowMs, canSelect
 
 /** In color and in words, with the problem and what to do; a row has no more than a line of it. */
 export function State({ connection, nowMs }: { readonly connection: Connection; readonly nowMs: number }) {
-  const { problem } = connection;
-  const { text, tone } = stateWord(connection);
+  const { problem, awaitingConfirmation } = connection;
+  const { text, meaning, tone } = stateWord(connection);
   return (
     <>
-      <Chip tone={tone}>{text}</Chip>
+      <Chip tone={tone} title={meaning}>{text}</Chip>
+      {awaitingConfirmation && <p class="why">{meaning}</p>}
       {problem && (
         <p class="why">
           <b>{adviceOf(problem)}</b> <bdi>{problem.message}</bdi>

@@ -1,5 +1,6 @@
 import { Role } from "../../../gen/nexus/v1/access_pb.js";
 import { type Connection, ConnectionStatus, type Problem } from "../../../gen/nexus/v1/connection_pb.js";
+import type { ConnectionStatus as StateName } from "../../../model/connections/connection.js";
 import type { Tone } from "../../../server/views/parts.js";
 
 /** What a page says after an action, by the word in its address: nobody can put words of their own there. */
@@ -20,24 +21,35 @@ export const notices: ReadonlyMap<string, string> = new Map([
 /** A state in a word for people, and its color. */
 export interface StateWord {
   readonly text: string;
+  /** What the word says. */
+  readonly meaning: string;
   readonly tone: Tone;
 }
 
-/** The states in the order of filters and tiles: word in addresses, number of the contract, text, color. */
-export const states: readonly (readonly [word: string, ConnectionStatus, text: string, tone: Tone])[] = [
-  ["attention", ConnectionStatus.ATTENTION, "Needs attention", "bad"],
-  ["active", ConnectionStatus.ACTIVE, "Active", "good"],
-  ["pending", ConnectionStatus.PENDING, "Waiting for consent", "calm"],
-  ["failed", ConnectionStatus.FAILED, "Consent failed", "idle"],
-  ["expired", ConnectionStatus.EXPIRED, "Request expired", "idle"],
-  ["revoked", ConnectionStatus.REVOKED, "Revoked", "idle"],
-];
+/** The states in the order of filters and tiles: word of the contract and of the commands, its number, the same word for people, meaning, color. */
+export const states = [
+  ["attention", ConnectionStatus.ATTENTION, "Attention", "A user or an operator must act", "bad"],
+  ["active", ConnectionStatus.ACTIVE, "Active", "The token is kept fresh", "good"],
+  ["pending", ConnectionStatus.PENDING, "Pending", "Waits for the user's consent", "calm"],
+  ["failed", ConnectionStatus.FAILED, "Failed", "The user's consent came to nothing", "idle"],
+  ["expired", ConnectionStatus.EXPIRED, "Expired", "Nobody consented in time", "idle"],
+  ["revoked", ConnectionStatus.REVOKED, "Revoked", "The credential is erased", "idle"],
+] as const satisfies readonly (readonly [
+  word: StateName,
+  ConnectionStatus,
+  text: string,
+  meaning: string,
+  tone: Tone,
+])[];
 
 export function stateWord({ status, problem, awaitingConfirmation }: Connection): StateWord {
-  const [, , text = "Unknown", tone = "idle"] = states.find(([, each]) => each === status) ?? [];
-  if (awaitingConfirmation) return { text: `${text}, consent to be confirmed`, tone: "warn" };
-  if (status === ConnectionStatus.ACTIVE && problem) return { text: "Active, with a problem", tone: "warn" };
-  return { text, tone };
+  const [, , text = "Unknown", meaning = "", tone = "idle"] =
+    states.find(([, each]) => each === status) ?? [];
+  if (awaitingConfirmation)
+    return { text, meaning: "Consent to be confirmed by the application", tone: "warn" };
+  if (status === ConnectionStatus.ACTIVE && problem)
+    return { text, meaning: "Active, with a problem", tone: "warn" };
+  return { text, meaning, tone };
 }
 
 /** `UNSPECIFIED` for every state. */

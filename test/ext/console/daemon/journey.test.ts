@@ -58,7 +58,7 @@ describe("a person in front of the console", () => {
     await page.getByLabel("Provider").selectOption({ label: "acme" });
     await page.getByLabel("User").fill("ada");
     await page.getByRole("button", { name: "Ask for consent" }).click();
-    await shows(page, "Waiting for consent");
+    await shows(page, "Pending");
     await consent(page);
     await shows(page, "Active");
     const { connections } = await world.clients.connections.listConnections({ providerId });
@@ -78,7 +78,7 @@ describe("a person in front of the console", () => {
 
     await world.provider.setOutage("503");
     await passRefreshTime(id);
-    await shows(page, "Active, with a problem");
+    await page.locator(`[data-state="Active, with a problem"]`).waitFor({ timeout: 30_000 });
     expect(await row.textContent()).toContain("The last refresh failed");
     expect(await page.locator("[data-announce]").textContent()).toBe("acme, ada: Active, with a problem");
 
@@ -88,7 +88,7 @@ describe("a person in front of the console", () => {
     const { connection: failing } = await world.clients.connections.getConnection({ connectionId: id });
     const retryMs = failing?.problem?.retryAt ? timestampMs(failing.problem.retryAt) : 0;
     world.clock.advance(retryMs - world.clock.nowMs() + 1_000);
-    await shows(page, "Needs attention");
+    await shows(page, "Attention");
     expect(await page.locator(".why").textContent()).toContain("Ask for consent again.");
     expect(await page.locator(".timeline").textContent()).toContain("Token refreshed");
 

@@ -36,7 +36,7 @@ describe("a list that a person looks at", () => {
     await rowOf(page, first).waitFor(stays);
     expect(await page.getByText("There is no connection yet.").isVisible()).toBe(false);
     const announced = () => page.locator("[data-announce]").textContent();
-    await expect.poll(announced).toBe("acme, ada: Waiting for consent");
+    await expect.poll(announced).toBe("acme, ada: Pending");
     const second = await world.connect(providerId, "grace");
     await rowOf(page, second).getByText("Active", { exact: true }).waitFor(stays);
     await page.locator("nav.tabs", { hasText: "All 2" }).waitFor(stays);
@@ -60,7 +60,7 @@ describe("a list that a person looks at", () => {
       await world.clients.connections.refreshConnection({ connectionId }).catch(() => undefined);
     }
     await rowOf(page, troubled).waitFor(stays);
-    expect(await announced.textContent()).toBe("acme, grace: Needs attention");
+    expect(await announced.textContent()).toBe("acme, grace: Attention");
     expect(await page.locator("table.connections tbody tr").count()).toBe(1);
   });
 

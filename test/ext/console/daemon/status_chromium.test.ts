@@ -128,12 +128,12 @@ describe("the status in Chromium", () => {
   it("has each state with its count, and a part of the bar for each that is not 0", async () => {
     const { page } = await show(statuses["busy"] ?? daemonStatus());
     expect(await page.locator(".states li").allInnerTexts()).toEqual([
-      "1,204,318\nactive",
-      "3\nattention",
-      "2\npending",
-      "17\nrevoked",
-      "40\nexpired",
-      "1\nfailed",
+      "3\nAttention",
+      "1,204,318\nActive",
+      "2\nPending",
+      "1\nFailed",
+      "40\nExpired",
+      "17\nRevoked",
     ]);
     const widths = await page
       .locator("rect")

@@ -1,0 +1,94 @@
+import type { ConsentDone, StepUpRequest } from "../../domain/consent/consent_types.js";
+import { formTokenField } from "../../domain/providers/static/capture_field.js";
+import { accountText } from "../../model/credentials/account.js";
+import type { Answer } from "../listen/http_listener.js";
+import { Facts } from "../views/parts.js";
+import { formHeaders } from "./capture_form.js";
+import { applicationOf, askerFacts, type DescribeProvider, ReturnSentence, ScopeList } from "./page_words.js";
+import { personPage } from "./pages.js";
+
+/** Where the button leads: the request to the provider is made, and pushed, when it is pressed. */
+export const agreedPath = "/auth/continue";
+/** Where the form that says no is sent. */
+export const declinePath = "/auth/decline";
+
+/**
+ * What an application asks for after an API refused it, before the provider asks the person: the API chose the scopes, and nobody has
+ * looked at them yet.
+ *
+ * @param state of the request
+ */
+export function stepUpPage(request: StepUpRequest, state: string, describe: DescribeProvider): Answer {
+  const { missing, others } = request;
+  const { displayName: provider, scopes: words } = describe(request);
+  const query = new URLSearchParams({ state }).toString();
+  const application = applicationOf(request);
+  const content = (
+    <>
+      <p>
+        {application === undefined ? "An application" : <>The application <b><bdi>{application}</bdi></b></>}{" "}
+        acts with your account at {provider}. It was refused there, because{" "}
+        {missing.length === 0 ? "what you allowed is not enough for what it does." : "this is missing:"}
+      </p>
+      <ScopeList of={missing} words={words} />
+      {others.length > 0 && <p>It asks again for what you allowed already:</p>}
+      <ScopeList of={others} words={words} />
+      <Facts of={askerFacts(request)} />
+      <p>
+        Continue only if you want to allow this: {provider} asks you next. If you say no, the application goes
+        on with what you allowed before.<ReturnSentence {...request} />
+      </p>
+      <div class="actions">
+        <a class="button" id="to-provider" href={`${agreedPath}?${query}`}>Continue to {provider}</a>
+        <form method="post" action={`${declinePath}?${query}`}>
+          <input type="hidden" name={formTokenField} value={request.formToken} />
+          <button class="quiet" id="decline" type="submit">No, continue without</button>
+        </form>
+      </div>
+    </>
+  );
+  return personPage({ title: "Allow more access?", provider, content, headers: formHeaders(request.returnUrl) });
+}
+
+/** The person consented, and no application asked for them back. @param done undefined when it is not known what of */
+export function donePage(done: ConsentDone | undefined, describe: DescribeProvider): Answer {
+  const close = <p>You can close this window.</p>;
+  if (!done) {
+    const content = <><p>Your account is connected.</p>{close}</>;
+    return personPage({ title: "Connected", mark: "done", content });
+  }
+  const { displayName: provider, scopes: words } = describe(done);
+  const { scopes = [] } = done;
+  const account = accountText(done.account);
+  const application = applicationOf(done);
+  const content = (
+    <>
+      <p>Your account at {provider} is connected.</p>
+      {done.isOther && (
+        <p>It is another account than before: applications act with this one from now on.</p>
+      )}
+      <Facts of={[["Account", account && <bdi>{account}</bdi>], ...askerFacts(done)]} />
+      {scopes.length > 0 && (
+        <p>{application === undefined ? "The application" : <b><bdi>{application}</bdi></b>} can now:</p>
+      )}
+      <ScopeList of={scopes} words={words} />
+      {close}
+      <p class="note">
+        To take this back, remove the access in the settings of your account at {provider}, or ask the people
+        who run the application to revoke the connection.
+      </p>
+    </>
+  );
+  return personPage({ title: "Connected", provider, mark: "done", content });
+}
+
+/** The person said no to more access, and no application asked for them back. @param provider for people */
+export function declinedPage(provider: string): Answer {
+  const content = (
+    <>
+      <p>Your account at {provider} stays connected, with the access that you allowed before.</p>
+      <p>You can close this window.</p>
+    </>
+  );
+  return personPage({ title: "Nothing was changed", provider, mark: "done", content });
+}
