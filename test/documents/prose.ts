@@ -1,0 +1,153 @@
+// The rules of prose that a machine can hold: the length of sentences, words of a dialect, and headings that a reader searches for.
+import { parseSync } from "oxc-parser";
+
+/** A piece of text, and where it stands. */
+export interface Passage {
+  readonly line: number;
+  readonly text: string;
+  readonly kind: "sentence" | "heading";
+}
+
+const maxWords = 30;
+const maxHeadingWords = 9;
+
+/** A word, and what to write instead. */
+const banned = (
+  [
+    ["told|tells?|telling", "reports, notifies, returns, shows"],
+    ["said|says? so|saying so", "reported, stated"],
+    ["heard|hears?", "received, notified"],
+    ["anew", "again"],
+    ["whoever|whosoever|whomever", "the caller, the user, anyone who"],
+    ["(?:what|who) listens|who consents|who asks", "the listener, the user, the caller"],
+    ["all the same", "still, anyway"],
+    ["comes of it", "the result"],
+    ["of its own accord", "by itself"],
+    ["licences?", "license"],
+    ["(?:un)?authoris\\w+|recognis\\w+|initialis\\w+|serialis\\w+", "the spelling with z"],
+    ["colours?|behaviours?|honour\\w*|favour\\w*|neighbour\\w*", "the American spelling"],
+  ] as const
+).map(([words, instead]) => [new RegExp(`(?<![\\w-])(?:${words})(?![\\w-])`, "i"), instead] as const);
+
+const bannedHeadings =
+  /^(begin|more|other|others|misc|miscellaneous|notes?|words|general|introduction|further)$/i;
+const questionHeadings = /^(what|where|who|whom|when|how|if|which|a word)\b/i;
+
+/** What is wrong with passages, one line each. */
+export function faultsOf(passages: readonly Passage[]): string[] {
+  return passages.flatMap(({ line, text, kind }) => {
+    const faults = banned.flatMap(([pattern, instead]) => {
+      const [word] = pattern.exec(text) ?? [];
+      return word === undefined ? [] : [`"${word}": use ${instead}`];
+    });
+    if (kind === "heading") faults.push(...headingFaults(text));
+    else faults.push(...longSentences(text));
+    return faults.map((fault) => `${line}: ${fault}`);
+  });
+}
+
+function headingFaults(text: string): string[] {
+  const isOdd = bannedHeadings.test(text) || questionHeadings.test(text) || /[.:!?]$/.test(text);
+  const faults = isOdd ? [`heading "${text}": begin with a verb or the noun that a reader searches for`] : [];
+  return wordsOf(text) > maxHeadingWords
+    ? [...faults, `heading "${text}": over ${maxHeadingWords} words`]
+    : faults;
+}
+
+const sentences = new Intl.Segmenter("en", { granularity: "sentence" });
+
+function longSentences(text: string): string[] {
+  return [...sentences.segment(text)].flatMap(({ segment }) => {
+    const count = wordsOf(segment);
+    return count > maxWords
+      ? [`${count} words in "${segment.trim().slice(0, 60)}…": at most ${maxWords}`]
+      : [];
+  });
+}
+
+/** Symbols between words count as none. */
+function wordsOf(text: string): number {
+  return text.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word)).length;
+}
+
+/** Headings, paragraphs, items and cells of a Markdown text, without code. @param upTo a heading at which reading ends */
+export function markdownPassages(markdown: string): Passage[] {
+  const bare = markdown
+    .replaceAll(/^ *(`{3,})[^\n]*\n[\s\S]*?^ *\1`*$|<!--[\s\S]*?-->/gm, (code) =>
+      code.replaceAll(/[^\n]/g, ""),
+    )
+    .replaceAll(/``[^`]+``|`[^`\n]*(?:\n[^`\n]+)?`/g, (code) => `Code${code.replaceAll(/[^\n]/g, "")}`)
+    .replaceAll(/!?\[([^\]]*)\]\([^)]*\)/g, "$1")
+    .replaceAll(/https?:\S+/g, "Link");
+  return blocksOf(bare.split("\n"));
+}
+
+/** Lines that belong together become one passage. */
+function blocksOf(lines: readonly string[], firstLine = 1): Passage[] {
+  const passages: Passage[] = [];
+  let block: { line: number; text: string } | undefined;
+  const end = (): void => {
+    if (block) passages.push({ ...block, kind: "sentence" });
+    block = undefined;
+  };
+  for (const [index, raw] of lines.entries()) {
+    const line = firstLine + index;
+    const text = raw.trim();
+    const [, heading] = /^#+ +(.*)$/.exec(text) ?? [];
+    if (heading !== undefined || text === "" || text.startsWith("|") || /^([-*+]|\d+\.) /.test(text)) end();
+    if (heading !== undefined) passages.push({ line, text: heading, kind: "heading" });
+    else if (text.startsWith("|"))
+      passages.push(...cellsOf(text).map((cell) => ({ line, text: cell, kind: "sentence" as const })));
+    else if (text !== "") block = { line: block?.line ?? line, text: `${block?.text ?? ""} ${text}`.trim() };
+  }
+  end();
+  return passages;
+}
+
+function cellsOf(row: string): string[] {
+  return row.split(/(?<!\\)\|/).filter((cell) => /[\p{L}\p{N}]/u.test(cell));
+}
+
+/** The comments of a proto file. */
+export function protoPassages(proto: string): Passage[] {
+  const lines = proto.split("\n").map((line) => /^\s*\/\/ ?(.*)$/.exec(line)?.[1] ?? "");
+  return markdownPassages(lines.join("\n"));
+}
+
+/** The comments of a TypeScript file, and its strings of more than one word. */
+export function sourcePassages(name: string, text: string): Passage[] {
+  const { comments, program } = parseSync(name, text);
+  const lineAt = (offset: number): number => text.slice(0, offset).split("\n").length;
+  const ofComments = comments.map(({ start, value }) => {
+    const plain = value.replaceAll(/^\s*\*+ ?/gm, "").replaceAll(/`[^`]*`/g, "Code");
+    return { line: lineAt(start), text: plain.replaceAll(/\s+/g, " ").trim(), kind: "sentence" as const };
+  });
+  const strings: Passage[] = [];
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) for (const each of node) visit(each);
+    else if (typeof node === "object" && node !== null) {
+      const { type, value, start, quasis } = node as {
+        type?: string;
+        value?: unknown;
+        start: number;
+        quasis?: { value: { cooked: string } }[];
+      };
+      if (type === "Literal" && typeof value === "string") add(value, start);
+      if (type === "TemplateLiteral")
+        add((quasis ?? []).map((quasi) => quasi.value.cooked).join("Value"), start);
+      for (const each of Object.values(node)) visit(each);
+    }
+  };
+  const add = (value: string, start: number): void => {
+    if (/\w \w+ \w/.test(value))
+      strings.push(
+        ...blocksOf(value.split("\n")).map((passage) => ({
+          ...passage,
+          kind: "sentence" as const,
+          line: lineAt(start),
+        })),
+      );
+  };
+  visit(program);
+  return [...ofComments, ...strings];
+}
