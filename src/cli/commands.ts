@@ -113,6 +113,7 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
       policyCommand,
       {
         check: "policy.yaml",
+        test: "cases.yaml",
         explain: `--principal key:ci --action token.read --resource connection:${connection}`,
       },
     ],

@@ -33,7 +33,7 @@ export function definedServices(
     tokenService({ ...parts, hub }),
     auditService({ audit }),
     statusService(parts),
-    accessService({ keys, access, explainer }),
+    accessService({ keys, access, explainer, rules: parts.rules }),
     keyringService({ keyring }),
     clientKeyService({ clientKeys: parts.clientKeys, publicUrl }),
     backupService({ backups }),

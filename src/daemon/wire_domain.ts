@@ -5,6 +5,7 @@ import { ApiKeys } from "../domain/access/api_keys.js";
 import { ConnectionNames } from "../domain/access/connection_names.js";
 import { DeniedAccessAudit } from "../domain/access/denied_access_audit.js";
 import { RequestGate } from "../domain/access/request_gate.js";
+import { RequestRules } from "../domain/access/request_rules.js";
 import { SeenIds } from "../domain/access/seen_ids.js";
 import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
@@ -44,7 +45,7 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const access = accessParts(shared);
   const refresh = refreshParts(shared, resources);
   const mcp = mcpParts(shared);
-  const tokens = tokenParts(shared, refresh, options.downscoping);
+  const tokens = tokenParts(shared, refresh, access.rules, options.downscoping);
   resources.store.observe(new WatchedReads({ hub, readAudit, clock, log }));
   const connections = connectionParts(shared, refresh, mcp);
   const acquiring = {
@@ -83,6 +84,7 @@ function accessParts(shared: Shared) {
     guard: { access, gate: new RequestGate({ access, names, store, mcpNames }), deniedAccess, fleet },
     explainer: new AccessExplainer({ access, store }),
     seen: new VisibleConnections({ store }),
+    rules: new RequestRules({ access, clock }),
     streams: new StreamRegistry({ clock }),
   };
 }
@@ -161,7 +163,12 @@ function rejectionParts(
 }
 
 /** What gives tokens to agents. */
-function tokenParts(shared: Shared, { engine }: RefreshParts, downscoping: OpenDownscoping | undefined) {
+function tokenParts(
+  shared: Shared,
+  { engine }: RefreshParts,
+  rules: RequestRules,
+  downscoping: OpenDownscoping | undefined,
+) {
   const {
     config,
     hub,
@@ -179,7 +186,7 @@ function tokenParts(shared: Shared, { engine }: RefreshParts, downscoping: OpenD
   } = shared;
   const refresher = fleet?.refresher(engine.refresher) ?? engine.refresher;
   const limit = new RefreshLimit({ clock, maxRejectionsPerHour: config.limits.maxRejectionsPerHour });
-  const tokens = new Tokens({ store, reader, readAudit, clock, refresher, limit });
+  const tokens = new Tokens({ store, reader, readAudit, clock, refresher, limit, rules });
   return {
     hub,
     reader: shared.reader,

@@ -27,7 +27,9 @@ export type PreconditionReason =
   | "TOO_MANY_API_KEYS"
   | "NOT_A_HUB"
   | "NO_OTHER_HUB"
-  | "CONSOLE_CLOSED";
+  | "CONSOLE_CLOSED"
+  | "USE_EGRESS"
+  | "SHOW_BODY";
 
 /** Words of `google.rpc.ErrorInfo.reason` for a limit that was reached. */
 export type LimitReason =

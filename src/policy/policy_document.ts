@@ -6,18 +6,25 @@ import { Policy, type PolicyBinding, principalViolation } from "../model/access/
 import { type Restriction, restrictionViolations } from "../model/access/scope_restriction.js";
 import type { JsonObject, JsonValue } from "../model/json.js";
 import { isJsonObject } from "../model/json_fields.js";
+import { readRules } from "./rules_document.js";
 
 /** A file beyond this is not read: it would be looked at on every change in its folder. */
 const maxBytes = 1_048_576;
 const maxPrincipals = 1_000;
 
-const topKeys = ["bindings"];
-const lists = { user_ids: "userIds", providers: "providers", connection_ids: "connectionIds" } as const;
+const topKeys = ["bindings", "proxies", "rules"];
+const lists = {
+  user_ids: "userIds",
+  providers: "providers",
+  connection_ids: "connectionIds",
+  methods: "methods",
+  paths: "paths",
+} as const;
 const bindingKeys = ["principals", "role", ...Object.keys(lists)];
 
 /**
  * Reads a policy, YAML or JSON: `bindings: [...]`, each with `principals`, a `role`, and for an agent at least one of `user_ids`,
- * `providers` and `connection_ids`.
+ * `providers` and `connection_ids`; `rules: [...]` of requests, and `proxies: [...]`, principals whose word about a request counts.
  *
  * @throws DocumentError with every error and its place
  */
@@ -28,8 +35,11 @@ export function readPolicy(text: string): Policy {
   const document = readYaml(text);
   const reading = new PolicyReading(document);
   const bindings = reading.read();
-  if (reading.violations.length > 0) throw new DocumentError(reading.violations);
-  return new Policy(bindings, createHash("sha256").update(text).digest("hex"));
+  const proxies = reading.proxies();
+  const { rules, violations } = readRules(document);
+  if (reading.violations.length + violations.length > 0)
+    throw new DocumentError([...reading.violations, ...violations]);
+  return new Policy(bindings, createHash("sha256").update(text).digest("hex"), rules, proxies);
 }
 
 class PolicyReading {
@@ -46,9 +56,22 @@ class PolicyReading {
     const { value } = this.#document;
     const bindings = isJsonObject(value) ? value["bindings"] : undefined;
     const list = Array.isArray(bindings) ? (bindings as JsonValue[]) : undefined;
-    if (!list) this.#violation(["bindings"], "bindings: must be a list");
+    const isOptional = isJsonObject(value) && Object.hasOwn(value, "rules") && bindings === undefined;
+    if (!list && !isOptional) this.#violation(["bindings"], "bindings: must be a list");
     if (isJsonObject(value)) this.violations.push(...unknownKeys(this.#document, value, [], topKeys));
     return (list ?? []).flatMap((json, index) => this.#binding(json, ["bindings", index]) ?? []);
+  }
+
+  /** Named whole: what a pattern stands for is not known beforehand. */
+  proxies(): ReadonlySet<string> {
+    const { value } = this.#document;
+    if (!isJsonObject(value) || !Object.hasOwn(value, "proxies")) return new Set();
+    const names = this.#texts(value["proxies"], ["proxies"], "proxies") ?? [];
+    for (const [index, name] of names.entries()) {
+      const violation = name.includes("*") ? "must be a whole name" : principalViolation(name);
+      if (violation !== undefined) this.#violation(["proxies", index], `proxies[${index}]: ${violation}`);
+    }
+    return new Set(names);
   }
 
   #binding(json: JsonValue, path: Path): PolicyBinding | undefined {

@@ -61,7 +61,7 @@ export class PolicyReloader {
     if (policy.digest === this.#digest) return;
     await this.deps.apply(policy);
     this.#digest = policy.digest;
-    const fields = { file: this.#kept.path, bindings: policy.bindings.length };
+    const fields = { file: this.#kept.path, bindings: policy.bindings.length, rules: policy.rules.length };
     this.deps.log.info(fields, "the policy file is in force");
   }
 

@@ -77,6 +77,9 @@ export type Layer = keyof typeof layers;
  * needs a new one decides here which layer owns it.
  */
 export const packages: Record<string, readonly Layer[]> = {
+  // Conditions of the policy file.
+  "@bufbuild/cel": ["policy"],
+  "@bufbuild/cel-spec": ["policy"],
   "@bufbuild/protobuf": ["gen", "model", "store", "service", "server", "cli", "ext"],
   "@bufbuild/protovalidate": ["gen", "service", "ext"],
   "@aws-crypto/sha256-js": ["strategies"],
@@ -93,7 +96,7 @@ export const packages: Record<string, readonly Layer[]> = {
   "@smithy/signature-v4": ["strategies"],
   ajv: ["domain", "catalogue"],
   "ajv-formats": ["domain", "catalogue"],
-  re2js: ["domain", "catalogue"],
+  re2js: ["domain", "catalogue", "policy"],
   yaml: ["document", "ext"],
   "@clack/prompts": ["cli"],
   "@connectrpc/connect": ["server", "cli", "ext"],
@@ -195,7 +198,7 @@ export const limits = {
  */
 export const budgets = {
   /** `src` without `src/ext`. */
-  core: { budget: 44_000, ceiling: 57_000 },
+  core: { budget: 44_000, ceiling: 57_900 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
   src: { budget: 66_000, ceiling: 83_000 },
   /** The largest extension but `fleet`, which may have 6 000. */

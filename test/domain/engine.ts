@@ -1,3 +1,5 @@
+import type { AccessControl } from "../../src/domain/access/access_control.js";
+import type { RequestRules } from "../../src/domain/access/request_rules.js";
 import type { ConnectionImporter } from "../../src/domain/connections/connection_importer.js";
 import type { Connections } from "../../src/domain/connections/connections.js";
 import type { UnattendedConnector } from "../../src/domain/connections/unattended_connector.js";
@@ -84,6 +86,8 @@ export class Engine {
   readonly changes: Changes;
   readonly hub: WatchHub;
   readonly tokens: Tokens;
+  readonly access: AccessControl;
+  readonly rules: RequestRules;
   readonly acquirer: TokenAcquirer;
   readonly rejected: RejectedTokens;
   readonly apiNonces: DpopNonces;
@@ -130,6 +134,8 @@ export class Engine {
     });
     this.changes = domain.changes;
     this.hub = domain.hub;
+    this.rules = domain.rules;
+    this.access = domain.access;
     this.tokens = domain.tokens;
     this.acquirer = domain.acquirer;
     this.rejected = domain.rejected;

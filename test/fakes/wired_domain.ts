@@ -1,6 +1,7 @@
 import { AccessControl } from "../../src/domain/access/access_control.js";
 import { ConnectionNames } from "../../src/domain/access/connection_names.js";
 import { RequestGate } from "../../src/domain/access/request_gate.js";
+import { RequestRules } from "../../src/domain/access/request_rules.js";
 import { ConnectionImporter } from "../../src/domain/connections/connection_importer.js";
 import { Connections } from "../../src/domain/connections/connections.js";
 import { ImportRecovery } from "../../src/domain/connections/import_recovery.js";
@@ -60,6 +61,8 @@ export class WiredDomain {
   readonly writer: CredentialWriter;
   readonly engine: RefreshEngine;
   readonly tokens: Tokens;
+  readonly access: AccessControl;
+  readonly rules: RequestRules;
   readonly downscoped: Downscoping;
   readonly rejected: RejectedTokens;
   readonly acquirer: TokenAcquirer;
@@ -171,8 +174,11 @@ export class WiredDomain {
     const rejecting = { reader: this.reader, refresher, store, clock };
     const { maxRejectionsPerHour = 12 } = options;
     const limit = new RefreshLimit({ clock, maxRejectionsPerHour });
-    this.tokens = new Tokens({ store, reader: this.reader, refresher, readAudit, limit, clock });
     const access = new AccessControl({ ...shared, keys: { find: () => undefined } as never });
+    const rules = new RequestRules({ access, clock });
+    this.access = access;
+    this.rules = rules;
+    this.tokens = new Tokens({ store, reader: this.reader, refresher, readAudit, limit, clock, rules });
     const names = new ConnectionNames({ store, access });
     const mcpNames = new McpServerNames({ store });
     const acquiring = {

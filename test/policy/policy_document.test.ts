@@ -138,10 +138,10 @@ roles: {}
       "12:17: providers[0]: must be the name or the id of a provider, or *",
       "13:22: connection_ids[0]: must be the id of a connection, a UUID in lower case",
       "13:28: connection_ids[1]: must be the id of a connection, a UUID in lower case",
-      "14:5: scope: is not a key; these are: principals, role, user_ids, providers, connection_ids",
+      "14:5: scope: is not a key; these are: principals, role, user_ids, providers, connection_ids, methods, paths",
       "15:5: principals: is required",
       "16:5: a binding must be keys and values",
-      "17:1: roles: is not a key; these are: bindings",
+      "17:1: roles: is not a key; did you mean rules?",
     ]);
   });
 
@@ -161,9 +161,9 @@ roles: {}
   });
 
   it("names a key that it does not know where bindings are missing", () => {
-    expect(violationsOf("rules:\n  - role: agent\n")).toEqual([
+    expect(violationsOf("rulers:\n  - role: agent\n")).toEqual([
       "1:1: bindings: must be a list",
-      "1:1: rules: is not a key; these are: bindings",
+      "1:1: rulers: is not a key; did you mean rules?",
     ]);
   });
 
@@ -174,7 +174,7 @@ roles: {}
       ),
     ).toEqual([
       "1:49: role: must be one of admin, operator, agent",
-      "1:64: __proto__: is not a key; these are: principals, role, user_ids, providers, connection_ids",
+      "1:64: __proto__: is not a key; these are: principals, role, user_ids, providers, connection_ids, methods, paths",
     ]);
   });
 });

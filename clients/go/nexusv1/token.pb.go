@@ -221,7 +221,9 @@ type AcquireTokenRequest struct {
 	McpServerUrl string `protobuf:"bytes,50,opt,name=mcp_server_url,json=mcpServerUrl,proto3" json:"mcp_server_url,omitempty"`
 	// Where a person is needed, ask by device authorization, as in `RequestConnection`: `consent` has a code in place of `auth_url`. It counts
 	// when a request for consent is made, and not when one is found.
-	Device        bool `protobuf:"varint,51,opt,name=device,proto3" json:"device,omitempty"`
+	Device bool `protobuf:"varint,51,opt,name=device,proto3" json:"device,omitempty"`
+	// The request to an API that the token is for, as in `TokenServiceGetTokenRequest`.
+	Request       *ShownRequest `protobuf:"bytes,80,opt,name=request,proto3" json:"request,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -319,6 +321,125 @@ func (x *AcquireTokenRequest) GetDevice() bool {
 	return false
 }
 
+func (x *AcquireTokenRequest) GetRequest() *ShownRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+// A request to an API as the proxy that sends it shows it. The rules of the policy file judge it; what is not shown is unknown to them, and
+// closed: a rule that allows and asks for it does not match, one that denies or asks a person does. The word of the owner, of the
+// role admin, and of the `proxies` of the policy file counts; who is none of these may leave this away, for it is not read.
+type ShownRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Method, in the case in which it is sent.
+	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
+	// The whole URL as it is sent, without a credential and a fragment. Where two servers would read its path in two ways, the path is
+	// unknown to the rules.
+	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
+	// Whether `headers` are those of the request; else its headers are unknown.
+	ShowsHeaders bool `protobuf:"varint,3,opt,name=shows_headers,json=showsHeaders,proto3" json:"shows_headers,omitempty"`
+	// Headers by name in lower case; values of one name are joined by `, `. Credentials are left out by the proxy, and are not read.
+	Headers map[string]string `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Size of the body in bytes; unset where the body is not shown. A request without a body has a body of 0 bytes.
+	BodySize *uint64 `protobuf:"varint,5,opt,name=body_size,json=bodySize,proto3,oneof" json:"body_size,omitempty"`
+	// SHA-256 of the body, 32 bytes; required with `body_size`.
+	BodySha256 []byte `protobuf:"bytes,6,opt,name=body_sha256,json=bodySha256,proto3" json:"body_sha256,omitempty"`
+	// The body, where it has at most 64 KiB: what a person who is asked gets to read.
+	Body []byte `protobuf:"bytes,7,opt,name=body,proto3" json:"body,omitempty"`
+	// What the proxy names the run of the program by: a yes "for this session" counts for requests of the same one.
+	Session       string `protobuf:"bytes,8,opt,name=session,proto3" json:"session,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShownRequest) Reset() {
+	*x = ShownRequest{}
+	mi := &file_nexus_v1_token_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShownRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShownRequest) ProtoMessage() {}
+
+func (x *ShownRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_nexus_v1_token_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShownRequest.ProtoReflect.Descriptor instead.
+func (*ShownRequest) Descriptor() ([]byte, []int) {
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ShownRequest) GetMethod() string {
+	if x != nil {
+		return x.Method
+	}
+	return ""
+}
+
+func (x *ShownRequest) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *ShownRequest) GetShowsHeaders() bool {
+	if x != nil {
+		return x.ShowsHeaders
+	}
+	return false
+}
+
+func (x *ShownRequest) GetHeaders() map[string]string {
+	if x != nil {
+		return x.Headers
+	}
+	return nil
+}
+
+func (x *ShownRequest) GetBodySize() uint64 {
+	if x != nil && x.BodySize != nil {
+		return *x.BodySize
+	}
+	return 0
+}
+
+func (x *ShownRequest) GetBodySha256() []byte {
+	if x != nil {
+		return x.BodySha256
+	}
+	return nil
+}
+
+func (x *ShownRequest) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+func (x *ShownRequest) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
 // Response of AcquireToken.
 type AcquireTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -335,7 +456,7 @@ type AcquireTokenResponse struct {
 
 func (x *AcquireTokenResponse) Reset() {
 	*x = AcquireTokenResponse{}
-	mi := &file_nexus_v1_token_proto_msgTypes[2]
+	mi := &file_nexus_v1_token_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -347,7 +468,7 @@ func (x *AcquireTokenResponse) String() string {
 func (*AcquireTokenResponse) ProtoMessage() {}
 
 func (x *AcquireTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[2]
+	mi := &file_nexus_v1_token_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -360,7 +481,7 @@ func (x *AcquireTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcquireTokenResponse.ProtoReflect.Descriptor instead.
 func (*AcquireTokenResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{2}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *AcquireTokenResponse) GetResult() isAcquireTokenResponse_Result {
@@ -435,7 +556,7 @@ type ConsentRequired struct {
 
 func (x *ConsentRequired) Reset() {
 	*x = ConsentRequired{}
-	mi := &file_nexus_v1_token_proto_msgTypes[3]
+	mi := &file_nexus_v1_token_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -447,7 +568,7 @@ func (x *ConsentRequired) String() string {
 func (*ConsentRequired) ProtoMessage() {}
 
 func (x *ConsentRequired) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[3]
+	mi := &file_nexus_v1_token_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -460,7 +581,7 @@ func (x *ConsentRequired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentRequired.ProtoReflect.Descriptor instead.
 func (*ConsentRequired) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{3}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ConsentRequired) GetAuthUrl() string {
@@ -531,14 +652,17 @@ type TokenServiceGetTokenRequest struct {
 	Scopes []string `protobuf:"bytes,61,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// The API that the downscoped token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
 	// `oauth2_options.resource` of the profile. Not for installations of a GitHub App.
-	Resource      string `protobuf:"bytes,62,opt,name=resource,proto3" json:"resource,omitempty"`
+	Resource string `protobuf:"bytes,62,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The request to an API that the token is for. Without it, what the rules of the policy file say of requests is closed: an agent that may
+	// only do what they check gets no token.
+	Request       *ShownRequest `protobuf:"bytes,80,opt,name=request,proto3" json:"request,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TokenServiceGetTokenRequest) Reset() {
 	*x = TokenServiceGetTokenRequest{}
-	mi := &file_nexus_v1_token_proto_msgTypes[4]
+	mi := &file_nexus_v1_token_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -550,7 +674,7 @@ func (x *TokenServiceGetTokenRequest) String() string {
 func (*TokenServiceGetTokenRequest) ProtoMessage() {}
 
 func (x *TokenServiceGetTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[4]
+	mi := &file_nexus_v1_token_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -563,7 +687,7 @@ func (x *TokenServiceGetTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenServiceGetTokenRequest.ProtoReflect.Descriptor instead.
 func (*TokenServiceGetTokenRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{4}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TokenServiceGetTokenRequest) GetConnectionId() string {
@@ -608,6 +732,13 @@ func (x *TokenServiceGetTokenRequest) GetResource() string {
 	return ""
 }
 
+func (x *TokenServiceGetTokenRequest) GetRequest() *ShownRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
 // Response of TokenService.GetToken.
 type TokenServiceGetTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -619,7 +750,7 @@ type TokenServiceGetTokenResponse struct {
 
 func (x *TokenServiceGetTokenResponse) Reset() {
 	*x = TokenServiceGetTokenResponse{}
-	mi := &file_nexus_v1_token_proto_msgTypes[5]
+	mi := &file_nexus_v1_token_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -631,7 +762,7 @@ func (x *TokenServiceGetTokenResponse) String() string {
 func (*TokenServiceGetTokenResponse) ProtoMessage() {}
 
 func (x *TokenServiceGetTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[5]
+	mi := &file_nexus_v1_token_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -644,7 +775,7 @@ func (x *TokenServiceGetTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenServiceGetTokenResponse.ProtoReflect.Descriptor instead.
 func (*TokenServiceGetTokenResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{5}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *TokenServiceGetTokenResponse) GetToken() *Token {
@@ -667,7 +798,7 @@ type RefreshTokenRequest struct {
 
 func (x *RefreshTokenRequest) Reset() {
 	*x = RefreshTokenRequest{}
-	mi := &file_nexus_v1_token_proto_msgTypes[6]
+	mi := &file_nexus_v1_token_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -679,7 +810,7 @@ func (x *RefreshTokenRequest) String() string {
 func (*RefreshTokenRequest) ProtoMessage() {}
 
 func (x *RefreshTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[6]
+	mi := &file_nexus_v1_token_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -692,7 +823,7 @@ func (x *RefreshTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshTokenRequest.ProtoReflect.Descriptor instead.
 func (*RefreshTokenRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{6}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RefreshTokenRequest) GetConnectionId() string {
@@ -720,7 +851,7 @@ type RefreshTokenResponse struct {
 
 func (x *RefreshTokenResponse) Reset() {
 	*x = RefreshTokenResponse{}
-	mi := &file_nexus_v1_token_proto_msgTypes[7]
+	mi := &file_nexus_v1_token_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +863,7 @@ func (x *RefreshTokenResponse) String() string {
 func (*RefreshTokenResponse) ProtoMessage() {}
 
 func (x *RefreshTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[7]
+	mi := &file_nexus_v1_token_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +876,7 @@ func (x *RefreshTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshTokenResponse.ProtoReflect.Descriptor instead.
 func (*RefreshTokenResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{7}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RefreshTokenResponse) GetToken() *Token {
@@ -777,7 +908,7 @@ type ReportRejectedTokenRequest struct {
 
 func (x *ReportRejectedTokenRequest) Reset() {
 	*x = ReportRejectedTokenRequest{}
-	mi := &file_nexus_v1_token_proto_msgTypes[8]
+	mi := &file_nexus_v1_token_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -789,7 +920,7 @@ func (x *ReportRejectedTokenRequest) String() string {
 func (*ReportRejectedTokenRequest) ProtoMessage() {}
 
 func (x *ReportRejectedTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[8]
+	mi := &file_nexus_v1_token_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -802,7 +933,7 @@ func (x *ReportRejectedTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRejectedTokenRequest.ProtoReflect.Descriptor instead.
 func (*ReportRejectedTokenRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{8}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ReportRejectedTokenRequest) GetConnectionId() string {
@@ -866,7 +997,7 @@ type ReportRejectedTokenResponse struct {
 
 func (x *ReportRejectedTokenResponse) Reset() {
 	*x = ReportRejectedTokenResponse{}
-	mi := &file_nexus_v1_token_proto_msgTypes[9]
+	mi := &file_nexus_v1_token_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1009,7 @@ func (x *ReportRejectedTokenResponse) String() string {
 func (*ReportRejectedTokenResponse) ProtoMessage() {}
 
 func (x *ReportRejectedTokenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[9]
+	mi := &file_nexus_v1_token_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1022,7 @@ func (x *ReportRejectedTokenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportRejectedTokenResponse.ProtoReflect.Descriptor instead.
 func (*ReportRejectedTokenResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{9}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ReportRejectedTokenResponse) GetOutcome() RejectionOutcome {
@@ -942,7 +1073,7 @@ type CreateProofRequest struct {
 
 func (x *CreateProofRequest) Reset() {
 	*x = CreateProofRequest{}
-	mi := &file_nexus_v1_token_proto_msgTypes[10]
+	mi := &file_nexus_v1_token_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -954,7 +1085,7 @@ func (x *CreateProofRequest) String() string {
 func (*CreateProofRequest) ProtoMessage() {}
 
 func (x *CreateProofRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[10]
+	mi := &file_nexus_v1_token_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -967,7 +1098,7 @@ func (x *CreateProofRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProofRequest.ProtoReflect.Descriptor instead.
 func (*CreateProofRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{10}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateProofRequest) GetConnectionId() string {
@@ -1020,7 +1151,7 @@ type CreateProofResponse struct {
 
 func (x *CreateProofResponse) Reset() {
 	*x = CreateProofResponse{}
-	mi := &file_nexus_v1_token_proto_msgTypes[11]
+	mi := &file_nexus_v1_token_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1163,7 @@ func (x *CreateProofResponse) String() string {
 func (*CreateProofResponse) ProtoMessage() {}
 
 func (x *CreateProofResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[11]
+	mi := &file_nexus_v1_token_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1176,7 @@ func (x *CreateProofResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProofResponse.ProtoReflect.Descriptor instead.
 func (*CreateProofResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{11}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CreateProofResponse) GetProof() string {
@@ -1082,7 +1213,7 @@ type Position struct {
 
 func (x *Position) Reset() {
 	*x = Position{}
-	mi := &file_nexus_v1_token_proto_msgTypes[12]
+	mi := &file_nexus_v1_token_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1094,7 +1225,7 @@ func (x *Position) String() string {
 func (*Position) ProtoMessage() {}
 
 func (x *Position) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[12]
+	mi := &file_nexus_v1_token_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1107,7 +1238,7 @@ func (x *Position) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Position.ProtoReflect.Descriptor instead.
 func (*Position) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{12}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Position) GetEpoch() string {
@@ -1146,7 +1277,7 @@ type WatchTokensRequest struct {
 
 func (x *WatchTokensRequest) Reset() {
 	*x = WatchTokensRequest{}
-	mi := &file_nexus_v1_token_proto_msgTypes[13]
+	mi := &file_nexus_v1_token_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1158,7 +1289,7 @@ func (x *WatchTokensRequest) String() string {
 func (*WatchTokensRequest) ProtoMessage() {}
 
 func (x *WatchTokensRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[13]
+	mi := &file_nexus_v1_token_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1171,7 +1302,7 @@ func (x *WatchTokensRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchTokensRequest.ProtoReflect.Descriptor instead.
 func (*WatchTokensRequest) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{13}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WatchTokensRequest) GetConnectionIds() []string {
@@ -1228,7 +1359,7 @@ type WatchTokensResponse struct {
 
 func (x *WatchTokensResponse) Reset() {
 	*x = WatchTokensResponse{}
-	mi := &file_nexus_v1_token_proto_msgTypes[14]
+	mi := &file_nexus_v1_token_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1240,7 +1371,7 @@ func (x *WatchTokensResponse) String() string {
 func (*WatchTokensResponse) ProtoMessage() {}
 
 func (x *WatchTokensResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[14]
+	mi := &file_nexus_v1_token_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1253,7 +1384,7 @@ func (x *WatchTokensResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchTokensResponse.ProtoReflect.Descriptor instead.
 func (*WatchTokensResponse) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{14}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchTokensResponse) GetEvent() isWatchTokensResponse_Event {
@@ -1382,7 +1513,7 @@ type TokenState struct {
 
 func (x *TokenState) Reset() {
 	*x = TokenState{}
-	mi := &file_nexus_v1_token_proto_msgTypes[15]
+	mi := &file_nexus_v1_token_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1394,7 +1525,7 @@ func (x *TokenState) String() string {
 func (*TokenState) ProtoMessage() {}
 
 func (x *TokenState) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[15]
+	mi := &file_nexus_v1_token_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1407,7 +1538,7 @@ func (x *TokenState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenState.ProtoReflect.Descriptor instead.
 func (*TokenState) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{15}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TokenState) GetConnectionId() string {
@@ -1505,7 +1636,7 @@ type ConnectionRemoved struct {
 
 func (x *ConnectionRemoved) Reset() {
 	*x = ConnectionRemoved{}
-	mi := &file_nexus_v1_token_proto_msgTypes[16]
+	mi := &file_nexus_v1_token_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1517,7 +1648,7 @@ func (x *ConnectionRemoved) String() string {
 func (*ConnectionRemoved) ProtoMessage() {}
 
 func (x *ConnectionRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[16]
+	mi := &file_nexus_v1_token_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1530,7 +1661,7 @@ func (x *ConnectionRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConnectionRemoved.ProtoReflect.Descriptor instead.
 func (*ConnectionRemoved) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{16}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ConnectionRemoved) GetConnectionId() string {
@@ -1551,7 +1682,7 @@ type Bookmark struct {
 
 func (x *Bookmark) Reset() {
 	*x = Bookmark{}
-	mi := &file_nexus_v1_token_proto_msgTypes[17]
+	mi := &file_nexus_v1_token_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1563,7 +1694,7 @@ func (x *Bookmark) String() string {
 func (*Bookmark) ProtoMessage() {}
 
 func (x *Bookmark) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[17]
+	mi := &file_nexus_v1_token_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1576,7 +1707,7 @@ func (x *Bookmark) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bookmark.ProtoReflect.Descriptor instead.
 func (*Bookmark) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{17}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Bookmark) GetPosition() *Position {
@@ -1597,7 +1728,7 @@ type Reset struct {
 
 func (x *Reset) Reset() {
 	*x = Reset{}
-	mi := &file_nexus_v1_token_proto_msgTypes[18]
+	mi := &file_nexus_v1_token_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1609,7 +1740,7 @@ func (x *Reset) String() string {
 func (*Reset) ProtoMessage() {}
 
 func (x *Reset) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[18]
+	mi := &file_nexus_v1_token_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1622,7 +1753,7 @@ func (x *Reset) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reset.ProtoReflect.Descriptor instead.
 func (*Reset) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{18}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Reset) GetReason() string {
@@ -1643,7 +1774,7 @@ type Drain struct {
 
 func (x *Drain) Reset() {
 	*x = Drain{}
-	mi := &file_nexus_v1_token_proto_msgTypes[19]
+	mi := &file_nexus_v1_token_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1655,7 +1786,7 @@ func (x *Drain) String() string {
 func (*Drain) ProtoMessage() {}
 
 func (x *Drain) ProtoReflect() protoreflect.Message {
-	mi := &file_nexus_v1_token_proto_msgTypes[19]
+	mi := &file_nexus_v1_token_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1668,7 +1799,7 @@ func (x *Drain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Drain.ProtoReflect.Descriptor instead.
 func (*Drain) Descriptor() ([]byte, []int) {
-	return file_nexus_v1_token_proto_rawDescGZIP(), []int{19}
+	return file_nexus_v1_token_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Drain) GetReconnectDelay() *durationpb.Duration {
@@ -1696,7 +1827,7 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\bid_token\x18\b \x01(\tR\aidToken\x1a>\n" +
 	"\x10CredentialsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xc1\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf3\x02\n" +
 	"\x13AcquireTokenRequest\x12#\n" +
 	"\rprovider_name\x18\x01 \x01(\tR\fproviderName\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x14\n" +
@@ -1707,7 +1838,23 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"return_url\x18\x06 \x01(\tR\treturnUrl\x12-\n" +
 	"\x04wait\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12$\n" +
 	"\x0emcp_server_url\x182 \x01(\tR\fmcpServerUrl\x12\x16\n" +
-	"\x06device\x183 \x01(\bR\x06device\"\x80\x01\n" +
+	"\x06device\x183 \x01(\bR\x06device\x120\n" +
+	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\"\xd7\x02\n" +
+	"\fShownRequest\x12\x16\n" +
+	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +
+	"\x03url\x18\x02 \x01(\tR\x03url\x12#\n" +
+	"\rshows_headers\x18\x03 \x01(\bR\fshowsHeaders\x12=\n" +
+	"\aheaders\x18\x04 \x03(\v2#.nexus.v1.ShownRequest.HeadersEntryR\aheaders\x12 \n" +
+	"\tbody_size\x18\x05 \x01(\x04H\x00R\bbodySize\x88\x01\x01\x12\x1f\n" +
+	"\vbody_sha256\x18\x06 \x01(\fR\n" +
+	"bodySha256\x12\x12\n" +
+	"\x04body\x18\a \x01(\fR\x04body\x12\x18\n" +
+	"\asession\x18\b \x01(\tR\asession\x1a:\n" +
+	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +
+	"\n" +
+	"_body_size\"\x80\x01\n" +
 	"\x14AcquireTokenResponse\x12'\n" +
 	"\x05token\x18\x01 \x01(\v2\x0f.nexus.v1.TokenH\x00R\x05token\x125\n" +
 	"\aconsent\x18\x02 \x01(\v2\x19.nexus.v1.ConsentRequiredH\x00R\aconsentB\b\n" +
@@ -1720,14 +1867,15 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12)\n" +
 	"\x10verification_uri\x182 \x01(\tR\x0fverificationUri\x12\x1b\n" +
 	"\tuser_code\x183 \x01(\tR\buserCode\x12:\n" +
-	"\x19verification_uri_complete\x184 \x01(\tR\x17verificationUriComplete\"\xf4\x01\n" +
+	"\x19verification_uri_complete\x184 \x01(\tR\x17verificationUriComplete\"\xa6\x02\n" +
 	"\x1bTokenServiceGetTokenRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x122\n" +
 	"\amin_ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x12,\n" +
 	"\x04name\x18\x03 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\x12\x1a\n" +
 	"\baudience\x18< \x01(\tR\baudience\x12\x16\n" +
 	"\x06scopes\x18= \x03(\tR\x06scopes\x12\x1a\n" +
-	"\bresource\x18> \x01(\tR\bresource\"E\n" +
+	"\bresource\x18> \x01(\tR\bresource\x120\n" +
+	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\"E\n" +
 	"\x1cTokenServiceGetTokenResponse\x12%\n" +
 	"\x05token\x18\x01 \x01(\v2\x0f.nexus.v1.TokenR\x05token\"h\n" +
 	"\x13RefreshTokenRequest\x12#\n" +
@@ -1828,91 +1976,96 @@ func file_nexus_v1_token_proto_rawDescGZIP() []byte {
 }
 
 var file_nexus_v1_token_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_nexus_v1_token_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_nexus_v1_token_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_nexus_v1_token_proto_goTypes = []any{
 	(RejectionOutcome)(0),                // 0: nexus.v1.RejectionOutcome
 	(*Token)(nil),                        // 1: nexus.v1.Token
 	(*AcquireTokenRequest)(nil),          // 2: nexus.v1.AcquireTokenRequest
-	(*AcquireTokenResponse)(nil),         // 3: nexus.v1.AcquireTokenResponse
-	(*ConsentRequired)(nil),              // 4: nexus.v1.ConsentRequired
-	(*TokenServiceGetTokenRequest)(nil),  // 5: nexus.v1.TokenServiceGetTokenRequest
-	(*TokenServiceGetTokenResponse)(nil), // 6: nexus.v1.TokenServiceGetTokenResponse
-	(*RefreshTokenRequest)(nil),          // 7: nexus.v1.RefreshTokenRequest
-	(*RefreshTokenResponse)(nil),         // 8: nexus.v1.RefreshTokenResponse
-	(*ReportRejectedTokenRequest)(nil),   // 9: nexus.v1.ReportRejectedTokenRequest
-	(*ReportRejectedTokenResponse)(nil),  // 10: nexus.v1.ReportRejectedTokenResponse
-	(*CreateProofRequest)(nil),           // 11: nexus.v1.CreateProofRequest
-	(*CreateProofResponse)(nil),          // 12: nexus.v1.CreateProofResponse
-	(*Position)(nil),                     // 13: nexus.v1.Position
-	(*WatchTokensRequest)(nil),           // 14: nexus.v1.WatchTokensRequest
-	(*WatchTokensResponse)(nil),          // 15: nexus.v1.WatchTokensResponse
-	(*TokenState)(nil),                   // 16: nexus.v1.TokenState
-	(*ConnectionRemoved)(nil),            // 17: nexus.v1.ConnectionRemoved
-	(*Bookmark)(nil),                     // 18: nexus.v1.Bookmark
-	(*Reset)(nil),                        // 19: nexus.v1.Reset
-	(*Drain)(nil),                        // 20: nexus.v1.Drain
-	nil,                                  // 21: nexus.v1.Token.CredentialsEntry
-	(*Strategy)(nil),                     // 22: nexus.v1.Strategy
-	(*timestamppb.Timestamp)(nil),        // 23: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),          // 24: google.protobuf.Duration
-	(*ConnectionName)(nil),               // 25: nexus.v1.ConnectionName
-	(ConnectionStatus)(0),                // 26: nexus.v1.ConnectionStatus
-	(*Problem)(nil),                      // 27: nexus.v1.Problem
-	(*Account)(nil),                      // 28: nexus.v1.Account
+	(*ShownRequest)(nil),                 // 3: nexus.v1.ShownRequest
+	(*AcquireTokenResponse)(nil),         // 4: nexus.v1.AcquireTokenResponse
+	(*ConsentRequired)(nil),              // 5: nexus.v1.ConsentRequired
+	(*TokenServiceGetTokenRequest)(nil),  // 6: nexus.v1.TokenServiceGetTokenRequest
+	(*TokenServiceGetTokenResponse)(nil), // 7: nexus.v1.TokenServiceGetTokenResponse
+	(*RefreshTokenRequest)(nil),          // 8: nexus.v1.RefreshTokenRequest
+	(*RefreshTokenResponse)(nil),         // 9: nexus.v1.RefreshTokenResponse
+	(*ReportRejectedTokenRequest)(nil),   // 10: nexus.v1.ReportRejectedTokenRequest
+	(*ReportRejectedTokenResponse)(nil),  // 11: nexus.v1.ReportRejectedTokenResponse
+	(*CreateProofRequest)(nil),           // 12: nexus.v1.CreateProofRequest
+	(*CreateProofResponse)(nil),          // 13: nexus.v1.CreateProofResponse
+	(*Position)(nil),                     // 14: nexus.v1.Position
+	(*WatchTokensRequest)(nil),           // 15: nexus.v1.WatchTokensRequest
+	(*WatchTokensResponse)(nil),          // 16: nexus.v1.WatchTokensResponse
+	(*TokenState)(nil),                   // 17: nexus.v1.TokenState
+	(*ConnectionRemoved)(nil),            // 18: nexus.v1.ConnectionRemoved
+	(*Bookmark)(nil),                     // 19: nexus.v1.Bookmark
+	(*Reset)(nil),                        // 20: nexus.v1.Reset
+	(*Drain)(nil),                        // 21: nexus.v1.Drain
+	nil,                                  // 22: nexus.v1.Token.CredentialsEntry
+	nil,                                  // 23: nexus.v1.ShownRequest.HeadersEntry
+	(*Strategy)(nil),                     // 24: nexus.v1.Strategy
+	(*timestamppb.Timestamp)(nil),        // 25: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),          // 26: google.protobuf.Duration
+	(*ConnectionName)(nil),               // 27: nexus.v1.ConnectionName
+	(ConnectionStatus)(0),                // 28: nexus.v1.ConnectionStatus
+	(*Problem)(nil),                      // 29: nexus.v1.Problem
+	(*Account)(nil),                      // 30: nexus.v1.Account
 }
 var file_nexus_v1_token_proto_depIdxs = []int32{
-	22, // 0: nexus.v1.Token.strategy:type_name -> nexus.v1.Strategy
-	21, // 1: nexus.v1.Token.credentials:type_name -> nexus.v1.Token.CredentialsEntry
-	23, // 2: nexus.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
-	23, // 3: nexus.v1.Token.refresh_not_before:type_name -> google.protobuf.Timestamp
-	24, // 4: nexus.v1.AcquireTokenRequest.min_ttl:type_name -> google.protobuf.Duration
-	24, // 5: nexus.v1.AcquireTokenRequest.wait:type_name -> google.protobuf.Duration
-	1,  // 6: nexus.v1.AcquireTokenResponse.token:type_name -> nexus.v1.Token
-	4,  // 7: nexus.v1.AcquireTokenResponse.consent:type_name -> nexus.v1.ConsentRequired
-	23, // 8: nexus.v1.ConsentRequired.expires_at:type_name -> google.protobuf.Timestamp
-	24, // 9: nexus.v1.TokenServiceGetTokenRequest.min_ttl:type_name -> google.protobuf.Duration
-	25, // 10: nexus.v1.TokenServiceGetTokenRequest.name:type_name -> nexus.v1.ConnectionName
-	1,  // 11: nexus.v1.TokenServiceGetTokenResponse.token:type_name -> nexus.v1.Token
-	25, // 12: nexus.v1.RefreshTokenRequest.name:type_name -> nexus.v1.ConnectionName
-	1,  // 13: nexus.v1.RefreshTokenResponse.token:type_name -> nexus.v1.Token
-	25, // 14: nexus.v1.ReportRejectedTokenRequest.name:type_name -> nexus.v1.ConnectionName
-	0,  // 15: nexus.v1.ReportRejectedTokenResponse.outcome:type_name -> nexus.v1.RejectionOutcome
-	4,  // 16: nexus.v1.ReportRejectedTokenResponse.consent:type_name -> nexus.v1.ConsentRequired
-	25, // 17: nexus.v1.CreateProofRequest.name:type_name -> nexus.v1.ConnectionName
-	23, // 18: nexus.v1.CreateProofResponse.expires_at:type_name -> google.protobuf.Timestamp
-	13, // 19: nexus.v1.WatchTokensRequest.position:type_name -> nexus.v1.Position
-	24, // 20: nexus.v1.WatchTokensRequest.bookmark_interval:type_name -> google.protobuf.Duration
-	25, // 21: nexus.v1.WatchTokensRequest.names:type_name -> nexus.v1.ConnectionName
-	16, // 22: nexus.v1.WatchTokensResponse.state:type_name -> nexus.v1.TokenState
-	17, // 23: nexus.v1.WatchTokensResponse.removed:type_name -> nexus.v1.ConnectionRemoved
-	18, // 24: nexus.v1.WatchTokensResponse.bookmark:type_name -> nexus.v1.Bookmark
-	19, // 25: nexus.v1.WatchTokensResponse.reset:type_name -> nexus.v1.Reset
-	20, // 26: nexus.v1.WatchTokensResponse.drain:type_name -> nexus.v1.Drain
-	26, // 27: nexus.v1.TokenState.status:type_name -> nexus.v1.ConnectionStatus
-	1,  // 28: nexus.v1.TokenState.token:type_name -> nexus.v1.Token
-	27, // 29: nexus.v1.TokenState.problem:type_name -> nexus.v1.Problem
-	23, // 30: nexus.v1.TokenState.refresh_expires_at:type_name -> google.protobuf.Timestamp
-	28, // 31: nexus.v1.TokenState.account:type_name -> nexus.v1.Account
-	23, // 32: nexus.v1.TokenState.created_at:type_name -> google.protobuf.Timestamp
-	13, // 33: nexus.v1.Bookmark.position:type_name -> nexus.v1.Position
-	24, // 34: nexus.v1.Drain.reconnect_delay:type_name -> google.protobuf.Duration
-	2,  // 35: nexus.v1.TokenService.AcquireToken:input_type -> nexus.v1.AcquireTokenRequest
-	5,  // 36: nexus.v1.TokenService.GetToken:input_type -> nexus.v1.TokenServiceGetTokenRequest
-	7,  // 37: nexus.v1.TokenService.RefreshToken:input_type -> nexus.v1.RefreshTokenRequest
-	9,  // 38: nexus.v1.TokenService.ReportRejectedToken:input_type -> nexus.v1.ReportRejectedTokenRequest
-	11, // 39: nexus.v1.TokenService.CreateProof:input_type -> nexus.v1.CreateProofRequest
-	14, // 40: nexus.v1.TokenService.WatchTokens:input_type -> nexus.v1.WatchTokensRequest
-	3,  // 41: nexus.v1.TokenService.AcquireToken:output_type -> nexus.v1.AcquireTokenResponse
-	6,  // 42: nexus.v1.TokenService.GetToken:output_type -> nexus.v1.TokenServiceGetTokenResponse
-	8,  // 43: nexus.v1.TokenService.RefreshToken:output_type -> nexus.v1.RefreshTokenResponse
-	10, // 44: nexus.v1.TokenService.ReportRejectedToken:output_type -> nexus.v1.ReportRejectedTokenResponse
-	12, // 45: nexus.v1.TokenService.CreateProof:output_type -> nexus.v1.CreateProofResponse
-	15, // 46: nexus.v1.TokenService.WatchTokens:output_type -> nexus.v1.WatchTokensResponse
-	41, // [41:47] is the sub-list for method output_type
-	35, // [35:41] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	24, // 0: nexus.v1.Token.strategy:type_name -> nexus.v1.Strategy
+	22, // 1: nexus.v1.Token.credentials:type_name -> nexus.v1.Token.CredentialsEntry
+	25, // 2: nexus.v1.Token.expires_at:type_name -> google.protobuf.Timestamp
+	25, // 3: nexus.v1.Token.refresh_not_before:type_name -> google.protobuf.Timestamp
+	26, // 4: nexus.v1.AcquireTokenRequest.min_ttl:type_name -> google.protobuf.Duration
+	26, // 5: nexus.v1.AcquireTokenRequest.wait:type_name -> google.protobuf.Duration
+	3,  // 6: nexus.v1.AcquireTokenRequest.request:type_name -> nexus.v1.ShownRequest
+	23, // 7: nexus.v1.ShownRequest.headers:type_name -> nexus.v1.ShownRequest.HeadersEntry
+	1,  // 8: nexus.v1.AcquireTokenResponse.token:type_name -> nexus.v1.Token
+	5,  // 9: nexus.v1.AcquireTokenResponse.consent:type_name -> nexus.v1.ConsentRequired
+	25, // 10: nexus.v1.ConsentRequired.expires_at:type_name -> google.protobuf.Timestamp
+	26, // 11: nexus.v1.TokenServiceGetTokenRequest.min_ttl:type_name -> google.protobuf.Duration
+	27, // 12: nexus.v1.TokenServiceGetTokenRequest.name:type_name -> nexus.v1.ConnectionName
+	3,  // 13: nexus.v1.TokenServiceGetTokenRequest.request:type_name -> nexus.v1.ShownRequest
+	1,  // 14: nexus.v1.TokenServiceGetTokenResponse.token:type_name -> nexus.v1.Token
+	27, // 15: nexus.v1.RefreshTokenRequest.name:type_name -> nexus.v1.ConnectionName
+	1,  // 16: nexus.v1.RefreshTokenResponse.token:type_name -> nexus.v1.Token
+	27, // 17: nexus.v1.ReportRejectedTokenRequest.name:type_name -> nexus.v1.ConnectionName
+	0,  // 18: nexus.v1.ReportRejectedTokenResponse.outcome:type_name -> nexus.v1.RejectionOutcome
+	5,  // 19: nexus.v1.ReportRejectedTokenResponse.consent:type_name -> nexus.v1.ConsentRequired
+	27, // 20: nexus.v1.CreateProofRequest.name:type_name -> nexus.v1.ConnectionName
+	25, // 21: nexus.v1.CreateProofResponse.expires_at:type_name -> google.protobuf.Timestamp
+	14, // 22: nexus.v1.WatchTokensRequest.position:type_name -> nexus.v1.Position
+	26, // 23: nexus.v1.WatchTokensRequest.bookmark_interval:type_name -> google.protobuf.Duration
+	27, // 24: nexus.v1.WatchTokensRequest.names:type_name -> nexus.v1.ConnectionName
+	17, // 25: nexus.v1.WatchTokensResponse.state:type_name -> nexus.v1.TokenState
+	18, // 26: nexus.v1.WatchTokensResponse.removed:type_name -> nexus.v1.ConnectionRemoved
+	19, // 27: nexus.v1.WatchTokensResponse.bookmark:type_name -> nexus.v1.Bookmark
+	20, // 28: nexus.v1.WatchTokensResponse.reset:type_name -> nexus.v1.Reset
+	21, // 29: nexus.v1.WatchTokensResponse.drain:type_name -> nexus.v1.Drain
+	28, // 30: nexus.v1.TokenState.status:type_name -> nexus.v1.ConnectionStatus
+	1,  // 31: nexus.v1.TokenState.token:type_name -> nexus.v1.Token
+	29, // 32: nexus.v1.TokenState.problem:type_name -> nexus.v1.Problem
+	25, // 33: nexus.v1.TokenState.refresh_expires_at:type_name -> google.protobuf.Timestamp
+	30, // 34: nexus.v1.TokenState.account:type_name -> nexus.v1.Account
+	25, // 35: nexus.v1.TokenState.created_at:type_name -> google.protobuf.Timestamp
+	14, // 36: nexus.v1.Bookmark.position:type_name -> nexus.v1.Position
+	26, // 37: nexus.v1.Drain.reconnect_delay:type_name -> google.protobuf.Duration
+	2,  // 38: nexus.v1.TokenService.AcquireToken:input_type -> nexus.v1.AcquireTokenRequest
+	6,  // 39: nexus.v1.TokenService.GetToken:input_type -> nexus.v1.TokenServiceGetTokenRequest
+	8,  // 40: nexus.v1.TokenService.RefreshToken:input_type -> nexus.v1.RefreshTokenRequest
+	10, // 41: nexus.v1.TokenService.ReportRejectedToken:input_type -> nexus.v1.ReportRejectedTokenRequest
+	12, // 42: nexus.v1.TokenService.CreateProof:input_type -> nexus.v1.CreateProofRequest
+	15, // 43: nexus.v1.TokenService.WatchTokens:input_type -> nexus.v1.WatchTokensRequest
+	4,  // 44: nexus.v1.TokenService.AcquireToken:output_type -> nexus.v1.AcquireTokenResponse
+	7,  // 45: nexus.v1.TokenService.GetToken:output_type -> nexus.v1.TokenServiceGetTokenResponse
+	9,  // 46: nexus.v1.TokenService.RefreshToken:output_type -> nexus.v1.RefreshTokenResponse
+	11, // 47: nexus.v1.TokenService.ReportRejectedToken:output_type -> nexus.v1.ReportRejectedTokenResponse
+	13, // 48: nexus.v1.TokenService.CreateProof:output_type -> nexus.v1.CreateProofResponse
+	16, // 49: nexus.v1.TokenService.WatchTokens:output_type -> nexus.v1.WatchTokensResponse
+	44, // [44:50] is the sub-list for method output_type
+	38, // [38:44] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_nexus_v1_token_proto_init() }
@@ -1922,11 +2075,12 @@ func file_nexus_v1_token_proto_init() {
 	}
 	file_nexus_v1_connection_proto_init()
 	file_nexus_v1_strategy_proto_init()
-	file_nexus_v1_token_proto_msgTypes[2].OneofWrappers = []any{
+	file_nexus_v1_token_proto_msgTypes[2].OneofWrappers = []any{}
+	file_nexus_v1_token_proto_msgTypes[3].OneofWrappers = []any{
 		(*AcquireTokenResponse_Token)(nil),
 		(*AcquireTokenResponse_Consent)(nil),
 	}
-	file_nexus_v1_token_proto_msgTypes[14].OneofWrappers = []any{
+	file_nexus_v1_token_proto_msgTypes[15].OneofWrappers = []any{
 		(*WatchTokensResponse_State)(nil),
 		(*WatchTokensResponse_Removed)(nil),
 		(*WatchTokensResponse_Bookmark)(nil),
@@ -1939,7 +2093,7 @@ func file_nexus_v1_token_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nexus_v1_token_proto_rawDesc), len(file_nexus_v1_token_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

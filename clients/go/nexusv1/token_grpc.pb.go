@@ -80,6 +80,11 @@ type TokenServiceClient interface {
 	// `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
 	// could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
 	//
+	// Errors of the rules of the policy file: `PERMISSION_DENIED` for a request that they deny, or that a person did not approve;
+	// `FAILED_PRECONDITION` with reason `USE_EGRESS` where the caller may only do what rules check for each request: it gets no token, and
+	// sends its requests through `nexusd run` or another proxy; with reason `SHOW_BODY` where the verdict goes by the body, and `request` does
+	// not show it. A request that a rule has a person asked about is held until they answer, 180 seconds at most.
+	//
 	// With `audience`, `resource` or `scopes` it answers a downscoped token, made of the connection's by the provider
 	// (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while
 	// that lives and the connection has the same revision; requests at the same time share one exchange. The token ends with the
@@ -295,6 +300,11 @@ type TokenServiceServer interface {
 	// none will come without a person, and whose `metadata` holds the reason of the connection's problem as `problem`, where it has one;
 	// `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
 	// could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
+	//
+	// Errors of the rules of the policy file: `PERMISSION_DENIED` for a request that they deny, or that a person did not approve;
+	// `FAILED_PRECONDITION` with reason `USE_EGRESS` where the caller may only do what rules check for each request: it gets no token, and
+	// sends its requests through `nexusd run` or another proxy; with reason `SHOW_BODY` where the verdict goes by the body, and `request` does
+	// not show it. A request that a rule has a person asked about is held until they answer, 180 seconds at most.
 	//
 	// With `audience`, `resource` or `scopes` it answers a downscoped token, made of the connection's by the provider
 	// (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while

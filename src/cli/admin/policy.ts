@@ -9,6 +9,10 @@ const notes = [
   "With --policy the file is asked and no daemon: of a connection it knows what is written in --resource, and of a key what the file says and not what the key was made with.",
 ];
 
+const testNotes = [
+  "A case has principal, provider, user, request (as 'GET https://api.github.com/user'), headers, body and expect: allow, ask, deny, or use-egress for one without a request, which asks for the token itself. The command ends with 1 when a case comes out otherwise.",
+];
+
 /** What a command does is loaded when it is run: a YAML parser is not worth the wait of all others. */
 export function policyCommand(shell: Shell): Command {
   const explain = new Command("explain")
@@ -16,6 +20,10 @@ export function policyCommand(shell: Shell): Command {
     .requiredOption("--principal <name>", "who: owner, admin, key:..., cert:..., jwt:..., uid:...")
     .requiredOption("--action <action>", "an action, as token.read, or an RPC, as TokenService/GetToken")
     .option("--resource <resource>", "what it is about")
+    .option(
+      "--request <line>",
+      "what the rules say of a request, as 'POST https://api.github.com/repos/acme/app/issues'",
+    )
     .option("--policy <file>", "ask this file in place of the daemon")
     .option("--exit-code", "end with 1 when it is denied");
   addDaemonFlags(addNotes(explain, ...notes)).action(async (flags: ExplainFlags) => {
@@ -29,5 +37,12 @@ export function policyCommand(shell: Shell): Command {
       const { checkPolicy } = await import("./policy_run.js");
       await checkPolicy(shell, file);
     });
-  return new Command("policy").addCommand(explain).addCommand(check);
+  const test = new Command("test")
+    .description("try the rules of a policy file on a table of requests, without a daemon")
+    .argument("<file>", "the table: YAML with policy and cases");
+  addNotes(test, ...testNotes).action(async (file: string) => {
+    const { testPolicy } = await import("./policy_cases.js");
+    await testPolicy(shell, file);
+  });
+  return new Command("policy").addCommand(explain).addCommand(check).addCommand(test);
 }

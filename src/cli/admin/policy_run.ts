@@ -4,17 +4,20 @@ import {
   AccessVerdict,
   type ExplainAccessResponse,
   ExplainAccessResponseSchema,
+  RuleMatchSchema,
 } from "../../gen/nexus/v1/access_pb.js";
 import { type Action, actions, isAction, roles } from "../../model/access/access_table.js";
 import { Permissions } from "../../model/access/permissions.js";
 import { type Policy, principalViolation } from "../../model/access/policy.js";
+import { factsOf, shownUrl } from "../../model/access/request_facts.js";
+import { explainRules } from "../../model/access/rules.js";
 import type { Resource } from "../../model/access/scope_restriction.js";
 import { readPolicy } from "../../policy/policy_document.js";
 import { CommandFailure, usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, withDaemon } from "../shell/daemon_command.js";
 import { readText, usable } from "../shell/files.js";
 import type { Shell } from "../shell/shell.js";
-import { formatFields, jsonLine } from "../shell/text.js";
+import { formatFields, jsonLine, printable } from "../shell/text.js";
 import { roleName } from "./keys.js";
 
 export interface ExplainFlags extends DaemonFlags {
@@ -22,6 +25,7 @@ export interface ExplainFlags extends DaemonFlags {
   readonly action: string;
   readonly resource?: string;
   readonly policy?: string;
+  readonly request?: string;
   readonly exitCode?: boolean;
 }
 
@@ -34,34 +38,45 @@ interface Asked {
 
 /** `policy check`. */
 export async function checkPolicy(shell: Shell, file: string): Promise<void> {
-  const { bindings } = load(file);
-  const counted = bindings.length === 1 ? "1 binding" : `${bindings.length} bindings`;
-  shell.stdout.write(`${file} is in order: ${counted}\n`);
+  const { bindings, rules } = loadPolicyFile(file);
+  const counted = (list: readonly unknown[], what: string): string =>
+    list.length === 1 ? `1 ${what}` : `${list.length} ${what}s`;
+  const rulesToo = rules.length === 0 ? "" : `, ${counted(rules, "rule")}`;
+  shell.stdout.write(`${file} is in order: ${counted(bindings, "binding")}${rulesToo}\n`);
 }
 
 /** `policy explain`. */
 export async function explainAccess(shell: Shell, flags: ExplainFlags): Promise<void> {
   const resource = flags.resource === undefined ? undefined : parseResource(flags.resource);
-  if (flags.policy !== undefined) return show(shell, flags, explainOffline(flags.policy, flags, resource));
+  if (flags.policy !== undefined)
+    return show(shell, flags, explainOffline(shell, flags.policy, flags, resource));
   const { principal, action } = flags;
+  const request = flags.request === undefined ? undefined : parseRequestLine(flags.request);
   await withDaemon(shell, flags, async ({ daemon, call }) => {
     const answer = await call("ask the policy", daemon.access.explainAccess, {
       principal,
       action,
       ...(resource && { resource }),
+      ...(request && { request }),
     });
     show(shell, flags, answer);
   });
 }
 
-function explainOffline(file: string, { principal, action }: ExplainFlags, asked: Asked | undefined) {
+function explainOffline(
+  shell: Shell,
+  file: string,
+  { principal, action, request }: ExplainFlags,
+  asked: Asked | undefined,
+) {
   if (!isAction(action))
     throw usageFailure(`--action: with --policy it must be one of ${actions.join(", ")}`);
   const violation = principalViolation(principal);
   if (violation !== undefined) throw usageFailure(`--principal: ${violation}`);
-  const rule = load(file).ruleFor(principal);
+  const policy = loadPolicyFile(file);
+  const rule = policy.ruleFor(principal);
   const nobody = { text: `no binding of the file names ${principal}`, line: 0 };
-  const grant = new Permissions(rule ? [rule] : [], nobody);
+  const grant = new Permissions(rule ? [rule] : [], nobody, policy);
   const { permission, place } = grant.decide(action, asked && resourceOf(action, asked));
   return create(ExplainAccessResponseSchema, {
     verdict: { allowed: 1, restricted: 2, denied: 3 }[permission],
@@ -69,7 +84,35 @@ function explainOffline(file: string, { principal, action }: ExplainFlags, asked
     line: place.line,
     role: grant.role === undefined ? 0 : roles.indexOf(grant.role) + 1,
     action,
+    ...(request !== undefined && explainRequest(grant, principal, request, asked, shell.clock.nowMs())),
   });
+}
+
+function explainRequest(
+  { requestRules }: Permissions,
+  principal: string,
+  line: string,
+  asked: Asked | undefined,
+  nowMs: number,
+) {
+  const { connectionId = "", userId = "", provider = "" } = asked ?? {};
+  const connection = { connectionId, userId, provider: { id: provider, name: provider } };
+  const { method, url } = parseRequestLine(line);
+  const request = { ...shownUrl(url), method, headers: undefined, body: undefined, session: undefined };
+  const { requestVerdict, rules } = explainRules(
+    requestRules,
+    factsOf(principal, connection, request, nowMs),
+  );
+  return { requestVerdict, rules: rules.map((rule) => create(RuleMatchSchema, rule)) };
+}
+
+/** `POST https://api.github.com/user` */
+export function parseRequestLine(line: string): { readonly method: string; readonly url: string } {
+  const [, method, url] = /^([A-Z-]{1,20}) +(https?:\/\/[^\s/?#@]+(?:[/?][^\s#]*)?)$/.exec(line) ?? [];
+  if (method !== undefined && url !== undefined) return { method, url };
+  throw usageFailure(
+    "a request is a method and a URL, as 'POST https://api.github.com/repos/acme/app/issues'",
+  );
 }
 
 function resourceOf(action: Action, { connectionId, userId, provider: name }: Asked): Resource {
@@ -98,9 +141,21 @@ function show(shell: Shell, flags: ExplainFlags, answer: ExplainAccessResponse):
       ["action", answer.action],
       ["rule", `${line}${answer.rule}`],
     ]);
-    shell.stdout.write(`${word ?? `verdict ${answer.verdict}`}\n${fields}`);
+    shell.stdout.write(`${word ?? `verdict ${answer.verdict}`}\n${fields}${rulesText(answer)}`);
   }
   if (isDenied && flags.exitCode) throw new CommandFailure(exitCodes.failed, "");
+}
+
+/** Each rule, and which one decides. */
+function rulesText({ requestVerdict, rules }: ExplainAccessResponse): string {
+  if (requestVerdict === "") return "";
+  const words = { yes: "matches", no: "does not match", unknown: "asks for what is not shown" };
+  const lines = rules.map(({ line, verdict, match, decides, because }) => {
+    const place = line === 0 ? "restriction" : `line ${line}`;
+    const reason = because === "" ? "" : `: ${printable(because)}`;
+    return `${decides ? ">" : " "} ${place}: ${verdict}, ${words[match as keyof typeof words] ?? match}${reason}\n`;
+  });
+  return `the request: ${requestVerdict}\n${lines.join("")}`;
 }
 
 function parseResource(text: string): Asked {
@@ -118,7 +173,7 @@ function parseResource(text: string): Asked {
   return { connectionId: asked.connection, userId: asked.user, provider: asked.provider };
 }
 
-function load(file: string): Policy {
+export function loadPolicyFile(file: string): Policy {
   const text = readText(file, "");
   return usable("policy file", file, () => readPolicy(text));
 }

@@ -215,15 +215,20 @@ export class AccessControl {
   }
 
   #compile(name: string): Permissions {
-    if (name === "owner" || name === "admin") return new Permissions([ofDataFolder], ofDataFolder.place);
+    if (name === "owner" || name === "admin")
+      return new Permissions([ofDataFolder], ofDataFolder.place, this.#policy);
     const bound = this.#policy?.ruleFor(name);
     if (!name.startsWith("key:")) {
-      return new Permissions(bound ? [bound] : [], {
-        text: this.#policy
-          ? `no binding of the policy file names ${name}: everything is denied`
-          : `there is no policy file, and without one ${name} may do nothing`,
-        line: 0,
-      });
+      return new Permissions(
+        bound ? [bound] : [],
+        {
+          text: this.#policy
+            ? `no binding of the policy file names ${name}: everything is denied`
+            : `there is no policy file, and without one ${name} may do nothing`,
+          line: 0,
+        },
+        this.#policy,
+      );
     }
     const record = this.deps.keys.find(name.slice("key:".length));
     if (!record) return new Permissions([], place(`there is no API key ${name}`));
@@ -233,7 +238,7 @@ export class AccessControl {
       restriction: record.restriction,
       place: place(`the API key ${name} was made with ${describeRule(record)}`),
     };
-    return new Permissions(bound ? [own, bound] : [own], own.place);
+    return new Permissions(bound ? [own, bound] : [own], own.place, this.#policy);
   }
 
   #judgeHolds(name: string): void {

@@ -40,7 +40,7 @@ export class TokenProofs {
   /** @throws as `Tokens.getToken`; FailedPrecondition (TOKEN_NOT_BOUND) */
   async create(request: ProofRequest, principal: Principal): Promise<TokenProof> {
     const { tokens, clock } = this.deps;
-    const token = await tokens.getToken(request.connectionId, 0, principal);
+    const token = await tokens.read(request.connectionId, 0, principal);
     const proof = await proofOf(token, request, clock);
     if (proof !== undefined) {
       return { proof, expiresAtMs: clock.nowMs() + proofLifetimeMs, revision: token.revision };

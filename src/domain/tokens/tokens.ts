@@ -5,6 +5,7 @@ import { demandMayRefresh } from "../../model/refresh/refresh_policy.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
+import type { Asking, RequestRules } from "../access/request_rules.js";
 import type { ConnectionView, CredentialReader, CurrentToken } from "../credentials/credential_reader.js";
 import type { Refresher } from "../refresh/refresher.js";
 import {
@@ -27,6 +28,7 @@ export interface TokensDeps {
   readonly readAudit: Pick<ReadAudit, "read" | "refused">;
   readonly limit: Pick<RefreshLimit, "take">;
   readonly clock: Clock;
+  readonly rules: Pick<RequestRules, "admit">;
 }
 
 /** Tokens for callers. Each read is recorded before its token leaves. */
@@ -46,13 +48,22 @@ export class Tokens {
    * cached and this reader has read it before.
    *
    * @param minTtlMs wished remaining lifetime; cut to what a new token has before its refresh window
-   * @throws NotFound, FailedPrecondition, DataLoss; Unavailable, also when the read cannot be recorded
+   * @param asking the request that the token is for
+   * @throws NotFound, FailedPrecondition, PermissionDenied, DataLoss; Unavailable, also when the read cannot be recorded
    */
   getToken(
     connectionId: string,
     minTtlMs: number,
     principal: Principal,
+    asking?: Asking,
   ): CurrentToken | Promise<CurrentToken> {
+    const admitted = this.#admitted(principal, connectionId, asking);
+    if (admitted !== undefined) return admitted.then(() => this.read(connectionId, minTtlMs, principal));
+    return this.read(connectionId, minTtlMs, principal);
+  }
+
+  /** As `getToken`, whatever the rules say: for what is of no use without a token that somebody has. */
+  read(connectionId: string, minTtlMs: number, principal: Principal): CurrentToken | Promise<CurrentToken> {
     const token = this.#cached(connectionId, minTtlMs);
     if (token) {
       const recorded = this.deps.readAudit.read(principal, connectionId, token.revision);
@@ -66,8 +77,9 @@ export class Tokens {
    *
    * @throws as `getToken`
    */
-  subject(connectionId: string, minTtlMs: number): CurrentToken | Promise<CurrentToken> {
-    return this.#cached(connectionId, minTtlMs) ?? this.#current(connectionId, minTtlMs);
+  async subject(connectionId: string, minTtlMs: number, principal?: Principal): Promise<CurrentToken> {
+    if (principal) await this.#admitted(principal, connectionId);
+    return this.#cached(connectionId, minTtlMs) ?? (await this.#current(connectionId, minTtlMs));
   }
 
   /**
@@ -76,8 +88,9 @@ export class Tokens {
    * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), ResourceExhausted, DataLoss; Unavailable, also when the read cannot be
    * recorded
    */
-  refreshToken(connectionId: string, principal: Principal): Promise<CurrentToken> {
-    return this.#recorded(principal, connectionId, async () => {
+  async refreshToken(connectionId: string, principal: Principal): Promise<CurrentToken> {
+    await this.#admitted(principal, connectionId);
+    return await this.#recorded(principal, connectionId, async () => {
       const { token } = await this.#forced(connectionId);
       return token;
     });
@@ -118,6 +131,13 @@ export class Tokens {
       .finally(() => this.#underway.delete(connectionId));
     this.#underway.set(connectionId, refreshed);
     return refreshed;
+  }
+
+  #admitted(principal: Principal, connectionId: string, asking?: Asking): Promise<void> | undefined {
+    return this.deps.rules.admit(principal, connectionId, asking)?.catch(async (error: unknown) => {
+      await this.deps.readAudit.refused(principal, connectionId, error);
+      throw error;
+    });
   }
 
   async #recorded(

@@ -36,7 +36,8 @@ export function authorizationService(options: {
   return defineService(
     Authorization,
     {
-      async check(request, { principal }) {
+      async check(request, context) {
+        const { principal } = context;
         const key = connectionOfRoute(request);
         const refusal = refusalOfRoute(request);
         if (refusal) {
@@ -44,7 +45,9 @@ export function authorizationService(options: {
           if (error instanceof WireError) return deniedResponse(error, refusal.status);
           if (error !== undefined) throw error;
         }
-        return okResponse(await authorizer.authorize(key, proxiedRequest(request), principal));
+        return okResponse(
+          await authorizer.authorize(key, proxiedRequest(request), principal, context.signal),
+        );
       },
     },
     { answerError: deniedResponse, remote: { check: remoteCheck } },

@@ -7,6 +7,7 @@ import {
   type OkHttpResponse,
 } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
 import type { Principal } from "../../model/access/principal.js";
+import { methodOverrides } from "../../model/access/request_facts.js";
 import { headerNameViolation } from "../../model/header_name.js";
 import { unauthenticatedMessage } from "../../server/callers/api_key.js";
 import { callerTrace } from "../../server/callers/caller_trace.js";
@@ -60,7 +61,8 @@ export function authorizeRoute({ services, onUnexpected }: AuthorizeRouteOptions
         http: {
           method: field(request, "x-original-method") ?? field(request, "x-forwarded-method") ?? "GET",
           path,
-          // Neither the headers of the request nor its body are shown here.
+          // Neither the headers of the request nor its body are shown here, but for what changes the method.
+          headers: overridesIn(request),
           size: -1n,
         },
       },
@@ -91,6 +93,11 @@ export function authorizeRoute({ services, onUnexpected }: AuthorizeRouteOptions
     }
     return true;
   };
+}
+
+function overridesIn(request: Request): Record<string, string> {
+  const found = methodOverrides.map((name) => [name, field(request, name)] as const);
+  return Object.fromEntries(found.filter((pair): pair is [string, string] => pair[1] !== undefined));
 }
 
 /** Where the request goes, and what the API said to one that an earlier answer was put into. */

@@ -8,13 +8,13 @@ import { SecretStreams } from "./secret_stream.js";
 
 export function openEnvoy({ options, resources: { store }, domain }: Core): RunningExtension {
   const { config, clock, log } = options;
-  const { access, names, hub, reader, readAudit, injecting } = domain;
+  const { rules, names, hub, reader, readAudit, injecting } = domain;
   const prefix = config.proxy.secretPrefix;
   const source = new SecretSource({ store, reader, names, readAudit, log, prefix });
   const secrets = new SecretStreams({ source, hub, clock, log });
   const authorizer = new ProxyAuthorizer({ ...injecting, names, clock });
   return {
-    services: [secretDiscoveryService({ secrets, access }), authorizationService({ authorizer })],
+    services: [secretDiscoveryService({ secrets, rules }), authorizationService({ authorizer })],
     routes: (services, onUnexpected) => authorizeRoute({ services, onUnexpected }),
   };
 }

@@ -1,8 +1,10 @@
+import { createHash } from "node:crypto";
 import type { ConnectionKey, ConnectionNames } from "../../domain/access/connection_names.js";
 import type { RejectedToken, RejectedTokens } from "../../domain/tokens/report/rejected_tokens.js";
 import { proofOf } from "../../domain/tokens/token_proofs.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { Principal } from "../../model/access/principal.js";
+import { maxShownBytes, type ShownRequest, shownHeaders } from "../../model/access/request_facts.js";
 import { NotFound, PermissionDenied } from "../../model/errors.js";
 import type { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -16,6 +18,21 @@ export interface Authorized extends Injection {
 
 /** What an API said to a request that the proxy had put the credential into. */
 export type RefusedInjection = Omit<RejectedToken, "connectionId">;
+
+/** What the rules of the policy file are asked about. Envoy shows all headers, with those of HTTP/2; other proxies show none. */
+function shownRequest({ method, host, path, headers, body }: ProxiedRequest): ShownRequest {
+  return {
+    ...shownHeaders(method, headers, headers.has(":method")),
+    host,
+    target: path,
+    body: body && {
+      size: body.length,
+      digest: createHash("sha256").update(body).digest("hex"),
+      bytes: body.length > maxShownBytes ? undefined : body,
+    },
+    session: undefined,
+  };
+}
 
 /** Decides over requests that stand at a proxy, and says what the proxy puts into them. */
 export class ProxyAuthorizer {
@@ -40,10 +57,14 @@ export class ProxyAuthorizer {
     key: ConnectionKey | undefined,
     request: ProxiedRequest,
     principal: Principal,
+    signal: AbortSignal,
   ): Promise<Authorized> {
     const connectionId = this.#idOf(key, principal);
     const { tokens, clock, apiNonces } = this.deps;
-    const token = await tokens.getToken(connectionId, 0, principal);
+    const token = await tokens.getToken(connectionId, 0, principal, {
+      request: shownRequest(request),
+      signal,
+    });
     const injection = await inject(request, token.strategy, token.credentials, {
       nowMs: clock.nowMs(),
       prove: (method, url) => proofOf(token, { method, url, nonce: apiNonces.get(connectionId) }, clock),

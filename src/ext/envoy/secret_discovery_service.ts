@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
-import type { AccessControl } from "../../domain/access/access_control.js";
+import type { RequestRules } from "../../domain/access/request_rules.js";
 import { SecretSchema } from "../../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
 import {
   type DiscoveryRequest,
@@ -26,12 +26,12 @@ filteredStream(SecretDiscoveryService.method.streamSecrets, "token.read");
 /** Envoy's secret discovery: connections as generic secrets. `DeltaSecrets` is not served. */
 export function secretDiscoveryService(options: {
   readonly secrets: SecretStreams;
-  readonly access: AccessControl;
+  readonly rules: Pick<RequestRules, "tokenView">;
 }): ServiceDefinition {
-  const { secrets, access } = options;
+  const { secrets, rules } = options;
   const callerOf = ({ principal }: StreamContext): SecretCaller => ({
     principal,
-    view: access.viewOf(principal),
+    view: rules.tokenView(principal),
   });
   return defineService(SecretDiscoveryService, {
     async fetchSecrets(request, context) {

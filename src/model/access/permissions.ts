@@ -1,9 +1,11 @@
 import { type Action, accessTable, type Permission, type Role } from "./access_table.js";
+import type { Condition, Rule } from "./rules.js";
 import {
   CompiledRestriction,
   describeRestriction,
   type Resource,
   type Restriction,
+  Texts,
 } from "./scope_restriction.js";
 
 /** Where it is written what a principal may. */
@@ -42,16 +44,30 @@ export class Permissions {
   /** A text that is the same for two grants that allow the same. */
   readonly fingerprint: string;
 
-  /** @param nobody why there is no rule, for when there is none */
-  constructor(rules: readonly RoleRule[], nobody: RulePlace) {
+  /** Of requests to APIs: those of the restrictions, and then those of the policy file. */
+  readonly requestRules: readonly Rule[];
+
+  /**
+   * @param nobody why there is no rule, for when there is none
+   * @param policy the policy file, if there is one
+   */
+  constructor(
+    rules: readonly RoleRule[],
+    nobody: RulePlace,
+    policy?: { readonly rules: readonly Rule[]; readonly digest: string },
+  ) {
     this.rules = rules;
+    this.requestRules = [...rules.flatMap(restrictionRules), ...(policy?.rules ?? [])];
     this.#rules = rules.map((rule) => ({
       ...rule,
       compiled: rule.restriction && new CompiledRestriction(rule.restriction),
     }));
     this.#nobody = nobody;
     this.isRestricted = this.#rules.some(({ compiled }) => compiled !== undefined);
-    this.fingerprint = JSON.stringify(rules.map(({ role, restriction }) => [role, restriction ?? null]));
+    const own = rules.map(({ role, restriction }) => [role, restriction ?? null]);
+    this.fingerprint = JSON.stringify(
+      this.requestRules.length === 0 || this.role === "admin" ? own : [own, policy?.digest],
+    );
   }
 
   /** That of the rule which allows least. */
@@ -96,6 +112,24 @@ export class Permissions {
       ? { permission: "denied", place: outside.place }
       : { permission: "allowed", place: restrictedBy.place };
   }
+}
+
+/** What a list of methods or paths says, as rules. */
+function restrictionRules({ restriction, place }: RoleRule): Rule[] {
+  const { methods, paths } = restriction ?? {};
+  const rule = (when: Condition): Rule => {
+    return { providers: undefined, when, verdict: "deny", because: place.text, extent: [], line: 0 };
+  };
+  const outside =
+    (name: "request.method" | "request.path", isInside: (text: string) => boolean): Condition =>
+    ({ [name]: text }) =>
+      text === undefined ? undefined : !isInside(text as string);
+  const methodSet = methods && new Set(methods);
+  const pathTexts = paths && new Texts(paths);
+  return [
+    ...(methodSet ? [rule(outside("request.method", (method) => methodSet.has(method)))] : []),
+    ...(pathTexts ? [rule(outside("request.path", (path) => pathTexts.has(path)))] : []),
+  ];
 }
 
 /** `role agent, restricted to users ada` */

@@ -1,5 +1,6 @@
 import type { Role } from "./access_table.js";
 import { describeRule, type RoleRule } from "./permissions.js";
+import type { Rule } from "./rules.js";
 import type { Restriction } from "./scope_restriction.js";
 
 /** Principals, and what they are. */
@@ -23,6 +24,10 @@ export class Policy {
   constructor(
     readonly bindings: readonly PolicyBinding[],
     readonly digest: string,
+    /** Of requests, in their order. */
+    readonly rules: readonly Rule[] = [],
+    /** Principals that show requests of others, and put credentials into them. */
+    readonly proxies: ReadonlySet<string> = new Set(),
   ) {
     for (const [order, binding] of bindings.entries()) {
       this.#order.set(binding, order);

@@ -8,15 +8,25 @@ export interface Restriction {
   /** Names or ids of provider profiles, a UUID being an id; `*` is any. */
   readonly providers?: readonly string[];
   readonly connectionIds?: readonly string[];
+  /** Of requests to APIs. Who is restricted so gets no token, and sends requests through a proxy. */
+  readonly methods?: readonly string[];
+  /** Of requests; `/repos/acme/*` is every one that begins so. */
+  readonly paths?: readonly string[];
 }
 
-/** The lists as messages and records have them: an empty one is left out. */
-export function restrictionFrom(lists: Required<Restriction>): Restriction {
-  const { userIds, providers, connectionIds } = lists;
+/** The lists as messages and records have them. */
+export type RestrictionLists = Restriction &
+  Required<Pick<Restriction, "userIds" | "providers" | "connectionIds">>;
+
+/** An empty list is left out. */
+export function restrictionFrom(lists: RestrictionLists): Restriction {
+  const { userIds, providers, connectionIds, methods = [], paths = [] } = lists;
   return {
     ...(userIds.length > 0 && { userIds }),
     ...(providers.length > 0 && { providers }),
     ...(connectionIds.length > 0 && { connectionIds }),
+    ...(methods.length > 0 && { methods }),
+    ...(paths.length > 0 && { paths }),
   };
 }
 
@@ -50,7 +60,7 @@ export type Resource =
     };
 
 /** Texts, and beginnings of texts that end with `*`. */
-class Texts {
+export class Texts {
   readonly #exact: ReadonlySet<string>;
   readonly #prefixes: readonly string[];
 
@@ -117,13 +127,15 @@ const maxUserIdLength = 256;
 
 /** What is wrong with a restriction that was written by hand; `field` is `user_ids[3]`, or a list. */
 export function restrictionViolations(restriction: Restriction): FieldViolation[] {
-  const { userIds, providers, connectionIds } = restriction;
+  const { userIds, providers, connectionIds, methods, paths } = restriction;
   const lists = [
     ["user_ids", userIds, userViolation],
     ["providers", providers, providerViolation],
     ["connection_ids", connectionIds, connectionViolation],
+    ["methods", methods, methodViolation],
+    ["paths", paths, pathViolation],
   ] as const;
-  if (lists.every(([, list]) => list === undefined)) {
+  if ([userIds, providers, connectionIds].every((list) => list === undefined)) {
     return [
       {
         field: "",
@@ -158,17 +170,29 @@ function connectionViolation(text: string): string | undefined {
   return isId(text) ? undefined : "must be the id of a connection, a UUID in lower case";
 }
 
+function methodViolation(text: string): string | undefined {
+  return /^[A-Z-]{1,20}$/.test(text) ? undefined : "must be a method in capitals";
+}
+
+function pathViolation(text: string): string | undefined {
+  if (/^\/[\x21-\x7e]{0,511}$/.test(text)) return starViolation(text);
+  return "must begin with a slash and hold no blanks";
+}
+
 function starViolation(text: string): string | undefined {
   const star = text.indexOf("*");
   return star < 0 || star === text.length - 1 ? undefined : "may hold a * at its end alone";
 }
 
 /** One sentence for a person. */
-export function describeRestriction({ userIds, providers, connectionIds }: Restriction): string {
+export function describeRestriction(restriction: Restriction): string {
+  const { userIds, providers, connectionIds, methods, paths } = restriction;
   const parts = [
     userIds && `users ${userIds.join(", ")}`,
     providers && `providers ${providers.join(", ")}`,
     connectionIds && `connections ${connectionIds.join(", ")}`,
+    methods && `methods ${methods.join(", ")}`,
+    paths && `paths ${paths.join(", ")}`,
   ];
   return parts.filter((part) => part !== undefined).join("; ");
 }

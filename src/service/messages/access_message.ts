@@ -22,11 +22,13 @@ export function roleOf(message: RoleMessage): Role | undefined {
 }
 
 export function restrictionMessage(restriction: Restriction): RestrictionMessage {
-  const { userIds = [], providers = [], connectionIds = [] } = restriction;
+  const { userIds = [], providers = [], connectionIds = [], methods = [], paths = [] } = restriction;
   return create(RestrictionSchema, {
     userIds: [...userIds],
     providers: [...providers],
     connectionIds: [...connectionIds],
+    methods: [...methods],
+    paths: [...paths],
   });
 }
 

@@ -3,14 +3,17 @@ import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import { type AccessExplainer, actionNamed } from "../../domain/access/access_explainer.js";
 import type { ApiKeys } from "../../domain/access/api_keys.js";
+import type { RequestRules } from "../../domain/access/request_rules.js";
 import {
   AccessService,
   AccessVerdict,
   CreateApiKeyResponseSchema,
+  type ExplainAccessRequest,
   ExplainAccessResponseSchema,
   ListApiKeysResponseSchema,
   RevokeApiKeyResponseSchema,
   RotateApiKeyResponseSchema,
+  RuleMatchSchema,
   WhoAmIResponseSchema,
 } from "../../gen/nexus/v1/access_pb.js";
 import { InvalidArgument } from "../../model/errors.js";
@@ -22,6 +25,7 @@ import {
   roleOf,
 } from "../messages/access_message.js";
 import { decodePageToken, encodePageToken, pageSize } from "../messages/page_token.js";
+import { shownRequestOf } from "../messages/shown_request.js";
 import { present, timestampOf } from "../messages/timestamps.js";
 import { actionOfRpc } from "../pipeline/rpc_access.js";
 import {
@@ -40,6 +44,7 @@ type Deps = {
   readonly keys: ApiKeys;
   readonly access: AccessControl;
   readonly explainer: AccessExplainer;
+  readonly rules: Pick<RequestRules, "explain">;
 };
 
 type Rpcs = ServiceImplementation<typeof AccessService>;
@@ -110,8 +115,19 @@ class AccessRpcs implements Rpcs {
       line: place.line,
       role: roleMessage(permissions.role),
       action,
+      ...this.#ruled(request),
     });
   };
+
+  /** What the rules say of the request that is asked about. */
+  #ruled({ principal, request, resource }: ExplainAccessRequest) {
+    if (!request) return {};
+    const { connectionId = "", userId = "", provider = "" } = resource ?? {};
+    const asked = { connectionId, userId, provider: { id: provider, name: provider } };
+    const connection = this.deps.access.factsOf(connectionId) ?? asked;
+    const { requestVerdict, rules } = this.deps.rules.explain(principal, connection, shownRequestOf(request));
+    return { requestVerdict, rules: rules.map((rule) => create(RuleMatchSchema, rule)) };
+  }
 
   whoAmI: Rpcs["whoAmI"] = async (_request, { principal }) => {
     const permissions = this.deps.access.permissionsOf(principal.name);

@@ -2,6 +2,7 @@ import { create, type Message } from "@bufbuild/protobuf";
 import { durationMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
+import type { Asking, RequestRules } from "../../domain/access/request_rules.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
 import type { McpServerNames } from "../../domain/providers/mcp/mcp_server_names.js";
 import type { McpServers } from "../../domain/providers/mcp/mcp_servers.js";
@@ -31,6 +32,7 @@ import type { Principal } from "../../model/access/principal.js";
 import { FailedPrecondition, NotLeader } from "../../model/errors.js";
 import { connectionKey } from "../messages/connection_key.js";
 import { shareMessage } from "../messages/shared_message.js";
+import { shownRequestOf } from "../messages/shown_request.js";
 import { consentMessage, tokenMessage, watchMessage } from "../messages/token_message.js";
 import {
   defineService,
@@ -48,6 +50,7 @@ interface Deps {
   readonly acquirer: TokenAcquirer;
   readonly watch: TokenWatch;
   readonly access: AccessControl;
+  readonly rules: RequestRules;
   readonly mcp: McpServers;
   readonly mcpNames: McpServerNames;
   readonly names: ConnectionNames;
@@ -71,6 +74,18 @@ export function tokenService(deps: Deps): ServiceDefinition {
 
 function targetOf({ audience, resource, scopes }: TokenServiceGetTokenRequest): TokenTarget {
   return { audience, resource, scopes };
+}
+
+function askingOf(
+  { request }: Pick<AcquireTokenRequest, "request">,
+  context: Pick<CallContext, "signal">,
+): Asking {
+  return {
+    request: shownRequestOf(request),
+    get signal() {
+      return context.signal;
+    },
+  };
 }
 
 function isWait(request: Message): boolean {
@@ -109,6 +124,7 @@ class TokenRpcs implements Rpcs {
       returnUrl: returnUrl === "" ? undefined : returnUrl,
       waitMs: wait ? durationMs(wait) : 0,
       device,
+      ...(request.request && { asking: askingOf(request, context) }),
     };
     try {
       const acquired = this.deps.acquirer.acquire(asked, context);
@@ -128,12 +144,13 @@ class TokenRpcs implements Rpcs {
     return await this.deps.acquirer.acquire(asked, context);
   }
 
-  getToken: Rpcs["getToken"] = (request, { principal }) => {
+  getToken: Rpcs["getToken"] = (request, context) => {
+    const { principal } = context;
     const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
     const id = this.#idOf(request, principal);
     const token = isDownscoped(request)
       ? this.deps.downscoped.get(id, targetOf(request), minTtlMs, principal)
-      : this.deps.tokens.getToken(id, minTtlMs, principal);
+      : this.deps.tokens.getToken(id, minTtlMs, principal, request.request && askingOf(request, context));
     return token instanceof Promise ? token.then(this.#answerOf) : this.#answerOf(token);
   };
 
@@ -173,7 +190,7 @@ class TokenRpcs implements Rpcs {
         position: position && { epoch: position.epoch, revision: position.revision },
         bookmarkIntervalMs: bookmarkInterval ? durationMs(bookmarkInterval) : defaultBookmarkIntervalMs,
         principal,
-        view: this.deps.access.viewOf(principal),
+        view: this.deps.rules.tokenView(principal),
       },
       { send: (event) => sink.send(this.#messageOf(event)), end: (error) => sink.end(error) },
     );

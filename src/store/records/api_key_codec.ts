@@ -12,6 +12,8 @@ export function encodeApiKey({ restriction = {}, old, ...key }: ApiKeyRecord): U
     userIds: [...(restriction.userIds ?? [])],
     providers: [...(restriction.providers ?? [])],
     connectionIds: [...(restriction.connectionIds ?? [])],
+    methods: [...(restriction.methods ?? [])],
+    paths: [...(restriction.paths ?? [])],
     createdAtMs: encodeTime(key.createdAtMs),
     expiresAtMs: encodeTime(key.expiresAtMs),
     revokedAtMs: encodeTime(key.revokedAtMs),
@@ -25,13 +27,15 @@ export function encodeApiKey({ restriction = {}, old, ...key }: ApiKeyRecord): U
 /** @throws RangeError on a role that this version does not know: the key must not be taken for another */
 export function decodeApiKey(bytes: Uint8Array): ApiKeyRecord {
   const record = fromBinary(ApiKeyRecordSchema, bytes);
-  const { userIds, providers, connectionIds, oldDigest, oldUntilMs, ...fields } = fieldsOf(record);
+  const { userIds, providers, connectionIds, methods, paths, oldDigest, oldUntilMs, ...fields } =
+    fieldsOf(record);
+  const lists = { userIds, providers, connectionIds, methods, paths };
   const role = decodeWord(roles, fields.role);
   return {
     ...fields,
     role,
     old: oldDigest.length === 0 ? undefined : { digest: oldDigest, untilMs: Number(oldUntilMs) },
-    restriction: role === "agent" ? restrictionFrom({ userIds, providers, connectionIds }) : undefined,
+    restriction: role === "agent" ? restrictionFrom(lists) : undefined,
     createdAtMs: Number(fields.createdAtMs),
     expiresAtMs: decodeTime(fields.expiresAtMs),
     revokedAtMs: decodeTime(fields.revokedAtMs),

@@ -26,6 +26,7 @@ describe("Tokens", () => {
       refresher,
       readAudit: new ReadAudit({ store, clock, log: silentLog }),
       limit: { take: () => undefined },
+      rules: { admit: () => undefined },
       clock,
     });
   });

@@ -6,6 +6,7 @@ import type { KeyedMutex } from "../../../runtime/keyed_mutex.js";
 import type { AccessControl } from "../../access/access_control.js";
 import type { ConnectionNames } from "../../access/connection_names.js";
 import type { RequestGate } from "../../access/request_gate.js";
+import type { Asking } from "../../access/request_rules.js";
 import type { Connections } from "../../connections/connections.js";
 import type { UnattendedConnector } from "../../connections/unattended_connector.js";
 import type { ConnectionRequest } from "../../consent/consent_request.js";
@@ -34,6 +35,8 @@ export interface AcquireRequest {
   readonly waitMs: number;
   /** A request for consent that is made is a device authorization. */
   readonly device: boolean;
+  /** What the token is for. */
+  readonly asking?: Asking;
 }
 
 /** What `AcquireToken` answers. */
@@ -83,9 +86,13 @@ export class TokenAcquirer {
     if (request.returnUrl !== undefined) this.deps.connections.checkReturnUrl(request.returnUrl);
     const decision = this.#decider.decide(request, caller.principal, {});
     if (decision.kind !== "token") return this.#settled(request, caller);
-    const token = this.deps.tokens.getToken(decision.connection.id, request.minTtlMs, caller.principal);
+    const token = this.#token(decision.connection.id, request, caller.principal);
     if (!(token instanceof Promise)) return { kind: "token", token };
     return this.#settled(request, caller, token);
+  }
+
+  #token(id: string, { minTtlMs, asking }: AcquireRequest, principal: Principal) {
+    return this.deps.tokens.getToken(id, minTtlMs, principal, asking);
   }
 
   async #settled(request: AcquireRequest, caller: Caller, token?: Promise<CurrentToken>): Promise<Acquired> {
@@ -119,7 +126,7 @@ export class TokenAcquirer {
       if (decision.kind === "token") {
         const { connection } = decision;
         try {
-          reading ??= Promise.resolve(this.deps.tokens.getToken(connection.id, request.minTtlMs, principal));
+          reading ??= Promise.resolve(this.#token(connection.id, request, principal));
           return { kind: "token", token: await reading };
         } catch (error) {
           facts = { ...facts, ended: { connection, reason: terminalReason(error) } };
@@ -180,7 +187,7 @@ export class TokenAcquirer {
     const signIn = await this.#signIn(profile, acquire, principal);
     if (signIn?.kind === "consent") return signIn;
     const { id } = await this.deps.unattended.connect(request, profile, principal);
-    return { kind: "token", token: await this.deps.tokens.getToken(id, acquire.minTtlMs, principal) };
+    return { kind: "token", token: await this.#token(id, acquire, principal) };
   }
 
   /** The link to the identity provider where the user has not signed in; undefined where the caller gets none. */

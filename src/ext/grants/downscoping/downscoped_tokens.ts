@@ -56,7 +56,7 @@ export class DownscopedTokens implements Downscoping {
     principal: Principal,
   ): Promise<CurrentToken> {
     const { store, tokens, clock } = this.deps;
-    const subject = await tokens.subject(connectionId, minTtlMs);
+    const subject = await tokens.subject(connectionId, minTtlMs, principal);
     const connection = store.getConnection(connectionId);
     if (!connection) throw new NotFound("connection");
     const profile = store.getProvider(connection.providerId);

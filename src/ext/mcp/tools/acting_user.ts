@@ -2,7 +2,7 @@ import { usageFailure } from "../../../cli/shell/command_failure.js";
 import { printable } from "../../../cli/shell/text.js";
 import {
   CompiledRestriction,
-  type Restriction,
+  type RestrictionLists,
   restrictionFrom,
 } from "../../../model/access/scope_restriction.js";
 import type { McpPolicy } from "./mcp_policy.js";
@@ -19,7 +19,7 @@ const maxNamed = 5;
  */
 export function actingUser(
   { userId, isLoginName }: Pick<McpPolicy, "userId" | "isLoginName">,
-  restrictions: readonly Required<Restriction>[],
+  restrictions: readonly RestrictionLists[],
   named: string | undefined,
 ): string {
   const wanted = userId ?? named;

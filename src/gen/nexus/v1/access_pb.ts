@@ -7,13 +7,15 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { ShownRequest } from "./token_pb.js";
+import { file_nexus_v1_token } from "./token_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file nexus/v1/access.proto.
  */
 export const file_nexus_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxIrIBCgtSZXN0cmljdGlvbhI7Cgh1c2VyX2lkcxgBIAMoCUIpukgmkgEjEOgHGAEiHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSOgoJcHJvdmlkZXJzGAIgAygJQie6SCSSASEQ6AcYASIachgyFl4oW2EtejAtOS1dezEsNjN9fFwqKSQSKgoOY29ubmVjdGlvbl9pZHMYAyADKAlCErpID5IBDBDoBxgBIgVyA7ABASKFAwoGQXBpS2V5EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSHAoEcm9sZRgDIAEoDjIOLm5leHVzLnYxLlJvbGUSKgoLcmVzdHJpY3Rpb24YBCABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpjcmVhdGVkX2J5GAYgASgJEi4KCmV4cGlyZXNfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCnJldm9rZWRfYnkYCSABKAkSMAoMbGFzdF91c2VkX2F0GAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglvbGRfdW50aWwYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIs0BChNDcmVhdGVBcGlLZXlSZXF1ZXN0EjAKBG5hbWUYASABKAlCIrpIH3IdMhteW2EtejAtOV1bYS16MC05Ll8tXXswLDYyfSQSKAoEcm9sZRgCIAEoDjIOLm5leHVzLnYxLlJvbGVCCrpIB4IBBBABIAASKgoLcmVzdHJpY3Rpb24YAyABKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJGChRDcmVhdGVBcGlLZXlSZXNwb25zZRIhCgdhcGlfa2V5GAEgASgLMhAubmV4dXMudjEuQXBpS2V5EgsKA2tleRgCIAEoCSJqChJMaXN0QXBpS2V5c1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEhcKD2luY2x1ZGVfcmV2b2tlZBgDIAEoCCJSChNMaXN0QXBpS2V5c1Jlc3BvbnNlEiIKCGFwaV9rZXlzGAEgAygLMhAubmV4dXMudjEuQXBpS2V5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKRAQoTUm90YXRlQXBpS2V5UmVxdWVzdBIXCgRuYW1lGAEgASgJQge6SARyAhg/SAASFQoCaWQYAiABKAlCB7pIBHICGD9IABI8CghrZWVwX29sZBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgJqeATIAQgwKA2tleRIFukgCCAEiRgoUUm90YXRlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleRILCgNrZXkYAiABKAkiUwoTUmV2b2tlQXBpS2V5UmVxdWVzdBIXCgRuYW1lGAEgASgJQge6SARyAhg/SAASFQoCaWQYAiABKAlCB7pIBHICGD9IAEIMCgNrZXkSBbpIAggBIjkKFFJldm9rZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkiZQoIUmVzb3VyY2USIgoNY29ubmVjdGlvbl9pZBgBIAEoCUILukgI2AEBcgOwAQESGQoHdXNlcl9pZBgCIAEoCUIIukgFcgMYgAISGgoIcHJvdmlkZXIYAyABKAlCCLpIBXIDGIABIncKFEV4cGxhaW5BY2Nlc3NSZXF1ZXN0Eh0KCXByaW5jaXBhbBgBIAEoCUIKukgHcgUQARiABBIaCgZhY3Rpb24YAiABKAlCCrpIB3IFEAEYgAESJAoIcmVzb3VyY2UYAyABKAsyEi5uZXh1cy52MS5SZXNvdXJjZSKLAQoVRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEigKB3ZlcmRpY3QYASABKA4yFy5uZXh1cy52MS5BY2Nlc3NWZXJkaWN0EgwKBHJ1bGUYAiABKAkSDAoEbGluZRgDIAEoDRIcCgRyb2xlGAQgASgOMg4ubmV4dXMudjEuUm9sZRIOCgZhY3Rpb24YBSABKAkiDwoNV2hvQW1JUmVxdWVzdCKeAQoOV2hvQW1JUmVzcG9uc2USEQoJcHJpbmNpcGFsGAEgASgJEhwKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlEisKDHJlc3RyaWN0aW9ucxgDIAMoCzIVLm5leHVzLnYxLlJlc3RyaWN0aW9uEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wKk8KBFJvbGUSFAoQUk9MRV9VTlNQRUNJRklFRBAAEg4KClJPTEVfQURNSU4QARIRCg1ST0xFX09QRVJBVE9SEAISDgoKUk9MRV9BR0VOVBADKoUBCg1BY2Nlc3NWZXJkaWN0Eh4KGkFDQ0VTU19WRVJESUNUX1VOU1BFQ0lGSUVEEAASGgoWQUNDRVNTX1ZFUkRJQ1RfQUxMT1dFRBABEh0KGUFDQ0VTU19WRVJESUNUX1JFU1RSSUNURUQQAhIZChVBQ0NFU1NfVkVSRElDVF9ERU5JRUQQAzLXAwoNQWNjZXNzU2VydmljZRJNCgxDcmVhdGVBcGlLZXkSHS5uZXh1cy52MS5DcmVhdGVBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuQ3JlYXRlQXBpS2V5UmVzcG9uc2USSgoLTGlzdEFwaUtleXMSHC5uZXh1cy52MS5MaXN0QXBpS2V5c1JlcXVlc3QaHS5uZXh1cy52MS5MaXN0QXBpS2V5c1Jlc3BvbnNlEk0KDFJldm9rZUFwaUtleRIdLm5leHVzLnYxLlJldm9rZUFwaUtleVJlcXVlc3QaHi5uZXh1cy52MS5SZXZva2VBcGlLZXlSZXNwb25zZRJNCgxSb3RhdGVBcGlLZXkSHS5uZXh1cy52MS5Sb3RhdGVBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuUm90YXRlQXBpS2V5UmVzcG9uc2USUAoNRXhwbGFpbkFjY2VzcxIeLm5leHVzLnYxLkV4cGxhaW5BY2Nlc3NSZXF1ZXN0Gh8ubmV4dXMudjEuRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEjsKBldob0FtSRIXLm5leHVzLnYxLldob0FtSVJlcXVlc3QaGC5uZXh1cy52MS5XaG9BbUlSZXNwb25zZUJFCgxkZXYubmV4dXMudjFQAVozZ2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXN2MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxIpkCCgtSZXN0cmljdGlvbhI7Cgh1c2VyX2lkcxgBIAMoCUIpukgmkgEjEOgHGAEiHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSOgoJcHJvdmlkZXJzGAIgAygJQie6SCSSASEQ6AcYASIachgyFl4oW2EtejAtOS1dezEsNjN9fFwqKSQSKgoOY29ubmVjdGlvbl9pZHMYAyADKAlCErpID5IBDBDoBxgBIgVyA7ABARIvCgdtZXRob2RzGFAgAygJQh66SBuSARgQFBgBIhJyEDIOXltBLVotXXsxLDIwfSQSNAoFcGF0aHMYUSADKAlCJbpIIpIBHxBkGAEiGXIXMhVeL1tceDIxLVx4N0VdezAsNTExfSQihQMKBkFwaUtleRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhwKBHJvbGUYAyABKA4yDi5uZXh1cy52MS5Sb2xlEioKC3Jlc3RyaWN0aW9uGAQgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgGIAEoCRIuCgpleHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZXZva2VkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXZva2VkX2J5GAkgASgJEjAKDGxhc3RfdXNlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJb2xkX3VudGlsGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLNAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIwCgRuYW1lGAEgASgJQiK6SB9yHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kEigKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlQgq6SAeCAQQQASAAEioKC3Jlc3RyaWN0aW9uGAMgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRgoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleRILCgNrZXkYAiABKAkiagoSTGlzdEFwaUtleXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIXCg9pbmNsdWRlX3Jldm9rZWQYAyABKAgiUgoTTGlzdEFwaUtleXNSZXNwb25zZRIiCghhcGlfa2V5cxgBIAMoCzIQLm5leHVzLnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkikQEKE1JvdGF0ZUFwaUtleVJlcXVlc3QSFwoEbmFtZRgBIAEoCUIHukgEcgIYP0gAEhUKAmlkGAIgASgJQge6SARyAhg/SAASPAoIa2VlcF9vbGQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCICangEyAEIMCgNrZXkSBbpIAggBIkYKFFJvdGF0ZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkSCwoDa2V5GAIgASgJIlMKE1Jldm9rZUFwaUtleVJlcXVlc3QSFwoEbmFtZRgBIAEoCUIHukgEcgIYP0gAEhUKAmlkGAIgASgJQge6SARyAhg/SABCDAoDa2V5EgW6SAIIASI5ChRSZXZva2VBcGlLZXlSZXNwb25zZRIhCgdhcGlfa2V5GAEgASgLMhAubmV4dXMudjEuQXBpS2V5ImUKCFJlc291cmNlEiIKDWNvbm5lY3Rpb25faWQYASABKAlCC7pICNgBAXIDsAEBEhkKB3VzZXJfaWQYAiABKAlCCLpIBXIDGIACEhoKCHByb3ZpZGVyGAMgASgJQgi6SAVyAxiAASKgAQoURXhwbGFpbkFjY2Vzc1JlcXVlc3QSHQoJcHJpbmNpcGFsGAEgASgJQgq6SAdyBRABGIAEEhoKBmFjdGlvbhgCIAEoCUIKukgHcgUQARiAARIkCghyZXNvdXJjZRgDIAEoCzISLm5leHVzLnYxLlJlc291cmNlEicKB3JlcXVlc3QYUCABKAsyFi5uZXh1cy52MS5TaG93blJlcXVlc3QiyAEKFUV4cGxhaW5BY2Nlc3NSZXNwb25zZRIoCgd2ZXJkaWN0GAEgASgOMhcubmV4dXMudjEuQWNjZXNzVmVyZGljdBIMCgRydWxlGAIgASgJEgwKBGxpbmUYAyABKA0SHAoEcm9sZRgEIAEoDjIOLm5leHVzLnYxLlJvbGUSDgoGYWN0aW9uGAUgASgJEiIKBXJ1bGVzGFAgAygLMhMubmV4dXMudjEuUnVsZU1hdGNoEhcKD3JlcXVlc3RfdmVyZGljdBhRIAEoCSJbCglSdWxlTWF0Y2gSDAoEbGluZRgBIAEoDRIPCgd2ZXJkaWN0GAIgASgJEg0KBW1hdGNoGAMgASgJEg8KB2RlY2lkZXMYBCABKAgSDwoHYmVjYXVzZRgFIAEoCSIPCg1XaG9BbUlSZXF1ZXN0Ip4BCg5XaG9BbUlSZXNwb25zZRIRCglwcmluY2lwYWwYASABKAkSHAoEcm9sZRgCIAEoDjIOLm5leHVzLnYxLlJvbGUSKwoMcmVzdHJpY3Rpb25zGAMgAygLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqTwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9BRE1JThABEhEKDVJPTEVfT1BFUkFUT1IQAhIOCgpST0xFX0FHRU5UEAMqhQEKDUFjY2Vzc1ZlcmRpY3QSHgoaQUNDRVNTX1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIaChZBQ0NFU1NfVkVSRElDVF9BTExPV0VEEAESHQoZQUNDRVNTX1ZFUkRJQ1RfUkVTVFJJQ1RFRBACEhkKFUFDQ0VTU19WRVJESUNUX0RFTklFRBADMtcDCg1BY2Nlc3NTZXJ2aWNlEk0KDENyZWF0ZUFwaUtleRIdLm5leHVzLnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaHi5uZXh1cy52MS5DcmVhdGVBcGlLZXlSZXNwb25zZRJKCgtMaXN0QXBpS2V5cxIcLm5leHVzLnYxLkxpc3RBcGlLZXlzUmVxdWVzdBodLm5leHVzLnYxLkxpc3RBcGlLZXlzUmVzcG9uc2USTQoMUmV2b2tlQXBpS2V5Eh0ubmV4dXMudjEuUmV2b2tlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLlJldm9rZUFwaUtleVJlc3BvbnNlEk0KDFJvdGF0ZUFwaUtleRIdLm5leHVzLnYxLlJvdGF0ZUFwaUtleVJlcXVlc3QaHi5uZXh1cy52MS5Sb3RhdGVBcGlLZXlSZXNwb25zZRJQCg1FeHBsYWluQWNjZXNzEh4ubmV4dXMudjEuRXhwbGFpbkFjY2Vzc1JlcXVlc3QaHy5uZXh1cy52MS5FeHBsYWluQWNjZXNzUmVzcG9uc2USOwoGV2hvQW1JEhcubmV4dXMudjEuV2hvQW1JUmVxdWVzdBoYLm5leHVzLnYxLldob0FtSVJlc3BvbnNlQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_token]);
 
 /**
  * What an agent is restricted to: a connection must fit each list that is not empty. An agent has at least one.
@@ -41,6 +43,20 @@ export type Restriction = Message<"nexus.v1.Restriction"> & {
    * @generated from field: repeated string connection_ids = 3;
    */
   connectionIds: string[];
+
+  /**
+   * Methods of requests to APIs, in capitals; with this list or the next the agent gets no token, and sends its requests through a proxy.
+   *
+   * @generated from field: repeated string methods = 80;
+   */
+  methods: string[];
+
+  /**
+   * Paths of requests to APIs: `/repos/acme/*` is every one that begins with `/repos/acme/`.
+   *
+   * @generated from field: repeated string paths = 81;
+   */
+  paths: string[];
 };
 
 /**
@@ -465,6 +481,13 @@ export type ExplainAccessRequest = Message<"nexus.v1.ExplainAccessRequest"> & {
    * @generated from field: nexus.v1.Resource resource = 3;
    */
   resource?: Resource | undefined;
+
+  /**
+   * What the rules of the policy file say of this request, with `token.read` and a resource that names the provider.
+   *
+   * @generated from field: nexus.v1.ShownRequest request = 80;
+   */
+  request?: ShownRequest | undefined;
 };
 
 /**
@@ -514,6 +537,20 @@ export type ExplainAccessResponse = Message<"nexus.v1.ExplainAccessResponse"> & 
    * @generated from field: string action = 5;
    */
   action: string;
+
+  /**
+   * Each rule of requests in its order, and whether it matches. Empty where no request was asked about.
+   *
+   * @generated from field: repeated nexus.v1.RuleMatch rules = 80;
+   */
+  rules: RuleMatch[];
+
+  /**
+   * What the rules say of the request: `allow`, `ask` or `deny`. Empty where none was asked about.
+   *
+   * @generated from field: string request_verdict = 81;
+   */
+  requestVerdict: string;
 };
 
 /**
@@ -522,6 +559,55 @@ export type ExplainAccessResponse = Message<"nexus.v1.ExplainAccessResponse"> & 
  */
 export const ExplainAccessResponseSchema: GenMessage<ExplainAccessResponse> = /*@__PURE__*/
   messageDesc(file_nexus_v1_access, 12);
+
+/**
+ * A rule and a request.
+ *
+ * @generated from message nexus.v1.RuleMatch
+ */
+export type RuleMatch = Message<"nexus.v1.RuleMatch"> & {
+  /**
+   * Line of the rule in the policy file, from 1; 0 for the restriction of a key.
+   *
+   * @generated from field: uint32 line = 1;
+   */
+  line: number;
+
+  /**
+   * What it says: `allow`, `ask` or `deny`.
+   *
+   * @generated from field: string verdict = 2;
+   */
+  verdict: string;
+
+  /**
+   * Whether it matches: `yes`, `no`, or `unknown` where it asks for what is not shown.
+   *
+   * @generated from field: string match = 3;
+   */
+  match: string;
+
+  /**
+   * Whether this is the rule that decides.
+   *
+   * @generated from field: bool decides = 4;
+   */
+  decides: boolean;
+
+  /**
+   * The `because` of the rule.
+   *
+   * @generated from field: string because = 5;
+   */
+  because: string;
+};
+
+/**
+ * Describes the message nexus.v1.RuleMatch.
+ * Use `create(RuleMatchSchema)` to create a new message.
+ */
+export const RuleMatchSchema: GenMessage<RuleMatch> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_access, 13);
 
 /**
  * Request of WhoAmI.
@@ -536,7 +622,7 @@ export type WhoAmIRequest = Message<"nexus.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 13);
+  messageDesc(file_nexus_v1_access, 14);
 
 /**
  * Response of WhoAmI.
@@ -578,7 +664,7 @@ export type WhoAmIResponse = Message<"nexus.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 14);
+  messageDesc(file_nexus_v1_access, 15);
 
 /**
  * What a principal is to the daemon.

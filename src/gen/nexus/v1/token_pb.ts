@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/token.proto.
  */
 export const file_nexus_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEixgMKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyABIiCg5tY3Bfc2VydmVyX3VybBgyIAEoCUIKukgHcgUQARiAEBIOCgZkZXZpY2UYMyABKAg6JrpIIyIhCg1wcm92aWRlcl9uYW1lCg5tY3Bfc2VydmVyX3VybBABInAKFEFjcXVpcmVUb2tlblJlc3BvbnNlEiAKBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW5IABIsCgdjb25zZW50GAIgASgLMhkubmV4dXMudjEuQ29uc2VudFJlcXVpcmVkSABCCAoGcmVzdWx0IsoBCg9Db25zZW50UmVxdWlyZWQSEAoIYXV0aF91cmwYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRIuCgpleHBpcmVzX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZyZWFzb24YBCABKAkSGAoQdmVyaWZpY2F0aW9uX3VyaRgyIAEoCRIRCgl1c2VyX2NvZGUYMyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRg0IAEoCSKvAwobVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEjoKB21pbl90dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIqCghhdWRpZW5jZRg8IAEoCUIYukgVchMYgAgyDl5bXHgyMC1ceDdFXSokEkAKBnNjb3Blcxg9IAMoCUIwukgtkgEqEDIYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEn8KCHJlc291cmNlGD4gASgJQm26SGq6AV8KDHJlc291cmNlLnVyaRIqbXVzdCBiZSBhbiBhYnNvbHV0ZSBVUkkgd2l0aG91dCBhIGZyYWdtZW50GiN0aGlzLmlzVXJpKCkgJiYgIXRoaXMuY29udGFpbnMoJyMnKdgBAXIDGIAIOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIj4KHFRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiJ8ChNSZWZyZXNoVG9rZW5SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASI2ChRSZWZyZXNoVG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIpoCChpSZXBvcnRSZWplY3RlZFRva2VuUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSGQoIcmV2aXNpb24YAyABKARCB7pIBDICKAESGwoGc3RhdHVzGAQgASgNQgu6SAgqBjCRAzCTAxIiChB3d3dfYXV0aGVudGljYXRlGAUgASgJQgi6SAVyAyiAQBI5CgpkcG9wX25vbmNlGEYgASgJQiW6SCJyIBiAEDIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSokOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABIqABChtSZXBvcnRSZWplY3RlZFRva2VuUmVzcG9uc2USKwoHb3V0Y29tZRgBIAEoDjIaLm5leHVzLnYxLlJlamVjdGlvbk91dGNvbWUSEAoIcmV2aXNpb24YAiABKAQSKgoHY29uc2VudBgDIAEoCzIZLm5leHVzLnYxLkNvbnNlbnRSZXF1aXJlZBIWCg5taXNzaW5nX3Njb3BlcxgEIAMoCSKmAwoSQ3JlYXRlUHJvb2ZSZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRI4CgZtZXRob2QYAyABKAlCKLpIJXIjEAEYIDIdXlshIyQlJicqKy5eX2B8fjAtOUEtWmEtei1dKyQSuAEKA3VybBgEIAEoCUKqAbpIpgG6AZsBCgh1cmwuaHR0cBI+bXVzdCBiZSBhbiBhYnNvbHV0ZSBodHRwIG9yIGh0dHBzIFVSTCB3aXRob3V0IHVzZXIgaW5mb3JtYXRpb24aT3RoaXMubWF0Y2hlcygnXltoSF1bdFRdW3RUXVtwUF1bc1NdPzovL1teLz8jQFxcIF0rKFsvPyNdLiopPyQnKSAmJiB0aGlzLmlzVXJpKClyBRABGIBAEjQKBW5vbmNlGAUgASgJQiW6SCJyIBiAEDIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSokOhy6SBkiFwoNY29ubmVjdGlvbl9pZAoEbmFtZRABImYKE0NyZWF0ZVByb29mUmVzcG9uc2USDQoFcHJvb2YYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmV2aXNpb24YAyABKAQiNAoIUG9zaXRpb24SFgoFZXBvY2gYASABKAlCB7pIBHICGEASEAoIcmV2aXNpb24YAiABKAQikAIKEldhdGNoVG9rZW5zUmVxdWVzdBIqCg5jb25uZWN0aW9uX2lkcxgBIAMoCUISukgPkgEMEOgHGAEiBXIDsAEBEi4KB3VzZXJfaWQYAiABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEiQKCHBvc2l0aW9uGAMgASgLMhIubmV4dXMudjEuUG9zaXRpb24SRAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCICCHgyAggFEjIKBW5hbWVzGAUgAygLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWVCCbpIBpIBAxDoByLhAQoTV2F0Y2hUb2tlbnNSZXNwb25zZRIlCgVzdGF0ZRgBIAEoCzIULm5leHVzLnYxLlRva2VuU3RhdGVIABIuCgdyZW1vdmVkGAIgASgLMhsubmV4dXMudjEuQ29ubmVjdGlvblJlbW92ZWRIABImCghib29rbWFyaxgDIAEoCzISLm5leHVzLnYxLkJvb2ttYXJrSAASIAoFcmVzZXQYBCABKAsyDy5uZXh1cy52MS5SZXNldEgAEiAKBWRyYWluGAUgASgLMg8ubmV4dXMudjEuRHJhaW5IAEIHCgVldmVudCKDAwoKVG9rZW5TdGF0ZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEh4KBXRva2VuGAcgASgLMg8ubmV4dXMudjEuVG9rZW4SIgoHcHJvYmxlbRgIIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVsYWJlbBgzIAEoCRIiCgdhY2NvdW50GDQgASgLMhEubmV4dXMudjEuQWNjb3VudBIuCgpjcmVhdGVkX2F0GDYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEoECDUQNiIqChFDb25uZWN0aW9uUmVtb3ZlZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIjAKCEJvb2ttYXJrEiQKCHBvc2l0aW9uGAEgASgLMhIubmV4dXMudjEuUG9zaXRpb24iFwoFUmVzZXQSDgoGcmVhc29uGAEgASgJIjsKBURyYWluEjIKD3JlY29ubmVjdF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbirCAQoQUmVqZWN0aW9uT3V0Y29tZRIhCh1SRUpFQ1RJT05fT1VUQ09NRV9VTlNQRUNJRklFRBAAEiAKHFJFSkVDVElPTl9PVVRDT01FX1NVUEVSU0VERUQQARIfChtSRUpFQ1RJT05fT1VUQ09NRV9SRUZSRVNIRUQQAhIkCiBSRUpFQ1RJT05fT1VUQ09NRV9TQ09QRVNfTUlTU0lORxADEiIKHlJFSkVDVElPTl9PVVRDT01FX05PTkNFX1dBTlRFRBBGMoUECgxUb2tlblNlcnZpY2USTQoMQWNxdWlyZVRva2VuEh0ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVxdWVzdBoeLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlc3BvbnNlElkKCEdldFRva2VuEiUubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0GiYubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRJNCgxSZWZyZXNoVG9rZW4SHS5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2USYgoTUmVwb3J0UmVqZWN0ZWRUb2tlbhIkLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXF1ZXN0GiUubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEkoKC0NyZWF0ZVByb29mEhwubmV4dXMudjEuQ3JlYXRlUHJvb2ZSZXF1ZXN0Gh0ubmV4dXMudjEuQ3JlYXRlUHJvb2ZSZXNwb25zZRJMCgtXYXRjaFRva2VucxIcLm5leHVzLnYxLldhdGNoVG9rZW5zUmVxdWVzdBodLm5leHVzLnYxLldhdGNoVG9rZW5zUmVzcG9uc2UwAUJFCgxkZXYubmV4dXMudjFQAVozZ2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXN2MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
+  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7wMKE0FjcXVpcmVUb2tlblJlcXVlc3QSIQoNcHJvdmlkZXJfbmFtZRgBIAEoCUIKukgHcgUQARiAARIwCgd1c2VyX2lkGAIgASgJQh+6SBxyGhABGIACMhNeW15ceDAwLVx4MUZceDdGXSokEisKBWxhYmVsGAMgASgJQhy6SBlyFxhAMhNeW15ceDAwLVx4MUZceDdGXSokEkAKBnNjb3BlcxgEIAMoCUIwukgtkgEqEGQYASIkciIQARiAAjIbXltceDIxXHgyMy1ceDVCXHg1RC1ceDdFXSskEjoKB21pbl90dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEhwKCnJldHVybl91cmwYBiABKAlCCLpIBXIDGIAQEjUKBHdhaXQYByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDLpICaoBBiICCDwyABIiCg5tY3Bfc2VydmVyX3VybBgyIAEoCUIKukgHcgUQARiAEBIOCgZkZXZpY2UYMyABKAgSJwoHcmVxdWVzdBhQIAEoCzIWLm5leHVzLnYxLlNob3duUmVxdWVzdDomukgjIiEKDXByb3ZpZGVyX25hbWUKDm1jcF9zZXJ2ZXJfdXJsEAEimAMKDFNob3duUmVxdWVzdBI5CgZtZXRob2QYASABKAlCKbpIJnIkMiJeWyEjJCUmJyorLl5fYHx+MC05QS1aYS16LV17MSw0MH0kEjkKA3VybBgCIAEoCUIsukgpcicQARiAgAEyH15odHRwcz86Ly9bXi8/I0BdKyhbLz9dW14jXSopPyQSFQoNc2hvd3NfaGVhZGVycxgDIAEoCBI+CgdoZWFkZXJzGAQgAygLMiMubmV4dXMudjEuU2hvd25SZXF1ZXN0LkhlYWRlcnNFbnRyeUIIukgFmgECEGQSFgoJYm9keV9zaXplGAUgASgESACIAQESHwoLYm9keV9zaGEyNTYYBiABKAxCCrpIB9gBAXoCaCASFwoEYm9keRgHIAEoDEIJukgGegQYgIAEEisKB3Nlc3Npb24YCCABKAlCGrpIF3IVGEAyEV5bQS1aYS16MC05Ll8tXSokGi4KDEhlYWRlcnNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgwKCl9ib2R5X3NpemUicAoUQWNxdWlyZVRva2VuUmVzcG9uc2USIAoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbkgAEiwKB2NvbnNlbnQYAiABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWRIAEIICgZyZXN1bHQiygEKD0NvbnNlbnRSZXF1aXJlZBIQCghhdXRoX3VybBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgEIAEoCRIYChB2ZXJpZmljYXRpb25fdXJpGDIgASgJEhEKCXVzZXJfY29kZRgzIAEoCRIhChl2ZXJpZmljYXRpb25fdXJpX2NvbXBsZXRlGDQgASgJItgDChtUb2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESOgoHbWluX3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgKMFMgASJgoEbmFtZRgDIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lEioKCGF1ZGllbmNlGDwgASgJQhi6SBVyExiACDIOXltceDIwLVx4N0VdKiQSQAoGc2NvcGVzGD0gAygJQjC6SC2SASoQMhgBIiRyIhABGIACMhteW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyQSfwoIcmVzb3VyY2UYPiABKAlCbbpIaroBXwoMcmVzb3VyY2UudXJpEiptdXN0IGJlIGFuIGFic29sdXRlIFVSSSB3aXRob3V0IGEgZnJhZ21lbnQaI3RoaXMuaXNVcmkoKSAmJiAhdGhpcy5jb250YWlucygnIycp2AEBcgMYgAgSJwoHcmVxdWVzdBhQIAEoCzIWLm5leHVzLnYxLlNob3duUmVxdWVzdDocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASI+ChxUb2tlblNlcnZpY2VHZXRUb2tlblJlc3BvbnNlEh4KBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW4ifAoTUmVmcmVzaFRva2VuUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWU6HLpIGSIXCg1jb25uZWN0aW9uX2lkCgRuYW1lEAEiNgoUUmVmcmVzaFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiKaAgoaUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QSHwoNY29ubmVjdGlvbl9pZBgBIAEoCUIIukgFcgOwAQESJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lEhkKCHJldmlzaW9uGAMgASgEQge6SAQyAigBEhsKBnN0YXR1cxgEIAEoDUILukgIKgYwkQMwkwMSIgoQd3d3X2F1dGhlbnRpY2F0ZRgFIAEoCUIIukgFcgMogEASOQoKZHBvcF9ub25jZRhGIAEoCUIlukgiciAYgBAyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0qJDocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASKgAQobUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEisKB291dGNvbWUYASABKA4yGi5uZXh1cy52MS5SZWplY3Rpb25PdXRjb21lEhAKCHJldmlzaW9uGAIgASgEEioKB2NvbnNlbnQYAyABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWQSFgoObWlzc2luZ19zY29wZXMYBCADKAkipgMKEkNyZWF0ZVByb29mUmVxdWVzdBIfCg1jb25uZWN0aW9uX2lkGAEgASgJQgi6SAVyA7ABARImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSOAoGbWV0aG9kGAMgASgJQii6SCVyIxABGCAyHV5bISMkJSYnKisuXl9gfH4wLTlBLVphLXotXSskErgBCgN1cmwYBCABKAlCqgG6SKYBugGbAQoIdXJsLmh0dHASPm11c3QgYmUgYW4gYWJzb2x1dGUgaHR0cCBvciBodHRwcyBVUkwgd2l0aG91dCB1c2VyIGluZm9ybWF0aW9uGk90aGlzLm1hdGNoZXMoJ15baEhdW3RUXVt0VF1bcFBdW3NTXT86Ly9bXi8/I0BcXCBdKyhbLz8jXS4qKT8kJykgJiYgdGhpcy5pc1VyaSgpcgUQARiAQBI0CgVub25jZRgFIAEoCUIlukgiciAYgBAyG15bXHgyMVx4MjMtXHg1Qlx4NUQtXHg3RV0qJDocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJmChNDcmVhdGVQcm9vZlJlc3BvbnNlEg0KBXByb29mGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhAKCHJldmlzaW9uGAMgASgEIjQKCFBvc2l0aW9uEhYKBWVwb2NoGAEgASgJQge6SARyAhhAEhAKCHJldmlzaW9uGAIgASgEIpACChJXYXRjaFRva2Vuc1JlcXVlc3QSKgoOY29ubmVjdGlvbl9pZHMYASADKAlCErpID5IBDBDoBxgBIgVyA7ABARIuCgd1c2VyX2lkGAIgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIkCghwb3NpdGlvbhgDIAEoCzISLm5leHVzLnYxLlBvc2l0aW9uEkQKEWJvb2ttYXJrX2ludGVydmFsGAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiAgh4MgIIBRIyCgVuYW1lcxgFIAMoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lQgm6SAaSAQMQ6Aci4QEKE1dhdGNoVG9rZW5zUmVzcG9uc2USJQoFc3RhdGUYASABKAsyFC5uZXh1cy52MS5Ub2tlblN0YXRlSAASLgoHcmVtb3ZlZBgCIAEoCzIbLm5leHVzLnYxLkNvbm5lY3Rpb25SZW1vdmVkSAASJgoIYm9va21hcmsYAyABKAsyEi5uZXh1cy52MS5Cb29rbWFya0gAEiAKBXJlc2V0GAQgASgLMg8ubmV4dXMudjEuUmVzZXRIABIgCgVkcmFpbhgFIAEoCzIPLm5leHVzLnYxLkRyYWluSABCBwoFZXZlbnQigwMKClRva2VuU3RhdGUSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIeCgV0b2tlbhgHIAEoCzIPLm5leHVzLnYxLlRva2VuEiIKB3Byb2JsZW0YCCABKAsyES5uZXh1cy52MS5Qcm9ibGVtEjYKEnJlZnJlc2hfZXhwaXJlc19hdBgyIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFbGFiZWwYMyABKAkSIgoHYWNjb3VudBg0IAEoCzIRLm5leHVzLnYxLkFjY291bnQSLgoKY3JlYXRlZF9hdBg2IAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXBKBAg1EDYiKgoRQ29ubmVjdGlvblJlbW92ZWQSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSIwCghCb29rbWFyaxIkCghwb3NpdGlvbhgBIAEoCzISLm5leHVzLnYxLlBvc2l0aW9uIhcKBVJlc2V0Eg4KBnJlYXNvbhgBIAEoCSI7CgVEcmFpbhIyCg9yZWNvbm5lY3RfZGVsYXkYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24qwgEKEFJlamVjdGlvbk91dGNvbWUSIQodUkVKRUNUSU9OX09VVENPTUVfVU5TUEVDSUZJRUQQABIgChxSRUpFQ1RJT05fT1VUQ09NRV9TVVBFUlNFREVEEAESHwobUkVKRUNUSU9OX09VVENPTUVfUkVGUkVTSEVEEAISJAogUkVKRUNUSU9OX09VVENPTUVfU0NPUEVTX01JU1NJTkcQAxIiCh5SRUpFQ1RJT05fT1VUQ09NRV9OT05DRV9XQU5URUQQRjKFBAoMVG9rZW5TZXJ2aWNlEk0KDEFjcXVpcmVUb2tlbhIdLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXNwb25zZRJZCghHZXRUb2tlbhIlLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVxdWVzdBomLm5leHVzLnYxLlRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USTQoMUmVmcmVzaFRva2VuEh0ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVxdWVzdBoeLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlc3BvbnNlEmIKE1JlcG9ydFJlamVjdGVkVG9rZW4SJC5uZXh1cy52MS5SZXBvcnRSZWplY3RlZFRva2VuUmVxdWVzdBolLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXNwb25zZRJKCgtDcmVhdGVQcm9vZhIcLm5leHVzLnYxLkNyZWF0ZVByb29mUmVxdWVzdBodLm5leHVzLnYxLkNyZWF0ZVByb29mUmVzcG9uc2USTAoLV2F0Y2hUb2tlbnMSHC5uZXh1cy52MS5XYXRjaFRva2Vuc1JlcXVlc3QaHS5uZXh1cy52MS5XYXRjaFRva2Vuc1Jlc3BvbnNlMAFCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
 
 /**
  * A usable credential.
@@ -165,6 +165,13 @@ export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
    * @generated from field: bool device = 51;
    */
   device: boolean;
+
+  /**
+   * The request to an API that the token is for, as in `TokenServiceGetTokenRequest`.
+   *
+   * @generated from field: nexus.v1.ShownRequest request = 80;
+   */
+  request?: ShownRequest | undefined;
 };
 
 /**
@@ -173,6 +180,79 @@ export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
  */
 export const AcquireTokenRequestSchema: GenMessage<AcquireTokenRequest> = /*@__PURE__*/
   messageDesc(file_nexus_v1_token, 1);
+
+/**
+ * A request to an API as the proxy that sends it shows it. The rules of the policy file judge it; what is not shown is unknown to them, and
+ * closed: a rule that allows and asks for it does not match, one that denies or asks a person does. The word of the owner, of the
+ * role admin, and of the `proxies` of the policy file counts; who is none of these may leave this away, for it is not read.
+ *
+ * @generated from message nexus.v1.ShownRequest
+ */
+export type ShownRequest = Message<"nexus.v1.ShownRequest"> & {
+  /**
+   * Method, in the case in which it is sent.
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * The whole URL as it is sent, without a credential and a fragment. Where two servers would read its path in two ways, the path is
+   * unknown to the rules.
+   *
+   * @generated from field: string url = 2;
+   */
+  url: string;
+
+  /**
+   * Whether `headers` are those of the request; else its headers are unknown.
+   *
+   * @generated from field: bool shows_headers = 3;
+   */
+  showsHeaders: boolean;
+
+  /**
+   * Headers by name in lower case; values of one name are joined by `, `. Credentials are left out by the proxy, and are not read.
+   *
+   * @generated from field: map<string, string> headers = 4;
+   */
+  headers: { [key: string]: string };
+
+  /**
+   * Size of the body in bytes; unset where the body is not shown. A request without a body has a body of 0 bytes.
+   *
+   * @generated from field: optional uint64 body_size = 5;
+   */
+  bodySize?: bigint | undefined;
+
+  /**
+   * SHA-256 of the body, 32 bytes; required with `body_size`.
+   *
+   * @generated from field: bytes body_sha256 = 6;
+   */
+  bodySha256: Uint8Array;
+
+  /**
+   * The body, where it has at most 64 KiB: what a person who is asked gets to read.
+   *
+   * @generated from field: bytes body = 7;
+   */
+  body: Uint8Array;
+
+  /**
+   * What the proxy names the run of the program by: a yes "for this session" counts for requests of the same one.
+   *
+   * @generated from field: string session = 8;
+   */
+  session: string;
+};
+
+/**
+ * Describes the message nexus.v1.ShownRequest.
+ * Use `create(ShownRequestSchema)` to create a new message.
+ */
+export const ShownRequestSchema: GenMessage<ShownRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 2);
 
 /**
  * Response of AcquireToken.
@@ -209,7 +289,7 @@ export type AcquireTokenResponse = Message<"nexus.v1.AcquireTokenResponse"> & {
  * Use `create(AcquireTokenResponseSchema)` to create a new message.
  */
 export const AcquireTokenResponseSchema: GenMessage<AcquireTokenResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 2);
+  messageDesc(file_nexus_v1_token, 3);
 
 /**
  * A person must consent, or enter a key, before there is a token.
@@ -278,7 +358,7 @@ export type ConsentRequired = Message<"nexus.v1.ConsentRequired"> & {
  * Use `create(ConsentRequiredSchema)` to create a new message.
  */
 export const ConsentRequiredSchema: GenMessage<ConsentRequired> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 3);
+  messageDesc(file_nexus_v1_token, 4);
 
 /**
  * Request of TokenService.GetToken.
@@ -332,6 +412,14 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
    * @generated from field: string resource = 62;
    */
   resource: string;
+
+  /**
+   * The request to an API that the token is for. Without it, what the rules of the policy file say of requests is closed: an agent that may
+   * only do what they check gets no token.
+   *
+   * @generated from field: nexus.v1.ShownRequest request = 80;
+   */
+  request?: ShownRequest | undefined;
 };
 
 /**
@@ -339,7 +427,7 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
  * Use `create(TokenServiceGetTokenRequestSchema)` to create a new message.
  */
 export const TokenServiceGetTokenRequestSchema: GenMessage<TokenServiceGetTokenRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 4);
+  messageDesc(file_nexus_v1_token, 5);
 
 /**
  * Response of TokenService.GetToken.
@@ -360,7 +448,7 @@ export type TokenServiceGetTokenResponse = Message<"nexus.v1.TokenServiceGetToke
  * Use `create(TokenServiceGetTokenResponseSchema)` to create a new message.
  */
 export const TokenServiceGetTokenResponseSchema: GenMessage<TokenServiceGetTokenResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 5);
+  messageDesc(file_nexus_v1_token, 6);
 
 /**
  * Request of RefreshToken.
@@ -388,7 +476,7 @@ export type RefreshTokenRequest = Message<"nexus.v1.RefreshTokenRequest"> & {
  * Use `create(RefreshTokenRequestSchema)` to create a new message.
  */
 export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 6);
+  messageDesc(file_nexus_v1_token, 7);
 
 /**
  * Response of RefreshToken.
@@ -409,7 +497,7 @@ export type RefreshTokenResponse = Message<"nexus.v1.RefreshTokenResponse"> & {
  * Use `create(RefreshTokenResponseSchema)` to create a new message.
  */
 export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 7);
+  messageDesc(file_nexus_v1_token, 8);
 
 /**
  * Request of ReportRejectedToken.
@@ -466,7 +554,7 @@ export type ReportRejectedTokenRequest = Message<"nexus.v1.ReportRejectedTokenRe
  * Use `create(ReportRejectedTokenRequestSchema)` to create a new message.
  */
 export const ReportRejectedTokenRequestSchema: GenMessage<ReportRejectedTokenRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 8);
+  messageDesc(file_nexus_v1_token, 9);
 
 /**
  * Response of ReportRejectedToken.
@@ -510,7 +598,7 @@ export type ReportRejectedTokenResponse = Message<"nexus.v1.ReportRejectedTokenR
  * Use `create(ReportRejectedTokenResponseSchema)` to create a new message.
  */
 export const ReportRejectedTokenResponseSchema: GenMessage<ReportRejectedTokenResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 9);
+  messageDesc(file_nexus_v1_token, 10);
 
 /**
  * Request of CreateProof.
@@ -560,7 +648,7 @@ export type CreateProofRequest = Message<"nexus.v1.CreateProofRequest"> & {
  * Use `create(CreateProofRequestSchema)` to create a new message.
  */
 export const CreateProofRequestSchema: GenMessage<CreateProofRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 10);
+  messageDesc(file_nexus_v1_token, 11);
 
 /**
  * Response of CreateProof.
@@ -595,7 +683,7 @@ export type CreateProofResponse = Message<"nexus.v1.CreateProofResponse"> & {
  * Use `create(CreateProofResponseSchema)` to create a new message.
  */
 export const CreateProofResponseSchema: GenMessage<CreateProofResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 11);
+  messageDesc(file_nexus_v1_token, 12);
 
 /**
  * A place in the history of the daemon's store.
@@ -623,7 +711,7 @@ export type Position = Message<"nexus.v1.Position"> & {
  * Use `create(PositionSchema)` to create a new message.
  */
 export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 12);
+  messageDesc(file_nexus_v1_token, 13);
 
 /**
  * Request of WatchTokens.
@@ -675,7 +763,7 @@ export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
  * Use `create(WatchTokensRequestSchema)` to create a new message.
  */
 export const WatchTokensRequestSchema: GenMessage<WatchTokensRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 13);
+  messageDesc(file_nexus_v1_token, 14);
 
 /**
  * One message of the stream.
@@ -736,7 +824,7 @@ export type WatchTokensResponse = Message<"nexus.v1.WatchTokensResponse"> & {
  * Use `create(WatchTokensResponseSchema)` to create a new message.
  */
 export const WatchTokensResponseSchema: GenMessage<WatchTokensResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 14);
+  messageDesc(file_nexus_v1_token, 15);
 
 /**
  * The full state of one connection, in place of any sent before.
@@ -836,7 +924,7 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
  * Use `create(TokenStateSchema)` to create a new message.
  */
 export const TokenStateSchema: GenMessage<TokenState> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 15);
+  messageDesc(file_nexus_v1_token, 16);
 
 /**
  * A connection does not exist (any more).
@@ -857,7 +945,7 @@ export type ConnectionRemoved = Message<"nexus.v1.ConnectionRemoved"> & {
  * Use `create(ConnectionRemovedSchema)` to create a new message.
  */
 export const ConnectionRemovedSchema: GenMessage<ConnectionRemoved> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 16);
+  messageDesc(file_nexus_v1_token, 17);
 
 /**
  * All changes up to here have been sent.
@@ -878,7 +966,7 @@ export type Bookmark = Message<"nexus.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 17);
+  messageDesc(file_nexus_v1_token, 18);
 
 /**
  * The position asked for cannot be resumed.
@@ -899,7 +987,7 @@ export type Reset = Message<"nexus.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 18);
+  messageDesc(file_nexus_v1_token, 19);
 
 /**
  * The daemon is about to end this stream.
@@ -920,7 +1008,7 @@ export type Drain = Message<"nexus.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 19);
+  messageDesc(file_nexus_v1_token, 20);
 
 /**
  * What a report of a refused token came to.
@@ -1031,6 +1119,11 @@ export const TokenService: GenService<{
    * none will come without a person, and whose `metadata` holds the reason of the connection's problem as `problem`, where it has one;
    * `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
    * could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
+   *
+   * Errors of the rules of the policy file: `PERMISSION_DENIED` for a request that they deny, or that a person did not approve;
+   * `FAILED_PRECONDITION` with reason `USE_EGRESS` where the caller may only do what rules check for each request: it gets no token, and
+   * sends its requests through `nexusd run` or another proxy; with reason `SHOW_BODY` where the verdict goes by the body, and `request` does
+   * not show it. A request that a rule has a person asked about is held until they answer, 180 seconds at most.
    *
    * With `audience`, `resource` or `scopes` it answers a downscoped token, made of the connection's by the provider
    * (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while

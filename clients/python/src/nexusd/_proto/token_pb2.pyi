@@ -54,7 +54,7 @@ class Token(_message.Message):
     def __init__(self, strategy: _Optional[_Union[_strategy_pb2.Strategy, _Mapping]] = ..., credentials: _Optional[_Mapping[str, str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., refresh_not_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., granted_scopes: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ..., token_type: _Optional[str] = ..., id_token: _Optional[str] = ...) -> None: ...
 
 class AcquireTokenRequest(_message.Message):
-    __slots__ = ("provider_name", "user_id", "label", "scopes", "min_ttl", "return_url", "wait", "mcp_server_url", "device")
+    __slots__ = ("provider_name", "user_id", "label", "scopes", "min_ttl", "return_url", "wait", "mcp_server_url", "device", "request")
     PROVIDER_NAME_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +64,7 @@ class AcquireTokenRequest(_message.Message):
     WAIT_FIELD_NUMBER: _ClassVar[int]
     MCP_SERVER_URL_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
     provider_name: str
     user_id: str
     label: str
@@ -73,7 +74,35 @@ class AcquireTokenRequest(_message.Message):
     wait: _duration_pb2.Duration
     mcp_server_url: str
     device: bool
-    def __init__(self, provider_name: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., return_url: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., mcp_server_url: _Optional[str] = ..., device: _Optional[bool] = ...) -> None: ...
+    request: ShownRequest
+    def __init__(self, provider_name: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., return_url: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., mcp_server_url: _Optional[str] = ..., device: _Optional[bool] = ..., request: _Optional[_Union[ShownRequest, _Mapping]] = ...) -> None: ...
+
+class ShownRequest(_message.Message):
+    __slots__ = ("method", "url", "shows_headers", "headers", "body_size", "body_sha256", "body", "session")
+    class HeadersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    SHOWS_HEADERS_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    BODY_SIZE_FIELD_NUMBER: _ClassVar[int]
+    BODY_SHA256_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    method: str
+    url: str
+    shows_headers: bool
+    headers: _containers.ScalarMap[str, str]
+    body_size: int
+    body_sha256: bytes
+    body: bytes
+    session: str
+    def __init__(self, method: _Optional[str] = ..., url: _Optional[str] = ..., shows_headers: _Optional[bool] = ..., headers: _Optional[_Mapping[str, str]] = ..., body_size: _Optional[int] = ..., body_sha256: _Optional[bytes] = ..., body: _Optional[bytes] = ..., session: _Optional[str] = ...) -> None: ...
 
 class AcquireTokenResponse(_message.Message):
     __slots__ = ("token", "consent")
@@ -102,20 +131,22 @@ class ConsentRequired(_message.Message):
     def __init__(self, auth_url: _Optional[str] = ..., connection_id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., verification_uri: _Optional[str] = ..., user_code: _Optional[str] = ..., verification_uri_complete: _Optional[str] = ...) -> None: ...
 
 class TokenServiceGetTokenRequest(_message.Message):
-    __slots__ = ("connection_id", "min_ttl", "name", "audience", "scopes", "resource")
+    __slots__ = ("connection_id", "min_ttl", "name", "audience", "scopes", "resource", "request")
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     MIN_TTL_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     AUDIENCE_FIELD_NUMBER: _ClassVar[int]
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
     connection_id: str
     min_ttl: _duration_pb2.Duration
     name: _connection_pb2.ConnectionName
     audience: str
     scopes: _containers.RepeatedScalarFieldContainer[str]
     resource: str
-    def __init__(self, connection_id: _Optional[str] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., audience: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., resource: _Optional[str] = ...) -> None: ...
+    request: ShownRequest
+    def __init__(self, connection_id: _Optional[str] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., audience: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., resource: _Optional[str] = ..., request: _Optional[_Union[ShownRequest, _Mapping]] = ...) -> None: ...
 
 class TokenServiceGetTokenResponse(_message.Message):
     __slots__ = ("token",)

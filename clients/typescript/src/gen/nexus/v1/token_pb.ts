@@ -16,7 +16,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/token.proto.
  */
 export const file_nexus_v1_token: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEi7QEKE0FjcXVpcmVUb2tlblJlcXVlc3QSFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEg0KBWxhYmVsGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIqCgdtaW5fdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCnJldHVybl91cmwYBiABKAkSJwoEd2FpdBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tY3Bfc2VydmVyX3VybBgyIAEoCRIOCgZkZXZpY2UYMyABKAgicAoUQWNxdWlyZVRva2VuUmVzcG9uc2USIAoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbkgAEiwKB2NvbnNlbnQYAiABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWRIAEIICgZyZXN1bHQiygEKD0NvbnNlbnRSZXF1aXJlZBIQCghhdXRoX3VybBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnJlYXNvbhgEIAEoCRIYChB2ZXJpZmljYXRpb25fdXJpGDIgASgJEhEKCXVzZXJfY29kZRgzIAEoCRIhChl2ZXJpZmljYXRpb25fdXJpX2NvbXBsZXRlGDQgASgJIrwBChtUb2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIqCgdtaW5fdHRsGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEiYKBG5hbWUYAyABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIQCghhdWRpZW5jZRg8IAEoCRIOCgZzY29wZXMYPSADKAkSEAoIcmVzb3VyY2UYPiABKAkiPgocVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRIeCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuIlQKE1JlZnJlc2hUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiNgoUUmVmcmVzaFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiKrAQoaUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUSEAoIcmV2aXNpb24YAyABKAQSDgoGc3RhdHVzGAQgASgNEhgKEHd3d19hdXRoZW50aWNhdGUYBSABKAkSEgoKZHBvcF9ub25jZRhGIAEoCSKgAQobUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEisKB291dGNvbWUYASABKA4yGi5uZXh1cy52MS5SZWplY3Rpb25PdXRjb21lEhAKCHJldmlzaW9uGAIgASgEEioKB2NvbnNlbnQYAyABKAsyGS5uZXh1cy52MS5Db25zZW50UmVxdWlyZWQSFgoObWlzc2luZ19zY29wZXMYBCADKAkifwoSQ3JlYXRlUHJvb2ZSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lEg4KBm1ldGhvZBgDIAEoCRILCgN1cmwYBCABKAkSDQoFbm9uY2UYBSABKAkiZgoTQ3JlYXRlUHJvb2ZSZXNwb25zZRINCgVwcm9vZhgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIQCghyZXZpc2lvbhgDIAEoBCIrCghQb3NpdGlvbhINCgVlcG9jaBgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBCLCAQoSV2F0Y2hUb2tlbnNSZXF1ZXN0EhYKDmNvbm5lY3Rpb25faWRzGAEgAygJEg8KB3VzZXJfaWQYAiABKAkSJAoIcG9zaXRpb24YAyABKAsyEi5uZXh1cy52MS5Qb3NpdGlvbhI0ChFib29rbWFya19pbnRlcnZhbBgEIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhInCgVuYW1lcxgFIAMoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIuEBChNXYXRjaFRva2Vuc1Jlc3BvbnNlEiUKBXN0YXRlGAEgASgLMhQubmV4dXMudjEuVG9rZW5TdGF0ZUgAEi4KB3JlbW92ZWQYAiABKAsyGy5uZXh1cy52MS5Db25uZWN0aW9uUmVtb3ZlZEgAEiYKCGJvb2ttYXJrGAMgASgLMhIubmV4dXMudjEuQm9va21hcmtIABIgCgVyZXNldBgEIAEoCzIPLm5leHVzLnYxLlJlc2V0SAASIAoFZHJhaW4YBSABKAsyDy5uZXh1cy52MS5EcmFpbkgAQgcKBWV2ZW50IoMDCgpUb2tlblN0YXRlEhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEAoIcmV2aXNpb24YBiABKAQSHgoFdG9rZW4YByABKAsyDy5uZXh1cy52MS5Ub2tlbhIiCgdwcm9ibGVtGAggASgLMhEubmV4dXMudjEuUHJvYmxlbRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWxhYmVsGDMgASgJEiIKB2FjY291bnQYNCABKAsyES5uZXh1cy52MS5BY2NvdW50Ei4KCmNyZWF0ZWRfYXQYNiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wSgQINRA2IioKEUNvbm5lY3Rpb25SZW1vdmVkEhUKDWNvbm5lY3Rpb25faWQYASABKAkiMAoIQm9va21hcmsSJAoIcG9zaXRpb24YASABKAsyEi5uZXh1cy52MS5Qb3NpdGlvbiIXCgVSZXNldBIOCgZyZWFzb24YASABKAkiOwoFRHJhaW4SMgoPcmVjb25uZWN0X2RlbGF5GAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKsIBChBSZWplY3Rpb25PdXRjb21lEiEKHVJFSkVDVElPTl9PVVRDT01FX1VOU1BFQ0lGSUVEEAASIAocUkVKRUNUSU9OX09VVENPTUVfU1VQRVJTRURFRBABEh8KG1JFSkVDVElPTl9PVVRDT01FX1JFRlJFU0hFRBACEiQKIFJFSkVDVElPTl9PVVRDT01FX1NDT1BFU19NSVNTSU5HEAMSIgoeUkVKRUNUSU9OX09VVENPTUVfTk9OQ0VfV0FOVEVEEEYyhQQKDFRva2VuU2VydmljZRJNCgxBY3F1aXJlVG9rZW4SHS5uZXh1cy52MS5BY3F1aXJlVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVzcG9uc2USWQoIR2V0VG9rZW4SJS5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlcXVlc3QaJi5uZXh1cy52MS5Ub2tlblNlcnZpY2VHZXRUb2tlblJlc3BvbnNlEk0KDFJlZnJlc2hUb2tlbhIdLm5leHVzLnYxLlJlZnJlc2hUb2tlblJlcXVlc3QaHi5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXNwb25zZRJiChNSZXBvcnRSZWplY3RlZFRva2VuEiQubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlcXVlc3QaJS5uZXh1cy52MS5SZXBvcnRSZWplY3RlZFRva2VuUmVzcG9uc2USSgoLQ3JlYXRlUHJvb2YSHC5uZXh1cy52MS5DcmVhdGVQcm9vZlJlcXVlc3QaHS5uZXh1cy52MS5DcmVhdGVQcm9vZlJlc3BvbnNlEkwKC1dhdGNoVG9rZW5zEhwubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXF1ZXN0Gh0ubmV4dXMudjEuV2F0Y2hUb2tlbnNSZXNwb25zZTABQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
+  fileDesc("ChRuZXh1cy92MS90b2tlbi5wcm90bxIIbmV4dXMudjEi0AIKBVRva2VuEiQKCHN0cmF0ZWd5GAEgASgLMhIubmV4dXMudjEuU3RyYXRlZ3kSNQoLY3JlZGVudGlhbHMYAiADKAsyIC5uZXh1cy52MS5Ub2tlbi5DcmVkZW50aWFsc0VudHJ5Ei4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOZ3JhbnRlZF9zY29wZXMYBSADKAkSEAoIcmV2aXNpb24YBiABKAQSEgoKdG9rZW5fdHlwZRgHIAEoCRIQCghpZF90b2tlbhgIIAEoCRoyChBDcmVkZW50aWFsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEilgIKE0FjcXVpcmVUb2tlblJlcXVlc3QSFQoNcHJvdmlkZXJfbmFtZRgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEg0KBWxhYmVsGAMgASgJEg4KBnNjb3BlcxgEIAMoCRIqCgdtaW5fdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCnJldHVybl91cmwYBiABKAkSJwoEd2FpdBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIWCg5tY3Bfc2VydmVyX3VybBgyIAEoCRIOCgZkZXZpY2UYMyABKAgSJwoHcmVxdWVzdBhQIAEoCzIWLm5leHVzLnYxLlNob3duUmVxdWVzdCKCAgoMU2hvd25SZXF1ZXN0Eg4KBm1ldGhvZBgBIAEoCRILCgN1cmwYAiABKAkSFQoNc2hvd3NfaGVhZGVycxgDIAEoCBI0CgdoZWFkZXJzGAQgAygLMiMubmV4dXMudjEuU2hvd25SZXF1ZXN0LkhlYWRlcnNFbnRyeRIWCglib2R5X3NpemUYBSABKARIAIgBARITCgtib2R5X3NoYTI1NhgGIAEoDBIMCgRib2R5GAcgASgMEg8KB3Nlc3Npb24YCCABKAkaLgoMSGVhZGVyc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDAoKX2JvZHlfc2l6ZSJwChRBY3F1aXJlVG9rZW5SZXNwb25zZRIgCgV0b2tlbhgBIAEoCzIPLm5leHVzLnYxLlRva2VuSAASLAoHY29uc2VudBgCIAEoCzIZLm5leHVzLnYxLkNvbnNlbnRSZXF1aXJlZEgAQggKBnJlc3VsdCLKAQoPQ29uc2VudFJlcXVpcmVkEhAKCGF1dGhfdXJsGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcmVhc29uGAQgASgJEhgKEHZlcmlmaWNhdGlvbl91cmkYMiABKAkSEQoJdXNlcl9jb2RlGDMgASgJEiEKGXZlcmlmaWNhdGlvbl91cmlfY29tcGxldGUYNCABKAki5QEKG1Rva2VuU2VydmljZUdldFRva2VuUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKB21pbl90dGwYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJgoEbmFtZRgDIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lEhAKCGF1ZGllbmNlGDwgASgJEg4KBnNjb3Blcxg9IAMoCRIQCghyZXNvdXJjZRg+IAEoCRInCgdyZXF1ZXN0GFAgASgLMhYubmV4dXMudjEuU2hvd25SZXF1ZXN0Ij4KHFRva2VuU2VydmljZUdldFRva2VuUmVzcG9uc2USHgoFdG9rZW4YASABKAsyDy5uZXh1cy52MS5Ub2tlbiJUChNSZWZyZXNoVG9rZW5SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIjYKFFJlZnJlc2hUb2tlblJlc3BvbnNlEh4KBXRva2VuGAEgASgLMg8ubmV4dXMudjEuVG9rZW4iqwEKGlJlcG9ydFJlamVjdGVkVG9rZW5SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lEhAKCHJldmlzaW9uGAMgASgEEg4KBnN0YXR1cxgEIAEoDRIYChB3d3dfYXV0aGVudGljYXRlGAUgASgJEhIKCmRwb3Bfbm9uY2UYRiABKAkioAEKG1JlcG9ydFJlamVjdGVkVG9rZW5SZXNwb25zZRIrCgdvdXRjb21lGAEgASgOMhoubmV4dXMudjEuUmVqZWN0aW9uT3V0Y29tZRIQCghyZXZpc2lvbhgCIAEoBBIqCgdjb25zZW50GAMgASgLMhkubmV4dXMudjEuQ29uc2VudFJlcXVpcmVkEhYKDm1pc3Npbmdfc2NvcGVzGAQgAygJIn8KEkNyZWF0ZVByb29mUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZRIOCgZtZXRob2QYAyABKAkSCwoDdXJsGAQgASgJEg0KBW5vbmNlGAUgASgJImYKE0NyZWF0ZVByb29mUmVzcG9uc2USDQoFcHJvb2YYASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIcmV2aXNpb24YAyABKAQiKwoIUG9zaXRpb24SDQoFZXBvY2gYASABKAkSEAoIcmV2aXNpb24YAiABKAQiwgEKEldhdGNoVG9rZW5zUmVxdWVzdBIWCg5jb25uZWN0aW9uX2lkcxgBIAMoCRIPCgd1c2VyX2lkGAIgASgJEiQKCHBvc2l0aW9uGAMgASgLMhIubmV4dXMudjEuUG9zaXRpb24SNAoRYm9va21hcmtfaW50ZXJ2YWwYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJwoFbmFtZXMYBSADKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZSLhAQoTV2F0Y2hUb2tlbnNSZXNwb25zZRIlCgVzdGF0ZRgBIAEoCzIULm5leHVzLnYxLlRva2VuU3RhdGVIABIuCgdyZW1vdmVkGAIgASgLMhsubmV4dXMudjEuQ29ubmVjdGlvblJlbW92ZWRIABImCghib29rbWFyaxgDIAEoCzISLm5leHVzLnYxLkJvb2ttYXJrSAASIAoFcmVzZXQYBCABKAsyDy5uZXh1cy52MS5SZXNldEgAEiAKBWRyYWluGAUgASgLMg8ubmV4dXMudjEuRHJhaW5IAEIHCgVldmVudCKDAwoKVG9rZW5TdGF0ZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3VzZXJfaWQYAiABKAkSEwoLcHJvdmlkZXJfaWQYAyABKAkSFQoNcHJvdmlkZXJfbmFtZRgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhAKCHJldmlzaW9uGAYgASgEEh4KBXRva2VuGAcgASgLMg8ubmV4dXMudjEuVG9rZW4SIgoHcHJvYmxlbRgIIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVsYWJlbBgzIAEoCRIiCgdhY2NvdW50GDQgASgLMhEubmV4dXMudjEuQWNjb3VudBIuCgpjcmVhdGVkX2F0GDYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcEoECDUQNiIqChFDb25uZWN0aW9uUmVtb3ZlZBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIjAKCEJvb2ttYXJrEiQKCHBvc2l0aW9uGAEgASgLMhIubmV4dXMudjEuUG9zaXRpb24iFwoFUmVzZXQSDgoGcmVhc29uGAEgASgJIjsKBURyYWluEjIKD3JlY29ubmVjdF9kZWxheRgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbirCAQoQUmVqZWN0aW9uT3V0Y29tZRIhCh1SRUpFQ1RJT05fT1VUQ09NRV9VTlNQRUNJRklFRBAAEiAKHFJFSkVDVElPTl9PVVRDT01FX1NVUEVSU0VERUQQARIfChtSRUpFQ1RJT05fT1VUQ09NRV9SRUZSRVNIRUQQAhIkCiBSRUpFQ1RJT05fT1VUQ09NRV9TQ09QRVNfTUlTU0lORxADEiIKHlJFSkVDVElPTl9PVVRDT01FX05PTkNFX1dBTlRFRBBGMoUECgxUb2tlblNlcnZpY2USTQoMQWNxdWlyZVRva2VuEh0ubmV4dXMudjEuQWNxdWlyZVRva2VuUmVxdWVzdBoeLm5leHVzLnYxLkFjcXVpcmVUb2tlblJlc3BvbnNlElkKCEdldFRva2VuEiUubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXF1ZXN0GiYubmV4dXMudjEuVG9rZW5TZXJ2aWNlR2V0VG9rZW5SZXNwb25zZRJNCgxSZWZyZXNoVG9rZW4SHS5uZXh1cy52MS5SZWZyZXNoVG9rZW5SZXF1ZXN0Gh4ubmV4dXMudjEuUmVmcmVzaFRva2VuUmVzcG9uc2USYgoTUmVwb3J0UmVqZWN0ZWRUb2tlbhIkLm5leHVzLnYxLlJlcG9ydFJlamVjdGVkVG9rZW5SZXF1ZXN0GiUubmV4dXMudjEuUmVwb3J0UmVqZWN0ZWRUb2tlblJlc3BvbnNlEkoKC0NyZWF0ZVByb29mEhwubmV4dXMudjEuQ3JlYXRlUHJvb2ZSZXF1ZXN0Gh0ubmV4dXMudjEuQ3JlYXRlUHJvb2ZSZXNwb25zZRJMCgtXYXRjaFRva2VucxIcLm5leHVzLnYxLldhdGNoVG9rZW5zUmVxdWVzdBodLm5leHVzLnYxLldhdGNoVG9rZW5zUmVzcG9uc2UwAUJFCgxkZXYubmV4dXMudjFQAVozZ2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXN2MTtuZXh1c3YxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_connection, file_nexus_v1_strategy]);
 
 /**
  * A usable credential.
@@ -164,6 +164,13 @@ export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
    * @generated from field: bool device = 51;
    */
   device: boolean;
+
+  /**
+   * The request to an API that the token is for, as in `TokenServiceGetTokenRequest`.
+   *
+   * @generated from field: nexus.v1.ShownRequest request = 80;
+   */
+  request?: ShownRequest | undefined;
 };
 
 /**
@@ -172,6 +179,79 @@ export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
  */
 export const AcquireTokenRequestSchema: GenMessage<AcquireTokenRequest> = /*@__PURE__*/
   messageDesc(file_nexus_v1_token, 1);
+
+/**
+ * A request to an API as the proxy that sends it shows it. The rules of the policy file judge it; what is not shown is unknown to them, and
+ * closed: a rule that allows and asks for it does not match, one that denies or asks a person does. The word of the owner, of the
+ * role admin, and of the `proxies` of the policy file counts; who is none of these may leave this away, for it is not read.
+ *
+ * @generated from message nexus.v1.ShownRequest
+ */
+export type ShownRequest = Message<"nexus.v1.ShownRequest"> & {
+  /**
+   * Method, in the case in which it is sent.
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * The whole URL as it is sent, without a credential and a fragment. Where two servers would read its path in two ways, the path is
+   * unknown to the rules.
+   *
+   * @generated from field: string url = 2;
+   */
+  url: string;
+
+  /**
+   * Whether `headers` are those of the request; else its headers are unknown.
+   *
+   * @generated from field: bool shows_headers = 3;
+   */
+  showsHeaders: boolean;
+
+  /**
+   * Headers by name in lower case; values of one name are joined by `, `. Credentials are left out by the proxy, and are not read.
+   *
+   * @generated from field: map<string, string> headers = 4;
+   */
+  headers: { [key: string]: string };
+
+  /**
+   * Size of the body in bytes; unset where the body is not shown. A request without a body has a body of 0 bytes.
+   *
+   * @generated from field: optional uint64 body_size = 5;
+   */
+  bodySize?: bigint | undefined;
+
+  /**
+   * SHA-256 of the body, 32 bytes; required with `body_size`.
+   *
+   * @generated from field: bytes body_sha256 = 6;
+   */
+  bodySha256: Uint8Array;
+
+  /**
+   * The body, where it has at most 64 KiB: what a person who is asked gets to read.
+   *
+   * @generated from field: bytes body = 7;
+   */
+  body: Uint8Array;
+
+  /**
+   * What the proxy names the run of the program by: a yes "for this session" counts for requests of the same one.
+   *
+   * @generated from field: string session = 8;
+   */
+  session: string;
+};
+
+/**
+ * Describes the message nexus.v1.ShownRequest.
+ * Use `create(ShownRequestSchema)` to create a new message.
+ */
+export const ShownRequestSchema: GenMessage<ShownRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_token, 2);
 
 /**
  * Response of AcquireToken.
@@ -208,7 +288,7 @@ export type AcquireTokenResponse = Message<"nexus.v1.AcquireTokenResponse"> & {
  * Use `create(AcquireTokenResponseSchema)` to create a new message.
  */
 export const AcquireTokenResponseSchema: GenMessage<AcquireTokenResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 2);
+  messageDesc(file_nexus_v1_token, 3);
 
 /**
  * A person must consent, or enter a key, before there is a token.
@@ -277,7 +357,7 @@ export type ConsentRequired = Message<"nexus.v1.ConsentRequired"> & {
  * Use `create(ConsentRequiredSchema)` to create a new message.
  */
 export const ConsentRequiredSchema: GenMessage<ConsentRequired> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 3);
+  messageDesc(file_nexus_v1_token, 4);
 
 /**
  * Request of TokenService.GetToken.
@@ -331,6 +411,14 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
    * @generated from field: string resource = 62;
    */
   resource: string;
+
+  /**
+   * The request to an API that the token is for. Without it, what the rules of the policy file say of requests is closed: an agent that may
+   * only do what they check gets no token.
+   *
+   * @generated from field: nexus.v1.ShownRequest request = 80;
+   */
+  request?: ShownRequest | undefined;
 };
 
 /**
@@ -338,7 +426,7 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
  * Use `create(TokenServiceGetTokenRequestSchema)` to create a new message.
  */
 export const TokenServiceGetTokenRequestSchema: GenMessage<TokenServiceGetTokenRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 4);
+  messageDesc(file_nexus_v1_token, 5);
 
 /**
  * Response of TokenService.GetToken.
@@ -359,7 +447,7 @@ export type TokenServiceGetTokenResponse = Message<"nexus.v1.TokenServiceGetToke
  * Use `create(TokenServiceGetTokenResponseSchema)` to create a new message.
  */
 export const TokenServiceGetTokenResponseSchema: GenMessage<TokenServiceGetTokenResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 5);
+  messageDesc(file_nexus_v1_token, 6);
 
 /**
  * Request of RefreshToken.
@@ -387,7 +475,7 @@ export type RefreshTokenRequest = Message<"nexus.v1.RefreshTokenRequest"> & {
  * Use `create(RefreshTokenRequestSchema)` to create a new message.
  */
 export const RefreshTokenRequestSchema: GenMessage<RefreshTokenRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 6);
+  messageDesc(file_nexus_v1_token, 7);
 
 /**
  * Response of RefreshToken.
@@ -408,7 +496,7 @@ export type RefreshTokenResponse = Message<"nexus.v1.RefreshTokenResponse"> & {
  * Use `create(RefreshTokenResponseSchema)` to create a new message.
  */
 export const RefreshTokenResponseSchema: GenMessage<RefreshTokenResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 7);
+  messageDesc(file_nexus_v1_token, 8);
 
 /**
  * Request of ReportRejectedToken.
@@ -465,7 +553,7 @@ export type ReportRejectedTokenRequest = Message<"nexus.v1.ReportRejectedTokenRe
  * Use `create(ReportRejectedTokenRequestSchema)` to create a new message.
  */
 export const ReportRejectedTokenRequestSchema: GenMessage<ReportRejectedTokenRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 8);
+  messageDesc(file_nexus_v1_token, 9);
 
 /**
  * Response of ReportRejectedToken.
@@ -509,7 +597,7 @@ export type ReportRejectedTokenResponse = Message<"nexus.v1.ReportRejectedTokenR
  * Use `create(ReportRejectedTokenResponseSchema)` to create a new message.
  */
 export const ReportRejectedTokenResponseSchema: GenMessage<ReportRejectedTokenResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 9);
+  messageDesc(file_nexus_v1_token, 10);
 
 /**
  * Request of CreateProof.
@@ -559,7 +647,7 @@ export type CreateProofRequest = Message<"nexus.v1.CreateProofRequest"> & {
  * Use `create(CreateProofRequestSchema)` to create a new message.
  */
 export const CreateProofRequestSchema: GenMessage<CreateProofRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 10);
+  messageDesc(file_nexus_v1_token, 11);
 
 /**
  * Response of CreateProof.
@@ -594,7 +682,7 @@ export type CreateProofResponse = Message<"nexus.v1.CreateProofResponse"> & {
  * Use `create(CreateProofResponseSchema)` to create a new message.
  */
 export const CreateProofResponseSchema: GenMessage<CreateProofResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 11);
+  messageDesc(file_nexus_v1_token, 12);
 
 /**
  * A place in the history of the daemon's store.
@@ -622,7 +710,7 @@ export type Position = Message<"nexus.v1.Position"> & {
  * Use `create(PositionSchema)` to create a new message.
  */
 export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 12);
+  messageDesc(file_nexus_v1_token, 13);
 
 /**
  * Request of WatchTokens.
@@ -674,7 +762,7 @@ export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
  * Use `create(WatchTokensRequestSchema)` to create a new message.
  */
 export const WatchTokensRequestSchema: GenMessage<WatchTokensRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 13);
+  messageDesc(file_nexus_v1_token, 14);
 
 /**
  * One message of the stream.
@@ -735,7 +823,7 @@ export type WatchTokensResponse = Message<"nexus.v1.WatchTokensResponse"> & {
  * Use `create(WatchTokensResponseSchema)` to create a new message.
  */
 export const WatchTokensResponseSchema: GenMessage<WatchTokensResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 14);
+  messageDesc(file_nexus_v1_token, 15);
 
 /**
  * The full state of one connection, in place of any sent before.
@@ -835,7 +923,7 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
  * Use `create(TokenStateSchema)` to create a new message.
  */
 export const TokenStateSchema: GenMessage<TokenState> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 15);
+  messageDesc(file_nexus_v1_token, 16);
 
 /**
  * A connection does not exist (any more).
@@ -856,7 +944,7 @@ export type ConnectionRemoved = Message<"nexus.v1.ConnectionRemoved"> & {
  * Use `create(ConnectionRemovedSchema)` to create a new message.
  */
 export const ConnectionRemovedSchema: GenMessage<ConnectionRemoved> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 16);
+  messageDesc(file_nexus_v1_token, 17);
 
 /**
  * All changes up to here have been sent.
@@ -877,7 +965,7 @@ export type Bookmark = Message<"nexus.v1.Bookmark"> & {
  * Use `create(BookmarkSchema)` to create a new message.
  */
 export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 17);
+  messageDesc(file_nexus_v1_token, 18);
 
 /**
  * The position asked for cannot be resumed.
@@ -898,7 +986,7 @@ export type Reset = Message<"nexus.v1.Reset"> & {
  * Use `create(ResetSchema)` to create a new message.
  */
 export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 18);
+  messageDesc(file_nexus_v1_token, 19);
 
 /**
  * The daemon is about to end this stream.
@@ -919,7 +1007,7 @@ export type Drain = Message<"nexus.v1.Drain"> & {
  * Use `create(DrainSchema)` to create a new message.
  */
 export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_token, 19);
+  messageDesc(file_nexus_v1_token, 20);
 
 /**
  * What a report of a refused token came to.
@@ -1030,6 +1118,11 @@ export const TokenService: GenService<{
    * none will come without a person, and whose `metadata` holds the reason of the connection's problem as `problem`, where it has one;
    * `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
    * could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
+   *
+   * Errors of the rules of the policy file: `PERMISSION_DENIED` for a request that they deny, or that a person did not approve;
+   * `FAILED_PRECONDITION` with reason `USE_EGRESS` where the caller may only do what rules check for each request: it gets no token, and
+   * sends its requests through `nexusd run` or another proxy; with reason `SHOW_BODY` where the verdict goes by the body, and `request` does
+   * not show it. A request that a rule has a person asked about is held until they answer, 180 seconds at most.
    *
    * With `audience`, `resource` or `scopes` it answers a downscoped token, made of the connection's by the provider
    * (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while

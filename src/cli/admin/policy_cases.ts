@@ -1,0 +1,88 @@
+import { createHash } from "node:crypto";
+import { dirname, resolve } from "node:path";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { readYaml, type YamlDocument } from "../../document/yaml_document.js";
+import { Permissions } from "../../model/access/permissions.js";
+import type { Policy } from "../../model/access/policy.js";
+import { factsOf, type ShownRequest, shownHeaders, shownUrl } from "../../model/access/request_facts.js";
+import { explainRules } from "../../model/access/rules.js";
+import type { JsonObject } from "../../model/json.js";
+import { isJsonObject } from "../../model/json_fields.js";
+import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { readText, usable } from "../shell/files.js";
+import type { Shell } from "../shell/shell.js";
+import { printable } from "../shell/text.js";
+import { loadPolicyFile, parseRequestLine } from "./policy_run.js";
+
+const keys = ["principal", "provider", "user", "session", "request", "headers", "body", "at", "expect"];
+
+/** `policy test`: a table of requests, and what the rules are to say of each. */
+export async function testPolicy(shell: Shell, file: string): Promise<void> {
+  const document = usable("table of cases", file, () => readYaml(readText(file, "")));
+  const { policy: policyFile, cases } = isJsonObject(document.value) ? document.value : {};
+  if (typeof policyFile !== "string" || !Array.isArray(cases) || cases.length === 0)
+    throw usageFailure(`${file}: write policy, the policy file, and cases, a list`);
+  const policy = loadPolicyFile(resolve(dirname(file), policyFile));
+  const outcomes = cases.map((row, index) => {
+    const { line } = document.placeOf(["cases", index]);
+    const { expected, found, decidedBy } = outcomeOf(policy, row as JsonObject, `${file}:${line}`, shell);
+    return { line, expected, found, decidedBy };
+  });
+  const failed = outcomes.filter(({ expected, found }) => expected !== found);
+  for (const { line, expected, found, decidedBy } of failed)
+    shell.stdout.write(
+      `${file}:${line}: expected ${printable(expected)}, and it is ${found} (${decidedBy})\n`,
+    );
+  shell.stdout.write(`${cases.length - failed.length} of ${cases.length} cases come out as expected\n`);
+  if (failed.length > 0) throw new CommandFailure(exitCodes.failed, "");
+}
+
+function outcomeOf(policy: Policy, row: YamlDocument["value"] | undefined, place: string, shell: Shell) {
+  if (!isJsonObject(row)) throw usageFailure(`${place}: a case must be keys and values`);
+  const unknown = Object.keys(row).find((key) => !keys.includes(key));
+  if (unknown !== undefined)
+    throw usageFailure(`${place}: ${printable(unknown)} is not a key; these are: ${keys.join(", ")}`);
+  const { headers: _, ...rest } = row;
+  const broken = Object.entries(rest).find(([, value]) => typeof value !== "string");
+  if (broken) throw usageFailure(`${place}: ${broken[0]} must be a text: put it into quotes`);
+  const {
+    principal = "key:agent",
+    provider = "",
+    user = "user",
+    at,
+    expect = "",
+  } = rest as Record<string, string>;
+  const nowMs = at === undefined ? shell.clock.nowMs() : Date.parse(at);
+  const connection = { connectionId: "", userId: user, provider: { id: provider, name: provider } };
+  const bound = policy.ruleFor(principal);
+  const permissions = new Permissions(bound ? [bound] : [], { text: "", line: 0 }, policy);
+  const request = requestOf(row);
+  const { requestVerdict, isClosed, rules } = explainRules(
+    permissions.requestRules,
+    factsOf(principal, connection, request, nowMs),
+  );
+  const isToken = !request && (requestVerdict === "ask" || (isClosed && requestVerdict !== "allow"));
+  const decisive = rules.find(({ decides }) => decides);
+  return {
+    expected: expect,
+    found: isToken ? "use-egress" : requestVerdict,
+    decidedBy: decisive ? `line ${decisive.line}` : "no rule matches",
+  };
+}
+
+function requestOf(row: JsonObject): ShownRequest | undefined {
+  const { request: line, headers = {}, body = "", session } = row;
+  if (typeof line !== "string") return undefined;
+  const { method, url } = parseRequestLine(line);
+  const fields = Object.entries(headers as JsonObject).map(
+    ([name, value]) => [name.toLowerCase(), String(value)] as const,
+  );
+  const bytes = Buffer.from(String(body));
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  return {
+    ...shownUrl(url),
+    ...shownHeaders(method, fields, true),
+    body: { size: bytes.length, digest, bytes },
+    session: typeof session === "string" ? session : undefined,
+  };
+}

@@ -1,0 +1,143 @@
+import type { Principal } from "../../model/access/principal.js";
+import { factsOf, type ShownRequest } from "../../model/access/request_facts.js";
+import { decide, explainRules, type Rule, type Ruling } from "../../model/access/rules.js";
+import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
+import { FailedPrecondition, type NexusError, PermissionDenied } from "../../model/errors.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { AccessControl, View } from "./access_control.js";
+
+/** What a token is asked for. */
+export interface Asking {
+  /** Undefined where the place does not show it. */
+  readonly request: ShownRequest | undefined;
+  /** Of the caller that waits. */
+  readonly signal: AbortSignal;
+}
+
+/** A request that a rule has a person asked about. */
+export interface HeldRequest {
+  readonly principal: Principal;
+  readonly connection: ConnectionFacts;
+  readonly request: ShownRequest;
+  readonly rule: Rule;
+  readonly signal: AbortSignal;
+}
+
+/** Asks the people who may say yes. Resolves with the refusal, or with undefined where they said yes. */
+export type AskApprovers = (held: HeldRequest) => Promise<NexusError | undefined>;
+
+/**
+ * Whether a caller gets a token: what the rules of the policy file, and the methods and paths of its restriction, say of the request that it
+ * is for. Every place that gives a token away asks here.
+ */
+export class RequestRules {
+  /** Set by what asks people. Without it, what would be asked is denied. */
+  askApprovers: AskApprovers | undefined;
+
+  constructor(private readonly deps: { readonly access: AccessControl; readonly clock: Clock }) {}
+
+  /**
+   * @returns undefined when the caller may have the token at once; else a promise that resolves when it may, and rejects with
+   * PermissionDenied or FailedPrecondition (USE_EGRESS, SHOW_BODY)
+   */
+  admit(principal: Principal, connectionId: string, asking?: Asking): Promise<void> | undefined {
+    const connection = this.deps.access.factsOf(connectionId);
+    const shown = this.#believed(principal, asking?.request);
+    const ruling = connection && this.#ruling(principal, connection, shown);
+    if (!connection || !ruling || ruling.verdict === "allow") return undefined;
+    const refusal = refusalOf(ruling, shown);
+    if (refusal || !shown || !asking || !ruling.rule) return Promise.reject(refusal ?? unasked(ruling));
+    const { rule } = ruling;
+    return this.#asked({ principal, connection, request: shown, rule, signal: asking.signal });
+  }
+
+  /** What a caller sees of tokens that are sent unasked: those that it gets without showing a request. */
+  tokenView(principal: Pick<Principal, "name">): View {
+    const view = this.deps.access.viewOf(principal);
+    const gives = (connectionId: string): boolean => {
+      const connection = this.deps.access.factsOf(connectionId);
+      return !connection || this.#ruling(principal, connection, undefined)?.verdict !== "deny";
+    };
+    return {
+      get isRestricted() {
+        return view.isRestricted;
+      },
+      seesConnection: (connection) => view.seesConnection(connection) && gives(connection.id),
+      seesChange: (change) => view.seesChange(change) && gives(change.connectionId),
+      seesProvider: (provider) => view.seesProvider(provider),
+      epochOf: (epoch) => view.epochOf(epoch),
+    };
+  }
+
+  /** Each rule that holds for the principal, and what it says of the request. */
+  explain(principalName: string, connection: ConnectionFacts, request: ShownRequest | undefined) {
+    const { requestRules } = this.deps.access.permissionsOf(principalName);
+    return explainRules(requestRules, factsOf(principalName, connection, request, this.deps.clock.nowMs()));
+  }
+
+  async #asked(held: HeldRequest): Promise<void> {
+    const { principal, connection, request } = held;
+    const refusal = this.askApprovers
+      ? await this.askApprovers(held)
+      : new PermissionDenied(`${wordsOf(held.rule)} has a person asked, and this daemon asks nobody`);
+    if (refusal) throw refusal;
+    // The rules, and what the caller may, can have changed while it waited.
+    this.deps.access.admit(principal, "token.read");
+    const now = this.#ruling(principal, connection, request);
+    if (now?.verdict === "deny") throw refusalOf(now, request);
+  }
+
+  /** Undefined where nothing is to be judged: the owner and admins can read every token. */
+  #ruling(
+    principal: Pick<Principal, "name">,
+    connection: ConnectionFacts,
+    shown: ShownRequest | undefined,
+  ): Ruling | undefined {
+    const permissions = this.deps.access.permissionsOf(principal.name);
+    if (permissions.requestRules.length === 0) return undefined;
+    if (shown === undefined && permissions.role === "admin") return undefined;
+    const facts = factsOf(principal.name, connection, shown, this.deps.clock.nowMs());
+    const ruling = decide(permissions.requestRules, facts);
+    // A token that is held is asked about at no later time.
+    return shown === undefined && ruling.verdict === "ask"
+      ? { ...ruling, verdict: "deny", isClosed: true }
+      : ruling;
+  }
+
+  /** An agent could show a request, and send another one with the token. */
+  #believed({ name }: Principal, request: ShownRequest | undefined): ShownRequest | undefined {
+    if (request === undefined) return undefined;
+    const { policy } = this.deps.access;
+    const isBelieved = policy?.proxies.has(name) || this.deps.access.permissionsOf(name).role === "admin";
+    return isBelieved ? request : undefined;
+  }
+}
+
+function refusalOf(ruling: Ruling, shown: ShownRequest | undefined): NexusError | undefined {
+  const { verdict, rule, isClosed } = ruling;
+  if (shown === undefined && isClosed)
+    return new FailedPrecondition(
+      "USE_EGRESS",
+      "this caller may only do what rules check for each request, and gets no token: send the request through nexusd run or another proxy",
+    );
+  const wantsBody = shown !== undefined && shown.body === undefined && (verdict === "ask" || isClosed);
+  if (wantsBody) return new FailedPrecondition("SHOW_BODY", "the verdict on this request goes by its body");
+  if (verdict === "ask") return undefined;
+  if (rule === undefined) return new PermissionDenied("no rule of the policy file allows this request");
+  const closed = isClosed ? " (it asks for what is not shown of the request, or is ambiguous in it)" : "";
+  return new PermissionDenied(`${wordsOf(rule)} denies this request${closed}${reasonOf(rule)}`);
+}
+
+function unasked(ruling: Ruling): PermissionDenied {
+  return new PermissionDenied(
+    `${ruling.rule ? wordsOf(ruling.rule) : "the policy file"} denies this request`,
+  );
+}
+
+export function wordsOf({ line }: Rule): string {
+  return line === 0 ? "the restriction of this caller" : `the rule in line ${line} of the policy file`;
+}
+
+function reasonOf({ because }: Rule): string {
+  return because === "" ? "" : `: ${because}`;
+}

@@ -1,0 +1,78 @@
+import type { Facts } from "./request_facts.js";
+
+export type Verdict = "allow" | "ask" | "deny";
+export const verdicts: readonly Verdict[] = ["allow", "ask", "deny"];
+
+/** Undefined where it cannot be told, because a fact that it asks for is not shown. */
+export type Condition = (facts: Facts) => boolean | undefined;
+
+/** One rule of the policy file. */
+export interface Rule {
+  /** Names; undefined for all. */
+  readonly providers: ReadonlySet<string> | undefined;
+  /** Undefined for a rule that always matches. */
+  readonly when: Condition | undefined;
+  readonly verdict: Verdict;
+  /** What somebody is told who is refused, or who is to approve. */
+  readonly because: string;
+  /** How long an approver may say yes for, beside once. */
+  readonly extent: readonly Extent[];
+  /** Of the policy file, from 1; 0 for a restriction. */
+  readonly line: number;
+}
+
+/** How far a yes goes. */
+export type Extent = "session" | "hour";
+export const extents: readonly Extent[] = ["session", "hour"];
+
+/** Whether a rule matches: `unknown` where it asks for what is not shown. */
+export type Match = "yes" | "no" | "unknown";
+
+export interface Ruling {
+  readonly verdict: Verdict;
+  /** What decides; undefined where no rule matches. */
+  readonly rule: Rule | undefined;
+  /** Whether what is not shown could change the verdict. */
+  readonly isClosed: boolean;
+}
+
+const unruled: Ruling = { verdict: "allow", rule: undefined, isClosed: false };
+
+export function matchOf({ providers, when }: Rule, facts: Facts): Match {
+  if (providers !== undefined && !providers.has(facts["connection.provider"] as string)) return "no";
+  const holds = when === undefined ? true : when(facts);
+  return holds === undefined ? "unknown" : holds ? "yes" : "no";
+}
+
+/** A rule, and what it says of one request. */
+export interface ExplainedRule extends Pick<Rule, "line" | "verdict" | "because"> {
+  readonly match: Match;
+  readonly decides: boolean;
+}
+
+/** What is decided, and what each rule says. */
+export function explainRules(rules: readonly Rule[], facts: Facts) {
+  const ruling = decide(rules, facts);
+  const explained = rules.map((rule): ExplainedRule => {
+    const { line, verdict, because } = rule;
+    return { line, verdict, because, match: matchOf(rule, facts), decides: rule === ruling.rule };
+  });
+  return { requestVerdict: ruling.verdict, isClosed: ruling.isClosed, rules: explained };
+}
+
+/**
+ * The one decision over a request: the first rule that matches. What is unknown is closed: an `allow` that asks for it does not match, a
+ * `deny` or an `ask` does. Providers that no rule of the policy file is for are not judged; of the others, what no rule matches is denied.
+ */
+export function decide(rules: readonly Rule[], facts: Facts): Ruling {
+  let isRuled = false;
+  let isClosed = false;
+  for (const rule of rules) {
+    const match = matchOf(rule, facts);
+    isRuled ||= rule.line > 0 && (rule.providers?.has(facts["connection.provider"] as string) ?? true);
+    isClosed ||= match === "unknown";
+    if (match === "yes" || (match === "unknown" && rule.verdict !== "allow"))
+      return { verdict: rule.verdict, rule, isClosed };
+  }
+  return isRuled ? { verdict: "deny", rule: undefined, isClosed } : unruled;
+}

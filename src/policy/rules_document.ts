@@ -1,0 +1,108 @@
+import type { DocumentViolation } from "../document/document_error.js";
+import { type Path, unknownKeys, type YamlDocument } from "../document/yaml_document.js";
+import { type Extent, extents, type Rule, verdicts } from "../model/access/rules.js";
+import type { JsonObject, JsonValue } from "../model/json.js";
+import { isJsonObject } from "../model/json_fields.js";
+import { ConditionError, compileCondition } from "./condition.js";
+
+/** Each is asked of each request. */
+const maxRules = 200;
+const maxReason = 200;
+const keys = ["providers", "when", "then", "because", "for"];
+
+/** The `rules` of a policy file, compiled, and every error with its place. */
+export function readRules(document: YamlDocument): {
+  readonly rules: readonly Rule[];
+  readonly violations: readonly DocumentViolation[];
+} {
+  const reading = new RulesReading(document);
+  return { rules: reading.read(), violations: reading.violations };
+}
+
+class RulesReading {
+  readonly violations: DocumentViolation[] = [];
+
+  constructor(private readonly document: YamlDocument) {}
+
+  read(): Rule[] {
+    const { value } = this.document;
+    if (!isJsonObject(value) || !Object.hasOwn(value, "rules")) return [];
+    const list = value["rules"];
+    if (!Array.isArray(list)) this.#violation(["rules"], "rules: must be a list");
+    else if (list.length > maxRules) this.#violation(["rules"], `rules: holds at most ${maxRules} entries`);
+    else return (list as JsonValue[]).flatMap((json, index) => this.#rule(json, ["rules", index]) ?? []);
+    return [];
+  }
+
+  #rule(json: JsonValue, path: Path): Rule | undefined {
+    if (!isJsonObject(json)) {
+      this.#violation(path, "a rule must be keys and values");
+      return undefined;
+    }
+    this.violations.push(...unknownKeys(this.document, json, path, keys));
+    const verdict = verdicts.find((known) => known === json["then"]);
+    if (verdict === undefined)
+      this.#violation([...path, "then"], `then: must be one of ${verdicts.join(", ")}`);
+    const providers = this.#texts(
+      json,
+      path,
+      "providers",
+      /^([a-z0-9-]{1,63}|\*)$/,
+      "names of providers, or *",
+    );
+    const extent = this.#texts(json, path, "for", /^(session|hour)$/, extents.join(" and ")) as Extent[];
+    if (extent.length > 0 && verdict !== "ask")
+      this.#violation([...path, "for"], "for: belongs to then: ask");
+    const when = this.#condition(json, path);
+    const because = this.#because(json, path);
+    const isAny = providers.length === 0 || providers.includes("*");
+    return {
+      ...{
+        providers: isAny ? undefined : new Set(providers),
+        when,
+        verdict: verdict ?? "deny",
+        because,
+        extent,
+      },
+      line: this.document.placeOf(path).line,
+    };
+  }
+
+  #condition(json: JsonObject, path: Path): Rule["when"] {
+    const text = json["when"];
+    if (text === undefined) return undefined;
+    const at = [...path, "when"];
+    if (typeof text !== "string") {
+      this.#violation(at, "when: must be a text: put it into quotes");
+      return undefined;
+    }
+    try {
+      return compileCondition(text);
+    } catch (error) {
+      if (!(error instanceof ConditionError)) throw error;
+      this.#violation(at, `when: ${error.message} (character ${error.column} of the condition)`);
+      return undefined;
+    }
+  }
+
+  #because(json: JsonObject, path: Path): string {
+    const text = json["because"] ?? "";
+    if (typeof text === "string" && text.length <= maxReason && !/\p{C}/u.test(text)) return text;
+    this.#violation([...path, "because"], `because: must be one line of at most ${maxReason} characters`);
+    return "";
+  }
+
+  #texts(json: JsonObject, path: Path, key: string, pattern: RegExp, what: string): string[] {
+    if (!Object.hasOwn(json, key)) return [];
+    const list = json[key];
+    const isGood = Array.isArray(list) && list.length > 0 && list.length <= 1_000;
+    if (isGood && list.every((item) => typeof item === "string" && pattern.test(item)))
+      return list as string[];
+    this.#violation([...path, key], `${key}: must be a list of ${what}`);
+    return [];
+  }
+
+  #violation(path: Path, message: string): void {
+    this.violations.push({ ...this.document.placeOf(path), message });
+  }
+}

@@ -1,0 +1,69 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { run as runCli } from "../../../src/cli/program.js";
+import { temporaryFolder } from "../../temporary_folder.js";
+import { fakeShell } from "../fake_shell.js";
+
+const policy = `bindings: []
+rules:
+  - providers: [github]
+    when: request.method == "GET"
+    then: allow
+  - providers: [github]
+    then: deny
+    because: reading is enough
+`;
+
+async function run(files: Record<string, string>, ...args: string[]) {
+  const folder = temporaryFolder();
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  const shell = fakeShell();
+  const code = await runCli(
+    args.map((arg) => arg.replace("@", `${folder}/`)),
+    shell,
+  );
+  return { code, out: shell.out().replaceAll(`${folder}/`, "@"), err: shell.err() };
+}
+
+describe("nexusd policy", () => {
+  it("explain says what each rule says of a request line, and which one decides", async () => {
+    const flags = [
+      "--principal",
+      "key:ci",
+      "--action",
+      "token.read",
+      "--resource",
+      "user:ada,provider:github",
+    ];
+    const request = ["--request", "DELETE https://api.github.com/repos/acme/app"];
+    const { out } = await run({ p: policy }, "policy", "explain", "--policy", "@p", ...flags, ...request);
+    expect(out).toContain(
+      "the request: deny\n  line 3: allow, does not match\n> line 6: deny, matches: reading is enough\n",
+    );
+  });
+
+  it("test passes a table that comes out as it says, and names each case that does not", async () => {
+    const cases = (expected: string): string => `policy: p
+cases:
+  - { provider: github, request: "GET https://api.github.com/user", expect: allow }
+  - { provider: github, request: "PUT https://api.github.com/user", expect: ${expected} }
+  - { provider: github, expect: use-egress }
+  - { provider: slack, expect: allow }
+`;
+    const good = await run({ p: policy, c: cases("deny") }, "policy", "test", "@c");
+    expect(good).toMatchObject({ code: 0, out: "4 of 4 cases come out as expected\n" });
+    const bad = await run({ p: policy, c: cases("allow") }, "policy", "test", "@c");
+    expect(bad).toMatchObject({
+      code: 1,
+      out: "@c:4: expected allow, and it is deny (line 6)\n3 of 4 cases come out as expected\n",
+    });
+  });
+
+  it("test refuses a table that it cannot read with the line", async () => {
+    const c = "policy: p\ncases:\n  - { provider: github, reqest: x }\n";
+    const { code, err } = await run({ p: policy, c }, "policy", "test", "@c");
+    expect(code).toBe(2);
+    expect(err).toContain("c:3: reqest is not a key");
+  });
+});

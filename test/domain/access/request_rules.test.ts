@@ -1,0 +1,132 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Asking } from "../../../src/domain/access/request_rules.js";
+import { owner, type Principal } from "../../../src/model/access/principal.js";
+import { shownHeaders, shownUrl } from "../../../src/model/access/request_facts.js";
+import { PermissionDenied } from "../../../src/model/errors.js";
+import { readPolicy } from "../../../src/policy/policy_document.js";
+import { perTest } from "../../lifetimes.js";
+import { Engine } from "../engine.js";
+
+const bindings = `bindings:
+  - principals: ["jwt:*"]
+    role: agent
+    user_ids: ["*"]
+`;
+const reading = `${bindings}proxies: [jwt:proxy]
+rules:
+  - when: request.method == "GET"
+    then: allow
+  - when: request.method == "POST"
+    then: ask
+`;
+const agent: Principal = { name: "jwt:agent", kind: "jwt" };
+const proxy: Principal = { name: "jwt:proxy", kind: "jwt" };
+
+function asking(method: string, change: { readonly showsBody?: boolean } = {}): Asking {
+  const request = {
+    ...shownHeaders(method, [], true),
+    ...shownUrl("https://api.example/x"),
+    session: undefined,
+  };
+  const body = { size: 0, digest: "", bytes: undefined };
+  const { showsBody = true } = change;
+  return {
+    request: { ...request, body: showsBody ? body : undefined },
+    signal: new AbortController().signal,
+  };
+}
+
+describe("a token under rules of requests", () => {
+  const engine = perTest(() => new Engine());
+  let id: string;
+  beforeEach(async () => {
+    id = (await engine.connected()).id;
+  });
+  const get = async (principal: Principal, shown?: Asking) =>
+    (await engine.tokens.getToken(id, 0, principal, shown)).revision;
+  const policy = (text: string): void => engine.access.setPolicy(readPolicy(text));
+
+  it("is everybody's as before where no rule is for the provider", async () => {
+    policy(bindings);
+    expect(await get(agent)).toBe(1n);
+    policy(`${bindings}rules: [{ providers: [other], then: deny }]`);
+    expect(await get(agent)).toBe(1n);
+  });
+
+  it("is not given to an agent that may only do what rules check for each request, whatever it says of the request", async () => {
+    policy(reading);
+    const refused = { kind: "failed_precondition", reason: "USE_EGRESS" };
+    await expect(get(agent)).rejects.toMatchObject(refused);
+    await expect(get(agent, asking("GET"))).rejects.toMatchObject(refused);
+    await expect(engine.tokens.refreshToken(id, agent)).rejects.toMatchObject(refused);
+    await expect(engine.tokens.subject(id, 0, agent)).rejects.toMatchObject(refused);
+    await expect(get(proxy)).rejects.toMatchObject(refused);
+  });
+
+  it("is given to a proxy and to the owner for a request that a rule allows", async () => {
+    policy(reading);
+    for (const principal of [proxy, owner]) {
+      expect(await get(principal, asking("GET"))).toBe(1n);
+      await expect(get(principal, asking("PUT"))).rejects.toThrow(
+        "no rule of the policy file allows this request",
+      );
+    }
+    expect(await get(owner)).toBe(1n);
+  });
+
+  it("is refused with the line of the rule and its reason", async () => {
+    policy(`${bindings}rules: [{ then: deny, because: not today }]`);
+    await expect(get(agent)).rejects.toThrow(
+      "the rule in line 5 of the policy file denies this request: not today",
+    );
+  });
+
+  it("waits for who is asked, and needs the whole request for that", async () => {
+    policy(reading);
+    await expect(get(proxy, asking("POST"))).rejects.toThrow("asks nobody");
+    await expect(get(proxy, asking("POST", { showsBody: false }))).rejects.toMatchObject({
+      reason: "SHOW_BODY",
+    });
+    engine.rules.askApprovers = async ({ rule }) =>
+      rule.line === 9 ? undefined : new PermissionDenied("other");
+    expect(await get(proxy, asking("POST"))).toBe(1n);
+    engine.rules.askApprovers = async () => new PermissionDenied("no");
+    await expect(get(proxy, asking("POST"))).rejects.toThrow("no");
+  });
+
+  it("is refused after a yes when the rules came to deny it meanwhile", async () => {
+    policy(reading);
+    engine.rules.askApprovers = async () => {
+      policy(`${bindings}proxies: [jwt:proxy]\nrules: [{ then: deny }]`);
+      return undefined;
+    };
+    await expect(get(proxy, asking("POST"))).rejects.toThrow("denies this request");
+  });
+
+  it("is not on the streams of who would not get it by asking", () => {
+    const connection = engine.store.getConnection(id);
+    if (!connection) throw new Error("no connection");
+    policy(bindings);
+    expect(engine.rules.tokenView(agent).seesConnection(connection)).toBe(true);
+    policy(reading);
+    expect(engine.rules.tokenView(agent).seesConnection(connection)).toBe(false);
+    expect(engine.rules.tokenView(owner).seesConnection(connection)).toBe(true);
+  });
+
+  it("ends the calls of agents when the rules change", () => {
+    policy(bindings);
+    const ended: unknown[] = [];
+    const hold = (principal: Principal) =>
+      engine.access.hold(
+        principal,
+        "token.read",
+        engine.access.admit(principal, "token.read"),
+        () => ended.push(principal),
+        false,
+      );
+    hold(agent);
+    hold(owner);
+    policy(reading);
+    expect(ended).toEqual([agent]);
+  });
+});
