@@ -31,6 +31,8 @@ interface ChangeEvents {
   consentFailed: [providerId: string, reason: string];
   /** The API key of this principal (`key:NAME`) was revoked. */
   principalEnded: [principalName: string];
+  /** The API key of this principal has another secret, and the old one works until then. */
+  keyRotated: [principalName: string, oldUntilMs: number];
 }
 
 /** What the parts of the domain tell each other. Listeners are called at once, in the order of their subscription; none may throw. */

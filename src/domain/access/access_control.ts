@@ -64,6 +64,13 @@ export class AccessControl {
       this.#permissions.delete(name);
       for (const hold of [...(this.#holds.get(name) ?? [])]) hold.end(ended());
     });
+    deps.changes.on("keyRotated", (name, oldUntilMs) => {
+      const held = [...(this.#holds.get(name) ?? [])];
+      if (held.length === 0) return;
+      deps.clock.setTimer(oldUntilMs - deps.clock.nowMs(), () => {
+        for (const hold of held) if (this.#holds.get(name)?.has(hold)) hold.end(ended());
+      });
+    });
     deps.changes.on("connections", (changed) => {
       for (const { connectionId } of changed) this.#facts.delete(connectionId);
     });

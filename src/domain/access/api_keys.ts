@@ -60,7 +60,10 @@ export class ApiKeys {
     if (!isLive(entry.record, nowMs)) return undefined;
     const hour = Math.floor(nowMs / lastUseMs);
     if (hour !== entry.lastUsedHour) this.#noteUse(entry, hour);
-    return entry.principal;
+    const { principal } = entry;
+    return isOld
+      ? { ...principal, expiresAtMs: Math.min(principal.expiresAtMs ?? old.untilMs, old.untilMs) }
+      : principal;
   }
 
   /** The record of a key, revoked or not. */
@@ -137,8 +140,13 @@ export class ApiKeys {
       tx.appendAudit({ timeMs: nowMs, type: "api_key.rotated", ...by(principal), reason: nameOf(before) });
       return rotated;
     });
-    if (keepOldMs === 0) this.deps.changes.emit("principalEnded", nameOf(entry.record));
+    this.#rotated(entry.record);
     return { record: entry.record, key };
+  }
+
+  #rotated(record: ApiKeyRecord): void {
+    if (record.old) this.deps.changes.emit("keyRotated", nameOf(record), record.old.untilMs);
+    else this.deps.changes.emit("principalEnded", nameOf(record));
   }
 
   /** @throws NotFound */
@@ -177,9 +185,10 @@ export class ApiKeys {
       if (!record && known) this.#drop(known);
       if (!record || !known) continue;
       const isRevoked = known.record.revokedAtMs === undefined && record.revokedAtMs !== undefined;
-      const isRotated = !record.old && Buffer.compare(known.record.digest, record.digest) !== 0;
+      const isRotated = Buffer.compare(known.record.digest, record.digest) !== 0;
       known.record = record;
-      if (isRevoked || isRotated) this.deps.changes.emit("principalEnded", nameOf(record));
+      if (isRevoked) this.deps.changes.emit("principalEnded", nameOf(record));
+      else if (isRotated) this.#rotated(record);
     }
   }
 

@@ -96,6 +96,17 @@ describe("API keys", () => {
     expect(names(fourth)).toEqual(["nobody"]);
   });
 
+  it("tell until when an old secret works, and what was opened with it", async () => {
+    const { keys, changes } = world();
+    const rotated: unknown[] = [];
+    changes.on("keyRotated", (...what) => void rotated.push(what));
+    const first = await keys.create(agent, admin);
+    const second = await keys.rotate({ name: "ci" }, 60_000, admin);
+    expect(rotated).toEqual([["key:ci", startMs + 60_000]]);
+    expect(keys.verify(first.key.reveal())?.expiresAtMs).toBe(startMs + 60_000);
+    expect(keys.verify(second.key.reveal())?.expiresAtMs).toBeUndefined();
+  });
+
   it("stay revoked when their use is noted at the same moment", async () => {
     const { keys, store } = world();
     const { key, record } = await keys.create(agent, admin);

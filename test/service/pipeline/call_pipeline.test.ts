@@ -148,6 +148,18 @@ describe("the policy in the pipeline of a call", () => {
     expect(await world.getToken(ci)).toBe(unauthenticated);
   });
 
+  it("ends a stream when the secret that opened it works no more after a rotation, and no stream of the new secret", async () => {
+    const old = world.watch(ci);
+    await old.next();
+    world.changes.emit("keyRotated", "key:ci", 1_000_900);
+    const renewed = world.watch(ci);
+    await renewed.next();
+    const [ended, next] = [old.next(), renewed.next()];
+    world.clock.advance(900);
+    await expect(ended).rejects.toMatchObject({ code: 16 });
+    expect(await Promise.race([next, Promise.resolve("open")])).toBe("open");
+  });
+
   it("leaves no instant between the admission of a call and the hold on it", async () => {
     world.answer = new Promise(() => undefined);
     const narrowed = new World();
