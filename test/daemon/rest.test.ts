@@ -318,7 +318,7 @@ describe("the REST routes", () => {
       "GET %s answers strategy and credentials",
       async (path) => {
         const { status, body } = await rest.get(path.replace("{id}", connectionId));
-        const { token } = await world.clients.tokens.getToken({ connectionId });
+        const { token } = await world.clients.tokens.getToken({ connectionId, includeIdToken: true });
         expect(status).toBe(200);
         const expiresAt = Number(token?.expiresAt?.seconds);
         const credentials = {

@@ -105,7 +105,7 @@ type Token struct {
 	// `Authorization: DPoP <token>`, and each request needs a proof beside it, see `CreateProof`. Empty for static credentials.
 	TokenType string `protobuf:"bytes,7,opt,name=token_type,json=tokenType,proto3" json:"token_type,omitempty"`
 	// The id_token of the newest answer that had one (OpenID Connect Core section 2), a JWT whose signature was verified. Empty
-	// where there is none, and on the stream of `WatchTokens`.
+	// where there is none, and unless the request sets `include_id_token`: it says who the user is, and few callers need it.
 	IdToken       string `protobuf:"bytes,8,opt,name=id_token,json=idToken,proto3" json:"id_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -655,9 +655,11 @@ type TokenServiceGetTokenRequest struct {
 	Resource string `protobuf:"bytes,62,opt,name=resource,proto3" json:"resource,omitempty"`
 	// The request to an API that the token is for. Without it, what the rules of the policy file say of requests is closed: an agent that may
 	// only do what they check gets no token.
-	Request       *ShownRequest `protobuf:"bytes,80,opt,name=request,proto3" json:"request,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Request *ShownRequest `protobuf:"bytes,80,opt,name=request,proto3" json:"request,omitempty"`
+	// Whether `token.id_token` is answered too.
+	IncludeIdToken bool `protobuf:"varint,63,opt,name=include_id_token,json=includeIdToken,proto3" json:"include_id_token,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *TokenServiceGetTokenRequest) Reset() {
@@ -739,6 +741,13 @@ func (x *TokenServiceGetTokenRequest) GetRequest() *ShownRequest {
 	return nil
 }
 
+func (x *TokenServiceGetTokenRequest) GetIncludeIdToken() bool {
+	if x != nil {
+		return x.IncludeIdToken
+	}
+	return false
+}
+
 // Response of TokenService.GetToken.
 type TokenServiceGetTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -791,9 +800,11 @@ type RefreshTokenRequest struct {
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
 	// In place of the id.
-	Name          *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Name *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Whether `token.id_token` is answered too.
+	IncludeIdToken bool `protobuf:"varint,60,opt,name=include_id_token,json=includeIdToken,proto3" json:"include_id_token,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RefreshTokenRequest) Reset() {
@@ -838,6 +849,13 @@ func (x *RefreshTokenRequest) GetName() *ConnectionName {
 		return x.Name
 	}
 	return nil
+}
+
+func (x *RefreshTokenRequest) GetIncludeIdToken() bool {
+	if x != nil {
+		return x.IncludeIdToken
+	}
+	return false
 }
 
 // Response of RefreshToken.
@@ -1867,7 +1885,7 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12)\n" +
 	"\x10verification_uri\x182 \x01(\tR\x0fverificationUri\x12\x1b\n" +
 	"\tuser_code\x183 \x01(\tR\buserCode\x12:\n" +
-	"\x19verification_uri_complete\x184 \x01(\tR\x17verificationUriComplete\"\xa6\x02\n" +
+	"\x19verification_uri_complete\x184 \x01(\tR\x17verificationUriComplete\"\xd0\x02\n" +
 	"\x1bTokenServiceGetTokenRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x122\n" +
 	"\amin_ttl\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06minTtl\x12,\n" +
@@ -1875,12 +1893,14 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\baudience\x18< \x01(\tR\baudience\x12\x16\n" +
 	"\x06scopes\x18= \x03(\tR\x06scopes\x12\x1a\n" +
 	"\bresource\x18> \x01(\tR\bresource\x120\n" +
-	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\"E\n" +
+	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\x12(\n" +
+	"\x10include_id_token\x18? \x01(\bR\x0eincludeIdToken\"E\n" +
 	"\x1cTokenServiceGetTokenResponse\x12%\n" +
-	"\x05token\x18\x01 \x01(\v2\x0f.nexus.v1.TokenR\x05token\"h\n" +
+	"\x05token\x18\x01 \x01(\v2\x0f.nexus.v1.TokenR\x05token\"\x92\x01\n" +
 	"\x13RefreshTokenRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12,\n" +
-	"\x04name\x18\x02 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\"=\n" +
+	"\x04name\x18\x02 \x01(\v2\x18.nexus.v1.ConnectionNameR\x04name\x12(\n" +
+	"\x10include_id_token\x18< \x01(\bR\x0eincludeIdToken\"=\n" +
 	"\x14RefreshTokenResponse\x12%\n" +
 	"\x05token\x18\x01 \x01(\v2\x0f.nexus.v1.TokenR\x05token\"\xed\x01\n" +
 	"\x1aReportRejectedTokenRequest\x12#\n" +

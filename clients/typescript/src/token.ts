@@ -54,11 +54,6 @@ export class Token {
       : undefined;
   }
 
-  /** The id_token (OpenID Connect); empty where there is none, and for a token that came by the stream. */
-  get idToken(): string {
-    return this.#message.idToken;
-  }
-
   /**
    * Puts the credential into a request as the strategy says: `fetch(request.url, request)`.
    *

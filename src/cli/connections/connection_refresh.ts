@@ -28,7 +28,7 @@ export function connectionRefreshCommand(shell: Shell): Command {
     });
     const { token } = answer;
     if (!token) throw new Error("the daemon answered without a token");
-    const shown = { ...answer, token: { ...token, credentials: {}, idToken: "" } };
+    const shown = { ...answer, token: { ...token, credentials: {} } };
     const expiry = formatExpiry(token.expiresAt, shell.clock.nowMs()) || "does not expire";
     session.show(
       shown,

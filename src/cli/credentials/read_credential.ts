@@ -81,6 +81,7 @@ export async function readCredential(
   const { token } = await withKey(found, () =>
     session.call(`read the token of ${printable(connection)}`, session.daemon.tokens.getToken, {
       connectionId,
+      includeIdToken: field === "id_token",
       ...minTtl,
       ...target,
     }),
@@ -96,7 +97,6 @@ export async function readCredential(
 export function credentialValue({ token, field }: Pick<Credential, "token" | "field">): CredentialValue {
   const { credentials, idToken, expiresAt } = token;
   const names = Object.keys(credentials).sort();
-  const known = [...names, ...(idToken === "" ? [] : ["id_token"])];
   if (field === undefined && token.tokenType === "DPoP") {
     throw new CommandFailure(
       exitCodes.failed,
@@ -111,7 +111,7 @@ export function credentialValue({ token, field }: Pick<Credential, "token" | "fi
     printable(
       field === undefined
         ? `the credential of this connection is not a single value, it has the fields ${names.join(", ")}: name one, as in NAME.${names[0]}, or use --format json`
-        : `the credential of this connection has no ${value === "" ? "value in its " : ""}field ${field}: it has ${known.join(", ")}`,
+        : `the credential of this connection has no ${value === "" ? "value in its " : ""}field ${field}: it has ${names.join(", ")}`,
     ),
   );
 }

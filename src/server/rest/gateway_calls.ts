@@ -58,7 +58,10 @@ export async function checkConnection(
 }
 
 export async function getToken(call: Call, connectionId: string, nowMs: number): Promise<JsonObject> {
-  const { token } = await call(TokenService.method.getToken, { connectionId: idOf(connectionId) });
+  const { token } = await call(TokenService.method.getToken, {
+    connectionId: idOf(connectionId),
+    includeIdToken: true,
+  });
   return tokenJson(token, nowMs);
 }
 
@@ -67,7 +70,10 @@ export async function refreshConnection(
   connectionId: string,
   nowMs: number,
 ): Promise<JsonObject> {
-  const { token } = await call(TokenService.method.refreshToken, { connectionId: idOf(connectionId) });
+  const { token } = await call(TokenService.method.refreshToken, {
+    connectionId: idOf(connectionId),
+    includeIdToken: true,
+  });
   return tokenJson(token, nowMs);
 }
 

@@ -16,8 +16,7 @@ import { strategyMessage } from "../../model/providers/strategy_message.js";
 import { accountMessage, problemMessage, statusMessages } from "./connection_message.js";
 import { present, timestampOf } from "./timestamps.js";
 
-/** @param withIdToken left out of what streams push: an agent seldom needs it, and each update would carry it */
-export function tokenMessage(token: CurrentToken, withIdToken = true): Token {
+export function tokenMessage(token: CurrentToken, withIdToken = false): Token {
   return create(
     TokenSchema,
     present({
@@ -69,7 +68,7 @@ function stateMessage({ connection, token, problem }: ConnectionView) {
       label: connection.label,
       status: statusMessages[connection.status],
       revision: connection.credentialRevision,
-      token: token && tokenMessage(token, false),
+      token: token && tokenMessage(token),
       problem: problem && problemMessage(problem),
       refreshExpiresAt: timestampOf(connection.refreshExpiresAtMs),
       account: accountMessage(connection.account),

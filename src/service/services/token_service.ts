@@ -151,12 +151,13 @@ class TokenRpcs implements Rpcs {
     const token = isDownscoped(request)
       ? this.deps.downscoped.get(id, targetOf(request), minTtlMs, principal)
       : this.deps.tokens.getToken(id, minTtlMs, principal, request.request && askingOf(request, context));
-    return token instanceof Promise ? token.then(this.#answerOf) : this.#answerOf(token);
+    const answerOf = request.includeIdToken ? withIdToken : this.#answerOf;
+    return token instanceof Promise ? token.then(answerOf) : answerOf(token);
   };
 
   refreshToken: Rpcs["refreshToken"] = async (request, { principal }) => {
     const token = await this.deps.tokens.refreshToken(this.#idOf(request, principal), principal);
-    return create(RefreshTokenResponseSchema, { token: tokenMessage(token) });
+    return create(RefreshTokenResponseSchema, { token: tokenMessage(token, request.includeIdToken) });
   };
 
   reportRejectedToken: Rpcs["reportRejectedToken"] = async (request, { principal }) => {
@@ -226,4 +227,9 @@ class TokenRpcs implements Rpcs {
     this.#messages.set(source, message);
     return message;
   }
+}
+
+/** Not kept: few ask for it. */
+function withIdToken(token: CurrentToken): TokenServiceGetTokenResponse {
+  return create(TokenServiceGetTokenResponseSchema, { token: tokenMessage(token, true) });
 }

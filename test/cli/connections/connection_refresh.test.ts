@@ -17,7 +17,6 @@ describe("connections refresh", () => {
         token: {
           revision: 5n,
           credentials: { access_token: "new-secret" },
-          idToken: "id-secret",
           expiresAt: timestampFromMs(startMs + 3_600_000),
         },
       }),

@@ -98,7 +98,6 @@ export function secretsOf(own: ApiRequest, sent: AuthorizedRequest<Uint8Array>, 
   const added = Object.values(sent.headers).filter((value) => !before.has(value));
   return [
     ...Object.entries(credentials).flatMap(([name, value]) => (open.has(name) ? [] : [value])),
-    ...(token.idToken === "" ? [] : [token.idToken]),
     ...added.flatMap((value) => [value, value.replace(/^\S+ /, "")]),
   ];
 }

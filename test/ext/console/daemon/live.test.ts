@@ -57,7 +57,7 @@ describe("the console's stream", () => {
     await events.until((text) => text.includes("event: replace"));
     const tokens: string[] = [];
     const keep = async () => {
-      const { token } = await world.clients.tokens.getToken({ connectionId });
+      const { token } = await world.clients.tokens.getToken({ connectionId, includeIdToken: true });
       tokens.push(token?.credentials["access_token"] ?? "", token?.idToken ?? "");
     };
     await keep();

@@ -79,28 +79,23 @@ describe("secretsOf", () => {
   /** A token that is not bound needs no proof. */
   const noDaemon = undefined as never;
   const of = async (kind: object, credentials: Record<string, string>) => {
-    const token = create(TokenSchema, { strategy: { kind } as never, credentials, idToken: "the.id.token" });
+    const token = create(TokenSchema, { strategy: { kind } as never, credentials });
     const own = { method: "GET", url: "https://api.example/x", headers: { accept: "text/plain" } };
     return secretsOf(own, await authorize(own, token, noDaemon, { connectionId: "" }), token);
   };
 
-  it("has the value, the header that carries it, and the id_token", async () => {
+  it("has the value, and the header that carries it", async () => {
     const oauth2 = {
       case: "oauth2",
       value: { headerName: "Authorization", valuePrefix: "Bearer ", credentialField: "access_token" },
     };
-    expect(await of(oauth2, { access_token: "t-1" })).toEqual(["t-1", "the.id.token", "Bearer t-1", "t-1"]);
+    expect(await of(oauth2, { access_token: "t-1" })).toEqual(["t-1", "Bearer t-1", "t-1"]);
   });
 
   it("has no user name beside a password, and one without a password", async () => {
     const basic = { case: "basicAuth", value: { usernameField: "username", passwordField: "password" } };
     const header = Buffer.from("ada:p").toString("base64");
-    expect(await of(basic, { username: "ada", password: "p" })).toEqual([
-      "p",
-      "the.id.token",
-      `Basic ${header}`,
-      header,
-    ]);
+    expect(await of(basic, { username: "ada", password: "p" })).toEqual(["p", `Basic ${header}`, header]);
     expect(await of(basic, { username: "sk_live", password: "" })).toContain("sk_live");
   });
 

@@ -131,7 +131,7 @@ class ConsentRequired(_message.Message):
     def __init__(self, auth_url: _Optional[str] = ..., connection_id: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reason: _Optional[str] = ..., verification_uri: _Optional[str] = ..., user_code: _Optional[str] = ..., verification_uri_complete: _Optional[str] = ...) -> None: ...
 
 class TokenServiceGetTokenRequest(_message.Message):
-    __slots__ = ("connection_id", "min_ttl", "name", "audience", "scopes", "resource", "request")
+    __slots__ = ("connection_id", "min_ttl", "name", "audience", "scopes", "resource", "request", "include_id_token")
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     MIN_TTL_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +139,7 @@ class TokenServiceGetTokenRequest(_message.Message):
     SCOPES_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_ID_TOKEN_FIELD_NUMBER: _ClassVar[int]
     connection_id: str
     min_ttl: _duration_pb2.Duration
     name: _connection_pb2.ConnectionName
@@ -146,7 +147,8 @@ class TokenServiceGetTokenRequest(_message.Message):
     scopes: _containers.RepeatedScalarFieldContainer[str]
     resource: str
     request: ShownRequest
-    def __init__(self, connection_id: _Optional[str] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., audience: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., resource: _Optional[str] = ..., request: _Optional[_Union[ShownRequest, _Mapping]] = ...) -> None: ...
+    include_id_token: bool
+    def __init__(self, connection_id: _Optional[str] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., audience: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., resource: _Optional[str] = ..., request: _Optional[_Union[ShownRequest, _Mapping]] = ..., include_id_token: _Optional[bool] = ...) -> None: ...
 
 class TokenServiceGetTokenResponse(_message.Message):
     __slots__ = ("token",)
@@ -155,12 +157,14 @@ class TokenServiceGetTokenResponse(_message.Message):
     def __init__(self, token: _Optional[_Union[Token, _Mapping]] = ...) -> None: ...
 
 class RefreshTokenRequest(_message.Message):
-    __slots__ = ("connection_id", "name")
+    __slots__ = ("connection_id", "name", "include_id_token")
     CONNECTION_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_ID_TOKEN_FIELD_NUMBER: _ClassVar[int]
     connection_id: str
     name: _connection_pb2.ConnectionName
-    def __init__(self, connection_id: _Optional[str] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ...) -> None: ...
+    include_id_token: bool
+    def __init__(self, connection_id: _Optional[str] = ..., name: _Optional[_Union[_connection_pb2.ConnectionName, _Mapping]] = ..., include_id_token: _Optional[bool] = ...) -> None: ...
 
 class RefreshTokenResponse(_message.Message):
     __slots__ = ("token",)
