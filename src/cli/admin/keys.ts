@@ -174,7 +174,8 @@ function listCommand(shell: Shell): Command {
             restriction ? describeRestriction(restrictionFrom(restriction)) : "",
           CREATED: ({ createdAt }) => formatAge(createdAt, shell.clock.nowMs()),
           BY: ({ createdBy }) => createdBy,
-          EXPIRES: ({ expiresAt }) => formatAge(expiresAt, shell.clock.nowMs()) || "never",
+          EXPIRES: ({ expiresAt }) =>
+            formatAge(expiresAt, shell.clock.nowMs()).replace(/^(?!in )(?=.)/, "expired ") || "never",
           "LAST USED": ({ lastUsedAt }) => formatAge(lastUsedAt, shell.clock.nowMs()) || "never",
           REVOKED: ({ revokedAt, revokedBy }) =>
             revokedAt ? `${formatAge(revokedAt, shell.clock.nowMs())} by ${revokedBy}` : "",
