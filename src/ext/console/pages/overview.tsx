@@ -61,17 +61,23 @@ async function tasksOf(request: PageRequest, status: GetStatusResponse): Promise
   const checks = status.checks
     .filter(({ passing }) => !passing)
     .map(({ name, message }) => <p><b>{name}</b>: <bdi>{message}</bdi></p>);
-  const failing = status.failingProviders.map(({ providerId, providerName, message, since, connections }) => (
+  const failing = status.failingProviders.map((provider) => {
+    const { providerId, providerName, message, consents, since, connections } = provider;
+    return (
     <>
       <Monogram name={providerName} />
       <div>
-        <p><a href={`/providers/${providerId}`}><bdi>{providerName}</bdi></a>: {message}</p>
+        <p>
+          <a href={`/providers/${providerId}`}><bdi>{providerName}</bdi></a>: {consents && "Consents fail. "}
+          {message}
+        </p>
         <p class="soft">
           Since <Moment time={since} nowMs={nowMs} />, {counted(Number(connections), "connection")}.
         </p>
       </div>
     </>
-  ));
+    );
+  });
   const moreFailing = status.failingProviderCount - status.failingProviders.length;
   return [
     ...checks,

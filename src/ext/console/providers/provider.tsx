@@ -6,7 +6,7 @@ import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { CopyField } from "../../../server/views/fields.js";
 import { Card, Chip, Facts, FormButtons, Go, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
-import { Monogram } from "../../../server/views/view.js";
+import { Monogram, type View } from "../../../server/views/view.js";
 import { displayName } from "../kit/names.js";
 import { consolePage, PostForm, seeOther } from "../kit/page.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
@@ -65,7 +65,13 @@ export async function showProvider(
           {template && <Notes template={template} />}
         </Card>
       )}
-      {failing && <HealthSection failing={failing.get(id)} nowMs={request.nowMs} />}
+      {failing && (
+        <HealthSection failing={failing.get(id)} nowMs={request.nowMs}>
+          {failing.get(id)?.reason === "misconfigured" && canManage && isOAuth2(provider) && (
+            <Go to={`${path}/client`} text="Change the client" />
+          )}
+        </HealthSection>
+      )}
       {problems}
       <section class="card" aria-labelledby="profile">
         <div class="heading">
@@ -89,21 +95,31 @@ const healthAdvice: Readonly<Record<string, string>> = {
     "Its answers fail the checks of the protocol: compare issuer and endpoints with its documentation.",
 };
 
-function HealthSection(props: { readonly failing: FailingProvider | undefined; readonly nowMs: number }) {
-  const { failing, nowMs } = props;
+function HealthSection(props: {
+  readonly failing: FailingProvider | undefined;
+  readonly nowMs: number;
+  readonly children: View;
+}) {
+  const { failing, nowMs, children } = props;
   const { text, tone } = healthOf(failing);
   return (
     <Card id="health" title="Health">
       <p><Chip tone={tone}>{text}</Chip></p>
       {failing && (
         <>
-          <p>{failing.message} {healthAdvice[failing.reason]}</p>
+          <p>
+            {failing.message}{" "}
+            {failing.consents && failing.reason === "transient"
+              ? "The next user who consents tries it again."
+              : healthAdvice[failing.reason]}
+          </p>
           <p class="soft">
             Since <Moment time={failing.since} nowMs={nowMs} />, {counted(failing.failures, "failure")} in a
             row, {counted(Number(failing.connections), "connection")}
             {failing.retryAt && <>; the next attempt <Moment time={failing.retryAt} nowMs={nowMs} /></>}
             .
           </p>
+          {children}
         </>
       )}
     </Card>

@@ -144,7 +144,7 @@ function Failing({ failingProviders, failingProviderCount: count, timeMs }: Daem
   const more = count - failingProviders.length;
   return (
     <Card id="failing" title={<>Failing providers <small>{formatCount(count)}</small></>}>
-      {failingProviders.map(({ providerName, reason, sinceMs, failures, connections, retryAtMs }) => {
+      {failingProviders.map(({ providerName, reason, isConsent, sinceMs, failures, connections, retryAtMs }) => {
         const facts = [
           `for ${formatDuration(timeMs - sinceMs)}`,
           `${counted(failures, "failure")} in a row`,
@@ -152,7 +152,10 @@ function Failing({ failingProviders, failingProviderCount: count, timeMs }: Daem
           ...(retryAtMs === undefined ? [] : [`next probe ${whenOf(retryAtMs, timeMs)}`]),
         ];
         return (
-          <p><b><bdi>{providerName}</bdi></b> {reasons[reason]}. <span class="soft">{facts.join(" \u00b7 ")}</span></p>
+          <p>
+            <b><bdi>{providerName}</bdi></b> {isConsent && "fails at consents: it "}
+            {reasons[reason]}. <span class="soft">{facts.join(" \u00b7 ")}</span>
+          </p>
         );
       })}
       {more > 0 && <p class="soft">and {formatCount(more)} more</p>}

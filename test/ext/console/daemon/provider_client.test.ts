@@ -5,6 +5,7 @@ import { AuthType, TokenEndpointAuthMethod } from "../../../../src/gen/nexus/v1/
 import { ConsoleVisitor } from "../../../daemon/console_visitor.js";
 import { ScriptedWorld } from "../../../daemon/scripted_world.js";
 import { perSuite } from "../../../lifetimes.js";
+import { json } from "../../../oauth/scripted_server.js";
 
 const secret = "n3w-s3cr3t-of-it";
 
@@ -68,6 +69,20 @@ describe("the client of a provider", () => {
     await change(id, { client_id: "the-client", client_secret: "the-client-secret" });
     const { connection: back } = await world.clients.connections.getConnection({ connectionId });
     expect(back?.status).toBe(ConnectionStatus.ACTIVE);
+  });
+
+  it("is what the provider's page offers first where consents fail, and the overview says that they do", async () => {
+    const id = await world.register({ name: "refusing" });
+    world.answerToken = () => json({ error: "invalid_client" }, 401);
+    const { authUrl } = await world.request(id);
+    await world.consent(authUrl);
+    const visitor = await ConsoleVisitor.signedIn(world.clients);
+    const [page, overview] = [await visitor.visit(`/providers/${id}`), await visitor.visit("/overview")];
+    const health = /id="health"[\s\S]*?<\/section>/.exec(page.body)?.[0] ?? "";
+    expect(health).toContain("Consents fail");
+    expect(health).toContain(`<a class="button" href="/providers/${id}/client">Change the client</a>`);
+    expect(health).not.toContain("tries again by itself");
+    expect(overview.body).toMatch(/refusing<\/bdi><\/a>: Consents fail/);
   });
 
   it("stays as it is when nothing differs, or somebody else has changed the profile", async () => {
