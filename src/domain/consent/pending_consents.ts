@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { daemon, type Principal } from "../../model/access/principal.js";
+import type { Principal } from "../../model/access/principal.js";
 import {
   authorizationLifetimeMs,
   type HeldCredential,
   type PendingAuthorization,
 } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
-import { DataLoss, FailedPrecondition } from "../../model/errors.js";
+import { FailedPrecondition } from "../../model/errors.js";
 import { isExpiredState, newToken } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -75,23 +75,13 @@ export class PendingConsents {
   ): QueuedRevocation {
     const { connectionId, providerId } = pending;
     const place = { connectionId, providerId, revision: 0n };
-    try {
+    return this.deps.revocations.unlessUnreadable(tx, place, () => {
       const { held } = this.deps.vault.openAuthorization(key, pending);
       if (held?.kind !== "token_set") return "not_needed";
       const { subject } = held.tokenSet;
       if (fate === "goes_on" && subject !== undefined && subject === connection.subject) return "not_needed";
       return this.deps.revocations.enqueue(tx, { ...place, binding: held.binding }, held.tokenSet);
-    } catch (error) {
-      if (!(error instanceof DataLoss)) throw error;
-      tx.appendAudit({
-        timeMs: this.deps.clock.nowMs(),
-        type: "revocation_given_up",
-        principal: daemon.name,
-        ...place,
-        reason: "data_loss",
-      });
-      return "not_possible";
-    }
+    });
   }
 }
 

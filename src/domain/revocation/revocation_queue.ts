@@ -50,7 +50,7 @@ export class RevocationQueue {
       providerId: connection.providerId,
       revision: connection.credentialRevision,
     };
-    try {
+    return this.unlessUnreadable(tx, place, () => {
       const stored = tx.getCredential(connection.id);
       if (!stored) return "not_needed";
       const profile = tx.getProvider(connection.providerId);
@@ -59,17 +59,33 @@ export class RevocationQueue {
       const { expiresAtMs } = connection;
       const expiresInMs = expiresAtMs === undefined ? undefined : expiresAtMs - this.deps.clock.nowMs();
       return this.enqueue(tx, { ...place, binding: credential.binding }, { ...credential, expiresInMs });
+    });
+  }
+
+  /** What `read` answers; where it cannot open what is stored, that is given up. */
+  unlessUnreadable(tx: Transaction, place: RevokedPlace, read: () => QueuedRevocation): QueuedRevocation {
+    try {
+      return read();
     } catch (error) {
       if (!(error instanceof DataLoss)) throw error;
-      tx.appendAudit({
-        timeMs: this.deps.clock.nowMs(),
-        type: "revocation_given_up",
-        principal: daemon.name,
-        ...place,
-        reason: "data_loss",
-      });
-      return "not_possible";
+      return this.#giveUp(tx, place, "data_loss");
     }
+  }
+
+  #giveUp(
+    tx: Transaction,
+    { connectionId, providerId, revision }: RevokedPlace,
+    reason: "data_loss" | "provider_changed",
+  ): "not_possible" {
+    const event = {
+      timeMs: this.deps.clock.nowMs(),
+      principal: daemon.name,
+      connectionId,
+      providerId,
+      revision,
+    };
+    tx.appendAudit({ ...event, type: "revocation_given_up", reason });
+    return "not_possible";
   }
 
   /**
@@ -102,12 +118,8 @@ export class RevocationQueue {
     if (token.reveal() === "" || (expiresInMs !== undefined && expiresInMs <= 0)) return "not_needed";
     const nowMs = this.deps.clock.nowMs();
     const { connectionId, providerId, revision, binding = grantBinding(profile) } = place;
-    if (binding !== grantBinding(profile)) {
-      // The profile names another client or server now, which must not get the token.
-      const event = { timeMs: nowMs, principal: daemon.name, connectionId, providerId, revision };
-      tx.appendAudit({ ...event, type: "revocation_given_up", reason: "provider_changed" });
-      return "not_possible";
-    }
+    // The profile names another client or server now, which must not get the token.
+    if (binding !== grantBinding(profile)) return this.#giveUp(tx, place, "provider_changed");
     const id = newId();
     tx.whenDurable(() => {
       this.#hasNews = true;
