@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { pipeline } from "node:stream/promises";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
+import { refusesCredential } from "../../../model/credentials/refusal.js";
 import type { Credentials, Refusal } from "./credentials.js";
 import type { Origin } from "./dial.js";
 import { Problem } from "./problem.js";
@@ -142,15 +143,13 @@ function isWithoutBody(request: Incoming): boolean {
   );
 }
 
-/** Whether the API refuses the credential, and not what it is used for (RFC 9110 section 15.5.2, RFC 6750 section 3.1). */
+/** Undefined where the API does not refuse the credential. */
 function refusalIn({ status, headers }: UpstreamAnswer): Refusal | undefined {
   const challenge = headers["www-authenticate"];
   const wwwAuthenticate = (Array.isArray(challenge) ? challenge.join(", ") : String(challenge ?? "")).slice(
     0,
     8_192,
   );
-  const isRefused =
-    status === 401 || (status === 403 && /\b(invalid_token|insufficient_scope)\b/.test(wwwAuthenticate));
-  if (!isRefused) return undefined;
-  return { status: status as 401 | 403, wwwAuthenticate, dpopNonce: String(headers["dpop-nonce"] ?? "") };
+  if (!refusesCredential(status, wwwAuthenticate)) return undefined;
+  return { status, wwwAuthenticate, dpopNonce: String(headers["dpop-nonce"] ?? "") };
 }

@@ -3,6 +3,7 @@ import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import type { ApiAnswer } from "../../../cli/shell/http_request.js";
 import { printable } from "../../../cli/shell/text.js";
 import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
+import { refusesCredential } from "../../../model/credentials/refusal.js";
 import type { Redaction } from "./redaction.js";
 import type { Account } from "./tool.js";
 
@@ -11,10 +12,8 @@ export type Rejection = { readonly kind: "retry" } | { readonly kind: "note"; re
 
 const maxChallengeBytes = 8192;
 
-/** Whether the API refuses the credential, and not what it is used for (RFC 9110 section 15.5.2, RFC 6750 section 3.1). */
 export function isRejection(answer: Pick<ApiAnswer, "status" | "headers">): boolean {
-  if (answer.status === 401) return true;
-  return answer.status === 403 && /\b(insufficient_scope|invalid_token)\b/.test(challengeOf(answer));
+  return refusesCredential(answer.status, challengeOf(answer));
 }
 
 /** Reports it to the daemon, which refreshes once or asks the person for scopes. @param redaction of what the daemon may repeat of it */
