@@ -24,7 +24,7 @@ export function settingsPage(): string {
       group,
       settings.filter((setting) => setting.group === group),
     );
-  return [introduction, section("The ten that matter first", first), ...groups.map(ofGroup)].join("\n");
+  return [introduction, section("First ten settings", first), ...groups.map(ofGroup)].join("\n");
 }
 
 function section(title: string, rows: readonly Setting[]): string {

@@ -230,7 +230,7 @@ describe("serve", () => {
     }
     const titles = [...shell.out().matchAll(/^(\w.*):$/gm)].map(([, title]) => title);
     expect(titles).toEqual(
-      ["Options", "The ten that matter first", ...new Set(settings.map(({ group }) => group))]
+      ["Options", "First ten settings", ...new Set(settings.map(({ group }) => group))]
         .filter((title) => title !== commandGroup)
         .concat("Example"),
     );

@@ -14,11 +14,11 @@ const sources = Object.fromEntries(
 
 /** Stations at most. */
 const limits: Readonly<Record<string, number>> = {
-  "a token is read": 10,
-  "a token is refreshed": 11,
-  "a person consents": 7,
-  "a caller acquires a token": 8,
-  "a call is forwarded in a fleet": 9,
+  "read a token": 10,
+  "refresh a token": 11,
+  consent: 7,
+  "acquire a token": 8,
+  "forward a call in a fleet": 9,
 };
 
 test("docs/architecture.md draws the five walks as the code takes them", () => {

@@ -50,7 +50,7 @@ function formatSettings(width: number): string {
       width,
     ),
     formatSection(
-      "The ten that matter first",
+      "First ten settings",
       daemonSettings.filter(({ isFirst }) => isFirst),
       width,
     ),

@@ -264,7 +264,7 @@ export const daemonSettings = {
       meaning: "What the names of Envoy's secrets begin with: nexus/<connection id>/header.",
     },
   },
-  "Logs, audit and shutdown": {
+  "Logs, audit, and shutdown": {
     NEXUS_LOG_LEVEL: {
       kind: word("level", ["trace", "debug", "info", "warn", "error"]),
       default: "info",
