@@ -10,10 +10,12 @@ import { exitCodes } from "../../daemon/exit_codes.js";
 import { type Isolation, isolated, isolatedPort } from "./isolation.js";
 import { placeholder, programEnvironment } from "./program_environment.js";
 import { Authority } from "./proxy/authority.js";
-import { Credentials } from "./proxy/credentials.js";
+import { Credentials, isRefused } from "./proxy/credentials.js";
 import { Dialer } from "./proxy/dial.js";
-import { EgressProxy } from "./proxy/proxy.js";
-import { preferred, type Route, Routes, routeOf } from "./proxy/routes.js";
+import { OpenUses } from "./proxy/open_uses.js";
+import { ProgramProxy } from "./proxy/program_proxy.js";
+import { Routes, routeOf } from "./proxy/routes.js";
+import { EgressSession } from "./proxy/session.js";
 import { Upstream } from "./proxy/upstream.js";
 import type { RunFlags } from "./run_flags.js";
 
@@ -28,23 +30,26 @@ const systemRoots = [
 export async function runProgram(shell: Shell, argv: readonly string[], flags: RunFlags): Promise<void> {
   await withDaemon(shell, flags, async (session) => {
     const userId = flags.user ?? shell.userName();
-    const routes = new Routes(await routesOf(session, flags, userId));
+    const routes = await routesOf(session, flags, userId);
     const folder = mkdtempSync(join(tmpdir(), "nexusd-run-"));
     const roots = trustedRoots(shell.env);
     const dialer = new Dialer(roots, shell.clock);
     const upstream = new Upstream(dialer);
     try {
       const authority = await Authority.create(routes.hosts, shell.clock);
-      const proxy = new EgressProxy({
-        authority,
-        routes,
-        credentials: credentialsOf(shell, session, flags, userId),
-        upstream,
-        isReadOnly: flags.readOnly ?? false,
-        network: flags.network,
-        dialer,
+      const credentials = credentialsOf(shell, session, flags, userId);
+      const uses = new OpenUses({
+        watch: (names, signal) => credentials.watch(names, signal),
+        isRefused,
+        onRefused: () => end(shell, "the daemon does not let it call APIs any more", egress),
+        clock: shell.clock,
       });
-      if (flags.for !== undefined) shell.clock.setTimer(flags.for, () => end(shell, proxy));
+      const { network, readOnly: isReadOnly = false } = flags;
+      const parts = { authority, routes, credentials, upstream, uses, isReadOnly, network };
+      const egress: EgressSession = new EgressSession(parts);
+      const proxy = new ProgramProxy({ session: egress, dialer });
+      if (flags.for !== undefined)
+        shell.clock.setTimer(flags.for, () => end(shell, "the time of --for is over", proxy));
       try {
         const code = await ran(shell, argv, flags, { proxy, authority, roots, folder });
         if (code !== exitCodes.ok) throw new CommandFailure(code, "");
@@ -59,7 +64,7 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
 }
 
 interface Parts {
-  readonly proxy: EgressProxy;
+  readonly proxy: ProgramProxy;
   readonly authority: Authority;
   readonly roots: string;
   /** Of the session; removed at its end. */
@@ -96,9 +101,9 @@ function folders(shell: Shell, flags: RunFlags, session: string): Omit<Isolation
   return { session, hidden, home: shell.env["HOME"] ?? "/", work: process.cwd() };
 }
 
-function end(shell: Shell, proxy: EgressProxy): void {
-  shell.stderr.write("nexusd: the time of --for is over: the program can send no more requests\n");
-  proxy.close();
+function end(shell: Shell, why: string, ended: { close(): void }): void {
+  shell.stderr.write(`nexusd: ${why}: the program can send no more requests\n`);
+  ended.close();
 }
 
 function credentialsOf(shell: Shell, session: DaemonSession, flags: RunFlags, userId: string): Credentials {
@@ -120,7 +125,7 @@ async function routesOf(
   { daemon, listAll }: DaemonSession,
   { allow }: RunFlags,
   userId: string,
-): Promise<Route[]> {
+): Promise<Routes> {
   const list = await listAll(
     "list the providers",
     daemon.providers.listProviders,
@@ -139,9 +144,9 @@ async function routesOf(
     const connected = new Set(
       connections.map(({ providerId }) => list.find(({ id }) => id === providerId)?.name),
     );
-    return preferred(routes, (name) => connected.has(name));
+    return new Routes(routes, ({ providerName }) => connected.has(providerName));
   }
-  return allow.map(({ providerName, label }) => {
+  const routes = allow.map(({ providerName, label }) => {
     const provider = list.find(({ name }) => name === providerName);
     if (!provider)
       throw usageFailure(
@@ -153,6 +158,7 @@ async function routesOf(
       `--allow ${providerName}: the provider names no https host: nexusd provider update ${providerName} --api-base-url https://api.example.com`,
     );
   });
+  return new Routes(routes);
 }
 
 /** PEM. What the program trusts today, it goes on trusting. */

@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { authorize } from "../../../cli/credentials/authorized_request.js";
 import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
@@ -10,6 +11,10 @@ import { authorityOf, type Fields } from "./upstream.js";
 
 /** As long as one call may wait; see `AcquireTokenRequest.wait`. */
 const longestWaitMs = 60_000;
+
+/** The daemon, its leader or the provider does not answer now. */
+const away = [Code.Unavailable, Code.DeadlineExceeded, Code.Internal, Code.Unknown, Code.Canceled];
+const watchBookmarkMs = 30_000;
 
 /** A request of the program for an API. The credential of some strategies is made of all of it. */
 export interface OwnRequest {
@@ -93,7 +98,15 @@ export class Credentials {
     }
   }
 
-  #name({ providerName, label }: Route) {
+  /** How the connections of these routes change. */
+  async *watch(routes: readonly Pick<Route, "providerName" | "label">[], signal: AbortSignal) {
+    const { daemon } = this.deps.session;
+    const names = routes.map((route) => this.#name(route));
+    const bookmarkInterval = durationOf(watchBookmarkMs);
+    yield* daemon.tokens.watchTokens({ names, bookmarkInterval }, { signal });
+  }
+
+  #name({ providerName, label }: Pick<Route, "providerName" | "label">) {
     return { providerName, userId: this.deps.userId, label };
   }
 
@@ -102,12 +115,19 @@ export class Credentials {
   }
 }
 
+/** Whether the daemon refuses the caller itself. */
+export function isRefused(error: unknown): boolean {
+  return error instanceof ConnectError && [Code.PermissionDenied, Code.Unauthenticated].includes(error.code);
+}
+
 async function asked<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {
     if (!(error instanceof CommandFailure)) throw error;
-    throw new Problem(502, "no-credential", error.message);
+    const { cause } = error;
+    const isAway = !(cause instanceof ConnectError) || away.includes(cause.code);
+    throw new Problem(isAway ? 502 : 403, "no-credential", error.message);
   }
 }
 

@@ -1,24 +1,16 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { ServerResponse } from "node:http";
+import type { Http2ServerRequest } from "node:http2";
 import { pipeline } from "node:stream/promises";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { refusesCredential } from "../../../model/credentials/refusal.js";
-import type { Credentials, Refusal } from "./credentials.js";
+import type { Refusal } from "./credentials.js";
 import type { Origin } from "./dial.js";
-import { Problem } from "./problem.js";
+import type { Incoming } from "./judge.js";
+import { cutOff, type Outgoing, Problem } from "./problem.js";
 import { RequestBody } from "./request_body.js";
 import type { Route } from "./routes.js";
-import {
-  authorityOf,
-  type Fields,
-  type Upstream,
-  type UpstreamAnswer,
-  type UpstreamRequest,
-} from "./upstream.js";
-
-/** A request inside a tunnel, of either version of HTTP. */
-export type Incoming = IncomingMessage | Http2ServerRequest;
-export type Outgoing = ServerResponse | Http2ServerResponse;
+import type { SessionDeps } from "./session.js";
+import { authorityOf, type Fields, type UpstreamAnswer, type UpstreamRequest } from "./upstream.js";
 
 /** Of a body that a credential is made of (an AWS signature, an HMAC). */
 const maxSignedBytes = 8 * 1024 * 1024;
@@ -33,12 +25,10 @@ export class Exchange {
   readonly #stop = new AbortController();
 
   constructor(
-    private readonly parts: {
+    private readonly parts: Pick<SessionDeps, "credentials" | "upstream" | "uses" | "record"> & {
       readonly origin: Origin;
       /** Undefined where no profile is for the path: the request goes on as it is. */
       readonly route: Route | undefined;
-      readonly credentials: Credentials;
-      readonly upstream: Upstream;
     },
     private readonly request: Incoming,
     private readonly response: Outgoing,
@@ -47,9 +37,17 @@ export class Exchange {
   /** @throws Problem before anything is answered */
   async run(): Promise<void> {
     this.response.once("close", () => this.#stop.abort());
-    const { route } = this.parts;
+    const { route, record } = this.parts;
     const body = new RequestBody(this.request, isWithoutBody(this.request));
-    await this.#passOn(route ? await this.#answer(body, route) : await this.#plain(body));
+    const answer = route ? await this.#answer(body, route) : await this.#plain(body);
+    record?.answered(route, answer.status, traceOf(this.request));
+    await this.#passOn(answer);
+  }
+
+  /** The credential is worth nothing any more: what is under way ends as a connection that broke off. */
+  #cut(): void {
+    cutOff(this.response);
+    this.#stop.abort();
   }
 
   async #plain(body: RequestBody): Promise<UpstreamAnswer> {
@@ -60,8 +58,12 @@ export class Exchange {
 
   /** A credential that the API refuses is reported, and the request sent once more with the next one. */
   async #answer(body: RequestBody, route: Route): Promise<UpstreamAnswer> {
-    const { credentials } = this.parts;
+    const { credentials, uses } = this.parts;
     const token = await credentials.token(route);
+    if (!this.#stop.signal.aborted) {
+      const release = uses.begin(route, () => this.#cut());
+      this.#stop.signal.addEventListener("abort", release);
+    }
     const first = await this.#send(body, route, token);
     const refusal = refusalIn(first);
     if (refusal === undefined) return first;
@@ -152,4 +154,9 @@ function refusalIn({ status, headers }: UpstreamAnswer): Refusal | undefined {
   );
   if (!refusesCredential(status, wwwAuthenticate)) return undefined;
   return { status, wwwAuthenticate, dpopNonce: String(headers["dpop-nonce"] ?? "") };
+}
+
+/** The id of the trace that the program sent (W3C Trace Context). */
+export function traceOf({ headers }: Incoming): string | undefined {
+  return /^00-([0-9a-f]{32})-/.exec(String(headers["traceparent"] ?? ""))?.[1];
 }

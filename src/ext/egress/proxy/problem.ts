@@ -1,4 +1,5 @@
-import { type ServerResponse, STATUS_CODES } from "node:http";
+import { ServerResponse, STATUS_CODES } from "node:http";
+import { constants, type Http2ServerResponse } from "node:http2";
 
 /** An answer of the proxy itself (RFC 9457): what failed, and what to do next. Holds no secret. */
 export class Problem extends Error {
@@ -34,10 +35,20 @@ export class Problem extends Error {
     return `${head.join("\r\n")}\r\n\r\n${body}`;
   }
 
-  /** Where nothing was answered yet; an answer that has begun is cut off, so that nobody takes it for whole. */
-  answer(response: Pick<ServerResponse, "headersSent" | "destroy" | "writeHead" | "end">): void {
-    if (response.headersSent) return void response.destroy();
-    response.writeHead(this.status, { "content-type": "application/problem+json" });
-    response.end(this.body);
+  /** Where nothing was answered yet; an answer that has begun is cut off. */
+  answer(response: Outgoing): void {
+    const { status, body } = this;
+    const fields = { "content-type": "application/problem+json" };
+    if (response.headersSent) cutOff(response);
+    else (response as ServerResponse).writeHead(status, fields).end(body);
   }
+}
+
+/** An answer of either version of HTTP. */
+export type Outgoing = ServerResponse | Http2ServerResponse;
+
+/** Ends an answer so that nobody takes it for whole: a stream of HTTP/2 that is only destroyed has ended in order. */
+export function cutOff(response: Outgoing): void {
+  if (response instanceof ServerResponse) response.destroy();
+  else response.stream.close(constants.NGHTTP2_INTERNAL_ERROR);
 }

@@ -1,4 +1,3 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import {
   createServer,
@@ -7,158 +6,123 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { EgressNetwork } from "../../../config/rows/egress_settings.js";
 import { canonicalHost } from "../../../outbound/address_judge.js";
 import type { Dialer, Origin } from "./dial.js";
 import { Problem } from "./problem.js";
-import { TerminatedTunnels, type TerminationDeps } from "./terminated_tunnels.js";
+import type { EgressSession } from "./session.js";
 
-export interface ProxyDeps extends Omit<TerminationDeps, "isOpen"> {
-  readonly network: EgressNetwork;
+export interface ProxyDeps {
   readonly dialer: Dialer;
+  /** Whose request it is. @throws Problem */
+  sessionOf(request: IncomingMessage): EgressSession | Promise<EgressSession>;
+  /** What is asked of the proxy itself. @returns undefined for what it does not have */
+  ownPage?(path: string): { readonly type: string; readonly body: string } | undefined;
 }
 
 /** Never passed on by a proxy (RFC 9110 section 7.6.1). */
 const ofProxy = ["proxy-authorization", "proxy-connection", "connection", "keep-alive"];
+/** A client that has not sent its headers by then is cut off. */
+const headersTimeoutMs = 10_000;
 
-/** An HTTP proxy on loopback for one program: `CONNECT` for https, a request with an absolute URL for http. */
+/** An HTTP proxy: `CONNECT` for https, a request with an absolute URL for http. */
 export class EgressProxy {
-  readonly #secret = randomBytes(32).toString("base64url");
-  readonly #tunnels: TerminatedTunnels;
-  readonly #sockets = new Set<Duplex>();
-  readonly #server: Server;
+  readonly server: Server;
 
   constructor(private readonly deps: ProxyDeps) {
-    this.#tunnels = new TerminatedTunnels({ ...deps, isOpen: deps.network === "open" });
-    this.#server = createServer(
-      { requireHostHeader: false },
+    this.server = createServer(
+      { requireHostHeader: false, headersTimeout: headersTimeoutMs, requestTimeout: 0 },
       (request, response) => void this.#plain(request, response),
     );
-    this.#server.requestTimeout = 0;
-    this.#server.on("connect", (request, socket, head) => void this.#connect(request, socket, head));
-    this.#server.on("connection", (socket) => this.#hold(socket));
-    this.#server.on("clientError", (_, socket) => socket.destroy());
-  }
-
-  /**
-   * @param relayed of a program that is isolated: the socket to listen on, and the port where a relay of its own listens
-   * @returns what the program gets as its proxy: the password is the session's
-   */
-  async open(relayed?: { readonly socket: string; readonly port: number }): Promise<URL> {
-    if (relayed) this.#server.listen(relayed.socket);
-    else this.#server.listen(0, "127.0.0.1");
-    await once(this.#server, "listening");
-    const port = relayed?.port ?? (this.#server.address() as AddressInfo).port;
-    return new URL(`http://nexusd:${this.#secret}@127.0.0.1:${port}`);
-  }
-
-  close(): void {
-    this.#server.close();
-    this.#tunnels.close();
-    for (const socket of this.#sockets) socket.destroy();
+    this.server.on("connect", (request, socket, head) => void this.#connect(request, socket, head));
+    this.server.on("clientError", (_, socket) => socket.destroy());
   }
 
   async #connect(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    this.#hold(socket);
+    socket.on("error", () => socket.destroy());
+    let session: EgressSession | undefined;
     try {
-      this.#authenticate(request);
+      session = await this.deps.sessionOf(request);
       const origin = originOf(`https://${request.url}`);
-      const isOfProvider = this.deps.routes.has(origin.host, origin.port);
-      if (!isOfProvider) this.#refuseOthers(origin.host);
+      const isOfProvider = session.routes.has(origin.host, origin.port);
+      if (!isOfProvider) session.refuseOthers(origin.host);
       const there = isOfProvider
         ? undefined
         : await this.deps.dialer.plain(origin).catch(unreachable(origin));
       socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
       if (head.length > 0) socket.unshift(head);
-      if (there) this.#join(socket, there);
-      else await this.#tunnels.take(socket as Socket, origin);
+      if (there) join(session, socket, there);
+      else await session.tunnels.take(socket as Socket, origin);
     } catch (error) {
-      socket.end(problemOf(error).message11);
+      const problem = problemOf(error);
+      session?.record?.refused(problem.kind);
+      socket.end(problem.message11);
     }
   }
 
-  /** A tunnel that nobody looks into. */
-  #join(socket: Duplex, there: Socket): void {
-    this.#hold(there);
-    socket.once("close", () => there.destroy());
-    there.once("close", () => socket.destroy());
-    socket.pipe(there).pipe(socket);
-  }
-
   async #plain(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    let session: EgressSession | undefined;
     try {
-      this.#authenticate(request);
+      const page = request.method === "GET" ? this.deps.ownPage?.(request.url ?? "") : undefined;
+      if (page) return void response.writeHead(200, { "content-type": page.type }).end(page.body);
+      session = await this.deps.sessionOf(request);
       const url = absolute(request.url);
       const origin = originOf(url.href);
-      const isOfProvider = this.deps.routes.hosts.some(({ host }) => host === origin.host);
-      if (isOfProvider || this.deps.routes.has(origin.host, 443))
+      const isOfProvider = session.routes.hosts.some(({ host }) => host === origin.host);
+      if (isOfProvider || session.routes.has(origin.host, 443))
         throw new Problem(
           403,
           "https-only",
           `${origin.host} belongs to a provider: use https, no credential goes over http`,
         );
-      this.#refuseOthers(origin.host);
-      const headers = Object.fromEntries(
-        Object.entries(request.headers).filter(([name]) => !ofProxy.includes(name)),
-      );
-      const sent = requestPlain({
-        method: request.method,
-        path: `${url.pathname}${url.search}`,
-        headers: { ...headers, host: url.host },
-        createConnection: (_, callback) => {
-          this.deps.dialer.plain(origin).then(
-            (open) => callback(null, open),
-            (error) => callback(error, undefined as never),
-          );
-          return undefined;
-        },
-      });
-      response.once("close", () => sent.destroy());
-      request.pipe(sent);
-      const [answer] = (await once(sent, "response").catch(unreachable(origin))) as [IncomingMessage];
-      response.writeHead(answer.statusCode ?? 502, answer.headersDistinct as Record<string, string[]>);
-      await pipeline(answer, response);
+      session.refuseOthers(origin.host);
+      session.hold(request.socket);
+      await this.#forward(request, response, url, origin);
     } catch (error) {
-      problemOf(error).answer(response);
+      const problem = problemOf(error);
+      session?.record?.refused(problem.kind);
+      problem.answer(response);
     }
   }
 
-  /** @throws Problem */
-  #authenticate({ headers }: IncomingMessage): void {
-    const [, encoded = ""] = /^basic +(\S+)$/i.exec(headers["proxy-authorization"] ?? "") ?? [];
-    const password = Buffer.from(encoded, "base64").toString("utf8").split(":").slice(1).join(":");
-    if (timingSafeEqual(digest(password), digest(this.#secret))) return;
-    const detail =
-      "this proxy serves one program: use HTTPS_PROXY of its environment, user and password included";
-    throw new Problem(407, "not-authenticated", detail);
-  }
-
-  /** @throws Problem */
-  #refuseOthers(host: string): void {
-    const { network } = this.deps;
-    if (network === "open") return;
-    if (network !== "providers" && network.hosts.some((name) => isNamed(host, name))) return;
-    const detail = `${host} belongs to no provider of this session, and may not be reached: --network ${host} lets it`;
-    throw new Problem(403, "host-refused", detail);
-  }
-
-  #hold(socket: Duplex): void {
-    if (this.#sockets.has(socket)) return;
-    this.#sockets.add(socket);
-    socket.on("error", () => socket.destroy());
-    socket.once("close", () => this.#sockets.delete(socket));
+  async #forward(
+    request: IncomingMessage,
+    response: ServerResponse,
+    url: URL,
+    origin: Origin,
+  ): Promise<void> {
+    const headers = Object.fromEntries(
+      Object.entries(request.headers).filter(([name]) => !ofProxy.includes(name)),
+    );
+    const sent = requestPlain({
+      method: request.method,
+      path: `${url.pathname}${url.search}`,
+      headers: { ...headers, host: url.host },
+      createConnection: (_, callback) => {
+        this.deps.dialer.plain(origin).then(
+          (open) => callback(null, open),
+          (error) => callback(error, undefined as never),
+        );
+        return undefined;
+      },
+    });
+    response.once("close", () => sent.destroy());
+    request.pipe(sent);
+    const [answer] = (await once(sent, "response").catch(unreachable(origin))) as [IncomingMessage];
+    response.writeHead(answer.statusCode ?? 502, answer.headersDistinct as Record<string, string[]>);
+    await pipeline(answer, response);
   }
 }
 
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
-}
-
-function isNamed(host: string, name: string): boolean {
-  return name.startsWith("*.") ? host.endsWith(name.slice(1)) : host === name;
+/** A tunnel that nobody looks into. */
+function join(session: EgressSession, socket: Duplex, there: Socket): void {
+  session.hold(socket);
+  session.hold(there);
+  socket.once("close", () => there.destroy());
+  there.once("close", () => socket.destroy());
+  socket.pipe(there).pipe(socket);
 }
 
 /** @throws Problem */

@@ -50,27 +50,21 @@ function wholeHost(text: string): Place {
   return { host: isWildcard ? name.slice(2) : name, port: Number(port), isWildcard, basePath: "" };
 }
 
-/**
- * Several profiles may stand for one API, as an OAuth app and a personal token do: then those count to which the user is connected.
- *
- * @param isConnected whether the user has a connection to the provider
- */
-export function preferred(routes: readonly Route[], isConnected: (providerName: string) => boolean): Route[] {
-  const key = ({ host, port, basePath }: Place): string => `${host}:${port}${basePath}`;
-  const connected = routes.filter(({ providerName }) => isConnected(providerName));
-  const taken = new Set(connected.flatMap(({ places }) => places.map(key)));
-  return routes.filter(
-    (route) => connected.includes(route) || !route.places.some((place) => taken.has(key(place))),
-  );
-}
-
-/** The routes of one session. They stay as they were at its start, as the certificate authority that is made for them does. */
+/** The routes of one session. */
 export class Routes {
-  constructor(private readonly routes: readonly Route[]) {}
+  /** Every host. */
+  readonly hosts: readonly HostPattern[];
 
-  /** Every host, for the authority. */
-  get hosts(): HostPattern[] {
-    return this.routes.flatMap(({ places }) => places);
+  /**
+   * Several profiles may stand for one API, as an OAuth app and a personal token do: then those count to which the user is connected.
+   *
+   * @param isConnected whether the user has a connection of that name
+   */
+  constructor(
+    private readonly routes: readonly Route[],
+    private readonly isConnected: (route: Route) => boolean = () => true,
+  ) {
+    this.hosts = routes.flatMap(({ places }) => places);
   }
 
   /** Whether requests to it are read, so that a credential can be put in. @param host canonical */
@@ -86,11 +80,13 @@ export class Routes {
         .map(({ basePath }) => ({ route, length: basePath.length })),
     );
     const longest = Math.max(...found.map(({ length }) => length));
-    const routes = new Set(found.filter(({ length }) => length === longest).map(({ route }) => route));
+    const equal = new Set(found.filter(({ length }) => length === longest).map(({ route }) => route));
+    const connected = equal.size > 1 ? [...equal].filter((route) => this.isConnected(route)) : [];
+    const routes = connected.length > 0 ? connected : [...equal];
     const [route] = routes;
     if (route === undefined) return { kind: "none" };
-    if (routes.size === 1) return { kind: "route", route };
-    return { kind: "ambiguous", providers: [...routes].map(({ providerName }) => providerName).sort() };
+    if (routes.length === 1) return { kind: "route", route };
+    return { kind: "ambiguous", providers: routes.map(({ providerName }) => providerName).sort() };
   }
 }
 

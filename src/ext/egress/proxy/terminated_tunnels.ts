@@ -1,34 +1,23 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { createSecureServer, type Http2SecureServer } from "node:http2";
+import type { IncomingMessage } from "node:http";
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
 import { canonicalHost } from "../../../outbound/address_judge.js";
-import type { Authority, Leaf } from "./authority.js";
-import type { Credentials } from "./credentials.js";
+import type { Leaf } from "./authority.js";
 import type { Origin } from "./dial.js";
-import { Exchange, type Incoming, type Outgoing, passed } from "./exchange.js";
-import { Problem } from "./problem.js";
-import type { Route, Routes } from "./routes.js";
-import { authorityOf, type Fields, type Upstream } from "./upstream.js";
+import { Exchange, passed, traceOf } from "./exchange.js";
+import { type Allowance, type Incoming, judge } from "./judge.js";
+import { type Outgoing, Problem } from "./problem.js";
+import type { SessionDeps } from "./session.js";
+import { authorityOf, type Fields } from "./upstream.js";
 
 /** Of a request line and its fields, as Node's own default. */
 const maxHeaderBytes = 16 * 1024;
 /** Streams of one connection at a time. */
 const maxStreams = 250;
-/** By these some servers take a request for one of another method. */
-const methodOverrides = ["x-http-method", "x-http-method-override", "x-method-override"];
-/** What changes nothing (RFC 9110 section 9.2.1). */
-const readingMethods = ["GET", "HEAD", "OPTIONS"];
 
-export interface TerminationDeps {
-  readonly authority: Authority;
-  readonly routes: Routes;
-  readonly credentials: Credentials;
-  readonly upstream: Upstream;
-  readonly isReadOnly: boolean;
-  /** Whether requests below no base path of a profile go on without a credential. */
-  readonly isOpen: boolean;
-}
+type TunnelsDeps = Omit<SessionDeps, "network"> & Allowance;
 
 /** A server of one API's name. */
 interface StandIn {
@@ -40,8 +29,9 @@ interface StandIn {
 export class TerminatedTunnels {
   readonly #standIns = new Map<string, StandIn>();
   readonly #sockets = new Set<Socket>();
+  readonly #sessions = new Set<ServerHttp2Session>();
 
-  constructor(private readonly deps: TerminationDeps) {}
+  constructor(private readonly deps: TunnelsDeps) {}
 
   /** @param socket a tunnel that was just opened to `origin` */
   async take(socket: Socket, origin: Origin): Promise<void> {
@@ -58,7 +48,13 @@ export class TerminatedTunnels {
     standIn.server.emit("connection", socket);
   }
 
+  get isIdle(): boolean {
+    return this.#sockets.size + this.#sessions.size === 0;
+  }
+
+  /** Takes no more requests. Over HTTP/2 the resets of streams must still go out: else an answer that broke off looks whole. */
   close(): void {
+    for (const session of this.#sessions) session.close();
     for (const socket of this.#sockets) socket.destroy();
   }
 
@@ -77,9 +73,14 @@ export class TerminatedTunnels {
     );
     server.on("upgrade", (request, socket, head) => void this.#upgrade(origin, request, socket, head));
     server.on("secureConnection", (socket: Socket) => {
-      this.#sockets.add(socket);
       socket.on("error", () => socket.destroy());
+      if ((socket as TLSSocket).alpnProtocol === "h2") return;
+      this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
+    });
+    server.on("session", (session) => {
+      this.#sessions.add(session);
+      session.once("close", () => this.#sessions.delete(session));
     });
     server.on("sessionError", (_, session) => session.destroy());
     return server;
@@ -87,56 +88,25 @@ export class TerminatedTunnels {
 
   async #serve(origin: Origin, request: Incoming, response: Outgoing): Promise<void> {
     try {
-      const route = this.#judge(origin, request);
-      const { credentials, upstream } = this.deps;
-      await new Exchange({ origin, route, credentials, upstream }, request, response).run();
+      const route = await judge(origin, request, this.deps);
+      await new Exchange({ ...this.deps, origin, route }, request, response).run();
     } catch (error) {
       const problem = error instanceof Problem ? error : cutOff;
-      problem.answer(response as ServerResponse);
+      this.deps.record?.refused(problem.kind);
+      problem.answer(response);
     }
-  }
-
-  /** @returns undefined for what goes on without a credential @throws Problem */
-  #judge(origin: Origin, request: Incoming): Route | undefined {
-    const { method = "GET", url: target = "/" } = request;
-    const authority = request.headers[":authority"] ?? request.headers.host ?? "";
-    const isNamedTwice =
-      request.rawHeaders.filter((name, at) => at % 2 === 0 && /^host$/i.test(name)).length > 1;
-    if (isNamedTwice || !isAuthority(String(authority), origin) || !target.startsWith("/"))
-      throw new Problem(
-        421,
-        "misdirected",
-        `this tunnel leads to ${authorityOf(origin)}: the request must name the same host, and a path`,
-      );
-    if (method === "TRACE" || method === "CONNECT")
-      throw new Problem(405, "method-refused", `${method} is refused: it could show the credential`);
-    const isOverridden = methodOverrides.some((name) => name in request.headers);
-    if (this.deps.isReadOnly && (isOverridden || !readingMethods.includes(method)))
-      throw new Problem(
-        403,
-        "read-only",
-        `${isOverridden ? "a header that changes the method" : method} is refused: this session may only read (${readingMethods.join(", ")}); start it without --read-only`,
-      );
-    const [path = "/"] = target.split(/[?#]/, 1);
-    const match = this.deps.routes.match(origin.host, origin.port, path);
-    if (match.kind === "ambiguous")
-      throw new Problem(
-        403,
-        "ambiguous-provider",
-        `several providers claim ${origin.host}${path}: ${match.providers.join(", ")}; name one with --allow`,
-      );
-    if (match.kind === "none" && !this.deps.isOpen)
-      throw new Problem(403, "no-provider", `no provider of this session has ${origin.host}${path}`);
-    return match.kind === "route" ? match.route : undefined;
   }
 
   async #upgrade(origin: Origin, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
     try {
-      const route = this.#judge(origin, request);
+      const route = await judge(origin, request, this.deps);
       if (!route) throw new Problem(403, "no-provider", `no provider of this session has ${request.url}`);
-      const { credentials, upstream } = this.deps;
+      const { credentials, upstream, uses, record } = this.deps;
       const token = await credentials.token(route);
+      const release = uses.begin(route, () => socket.destroy());
+      if (socket.destroyed) return release();
+      socket.once("close", release);
       const { method = "GET", url: target = "/" } = request;
       const own = passed(request.headers as Fields, token);
       const put = await credentials.put({ origin, method, target, headers: own }, token, route);
@@ -149,10 +119,12 @@ export class TerminatedTunnels {
       socket.once("close", () => sent.destroy());
       sent.once("error", () => socket.end(cutOff.message11));
       sent.once("response", (answer) => {
+        record?.answered(route, answer.statusCode ?? 502, traceOf(request));
         socket.write(headOf(answer));
         answer.pipe(socket);
       });
       sent.once("upgrade", (answer, there, first) => {
+        record?.answered(route, 101, traceOf(request));
         socket.write(headOf(answer));
         socket.write(first);
         there.write(head);
@@ -162,7 +134,9 @@ export class TerminatedTunnels {
       });
       sent.end();
     } catch (error) {
-      socket.end(error instanceof Problem ? error.message11 : cutOff.message11);
+      const problem = error instanceof Problem ? error : cutOff;
+      this.deps.record?.refused(problem.kind);
+      socket.end(problem.message11);
     }
   }
 }
@@ -174,10 +148,4 @@ function headOf({ statusCode, statusMessage, rawHeaders }: IncomingMessage): str
   const lines = [`HTTP/1.1 ${statusCode} ${statusMessage}`];
   for (let at = 0; at < rawHeaders.length; at += 2) lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`);
   return `${lines.join("\r\n")}\r\n\r\n`;
-}
-
-/** What a request names as its host must be where the tunnel leads. */
-function isAuthority(text: string, origin: Origin): boolean {
-  const [, name = "", port = "443"] = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(text) ?? [];
-  return canonicalHost(name) === origin.host && Number(port) === origin.port;
 }

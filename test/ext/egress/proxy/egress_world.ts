@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { type IncomingMessage, request as requestPlain, type ServerResponse } from "node:http";
 import { connect as connectHttp2, createSecureServer } from "node:http2";
 import { request as requestTls } from "node:https";
@@ -12,13 +12,19 @@ import type { EgressNetwork } from "../../../../src/config/rows/egress_settings.
 import { Authority } from "../../../../src/ext/egress/proxy/authority.js";
 import { Credentials } from "../../../../src/ext/egress/proxy/credentials.js";
 import { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
-import { EgressProxy } from "../../../../src/ext/egress/proxy/proxy.js";
+import { OpenUses } from "../../../../src/ext/egress/proxy/open_uses.js";
+import { ProgramProxy } from "../../../../src/ext/egress/proxy/program_proxy.js";
 import { Routes, routeOf } from "../../../../src/ext/egress/proxy/routes.js";
+import { EgressSession } from "../../../../src/ext/egress/proxy/session.js";
 import { Upstream } from "../../../../src/ext/egress/proxy/upstream.js";
+import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
 import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import {
   AcquireTokenResponseSchema,
   ReportRejectedTokenResponseSchema,
+  type TokenStateSchema,
+  type WatchTokensResponse,
+  WatchTokensResponseSchema,
 } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
 import { Authority as TestAuthority } from "../../../fakes/certificates.js";
@@ -71,6 +77,17 @@ export class EgressWorld {
   reported: unknown[] = [];
   readonly links: string[] = [];
 
+  /** What the daemon's stream sends; an error ends it. */
+  readonly #told: (WatchTokensResponse | Error)[] = [
+    ...["acme", "deep"].map((providerName, at) =>
+      toldOf(ConnectionStatus.ACTIVE, { providerName, connectionId: `c${at + 1}` }),
+    ),
+    bookmark,
+  ];
+  readonly #news = new EventEmitter();
+  /** How often the daemon's stream was opened. */
+  watches = 0;
+
   private constructor(
     readonly port: number,
     readonly proxyUrl: URL,
@@ -110,7 +127,15 @@ export class EgressWorld {
       onConsent: (_, link) => world.links.push(link),
     });
     const { network = "open", isReadOnly = false } = options;
-    const proxy = new EgressProxy({ authority, routes, credentials, upstream, isReadOnly, network, dialer });
+    const uses = new OpenUses({
+      watch: (_, signal) => world.states(signal),
+      isRefused: (error) => error === refusal,
+      onRefused: () => session.close(),
+      clock,
+    });
+    const parts = { authority, routes, credentials, upstream, uses, isReadOnly, network };
+    const session: EgressSession = new EgressSession(parts);
+    const proxy = new ProgramProxy({ session, dialer });
     const world: EgressWorld = new EgressWorld(port, await proxy.open(), authority, async () => {
       proxy.close();
       upstream.close();
@@ -124,6 +149,30 @@ export class EgressWorld {
 
   stop(): Promise<void> {
     return this.end();
+  }
+
+  /** The daemon knows of no connection from now on. */
+  forget(): void {
+    this.#told.fill(bookmark);
+  }
+
+  /** The daemon's stream goes on with this. */
+  tell(event: WatchTokensResponse | Error): void {
+    this.#told.push(event);
+    this.#news.emit("more");
+  }
+
+  async *states(signal: AbortSignal): AsyncGenerator<WatchTokensResponse> {
+    this.watches++;
+    for (let at = 0; ; at++) {
+      while (at >= this.#told.length) await once(this.#news, "more", { signal });
+      const event = this.#told[at];
+      if (event instanceof Error) {
+        this.#told.splice(at, 1);
+        throw event;
+      }
+      if (event) yield event;
+    }
   }
 
   /** The tunnel itself, before TLS; rejects with the answer of the proxy. */
@@ -201,6 +250,16 @@ export class EgressWorld {
     this.received.push(received);
     this.respond(received, response);
   }
+}
+
+/** The daemon refuses the caller itself. */
+export const refusal = new Error("the key is revoked");
+export const bookmark = create(WatchTokensResponseSchema, { event: { case: "bookmark", value: {} } });
+
+/** The state of the connection to `acme`. */
+export function toldOf(status: ConnectionStatus, of: MessageInitShape<typeof TokenStateSchema> = {}) {
+  const value = { connectionId: "c1", providerName: "acme", status, ...of };
+  return create(WatchTokensResponseSchema, { event: { case: "state", value } });
 }
 
 /** Of a provider whose strategy puts the key into `X-API-Key`. */

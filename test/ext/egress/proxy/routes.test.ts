@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
-import { preferred, Routes, routeOf } from "../../../../src/ext/egress/proxy/routes.js";
+import { Routes, routeOf } from "../../../../src/ext/egress/proxy/routes.js";
 import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 
 const route = (name: string, apiBaseUrl: string, apiHosts: string[] = []) =>
@@ -23,9 +23,13 @@ it("prefers, of the profiles of one API, those to which the user is connected", 
     route("github-pat", "https://api.github.com/"),
     route("acme", "https://api.acme.example/v1"),
   ];
-  const names = (connected: readonly string[]) =>
-    preferred(routes, (name) => connected.includes(name)).map(({ providerName }) => providerName);
-  expect(names(["github-pat"])).toEqual(["github-pat", "acme"]);
-  expect(names(["github", "github-pat"])).toEqual(["github", "github-pat", "acme"]);
-  expect(names([])).toEqual(["github", "github-pat", "acme"]);
+  const matched = (connected: readonly string[]) =>
+    new Routes(routes, ({ providerName }) => connected.includes(providerName)).match(
+      "api.github.com",
+      443,
+      "/user",
+    );
+  expect(matched(["github-pat"])).toMatchObject({ route: { providerName: "github-pat" } });
+  expect(matched(["github", "github-pat"])).toMatchObject({ providers: ["github", "github-pat"] });
+  expect(matched([])).toMatchObject({ kind: "ambiguous" });
 });

@@ -1,0 +1,62 @@
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import type { Dialer } from "./dial.js";
+import { Problem } from "./problem.js";
+import { EgressProxy } from "./proxy.js";
+import type { EgressSession } from "./session.js";
+
+/** The proxy of one program: on loopback, for one session. */
+export class ProgramProxy {
+  readonly #secret = randomBytes(32).toString("base64url");
+  readonly #proxy: EgressProxy;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(private readonly deps: { readonly session: EgressSession; readonly dialer: Dialer }) {
+    this.#proxy = new EgressProxy({
+      dialer: deps.dialer,
+      sessionOf: (request) => {
+        this.#authenticate(request);
+        return deps.session;
+      },
+    });
+    this.#proxy.server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
+  }
+
+  /**
+   * @param relayed of a program that is isolated: the socket to listen on, and the port where a relay of its own listens
+   * @returns what the program gets as its proxy: the password is the session's
+   */
+  async open(relayed?: { readonly socket: string; readonly port: number }): Promise<URL> {
+    const { server } = this.#proxy;
+    if (relayed) server.listen(relayed.socket);
+    else server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const port = relayed?.port ?? (server.address() as AddressInfo).port;
+    return new URL(`http://nexusd:${this.#secret}@127.0.0.1:${port}`);
+  }
+
+  close(): void {
+    this.#proxy.server.close();
+    this.deps.session.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** @throws Problem */
+  #authenticate({ headers }: IncomingMessage): void {
+    const [, encoded = ""] = /^basic +(\S+)$/i.exec(headers["proxy-authorization"] ?? "") ?? [];
+    const password = Buffer.from(encoded, "base64").toString("utf8").split(":").slice(1).join(":");
+    if (timingSafeEqual(digest(password), digest(this.#secret))) return;
+    const detail =
+      "this proxy serves one program: use HTTPS_PROXY of its environment, user and password included";
+    throw new Problem(407, "not-authenticated", detail);
+  }
+}
+
+function digest(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}
