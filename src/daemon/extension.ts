@@ -30,8 +30,8 @@ export interface Core {
 
 /** What the pages of an extension are made of. */
 export interface PagesGround {
-  /** Every service of the contract, as calls that come in by the listener of these pages. */
-  readonly services: readonly BoundService[];
+  /** Every service of the contract, as calls that come in by that listener. */
+  servicesAt(listener: "console" | "egress"): readonly BoundService[];
   /** As people know a provider. */
   readonly describe: DescribeProvider;
 }

@@ -14,10 +14,10 @@ import { type DescribeProvider, describeBy } from "../server/pages/page_words.js
 import { openSocketAccess } from "../server/sockets/peer_credentials.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";
-import { CallPipeline } from "../service/pipeline/call_pipeline.js";
+import { CallPipeline, type ListenerCalls } from "../service/pipeline/call_pipeline.js";
 import type { ApiKey } from "../vault/api_key_file.js";
 import { definedServices } from "./bound_services.js";
-import type { RunningExtension } from "./extension.js";
+import type { PagesGround, RunningExtension } from "./extension.js";
 import type { ListenersHub } from "./hub/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
@@ -47,7 +47,8 @@ export async function makeListeners(
   const { hub, extensions } = parts;
   const own = { nowMs: () => clock.nowMs(), more: extensions.flatMap(({ services = [] }) => services) };
   const services = definedServices(domain, parts.templates, config, own, hub);
-  const [grpc, http, shown] = pipelines(options, metrics, domain);
+  const pipelineOf = pipelines(options, metrics, domain);
+  const [grpc, http] = [pipelineOf("grpc"), pipelineOf("http")];
   const describe = describeBy((name) => parts.templates.find(name));
   const pages = browserPages(config, domain, describe, parts, own.nowMs);
   const httpServices = services.map((one) => http.bind(one));
@@ -60,7 +61,10 @@ export async function makeListeners(
     ownUid: process.getuid?.(),
     nowMs: () => clock.nowMs(),
   });
-  const ground = { services: services.map((one) => shown.bind(one)), describe };
+  const ground: PagesGround = {
+    servicesAt: (listener) => services.map((one) => pipelineOf(listener).bind(one)),
+    describe,
+  };
   const listeners = new Listeners({
     ...config,
     grpcServices: services.map((one) => grpc.bind(one)),
@@ -120,19 +124,18 @@ function caughtUp(authenticate: Authenticate, hub: ListenersHub): Authenticate {
   };
 }
 
-/** What happens around a call at the listeners `grpc`, `http` and `console`, which share their limits. */
+/** What happens around a call at each listener; they share their limits. */
 function pipelines(
   { config, tracing = noTracing }: DaemonOptions,
   metrics: Resources["metrics"],
   { guard, streams }: Domain,
-): [grpc: CallPipeline, http: CallPipeline, pages: CallPipeline] {
+): (listener: ListenerCalls["listener"]) => CallPipeline {
   const limits = new CallLimits(config.limits);
-  const pipeline = (listener: "grpc" | "http" | "console"): CallPipeline => {
+  return (listener) => {
     const onAnswered = (method: string, code: string): void =>
       metrics.rpcAnswered({ method, code, listener });
     return new CallPipeline({ guard, calls: { listener, limits, onAnswered, tracing, streams } });
   };
-  return [pipeline("grpc"), pipeline("http"), pipeline("console")];
 }
 
 /** What verifies JWTs; undefined, and nothing of it loaded, where no issuer is configured. */

@@ -50,10 +50,13 @@ export interface ListenersOptions {
 export type ListenerName = OwnName | "console" | "egress";
 type OwnName = "grpc" | "http" | "browser" | "ops";
 
+type Place = ListenerPlace & { readonly onUnexpected: OnUnexpected };
+export type ExtensionPlace = Place & { readonly authenticate: Authenticate };
+
 /** The listeners of an extension. */
 export interface ExtensionListeners {
   readonly name: Exclude<ListenerName, OwnName>;
-  make(place: ListenerPlace & { readonly onUnexpected: OnUnexpected }): readonly Listener[];
+  make(place: ExtensionPlace): readonly Listener[];
 }
 
 /** Every kind of listener, opened together and closed together. */
@@ -89,7 +92,10 @@ export class Listeners {
     );
     this.#browser = options.browserListen.map((listen) => browserListener(options, listen));
     this.#ops = options.opsListen.map((listen) => opsListener(options, listen));
-    this.#others = (options.extensions ?? []).map(({ name, make }) => [name, make(placeOf(options, name))]);
+    this.#others = (options.extensions ?? []).map(({ name, make }) => [
+      name,
+      make({ ...placeOf(options, name), authenticate }),
+    ]);
     this.#tlsOf = (name) => options.tlsOf(name);
   }
 
@@ -142,7 +148,7 @@ function firstOf(all: readonly Routes[]): Routes {
 function placeOf(
   { limits, clock, onFull, onUnexpected, sockets, tlsOf }: ListenersOptions,
   name: ListenerName,
-): Parameters<ExtensionListeners["make"]>[0] {
+): Place {
   const bounds = { limits, clock, onFull };
   return { setting: `NEXUS_${name.toUpperCase()}_LISTEN`, tls: tlsOf(name), bounds, sockets, onUnexpected };
 }

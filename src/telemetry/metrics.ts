@@ -8,7 +8,7 @@ export interface RpcOutcome {
   readonly method: string;
   /** Name of the gRPC status code, lower case with underscores: `ok`, `not_found`. */
   readonly code: string;
-  readonly listener: "grpc" | "http" | "console";
+  readonly listener: "grpc" | "http" | "console" | "egress";
 }
 
 /** The values that are read each time the metrics are. Reading them must be quick. */

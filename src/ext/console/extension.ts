@@ -47,13 +47,14 @@ async function opened(core: Core): Promise<RunningExtension> {
   return {
     services: [consoleService({ sessions, origin })],
     opsPages: { "/status": statusOf(core, origin) },
-    listeners: (ground) => ({
+    listeners: ({ servicesAt, describe }) => ({
       name: "console",
       make: (place) => {
         const permissionsOf = (name: string) => access.permissionsOf(name);
+        const services = servicesAt("console");
         const own = { url: config.consoleUrl, sessions, settings: shownSettings, permissionsOf, clock };
         listeners = config.consoleListen.map(
-          (listen) => new ConsoleListener({ ...ground, ...place, ...own, listen }),
+          (listen) => new ConsoleListener({ ...place, ...own, services, describe, listen }),
         );
         return listeners;
       },

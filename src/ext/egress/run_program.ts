@@ -1,7 +1,6 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { rootCertificates } from "node:tls";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import { clientConfigOf, type DaemonSession, withDaemon } from "../../cli/shell/daemon_command.js";
 import type { Shell } from "../../cli/shell/shell.js";
@@ -18,13 +17,7 @@ import { Routes, routeOf } from "./proxy/routes.js";
 import { EgressSession } from "./proxy/session.js";
 import { Upstream } from "./proxy/upstream.js";
 import type { RunFlags } from "./run_flags.js";
-
-/** Where systems keep the roots that they trust. */
-const systemRoots = [
-  "/etc/ssl/certs/ca-certificates.crt",
-  "/etc/pki/tls/certs/ca-bundle.crt",
-  "/etc/ssl/cert.pem",
-];
+import { trustedRoots } from "./trusted_roots.js";
 
 /** Runs the program beside a proxy of its own, to its end. @throws CommandFailure with the program's exit code */
 export async function runProgram(shell: Shell, argv: readonly string[], flags: RunFlags): Promise<void> {
@@ -144,7 +137,10 @@ async function routesOf(
     const connected = new Set(
       connections.map(({ providerId }) => list.find(({ id }) => id === providerId)?.name),
     );
-    return new Routes(routes, ({ providerName }) => connected.has(providerName));
+    return new Routes(
+      () => routes,
+      ({ providerName }) => connected.has(providerName),
+    );
   }
   const routes = allow.map(({ providerName, label }) => {
     const provider = list.find(({ name }) => name === providerName);
@@ -158,13 +154,5 @@ async function routesOf(
       `--allow ${providerName}: the provider names no https host: nexusd provider update ${providerName} --api-base-url https://api.example.com`,
     );
   });
-  return new Routes(routes);
-}
-
-/** PEM. What the program trusts today, it goes on trusting. */
-function trustedRoots(env: NodeJS.ProcessEnv): string {
-  const file = [env["SSL_CERT_FILE"], ...systemRoots].find((path) => path !== undefined && existsSync(path));
-  const own = file === undefined ? rootCertificates.join("\n") : readFileSync(file, "utf8");
-  const further = env["NODE_EXTRA_CA_CERTS"];
-  return further !== undefined && existsSync(further) ? `${own}\n${readFileSync(further, "utf8")}` : own;
+  return new Routes(() => routes);
 }

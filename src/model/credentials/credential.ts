@@ -77,7 +77,8 @@ export interface AssociatedData {
     | "revocation"
     | "import"
     | "client_key"
-    | "backup";
+    | "backup"
+    | "egress_ca";
   readonly providerId: string;
   readonly connectionId: string;
   /** What changes whenever the sealed thing is replaced. */

@@ -24,7 +24,7 @@ type StreamingMethod = DefinedMethod & { kind: "server_streaming" | "bidi_stream
 
 /** What happens around a call because it came in at a listener. */
 export interface ListenerCalls {
-  readonly listener: "grpc" | "http" | "console";
+  readonly listener: "grpc" | "http" | "console" | "egress";
   readonly limits: CallLimits;
   /** Told of each RPC when it is over. `code` is the name of the gRPC status, `ok` for none. */
   readonly onAnswered: (method: string, code: string) => void;

@@ -16,7 +16,7 @@ const failures: readonly string[] = [
 /** The span of an RPC, on the trace of its caller. Attributes by https://opentelemetry.io/docs/specs/semconv/rpc/. */
 export function traceStart(
   { parent, name }: DescMethod,
-  listener: "grpc" | "http" | "console",
+  listener: "grpc" | "http" | "console" | "egress",
   caller: CallerTrace | undefined,
 ): SpanStart {
   const method = `${parent.typeName}/${name}`;
@@ -32,7 +32,7 @@ export function traceStart(
 /** The same call inside a span. */
 export function traceUnary(
   descriptor: DescMethod,
-  listener: "grpc" | "http" | "console",
+  listener: "grpc" | "http" | "console" | "egress",
   tracing: Tracing,
   call: (request: Message, context: CallContext) => Message | Promise<Message>,
 ): (request: Message, context: CallContext) => Promise<Message> {

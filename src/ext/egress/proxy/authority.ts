@@ -1,5 +1,5 @@
 import "reflect-metadata";
-import { randomBytes, webcrypto } from "node:crypto";
+import { createPrivateKey, createPublicKey, randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import { AsnConvert } from "@peculiar/asn1-schema";
 import { GeneralName, GeneralSubtree, GeneralSubtrees, NameConstraints } from "@peculiar/asn1-x509";
@@ -13,7 +13,7 @@ const dayMs = 24 * 60 * 60_000;
 /** Clocks of the program and of this process may differ, as in a virtual machine that was suspended. */
 const skewMs = 60 * 60_000;
 /** A program that runs longer gets errors of TLS. */
-const authorityDays = 30;
+const ofSession = { name: "nexusd egress of one session", days: 30 };
 const leafDays = 2;
 /** More hosts than the profiles of one user name; a certificate that was forgotten is made again in a millisecond. */
 const maxLeaves = 1_000;
@@ -27,7 +27,7 @@ export interface Leaf {
 }
 
 /**
- * The certificate authority of one session. Its key never leaves the memory of this process, and its certificate is good for the hosts of the
+ * A certificate authority. That of one session keeps its key in the memory of this process, and its certificate is good for the hosts of the
  * session alone (RFC 5280 section 4.2.1.10): whoever trusts it trusts nobody new elsewhere.
  */
 export class Authority {
@@ -39,27 +39,55 @@ export class Authority {
     private readonly clock: Pick<Clock, "nowMs">,
   ) {}
 
-  static async create(hosts: readonly HostPattern[], clock: Pick<Clock, "nowMs">): Promise<Authority> {
+  /** @param hosts what its certificate is good for; undefined for every host, as profiles change in the life of a daemon */
+  static async create(
+    hosts: readonly HostPattern[] | undefined,
+    clock: Pick<Clock, "nowMs">,
+    { name, days } = ofSession,
+  ): Promise<Authority> {
     const keys = await newKeys();
     const nowMs = clock.nowMs();
     const certificate = await x509.X509CertificateGenerator.createSelfSigned(
       {
         serialNumber: serial(),
-        name: "CN=nexusd egress of one session",
+        name: `CN=${name}`,
         notBefore: new Date(nowMs - skewMs),
-        notAfter: new Date(nowMs + authorityDays * dayMs),
+        notAfter: new Date(nowMs + days * dayMs),
         signingAlgorithm: algorithm,
         keys,
         extensions: [
           new x509.BasicConstraintsExtension(true, 0, true),
           new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
           await x509.SubjectKeyIdentifierExtension.create(keys.publicKey, false, webcrypto),
-          new x509.Extension(nameConstraints, true, AsnConvert.serialize(constraintsTo(hosts))),
+          ...(hosts
+            ? [new x509.Extension(nameConstraints, true, AsnConvert.serialize(constraintsTo(hosts)))]
+            : []),
         ],
       },
       webcrypto,
     );
     return new Authority(certificate, keys, clock);
+  }
+
+  /** @param key P-256, PEM of PKCS #8 @throws Error when they are not of one pair */
+  static async of(cert: string, key: string, clock: Pick<Clock, "nowMs">): Promise<Authority> {
+    const certificate = new x509.X509Certificate(cert);
+    const pkcs8 = createPrivateKey(key).export({ format: "der", type: "pkcs8" });
+    const privateKey = await webcrypto.subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]);
+    const publicKey = await certificate.publicKey.export(algorithm, ["verify"], webcrypto);
+    const ownKey = createPublicKey(key).export({ format: "der", type: "spki" });
+    if (!ownKey.equals(Buffer.from(certificate.publicKey.rawData)))
+      throw new Error("the key is not the certificate's");
+    if (certificate.notAfter.getTime() <= clock.nowMs()) throw new Error("the certificate has expired");
+    return new Authority(certificate, { privateKey, publicKey } as webcrypto.CryptoKeyPair, clock);
+  }
+
+  /** PEM of PKCS #8. */
+  async exportKey(): Promise<string> {
+    return x509.PemConverter.encode(
+      await webcrypto.subtle.exportKey("pkcs8", this.keys.privateKey),
+      "PRIVATE KEY",
+    );
   }
 
   /** PEM. */

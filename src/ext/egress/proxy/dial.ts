@@ -1,6 +1,8 @@
 import { type LookupAddress, lookup as systemLookup } from "node:dns";
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
+import { type AddressRefusal, judgeAddress, judgeHost } from "../../../outbound/address_judge.js";
+import type { ProviderNetworks } from "../../../outbound/provider_networks.js";
 import type { Clock } from "../../../runtime/clock.js";
 
 export interface Origin {
@@ -24,18 +26,25 @@ const lookup: LookupFunction = (host, options, callback) => {
 export class Dialer {
   readonly #secureContext: SecureContext;
 
-  /** @param roots whom to trust, as PEM */
+  /**
+   * @param roots whom to trust, as PEM
+   * @param networks which addresses may be reached; all without it
+   */
   constructor(
     roots: string,
     private readonly clock: Clock,
+    private readonly networks?: ProviderNetworks,
   ) {
     this.#secureContext = createSecureContext({ ca: roots, minVersion: "TLSv1.2" });
   }
 
-  /** @throws the error of the socket; `ETIMEDOUT` */
-  plain({ host, port }: Origin): Promise<Socket> {
-    const socket = connectTcp({ host, port, lookup, autoSelectFamily: true, noDelay: true });
-    return opened(socket, "connect", this.clock);
+  /** @throws the error of the socket; `ETIMEDOUT`; `REFUSED` for an address that may not be reached */
+  async plain({ host, port }: Origin): Promise<Socket> {
+    const { networks } = this;
+    if (networks) refuse(host, judgeHost(host, networks));
+    const judged = networks ? judgedLookup(networks) : lookup;
+    const socket = connectTcp({ host, port, lookup: judged, autoSelectFamily: true, noDelay: true });
+    return await opened(socket, "connect", this.clock);
   }
 
   /**
@@ -55,6 +64,26 @@ export class Dialer {
     });
     return await opened(socket, "secureConnect", this.clock);
   }
+}
+
+/** Judged before anything is sent: whether a port of a private network is open is nobody's business. */
+function judgedLookup(networks: ProviderNetworks): LookupFunction {
+  return (host, options, callback) =>
+    lookup(host, { ...options, all: true }, (error, found) => {
+      if (error) return callback(error, []);
+      const addresses = found as LookupAddress[];
+      try {
+        for (const { address } of addresses) refuse(host, judgeAddress(address, networks, host));
+      } catch (refusal) {
+        return callback(refusal as NodeJS.ErrnoException, []);
+      }
+      if (options.all === true) return callback(null, addresses);
+      callback(null, addresses[0]?.address ?? "", addresses[0]?.family);
+    });
+}
+
+function refuse(host: string, refusal: AddressRefusal | undefined): void {
+  if (refusal) throw Object.assign(new Error(`${host} ${refusal.why}`), { code: "REFUSED" });
 }
 
 function opened<S extends Socket>(socket: S, event: "connect" | "secureConnect", clock: Clock): Promise<S> {

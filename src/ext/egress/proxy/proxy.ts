@@ -147,6 +147,7 @@ function originOf(href: string): Origin {
 
 function unreachable({ host }: Origin): (error: NodeJS.ErrnoException) => never {
   return ({ code, message }) => {
+    if (code === "REFUSED") throw new Problem(403, "address-refused", message);
     throw new Problem(502, "unreachable", `${host} cannot be reached: ${code ?? message}`);
   };
 }

@@ -1,4 +1,3 @@
-import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import { canonicalHost } from "../../../outbound/address_judge.js";
 
 /** `host` canonical; with `isWildcard` it stands for the names one label below. */
@@ -28,8 +27,11 @@ export type Match =
   | { readonly kind: "ambiguous"; readonly providers: readonly string[] }
   | { readonly kind: "none" };
 
+/** Of a profile, the part that says where its API is. */
+type NamedApi = Readonly<Record<"name" | "apiBaseUrl", string>> & { readonly apiHosts: readonly string[] };
+
 /** Of a host and port that no profile names there is no place: requests to it take no credential. */
-export function routeOf(provider: Provider, label: string): Route {
+export function routeOf(provider: NamedApi, label: string): Route {
   const { name: providerName, apiBaseUrl, apiHosts } = provider;
   return { providerName, label, places: [...placesOf(apiBaseUrl), ...apiHosts.map(wholeHost)] };
 }
@@ -52,19 +54,20 @@ function wholeHost(text: string): Place {
 
 /** The routes of one session. */
 export class Routes {
-  /** Every host. */
-  readonly hosts: readonly HostPattern[];
-
   /**
    * Several profiles may stand for one API, as an OAuth app and a personal token do: then those count to which the user is connected.
    *
+   * @param routes asked at each request
    * @param isConnected whether the user has a connection of that name
    */
   constructor(
-    private readonly routes: readonly Route[],
+    private readonly routes: () => readonly Route[],
     private readonly isConnected: (route: Route) => boolean = () => true,
-  ) {
-    this.hosts = routes.flatMap(({ places }) => places);
+  ) {}
+
+  /** Every host. */
+  get hosts(): readonly HostPattern[] {
+    return this.routes().flatMap(({ places }) => places);
   }
 
   /** Whether requests to it are read, so that a credential can be put in. @param host canonical */
@@ -74,7 +77,7 @@ export class Routes {
 
   /** The longest base path decides. @param path without the query */
   match(host: string, port: number, path: string): Match {
-    const found = this.routes.flatMap((route) =>
+    const found = this.routes().flatMap((route) =>
       route.places
         .filter((place) => isAt(place, host, port) && isBelow(path, place.basePath))
         .map(({ basePath }) => ({ route, length: basePath.length })),

@@ -1,10 +1,6 @@
 import { EventEmitter, once } from "node:events";
-import { type IncomingMessage, request as requestPlain, type ServerResponse } from "node:http";
-import { connect as connectHttp2, createSecureServer } from "node:http2";
-import { request as requestTls } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
-import { text } from "node:stream/consumers";
-import { connect as connectTls, type TLSSocket } from "node:tls";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { callFailure } from "../../../../src/cli/shell/call_failure.js";
 import type { DaemonSession } from "../../../../src/cli/shell/daemon_command.js";
@@ -27,34 +23,11 @@ import {
   WatchTokensResponseSchema,
 } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
-import { Authority as TestAuthority } from "../../../fakes/certificates.js";
+import { ApiStandIn, type Received } from "../api_stand_in.js";
+import { type Answer, type Asked, ProxyClient, withPassword } from "./proxy_client.js";
 
 /** A secret that must turn up at the API of its provider and nowhere else. */
 export const canary = "canary-3f9c2b7e";
-
-export interface Received {
-  readonly method: string;
-  readonly path: string;
-  readonly headers: Readonly<Record<string, unknown>>;
-  readonly body: string;
-  readonly version: string;
-}
-
-export interface Answer {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, unknown>>;
-  readonly trailers: Readonly<Record<string, unknown>>;
-  readonly body: string;
-}
-
-export interface Asked {
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Buffer;
-  readonly version?: 1 | 2;
-  /** Of the tunnel. */
-  readonly host?: string;
-}
 
 type Acquired = MessageInitShape<typeof AcquireTokenResponseSchema>;
 
@@ -68,9 +41,6 @@ export interface WorldOptions {
 
 /** A proxy of `nexusd run` between a client and an API of TLS, with a daemon that answers as it is told. */
 export class EgressWorld {
-  readonly received: Received[] = [];
-  /** What the API answers; echoes nothing by itself. */
-  respond: (request: Received, response: ServerResponse) => void = (_, response) => void response.end("ok");
   /** What the daemon answers to `AcquireToken`, the last for ever. */
   acquired: Acquired[] = [tokenOf(canary)];
   readonly acquiredFor: unknown[] = [];
@@ -89,36 +59,25 @@ export class EgressWorld {
   watches = 0;
 
   private constructor(
-    readonly port: number,
+    private readonly api: ApiStandIn,
     readonly proxyUrl: URL,
     readonly authority: Authority,
     private readonly end: () => Promise<void>,
   ) {}
 
   static async start(options: WorldOptions = {}): Promise<EgressWorld> {
-    const issuer = new TestAuthority();
-    const { cert, key } = issuer.issueServer({ dns: ["api.localhost", "up.localhost", "other.localhost"] });
-    const server = createSecureServer({ cert, key, allowHTTP1: true }, (request, response) => {
-      void world.#receive(request as unknown as IncomingMessage, response as unknown as ServerResponse);
-    });
-    const sockets = new Set<Socket>();
-    server.on("secureConnection", (socket) => sockets.add(socket));
-    server.on("upgrade", (_, socket) => {
-      socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n");
-      socket.pipe(socket);
-    });
-    await once(server.listen(0, "127.0.0.1"), "listening");
-    const { port } = server.address() as AddressInfo;
+    const api = await ApiStandIn.start();
+    const { port } = api;
     const acme = {
       name: "acme",
       apiBaseUrl: `https://api.localhost:${port}/v1`,
       apiHosts: [`up.localhost:${port}`],
     };
     const profiles = [acme, ...(options.providers?.(port) ?? [])];
-    const routes = new Routes(profiles.map((profile) => routeOf(create(ProviderSchema, profile), "")));
+    const routes = routesTo(profiles);
     const clock = new SystemClock();
     const authority = await Authority.create(routes.hosts, clock);
-    const dialer = new Dialer(issuer.pem, clock);
+    const dialer = new Dialer(api.ca, clock);
     const upstream = new Upstream(dialer);
     const credentials = new Credentials({
       session: sessionTo(() => world),
@@ -136,15 +95,24 @@ export class EgressWorld {
     const parts = { authority, routes, credentials, upstream, uses, isReadOnly, network };
     const session: EgressSession = new EgressSession(parts);
     const proxy = new ProgramProxy({ session, dialer });
-    const world: EgressWorld = new EgressWorld(port, await proxy.open(), authority, async () => {
+    const world: EgressWorld = new EgressWorld(api, await proxy.open(), authority, async () => {
       proxy.close();
       upstream.close();
-      for (const socket of sockets) socket.destroy();
-      const closed = once(server, "close");
-      server.close();
-      await closed;
+      await api.stop();
     });
     return world;
+  }
+
+  get port(): number {
+    return this.api.port;
+  }
+
+  get received(): readonly Received[] {
+    return this.api.received;
+  }
+
+  set respond(respond: ApiStandIn["respond"]) {
+    this.api.respond = respond;
   }
 
   stop(): Promise<void> {
@@ -176,79 +144,20 @@ export class EgressWorld {
   }
 
   /** The tunnel itself, before TLS; rejects with the answer of the proxy. */
-  async tunnel(authority: string, password = this.proxyUrl.password): Promise<Socket> {
-    const auth = Buffer.from(`nexusd:${password}`).toString("base64");
-    const sent = requestPlain({
-      ...{ host: "127.0.0.1", port: this.proxyUrl.port, method: "CONNECT", path: authority },
-      headers: { "proxy-authorization": `Basic ${auth}` },
-    }).end();
-    const [answer, socket, head] = (await once(sent, "connect")) as [IncomingMessage, Socket, Buffer];
-    if (answer.statusCode === 200) return socket;
-    throw new Error(`${answer.statusCode} ${head.toString("utf8")}${await text(socket)}`);
+  tunnel(authority: string, password = this.proxyUrl.password): Promise<Socket> {
+    return new ProxyClient(withPassword(this.proxyUrl, password), "", this.port).tunnel(authority);
   }
 
-  async tls(host: string, alpn: readonly string[], servername = host): Promise<TLSSocket> {
-    const socket = await this.tunnel(`${host}:${this.port}`);
-    const tls = connectTls({ socket, servername, host, ca: this.authority.pem, ALPNProtocols: [...alpn] });
-    await once(tls, "secureConnect");
-    return tls;
+  tls(host: string, alpn: readonly string[], servername = host): Promise<TLSSocket> {
+    return this.#client.tls(host, alpn, servername);
   }
 
-  async ask(path: string, asked: Asked = {}): Promise<Answer> {
-    const { version = 1, host = "api.localhost" } = asked;
-    return version === 2
-      ? await this.#overHttp2(host, path, asked)
-      : await this.#overHttp1(host, path, asked);
+  ask(path: string, asked: Asked = {}): Promise<Answer> {
+    return this.#client.ask(path, asked);
   }
 
-  async #overHttp1(
-    host: string,
-    path: string,
-    { method = "GET", headers = {}, body = "" }: Asked,
-  ): Promise<Answer> {
-    const socket = await this.tls(host, ["http/1.1"]);
-    const own = {
-      host: `${host}:${this.port}`,
-      ...(body.length > 0 && { "content-length": `${body.length}` }),
-    };
-    const sent = requestTls({
-      createConnection: () => socket,
-      method,
-      path,
-      headers: { ...own, ...headers },
-      setHost: false,
-    });
-    sent.end(body);
-    const [answer] = (await once(sent, "response")) as [IncomingMessage];
-    const got = await text(answer);
-    socket.destroy();
-    return { status: answer.statusCode ?? 0, headers: answer.headers, trailers: answer.trailers, body: got };
-  }
-
-  async #overHttp2(
-    host: string,
-    path: string,
-    { method = "GET", headers = {}, body = "" }: Asked,
-  ): Promise<Answer> {
-    const socket = await this.tls(host, ["h2"]);
-    const session = connectHttp2(`https://${host}:${this.port}`, { createConnection: () => socket });
-    const stream = session.request({ ":method": method, ":path": path, ...headers }, { endStream: false });
-    let trailers = {};
-    stream.on("trailers", (given) => {
-      trailers = given;
-    });
-    stream.end(body);
-    const [answer] = (await once(stream, "response")) as [Record<string, unknown>];
-    const got = await text(stream);
-    session.destroy();
-    return { status: Number(answer[":status"]), headers: answer, trailers, body: got };
-  }
-
-  async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { method = "", url: path = "", headers, httpVersion: version } = request;
-    const received = { method, path, headers, body: await text(request), version };
-    this.received.push(received);
-    this.respond(received, response);
+  get #client(): ProxyClient {
+    return new ProxyClient(this.proxyUrl, this.authority.pem, this.port);
   }
 }
 
@@ -267,6 +176,11 @@ export function tokenOf(value: string, revision = 1n): Acquired {
   const header = { headerName: "X-API-Key", credentialField: "api_key", valuePrefix: "" };
   const strategy = { kind: { case: "header" as const, value: header } };
   return { result: { case: "token", value: { revision, credentials: { api_key: value }, strategy } } };
+}
+
+function routesTo(profiles: readonly MessageInitShape<typeof ProviderSchema>[]): Routes {
+  const routes = profiles.map((profile) => routeOf(create(ProviderSchema, profile), ""));
+  return new Routes(() => routes);
 }
 
 export function consentOf(authUrl: string): Acquired {

@@ -7,7 +7,7 @@ const route = (name: string, apiBaseUrl: string, apiHosts: string[] = []) =>
   routeOf(create(ProviderSchema, { name, apiBaseUrl, apiHosts }), "");
 
 it("finds the names one label below a wildcard, and neither itself nor those further down", () => {
-  const routes = new Routes([route("acme", "", ["*.acme.example", "up.example:8443"])]);
+  const routes = new Routes(() => [route("acme", "", ["*.acme.example", "up.example:8443"])]);
   const hosts = ["eu.acme.example", "acme.example", "a.eu.acme.example", "evil-acme.example", "up.example"];
   expect(hosts.map((host) => routes.has(host, 443))).toEqual([true, false, false, false, false]);
   expect(routes.has("up.example", 8443)).toBe(true);
@@ -24,11 +24,10 @@ it("prefers, of the profiles of one API, those to which the user is connected", 
     route("acme", "https://api.acme.example/v1"),
   ];
   const matched = (connected: readonly string[]) =>
-    new Routes(routes, ({ providerName }) => connected.includes(providerName)).match(
-      "api.github.com",
-      443,
-      "/user",
-    );
+    new Routes(
+      () => routes,
+      ({ providerName }) => connected.includes(providerName),
+    ).match("api.github.com", 443, "/user");
   expect(matched(["github-pat"])).toMatchObject({ route: { providerName: "github-pat" } });
   expect(matched(["github", "github-pat"])).toMatchObject({ providers: ["github", "github-pat"] });
   expect(matched([])).toMatchObject({ kind: "ambiguous" });

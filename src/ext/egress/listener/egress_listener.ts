@@ -1,0 +1,97 @@
+import type { IncomingMessage } from "node:http";
+import type { Authenticate } from "../../../domain/access/presented_credentials.js";
+import type { ListenAddress } from "../../../model/listen_address.js";
+import type { Listener, ListenerPlace } from "../../../server/listen/listener.js";
+import { guardOf } from "../../../server/listen/listener_limits.js";
+import { StreamListener } from "../../../server/listen/stream_listener.js";
+import { peerOf } from "../../../server/sockets/peer.js";
+import { noteCredential } from "../../../server/sockets/socket_guard.js";
+import { WireError } from "../../../service/pipeline/wire_error.js";
+import type { Dialer } from "../proxy/dial.js";
+import { Problem } from "../proxy/problem.js";
+import { EgressProxy } from "../proxy/proxy.js";
+import type { EgressSession } from "../proxy/session.js";
+import type { CallerSessions } from "./caller_sessions.js";
+
+export interface EgressListenerOptions extends ListenerPlace {
+  readonly listen: ListenAddress;
+  readonly authenticate: Authenticate;
+  readonly sessions: CallerSessions;
+  readonly dialer: Dialer;
+  /** PEM of what callers must trust: open to everybody at `/ca.pem`. */
+  readonly authority: string;
+}
+
+/** The egress proxy of a daemon, for callers that show who they are in the URL of their proxy. */
+export class EgressListener implements Listener {
+  readonly #proxy: EgressProxy;
+  readonly #listener: StreamListener;
+
+  constructor(private readonly options: EgressListenerOptions) {
+    const { listen, setting, sockets, bounds, dialer, authority } = options;
+    this.#proxy = new EgressProxy({
+      dialer,
+      sessionOf: (request) => this.#sessionOf(request),
+      ownPage: (path) =>
+        path === "/ca.pem" ? { type: "application/x-pem-file", body: authority } : undefined,
+    });
+    const { server } = this.#proxy;
+    const tls = listen.kind === "tcp" ? options.tls : undefined;
+    const outer = tls?.createServer(["http/1.1"], (socket) => void server.emit("connection", socket));
+    this.#listener = new StreamListener(
+      ...([outer ?? server, listen, "egress", setting, sockets, guardOf(bounds, "egress")] as const),
+    );
+  }
+
+  get addresses(): readonly ListenAddress[] {
+    return this.#listener.bound ? [this.#listener.bound] : [];
+  }
+
+  async open(): Promise<void> {
+    await this.#listener.open();
+    // Behind TLS node:http does not listen by itself, which is when it starts to watch its timeouts.
+    if (this.#listener.server !== this.#proxy.server) this.#proxy.server.emit("listening");
+  }
+
+  /** Tunnels have no end of their own: all end with the daemon, at once. */
+  async close(): Promise<void> {
+    this.options.sessions.close();
+    this.#proxy.server.close();
+    await this.#listener.close(AbortSignal.abort());
+  }
+
+  /** @throws Problem */
+  async #sessionOf({ headers, socket }: IncomingMessage): Promise<EgressSession> {
+    const { authenticate, listen, sessions } = this.options;
+    const { user, token } = readProxyCredentials(headers["proxy-authorization"]);
+    const origin = listen.kind === "unix" ? "unix" : (socket.remoteAddress ?? "");
+    try {
+      const principal = await authenticate({ socket: listen.kind, token, origin, peer: peerOf(socket) });
+      if (!principal) throw unauthenticated(token !== undefined);
+      noteCredential(socket);
+      return sessions.of(principal, user);
+    } catch (error) {
+      if (error instanceof WireError) throw new Problem(429, "too-many-failures", error.message);
+      throw error;
+    }
+  }
+}
+
+/** Basic has the user whose connections are used, and an API key or a JWT as its password; Bearer has the key or JWT alone. */
+function readProxyCredentials(field = ""): { readonly user: string; readonly token: string | undefined } {
+  const [, bearer] = /^bearer +(\S+) *$/i.exec(field) ?? [];
+  if (bearer !== undefined) return { user: "", token: bearer };
+  const [, encoded] = /^basic +(\S+) *$/i.exec(field) ?? [];
+  if (encoded === undefined) return { user: "", token: field === "" ? undefined : "" };
+  const text = Buffer.from(encoded, "base64").toString("utf8");
+  const [user = ""] = text.split(":", 1);
+  const token = text.slice(user.length + 1);
+  // Beside a client certificate only the user is named.
+  return { user, token: token === "" ? undefined : token };
+}
+
+function unauthenticated(isGiven: boolean): Problem {
+  const why = isGiven ? "the key or token is wrong, or was revoked or expired" : "none was sent";
+  const how = "use the proxy as http://USER:KEY@host:port, where KEY is an API key or a JWT";
+  return new Problem(407, "not-authenticated", `this proxy asks for a credential: ${why}; ${how}`);
+}

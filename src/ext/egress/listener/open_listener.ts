@@ -1,0 +1,40 @@
+import type { Core, RunningExtension } from "../../../daemon/extension.js";
+import { Dialer } from "../proxy/dial.js";
+import { Upstream } from "../proxy/upstream.js";
+import { trustedRoots } from "../trusted_roots.js";
+import { CallerSessions } from "./caller_sessions.js";
+import { daemonAuthority } from "./daemon_authority.js";
+import { EgressListener } from "./egress_listener.js";
+
+/** The egress listener of a daemon. @throws StartRefused */
+export async function openListener({
+  options,
+  resources,
+  domain,
+  environment,
+}: Core): Promise<RunningExtension> {
+  const { config, clock } = options;
+  const { store, opened } = resources;
+  const authority = await daemonAuthority({
+    ...{ dataDir: config.dataDir, files: config.egress.authority, clock },
+    ...{ vault: opened.vault, databaseId: store.databaseId },
+  });
+  const dialer = new Dialer(trustedRoots(environment), clock, config.providerNetworks);
+  const { network, user } = config.egress;
+  return {
+    listeners: ({ servicesAt }) => ({
+      name: "egress",
+      make: (place) => {
+        const upstream = new Upstream(dialer);
+        const own = { authority, upstream, network, user, clock };
+        const sessions = new CallerSessions({
+          ...{ ...own, store, access: domain.access, record: undefined },
+          services: servicesAt("egress"),
+        });
+        return config.egress.listen.map(
+          (listen) => new EgressListener({ ...place, listen, sessions, dialer, authority: authority.pem }),
+        );
+      },
+    }),
+  };
+}

@@ -1,0 +1,58 @@
+import { once } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { createSecureServer } from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
+import { text } from "node:stream/consumers";
+import { Authority } from "../../fakes/certificates.js";
+
+export interface Received {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly body: string;
+  readonly version: string;
+}
+
+/** An API over TLS at `api.localhost`, `up.localhost` and `other.localhost`, that notes what it gets. */
+export class ApiStandIn {
+  readonly received: Received[] = [];
+  /** Echoes nothing by itself. */
+  respond: (request: Received, response: ServerResponse) => void = (_, response) => void response.end("ok");
+
+  private constructor(
+    readonly port: number,
+    /** PEM. */
+    readonly ca: string,
+    readonly stop: () => Promise<void>,
+  ) {}
+
+  static async start(): Promise<ApiStandIn> {
+    const issuer = new Authority();
+    const { cert, key } = issuer.issueServer({ dns: ["api.localhost", "up.localhost", "other.localhost"] });
+    const server = createSecureServer({ cert, key, allowHTTP1: true }, (request, response) => {
+      void api.#receive(request as unknown as IncomingMessage, response as unknown as ServerResponse);
+    });
+    const sockets = new Set<Socket>();
+    server.on("secureConnection", (socket) => sockets.add(socket));
+    server.on("upgrade", (_, socket) => {
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n");
+      socket.pipe(socket);
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const { port } = server.address() as AddressInfo;
+    const api: ApiStandIn = new ApiStandIn(port, issuer.pem, async () => {
+      for (const socket of sockets) socket.destroy();
+      const closed = once(server, "close");
+      server.close();
+      await closed;
+    });
+    return api;
+  }
+
+  async #receive(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = "", url: path = "", headers, httpVersion: version } = request;
+    const received = { method, path, headers, body: await text(request), version };
+    this.received.push(received);
+    this.respond(received, response);
+  }
+}

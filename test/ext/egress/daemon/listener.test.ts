@@ -1,0 +1,118 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
+import { auditEvents } from "../../../daemon/audit_events.js";
+import { perSuite } from "../../../lifetimes.js";
+import { key, ListenerWorld } from "./listener_world.js";
+
+const world = perSuite(() => ListenerWorld.start());
+const keyOf = async (
+  name: string,
+  restriction: { userIds?: string[]; providers?: string[] } = { userIds: ["*"] },
+) => {
+  const { clients } = world.daemon;
+  const made = await clients.access.createApiKey({ name, role: Role.AGENT, restriction });
+  await world.daemon.caughtUp();
+  return made.key;
+};
+
+describe("the egress listener", () => {
+  it("puts the credential in for a caller with an API key, of the user that the proxy's URL names", async () => {
+    const program = await world.program("ada", await keyOf("agent", { userIds: ["ada", "bob"] }));
+    expect(await program.ask("/v1/user")).toMatchObject({ status: 200, body: "ok" });
+    expect(await program.ask("/v1/user", { version: 2 })).toMatchObject({ status: 200 });
+    expect(world.api.received.at(-1)?.headers).toMatchObject({ "x-api-key": key });
+    expect(JSON.stringify(world.api.received)).not.toContain("proxy-authorization");
+    const [read] = await auditEvents(world.daemon.clients, {
+      connectionId: world.connectionId,
+      eventType: "token_retrieved",
+      principal: "key:agent",
+    });
+    expect(read).toBeDefined();
+  });
+
+  it("takes the one user that a key is restricted to, and asks for one otherwise", async () => {
+    const adas = await world.program("", await keyOf("adas", { userIds: ["ada"] }));
+    expect((await adas.ask("/v1/user")).status).toBe(200);
+    const anybodys = await world.program("", await keyOf("anybodys"));
+    await expect(anybodys.ask("/v1/user")).rejects.toThrow(/^407.*whose connections/s);
+  });
+
+  it("serves nobody without a credential or with a wrong one, but for the certificate of its authority", async () => {
+    for (const password of ["", "wrong"])
+      await expect((await world.program("ada", password)).ask("/v1/user")).rejects.toThrow(/^407/);
+    const unused = world.daemon.place.config.dataDir;
+    expect(await world.ca()).toBe(readFileSync(join(unused, "egress-ca.pem"), "utf8"));
+  });
+
+  it("gives no credential beyond what the caller is restricted to", async () => {
+    const before = world.api.received.length;
+    const bobs = await world.program("ada", await keyOf("bobs", { userIds: ["bob"] }));
+    expect((await bobs.ask("/v1/user")).status).toBe(403);
+    const others = await world.program("ada", await keyOf("others", { providers: ["another"] }));
+    await expect(others.ask("/v1/user")).rejects.toThrow(/^403.*belongs to no provider/s);
+    expect(world.api.received.length).toBe(before);
+  });
+
+  it("reaches no other host unless NEXUS_EGRESS_NETWORK says so, and no address inside", async () => {
+    const program = await world.program("ada", await keyOf("reaching"));
+    await expect(program.tunnel("other.localhost:443")).rejects.toThrow(/^403.*NEXUS_EGRESS_NETWORK/s);
+    const open = await ListenerWorld.start({ NEXUS_EGRESS_NETWORK: "open" });
+    try {
+      const { key: token } = await open.daemon.clients.access.createApiKey({
+        name: "open",
+        role: Role.AGENT,
+        restriction: { userIds: ["*"] },
+      });
+      const reaching = await open.program("ada", token);
+      for (const host of ["169.254.169.254:80", "10.0.0.1:443", "metadata.google.internal:80"])
+        await expect(reaching.tunnel(host)).rejects.toThrow(/^403.*(metadata|private)/s);
+    } finally {
+      await open.stop();
+    }
+  });
+
+  it("ends what is open when the key is revoked", async () => {
+    world.api.respond = (_, response) => void response.writeHead(200).write("first ");
+    const program = await world.program("ada", await keyOf("revoked"));
+    const before = world.api.received.length;
+    const settled = program.ask("/v1/stream", { version: 2 }).then(
+      () => "whole",
+      () => "broken off",
+    );
+    await expect.poll(() => world.api.received.length).toBe(before + 1);
+    await world.daemon.clients.access.revokeApiKey({ key: { case: "name", value: "revoked" } });
+    expect(await settled).toBe("broken off");
+    await expect(program.ask("/v1/user")).rejects.toThrow(/^407/);
+  });
+
+  it("ends what is open when the connection is revoked, and answers with the link from then on", async () => {
+    world.api.respond = (_, response) => void response.writeHead(200).write("first ");
+    const program = await world.program("ada", await keyOf("going-on"));
+    const before = world.api.received.length;
+    const settled = program.ask("/v1/stream").then(
+      () => "whole",
+      () => "broken off",
+    );
+    await expect.poll(() => world.api.received.length).toBe(before + 1);
+    await world.daemon.clients.connections.revokeConnection({ connectionId: world.connectionId });
+    expect(await settled).toBe("broken off");
+    const { status, body } = await program.ask("/v1/user");
+    expect([status, JSON.parse(body)]).toEqual([
+      403,
+      expect.objectContaining({ consent_url: expect.any(String) }),
+    ]);
+  });
+});
+
+describe("the authority of a daemon", () => {
+  it("is the same after a restart, its key sealed", async () => {
+    const { daemon } = world;
+    const before = await world.ca();
+    const sealed = join(daemon.place.config.dataDir, "egress-ca.key");
+    expect(existsSync(sealed) && readFileSync(sealed, "utf8")).not.toContain("PRIVATE");
+    await daemon.restart();
+    expect(await world.ca()).toBe(before);
+  });
+});
