@@ -8,7 +8,8 @@ import { Credentials, isRefused } from "../proxy/credentials.js";
 import { OpenUses } from "../proxy/open_uses.js";
 import { Problem } from "../proxy/problem.js";
 import { type Route, Routes, routeOf } from "../proxy/routes.js";
-import { EgressSession, type SessionDeps } from "../proxy/session.js";
+import { EgressSession } from "../proxy/session.js";
+import type { SessionDeps } from "../proxy/session_deps.js";
 import { inProcessSession } from "./in_process_session.js";
 
 /** Of all callers together: some 50 KB each, with the servers of a few hosts. */

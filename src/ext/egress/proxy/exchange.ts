@@ -9,7 +9,7 @@ import type { Incoming } from "./judge.js";
 import { cutOff, type Outgoing, Problem } from "./problem.js";
 import { RequestBody } from "./request_body.js";
 import type { Route } from "./routes.js";
-import type { SessionDeps } from "./session.js";
+import type { SessionDeps } from "./session_deps.js";
 import { authorityOf, type Fields, type UpstreamAnswer, type UpstreamRequest } from "./upstream.js";
 
 /** Of a body that a credential is made of (an AWS signature, an HMAC). */

@@ -1,30 +1,7 @@
 import type { Duplex } from "node:stream";
-import type { EgressNetwork } from "../../../config/rows/egress_settings.js";
-import type { Authority } from "./authority.js";
-import type { Credentials } from "./credentials.js";
-import type { Allowance } from "./judge.js";
-import type { OpenUses } from "./open_uses.js";
 import { Problem } from "./problem.js";
-import type { Route } from "./routes.js";
+import type { SessionDeps } from "./session_deps.js";
 import { TerminatedTunnels } from "./terminated_tunnels.js";
-import type { Upstream } from "./upstream.js";
-
-/** What was done for a session; nothing of it may throw. */
-export interface EgressRecord {
-  /** @param route undefined where no credential was put in */
-  answered(route: Route | undefined, status: number, trace: string | undefined): void;
-  /** @param kind that of the problem, in kebab case */
-  refused(kind: string): void;
-}
-
-export interface SessionDeps extends Omit<Allowance, "isOpen"> {
-  readonly authority: Authority;
-  readonly credentials: Credentials;
-  readonly upstream: Upstream;
-  readonly uses: OpenUses;
-  readonly network: EgressNetwork;
-  readonly record?: EgressRecord | undefined;
-}
 
 /** Who is behind requests, what they may do, and the tunnels that are open for it. */
 export class EgressSession {

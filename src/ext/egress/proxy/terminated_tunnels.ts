@@ -9,7 +9,7 @@ import type { Origin } from "./dial.js";
 import { Exchange, passed, traceOf } from "./exchange.js";
 import { type Allowance, type Incoming, judge } from "./judge.js";
 import { type Outgoing, Problem } from "./problem.js";
-import type { SessionDeps } from "./session.js";
+import type { SessionDeps } from "./session_deps.js";
 import { authorityOf, type Fields } from "./upstream.js";
 
 /** Of a request line and its fields, as Node's own default. */
