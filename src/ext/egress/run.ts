@@ -6,7 +6,8 @@ import { collect, collectPair, parseDurationMs } from "../../cli/shell/option_va
 import type { Shell } from "../../cli/shell/shell.js";
 import { type EgressNetwork, egressNetwork } from "../../config/rows/egress_settings.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
-import type { Allowed, RunFlags } from "./run_flags.js";
+import type { NamedRoute } from "./proxy/routes.js";
+import type { RunFlags } from "./run_flags.js";
 
 export function runCommand(shell: Shell): Command {
   const command = new Command("run")
@@ -67,7 +68,7 @@ async function runBehindRelay(shell: Shell, argv: readonly string[], socket: str
   if (code !== 0) throw new CommandFailure(code, "");
 }
 
-function collectAllowed(text: string, before: readonly Allowed[] = []): Allowed[] {
+function collectAllowed(text: string, before: readonly NamedRoute[] = []): NamedRoute[] {
   const [, name = "", label = ""] = /^([^=]+)(?:=(.*))?$/s.exec(text) ?? [];
   if (name === "") throw new InvalidArgumentError("It must read PROVIDER or PROVIDER=LABEL.");
   return [...before, { providerName: canonicalName(name), label }];

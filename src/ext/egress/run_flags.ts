@@ -1,10 +1,11 @@
 import type { DaemonFlags } from "../../cli/shell/daemon_command.js";
 import type { EgressNetwork } from "../../config/rows/egress_settings.js";
+import type { NamedRoute } from "./proxy/routes.js";
 
 /** What `nexusd run` was given. */
 export interface RunFlags extends DaemonFlags {
   readonly user?: string;
-  readonly allow?: readonly Allowed[];
+  readonly allow?: readonly NamedRoute[];
   readonly readOnly?: boolean;
   readonly network: EgressNetwork;
   readonly isolate?: boolean;
@@ -15,10 +16,4 @@ export interface RunFlags extends DaemonFlags {
   readonly waitForConsent?: boolean;
   /** This process is in the namespaces that `--isolate` made: where the proxy's socket is. */
   readonly relay?: string;
-}
-
-/** A provider, and which connection of the user to it. */
-export interface Allowed {
-  readonly providerName: string;
-  readonly label: string;
 }

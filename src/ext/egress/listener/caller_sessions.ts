@@ -20,7 +20,7 @@ const idleMs = 60_000;
 const profilesAgeMs = 1_000;
 
 export interface CallerSessionsDeps
-  extends Pick<SessionDeps, "authority" | "upstream" | "network" | "record"> {
+  extends Omit<SessionDeps, "credentials" | "uses" | "routes" | "isReadOnly"> {
   readonly services: Parameters<typeof inProcessSession>[0];
   readonly store: Store;
   readonly access: {

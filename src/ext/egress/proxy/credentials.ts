@@ -6,7 +6,7 @@ import { durationOf } from "../../../cli/shell/option_values.js";
 import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
 import type { Origin } from "./dial.js";
 import { Problem } from "./problem.js";
-import type { Route } from "./routes.js";
+import type { NamedRoute, Route } from "./routes.js";
 import { authorityOf, type Fields } from "./upstream.js";
 
 /** As long as one call may wait; see `AcquireTokenRequest.wait`. */
@@ -99,14 +99,14 @@ export class Credentials {
   }
 
   /** How the connections of these routes change. */
-  async *watch(routes: readonly Pick<Route, "providerName" | "label">[], signal: AbortSignal) {
+  async *watch(routes: readonly NamedRoute[], signal: AbortSignal) {
     const { daemon } = this.deps.session;
     const names = routes.map((route) => this.#name(route));
     const bookmarkInterval = durationOf(watchBookmarkMs);
     yield* daemon.tokens.watchTokens({ names, bookmarkInterval }, { signal });
   }
 
-  #name({ providerName, label }: Pick<Route, "providerName" | "label">) {
+  #name({ providerName, label }: NamedRoute) {
     return { providerName, userId: this.deps.userId, label };
   }
 

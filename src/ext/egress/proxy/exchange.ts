@@ -25,7 +25,7 @@ export class Exchange {
   readonly #stop = new AbortController();
 
   constructor(
-    private readonly parts: Pick<SessionDeps, "credentials" | "upstream" | "uses" | "record"> & {
+    private readonly parts: Omit<SessionDeps, "network"> & {
       readonly origin: Origin;
       /** Undefined where no profile is for the path: the request goes on as it is. */
       readonly route: Route | undefined;

@@ -1,11 +1,10 @@
 import { ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import type { WatchTokensResponse } from "../../../gen/nexus/v1/token_pb.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
-import type { Route } from "./routes.js";
+import type { NamedRoute } from "./routes.js";
 
 /** What must end when its credential does. */
 type End = () => void;
-type NamedRoute = Pick<Route, "providerName" | "label">;
 
 /** Of a daemon that is away, or starts again. */
 const firstRetryMs = 100;

@@ -13,10 +13,14 @@ interface Place extends HostPattern {
   readonly basePath: string;
 }
 
-/** A provider whose credential the session may use, and which connection of its user. */
-export interface Route {
+/** A provider, and which connection of the user to it. */
+export interface NamedRoute {
   readonly providerName: string;
   readonly label: string;
+}
+
+/** A provider whose credential the session may use. */
+export interface Route extends NamedRoute {
   readonly places: readonly Place[];
 }
 
