@@ -87,7 +87,7 @@ export const daemonSettings = {
       kind: addresses({ canClose: true }),
       default: "127.0.0.1:0",
       atPortBase: (base) => `127.0.0.1:${base + 3}`,
-      meaning: `The listener of the console, the pages that nexusd open leads to; not for the internet. Port 0 is a free one, another at each start; ${listenerOff}`,
+      meaning: `The listener of the console, the pages that nexusd open leads to; not for the internet. Port 0 is a free one, the same at each start where nobody else took it; ${listenerOff}`,
     },
     NEXUS_CONSOLE_URL: {
       kind: origin,

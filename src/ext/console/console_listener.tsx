@@ -20,7 +20,7 @@ import type { DescribeProvider } from "../../server/pages/page_words.js";
 import { addressKey } from "../../server/sockets/address_key.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
-import { ConsoleCalls } from "./console_calls.js";
+import { callerOf } from "../../service/pipeline/rpc_call.js";
 import { consoleError, Problem } from "./kit/errors.js";
 import * as kit from "./kit/page.js";
 import type { PageRequest, ShownSetting } from "./kit/request.js";
@@ -28,12 +28,14 @@ import { type Route, routeOf } from "./routes.js";
 import { sections } from "./sections.js";
 import type { ConsoleSession, ConsoleSessions } from "./sessions/console_sessions.js";
 import { codeField, consoleUrl, openPath } from "./sessions/console_url.js";
-import * as pages from "./signed_out_pages.js";
+import { noticePage, usedLinkPage } from "./signed_out_pages.js";
 
 export interface ConsoleListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
   /** Where browsers reach it; undefined for the bound address. */
   readonly url: string | undefined;
+  /** Taken where any free port is, so that a bookmark stays good. */
+  readonly usualPort: number;
   readonly sessions: ConsoleSessions;
   /** What its pages call. */
   readonly services: readonly BoundService[];
@@ -62,21 +64,27 @@ interface Guest {
 /** The pages of a signed-in person. */
 export class ConsoleListener implements Listener {
   readonly #options: ConsoleListenerOptions;
-  readonly #http: HttpListener;
-  readonly #calls: ConsoleCalls;
+  #http: HttpListener;
+  readonly #callerFor: ReturnType<typeof callerOf>;
   readonly #rates: RateLimiter | undefined;
 
   constructor(options: ConsoleListenerOptions) {
     this.#options = options;
     const limits = limitsOf(options.bounds);
     this.#rates = limits.browserRate && new RateLimiter(limits.browserRate);
-    this.#calls = new ConsoleCalls(options.services);
-    this.#http = new HttpListener({
-      ...options,
+    this.#callerFor = callerOf(options.services);
+    this.#http = this.#listenerAt(options.listen);
+  }
+
+  #listenerAt(listen: ListenAddress): HttpListener {
+    const { maxFormBytes } = limitsOf(this.#options.bounds);
+    return new HttpListener({
+      ...this.#options,
+      listen,
       listener: "console",
       answer: (request, body) => this.#answer(request, body),
-      maxBodyBytes: ({ method }) => (method === "POST" ? limits.maxFormBytes : 0),
-      internalError: pages.internalErrorPage(),
+      maxBodyBytes: ({ method }) => (method === "POST" ? maxFormBytes : 0),
+      internalError: noticePage("internalError"),
     });
   }
 
@@ -90,8 +98,18 @@ export class ConsoleListener implements Listener {
     return url ?? consoleUrl(this.addresses[0], tls !== undefined);
   }
 
-  open(): Promise<void> {
-    return this.#http.open();
+  async open(): Promise<void> {
+    const { listen, usualPort } = this.#options;
+    if (listen.kind === "tcp" && listen.port === 0) {
+      const free = this.#http;
+      this.#http = this.#listenerAt({ ...listen, port: usualPort });
+      try {
+        return await this.#http.open();
+      } catch {
+        this.#http = free;
+      }
+    }
+    await this.#http.open();
   }
 
   close(force: AbortSignal): Promise<void> {
@@ -104,22 +122,22 @@ export class ConsoleListener implements Listener {
     if (tooFast) return tooFast;
     const target = splitTarget(request.url);
     const host = hostOf(request);
-    if (!target || host === undefined) return pages.badRequestPage();
+    if (!target || host === undefined) return noticePage("badRequest");
     // Another name that leads here may be anybody's (DNS rebinding).
     if (this.url === undefined || !hostsOf(new URL(this.url)).has(host))
-      return pages.misdirectedPage(this.url);
+      return noticePage("misdirected", this.url && `Its address begins with ${this.url}.`);
     const guest = this.#guest(request, target);
     const isLooking = method === "GET" || method === "HEAD";
     if (!isLooking)
-      return method === "POST" ? this.#post(guest, body) : pages.methodNotAllowedPage("GET, HEAD, POST");
+      return method === "POST" ? this.#post(guest, body) : noticePage("methodNotAllowed", undefined, { allow: "GET, HEAD, POST" });
     const asset = kit.consoleAssets.get(guest.path);
     if (asset) return asset;
     if (guest.path === "/favicon.ico") return { status: 204, headers: kit.consoleHeaders, body: "" };
     const route = routeOf(sections, guest.path);
-    if (isPrefetch(headers)) return pages.notYetPage();
-    // The script asks for pages again, and for what is live.
-    const isAsked = (route?.stream ?? route?.page) !== undefined && isOwnFetch(headers);
-    if (!isAsked && isEmbedded(headers)) return pages.badRequestPage();
+    if (isPrefetch(headers)) return noticePage("notYet");
+    // The script asks for pages again.
+    const isAsked = route?.page !== undefined && isOwnFetch(headers);
+    if (!isAsked && isEmbedded(headers)) return noticePage("badRequest");
     if (guest.path === openPath) return method === "HEAD" ? emptyAnswer() : await this.#signIn(guest);
     return this.#look(guest, route);
   }
@@ -135,18 +153,18 @@ export class ConsoleListener implements Listener {
   #tooFast({ socket }: IncomingMessage): Answer | undefined {
     const key = addressKey(socket.remoteAddress) ?? "unix";
     if (!this.#rates || this.#rates.take(key)) return undefined;
-    const page = pages.tooFastPage(limitsOf(this.#options.bounds).browserRate?.perSecond ?? 0);
+    const perSecond = limitsOf(this.#options.bounds).browserRate?.perSecond ?? 0;
     const retryAfter = String(Math.ceil(this.#rates.waitMs(key) / 1_000));
-    return { ...page, headers: { ...page.headers, "retry-after": retryAfter } };
+    return noticePage("tooFast", `At most ${perSecond} per second are answered.`, { "retry-after": retryAfter });
   }
 
   async #signIn({ request, query, url, cookie, session }: Guest): Promise<Answer> {
     const site = request.headers["sec-fetch-site"];
-    if (site === "cross-site" || site === "same-site") return pages.foreignLinkPage();
+    if (site === "cross-site" || site === "same-site") return noticePage("foreignLink");
     const { sessions, clock } = this.#options;
     const origin = request.socket.remoteAddress;
     const opened = await sessions.open(query.get(codeField) ?? "", origin, session);
-    if (!opened) return pages.usedLinkPage(session !== undefined);
+    if (!opened) return usedLinkPage(session !== undefined);
     if (session) await sessions.end(session, origin);
     const maxAgeSeconds = (opened.session.expiresAtMs - clock.nowMs()) / 1_000;
     const answer = kit.seeOther("/");
@@ -158,36 +176,35 @@ export class ConsoleListener implements Listener {
     const { path, session } = guest;
     if (!session) return this.#signedOut(guest);
     if (path === "/") return kit.seeOther(this.#sectionsOf(session)[0]?.path ?? openPath);
-    const page = route?.page ?? route?.stream;
-    if (!route || !page) return route ? pages.methodNotAllowedPage("POST") : pages.notFoundPage();
-    return this.#serve(guest, session, route, page);
+    if (!route?.page) return route ? noticePage("methodNotAllowed", undefined, { allow: "POST" }) : noticePage("notFound");
+    return this.#serve(guest, session, route, route.page);
   }
 
   /** In this order: whose the request is, how it was sent, and whether a page of this session sent it. */
   async #post(guest: Guest, body: Buffer | "too_large"): Promise<Answer> {
     const { request, path, session, token, url } = guest;
     const route = routeOf(sections, path);
-    if (path !== signOutPath && !route) return pages.notFoundPage();
-    if (path !== signOutPath && !route?.action) return pages.methodNotAllowedPage("GET, HEAD");
+    if (path !== signOutPath && !route) return noticePage("notFound");
+    if (path !== signOutPath && !route?.action) return noticePage("methodNotAllowed", undefined, { allow: "GET, HEAD" });
     if (!session) return this.#signedOut(guest);
-    if (!isForm(request.headers) || !isOwnForm(request.headers, url)) return pages.foreignRequestPage();
-    if (body === "too_large") return pages.tooLargePage();
+    if (!isForm(request.headers) || !isOwnForm(request.headers, url)) return noticePage("foreignRequest");
+    if (body === "too_large") return noticePage("tooLarge");
     const form = new URLSearchParams(body.toString("utf8"));
     if (!kit.isFormToken(form.get(kit.formTokenField) ?? "", kit.formTokenOf(token)))
-      return pages.foreignRequestPage();
+      return noticePage("foreignRequest");
     if (path === signOutPath) return this.#signOut(guest, session);
     const action = route?.action;
-    if (!route || !action) return pages.notFoundPage();
+    if (!route || !action) return noticePage("notFound");
     return this.#serve(guest, session, route, (asked) => action(asked, form));
   }
 
   async #signOut(guest: Guest, session: ConsoleSession): Promise<Answer> {
     await this.#options.sessions.end(session, guest.request.socket.remoteAddress);
-    return cleared(guest, pages.goodbyePage());
+    return cleared(guest, noticePage("goodbye"));
   }
 
   #signedOut(guest: Guest): Answer {
-    return guest.token === "" ? pages.signedOutPage() : cleared(guest, pages.signedOutPage());
+    return guest.token === "" ? noticePage("signedOut") : cleared(guest, noticePage("signedOut"));
   }
 
   async #serve(
@@ -230,15 +247,14 @@ export class ConsoleListener implements Listener {
     signal: AbortSignal,
   ): PageRequest {
     const { request, query, token } = guest;
-    const { clock, sessions, describe, settings, permissionsOf } = this.#options;
+    const { clock, describe, settings, permissionsOf } = this.#options;
     const principal = at(session.principal, request.socket.remoteAddress);
     return {
-      ...{ params, query, session, describe, settings, clock, nowMs: clock.nowMs() },
+      ...{ params, query, session, describe, settings, nowMs: clock.nowMs() },
       may: (action) => permissionsOf(principal.name).permissionFor(action) !== "denied",
       sections: this.#sectionsOf(session),
       formToken: kit.formTokenOf(token),
-      call: this.#calls.callFor(principal, signal),
-      open: this.#calls.openFor(principal, (end) => sessions.hold(session, end)),
+      call: this.#callerFor({ principal, signal }),
     };
   }
 }

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { Extension } from "../../cli/shell/shell.js";
 import type { Core, RunningExtension } from "../../daemon/extension.js";
 import { openCommand } from "./open_command.js";
@@ -53,13 +54,19 @@ async function opened(core: Core): Promise<RunningExtension> {
         const permissionsOf = (name: string) => access.permissionsOf(name);
         const services = servicesAt("console");
         const own = { url: config.consoleUrl, sessions, settings: shownSettings, permissionsOf, clock };
+        const usualPort = portOf(config.dataDir);
         listeners = config.consoleListen.map(
-          (listen) => new ConsoleListener({ ...place, ...own, services, describe, listen }),
+          (listen) => new ConsoleListener({ ...place, ...own, services, describe, usualPort, listen }),
         );
         return listeners;
       },
     }),
   };
+}
+
+/** Of each data folder one of its own, below those that systems give to clients. */
+function portOf(dataDir: string): number {
+  return 20_000 + (createHash("sha256").update(dataDir).digest().readUInt16BE() % 10_000);
 }
 
 async function closed(core: Core): Promise<RunningExtension> {

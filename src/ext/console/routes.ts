@@ -5,7 +5,6 @@ export interface Route {
   readonly params: Readonly<Record<string, string>>;
   readonly page: Page | undefined;
   readonly action: FormAction | undefined;
-  readonly stream: Page | undefined;
   /** The path of its section. */
   readonly section: string;
 }
@@ -13,11 +12,11 @@ export interface Route {
 /** What stands at `path`; undefined where nothing does. A pattern without `{name}` comes before the others. */
 export function routeOf(sections: readonly Section[], path: string): Route | undefined {
   const given = path.slice(1).split("/").map(decoded);
-  const found = sections.flatMap(({ path: section, pages, actions = {}, streams = {} }) =>
-    [...new Set([pages, actions, streams].flatMap(Object.keys))].flatMap((pattern) => {
+  const found = sections.flatMap(({ path: section, pages, actions = {} }) =>
+    [...new Set([pages, actions].flatMap(Object.keys))].flatMap((pattern) => {
       const params = paramsOf(pattern, given);
       if (params === undefined) return [];
-      return [{ params, page: pages[pattern], action: actions[pattern], stream: streams[pattern], section }];
+      return [{ params, page: pages[pattern], action: actions[pattern], section }];
     }),
   );
   return found.sort((one, other) => Object.keys(one.params).length - Object.keys(other.params).length)[0];

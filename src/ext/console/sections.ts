@@ -1,10 +1,9 @@
-import { connectionPage, liveCard } from "./connections/connection.js";
+import { connectionPage } from "./connections/connection.js";
 import * as actions from "./connections/connection_actions.js";
 import { listPage } from "./connections/connections.js";
-import { liveList } from "./connections/live.js";
 import type { Section } from "./kit/request.js";
 import { accessPage } from "./pages/access.js";
-import { auditPage, eventPage } from "./pages/audit.js";
+import { auditPage, eventPage, exportEvents } from "./pages/audit.js";
 import { createKey, newKeyPage, revokeKey, revokeKeyPage } from "./pages/keys.js";
 import { overviewPage } from "./pages/overview.js";
 import { settingsPage } from "./pages/settings.js";
@@ -44,7 +43,6 @@ export const sections: readonly Section[] = [
       "/connections/{id}/consent": actions.consentAgain,
       "/connections/{id}/revoke": actions.revoke,
     },
-    streams: { "/connections/live": liveList, "/connections/{id}/live": liveCard },
   },
   {
     ...{ title: "Providers", path: "/providers", action: "provider.read" },
@@ -75,7 +73,7 @@ export const sections: readonly Section[] = [
   },
   {
     ...{ title: "Audit", path: "/audit", action: "audit.read" },
-    pages: { "/audit": auditPage, "/audit/{sequence}": eventPage },
+    pages: { "/audit": auditPage, "/audit/export": exportEvents, "/audit/{sequence}": eventPage },
   },
   {
     ...{ title: "Settings", path: "/settings", action: "key.manage" },

@@ -9,7 +9,6 @@ import { answerClientError, guardOf, type ListenerLimits, limitsOf } from "./lis
 import { limitPipelining } from "./pipelining.js";
 import { readBody } from "./request_body.js";
 import { StreamListener } from "./stream_listener.js";
-import { type BodySource, streamBody } from "./streamed_body.js";
 import { UnreadAnswers } from "./unread_answers.js";
 
 /** An answer. A `HEAD` gets its headers. */
@@ -17,8 +16,6 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body: string;
-  /** What follows the body until one of both sides ends it; without it the answer is complete. */
-  readonly stream?: BodySource;
 }
 
 export interface HttpListenerOptions {
@@ -53,8 +50,6 @@ export class HttpListener {
   readonly #server: Server;
   /** RFC 6797: over its own TLS, a person's browser is told never to come in plain text again. */
   readonly #transport: Readonly<Record<string, string>>;
-  /** Ends each of the answers that are streams. */
-  readonly #streams = new Set<() => void>();
   #closing = false;
 
   constructor(options: HttpListenerOptions) {
@@ -102,7 +97,6 @@ export class HttpListener {
 
   close(force: AbortSignal): Promise<void> {
     this.#closing = true;
-    for (const end of this.#streams) end();
     const closed = this.#listener.close(force);
     if (this.#listener.server !== this.#server) this.#server.close();
     return closed;
@@ -127,26 +121,16 @@ export class HttpListener {
   }
 
   #send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
-    const { status, headers, body, stream } = answer;
+    const { status, headers, body } = answer;
     if (response.destroyed || response.headersSent) return;
     if (this.#closing) response.shouldKeepAlive = false;
     response.writeHead(status, {
       ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, listOf(value)])),
       ...this.#transport,
-      ...(stream === undefined && { "content-length": Buffer.byteLength(body) }),
+      "content-length": Buffer.byteLength(body),
     });
     if (request.method === "HEAD") response.end();
-    else if (stream === undefined || this.#closing) response.end(body);
-    else this.#stream(response, body, stream);
-  }
-
-  #stream(response: ServerResponse, body: string, stream: BodySource): void {
-    // Sent at once: without a body the headers would wait for the first message.
-    response.flushHeaders();
-    if (body !== "") response.write(body);
-    const end = streamBody(response, stream, this.#options.bounds);
-    this.#streams.add(end);
-    response.once("close", () => this.#streams.delete(end));
+    else response.end(body);
   }
 }
 

@@ -73,8 +73,8 @@ function Labelled({ field, children }: Children & { readonly field: Field }) {
   return (
     <div class={error === undefined ? "field" : "field invalid"}>
       <label for={id}>{label}</label>
-      {hint !== undefined && <p class="hint" id={`${id}-hint`} dir="auto">{hint}</p>}
-      {error && <p class="violation" id={`${id}-error`} dir="auto"><span class="hidden">Error: </span>{error}</p>}
+      {hint !== undefined && <p class="hint" dir="auto" id={`${id}-hint`}>{hint}</p>}
+      {error && <p class="violation" dir="auto" id={`${id}-error`}><span class="hidden">Error: </span>{error}</p>}
       {children}
     </div>
   );
@@ -99,6 +99,11 @@ export function CopyField({
       </div>
     </div>
   );
+}
+
+/** An identifier that people paste elsewhere. */
+export function Id({ of }: { readonly of: string }) {
+  return <><code>{of}</code> <CopyButton text={of} /></>;
 }
 
 export function CopyButton({ text, label = "Copy" }: { readonly text: string; readonly label?: string }) {

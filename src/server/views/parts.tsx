@@ -6,13 +6,13 @@ import type { Children, View } from "./view.js";
 export function Moment({
   time,
   nowMs,
-  none = "\u2013",
+  none,
 }: {
   readonly time: Timestamp | undefined;
   readonly nowMs: number;
-  readonly none?: string;
+  readonly none?: string | undefined;
 }) {
-  if (!time) return <span class="soft none">{none}</span>;
+  if (!time) return none === undefined ? <None /> : <span class="soft none">{none}</span>;
   const atMs = timestampMs(time);
   return <time datetime={isoOf(atMs)} title={utcOf(atMs)} data-count={atMs}>{wordsOf(atMs - nowMs)}</time>;
 }
@@ -47,9 +47,14 @@ export function Facts({ of }: { readonly of: readonly (readonly [term: string, v
 }
 
 /** A link that looks like a button. */
-export function Go(props: { readonly to: string; readonly text: View; readonly kind?: string }) {
-  const { to, text, kind } = props;
-  return <a class={kind === undefined ? "button" : `button ${kind}`} href={to}>{text}</a>;
+export function Go(props: {
+  readonly to: string;
+  readonly text: View;
+  readonly kind?: string;
+  readonly rel?: string;
+}) {
+  const { to, text, kind, rel } = props;
+  return <a class={kind === undefined ? "button" : `button ${kind}`} rel={rel} href={to}>{text}</a>;
 }
 
 /** At the end of a form. */
@@ -77,36 +82,52 @@ export function Card(
 export interface Row {
   readonly id?: string;
   readonly cells: readonly View[];
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
-/** A table; on a phone each row is a card. The first cell is the head of its row where `isHeaded`. */
+export interface Column {
+  /** Stands beside each cell where a row is a card. */
+  readonly label: string;
+  /** In the place of the label. */
+  readonly head?: View;
+  readonly class?: string;
+  readonly sort?: "ascending" | "descending";
+}
+
+/**
+ * A table; on a phone each row is a card, for which roles are written out: that layout takes them from the elements. The first cell
+ * without a class is the head of its row where `isHeaded`.
+ */
 export function Table(props: {
   readonly caption: string;
-  readonly columns: readonly string[];
+  readonly columns: readonly (string | Column)[];
   readonly rows: readonly Row[];
   readonly isHeaded?: boolean;
+  readonly class?: string;
 }) {
-  const { caption, columns, rows, isHeaded = true } = props;
+  const { caption, rows, isHeaded = true } = props;
+  const columns = props.columns.map((each): Column => (typeof each === "string" ? { label: each } : each));
+  const headed = isHeaded ? columns.findIndex((each) => each.class === undefined) : -1;
   return (
-    <table class="rows">
+    <table class={props.class === undefined ? "rows" : `rows ${props.class}`} role="table">
       <caption class="hidden">{caption}</caption>
-      <thead>
-        <tr>
-          {columns.map((name) => (
-            <th scope="col">{name === "" ? <span class="hidden">Actions</span> : name}</th>
+      <thead role="rowgroup">
+        <tr role="row">
+          {columns.map(({ label, head = label, sort, ...more }) => (
+            <th scope="col" role="columnheader" class={more.class} aria-sort={sort}>
+              {head === "" ? <span class="hidden">Actions</span> : head}
+            </th>
           ))}
         </tr>
       </thead>
-      <tbody>
-        {rows.map(({ id, cells }) => (
-          <tr id={id}>
-            {cells.map((cell, index) =>
-              index === 0 && isHeaded ? <th scope="row" data-label={columns[0]}>{cell}</th> : (
-                <td data-label={columns[index]}>
-                  <div>{cell}</div>
-                </td>
-              ),
-            )}
+      <tbody role="rowgroup">
+        {rows.map(({ id, cells, attributes }) => (
+          <tr role="row" id={id} {...attributes}>
+            {cells.map((cell, index) => {
+              const of = { "data-label": columns[index]?.label, class: columns[index]?.class };
+              if (index === headed) return <th scope="row" role="rowheader" {...of}>{cell}</th>;
+              return <td role="cell" {...of}><div>{cell}</div></td>;
+            })}
           </tr>
         ))}
       </tbody>
@@ -114,15 +135,34 @@ export function Table(props: {
   );
 }
 
+/** Where a cell has nothing to say. */
+export function None() {
+  return <span class="soft none">{"\u2013"}</span>;
+}
+
+/** What stands where there is nothing yet. @param command what does the same in a terminal */
+export function Empty(props: Children & { readonly title: string; readonly command?: string }) {
+  return (
+    <div class="card empty">
+      <h2>{props.title}</h2>
+      {props.children}
+      {props.command !== undefined && <p class="soft">In a terminal: <code>{props.command}</code></p>}
+    </div>
+  );
+}
+
+/** Says whether the script follows what changes. */
+export function LiveMark() {
+  return <span class="live" data-live-state></span>;
+}
+
 /** Links that choose what a list is of. */
 export function Tabs(props: {
   readonly label: string;
   readonly tabs: readonly { readonly href: string; readonly text: View; readonly isCurrent: boolean }[];
-  /** The page that has newer counts. */
-  readonly counts?: string;
 }) {
   return (
-    <nav class="tabs" aria-label={props.label} data-counts={props.counts}>
+    <nav class="tabs" aria-label={props.label}>
       <ul>
         {props.tabs.map(({ href, text, isCurrent }) => (
           <li>
@@ -161,6 +201,6 @@ export function pathWith(path: string, query: Readonly<Record<string, string>>):
 }
 
 export function Scopes({ scopes }: { readonly scopes: readonly string[] }) {
-  if (scopes.length === 0) return <span class="soft none">{"\u2013"}</span>;
+  if (scopes.length === 0) return <None />;
   return <ul class="tags">{scopes.map((scope) => <li><bdi>{scope}</bdi></li>)}</ul>;
 }

@@ -115,7 +115,7 @@ describe("the page of a form", () => {
       ],
     });
     expect(body).toContain('<label for="field-0"><bdi>API key</bdi></label>');
-    expect(body).toContain('<p class="hint" id="field-0-hint" dir="auto">From the console.</p>');
+    expect(body).toContain('<p class="hint" dir="auto" id="field-0-hint">From the console.</p>');
     expect(body).toMatch(
       /<input type="password" [^>]*id="field-0" name="api_key" autocomplete="off" title="Expected: pattern \^sk-" required="" autofocus="" aria-describedby="field-0-hint"\/>/,
     );
@@ -135,7 +135,7 @@ describe("the page of a form", () => {
     expect(body).toContain('<li dir="auto"><a href="#field-1">B is required.</a></li>');
     expect(body).toMatch(/role="alert" [^>]*tabindex="-1" autofocus=""/);
     expect(body).toContain(
-      'id="field-1-error" dir="auto"><span class="hidden">Error: </span>B is required.</p>',
+      'dir="auto" id="field-1-error"><span class="hidden">Error: </span>B is required.</p>',
     );
     expect(body).toMatch(/id="field-1" [^>]*aria-describedby="field-1-error" aria-invalid="true"\/>/);
     expect(body.match(/aria-invalid/g)).toHaveLength(1);

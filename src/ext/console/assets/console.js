@@ -1,6 +1,6 @@
 /* The one script of the console. Without it every page works: what it adds is marked by `data-` attributes, and what only it can do is
-   `hidden` until it runs. It counts times, copies, searches as one types, asks again for what changes (`data-poll`, in seconds), follows live
-   connections (`data-live`), and moves through lists by key. */
+   `hidden` until it runs. It counts times, copies, searches as one types, asks again for what changes (`data-poll`, in seconds,
+   at the address `data-from`), and moves through lists by key. */
 
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -26,8 +26,8 @@
         .join(" ") || "0s"
     );
   };
-  const count = () => {
-    for (const time of all("time[data-count]")) {
+  const count = (root) => {
+    for (const time of all("time[data-count]", root)) {
       const leftMs = Number(time.dataset.count) - Date.now() - offsetMs;
       const text =
         Math.abs(leftMs) < 1000 ? "now" : leftMs > 0 ? "in " + inWords(leftMs) : inWords(-leftMs) + " ago";
@@ -40,14 +40,18 @@
     for (const bar of all("[data-bulk]"))
       for (const button of all("button", bar)) button.disabled = picked === 0;
   };
+  /* Also of a page that was asked for again, so that both can be compared. */
+  const prepare = (root) => {
+    count(root);
+    for (const button of all("button[data-copy]", root)) button.hidden = !navigator.clipboard;
+    for (const part of all("[data-script], [data-all]", root)) part.hidden = false;
+  };
   const ready = () => {
-    count();
+    prepare();
     selected();
-    for (const button of all("button[data-copy]")) button.hidden = !navigator.clipboard;
-    for (const part of all("[data-script], [data-all]")) part.hidden = false;
   };
   ready();
-  setInterval(count, 1000);
+  setInterval(() => count(), 1000);
 
   document.addEventListener("click", async ({ target }) => {
     const button = target.closest?.("button[data-copy]");
@@ -77,13 +81,46 @@
     const holdsText = selection && !selection.isCollapsed && element.contains(selection.anchorNode);
     return holdsText || element.contains(document.activeElement);
   };
+  const announce = (old, next) => {
+    const place = document.querySelector("[data-announce]");
+    const { name, state } = next.dataset;
+    if (place && state && old?.dataset.state !== state) place.textContent = name + ": " + state;
+  };
   const put = (old, next) => {
     for (const open of all("details[open][id]", old))
       next.querySelector("#" + open.id)?.setAttribute("open", "");
-    for (const row of all("tr[id]", next))
-      if (old.querySelector("tr") && !document.getElementById(row.id)) row.classList.add("changed");
+    for (const shown of [next, ...all("tr[data-state]", next)])
+      announce(document.getElementById(shown.id), shown);
     old.replaceWith(next);
+    for (const chip of all(".state", next)) if (next.dataset.state) chip.classList.add("changed");
     ready();
+  };
+  /* Rows are kept by their ids: those that are the same stay where they are, so that nothing jumps. */
+  const putRows = (body, next) => {
+    const rows = all("tr", next).map((row) => {
+      const old = document.getElementById(row.id);
+      old?.classList.remove("changed");
+      if (old?.outerHTML.replace(' class=""', "") === row.outerHTML) return old;
+      const focused = old?.contains(document.activeElement) ? document.activeElement.tagName : undefined;
+      if (old?.querySelector("input[name=id]")?.checked) row.querySelector("input[name=id]").checked = true;
+      announce(old, row);
+      if (old) old.replaceWith(row);
+      else body.append(row);
+      if (focused) row.querySelector(focused)?.focus();
+      row.classList.add("changed");
+      return row;
+    });
+    for (const row of [...body.rows]) if (!rows.includes(row)) row.remove();
+    rows.forEach((row, index) => {
+      if (body.rows[index] !== row) body.insertBefore(row, body.rows[index]);
+    });
+    ready();
+  };
+  const follow = (old, next) => {
+    prepare(next);
+    const [body, rows] = [old, next].map((part) => part.querySelector("tbody:has(> tr[id])"));
+    if (body && rows) putRows(body, rows);
+    else if (!isInUse(old) && next.innerHTML !== old.innerHTML) put(old, next);
   };
 
   for (const form of all("form[data-search]")) {
@@ -108,36 +145,34 @@
     });
   }
 
-  for (const { id, dataset } of all("[data-poll]")) {
-    const again = () =>
-      setTimeout(async () => {
-        const old = document.getElementById(id);
-        if (!document.hidden && old && !isInUse(old)) {
-          const next = await load(location.href).then(
-            (page) => page.getElementById(id),
-            () => undefined,
-          );
-          if (next && !isInUse(old) && next.innerHTML !== old.innerHTML) put(old, next);
+  const say = (text) => {
+    for (const state of all("[data-live-state]")) {
+      state.textContent = text;
+      state.classList.toggle("on", text === "Live");
+    }
+  };
+  const followed = all("[data-poll]").map(({ id }) => id);
+  const [first] = all("[data-poll]");
+  const again = () =>
+    setTimeout(async () => {
+      if (!document.hidden) {
+        try {
+          const page = await load(first.dataset.from || location.href);
+          for (const id of followed) {
+            const [old, next] = [document, page].map((each) => each.getElementById(id));
+            if (old && next) follow(old, next);
+          }
+          say("Live");
+        } catch {
+          say("Not live: the daemon does not answer");
         }
-        again();
-      }, Number(dataset.poll) * 1000);
+      }
+      again();
+    }, Number(first.dataset.poll) * 1000);
+  if (first) {
+    say("Live");
     again();
   }
-
-  /* What a list changed may have changed the numbers beside it. */
-  let counting;
-  const listed = () => {
-    const old = document.querySelector("[data-counts]");
-    if (!old) return;
-    clearTimeout(counting);
-    counting = setTimeout(async () => {
-      const page = document.hidden ? undefined : await load(old.dataset.counts).catch(() => undefined);
-      const next = page ? all("[data-counts] .count", page) : [];
-      all(".count", old).forEach((number, index) => {
-        if (next[index]) number.textContent = next[index].textContent;
-      });
-    }, 1000);
-  };
 
   /* By key, as in a mail program. */
   const rows = () => all("table.connections tbody tr");
@@ -163,85 +198,4 @@
       list[index]?.querySelector("th a")?.focus();
     } else if (event.key === "x") current?.querySelector("input[name=id]")?.click();
   });
-
-  /* What changes takes the place of the element with the same id; what is new to a list stands at its top. */
-  const live = document.querySelector("[data-live]");
-  if (!live) return;
-  const state = document.querySelector("[data-live-state]");
-  const say = (text) => {
-    if (state) {
-      state.textContent = text;
-      state.classList.toggle("on", text === "Live");
-    }
-  };
-  const announce = (text) => {
-    const place = document.querySelector("[data-announce]");
-    if (place) place.textContent = text;
-  };
-  const list = live.querySelector("tbody");
-  const maxRows = 100;
-  const showRows = () => {
-    const isEmpty = list.rows.length === 0;
-    list.closest("table").hidden = isEmpty;
-    for (const text of all("[data-empty]", live)) text.hidden = !isEmpty;
-  };
-  let source;
-  const replace = (event) => {
-    const { id, html } = JSON.parse(event.data);
-    const old = document.getElementById(id);
-    const template = document.createElement("template");
-    template.innerHTML = html;
-    const next = template.content.firstElementChild;
-    if (!next || (old ? old.dataset.version === next.dataset.version : event.type !== "insert" || !list))
-      return;
-    const focused = old?.contains(document.activeElement) ? document.activeElement.tagName : undefined;
-    const wasPicked = old?.querySelector("input[name=id]")?.checked;
-    if (old) old.replaceWith(next);
-    else {
-      list.prepend(next);
-      while (list.rows.length > maxRows) list.lastElementChild.remove();
-      showRows();
-    }
-    if (wasPicked) next.querySelector("input[name=id]").checked = true;
-    if (focused) next.querySelector(focused)?.focus();
-    next.classList.add("changed");
-    if (old?.dataset.state !== next.dataset.state) {
-      announce(next.dataset.name + ": " + next.dataset.state);
-      listed();
-    }
-    ready();
-  };
-  const remove = (event) => {
-    document.getElementById(JSON.parse(event.data).id)?.remove();
-    if (list) showRows();
-    listed();
-  };
-  const follow = () => {
-    const url = new URL(live.dataset.live, location.href);
-    if (list) {
-      /* The rows that stand there now, by name. */
-      url.searchParams.delete("id");
-      for (const row of list.rows) url.searchParams.append("id", row.id.slice(2));
-    }
-    source = new EventSource(url);
-    source.onopen = () => say("Live");
-    source.onerror = () =>
-      say(source.readyState === EventSource.CLOSED ? "Not live: load the page again" : "Connecting");
-    source.addEventListener("replace", replace);
-    source.addEventListener("insert", replace);
-    source.addEventListener("remove", remove);
-  };
-  /* A browser has six connections to a host: a page that nobody looks at keeps none. */
-  const show = () => {
-    if (document.hidden) {
-      source?.close();
-      source = undefined;
-    } else if (!source) follow();
-  };
-  document.addEventListener("visibilitychange", show);
-  addEventListener("pagehide", () => {
-    source?.close();
-    source = undefined;
-  });
-  show();
 })();

@@ -1,20 +1,17 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Connection, ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { accountText } from "../../../model/credentials/account.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { CopyButton } from "../../../server/views/fields.js";
-import { Facts, Go, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
+import { CopyButton, Id } from "../../../server/views/fields.js";
+import { Facts, Go, LiveMark, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
 import { Monogram, type View } from "../../../server/views/view.js";
-import { knownNames, providerNames } from "../kit/names.js";
+import { providerNames } from "../kit/names.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
 import { isOfClient } from "../kit/words.js";
-import { connectionsPath, liveAttributes, type Shown, State } from "./connection_row.js";
-import { liveConnection } from "./live.js";
+import { connectionsPath, type Shown, State, stateAttributes } from "./connection_row.js";
 import { snippetsOf } from "./snippets.js";
 import { timelineOf } from "./timeline.js";
-
-/** In the query of the stream of a card that has its buttons. */
-const actionsField = "actions";
 
 export async function readConnection({
   call,
@@ -29,9 +26,8 @@ export async function readConnection({
 export async function connectionPage(request: PageRequest): Promise<Answer> {
   const { nowMs } = request;
   const connection = await readConnection(request);
-  const nameOf = await providerNames(request, [connection]);
+  const nameOf = await providerNames(request);
   const name = nameOf(connection);
-  const path = `${connectionsPath}/${connection.id}`;
   const heading = (
     <span class="named">
       <Monogram name={name} big />
@@ -41,9 +37,7 @@ export async function connectionPage(request: PageRequest): Promise<Answer> {
   const content = (
     <div class="split">
       <div>
-        <div data-live={`${path}/live?${actionsField}=1`}>
-          {connectionCard(connection, { nameOf, nowMs }, actionsOf(request, connection))}
-        </div>
+        {connectionCard(connection, { nameOf, nowMs }, actionsOf(request, connection))}
         {await timelineOf(request, connection)}
       </div>
       <aside class="card" aria-labelledby="use">
@@ -55,7 +49,7 @@ export async function connectionPage(request: PageRequest): Promise<Answer> {
   );
   return consolePage(request, {
     ...{ title: `${connection.userId} at ${name}`, heading, section: connectionsPath, content },
-    actions: <span class="live" data-live-state></span>,
+    actions: <LiveMark />,
   });
 }
 
@@ -72,27 +66,22 @@ function Snippets({ connection }: { readonly connection: Connection }) {
   );
 }
 
-/** The card of a page, as it changes; with its buttons where the page has them. */
-export function liveCard(request: PageRequest): Answer {
-  const nameOf = knownNames(request.session);
-  const hasActions = request.query.has(actionsField);
-  return liveConnection(request, request.params["id"] ?? "", (connection) => {
-    const actions = hasActions ? actionsOf(request, connection) : undefined;
-    return connectionCard(connection, { nameOf, nowMs: request.clock.nowMs() }, actions);
-  });
-}
-
-/** All that is known of a connection, without what is sealed. @param actions what can be done with it */
+/** All that is known of a connection, without what is sealed, followed by the script. @param actions what can be done with it */
 export function connectionCard(connection: Connection, { nameOf, nowMs }: Shown, actions?: View) {
   const { id, userId, label, account, expiresAt, issuedAt, refreshNotBefore, refreshExpiresAt } = connection;
   const { grantedScopes, requestedScopes, refreshable } = connection;
   const name = nameOf(connection);
-  const moment = (time: typeof expiresAt, none?: string) => (
-    <Moment {...{ time, nowMs, ...(none !== undefined && { none }) }} />
-  );
+  const moment = (time: typeof expiresAt, none?: string) => <Moment {...{ time, nowMs, none }} />;
   const accountName = accountText(account);
+  const isOver = expiresAt !== undefined && timestampMs(expiresAt) <= nowMs;
   return (
-    <div class="card" {...liveAttributes(connection, name)}>
+    <div
+      class="card"
+      id="connection"
+      data-poll="2"
+      data-from={`${connectionsPath}/${id}`}
+      {...stateAttributes(connection, name)}
+    >
       <div class="status"><State connection={connection} nowMs={nowMs} />{actions}</div>
       <Facts
         of={[
@@ -107,7 +96,7 @@ export function connectionCard(connection: Connection, { nameOf, nowMs }: Shown,
           ["Label", label && <bdi>{label}</bdi>],
           ["Account", accountName && <bdi>{accountName}</bdi>],
           ["Scopes", <Scopes scopes={grantedScopes.length > 0 ? grantedScopes : requestedScopes} />],
-          ["Token ends", moment(expiresAt, "not known")],
+          [isOver ? "Token ended" : "Token ends", <span class={isOver ? "over" : undefined}>{moment(expiresAt, "not known")}</span>],
           [
             refreshable ? "Last refresh" : "Entered",
             refreshable || issuedAt ? moment(issuedAt, "none yet") : undefined,
@@ -116,10 +105,7 @@ export function connectionCard(connection: Connection, { nameOf, nowMs }: Shown,
           ["Consent ends", refreshExpiresAt && moment(refreshExpiresAt)],
           ["Revision", String(connection.revision)],
           ["Created", moment(connection.createdAt)],
-          [
-            "Id",
-            <><code>{id}</code> <CopyButton text={id} /></>,
-          ],
+          ["Id", <Id of={id} />],
         ]}
       />
     </div>

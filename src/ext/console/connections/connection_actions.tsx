@@ -6,10 +6,11 @@ import { ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
 import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { CopyButton, Input, Select } from "../../../server/views/fields.js";
-import { FormButtons, Go, Moment } from "../../../server/views/parts.js";
-import { type ConsoleError, consoleError, Problem } from "../kit/errors.js";
+import { Empty, Go, LiveMark, Moment } from "../../../server/views/parts.js";
+import { consoleError, formErrors, noErrors, type Sent } from "../kit/errors.js";
+import { askPage, fieldsOf, formPage } from "../kit/forms.js";
 import { displayName, providerNames } from "../kit/names.js";
-import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import { consolePage, seeOther } from "../kit/page.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
 import { connectionCard, readConnection } from "./connection.js";
 import { connectionsPath } from "./connection_row.js";
@@ -41,7 +42,7 @@ async function consentPage(request: PageRequest, requested: Requested): Promise<
   // No person is needed: it is connected.
   if (requested.connection) return seeOther(path, "connected");
   const connection = await readConnection({ ...request, params: { id: connectionId } });
-  const nameOf = await providerNames(request, [connection]);
+  const nameOf = await providerNames(request);
   const { nowMs } = request;
   const content = (
     <>
@@ -58,8 +59,8 @@ async function consentPage(request: PageRequest, requested: Requested): Promise<
         </div>
       </section>
       <section>
-        <div class="heading"><h2>The connection</h2><span class="live" data-live-state></span></div>
-        <div data-live={`${path}/live`}>{connectionCard(connection, { nameOf, nowMs })}</div>
+        <div class="heading"><h2>The connection</h2><LiveMark /></div>
+        {connectionCard(connection, { nameOf, nowMs })}
       </section>
       <p><a href={path}>Go to the connection</a></p>
       <p class="hidden" role="status" data-announce></p>
@@ -70,24 +71,16 @@ async function consentPage(request: PageRequest, requested: Requested): Promise<
 
 export async function revokePage(request: PageRequest): Promise<Answer> {
   const connection = await readConnection(request);
-  const name = (await providerNames(request, [connection]))(connection);
+  const name = (await providerNames(request))(connection);
   const path = `${connectionsPath}/${connection.id}`;
-  const content = (
-    <div class="card narrow">
-      <p>
-        The credential of <bdi>{connection.userId}</bdi> at <bdi>{name}</bdi> is erased, its agents are
-        notified, and the provider is asked to revoke its token. This cannot be undone: a new connection needs
-        a new consent.
-      </p>
-      <div class="actions">
-        <PostForm request={request} action={`${path}/revoke`}>
-          <button class="danger" type="submit">Revoke</button>
-        </PostForm>
-        <Go to={path} text="Keep it" kind="quiet" />
-      </div>
-    </div>
+  const text = (
+    <p>
+      The credential of <bdi>{connection.userId}</bdi> at <bdi>{name}</bdi> is erased, its agents are notified,
+      and the provider is asked to revoke its token. This cannot be undone: a new connection needs a new consent.
+    </p>
   );
-  return consolePage(request, { title: "Revoke this connection?", section, content });
+  const title = "Revoke this connection?";
+  return askPage(request, { title, section, text, action: `${path}/revoke`, yes: "Revoke", cancel: path });
 }
 
 export async function revoke(request: PageRequest): Promise<Answer> {
@@ -125,90 +118,80 @@ export async function bulk(request: PageRequest, form: URLSearchParams): Promise
 
 function bulkRevokePage(request: PageRequest, ids: readonly string[]): Answer {
   refuseUnless(request, "connection.manage");
-  const content = (
-    <PostForm request={request} action={`${connectionsPath}/bulk`} class="card narrow">
-      <p>
-        The credentials of {counted(ids.length, "connection")} are erased, their agents are notified, and the
-        providers are asked to revoke the tokens. This cannot be undone.
-      </p>
-      {ids.map((id) => <input type="hidden" name="id" value={id} />)}
-      <div class="actions">
-        <button class="danger" type="submit" name="do" value="revoke-now">Revoke them</button>
-        <Go to={connectionsPath} text="Keep them" kind="quiet" />
-      </div>
-    </PostForm>
+  const count = counted(ids.length, "connection");
+  const text = (
+    <p>
+      The credentials of {count} are erased, their agents are notified, and the providers are asked to revoke the
+      tokens. This cannot be undone.
+    </p>
   );
-  return consolePage(request, { title: `Revoke ${counted(ids.length, "connection")}?`, section, content });
+  return askPage(request, {
+    ...{ title: `Revoke ${count}?`, section, text, yes: "Revoke them", cancel: connectionsPath },
+    action: `${connectionsPath}/bulk`,
+    hidden: [["do", "revoke-now"], ...ids.map((id) => ["id", id] as const)],
+  });
 }
-
-const fieldNames = ["provider", "user", "label", "scopes"] as const;
-type Entered = Readonly<Record<(typeof fieldNames)[number], string>>;
 
 /** The form, with a provider chosen by the query where a link says so. */
 export function connectPage(request: PageRequest): Promise<Answer> {
-  return connectForm(request, enteredOf(request.query));
+  return connectForm(request);
 }
 
 export async function connect(request: PageRequest, form: URLSearchParams): Promise<Answer> {
-  const entered = enteredOf(form);
-  const { provider, user: userId, label, scopes } = entered;
+  const text = (name: string): string => (form.get(name) ?? "").trim();
   try {
     const requested = await request.call(ConnectionService.method.requestConnection, {
-      ...{ userId, label, scopes: scopes.split(/\s+/).filter((scope) => scope !== "") },
-      provider: { case: "providerId", value: provider },
+      ...{ userId: text("user"), label: text("label") },
+      scopes: text("scopes").split(/\s+/).filter((scope) => scope !== ""),
+      provider: { case: "providerId", value: text("provider") },
     });
     return await consentPage(request, requested);
   } catch (error) {
-    return connectForm(request, entered, consoleError(error));
+    return connectForm(request, { form, errors: formErrors(error) });
   }
 }
 
-function enteredOf(form: URLSearchParams): Entered {
-  return Object.fromEntries(fieldNames.map((name) => [name, (form.get(name) ?? "").trim()])) as Entered;
-}
-
-async function connectForm(request: PageRequest, entered: Entered, error?: ConsoleError): Promise<Answer> {
+async function connectForm(request: PageRequest, sent?: Sent): Promise<Answer> {
   const { providers } = await request.call(ProviderService.method.listProviders, { pageSize: 1000 });
   const options = providers.map((provider) => [provider.id, displayName(request, provider)] as const);
-  const common = { title: "Connect an account", section, ...(error && { status: error.status }) };
+  const title = "Connect an account";
   if (providers.length === 0) {
     const content = (
-      <div class="card empty">
-        <h2>No provider is registered yet.</h2>
+      <Empty title="No provider is registered yet." command="nexusd provider add">
         <p>Add the provider first: GitHub, Google, Slack, or any other from the catalogue.</p>
-        <Go to="/providers/add" text="Add a provider" />
-      </div>
+        <p><Go to="/providers/add" text="Add a provider" /></p>
+      </Empty>
     );
-    return consolePage(request, { ...common, content });
+    return consolePage(request, { title, section, content });
   }
-  const { provider, user, label, scopes } = entered;
-  const content = (
-    <div class="split">
-      <div>
-        {error && <Problem message={error.message} />}
-        <PostForm request={request} action={newPath} class="card">
-          <Select name="provider" label="Provider" value={provider} required options={options} />
-          <Input
-            {...{ name: "user", label: "User", value: user, required: true, maxLength: 256 }}
-            hint="Your agents' identifier of the person on whose behalf they act."
-          />
-          <Input
-            {...{ name: "label", label: "Label (optional)", value: label, maxLength: 64 }}
-            hint="Tells two accounts of this user at this provider apart, for example work."
-          />
-          <Input
-            {...{ name: "scopes", label: "Scopes (optional)", value: scopes }}
-            hint="With spaces between them, in place of those of the provider's profile."
-          />
-          <FormButtons text="Ask for consent" cancel={connectionsPath} />
-        </PostForm>
-      </div>
-      <aside class="soft">
-        <h2>What happens next</h2>
-        <p>You get a link for the user. It leads to the provider, which asks them to agree.</p>
-        <p>When they have agreed, agents get the token by its name: provider and user.</p>
-      </aside>
-    </div>
+  const asked = request.query;
+  const field = fieldsOf(sent ?? { form: asked, errors: noErrors });
+  const fields = (
+    <>
+      <Select {...field("provider", "Provider", { at: "provider_id", required: true })} options={options} />
+      <Input
+        {...field("user", "User", { at: "user_id", required: true, maxLength: 256 })}
+        hint="Your agents' identifier of the person on whose behalf they act."
+      />
+      <Input
+        {...field("label", "Label (optional)", { maxLength: 64 })}
+        hint="Tells two accounts of this user at this provider apart, for example work."
+      />
+      <Input
+        {...field("scopes", "Scopes (optional)")}
+        hint="With spaces between them, in place of those of the provider's profile."
+      />
+    </>
   );
-  return consolePage(request, { ...common, content });
+  const aside = (
+    <aside class="soft">
+      <h2>What happens next</h2>
+      <p>You get a link for the user. It leads to the provider, which asks them to agree.</p>
+      <p>When they have agreed, agents get the token by its name: provider and user.</p>
+    </aside>
+  );
+  return formPage(request, {
+    ...{ title, section, action: newPath, submit: "Ask for consent", cancel: connectionsPath },
+    ...{ fields, sent, aside },
+  });
 }

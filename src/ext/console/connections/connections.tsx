@@ -1,89 +1,154 @@
-import {
-  type Connection,
-  ConnectionService,
-  type ConnectionStatus,
-} from "../../../gen/nexus/v1/connection_pb.js";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Connection, ConnectionService } from "../../../gen/nexus/v1/connection_pb.js";
 import { StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Go, pathWith, Search, Tabs } from "../../../server/views/parts.js";
+import { type Column, Empty, Go, LiveMark, pathWith, Search, Table, Tabs } from "../../../server/views/parts.js";
 import { providerNames } from "../kit/names.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
 import { states, statusOf } from "../kit/words.js";
-import { ConnectionTable, connectionsPath } from "./connection_row.js";
+import { connectionRow, connectionsPath } from "./connection_row.js";
 
-/** Of the stream of a list: milliseconds since when a connection, or its problem, is new to the list; empty where the list holds all that fit. */
-export const sinceField = "since";
 /** Rows cost more than all the rest of a page. */
 const pageSize = 25;
+/** So many are sorted as a whole; of more the order is that of their ids. */
+const maxSorted = 1_000;
 /** A call looks at 500 connections, so a page finds its rows among 50 000. */
 const maxCalls = 100;
 /** What remains to be found is asked for in no smaller pieces. */
 const minAsked = 20;
 
-/** What the list is of; empty for all. */
-export interface Filter {
-  readonly search: string;
-  /** Word of `states`. */
-  readonly state: string;
-  readonly user: string;
-  /** An id. */
-  readonly provider: string;
-}
+/** What the list is of, and how it is sorted; empty for all, and for trouble first. */
+const filterNames = ["search", "state", "user", "provider", "sort"] as const;
+type Filter = Readonly<Record<(typeof filterNames)[number], string>>;
 
-export function filterOf(query: URLSearchParams): Filter {
-  const text = (name: string): string => (query.get(name) ?? "").trim();
-  return { search: text("search"), state: text("state"), user: text("user"), provider: text("provider") };
+function filterOf(query: URLSearchParams): Filter {
+  return Object.fromEntries(filterNames.map((name) => [name, (query.get(name) ?? "").trim()])) as Filter;
 }
 
 export async function listPage(request: PageRequest): Promise<Answer> {
-  const { query, nowMs } = request;
+  const { query, nowMs, may } = request;
   const filter = filterOf(query);
-  const after = query.get("after") ?? "";
-  const { connections, nextPageToken } = await findConnections(request, filter, after);
-  const nameOf = await providerNames(request, connections);
-  const live = new URLSearchParams(connections.map(({ id }): [string, string] => ["id", id]));
-  // What is new comes to the first page, and everything that fits where that is the only one.
-  if (after === "") for (const [name, value] of Object.entries(filter)) live.set(name, value);
-  if (after === "") live.set(sinceField, nextPageToken === "" ? "" : String(nowMs));
-  const canSelect = request.may("connection.manage");
-  const table = (
-    <div data-live={`${connectionsPath}/live?${live}`}>
-      <div data-empty hidden={connections.length > 0}>
-        <Empty filter={filter} after={after} isMore={nextPageToken !== ""} />
-      </div>
-      <ConnectionTable {...{ connections, nameOf, nowMs, canSelect }} />
+  const counts = await countsOf(request);
+  const { connections, next, isSorted, isMore } = await pageOf(request, filter, counts?.get(0));
+  const nameOf = await providerNames(request);
+  const canSelect = may("connection.manage");
+  const rows = connections.map((each) => connectionRow(each, { nameOf, nowMs }, canSelect));
+  const isFirst = !query.has("after") && !query.has("from");
+  const list = (
+    <div id="list" data-poll="2">
+      {rows.length === 0 ? <NoConnection filter={filter} isFirst={isFirst} isMore={isMore} /> : (
+        <Table
+          caption="Connections"
+          class="connections"
+          columns={columnsOf(filter, isSorted, canSelect)}
+          rows={rows}
+        />
+      )}
     </div>
+  );
+  const pager = (!isFirst || next !== undefined) && (
+    <nav class="actions pager" aria-label="Pages">
+      {!isFirst && <Go to={pathWith(connectionsPath, filter)} text="First page" kind="quiet" />}
+      {next && <Go to={pathWith(connectionsPath, { ...filter, ...next })} text="Next page" kind="quiet" rel="next" />}
+      {!isSorted && <span class="soft">In the order of their ids: a list of up to {formatCount(maxSorted)} can be sorted.</span>}
+    </nav>
   );
   const content = (
     <>
-      <Filters filter={filter} counts={await countsOf(request)} />
+      <Filters filter={filter} counts={counts} />
       {canSelect ? (
         <PostForm request={request} action={`${connectionsPath}/bulk`} id="bulk">
-          {table}
-          {connections.length > 0 && <Bulk />}
+          {list}
+          <Bulk />
         </PostForm>
-      ) : (
-        table
-      )}
-      <Pager {...{ filter, after, nextPageToken }} />
+      ) : list}
+      <div id="pager" data-poll="2">{pager}</div>
       <p class="hidden" role="status" data-announce></p>
     </>
   );
-  const actions = (
-    <>
-      <span class="live" data-live-state></span>
-      <Go to={`${connectionsPath}/new`} text="Connect" />
-    </>
-  );
+  const actions = <><LiveMark /><Go to={`${connectionsPath}/new`} text="Connect" /></>;
   return consolePage(request, { title: "Connections", section: connectionsPath, actions, content });
+}
+
+/** One page: of few connections sorted, of many in the order of their ids. @param total undefined for who may not know it */
+async function pageOf(request: PageRequest, filter: Filter, total: number | undefined) {
+  const after = request.query.get("after") ?? "";
+  if (after === "" && (total ?? 0) <= maxSorted) {
+    const { connections, nextPageToken } = await findConnections(request, filter, "", { most: maxSorted });
+    if (nextPageToken === "") {
+      const from = Math.max(0, Number(request.query.get("from")) || 0);
+      const next = from + pageSize < connections.length ? { from: String(from + pageSize) } : undefined;
+      const shown = sorted(connections, filter.sort).slice(from, from + pageSize);
+      return { connections: shown, next, isSorted: true, isMore: false };
+    }
+  }
+  const { connections, nextPageToken } = await findConnections(request, filter, after);
+  const isMore = nextPageToken !== "";
+  return { connections, next: isMore ? { after: nextPageToken } : undefined, isSorted: false, isMore };
+}
+
+const numbers = new Intl.Collator("en", { numeric: true });
+/** As the heads of the table name them. */
+const orders: Readonly<Record<string, (one: Connection, other: Connection) => number>> = {
+  state: (one, other) => rankOf(one) - rankOf(other),
+  provider: (one, other) => numbers.compare(one.providerName, other.providerName),
+  user: (one, other) => numbers.compare(one.userId, other.userId),
+  ends: (one, other) => endOf(one) - endOf(other),
+};
+
+function rankOf({ status, problem }: Connection): number {
+  const place = states.findIndex(([, each]) => each === status);
+  return problem && place > 0 ? 0.5 : place;
+}
+
+function endOf({ expiresAt }: Connection): number {
+  return expiresAt ? timestampMs(expiresAt) : Number.MAX_SAFE_INTEGER;
+}
+
+/** @param sort a name of `orders`, with a minus before it for the other way; the rest is by state, provider and user */
+function sorted(connections: readonly Connection[], sort: string): Connection[] {
+  const first = orders[sort.replace("-", "")];
+  const way = sort.startsWith("-") ? -1 : 1;
+  const keys = ["state", "provider", "user"].flatMap((name) => orders[name] ?? []);
+  return [...connections].sort((one, other) =>
+    [...(first ? [(a: Connection, b: Connection) => way * first(a, b)] : []), ...keys].reduce(
+      (found, order) => found || order(one, other),
+      0,
+    ),
+  );
+}
+
+function columnsOf(filter: Filter, isSorted: boolean, canSelect: boolean): Column[] {
+  const column = (label: string, name: string): Column => {
+    if (!isSorted) return { label };
+    const isCurrent = filter.sort.replace("-", "") === name || (filter.sort === "" && name === "state");
+    const isDown = filter.sort.startsWith("-");
+    const sort = isCurrent && !isDown ? `-${name}` : name;
+    return {
+      label,
+      head: <a href={pathWith(connectionsPath, { ...filter, sort })}>{label}</a>,
+      ...(isCurrent && { sort: isDown ? "descending" : "ascending" }),
+    };
+  };
+  return [
+    ...(canSelect
+      ? [{ label: "Select", class: "pick", head: <input type="checkbox" data-all aria-label="Select all" hidden /> }]
+      : []),
+    column("Provider", "provider"),
+    column("User", "user"),
+    column("State", "state"),
+    { label: "Account" },
+    { label: "Scopes" },
+    column("Token ends", "ends"),
+  ];
 }
 
 /** A page that is full unless few are left, or few of very many fit the filter. */
 export async function findConnections(
   { call }: PageRequest,
-  { search, state, user: userId, provider: providerId }: Filter,
+  { search = "", state = "", user: userId = "", provider: providerId = "" }: Partial<Filter>,
   after: string,
   { most = pageSize, calls = maxCalls } = {},
 ) {
@@ -91,12 +156,8 @@ export async function findConnections(
   let pageToken = after;
   for (let made = 0; made < calls; made++) {
     const asked = Math.max(minAsked, most - connections.length);
-    const filter = { status: statusOf(state), search, userId, providerId };
-    const page = await call(ConnectionService.method.listConnections, {
-      ...filter,
-      pageSize: asked,
-      pageToken,
-    });
+    const filter = { status: statusOf(state), search, userId, providerId, pageSize: asked, pageToken };
+    const page = await call(ConnectionService.method.listConnections, filter);
     connections.push(...page.connections);
     pageToken = page.nextPageToken;
     if (pageToken === "" || connections.length >= most) break;
@@ -106,33 +167,32 @@ export async function findConnections(
   return { connections, nextPageToken: pageToken };
 }
 
-type Counts = ReadonlyMap<ConnectionStatus, number>;
-
-/** Of all connections; undefined for who may not see all. */
-async function countsOf({ may, call }: PageRequest): Promise<Counts | undefined> {
+/** By number of the state, of all by 0; undefined for who may not read the status. */
+async function countsOf({ may, call }: PageRequest): Promise<ReadonlyMap<number, number> | undefined> {
   if (!may("status.read")) return undefined;
   const { connections } = await call(StatusService.method.getStatus, { maxEntries: 1 });
-  return new Map(connections.map(({ status, count }) => [status, Number(count)]));
+  const counts = connections.map(({ status, count }): [number, number] => [status, Number(count)]);
+  return new Map([[0, counts.reduce((sum, [, count]) => sum + count, 0)], ...counts]);
 }
 
-function Filters({ filter, counts }: { readonly filter: Filter; readonly counts: Counts | undefined }) {
-  const all = counts && [...counts.values()].reduce((sum, count) => sum + count, 0);
-  const tabs = [
-    ["", "All", all] as const,
-    ...states.map(([word, status, text]) => [word, text, counts?.get(status)] as const),
-  ].map(([word, text, count]) => ({
+function Filters(props: {
+  readonly filter: Filter;
+  readonly counts: ReadonlyMap<number, number> | undefined;
+}) {
+  const { filter, counts } = props;
+  const isNarrowed = filter.user !== "" || filter.provider !== "";
+  const tabs = [["", 0, "All"] as const, ...states].map(([word, status, text]) => ({
     href: pathWith(connectionsPath, { ...filter, state: word }),
     isCurrent: word === filter.state,
-    text: <>{text}{count !== undefined && <> <span class="count">{formatCount(count)}</span></>}</>,
+    text: <>{text}{counts && <> <span class="count">{formatCount(counts.get(status) ?? 0)}</span></>}</>,
   }));
-  const kept = (["state", "user", "provider"] as const).filter((name) => filter[name] !== "");
-  const narrowed = filter.user !== "" || filter.provider !== "";
+  const kept = (["state", "user", "provider", "sort"] as const).filter((name) => filter[name] !== "");
   return (
     <>
       <Search action={connectionsPath} label="User, account, provider or id" value={filter.search}>
         {kept.map((name) => <input type="hidden" name={name} value={filter[name]} />)}
       </Search>
-      {narrowed && (
+      {isNarrowed && (
         <p>
           {filter.user === "" ? (
             "Only connections of one provider."
@@ -140,31 +200,24 @@ function Filters({ filter, counts }: { readonly filter: Filter; readonly counts:
           <a href={pathWith(connectionsPath, { state: filter.state })}>Show those of all</a>
         </p>
       )}
-      <Tabs label="State" tabs={tabs} counts={connectionsPath} />
+      <div id="states" data-poll="2"><Tabs label="State" tabs={tabs} /></div>
     </>
   );
 }
 
-function Empty({
-  filter,
-  after,
-  isMore,
-}: {
+function NoConnection(props: {
   readonly filter: Filter;
-  readonly after: string;
+  readonly isFirst: boolean;
   readonly isMore: boolean;
 }) {
-  if (isMore) return <p class="soft">None of those that were looked at fits. There are more.</p>;
-  const isAll = after === "" && Object.values(filter).every((text) => text === "");
-  if (!isAll)
+  if (props.isMore) return <p class="soft">None of those that were looked at fits. There are more.</p>;
+  if (!props.isFirst || Object.values(props.filter).some((text) => text !== ""))
     return <p class="soft">No connection fits. <a href={connectionsPath}>Show all</a></p>;
   return (
-    <div class="card empty">
-      <h2>There is no connection yet.</h2>
+    <Empty title="There is no connection yet." command="nexusd connect github">
       <p>A connection is one user's account at one provider. Agents ask for its token by name.</p>
       <p><Go to={`${connectionsPath}/new`} text="Connect the first one" /></p>
-      <p class="soft">In a terminal: <code>nexusd connect github</code></p>
-    </div>
+    </Empty>
   );
 }
 
@@ -179,24 +232,5 @@ function Bulk() {
         <kbd>/</kbd> search <kbd>j</kbd> <kbd>k</kbd> move <kbd>x</kbd> select <kbd>Enter</kbd> open
       </span>
     </div>
-  );
-}
-
-function Pager(props: { readonly filter: Filter; readonly after: string; readonly nextPageToken: string }) {
-  const { filter, after, nextPageToken } = props;
-  if (after === "" && nextPageToken === "") return null;
-  return (
-    <nav class="actions pager" aria-label="Pages">
-      {after !== "" && <Go to={pathWith(connectionsPath, { ...filter })} text="First page" kind="quiet" />}
-      {nextPageToken !== "" && (
-        <a
-          class="button quiet"
-          rel="next"
-          href={pathWith(connectionsPath, { ...filter, after: nextPageToken })}
-        >
-          Next page
-        </a>
-      )}
-    </nav>
   );
 }

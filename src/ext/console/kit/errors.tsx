@@ -34,6 +34,9 @@ export interface Sent {
   readonly errors: FormErrors;
 }
 
+/** Of a form that was not sent yet. */
+export const noErrors: FormErrors = { status: 200, take: () => undefined, rest: () => [] };
+
 /** What the person can fix. @throws the error when it is another: who calls, or what went wrong in the daemon */
 export function formErrors(thrown: unknown): FormErrors {
   const { status, body } = restError(thrown);

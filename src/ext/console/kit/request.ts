@@ -1,24 +1,9 @@
-import type {
-  DescMessage,
-  DescMethodServerStreaming,
-  MessageInitShape,
-  MessageShape,
-} from "@bufbuild/protobuf";
 import { denied } from "../../../domain/access/access_control.js";
 import type { Action } from "../../../model/access/access_table.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { StreamSink, StreamSource } from "../../../runtime/stream_sink.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import type { DescribeProvider } from "../../../server/pages/page_words.js";
 import type { Call } from "../../../service/pipeline/rpc_call.js";
 import type { ConsoleSession } from "../sessions/console_sessions.js";
-
-/** Opens a stream of the contract as the session's principal. Never throws: an error ends the sink. */
-export type OpenStream = <I extends DescMessage, O extends DescMessage>(
-  method: DescMethodServerStreaming<I, O>,
-  request: MessageInitShape<I>,
-  sink: StreamSink<MessageShape<O>>,
-) => StreamSource;
 
 /** A setting of the daemon as its page shows it. */
 export interface ShownSetting {
@@ -40,15 +25,12 @@ export interface PageRequest {
   readonly formToken: string;
   /** Calls an RPC as the session's principal: its permissions, limits and audit are those of any caller. Rejects with a `WireError`. */
   readonly call: Call;
-  readonly open: OpenStream;
   /** When the request came. */
   readonly nowMs: number;
   /** Whether the policy lets the principal do it at all: what it may not is not offered. The RPCs judge by themselves. */
   readonly may: (action: Action) => boolean;
   readonly describe: DescribeProvider;
   readonly settings: () => readonly ShownSetting[];
-  /** For what lasts longer. */
-  readonly clock: Clock;
   /** The navigation. */
   readonly sections: readonly Section[];
 }
@@ -72,6 +54,4 @@ export interface Section {
   readonly pages: Readonly<Record<string, Page>>;
   /** Forms, by `POST`. They were sent by a page of this session when they get here. */
   readonly actions?: Readonly<Record<string, FormAction>>;
-  /** Server-Sent Events, for the script. */
-  readonly streams?: Readonly<Record<string, Page>>;
 }

@@ -8,7 +8,7 @@ import { Chip, Go, Moment, pathWith, type Row, Table } from "../../../server/vie
 import { consolePage } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
 import { roleWords } from "../kit/words.js";
-import { AuditTable } from "./audit_table.js";
+import { AuditTable, namesOf } from "./audit_table.js";
 
 const path = "/access";
 const hourMs = 60 * 60_000;
@@ -122,14 +122,20 @@ async function streamsOf({ call, nowMs }: PageRequest) {
   );
 }
 
-async function deniedOf({ call }: PageRequest) {
+async function deniedOf(request: PageRequest) {
+  const { call, nowMs } = request;
   const asked = { pageSize: maxDenied, eventType: "access.denied" };
   const { events } = await call(AuditService.method.listAuditEvents, asked);
   return (
     <section aria-labelledby="denied-title">
       <h2 id="denied-title">Denied calls</h2>
       {events.length === 0 ? <p>None was denied.</p> : (
-        <AuditTable events={events} caption="Denied calls, the newest first" />
+        <AuditTable
+          events={events}
+          caption="Denied calls, the newest first"
+          names={await namesOf(request, events)}
+          nowMs={nowMs}
+        />
       )}
       <p><a href="/audit?type=access.denied">All denied calls</a></p>
     </section>

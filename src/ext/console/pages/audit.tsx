@@ -1,15 +1,16 @@
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type AuditEvent, AuditService } from "../../../gen/nexus/v1/audit_pb.js";
-import { ConnectionService } from "../../../gen/nexus/v1/connection_pb.js";
-import { ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
+import { toJsonString } from "@bufbuild/protobuf";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { type AuditEvent, AuditEventSchema, AuditService } from "../../../gen/nexus/v1/audit_pb.js";
+import { type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Input, Select } from "../../../server/views/fields.js";
-import { Facts, Go, pathWith, Tabs } from "../../../server/views/parts.js";
-import { ErrorSummary, type FormErrors, formErrors, Problem } from "../kit/errors.js";
-import { consolePage } from "../kit/page.js";
+import { Id, Input, Select } from "../../../server/views/fields.js";
+import { Facts, Go, Moment, pathWith, Tabs, utcOf } from "../../../server/views/parts.js";
+import { ErrorSummary, type FormErrors, formErrors, noErrors, Problem } from "../kit/errors.js";
+import { fieldsOf } from "../kit/forms.js";
+import { consoleHeaders, consolePage } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
 import { eventWords } from "../kit/words.js";
-import { type AboutNames, AuditTable, cellsOf } from "./audit_table.js";
+import { AuditTable, cellsOf, namesOf } from "./audit_table.js";
 
 const path = "/audit";
 const pageSize = 50;
@@ -18,6 +19,8 @@ const maxLooks = 5;
 
 /** Of the page of one event: some 50 000 newer ones may be passed on the way to it. */
 const maxCalls = 50;
+/** What one file holds; more is for `nexusd audit`. */
+const maxExported = 10_000;
 
 const hourMs = 60 * 60_000;
 const periods: readonly (readonly [word: string, text: string, ms?: number])[] = [
@@ -41,15 +44,32 @@ const shortcuts: readonly (readonly [type: string, label: string])[] = [
 const filterNames = ["type", "principal", "connection", "provider", "since"] as const;
 type Filter = Readonly<Record<(typeof filterNames)[number], string>>;
 
+function filterOf(query: URLSearchParams): Filter {
+  return Object.fromEntries(filterNames.map((name) => [name, (query.get(name) ?? "").trim()])) as Filter;
+}
+
+/** The events of a filter as lines of JSON, as `nexusd audit --json` has them. */
+export async function exportEvents(request: PageRequest): Promise<Answer> {
+  const { events } = await find(request, filterOf(request.query), "", { most: maxExported, looks: maxCalls });
+  const lines = events.map((event) => `${toJsonString(AuditEventSchema, event, { useProtoFieldName: true })}\n`);
+  const name = `audit-${utcOf(request.nowMs).slice(0, 10)}.ndjson`;
+  const headers = {
+    ...consoleHeaders,
+    "content-type": "application/x-ndjson",
+    "content-disposition": `attachment; filename="${name}"`,
+  };
+  return { status: 200, headers, body: lines.join("") };
+}
+
 export async function auditPage(request: PageRequest): Promise<Answer> {
-  const { query } = request;
-  const given = filterNames.map((name) => [name, (query.get(name) ?? "").trim()]);
-  const filter = Object.fromEntries(given) as Filter;
+  const { query, nowMs } = request;
+  const filter = filterOf(query);
   const pageToken = query.get("page") ?? "";
+  const { providers } = await request.call(ProviderService.method.listProviders, { pageSize: 1000 });
   const common = { title: "Audit", section: path };
   const found = await find(request, filter, pageToken).catch(formErrors);
   if (!("events" in found)) {
-    const form = <FilterForm filter={filter} errors={found} />;
+    const form = <FilterForm filter={filter} providers={providers} errors={found} />;
     const content = <><Shortcuts filter={filter} /><ErrorSummary rest={[]} />{form}</>;
     return consolePage(request, { ...common, content, status: found.status });
   }
@@ -59,7 +79,7 @@ export async function auditPage(request: PageRequest): Promise<Answer> {
   const content = (
     <>
       <Shortcuts filter={filter} />
-      <FilterForm filter={filter} />
+      <FilterForm filter={filter} providers={providers} />
       {isNewest && <p class="soft" data-script hidden>New events appear by themselves.</p>}
       <div id="events" data-poll={isNewest ? "2" : undefined}>
         {events.length === 0 ? <p>{none}</p> : (
@@ -67,17 +87,19 @@ export async function auditPage(request: PageRequest): Promise<Answer> {
             events={events}
             caption="Audit events, the newest first"
             names={await namesOf(request, events)}
+            nowMs={nowMs}
           />
         )}
-        {nextPageToken !== "" && (
-          <p>
-            <Go to={pathWith(path, { ...filter, page: nextPageToken })} text="Older" kind="quiet" />
-          </p>
-        )}
       </div>
+      <p id="older" data-poll={isNewest ? "2" : undefined}>
+        {nextPageToken !== "" && (
+          <Go to={pathWith(path, { ...filter, page: nextPageToken })} text="Older" kind="quiet" />
+        )}
+      </p>
     </>
   );
-  return consolePage(request, { ...common, content });
+  const actions = <Go to={pathWith(`${path}/export`, filter)} text="Export" kind="quiet" />;
+  return consolePage(request, { ...common, content, actions });
 }
 
 /** One event, at an address that stays. */
@@ -95,19 +117,20 @@ export async function eventPage(request: PageRequest): Promise<Answer> {
     if (pageToken === "") break;
   }
   if (!event) return noEvent(request);
-  const [time, what, by, from, about, details] = cellsOf(event, await namesOf(request, [event]));
+  const [, what, by, from, about, details] = cellsOf(event, await namesOf(request, [event]), request.nowMs);
+  const atMs = event.time ? timestampMs(event.time) : 0;
   const content = (
     <section class="card">
       <Facts
         of={[
-          ["Time", time],
+          ["Time", <>{utcOf(atMs)} (<Moment time={event.time} nowMs={request.nowMs} />)</>],
           ["Event", what],
           ["By", by],
           ["From", from],
           ["About", event.connectionId || event.providerId ? about : undefined],
           ["Details", details],
           ["Number", sequence],
-          ["Hash", event.hash && <code>{event.hash}</code>],
+          ["Hash", event.hash && <Id of={event.hash} />],
         ]}
       />
       <p><a href={path}>The audit log</a></p>
@@ -126,38 +149,21 @@ async function find(
   { call, nowMs }: PageRequest,
   { type, principal, connection, provider, since }: Filter,
   pageToken: string,
+  { most = pageSize, looks = maxLooks } = {},
 ): Promise<{ readonly events: readonly AuditEvent[]; readonly nextPageToken: string }> {
   const [, , backMs] = periods.find(([word]) => word === since) ?? [];
   const filter = { eventType: type, principal, connectionId: connection, providerId: provider };
   const from = backMs === undefined ? {} : { since: timestampFromMs(nowMs - backMs) };
   const events: AuditEvent[] = [];
   let next = pageToken;
-  for (let looks = 0; looks < maxLooks && events.length < pageSize; looks++) {
-    const asked = { pageSize: pageSize - events.length, pageToken: next };
+  for (let made = 0; made < looks && events.length < most; made++) {
+    const asked = { pageSize: Math.min(1_000, most - events.length), pageToken: next };
     const page = await call(AuditService.method.listAuditEvents, { ...filter, ...from, ...asked });
     events.push(...page.events);
     next = page.nextPageToken;
     if (next === "") break;
   }
   return { events, nextPageToken: next };
-}
-
-/** What is gone keeps its id. */
-async function namesOf({ call }: PageRequest, events: readonly AuditEvent[]): Promise<AboutNames> {
-  const names = new Map<string, string>();
-  const ids = (of: (event: AuditEvent) => string) => [...new Set(events.map(of))].filter((id) => id !== "");
-  const { providers } = await call(ProviderService.method.listProviders, { pageSize: 1000 });
-  for (const { id, name } of providers) names.set(id, name);
-  await Promise.all(
-    ids(({ connectionId }) => connectionId).map(async (connectionId) => {
-      const found = await call(ConnectionService.method.getConnection, { connectionId }).catch(
-        () => undefined,
-      );
-      if (found?.connection)
-        names.set(connectionId, `${found.connection.userId} at ${found.connection.providerName}`);
-    }),
-  );
-  return names;
 }
 
 function Shortcuts({ filter }: { readonly filter: Filter }) {
@@ -167,32 +173,29 @@ function Shortcuts({ filter }: { readonly filter: Filter }) {
   return <Tabs label="Kinds of events" tabs={tabs} />;
 }
 
-function FilterForm({ filter, errors }: { readonly filter: Filter; readonly errors?: FormErrors }) {
-  const { type, principal, connection, provider, since } = filter;
-  const isOpen = errors !== undefined || [principal, connection, provider, since].some((text) => text !== "");
-  const error = (field: string) => errors?.take(field);
+function FilterForm(props: {
+  readonly filter: Filter;
+  readonly providers: readonly Provider[];
+  readonly errors?: FormErrors;
+}) {
+  const { filter, providers, errors } = props;
+  const isOpen = errors !== undefined || filterNames.some((name) => name !== "type" && filter[name] !== "");
+  const field = fieldsOf({ form: new URLSearchParams(filter), errors: errors ?? noErrors });
+  const known = Object.entries(eventWords);
+  const types = known.some(([type]) => type === filter.type) ? known : [[filter.type, filter.type] as const, ...known];
+  const any = ["", "Any"] as const;
   return (
-    <details class="filters" open={isOpen}>
+    <details class="filters" id="filters" open={isOpen}>
       <summary>Filter</summary>
       <form method="get" action={path} class="inline-fields">
-        <Input
-          {...{ name: "type", label: "Event type", value: type, error: error("event_type"), maxLength: 64 }}
-        />
-        <Input
-          {...{ name: "principal", label: "By", value: principal, error: error("principal"), maxLength: 512 }}
-        />
-        <Input
-          {...{ name: "connection", label: "Connection id", value: connection, maxLength: 36 }}
-          error={error("connection_id")}
-        />
-        <Input
-          {...{ name: "provider", label: "Provider id", value: provider, maxLength: 36 }}
-          error={error("provider_id")}
-        />
+        <Select {...field("type", "Event", { at: "event_type" })} options={filter.type === "" ? [any, ...known] : [any, ...types]} />
+        <Input {...field("principal", "By", { maxLength: 512 })} />
+        <Input {...field("connection", "Connection id", { at: "connection_id", maxLength: 36 })} />
         <Select
-          {...{ name: "since", label: "Since", value: since }}
-          options={periods.map(([word, text]) => [word, text] as const)}
+          {...field("provider", "Provider", { at: "provider_id" })}
+          options={[any, ...providers.map(({ id, name }) => [id, name] as const)]}
         />
+        <Select {...field("since", "Since")} options={periods.map(([word, text]) => [word, text] as const)} />
         <div class="actions">
           <button type="submit">Show</button>
           <Go to={path} text="Clear" kind="quiet" />

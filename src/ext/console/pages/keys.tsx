@@ -3,10 +3,10 @@ import { AccessService, Role } from "../../../gen/nexus/v1/access_pb.js";
 import { InvalidArgument } from "../../../model/errors.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Area, CopyField, Input, Select } from "../../../server/views/fields.js";
-import { FormButtons, Go } from "../../../server/views/parts.js";
-import type { View } from "../../../server/views/view.js";
-import { ErrorSummary, formErrors, type Sent } from "../kit/errors.js";
-import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import { Go } from "../../../server/views/parts.js";
+import { formErrors, type Sent } from "../kit/errors.js";
+import { askPage, fieldsOf, formPage } from "../kit/forms.js";
+import { consolePage, seeOther } from "../kit/page.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
 import { roleWords } from "../kit/words.js";
 
@@ -32,73 +32,42 @@ const lives: readonly (readonly [days: string, label: string])[] = [
 /** The form of a new key. */
 export function newKeyPage(request: PageRequest, sent?: Sent): Answer {
   refuseUnless(request, "key.manage");
-  const value = (name: string): string | undefined => sent?.form.get(name) ?? undefined;
-  const error = (field: string): string | undefined => sent?.errors.take(field);
+  const field = fieldsOf(sent);
+  const users = field("user_ids", "Users", { at: "restriction.user_ids" });
   const fields = (
     <>
       <Input
-        {...{
-          name: "name",
-          label: "Name",
-          value: value("name"),
-          error: error("name"),
-          required: true,
-          maxLength: 63,
-        }}
+        {...field("name", "Name", { required: true, maxLength: 63 })}
         hint="For example the name of the agent: small letters, digits, dots, dashes. It stays with this key for good."
       />
       <Select
-        {...{ name: "role", label: "Role", value: value("role") ?? "agent", error: error("role") }}
+        {...field("role", "Role", { value: "agent" })}
         hint="An agent has the connections named below, with their tokens. An operator looks after providers, connections and the audit log, and reads no token. An admin may do everything."
         options={[...roles].map(([word, role]) => [word, roleWords[role]] as const)}
       />
-      <Restriction value={value} error={error} />
-      <Select
-        {...{ name: "days", label: "Ends by itself", value: value("days") ?? "90", options: lives }}
-        error={error("expires_at")}
-      />
+      <fieldset>
+        <legend>What an agent is restricted to</legend>
+        <p class="hint">
+          At least one of them, one entry in a line or with commas between. A connection must fit each that is
+          not empty.
+        </p>
+        <Area
+          {...{ ...users, error: users.error ?? sent?.errors.take("restriction") }}
+          hint={<><code>ada</code>, <code>acme:*</code> for every user that begins so, or <code>*</code> for any.</>}
+        />
+        <Area {...field("providers", "Providers", { at: "restriction.providers" })} hint="By name or id." />
+        <Area
+          {...field("connection_ids", "Connections", { at: "restriction.connection_ids" })}
+          hint="By id; with this list no new connection can be requested."
+        />
+      </fieldset>
+      <Select {...field("days", "Ends by itself", { value: "90", at: "expires_at" })} options={lives} />
     </>
   );
-  const content = (
-    <>
-      {sent && <ErrorSummary rest={sent.errors.rest()} />}
-      <PostForm request={request} action={newPath}>
-        {fields}
-        <FormButtons text="Create the key" cancel={section} />
-      </PostForm>
-    </>
-  );
-  return page(request, "New API key", content, sent?.errors.status);
-}
-
-type TextOf = (name: string) => string | undefined;
-
-function Restriction({ value, error }: { readonly value: TextOf; readonly error: TextOf }) {
-  return (
-    <fieldset>
-      <legend>What an agent is restricted to</legend>
-      <p class="hint">
-        At least one of them, one entry in a line or with commas between. A connection must fit each that is
-        not empty.
-      </p>
-      <Area
-        {...{ name: "user_ids", label: "Users", value: value("user_ids") }}
-        hint={
-          <><code>ada</code>, <code>acme:*</code> for every user that begins so, or <code>*</code> for any.</>
-        }
-        error={error("restriction.user_ids") ?? error("restriction")}
-      />
-      <Area
-        {...{ name: "providers", label: "Providers", value: value("providers"), hint: "By name or id." }}
-        error={error("restriction.providers")}
-      />
-      <Area
-        {...{ name: "connection_ids", label: "Connections", value: value("connection_ids") }}
-        hint="By id; with this list no new connection can be requested."
-        error={error("restriction.connection_ids")}
-      />
-    </fieldset>
-  );
+  return formPage(request, {
+    ...{ title: "New API key", section, action: newPath, submit: "Create the key", cancel: section },
+    ...{ fields, sent },
+  });
 }
 
 /** The key is in the answer to this one request, and nowhere else. */
@@ -136,7 +105,7 @@ function daysOf(text: string): number {
 function createdPage(request: PageRequest, name: string, key: string): Answer {
   const label = <>Key of <bdi>{name}</bdi></>;
   const content = (
-    <>
+    <div class="card narrow">
       <p class="notice" role="status">
         This is the key, shown this once: the daemon keeps a digest of it alone.
       </p>
@@ -146,35 +115,26 @@ function createdPage(request: PageRequest, name: string, key: string): Answer {
         take it from <code>NEXUS_API_KEY</code>.
       </p>
       <p class="actions"><Go to={section} text="I have stored it" /></p>
-    </>
+    </div>
   );
-  return page(request, "API key created", content);
+  return consolePage(request, { title: "API key created", section, content });
 }
 
 export function revokeKeyPage(request: PageRequest): Answer {
   refuseUnless(request, "key.manage");
   const { name = "" } = request.params;
-  const content = (
-    <>
-      <p>
-        The next call with{" "}
-        <b><bdi>{name}</bdi></b>{" "}
-        is refused, and its streams and sessions end within a second. This cannot be undone, and the name
-        cannot be given again.
-      </p>
-      <PostForm request={request} action={`/access/keys/${encodeURIComponent(name)}/revoke`}>
-        <FormButtons text="Revoke the key" kind="danger" cancel={section} />
-      </PostForm>
-    </>
+  const text = (
+    <p>
+      The next call with <b><bdi>{name}</bdi></b> is refused, and its streams and sessions end within a second.
+      This cannot be undone, and the name cannot be given again.
+    </p>
   );
-  return page(request, "Revoke this API key?", content);
+  const action = `/access/keys/${encodeURIComponent(name)}/revoke`;
+  const title = "Revoke this API key?";
+  return askPage(request, { title, section, text, action, yes: "Revoke the key", cancel: section });
 }
 
 export async function revokeKey({ call, params }: PageRequest): Promise<Answer> {
   await call(AccessService.method.revokeApiKey, { key: { case: "name", value: params["name"] ?? "" } });
   return seeOther(section, "key_revoked");
-}
-
-function page(request: PageRequest, title: string, content: View, status = 200): Answer {
-  return consolePage(request, { title, section, content: <div class="card narrow">{content}</div>, status });
 }

@@ -89,11 +89,10 @@ async function tasksOf(request: PageRequest, status: GetStatusResponse): Promise
 
 async function troubledOf(request: PageRequest, count: number): Promise<View[]> {
   if (count === 0) return [];
-  const filter = { search: "", state: "attention", user: "", provider: "" };
   const bounds = { most: maxTroubled, calls: maxCalls };
-  const { connections } = await findConnections(request, filter, "", bounds);
+  const { connections } = await findConnections(request, { state: "attention" }, "", bounds);
   const shown = connections.slice(0, maxTroubled);
-  const nameOf = await providerNames(request, shown);
+  const nameOf = await providerNames(request);
   const more = count - shown.length;
   return [
     ...shown.map((connection) => (

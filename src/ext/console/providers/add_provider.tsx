@@ -11,11 +11,12 @@ import { isConsented } from "../../../model/providers/grant_type.js";
 import { profileSettings } from "../../../model/providers/profile_fields.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Area, CopyField, Input } from "../../../server/views/fields.js";
-import { Card, FormButtons } from "../../../server/views/parts.js";
 import type { View } from "../../../server/views/view.js";
-import { ErrorSummary, formErrors, type Sent } from "../kit/errors.js";
-import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import { formErrors, type Sent } from "../kit/errors.js";
+import { fieldsOf, formPage, type MakeField } from "../kit/forms.js";
+import { seeOther } from "../kit/page.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
+import { secretOf } from "./client.js";
 import { showProvider } from "./provider.js";
 import { isOAuth2, providersPath } from "./providers.js";
 import { DocsLink, findTemplate, Notes } from "./templates.js";
@@ -98,35 +99,39 @@ function addForm(request: PageRequest, template: Template, sent?: Sent): Answer 
   refuseUnless(request, "provider.manage");
   const { provider, name = "", displayName = "another OpenID Connect provider" } = template ?? {};
   const isConsent = !provider || isConsented(profileSettings(provider));
-  const isClient = !provider || isOAuth2(provider);
-  const action = template ? `${providersPath}/add/${encodeURIComponent(name)}` : `${providersPath}/new`;
+  const field = fieldsOf(sent);
   const fields = (
     <>
       <Input
-        {...{ name: "name", label: "Name", required: true, maxLength: 63, error: sent?.errors.take("name") }}
-        value={sent?.form.get("name") ?? template?.name}
+        {...field("name", "Name", { value: template?.name, required: true, maxLength: 63 })}
         hint="By which agents ask for it: small letters, digits and dashes."
       />
-      {template ? variableFields(template, sent) : issuerField(sent)}
-      {isClient && clientFields(template, sent)}
+      {template?.variables.map((one) => (
+        <Input
+          {...field(`var-${one.name}`, one.name.replaceAll("_", " "), {
+            ...{ value: one.defaultValue, required: one.defaultValue === "" },
+            at: `template_variables["${one.name}"]`,
+          })}
+          hint={`${one.description}.`}
+        />
+      ))}
+      {!template && (
+        <Input
+          {...field("issuer", "Issuer", { required: true })}
+          type="url"
+          hint={<>Its document at <code>/.well-known/openid-configuration</code> says the rest.</>}
+        />
+      )}
+      {(!provider || isOAuth2(provider)) && clientFields(template, field, sent !== undefined)}
     </>
   );
-  const content = (
-    <div class="split">
-      <div>
-        {sent && <ErrorSummary rest={sent.errors.rest()} />}
-        <Card id="profile" title={isConsent ? "2. Enter the client here" : "Enter the client here"}>
-          <PostForm request={request} action={action}>
-            {fields}
-            <FormButtons text={`Add ${displayName}`} cancel={`${providersPath}/add`} />
-          </PostForm>
-        </Card>
-      </div>
-      {(isConsent || template) && <AtTheProvider template={template} isConsent={isConsent} />}
-    </div>
-  );
-  const status = sent?.errors.status ?? 200;
-  return consolePage(request, { title: `Add ${displayName}`, section: providersPath, content, status });
+  return formPage(request, {
+    ...{ title: `Add ${displayName}`, section: providersPath, fields, sent },
+    ...{ heading: isConsent ? "2. Enter the client here" : "Enter the client here" },
+    action: template ? `${providersPath}/add/${encodeURIComponent(name)}` : `${providersPath}/new`,
+    ...{ submit: `Add ${displayName}`, cancel: `${providersPath}/add` },
+    aside: (isConsent || template) && <AtTheProvider template={template} isConsent={isConsent} />,
+  });
 }
 
 /** What the provider's console wants, before anything is entered here. */
@@ -155,50 +160,23 @@ function AtTheProvider({
   );
 }
 
-function issuerField(sent: Sent | undefined): View {
-  const hint = <>Its document at <code>/.well-known/openid-configuration</code> says the rest.</>;
-  return (
-    <Input
-      {...{ name: "issuer", label: "Issuer", type: "url", required: true, hint }}
-      value={sent?.form.get("issuer") ?? undefined}
-      error={sent?.errors.take("issuer")}
-    />
-  );
-}
-
-function variableFields({ variables }: ProviderTemplate, sent: Sent | undefined): View[] {
-  return variables.map(({ name, description, defaultValue }) => (
-    <Input
-      {...{ name: `var-${name}`, label: name.replaceAll("_", " "), required: defaultValue === "" }}
-      value={sent?.form.get(`var-${name}`) ?? defaultValue}
-      hint={`${description}.`}
-      error={sent?.errors.take(`template_variables["${name}"]`)}
-    />
-  ));
-}
-
-function clientFields(template: Template, sent: Sent | undefined): View {
-  const again = sent ? " What was entered is not kept: enter it again." : "";
-  const secret = { name: "client_secret", error: sent?.errors.take("client_secret") };
+function clientFields(template: Template, field: MakeField, isAgain: boolean): View {
+  const again = isAgain ? " What was entered is not kept: enter it again." : "";
   return (
     <>
-      <Input
-        {...{ name: "client_id", label: "Client id", required: true, maxLength: 1024 }}
-        value={sent?.form.get("client_id") ?? undefined}
-        error={sent?.errors.take("client_id")}
-      />
+      <Input {...field("client_id", "Client id", { required: true, maxLength: 1024 })} />
       {wantsKey(template) ? (
-        <Area {...secret} label="Private key" hint={`As PEM, JWK or the key file.${again}`} rows={5} />
+        <Area {...secretOf(field, "Private key", `As PEM, JWK or the key file.${again}`)} rows={5} />
       ) : (
         <Input
-          {...{ ...secret, label: "Client secret", type: "password", maxLength: 4096 }}
-          hint={`Sealed in the store, and never shown again. Empty for a public client.${again}`}
+          {...secretOf(field, "Client secret", `Sealed in the store, and never shown again. Empty for a public client.${again}`)}
+          type="password"
+          maxLength={4096}
         />
       )}
       <Area
-        {...{ name: "scopes", label: "Scopes", error: sent?.errors.take("scopes") }}
-        value={sent?.form.get("scopes") ?? scopesOf(template)}
-        hint="With spaces between. Agents get what these allow, unless a request asks for others."
+        {...field("scopes", "Scopes", { value: scopesOf(template) })}
+        hint={"With spaces between. Agents get what these allow, unless a request asks for others."}
       />
     </>
   );

@@ -18,11 +18,11 @@ import { profileSettings } from "../../../model/providers/profile_fields.js";
 import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Area, Input } from "../../../server/views/fields.js";
-import { Card, FormButtons } from "../../../server/views/parts.js";
 import type { View } from "../../../server/views/view.js";
-import { ErrorSummary, formErrors, type Sent } from "../kit/errors.js";
+import { formErrors, type Sent } from "../kit/errors.js";
+import { fieldsOf, formPage, type MakeField } from "../kit/forms.js";
 import { displayName } from "../kit/names.js";
-import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import { seeOther } from "../kit/page.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
 import { readProvider, showProvider } from "./provider.js";
 import { isOAuth2, providersPath } from "./providers.js";
@@ -100,44 +100,39 @@ function requestOf(provider: Provider, form: URLSearchParams): Request | undefin
 
 function clientForm(request: PageRequest, provider: Provider, sent?: Sent): Answer {
   const path = `${providersPath}/${provider.id}`;
+  const field = fieldsOf(sent);
+  // Where somebody else changed it meanwhile, what they wrote stands.
+  const isNewer = sent?.errors.status === 409;
+  const clientId = field("client_id", "Client id", { value: provider.clientId, maxLength: 1024 });
   const fields = (
     <>
+      <input type="hidden" name="etag" value={provider.etag} />
       <Input
-        {...{ name: "client_id", label: "Client id", required: true, maxLength: 1024 }}
-        // Where somebody else changed it meanwhile, what they wrote stands.
-        value={(sent?.errors.status === 409 ? undefined : sent?.form.get("client_id")) ?? provider.clientId}
+        {...{ ...clientId, required: true, ...(isNewer && { value: provider.clientId }) }}
         hint="With another one, connections of the former client need consent again."
-        error={sent?.errors.take("client_id")}
       />
-      {secretField(provider, sent)}
+      {secretField(provider, field, (sent?.form.get("client_secret") ?? "") !== "")}
     </>
   );
-  const content = (
-    <div class="narrow">
-      {sent && <ErrorSummary rest={sent.errors.rest()} />}
-      <Card id="client" title="As the provider's console has it">
-        <PostForm request={request} action={`${path}/client`}>
-          <input type="hidden" name="etag" value={provider.etag} />
-          {fields}
-          <FormButtons text="Change the client" cancel={path} />
-        </PostForm>
-      </Card>
-    </div>
-  );
-  const title = `Client of ${displayName(request, provider)}`;
-  return consolePage(request, { title, section: providersPath, content, status: sent?.errors.status ?? 200 });
+  return formPage(request, {
+    ...{ title: `Client of ${displayName(request, provider)}`, section: providersPath, fields, sent },
+    ...{ heading: "As the provider's console has it", action: `${path}/client` },
+    ...{ submit: "Change the client", cancel: path },
+  });
 }
 
-function secretField(provider: Provider, sent: Sent | undefined): View {
+function secretField(provider: Provider, field: MakeField, wasEntered: boolean): View {
   const kind = secretKind(provider);
   if (kind === "none") return undefined;
   const stored = provider.clientSecretSet
     ? "Empty keeps the stored one, which is never shown."
     : "A public client: it has none.";
-  const wasEntered = sent && (sent.form.get("client_secret") ?? "") !== "";
-  const again = wasEntered ? " What was entered is not kept: enter it again." : "";
-  const error = sent?.errors.take("client_secret");
-  const field = { name: "client_secret", error, hint: `${stored}${again}` };
-  if (kind === "key") return <Area {...field} label="New private key" rows={5} />;
-  return <Input {...field} label="New client secret" type="password" maxLength={4096} />;
+  const hint = `${stored}${wasEntered ? " What was entered is not kept: enter it again." : ""}`;
+  if (kind === "key") return <Area {...secretOf(field, "New private key", hint)} rows={5} />;
+  return <Input {...secretOf(field, "New client secret", hint)} type="password" maxLength={4096} />;
+}
+
+/** What was entered never comes back. */
+export function secretOf(field: MakeField, label: string, hint: string) {
+  return { ...field("client_secret", label), value: "", hint };
 }

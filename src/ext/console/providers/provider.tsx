@@ -4,13 +4,14 @@ import { type Provider, ProviderService } from "../../../gen/nexus/v1/provider_p
 import type { FailingProvider } from "../../../gen/nexus/v1/status_pb.js";
 import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { CopyField } from "../../../server/views/fields.js";
-import { Card, Chip, Facts, FormButtons, Go, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
+import { CopyField, Id } from "../../../server/views/fields.js";
+import { Card, Chip, Facts, Go, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
 import { Monogram, type View } from "../../../server/views/view.js";
+import { askPage } from "../kit/forms.js";
 import { displayName } from "../kit/names.js";
-import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import { consolePage, seeOther } from "../kit/page.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
-import { AuditTable } from "../pages/audit_table.js";
+import { AuditTable, namesOf } from "../pages/audit_table.js";
 import { failingProviders, healthOf, isOAuth2, kindWords, providersPath } from "./providers.js";
 import { DocsLink, findTemplate, Notes } from "./templates.js";
 
@@ -126,7 +127,8 @@ function HealthSection(props: {
   );
 }
 
-async function problemsOf({ may, call }: PageRequest, providerId: string) {
+async function problemsOf(request: PageRequest, providerId: string) {
+  const { may, call, nowMs } = request;
   if (!may("audit.read")) return undefined;
   const { events } = await call(AuditService.method.listAuditEvents, {
     ...{ pageSize: maxProblems, providerId, eventType: "token_refresh_failed" },
@@ -135,7 +137,12 @@ async function problemsOf({ may, call }: PageRequest, providerId: string) {
   return (
     <section aria-labelledby="problems">
       <h2 id="problems">Last failed refreshes</h2>
-      <AuditTable events={events} caption="Failed refreshes, the newest first" />
+      <AuditTable
+        events={events}
+        caption="Failed refreshes, the newest first"
+        names={await namesOf(request, events)}
+        nowMs={nowMs}
+      />
       <p><a href={pathWith("/audit", { provider: providerId })}>Everything about this provider</a></p>
     </section>
   );
@@ -150,7 +157,7 @@ function Profile({ provider, nowMs }: { readonly provider: Provider; readonly no
         ["Name", <code>{name}</code>],
         ["Template", template],
         ["Connected by", kindWords(provider)],
-        ["Client id", clientId],
+        ["Client id", clientId && <Id of={clientId} />],
         ["Client secret", isOAuth2(provider) ? secret : ""],
         ["Scopes", scopes.length === 0 ? "" : <Scopes scopes={scopes} />],
         ["Issuer", issuer],
@@ -160,7 +167,7 @@ function Profile({ provider, nowMs }: { readonly provider: Provider; readonly no
         ["Description", provider.description],
         ["Registered", <Moment time={provider.createdAt} nowMs={nowMs} />],
         ["Changed", <Moment time={provider.updatedAt} nowMs={nowMs} />],
-        ["Id", <code>{provider.id}</code>],
+        ["Id", <Id of={provider.id} />],
       ]}
     />
   );
@@ -174,20 +181,18 @@ export async function deletePage(request: PageRequest): Promise<Answer> {
     ...{ providerId: provider.id, status: ConnectionStatus.ACTIVE, pageSize: maxCounted },
   });
   const count = `${nextPageToken === "" ? "" : "At least "}${counted(connections.length, "active connection")}`;
-  const content = (
-    <div class="card narrow">
+  const text = (
+    <>
       <p>
-        The profile{" "}
-        <b><bdi>{displayName(request, provider)}</bdi></b>{" "}
-        and its client secret are erased. Pending requests for consent come to nothing.
+        The profile <b><bdi>{displayName(request, provider)}</bdi></b> and its client secret are erased. Pending
+        requests for consent come to nothing.
       </p>
       <p><b>{count}</b> will not be refreshed any more: each ends with the token that it has.</p>
-      <PostForm request={request} action={`${path}/delete`}>
-        <FormButtons text="Delete the provider" kind="danger" cancel={path} />
-      </PostForm>
-    </div>
+    </>
   );
-  return consolePage(request, { title: "Delete this provider?", section: providersPath, content });
+  const title = "Delete this provider?";
+  const action = `${path}/delete`;
+  return askPage(request, { title, section: providersPath, text, action, yes: "Delete the provider", cancel: path });
 }
 
 export async function deleteProvider({ call, params }: PageRequest): Promise<Answer> {

@@ -1,10 +1,13 @@
+import { ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { AuthType, type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
 import { type FailingProvider, StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { isConsented, isUnattended } from "../../../model/providers/grant_type.js";
 import { profileSettings } from "../../../model/providers/profile_fields.js";
+import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Chip, Go, pathWith, Table, type Tone } from "../../../server/views/parts.js";
+import { Chip, Empty, Go, Moment, pathWith, Table, type Tone } from "../../../server/views/parts.js";
 import { Monogram } from "../../../server/views/view.js";
+import { findConnections } from "../connections/connections.js";
 import { displayName } from "../kit/names.js";
 import { consolePage } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
@@ -12,6 +15,8 @@ import type { PageRequest } from "../kit/request.js";
 export const providersPath = "/providers";
 const pageSize = 100;
 const maxFailing = 100;
+/** Of more connections the list of providers says no numbers. */
+const maxCounted = 1_000;
 
 /** How a connection of it comes to be. */
 export function kindWords(provider: Provider): string {
@@ -48,46 +53,53 @@ export function healthOf(failing: FailingProvider | undefined): {
 
 export async function providerList(request: PageRequest): Promise<Answer> {
   const pageToken = request.query.get("page") ?? "";
-  const [{ providers, nextPageToken }, failing] = await Promise.all([
+  const [{ providers, nextPageToken }, failing, all] = await Promise.all([
     request.call(ProviderService.method.listProviders, { pageSize, pageToken }),
     failingProviders(request),
+    findConnections(request, {}, "", { most: maxCounted, calls: 2 }),
   ]);
   const canAdd = request.may("provider.manage");
   const add = <Go to={`${providersPath}/add`} text="Add provider" />;
-  const columns = ["Provider", "Connected by", "Client", ...(failing ? ["Health"] : []), ""];
-  const rows = providers.map((provider) => ({
-    cells: [
-      <ProviderName request={request} provider={provider} />,
-      kindWords(provider),
-      provider.clientId === "" ? <span class="soft none">{"\u2013"}</span> : <bdi>{provider.clientId}</bdi>,
-      ...(failing ? [<Health failing={failing.get(provider.id)} />] : []),
-      <a class="button quiet small" href={pathWith("/connections", { provider: provider.id })}>
-        Connections<span class="hidden"> of {provider.name}</span>
-      </a>,
-    ],
-  }));
+  const columns = ["Provider", "Connected by", "Connections", ...(failing ? ["Health"] : []), "Newest connection"];
+  const isCounted = all.nextPageToken === "";
+  const rows = providers.map((provider) => {
+    const own = all.connections.filter(({ providerId }) => providerId === provider.id);
+    const troubled = own.filter(({ status }) => status === ConnectionStatus.ATTENTION).length;
+    const path = pathWith("/connections", { provider: provider.id });
+    const newest = own.flatMap(({ createdAt }) => createdAt ?? []).sort((one, other) => Number(other.seconds - one.seconds));
+    return {
+      id: `p-${provider.id}`,
+      cells: [
+        <ProviderName request={request} provider={provider} />,
+        kindWords(provider),
+        <>
+          <a href={path}>{isCounted ? formatCount(own.length) : "Show"}<span class="hidden"> connections of {provider.name}</span></a>
+          {troubled > 0 && <> <Chip tone="bad">{formatCount(troubled)} attention</Chip></>}
+        </>,
+        ...(failing ? [<Health failing={failing.get(provider.id)} />] : []),
+        <Moment time={newest[0]} nowMs={request.nowMs} />,
+      ],
+    };
+  });
   const content = (
     <>
-      <div id="providers" data-poll="3">
+      <div id="providers" data-poll="5">
         {providers.length === 0 ? (
-          <div class="card empty">
-            <h2>There is no provider {canAdd ? "yet" : "that you may see"}</h2>
+          <Empty
+            title={`There is no provider ${canAdd ? "yet" : "that you may see"}`}
+            {...(canAdd && { command: "nexusd provider add" })}
+          >
             {canAdd && (
               <>
-                <p>
-                  The catalogue knows how to talk to some 240 of them: pick one, and enter your client id.
-                </p>
-                <p class="soft">In a terminal: <code>nexusd provider add</code></p>
+                <p>The catalogue knows how to talk to some 240 of them: pick one, and enter your client id.</p>
               </>
             )}
-          </div>
+          </Empty>
         ) : <Table caption="Registered providers" columns={columns} rows={rows} />}
       </div>
       {nextPageToken !== "" && (
         <p>
-          <a class="button quiet" rel="next" href={pathWith(providersPath, { page: nextPageToken })}>
-            Next page
-          </a>
+          <Go to={pathWith(providersPath, { page: nextPageToken })} text="Next page" kind="quiet" rel="next" />
         </p>
       )}
     </>

@@ -49,8 +49,6 @@ export class ConsoleSessions {
   readonly #sessions = new BoundedMap<string, ConsoleSession>(maxOfAll);
   /** Sessions by the links that opened them, until those end. */
   readonly #used = new BoundedMap<string, ConsoleSession>(maxOfAll);
-  /** What ends with a session. */
-  readonly #held = new Map<string, Set<() => void>>();
 
   constructor(private readonly deps: ConsoleSessionsDeps) {
     deps.changes.on("principalEnded", (name) => {
@@ -114,8 +112,7 @@ export class ConsoleSessions {
   #put(session: ConsoleSession): void {
     const [oldest] = crowded(this.#sessions, session.principal.name);
     if (oldest) this.#drop(oldest);
-    const displaced = this.#sessions.set(session.id, session);
-    if (displaced) this.#drop(displaced.id);
+    this.#sessions.set(session.id, session);
   }
 
   async #usedAgain(
@@ -144,29 +141,6 @@ export class ConsoleSessions {
     await this.#record("console.session_ended", at(principal, origin));
   }
 
-  /**
-   * Calls `end` once when the session ends, never after the release. At once when it has ended.
-   *
-   * @returns the release
-   */
-  hold({ id, expiresAtMs }: ConsoleSession, end: () => void): () => void {
-    if (!this.#sessions.get(id)) {
-      end();
-      return () => undefined;
-    }
-    const held = this.#held.get(id) ?? new Set();
-    this.#held.set(id, held);
-    const ending = (): void => end();
-    held.add(ending);
-    const { clock } = this.deps;
-    const timer = clock.setTimer(expiresAtMs - clock.nowMs(), () => this.#drop(id));
-    return () => {
-      timer.cancel();
-      held.delete(ending);
-      if (held.size === 0 && this.#held.get(id) === held) this.#held.delete(id);
-    };
-  }
-
   #refuseMore({ name }: Principal): void {
     const nowMs = this.deps.clock.monotonicMs();
     const minute = this.#minutes.get(name);
@@ -184,9 +158,6 @@ export class ConsoleSessions {
   #drop(id: string): boolean {
     const isLive = this.#sessions.get(id) !== undefined;
     this.#sessions.delete(id);
-    const held = this.#held.get(id);
-    this.#held.delete(id);
-    for (const end of held ?? []) end();
     return isLive;
   }
 

@@ -1,6 +1,5 @@
-import { request } from "node:http";
 import { Code } from "@connectrpc/connect";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
 import { clientsWithKey } from "../../../daemon/clients_with_key.js";
@@ -8,104 +7,46 @@ import { ConsoleVisitor } from "../../../daemon/console_visitor.js";
 import { World } from "../../../daemon/harness.js";
 import { perSuite } from "../../../lifetimes.js";
 
-/** What a browser would be told by Server-Sent Events. */
-class Events {
-  text = "";
-  status = 0;
-  readonly ended: Promise<void>;
-  readonly #waiting = new Set<() => void>();
-
-  constructor(visitor: ConsoleVisitor, path: string) {
-    const sent = request(new URL(path, visitor.origin), {
-      agent: false,
-      headers: { cookie: visitor.cookie },
-    });
-    onTestFinished(() => void sent.destroy());
-    this.ended = new Promise((resolve) => {
-      sent.once("response", (response) => {
-        this.status = response.statusCode ?? 0;
-        response.setEncoding("utf8");
-        response.on("data", (chunk: string) => {
-          this.text += chunk;
-          for (const look of this.#waiting) look();
-        });
-        response.once("close", resolve);
-      });
-      sent.once("error", () => resolve());
-    });
-    sent.end();
-  }
-
-  async until(pass: (text: string) => boolean): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const look = (): void => {
-        if (pass(this.text)) resolve();
-      };
-      this.#waiting.add(look);
-      look();
-    });
-  }
-}
-
-describe("the console's stream", () => {
+describe("what the console shows of a connection", () => {
   const world = perSuite(() => World.make());
 
   it("holds no token and no secret, before and after a refresh", async () => {
     const connectionId = await world.connect(await world.register());
     const visitor = await ConsoleVisitor.signedIn(world.clients);
-    const events = new Events(visitor, `/connections/live?id=${connectionId}`);
-    await events.until((text) => text.includes("event: replace"));
+    const pages: string[] = [];
     const tokens: string[] = [];
-    const keep = async () => {
+    const look = async () => {
+      for (const path of ["/connections", `/connections/${connectionId}`])
+        pages.push((await visitor.visit(path)).body);
       const { token } = await world.clients.tokens.getToken({ connectionId, includeIdToken: true });
       tokens.push(token?.credentials["access_token"] ?? "", token?.idToken ?? "");
     };
-    await keep();
+    await look();
     await world.clients.connections.refreshConnection({ connectionId });
-    await events.until((text) => text.split("event: replace").length === 3);
-    await keep();
+    await look();
     const secrets = [...tokens.filter((token) => token !== ""), world.provider.clients.post.clientSecret];
     expect(secrets.length).toBeGreaterThan(2);
-    expect(secrets.filter((secret) => events.text.includes(secret))).toEqual([]);
+    expect(secrets.filter((secret) => pages.join("").includes(secret))).toEqual([]);
     const { events: audited } = await world.clients.audit.listAuditEvents({ connectionId });
     // The reads are those of this test: looking at the console is none.
     expect(audited.filter(({ eventType }) => eventType === "token_retrieved")).toHaveLength(2);
   });
 
-  it("ends when its person signs out, and does not come back", async () => {
-    const visitor = await ConsoleVisitor.signedIn(world.clients);
-    const events = new Events(visitor, "/connections/live");
-    await events.until((text) => text.includes("retry"));
-    const again = new ConsoleVisitor(visitor.origin);
-    again.cookie = visitor.cookie;
-    await visitor.visit("/sign-out", { form: { form_token: await visitor.formToken() } });
-    await events.ended;
-    expect((await again.visit("/connections/live")).status).toBe(401);
-  });
-
-  it("ends when its key is revoked", async () => {
-    const clients = await clientsWithKey(world, { name: "ops", role: Role.OPERATOR });
-    const visitor = await ConsoleVisitor.signedIn(clients);
-    const events = new Events(visitor, "/connections/live");
-    await events.until((text) => text.includes("retry"));
-    await world.clients.access.revokeApiKey({ key: { case: "name", value: "ops" } });
-    await events.ended;
-  });
-
-  it("ends when the daemon does, at once", async () => {
-    const visitor = await ConsoleVisitor.signedIn(world.clients);
-    const events = new Events(visitor, "/connections/live");
-    await events.until((text) => text.includes("retry"));
-    await world.restart();
-    await events.ended;
-  });
-
-  it("ends when its session does", async () => {
-    const visitor = await ConsoleVisitor.signedIn(world.clients);
-    const events = new Events(visitor, "/connections/live");
-    await events.until((text) => text.includes("retry"));
+  it("is shown no more once its person signed out, its key was revoked, or its session ended", async () => {
+    const clients = await clientsWithKey(world, { name: "ops-0", role: Role.OPERATOR });
+    const [out, revoked, late] = [
+      await ConsoleVisitor.signedIn(world.clients),
+      await ConsoleVisitor.signedIn(clients),
+      await ConsoleVisitor.signedIn(world.clients),
+    ];
+    const { cookie } = out;
+    await out.visit("/sign-out", { form: { form_token: await out.formToken() } });
+    out.cookie = cookie;
+    await world.clients.access.revokeApiKey({ key: { case: "name", value: "ops-0" } });
+    expect((await late.visit("/connections")).status).toBe(200);
     world.clock.advance(8 * 3_600_000);
-    await events.ended;
+    for (const visitor of [out, revoked, late])
+      expect((await visitor.visit("/connections")).status).toBe(401);
   });
 });
 

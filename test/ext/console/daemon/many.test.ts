@@ -92,7 +92,7 @@ describe("ten thousand connections", () => {
     ["/connections?state=attention&search=user-7000", ["user-7000"]],
   ])("are searched to their end by one page: %s", async (path, users) => {
     const { body } = await (await ConsoleVisitor.signedIn(many.clients)).visit(path);
-    const found = [...body.matchAll(/data-label="User"><bdi>([^<]+)</g)].map(([, user]) => user);
+    const found = [...body.matchAll(/data-label="User"><div><bdi>([^<]+)</g)].map(([, user]) => user);
     expect([found, nextOf(body)]).toEqual([users, undefined]);
   });
 

@@ -15,7 +15,7 @@ describe("a list that a person looks at", () => {
   const chromium = browser();
   const world = perTest(() => World.make());
 
-  /** Where the stream is open. */
+  /** Where the script follows what changes. */
   const opened = async (path: string, clients: Pick<Clients, "console"> = world.clients): Promise<Page> => {
     const page = await signedIn(await chromium.newContext(), clients);
     await page.goto(new URL(path, page.url()).href);
@@ -79,18 +79,10 @@ describe("a list that a person looks at", () => {
     expect(await page.content()).not.toContain("grace");
   });
 
-  it("has what was made between the page and its stream, and while nobody looked", async () => {
+  it("has what was made while nobody looked", async () => {
     const providerId = await world.register("acme");
-    const page = await signedIn(await chromium.newContext(), world.clients);
-    let made = "";
-    await page.route("**/connections/live?*", async (route) => {
-      if (made === "") made = await requested(providerId, "ada");
-      await route.continue();
-    });
-    await page.goto(new URL("/connections", page.url()).href);
-    await page.locator("table.connections tbody tr").waitFor(stays);
-    await rowOf(page, made).waitFor(stays);
-
+    const made = await requested(providerId, "ada");
+    const page = await opened("/connections");
     const look = (isHidden: boolean) =>
       page.evaluate(
         `Object.defineProperty(document, "hidden", { value: ${isHidden}, configurable: true }); document.dispatchEvent(new Event("visibilitychange"))`,
@@ -103,27 +95,37 @@ describe("a list that a person looks at", () => {
     await rowOf(page, made).waitFor({ state: "detached", ...stays });
   });
 
-  it("has new ones at its top where there are more pages, on the first of them", async () => {
+  it("keeps what is selected and where the focus is when a row changes", async () => {
     const providerId = await world.register("acme");
-    const old: string[] = [];
-    for (let index = 0; index < 27; index++) old.push(await requested(providerId, `user-${index}`));
-    world.clock.advance(1_000);
+    const [ada, grace] = [await world.connect(providerId, "ada"), await world.connect(providerId, "grace")];
+    const page = await opened("/connections");
+    await rowOf(page, grace).getByRole("checkbox").check();
+    await rowOf(page, ada).getByRole("link").focus();
+    await page.evaluate("window.kept = document.activeElement");
+    await world.clients.connections.revokeConnection({ connectionId: grace });
+    await page.locator(`#c-${grace}.changed`).waitFor(stays);
+    expect(await rowOf(page, grace).getByRole("checkbox").isChecked()).toBe(true);
+    expect(await page.evaluate("window.kept === document.activeElement")).toBe(true);
+  });
+
+  it("has new ones in their place, trouble first, and sorts by the head that is chosen", async () => {
+    const providerId = await world.register("acme");
+    for (let index = 0; index < 27; index++) await requested(providerId, `user-${index}`);
+    const active = await world.connect(providerId, "zoe");
     const page = await opened("/connections");
     const rows = page.locator("table.connections tbody tr");
-    expect(await rows.count()).toBe(25);
-    const after = await page.getByRole("link", { name: "Next page" }).getAttribute("href");
-    const second = await opened(after ?? "");
-    // One of another page that changes is not new.
-    const shown = await rows.evaluateAll<string[], { id: string }>((each) =>
-      each.map(({ id }) => id.slice(2)),
-    );
-    const leaderPage = old.find((id) => !shown.includes(id)) ?? "";
-    await world.clients.connections.revokeConnection({ connectionId: leaderPage });
-    await rowOf(second, leaderPage).getByText("Revoked").waitFor(stays);
-    const made = await requested(providerId, "newest");
+    expect([await rows.count(), await rows.first().getAttribute("id")]).toEqual([25, `c-${active}`]);
+    const made = await requested(providerId, "aaron");
     await rowOf(page, made).waitFor(stays);
+    expect([await rows.count(), await rows.nth(1).getAttribute("id")]).toEqual([25, `c-${made}`]);
+    await page.getByRole("link", { name: "User", exact: true }).click();
     expect(await rows.first().getAttribute("id")).toBe(`c-${made}`);
-    expect([await rows.count(), await second.locator("table.connections tbody tr").count()]).toEqual([26, 2]);
+    expect(await page.locator('th[aria-sort="ascending"]').textContent()).toBe("User");
+    await page.getByRole("link", { name: "User", exact: true }).click();
+    expect(await rows.first().getAttribute("id")).toBe(`c-${active}`);
+    await page.getByRole("link", { name: "Next page" }).click();
+    expect(await rows.allTextContents()).toHaveLength(4);
+    expect(new URL(page.url()).searchParams.get("sort")).toBe("-user");
   });
 
   it("gets providers that are added, and loses those that are deleted", async () => {

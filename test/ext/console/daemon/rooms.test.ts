@@ -194,7 +194,7 @@ describe("what the policy does not let a principal do", () => {
 
 describe("the room of the audit log", () => {
   const rows = (body: string): string[] =>
-    [...body.matchAll(/<tr id="event-(\d+)">/g)].map(([, id]) => id ?? "");
+    [...body.matchAll(/<tr role="row" id="event-(\d+)">/g)].map(([, id]) => id ?? "");
 
   it("shows the newest first, page by page, each event once", async () => {
     const visitor = await visitorWith();
@@ -221,8 +221,25 @@ describe("the room of the audit log", () => {
     const { body } = await (await visitorWith()).visit("/audit?principal=key:ci");
     expect(rows(body)).toHaveLength(1);
     expect(body).toContain(
-      '<td data-label="From"><div>10.1.1.1:4711 for owner via jwt:spoke via 10.0.0.2:7443</div></td>',
+      '<td role="cell" data-label="From"><div>10.1.1.1:4711 for owner via jwt:spoke via 10.0.0.2:7443</div></td>',
     );
+  });
+
+  it("exports what a filter finds, as the command writes it", async () => {
+    const visitor = await visitorWith();
+    const providerId = await world.register({ name: "exported" });
+    const page = await visitor.visit(`/audit?provider=${providerId}`);
+    const [, path = ""] = /href="(\/audit\/export[^"]*)"/.exec(page.body) ?? [];
+    const { status, headers, body } = await visitor.visit(path.replaceAll("&amp;", "&"));
+    expect([status, headers["content-type"]]).toEqual([200, "application/x-ndjson"]);
+    expect(headers["content-disposition"]).toMatch(/^attachment; filename="audit-\d{4}-\d\d-\d\d\.ndjson"$/);
+    const events = body
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(events).toMatchObject([
+      { event_type: "provider.created", provider_id: providerId, principal: "admin" },
+    ]);
   });
 
   it("filters by what happened, who did it, what it is about, and when", async () => {

@@ -16,10 +16,16 @@ const wanted = (file: string): boolean => file.includes(values.only);
 const everyLook = {
   ...looks,
   "tablet-light": { viewport: { width: 768, height: 1024 }, colorScheme: "light" },
+  "tablet-dark": { viewport: { width: 768, height: 1024 }, colorScheme: "dark" },
 } as const;
 mkdirSync(values.out, { recursive: true });
 const chromium = await launchChromium();
-for (const [name, seed] of Object.entries({ console: everyState, hostile, empty, many })) {
+const seeds = { console: everyState, hostile, empty, few: many(3), many: many(300), crowd: many(10_000) };
+/** What differs by the number of connections. */
+const counted = ["overview", "connections", "connections-attention", "providers", "provider-delete"];
+for (const [name, seed] of Object.entries(seeds)) {
+  if (values.only.startsWith("consent-")) continue;
+  const isCounted = ["few", "many", "crowd"].includes(name);
   const daemon = await SeededDaemon.seeded(seed);
   await withCallers(daemon.clients, daemon.place.httpUrl);
   const { connections } = await daemon.clients.connections.listConnections({});
@@ -31,10 +37,11 @@ for (const [name, seed] of Object.entries({ console: everyState, hostile, empty,
     for (const [word, path] of Object.entries(paths)) {
       const file = `${name}-${word}-${look}.png`;
       if (!wanted(file) || (!troubled && path.includes("//"))) continue;
+      if (isCounted && !counted.includes(word)) continue;
       await page.goto(new URL(path, page.url()).href);
       await page.screenshot({ path: join(values.out, file), fullPage: true });
     }
-    if (!troubled || !wanted(`${name}-consent-${look}`)) continue;
+    if (!troubled || isCounted || !wanted(`${name}-consent-${look}`)) continue;
     await openConsent(page, troubled?.id ?? "");
     await page.screenshot({ path: join(values.out, `${name}-consent-${look}.png`), fullPage: true });
     await context.clearCookies();

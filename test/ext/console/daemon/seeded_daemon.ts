@@ -129,22 +129,24 @@ export function empty(): Seed {
   return { profiles: [], connections: [] };
 }
 
-/** Three hundred connections, every tenth of them in trouble. */
-export function many(nowMs: number): Seed {
-  const profiles = ["github", "google", "slack"].map((name) =>
-    aProfile({ name, template: name, ...endpoints }),
-  );
-  const connections = Array.from({ length: 300 }, (_, index) => {
-    const { id: providerId, name: providerName } = profiles[index % 3] ?? aProfile();
-    const isTroubled = index % 10 === 0;
-    return aConnection({
-      ...{ id: newId(), providerId, providerName, userId: `user-${index}`, credentialRevision: 2n },
-      ...{ issuedAtMs: nowMs - hourMs, expiresAtMs: nowMs + index * 60_000, refreshable: true },
-      ...{ status: isTroubled ? "attention" : "active", grantedScopes: ["openid", "email"] },
-      ...(isTroubled && {
-        problem: { reason: "consent_revoked", sinceMs: nowMs - hourMs, retryAtMs: undefined },
-      }),
+/** So many connections, every tenth of them in trouble. */
+export const many =
+  (count: number) =>
+  (nowMs: number): Seed => {
+    const profiles = ["github", "google", "slack"].map((name) =>
+      aProfile({ name, template: name, ...endpoints }),
+    );
+    const connections = Array.from({ length: count }, (_, index) => {
+      const { id: providerId, name: providerName } = profiles[index % 3] ?? aProfile();
+      const isTroubled = index % 10 === 0;
+      return aConnection({
+        ...{ id: newId(), providerId, providerName, userId: `user-${index}`, credentialRevision: 2n },
+        ...{ issuedAtMs: nowMs - hourMs, expiresAtMs: nowMs + index * 60_000, refreshable: true },
+        ...{ status: isTroubled ? "attention" : "active", grantedScopes: ["openid", "email"] },
+        ...(isTroubled && {
+          problem: { reason: "consent_revoked", sinceMs: nowMs - hourMs, retryAtMs: undefined },
+        }),
+      });
     });
-  });
-  return { profiles, connections };
-}
+    return { profiles, connections };
+  };

@@ -64,28 +64,6 @@ describe("sessions of the console", () => {
     ]);
   });
 
-  it("end what is held by them, once: at their end, at sign-out, when their key is revoked, when they make room", async () => {
-    const ends: string[] = [];
-    const late = await made.signedIn(key("late"));
-    made.sessions.hold(late.session, () => ends.push("late"));
-    const released = made.sessions.hold(late.session, () => ends.push("released"));
-    released();
-    const out = await made.signedIn(key("out"));
-    made.sessions.hold(out.session, () => ends.push("out"));
-    await made.sessions.end(out.session, undefined);
-    const gone = await made.signedIn(key("gone"));
-    made.sessions.hold(gone.session, () => ends.push("gone"));
-    made.changes.emit("principalEnded", "key:gone");
-    const first = await made.signedIn(key("many"));
-    made.sessions.hold(first.session, () => ends.push("many"));
-    for (let index = 0; index < 20; index++) await made.signedIn(key("many"));
-    expect(ends).toEqual(["out", "gone", "many"]);
-    made.clock.advance(8 * 3_600_000);
-    expect(ends).toEqual(["out", "gone", "many", "late"]);
-    made.sessions.hold(late.session, () => ends.push("afterwards"));
-    expect(ends.at(-1)).toBe("afterwards");
-  });
-
   it("end when their link comes again within its minute from a browser that does not have them", async () => {
     const { code } = await made.sessions.createLink(owner);
     const opened = await made.sessions.open(code.reveal(), "192.0.2.1");
