@@ -90,6 +90,7 @@ export function pending(
     sealed: sealed("authorization"),
     requireConfirmation: false,
     requestedBy: "owner",
+    requestedFor: "",
     held: false,
     failedConfirmations: 0,
     isStepUp: false,

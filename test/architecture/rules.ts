@@ -101,7 +101,6 @@ export const packages: Record<string, readonly Layer[]> = {
   "@clack/prompts": ["cli"],
   "@connectrpc/connect": ["server", "cli", "ext"],
   "@connectrpc/connect-node": ["server", "cli", "ext"],
-  "@grpc/grpc-js": ["ext"],
   commander: ["cli", "ext"],
   "env-paths": ["config"],
   "fs-native-extensions": ["store"],
@@ -200,7 +199,7 @@ export const budgets = {
   /** `src` without `src/ext`. */
   core: { budget: 44_000, ceiling: 57_900 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
-  src: { budget: 66_000, ceiling: 83_000 },
+  src: { budget: 66_000, ceiling: 81_000 },
   /** The largest extension but `fleet`, which may have 6 000. */
   extension: { budget: 3_000, ceiling: 4_500 },
   fleetExtension: { budget: 6_000, ceiling: 6_000 },

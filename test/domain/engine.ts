@@ -20,7 +20,7 @@ import type { TokenAcquirer } from "../../src/domain/tokens/acquire/token_acquir
 import type { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.js";
 import type { Tokens } from "../../src/domain/tokens/tokens.js";
 import type { WatchHub } from "../../src/domain/tokens/watch/watch_hub.js";
-import { owner } from "../../src/model/access/principal.js";
+import { owner, type Principal } from "../../src/model/access/principal.js";
 import type { Connection } from "../../src/model/connections/connection.js";
 import { newConnection } from "../../src/model/connections/new_connection.js";
 import type { TokenSet } from "../../src/model/credentials/credential.js";
@@ -199,10 +199,10 @@ export class Engine {
     return { connectionId, result: await this.finish(state) };
   }
 
-  request(request: Partial<ConnectionRequest> = {}) {
+  request(request: Partial<ConnectionRequest> = {}, principal: Principal = owner) {
     const provider = { name: "op" };
     const all = { userId: "ada", provider, scopes: [], returnUrl: undefined, connectionId: undefined };
-    return this.connections.request({ ...all, ...request }, owner);
+    return this.connections.request({ ...all, ...request }, principal);
   }
 
   /** From the page of the request to the callback. */

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { Action } from "../../model/access/access_table.js";
 import { describeRule, Permissions, type RoleRule, type RulePlace } from "../../model/access/permissions.js";
 import type { Policy } from "../../model/access/policy.js";
-import type { Principal } from "../../model/access/principal.js";
+import type { Identity, Principal } from "../../model/access/principal.js";
 import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { type NexusError, PermissionDenied, Unauthenticated, Unavailable } from "../../model/errors.js";
@@ -26,6 +26,7 @@ export interface AccessControlDeps {
 
 /** A call under way, that ends when its caller does. */
 interface Hold {
+  readonly caller: Identity;
   readonly action: Action;
   readonly fingerprint: string;
   end(error: NexusError): void;
@@ -99,6 +100,14 @@ export class AccessControl {
     return permissions;
   }
 
+  /** What a caller may do: what its principal may, within what that says of whom it calls for. */
+  permissionsFor({ name, onBehalfOf }: Identity): Permissions {
+    const permissions = this.permissionsOf(name);
+    if (onBehalfOf === undefined) return permissions;
+    const said = place(`${name} calls for ${onBehalfOf.name}, and restricts it so`);
+    return permissions.restrictedTo(onBehalfOf.restrictions, said);
+  }
+
   /**
    * The gate of every call, before its request is looked at.
    *
@@ -106,7 +115,7 @@ export class AccessControl {
    */
   admit(principal: Principal, action: Action): Permissions {
     this.refuseEnded(principal);
-    const permissions = this.permissionsOf(principal.name);
+    const permissions = this.permissionsFor(principal);
     if (permissions.permissionFor(action) === "denied") throw denied(action);
     return permissions;
   }
@@ -135,9 +144,9 @@ export class AccessControl {
     const { name, expiresAtMs } = principal;
     const holds = this.#holds.get(name) ?? new Set();
     this.#holds.set(name, holds);
-    const hold: Hold = { action, fingerprint: admitted.fingerprint, end };
+    const hold: Hold = { caller: principal, action, fingerprint: admitted.fingerprint, end };
     holds.add(hold);
-    this.#judge(hold, name);
+    this.#judge(hold);
     let timer: Timer | undefined;
     if (watchesExpiry && expiresAtMs !== undefined) {
       timer = this.deps.clock.setTimer(expiresAtMs - this.deps.clock.nowMs(), () => end(ended()));
@@ -150,7 +159,7 @@ export class AccessControl {
   }
 
   /** What the caller may see. It follows the policy: judged anew at each question. */
-  viewOf(principal: Pick<Principal, "name">): View {
+  viewOf(principal: Identity): View {
     const cached = this.#views.get(principal);
     if (cached) return cached;
     const view = this.#makeView(principal);
@@ -158,8 +167,8 @@ export class AccessControl {
     return view;
   }
 
-  #makeView({ name }: Pick<Principal, "name">): View {
-    const permissions = (): Permissions => this.permissionsOf(name);
+  #makeView(caller: Identity): View {
+    const permissions = (): Permissions => this.permissionsFor(caller);
     return {
       get isRestricted() {
         return permissions().isRestricted;
@@ -249,12 +258,12 @@ export class AccessControl {
   }
 
   #judgeHolds(name: string): void {
-    for (const hold of [...(this.#holds.get(name) ?? [])]) this.#judge(hold, name);
+    for (const hold of [...(this.#holds.get(name) ?? [])]) this.#judge(hold);
   }
 
-  #judge(hold: Hold, name: string): void {
-    const permissions = this.permissionsOf(name);
-    if (this.#isRevoked(name)) hold.end(ended());
+  #judge(hold: Hold): void {
+    const permissions = this.permissionsFor(hold.caller);
+    if (this.#isRevoked(hold.caller.name)) hold.end(ended());
     else if (permissions.permissionFor(hold.action) === "denied") hold.end(denied(hold.action));
     else if (permissions.fingerprint !== hold.fingerprint) {
       hold.end(new Unavailable("what this caller may see has changed: connect again"));

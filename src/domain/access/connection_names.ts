@@ -1,5 +1,5 @@
 import type { Permissions } from "../../model/access/permissions.js";
-import type { Principal } from "../../model/access/principal.js";
+import type { Identity } from "../../model/access/principal.js";
 import {
   type ConnectionName,
   type NameParts,
@@ -36,15 +36,15 @@ export class ConnectionNames {
    *
    * @throws NotFound
    */
-  idOf(key: ConnectionKey, principal: Pick<Principal, "name">): string {
+  idOf(key: ConnectionKey, principal: Identity): string {
     if ("id" in key) return key.id;
     const id = this.findFor(key.name, principal);
     if (id === undefined) throw new NotFound("connection");
     return id;
   }
 
-  findFor(name: ConnectionName, principal: Pick<Principal, "name">): string | undefined {
-    return this.find(name, this.deps.access.permissionsOf(principal.name));
+  findFor(name: ConnectionName, principal: Identity): string | undefined {
+    return this.find(name, this.deps.access.permissionsFor(principal));
   }
 
   find(name: ConnectionName, permissions: Permissions): string | undefined {

@@ -1,4 +1,4 @@
-import type { Principal } from "../../model/access/principal.js";
+import type { Identity, Principal } from "../../model/access/principal.js";
 import { factsOf, type ShownRequest } from "../../model/access/request_facts.js";
 import { decide, explainRules, type Rule, type Ruling } from "../../model/access/rules.js";
 import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
@@ -52,7 +52,7 @@ export class RequestRules {
   }
 
   /** What a caller sees of tokens that are sent unasked: those that it gets without showing a request. */
-  tokenView(principal: Pick<Principal, "name">): View {
+  tokenView(principal: Identity): View {
     const view = this.deps.access.viewOf(principal);
     const gives = (connectionId: string): boolean => {
       const connection = this.deps.access.factsOf(connectionId);
@@ -89,11 +89,11 @@ export class RequestRules {
 
   /** Undefined where nothing is to be judged: the owner and admins can read every token. */
   #ruling(
-    principal: Pick<Principal, "name">,
+    principal: Identity,
     connection: ConnectionFacts,
     shown: ShownRequest | undefined,
   ): Ruling | undefined {
-    const permissions = this.deps.access.permissionsOf(principal.name);
+    const permissions = this.deps.access.permissionsFor(principal);
     if (permissions.requestRules.length === 0) return undefined;
     if (shown === undefined && permissions.role === "admin") return undefined;
     const facts = factsOf(principal.name, connection, shown, this.deps.clock.nowMs());

@@ -1,5 +1,5 @@
 import { about, by } from "../../model/access/audit_event.js";
-import type { Principal } from "../../model/access/principal.js";
+import type { Identity, Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { NotFound } from "../../model/errors.js";
@@ -61,11 +61,7 @@ export class Connections {
   }
 
   /** See `ConnectionRequests.pendingLink`. */
-  pendingLink(
-    connection: Connection,
-    scopes: readonly string[],
-    asker: Pick<Principal, "name">,
-  ): PendingLink | undefined {
+  pendingLink(connection: Connection, scopes: readonly string[], asker: Identity): PendingLink | undefined {
     return this.#requests.pendingLink(connection, scopes, asker);
   }
 

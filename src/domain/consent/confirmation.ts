@@ -1,6 +1,10 @@
 import { type AuditEventType, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
-import type { HeldCredential, PendingAuthorization } from "../../model/connections/authorization.js";
+import {
+  type HeldCredential,
+  isRequester,
+  type PendingAuthorization,
+} from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import {
   DataLoss,
@@ -87,7 +91,7 @@ export class ConsentConfirmation {
     if (!connection) throw new NotFound("connection");
     const key = connection.pendingStateHash;
     const pending = key === undefined ? undefined : tx.getAuthorization(key);
-    const isTheirs = pending?.held === true && pending.requestedBy === principal.name;
+    const isTheirs = pending?.held === true && isRequester(pending, principal);
     if (key === undefined || !isTheirs || this.#clock.nowMs() >= pending.expiresAtMs) {
       throw new FailedPrecondition(
         "NOT_AWAITING_CONFIRMATION",

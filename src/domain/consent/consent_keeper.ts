@@ -1,6 +1,6 @@
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
-import type { PendingAuthorization } from "../../model/connections/authorization.js";
+import { type PendingAuthorization, requesterOf } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import { type Account, isOtherAccount } from "../../model/credentials/account.js";
@@ -184,7 +184,7 @@ export class ConsentKeeper {
     const connection = tx.getConnection(connectionId);
     const isEnded = !connection || connection.status === "revoked";
     const newer = connection?.pendingStateHash ? tx.getAuthorization(connection.pendingStateHash) : undefined;
-    const isReplaced = newer && mayTakePlace(pending, newer.requireConfirmation, { name: newer.requestedBy });
+    const isReplaced = newer && mayTakePlace(pending, newer.requireConfirmation, requesterOf(newer));
     if (isEnded || (pending.requireConfirmation && isReplaced)) {
       return this.#drop(tx, consented, actor, isEnded ? "connection_ended" : "request_replaced");
     }

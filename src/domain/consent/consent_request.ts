@@ -1,7 +1,10 @@
 import { by } from "../../model/access/audit_event.js";
-import type { Principal } from "../../model/access/principal.js";
-import type { PendingAuthorization } from "../../model/connections/authorization.js";
-import { authorizationLifetimeMs } from "../../model/connections/authorization.js";
+import type { Identity, Principal } from "../../model/access/principal.js";
+import {
+  authorizationLifetimeMs,
+  isRequester,
+  type PendingAuthorization,
+} from "../../model/connections/authorization.js";
 import type { Connection, StepUp } from "../../model/connections/connection.js";
 import { newConnection } from "../../model/connections/new_connection.js";
 import { checkReturnUrl } from "../../model/connections/return_url.js";
@@ -181,11 +184,7 @@ export class ConnectionRequests {
    * must be confirmed, since no other takes its place
    * @param asker what leads straight to the consent of a device authorization is for the one that requested it
    */
-  pendingLink(
-    connection: Connection,
-    scopes: readonly string[],
-    asker: Pick<Principal, "name">,
-  ): PendingLink | undefined {
+  pendingLink(connection: Connection, scopes: readonly string[], asker: Identity): PendingLink | undefined {
     const key = connection.pendingStateHash;
     const pending = this.openRequest(connection);
     if (!key || !pending) return undefined;
@@ -196,7 +195,7 @@ export class ConnectionRequests {
     const link = { connectionId: connection.id, expiresAtMs: pending.expiresAtMs };
     if (!secret?.device) return secret && { ...link, authUrl: this.#authUrl(secret.state) };
     const shown = shownOf(secret.device);
-    const isAsker = pending.requestedBy === asker.name;
+    const isAsker = isRequester(pending, asker);
     return { ...link, authUrl: "", device: isAsker ? shown : { ...shown, verificationUriComplete: "" } };
   }
 
@@ -237,6 +236,7 @@ export class ConnectionRequests {
         providerVersion: profile.version,
         redirectUri: `${this.deps.publicUrl}${current.redirectPath}`,
         requestedBy: principal.name,
+        requestedFor: principal.onBehalfOf?.name ?? "",
         held: false,
         failedConfirmations: 0,
         isStepUp: request.isStepUp ?? false,

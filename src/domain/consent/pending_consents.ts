@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import type { Principal } from "../../model/access/principal.js";
+import type { Identity, Principal } from "../../model/access/principal.js";
 import {
   authorizationLifetimeMs,
   type HeldCredential,
+  isRequester,
   type PendingAuthorization,
 } from "../../model/connections/authorization.js";
 import type { Connection } from "../../model/connections/connection.js";
@@ -86,12 +87,8 @@ export class PendingConsents {
 }
 
 /** A confirmation is dropped by nobody, and only the caller that demanded it may demand another one in its place. */
-export function mayTakePlace(
-  { requireConfirmation, requestedBy }: PendingAuthorization,
-  isConfirmed: boolean,
-  { name }: Pick<Principal, "name">,
-): boolean {
-  return !requireConfirmation || (isConfirmed && requestedBy === name);
+export function mayTakePlace(pending: PendingAuthorization, isConfirmed: boolean, caller: Identity): boolean {
+  return !pending.requireConfirmation || (isConfirmed && isRequester(pending, caller));
 }
 
 /** The profile that a request was made for; undefined when it was changed or deleted since. */

@@ -1,10 +1,4 @@
-import { clone, type Message } from "@bufbuild/protobuf";
-import {
-  Authorization,
-  type CheckRequest,
-  CheckRequestSchema,
-  type CheckResponse,
-} from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
+import { Authorization, type CheckResponse } from "../../gen/envoy/service/auth/v3/external_auth_pb.js";
 import { toWireError } from "../../service/pipeline/error_table.js";
 import { rpcRow } from "../../service/pipeline/rpc_access.js";
 import {
@@ -20,7 +14,6 @@ import {
   okResponse,
   proxiedRequest,
   refusalOfRoute,
-  routeFields,
 } from "./check_message.js";
 import type { ProxyAuthorizer } from "./proxy_authorizer.js";
 
@@ -62,15 +55,6 @@ rpcRow(Authorization.method.check, "token.read", (request) => {
 });
 
 const remoteCheck: RemoteRpc = {
-  nameOf: (request) => {
-    const key = connectionOfRoute(request as CheckRequest);
-    return key && "name" in key ? key.name : undefined;
-  },
-  withConnection: (request: Message, connectionId) => {
-    const resolved = clone(CheckRequestSchema, request as CheckRequest);
-    if (resolved.attributes) resolved.attributes.contextExtensions[routeFields.connection] = connectionId;
-    return resolved;
-  },
   shows: (answer) => {
     const { dynamicMetadata } = answer as CheckResponse;
     const id = dynamicMetadata?.[metadataFields.connectionId];

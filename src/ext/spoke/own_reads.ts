@@ -1,23 +1,35 @@
-import type { Message } from "@bufbuild/protobuf";
+import type { DescMethod, Message } from "@bufbuild/protobuf";
+import type { ConnectionNames } from "../../domain/access/connection_names.js";
+import type { RequestRules } from "../../domain/access/request_rules.js";
+import type { McpServerNames } from "../../domain/providers/mcp/mcp_server_names.js";
 import { isDownscoped } from "../../domain/tokens/downscoping.js";
 import type { ReadAudit } from "../../domain/tokens/read_audit.js";
-import type { Token, TokenServiceGetTokenRequest } from "../../gen/nexus/v1/token_pb.js";
+import { type Connection, ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
+import { ProviderService } from "../../gen/nexus/v1/provider_pb.js";
+import {
+  type AcquireTokenRequest,
+  type AcquireTokenResponse,
+  type Token,
+  TokenService,
+} from "../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../model/access/principal.js";
+import type { ConnectionName } from "../../model/connections/connection_name.js";
 import { Unavailable } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import { statusOf } from "../../service/messages/connection_message.js";
+import type { DefinedMethod } from "../../service/pipeline/service_definition.js";
 import type { Store } from "../../store/store.js";
-import type { AnswerFacts } from "./forwarding/answer_facts.js";
-import type { AnswerFilter } from "./forwarding/answer_filter.js";
 
 /** The stream of the hub brings in milliseconds what its answer rests on. */
 const timeoutMs = 2_000;
 
 export interface OwnReadsDeps {
   readonly store: Pick<Store, "getConnection">;
-  readonly filter: Pick<AnswerFilter, "connectionOf">;
+  readonly names: Pick<ConnectionNames, "findFor">;
+  readonly mcpNames: Pick<McpServerNames, "find">;
   readonly readAudit: Pick<ReadAudit, "read">;
+  readonly rules: Pick<RequestRules, "admit">;
   /** Whether the copy is being told at all. */
   readonly isConnected: () => boolean;
   /** Takes the token of a connection into the copy. */
@@ -27,6 +39,16 @@ export interface OwnReadsDeps {
   /** Of the copy. */
   readonly changes: Changes;
   readonly clock: Clock;
+}
+
+/** What an answer shows. */
+interface Shown {
+  readonly connection?: Connection | undefined;
+  readonly connectionId?: string | undefined;
+  /** Of a token that the caller gets. */
+  readonly revision?: bigint | undefined;
+  /** It is the one of the connection, which a downscoped one is not. */
+  readonly token?: Token | undefined;
 }
 
 /** Callers read what they wrote: the copy has what a hub answered, before the answer leaves. */
@@ -39,39 +61,61 @@ export class OwnReads {
     });
   }
 
-  /** Resolves when it has, or does not get it within 2 s. */
-  async copied(request: Message, facts: AnswerFacts, caller: Principal): Promise<void> {
-    const { changes, connection, connectionId } = facts;
-    if (changes === "providers") {
+  /**
+   * Resolves when the copy has what the answer rests on, or does not get it within 2 s, and the read of its token is durable.
+   *
+   * @throws Unavailable when the read cannot be recorded; PermissionDenied and FailedPrecondition of the rules here
+   */
+  async answered(method: DefinedMethod, request: Message, answer: Message, caller: Principal): Promise<void> {
+    const { descriptor } = method;
+    if (descriptor.parent === ProviderService && isWrite(descriptor)) {
       const taken = this.deps.takeProviders().catch(() => undefined);
       await Promise.race([taken, delay(this.deps.clock, timeoutMs)]);
       return;
     }
-    const isDeleted = changes === "deleted connection";
-    const heldId = facts.token && this.deps.filter.connectionOf(request, facts, caller);
-    if (facts.token && heldId && !asksDownscoped(request)) await this.deps.hold(heldId, facts.token);
-    if (facts.revision === undefined && !connection && !connectionId && !isDeleted) return;
-    await this.#until(() => {
-      const id = this.deps.filter.connectionOf(request, facts, caller);
-      const copied = id === undefined ? undefined : this.deps.store.getConnection(id);
-      if (isDeleted || !copied) return isDeleted && !copied;
-      const revision = facts.revision ?? connection?.revision ?? 0n;
-      const isOfStatus = connection === undefined || copied.status === statusOf(connection.status);
-      return copied.credentialRevision >= revision && isOfStatus;
-    });
-  }
-
-  /** Resolves when the read of a token of the answer is durable. @throws Unavailable when it cannot be */
-  async recorded(request: Message, facts: AnswerFacts, caller: Principal): Promise<void> {
-    const { revision } = facts;
+    const shown: Shown = method.remote?.shows(answer) ?? shownIn(request, answer);
+    const connectionOf = (): string | undefined =>
+      shown.connection?.id || shown.connectionId || this.#asked(request, caller);
+    await this.#copied(shown, descriptor === ConnectionService.method.deleteConnection, connectionOf);
+    const { revision } = shown;
     if (revision === undefined) return;
-    const id = this.deps.filter.connectionOf(request, facts, caller);
+    const id = connectionOf();
     if (id === undefined)
       throw new Unavailable(
         "the read of the token cannot be recorded: this spoke has no copy of it yet",
         1_000,
       );
+    // All other tokens are asked for here first.
+    if (descriptor === TokenService.method.refreshToken) await this.deps.rules.admit(caller, id);
     await this.deps.readAudit.read(caller, id, revision);
+  }
+
+  async #copied(shown: Shown, isDeleted: boolean, connectionOf: () => string | undefined): Promise<void> {
+    const { connection, token } = shown;
+    const heldId = token && connectionOf();
+    if (heldId) await this.deps.hold(heldId, token);
+    if (shown.revision === undefined && !connection && !shown.connectionId && !isDeleted) return;
+    const revision = shown.revision ?? connection?.revision ?? 0n;
+    await this.#until(() => {
+      const id = connectionOf();
+      const copied = id === undefined ? undefined : this.deps.store.getConnection(id);
+      if (isDeleted || !copied) return isDeleted && !copied;
+      const isOfStatus = connection === undefined || copied.status === statusOf(connection.status);
+      return copied.credentialRevision >= revision && isOfStatus;
+    });
+  }
+
+  /** The connection that the request names, as far as it is known here. */
+  #asked(request: Message, caller: Principal): string | undefined {
+    const { connectionId, name } = request as { connectionId?: string; name?: ConnectionName };
+    if (connectionId) return connectionId;
+    if (typeof name === "object") return this.deps.names.findFor(name, caller);
+    if (request.$typeName !== TokenService.method.acquireToken.input.typeName) return undefined;
+    const { providerName, mcpServerUrl, userId, label } = request as AcquireTokenRequest;
+    const named = mcpServerUrl === "" ? providerName : this.deps.mcpNames.find(mcpServerUrl)?.name;
+    return named === undefined
+      ? undefined
+      : this.deps.names.findFor({ providerName: named, userId, label }, caller);
   }
 
   async #until(isCopied: () => boolean): Promise<void> {
@@ -92,7 +136,16 @@ export class OwnReads {
   }
 }
 
-function asksDownscoped(request: Message): boolean {
-  if (request.$typeName !== "nexus.v1.TokenServiceGetTokenRequest") return false;
-  return isDownscoped(request as TokenServiceGetTokenRequest);
+function shownIn(request: Message, answer: Message): Shown {
+  const { connection, connectionId, token } = answer as Shown & { token?: Token };
+  const { result } = answer as Partial<AcquireTokenResponse>;
+  if (result?.case === "token") return { revision: result.value.revision };
+  if (result?.case === "consent") return { connectionId: result.value.connectionId };
+  if (!token) return { connection, connectionId };
+  const isOther = isDownscoped({ scopes: [], audience: "", resource: "", ...request } as never);
+  return { revision: token.revision, token: isOther ? undefined : token };
+}
+
+function isWrite({ name }: DescMethod): boolean {
+  return /^(Create|Update|Delete)/.test(name);
 }

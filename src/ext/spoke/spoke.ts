@@ -3,8 +3,12 @@ import { readVersion } from "../../config/version.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { StartRefused } from "../../daemon/extension.js";
 import type { DomainHub, ListenersHub } from "../../daemon/hub/hub_interfaces.js";
+import type { AccessControl } from "../../domain/access/access_control.js";
+import type { ConnectionNames } from "../../domain/access/connection_names.js";
+import type { RequestRules } from "../../domain/access/request_rules.js";
 import { CredentialVault } from "../../domain/credentials/credential_vault.js";
 import type { KeyringManager } from "../../domain/operations/keyring_manager.js";
+import type { McpServerNames } from "../../domain/providers/mcp/mcp_server_names.js";
 import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
 import type { ReadAudit } from "../../domain/tokens/read_audit.js";
 import type { SpokeState } from "../../model/connections/daemon_status.js";
@@ -20,12 +24,9 @@ import type { Vault } from "../../vault/vault.js";
 import { Copies } from "./copies/copies.js";
 import { CopyClock, maxSilenceMs } from "./copies/copy_clock.js";
 import { type CopyPosition, CopyPositionFile } from "./copy_position.js";
-import { AnswerFilter, type AnswerFilterDeps } from "./forwarding/answer_filter.js";
-import { ConsentRequesters } from "./forwarding/consent_requesters.js";
-import { forwardedService, type UpstreamHub } from "./forwarding/forwarded_service.js";
-import { OwnReads, type OwnReadsDeps } from "./own_reads.js";
-import { copiedToken } from "./upstream/copied_messages.js";
-import { HubLinks } from "./upstream/hub_links.js";
+import { forwardedService } from "./forwarded_service.js";
+import { OwnReads } from "./own_reads.js";
+import { HubLinks } from "./upstream/hub_link.js";
 import { IdentityFiles } from "./upstream/identity_files.js";
 import { UpstreamCalls } from "./upstream/upstream_calls.js";
 import { type CopyTarget, UpstreamFollower, type WatchPlace } from "./upstream/upstream_follower.js";
@@ -49,18 +50,15 @@ export interface SpokeResources {
 }
 
 /** What a spoke needs of the domain that it is wired into. */
-export interface SpokeDomain extends AnswerFilterDeps {
+export interface SpokeDomain {
+  readonly access: AccessControl;
+  readonly names: ConnectionNames;
+  readonly mcpNames: McpServerNames;
   readonly readAudit: ReadAudit;
+  readonly rules: RequestRules;
   readonly changes: Changes;
   readonly keyring: KeyringManager;
   readonly registry: ProviderRegistry;
-}
-
-/** What there is of a spoke once it serves. */
-interface OpenSpoke {
-  readonly domain: SpokeDomain;
-  readonly filter: AnswerFilter;
-  readonly reads: OwnReads;
 }
 
 /** What makes a daemon a spoke: its connections are copies of what its identity may see at a hub. */
@@ -75,9 +73,8 @@ export class Spoke implements ListenersHub, DomainHub {
   readonly #copies: Copies;
   readonly #follower: UpstreamFollower;
   readonly #ends: CopyClock;
-  readonly #askers = new ConsentRequesters();
   #last: CopyPosition;
-  #open: OpenSpoke | undefined;
+  #open: { readonly domain: SpokeDomain; readonly reads: OwnReads } | undefined;
 
   constructor(
     private readonly options: SpokeOptions,
@@ -135,17 +132,14 @@ export class Spoke implements ListenersHub, DomainHub {
   }
 
   led(service: ServiceDefinition): ServiceDefinition {
-    const opened = (): OpenSpoke => this.#opened;
-    const hub: UpstreamHub = {
-      askers: this.#askers,
-      get filter() {
-        return opened().filter;
+    return forwardedService(service, {
+      call: (method, request, principal, signal) => {
+        const { rules } = this.#opened.domain.access.permissionsFor(principal);
+        const restrictions = rules.flatMap(({ restriction }) => restriction ?? []);
+        return this.#calls.call(method, request, { name: principal.name, restrictions }, signal);
       },
-      call: (method, request, { name }, signal) => this.#calls.call(method, request, name, signal),
-      copied: (request, facts, caller) => opened().reads.copied(request, facts, caller),
-      recorded: (request, facts, caller) => opened().reads.recorded(request, facts, caller),
-    };
-    return forwardedService(service, hub);
+      answered: (...answered) => this.#opened.reads.answered(...answered),
+    });
   }
 
   /** Nothing of a person's browser comes here. */
@@ -182,23 +176,14 @@ export class Spoke implements ListenersHub, DomainHub {
   async open({ domain }: { readonly domain: SpokeDomain }): Promise<void> {
     const { clock, log } = this.options;
     const { store } = this.resources;
-    const { readAudit, changes } = domain;
     const isConnected = (): boolean => this.#follower.isConnected;
-    const takeProviders = (): Promise<void> => this.#follower.takeProviders();
-    const filter = new AnswerFilter(domain);
-    const hold: OwnReadsDeps["hold"] = (connectionId, token) =>
-      this.#copies.hold(connectionId, token.revision, copiedToken(token));
     const reads = new OwnReads({
-      store,
-      filter,
-      readAudit,
-      isConnected,
-      hold,
-      takeProviders,
-      changes,
-      clock,
+      ...domain,
+      ...{ store, clock, isConnected },
+      hold: (connectionId, token) => this.#copies.hold(connectionId, token),
+      takeProviders: () => this.#follower.takeProviders(),
     });
-    this.#open = { domain, filter, reads };
+    this.#open = { domain, reads };
     domain.keyring.start();
     // However long ago: what lives of it is served.
     const hasCopy = this.#last.lastContactAtMs !== undefined;
@@ -242,7 +227,7 @@ export class Spoke implements ListenersHub, DomainHub {
     return begun;
   }
 
-  get #opened(): OpenSpoke {
+  get #opened() {
     if (this.#open === undefined) throw new Error("the spoke is not open");
     return this.#open;
   }

@@ -54,7 +54,7 @@ export class Permissions {
   constructor(
     rules: readonly RoleRule[],
     nobody: RulePlace,
-    policy?: { readonly rules: readonly Rule[]; readonly digest: string },
+    private readonly policy?: { readonly rules: readonly Rule[]; readonly digest: string },
   ) {
     this.rules = rules;
     this.requestRules = [...rules.flatMap(restrictionRules), ...(policy?.rules ?? [])];
@@ -68,6 +68,13 @@ export class Permissions {
     this.fingerprint = JSON.stringify(
       this.requestRules.length === 0 || this.role === "admin" ? own : [own, policy?.digest],
     );
+  }
+
+  /** What is left of it when it is restricted further; where there was nothing, there is nothing. */
+  restrictedTo(restrictions: readonly Restriction[], place: RulePlace): Permissions {
+    if (this.rules.length === 0 || restrictions.length === 0) return this;
+    const added = restrictions.map((restriction): RoleRule => ({ role: "agent", restriction, place }));
+    return new Permissions([...this.rules, ...added], this.#nobody, this.policy);
   }
 
   /** That of the rule which allows least. */

@@ -1,3 +1,5 @@
+import type { Restriction } from "./scope_restriction.js";
+
 /**
  * Who acts, as the listener proved it. What a principal may is not decided here.
  *
@@ -11,9 +13,21 @@ export interface Principal {
   readonly origin?: string;
   /** Through whom it came, in order: a spoke by its principal, a hub by its address. Of a verified link, never of a request. */
   readonly via?: readonly string[];
+  /** Whom it says that it calls for. Nobody proved it: it can take from what the principal may, and tells its callers apart. */
+  readonly onBehalfOf?: OnBehalfOf;
   /** When the proof ends, in milliseconds since the epoch; a stream does not outlive it. */
   readonly expiresAtMs?: number;
 }
+
+export interface OnBehalfOf {
+  /** A principal of a spoke. */
+  readonly name: string;
+  /** What the spoke restricts it to; a connection must fit each. */
+  readonly restrictions: readonly Restriction[];
+}
+
+/** What decides what a principal may. */
+export type Identity = Pick<Principal, "name" | "onBehalfOf">;
 
 export type PrincipalKind =
   /** Owns the data folder: came over the Unix socket. */

@@ -1,3 +1,4 @@
+import type { Identity } from "../access/principal.js";
 import type { SealedRecord, StaticCredential, TokenSet } from "../credentials/credential.js";
 
 /**
@@ -18,6 +19,8 @@ export interface PendingAuthorization {
   readonly requireConfirmation: boolean;
   /** Name of the principal that made the request; empty in records of older versions. */
   readonly requestedBy: string;
+  /** For whom that one said that it calls, see `Principal.onBehalfOf`; empty for itself. */
+  readonly requestedFor: string;
   /** The consent was given: what is sealed holds the credential. */
   readonly held: boolean;
   readonly failedConfirmations: number;
@@ -25,6 +28,20 @@ export interface PendingAuthorization {
   readonly isStepUp: boolean;
   /** Of a device authorization: between two requests of the token; undefined for a consent in a browser. */
   readonly deviceIntervalMs?: number | undefined;
+}
+
+/** Who made it. */
+export function requesterOf({ requestedBy, requestedFor }: PendingAuthorization): Identity {
+  if (requestedFor === "") return { name: requestedBy };
+  return { name: requestedBy, onBehalfOf: { name: requestedFor, restrictions: [] } };
+}
+
+/** Whether it is this caller's to confirm. */
+export function isRequester(
+  { requestedBy, requestedFor }: Pick<PendingAuthorization, "requestedBy" | "requestedFor">,
+  { name, onBehalfOf }: Identity,
+): boolean {
+  return requestedBy === name && requestedFor === (onBehalfOf?.name ?? "");
 }
 
 /** What a consent brought and nobody has confirmed yet. */

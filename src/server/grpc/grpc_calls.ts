@@ -6,12 +6,12 @@ import { anyone, type Principal } from "../../model/access/principal.js";
 import type { Limits } from "../../model/limits.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 import type { Clock } from "../../runtime/clock.js";
+import { callerField, onBehalf } from "../../service/forwarding/on_behalf.js";
 import type { BoundMethod, BoundService } from "../../service/pipeline/bound_service.js";
 import { toWireError as toServiceError } from "../../service/pipeline/error_table.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
 import { presentedCredentials, unauthenticatedMessage } from "../callers/api_key.js";
 import { callerTrace } from "../callers/caller_trace.js";
-import { callerField, onBehalf } from "../callers/on_behalf.js";
 import type { OpenCalls } from "../callers/open_calls.js";
 import { methodName, neverAborted, toWireError } from "../connect/wire_answer.js";
 import type { OnUnexpected } from "../listen/listener.js";
@@ -150,6 +150,11 @@ export class GrpcCalls {
       const { requestHeader: sent } = call.metadata;
       const text = unauthenticatedMessage(sent.get("authorization"), sent.get("x-api-key"));
       this.#refuse(call, new WireError(codes.unauthenticated, text));
+      return;
+    }
+    if (principal?.onBehalfOf && method.kind !== "unary") {
+      const text = "a stream is nobody's but its caller's: it is not opened on behalf of another";
+      this.#refuse(call, new WireError(codes.unimplemented, text));
       return;
     }
     const tooMany = principal ? undefined : this.options.openCalls.take(call.stream);

@@ -10,7 +10,6 @@ import type {
 } from "@bufbuild/protobuf";
 import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator, type Validator, type Violation } from "@bufbuild/protovalidate";
-import type { ConnectionName } from "../../model/connections/connection_name.js";
 import { InvalidArgument } from "../../model/errors.js";
 import { inWords } from "../../model/pattern_words.js";
 import type { StreamSink, StreamSource } from "../../runtime/stream_sink.js";
@@ -48,9 +47,6 @@ type WithRules<M> = M extends unknown
 
 /** What a spoke must know of an RPC that is no part of the contract, to ask its hub for it. */
 export interface RemoteRpc {
-  /** By which the request names its connection. */
-  nameOf(request: Message): ConnectionName | undefined;
-  withConnection(request: Message, connectionId: string): Message;
   /** The connection and the revision of the token that an answer shows. */
   shows(answer: Message): {
     readonly connectionId: string | undefined;

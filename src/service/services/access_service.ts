@@ -130,7 +130,7 @@ class AccessRpcs implements Rpcs {
   }
 
   whoAmI: Rpcs["whoAmI"] = async (_request, { principal }) => {
-    const permissions = this.deps.access.permissionsOf(principal.name);
+    const permissions = this.deps.access.permissionsFor(principal);
     return create(WhoAmIResponseSchema, {
       principal: principal.name,
       role: roleMessage(permissions.role),

@@ -91,6 +91,22 @@ describe("a consent that waits for its confirmation", () => {
     expect(engine.get(id).status).toBe("active");
   });
 
+  it("is nobody's but that caller's of a spoke for whom it was requested", async () => {
+    const [ada, bob] = ["key:ada", "key:bob"].map((name): Principal => {
+      const onBehalfOf = { name, restrictions: [] };
+      return { name: "cert:spoke", kind: "certificate", onBehalfOf };
+    }) as [Principal, Principal];
+    engine.exchangeCode = () => Promise.resolve(tokenSet());
+    const { state, connectionId } = await engine.request({ returnUrl, requireConfirmation: true }, ada);
+    const result = await engine.finish(state);
+    if (result.kind !== "return") throw new Error(result.kind);
+    const code = new URL(result.location).searchParams.get("completion_code") ?? "";
+    for (const other of [bob, { ...ada, onBehalfOf: undefined } as never, owner])
+      await expect(engine.confirmer.confirm(connectionId, code, other)).rejects.toThrow("is not yours");
+    await engine.confirmer.confirm(connectionId, code, ada);
+    expect(engine.get(connectionId).status).toBe("active");
+  });
+
   it("is confirmed once by any number of callers", async () => {
     const { id, code } = await consent(tokenSet());
     const outcomes = await Promise.allSettled([1, 2, 3].map(() => engine.confirmer.confirm(id, code, owner)));

@@ -23,11 +23,8 @@ it("asks for what its route names", () => {
   });
 });
 
-it("tells a spoke which connection is named, and whose token is shown", () => {
+it("tells a spoke whose token is shown", () => {
   const { remote } = check ?? {};
-  expect(remote?.nameOf(routeOf("op/ada"))).toMatchObject({ providerName: "op", userId: "ada" });
-  expect(remote?.nameOf(routeOf("some-id"))).toBeUndefined();
-  expect(remote?.withConnection(routeOf("op/ada"), "some-id")).toEqual(routeOf("some-id"));
   const answerOf = (dynamicMetadata: Record<string, string | number>) =>
     create(CheckResponseSchema, { dynamicMetadata });
   expect(remote?.shows(answerOf({ connection_id: "some-id", revision: "7" }))).toEqual({

@@ -1,19 +1,13 @@
-import { create, type Message } from "@bufbuild/protobuf";
+import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import type { AnswerFacts } from "../../../src/ext/spoke/forwarding/answer_facts.js";
-import { AnswerFilter } from "../../../src/ext/spoke/forwarding/answer_filter.js";
 import { OwnReads } from "../../../src/ext/spoke/own_reads.js";
-import { CheckRequestSchema } from "../../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
-import { CreateProviderRequestSchema } from "../../../src/gen/nexus/v1/provider_pb.js";
-import {
-  AcquireTokenRequestSchema,
-  RefreshTokenRequestSchema,
-  TokenSchema,
-  TokenServiceGetTokenRequestSchema,
-} from "../../../src/gen/nexus/v1/token_pb.js";
+import { Authorization } from "../../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
+import { ConnectionService } from "../../../src/gen/nexus/v1/connection_pb.js";
+import { ProviderService } from "../../../src/gen/nexus/v1/provider_pb.js";
+import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
-import { Unavailable } from "../../../src/model/errors.js";
+import { PermissionDenied, Unavailable } from "../../../src/model/errors.js";
 import { newId } from "../../../src/model/ids.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
@@ -29,15 +23,13 @@ class World {
   readonly reads: unknown[] = [];
   readonly held: unknown[] = [];
   lists = 0;
+  ruling: Promise<void> | undefined;
   readonly own = new OwnReads({
     store: { getConnection: (asked) => (asked === id ? (this.copied as Connection) : undefined) },
-    filter: new AnswerFilter({
-      access: { viewOf: () => ({}) as never },
-      names: { findFor: () => (this.copied ? id : undefined), partsOf: () => undefined },
-      mcpNames: { find: () => ({ name: "of-its-server" }) as never },
-      reader: { view: () => undefined },
-    }),
+    names: { findFor: () => (this.copied ? id : undefined) },
+    mcpNames: { find: () => ({ name: "of-its-server" }) as never },
     readAudit: { read: (caller, ...read) => void this.reads.push([caller.name, ...read]) },
+    rules: { admit: () => this.ruling },
     isConnected: () => true,
     takeProviders: async () => void this.lists++,
     hold: async (held, token) => {
@@ -48,70 +40,111 @@ class World {
     clock: this.clock,
   });
 
-  /** Whether the answer waits for the copy. */
-  async waits(request: Message, facts: AnswerFacts): Promise<boolean> {
+  /** @returns whether the answer waits for the copy, which has it then */
+  async waits(descriptor: DescMethodUnary, request: object, answer: object): Promise<boolean> {
+    const isRemote = descriptor.parent.typeName === Authorization.typeName;
+    const remote = { shows: () => ({ connectionId: id, revision: 7n }) };
+    const method = { kind: "unary", descriptor, ...(isRemote && { remote }) } as never;
+    const messages: [Message, Message] = [
+      create(descriptor.input, request as never),
+      create(descriptor.output, answer as never),
+    ];
+    const over = this.own.answered(method, ...messages, agent);
     let isOver = false;
-    const over = this.own.copied(request, facts, agent).then(() => {
-      isOver = true;
-    });
+    over.then(
+      () => {
+        isOver = true;
+      },
+      () => undefined,
+    );
     await new Promise((resolve) => setImmediate(resolve));
     const isWaiting = !isOver;
-    this.copied = { credentialRevision: 7n, status: "active" };
+    if (isWaiting) this.copied = { credentialRevision: 7n, status: "active" };
     this.changes.emit("connections", []);
     await over;
     return isWaiting;
   }
 }
 
-const byServer = create(AcquireTokenRequestSchema, { mcpServerUrl: "https://mcp.test/", userId: "ada" });
-const acquired = { acquired: create(TokenSchema, { revision: 7n }), revision: 7n };
-const read: readonly (readonly [string, Message, AnswerFacts])[] = [
-  ["a token", create(TokenServiceGetTokenRequestSchema, { connectionId: id }), { revision: 7n }],
-  ["a token of an MCP server", byServer, acquired],
-  ["what a proxy is given", create(CheckRequestSchema), { connectionId: id, revision: 7n }],
+const { acquireToken, getToken, refreshToken } = TokenService.method;
+const byServer = { mcpServerUrl: "https://mcp.test/", userId: "ada" };
+const acquired = { result: { case: "token", value: { revision: 7n } } } as const;
+const audience = "https://api.test";
+const read: readonly (readonly [string, DescMethodUnary, object, object])[] = [
+  ["a downscoped token", getToken, { connectionId: id, audience }, { token: { revision: 7n } }],
+  ["a token of an MCP server", acquireToken, byServer, acquired],
+  ["what a proxy is given", Authorization.method.check, {}, {}],
 ];
 
 describe("what a hub answers a spoke", () => {
-  it.each(read)("is copied, and on record: %s", async (_, request, facts) => {
+  it.each(read)("is copied, and on record: %s", async (_, method, request, answer) => {
     const world = new World();
-    expect(await world.waits(request, facts)).toBe(true);
-    await world.own.recorded(request, facts, agent);
+    expect(await world.waits(method, request, answer)).toBe(true);
     expect(world.reads).toEqual([["key:ci", id, 7n]]);
+    expect(world.held).toEqual([]);
   });
 
   it("is not given when its read cannot be recorded", async () => {
     const world = new World();
-    await expect(world.own.recorded(byServer, acquired, agent)).rejects.toBeInstanceOf(Unavailable);
+    const answer = create(acquireToken.output, acquired);
+    const over = world.own.answered(
+      { kind: "unary", descriptor: acquireToken } as never,
+      ...([create(acquireToken.input, byServer), answer, agent] as const),
+    );
+    world.clock.advance(2_000);
+    await expect(over).rejects.toBeInstanceOf(Unavailable);
     expect(world.reads).toEqual([]);
   });
 
   it("is held when it is the token of the connection, which the stream may tell late", async () => {
-    const token = create(TokenSchema, { revision: 7n });
-    const facts = { revision: 7n, token };
-    const asked = create(RefreshTokenRequestSchema, { connectionId: id });
     const world = new World();
-    expect(await world.waits(asked, facts)).toBe(false);
+    expect(await world.waits(refreshToken, { connectionId: id }, { token: { revision: 7n } })).toBe(false);
     expect(world.held).toEqual([[id, 7n]]);
-    // A downscoped one is another.
-    const downscoped = create(TokenServiceGetTokenRequestSchema, {
-      connectionId: id,
-      audience: "https://api.test",
-    });
-    const other = new World();
-    expect(await other.waits(downscoped, facts)).toBe(true);
-    expect(other.held).toEqual([]);
+    expect(world.reads).toEqual([["key:ci", id, 7n]]);
+  });
+
+  it("is not given to a caller whom the rules here give no token", async () => {
+    const world = new World();
+    world.ruling = Promise.reject(new PermissionDenied("no"));
+    const asked = world.waits(refreshToken, { connectionId: id }, { token: { revision: 7n } });
+    await expect(asked).rejects.toBeInstanceOf(PermissionDenied);
+    expect(world.reads).toEqual([]);
   });
 
   it("may be a link, whose connection is copied", async () => {
     const world = new World();
-    expect(await world.waits(byServer, { connectionId: id })).toBe(true);
-    await world.own.recorded(byServer, { connectionId: id }, agent);
+    const link = { result: { case: "consent", value: { connectionId: id } } } as const;
+    expect(await world.waits(acquireToken, byServer, link)).toBe(true);
     expect(world.reads).toEqual([]);
+  });
+
+  it("may be the end of a connection", async () => {
+    const world = new World();
+    world.copied = { credentialRevision: 7n, status: "active" };
+    const { deleteConnection } = ConnectionService.method;
+    const request = create(deleteConnection.input, { connectionId: id });
+    let isOver = false;
+    const over = world.own
+      .answered(
+        { kind: "unary", descriptor: deleteConnection } as never,
+        request,
+        create(deleteConnection.output),
+        agent,
+      )
+      .then(() => {
+        isOver = true;
+      });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isOver).toBe(false);
+    world.copied = undefined;
+    world.changes.emit("connections", []);
+    await over;
   });
 
   it("may be a profile, and then all are told", async () => {
     const world = new World();
-    await world.own.copied(create(CreateProviderRequestSchema), { changes: "providers" }, agent);
+    await world.waits(ProviderService.method.createProvider, {}, {});
+    await world.waits(ProviderService.method.getProvider, {}, {});
     expect(world.lists).toBe(1);
   });
 });

@@ -14,6 +14,7 @@ import {
   PageResponseSchema,
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Principal, PrincipalKind } from "../../../model/access/principal.js";
+import { onBehalfFrom, onBehalfMessage } from "../../../service/forwarding/on_behalf.js";
 import { bytesOf, statusOf } from "../../../service/forwarding/wire_status.js";
 import type { BoundMethod, BoundService, CallContext } from "../../../service/pipeline/bound_service.js";
 import { toWireError } from "../../../service/pipeline/error_table.js";
@@ -147,24 +148,26 @@ async function carriedOut(
   }
 }
 
-export function callerOf({ name, kind, origin, via, expiresAtMs }: Principal): Caller {
+export function callerOf({ name, kind, origin, via, onBehalfOf, expiresAtMs }: Principal): Caller {
   return create(CallerSchema, {
     name,
     kind,
     origin: origin ?? "",
     via: [...(via ?? [])],
+    ...(onBehalfOf && { onBehalfOf: onBehalfMessage(onBehalfOf) }),
     ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
   });
 }
 
 /** Whatever kind another hub names: what it may is decided by its name, and by a kind that is known. */
-function principalOf({ name, kind, origin, via, expiresAt }: Caller, hub: string): Principal {
+function principalOf({ name, kind, origin, via, onBehalfOf, expiresAt }: Caller, hub: string): Principal {
   const passed = hub === "" ? via : [...via, hub];
   return {
     name,
     kind: kind as PrincipalKind,
     ...(origin !== "" && { origin }),
     ...(passed.length > 0 && { via: passed }),
+    ...(onBehalfOf && { onBehalfOf: onBehalfFrom(onBehalfOf) }),
     ...(expiresAt && { expiresAtMs: timestampMs(expiresAt) }),
   };
 }

@@ -1,54 +1,102 @@
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
+import type { Token, TokenState } from "../../../gen/nexus/v1/token_pb.js";
 import type { Connection } from "../../../model/connections/connection.js";
 import { newConnection } from "../../../model/connections/new_connection.js";
 import { bearerStrategy } from "../../../model/credentials/strategy.js";
+import { type ProblemReason, problemMessages } from "../../../model/problem_reason.js";
+import { profileSettings } from "../../../model/providers/profile_fields.js";
+import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
+import { strategyOf } from "../../../model/providers/strategy_message.js";
+import { statusOf } from "../../../service/messages/connection_message.js";
+import { versionOfEtag } from "../../../service/messages/provider_message.js";
 import { connectionEncoder } from "../../../store/records/connection_codec.js";
-import type { CopiedState } from "./copied_state.js";
 
 /** A hub does not tell when a token was issued. So long ago, every wish for a longer life is its to judge. */
 const issuedMs = 1;
 
 /**
  * The record of a connection in a copy. Whether it can be refreshed is the hub's to say: here every one counts as refreshable, so that
- * whoever finds no living token is led there.
+ * whoever finds no living token is led there. A status or a problem that this version does not know is one that a person must look at.
  */
 export function copiedConnection(
-  state: CopiedState,
+  state: TokenState,
   before: Connection | undefined,
   nowMs: number,
 ): Connection {
-  const { token, providerId, providerName, problem, revision } = state;
+  const { token, problem, providerId, providerName, revision, account } = state;
   const profile = { id: providerId, name: providerName, strategy: bearerStrategy };
   const base = before ?? newConnection(state.connectionId, state, profile, nowMs);
-  const expiresAtMs = token ? token.expiresAtMs : Math.min(base.expiresAtMs ?? nowMs, nowMs);
   return {
     ...base,
     // Names find connections in the order in which the hub made them.
-    createdAtMs: state.createdAtMs ?? base.createdAtMs,
+    createdAtMs: state.createdAt ? timestampMs(state.createdAt) : base.createdAtMs,
     userId: state.userId,
     providerId,
     providerName,
     label: state.label,
-    status: state.status,
+    status: statusOf(state.status) ?? "attention",
     credentialRevision: revision,
-    grantedScopes: token?.grantedScopes ?? base.grantedScopes,
-    expiresAtMs,
     issuedAtMs: issuedMs,
     refreshable: true,
-    refreshNotBeforeMs: token?.refreshNotBeforeMs,
-    problem,
+    problem: problem && {
+      reason: Object.hasOwn(problemMessages, problem.reason)
+        ? (problem.reason as ProblemReason)
+        : "reauth_required",
+      sinceMs: problem.since ? timestampMs(problem.since) : 1,
+      retryAtMs: problem.retryAt && timestampMs(problem.retryAt),
+    },
     updatedAtMs: nowMs,
-    dueAtMs: token && expiresAtMs !== undefined && expiresAtMs > nowMs ? expiresAtMs : undefined,
-    strategy: token?.strategy ?? base.strategy,
-    refreshExpiresAtMs: state.refreshExpiresAtMs,
-    account: state.account,
+    refreshExpiresAtMs: state.refreshExpiresAt && timestampMs(state.refreshExpiresAt),
+    account: account && {
+      ...{ subject: account.subject, name: account.name, email: account.email, login: account.login },
+      source: "",
+    },
+    ...(token ? ofToken(token, nowMs) : ofNone(base, nowMs)),
   };
+}
+
+/** The same one with a token that a hub gave a caller. */
+export function withToken(before: Connection, token: Token, nowMs: number): Connection {
+  const { revision: credentialRevision } = token;
+  const known = { status: "active", problem: undefined, updatedAtMs: nowMs } as const;
+  return { ...before, ...known, credentialRevision, ...ofToken(token, nowMs) };
+}
+
+function ofToken({ expiresAt, refreshNotBefore, grantedScopes, strategy }: Token, nowMs: number) {
+  const expiresAtMs = expiresAt && timestampMs(expiresAt);
+  return {
+    grantedScopes,
+    expiresAtMs,
+    refreshNotBeforeMs: refreshNotBefore && timestampMs(refreshNotBefore),
+    dueAtMs: expiresAtMs !== undefined && expiresAtMs > nowMs ? expiresAtMs : undefined,
+    strategy: strategyOf(strategy) ?? bearerStrategy,
+  };
+}
+
+function ofNone({ expiresAtMs = Number.POSITIVE_INFINITY }: Connection, nowMs: number) {
+  return { expiresAtMs: Math.min(expiresAtMs, nowMs), refreshNotBeforeMs: undefined, dueAtMs: undefined };
 }
 
 /** Whether two records say the same, whenever they were written. */
 export function isSameRecord(one: Connection, other: Connection): boolean {
-  return Buffer.compare(timeless(one), timeless(other)) === 0;
+  const [first, second] = [one, other].map((each) => connectionEncoder({ ...each, updatedAtMs: 1 })(1n));
+  return Buffer.compare(first ?? Buffer.of(), second ?? Buffer.of()) === 0;
 }
 
-function timeless(connection: Connection): Uint8Array {
-  return connectionEncoder({ ...connection, updatedAtMs: 1 })(1n);
+/** A profile as a hub shows it, which is without its secret; undefined for one with words that this version does not know. */
+export function copiedProfile(message: Provider): ProviderProfile | undefined {
+  try {
+    return {
+      ...profileSettings(message),
+      id: message.id,
+      clientSecret: undefined,
+      createdAtMs: message.createdAt ? timestampMs(message.createdAt) : 1,
+      updatedAtMs: message.updatedAt ? timestampMs(message.updatedAt) : 1,
+      version: versionOfEtag(message.etag) ?? 1n,
+      redirectPath: "",
+    };
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,5 @@
 import type { CredentialVault } from "../../../domain/credentials/credential_vault.js";
+import type { Token, TokenState } from "../../../gen/nexus/v1/token_pb.js";
 import type { Connection } from "../../../model/connections/connection.js";
 import type { SealedCredential } from "../../../model/credentials/credential.js";
 import { DataLoss } from "../../../model/errors.js";
@@ -7,8 +8,7 @@ import type { Clock } from "../../../runtime/clock.js";
 import { Secret } from "../../../runtime/secret.js";
 import type { Store } from "../../../store/store.js";
 import type { Transaction } from "../../../store/transaction.js";
-import { copiedConnection, isSameRecord } from "./copied_connection.js";
-import type { CopiedState, CopiedToken } from "./copied_state.js";
+import { copiedConnection, isSameRecord, withToken } from "./copied_connection.js";
 
 /** Records looked at between two turns of others. */
 const page = 256;
@@ -50,24 +50,24 @@ export class Copies {
   }
 
   /** Takes the state of a connection. Resolves when it is durable and watchers heard of it; one that says nothing new changes nothing. */
-  async put(state: CopiedState): Promise<void> {
+  async put(state: TokenState): Promise<void> {
     this.#named?.add(state.connectionId);
-    await this.deps.store.commit((tx) => this.#put(tx, state));
+    const { store, clock } = this.deps;
+    await store.commit((tx) => {
+      const before = tx.getConnection(state.connectionId);
+      // A hub that is behind. Revisions begin anew in another history alone, which a hub tells from its beginning.
+      if (before && before.credentialRevision > state.revision && this.#named === undefined) return;
+      this.#put(tx, before, copiedConnection(state, before, clock.nowMs()), state.token);
+    });
   }
 
   /** Takes a token that a hub gave a caller: the stream tells it later, and that of another hub older ones before. */
-  async hold(connectionId: string, revision: bigint, token: CopiedToken): Promise<void> {
-    await this.deps.store.commit((tx) => {
+  async hold(connectionId: string, token: Token): Promise<void> {
+    const { store, clock } = this.deps;
+    await store.commit((tx) => {
       const before = tx.getConnection(connectionId);
-      if (!before || before.credentialRevision >= revision) return;
-      const { account, refreshExpiresAtMs, stepUp } = before;
-      const reported = {
-        account,
-        refreshExpiresAtMs,
-        scopesMissing: stepUp?.wanted === true,
-        problem: undefined,
-      };
-      this.#put(tx, { ...before, ...reported, connectionId, status: "active", revision, token });
+      if (!before || before.credentialRevision >= token.revision) return;
+      this.#put(tx, before, withToken(before, token, clock.nowMs()), token);
     });
   }
 
@@ -111,47 +111,47 @@ export class Copies {
     return ending.length;
   }
 
-  #put(tx: Transaction, state: CopiedState): void {
-    const { connectionId, token, revision } = state;
-    const before = tx.getConnection(connectionId);
-    // A hub that is behind. Revisions begin anew in another history alone, which a hub tells from its beginning.
-    if (before && before.credentialRevision > revision && this.#named === undefined) return;
-    const connection = copiedConnection(state, before, this.deps.clock.nowMs());
-    const held = tx.getCredential(connectionId);
-    const holdsIt = token ? held?.revision === revision : held === undefined;
+  #put(
+    tx: Transaction,
+    before: Connection | undefined,
+    connection: Connection,
+    token: Token | undefined,
+  ): void {
+    const { id, credentialRevision } = connection;
+    const held = tx.getCredential(id);
+    const holdsIt = token ? held?.revision === credentialRevision : held === undefined;
     if (before && holdsIt && isSameRecord(before, connection) && this.#isSame(connection, held, token))
       return;
-    if (token) tx.putCredential(connectionId, this.#seal(connection, revision, token));
-    else tx.deleteCredential(connectionId);
+    if (token) tx.putCredential(id, this.#seal(connection, token));
+    else tx.deleteCredential(id);
     tx.putConnection(connection);
   }
 
-  #seal(connection: Connection, revision: bigint, { strategy, credentials, tokenType }: CopiedToken) {
+  #seal(connection: Connection, { credentials, tokenType }: Token): SealedCredential {
     const { vault } = this.deps;
+    const { strategy, credentialRevision } = connection;
     if (strategy.kind === "oauth2") {
       const accessToken = new Secret(credentials[strategy.credentialField] ?? "");
       const credential = { accessToken, refreshToken: undefined, tokenType, idToken: undefined };
-      return vault.sealCredential(connection, revision, credential);
+      return vault.sealCredential(connection, credentialRevision, credential);
     }
     const fields = Object.entries(credentials).map(([name, value]) => [name, new Secret(value)] as const);
-    return vault.sealFields(connection, revision, Object.fromEntries(fields));
+    return vault.sealFields(connection, credentialRevision, Object.fromEntries(fields));
   }
 
   /** A hub that was restored may give out a revision once more, for another credential. */
-  #isSame(
-    connection: Connection,
-    held: SealedCredential | undefined,
-    token: CopiedToken | undefined,
-  ): boolean {
+  #isSame(connection: Connection, held: SealedCredential | undefined, token: Token | undefined): boolean {
     if (held === undefined || token === undefined) return held === token;
-    const { strategy, credentials } = token;
+    const { vault } = this.deps;
+    const { strategy } = connection;
+    const { credentials } = token;
     try {
       if (strategy.kind === "oauth2") {
-        const { accessToken, tokenType } = this.deps.vault.openCredential(connection, held);
+        const { accessToken, tokenType } = vault.openCredential(connection, held);
         const isSameToken = accessToken.reveal() === (credentials[strategy.credentialField] ?? "");
         return isSameToken && tokenType === token.tokenType;
       }
-      const fields = Object.entries(this.deps.vault.openFields(connection, held));
+      const fields = Object.entries(vault.openFields(connection, held));
       const isSameSize = fields.length === Object.keys(credentials).length;
       return isSameSize && fields.every(([name, value]) => credentials[name] === value.reveal());
     } catch (error) {

@@ -1,63 +1,138 @@
-import { isIP } from "node:net";
-import { checkServerIdentity } from "node:tls";
-import {
-  type ChannelCredentials,
-  Client,
-  type ClientReadableStream,
-  credentials,
-  Metadata,
-  type ServiceError,
-  status as statusCodes,
-  type VerifyOptions,
-} from "@grpc/grpc-js";
-import type { Clock } from "../../../runtime/clock.js";
+import { lookup } from "node:dns";
+import type { LookupFunction } from "node:net";
+import { createSecureContext, type SecureContext } from "node:tls";
+import type { Transport } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { type Clock, delay } from "../../../runtime/clock.js";
+import { steady } from "../../../runtime/steady_sessions.js";
 import { type IdentityFiles, IdentityUnreadable } from "./identity_files.js";
 
-/** A link that went dead is noticed in fifteen seconds; many hubs that come back are not asked by everybody at once. */
-const channelOptions = {
-  "grpc.keepalive_time_ms": 10_000,
-  "grpc.keepalive_timeout_ms": 5_000,
-  "grpc.keepalive_permit_without_calls": 1,
-  "grpc.initial_reconnect_backoff_ms": 100,
-  "grpc.max_reconnect_backoff_ms": 10_000,
-  // Whatever was sent may have been acted on: nothing is sent twice.
-  "grpc.enable_retries": 0,
-  // A page of profiles may be larger than the 4 MiB that are usual.
-  "grpc.max_receive_message_length": 64 * 1024 * 1024,
-  // The hubs are those of NEXUS_UPSTREAM, whatever proxy the environment of the pod names.
-  "grpc.enable_http_proxy": 0,
-  "grpc.enable_channelz": 0,
-  "grpc.use_local_subchannel_pool": 1,
-  // One name may stand for many hubs.
-  "grpc.service_config": JSON.stringify({
-    loadBalancingConfig: [{ pick_first: { shuffleAddressList: true } }],
-  }),
-};
+/** A link that went dead is noticed in fifteen seconds. */
+const keepAlive = { pingIntervalMs: 10_000, pingTimeoutMs: 5_000, isHeld: false };
 
-/** An address is no server name (RFC 6066, section 3), which grpc-js would send it as, and Node 26 refuse. */
-const serverName = "address.invalid";
+/** The connection to one hub, opened when it is needed. */
+export class HubLink {
+  readonly transport: Transport;
+  readonly #sessions: Http2SessionManager;
 
-function serverNameOf(host: string): { "grpc.ssl_target_name_override"?: string } {
-  return isIP(bare(host)) === 0 ? {} : { "grpc.ssl_target_name_override": serverName };
+  constructor(
+    readonly url: string,
+    secureContext: SecureContext | undefined,
+    random: () => number,
+    private readonly clock: Clock,
+  ) {
+    // One name may stand for many hubs.
+    const shuffled: LookupFunction = (host, options, done) =>
+      lookup(host, { ...options, all: true }, (error, found) => {
+        const ranked = (found ?? [])
+          .map((each) => [random(), each] as const)
+          .sort(([one], [other]) => one - other);
+        done(
+          error,
+          ranked.map(([, each]) => each),
+        );
+      });
+    const options = { lookup: shuffled, autoSelectFamily: true, ...(secureContext && { secureContext }) };
+    this.#sessions = steady(new Http2SessionManager(url, keepAlive, options), keepAlive);
+    this.transport = createGrpcTransport({ baseUrl: url, sessionManager: this.#sessions });
+  }
+
+  /** Whether there is a connection, or is one within `waitMs`: then a call can be sent. */
+  async isReady(waitMs: number): Promise<boolean> {
+    const state = this.#sessions.state();
+    if (waitMs === 0) return state === "open" || state === "idle";
+    const late = delay(this.clock, waitMs).then(() => "error" as const);
+    return (await Promise.race([this.#sessions.connect(), late])) !== "error";
+  }
+
+  close(): void {
+    this.#sessions.abort();
+  }
 }
 
-/** The certificate has to be of the address all the same. */
-function verifyOf(host: string): VerifyOptions {
-  if (isIP(bare(host)) === 0) return {};
-  return { checkServerIdentity: (_name, certificate) => checkServerIdentity(bare(host), certificate) };
+export interface HubLinksOptions {
+  /** Origins; at least one. */
+  readonly urls: readonly string[];
+  readonly files: IdentityFiles;
+  readonly userAgent: string;
+  readonly clock: Clock;
+  /** Uniform in [0, 1): spokes begin with different hubs. */
+  readonly random: () => number;
 }
 
-function bare(host: string): string {
-  return host.replace(/^\[|\]$/g, "");
-}
+/** The hubs of a spoke, of which it uses one until that fails. */
+export class HubLinks {
+  readonly #links = new Map<string, HubLink>();
+  #index: number;
+  #stamp = "";
 
-const asTheyAre = (bytes: Buffer): Buffer => bytes;
+  constructor(private readonly options: HubLinksOptions) {
+    this.#index = Math.floor(options.random() * options.urls.length);
+  }
+
+  /** URL of the hub that is used. */
+  get url(): string {
+    return this.#urlAt(0);
+  }
+
+  get count(): number {
+    return this.options.urls.length;
+  }
+
+  /** What each request shows. @throws IdentityUnreadable */
+  headers(): Record<string, string> {
+    const { files, userAgent } = this.options;
+    const token = files.token();
+    return { "user-agent": userAgent, ...(token !== undefined && { authorization: `Bearer ${token}` }) };
+  }
+
+  /** The hub that is used. @throws IdentityUnreadable */
+  current(): HubLink {
+    return this.#link(this.url);
+  }
+
+  /** All hubs, the one that is used first. @throws IdentityUnreadable */
+  *inTurn(): Generator<HubLink> {
+    for (const offset of this.options.urls.keys()) yield this.#link(this.#urlAt(offset));
+  }
+
+  /** Uses the next one. */
+  next(): void {
+    this.#index++;
+  }
+
+  /** Makes new connections where the files hold another identity than before. @throws IdentityUnreadable */
+  renew(): void {
+    const stamp = this.options.files.stamp();
+    if (stamp === this.#stamp) return;
+    this.close();
+    this.#stamp = stamp;
+  }
+
+  close(): void {
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+  }
+
+  #urlAt(offset: number): string {
+    const { urls } = this.options;
+    return urls[(this.#index + offset) % urls.length] ?? "";
+  }
+
+  #link(url: string): HubLink {
+    const { files, random, clock } = this.options;
+    const secureContext = url.startsWith("https:") ? secureContextOf(files) : undefined;
+    const link = this.#links.get(url) ?? new HubLink(url, secureContext, random, clock);
+    this.#links.set(url, link);
+    return link;
+  }
+}
 
 /** @throws IdentityUnreadable */
-function secureCredentials(files: IdentityFiles, host: string): ChannelCredentials {
-  const { ca, key, certificate } = files.material();
+function secureContextOf(files: IdentityFiles): SecureContext {
+  const material = files.material();
   try {
-    return credentials.createSsl(ca, key, certificate, verifyOf(host));
+    return createSecureContext(material);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown";
     throw new IdentityUnreadable(
@@ -65,106 +140,3 @@ function secureCredentials(files: IdentityFiles, host: string): ChannelCredentia
     );
   }
 }
-
-/** What a call of a hub is sent with. */
-export interface LinkCall {
-  /** `nexus.v1.TokenService/GetToken` */
-  readonly method: string;
-  readonly request: Uint8Array;
-  /** Name of the principal at the spoke, for the hub's audit log; none for what the spoke asks for itself. */
-  readonly caller?: string;
-}
-
-/** The channel of grpc-js to one hub. */
-export class HubLink {
-  readonly #client: Client;
-
-  /** @throws IdentityUnreadable */
-  constructor(
-    readonly url: string,
-    private readonly files: IdentityFiles,
-    userAgent: string,
-    private readonly clock: Pick<Clock, "nowMs">,
-  ) {
-    const { protocol, hostname, port } = new URL(url);
-    const secure = protocol === "https:";
-    const target = `dns:///${hostname}:${port === "" ? (secure ? 443 : 80) : port}`;
-    this.#client = new Client(
-      target,
-      secure ? secureCredentials(files, hostname) : credentials.createInsecure(),
-      { ...channelOptions, "grpc.primary_user_agent": userAgent, ...serverNameOf(hostname) },
-    );
-  }
-
-  /** Whether there is a connection, or is one within `waitMs`: then a call can be sent. */
-  isReady(waitMs: number): Promise<boolean> {
-    return new Promise((resolve) =>
-      this.#client.waitForReady(this.clock.nowMs() + waitMs, (error) =>
-        resolve(error === undefined || error === null),
-      ),
-    );
-  }
-
-  /** @throws ServiceError; the reason of `signal` */
-  async call(call: LinkCall, deadlineMs: number, signal?: AbortSignal): Promise<Uint8Array> {
-    signal?.throwIfAborted();
-    let cancel = (): void => {};
-    try {
-      return await new Promise<Uint8Array>((resolve, reject) => {
-        const sent = this.#client.makeUnaryRequest(
-          `/${call.method}`,
-          asTheyAre,
-          asTheyAre,
-          Buffer.from(call.request),
-          this.#metadata(call.caller),
-          { deadline: this.clock.nowMs() + deadlineMs },
-          (error: ServiceError | null, answer?: Buffer) =>
-            error ? reject(error) : resolve(answer as Buffer),
-        );
-        cancel = () => sent.cancel();
-        signal?.addEventListener("abort", cancel, { once: true });
-      });
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw error;
-    } finally {
-      signal?.removeEventListener("abort", cancel);
-    }
-  }
-
-  /** The answers of a call, in bytes. It ends with a ServiceError, which `cancel` causes too. */
-  stream({ method, request }: LinkCall): ClientReadableStream<Buffer> {
-    const path = `/${method}`;
-    return this.#client.makeServerStreamRequest(
-      path,
-      asTheyAre,
-      asTheyAre,
-      Buffer.from(request),
-      this.#metadata(undefined),
-    );
-  }
-
-  close(): void {
-    this.#client.close();
-  }
-
-  #metadata(caller: string | undefined): Metadata {
-    const metadata = new Metadata();
-    const token = this.files.token();
-    if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
-    if (caller !== undefined) metadata.set(callerField, Buffer.from(caller, "utf8").toString("base64url"));
-    return metadata;
-  }
-}
-
-/** Names whoever called the spoke, in base64url: a text for the audit log. */
-export const callerField = "x-nexus-caller";
-
-/** Whether an error is the answer of a hub or of the channel to it: other errors have codes too, as that of a signal has. */
-export function isServiceError(error: unknown): error is ServiceError {
-  if (!(error instanceof Error)) return false;
-  const { code, metadata } = error as Partial<ServiceError>;
-  return typeof code === "number" && metadata instanceof Metadata;
-}
-
-export { statusCodes };

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import type { SecureContextOptions } from "node:tls";
 
 /** Absolute paths. */
 export interface IdentityPaths {
@@ -7,13 +8,6 @@ export interface IdentityPaths {
   readonly certFile: string | undefined;
   readonly keyFile: string | undefined;
   readonly tokenFile: string | undefined;
-}
-
-export interface IdentityMaterial {
-  /** PEM. */
-  readonly ca: Buffer | null;
-  readonly key: Buffer | null;
-  readonly certificate: Buffer | null;
 }
 
 /** A file that says who this spoke is cannot be read. */
@@ -25,37 +19,31 @@ export class IdentityUnreadable extends Error {
 export class IdentityFiles {
   constructor(private readonly paths: IdentityPaths) {}
 
-  /** @throws IdentityUnreadable */
-  material(): IdentityMaterial {
-    const { caFile, certFile, keyFile } = this.paths;
-    return { ca: optional(caFile), key: optional(keyFile), certificate: optional(certFile) };
+  /** In PEM. @throws IdentityUnreadable */
+  material(): SecureContextOptions {
+    const { caFile: ca, keyFile: key, certFile: cert } = this.paths;
+    const given = Object.entries({ ca, key, cert }).filter(([, path]) => path !== undefined);
+    return Object.fromEntries(given.map(([name, path]) => [name, read(path ?? "")]));
   }
 
   /** Another one when the files hold something else. @throws IdentityUnreadable */
   stamp(): string {
-    const { ca, key, certificate } = this.material();
-    const digest = createHash("sha256");
-    for (const part of [ca, key, certificate]) digest.update(`${part?.length ?? -1}:`).update(part ?? "");
-    return digest.digest("base64");
+    return createHash("sha256").update(JSON.stringify(this.material())).digest("base64");
   }
 
   /** The JWT or the API key. @throws IdentityUnreadable, also when it is empty or no token */
   token(): string | undefined {
     const { tokenFile } = this.paths;
     if (tokenFile === undefined) return undefined;
-    const token = read(tokenFile).toString("utf8").trim();
+    const token = read(tokenFile).trim();
     if (/^[\x21-\x7e]{1,16384}$/.test(token)) return token;
     throw new IdentityUnreadable(`${tokenFile} holds no token: one line of visible ASCII is expected`);
   }
 }
 
-function optional(path: string | undefined): Buffer | null {
-  return path === undefined ? null : read(path);
-}
-
-function read(path: string): Buffer {
+function read(path: string): string {
   try {
-    return readFileSync(path);
+    return readFileSync(path, "utf8");
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown";
     throw new IdentityUnreadable(`${path} cannot be read (${code})`);

@@ -1,4 +1,4 @@
-import { isServiceError, statusCodes } from "./hub_link.js";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { IdentityUnreadable } from "./identity_files.js";
 
 /** Why a spoke is not connected to a hub. */
@@ -11,31 +11,36 @@ export interface Trouble {
   readonly isFault?: boolean;
 }
 
-const refusals: Readonly<Partial<Record<number, string>>> = {
-  [statusCodes.UNAUTHENTICATED]:
+const refusals: Readonly<Partial<Record<Code, string>>> = {
+  [Code.Unauthenticated]:
     "the hub does not know who this spoke is: check NEXUS_UPSTREAM_TOKEN_FILE, or the client certificate and the CAs that the hub trusts",
-  [statusCodes.PERMISSION_DENIED]:
+  [Code.PermissionDenied]:
     "the hub knows this spoke and lets it read no tokens: bind its principal to the role agent in the hub's policy file",
-  [statusCodes.UNIMPLEMENTED]:
+  [Code.Unimplemented]:
     "what answers there is no hub: NEXUS_UPSTREAM must name listeners for calls of nexusd",
-  [statusCodes.INVALID_ARGUMENT]: "the hub does not understand this spoke: is it of an older version?",
+  [Code.InvalidArgument]: "the hub does not understand this spoke: is it of an older version?",
 };
 
-/** Causes of TLS, in what grpc-js tells of a connection that failed. */
+/** Causes of TLS, in what Node tells of a connection that failed. */
 const tlsWords = /certificate|CERT_|self.signed|ERR_TLS|SSL|altnames|handshake|wrong version number/i;
+
+/** Whether it is an answer of a hub, and not a failure of the connection to it. */
+export function isAnswer({ metadata }: ConnectError): boolean {
+  return metadata.has("grpc-status");
+}
 
 export function troubleOf(error: unknown): Trouble {
   if (error instanceof IdentityUnreadable) return { text: error.message, isRefusal: true };
-  if (!isServiceError(error))
+  if (!(error instanceof ConnectError))
     return { text: "what the hub told could not be kept: the log says why", isRefusal: false, isFault: true };
   const refusal = refusals[error.code];
-  if (refusal !== undefined) return { text: `${refusal} (${printable(error.details)})`, isRefusal: true };
-  const details = printable(error.details);
-  if (error.code === statusCodes.UNAVAILABLE && tlsWords.test(details))
+  const details = printable(error.rawMessage);
+  if (refusal !== undefined) return { text: `${refusal} (${details})`, isRefusal: true };
+  if (!isAnswer(error) && tlsWords.test(details))
     return { text: `TLS with the hub fails (${details})`, isRefusal: true };
   return { text: `no hub answers (${details})`, isRefusal: false };
 }
 
-function printable(text = ""): string {
+function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]+/g, " ").slice(0, 300);
 }

@@ -1,14 +1,15 @@
-import { fromBinary } from "@bufbuild/protobuf";
-import type { ServiceError } from "@grpc/grpc-js";
+import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import { ConnectError } from "@connectrpc/connect";
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.js";
+import type { OnBehalfOf } from "../../../model/access/principal.js";
 import { Unavailable } from "../../../model/errors.js";
 import type { Clock } from "../../../runtime/clock.js";
+import { callerField, onBehalfField } from "../../../service/forwarding/on_behalf.js";
 import { wireErrorOf } from "../../../service/forwarding/wire_status.js";
 import { codes, WireError } from "../../../service/pipeline/wire_error.js";
-import { type HubLink, isServiceError, statusCodes } from "./hub_link.js";
-import type { HubLinks } from "./hub_links.js";
+import type { HubLink, HubLinks } from "./hub_link.js";
 import { IdentityUnreadable } from "./identity_files.js";
-import { troubleOf } from "./trouble.js";
+import { isAnswer, troubleOf } from "./trouble.js";
 
 /** For a connection to any of the hubs; one that is open takes none of it. */
 const connectMs = 2_000;
@@ -22,7 +23,7 @@ const retryAfterMs = 2_000;
 export type UpstreamOutcome = "ok" | "unreachable" | "lost";
 
 export interface UpstreamCallsDeps {
-  readonly links: Pick<HubLinks, "inTurn">;
+  readonly links: Pick<HubLinks, "inTurn" | "headers">;
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly onForwarded: (outcome: UpstreamOutcome) => void;
 }
@@ -36,49 +37,58 @@ export class UpstreamCalls {
   constructor(private readonly deps: UpstreamCallsDeps) {}
 
   /**
-   * @param method `nexus.v1.TokenService/RefreshToken`
-   * @param caller who asked the spoke: a text for the hub's audit log
-   * @returns the response message
+   * @param caller who asked the spoke: the hub judges the request, and filters its answer, for it
    * @throws WireError of the RPC; Unavailable when no hub can be reached; the reason of `signal`
    */
-  async call(method: string, request: Uint8Array, caller: string, signal: AbortSignal): Promise<Uint8Array> {
+  async call(
+    method: DescMethodUnary,
+    request: Message,
+    caller: OnBehalfOf,
+    signal: AbortSignal,
+  ): Promise<Message> {
     const { onForwarded } = this.deps;
-    let link: HubLink | undefined;
+    const { transport, headers } = await this.#reachable(signal);
     try {
-      link = await this.#reachable(signal);
-    } catch (error) {
-      if (!(error instanceof IdentityUnreadable)) throw error;
-      onForwarded("unreachable");
-      throw new Unavailable(`nothing was done: ${error.message}`, retryAfterMs, error);
-    }
-    if (link === undefined) {
-      onForwarded("unreachable");
-      throw new Unavailable("no hub of this spoke can be reached: nothing was done", retryAfterMs);
-    }
-    try {
-      const answer = await link.call({ method, request, caller }, answerMs, signal);
+      const all = { ...headers, [callerField]: onBehalfField(caller) };
+      const { message } = await transport.unary(method, signal, answerMs, all, request as never);
       onForwarded("ok");
-      return answer;
+      return message;
     } catch (error) {
-      if (!isServiceError(error)) {
-        // The caller left, and the hub may have acted on it.
-        onForwarded("lost");
-        throw error;
-      }
-      const failure = errorOf(error);
-      onForwarded(failure instanceof Lost ? "lost" : "ok");
-      throw failure;
+      // The caller may have left, and the hub have acted on it.
+      const isLost = !(error instanceof ConnectError && isAnswer(error));
+      onForwarded(isLost ? "lost" : "ok");
+      signal.throwIfAborted();
+      throw isLost ? lost(error) : errorOf(error);
     }
   }
 
-  async #reachable(signal: AbortSignal): Promise<HubLink | undefined> {
+  async #reachable(signal: AbortSignal) {
+    const { links, onForwarded } = this.deps;
+    let text = "no hub of this spoke can be reached: nothing was done";
+    try {
+      const headers = links.headers();
+      const link = await this.#link(signal);
+      if (link !== undefined) return { transport: link.transport, headers };
+    } catch (error) {
+      if (!(error instanceof IdentityUnreadable)) throw error;
+      text = `nothing was done: ${error.message}`;
+    }
+    onForwarded("unreachable");
+    throw new Unavailable(text, retryAfterMs);
+  }
+
+  async #link(signal: AbortSignal): Promise<HubLink | undefined> {
+    signal.throwIfAborted();
     const links = [...this.deps.links.inTurn()];
     for (const link of links) if (await link.isReady(0)) return link;
     if (this.deps.clock.monotonicMs() < this.#vainUntilMs) return undefined;
     this.#search ??= this.#firstReady(links).finally(() => {
       this.#search = undefined;
     });
-    return await unlessAborted(this.#search, signal);
+    const { promise: left, reject } = withReject();
+    const leave = (): void => reject(signal.reason);
+    signal.addEventListener("abort", leave, { once: true });
+    return await Promise.race([this.#search, left]).finally(() => signal.removeEventListener("abort", leave));
   }
 
   async #firstReady(links: readonly HubLink[]): Promise<HubLink | undefined> {
@@ -95,31 +105,28 @@ export class UpstreamCalls {
   }
 }
 
-/** @throws the reason of `signal` */
-async function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let leave = (): void => {};
-  const left = new Promise<never>((_, reject) => {
-    leave = () => reject(signal.reason);
-    signal.addEventListener("abort", leave, { once: true });
+function withReject(): { readonly promise: Promise<never>; readonly reject: (reason: unknown) => void } {
+  let reject: (reason: unknown) => void = () => undefined;
+  const promise = new Promise<never>((_, rejects) => {
+    reject = rejects;
   });
-  return await Promise.race([answer, left]).finally(() => signal.removeEventListener("abort", leave));
+  return { promise, reject };
 }
 
-class Lost extends WireError {}
+function lost(error: unknown): WireError {
+  const text = "the hub went away, or did not answer in time: look whether the request was acted on";
+  return new WireError(codes.unavailable, text, [], error);
+}
 
 /** The identity of the spoke is no fault of its callers. */
-function errorOf(error: ServiceError): WireError {
-  if (error.code === statusCodes.UNAUTHENTICATED)
+function errorOf(error: ConnectError): WireError {
+  const { code, rawMessage: message } = error;
+  if (code === codes.unauthenticated)
     return new WireError(codes.unavailable, `nothing was done: ${troubleOf(error).text}`, [], error);
-  if (error.code === statusCodes.PERMISSION_DENIED)
-    return new WireError(codes.permission_denied, `the hub refuses it to this spoke: ${error.details}`);
-  const [bytes] = error.metadata.get("grpc-status-details-bin");
-  if (bytes instanceof Buffer) return wireErrorOf(fromBinary(StatusSchema, bytes));
-  if (error.code === statusCodes.UNAVAILABLE || error.code === statusCodes.DEADLINE_EXCEEDED) {
-    const text = "the hub went away, or did not answer in time: look whether the request was acted on";
-    return new Lost(codes.unavailable, text, [], error);
-  }
-  const known = Object.values(codes).find((code) => code === error.code) ?? codes.internal;
-  return new WireError(known, error.details);
+  if (code === codes.permission_denied)
+    return new WireError(codes.permission_denied, `the hub refuses it to this spoke: ${message}`);
+  const details = error.details.flatMap((detail) =>
+    "type" in detail ? [{ typeUrl: `type.googleapis.com/${detail.type}`, value: detail.value }] : [],
+  );
+  return wireErrorOf(create(StatusSchema, { code, message, details }));
 }

@@ -1,22 +1,13 @@
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import {
-  ListProvidersRequestSchema,
-  ListProvidersResponseSchema,
-} from "../../../gen/nexus/v1/provider_pb.js";
-import {
-  WatchTokensRequestSchema,
-  type WatchTokensResponse,
-  WatchTokensResponseSchema,
-} from "../../../gen/nexus/v1/token_pb.js";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
+import { TokenService, type TokenState, type WatchTokensResponse } from "../../../gen/nexus/v1/token_pb.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import { fullJitterMs } from "../../../runtime/backoff.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
-import type { CopiedState } from "../copies/copied_state.js";
-import { copiedProfile, copiedState } from "./copied_messages.js";
-import type { HubLink } from "./hub_link.js";
-import type { HubLinks } from "./hub_links.js";
+import { copiedProfile } from "../copies/copied_connection.js";
+import type { HubLink, HubLinks } from "./hub_link.js";
 import { type Trouble, troubleOf } from "./trouble.js";
 
 /** The rules for clients of `WatchTokens`: full jitter, 10 s at most. */
@@ -45,7 +36,7 @@ export interface CopyTarget {
   beginSnapshot(): void;
   /** A snapshot that was cut off says nothing of what it did not name. */
   abandonSnapshot(): void;
-  put(state: CopiedState): Promise<void>;
+  put(state: TokenState): Promise<void>;
   remove(connectionId: string): Promise<void>;
   /** Everything up to here was told and is durable: only then was a hub heard, for a part may lack what was revoked. */
   settle(position: WatchPlace): Promise<void>;
@@ -161,19 +152,18 @@ export class UpstreamFollower {
 
   /** @returns how long the hub asks to wait; undefined when it did not say @throws what ended the stream */
   async #follow(link: HubLink, signal: AbortSignal): Promise<number | undefined> {
-    const { target, log, clock } = this.options;
+    const { links, target, log, clock } = this.options;
     await this.#takeProviders(link, signal);
     const position = target.position();
     if (position === undefined) target.beginSnapshot();
     else target.abandonSnapshot();
-    const request = create(WatchTokensRequestSchema, position ? { position } : {});
-    const stream = link.stream({
-      method: "nexus.v1.TokenService/WatchTokens",
-      request: toBinary(WatchTokensRequestSchema, request),
-    });
-    const cancel = (): void => stream.cancel();
-    stream.on("error", () => undefined);
+    const stream = new AbortController();
+    const cancel = (): void => stream.abort(new ConnectError("it fell silent", Code.Unavailable));
     signal.addEventListener("abort", cancel, { once: true });
+    const events = createClient(TokenService, link.transport).watchTokens(position ? { position } : {}, {
+      signal: stream.signal,
+      headers: links.headers(),
+    });
     let watchdog = clock.setTimer(deadMs, cancel);
     let waiting: Promise<void>[] = [];
     const durable = async (): Promise<void> => {
@@ -182,10 +172,9 @@ export class UpstreamFollower {
       await Promise.all(all);
     };
     try {
-      for await (const bytes of stream as AsyncIterable<Buffer>) {
+      for await (const { event } of events) {
         watchdog.cancel();
         watchdog = clock.setTimer(deadMs, cancel);
-        const { event } = fromBinary(WatchTokensResponseSchema, bytes);
         if (event.case === "bookmark") {
           await durable();
           await this.#settled(link, event.value.position, signal);
@@ -202,7 +191,7 @@ export class UpstreamFollower {
     } finally {
       watchdog.cancel();
       signal.removeEventListener("abort", cancel);
-      stream.cancel();
+      cancel();
       await Promise.allSettled(waiting);
     }
   }
@@ -222,7 +211,7 @@ export class UpstreamFollower {
       await this.#takeProviders(link, signal);
       if (!target.knowsProvider(providerId)) this.#hidden.add(providerId);
     }
-    return [judgedLater(target.put(copiedState(event.value)))];
+    return [judgedLater(target.put(event.value))];
   }
 
   async #settled(link: HubLink, position: WatchPlace | undefined, signal: AbortSignal): Promise<void> {
@@ -247,15 +236,14 @@ export class UpstreamFollower {
   }
 
   async #list(link: HubLink, signal: AbortSignal): Promise<void> {
-    const { target, clock } = this.options;
+    const { links, target, clock } = this.options;
+    const client = createClient(ProviderService, link.transport);
     const profiles: ProviderProfile[] = [];
     let pageToken = "";
     do {
-      const request = create(ListProvidersRequestSchema, { pageSize: providersPage, pageToken });
-      const bytes = toBinary(ListProvidersRequestSchema, request);
-      const method = "nexus.v1.ProviderService/ListProviders";
-      const answer = await link.call({ method, request: bytes }, askMs, signal);
-      const { providers, nextPageToken } = fromBinary(ListProvidersResponseSchema, answer);
+      const asked = { pageSize: providersPage, pageToken };
+      const options = { signal, timeoutMs: askMs, headers: links.headers() };
+      const { providers, nextPageToken } = await client.listProviders(asked, options);
       profiles.push(...providers.flatMap((message) => copiedProfile(message) ?? []));
       pageToken = nextPageToken;
     } while (pageToken !== "");

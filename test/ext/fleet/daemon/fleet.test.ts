@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
+import { onBehalfField } from "../../../../src/service/forwarding/on_behalf.js";
 import { Watcher } from "../../../daemon/harness.js";
 import { registeredAt, requestOf } from "../../../daemon/requests.js";
 import { Browser, consent } from "../../../fakes/browser.js";
@@ -96,7 +97,10 @@ describe("a fleet of three hubs", () => {
     expect((await viaOf(atLeader)).map(([, via]) => via)).toEqual([[], [], []]);
 
     const forged = { via: "10.9.9.9:7443", "x-nexus-via": "10.9.9.9:7443" };
-    const claimed = { ...forged, "x-nexus-caller": Buffer.from("10.9.9.9:7443").toString("base64url") };
+    const claimed = {
+      ...forged,
+      "x-nexus-caller": onBehalfField({ name: "10.9.9.9:7443", restrictions: [] }),
+    };
     await one.clients.connections.refreshConnection({ connectionId }, { headers: forged });
     await leader.clients.connections.refreshConnection({ connectionId }, { headers: claimed });
     const asked = (await viaOf(connectionId)).filter(([type]) => type === "token_refresh_requested");

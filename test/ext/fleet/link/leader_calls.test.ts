@@ -185,8 +185,9 @@ describe("a request that is forwarded", () => {
     expect(fromBinary(RefreshTokenResponseSchema, answer).token?.revision).toBe(7n);
     // Through whom it came is on record: a spoke, as the listener of the hub proved it, and that hub.
     expect(hub.callers).toEqual([{ ...agent, via: ["10.0.0.2:7443"] }]);
-    await world.calls.call(method, request, { ...agent, via: ["jwt:spoke"] }, signal, "none");
-    expect(hub.callers.at(-1)?.via).toEqual(["jwt:spoke", "10.0.0.2:7443"]);
+    const onBehalfOf = { name: "key:ada", restrictions: [{ userIds: ["ada"] }] };
+    await world.calls.call(method, request, { ...agent, via: ["jwt:spoke"], onBehalfOf }, signal, "none");
+    expect(hub.callers.at(-1)).toMatchObject({ onBehalfOf, via: ["jwt:spoke", "10.0.0.2:7443"] });
     expect(world.applied).toEqual([42n, 42n]);
     expect(world.forwarded).toEqual(["ok", "ok"]);
   });

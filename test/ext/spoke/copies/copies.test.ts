@@ -1,9 +1,19 @@
+import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import type { CopiedState, CopiedToken } from "../../../../src/ext/spoke/copies/copied_state.js";
 import { Copies } from "../../../../src/ext/spoke/copies/copies.js";
 import { CopyClock, maxSilenceMs } from "../../../../src/ext/spoke/copies/copy_clock.js";
+import {
+  type Token,
+  TokenSchema,
+  type TokenState,
+  TokenStateSchema,
+} from "../../../../src/gen/nexus/v1/token_pb.js";
+import type { ConnectionStatus } from "../../../../src/model/connections/connection.js";
 import { bearerStrategy, type Strategy } from "../../../../src/model/credentials/strategy.js";
 import { newId } from "../../../../src/model/ids.js";
+import { strategyMessage } from "../../../../src/model/providers/strategy_message.js";
+import { statusMessages } from "../../../../src/service/messages/connection_message.js";
+import { present, timestampOf } from "../../../../src/service/messages/timestamps.js";
 import { Engine, hourMs, startMs } from "../../../domain/engine.js";
 import { aProfile } from "../../../samples.js";
 import { silentLog } from "../../../silent_log.js";
@@ -15,25 +25,62 @@ const headerStrategy: Strategy = {
   credentialField: "key",
 };
 
+interface CopiedToken {
+  readonly strategy: Strategy;
+  readonly credentials: Record<string, string>;
+  readonly expiresAtMs: number | undefined;
+  readonly refreshNotBeforeMs: number | undefined;
+}
+
+interface CopiedState {
+  readonly connectionId: string;
+  readonly userId: string;
+  readonly providerId: string;
+  readonly label: string;
+  readonly status: ConnectionStatus;
+  readonly revision: bigint;
+  readonly token: CopiedToken | undefined;
+  readonly problem?: { readonly reason: string };
+  readonly createdAtMs: number | undefined;
+}
+
 function aToken(change: Partial<CopiedToken> = {}): CopiedToken {
   return {
     strategy: bearerStrategy,
     credentials: { access_token: "access-1-secret" },
     expiresAtMs: startMs + hourMs,
     refreshNotBeforeMs: startMs + hourMs / 2,
-    grantedScopes: ["read"],
-    tokenType: "Bearer",
     ...change,
   };
 }
 
 function aState(change: Partial<CopiedState> = {}): CopiedState {
   return {
-    ...{ connectionId: newId(), userId: "ada", providerId: newId(), providerName: "op", label: "" },
-    ...{ status: "active", revision: 7n, token: aToken(), problem: undefined },
-    ...{ refreshExpiresAtMs: undefined, account: undefined, createdAtMs: startMs },
+    ...{ connectionId: newId(), userId: "ada", providerId: newId(), label: "" },
+    ...{ status: "active", revision: 7n, token: aToken(), createdAtMs: startMs },
     ...change,
   };
+}
+
+function tokenMessage(
+  { strategy, expiresAtMs, refreshNotBeforeMs, ...more }: CopiedToken,
+  revision: bigint,
+): Token {
+  const times = present({
+    expiresAt: timestampOf(expiresAtMs),
+    refreshNotBefore: timestampOf(refreshNotBeforeMs),
+  });
+  const said = { strategy: strategyMessage(strategy), grantedScopes: ["read"], tokenType: "Bearer" };
+  return create(TokenSchema, { ...more, ...said, ...times, revision });
+}
+
+function stateMessage({ status, token, createdAtMs, ...more }: CopiedState): TokenState {
+  return create(TokenStateSchema, {
+    ...more,
+    providerName: "op",
+    status: statusMessages[status],
+    ...present({ token: token && tokenMessage(token, more.revision), createdAt: timestampOf(createdAtMs) }),
+  });
 }
 
 /** A copy on a real store; no hub is there. */
@@ -50,6 +97,10 @@ class World {
     onSilent: () => this.silences.push(this.engine.clock.nowMs()),
   });
 
+  put(state: CopiedState): Promise<void> {
+    return this.copies.put(stateMessage(state));
+  }
+
   view(id: string) {
     return this.engine.reader.view(id);
   }
@@ -59,14 +110,14 @@ describe("a copy", () => {
   it("holds a token under its revision, however it is sent", async () => {
     const world = new World();
     const state = aState();
-    await world.copies.put(state);
+    await world.put(state);
     expect(world.view(state.connectionId)?.token).toMatchObject({
       ...{ credentials: { access_token: "access-1-secret" }, revision: 7n, tokenType: "Bearer" },
       ...{ expiresAtMs: startMs + hourMs, refreshNotBeforeMs: startMs + hourMs / 2, grantedScopes: ["read"] },
     });
     const token = aToken({ strategy: headerStrategy, credentials: { key: "k" }, expiresAtMs: undefined });
     const other = aState({ token });
-    await world.copies.put(other);
+    await world.put(other);
     expect(world.view(other.connectionId)?.token).toMatchObject({
       credentials: { key: "k" },
       strategy: headerStrategy,
@@ -76,13 +127,13 @@ describe("a copy", () => {
   it("changes nothing when it is told what it knows", async () => {
     const world = new World();
     const state = aState();
-    await world.copies.put(state);
+    await world.put(state);
     const { revision } = world.store;
     world.engine.clock.advance(1_000);
-    await world.copies.put({ ...state });
+    await world.put({ ...state });
     expect(world.store.revision).toBe(revision);
-    await world.copies.put({ ...state, label: "other" });
-    await world.copies.put({
+    await world.put({ ...state, label: "other" });
+    await world.put({
       ...state,
       token: aToken({ strategy: headerStrategy, credentials: { key: "k" } }),
     });
@@ -98,24 +149,24 @@ describe("a copy", () => {
   ])("takes another credential of a revision, from a hub that was restored: %#", async (one, other) => {
     const world = new World();
     const state = aState({ token: one });
-    await world.copies.put(state);
-    await world.copies.put({ ...state, token: other });
+    await world.put(state);
+    await world.put({ ...state, token: other });
     expect(world.view(state.connectionId)?.token?.credentials).toEqual(other.credentials);
     const { revision } = world.store;
-    await world.copies.put({ ...state, token: { ...other } });
+    await world.put({ ...state, token: { ...other } });
     expect(world.store.revision).toBe(revision);
   });
 
   it.each([
     { status: "revoked" },
-    { status: "attention", problem: { reason: "reauth_required", sinceMs: startMs, retryAtMs: undefined } },
+    { status: "attention", problem: { reason: "reauth_required" } },
     // It expired, and a refresh is on its way.
     { status: "active" },
   ] as const)("gives up a token that the hub takes away: %j", async (change) => {
     const world = new World();
     const state = aState();
-    await world.copies.put(state);
-    await world.copies.put({ ...state, ...change, token: undefined });
+    await world.put(state);
+    await world.put({ ...state, ...change, token: undefined });
     const view = world.view(state.connectionId);
     expect(view).toMatchObject({
       token: undefined,
@@ -133,32 +184,32 @@ describe("a copy", () => {
       const token = world.view(id)?.token;
       return [token?.revision, token?.credentials["access_token"]];
     };
-    await world.copies.hold(id, 8n, newer);
+    await world.copies.hold(id, tokenMessage(newer, 8n));
     expect(held()).toEqual([undefined, undefined]);
-    await world.copies.put(state);
-    await world.copies.hold(id, 8n, newer);
+    await world.put(state);
+    await world.copies.hold(id, tokenMessage(newer, 8n));
     expect(held()).toEqual([8n, "access-2-secret"]);
     // The hub whose stream is followed is behind the one that answered.
-    await world.copies.put({ ...state, status: "attention", token: undefined });
-    await world.copies.hold(id, 7n, aToken());
+    await world.put({ ...state, status: "attention", token: undefined });
+    await world.copies.hold(id, tokenMessage(aToken(), 7n));
     expect(held()).toEqual([8n, "access-2-secret"]);
     const { revision } = world.store;
-    await world.copies.put({ ...state, revision: 8n, token: newer });
+    await world.put({ ...state, revision: 8n, token: newer });
     expect(world.store.revision).toBe(revision);
     // As after a restore of its store.
     world.copies.beginSnapshot();
-    await world.copies.put(state);
+    await world.put(state);
     expect(held()).toEqual([7n, "access-1-secret"]);
   });
 
   it("forgets what a snapshot does not name, and nothing when there is none", async () => {
     const world = new World();
     const [kept, gone] = [aState(), aState()];
-    for (const state of [kept, gone]) await world.copies.put(state);
+    for (const state of [kept, gone]) await world.put(state);
     await world.copies.endSnapshot();
     expect(world.view(gone.connectionId)).toBeDefined();
     world.copies.beginSnapshot();
-    await world.copies.put(kept);
+    await world.put(kept);
     await world.copies.endSnapshot();
     expect(world.view(gone.connectionId)).toBeUndefined();
     expect(world.view(kept.connectionId)?.token).toBeDefined();
@@ -177,12 +228,12 @@ describe("a copy", () => {
       aState({ ...name, createdAtMs: startMs - 2 }),
       aState({ ...name, createdAtMs: startMs - 1 }),
     ];
-    for (const state of [newer, older]) await world.copies.put(state);
+    for (const state of [newer, older]) await world.put(state);
     expect([...world.store.idsNamed(name)]).toEqual([older.connectionId, newer.connectionId]);
     // A copy that an older version made learns it.
     const first = { ...newer, createdAtMs: startMs - 3 };
-    await world.copies.put(first);
-    await world.copies.put({ ...first, createdAtMs: undefined });
+    await world.put(first);
+    await world.put({ ...first, createdAtMs: undefined });
     expect([...world.store.idsNamed(name)]).toEqual([newer.connectionId, older.connectionId]);
   });
 
@@ -206,7 +257,7 @@ describe("time", () => {
   it("tells watchers that a token has ended, once", async () => {
     const world = new World();
     const state = aState();
-    await world.copies.put(state);
+    await world.put(state);
     await world.ends.start();
     const { revision } = world.store;
     const later = async (byMs: number) => {
@@ -234,7 +285,7 @@ describe("time", () => {
       aState({ token }),
       aState({ token: aToken({ expiresAtMs: startMs + 9 * hourMs }) }),
     ];
-    for (const state of [endless, living]) await world.copies.put(state);
+    for (const state of [endless, living]) await world.put(state);
     world.engine.clock.advance(maxSilenceMs - 1);
     await world.ends.start();
     expect(world.view(endless.connectionId)?.token).toBeDefined();
@@ -245,7 +296,7 @@ describe("time", () => {
     expect(world.silences).toHaveLength(1);
     expect(world.view(living.connectionId)?.token).toBeDefined();
     world.lastContactAtMs = world.engine.clock.nowMs();
-    await world.copies.put(endless);
+    await world.put(endless);
     expect(world.view(endless.connectionId)?.token).toBeDefined();
     await world.ends.stop();
   });

@@ -1,10 +1,17 @@
+import { create, type Message } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import type { HubLink } from "../../../../src/ext/spoke/upstream/hub_link.js";
 import { UpstreamCalls, type UpstreamOutcome } from "../../../../src/ext/spoke/upstream/upstream_calls.js";
+import { TokenService } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { Unavailable } from "../../../../src/model/errors.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { onBehalfField } from "../../../../src/service/forwarding/on_behalf.js";
+import { codes } from "../../../../src/service/pipeline/wire_error.js";
 
-const answer = new Uint8Array([7]);
+const { refreshToken } = TokenService.method;
+const answer = create(refreshToken.output);
+const caller = { name: "key:ci", restrictions: [{ userIds: ["ada"] }] };
 
 /** Three hubs that the test plays. */
 class World {
@@ -13,6 +20,8 @@ class World {
   /** How long hubs were waited for. */
   readonly waits: number[] = [];
   readonly asked: string[] = [];
+  readonly headers: Record<string, string>[] = [];
+  answer = (): Message => answer;
   ready = new Set<string>();
   /** Of those who wait: ends it. */
   #waiting: (() => void)[] = [];
@@ -26,21 +35,27 @@ class World {
       }
       return this.ready.has(url);
     },
-    call: async (_: unknown, __: number, signal: AbortSignal) => {
-      signal.throwIfAborted();
-      this.asked.push(url);
-      return answer;
+    transport: {
+      unary: async (_: unknown, signal: AbortSignal, __: number, headers: Record<string, string>) => {
+        signal.throwIfAborted();
+        this.asked.push(url);
+        this.headers.push(headers);
+        return { message: this.answer() };
+      },
     },
   }));
 
   readonly #calls = new UpstreamCalls({
-    links: { inTurn: () => this.#links.values() as unknown as Generator<HubLink> },
+    links: {
+      inTurn: () => this.#links.values() as unknown as Generator<HubLink>,
+      headers: () => ({ authorization: "Bearer nx_spoke" }),
+    },
     clock: this.clock,
     onForwarded: (outcome) => this.outcomes.push(outcome),
   });
 
-  call(signal = new AbortController().signal): Promise<Uint8Array> {
-    return this.#calls.call("nexus.v1.TokenService/RefreshToken", new Uint8Array(), "owner", signal);
+  call(signal = new AbortController().signal): Promise<Message> {
+    return this.#calls.call(refreshToken, create(refreshToken.input), caller, signal);
   }
 
   async waiting(count: number): Promise<void> {
@@ -59,6 +74,23 @@ describe("what a spoke has hubs do", () => {
     world.ready = new Set(["b", "c"]);
     expect(await world.call()).toBe(answer);
     expect([world.asked, world.waits, world.outcomes]).toEqual([["b"], [], ["ok"]]);
+    const authorization = "Bearer nx_spoke";
+    expect(world.headers).toEqual([{ authorization, "x-nexus-caller": onBehalfField(caller) }]);
+  });
+
+  it.each([
+    ["is the hub's to refuse", Code.FailedPrecondition, codes.failed_precondition, "ok"],
+    ["does not blame its caller for the spoke's identity", Code.Unauthenticated, codes.unavailable, "ok"],
+    ["may be lost with the connection", undefined, codes.unavailable, "lost"],
+  ] as const)("%s", async (_, code, told, outcome) => {
+    const world = new World();
+    world.ready = new Set(["a"]);
+    world.answer = () => {
+      if (code === undefined) throw new ConnectError("socket hang up", Code.Aborted);
+      throw new ConnectError("no", code, { "grpc-status": String(code) });
+    };
+    await expect(world.call()).rejects.toMatchObject({ code: told });
+    expect(world.outcomes).toEqual([outcome]);
   });
 
   it("waits once for all hubs, and for a while no more", async () => {

@@ -1,24 +1,27 @@
 import { PassThrough } from "node:stream";
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type ClientReadableStream, Metadata, status } from "@grpc/grpc-js";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
-import { type HubLink, isServiceError } from "../../../../src/ext/spoke/upstream/hub_link.js";
-import type { HubLinks } from "../../../../src/ext/spoke/upstream/hub_links.js";
+import type { HubLink, HubLinks } from "../../../../src/ext/spoke/upstream/hub_link.js";
 import { troubleOf } from "../../../../src/ext/spoke/upstream/trouble.js";
 import {
   type CopyTarget,
   UpstreamFollower,
   type WatchPlace,
 } from "../../../../src/ext/spoke/upstream/upstream_follower.js";
-import { ListProvidersResponseSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
-import { WatchTokensResponseSchema } from "../../../../src/gen/nexus/v1/token_pb.js";
+import {
+  type ListProvidersResponse,
+  ListProvidersResponseSchema,
+} from "../../../../src/gen/nexus/v1/provider_pb.js";
+import {
+  type WatchTokensResponse,
+  WatchTokensResponseSchema,
+} from "../../../../src/gen/nexus/v1/token_pb.js";
 import { newId } from "../../../../src/model/ids.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import { silentLog } from "../../../silent_log.js";
 
-const unavailable = Object.assign(new Error("14"), {
-  ...{ code: status.UNAVAILABLE, details: "no route", metadata: new Metadata() },
-});
+const unavailable = new ConnectError("no route", Code.Unavailable);
 
 /** A hub, and a copy, that the test plays. */
 class World {
@@ -26,18 +29,20 @@ class World {
   readonly clock = new ManualClock(0);
   position: WatchPlace | undefined;
   random = 0;
-  list: (signal: AbortSignal) => Promise<Uint8Array> = async () =>
-    toBinary(ListProvidersResponseSchema, create(ListProvidersResponseSchema));
+  list: (signal: AbortSignal) => Promise<ListProvidersResponse> = async () =>
+    create(ListProvidersResponseSchema);
   readonly streams: PassThrough[] = [];
 
   readonly #link = {
-    call: (_: unknown, __: number, signal: AbortSignal) => this.list(signal),
-    stream: () => {
-      const stream = new PassThrough({ objectMode: true });
-      this.streams.push(stream);
-      this.steps.push("stream");
-      const cancel = (): void => void stream.destroy(unavailable);
-      return Object.assign(stream, { cancel }) as unknown as ClientReadableStream<Buffer>;
+    transport: {
+      unary: async (_: unknown, signal: AbortSignal) => ({ message: await this.list(signal) }),
+      stream: async (_: unknown, signal: AbortSignal) => {
+        const stream = new PassThrough({ objectMode: true });
+        this.streams.push(stream);
+        this.steps.push("stream");
+        signal.addEventListener("abort", () => stream.destroy(unavailable));
+        return { message: stream, trailer: new Headers() };
+      },
     },
   };
 
@@ -57,7 +62,7 @@ class World {
 
   readonly follower = new UpstreamFollower({
     links: {
-      ...{ url: "https://hub", count: 1, renew: () => undefined, next: () => undefined },
+      ...{ url: "https://hub", count: 1, renew: () => undefined, next: () => undefined, headers: () => ({}) },
       current: () => this.#link as unknown as HubLink,
     } as unknown as HubLinks,
     ...{ target: this.#target, clock: this.clock, log: silentLog, random: () => this.random },
@@ -77,8 +82,8 @@ class World {
   }
 }
 
-function told(event: MessageInitShape<typeof WatchTokensResponseSchema>["event"]): Uint8Array {
-  return toBinary(WatchTokensResponseSchema, create(WatchTokensResponseSchema, { event } as never));
+function told(event: MessageInitShape<typeof WatchTokensResponseSchema>["event"]): WatchTokensResponse {
+  return create(WatchTokensResponseSchema, { event } as never);
 }
 
 describe("a spoke that follows", () => {
@@ -144,17 +149,19 @@ describe("a spoke that follows", () => {
 });
 
 describe("the trouble of a spoke", () => {
-  it.each([
-    ["a signal", new DOMException("aborted", "AbortError")],
-    ["a call here", Object.assign(new Error("canceled"), { code: 1, metadata: new Headers() })],
-  ])("is none of a hub when the error is that of %s", (_, error) => {
-    expect(isServiceError(error)).toBe(false);
-    expect(troubleOf(error).isFault).toBe(true);
-  });
+  const answered = { "grpc-status": "7" };
 
-  it("is told of an error without details", () => {
-    const bare = Object.assign(new Error("14"), { code: status.UNAVAILABLE, metadata: new Metadata() });
-    expect(troubleOf(bare).text).toBe("no hub answers ()");
-    expect(troubleOf(unavailable).text).toBe("no hub answers (no route)");
+  it.each([
+    ["what fails here", new Error("disk full"), { isFault: true, isRefusal: false }],
+    ["an answer", new ConnectError("no", Code.PermissionDenied, answered), { isRefusal: true }],
+    ["a certificate", new ConnectError("self-signed certificate"), { isRefusal: true }],
+    [
+      "a hub that speaks of one",
+      new ConnectError("certificate", Code.Internal, answered),
+      { isRefusal: false },
+    ],
+    ["a way", unavailable, { isRefusal: false, text: "no hub answers (no route)" }],
+  ])("is that of %s", (_, error, told) => {
+    expect(troubleOf(error)).toMatchObject(told);
   });
 });

@@ -1,0 +1,82 @@
+import type { DescMethodUnary, Message } from "@bufbuild/protobuf";
+import type { TokenServiceGetTokenRequest } from "../../gen/nexus/v1/token_pb.js";
+import type { Principal } from "../../model/access/principal.js";
+import { NotFound, NotLeader, Unavailable } from "../../model/errors.js";
+import { orElse } from "../../service/forwarding/or_else.js";
+import type { CallContext } from "../../service/pipeline/bound_service.js";
+import { rpcName } from "../../service/pipeline/rpc_access.js";
+import type { DefinedMethod, ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import { codes, WireError } from "../../service/pipeline/wire_error.js";
+
+/** The hub of a spoke, as the services of the spoke know it. */
+export interface UpstreamHub {
+  /** Has it carry out an RPC on behalf of the caller, as which it judges and answers. @throws WireError of the RPC; Unavailable */
+  call(method: DescMethodUnary, request: Message, caller: Principal, signal: AbortSignal): Promise<Message>;
+  /** Resolves when the copy has what the answer rests on, or does not get it in time, and the caller's read of a token is on record. */
+  answered(method: DefinedMethod, request: Message, answer: Message, caller: Principal): Promise<void>;
+}
+
+/** Services whose records a spoke has not: all of their unary RPCs are the hub's. */
+const remoteServices: ReadonlySet<string> = new Set([
+  "nexus.v1.ProviderService",
+  "nexus.v1.ConnectionService",
+  "nexus.v1.ClientKeyService",
+  "nexus.v1.NotificationService",
+]);
+
+/** Of the tokens, what needs more than a living one. */
+const always: ReadonlySet<string> = new Set(
+  ["RefreshToken", "ReportRejectedToken", "CreateProof"].map((name) => `nexus.v1.TokenService/${name}`),
+);
+
+/** Whether a hub is asked whatever the copy holds. */
+export function isForwarded(method: DefinedMethod["descriptor"]): boolean {
+  return remoteServices.has(method.parent.typeName) || always.has(rpcName(method));
+}
+
+/** Whether a hub is asked when the copy is not enough; of all else a spoke has records of its own. */
+function mayBeForwarded({ descriptor, remote }: DefinedMethod): boolean {
+  return descriptor.parent.typeName === "nexus.v1.TokenService" || remote !== undefined;
+}
+
+type UnaryMethod = DefinedMethod & { readonly kind: "unary" };
+
+/** A service as a spoke serves it: from its copy where that is enough, else by a hub, which is asked on behalf of the caller. */
+export function forwardedService(service: ServiceDefinition, hub: UpstreamHub): ServiceDefinition {
+  const methods = service.methods.map((method) =>
+    method.kind === "unary" ? { ...method, call: forwardedCall(method, hub) } : method,
+  );
+  return { ...service, methods };
+}
+
+function forwardedCall(method: UnaryMethod, hub: UpstreamHub): UnaryMethod["call"] {
+  const forward = async (request: Message, { principal, signal }: CallContext): Promise<Message> => {
+    const answer = await hub.call(method.descriptor as DescMethodUnary, request, principal, signal);
+    await hub.answered(method, request, answer, principal);
+    return answer;
+  };
+  if (isForwarded(method.descriptor)) return forward;
+  if (!mayBeForwarded(method)) return method.call;
+  /** While no hub answers, a caller that wished for a longer life gets the token that there is. */
+  const withoutWish = (request: Message, context: CallContext) => async (refusal: unknown) => {
+    const { minTtl } = request as Partial<TokenServiceGetTokenRequest>;
+    if (!isUnavailable(refusal) || minTtl === undefined) throw refusal;
+    const relaxed = { ...request, minTtl: undefined } as Message;
+    return await orElse(
+      () => method.call(relaxed, context),
+      () => Promise.reject(refusal),
+    );
+  };
+  return (request, context) =>
+    orElse(
+      () => method.call(request, context),
+      (error) =>
+        error instanceof NotLeader || error instanceof NotFound
+          ? forward(request, context).catch(withoutWish(request, context))
+          : Promise.reject(error),
+    );
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof Unavailable || (error instanceof WireError && error.code === codes.unavailable);
+}

@@ -1,0 +1,151 @@
+import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { forwardedService, isForwarded, type UpstreamHub } from "../../../src/ext/spoke/forwarded_service.js";
+import { Authorization } from "../../../src/gen/envoy/service/auth/v3/external_auth_pb.js";
+import { AccessService } from "../../../src/gen/nexus/v1/access_pb.js";
+import { AuditService } from "../../../src/gen/nexus/v1/audit_pb.js";
+import { ConnectionService } from "../../../src/gen/nexus/v1/connection_pb.js";
+import { FleetService } from "../../../src/gen/nexus/v1/fleet_pb.js";
+import { KeyringService } from "../../../src/gen/nexus/v1/keyring_pb.js";
+import { ProviderService } from "../../../src/gen/nexus/v1/provider_pb.js";
+import { StatusService } from "../../../src/gen/nexus/v1/status_pb.js";
+import {
+  TokenService,
+  type TokenServiceGetTokenRequest,
+  TokenServiceGetTokenResponseSchema,
+} from "../../../src/gen/nexus/v1/token_pb.js";
+import type { Principal } from "../../../src/model/access/principal.js";
+import { DataLoss, FailedPrecondition, NotFound, NotLeader, Unavailable } from "../../../src/model/errors.js";
+import type { CallContext } from "../../../src/service/pipeline/bound_service.js";
+import { rpcName } from "../../../src/service/pipeline/rpc_access.js";
+import type { DefinedMethod } from "../../../src/service/pipeline/service_definition.js";
+import { codes, WireError } from "../../../src/service/pipeline/wire_error.js";
+
+const agent: Principal = { name: "key:ci", kind: "key" };
+const context: CallContext = { principal: agent, signal: new AbortController().signal };
+const { getToken } = TokenService.method;
+const { check } = Authorization.method;
+const tokenOf = (revision: bigint) => create(TokenServiceGetTokenResponseSchema, { token: { revision } });
+
+/** A spoke whose copy and whose hub the test plays. */
+class World implements UpstreamHub {
+  readonly steps: string[] = [];
+  own: (request: Message) => Message | Promise<Message> = () => tokenOf(1n);
+  hubs: () => Message = () => tokenOf(2n);
+
+  call: UpstreamHub["call"] = async (method, _, principal) => {
+    this.steps.push(`${rpcName(method)} for ${principal.name}`);
+    return this.hubs();
+  };
+
+  async answered(): Promise<void> {
+    this.steps.push("answered");
+  }
+
+  async ask(descriptor: DescMethodUnary, request: object = {}): Promise<Message> {
+    const method: DefinedMethod = {
+      kind: "unary",
+      descriptor,
+      ...(descriptor === check && {
+        remote: { shows: () => ({ connectionId: undefined, revision: undefined }) },
+      }),
+      validate: () => undefined,
+      call: (asked) => {
+        this.steps.push("here");
+        return this.own(asked);
+      },
+    };
+    const { parent } = descriptor;
+    const [forwarded] = forwardedService({ descriptor: parent, methods: [method] }, this).methods;
+    if (forwarded?.kind !== "unary") throw new Error("not unary");
+    return await forwarded.call(create(descriptor.input, request as never), context);
+  }
+}
+
+const fails = (error: unknown) => (): never => {
+  throw error;
+};
+
+describe("a spoke", () => {
+  it("answers what its copy has", async () => {
+    const world = new World();
+    expect(await world.ask(getToken)).toEqual(tokenOf(1n));
+    expect(world.steps).toEqual(["here"]);
+  });
+
+  it.each([new NotLeader(), new NotFound("connection")])("asks the hub on %s, once", async (error) => {
+    for (const own of [fails(error), () => Promise.reject(error)]) {
+      const world = new World();
+      world.own = own;
+      expect(await world.ask(getToken)).toMatchObject({ token: { revision: 2n } });
+      expect(world.steps).toEqual(["here", "nexus.v1.TokenService/GetToken for key:ci", "answered"]);
+    }
+  });
+
+  it.each([
+    new FailedPrecondition("CONNECTION_REVOKED", "it is revoked"),
+    new DataLoss("it cannot be opened"),
+    new Unavailable("the read cannot be recorded"),
+  ])("says itself: %s", async (error) => {
+    const world = new World();
+    world.own = fails(error);
+    await expect(world.ask(getToken)).rejects.toBe(error);
+    expect(world.steps).toEqual(["here"]);
+  });
+
+  it("gives the living token when no hub gives a better one, and else says what the hub said", async () => {
+    const away = new WireError(codes.unavailable, "away");
+    const world = new World();
+    world.hubs = fails(away);
+    world.own = (request) => {
+      if ((request as TokenServiceGetTokenRequest).minTtl !== undefined) throw new NotLeader();
+      return tokenOf(1n);
+    };
+    const wish = { minTtl: { seconds: 3_600n } };
+    expect(await world.ask(getToken, wish)).toEqual(tokenOf(1n));
+    world.own = fails(new NotLeader());
+    await expect(world.ask(getToken, wish)).rejects.toBe(away);
+    await expect(world.ask(getToken)).rejects.toBe(away);
+    world.own = () => tokenOf(1n);
+    const refusal = new WireError(codes.permission_denied, "no");
+    world.hubs = fails(refusal);
+    world.own = fails(new NotLeader());
+    await expect(world.ask(getToken, wish)).rejects.toBe(refusal);
+  });
+
+  it("gives out what the hub answers as it came, also where an extension answers", async () => {
+    for (const method of [ConnectionService.method.listConnections, check]) {
+      const world = new World();
+      const answer = create(method.output);
+      world.own = fails(new NotLeader());
+      world.hubs = () => answer;
+      expect(await world.ask(method)).toBe(answer);
+    }
+  });
+
+  it("asks no hub for the keys, the policy and the streams of its own", async () => {
+    for (const service of [AccessService, KeyringService, StatusService, AuditService, FleetService])
+      for (const method of service.methods) {
+        if (method.methodKind !== "unary") continue;
+        const world = new World();
+        const error = new NotFound("api_key");
+        world.own = fails(error);
+        await expect(world.ask(method as DescMethodUnary)).rejects.toBe(error);
+        expect(world.steps).toEqual(["here"]);
+      }
+  });
+
+  it("has all that writes done by a hub, and its own keys, log and status to itself", () => {
+    const unary = [TokenService, ConnectionService, ProviderService, StatusService].flatMap(({ methods }) =>
+      methods.filter(({ methodKind }) => methodKind === "unary"),
+    );
+    const own = unary.filter((method) => !isForwarded(method)).map(rpcName);
+    expect(own).toEqual([
+      "nexus.v1.TokenService/AcquireToken",
+      "nexus.v1.TokenService/GetToken",
+      "nexus.v1.StatusService/GetStatus",
+      "nexus.v1.StatusService/GetActivity",
+      "nexus.v1.StatusService/ListOpenStreams",
+    ]);
+  });
+});
