@@ -1,12 +1,13 @@
 import type { Authenticate } from "../domain/access/presented_credentials.js";
+import type { Principal } from "../model/access/principal.js";
 import type { Limits } from "../model/limits.js";
-import type { ListenAddress } from "../model/listen_address.js";
-import { formatListenAddress } from "../model/listen_address.js";
+import { formatListenAddress, type ListenAddress } from "../model/listen_address.js";
 import type { Clock } from "../runtime/clock.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
+import { toWireError } from "../service/pipeline/error_table.js";
+import { RateLimiter } from "../service/pipeline/rate_limiter.js";
 import { ApiListener } from "./api/api_listener.js";
 import { FailedAuthentications } from "./callers/address_limits.js";
-import { limitedAuthenticate } from "./callers/limited_authenticate.js";
 import { OpenCalls } from "./callers/open_calls.js";
 import type { Routes } from "./listen/http_message.js";
 import type { Listener, ListenerPlace, OnUnexpected } from "./listen/listener.js";
@@ -14,9 +15,70 @@ import { BrowserListener } from "./pages/browser_listener.js";
 import type { BrowserPages } from "./pages/browser_pages.js";
 import { OpsListener, type OpsListenerOptions } from "./pages/ops_listener.js";
 import { restRoutes } from "./rest/rest_routes.js";
+import { addressKey } from "./sockets/address_key.js";
 import type { SocketAccess } from "./sockets/peer_credentials.js";
-import { StandardServices } from "./standard/standard_services.js";
+import { HealthService } from "./standard/health.js";
+import { ReflectionService } from "./standard/reflection.js";
 import type { ListenerTls } from "./tls/tls_listener.js";
+
+/** What every listener of calls serves beside the contract: `grpc.health.v1.Health` and server reflection, v1 and v1alpha. */
+export class StandardServices {
+  readonly #health: HealthService;
+  readonly #reflection: ReflectionService;
+  readonly services: readonly BoundService[];
+
+  constructor(services: readonly BoundService[]) {
+    this.#health = new HealthService(services.map(({ descriptor }) => descriptor.typeName));
+    const health = this.#health.bind();
+    this.#reflection = new ReflectionService([...services, health]);
+    this.services = [health, ...this.#reflection.bind()];
+  }
+
+  /** What health says of the daemon and of each of its services. */
+  setServing(serving: boolean): void {
+    this.#health.setServing(serving);
+  }
+
+  /** Says NOT_SERVING, and ends the streams of both. */
+  close(): void {
+    this.#health.setServing(false);
+    this.#health.endStreams();
+    this.#reflection.endStreams();
+  }
+}
+
+/** Of lines in the log, for each address. */
+const logRate = { perSecond: 1 / 60, burst: 1 };
+
+/**
+ * The same, with addresses slowed down that show wrong credentials. Who shows none at all tries nothing, and counts as nothing.
+ *
+ * @param onRefused told of a credential that is not valid, once a minute for each address
+ * @throws WireError at once, or as a rejection
+ */
+export function limitedAuthenticate(
+  authenticate: Authenticate,
+  failures: FailedAuthentications,
+  onRefused: (origin: string) => void = () => {},
+): Authenticate {
+  const lines = new RateLimiter(logRate);
+  return (shown) => {
+    const { token, origin } = shown;
+    if (token === undefined || token === "") return authenticate(shown);
+    const refusal = failures.refusal(origin);
+    if (refusal) throw toWireError(refusal);
+    const judge = (principal: Principal | undefined): Principal | undefined => {
+      if (principal) return principal;
+      const place = addressKey(origin) ?? origin;
+      if (lines.take(place)) onRefused(place);
+      const tooMany = failures.failed(origin);
+      if (tooMany) throw toWireError(tooMany);
+      return principal;
+    };
+    const principal = authenticate(shown);
+    return principal instanceof Promise ? principal.then(judge) : judge(principal);
+  };
+}
 
 export interface ListenersOptions {
   readonly grpcListen: readonly ListenAddress[];

@@ -1,33 +1,103 @@
-import { chmodSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
+import type { SealedRecord } from "../model/credentials/credential.js";
+import { isId, newId } from "../model/ids.js";
 import type { FollowedRecords } from "../runtime/changes.js";
 import { Announcements } from "./announcements.js";
-import { defaultAuditRetention } from "./audit/audit_log.js";
+import { type AuditRetention, defaultAuditRetention } from "./audit/audit_log.js";
+import { type AuditPage, type AuditPageResult, listAuditEvents } from "./audit/audit_reads.js";
+import { type AuditCheckpoint, AuditVerification } from "./audit/audit_verification.js";
 import { CommitQueue } from "./commit_queue.js";
-import { ChangeRunner, type CommitParts, type Commits } from "./commits.js";
-import { daemonIdOf } from "./files/daemon_id.js";
+import { ChangeRunner, type CommitParts, type Commits, type CommitTiming } from "./commits.js";
 import { syncFolder } from "./files/sync_folder.js";
 import { ClientKeyReads } from "./indexes/client_keys.js";
 import { NotificationPlanReads } from "./indexes/notification_plans.js";
 import { NotificationReads } from "./indexes/notification_queue.js";
 import { PendingRevocationReads } from "./indexes/pending_revocations.js";
+import { readSealedCounts, type SealedCounts } from "./indexes/sealed_count.js";
+import { type SealedEntry, type SealedKind, walkSealed } from "./indexes/sealed_walk.js";
 import { type Databases, openDatabases } from "./lmdb/databases.js";
 import { checkStoreFile } from "./lmdb/file_check.js";
 import { StoreFailure } from "./lmdb/store_failure.js";
+import { Reads } from "./reads.js";
 import type { Recording } from "./recording.js";
 import type { CommittedChange } from "./records/log_codec.js";
 import { refuseReplica } from "./replica_mark.js";
-import type { StoreOptions } from "./store_options.js";
-import { loadStoreRecord, storeRecordOf } from "./store_record.js";
+import { loadStoreRecord, readStoreRecord, storeRecordOf } from "./store_record.js";
 import type { Transaction, WriteObserver } from "./transaction.js";
-import { WholeReads } from "./whole_reads.js";
+
+/** What is read of a store as a whole: its keys, its audit log, its databases. */
+abstract class WholeReads extends Reads {
+  /** For what an extension keeps or reads in the databases themselves. */
+  raw<T>(read: (databases: Databases) => T): T {
+    return read(this.databases);
+  }
+
+  /** The known text that tells a right key from a wrong one. */
+  get keyCheck(): SealedRecord | undefined {
+    return readStoreRecord(this.databases)?.keyCheck;
+  }
+
+  /** How many sealed records need each key, the check of the key not counted. */
+  sealedCounts(): SealedCounts {
+    return readSealedCounts(this.databases);
+  }
+
+  /** The records of a kind after a key, in the order of the keys. */
+  walkSealed(kind: SealedKind, after: string | undefined, limit: number): SealedEntry[] {
+    return walkSealed(this.databases, kind, after, limit);
+  }
+
+  /** The newest first. A bounded number of events is looked at: a page may hold fewer than `limit` while more follow. */
+  listAuditEvents(page: AuditPage): AuditPageResult {
+    return listAuditEvents(this.databases, page);
+  }
+
+  /** Checks the chain of the audit log, step by step. */
+  verifyAudit(checkpoint?: AuditCheckpoint): AuditVerification {
+    return new AuditVerification(this.databases, checkpoint);
+  }
+}
+
+const fileName = "daemon-id";
+
+/**
+ * The id of the daemon whose data folder this is: it outlives the process, and no copy of the folder has it. The file says its own inode, which
+ * a copy of it has not; a copy of the whole disk is not told from the original.
+ *
+ * @param folder this process holds its lock
+ * @returns a UUID
+ * @throws Error of the system
+ */
+export function daemonIdOf(folder: string): string {
+  const descriptor = openSync(join(folder, fileName), "a+", 0o600);
+  try {
+    const inode = fstatSync(descriptor).ino.toString();
+    const [id = "", itsInode] = readFileSync(descriptor, "utf8").trim().split(" ");
+    if (isId(id) && itsInode === inode) return id;
+    const made = newId();
+    ftruncateSync(descriptor, 0);
+    writeSync(descriptor, `${made} ${inode}\n`);
+    return made;
+  } finally {
+    closeSync(descriptor);
+  }
+}
 
 /** `single`: it is the only one of its history. `leader`: it alone writes the log of its fleet. `follower`: it has what that log has. */
 export type StoreRole = "single" | "follower" | "leader";
 
 export type { DueEntry } from "./reads.js";
 export type { Change } from "./records/log_codec.js";
-export type { StoreOptions } from "./store_options.js";
 
 /**
  * Name of the store's file in the data folder. LMDB keeps its reader table beside it, with `-lock` appended.
@@ -203,4 +273,18 @@ export class Store extends WholeReads {
   protected closeCommits(): Promise<void> {
     return this.commits.close();
   }
+}
+
+export interface StoreOptions {
+  /** The data folder: it exists, and this process holds its lock. */
+  readonly folder: string;
+  /** Time of the first opening, kept in the store. */
+  readonly nowMs: number;
+  /** Called once when a commit could not be made durable: the process must end. */
+  readonly onFatal?: (error: unknown) => void;
+  /** How much of the audit log is kept. */
+  readonly audit?: AuditRetention;
+  readonly timing?: CommitTiming;
+  /** A replica becomes a store of its own: it has left the fleet, or comes from a backup of a replica. */
+  readonly leavesFleet?: boolean;
 }

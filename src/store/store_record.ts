@@ -1,7 +1,11 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { StoreRecordSchema } from "../gen/nexus/store/v1/records_pb.js";
+import type { SealedRecord } from "../model/credentials/credential.js";
 import { newId } from "../model/ids.js";
 import type { Databases } from "./lmdb/databases.js";
 import { StoreDamaged } from "./lmdb/store_error.js";
-import { decodeStoreRecord, encodeStoreRecord, type StoreRecord } from "./records/store_codec.js";
+import { fieldsOf } from "./records/field_codec.js";
+import { fromSealedMessage, toSealedMessage } from "./records/sealed_codec.js";
 import { readable } from "./records/unreadable.js";
 
 /** Layout of the file as a whole. */
@@ -65,4 +69,31 @@ function readUndamaged(databases: Databases, path: string): StoreRecord | undefi
       `the record that the store ${path} keeps of itself cannot be read: restore a backup`,
     );
   }
+}
+
+/** The one record about the store itself. */
+interface StoreRecord {
+  readonly schemaVersion: number;
+  readonly databaseId: string;
+  readonly epoch: string;
+  readonly createdAtMs: number;
+  readonly keyCheck: SealedRecord | undefined;
+}
+
+function encodeStoreRecord({ keyCheck, ...store }: StoreRecord): Uint8Array {
+  const record = create(StoreRecordSchema, {
+    ...store,
+    createdAtMs: BigInt(store.createdAtMs),
+    ...(keyCheck && { keyCheck: toSealedMessage(keyCheck) }),
+  });
+  return toBinary(StoreRecordSchema, record);
+}
+
+export function decodeStoreRecord(bytes: Uint8Array): StoreRecord {
+  const { createdAtMs, keyCheck, ...fields } = fieldsOf(fromBinary(StoreRecordSchema, bytes));
+  return {
+    ...fields,
+    createdAtMs: Number(createdAtMs),
+    keyCheck: keyCheck && fromSealedMessage(keyCheck),
+  };
 }

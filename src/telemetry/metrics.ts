@@ -1,7 +1,28 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { type ConnectionStatus, connectionStatuses } from "../model/connections/connection.js";
 import { type SpoolOutcome, spoolOutcomes } from "../model/connections/spooled_token_set.js";
-import { LabelValues } from "./label_values.js";
+
+/** Stands for every value beyond the bound. */
+const otherValue = "other";
+
+/** Keeps the number of distinct values of a label bounded: the first `maxValues` are kept, later ones become `other`. */
+export class LabelValues {
+  readonly #seen: Set<string>;
+
+  constructor(
+    private readonly maxValues: number,
+    known: Iterable<string> = [],
+  ) {
+    this.#seen = new Set(known);
+  }
+
+  bound(value: string): string {
+    if (this.#seen.has(value)) return value;
+    if (this.#seen.size >= this.maxValues) return otherValue;
+    this.#seen.add(value);
+    return value;
+  }
+}
 
 export interface RpcOutcome {
   /** `<package>.<service>/<method>`; at most 100 are told apart. */

@@ -11,7 +11,7 @@ export class RingError extends Error {
 /**
  * The key ring: opens each record with the key that it names, and seals with one, the primary. Synchronous.
  *
- * Records are sealed with XAES-256-GCM: nonces of 192 random bits, of which 2^80 are safe under one key (`extended_nonce.ts`).
+ * Records are sealed with XAES-256-GCM: nonces of 192 random bits, of which 2^80 are safe under one key (`sealing_key.ts`).
  */
 export class Vault {
   #keys: ReadonlyMap<string, SealingKey>;

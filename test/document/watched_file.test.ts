@@ -2,7 +2,7 @@ import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { lookEveryMs, WatchedFile } from "../../src/document/watched_file.js";
+import { lookEveryMs, WatchedFile } from "../../src/document/kept_file.js";
 import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { perTest } from "../lifetimes.js";
 import { temporaryFolder } from "../temporary_folder.js";

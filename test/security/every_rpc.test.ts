@@ -1,8 +1,8 @@
 import { create, type Message } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Catalogue } from "../../src/catalogue/catalogue.js";
-import { definedServices } from "../../src/daemon/bound_services.js";
 import type { Core } from "../../src/daemon/extension.js";
+import { definedServices } from "../../src/daemon/make_listeners.js";
 import type { DomainResources } from "../../src/daemon/shared_parts.js";
 import { wireDomain } from "../../src/daemon/wire_domain.js";
 import { extensions } from "../../src/ext/extensions.js";

@@ -8,7 +8,7 @@ import type { Databases } from "../../src/store/lmdb/databases.js";
 import { decodeRevocation } from "../../src/store/records/journal_codec.js";
 import { decodeProvider } from "../../src/store/records/provider_codec.js";
 import { decodeAuthorization, decodeSealedCredential } from "../../src/store/records/sealed_codec.js";
-import { decodeStoreRecord } from "../../src/store/records/store_codec.js";
+import { decodeStoreRecord } from "../../src/store/store_record.js";
 import { untilEvent } from "../daemon/audit_events.js";
 import { failureOf } from "../daemon/errors.js";
 import { foreignRefreshToken } from "../daemon/foreign_token.js";

@@ -4,8 +4,8 @@ import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
+import { sniffTimeoutMs } from "../../src/server/api/api_listener.js";
 import { pingIntervalMs, pingTimeoutMs } from "../../src/server/listen/http2_sessions.js";
-import { sniffTimeoutMs } from "../../src/server/sockets/sniff.js";
 import { apiKey } from "./fake_services.js";
 import { connectTo, getTokenPath, json, openListener, withKey } from "./http_listener_fixture.js";
 

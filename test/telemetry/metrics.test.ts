@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { LabelValues } from "../../src/telemetry/label_values.js";
-import { Metrics } from "../../src/telemetry/metrics.js";
+import { LabelValues, Metrics } from "../../src/telemetry/metrics.js";
 
 async function linesOf(metrics: Metrics): Promise<string[]> {
   return (await metrics.render()).body.split("\n");

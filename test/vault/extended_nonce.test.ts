@@ -1,6 +1,6 @@
 import { createCipheriv, createSecretKey } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { ExtendedNonceKey } from "../../src/vault/extended_nonce.js";
+import { ExtendedNonceKey } from "../../src/vault/sealing_key.js";
 
 /** Test vectors of https://c2sp.org/XAES-256-GCM. */
 describe("XAES-256-GCM", () => {

@@ -32,8 +32,7 @@ import type { TokenSources } from "../token_endpoint/grant_types.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import type { TokenEndpointClient } from "../token_endpoint/token_endpoint_client.js";
 import type { CheckFields } from "./credential_check.js";
-import { importFailure } from "./import_failure.js";
-import { checkImportRequest, type ImportRequest } from "./import_request.js";
+import { checkImportRequest, type ImportRequest, importFailure } from "./import_request.js";
 import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "./state/quotas.js";
 
 /**

@@ -1,8 +1,15 @@
+import {
+  grantedByFile,
+  provesByFile,
+  provesByTls,
+  signsByKeyFile,
+} from "../../model/clients/client_proof.js";
 import { grantBinding } from "../../model/connections/grant_binding.js";
 import type { TokenTypeHint } from "../../model/connections/revocation.js";
 import type { TokenSet } from "../../model/credentials/credential.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import type { OAuthClient } from "../../oauth/client_authentication.js";
 import { presentingCertificate } from "../../oauth/clients/client_certificate.js";
 import { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
 import { exchangeCode } from "../../oauth/grants/code_exchange.js";
@@ -22,7 +29,46 @@ import type { ClientKeys } from "./client_keys.js";
 import type { MintRequest, RefreshRequest } from "./grant_type.js";
 import type { TokenSources } from "./grant_types.js";
 import type { KeyFiles } from "./key_files.js";
-import { OAuthClients } from "./oauth_clients.js";
+
+/** The client of a profile, with what proves it opened for one request. Every endpoint gets the same. */
+class OAuthClients {
+  constructor(
+    private readonly deps: {
+      readonly vault: CredentialVault;
+      readonly clientKeys?: Pick<ClientKeys, "signingKey">;
+      readonly assertionFiles?: Pick<AssertionFiles, "read">;
+      readonly keyFiles?: Pick<KeyFiles, "read">;
+    },
+  ) {}
+
+  /** @throws DataLoss */
+  open(profile: ProviderProfile): OAuthClient {
+    const { assertionFiles, vault } = this.deps;
+    const clientSecret = vault.openClientSecret(profile);
+    const { tlsClientCertificate: chain, clientAssertionSource: source } = profile;
+    return {
+      clientId: profile.clientId,
+      clientSecret,
+      method: profile.tokenEndpointAuthMethod,
+      signing: profile.oauth2,
+      certificate: provesByTls(profile) && clientSecret ? { chain, privateKey: clientSecret } : undefined,
+      assertion:
+        assertionFiles && (provesByFile(profile) || grantedByFile(profile))
+          ? { type: profile.oauth2.clientAssertionType, read: () => assertionFiles.read(source) }
+          : undefined,
+      ownKey: this.#keyOf(profile),
+    };
+  }
+
+  #keyOf(profile: ProviderProfile): OAuthClient["ownKey"] {
+    const { clientKeys, keyFiles } = this.deps;
+    if (!signsByKeyFile(profile)) return clientKeys && ((alg) => clientKeys.signingKey(alg));
+    const { clientKeySource: source, oauth2 } = profile;
+    return (
+      keyFiles && (async (alg) => ({ kid: oauth2.clientKeyId, privateKey: await keyFiles.read(source, alg) }))
+    );
+  }
+}
 
 export interface CodeExchangeRequest {
   readonly server: AuthorizationServer;

@@ -1,6 +1,8 @@
 import { setMaxListeners } from "node:events";
+import { newId } from "../../model/ids.js";
 import type { NotifiedEvent, PendingNotification } from "../../model/notifications/notification.js";
 import type { Delivery, NotificationMessage, Receiver } from "../../model/notifications/receiver.js";
+import { problemMessages } from "../../model/problem_reason.js";
 import { type Backoff, fullJitterMs } from "../../runtime/backoff.js";
 import type { Changes } from "../../runtime/changes.js";
 import { type Clock, delay, type Timer } from "../../runtime/clock.js";
@@ -8,9 +10,40 @@ import type { Log } from "../../runtime/log.js";
 import type { DueLine } from "../../store/indexes/notification_queue.js";
 import type { Store } from "../../store/store.js";
 import type { ConsentLinks } from "./consent_links.js";
-import { messageOf } from "./notification_message.js";
 import type { NotificationOutbox } from "./notification_outbox.js";
-import { ReceiverPauses } from "./receiver_pauses.js";
+
+const backoff: Backoff = { baseMs: 2_000, maxMs: 5 * 60_000 };
+const minPauseMs = 1_000;
+
+/** Receivers that could not be reached: they are asked by one notification at a time, less and less often. */
+class ReceiverPauses {
+  readonly #failing = new Map<string, { readonly failures: number; readonly untilMs: number }>();
+
+  constructor(private readonly deps: { readonly clock: Clock; readonly random: () => number }) {}
+
+  /** 0 for one that answers. */
+  untilMs(receiver: string): number {
+    return this.#failing.get(receiver)?.untilMs ?? 0;
+  }
+
+  isFailing(receiver: string): boolean {
+    return this.#failing.has(receiver);
+  }
+
+  answered(receiver: string): void {
+    this.#failing.delete(receiver);
+  }
+
+  failed(receiver: string, retryAfterMs: number | undefined): void {
+    const failures = (this.#failing.get(receiver)?.failures ?? 0) + 1;
+    const waitMs = Math.max(
+      minPauseMs,
+      retryAfterMs ?? 0,
+      fullJitterMs(backoff, failures, this.deps.random()),
+    );
+    this.#failing.set(receiver, { failures, untilMs: this.deps.clock.nowMs() + waitMs });
+  }
+}
 
 /** A receiver that takes nothing for so long is not told any more. */
 const giveUpAfterMs = 24 * 60 * 60_000;
@@ -222,4 +255,36 @@ export class Notifier {
 
 function keyOf({ receiver, subject }: DueLine): string {
   return `${receiver} ${subject}`;
+}
+
+/**
+ * A notification as receivers get it, by the conventions of Standard Webhooks: `type`, `timestamp` and `data`.
+ *
+ * @param link leads a person to the consent
+ */
+function messageOf(
+  event: NotifiedEvent | PendingNotification,
+  atMs: number,
+  link: string | undefined,
+): NotificationMessage {
+  const { type, connectionId, providerId, providerName, userId, label, reason, endsAtMs } = event;
+  const data = {
+    ...(connectionId !== undefined && { connection_id: connectionId, user_id: userId }),
+    ...(label !== "" && { label }),
+    ...(providerId !== "" && { provider_id: providerId, provider: providerName }),
+    ...(reason !== "" && { reason, message: sentenceOf(reason) }),
+    ...(endsAtMs !== undefined && { ends_at: timeText(endsAtMs) }),
+    ...(link !== undefined && { link }),
+  };
+  const id = "id" in event ? event.id : `msg_${newId()}`;
+  return { id, type, body: JSON.stringify({ type, timestamp: timeText(atMs), data }) };
+}
+
+function sentenceOf(reason: string): string | undefined {
+  return Object.entries(problemMessages).find(([word]) => word === reason)?.[1];
+}
+
+/** RFC 3339. */
+function timeText(timeMs: number): string {
+  return new Date(timeMs).toISOString();
 }

@@ -1,10 +1,13 @@
+import { create } from "@bufbuild/protobuf";
 import type { Core, RunningExtension } from "../../daemon/extension.js";
 import { tellOfOpenSecret } from "../../daemon/open_vault.js";
 import { withoutVariablesOf } from "../../document/named_variables.js";
+import { NotificationService, TestReceiversResponseSchema } from "../../gen/nexus/v1/notification_pb.js";
+import { NotFound } from "../../model/errors.js";
 import type { Receiver } from "../../model/notifications/receiver.js";
+import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { ConsentLinks } from "./consent_links.js";
 import { NotificationOutbox } from "./notification_outbox.js";
-import { notificationService } from "./notification_service.js";
 import { Notifier } from "./notifier.js";
 import { openReceivers } from "./receivers.js";
 import type { ReceiverSpec } from "./receivers_document.js";
@@ -49,5 +52,20 @@ function receiversOf({ options, domain, environment }: Core): Receiver[] {
   return openReceivers({
     ...{ specs, file, outbound: domain.outbound, clock, environment: Object.fromEntries(others) },
     foundSecrets: (name, path) => tellOfOpenSecret("secrets_file", name, path, log),
+  });
+}
+
+function notificationService(options: { readonly notifier: Notifier }): ServiceDefinition {
+  return defineService(NotificationService, {
+    async testReceivers({ receiver }) {
+      const tested = await options.notifier.test(receiver === "" ? undefined : receiver);
+      if (receiver !== "" && tested.length === 0) throw new NotFound("receiver");
+      const receivers = tested.map(({ receiver: name, delivery }) => ({
+        name,
+        taken: delivery.kind === "taken",
+        reason: delivery.kind === "failed" ? delivery.reason : delivery.kind === "gone" ? "http_410" : "",
+      }));
+      return create(TestReceiversResponseSchema, { receivers });
+    },
   });
 }

@@ -1,3 +1,5 @@
+import { pathToString } from "@bufbuild/protobuf/reflect";
+import { createValidator } from "@bufbuild/protovalidate";
 import { DocumentError, type DocumentViolation } from "../../document/document_error.js";
 import {
   meantKeys,
@@ -6,13 +8,14 @@ import {
   unknownKeys,
   type YamlDocument,
 } from "../../document/yaml_document.js";
+import { ProviderSchema } from "../../gen/nexus/v1/provider_pb.js";
 import type { FieldViolation } from "../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../model/json.js";
 import { isJsonObject } from "../../model/json_fields.js";
 import { contractKeys } from "../../model/providers/contract_profile.js";
+import { profileMessage } from "../../model/providers/profile_fields.js";
 import { type ProviderSettings, providerViolations } from "../../model/providers/provider_profile.js";
 import type { Secret } from "../../runtime/secret.js";
-import { limitViolations } from "./limits.js";
 import { draftOf, type ManifestTemplates, templateKeys } from "./template_profile.js";
 import { expandVariables, type Variables } from "./variables.js";
 
@@ -152,4 +155,19 @@ function stepsOf(field: string): (string | number)[] {
   return [...field.matchAll(/\["([^"]*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(([, quoted, index, name]) =>
     index === undefined ? (quoted ?? name ?? "") : Number(index),
   );
+}
+
+/** What the daemon's API would refuse before it looks at the meaning of a profile: the rules of `nexus.v1.Provider`. */
+function limitViolations(settings: ProviderSettings, clientSecret: string): FieldViolation[] {
+  const message = profileMessage(settings);
+  message.clientSecret = clientSecret;
+  const result = createValidator().validate(ProviderSchema, message);
+  if (result.kind === "error") throw result.error;
+  return (result.violations ?? []).map((violation) => ({
+    field: pathToString(violation.field),
+    description: violation.message.replace(
+      /^must be greater than or equal to (\S+) and less than or equal to (\S+)$/,
+      "must be $1 to $2",
+    ),
+  }));
 }

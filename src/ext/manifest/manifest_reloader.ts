@@ -1,3 +1,4 @@
+import { StartRefused } from "../../daemon/extension.js";
 import { DocumentError, type DocumentViolation, formatViolations } from "../../document/document_error.js";
 import { FileUnreadable, type KeepableFile, KeptFile } from "../../document/kept_file.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
@@ -9,9 +10,13 @@ import type { Secret } from "../../runtime/secret.js";
 import { applyPlan, type ProfileTarget } from "./apply.js";
 import { type Manifest, readManifest } from "./manifest.js";
 import { type CurrentProfile, type Plan, type PlannedChange, planOf } from "./plan.js";
-import { ProvidersFileError } from "./providers_file_error.js";
 import type { ManifestTemplates } from "./template_profile.js";
 import type { Variables } from "./variables.js";
+
+/** The providers file is missing at the start: the daemon does not start without the providers that it was told to keep. */
+class ProvidersFileError extends StartRefused {
+  override readonly name = "ProvidersFileError";
+}
 
 /** What the keeper needs of the provider registry. */
 export interface KeptRegistry {

@@ -18,7 +18,6 @@ import { callerTrace } from "../callers/caller_trace.js";
 import type { Response } from "../listen/http_message.js";
 import type { OnUnexpected } from "../listen/listener.js";
 import { type ListenerLimits, limitsOf } from "../listen/listener_limits.js";
-import { unlessAborted } from "../listen/unless_aborted.js";
 import { type ReadPatience, resetResponse, untilUnread } from "../listen/unread_stream.js";
 import { methodName, toWireError } from "./wire_answer.js";
 
@@ -134,4 +133,22 @@ function callContext(context: HandlerContext): CallContext {
 export function toConnectError(error: WireError): ConnectError {
   const details = error.details.map(({ descriptor, value }) => ({ desc: descriptor, value }));
   return new ConnectError(error.message, error.code as Code, undefined, details);
+}
+
+/**
+ * Starts `work` and settles as it does, or rejects with the signal's reason as soon as it aborts.
+ *
+ * Every call has promises of its own: a race against one promise per stream would keep a reaction for each message sent.
+ */
+function unlessAborted<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const abort = (): void => reject(signal.reason);
+    const forget = (): void => signal.removeEventListener("abort", abort);
+    signal.addEventListener("abort", abort, { once: true });
+    work().finally(forget).then(resolve, reject);
+  });
 }

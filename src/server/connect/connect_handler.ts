@@ -1,4 +1,8 @@
-import type { UniversalHandler, UniversalServerRequest } from "@connectrpc/connect/protocol";
+import type {
+  UniversalHandler,
+  UniversalServerRequest,
+  UniversalServerResponse,
+} from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { anyone, type Principal } from "../../model/access/principal.js";
 import { ResourceExhausted } from "../../model/errors.js";
@@ -23,10 +27,57 @@ import { UnreadAnswers } from "../listen/unread_answers.js";
 import { noteCredential } from "../sockets/socket_guard.js";
 import { contextOf, routeServices } from "./connect_binding.js";
 import { decodableBody } from "./decodable_body.js";
-import { withoutValues } from "./decode_failure.js";
 import { refuseEarly } from "./early_refusal.js";
 import { answerJson, answerMediaType, answerMethod, writeJson } from "./json_answer.js";
 import { neverAborted, toWireError } from "./wire_answer.js";
+
+/**
+ * What the library says of JSON that it cannot decode, up to what it found there. It goes on with the value, and a value in the wrong place
+ * may be a secret, which the caller's log should not get to hold, or steer the terminal that shows it.
+ */
+const decodeFailure = /cannot decode (?:(?:field|message|enum|oneof) )?[\w.]+ from JSON/;
+
+/** The same answer, with nothing of the request in what is said of a message that could not be decoded. */
+function withoutValues(answer: UniversalServerResponse): UniversalServerResponse {
+  for (const fields of [answer.header, answer.trailer]) {
+    const message = fields?.get("grpc-message");
+    if (message) fields?.set("grpc-message", encodeURIComponent(withoutValue(decoded(message))));
+  }
+  const type = answer.header?.get("content-type") ?? "";
+  if (answer.status === 200 || !type.startsWith("application/json") || !answer.body) return answer;
+  answer.header?.delete("content-length");
+  return { ...answer, body: rewritten(answer.body as AsyncIterable<Uint8Array>) };
+}
+
+/** An error of Connect is one chunk (its specification, "Error end-stream"). */
+async function* rewritten(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  for await (const chunk of body) {
+    const error = JSON.parse(Buffer.from(chunk).toString("utf8")) as { message?: unknown };
+    if (typeof error.message !== "string") yield chunk;
+    else yield Buffer.from(JSON.stringify({ ...error, message: withoutValue(error.message) }));
+  }
+}
+
+/** The library names neither the field of these nor their form. */
+const forms: Readonly<Record<string, string>> = {
+  Duration: 'a duration is a text of seconds, as "60s"',
+  Timestamp: 'a time is a text as "2026-01-31T12:00:00Z"',
+};
+
+function withoutValue(message: string): string {
+  const [what] = decodeFailure.exec(message) ?? [];
+  if (what === undefined) return message;
+  const [, wellKnown = ""] = / google\.protobuf\.(\w+) from/.exec(what) ?? [];
+  return `${what}: ${forms[wellKnown] ?? "it is no such value"}`;
+}
+
+function decoded(message: string): string {
+  try {
+    return decodeURIComponent(message);
+  } catch {
+    return message;
+  }
+}
 
 /** Answers to callers without a credential at a time, over HTTP/2; the longest is the OpenAPI document. */
 const maxUnauthenticatedStreams = 32;

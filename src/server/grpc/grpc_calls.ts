@@ -1,4 +1,6 @@
 import type { Http2Session, IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import { promisify } from "node:util";
+import { gunzip, inflate } from "node:zlib";
 import { fromBinary, type Message } from "@bufbuild/protobuf";
 import { EmptySchema } from "@bufbuild/protobuf/wkt";
 import type { Authenticate } from "../../domain/access/presented_credentials.js";
@@ -15,15 +17,49 @@ import { callerTrace } from "../callers/caller_trace.js";
 import type { OpenCalls } from "../callers/open_calls.js";
 import { methodName, neverAborted, toWireError } from "../connect/wire_answer.js";
 import type { OnUnexpected } from "../listen/listener.js";
-import { headersRefusal } from "../listen/listener_limits.js";
+import { headersRefusal, messageTooLarge } from "../listen/listener_limits.js";
 import type { ResetGuard } from "../listen/reset_guard.js";
 import { UnauthenticatedStreams } from "../listen/unauthenticated_streams.js";
 import { peerOf } from "../sockets/peer.js";
 import { noteCredential } from "../sockets/socket_guard.js";
-import { acceptedEncodings, decompress, isKnownEncoding } from "./decompress.js";
 import { GrpcCall, type GrpcCallOptions } from "./grpc_call.js";
 import { isGrpc, timeoutOf } from "./grpc_fields.js";
 import type { Frame } from "./request_stream.js";
+
+/** What a request may be compressed by, as `grpc-accept-encoding` says it. Answers are sent as they are: they are small, or secret. */
+const acceptedEncodings = "identity,deflate,gzip";
+
+const decompressors: Readonly<Record<string, typeof gunzip>> = { gzip: gunzip, deflate: inflate };
+
+/** Whether messages may say that they are compressed so. @param encoding the field `grpc-encoding` */
+function isKnownEncoding(encoding: string | undefined): boolean {
+  return encoding === undefined || encoding === "identity" || Object.hasOwn(decompressors, encoding);
+}
+
+/**
+ * A message without its compression (gRPC, "Compression").
+ *
+ * @param encoding one that is known
+ * @throws WireError RESOURCE_EXHAUSTED when there is more in it than may be, and INTERNAL, as the specification has it, for bytes
+ * that are not what they claim
+ */
+async function decompress(
+  bytes: Buffer,
+  encoding: string | undefined,
+  maxMessageBytes: number,
+): Promise<Buffer> {
+  if (encoding === undefined || encoding === "identity")
+    throw new WireError(codes.internal, "a message is compressed, and grpc-encoding does not say how");
+  const decompressor = decompressors[encoding];
+  if (!decompressor) throw new Error("a call with another encoding was not refused");
+  try {
+    return await promisify(decompressor)(bytes, { maxOutputLength: maxMessageBytes });
+  } catch (error) {
+    const isLarge = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
+    if (isLarge) throw messageTooLarge(maxMessageBytes);
+    throw new WireError(codes.internal, `a message is no well-formed ${encoding}`);
+  }
+}
 
 export interface GrpcCallsOptions {
   readonly services: readonly BoundService[];

@@ -1,7 +1,7 @@
-import type { Message } from "@bufbuild/protobuf";
+import type { DescMethod, Message } from "@bufbuild/protobuf";
 import type { StreamRegistry } from "../../domain/access/stream_registry.js";
 import type { Permissions } from "../../model/access/permissions.js";
-import { noTracing, type Tracing } from "../../model/tracing.js";
+import { type CallerTrace, noTracing, type Span, type SpanStart, type Tracing } from "../../model/tracing.js";
 import type { StreamSource } from "../../runtime/stream_sink.js";
 import type {
   Answer,
@@ -14,11 +14,62 @@ import type {
 import { CallGuard, type Guard } from "./call_guard.js";
 import type { CallLimits } from "./call_limits.js";
 import { CallStream, type StreamOutcome } from "./call_stream.js";
-import { traceStart, traceUnary } from "./call_trace.js";
 import { codeOf, toWireError, withAskedProvider } from "./error_table.js";
 import { rpcName } from "./rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "./service_definition.js";
 import { WireError } from "./wire_error.js";
+
+/** Of a server only these are failures; the others are what its callers did (semantic conventions, "gRPC status"). */
+const failures: readonly string[] = [
+  "unknown",
+  "deadline_exceeded",
+  "unimplemented",
+  "internal",
+  "unavailable",
+  "data_loss",
+];
+
+/** The span of an RPC, on the trace of its caller. Attributes by https://opentelemetry.io/docs/specs/semconv/rpc/. */
+function traceStart(
+  { parent, name }: DescMethod,
+  listener: "grpc" | "http" | "console" | "egress",
+  caller: CallerTrace | undefined,
+): SpanStart {
+  const method = `${parent.typeName}/${name}`;
+  const system = listener === "grpc" ? "grpc" : "connectrpc";
+  return {
+    name: method,
+    kind: "server",
+    attributes: { "rpc.system.name": system, "rpc.method": method },
+    caller,
+  };
+}
+
+/** The same call inside a span. */
+export function traceUnary(
+  descriptor: DescMethod,
+  listener: "grpc" | "http" | "console" | "egress",
+  tracing: Tracing,
+  call: (request: Message, context: CallContext) => Message | Promise<Message>,
+): (request: Message, context: CallContext) => Promise<Message> {
+  const answered = (span: Span, code: string): void => {
+    // gRPC writes its codes in capitals, and Connect has none for success.
+    const status = listener === "grpc" ? code.toUpperCase() : code;
+    if (status !== "ok") span.set({ "rpc.response.status_code": status });
+    if (failures.includes(code)) span.fail(status);
+  };
+  return (request, context) =>
+    tracing.inSpan(traceStart(descriptor, listener, context.trace), async (span) => {
+      try {
+        const answer = await call(request, context);
+        answered(span, "ok");
+        return answer;
+      } catch (error) {
+        answered(span, codeOf(error));
+        throw error;
+      }
+    });
+}
 
 type StreamingMethod = DefinedMethod & { kind: "server_streaming" | "bidi_streaming" };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hasDuplicateNames, reservedName } from "../../../src/server/connect/strict_json.js";
+import { hasDuplicateNames, reservedName } from "../../../src/server/connect/json_body.js";
 
 describe("hasDuplicateNames", () => {
   it.each([

@@ -21,7 +21,7 @@ import { defaultLimits } from "../../../src/model/limits.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { ApiListener } from "../../../src/server/api/api_listener.js";
 import type { ListenerLimits } from "../../../src/server/listen/listener_limits.js";
-import { StandardServices } from "../../../src/server/standard/standard_services.js";
+import { StandardServices } from "../../../src/server/listeners.js";
 import { apiKey, authenticate, FakeServices } from "../fake_services.js";
 import { loopback, opened, portOf } from "../temporary.js";
 

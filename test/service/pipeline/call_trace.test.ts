@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { TokenService, TokenServiceGetTokenResponseSchema } from "../../../src/gen/nexus/v1/token_pb.js";
 import { admin } from "../../../src/model/access/principal.js";
 import type { Span, SpanAttributes, SpanStart, Tracing } from "../../../src/model/tracing.js";
-import { traceUnary } from "../../../src/service/pipeline/call_trace.js";
+import { traceUnary } from "../../../src/service/pipeline/call_pipeline.js";
 import { codes, WireError } from "../../../src/service/pipeline/wire_error.js";
 
 /** The span of one GetToken that ends with `error`, as an exporter gets it. */

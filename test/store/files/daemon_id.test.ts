@@ -1,7 +1,7 @@
 import { cpSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { daemonIdOf } from "../../../src/store/files/daemon_id.js";
+import { daemonIdOf } from "../../../src/store/store.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 
 describe("the id of a daemon", () => {

@@ -1,7 +1,8 @@
 import type { Principal } from "../../../model/access/principal.js";
-import type { ConnectionName } from "../../../model/connections/connection_name.js";
+import type { ConnectionName, NameParts } from "../../../model/connections/connection_name.js";
 import { AlreadyExists, FailedPrecondition, NexusError, NotLeader } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
+import type { Clock } from "../../../runtime/clock.js";
 import type { KeyedMutex } from "../../../runtime/keyed_mutex.js";
 import type { AccessControl } from "../../access/access_control.js";
 import type { ConnectionNames } from "../../access/connection_names.js";
@@ -13,7 +14,8 @@ import type { ConnectionRequest } from "../../consent/consent_request.js";
 import type { CurrentToken } from "../../credentials/credential_reader.js";
 import type { TokenSources } from "../../token_endpoint/grant_types.js";
 import type { Tokens } from "../tokens.js";
-import { type NewsWaitDeps, waitForChange } from "./change_wait.js";
+import { ConflatingSubscriber } from "../watch/conflating_subscriber.js";
+import type { WatchHub } from "../watch/watch_hub.js";
 import {
   type ConsentReason,
   Decider,
@@ -251,3 +253,46 @@ function changedSince(last: Outcome, now: Outcome): boolean {
 
 /** What tells one request for consent from another. */
 const linkOf = ({ link }: LinkAnswer) => link.device?.userCode ?? link.authUrl;
+
+interface NewsWaitDeps {
+  readonly hub: WatchHub;
+  readonly clock: Clock;
+}
+
+/**
+ * Calls `look` at once, and again whenever a connection of the name has changed, until it answers true, the time is over, the signal
+ * aborts or the hub drains. What changes while it looks is looked at too.
+ */
+async function waitForChange(
+  { hub, clock }: NewsWaitDeps,
+  name: NameParts,
+  { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
+  look: () => Promise<boolean>,
+): Promise<void> {
+  const subscriber = new ConflatingSubscriber({
+    connectionIds: new Set(),
+    names: [name],
+    userId: undefined,
+    sees: () => true,
+  });
+  let isTimeOver = false;
+  const isOver = (): boolean => isTimeOver || signal.aborted || hub.draining;
+  const wake = (): void => subscriber.wake();
+  hub.subscribe(subscriber);
+  const timer = clock.setTimer(waitMs, () => {
+    isTimeOver = true;
+    wake();
+  });
+  signal.addEventListener("abort", wake);
+  try {
+    while (!isOver()) {
+      while (subscriber.take() !== undefined);
+      if (await look()) return;
+      if (!isOver()) await subscriber.changed();
+    }
+  } finally {
+    hub.unsubscribe(subscriber);
+    timer.cancel();
+    signal.removeEventListener("abort", wake);
+  }
+}

@@ -1,4 +1,4 @@
-import { fromBinary, type Message } from "@bufbuild/protobuf";
+import { type DescMethod, fromBinary, type Message } from "@bufbuild/protobuf";
 import { AuditService } from "../../../gen/nexus/v1/audit_pb.js";
 import type { Principal } from "../../../model/access/principal.js";
 import { NotFound, NotLeader } from "../../../model/errors.js";
@@ -7,7 +7,41 @@ import { bytesOf } from "../../../service/forwarding/wire_status.js";
 import type { CallContext } from "../../../service/pipeline/bound_service.js";
 import { rpcName } from "../../../service/pipeline/rpc_access.js";
 import type { DefinedMethod, ServiceDefinition } from "../../../service/pipeline/service_definition.js";
-import { isLed } from "./led_rpcs.js";
+
+/**
+ * Unary RPCs that change something, or call a provider before they do: only the leader of a fleet carries them out. All others are answered
+ * by the hub that is asked; one of those that finds that it must write (`AcquireToken` that needs a link) is asked of the leader then.
+ */
+const led: ReadonlySet<string> = new Set(
+  Object.entries({
+    ProviderService: ["CreateProvider", "UpdateProvider", "DeleteProvider"],
+    ConnectionService: [
+      "RequestConnection",
+      "ConfirmConnection",
+      "RevokeConnection",
+      "DeleteConnection",
+      "ReplaceCredential",
+      "GetCaptureSchema",
+      "CaptureCredential",
+      "ImportConnection",
+      "RefreshConnection",
+    ],
+    TokenService: ["RefreshToken", "ReportRejectedToken"],
+    AccessService: ["CreateApiKey", "RotateApiKey", "RevokeApiKey"],
+    ClientKeyService: ["RotateClientKeys"],
+    KeyringService: ["AddKey", "RotateKeyring", "RetireKey"],
+    NotificationService: ["TestReceivers"],
+    FleetService: ["StepDown"],
+  }).flatMap(([service, names]) => names.map((name) => `nexus.v1.${service}/${name}`)),
+);
+
+/** Whether an RPC is the leader's whatever it finds. */
+function isLed(method: DescMethod): boolean {
+  return led.has(rpcName(method));
+}
+
+/** For a test that every name is one of the contract. */
+export const ledRpcs: readonly string[] = [...led];
 
 /** Whether the caller of an RPC waits for a person. */
 export type Wait = "none" | "meant" | "over";

@@ -1,6 +1,10 @@
 import { existsSync, writeFileSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
+import { stringify } from "yaml";
 import { Catalogue } from "../../../catalogue/catalogue.js";
 import { CatalogueError } from "../../../catalogue/catalogue_error.js";
+import { allProviders } from "../../../cli/providers/provider_key.js";
+import { printWarnings } from "../../../cli/providers/provider_words.js";
 import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
 import { confirm } from "../../../cli/shell/confirm.js";
 import { type DaemonFlags, type DaemonSession, withDaemon } from "../../../cli/shell/daemon_command.js";
@@ -10,12 +14,18 @@ import { printable, shellWord } from "../../../cli/shell/text.js";
 import { driftExitCode, exitCodes } from "../../../daemon/exit_codes.js";
 import { DocumentError, type DocumentViolation } from "../../../document/document_error.js";
 import { GrantTypes, grantViolations } from "../../../domain/token_endpoint/grant_types.js";
-import { applyPlan } from "../apply.js";
+import type { JsonObject, JsonValue } from "../../../model/json.js";
+import { isJsonObject } from "../../../model/json_fields.js";
+import { defaultStrategyOf } from "../../../model/providers/contract_strategy.js";
+import { oauth2Fields, profileMessage, profileSettings } from "../../../model/providers/profile_fields.js";
+import { givenSettings } from "../../../model/providers/profile_json.js";
+import type { ProviderSettings } from "../../../model/providers/provider_profile.js";
+import { applyPlan, type ProfileTarget } from "../apply.js";
+import { meaningfulParams } from "../differences.js";
 import { type Manifest, readManifest } from "../manifest.js";
-import { manifestJson, manifestText, secretVariable } from "../manifest_text.js";
-import { hasDrift, type Plan, type PlannedChange, planOf } from "../plan.js";
+import { type CurrentProfile, hasDrift, type Plan, type PlannedChange, planOf } from "../plan.js";
+import { escapeVariables } from "../variables.js";
 import { formatPlan, planJson } from "./plan_text.js";
-import { readProfiles, targetOf } from "./provider_target.js";
 
 export interface PlanFlags extends DaemonFlags {
   readonly file: string;
@@ -157,4 +167,86 @@ function writeText(file: string, text: string, isForced: boolean): void {
     const why = code === "EEXIST" ? "exists: give --force to write over it" : `cannot be written: ${code}`;
     throw new CommandFailure(exitCodes.failed, `${file} ${why}`);
   }
+}
+
+/** `manifestJson` as YAML. */
+export function manifestText(profiles: readonly CurrentProfile[]): string {
+  return stringify(manifestJson(profiles), { lineWidth: 0 });
+}
+
+/**
+ * Profiles as a manifest. A plan of it is clean: what has its default is left out, a dollar sign is doubled, and each client secret is
+ * a variable.
+ */
+function manifestJson(profiles: readonly CurrentProfile[]): JsonObject {
+  const providers = profiles.map(({ settings, clientSecretSet }) => {
+    const { name = "", auth_type = "", ...rest } = escaped(givenProfile(settings)) as JsonObject;
+    const secret = clientSecretSet ? { client_secret: `\${${secretVariable(settings.name)}}` } : {};
+    return { name, auth_type, ...secret, ...rest };
+  });
+  return { providers };
+}
+
+/** `${GITHUB_CLIENT_SECRET}` stands for the secret of `github`. */
+export function secretVariable(name: string): string {
+  const variable = `${name.toUpperCase().replaceAll("-", "_")}_CLIENT_SECRET`;
+  return /^\d/.test(variable) ? `_${variable}` : variable;
+}
+
+/** The settings of a profile that are not the default, by their names in a manifest and in the proto. */
+function givenProfile(settings: ProviderSettings): JsonObject {
+  const { template: _, ...given } = givenSettings({ ...settings, params: meaningfulParams(settings) });
+  const isDefault = (name: string): boolean => {
+    if (name === "strategy")
+      return isDeepStrictEqual(settings.strategy, defaultStrategyOf(settings.authType));
+    if (settings.authType !== "oauth2") return oauth2Fields.includes(name);
+    if (name === "grant_type") return settings.grantType === "authorization_code";
+    return name === "token_endpoint_auth_method" && settings.tokenEndpointAuthMethod === "client_secret_post";
+  };
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !isDefault(name)));
+}
+
+function escaped(value: JsonValue): JsonValue {
+  if (typeof value === "string") return escapeVariables(value);
+  if (Array.isArray(value)) return value.map(escaped);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, escaped(inner)]));
+}
+
+/** The profiles of the daemon, for a plan. */
+async function readProfiles(session: DaemonSession): Promise<CurrentProfile[]> {
+  return (await allProviders(session)).map((provider) => ({
+    id: provider.id,
+    etag: provider.etag,
+    settings: profileSettings(provider),
+    clientSecretSet: provider.clientSecretSet,
+  }));
+}
+
+/** Carries a plan out over the API. */
+function targetOf({ shell, daemon, call }: DaemonSession): ProfileTarget {
+  return {
+    create: async (settings, clientSecret) => {
+      const provider = profileMessage(settings);
+      provider.clientSecret = clientSecret?.reveal() ?? "";
+      const answer = await call(`create the provider ${settings.name}`, daemon.providers.createProvider, {
+        provider,
+      });
+      printWarnings(shell, answer);
+    },
+    update: async ({ id, etag, clientSecret, paths }, settings) => {
+      const provider = profileMessage(settings);
+      provider.id = id;
+      provider.clientSecret = clientSecret?.reveal() ?? "";
+      const answer = await call(`update the provider ${settings.name}`, daemon.providers.updateProvider, {
+        provider,
+        updateMask: { paths: [...paths] },
+        etag,
+      });
+      printWarnings(shell, answer);
+    },
+    delete: async (id, name) => {
+      await call(`delete the provider ${name}`, daemon.providers.deleteProvider, { id });
+    },
+  };
 }

@@ -1,7 +1,6 @@
 import { create, type Message, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { ledRpcs } from "../../../../src/ext/fleet/calls/led_rpcs.js";
-import { type Leader, ledService } from "../../../../src/ext/fleet/calls/led_service.js";
+import { type Leader, ledRpcs, ledService } from "../../../../src/ext/fleet/calls/led_service.js";
 import { AuditService } from "../../../../src/gen/nexus/v1/audit_pb.js";
 import { GetProviderResponseSchema, ProviderService } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import type { Principal } from "../../../../src/model/access/principal.js";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { actingUser } from "../../../../src/ext/mcp/tools/acting_user.js";
+import { actingUser } from "../../../../src/ext/mcp/tools/tool.js";
 
 const loginName = { userId: "root", isLoginName: true };
 const given = { userId: "root", isLoginName: false };

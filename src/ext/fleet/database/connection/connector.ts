@@ -1,7 +1,6 @@
 import type { Clock } from "../../../../runtime/clock.js";
 import { type DatabaseAddress, parseDatabaseUrl } from "./database_url.js";
 import { FleetRefused, FleetUnreachable } from "./fleet_error.js";
-import { refuseTransactionPooling } from "./pooling.js";
 import { type Probe, probe } from "./probe.js";
 import { placeOf, Session } from "./session.js";
 
@@ -46,5 +45,32 @@ export class Connector {
     if (refusal) throw refusal;
     const [cause] = failures;
     throw new FleetUnreachable(failures.map(({ message }) => message).join("; "), { cause });
+  }
+}
+
+async function serverOf(session: Session): Promise<number | undefined> {
+  const [row] = await session.query<{ pid: number }>("SELECT pg_backend_pid() AS pid");
+  return row?.pid;
+}
+
+/**
+ * A pooler that lends a server for a transaction loses what a session sets and listens to. It shows when two sessions have one server, or when a
+ * session has another one while its own is busy.
+ *
+ * @param open another session behind the same pooler
+ * @throws FleetRefused
+ */
+async function refuseTransactionPooling(session: Session, open: () => Promise<Session>): Promise<void> {
+  const other = await open();
+  try {
+    const server = await serverOf(session);
+    await other.query("BEGIN");
+    if ((await serverOf(other)) === server || (await serverOf(session)) !== server)
+      throw new FleetRefused(
+        "pooled",
+        "a pooler in transaction mode stands before the database: name PostgreSQL itself in the URL, or set pool_mode = session for this database in PgBouncer",
+      );
+  } finally {
+    other.close();
   }
 }
