@@ -83,6 +83,27 @@ describe("Vault", () => {
     expect(nonces.size).toBe(20_000);
   });
 
+  it("opens what an earlier build sealed: key derivation, place, and tag stay as they are", () => {
+    const earlier = new Vault(Buffer.from(Array.from({ length: 32 }, (_, index) => index)));
+    const keyId = "0960e0344ef5c6f9";
+    expect(earlier.keyId).toBe(keyId);
+    const record = {
+      keyId,
+      layout: 1,
+      nonce: Buffer.from("5134974e4d496b278685d492970800f08fbdb43eab7d48da", "hex"),
+      ciphertext: Buffer.from("fb6ca6e9e7ae405f6cc50dddc0c0bdde54beb298d8dfaaaf7d8f0e06fbc8be", "hex"),
+    };
+    expect(earlier.open(record, { ...place, databaseId: "dbé" })).toEqual(plaintext);
+    expect(earlier.linkKey(keyId)?.toString("hex")).toBe(
+      "74849104ab6174047047d8504f93c174e7fc133a1c18365e65ebb7165bc50502",
+    );
+    expect(earlier.linkKey("another")).toBeUndefined();
+    const longer = Buffer.concat([record.nonce, Buffer.alloc(1)]);
+    expect(() => earlier.open({ ...record, nonce: longer }, { ...place, databaseId: "dbé" })).toThrow(
+      DataLoss,
+    );
+  });
+
   it("opens no other layout than its own", () => {
     const record = vault.seal(plaintext, place);
     for (const layout of [0, 2, 7]) {
@@ -118,6 +139,14 @@ describe("Vault", () => {
       expect(ring.keyIds).toEqual([idOf(fresh)]);
       expect(() => ring.usePrimary(idOf(old))).toThrow(RingError);
       expect(() => new Vault([])).toThrow(RangeError);
+    });
+
+    it("forgets a key that is not the primary, and no other", () => {
+      const ring = new Vault([old, fresh]);
+      const byOld = new Vault(old).seal(plaintext, place);
+      ring.forget(idOf(old));
+      expect([ring.has(idOf(old)), ring.has(idOf(fresh)), ring.keyIds]).toEqual([false, true, [idOf(fresh)]]);
+      expect(() => ring.open(byOld, place)).toThrow("a key that is not loaded");
     });
   });
 });

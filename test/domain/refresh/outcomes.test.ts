@@ -4,9 +4,11 @@ import {
   afterRefusal,
   answerOf,
   answers,
+  failureOf,
   outcomeOf,
 } from "../../../src/domain/refresh/outcomes.js";
 import type { Refusals } from "../../../src/model/connections/connection.js";
+import { DataLoss } from "../../../src/model/errors.js";
 import type { Suspension } from "../../../src/model/providers/suspension.js";
 import { GrantFailure, type GrantFailureFields } from "../../../src/oauth/failure.js";
 import { IdentityRequired } from "../../../src/oauth/grants/identity_required.js";
@@ -41,6 +43,7 @@ it.each<[Answer, GrantFailureFields]>([
   ["bad_client", { kind: "client", httpStatus: 400, oauthError: "invalid_dpop_proof" }],
   ["bad_request", { kind: "client", httpStatus: 400, oauthError: "unauthorized_client" }],
   ["refused", { kind: "transient", httpStatus: 403, isRefusal: true }],
+  ["not_processed", { kind: "transient", isRefusal: true }],
   ["later", { kind: "transient", httpStatus: 400, oauthError: "temporarily_unavailable" }],
   ["not_processed", { kind: "transient", httpStatus: 429 }],
   ["not_processed", { kind: "transient", httpStatus: 500 }],
@@ -49,6 +52,13 @@ it.each<[Answer, GrantFailureFields]>([
   ["unusable", { kind: "rejected", reason: "malformed_response" }],
 ])("takes for %s: %o", (answer, fields) => {
   expect(answerOf(new GrantFailure(fields))).toBe(answer);
+});
+
+it("takes a client secret that cannot be opened for an error of the profile, and hides no error of its own", () => {
+  expect(answerOf(failureOf(new DataLoss("sealed client_secret cannot be opened")))).toBe("profile_unusable");
+  const failure = new GrantFailure({ kind: "ambiguous" });
+  expect(failureOf(failure)).toBe(failure);
+  expect(() => failureOf(new TypeError("a flaw"))).toThrow(TypeError);
 });
 
 it("tells a sign-in at the identity provider from a grant that is over", () => {
