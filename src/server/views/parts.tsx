@@ -109,7 +109,7 @@ export function Table(props: {
   const columns = props.columns.map((each): Column => (typeof each === "string" ? { label: each } : each));
   const headed = isHeaded ? columns.findIndex((each) => each.class === undefined) : -1;
   return (
-    <table class={props.class === undefined ? "rows" : `rows ${props.class}`} role="table">
+    <table class={props.class ?? "rows"} role="table">
       <caption class="hidden">{caption}</caption>
       <thead role="rowgroup">
         <tr role="row">

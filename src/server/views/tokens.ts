@@ -62,7 +62,7 @@ button.small, .button.small { min-height: 1.9rem; padding: .1rem .65rem; font-si
 .facts > div + div { border-top: 1px solid var(--line); }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; }
-@media (max-width: 40rem) { .facts > div { grid-template-columns: 1fr; } }
+@media (max-width: 40rem) { .facts > div { grid-template-columns: 7.5rem minmax(0, 1fr); } }
 .tile { display: inline-grid; place-items: center; flex: none; width: 1.75rem; height: 1.75rem; border-radius: .45rem; font-size: .8rem; font-weight: 700; text-transform: uppercase; }
 .tile.big { width: 2.6rem; height: 2.6rem; border-radius: .65rem; font-size: 1.1rem; }
 .t0 { background: #dfe9ff; color: #1d3f91; } .t1 { background: #dcf3e6; color: #11552f; } .t2 { background: #fdeccb; color: #6b4300; }

@@ -41,7 +41,7 @@ export async function listPage(request: PageRequest): Promise<Answer> {
       {rows.length === 0 ? <NoConnection filter={filter} isFirst={isFirst} isMore={isMore} /> : (
         <Table
           caption="Connections"
-          class="connections"
+          class="rows connections"
           columns={columnsOf(filter, isSorted, canSelect)}
           rows={rows}
         />

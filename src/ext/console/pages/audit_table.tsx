@@ -23,7 +23,7 @@ export function AuditTable(props: {
     id: `event-${event.sequence}`,
     cells: cellsOf(event, props.names, props.nowMs),
   }));
-  return <Table caption={props.caption} columns={columns} rows={rows} isHeaded={false} />;
+  return <Table caption={props.caption} class="rows feed" columns={columns} rows={rows} isHeaded={false} />;
 }
 
 export function cellsOf(event: AuditEvent, names: AboutNames, nowMs: number): readonly View[] {

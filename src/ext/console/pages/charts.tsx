@@ -1,7 +1,7 @@
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ActivityInterval, ExpiryClass, GetActivityResponse } from "../../../gen/nexus/v1/status_pb.js";
 import { formatCount, formatDuration } from "../../../model/quantity_text.js";
-import { isoOf, utcOf } from "../../../server/views/parts.js";
+import { isoOf, Table, utcOf } from "../../../server/views/parts.js";
 
 const dayMs = 24 * 60 * 60_000;
 /** In units of the drawing: ten for each quarter of an hour. */
@@ -22,33 +22,33 @@ export function RefreshChart({ activity }: { readonly activity: GetActivityRespo
   const { intervals, recordedSince, startedAt, time } = activity;
   const sinceMs = recordedSince ? timestampMs(recordedSince) : time ? timestampMs(time) : 0;
   const isYoung = startedAt !== undefined && timestampMs(startedAt) === sinceMs;
-  const totals = kinds.map(([kind, words]) => `${words}: ${formatCount(sumOf(intervals, kind))}`).join(". ");
+  const totals = kinds.map(([kind, words]) => [kind, words, sumOf(intervals, kind)] as const);
+  const label = totals.map(([, words, count]) => `${words}: ${formatCount(count)}`).join(". ");
+  const since = (
+    <p class="soft">
+      Counted since <b>{clockOf(sinceMs)} UTC</b>
+      {isYoung ? ", when the daemon started: it remembers none from before." : ", 24 hours ago."}
+    </p>
+  );
+  if (totals.every(([, , count]) => count === 0)) return <><p>No token was refreshed yet.</p>{since}</>;
   const marks = [24, 18, 12, 6, 0].map((hours) => endMsOf(activity) - hours * 60 * 60_000);
   return (
     <>
       <ul class="legend" aria-label="Refreshes">
-        {kinds.map(([kind, words]) => (
-          <li>
-            <i class={kind}></i>
-            {words} <b>{formatCount(sumOf(intervals, kind))}</b>
-          </li>
-        ))}
+        {totals.map(([kind, words, count]) => <li><i class={kind}></i>{words} <b>{formatCount(count)}</b></li>)}
       </ul>
       <div class="chart">
         <svg
           viewBox={`0 0 ${width} ${height}`}
           preserveAspectRatio="none"
           role="img"
-          aria-label={`Refreshes of the last 24 hours. ${totals}.`}
+          aria-label={`Refreshes of the last 24 hours. ${label}.`}
         >
           {barsOf(activity)}
         </svg>
         <div class="axis" aria-hidden="true">{marks.map((atMs) => <span>{clockOf(atMs)}</span>)}</div>
       </div>
-      <p class="soft">
-        Counted since <b>{clockOf(sinceMs)} UTC</b>
-        {isYoung ? ", when the daemon started: it remembers none from before." : ", 24 hours ago."}
-      </p>
+      {since}
       <ByHour intervals={intervals} />
     </>
   );
@@ -90,31 +90,14 @@ function barsOf(activity: GetActivityResponse) {
 function ByHour({ intervals }: { readonly intervals: readonly ActivityInterval[] }) {
   const hourOf = ({ start }: ActivityInterval) => utcOf(start ? timestampMs(start) : 0).slice(0, 13);
   const hours = [...new Set(intervals.map(hourOf))].toReversed();
+  const rows = hours.map((hour) => {
+    const own = intervals.filter((each) => hourOf(each) === hour);
+    return { cells: [`${hour}:00 UTC`, ...kinds.map(([kind]) => formatCount(sumOf(own, kind)))] };
+  });
   return (
     <details id="by-hour">
       <summary>By the hour</summary>
-      <table class="numbers">
-        <thead>
-          <tr><th scope="col">Hour</th>{kinds.map(([, words]) => <th scope="col">{words}</th>)}</tr>
-        </thead>
-        <tbody>
-          {hours.map((hour) => (
-            <tr>
-              <th scope="row">{hour}:00 UTC</th>
-              {kinds.map(([kind]) => (
-                <td>
-                  {formatCount(
-                    sumOf(
-                      intervals.filter((each) => hourOf(each) === hour),
-                      kind,
-                    ),
-                  )}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table caption="Refreshes by the hour" class="numbers" columns={["Hour", ...kinds.map(([, words]) => words)]} rows={rows} />
     </details>
   );
 }
@@ -135,33 +118,20 @@ export function Expiries({ activity }: { readonly activity: GetActivityResponse 
   const bar = (kind: string, count: bigint) => (
     <rect class={kind} width={((Number(count) / most) * 200).toFixed(1)} height="10" />
   );
+  const rows = expiries.map((expiry) => ({
+    cells: [
+      periodOf(expiry),
+      <b>{formatCount(Number(expiry.count))}</b>,
+      formatCount(Number(expiry.refreshable)),
+      <svg class="bar" viewBox="0 0 200 10" preserveAspectRatio="none" aria-hidden="true">
+        {bar("ends", expiry.count)}
+        {bar("refreshed", expiry.refreshable)}
+      </svg>,
+    ],
+  }));
   return (
     <>
-      <table class="numbers">
-        <thead>
-          <tr>
-            <th scope="col">Ends</th>
-            <th scope="col">Tokens</th>
-            <th scope="col">Refreshable</th>
-            <th scope="col" class="bar"><span class="hidden">Share</span></th>
-          </tr>
-        </thead>
-        <tbody>
-          {expiries.map((expiry) => (
-            <tr>
-              <th scope="row">{periodOf(expiry)}</th>
-              <td><b>{formatCount(Number(expiry.count))}</b></td>
-              <td>{formatCount(Number(expiry.refreshable))}</td>
-              <td class="bar">
-                <svg viewBox="0 0 200 10" preserveAspectRatio="none" aria-hidden="true">
-                  {bar("ends", expiry.count)}
-                  {bar("refreshed", expiry.refreshable)}
-                </svg>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Table caption="When tokens end" class="numbers" columns={["Ends", "Tokens", "Refreshable", "Share"]} rows={rows} />
       {seen < stored && (
         <p class="soft">
           A sample: {formatCount(Number(seen))} connections of {formatCount(Number(stored))} were looked at.

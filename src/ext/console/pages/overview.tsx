@@ -27,20 +27,26 @@ export async function overviewPage(request: PageRequest): Promise<Answer> {
   ]);
   const total = status.connections.reduce((sum, { count }) => sum + Number(count), 0);
   const tasks = await tasksOf(request, status);
+  const unready = status.checks.filter(({ passing }) => !passing).length;
+  const things = unready + status.failingProviderCount + countOf(status, ConnectionStatus.ATTENTION);
   const content = (
     <div id="overview" data-poll="5">
-      {total === 0 ? <FirstSteps /> : <Headline status={status} tasks={tasks.length} />}
+      {total === 0 ? <FirstSteps /> : <Headline status={status} tasks={things} />}
       {tasks.length > 0 && (
         <Card id="tasks-title" title="Needs you">
           <ul class="tasks">{tasks.map((task) => <li>{task}</li>)}</ul>
         </Card>
       )}
-      <Tiles status={status} />
-      <Card id="refreshes-title" title="Refreshes of the last 24 hours">
-        <RefreshChart activity={activity} />
-      </Card>
+      {total > 0 && (
+        <>
+          <Tiles status={status} />
+          <Card id="refreshes-title" title="Refreshes of the last 24 hours">
+            <RefreshChart activity={activity} />
+          </Card>
+        </>
+      )}
       <div class="halves">
-        <Card id="ends-title" title="When tokens end"><Expiries activity={activity} /></Card>
+        {total > 0 && <Card id="ends-title" title="When tokens end"><Expiries activity={activity} /></Card>}
         <Card id="daemon-title" title="The daemon">
           <DaemonFacts status={status} nowMs={request.nowMs} />
         </Card>
@@ -127,14 +133,14 @@ async function troubledOf(request: PageRequest, count: number): Promise<View[]> 
   ];
 }
 
-const unready: Readonly<Partial<Record<DaemonState, string>>> = {
+const unreadyWords: Readonly<Partial<Record<DaemonState, string>>> = {
   [DaemonState.UNSPECIFIED]: "The state of the daemon is not known",
   [DaemonState.NOT_READY]: "The daemon is not ready",
   [DaemonState.DRAINING]: "The daemon is stopping",
 };
 
 function Headline({ status, tasks }: { readonly status: GetStatusResponse; readonly tasks: number }) {
-  const trouble = unready[status.state];
+  const trouble = unreadyWords[status.state];
   const isWell = trouble === undefined && tasks === 0;
   const text =
     trouble ?? (isWell ? "All is well" : `${counted(tasks, "thing")} ${tasks === 1 ? "needs" : "need"} you`);

@@ -60,10 +60,10 @@ export async function providerList(request: PageRequest): Promise<Answer> {
   ]);
   const canAdd = request.may("provider.manage");
   const add = <Go to={`${providersPath}/add`} text="Add provider" />;
-  const columns = ["Provider", "Connected by", "Connections", ...(failing ? ["Health"] : []), "Newest connection"];
+  const columns = ["Provider", "Connected by", "Connections", ...(failing ? ["Health"] : []), "Newest"];
   const isCounted = all.nextPageToken === "";
   const rows = providers.map((provider) => {
-    const own = all.connections.filter(({ providerId }) => providerId === provider.id);
+    const own = all.connections.filter(({ providerId }) => isCounted && providerId === provider.id);
     const troubled = own.filter(({ status }) => status === ConnectionStatus.ATTENTION).length;
     const path = pathWith("/connections", { provider: provider.id });
     const newest = own.flatMap(({ createdAt }) => createdAt ?? []).sort((one, other) => Number(other.seconds - one.seconds));

@@ -273,7 +273,7 @@ describe("the last 24 hours", () => {
     expect(body).toContain("when the daemon started: it remembers none from before.");
     expect(body).toMatch(/New token <b>2<\/b>/);
     expect(body).toMatch(/Failed for good <b>2<\/b>/);
-    expect(body).toMatch(/Within 1d<\/th>\s*<td><b>2<\/b>/);
+    expect(body).toMatch(/Within 1d<\/th><td role="cell" data-label="Tokens"><div><b>2<\/b>/);
     expect(body).toContain(`<a href="/providers/${providerId}"><bdi>dying</bdi></a>`);
     const page = await visitor.visit(`/providers/${providerId}`);
     expect(page.body).toContain("compare client id, secret and addresses with its console");

@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
+import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { browser } from "../../../browser_fixture.js";
 import { TestDaemon } from "../../../daemon/harness.js";
@@ -136,6 +137,10 @@ describe("a person in the rooms of the console", () => {
     expect(await rows.first().textContent()).toContain(created?.name);
     await daemon.clients.connections.requestConnection(requestOf(created?.id ?? ""));
 
+    const { connections } = await daemon.clients.connections.listConnections({
+      status: ConnectionStatus.ACTIVE,
+    });
+    await daemon.clients.tokens.refreshToken({ connectionId: connections[0]?.id ?? "" });
     await page.goto(new URL("/overview", page.url()).href);
     await page.locator("summary").click();
     const stop = new AbortController();
