@@ -57,13 +57,9 @@ class RulesReading {
     const because = this.#because(json, path);
     const isAny = providers.length === 0 || providers.includes("*");
     return {
-      ...{
-        providers: isAny ? undefined : new Set(providers),
-        when,
-        verdict: verdict ?? "deny",
-        because,
-        extent,
-      },
+      ...{ providers: isAny ? undefined : new Set(providers), when, because, extent },
+      verdict: verdict ?? "deny",
+      asksBody: /request\s*\.\s*(size|digest)/.test(String(json["when"])),
       line: this.document.placeOf(path).line,
     };
   }

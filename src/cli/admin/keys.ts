@@ -7,6 +7,7 @@ import type {
   RotateApiKeyResponse,
 } from "../../gen/nexus/v1/access_pb.js";
 import { type Role, roles } from "../../model/access/access_table.js";
+import { readingMethods } from "../../model/access/request_facts.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 import { connectionArgument, findConnection } from "../connections/connection_key.js";
 import { withStep } from "../shell/call_failure.js";
@@ -24,6 +25,9 @@ interface CreateFlags extends DaemonFlags {
   readonly user: string[];
   readonly provider: string[];
   readonly connection: string[];
+  readonly method: string[];
+  readonly path: string[];
+  readonly readOnly?: boolean;
   readonly expires?: (nowMs: number) => number;
   readonly output?: string;
 }
@@ -37,7 +41,7 @@ export function keysCommand(shell: Shell): Command {
 }
 
 const notes =
-  "The key is shown this once; the daemon keeps its digest alone. An agent is restricted to the users, providers and connections that are named: a connection must fit each kind that is given. --user 'acme:*' is every user that begins so.";
+  "The key is shown this once; the daemon keeps its digest alone. An agent is restricted to the users, providers and connections that are named: a connection must fit each kind that is given. --user 'acme:*' is every user that begins so. With --read-only, --method or --path it gets no token: it sends its requests through nexusd run or the egress listener, which check each of them.";
 
 function createCommand(shell: Shell): Command {
   const command = new Command("create")
@@ -47,6 +51,14 @@ function createCommand(shell: Shell): Command {
     .option("--user <id>", "restrict to this user (repeatable)", collect, [])
     .option("--provider <name>", "restrict to this provider (repeatable)", collect, [])
     .option("--connection <connection>", `restrict to ${connectionArgument} (repeatable)`, collect, [])
+    .option("--read-only", "only requests that read: GET, HEAD and OPTIONS; gives no token, see below")
+    .option("--method <method>", "only requests with this method (repeatable)", collect, [])
+    .option(
+      "--path <path>",
+      "only requests to this path; /repos/acme/* is all below (repeatable)",
+      collect,
+      [],
+    )
     .option(
       "--expires <when>",
       "when it ends: 90d, 12h, or 2027-01-31T00:00:00Z; never without it",
@@ -59,6 +71,7 @@ function createCommand(shell: Shell): Command {
     const expiresAtMs = flags.expires?.(shell.clock.nowMs());
     const { user: userIds, provider: providers } = flags;
     const isRestricted = [userIds, providers, flags.connection].some((list) => list.length > 0);
+    const methods = [...new Set([...(flags.readOnly ? readingMethods : []), ...flags.method])];
     if (!isRestricted && flags.role === "agent")
       throw usageFailure(
         "an agent is restricted: give --user, --provider or --connection; --user '*' is every user",
@@ -68,7 +81,7 @@ function createCommand(shell: Shell): Command {
     const request = {
       name,
       role: roles.indexOf(flags.role) + 1,
-      ...(isRestricted && { restriction: { userIds, providers, connectionIds } }),
+      ...(isRestricted && { restriction: { userIds, providers, connectionIds, methods, paths: flags.path } }),
       ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
     };
     // Made first: a key that cannot be written down would be lost.

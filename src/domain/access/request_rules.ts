@@ -51,9 +51,14 @@ export class RequestRules {
     return this.#asked({ principal, connection, request: shown, rule, signal: asking.signal });
   }
 
-  /** What a caller sees of tokens that are sent unasked: those that it gets without showing a request. */
-  tokenView(principal: Identity): View {
+  /**
+   * What a caller sees of tokens that are sent unasked: those that it gets without showing a request.
+   *
+   * @param forUses a proxy sees all of them, to end what is open when its connection ends
+   */
+  tokenView(principal: Identity & Pick<Principal, "isProxied">, forUses = false): View {
     const view = this.deps.access.viewOf(principal);
+    if (forUses && this.#isProxy(principal)) return view;
     const gives = (connectionId: string): boolean => {
       const connection = this.deps.access.factsOf(connectionId);
       return !connection || this.#ruling(principal, connection, undefined)?.verdict !== "deny";
@@ -105,23 +110,26 @@ export class RequestRules {
   }
 
   /** An agent could show a request, and send another one with the token. */
-  #believed({ name }: Principal, request: ShownRequest | undefined): ShownRequest | undefined {
-    if (request === undefined) return undefined;
-    const { policy } = this.deps.access;
-    const isBelieved = policy?.proxies.has(name) || this.deps.access.permissionsOf(name).role === "admin";
-    return isBelieved ? request : undefined;
+  #believed(principal: Principal, request: ShownRequest | undefined): ShownRequest | undefined {
+    return request && this.#isProxy(principal) ? request : undefined;
+  }
+
+  #isProxy({ name, isProxied }: Pick<Principal, "name" | "isProxied">): boolean {
+    const { access } = this.deps;
+    const isNamed = access.policy?.proxies.has(name) ?? false;
+    return isProxied === true || isNamed || access.permissionsOf(name).role === "admin";
   }
 }
 
 function refusalOf(ruling: Ruling, shown: ShownRequest | undefined): NexusError | undefined {
-  const { verdict, rule, isClosed } = ruling;
+  const { verdict, rule, isClosed, wantsBody } = ruling;
   if (shown === undefined && isClosed)
     return new FailedPrecondition(
       "USE_EGRESS",
       "this caller may only do what rules check for each request, and gets no token: send the request through nexusd run or another proxy",
     );
-  const wantsBody = shown !== undefined && shown.body === undefined && (verdict === "ask" || isClosed);
-  if (wantsBody) return new FailedPrecondition("SHOW_BODY", "the verdict on this request goes by its body");
+  const needsBody = shown !== undefined && shown.body === undefined && (verdict === "ask" || wantsBody);
+  if (needsBody) return new FailedPrecondition("SHOW_BODY", "the verdict on this request goes by its body");
   if (verdict === "ask") return undefined;
   if (rule === undefined) return new PermissionDenied("no rule of the policy file allows this request");
   const closed = isClosed ? " (it asks for what is not shown of the request, or is ambiguous in it)" : "";

@@ -22,6 +22,12 @@ export function runCommand(shell: Shell): Command {
       collectAllowed,
     )
     .option("--read-only", "only requests that read: GET, HEAD and OPTIONS")
+    .option("--method <method>", "only requests with this method; can be given again", collect)
+    .option(
+      "--path <path>",
+      "only requests to this path; /repos/acme/* is all below; can be given again",
+      collect,
+    )
     .addOption(
       new Option(
         "--network <where>",

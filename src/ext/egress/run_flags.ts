@@ -7,6 +7,8 @@ export interface RunFlags extends DaemonFlags {
   readonly user?: string;
   readonly allow?: readonly NamedRoute[];
   readonly readOnly?: boolean;
+  readonly method?: readonly string[];
+  readonly path?: readonly string[];
   readonly network: EgressNetwork;
   readonly isolate?: boolean;
   readonly share?: readonly string[];

@@ -6,6 +6,7 @@ import { clientConfigOf, type DaemonSession, withDaemon } from "../../cli/shell/
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
+import { readingMethods } from "../../model/access/request_facts.js";
 import { type Isolation, isolated, isolatedPort } from "./isolation.js";
 import { placeholder, programEnvironment } from "./program_environment.js";
 import { Authority } from "./proxy/authority.js";
@@ -37,8 +38,9 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
         onRefused: () => end(shell, "the daemon does not let it call APIs any more", egress),
         clock: shell.clock,
       });
-      const { network, readOnly: isReadOnly = false } = flags;
-      const parts = { authority, routes, credentials, upstream, uses, isReadOnly, network };
+      const { network, path: paths } = flags;
+      const methods = methodsOf(flags);
+      const parts = { authority, routes, credentials, upstream, uses, methods, paths, network };
       const egress: EgressSession = new EgressSession(parts);
       const proxy = new ProgramProxy({ session: egress, dialer });
       if (flags.for !== undefined)
@@ -54,6 +56,11 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       rmSync(folder, { recursive: true, force: true });
     }
   });
+}
+
+function methodsOf({ readOnly, method = [] }: RunFlags): string[] | undefined {
+  const methods = [...(readOnly ? readingMethods : []), ...method];
+  return methods.length === 0 ? undefined : methods;
 }
 
 interface Parts {

@@ -125,7 +125,8 @@ export class Permissions {
 function restrictionRules({ restriction, place }: RoleRule): Rule[] {
   const { methods, paths } = restriction ?? {};
   const rule = (when: Condition): Rule => {
-    return { providers: undefined, when, verdict: "deny", because: place.text, extent: [], line: 0 };
+    const always = { providers: undefined, asksBody: false, extent: [], line: 0 };
+    return { ...always, when, verdict: "deny", because: place.text };
   };
   const outside =
     (name: "request.method" | "request.path", isInside: (text: string) => boolean): Condition =>

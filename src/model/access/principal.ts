@@ -15,6 +15,8 @@ export interface Principal {
   readonly via?: readonly string[];
   /** Whom it says that it calls for. Nobody proved it: it can take from what the principal may, and tells its callers apart. */
   readonly onBehalfOf?: OnBehalfOf;
+  /** Comes through the proxy of this daemon, which shows each request as it is sent, and gives no token away. */
+  readonly isProxied?: true;
   /** When the proof ends, in milliseconds since the epoch; a stream does not outlive it. */
   readonly expiresAtMs?: number;
 }

@@ -79,6 +79,9 @@ export function shownUrl(url: string): { readonly host: string; readonly target:
   return { host, target: rest.startsWith("/") ? rest : `/${rest}` };
 }
 
+/** What changes nothing (RFC 9110 section 9.2.1). */
+export const readingMethods = ["GET", "HEAD", "OPTIONS"];
+
 /** By these some servers take a request for one of another method. */
 export const methodOverrides = ["x-http-method", "x-http-method-override", "x-method-override"];
 

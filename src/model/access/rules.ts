@@ -13,6 +13,8 @@ export interface Rule {
   /** Undefined for a rule that always matches. */
   readonly when: Condition | undefined;
   readonly verdict: Verdict;
+  /** Whether the condition asks for the body. */
+  readonly asksBody: boolean;
   /** What somebody is told who is refused, or who is to approve. */
   readonly because: string;
   /** How long an approver may say yes for, beside once. */
@@ -34,9 +36,11 @@ export interface Ruling {
   readonly rule: Rule | undefined;
   /** Whether what is not shown could change the verdict. */
   readonly isClosed: boolean;
+  /** Whether the body could. */
+  readonly wantsBody: boolean;
 }
 
-const unruled: Ruling = { verdict: "allow", rule: undefined, isClosed: false };
+const unruled: Ruling = { verdict: "allow", rule: undefined, isClosed: false, wantsBody: false };
 
 export function matchOf({ providers, when }: Rule, facts: Facts): Match {
   if (providers !== undefined && !providers.has(facts["connection.provider"] as string)) return "no";
@@ -67,12 +71,14 @@ export function explainRules(rules: readonly Rule[], facts: Facts) {
 export function decide(rules: readonly Rule[], facts: Facts): Ruling {
   let isRuled = false;
   let isClosed = false;
+  let wantsBody = false;
   for (const rule of rules) {
     const match = matchOf(rule, facts);
     isRuled ||= rule.line > 0 && (rule.providers?.has(facts["connection.provider"] as string) ?? true);
     isClosed ||= match === "unknown";
+    wantsBody ||= match === "unknown" && rule.asksBody;
     if (match === "yes" || (match === "unknown" && rule.verdict !== "allow"))
-      return { verdict: rule.verdict, rule, isClosed };
+      return { verdict: rule.verdict, rule, isClosed, wantsBody };
   }
-  return isRuled ? { verdict: "deny", rule: undefined, isClosed } : unruled;
+  return isRuled ? { verdict: "deny", rule: undefined, isClosed, wantsBody } : unruled;
 }

@@ -191,7 +191,7 @@ class TokenRpcs implements Rpcs {
         position: position && { epoch: position.epoch, revision: position.revision },
         bookmarkIntervalMs: bookmarkInterval ? durationMs(bookmarkInterval) : defaultBookmarkIntervalMs,
         principal,
-        view: this.deps.rules.tokenView(principal),
+        view: this.deps.rules.tokenView(principal, true),
       },
       { send: (event) => sink.send(this.#messageOf(event)), end: (error) => sink.end(error) },
     );

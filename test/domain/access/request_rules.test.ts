@@ -65,7 +65,7 @@ describe("a token under rules of requests", () => {
 
   it("is given to a proxy and to the owner for a request that a rule allows", async () => {
     policy(reading);
-    for (const principal of [proxy, owner]) {
+    for (const principal of [proxy, owner, { ...agent, isProxied: true } as const]) {
       expect(await get(principal, asking("GET"))).toBe(1n);
       await expect(get(principal, asking("PUT"))).rejects.toThrow(
         "no rule of the policy file allows this request",
@@ -111,6 +111,9 @@ describe("a token under rules of requests", () => {
     policy(reading);
     expect(engine.rules.tokenView(agent).seesConnection(connection)).toBe(false);
     expect(engine.rules.tokenView(owner).seesConnection(connection)).toBe(true);
+    expect(engine.rules.tokenView(proxy, true).seesConnection(connection)).toBe(true);
+    expect(engine.rules.tokenView(proxy).seesConnection(connection)).toBe(false);
+    expect(engine.rules.tokenView(agent, true).seesConnection(connection)).toBe(false);
   });
 
   it("ends the calls of agents when the rules change", () => {

@@ -20,7 +20,7 @@ const idleMs = 60_000;
 const profilesAgeMs = 1_000;
 
 export interface CallerSessionsDeps
-  extends Omit<SessionDeps, "credentials" | "uses" | "routes" | "isReadOnly"> {
+  extends Omit<SessionDeps, "credentials" | "uses" | "routes" | "methods" | "paths"> {
   readonly services: Parameters<typeof inProcessSession>[0];
   readonly store: Store;
   readonly access: {
@@ -64,7 +64,7 @@ export class CallerSessions {
   #open(principal: Principal, userId: string, forget: () => void): EgressSession {
     const { services, clock, authority, upstream, network, record } = this.deps;
     const credentials = new Credentials({
-      session: inProcessSession(services, principal),
+      session: inProcessSession(services, { ...principal, isProxied: true }),
       userId,
       waitsForConsent: false,
       onConsent: () => undefined,
@@ -83,7 +83,7 @@ export class CallerSessions {
       () => this.#routesOf(principal),
       ({ providerName, label }) => this.#isConnected(providerName, userId, label),
     );
-    const own = { authority, upstream, network, record, isReadOnly: false };
+    const own = { authority, upstream, network, record, methods: undefined, paths: undefined };
     const session: EgressSession = new EgressSession({ ...own, credentials, uses, routes });
     const look = (): void => void (session.isIdle ? over() : clock.setTimer(idleMs, look));
     clock.setTimer(idleMs, look);

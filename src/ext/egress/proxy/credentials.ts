@@ -1,5 +1,12 @@
+import { randomBytes } from "node:crypto";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { authorize } from "../../../cli/credentials/authorized_request.js";
+import {
+  answerTimeoutMs,
+  refusalOf,
+  type ShownRequestInit,
+  showRequest,
+} from "../../../cli/credentials/shown_request.js";
 import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { durationOf } from "../../../cli/shell/option_values.js";
@@ -36,6 +43,9 @@ export interface Refusal {
 
 /** The credentials of one user, asked for at each request: what was refreshed, consented to or revoked meanwhile counts at once. */
 export class Credentials {
+  /** By which the daemon knows the requests of one session. */
+  readonly #sessionId = randomBytes(9).toString("base64url");
+
   constructor(
     private readonly deps: {
       readonly session: DaemonSession;
@@ -47,19 +57,47 @@ export class Credentials {
     },
   ) {}
 
-  /** @throws Problem with the link, where a person must act first */
-  async token(route: Route): Promise<Token> {
+  /**
+   * For a request that the rules of the daemon allow.
+   *
+   * @param wholeBody reads the body, where the rules go by it; undefined for one that is too long
+   * @throws Problem with the link, where a person must act first
+   */
+  async token(
+    route: Route,
+    { origin, method, target, headers, body }: OwnRequest,
+    wholeBody: () => Promise<Uint8Array | undefined>,
+    signal?: AbortSignal,
+  ): Promise<Token> {
+    const show = (bytes: Uint8Array | undefined): ShownRequestInit => {
+      const shown = showRequest(method, `https://${authorityOf(origin)}${target}`, headers, bytes);
+      return { ...shown, session: this.#sessionId };
+    };
+    try {
+      return await this.#token(route, show(body), signal);
+    } catch (error) {
+      if (refusalOf(error) !== "show_body") throw problemOf(error);
+    }
+    const whole = await wholeBody();
+    if (whole === undefined)
+      throw new Problem(
+        413,
+        "body-too-long",
+        "a rule goes by the body of this request, which is too long to be read",
+      );
+    return await asked(this.#token(route, show(whole), signal));
+  }
+
+  async #token(route: Route, request: ShownRequestInit, signal: AbortSignal | undefined): Promise<Token> {
     const { session, waitsForConsent, userId } = this.deps;
     const { providerName, label } = route;
     for (let waitMs = 0; ; waitMs = longestWaitMs) {
       const wait = waitMs === 0 ? {} : { wait: durationOf(waitMs) };
-      const { result } = await asked(
-        session.call(
-          `read the token of ${providerName}`,
-          session.daemon.tokens.acquireToken,
-          { providerName, userId, label, ...wait },
-          { timeoutMs: waitMs + longestWaitMs },
-        ),
+      const { result } = await session.call(
+        `read the token of ${providerName}`,
+        session.daemon.tokens.acquireToken,
+        { providerName, userId, label, request, ...wait },
+        { timeoutMs: waitMs + answerTimeoutMs, ...(signal && { signal }) },
       );
       if (result.case === "token") return result.value;
       if (result.case !== "consent") throw new Error("the daemon answered neither a token nor a link");
@@ -124,11 +162,16 @@ async function asked<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {
-    if (!(error instanceof CommandFailure)) throw error;
-    const { cause } = error;
-    const isAway = !(cause instanceof ConnectError) || away.includes(cause.code);
-    throw new Problem(isAway ? 502 : 403, "no-credential", error.message);
+    throw problemOf(error);
   }
+}
+
+function problemOf(error: unknown): unknown {
+  if (!(error instanceof CommandFailure)) return error;
+  if (refusalOf(error) !== undefined) return new Problem(403, "denied-by-rule", error.message);
+  const { cause } = error;
+  const isAway = !(cause instanceof ConnectError) || away.includes(cause.code);
+  return new Problem(isAway ? 502 : 403, "no-credential", error.message);
 }
 
 function linkOf({ authUrl, verificationUri, userCode }: ConsentRequired): string {

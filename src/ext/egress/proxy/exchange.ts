@@ -59,7 +59,7 @@ export class Exchange {
   /** A credential that the API refuses is reported, and the request sent once more with the next one. */
   async #answer(body: RequestBody, route: Route): Promise<UpstreamAnswer> {
     const { credentials, uses } = this.parts;
-    const token = await credentials.token(route);
+    const token = await this.#token(body, route);
     if (!this.#stop.signal.aborted) {
       const release = uses.begin(route, () => this.#cut());
       this.#stop.signal.addEventListener("abort", release);
@@ -69,9 +69,17 @@ export class Exchange {
     if (refusal === undefined) return first;
     const isRetry = await credentials.refused(route, token, refusal);
     if (!isRetry || !body.canBeSentAgain) return first;
-    const next = await credentials.token(route);
+    const next = await this.#token(body, route);
     first.body.destroy();
     return await this.#send(body, route, next, refusal.dpopNonce);
+  }
+
+  #token(body: RequestBody, route: Route): Promise<Token> {
+    const { credentials, origin } = this.parts;
+    const { method = "GET", url: target = "/", headers } = this.request;
+    const own = { origin, method, target, headers: ofEnd(headers as Fields) };
+    const shown = body.isEmpty ? { ...own, body: new Uint8Array() } : own;
+    return credentials.token(route, shown, () => body.whole(maxSignedBytes), this.#stop.signal);
   }
 
   async #send(body: RequestBody, route: Route, token: Token, nonce = ""): Promise<UpstreamAnswer> {
@@ -120,7 +128,7 @@ export class Exchange {
 /** What a program sent, without credentials of its own and what is between it and this proxy. */
 export function passed(
   headers: Fields,
-  { strategy }: Pick<Token, "strategy">,
+  { strategy }: { readonly strategy?: Token["strategy"] },
 ): Record<string, string | string[]> {
   const { value } = strategy?.kind ?? {};
   const named = value && "headerName" in value ? value.headerName.toLowerCase() : "";

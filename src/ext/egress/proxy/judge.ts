@@ -1,5 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
+import { methodOverrides, readTarget } from "../../../model/access/request_facts.js";
+import { Texts } from "../../../model/access/scope_restriction.js";
 import { canonicalHost } from "../../../outbound/address_judge.js";
 import type { Origin } from "./dial.js";
 import { Problem } from "./problem.js";
@@ -12,15 +14,13 @@ export type Incoming = IncomingMessage | Http2ServerRequest;
 /** What a session lets its requests do. */
 export interface Allowance {
   readonly routes: Routes;
-  readonly isReadOnly: boolean;
+  /** Undefined for any. */
+  readonly methods: readonly string[] | undefined;
+  /** Paths, and beginnings of paths that end with `*`; undefined for any. */
+  readonly paths: readonly string[] | undefined;
   /** Whether requests below no base path of a profile go on without a credential. */
   readonly isOpen: boolean;
 }
-
-/** By these some servers take a request for one of another method. */
-const methodOverrides = ["x-http-method", "x-http-method-override", "x-method-override"];
-/** What changes nothing (RFC 9110 section 9.2.1). */
-const readingMethods = ["GET", "HEAD", "OPTIONS"];
 
 /**
  * Judges a request before a credential is put in. Every request to a provider's host passes here, upgrades too.
@@ -32,19 +32,14 @@ const readingMethods = ["GET", "HEAD", "OPTIONS"];
 export async function judge(
   origin: Origin,
   request: Incoming,
-  { routes, isReadOnly, isOpen }: Allowance,
+  allowance: Allowance,
 ): Promise<Route | undefined> {
+  const { routes, isOpen } = allowance;
   const { method = "GET", url: target = "/" } = request;
   refuseMisdirected(origin, request, target);
   if (method === "TRACE" || method === "CONNECT")
     throw new Problem(405, "method-refused", `${method} is refused: it could show the credential`);
-  const isOverridden = methodOverrides.some((name) => name in request.headers);
-  if (isReadOnly && (isOverridden || !readingMethods.includes(method)))
-    throw new Problem(
-      403,
-      "read-only",
-      `${isOverridden ? "a header that changes the method" : method} is refused: this session may only read (${readingMethods.join(", ")}); start it without --read-only`,
-    );
+  refuseUnallowed(request, method, target, allowance);
   const [path = "/"] = target.split(/[?#]/, 1);
   const match = routes.match(origin.host, origin.port, path);
   if (match.kind === "ambiguous")
@@ -56,6 +51,27 @@ export async function judge(
   if (match.kind === "none" && !isOpen)
     throw new Problem(403, "no-provider", `no provider of this session has ${origin.host}${path}`);
   return match.kind === "route" ? match.route : undefined;
+}
+
+/** What the flags of `nexusd run` say; the rules of the daemon are asked afterwards. */
+function refuseUnallowed(
+  request: Incoming,
+  method: string,
+  target: string,
+  { methods, paths }: Allowance,
+): void {
+  const isOverridden = methodOverrides.some((name) => name in request.headers);
+  if (methods && (isOverridden || !methods.includes(method)))
+    throw new Problem(
+      403,
+      "method-not-allowed",
+      `${isOverridden ? "a header that changes the method" : method} is refused: this session may only send ${methods.join(", ")} (--read-only, --method)`,
+    );
+  const { path } = readTarget(target);
+  if (!paths || (path !== undefined && new Texts(paths).has(path))) return;
+  const what = path === undefined ? "a path that can be read in two ways" : "this path";
+  const detail = `${what} is refused: this session may only call ${paths.join(", ")} (--path)`;
+  throw new Problem(403, "path-not-allowed", detail);
 }
 
 function refuseMisdirected(origin: Origin, request: Incoming, target: string): void {

@@ -103,11 +103,13 @@ export class TerminatedTunnels {
       const route = await judge(origin, request, this.deps);
       if (!route) throw new Problem(403, "no-provider", `no provider of this session has ${request.url}`);
       const { credentials, upstream, uses, record } = this.deps;
-      const token = await credentials.token(route);
+      const { method = "GET", url: target = "/" } = request;
+      const shown = { origin, method, target, headers: passed(request.headers as Fields, {}) };
+      const empty = new Uint8Array();
+      const token = await credentials.token(route, { ...shown, body: empty }, async () => empty);
       const release = uses.begin(route, () => socket.destroy());
       if (socket.destroyed) return release();
       socket.once("close", release);
-      const { method = "GET", url: target = "/" } = request;
       const own = passed(request.headers as Fields, token);
       const put = await credentials.put({ origin, method, target, headers: own }, token, route);
       const { upgrade = "websocket" } = request.headers;

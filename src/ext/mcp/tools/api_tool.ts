@@ -1,4 +1,5 @@
 import { type ApiRequest, authorize, wantedNonce } from "../../../cli/credentials/authorized_request.js";
+import { answerTimeoutMs, showRequest } from "../../../cli/credentials/shown_request.js";
 import { findProvider } from "../../../cli/providers/provider_key.js";
 import { usageFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
@@ -74,11 +75,12 @@ interface ApiCall {
 }
 
 async function call(deps: ToolDeps, apiCall: ApiCall): Promise<CallToolResult> {
+  const token = await readToken(apiCall);
   const timeout = new AbortController();
   const timer = deps.clock.setTimer(apiTimeoutMs, () => timeout.abort());
   const signal = AbortSignal.any([timeout.signal, apiCall.context.mcpReq.signal]);
   try {
-    const { answer, secrets, note: refusal } = await sendWithRetry(apiCall, signal);
+    const { answer, secrets, note: refusal } = await sendWithRetry(apiCall, token, signal);
     const { head, body, note } = await readAnswer(answer, new Redaction(secrets), deps.policy.maxAnswerBytes);
     const notes = [note, refusal && `[${refusal}]`].filter((one) => one !== undefined);
     return textResult(head, ...(body === "" ? [] : [body]), ...notes);
@@ -100,9 +102,8 @@ interface Sent {
 }
 
 /** A refused credential is reported; with the next one the request is sent once more, and never a third time. */
-async function sendWithRetry(apiCall: ApiCall, signal: AbortSignal): Promise<Sent> {
+async function sendWithRetry(apiCall: ApiCall, token: Token, signal: AbortSignal): Promise<Sent> {
   const { session, account, context } = apiCall;
-  const token = await readToken(apiCall);
   const first = await sendProved(apiCall, token, signal);
   if (!isRejection(first.answer)) return first;
   const rejection = await reportRejection(
@@ -122,11 +123,17 @@ async function sendWithRetry(apiCall: ApiCall, signal: AbortSignal): Promise<Sen
   return { ...second, secrets: [...first.secrets, ...second.secrets] };
 }
 
-async function readToken({ session, account }: ApiCall): Promise<Token> {
+/** A rule may have a person asked first, for as long as the client waits. */
+async function readToken({ session, account, request, context }: ApiCall): Promise<Token> {
+  const { method, url, headers, body = new Uint8Array() } = request;
+  const fields = Symbol.iterator in headers ? headers : Object.entries(headers);
   const { token } = await onConnection(account, () =>
-    session.call(`read the token of ${account.providerName}`, session.daemon.tokens.getToken, {
-      name: account,
-    }),
+    session.call(
+      `read the token of ${account.providerName}`,
+      session.daemon.tokens.getToken,
+      { name: account, request: showRequest(method, url, Object.fromEntries(fields), body) },
+      { timeoutMs: answerTimeoutMs, signal: context.mcpReq.signal },
+    ),
   );
   if (!token) throw new Error("the daemon answered without a token");
   return token;

@@ -3,13 +3,16 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { auditEvents } from "../../../daemon/audit_events.js";
+import { clientsWithKey } from "../../../daemon/clients_with_key.js";
 import { perSuite } from "../../../lifetimes.js";
 import { key, ListenerWorld } from "./listener_world.js";
 
 const world = perSuite(() => ListenerWorld.start());
 const keyOf = async (
   name: string,
-  restriction: { userIds?: string[]; providers?: string[] } = { userIds: ["*"] },
+  restriction: { userIds?: string[]; providers?: string[]; methods?: string[]; paths?: string[] } = {
+    userIds: ["*"],
+  },
 ) => {
   const { clients } = world.daemon;
   const made = await clients.access.createApiKey({ name, role: Role.AGENT, restriction });
@@ -53,6 +56,28 @@ describe("the egress listener", () => {
     const others = await world.program("ada", await keyOf("others", { providers: ["another"] }));
     await expect(others.ask("/v1/user")).rejects.toThrow(/^403.*belongs to no provider/s);
     expect(world.api.received.length).toBe(before);
+  });
+
+  it("sends what a key may that is restricted to methods and paths, which gets no token itself", async () => {
+    const restriction = { userIds: ["ada"], methods: ["GET"], paths: ["/v1/user*"] };
+    const secret = await keyOf("reader", restriction);
+    const program = await world.program("ada", secret);
+    expect((await program.ask("/v1/users?page=2")).status).toBe(200);
+    for (const [path, method] of [
+      ["/v1/users", "POST"],
+      ["/v1/repos", "GET"],
+      ["/v1/users/%2e%2e/repos", "GET"],
+    ] as const)
+      expect(await program.ask(path, { method })).toMatchObject({ status: 403 });
+    const overridden = { headers: { "x-http-method-override": "DELETE" } };
+    expect((await program.ask("/v1/users", overridden)).status).toBe(403);
+    const own = { name: "reading", role: Role.AGENT, restriction };
+    const { tokens } = await clientsWithKey(world.daemon, own);
+    const { connectionId } = world;
+    await expect(tokens.getToken({ connectionId })).rejects.toThrow(/gets no token/);
+    await expect(
+      tokens.getToken({ connectionId, request: { method: "GET", url: "https://api.localhost/v1/user" } }),
+    ).rejects.toThrow(/gets no token/);
   });
 
   it("reaches no other host unless NEXUS_EGRESS_NETWORK says so, and no address inside", async () => {

@@ -33,7 +33,8 @@ type Acquired = MessageInitShape<typeof AcquireTokenResponseSchema>;
 
 export interface WorldOptions {
   readonly network?: EgressNetwork;
-  readonly isReadOnly?: boolean;
+  readonly methods?: readonly string[];
+  readonly paths?: readonly string[];
   readonly waitsForConsent?: boolean;
   /** Beside `acme`, whose API base URL is `https://api.localhost:<port>/v1`. */
   readonly providers?: (port: number) => readonly MessageInitShape<typeof ProviderSchema>[];
@@ -85,14 +86,14 @@ export class EgressWorld {
       waitsForConsent: options.waitsForConsent ?? false,
       onConsent: (_, link) => world.links.push(link),
     });
-    const { network = "open", isReadOnly = false } = options;
+    const { network = "open", methods, paths } = options;
     const uses = new OpenUses({
       watch: (_, signal) => world.states(signal),
       isRefused: (error) => error === refusal,
       onRefused: () => session.close(),
       clock,
     });
-    const parts = { authority, routes, credentials, upstream, uses, isReadOnly, network };
+    const parts = { authority, routes, credentials, upstream, uses, methods, paths, network };
     const session: EgressSession = new EgressSession(parts);
     const proxy = new ProgramProxy({ session, dialer });
     const world: EgressWorld = new EgressWorld(api, await proxy.open(), authority, async () => {

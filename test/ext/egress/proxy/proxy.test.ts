@@ -116,7 +116,8 @@ describe("where the credential goes", () => {
 });
 
 describe("what a session allows", () => {
-  const reading = worldWith({ isReadOnly: true });
+  const reading = worldWith({ methods: ["GET", "HEAD", "OPTIONS"] });
+  const pathed = worldWith({ paths: ["/v1/user", "/v1/repos/*"] });
   const closed = worldWith({ network: "providers" });
   const listed = worldWith({ network: { hosts: ["*.localhost"] } });
   const shared = worldWith({
@@ -124,6 +125,14 @@ describe("what a session allows", () => {
       { name: "other", apiBaseUrl: `https://api.localhost:${port}/v1` },
       { name: "deep", apiBaseUrl: `https://api.localhost:${port}/v1/deep` },
     ],
+  });
+
+  it("only calls the paths of --path", async () => {
+    const statusOf = async (path: string): Promise<number> => (await pathed.ask(path)).status;
+    expect(await Promise.all(["/v1/user", "/v1/repos/a"].map(statusOf))).toEqual([200, 200]);
+    const others = ["/v1/users", "/v1/repos", "/v1/repos/%2e%2e/keys", "/v1/repos//a"];
+    expect(await Promise.all(others.map(statusOf))).toEqual([403, 403, 403, 403]);
+    expect(pathed.received.length).toBe(2);
   });
 
   it("only reads with --read-only", async () => {

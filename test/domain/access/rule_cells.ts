@@ -1,0 +1,130 @@
+import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import { ConnectionNames } from "../../../src/domain/access/connection_names.js";
+import type { AskApprovers } from "../../../src/domain/access/request_rules.js";
+import type { Principal } from "../../../src/model/access/principal.js";
+import { PermissionDenied } from "../../../src/model/errors.js";
+import { readPolicy } from "../../../src/policy/policy_document.js";
+import { tokenService } from "../../../src/service/services/token_service.js";
+import type { Engine } from "../engine.js";
+
+/** What a place shows of a request: nothing, its line, its headers too, or the body too. */
+export const sights = ["nothing", "line", "headers", "all"] as const;
+export type Sight = (typeof sights)[number];
+
+export interface CellRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export const requests = {
+  read: { method: "GET", target: "/v1/user", headers: {}, body: "" },
+  write: { method: "POST", target: "/v1/issues?state=open", headers: { "x-mode": "safe" }, body: "hello" },
+  climb: {
+    method: "DELETE",
+    target: "/v1/a/..%2fx",
+    headers: { "x-http-method": "GET" },
+    body: "a long body",
+  },
+} as const satisfies Record<string, CellRequest>;
+export type RequestName = keyof typeof requests;
+
+/** By what a place shows, in the order of `sights`; one word stands for all. */
+type Cells = Readonly<Record<RequestName, string>>;
+const everywhere = (word: string): Cells => ({ read: word, write: word, climb: word });
+const always = (word: string): string => `egress ${word} ${word} ${word}`;
+
+/** Each rule, and what comes of each request at each place. */
+const table: readonly (readonly [rules: string, cells: Cells])[] = [
+  [
+    `[{ when: 'request.method == "GET"', then: allow }]`,
+    { read: always("allow"), write: always("deny"), climb: always("deny") },
+  ],
+  [
+    `[{ when: 'request.path.startsWith("/v1/issues")', then: ask }]`,
+    { read: always("deny"), write: "egress body body ask", climb: "egress body body ask" },
+  ],
+  [
+    `[{ when: 'request.method == "DELETE"', then: deny }, { then: allow }]`,
+    { read: always("allow"), write: always("allow"), climb: always("deny") },
+  ],
+  [
+    `[{ when: 'request.headers["x-mode"] == "safe"', then: allow }]`,
+    { read: always("deny"), write: "egress deny allow allow", climb: always("deny") },
+  ],
+  [
+    "[{ when: 'request.size < 10', then: allow }]",
+    { read: "egress body body allow", write: "egress body body allow", climb: "egress body body deny" },
+  ],
+  [
+    `[{ when: '"state" in request.query && request.query["state"] == "open"', then: allow }]`,
+    { read: always("deny"), write: always("allow"), climb: always("deny") },
+  ],
+  [
+    `[{ when: 'connection.user == "ada" && caller.name.startsWith("jwt:")', then: allow }]`,
+    everywhere("allow"),
+  ],
+  [`[{ when: 'now < timestamp("2020-01-01T00:00:00Z")', then: allow }]`, everywhere("deny")],
+  ["[{ then: ask }]", everywhere("egress body body ask")],
+  ["[{ providers: [other], then: deny }]", everywhere("allow")],
+];
+
+export interface Cell {
+  readonly rules: string;
+  readonly request: RequestName;
+  readonly expected: string;
+}
+
+/** The cells of a place that shows so much. */
+export function cellsOf(sight: Sight): Cell[] {
+  return table.flatMap(([rules, cells]) =>
+    (Object.entries(cells) as [RequestName, string][]).map(([request, text]) => {
+      const words = text.split(" ");
+      return { rules, request, expected: words[sights.indexOf(sight)] ?? words[0] ?? "" };
+    }),
+  );
+}
+
+export const agent: Principal = { name: "jwt:agent", kind: "jwt" };
+export const proxy: Principal = { name: "jwt:proxy", kind: "jwt" };
+
+export function policyOf(rules: string) {
+  return readPolicy(`bindings: [{ principals: ["jwt:*"], role: agent, user_ids: ["*"] }]
+proxies: [jwt:proxy]
+rules: ${rules}
+`);
+}
+
+/** A person who says no, so that it shows that somebody was asked. */
+export const nobodyAgrees: AskApprovers = async () => new PermissionDenied("a person said no");
+
+/** The word of the table for how a place ends. */
+export async function wordFor(attempt: Promise<unknown>): Promise<string> {
+  try {
+    await attempt;
+    return "allow";
+  } catch (error) {
+    const { message } = error as Error;
+    if (/said no/.test(message)) return "ask";
+    if (/gets no token: send the request/.test(message)) return "egress";
+    if (/goes by its body/.test(message)) return "body";
+    if (/denies this request|no rule of the policy file allows/.test(message)) return "deny";
+    throw error;
+  }
+}
+
+/** A call of the token service, in this process. */
+export async function callToken(
+  { access, rules, tokens, acquirer, store }: Engine,
+  method: DescMethodUnary,
+  request: Record<string, unknown>,
+  principal: Principal,
+): Promise<Message> {
+  const names = new ConnectionNames({ access, store });
+  const parts = { access, rules, tokens, acquirer, names };
+  const { methods } = tokenService(parts as unknown as Parameters<typeof tokenService>[0]);
+  const rpc = methods.find(({ descriptor }) => descriptor === method);
+  if (rpc?.kind !== "unary") throw new Error("no such RPC");
+  return rpc.call(create(method.input, request), { principal, signal: new AbortController().signal });
+}

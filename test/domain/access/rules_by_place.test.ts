@@ -1,0 +1,62 @@
+import { describe, expect, it } from "vitest";
+import { showRequest } from "../../../src/cli/credentials/shown_request.js";
+import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
+import type { Principal } from "../../../src/model/access/principal.js";
+import { perTest } from "../../lifetimes.js";
+import { Engine } from "../engine.js";
+import {
+  agent,
+  callToken,
+  cellsOf,
+  nobodyAgrees,
+  policyOf,
+  proxy,
+  type RequestName,
+  requests,
+  wordFor,
+} from "./rule_cells.js";
+
+describe("the calls of the daemon under rules of requests", () => {
+  const engine = perTest(() => new Engine());
+  const { getToken, acquireToken } = TokenService.method;
+
+  async function ask(
+    method: typeof getToken | typeof acquireToken,
+    principal: Principal,
+    shown?: RequestName,
+  ): Promise<unknown> {
+    const { id, userId, providerName } = await engine.connected();
+    engine.rules.askApprovers = nobodyAgrees;
+    const which = method === getToken ? { connectionId: id } : { providerName, userId };
+    return callToken(engine, method, { ...which, ...(shown && { request: shownOf(shown) }) }, principal);
+  }
+
+  describe.each([getToken, acquireToken])("$name", (method) => {
+    it.each(cellsOf("nothing"))("without a request under $rules: $expected", async ({ rules, expected }) => {
+      engine.access.setPolicy(policyOf(rules));
+      expect(await wordFor(ask(method, agent))).toBe(expected);
+    });
+
+    it.each(cellsOf("nothing"))(
+      "does not believe an agent under $rules, $request: $expected",
+      async ({ rules, request, expected }) => {
+        engine.access.setPolicy(policyOf(rules));
+        expect(await wordFor(ask(method, agent, request))).toBe(expected);
+      },
+    );
+
+    it.each(cellsOf("all"))(
+      "with the whole request of a proxy under $rules, $request: $expected",
+      async ({ rules, request, expected }) => {
+        engine.access.setPolicy(policyOf(rules));
+        expect(await wordFor(ask(method, proxy, request))).toBe(expected);
+      },
+    );
+  });
+});
+
+/** As `call_api` and egress show it. */
+function shownOf(name: RequestName) {
+  const { method, target, headers, body } = requests[name];
+  return showRequest(method, `https://api.example${target}`, headers, Buffer.from(body));
+}
