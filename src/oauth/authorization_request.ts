@@ -20,7 +20,7 @@ export interface AuthorizationRequest {
   readonly extraParams?: Readonly<Record<string, string>> | undefined;
   /** What the profile declares; by default the RFCs' own. */
   readonly options?: Pick<OAuth2Options, "scopeSeparator" | "skipScopeOnAuth" | "omitPkce"> &
-    Partial<Pick<OAuth2Options, "resource" | "resourceParameter">>;
+    Partial<OAuth2Options>;
 }
 
 /** Protocol parameters that are not always sent, and those that would change what the others mean. */

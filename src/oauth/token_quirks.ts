@@ -6,17 +6,7 @@ import type { OutboundRequest } from "../outbound/outbound.js";
 import { sentResource } from "./resource_parameter.js";
 
 /** What a profile declares about both token requests and their answers. */
-export type TokenQuirks = Pick<
-  OAuth2Options,
-  | "tokenHeaders"
-  | "tokenRequestFormat"
-  | "resource"
-  | "resourceParameter"
-  | "tokenResponsePath"
-  | "lifetimeField"
-  | "tokenMetadata"
-  | "invalidGrantAliases"
->;
+export type TokenQuirks = OAuth2Options;
 
 /**
  * The request as the provider wants it: further headers, a resource (RFC 8707), and JSON in place of a form.

@@ -15,7 +15,7 @@ export class ProviderReach {
   #sinceMs = 0;
   #failures = 0;
 
-  constructor(private readonly clock: Pick<Clock, "monotonicMs">) {}
+  constructor(private readonly clock: Clock) {}
 
   /** The same way out, whose outcomes are noted. */
   watched(fetch: OutboundFetch): OutboundFetch {

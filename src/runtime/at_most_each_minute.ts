@@ -1,10 +1,7 @@
 import type { Clock } from "./clock.js";
 
 /** Passes on the first of a minute's calls for each subject: a flood of calls does not flood the log. */
-export function atMostEachMinute(
-  clock: Pick<Clock, "monotonicMs">,
-  report: (subject: string) => void,
-): (subject: string) => void {
+export function atMostEachMinute(clock: Clock, report: (subject: string) => void): (subject: string) => void {
   const reported = new Map<string, number>();
   return (subject) => {
     const nowMs = clock.monotonicMs();

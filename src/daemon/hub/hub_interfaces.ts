@@ -15,7 +15,7 @@ export interface DomainHub {
   /** The same way out to providers, whose outcomes this hub notes. Undefined at a spoke, which calls none. */
   watched?(outbound: OutboundFetch): OutboundFetch;
   /** Refreshes at the hub that leads. */
-  refresher(own: Pick<Refresher, "refresh">): Pick<Refresher, "refresh">;
+  refresher(own: Refresher): Pick<Refresher, "refresh">;
   /** Undefined at a spoke, which has `copy` in its place. */
   status(): FleetState | undefined;
   copy?(): SpokeState;

@@ -34,8 +34,8 @@ export class UnattendedConnector {
 
   constructor(
     private readonly deps: {
-      readonly store: Pick<Store, "commit" | "getProvider" | "findProviderByName" | "getConnection">;
-      readonly refresher: Pick<Refresher, "refresh">;
+      readonly store: Store;
+      readonly refresher: Refresher;
       readonly clock: Clock;
       readonly limits?: StoredLimits;
     },

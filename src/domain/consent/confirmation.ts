@@ -41,7 +41,7 @@ interface Waiting {
 
 /** Makes a held credential the connection's own when the application that started the consent says so. */
 export class ConsentConfirmation {
-  readonly #store: Pick<Store, "commit">;
+  readonly #store: Store;
   readonly #vault: CredentialVault;
   readonly #writer: CredentialWriter;
   readonly #consents: ConsentWriter;
@@ -51,7 +51,7 @@ export class ConsentConfirmation {
   readonly #log: Log;
 
   constructor(options: {
-    store: Pick<Store, "commit">;
+    store: Store;
     vault: CredentialVault;
     writer: CredentialWriter;
     revocations: RevocationQueue;

@@ -87,7 +87,7 @@ export class ConsentWriter {
 }
 
 export interface ConsentKeeperDeps {
-  readonly store: Pick<Store, "getConnection" | "getCredential">;
+  readonly store: Store;
   readonly vault: CredentialVault;
   readonly writer: CredentialWriter;
   readonly revocations: RevocationQueue;

@@ -68,10 +68,7 @@ export interface RequestedConnection {
 /** Where a person consents, as every caller that may see the connection is told. */
 export type PendingLink = Pick<RequestedConnection, "authUrl" | "connectionId" | "expiresAtMs" | "device">;
 
-type RequestStore = Pick<
-  Store,
-  "commit" | "getProvider" | "findProviderByName" | "getConnection" | "getAuthorization" | "getCredential"
->;
+type RequestStore = Store;
 
 /** What a request comes to, before it is stored. */
 interface Requested {

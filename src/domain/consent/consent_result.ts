@@ -20,7 +20,7 @@ export function formTokenOf(browserBinding: string, stateHash: string): string {
   return createHmac("sha256", browserBinding).update(`form ${stateHash}`).digest("base64url");
 }
 
-export function namedProvider({ name, template }: Pick<ProviderProfile, "name" | "template">): NamedProvider {
+export function namedProvider({ name, template }: ProviderProfile): NamedProvider {
   return { providerName: name, template };
 }
 
@@ -70,8 +70,8 @@ interface Given {
 /** Adds the outcome to the return URL; a query already there is kept. */
 export function returnLocation(
   returnUrl: string,
-  pending: Pick<PendingAuthorization, "connectionId">,
-  profile: Pick<ProviderProfile, "name">,
+  pending: PendingAuthorization,
+  profile: ProviderProfile,
   outcome: ReturnOutcome,
 ): string {
   const url = new URL(returnUrl);

@@ -52,7 +52,7 @@ export class PendingConsents {
   replace(
     tx: Transaction,
     connection: Connection,
-    profile: Pick<ProviderProfile, "version">,
+    profile: ProviderProfile,
     isConfirmed: boolean,
     principal: Principal,
   ): void {
@@ -93,7 +93,7 @@ export function mayTakePlace(pending: PendingAuthorization, isConfirmed: boolean
 
 /** The profile that a request was made for; undefined when it was changed or deleted since. */
 export function requestedProfile(
-  store: Pick<Store, "getProvider">,
+  store: Store,
   { providerId, providerVersion }: PendingAuthorization,
 ): ProviderProfile | undefined {
   const profile = store.getProvider(providerId);

@@ -9,14 +9,14 @@ const intervalMs = 60_000;
 
 /** Puts callbacks with states that nobody asked for, or that were used already, on record: the first at once, the others merged. */
 export class UnknownStateAudit {
-  readonly #store: Pick<Store, "record">;
+  readonly #store: Store;
   readonly #clock: Clock;
   readonly #log: Log;
   #timer: Timer | undefined;
   #merged = 0;
   #lastVisitor: Principal | undefined;
 
-  constructor(options: { store: Pick<Store, "record">; clock: Clock; log: Log }) {
+  constructor(options: { store: Store; clock: Clock; log: Log }) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#log = options.log;

@@ -58,7 +58,7 @@ export class CredentialVault {
   }
 
   /** Undefined for a public client. @throws DataLoss */
-  openClientSecret(profile: Pick<ProviderProfile, "id" | "version" | "clientSecret">): Secret | undefined {
+  openClientSecret(profile: ProviderProfile): Secret | undefined {
     return profile.clientSecret && this.openToken(clientSecretPlace(profile), profile.clientSecret);
   }
 

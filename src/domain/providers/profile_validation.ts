@@ -23,8 +23,8 @@ export interface ProfileLimits {
   /** Where a profile's URLs may lead. */
   readonly networks: ProviderNetworks;
   /** Which files profiles may name. */
-  readonly assertionFiles?: Pick<AssertionFiles, "names">;
-  readonly keyFiles?: Pick<KeyFiles, "names">;
+  readonly assertionFiles?: AssertionFiles;
+  readonly keyFiles?: KeyFiles;
 }
 
 /** @throws InvalidArgument with every error of the profile named */

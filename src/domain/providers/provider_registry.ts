@@ -63,7 +63,7 @@ export class ProviderRegistry {
       /** See `RedirectPaths`. */
       readonly sharedRedirectUri?: boolean;
       /** Publishes what a profile will sign with. */
-      readonly clientKeys?: Pick<ClientKeys, "prepare">;
+      readonly clientKeys?: ClientKeys;
       /** Called when a profile was changed or deleted, and that is durable. */
       readonly onChanged?: (providerId: string) => void;
     },

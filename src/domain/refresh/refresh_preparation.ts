@@ -27,7 +27,7 @@ export interface PreparedRefresh {
 export class RefreshPreparation {
   constructor(
     private readonly deps: {
-      readonly store: Pick<Store, "getCredential">;
+      readonly store: Store;
       readonly vault: CredentialVault;
       readonly servers: IssuerMetadata;
       readonly outcomes: OutcomeWriter;

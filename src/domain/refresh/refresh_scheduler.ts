@@ -54,9 +54,9 @@ export class RefreshScheduler {
   constructor(
     private readonly deps: {
       readonly store: Store;
-      readonly refresher: Pick<Refresher, "refresh">;
+      readonly refresher: Refresher;
       readonly suspensions: ProviderSuspensions;
-      readonly concurrency: Pick<ProviderConcurrency<RefreshOutcome>, "hasRoom">;
+      readonly concurrency: ProviderConcurrency<RefreshOutcome>;
       readonly requests: PendingConsents;
       readonly clock: Clock;
       readonly log: Log;

@@ -10,7 +10,7 @@ import type { Store } from "../../store/store.js";
 import type { TokenEndpointClient } from "./token_endpoint_client.js";
 
 export interface PushedRequestsDeps {
-  readonly store: Pick<Store, "commit">;
+  readonly store: Store;
   /** Registers a client anew that its server has lost. */
   readonly mcp?:
     | { visited(profile: ProviderProfile, server: AuthorizationServer): Promise<ProviderProfile> }
@@ -23,7 +23,7 @@ export interface PushedRequestsDeps {
 export interface LocatedRequest {
   readonly server: AuthorizationServer;
   readonly profile: ProviderProfile;
-  readonly pending: Pick<PendingAuthorization, "redirectUri" | "scopes" | "isStepUp">;
+  readonly pending: PendingAuthorization;
   readonly state: string;
   readonly secret: AuthorizationSecret;
 }

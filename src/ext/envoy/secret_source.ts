@@ -12,7 +12,7 @@ import { parseSecretName, type SecretKind, type SecretName, secretValue } from "
 /** Who asks for secrets, and what it may see: what it may not see is to it as what does not exist. */
 export interface SecretCaller {
   readonly principal: Principal;
-  readonly view: Pick<View, "seesConnection" | "seesChange">;
+  readonly view: View;
 }
 
 /** A secret as it is now. Empty where there is nothing to inject: proxies keep the last secret when one is taken away. */

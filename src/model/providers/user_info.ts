@@ -5,9 +5,7 @@ import type { ProviderSettings } from "./profile_settings.js";
  *
  * @returns undefined where the profile does not say it, or not so that it can be called
  */
-export function userInfoUrl(
-  profile: Pick<ProviderSettings, "authType" | "apiBaseUrl" | "userInfoEndpoint">,
-): URL | undefined {
+export function userInfoUrl(profile: ProviderSettings): URL | undefined {
   const { authType, apiBaseUrl, userInfoEndpoint } = profile;
   if (userInfoEndpoint === "") return undefined;
   if (apiBaseUrl === "" && authType !== "oauth2") return undefined;

@@ -11,7 +11,7 @@ import { present, timestampOf } from "../messages/timestamps.js";
 import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
 
 export function clientKeyService(options: {
-  readonly clientKeys: Pick<ClientKeys, "list" | "rotate">;
+  readonly clientKeys: ClientKeys;
   /** Without a trailing slash. */
   readonly publicUrl: string;
 }): ServiceDefinition {

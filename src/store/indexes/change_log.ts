@@ -29,13 +29,7 @@ export class ChangeLog {
    * @returns the revision of this change
    */
   record(
-    {
-      id: connectionId,
-      userId,
-      providerId,
-      label,
-      dueAtMs,
-    }: Pick<Connection, "id" | "userId" | "providerId" | "label" | "dueAtMs">,
+    { id: connectionId, userId, providerId, label, dueAtMs }: Connection,
     removed: boolean,
     previousRevision: bigint,
   ): bigint {

@@ -4,10 +4,7 @@ import { moveInNames } from "./name_index.js";
 import { addToNumber, nameInKey } from "./numbers.js";
 
 /** What the indexes and counters know of a connection. */
-export type IndexedConnection = Pick<
-  Connection,
-  "userId" | "providerId" | "label" | "status" | "dueAtMs" | "createdAtMs"
->;
+export type IndexedConnection = Connection;
 
 /** Moves a connection in every index and counter, inside a transaction; undefined stands for a connection that is not there. */
 export function moveInIndexes(

@@ -3,7 +3,7 @@ import type { Connection, ConnectionStatus } from "../../model/connections/conne
 import { type NameParts, nameKey } from "../../model/connections/connection_name.js";
 import { type Databases, nothing } from "../lmdb/databases.js";
 
-type NamedConnection = NameParts & Pick<Connection, "status" | "createdAtMs">;
+type NamedConnection = NameParts & Connection;
 
 /** The order of `nexus.v1.ConnectionName`: a connection that works comes before one that waits, and that before one that ended. */
 const ranks: Readonly<Record<ConnectionStatus, number>> = {

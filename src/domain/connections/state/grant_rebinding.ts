@@ -44,7 +44,7 @@ export function moveGrants(
  * token ends, and another is due at once.
  */
 export function movedGrant(
-  profile: Pick<ProviderProfile, "authType" | "grantType">,
+  profile: ProviderProfile,
   connection: Connection,
   movedFrom: string,
   nowMs: number,

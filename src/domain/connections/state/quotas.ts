@@ -10,7 +10,7 @@ export type StoredLimits = Limits;
 
 /** Before a connection is made. @throws ResourceExhausted */
 export function refuseMoreConnections(
-  tx: Pick<Transaction, "countConnectionsOfUser">,
+  tx: Transaction,
   userId: string,
   { maxConnectionsPerUser: limit }: StoredLimits,
 ): void {
@@ -24,7 +24,7 @@ export function refuseMoreConnections(
 }
 
 /** Before a connection is made. @throws AlreadyExists when another has its label; without one there may be several */
-export function refuseTakenLabel(tx: Pick<Transaction, "idsNamed" | "getConnection">, name: NameParts): void {
+export function refuseTakenLabel(tx: Transaction, name: NameParts): void {
   if (name.label === "") return;
   // The first is live if any is.
   const [id] = tx.idsNamed(name);
@@ -37,7 +37,7 @@ export function refuseTakenLabel(tx: Pick<Transaction, "idsNamed" | "getConnecti
 
 /** Before a pending authorization is made. Those that nobody answered end after 10 minutes. @throws ResourceExhausted */
 export function refuseMoreAuthorizations(
-  tx: Pick<Transaction, "countAuthorizations">,
+  tx: Transaction,
   { name }: Principal,
   { maxPendingAuthorizations: limit }: StoredLimits,
 ): void {

@@ -35,7 +35,7 @@ export interface CapturedCredential {
   readonly redirectUrl: string | undefined;
 }
 
-type CaptureStore = Pick<Store, "commit" | "getAuthorization" | "getProvider" | "getConnection">;
+type CaptureStore = Store;
 type Fields = Readonly<Record<string, Secret>>;
 
 /** Static credentials: captured for a request, replaced by hand. */

@@ -8,7 +8,7 @@ import { propertiesOf, requiredOf, schemaOf } from "./credential_schema.js";
 import { credentialPath } from "./credential_values.js";
 import { compilePattern } from "./safe_pattern.js";
 
-type CaptureSettings = Pick<ProviderSettings, "credentialSchema" | "strategy">;
+type CaptureSettings = ProviderSettings;
 
 /**
  * The fields of a form for the profile.

@@ -25,7 +25,7 @@ export type ApplyStrategy = (
   options?: { readonly proof?: string },
 ) => Promise<ApiRequest>;
 
-type TrialSettings = Pick<ProviderSettings, "authType" | "apiBaseUrl" | "userInfoEndpoint">;
+type TrialSettings = ProviderSettings;
 
 /** Tries static credentials at the provider, where the profile says how. */
 export class CredentialTrial {

@@ -19,7 +19,7 @@ let metaSchema: Ajv2020 | undefined;
 type Violation = (place: string, description: string) => void;
 
 /** The schema of what is captured for a profile: its own, or the default one of its strategy. */
-export function schemaOf(settings: Pick<ProviderSettings, "credentialSchema" | "strategy">): JsonObject {
+export function schemaOf(settings: ProviderSettings): JsonObject {
   return settings.credentialSchema ?? defaultSchemaOf(settings.strategy);
 }
 

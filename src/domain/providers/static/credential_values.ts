@@ -25,7 +25,7 @@ export function credentialPath(name: string): string {
  * @throws InvalidArgument naming each field; it never repeats a value
  */
 export function checkCredential(
-  settings: Pick<ProviderSettings, "credentialSchema" | "strategy">,
+  settings: ProviderSettings,
   values: Readonly<Record<string, JsonValue>>,
 ): Record<string, Secret> {
   const violations = new Map<string, string>();

@@ -52,11 +52,7 @@ export function isSame(current: Connection | undefined, attempted: Connection): 
 }
 
 /** Until when another daemon's request is waited for; undefined when nothing is to be waited for. */
-export function waitsUntilMs(
-  store: Pick<Store, "owner" | "getProvider">,
-  connection: Connection,
-  nowMs: number,
-): number | undefined {
+export function waitsUntilMs(store: Store, connection: Connection, nowMs: number): number | undefined {
   const { refreshIntent, credentialRevision, providerId } = connection;
   if (refreshIntent?.credentialRevision !== credentialRevision) return undefined;
   const untilMs = deferredUntilMs(refreshIntent, connection, store.owner);

@@ -125,7 +125,7 @@ export function isSucceededBy(current: Connection, lost: Connection): boolean {
 
 /** What the profile was led away from while it was asked for stays away from where the profile leads now. */
 function detachedIfMoved(
-  tx: Pick<Transaction, "getProvider">,
+  tx: Transaction,
   connection: Connection,
   { binding }: Credential,
   nowMs: number,

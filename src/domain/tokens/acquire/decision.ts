@@ -58,8 +58,8 @@ export interface Asked {
 }
 
 export interface DeciderDeps {
-  readonly store: Pick<Store, "getConnection" | "getProvider">;
-  readonly reader: Pick<CredentialReader, "view">;
+  readonly store: Store;
+  readonly reader: CredentialReader;
   readonly names: ConnectionNames;
   readonly connections: Pick<Connections, "openRequest" | "pendingLink">;
   readonly clock: Clock;

@@ -10,10 +10,10 @@ export interface ClockCheckDeps {
   /** The machine's. */
   readonly clock: Clock;
   /** What this hub judges by when tokens end; undefined: that is not corrected. */
-  readonly checked: Pick<CheckedClock, "follow"> | undefined;
+  readonly checked: CheckedClock | undefined;
   /** The time that each of the other hubs has on its machine; one that does not answer is left out. */
   readonly askOthers: () => Promise<readonly number[]>;
-  readonly log: Pick<Log, "warn" | "debug">;
+  readonly log: Log;
 }
 
 /**

@@ -11,7 +11,7 @@ const startMs = 10_000;
 
 export interface CatchUpDeps {
   readonly hub: { readonly role: FleetRole; readonly database: FleetDatabase | undefined };
-  readonly store: Pick<ReplicaStore, "waitFor">;
+  readonly store: ReplicaStore;
   readonly clock: Clock;
   readonly log: Log;
 }

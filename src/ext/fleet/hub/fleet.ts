@@ -132,7 +132,7 @@ export class Fleet implements ListenersHub, DomainHub {
   readonly lacking = (keyId: string) => this.#standing.lacking(keyId);
   readonly sending = { maySend: () => this.hub.maySend() };
   readonly watched = (outbound: OutboundFetch) => this.#reach.watched(outbound);
-  readonly refresher = (own: Pick<Refresher, "refresh">) => ledRefresher(own, this.#calls);
+  readonly refresher = (own: Refresher) => ledRefresher(own, this.#calls);
   readonly catchUp = () => this.hub.catchUp.toNow();
   readonly led = (service: ServiceDefinition) => ledService(service, this.#calls);
 
@@ -142,7 +142,7 @@ export class Fleet implements ListenersHub, DomainHub {
   }
 
   /** Asks the hub that leads for a page; undefined where this one does. */
-  page(visit: BrowserRequest, own: Pick<BrowserPages, "answer">): Promise<Answer> | undefined {
+  page(visit: BrowserRequest, own: BrowserPages): Promise<Answer> | undefined {
     if (this.leads) return undefined;
     return this.#calls
       .page(requestOf(visit))
@@ -168,7 +168,7 @@ export class Fleet implements ListenersHub, DomainHub {
   async open(parts: {
     readonly domain: Domain;
     readonly services: readonly BoundService[];
-    readonly pages: Pick<BrowserPages, "answer">;
+    readonly pages: BrowserPages;
     readonly term: LeaderTerm;
   }): Promise<void> {
     const { domain, services, pages, term } = parts;

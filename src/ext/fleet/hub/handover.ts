@@ -23,11 +23,11 @@ const recordedMs = 2_000;
 const undoneMs = 10_000;
 
 export interface HandoverDeps {
-  readonly store: Pick<ReplicaStore, "onRecorded" | "outbox" | "role" | "settled">;
-  readonly spool: Pick<TokenSpool, "flushToLeader" | "importTokenSet">;
+  readonly store: ReplicaStore;
+  readonly spool: TokenSpool;
   /** Of the database; undefined until it was reached. */
-  readonly left: () => Pick<FleetSpool, "leave" | "list" | "drop"> | undefined;
-  readonly calls: Pick<LeaderCalls, "hand">;
+  readonly left: () => FleetSpool | undefined;
+  readonly calls: LeaderCalls;
   /** Address of this hub, for the audit log. */
   readonly via: string;
   readonly clock: Clock;

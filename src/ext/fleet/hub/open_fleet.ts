@@ -34,7 +34,7 @@ export interface OpenFleet {
 
 export interface OpenFleetOptions {
   readonly config: FleetConfig;
-  readonly vault: Pick<Vault, "keyIds">;
+  readonly vault: Vault;
   readonly clock: Clock;
   readonly log: Log;
   readonly store: StoreOptions;

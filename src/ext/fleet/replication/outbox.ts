@@ -33,7 +33,7 @@ export class Outbox {
    */
   constructor(
     folder: string,
-    private readonly failure: Pick<StoreFailure, "fail">,
+    private readonly failure: StoreFailure,
   ) {
     const path = join(folder, outboxFileName);
     checkStoreFile(path);

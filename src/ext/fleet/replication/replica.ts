@@ -9,7 +9,7 @@ import { LogDiverged } from "./log_error.js";
 const positionKeyBytes = Buffer.from(replicaKey);
 
 /** @throws StoreDamaged when the file is no replica */
-export function replicaPositionOf({ meta }: Pick<Databases, "meta">, path: string): ReplicaPosition {
+export function replicaPositionOf({ meta }: Databases, path: string): ReplicaPosition {
   const bytes = meta.getBinary(replicaKey);
   if (bytes === undefined)
     throw new StoreDamaged(
@@ -20,13 +20,13 @@ export function replicaPositionOf({ meta }: Pick<Databases, "meta">, path: strin
 }
 
 /** Inside a transaction. */
-export function writePosition({ meta }: Pick<Databases, "meta">, at: ReplicaPosition): void {
+export function writePosition({ meta }: Databases, at: ReplicaPosition): void {
   const { position, batchId } = at;
   meta.putSync(replicaKey, toBinary(ReplicaRecordSchema, create(ReplicaRecordSchema, { position, batchId })));
 }
 
 /** Whether a replica has the entry for itself: it is not copied, and no batch writes it. */
-export function isLocal({ database, key }: Pick<RawWrite, "database" | "key">): boolean {
+export function isLocal({ database, key }: RawWrite): boolean {
   return database === "meta" && positionKeyBytes.equals(key);
 }
 
