@@ -23,8 +23,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// The state of a connection. Allowed changes: pending to active, failed or expired; active to attention and back;
-// failed, expired and attention to active by a new consent; any of them to revoked, which is final.
+// The state of a connection. Allowed changes: pending to active, failed, or expired. Active to attention and back. Failed, expired, and
+// attention to active by a new consent. Any of them to revoked, which is final.
 type ConnectionStatus int32
 
 const (
@@ -93,21 +93,22 @@ func (ConnectionStatus) EnumDescriptor() ([]byte, []int) {
 	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{0}
 }
 
-// Whether the provider has been told that a connection was ended (RFC 7009).
+// Whether the grant of an ended connection was revoked at the provider (RFC 7009).
 type ProviderRevocation int32
 
 const (
 	// The connection was not ended, or it was before the daemon kept this.
 	ProviderRevocation_PROVIDER_REVOCATION_UNSPECIFIED ProviderRevocation = 0
-	// There is nothing to tell: it held no token of the provider, or one that died before the provider could be told.
+	// There is nothing to revoke: the connection held no token of the provider, or one that expired first.
 	ProviderRevocation_PROVIDER_REVOCATION_NOT_NEEDED ProviderRevocation = 1
-	// The provider will be told: it has not answered yet, and the daemon asks again by itself.
+	// The revocation is pending: the provider has not responded yet, and the daemon retries by itself.
 	ProviderRevocation_PROVIDER_REVOCATION_PENDING ProviderRevocation = 2
-	// The provider was told, and answered that the token is revoked.
+	// The provider confirmed that the token is revoked.
 	ProviderRevocation_PROVIDER_REVOCATION_DONE ProviderRevocation = 3
-	// The provider cannot be told: it has no revocation endpoint, refuses, has not answered for 7 days, its profile was deleted
-	// or led elsewhere, or the stored credential cannot be opened. The token lives there until it expires, unless a person withdraws
-	// consent in the provider's own settings. The audit event `revocation_given_up` has the reason where one was found.
+	// The grant cannot be revoked. Either the provider has no revocation endpoint, rejects the request, or has not responded for 7 days.
+	// Or its profile was deleted or changed to another provider, or the stored credential cannot be opened. The token stays valid there
+	// until it expires, or until the user withdraws consent in the provider's own settings. The audit event `revocation_given_up` has the
+	// reason, if known.
 	ProviderRevocation_PROVIDER_REVOCATION_NOT_POSSIBLE ProviderRevocation = 4
 )
 
@@ -159,21 +160,33 @@ func (ProviderRevocation) EnumDescriptor() ([]byte, []int) {
 // Why a connection is not well. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
 type Problem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// A stable word: `reauth_required` (the provider refused the refresh token, or its profile was led elsewhere: see
-	// `UpdateProvider`), `consent_revoked` (it says that consent was withdrawn), `misconfigured` (it refuses the client, or stands
-	// where the daemon must not call: fix the profile or the settings), `provider_deleted`,
-	// `no_refresh_token` (the token expired and none can be had), `outcome_unknown` (the refresh token may have been
-	// used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not
-	// help), `refresh_failing` (the last refresh failed and will be tried again), `refresh_refused` (the provider refused refresh after refresh
-	// with a 4xx status and no error that says why; `message` names the status), `restored` (the store was restored from a backup
-	// since the last refresh: the next one will tell whether the refresh token is still good), `access_denied` and
-	// `authorization_failed` (RFC 6749 section 4.1.2.1), `state_verification_failed` (another browser came back), `issuer_mismatch` (the answer
-	// names another issuer, or none), `invalid_authorization_response`, `client_rejected` (the provider refused the client's authentication at
-	// a consent; `message` holds the command that corrects the profile), `clock_skew`, `provider_unreachable`, `unsupported_demand`,
-	// `token_exchange_failed`, `id_token_verification_failed` (of a consent, or of a refresh), `account_changed` (a refresh brought a token of
-	// another account; after both the new token is not served, and the one before lives on until it expires), `consent_expired`, `data_loss` (the stored credential
-	// cannot be opened), `confirmation_expired` and `confirmation_failed` (a consent was given and not confirmed in time, or
-	// with five wrong codes).
+	// A stable word:
+	//
+	//   - `reauth_required`: the provider refused the refresh token, or its profile was changed to another client or provider, see
+	//     `UpdateProvider`.
+	//   - `consent_revoked`: the provider reports that consent was withdrawn.
+	//   - `misconfigured`: the provider refuses the client, or has an address that the daemon must not call. Fix the profile or the
+	//     settings.
+	//   - `provider_deleted`: the profile was deleted.
+	//   - `no_refresh_token`: the token expired, and no other can be obtained.
+	//   - `outcome_unknown`: the refresh token may have been used already, because a response was lost or the store was restored from a
+	//     backup. One more attempt did not help.
+	//   - `refresh_failing`: the last refresh failed and will be retried.
+	//   - `refresh_refused`: the provider refused several refreshes with a 4xx status and no error that explains it. `message` names the
+	//     status.
+	//   - `restored`: the store was restored from a backup since the last refresh. The next one shows whether the refresh token is still
+	//     valid.
+	//   - `access_denied`, `authorization_failed`: RFC 6749 section 4.1.2.1.
+	//   - `state_verification_failed`: another browser returned.
+	//   - `issuer_mismatch`: the response names another issuer, or none.
+	//   - `invalid_authorization_response`, `clock_skew`, `provider_unreachable`, `unsupported_demand`, `token_exchange_failed`.
+	//   - `client_rejected`: the provider refused the client's authentication at a consent. `message` contains the command that corrects
+	//     the profile.
+	//   - `id_token_verification_failed`: at a consent or a refresh. `account_changed`: a refresh returned a token of another account.
+	//     After both, the new token is not served, and the previous one stays valid until it expires.
+	//   - `consent_expired`: the user did not consent in time.
+	//   - `data_loss`: the stored credential cannot be opened.
+	//   - `confirmation_expired`, `confirmation_failed`: a consent was not confirmed in time, or with five wrong codes.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
 	// One sentence for a person. Never text of the provider.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
@@ -243,17 +256,17 @@ func (x *Problem) GetRetryAt() *timestamppb.Timestamp {
 	return nil
 }
 
-// A connection by what its caller knows: the provider, the user, and a label that tells two accounts of one user at one provider apart.
-// It stands in for the id wherever a request has both fields.
+// A connection by provider, user, and a label that distinguishes two accounts of one user at one provider. It replaces the id wherever a
+// request has both fields.
 //
-// Several connections can have one name, and it names at most one of them at a time. `AcquireToken` asks for the one that it names and makes
-// no second one. `RequestConnection` and `ImportConnection` refuse a label that is not empty with `ALREADY_EXISTS` while a connection of that
-// name is `PENDING`, `ACTIVE` or `ATTENTION`; with an empty label, and without a `connection_id`, they make another connection of the name each
-// time, as the existing Nexus does. Of several the name names the first in this order: `ACTIVE`,
-// `ATTENTION`, `PENDING`, and of those that are in the same state the one that was made first; then the one made last of those that are
-// `FAILED` or `EXPIRED`, then of those that are `REVOKED`. Only connections that the caller may see count, and a name that names none of
-// these is answered as an id that does not exist: by `NOT_FOUND`. A provider that was renamed is named by its new name; the connections
-// of a deleted one have ids alone.
+// Several connections can have one name, and it names at most one of them at a time. `AcquireToken` uses the one that it names and
+// creates no second one. `RequestConnection` and `ImportConnection` reject a non-empty label with `ALREADY_EXISTS` while a connection of
+// that name is `PENDING`, `ACTIVE`, or `ATTENTION`. With an empty label and without a `connection_id`, they create another connection of
+// the name each time, as the existing Nexus does.
+//
+// Of several, the name selects by state: `ACTIVE`, then `ATTENTION`, then `PENDING`, and within one state the oldest. Then it selects the
+// newest `FAILED` or `EXPIRED` one, then the newest `REVOKED` one. Only connections that the caller may see count. A name without such a
+// connection returns `NOT_FOUND`, as an unknown id does. A renamed provider has its new name; connections of a deleted one have only ids.
 //
 // As one text, in names of secrets, in paths and on the command line, it is `<provider>/<user>` or `<provider>/<user>/<label>`, its parts
 // percent-encoded (RFC 3986 section 2.1).
@@ -361,7 +374,7 @@ type Connection struct {
 	// Whether a consent was given that `ConfirmConnection` has not confirmed yet, by `request_expires_at` at the latest. What the
 	// connection held before stays as it is until then.
 	AwaitingConfirmation bool `protobuf:"varint,55,opt,name=awaiting_confirmation,json=awaitingConfirmation,proto3" json:"awaiting_confirmation,omitempty"`
-	// With `REVOKED`: whether the provider has been told.
+	// With `REVOKED`: the state of the revocation at the provider.
 	ProviderRevocation ProviderRevocation `protobuf:"varint,61,opt,name=provider_revocation,json=providerRevocation,proto3,enum=nexus.v1.ProviderRevocation" json:"provider_revocation,omitempty"`
 	// The label of its name; see `ConnectionName`.
 	Label string `protobuf:"bytes,62,opt,name=label,proto3" json:"label,omitempty"`
@@ -567,8 +580,8 @@ func (x *Connection) GetRequestProblem() *Problem {
 	return nil
 }
 
-// Whose account at the provider a credential belongs to, as the provider said in the id_token or at the profile's user-info endpoint.
-// Fields that it did not say are empty. None is longer than 256 characters, and none holds control characters.
+// The account at the provider that a credential belongs to, from the id_token or the profile's user-info endpoint. Unknown fields are
+// empty. None is longer than 256 characters, and none contains control characters.
 type Account struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The provider's identifier of the account: `sub` of OpenID Connect, or what the profile's mapping names.
@@ -1156,8 +1169,8 @@ type ListConnectionsRequest struct {
 	Status ConnectionStatus `protobuf:"varint,5,opt,name=status,proto3,enum=nexus.v1.ConnectionStatus" json:"status,omitempty"`
 	// Only connections whose id begins with this text: lower-case hexadecimal digits and hyphens, at most 36 characters.
 	IdPrefix string `protobuf:"bytes,6,opt,name=id_prefix,json=idPrefix,proto3" json:"id_prefix,omitempty"`
-	// Only connections that have this text, in any case, in their user id, their label, the name of their provider or of their account, or
-	// in `<provider>/<user>/<label>`, or whose id begins with it.
+	// Only connections that contain this text in any case, or whose id begins with it. It is compared with their user id, their label,
+	// the name of their provider or account, and `<provider>/<user>/<label>`.
 	Search        string `protobuf:"bytes,90,opt,name=search,proto3" json:"search,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1302,8 +1315,8 @@ type WatchConnectionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only these; none means every connection that the caller may see, also those that are made later.
 	ConnectionIds []string `protobuf:"bytes,1,rep,name=connection_ids,json=connectionIds,proto3" json:"connection_ids,omitempty"`
-	// Tell besides how every other connection changes that the caller may see, also those that are made later. Says nothing where
-	// none is named: all are told then.
+	// Also send changes of every other connection that the caller may see, including those created later. Without named connections, all
+	// are sent anyway.
 	Others        bool `protobuf:"varint,2,opt,name=others,proto3" json:"others,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1599,7 +1612,7 @@ func (x *RevokeConnectionRequest) GetName() *ConnectionName {
 // Response of RevokeConnection.
 type RevokeConnectionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The connection as it is now; its `provider_revocation` says whether the provider was told, will be, or cannot be.
+	// The connection as it is now; `provider_revocation` has the state of the revocation at the provider.
 	Connection    *Connection `protobuf:"bytes,1,opt,name=connection,proto3" json:"connection,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -41,55 +41,57 @@ const (
 //
 // Errors of every RPC: as in `ProviderService`.
 type ConnectionServiceClient interface {
-	// Starts a consent and answers the URL that a person must open. With `connection_id` the consent is asked for again
-	// under the same id: an active connection stays active until the new consent succeeds, and a consent that fails
-	// or is denied leaves it as it was. So does one of another account than before (`account_changed`), where that is known and
-	// `NEXUS_OTHER_ACCOUNT` does not accept it.
+	// Starts a consent and returns the URL that the user must open. With `connection_id`, the user consents again under the same id: an
+	// active connection stays active until the new consent succeeds, and a failed or denied consent does not affect it. The same holds
+	// for a consent of another account (`account_changed`), if the account is known and `NEXUS_OTHER_ACCOUNT` does not accept it.
 	//
-	// Where no person is needed (see `GrantType`) it is a check: the connection of this name is made if there is none, one token is minted,
-	// and the answer holds the connection. `FAILED_PRECONDITION` with reason `PROVIDER_MISCONFIGURED` says that the provider refused, and
-	// `UNAVAILABLE` that it could not be asked; the connection stays either way, and the daemon asks again by itself. `return_url` and
-	// `require_confirmation` mean nothing there.
+	// If no user is needed (see `GrantType`), the call is a check: it creates the connection of this name if needed, gets one token, and
+	// returns the connection. `FAILED_PRECONDITION` with reason `PROVIDER_MISCONFIGURED` means that the provider refused, and
+	// `UNAVAILABLE` that it was not reachable. The connection stays in both cases, and the daemon retries by itself. `return_url` and
+	// `require_confirmation` are ignored.
 	//
 	// A new request replaces the pending one of the connection, except one with `require_confirmation`: that is replaced only by the caller
 	// that made it, with `require_confirmation` again. Until it ends, others get `FAILED_PRECONDITION` with reason `CONNECTION_PENDING`.
 	//
-	// Errors: `NOT_FOUND` for an unknown provider or connection; `INVALID_ARGUMENT` for a `return_url` outside the
-	// allowlist; `FAILED_PRECONDITION` for a connection that was revoked, and for one whose provider was deleted;
-	// `ALREADY_EXISTS` for a new connection with a label that another has, see `ConnectionName`;
-	// `UNAVAILABLE` when discovery is on and the provider's document cannot be had and never was;
-	// `FAILED_PRECONDITION` when that document contradicts the profile; `RESOURCE_EXHAUSTED` with reason
-	// `TOO_MANY_PENDING_AUTHORIZATIONS` when so many requests of this caller wait for a person as the daemon allows, and with
-	// `TOO_MANY_CONNECTIONS` when the user has that many connections.
+	// Errors:
+	//
+	//   - `NOT_FOUND`: an unknown provider or connection.
+	//   - `INVALID_ARGUMENT`: a `return_url` outside the allowlist.
+	//   - `FAILED_PRECONDITION`: the connection was revoked, its provider was deleted, or the discovery document contradicts the profile.
+	//   - `ALREADY_EXISTS`: a new connection with a label that another has, see `ConnectionName`.
+	//   - `UNAVAILABLE`: discovery is on, and the provider's document is not available and never was.
+	//   - `RESOURCE_EXHAUSTED` with reason `TOO_MANY_PENDING_AUTHORIZATIONS`: too many requests of this caller wait for a user. With
+	//     `TOO_MANY_CONNECTIONS`: the user has the maximum number of connections.
 	RequestConnection(ctx context.Context, in *ConnectionServiceRequestConnectionRequest, opts ...grpc.CallOption) (*ConnectionServiceRequestConnectionResponse, error)
 	// Makes the credential of a consent that was requested with `require_confirmation` the connection's own: it is readable from
 	// then on. Only the principal that requested the consent can confirm it, and only within 10 minutes after it was given.
 	// The fifth wrong code ends the consent: its credential is erased and its grant revoked at the provider.
 	//
-	// Errors: `NOT_FOUND`; `INVALID_ARGUMENT` for a wrong code, with the number of tries that are left; `FAILED_PRECONDITION` with
-	// reason `NOT_AWAITING_CONFIRMATION` when nothing waits for this principal's confirmation, and with `PROVIDER_DELETED` or
-	// `PROVIDER_CHANGED` when the profile was deleted or changed after the consent was requested, which ends the consent too.
+	// Errors: `NOT_FOUND`. `INVALID_ARGUMENT` for a wrong code, with the number of remaining tries. `FAILED_PRECONDITION` with reason
+	// `NOT_AWAITING_CONFIRMATION` when nothing waits for this principal's confirmation. `FAILED_PRECONDITION` with `PROVIDER_DELETED` or
+	// `PROVIDER_CHANGED` when the profile was deleted or changed after the consent was requested, which also ends the consent.
 	ConfirmConnection(ctx context.Context, in *ConfirmConnectionRequest, opts ...grpc.CallOption) (*ConfirmConnectionResponse, error)
 	// Reads one connection, without credentials. Errors: `NOT_FOUND`.
 	GetConnection(ctx context.Context, in *GetConnectionRequest, opts ...grpc.CallOption) (*GetConnectionResponse, error)
 	// Lists connections in the order of their ids, without credentials.
 	ListConnections(ctx context.Context, in *ListConnectionsRequest, opts ...grpc.CallOption) (*ListConnectionsResponse, error)
-	// Tells how connections change, without credentials: for whoever looks after them and may read no tokens. Of each connection that is named
-	// it first sends the newest state, and then, as with one that is not, the newest state after each change; changes that come
-	// while the reader has no room are told as one. There are no bookmarks: whoever comes back names the connections again.
+	// Streams changes of connections without credentials, for callers that manage connections and may read no tokens. For each named
+	// connection, it first sends the newest state. For every watched connection, it sends the newest state after each change. Changes
+	// that occur while the reader has no room are combined. There are no bookmarks: after a reconnect, name the connections again.
 	//
 	// A connection that is gone, or that the caller may not see, is `removed_connection_id`. Errors: as `WatchTokens`; the stream ends with
 	// `UNAVAILABLE` when the daemon ends.
 	WatchConnections(ctx context.Context, in *WatchConnectionsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchConnectionsResponse], error)
-	// Refreshes the token of a connection now, whatever its age, and answers the connection without it: `RefreshToken` for whoever looks
-	// after connections and may read no tokens. Watchers are told as of every refresh. That the caller asked is audited
-	// (`token_refresh_requested`), and the refresh as every other. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
+	// Refreshes the token of a connection now, whatever its age, and returns the connection without the token. It is `RefreshToken` for
+	// callers that manage connections and may read no tokens. Watchers are notified as for every refresh. The request is audited
+	// (`token_refresh_requested`), and so is the refresh. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
 	RefreshConnection(ctx context.Context, in *ConnectionServiceRefreshConnectionRequest, opts ...grpc.CallOption) (*ConnectionServiceRefreshConnectionResponse, error)
-	// Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. Then its
-	// refresh token, or its access token where it has no other, is revoked at the provider (RFC 7009): in the background, again
-	// until the provider answers, for 7 days at most, and an access token no longer than it lives. The answer waits up to 2 seconds
-	// for the provider, and `connection.provider_revocation` says whether it was told, will be, or cannot be. Repeating the call
-	// on a revoked connection changes nothing and answers what is known by then. Errors: `NOT_FOUND`.
+	// Ends a connection for good: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
+	// token is revoked at the provider (RFC 7009), or its access token if it has no other. This happens in the background and is retried
+	// until the provider responds, for 7 days at most. An access token is retried only while it is valid.
+	//
+	// The call waits up to 2 seconds for the provider, and `connection.provider_revocation` has the result. A repeated call on a revoked
+	// connection changes nothing and returns the current result. Errors: `NOT_FOUND`.
 	RevokeConnection(ctx context.Context, in *RevokeConnectionRequest, opts ...grpc.CallOption) (*RevokeConnectionResponse, error)
 	// Erases a connection with its credentials; watchers receive `removed`. Revokes at the provider as
 	// `RevokeConnection` does. Errors: `NOT_FOUND`.
@@ -106,9 +108,10 @@ type ConnectionServiceClient interface {
 	// Brings in a credential of another system: a refresh token, proved by one refresh before the connection is active, or
 	// the fields of a static type, checked as in `CaptureCredential`. Nothing is stored when the proof fails.
 	//
-	// Errors: `NOT_FOUND` for an unknown provider; `INVALID_ARGUMENT`; `ALREADY_EXISTS` for a label that another connection has, see
-	// `ConnectionName`; `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider refuses it; `UNAVAILABLE` when it cannot
-	// be asked; `RESOURCE_EXHAUSTED` with reason `TOO_MANY_CONNECTIONS` when the user has as many as the daemon allows: then the token was not sent.
+	// Errors: `NOT_FOUND` for an unknown provider. `INVALID_ARGUMENT`. `ALREADY_EXISTS` for a label that another connection has, see
+	// `ConnectionName`. `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider rejects it. `UNAVAILABLE` when the
+	// provider is not reachable. `RESOURCE_EXHAUSTED` with reason `TOO_MANY_CONNECTIONS` when the user has the maximum; the token was
+	// then not sent.
 	ImportConnection(ctx context.Context, in *ImportConnectionRequest, opts ...grpc.CallOption) (*ImportConnectionResponse, error)
 	// Replaces the fields of a static connection by hand, as a new revision that reaches the watchers. Errors: as
 	// `ImportConnection`, `FAILED_PRECONDITION` with reason `NOT_STATIC` for `oauth2`, which is consented to again instead.
@@ -260,55 +263,57 @@ func (c *connectionServiceClient) ReplaceCredential(ctx context.Context, in *Rep
 //
 // Errors of every RPC: as in `ProviderService`.
 type ConnectionServiceServer interface {
-	// Starts a consent and answers the URL that a person must open. With `connection_id` the consent is asked for again
-	// under the same id: an active connection stays active until the new consent succeeds, and a consent that fails
-	// or is denied leaves it as it was. So does one of another account than before (`account_changed`), where that is known and
-	// `NEXUS_OTHER_ACCOUNT` does not accept it.
+	// Starts a consent and returns the URL that the user must open. With `connection_id`, the user consents again under the same id: an
+	// active connection stays active until the new consent succeeds, and a failed or denied consent does not affect it. The same holds
+	// for a consent of another account (`account_changed`), if the account is known and `NEXUS_OTHER_ACCOUNT` does not accept it.
 	//
-	// Where no person is needed (see `GrantType`) it is a check: the connection of this name is made if there is none, one token is minted,
-	// and the answer holds the connection. `FAILED_PRECONDITION` with reason `PROVIDER_MISCONFIGURED` says that the provider refused, and
-	// `UNAVAILABLE` that it could not be asked; the connection stays either way, and the daemon asks again by itself. `return_url` and
-	// `require_confirmation` mean nothing there.
+	// If no user is needed (see `GrantType`), the call is a check: it creates the connection of this name if needed, gets one token, and
+	// returns the connection. `FAILED_PRECONDITION` with reason `PROVIDER_MISCONFIGURED` means that the provider refused, and
+	// `UNAVAILABLE` that it was not reachable. The connection stays in both cases, and the daemon retries by itself. `return_url` and
+	// `require_confirmation` are ignored.
 	//
 	// A new request replaces the pending one of the connection, except one with `require_confirmation`: that is replaced only by the caller
 	// that made it, with `require_confirmation` again. Until it ends, others get `FAILED_PRECONDITION` with reason `CONNECTION_PENDING`.
 	//
-	// Errors: `NOT_FOUND` for an unknown provider or connection; `INVALID_ARGUMENT` for a `return_url` outside the
-	// allowlist; `FAILED_PRECONDITION` for a connection that was revoked, and for one whose provider was deleted;
-	// `ALREADY_EXISTS` for a new connection with a label that another has, see `ConnectionName`;
-	// `UNAVAILABLE` when discovery is on and the provider's document cannot be had and never was;
-	// `FAILED_PRECONDITION` when that document contradicts the profile; `RESOURCE_EXHAUSTED` with reason
-	// `TOO_MANY_PENDING_AUTHORIZATIONS` when so many requests of this caller wait for a person as the daemon allows, and with
-	// `TOO_MANY_CONNECTIONS` when the user has that many connections.
+	// Errors:
+	//
+	//   - `NOT_FOUND`: an unknown provider or connection.
+	//   - `INVALID_ARGUMENT`: a `return_url` outside the allowlist.
+	//   - `FAILED_PRECONDITION`: the connection was revoked, its provider was deleted, or the discovery document contradicts the profile.
+	//   - `ALREADY_EXISTS`: a new connection with a label that another has, see `ConnectionName`.
+	//   - `UNAVAILABLE`: discovery is on, and the provider's document is not available and never was.
+	//   - `RESOURCE_EXHAUSTED` with reason `TOO_MANY_PENDING_AUTHORIZATIONS`: too many requests of this caller wait for a user. With
+	//     `TOO_MANY_CONNECTIONS`: the user has the maximum number of connections.
 	RequestConnection(context.Context, *ConnectionServiceRequestConnectionRequest) (*ConnectionServiceRequestConnectionResponse, error)
 	// Makes the credential of a consent that was requested with `require_confirmation` the connection's own: it is readable from
 	// then on. Only the principal that requested the consent can confirm it, and only within 10 minutes after it was given.
 	// The fifth wrong code ends the consent: its credential is erased and its grant revoked at the provider.
 	//
-	// Errors: `NOT_FOUND`; `INVALID_ARGUMENT` for a wrong code, with the number of tries that are left; `FAILED_PRECONDITION` with
-	// reason `NOT_AWAITING_CONFIRMATION` when nothing waits for this principal's confirmation, and with `PROVIDER_DELETED` or
-	// `PROVIDER_CHANGED` when the profile was deleted or changed after the consent was requested, which ends the consent too.
+	// Errors: `NOT_FOUND`. `INVALID_ARGUMENT` for a wrong code, with the number of remaining tries. `FAILED_PRECONDITION` with reason
+	// `NOT_AWAITING_CONFIRMATION` when nothing waits for this principal's confirmation. `FAILED_PRECONDITION` with `PROVIDER_DELETED` or
+	// `PROVIDER_CHANGED` when the profile was deleted or changed after the consent was requested, which also ends the consent.
 	ConfirmConnection(context.Context, *ConfirmConnectionRequest) (*ConfirmConnectionResponse, error)
 	// Reads one connection, without credentials. Errors: `NOT_FOUND`.
 	GetConnection(context.Context, *GetConnectionRequest) (*GetConnectionResponse, error)
 	// Lists connections in the order of their ids, without credentials.
 	ListConnections(context.Context, *ListConnectionsRequest) (*ListConnectionsResponse, error)
-	// Tells how connections change, without credentials: for whoever looks after them and may read no tokens. Of each connection that is named
-	// it first sends the newest state, and then, as with one that is not, the newest state after each change; changes that come
-	// while the reader has no room are told as one. There are no bookmarks: whoever comes back names the connections again.
+	// Streams changes of connections without credentials, for callers that manage connections and may read no tokens. For each named
+	// connection, it first sends the newest state. For every watched connection, it sends the newest state after each change. Changes
+	// that occur while the reader has no room are combined. There are no bookmarks: after a reconnect, name the connections again.
 	//
 	// A connection that is gone, or that the caller may not see, is `removed_connection_id`. Errors: as `WatchTokens`; the stream ends with
 	// `UNAVAILABLE` when the daemon ends.
 	WatchConnections(*WatchConnectionsRequest, grpc.ServerStreamingServer[WatchConnectionsResponse]) error
-	// Refreshes the token of a connection now, whatever its age, and answers the connection without it: `RefreshToken` for whoever looks
-	// after connections and may read no tokens. Watchers are told as of every refresh. That the caller asked is audited
-	// (`token_refresh_requested`), and the refresh as every other. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
+	// Refreshes the token of a connection now, whatever its age, and returns the connection without the token. It is `RefreshToken` for
+	// callers that manage connections and may read no tokens. Watchers are notified as for every refresh. The request is audited
+	// (`token_refresh_requested`), and so is the refresh. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
 	RefreshConnection(context.Context, *ConnectionServiceRefreshConnectionRequest) (*ConnectionServiceRefreshConnectionResponse, error)
-	// Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. Then its
-	// refresh token, or its access token where it has no other, is revoked at the provider (RFC 7009): in the background, again
-	// until the provider answers, for 7 days at most, and an access token no longer than it lives. The answer waits up to 2 seconds
-	// for the provider, and `connection.provider_revocation` says whether it was told, will be, or cannot be. Repeating the call
-	// on a revoked connection changes nothing and answers what is known by then. Errors: `NOT_FOUND`.
+	// Ends a connection for good: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
+	// token is revoked at the provider (RFC 7009), or its access token if it has no other. This happens in the background and is retried
+	// until the provider responds, for 7 days at most. An access token is retried only while it is valid.
+	//
+	// The call waits up to 2 seconds for the provider, and `connection.provider_revocation` has the result. A repeated call on a revoked
+	// connection changes nothing and returns the current result. Errors: `NOT_FOUND`.
 	RevokeConnection(context.Context, *RevokeConnectionRequest) (*RevokeConnectionResponse, error)
 	// Erases a connection with its credentials; watchers receive `removed`. Revokes at the provider as
 	// `RevokeConnection` does. Errors: `NOT_FOUND`.
@@ -325,9 +330,10 @@ type ConnectionServiceServer interface {
 	// Brings in a credential of another system: a refresh token, proved by one refresh before the connection is active, or
 	// the fields of a static type, checked as in `CaptureCredential`. Nothing is stored when the proof fails.
 	//
-	// Errors: `NOT_FOUND` for an unknown provider; `INVALID_ARGUMENT`; `ALREADY_EXISTS` for a label that another connection has, see
-	// `ConnectionName`; `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider refuses it; `UNAVAILABLE` when it cannot
-	// be asked; `RESOURCE_EXHAUSTED` with reason `TOO_MANY_CONNECTIONS` when the user has as many as the daemon allows: then the token was not sent.
+	// Errors: `NOT_FOUND` for an unknown provider. `INVALID_ARGUMENT`. `ALREADY_EXISTS` for a label that another connection has, see
+	// `ConnectionName`. `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider rejects it. `UNAVAILABLE` when the
+	// provider is not reachable. `RESOURCE_EXHAUSTED` with reason `TOO_MANY_CONNECTIONS` when the user has the maximum; the token was
+	// then not sent.
 	ImportConnection(context.Context, *ImportConnectionRequest) (*ImportConnectionResponse, error)
 	// Replaces the fields of a static connection by hand, as a new revision that reaches the watchers. Errors: as
 	// `ImportConnection`, `FAILED_PRECONDITION` with reason `NOT_STATIC` for `oauth2`, which is consented to again instead.

@@ -101,8 +101,8 @@ type Token struct {
 	// Number of the credential: 1 after the first consent, one more with every refresh or re-consent. Of a downscoped token, that of the
 	// credential that it was made of.
 	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Type of the access token: `Bearer` (RFC 6750), or `DPoP` for one that is bound to a key (RFC 9449): `strategy` then says
-	// `Authorization: DPoP <token>`, and each request needs a proof beside it, see `CreateProof`. Empty for static credentials.
+	// Type of the access token: `Bearer` (RFC 6750), or `DPoP` for one that is bound to a key (RFC 9449). With `DPoP`, `strategy` is
+	// `Authorization: DPoP <token>`, and each request also needs a proof, see `CreateProof`. Empty for static credentials.
 	TokenType string `protobuf:"bytes,7,opt,name=token_type,json=tokenType,proto3" json:"token_type,omitempty"`
 	// The id_token of the newest answer that had one (OpenID Connect Core section 2), a JWT whose signature was verified. Empty
 	// where there is none, and unless the request sets `include_id_token`: it says who the user is, and few callers need it.
@@ -204,7 +204,7 @@ type AcquireTokenRequest struct {
 	ProviderName string `protobuf:"bytes,1,opt,name=provider_name,json=providerName,proto3" json:"provider_name,omitempty"`
 	// The caller's identifier of the user on whose behalf the agent acts.
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	// Tells a second account of the user at the provider apart; see `ConnectionName`.
+	// Distinguishes a second account of the user at the provider; see `ConnectionName`.
 	Label string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
 	// Scopes that the token must have; none means that any will do, and the profile's defaults for a new connection. At most 100 together with
 	// those that the connection has or is being asked for.
@@ -328,9 +328,9 @@ func (x *AcquireTokenRequest) GetRequest() *ShownRequest {
 	return nil
 }
 
-// A request to an API as the proxy that sends it shows it. The rules of the policy file judge it; what is not shown is unknown to them, and
-// closed: a rule that allows and asks for it does not match, one that denies or asks a person does. The word of the owner, of the
-// role admin, and of the `proxies` of the policy file counts; who is none of these may leave this away, for it is not read.
+// A request to an API, as shown by the proxy that sends it. The rules of the policy file judge it. What is not shown is unknown to the
+// rules and closed: a rule that allows and needs it does not match, while one that denies or requires an approval does. The message
+// counts from the owner, the role admin, and the `proxies` of the policy file. From other callers it is not read, and they can omit it.
 type ShownRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Method, in the case in which it is sent.
@@ -530,18 +530,18 @@ func (*AcquireTokenResponse_Consent) isAcquireTokenResponse_Result() {}
 // A person must consent, or enter a key, before there is a token.
 type ConsentRequired struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The URL to open in the person's browser: `<public-url>/auth/start?state=...`. Valid once. Whoever opens it and consents gives the
-	// account that the agent acts with: show it to the user of the request alone.
+	// The URL to open in the user's browser: `<public-url>/auth/start?state=...`. Valid once. Anyone who opens it and consents provides
+	// the account that the agent uses: show it only to the user of the request.
 	AuthUrl string `protobuf:"bytes,1,opt,name=auth_url,json=authUrl,proto3" json:"auth_url,omitempty"`
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,2,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
 	// When the link ends: 10 minutes after it was made.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	// Why: `not_connected` (nobody has consented yet), `scopes_missing`, or the word of the connection's `Problem` as it was before the link
-	// was made, for example `reauth_required`, `consent_revoked` and `consent_expired`. For ten minutes after the person or the provider
-	// refused a request for consent it is the word for that, whatever else is the matter, and for everybody who asks: `access_denied` (the
-	// person said no), `authorization_failed`, `token_exchange_failed`, `id_token_verification_failed` or `account_changed`. A newer request
-	// that takes the place of the next link, and a new credential, end that. Show no further link by yourself after `access_denied`.
+	// Why: `not_connected` (nobody has consented yet), `scopes_missing`, or the word of the connection's `Problem` before the link was
+	// created, for example `reauth_required`, `consent_revoked`, and `consent_expired`. After a refused request for consent, it is the
+	// word for the refusal for ten minutes, for every caller and regardless of other problems. These words are `access_denied` (the user
+	// declined), `authorization_failed`, `token_exchange_failed`, `id_token_verification_failed`, and `account_changed`. A newer request
+	// that replaces the next link, or a new credential, ends that. Show no further link by yourself after `access_denied`.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
 	// With a device authorization (RFC 8628 section 3.3), in place of `auth_url`: the page that the person opens on any device.
 	VerificationUri string `protobuf:"bytes,50,opt,name=verification_uri,json=verificationUri,proto3" json:"verification_uri,omitempty"`
@@ -638,9 +638,9 @@ type TokenServiceGetTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// The answered token should live at least this long, 0 to 24 hours; one that does not is refreshed first. It is a
-	// wish: at most the time between the issue of a token and its refresh window can be had, a larger value is taken as that, and
-	// when the refresh fails the living token is answered.
+	// The returned token should be valid at least this long, 0 to 24 hours; otherwise it is refreshed first. This is a wish. The maximum
+	// is the time between the issue of a token and its refresh window, and a larger value counts as that. If the refresh fails, the valid
+	// token is returned.
 	MinTtl *durationpb.Duration `protobuf:"bytes,2,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
 	// In place of the id.
 	Name *ConnectionName `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
@@ -1516,8 +1516,8 @@ type TokenState struct {
 	Token *Token `protobuf:"bytes,7,opt,name=token,proto3" json:"token,omitempty"`
 	// Why the connection is not well; unset when it is.
 	Problem *Problem `protobuf:"bytes,8,opt,name=problem,proto3" json:"problem,omitempty"`
-	// When the refresh token, or the authorization behind it, ends; unset when the provider did not say. Told in advance: ask the
-	// person for a new consent before it.
+	// When the refresh token, or the authorization behind it, expires; unset when the provider did not report it. Ask the user for a new
+	// consent before then.
 	RefreshExpiresAt *timestamppb.Timestamp `protobuf:"bytes,50,opt,name=refresh_expires_at,json=refreshExpiresAt,proto3" json:"refresh_expires_at,omitempty"`
 	// The label of its name; see `ConnectionName`.
 	Label string `protobuf:"bytes,51,opt,name=label,proto3" json:"label,omitempty"`

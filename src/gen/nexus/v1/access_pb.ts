@@ -751,14 +751,17 @@ export const AccessVerdictSchema: GenEnum<AccessVerdict> = /*@__PURE__*/
 /**
  * Who may do what: API keys, and questions to the policy.
  *
- * How a call is judged. A caller is a principal (`owner`, `admin`, `key:<name>`, `cert:<subject or SPIFFE URI>`, `jwt:<subject>`,
- * `uid:<number>`), a principal has a role, and the role says of each action whether it is allowed, allowed within the caller's
- * restriction, or denied. What is denied as a whole is answered by `PERMISSION_DENIED` before the request is looked at. A connection or
- * provider outside of the restriction is answered exactly as one that does not exist. A principal without a role may do nothing.
+ * How a call is authorized. A caller is a principal: `owner`, `admin`, `key:<name>`, `cert:<subject or SPIFFE URI>`, `jwt:<subject>`, or
+ * `uid:<number>`. A principal has a role. For each action, the role allows it, allows it within the caller's restriction, or denies it.
  *
- * A call whose caller ends (its key is revoked or expires, or the policy changes what it may) is cut off within a second: with
- * `UNAUTHENTICATED` when the caller is nobody any more, `PERMISSION_DENIED` when it may not make this call any more, and a stream
- * with `UNAVAILABLE` when it may, but sees other connections now: connect again.
+ * A denied action returns `PERMISSION_DENIED` before the request is inspected. A connection or provider outside of the restriction looks
+ * exactly like one that does not exist. A principal without a role may do nothing.
+ *
+ * A call is cut off within a second when its caller ends, because its key is revoked or expires, or because the policy changes:
+ *
+ * - `UNAUTHENTICATED` when the caller is no longer known.
+ * - `PERMISSION_DENIED` when it may no longer make this call.
+ * - `UNAVAILABLE` for a stream that it may still open, but with other connections: connect again.
  *
  * @generated from service nexus.v1.AccessService
  */
@@ -766,9 +769,8 @@ export const AccessService: GenService<{
   /**
    * Makes an API key and answers it, this once: only its digest is stored. Needs the role admin.
    *
-   * Errors: `ALREADY_EXISTS` when a key has or had the name: the name stands in the audit log and in policies, so that it stays with
-   * the one key for good, also after it is revoked; `FAILED_PRECONDITION` with reason `TOO_MANY_API_KEYS` at 10000 keys, revoked
-   * ones included.
+   * Errors: `ALREADY_EXISTS` when a key has or had the name. A name cannot be reused, even after it is revoked, because the audit log
+   * and policies refer to it. `FAILED_PRECONDITION` with reason `TOO_MANY_API_KEYS` at 10000 keys, including revoked ones.
    *
    * @generated from rpc nexus.v1.AccessService.CreateApiKey
    */

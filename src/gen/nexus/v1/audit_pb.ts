@@ -36,16 +36,21 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   time?: Timestamp | undefined;
 
   /**
-   * For example `provider.created`, `connection.requested`, `oauth_flow_completed`, `token_refreshed`. `token_retrieved` is the first
-   * time that a principal gets a revision of a token, and is on record before the token leaves: a watcher that goes away in that instant
-   * has one and no token. `token_reads_counted` says how often it got the same one again. `token_rejected` is
-   * a report that an API refused a revision; its `reason` is the HTTP status and the error word, for example `401 invalid_token`.
-   * `token_refresh_requested` is a call of `RefreshConnection`, at the revision that there was; the refresh that follows is the daemon's.
-   * Events of the keys (`keyring.key_added`, `keyring.rotation_started`, `keyring.rotation_finished`, `keyring.key_retired`) have the id
-   * of the key as `reason`; `console.link_created`, `console.session_opened` and `console.session_ended` are a person's at the pages of
-   * `ConsoleService`; `store.backed_up` and `store.restored` count records and connections. `fleet.lead_given_back` is a hub that led and
-   * gave the lead to another one by itself: its `reason` is `clock_off`, `providers_unreachable`, `refreshes_stuck`, `disk_stuck` or
-   * `disk_failed`. `audit.entries_unreadable` counts entries of a hub's outbox that were damaged on its disk, and are lost.
+   * For example `provider.created`, `connection.requested`, `oauth_flow_completed`, `token_refreshed`.
+   *
+   * - `token_retrieved` is the first time that a principal gets a revision of a token. It is recorded before the token leaves, so a
+   *   watcher that disconnects at that moment has an event and no token. `token_reads_counted` counts later reads of the same revision.
+   * - `token_rejected` is a report that an API rejected a revision. Its `reason` is the HTTP status and the error word, for example
+   *   `401 invalid_token`.
+   * - `token_refresh_requested` is a call of `RefreshConnection`, at the revision before it. The refresh itself is an event of the
+   *   daemon.
+   * - `keyring.key_added`, `keyring.rotation_started`, `keyring.rotation_finished`, and `keyring.key_retired` have the id of the key as
+   *   `reason`.
+   * - `console.link_created`, `console.session_opened`, and `console.session_ended` come from the pages of `ConsoleService`.
+   * - `store.backed_up` and `store.restored` count records and connections.
+   * - `fleet.lead_given_back` is a leader that stepped down by itself. Its `reason` is `clock_off`, `providers_unreachable`,
+   *   `refreshes_stuck`, `disk_stuck`, or `disk_failed`.
+   * - `audit.entries_unreadable` counts entries of a hub's outbox that were damaged on its disk and are lost.
    *
    * @generated from field: string event_type = 3;
    */
@@ -74,17 +79,18 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   providerId: string;
 
   /**
-   * A stable word that says why, for failures. Of a read of a downscoped token what was asked for, as
-   * `audience=https://api.example scope=read`. The key that `api_key.created`, `api_key.rotated` and `api_key.revoked` are about, as `key:<name>`; the name of the provider of `provider.created`, `provider.updated` and `provider.deleted`; the
-   * action of `access.denied`; the digest of the file of `policy.loaded`.
+   * A stable word. For failures, the cause. For a read of a downscoped token, the request, as `audience=https://api.example
+   * scope=read`. For `api_key.created`, `api_key.rotated`, and `api_key.revoked`, the key, as `key:<name>`. For `provider.created`,
+   * `provider.updated`, and `provider.deleted`, the name of the provider. For `access.denied`, the action. For `policy.loaded`, the
+   * digest of the file.
    *
    * @generated from field: string reason = 7;
    */
   reason: string;
 
   /**
-   * From where: address of the caller's socket, `unix` for a Unix socket, empty for the daemon itself. Where a spoke called for a caller of
-   * its own, ` for ` and that caller's name at the spoke follow: the spoke says so, and nobody else proved it.
+   * The origin: address of the caller's socket, `unix` for a Unix socket, empty for the daemon itself. If a spoke called for its own
+   * caller, ` for ` and that caller's name at the spoke follow. This name is a claim of the spoke.
    *
    * @generated from field: string origin = 8;
    */
@@ -112,10 +118,10 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   revision: bigint;
 
   /**
-   * Through whom the request came, in the order in which it passed them: a spoke, by the name of its principal, which a listener proved; then
-   * the hub of the fleet that forwarded it to the one that leads, or that put the event on record itself, by its address (`10.0.0.1:7443`),
-   * over a link in which it proved that it holds a key of the ring. Empty for what was asked of the daemon that wrote the event. No field
-   * of a request gets here: a caller that calls itself a spoke is named by its own principal.
+   * The path of the request, in order. A spoke is named by its authenticated principal. A hub that forwarded the request, or recorded
+   * the event itself, is named by its address (`10.0.0.1:7443`); it proved over its link that it holds a key of the ring. Empty for a
+   * request to the daemon that wrote the event. No field of a request gets here: a caller that claims to be a spoke is named by its own
+   * principal.
    *
    * @generated from field: repeated string via = 12;
    */
@@ -276,9 +282,9 @@ export type VerifyAuditLogResponse = Message<"nexus.v1.VerifyAuditLogResponse"> 
   firstBadSequence: bigint;
 
   /**
-   * What is wrong with it; empty when nothing is: `altered` (its hash is not that of its content and the hash before it), `missing` (it was
-   * removed), `unexpected` (nobody can have written it), `unreadable`, `head_missing`, `head_mismatch` (the head kept beside the log is
-   * gone, or names another hash), `checkpoint_mismatch`, `checkpoint_pruned` (too old to be compared).
+   * What is wrong with it; empty when nothing is. `altered`: its hash does not match its content and the previous hash. `missing`: it
+   * was removed. `unexpected`: it cannot have been written. `unreadable`. `head_missing`, `head_mismatch`: the head beside the log is
+   * gone, or names another hash. `checkpoint_mismatch`. `checkpoint_pruned`: too old to be compared.
    *
    * @generated from field: string reason = 3;
    */
@@ -330,10 +336,10 @@ export const AuditService: GenService<{
     output: typeof ListAuditEventsResponseSchema;
   },
   /**
-   * Checks that no event was removed or altered: walks the whole chain of hashes, from the last pruned event to the head that the
-   * store keeps beside the log. It finds whoever edits, removes, inserts or cuts off events. It cannot find someone who rewrites the
-   * file with every hash and the head, or sets log and head back together to an earlier state: for that, note a head outside of this
-   * machine now and then and give it as checkpoint.
+   * Checks that no event was removed or altered. It walks the whole chain of hashes, from the last pruned event to the head that the
+   * store keeps beside the log, and finds edited, removed, inserted, and cut events. It cannot detect that someone rewrote the file
+   * with every hash and the head, or rolled back log and head together. For that, store a head outside of this machine from time to
+   * time, and pass it as checkpoint.
    *
    * @generated from rpc nexus.v1.AuditService.VerifyAuditLog
    */

@@ -162,8 +162,8 @@ export const BackupService: GenService<{
    *
    * Needs as much free space in the data folder as the store has.
    *
-   * Errors: FAILED_PRECONDITION (BACKUP_NOT_VERIFIED: records do not open, nor do they in the store; `allow_unreadable` takes it all the
-   * same), ABORTED (another backup is under way).
+   * Errors: FAILED_PRECONDITION (BACKUP_NOT_VERIFIED: some records cannot be decrypted, in the store neither; `allow_unreadable`
+   * accepts this), ABORTED (another backup is in progress).
    *
    * @generated from rpc nexus.v1.BackupService.CreateBackup
    */

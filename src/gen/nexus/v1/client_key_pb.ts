@@ -135,8 +135,8 @@ export type RotateClientKeysRequest = Message<"nexus.v1.RotateClientKeysRequest"
   type: string;
 
   /**
-   * Somebody else may have the present keys: the new ones sign at once, and the present ones leave the published set at once. Until
-   * a server has fetched the set anew, which it may keep as long as it likes, it refuses the daemon, and takes the lost key.
+   * The current keys may be compromised: the new ones sign at once, and the current ones leave the published set at once. Until a
+   * server has fetched the set again, which can take as long as it likes, it rejects the daemon and accepts the lost key.
    *
    * @generated from field: bool compromised = 2;
    */

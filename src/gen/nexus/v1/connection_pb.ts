@@ -22,21 +22,33 @@ export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
  */
 export type Problem = Message<"nexus.v1.Problem"> & {
   /**
-   * A stable word: `reauth_required` (the provider refused the refresh token, or its profile was led elsewhere: see
-   * `UpdateProvider`), `consent_revoked` (it says that consent was withdrawn), `misconfigured` (it refuses the client, or stands
-   * where the daemon must not call: fix the profile or the settings), `provider_deleted`,
-   * `no_refresh_token` (the token expired and none can be had), `outcome_unknown` (the refresh token may have been
-   * used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not
-   * help), `refresh_failing` (the last refresh failed and will be tried again), `refresh_refused` (the provider refused refresh after refresh
-   * with a 4xx status and no error that says why; `message` names the status), `restored` (the store was restored from a backup
-   * since the last refresh: the next one will tell whether the refresh token is still good), `access_denied` and
-   * `authorization_failed` (RFC 6749 section 4.1.2.1), `state_verification_failed` (another browser came back), `issuer_mismatch` (the answer
-   * names another issuer, or none), `invalid_authorization_response`, `client_rejected` (the provider refused the client's authentication at
-   * a consent; `message` holds the command that corrects the profile), `clock_skew`, `provider_unreachable`, `unsupported_demand`,
-   * `token_exchange_failed`, `id_token_verification_failed` (of a consent, or of a refresh), `account_changed` (a refresh brought a token of
-   * another account; after both the new token is not served, and the one before lives on until it expires), `consent_expired`, `data_loss` (the stored credential
-   * cannot be opened), `confirmation_expired` and `confirmation_failed` (a consent was given and not confirmed in time, or
-   * with five wrong codes).
+   * A stable word:
+   *
+   * - `reauth_required`: the provider refused the refresh token, or its profile was changed to another client or provider, see
+   *   `UpdateProvider`.
+   * - `consent_revoked`: the provider reports that consent was withdrawn.
+   * - `misconfigured`: the provider refuses the client, or has an address that the daemon must not call. Fix the profile or the
+   *   settings.
+   * - `provider_deleted`: the profile was deleted.
+   * - `no_refresh_token`: the token expired, and no other can be obtained.
+   * - `outcome_unknown`: the refresh token may have been used already, because a response was lost or the store was restored from a
+   *   backup. One more attempt did not help.
+   * - `refresh_failing`: the last refresh failed and will be retried.
+   * - `refresh_refused`: the provider refused several refreshes with a 4xx status and no error that explains it. `message` names the
+   *   status.
+   * - `restored`: the store was restored from a backup since the last refresh. The next one shows whether the refresh token is still
+   *   valid.
+   * - `access_denied`, `authorization_failed`: RFC 6749 section 4.1.2.1.
+   * - `state_verification_failed`: another browser returned.
+   * - `issuer_mismatch`: the response names another issuer, or none.
+   * - `invalid_authorization_response`, `clock_skew`, `provider_unreachable`, `unsupported_demand`, `token_exchange_failed`.
+   * - `client_rejected`: the provider refused the client's authentication at a consent. `message` contains the command that corrects
+   *   the profile.
+   * - `id_token_verification_failed`: at a consent or a refresh. `account_changed`: a refresh returned a token of another account.
+   *   After both, the new token is not served, and the previous one stays valid until it expires.
+   * - `consent_expired`: the user did not consent in time.
+   * - `data_loss`: the stored credential cannot be opened.
+   * - `confirmation_expired`, `confirmation_failed`: a consent was not confirmed in time, or with five wrong codes.
    *
    * @generated from field: string reason = 1;
    */
@@ -72,17 +84,17 @@ export const ProblemSchema: GenMessage<Problem> = /*@__PURE__*/
   messageDesc(file_nexus_v1_connection, 0);
 
 /**
- * A connection by what its caller knows: the provider, the user, and a label that tells two accounts of one user at one provider apart.
- * It stands in for the id wherever a request has both fields.
+ * A connection by provider, user, and a label that distinguishes two accounts of one user at one provider. It replaces the id wherever a
+ * request has both fields.
  *
- * Several connections can have one name, and it names at most one of them at a time. `AcquireToken` asks for the one that it names and makes
- * no second one. `RequestConnection` and `ImportConnection` refuse a label that is not empty with `ALREADY_EXISTS` while a connection of that
- * name is `PENDING`, `ACTIVE` or `ATTENTION`; with an empty label, and without a `connection_id`, they make another connection of the name each
- * time, as the existing Nexus does. Of several the name names the first in this order: `ACTIVE`,
- * `ATTENTION`, `PENDING`, and of those that are in the same state the one that was made first; then the one made last of those that are
- * `FAILED` or `EXPIRED`, then of those that are `REVOKED`. Only connections that the caller may see count, and a name that names none of
- * these is answered as an id that does not exist: by `NOT_FOUND`. A provider that was renamed is named by its new name; the connections
- * of a deleted one have ids alone.
+ * Several connections can have one name, and it names at most one of them at a time. `AcquireToken` uses the one that it names and
+ * creates no second one. `RequestConnection` and `ImportConnection` reject a non-empty label with `ALREADY_EXISTS` while a connection of
+ * that name is `PENDING`, `ACTIVE`, or `ATTENTION`. With an empty label and without a `connection_id`, they create another connection of
+ * the name each time, as the existing Nexus does.
+ *
+ * Of several, the name selects by state: `ACTIVE`, then `ATTENTION`, then `PENDING`, and within one state the oldest. Then it selects the
+ * newest `FAILED` or `EXPIRED` one, then the newest `REVOKED` one. Only connections that the caller may see count. A name without such a
+ * connection returns `NOT_FOUND`, as an unknown id does. A renamed provider has its new name; connections of a deleted one have only ids.
  *
  * As one text, in names of secrets, in paths and on the command line, it is `<provider>/<user>` or `<provider>/<user>/<label>`, its parts
  * percent-encoded (RFC 3986 section 2.1).
@@ -254,7 +266,7 @@ export type Connection = Message<"nexus.v1.Connection"> & {
   awaitingConfirmation: boolean;
 
   /**
-   * With `REVOKED`: whether the provider has been told.
+   * With `REVOKED`: the state of the revocation at the provider.
    *
    * @generated from field: nexus.v1.ProviderRevocation provider_revocation = 61;
    */
@@ -298,8 +310,8 @@ export const ConnectionSchema: GenMessage<Connection> = /*@__PURE__*/
   messageDesc(file_nexus_v1_connection, 2);
 
 /**
- * Whose account at the provider a credential belongs to, as the provider said in the id_token or at the profile's user-info endpoint.
- * Fields that it did not say are empty. None is longer than 256 characters, and none holds control characters.
+ * The account at the provider that a credential belongs to, from the id_token or the profile's user-info endpoint. Unknown fields are
+ * empty. None is longer than 256 characters, and none contains control characters.
  *
  * @generated from message nexus.v1.Account
  */
@@ -674,8 +686,8 @@ export type ListConnectionsRequest = Message<"nexus.v1.ListConnectionsRequest"> 
   idPrefix: string;
 
   /**
-   * Only connections that have this text, in any case, in their user id, their label, the name of their provider or of their account, or
-   * in `<provider>/<user>/<label>`, or whose id begins with it.
+   * Only connections that contain this text in any case, or whose id begins with it. It is compared with their user id, their label,
+   * the name of their provider or account, and `<provider>/<user>/<label>`.
    *
    * @generated from field: string search = 90;
    */
@@ -731,8 +743,8 @@ export type WatchConnectionsRequest = Message<"nexus.v1.WatchConnectionsRequest"
   connectionIds: string[];
 
   /**
-   * Tell besides how every other connection changes that the caller may see, also those that are made later. Says nothing where
-   * none is named: all are told then.
+   * Also send changes of every other connection that the caller may see, including those created later. Without named connections, all
+   * are sent anyway.
    *
    * @generated from field: bool others = 2;
    */
@@ -867,7 +879,7 @@ export const RevokeConnectionRequestSchema: GenMessage<RevokeConnectionRequest> 
  */
 export type RevokeConnectionResponse = Message<"nexus.v1.RevokeConnectionResponse"> & {
   /**
-   * The connection as it is now; its `provider_revocation` says whether the provider was told, will be, or cannot be.
+   * The connection as it is now; `provider_revocation` has the state of the revocation at the provider.
    *
    * @generated from field: nexus.v1.Connection connection = 1;
    */
@@ -1180,8 +1192,8 @@ export const ReplaceCredentialResponseSchema: GenMessage<ReplaceCredentialRespon
   messageDesc(file_nexus_v1_connection, 27);
 
 /**
- * The state of a connection. Allowed changes: pending to active, failed or expired; active to attention and back;
- * failed, expired and attention to active by a new consent; any of them to revoked, which is final.
+ * The state of a connection. Allowed changes: pending to active, failed, or expired. Active to attention and back. Failed, expired, and
+ * attention to active by a new consent. Any of them to revoked, which is final.
  *
  * @generated from enum nexus.v1.ConnectionStatus
  */
@@ -1243,7 +1255,7 @@ export const ConnectionStatusSchema: GenEnum<ConnectionStatus> = /*@__PURE__*/
   enumDesc(file_nexus_v1_connection, 0);
 
 /**
- * Whether the provider has been told that a connection was ended (RFC 7009).
+ * Whether the grant of an ended connection was revoked at the provider (RFC 7009).
  *
  * @generated from enum nexus.v1.ProviderRevocation
  */
@@ -1256,30 +1268,31 @@ export enum ProviderRevocation {
   UNSPECIFIED = 0,
 
   /**
-   * There is nothing to tell: it held no token of the provider, or one that died before the provider could be told.
+   * There is nothing to revoke: the connection held no token of the provider, or one that expired first.
    *
    * @generated from enum value: PROVIDER_REVOCATION_NOT_NEEDED = 1;
    */
   NOT_NEEDED = 1,
 
   /**
-   * The provider will be told: it has not answered yet, and the daemon asks again by itself.
+   * The revocation is pending: the provider has not responded yet, and the daemon retries by itself.
    *
    * @generated from enum value: PROVIDER_REVOCATION_PENDING = 2;
    */
   PENDING = 2,
 
   /**
-   * The provider was told, and answered that the token is revoked.
+   * The provider confirmed that the token is revoked.
    *
    * @generated from enum value: PROVIDER_REVOCATION_DONE = 3;
    */
   DONE = 3,
 
   /**
-   * The provider cannot be told: it has no revocation endpoint, refuses, has not answered for 7 days, its profile was deleted
-   * or led elsewhere, or the stored credential cannot be opened. The token lives there until it expires, unless a person withdraws
-   * consent in the provider's own settings. The audit event `revocation_given_up` has the reason where one was found.
+   * The grant cannot be revoked. Either the provider has no revocation endpoint, rejects the request, or has not responded for 7 days.
+   * Or its profile was deleted or changed to another provider, or the stored credential cannot be opened. The token stays valid there
+   * until it expires, or until the user withdraws consent in the provider's own settings. The audit event `revocation_given_up` has the
+   * reason, if known.
    *
    * @generated from enum value: PROVIDER_REVOCATION_NOT_POSSIBLE = 4;
    */
@@ -1301,26 +1314,27 @@ export const ProviderRevocationSchema: GenEnum<ProviderRevocation> = /*@__PURE__
  */
 export const ConnectionService: GenService<{
   /**
-   * Starts a consent and answers the URL that a person must open. With `connection_id` the consent is asked for again
-   * under the same id: an active connection stays active until the new consent succeeds, and a consent that fails
-   * or is denied leaves it as it was. So does one of another account than before (`account_changed`), where that is known and
-   * `NEXUS_OTHER_ACCOUNT` does not accept it.
+   * Starts a consent and returns the URL that the user must open. With `connection_id`, the user consents again under the same id: an
+   * active connection stays active until the new consent succeeds, and a failed or denied consent does not affect it. The same holds
+   * for a consent of another account (`account_changed`), if the account is known and `NEXUS_OTHER_ACCOUNT` does not accept it.
    *
-   * Where no person is needed (see `GrantType`) it is a check: the connection of this name is made if there is none, one token is minted,
-   * and the answer holds the connection. `FAILED_PRECONDITION` with reason `PROVIDER_MISCONFIGURED` says that the provider refused, and
-   * `UNAVAILABLE` that it could not be asked; the connection stays either way, and the daemon asks again by itself. `return_url` and
-   * `require_confirmation` mean nothing there.
+   * If no user is needed (see `GrantType`), the call is a check: it creates the connection of this name if needed, gets one token, and
+   * returns the connection. `FAILED_PRECONDITION` with reason `PROVIDER_MISCONFIGURED` means that the provider refused, and
+   * `UNAVAILABLE` that it was not reachable. The connection stays in both cases, and the daemon retries by itself. `return_url` and
+   * `require_confirmation` are ignored.
    *
    * A new request replaces the pending one of the connection, except one with `require_confirmation`: that is replaced only by the caller
    * that made it, with `require_confirmation` again. Until it ends, others get `FAILED_PRECONDITION` with reason `CONNECTION_PENDING`.
    *
-   * Errors: `NOT_FOUND` for an unknown provider or connection; `INVALID_ARGUMENT` for a `return_url` outside the
-   * allowlist; `FAILED_PRECONDITION` for a connection that was revoked, and for one whose provider was deleted;
-   * `ALREADY_EXISTS` for a new connection with a label that another has, see `ConnectionName`;
-   * `UNAVAILABLE` when discovery is on and the provider's document cannot be had and never was;
-   * `FAILED_PRECONDITION` when that document contradicts the profile; `RESOURCE_EXHAUSTED` with reason
-   * `TOO_MANY_PENDING_AUTHORIZATIONS` when so many requests of this caller wait for a person as the daemon allows, and with
-   * `TOO_MANY_CONNECTIONS` when the user has that many connections.
+   * Errors:
+   *
+   * - `NOT_FOUND`: an unknown provider or connection.
+   * - `INVALID_ARGUMENT`: a `return_url` outside the allowlist.
+   * - `FAILED_PRECONDITION`: the connection was revoked, its provider was deleted, or the discovery document contradicts the profile.
+   * - `ALREADY_EXISTS`: a new connection with a label that another has, see `ConnectionName`.
+   * - `UNAVAILABLE`: discovery is on, and the provider's document is not available and never was.
+   * - `RESOURCE_EXHAUSTED` with reason `TOO_MANY_PENDING_AUTHORIZATIONS`: too many requests of this caller wait for a user. With
+   *   `TOO_MANY_CONNECTIONS`: the user has the maximum number of connections.
    *
    * @generated from rpc nexus.v1.ConnectionService.RequestConnection
    */
@@ -1334,9 +1348,9 @@ export const ConnectionService: GenService<{
    * then on. Only the principal that requested the consent can confirm it, and only within 10 minutes after it was given.
    * The fifth wrong code ends the consent: its credential is erased and its grant revoked at the provider.
    *
-   * Errors: `NOT_FOUND`; `INVALID_ARGUMENT` for a wrong code, with the number of tries that are left; `FAILED_PRECONDITION` with
-   * reason `NOT_AWAITING_CONFIRMATION` when nothing waits for this principal's confirmation, and with `PROVIDER_DELETED` or
-   * `PROVIDER_CHANGED` when the profile was deleted or changed after the consent was requested, which ends the consent too.
+   * Errors: `NOT_FOUND`. `INVALID_ARGUMENT` for a wrong code, with the number of remaining tries. `FAILED_PRECONDITION` with reason
+   * `NOT_AWAITING_CONFIRMATION` when nothing waits for this principal's confirmation. `FAILED_PRECONDITION` with `PROVIDER_DELETED` or
+   * `PROVIDER_CHANGED` when the profile was deleted or changed after the consent was requested, which also ends the consent.
    *
    * @generated from rpc nexus.v1.ConnectionService.ConfirmConnection
    */
@@ -1366,9 +1380,9 @@ export const ConnectionService: GenService<{
     output: typeof ListConnectionsResponseSchema;
   },
   /**
-   * Tells how connections change, without credentials: for whoever looks after them and may read no tokens. Of each connection that is named
-   * it first sends the newest state, and then, as with one that is not, the newest state after each change; changes that come
-   * while the reader has no room are told as one. There are no bookmarks: whoever comes back names the connections again.
+   * Streams changes of connections without credentials, for callers that manage connections and may read no tokens. For each named
+   * connection, it first sends the newest state. For every watched connection, it sends the newest state after each change. Changes
+   * that occur while the reader has no room are combined. There are no bookmarks: after a reconnect, name the connections again.
    *
    * A connection that is gone, or that the caller may not see, is `removed_connection_id`. Errors: as `WatchTokens`; the stream ends with
    * `UNAVAILABLE` when the daemon ends.
@@ -1381,9 +1395,9 @@ export const ConnectionService: GenService<{
     output: typeof WatchConnectionsResponseSchema;
   },
   /**
-   * Refreshes the token of a connection now, whatever its age, and answers the connection without it: `RefreshToken` for whoever looks
-   * after connections and may read no tokens. Watchers are told as of every refresh. That the caller asked is audited
-   * (`token_refresh_requested`), and the refresh as every other. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
+   * Refreshes the token of a connection now, whatever its age, and returns the connection without the token. It is `RefreshToken` for
+   * callers that manage connections and may read no tokens. Watchers are notified as for every refresh. The request is audited
+   * (`token_refresh_requested`), and so is the refresh. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
    *
    * @generated from rpc nexus.v1.ConnectionService.RefreshConnection
    */
@@ -1393,11 +1407,12 @@ export const ConnectionService: GenService<{
     output: typeof ConnectionServiceRefreshConnectionResponseSchema;
   },
   /**
-   * Ends a connection for good: its credentials are erased, watchers are told, the record stays as `REVOKED`. Then its
-   * refresh token, or its access token where it has no other, is revoked at the provider (RFC 7009): in the background, again
-   * until the provider answers, for 7 days at most, and an access token no longer than it lives. The answer waits up to 2 seconds
-   * for the provider, and `connection.provider_revocation` says whether it was told, will be, or cannot be. Repeating the call
-   * on a revoked connection changes nothing and answers what is known by then. Errors: `NOT_FOUND`.
+   * Ends a connection for good: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
+   * token is revoked at the provider (RFC 7009), or its access token if it has no other. This happens in the background and is retried
+   * until the provider responds, for 7 days at most. An access token is retried only while it is valid.
+   *
+   * The call waits up to 2 seconds for the provider, and `connection.provider_revocation` has the result. A repeated call on a revoked
+   * connection changes nothing and returns the current result. Errors: `NOT_FOUND`.
    *
    * @generated from rpc nexus.v1.ConnectionService.RevokeConnection
    */
@@ -1446,9 +1461,10 @@ export const ConnectionService: GenService<{
    * Brings in a credential of another system: a refresh token, proved by one refresh before the connection is active, or
    * the fields of a static type, checked as in `CaptureCredential`. Nothing is stored when the proof fails.
    *
-   * Errors: `NOT_FOUND` for an unknown provider; `INVALID_ARGUMENT`; `ALREADY_EXISTS` for a label that another connection has, see
-   * `ConnectionName`; `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider refuses it; `UNAVAILABLE` when it cannot
-   * be asked; `RESOURCE_EXHAUSTED` with reason `TOO_MANY_CONNECTIONS` when the user has as many as the daemon allows: then the token was not sent.
+   * Errors: `NOT_FOUND` for an unknown provider. `INVALID_ARGUMENT`. `ALREADY_EXISTS` for a label that another connection has, see
+   * `ConnectionName`. `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider rejects it. `UNAVAILABLE` when the
+   * provider is not reachable. `RESOURCE_EXHAUSTED` with reason `TOO_MANY_CONNECTIONS` when the user has the maximum; the token was
+   * then not sent.
    *
    * @generated from rpc nexus.v1.ConnectionService.ImportConnection
    */

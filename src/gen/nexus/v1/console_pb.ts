@@ -64,14 +64,16 @@ export const CreateConsoleLinkResponseSchema: GenMessage<CreateConsoleLinkRespon
  */
 export const ConsoleService: GenService<{
   /**
-   * Makes a link that signs a browser in, as the principal that calls: what that browser does is judged, limited and audited as that
-   * principal's calls. The link works once and for a minute; the session that it makes ends after 8 hours, when the person signs
-   * out, when the daemon ends, and as soon as the principal does (its key is revoked or expires, its proof ends). Whoever has the link can
-   * use it in place of the person; used by a second browser within its minute, it ends the session of the first. A principal has at most 20 links and 20 sessions: the oldest makes room for a new one.
+   * Creates a link that signs a browser in as the calling principal. The calls of that browser are authorized, limited, and audited as
+   * calls of the principal. The link works once, within a minute. The session ends after 8 hours, when the user signs out, when the
+   * daemon stops, or when the principal ends (its key is revoked or expires).
+   *
+   * Anyone with the link can use it. If a second browser uses it within its minute, the session of the first ends. A principal has at
+   * most 20 links and 20 sessions; a new one replaces the oldest.
    *
    * Open to every principal that has a role. Errors: `FAILED_PRECONDITION` with reason `CONSOLE_CLOSED` when `NEXUS_CONSOLE_LISTEN` is
-   * off, or names a Unix socket alone and `NEXUS_CONSOLE_URL` does not say how browsers reach it; `RESOURCE_EXHAUSTED` with reason
-   * `RATE_LIMITED` for more than 100 links of one principal within a minute.
+   * off, or names only a Unix socket without a `NEXUS_CONSOLE_URL`. `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` for more than 100
+   * links of one principal within a minute.
    *
    * @generated from rpc nexus.v1.ConsoleService.CreateConsoleLink
    */

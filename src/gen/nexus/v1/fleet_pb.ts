@@ -55,8 +55,8 @@ export const StepDownResponseSchema: GenMessage<StepDownResponse> = /*@__PURE__*
  */
 export const FleetService: GenService<{
   /**
-   * Has the hub that leads give its lease back: it ends what is under way, another hub leads within a second, and its process ends with the
-   * exit code 75, for whatever runs it to start it again. Any hub may be asked.
+   * Makes the leader step down. It ends work in progress, and another hub leads within a second. Its process exits with code 75, so
+   * that its supervisor restarts it. You can call any hub.
    *
    * For the role admin.
    *

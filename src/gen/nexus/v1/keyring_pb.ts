@@ -76,7 +76,7 @@ export type Keyring = Message<"nexus.v1.Keyring"> & {
   keys: KeyState[];
 
   /**
-   * Whether records are being sealed anew.
+   * Whether records are being re-encrypted.
    *
    * @generated from field: bool rotating = 4;
    */

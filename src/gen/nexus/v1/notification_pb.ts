@@ -92,7 +92,7 @@ export const TestedReceiverSchema: GenMessage<TestedReceiver> = /*@__PURE__*/
   messageDesc(file_nexus_v1_notification, 2);
 
 /**
- * Who is told when a person is needed: webhooks and commands, by the settings `NEXUS_NOTIFY_*`. For operators.
+ * Receivers of notifications when a user must act: webhooks and commands, by the settings `NEXUS_NOTIFY_*`. For operators.
  *
  * @generated from service nexus.v1.NotificationService
  */

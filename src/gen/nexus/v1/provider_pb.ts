@@ -22,9 +22,9 @@ export const file_nexus_v1_provider: GenFile = /*@__PURE__*/
 /**
  * A provider profile.
  *
- * Its URLs are `https`. Where `NEXUS_ALLOW_LOOPBACK_PROVIDERS` is on they may lead to this machine, over `http` too; where
- * `NEXUS_ALLOWED_PRIVATE_NETWORKS` says so, into a private network. What leads elsewhere is refused, by its field when the URL itself
- * shows it, else when it is called.
+ * Its URLs are `https`. With `NEXUS_ALLOW_LOOPBACK_PROVIDERS`, they may lead to this machine, also over `http`.
+ * `NEXUS_ALLOWED_PRIVATE_NETWORKS` allows private networks. Other addresses are rejected: by the field if the URL itself shows the
+ * address, otherwise at the call.
  *
  * @generated from message nexus.v1.Provider
  */
@@ -59,11 +59,11 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   clientId: string;
 
   /**
-   * OAuth client secret. Input only: sealed in the store, empty in every answer. With `PRIVATE_KEY_JWT` it is the private key: PKCS #8,
-   * PKCS #1 or SEC 1 as PEM without a passphrase, or a JWK (RFC 7517); RSA of at least 2048 bits, EC on P-256, P-384 or P-521, or
-   * Ed25519. With `GRANT_TYPE_JWT_BEARER` it is such a key too, or the JSON key file of a Google
-   * service account, and with `GRANT_TYPE_GITHUB_APP` an RSA key. With `PRIVATE_KEY_JWT` it may be empty: then the key is the daemon's.
-   * With `TLS_CLIENT_AUTH` and `SELF_SIGNED_TLS_CLIENT_AUTH` it is the private key of `tls_client_certificate`.
+   * OAuth client secret. Input only: encrypted in the store, and empty in every response. With `PRIVATE_KEY_JWT`, it is the private
+   * key: PKCS #8, PKCS #1, or SEC 1 as PEM without a passphrase, or a JWK (RFC 7517). Keys are RSA of at least 2048 bits, EC on P-256,
+   * P-384, or P-521, or Ed25519. With `GRANT_TYPE_JWT_BEARER`, it is such a key or the JSON key file of a Google service account, and
+   * with `GRANT_TYPE_GITHUB_APP` an RSA key. With `PRIVATE_KEY_JWT`, it may be empty: then the daemon uses its own key. With
+   * `TLS_CLIENT_AUTH` and `SELF_SIGNED_TLS_CLIENT_AUTH`, it is the private key of `tls_client_certificate`.
    *
    * @generated from field: string client_secret = 5;
    */
@@ -198,8 +198,8 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   etag: string;
 
   /**
-   * How long before its expiry a token is refreshed, in place of the smaller of 5 minutes and 20 % of its lifetime.
-   * 1 second to 24 hours, and never more than half of the token's lifetime.
+   * How long before its expiry a token is refreshed: 1 second to 24 hours, and at most half of the token's lifetime. It replaces the
+   * default, the smaller of 5 minutes and 20 % of its lifetime.
    *
    * @generated from field: google.protobuf.Duration refresh_window = 22;
    */
@@ -215,10 +215,10 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   maxConcurrentRequests: number;
 
   /**
-   * How the credential is applied. Unset means the default one of the type: a bearer token for `oauth2`; for `api_key` the
-   * header `X-API-Key` with the bare key; `Authorization` with nothing before the value for `header`; Basic for
-   * `basic_auth`, which accepts no other. `query_param`, `hmac_payload` and `aws_sigv4` need theirs. The kind must fit the
-   * type: `api_key` takes `header` or `query_param`. A change reaches watchers and proxies at once, as a state of the same revision.
+   * How the credential is applied. Unset means the default of the type: a bearer token for `oauth2`, the header `X-API-Key` with the
+   * bare key for `api_key`, and `Authorization` with the bare value for `header`. `basic_auth` supports only Basic. `query_param`,
+   * `hmac_payload`, and `aws_sigv4` have no default. The kind must fit the type: `api_key` takes `header` or `query_param`. A change
+   * reaches watchers and proxies at once, as a state of the same revision.
    *
    * @generated from field: nexus.v1.Strategy strategy = 23;
    */
@@ -255,19 +255,20 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   template: string;
 
   /**
-   * The redirect URI to register at the provider's console, for `oauth2` where a person consents. Output only. Decided when the profile is created, by its
-   * name alone, and the same for the life of the profile, whatever is edited: `<public-url>/auth/callback/<name>`, or with `-2`, `-3`
-   * and so on after the name while a profile that was renamed has that URI. No two profiles share one, so that an answer of one
-   * provider is never taken for that of another (RFC 9700 section 4.4.2).
+   * The redirect URI to register at the provider's console, for `oauth2` with a user's consent. Output only. It is fixed when the
+   * profile is created, from its name, and stays the same for the life of the profile: `<public-url>/auth/callback/<name>`. If a
+   * renamed profile has that URI, the name gets `-2`, `-3`, and so on. No two profiles share one, so that a response of one provider is
+   * never taken for that of another (RFC 9700 section 4.4.2).
    *
    * @generated from field: string redirect_uri = 55;
    */
   redirectUri: string;
 
   /**
-   * The MCP server that the profile is for, in the canonical form of its URL: lower-case scheme and host, no fragment, no slash after a bare
-   * host. Its authorization server is then looked up as the MCP specification says (RFC 8414 before OpenID, PKCE with S256 announced), and
-   * which one it is, is asked again before a person consents and after the server refused a token. See `CreateProviderRequest.mcp_server_url`.
+   * The MCP server that the profile is for, in the canonical form of its URL: lower-case scheme and host, no fragment, no slash after a
+   * bare host. Its authorization server is discovered as the MCP specification requires (RFC 8414 before OpenID, PKCE with S256
+   * announced). The discovery is repeated before a consent, and after the server rejected a token. See
+   * `CreateProviderRequest.mcp_server_url`.
    *
    * @generated from field: string mcp_server_url = 60;
    */
@@ -281,11 +282,11 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   clientRegistration: ClientRegistration;
 
   /**
-   * Where the tokens come from, for `oauth2`. Immutable after creation. Only `GRANT_TYPE_AUTHORIZATION_CODE` needs a person: with the
-   * others `RequestConnection` and `AcquireToken` make the connection and mint its first token at once, `auth_url`,
-   * `authorization_params`, `oauth2_options.refresh_url` and `oauth2_options.refresh_params` must be empty, and
-   * `oauth2_options.token_params` go into each request, for example `audience`. A profile of `GRANT_TYPE_CLIENT_CREDENTIALS` needs a client
-   * that authenticates.
+   * The source of the tokens, for `oauth2`. Immutable after creation. Only `GRANT_TYPE_AUTHORIZATION_CODE` needs a user. With the
+   * others, `RequestConnection` and `AcquireToken` create the connection and get its first token at once. `auth_url`,
+   * `authorization_params`, `oauth2_options.refresh_url`, and `oauth2_options.refresh_params` must then be empty, and
+   * `oauth2_options.token_params` go into each request, for example `audience`. A profile of `GRANT_TYPE_CLIENT_CREDENTIALS` needs a
+   * client that authenticates.
    *
    * @generated from field: nexus.v1.GrantType grant_type = 70;
    */
@@ -300,26 +301,27 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   identityProvider: string;
 
   /**
-   * The certificate by which the client proves itself in TLS, for `TLS_CLIENT_AUTH` and `SELF_SIGNED_TLS_CLIENT_AUTH`: PEM, the client's own
-   * first, behind it up to nine of authorities. Its key is `client_secret`. It is no secret, and answered; a file of the daemon's machine
-   * cannot be named here, because whoever may write profiles would read it.
+   * The certificate with which the client authenticates in TLS, for `TLS_CLIENT_AUTH` and `SELF_SIGNED_TLS_CLIENT_AUTH`. PEM: the
+   * client's own certificate first, then up to nine of authorities. Its key is `client_secret`. The certificate is public and returned.
+   * You cannot name a file on the daemon's machine, because then anyone who may write profiles could read it.
    *
    * @generated from field: string tls_client_certificate = 80;
    */
   tlsClientCertificate: string;
 
   /**
-   * The file with the JWT of `CLIENT_ASSERTION_FILE`, by its name in the setting `NEXUS_CLIENT_ASSERTION_FILES`, where whoever runs the daemon
-   * says which files it may read. Never a path. With `GRANT_TYPE_JWT_BEARER` the JWT is the grant itself.
+   * The file with the JWT of `CLIENT_ASSERTION_FILE`, by its name in the setting `NEXUS_CLIENT_ASSERTION_FILES`, where the operator
+   * lists the files that the daemon may read. Never a path. With `GRANT_TYPE_JWT_BEARER`, the JWT is the grant itself.
    *
    * @generated from field: string client_assertion_source = 81;
    */
   clientAssertionSource: string;
 
   /**
-   * The file with the private key of a client that signs (`GRANT_TYPE_JWT_BEARER`, `GRANT_TYPE_GITHUB_APP`, `PRIVATE_KEY_JWT`), by its name in
-   * the setting `NEXUS_SIGNING_KEY_FILES`, where whoever runs the daemon says which files it may read. Never a path. It is read anew for each
-   * request, as PEM, JWK or a key file; `client_secret` must be empty, unless it is the secret of a client of `GRANT_TYPE_JWT_BEARER`.
+   * The file with the private key of a client that signs (`GRANT_TYPE_JWT_BEARER`, `GRANT_TYPE_GITHUB_APP`, `PRIVATE_KEY_JWT`), by its
+   * name in the setting `NEXUS_SIGNING_KEY_FILES`. There, the operator lists the files that the daemon may read. Never a path. It is
+   * read for each request, as PEM, JWK, or a key file. `client_secret` must be empty, unless it is the secret of a client of
+   * `GRANT_TYPE_JWT_BEARER`.
    *
    * @generated from field: string client_key_source = 82;
    */
@@ -454,20 +456,20 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   tokenMetadata: string[];
 
   /**
-   * How the provider says, in answer to a refresh, that the refresh token is of no use any more, where it does not say
-   * `invalid_grant` (RFC 6749 section 5.2): a value of `error`, such as `unauthorized_client`; or, behind the dotted path of
-   * another field and `=`, the value there, such as `status=BAD_REFRESH_TOKEN` or `errors.0.resource=RefreshToken`. An answer
-   * in JSON with that value asks for a new consent; one of status 408, 425, 429 or 5xx is tried again all the same. For providers
-   * that answer by the HTTP status alone: `http_status=` and a status of 400 to 499 but those three, such as `http_status=403`. It
-   * holds for an answer without an `error`, and without `Retry-After`.
+   * How the provider reports that a refresh token is no longer valid, if it does not return `invalid_grant` (RFC 6749 section 5.2).
+   * Either a value of `error`, such as `unauthorized_client`. Or the dotted path of another field, `=`, and its value, such as
+   * `status=BAD_REFRESH_TOKEN` or `errors.0.resource=RefreshToken`. A JSON response with that value requires a new consent; one of
+   * status 408, 425, 429, or 5xx is still retried. For providers that use only the HTTP status: `http_status=` and a status of 400 to
+   * 499 except these, such as `http_status=403`. It applies to a response without an `error` and without `Retry-After`.
    *
    * @generated from field: repeated string invalid_grant_aliases = 16;
    */
   invalidGrantAliases: string[];
 
   /**
-   * The API that tokens are asked for, where the provider issues tokens for one at a time: the `resource` of the authorization request and of
-   * both token requests (RFC 8707 section 2). An absolute URI without a fragment; empty means none is sent. See `resource_parameter`.
+   * The API that tokens are for, if the provider issues tokens for one API at a time. It is the `resource` of the authorization request
+   * and of both token requests (RFC 8707 section 2). An absolute URI without a fragment; empty means that none is sent. See
+   * `resource_parameter`.
    *
    * @generated from field: string resource = 17;
    */
@@ -503,7 +505,7 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   pushedAuthorizationRequestUrl: string;
 
   /**
-   * Whether tokens are bound to a key of the connection, so that whoever steals one cannot use it (DPoP, RFC 9449).
+   * Whether tokens are bound to a key of the connection, so that a stolen token is useless (DPoP, RFC 9449).
    *
    * @generated from field: nexus.v1.DpopMode dpop = 73;
    */
@@ -532,9 +534,9 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   clientAssertionAudience: ClientAssertionAudience;
 
   /**
-   * `sub` of the JWT of `GRANT_TYPE_JWT_BEARER`: the account that the token is for, where it is not the client itself (delegation).
-   * `{user_id}` stands for the user id of the connection: then whoever may request a connection for a user id acts as that user.
-   * Empty means `client_id`.
+   * `sub` of the JWT of `GRANT_TYPE_JWT_BEARER`: the account that the token is for, if it is not the client itself (delegation).
+   * `{user_id}` stands for the user id of the connection; then any caller that may request a connection for a user id acts as that
+   * user. Empty means `client_id`.
    *
    * @generated from field: string assertion_subject = 43;
    */
@@ -556,7 +558,7 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   scopeInAssertion: boolean;
 
   /**
-   * What the JWT of `CLIENT_ASSERTION_FILE` is said to be.
+   * The type of the JWT of `CLIENT_ASSERTION_FILE`.
    *
    * @generated from field: nexus.v1.ClientAssertionType client_assertion_type = 50;
    */
@@ -600,10 +602,10 @@ export const OAuth2OptionsSchema: GenMessage<OAuth2Options> = /*@__PURE__*/
  */
 export type CreateProviderRequest = Message<"nexus.v1.CreateProviderRequest"> & {
   /**
-   * The profile. Fields marked "Output only" are ignored. With `template` it holds what the template leaves open: at
-   * least the client for `oauth2`; fields that are set take the place of the template's, except that
-   * `authorization_params` adds to them, key by key, and `oauth2_options` field by field. `name` is the template's by
-   * default, `auth_type` cannot be another, and endpoints by hand switch the template's discovery off.
+   * The profile. Fields marked "Output only" are ignored. With `template`, it contains what the template leaves open: at least the
+   * client for `oauth2`. Fields that are set replace those of the template, except that `authorization_params` adds to them key by key,
+   * and `oauth2_options` field by field. `name` defaults to the template's, `auth_type` must be the same, and endpoints by hand turn
+   * the template's discovery off.
    *
    * With `mcp_server_url` it may be left out: what it sets takes the place of what is discovered. `client_id` then is the client of a person
    * who registered it, at `issuer` where that is set.
@@ -627,11 +629,13 @@ export type CreateProviderRequest = Message<"nexus.v1.CreateProviderRequest"> & 
   templateVariables: { [key: string]: string };
 
   /**
-   * URL of an MCP server, from which the profile is made (MCP authorization specification of 2026-07-28): its protected resource metadata
-   * (RFC 9728) names the authorization server, whose metadata (RFC 8414 or OpenID Connect Discovery) says how a client is registered there:
-   * as `provider` says, else by a Client ID Metadata Document where `NEXUS_PUBLIC_URL` is https, else dynamically (RFC 7591). `scopes` are
-   * those of the server's challenge, else its `scopes_supported`, with `offline_access` where that is announced. The name is made of the
-   * host. Where a profile of the server exists and `provider` is left out, that one is looked up anew and answered.
+   * URL of an MCP server, from which the profile is created (MCP authorization specification of 2026-07-28). Its protected resource
+   * metadata (RFC 9728) names the authorization server, whose metadata (RFC 8414 or OpenID Connect Discovery) defines how to register a
+   * client. The client is that of `provider`, else a Client ID Metadata Document if `NEXUS_PUBLIC_URL` is https, else registered
+   * dynamically (RFC 7591).
+   *
+   * `scopes` are those of the server's challenge, else its `scopes_supported`, with `offline_access` if that is announced. The name
+   * comes from the host. If a profile of the server exists and `provider` is omitted, that one is discovered again and returned.
    *
    * `https`, or `http` to this machine where `NEXUS_ALLOW_LOOPBACK_PROVIDERS` is on. Errors: `FAILED_PRECONDITION` with reason
    * `PROVIDER_MISCONFIGURED` when what the servers publish cannot be used, with reason `CLIENT_REGISTRATION_REQUIRED` when a person has to
@@ -670,8 +674,8 @@ export type CreateProviderResponse = Message<"nexus.v1.CreateProviderResponse"> 
   redirectUri: string;
 
   /**
-   * What would keep a person from consenting as things stand, a sentence each: the discovery document cannot be had or used, or demands
-   * what the daemon does not support. 0 to 8 sentences.
+   * What would currently prevent a consent, one sentence each. Examples: the discovery document is not available or invalid, or
+   * requires something that the daemon does not support. 0 to 8 sentences.
    *
    * @generated from field: repeated string warnings = 3;
    */
@@ -877,9 +881,9 @@ export type UpdateProviderResponse = Message<"nexus.v1.UpdateProviderResponse"> 
   redirectUri: string;
 
   /**
-   * How many connections wait for consent (`attention`, problem `reauth_required`) because of this edit: it changed the client, the issuer,
-   * or an endpoint that refresh tokens are sent to, and what a person granted to one is not sent to another. They come back when the
-   * profile is set back.
+   * How many connections wait for consent (`attention`, problem `reauth_required`) because of this edit. It changed the client, the
+   * issuer, or an endpoint that refresh tokens are sent to, and a grant of one is not sent to another. They return when the profile is
+   * set back.
    *
    * @generated from field: uint32 parted_connections = 3;
    */
@@ -1201,42 +1205,45 @@ export enum GrantType {
   AUTHORIZATION_CODE = 1,
 
   /**
-   * The client alone is enough (RFC 6749 section 4.4): no person, no refresh token, a token is minted anew in the refresh window.
+   * The client alone is enough (RFC 6749 section 4.4): no user, no refresh token. A new token is requested in the refresh window.
    *
    * @generated from enum value: GRANT_TYPE_CLIENT_CREDENTIALS = 2;
    */
   CLIENT_CREDENTIALS = 2,
 
   /**
-   * A JWT that is signed with the private key in `client_secret` is the grant (RFC 7523 section 2.1), as service accounts of Google and
-   * connected apps of Salesforce have it: no person, no refresh token, a token is minted anew in the refresh window.
-   * `oauth2_options.assertion_subject`, `.assertion_audience` and `.scope_in_assertion` say what is in the JWT; its `iss` is `client_id`.
-   * `token_endpoint_auth_method` is `NONE`, where the JWT and `client_id` are enough, or `PRIVATE_KEY_JWT`. With `client_assertion_source` the
-   * grant is the JWT in that file, which somebody else made (workload identity federation): `client_secret` is empty then, and the method
-   * `NONE`. A client that has a secret beside the JWT takes `CLIENT_SECRET_POST` or `CLIENT_SECRET_BASIC`: `client_secret` is that secret, and
-   * `client_key_source` names the key that signs, or `client_assertion_source` the JWT.
+   * A JWT that is signed with the private key in `client_secret` is the grant (RFC 7523 section 2.1), as for Google service accounts
+   * and Salesforce connected apps. There is no user and no refresh token; a new token is requested in the refresh window.
+   * `oauth2_options.assertion_subject`, `.assertion_audience`, and `.scope_in_assertion` define the JWT; its `iss` is `client_id`.
+   *
+   * `token_endpoint_auth_method` is `NONE` if the JWT and `client_id` are enough, or `PRIVATE_KEY_JWT`. With `client_assertion_source`,
+   * the grant is the JWT in that file, issued by a platform (workload identity federation): `client_secret` is then empty, and the
+   * method `NONE`. A client with a secret beside the JWT uses `CLIENT_SECRET_POST` or `CLIENT_SECRET_BASIC`. `client_secret` is then
+   * that secret, and `client_key_source` names the key that signs, or `client_assertion_source` the JWT.
    *
    * @generated from enum value: GRANT_TYPE_JWT_BEARER = 3;
    */
   JWT_BEARER = 3,
 
   /**
-   * The installation of a GitHub App: `token_url` is `https://api.github.com/app/installations/<id>/access_tokens`, `client_id` the client
-   * id of the app, `client_secret` its private key, `token_endpoint_auth_method` `NONE`. The scopes of a connection limit its token:
-   * `contents:read` to a permission, `repository:NAME` to a repository; without any it may all that the installation may. Other
-   * connections of the same user are told apart by their labels.
+   * The installation of a GitHub App: `token_url` is `https://api.github.com/app/installations/<id>/access_tokens`, `client_id` the
+   * client id of the app, `client_secret` its private key, `token_endpoint_auth_method` `NONE`. The scopes of a connection limit its
+   * token: `contents:read` to a permission, `repository:NAME` to a repository. Without scopes, it has all permissions of the
+   * installation. Labels distinguish other connections of the same user.
    *
    * @generated from enum value: GRANT_TYPE_GITHUB_APP = 4;
    */
   GITHUB_APP = 4,
 
   /**
-   * The company's identity provider vouches for the person (Identity Assertion JWT Authorization Grant, an IETF draft): the id_token of the
-   * person's connection to the profile `identity_provider` is exchanged there for an assertion for this authorization server
-   * (RFC 8693, `requested_token_type` `id-jag`), and the assertion for a token here (RFC 7523). Nobody consents here, there is no refresh token,
-   * and a token is minted anew in the refresh window. The profile has the client that is known here and names the `issuer`; the one of
-   * the identity provider has its own. `oauth2_options.resource` and the scopes go into the exchange. Whoever may request a connection for
-   * a user id acts as that user.
+   * The company's identity provider vouches for the user (Identity Assertion JWT Authorization Grant, an IETF draft). The id_token of
+   * the user's connection to the profile `identity_provider` is exchanged there for an assertion for this authorization server (RFC
+   * 8693, `requested_token_type` `id-jag`). The assertion is exchanged for a token here (RFC 7523). There is no consent and no refresh
+   * token here; a new token is requested in the refresh window.
+   *
+   * The profile has the client that is known here and names the `issuer`; the identity provider's profile has its own.
+   * `oauth2_options.resource` and the scopes go into the exchange. Any caller that may request a connection for a user id acts as that
+   * user.
    *
    * @generated from enum value: GRANT_TYPE_IDENTITY_ASSERTION = 30;
    */
@@ -1315,9 +1322,9 @@ export enum TokenEndpointAuthMethod {
   SELF_SIGNED_TLS_CLIENT_AUTH = 7,
 
   /**
-   * A JWT that somebody else made for the daemon and renews in a file, read anew for each request: a projected service account token of
-   * Kubernetes, a JWT-SVID of SPIFFE (RFC 7523 section 2.2). `client_assertion_source` names the file, `client_secret` must be empty. RFC 7591
-   * has no name for it, since servers call it `private_key_jwt`.
+   * A JWT that the platform issues for the daemon and renews in a file, which is read for each request (RFC 7523 section 2.2).
+   * Examples: a projected service account token of Kubernetes, or a JWT-SVID of SPIFFE. `client_assertion_source` names the file, and
+   * `client_secret` must be empty. RFC 7591 has no name for it, because servers call it `private_key_jwt`.
    *
    * @generated from enum value: TOKEN_ENDPOINT_AUTH_METHOD_CLIENT_ASSERTION_FILE = 8;
    */
@@ -1331,7 +1338,7 @@ export const TokenEndpointAuthMethodSchema: GenEnum<TokenEndpointAuthMethod> = /
   enumDesc(file_nexus_v1_provider, 2);
 
 /**
- * What a JWT from a file is said to be (`client_assertion_type`, RFC 7521 section 4.2).
+ * The `client_assertion_type` of a JWT from a file (RFC 7521 section 4.2).
  *
  * @generated from enum nexus.v1.ClientAssertionType
  */
@@ -1399,8 +1406,8 @@ export const ClientAssertionAudienceSchema: GenEnum<ClientAssertionAudience> = /
   enumDesc(file_nexus_v1_provider, 4);
 
 /**
- * How the client of a profile came to be known at its authorization server. What was registered is bound to `issuer`: for another
- * authorization server the daemon registers anew, or says that a person has to.
+ * How the client of a profile became known at its authorization server. A registration is bound to `issuer`: for another authorization
+ * server, the daemon registers again, or asks you to register.
  *
  * @generated from enum nexus.v1.ClientRegistration
  */
@@ -1531,7 +1538,7 @@ export enum DpopMode {
   UNSPECIFIED = 0,
 
   /**
-   * No. A token that is bound all the same is refused.
+   * No. A bound token is rejected.
    *
    * @generated from enum value: DPOP_MODE_NEVER = 1;
    */
@@ -1599,16 +1606,17 @@ export const TokenRequestFormatSchema: GenEnum<TokenRequestFormat> = /*@__PURE__
  * Errors of every RPC: `UNAUTHENTICATED` without a valid key on a TCP listener, `INVALID_ARGUMENT` with a
  * `google.rpc.BadRequest` detail that names each offending field, `UNAVAILABLE` when the store cannot be read.
  *
- * A limit that is reached is `RESOURCE_EXHAUSTED` with a `google.rpc.ErrorInfo`, whose `metadata` holds `limit` and the `setting`
- * that changes it, where one does, and a `google.rpc.QuotaFailure`: `RATE_LIMITED` with a `google.rpc.RetryInfo`, `TOO_MANY_FAILED_AUTHENTICATIONS`
- * likewise, `HEADERS_TOO_LARGE`. A message that is too long is `RESOURCE_EXHAUSTED` without details. An RPC that knows others names them.
+ * A reached limit is `RESOURCE_EXHAUSTED` with a `google.rpc.QuotaFailure` and a `google.rpc.ErrorInfo`. Its `metadata` has `limit`, and
+ * the `setting` that changes it, if there is one. Reasons: `RATE_LIMITED` and `TOO_MANY_FAILED_AUTHENTICATIONS`, both with a
+ * `google.rpc.RetryInfo`, and `HEADERS_TOO_LARGE`. A message that is too long is `RESOURCE_EXHAUSTED` without details. RPCs with further
+ * reasons name them.
  *
  * @generated from service nexus.v1.ProviderService
  */
 export const ProviderService: GenService<{
   /**
-   * Registers a provider profile. With `enable_discovery` its discovery document is tried for three seconds at most: what is wrong
-   * is said in `warnings`, and the profile is registered all the same, so that a provider that is down can be registered.
+   * Registers a provider profile. With `enable_discovery`, it tries the discovery document for at most three seconds. `warnings`
+   * reports problems, and the profile is registered anyway, so that you can register a provider that is down.
    *
    * Errors: `ALREADY_EXISTS` when the name is taken; `NOT_FOUND` for an unknown template.
    *
@@ -1640,14 +1648,15 @@ export const ProviderService: GenService<{
     output: typeof ListProvidersResponseSchema;
   },
   /**
-   * Changes the fields that `update_mask` names and no others; they take effect with the next request to the provider.
-   * A field named in the mask and unset in `provider` is cleared. A request that names what is stored already changes nothing: the
-   * `etag` stays, and no event is written. A `client_secret` that is named alone is sealed anew in any case.
+   * Changes only the fields that `update_mask` names; they take effect with the next request to the provider. A field that is named in
+   * the mask and unset in `provider` is cleared. A request with the stored values changes nothing: the `etag` stays, and no event is
+   * written. A `client_secret` that is named alone is always encrypted again.
    *
-   * A change of `client_id`, `issuer`, `enable_discovery`, `token_url`, `oauth2_options.refresh_url`, or of a revocation endpoint at an origin
-   * of its own would send refresh tokens to somebody to whom they were not given. It puts the profile's connections to `attention`
-   * (`reauth_required`) instead: they are consented to again under their ids, or come back when the profile is set back.
-   * Where no person consents (see `GrantType`) such a change ends the tokens that are there instead, and others are minted at once.
+   * Some changes would send refresh tokens to a party to which they were not issued. These are changes of `client_id`, `issuer`,
+   * `enable_discovery`, `token_url`, `oauth2_options.refresh_url`, or of a revocation endpoint at another origin. Such a change moves
+   * the profile's connections to `attention` (`reauth_required`) instead. The users consent again under the same ids, or the
+   * connections return when the profile is set back. If no user consents (see `GrantType`), the change ends the existing tokens, and
+   * new ones are requested at once.
    *
    * Errors: `NOT_FOUND`; `ALREADY_EXISTS` when the new name is taken; `ABORTED` when `etag` is given and the profile
    * has changed since it was read.

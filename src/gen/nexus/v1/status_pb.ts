@@ -94,7 +94,7 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   connections: ConnectionCount[];
 
   /**
-   * Streams that are open to be told of changes: WatchTokens, WatchConnections, and Envoy's streams of secrets.
+   * Open streams of changes: WatchTokens, WatchConnections, and Envoy's streams of secrets.
    *
    * @generated from field: uint32 subscribers = 8;
    */
@@ -122,8 +122,8 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   refreshLag?: Duration | undefined;
 
   /**
-   * What the daemon will refresh next by itself, the earliest first. Only the first 256 entries of its queue are looked at, which also
-   * holds ends of tokens and of requests for consent: it may hold fewer than `max_entries` while more follow.
+   * The next scheduled refreshes, the earliest first. The daemon inspects only the first 256 entries of its queue, which also contains
+   * ends of tokens and of requests for consent. So the list can have fewer than `max_entries` items while more follow.
    *
    * @generated from field: repeated nexus.v1.NextRefresh next_refreshes = 12;
    */
@@ -159,15 +159,15 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   storeBytes: bigint;
 
   /**
-   * How the fleet is, as this hub knows it; absent where the daemon is alone. What is said of refreshes above is of this hub, and only the
-   * one that leads refreshes.
+   * The state of the fleet, as this hub knows it; absent for a single daemon. The refreshes above are those of this hub, and only the
+   * leader refreshes.
    *
    * @generated from field: nexus.v1.FleetStatus fleet = 17;
    */
   fleet?: FleetStatus | undefined;
 
   /**
-   * How the copy of this spoke is; absent where the daemon is none. Nothing is refreshed here: what is said of refreshes above is empty.
+   * The state of the copy of this spoke; absent for other daemons. A spoke does not refresh, so the refreshes above are empty.
    *
    * @generated from field: nexus.v1.SpokeStatus spoke = 18;
    */
@@ -202,7 +202,7 @@ export type SpokeStatus = Message<"nexus.v1.SpokeStatus"> & {
   connected: boolean;
 
   /**
-   * How long ago a hub was last heard, by this process or the one before; absent when it never was, and there is no copy.
+   * Time since the last message of a hub, to this process or the previous one; absent when there was none, and there is no copy.
    *
    * @generated from field: google.protobuf.Duration age = 3;
    */
@@ -258,7 +258,7 @@ export type FleetStatus = Message<"nexus.v1.FleetStatus"> & {
   applied: bigint;
 
   /**
-   * Newest position that this hub has heard of.
+   * Newest position that this hub knows.
    *
    * @generated from field: uint64 newest = 5;
    */
@@ -307,8 +307,8 @@ export type FleetStatus = Message<"nexus.v1.FleetStatus"> & {
   address: string;
 
   /**
-   * Whether a commit waits for a standby of the database (`synchronous_standby_names`), as the database said when it last answered; false
-   * also where it has not answered since this hub started.
+   * Whether a commit waits for a standby of the database (`synchronous_standby_names`), according to its last response; false also if
+   * it has not responded since this hub started.
    *
    * @generated from field: bool waits_for_standby = 12;
    */
@@ -373,7 +373,7 @@ export type FleetMember = Message<"nexus.v1.FleetMember"> & {
   keyIds: string[];
 
   /**
-   * How long ago it said so.
+   * Time since that report.
    *
    * @generated from field: google.protobuf.Duration seen = 5;
    */
@@ -408,8 +408,9 @@ export const FleetMemberSchema: GenMessage<FleetMember> = /*@__PURE__*/
  */
 export type StatusCheck = Message<"nexus.v1.StatusCheck"> & {
   /**
-   * `serving` (not draining), `refreshing` (work that is due moves), `storing` (commits reach the disk), `following` (of a
-   * hub: its copy is not behind, and not older than `NEXUS_MAX_STALE_SECONDS`; of a spoke: it has a copy, not older than an hour).
+   * `serving` (not draining), `refreshing` (due work progresses), `storing` (commits reach the disk), `following`. For a hub,
+   * `following` means that its copy is not behind and not older than `NEXUS_MAX_STALE_SECONDS`. For a spoke, it has a copy that is not
+   * older than an hour.
    *
    * @generated from field: string name = 1;
    */
@@ -577,11 +578,16 @@ export type FailingProvider = Message<"nexus.v1.FailingProvider"> & {
   providerName: string;
 
   /**
-   * Class of the last failure, a stable word; `reason` of `nexus_refresh_total` in `/metrics` has the same ones but for the first:
-   * `misconfigured` (it refuses the client of the profile, or stands where the daemon must not call: the profile is suspended, and probed
-   * with one connection at a time; while only one connection was refused, that one is asked again by itself, and `suspended` is false), `transient` (it did not process the request: unreachable, overloaded or broken), `ambiguous` (the
-   * request was sent, and no answer came), `rejected` (its answer fails the checks of the protocol). A provider that refuses one refresh
-   * token is not failing.
+   * Class of the last failure, a stable word. `reason` of `nexus_refresh_total` in `/metrics` has the same words, except the first:
+   *
+   * - `misconfigured`: it refuses the client of the profile, or has an address that the daemon must not call. The profile is suspended,
+   *   and probed with one connection at a time. While only one connection was refused, that one is retried by itself, and `suspended`
+   *   is false.
+   * - `transient`: it did not process the request, because it is unreachable, overloaded, or broken.
+   * - `ambiguous`: the request was sent, and no response came.
+   * - `rejected`: its response fails the checks of the protocol.
+   *
+   * A provider that refuses one refresh token is not failing.
    *
    * @generated from field: string reason = 3;
    */
@@ -970,7 +976,7 @@ export enum DaemonState {
   NOT_READY = 3,
 
   /**
-   * It is ending: watchers are told when to come back, refreshes under way end, nothing new is begun.
+   * It is shutting down: watchers are asked to reconnect later, current refreshes finish, and nothing new starts.
    *
    * @generated from enum value: DAEMON_STATE_DRAINING = 4;
    */

@@ -96,15 +96,15 @@ export type CallRequest = Message<"nexus.fleet.v1.CallRequest"> & {
   request: Uint8Array;
 
   /**
-   * Who asks. The leader applies its policy to it once more.
+   * The caller. The leader applies its policy to it again.
    *
    * @generated from field: nexus.fleet.v1.Caller caller = 3;
    */
   caller?: Caller | undefined;
 
   /**
-   * Whether the caller has waited already, at the hub that forwards, for as long as there was something to wait for: it is answered what there
-   * is now. So a link that takes the place of a refused one is told at once.
+   * Whether the caller has already waited at the forwarding hub. The leader then responds without waiting, so that a link that replaces
+   * a refused one is returned at once.
    *
    * @generated from field: bool has_waited = 4;
    */
@@ -507,12 +507,12 @@ export const ReachResponseSchema: GenMessage<ReachResponse> = /*@__PURE__*/
   messageDesc(file_nexus_fleet_v1_fleet, 12);
 
 /**
- * What the hubs of one fleet ask of their leader. It is served at `NEXUS_FLEET_LISTEN` alone, over TLS in which both ends prove that they
- * hold a key of the fleet's ring; agents never reach it. docs/fleet.md says how hubs work together.
+ * Calls between the hubs of one fleet and their leader. The service listens only on `NEXUS_FLEET_LISTEN`, over TLS in which both ends
+ * prove that they hold a key of the fleet's ring. Agents never reach it. See docs/fleet.md.
  *
- * Every RPC but Reach answers `UNAVAILABLE` with the reason `NOT_LEADER` (`google.rpc.ErrorInfo` of the domain `nexus.fleet.v1`) where
- * the hub that is asked does not lead: then nothing was done, and another hub may be asked. After any other error of the transport it is
- * unknown whether the request was acted on, and the caller must not ask again by itself.
+ * If the called hub is not the leader, every RPC but Reach returns `UNAVAILABLE` with the reason `NOT_LEADER` (`google.rpc.ErrorInfo` of
+ * the domain `nexus.fleet.v1`). Then nothing was done, and the caller may try another hub. After any other transport error, it is unknown
+ * whether the request took effect, and the caller must not repeat it.
  *
  * A position is the number of a batch in the log of the database: what an answer rests on is in every replica that has reached it.
  *

@@ -43,7 +43,7 @@ export type StoreRecord = Message<"nexus.store.v1.StoreRecord"> & {
   databaseId: string;
 
   /**
-   * Identifies the history that watch positions count in: made with the store and anew after a restore.
+   * Identifies the history that watch positions count in: created with the store, and again after a restore.
    *
    * @generated from field: string epoch = 3;
    */
@@ -57,8 +57,8 @@ export type StoreRecord = Message<"nexus.store.v1.StoreRecord"> & {
   createdAtMs: bigint;
 
   /**
-   * A known text sealed with the primary key: it says which one that is, and tells a right key from a wrong one. A rotation begins with
-   * the commit that seals it anew.
+   * A known text sealed with the primary key. It identifies that key, and distinguishes a right key from a wrong one. A rotation begins
+   * with the commit that seals it with the new key.
    *
    * @generated from field: nexus.store.v1.SealedRecord key_check = 5;
    */
@@ -73,8 +73,8 @@ export const StoreRecordSchema: GenMessage<StoreRecord> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_records, 0);
 
 /**
- * Plaintext under XAES-256-GCM. The associated data is not stored: it is rebuilt from the place where the record lies, and names the
- * database, the key, the schema, the kind, the provider, the connection, the revision and the key of the record.
+ * Plaintext under XAES-256-GCM. The associated data is not stored but rebuilt from the place of the record. It names the database, the
+ * key, the schema, the kind, the provider, the connection, the revision, and the key of the record.
  *
  * @generated from message nexus.store.v1.SealedRecord
  */
@@ -243,9 +243,9 @@ export const ClientRegistrationRecordSchema: GenMessage<ClientRegistrationRecord
 
 /**
  * Database `connections`, key: id. Database `connections_by_provider` holds `[provider_id, id]`. Database `connections_by_name` holds
- * `[name, rank, order, id]`: the name is the base64url SHA-256 of the JSON `[provider_id, user_id, label]`; the rank is 0 for active, 1 for
- * attention, 2 for pending, 3 for failed and expired, 4 for revoked; the order is `created_at_ms`, negative from rank 3 on. The first key of
- * a name is the connection that it names.
+ * `[name, rank, order, id]`. The name is the base64url SHA-256 of the JSON `[provider_id, user_id, label]`. The rank is 0 for active, 1
+ * for attention, 2 for pending, 3 for failed and expired, 4 for revoked. The order is `created_at_ms`, negative from rank 3 on. The first
+ * key of a name is the connection that it names.
  *
  * @generated from message nexus.store.v1.ConnectionRecord
  */
@@ -405,7 +405,7 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
   subject: string;
 
   /**
-   * How its credentials are applied, as the profile said when they were written; unset means a bearer token.
+   * How its credentials are applied, according to the profile when they were written; unset means a bearer token.
    *
    * @generated from field: nexus.v1.Strategy strategy = 23;
    */
@@ -454,7 +454,7 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
   consentedScopes: string[];
 
   /**
-   * What an API said is missing; unset when none did.
+   * The scopes that an API reported as missing; unset when none did.
    *
    * @generated from field: nexus.store.v1.StepUpRecord step_up = 90;
    */
@@ -468,7 +468,7 @@ export type ConnectionRecord = Message<"nexus.store.v1.ConnectionRecord"> & {
   account?: Account | undefined;
 
   /**
-   * Who said `account.subject`: a hash of issuer and client, or of the user-info endpoint and path.
+   * The source of `account.subject`: a hash of issuer and client, or of the user-info endpoint and path.
    *
    * @generated from field: string account_source = 92;
    */
@@ -779,7 +779,7 @@ export type RefreshIntentRecord = Message<"nexus.store.v1.RefreshIntentRecord"> 
   sends: number;
 
   /**
-   * The store was restored from a backup: the refresh token may have been used by whoever went on with the original.
+   * The store was restored from a backup. The original may have used the refresh token since.
    *
    * @generated from field: bool restored = 51;
    */
@@ -1050,7 +1050,7 @@ export type AuthorizationRecord = Message<"nexus.store.v1.AuthorizationRecord"> 
   deviceIntervalMs: number;
 
   /**
-   * An API said that scopes are missing (`StepUpRecord`), and the request asks for them: the person is shown them first.
+   * An API reported missing scopes (`StepUpRecord`), and the request asks for them. The user sees them first.
    *
    * @generated from field: bool is_step_up = 51;
    */
@@ -1204,7 +1204,7 @@ export type HeldCredential = Message<"nexus.store.v1.HeldCredential"> & {
   refreshExpiresInMs?: bigint | undefined;
 
   /**
-   * Whether the provider said which scopes it granted.
+   * Whether the provider reported the granted scopes.
    *
    * @generated from field: bool scopes_known = 5;
    */
@@ -1393,8 +1393,8 @@ export type AuditRecord = Message<"nexus.store.v1.AuditRecord"> & {
   origin: string;
 
   /**
-   * Chains it to the event before it, 32 bytes: SHA-256 over the text `nexusd audit v1` and a line feed, the hash of the event
-   * before (zeros for the first of the chain), the sequence (big-endian 64 bits) and this record encoded without this field.
+   * Chains it to the previous event, 32 bytes, as a SHA-256 over four parts. They are the text `nexusd audit v1` and a line feed, the
+   * hash of the previous event (zeros for the first), the sequence (big-endian 64 bits), and this record without this field.
    *
    * @generated from field: bytes hash = 8;
    */
@@ -1677,7 +1677,7 @@ export type ConsentLinkRecord = Message<"nexus.store.v1.ConsentLinkRecord"> & {
   type: string;
 
   /**
-   * What the event told of; the link is worth nothing when that is over.
+   * The condition that the event reported. The link is useless once it is over.
    *
    * @generated from field: string occasion = 3;
    */

@@ -95,7 +95,7 @@ export const LogWriteSchema: GenMessage<LogWrite> = /*@__PURE__*/
   messageDesc(file_nexus_store_v1_replication, 2);
 
 /**
- * Key `replica` of database `meta`, in a replica only and never replicated: the newest batch of the log that it has, written in one
+ * Key `replica` of database `meta`, in a replica only and never replicated: the newest batch of the log that it has. Written in one
  * transaction with the writes of the batch.
  *
  * @generated from message nexus.store.v1.ReplicaRecord

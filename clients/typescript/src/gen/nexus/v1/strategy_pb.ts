@@ -84,9 +84,9 @@ export const StrategySchema: GenMessage<Strategy> = /*@__PURE__*/
 /**
  * `{header_name}: {value_prefix}{credentials[credential_field]}` (RFC 6750 section 2.1).
  *
- * No `header_name`, of any strategy, is one that frames the message or belongs to the connection (RFC 9110 section 7.6.1): `Connection`,
- * `Content-Length`, `Expect`, `Host`, `HTTP2-Settings`, `Keep-Alive`, `Proxy-*`, `TE`, `Trailer`, `Transfer-Encoding`, `Upgrade`. A profile
- * that names one is refused with INVALID_ARGUMENT.
+ * A `header_name`, of any strategy, must not frame the message or belong to the connection (RFC 9110 section 7.6.1). These are
+ * `Connection`, `Content-Length`, `Expect`, `Host`, `HTTP2-Settings`, `Keep-Alive`, `Proxy-*`, `TE`, `Trailer`, `Transfer-Encoding`, and
+ * `Upgrade`. A profile that names one is rejected with INVALID_ARGUMENT.
  *
  * @generated from message nexus.v1.OAuth2Strategy
  */

@@ -69,8 +69,8 @@ export type Token = Message<"nexus.v1.Token"> & {
   revision: bigint;
 
   /**
-   * Type of the access token: `Bearer` (RFC 6750), or `DPoP` for one that is bound to a key (RFC 9449): `strategy` then says
-   * `Authorization: DPoP <token>`, and each request needs a proof beside it, see `CreateProof`. Empty for static credentials.
+   * Type of the access token: `Bearer` (RFC 6750), or `DPoP` for one that is bound to a key (RFC 9449). With `DPoP`, `strategy` is
+   * `Authorization: DPoP <token>`, and each request also needs a proof, see `CreateProof`. Empty for static credentials.
    *
    * @generated from field: string token_type = 7;
    */
@@ -113,7 +113,7 @@ export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
   userId: string;
 
   /**
-   * Tells a second account of the user at the provider apart; see `ConnectionName`.
+   * Distinguishes a second account of the user at the provider; see `ConnectionName`.
    *
    * @generated from field: string label = 3;
    */
@@ -181,9 +181,9 @@ export const AcquireTokenRequestSchema: GenMessage<AcquireTokenRequest> = /*@__P
   messageDesc(file_nexus_v1_token, 1);
 
 /**
- * A request to an API as the proxy that sends it shows it. The rules of the policy file judge it; what is not shown is unknown to them, and
- * closed: a rule that allows and asks for it does not match, one that denies or asks a person does. The word of the owner, of the
- * role admin, and of the `proxies` of the policy file counts; who is none of these may leave this away, for it is not read.
+ * A request to an API, as shown by the proxy that sends it. The rules of the policy file judge it. What is not shown is unknown to the
+ * rules and closed: a rule that allows and needs it does not match, while one that denies or requires an approval does. The message
+ * counts from the owner, the role admin, and the `proxies` of the policy file. From other callers it is not read, and they can omit it.
  *
  * @generated from message nexus.v1.ShownRequest
  */
@@ -297,8 +297,8 @@ export const AcquireTokenResponseSchema: GenMessage<AcquireTokenResponse> = /*@_
  */
 export type ConsentRequired = Message<"nexus.v1.ConsentRequired"> & {
   /**
-   * The URL to open in the person's browser: `<public-url>/auth/start?state=...`. Valid once. Whoever opens it and consents gives the
-   * account that the agent acts with: show it to the user of the request alone.
+   * The URL to open in the user's browser: `<public-url>/auth/start?state=...`. Valid once. Anyone who opens it and consents provides
+   * the account that the agent uses: show it only to the user of the request.
    *
    * @generated from field: string auth_url = 1;
    */
@@ -319,11 +319,11 @@ export type ConsentRequired = Message<"nexus.v1.ConsentRequired"> & {
   expiresAt?: Timestamp | undefined;
 
   /**
-   * Why: `not_connected` (nobody has consented yet), `scopes_missing`, or the word of the connection's `Problem` as it was before the link
-   * was made, for example `reauth_required`, `consent_revoked` and `consent_expired`. For ten minutes after the person or the provider
-   * refused a request for consent it is the word for that, whatever else is the matter, and for everybody who asks: `access_denied` (the
-   * person said no), `authorization_failed`, `token_exchange_failed`, `id_token_verification_failed` or `account_changed`. A newer request
-   * that takes the place of the next link, and a new credential, end that. Show no further link by yourself after `access_denied`.
+   * Why: `not_connected` (nobody has consented yet), `scopes_missing`, or the word of the connection's `Problem` before the link was
+   * created, for example `reauth_required`, `consent_revoked`, and `consent_expired`. After a refused request for consent, it is the
+   * word for the refusal for ten minutes, for every caller and regardless of other problems. These words are `access_denied` (the user
+   * declined), `authorization_failed`, `token_exchange_failed`, `id_token_verification_failed`, and `account_changed`. A newer request
+   * that replaces the next link, or a new credential, ends that. Show no further link by yourself after `access_denied`.
    *
    * @generated from field: string reason = 4;
    */
@@ -373,9 +373,9 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
   connectionId: string;
 
   /**
-   * The answered token should live at least this long, 0 to 24 hours; one that does not is refreshed first. It is a
-   * wish: at most the time between the issue of a token and its refresh window can be had, a larger value is taken as that, and
-   * when the refresh fails the living token is answered.
+   * The returned token should be valid at least this long, 0 to 24 hours; otherwise it is refreshed first. This is a wish. The maximum
+   * is the time between the issue of a token and its refresh window, and a larger value counts as that. If the refresh fails, the valid
+   * token is returned.
    *
    * @generated from field: google.protobuf.Duration min_ttl = 2;
    */
@@ -903,8 +903,8 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
   problem?: Problem | undefined;
 
   /**
-   * When the refresh token, or the authorization behind it, ends; unset when the provider did not say. Told in advance: ask the
-   * person for a new consent before it.
+   * When the refresh token, or the authorization behind it, expires; unset when the provider did not report it. Ask the user for a new
+   * consent before then.
    *
    * @generated from field: google.protobuf.Timestamp refresh_expires_at = 50;
    */
@@ -1100,20 +1100,24 @@ export const TokenService: GenService<{
    * For static types the link leads to the form that asks for the key, and scopes do not count. Where no person is needed (see `GrantType`)
    * the connection is made, and missing scopes are asked for, at once: the answer is a token.
    *
-   * With `wait` the token is answered as soon as there is one; another link as soon as the first can no longer be opened, because the person
-   * said no (`reason` is `access_denied`, whether or not there was a token before), nobody came in time, or a newer request took its place;
-   * and the link that was there before when the time is over. A link that this very call makes is answered at once: nobody has it yet.
+   * With `wait`, the call returns the token as soon as there is one. It returns another link as soon as the first can no longer be
+   * opened. Then the user declined (`reason` is `access_denied`, even if a token existed before), did not come in time, or a newer request
+   * replaced it. When the time is over, it returns the existing link. A link that this call creates is returned at once, because nobody
+   * has it yet.
    *
    * Needs the role for reading tokens and, where a link is made, the one for requesting connections. A caller that is restricted to
    * connections gets links of these, and makes no new one. It is audited as `GetToken` and `RequestConnection` are.
    *
-   * Errors: `NOT_FOUND` for a provider that does not exist or that the caller may not see; `PERMISSION_DENIED` for a new connection that is
-   * not within the caller's restriction; `FAILED_PRECONDITION` with reason `CONNECTION_PENDING` when a person consented and the application
-   * that asked has not confirmed it (`ConfirmConnection`), with `PROVIDER_MISCONFIGURED` when the provider refuses the client, and when the
-   * provider's discovery document contradicts the profile; `RESOURCE_EXHAUSTED` with `TOO_MANY_STREAMS` for a call with `wait`, which
-   * counts as a stream of `WatchTokens` until it is answered; `INVALID_ARGUMENT` for `scopes` that make more than 100 with those that the
-   * connection has or is being asked for; and all of `GetToken` and `RequestConnection`, for example `INVALID_ARGUMENT` for a `return_url`
-   * outside the allowlist.
+   * Errors:
+   *
+   * - `NOT_FOUND`: the provider does not exist, or the caller may not see it.
+   * - `PERMISSION_DENIED`: a new connection would be outside the caller's restriction.
+   * - `FAILED_PRECONDITION` with reason `CONNECTION_PENDING`: the user consented, and the requesting application has not confirmed it
+   *   (`ConfirmConnection`). With `PROVIDER_MISCONFIGURED`: the provider refuses the client. Also when the provider's discovery
+   *   document contradicts the profile.
+   * - `RESOURCE_EXHAUSTED` with `TOO_MANY_STREAMS`: a call with `wait` counts as a stream of `WatchTokens` until it returns.
+   * - `INVALID_ARGUMENT`: together with the scopes that the connection has or requests, `scopes` are more than 100.
+   * - All of `GetToken` and `RequestConnection`, for example `INVALID_ARGUMENT` for a `return_url` outside the allowlist.
    *
    * @generated from rpc nexus.v1.TokenService.AcquireToken
    */
@@ -1127,26 +1131,36 @@ export const TokenService: GenService<{
    * refresh is nudged; an expired one is refreshed first, all callers sharing one request to the provider. When a
    * refresh fails while the token still lives, the living token is answered with its true expiry.
    *
-   * Errors: `NOT_FOUND`; `FAILED_PRECONDITION` with a `google.rpc.ErrorInfo` whose `reason` is `CONNECTION_PENDING`,
-   * `ATTENTION_REQUIRED`, `CONNECTION_REVOKED`, `CONNECTION_EXPIRED` or `CONNECTION_FAILED` when there is no usable credential and
-   * none will come without a person, and whose `metadata` holds the reason of the connection's problem as `problem`, where it has one;
-   * `UNAVAILABLE` with `google.rpc.RetryInfo` when the token is dead and the provider
-   * could not be asked or answered with an error; `DATA_LOSS` when the stored credential cannot be opened.
+   * Errors:
    *
-   * Errors of the rules of the policy file: `PERMISSION_DENIED` for a request that they deny, or that a person did not approve;
-   * `FAILED_PRECONDITION` with reason `USE_EGRESS` where the caller may only do what rules check for each request: it gets no token, and
-   * sends its requests through `nexusd run` or another proxy; with reason `SHOW_BODY` where the verdict goes by the body, and `request` does
-   * not show it. A request that a rule has a person asked about is held until they answer, 180 seconds at most.
+   * - `NOT_FOUND`.
+   * - `FAILED_PRECONDITION` when there is no usable credential and only a user can provide one. The `reason` of its
+   *   `google.rpc.ErrorInfo` is `CONNECTION_PENDING`, `ATTENTION_REQUIRED`, `CONNECTION_REVOKED`, `CONNECTION_EXPIRED`, or
+   *   `CONNECTION_FAILED`. `metadata` has the reason of the connection's problem as `problem`, if there is one.
+   * - `UNAVAILABLE` with `google.rpc.RetryInfo` when the token expired and the provider was not reachable or returned an error.
+   * - `DATA_LOSS` when the stored credential cannot be opened.
    *
-   * With `audience`, `resource` or `scopes` it answers a downscoped token, made of the connection's by the provider
-   * (`oauth2_options.token_exchange`), or by the GitHub App of the profile. The same caller that asks the same again gets the same token while
-   * that lives and the connection has the same revision; requests at the same time share one exchange. The token ends with the
-   * connection's at the latest. The grant of the connection is not touched, whatever comes of it. The read is audited with what was asked for.
+   * Errors of the rules of the policy file:
    *
-   * Errors of a downscoped token besides: `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF` when the profile does not say that the
-   * provider can do it, `PROVIDER_MISCONFIGURED` when the provider refuses the client, and `TOKEN_EXCHANGE_REFUSED` when it refuses the
-   * exchange or answers a token of another kind; `INVALID_ARGUMENT` for scopes that are wider than the connection's, and for an audience, a
-   * resource or scopes that the provider refuses (`invalid_target`, `invalid_scope`); `UNAVAILABLE` when the provider could not be asked.
+   * - `PERMISSION_DENIED`: the rules deny the request, or a person did not approve it.
+   * - `FAILED_PRECONDITION` with reason `USE_EGRESS`: rules check each request of this caller. It gets no token, and must send its
+   *   requests through `nexusd run` or another proxy.
+   * - `FAILED_PRECONDITION` with reason `SHOW_BODY`: the decision depends on the body, and `request` does not show it.
+   *
+   * If a rule requires an approval, the request is held until a person answers, 180 seconds at most.
+   *
+   * With `audience`, `resource`, or `scopes`, it returns a downscoped token. The provider derives it from the connection's token
+   * (`oauth2_options.token_exchange`), or the GitHub App of the profile issues it. The same request of the same caller returns the same
+   * token while it is valid and the connection has the same revision. Concurrent requests share one exchange. The token ends with the
+   * connection's at the latest. The grant of the connection is unaffected by the result. The read is audited with the request.
+   *
+   * Further errors of a downscoped token:
+   *
+   * - `FAILED_PRECONDITION` with reason `TOKEN_EXCHANGE_OFF`: the profile does not enable it. With `PROVIDER_MISCONFIGURED`: the
+   *   provider refuses the client. With `TOKEN_EXCHANGE_REFUSED`: it refuses the exchange, or returns a token of another kind.
+   * - `INVALID_ARGUMENT`: scopes that are wider than the connection's, or an audience, a resource, or scopes that the provider rejects
+   *   (`invalid_target`, `invalid_scope`).
+   * - `UNAVAILABLE`: the provider is not reachable.
    *
    * @generated from rpc nexus.v1.TokenService.GetToken
    */
@@ -1158,11 +1172,10 @@ export const TokenService: GenService<{
   /**
    * Refreshes now, whatever the token's age, and answers the new token. A refresh that is already under way is joined.
    *
-   * Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `NOT_REFRESHABLE` when no refresh token is held,
-   * `PROVIDER_DELETED`, or `PROVIDER_MISCONFIGURED` when the provider refuses the client;
-   * `UNAVAILABLE` when the refresh failed and will be tried again, even if the old token lives (ask `GetToken` for it);
-   * `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when the token needs no refresh yet and the limit of `ReportRejectedToken` is reached.
-   * Refreshes that `GetToken` would cause too are not counted.
+   * Errors: as `GetToken`. `FAILED_PRECONDITION` with reason `NOT_REFRESHABLE` when there is no refresh token, with `PROVIDER_DELETED`,
+   * or with `PROVIDER_MISCONFIGURED` when the provider refuses the client. `UNAVAILABLE` when the refresh failed and will be retried,
+   * even if the old token is valid (call `GetToken` for it). `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when the token needs no
+   * refresh yet and the limit of `ReportRejectedToken` is reached. Refreshes that `GetToken` would also cause are not counted.
    *
    * @generated from rpc nexus.v1.TokenService.RefreshToken
    */
@@ -1172,16 +1185,19 @@ export const TokenService: GenService<{
     output: typeof RefreshTokenResponseSchema;
   },
   /**
-   * The agent says that an API refused a token of this revision. A true report refreshes it once, whatever its age and however many report
-   * it, and is answered when the new revision is durable; a report about a revision that is no longer the current one changes nothing.
+   * Reports that an API rejected a token of this revision. A true report refreshes the token once, regardless of its age and of the
+   * number of reports, and returns when the new revision is durable. A report about a revision that is no longer current changes
+   * nothing.
    *
-   * A challenge with the error `insufficient_scope` (RFC 6750 section 3.1), whatever the status, is about scopes and not about the token:
-   * the outcome is `SCOPES_MISSING`, nothing is refreshed, the token stays usable, and other callers notice nothing. `consent` is a link
-   * that asks for the scopes of the connection and those that the challenge names; the page of the link shows them first, and the user may
-   * say no there. `AcquireToken` with `missing_scopes` returns the same link and can wait for the user. When the link ends, so does what
-   * the report asked for. A report of what an open link asks for already changes nothing. If the user answered three times within a day and
-   * the API still refuses the token, the API is not believed any more: `FAILED_PRECONDITION` with reason `SCOPES_NOT_GRANTED`. A challenge
-   * that names a scope that was not asked for before begins to count anew.
+   * A challenge with the error `insufficient_scope` (RFC 6750 section 3.1), with any status, is about scopes and not about the token.
+   * The outcome is `SCOPES_MISSING`. Nothing is refreshed, the token stays usable, and other callers are unaffected.
+   *
+   * `consent` is a link that asks for the scopes of the connection and those of the challenge. The page of the link shows them first,
+   * and the user may decline there. `AcquireToken` with `missing_scopes` returns the same link and can wait for the user. When the link
+   * ends, the requested scopes are forgotten. A report changes nothing if an open link already asks for its scopes.
+   *
+   * If the user has decided three times within a day and the API still rejects the token, the report fails: `FAILED_PRECONDITION` with
+   * reason `SCOPES_NOT_GRANTED`. A challenge with a new scope resets this count.
    *
    * Where no person is needed (see `GrantType`) the scopes are asked for at once, and the outcome is `REFRESHED`.
    *
@@ -1190,10 +1206,10 @@ export const TokenService: GenService<{
    *
    * What a report causes is audited (`token_rejected`) with the status and the error word, never with the header.
    *
-   * Errors: as `RefreshToken`, with `NOT_REFRESHABLE` for static types too; `INVALID_ARGUMENT` for a revision that the connection has not
-   * reached, for another status than 401 and 403, for 403 without the error `insufficient_scope` or `invalid_token`, and for the error
-   * `invalid_dpop_proof`; `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when as many reports of this connection, and calls of
-   * `RefreshToken` for it, were acted on within an hour as the daemon allows.
+   * Errors: as `RefreshToken`, with `NOT_REFRESHABLE` also for static types. `INVALID_ARGUMENT` for a revision that the connection has
+   * not reached, for a status other than 401 and 403, and for the error `invalid_dpop_proof`. `INVALID_ARGUMENT` also for 403 without
+   * the error `insufficient_scope` or `invalid_token`. `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when reports of this connection
+   * and calls of `RefreshToken` have reached the hourly limit.
    *
    * @generated from rpc nexus.v1.TokenService.ReportRejectedToken
    */
@@ -1207,9 +1223,9 @@ export const TokenService: GenService<{
    * `token_type` is `DPoP` need one: the request then carries `Authorization: DPoP <token>` and `DPoP: <proof>`. The key itself never
    * leaves the daemon, and a proof is good for the current token alone: `revision` says which one that is.
    *
-   * An API that demands a nonce of its own (section 9) answers 401 with `WWW-Authenticate: DPoP error="use_dpop_nonce"` and the nonce in
-   * `DPoP-Nonce`: ask for a proof with that `nonce`, and send the request once more. Give the newest nonce of the API with each request from
-   * then on.
+   * An API that demands its own nonce (section 9) returns 401 with `WWW-Authenticate: DPoP error="use_dpop_nonce"` and the nonce in
+   * `DPoP-Nonce`. Request a proof with that `nonce`, and resend the request. From then on, pass the newest nonce of the API with each
+   * request.
    *
    * It is a read of the token, and audited as one.
    *
@@ -1228,17 +1244,17 @@ export const TokenService: GenService<{
    * intermediate revisions, never the last one. Trouble of one connection is a status inside its state and never ends
    * the stream. Idle streams carry bookmarks.
    *
-   * Resume: ask the same with `position` of the last bookmark; what changed since then is sent, then a bookmark. A position that is too old
-   * or of another store is answered by `reset` and a new snapshot, not by an error: forget what you hold and that the
+   * Resume: send the same request with `position` of the last bookmark. The stream sends the changes since then, and a bookmark. If a
+   * position is too old or of another store, the stream sends `reset` and a new snapshot, not an error: forget everything that the
    * snapshot does not name.
    *
    * Rules for clients, which the agents in `examples/` follow:
    *
    * 1. The stream ends with `OK` after `drain`, or with `UNAVAILABLE` when the daemon or the path to it fails. Connect
    *    again, whatever the status, but for those of rule 5.
-   * 2. Before that wait `drain.reconnect_delay` when there was a `drain`; else back off exponentially with full jitter:
-   *    a random time between 0 and min(10 s, 100 ms * 2^n), where n counts the attempts since the last message.
-   *    n is 0 again after the first message received, not when a connection is made.
+   * 2. Before that, wait `drain.reconnect_delay` if there was a `drain`. Otherwise, back off exponentially with full jitter: a random
+   * time between 0 and min(10 s, 100 ms * 2^n). Here n counts the attempts since the last message; it is 0 again after the first
+   * message received, not when a connection is made.
    * 3. Resume at the `position` of the last bookmark. A client library that backs off by itself is limited to the same
    *    10 s: many grow to two minutes.
    * 4. While disconnected keep using a token until its `expires_at`, and one without it until an API refuses it. A state without
@@ -1248,8 +1264,8 @@ export const TokenService: GenService<{
    * 6. A stream that carried nothing for three bookmark intervals is dead: cancel it and connect again.
    * 7. Ignore an event that you do not know.
    *
-   * Over a Unix socket any `:authority` is taken that is one by RFC 3986. grpc-java sends the bare path of the socket, which is
-   * none, and the layer of HTTP/2 refuses it with `PROTOCOL_ERROR`: say `overrideAuthority("localhost")`.
+   * Over a Unix socket, any `:authority` that is valid by RFC 3986 is accepted. Clients of grpc-java send the bare path of the socket,
+   * which is not valid, and HTTP/2 rejects it with `PROTOCOL_ERROR`. They must call `overrideAuthority("localhost")`.
    *
    * `RESOURCE_EXHAUSTED` with reason `TOO_MANY_STREAMS` when the caller, or all callers together, have as many streams as the daemon
    * allows. A stream whose client does not read what was sent is reset after a minute (`ENHANCE_YOUR_CALM`).
