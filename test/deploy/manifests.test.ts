@@ -429,3 +429,54 @@ describe("the spoke", () => {
     expect(() => kustomize(copy, "spoke")).toThrow("ca.crt");
   });
 });
+
+describe.each(["egress-sidecar", "egress-broker"] as const)("overlay %s", (overlay) => {
+  const { text, objects } = kustomize(filledCopy(), overlay);
+  const pod = podOf(objects.filter(({ metadata }) => metadata.name === "agent"));
+  const [agent] = pod.containers as [Container];
+
+  it.each(versions)("is good by the schemas of Kubernetes %s, every object", (version) => {
+    expect(schemaFaults(text, objects, version)).toEqual([]);
+  });
+
+  it("keeps to the Pod Security Standard `restricted`", () => {
+    const pods = objects.filter(({ kind }) => kind === "Deployment").map((one) => podOf([one]));
+    for (const one of pods)
+      expect(restrictedViolations({ ...one, initContainers: one.initContainers ?? [] })).toEqual([]);
+  });
+
+  it("gives the agent the proxy, and of the authority the certificate alone", () => {
+    const variables = new Map(agent.env?.map(({ name, value }) => [name, value]));
+    expect(variables.get("HTTPS_PROXY")).toMatch(/^http:\/\/agent:\$\(EGRESS_KEY\)@.+:8093$/);
+    const mounted = agent.volumeMounts?.map(({ name }) => name) ?? [];
+    const secrets = pod.volumes.filter(({ name, secret }) => secret && mounted.includes(name));
+    expect(secrets).toEqual([
+      {
+        name: "egress-certificate",
+        secret: expect.objectContaining({ items: [{ key: "ca.crt", path: "ca.crt" }] }),
+      },
+    ]);
+  });
+});
+
+it("leaves the agent of overlay egress-broker no other way out than the port of the proxy", () => {
+  const { objects } = kustomize(filledCopy(), "egress-broker");
+  const policy = only(objects, "NetworkPolicy", "agent").spec as Record<string, unknown>;
+  expect(policy).toEqual({
+    podSelector: { matchLabels: { "app.kubernetes.io/name": "agent" } },
+    policyTypes: ["Ingress", "Egress"],
+    egress: [
+      {
+        to: [{ podSelector: { matchLabels: { "app.kubernetes.io/name": "broker" } } }],
+        ports: [{ port: 8093 }],
+      },
+    ],
+    ingress: [],
+  });
+  const broker = only(objects, "Deployment", "agent-broker").spec as {
+    template: { metadata: { labels: object }; spec: { initContainers?: unknown; containers: Container[] } };
+  };
+  expect(broker.template.metadata.labels).toEqual({ "app.kubernetes.io/name": "broker" });
+  expect(broker.template.spec.initContainers).toBeUndefined();
+  expect(broker.template.spec.containers.map(({ name }) => name)).toEqual(["nexusd"]);
+});

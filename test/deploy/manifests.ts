@@ -9,7 +9,8 @@ const source = join(import.meta.dirname, "../../deploy/kubernetes");
 
 /** Those of a pod with its agent. */
 export const overlays = ["memory", "volume"] as const;
-export type Overlay = (typeof overlays)[number] | "fleet" | "fleet-init" | "spoke";
+export type Overlay = (typeof overlays)[number] | "fleet" | "fleet-init" | "spoke" | EgressOverlay;
+type EgressOverlay = "egress-sidecar" | "egress-broker";
 
 export interface KubernetesObject {
   readonly apiVersion: string;
@@ -122,6 +123,9 @@ export function filledCopy(
     writeFileSync(join(folder, "overlays/fleet", path), text);
   for (const [path, text] of Object.entries({ "ca.crt": "the CA\n", ...spokeFiles }))
     writeFileSync(join(folder, "overlays/spoke", path), text);
+  for (const overlay of ["egress-sidecar", "egress-broker/broker"])
+    for (const name of ["ca.crt", "ca.key"])
+      writeFileSync(join(folder, "overlays", overlay, "secrets", name), `the ${name}\n`);
   return folder;
 }
 
