@@ -3,7 +3,6 @@
 // Node's default, the system's temporary folder. In a read-only image Node does without.
 import module from "node:module";
 import { fileURLToPath } from "node:url";
-import { setFlagsFromString } from "node:v8";
 
 const [major, minor] = process.versions.node.split(".").map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
@@ -13,6 +12,4 @@ if (major < 20 || (major === 20 && minor < 19)) {
 process.umask(process.umask() | 0o022);
 if (process.env.NODE_COMPILE_CACHE === undefined)
   module.enableCompileCache?.(fileURLToPath(new URL("bundle/compile-cache", import.meta.url)));
-// What a start or a burst leaves in the young generation would stay resident.
-if (process.argv[2] === "serve") setFlagsFromString("--semi-space-growth-factor=1");
 await import("./bundle/nexusd.mjs");
