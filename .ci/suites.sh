@@ -36,7 +36,6 @@ suites() {
     "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
   suite follower 300 2 postgresql "$fleet test/ext/fleet/follower" "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts"
   suite storm 420 2 postgresql "$fleet test/ext/fleet/storm" "npm run --silent test:fleet -- --hubs 3 --minutes 2 --json"
-  suite protocol 240 2 postgresql "$fleet test/ext/fleet/storm" "npm run --silent test:fleet -- --protocol --hubs 4 --minutes 1 --json"
   suite upgrade 200 2 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
 
   suite conformance 600 2 go "$wire test/conformance" "npm run --silent test:conformance"

@@ -50,7 +50,8 @@ export class TcpProxy {
   connections = 0;
 
   private constructor(
-    private target: Place,
+    /** Where new connections lead. */
+    public target: Place,
     /** The folder of its socket, where it has one. */
     readonly folder: string | undefined,
   ) {
@@ -77,11 +78,6 @@ export class TcpProxy {
     const address = this.#server.address();
     if (typeof address !== "object" || !address) throw new Error("the proxy listens on no port");
     return address.port;
-  }
-
-  /** New connections lead elsewhere, as after a failover. */
-  retarget(target: Place): void {
-    this.target = target;
   }
 
   /** Ends all connections, and every new one at once. */

@@ -66,6 +66,19 @@ function pause(pauseMs: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
 }
 
+test("a request that must not be sent any more when its socket is open is not sent", async () => {
+  let isAsked = false;
+  let bytes = 0;
+  const port = await listen((socket) => socket.on("data", (piece) => (bytes += piece.length)));
+  const maySend = (): boolean => {
+    isAsked = true;
+    return false;
+  };
+  const fetch = createOutboundFetch({ networks: loopbackNetworks, maySend });
+  const { reason, phase } = await failure(fetch(`http://127.0.0.1:${port}/`, post({ code: canary })));
+  expect([reason, phase, isAsked, bytes]).toEqual(["not_leading", "before_send", true, 0]);
+});
+
 describe("a pause for longer than the deadline", () => {
   const timeoutMs = 200;
   const fetch = fetchWith({ timeoutMs });

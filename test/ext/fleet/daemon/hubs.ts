@@ -146,7 +146,7 @@ export class Hubs {
 
   /** What a browser asks from now on is answered by this hub. */
   async balance(hub: HubProcess): Promise<void> {
-    this.balancer.retarget(hub.browserPort);
+    this.balancer.target = hub.browserPort;
     this.balancer.reset();
     // Connections that were kept are found to be closed.
     const url = hub.environment["NEXUS_PUBLIC_URL"] ?? "";

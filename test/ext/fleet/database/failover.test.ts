@@ -57,7 +57,7 @@ test("a synchronous standby that is promoted has every batch that was acknowledg
   await standby.promote();
   const lossy = await standby.standby({ name: "late" });
   onTestFinished(() => lossy.close());
-  proxy.retarget(standby.socketPath);
+  proxy.target = standby.socketPath;
   proxy.reset();
   expect(await appended).toBe("ok");
   expect(await stored(standby)).toEqual([...acknowledged, last.id]);
@@ -72,7 +72,7 @@ test("a synchronous standby that is promoted has every batch that was acknowledg
   await expect.poll(() => read.at(-1)).toBe(lost.id);
   standby.kill();
   await lossy.promote();
-  proxy.retarget(lossy.socketPath);
+  proxy.target = lossy.socketPath;
   proxy.reset();
   const next = await log.append(aBatch(22n));
 

@@ -1,9 +1,11 @@
 import type { Fault, Servers } from "../storm/faults.js";
-import { isExplained } from "../storm/judge.js";
-import type { CountingProvider, Reuse } from "../storm/provider.js";
+import { earliestMs, explanationOf } from "../storm/judge.js";
+import type { CountingProvider, Loss } from "../storm/provider.js";
 import type { Life } from "./real_hub.js";
 import { RefreshLog } from "./refresh_log.js";
 
+/** A request is on its way so long, over a slow link. */
+const onItsWayMs = 500;
 /** So much before a request its history begins. */
 const beforeMs = 3_000;
 
@@ -11,54 +13,72 @@ const beforeMs = 3_000;
  * The proofs of a storm of real hubs: the log says in whose reign a request was sent, the hubs' own logs which process that was, what it
  * put into its spool file, and how it ended.
  *
- * @returns for each grant that was lost without a reason what happened to it
+ * @returns how many losses each fault explains, and for each grant that was lost without a reason what happened to it
  */
 export async function judgeLosses({
-  provider,
+  losses,
+  requests,
   faults,
   lives,
   servers,
   seen,
 }: {
-  readonly provider: CountingProvider;
+  readonly losses: readonly Loss[];
+  /** All that came to the provider. */
+  readonly requests: CountingProvider["requests"];
   readonly faults: readonly Fault[];
   readonly lives: readonly Life[];
   readonly servers: Servers;
   /** Access tokens that a stream brought. */
   readonly seen: ReadonlySet<string>;
-}): Promise<string[]> {
+}): Promise<{ explained: Record<string, number>; unexplained: string[] }> {
   const log = await RefreshLog.read(servers.primary);
   const reigns = new Map(lives.flatMap((life) => fencesOf(life).map((fence) => [fence, life] as const)));
   const killed = new Set(lives.filter(({ code }) => code === "SIGKILL").map(({ owner }) => owner));
   // A signal that met a process which had ended by itself explains nothing.
   const effective = faults.filter(({ kind, owner }) => kind !== "kill" || killed.has(owner));
+  const explained: Record<string, number> = {};
   const unexplained: string[] = [];
-  for (const reuse of provider.reuses) {
-    const { rotation, grant } = reuse;
-    const sender = rotation && log.senderOf(grant, rotation.receivedMs);
-    const life = sender && reigns.get(sender.fence);
-    const kept = new Set(seen);
-    if (rotation && (sender?.isDurable || (life && isSpooled(life, grant, rotation.receivedMs))))
-      kept.add(rotation.attempt);
-    const proven: Reuse = {
-      ...reuse,
-      rotation: rotation && { ...rotation, owner: life?.owner ?? "unknown" },
+  for (const { grant, atMs, rotation } of losses) {
+    const sent = rotation && log.senderOf(grant, rotation.receivedMs);
+    const life = sent && reigns.get(sent.fence);
+    const isKept =
+      !rotation ||
+      seen.has(rotation.attempt) ||
+      sent?.isDurable === true ||
+      (life !== undefined && isSpooled(life, grant, rotation.receivedMs));
+    const sender = life && {
+      owner: life.owner,
+      unansweredMs: rotation && unansweredMs(life, grant, rotation.receivedMs, atMs),
     };
-    const links = faultsOfLinks(effective);
-    const sentMs = rotation && earliestMs(faults, rotation.receivedMs);
-    const lastContactMs = life && sentMs !== undefined ? unansweredMs(life, reuse, sentMs) : undefined;
-    if (isExplained(proven, killsOf(effective), kept)) continue;
-    if (lastContactMs !== undefined && isExplained(proven, links, kept, lastContactMs)) continue;
-    const fromMs = (rotation?.receivedMs ?? reuse.atMs) - beforeMs;
+    const explanation = isKept ? undefined : explanationOf(rotation, sender, effective);
+    if (explanation !== undefined) {
+      explained[explanation] = (explained[explanation] ?? 0) + 1;
+      continue;
+    }
+    const fromMs = (rotation?.receivedMs ?? atMs) - beforeMs;
     const said = lives.flatMap(({ owner, daemon }) =>
       linesOf(daemon.output, grant, fromMs).map((line) => `${owner} ${line}`),
     );
-    const history = [...log.historyOf(grant, fromMs), ...said, ...around(faults, fromMs, reuse.atMs)];
+    const history = [...log.historyOf(grant, fromMs), ...said, ...around(faults, fromMs, atMs)];
     unexplained.push(
-      `a grant was lost without a reason: ${JSON.stringify(proven)}, durable: ${sender?.isDurable}\n${history.join("\n")}`,
+      `a grant was lost without a reason: ${JSON.stringify({ grant, atMs, rotation, sender })}, kept: ${isKept}\n${history.join("\n")}`,
     );
   }
-  return unexplained;
+  return { explained, unexplained: [...unexplained, ...sentTooLate(log, requests, faults)] };
+}
+
+/** Requests of a hub that led no more: another one had written by then. */
+function sentTooLate(
+  log: RefreshLog,
+  requests: CountingProvider["requests"],
+  faults: readonly Fault[],
+): string[] {
+  return requests.flatMap(({ grant, receivedMs }) => {
+    const fence = log.senderOf(grant, receivedMs)?.fence;
+    const lateMs = fence === undefined ? 0 : earliestMs(faults, receivedMs) - log.endOf(fence);
+    return lateMs > onItsWayMs ? [`a request of ${grant} was sent ${lateMs} ms after another hub led`] : [];
+  });
 }
 
 function fencesOf({ daemon }: Life): string[] {
@@ -67,22 +87,17 @@ function fencesOf({ daemon }: Life): string[] {
   );
 }
 
-const killsOf = (faults: readonly Fault[]): Fault[] => faults.filter(({ kind }) => kind === "kill");
-const faultsOfLinks = (faults: readonly Fault[]): Fault[] => faults.filter(({ kind }) => kind !== "kill");
-
-/** When a request may have come at the earliest: what comes in a stall of the provider is read behind it. */
-function earliestMs(faults: readonly Fault[], receivedMs: number): number {
-  const met = faults.filter(
-    ({ kind, fromMs, untilMs }) => kind === "stall" && fromMs < receivedMs && untilMs >= receivedMs - 50,
-  );
-  return Math.min(receivedMs, ...met.map(({ fromMs }) => fromMs));
-}
-
 /** When the sender said that its request was sent and not answered: before it sent the token again. */
-function unansweredMs({ daemon }: Life, { grant, atMs }: Reuse, sentMs: number): number | undefined {
-  const lines = linesOf(daemon.output, grant, sentMs);
-  const time = timeOf(lines.find((line) => line.includes("no answer came back")) ?? "");
-  return time !== undefined && time < atMs ? time : undefined;
+function unansweredMs(
+  { daemon }: Life,
+  grant: string,
+  receivedMs: number,
+  untilMs: number,
+): number | undefined {
+  // Sent in a stall of the provider, it is read behind it.
+  const lines = linesOf(daemon.output, grant, receivedMs - beforeMs);
+  const times = lines.flatMap((line) => (line.includes("no answer came back") ? (timeOf(line) ?? []) : []));
+  return times.findLast((time) => time < untilMs);
 }
 
 function isSpooled({ daemon }: Life, grant: string, fromMs: number): boolean {

@@ -14,6 +14,8 @@ export interface RealFleetOptions {
   readonly hubs: number;
   /** Of the store that the fleet is made of. */
   readonly groups: Filling["groups"];
+  /** `main.js` of another build than this one. */
+  readonly main?: string | undefined;
   /** More settings of every hub. */
   readonly environment?: NodeJS.ProcessEnv;
   /** Of what the provider answers. Default: so long that what a former leader brings home comes in time. */
@@ -104,12 +106,16 @@ export class RealFleet {
   }
 
   async #hub(index: number): Promise<RealHub> {
-    const { primary } = this.servers;
+    const { primary, standby } = this.servers;
     return await RealHub.make({
       folder: join(this.folder, `hub-${index}`),
       environment: this.#environment(),
-      database: { target: primary.socketPath, urlOf: (folder) => primary.url(folder) },
+      database: {
+        targets: [primary.socketPath, standby.socketPath],
+        urlOf: (folders) => primary.url(folders),
+      },
       providerLink: this.providerLink,
+      main: this.options.main,
       isMeasured: this.options.isMeasured === true,
       onBroken: (words) => this.broken.push(words),
       onToken: (accessToken) => this.seen.add(accessToken),

@@ -12,9 +12,12 @@ import type { StormHub } from "../storm/faults.js";
 export interface RealHubOptions {
   readonly folder: string;
   readonly environment: NodeJS.ProcessEnv;
-  readonly database: { readonly target: string; readonly urlOf: (folder: string) => string };
+  /** The sockets of the database's hosts, and a URL for those of the links before them. */
+  readonly database: { readonly targets: readonly string[]; readonly urlOf: (folders: string) => string };
   /** The one link to the provider, which all hubs have. */
   readonly providerLink: TcpProxy;
+  /** `main.js` of another build than this one. */
+  readonly main: string | undefined;
   /** Asked less often whether it leads, and not watched. */
   readonly isMeasured: boolean;
   readonly onBroken: (words: string) => void;
@@ -67,7 +70,6 @@ export class RealHub implements StormHub {
   /** `main.js` of the version that is started from now on; undefined: this one. */
   main: string | undefined;
   isLeader = false;
-  readonly sharesProviderLink = true;
   /** Of all its processes, the newest last. */
   readonly lives: Life[] = [];
   readonly clients: Clients;
@@ -79,7 +81,7 @@ export class RealHub implements StormHub {
   private constructor(
     private readonly options: RealHubOptions,
     readonly environment: NodeJS.ProcessEnv,
-    readonly databaseLink: TcpProxy & { readonly folder: string },
+    readonly databaseLinks: readonly TcpProxy[],
     readonly hubLink: TcpProxy,
   ) {
     this.clients = clientsOf(this.socket);
@@ -87,20 +89,21 @@ export class RealHub implements StormHub {
 
   static async make(options: RealHubOptions): Promise<RealHub> {
     mkdirSync(options.folder, { recursive: true, mode: 0o700 });
-    const databaseLink = await TcpProxy.postgres(options.database.target);
+    const databaseLinks = await Promise.all(options.database.targets.map((each) => TcpProxy.postgres(each)));
     const port = await freePort();
     const hubLink = await TcpProxy.tcp(port);
     const environment = {
       ...options.environment,
       NEXUS_DATA_DIR: options.folder,
-      NEXUS_STORE: options.database.urlOf(databaseLink.folder),
+      NEXUS_STORE: options.database.urlOf(databaseLinks.map(({ folder }) => folder).join(",")),
       NEXUS_FLEET_LISTEN: `127.0.0.1:${port}`,
       NEXUS_FLEET_ADDRESS: `127.0.0.1:${hubLink.port}`,
       NEXUS_HTTP_LISTEN: `127.0.0.1:${await freePort()}`,
       NEXUS_OPS_LISTEN: `127.0.0.1:${await freePort()}`,
       NEXUS_BROWSER_LISTEN: `127.0.0.1:${await freePort()}`,
     };
-    const hub = new RealHub(options, environment, databaseLink, hubLink);
+    const hub = new RealHub(options, environment, databaseLinks, hubLink);
+    hub.main = options.main;
     hub.#living = hub.#live();
     void hub.#look();
     if (!options.isMeasured) void hub.#watch();
@@ -144,11 +147,6 @@ export class RealHub implements StormHub {
     return status?.fleet?.leader;
   }
 
-  retarget(target: string): void {
-    this.databaseLink.retarget(target);
-    this.databaseLink.reset();
-  }
-
   /** Ends it for good. */
   async stop(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     this.#stopping.abort();
@@ -167,7 +165,7 @@ export class RealHub implements StormHub {
 
   async close(): Promise<void> {
     await this.stop("SIGKILL");
-    await this.databaseLink.close();
+    for (const link of this.databaseLinks) await link.close();
     await this.hubLink.close();
   }
 

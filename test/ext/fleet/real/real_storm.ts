@@ -7,65 +7,54 @@ import type { RawWrite } from "../../../../src/ext/fleet/replication/log.js";
 import { rawEntries } from "../../../../src/ext/fleet/replication/raw_entries.js";
 import { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
-import { requestOf } from "../../../daemon/requests.js";
 import type { Postgres } from "../../../fakes/postgres.js";
 import { silentLog } from "../../../silent_log.js";
 import { aMember } from "../database/samples.js";
 import { Faults } from "../storm/faults.js";
 import { judgeLog, type StormReport } from "../storm/judge.js";
-import { isTrueSoon, type StormOptions } from "../storm/storm.js";
+import type { Loss } from "../storm/provider.js";
+import { Agents } from "../upgrade/agents.js";
 import { judgeLosses } from "./losses.js";
+import { tokenAt } from "./points.js";
 import { RealFleet } from "./real_fleet.js";
-import type { RealHub } from "./real_hub.js";
 
-/** How many refreshes are asked for at once. */
-const lanes = 6;
+export interface StormOptions {
+  readonly hubs: number;
+  readonly minutes: number;
+  readonly grants: number;
+  /** `main.js` of a build that is broken in one place. */
+  readonly main: string | undefined;
+  /** Uniform in [0, 1): what faults happen, when, and for how long. */
+  readonly random: () => number;
+  readonly say: (words: string) => void;
+}
 
 /** The database of a storm, its provider, and what was seen. */
 export class RealStorm {
-  /** Connections that a hub said it had made. */
-  readonly #made: string[] = [];
-  readonly #ending = new AbortController();
   #fleet!: RealFleet;
+  #agents!: Agents;
 
   constructor(private readonly options: StormOptions) {}
 
   async run(): Promise<StormReport> {
-    const { hubs: count, grants } = this.options;
+    const { hubs: count, grants, main } = this.options;
     const groups = [{ count: grants, dueAtMs: Date.now() + 5_000 }];
-    this.#fleet = await RealFleet.start({ hubs: count, groups });
-    const { hubs, servers, provider } = this.#fleet;
+    this.#fleet = await RealFleet.start({ hubs: count, groups, main });
+    const { hubs, ids, servers, provider, broken } = this.#fleet;
+    this.#agents = new Agents({ hubs, ids, onBroken: (words) => broken.push(words), allLive: false });
     try {
-      void this.#write();
-      for (let lane = 0; lane < lanes; lane++) void this.#refresh();
+      this.#agents.start();
       await this.#untilRefreshed();
       const faults = new Faults(hubs, servers, 3_000, 4_000, this.options.random);
       await faults.rage(this.options.minutes, (kind) => {
         const seen = `${provider.refreshes} refreshes, ${provider.reuses.length} lost, ${provider.overlaps} overlaps`;
-        this.options.say(`${kind}; ${seen}, ${this.#made.length} connections made`);
+        this.options.say(`${kind}; ${seen}, ${this.#agents.made.length} connections made`);
       });
       return await this.#judge(faults).finally(() => faults.close());
     } finally {
-      this.#ending.abort();
+      await this.#agents.stop();
       await this.#fleet.close();
     }
-  }
-
-  /** Makes connections at any hub, without a pause: what a hub says it has made has to be there in the end. */
-  async #write(): Promise<void> {
-    while (!this.#ending.signal.aborted) {
-      const hub = this.#anyHub();
-      await hub.clients.connections.requestConnection(requestOf("live"), { timeoutMs: 15_000 }).then(
-        ({ connectionId }) => this.#made.push(connectionId),
-        () => undefined,
-      );
-      await sleep(100);
-    }
-  }
-
-  #anyHub(): RealHub {
-    const { hubs } = this.#fleet;
-    return hubs[Math.floor(Math.random() * hubs.length)] as RealHub;
   }
 
   async #untilRefreshed(): Promise<void> {
@@ -73,17 +62,6 @@ export class RealStorm {
     for (let tries = 0; provider.refreshes === 0; tries++) {
       if (tries > 600) throw new Error("the hubs do not begin to refresh within a minute");
       await sleep(100);
-    }
-  }
-
-  /** Has connections refreshed at any hub, without a pause. */
-  async #refresh(): Promise<void> {
-    while (!this.#ending.signal.aborted) {
-      const { ids } = this.#fleet;
-      const connectionId = ids[Math.floor(Math.random() * ids.length)] ?? "";
-      const { tokens } = this.#anyHub().clients;
-      await tokens.refreshToken({ connectionId }, { timeoutMs: 5_000 }).catch(() => undefined);
-      await sleep(50);
     }
   }
 
@@ -97,14 +75,17 @@ export class RealStorm {
     await sleep(8_000);
     if (!(await isTrueSoon(() => provider.refreshes > refreshed)))
       broken.push("nothing is refreshed after all was healed");
-    this.#ending.abort();
+    await this.#agents.stop();
+    const { stalled } = faults;
+    const losses = [...provider.reuses, ...(await this.#leftBehind())];
     const auditEvents = await this.#verifyAudit();
     await Promise.all(hubs.map((hub) => hub.stop("SIGTERM")));
     const lost = await this.#compare(servers.primary);
-    const log = await judgeLog(servers.primary, []);
+    const log = await judgeLog(servers.primary);
     const lives = hubs.flatMap((hub) => hub.lives);
-    const unexplained = await judgeLosses({
-      provider,
+    const { explained, unexplained } = await judgeLosses({
+      losses,
+      requests: provider.requests,
       faults: [...faults.done, ...faults.stalls],
       lives,
       servers,
@@ -115,16 +96,34 @@ export class RealStorm {
     return {
       refreshes: provider.refreshes,
       overlaps: provider.overlaps,
-      grantsLost: provider.reuses.length,
-      explained: provider.reuses.length - unexplained.length,
+      grantsLost: losses.length,
+      explained,
+      stalled,
       ...log,
       ackedMissing: lost.length,
       faults: counts,
       reigns: faults.reigns,
       auditEvents,
-      acknowledged: this.#made.length,
+      reads: this.#agents.reads,
+      acknowledged: this.#agents.made.length,
       broken: [...broken, ...unexplained],
     };
+  }
+
+  /** @returns the newest answer of each family that lives, and that not all hubs serve within half a minute */
+  async #leftBehind(): Promise<Loss[]> {
+    const { hubs, provider } = this.#fleet;
+    let left = provider.newest();
+    await isTrueSoon(async () => {
+      const suspects = new Set(left.map(({ grant }) => grant));
+      left = [];
+      for (const rotation of provider.newest().filter(({ grant }) => suspects.has(grant))) {
+        const served = await Promise.all(hubs.map((hub) => tokenAt(hub, rotation.grant)));
+        if (served.some((token) => token !== rotation.attempt)) left.push(rotation);
+      }
+      return left.length === 0;
+    });
+    return left.map((rotation) => ({ grant: rotation.grant, atMs: Date.now(), rotation }));
   }
 
   /** @returns how many events the audit log has */
@@ -154,7 +153,7 @@ export class RealStorm {
       const fresh = ReplicaStore.open({ folder, nowMs: Date.now() });
       const wanted = digestOf(fresh.raw(rawEntries));
       const newest = fresh.position?.position ?? 0n;
-      const lost = this.#made.filter((id) => fresh.getConnection(id) === undefined);
+      const lost = this.#agents.made.filter((id) => fresh.getConnection(id) === undefined);
       await fresh.close();
       for (const [index] of hubs.entries()) {
         const store = ReplicaStore.open({
@@ -191,4 +190,14 @@ function digestOf(pages: Iterable<readonly RawWrite[]>): string {
     }
   }
   return hash.digest("hex");
+}
+
+/** @returns whether it holds within half a minute, in which a lead of seconds may be lost and won again */
+async function isTrueSoon(holds: () => boolean | Promise<boolean>): Promise<boolean> {
+  const endMs = performance.now() + 30_000;
+  while (performance.now() < endMs) {
+    if (await holds()) return true;
+    await sleep(100);
+  }
+  return await holds();
 }

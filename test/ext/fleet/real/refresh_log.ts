@@ -15,6 +15,8 @@ interface Entry {
 /** What the log of a fleet says of refreshes: who sent each, and whether its outcome is durable. */
 export class RefreshLog {
   readonly #entries = new Map<string, Entry[]>();
+  /** When the first batch of each reign was written. */
+  readonly #begun = new Map<bigint, number>();
 
   private constructor() {}
 
@@ -24,6 +26,7 @@ export class RefreshLog {
       "SELECT (extract(epoch FROM at) * 1000)::float8 AS at, fence::text AS fence, writes FROM nexus.log ORDER BY position",
     );
     for (const { at, fence, writes } of rows) {
+      if (!log.#begun.has(BigInt(fence))) log.#begun.set(BigInt(fence), at);
       for (const { database, value } of decodeWrites(writes)) {
         if (database !== lmdbNames.connections || value === undefined) continue;
         const { id, credentialRevision: revision, refreshIntent } = decodeConnection(value).connection;
@@ -48,6 +51,12 @@ export class RefreshLog {
     if (intent === undefined) return undefined;
     const isDurable = entries.some(({ revision }) => revision > intent.revision);
     return { fence: intent.fence, isDurable };
+  }
+
+  /** When a later reign wrote first; infinity: there was none. */
+  endOf(fence: string): number {
+    const later = [...this.#begun].filter(([other]) => other > BigInt(fence)).map(([, atMs]) => atMs);
+    return Math.min(...later);
   }
 
   /** For whoever has to find out why a grant was lost. */

@@ -6,14 +6,12 @@ import type { TcpProxy } from "../../../fakes/tcp_proxy.js";
 export interface StormHub {
   readonly owner: string;
   readonly isLeader: boolean;
-  /** Whether `providerLink` is that of all hubs. */
-  readonly sharesProviderLink?: boolean;
-  readonly databaseLink: TcpProxy;
+  /** One for each host of its URL. */
+  readonly databaseLinks: readonly TcpProxy[];
+  /** That of all hubs. */
   readonly providerLink: TcpProxy;
   readonly hubLink: TcpProxy;
   signal(name: NodeJS.Signals): void;
-  /** The database is elsewhere. */
-  retarget(target: string): void;
 }
 
 /** A process whose event loop stands still for so long of a window passes nothing on in time: a hub waits 1.5 s for an answer. */
@@ -68,6 +66,8 @@ export class Faults {
   /** Since the first fault, until `close`. */
   readonly stalls: Fault[] = [];
   #watch: NodeJS.Timeout | undefined;
+  #startedMs = 0;
+  #stoodMs = 0;
   readonly #underWay = new Set<Promise<void>>();
   /** How many processes were seen to lead. */
   reigns = 0;
@@ -88,6 +88,7 @@ export class Faults {
     const endMs = performance.now() + minutes * 60_000;
     let isDatabaseHarmed = false;
     let leader = "";
+    this.#startedMs = performance.now();
     this.#watch ??= this.#watchStalls();
     while (performance.now() < endMs) {
       await sleep(2 * this.betweenMs * this.random());
@@ -100,6 +101,7 @@ export class Faults {
       if (isOfDatabase && isDatabaseHarmed) continue;
       say(kind);
       const done = this.begin(kind);
+      if (kind === "promote standby" && this.random() < 0.5) void this.begin("kill");
       if (!isOfDatabase) continue;
       isDatabaseHarmed = true;
       void done.then(() => {
@@ -113,13 +115,21 @@ export class Faults {
     clearInterval(this.#watch);
   }
 
+  /** The part of the time since the first fault in which the process of the storm did not run. */
+  get stalled(): number {
+    return this.#stoodMs / (performance.now() - this.#startedMs);
+  }
+
   /** While a laden machine does not let this process run, the provider hears and answers nothing. */
   #watchStalls(): NodeJS.Timeout {
     let seenMs = Date.now();
     let late: { readonly fromMs: number; readonly untilMs: number }[] = [];
     return setInterval(() => {
       const nowMs = Date.now();
-      if (nowMs - seenMs > 2 * lookEveryMs) late.push({ fromMs: seenMs, untilMs: nowMs });
+      if (nowMs - seenMs > 2 * lookEveryMs) {
+        late.push({ fromMs: seenMs, untilMs: nowMs });
+        this.#stoodMs += nowMs - seenMs;
+      }
       seenMs = nowMs;
       late = late.filter(({ untilMs }) => untilMs > nowMs - windowMs);
       const stoodMs = late.reduce((sum, { fromMs, untilMs }) => sum + untilMs - fromMs, 0);
@@ -152,7 +162,7 @@ export class Faults {
 
   #metBy(kind: FaultKind, hub: StormHub): string {
     if (kind === "kill database" || kind === "promote standby") return "";
-    return kind.endsWith(" provider") && hub.sharesProviderLink ? "every" : hub.owner;
+    return kind.endsWith(" provider") ? "every" : hub.owner;
   }
 
   async settled(): Promise<void> {
@@ -161,23 +171,25 @@ export class Faults {
 
   async #do(kind: FaultKind, hub: StormHub): Promise<void> {
     const lastsMs = 300 + this.random() * 2.5 * this.leaseMs;
-    const links = { database: hub.databaseLink, provider: hub.providerLink, hubs: hub.hubLink };
+    const links = { database: hub.databaseLinks, provider: [hub.providerLink], hubs: [hub.hubLink] };
     if (kind === "kill") return hub.signal("SIGKILL");
     if (kind === "terminate") return hub.signal("SIGTERM");
     if (kind === "kill database") return await this.#killDatabase(lastsMs);
-    if (kind === "promote standby") return await this.#promote();
+    if (kind === "promote standby") return await this.#promote(this.random() < 0.5 ? 0 : lastsMs);
     if (kind === "pause") {
       hub.signal("SIGSTOP");
       await sleep(lastsMs);
       return hub.signal("SIGCONT");
     }
     const [how = "", where = "database"] = kind.split(" ");
-    const link = links[where as keyof typeof links];
-    if (how === "cut") link.cut();
-    else if (how === "slow") link.slow(20 + this.random() * 200);
-    else link.halfOpen();
+    const delayMs = 20 + this.random() * 200;
+    for (const link of links[where as keyof typeof links]) {
+      if (how === "cut") link.cut();
+      else if (how === "slow") link.slow(delayMs);
+      else link.halfOpen();
+    }
     await sleep(lastsMs);
-    link.heal();
+    for (const link of links[where as keyof typeof links]) link.heal();
   }
 
   async #killDatabase(awayMs: number): Promise<void> {
@@ -187,15 +199,22 @@ export class Faults {
     await primary.start();
   }
 
-  /** The standby becomes the primary, and gets a standby of its own; commits wait until that has all. */
-  async #promote(): Promise<void> {
+  /**
+   * The standby becomes the primary, and gets a standby of its own, which takes the place of the old primary; commits wait until that has all.
+   *
+   * @param aliveMs for which the old primary lives on beside it, and takes connections
+   */
+  async #promote(aliveMs: number): Promise<void> {
     const { primary, standby } = this.servers;
-    primary.kill();
+    if (aliveMs === 0) primary.kill();
     await standby.promote();
     this.servers.primary = standby;
-    for (const hub of this.hubs) hub.retarget(standby.socketPath);
+    await sleep(aliveMs);
     await primary.close();
     this.servers.standby = await standby.standby({ name: "sync", synchronous: "sync" });
+    for (const { databaseLinks } of this.hubs)
+      for (const link of databaseLinks)
+        if (link.target === primary.socketPath) link.target = this.servers.standby.socketPath;
   }
 }
 

@@ -8,30 +8,23 @@ const tokenSeconds = 180;
 /** A request that turned a refresh token into the next one. */
 export interface Rotation {
   readonly grant: string;
+  /** The access token that it was answered. */
   readonly attempt: string;
-  /** The process that sent it. */
-  readonly owner: string;
   readonly receivedMs: number;
 }
 
-/** A refresh token came that was used before, or of a family that ended. */
-export interface Reuse {
+/** An answer that was not used: its token came again, or another is served in its place. */
+export interface Loss {
   readonly grant: string;
   readonly atMs: number;
-  /** Of the token that came; undefined: it never was one. */
+  /** The request that got it; undefined: what came never was a token. */
   readonly rotation: Rotation | undefined;
 }
 
 interface Family {
   current: string;
   underWay: number;
-}
-
-export interface TokenRequest {
-  readonly grant: string;
-  readonly token: string;
-  readonly attempt: string;
-  readonly owner: string;
+  newest: Rotation | undefined;
 }
 
 /**
@@ -42,8 +35,9 @@ export class CountingProvider {
   readonly #server: Server;
   readonly #families = new Map<string, Family>();
   readonly #rotations = new Map<string, Rotation>();
-  readonly reuses: Reuse[] = [];
-  readonly #received = new Map<string, number>();
+  readonly reuses: Loss[] = [];
+  /** Every request with a refresh token. */
+  readonly requests: { readonly grant: string; readonly receivedMs: number }[] = [];
   refreshes = 0;
   overlaps = 0;
 
@@ -68,14 +62,12 @@ export class CountingProvider {
 
   /** How many requests of a grant came. */
   requestsOf(grant: string): number {
-    return this.#received.get(grant) ?? 0;
+    return this.requests.filter((request) => request.grant === grant).length;
   }
 
-  /** A person's consent: the first refresh token of a grant, or of its next family. */
-  consent(grant: string): string {
-    const current = randomUUID();
-    this.#families.set(grant, { current, underWay: this.#families.get(grant)?.underWay ?? 0 });
-    return current;
+  /** Of each family that lives and was refreshed, the newest. */
+  newest(): Rotation[] {
+    return [...this.#families.values()].flatMap(({ current, newest }) => (current && newest ? newest : []));
   }
 
   async close(): Promise<void> {
@@ -86,18 +78,11 @@ export class CountingProvider {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let text = "";
     for await (const piece of request) text += String(piece);
-    const [status, answer] = request.headers["content-type"]?.startsWith("application/x-www-form-urlencoded")
-      ? await this.#grant(new URLSearchParams(text))
-      : await this.#ask(request.url, JSON.parse(text) as TokenRequest);
+    const [status, answer] = await this.#grant(new URLSearchParams(text));
     const bytes = JSON.stringify(answer);
     const head = { "content-type": "application/json", "cache-control": "no-store" };
     response.writeHead(status, { ...head, "content-length": Buffer.byteLength(bytes), connection: "close" });
     response.end(bytes);
-  }
-
-  async #ask(url: string | undefined, body: TokenRequest): Promise<[number, object]> {
-    if (url === "/consent") return [200, { token: this.consent(body.grant) }];
-    return await this.#refresh(body);
   }
 
   /** RFC 6749, section 6. The first refresh token of a grant is `<grant>#1`, as stores of the bench are filled. */
@@ -105,23 +90,9 @@ export class CountingProvider {
     const token = form.get("refresh_token") ?? "";
     const [grant = ""] = token.split("#");
     if (token.endsWith("#1") && !this.#families.has(grant))
-      this.#families.set(grant, { current: token, underWay: 0 });
-    // Says which refresh brought it: whoever sees it knows that the outcome is durable.
-    const accessToken = `after_${token.replaceAll("#", "_")}`;
-    const [status, answer] = await this.#refresh({ grant, token, attempt: accessToken, owner: "" });
-    if (!("token" in answer)) return [status, answer];
-    const next = `${grant}#${String(answer.token)}`;
-    const family = this.#families.get(grant);
-    if (family) family.current = next;
-    return [
-      200,
-      { access_token: accessToken, token_type: "Bearer", expires_in: this.lifeSeconds, refresh_token: next },
-    ];
-  }
-
-  async #refresh({ grant, token, attempt, owner }: TokenRequest): Promise<[number, object]> {
+      this.#families.set(grant, { current: token, underWay: 0, newest: undefined });
     const receivedMs = Date.now();
-    this.#received.set(grant, this.requestsOf(grant) + 1);
+    this.requests.push({ grant, receivedMs });
     const family = this.#families.get(grant);
     if (!family) return [400, { error: "invalid_grant" }];
     if (family.underWay > 0) this.overlaps++;
@@ -136,12 +107,16 @@ export class CountingProvider {
         family.current = "";
         return [400, { error: "invalid_grant" }];
       }
-      family.current = randomUUID();
-      this.#rotations.set(token, { grant, attempt, owner, receivedMs });
+      const next = `${grant}#${randomUUID()}`;
+      // Says which refresh brought it: whoever sees it knows that the outcome is durable.
+      const accessToken = `after_${token.replaceAll("#", "_")}`;
+      family.current = next;
+      family.newest = { grant, attempt: accessToken, receivedMs };
+      this.#rotations.set(token, family.newest);
       this.refreshes++;
-      const next = family.current;
       await sleep(Math.random() * 60);
-      return [200, { token: next }];
+      const answer = { access_token: accessToken, token_type: "Bearer", expires_in: this.lifeSeconds };
+      return [200, { ...answer, refresh_token: next }];
     } finally {
       family.underWay--;
     }

@@ -1,19 +1,9 @@
-import {
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-
-const root = join(import.meta.dirname, "../../../..");
+import { buildEdited, type Edit } from "../real/edited_build.js";
 
 /** What the sources of a version that there is not have in place of this one's. */
-const edits: readonly (readonly [file: string, from: string, to: string])[] = [
+const edits: readonly Edit[] = [
   ["package.json", '"version": "0.1.0"', '"version": "0.2.0"'],
   [
     "src/ext/fleet/database/connection/layouts.ts",
@@ -68,35 +58,9 @@ export function isMarked(record: Uint8Array): boolean {
  * @returns the path of its `main.js`
  */
 export async function buildNextVersion(folder: string): Promise<string> {
-  for (const name of ["src", "scripts", "package.json", "tsconfig.json"])
-    cpSync(join(root, name), join(folder, name), { recursive: true });
-  symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
-  for (const [file, from, to] of edits) edit(join(folder, file), from, to);
-  writeFileSync(join(folder, "src/store/records/mark.ts"), markSource);
-  for (const name of ["003_expand.sql", "003_contract.sql"])
-    copyFileSync(join(import.meta.dirname, name), join(folder, "src/ext/fleet/database/sql", name));
-  const dist = join(folder, "dist");
-  for (const [from, to] of [
-    ["ext/fleet/database/sql", "database/sql"],
-    ["catalogue", "catalogue"],
-    ["ext/console/assets", "assets"],
-  ] as const) {
-    if (!existsSync(join(folder, "src", from))) continue;
-    mkdirSync(join(dist, to), { recursive: true });
-    cpSync(join(folder, "src", from), join(dist, to), { recursive: true });
-  }
-  const { bundle } = (await import(pathToFileURL(join(folder, "scripts/bundle.mjs")).href)) as {
-    bundle(root: string, folder: string): Promise<void>;
-  };
-  await bundle(folder, dist);
-  const main = join(dist, "main.js");
-  copyFileSync(join(folder, "scripts/launcher.js"), main);
-  return main;
-}
-
-/** @throws Error when the text is not there once: the sources have changed, and the edit must follow */
-function edit(file: string, from: string, to: string): void {
-  const text = readFileSync(file, "utf8");
-  if (from !== "" && text.split(from).length !== 2) throw new Error(`${file} does not have once: ${from}`);
-  writeFileSync(file, from === "" ? `${to}${text}` : text.replace(from, () => to));
+  return await buildEdited(folder, edits, (src) => {
+    writeFileSync(join(src, "store/records/mark.ts"), markSource);
+    for (const name of ["003_expand.sql", "003_contract.sql"])
+      copyFileSync(join(import.meta.dirname, name), join(src, "ext/fleet/database/sql", name));
+  });
 }

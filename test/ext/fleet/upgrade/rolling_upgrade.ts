@@ -51,7 +51,7 @@ export class RollingUpgrade {
     try {
       const { hubs, ids, broken, folder } = this.#fleet;
       this.#next = await buildNextVersion(join(folder, "next"));
-      this.#agents = new Agents({ hubs, ids, onBroken: (words) => broken.push(words) });
+      this.#agents = new Agents({ hubs, ids, onBroken: (words) => broken.push(words), allLive: true });
       await this.#until("all hubs serve", () => hubs.every((hub) => isReady(hub)));
       await this.#leader();
       this.#agents.start();
@@ -225,7 +225,7 @@ export class RollingUpgrade {
         (await written.copy(join(folder, `hub-${index}`))) === fresh,
         `hub ${index} differs from the database`,
       );
-    const { gaps } = await judgeLog(servers.primary, []);
+    const { gaps } = await judgeLog(servers.primary);
     const turns = written.turns();
     this.#expect(turns.toNext > 0 && turns.toThis > 0, "leaders did not change both ways");
     for (const [what, count] of Object.entries({
