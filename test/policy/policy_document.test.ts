@@ -52,6 +52,17 @@ describe("a policy", () => {
     }
   });
 
+  it("puts the namespace and the service account of a caller into user ids, and nobody else's", () => {
+    const policy = readPolicy(
+      'bindings: [{ principals: ["jwt:*"], role: agent, user_ids: ["{namespace}/{serviceaccount}", "team-{namespace}:*"] }]',
+    );
+    const usersOf = (name: string) => policy.ruleFor(name)?.restriction?.userIds;
+    expect(usersOf("jwt:system:serviceaccount:agents:ada")).toEqual(["agents/ada", "team-agents:*"]);
+    const asWritten = ["{namespace}/{serviceaccount}", "team-{namespace}:*"];
+    for (const name of ["jwt:ada", "jwt:system:serviceaccount:agents", "jwt:system:serviceaccount:*:ada"])
+      expect(usersOf(name)).toEqual(asWritten);
+  });
+
   it("is shown by examples/policy.yaml", () => {
     const policy = readPolicy(readFileSync(new URL("../../examples/policy.yaml", import.meta.url), "utf8"));
     const provider = { id: "p", name: "slack" };

@@ -2,6 +2,7 @@ import type { Role } from "./access_table.js";
 import { describeRule, type RoleRule } from "./permissions.js";
 import type { Rule } from "./rules.js";
 import type { Restriction } from "./scope_restriction.js";
+import { restrictionFor } from "./service_account.js";
 
 /** Principals, and what they are. */
 export interface PolicyBinding {
@@ -11,6 +12,8 @@ export interface PolicyBinding {
   readonly restriction: Restriction | undefined;
   /** In the file, from 1. */
   readonly line: number;
+  /** What says so, where it is not the policy file. */
+  readonly origin?: string;
 }
 
 /** What a policy file says. The first binding that names a principal is its own; later ones are not looked at. */
@@ -45,9 +48,9 @@ export class Policy {
     const isPatternFirst = pattern !== undefined && (exactOrder === undefined || pattern.order < exactOrder);
     const binding = isPatternFirst ? pattern.binding : exact;
     if (!binding) return undefined;
-    const { role, restriction, line } = binding;
-    const text = `the policy file binds ${binding.principals.join(", ")}: ${describeRule(binding)}`;
-    return { role, restriction, place: { text, line } };
+    const { role, line, principals, origin = "the policy file" } = binding;
+    const text = `${origin} binds ${principals.join(", ")}: ${describeRule(binding)}`;
+    return { role, restriction: restrictionFor(binding.restriction, principalName), place: { text, line } };
   }
 }
 
