@@ -61,6 +61,7 @@ export default defineConfig({
         [
           "test/{daemon,security,proxy,deploy,removal}/**",
           "test/ext/fleet/follower/**",
+          "test/ext/kubernetes/suite/**",
           "test/ext/*/daemon/**",
           ...fleet,
           ...tools,

@@ -44,6 +44,7 @@ suites() {
   suite python 300 1 toolchains "clients/python proto/nexus test/clients" "clients/python/check.sh"
   suite interop 1200 2 toolchains "examples proto/nexus test/interop src/server/rest" "npm run --silent test:interop"
   suite egress 600 2 egress_clients "src/ext/egress test/ext/egress" "npm run --silent test:egress"
+  suite kubernetes 900 2 kubernetes "src/ext/kubernetes src/ext/manifest src/identity deploy/helm test/ext/kubernetes" "npm run --silent test:kubernetes"
   suite mcp 600 1 "" "src/ext/mcp src/domain/providers/mcp test/ext/mcp" "npm run --silent test:mcp"
   suite mcp-conformance 600 1 "" "src/domain/providers/mcp src/domain/consent src/oauth test/mcp_conformance" "npm run --silent test:mcp-conformance"
   suite foreign 900 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/domain/providers/mcp test/foreign" "npm run --silent test:foreign"

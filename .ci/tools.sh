@@ -100,6 +100,15 @@ install_deploy() {
   [ -x "$tools_folder/python/bin/kubernetes-validate" ] ||
     pip_install --upgrade --target "$tools_folder/python" kubernetes-validate==1.37.0
 }
+# A real API server, for which there is no package, and what reads charts.
+install_kubernetes() {
+  apt_programs etcd:etcd-server openssl:openssl go:golang-go || return
+  local bin="$tools_folder/bin"
+  [ -x "$bin/helm" ] || again 3 600 env GOBIN="$bin" go install helm.sh/helm/v3/cmd/helm@v3.22.0 || return
+  [ -x "$bin/kube-linter" ] || again 3 600 env GOBIN="$bin" go install golang.stackrox.io/kube-linter/cmd/kube-linter@v0.7.6 || return
+  [ -x "$bin/kube-apiserver" ] ||
+    { again 2 2400 test/ext/kubernetes/suite/build_apiserver.sh "$tools_folder/apiserver" && cp "$tools_folder/apiserver/kube-apiserver" "$bin/"; }
+}
 # The servers that Debian packages; the suite itself installs the others by Maven and pip.
 install_foreign_servers() {
   apt_programs python3:python3 java:default-jre-headless mvn:maven sqlite3:sqlite3 puma:puma && apt_python_venv || return

@@ -135,6 +135,7 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:path": withInputOutput,
   "node:stream": withInputOutput,
   "node:stream/promises": withInputOutput,
+  "node:stream/consumers": ["ext"],
   "node:http": ["server", "cli", "outbound", "identity", "ext"],
   "node:https": ["cli", "outbound", "identity", "ext"],
   "node:http2": ["server", "ext"],
