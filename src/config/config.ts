@@ -86,6 +86,15 @@ export interface Config {
   readonly fleet: FleetConfig | undefined;
   /** Absent where the daemon has connections of its own. */
   readonly upstream: UpstreamConfig | undefined;
+  /** Objects of a cluster; absent where it names no namespaces. */
+  readonly kubernetes:
+    | {
+        readonly namespaces: readonly string[];
+        readonly exportNamespaces: readonly string[];
+        /** Absolute. */
+        readonly credentials: string;
+      }
+    | undefined;
   /** Absent where no traces are asked for. */
   readonly tracing: TracingConfig | undefined;
 }
@@ -149,10 +158,19 @@ export function loadConfig(
     notify: readNotifyConfig(reader),
     fleet: readFleetConfig(reader),
     upstream,
+    kubernetes: readKubernetes(reader),
     tracing: readTracing(reader),
   };
   reader.throwViolations();
   return Object.freeze(config);
+}
+
+function readKubernetes(reader: SettingReader): Config["kubernetes"] {
+  const namespaces = reader.get("NEXUS_KUBERNETES_NAMESPACES");
+  if (namespaces.length === 0) return undefined;
+  const exportNamespaces = reader.get("NEXUS_KUBERNETES_EXPORT_NAMESPACES");
+  const credentials = reader.get("NEXUS_KUBERNETES_CREDENTIALS");
+  return Object.freeze({ namespaces, exportNamespaces, credentials });
 }
 
 function readConsent(reader: SettingReader): Config["consent"] {

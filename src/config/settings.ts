@@ -1,7 +1,7 @@
 import { type Kind, path, type SettingGroups, type SettingRow, text } from "./kinds/setting_kinds.js";
 import { daemonSettings } from "./rows/daemon_settings.js";
 import { egressSettings } from "./rows/egress_settings.js";
-import { fleetSettings } from "./rows/fleet_settings.js";
+import { fleetSettings, kubernetesSettings } from "./rows/fleet_settings.js";
 import { limitSettings } from "./rows/limit_settings.js";
 import { notifySettings } from "./rows/notify_settings.js";
 import { spokeSettings } from "./rows/spoke_settings.js";
@@ -10,6 +10,7 @@ import { spokeSettings } from "./rows/spoke_settings.js";
 const groups = {
   ...daemonSettings,
   ...egressSettings,
+  ...kubernetesSettings,
   ...notifySettings,
   ...fleetSettings,
   ...spokeSettings,

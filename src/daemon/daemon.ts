@@ -72,7 +72,8 @@ export class Daemon {
       tellOfOpenSecret("NEXUS_SIGNING_KEY_FILES", name, path, log);
     const domain = wireDomain({ ...options, ...grantsOf(known), hub }, resources);
     const environment = options.environment ?? processEnvironment();
-    const core = { options, resources, domain, templates, environment };
+    const keepProfiles = known.find((each) => each.keepProfiles)?.keepProfiles;
+    const core = { options, resources, domain, templates, environment, keepProfiles };
     const opened = await Promise.all(known.map((each) => each.open?.(core)));
     const extensions = opened.filter((each) => each !== undefined);
     const policy = await loadPolicy(config, { access: domain.access, store, clock, log });

@@ -3,6 +3,7 @@ import type { Config } from "../config/config.js";
 import type { FollowOutcome } from "../domain/consent/consent_types.js";
 import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
 import type { OpenDownscoping } from "../domain/tokens/downscoping.js";
+import type { JsonObject } from "../model/json.js";
 import type { Routes } from "../server/listen/http_message.js";
 import type { OnUnexpected } from "../server/listen/listener.js";
 import type { ExtensionListeners } from "../server/listeners.js";
@@ -26,7 +27,22 @@ export interface Core {
   readonly templates: Catalogue;
   /** The variables of the process, or what a test puts in their place. */
   readonly environment: NodeJS.ProcessEnv;
+  /** Of the extension that reads manifests; undefined where there is none. */
+  readonly keepProfiles?: KeepProfiles | undefined;
 }
+
+/**
+ * Makes the daemon hold the profiles of a manifest, and leaves all others alone.
+ *
+ * @param secrets what `${NAME}` in the manifest stands for
+ * @returns the names of the profiles that were created or changed
+ * @throws DocumentError with every error of the manifest; NexusError
+ */
+export type KeepProfiles = (
+  core: Core,
+  manifest: JsonObject,
+  secrets: Readonly<Record<string, string>>,
+) => Promise<readonly string[]>;
 
 /** What the pages of an extension are made of. */
 export interface PagesGround {
@@ -75,6 +91,7 @@ export interface DaemonExtension {
   readonly grantTypes?: readonly GrantTypeRow[];
   /** Makes tokens that may do less than their connection's. Called when the first is asked for. */
   readonly downscoping?: OpenDownscoping;
+  readonly keepProfiles?: KeepProfiles;
   /** Resolves with undefined where the settings leave it off. */
   open?(core: Core): Promise<RunningExtension | undefined>;
 }

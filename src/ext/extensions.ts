@@ -5,6 +5,7 @@ import { egress } from "./egress/extension.js";
 import { envoy } from "./envoy/extension.js";
 import { fleet } from "./fleet/extension.js";
 import { grants } from "./grants/extension.js";
+import { kubernetes } from "./kubernetes/extension.js";
 import { manifest } from "./manifest/extension.js";
 import { mcp } from "./mcp/extension.js";
 import { spoke } from "./spoke/extension.js";
@@ -16,6 +17,7 @@ export const extensions: readonly Extension[] = [
   envoy,
   fleet,
   grants,
+  kubernetes,
   manifest,
   mcp,
   spoke,

@@ -1,5 +1,5 @@
 import { addresses } from "../kinds/address_kinds.js";
-import { count, path, type SettingGroups, text } from "../kinds/setting_kinds.js";
+import { count, itemsOf, type Kind, path, type SettingGroups, text } from "../kinds/setting_kinds.js";
 
 /** Daemons that share one store. */
 export const fleetSettings = {
@@ -46,6 +46,39 @@ export const fleetSettings = {
       default: "600",
       meaning:
         "How long a hub that cannot reach PostgreSQL says that it is ready: it serves living tokens meanwhile, and hears of no revocation.",
+    },
+  },
+} as const satisfies SettingGroups;
+
+const namespaces: Kind<readonly string[]> = {
+  argument: "namespace,...",
+  parse: (value, note) => {
+    const names = itemsOf(value);
+    for (const name of names)
+      if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)) note("must be names of namespaces", name);
+    return Object.freeze(names);
+  },
+};
+
+/** Objects of a cluster that the daemon keeps to. */
+export const kubernetesSettings = {
+  Kubernetes: {
+    NEXUS_KUBERNETES_NAMESPACES: {
+      kind: namespaces,
+      default: "",
+      meaning:
+        "The namespaces whose Connection objects the daemon keeps, as a comma list; with it, Provider and AccessGrant objects of its own namespace too. It runs in a pod then. Without it, none.",
+    },
+    NEXUS_KUBERNETES_EXPORT_NAMESPACES: {
+      kind: namespaces,
+      default: "",
+      meaning:
+        "In which of these namespaces a Connection may have its access token written into a Secret (exportTo).",
+    },
+    NEXUS_KUBERNETES_CREDENTIALS: {
+      kind: path("folder"),
+      default: "/var/run/secrets/kubernetes.io/serviceaccount",
+      meaning: "The folder with the service account of the pod: token, ca.crt and namespace.",
     },
   },
 } as const satisfies SettingGroups;

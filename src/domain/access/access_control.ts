@@ -59,6 +59,7 @@ export class AccessControl {
   /** All calls of a principal share one. */
   readonly #views = new WeakMap<object, View>();
   #policy: Policy | undefined;
+  #grants: Policy | undefined;
 
   constructor(private readonly deps: AccessControlDeps) {
     deps.changes.on("principalEnded", (name) => {
@@ -82,9 +83,14 @@ export class AccessControl {
     return this.#policy;
   }
 
-  /** Takes a policy over; calls of principals that it changes are ended. */
-  setPolicy(policy: Policy | undefined): void {
-    this.#policy = policy;
+  /**
+   * Takes a policy over; calls of principals that it changes are ended.
+   *
+   * @param of `cluster` for bindings that count before those of the file
+   */
+  setPolicy(policy: Policy | undefined, of: "file" | "cluster" = "file"): void {
+    if (of === "file") this.#policy = policy;
+    else this.#grants = policy;
     this.#permissions.clear();
     for (const name of [...this.#holds.keys()]) this.#judgeHolds(name);
   }
@@ -233,18 +239,12 @@ export class AccessControl {
   #compile(name: string): Permissions {
     if (name === "owner" || name === "admin")
       return new Permissions([ofDataFolder], ofDataFolder.place, this.#policy);
-    const bound = this.#policy?.ruleFor(name);
+    const bound = this.#grants?.ruleFor(name) ?? this.#policy?.ruleFor(name);
     if (!name.startsWith("key:")) {
-      return new Permissions(
-        bound ? [bound] : [],
-        {
-          text: this.#policy
-            ? `no binding of the policy file names ${name}: everything is denied`
-            : `there is no policy file, and without one ${name} may do nothing`,
-          line: 0,
-        },
-        this.#policy,
-      );
+      const why = this.#policy
+        ? `no binding of the policy file names ${name}: everything is denied`
+        : `there is no policy file, and without one ${name} may do nothing`;
+      return new Permissions(bound ? [bound] : [], place(why), this.#policy);
     }
     const record = this.deps.keys.find(name.slice("key:".length));
     if (!record) return new Permissions([], place(`there is no API key ${name}`));

@@ -17,6 +17,7 @@ export const manifest: Extension = {
       make: providersCommand,
     },
   ],
+  keepProfiles: async (...given) => (await import("./registry_target.js")).keepProfiles(...given),
   open: async ({ options: { config, clock, log }, domain, templates, environment: variables }) => {
     const { providersFile: path } = config;
     if (path === undefined) return undefined;

@@ -1,41 +1,20 @@
 import { StartRefused } from "../../daemon/extension.js";
-import { DocumentError, type DocumentViolation, formatViolations } from "../../document/document_error.js";
+import { DocumentError, formatViolations } from "../../document/document_error.js";
 import { FileUnreadable, type KeepableFile, KeptFile } from "../../document/kept_file.js";
-import { daemon, type Principal } from "../../model/access/principal.js";
-import { InvalidArgument, NexusError } from "../../model/errors.js";
-import type { ProviderProfile, ProviderSettings } from "../../model/providers/provider_profile.js";
+import { NexusError } from "../../model/errors.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import type { Secret } from "../../runtime/secret.js";
-import { applyPlan, type ProfileTarget } from "./apply.js";
+import { applyPlan } from "./apply.js";
 import { type Manifest, readManifest } from "./manifest.js";
-import { type CurrentProfile, type Plan, type PlannedChange, planOf } from "./plan.js";
+import { type Plan, type PlannedChange, planOf } from "./plan.js";
+import { checkManifest, currentProfiles, type KeptRegistry, registryTarget } from "./registry_target.js";
 import type { ManifestTemplates } from "./template_profile.js";
 import type { Variables } from "./variables.js";
 
 /** The providers file is missing at the start: the daemon does not start without the providers that it was told to keep. */
 class ProvidersFileError extends StartRefused {
   override readonly name = "ProvidersFileError";
-}
-
-/** What the keeper needs of the provider registry. */
-export interface KeptRegistry {
-  list(options: { readonly limit: number; readonly authType: undefined }): ProviderProfile[];
-  /** @throws InvalidArgument */
-  check(settings: ProviderSettings, hasSecret: boolean): void;
-  holdsSecret(profile: ProviderProfile, secret: Secret): boolean;
-  create(
-    settings: ProviderSettings,
-    secret: Secret | undefined,
-    principal: Principal,
-  ): Promise<ProviderProfile>;
-  update(
-    id: string,
-    change: { readonly settings: Partial<ProviderSettings>; readonly clientSecret?: Secret | null },
-    expectedVersion: bigint | undefined,
-    principal: Principal,
-  ): Promise<unknown>;
-  delete(id: string, principal: Principal): Promise<unknown>;
 }
 
 export interface KeeperOptions {
@@ -120,12 +99,14 @@ export class ManifestReloader {
   }
 
   async #apply(manifest: Manifest): Promise<void> {
-    await this.#check(manifest);
+    const { registry } = this.deps;
+    await checkManifest(registry, manifest);
     const file = this.#kept.path;
-    const plan = planOf(manifest, this.#current(), { prune: manifest.prune });
+    const plan = planOf(manifest, currentProfiles(registry), { prune: manifest.prune });
     const done: PlannedChange[] = [];
     try {
-      await applyPlan(plan, this.#target(), (change) => void done.push(change));
+      const target = registryTarget(registry, (profile) => this.#try(profile));
+      await applyPlan(plan, target, (change) => void done.push(change));
     } catch (error) {
       // Somebody changed a profile at the same moment, or the store takes no writes: the next change or SIGHUP tries again.
       const reason = error instanceof NexusError ? error.message : undefined;
@@ -137,33 +118,6 @@ export class ManifestReloader {
       { file, ...namesOf(done), unmanaged, unchanged: plan.unchanged },
       "the providers file is applied",
     );
-  }
-
-  /** All profiles before the first write. */
-  async #check(manifest: Manifest): Promise<void> {
-    const violations: DocumentViolation[] = [];
-    for (const profile of manifest.profiles) {
-      try {
-        await this.deps.registry.check(profile.settings, profile.clientSecret !== undefined);
-      } catch (error) {
-        if (!(error instanceof InvalidArgument)) throw error;
-        violations.push(
-          ...error.violations.map(({ field, description }) => profile.violation(field, description)),
-        );
-      }
-    }
-    if (violations.length > 0) throw new DocumentError(violations);
-  }
-
-  #current(): CurrentProfile[] {
-    const profiles = this.deps.registry.list({ limit: Number.POSITIVE_INFINITY, authType: undefined });
-    return profiles.map((profile) => ({
-      id: profile.id,
-      etag: String(profile.version),
-      settings: profile,
-      clientSecretSet: profile.clientSecret !== undefined,
-      holdsSecret: (secret) => this.deps.registry.holdsSecret(profile, secret),
-    }));
   }
 
   /** Beside the plan: a provider that is down must not hold up the start. */
@@ -178,21 +132,6 @@ export class ManifestReloader {
       (error: unknown) =>
         this.deps.log.error({ err: error }, "a provider of the providers file was not tried"),
     );
-  }
-
-  #target(): ProfileTarget {
-    return {
-      create: async (settings, clientSecret) => {
-        this.#try(await this.deps.registry.create(settings, clientSecret, daemon));
-      },
-      update: async ({ id, etag, settings, clientSecret }) => {
-        const change = clientSecret === undefined ? { settings } : { settings, clientSecret };
-        await this.deps.registry.update(id, change, BigInt(etag), daemon);
-      },
-      delete: async (id) => {
-        await this.deps.registry.delete(id, daemon);
-      },
-    };
   }
 }
 

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { type KeptRegistry, ManifestReloader } from "../../../src/ext/manifest/manifest_reloader.js";
+import { ManifestReloader } from "../../../src/ext/manifest/manifest_reloader.js";
+import type { KeptRegistry } from "../../../src/ext/manifest/registry_target.js";
 import { Aborted, InvalidArgument } from "../../../src/model/errors.js";
 import { profileOfContract } from "../../../src/model/providers/contract_profile.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";

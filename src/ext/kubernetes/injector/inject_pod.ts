@@ -1,0 +1,145 @@
+import type { JsonObject } from "../../../model/json.js";
+import type { Container, Pod } from "./pod.js";
+import {
+  agentMount,
+  agentVariables,
+  type Form,
+  fileAnnotations,
+  forms,
+  type InjectorOptions,
+  names,
+  sidecar,
+  volumes,
+} from "./sidecar.js";
+
+const domain = "nexusd.dev";
+export const injectLabel = `${domain}/inject`;
+/** What a pod may say, and the one that the injector leaves behind. */
+export const annotations = {
+  form: `${domain}/form`,
+  user: `${domain}/user`,
+  provider: `${domain}/provider`,
+  containers: `${domain}/containers`,
+  settings: `${domain}/settings`,
+  injected: `${domain}/injected`,
+} as const;
+
+/** One operation of a JSON Patch (RFC 6902). */
+export interface PatchOperation {
+  readonly op: "add";
+  readonly path: string;
+  readonly value: unknown;
+}
+
+export type Injection =
+  | { readonly denied: string }
+  | { readonly patch: readonly PatchOperation[]; readonly warnings: readonly string[] };
+
+/**
+ * What a pod lacks to have nexusd beside its containers. A pod that has it all gets an empty patch, so that it may be asked for again
+ * after another webhook has added a container.
+ */
+export function injectPod(pod: Pod, options: InjectorOptions): Injection {
+  const read = readAnnotations(pod, options);
+  if (typeof read === "string") return { denied: read };
+  const { form, policy, targets, settings } = read;
+  const { containers, initContainers = [], volumes: own = [] } = pod.spec;
+  const warnings: string[] = [];
+  const served = (container: Container): Container =>
+    targets(container.name) ? withNexusd(container, form, warnings) : container;
+  // The first: those that follow it, and end before the agent starts, may call it.
+  const first = initContainers.some(({ name }) => name === names.container)
+    ? []
+    : [sidecar(form, options, settings)];
+  const known = new Set(own.map(({ name }) => name));
+  const marks = {
+    [annotations.injected]: form,
+    [fileAnnotations.policy]: policy,
+    ...(form !== "sidecar" &&
+      options.upstreamCa !== undefined && { [fileAnnotations.ca]: options.upstreamCa }),
+  };
+  if (pod.spec.shareProcessNamespace === true)
+    warnings.push(
+      "shareProcessNamespace lets every container of this pod that runs as the same user or as root read the memory of nexusd",
+    );
+  const patch = [
+    changed("/metadata/annotations", pod.metadata.annotations ?? {}, {
+      ...pod.metadata.annotations,
+      ...marks,
+    }),
+    changed("/spec/volumes", own, [...own, ...volumes(form, options).filter(({ name }) => !known.has(name))]),
+    changed("/spec/initContainers", initContainers, [...first, ...initContainers.map(served)]),
+    changed("/spec/containers", containers, containers.map(served)),
+  ].flat();
+  return { patch, warnings };
+}
+
+interface Asked {
+  readonly form: Form;
+  /** The policy file of the sidecar. */
+  readonly policy: string;
+  readonly targets: (container: string) => boolean;
+  readonly settings: string | undefined;
+}
+
+/** @returns a sentence that says why the pod is refused */
+function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions): Asked | string {
+  const { annotations: given = {} } = metadata;
+  const list = (name: string): string[] | undefined =>
+    given[name]
+      ?.split(",")
+      .map((item) => item.trim())
+      .filter((item) => item !== "");
+  const form = forms.find((known) => known === (given[annotations.form] ?? "spoke"));
+  if (form === undefined) return `${annotations.form} must be one of ${forms.join(", ")}`;
+  if (spec.hostNetwork === true)
+    return "nexusd is not injected into a pod with hostNetwork: every program of the node would reach its listeners. Remove hostNetwork, or the label nexusd.dev/inject";
+  if (form !== "sidecar" && upstream === undefined)
+    return `the injector knows no hubs for ${annotations.form}: ${form}. Start it with --upstream, or ask for sidecar`;
+  const all = [...spec.containers, ...(spec.initContainers ?? [])].map(({ name }) => name);
+  if (all.includes(names.container) && given[annotations.injected] === undefined)
+    return "this pod has a container named nexusd already: rename it, or remove the label nexusd.dev/inject";
+  const wanted = list(annotations.containers);
+  const unknown = wanted?.find((name) => !all.includes(name));
+  if (unknown !== undefined)
+    return `${annotations.containers} names ${unknown}, which is no container of this pod`;
+  const agents = wanted ?? spec.containers.map(({ name }) => name);
+  const providers = list(annotations.provider);
+  const binding = {
+    principals: ["uid:*"],
+    role: "agent",
+    user_ids: list(annotations.user) ?? ["*"],
+    ...(providers && { providers }),
+  };
+  return {
+    form,
+    policy: JSON.stringify({ bindings: [binding] }),
+    targets: (name) => name !== names.container && agents.includes(name),
+    settings: given[annotations.settings],
+  };
+}
+
+/** What the container sets itself stays as it is. */
+function withNexusd(container: Container, form: Form, warnings: string[]): Container {
+  const { env = [], volumeMounts = [] } = container;
+  const missing = agentVariables(form).filter(({ name }) => !env.some((own) => own.name === name));
+  const other = agentVariables(form).filter(({ name, value }) =>
+    env.some((own) => own.name === name && own.value !== value),
+  );
+  if (other.length > 0)
+    warnings.push(
+      `the container ${container.name} sets ${other.map(({ name }) => name).join(", ")} itself, and may not reach nexusd`,
+    );
+  const mount = agentMount(form);
+  const isMounted = volumeMounts.some(({ mountPath }) => mountPath === mount.mountPath);
+  return {
+    ...container,
+    env: [...env, ...missing.map(({ name, value = "" }) => ({ name, value }))],
+    volumeMounts: isMounted ? volumeMounts : [...volumeMounts, mount],
+  };
+}
+
+/** `add` replaces a member that is there (RFC 6902 section 4.1). */
+function changed(path: string, before: unknown, value: JsonObject | unknown[]): PatchOperation[] {
+  return JSON.stringify(before) === JSON.stringify(value) ? [] : [{ op: "add", path, value }];
+}

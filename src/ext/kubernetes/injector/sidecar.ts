@@ -1,0 +1,154 @@
+import type { JsonObject } from "../../../model/json.js";
+import type { Container, Variable } from "./pod.js";
+
+/**
+ * What runs beside the agent: `spoke` copies from the hubs what the service account of the pod may see; `sidecar` has connections of
+ * its own, in memory; `egress` is a spoke whose agent has no socket, but a proxy that adds credentials to its requests.
+ */
+export const forms = ["spoke", "sidecar", "egress"] as const;
+export type Form = (typeof forms)[number];
+
+export interface InjectorOptions {
+  readonly image: string;
+  /** Of the hubs: `https://nexusd.agents.svc`. Undefined where there is none: then a pod can have a `sidecar` alone. */
+  readonly upstream: string | undefined;
+  /** PEM: the CA of their certificate. */
+  readonly upstreamCa: string | undefined;
+  /** That the hubs take tokens for. */
+  readonly audience: string;
+}
+
+/** A user that images do not have: its own user is the daemon's admin, and `65532` is that of many images. */
+const sidecarUser = 64_532;
+/** Of the pod, whose containers share its ports: numbers that programs do not choose. */
+const opsPort = 15_090;
+const egressPort = 15_001;
+const browserPort = 15_080;
+
+export const names = {
+  container: "nexusd",
+  data: "nexusd-data",
+  socket: "nexusd-socket",
+  trust: "nexusd-trust",
+  place: "nexusd-place",
+} as const;
+
+const placeFolder = "/etc/nexus/place";
+const socketMount = { name: names.socket, mountPath: "/run/nexus" };
+const address = `unix:${socketMount.mountPath}/nexus.sock`;
+const trustMount = { name: names.trust, mountPath: "/run/nexus-trust" };
+const bundle = `${trustMount.mountPath}/bundle.pem`;
+
+/** What a container of the agent mounts. With `egress` it cannot ask for a token. */
+export function agentMount(form: Form) {
+  return { ...(form === "egress" ? trustMount : socketMount), readOnly: true };
+}
+
+/** Annotations of the pod that its files are made of, so that no object has to be made in its namespace. */
+export const fileAnnotations = { policy: "nexusd.dev/policy", ca: "nexusd.dev/upstream-ca" } as const;
+
+export function sidecar(form: Form, options: InjectorOptions, settings: string | undefined): Container {
+  const probe = (path: string, more: JsonObject): JsonObject => ({
+    httpGet: { path, port: opsPort },
+    timeoutSeconds: 3,
+    ...more,
+  });
+  return {
+    name: names.container,
+    image: options.image,
+    imagePullPolicy: "IfNotPresent",
+    restartPolicy: "Always",
+    args: ["serve"],
+    ...(settings !== undefined && {
+      envFrom: [
+        { configMapRef: { name: settings, optional: true } },
+        { secretRef: { name: settings, optional: true } },
+      ],
+    }),
+    env: Object.entries(variables(form, options)).map(([name, value]) => ({ name, value })),
+    // The agent starts when it has passed: the socket listens, and a spoke has its first copy.
+    startupProbe: probe("/readyz", { periodSeconds: 1, failureThreshold: 120 }),
+    livenessProbe: probe("/livez", { periodSeconds: 10, failureThreshold: 3 }),
+    resources: {
+      requests: { cpu: "20m", memory: "128Mi", "ephemeral-storage": "64Mi" },
+      limits: { cpu: "1", memory: "256Mi", "ephemeral-storage": "256Mi" },
+    },
+    securityContext: {
+      ...{ runAsNonRoot: true, runAsUser: sidecarUser, runAsGroup: sidecarUser, privileged: false },
+      ...{ readOnlyRootFilesystem: true, allowPrivilegeEscalation: false },
+      capabilities: { drop: ["ALL"] },
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    volumeMounts: [
+      { name: names.data, mountPath: "/data" },
+      socketMount,
+      ...(form === "egress" ? [trustMount] : []),
+      { name: names.place, mountPath: placeFolder, readOnly: true },
+    ],
+  };
+}
+
+function variables(form: Form, { upstream = "", upstreamCa }: InjectorOptions): Record<string, string> {
+  return {
+    NEXUS_DATA_DIR: "/data/nexusd",
+    NEXUS_GRPC_LISTEN: address,
+    // Containers of the pod have users and groups of their own; the folder of the socket is theirs alone.
+    NEXUS_SOCKET_MODE: "0666",
+    NEXUS_HTTP_LISTEN: "off",
+    NEXUS_CONSOLE_LISTEN: "off",
+    NEXUS_OPS_LISTEN: `0.0.0.0:${opsPort}`,
+    NEXUS_INSECURE: "ops",
+    NEXUS_POLICY_FILE: `${placeFolder}/policy.yaml`,
+    NEXUS_LOG_FORMAT: "json",
+    NEXUS_DRAIN_TIMEOUT_MS: "1250",
+    NODE_OPTIONS: "--max-old-space-size=128",
+    NEXUS_ADDRESS: address,
+    ...(form === "sidecar" && { NEXUS_BROWSER_LISTEN: `127.0.0.1:${browserPort}` }),
+    ...(form !== "sidecar" && {
+      NEXUS_UPSTREAM: upstream,
+      NEXUS_UPSTREAM_TOKEN_FILE: `${placeFolder}/token`,
+      ...(upstreamCa !== undefined && { NEXUS_UPSTREAM_CA_FILE: `${placeFolder}/ca.crt` }),
+    }),
+    ...(form === "egress" && {
+      NEXUS_EGRESS_LISTEN: `127.0.0.1:${egressPort}`,
+      NEXUS_EGRESS_BUNDLE_FILE: bundle,
+    }),
+  };
+}
+
+/** What a container of the agent finds nexusd by. */
+export function agentVariables(form: Form): Variable[] {
+  if (form !== "egress") return [{ name: "NEXUS_ADDRESS", value: address }];
+  const proxy = `http://127.0.0.1:${egressPort}`;
+  const proxies = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
+  const direct = "localhost,127.0.0.1,::1,.svc,.cluster.local";
+  const bundles = [
+    ...["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"],
+    ...["AWS_CA_BUNDLE", "CARGO_HTTP_CAINFO", "DENO_CERT", "PIP_CERT", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"],
+  ];
+  return [
+    ...proxies.map((name) => ({ name, value: proxy })),
+    ...["NO_PROXY", "no_proxy"].map((name) => ({ name, value: direct })),
+    { name: "NODE_USE_ENV_PROXY", value: "1" },
+    ...bundles.map((name) => ({ name, value: bundle })),
+  ];
+}
+
+export function volumes(form: Form, { audience, upstreamCa }: InjectorOptions) {
+  const file = (path: string, annotation: string): JsonObject => ({
+    downwardAPI: { items: [{ path, fieldRef: { fieldPath: `metadata.annotations['${annotation}']` } }] },
+  });
+  const isSpoke = form !== "sidecar";
+  const sources: JsonObject[] = [
+    file("policy.yaml", fileAnnotations.policy),
+    ...(isSpoke && upstreamCa !== undefined ? [file("ca.crt", fileAnnotations.ca)] : []),
+    ...(isSpoke ? [{ serviceAccountToken: { path: "token", audience, expirationSeconds: 3600 } }] : []),
+  ];
+  return [
+    { name: names.data, emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
+    { name: names.socket, emptyDir: { medium: "Memory", sizeLimit: "1Mi" } },
+    ...(form === "egress" ? [{ name: names.trust, emptyDir: { medium: "Memory", sizeLimit: "4Mi" } }] : []),
+    // The sidecar alone mounts it: nobody else of the pod reads the token, whose mode must fit any group of the pod.
+    { name: names.place, projected: { defaultMode: 0o444, sources } },
+  ];
+}

@@ -1,0 +1,144 @@
+import "reflect-metadata";
+import { randomBytes, webcrypto, X509Certificate } from "node:crypto";
+import * as x509 from "@peculiar/x509";
+import type { JsonObject } from "../../../model/json.js";
+import type { Clock } from "../../../runtime/clock.js";
+import type { Log } from "../../../runtime/log.js";
+import { type KubernetesApi, KubernetesError } from "../api/kubernetes_api.js";
+import type { KubernetesObject, SecretObject } from "../api/objects.js";
+
+/** What the webhook's listener presents, as PEM. */
+export interface ServingCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface WebhookCertificateDeps {
+  readonly api: KubernetesApi;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The Secret that all replicas share; it is there, and may be empty. */
+  readonly secret: string;
+  /** The MutatingWebhookConfiguration whose `caBundle` is kept. */
+  readonly webhook: string;
+  /** Names by which the API server calls: `nexusd-injector.NAMESPACE.svc`. */
+  readonly hosts: readonly string[];
+}
+
+const dayMs = 24 * 60 * 60_000;
+const lifetimeMs = 90 * dayMs;
+/** Early enough for a cluster whose injector is away for a month. */
+const renewBeforeMs = 30 * dayMs;
+/** Clocks of the nodes may differ. */
+const skewMs = 60 * 60_000;
+const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+
+/** What the Secret holds. The certificate before is trusted until every replica presents the new one. */
+const files = { cert: "tls.crt", key: "tls.key", previous: "previous.crt" } as const;
+
+/**
+ * The certificate of the webhook: signed by itself, in a Secret that the replicas share, renewed a month before it expires. The API
+ * server trusts it by the `caBundle` of the webhook's configuration, which is put right whenever it differs.
+ */
+export class WebhookCertificate {
+  constructor(private readonly deps: WebhookCertificateDeps) {}
+
+  /**
+   * Makes a certificate where there is none that lasts, and has the API server trust it.
+   *
+   * @throws KubernetesError
+   */
+  async ensure(): Promise<ServingCertificate> {
+    const kept = await this.#kept();
+    await this.#trust([kept.cert, kept.previous]);
+    return kept;
+  }
+
+  async #kept(): Promise<ServingCertificate & { readonly previous: string }> {
+    const { api, secret, log, clock, hosts } = this.deps;
+    const place = { apiVersion: "v1", resource: "secrets", namespace: api.namespace, name: secret };
+    for (;;) {
+      const { metadata, data = {} } = await api.get<SecretObject>(place);
+      const [cert = "", key = "", previous = ""] = Object.values(files).map((file) => decoded(data[file]));
+      if (key !== "" && lasts(cert, hosts, clock.nowMs() + renewBeforeMs)) return { cert, key, previous };
+      const made = await makeCertificate(hosts, clock.nowMs());
+      const { resourceVersion = "" } = metadata;
+      const renewed = { ...made, previous: cert };
+      const content = Object.entries(files).map(([part, file]) => [
+        file,
+        encoded(renewed[part as keyof typeof files]),
+      ]);
+      try {
+        await api.patch(place, {
+          metadata: { resourceVersion },
+          data: Object.fromEntries(content) as JsonObject,
+        });
+        log.info({ secret, hosts }, "made a certificate for the webhook");
+        return renewed;
+      } catch (error) {
+        // Another replica was first.
+        if (!(error instanceof KubernetesError) || error.status !== 409) throw error;
+      }
+    }
+  }
+
+  async #trust(certificates: readonly string[]): Promise<void> {
+    const { api, webhook, log } = this.deps;
+    const caBundle = encoded(certificates.filter((pem) => pem !== "").join(""));
+    const place = {
+      ...{ apiVersion: "admissionregistration.k8s.io/v1", resource: "mutatingwebhookconfigurations" },
+      name: webhook,
+    };
+    const { webhooks, metadata } = await api.get<WebhookConfiguration>(place);
+    if (webhooks.every(({ clientConfig }) => clientConfig["caBundle"] === caBundle)) return;
+    const trusting = webhooks.map((each) => ({ ...each, clientConfig: { ...each.clientConfig, caBundle } }));
+    const { resourceVersion = "" } = metadata;
+    await api.patch(place, { metadata: { resourceVersion }, webhooks: trusting });
+    log.info({ webhook }, "the API server trusts the certificate of the webhook");
+  }
+}
+
+interface WebhookConfiguration extends KubernetesObject {
+  readonly webhooks: readonly (JsonObject & { readonly clientConfig: JsonObject })[];
+}
+
+function lasts(pem: string, hosts: readonly string[], untilMs: number): boolean {
+  if (pem === "") return false;
+  const certificate = new X509Certificate(pem);
+  const isNamed = hosts.every((host) => certificate.checkHost(host) !== undefined);
+  return isNamed && Date.parse(certificate.validTo) > untilMs;
+}
+
+async function makeCertificate(hosts: readonly string[], nowMs: number): Promise<ServingCertificate> {
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
+    {
+      serialNumber: randomBytes(16).toString("hex").replace(/^./, "1"),
+      name: "CN=nexusd injector",
+      notBefore: new Date(nowMs - skewMs),
+      notAfter: new Date(nowMs + lifetimeMs),
+      signingAlgorithm: algorithm,
+      keys,
+      extensions: [
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+        new x509.SubjectAlternativeNameExtension(hosts.map((value) => ({ type: "dns", value }))),
+      ],
+    },
+    webcrypto,
+  );
+  const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
+  return {
+    cert: `${certificate.toString("pem")}\n`,
+    key: x509.PemConverter.encode(pkcs8, "PRIVATE KEY"),
+  };
+}
+
+function encoded(text: string): string {
+  return Buffer.from(text).toString("base64");
+}
+
+function decoded(text = ""): string {
+  return Buffer.from(text, "base64").toString("utf8");
+}

@@ -1,0 +1,173 @@
+import { timestampDate } from "@bufbuild/protobuf/wkt";
+import { type Connection, ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
+import { type ConsentRequired, type Token, TokenService } from "../../../gen/nexus/v1/token_pb.js";
+import { serviceAccountPrincipal } from "../../../model/access/service_account.js";
+import type { Clock } from "../../../runtime/clock.js";
+import type { Call } from "../../../service/pipeline/rpc_call.js";
+import { codes, WireError } from "../../../service/pipeline/wire_error.js";
+import type { ConnectionObject, Verdict } from "./custom_objects.js";
+import { given, type ObjectStatus } from "./object_status.js";
+import type { TokenExport } from "./token_export.js";
+
+export interface ConnectionReconcilerDeps {
+  readonly status: ObjectStatus;
+  readonly tokens: TokenExport;
+  readonly find: (key: string) => ConnectionObject | undefined;
+  /** Calls as a principal: what a Connection asks for is judged as a call of its service account. */
+  readonly callAs: (principal: string) => Call;
+  readonly clock: Pick<Clock, "nowMs">;
+}
+
+/** What a refusal comes to; other errors are tried again. */
+const refusals: ReadonlyMap<number, string> = new Map([
+  [codes.invalid_argument, "Invalid"],
+  [codes.not_found, "ProviderNotFound"],
+  [codes.permission_denied, "Denied"],
+  [codes.failed_precondition, "Refused"],
+  [codes.already_exists, "Refused"],
+]);
+/** Policies and providers change without a word to this object. */
+const refusalCheckMs = 30_000;
+
+interface Found {
+  readonly connection: Connection | undefined;
+  readonly consent: ConsentRequired | undefined;
+  readonly token: Token | undefined;
+}
+
+/** Requests a consent for each Connection object, says in its status how it stands, and revokes what is deleted. */
+export class ConnectionReconciler {
+  /** Keys of objects by the id of their connection. */
+  readonly #keys = new Map<string, Set<string>>();
+
+  constructor(private readonly deps: ConnectionReconcilerDeps) {}
+
+  /** The objects of a connection that changed. */
+  keysOf(connectionId: string): Iterable<string> {
+    return this.#keys.get(connectionId) ?? [];
+  }
+
+  async reconcile(key: string): Promise<number | undefined> {
+    const { find, status, callAs } = this.deps;
+    const object = find(key);
+    if (!object) return undefined;
+    const { namespace = "" } = object.metadata;
+    const call = callAs(serviceAccountPrincipal(namespace, object.spec.serviceAccountName));
+    if (object.metadata.deletionTimestamp !== undefined) return await this.#end(object, call);
+    // Before anything is made that somebody has to revoke.
+    await status.hold(object);
+    try {
+      return await this.#reported(key, object, await this.#found(object, call));
+    } catch (error) {
+      const reason = error instanceof WireError ? refusals.get(error.code) : undefined;
+      if (reason === undefined) throw error;
+      const { message } = error as WireError;
+      await status.report(object, { ready: false, reason, message }, { user: userOf(object) });
+      return refusalCheckMs;
+    }
+  }
+
+  async #found(object: ConnectionObject, call: Call): Promise<Found> {
+    const name = nameOf(object);
+    const { scopes = [] } = object.spec;
+    const before = await found(() => call(ConnectionService.method.getConnection, { name }));
+    const has = new Set([
+      ...(before?.connection?.requestedScopes ?? []),
+      ...(before?.connection?.grantedScopes ?? []),
+    ]);
+    const isConnected =
+      before?.connection?.status === ConnectionStatus.ACTIVE && scopes.every((scope) => has.has(scope));
+    // A token that nobody is to have is not read.
+    if (isConnected && !this.deps.tokens.isWanted(object))
+      return { connection: before.connection, consent: undefined, token: undefined };
+    const { result } = await call(TokenService.method.acquireToken, { ...name, scopes: [...scopes] });
+    const after = await call(ConnectionService.method.getConnection, { name });
+    return {
+      connection: after.connection,
+      consent: result.case === "consent" ? result.value : undefined,
+      token: result.case === "token" ? result.value : undefined,
+    };
+  }
+
+  async #reported(key: string, object: ConnectionObject, found: Found): Promise<number | undefined> {
+    const { status, tokens, clock } = this.deps;
+    const { connection, consent, token } = found;
+    if (connection) this.#keys.set(connection.id, new Set([...this.keysOf(connection.id), key]));
+    const exported = await tokens.keep(object, token);
+    const fields = { ...fieldsOf(connection, consent), user: userOf(object), ...exported.fields };
+    await status.report(
+      object,
+      verdictOf(connection, consent),
+      given(fields),
+      exported.verdict && { Exported: exported.verdict },
+    );
+    if (!consent?.expiresAt) return undefined;
+    return Math.max(1_000, timestampDate(consent.expiresAt).getTime() - clock.nowMs());
+  }
+
+  async #end(object: ConnectionObject, call: Call): Promise<undefined> {
+    const { status, tokens } = this.deps;
+    await tokens.remove(object);
+    if (object.spec.deletionPolicy === "Revoke") {
+      try {
+        const name = nameOf(object);
+        await found(() => call(ConnectionService.method.deleteConnection, { name }));
+      } catch (error) {
+        if (!(error instanceof WireError && error.code === codes.permission_denied)) throw error;
+        // Whoever took the right from the service account keeps the grant; the object must not be held for good.
+        const message = "the service account may not revoke it any more: an operator can (nexusd revoke)";
+        await status.report(object, { ready: false, reason: "NotRevoked", message });
+      }
+    }
+    await status.release(object);
+  }
+}
+
+function userOf({ metadata: { namespace = "" }, spec }: ConnectionObject): string {
+  return spec.user ?? `${namespace}/${spec.serviceAccountName}`;
+}
+
+function nameOf(object: ConnectionObject) {
+  return {
+    providerName: object.spec.provider,
+    userId: userOf(object),
+    label: object.spec.label ?? "",
+  };
+}
+
+async function found<T>(look: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await look();
+  } catch (error) {
+    if (error instanceof WireError && error.code === codes.not_found) return undefined;
+    throw error;
+  }
+}
+
+function fieldsOf(connection: Connection | undefined, consent: ConsentRequired | undefined) {
+  const { account } = connection ?? {};
+  const names = [account?.email, account?.login, account?.name, account?.subject];
+  return {
+    state: connection && ConnectionStatus[connection.status],
+    connectionId: connection?.id,
+    account: names.find((name) => name !== undefined && name !== ""),
+    expiresAt: connection?.expiresAt && timestampDate(connection.expiresAt).toISOString(),
+    grantedScopes: connection?.grantedScopes,
+    problem: connection?.problem?.message,
+    consentUrl: consent?.authUrl,
+    consentExpiresAt: consent?.expiresAt && timestampDate(consent.expiresAt).toISOString(),
+  };
+}
+
+function verdictOf(connection: Connection | undefined, consent: ConsentRequired | undefined): Verdict {
+  if (consent)
+    return {
+      ready: false,
+      reason: "ConsentRequired",
+      message: `the user must open status.consentUrl (${consent.reason})`,
+    };
+  if (connection?.status === ConnectionStatus.ACTIVE)
+    return { ready: true, reason: "Connected", message: "there is a token" };
+  const message = connection?.problem?.message ?? "there is no token yet";
+  return { ready: false, reason: "NotConnected", message };
+}

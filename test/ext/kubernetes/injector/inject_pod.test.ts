@@ -1,0 +1,118 @@
+import { describe, expect, it } from "vitest";
+import { injectPod } from "../../../../src/ext/kubernetes/injector/inject_pod.js";
+import type { Pod } from "../../../../src/ext/kubernetes/injector/pod.js";
+import { forms, type InjectorOptions } from "../../../../src/ext/kubernetes/injector/sidecar.js";
+import { readPolicy } from "../../../../src/policy/policy_document.js";
+import { aPod, pods } from "./pods.js";
+
+const options: InjectorOptions = {
+  image: "registry.example.com/nexusd:0.1.0",
+  upstream: "https://nexusd.agents.svc",
+  upstreamCa: "-----BEGIN CERTIFICATE-----\n",
+  audience: "nexusd",
+};
+
+/** The pod as the API server makes it of the patch. */
+function injected(pod: Pod, given = options): Pod {
+  const injection = injectPod(pod, given);
+  if ("denied" in injection) throw new Error(injection.denied);
+  const copy = structuredClone(pod) as unknown as Record<string, Record<string, unknown>>;
+  for (const { path, value } of injection.patch) {
+    const [, of = "", member = ""] = path.split("/");
+    (copy[of] as Record<string, unknown>)[member] = value;
+  }
+  return copy as unknown as Pod;
+}
+
+const denied = (pod: Pod, given = options): string | undefined => {
+  const injection = injectPod(pod, given);
+  return "denied" in injection ? injection.denied : undefined;
+};
+
+describe.each(forms)("the form %s", (form) => {
+  it.each(Object.entries(pods))("reaches the containers of a pod with %s", (_, { pod, served }) => {
+    const asked = pod();
+    const annotations = { ...asked.metadata.annotations, "nexusd.dev/form": form };
+    const { spec } = injected({ ...asked, metadata: { ...asked.metadata, annotations } });
+    const variable = form === "egress" ? "HTTPS_PROXY" : "NEXUS_ADDRESS";
+    const [first, ...others] = spec.initContainers ?? [];
+    expect(first).toMatchObject({ name: "nexusd", restartPolicy: "Always" });
+    expect(others.map(({ name }) => name)).toEqual(asked.spec.initContainers?.map(({ name }) => name) ?? []);
+    const finding = [...others, ...spec.containers].filter(({ env = [] }) =>
+      env.some(({ name }) => name === variable),
+    );
+    expect(finding.map(({ name }) => name).sort()).toEqual([...served].sort());
+    // Every mount has its volume, once.
+    const volumes = (spec.volumes ?? []).map(({ name }) => name);
+    expect(new Set(volumes).size).toBe(volumes.length);
+    for (const { volumeMounts = [] } of [...(spec.initContainers ?? []), ...spec.containers])
+      for (const { name } of volumeMounts) expect(volumes).toContain(name);
+  });
+
+  it("changes nothing in a pod that has it", () => {
+    const once = injected(aPod({ annotations: { "nexusd.dev/form": form } }));
+    expect(injectPod(once, options)).toMatchObject({ patch: [] });
+  });
+});
+
+it("reaches a container that another webhook added after it", () => {
+  const { spec, ...once } = injected(aPod());
+  const more = {
+    ...once,
+    spec: { ...spec, containers: [...spec.containers, { name: "late", image: "late:1.0.0" }] },
+  };
+  expect(injected(more).spec.containers[1]).toMatchObject({ env: [{ name: "NEXUS_ADDRESS" }] });
+});
+
+it("keeps the token and the socket of an egress pod from its agent", () => {
+  const { spec } = injected(aPod({ annotations: { "nexusd.dev/form": "egress" } }));
+  expect(spec.containers.map(({ volumeMounts }) => volumeMounts)).toEqual([
+    [{ name: "nexusd-trust", mountPath: "/run/nexus-trust", readOnly: true }],
+  ]);
+  expect(spec.containers[0]?.env?.map(({ name }) => name)).not.toContain("NEXUS_ADDRESS");
+});
+
+it("restricts the sidecar to the user and the providers that the pod names", () => {
+  const annotations = { "nexusd.dev/user": "ada", "nexusd.dev/provider": "github, slack" };
+  const text = injected(aPod({ annotations })).metadata.annotations?.["nexusd.dev/policy"] ?? "";
+  expect(readPolicy(text).bindings).toMatchObject([
+    {
+      principals: ["uid:*"],
+      role: "agent",
+      restriction: { userIds: ["ada"], providers: ["github", "slack"] },
+    },
+  ]);
+});
+
+it("warns of a container that sets a variable itself, and leaves it", () => {
+  const pod = aPod({
+    spec: {
+      containers: [{ name: "agent", image: "agent:1.0.0", env: [{ name: "NEXUS_ADDRESS", value: "other" }] }],
+    },
+  });
+  expect(injectPod(pod, options)).toMatchObject({ warnings: [expect.stringContaining("NEXUS_ADDRESS")] });
+  expect(injected(pod).spec.containers[0]?.env).toEqual([{ name: "NEXUS_ADDRESS", value: "other" }]);
+});
+
+it.each([
+  ["hostNetwork", aPod({ spec: { hostNetwork: true } }), "hostNetwork"],
+  [
+    "a form that there is not",
+    aPod({ annotations: { "nexusd.dev/form": "daemon" } }),
+    "spoke, sidecar, egress",
+  ],
+  [
+    "a container that is called like it",
+    aPod({ spec: { containers: [{ name: "nexusd", image: "x:1" }] } }),
+    "rename",
+  ],
+  ["a container that there is not", aPod({ annotations: { "nexusd.dev/containers": "agnet" } }), "agnet"],
+])("refuses %s with a reason", (_, pod, reason) => {
+  expect(denied(pod)).toContain(reason);
+});
+
+it("refuses a spoke where it knows no hubs, and not a sidecar", () => {
+  const alone = { ...options, upstream: undefined };
+  expect(denied(aPod(), alone)).toContain("--upstream");
+  expect(denied(aPod({ annotations: { "nexusd.dev/form": "sidecar" } }), alone)).toBeUndefined();
+});

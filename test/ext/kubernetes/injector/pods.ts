@@ -1,0 +1,67 @@
+import type { Pod } from "../../../../src/ext/kubernetes/injector/pod.js";
+
+const image = "registry.example.com/agent:1.0.0";
+const agent = { name: "agent", image };
+
+/** A pod that asks for nexusd. */
+export function aPod(
+  change: { annotations?: Record<string, string>; spec?: Record<string, unknown> } = {},
+): Pod {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      name: "pod",
+      labels: { "nexusd.dev/inject": "true" },
+      ...(change.annotations && { annotations: change.annotations }),
+    },
+    spec: { containers: [agent], ...change.spec } as Pod["spec"],
+  };
+}
+
+/** Kinds of pods that clusters have, each with the containers that are to find nexusd. */
+export const pods: Readonly<Record<string, { readonly pod: () => Pod; readonly served: readonly string[] }>> =
+  {
+    "one container": { pod: () => aPod(), served: ["agent"] },
+    "init containers": {
+      pod: () => aPod({ spec: { initContainers: [{ name: "prepare", image }] } }),
+      served: ["agent"],
+    },
+    "an init container that calls nexusd": {
+      pod: () =>
+        aPod({
+          annotations: { "nexusd.dev/containers": "prepare, agent" },
+          spec: { initContainers: [{ name: "prepare", image }] },
+        }),
+      served: ["prepare", "agent"],
+    },
+    "another native sidecar": {
+      pod: () => aPod({ spec: { initContainers: [{ name: "mesh", image, restartPolicy: "Always" }] } }),
+      served: ["agent"],
+    },
+    "another sidecar": {
+      pod: () =>
+        aPod({
+          annotations: { "nexusd.dev/containers": "agent" },
+          spec: { containers: [agent, { name: "logs", image }] },
+        }),
+      served: ["agent"],
+    },
+    "a Job's pod": { pod: () => aPod({ spec: { restartPolicy: "Never" } }), served: ["agent"] },
+    "volumes and variables of its own": {
+      pod: () =>
+        aPod({
+          spec: {
+            containers: [
+              {
+                ...agent,
+                env: [{ name: "NAME", value: "mine" }],
+                volumeMounts: [{ name: "scratch", mountPath: "/scratch" }],
+              },
+            ],
+            volumes: [{ name: "scratch", emptyDir: {} }],
+          },
+        }),
+      served: ["agent"],
+    },
+  };

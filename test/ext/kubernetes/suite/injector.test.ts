@@ -1,0 +1,181 @@
+import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:tls";
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { KubernetesError } from "../../../../src/ext/kubernetes/api/kubernetes_api.js";
+import type { KubernetesObject, SecretObject } from "../../../../src/ext/kubernetes/api/objects.js";
+import { Injector } from "../../../../src/ext/kubernetes/injector/injector.js";
+import type { Pod } from "../../../../src/ext/kubernetes/injector/pod.js";
+import { forms } from "../../../../src/ext/kubernetes/injector/sidecar.js";
+import { WebhookCertificate } from "../../../../src/ext/kubernetes/injector/webhook_certificate.js";
+import type { JsonObject } from "../../../../src/model/json.js";
+import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { silentLog } from "../../../silent_log.js";
+import { aPod, pods } from "../injector/pods.js";
+import { applyAll, asServiceAccount, makeNamespace, release, rendered } from "./chart.js";
+import { clientOf, machineAddress, restartApiServer } from "./cluster.js";
+
+const place = inject("cluster");
+const admin = clientOf(place);
+const { namespace } = release;
+const names = { injector: "nexusd-injector", webhook: "agents-nexusd-injector" };
+const dayMs = 86_400_000;
+/** Behind, so that a certificate which is renewed is valid for the API server, too. */
+const clock = new ManualClock(Date.now() - 61 * dayMs);
+const options = {
+  image: "registry.example.com/nexusd:0.1.0",
+  upstream: "https://nexusd.agents.svc",
+  upstreamCa: "-----BEGIN CERTIFICATE-----\n",
+  audience: "nexusd",
+};
+let injectors: Injector[] = [];
+let port = 0;
+let created = 0;
+
+/** As the chart runs it: with the rights of its service account. */
+async function openInjector(listenPort: number): Promise<number> {
+  const api = await asServiceAccount(place, namespace, names.injector);
+  const hosts = [`${names.injector}.${namespace}.svc`];
+  const deps = { api, clock, log: silentLog, secret: names.injector, webhook: names.webhook, hosts };
+  const listen = { host: "0.0.0.0", port: listenPort };
+  const certificate = new WebhookCertificate(deps);
+  const injector = new Injector({ certificate, listen, options: () => options, clock, log: silentLog });
+  injectors.push(injector);
+  return await injector.open();
+}
+
+async function closeInjectors(): Promise<void> {
+  await Promise.all(injectors.map((each) => each.close()));
+  injectors = [];
+}
+
+/** What the API server made of a pod. */
+async function made(pod: Pod, change: Partial<Pod["metadata"]> = {}, of = namespace): Promise<Pod> {
+  const name = `pod-${++created}`;
+  const object = { ...pod, metadata: { ...pod.metadata, ...change, name } } as unknown as JsonObject;
+  return await admin.create<Pod>({ apiVersion: "v1", resource: "pods", namespace: of }, object);
+}
+
+interface WebhookConfiguration extends KubernetesObject {
+  readonly webhooks: readonly { readonly clientConfig: { readonly caBundle?: string } }[];
+}
+
+async function bundles(): Promise<string[]> {
+  const { webhooks } = await admin.get<WebhookConfiguration>({
+    ...{ apiVersion: "admissionregistration.k8s.io/v1", resource: "mutatingwebhookconfigurations" },
+    name: names.webhook,
+  });
+  return webhooks.map(({ clientConfig }) => Buffer.from(clientConfig.caBundle ?? "", "base64").toString());
+}
+
+const certificatesIn = (pem: string): number => pem.split("BEGIN CERTIFICATE").length - 1;
+
+beforeAll(async () => {
+  await makeNamespace(admin, namespace);
+  await makeNamespace(admin, "plain");
+  await makeNamespace(admin, "labeled", { "nexusd.dev/inject": "true" });
+  const { objects } = rendered({ injector: { enabled: true } });
+  await applyAll(
+    admin,
+    objects.filter(({ metadata }) => metadata.name.endsWith("-injector")),
+  );
+  port = await openInjector(0);
+  // What the controllers of a cluster would make for its Service.
+  await admin.apply(
+    { apiVersion: "discovery.k8s.io/v1", resource: "endpointslices", namespace, name: names.injector },
+    {
+      ...{ apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", addressType: "IPv4" },
+      metadata: { name: names.injector, labels: { "kubernetes.io/service-name": names.injector } },
+      endpoints: [{ addresses: [machineAddress()], conditions: { ready: true } }],
+      ports: [{ name: "webhook", port, protocol: "TCP" }],
+    },
+  );
+  await vi.waitFor(() => made(aPod()), { timeout: 30_000, interval: 200 });
+});
+
+afterAll(closeInjectors);
+
+describe.each(forms)("the form %s", (form) => {
+  it.each(Object.entries(pods))(
+    "is admitted in a pod with %s, ahead of its containers",
+    async (_, { pod }) => {
+      const annotations = { ...pod().metadata.annotations, "nexusd.dev/form": form };
+      const { spec, metadata } = await made(pod(), { annotations });
+      expect(spec.initContainers?.[0]).toMatchObject({ name: "nexusd", restartPolicy: "Always" });
+      expect(metadata.annotations).toMatchObject({ "nexusd.dev/injected": form });
+    },
+  );
+});
+
+it("asks about the pods of a labeled namespace, but for one that says no", async () => {
+  const unlabeled = { labels: {} };
+  const { spec } = await made(aPod(), unlabeled, "labeled");
+  expect(spec.initContainers).toHaveLength(1);
+  const opted = await made(aPod(), { labels: { "nexusd.dev/inject": "false" } }, "labeled");
+  expect(opted.spec.initContainers).toBeUndefined();
+});
+
+it("leaves every other pod as it is", async () => {
+  const { spec, metadata } = await made(aPod(), { labels: { app: "other" } }, "plain");
+  expect(spec.initContainers).toBeUndefined();
+  expect(metadata.annotations).toBeUndefined();
+});
+
+it("refuses host networking with a reason that the user reads", async () => {
+  const pod = made(aPod({ spec: { hostNetwork: true } }));
+  await expect(pod).rejects.toMatchObject({ status: 403, message: expect.stringContaining("hostNetwork") });
+});
+
+it("refuses labeled pods alone while no injector answers, and admits them again afterwards", async () => {
+  await closeInjectors();
+  await expect(made(aPod())).rejects.toBeInstanceOf(KubernetesError);
+  expect((await made(aPod(), { labels: {} }, "plain")).spec.initContainers).toBeUndefined();
+  await openInjector(port);
+  expect((await made(aPod())).spec.initContainers).toHaveLength(1);
+});
+
+it("goes on when the API server is killed and comes back", { timeout: 120_000 }, async () => {
+  await restartApiServer(place);
+  const again = () =>
+    made(aPod()).then(
+      ({ spec }) => spec.initContainers?.length,
+      () => 0,
+    );
+  await expect.poll(again, { timeout: 30_000 }).toBe(1);
+});
+
+it("renews its certificate a month before it expires, and both are trusted until every replica has it", async () => {
+  const [before = ""] = await bundles();
+  expect(certificatesIn(before)).toBe(1);
+  clock.advance(61 * dayMs);
+  await expect.poll(async () => (await bundles()).map(certificatesIn)).toEqual([2, 2]);
+  const [after = ""] = await bundles();
+  expect(after).toContain(before);
+  const presented = async (): Promise<string> => {
+    const socket = connect({ host: machineAddress(), port, rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    const { raw } = socket.getPeerX509Certificate() ?? {};
+    socket.destroy();
+    return new X509Certificate(raw ?? "").fingerprint256;
+  };
+  const fingerprints = (pem: string): string[] =>
+    pem.split(/(?=-----BEGIN)/).map((each) => new X509Certificate(each).fingerprint256);
+  expect(fingerprints(before)).toContain(await presented());
+  clock.advance(11 * 60_000);
+  await expect.poll(presented).not.toBe(fingerprints(before)[0]);
+  expect(fingerprints(after)).toContain(await presented());
+  expect((await made(aPod())).spec.initContainers).toHaveLength(1);
+});
+
+it("shares its certificate with a replica that starts later", async () => {
+  const secret = { apiVersion: "v1", resource: "secrets", namespace, name: names.injector };
+  const { data } = await admin.get<SecretObject>(secret);
+  await openInjector(0);
+  expect((await admin.get<SecretObject>(secret)).data).toEqual(data);
+});
+
+it("reads no other Secret of its namespace", async () => {
+  const api = await asServiceAccount(place, namespace, names.injector);
+  const secrets = api.list({ apiVersion: "v1", resource: "secrets", namespace });
+  await expect(secrets).rejects.toMatchObject({ status: 403 });
+});

@@ -1,0 +1,214 @@
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, inject, it, vi } from "vitest";
+import type { KubernetesObject, SecretObject } from "../../../../src/ext/kubernetes/api/objects.js";
+import type { CustomObject } from "../../../../src/ext/kubernetes/resources/custom_objects.js";
+import type { JsonObject } from "../../../../src/model/json.js";
+import { Place, World } from "../../../daemon/harness.js";
+import { Browser, consent } from "../../../fakes/browser.js";
+import { temporaryFolder } from "../../../temporary_folder.js";
+import { applyAll, makeNamespace, release, rendered, tokenOf } from "./chart.js";
+import { clientOf } from "./cluster.js";
+
+const place = inject("cluster");
+const admin = clientOf(place);
+const own = release.namespace;
+const group = "nexusd.dev/v1alpha1";
+const finalizers = ["nexusd.dev/revoke"];
+let world: World;
+
+type Resource = "providers" | "connections" | "accessgrants";
+const kinds = { providers: "Provider", connections: "Connection", accessgrants: "AccessGrant" };
+
+const at = (resource: Resource, name: string, namespace: string) => ({
+  ...{ apiVersion: group, resource, namespace, name },
+});
+
+async function make(resource: Resource, name: string, spec: JsonObject, namespace: string): Promise<void> {
+  await admin.apply(at(resource, name, namespace), {
+    ...{ apiVersion: group, kind: kinds[resource], metadata: { name, namespace }, spec },
+  });
+}
+
+async function look(resource: Resource, name: string, namespace: string): Promise<CustomObject | undefined> {
+  return await admin.find<CustomObject>(at(resource, name, namespace));
+}
+
+async function readyOf(resource: Resource, name: string, namespace: string) {
+  const object = await look(resource, name, namespace);
+  return object?.status?.conditions?.find(({ type }) => type === "Ready");
+}
+
+async function untilReady(resource: Resource, name: string, namespace: string, reason: string) {
+  await expect
+    .poll(async () => (await readyOf(resource, name, namespace))?.reason, { timeout: 45_000 })
+    .toBe(reason);
+  return (await look(resource, name, namespace)) as CustomObject;
+}
+
+/** What the chart's pod would find in its service account. */
+async function credentials(): Promise<string> {
+  const folder = temporaryFolder();
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "token"), await tokenOf(place, own, release.name));
+  writeFileSync(join(folder, "namespace"), own);
+  cpSync(join(place.folder, "certs/apiserver.crt"), join(folder, "ca.crt"));
+  return folder;
+}
+
+const policy = `bindings:
+  - principals: ["jwt:system:serviceaccount:*"]
+    role: agent
+    user_ids: ["{namespace}/{serviceaccount}"]
+`;
+
+beforeAll(async () => {
+  for (const name of [own, "team", "exporting"]) await makeNamespace(admin, name);
+  const resourceController = {
+    enabled: true,
+    namespaces: ["team", "exporting"],
+    exportNamespaces: ["exporting"],
+  };
+  const { objects } = rendered({ resourceController });
+  const wanted = ["CustomResourceDefinition", "Role", "RoleBinding", "ServiceAccount"];
+  await applyAll(
+    admin,
+    objects.filter(({ kind }) => wanted.includes(kind)),
+  );
+  await vi.waitFor(() => admin.list({ apiVersion: group, resource: "connections" }), { timeout: 20_000 });
+  const policyFile = join(temporaryFolder(), "policy.yaml");
+  writeFileSync(policyFile, policy);
+  const url = new URL(place.url);
+  const settings = {
+    NEXUS_POLICY_FILE: policyFile,
+    NEXUS_KUBERNETES_NAMESPACES: "team,exporting",
+    NEXUS_KUBERNETES_EXPORT_NAMESPACES: "exporting",
+    NEXUS_KUBERNETES_CREDENTIALS: await credentials(),
+    KUBERNETES_SERVICE_HOST: url.hostname,
+    KUBERNETES_SERVICE_PORT: url.port,
+  };
+  world = await World.make({}, await Place.make(settings));
+  await admin.apply(
+    { apiVersion: "v1", resource: "secrets", namespace: own, name: "op" },
+    {
+      ...{ apiVersion: "v1", kind: "Secret", metadata: { name: "op" } },
+      data: { "client-secret": Buffer.from("the-secret").toString("base64") },
+    },
+  );
+});
+
+afterAll(async () => {
+  await world.close();
+});
+
+it.each<[string, Resource, JsonObject, string]>([
+  ["a provider with its secret in the object", "providers", { clientId: "c", clientSecret: "s" }, "Secret"],
+  ["a provider of nothing", "providers", {}, "authType"],
+  [
+    "a provider with discovery and URLs",
+    "providers",
+    { clientId: "c", enableDiscovery: true, tokenUrl: "https://x" },
+    "exclude",
+  ],
+  ["a connection without a provider", "connections", {}, "provider"],
+  ["a scope with a space", "connections", { provider: "op", scopes: ["a b"] }, "scopes"],
+  [
+    "a deletion policy that there is not",
+    "connections",
+    { provider: "op", deletionPolicy: "Keep" },
+    "deletionPolicy",
+  ],
+  ["a grant of everything", "accessgrants", { subjects: [{ namespace: "team" }] }, "users"],
+  ["a grant for nobody", "accessgrants", { subjects: [], users: ["*"] }, "subjects"],
+])("the API server refuses %s", async (_, resource, spec, word) => {
+  const refused = make(resource, "refused", spec, own);
+  await expect(refused).rejects.toMatchObject({ status: 422, message: expect.stringContaining(word) });
+});
+
+it("the API server refuses to change whose connection it is", async () => {
+  await make("connections", "fixed", { provider: "none", user: "a" }, own);
+  const changed = make("connections", "fixed", { provider: "none", user: "b" }, own);
+  await expect(changed).rejects.toMatchObject({
+    status: 422,
+    message: expect.stringContaining("user cannot be changed"),
+  });
+});
+
+it("keeps a provider as its object says, its secret by reference, and says what is wrong with one", async () => {
+  const spec = {
+    authType: "oauth2",
+    clientId: "client",
+    issuer: world.provider.issuer,
+    enableDiscovery: true,
+  };
+  await make("providers", "unknown", { ...spec, clientSecretRef: { name: "nowhere" } }, own);
+  expect((await untilReady("providers", "unknown", own, "SecretMissing")).metadata.finalizers).toEqual(
+    finalizers,
+  );
+  await make("providers", "wrong", { ...spec, scopes: ["a b"] }, own);
+  await untilReady("providers", "wrong", own, "Invalid");
+
+  await make("providers", "kept", { ...spec, scopes: ["openid"], clientSecretRef: { name: "op" } }, own);
+  await untilReady("providers", "kept", own, "Applied");
+  const kept = () => world.clients.providers.getProvider({ key: { case: "name", value: "kept" } });
+  expect((await kept()).provider).toMatchObject({
+    clientId: "client",
+    scopes: ["openid"],
+    clientSecretSet: true,
+  });
+  await make(
+    "providers",
+    "kept",
+    { ...spec, scopes: ["openid", "email"], clientSecretRef: { name: "op" } },
+    own,
+  );
+  await expect.poll(async () => (await kept()).provider?.scopes).toEqual(["openid", "email"]);
+
+  for (const name of ["unknown", "wrong", "kept"]) await admin.delete(at("providers", name, own));
+  await expect.poll(() => look("providers", "kept", own)).toBeUndefined();
+  await expect(kept()).rejects.toThrow("not found");
+});
+
+it("leads a user to consent, shows the account, exports the token where it may, and revokes what is deleted", {
+  timeout: 120_000,
+}, async () => {
+  await world.register("op");
+  const spec = { provider: "op", exportTo: { secretName: "op-token" } };
+  for (const namespace of ["team", "exporting"]) await make("connections", "mail", spec, namespace);
+  for (const namespace of ["team", "exporting"]) {
+    const { status } = await untilReady("connections", "mail", namespace, "ConsentRequired");
+    expect(status).toMatchObject({ user: `${namespace}/default`, state: "PENDING" });
+    const page = await consent(new Browser(), String(status?.["consentUrl"]));
+    expect(page.status).toBe(200);
+    expect((await untilReady("connections", "mail", namespace, "Connected")).status).toMatchObject({
+      ...{ state: "ACTIVE", account: "ada", expiresAt: expect.any(String) },
+    });
+  }
+  const exportedOf = async (namespace: string) =>
+    (await look("connections", "mail", namespace))?.status?.conditions?.find(
+      ({ type }) => type === "Exported",
+    );
+  expect(await exportedOf("team")).toMatchObject({ status: "False", reason: "NotAllowed" });
+  await expect.poll(() => exportedOf("exporting")).toMatchObject({ status: "True" });
+  const secret = { apiVersion: "v1", resource: "secrets", name: "op-token" };
+  expect(await admin.find({ ...secret, namespace: "team" })).toBeUndefined();
+  const { data } = await admin.get<SecretObject>({ ...secret, namespace: "exporting" });
+  const name = { providerName: "op", userId: "exporting/default", label: "" };
+  const { result } = await world.clients.tokens.acquireToken(name);
+  const held = result.case === "token" ? result.value.credentials["access_token"] : undefined;
+  expect(Buffer.from(data?.["token"] ?? "", "base64").toString()).toBe(held);
+
+  const events = await admin.list<KubernetesObject & { reason: string }>({
+    apiVersion: "v1",
+    resource: "events",
+    namespace: "team",
+  });
+  expect(events.items.map(({ reason }) => reason)).toEqual(
+    expect.arrayContaining(["ConsentRequired", "Connected"]),
+  );
+
+  await admin.delete(at("connections", "mail", "exporting"));
+  await expect.poll(() => look("connections", "mail", "exporting")).toBeUndefined();
+  expect(await admin.find({ ...secret, namespace: "exporting" })).toBeUndefined();
+  await expect(world.clients.connections.getConnection({ name })).rejects.toThrow("not found");
+});
