@@ -13,7 +13,7 @@ import { connectionRow, connectionsPath } from "./connection_row.js";
 /** Rows cost more than all the rest of a page. */
 const pageSize = 25;
 /** So many are sorted as a whole; of more the order is that of their ids. */
-const maxSorted = 1_000;
+export const maxSorted = 1_000;
 /** A call looks at 500 connections, so a page finds its rows among 50 000. */
 const maxCalls = 100;
 /** What remains to be found is asked for in no smaller pieces. */
@@ -168,7 +168,7 @@ export async function findConnections(
 }
 
 /** By number of the state, of all by 0; undefined for who may not read the status. */
-async function countsOf({ may, call }: PageRequest): Promise<ReadonlyMap<number, number> | undefined> {
+export async function countsOf({ may, call }: PageRequest): Promise<ReadonlyMap<number, number> | undefined> {
   if (!may("status.read")) return undefined;
   const { connections } = await call(StatusService.method.getStatus, { maxEntries: 1 });
   const counts = connections.map(({ status, count }): [number, number] => [status, Number(count)]);

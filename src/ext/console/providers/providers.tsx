@@ -7,7 +7,7 @@ import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Chip, Empty, Go, Moment, pathWith, Table, type Tone } from "../../../server/views/parts.js";
 import { Monogram } from "../../../server/views/view.js";
-import { findConnections } from "../connections/connections.js";
+import { countsOf, findConnections, maxSorted } from "../connections/connections.js";
 import { displayName } from "../kit/names.js";
 import { consolePage } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
@@ -15,8 +15,6 @@ import type { PageRequest } from "../kit/request.js";
 export const providersPath = "/providers";
 const pageSize = 100;
 const maxFailing = 100;
-/** Of more connections the list of providers says no numbers. */
-const maxCounted = 1_000;
 
 /** How a connection of it comes to be. */
 export function kindWords(provider: Provider): string {
@@ -53,17 +51,20 @@ export function healthOf(failing: FailingProvider | undefined): {
 
 export async function providerList(request: PageRequest): Promise<Answer> {
   const pageToken = request.query.get("page") ?? "";
-  const [{ providers, nextPageToken }, failing, all] = await Promise.all([
+  const [{ providers, nextPageToken }, failing, counts] = await Promise.all([
     request.call(ProviderService.method.listProviders, { pageSize, pageToken }),
     failingProviders(request),
-    findConnections(request, {}, "", { most: maxCounted, calls: 2 }),
+    countsOf(request),
   ]);
+  // Of more, numbers would cost more than the rest of the page.
+  const isFew = (counts?.get(0) ?? 0) <= maxSorted;
+  const all = isFew && (await findConnections(request, {}, "", { most: maxSorted, calls: 2 }));
   const canAdd = request.may("provider.manage");
   const add = <Go to={`${providersPath}/add`} text="Add provider" />;
   const columns = ["Provider", "Connected by", "Connections", ...(failing ? ["Health"] : []), "Newest"];
-  const isCounted = all.nextPageToken === "";
+  const counted = all && all.nextPageToken === "" ? all.connections : undefined;
   const rows = providers.map((provider) => {
-    const own = all.connections.filter(({ providerId }) => isCounted && providerId === provider.id);
+    const own = (counted ?? []).filter(({ providerId }) => providerId === provider.id);
     const troubled = own.filter(({ status }) => status === ConnectionStatus.ATTENTION).length;
     const path = pathWith("/connections", { provider: provider.id });
     const newest = own.flatMap(({ createdAt }) => createdAt ?? []).sort((one, other) => Number(other.seconds - one.seconds));
@@ -73,7 +74,7 @@ export async function providerList(request: PageRequest): Promise<Answer> {
         <ProviderName request={request} provider={provider} />,
         kindWords(provider),
         <>
-          <a href={path}>{isCounted ? formatCount(own.length) : "Show"}<span class="hidden"> connections of {provider.name}</span></a>
+          <a href={path}>{counted ? formatCount(own.length) : "Show"}<span class="hidden"> connections of {provider.name}</span></a>
           {troubled > 0 && <> <Chip tone="bad">{formatCount(troubled)} attention</Chip></>}
         </>,
         ...(failing ? [<Health failing={failing.get(provider.id)} />] : []),
