@@ -178,11 +178,11 @@ function Tiles({ status }: { readonly status: GetStatusResponse }) {
     <section aria-labelledby="connections-title">
       <h2 id="connections-title">Connections</h2>
       <ul class="tiles">
-        {states.map(([word, state, text, tone]) => {
+        {states.map(([word, state, text, meaning, tone]) => {
           const count = countOf(status, state);
           return (
             <li>
-              <a class={count === 0 ? "idle" : tone} href={pathWith(connectionsPath, { state: word })}>
+              <a class={count === 0 ? "idle" : tone} title={meaning} href={pathWith(connectionsPath, { state: word })}>
                 <b>{formatCount(count)}</b> {text}
               </a>
             </li>

@@ -1,18 +1,28 @@
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Table } from "../../../server/views/parts.js";
+import { Table, Tabs } from "../../../server/views/parts.js";
 import { consolePage } from "../kit/page.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
+
+const path = "/settings";
 
 /** The settings of this daemon, each with where it came from. */
 export function settingsPage(request: PageRequest): Answer {
   refuseUnless(request, "key.manage");
-  const settings = request.settings();
+  const isOwn = request.query.has("own");
+  const settings = request.settings().filter(({ source }) => !isOwn || source !== "default");
   const groups = [...new Set(settings.map(({ group }) => group))];
   const content = (
     <>
       <p class="soft">
         Read when the daemon starts. Change a setting by its flag or variable, and restart the daemon.
       </p>
+      <Tabs
+        label="Settings"
+        tabs={[
+          { href: path, text: "All", isCurrent: !isOwn },
+          { href: `${path}?own=1`, text: "Not the default", isCurrent: isOwn },
+        ]}
+      />
       {groups.map((group) => (
         <section class="settings">
           <h2>{group}</h2>
@@ -33,5 +43,5 @@ export function settingsPage(request: PageRequest): Answer {
       ))}
     </>
   );
-  return consolePage(request, { title: "Settings", section: "/settings", content });
+  return consolePage(request, { title: "Settings", section: path, content });
 }

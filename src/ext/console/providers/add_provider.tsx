@@ -68,7 +68,9 @@ function requestOf(
   form: URLSearchParams,
 ): MessageInitShape<typeof CreateProviderRequestSchema> {
   const text = (name: string): string => (form.get(name) ?? "").trim();
-  const scopes = text("scopes") === scopesOf(template) && template ? "" : text("scopes");
+  const ticked = form.getAll("scope");
+  const isUsual = template && ticked.length === 0 && text("scopes") === scopesOf(template);
+  const scopes = isUsual ? [] : [...text("scopes").split(/[\s,]+/), ...ticked];
   const clientSecret = text("client_secret");
   const isClient = !template?.provider || isOAuth2(template.provider);
   const isPublic = isClient && clientSecret === "" && !wantsKey(template);
@@ -78,7 +80,7 @@ function requestOf(
     templateVariables: Object.fromEntries(variables.filter(([, value]) => value !== "")),
     provider: {
       name: text("name") === template?.name ? "" : text("name"),
-      scopes: scopes.split(/[\s,]+/).filter((scope) => scope !== ""),
+      scopes: [...new Set(scopes)].filter((scope) => scope !== ""),
       ...(isClient && { clientId: text("client_id"), clientSecret }),
       ...(isPublic && { tokenEndpointAuthMethod: TokenEndpointAuthMethod.NONE }),
       ...(template === undefined && { issuer: text("issuer"), enableDiscovery: true }),
@@ -123,6 +125,7 @@ function addForm(request: PageRequest, template: Template, sent?: Sent): Answer 
         />
       )}
       {(!provider || isOAuth2(provider)) && clientFields(template, field, sent !== undefined)}
+      {template && <MoreScopes of={knownScopes(request, template)} ticked={sent?.form.getAll("scope") ?? []} />}
     </>
   );
   return formPage(request, {
@@ -157,6 +160,31 @@ function AtTheProvider({
       {template && <DocsLink template={template} />}
       {template && <Notes template={template} />}
     </aside>
+  );
+}
+
+/** What the catalogue has words for, beyond what is asked for anyway. */
+function knownScopes({ describe }: PageRequest, { name, provider }: ProviderTemplate) {
+  const ofAll = describe({ providerName: name }).scopes;
+  const words = Object.entries(describe({ providerName: name, template: name }).scopes);
+  return words.filter(([scope]) => !Object.hasOwn(ofAll, scope) && !provider?.scopes.includes(scope));
+}
+
+function MoreScopes(props: {
+  readonly of: readonly (readonly [scope: string, words: string])[];
+  readonly ticked: readonly string[];
+}) {
+  if (props.of.length === 0) return null;
+  return (
+    <fieldset>
+      <legend>More that agents may do</legend>
+      {props.of.map(([scope, words]) => (
+        <label class="tick">
+          <input type="checkbox" name="scope" value={scope} checked={props.ticked.includes(scope)} />
+          <span>{words} <code class="soft">{scope}</code></span>
+        </label>
+      ))}
+    </fieldset>
   );
 }
 

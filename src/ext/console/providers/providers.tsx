@@ -1,11 +1,11 @@
-import { ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
+import { type Connection, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { AuthType, type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
 import { type FailingProvider, StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { isConsented, isUnattended } from "../../../model/providers/grant_type.js";
 import { profileSettings } from "../../../model/providers/profile_fields.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Chip, Empty, Go, Moment, pathWith, Table, type Tone } from "../../../server/views/parts.js";
+import { Chip, Empty, Go, Moment, pathWith, type Row, Table, type Tone } from "../../../server/views/parts.js";
 import { Monogram } from "../../../server/views/view.js";
 import { countsOf, findConnections, maxSorted } from "../connections/connections.js";
 import { displayName } from "../kit/names.js";
@@ -63,25 +63,9 @@ export async function providerList(request: PageRequest): Promise<Answer> {
   const add = <Go to={`${providersPath}/add`} text="Add provider" />;
   const columns = ["Provider", "Connected by", "Connections", ...(failing ? ["Health"] : []), "Newest"];
   const counted = all && all.nextPageToken === "" ? all.connections : undefined;
-  const rows = providers.map((provider) => {
-    const own = (counted ?? []).filter(({ providerId }) => providerId === provider.id);
-    const troubled = own.filter(({ status }) => status === ConnectionStatus.ATTENTION).length;
-    const path = pathWith("/connections", { provider: provider.id });
-    const newest = own.flatMap(({ createdAt }) => createdAt ?? []).sort((one, other) => Number(other.seconds - one.seconds));
-    return {
-      id: `p-${provider.id}`,
-      cells: [
-        <ProviderName request={request} provider={provider} />,
-        kindWords(provider),
-        <>
-          <a href={path}>{counted ? formatCount(own.length) : "Show"}<span class="hidden"> connections of {provider.name}</span></a>
-          {troubled > 0 && <> <Chip tone="bad">{formatCount(troubled)} attention</Chip></>}
-        </>,
-        ...(failing ? [<Health failing={failing.get(provider.id)} />] : []),
-        <Moment time={newest[0]} nowMs={request.nowMs} />,
-      ],
-    };
-  });
+  const rows = providers.map((provider) =>
+    rowOf(request, provider, counted?.filter(({ providerId }) => providerId === provider.id), failing),
+  );
   const content = (
     <>
       <div id="providers" data-poll="5">
@@ -109,6 +93,33 @@ export async function providerList(request: PageRequest): Promise<Answer> {
     ...{ title: "Providers", section: providersPath, content },
     ...(canAdd && { actions: add }),
   });
+}
+
+/** @param own its connections; undefined where there are too many to count */
+function rowOf(
+  request: PageRequest,
+  provider: Provider,
+  own: readonly Connection[] | undefined,
+  failing: ReadonlyMap<string, FailingProvider> | undefined,
+): Row {
+  const troubled = (own ?? []).filter(({ status }) => status === ConnectionStatus.ATTENTION).length;
+  const made = (own ?? []).flatMap(({ createdAt }) => createdAt ?? []);
+  const [newest] = made.sort((one, other) => Number(other.seconds - one.seconds));
+  return {
+    id: `p-${provider.id}`,
+    cells: [
+      <ProviderName request={request} provider={provider} />,
+      kindWords(provider),
+      <>
+        <a href={pathWith("/connections", { provider: provider.id })}>
+          {own ? formatCount(own.length) : "Show"}<span class="hidden"> connections of {provider.name}</span>
+        </a>
+        {troubled > 0 && <> <Chip tone="bad">{formatCount(troubled)} attention</Chip></>}
+      </>,
+      ...(failing ? [<Health failing={failing.get(provider.id)} />] : []),
+      <Moment time={newest} nowMs={request.nowMs} />,
+    ],
+  };
 }
 
 function ProviderName({ request, provider }: { readonly request: PageRequest; readonly provider: Provider }) {

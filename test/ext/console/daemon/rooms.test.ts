@@ -271,6 +271,7 @@ describe("the last 24 hours", () => {
       await world.clients.tokens.refreshToken({ connectionId }).catch(() => undefined);
     const { body } = await visitor.visit("/overview");
     expect(body).toContain("when the daemon started: it remembers none from before.");
+    expect(body).toMatch(/<a class="good" title="[^"]+" href="\/connections\?state=active"><b>[1-9]/);
     expect(body).toMatch(/New token <b>2<\/b>/);
     expect(body).toMatch(/Failed for good <b>2<\/b>/);
     expect(body).toMatch(/Within 1d<\/th><td role="cell" data-label="Tokens"><div><b>2<\/b>/);
@@ -334,6 +335,32 @@ describe("adding a provider", () => {
     expect([added.status, added.body.includes('class="problem" role="alert"')]).toEqual([200, true]);
     const again = await submit(visitor, "/providers/add/keycloak", { ...fields, "var-host": "127.0.0.1:1" });
     expect(again.status).toBe(409);
+  });
+
+  it("asks for the scopes that are ticked beside those that are entered", async () => {
+    const visitor = await visitorWith();
+    const form = await visitor.visit("/providers/add/github");
+    expect(form.body).toMatch(/<input type="checkbox" name="scope" value="repo"\/>\s*<span>See and change/);
+    const sent = new URLSearchParams({
+      form_token: await visitor.formToken(),
+      name: "github",
+      client_id: "c",
+    });
+    for (const [name, value] of [
+      ["client_secret", "s"],
+      ["scopes", "read:user"],
+      ["scope", "repo"],
+      ["scope", "gist"],
+    ])
+      sent.append(name ?? "", value ?? "");
+    const headers = { "content-type": "application/x-www-form-urlencoded", origin: visitor.origin };
+    const body = sent.toString();
+    const added = await visitor.visit("/providers/add/github", { method: "POST", body, headers });
+    expect(added.status).toBe(303);
+    const { provider } = await world.clients.providers.getProvider({
+      key: { case: "name", value: "github" },
+    });
+    expect(provider?.scopes).toEqual(["read:user", "repo", "gist"]);
   });
 
   it("takes a public client of an issuer that the catalogue lacks, and deletes it again", async () => {
@@ -418,6 +445,9 @@ describe("the settings", () => {
     expect(body).toMatch(
       /NEXUS_OPS_LISTEN<\/code>[\s\S]*?<bdi>127\.0\.0\.1:\d+<\/bdi>[\s\S]*?<b>environment<\/b>/,
     );
+    expect(body).toContain("NEXUS_JWT_AUDIENCE");
+    const own = (await (await visitorWith()).visit("/settings?own=1")).body;
+    expect([own.includes("NEXUS_OPS_LISTEN"), own.includes("NEXUS_JWT_AUDIENCE")]).toEqual([true, false]);
     expect(body).not.toContain(world.place.apiKey);
     const { key } = await world.clients.access.createApiKey({ name: "looker", role: Role.OPERATOR });
     expect((await (await visitorWith(key)).visit("/settings")).status).toBe(403);
