@@ -71,5 +71,5 @@ function tracingWarnings(env: NodeJS.ProcessEnv, { tracing }: Config): string[] 
     : "OTEL_EXPORTER_OTLP_PROTOCOL";
   const protocol = env[name];
   if (!tracing || !protocol || protocol === "http/protobuf") return [];
-  return [`${name} is not http/protobuf, which traces go by all the same, to ${tracing.receiver}`];
+  return [`${name} is not http/protobuf, which nexusd uses anyway for traces, to ${tracing.receiver}`];
 }

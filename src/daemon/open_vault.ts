@@ -60,7 +60,7 @@ export function tellOfOpenSecret(setting: string, name: string, path: string, lo
   if (mode !== undefined)
     log.warn(
       { setting, name, mode },
-      "a file with a secret is open to other users: give it the mode 0600, or 0440 with the group of the daemon, and replace the secret if anybody may have read it",
+      "a file with a secret is open to other users: set the mode 0600, or 0440 with the group of the daemon. Replace the secret if someone may have read it",
     );
 }
 

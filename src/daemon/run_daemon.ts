@@ -110,7 +110,7 @@ async function untilEnded(
     if (daemon.isTermOver(error)) {
       log.error(
         { err: error },
-        "this hub leads no more, or cannot follow: it ends, to begin anew as a follower",
+        "this hub lost the lead, or cannot follow: it ends, and is a follower after a restart",
       );
       return exitCodes.followsAgain;
     }

@@ -5,18 +5,18 @@ export const problemMessages = {
   identity_required:
     "The identity provider of the profile vouches for this person no longer, or not yet: the person must sign in there.",
   misconfigured:
-    "The provider refuses this client, or stands where the daemon must not call: fix the provider profile or the settings, the log says which; the daemon also asks again by itself.",
+    "The provider refuses this client, or has an address that the daemon must not call. An operator must fix the provider profile or the settings; the log shows which. The daemon also retries by itself.",
   provider_deleted: "The provider profile was deleted: the token cannot be refreshed any more.",
   no_refresh_token:
     "The token expired and the provider issued no refresh token: a person must consent again.",
   outcome_unknown:
-    "The refresh token may have been used already, since an answer was lost or the store was restored from a backup, and the one attempt after that did not help: a person must consent again.",
+    "The refresh token may have been used already, because a response was lost or the store was restored from a backup. One more attempt did not help: the user must consent again.",
   refresh_failing: "The last refresh failed; the daemon tries again by itself.",
   refresh_refused: "The provider refuses the refresh and does not say why: a person must consent again.",
   account_changed:
     "The provider answered a refresh with a token of another account, which is not served: a person must consent again.",
   restored:
-    "The store was restored from a backup: the refresh token may have been used since it was made; the next refresh will tell.",
+    "The store was restored from a backup: the refresh token may have been used since. The next refresh will show it.",
   access_denied: "The person or the provider denied consent.",
   authorization_failed: "The provider ended the authorization with an error.",
   invalid_authorization_response: "The answer that came back from the provider breaks the protocol.",

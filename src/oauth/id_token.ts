@@ -151,11 +151,11 @@ function isKeyOfTenant({ tenantIssuer }: AuthorizationServer, idToken: string, {
 function signatureDetail(violation: IdTokenRejected, wasFetched: boolean): string {
   if (violation === "unknown_key") {
     return wasFetched
-      ? "the provider's keys were fetched anew and lack the one that it names"
+      ? "the provider's keys were fetched again and lack the one that it names"
       : "the provider's keys lack the one that it names, and were fetched too often to be fetched now";
   }
   return wasFetched
-    ? "checked with the provider's keys, which were fetched anew"
+    ? "checked with the provider's keys, which were fetched again"
     : "checked with the provider's keys at hand, which were fetched too often to be fetched now";
 }
 

@@ -130,7 +130,7 @@ export class Metrics {
     );
     this.notified = this.addOutcomes(
       "nexus_notifications_total",
-      "Attempts to tell a receiver, by outcome: taken, failed (tried again), given_up.",
+      "Attempts to notify a receiver, by outcome: taken, failed (retried), given_up.",
       ["taken", "failed", "given_up"],
     );
     this.#addGauges(build.version);

@@ -139,7 +139,8 @@ export function sourcePassages(name: string, text: string): Passage[] {
     }
   };
   const add = (value: string, start: number): void => {
-    if (/\w \w+ \w/.test(value))
+    // Code in another language is not prose.
+    if (/\w \w+ \w/.test(value) && !/[{}]|SELECT|INSERT|compdef/.test(value))
       strings.push(
         ...blocksOf(value.split("\n")).map((passage) => ({
           ...passage,

@@ -338,7 +338,7 @@ describe("the keys of a provider", () => {
     for (let i = 0; i < 20; i++) await refused(providerId);
     expect(flood).toBe(20);
     expect(logged()[0]).toContain(
-      "unknown_key: the provider's keys were fetched anew and lack the one that it names",
+      "unknown_key: the provider's keys were fetched again and lack the one that it names",
     );
     expect(logged().at(-1)).toContain(
       "lack the one that it names, and were fetched too often to be fetched now",

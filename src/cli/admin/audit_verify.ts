@@ -55,7 +55,7 @@ function summary(answer: VerifyAuditLogResponse): string {
   return [
     `${answer.checked} events are as they were written`,
     `head ${answer.headSequence}:${answer.headHash}`,
-    "Whoever can rewrite the whole file can also rewrite its hashes: note the head elsewhere, and give it as --checkpoint.",
+    "Anyone who can rewrite the whole file can also rewrite its hashes. Store the head elsewhere, and pass it as --checkpoint.",
     "",
   ].join("\n");
 }

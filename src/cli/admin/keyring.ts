@@ -120,7 +120,7 @@ async function untilRotated(
 function leftover({ remaining, unreadable }: Keyring): string {
   return unreadable > 0n
     ? `${unreadable} records do not open and stay as they are; they need no key: the old one can be retired`
-    : `${remaining} records are not sealed anew: see the log of the daemon, and rotate again`;
+    : `${remaining} records were not encrypted again: see the log of the daemon, and rotate again`;
 }
 
 function formatKeyring(keyring: Keyring | undefined): string {

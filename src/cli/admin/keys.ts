@@ -133,7 +133,7 @@ function rotateCommand(shell: Shell): Command {
     .option("--yes", "do not ask");
   return daemonCommand(shell, command, async ({ daemon, call }, flags: RotateFlags, name: string) => {
     const { keep: keepMs, output, yes } = flags;
-    const question = `Rotate the API key ${name}? Whoever uses the old secret is shut out at once; --keep gives them time.`;
+    const question = `Rotate the API key ${name}? The old secret stops working at once; --keep delays that.`;
     if (keepMs === undefined) await confirm(shell, question, yes);
     const file = output === undefined ? undefined : NewSecretFile.create(output);
     try {
@@ -212,7 +212,7 @@ function revokeCommand(shell: Shell): Command {
     shell,
     command,
     async ({ daemon, call, show }, { yes }: ConfirmedFlags, name: string) => {
-      await confirm(shell, `Revoke the API key ${name}? Whoever uses it is shut out at once.`, yes);
+      await confirm(shell, `Revoke the API key ${name}? It stops working at once.`, yes);
       const answer = await withStep(Code.NotFound, "see nexusd keys list", () =>
         call(`revoke the API key ${name}`, daemon.access.revokeApiKey, {
           key: { case: "name", value: name },

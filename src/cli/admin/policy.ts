@@ -6,7 +6,7 @@ import type { ExplainFlags } from "./policy_run.js";
 
 const notes = [
   "A resource is connection:<id>, user:<id> and provider:<name>, with commas between. Without one the answer is what the principal may of the action at all. A principal can be long, as jwt:system:serviceaccount:agents:research; an action can be an RPC, as TokenService/GetToken.",
-  "With --policy the file is asked and no daemon: of a connection it knows what is written in --resource, and of a key what the file says and not what the key was made with.",
+  "With --policy, nexusd asks the file instead of a daemon. It then knows only the connection in --resource, and of a key only what the file contains, not the role of its record.",
 ];
 
 const testNotes = [

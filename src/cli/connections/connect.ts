@@ -46,7 +46,7 @@ export function connectCommand(shell: Shell): Command {
     .addOption(listOption("scopes", "ask for these alone, in place of the defaults"))
     .option("--return-url <url>", "where the browser goes afterwards")
     .option("--connection <connection>", `ask again for ${connectionArgument}`)
-    .option("--label <label>", "tells this account of the user from another at the provider")
+    .option("--label <label>", "distinguishes this account of the user from another at the provider")
     .option("--client-id <id>", "of a client that you registered, for an MCP server that registers none")
     .option("--client-secret-file <file>", "the file that holds its secret; - is standard input")
     .option(
@@ -57,7 +57,7 @@ export function connectCommand(shell: Shell): Command {
     .option("--paste", "for a browser on another machine: take the address that it could not open by paste");
   addNotes(
     command,
-    "A name that a connection has asks for that connection again, with the scopes that are given, or else the defaults; one that was revoked is replaced by a new connection. Another account of the user needs another --label.",
+    "If a connection of this name exists, the user consents to it again, with the given scopes or the defaults. A revoked one is replaced by a new connection. Another account of the user needs another --label.",
     "At a terminal the key of a static provider is entered here; with --no-open, by the form that the URL leads to.",
   );
   return addDaemonFlags(command).action((provider: string | undefined, flags: ConnectFlags) =>

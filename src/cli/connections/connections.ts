@@ -111,7 +111,7 @@ const providerRevocations: Readonly<Record<ProviderRevocation, string | undefine
   [ProviderRevocation.PENDING]: "the provider has not answered yet, the daemon goes on asking it",
   [ProviderRevocation.DONE]: "the provider revoked its token too",
   [ProviderRevocation.NOT_POSSIBLE]:
-    "the provider cannot be told, and its token lives there until it expires; withdraw the consent in the provider's own settings",
+    "the grant could not be revoked at the provider, where its token is valid until it expires; withdraw the consent in the provider's own settings",
 };
 
 function revokeCommand(shell: Shell): Command {

@@ -42,7 +42,7 @@ export function execCommand(shell: Shell): Command {
   addNotes(
     addAddressFlags(command),
     `A variable holds the credential of ${credentialArgument}.`,
-    "Signals go to the program. The exit code is the program's own, 128 and the number of a signal that ended it, 127 when there is no such program and 126 when it cannot be started; before it starts, that of nexusd.",
+    "Signals go to the program. The exit code is the program's, or 128 plus the number of the signal that ended it. It is 127 if there is no such program, and 126 if it cannot be started. Before the start, it is that of nexusd.",
   );
   return command.action((argv: string[], flags: ExecFlags) => execute(shell, argv, flags));
 }

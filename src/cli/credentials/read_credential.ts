@@ -100,7 +100,7 @@ export function credentialValue({ token, field }: Pick<Credential, "token" | "fi
   if (field === undefined && token.tokenType === "DPoP") {
     throw new CommandFailure(
       exitCodes.failed,
-      "the token of this connection is bound to a key (DPoP), and each request needs a proof beside it: use nexusd curl or a proxy, or CreateProof; NAME.access_token gives the token alone",
+      "the token of this connection is bound to a key (DPoP), and each request needs a proof. Use nexusd curl, a proxy, or CreateProof; NAME.access_token prints the token alone",
     );
   }
   if (field === "id_token" && idToken !== "") return { value: idToken, expiresAt: expiryOfJwt(idToken) };

@@ -25,7 +25,7 @@ export function fleetFields(fleet: FleetStatus): [string, string][] {
   const behind = newest - applied;
   const commits = fleet.waitsForStandby ? "commits wait for a standby" : "commits wait for no standby";
   return [
-    ["leader", leader === "" ? "none that this hub has heard of" : `${leader} (fence ${fence})`],
+    ["leader", leader === "" ? "none that this hub knows" : `${leader} (fence ${fence})`],
     ["this hub", `${address} ${role}`],
     ["position", behind > 0n ? `${applied}, ${behind} behind the leader` : `${applied}`],
     ["database", `answered ${formatDuration(durationMsOf(fleet.lastContact))} ago; ${commits}`],
@@ -44,7 +44,7 @@ function layoutWords({ layout, minLayout }: FleetStatus): string {
 
 /** Of a spoke, for `nexusd status`. */
 export function spokeFields({ hub, connected, age, trouble }: SpokeStatus): [string, string][] {
-  const heard = age ? `heard ${formatDuration(durationMsOf(age))} ago` : "never heard: there is no copy";
+  const heard = age ? `last message ${formatDuration(durationMsOf(age))} ago` : "never: there is no copy";
   return [
     ["hub", `${hub}; ${connected ? "connected" : heard}`],
     ...(trouble === "" ? [] : [["trouble", printable(trouble)] as [string, string]]),

@@ -85,7 +85,7 @@ function formatReport({ manifest, marked, endedRequests, kept }: RestoreReport):
     ["verified", `${manifest.verifiedRecords} sealed records were opened`],
     [
       "marked",
-      `${marked} connections: their refresh tokens may have been used since; the next refresh will tell`,
+      `${marked} connections: their refresh tokens may have been used since; the next refresh will show it`,
     ],
     ["requests", ended],
     ["kept", kept ?? ""],

@@ -14,7 +14,7 @@ export async function obtainClientSecret(shell: Shell, file: string | undefined)
   if (given) return given;
   if (!shell.stdin.isTTY) {
     throw usageFailure(
-      "a client secret is needed: give --client-secret-file (- is standard input) or set NEXUS_CLIENT_SECRET; a public client says --auth-method none",
+      "missing client secret: use --client-secret-file (- is standard input), or set NEXUS_CLIENT_SECRET; for a public client, use --auth-method none",
     );
   }
   return await ask(shell);

@@ -34,7 +34,7 @@ const nextSteps: Readonly<Record<string, string>> = {
   NO_OTHER_KEY: "add a key: nexusd keyring add",
   KEY_IN_USE: "see which records need it: nexusd keyring status",
   BACKUP_NOT_VERIFIED:
-    "those connections need consent again, or are deleted; --allow-unreadable makes the backup all the same",
+    "those connections need consent again, or are deleted; --allow-unreadable makes the backup anyway",
   CONNECTION_REVOKED: "a revoked connection stays so; make a new one: nexusd connect <provider>",
 };
 

@@ -55,7 +55,7 @@ export const daemonSettings = {
       kind: count("port", 1, 65_532),
       unset: "the defaults of the settings below",
       meaning:
-        "For a second daemon of the same user: the http listener has this port by default, the browser listener the next, the ops listener the one after it, the console listener the one after that, and the data folder the port at the end of its name. Commands find that daemon by the same setting.",
+        "For a second daemon of the same user: the default port of the http listener. The browser, ops, and console listeners use the next three ports, and the name of the data folder ends with this port. Commands find that daemon by the same setting.",
     },
     NEXUS_GRPC_LISTEN: {
       kind: addresses({ canClose: true }),
@@ -207,7 +207,7 @@ export const daemonSettings = {
       kind: word("word", ["refuse", "accept"]),
       default: "refuse",
       meaning:
-        "A connection that is consented to again, by another account at the provider than before: refuse keeps it as it was, accept takes the new account and says so on the page and in the audit log. Where the provider does not say whose an account is, nobody can tell.",
+        "What happens if a new consent is by another account at the provider. With refuse, the connection stays as it was. With accept, it takes the new account, and the page and the audit log report it. It needs a provider that identifies accounts.",
     },
   },
   Providers: {
@@ -240,13 +240,13 @@ export const daemonSettings = {
       kind: namedFiles,
       default: "",
       meaning:
-        "Files with a JWT by which the daemon proves itself to providers, as a comma list of name=/path: profiles with client_assertion_file name one of them. They are read anew for each request, up to 16 KiB.",
+        "Files with a JWT by which the daemon authenticates to providers, as a comma list of name=/path. Profiles with client_assertion_file name one of them. They are read for each request, up to 16 KiB.",
     },
     NEXUS_SIGNING_KEY_FILES: {
       kind: namedFiles,
       default: "",
       meaning:
-        "Files with the private key of a client, as a comma list of name=/path: profiles name one of them as client_key_source. They are read anew for each request that is signed, up to 64 KiB, as PEM, JWK or a key file. The start warns of one that other users can read.",
+        "Files with the private key of a client, as a comma list of name=/path: profiles name one of them as client_key_source. They are read for each signed request, up to 64 KiB, as PEM, JWK, or a key file. The start warns about a file that other users can read.",
     },
     NEXUS_PROXIES: {
       kind: toggle,

@@ -23,7 +23,7 @@ export const egressSettings = {
       kind: addresses({ canClose: true }),
       default: "off",
       meaning:
-        "The egress listener: an HTTP proxy that puts credentials into requests to the APIs of providers, for callers with an API key, a JWT or a client certificate; off closes it.",
+        "The egress listener: an HTTP proxy that adds credentials to requests to the APIs of providers. Callers need an API key, a JWT, or a client certificate. off closes it.",
     },
     NEXUS_EGRESS_NETWORK: {
       kind: egressNetwork,

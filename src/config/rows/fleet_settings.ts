@@ -24,7 +24,7 @@ export const fleetSettings = {
     NEXUS_FLEET_LISTEN: {
       kind: addresses({ canClose: false }),
       meaning:
-        "The listener for the other hubs, host:port. Whoever connects to it must prove that it holds a key of the ring. Needed beside NEXUS_STORE.",
+        "The listener for the other hubs, host:port. A client must prove that it holds a key of the ring. Needed beside NEXUS_STORE.",
     },
     NEXUS_FLEET_ADDRESS: {
       kind: text("host:port", (value) =>
@@ -45,7 +45,7 @@ export const fleetSettings = {
       kind: count("seconds", 10, 86_400),
       default: "600",
       meaning:
-        "How long a hub that cannot reach PostgreSQL says that it is ready: it serves living tokens meanwhile, and hears of no revocation.",
+        "How long a hub that cannot reach PostgreSQL stays ready. Meanwhile it serves valid tokens, and learns of no revocation.",
     },
   },
 } as const satisfies SettingGroups;

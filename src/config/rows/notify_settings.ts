@@ -8,7 +8,7 @@ export const notifySettings = {
     NEXUS_NOTIFY_URL: {
       kind: webhookUrl,
       meaning:
-        "A webhook that is told when a connection needs a person, by the conventions of Standard Webhooks. Its address is judged as that of a provider. Needs NEXUS_NOTIFY_SECRETS_FILE.",
+        "A webhook that is called when a connection needs a user, by the conventions of Standard Webhooks. The rules for addresses of providers apply. Needs NEXUS_NOTIFY_SECRETS_FILE.",
     },
     NEXUS_NOTIFY_SECRETS_FILE: {
       kind: path("file"),
@@ -28,13 +28,13 @@ export const notifySettings = {
       kind: age,
       default: "7d",
       meaning:
-        "How long before the end of a consent connection.expiring is told, and never sooner than in the last fifth of its life.",
+        "How long before the end of a consent connection.expiring is sent; at most a fifth of its lifetime before.",
     },
     NEXUS_NOTIFY_LINKS: {
       kind: toggle,
       default: "true",
       meaning:
-        "Whether an event carries a link that leads a person to the consent: whoever opens it decides whose account the agent uses. Without effect with NEXUS_REQUIRE_CONFIRMATION.",
+        "Whether an event contains a link to the consent. The person that opens it decides whose account the agent uses. Without effect with NEXUS_REQUIRE_CONFIRMATION.",
     },
   },
 } as const satisfies SettingGroups;

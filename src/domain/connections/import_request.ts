@@ -102,7 +102,7 @@ export function importFailure(failure: GrantFailure, mode: "first" | "resumed"):
     case "rejected":
       return {
         failure: new Unavailable(
-          "the provider gave no usable answer: it may have replaced the refresh token all the same",
+          "the provider returned no usable response, but may have replaced the refresh token",
           undefined,
           failure,
         ),

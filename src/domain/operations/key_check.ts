@@ -37,7 +37,7 @@ export async function openKeyCheck(store: Store, vault: Vault): Promise<void> {
   for (const [keyId, records] of counts) {
     if (vault.has(keyId)) continue;
     throw new KeyError(
-      `the key ring lacks key ${keyId}, which ${records} records of this store need: put it back; \`nexusd keyring\` tells when a key can go`,
+      `the key ring lacks key ${keyId}, which ${records} records of this store need: put it back; \`nexusd keyring\` shows when a key can go`,
     );
   }
 }

@@ -211,7 +211,7 @@ export class Revoker {
     if (outcome.kind === "revoked")
       this.deps.log.info({ connectionId, providerId }, "token revoked at the provider");
     else if (outcome.reason === tokenExpired)
-      this.deps.log.info({ connectionId, providerId }, "token expired before the provider could be told");
+      this.deps.log.info({ connectionId, providerId }, "token expired before it could be revoked at the provider");
     else
       this.deps.log.warn(
         { connectionId, providerId, reason: outcome.reason },

@@ -25,7 +25,7 @@ export function notifyCommand(shell: Shell): Command {
       if (flags.json) shell.stdout.write(jsonLine(answer));
       else if (receivers.length === 0) {
         shell.stderr.write(
-          "nobody is told: set NEXUS_NOTIFY_URL, NEXUS_NOTIFY_COMMAND or NEXUS_NOTIFY_FILE and start the daemon again\n",
+          "no receivers: set NEXUS_NOTIFY_URL, NEXUS_NOTIFY_COMMAND, or NEXUS_NOTIFY_FILE, and restart the daemon\n",
         );
       } else {
         const rows = receivers.map(({ name, taken, reason }) => [

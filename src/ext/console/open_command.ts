@@ -19,7 +19,7 @@ export function openCommand(shell: Shell): Command {
     const url = printable(answer.url);
     show(answer, () => `${url}\n`);
     if (flags.json) return;
-    shell.stderr.write("The link works once, in the next minute; whoever opens it acts as you.\n");
+    shell.stderr.write("The link works once, within a minute. Anyone who opens it acts as you.\n");
     const hint = isLocalUrl(url)
       ? `If your browser is on another machine, run this there first, then open the link:\n\n  ${forwardingCommand(new URL(url).origin, shell)}\n\n`
       : "";

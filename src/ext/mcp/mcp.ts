@@ -53,7 +53,7 @@ export function mcpCommand(shell: Shell): Command {
     );
   addNotes(
     addAddressFlags(command),
-    "Without --listen it serves the one client that started it, on standard input and output. With --listen it is reached at the path /mcp: over TCP on this machine alone, each request with an API key of the daemon as `Authorization: Bearer`, whose role and restrictions hold; over a Unix socket (mode 0600) its owner needs no key.",
+    "Without --listen, it serves the client that started it, on standard input and output. With --listen, it serves the path /mcp. Over TCP, only on this machine, each request needs an API key of the daemon as `Authorization: Bearer`, whose role and restrictions apply. Over a Unix socket (mode 0600), its owner needs no key.",
   );
   return command.action(async (flags: McpFlags) => {
     const policy = policyOf(shell, flags);

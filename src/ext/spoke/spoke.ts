@@ -111,12 +111,12 @@ export class Spoke implements ListenersHub, DomainHub {
 
   observe(): void {
     const { metrics } = this.resources;
-    metrics.addGauge("nexus_spoke_connected", "1 while a hub tells this spoke what changes.", () =>
+    metrics.addGauge("nexus_spoke_connected", "1 while a hub sends changes to this spoke.", () =>
       Number(this.#follower.isConnected),
     );
     metrics.addGauge(
       "nexus_spoke_copy_age_seconds",
-      "Since a hub was last heard; no value where none ever was.",
+      "Seconds since the last message of a hub; no value if there was none.",
       () => this.#ageMs && this.#ageMs / 1_000,
     );
   }
@@ -169,7 +169,7 @@ export class Spoke implements ListenersHub, DomainHub {
     const ageMs = this.#ageMs;
     const why = this.#follower.trouble?.text ?? "no hub was tried yet";
     if (ageMs === undefined || this.#last.position === undefined) return `there is no copy yet: ${why}`;
-    return ageMs < maxSilenceMs || `no hub was heard for ${Math.round(ageMs / 1_000)} s: ${why}`;
+    return ageMs < maxSilenceMs || `no message of a hub for ${Math.round(ageMs / 1_000)} s: ${why}`;
   }
 
   /** Serves from the copy from now on. @throws StartRefused */

@@ -45,7 +45,7 @@ export async function fetchResourceMetadata(
 ): Promise<ProtectedResource | undefined> {
   if (challenged !== undefined && !isPermittedPlace(challenged, mcpServerUrl)) {
     throw new ResourceMetadataRejected(
-      `${mcpServerUrl} names a place of its resource metadata that is no https URL: tell whoever runs the server`,
+      `${mcpServerUrl} names a URL of its resource metadata that is not https: inform the operator of the server`,
     );
   }
   for (const url of challenged === undefined ? resourceMetadataUrls(mcpServerUrl) : [challenged]) {

@@ -28,8 +28,8 @@ const startAgain = "Go back to the application that sent you here and start agai
 const unchanged = `Nothing was changed. ${startAgain}`;
 const newLink =
   "Links like this work once and for ten minutes. Go back to the application that sent you here and ask for a new one.";
-const ofOperator = "Nothing was changed. Only the people who run this service can put it right: tell them.";
-const tellOperator = `Nothing was changed. ${startAgain} If it happens again, tell the people who run it.`;
+const ofOperator = "Nothing was changed. Only the people who run this service can fix it. Please contact them.";
+const tellOperator = `Nothing was changed. ${startAgain} If it happens again, contact the people who run it.`;
 
 const rows: Readonly<Record<Exclude<Failure["kind"], "refused" | "rate_limited">, Row>> = {
   unknown_request: [
@@ -47,7 +47,7 @@ const rows: Readonly<Record<Exclude<Failure["kind"], "refused" | "rate_limited">
   provider_misconfigured: [502, "The provider is not what its registration here says.", ofOperator],
   denied_without_state: [
     400,
-    "You said no, or the provider did.",
+    "You or the provider declined.",
     "Nothing was changed: the provider did not say to which link its answer belongs. To connect after all, open the link of your application again.",
   ],
   answer_without_state: [
@@ -75,7 +75,7 @@ const rows: Readonly<Record<Exclude<Failure["kind"], "refused" | "rate_limited">
 
 /** Of consents that are over. A reason that is not here is told as agents are told. */
 const refusals: Readonly<Partial<Record<ProblemReason, Row>>> = {
-  access_denied: [400, "You said no, or the provider did.", unchanged],
+  access_denied: [400, "You or the provider declined.", unchanged],
   state_verification_failed: [
     400,
     "This is not the browser in which you opened the link, or it keeps no cookies.",

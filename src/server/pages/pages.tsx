@@ -85,7 +85,7 @@ const notices = {
     500,
     "Something went wrong",
     "This is an error of the daemon, not of yours. It was written into its log.",
-    "Go back to the application that sent you here and start again; if it happens again, tell the people who run it.",
+    "Go back to the application that sent you here and start again; if it happens again, contact the people who run it.",
   ],
 } as const satisfies Readonly<Record<string, readonly [status: number, title: string, ...lines: string[]]>>;
 

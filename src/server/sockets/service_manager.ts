@@ -34,7 +34,7 @@ export async function openServiceManager(
   } catch (error) {
     log.error(
       { reason: (error as Error).message },
-      "the service manager cannot be told that the daemon is ready",
+      "the service manager cannot be notified that the daemon is ready",
     );
     return silent;
   }
@@ -42,7 +42,7 @@ export async function openServiceManager(
     try {
       send(address, text);
     } catch (error) {
-      log.warn({ reason: (error as Error).message }, "the service manager could not be told");
+      log.warn({ reason: (error as Error).message }, "the service manager could not be notified");
     }
   };
   const intervalMs = watchdogIntervalMs(env, process.pid);

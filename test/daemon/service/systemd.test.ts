@@ -166,7 +166,7 @@ while True:
     const nowhere = join(temporaryFolder(), "nobody");
     const daemon = new DaemonProcess({ ...place.environment, NOTIFY_SOCKET: nowhere });
     await daemon.ready();
-    await daemon.wrote(/the service manager could not be told/);
+    await daemon.wrote(/the service manager could not be notified/);
     expect(await daemon.kill("SIGTERM")).toBe(0);
   });
 });

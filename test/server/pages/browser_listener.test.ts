@@ -376,7 +376,7 @@ describe("a consent", () => {
     ["provider_changed", 410, "The provider was changed or deleted after this link was made."],
     ["provider_unreachable", 503, "The provider cannot be reached at the moment."],
     ["provider_misconfigured", 502, "The provider is not what its registration here says."],
-    ["denied_without_state", 400, "You said no, or the provider did."],
+    ["denied_without_state", 400, "You or the provider declined."],
     [
       "answer_without_state",
       400,

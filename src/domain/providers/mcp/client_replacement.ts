@@ -41,7 +41,7 @@ export class ClientReplacement {
       const isTurnedAway = await clients.isTurnedAway(discovered.server, profile, profile.clientId);
       return isTurnedAway ? await this.tried(profile, discovered, principal) : profile;
     }
-    log.warn({ providerId: profile.id }, "the authorization server lost the client: it is registered anew");
+    log.warn({ providerId: profile.id }, "the authorization server lost the client: it is registered again");
     return await this.replaced(profile, discovered, principal);
   }
 
@@ -69,7 +69,7 @@ export class ClientReplacement {
     if (!(await isTurnedAway(client.clientId)) && (await isTurnedAway(profile.clientId))) {
       log.warn(
         { providerId: id },
-        "the authorization endpoint does not know the client: it is registered anew",
+        "the authorization endpoint does not know the client: it is registered again",
       );
       return await this.#put(profile, discovered, client, principal);
     }

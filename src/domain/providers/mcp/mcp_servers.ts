@@ -175,7 +175,7 @@ export class McpServers {
         return issuerOf(discovered.server) === boundIssuer(profile) ? await change(discovered) : profile;
       } catch (error) {
         if (!(error instanceof NexusError)) throw error;
-        log.warn({ providerId: profile.id, error: error.message }, "client not registered anew");
+        log.warn({ providerId: profile.id, error: error.message }, "client not registered again");
         return profile;
       }
     });

@@ -175,7 +175,7 @@ async function connectForm(request: PageRequest, sent?: Sent): Promise<Answer> {
       />
       <Input
         {...field("label", "Label (optional)", { maxLength: 64 })}
-        hint="Tells two accounts of this user at this provider apart, for example work."
+        hint="Distinguishes two accounts of this user at this provider, for example work."
       />
       <Input
         {...field("scopes", "Scopes (optional)")}

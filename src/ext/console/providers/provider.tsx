@@ -111,7 +111,7 @@ function HealthSection(props: {
           <p>
             {failing.message}{" "}
             {failing.consents && failing.reason === "transient"
-              ? "The next user who consents tries it again."
+              ? "The next consent tries it again."
               : healthAdvice[failing.reason]}
           </p>
           <p class="soft">

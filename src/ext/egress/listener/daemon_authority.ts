@@ -37,7 +37,7 @@ export async function daemonAuthority(options: DaemonAuthorityOptions): Promise<
     const what = files
       ? "NEXUS_EGRESS_CA_CERT_FILE and NEXUS_EGRESS_CA_KEY_FILE"
       : join(dataDir, keyFileName);
-    const remedy = files ? "" : "; remove both files for a new authority, which callers must trust anew";
+    const remedy = files ? "" : "; for a new authority, remove both files; callers must then trust the new one";
     throw new StartRefused(
       `the authority of the egress listener (${what}) cannot be used: ${message}${remedy}`,
     );

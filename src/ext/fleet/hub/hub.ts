@@ -165,7 +165,7 @@ export class Hub {
         const database = await fleet.connect();
         if (database.verdict.history === "known") return database;
         await database.close();
-        this.end("the copy of the store is to be made anew");
+        this.end("the copy of the store must be made again");
         return undefined;
       } catch (error) {
         if (!(error instanceof FleetUnreachable)) {

@@ -13,7 +13,7 @@ export class LogRefused extends Error {
 }
 
 const reasons: Readonly<Record<LogRefused["verdict"], string>> = {
-  fenced: "another process leads: this one must end, and begin anew as a follower",
-  epoch: "the log began anew: this process must end, and copy it",
+  fenced: "another process leads: this one must end, and restart as a follower",
+  epoch: "the log started again: this process must end, and copy it",
   diverged: "the log holds another batch at this position: this process must end, and copy it",
 };

@@ -143,6 +143,6 @@ export function putRaw(raw: ReadonlyMap<string, Table<Buffer>>, writes: readonly
 
 function diverged(here: ReplicaPosition, batch: LogBatch): LogDiverged {
   return new LogDiverged(
-    `batch ${batch.id} at position ${batch.position} follows ${batch.after}, and this replica has batch ${here.batchId} at position ${here.position}: it must be copied anew`,
+    `batch ${batch.id} at position ${batch.position} follows ${batch.after}, and this replica has batch ${here.batchId} at position ${here.position}: it must be copied again`,
   );
 }

@@ -32,7 +32,7 @@ export function addApiTool(server: McpServer, deps: ToolDeps): void {
     "call_api",
     {
       title: "Call a provider's API",
-      description: `Sends one request to the API of a provider as the user, and answers status, some headers and the body. nexusd puts the credential in: send no Authorization header and no key. The path is taken below the provider's API base URL. Allowed: ${methods}. Redirects are not followed; a long body is cut after ${policy.maxAnswerBytes} bytes, which is said.`,
+      description: `Sends one request to the API of a provider as the user, and returns status, some headers, and the body. The credential is added for you: send no Authorization header and no key. The path is relative to the provider's API base URL. Allowed: ${methods}. Redirects are not followed; a long body is cut after ${policy.maxAnswerBytes} bytes, with a note.`,
       inputSchema: z.strictObject({ ...accountShape(policy), ...requestShape() }),
       annotations: {
         readOnlyHint: isReading(policy.methods),

@@ -28,7 +28,7 @@ const defaultWaitSeconds = 45;
 /** The name of the one thing that is asked of the person. */
 const question = "consent";
 
-const description = `Connects the user's account at a provider. When it is connected already, or has the scopes asked for, this answers so at once. Otherwise the person must open a link: a client that can show links asks the person itself, and the call waits; any other gets the link as auth_url, or as verification_uri with a user_code: show it to the user and to nobody else, then call connection_status with wait_seconds.`;
+const description = `Connects the user's account at a provider. If it is already connected and has the requested scopes, it returns at once. Otherwise the user must open a link. A client that can show links asks the user itself, and the call waits. Other clients get the link as auth_url, or as verification_uri with a user_code. Show it only to the user, then call connection_status with wait_seconds.`;
 
 /** `connect` */
 export function addConnectTool(server: McpServer, deps: ToolDeps, era: McpRequestContext["era"]): void {
@@ -116,7 +116,7 @@ function answerOf(account: Account, outcome: PersonOutcome): ToolAnswer {
     const next = "call connection_status with wait_seconds to go on waiting";
     return jsonResult({ ...named(account), status: "waiting_for_person", next });
   }
-  const next = "tell the user; call connect again if the user wants to try again";
+  const next = "inform the user; call connect again if the user wants to try again";
   return jsonResult({ ...named(account), status: "not_connected", reason: outcome.consent.reason, next });
 }
 

@@ -44,7 +44,7 @@ export function addConnectionTools(server: McpServer, deps: ToolDeps): void {
     {
       title: "Status of a connection",
       description:
-        "Tells whether a connection works. With wait_seconds it waits for the person who was given a link by connect, and answers as soon as the person is done.",
+        "Shows whether a connection works. With wait_seconds, it waits until the user is done with the link that connect returned.",
       inputSchema: z.strictObject({
         ...accountShape(policy),
         wait_seconds: z.number().int().min(0).max(maxWaitSeconds).default(0).describe("how long to wait"),

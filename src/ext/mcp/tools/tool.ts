@@ -84,7 +84,7 @@ export function accountShape({ userId }: Pick<McpPolicy, "userId">) {
       .string()
       .max(64)
       .optional()
-      .describe("tells apart a second account of the user at the provider; leave it out for the only one"),
+      .describe("distinguishes a second account of the user at the provider; omit it for the only one"),
   };
 }
 

@@ -67,7 +67,7 @@ export class CopyClock {
     const connections = await copies.endStatic(isSilent);
     log.warn(
       { connections },
-      "no hub was heard for an hour: credentials that do not end by themselves are not served",
+      "no message of a hub for an hour: credentials that do not expire are not served",
     );
   }
 

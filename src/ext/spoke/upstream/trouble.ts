@@ -32,7 +32,7 @@ export function isAnswer({ metadata }: ConnectError): boolean {
 export function troubleOf(error: unknown): Trouble {
   if (error instanceof IdentityUnreadable) return { text: error.message, isRefusal: true };
   if (!(error instanceof ConnectError))
-    return { text: "what the hub told could not be kept: the log says why", isRefusal: false, isFault: true };
+    return { text: "the changes of the hub could not be stored: see the log", isRefusal: false, isFault: true };
   const refusal = refusals[error.code];
   const details = printable(error.rawMessage);
   if (refusal !== undefined) return { text: `${refusal} (${details})`, isRefusal: true };

@@ -135,7 +135,7 @@ export class UpstreamFollower {
     const wasOpen = this.#isOpen;
     const trouble = troubleOf(error);
     const isNews = trouble.text !== this.#trouble?.text;
-    if (trouble.isFault) log.error({ err: error, hub: links.url }, "what the hub told could not be kept");
+    if (trouble.isFault) log.error({ err: error, hub: links.url }, "the changes of the hub could not be stored");
     this.#trouble = trouble;
     this.#failures++;
     if (wasOpen || isNews) {

@@ -75,7 +75,7 @@ describe("nexusd fleet", () => {
       members: [member(one, { seen: seconds(25) }), member(two, { keyIds: ["a1"] })],
     });
     for (const line of [
-      "leader        none that this hub has heard of",
+      "leader        none that this hub knows",
       "position      41, 9 behind the leader",
       "database      answered 1m 35s ago; commits wait for no standby",
       "warning       the database is a standby: name the primary, or all hosts, in the URL",

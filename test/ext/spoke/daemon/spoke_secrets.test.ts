@@ -150,7 +150,7 @@ it("serves no credential without an end when no hub was heard for an hour", asyn
   writeFileSync(path, JSON.stringify({ ...held, lastContactAtMs: held.lastContactAtMs - 3_700_000 }));
   await spoke.start();
   expect((await failureOf(read(endless))).code).toBe("Unavailable");
-  expect(spoke.daemon.output).toContain("no hub was heard for an hour");
+  expect(spoke.daemon.output).toContain("no message of a hub for an hour");
   const ready = await fetch(`${spoke.opsUrl}/readyz`);
   expect(ready.status).toBe(503);
   expect((await read(longLived)).token?.revision).toBe(1n);

@@ -67,7 +67,7 @@ export async function readLogState(query: Query, position: bigint): Promise<LogS
   );
   if (!row)
     throw new FleetDiverged(
-      "the log of the fleet is empty: restore the database, or begin anew with nexusd fleet init",
+      "the log of the fleet is empty: restore the database, or start again with nexusd fleet init",
     );
   return {
     newest: BigInt(row.newest),

@@ -49,7 +49,7 @@ export class Feed {
       } catch (error) {
         if (isFinal(error)) throw error;
         if (failures++ === 0 && !signal.aborted)
-          this.options.log.warn({ error }, "the feed of the fleet was cut; it is opened anew");
+          this.options.log.warn({ error }, "the feed of the fleet was cut; it is opened again");
         await delay(this.options.connector.clock, fullJitterMs(reconnect, failures, Math.random()), signal);
       } finally {
         line.close();
