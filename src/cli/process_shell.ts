@@ -74,7 +74,7 @@ async function orInterrupted<Result>(last: string, work: () => Promise<Result>):
   }
 }
 
-/** Without a display the program that opens a browser starts one without a window, or none, and does not say so. */
+/** Without a display the program that opens a browser starts one without a window, or none, and does not report it. */
 function hasBrowser(env: NodeJS.ProcessEnv): boolean {
   const names = ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "WSL_DISTRO_NAME"];
   return process.platform !== "linux" || names.some((name) => (env[name] ?? "") !== "");

@@ -24,7 +24,7 @@ export async function run(args: readonly string[], process: Shell): Promise<numb
 }
 
 /**
- * Runs `nexusd serve`. What refuses it before there is a log, the command line and the settings, is told in the form of the log: for a
+ * Runs `nexusd serve`. What refuses it before there is a log, the command line and the settings, is reported in the form of the log: for a
  * person on standard error, or as an object on standard output, with the fields of what refuses it later.
  */
 async function refusingAsItLogs(

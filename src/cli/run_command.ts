@@ -125,7 +125,7 @@ function bind(command: Command, shell: Shell, typed: (text: string) => string, p
 }
 
 /**
- * The commands that a group has, and the neighbour that has the word (`providers list`: `provider list`). Where a group has a command that
+ * The commands that a group has, and the neighbor that has the word (`providers list`: `provider list`). Where a group has a command that
  * needs no name, a word that names none of the group counts as an argument of that command.
  */
 function complaint(command: Command, text: string): string {

@@ -27,7 +27,7 @@ export interface Config {
   /** Empty when the listener is closed; so with the other listeners, except the browser's. */
   readonly grpcListen: readonly ListenAddress[];
   readonly httpListen: readonly ListenAddress[];
-  /** At least one, but none at a spoke: whoever consents does so at a hub. */
+  /** At least one, but none at a spoke: consents happen at a hub. */
   readonly browserListen: readonly ListenAddress[];
   readonly opsListen: readonly ListenAddress[];
   readonly consoleListen: readonly ListenAddress[];

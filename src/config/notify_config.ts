@@ -1,6 +1,6 @@
 import type { SettingReader } from "./setting_reader.js";
 
-/** Who is told when a person is needed. */
+/** Who is notified when a person is needed. */
 export interface NotifyConfig {
   readonly webhook: { readonly url: string; readonly secretsFile: string } | undefined;
   readonly command: readonly string[] | undefined;

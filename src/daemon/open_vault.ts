@@ -39,7 +39,7 @@ export async function openVault(options: {
   return { vault, source };
 }
 
-/** Closes a key file of the data folder to other users, and says so; one that lies elsewhere is refused when it is read. */
+/** Closes a key file of the data folder to other users, and reports it; one that lies elsewhere is refused when it is read. */
 export function closeKeyFile(path: string, dataDir: string, log: Log): void {
   const mode = closeSecretFile(path, dataDir);
   if (mode === undefined) return;
@@ -51,7 +51,7 @@ export function closeKeyFile(path: string, dataDir: string, log: Log): void {
 
 /**
  * Says which file with a secret every user of the machine can read: a key of a client, or the secrets of a webhook. They are somebody else's to
- * exchange while the daemon runs, and Kubernetes mounts secrets with 0644 where nothing else is said, so they are taken all the same.
+ * exchange while the daemon runs, and Kubernetes mounts secrets with 0644 where nothing else is stated, so they are taken anyway.
  *
  * @param name of it where it is named
  */
@@ -68,7 +68,7 @@ function modeOf(path: string): string | undefined {
   try {
     return openModeOf(path);
   } catch {
-    // What cannot be looked at is told of when it is read.
+    // A file that cannot be inspected is reported when it is read.
     return undefined;
   }
 }

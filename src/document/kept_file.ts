@@ -4,7 +4,7 @@ import { DocumentError } from "./document_error.js";
 
 /**
  * Between two looks at the file. No folder needs to be watched, whatever replaces the file: editors rename over it, Kubernetes turns
- * a symbolic link beside it, and some file systems tell nothing.
+ * a symbolic link beside it, and some file systems report nothing.
  */
 export const lookEveryMs = 500;
 
@@ -75,7 +75,7 @@ export interface KeptFileOptions {
   /** Takes a text over that is another one than the last, or was asked for. */
   readonly take: (text: string) => Promise<void>;
   /**
-   * Told why a change of the file, or a `reload`, was not taken over: `FileUnreadable`, or what `take` threw. Told once, until the file
+   * Called with the reason why a change of the file, or a `reload`, was not taken over: `FileUnreadable`, or what `take` threw. Called once, until the file
    * or its error is another, or it is asked for.
    */
   readonly onFailure: (error: unknown) => void;

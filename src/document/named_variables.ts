@@ -17,7 +17,7 @@ function namesIn(path: string): string[] {
     const text = statSync(path).isFile() ? readFileSync(path, "utf8") : "";
     return [...text.matchAll(reference)].flatMap(([, name]) => name ?? []);
   } catch {
-    // Whoever applies it says why.
+    // Its callers log the reason.
     return [];
   }
 }

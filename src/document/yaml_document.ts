@@ -72,7 +72,7 @@ export function readYaml(text: string, expand: Expand = asWritten): YamlDocument
   return new Reading(document, lines, expand);
 }
 
-/** What can be said without quoting the file. */
+/** What can be stated without quoting the file. */
 const sentences: Readonly<Record<string, string>> = {
   MULTIPLE_DOCS: "the file holds more than one document",
   TAB_AS_INDENT: "a tab cannot indent",

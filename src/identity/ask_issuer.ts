@@ -6,9 +6,9 @@ import type { Clock } from "../runtime/clock.js";
 
 export interface AskIssuerOptions {
   readonly clock: Clock;
-  /** PEM: the CAs that are trusted in place of the system's, as that of a cluster. Read anew for each request. */
+  /** PEM: the CAs that are trusted in place of the system's, as that of a cluster. Read again for each request. */
   readonly caFile: string | undefined;
-  /** Holds a bearer token that the issuer's keys are asked for with. Read anew for each request, since Kubernetes rotates it. */
+  /** Holds a bearer token that the issuer's keys are asked for with. Read again for each request, since Kubernetes rotates it. */
   readonly tokenFile: string | undefined;
   /** The one origin that gets this token. */
   readonly tokenOrigin: string;

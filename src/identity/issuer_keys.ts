@@ -26,7 +26,7 @@ export interface IssuerKeysDeps {
   readonly log: Log;
 }
 
-/** How old the keys get before they are fetched anew, in the background: a key that the issuer withdrew verifies no longer than that. */
+/** How old the keys get before they are fetched again, in the background: a key that the issuer withdrew verifies no longer than that. */
 export const maxAgeMs = 600_000;
 
 /** Between two fetches at least, whatever tokens with unknown keys arrive meanwhile. */

@@ -49,7 +49,7 @@ export interface FieldViolation {
 }
 
 /**
- * What the daemon tells its callers. One subclass for each reaction of a caller; the closed set is `NexusErrorKind`. The `cause` is
+ * What the daemon returns to its callers. One subclass for each reaction of a caller; the closed set is `NexusErrorKind`. The `cause` is
  * for the log and is never sent.
  */
 export abstract class NexusError extends Error {
@@ -190,7 +190,7 @@ export class Unimplemented extends NexusError {
 
 /**
  * A commit could not be made durable, or is not known to be. Nothing more is written: the process must end. It is no `NexusError`, since
- * nothing goes on from it; callers are told `UNAVAILABLE`.
+ * nothing goes on from it; callers get `UNAVAILABLE`.
  */
 export class StoreFailed extends Error {
   override readonly name = "StoreFailed";

@@ -67,7 +67,7 @@ export const defaultLimits: Limits = Object.freeze({
   rate: Object.freeze({ perSecond: 50_000, burst: 50_000 }),
   /** A consent is four requests, so 50 people a second; a proxy that does not show its clients is one address. */
   browserRate: Object.freeze({ perSecond: 200, burst: 2_000 }),
-  /** 600 a minute: an agent that repeats a wrong key every second does not shut out its neighbours behind one address. */
+  /** 600 a minute: an agent that repeats a wrong key every second does not shut out its neighbors behind one address. */
   failedAuthenticationRate: Object.freeze({ perSecond: 10, burst: 600 }),
   /** They live 10 minutes at most, and take about 1 KB of disk each. */
   maxPendingAuthorizations: 100_000,

@@ -40,7 +40,7 @@ export class DiscoveryFailure extends Error {
   constructor(
     readonly reason: DiscoveryError,
     issuer: string,
-    /** Name of the member of the document, HTTP status, or what the network said. */
+    /** Name of the member of the document, HTTP status, or what the network reported. */
     readonly detail: string,
     /** The clock of this machine is the first suspect. */
     readonly isClock = false,

@@ -182,7 +182,7 @@ const kindByCode: ReadonlyMap<string, GrantFailureKind> = new Map([
   ["invalid_client_id", "client"],
   ["bad_client_secret", "client"],
   ["bad_redirect_uri", "client"],
-  // RFC 9449 section 5: the proof, which is made anew for each request, and not the grant.
+  // RFC 9449 section 5: the proof, which is made again for each request, and not the grant.
   ["invalid_dpop_proof", "client"],
 ]);
 
@@ -210,7 +210,7 @@ const authenticationCodes: ReadonlySet<string> = new Set([
   "bad_client_secret",
 ]);
 
-/** Words of the first kind that say why: Slack, OpenID Connect Core 1.0, and what is heard elsewhere. */
+/** Words of the first kind that say why: Slack, OpenID Connect Core 1.0, and what others send. */
 const withdrawnCodes: ReadonlySet<string> = new Set([
   "token_revoked",
   "consent_required",

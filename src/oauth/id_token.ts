@@ -86,7 +86,7 @@ export async function processIdToken(
 
 /**
  * The signature of a judged id_token by the provider's JWKS (OpenID Connect Core 1.0 section 10.1). A signature that the cached set does
- * not verify may be of a rotated key, so the set is fetched anew, once for each `kid` and as often as `KeySet.renew` allows.
+ * not verify may be of a rotated key, so the set is fetched again, once for each `kid` and as often as `KeySet.renew` allows.
  *
  * @throws IdTokenError
  */
@@ -138,7 +138,7 @@ function tokenIssuer({ issuer, tenantIssuer }: AuthorizationServer, idToken: str
   return tenantIssuer === undefined ? issuer : issuerOfTenant(tenantIssuer, claimsOf(idToken)?.["tid"]);
 }
 
-/** Entra publishes the keys of one tenant among those of all, and says so of each: only the issuer that it names may sign with it. */
+/** Entra publishes the keys of one tenant among those of all, and names the issuer of each: only the issuer that it names may sign with it. */
 function isKeyOfTenant({ tenantIssuer }: AuthorizationServer, idToken: string, { keys }: Jwks): boolean {
   const keyId = keyIdOf(idToken);
   const { issuer } = keys.find(({ kid }) => kid === keyId) ?? {};

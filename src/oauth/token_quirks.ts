@@ -37,7 +37,7 @@ export interface AdaptedAnswer {
 /**
  * The body of a token response with its token object at the root and its lifetime in `expires_in`, and what of it is kept.
  * An answer whose root is an error, and one that is no JSON object, stays as it is; but what the profile declares to mean
- * `invalid_grant` says so afterwards (RFC 6749 section 5.2).
+ * `invalid_grant` follows (RFC 6749 section 5.2).
  *
  * @param isRefresh those declarations are about refreshes; and where the path leads nowhere, take the root: Slack answers a refresh
  * without the `authed_user` of its code exchange. Never for a code exchange, whose root holds another token.
@@ -81,7 +81,7 @@ export function adaptTokenAnswer(
 }
 
 /**
- * What of a token object can matter: what is deeper would be written anew for nothing, and written it can be to a lesser depth than
+ * What of a token object can matter: what is deeper would be written again for nothing, and written it can be to a lesser depth than
  * it can be read.
  */
 function flat(token: JsonRecord): JsonRecord {

@@ -40,7 +40,7 @@ export const noAccessToken = "the issued token is no access token (RFC 8693 sect
 export interface NormalisedTokenResponse {
   readonly status: number;
   readonly body: TokenResponseBody;
-  /** Of a success whose access token must not be served; its other members count all the same. */
+  /** Of a success whose access token must not be served; its other members count anyway. */
   readonly accessTokenViolation?: AccessTokenViolation | undefined;
   /** RFC 8693 section 2.2.1; undefined where a success does not say it. */
   readonly issuedTokenType?: string | undefined;
@@ -68,7 +68,7 @@ const refreshLifetimeMembers = [
   "x_refresh_token_expires_in",
 ] as const;
 
-/** RFC 6749 appendix A.12. A line break would give whoever writes the token into a request a header of the provider's choice. */
+/** RFC 6749 appendix A.12. A line break would give anyone who writes the token into a request a header of the provider's choice. */
 const accessTokenSyntax = /^[\x20-\x7e]+$/;
 /** The longest seen are JWTs of 10 KiB, and no server takes a header of more than 64. */
 const maxAccessTokenLength = 64 * 1024;

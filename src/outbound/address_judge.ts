@@ -19,7 +19,7 @@ export type AddressKind =
   | "reserved"
   | "unreadable";
 
-/** Why a host must not be called. Names neither an address that a name led to nor a port: whoever reads it learns no network. */
+/** Why a host must not be called. Names neither an address that a name led to nor a port: anyone who reads it learns no network. */
 export interface AddressRefusal {
   readonly kind: Exclude<AddressKind, "public">;
   /** The rest of a sentence that begins with the host. */

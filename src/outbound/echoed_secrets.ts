@@ -1,6 +1,6 @@
 import type { OutboundRequest } from "./outbound.js";
 
-/** What of a form is no secret, and may stand in the words of whoever answers it. */
+/** What of a form is no secret, and may stand in the words of anyone who answers it. */
 const openFields = new Set([
   "client_assertion_type",
   "client_id",

@@ -35,7 +35,7 @@ export type OutboundFetch = (url: string, request: OutboundRequest) => Promise<O
 export interface OutboundOptions {
   /**
    * From the call to the last byte of the body, name and TLS included. Default 10 000: no provider takes longer on a good day. An
-   * answer that came while the process was paused is read all the same: see `setDeadline`.
+   * answer that came while the process was paused is read anyway: see `setDeadline`.
    */
   readonly timeoutMs?: number;
   /** Size of a body, as sent and decoded. Default 1 MiB: the largest known discovery documents are 20 KiB. */

@@ -95,7 +95,7 @@ function read(message: IncomingMessage, maxBytes: number): Promise<Buffer> {
   });
 }
 
-/** Nothing asks for a coding; some servers send one all the same. A trailer that is missing is no reason to lose a token set. */
+/** Nothing asks for a coding; some servers send one anyway. A trailer that is missing is no reason to lose a token set. */
 function decode(bytes: Buffer, coding: string | undefined, maxBytes: number): Uint8Array {
   const options = { maxOutputLength: maxBytes, finishFlush: constants.Z_SYNC_FLUSH };
   try {

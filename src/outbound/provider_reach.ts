@@ -2,7 +2,7 @@ import type { Clock } from "../runtime/clock.js";
 import { createOutboundFetch, OutboundError, type OutboundFetch } from "./outbound.js";
 import type { ProviderNetworks } from "./provider_networks.js";
 
-/** As many tell enough. */
+/** As many are enough. */
 const maxOrigins = 16;
 /** Fewer may be a hiccup. */
 const minFailures = 3;

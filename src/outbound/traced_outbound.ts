@@ -9,7 +9,7 @@ export function openOutbound(options: OutboundOptions, tracing: Tracing): Outbou
 
 /**
  * Each request to a provider as a span, by https://opentelemetry.io/docs/specs/semconv/http/http-spans/. `url.full` is left out, since
- * paths and queries of providers carry secrets. The provider is not told of the trace: it is a third party.
+ * paths and queries of providers carry secrets. The provider is not notified of the trace: it is a third party.
  */
 export function tracedOutbound(fetch: OutboundFetch, tracing: Tracing): OutboundFetch {
   return (url, request) => {

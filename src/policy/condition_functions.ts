@@ -12,7 +12,7 @@ export interface Part {
   readonly literal?: Value;
 }
 
-/** What a condition may call: on what, with what, and what comes of it. The table in docs/rules.md is made of it. */
+/** What a condition may call: on what, with what, and the result. The table in docs/rules.md is made of it. */
 export const functions: Readonly<
   Record<
     string,

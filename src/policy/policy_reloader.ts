@@ -7,7 +7,7 @@ import { readPolicy } from "./policy_document.js";
 import { PolicyError } from "./policy_error.js";
 
 /**
- * Keeps the policy in force what a file says: read at start, when it changes, and when it is told to. At start a file that cannot be
+ * Keeps the policy in force what a file says: read at start, when it changes, and on request. At start a file that cannot be
  * used is refused; later it changes nothing.
  */
 export class PolicyReloader {

@@ -35,5 +35,5 @@ interface ChangeEvents {
   keyRotated: [principalName: string, oldUntilMs: number];
 }
 
-/** What the parts of the domain tell each other. Listeners are called at once, in the order of their subscription; none may throw. */
+/** What the parts of the domain notify each other of. Listeners are called at once, in the order of their subscription; none may throw. */
 export class Changes extends EventEmitter<ChangeEvents> {}

@@ -1,19 +1,19 @@
 import type { Clock, Timer } from "./clock.js";
 
-/** How long what the reference said is carried on by the monotonic clock, which stands still while a machine sleeps. */
+/** How long the reference's report is carried on by the monotonic clock, which stands still while a machine sleeps. */
 const youngMs = 12_000;
 
-/** What another clock said. */
+/** What another clock reported. */
 export interface Reference {
   /** Milliseconds since the Unix epoch. */
   readonly ms: number;
-  /** When it said so, by the monotonic clock here. */
+  /** When it reported it, by the monotonic clock here. */
   readonly monotonicMs: number;
 }
 
 /**
  * The machine's clock as long as it agrees with another one, and that one's time where it does not. A machine's clock that jumps is
- * not followed until the reference was heard again, for 12 seconds at most. Timers are the machine's.
+ * not followed until the reference was asked again, for 12 seconds at most. Timers are the machine's.
  */
 export class CheckedClock implements Clock {
   #reference: (Reference & { readonly offsetMs: number }) | undefined;

@@ -15,7 +15,7 @@ export interface StreamSink<T> {
 export interface StreamSource {
   /** There is room again. */
   resume(): void;
-  /** Whoever reads has left: nothing is sent any more, what the source holds is let go at once. */
+  /** Anyone who reads has left: nothing is sent any more, what the source holds is let go at once. */
   cancel(): void;
 }
 
@@ -23,7 +23,7 @@ export interface StreamSource {
  * Fills a sink with what an iterable yields, which is asked for the next when there is room for it.
  *
  * @param start its signal aborts at `cancel`. A source that waits for its next message must look at it; one that nobody pulls any
- * more is told to return
+ * more is asked to return
  */
 export function pump<T>(start: (signal: AbortSignal) => AsyncIterable<T>, sink: StreamSink<T>): StreamSource {
   const cancelled = new AbortController();

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "./clock.js";
 
-/** Told when its time has come. Must not throw. */
+/** Called when its time has come. Must not throw. */
 export interface BookmarkMember {
   bookmarkDue(): void;
 }

@@ -53,7 +53,7 @@ const logRate = { perSecond: 1 / 60, burst: 1 };
 /**
  * The same, with addresses slowed down that show wrong credentials. Who shows none at all tries nothing, and counts as nothing.
  *
- * @param onRefused told of a credential that is not valid, once a minute for each address
+ * @param onRefused called with a credential that is not valid, once a minute for each address
  * @throws WireError at once, or as a rejection
  */
 export function limitedAuthenticate(
@@ -99,9 +99,9 @@ export interface ListenersOptions {
   readonly onUnexpected: OnUnexpected;
   readonly clock: Clock;
   readonly limits: Limits;
-  /** Told of each socket that was closed because its listener has as many as it may. */
+  /** Notified of each socket that was closed because its listener has as many as it may. */
   readonly onFull: (listener: string) => void;
-  /** Told of addresses that show a credential which is not valid. */
+  /** Notified of addresses that show a credential which is not valid. */
   readonly onRefused?: (origin: string) => void;
   /** Who may open the Unix sockets; their owner without it. */
   readonly sockets?: SocketAccess;
@@ -206,7 +206,7 @@ function firstOf(all: readonly Routes[]): Routes {
   return (request, response, principal) => all.some((routes) => routes(request, response, principal));
 }
 
-/** What every listener is told about its place. */
+/** What every listener knows about its place. */
 function placeOf(
   { limits, clock, onFull, onUnexpected, sockets, tlsOf }: ListenersOptions,
   name: ListenerName,

@@ -1,21 +1,21 @@
 import { channel } from "node:diagnostics_channel";
 import type { CommittedChange } from "./records/log_codec.js";
 
-/** Told of each commit when it is durable, before anybody else is: how many connections it changed. For whoever measures. */
+/** Notified of each commit when it is durable, before anybody else is: how many connections it changed. For anyone who measures. */
 const committed = channel("nexus.store.committed");
 
-/** What a transaction wrote: each connection once, in the order of the revisions, and who is told when that is durable. */
+/** What a transaction wrote: each connection once, in the order of the revisions, and who is notified when that is durable. */
 export interface Written {
   readonly changes: readonly CommittedChange[];
   readonly onDurable: readonly (() => void)[];
 }
 
-/** Tells the one listener which connections changed, in the order of the revisions, when that is durable. */
+/** Notifies the one listener which connections changed, in the order of the revisions, when that is durable. */
 export class Announcements {
   listener: ((changes: readonly CommittedChange[]) => void) | undefined;
   #settledRevision: bigint;
 
-  /** @param revision up to here nothing is left to tell */
+  /** @param revision up to here nothing is left to announce */
   constructor(revision: bigint) {
     this.#settledRevision = revision;
   }

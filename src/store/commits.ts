@@ -4,7 +4,7 @@ import type { Databases } from "./lmdb/databases.js";
 import type { StoreFailure } from "./lmdb/store_failure.js";
 import { Transaction, type WriteObserver } from "./transaction.js";
 
-/** Told how long each commit took to become durable. */
+/** Notified how long each commit took to become durable. */
 export interface CommitTiming {
   /** Milliseconds of a clock that never jumps. */
   monotonicMs(): number;

@@ -42,7 +42,7 @@ abstract class WholeReads extends Reads {
     return read(this.databases);
   }
 
-  /** The known text that tells a right key from a wrong one. */
+  /** The known text that distinguishes a right key from a wrong one. */
   get keyCheck(): SealedRecord | undefined {
     return readStoreRecord(this.databases)?.keyCheck;
   }
@@ -72,7 +72,7 @@ const fileName = "daemon-id";
 
 /**
  * The id of the daemon whose data folder this is: it outlives the process, and no copy of the folder has it. The file says its own inode, which
- * a copy of it has not; a copy of the whole disk is not told from the original.
+ * a copy of it has not; a copy of the whole disk cannot be distinguished from the original.
  *
  * @param folder this process holds its lock
  * @returns a UUID

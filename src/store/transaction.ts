@@ -30,7 +30,7 @@ import { encodeAuthorization, encodeSealedCredential } from "./records/sealed_co
 import { encodeSuspension } from "./records/suspension_codec.js";
 import { storeRecordOf, writeStoreRecord } from "./store_record.js";
 
-/** Told inside a transaction of what it writes: what follows from it is in the same commit. Must not throw. */
+/** Notified inside a transaction of what it writes: what follows from it is in the same commit. Must not throw. */
 export interface WriteObserver {
   /** Undefined stands for a connection that is not there. */
   connection(tx: Transaction, before: Connection | undefined, after: Connection | undefined): void;
@@ -43,7 +43,7 @@ export class Transaction extends Reads implements Recording {
   readonly #databases: Databases;
   readonly #log: ChangeLog;
   readonly #audit: AuditLog;
-  /** What was read and not written since: whoever changes a connection has mostly just read it. */
+  /** What was read and not written since: anyone who changes a connection has mostly just read it. */
   readonly #connections = new Map<string, StoredConnection | undefined>();
   readonly #onDurable: (() => void)[] = [];
   #ended = false;
@@ -64,7 +64,7 @@ export class Transaction extends Reads implements Recording {
     return { changes: this.#log.changes, onDurable: this.#onDurable };
   }
 
-  /** Calls `callback` when this transaction is durable, before anybody hears of its changes; never when it is rolled back. It must not throw. */
+  /** Calls `callback` when this transaction is durable, before anybody learns of its changes; never when it is rolled back. It must not throw. */
   whenDurable(callback: () => void): void {
     this.#onDurable.push(callback);
   }

@@ -25,7 +25,7 @@ export class LabelValues {
 }
 
 export interface RpcOutcome {
-  /** `<package>.<service>/<method>`; at most 100 are told apart. */
+  /** `<package>.<service>/<method>`; at most 100 are distinguished. */
   readonly method: string;
   /** Name of the gRPC status code, lower case with underscores: `ok`, `not_found`. */
   readonly code: string;
@@ -87,7 +87,7 @@ export class Metrics {
   readonly #commitDuration: Histogram;
   /** Counts a token set that the last process could not store. */
   readonly spooled: (outcome: SpoolOutcome) => void;
-  /** Counts an attempt to tell a receiver. */
+  /** Counts an attempt to notify a receiver. */
   readonly notified: (outcome: "taken" | "failed" | "given_up") => void;
   #sources: MetricsSources | undefined;
 
@@ -170,8 +170,8 @@ export class Metrics {
   /**
    * Counts a refresh grant.
    *
-   * @param provider name of the provider profile; at most 200 are told apart
-   * @param reason a stable word, empty for a success; at most 50 are told apart
+   * @param provider name of the provider profile; at most 200 are distinguished
+   * @param reason a stable word, empty for a success; at most 50 are distinguished
    * @param durationMs from the sending of the request to the commit
    */
   refreshed(provider: string, result: "success" | "failure", reason: string, durationMs: number): void {

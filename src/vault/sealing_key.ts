@@ -94,7 +94,7 @@ function nextNonce(): Buffer {
 
 /** One key of the ring. */
 export class SealingKey {
-  /** Names the key and tells nothing of it: a digest of 256 random bits. */
+  /** Names the key and reveals nothing of it: a digest of 256 random bits. */
   readonly id: string;
   /** 32 bytes that prove to another hub of a fleet that this one holds the key; of no use for what is sealed. */
   readonly linkKey: Buffer;

@@ -5,7 +5,8 @@ import { parseSync } from "oxc-parser";
 export interface Passage {
   readonly line: number;
   readonly text: string;
-  readonly kind: "sentence" | "heading";
+  /** Of a comment only the words count. */
+  readonly kind: "sentence" | "heading" | "comment";
 }
 
 const maxWords = 30;
@@ -19,7 +20,7 @@ const banned = (
     ["heard|hears?", "received, notified"],
     ["anew", "again"],
     ["whoever|whosoever|whomever", "the caller, the user, anyone who"],
-    ["(?:what|who) listens|who consents|who asks", "the listener, the user, the caller"],
+    ["(?:what|who) listens", "the listener, the subscriber"],
     ["all the same", "still, anyway"],
     ["comes of it", "the result"],
     ["of its own accord", "by itself"],
@@ -41,7 +42,7 @@ export function faultsOf(passages: readonly Passage[]): string[] {
       return word === undefined ? [] : [`"${word}": use ${instead}`];
     });
     if (kind === "heading") faults.push(...headingFaults(text));
-    else faults.push(...longSentences(text));
+    if (kind === "sentence") faults.push(...longSentences(text));
     return faults.map((fault) => `${line}: ${fault}`);
   });
 }
@@ -120,7 +121,7 @@ export function sourcePassages(name: string, text: string): Passage[] {
   const lineAt = (offset: number): number => text.slice(0, offset).split("\n").length;
   const ofComments = comments.map(({ start, value }) => {
     const plain = value.replaceAll(/^\s*\*+ ?/gm, "").replaceAll(/`[^`]*`/g, "Code");
-    return { line: lineAt(start), text: plain.replaceAll(/\s+/g, " ").trim(), kind: "sentence" as const };
+    return { line: lineAt(start), text: plain.replaceAll(/\s+/g, " ").trim(), kind: "comment" as const };
   });
   const strings: Passage[] = [];
   const visit = (node: unknown): void => {

@@ -41,7 +41,7 @@ type Known = Extract<Completion, { readonly leaf: unknown }>;
 
 /** A person waits for it at each Tab. */
 const timeoutMs = 1_000;
-/** Whoever has more types more. */
+/** Anyone who has more types more. */
 const maxConnections = 200;
 
 /** The names that the daemon knows; none when it cannot be asked. Nothing is written to the shell's outputs. */
@@ -74,7 +74,7 @@ const readers: Readonly<Record<Known["kind"], (session: DaemonSession) => Promis
   },
 };
 
-/** Where the daemon is, as far as it was said. */
+/** Where the daemon is, as far as the command line shows it. */
 function flagsOf(leaf: Known["leaf"], given: readonly string[]): DaemonFlags {
   try {
     leaf.parseOptions([...given]);

@@ -244,7 +244,7 @@ async function report(session: DaemonSession, outcome: ConsentOutcome, flags: Co
   );
 }
 
-/** What a person who has just consented should hear of what was granted, a sentence each. */
+/** What a person who has just consented should learn of what was granted, a sentence each. */
 function grantWarnings({ clock, program }: Shell, connection: Connection): string[] {
   const { expiresAt, refreshable, requestedScopes, grantedScopes, providerName } = connection;
   const warnings: string[] = [];

@@ -115,7 +115,7 @@ export async function connectionNamed(
   }
 }
 
-/** Says which provider may be meant. Who may read no providers is not told. @throws CommandFailure where none has this name */
+/** Says which provider may be meant. A caller that may read no providers gets no suggestion. @throws CommandFailure where none has this name */
 async function refuseUnknownProvider(
   session: DaemonSession,
   { providerName }: ConnectionName,

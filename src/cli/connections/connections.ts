@@ -166,7 +166,7 @@ async function allConnections(session: DaemonSession, flags: ListFlags): Promise
   return session.listAll("list the connections", method, filter, ({ connections }) => connections);
 }
 
-/** All that the provider said, what people know it by first. */
+/** All that the provider reported, the best-known name first. */
 function accountWords(account: Connection["account"]): string {
   if (!account) return "";
   const { email, login, name, subject } = account;

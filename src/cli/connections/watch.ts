@@ -18,7 +18,7 @@ interface WatchFlags extends DaemonFlags {
 const bookmarkIntervalMs = 30_000;
 /** How often the times of a terminal run down. */
 const tickMs = 1_000;
-/** A pipe tells only at a write that its reader, as `head`, has gone: with `--json` each bookmark is one. The shortest that the daemon offers. */
+/** Only a write shows that the reader of a pipe, such as `head`, has gone: with `--json` each bookmark is one. The shortest that the daemon offers. */
 const pipedBookmarkIntervalMs = 5_000;
 
 export function watchCommand(shell: Shell): Command {
@@ -73,7 +73,7 @@ async function watch(shell: Shell, texts: readonly string[], flags: WatchFlags):
           display.note("no connections yet; waiting\n");
         }
         isFirstBookmark = false;
-        // An id is never given twice: nothing will be heard of these again. A name can be.
+        // An id is never given twice: these never return. A name can be.
         if (connectionIds.length > 0 && names.length === 0 && connectionIds.every((id) => gone.has(id))) {
           throw new CommandFailure(exitCodes.failed, "none of the connections exists any more");
         }

@@ -37,7 +37,7 @@ export function forwardingCommand(address: string, { env, userName }: RemoteMach
   return ["ssh", "-N", "-L", `${number}:${hostname}:${number}`, ...flags, shellWord(target)].join(" ");
 }
 
-/** What to compare where the provider refuses client or redirect URI, which it tells the browser alone; empty where none comes back. */
+/** What to compare where the provider refuses client or redirect URI, which only the browser shows; empty where none comes back. */
 export async function redirectHint(
   session: DaemonSession,
   { providerId, redirectUri }: Pick<RequestAnswer, "providerId" | "redirectUri">,

@@ -84,7 +84,7 @@ async function get(
   }
 }
 
-/** Another credential than the current one was refused before, and tells nothing of this one. */
+/** Another credential than the current one was refused before, and reveals nothing of this one. */
 async function erase(
   session: DaemonSession,
   site: Site,

@@ -91,7 +91,7 @@ export async function readCredential(
 }
 
 /**
- * The field that was named, or else what the strategy carries, or the only field. A token that is bound to a key must be named: whoever
+ * The field that was named, or else what the strategy carries, or the only field. A token that is bound to a key must be named: anyone who
  * takes it for a bearer token gets 401 from every API.
  */
 export function credentialValue({ token, field }: Pick<Credential, "token" | "field">): CredentialValue {

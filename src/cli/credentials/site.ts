@@ -16,7 +16,7 @@ export interface Site {
   readonly origins: readonly string[];
 }
 
-/** What a helper was told of its servers. */
+/** What a helper knows of its servers. */
 export interface SiteRule {
   /** The credential; undefined for that of the provider whose own URLs lead to the server. */
   readonly name: string | undefined;
@@ -30,7 +30,7 @@ export interface SiteRule {
  * @returns undefined for what must not be sent a credential: plain text over a network, or no host
  */
 export function siteOf(protocol: string | undefined, host: string): Site | undefined {
-  // A parser of URLs would drop or decode these, and whoever connects to the host may not.
+  // A parser of URLs would drop or decode these, and anyone who connects to the host may not.
   if (/[\p{C}\s\\/%]/u.test(host)) return undefined;
   const schemes = protocol === undefined ? ["https", "http"] : [protocol];
   const urls = schemes.flatMap((scheme) => {

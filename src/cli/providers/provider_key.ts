@@ -77,7 +77,7 @@ async function idLike(session: DaemonSession, prefix: string): Promise<string | 
   );
 }
 
-/** Who may not list providers or templates is told as if there were none. */
+/** A caller that may not list providers or templates is treated as if there were none. */
 async function hintFor(session: DaemonSession, idOrName: string): Promise<string> {
   const wanted = canonicalName(idOrName);
   const names = await allProviders(session).catch(() => []);

@@ -113,7 +113,7 @@ function about({ stderr }: Shell, template: ProviderTemplate, name: string | und
     .join("\n");
 }
 
-/** Of a profile of this name; undefined when only the daemon can tell. */
+/** Of a profile of this name; undefined when only the daemon knows. */
 function redirectUriOf(template: ProviderTemplate, name: string | undefined): string | undefined {
   if (name === undefined || name === template.name) return template.redirectUri;
   const end = `/${template.name}`;

@@ -16,7 +16,7 @@ const interactionRequired = new Set([
 ]);
 
 const consentAgain = "a person can consent again: nexusd connect --connection <id>";
-/** A profile that was registered anew under the name of a deleted one takes its connections back by consent. */
+/** A profile that was registered again under the name of a deleted one takes its connections back by consent. */
 const providerAgain =
   "register the provider again under its name, then a person can consent again: nexusd connect --connection <id>";
 const nextSteps: Readonly<Record<string, string>> = {

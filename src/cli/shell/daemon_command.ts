@@ -91,7 +91,7 @@ export function daemonCommand<Flags extends DaemonFlags, Arguments extends unkno
   });
 }
 
-/** An address that leads nowhere is told before the key that is missing for it. @throws ConfigError, CommandFailure */
+/** An address that leads nowhere is reported before the key that is missing for it. @throws ConfigError, CommandFailure */
 async function clientConfig(shell: Shell, flags: DaemonFlags): Promise<ClientConfig> {
   try {
     return clientConfigOf(shell, flags);
@@ -126,7 +126,7 @@ export function clientConfigOf(shell: Shell, flags: DaemonFlags): ClientConfig {
   return loadClientConfig(shell.env, clientOptions().flagsOf({ ...flags }));
 }
 
-/** Calls to a daemon, and answers for whoever reads what the shell writes. */
+/** Calls to a daemon, and answers for the reader of the shell's output. */
 export function sessionOf(shell: Shell, daemon: Daemon, flags: DaemonFlags = {}): DaemonSession {
   const call: DaemonSession["call"] = async (doing, method, request, options) => {
     try {

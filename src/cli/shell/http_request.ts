@@ -47,7 +47,7 @@ export async function sendToApi(
     });
     sent.end(body);
     const [response] = (await once(sent, "response")) as [IncomingMessage];
-    // What breaks from now on breaks the body of the answer too, which says so.
+    // What breaks from now on breaks the body of the answer too, which shows it.
     sent.on("error", () => {});
     return answerOf(response, failure);
   } catch (error) {

@@ -6,7 +6,7 @@ import type { Clock } from "../../runtime/clock.js";
 /** A person waits for it. */
 const timeoutMs = 2_000;
 
-/** What speaks at an address, as far as an HTTP/1.1 request without a credential tells. */
+/** What speaks at an address, as far as an HTTP/1.1 request without a credential shows. */
 type Speaker = "browser" | "ops" | "http" | "other" | "nothing";
 
 /**
@@ -30,7 +30,7 @@ export async function explainAddress(address: string, clock: Clock): Promise<str
 }
 
 /**
- * As `explainAddress`, for an address without a key; what does not answer at all is told, too.
+ * As `explainAddress`, for an address without a key; an address that does not respond at all is reported, too.
  *
  * @returns undefined when the http listener speaks there, so that the key is what is missing
  */

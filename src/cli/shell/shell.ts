@@ -83,7 +83,7 @@ export interface Shell {
    */
   readonly runProgram: (argv: readonly string[], env: NodeJS.ProcessEnv) => Promise<number>;
   /**
-   * Does `work`; Ctrl-C meanwhile ends the process as it does without, once it has said something.
+   * Does `work`; Ctrl-C meanwhile ends the process as it does without, after a last message.
    *
    * @param last what it says, on standard error
    */

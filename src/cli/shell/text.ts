@@ -35,7 +35,7 @@ export function formatTable(
   );
 }
 
-/** `name  value` lines; empty values are left out. A `status` has the colour of its state. */
+/** `name  value` lines; empty values are left out. A `status` has the color of its state. */
 export function formatFields(
   fields: readonly (readonly [name: string, value: string])[],
   screen: Screen = plainScreen,
@@ -81,7 +81,7 @@ export function formatWhen(time: Timestamp | undefined, nowMs: number): string {
   return time ? `${formatTime(time)} (${formatAge(time, nowMs)})` : "";
 }
 
-/** The first group of a UUID: enough for a person to tell connections apart. */
+/** The first group of a UUID: enough for a person to distinguish connections. */
 export function shortId(id: string): string {
   return id.slice(0, 8);
 }

@@ -6,11 +6,11 @@ export type Color = "green" | "yellow" | "red" | "dim" | "bold";
 export interface Screen {
   /** How wide a line may be; undefined where nothing limits it, as in a pipe. */
   readonly columns: number | undefined;
-  /** `text` in a colour, where there are colours. */
+  /** `text` in a color, where there are colors. */
   readonly paint: (color: Color | undefined, text: string) => string;
 }
 
-/** Where there is no terminal: as wide as it comes, without colours. */
+/** Where there is no terminal: as wide as it comes, without colors. */
 export const plainScreen: Screen = { columns: undefined, paint: (_color, text) => text };
 
 /** The screen behind an output. */
@@ -34,7 +34,7 @@ export function hasColors(env: NodeJS.ProcessEnv, isTTY: boolean): boolean {
   return isTTY && env["TERM"] !== "dumb";
 }
 
-/** The colour of the word of a state; undefined for none. */
+/** The color of the word of a state; undefined for none. */
 export function colorOfState(word: string): Color | undefined {
   return Object.hasOwn(colors, word) ? colors[word] : undefined;
 }
@@ -59,7 +59,7 @@ interface LiveOutput {
   write(text: string): void;
 }
 
-/** Lines at the end of what a terminal shows, drawn anew in place, under lines that stay. */
+/** Lines at the end of what a terminal shows, drawn again in place, under lines that stay. */
 export class LivePanel {
   #drawn = 0;
 

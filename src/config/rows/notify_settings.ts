@@ -2,7 +2,7 @@ import { webhookUrl } from "../kinds/address_kinds.js";
 import { keyCommand } from "../kinds/key_kinds.js";
 import { age, path, type SettingGroups, toggle } from "../kinds/setting_kinds.js";
 
-/** Who is told when a person is needed. */
+/** Who is notified when a person is needed. */
 export const notifySettings = {
   Notifications: {
     NEXUS_NOTIFY_URL: {

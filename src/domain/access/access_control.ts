@@ -164,7 +164,7 @@ export class AccessControl {
     };
   }
 
-  /** What the caller may see. It follows the policy: judged anew at each question. */
+  /** What the caller may see. It follows the policy: judged again at each question. */
   viewOf(principal: Identity): View {
     const cached = this.#views.get(principal);
     if (cached) return cached;
@@ -212,7 +212,7 @@ export class AccessControl {
     });
   }
 
-  /** The connection, if it exists and is within the permissions: the two cannot be told apart. */
+  /** The connection, if it exists and is within the permissions: the two cannot be distinguished. */
   visible(permissions: Permissions, connectionId: string): ConnectionFacts | undefined {
     const facts = this.factsOf(connectionId);
     return facts && permissions.contains({ kind: "connection", ...facts }) ? facts : undefined;

@@ -192,7 +192,7 @@ export class ApiKeys {
     }
   }
 
-  /** Its record cannot be read any more: nobody can tell what it may do. */
+  /** Its record cannot be read any more: nobody knows what it may do. */
   #drop({ record, principal }: Entry): void {
     this.#byId.delete(record.id);
     this.#byName.delete(record.name);

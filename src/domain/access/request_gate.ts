@@ -41,7 +41,7 @@ type GateStore = Pick<Store, "getProvider" | "findProviderByName" | "getAuthoriz
 
 /**
  * Judges what a restricted caller asks for. What does not exist and what the caller may not see take one path and get one answer, here,
- * before the domain looks at anything: no later error can tell them apart.
+ * before the domain looks at anything: no later error can distinguish them.
  */
 export class RequestGate {
   constructor(

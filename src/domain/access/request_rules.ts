@@ -23,7 +23,7 @@ export interface HeldRequest {
   readonly signal: AbortSignal;
 }
 
-/** Asks the people who may say yes. Resolves with the refusal, or with undefined where they said yes. */
+/** Asks the people who may say yes. Resolves with the refusal, or with undefined where they agreed. */
 export type AskApprovers = (held: HeldRequest) => Promise<NexusError | undefined>;
 
 /**

@@ -32,7 +32,7 @@ interface Sight {
  * which the store has one entry for each connection. Thousands of spokes that come at once would read the whole store otherwise, each
  * by itself, to find the ten connections that are theirs.
  *
- * The ids are where to look: whoever gets them judges each connection anew, and misses none that it sees.
+ * The ids are where to look: anyone who gets them judges each connection again, and misses none that it sees.
  */
 export class SeenIds {
   readonly #sights = new BoundedMap<string, Sight>(maxSights);

@@ -22,7 +22,7 @@ import type { Refresher } from "../refresh/refresher.js";
 import { changeConnection } from "./state/connection_change.js";
 import { refuseMoreConnections, type StoredLimits } from "./state/quotas.js";
 
-/** The daemon mints the first token of a new connection after so long when whoever asked for it could not: it died meanwhile. */
+/** The daemon mints the first token of a new connection after so long when anyone who asked for it could not: it died meanwhile. */
 const firstMintMs = 30_000;
 
 /**
@@ -100,7 +100,7 @@ export class UnattendedConnector {
     const nowMs = this.deps.clock.nowMs();
     const existing = this.#existing(tx, request, profile);
     const before = existing ?? this.#first(tx, request, profile, nowMs);
-    // No person is asked: what comes of it is the answer.
+    // No person is asked: the result is the answer.
     const stepUp = request.stepUp ? { ...request.stepUp, wanted: false } : before.stepUp;
     const asked = { providerName: profile.name, requestedScopes, stepUp };
     const change = { ...asked, ...(awaitsIdentity(before) ? dueAgain(nowMs) : {}) };
@@ -177,12 +177,12 @@ export class UnattendedConnector {
   }
 }
 
-/** Whether it waits for the person to sign in at the identity provider: whoever asks for a token then tries it again. */
+/** Whether it waits for the person to sign in at the identity provider: anyone who asks for a token then tries it again. */
 function awaitsIdentity({ status, problem }: Connection): boolean {
   return status === "attention" && problem?.reason === "identity_required";
 }
 
-/** Without a token, and due soon, if whoever asks for it should die. */
+/** Without a token, and due soon, if anyone who asks for it should die. */
 function dueAgain(nowMs: number) {
   const refreshNotBeforeMs = nowMs + firstMintMs;
   return { status: "active", expiresAtMs: nowMs, refreshNotBeforeMs, problem: undefined } as const;

@@ -213,7 +213,7 @@ export class ConnectionCompleter extends Authorize implements ConsentFlow {
     }
   }
 
-  /** @param outcome what the browser is told in place of why */
+  /** @param outcome what the browser gets instead of the reason */
   async #end(
     { pending, actor }: Answer,
     ended: Pick<EndedConsent, "reason" | "detail" | "type">,

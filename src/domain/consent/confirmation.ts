@@ -29,7 +29,7 @@ import { ConsentWriter } from "./consent_keeper.js";
 import { sameText } from "./consent_result.js";
 import { hashCompletionCode, PendingConsents } from "./pending_consents.js";
 
-/** Wrong codes that end a consent: 256 bits are not guessed, so whoever is wrong has mixed something up, or is up to something. */
+/** Wrong codes that end a consent: 256 bits are not guessed, so anyone who is wrong has mixed something up, or is up to something. */
 const maxFailures = 5;
 
 /** A held consent, found for the principal that may confirm it. */
@@ -39,7 +39,7 @@ interface Waiting {
   readonly pending: PendingAuthorization;
 }
 
-/** Makes a held credential the connection's own when the application that started the consent says so. */
+/** Makes a held credential the connection's own when the application that started the consent confirms it. */
 export class ConsentConfirmation {
   readonly #store: Store;
   readonly #vault: CredentialVault;

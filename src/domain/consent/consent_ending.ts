@@ -24,7 +24,7 @@ export interface EndedConsent {
   readonly detail?: string | undefined;
   /** What the provider or the protocol calls it, for the audit log; the reason if it is not given. */
   readonly word?: string | undefined;
-  /** What the provider granted all the same, and to whom it is bound (`grantBinding`). */
+  /** What the provider granted anyway, and to whom it is bound (`grantBinding`). */
   readonly dropped?: { readonly grant: UnusableGrant; readonly binding: string } | undefined;
 }
 
@@ -46,7 +46,7 @@ export class ConsentEnding {
     return failure;
   }
 
-  /** One commit. A connection that is active, or was requested anew, stays as it is. */
+  /** One commit. A connection that is active, or was requested again, stays as it is. */
   async end(ended: EndedConsent): Promise<RefusedConsent> {
     const { pending, reason, type, actor, detail, word = reason } = ended;
     const { connectionId, providerId } = pending;
@@ -80,7 +80,7 @@ export class ConsentEnding {
    */
   #drop(tx: Transaction, { pending, dropped }: EndedConsent): DroppedGrant | undefined {
     if (!dropped) return undefined;
-    // It may be a grant of another connection, which the other account gave: nobody here can tell.
+    // It may be a grant of another connection, which the other account gave: nobody here can know.
     if (dropped.grant.reason === "account_changed") return "kept";
     const { connectionId, providerId } = pending;
     const { tokenSet, claimedSubject } = dropped.grant;

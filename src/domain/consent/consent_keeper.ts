@@ -223,5 +223,5 @@ export class ConsentKeeper {
   }
 }
 
-/** The connection was revoked or deleted, or its consent was requested anew, while its token was being fetched. */
+/** The connection was revoked or deleted, or its consent was requested again, while its token was being fetched. */
 export class ConsentSuperseded extends Error {}

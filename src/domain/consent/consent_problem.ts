@@ -48,7 +48,7 @@ export function errorResponse(error: string, redirectUri: string): ConsentProble
   return { reason: "authorization_failed", detail: redirectWords(error, redirectUri) ?? error };
 }
 
-/** Of a code that was not exchanged. `type` is the audit event, and what applications are told. */
+/** Of a code that was not exchanged. `type` is the audit event, and what applications get. */
 export function exchangeFailure(
   failure: GrantFailure,
   profile: ProviderProfile,
@@ -114,7 +114,7 @@ function answerWords({ httpStatus, cameAsSuccess, oauthError, detail }: GrantFai
   return words.length === 0 ? "the answer holds no token" : words.join(", ");
 }
 
-/** Words of GitHub, Google and others; most providers say so on a page of their own and send nobody back. */
+/** Words of GitHub, Google and others; most providers report it on a page of their own and send nobody back. */
 const redirectErrors: ReadonlySet<string> = new Set([
   "redirect_uri_mismatch",
   "bad_redirect_uri",

@@ -46,7 +46,7 @@ export interface ConnectionRequest {
   readonly requireConfirmation?: boolean;
   /** By device authorization (RFC 8628). */
   readonly device?: boolean;
-  /** An API said that scopes are missing, in this request or in one that it replaces. */
+  /** An API reported that scopes are missing, in this request or in one that it replaces. */
   readonly isStepUp?: boolean;
   /** What becomes of `Connection.stepUp` with this request. */
   readonly stepUp?: StepUp;
@@ -65,7 +65,7 @@ export interface RequestedConnection {
   readonly device?: DeviceConsent | undefined;
 }
 
-/** Where a person consents, as every caller that may see the connection is told. */
+/** Where a person consents, for every caller that may see the connection. */
 export type PendingLink = Pick<RequestedConnection, "authUrl" | "connectionId" | "expiresAtMs" | "device">;
 
 type RequestStore = Store;
@@ -125,7 +125,7 @@ export class ConnectionRequests {
     const isStatic = profile.authType !== "oauth2";
     const scopes = isStatic ? [] : request.scopes.length > 0 ? request.scopes : profile.scopes;
     const { returnUrl, requireConfirmation } = this.#returning(request);
-    // Without its discovery document no consent can begin: better said here than on a person's page.
+    // Without its discovery document no consent can begin: better reported here than on a person's page.
     const expectsId = expectsIdToken(profile, scopes);
     const isDevice = request.device === true;
     if (isDevice) refuseForDevice(profile, request, requireConfirmation);

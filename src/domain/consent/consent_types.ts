@@ -44,7 +44,7 @@ export type StartOutcome =
       readonly location: string;
       readonly binding: BrowserBinding;
     }
-  /** What the person is told before the provider is asked; the request to it is made when the person has agreed. */
+  /** What the person sees before the provider is asked; the request to it is made when the person has agreed. */
   | { readonly kind: "step_up"; readonly binding: BrowserBinding; readonly stepUp: StepUpRequest }
   /** A static type: the person enters the credential into the form. */
   | { readonly kind: "capture"; readonly binding: BrowserBinding }
@@ -61,7 +61,7 @@ export interface ConsentDone extends NamedProvider, Omit<Asker, "returnUrl"> {
   readonly isOther?: boolean | undefined;
 }
 
-/** The person said no to a step-up: the connection is as it was. */
+/** The person declined a step-up: the connection is as it was. */
 export interface StepUpDeclined extends NamedProvider {
   readonly kind: "declined";
 }
@@ -96,7 +96,7 @@ export type ConsentFailure =
 export interface RefusedConsent extends NamedProvider {
   readonly kind: "refused";
   readonly reason: ProblemReason;
-  /** What the provider or the protocol calls it, for whoever is asked for help. */
+  /** What the provider or the protocol calls it, for anyone who is asked for help. */
   readonly word: string;
   /** What more there is to say, in words of ours. */
   readonly detail?: string | undefined;
@@ -178,7 +178,7 @@ export type SubmitOutcome =
 export interface CaptureFlow {
   /** Idempotent. */
   form(state: string, cookie: (name: string) => string | undefined): Promise<CaptureFormOutcome>;
-  /** The fields to ask for; whoever has the state may know them. Idempotent. */
+  /** The fields to ask for; anyone who has the state may know them. Idempotent. */
   schema(state: string): CaptureSchemaOutcome;
   /** Consumes the state if the values are good. @param formToken as `CaptureForm` has it */
   submit(

@@ -188,7 +188,7 @@ export class DevicePoller {
     const details = { failure: failure.message, description: refusalWords(failure) };
     const context = { connectionId, providerId, ...details };
     const end = endings.get(failure.oauthError ?? "");
-    // An answer that was lost may have been a token; the next one tells.
+    // An answer that was lost may have been a token; the next one shows it.
     if (!end && (failure.kind === "transient" || failure.kind === "ambiguous")) {
       this.deps.log.info(context, "device authorization could not be asked for");
       return "failed";

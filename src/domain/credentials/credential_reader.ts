@@ -41,7 +41,7 @@ const maxCredentialChars = 16_384;
 
 /**
  * Connections whose token was opened lately, tokens in clear, so that an agent that asks again costs no read and no decryption. One is
- * dropped as soon as its connection changes in any way (refresh, revocation, deletion: told by the store when that is durable), all of
+ * dropped as soon as its connection changes in any way (refresh, revocation, deletion: the store announces it when that is durable), all of
  * them when a provider profile changes, and the one that was used longest ago when there are too many.
  */
 export class TokenCache {
@@ -116,7 +116,7 @@ export class CredentialReader {
   }
 
   /**
-   * As `view`, for whoever reads many one after the other: the credentials of those that are not wanted stay closed, and nothing that is
+   * As `view`, for anyone who reads many one after the other: the credentials of those that are not wanted stay closed, and nothing that is
    * asked for more often leaves the cache for it.
    */
   viewIf(connectionId: string, isWanted: (connection: Connection) => boolean): ConnectionView | undefined {

@@ -210,7 +210,7 @@ function tokenEndMs(tokenSet: TokenSet, profile: ProviderProfile, receivedAtMs: 
   return jwtExpiryMs(accessToken.reveal(), receivedAtMs) ?? declaredMs;
 }
 
-/** A refresh says more of the same account, or nothing; a consent begins anew. */
+/** A refresh says more of the same account, or nothing; a consent starts again. */
 function accountAfter(
   connection: Connection,
   { account }: TokenSet,

@@ -10,7 +10,7 @@ import { CredentialVault } from "../credentials/credential_vault.js";
 import { sealedPlaceOf } from "./sealed_records.js";
 
 const knownText = "nexus key check";
-/** Records of each kind that are tried before the store is said to be damaged. */
+/** Records of each kind that are tried before the store is called damaged. */
 const sampleSize = 32;
 
 /** The known text, sealed with the primary key. */
@@ -19,8 +19,8 @@ export function sealKeyCheck(databaseId: string, vault: Vault): SealedRecord {
 }
 
 /**
- * Tells a right key from a wrong one before anything is served, and learns which key of the ring is the primary; the newest key that a
- * new store meets is its primary. A check that was damaged is written anew, once a record proves the key.
+ * Distinguishes a right key from a wrong one before anything is served, and learns which key of the ring is the primary; the newest key that a
+ * new store meets is its primary. A check that was damaged is written again, once a record proves the key.
  *
  * @throws KeyError when a key is missing that the check or a record needs
  * @throws StoreDamaged when the right key opens nothing

@@ -102,7 +102,7 @@ export class KeyRotation {
     );
   }
 
-  /** @returns how many records were sealed anew */
+  /** @returns how many records were sealed again */
   async #pass(): Promise<number> {
     const { store, ring } = this.#parts;
     let resealed = 0;

@@ -14,7 +14,7 @@ import { sealKeyCheck } from "./key_check.js";
 import type { KeyRotation } from "./key_rotation.js";
 import { sealedPages, sealedPlaceOf } from "./sealed_records.js";
 
-/** One key, as it is told to people: never the key itself. */
+/** One key, as people see it: never the key itself. */
 export interface KeyState {
   readonly keyId: string;
   readonly isPrimary: boolean;

@@ -16,7 +16,7 @@ const ends: Readonly<Partial<Record<RefreshOutcome, RefreshEnd>>> = {
 
 type Counts = Record<RefreshEnd, number>;
 
-/** The refreshes of the last 24 hours, counted in memory: a restart begins anew, and says so. */
+/** The refreshes of the last 24 hours, counted in memory: a restart starts again, which the result shows. */
 export class RefreshHistory {
   readonly #startedAtMs: number;
   /** By the number of the interval since the Unix epoch; at most `maxIntervals`, and one more while the next is begun. */

@@ -14,7 +14,7 @@ import {
 } from "../credentials/associated_data.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 
-/** Records looked at, or sealed anew in one commit: some milliseconds, so that other callers are not held up. */
+/** Records looked at, or sealed again in one commit: some milliseconds, so that other callers are not held up. */
 const stretch = 64;
 
 /** The place that a record says it lies at; undefined when it, or what it belongs to, is gone or cannot be read. */
@@ -61,7 +61,7 @@ function placeOf(reads: Store, kind: SealedKind, key: string): CiphertextBinding
 }
 
 /**
- * Seals one record anew with the primary key, in the transaction that reads it; it is not announced, since nothing changes for callers.
+ * Seals one record again with the primary key, in the transaction that reads it; it is not announced, since nothing changes for callers.
  *
  * @throws DataLoss when it cannot be opened; it stays what it is
  */

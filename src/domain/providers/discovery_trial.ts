@@ -5,10 +5,10 @@ import { discoveryUrl } from "../../oauth/discovery.js";
 import { type Clock, delay } from "../../runtime/clock.js";
 import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/issuer_metadata.js";
 
-/** Whoever registers a provider waits so long to hear whether its discovery document can be had. */
+/** Anyone who registers a provider waits so long to learn whether its discovery document can be had. */
 const trialMs = 3_000;
 
-/** Tries discovery when a profile is written, so that what is wrong is said before a person stands before it. It refuses nothing. */
+/** Tries discovery when a profile is written, so that a fault is reported before a user meets it. It refuses nothing. */
 export class DiscoveryTrial {
   constructor(private readonly deps: { readonly servers: IssuerMetadata; readonly clock: Clock }) {}
 

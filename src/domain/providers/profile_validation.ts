@@ -66,7 +66,7 @@ function sourceViolations(
   });
 }
 
-/** Whoever gives a key that cannot sign is told so at once, not when a token is due. @throws InvalidArgument */
+/** Anyone who gives a key that cannot sign learns it at once, not when a token is due. @throws InvalidArgument */
 export function refuseUnusableKey(
   settings: ProviderSettings,
   secret: Secret | undefined,

@@ -229,7 +229,7 @@ export class ProviderRegistry {
     return updated;
   }
 
-  /** A secret that is sent alone is sealed anew, even where it is the one that is stored. */
+  /** A secret that is sent alone is sealed again, even where it is the one that is stored. */
   #isStored(profile: ProviderProfile, change: ProviderChange): boolean {
     const { settings, clientSecret, registration } = change;
     const isSameSecret = clientSecret

@@ -31,7 +31,7 @@ export function profileOf(store: ProfileStore, connection: Connection, request: 
   const { userId, label = "" } = request;
   if (userId !== "" && userId !== connection.userId) throw other("user_id");
   if (label !== "" && label !== connection.label) throw other("label");
-  // A profile that was deleted and registered anew under its name takes its connections back by consent.
+  // A profile that was deleted and registered again under its name takes its connections back by consent.
   const profile =
     store.getProvider(connection.providerId) ?? store.findProviderByName(connection.providerName);
   if (!profile)

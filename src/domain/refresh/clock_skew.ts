@@ -5,7 +5,7 @@ import { changeConnection } from "../connections/state/connection_change.js";
 
 /** Connections moved in one commit. */
 const page = 256;
-/** The newest change may be this much ahead of the clock before the clock is said to have been set back. */
+/** The newest change may be this much ahead of the clock before the clock seems to have been set back. */
 const toleranceMs = 60_000;
 
 /**

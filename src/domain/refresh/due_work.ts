@@ -37,7 +37,7 @@ export function settleDue(
   });
 }
 
-/** Tells watchers that a token died while its refresh waits or is under way. */
+/** Notifies watchers that a token died while its refresh waits or is under way. */
 export function announceExpiry(store: Store, connectionId: string, nowMs: number): Promise<void> {
   return store.commit((tx) => {
     const connection = tx.getConnection(connectionId);

@@ -5,7 +5,7 @@ import { remainingMs, retryDelayMs } from "../../model/refresh/refresh_policy.js
 import type { Renewed } from "../../oauth/grants/renewal.js";
 import { attention, problemSince, type TokenChange } from "../connections/state/connection_change.js";
 
-/** Why a new access token is not served. Its refresh token is kept all the same: the provider may have rotated it. */
+/** Why a new access token is not served. Its refresh token is kept anyway: the provider may have rotated it. */
 export interface InvalidAnswer {
   readonly reason: Extract<
     ProblemReason,

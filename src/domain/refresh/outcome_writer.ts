@@ -84,7 +84,7 @@ export class OutcomeWriter {
       suspend(ended.tx);
       return this.#written(ended, outcome, movedFrom);
     });
-    // The connection has moved on; that its profile cannot be used holds all the same.
+    // The connection has moved on; that its profile cannot be used holds anyway.
     if (written === undefined && outcome === "suspend") await this.deps.store.commit(suspend);
     return written ?? (outcome === "suspend" || outcome === "wait" ? "suspended" : "superseded");
   }
@@ -241,7 +241,7 @@ function waiting(
   retryAtMs?: number,
 ): Written {
   const reason = "misconfigured";
-  // Of a consent the log says it; a connection without a person was made to be told.
+  // Of a consent the log says it; a connection without a person has to show it.
   const rest = isUnattended(profile) ? { ...more, detail } : more;
   const change = {
     ...(!hasUsableToken(current, nowMs) && ({ status: "attention" } as const)),

@@ -57,7 +57,7 @@ const table = {
   identity_required: ["reauth_required", "outcome_unknown", "outcome_unknown", "identity_required"],
   // Client authentication failed: the refresh token was not looked at.
   bad_client: ["refuse_client", "refuse_client", "refuse_client", "refuse_client"],
-  // The client was known: some servers say so of a dead refresh token.
+  // The client was known: some servers do so for a dead refresh token.
   bad_request: ["refuse_client", "refuse_client", "outcome_unknown", "refuse_client"],
   // A 4xx that does not say why: of a token that may have been used, that is the reason.
   refused: ["refuse_grant", "outcome_unknown", "outcome_unknown", "refuse_client"],
@@ -67,7 +67,7 @@ const table = {
   not_processed: ["retry", "retry", "retry", "retry"],
   // It may have been redeemed.
   lost: ["probe", "probe", "outcome_unknown", "retry"],
-  // A success without a usable token may have redeemed the refresh token all the same.
+  // A success without a usable token may have redeemed the refresh token anyway.
   unusable: ["probe", "probe", "outcome_unknown", "retry"],
 } as const satisfies Readonly<
   Record<string, readonly [unused: Outcome, restored: Outcome, inDoubt: Outcome, minted: Outcome]>

@@ -55,7 +55,7 @@ export class RefreshEngine {
       readonly log: Log;
       readonly metrics: RefreshMetrics;
       readonly sources?: GrantBasis;
-      /** Told how each attempt ended. */
+      /** Called with the outcome of each attempt. */
       readonly onEnded?: (outcome: RefreshOutcome) => void;
       /** Shows refreshes as spans; none by default. */
       readonly tracing?: Tracing;

@@ -29,7 +29,7 @@ const stuckMs = 60_000;
 interface Dispatched {
   readonly dueAtMs: number;
   readonly sinceMonotonicMs: number;
-  /** When watchers must be told that its token died while it waited; undefined when never, or when they were. */
+  /** When watchers must be notified that its token died while it waited; undefined when never, or when they were. */
   expiresAtMs: number | undefined;
 }
 
@@ -248,7 +248,7 @@ export class RefreshScheduler {
     this.#run("", shiftDueTimes(this.deps.store, this.deps.clock, backMs, sinceMs));
   }
 
-  /** Sets the timer anew: to be called when a probe has become due earlier. */
+  /** Sets the timer again: to be called when a probe has become due earlier. */
   arm(): void {
     if (this.#stopped) return;
     this.#timer?.cancel();

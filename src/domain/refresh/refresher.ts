@@ -238,7 +238,7 @@ export class Refresher {
   }
 }
 
-/** A success that cannot be used may have redeemed the refresh token all the same. */
+/** A success that cannot be used may have redeemed the refresh token anyway. */
 function answeredBy({ kind, httpStatus }: GrantFailure): Answered {
   if (kind === "ambiguous" || kind === "rejected") return "lost";
   return httpStatus !== undefined || kind === "client" ? "answered" : "unsent";

@@ -24,7 +24,7 @@ const retryBackoff: Backoff = { baseMs: 5_000, maxMs: 60 * 60_000 };
 const minRetryMs = 1_000;
 /** The queue is looked at this often even when nothing is due. */
 const maxSleepMs = 30_000;
-/** Whoever ends a connection waits so long to hear what the provider says. */
+/** Anyone who ends a connection waits so long to learn what the provider says. */
 const answerWaitMs = 2_000;
 const maxRunning = 16;
 /** Requests at one provider at a time: one that hangs must not hold up the others. */
@@ -149,7 +149,7 @@ export class Revoker {
     // When the token dies it is looked at again, and given up.
     const nextAttemptMs = Math.min(nowMs + delayMs, revocation.tokenExpiresAtMs ?? Number.POSITIVE_INFINITY);
     await this.deps.store.commit((tx) => {
-      // It may have been sealed anew meanwhile.
+      // It may have been sealed again meanwhile.
       const current = tx.revocations.get(revocation.id);
       if (current) tx.revocations.put({ ...current, attempts, nextAttemptMs });
     });
@@ -211,7 +211,10 @@ export class Revoker {
     if (outcome.kind === "revoked")
       this.deps.log.info({ connectionId, providerId }, "token revoked at the provider");
     else if (outcome.reason === tokenExpired)
-      this.deps.log.info({ connectionId, providerId }, "token expired before it could be revoked at the provider");
+      this.deps.log.info(
+        { connectionId, providerId },
+        "token expired before it could be revoked at the provider",
+      );
     else
       this.deps.log.warn(
         { connectionId, providerId, reason: outcome.reason },

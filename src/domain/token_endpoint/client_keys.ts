@@ -15,7 +15,7 @@ import { clientKeyPlace } from "../credentials/associated_data.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 
 /**
- * A new key is published for so long before it signs. Servers keep the set as long as they are told, 5 minutes, or for a day, or until they
+ * A new key is published for so long before it signs. Servers keep the set as long as the response allows, 5 minutes, or for a day, or until they
  * meet a `kid` that they do not know.
  */
 export const publishedBeforeMs = 24 * 60 * 60_000;

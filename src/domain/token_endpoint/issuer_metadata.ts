@@ -95,7 +95,7 @@ export class IssuerMetadata {
     return server;
   }
 
-  /** The copy in the store; undefined when there is none, or one that was good under other rules or settings: it is fetched anew. */
+  /** The copy in the store; undefined when there is none, or one that was good under other rules or settings: it is fetched again. */
   #recall(source: Source): Discovered | undefined {
     const { issuer } = source;
     const record = this.deps.store.getDiscovery(keyOf(source));

@@ -11,7 +11,7 @@ export interface NamedFilesDeps {
   readonly maxBytes: number;
 }
 
-/** Files that operators name by a setting, and profiles by these names alone: whoever may write profiles must not read files of the machine. */
+/** Files that operators name by a setting, and profiles by these names alone: anyone who may write profiles must not read files of the machine. */
 export class NamedFiles {
   constructor(private readonly deps: NamedFilesDeps) {}
 
@@ -31,7 +31,7 @@ export class NamedFiles {
       );
     let file: FileHandle | undefined;
     try {
-      // A pipe without a writer would hold up whoever opens it.
+      // A pipe without a writer would hold up anyone who opens it.
       file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
       if (!(await file.stat()).isFile())
         throw refusedFile("client", `the ${kind} ${name} is no regular file`);

@@ -11,7 +11,7 @@ import type { TokenEndpointClient } from "./token_endpoint_client.js";
 
 export interface PushedRequestsDeps {
   readonly store: Store;
-  /** Registers a client anew that its server has lost. */
+  /** Registers a client again that its server has lost. */
   readonly mcp?:
     | { visited(profile: ProviderProfile, server: AuthorizationServer): Promise<ProviderProfile> }
     | undefined;

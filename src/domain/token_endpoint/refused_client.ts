@@ -2,7 +2,7 @@ import { grantedByFile, hasPrivateKey, provesByFile, provesByTls } from "../../m
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { GrantFailure } from "../../oauth/failure.js";
 
-/** What whoever keeps the profile can do about a client that its provider refuses: the end of a sentence, and each command on a line of its own. */
+/** What an operator can do about a client that its provider refuses: the end of a sentence, and each command on a line of its own. */
 export function refusedClientAdvice(profile: ProviderProfile): string {
   const { name, tokenEndpointAuthMethod: method } = profile;
   const update = `nexusd provider update ${name}`;

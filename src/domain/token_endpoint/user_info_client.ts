@@ -55,7 +55,10 @@ export class UserInfoClient {
         answer = await this.#send(url, profile, tokenSet, stop.signal, nonce);
       }
       if (answer.status >= 200 && answer.status < 300) return await answer.text();
-      this.deps.log.warn({ providerId, status: answer.status }, "the provider did not report the account of a consent");
+      this.deps.log.warn(
+        { providerId, status: answer.status },
+        "the provider did not report the account of a consent",
+      );
     } catch (error) {
       // A strategy that cannot take the token, too: the grant is there and must be kept. Its error may hold the token.
       const why = error instanceof OutboundError ? error.message : error instanceof Error ? error.name : "";

@@ -25,7 +25,7 @@ export interface DemandedRefreshDeps {
 /** With a token. */
 export type WholeView = ConnectionView & { readonly token: CurrentToken };
 
-/** Refreshes that a caller waits for, and what they are told when there is no token. */
+/** Refreshes that a caller waits for, and the error when there is no token. */
 export class DemandedRefresh {
   constructor(private readonly deps: DemandedRefreshDeps) {}
 

@@ -22,7 +22,7 @@ interface Entry {
   revision: bigint;
   /** Set until the first read of `revision` is durable. */
   recorded: Promise<void> | undefined;
-  /** Reads of `revision` after the first that no event tells of yet; -1 while the first is announced and has not happened. */
+  /** Reads of `revision` after the first that no event reports yet; -1 while the first is announced and has not happened. */
   reads: number;
 }
 
@@ -35,7 +35,7 @@ interface First {
 
 interface Batch {
   readonly firsts: First[];
-  /** Forgotten with reads that no event tells of. */
+  /** Forgotten with reads that no event reports. */
   readonly counts: Entry[];
   /** When all of them are durable. */
   readonly recorded: Promise<void>;

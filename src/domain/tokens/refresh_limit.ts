@@ -3,7 +3,7 @@ import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 
 const hourMs = 60 * 60_000;
-/** Connections remembered, some 200 bytes each: one that is forgotten begins anew. */
+/** Connections remembered, some 200 bytes each: one that is forgotten starts again. */
 const maxConnections = 10_000;
 
 /** How many refreshes of tokens that need none yet are made within an hour for one connection, and reports acted on. A restart forgets them. */

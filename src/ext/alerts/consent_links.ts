@@ -32,7 +32,7 @@ interface Requests {
 
 /**
  * The links that notifications carry: each leads a person to the consent of one connection, until a consent has ended what the
- * notification told of. Opening one stores nothing but a request for consent, so that a mail program which opens links first does no harm.
+ * notification reports. Opening one stores nothing but a request for consent, so that a mail program which opens links first does no harm.
  */
 export class ConsentLinks {
   constructor(
@@ -67,7 +67,7 @@ export class ConsentLinks {
     return isMade ? `${this.deps.publicUrl}/c/${code}` : undefined;
   }
 
-  /** Idempotent: whoever opens it again is led to the same consent. */
+  /** Idempotent: anyone who opens it again is led to the same consent. */
   async follow(code: string): Promise<FollowOutcome> {
     if (!codePattern.test(code)) return { kind: "unknown_request" };
     const expiresAtMs = Buffer.from(code, "base64url").readUInt32BE() * 1000;

@@ -9,8 +9,8 @@ import type { Log } from "../../runtime/log.js";
 import type { Transaction, WriteObserver } from "../../store/transaction.js";
 
 /**
- * Of the time that a consent has left when its end becomes known: it is told no sooner before the end than this part of it. So what each
- * refresh prolongs is not told of.
+ * Of the time that a consent has left when its end becomes known: the end is reported no sooner than this part of it before. So what each
+ * refresh prolongs is not reported.
  */
 const leadPart = 0.2;
 
@@ -21,7 +21,7 @@ export class NotificationOutbox implements WriteObserver {
   constructor(
     private readonly deps: {
       readonly receivers: () => readonly Receiver[];
-      /** How long before the end of a consent it is told of. */
+      /** How long before the end of a consent it is reported. */
       readonly expiryLeadMs: number;
       readonly clock: Clock;
       readonly log: Log;
@@ -103,7 +103,7 @@ export class NotificationOutbox implements WriteObserver {
     return Math.max(nowMs, endsAtMs - Math.min(this.deps.expiryLeadMs, leadPart * (endsAtMs - nowMs)));
   }
 
-  /** Whatever is wrong with what it tells of, the commit goes on: it holds a token. */
+  /** Whatever is wrong with what it reports, the commit goes on: it holds a token. */
   #unlessFailed(write: () => void): void {
     try {
       write();
@@ -113,7 +113,7 @@ export class NotificationOutbox implements WriteObserver {
   }
 }
 
-/** What a change of a connection is to whoever looks after it. */
+/** What a change of a connection is to anyone who looks after it. */
 export function edgesOf(before: Connection | undefined, after: Connection): NotificationType[] {
   const edges: NotificationType[] = [];
   if (after.status === "attention" && before?.status !== "attention") edges.push("connection.attention");

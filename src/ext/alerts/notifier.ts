@@ -45,7 +45,7 @@ class ReceiverPauses {
   }
 }
 
-/** A receiver that takes nothing for so long is not told any more. */
+/** A receiver that takes nothing for so long is not notified any more. */
 const giveUpAfterMs = 24 * 60 * 60_000;
 const retryBackoff: Backoff = { baseMs: 5_000, maxMs: 30 * 60_000 };
 /** Full jitter may draw 0; a receiver is not asked again sooner than this. */

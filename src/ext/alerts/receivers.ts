@@ -9,7 +9,7 @@ import { type ReceiverSpec, readReceivers } from "./receivers_document.js";
 import { sendWebhook } from "./webhook.js";
 import { readWebhookSecrets } from "./webhook_secrets.js";
 
-/** A receiver cannot be told anything: the daemon does not start with one that it was told to tell. */
+/** A receiver cannot be notified: the daemon does not start with one that it was asked to notify. */
 export class ReceiversError extends StartRefused {
   override readonly name = "ReceiversError";
 }
@@ -26,7 +26,7 @@ export interface ReceiversOptions {
   readonly foundSecrets?: (name: string, path: string) => void;
 }
 
-/** Everyone who is to be told. @throws ReceiversError naming every error with its line */
+/** Everyone who is to be notified. @throws ReceiversError naming every error with its line */
 export function openReceivers(options: ReceiversOptions): Receiver[] {
   const specs = [...options.specs, ...(options.file === undefined ? [] : readFile(options.file))];
   for (const { name, target } of specs) {

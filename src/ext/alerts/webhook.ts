@@ -6,14 +6,14 @@ import { readWebhookSecrets } from "./webhook_secrets.js";
 
 /** A receiver says thank you, and no more. */
 const maxAnswerBytes = 64 * 1024;
-/** An hour: whoever asks for more is asked anyway. */
+/** An hour: anyone who asks for more is asked anyway. */
 const maxRetryAfterMs = 60 * 60_000;
 /** Standard Webhooks calls these throttling; the others are about this one message. */
 const throttling = new Set([429, 502, 503, 504]);
 
 export interface WebhookOptions {
   readonly url: string;
-  /** Read anew for each attempt, so that a secret is rotated without a restart. */
+  /** Read again for each attempt, so that a secret is rotated without a restart. */
   readonly secretsFile: string;
   readonly outbound: OutboundFetch;
   readonly clock: Clock;

@@ -19,7 +19,7 @@ import { cataloguePage } from "./providers/templates.js";
 //    pipeline's, so that no page has a check of its own. It throws; the listener turns that into a page that says what is wrong.
 // 3. A form is a `PostForm`, whose token the listener checks before an action runs. An action ends with `seeOther(path, notice)`.
 // 4. What cannot be undone has a page that asks, whose form acts.
-// 5. There is no inline style, script or handler, which the CSP would refuse. Without scripts a page must work all the same.
+// 5. There is no inline style, script or handler, which the CSP would refuse. Without scripts a page must work anyway.
 // 6. A test opens each page in Chromium and gives it to axe: add its path to `test/ext/console/daemon/pages.ts`.
 
 /** Every part of the console, in the order of the navigation; a person begins at the first that they may see. */

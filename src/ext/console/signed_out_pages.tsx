@@ -53,7 +53,7 @@ export function noticePage(which: keyof typeof notices, more?: View, headers = {
   return { ...answer, headers: { ...answer.headers, ...headers } };
 }
 
-/** @param isSignedIn whether the browser has a session all the same */
+/** @param isSignedIn whether the browser has a session anyway */
 export function usedLinkPage(isSignedIn: boolean): Answer {
   return noticePage("usedLink", isSignedIn ? <>This browser is signed in: {toConsole}.</> : newLink);
 }

@@ -70,7 +70,7 @@ async function probe(): Promise<void> {
   );
 }
 
-/** In there: what listens as the proxy, and passes each connection to the socket of the real one. */
+/** In there: listens as the proxy, and passes each connection to the socket of the real one. */
 export async function relayTo(socket: string): Promise<{ close(): void }> {
   const server = createServer((near) => {
     const far = connect(socket);

@@ -19,7 +19,7 @@ import type { ProxyAuthorizer } from "./proxy_authorizer.js";
 
 /**
  * Envoy's external authorization: the credential of the route's connection, put into the request. A refusal is an answer: it says what
- * the caller of the proxy is told. Other errors stay errors: they deny too. Where the route says that the API refused a credential, that
+ * the caller of the proxy gets. Other errors stay errors: they deny too. Where the route says that the API refused a credential, that
  * is reported first; a report that brings no other credential is answered with the status of the API.
  */
 export function authorizationService(options: {

@@ -100,7 +100,7 @@ function overridesIn(request: Request): Record<string, string> {
   return Object.fromEntries(found.filter((pair): pair is [string, string] => pair[1] !== undefined));
 }
 
-/** Where the request goes, and what the API said to one that an earlier answer was put into. */
+/** Where the request goes, and what the API responded to one that an earlier answer was put into. */
 function saidByProxy(request: Request): Record<string, string> {
   const fields: readonly (readonly [header: string, name: string])[] = [
     ["x-nexus-refused-revision", routeFields.refusedRevision],

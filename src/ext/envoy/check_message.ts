@@ -111,7 +111,7 @@ export function okResponse(authorized: Authorized): CheckResponse {
 }
 
 /**
- * The caller of the proxy is told 401 where there is no credential for it, 403 where it may not have it or it cannot be used so, 503
+ * The caller of the proxy gets 401 where there is no credential for it, 403 where it may not have it or it cannot be used so, 503
  * where that may be otherwise soon.
  *
  * @param status of an API whose refusal stands

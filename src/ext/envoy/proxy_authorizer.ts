@@ -16,7 +16,7 @@ export interface Authorized extends Injection {
   readonly revision: bigint;
 }
 
-/** What an API said to a request that the proxy had put the credential into. */
+/** What an API responded to a request that the proxy had put the credential into. */
 export type RefusedInjection = Omit<RejectedToken, "connectionId">;
 
 /** What the rules of the policy file are asked about. Envoy shows all headers, with those of HTTP/2; other proxies show none. */

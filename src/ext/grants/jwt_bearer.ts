@@ -41,7 +41,7 @@ export const jwtBearerGrantType = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const lifetimeSeconds = 120;
 
 /**
- * Presents a JWT as the grant (RFC 7523 section 2.1): signed by the client anew for each request, or read anew from a file.
+ * Presents a JWT as the grant (RFC 7523 section 2.1): signed by the client again for each request, or read again from a file.
  *
  * @throws GrantFailure
  */

@@ -109,7 +109,7 @@ function readProfile(
   return { settings, clientSecret: secret, violation: (field, description) => at({ field, description }) };
 }
 
-/** Keys without which nobody can tell what else a profile must have. */
+/** Keys without which nobody knows what else a profile must have. */
 const decidingKeys: readonly string[] = [
   "auth_type",
   "grant_type",
@@ -131,7 +131,7 @@ function refuseDuplicates(profiles: readonly ManifestProfile[], violations: Docu
   }
 }
 
-/** A typed field may have been said by one of the contract's keys. */
+/** A typed field may have been given by one of the contract's keys. */
 function placedAt(field: string, json: JsonObject): string {
   const [first = ""] = stepsOf(field);
   if (Object.hasOwn(json, first)) return field;

@@ -12,7 +12,7 @@ import { checkManifest, currentProfiles, type KeptRegistry, registryTarget } fro
 import type { ManifestTemplates } from "./template_profile.js";
 import type { Variables } from "./variables.js";
 
-/** The providers file is missing at the start: the daemon does not start without the providers that it was told to keep. */
+/** The providers file is missing at the start: the daemon does not start without the providers that it was asked to keep. */
 class ProvidersFileError extends StartRefused {
   override readonly name = "ProvidersFileError";
 }
@@ -56,7 +56,7 @@ export class ManifestReloader {
   }
 
   /**
-   * Applies the file once and watches it from then on. One that is broken is told of, and waited for.
+   * Applies the file once and watches it from then on. One that is broken is reported, and waited for.
    *
    * @throws ProvidersFileError when it cannot be read
    */

@@ -143,7 +143,7 @@ export class McpHttpServer {
     return refusal ?? (isUnix || keyOf(asked) !== undefined ? undefined : unauthenticated());
   }
 
-  /** The daemon says who a key is, anew for each request, so that a key which was revoked ends here too. */
+  /** The daemon says who a key is, again for each request, so that a key which was revoked ends here too. */
   async #callerOf(daemon: Daemon): Promise<AuthInfo | Response> {
     try {
       const { principal, restrictions } = await daemon.access.whoAmI({}, { timeoutMs: callTimeoutMs });

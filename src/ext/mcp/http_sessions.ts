@@ -10,7 +10,7 @@ interface Session {
 
 /** More clients of one machine at a time are a mistake. */
 const maxSessions = 100;
-/** A client that comes back later is told to begin anew, which clients do by themselves. */
+/** A client that comes back later is asked to start again, which clients do by themselves. */
 const maxIdleMs = 30 * 60_000;
 
 export interface HttpSessionsDeps {

@@ -35,7 +35,7 @@ export class MessageLines extends Transform {
       from = end + 1;
     }
     this.#begin(chunk.subarray(from));
-    // The SDK ends a connection with a longer line, and says so.
+    // The SDK ends a connection with a longer line, and reports it.
     if (this.#begunBytes > STDIO_DEFAULT_MAX_BUFFER_SIZE) this.push(this.#taken());
     done();
   }

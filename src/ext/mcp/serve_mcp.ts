@@ -117,7 +117,7 @@ async function overHttp(shell: Shell, flags: McpServing, policy: McpPolicy): Pro
   await server.closed;
 }
 
-/** The messages of the SDK's errors tell what a client did wrong; of what it sent they hold a part, of which the begin is enough. */
+/** The messages of the SDK's errors show what a client did wrong; of what it sent they hold a part, of which the beginning is enough. */
 function report(shell: Shell): (error: Error) => void {
   return ({ message }) => shell.stderr.write(`nexusd: mcp: ${printable(message).slice(0, 200)}\n`);
 }

@@ -5,11 +5,11 @@ import { isJsonObject } from "../../model/json_fields.js";
 import { copyFileName } from "../../store/files/refuse_copies.js";
 import { syncFolder } from "../../store/files/sync_folder.js";
 
-/** Up to where a spoke has what its hubs tell, and when it last heard one of them. */
+/** Up to where a spoke has what its hubs send, and when one of them last sent a message. */
 export interface CopyPosition {
   /** Of the store that has it: that of another one says nothing of this. */
   readonly databaseId: string;
-  /** Of the hubs; undefined when they must tell everything. */
+  /** Of the hubs; undefined when they must send everything. */
   readonly position: { readonly epoch: string; readonly revision: bigint } | undefined;
   /** Undefined when none ever was. */
   readonly lastContactAtMs: number | undefined;
@@ -17,7 +17,7 @@ export interface CopyPosition {
 
 /**
  * The file of it, beside the store. It is written after what it says is durable in the store, so that it is never ahead; an older one has
- * the hub tell more than is needed.
+ * the hub send more than is needed.
  */
 export class CopyPositionFile {
   readonly #path: string;
@@ -27,7 +27,7 @@ export class CopyPositionFile {
   }
 
   /**
-   * Undefined when there is none, or that of another store. One that cannot be read says nothing of when a hub was heard: it counts as heard
+   * Undefined when there is none, or that of another store. One that cannot be read does not show when a hub sent a message: it counts as one
    * longer ago than any credential is served without that.
    */
   read(databaseId: string): CopyPosition | undefined {

@@ -30,11 +30,11 @@ export interface OwnReadsDeps {
   readonly mcpNames: Pick<McpServerNames, "find">;
   readonly readAudit: Pick<ReadAudit, "read">;
   readonly rules: Pick<RequestRules, "admit">;
-  /** Whether the copy is being told at all. */
+  /** Whether the copy receives changes at all. */
   readonly isConnected: () => boolean;
   /** Takes the token of a connection into the copy. */
   readonly hold: (connectionId: string, token: Token) => Promise<void>;
-  /** Has the hub tell its profiles. Rejects when it does not. */
+  /** Has the hub send its profiles. Rejects when it does not. */
   readonly takeProviders: () => Promise<void>;
   /** Of the copy. */
   readonly changes: Changes;

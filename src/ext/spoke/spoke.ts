@@ -270,7 +270,7 @@ export class Spoke implements ListenersHub, DomainHub {
     this.#follower.restart();
   }
 
-  /** Without it a later start has the hub tell more than is needed. */
+  /** Without it a later start has the hub send more than is needed. */
   #save(): void {
     try {
       this.#file.write(this.#last);

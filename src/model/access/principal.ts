@@ -13,7 +13,7 @@ export interface Principal {
   readonly origin?: string;
   /** Through whom it came, in order: a spoke by its principal, a hub by its address. Of a verified link, never of a request. */
   readonly via?: readonly string[];
-  /** Whom it says that it calls for. Nobody proved it: it can take from what the principal may, and tells its callers apart. */
+  /** The caller that it claims to call for. Nobody proved it: it can take from what the principal may, and distinguishes its callers. */
   readonly onBehalfOf?: OnBehalfOf;
   /** Comes through the proxy of this daemon, which shows each request as it is sent, and gives no token away. */
   readonly isProxied?: true;

@@ -3,7 +3,7 @@ import type { Facts } from "./request_facts.js";
 export type Verdict = "allow" | "ask" | "deny";
 export const verdicts: readonly Verdict[] = ["allow", "ask", "deny"];
 
-/** Undefined where it cannot be told, because a fact that it asks for is not shown. */
+/** Undefined where it is unknown, because a fact that it asks for is not shown. */
 export type Condition = (facts: Facts) => boolean | undefined;
 
 /** One rule of the policy file. */
@@ -15,7 +15,7 @@ export interface Rule {
   readonly verdict: Verdict;
   /** Whether the condition asks for the body. */
   readonly asksBody: boolean;
-  /** What somebody is told who is refused, or who is to approve. */
+  /** The text for somebody who is refused, or who is to approve. */
   readonly because: string;
   /** How long an approver may say yes for, beside once. */
   readonly extent: readonly Extent[];

@@ -19,12 +19,12 @@ export interface PendingAuthorization {
   readonly requireConfirmation: boolean;
   /** Name of the principal that made the request; empty in records of older versions. */
   readonly requestedBy: string;
-  /** For whom that one said that it calls, see `Principal.onBehalfOf`; empty for itself. */
+  /** For whom that one reported that it calls, see `Principal.onBehalfOf`; empty for itself. */
   readonly requestedFor: string;
   /** The consent was given: what is sealed holds the credential. */
   readonly held: boolean;
   readonly failedConfirmations: number;
-  /** An API said that scopes are missing (`Connection.stepUp`): the person is shown them first. */
+  /** An API reported that scopes are missing (`Connection.stepUp`): the person is shown them first. */
   readonly isStepUp: boolean;
   /** Of a device authorization: between two requests of the token; undefined for a consent in a browser. */
   readonly deviceIntervalMs?: number | undefined;

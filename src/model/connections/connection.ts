@@ -83,7 +83,7 @@ export interface RefreshIntent {
    * restored and this one has not sent it.
    */
   readonly sends: number;
-  /** It comes from a backup: whoever went on with the original may have used the refresh token. */
+  /** It comes from a backup: anyone who went on with the original may have used the refresh token. */
   readonly restored?: boolean;
   /** Id of the daemon that sent it last; undefined in those of older releases. */
   readonly owner?: string;
@@ -114,7 +114,7 @@ export interface Connection {
   readonly userId: string;
   readonly providerId: string;
   readonly providerName: string;
-  /** Tells accounts of one user at one provider apart; see `ConnectionName`. */
+  /** Distinguishes accounts of one user at one provider; see `ConnectionName`. */
   readonly label: string;
   readonly status: ConnectionStatus;
   /** Number of the newest credential; 0 before the first. */
@@ -141,7 +141,7 @@ export interface Connection {
   readonly dueAtMs: number | undefined;
   /** `sub` of the id_token of the newest consent. */
   readonly subject: string | undefined;
-  /** As the profile said when the newest credential was written. */
+  /** As the profile reported when the newest credential was written. */
   readonly strategy: Strategy;
   /** Values of the callback or of the token answer that the profile keeps. */
   readonly metadata: Readonly<Record<string, string>>;
@@ -149,7 +149,7 @@ export interface Connection {
   readonly refreshExpiresAtMs?: number | undefined;
   /** The pending authorization holds a credential that waits for its confirmation. */
   readonly awaitingConfirmation?: boolean | undefined;
-  /** Of a revoked one: whether the provider has been told. */
+  /** Of a revoked one: the state of the revocation at the provider. */
   readonly providerRevocation?: ProviderRevocation | undefined;
   readonly stepUp?: StepUp | undefined;
   /** Of the newest request, until another one takes its place or brings a credential. */

@@ -81,7 +81,7 @@ export interface FleetState {
 export interface SpokeState {
   readonly hub: string;
   readonly isConnected: boolean;
-  /** Since a hub was last heard; undefined when none ever was. */
+  /** Since a hub last sent a message; undefined when none ever was. */
   readonly ageMs: number | undefined;
   /** What stands in the way; empty while the stream is open. */
   readonly trouble: string;

@@ -10,7 +10,7 @@ const refusals: readonly ProblemReason[] = [
   "account_changed",
 ];
 
-/** Whether the person or the provider said no: the same request would be answered so again. */
+/** Whether the person or the provider declined: the same request would be answered so again. */
 export function isRefusal(reason: ProblemReason): boolean {
   return refusals.includes(reason);
 }

@@ -24,7 +24,7 @@ export const tokenTypeHints = ["refresh_token", "access_token"] as const;
 export type TokenTypeHint = (typeof tokenTypeHints)[number];
 
 /**
- * Whether a provider has been told that a connection was ended. `not_needed`: there was nothing to tell, or the token died first;
+ * Whether the grant of an ended connection was revoked at the provider. `not_needed`: there was nothing to revoke, or the token died first;
  * `pending`: it will be; `done`: it was; `not_possible`: it cannot be.
  */
 export const providerRevocations = ["not_needed", "pending", "done", "not_possible"] as const;

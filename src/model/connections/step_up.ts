@@ -2,9 +2,9 @@ import type { Connection, StepUp } from "./connection.js";
 
 /** Step-ups in a row for what a person was asked for already. */
 const maxAttempts = 3;
-/** After this long a person may have been given other rights: it is asked for anew. */
+/** After this long a person may have been given other rights: it is asked for again. */
 const forgottenAfterMs = 24 * 60 * 60_000;
-/** Of one request for consent, whoever asks for them. */
+/** Of one request for consent, anyone who asks for them. */
 export const maxScopes = 100;
 
 type Asked = Pick<Connection, "stepUp" | "consentedScopes">;

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 
-/** Whose account a credential belongs to, as the provider said. Texts that it did not say are empty. */
+/** Whose account a credential belongs to, as the provider reported. Texts that it did not say are empty. */
 export interface Account {
   /** The provider's identifier of the account. */
   readonly subject: string;
   readonly name: string;
   readonly email: string;
   readonly login: string;
-  /** Who said `subject`, as `accountSource` has it: those of two sources cannot be compared. */
+  /** Who reported `subject`, as `accountSource` has it: those of two sources cannot be compared. */
   readonly source: string;
 }
 
@@ -27,7 +27,7 @@ const maxLength = 256;
 /** What would steer a terminal or turn a text around; joiners of scripts that need them stay. */
 const steering = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
-/** @returns undefined when nothing of it was said */
+/** @returns undefined when nothing of it was stated */
 export function accountOf(claim: (field: AccountField) => unknown, source: string): Account | undefined {
   const [subject = "", name = "", email = "", login = ""] = accountFields.map((field) =>
     textOf(claim(field)),

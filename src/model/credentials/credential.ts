@@ -9,7 +9,7 @@ export interface Credential {
   readonly idToken: Secret | undefined;
   /** `grantBinding` of the profile that it was obtained with; undefined in those of older stores, which go with the present profile. */
   readonly binding?: string | undefined;
-  /** Private key that was proved for it (DPoP): a JWK. The access token is bound to it where `tokenType` says so. */
+  /** Private key that was proved for it (DPoP): a JWK. The access token is bound to it where `tokenType` shows it. */
   readonly dpopKey?: Secret | undefined;
 }
 

@@ -1,7 +1,7 @@
 import type { Connection } from "../connections/connection.js";
 import type { NotificationType } from "./notification.js";
 
-/** What a link in a notification leads to: a consent for one connection, as long as what the notification told of goes on. */
+/** What a link in a notification leads to: a consent for one connection, as long as what the notification reports goes on. */
 export interface ConsentLink {
   readonly connectionId: string;
   readonly type: NotificationType;
@@ -10,7 +10,7 @@ export interface ConsentLink {
 }
 
 /**
- * What a notification told of, as far as it goes on: another consent ends it, and so its links.
+ * What a notification reports, as far as it goes on: another consent ends it, and so its links.
  *
  * @returns undefined when a person has nothing to do
  */

@@ -1,4 +1,4 @@
-/** What a receiver is told of; each once per edge. `test` is sent by `nexusd notify test` alone. */
+/** What a receiver is notified of; each once per edge. `test` is sent by `nexusd notify test` alone. */
 export const notificationTypes = [
   "connection.attention",
   "connection.recovered",
@@ -36,7 +36,7 @@ export interface PendingNotification extends NotifiedEvent {
   readonly attempts: number;
 }
 
-/** What one receiver is told in order: the connection, or else the provider. */
+/** What one receiver is sent in order: the connection, or else the provider. */
 export function subjectOf({ connectionId, providerId }: NotifiedEvent): string {
   return connectionId ?? providerId;
 }

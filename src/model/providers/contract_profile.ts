@@ -22,7 +22,7 @@ import { isEmptyJson, optionsConfig, optionsOfConfig, readSetting, settingJson }
 import type { AuthType, ProviderSettings, TokenEndpointAuthMethod } from "./profile_settings.js";
 import { canonicalName } from "./provider_profile.js";
 
-/** Keys of a profile in the JSON of the existing contract that are always said, whatever they hold. */
+/** Keys of a profile in the JSON of the existing contract that are always reported, whatever they hold. */
 const contractsOwn: readonly string[] = [
   "name",
   "auth_type",

@@ -1,7 +1,7 @@
 import type { ProviderSettings } from "./profile_settings.js";
 
 /**
- * Whether tokens come without a person: the daemon mints each anew, and a request uses nothing up that the next one needs. So there is
+ * Whether tokens come without a person: the daemon mints each again, and a request uses nothing up that the next one needs. So there is
  * nobody to ask when one is refused, and an answer that was lost is asked for again.
  */
 export function isUnattended({

@@ -24,7 +24,7 @@ export function settingJson(field: ProfileField, value: unknown): JsonValue {
 }
 
 /**
- * Reads a setting, its default where the JSON has none. How a strategy is said depends on the type of the profile, and is read by
+ * Reads a setting, its default where the JSON has none. How a strategy is stated depends on the type of the profile, and is read by
  * `strategyOfContract`.
  */
 export function readSetting(field: ProfileField, fields: JsonFields): unknown {

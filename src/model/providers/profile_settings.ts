@@ -49,7 +49,7 @@ export type TokenEndpointAuthMethod = Word<typeof TokenEndpointAuthMethodEnum>;
 /** RFC 9449. */
 export type DpopMode = Word<typeof DpopModeEnum>;
 
-/** A field of a message as a setting. A number is told apart first: each would pass for one of an enum. */
+/** A field of a message as a setting. A number comes first: each would pass for one of an enum. */
 type Setting<Value> = `${number}` extends `${Value & number}` ? number : OtherSetting<Value>;
 type OtherSetting<Value> = [Value] extends [boolean]
   ? boolean

@@ -92,7 +92,7 @@ function endpointViolation(text: string, allowQuery: boolean): string | undefine
   return undefined;
 }
 
-/** For whoever wrote the profile, when its scopes bring an id_token that nothing verifies. */
+/** For anyone who wrote the profile, when its scopes bring an id_token that nothing verifies. */
 export function unverifiedIdTokenNote(
   settings: Pick<ProviderSettings, "authType" | "issuer" | "scopes">,
 ): string | undefined {

@@ -19,7 +19,7 @@ export function isRedirectPath(path: string): boolean {
 }
 
 /**
- * Path of the Client ID Metadata Document of the profile with this redirect path: one document for each, so that none tells of the
+ * Path of the Client ID Metadata Document of the profile with this redirect path: one document for each, so that none reveals the
  * others.
  */
 export function clientMetadataPath(redirectPath: string): string {

@@ -10,7 +10,7 @@ const jitterShare = 0.25;
 
 /** A refresh token is used before it dies: in the last fifth of its life, at most 3 days ahead. */
 const maxKeepAliveWindowMs = 3 * 24 * 60 * 60_000;
-/** A refresh token that is said to live shorter than this is not chased. */
+/** A refresh token that lives shorter than this is not chased. */
 const minKeepAliveMs = 10_000;
 
 /** The short phase: a hiccup of a provider passes within a minute. */

@@ -45,7 +45,7 @@ export class DpopRequests {
     this.#isNonceWanted = status >= 400 && status < 500 && error === "use_dpop_nonce";
   }
 
-  /** Whether the server wants another nonce than the request had, and has said which. */
+  /** Whether the server wants another nonce than the request had, and has reported which. */
   mustSendAgain(): boolean {
     return this.#isNonceWanted && this.#nonce() !== this.#sentNonce;
   }

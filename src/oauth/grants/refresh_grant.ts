@@ -7,7 +7,7 @@ import { IdTokenError, type JudgedIdToken, processIdToken } from "../id_token.js
 import { type TokenAnswer, toTokenSet } from "../token_response.js";
 import { type Renewal, type Renewed, sendRenewal } from "./renewal.js";
 
-/** No scope is sent unless the profile says so: the answer then covers what was granted (RFC 6749 section 6). */
+/** No scope is sent unless the profile demands it: the answer then covers what was granted (RFC 6749 section 6). */
 export interface RefreshGrant extends Renewal {
   readonly refreshToken: Secret;
   /** `sub` of the first id_token; a new one must name the same (OpenID Connect Core 1.0 section 12.2). */
@@ -47,7 +47,7 @@ function sendRefresh(grant: RefreshGrant): Promise<TokenAnswer> {
   );
 }
 
-/** RFC 6749 section 6: not more than was granted. A provider that said nothing of it is told nothing. */
+/** RFC 6749 section 6: not more than was granted. A provider that reported nothing of it is sent nothing. */
 function scopeOf({ options, grantedScopes = [] }: RefreshGrant): Record<string, string> {
   if (options?.scopeOnRefresh !== true || grantedScopes.length === 0) return {};
   return { scope: grantedScopes.join(options.scopeSeparator) };

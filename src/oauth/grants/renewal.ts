@@ -29,7 +29,7 @@ export interface Renewed {
   readonly tokenSet: TokenSet;
   /** The answer held an id_token that failed a check: its access token must not be served, and the id_token is left out. */
   readonly idTokenViolation?: IdTokenRejected;
-  /** The access token must not be served; the refresh token counts all the same. */
+  /** The access token must not be served; the refresh token counts anyway. */
   readonly accessTokenViolation?: AccessTokenViolation;
 }
 

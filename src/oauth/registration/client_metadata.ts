@@ -1,6 +1,6 @@
 import { isLoopbackHost, type TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
 
-/** What an authorization server is told of the daemon as a client (RFC 7591 section 2, OpenID Connect Registration 1.0 section 2). */
+/** The metadata of the daemon as a client (RFC 7591 section 2, OpenID Connect Registration 1.0 section 2). */
 export interface ClientMetadata {
   readonly client_name: string;
   readonly redirect_uris: readonly string[];

@@ -31,7 +31,7 @@ const probe = {
 };
 
 /**
- * Asks an MCP server without a token, to hear its challenge. A server that answers anything else has none to give.
+ * Asks an MCP server without a token, to get its challenge. A server that answers anything else has none to give.
  *
  * @throws OutboundError when it cannot be reached, or redirects
  */

@@ -30,7 +30,7 @@ const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 export const sniffTimeoutMs = 10_000;
 
 /**
- * Reads as much of a new connection as tells HTTP/2 with prior knowledge from HTTP/1.1, puts it back and calls `decided`.
+ * Reads as much of a new connection as distinguishes HTTP/2 with prior knowledge from HTTP/1.1, puts it back and calls `decided`.
  * A connection that stays silent, or ends first, is dropped.
  */
 function sniff(socket: Socket, clock: Clock, decided: (protocol: "http1" | "http2") => void): void {
@@ -94,7 +94,7 @@ export class ApiListener implements Listener {
   readonly #http1;
   readonly #http2: Http2Server;
   readonly #sessions: Http2Sessions;
-  /** Connections that have not yet said which protocol they speak. */
+  /** Connections that have not yet shown which protocol they speak. */
   readonly #undecided = new Set<Socket>();
   #closing = false;
 

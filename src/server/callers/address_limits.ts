@@ -4,7 +4,7 @@ import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
 import { addressKey } from "../sockets/address_key.js";
 
 /**
- * Slows down whoever tries credentials. An address with too many failures is refused before its credential is looked at, right
+ * Slows down anyone who tries credentials. An address with too many failures is refused before its credential is looked at, right
  * or wrong, or it could go on. Not so on loopback, where every agent of the machine has the same address: there
  * only what fails is answered so, and a good credential passes.
  */

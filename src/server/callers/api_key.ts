@@ -1,7 +1,7 @@
 import type { Peer, PresentedCredentials } from "../../domain/access/presented_credentials.js";
 import type { ListenAddress } from "../../model/listen_address.js";
 
-/** What a caller is told who shows nothing valid. @param sent the fields `authorization` and `x-api-key` */
+/** The error for a caller without a valid credential. @param sent the fields `authorization` and `x-api-key` */
 export function unauthenticatedMessage(...sent: readonly unknown[]): string {
   const how = "send it as `authorization: Bearer <key>` or `x-api-key: <key>`";
   return sent.some((field) => typeof field === "string")

@@ -37,7 +37,7 @@ import { neverAborted, toWireError } from "./wire_answer.js";
  */
 const decodeFailure = /cannot decode (?:(?:field|message|enum|oneof) )?[\w.]+ from JSON/;
 
-/** The same answer, with nothing of the request in what is said of a message that could not be decoded. */
+/** The same answer, with nothing of the request in what is reported of a message that could not be decoded. */
 function withoutValues(answer: UniversalServerResponse): UniversalServerResponse {
   for (const fields of [answer.header, answer.trailer]) {
     const message = fields?.get("grpc-message");
@@ -154,7 +154,7 @@ class ConnectRequests {
     else if (!this.options.routes?.(request, response, caller)) answerUnknown(request, response);
   }
 
-  /** @returns who calls, or why that cannot be told */
+  /** @returns who calls, or why that is unknown */
   async #identify(request: Request): Promise<Principal | undefined | WireError> {
     try {
       const tooLarge =

@@ -12,7 +12,7 @@ const envelopeBytes = 5;
 
 /**
  * The body of a request for one message, refused with INVALID_ARGUMENT where protobuf does not decode, which the library answers with
- * INTERNAL, and with the field where JSON is no such message: unknown fields too, since whoever mistypes a name would get what was not asked
+ * INTERNAL, and with the field where JSON is no such message: unknown fields too, since anyone who mistypes a name would get what was not asked
  * for. What is too long, compressed or badly framed goes on as it came, and the library refuses it.
  *
  * @param contentType of the request, without its parameters

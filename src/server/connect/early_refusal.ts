@@ -6,7 +6,7 @@ import { toConnectError } from "./connect_binding.js";
 import { base64Of, encodeDetails } from "./wire_answer.js";
 
 /**
- * Answers a call that is refused by its headers alone, in the form of its protocol, and reads nothing of its message: whoever may not
+ * Answers a call that is refused by its headers alone, in the form of its protocol, and reads nothing of its message: anyone who may not
  * come in can make the daemon hold nothing.
  */
 export function refuseEarly(request: Request, response: Response, wire: WireError): void {

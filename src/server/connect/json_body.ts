@@ -4,7 +4,7 @@ import { isJsonObject } from "../../model/json_fields.js";
 import { RestRefusal } from "../../service/pipeline/rest_error.js";
 import type { Request } from "../listen/http_message.js";
 
-/** Objects in objects; a profile with its JSON Schema has ten. Deeper ones would exhaust the stack of whoever walks them. */
+/** Objects in objects; a profile with its JSON Schema has ten. Deeper ones would exhaust the stack of anyone who walks them. */
 const maxDepth = 64;
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
@@ -76,7 +76,7 @@ function isDeeper(value: JsonValue, depth: number): boolean {
 }
 
 /**
- * Whether some object of a JSON text that `JSON.parse` accepts has two members of one name: whoever judges such a text and whoever acts
+ * Whether some object of a JSON text that `JSON.parse` accepts has two members of one name: anyone who judges such a text and anyone who acts
  * on it may each take another of the two (RFC 8259 section 4).
  */
 export function hasDuplicateNames(text: string): boolean {

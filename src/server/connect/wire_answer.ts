@@ -8,8 +8,8 @@ import type { OnUnexpected } from "../listen/listener.js";
 export const neverAborted: AbortSignal = new AbortController().signal;
 
 /**
- * What a caller is told of `error`. Anything but a `WireError` is an error of the daemon: it is reported, and nothing of
- * it is told.
+ * What a caller gets of `error`. Anything but a `WireError` is an error of the daemon: it is reported, and nothing of
+ * it is sent.
  */
 export function toWireError(
   error: unknown,

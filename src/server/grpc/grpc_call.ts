@@ -30,11 +30,11 @@ export interface GrpcCallOptions {
   readonly onRequest: (call: GrpcCall, request: Frame) => void;
   /** What was thrown where nobody else catches it; the stream is reset. */
   readonly onBroken: (error: unknown) => void;
-  /** What a caller is told of what a stream ended with. */
+  /** The error that a caller gets when a stream ends. */
   readonly toWire: (error: unknown) => WireError;
   /** For clients that do not read; without it they are waited for. */
   readonly patience: ReadPatience | undefined;
-  /** The stream is gone, whoever ended it. */
+  /** The stream is gone, anyone who ended it. */
   readonly onClose: (stream: ServerHttp2Stream) => void;
 }
 
@@ -89,7 +89,7 @@ export class GrpcCall implements CallContext, StreamSink<Message> {
     return this.#metadata;
   }
 
-  /** What the caller is told of an error. */
+  /** What the caller gets of an error. */
   toWire(error: unknown): WireError {
     return this.#options.toWire(error);
   }
@@ -99,7 +99,7 @@ export class GrpcCall implements CallContext, StreamSink<Message> {
     return this.#isAnswered || this.#isGone || this.stream.destroyed || this.stream.closed;
   }
 
-  /** Ends the call when `timer` says so, unless it has ended. */
+  /** Ends the call when `timer` fires, unless it has ended. */
   startDeadline(setTimer: (onPassed: () => void) => Timer): void {
     this.#deadline = setTimer(() =>
       this.guard(() => {
@@ -224,7 +224,7 @@ export class GrpcCall implements CallContext, StreamSink<Message> {
     if (this.#requests) this.#refuseRest();
   }
 
-  /** What the caller still sends is taken and dropped; who sends a stream is told that nobody wants it (RFC 9113 section 8.1). */
+  /** What the caller still sends is taken and dropped; the sender of a stream is notified that nobody wants it (RFC 9113 section 8.1). */
   #refuseRest(): void {
     this.stream.resume();
     if (this.#requests && !this.stream.readableEnded)
@@ -242,7 +242,7 @@ export class GrpcCall implements CallContext, StreamSink<Message> {
     if (request) this.#options.onRequest(this, request);
   }
 
-  /** What is wrong with a stream of messages is told to whoever reads it, who ends the call. */
+  /** What is wrong with a stream of messages is asked to anyone who reads it, who ends the call. */
   #reading<T>(work: (reader: RequestReader) => T): T | undefined {
     try {
       return this.#reader && work(this.#reader);
@@ -283,7 +283,7 @@ export class GrpcCall implements CallContext, StreamSink<Message> {
 }
 
 function ignore(): void {
-  // A stream that fails closes, which is what tells of it.
+  // A stream that fails closes, which reports the failure.
 }
 
 /** A listener that all calls share. */

@@ -27,7 +27,7 @@ export class RequestStream implements AsyncIterable<Message> {
     this.#wake?.();
   }
 
-  /** @param error what the reader is told, behind the messages that are there */
+  /** @param error what the reader gets, behind the messages that are there */
   end(error?: unknown): void {
     this.#ended ??= error === undefined ? {} : { error };
     this.#wake?.();

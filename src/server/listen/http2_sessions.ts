@@ -21,7 +21,7 @@ interface Tracked {
  *
  * A session that is to close sends GOAWAY, refuses what opens from then on, and closes after its last stream. Node's own way, which it
  * takes when a client sends GOAWAY too, is to mark the session closed at once and to refuse within the callback of the parser, which frees what
- * the parser still uses: on Node 20 whoever sent GOAWAY and a request in one packet ended the process (nodejs/node#64113).
+ * the parser still uses: on Node 20 anyone who sent GOAWAY and a request in one packet ended the process (nodejs/node#64113).
  */
 export class Http2Sessions {
   readonly #sessions = new Map<ServerHttp2Session, Tracked>();

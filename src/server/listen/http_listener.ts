@@ -47,7 +47,7 @@ export class HttpListener {
   readonly #options: HttpListenerOptions;
   readonly #listener: StreamListener;
   readonly #server: Server;
-  /** RFC 6797: over its own TLS, a person's browser is told never to come in plain text again. */
+  /** RFC 6797: over its own TLS, a browser is instructed never to use plain text again. */
   readonly #transport: Readonly<Record<string, string>>;
   #closing = false;
 

@@ -9,7 +9,7 @@ export type Response = ServerResponse | Http2ServerResponse;
 /**
  * Answers paths that are no RPC.
  *
- * @param principal who asks; `undefined` without a valid key, and then it is the route that must refuse
+ * @param principal the caller; `undefined` without a valid key, and then it is the route that must refuse
  * @returns whether the request was (or will be) answered
  */
 export type Routes = (request: Request, response: Response, principal: Principal | undefined) => boolean;
@@ -24,7 +24,7 @@ export function isHttp2(response: Response): response is Http2ServerResponse {
  */
 export function refuseRest(response: Response): void {
   if (!isHttp2(response)) {
-    // Node does so only where nobody began to read; whoever did may wait for room that never comes, and so would the client.
+    // Node does so only where nobody began to read; anyone who did may wait for room that never comes, and so would the client.
     response.once("finish", () => {
       if (response.req.complete) return;
       response.req.removeAllListeners("readable");

@@ -20,7 +20,7 @@ export interface Listener {
   close(force: AbortSignal): Promise<void>;
 }
 
-/** What every listener is told about its place. */
+/** What every listener knows about its place. */
 export interface ListenerPlace {
   /** The setting that names the address, for the sentence of a `ListenerError`. */
   readonly setting: string;
@@ -33,7 +33,7 @@ export interface ListenerPlace {
 }
 
 /**
- * Told of an error that no table foresees. The caller got a general answer.
+ * Notified of an error that no table foresees. The caller got a general answer.
  *
  * @param where the method or the path, never a query
  */

@@ -10,11 +10,11 @@ import { lastWordOf } from "./pipelining.js";
 export interface ListenerLimits {
   readonly limits: Limits;
   readonly clock: Clock;
-  /** Told of each socket that was closed because the listener has as many as it may. */
+  /** Notified of each socket that was closed because the listener has as many as it may. */
   onFull(listener: string): void;
 }
 
-/** The limits of a listener that was told of none. */
+/** The limits of a listener without limits of its own. */
 export function limitsOf(bounds: ListenerLimits | undefined): Limits {
   return bounds?.limits ?? defaultLimits;
 }
@@ -52,7 +52,7 @@ export function headerBytes(fields: Iterable<readonly [string, unknown]>): numbe
   return bytes;
 }
 
-/** What a request over HTTP/2 is told whose headers are longer than they may be; over HTTP/1.1 Node refuses them itself. */
+/** The response to a request over HTTP/2 with too long headers; over HTTP/1.1 Node refuses them itself. */
 export function headersRefusal(
   headers: Readonly<Record<string, unknown>>,
   { maxHeaderBytes }: Limits,
@@ -61,7 +61,7 @@ export function headersRefusal(
   return headerBytes(Object.entries(headers)) > maxHeaderBytes ? headersTooLarge(maxHeaderBytes) : undefined;
 }
 
-/** No less than `headerBytes`, and cheaper, which tells at each call: a UTF-16 code unit takes three bytes at most. */
+/** No less than `headerBytes`, and cheaper, which matters at each call: a UTF-16 code unit takes three bytes at most. */
 function mostHeaderBytes(headers: Readonly<Record<string, unknown>>): number {
   let bytes = 0;
   for (const name of Object.keys(headers)) {

@@ -78,7 +78,7 @@ type Act = (visit: BrowserRequest) => Promise<Answer>;
 const startPath = "/auth/start";
 /** The page after a consent that no application waits for: an address of its own, which holds no code and can be loaded again. */
 const donePath = "/auth/done";
-/** People who look at that page, or load it again; who comes later is told less. */
+/** People who look at that page, or load it again; later visitors see less. */
 const maxVisits = 1_000;
 const capturePath = "/auth/capture";
 /** Paths to which forms are sent. */
@@ -142,7 +142,7 @@ export class BrowserPages {
     return this.#document(path) ?? this.#pages.get(path)?.(query) ?? noticePage("notFound");
   }
 
-  /** Authorization servers fetch it, and keep it as long as they are told. */
+  /** Authorization servers fetch it, and cache it as long as the response allows. */
   #document(path: string): Answer | undefined {
     const document = this.#options.publishedDocument?.(path);
     if (document === undefined) return undefined;
@@ -234,7 +234,7 @@ export class BrowserPages {
     return captureFormPage(form, error, captureTarget(state), this.#options.describe);
   }
 
-  /** As a page, or as JSON for whoever asks for it. */
+  /** As a page, or as JSON for anyone who asks for it. */
   failed(headers: IncomingHttpHeaders, failure: Failure): Answer {
     const { describe, nowMs } = this.#options;
     return prefersJson(headers) ? failureJson(failure, describe) : failurePage(failure, describe, nowMs());

@@ -7,7 +7,7 @@ import type { View } from "../views/view.js";
 import { askerFacts, type DescribeProvider, ReturnSentence } from "./page_words.js";
 import { personPage, safeHeaders } from "./pages.js";
 
-/** The status of a form that has to be sent again, and what is said of it as a whole. */
+/** The status of a form that has to be sent again, and what is reported of it as a whole. */
 const errors: Readonly<
   Record<CaptureError, { readonly status: 422 | 503; readonly violation?: (providerName: string) => string }>
 > = {

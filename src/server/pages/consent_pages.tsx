@@ -82,7 +82,7 @@ export function donePage(done: ConsentDone | undefined, describe: DescribeProvid
   return personPage({ title: "Connected", provider, mark: "done", content });
 }
 
-/** The person said no to more access, and no application asked for them back. @param provider for people */
+/** The person declined more access, and no application asked for them back. @param provider for people */
 export function declinedPage(provider: string): Answer {
   const content = (
     <>

@@ -14,7 +14,7 @@ export type Failure =
 /** How a failure is answered. */
 export interface FailureText {
   readonly status: 400 | 404 | 410 | 429 | 502 | 503;
-  /** A stable word, for whoever is asked for help. */
+  /** A stable word, for anyone who is asked for help. */
   readonly word: string;
   /** One sentence each. Never text of the provider. */
   readonly lines: readonly string[];
@@ -28,7 +28,8 @@ const startAgain = "Go back to the application that sent you here and start agai
 const unchanged = `Nothing was changed. ${startAgain}`;
 const newLink =
   "Links like this work once and for ten minutes. Go back to the application that sent you here and ask for a new one.";
-const ofOperator = "Nothing was changed. Only the people who run this service can fix it. Please contact them.";
+const ofOperator =
+  "Nothing was changed. Only the people who run this service can fix it. Please contact them.";
 const tellOperator = `Nothing was changed. ${startAgain} If it happens again, contact the people who run it.`;
 
 const rows: Readonly<Record<Exclude<Failure["kind"], "refused" | "rate_limited">, Row>> = {
@@ -73,7 +74,7 @@ const rows: Readonly<Record<Exclude<Failure["kind"], "refused" | "rate_limited">
   ],
 };
 
-/** Of consents that are over. A reason that is not here is told as agents are told. */
+/** Of consents that are over. A reason that is not here is shown as agents get it. */
 const refusals: Readonly<Partial<Record<ProblemReason, Row>>> = {
   access_denied: [400, "You or the provider declined.", unchanged],
   state_verification_failed: [
@@ -121,7 +122,7 @@ const grants: Readonly<Record<DroppedGrant, (providerName: string) => string | u
   not_needed: () => undefined,
 };
 
-/** The one table: what went wrong, to what a person is told and what HTTP says. */
+/** The one table: what went wrong, to the text for the user and the HTTP status. */
 export function failureText(failure: Failure, describe: DescribeProvider): FailureText {
   if (failure.kind === "refused") return refusalText(failure, describe(failure).displayName);
   if (failure.kind === "rate_limited") {
@@ -151,7 +152,7 @@ function refusalText(failure: RefusedConsent, providerName: string): FailureText
   };
 }
 
-/** Enough of an account for its owner: whoever has the link may be somebody else. */
+/** Enough of an account for its owner: anyone who has the link may be somebody else. */
 function masked(account: string): string {
   return account.replace(/^(.)[^@]*/u, "$1\u2026");
 }

@@ -48,7 +48,7 @@ export function isWebUrl(text: string): boolean {
 /** Longer names of principals are cut: a `sub` of a JWT may have any length. */
 const maxNameLength = 80;
 
-/** The name of who asks, undefined for those who run the daemon. Names of principals begin with how they prove who they are. */
+/** The name of the one who asks, undefined for those who run the daemon. Names of principals begin with how they prove who they are. */
 export function applicationOf({ requestedBy = "" }: Omit<Asker, "returnUrl">): string | undefined {
   const name = /^(?:key|cert|jwt):(.+)$/s.exec(requestedBy)?.[1];
   if (name === undefined || name.length <= maxNameLength) return name;

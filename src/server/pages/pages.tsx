@@ -49,7 +49,7 @@ export function personPage({ title, windowTitle = title, provider, mark, content
   return { status, headers: { ...htmlHeaders, ...headers }, body: document({ title: windowTitle, head, body }) };
 }
 
-/** What is said of a request that leads nowhere: status, title, and one sentence each. */
+/** What is reported of a request that leads nowhere: status, title, and one sentence each. */
 const notices = {
   home: [200, "nexusd", "nexusd connects applications to your accounts. Applications send you here when they need you."],
   notFound: [

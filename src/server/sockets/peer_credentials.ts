@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { notePeer } from "./peer.js";
 
-/** Who may open a Unix socket, and how its callers are told apart. */
+/** Who may open a Unix socket, and how its callers are distinguished. */
 export interface SocketAccess {
   /** Mode of the socket's file. */
   readonly mode: number;
@@ -11,7 +11,7 @@ export interface SocketAccess {
 
 export const ownerOnly: SocketAccess = { mode: 0o600, uidOf: undefined };
 
-/** The platform does not tell who is at the other end of a socket. */
+/** The platform does not show who is at the other end of a socket. */
 export class NoPeerCredentials extends Error {
   override readonly name = "NoPeerCredentials";
 }

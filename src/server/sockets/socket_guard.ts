@@ -48,13 +48,13 @@ export interface SocketGuardOptions {
   /** How long one of those may live; default without end. */
   readonly unauthenticatedLifeMs?: number | undefined;
   readonly clock: Clock;
-  /** Told of each socket that was closed because of `maxConnections`. */
+  /** Notified of each socket that was closed because of `maxConnections`. */
   onFull(): void;
 }
 
 /**
  * Keeps the sockets of one listening address within their numbers. A socket is an unauthenticated's until a valid credential comes over it. Room
- * for a new one is made by closing the oldest unauthenticated of the address that has the most of them, so that whoever
+ * for a new one is made by closing the oldest unauthenticated of the address that has the most of them, so that anyone who
  * opens thousands shuts out himself first; without an unauthenticated the new one is closed. So it is, for a while, where it is one more of a
  * crowd whose addresses have few each, as of spokes whose hub died: each would push out one that is about to be done, and none would get in.
  * One timer looks after all unauthenticated callers.

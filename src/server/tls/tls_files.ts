@@ -13,7 +13,7 @@ export interface TlsPaths {
 const maxFileBytes = 1024 * 1024;
 
 /**
- * What tells one state of the files from another without reading them. Links are followed, so that turning the `..data` link of a
+ * What distinguishes one state of the files from another without reading them. Links are followed, so that turning the `..data` link of a
  * ConfigMap or Secret shows as another inode.
  */
 export async function stampOf(paths: TlsPaths): Promise<string> {

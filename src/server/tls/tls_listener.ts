@@ -66,7 +66,7 @@ export class ListenerTls {
     return server;
   }
 
-  /** `authorized` alone says nothing: Node says so of a connection without any certificate, too, when it resumes a session. */
+  /** `authorized` alone says nothing: Node sets it for a connection without any certificate, too, when it resumes a session. */
   #note(socket: TLSSocket): void {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined) return;
@@ -83,7 +83,7 @@ export class ListenerTls {
   }
 }
 
-/** Tells the connections of one listening address apart. */
+/** Distinguishes the connections of one listening address. */
 function originOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }

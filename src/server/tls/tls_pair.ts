@@ -77,7 +77,7 @@ export function readPair({ certificate, key, clientCa }: TlsMaterial): TlsPair {
   };
 }
 
-/** OpenSSL's reason is told, for what an operator does next depends on it; it names no bytes of the key. */
+/** OpenSSL's reason is reported, because what an operator does next depends on it; it names no bytes of the key. */
 function attempt<T>(violation: string, work: () => T): T {
   try {
     return work();

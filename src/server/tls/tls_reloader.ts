@@ -22,7 +22,7 @@ export class TlsReloader {
   #pair: TlsPair;
   #stamp: string;
   #digest: string;
-  /** The error that was met at the last look; it is told only when the next look meets it still, for a pair is replaced file by file. */
+  /** The error that was met at the last look; it is reported only when the next look meets it still, for a pair is replaced file by file. */
   #violation: string | undefined;
   #reported: string | undefined;
   #timer: Timer | undefined;
@@ -35,7 +35,7 @@ export class TlsReloader {
     this.#digest = digest;
   }
 
-  /** Reads the files. A certificate that has expired is used all the same: the daemon has more to do than to answer TCP. @throws TlsError */
+  /** Reads the files. A certificate that has expired is used anyway: the daemon has more to do than to answer TCP. @throws TlsError */
   static async load(options: TlsReloaderOptions): Promise<TlsReloader> {
     const stamp = await stampOf(options);
     const material = await readMaterial(options);

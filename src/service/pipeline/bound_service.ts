@@ -26,7 +26,7 @@ export interface CallContext {
   readonly metadata?: CallMetadata;
 }
 
-/** What a listener knows about a stream; that its caller left is told to the source. */
+/** What a listener knows about a stream; the source is notified when its caller left. */
 export type StreamContext = Pick<CallContext, "principal" | "trace" | "metadata">;
 export type MessageSink = StreamSink<Message>;
 
@@ -47,7 +47,7 @@ export type BoundMethod =
       open(request: Message, context: StreamContext, sink: MessageSink): StreamSource;
     }
   | {
-      /** Requests are a stream; the answer too, or one message where the descriptor says so. */
+      /** Requests are a stream; the answer too, or one message according to the descriptor. */
       readonly kind: "bidi_streaming";
       readonly descriptor: DescMethod;
       /** As above. Ends by itself soon after `requests` end. */

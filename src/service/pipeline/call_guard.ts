@@ -93,7 +93,7 @@ export class CallGuard {
   }
 
   #refuse(request: Message | undefined, principal: Principal, { error, asked }: Refusal): Promise<never> {
-    // A request that breaks its rules is told so whether what it names exists or not.
+    // A request that breaks its rules gets that error whether what it names exists or not.
     if (asked && request) this.method.validate(request);
     return this.#denied(principal, error, asked && "connectionId" in asked ? asked.connectionId : undefined);
   }

@@ -77,10 +77,10 @@ type StreamingMethod = DefinedMethod & { kind: "server_streaming" | "bidi_stream
 export interface ListenerCalls {
   readonly listener: "grpc" | "http" | "console" | "egress";
   readonly limits: CallLimits;
-  /** Told of each RPC when it is over. `code` is the name of the gRPC status, `ok` for none. */
+  /** Notified of each RPC when it is over. `code` is the name of the gRPC status, `ok` for none. */
   readonly onAnswered: (method: string, code: string) => void;
   readonly tracing: Tracing;
-  /** Told of each stream that was let in. */
+  /** Notified of each stream that was let in. */
   readonly streams: StreamRegistry;
 }
 

@@ -101,7 +101,7 @@ interface Asking {
 }
 
 /**
- * The error with the provider as the caller wrote it, where that is what was not found. It is said of the request alone, so that a provider
+ * The error with the provider as the caller wrote it, where that is what was not found. It is reported of the request alone, so that a provider
  * which the caller may not see is answered as one that does not exist.
  */
 export function withAskedProvider(error: unknown, request: Message): unknown {

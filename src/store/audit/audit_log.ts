@@ -41,7 +41,7 @@ export function readAuditHead(databases: Databases): AuditHead {
   return { sequence: last, hash: chainStart, anchorSequence: last, anchorHash: noHash };
 }
 
-/** Appends to the log inside one transaction, whose commit holds the change that the event tells of. */
+/** Appends to the log inside one transaction, whose commit holds the change that the event reports. */
 export class AuditLog {
   #head: AuditHead | undefined;
 

@@ -61,7 +61,7 @@ export function encodeBackupHeader({ manifest, seal }: BackupHeader): Buffer {
   return header;
 }
 
-/** Checks the form alone; whether it is true the seal tells. @throws BackupDamaged */
+/** Checks the form alone; the seal shows whether it is true. @throws BackupDamaged */
 export function decodeBackupHeader(bytes: Buffer): BackupHeader {
   const [name, json = ""] = bytes.subarray(0, backupHeaderBytes).toString("utf8").split("\n");
   if (bytes.length < backupHeaderBytes || !name?.startsWith("nexusd backup "))

@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { DataFolderUnusable } from "../lmdb/store_error.js";
 
-/** In the folder of a spoke: up to where it has what its hubs tell. */
+/** In the folder of a spoke: up to where it has the changes of its hubs. */
 export const copyFileName = "upstream.json";
 
-/** A daemon that took the copies of a spoke for connections of its own would tell people that they must consent. @throws DataFolderUnusable */
+/** A daemon that took the copies of a spoke for connections of its own would ask people to consent. @throws DataFolderUnusable */
 export function refuseCopies(folder: string): void {
   if (!existsSync(join(folder, copyFileName))) return;
   throw new DataFolderUnusable(

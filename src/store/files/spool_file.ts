@@ -35,7 +35,7 @@ export interface SpoolContent {
 /**
  * Where token sets go when the store cannot be written any more and the process must end. Its blocks are allocated beforehand, by
  * writing and syncing them, and are overwritten in place: a full disk does not keep it from being written. (File systems that copy on
- * write, such as btrfs and ZFS, take new blocks all the same and cannot promise it.) An entry counts when its digest fits, so that
+ * write, such as btrfs and ZFS, take new blocks anyway and cannot promise it.) An entry counts when its digest fits, so that
  * one that was cut off is seen; entries are sealed, and nothing of them is secret.
  */
 export class SpoolFile {

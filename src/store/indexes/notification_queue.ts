@@ -6,7 +6,7 @@ import { unlessUnreadable } from "../records/unreadable.js";
 import { firstOfEach } from "./due_keys.js";
 import { addToNumber, readNumber } from "./numbers.js";
 
-/** One receiver and one subject: what is told in order. */
+/** One receiver and one subject: its notifications are in order. */
 export interface NotificationLine {
   readonly receiver: string;
   readonly subject: string;
@@ -94,7 +94,7 @@ export class NotificationQueue extends NotificationReads {
     if (this.firstKey(due)) notificationsDue.putSync([due.receiver, nowMs, due.subject], nothing);
   }
 
-  /** Of a store that comes from a backup: the original may have told them. @param limit at a time; @returns whether there are more */
+  /** Of a store that comes from a backup: the original may have sent them. @param limit at a time; @returns whether there are more */
   clear(limit: number): boolean {
     const { notifications, notificationsDue } = this.databases;
     const keys = [...notifications.getKeys({ limit })];

@@ -13,7 +13,7 @@ export class StoreFailure {
     return this.#failure;
   }
 
-  /** @param error what LMDB or the log said. @returns the first failure, with its cause, when `onFatal` has been told */
+  /** @param error what LMDB or the log reported. @returns the first failure, with its cause, when `onFatal` has been called */
   fail(
     error: unknown,
     message = "a commit could not be made durable: the store takes no more writes",

@@ -163,7 +163,7 @@ function encodeRefusedConsent({ reason, refusedAtMs, detail = "" }: RefusedConse
   return create(RefusedConsentRecordSchema, { reason, refusedAtMs: BigInt(refusedAtMs), detail });
 }
 
-/** One whose word a newer version made is as none: it is only told. */
+/** One whose word is of a newer version is as none: it is only shown. */
 function decodeRefusedConsent({
   reason,
   refusedAtMs,
@@ -173,7 +173,7 @@ function decodeRefusedConsent({
   return { reason, refusedAtMs: Number(refusedAtMs), ...(detail !== "" && { detail }) };
 }
 
-/** Connections that were decoded or written lately, by their ids. A record that has other bytes is decoded anew. */
+/** Connections that were decoded or written lately, by their ids. A record that has other bytes is decoded again. */
 const lately = new Map<string, { readonly bytes: Uint8Array; readonly stored: StoredConnection }>();
 /** Some 1 MiB: those of a storm, each of which is read eight times while it is refreshed, and a page of a snapshot. */
 const maxLately = 512;
@@ -189,7 +189,7 @@ export function decodedConnection(id: string, bytes: Uint8Array): StoredConnecti
 }
 
 /**
- * Whoever writes a connection is followed by those who read it.
+ * Anyone who writes a connection is followed by those who read it.
  *
  * @param bytes what `stored` was encoded to; nobody changes either
  */

@@ -12,7 +12,7 @@ export interface Change {
   readonly label: string;
 }
 
-/** A change as the commit that made it tells of it. */
+/** A change as the commit that made it reports it. */
 export interface CommittedChange extends Change {
   /** When the connection is due after it. */
   readonly dueAtMs: number | undefined;

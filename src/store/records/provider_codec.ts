@@ -64,7 +64,7 @@ function registrationOf(record: ClientRegistrationRecord): ClientRegistration {
   };
 }
 
-/** Profiles that were decoded lately, by their ids. A record that has other bytes is decoded anew. */
+/** Profiles that were decoded lately, by their ids. A record that has other bytes is decoded again. */
 const lately = new Map<string, { readonly bytes: Buffer; readonly profile: ProviderProfile }>();
 const maxLately = 1000;
 

@@ -18,8 +18,8 @@ const graceMs = 500;
 /**
  * Keeps the manager from what it makes of a session that dies:
  *
- * - A session that is destroyed says why when its socket has closed. The manager may have begun another one by then, and hears it no more:
- *   what nobody hears ends the process.
+ * - A session that is destroyed says why when its socket has closed. The manager may have begun another one by then, and is no longer notified of it:
+ *   what nobody handles ends the process.
  * - One that ends without an error while it is asked whether it is there is asked for ever, and so is one of which the last call ends
  *   meanwhile: all calls wait for that.
  * - One whose question failed is replaced, and with it the session that another call began meanwhile, for which that call may wait for
@@ -61,7 +61,7 @@ export function steady<S extends Sessions>(
     if (session && !known.has(session)) {
       known.add(session);
       session.on("error", () => undefined);
-      // For whoever waits for its answer to a ping.
+      // For anyone who waits for its answer to a ping.
       session.once("close", () => session.emit("error", new Error("the session has ended")));
     }
     return stream;

@@ -59,7 +59,7 @@ export class McpServers {
   }
 
   /**
-   * The profile of a server: the one that exists, looked up anew, or with `request` and where there is none, a new one.
+   * The profile of a server: the one that exists, looked up again, or with `request` and where there is none, a new one.
    *
    * @throws InvalidArgument, AlreadyExists, FailedPrecondition, Unavailable
    */
@@ -87,12 +87,12 @@ export class McpServers {
     return ageMs < freshMs ? profile : await this.#lookUp(profile);
   }
 
-  /** The server refused a token: what it publishes is looked up anew, however lately it was. */
+  /** The server refused a token: what it publishes is looked up again, however lately it was. */
   async tokenRefused(profile: ProviderProfile): Promise<ProviderProfile> {
     return await this.#lookUp(profile);
   }
 
-  /** Whoever asks while that goes on shares the next one. */
+  /** Anyone who asks while that goes on shares the next one. */
   async #lookUp(profile: ProviderProfile): Promise<ProviderProfile> {
     const { mcpServerUrl, id } = profile;
     if (mcpServerUrl === "") return profile;
@@ -134,7 +134,7 @@ export class McpServers {
   }
 
   /**
-   * Before a browser is sent to the authorization endpoint: a client that the daemon registered and the server has lost is registered anew.
+   * Before a browser is sent to the authorization endpoint: a client that the daemon registered and the server has lost is registered again.
    *
    * @returns the profile to send the browser with
    */

@@ -3,7 +3,7 @@ import type { ProviderSettings } from "../../../model/providers/provider_profile
 import type { ProfileClient } from "./mcp_clients.js";
 import type { DiscoveredMcpServer } from "./mcp_discovery.js";
 
-/** Of a profile of which nothing is said: type `oauth2`, a bearer token, a person who consents. */
+/** Of a profile without settings: type `oauth2`, a bearer token, a user's consent. */
 const unsetSettings = Object.fromEntries(
   profileFields.map(({ key, fallback }) => [key, fallback]),
 ) as unknown as ProviderSettings;

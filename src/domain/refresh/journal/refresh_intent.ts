@@ -11,7 +11,7 @@ import type { Store } from "../../../store/store.js";
 import type { CredentialVault } from "../../credentials/credential_vault.js";
 
 /**
- * The journal entry that tells, after a crash, that the outcome is unknown. A key that is proved for the first time is durable with it:
+ * The journal entry that shows, after a crash, that the outcome is unknown. A key that is proved for the first time is durable with it:
  * a refresh token that comes back may be bound to it.
  *
  * @returns the connection with its mark; undefined when it has moved on

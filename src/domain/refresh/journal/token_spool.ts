@@ -33,7 +33,7 @@ export class TokenSpool {
       readonly file: SpoolFile | undefined;
       readonly store: Store;
       readonly log: Log;
-      /** Told of each token set that `recover` finds. */
+      /** Notified of each token set that `recover` finds. */
       readonly onSpooled?: (outcome: SpoolOutcome) => void;
     },
   ) {
@@ -86,7 +86,7 @@ export class TokenSpool {
   }
 
   /**
-   * Writes what is held to the file, at once; what is held from now on is written as it comes. One that becomes durable all the same
+   * Writes what is held to the file, at once; what is held from now on is written as it comes. One that becomes durable anyway
    * does no harm: the next start finds its revision in the store.
    */
   save(): void {

@@ -129,7 +129,7 @@ export class ProviderConcurrency<T = void> {
   }
 
   /**
-   * Tells how a refresh ended. After some answers that were lost in a row, refreshes wait: one at a time, less and less often, finds out
+   * Reports how a refresh ended. After some answers that were lost in a row, refreshes wait: one at a time, less and less often, finds out
    * whether that is over.
    *
    * @returns whether they wait from now on

@@ -23,7 +23,7 @@ const canaryBaseMs = 5_000;
 const canaryMaxMs = 5 * 60_000;
 
 /**
- * Places of these for what is no refresh: whoever may ask for it may ask for any amount, and tokens must be kept alive beside it.
+ * Places of these for what is no refresh: anyone who may ask for it may ask for any amount, and tokens must be kept alive beside it.
  */
 const perProviderOther = 8;
 /** So many of them while refreshes wait. */
@@ -80,7 +80,7 @@ export class ProviderQueue {
     this.unanswered = answered === "answered" ? 0 : this.unanswered + 1;
     if (answered === "answered") Object.assign(this, { lost: 0, canaries: 0, canaryAtMs: 0 });
     if (answered === "lost") this.lost++;
-    // What was under way when the first ones were lost tells nothing new.
+    // What was under way when the first ones were lost shows nothing new.
     if (!this.#losesAnswers || nowMs < this.canaryAtMs) return undefined;
     const delayMs = Math.min(canaryMaxMs, canaryBaseMs * 2 ** Math.min(this.canaries++, 20));
     this.canaryAtMs = nowMs + delayMs;

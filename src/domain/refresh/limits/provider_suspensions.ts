@@ -50,7 +50,7 @@ export class ProviderSuspensions {
   suspend(tx: Transaction, profile: ProviderProfile, connectionId: string, isProbe: boolean): void {
     const before = this.going(tx, profile);
     const going = before?.unconfirmed ? undefined : before;
-    // Requests that were under way with the first refusal tell nothing new.
+    // Requests that were under way with the first refusal show nothing new.
     if (going && !isProbe) return;
     const nowMs = this.deps.clock.nowMs();
     const failures = (going?.failures ?? 0) + 1;

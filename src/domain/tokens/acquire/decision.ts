@@ -116,7 +116,7 @@ export function pendingDecision(
   if (isExchanged && !isOverdue) return { kind: "exchange" };
   // Nobody refused an exchange that takes too long, nor a link that an edit of its profile ended.
   const isRefusable = isAnswered ? !isExchanged : connections.openRequest(connection) !== undefined;
-  // Whoever showed a link that was refused asks again, and is to show no other by itself.
+  // A caller whose link was refused asks again, and must show no other by itself.
   const refused = isRefusable ? refusedLately(connection, clock.nowMs()) : undefined;
   const link = connections.pendingLink(connection, scopes, principal);
   const needed = { reason: refused ?? reason };

@@ -251,7 +251,7 @@ function changedSince(last: Outcome, now: Outcome): boolean {
   return now.kind === "token" || last.kind !== "consent" || linkOf(last) !== linkOf(now);
 }
 
-/** What tells one request for consent from another. */
+/** What distinguishes one request for consent from another. */
 const linkOf = ({ link }: LinkAnswer) => link.device?.userCode ?? link.authUrl;
 
 interface NewsWaitDeps {

@@ -14,7 +14,7 @@ export interface ConnectionEvent {
 export interface WatchedConnections {
   /** Whose states the stream begins with; none means the changes of all that its caller sees. */
   readonly connectionIds: readonly string[];
-  /** Whether the changes of the others that its caller sees are told besides. */
+  /** Whether changes of the other connections that its caller sees are sent too. */
   readonly others: boolean;
 }
 

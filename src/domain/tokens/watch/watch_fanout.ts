@@ -18,7 +18,7 @@ export interface FanoutStream {
   subscribed(): void;
   /** The delivery is over for it. @returns whether it takes the state now; when not, it asks for the connection again by itself */
   leave(connectionId: string): boolean;
-  /** What `leave` said that it takes. */
+  /** The result of `leave`. */
   deliver(event: WatchEvent): void;
   fail(error: unknown): void;
 }
@@ -67,7 +67,7 @@ export class WatchFanout {
     if (!delivery) {
       delivery = { connectionId, reader, principal, view, members: new Set() };
       ofConnection.set(reader, delivery);
-      // When everybody has been told of the commit, in the same turn.
+      // When everybody has been notified of the commit, in the same turn.
       if (this.#due.push(delivery) === 1) queueMicrotask(() => this.#run());
     }
     return delivery;
@@ -83,7 +83,7 @@ export class WatchFanout {
   #advance(delivery: Delivery, recordedRevision: bigint | undefined): void {
     const { connectionId, principal } = delivery;
     try {
-      // Read anew at each step, since it may have changed while the last read was put on record.
+      // Read again at each step, since it may have changed while the last read was put on record.
       const event = this.#stateOf(connectionId, delivery.view);
       const revision = event.kind === "state" ? event.view.token?.revision : undefined;
       if (revision !== undefined && revision !== recordedRevision) {
@@ -133,7 +133,7 @@ const maxReadersWithin = 64;
 
 /**
  * Puts the reads of those who follow on record in the very commit that writes a new revision, so that nothing more is to become durable before
- * it leaves. Whoever is left out, and each watcher of another hub of a fleet, is put on record by the delivery.
+ * it leaves. Anyone who is left out, and each watcher of another hub of a fleet, is put on record by the delivery.
  */
 export class WatchedReads implements WriteObserver {
   constructor(

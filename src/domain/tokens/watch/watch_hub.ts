@@ -14,7 +14,7 @@ export interface WatchFilter {
   readonly sees: (change: ChangedConnection) => boolean;
 }
 
-/** One watcher. It is told which connections changed, never what they changed to. Neither call may throw. */
+/** One watcher. It is notified which connections changed, never what they changed to. Neither call may throw. */
 export interface Subscriber {
   readonly filter: WatchFilter;
   /** The connection changed: its newest state is to be read. */
@@ -27,7 +27,7 @@ export interface Subscriber {
   readonly isReading?: boolean;
 }
 
-/** Who must be told of which change. Nothing secret passes through it: a change says "look again". */
+/** Which watcher needs which change. Nothing secret passes through it: a change says "look again". */
 export class WatchHub {
   readonly #subscribers = new Set<Subscriber>();
   readonly #byConnection = new Map<string, Set<Subscriber>>();
@@ -95,7 +95,7 @@ export class WatchHub {
   async drain(): Promise<void> {
     this.#draining = true;
     const empty = new Promise<void>((resolve) => (this.size === 0 ? resolve() : this.#drained.add(resolve)));
-    // A stream that is told ends at once, and takes itself out.
+    // A stream that is notified ends at once, and takes itself out.
     for (const subscriber of [...this.#subscribers]) subscriber.wake();
     await empty;
   }
@@ -115,7 +115,7 @@ function take(watching: Watching, key: string, subscriber: Subscriber): void {
   if (known?.size === 0) watching.delete(key);
 }
 
-/** When that cannot be told, the subscriber looks: it judges again what it reads, and fails alone. */
+/** When that is unknown, the subscriber looks: it judges again what it reads, and fails alone. */
 function isWanted({ userId, sees }: WatchFilter, change: ChangedConnection): boolean {
   try {
     return (userId === undefined || userId === change.userId) && sees(change);

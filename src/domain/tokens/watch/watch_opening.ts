@@ -44,7 +44,7 @@ export interface OpeningDeps {
 /** Events of which each is read from the store as it is sent: at no moment more than one is held. */
 type Run = Iterable<WatchEvent>;
 
-/** How far the states of some connections were told. */
+/** How far the states of some connections were sent. */
 interface Progress {
   /** Index of the first that was not. */
   next: number;
@@ -52,7 +52,7 @@ interface Progress {
   read: { readonly revision: bigint; readonly recorded: Promise<void> } | undefined;
 }
 
-/** What a stream is told before it follows: a snapshot or what changed since its position, then a bookmark. */
+/** What a stream is sent before it follows: a snapshot or what changed since its position, then a bookmark. */
 export class WatchOpening {
   constructor(
     private readonly deps: OpeningDeps,
@@ -93,7 +93,7 @@ export class WatchOpening {
     }
   }
 
-  /** Of those that the watcher may see: of the others it is not told that they do not exist. */
+  /** Of those that the watcher may see: it does not learn whether the others exist. */
   #idsNamed(name: NameParts): string[] {
     return [...this.deps.store.idsNamed(name)].filter((id) => {
       const connection = this.deps.store.getConnection(id);
@@ -144,7 +144,7 @@ export class WatchOpening {
     const names = new Set(this.options.names?.map(nameKey));
     let after = revision;
     for (;;) {
-      // A reader may take so long that removals it was not told of are forgotten meanwhile.
+      // A reader may take so long that removals which it has not received are forgotten meanwhile.
       if (after < this.deps.store.floorRevision) {
         yield [{ kind: "reset", reason: "position_too_old" }];
         yield* this.#snapshot();
@@ -169,7 +169,7 @@ export class WatchOpening {
    * The newest states, each with its token on record. Reads that are none yet are put there before any of them, in one commit; the states
    * are read after that, since they may have changed.
    *
-   * @param stateOf undefined for what nothing is told of
+   * @param stateOf undefined for what nothing is sent of
    */
   async *#states(
     ids: readonly string[],
@@ -222,7 +222,7 @@ export class WatchOpening {
     return this.#stateOf(connectionId);
   }
 
-  /** Nothing is told of one that is gone meanwhile. */
+  /** Nothing is sent of one that is gone meanwhile. */
   #stateOfPresent(connectionId: string): WatchEvent | undefined {
     const view = this.deps.reader.viewIf(connectionId, this.#isReported);
     return view && { kind: "state", view };
@@ -240,7 +240,7 @@ export class WatchOpening {
   }
 
   /**
-   * One of many may be asked for what another one has told already: that is on its way here.
+   * One of many may be asked for what another one has sent already: that is on its way here.
    *
    * @throws Unavailable when it does not come in time
    */

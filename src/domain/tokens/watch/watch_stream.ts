@@ -171,7 +171,7 @@ export class WatchStream implements Subscriber, StreamSource, FanoutStream, Book
     try {
       this.#hasRoom = this.#sink.send(event);
     } catch (error) {
-      // Whoever told this stream has others to tell.
+      // The caller has other streams to notify.
       this.fail(error);
     }
     return this.#hasRoom;

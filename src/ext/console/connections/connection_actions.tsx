@@ -132,7 +132,7 @@ function bulkRevokePage(request: PageRequest, ids: readonly string[]): Answer {
   });
 }
 
-/** The form, with a provider chosen by the query where a link says so. */
+/** The form, with a provider chosen by the query where a link names it. */
 export function connectPage(request: PageRequest): Promise<Answer> {
   return connectForm(request);
 }

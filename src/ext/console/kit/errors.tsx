@@ -22,7 +22,7 @@ export function Problem({ message }: { readonly message: string }) {
 /** Why an RPC refused what a form sent, for the form to be shown again. */
 export interface FormErrors {
   readonly status: number;
-  /** What is wrong with a field, by its path in the request; what stands below it is its error too. Each is told once. */
+  /** What is wrong with a field, by its path in the request; what stands below it is its error too. Each is shown once. */
   take(field: string): string | undefined;
   /** What no field took. */
   rest(): readonly string[];

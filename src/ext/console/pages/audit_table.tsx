@@ -12,7 +12,7 @@ export type AboutNames = ReadonlyMap<string, string>;
 
 const columns = ["Time", "Event", "By", "From", "About", "Details"];
 
-/** Events, the newest first. The id of a row is that of its event, so that the script can tell new ones. */
+/** Events, the newest first. The id of a row is that of its event, so that the script recognizes new ones. */
 export function AuditTable(props: {
   readonly events: readonly AuditEvent[];
   readonly caption: string;
@@ -44,7 +44,7 @@ export function cellsOf(event: AuditEvent, names: AboutNames, nowMs: number): re
   ];
 }
 
-/** By name, or by the first group of the id, which is enough to tell it from others. */
+/** By name, or by the first group of the id, which is enough to distinguish it from others. */
 function About({ event, names }: { readonly event: AuditEvent; readonly names: AboutNames }) {
   const { connectionId, providerId } = event;
   const link = (kind: string, id: string) => (

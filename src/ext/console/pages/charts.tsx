@@ -7,7 +7,7 @@ const dayMs = 24 * 60 * 60_000;
 /** In units of the drawing: ten for each quarter of an hour. */
 const width = 960;
 const height = 120;
-/** One failure among thousands of refreshes is seen all the same. */
+/** One failure among thousands of refreshes is seen anyway. */
 const leastHeight = 3;
 
 const kinds = [

@@ -55,7 +55,7 @@ async function add(request: PageRequest, template: Template, form: URLSearchPara
     const created = await request.call(ProviderService.method.createProvider, requestOf(template, form));
     const { provider, warnings } = created;
     if (!provider) throw new Error("an answer without a provider");
-    // What is said once has no address of its own.
+    // What is shown once has no address of its own.
     if (warnings.length > 0) return await showProvider(request, provider, warnings);
     return seeOther(`${providersPath}/${provider.id}`, "provider_added");
   } catch (error) {

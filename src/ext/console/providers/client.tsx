@@ -45,7 +45,7 @@ export async function changeClient(request: PageRequest, form: URLSearchParams):
     const { partedConnections: parted } = changed;
     if (!changed.provider) throw new Error("an answer without a provider");
     if (parted === 0) return seeOther(path, "client_changed");
-    // What is said once has no address of its own.
+    // What is shown once has no address of its own.
     const warning = `The client was changed. ${counted(parted, "connection")} of the former client ${
       parted === 1 ? "waits" : "wait"
     } for consent, until a person consents again or the former client id is set back.`;

@@ -121,7 +121,7 @@ function Connections(props: {
 }
 
 const barWidth = 1000;
-/** The share of a state that has one connection among a million: it is seen all the same. */
+/** The share of a state that has one connection among a million: it is seen anyway. */
 const leastWidth = 8;
 
 function Bar({ of }: { readonly of: DaemonStatus["connections"] }) {

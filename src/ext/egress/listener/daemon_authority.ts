@@ -22,7 +22,7 @@ export interface DaemonAuthorityOptions {
 
 /**
  * The authority of this daemon: of the files that the settings name, or its own, made on first start. Its key is sealed with the key of the
- * store, anew when that was rotated.
+ * store, again when that was rotated.
  *
  * @throws StartRefused when it cannot be read
  */
@@ -37,7 +37,9 @@ export async function daemonAuthority(options: DaemonAuthorityOptions): Promise<
     const what = files
       ? "NEXUS_EGRESS_CA_CERT_FILE and NEXUS_EGRESS_CA_KEY_FILE"
       : join(dataDir, keyFileName);
-    const remedy = files ? "" : "; for a new authority, remove both files; callers must then trust the new one";
+    const remedy = files
+      ? ""
+      : "; for a new authority, remove both files; callers must then trust the new one";
     throw new StartRefused(
       `the authority of the egress listener (${what}) cannot be used: ${message}${remedy}`,
     );

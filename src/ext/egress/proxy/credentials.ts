@@ -34,7 +34,7 @@ export interface OwnRequest {
   readonly body?: Uint8Array | undefined;
 }
 
-/** What an API said to a credential. */
+/** What an API responded to a credential. */
 export interface Refusal {
   readonly status: 401 | 403;
   readonly wwwAuthenticate: string;

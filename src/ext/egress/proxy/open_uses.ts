@@ -24,7 +24,7 @@ export interface OpenUsesDeps {
 
 /**
  * Requests, streams and upgraded connections that were given a credential and are not over. They end when the connection is revoked, expires or
- * leaves what the caller may see: a stream of the daemon tells so.
+ * leaves what the caller may see: a stream of the daemon shows it.
  */
 export class OpenUses {
   readonly #uses = new Map<string, { readonly route: NamedRoute; readonly ends: Set<End> }>();

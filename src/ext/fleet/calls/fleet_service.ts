@@ -33,7 +33,7 @@ export type PageAnswer = Pick<PageResponse, "status" | "body"> & {
   readonly headers: readonly { readonly name: string; readonly value: string }[];
 };
 
-/** What the leader does for the other hubs, and what any hub tells one that leads. */
+/** What the leader does for the other hubs, and what any hub reports to the leader. */
 export interface FleetParts {
   /** Whether this hub leads; what is asked otherwise is refused. */
   readonly isLeader: () => boolean;

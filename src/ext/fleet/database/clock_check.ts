@@ -3,7 +3,7 @@ import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import { maxClockOffsetMs } from "./verdict.js";
 
-/** A question that took longer tells too little of another clock: this process may have been paused. */
+/** A question that took longer shows too little of another clock: this process may have been paused. */
 const maxRoundTripMs = 2_000;
 
 export interface ClockCheckDeps {
@@ -24,7 +24,7 @@ export interface ClockCheckDeps {
 export class ClockCheck {
   #offsetMs: number | undefined;
   #database: Reference | undefined;
-  /** Whether the database's time is right, where this one has another; undefined: no hub has said. */
+  /** Whether the database's time is right, where this one has another; undefined: no hub has reported. */
   #isShared: boolean | undefined;
   /** Whether the machine's clock agreed with the database's since the start. */
   #wasRight = false;

@@ -28,7 +28,7 @@ export interface FleetDatabaseOptions {
 }
 
 /**
- * The PostgreSQL of a fleet: up to four connections, for the feed, the lease, the commits of a leader, and the rest. Each connects anew
+ * The PostgreSQL of a fleet: up to four connections, for the feed, the lease, the commits of a leader, and the rest. Each connects again
  * by itself when it is asked again.
  */
 export class FleetDatabase {

@@ -1,7 +1,7 @@
 import type { Channel } from "./connection/channel.js";
 import type { Session } from "./connection/session.js";
 
-/** A hub that is not heard of for so long is not there. */
+/** A hub without a message for so long is not there. */
 export const seenWithinMs = 30_000;
 
 /** What a hub says of itself. */
@@ -43,7 +43,7 @@ export class Members {
     return await announce(this.channel, member);
   }
 
-  /** Those heard of within 30 seconds. */
+  /** Those that sent a message within 30 seconds. */
   async list(): Promise<SeenMember[]> {
     const rows = await this.channel.query<Row>(
       `SELECT owner::text AS owner, address, version, layout, key_ids, applied::text AS applied,

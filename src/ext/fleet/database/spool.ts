@@ -11,7 +11,7 @@ export interface LeftTokenSet {
 }
 
 /**
- * Where hubs leave what providers answered them when they led no more, until the hub that leads takes it in: a former leader that hears that
+ * Where hubs leave what providers answered them when they led no more, until the hub that leads takes it in: a former leader that receives that
  * it is one has just reached the database, and need not reach its successor.
  */
 export class FleetSpool {

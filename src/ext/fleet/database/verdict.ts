@@ -11,11 +11,11 @@ import { standbyWaitSentence } from "./standby_wait.js";
 /** A hub whose clock is further off could move every due time of the fleet. */
 export const maxClockOffsetMs = 5_000;
 
-/** What the database said when it was connected to. */
+/** What the database reported when it was connected to. */
 export interface FleetVerdict {
   readonly databaseId: string;
   readonly tables: TableLayout;
-  /** Of the log; another one than the store's: it began anew. */
+  /** Of the log; another one than the store's: it started again. */
   readonly epoch: string;
   /** Position of the newest batch. */
   readonly newest: bigint;

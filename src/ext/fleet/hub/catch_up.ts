@@ -43,14 +43,14 @@ export class CatchUp {
     });
   }
 
-  /** Resolves when the replica has what the log had at the start; after ten seconds, or without a database, all the same. */
+  /** Resolves when the replica has what the log had at the start; after ten seconds, or without a database, anyway. */
   async toStart(): Promise<void> {
     const { database } = this.deps.hub;
     if (database === undefined) return;
     await this.#within(startMs, (signal) => this.applied(database.verdict.newest, signal));
   }
 
-  /** Whoever asks while the database is asked shares the question after that one: what was before it is in its answer. */
+  /** Anyone who asks while the database is asked shares the question after that one: what was before it is in its answer. */
   #newest(database: FleetDatabase): Promise<bigint> {
     if (this.#next !== undefined) return this.#next;
     const ask = (): Promise<bigint> => {

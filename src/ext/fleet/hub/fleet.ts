@@ -246,7 +246,7 @@ export class Fleet implements ListenersHub, DomainHub {
 
   /** After `resign`. */
   async close(): Promise<void> {
-    // Hubs that have not heard yet who leads now ask here, and are told to ask another.
+    // Hubs that do not know the new leader yet ask here, and are sent to another one.
     if (this.#hasLed && this.#heartbeat.others.length > 0) await delay(this.options.clock, shutdownGraceMs);
     await this.#heartbeat.stop();
     this.#calls.close();

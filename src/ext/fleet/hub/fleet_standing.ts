@@ -103,7 +103,7 @@ export class FleetStanding {
 
   /** Addresses of the other hubs that do not hold a key. */
   lacking(keyId: string): readonly string[] {
-    // What this hub said of itself may be older than its ring.
+    // What this hub reported of itself may be older than its ring.
     return this.parts.heartbeat.members
       .filter(({ address, keyIds }) => address !== this.parts.config.address && !keyIds.includes(keyId))
       .map(({ address }) => address);

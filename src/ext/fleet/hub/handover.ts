@@ -36,7 +36,7 @@ export interface HandoverDeps {
 
 /**
  * What hubs hold for the one that leads: audit events of reads, which it is sent, and token sets of a reign that is over, which are left
- * in the database for whoever leads.
+ * in the database for anyone who leads.
  */
 export class Handover {
   readonly #stop = new AbortController();
@@ -131,7 +131,7 @@ export class Handover {
     }
   }
 
-  /** One at a time: whoever asks while it is under way has what was there before handed over after it. */
+  /** One at a time: anyone who asks while it is under way has what was there before handed over after it. */
   async #handed(): Promise<void> {
     const before = this.#handing;
     const own = (async () => {

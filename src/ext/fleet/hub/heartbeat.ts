@@ -11,7 +11,7 @@ import type { OpenFleet } from "./open_fleet.js";
 
 const roundMs = 5_000;
 
-/** Tells the others that this hub is there, and hears who they are. */
+/** Announces this hub to the others, and learns who they are. */
 export class Heartbeat {
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
@@ -60,7 +60,7 @@ export class Heartbeat {
     return this.#isBehind && this.deps.hub.role === "follower";
   }
 
-  /** Newest position that the leader was heard to have. */
+  /** Newest position that the leader has reported. */
   get newest(): bigint {
     return this.#expected;
   }
@@ -78,7 +78,7 @@ export class Heartbeat {
     return this.#verdict ?? this.deps.hub.database?.verdict;
   }
 
-  /** Why the database may not be used, as it said in the last round: a failover may have left a standby behind the address. */
+  /** Why the database may not be used, as it reported in the last round: a failover may have left a standby behind the address. */
   get refusal(): string | undefined {
     return this.#refusal;
   }
@@ -141,7 +141,7 @@ export class Heartbeat {
     await this.deps.onRound();
   }
 
-  /** A leader follows no log, which would tell it that its database lost batches. */
+  /** A leader follows no log, which would reveal that its database lost batches. */
   async #checkHistory(database: FleetDatabase): Promise<void> {
     const { hub, fleet } = this.deps;
     const { position } = fleet.store;

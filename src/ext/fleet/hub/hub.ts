@@ -31,7 +31,7 @@ export interface HubOptions {
   readonly onEnded: (error: HubEnded) => void;
 }
 
-/** This process can be no part of the fleet any more, and is one again when it is started anew. */
+/** This process can be no part of the fleet any more, and is one again when it is started again. */
 export class HubEnded extends Error {
   override readonly name = "HubEnded";
 }
@@ -68,7 +68,7 @@ export class Hub {
     return this.#database;
   }
 
-  /** Who leads, as far as this hub has heard. */
+  /** Who leads, as far as this hub knows. */
   get holder(): LeaseHolder | undefined {
     return this.#holder;
   }
@@ -228,7 +228,7 @@ export class Hub {
       if (this.#role !== "taking_over") return;
       this.#leaderLog = database.leaderLog(fence, epoch);
       await store.lead(this.#leaderLog);
-      // A hub found that the database had lost batches: with this commit every watcher of the fleet begins anew.
+      // A hub found that the database had lost batches: with this commit every watcher of the fleet starts again.
       const isNewEpoch = store.epoch !== epoch;
       if (isNewEpoch) await store.beginEpoch(epoch);
       await this.#term?.begin(isNewEpoch);

@@ -97,7 +97,7 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
 
 /**
  * Where the database lost batches that this hub has, as after a failover to an asynchronous standby or a restore, positions of the epoch that
- * is known here mean something else from now on: the fleet begins another one, and watchers begin anew.
+ * is known here mean something else from now on: the fleet begins another one, and watchers start again.
  *
  * @returns whether it did
  */

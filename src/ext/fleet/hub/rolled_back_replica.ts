@@ -40,7 +40,7 @@ export class RolledBackReplica {
 
   /**
    * Leaves what it has newer than the new copy, and removes it; nothing where there is none. What of it cannot be read stays where it is,
-   * and is told in the log: the hub starts without it.
+   * and is reported in the log: the hub starts without it.
    *
    * @throws FleetUnreachable: it is kept
    */

@@ -15,7 +15,7 @@ import type { LinkKeys } from "./link_tls.js";
 
 /** How long a request waits for a hub that leads: a lease that ran out, and the start of the next leader. */
 const answerTimeoutMs = 15_000;
-/** Between two tries, when nothing is heard of another leader. */
+/** Between two tries, when nothing is known of another leader. */
 const retryMs = 250;
 /** For the whole: a device code, or a refresh behind others, takes no longer. A caller that means to wait ends it itself. */
 const wholeMs = 60_000;
@@ -41,7 +41,7 @@ export interface LeaderCallsDeps {
   readonly catchUp: () => Promise<void>;
   readonly recorded: () => Promise<void>;
   readonly clock: Clock;
-  /** Told how each forwarded request ended: `ok`, `unreachable` (nothing was sent), `lost` (it may have been acted on). */
+  /** Called with the outcome of each forwarded request: `ok`, `unreachable` (nothing was sent), `lost` (it may have been acted on). */
   readonly onForwarded?: (outcome: "ok" | "unreachable" | "lost") => void;
 }
 

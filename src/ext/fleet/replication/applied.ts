@@ -6,7 +6,7 @@ import type { LogBatch, RawWrite } from "./log.js";
 
 /** What batches of the log changed here, for those who hold some of it in memory. */
 export interface Applied {
-  /** As a commit tells of them: each connection once, in the order of the revisions. */
+  /** As a commit reports them: each connection once, in the order of the revisions. */
   readonly changes: readonly CommittedChange[];
   /** Ids of profiles that were made, changed or deleted. */
   readonly providerIds: readonly string[];

@@ -14,7 +14,7 @@ export class FollowerCommits implements Commits {
   constructor(
     private readonly parts: CommitParts & {
       readonly replica: Replica;
-      /** Told of what a batch wrote beside connections, before those. */
+      /** Notified of what a batch wrote beside connections, before those. */
       readonly onApplied: (applied: Applied) => void;
     },
   ) {}

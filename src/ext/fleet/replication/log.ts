@@ -28,7 +28,7 @@ export interface LogBatch {
  *
  * - `ok`: it is durable; asked again, it still is.
  * - `fenced`: another process leads.
- * - `epoch`: the log began anew.
+ * - `epoch`: the log started again.
  * - `diverged`: the log holds another batch at this position, or ends before it.
  */
 export type AppendVerdict = "ok" | "fenced" | "epoch" | "diverged";

@@ -1,4 +1,4 @@
-/** A replica cannot take a batch of the log: it must be copied anew, or a newer version must be started. Nothing was written. */
+/** A replica cannot take a batch of the log: it must be copied again, or a newer version must be started. Nothing was written. */
 export class LogDiverged extends Error {
   override readonly name = "LogDiverged";
 }

@@ -12,7 +12,7 @@ const sourceKey = "source";
 const droppedKey = "dropped";
 
 /**
- * What a replica has put on record and the leader has not committed yet, in a file of its own: a replica that is copied anew keeps it, and
+ * What a replica has put on record and the leader has not committed yet, in a file of its own: a replica that is copied again keeps it, and
  * putting something on record waits for no batch of the log.
  */
 export class Outbox {
@@ -28,7 +28,7 @@ export class Outbox {
   #isEnded = false;
 
   /**
-   * @param failure told when something could not be made durable
+   * @param failure called when something could not be made durable
    * @throws StoreDamaged when the file cannot be read
    */
   constructor(

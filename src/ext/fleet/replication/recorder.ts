@@ -40,7 +40,7 @@ export class Recorder {
     this.#noted.clear();
   }
 
-  /** Of each key the last write that counts; begins anew. */
+  /** Of each key the last write that counts; starts again. */
   take(): readonly RawWrite[] {
     const writes = [...this.#kept.values()];
     this.#kept = new Map();

@@ -14,7 +14,7 @@ import { Replica, replicaPositionOf } from "./replica.js";
 /** Entries of the outbox in one commit. */
 const maxShipped = 256;
 
-/** A copy of the log of a fleet, which follows until it is told to lead. */
+/** A copy of the log of a fleet, which follows until it is asked to lead. */
 export class ReplicaStore extends Store {
   /** What this replica has put on record and the leader has not committed. */
   readonly outbox: Outbox;
@@ -115,12 +115,12 @@ export class ReplicaStore extends Store {
     await this.outbox.add(records);
   }
 
-  /** Sets the one listener for what a follower puts on record: whoever knows the leader takes it from the outbox. */
+  /** Sets the one listener for what a follower puts on record: anyone who knows the leader takes it from the outbox. */
   onRecorded(listener: () => void): void {
     this.#onRecorded = listener;
   }
 
-  /** Begins another history, which watchers hear of when they come again. @param epoch UUID @throws StoreFailed as `commit` */
+  /** Begins another history, which watchers learn of when they come again. @param epoch UUID @throws StoreFailed as `commit` */
   async beginEpoch(epoch: string): Promise<void> {
     await this.commit((tx) => tx.beginEpoch(epoch));
     this.reloadEpoch();
@@ -149,7 +149,7 @@ export class ReplicaStore extends Store {
     await this.outbox.close();
   }
 
-  /** A leader commits by itself what it put on record; a follower's is fetched by whoever knows the leader. */
+  /** A leader commits by itself what it put on record; a follower's is fetched by anyone who knows the leader. */
   #ship(): void {
     if (this.commits instanceof LeaderCommits) this.#shipping ??= this.#shipAll(this.commits);
     else this.#onRecorded();

@@ -30,7 +30,7 @@ const maxTokens = 1_024;
 const maxTokenChars = 16_384;
 /** A token whose end is unknown is good for so long: a provider that wants it back ends it at its side. */
 const unknownLifetimeMs = 5 * 60_000;
-/** A token is made anew so long before its end, or a fifth of its lifetime if that is less. */
+/** A token is made again so long before its end, or a fifth of its lifetime if that is less. */
 const maxWindowMs = 5 * 60_000;
 
 /** One text for one target, in whatever order its scopes are named. */

@@ -88,7 +88,7 @@ function judged(error: unknown, target: TokenTarget): unknown {
 
 const retryAfterMs = 1_000;
 
-/** What a caller is told of an exchange that failed. Nothing follows for the connection: its grant was not used. */
+/** The error of an exchange that failed. Nothing follows for the connection: its grant was not used. */
 function exchangeError(failure: GrantFailure, asked: TokenTarget): NexusError {
   const { kind, oauthError, message, isRefusal } = failure;
   if (oauthError === "invalid_scope") return refused("scopes", asked.scopes.length > 0, failure);

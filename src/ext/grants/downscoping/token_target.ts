@@ -55,7 +55,7 @@ function refuseTargets({ audience, resource }: TokenTarget, why: string): void {
   if (resource !== "") throw invalid("resource", `must be empty: ${why}`);
 }
 
-/** A provider that never said what it granted, to a consent that asked for nothing, leaves nothing to compare with. */
+/** A provider that never reported what it granted, to a consent that asked for nothing, leaves nothing to compare with. */
 function refuseWider(
   scopes: readonly string[],
   { oauth2 }: ProviderProfile,

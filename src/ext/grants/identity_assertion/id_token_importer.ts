@@ -13,7 +13,7 @@ import { Secret } from "../../../runtime/secret.js";
 import type { Transaction } from "../../../store/transaction.js";
 
 /**
- * Makes connections of id_tokens alone, of people who signed in elsewhere. They are taken at the word of whoever imports them: the
+ * Makes connections of id_tokens alone, of people who signed in elsewhere. They are taken at the word of anyone who imports them: the
  * issuer verifies what it signed when the id_token is exchanged. So they show no account.
  */
 export class IdTokenImporter {
@@ -89,7 +89,7 @@ const claimFaults: Readonly<Record<string, string>> = {
   sub: "names nobody",
 };
 
-/** What an id_token says, on the word of whoever hands it over. */
+/** What an id_token says, on the word of anyone who hands it over. */
 interface StatedIdentity {
   readonly subject: string;
   readonly expiresAtMs: number;

@@ -103,7 +103,7 @@ function endOf({ accessToken: assertion, expiresInMs }: TokenSet, nowMs: number)
   return says ?? jwtExpiryMs(assertion.reveal(), nowMs) ?? nowMs + unknownLifetimeMs;
 }
 
-/** What the identity provider said, or did not, is told apart from what the profile's own server says. */
+/** Distinguishes the response of the identity provider, or its absence, from that of the profile's own server. */
 export function atIdentityProvider(failure: GrantFailure, name: string): GrantFailure {
   const { oauthError, httpStatus, kind } = failure;
   // RFC 9470 section 3: the person must prove more.

@@ -3,7 +3,7 @@ import type { ApiAnswer } from "../../../cli/shell/http_request.js";
 import { printable } from "../../../cli/shell/text.js";
 import { lookAheadBytes, type Redaction } from "./redaction.js";
 
-/** Headers that tell a model how to go on; cookies and the rest are of no use to it. */
+/** Headers that help a model to go on; cookies and the rest are of no use to it. */
 const shownHeaders =
   /^(content-type|content-length|content-encoding|content-language|link|location|etag|last-modified|retry-after|allow|www-authenticate|deprecation|sunset|warning|x-request-id|x-(ratelimit|total|page|next).*|ratelimit.*)$/;
 /** Of the line of a header. */

@@ -23,7 +23,7 @@ import {
   type ToolDeps,
 } from "./tool.js";
 
-/** Clients wait a minute for an answer where nobody told them more. */
+/** Clients wait a minute for an answer where nothing extends that. */
 const defaultWaitSeconds = 45;
 /** The name of the one thing that is asked of the person. */
 const question = "consent";
@@ -78,7 +78,7 @@ export function addConnectTool(server: McpServer, deps: ToolDeps, era: McpReques
   );
 }
 
-/** By what the client said of itself: in the handshake, or with this request. */
+/** By what the client announced: in the handshake, or with this request. */
 function canShowLinks(server: McpServer, { mcpReq }: ServerContext): boolean {
   const envelope = mcpReq.envelope as Readonly<Record<string, ClientCapabilities | undefined>> | undefined;
   const declared = envelope?.["io.modelcontextprotocol/clientCapabilities"];
@@ -93,7 +93,7 @@ function ask(account: Account, consent: ConsentRequired, era: McpRequestContext[
   const url = consent.authUrl || consent.verificationUriComplete || consent.verificationUri;
   const request = inputRequired.elicitUrl({ message, url });
   const elicitationId = linkId(consent);
-  // Until 2025-11-25 the elicitation has an id, by which its end is told.
+  // Until 2025-11-25 the elicitation has an id, by which its end is reported.
   const params = era === "legacy" ? { ...request.params, elicitationId } : request.params;
   return inputRequired({
     inputRequests: { [question]: { ...request, params } as typeof request },

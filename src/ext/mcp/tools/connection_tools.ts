@@ -108,7 +108,7 @@ export function describe(connection: Connection): Record<string, unknown> {
   };
 }
 
-/** Whose account it is, as the provider said. */
+/** Whose account it is, as the provider reported. */
 function accountFields({ name, email, login, subject }: ProviderAccount): Record<string, string> {
   const known = Object.entries({ name, email, login }).filter(([, value]) => value !== "");
   return known.length > 0 ? Object.fromEntries(known) : { subject };

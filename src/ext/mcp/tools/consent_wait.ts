@@ -9,7 +9,7 @@ import type { Account } from "./tool.js";
 /** A link ends after 10 minutes. */
 export const maxWaitSeconds = 600;
 
-/** How often the client hears that the call goes on: below the minute that clients wait without a word. */
+/** How often the client is notified that the call goes on: below the minute that clients wait without a word. */
 const progressIntervalMs = 10_000;
 
 export interface PersonWait {
@@ -21,7 +21,7 @@ export interface PersonWait {
   readonly waitMs: number;
 }
 
-/** What came of it: `changed` when the first link can no longer be opened, as after a person said no. */
+/** The outcome: `changed` when the first link can no longer be opened, as after a person declined. */
 export type PersonOutcome =
   | { readonly kind: "connected" }
   | { readonly kind: "waiting" | "changed"; readonly consent: ConsentRequired };
@@ -43,7 +43,7 @@ export async function acquire(
   return result.case === "consent" ? result.value : undefined;
 }
 
-/** Tells a link from the next one, and tells nobody the link. */
+/** Distinguishes a link from the next one, and reveals it to nobody. */
 export function linkId({ authUrl, verificationUri, userCode }: ConsentRequired): string {
   const link = [authUrl, verificationUri, userCode].join("\n");
   return createHash("sha256").update(link).digest("base64url").slice(0, 22);

@@ -4,7 +4,7 @@ import { usageFailure } from "../../../cli/shell/command_failure.js";
 export interface McpPolicy {
   /** On whose behalf every tool acts; undefined where the model names the user. */
   readonly userId: string | undefined;
-  /** Whether it is the login name alone that says so: a key for another user says more. */
+  /** Whether only the login name determines it: a key for another user says more. */
   readonly isLoginName: boolean;
   /** Names of the providers that the model sees; empty for all. */
   readonly providers: readonly string[];

@@ -12,12 +12,12 @@ import { statusOf } from "../../../service/messages/connection_message.js";
 import { versionOfEtag } from "../../../service/messages/provider_message.js";
 import { connectionEncoder } from "../../../store/records/connection_codec.js";
 
-/** A hub does not tell when a token was issued. So long ago, every wish for a longer life is its to judge. */
+/** A hub does not report when a token was issued. So long ago, every wish for a longer life is its to judge. */
 const issuedMs = 1;
 
 /**
  * The record of a connection in a copy. Whether it can be refreshed is the hub's to say: here every one counts as refreshable, so that
- * whoever finds no living token is led there. A status or a problem that this version does not know is one that a person must look at.
+ * anyone who finds no living token is led there. A status or a problem that this version does not know is one that a person must look at.
  */
 export function copiedConnection(
   state: TokenState,

@@ -21,7 +21,7 @@ export interface CopiesDeps {
 
 /**
  * What a spoke knows of its hub: connections with their living credentials, sealed with a key of its own, and profiles without
- * secrets. Watchers of the spoke hear of each change as of one of its own.
+ * secrets. Watchers of the spoke learn of each change as of one of its own.
  */
 export class Copies {
   /** Ids that the snapshot under way has named; undefined outside of one. */
@@ -29,7 +29,7 @@ export class Copies {
 
   constructor(private readonly deps: CopiesDeps) {}
 
-  /** The hub tells everything from now on. */
+  /** The hub sends everything from now on. */
   beginSnapshot(): void {
     this.#named = new Set();
   }
@@ -49,19 +49,19 @@ export class Copies {
     this.#named = undefined;
   }
 
-  /** Takes the state of a connection. Resolves when it is durable and watchers heard of it; one that says nothing new changes nothing. */
+  /** Takes the state of a connection. Resolves when it is durable and watchers were notified; one that says nothing new changes nothing. */
   async put(state: TokenState): Promise<void> {
     this.#named?.add(state.connectionId);
     const { store, clock } = this.deps;
     await store.commit((tx) => {
       const before = tx.getConnection(state.connectionId);
-      // A hub that is behind. Revisions begin anew in another history alone, which a hub tells from its beginning.
+      // A hub that is behind. Revisions start again in another history alone, which a hub sends from its beginning.
       if (before && before.credentialRevision > state.revision && this.#named === undefined) return;
       this.#put(tx, before, copiedConnection(state, before, clock.nowMs()), state.token);
     });
   }
 
-  /** Takes a token that a hub gave a caller: the stream tells it later, and that of another hub older ones before. */
+  /** Takes a token that a hub gave a caller: the stream sends it later, and that of another hub older ones before. */
   async hold(connectionId: string, token: Token): Promise<void> {
     const { store, clock } = this.deps;
     await store.commit((tx) => {
@@ -98,7 +98,7 @@ export class Copies {
   /**
    * Credentials without an end of their own are not served any more.
    *
-   * @param isSilent asked again for each: a hub may be heard meanwhile
+   * @param isSilent asked again for each: a hub may have connected meanwhile
    * @returns of how many connections
    */
   async endStatic(isSilent: () => boolean): Promise<number> {

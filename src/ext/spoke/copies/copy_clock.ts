@@ -3,24 +3,24 @@ import type { Log } from "../../../runtime/log.js";
 import type { Store } from "../../../store/store.js";
 import type { Copies } from "./copies.js";
 
-/** How late watchers may hear that a token has ended. */
+/** How late watchers may learn that a token has ended. */
 const roundMs = 1_000;
 const maxEnds = 500;
-/** For so long a credential without an end of its own is served after a hub was last heard: it may have been revoked since. */
+/** For so long a credential without an end of its own is served after a hub last sent a message: it may have been revoked since. */
 export const maxSilenceMs = 60 * 60_000;
 
 export interface CopyClockDeps {
   readonly store: Store;
   readonly copies: Pick<Copies, "endStatic">;
-  /** By the clock of `nowMs`; undefined when no hub was ever heard. */
+  /** By the clock of `nowMs`; undefined when no hub ever sent a message. */
   readonly lastContactAtMs: () => number | undefined;
-  /** Called before credentials are ended: a hub must tell everything when it is heard again. */
+  /** Called before credentials are ended: a hub must send everything after a reconnect. */
   readonly onSilent: () => void;
   readonly clock: Clock;
   readonly log: Log;
 }
 
-/** What time does to a copy while no hub tells it. */
+/** What time does to a copy while no hub sends changes. */
 export class CopyClock {
   readonly #stop = new AbortController();
   #running: Promise<void> = Promise.resolve();
@@ -71,7 +71,7 @@ export class CopyClock {
     );
   }
 
-  /** Watchers are told that a token has ended. */
+  /** Watchers are notified that a token has ended. */
   async #announceEnds(): Promise<void> {
     const { store, clock } = this.deps;
     const nowMs = clock.nowMs();

@@ -21,7 +21,7 @@ const refusals: Readonly<Partial<Record<Code, string>>> = {
   [Code.InvalidArgument]: "the hub does not understand this spoke: is it of an older version?",
 };
 
-/** Causes of TLS, in what Node tells of a connection that failed. */
+/** Causes of TLS, in Node's error of a connection that failed. */
 const tlsWords = /certificate|CERT_|self.signed|ERR_TLS|SSL|altnames|handshake|wrong version number/i;
 
 /** Whether it is an answer of a hub, and not a failure of the connection to it. */
@@ -32,7 +32,11 @@ export function isAnswer({ metadata }: ConnectError): boolean {
 export function troubleOf(error: unknown): Trouble {
   if (error instanceof IdentityUnreadable) return { text: error.message, isRefusal: true };
   if (!(error instanceof ConnectError))
-    return { text: "the changes of the hub could not be stored: see the log", isRefusal: false, isFault: true };
+    return {
+      text: "the changes of the hub could not be stored: see the log",
+      isRefusal: false,
+      isFault: true,
+    };
   const refusal = refusals[error.code];
   const details = printable(error.rawMessage);
   if (refusal !== undefined) return { text: `${refusal} (${details})`, isRefusal: true };

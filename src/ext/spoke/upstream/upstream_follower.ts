@@ -29,16 +29,16 @@ export interface WatchPlace {
   readonly revision: bigint;
 }
 
-/** Where what the hub tells goes. */
+/** Where the changes of the hub go. */
 export interface CopyTarget {
-  /** Where the last stream ended; undefined when the hub must tell everything. */
+  /** Where the last stream ended; undefined when the hub must send everything. */
   position(): WatchPlace | undefined;
   beginSnapshot(): void;
   /** A snapshot that was cut off says nothing of what it did not name. */
   abandonSnapshot(): void;
   put(state: TokenState): Promise<void>;
   remove(connectionId: string): Promise<void>;
-  /** Everything up to here was told and is durable: only then was a hub heard, for a part may lack what was revoked. */
+  /** Everything up to here was sent and is durable. Only then does it count as a message of a hub, for a part may lack what was revoked. */
   settle(position: WatchPlace): Promise<void>;
   knowsProvider(providerId: string): boolean;
   putProviders(profiles: readonly ProviderProfile[]): Promise<void>;
@@ -62,14 +62,14 @@ export class UpstreamFollower {
   #isOpen = false;
   #trouble: Trouble | undefined;
   #providersAtMs = Number.NEGATIVE_INFINITY;
-  /** Profiles that the hub does not show, though it tells of connections with them: they were deleted. */
+  /** Profiles that the hub does not send, though it reports connections with them: they were deleted. */
   readonly #hidden = new Set<string>();
   #taking: Promise<void> = Promise.resolve();
   #contacts: (() => void)[] = [];
 
   constructor(private readonly options: FollowerOptions) {}
 
-  /** Whether a stream is open and has told everything. */
+  /** Whether a stream is open and has sent everything. */
   get isConnected(): boolean {
     return this.#isOpen;
   }
@@ -89,17 +89,17 @@ export class UpstreamFollower {
     await this.#running;
   }
 
-  /** Begins the stream anew. */
+  /** Begins the stream again. */
   restart(): void {
     this.#session.abort();
   }
 
-  /** Resolves when a stream has told everything, or every hub was tried in vain. */
+  /** Resolves when a stream has sent everything, or every hub was tried in vain. */
   async firstContact(): Promise<void> {
     await new Promise<void>((resolve) => this.#contacts.push(resolve));
   }
 
-  /** Has the hub that is followed tell its profiles now. Nothing when none is. Rejects when it does not. */
+  /** Has the hub that is followed send its profiles now. Nothing when none is. Rejects when it does not. */
   async takeProviders(): Promise<void> {
     if (this.#isOpen) await this.#takeProviders(this.options.links.current(), this.#session.signal);
   }
@@ -135,7 +135,8 @@ export class UpstreamFollower {
     const wasOpen = this.#isOpen;
     const trouble = troubleOf(error);
     const isNews = trouble.text !== this.#trouble?.text;
-    if (trouble.isFault) log.error({ err: error, hub: links.url }, "the changes of the hub could not be stored");
+    if (trouble.isFault)
+      log.error({ err: error, hub: links.url }, "the changes of the hub could not be stored");
     this.#trouble = trouble;
     this.#failures++;
     if (wasOpen || isNews) {
@@ -252,7 +253,7 @@ export class UpstreamFollower {
   }
 }
 
-/** What fails of it is told when it is awaited. */
+/** Its failure is reported when it is awaited. */
 function judgedLater(kept: Promise<void>): Promise<void> {
   kept.catch(() => undefined);
   return kept;

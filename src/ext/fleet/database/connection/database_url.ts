@@ -85,7 +85,7 @@ export function parseDatabaseUrl(url: string): DatabaseAddress {
   return { hosts, user, password, database, tls, applicationName, channelBinding };
 }
 
-/** What TLS needs, read anew at each connection, so that files may be renewed. @throws FleetRefused */
+/** What TLS needs, read again at each connection, so that files may be renewed. @throws FleetRefused */
 export function readTlsFiles({ tls }: DatabaseAddress): { ca?: string; cert?: string; key?: string } {
   const read = (name: string, path: string): string => {
     try {

@@ -13,7 +13,7 @@ export type Parameter = string | number | Buffer | readonly string[] | null;
 
 /**
  * What each session begins with, whatever the defaults of role and database are. A statement that is cancelled while it waits for the
- * standbys is visible and may be lost: so nothing may cancel one but its lock, and a warning has to be heard.
+ * standbys is visible and may be lost: so nothing may cancel one but its lock, and a warning must be noticed.
  */
 const beginning =
   "SET statement_timeout = 0; SET default_transaction_isolation = 'read committed'; SET client_min_messages = 'warning'; SET lock_timeout = 2500";
@@ -25,7 +25,7 @@ const loginStates = new Set(["28000", "28P01", "3D000", "42501"]);
 /** SQLSTATE of a privilege that the role lacks. */
 const deniedState = "42501";
 
-/** One connection to one server. It is over after the first error of its socket or deadline, and never connects anew. */
+/** One connection to one server. It is over after the first error of its socket or deadline, and never connects again. */
 export class Session {
   readonly #client: Client;
   readonly #clock: Clock;
@@ -89,7 +89,7 @@ export class Session {
     }
   }
 
-  /** The server's process, as it was told at the beginning: a pooler tells a number of its own. */
+  /** The server's process, as it was reported at the beginning: a pooler shows a number of its own. */
   get pid(): number | null {
     return (this.#client as Client & { readonly processID: number | null }).processID;
   }
@@ -170,7 +170,7 @@ export class Session {
   }
 }
 
-/** Whether the server itself said so: the connection goes on. */
+/** Whether the server itself reported it: the connection goes on. */
 export function isOfServer(error: unknown): error is Error & { readonly code: string } {
   return (
     error instanceof Error && "severity" in error && typeof (error as { code?: unknown }).code === "string"
