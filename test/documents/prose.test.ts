@@ -7,9 +7,6 @@ import { faultsOf, markdownPassages, protoPassages, sourcePassages } from "./pro
 const root = join(import.meta.dirname, "../..");
 const read = (name: string): string => readFileSync(join(root, name), "utf8");
 
-/** Files and folders that are still to be mended. */
-const unmended = read("test/documents/unmended.txt").trim().split("\n");
-
 const kept = ["*.md", "proto/nexus/**/*.proto", "src/**/*.ts", "src/**/*.tsx", ":!src/gen"];
 const files = execFileSync("git", ["ls-files", "--", ...kept], { cwd: root, encoding: "utf8" })
   .trim()
@@ -21,10 +18,8 @@ function passagesOf(name: string) {
 }
 
 describe("the prose of documents, protos, comments, help, and errors", () => {
-  it("keeps the rules in every file that is mended", () => {
-    const faults = files
-      .filter((name) => !unmended.some((path) => name.startsWith(path)))
-      .flatMap((name) => faultsOf(passagesOf(name)).map((fault) => `${name}:${fault}`));
+  it("keeps the rules in every file", () => {
+    const faults = files.flatMap((name) => faultsOf(passagesOf(name)).map((fault) => `${name}:${fault}`));
     expect(faults).toEqual([]);
   });
 });

@@ -45,7 +45,7 @@ function injectorCommand(shell: Shell): Command {
     .option("--webhook <name>", "the MutatingWebhookConfiguration that trusts it", "nexusd-injector");
   addNotes(
     command,
-    "It runs in a pod of the cluster, by the service account of the Helm chart (docs/kubernetes.md). It makes its certificate, renews it a month before it expires, and tells the API server to trust it.",
+    "It runs in a pod of the cluster, by the service account of the Helm chart (docs/kubernetes.md). It makes its certificate, renews it a month before it expires, and registers it with the API server.",
   );
   return command.action(async (flags: InjectorFlags) => {
     const { runInjector } = await import("./injector/run_injector.js");
@@ -58,7 +58,7 @@ function parseListen(text: string): ListenAddress & { readonly kind: "tcp" } {
     const address = parseListenAddress(text);
     if (address.kind === "tcp") return address;
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new InvalidArgumentError("It must be host:port.");
 }

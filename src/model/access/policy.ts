@@ -12,7 +12,7 @@ export interface PolicyBinding {
   readonly restriction: Restriction | undefined;
   /** In the file, from 1. */
   readonly line: number;
-  /** What says so, where it is not the policy file. */
+  /** The source of the rule, where it is not the policy file. */
   readonly origin?: string;
 }
 

@@ -150,7 +150,7 @@ describe("connections", () => {
     [ProviderRevocation.DONE, "the provider revoked its token too"],
     [
       ProviderRevocation.NOT_POSSIBLE,
-      "the provider cannot be told, and its token lives there until it expires",
+      "the grant could not be revoked at the provider, where its token is valid until it expires",
     ],
   ])("says after a revocation what the provider knows: %s", async (providerRevocation, words) => {
     const id = "44444444-4444-4444-8444-444444444444";

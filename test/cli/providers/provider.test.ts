@@ -116,7 +116,7 @@ describe("provider create", () => {
   });
 
   it.each([
-    [{}, manual, "a client secret is needed"],
+    [{}, manual, "missing client secret"],
     [{ piped: "" }, [...manual, "--client-secret-file", "-"], "holds nothing"],
     [{ piped: "a\nb\n" }, [...manual, "--client-secret-file", "-"], "one line"],
     [{}, [...manual, "--client-secret-file", "/nonexistent"], "ENOENT"],

@@ -453,7 +453,7 @@ describe("the id_token", () => {
     idToken = next.sign(claims());
     const words = "id_token_verification_failed unknown_key: the provider's keys";
     expect((await failure(openId())).message).toContain(
-      `${words} were fetched anew and lack the one that it names`,
+      `${words} were fetched again and lack the one that it names`,
     );
     const again = await failure(openId());
     expect(again.message).toContain(

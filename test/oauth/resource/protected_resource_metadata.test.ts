@@ -163,7 +163,7 @@ describe("a server elsewhere", () => {
     "/.well-known/oauth-protected-resource",
     "",
   ])("cannot send the daemon to %s for its metadata", async (place) => {
-    await expect(fetchResourceMetadata(mcp, place, never)).rejects.toThrow("no https URL");
+    await expect(fetchResourceMetadata(mcp, place, never)).rejects.toThrow("that is not https");
   });
 
   it("cannot name an authorization server on this machine", async () => {

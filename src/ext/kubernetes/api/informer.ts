@@ -70,7 +70,7 @@ export class Informer<T extends KubernetesObject> {
     return resourceVersion;
   }
 
-  /** @returns the version up to which it was told */
+  /** @returns the version up to which it was notified */
   async #follow(version: string): Promise<string> {
     const { api, place, onChange } = this.deps;
     let seen = version;

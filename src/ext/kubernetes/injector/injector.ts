@@ -62,7 +62,7 @@ export class Injector {
     await once(server, "close");
   }
 
-  /** Presents a renewed certificate at the check after that which renewed it: the API server has heard by then that it may trust it. */
+  /** Presents a renewed certificate at the check after that which renewed it: the API server trusts it by then. */
   async #keep(server: Server, first: ServingCertificate | undefined): Promise<void> {
     const { signal } = this.#ended;
     let [presented, trusted] = [first, first];

@@ -114,7 +114,7 @@ export class ConnectionReconciler {
         await found(() => call(ConnectionService.method.deleteConnection, { name }));
       } catch (error) {
         if (!(error instanceof WireError && error.code === codes.permission_denied)) throw error;
-        // Whoever took the right from the service account keeps the grant; the object must not be held for good.
+        // If the service account lost the right, the grant stays; the object must not be held for good.
         const message = "the service account may not revoke it any more: an operator can (nexusd revoke)";
         await status.report(object, { ready: false, reason: "NotRevoked", message });
       }
