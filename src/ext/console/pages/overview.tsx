@@ -1,16 +1,16 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
-import { ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
+import { type Connection, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { DaemonState, type GetStatusResponse, StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Card, Facts, Go, Moment, pathWith } from "../../../server/views/parts.js";
-import { Monogram, type View } from "../../../server/views/view.js";
+import { type Children, Monogram, type View } from "../../../server/views/view.js";
 import { connectionsPath } from "../connections/connection_row.js";
 import { findConnections } from "../connections/connections.js";
 import { providerNames } from "../kit/names.js";
-import { consolePage } from "../kit/page.js";
+import { consolePage, PostForm } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
-import { adviceOf, states, stateWord } from "../kit/words.js";
+import { adviceOf, isOfClient, states, stateWord } from "../kit/words.js";
 import { Expiries, RefreshChart } from "./charts.js";
 
 const maxFailing = 10;
@@ -61,6 +61,18 @@ function countOf({ connections }: GetStatusResponse, wanted: ConnectionStatus): 
   return Number(connections.find(({ status }) => status === wanted)?.count ?? 0n);
 }
 
+/** One thing to do: whose it is, what it is, and the button that leads on. */
+function Task(props: Children & { readonly name: string; readonly note: View; readonly action?: View }) {
+  const { name, note, action, children } = props;
+  return (
+    <>
+      <Monogram name={name} />
+      <div class="grow"><p>{children}</p><p class="soft">{note}</p></div>
+      {action}
+    </>
+  );
+}
+
 /** The most urgent first. */
 async function tasksOf(request: PageRequest, status: GetStatusResponse): Promise<View[]> {
   const { nowMs } = request;
@@ -69,19 +81,12 @@ async function tasksOf(request: PageRequest, status: GetStatusResponse): Promise
     .map(({ name, message }) => <p><b>{name}</b>: <bdi>{message}</bdi></p>);
   const failing = status.failingProviders.map((provider) => {
     const { providerId, providerName, message, consents, since, connections } = provider;
+    const count = counted(Number(connections), "connection");
     return (
-    <>
-      <Monogram name={providerName} />
-      <div>
-        <p>
-          <a href={`/providers/${providerId}`}><bdi>{providerName}</bdi></a>: {consents && "Consents fail. "}
-          {message}
-        </p>
-        <p class="soft">
-          Since <Moment time={since} nowMs={nowMs} />, {counted(Number(connections), "connection")}.
-        </p>
-      </div>
-    </>
+      <Task name={providerName} note={<>Since <Moment time={since} nowMs={nowMs} />, {count}.</>}>
+        <a href={`/providers/${providerId}`}><bdi>{providerName}</bdi></a>: {consents && "Consents fail. "}
+        {message}
+      </Task>
     );
   });
   const moreFailing = status.failingProviderCount - status.failingProviders.length;
@@ -100,37 +105,42 @@ async function troubledOf(request: PageRequest, count: number): Promise<View[]> 
   const shown = connections.slice(0, maxTroubled);
   const nameOf = await providerNames(request);
   const more = count - shown.length;
+  const all = shown.length === 0 ? counted(count, "connection") : `${formatCount(more)} more`;
   return [
     ...shown.map((connection) => (
-      <>
-        <Monogram name={nameOf(connection)} />
-        <div>
-          <p>
-            <a href={`${connectionsPath}/${connection.id}`}>
-              <bdi>{connection.userId}</bdi> at <bdi>{nameOf(connection)}</bdi>
-            </a>
-            : {connection.problem ? adviceOf(connection.problem) : stateWord(connection).text}
-          </p>
-          {connection.problem && (
-            <p class="soft">
-              <bdi>{connection.problem.message}</bdi>{" "}
-              <Moment time={connection.problem.since} nowMs={request.nowMs} none="" />
-            </p>
-          )}
-        </div>
-      </>
+      <TroubledConnection request={request} connection={connection} name={nameOf(connection)} />
     )),
     ...(more > 0
-      ? [
-          <p>
-            <a href={pathWith(connectionsPath, { state: "attention" })}>
-              {shown.length === 0 ? counted(count, "connection") : `${formatCount(more)} more`}
-            </a>{" "}
-            {count === 1 ? "needs" : "need"} attention.
-          </p>,
-        ]
+      ? [<p><a href={pathWith(connectionsPath, { state: "attention" })}>{all}</a> {count === 1 ? "needs" : "need"} attention.</p>]
       : []),
   ];
+}
+
+function TroubledConnection(props: {
+  readonly request: PageRequest;
+  readonly connection: Connection;
+  readonly name: string;
+}) {
+  const { request, connection, name } = props;
+  const { id, userId, problem, providerId } = connection;
+  const path = `${connectionsPath}/${id}`;
+  const action =
+    isOfClient(problem) && request.may("provider.manage") ? (
+      <Go to={`/providers/${providerId}/client`} text="Change the client" kind="quiet small" />
+    ) : (
+      request.may("connection.request") && (
+        <PostForm request={request} action={`${path}/consent`}>
+          <button class="quiet small" type="submit">Consent again</button>
+        </PostForm>
+      )
+    );
+  const note = problem && <><bdi>{problem.message}</bdi> <Moment time={problem.since} nowMs={request.nowMs} none="" /></>;
+  return (
+    <Task name={name} note={note} action={action}>
+      <a href={path}><bdi>{userId}</bdi> at <bdi>{name}</bdi></a>:{" "}
+      {problem ? adviceOf(problem) : stateWord(connection).text}
+    </Task>
+  );
 }
 
 const unreadyWords: Readonly<Partial<Record<DaemonState, string>>> = {

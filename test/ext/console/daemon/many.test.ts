@@ -96,6 +96,12 @@ describe("ten thousand connections", () => {
     expect([found, nextOf(body)]).toEqual([users, undefined]);
   });
 
+  it("have those that need somebody on the overview, all counted and the first with a button", async () => {
+    const { body } = await (await ConsoleVisitor.signedIn(many.clients)).visit("/overview");
+    expect(body).toContain("<b>10 things need you</b>");
+    expect(body.match(/action="\/connections\/[0-9a-f-]{36}\/consent"/g)?.length).toBeGreaterThan(0);
+  });
+
   it("are filtered by state to their end", async () => {
     const { body } = await (await ConsoleVisitor.signedIn(many.clients)).visit(
       "/connections?state=attention",
