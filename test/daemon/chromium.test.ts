@@ -138,7 +138,7 @@ describe("the pages of a consent", () => {
       await tab.openConsent(authUrl);
       await tab.page.click("#deny");
       await expectTitle(tab.page, "Not connected");
-      expect(await tab.page.textContent("main")).toContain("You said no");
+      expect(await tab.page.textContent("main")).toContain("You or the provider declined");
       await expectPlainPage(tab.page);
 
       expect(await readConnection()).toMatchObject({

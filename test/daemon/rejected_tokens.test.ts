@@ -107,7 +107,7 @@ describe("ReportRejectedToken", () => {
     expect(page.body).toContain("<li>Know who you are <code>openid</code></li>");
     const { connection } = await world.clients.connections.getConnection({ connectionId });
     expect(connection?.requestedScopes).toEqual(["openid", "email", "read", "<img>"]);
-    expect((await consent(world.browser, authUrl, "deny")).body).toContain("You said no");
+    expect((await consent(world.browser, authUrl, "deny")).body).toContain("You or the provider declined");
     expect((await token()).revision).toBe(1n);
     const events = await rejections();
     expect(events.map(({ reason, revision }) => [reason, revision])).toEqual([

@@ -49,6 +49,11 @@ describe("the rules of prose", () => {
     expect(of("## Rotate the key")).toEqual([]);
   });
 
+  it("reads the texts of pages", () => {
+    const page = "export const page = <p>The user is told what to do.</p>;";
+    expect(faultsOf(sourcePassages("page.tsx", page))).toEqual([expect.stringContaining('"told"')]);
+  });
+
   it("reads comments of protos, and comments and strings of sources", () => {
     expect(faultsOf(protoPassages(`message A {\n  // It is\n  // told.\n}`))).toEqual([
       expect.stringMatching(/^2:/),

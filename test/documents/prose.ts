@@ -133,7 +133,7 @@ export function sourcePassages(name: string, text: string): Passage[] {
         start: number;
         quasis?: { value: { cooked: string } }[];
       };
-      if (type === "Literal" && typeof value === "string") add(value, start);
+      if ((type === "Literal" || type === "JSXText") && typeof value === "string") add(value, start);
       if (type === "TemplateLiteral")
         add((quasis ?? []).map((quasi) => quasi.value.cooked).join("Value"), start);
       for (const each of Object.values(node)) visit(each);
