@@ -42,6 +42,7 @@ suites() {
   suite proxy 300 2 proxies "src/ext/envoy src/gen/envoy examples/envoy examples/nginx examples/caddy test/proxy" "npm run --silent test:proxy"
   suite clients 900 2 toolchains "clients proto/nexus test/clients" "npm run --silent test:clients"
   suite python 300 1 toolchains "clients/python proto/nexus test/clients" "clients/python/check.sh"
+  suite adapters 900 2 adapters "clients/python clients/typescript docs/frameworks test/adapters" "npm run --silent test:adapters"
   suite interop 1200 2 toolchains "examples proto/nexus test/interop src/server/rest" "npm run --silent test:interop"
   suite egress 600 2 egress_clients "src/ext/egress test/ext/egress" "npm run --silent test:egress"
   suite kubernetes 900 2 kubernetes "src/ext/kubernetes src/ext/manifest src/identity deploy/helm test/ext/kubernetes" "npm run --silent test:kubernetes"

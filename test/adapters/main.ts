@@ -1,0 +1,112 @@
+/**
+ * `npm run test:adapters [-- --only WORD]`: one table of cases for the adapters of agent frameworks, each played with a scripted model against a live daemon.
+ * install.sh puts the frameworks into `~/.cache/nexusd-adapters`. Prints case by framework.
+ */
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Results } from "../interop/results.js";
+import { Control } from "./control.js";
+
+const here = import.meta.dirname;
+const place = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexusd-adapters");
+const python = join(place, "py/bin/python");
+const clients = join(here, "../../clients/python");
+
+interface Column {
+  readonly framework: string;
+  readonly argv: readonly string[];
+}
+
+const inPython = ["LangGraph", "Pydantic AI", "OpenAI Agents", "Google ADK", "FastMCP"];
+const columns: readonly Column[] = inPython.map((framework) => ({
+  framework,
+  argv: [python, "-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider", join(here, "python")],
+}));
+
+const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
+const results = new Results();
+const folder = mkdtempSync(join(tmpdir(), "nexusd-adapters-"));
+
+execFileSync(join(here, "install.sh"), { stdio: "inherit" });
+const chosen = columns.filter(({ framework }) => framework.includes(values.only));
+await Promise.all([drain(), drain(), results.check("types", "Python", checkTypes)]);
+rmSync(folder, { recursive: true });
+process.stdout.write(`${results.table(["Python", ...columns.map(({ framework }) => framework)])}\n`);
+if (results.complaints !== "") process.stdout.write(`\n${results.complaints}\n`);
+process.stdout.write(`\n${results.passed} passed, ${results.failed} failed\n`);
+process.exitCode = results.failed > 0 || results.passed === 0 ? 1 : 0;
+
+/** Plays columns until none is left: two of these keep two cores busy. */
+async function drain(): Promise<void> {
+  for (let column = chosen.shift(); column; column = chosen.shift()) await play(column);
+}
+
+async function play({ framework, argv }: Column): Promise<void> {
+  const control = await Control.start();
+  const report = join(folder, framework);
+  try {
+    const { code, output } = await run(argv, {
+      ...{ ...control.environment, PYTHONPATH: join(clients, "src"), FRAMEWORK: framework, REPORT: report },
+    });
+    const lines = readReport(report);
+    for (const [row, isPassed] of lines) {
+      await results.check(row, framework, async () => {
+        if (!isPassed) throw new Error(output.slice(-6_000));
+      });
+    }
+    if (code !== 0 && lines.every(([, isPassed]) => isPassed))
+      results.fail("all", framework, output.slice(-6_000));
+  } finally {
+    await control.close();
+  }
+}
+
+/** Name and outcome of each case, as the tests write them: `name<TAB>passed`. */
+function readReport(path: string): [string, boolean][] {
+  try {
+    return readFileSync(path, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => [line.split("\t")[0] ?? "", line.endsWith("\tpassed")]);
+  } catch {
+    return [];
+  }
+}
+
+async function checkTypes(): Promise<void> {
+  const files = [
+    "_needs",
+    "langgraph",
+    "pydantic_ai",
+    "openai_agents",
+    "google_adk",
+    "fastmcp",
+    "claude_agent",
+  ];
+  const argv = [
+    python,
+    "-m",
+    "mypy",
+    "--cache-dir",
+    join(place, "mypy"),
+    ...files.map((name) => `src/nexusd/${name}.py`),
+  ];
+  const { code, output } = await run(argv, {}, clients);
+  if (code !== 0) throw new Error(output);
+}
+
+async function run(
+  argv: readonly string[],
+  environment: NodeJS.ProcessEnv,
+  cwd?: string,
+): Promise<{ code: number; output: string }> {
+  const [program = "", ...args] = argv;
+  const child = spawn(program, args, { cwd, env: { ...process.env, ...environment } });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text) => (output += text));
+  return await new Promise((resolve) => child.on("close", (code) => resolve({ code: code ?? 1, output })));
+}
