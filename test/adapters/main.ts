@@ -23,7 +23,19 @@ interface Column {
 const inPython = ["LangGraph", "Pydantic AI", "OpenAI Agents", "Google ADK", "FastMCP"];
 const columns: readonly Column[] = inPython.map((framework) => ({
   framework,
-  argv: [python, "-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider", "--timeout", "400", join(here, "python")],
+  argv: [
+    python,
+    "-m",
+    "pytest",
+    "-q",
+    "-W",
+    "ignore",
+    "-p",
+    "no:cacheprovider",
+    "--timeout",
+    "400",
+    join(here, "python"),
+  ],
 }));
 
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });

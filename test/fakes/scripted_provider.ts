@@ -49,7 +49,7 @@ export interface ReceivedTokenRequest {
   readonly refusal: string | undefined;
 }
 
-const knownScopes = ["read", "write"];
+const knownScopes = ["read", "write", "repo"];
 export const scriptedClient = { clientId: "the client", clientSecret: "s3cret:/+ ü" } as const;
 
 /**

@@ -18,7 +18,7 @@ from nexusd import AsyncNexus
 from nexusd.tokens import Consent
 
 
-async def act(name: str, **fields: str) -> Any:
+async def act(name: str, /, **fields: str) -> Any:
     def post() -> Any:
         request = urllib.request.Request(f"{os.environ['CONTROL']}/{name}", json.dumps(fields).encode())
         with urllib.request.urlopen(request, timeout=60) as response:

@@ -21,13 +21,14 @@ GO = types.Content(role="user", parts=[types.Part(text="go")])
 
 class Scripted(BaseLlm):
     spec: Any
+    tool_name: str = "work"
 
     async def generate_content_async(self, llm_request: LlmRequest, stream: bool = False) -> AsyncGenerator[LlmResponse, None]:
         self.spec.read.append(str(llm_request.contents))
         called = [part.function_call for each in llm_request.contents for part in each.parts or [] if part.function_call]
         turn = len({each.args["turn"] for each in called if each and each.args})
         calls = self.spec.turns[turn] if turn < len(self.spec.turns) else []
-        parts = [types.Part(function_call=types.FunctionCall(name="work", args={**args, "turn": turn})) for args in calls]
+        parts = [types.Part(function_call=types.FunctionCall(name=self.tool_name, args={**args, "turn": turn})) for args in calls]
         yield LlmResponse(content=types.Content(role="model", parts=parts or [types.Part(text="done")]))
 
 

@@ -19,6 +19,7 @@ from nexusd.langgraph import answer, consents, needs, run
 
 class Scripted(BaseChatModel):
     spec: Any
+    tool_name: str = "work"
 
     @property
     def _llm_type(self) -> str:
@@ -31,7 +32,7 @@ class Scripted(BaseChatModel):
         self.spec.read.append(str(messages))
         turn = sum(isinstance(each, AIMessage) for each in messages)
         calls = self.spec.turns[turn] if turn < len(self.spec.turns) else []
-        made = [{"name": "work", "args": args, "id": f"c{turn}-{n}"} for n, args in enumerate(calls)]
+        made = [{"name": self.tool_name, "args": args, "id": f"c{turn}-{n}"} for n, args in enumerate(calls)]
         return ChatResult(generations=[ChatGeneration(message=AIMessage("done", tool_calls=made))])
 
 

@@ -15,8 +15,8 @@ set_tracing_disabled(True)
 
 
 class Scripted(Model):
-    def __init__(self, spec: Spec) -> None:
-        self.spec = spec
+    def __init__(self, spec: Spec, tool_name: str = "work") -> None:
+        self.spec, self.tool_name = spec, tool_name
 
     def output(self, given: Any) -> list[Any]:
         self.spec.read.append(str(given))
@@ -26,7 +26,7 @@ class Scripted(Model):
         calls = self.spec.turns[turn] if turn < len(self.spec.turns) else []
         if calls:
             return [
-                ResponseFunctionToolCall(type="function_call", name="work", arguments=json.dumps(args), call_id=f"c{turn}-{n}")
+                ResponseFunctionToolCall(type="function_call", name=self.tool_name, arguments=json.dumps(args), call_id=f"c{turn}-{n}")
                 for n, args in enumerate(calls)
             ]
         text = ResponseOutputText(type="output_text", text="done", annotations=[])
