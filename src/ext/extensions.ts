@@ -1,5 +1,6 @@
 import type { Extension } from "../cli/shell/shell.js";
 import { alerts } from "./alerts/extension.js";
+import { approvals } from "./approvals/extension.js";
 import { webConsole } from "./console/extension.js";
 import { egress } from "./egress/extension.js";
 import { envoy } from "./envoy/extension.js";
@@ -13,6 +14,7 @@ import { spoke } from "./spoke/extension.js";
 /** The only place that names the extensions. Without its folder and its lines here, the rest builds and runs. */
 export const extensions: readonly Extension[] = [
   alerts,
+  approvals,
   egress,
   envoy,
   fleet,

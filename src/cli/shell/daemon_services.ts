@@ -1,4 +1,5 @@
 import { AccessService } from "../../gen/nexus/v1/access_pb.js";
+import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
 import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
 import { BackupService } from "../../gen/nexus/v1/backup_pb.js";
 import { ClientKeyService } from "../../gen/nexus/v1/client_key_pb.js";
@@ -25,4 +26,5 @@ export const daemonServices = {
   notifications: NotificationService,
   console: ConsoleService,
   fleet: FleetService,
+  approvals: ApprovalService,
 } as const;

@@ -31,6 +31,8 @@ export const accessTable = {
   "status.read": forOperators,
   "notification.test": forOperators,
   "policy.read": forOperators,
+  /** Never of agents: no agent says yes to a request of its own, or of another. */
+  "approval.decide": forOperators,
   "key.manage": forAdmins,
   "keyring.manage": forAdmins,
   "backup.manage": forAdmins,

@@ -48,6 +48,9 @@ export type AuditEventType =
   | "console.session_ended"
   | "policy.loaded"
   | "access.denied"
+  | "approval.given"
+  | "approval.refused"
+  | "approval.expired"
   | "audit.entries_unreadable"
   | "fleet.lead_given_back";
 

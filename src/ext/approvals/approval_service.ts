@@ -1,0 +1,66 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  ApprovalService,
+  DecideHeldRequestResponseSchema,
+  type HeldRequest,
+  HeldRequestSchema,
+  ListHeldRequestsResponseSchema,
+} from "../../gen/nexus/v1/approval_pb.js";
+import type { Extent } from "../../model/access/rules.js";
+import { rpcRow } from "../../service/pipeline/rpc_access.js";
+import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import type { Approvals, Waiting } from "./approvals.js";
+
+rpcRow(ApprovalService.method.listHeldRequests, "approval.decide");
+rpcRow(ApprovalService.method.decideHeldRequest, "approval.decide");
+
+export function approvalService(approvals: Approvals): ServiceDefinition {
+  return defineService(ApprovalService, {
+    async listHeldRequests() {
+      return create(ListHeldRequestsResponseSchema, { requests: approvals.list().map(messageOf) });
+    },
+
+    async decideHeldRequest({ id, digest, approve: approves, extent }, { principal }) {
+      const answer = { id, digest: Buffer.from(digest).toString("hex"), approves };
+      await approvals.decide({ ...answer, extent: (extent || undefined) as Extent | undefined }, principal);
+      return create(DecideHeldRequestResponseSchema);
+    },
+  });
+}
+
+function messageOf({ id, digest, held, sinceMs, expiresAtMs }: Waiting): HeldRequest {
+  const { request, principal, connection, rule } = held;
+  const { method = "", host = "", target = "", headers, body, session = "" } = request;
+  const fields = [...(headers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
+  return create(HeldRequestSchema, {
+    ...{ id, digest: Buffer.from(digest, "hex"), method: escaped(method), url: escaped(`${host}${target}`) },
+    headers: fields.map(([name, value]) => ({ name: escaped(name), value: escaped(value) })),
+    bodySize: BigInt(body?.size ?? 0),
+    bodySha256: Buffer.from(body?.digest ?? "", "hex"),
+    bodyText: (body?.bytes && bodyText(body.bytes)) ?? "",
+    ...{ caller: principal.name, session, provider: connection.provider.name },
+    ...{ userId: connection.userId, connectionId: connection.connectionId },
+    ...{ heldSince: timestampFromMs(sinceMs), expiresAt: timestampFromMs(expiresAtMs) },
+    ...{ ruleLine: rule.line, because: rule.because, extents: [...rule.extent] },
+  });
+}
+
+/** Text of an agent in one line, for the person who decides: nothing in it looks like something else, or moves what is around it. */
+export function escaped(text: string): string {
+  return text.replace(/[^\x20-\x7e]/gu, escapeOne);
+}
+
+/** A body as text; undefined for what is none. Letters of all scripts stay. */
+export function bodyText(bytes: Uint8Array): string | undefined {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return text.replace(/(?![\n\t])[\p{C}\p{Zl}\p{Zp}]/gu, escapeOne);
+  } catch {
+    return undefined;
+  }
+}
+
+function escapeOne(character: string): string {
+  return `\\u{${character.codePointAt(0)?.toString(16)}}`;
+}

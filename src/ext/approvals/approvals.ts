@@ -1,0 +1,197 @@
+import { createHash, randomBytes } from "node:crypto";
+import type { HeldRequest } from "../../domain/access/request_rules.js";
+import { type AuditEvent, by } from "../../model/access/audit_event.js";
+import { daemon, type Principal } from "../../model/access/principal.js";
+import type { Extent } from "../../model/access/rules.js";
+import {
+  Aborted,
+  InvalidArgument,
+  type NexusError,
+  NotFound,
+  PermissionDenied,
+  Unavailable,
+} from "../../model/errors.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
+import type { Changes } from "../../runtime/changes.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Store } from "../../store/store.js";
+
+/** How long a person has. */
+const holdMs = 180_000;
+const hourMs = 3_600_000;
+/** How long "for this session" counts at most. */
+const longestSessionMs = 12 * hourMs;
+/** Requests that wait: who sends more gets a refusal, so that nobody says yes to one among thousands. */
+const maxHeld = { session: 5, caller: 20, all: 100 };
+/** A yes for longer than once, remembered. */
+const maxStanding = 1_000;
+
+/** A request that waits. */
+export interface Waiting {
+  readonly id: string;
+  readonly digest: string;
+  readonly held: HeldRequest;
+  readonly sinceMs: number;
+  readonly expiresAtMs: number;
+  /** Ends the wait: undefined lets the request go. */
+  end(refusal: NexusError | undefined): void;
+}
+
+export interface Answer {
+  readonly id: string;
+  /** Of what the approver read, hexadecimal. */
+  readonly digest: string;
+  readonly approves: boolean;
+  readonly extent: Extent | undefined;
+}
+
+/** Requests that wait for a person. They are in memory alone: a restart ends them, and an answer finds nothing to send. */
+export class Approvals {
+  readonly #waiting = new Map<string, Waiting>();
+  /** Until when a yes counts, by caller, session and rule. */
+  readonly #standing = new BoundedMap<string, number>(maxStanding);
+
+  constructor(
+    private readonly deps: {
+      readonly store: Pick<Store, "record">;
+      readonly changes: Changes;
+      readonly clock: Clock;
+      /** Of the policy in force: a yes for longer counts for its rules alone. */
+      readonly policyDigest: () => string | undefined;
+    },
+  ) {
+    deps.changes.on("principalEnded", (name) => {
+      for (const { held, end } of this.list())
+        if (held.principal.name === name) end(ended("its caller has ended"));
+    });
+  }
+
+  /** The oldest first. */
+  list(): Waiting[] {
+    return [...this.#waiting.values()];
+  }
+
+  /** Resolves with the refusal, or with undefined after a yes. Nothing is left of it afterwards. */
+  async ask(held: HeldRequest): Promise<NexusError | undefined> {
+    const nowMs = this.deps.clock.nowMs();
+    if (this.#keysOf(held).some((key) => nowMs < (this.#standing.get(key) ?? 0))) return undefined;
+    const crowded = this.#crowded(held);
+    if (crowded !== undefined) return ended(crowded);
+    let resolve: Waiting["end"] = () => undefined;
+    const promise = new Promise<NexusError | undefined>((end) => {
+      resolve = end;
+    });
+    const id = randomBytes(9).toString("base64url");
+    const waiting = {
+      id,
+      digest: digestOf(held),
+      held,
+      sinceMs: nowMs,
+      expiresAtMs: nowMs + holdMs,
+      end: resolve,
+    };
+    this.#waiting.set(id, waiting);
+    const timer = this.deps.clock.setTimer(holdMs, () => {
+      if (!this.#waiting.delete(id)) return;
+      const late = ended("nobody answered in time");
+      void this.#record("approval.expired", waiting, daemon).then(
+        () => resolve(late),
+        () => resolve(late),
+      );
+    });
+    const onAbort = (): void => resolve(new Unavailable("the caller of a held request has left"));
+    held.signal.addEventListener("abort", onAbort);
+    if (held.signal.aborted) onAbort();
+    try {
+      return await promise;
+    } finally {
+      timer.cancel();
+      held.signal.removeEventListener("abort", onAbort);
+      this.#waiting.delete(id);
+    }
+  }
+
+  /** @throws NotFound, Aborted, PermissionDenied, InvalidArgument; Unavailable when the answer cannot be recorded */
+  async decide({ id, digest, approves, extent }: Answer, approver: Principal): Promise<void> {
+    const waiting = this.#waiting.get(id);
+    if (!waiting) throw new NotFound("request");
+    const { held } = waiting;
+    if (approver.name === held.principal.name && approver.kind !== "owner")
+      throw new PermissionDenied("who sent a request cannot approve it");
+    if (digest !== waiting.digest) throw new Aborted("this is not the request that waits: read it again");
+    if (extent !== undefined && !held.rule.extent.includes(extent))
+      throw new InvalidArgument([
+        { field: "extent", description: "the rule lets a yes count for this once" },
+      ]);
+    if (extent === "session" && held.request.session === undefined)
+      throw new InvalidArgument([{ field: "extent", description: "the request names no session" }]);
+    // Taken before anything is awaited: a second answer, and the end of the time, find it gone.
+    this.#waiting.delete(id);
+    try {
+      await this.#record(approves ? "approval.given" : "approval.refused", waiting, approver, extent);
+    } catch (error) {
+      waiting.end(new Unavailable("the answer of a person cannot be recorded"));
+      throw error;
+    }
+    if (approves && extent !== undefined) this.#stand(held, extent);
+    waiting.end(approves ? undefined : ended("a person refused"));
+  }
+
+  /** The words of a limit that is reached. */
+  #crowded({ principal, request: { session } }: HeldRequest): string | undefined {
+    const all = this.list();
+    const ofCaller = all.filter(({ held }) => held.principal.name === principal.name);
+    const ofSession = ofCaller.filter(({ held }) => held.request.session === session);
+    const isFull =
+      all.length >= maxHeld.all || ofCaller.length >= maxHeld.caller || ofSession.length >= maxHeld.session;
+    return isFull ? "too many requests wait for a person already" : undefined;
+  }
+
+  #stand(held: HeldRequest, extent: Extent): void {
+    const [ofCaller, ofSession] = this.#keysOf(held);
+    const lastsMs = extent === "hour" ? hourMs : longestSessionMs;
+    const key = extent === "hour" ? ofCaller : ofSession;
+    if (key !== undefined) this.#standing.set(key, this.deps.clock.nowMs() + lastsMs);
+  }
+
+  /** By which a yes for longer is found: for the caller, and for its session where it names one. */
+  #keysOf({ principal, connection, request: { session }, rule }: HeldRequest): string[] {
+    const common = [principal.name, connection.connectionId, this.deps.policyDigest(), rule.line];
+    const keys = session === undefined ? [common] : [common, [...common, session]];
+    return keys.map((key) => JSON.stringify(key));
+  }
+
+  async #record(
+    type: AuditEvent["type"],
+    waiting: Waiting,
+    approver: Principal,
+    extent?: Extent,
+  ): Promise<void> {
+    const { connection, principal, request, rule } = waiting.held;
+    const [path = ""] = (request.target ?? "").split("?");
+    const what = `${request.method} ${request.host}${path.slice(0, 200)}`;
+    const until = extent === undefined ? "" : ` for ${extent === "hour" ? "an hour" : "its session"}`;
+    const reason = `${principal.name}${until}: ${what} (line ${rule.line}, sha256:${waiting.digest})`;
+    const { connectionId, provider } = connection;
+    const about = { connectionId, providerId: provider.id, reason };
+    const event = { timeMs: this.deps.clock.nowMs(), type, ...by(approver), ...about };
+    await this.deps.store.record((tx) => tx.appendAudit(event));
+  }
+}
+
+function ended(why: string): PermissionDenied {
+  return new PermissionDenied(`this request needs the yes of a person: ${why}`);
+}
+
+/**
+ * SHA-256 of all that an approver says yes to, hexadecimal. Two requests that differ in any of it have two digests, and one has always the
+ * same: JSON keeps its parts apart, whatever is in them, and headers are sorted.
+ */
+export function digestOf({ principal, connection, request }: Omit<HeldRequest, "rule" | "signal">): string {
+  const headers = [...(request.headers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
+  const { method = null, host = null, target = null, body, session = null } = request;
+  const content = body ? [body.size, body.digest] : null;
+  const whole = ["nexusd-request-1", method, host, target, request.headers ? headers : null, content];
+  const text = JSON.stringify([...whole, principal.name, session, connection.connectionId]);
+  return createHash("sha256").update(text).digest("hex");
+}

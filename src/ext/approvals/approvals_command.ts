@@ -1,0 +1,93 @@
+import { Code } from "@connectrpc/connect";
+import { Command, Option } from "commander";
+import { withStep } from "../../cli/shell/call_failure.js";
+import { usageFailure } from "../../cli/shell/command_failure.js";
+import { confirm } from "../../cli/shell/confirm.js";
+import {
+  type ConfirmedFlags,
+  type DaemonFlags,
+  type DaemonSession,
+  daemonCommand,
+} from "../../cli/shell/daemon_command.js";
+import { addNotes } from "../../cli/shell/help.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { formatAge, formatFields, printable, printableLines } from "../../cli/shell/text.js";
+import type { HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
+import { extents } from "../../model/access/rules.js";
+
+const notes =
+  "A rule of the policy file with `then: ask` holds a request until somebody answers, 180 seconds at most. Read all of it: a yes counts for exactly this request. What is not printable ASCII is shown as \\u{...}.";
+
+export function approvalsCommand(shell: Shell): Command {
+  const list = addNotes(new Command("list").description("show the requests that wait"), notes);
+  return new Command("approvals")
+    .addCommand(
+      daemonCommand(shell, list, async (session, _flags: DaemonFlags) => {
+        const requests = await waiting(session);
+        session.showList(requests, {
+          none: "no request waits\n",
+          columns: {
+            ID: ({ id }) => id,
+            CALLER: ({ caller }) => caller,
+            PROVIDER: ({ provider }) => provider,
+            REQUEST: ({ method, url }) => `${method} ${url}`,
+            ENDS: ({ expiresAt }) => formatAge(expiresAt, shell.clock.nowMs()),
+          },
+        });
+      }),
+    )
+    .addCommand(decideCommand(shell, true))
+    .addCommand(decideCommand(shell, false));
+}
+
+interface DecideFlags extends ConfirmedFlags {
+  readonly for?: string;
+}
+
+function decideCommand(shell: Shell, approve: boolean): Command {
+  const command = new Command(approve ? "yes" : "no")
+    .description(approve ? "let a request go" : "refuse a request")
+    .argument("<id>", "as list shows it")
+    .option("--yes", "do not ask");
+  if (approve)
+    command.addOption(
+      new Option("--for <extent>", "let further ones of this rule go, where the rule allows it").choices(
+        extents,
+      ),
+    );
+  return daemonCommand(shell, command, async (session, flags: DecideFlags, id: string) => {
+    const request = (await waiting(session)).find((one) => one.id === id);
+    if (!request) throw usageFailure(`no request ${printable(id)} waits: nexusd approvals list`);
+    if (approve) {
+      shell.stderr.write(textOf(request));
+      await confirm(shell, "Let it go?", flags.yes);
+    }
+    const { daemon, call, show } = session;
+    const decision = { id, digest: request.digest, approve, extent: flags.for ?? "" };
+    const answer = await withStep(Code.NotFound, "it waits no more: nexusd approvals list", () =>
+      call("answer the request", daemon.approvals.decideHeldRequest, decision),
+    );
+    show(answer, () => (approve ? "it is let go\n" : "it is refused\n"));
+  });
+}
+
+async function waiting({ daemon, call }: DaemonSession): Promise<HeldRequest[]> {
+  return (await call("list the requests that wait", daemon.approvals.listHeldRequests, {})).requests;
+}
+
+/** All of it: what is not shown cannot be agreed to. */
+function textOf(request: HeldRequest): string {
+  const { method, url, headers, bodySize, bodySha256, bodyText, extents: allowed } = request;
+  const digest = Buffer.from(bodySha256).toString("hex");
+  const fields = formatFields([
+    ["request", `${method} https://${url}`],
+    ...headers.map(({ name, value }) => [`  ${name}`, value] as const),
+    ["body", bodySize === 0n ? "none" : `${bodySize} bytes, sha256 ${digest}`],
+    ["caller", request.caller],
+    ["session", request.session],
+    ["provider", `${request.provider}, connection of ${request.userId} (${request.connectionId})`],
+    ["rule", `line ${request.ruleLine}${request.because === "" ? "" : `: ${request.because}`}`],
+    ["may count for", ["once", ...allowed].join(", ")],
+  ]);
+  return bodyText === "" ? fields : `${fields}\n${printableLines(bodyText)}\n\n`;
+}

@@ -1,0 +1,219 @@
+import { setImmediate } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import type { HeldRequest } from "../../../src/domain/access/request_rules.js";
+import { Approvals } from "../../../src/ext/approvals/approvals.js";
+import { owner, type Principal } from "../../../src/model/access/principal.js";
+import type { Extent } from "../../../src/model/access/rules.js";
+import { Changes } from "../../../src/runtime/changes.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { perTest } from "../../lifetimes.js";
+
+const boss: Principal = { name: "key:boss", kind: "key" };
+const claude: Principal = { name: "key:claude", kind: "key" };
+
+class World {
+  readonly clock = new ManualClock(1_800_000_000_000);
+  readonly changes = new Changes();
+  readonly audited: string[] = [];
+  isStoreBroken = false;
+  policy = "one";
+  readonly approvals = new Approvals({
+    clock: this.clock,
+    changes: this.changes,
+    policyDigest: () => this.policy,
+    store: {
+      record: async (change) => {
+        if (this.isStoreBroken) throw new Error("the disk is full");
+        const appendAudit = (event: { type: string; principal: string; reason?: string }) =>
+          this.audited.push(`${event.type} by ${event.principal} of ${event.reason?.split(" (")[0]}`);
+        change({ appendAudit } as never);
+      },
+    },
+  });
+
+  ask(
+    change: {
+      principal?: Principal;
+      session?: string | undefined;
+      target?: string;
+      extent?: Extent[];
+      signal?: AbortSignal;
+    } = {},
+  ) {
+    const {
+      principal = claude,
+      target = "/repos?token=x",
+      extent = [],
+      signal = new AbortController().signal,
+    } = change;
+    const session = "session" in change ? change.session : "run-1";
+    const held: HeldRequest = {
+      principal,
+      connection: { connectionId: "c-1", userId: "ada", provider: { id: "p", name: "github" } },
+      request: {
+        method: "POST",
+        host: "api.github.com",
+        target,
+        headers: new Map(),
+        body: undefined,
+        session,
+      },
+      rule: {
+        providers: undefined,
+        when: undefined,
+        verdict: "ask",
+        because: "",
+        extent,
+        asksBody: false,
+        line: 3,
+      },
+      signal,
+    };
+    return this.approvals.ask(held).then((refusal) => refusal?.message ?? "sent");
+  }
+
+  only() {
+    const [waiting, ...more] = this.approvals.list();
+    if (!waiting || more.length > 0) throw new Error(`${more.length} wait`);
+    return waiting;
+  }
+
+  decide(
+    approves: boolean,
+    change: { approver?: Principal; digest?: string; extent?: Extent; id?: string } = {},
+  ) {
+    const { approver = boss, extent, ...given } = change;
+    const { id, digest } = "id" in given ? { digest: "", ...given } : { ...this.only(), ...given };
+    return this.approvals.decide({ id: id ?? "", digest: digest ?? "", approves, extent }, approver);
+  }
+}
+
+describe("a request that a person is asked about", () => {
+  const world = perTest(() => new World());
+
+  it("is sent once after a yes, which is on record with who said it", async () => {
+    const asked = world.ask();
+    const { id, digest } = world.only();
+    await world.decide(true);
+    expect(await asked).toBe("sent");
+    expect(world.audited).toEqual(["approval.given by key:boss of key:claude: POST api.github.com/repos"]);
+    expect(world.approvals.list()).toEqual([]);
+    await expect(world.decide(true, { id, digest })).rejects.toThrow("request not found");
+    const again = world.ask();
+    expect(world.approvals.list().length).toBe(1);
+    await world.decide(false);
+    expect(await again).toContain("a person refused");
+  });
+
+  it("is denied after 180 seconds, and a yes then finds nothing", async () => {
+    const asked = world.ask();
+    const { id, digest } = world.only();
+    world.clock.advance(179_999);
+    expect(world.approvals.list().length).toBe(1);
+    world.clock.advance(1);
+    expect(await asked).toContain("nobody answered in time");
+    await expect(world.decide(true, { id, digest })).rejects.toThrow("not found");
+    expect(world.audited).toEqual(["approval.expired by daemon of key:claude: POST api.github.com/repos"]);
+  });
+
+  it("is sent when the yes came before the end of its time, though it is put on record after it", async () => {
+    const asked = world.ask();
+    const decided = world.decide(true);
+    world.clock.advance(180_000);
+    await decided;
+    expect(await asked).toBe("sent");
+    expect(world.audited.length).toBe(1);
+  });
+
+  it("is answered once by two who answer at the same time", async () => {
+    const asked = world.ask();
+    const { id, digest } = world.only();
+    const answers = await Promise.allSettled([
+      world.decide(true, { id, digest }),
+      world.decide(false, { id, digest }),
+    ]);
+    expect(answers.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+    expect(await asked).toBe("sent");
+  });
+
+  it.each(["before", "while"])("is never sent when its caller leaves %s somebody says yes", async (when) => {
+    const controller = new AbortController();
+    const asked = world.ask({ signal: controller.signal });
+    const { id, digest } = world.only();
+    const decided = when === "while" ? world.decide(true, { id, digest }) : undefined;
+    controller.abort();
+    expect(await asked).toContain("has left");
+    await decided;
+    await expect(world.decide(true, { id, digest })).rejects.toThrow("not found");
+  });
+
+  it("ends when its caller is revoked", async () => {
+    const asked = world.ask();
+    world.changes.emit("principalEnded", "key:claude");
+    expect(await asked).toContain("its caller has ended");
+  });
+
+  it("is not approved by its own caller, nor with the digest of another request", async () => {
+    const asked = world.ask();
+    await expect(world.decide(true, { approver: claude })).rejects.toThrow("cannot approve it");
+    await expect(world.decide(true, { digest: "00".repeat(32) })).rejects.toThrow(
+      "not the request that waits",
+    );
+    expect(world.approvals.list().length).toBe(1);
+    await world.decide(false);
+    expect(await asked).toContain("person refused");
+    const owned = world.ask({ principal: owner });
+    await world.decide(true, { approver: owner });
+    expect(await owned).toBe("sent");
+  });
+
+  it("is not sent when the yes cannot be put on record", async () => {
+    const asked = world.ask();
+    world.isStoreBroken = true;
+    await expect(world.decide(true)).rejects.toThrow("disk");
+    expect(await asked).toContain("cannot be recorded");
+  });
+
+  it("waits among few: five of a session, twenty of a caller, a hundred in all", async () => {
+    const refusedAfter = async (count: number, one: (at: number) => Promise<string>) => {
+      for (let at = 0; at < count; at++) void one(at);
+      expect(world.approvals.list().length).toBe(count);
+      expect(await one(count)).toContain("too many requests wait");
+      for (const { end } of world.approvals.list()) end(undefined);
+      await setImmediate();
+    };
+    await refusedAfter(5, () => world.ask());
+    await refusedAfter(20, (at) => world.ask({ session: `run-${at}` }));
+    await refusedAfter(100, (at) =>
+      world.ask({ principal: { name: `key:${at % 10}`, kind: "key" }, session: `run-${at}` }),
+    );
+  });
+
+  it("lets further ones of its session go, or of its caller for an hour, where the rule allows it", async () => {
+    const extent: Extent[] = ["session", "hour"];
+    const first = world.ask({ extent });
+    await expect(world.decide(true, { extent: "session" }).then(() => first)).resolves.toBe("sent");
+    expect(await world.ask({ extent, target: "/other" })).toBe("sent");
+    const other = world.ask({ extent, session: "run-2" });
+    await world.decide(true, { extent: "hour" });
+    expect(await other).toBe("sent");
+    expect(await world.ask({ extent, session: "run-3" })).toBe("sent");
+    world.clock.advance(3_600_000);
+    const late = world.ask({ extent, session: "run-3" });
+    await world.decide(false);
+    expect(await late).toContain("person refused");
+    world.policy = "two";
+    const changed = world.ask({ extent });
+    await world.decide(false);
+    expect(await changed).toContain("person refused");
+  });
+
+  it("takes no yes for longer than the rule allows, nor for a session that there is not", async () => {
+    void world.ask();
+    await expect(world.decide(true, { extent: "hour" })).rejects.toThrow("for this once");
+    world.only().end(undefined);
+    await setImmediate();
+    void world.ask({ session: undefined, extent: ["session"] });
+    await expect(world.decide(true, { extent: "session" })).rejects.toThrow("names no session");
+  });
+});
