@@ -105,8 +105,9 @@ install_deploy() {
 install_kubernetes() {
   apt_programs etcd:etcd-server openssl:openssl go:golang-go || return
   local bin="$tools_folder/bin"
+  [ -x "$tools_folder/python/bin/kubernetes-validate" ] ||
+    pip_install --upgrade --target "$tools_folder/python" kubernetes-validate==1.37.0 || return
   [ -x "$bin/helm" ] || again 3 600 env GOBIN="$bin" go install helm.sh/helm/v3/cmd/helm@v3.22.0 || return
-  [ -x "$bin/kube-linter" ] || again 3 600 env GOBIN="$bin" go install golang.stackrox.io/kube-linter/cmd/kube-linter@v0.7.6 || return
   [ -x "$bin/kube-apiserver" ] ||
     { again 2 2400 test/ext/kubernetes/suite/build_apiserver.sh "$tools_folder/apiserver" && cp "$tools_folder/apiserver/kube-apiserver" "$bin/"; }
 }

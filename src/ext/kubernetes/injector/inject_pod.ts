@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../../model/json.js";
-import type { Container, Pod } from "./pod.js";
+import type { Container, Pod, Variable } from "./pod.js";
 import {
   agentMount,
   agentVariables,
@@ -21,6 +21,7 @@ export const annotations = {
   provider: `${domain}/provider`,
   containers: `${domain}/containers`,
   settings: `${domain}/settings`,
+  egressSecret: `${domain}/egress-secret`,
   injected: `${domain}/injected`,
 } as const;
 
@@ -42,21 +43,21 @@ export type Injection =
 export function injectPod(pod: Pod, options: InjectorOptions): Injection {
   const read = readAnnotations(pod, options);
   if (typeof read === "string") return { denied: read };
-  const { form, policy, targets, settings } = read;
+  const { form, policy, targets, settings, secret } = read;
   const { containers, initContainers = [], volumes: own = [] } = pod.spec;
   const warnings: string[] = [];
   const served = (container: Container): Container =>
-    targets(container.name) ? withNexusd(container, form, warnings) : container;
+    targets(container.name)
+      ? withNexusd(container, agentVariables(form, secret), agentMount(form), warnings)
+      : container;
   // The first: those that follow it, and end before the agent starts, may call it.
-  const first = initContainers.some(({ name }) => name === names.container)
-    ? []
-    : [sidecar(form, options, settings)];
+  const isBeside = form === "egress" || initContainers.some(({ name }) => name === names.container);
+  const first = isBeside ? [] : [sidecar(form, options, settings)];
   const known = new Set(own.map(({ name }) => name));
   const marks = {
     [annotations.injected]: form,
-    [fileAnnotations.policy]: policy,
-    ...(form !== "sidecar" &&
-      options.upstreamCa !== undefined && { [fileAnnotations.ca]: options.upstreamCa }),
+    ...(form !== "egress" && { [fileAnnotations.policy]: policy }),
+    ...(form === "spoke" && options.upstreamCa !== undefined && { [fileAnnotations.ca]: options.upstreamCa }),
   };
   if (pod.spec.shareProcessNamespace === true)
     warnings.push(
@@ -67,7 +68,10 @@ export function injectPod(pod: Pod, options: InjectorOptions): Injection {
       ...pod.metadata.annotations,
       ...marks,
     }),
-    changed("/spec/volumes", own, [...own, ...volumes(form, options).filter(({ name }) => !known.has(name))]),
+    changed("/spec/volumes", own, [
+      ...own,
+      ...volumes(form, options, secret).filter(({ name }) => !known.has(name)),
+    ]),
     changed("/spec/initContainers", initContainers, [...first, ...initContainers.map(served)]),
     changed("/spec/containers", containers, containers.map(served)),
   ].flat();
@@ -80,6 +84,8 @@ interface Asked {
   readonly policy: string;
   readonly targets: (container: string) => boolean;
   readonly settings: string | undefined;
+  /** Of `egress`. */
+  readonly secret: string;
 }
 
 /** @returns a sentence that says why the pod is refused */
@@ -94,7 +100,7 @@ function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions)
   if (form === undefined) return `${annotations.form} must be one of ${forms.join(", ")}`;
   if (spec.hostNetwork === true)
     return "nexusd is not injected into a pod with hostNetwork: every program of the node would reach its listeners. Remove hostNetwork, or the label nexusd.dev/inject";
-  if (form !== "sidecar" && upstream === undefined)
+  if (form === "spoke" && upstream === undefined)
     return `the injector knows no hubs for ${annotations.form}: ${form}. Start it with --upstream, or ask for sidecar`;
   const all = [...spec.containers, ...(spec.initContainers ?? [])].map(({ name }) => name);
   if (all.includes(names.container) && given[annotations.injected] === undefined)
@@ -116,25 +122,29 @@ function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions)
     policy: JSON.stringify({ bindings: [binding] }),
     targets: (name) => name !== names.container && agents.includes(name),
     settings: given[annotations.settings],
+    secret: given[annotations.egressSecret] ?? "nexusd-egress",
   };
 }
 
 /** What the container sets itself stays as it is. */
-function withNexusd(container: Container, form: Form, warnings: string[]): Container {
+function withNexusd(
+  container: Container,
+  variables: readonly Variable[],
+  mount: ReturnType<typeof agentMount>,
+  warnings: string[],
+): Container {
   const { env = [], volumeMounts = [] } = container;
-  const missing = agentVariables(form).filter(({ name }) => !env.some((own) => own.name === name));
-  const other = agentVariables(form).filter(({ name, value }) =>
-    env.some((own) => own.name === name && own.value !== value),
-  );
+  const own = new Map(env.map((each) => [each.name, each]));
+  const missing = variables.filter(({ name }) => !own.has(name));
+  const other = variables.filter((each) => own.has(each.name) && own.get(each.name)?.value !== each.value);
   if (other.length > 0)
     warnings.push(
       `the container ${container.name} sets ${other.map(({ name }) => name).join(", ")} itself, and may not reach nexusd`,
     );
-  const mount = agentMount(form);
   const isMounted = volumeMounts.some(({ mountPath }) => mountPath === mount.mountPath);
   return {
     ...container,
-    env: [...env, ...missing.map(({ name, value = "" }) => ({ name, value }))],
+    env: [...env, ...missing] as Container["env"] & object,
     volumeMounts: isMounted ? volumeMounts : [...volumeMounts, mount],
   };
 }

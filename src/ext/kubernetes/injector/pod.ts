@@ -4,6 +4,7 @@ import type { KubernetesObject } from "../api/objects.js";
 export interface Variable {
   readonly name: string;
   readonly value?: string;
+  readonly valueFrom?: JsonObject;
 }
 
 export interface Container extends JsonObject {

@@ -2,8 +2,8 @@ import type { JsonObject } from "../../../model/json.js";
 import type { Container, Variable } from "./pod.js";
 
 /**
- * What runs beside the agent: `spoke` copies from the hubs what the service account of the pod may see; `sidecar` has connections of
- * its own, in memory; `egress` is a spoke whose agent has no socket, but a proxy that adds credentials to its requests.
+ * `spoke` copies from the hubs what the service account of the pod may see; `sidecar` has connections of its own, in memory; `egress`
+ * runs nothing beside the agent, which has the egress listener of the hubs for a proxy.
  */
 export const forms = ["spoke", "sidecar", "egress"] as const;
 export type Form = (typeof forms)[number];
@@ -22,7 +22,6 @@ export interface InjectorOptions {
 const sidecarUser = 64_532;
 /** Of the pod, whose containers share its ports: numbers that programs do not choose. */
 const opsPort = 15_090;
-const egressPort = 15_001;
 const browserPort = 15_080;
 
 export const names = {
@@ -36,10 +35,10 @@ export const names = {
 const placeFolder = "/etc/nexus/place";
 const socketMount = { name: names.socket, mountPath: "/run/nexus" };
 const address = `unix:${socketMount.mountPath}/nexus.sock`;
-const trustMount = { name: names.trust, mountPath: "/run/nexus-trust" };
-const bundle = `${trustMount.mountPath}/bundle.pem`;
+const trustMount = { name: names.trust, mountPath: "/etc/nexus-egress" };
+const bundle = `${trustMount.mountPath}/ca-bundle.pem`;
 
-/** What a container of the agent mounts. With `egress` it cannot ask for a token. */
+/** What a container of the agent mounts. */
 export function agentMount(form: Form) {
   return { ...(form === "egress" ? trustMount : socketMount), readOnly: true };
 }
@@ -82,7 +81,6 @@ export function sidecar(form: Form, options: InjectorOptions, settings: string |
     volumeMounts: [
       { name: names.data, mountPath: "/data" },
       socketMount,
-      ...(form === "egress" ? [trustMount] : []),
       { name: names.place, mountPath: placeFolder, readOnly: true },
     ],
   };
@@ -104,41 +102,44 @@ function variables(form: Form, { upstream = "", upstreamCa }: InjectorOptions): 
     NODE_OPTIONS: "--max-old-space-size=128",
     NEXUS_ADDRESS: address,
     ...(form === "sidecar" && { NEXUS_BROWSER_LISTEN: `127.0.0.1:${browserPort}` }),
-    ...(form !== "sidecar" && {
+    ...(form === "spoke" && {
       NEXUS_UPSTREAM: upstream,
       NEXUS_UPSTREAM_TOKEN_FILE: `${placeFolder}/token`,
       ...(upstreamCa !== undefined && { NEXUS_UPSTREAM_CA_FILE: `${placeFolder}/ca.crt` }),
     }),
-    ...(form === "egress" && {
-      NEXUS_EGRESS_LISTEN: `127.0.0.1:${egressPort}`,
-      NEXUS_EGRESS_BUNDLE_FILE: bundle,
-    }),
   };
 }
 
-/** What a container of the agent finds nexusd by. */
-export function agentVariables(form: Form): Variable[] {
+/** What a container of the agent finds nexusd by. @param secret holds `proxy`, a URL with an API key, and `ca-bundle.pem` */
+export function agentVariables(form: Form, secret: string): Variable[] {
   if (form !== "egress") return [{ name: "NEXUS_ADDRESS", value: address }];
-  const proxy = `http://127.0.0.1:${egressPort}`;
   const proxies = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
+  const valueFrom = { secretKeyRef: { name: secret, key: "proxy" } };
   const direct = "localhost,127.0.0.1,::1,.svc,.cluster.local";
   const bundles = [
     ...["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"],
     ...["AWS_CA_BUNDLE", "CARGO_HTTP_CAINFO", "DENO_CERT", "PIP_CERT", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH"],
   ];
   return [
-    ...proxies.map((name) => ({ name, value: proxy })),
+    ...proxies.map((name) => ({ name, valueFrom })),
     ...["NO_PROXY", "no_proxy"].map((name) => ({ name, value: direct })),
     { name: "NODE_USE_ENV_PROXY", value: "1" },
     ...bundles.map((name) => ({ name, value: bundle })),
   ];
 }
 
-export function volumes(form: Form, { audience, upstreamCa }: InjectorOptions) {
+export function volumes(form: Form, { audience, upstreamCa }: InjectorOptions, secret: string) {
+  if (form === "egress")
+    return [
+      {
+        name: names.trust,
+        secret: { secretName: secret, items: [{ key: "ca-bundle.pem", path: "ca-bundle.pem" }] },
+      },
+    ];
   const file = (path: string, annotation: string): JsonObject => ({
     downwardAPI: { items: [{ path, fieldRef: { fieldPath: `metadata.annotations['${annotation}']` } }] },
   });
-  const isSpoke = form !== "sidecar";
+  const isSpoke = form === "spoke";
   const sources: JsonObject[] = [
     file("policy.yaml", fileAnnotations.policy),
     ...(isSpoke && upstreamCa !== undefined ? [file("ca.crt", fileAnnotations.ca)] : []),
@@ -147,7 +148,6 @@ export function volumes(form: Form, { audience, upstreamCa }: InjectorOptions) {
   return [
     { name: names.data, emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
     { name: names.socket, emptyDir: { medium: "Memory", sizeLimit: "1Mi" } },
-    ...(form === "egress" ? [{ name: names.trust, emptyDir: { medium: "Memory", sizeLimit: "4Mi" } }] : []),
     // The sidecar alone mounts it: nobody else of the pod reads the token, whose mode must fit any group of the pod.
     { name: names.place, projected: { defaultMode: 0o444, sources } },
   ];

@@ -96,6 +96,9 @@ export class Resources implements RunningExtension {
         for (const key of reconciler.keysOf(connectionId)) queue.add(key);
     };
     changes.on("connections", onChanged);
+    this.#onGrants = () => {
+      for (const { objects } of informers) for (const key of objects.keys()) queue.add(key);
+    };
     for (const informer of informers) informer.start();
     const unsubscribe = {
       stop: async () => {
@@ -114,9 +117,11 @@ export class Resources implements RunningExtension {
       if (object && verdict) await status.report(object, verdict);
       return undefined;
     });
-    // Each may take a subject from another one.
+    // Each may take a subject from another one, and decides what Connections may ask for.
+    const judgeConnections = this.#onGrants;
     this.#onGrants = () => {
       for (const key of this.#grants.objects.keys()) queue.add(key);
+      judgeConnections();
     };
     this.#onGrants();
     this.#parts = [...this.#parts, queue];

@@ -35,8 +35,10 @@ describe.each(forms)("the form %s", (form) => {
     const annotations = { ...asked.metadata.annotations, "nexusd.dev/form": form };
     const { spec } = injected({ ...asked, metadata: { ...asked.metadata, annotations } });
     const variable = form === "egress" ? "HTTPS_PROXY" : "NEXUS_ADDRESS";
-    const [first, ...others] = spec.initContainers ?? [];
-    expect(first).toMatchObject({ name: "nexusd", restartPolicy: "Always" });
+    const all = spec.initContainers ?? [];
+    const others = all.filter(({ name }) => name !== "nexusd");
+    if (form === "egress") expect(all).toEqual(others);
+    else expect(all[0]).toMatchObject({ name: "nexusd", restartPolicy: "Always" });
     expect(others.map(({ name }) => name)).toEqual(asked.spec.initContainers?.map(({ name }) => name) ?? []);
     const finding = [...others, ...spec.containers].filter(({ env = [] }) =>
       env.some(({ name }) => name === variable),
@@ -64,12 +66,17 @@ it("reaches a container that another webhook added after it", () => {
   expect(injected(more).spec.containers[1]).toMatchObject({ env: [{ name: "NEXUS_ADDRESS" }] });
 });
 
-it("keeps the token and the socket of an egress pod from its agent", () => {
-  const { spec } = injected(aPod({ annotations: { "nexusd.dev/form": "egress" } }));
-  expect(spec.containers.map(({ volumeMounts }) => volumeMounts)).toEqual([
-    [{ name: "nexusd-trust", mountPath: "/run/nexus-trust", readOnly: true }],
+it("leads an egress pod to the proxy that a Secret names, and gives it no socket", () => {
+  const annotations = { "nexusd.dev/form": "egress", "nexusd.dev/egress-secret": "mine" };
+  const { spec } = injected(aPod({ annotations }));
+  const [agent] = spec.containers;
+  expect(agent?.volumeMounts).toEqual([
+    { name: "nexusd-trust", mountPath: "/etc/nexus-egress", readOnly: true },
   ]);
-  expect(spec.containers[0]?.env?.map(({ name }) => name)).not.toContain("NEXUS_ADDRESS");
+  const valueFrom = { secretKeyRef: { name: "mine", key: "proxy" } };
+  expect(agent?.env).toContainEqual({ name: "HTTPS_PROXY", valueFrom });
+  expect(spec.volumes).toMatchObject([{ secret: { secretName: "mine" } }]);
+  expect(agent?.env?.map(({ name }) => name)).not.toContain("NEXUS_ADDRESS");
 });
 
 it("restricts the sidecar to the user and the providers that the pod names", () => {

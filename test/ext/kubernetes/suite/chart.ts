@@ -16,13 +16,14 @@ export type Manifest = KubernetesObject & JsonObject & { readonly apiVersion: st
 export function rendered(
   values: object = {},
   more: readonly string[] = [],
+  namespace = release.namespace,
 ): { text: string; objects: Manifest[] } {
   const args = [
     "template",
     release.name,
     chart,
     "--namespace",
-    release.namespace,
+    namespace,
     "--include-crds",
     "--kube-version",
     "1.36.3",
@@ -47,10 +48,13 @@ const ofCluster = [
   "MutatingWebhookConfiguration",
 ];
 
-export function placeOf({ apiVersion, kind, metadata: { name, namespace } }: Manifest): ObjectPlace {
+export function placeOf(
+  { apiVersion, kind, metadata: { name, namespace } }: Manifest,
+  own = release.namespace,
+): ObjectPlace {
   const resource = plurals[kind] ?? `${kind.toLowerCase()}s`;
   if (ofCluster.includes(kind)) return { apiVersion, resource, name };
-  return { apiVersion, resource, name, namespace: namespace ?? release.namespace };
+  return { apiVersion, resource, name, namespace: namespace ?? own };
 }
 
 /** A namespace with the service account that a cluster would make in it. */
@@ -66,8 +70,12 @@ export async function makeNamespace(
   await api.apply(place, account);
 }
 
-export async function applyAll(api: KubernetesApi, objects: readonly Manifest[]): Promise<void> {
-  for (const object of objects) await api.apply(placeOf(object), object);
+export async function applyAll(
+  api: KubernetesApi,
+  objects: readonly Manifest[],
+  own?: string,
+): Promise<void> {
+  for (const object of objects) await api.apply(placeOf(object, own), object);
 }
 
 /** A client with the rights of a service account, by a token as the kubelet projects it. */

@@ -8,7 +8,7 @@ import { Place, World } from "../../../daemon/harness.js";
 import { Browser, consent } from "../../../fakes/browser.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 import { applyAll, makeNamespace, release, rendered, tokenOf } from "./chart.js";
-import { clientOf } from "./cluster.js";
+import { clientOf, restartApiServer } from "./cluster.js";
 
 const place = inject("cluster");
 const admin = clientOf(place);
@@ -211,4 +211,93 @@ it("leads a user to consent, shows the account, exports the token where it may, 
   await expect.poll(() => look("connections", "mail", "exporting")).toBeUndefined();
   expect(await admin.find({ ...secret, namespace: "exporting" })).toBeUndefined();
   await expect(world.clients.connections.getConnection({ name })).rejects.toThrow("not found");
+});
+
+it("grants a service account what an AccessGrant says, for as long as it is there", async () => {
+  const spec = { provider: "op", user: "shared" };
+  await make("connections", "shared", spec, "team");
+  await untilReady("connections", "shared", "team", "Denied");
+  const subjects = [{ namespace: "team", serviceAccountName: "default" }];
+  await make("accessgrants", "shared", { subjects, users: ["shared"], providers: ["op"] }, own);
+  expect((await untilReady("accessgrants", "shared", own, "InForce")).status?.conditions).toHaveLength(1);
+  await untilReady("connections", "shared", "team", "ConsentRequired");
+  const ruleOf = async () => {
+    const principal = "jwt:system:serviceaccount:team:default";
+    return (await world.clients.access.explainAccess({ principal, action: "token.read" })).rule;
+  };
+  expect(await ruleOf()).toContain("the AccessGrant shared");
+  await make("accessgrants", "second", { subjects, users: ["*"] }, own);
+  await untilReady("accessgrants", "second", own, "Conflict");
+  for (const name of ["second", "shared"]) await admin.delete(at("accessgrants", name, own));
+  await expect.poll(ruleOf).toContain("the policy file");
+  // The service account may not revoke it any more, and the object is not held for that.
+  await admin.delete(at("connections", "shared", "team"));
+  await expect.poll(() => look("connections", "shared", "team")).toBeUndefined();
+});
+
+it("goes on where it was when the API server and the daemon are killed in the middle", {
+  timeout: 180_000,
+}, async () => {
+  const names = Array.from({ length: 40 }, (_, index) => `many-${index}`);
+  const specOf = (label: string) => ({ provider: "op", label });
+  await Promise.all(names.slice(0, 20).map((name) => make("connections", name, specOf(name), "team")));
+  await restartApiServer(place);
+  await Promise.all(names.slice(20).map((name) => make("connections", name, specOf(name), "team")));
+  await world.stop();
+  await world.start();
+  const reasons = async () => {
+    const { items } = await admin.list<CustomObject>({
+      apiVersion: group,
+      resource: "connections",
+      namespace: "team",
+    });
+    const many = items.filter(({ metadata }) => names.includes(metadata.name));
+    return many.filter(({ status }) => status?.conditions?.[0]?.reason === "ConsentRequired").length;
+  };
+  await expect.poll(reasons, { timeout: 90_000 }).toBe(names.length);
+  const { connections } = await world.clients.connections.listConnections({
+    userId: "team/default",
+    pageSize: 1000,
+  });
+  const labels = connections.map(({ label }) => label).filter((label) => names.includes(label));
+  // Each once, whatever was done twice.
+  expect(labels.sort()).toEqual([...names].sort());
+  await Promise.all(names.map((name) => admin.delete(at("connections", name, "team"))));
+  await expect.poll(async () => await reasons(), { timeout: 60_000 }).toBe(0);
+});
+
+it("keeps 1 000 Connections", { timeout: 400_000 }, async () => {
+  const count = 1_000;
+  const subjects = [{ namespace: "exporting", serviceAccountName: "default" }];
+  await make("accessgrants", "thousand", { subjects, users: ["*"] }, own);
+  await untilReady("accessgrants", "thousand", own, "InForce");
+  const before = process.memoryUsage().rss;
+  const startedAt = performance.now();
+  for (let from = 0; from < count; from += 50)
+    await Promise.all(
+      Array.from({ length: 50 }, (_, index) =>
+        make(
+          "connections",
+          `user-${from + index}`,
+          { provider: "op", user: `user-${from + index}` },
+          "exporting",
+        ),
+      ),
+    );
+  const createdAt = performance.now();
+  const done = async () => {
+    const { items } = await admin.list<CustomObject>({
+      apiVersion: group,
+      resource: "connections",
+      namespace: "exporting",
+    });
+    return items.filter(({ status }) => status?.conditions?.[0]?.reason === "ConsentRequired").length;
+  };
+  await expect.poll(done, { timeout: 300_000, interval: 500 }).toBe(count);
+  const seconds = (at: number) => ((at - startedAt) / 1_000).toFixed(1);
+  const grownMiB = (process.memoryUsage().rss - before) / 1024 ** 2;
+  console.log(
+    `1 000 Connections: created in ${seconds(createdAt)} s, all with a link after ${seconds(performance.now())} s, ${grownMiB.toFixed(0)} MiB more (with the test)`,
+  );
+  expect(grownMiB).toBeLessThan(256);
 });

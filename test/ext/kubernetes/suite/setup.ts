@@ -6,7 +6,6 @@ const programs = {
   "kube-apiserver": "test/ext/kubernetes/suite/build_apiserver.sh FOLDER, then FOLDER on the PATH",
   etcd: "apt-get install etcd-server",
   helm: "go install helm.sh/helm/v3/cmd/helm@v3.22.0",
-  "kube-linter": "go install golang.stackrox.io/kube-linter/cmd/kube-linter@v0.7.6",
   "kubernetes-validate": "pip install kubernetes-validate==1.37.0",
   openssl: "apt-get install openssl",
 };

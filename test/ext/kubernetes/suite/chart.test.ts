@@ -1,0 +1,148 @@
+import { execFileSync } from "node:child_process";
+import { beforeAll, describe, expect, inject, it } from "vitest";
+import type { KubernetesObject as Described } from "../../../deploy/manifests.js";
+import { restrictedViolations } from "../../../deploy/pod_security.js";
+import { schemaFaults } from "../../../deploy/schemas.js";
+import { applyAll, chart, type Manifest, makeNamespace, placeOf, release, rendered } from "./chart.js";
+import { clientOf } from "./cluster.js";
+
+const admin = clientOf(inject("cluster"));
+const all = {
+  injector: { enabled: true },
+  egress: { enabled: true, caSecret: "egress-ca" },
+  resourceController: { enabled: true },
+};
+const forms: Readonly<Record<string, object>> = {
+  "a single daemon": {},
+  "a fleet": { form: "fleet", fleet: { databaseCaSecret: "nexusd-db-ca" } },
+  "the injector": { injector: { enabled: true } },
+  "an egress broker": { egress: { enabled: true } },
+  "custom resources": {
+    resourceController: { enabled: true, namespaces: ["team"], exportNamespaces: ["team"] },
+  },
+  "all of it": {
+    form: "fleet",
+    ...all,
+    providers: [{ name: "github", template: "github" }],
+    clientSecrets: "c",
+  },
+};
+
+interface PodTemplate {
+  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
+  readonly spec: Parameters<typeof restrictedViolations>[0] & {
+    readonly topologySpreadConstraints?: readonly {
+      readonly labelSelector: { readonly matchLabels: object };
+    }[];
+  };
+}
+
+/** The pods that the objects make, hooks too. */
+function podsOf(objects: readonly Manifest[]): PodTemplate[] {
+  return objects.flatMap((object) => {
+    const spec = object["spec"] as { readonly template?: PodTemplate } | undefined;
+    if (object.kind === "Pod") return [object as unknown as PodTemplate];
+    return spec?.template ? [spec.template] : [];
+  });
+}
+
+beforeAll(() => makeNamespace(admin, release.namespace));
+
+it("passes helm lint, and has a schema that refuses what would not work", () => {
+  execFileSync("helm", ["lint", "--strict", chart], { stdio: "pipe" });
+  const refused: readonly [object, string][] = [
+    [{ form: "cluster" }, "form"],
+    [{ publicUrl: "http://nexus.example.com" }, "publicUrl"],
+    [{ injector: { enable: true } }, "enable"],
+    [{ settings: { LOG_LEVEL: "debug" } }, "LOG_LEVEL"],
+    [{ form: "fleet", fleet: { replicas: 1 } }, "replicas"],
+    [{ form: "fleet", egress: { enabled: true } }, "egress.caSecret"],
+  ];
+  for (const [values, word] of refused) expect(() => rendered(values), word).toThrow(word);
+});
+
+describe.each(Object.entries(forms))("the chart with %s", (name, values) => {
+  const namespace = name.replaceAll(" ", "-");
+  const { text, objects } = rendered(values, [], namespace);
+  const builtIn = objects.filter(({ kind }) => kind !== "CustomResourceDefinition");
+
+  it.each(["1.30", "1.33", "1.37"])("fits the schemas of Kubernetes %s", (version) => {
+    const judged = text
+      .split(/^---$/m)
+      .filter((document) => !document.includes("kind: CustomResourceDefinition"))
+      .join("---\n");
+    expect(schemaFaults(judged, builtIn as unknown as Described[], version)).toEqual([]);
+  });
+
+  it("is taken by the API server, which knows every field", async () => {
+    for (const each of ["team", namespace]) await makeNamespace(admin, each);
+    await applyAll(admin, objects, namespace);
+    // Nothing answers it, and it would be asked about the pods of other tests.
+    for (const each of objects.filter(({ kind }) => kind === "MutatingWebhookConfiguration"))
+      await admin.delete(placeOf(each));
+  });
+
+  it("runs every pod under the Pod Security Standard `restricted`, read-only, within limits, and not injected", () => {
+    for (const { metadata, spec } of podsOf(builtIn)) {
+      expect(restrictedViolations({ ...spec, initContainers: [], volumes: spec.volumes ?? [] })).toEqual([]);
+      expect(metadata.labels["nexusd.dev/inject"]).toBe("false");
+      for (const { securityContext, resources } of spec.containers) {
+        expect(securityContext.readOnlyRootFilesystem).toBe(true);
+        for (const of of ["requests", "limits"] as const)
+          expect(Object.keys(resources[of]).sort()).toEqual(["cpu", "ephemeral-storage", "memory"]);
+      }
+      for (const { labelSelector } of spec.topologySpreadConstraints ?? [])
+        expect(metadata.labels).toMatchObject(labelSelector.matchLabels);
+    }
+  });
+
+  it("selects by Services, policies and budgets the pods that it makes", () => {
+    const labels = podsOf(builtIn).map(({ metadata }) => metadata.labels);
+    const isSelected = (selector: object) =>
+      labels.some((own) => Object.entries(selector).every(([name, value]) => own[name] === value));
+    for (const { kind, spec } of builtIn as unknown as Described[]) {
+      if (kind === "Service") expect(isSelected(spec.selector)).toBe(true);
+      if (kind === "PodDisruptionBudget") expect(isSelected(spec.selector.matchLabels)).toBe(true);
+    }
+  });
+});
+
+it("lets an upgrade and a reinstallation keep the keys, which `helm uninstall` leaves", () => {
+  const keys = rendered().objects.find(({ metadata }) => metadata.name === "nexusd-keys");
+  expect(keys?.metadata.annotations).toEqual({ "helm.sh/resource-policy": "keep" });
+  const data = keys?.["data"] as Record<string, string>;
+  const decoded = (name: string) => Buffer.from(data[name] ?? "", "base64").toString();
+  expect(Buffer.from(decoded("encryption.key"), "base64")).toHaveLength(32);
+  expect(decoded("admin.key")).toMatch(/^[0-9a-f]{64}$/);
+  expect(rendered({ keys: { existingSecret: "mine" } }).text).not.toContain("nexusd-keys");
+});
+
+it("makes the store of a fleet at the installation, and its tables new before an upgrade", () => {
+  const jobOf = (more: string[]) =>
+    rendered({ form: "fleet" }, more).objects.find(({ kind }) => kind === "Job");
+  expect(jobOf([])?.metadata.name).toBe("nexusd-init");
+  expect(jobOf(["--is-upgrade"])?.metadata).toMatchObject({
+    ...{ name: "nexusd-migrate", annotations: { "helm.sh/hook": "pre-upgrade" } },
+  });
+});
+
+it("is what the API server refuses with a slip in it", async () => {
+  await makeNamespace(admin, "slip");
+  const service = rendered().objects.find(({ kind }) => kind === "Service") as Manifest;
+  const slip: object = { ...service, spec: { ...(service["spec"] as object), selektor: {} } };
+  await expect(applyAll(admin, [slip as Manifest], "slip")).rejects.toThrow("field not declared in schema");
+});
+
+it("gives what it runs no right that it does not need", async () => {
+  await applyAll(
+    admin,
+    rendered(all).objects.filter(({ kind }) => /Role|ServiceAccount/.test(kind)),
+  );
+  const rules = rendered(all).objects.filter(({ kind }) => kind === "Role" || kind === "ClusterRole");
+  const verbs = rules.flatMap((role) => (role["rules"] as { verbs: string[]; resources: string[] }[]).flat());
+  for (const { verbs: may, resources } of verbs) {
+    expect(may).not.toContain("*");
+    expect(resources).not.toContain("*");
+    if (resources.includes("secrets")) expect(may).not.toContain("list");
+  }
+});
