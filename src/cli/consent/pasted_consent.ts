@@ -6,7 +6,7 @@ import type { Shell } from "../shell/shell.js";
 import { printable } from "../shell/text.js";
 import { isLocalUrl } from "./remote_machine.js";
 
-type Request = Pick<RequestAnswer, "authUrl" | "redirectUri" | "state">;
+type Request = RequestAnswer;
 
 /**
  * Takes a consent that was given in a browser which cannot reach this machine. The command is the browser that the daemon binds the

@@ -40,7 +40,7 @@ export function forwardingCommand(address: string, { env, userName }: RemoteMach
 /** What to compare where the provider refuses client or redirect URI, which only the browser shows; empty where none comes back. */
 export async function redirectHint(
   session: DaemonSession,
-  { providerId, redirectUri }: Pick<RequestAnswer, "providerId" | "redirectUri">,
+  { providerId, redirectUri }: RequestAnswer,
 ): Promise<string> {
   if (redirectUri === "") return "";
   // A caller who may not read the provider does without the client ID.

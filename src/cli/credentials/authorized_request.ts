@@ -49,11 +49,7 @@ export function isBound({ tokenType }: Token): boolean {
 }
 
 /** The nonce that an API wants, and did not get; undefined where it refuses something else, or got it already. */
-export function wantedNonce(
-  { status, headers }: Pick<ApiAnswer, "status" | "headers">,
-  token: Token,
-  given = "",
-): string | undefined {
+export function wantedNonce({ status, headers }: ApiAnswer, token: Token, given = ""): string | undefined {
   const nonce = headers["dpop-nonce"];
   const isWanted = isBound(token) && status === 401 && typeof nonce === "string" && nonce !== given;
   return isWanted && /\buse_dpop_nonce\b/.test(headers["www-authenticate"] ?? "") ? nonce : undefined;

@@ -94,7 +94,7 @@ export async function readCredential(
  * The field that was named, or else what the strategy carries, or the only field. A token that is bound to a key must be named: anyone who
  * takes it for a bearer token gets 401 from every API.
  */
-export function credentialValue({ token, field }: Pick<Credential, "token" | "field">): CredentialValue {
+export function credentialValue({ token, field }: Credential): CredentialValue {
   const { credentials, idToken, expiresAt } = token;
   const names = Object.keys(credentials).sort();
   if (field === undefined && token.tokenType === "DPoP") {

@@ -17,7 +17,7 @@ export function wrap(text: string, width: number, indent = ""): string {
 }
 
 /** `text` in lines that a terminal does not break within a word; as it is where there is no terminal. */
-export function fitted(text: string, { columns }: Pick<Output, "columns">): string {
+export function fitted(text: string, { columns }: Output): string {
   return columns === undefined ? text : wrap(text, helpWidth({ columns }));
 }
 

@@ -44,7 +44,7 @@ export interface View {
     readonly userId: string;
     readonly providerId: string;
   }): boolean;
-  seesProvider(provider: Pick<ProviderProfile, "id" | "name">): boolean;
+  seesProvider(provider: ProviderProfile): boolean;
   /** The store's epoch as this view has it: another one when another part of the store is seen. */
   epochOf(epoch: string): string;
 }
@@ -198,7 +198,7 @@ export class AccessControl {
     };
   }
 
-  seesProvider(permissions: Permissions, { id, name }: Pick<ProviderProfile, "id" | "name">): boolean {
+  seesProvider(permissions: Permissions, { id, name }: ProviderProfile): boolean {
     if (!permissions.isRestricted) return true;
     return permissions.contains({
       kind: "provider",

@@ -228,7 +228,7 @@ export class ApiKeys {
   }
 }
 
-function nameOf({ name }: Pick<ApiKeyRecord, "name">): string {
+function nameOf({ name }: ApiKeyRecord): string {
   return keyPrincipalName(name);
 }
 

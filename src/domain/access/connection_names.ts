@@ -26,7 +26,7 @@ export function parseConnectionPath(segments: readonly string[]): ConnectionKey 
 export class ConnectionNames {
   constructor(
     private readonly deps: {
-      readonly store: Pick<Store, "findProviderIdByName" | "idsNamed">;
+      readonly store: Store;
       readonly access: AccessControl;
     },
   ) {}

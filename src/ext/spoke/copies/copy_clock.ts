@@ -11,7 +11,7 @@ export const maxSilenceMs = 60 * 60_000;
 
 export interface CopyClockDeps {
   readonly store: Store;
-  readonly copies: Pick<Copies, "endStatic">;
+  readonly copies: Copies;
   /** By the clock of `nowMs`; undefined when no hub ever sent a message. */
   readonly lastContactAtMs: () => number | undefined;
   /** Called before credentials are ended: a hub must send everything after a reconnect. */

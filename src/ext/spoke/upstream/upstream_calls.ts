@@ -24,7 +24,7 @@ export type UpstreamOutcome = "ok" | "unreachable" | "lost";
 
 export interface UpstreamCallsDeps {
   readonly links: Pick<HubLinks, "inTurn" | "headers">;
-  readonly clock: Pick<Clock, "monotonicMs">;
+  readonly clock: Clock;
   readonly onForwarded: (outcome: UpstreamOutcome) => void;
 }
 
