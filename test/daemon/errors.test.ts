@@ -348,8 +348,6 @@ describe("14: a return URL", () => {
   it.each([
     "http://127.0.0.1:39990/",
     "http://127.0.0.1:3999.evil.example/",
-    "http://127.0.0.1:39990/",
-    "http://127.0.0.1:3999.evil.example/",
     "https://127.0.0.1:3999/",
     "javascript:alert(1)",
   ])("of another origin is refused: %s", async (return_url) => {
