@@ -147,7 +147,7 @@ function accessOf(name: string): RpcAccess | undefined {
 }
 
 /** `nexus.v1.TokenService/GetToken` */
-export function rpcName({ parent, name }: Pick<DescMethod, "parent" | "name">): string {
+export function rpcName({ parent, name }: DescMethod): string {
   return `${parent.typeName}/${name}`;
 }
 

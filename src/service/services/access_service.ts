@@ -44,7 +44,7 @@ type Deps = {
   readonly keys: ApiKeys;
   readonly access: AccessControl;
   readonly explainer: AccessExplainer;
-  readonly rules: Pick<RequestRules, "explain">;
+  readonly rules: RequestRules;
 };
 
 type Rpcs = ServiceImplementation<typeof AccessService>;

@@ -76,10 +76,7 @@ function targetOf({ audience, resource, scopes }: TokenServiceGetTokenRequest): 
   return { audience, resource, scopes };
 }
 
-function askingOf(
-  { request }: Pick<AcquireTokenRequest, "request">,
-  context: Pick<CallContext, "signal">,
-): Asking {
+function askingOf({ request }: Pick<AcquireTokenRequest, "request">, context: CallContext): Asking {
   return {
     request: shownRequestOf(request),
     get signal() {
