@@ -209,7 +209,7 @@ export const budgets = {
   bench: { budget: 1_800, ceiling: 1_800 },
   scripts: { budget: 700, ceiling: 700 },
   /** `Pick<`: only where a test or another implementation really stands in. */
-  picks: { budget: 100, ceiling: 274 },
+  picks: { budget: 100, ceiling: 264 },
   /** Files under 60 lines that one other imports. */
-  smallFiles: { budget: 30, ceiling: 69 },
+  smallFiles: { budget: 30, ceiling: 68 },
 } as const;
