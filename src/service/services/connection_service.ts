@@ -115,8 +115,14 @@ class ConnectionRpcs implements Rpcs {
     };
     const view = this.deps.access.viewOf(context.principal);
     const page = await this.deps.seen.list(filter, view.isRestricted ? view.seesConnection : undefined);
+    const connections: ReturnType<typeof connectionMessage>[] = [];
+    for (const connection of page.connections) {
+      connections.push(connectionMessage(connection));
+      // Some 1 ms, so that other callers are not held up.
+      if (connections.length % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
     return create(ListConnectionsResponseSchema, {
-      connections: page.connections.map(connectionMessage),
+      connections,
       nextPageToken: encodePageToken("connections", page.nextAfterId),
     });
   };
