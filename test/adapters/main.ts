@@ -20,7 +20,7 @@ interface Column {
   readonly argv: readonly string[];
 }
 
-const inPython = ["LangGraph", "Pydantic AI", "OpenAI Agents", "Google ADK", "FastMCP"];
+const inPython = ["LangGraph", "Pydantic AI", "OpenAI Agents", "Google ADK", "FastMCP", "Claude Agent SDK"];
 const columns: readonly Column[] = inPython.map((framework) => ({
   framework,
   argv: [

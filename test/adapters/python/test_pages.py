@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import re
+import socket
 import sys
 import types
 from pathlib import Path
@@ -23,8 +26,6 @@ PAGES = {
     "Pydantic AI": "pydantic-ai",
     "OpenAI Agents": "openai-agents",
     "Google ADK": "google-adk",
-    "FastMCP": "fastmcp",
-    "Claude Agent SDK": "claude-agent",
 }
 DOCS = Path(__file__).parents[3] / "docs/frameworks"
 
@@ -86,7 +87,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     return made
 
 
-@pytest.mark.parametrize("framework", [each for each in list(PAGES)[:4] if os.environ.get("FRAMEWORK", each) == each])
+@pytest.mark.parametrize("framework", [each for each in PAGES if os.environ.get("FRAMEWORK", each) == each])
 def test_the_page(framework: str, app: types.ModuleType) -> None:
     asyncio.run(act("register", name="github"))
     app.model, terminal = model_of(framework), Terminal()  # type: ignore[attr-defined]
@@ -96,3 +97,84 @@ def test_the_page(framework: str, app: types.ModuleType) -> None:
     assert len(asked) == 1
     assert len(terminal.lines) == 2
     assert terminal.lines[0].startswith("To connect github (not_connected), ada must open http")
+
+
+@pytest.mark.skipif(os.environ.get("FRAMEWORK", "FastMCP") != "FastMCP", reason="it is another framework's page")
+def test_the_page_of_a_server(app: types.ModuleType) -> None:
+    """Over HTTP, where the user is the subject of the client's access token."""
+    from fastmcp import Client
+    from fastmcp.exceptions import ToolError
+    from fastmcp.server.auth.providers.jwt import StaticTokenVerifier
+    from mcp_types import ElicitResult
+
+    app.auth = StaticTokenVerifier(tokens={"of-ada": {"client_id": "c", "sub": "ada"}, "of-nobody": {"client_id": "c"}})  # type: ignore[attr-defined]
+    page: dict[str, Any] = {"__name__": "page"}
+    exec(compile(code_of("fastmcp"), "fastmcp", "exec"), page)
+    links: list[str] = []
+
+    async def elicit(_message: str, _type: Any, params: Any, _context: Any) -> Any:
+        links.append(params.url)
+        await act("consent", url=params.url)
+        return ElicitResult(action="accept")
+
+    async def call(url: str, key: str) -> str:
+        async with Client(url, auth=key, elicitation_handler=elicit) as client:
+            return str((await client.call_tool("list_repos", {})).content[0].text)
+
+    async def main() -> None:
+        await act("register", name="github")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        serving = asyncio.create_task(page["server"].run_http_async(port=port, show_banner=False, log_level="error"))
+        while True:
+            with contextlib.suppress(OSError):
+                (await asyncio.open_connection("127.0.0.1", port))[1].close()
+                break
+            await asyncio.sleep(0.05)
+        url = f"http://127.0.0.1:{port}/mcp"
+        assert await call(url, "of-ada") == "nexusd"
+        assert (len(links), len(asked)) == (1, 1)
+        with pytest.raises(ToolError):
+            await call(url, "of-nobody")
+        assert (len(links), len(asked)) == (1, 1)
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(os.environ.get("FRAMEWORK", "Claude Agent SDK") != "Claude Agent SDK", reason="it is another framework's page")
+@pytest.mark.parametrize("agrees", [True, False])
+def test_the_page_of_a_session(tmp_path: Path, agrees: bool) -> None:
+    """Its hook asks the user, and its command has the headers."""
+    shown: list[Consent] = []
+    (tmp_path / "nexusd").symlink_to(Path(__file__).parents[3] / "dist/main.js")
+
+    async def answers(consent: Consent) -> None:
+        shown.append(consent)
+        await act("consent" if agrees else "deny", url=consent.auth_url)
+
+    async def main() -> None:
+        page: dict[str, Any] = {"print": answers}
+        provider = await act("register", name="linear" if agrees else "linear-2")
+        code = code_of("claude-agent").replace('"linear", user', f'"{provider}", user')
+        exec(compile(code, "claude-agent", "exec"), page)
+        options = page["options"]
+        [matcher] = options.hooks["PreToolUse"]
+        decision = await matcher.hooks[0]({}, None, None)
+        assert [consent.user for consent in shown] == ["ada"]
+        if not agrees:
+            assert decision["hookSpecificOutput"]["permissionDecision"] == "deny"
+            return
+        assert decision == {}
+        environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        helper = options.mcp_servers["linear"]["headersHelper"]
+        child = await asyncio.create_subprocess_shell(helper, env=environment, stdout=asyncio.subprocess.PIPE)
+        output, _ = await child.communicate()
+        token = await page["linear"].token()
+        assert json.loads(output) == {"Authorization": f"Bearer {token.access_token}"}
+        assert await matcher.hooks[0]({}, None, None) == {}
+        assert len(shown) == 1
+        await page["linear"].nexus.close()
+
+    asyncio.run(main())
