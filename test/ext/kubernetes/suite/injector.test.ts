@@ -101,7 +101,9 @@ describe.each(forms)("the form %s", (form) => {
     async (_, { pod }) => {
       const annotations = { ...pod().metadata.annotations, "nexusd.dev/form": form };
       const { spec, metadata } = await made(pod(), { annotations });
-      expect(spec.initContainers?.[0]).toMatchObject({ name: "nexusd", restartPolicy: "Always" });
+      const all = spec.initContainers ?? [];
+      if (form === "egress") expect(all.map(({ name }) => name)).not.toContain("nexusd");
+      else expect(all[0]).toMatchObject({ name: "nexusd", restartPolicy: "Always" });
       expect(metadata.annotations).toMatchObject({ "nexusd.dev/injected": form });
     },
   );

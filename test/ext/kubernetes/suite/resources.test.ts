@@ -226,9 +226,9 @@ it("grants a service account what an AccessGrant says, for as long as it is ther
     return (await world.clients.access.explainAccess({ principal, action: "token.read" })).rule;
   };
   expect(await ruleOf()).toContain("the AccessGrant shared");
-  await make("accessgrants", "second", { subjects, users: ["*"] }, own);
-  await untilReady("accessgrants", "second", own, "Conflict");
-  for (const name of ["second", "shared"]) await admin.delete(at("accessgrants", name, own));
+  await make("accessgrants", "taken", { subjects, users: ["*"] }, own);
+  await untilReady("accessgrants", "taken", own, "Conflict");
+  for (const name of ["taken", "shared"]) await admin.delete(at("accessgrants", name, own));
   await expect.poll(ruleOf).toContain("the policy file");
   // The service account may not revoke it any more, and the object is not held for that.
   await admin.delete(at("connections", "shared", "team"));
