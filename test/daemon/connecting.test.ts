@@ -50,6 +50,14 @@ describe("connecting", () => {
     expect(sent.get("redirect_uri")).toBe(`${world.place.config.redirectUri}/op`);
   });
 
+  it("lets requested scopes override the defaults", async () => {
+    const requested = await request({ scopes: ["read"] });
+    expect(requested.scopes).toEqual(["read"]);
+    await consent(new Browser(), requested.authUrl);
+    expect((await connection(requested.connectionId))?.grantedScopes).toEqual(["read"]);
+    expect((await new Browser().get(requested.authUrl)).status, "a link works once").toBe(404);
+  });
+
   it("sends the person back to the return URL and keeps its query", async () => {
     const requested = await request({ returnUrl });
     const page = await consent(new Browser(), requested.authUrl, "allow", toCaller);
