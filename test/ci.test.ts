@@ -14,11 +14,11 @@ const suitesOf = (...files: string[]): string[] =>
 const always = ["check", "test", "model", "package"];
 
 test.for([
-  ["docs/access.md", []],
-  ["src/cli/status.ts", ["daemon", "tools"]],
-  ["clients/go/cache.go", ["clients"]],
+  ["docs/access.md", ["docs"]],
+  ["src/cli/status.ts", ["daemon", "tools", "docs"]],
+  ["clients/go/cache.go", ["clients", "docs"]],
   ["src/domain/refresh/refresher.ts", ["daemon", "model-fleet", "crash", "bench-load"]],
-  ["proto/nexus/v1/token.proto", ["conformance", "clients", "python", "interop"]],
+  ["proto/nexus/v1/token.proto", ["conformance", "clients", "python", "interop", "docs"]],
 ] as const)("a change of %s runs what it can break", ([file, more], context) => {
   needs(context, "bash");
   expect(suitesOf(file)).toEqual([...always, ...more]);
