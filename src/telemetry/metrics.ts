@@ -143,6 +143,15 @@ export class Metrics {
   }
 
   /** Adds a gauge, which is read each time the metrics are, and is absent without a value. */
+  addCounter<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[],
+  ): (labels: Record<Label, string>) => void {
+    const counter = new Counter({ name, help, labelNames: [...labelNames], registers: [this.#registry] });
+    return (labels) => counter.inc(labels);
+  }
+
   addGauge(name: string, help: string, read: () => number | undefined): void {
     const gauge = new Gauge({
       name,

@@ -12,6 +12,7 @@ export type AuditEventType =
   | "credential_replaced"
   | "token_retrieved"
   | "token_reads_counted"
+  | "egress_used"
   | "token_retrieval_failed"
   | "token_rejected"
   | "token_storage_failed"

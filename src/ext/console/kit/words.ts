@@ -96,6 +96,7 @@ export const eventWords: Readonly<Record<string, string>> = {
   credential_replaced: "Key replaced",
   token_retrieved: "Token read",
   token_reads_counted: "Token read again",
+  egress_used: "Requests sent with the credential",
   token_retrieval_failed: "Token not readable",
   token_rejected: "Token refused by an API",
   token_storage_failed: "Token not stored",

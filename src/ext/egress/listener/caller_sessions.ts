@@ -3,6 +3,7 @@ import type { Principal } from "../../../model/access/principal.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import { BoundedMap } from "../../../runtime/bounded_map.js";
 import type { Clock } from "../../../runtime/clock.js";
+import type { Log } from "../../../runtime/log.js";
 import type { Store } from "../../../store/store.js";
 import { Credentials, isRefused } from "../proxy/credentials.js";
 import { OpenUses } from "../proxy/open_uses.js";
@@ -11,16 +12,17 @@ import { type Route, Routes, routeOf } from "../proxy/routes.js";
 import { EgressSession } from "../proxy/session.js";
 import type { SessionDeps } from "../proxy/session_deps.js";
 import { inProcessSession } from "./in_process_session.js";
+import { type EgressMetrics, SessionRecord } from "./session_record.js";
 
 /** Of all callers together: some 50 KB each, with the servers of a few hosts. */
 const maxSessions = 5_000;
-/** A session without a connection ends after it. */
+/** A session without a connection ends after it; what the others did is recorded. */
 const idleMs = 60_000;
 /** How old what is known of the profiles may be. */
 const profilesAgeMs = 1_000;
 
 export interface CallerSessionsDeps
-  extends Omit<SessionDeps, "credentials" | "uses" | "routes" | "methods" | "paths"> {
+  extends Omit<SessionDeps, "credentials" | "uses" | "routes" | "methods" | "paths" | "record"> {
   readonly services: Parameters<typeof inProcessSession>[0];
   readonly store: Store;
   readonly access: {
@@ -29,12 +31,19 @@ export interface CallerSessionsDeps
   };
   /** Whose connections are used where neither the caller nor its restriction names a user. */
   readonly user: string | undefined;
+  readonly metrics: EgressMetrics;
   readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface CallerSession {
+  readonly session: EgressSession;
+  readonly record: SessionRecord;
 }
 
 /** The sessions of callers of the egress listener: one for each caller and user while there are connections. */
 export class CallerSessions {
-  readonly #sessions = new BoundedMap<string, EgressSession>(maxSessions);
+  readonly #sessions = new BoundedMap<string, CallerSession>(maxSessions);
   #routes: readonly (readonly [ProviderProfile, Route])[] = [];
   #readAtMs = Number.NEGATIVE_INFINITY;
 
@@ -51,23 +60,33 @@ export class CallerSessions {
       );
     const key = [principal.name, userId, principal.expiresAtMs].join("\n");
     const known = this.#sessions.get(key);
-    if (known) return known;
-    const session = this.#open(principal, userId, () => this.#sessions.delete(key));
-    this.#sessions.set(key, session)?.close();
-    return session;
+    if (known) return known.session;
+    const opened = this.#open(principal, userId, () => this.#sessions.delete(key));
+    this.#sessions.set(key, opened)?.session.close();
+    return opened.session;
   }
 
-  close(): void {
-    for (const session of this.#sessions.values()) session.close();
+  get size(): number {
+    return this.#sessions.size;
   }
 
-  #open(principal: Principal, userId: string, forget: () => void): EgressSession {
-    const { services, clock, authority, upstream, network, record } = this.deps;
+  async close(): Promise<void> {
+    const open = [...this.#sessions.values()];
+    for (const { session } of open) session.close();
+    await Promise.all(open.map(({ record }) => record.flush()));
+  }
+
+  #open(principal: Principal, userId: string, forget: () => void): CallerSession {
+    const { services, clock, authority, upstream, network } = this.deps;
     const credentials = new Credentials({
       session: inProcessSession(services, { ...principal, isProxied: true }),
       userId,
       waitsForConsent: false,
       onConsent: () => undefined,
+    });
+    const record = new SessionRecord({
+      ...{ ...this.deps, principal, sessionId: credentials.sessionId },
+      idOf: ({ providerName, label }) => this.#idOf(providerName, userId, label),
     });
     const over = (): void => {
       forget();
@@ -81,13 +100,17 @@ export class CallerSessions {
     });
     const routes = new Routes(
       () => this.#routesOf(principal),
-      ({ providerName, label }) => this.#isConnected(providerName, userId, label),
+      ({ providerName, label }) => this.#idOf(providerName, userId, label) !== undefined,
     );
     const own = { authority, upstream, network, record, methods: undefined, paths: undefined };
     const session: EgressSession = new EgressSession({ ...own, credentials, uses, routes });
-    const look = (): void => void (session.isIdle ? over() : clock.setTimer(idleMs, look));
+    const look = (): void => {
+      if (session.isIdle) over();
+      else clock.setTimer(idleMs, look);
+      void record.flush();
+    };
     clock.setTimer(idleMs, look);
-    return session;
+    return { session, record };
   }
 
   #routesOf({ name }: Principal): Route[] {
@@ -103,12 +126,12 @@ export class CallerSessions {
       .map(([, route]) => route);
   }
 
-  #isConnected(providerName: string, userId: string, label: string): boolean {
+  #idOf(providerName: string, userId: string, label: string): string | undefined {
     const { store } = this.deps;
     const providerId = store.findProviderIdByName(providerName);
-    if (providerId === undefined) return false;
-    for (const _ of store.idsNamed({ providerId, userId, label })) return true;
-    return false;
+    if (providerId === undefined) return undefined;
+    for (const id of store.idsNamed({ providerId, userId, label })) return id;
+    return undefined;
   }
 
   #soleUserOf({ name }: Principal): string | undefined {

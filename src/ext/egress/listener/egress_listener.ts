@@ -18,6 +18,8 @@ export interface EgressListenerOptions extends ListenerPlace {
   readonly authenticate: Authenticate;
   readonly sessions: CallerSessions;
   readonly dialer: Dialer;
+  /** Told of what was refused to nobody in particular. */
+  readonly onRefused: (kind: string) => void;
   /** PEM of what callers must trust: open to everybody at `/ca.pem`. */
   readonly authority: string;
 }
@@ -28,9 +30,10 @@ export class EgressListener implements Listener {
   readonly #listener: StreamListener;
 
   constructor(private readonly options: EgressListenerOptions) {
-    const { listen, setting, sockets, bounds, dialer, authority } = options;
+    const { listen, setting, sockets, bounds, dialer, authority, onRefused } = options;
     this.#proxy = new EgressProxy({
       dialer,
+      onRefused,
       sessionOf: (request) => this.#sessionOf(request),
       ownPage: (path) =>
         path === "/ca.pem" ? { type: "application/x-pem-file", body: authority } : undefined,
@@ -55,9 +58,12 @@ export class EgressListener implements Listener {
 
   /** Tunnels have no end of their own: all end with the daemon, at once. */
   async close(): Promise<void> {
-    this.options.sessions.close();
+    const closed = this.options.sessions.close();
     this.#proxy.server.close();
-    await this.#listener.close(AbortSignal.abort());
+    // The resets of streams go out first: else an answer that broke off looks whole.
+    for (const _ of ["written by node:http2", "by the socket"])
+      await new Promise((resolve) => setImmediate(resolve));
+    await Promise.all([closed, this.#listener.close(AbortSignal.abort())]);
   }
 
   /** @throws Problem */

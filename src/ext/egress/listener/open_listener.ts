@@ -5,6 +5,7 @@ import { trustedRoots } from "../trusted_roots.js";
 import { CallerSessions } from "./caller_sessions.js";
 import { daemonAuthority } from "./daemon_authority.js";
 import { EgressListener } from "./egress_listener.js";
+import { EgressMetrics } from "./session_record.js";
 
 /** The egress listener of a daemon. @throws StartRefused */
 export async function openListener({
@@ -27,12 +28,15 @@ export async function openListener({
       make: (place) => {
         const upstream = new Upstream(dialer);
         const own = { authority, upstream, network, user, clock };
-        const sessions = new CallerSessions({
-          ...{ ...own, store, access: domain.access, record: undefined },
+        const metrics: EgressMetrics = new EgressMetrics(resources.metrics, () => sessions.size);
+        const sessions: CallerSessions = new CallerSessions({
+          ...{ ...own, store, access: domain.access, metrics, log: options.log },
           services: servicesAt("egress"),
         });
+        const onRefused = (kind: string): void => metrics.refused(kind);
         return config.egress.listen.map(
-          (listen) => new EgressListener({ ...place, listen, sessions, dialer, authority: authority.pem }),
+          (listen) =>
+            new EgressListener({ ...place, listen, sessions, dialer, onRefused, authority: authority.pem }),
         );
       },
     }),

@@ -44,7 +44,7 @@ export interface Refusal {
 /** The credentials of one user, asked for at each request: what was refreshed, consented to or revoked meanwhile counts at once. */
 export class Credentials {
   /** By which the daemon knows the requests of one session. */
-  readonly #sessionId = randomBytes(9).toString("base64url");
+  readonly sessionId = randomBytes(9).toString("base64url");
 
   constructor(
     private readonly deps: {
@@ -71,7 +71,7 @@ export class Credentials {
   ): Promise<Token> {
     const show = (bytes: Uint8Array | undefined): ShownRequestInit => {
       const shown = showRequest(method, `https://${authorityOf(origin)}${target}`, headers, bytes);
-      return { ...shown, session: this.#sessionId };
+      return { ...shown, session: this.sessionId };
     };
     try {
       return await this.#token(route, show(body), signal);

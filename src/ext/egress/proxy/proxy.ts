@@ -18,6 +18,8 @@ export interface ProxyDeps {
   readonly dialer: Dialer;
   /** Whose request it is. @throws Problem */
   sessionOf(request: IncomingMessage): EgressSession | Promise<EgressSession>;
+  /** Nobody's request was refused. @param kind of the problem */
+  onRefused?(kind: string): void;
   /** What is asked of the proxy itself. @returns undefined for what it does not have */
   ownPage?(path: string): { readonly type: string; readonly body: string } | undefined;
 }
@@ -57,7 +59,7 @@ export class EgressProxy {
       else await session.tunnels.take(socket as Socket, origin);
     } catch (error) {
       const problem = problemOf(error);
-      session?.record?.refused(problem.kind);
+      this.#refused(session, problem);
       socket.end(problem.message11);
     }
   }
@@ -82,9 +84,14 @@ export class EgressProxy {
       await this.#forward(request, response, url, origin);
     } catch (error) {
       const problem = problemOf(error);
-      session?.record?.refused(problem.kind);
+      this.#refused(session, problem);
       problem.answer(response);
     }
+  }
+
+  #refused(session: EgressSession | undefined, { kind }: Problem): void {
+    if (session) session.record?.refused(kind);
+    else this.deps.onRefused?.(kind);
   }
 
   async #forward(

@@ -40,6 +40,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    *
    * - `token_retrieved` is the first time that a principal gets a revision of a token. It is recorded before the token leaves, so a
    *   watcher that disconnects at that moment has an event and no token. `token_reads_counted` counts later reads of the same revision.
+   * - `egress_used` counts the requests that the egress listener sent with the credential of a connection, once a minute for each session. Its
+   *   `reason` has the id of the session, and the trace of the last request that named one.
    * - `token_rejected` is a report that an API rejected a revision. Its `reason` is the HTTP status and the error word, for example
    *   `401 invalid_token`.
    * - `token_refresh_requested` is a call of `RefreshConnection`, at the revision before it. The refresh itself is an event of the

@@ -1,9 +1,11 @@
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { auditEvents } from "../../../daemon/audit_events.js";
 import { clientsWithKey } from "../../../daemon/clients_with_key.js";
+import { freePort } from "../../../free_port.js";
 import { perSuite } from "../../../lifetimes.js";
 import { key, ListenerWorld } from "./listener_world.js";
 
@@ -98,6 +100,52 @@ describe("the egress listener", () => {
     }
   });
 
+  it("goes on with the credential that took the place of another, with no new session", async () => {
+    const program = await world.program("ada", await keyOf("replacing"));
+    const socket = await program.tls("api.localhost", ["http/1.1"]);
+    const ask = async () => {
+      socket.write(`GET /v1/user HTTP/1.1\r\nhost: api.localhost:${world.api.port}\r\n\r\n`);
+      await once(socket, "data");
+      return world.api.received.at(-1)?.headers["x-api-key"];
+    };
+    expect(await ask()).toBe(key);
+    const { connectionId } = world;
+    await world.daemon.clients.connections.replaceCredential({
+      connectionId,
+      credentials: { api_key: "another" },
+    });
+    expect(await ask()).toBe("another");
+    await world.daemon.clients.connections.replaceCredential({ connectionId, credentials: { api_key: key } });
+    expect(await ask()).toBe(key);
+    socket.destroy();
+  });
+
+  it("counts by provider and status, and has one audit event a minute with session, count and trace", async () => {
+    const program = await world.program("ada", await keyOf("counted"));
+    const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const traceparent = `00-${trace}-00f067aa0ba902b7-01`;
+    const socket = await program.tls("api.localhost", ["http/1.1"]);
+    for (const _ of [1, 2]) await program.ask("/v1/user", { headers: { traceparent } });
+    expect(world.api.received.at(-1)?.headers).toMatchObject({ traceparent });
+    await expect(program.tunnel("other.localhost:443")).rejects.toThrow(/^403/);
+    const metrics = await (await fetch(`${world.daemon.place.opsUrl}/metrics`)).text();
+    expect(metrics).toMatch(/nexus_egress_requests_total\{provider="acme",status="200"\} \d+/);
+    expect(metrics).toMatch(/nexus_egress_refusals_total\{reason="host-refused"\} \d+/);
+    expect(metrics).toMatch(/nexus_egress_refusals_total\{reason="not-authenticated"\} \d+/);
+    const asked = { eventType: "egress_used", principal: "key:counted" };
+    expect(await auditEvents(world.daemon.clients, asked)).toEqual([]);
+    world.daemon.clock.advance(60_000);
+    const used = () => auditEvents(world.daemon.clients, asked);
+    await expect.poll(used).toMatchObject([
+      {
+        connectionId: world.connectionId,
+        count: 2n,
+        reason: expect.stringMatching(`^session \\S+, trace ${trace}$`),
+      },
+    ]);
+    socket.destroy();
+  });
+
   it("ends what is open when the key is revoked", async () => {
     world.api.respond = (_, response) => void response.writeHead(200).write("first ");
     const program = await world.program("ada", await keyOf("revoked"));
@@ -128,6 +176,32 @@ describe("the egress listener", () => {
       403,
       expect.objectContaining({ consent_url: expect.any(String) }),
     ]);
+  });
+});
+
+describe("a restart of the daemon under load", () => {
+  const listen = perSuite(async () => ({ address: `127.0.0.1:${await freePort()}` }));
+  const restarted = perSuite(() => ListenerWorld.start({ NEXUS_EGRESS_LISTEN: listen.address }));
+
+  it("fails what was in flight as a closed connection, and serves what comes then by the same proxy", async () => {
+    const { api, daemon } = restarted;
+    api.respond = ({ path }, response) =>
+      void (path.endsWith("/held") ? response.writeHead(200).write("held") : response.end("ok"));
+    const restriction = { userIds: ["ada"] };
+    const made = await daemon.clients.access.createApiKey({ name: "agent", role: Role.AGENT, restriction });
+    await daemon.caughtUp();
+    const program = await restarted.program("ada", made.key);
+    const load = Array.from({ length: 20 }, (_, at) =>
+      program.ask("/v1/held", { version: at % 2 === 0 ? 1 : 2 }).then(
+        () => "whole",
+        () => "broken off",
+      ),
+    );
+    await expect.poll(() => api.received.length, { timeout: 20_000 }).toBe(20);
+    await daemon.restart();
+    expect(new Set(await Promise.all(load))).toEqual(new Set(["broken off"]));
+    for (const version of [1, 2] as const)
+      expect(await program.ask("/v1/user", { version })).toMatchObject({ status: 200, body: "ok" });
   });
 });
 

@@ -1,0 +1,100 @@
+import { by } from "../../../model/access/audit_event.js";
+import type { Principal } from "../../../model/access/principal.js";
+import type { Clock } from "../../../runtime/clock.js";
+import type { Log } from "../../../runtime/log.js";
+import type { Store } from "../../../store/store.js";
+import { LabelValues, type Metrics } from "../../../telemetry/metrics.js";
+import type { NamedRoute } from "../proxy/routes.js";
+import type { EgressRecord } from "../proxy/session_deps.js";
+
+/** Series of providers; a daemon has fewer profiles in use. */
+const maxProviders = 200;
+
+/** The numbers of one egress listener. */
+export class EgressMetrics {
+  readonly #providers = new LabelValues(maxProviders);
+  readonly #requests: (labels: Record<"provider" | "status", string>) => void;
+  readonly #refusals: (labels: Record<"reason", string>) => void;
+
+  constructor(metrics: Metrics, sessions: () => number) {
+    this.#requests = metrics.addCounter(
+      "nexus_egress_requests_total",
+      "Requests that got a credential and were answered, by provider and status.",
+      ["provider", "status"],
+    );
+    this.#refusals = metrics.addCounter(
+      "nexus_egress_refusals_total",
+      "Requests and tunnels that the egress listener refused, by reason.",
+      ["reason"],
+    );
+    metrics.addGauge("nexus_egress_sessions", "Callers, by user, with open connections.", sessions);
+  }
+
+  answered(providerName: string, status: number): void {
+    this.#requests({ provider: this.#providers.bound(providerName), status: String(status) });
+  }
+
+  refused(reason: string): void {
+    this.#refusals({ reason });
+  }
+}
+
+interface Used {
+  readonly route: NamedRoute;
+  count: number;
+  trace: string | undefined;
+}
+
+/** What one session did: counted, and one audit event for each connection and minute. */
+export class SessionRecord implements EgressRecord {
+  readonly #used = new Map<string, Used>();
+
+  constructor(
+    private readonly deps: {
+      readonly principal: Principal;
+      readonly sessionId: string;
+      readonly metrics: EgressMetrics;
+      readonly store: Store;
+      /** @returns the connection's id, where there is one */
+      idOf(route: NamedRoute): string | undefined;
+      readonly clock: Clock;
+      readonly log: Log;
+    },
+  ) {}
+
+  answered(route: NamedRoute | undefined, status: number, trace: string | undefined): void {
+    if (!route) return;
+    this.deps.metrics.answered(route.providerName, status);
+    const key = `${route.providerName}\n${route.label}`;
+    const used = this.#used.get(key) ?? { route, count: 0, trace: undefined };
+    used.count++;
+    used.trace = trace ?? used.trace;
+    this.#used.set(key, used);
+  }
+
+  refused(kind: string): void {
+    this.deps.metrics.refused(kind);
+  }
+
+  /** Each minute, and at the end of the session. Never rejects. */
+  async flush(): Promise<void> {
+    const { principal, sessionId, store, clock, log, idOf } = this.deps;
+    const used = [...this.#used.values()];
+    this.#used.clear();
+    if (used.length === 0) return;
+    const timeMs = clock.nowMs();
+    const events = used.map(({ route, count, trace }) => {
+      const connectionId = idOf(route);
+      const reason = `session ${sessionId}${trace === undefined ? "" : `, trace ${trace}`}`;
+      const where = connectionId === undefined ? {} : { connectionId };
+      return { timeMs, type: "egress_used", ...by(principal), reason, count, ...where } as const;
+    });
+    try {
+      await store.record((tx) => {
+        for (const event of events) tx.appendAudit(event);
+      });
+    } catch (error) {
+      log.error({ err: error }, "the uses of an egress session could not be recorded");
+    }
+  }
+}
