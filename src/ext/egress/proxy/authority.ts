@@ -1,12 +1,15 @@
-import "reflect-metadata";
 import { createPrivateKey, createPublicKey, randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import { AsnConvert } from "@peculiar/asn1-schema";
 import { GeneralName, GeneralSubtree, GeneralSubtrees, NameConstraints } from "@peculiar/asn1-x509";
-import * as x509 from "@peculiar/x509";
+import type { X509Certificate } from "@peculiar/x509";
 import { BoundedMap } from "../../../runtime/bounded_map.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { HostPattern } from "./routes.js";
+
+// Its decorators need the polyfill when it is loaded, and a bundle in parts keeps the order of static imports within a part alone.
+await import("reflect-metadata");
+const x509 = await import("@peculiar/x509");
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const dayMs = 24 * 60 * 60_000;
@@ -34,7 +37,7 @@ export class Authority {
   readonly #leaves = new BoundedMap<string, Promise<Leaf>>(maxLeaves);
 
   private constructor(
-    private readonly certificate: x509.X509Certificate,
+    private readonly certificate: X509Certificate,
     private readonly keys: webcrypto.CryptoKeyPair,
     private readonly clock: Pick<Clock, "nowMs">,
   ) {}
