@@ -20,11 +20,6 @@ const furtherVariables = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 /** What `nexusd` takes from its environment: the program has no business with the daemon. */
 const ofNexusd = /^NEXUS_/;
 
-/** In place of a credential, for a tool that does not start without one: it is taken out of each request, and worth nothing. */
-export function placeholder(providerName: string): string {
-  return `nexusd-puts-in-the-credential-of-${providerName}`;
-}
-
 /**
  * The environment of a program whose requests go through the proxy.
  *

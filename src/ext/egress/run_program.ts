@@ -8,7 +8,8 @@ import { printable } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { readingMethods } from "../../model/access/request_facts.js";
 import { type Isolation, isolated, isolatedPort } from "./isolation.js";
-import { placeholder, programEnvironment } from "./program_environment.js";
+import { placeholdersFor } from "./known_variables.js";
+import { programEnvironment } from "./program_environment.js";
 import { Authority } from "./proxy/authority.js";
 import { Credentials, isRefused } from "./proxy/credentials.js";
 import { Dialer } from "./proxy/dial.js";
@@ -46,7 +47,7 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       if (flags.for !== undefined)
         shell.clock.setTimer(flags.for, () => end(shell, "the time of --for is over", proxy));
       try {
-        const code = await ran(shell, argv, flags, { proxy, authority, roots, folder });
+        const code = await ran(shell, argv, flags, { proxy, authority, routes, roots, folder });
         if (code !== exitCodes.ok) throw new CommandFailure(code, "");
       } finally {
         proxy.close();
@@ -66,6 +67,7 @@ function methodsOf({ readOnly, method = [] }: RunFlags): string[] | undefined {
 interface Parts {
   readonly proxy: ProgramProxy;
   readonly authority: Authority;
+  readonly routes: Routes;
   readonly roots: string;
   /** Of the session; removed at its end. */
   readonly folder: string;
@@ -76,12 +78,9 @@ async function ran(shell: Shell, argv: readonly string[], flags: RunFlags, parts
   const files = { authority: join(folder, "authority.pem"), bundle: join(folder, "bundle.pem") };
   writeFileSync(files.authority, authority.pem);
   writeFileSync(files.bundle, `${roots}\n${authority.pem}`);
-  const placeholders = Object.entries(flags.placeholder ?? {}).map(([name, provider]) => [
-    name,
-    placeholder(provider),
-  ]);
+  const placeholders = placeholdersFor(parts.routes.all, flags.placeholder ?? {});
   const environmentWith = (url: URL): NodeJS.ProcessEnv =>
-    programEnvironment(shell.env, url, files, Object.fromEntries(placeholders));
+    programEnvironment(shell.env, url, files, placeholders);
   if (!flags.isolate) return await shell.runProgram(argv, environmentWith(await proxy.open()));
   const socket = join(folder, "proxy.sock");
   const isolation: Isolation = { ...folders(shell, flags, folder), socket, share: flags.share ?? [] };

@@ -6,6 +6,7 @@ import { refusesCredential } from "../../../model/credentials/refusal.js";
 import type { Refusal } from "./credentials.js";
 import type { Origin } from "./dial.js";
 import type { Incoming } from "./judge.js";
+import { holdsPlaceholder, withoutPlaceholders } from "./placeholder.js";
 import { cutOff, type Outgoing, Problem } from "./problem.js";
 import { RequestBody } from "./request_body.js";
 import type { Route } from "./routes.js";
@@ -94,7 +95,13 @@ export class Exchange {
         `the credential of ${route.providerName} is made of the body, which may have ${maxSignedBytes} bytes`,
       );
     const headers = passed(this.request.headers as Fields, token);
-    const put = await credentials.put({ origin, method, target, headers, body: whole }, token, route, nonce);
+    const own = withoutPlaceholders(target);
+    const put = await credentials.put(
+      { origin, method, target: own, headers, body: whole },
+      token,
+      route,
+      nonce,
+    );
     return await this.#reach({ method, ...put, body: whole ?? body.open() });
   }
 
@@ -132,7 +139,9 @@ export function passed(
 ): Record<string, string | string[]> {
   const { value } = strategy?.kind ?? {};
   const named = value && "headerName" in value ? value.headerName.toLowerCase() : "";
-  const kept = Object.entries(ofEnd(headers)).filter(([name]) => !ofCaller.test(name) && name !== named);
+  const kept = Object.entries(ofEnd(headers)).filter(
+    ([name, value]) => !ofCaller.test(name) && name !== named && !holdsPlaceholder(value),
+  );
   return Object.fromEntries(kept);
 }
 

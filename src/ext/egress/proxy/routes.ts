@@ -69,6 +69,10 @@ export class Routes {
     private readonly isConnected: (route: Route) => boolean = () => true,
   ) {}
 
+  get all(): readonly Route[] {
+    return this.routes();
+  }
+
   /** Every host. */
   get hosts(): readonly HostPattern[] {
     return this.routes().flatMap(({ places }) => places);

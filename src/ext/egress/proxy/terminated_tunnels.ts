@@ -8,6 +8,7 @@ import type { Leaf } from "./authority.js";
 import type { Origin } from "./dial.js";
 import { Exchange, passed, traceOf } from "./exchange.js";
 import { type Allowance, type Incoming, judge } from "./judge.js";
+import { withoutPlaceholders } from "./placeholder.js";
 import { type Outgoing, Problem } from "./problem.js";
 import type { SessionDeps } from "./session_deps.js";
 import { authorityOf, type Fields } from "./upstream.js";
@@ -111,7 +112,11 @@ export class TerminatedTunnels {
       if (socket.destroyed) return release();
       socket.once("close", release);
       const own = passed(request.headers as Fields, token);
-      const put = await credentials.put({ origin, method, target, headers: own }, token, route);
+      const put = await credentials.put(
+        { origin, method, target: withoutPlaceholders(target), headers: own },
+        token,
+        route,
+      );
       const { upgrade = "websocket" } = request.headers;
       const sent = upstream.upgrade(origin, method, put.path, {
         ...put.headers,

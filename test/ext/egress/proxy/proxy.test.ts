@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { type IncomingMessage, request as requestPlain } from "node:http";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
+import { placeholder } from "../../../../src/ext/egress/proxy/placeholder.js";
 import { perTest } from "../../../lifetimes.js";
 import { canary, consentOf, EgressWorld, tokenOf, type WorldOptions } from "./egress_world.js";
 
@@ -19,6 +20,15 @@ describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
     expect(got).toMatchObject({ "x-api-key": canary, "x-own": "kept" });
     expect(JSON.stringify(got)).not.toContain("mine");
     expect(egress.acquiredFor).toMatchObject([{ providerName: "acme", userId: "ada", label: "" }]);
+  });
+
+  it("loses a placeholder wherever it stands, and nothing else", async () => {
+    const headers = { "private-token": placeholder("acme"), "x-own": "kept" };
+    await egress.ask(`/v1/user?key=${placeholder("acme")}&page=2`, { version, headers });
+    await egress.ask(`/v1/user?key=${placeholder("acme")}`, { version });
+    expect(egress.received.map(({ path }) => path)).toEqual(["/v1/user?page=2", "/v1/user"]);
+    expect(JSON.stringify(egress.received)).not.toContain(placeholder("acme"));
+    expect(egress.received[0]?.headers).toMatchObject({ "x-api-key": canary, "x-own": "kept" });
   });
 
   it("is sent once more with the next credential when the API refuses it, with its body", async () => {

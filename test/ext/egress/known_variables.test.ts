@@ -1,0 +1,22 @@
+import { expect, it } from "vitest";
+import { Catalogue } from "../../../src/catalogue/catalogue.js";
+import { placeholdersFor } from "../../../src/ext/egress/known_variables.js";
+import { routeOf } from "../../../src/ext/egress/proxy/routes.js";
+
+it("gives the tools of a provider a placeholder without being asked, and what was asked for", () => {
+  const github = routeOf({ name: "work", apiBaseUrl: "https://api.github.com", apiHosts: [] }, "");
+  const names = placeholdersFor([github], { OWN_TOKEN: "acme" });
+  expect(Object.keys(names).sort()).toEqual(["GH_TOKEN", "GITHUB_TOKEN", "OWN_TOKEN"]);
+  expect(names["GITHUB_TOKEN"]).toContain("work");
+  expect(names["OWN_TOKEN"]).toContain("acme");
+});
+
+it("knows further hosts of the APIs of common templates", async () => {
+  const templates = await Catalogue.open(undefined);
+  for (const [name, host] of [
+    ["github", "uploads.github.com"],
+    ["google", "*.googleapis.com"],
+    ["dropbox", "content.dropboxapi.com"],
+  ] as const)
+    expect(templates.find(name)?.settings.apiHosts).toEqual([host]);
+});
