@@ -18,7 +18,7 @@ export interface EgressListenerOptions extends ListenerPlace {
   readonly authenticate: Authenticate;
   readonly sessions: CallerSessions;
   readonly dialer: Dialer;
-  /** Told of what was refused to nobody in particular. */
+  /** Called with what was refused to nobody in particular. */
   readonly onRefused: (kind: string) => void;
   /** PEM of what callers must trust: open to everybody at `/ca.pem`. */
   readonly authority: string;

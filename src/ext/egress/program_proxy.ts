@@ -2,10 +2,10 @@ import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import type { Dialer } from "./dial.js";
-import { Problem } from "./problem.js";
-import { EgressProxy } from "./proxy.js";
-import type { EgressSession } from "./session.js";
+import type { Dialer } from "./proxy/dial.js";
+import { Problem } from "./proxy/problem.js";
+import { EgressProxy } from "./proxy/proxy.js";
+import type { EgressSession } from "./proxy/session.js";
 
 /** The proxy of one program: on loopback, for one session. */
 export class ProgramProxy {
