@@ -1,7 +1,8 @@
 import type { Extension } from "../../cli/shell/shell.js";
 import { approvalsCommand } from "./approvals_command.js";
+import { endCommand, grantCommand, grantsCommand } from "./grants.js";
 
-/** Requests that a rule has a person asked about, and `nexusd approvals`. */
+/** Requests that a rule has a person asked about (`nexusd approvals`), and grants to agents that end (`nexusd grant`). */
 export const approvals: Extension = {
   name: "approvals",
   commands: [
@@ -11,6 +12,34 @@ export const approvals: Extension = {
       summary: "see the requests that wait for you, and answer them",
       examples: { list: "", yes: "Yb3kQ9dPm2xA --for session", no: "Yb3kQ9dPm2xA" },
       make: approvalsCommand,
+    },
+    {
+      group: "Control access",
+      name: "grant",
+      summary: "let an agent use a provider for a while",
+      examples: "claude github --until 18:00 --read-only",
+      make: grantCommand,
+    },
+    {
+      group: "Control access",
+      name: "grants",
+      summary: "list what agents may use for a while",
+      examples: "",
+      make: grantsCommand,
+    },
+    {
+      group: "Control access",
+      name: "revoke",
+      summary: "end what an agent may use",
+      examples: "claude github",
+      make: (shell) => endCommand(shell, "revoke"),
+    },
+    {
+      group: "Control access",
+      name: "stop",
+      summary: "end every key and grant of an agent at once",
+      examples: "claude",
+      make: (shell) => endCommand(shell, "stop"),
     },
   ],
   open: async ({ options: { clock }, resources: { store }, domain: { access, changes, rules } }) => {

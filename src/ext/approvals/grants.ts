@@ -1,0 +1,168 @@
+import { randomBytes } from "node:crypto";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Command, InvalidArgumentError } from "commander";
+import { CommandFailure } from "../../cli/shell/command_failure.js";
+import { confirm } from "../../cli/shell/confirm.js";
+import {
+  type ConfirmedFlags,
+  type DaemonFlags,
+  type DaemonSession,
+  daemonCommand,
+} from "../../cli/shell/daemon_command.js";
+import { NewSecretFile } from "../../cli/shell/files.js";
+import { addNotes } from "../../cli/shell/help.js";
+import { collect, parseDurationMs, parseTimeMs } from "../../cli/shell/option_values.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { formatAge, formatTime, printable } from "../../cli/shell/text.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { type ApiKey, Role } from "../../gen/nexus/v1/access_pb.js";
+import { readingMethods } from "../../model/access/request_facts.js";
+import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
+
+interface GrantFlags extends DaemonFlags {
+  readonly until: (nowMs: number) => number;
+  readonly user?: string;
+  readonly readOnly?: boolean;
+  readonly method: string[];
+  readonly path: string[];
+  readonly output?: string;
+}
+
+const note =
+  "A grant is an API key with an end, named AGENT.PROVIDER and a few digits: nexusd keys list shows it too. Its streams and tunnels end within a second when it does.";
+
+export function grantCommand(shell: Shell): Command {
+  const command = new Command("grant")
+    .description("let an agent use a provider for a while; prints the key that it uses")
+    .argument("<agent>", "what you call it: lower-case letters, digits, dash, underscore", parseAgent)
+    .argument("<provider>", "name of the provider")
+    .requiredOption("--until <when>", "when it ends: 18:00, 8h, or 2027-01-31T00:00:00Z", parseUntil)
+    .option("--user <id>", "whose connections it uses (default: the name of the user at this machine)")
+    .option("--read-only", "only requests that read: GET, HEAD and OPTIONS")
+    .option("--method <method>", "only requests with this method (repeatable)", collect, [])
+    .option(
+      "--path <path>",
+      "only requests to this path; /repos/acme/* is all below (repeatable)",
+      collect,
+      [],
+    )
+    .option("--output <file>", "write the key into a new file (0600) and do not print it");
+  addNotes(command, note);
+  return daemonCommand(
+    shell,
+    command,
+    async (session, flags: GrantFlags, agent: string, provider: string) => {
+      const { daemon, call, show } = session;
+      const expiresAtMs = flags.until(shell.clock.nowMs());
+      const methods = [...new Set([...(flags.readOnly ? readingMethods : []), ...flags.method])];
+      const userIds = [flags.user ?? shell.userName()];
+      const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
+      try {
+        const answer = await call(`grant ${provider} to ${agent}`, daemon.access.createApiKey, {
+          name: `${agent}.${provider}.${randomBytes(3).toString("hex")}`,
+          role: Role.AGENT,
+          restriction: { userIds, providers: [provider], methods, paths: flags.path },
+          expiresAt: timestampFromMs(expiresAtMs),
+        });
+        file?.write(`${answer.key}\n`);
+        shell.stderr.write(
+          `${agent} may use ${provider} of ${printable(userIds.join())} until ${formatTime(timestampFromMs(expiresAtMs))}\n`,
+        );
+        show(file ? { ...answer, key: "" } : answer, () => (file ? "" : `${answer.key}\n`));
+      } catch (error) {
+        file?.remove();
+        throw error;
+      }
+    },
+  );
+}
+
+export function grantsCommand(shell: Shell): Command {
+  const command = new Command("grants").description("list the grants to agents that have not ended");
+  return daemonCommand(shell, command, async (session, _flags: DaemonFlags) => {
+    const nowMs = shell.clock.nowMs();
+    session.showList(await living(session, nowMs, (name) => grantOf(name) !== undefined), {
+      none: "no grants: nexusd grant --help\n",
+      columns: {
+        AGENT: ({ name }) => grantOf(name)?.agent ?? "",
+        PROVIDER: ({ name }) => grantOf(name)?.provider ?? "",
+        "RESTRICTED TO": ({ restriction }) =>
+          restriction ? describeRestriction(restrictionFrom(restriction)) : "",
+        ENDS: ({ expiresAt }) => formatAge(expiresAt, nowMs),
+        KEY: ({ name }) => name,
+      },
+    });
+  });
+}
+
+/** `revoke AGENT PROVIDER` and `stop AGENT`. */
+export function endCommand(shell: Shell, verb: "revoke" | "stop"): Command {
+  const command = new Command(verb)
+    .description(
+      verb === "stop"
+        ? "end every key and grant of an agent, with its sessions, streams and held requests"
+        : "end the grants of a provider to an agent",
+    )
+    .argument("<agent>", "as it was granted, or the name of its key", parseAgent);
+  if (verb === "revoke") command.argument("<provider>", "name of the provider");
+  command.option("--yes", "do not ask");
+  return daemonCommand(
+    shell,
+    command,
+    async (session, { yes }: ConfirmedFlags, agent: string, provider?: string) => {
+      const isMeant = (name: string): boolean => {
+        const grant = grantOf(name);
+        if (verb === "stop") return name === agent || grant?.agent === agent;
+        return grant?.agent === agent && grant.provider === provider;
+      };
+      const keys = await living(session, shell.clock.nowMs(), isMeant);
+      if (keys.length === 0)
+        throw new CommandFailure(
+          exitCodes.failed,
+          `${agent} has no key or grant that has not ended: nexusd grants`,
+        );
+      await confirm(shell, `End ${keys.map(({ name }) => name).join(", ")} for good?`, yes);
+      const { daemon, call, show } = session;
+      for (const { name } of keys) {
+        const key = { case: "name", value: name } as const;
+        const answer = await call(`end ${name}`, daemon.access.revokeApiKey, { key });
+        show(answer, () => `${name} has ended\n`);
+      }
+    },
+  );
+}
+
+function grantOf(name: string): { readonly agent: string; readonly provider: string } | undefined {
+  const [, agent, provider] = /^([a-z0-9][a-z0-9_-]*)\.([a-z0-9-]+)\.[0-9a-f]{6}$/.exec(name) ?? [];
+  return agent === undefined || provider === undefined ? undefined : { agent, provider };
+}
+
+async function living(
+  { daemon, listAll }: DaemonSession,
+  nowMs: number,
+  isMeant: (name: string) => boolean,
+): Promise<ApiKey[]> {
+  const keys = await listAll("list the grants", daemon.access.listApiKeys, {}, ({ apiKeys }) => apiKeys);
+  const hasEnded = ({ expiresAt }: ApiKey): boolean =>
+    expiresAt !== undefined && Number(expiresAt.seconds) * 1000 <= nowMs;
+  return keys.filter((key) => isMeant(key.name) && !hasEnded(key));
+}
+
+function parseAgent(text: string): string {
+  if (/^[a-z0-9][a-z0-9_-]{0,30}$/.test(text)) return text;
+  throw new InvalidArgumentError("It has lower-case letters, digits, dashes and underscores, at most 31.");
+}
+
+/** A time of this day or the next on the clock of this machine, a duration from now, or a time (RFC 3339). */
+function parseUntil(text: string): (nowMs: number) => number {
+  const [, hours, minutes] = /^([01]?\d|2[0-3]):([0-5]\d)$/.exec(text) ?? [];
+  if (hours !== undefined)
+    return (nowMs) => {
+      const at = new Date(nowMs).setHours(Number(hours), Number(minutes), 0, 0);
+      return at > nowMs ? at : new Date(at).setDate(new Date(at).getDate() + 1);
+    };
+  const timeMs = parseTimeMs(text);
+  if (timeMs !== undefined) return () => timeMs;
+  const durationMs = parseDurationMs(text);
+  return (nowMs) => nowMs + durationMs;
+}
