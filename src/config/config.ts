@@ -91,8 +91,8 @@ export interface Config {
     | {
         readonly namespaces: readonly string[];
         readonly exportNamespaces: readonly string[];
-        /** Absolute. */
-        readonly credentials: string;
+        /** Absolute; undefined for those of the pod. */
+        readonly credentials: string | undefined;
       }
     | undefined;
   /** Absent where no traces are asked for. */

@@ -77,7 +77,7 @@ export const kubernetesSettings = {
     },
     NEXUS_KUBERNETES_CREDENTIALS: {
       kind: path("folder"),
-      default: "/var/run/secrets/kubernetes.io/serviceaccount",
+      unset: "that of the pod",
       meaning: "The folder with the service account of the pod: token, ca.crt and namespace.",
     },
   },
