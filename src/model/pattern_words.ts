@@ -28,6 +28,11 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
     "^(\\*\\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(:[1-9][0-9]{0,4})?$",
     "must be a host in lower case, as uploads.example.com, *.example.com or api.example.com:8443",
   ],
+  ["^/[\\x21-\\x7E]{0,511}$", "must be a path that begins with /, of up to 512 printable ASCII characters"],
+  ["^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}$", "must be a method of up to 40 characters (RFC 9110), as GET"],
+  ["^[A-Z-]{1,20}$", "must be a method of 1 to 20 capital letters and hyphens, as GET"],
+  ["^[A-Za-z0-9._-]*$", "must be letters, digits, dots, underscores, and hyphens"],
+  ["^https?://[^/?#@]+([/?][^#]*)?$", "must be an http or https URL without a user name and a fragment"],
   ["^[0-9a-f]{16}$", "must be 16 hexadecimal digits in lower case"],
   ["^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"],
 ]);
