@@ -29,6 +29,8 @@ Show = Callable[[Consent], Awaitable[object] | object]
 Tool = Callable[..., Awaitable[Any]]
 #: Marks what an adapter puts into a run that waits for a user.
 KIND = "nexusd.consent"
+#: A tool outlives a restart of the daemon.
+PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Account:
 
     async def token(self) -> Token:
         """The current token: ask before each request, which costs nothing, and keep none."""
-        return await self.nexus.token(self.provider, user=self.user, label=self.label, scopes=self.scopes)
+        names = {"user": self.user, "label": self.label}
+        return await self.nexus.token(self.provider, **names, scopes=self.scopes, timeout=PATIENCE_SECONDS)
 
     @property
     def auth(self) -> NexusAuth:
