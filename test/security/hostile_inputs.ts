@@ -4,6 +4,7 @@ import { connectionRows } from "./hostile/connection_rows.js";
 import { restRows } from "./hostile/http_rows.js";
 import { nameRows } from "./hostile/name_rows.js";
 import { providerRows } from "./hostile/provider_rows.js";
+import { requestRows } from "./hostile/request_rows.js";
 import type { HttpRow, RpcRow } from "./hostile/row.js";
 import { tokenRows } from "./hostile/token_rows.js";
 import { byteRows, jsonRows } from "./hostile/wire_rows.js";
@@ -15,6 +16,7 @@ export const rpcRows: readonly RpcRow[] = [
   ...tokenRows,
   ...nameRows,
   ...accessRows,
+  ...requestRows,
   ...byteRows,
   ...jsonRows,
 ];

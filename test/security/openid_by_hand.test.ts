@@ -89,7 +89,7 @@ describe.each(["legacy", "native"] as const)(
       });
       const connection = await walk(await contracts[contract](provider.issuer));
       expect(connection.status).toBe(ConnectionStatus.ACTIVE);
-      const { token } = await clients.tokens.getToken({ connectionId: connection.id });
+      const { token } = await clients.tokens.getToken({ connectionId: connection.id, includeIdToken: true });
       expect(token?.idToken).not.toBe("");
       expect([provider.discoveryRequests, provider.jwksRequests]).toEqual([1, 1]);
       expect(provider.authorizations[0]?.get("scope")).toBe("openid email");

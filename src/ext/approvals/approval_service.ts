@@ -8,12 +8,8 @@ import {
   ListHeldRequestsResponseSchema,
 } from "../../gen/nexus/v1/approval_pb.js";
 import type { Extent } from "../../model/access/rules.js";
-import { rpcRow } from "../../service/pipeline/rpc_access.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import type { Approvals, Waiting } from "./approvals.js";
-
-rpcRow(ApprovalService.method.listHeldRequests, "approval.decide");
-rpcRow(ApprovalService.method.decideHeldRequest, "approval.decide");
 
 export function approvalService(approvals: Approvals): ServiceDefinition {
   return defineService(ApprovalService, {

@@ -9,6 +9,7 @@ import type {
 } from "@bufbuild/protobuf";
 import type { Asked, ProviderKey } from "../../domain/access/request_gate.js";
 import { AccessService } from "../../gen/nexus/v1/access_pb.js";
+import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
 import { AuditService } from "../../gen/nexus/v1/audit_pb.js";
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
 import { ConsoleService } from "../../gen/nexus/v1/console_pb.js";
@@ -107,6 +108,8 @@ rpcRow(StatusService.method.getStatus, "status.read");
 rpcRow(StatusService.method.getActivity, "status.read");
 rpcRow(StatusService.method.listOpenStreams, "status.read");
 rpcRow(NotificationService.method.testReceivers, "notification.test");
+rpcRow(ApprovalService.method.listHeldRequests, "approval.decide");
+rpcRow(ApprovalService.method.decideHeldRequest, "approval.decide");
 
 rpcRow(AccessService.method.createApiKey, "key.manage");
 rpcRow(AccessService.method.listApiKeys, "key.manage");

@@ -72,6 +72,20 @@ const createKey = table("AccessService/CreateApiKey", [
     /UUID/,
     "restriction.connection_ids[0]",
   ],
+  [
+    "restriction.methods",
+    "a line end",
+    restricted({ userIds: ["ada"], methods: ["GET\n"] }),
+    /capital letters/,
+    "restriction.methods[0]",
+  ],
+  [
+    "restriction.paths",
+    "no path",
+    restricted({ userIds: ["ada"], paths: ["https://evil.example"] }),
+    /begin with a slash/,
+    "restriction.paths[0]",
+  ],
   ["expires_at", "a time that is over", { ...agent, expiresAt: { seconds: 1n } }, /future|past|later/],
   ["expires_at", "a year without end", { ...agent, expiresAt: { seconds: 10n ** 15n } }, /./],
 ]);

@@ -1,0 +1,51 @@
+import { type Body, badType, canary, type Line, letters, type RpcRow, table, unknownId } from "./row.js";
+
+/** Requests to an API that are shown for rules to judge, and those that wait for a person. */
+
+const shown: Body = { method: "GET", url: "https://api.example.com/" };
+
+/** @param rest of a message that is good but for its request */
+function shownRows(rpc: string, rest: Body): RpcRow[] {
+  const line = (field: string, name: string, change: Body, says: RegExp): Line => [
+    `request.${field}`,
+    name,
+    { ...rest, request: { ...shown, ...change } },
+    says,
+  ];
+  const headers = Object.fromEntries(Array.from({ length: 101 }, (_, at) => [`x-${at}`, "1"]));
+  return table(rpc, [
+    line("method", "a line end", { method: "GET\n" }, /a method of at most 40/),
+    line("method", "41 characters", { method: letters(41) }, /a method of at most 40/),
+    line("url", "a script", { url: "javascript:alert(1)" }, /http or https URL/),
+    line("url", "a user", { url: `https://ada:${canary}@api.example.com/` }, /http or https URL/),
+    line("url", "16 385 characters", { url: `https://a/${letters(16_375)}` }, /16384/),
+    line("headers", "101", { headers }, /100/),
+    line("body_sha256", "31 bytes", { bodySha256: new Uint8Array(31) }, /32/),
+    line("body", "65 537 bytes", { body: new Uint8Array(65_537) }, /65536/),
+    line("session", "a path", { session: "../x" }, /letters, digits/),
+    line("session", "65 characters", { session: letters(65) }, /64/),
+    [["request.body_size"], "a text for a number", '{"request": {"bodySize": "many"}}', badType],
+    [["request.shows_headers"], "a text for a flag", '{"request": {"showsHeaders": "yes"}}', badType],
+  ]);
+}
+
+const decide = "ApprovalService/DecideHeldRequest";
+const decided: Body = { id: letters(12), digest: new Uint8Array(32) };
+
+export const requestRows: readonly RpcRow[] = [
+  ...shownRows("TokenService/GetToken", { connectionId: unknownId }),
+  ...shownRows("TokenService/AcquireToken", { providerName: "oauth2", userId: "ada" }),
+  ...shownRows("AccessService/ExplainAccess", { principal: "key:ci", action: "token.read" }),
+  ...["GetToken", "RefreshToken"].flatMap((rpc) =>
+    table(`TokenService/${rpc}`, [
+      ["include_id_token", "a text for a flag", '{"includeIdToken": "yes"}', badType],
+    ]),
+  ),
+  ...table(decide, [
+    ["id", "nothing", { ...decided, id: "" }, /./],
+    ["id", "65 characters", { ...decided, id: letters(65) }, /64/],
+    ["digest", "31 bytes", { ...decided, digest: new Uint8Array(31) }, /32/],
+    ["extent", "for ever", { ...decided, extent: "ever" }, /./],
+    ["approve", "a text for a flag", '{"approve": "yes"}', badType],
+  ]),
+];
