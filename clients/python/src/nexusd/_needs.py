@@ -45,8 +45,8 @@ class Account:
 
     async def token(self) -> Token:
         """The current token: ask before each request, which costs nothing, and keep none."""
-        names = {"user": self.user, "label": self.label}
-        return await self.nexus.token(self.provider, **names, scopes=self.scopes, timeout=PATIENCE_SECONDS)
+        user, label, scopes = self.user, self.label, self.scopes
+        return await self.nexus.token(self.provider, user=user, label=label, scopes=scopes, timeout=PATIENCE_SECONDS)
 
     @property
     def auth(self) -> NexusAuth:
