@@ -205,11 +205,11 @@ export const budgets = {
   extension: { budget: 3_000, ceiling: 4_500 },
   fleetExtension: { budget: 6_000, ceiling: 6_000 },
   /** Lines of tests for 100 of source. */
-  testsForSource: { budget: 120, ceiling: 130 },
+  testsForSource: { budget: 120, ceiling: 127 },
   bench: { budget: 1_800, ceiling: 1_800 },
   scripts: { budget: 700, ceiling: 700 },
   /** `Pick<`: only where a test or another implementation really stands in. */
-  picks: { budget: 100, ceiling: 264 },
+  picks: { budget: 100, ceiling: 256 },
   /** Files under 60 lines that one other imports. */
   smallFiles: { budget: 30, ceiling: 68 },
 } as const;
