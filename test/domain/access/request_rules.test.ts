@@ -74,6 +74,15 @@ describe("a token under rules of requests", () => {
     expect(await get(owner)).toBe(1n);
   });
 
+  it("is given to a spoke for a request where it is one of the proxies, whatever it says of its caller", async () => {
+    policy(reading);
+    const onBehalfOf = { name: "key:ci", restrictions: [], isProxied: true };
+    expect(await get({ ...proxy, onBehalfOf }, asking("GET"))).toBe(1n);
+    await expect(get({ ...agent, onBehalfOf }, asking("GET"))).rejects.toMatchObject({
+      reason: "USE_EGRESS",
+    });
+  });
+
   it("is refused with the line of the rule and its reason", async () => {
     policy(`${bindings}rules: [{ then: deny, because: not today }]`);
     await expect(get(agent)).rejects.toThrow(

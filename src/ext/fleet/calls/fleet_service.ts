@@ -148,19 +148,18 @@ async function carriedOut(
   }
 }
 
-export function callerOf({ name, kind, origin, via, onBehalfOf, expiresAtMs }: Principal): Caller {
+export function callerOf(principal: Principal): Caller {
+  const { name, kind, origin = "", via = [], onBehalfOf, isProxied = false, expiresAtMs } = principal;
   return create(CallerSchema, {
-    name,
-    kind,
-    origin: origin ?? "",
-    via: [...(via ?? [])],
+    ...{ name, kind, origin, via: [...via], isProxied },
     ...(onBehalfOf && { onBehalfOf: onBehalfMessage(onBehalfOf) }),
     ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
   });
 }
 
 /** Whatever kind another hub names: what it may is decided by its name, and by a kind that is known. */
-function principalOf({ name, kind, origin, via, onBehalfOf, expiresAt }: Caller, hub: string): Principal {
+function principalOf(caller: Caller, hub: string): Principal {
+  const { name, kind, origin, via, onBehalfOf, isProxied, expiresAt } = caller;
   const passed = hub === "" ? via : [...via, hub];
   return {
     name,
@@ -168,6 +167,7 @@ function principalOf({ name, kind, origin, via, onBehalfOf, expiresAt }: Caller,
     ...(origin !== "" && { origin }),
     ...(passed.length > 0 && { via: passed }),
     ...(onBehalfOf && { onBehalfOf: onBehalfFrom(onBehalfOf) }),
+    ...(isProxied && { isProxied }),
     ...(expiresAt && { expiresAtMs: timestampMs(expiresAt) }),
   };
 }

@@ -188,8 +188,11 @@ describe("a request that is forwarded", () => {
     const onBehalfOf = { name: "key:ada", restrictions: [{ userIds: ["ada"] }] };
     await world.calls.call(method, request, { ...agent, via: ["jwt:spoke"], onBehalfOf }, signal, "none");
     expect(hub.callers.at(-1)).toMatchObject({ onBehalfOf, via: ["jwt:spoke", "10.0.0.2:7443"] });
-    expect(world.applied).toEqual([42n, 42n]);
-    expect(world.forwarded).toEqual(["ok", "ok"]);
+    // What comes through the egress listener of the follower shows the leader its request.
+    await world.calls.call(method, request, { ...agent, isProxied: true }, signal, "none");
+    expect(hub.callers.map(({ isProxied }) => isProxied)).toEqual([undefined, undefined, true]);
+    expect(world.applied).toEqual([42n, 42n, 42n]);
+    expect(world.forwarded).toEqual(["ok", "ok", "ok"]);
   });
 
   it("ends with the error of the RPC, with its details", async () => {
