@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import type { AccessControl } from "../../domain/access/access_control.js";
 import type { HeldRequest } from "../../domain/access/request_rules.js";
 import { type AuditEvent, by } from "../../model/access/audit_event.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
@@ -12,7 +13,6 @@ import {
   Unavailable,
 } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
-import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 
@@ -54,27 +54,24 @@ export class Approvals {
   constructor(
     private readonly deps: {
       readonly store: Pick<Store, "record">;
-      readonly changes: Changes;
+      readonly access: Pick<AccessControl, "admit" | "hold">;
       readonly clock: Clock;
       /** Of the policy in force: a yes for longer counts for its rules alone. */
       readonly policyDigest: () => string | undefined;
     },
-  ) {
-    deps.changes.on("principalEnded", (name) => {
-      for (const { held, end } of this.list())
-        if (held.principal.name === name) end(ended("its caller has ended"));
-    });
-  }
+  ) {}
 
   /** The oldest first. */
   list(): Waiting[] {
     return [...this.#waiting.values()];
   }
 
-  /** Resolves with the refusal, or with undefined after a yes. Nothing is left of it afterwards. */
+  /** Resolves with the refusal, or with undefined after a yes. Nothing is left of it afterwards. @throws Unauthenticated, PermissionDenied */
   async ask(held: HeldRequest): Promise<NexusError | undefined> {
     const nowMs = this.deps.clock.nowMs();
     if (this.#keysOf(held).some((key) => nowMs < (this.#standing.get(key) ?? 0))) return undefined;
+    const { principal } = held;
+    const admitted = this.deps.access.admit(principal, "token.read");
     const crowded = this.#crowded(held);
     if (crowded !== undefined) return ended(crowded);
     let resolve: Waiting["end"] = () => undefined;
@@ -100,12 +97,14 @@ export class Approvals {
       );
     });
     const onAbort = (): void => resolve(new Unavailable("the caller of a held request has left"));
+    const release = this.deps.access.hold(principal, "token.read", admitted, resolve, true);
     held.signal.addEventListener("abort", onAbort);
     if (held.signal.aborted) onAbort();
     try {
       return await promise;
     } finally {
       timer.cancel();
+      release();
       held.signal.removeEventListener("abort", onAbort);
       this.#waiting.delete(id);
     }

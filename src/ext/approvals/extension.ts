@@ -42,12 +42,12 @@ export const approvals: Extension = {
       make: (shell) => endCommand(shell, "stop"),
     },
   ],
-  open: async ({ options: { clock }, resources: { store }, domain: { access, changes, rules } }) => {
+  open: async ({ options: { clock }, resources: { store }, domain: { access, rules } }) => {
     const [{ Approvals }, { approvalService }] = await Promise.all([
       import("./approvals.js"),
       import("./approval_service.js"),
     ]);
-    const held = new Approvals({ store, changes, clock, policyDigest: () => access.policy?.digest });
+    const held = new Approvals({ store, access, clock, policyDigest: () => access.policy?.digest });
     rules.askApprovers = (request) => held.ask(request);
     return { services: [approvalService(held)] };
   },

@@ -1,9 +1,11 @@
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
+import { AccessControl } from "../../../src/domain/access/access_control.js";
 import type { HeldRequest } from "../../../src/domain/access/request_rules.js";
 import { Approvals } from "../../../src/ext/approvals/approvals.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import type { Extent } from "../../../src/model/access/rules.js";
+import { readPolicy } from "../../../src/policy/policy_document.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
@@ -17,9 +19,17 @@ class World {
   readonly audited: string[] = [];
   isStoreBroken = false;
   policy = "one";
+  readonly revoked = new Set<string>();
+  readonly access = new AccessControl({
+    ...{ clock: this.clock, changes: this.changes, store: {} as never },
+    keys: {
+      find: (name) =>
+        ({ role: "agent", ...(this.revoked.has(name) && { revokedAtMs: this.clock.nowMs() }) }) as never,
+    },
+  });
   readonly approvals = new Approvals({
     clock: this.clock,
-    changes: this.changes,
+    access: this.access,
     policyDigest: () => this.policy,
     store: {
       record: async (change) => {
@@ -147,10 +157,40 @@ describe("a request that a person is asked about", () => {
     await expect(world.decide(true, { id, digest })).rejects.toThrow("not found");
   });
 
-  it("ends when its caller is revoked", async () => {
+  it("ends at once when its caller is revoked", async () => {
     const asked = world.ask();
+    world.revoked.add("claude");
     world.changes.emit("principalEnded", "key:claude");
-    expect(await asked).toContain("its caller has ended");
+    expect(await asked).toContain("not valid any more");
+    await expect(world.ask()).rejects.toThrow("not valid any more");
+    expect(world.approvals.list()).toEqual([]);
+  });
+
+  it("ends at once when the credential of its caller expires", async () => {
+    const asked = world.ask({ principal: { ...claude, expiresAtMs: world.clock.nowMs() + 60_000 } });
+    world.clock.advance(59_999);
+    expect(world.approvals.list().length).toBe(1);
+    world.clock.advance(1);
+    await setImmediate();
+    expect(world.approvals.list()).toEqual([]);
+    expect(await asked).toContain("not valid any more");
+  });
+
+  it("ends at once when the old key of its caller does after a rotation", async () => {
+    const asked = world.ask();
+    world.changes.emit("keyRotated", "key:claude", world.clock.nowMs() + 60_000);
+    world.clock.advance(60_000);
+    await setImmediate();
+    expect(world.approvals.list()).toEqual([]);
+    expect(await asked).toContain("not valid any more");
+  });
+
+  it("ends at once when what its caller may do changes", async () => {
+    const asked = world.ask();
+    world.access.setPolicy(readPolicy("bindings: []\nrules: [{ then: deny }]"));
+    await setImmediate();
+    expect(world.approvals.list()).toEqual([]);
+    expect(await asked).toContain("has changed");
   });
 
   it("is not approved by its own caller, nor with the digest of another request", async () => {
