@@ -79,16 +79,17 @@ export class Approvals {
       resolve = end;
     });
     const id = randomBytes(9).toString("base64url");
+    const lastsMs = Math.min(holdMs, (held.principal.expiresAtMs ?? Number.POSITIVE_INFINITY) - nowMs);
     const waiting = {
       id,
       digest: digestOf(held),
       held,
       sinceMs: nowMs,
-      expiresAtMs: nowMs + holdMs,
+      expiresAtMs: nowMs + lastsMs,
       end: resolve,
     };
     this.#waiting.set(id, waiting);
-    const timer = this.deps.clock.setTimer(holdMs, () => {
+    const timer = this.deps.clock.setTimer(lastsMs, () => {
       if (!this.#waiting.delete(id)) return;
       const late = ended("nobody answered in time");
       void this.#record("approval.expired", waiting, daemon).then(

@@ -193,6 +193,14 @@ describe("a request that a person is asked about", () => {
     expect(await asked).toContain("has changed");
   });
 
+  it("ends when the key or token of its caller expires", async () => {
+    const asked = world.ask({ principal: { ...claude, expiresAtMs: world.clock.nowMs() + 1_000 } });
+    expect(world.only().expiresAtMs).toBe(world.clock.nowMs() + 1_000);
+    world.clock.advance(1_000);
+    expect(world.approvals.list()).toEqual([]);
+    expect(await asked).toContain("nobody answered in time");
+  });
+
   it("is not approved by its own caller, nor with the digest of another request", async () => {
     const asked = world.ask();
     await expect(world.decide(true, { approver: claude })).rejects.toThrow("cannot approve it");
