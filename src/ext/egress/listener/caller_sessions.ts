@@ -1,5 +1,6 @@
-import type { Permissions } from "../../../model/access/permissions.js";
+import type { AccessControl } from "../../../domain/access/access_control.js";
 import type { Principal } from "../../../model/access/principal.js";
+import { type NexusError, Unavailable } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import { BoundedMap } from "../../../runtime/bounded_map.js";
 import type { Clock } from "../../../runtime/clock.js";
@@ -25,10 +26,7 @@ export interface CallerSessionsDeps
   extends Omit<SessionDeps, "credentials" | "uses" | "routes" | "methods" | "paths" | "record"> {
   readonly services: Parameters<typeof inProcessSession>[0];
   readonly store: Store;
-  readonly access: {
-    permissionsOf(name: string): Permissions;
-    seesProvider(permissions: Permissions, provider: ProviderProfile): boolean;
-  };
+  readonly access: Pick<AccessControl, "permissionsOf" | "permissionsFor" | "seesProvider" | "hold">;
   /** Whose connections are used where neither the caller nor its restriction names a user. */
   readonly user: string | undefined;
   readonly metrics: EgressMetrics;
@@ -77,7 +75,7 @@ export class CallerSessions {
   }
 
   #open(principal: Principal, userId: string, forget: () => void): CallerSession {
-    const { services, clock, authority, upstream, network } = this.deps;
+    const { services, clock, authority, upstream, network, access } = this.deps;
     const credentials = new Credentials({
       session: inProcessSession(services, { ...principal, isProxied: true }),
       userId,
@@ -88,7 +86,9 @@ export class CallerSessions {
       ...{ ...this.deps, principal, sessionId: credentials.sessionId },
       idOf: ({ providerName, label }) => this.#idOf(providerName, userId, label),
     });
+    let release = (): void => undefined;
     const over = (): void => {
+      release();
       forget();
       session.close();
     };
@@ -110,6 +110,11 @@ export class CallerSessions {
       void record.flush();
     };
     clock.setTimer(idleMs, look);
+    // Tunnels to other hosts use no credential: no stream of the daemon would end them.
+    const end = (error: NexusError): void => {
+      if (!(error instanceof Unavailable)) over();
+    };
+    release = access.hold(principal, "token.read", access.permissionsFor(principal), end, true);
     return { session, record };
   }
 

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { auditEvents } from "../../../daemon/audit_events.js";
@@ -177,6 +178,37 @@ describe("the egress listener", () => {
       expect.objectContaining({ consent_url: expect.any(String) }),
     ]);
   });
+});
+
+describe("a key that ends", () => {
+  const open = perSuite(() => ListenerWorld.start({ NEXUS_EGRESS_NETWORK: "open" }));
+
+  it.each(["expires", "is revoked"])(
+    "ends a stream, and a tunnel that nobody looks into, when it %s",
+    async (how) => {
+      const { api, daemon } = open;
+      const { access } = daemon.clients;
+      api.respond = (_, response) => void response.writeHead(200).write("first ");
+      for (const what of ["stream", "tunnel"]) {
+        const name = `${what}-${how.slice(-3)}`;
+        const expiresAt = timestampFromMs(daemon.clock.nowMs() + 60_000);
+        const restriction = { userIds: ["ada"] };
+        const made = await access.createApiKey({ name, role: Role.AGENT, restriction, expiresAt });
+        await daemon.caughtUp();
+        const program = await open.program("ada", made.key);
+        const before = api.received.length;
+        const ended =
+          what === "stream"
+            ? program.ask("/v1/stream").catch(() => "broken off")
+            : once((await program.tunnel(`other.localhost:${api.port}`)).resume(), "close");
+        if (what === "stream") await expect.poll(() => api.received.length).toBe(before + 1);
+        if (how === "expires") daemon.clock.advance(60_000);
+        else await access.revokeApiKey({ key: { case: "name", value: name } });
+        expect(await ended).toEqual(what === "stream" ? "broken off" : [expect.any(Boolean)]);
+        await expect(program.ask("/v1/user")).rejects.toThrow(/^407/);
+      }
+    },
+  );
 });
 
 describe("a restart of the daemon under load", () => {
