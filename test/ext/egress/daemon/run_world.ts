@@ -37,7 +37,9 @@ export class RunWorld {
         const { method, url: path, headers } = request;
         const body = await text(request);
         if (headers["x-api-key"] !== key) return void response.writeHead(403).end(JSON.stringify(headers));
-        const [answer, type = "text/plain"] = answerTo(path);
+        const [answer, type = "text/plain"] = path.endsWith("/responses")
+          ? turnOf(JSON.parse(body), url)
+          : answerTo(path);
         response.setHeader("content-type", type);
         response.end(
           answer ?? `the API got the key${method === "POST" ? ` and ${body.length} bytes` : ""}\n`,
@@ -88,6 +90,27 @@ export class RunWorld {
     ]);
     return { stdout, stderr, code };
   }
+}
+
+/** A turn of a model of OpenAI's Responses API: it has the API asked by the agent's shell, and ends with what that printed. */
+function turnOf({ input }: { input: { type: string; output?: string }[] }, url: string) {
+  const result = input.find(({ type }) => type === "function_call_output")?.output;
+  const call = { type: "function_call", call_id: "1", name: "exec_command" };
+  const item =
+    result === undefined
+      ? { ...call, arguments: JSON.stringify({ cmd: `curl -s ${url}/user` }) }
+      : {
+          type: "message",
+          role: "assistant",
+          content: [{ type: "output_text", text: `the model got: ${result.split("\n").at(-2)}` }],
+        };
+  const usage = { input_tokens: 1, output_tokens: 1, total_tokens: 2 };
+  const events = [
+    { type: "response.output_item.done", item },
+    { type: "response.completed", response: { id: "r", usage } },
+  ];
+  const lines = events.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+  return [lines.join(""), "text/event-stream"] as const;
 }
 
 /** What clients read that have a protocol of their own: git's dumb one, a registry of npm, an index of Python packages. */

@@ -10,6 +10,8 @@ export interface EgressClient {
   readonly command: () => readonly string[];
   /** Of a client that reads in a protocol of its own and uploads nothing here: what it prints. */
   readonly prints?: string;
+  /** Of `nexusd run`. */
+  readonly flags?: () => readonly string[];
 }
 
 const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexusd-egress");
@@ -106,6 +108,19 @@ export const egressClients: readonly EgressClient[] = [
     prints: "the API got the key",
     command: () => ["sh", "-c", 'npm view acme-package description --registry "$2/npm/"', "npm"],
   },
+  {
+    name: "Codex, isolated",
+    prints: "the model got: the API got the key",
+    flags: () => ["--isolate", "--share", codex()],
+    command: () => {
+      execFileSync("bwrap", ["--version"], { stdio: "pipe" });
+      const provider = '{name="scripted",wire_api="responses",base_url="\'$2\'"}';
+      const settings = `-c model=scripted -c model_provider=scripted -c 'model_providers.scripted=${provider}'`;
+      const flags = "--skip-git-repo-check --dangerously-bypass-approvals-and-sandbox";
+      const script = `node ${codex()}/node_modules/@openai/codex/bin/codex.js exec ${settings} ${flags} "Who am I?" </dev/null`;
+      return ["sh", "-c", script, "codex"];
+    },
+  },
 ];
 
 function curlScript(flag: string): string {
@@ -133,6 +148,14 @@ function pythonWith(packages: string): string {
 function nodeWith(packages: string): string {
   return installed("node", "node_modules", (at) => {
     execFileSync("npm", ["install", "--prefix", at, "--no-audit", "--no-fund", ...packages.split(" ")], {
+      stdio: "pipe",
+    });
+  });
+}
+
+function codex(): string {
+  return installed("codex", "node_modules", (at) => {
+    execFileSync("npm", ["install", "--prefix", at, "--no-audit", "--no-fund", "@openai/codex@0.171.0"], {
       stdio: "pipe",
     });
   });

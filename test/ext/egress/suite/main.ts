@@ -45,7 +45,7 @@ async function play(client: EgressClient): Promise<void> {
     await results.check(client.name, column, async () => {
       // The API of this test is on loopback, which programs would reach without the proxy.
       const argv = ["env", "-u", "NO_PROXY", "-u", "no_proxy", ...command, method, world.url];
-      const { stdout, stderr } = await world.start([], argv, { HOME: world.work });
+      const { stdout, stderr } = await world.start(client.flags?.() ?? [], argv, { HOME: world.work });
       const wanted =
         client.prints ?? (method === "GET" ? "the API got the key" : "the key and 1048576 bytes");
       if (!stdout.includes(wanted)) throw new Error(`${stdout.slice(0, 300)} ${stderr.slice(-600)}`);
