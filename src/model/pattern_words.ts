@@ -13,17 +13,6 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
   ],
   ["^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", "must be a token of RFC 9110 section 5.6.2, as GET"],
   [
-    "^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,40}$",
-    "must be a method of at most 40 characters, a token of RFC 9110 section 5.6.2, as GET",
-  ],
-  ["^[A-Z-]{1,20}$", "must be 1 to 20 capital letters and hyphens, as GET"],
-  [
-    "^/[\\x21-\\x7E]{0,511}$",
-    "must begin with a slash and hold at most 512 characters of printable ASCII without spaces",
-  ],
-  ["^https?://[^/?#@]+([/?][^#]*)?$", "must be an http or https URL without a user and without a fragment"],
-  ["^[A-Za-z0-9._-]*$", "must be letters, digits, dots, underscores and hyphens"],
-  [
     "^[a-z0-9][a-z0-9._-]{0,62}$",
     "must be 1 to 63 lower-case letters, digits, dots, underscores and hyphens, and begin with a letter or digit",
   ],

@@ -83,7 +83,7 @@ const createKey = table("AccessService/CreateApiKey", [
     "restriction.paths",
     "no path",
     restricted({ userIds: ["ada"], paths: ["https://evil.example"] }),
-    /begin with a slash/,
+    /begins with/,
     "restriction.paths[0]",
   ],
   ["expires_at", "a time that is over", { ...agent, expiresAt: { seconds: 1n } }, /future|past|later/],

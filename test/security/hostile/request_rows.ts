@@ -14,8 +14,8 @@ function shownRows(rpc: string, rest: Body): RpcRow[] {
   ];
   const headers = Object.fromEntries(Array.from({ length: 101 }, (_, at) => [`x-${at}`, "1"]));
   return table(rpc, [
-    line("method", "a line end", { method: "GET\n" }, /a method of at most 40/),
-    line("method", "41 characters", { method: letters(41) }, /a method of at most 40/),
+    line("method", "a line end", { method: "GET\n" }, /a method of up to 40/),
+    line("method", "41 characters", { method: letters(41) }, /a method of up to 40/),
     line("url", "a script", { url: "javascript:alert(1)" }, /http or https URL/),
     line("url", "a user", { url: `https://ada:${canary}@api.example.com/` }, /http or https URL/),
     line("url", "16 385 characters", { url: `https://a/${letters(16_375)}` }, /16384/),
