@@ -34,7 +34,8 @@ suites() {
   suite outbox 300 1 "" "src/ext/alerts src/store test/ext/alerts/crash test/crash" "npm run --silent test:outbox -- --kills $(for_change_or_all 12 30)"
   suite fuzz 240 1 "" "src/oauth src/outbound src/model src/store/records src/policy test/fuzz" \
     "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
-  suite follower 300 2 postgresql "$fleet test/ext/fleet/follower" "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts"
+  suite follower 300 2 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \
+    "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/ext/egress/daemon/listener.test.ts"
   suite storm 420 2 postgresql "$fleet test/ext/fleet/storm" "npm run --silent test:fleet -- --hubs 3 --minutes 2 --json"
   suite upgrade 200 2 postgresql "src/ext/fleet/database test/ext/fleet/upgrade" "npm run --silent test:fleet -- --upgrade --json"
 

@@ -2,12 +2,14 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
+import { AuthType, GrantType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { auditEvents } from "../../../daemon/audit_events.js";
 import { clientsWithKey } from "../../../daemon/clients_with_key.js";
 import { freePort } from "../../../free_port.js";
 import { perSuite } from "../../../lifetimes.js";
+import { json, startScriptedServer } from "../../../oauth/scripted_server.js";
 import { key, ListenerWorld } from "./listener_world.js";
 
 const world = perSuite(() => ListenerWorld.start());
@@ -81,6 +83,25 @@ describe("the egress listener", () => {
     await expect(
       tokens.getToken({ connectionId, request: { method: "GET", url: "https://api.localhost/v1/user" } }),
     ).rejects.toThrow(/gets no token/);
+  });
+
+  it("connects where no person is needed, for a key that is restricted to methods", async () => {
+    const tokens = { access_token: "of-a-machine", token_type: "Bearer", expires_in: 3600 };
+    const server = await startScriptedServer(json(tokens));
+    onTestFinished(() => server.close());
+    const grant = { authType: AuthType.OAUTH2, grantType: GrantType.CLIENT_CREDENTIALS };
+    const client = { clientId: "machine", clientSecret: "a secret", tokenUrl: `${server.origin}/token` };
+    const apiBaseUrl = `https://up.localhost:${world.api.port}`;
+    await world.daemon.clients.providers.createProvider({
+      provider: { name: "machine", ...grant, ...client, apiBaseUrl },
+    });
+    const program = await world.program(
+      "ada",
+      await keyOf("machine", { userIds: ["ada"], methods: ["GET"] }),
+    );
+    world.daemon.clock.advance(1_000);
+    expect(await program.ask("/", { host: "up.localhost" })).toMatchObject({ status: 200, body: "ok" });
+    expect(world.api.received.at(-1)?.headers).toMatchObject({ authorization: "Bearer of-a-machine" });
   });
 
   it("reaches no other host unless NEXUS_EGRESS_NETWORK says so, and no address inside", async () => {

@@ -33,6 +33,8 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   "nexus.v1.AccessService/RevokeApiKey": ({ hub }) => ({ key: { case: "name", value: `made-at-${hub}` } }),
   "nexus.v1.AccessService/ExplainAccess": () => ({ principal: "key:nobody", action: "token.read" }),
   "nexus.v1.AccessService/WhoAmI": () => ({}),
+  "nexus.v1.ApprovalService/ListHeldRequests": () => ({}),
+  "nexus.v1.ApprovalService/DecideHeldRequest": () => ({ id: "a-request", digest: Buffer.alloc(32) }),
   "nexus.v1.AuditService/ListAuditEvents": () => ({ pageSize: 5 }),
   "nexus.v1.AuditService/VerifyAuditLog": () => ({}),
   "nexus.v1.BackupService/CreateBackup": () => ({}),

@@ -59,7 +59,7 @@ export class LeaderBeside {
       NEXUS_DATA_DIR: folder,
       NEXUS_FLEET_LISTEN: `127.0.0.1:${await freePort()}`,
     };
-    delete environment["NEXUS_GRPC_LISTEN"];
+    for (const name of ["NEXUS_GRPC_LISTEN", "NEXUS_EGRESS_LISTEN"]) delete environment[name];
     for (const name of listenSettings) {
       const value = environment[name];
       if (value !== undefined && value !== "off") environment[name] = `127.0.0.1:${await freePort()}`;

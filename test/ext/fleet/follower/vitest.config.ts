@@ -16,6 +16,7 @@ export default defineConfig({
       "test/ext/fleet/follower/*.test.ts",
       "test/daemon/**/*.test.ts",
       "test/ext/console/daemon/*.test.ts",
+      "test/ext/egress/daemon/listener.test.ts",
     ],
     exclude: Object.keys(leftOutFiles).map((files) => `test/${files}.test.ts`),
   },
