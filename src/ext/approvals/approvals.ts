@@ -79,17 +79,16 @@ export class Approvals {
       resolve = end;
     });
     const id = randomBytes(9).toString("base64url");
-    const lastsMs = Math.min(holdMs, (held.principal.expiresAtMs ?? Number.POSITIVE_INFINITY) - nowMs);
     const waiting = {
       id,
       digest: digestOf(held),
       held,
       sinceMs: nowMs,
-      expiresAtMs: nowMs + lastsMs,
+      expiresAtMs: Math.min(nowMs + holdMs, principal.expiresAtMs ?? Number.POSITIVE_INFINITY),
       end: resolve,
     };
     this.#waiting.set(id, waiting);
-    const timer = this.deps.clock.setTimer(lastsMs, () => {
+    const timer = this.deps.clock.setTimer(holdMs, () => {
       if (!this.#waiting.delete(id)) return;
       const late = ended("nobody answered in time");
       void this.#record("approval.expired", waiting, daemon).then(
