@@ -76,9 +76,15 @@ describe("the egress listener", () => {
       expect(await program.ask(path, { method })).toMatchObject({ status: 403 });
     const overridden = { headers: { "x-http-method-override": "DELETE" } };
     expect((await program.ask("/v1/users", overridden)).status).toBe(403);
+    const { connectionId } = world;
+    const everything = { userIds: ["ada"], paths: ["/*"] };
+    const whole = await world.program("ada", await keyOf("sending", everything));
+    expect((await whole.ask("/v1/repos", { method: "POST" })).status).toBe(200);
+    const sending = { name: "sending-all", role: Role.AGENT, restriction: everything };
+    const { tokens: none } = await clientsWithKey(world.daemon, sending);
+    await expect(none.getToken({ connectionId })).rejects.toThrow(/gets no token/);
     const own = { name: "reading", role: Role.AGENT, restriction };
     const { tokens } = await clientsWithKey(world.daemon, own);
-    const { connectionId } = world;
     await expect(tokens.getToken({ connectionId })).rejects.toThrow(/gets no token/);
     await expect(
       tokens.getToken({ connectionId, request: { method: "GET", url: "https://api.localhost/v1/user" } }),
