@@ -53,7 +53,12 @@ function commandsOf(name: string): { words: string[]; flags: string[] }[] {
   const call = /(?<![\w./-])nexusd((?: +[a-z][a-z|-]*(?![A-Za-z0-9_./:]))+)((?: +[^\s`#|&)]+)*)/g;
   return [...code.join("\n").matchAll(call)].map(([, words = "", rest = ""]) => ({
     words: words.split(" ").filter((word) => word !== ""),
-    flags: rest.split(" ").flatMap((word) => /^--[a-z-]+/.exec(word) ?? []),
+    // What follows `--` belongs to the program that it runs.
+    flags: rest
+      .split(/ -- /, 1)
+      .join()
+      .split(" ")
+      .flatMap((word) => /^--[a-z-]+/.exec(word) ?? []),
   }));
 }
 
