@@ -9,3 +9,9 @@ if ! cmp -s "$here/python/requirements.txt" "$place/requirements.txt"; then
   "$place/py/bin/pip" install --quiet --disable-pip-version-check -r "$here/python/requirements.txt" -e "$here/../../clients/python"
   cp "$here/python/requirements.txt" "$place/requirements.txt"
 fi
+if ! cmp -s "$here/typescript/package.json" "$place/node/installed.json"; then
+  mkdir -p "$place/node"
+  cp "$here/typescript/package.json" "$place/node/package.json"
+  npm install --prefix "$place/node" --ignore-scripts --no-audit --no-fund --silent
+  cp "$here/typescript/package.json" "$place/node/installed.json"
+fi

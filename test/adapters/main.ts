@@ -3,7 +3,7 @@
  * install.sh puts the frameworks into `~/.cache/nexusd-adapters`. Prints case by framework.
  */
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -14,6 +14,7 @@ const here = import.meta.dirname;
 const place = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexusd-adapters");
 const python = join(place, "py/bin/python");
 const clients = join(here, "../../clients/python");
+const root = join(here, "../..");
 
 interface Column {
   readonly framework: string;
@@ -21,7 +22,8 @@ interface Column {
 }
 
 const inPython = ["LangGraph", "Pydantic AI", "OpenAI Agents", "Google ADK", "FastMCP", "Claude Agent SDK"];
-const columns: readonly Column[] = inPython.map((framework) => ({
+const inNode = "Vercel AI SDK";
+const ofPython = inPython.map((framework) => ({
   framework,
   argv: [
     python,
@@ -41,9 +43,18 @@ const columns: readonly Column[] = inPython.map((framework) => ({
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const results = new Results();
 const folder = mkdtempSync(join(tmpdir(), "nexusd-adapters-"));
+const typescript = join(folder, "typescript");
+const columns: readonly Column[] = [
+  ...ofPython,
+  { framework: inNode, argv: [bin("tsx"), join(typescript, "cases.ts")] },
+];
 
 execFileSync(join(here, "install.sh"), { stdio: "inherit" });
 const chosen = columns.filter(({ framework }) => framework.includes(values.only));
+if (chosen.some(({ framework }) => framework === inNode)) {
+  stage();
+  await results.check("types", inNode, checkNodeTypes);
+}
 await Promise.all([drain(), drain(), results.check("types", "Python", checkTypes)]);
 rmSync(folder, { recursive: true });
 process.stdout.write(`${results.table(["Python", ...columns.map(({ framework }) => framework)])}\n`);
@@ -116,9 +127,39 @@ async function run(
   cwd?: string,
 ): Promise<{ code: number; output: string }> {
   const [program = "", ...args] = argv;
-  const child = spawn(program, args, { cwd, env: { ...process.env, ...environment } });
+  const child = spawn(program, args, { cwd, timeout: 600_000, env: { ...process.env, ...environment } });
   let output = "";
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding("utf8").on("data", (text) => (output += text));
   return await new Promise((resolve) => child.on("close", (code) => resolve({ code: code ?? 1, output })));
+}
+
+function bin(name: string): string {
+  return join(root, "node_modules/.bin", name);
+}
+
+/** A package that depends on the frameworks and on the built client, with the code of the page in it. */
+function stage(): void {
+  cpSync(join(here, "typescript"), typescript, { recursive: true });
+  const page = readFileSync(join(root, "docs/frameworks/vercel-ai.md"), "utf8");
+  writeFileSync(join(typescript, "page.ts"), /^```ts\n(.*?)^```/ms.exec(page)?.[1] ?? "");
+  const modules = join(typescript, "node_modules");
+  mkdirSync(modules);
+  for (const name of ["ai", "zod"]) symlinkSync(join(place, "node/node_modules", name), join(modules, name));
+  // Not into the checkout's own dist, which other suites build meanwhile.
+  const [source, client] = [join(root, "clients/typescript"), join(modules, "nexusd-client")];
+  execFileSync(bin("tsc"), ["-p", source, "--outDir", join(client, "dist")], { stdio: "inherit" });
+  cpSync(join(source, "package.json"), join(client, "package.json"));
+  symlinkSync(join(root, "node_modules"), join(client, "node_modules"));
+}
+
+async function checkNodeTypes(): Promise<void> {
+  const compilerOptions = { rootDir: typescript, typeRoots: [join(root, "node_modules/@types")] };
+  const config = join(typescript, "tsconfig.json");
+  writeFileSync(
+    config,
+    JSON.stringify({ extends: join(root, "tsconfig.json"), compilerOptions, include: ["*.ts"], exclude: [] }),
+  );
+  const { code, output } = await run([bin("tsc"), "-p", config], {});
+  if (code !== 0) throw new Error(output);
 }
