@@ -31,8 +31,8 @@ function pageOf(path: string): string {
 
 const documents = [
   ...["README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "test/clients/PROTOCOL.md"],
-  ...readdirSync(join(root, "docs"))
-    .filter((name) => name.endsWith(".md"))
+  ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".md") && !name.startsWith("site/"))
     .map((name) => `docs/${name}`),
   ...[
     "clients/typescript",

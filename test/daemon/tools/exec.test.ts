@@ -267,6 +267,7 @@ describe("documented", () => {
     });
 
     it("runs each command that it shows", async () => {
+      // What asks a registry (`bash`) is played in token_formats.test.ts.
       const scripts = blocks("sh").filter((block) => !block.startsWith("#!"));
       const output: string[] = [];
       for (const script of scripts) {
