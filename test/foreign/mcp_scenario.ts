@@ -63,7 +63,7 @@ export class McpScenario {
 
   async #consent(authUrl: string): Promise<void> {
     const { status, url, body } = await new Browser().get(authUrl);
-    if (status !== 200 || !body.includes("<h1>Connected</h1>"))
+    if (status !== 200 || !/<h1[^>]*>Connected</.test(body))
       throw new Error(`at ${url.split("?")[0]}: ${status} ${body.slice(0, 1_000)}`);
   }
 
