@@ -80,7 +80,9 @@ func (c *cache) answered(n name, token *Token, scopes []string, reports uint64) 
 		return
 	}
 	e.accept(token, scopes)
-	if e.reports == reports {
+	first := e.first()
+	hasIt := first != nil && first.token != nil && first.revision >= token.Revision
+	if e.reports == reports && !hasIt {
 		e.hold(token)
 	}
 }

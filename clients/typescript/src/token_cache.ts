@@ -99,7 +99,9 @@ export class TokenCache {
     const granted = sorted(token);
     if (entry.accepted.granted !== granted) entry.accepted = { granted, scopes: new Set() };
     for (const scope of scopes) entry.accepted.scopes.add(scope);
-    if (entry.reports !== reports) return;
+    const reported = first(entry);
+    const hasIt = reported?.token !== undefined && reported.revision >= token.revision;
+    if (entry.reports !== reports || hasIt) return;
     entry.answer = { token, atMs: this.clock.monotonicMs() };
     wake(entry);
   }

@@ -118,7 +118,9 @@ class TokenCache:
                 return
             before = entry.accepted if entry.granted == token.granted_scopes else frozenset()
             entry.granted, entry.accepted = token.granted_scopes, before.union(scopes)
-            if entry.reports == reports:
+            first = entry.first()
+            has_it = first is not None and first.token is not None and first.revision >= token.revision
+            if entry.reports == reports and not has_it:
                 entry.answer, entry.came_s = token, time.monotonic()
         self._tell()
 
