@@ -41,6 +41,7 @@ export class RequestRules {
    * PermissionDenied or FailedPrecondition (USE_EGRESS, SHOW_BODY)
    */
   admit(principal: Principal, connectionId: string, asking?: Asking): Promise<void> | undefined {
+    if (!this.#isRuled(principal)) return undefined;
     const connection = this.deps.access.factsOf(connectionId);
     const shown = this.#believed(principal, asking?.request);
     const ruling = connection && this.#ruling(principal, connection, shown);
@@ -60,6 +61,7 @@ export class RequestRules {
     const view = this.deps.access.viewOf(principal);
     if (forUses && this.#isProxy(principal)) return view;
     const gives = (connectionId: string): boolean => {
+      if (!this.#isRuled(principal)) return true;
       const connection = this.deps.access.factsOf(connectionId);
       return !connection || this.#ruling(principal, connection, undefined)?.verdict !== "deny";
     };
@@ -92,6 +94,11 @@ export class RequestRules {
     if (now?.verdict === "deny") throw refusalOf(now, request);
   }
 
+  /** Most callers are under no rule: nothing of the connection is looked up for them. */
+  #isRuled(principal: Identity): boolean {
+    return this.deps.access.permissionsFor(principal).requestRules.length > 0;
+  }
+
   /** Undefined where nothing is to be judged: the owner and admins can read every token. */
   #ruling(
     principal: Identity,
@@ -99,7 +106,6 @@ export class RequestRules {
     shown: ShownRequest | undefined,
   ): Ruling | undefined {
     const permissions = this.deps.access.permissionsFor(principal);
-    if (permissions.requestRules.length === 0) return undefined;
     if (shown === undefined && permissions.role === "admin") return undefined;
     const facts = factsOf(principal.name, connection, shown, this.deps.clock.nowMs());
     const ruling = decide(permissions.requestRules, facts);
