@@ -19,7 +19,8 @@ export class Control {
     const world = await ClientWorld.make();
     await world.startDaemon();
     const acts = actsOf(world);
-    const http = createServer(async (request, response) => {
+    // A busy client may send on a connection just as the server ends it for being idle.
+    const http = createServer({ keepAliveTimeout: 0 }, async (request, response) => {
       try {
         const act = acts[request.url?.slice(1) ?? ""];
         if (!act) throw new Error(`there is no act ${request.url}`);

@@ -22,7 +22,11 @@ interface Column {
 }
 
 const inPython = ["LangGraph", "Pydantic AI", "OpenAI Agents", "Google ADK", "FastMCP", "Claude Agent SDK"];
-const inNode = "Vercel AI SDK";
+/** Folder of each: of `typescript`, and the name of its page. */
+const inNode: Readonly<Record<string, string>> = {
+  "Vercel AI SDK": "vercel-ai",
+  "OpenAI Agents (JS)": "openai-agents",
+};
 const ofPython = inPython.map((framework) => ({
   framework,
   argv: [
@@ -46,18 +50,21 @@ const folder = mkdtempSync(join(tmpdir(), "nexusd-adapters-"));
 const typescript = join(folder, "typescript");
 const columns: readonly Column[] = [
   ...ofPython,
-  { framework: inNode, argv: [bin("tsx"), join(typescript, "cases.ts")] },
+  ...Object.entries(inNode).map(([framework, name]) => ({
+    framework,
+    argv: [bin("tsx"), join(typescript, "cases.ts"), name],
+  })),
 ];
 
 execFileSync(join(here, "install.sh"), { stdio: "inherit" });
 const chosen = columns.filter(({ framework }) => framework.includes(values.only));
-if (chosen.some(({ framework }) => framework === inNode)) {
+if (chosen.some(({ framework }) => framework in inNode)) {
   stage();
-  await results.check("types", inNode, checkNodeTypes);
+  await results.check("types", "Node", checkNodeTypes);
 }
 await Promise.all([drain(), drain(), results.check("types", "Python", checkTypes)]);
 rmSync(folder, { recursive: true });
-process.stdout.write(`${results.table(["Python", ...columns.map(({ framework }) => framework)])}\n`);
+process.stdout.write(`${results.table(["Python", "Node", ...columns.map(({ framework }) => framework)])}\n`);
 if (results.complaints !== "") process.stdout.write(`\n${results.complaints}\n`);
 process.stdout.write(`\n${results.passed} passed, ${results.failed} failed\n`);
 process.exitCode = results.failed > 0 || results.passed === 0 ? 1 : 0;
@@ -138,14 +145,17 @@ function bin(name: string): string {
   return join(root, "node_modules/.bin", name);
 }
 
-/** A package that depends on the frameworks and on the built client, with the code of the page in it. */
+/** A package that depends on the frameworks and on the built client, with the code of the pages in it. */
 function stage(): void {
   cpSync(join(here, "typescript"), typescript, { recursive: true });
-  const page = readFileSync(join(root, "docs/frameworks/vercel-ai.md"), "utf8");
-  writeFileSync(join(typescript, "page.ts"), /^```ts\n(.*?)^```/ms.exec(page)?.[1] ?? "");
+  for (const name of Object.values(inNode)) {
+    const page = readFileSync(join(root, `docs/frameworks/${name}.md`), "utf8");
+    writeFileSync(join(typescript, name, "page.ts"), /^```ts\n(.*?)^```/ms.exec(page)?.[1] ?? "");
+  }
   const modules = join(typescript, "node_modules");
   mkdirSync(modules);
-  for (const name of ["ai", "zod"]) symlinkSync(join(place, "node/node_modules", name), join(modules, name));
+  for (const name of ["@openai", "ai", "zod"])
+    symlinkSync(join(place, "node/node_modules", name), join(modules, name));
   // Not into the checkout's own dist, which other suites build meanwhile.
   const [source, client] = [join(root, "clients/typescript"), join(modules, "nexusd-client")];
   execFileSync(bin("tsc"), ["-p", source, "--outDir", join(client, "dist")], { stdio: "inherit" });
@@ -158,7 +168,12 @@ async function checkNodeTypes(): Promise<void> {
   const config = join(typescript, "tsconfig.json");
   writeFileSync(
     config,
-    JSON.stringify({ extends: join(root, "tsconfig.json"), compilerOptions, include: ["*.ts"], exclude: [] }),
+    JSON.stringify({
+      extends: join(root, "tsconfig.json"),
+      compilerOptions,
+      include: ["*.ts", "*/*.ts"],
+      exclude: ["node_modules"],
+    }),
   );
   const { code, output } = await run([bin("tsc"), "-p", config], {});
   if (code !== 0) throw new Error(output);

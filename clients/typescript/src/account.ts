@@ -1,5 +1,5 @@
 import type { ShownConsent } from "./acquire.js";
-import { ConsentDenied, ConsentRequired, PermissionDenied } from "./errors.js";
+import { ConsentDenied, ConsentRequired, NexusError, PermissionDenied } from "./errors.js";
 import type { Fetch } from "./fetch.js";
 import { Nexus, type TokenOptions } from "./nexus.js";
 import type { Limits } from "./time_limit.js";
@@ -51,6 +51,83 @@ export function accountOf(provider: string, need: Need, context: unknown, signal
   return new Account(nexus, provider, { user: name, label, scopes, signal });
 }
 
+/** The account of a tool whose framework asks the user by an approval, and cannot suspend a tool that runs. */
+export class ApprovedAccount {
+  /** Scopes that an API missed, by user: the next call asks for them. */
+  readonly #missed = new Map<string, readonly string[]>();
+
+  constructor(
+    private readonly provider: string,
+    private readonly need: Need,
+  ) {}
+
+  of(context: unknown, signal?: AbortSignal): Account {
+    const account = accountOf(this.provider, this.need, context, signal);
+    const scopes = this.#missed.get(account.user);
+    return scopes ? accountOf(this.provider, { ...this.need, scopes }, context, signal) : account;
+  }
+
+  /** Whether the user must consent first. */
+  async needsApproval(context: unknown): Promise<boolean> {
+    try {
+      await this.of(context).token();
+      return false;
+    } catch (error) {
+      if (isForPerson(error)) return true;
+      throw error;
+    }
+  }
+
+  /**
+   * Runs a tool.
+   *
+   * @throws NexusError when the API wants more scopes: the model reads its message, and its next call asks the user
+   */
+  async run<OUTPUT>(
+    context: unknown,
+    signal: AbortSignal | undefined,
+    body: (account: Account) => OUTPUT | Promise<OUTPUT>,
+  ): Promise<OUTPUT> {
+    const account = this.of(context, signal);
+    try {
+      await account.token();
+      const output = await body(account);
+      this.#missed.delete(account.user);
+      return output;
+    } catch (error) {
+      if (!isForPerson(error)) throw error;
+      this.#missed.set(account.user, [
+        ...new Set([...(account.options.scopes ?? []), ...(error.scopes ?? [])]),
+      ]);
+      throw new CallAgain(account.provider, error);
+    }
+  }
+}
+
+/** What the model reads when a tool that runs needs the user. */
+export class CallAgain extends NexusError {
+  constructor(provider: string, { reason }: ConsentRequired) {
+    super(
+      `The user must grant more access to ${provider}. Call this tool again, and the user is asked.`,
+      reason,
+    );
+  }
+}
+
+/** What the model reads when the user says no. */
+export function declined({ provider }: Account): string {
+  return `The user declined to connect ${provider}.`;
+}
+
+/** What a standard schema infers, as those of zod; `OTHERWISE` for another schema. */
+export type OutputOf<SCHEMA, OTHERWISE> = SCHEMA extends {
+  readonly "~standard": { readonly types?: infer TYPES };
+}
+  ? NonNullable<TYPES> extends { readonly output: infer INPUT }
+    ? INPUT
+    : never
+  : OTHERWISE;
+
 /** Shows a link, or a code, to the user whom it names, and to nobody else. */
 export type Show = (
   consent: ShownConsent & { readonly provider: string; readonly user: string },
@@ -92,7 +169,7 @@ export class Consents {
 }
 
 /** Whether a link or a code helps. */
-export function isForPerson(error: unknown): error is ConsentRequired {
+function isForPerson(error: unknown): error is ConsentRequired {
   return error instanceof ConsentRequired && Boolean(error.authUrl || error.userCode);
 }
 

@@ -2,8 +2,15 @@
  * Tools of the Vercel AI SDK that need a user's account. They take the user from `experimental_context`, never from what a model writes.
  * Where the user must consent first the call needs an approval, which `answer` gives.
  */
-import { type Account, accountOf, Consents, isForPerson, type Need, type Show } from "./account.js";
-import { NexusError } from "./errors.js";
+import {
+  type Account,
+  ApprovedAccount,
+  Consents,
+  declined,
+  type Need,
+  type OutputOf,
+  type Show,
+} from "./account.js";
 import type { Limits } from "./time_limit.js";
 
 export type { Account, Need, Show };
@@ -23,13 +30,10 @@ export interface CallOptions {
 }
 
 /** What the SDK infers from a schema: of zod or another standard schema, or its own `jsonSchema`. */
-export type InputOf<SCHEMA> = SCHEMA extends { readonly "~standard": { readonly types?: infer TYPES } }
-  ? NonNullable<TYPES> extends { readonly output: infer INPUT }
-    ? INPUT
-    : never
-  : SCHEMA extends { readonly _type: infer INPUT }
-    ? INPUT
-    : never;
+export type InputOf<SCHEMA> = OutputOf<
+  SCHEMA,
+  SCHEMA extends { readonly _type: infer INPUT } ? INPUT : never
+>;
 
 export interface Definition<SCHEMA, OUTPUT> extends Need {
   readonly title?: string;
@@ -51,52 +55,28 @@ export interface AccountTool<SCHEMA, OUTPUT> {
 }
 
 /** By `needsApproval`, which a copy of a tool keeps. */
-const accounts = new WeakMap<object, (context: unknown) => Account>();
+const accounts = new WeakMap<object, ApprovedAccount>();
 
 /** A tool that needs a user's account at a provider, which `execute` gets as `account`. */
 export function needs<SCHEMA, OUTPUT>(
   provider: string,
   { scopes = [], label, nexus, user, execute, ...rest }: Definition<SCHEMA, OUTPUT>,
 ): AccountTool<SCHEMA, OUTPUT> {
-  const need: Need = { scopes, label, nexus, user };
-  /** Scopes that an API missed, by user: the next call asks for them. */
-  const missed = new Map<string, readonly string[]>();
-  const find = (context: unknown, signal?: AbortSignal): Account => {
-    const account = accountOf(provider, need, context, signal);
-    const more = missed.get(account.user);
-    return more ? accountOf(provider, { ...need, scopes: more }, context, signal) : account;
-  };
+  const approved = new ApprovedAccount(provider, { scopes, label, nexus, user });
   const needsApproval = async (_input: unknown, options: CallOptions): Promise<boolean> => {
     const { toolCallId, messages, experimental_context } = options;
     // The SDK asks again before it runs an approved call, and rejects a call that needs no approval by then.
-    if (partsOf(messages).some((part) => isRequest(part) && part.toolCallId === toolCallId)) return true;
-    try {
-      await find(experimental_context).token();
-      return false;
-    } catch (error) {
-      if (isForPerson(error)) return true;
-      throw error;
-    }
+    const isAsked = partsOf(messages).some((part) => isRequest(part) && part.toolCallId === toolCallId);
+    return isAsked || (await approved.needsApproval(experimental_context));
   };
-  accounts.set(needsApproval, find);
+  accounts.set(needsApproval, approved);
   return {
     ...rest,
     needsApproval,
-    async execute(input, options) {
-      const account = find(options.experimental_context, options.abortSignal);
-      try {
-        await account.token();
-        const output = await execute(input, { ...options, account });
-        missed.delete(account.user);
-        return output;
-      } catch (error) {
-        if (!isForPerson(error)) throw error;
-        // The SDK cannot suspend a tool that runs: the model reads this, and its next call asks the user.
-        missed.set(account.user, [...new Set([...(account.options.scopes ?? []), ...(error.scopes ?? [])])]);
-        const next = "Call this tool again, and the user is asked.";
-        throw new NexusError(`The user must grant more access to ${provider}. ${next}`, error.reason);
-      }
-    },
+    execute: (input, options) =>
+      approved.run(options.experimental_context, options.abortSignal, (account) =>
+        execute(input, { ...options, account }),
+      ),
   };
 }
 
@@ -136,10 +116,10 @@ export async function answer(
   const responses = open.map(async ({ approvalId = "", toolCallId }) => {
     const call = parts.find((part) => part.type === "tool-call" && part.toolCallId === toolCallId);
     const name = call?.toolName ?? "";
-    const account = accounts.get(tools[name]?.needsApproval as object)?.(context);
+    const account = accounts.get(tools[name]?.needsApproval as object)?.of(context);
     if (!account) return [];
     const approved = await consents.of(account);
-    const reason = approved ? {} : { reason: `The user declined to connect ${account.provider}.` };
+    const reason = approved ? {} : { reason: declined(account) };
     return [{ type: "tool-approval-response" as const, approvalId, approved, ...reason }];
   });
   try {

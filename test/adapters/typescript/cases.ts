@@ -1,4 +1,4 @@
-/** The cases of test/adapters/python/test_cases.py with the Vercel AI SDK. `cases.ts resume PROVIDER` goes on with a run that it reads. */
+/** The cases of test/adapters/python/test_cases.py with the framework of a folder. `cases.ts FOLDER resume PROVIDER` goes on with a run that it reads. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { appendFileSync, readFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { ConsentRequired, Nexus } from "nexusd-client";
 import type { Show } from "nexusd-client/ai";
 import { act } from "./act.js";
-import { Agent, callApi } from "./harness.js";
+import { type Agent, callApi } from "./agent.js";
 import { playPage } from "./page_case.js";
 
 type Shown = Parameters<Show>[0];
@@ -27,6 +27,10 @@ class User {
 }
 
 const nexus = new Nexus();
+const [folder = "", verb, given = ""] = process.argv.slice(2);
+const { Harness }: { Harness: new (nexus: Nexus, provider: string) => Agent } = await import(
+  `./${folder}/harness.js`
+);
 const tokenOf = async ({ provider }: Agent, user = "ada"): Promise<string | undefined> =>
   (await nexus.token(provider, { user })).accessToken;
 const connect = (agent: Agent, user: string): Promise<string> =>
@@ -75,7 +79,7 @@ const cases: Readonly<Record<string, (agent: Agent, user: User) => Promise<void>
     readsNoLink(agent, user);
   },
   "consent later in another process": async (agent) => {
-    const argv = [...process.execArgv, import.meta.filename, "resume", agent.provider];
+    const argv = [...process.execArgv, import.meta.filename, folder, "resume", agent.provider];
     const child = promisify(execFile)(process.execPath, argv);
     child.child.stdin?.end(await agent.suspend("ada"));
     assert.deepEqual(JSON.parse((await child).stdout), [`n:${await tokenOf(agent)}`]);
@@ -94,6 +98,7 @@ const cases: Readonly<Record<string, (agent: Agent, user: User) => Promise<void>
     agent.body = callApi;
     agent.turns = [[{ note: "n" }], [{ note: "n" }]];
     assert.equal((await agent.run("ada", user.show)).at(-1), "n:200");
+    assert.match(agent.read.join(""), /Call this tool again/);
     assert.deepEqual(
       user.shown.map(({ reason }) => reason),
       ["scopes_missing"],
@@ -182,17 +187,17 @@ const cases: Readonly<Record<string, (agent: Agent, user: User) => Promise<void>
     assert.ok(!agent.read.join("").includes((await tokenOf(agent, "bob")) ?? "none"));
     await assert.rejects(agent.run("", user.show), /the run has no user/);
   },
-  "the page": playPage,
+  "the page": () => playPage(() => import(`./${folder}/page.js`)),
 };
 
-if (process.argv[2] === "resume") {
-  const agent = new Agent(nexus, process.argv[3] ?? "");
+if (verb === "resume") {
+  const agent = new Harness(nexus, given);
   console.log(JSON.stringify(await agent.resume(readFileSync(0, "utf8"), "ada", new User().show)));
 } else {
   for (const [name, play] of Object.entries(cases)) {
     let outcome = "passed";
     try {
-      await play(new Agent(nexus, await act("register")), new User());
+      await play(new Harness(nexus, await act("register")), new User());
     } catch (error) {
       outcome = "failed";
       console.error(name, error);

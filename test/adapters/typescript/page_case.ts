@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { act } from "./act.js";
 
-/** The first block of docs/frameworks/vercel-ai.md, as it stands: the network and the terminal are the test's. */
-export async function playPage(): Promise<void> {
+/** The first program of a page of docs/frameworks, as it stands: the network and the terminal are the test's. */
+export async function playPage(run: () => Promise<unknown>): Promise<void> {
   await act("register", { name: "github" });
   const { fetch } = globalThis;
   const { log } = console;
@@ -18,7 +18,7 @@ export async function playPage(): Promise<void> {
     return url === undefined ? undefined : act("consent", { url });
   };
   try {
-    await import("./page.js");
+    await run();
   } finally {
     Object.assign(globalThis, { fetch });
     console.log = log;

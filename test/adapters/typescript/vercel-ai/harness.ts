@@ -1,26 +1,12 @@
-/** An agent with one tool, whose model is scripted and keeps what it reads. */
 import { generateText, type ModelMessage, stepCountIs, streamText, type ToolSet } from "ai";
 import { convertArrayToReadableStream, MockLanguageModelV3 } from "ai/test";
 import type { Nexus } from "nexusd-client";
-import { type Account, answer, needs, type Show } from "nexusd-client/ai";
+import { answer, needs, type Show } from "nexusd-client/ai";
 import { z } from "zod";
-
-export type Body = (account: Account, note: string) => Promise<string>;
-type Call = Record<string, unknown>;
-
-export const giveToken: Body = async (account, note) => `${note}:${(await account.token()).accessToken}`;
-
-export const callApi: Body = async (account, note) => {
-  const response = await account.fetch(`${process.env["API"]}/write`, { method: "POST" });
-  return `${note}:${response.status}`;
-};
+import { Agent, type Turns, toolOf } from "../agent.js";
 
 /** @param read gets all that the model is given to read */
-export function scripted(
-  toolName: string,
-  turns: () => readonly Call[][],
-  read: string[],
-): MockLanguageModelV3 {
+export function scripted(toolName: string, turns: () => Turns, read: string[]): MockLanguageModelV3 {
   const tokens = { total: 1, noCache: 1, cacheRead: 0, cacheWrite: 0 };
   const usage = { inputTokens: tokens, outputTokens: { total: 1, text: 1, reasoning: 0 } };
   const reply = (prompt: unknown) => {
@@ -30,7 +16,7 @@ export function scripted(
     const content = (turns()[turn] ?? []).map((input, n) => ({
       type: "tool-call" as const,
       toolCallId: `c${turn}-${n}`,
-      toolName: input["tool"] === "wider" ? "wider" : toolName,
+      toolName: toolOf(input, toolName),
       input: JSON.stringify(input),
     }));
     const unified = content.length > 0 ? ("tool-calls" as const) : ("stop" as const);
@@ -46,18 +32,12 @@ export function scripted(
   });
 }
 
-export class Agent {
-  readonly read: string[] = [];
-  body = giveToken;
-  /** What the model calls the tool with, turn by turn. */
-  turns: Call[][] = [[{ note: "n" }]];
+export class Harness extends Agent {
   readonly tools: ToolSet;
   readonly #model = scripted("work", () => this.turns, this.read);
 
-  constructor(
-    readonly nexus: Nexus,
-    readonly provider: string,
-  ) {
+  constructor(nexus: Nexus, provider: string) {
+    super(nexus, provider);
     const make = (scopes: readonly string[]) =>
       needs(provider, {
         ...{ nexus, scopes },
@@ -68,7 +48,6 @@ export class Agent {
     this.tools = { work: make([]), wider: make(["read"]) };
   }
 
-  /** Runs to the end; what the tool's calls gave the model, in their order. */
   run(user: string, onConsent: Show, signal?: AbortSignal): Promise<string[]> {
     return this.#finish(
       [{ role: "user", content: "go" }],
@@ -79,7 +58,6 @@ export class Agent {
     );
   }
 
-  /** The same, by streaming. */
   stream(user: string, onConsent: Show): Promise<string[]> {
     return this.#finish([{ role: "user", content: "go" }], user, onConsent, async (messages) => {
       const result = streamText(this.#settings(messages, user));
@@ -88,7 +66,6 @@ export class Agent {
     });
   }
 
-  /** Runs until the user must consent: what another process needs to go on. */
   async suspend(user: string): Promise<string> {
     const messages: ModelMessage[] = [{ role: "user", content: "go" }];
     return JSON.stringify([...messages, ...(await this.#step(messages, user))]);
