@@ -16,7 +16,7 @@ import { inProcessSession } from "./in_process_session.js";
 import { type EgressMetrics, SessionRecord } from "./session_record.js";
 
 /** Of all callers together: some 50 KB each, with the servers of a few hosts. */
-const maxSessions = 5_000;
+const defaultMaxSessions = 5_000;
 /** A session without a connection ends after it; what the others did is recorded. */
 const idleMs = 60_000;
 /** How old what is known of the profiles may be. */
@@ -32,20 +32,24 @@ export interface CallerSessionsDeps
   readonly metrics: EgressMetrics;
   readonly clock: Clock;
   readonly log: Log;
+  readonly maxSessions?: number;
 }
 
 interface CallerSession {
   readonly session: EgressSession;
-  readonly record: SessionRecord;
+  /** Resolves when what it did is recorded. */
+  end(): Promise<void>;
 }
 
 /** The sessions of callers of the egress listener: one for each caller and user while there are connections. */
 export class CallerSessions {
-  readonly #sessions = new BoundedMap<string, CallerSession>(maxSessions);
+  readonly #sessions: BoundedMap<string, CallerSession>;
   #routes: readonly (readonly [ProviderProfile, Route])[] = [];
   #readAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(private readonly deps: CallerSessionsDeps) {}
+  constructor(private readonly deps: CallerSessionsDeps) {
+    this.#sessions = new BoundedMap(deps.maxSessions ?? defaultMaxSessions);
+  }
 
   /** @param user as the caller names it, or empty @throws Problem */
   of(principal: Principal, user: string): EgressSession {
@@ -59,8 +63,11 @@ export class CallerSessions {
     const key = [principal.name, userId, principal.expiresAtMs].join("\n");
     const known = this.#sessions.get(key);
     if (known) return known.session;
-    const opened = this.#open(principal, userId, () => this.#sessions.delete(key));
-    this.#sessions.set(key, opened)?.session.close();
+    const opened = this.#open(principal, userId, () => {
+      // Another one may have its place.
+      if (this.#sessions.get(key) === opened) this.#sessions.delete(key);
+    });
+    void this.#sessions.set(key, opened)?.end();
     return opened.session;
   }
 
@@ -69,9 +76,7 @@ export class CallerSessions {
   }
 
   async close(): Promise<void> {
-    const open = [...this.#sessions.values()];
-    for (const { session } of open) session.close();
-    await Promise.all(open.map(({ record }) => record.flush()));
+    await Promise.all([...this.#sessions.values()].map((open) => open.end()));
   }
 
   #open(principal: Principal, userId: string, forget: () => void): CallerSession {
@@ -87,15 +92,17 @@ export class CallerSessions {
       idOf: ({ providerName, label }) => this.#idOf(providerName, userId, label),
     });
     let release = (): void => undefined;
-    const over = (): void => {
+    const end = async (): Promise<void> => {
+      timer.cancel();
       release();
       forget();
       session.close();
+      await record.flush();
     };
     const uses = new OpenUses({
       watch: (routes, signal) => credentials.watch(routes, signal),
       isRefused,
-      onRefused: over,
+      onRefused: () => void end(),
       clock,
     });
     const routes = new Routes(
@@ -105,17 +112,17 @@ export class CallerSessions {
     const own = { authority, upstream, network, record, methods: undefined, paths: undefined };
     const session: EgressSession = new EgressSession({ ...own, credentials, uses, routes });
     const look = (): void => {
-      if (session.isIdle) over();
-      else clock.setTimer(idleMs, look);
+      if (session.isIdle) return void end();
       void record.flush();
+      timer = clock.setTimer(idleMs, look);
     };
-    clock.setTimer(idleMs, look);
+    let timer = clock.setTimer(idleMs, look);
     // Tunnels to other hosts use no credential: no stream of the daemon would end them.
-    const end = (error: NexusError): void => {
-      if (!(error instanceof Unavailable)) over();
+    const onEnded = (error: NexusError): void => {
+      if (!(error instanceof Unavailable)) void end();
     };
-    release = access.hold(principal, "token.read", access.permissionsFor(principal), end, true);
-    return { session, record };
+    release = access.hold(principal, "token.read", access.permissionsFor(principal), onEnded, true);
+    return { session, end };
   }
 
   #routesOf({ name }: Principal): Route[] {
