@@ -31,6 +31,8 @@ interface ChangeEvents {
   consentFailed: [providerId: string, reason: string];
   /** The API key of this principal (`key:NAME`) was revoked. */
   principalEnded: [principalName: string];
+  /** The ring has another primary key, or other keys. */
+  ring: [];
   /** The API key of this principal has another secret, and the old one works until then. */
   keyRotated: [principalName: string, oldUntilMs: number];
 }

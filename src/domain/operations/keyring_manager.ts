@@ -184,6 +184,7 @@ export class KeyringManager {
         throw error;
       }
     });
+    this.deps.changes.emit("ring");
     this.deps.log.info({ keyId, before }, "key rotation begins");
   }
 
@@ -212,7 +213,9 @@ export class KeyringManager {
   #followPrimary(): void {
     const { store, ring } = this.deps;
     const keyId = store.keyCheck?.keyId;
-    if (keyId !== undefined && ring.has(keyId)) ring.usePrimary(keyId);
+    if (keyId === undefined || !ring.has(keyId)) return;
+    ring.usePrimary(keyId);
+    this.deps.changes.emit("ring");
   }
 
   async #reload(): Promise<void> {
@@ -221,6 +224,7 @@ export class KeyringManager {
       const keys = await this.deps.source.read();
       this.deps.ring.replace(keys, needed, this.deps.store.keyCheck?.keyId);
       for (const key of keys) key.fill(0);
+      this.deps.changes.emit("ring");
     } catch (error) {
       throw preconditionOf(error);
     }

@@ -1,14 +1,15 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { StartRefused } from "../../../daemon/extension.js";
-import type { SealedRecord } from "../../../model/credentials/credential.js";
+import { SealedRecordSchema } from "../../../gen/nexus/store/v1/records_pb.js";
+import type { Changes } from "../../../runtime/changes.js";
 import type { Clock } from "../../../runtime/clock.js";
+import type { Log } from "../../../runtime/log.js";
+import { fromSealedMessage, toSealedMessage } from "../../../store/records/sealed_codec.js";
 import type { Vault } from "../../../vault/vault.js";
 import { Authority } from "../proxy/authority.js";
 
-/** In the data folder: what callers must trust. */
-export const authorityFileName = "egress-ca.pem";
-const keyFileName = "egress-ca.key";
 /** Callers keep the certificate in their images and secrets. */
 const authorityDays = 3_650;
 
@@ -17,85 +18,81 @@ export interface DaemonAuthorityOptions {
   readonly files: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly vault: Vault;
   readonly databaseId: string;
+  readonly changes: Changes;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
 /**
- * The authority of this daemon: of the files that the settings name, or its own, made on first start. Its key is sealed with the key of the
- * store, again when that was rotated.
+ * The authority of this daemon: of the files that the settings name, or its own, made on first start. Its key is sealed with the primary key
+ * of the store, again when that changes. No backup holds it: one that does not open is put aside, and another is made.
  *
- * @throws StartRefused when it cannot be read
+ * @throws StartRefused when the files of the settings, or the data folder, cannot be used
  */
 export async function daemonAuthority(options: DaemonAuthorityOptions): Promise<Authority> {
   const { dataDir, files, clock } = options;
+  const what = files ? "NEXUS_EGRESS_CA_CERT_FILE and NEXUS_EGRESS_CA_KEY_FILE" : dataDir;
   try {
-    if (files) return await Authority.of(readText(files.certFile), readText(files.keyFile), clock);
-    const paths = { cert: join(dataDir, authorityFileName), key: join(dataDir, keyFileName) };
-    return existsSync(paths.key) ? await opened(paths, options) : await made(paths, options);
+    if (!files) return await ownAuthority(options);
+    return await Authority.of(
+      readFileSync(files.certFile, "utf8"),
+      readFileSync(files.keyFile, "utf8"),
+      clock,
+    );
   } catch (error) {
     const { message } = error as Error;
-    const what = files
-      ? "NEXUS_EGRESS_CA_CERT_FILE and NEXUS_EGRESS_CA_KEY_FILE"
-      : join(dataDir, keyFileName);
-    const remedy = files
-      ? ""
-      : "; for a new authority, remove both files; callers must then trust the new one";
-    throw new StartRefused(
-      `the authority of the egress listener (${what}) cannot be used: ${message}${remedy}`,
-    );
+    throw new StartRefused(`the authority of the egress listener (${what}) cannot be used: ${message}`);
   }
 }
 
-interface Paths {
-  readonly cert: string;
-  readonly key: string;
-}
-
-async function made(paths: Paths, options: DaemonAuthorityOptions): Promise<Authority> {
-  const { clock } = options;
-  const authority = await Authority.create(undefined, clock, {
-    name: "nexusd egress authority",
-    days: authorityDays,
+async function ownAuthority(options: DaemonAuthorityOptions): Promise<Authority> {
+  const { dataDir, vault, databaseId, changes, clock, log } = options;
+  const cert = join(dataDir, "egress-ca.pem");
+  const sealed = join(dataDir, "egress-ca.key");
+  const place = { databaseId, kind: "egress_ca", providerId: "", connectionId: "", revision: 1n } as const;
+  const readKey = (): string =>
+    vault
+      .open(fromSealedMessage(fromBinary(SealedRecordSchema, readFileSync(sealed))), place)
+      .toString("utf8");
+  const found = existsSync(sealed) ? await opened(cert, readKey, clock).catch(unusable) : undefined;
+  if (found instanceof Error) {
+    log.warn(
+      { err: found, file: cert },
+      "the authority of the egress listener does not open, and another was made: callers must trust its certificate",
+    );
+    for (const path of [cert, sealed]) if (existsSync(path)) renameSync(path, `${path}.old`);
+  }
+  const authority =
+    found instanceof Authority
+      ? found
+      : await Authority.create(undefined, clock, { name: "nexusd egress authority", days: authorityDays });
+  const key = Buffer.from(await authority.exportKey());
+  const seal = (): void =>
+    replace(sealed, toBinary(SealedRecordSchema, toSealedMessage(vault.seal(key, place))), 0o600);
+  seal();
+  replace(cert, authority.pem, 0o644);
+  changes.on("ring", () => {
+    try {
+      seal();
+    } catch (error) {
+      log.error({ err: error, file: sealed }, "the key of the egress authority could not be sealed again");
+    }
   });
-  writeKey(paths.key, await authority.exportKey(), options);
-  replace(paths.cert, authority.pem, 0o644);
   return authority;
 }
 
-async function opened(paths: Paths, options: DaemonAuthorityOptions): Promise<Authority> {
-  const { vault, databaseId, clock } = options;
-  const sealed = JSON.parse(readText(paths.key)) as Record<keyof SealedRecord, string>;
-  const record = {
-    keyId: sealed.keyId,
-    layout: Number(sealed.layout),
-    nonce: Buffer.from(sealed.nonce, "base64"),
-    ciphertext: Buffer.from(sealed.ciphertext, "base64"),
-  };
-  const key = vault.open(record, placeOf(databaseId)).toString("utf8");
-  if (!vault.isCurrent(record)) writeKey(paths.key, key, options);
-  return await Authority.of(readText(paths.cert), key, clock);
+async function opened(cert: string, readKey: () => string, clock: Clock): Promise<Authority> {
+  return await Authority.of(readFileSync(cert, "utf8"), readKey(), clock);
 }
 
-function writeKey(path: string, pem: string, { vault, databaseId }: DaemonAuthorityOptions): void {
-  const { nonce, ciphertext, ...rest } = vault.seal(Buffer.from(pem), placeOf(databaseId));
-  const text = { ...rest, nonce: base64(nonce), ciphertext: base64(ciphertext) };
-  replace(path, `${JSON.stringify(text)}\n`, 0o600);
-}
-
-function placeOf(databaseId: string) {
-  return { databaseId, kind: "egress_ca", providerId: "", connectionId: "", revision: 1n } as const;
+/** @throws what the file system says, but for a file that is not there: nothing is known of the content then */
+function unusable(error: NodeJS.ErrnoException): Error {
+  if (error.syscall !== undefined && error.code !== "ENOENT") throw error;
+  return error;
 }
 
 /** Whole or not at all. */
-function replace(path: string, text: string, mode: number): void {
-  writeFileSync(`${path}.new`, text, { mode });
+function replace(path: string, content: string | Uint8Array, mode: number): void {
+  writeFileSync(`${path}.new`, content, { mode });
   renameSync(`${path}.new`, path);
-}
-
-function readText(path: string): string {
-  return readFileSync(path, "utf8");
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64");
 }

@@ -17,8 +17,8 @@ export async function openListener({
   const { config, clock } = options;
   const { store, opened } = resources;
   const authority = await daemonAuthority({
-    ...{ dataDir: config.dataDir, files: config.egress.authority, clock },
-    ...{ vault: opened.vault, databaseId: store.databaseId },
+    ...{ dataDir: config.dataDir, files: config.egress.authority, clock, log: options.log },
+    ...{ vault: opened.vault, databaseId: store.databaseId, changes: domain.changes },
   });
   const dialer = new Dialer(trustedRoots(environment), clock, config.providerNetworks);
   const { network, user } = config.egress;

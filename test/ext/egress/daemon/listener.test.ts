@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -265,11 +265,16 @@ describe("a restart of the daemon under load", () => {
 });
 
 describe("the authority of a daemon", () => {
-  it("is the same after a restart, its key sealed", async () => {
+  it("is the same after its sealing key was rotated and retired, and the daemon restarted", async () => {
     const { daemon } = world;
+    const { keyring } = daemon.clients;
     const before = await world.ca();
-    const sealed = join(daemon.place.config.dataDir, "egress-ca.key");
-    expect(existsSync(sealed) && readFileSync(sealed, "utf8")).not.toContain("PRIVATE");
+    const ring = async () => (await keyring.getKeyring({})).keyring;
+    const old = (await ring())?.keys[0]?.keyId ?? "";
+    await keyring.addKey({});
+    await keyring.rotateKeyring({});
+    await expect.poll(ring, { timeout: 20_000 }).toMatchObject({ rotating: false, remaining: 0n });
+    await keyring.retireKey({ keyId: old });
     await daemon.restart();
     expect(await world.ca()).toBe(before);
   });

@@ -1,6 +1,9 @@
 import { PassThrough } from "node:stream";
 import { expect, it } from "vitest";
-import { CallerSessions, type CallerSessionsDeps } from "../../../../src/ext/egress/listener/caller_sessions.js";
+import {
+  CallerSessions,
+  type CallerSessionsDeps,
+} from "../../../../src/ext/egress/listener/caller_sessions.js";
 import { EgressMetrics } from "../../../../src/ext/egress/listener/session_record.js";
 import { Metrics } from "../../../../src/telemetry/metrics.js";
 import { agent, policyOf } from "../../../domain/access/rule_cells.js";

@@ -34,5 +34,7 @@ export const leftOutTests: Readonly<Record<string, string>> = {
     "GetActivity counts the refreshes of the hub that is asked, by its contract",
   "loses no event to a kill, and repeats none but one whose answer the kill cut off, under its id":
     "a process of its own",
+  "is the same after its sealing key was rotated and retired, and the daemon restarted":
+    "AddKey makes a key at the leader: an operator brings it to the others",
   "stores nothing when the provider refuses it": "opens the store of a daemon that has ended",
 };
