@@ -8,12 +8,13 @@ const introduction = `# Settings
 
 Generated from \`src/config/settings.ts\` by \`npm run generate\`: edit the table there.
 
-A setting is an environment variable or a flag of \`nexusd serve\` (those of the group Commands: of the other commands). The flag wins. A value
-is trimmed, and an empty one counts as not set. \`nexusd serve\` reports all that is wrong at once, and starts only when nothing is.
-A secret has no flag, so that it does not stand in the list of processes.
+A setting is an environment variable or a flag of \`nexusd serve\`; those of the group Commands are flags of the other commands. A flag overrides
+the variable. nexusd trims values and treats an empty value as unset. If settings are invalid, \`nexusd serve\` reports all errors at once and does not start.
+Secrets have no flag, because other users can see flags in the process list.
 
-On Linux the data folder is \`$XDG_DATA_HOME/nexusd\`, by default \`~/.local/share/nexusd\`. A listener takes a comma list of \`host:port\`,
-\`[IPv6]:port\` and \`unix:path\`; \`off\` closes it. Beyond this machine a listener speaks TLS, or does not open unless \`--insecure\` names it.
+On Linux, the data folder is \`$XDG_DATA_HOME/nexusd\`, by default \`~/.local/share/nexusd\`. A listener's value is a list of \`host:port\`,
+\`[IPv6]:port\`, and \`unix:path\`, separated by commas; \`off\` closes the listener. An address that other machines can reach needs TLS, unless
+\`--insecure\` names its listener.
 `;
 
 export function settingsPage(): string {

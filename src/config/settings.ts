@@ -20,44 +20,44 @@ const groups = {
       kind: { ...text("url"), isHidden: true },
       flag: false,
       meaning:
-        "Traces go to this OTLP receiver, over HTTP with protobuf: http://host:4318, to which /v1/traces is added. Without it and the next there are none.",
+        "The OTLP receiver for traces, HTTP with protobuf: http://host:4318. nexusd appends /v1/traces. Without this and the next setting, there are no traces.",
     },
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: {
       kind: { ...text("url"), isHidden: true },
       flag: false,
-      meaning: "The receiver as a whole URL, to which nothing is added.",
+      meaning: "The receiver as a full URL; nexusd appends nothing.",
     },
     OTEL_TRACES_EXPORTER: {
       kind: text("word"),
       flag: false,
       default: "otlp",
-      meaning: "none turns traces off where the environment sets an endpoint.",
+      meaning: "Set none to turn off traces although an endpoint is set.",
     },
     OTEL_SDK_DISABLED: {
       kind: text("word"),
       flag: false,
       default: "false",
-      meaning: "true turns traces off, too.",
+      meaning: "Set true to turn off traces.",
     },
     OTEL_TRACES_SAMPLER: {
       kind: text("word"),
       flag: false,
       default: "parentbased_always_on",
       meaning:
-        "Which traces are kept: always_on, always_off, traceidratio, each alone or with parentbased_ before it.",
+        "Which traces to keep: always_on, always_off, or traceidratio, each optionally with the prefix parentbased_.",
     },
     OTEL_TRACES_SAMPLER_ARG: {
       kind: text("ratio"),
       flag: false,
       default: "1",
-      meaning: "For traceidratio: the part that is kept, 0 to 1.",
+      meaning: "For traceidratio: the fraction to keep, 0 to 1.",
     },
   },
   Commands: {
     NEXUS_ADDRESS: {
       kind: text("address"),
       unset: "unix:<data-dir>/nexus.sock",
-      meaning: "Where the daemon is: unix:path, http://host:port or https://host:port.",
+      meaning: "The daemon's address: unix:path, http://host:port, or https://host:port.",
     },
     NEXUS_API_KEY: {
       kind: { ...text("key"), isHidden: true },
@@ -67,7 +67,7 @@ const groups = {
     NEXUS_API_KEY_FILE: {
       kind: path("file"),
       meaning:
-        "The file that holds the API key for an http or https address; the daemon makes one as <data-dir>/admin.key.",
+        "A file with the API key for an http or https address. The daemon creates one: <data-dir>/admin.key.",
     },
     NEXUS_CA_FILE: {
       kind: path("file"),
@@ -76,7 +76,7 @@ const groups = {
     },
     NEXUS_CLIENT_CERT_FILE: {
       kind: path("file"),
-      meaning: "PEM: the certificate to present at an https address; no API key is needed then.",
+      meaning: "PEM: the certificate to present at an https address. An API key is then unnecessary.",
     },
     NEXUS_CLIENT_KEY_FILE: { kind: path("file"), meaning: "PEM: the private key of the client certificate." },
     NEXUS_CLIENT_SECRET: {

@@ -23,29 +23,28 @@ export const egressSettings = {
       kind: addresses({ canClose: true }),
       default: "off",
       meaning:
-        "The egress listener: an HTTP proxy that adds credentials to requests to the APIs of providers. Callers need an API key, a JWT, or a client certificate. off closes it.",
+        "The addresses of the egress listener, an HTTP proxy that adds credentials to requests to the APIs of providers. Callers need an API key, a JWT, or a client certificate. off closes it.",
     },
     NEXUS_EGRESS_NETWORK: {
       kind: egressNetwork,
       default: "providers",
       meaning:
-        "Which other hosts the egress listener leads to: providers (none), open (all that are public), or a comma list of names as pypi.org,*.npmjs.org.",
+        "Which other hosts callers of the egress listener may reach: providers (none), open (all public hosts), or names such as pypi.org,*.npmjs.org.",
     },
     NEXUS_EGRESS_USER: {
       kind: text("user"),
-      unset: "the user name of the proxy's URL, or the one user that the caller is restricted to",
-      meaning: "Whose connections callers of the egress listener use that name no user.",
+      unset: "the user name in the proxy URL, or the one user that the caller is restricted to",
+      meaning: "The user for callers of the egress listener that name none.",
     },
     NEXUS_EGRESS_CA_CERT_FILE: {
       kind: path("file"),
-      unset:
-        "an authority of this daemon, made on first start, whose certificate is <data-dir>/egress-ca.pem",
+      unset: "a CA of this daemon, created on first start, with its certificate in <data-dir>/egress-ca.pem",
       meaning:
-        "PEM: the certificate of the authority that issues the certificates of the egress listener. Callers must trust it. Daemons behind one address need the same.",
+        "PEM: the certificate of the CA that issues the egress listener's certificates. Callers must trust it. Daemons behind one address need the same CA.",
     },
     NEXUS_EGRESS_CA_KEY_FILE: {
       kind: path("file"),
-      meaning: "PEM: its private key, P-256 in PKCS #8, without a passphrase.",
+      meaning: "PEM: the private key of that CA, P-256 in PKCS #8, without a passphrase.",
     },
   },
 } as const satisfies SettingGroups;

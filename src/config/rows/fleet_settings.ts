@@ -14,17 +14,16 @@ export const fleetSettings = {
       flag: false,
       unset: "the data folder alone holds the store",
       meaning:
-        "The URL of the PostgreSQL, 14 or newer, that holds the store of a fleet, as libpq reads it; with sslmode=verify-full, unless it is behind a Unix socket. The daemon is then a hub, whose data folder is a copy. docs/fleet.md says how to begin.",
+        "The URL of a fleet's PostgreSQL (14 or newer), as for libpq; with sslmode=verify-full, except over a Unix socket. The daemon is then a hub, and its data folder is a copy. See docs/fleet.md.",
     },
     NEXUS_STORE_FILE: {
       kind: path("file"),
-      meaning:
-        "The file that holds the URL, in place of NEXUS_STORE: other users must not be able to read it.",
+      meaning: "A file with the URL, instead of NEXUS_STORE. Other users must not be able to read it.",
     },
     NEXUS_FLEET_LISTEN: {
       kind: addresses({ canClose: false }),
       meaning:
-        "The listener for the other hubs, host:port. A client must prove that it holds a key of the ring. Needed beside NEXUS_STORE.",
+        "The addresses for other hubs, host:port. A client must prove that it holds a key of the ring. Required with NEXUS_STORE.",
     },
     NEXUS_FLEET_ADDRESS: {
       kind: text("host:port", (value) =>
@@ -33,19 +32,19 @@ export const fleetSettings = {
           : "must be host:port or [IPv6]:port",
       ),
       unset: "the address of NEXUS_FLEET_LISTEN, where that is one host",
-      meaning: "How the other hubs reach NEXUS_FLEET_LISTEN of this one.",
+      meaning: "The address at which other hubs reach this hub's NEXUS_FLEET_LISTEN.",
     },
     NEXUS_FLEET_LEASE_SECONDS: {
       kind: count("seconds", 3, 60),
       default: "10",
       meaning:
-        "After how long without a word from the hub that leads another one takes over. All hubs of a fleet have the same.",
+        "If the leader is silent for this long, another hub takes over. Use the same value at all hubs of a fleet.",
     },
     NEXUS_MAX_STALE_SECONDS: {
       kind: count("seconds", 10, 86_400),
       default: "600",
       meaning:
-        "How long a hub that cannot reach PostgreSQL stays ready. Meanwhile it serves valid tokens, and learns of no revocation.",
+        "How long a hub that cannot reach PostgreSQL stays ready. It serves valid tokens meanwhile, but does not learn of revocations.",
     },
   },
 } as const satisfies SettingGroups;
@@ -67,18 +66,18 @@ export const kubernetesSettings = {
       kind: namespaces,
       default: "",
       meaning:
-        "The namespaces whose Connection objects the daemon keeps, as a comma list; with it, Provider and AccessGrant objects of its own namespace too. It runs in a pod then. Without it, none.",
+        "The namespaces whose Connection objects nexusd reconciles, separated by commas, when it runs in a pod. It then also reconciles Provider and AccessGrant objects of its own namespace.",
     },
     NEXUS_KUBERNETES_EXPORT_NAMESPACES: {
       kind: namespaces,
       default: "",
       meaning:
-        "In which of these namespaces a Connection may have its access token written into a Secret (exportTo).",
+        "Those of these namespaces in which a Connection may export its access token to a Secret (exportTo).",
     },
     NEXUS_KUBERNETES_CREDENTIALS: {
       kind: path("folder"),
       unset: "that of the pod",
-      meaning: "The folder with the service account of the pod: token, ca.crt and namespace.",
+      meaning: "The folder with the pod's service account: token, ca.crt, and namespace.",
     },
   },
 } as const satisfies SettingGroups;

@@ -8,33 +8,33 @@ export const notifySettings = {
     NEXUS_NOTIFY_URL: {
       kind: webhookUrl,
       meaning:
-        "A webhook that is called when a connection needs a user, by the conventions of Standard Webhooks. The rules for addresses of providers apply. Needs NEXUS_NOTIFY_SECRETS_FILE.",
+        "A webhook to call when a connection needs a user, as described by Standard Webhooks. The address rules for providers apply. Needs NEXUS_NOTIFY_SECRETS_FILE.",
     },
     NEXUS_NOTIFY_SECRETS_FILE: {
       kind: path("file"),
       meaning:
-        "The secrets that messages to NEXUS_NOTIFY_URL are signed with, a line each: whsec_ and 24 to 64 bytes in base64. It is read for each message.",
+        "Secrets that sign messages to NEXUS_NOTIFY_URL, one per line: whsec_ and 24 to 64 bytes in base64. Read for each message.",
     },
     NEXUS_NOTIFY_COMMAND: {
       kind: keyCommand,
       meaning:
-        "A command that is run for each event, without a shell, with the JSON on its standard input. 0 means taken. It gets no NEXUS_ variable, and none that NEXUS_PROVIDERS_FILE names.",
+        "A command to run for each event, without a shell, with the JSON on its standard input. Exit code 0 means success. It inherits no NEXUS_ variable, and none that NEXUS_PROVIDERS_FILE names.",
     },
     NEXUS_NOTIFY_FILE: {
       kind: path("file"),
-      meaning: "More receivers, YAML or JSON, each with the events that it wants. It is read at start.",
+      meaning: "More receivers, YAML or JSON, each with its events. Read at start.",
     },
     NEXUS_NOTIFY_BEFORE_END: {
       kind: age,
       default: "7d",
       meaning:
-        "How long before the end of a consent connection.expiring is sent; at most a fifth of its lifetime before.",
+        "How long before a consent expires to send connection.expiring; at most a fifth of its lifetime.",
     },
     NEXUS_NOTIFY_LINKS: {
       kind: toggle,
       default: "true",
       meaning:
-        "Whether an event contains a link to the consent. The person that opens it decides whose account the agent uses. Without effect with NEXUS_REQUIRE_CONFIRMATION.",
+        "Whether events contain a consent link. The user who opens the link decides whose account the agent uses. No effect with NEXUS_REQUIRE_CONFIRMATION.",
     },
   },
 } as const satisfies SettingGroups;

@@ -40,18 +40,17 @@ export const spokeSettings = {
       kind: upstreamUrls,
       unset: "the daemon has connections of its own",
       meaning:
-        "The hubs of this spoke: a comma list of https URLs of listeners for calls (http on loopback), of one daemon or of the hubs of one fleet. The daemon then has no connections of its own: it serves what its identity may see there, from a copy, and has a hub do the rest. docs/fleet.md says more.",
+        "The hubs of this spoke: https URLs of call listeners (http on loopback), separated by commas, of one daemon or one fleet. The daemon then has no connections of its own. It serves a copy of what its identity may see there, and forwards everything else to a hub. See docs/fleet.md.",
     },
     NEXUS_UPSTREAM_CA_FILE: {
       kind: path("file"),
       unset: "the CAs of Node",
-      meaning:
-        "PEM: the CAs that the certificates of the hubs are verified by. Read again when a connection is made.",
+      meaning: "PEM: the CAs that verify the hubs' certificates. Read again for each new connection.",
     },
     NEXUS_UPSTREAM_CERT_FILE: {
       kind: path("file"),
       meaning:
-        "PEM: the certificate that says who this spoke is. Read again when a connection is made; so is its key.",
+        "PEM: the certificate that identifies this spoke. Read again for each new connection, as is its key.",
     },
     NEXUS_UPSTREAM_KEY_FILE: {
       kind: path("file"),
@@ -60,7 +59,7 @@ export const spokeSettings = {
     NEXUS_UPSTREAM_TOKEN_FILE: {
       kind: path("file"),
       meaning:
-        "A file with the JWT or the API key that says who this spoke is, for example a projected service-account token. Read again for each call.",
+        "A file with the JWT or API key that identifies this spoke, such as a projected service-account token. Read again for each call.",
     },
   },
 } as const satisfies SettingGroups;
