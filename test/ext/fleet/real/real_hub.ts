@@ -173,7 +173,8 @@ export class RealHub implements StormHub {
     while (!this.#stopping.signal.aborted) {
       this.owner = randomUUID();
       this.isLeader = false;
-      const daemon = new DaemonProcess(this.environment, ["serve"], [], this.main);
+      // The process of the storm holds the provider and all links, and judges by what it saw: hubs give way to it.
+      const daemon = new DaemonProcess(this.environment, ["serve"], ["nice", "-n", "10"], this.main);
       this.#daemon = daemon;
       const life: Life = { owner: this.owner, daemon, code: undefined };
       this.lives.push(life);
