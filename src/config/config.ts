@@ -4,7 +4,14 @@ import type { KeySource } from "../model/credentials/key_source.js";
 import { defaultLimits, type Limits, type Rate } from "../model/limits.js";
 import type { ListenAddress } from "../model/listen_address.js";
 import type { ProviderNetworks } from "../outbound/provider_networks.js";
-import { type FleetConfig, readFleetConfig, readStoreAddress, type StoreAddress } from "./fleet_config.js";
+import {
+  type FleetConfig,
+  readFleetConfig,
+  readStoreAddress,
+  readUpstreamConfig,
+  type StoreAddress,
+  type UpstreamConfig,
+} from "./fleet_config.js";
 import { type JwtConfig, readJwtConfig } from "./jwt_config.js";
 import { socketPathViolation } from "./kinds/address_kinds.js";
 import {
@@ -13,11 +20,9 @@ import {
   readEgressConfig,
   readListenersConfig,
 } from "./listeners_config.js";
-import { type NotifyConfig, readNotifyConfig } from "./notify_config.js";
 import { SettingReader } from "./setting_reader.js";
 import type { Flags } from "./settings.js";
-import { readTracing, type TracingConfig } from "./tracing_config.js";
-import { readUpstreamConfig, type UpstreamConfig } from "./upstream_config.js";
+import { type NotifyConfig, readNotifyConfig, readTracing, type TracingConfig } from "./tracing_config.js";
 
 /** What the daemon runs with, checked and frozen; the table in `settings.ts` says the name and the default of each. */
 export interface Config {

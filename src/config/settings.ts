@@ -3,8 +3,7 @@ import { daemonSettings } from "./rows/daemon_settings.js";
 import { egressSettings } from "./rows/egress_settings.js";
 import { fleetSettings, kubernetesSettings } from "./rows/fleet_settings.js";
 import { limitSettings } from "./rows/limit_settings.js";
-import { notifySettings } from "./rows/notify_settings.js";
-import { spokeSettings } from "./rows/spoke_settings.js";
+import { notifySettings, spokeSettings } from "./rows/spoke_settings.js";
 
 /** Every setting, by its group and its environment variable, in the order of `--help` and of `docs/settings.md`. */
 const groups = {

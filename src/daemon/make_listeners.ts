@@ -10,7 +10,7 @@ import type { Log } from "../runtime/log.js";
 import { Listeners } from "../server/listeners.js";
 import { BrowserPages } from "../server/pages/browser_pages.js";
 import { type DescribeProvider, describeBy } from "../server/pages/page_words.js";
-import { nexusService } from "../server/rest/gateway_service.js";
+import { nexusService } from "../server/rest/gateway_calls.js";
 import { openSocketAccess } from "../server/sockets/peer_credentials.js";
 import type { BoundService } from "../service/pipeline/bound_service.js";
 import { CallLimits } from "../service/pipeline/call_limits.js";

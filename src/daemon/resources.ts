@@ -7,13 +7,15 @@ import { adoptPrimary, openKeyCheck } from "../domain/operations/key_check.js";
 import type { Tracing } from "../model/tracing.js";
 import { type Clock, delay } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
+import type { ListenerName } from "../server/listeners.js";
+import { ListenerTls } from "../server/tls/tls_listener.js";
+import { TlsReloader } from "../server/tls/tls_reloader.js";
 import { type DataFolderLock, lockDataFolder } from "../store/files/data_folder.js";
 import { SpoolFile, spoolFileName } from "../store/files/spool_file.js";
 import { StoreHangs } from "../store/lmdb/store_error.js";
 import { Store, type StoreOptions, storeFileName } from "../store/store.js";
 import { Metrics } from "../telemetry/metrics.js";
 import type { Vault } from "../vault/vault.js";
-import { type OpenTls, openTls } from "./listener_tls.js";
 import { type OpenedVault, openVault } from "./open_vault.js";
 
 /** What a first start makes. */
@@ -193,4 +195,31 @@ function openSpoolFile(folder: string, log: Log): SpoolFile | undefined {
     log.warn({ err: error }, "the spool file cannot be opened");
     return undefined;
   }
+}
+
+/** TLS as the settings say; its opener stops it. */
+export interface OpenTls {
+  of(listener: ListenerName): ListenerTls | undefined;
+  /** When the certificate that new connections get expires; undefined without one. */
+  endsMs(): number | undefined;
+  stop(): void;
+}
+
+/** Reads the certificate, if there is one to be. @throws TlsError */
+export async function openTls(
+  { listeners: { tls } }: Config,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): Promise<OpenTls> {
+  if (tls === undefined) return { of: () => undefined, endsMs: () => undefined, stop: () => undefined };
+  const keeper = await TlsReloader.load({ ...tls, clock, log });
+  return {
+    of: (listener) => {
+      if (!tls.listeners.includes(listener)) return undefined;
+      // A browser would ask its person for a certificate, and a probe has none.
+      const clientAuth = ["grpc", "http", "egress"].includes(listener) ? tls.clientAuth : "none";
+      return new ListenerTls({ listener, keeper, clientAuth, log });
+    },
+    endsMs: () => keeper.pair.notAfterMs,
+    stop: () => keeper.stop(),
+  };
 }

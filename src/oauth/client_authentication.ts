@@ -1,7 +1,13 @@
 import * as oauth from "oauth4webapi";
-import type { ClientCertificate } from "../model/clients/client_certificate.js";
+import {
+  type ClientCertificate,
+  certificateEnded,
+  pemOf,
+  readClientCertificate,
+} from "../model/clients/client_certificate.js";
 import { plainOAuth2 } from "../model/providers/profile_fields.js";
 import type { TokenEndpointAuthMethod } from "../model/providers/provider_profile.js";
+import type { OutboundFetch } from "../outbound/outbound.js";
 import { type Clock, SystemClock } from "../runtime/clock.js";
 import type { Secret } from "../runtime/secret.js";
 import {
@@ -106,4 +112,34 @@ export function clientMetadata(client: OAuthClient, clock: Clock): oauth.Client 
     [oauth.clockSkew]: Math.round((clock.nowMs() - new SystemClock().nowMs()) / 1000),
     [oauth.clockTolerance]: clockToleranceSeconds,
   };
+}
+
+/**
+ * The same fetch, whose requests to endpoints are made with the certificate of the client (RFC 8705 section 2). Keys of the server are
+ * fetched without: there is nobody to prove anything to.
+ *
+ * The fetch throws GrantFailure of kind `client`, before anything is sent, when the certificate has ended or cannot be used.
+ */
+export function presentingCertificate(
+  fetch: OutboundFetch,
+  certificate: ClientCertificate | undefined,
+  clock: Clock,
+): OutboundFetch {
+  if (certificate === undefined) return fetch;
+  return async (url, request) => {
+    if (request.method !== "POST") return await fetch(url, request);
+    return await fetch(url, { ...request, clientCertificate: usable(certificate, clock.nowMs()) });
+  };
+}
+
+function usable({ chain, privateKey }: ClientCertificate, nowMs: number): ClientCertificate {
+  let why: string | undefined;
+  try {
+    why = certificateEnded(readClientCertificate(chain), nowMs);
+    if (why === undefined) return { chain, privateKey: pemOf(privateKey) };
+  } catch (error) {
+    why = error instanceof Error ? error.message : "cannot be used";
+  }
+  const refusal = `the client certificate of the profile ${why}: put another one with its key into tls_client_certificate and client_secret`;
+  throw new GrantFailure({ kind: "client", refusal });
 }

@@ -1,8 +1,7 @@
 import type * as oauth from "oauth4webapi";
 import type { TokenSet } from "../model/credentials/credential.js";
 import { parseJsonObject } from "../model/json_object.js";
-import { withoutEchoes } from "../outbound/echoed_secrets.js";
-import { jsonResponse } from "../outbound/json_response.js";
+import { jsonResponse, withoutEchoes } from "../outbound/json_response.js";
 import type { OutboundFetch, OutboundRequest } from "../outbound/outbound.js";
 import { Secret } from "../runtime/secret.js";
 import type { DpopRequests } from "./dpop/dpop_requests.js";

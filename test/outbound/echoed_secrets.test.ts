@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { withoutEchoes } from "../../src/outbound/echoed_secrets.js";
+import { withoutEchoes } from "../../src/outbound/json_response.js";
 import type { OutboundRequest } from "../../src/outbound/outbound.js";
 
 const request = (form: Record<string, string>, authorization?: string): OutboundRequest => ({

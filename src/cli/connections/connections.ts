@@ -17,10 +17,9 @@ import {
 import type { Shell } from "../shell/shell.js";
 import { formatAge, formatExpiry, formatFields, formatStatus, formatWhen, shortId } from "../shell/text.js";
 import { screenOf } from "../terminal/screen.js";
-import { connectionImportCommand } from "./connection_import.js";
+import { connectionImportCommand, connectionReplaceCommand } from "./connection_import.js";
 import { connectionArgument, findConnection } from "./connection_key.js";
 import { connectionRefreshCommand } from "./connection_refresh.js";
-import { connectionReplaceCommand } from "./connection_replace.js";
 
 interface ListFlags extends DaemonFlags {
   readonly user?: string;

@@ -1,5 +1,7 @@
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
-import { type Kind, path, type SettingGroups } from "../kinds/setting_kinds.js";
+import { webhookUrl } from "../kinds/address_kinds.js";
+import { keyCommand } from "../kinds/key_kinds.js";
+import { age, type Kind, path, type SettingGroups, toggle } from "../kinds/setting_kinds.js";
 
 /** Of one spoke: those of a fleet. */
 const maxUrls = 16;
@@ -60,6 +62,43 @@ export const spokeSettings = {
       kind: path("file"),
       meaning:
         "A file with the JWT or API key that identifies this spoke, such as a projected service-account token. Read again for each call.",
+    },
+  },
+} as const satisfies SettingGroups;
+
+/** Who is notified when a person is needed. */
+export const notifySettings = {
+  Notifications: {
+    NEXUS_NOTIFY_URL: {
+      kind: webhookUrl,
+      meaning:
+        "A webhook to call when a connection needs a user, as described by Standard Webhooks. The address rules for providers apply. Needs NEXUS_NOTIFY_SECRETS_FILE.",
+    },
+    NEXUS_NOTIFY_SECRETS_FILE: {
+      kind: path("file"),
+      meaning:
+        "Secrets that sign messages to NEXUS_NOTIFY_URL, one per line: whsec_ and 24 to 64 bytes in base64. Read for each message.",
+    },
+    NEXUS_NOTIFY_COMMAND: {
+      kind: keyCommand,
+      meaning:
+        "A command to run for each event, without a shell, with the JSON on its standard input. Exit code 0 means success. It inherits no NEXUS_ variable, and none that NEXUS_PROVIDERS_FILE names.",
+    },
+    NEXUS_NOTIFY_FILE: {
+      kind: path("file"),
+      meaning: "More receivers, YAML or JSON, each with its events. Read at start.",
+    },
+    NEXUS_NOTIFY_BEFORE_END: {
+      kind: age,
+      default: "7d",
+      meaning:
+        "How long before a consent expires to send connection.expiring; at most a fifth of its lifetime.",
+    },
+    NEXUS_NOTIFY_LINKS: {
+      kind: toggle,
+      default: "true",
+      meaning:
+        "Whether events contain a consent link. The user who opens the link decides whose account the agent uses. No effect with NEXUS_REQUIRE_CONFIRMATION.",
     },
   },
 } as const satisfies SettingGroups;

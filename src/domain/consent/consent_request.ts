@@ -2,12 +2,12 @@ import { by } from "../../model/access/audit_event.js";
 import type { Identity, Principal } from "../../model/access/principal.js";
 import {
   authorizationLifetimeMs,
+  checkReturnUrl,
   isRequester,
   type PendingAuthorization,
 } from "../../model/connections/authorization.js";
 import type { Connection, StepUp } from "../../model/connections/connection.js";
 import { newConnection } from "../../model/connections/new_connection.js";
-import { checkReturnUrl } from "../../model/connections/return_url.js";
 import { FailedPrecondition, InvalidArgument, NotFound } from "../../model/errors.js";
 import { newId, newState, newToken } from "../../model/ids.js";
 import { defaultLimits } from "../../model/limits.js";

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { ClientCertificateUnusable, refuseForeignKey } from "../../model/clients/client_certificate.js";
 import { hasPrivateKey, provesByTls } from "../../model/clients/client_proof.js";
 import { type PrivateKey, PrivateKeyUnusable, readPrivateKey } from "../../model/credentials/private_key.js";
@@ -7,10 +8,11 @@ import {
   type ProviderSettings,
   providerViolations,
 } from "../../model/providers/provider_profile.js";
-import { networkViolations } from "../../outbound/network_violations.js";
+import { networkViolations } from "../../outbound/address_judge.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Transaction } from "../../store/transaction.js";
+import { changeConnection } from "../connections/state/connection_change.js";
 import type { AssertionFiles } from "../token_endpoint/assertion_files.js";
 import type { GrantType } from "../token_endpoint/grant_type.js";
 import { grantViolations } from "../token_endpoint/grant_types.js";
@@ -125,5 +127,18 @@ export function refuseTakenName(
   const holder = tx.findProviderByName(profile.name);
   if (holder && holder.id !== profile.id) {
     throw new AlreadyExists(`a provider named "${profile.name}" exists already`);
+  }
+}
+
+/**
+ * How a credential is applied is the profile's to say: where an edit says it again, each connection that holds a credential changes with
+ * it, in the commit of the edit, so that watchers and proxies learn of it, those too that are away at this moment.
+ */
+export function followStrategy(tx: Transaction, before: ProviderProfile, after: ProviderProfile): void {
+  const { strategy, updatedAtMs: nowMs } = after;
+  if (isDeepStrictEqual(before.strategy, strategy)) return;
+  for (const connection of tx.connectionsOf(after.id)) {
+    if (connection.credentialRevision === 0n || connection.status === "revoked") continue;
+    tx.putConnection(changeConnection(connection, { strategy }, nowMs));
   }
 }

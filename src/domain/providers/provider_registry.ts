@@ -19,8 +19,8 @@ import { moveGrants } from "../connections/state/grant_rebinding.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { ClientKeys } from "../token_endpoint/client_keys.js";
 import type { GrantTypes } from "../token_endpoint/grant_types.js";
-import { followStrategy } from "./changed_strategy.js";
 import {
+  followStrategy,
   type ProfileLimits,
   refuseOtherGrantType,
   refuseTakenName,

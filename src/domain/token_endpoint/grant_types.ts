@@ -6,7 +6,7 @@ import type {
   ProviderSettings,
 } from "../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../oauth/failure.js";
-import { clientCredentials } from "../../oauth/grants/client_credentials.js";
+import { clientCredentials } from "../../oauth/grants/minted_token.js";
 import { refresh } from "../../oauth/grants/refresh_grant.js";
 import type { Store } from "../../store/store.js";
 import type { GrantParts, GrantType, GrantTypeRow, TokenSource } from "./grant_type.js";

@@ -22,9 +22,8 @@ import { addApiTool } from "./tools/api_tool.js";
 import { addConnectTool } from "./tools/connect_tool.js";
 import { addConnectionTools } from "./tools/connection_tools.js";
 import type { McpPolicy } from "./tools/mcp_policy.js";
-import { addProviderTools } from "./tools/provider_tools.js";
+import { addProviderTools, addTokenTool } from "./tools/provider_tools.js";
 import { type McpRequestContext, McpServer, StdioServerTransport, serveStdio } from "./tools/sdk.js";
-import { addTokenTool } from "./tools/token_tool.js";
 import type { ToolDeps } from "./tools/tool.js";
 
 /** Where it serves; on standard input and output without an address. */

@@ -1,5 +1,6 @@
 import type { Identity } from "../access/principal.js";
 import type { SealedRecord, StaticCredential, TokenSet } from "../credentials/credential.js";
+import { InvalidArgument } from "../errors.js";
 
 /**
  * A request for consent. Until a person has answered it its key is the SHA-256 of `state`; one that was answered and waits for its
@@ -59,3 +60,32 @@ export type HeldCredential = (
 
 /** How long a person has to consent, and an application to confirm it. */
 export const authorizationLifetimeMs = 10 * 60_000;
+
+/**
+ * Judges where a person's browser may be sent. The URL is parsed, compared by its origin with the allowlist, and
+ * returned re-serialised, so that what is compared is what is sent.
+ *
+ * @param allowedOrigins origins as `URL.origin` writes them
+ * @throws InvalidArgument naming `return_url`
+ */
+export function checkReturnUrl(text: string, allowedOrigins: readonly string[]): string {
+  const refuse = (description: string): never => {
+    throw new InvalidArgument([{ field: "return_url", description }]);
+  };
+  // Separators, controls, formats (among them those that turn text around) and halves of characters.
+  if (/[\p{Z}\p{C}\\]/u.test(text)) refuse("must not hold white space, control characters or backslashes");
+  if (!URL.canParse(text)) return refuse("must be an absolute URL");
+  // `https:host`, `https:/host` and `https:///host` mean different hosts to different parsers.
+  if (!/^[a-z]+:\/\/[^/]/i.test(text)) refuse("must be written as scheme://host");
+  const url = new URL(text);
+  if (url.protocol !== "https:" && url.protocol !== "http:") refuse("must be an http or https URL");
+  const authority = text.slice(text.indexOf("//") + 2).split(/[/?#]/, 1)[0] ?? "";
+  if (authority.includes("@")) refuse("must not hold a user name or password");
+  if (allowedOrigins.length === 0) {
+    refuse("return URLs are off: set NEXUS_ALLOWED_RETURN_URLS to the origins that may be returned to");
+  }
+  if (!allowedOrigins.includes(url.origin)) {
+    refuse(`the origin ${url.origin} is not among NEXUS_ALLOWED_RETURN_URLS`);
+  }
+  return url.href;
+}

@@ -5,6 +5,7 @@ import { jsonResponse } from "../../outbound/json_response.js";
 import { OutboundError, type OutboundFetch, type OutboundRequest } from "../../outbound/outbound.js";
 import type { OutboundResponse } from "../../outbound/outbound_exchange.js";
 import { Secret } from "../../runtime/secret.js";
+import { type AuthorizationRequest, authorizationUrl } from "../authorization_request.js";
 import type { AuthorizationServer } from "../authorization_server.js";
 import type { ClientMetadata } from "./client_metadata.js";
 
@@ -162,4 +163,21 @@ function refusalOf(error: unknown): Error {
     return new RegistrationRefused(`it answers ${word} (HTTP status ${error.status})`, word);
   }
   return new RegistrationRefused("its answer is no registration (RFC 7591 section 3.2)");
+}
+
+/**
+ * Whether the authorization endpoint answers a request by an error page, or by a redirect to one: it does not know the client (RFC 6749
+ * section 4.1.2.1), or serves nobody. What cannot be asked says neither.
+ */
+export async function isTurnedAway(request: AuthorizationRequest, fetch: OutboundFetch): Promise<boolean> {
+  try {
+    const headers = { accept: "text/html" };
+    const answer = await fetch(authorizationUrl(request), { method: "GET", headers, takesRedirect: true });
+    const location = answer.headers.get("location") ?? "";
+    const isToErrorPage = /[?&]error=/.test(location) && !location.startsWith(request.redirectUri);
+    return answer.status >= 400 || isToErrorPage;
+  } catch (error) {
+    if (error instanceof OutboundError) return false;
+    throw error;
+  }
 }

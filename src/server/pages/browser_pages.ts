@@ -15,8 +15,7 @@ import { isRedirectPath } from "../../model/providers/redirect_path.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import { toWireError } from "../../service/pipeline/error_table.js";
 import { codes, WireError } from "../../service/pipeline/wire_error.js";
-import { BindingCookie } from "../callers/binding_cookie.js";
-import { CookieReader } from "../callers/cookie_reader.js";
+import { BindingCookie, CookieReader } from "../callers/binding_cookie.js";
 import type { Answer } from "../listen/http_listener.js";
 import {
   isEmbedded,
@@ -30,7 +29,6 @@ import {
 import { captureFormPage } from "./capture_form.js";
 import { agreedPath, declinedPage, declinePath, donePage, stepUpPage } from "./consent_pages.js";
 import type { Failure } from "./failures.js";
-import { pageStyle } from "./page_style.js";
 import type { DescribeProvider } from "./page_words.js";
 import {
   failureJson,
@@ -38,6 +36,7 @@ import {
   idleAnswer,
   jsonAnswer,
   noticePage,
+  pageStyle,
   safeHeaders,
   stylePath,
 } from "./pages.js";

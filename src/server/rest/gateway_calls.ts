@@ -1,14 +1,24 @@
+import { create } from "@bufbuild/protobuf";
 import {
   ConnectionService,
   type ConnectionServiceRequestConnectionResponse,
 } from "../../gen/nexus/v1/connection_pb.js";
+import {
+  CheckConnectionResponseSchema,
+  GetTokenResponseSchema,
+  NexusService,
+  RefreshConnectionResponseSchema,
+  RequestConnectionResponseSchema,
+} from "../../gen/nexus/v1/nexus_pb.js";
 import { type Token, TokenService } from "../../gen/nexus/v1/token_pb.js";
 import type { ConnectionStatus } from "../../model/connections/connection.js";
 import { strategyConfig } from "../../model/credentials/strategy_config.js";
 import type { JsonObject } from "../../model/json.js";
 import { strategyOf } from "../../model/providers/strategy_message.js";
 import { statusOf } from "../../service/messages/connection_message.js";
-import type { Call } from "../../service/pipeline/rpc_call.js";
+import type { BoundService } from "../../service/pipeline/bound_service.js";
+import { type Call, callerOf } from "../../service/pipeline/rpc_call.js";
+import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { idOf } from "./route.js";
 import type { gatewayStatuses } from "./schemas.js";
 
@@ -111,4 +121,32 @@ function tokenJson(token: Token | undefined, nowMs: number): JsonObject {
     credentials,
     ...(seconds !== undefined && { expires_at: seconds, expires_in: Math.max(0, leftSeconds ?? 0) }),
   };
+}
+
+/** The four RPCs of the Nexus gateway, by the services that took their place. */
+export function nexusService(services: readonly BoundService[], nowMs: () => number): ServiceDefinition {
+  const callerFor = callerOf(services);
+  return defineService(NexusService, {
+    async requestConnection(request, context) {
+      const { authUrl, state, scopes, providerId, connectionId } = await requestConnection(
+        callerFor(context),
+        request,
+      );
+      return create(RequestConnectionResponseSchema, { authUrl, state, scopes, providerId, connectionId });
+    },
+
+    async checkConnection({ connectionId }, context) {
+      return create(CheckConnectionResponseSchema, await checkConnection(callerFor(context), connectionId));
+    },
+
+    async getToken({ connectionId }, context) {
+      const token = await getToken(callerFor(context), connectionId, nowMs());
+      return create(GetTokenResponseSchema, { token });
+    },
+
+    async refreshConnection({ connectionId }, context) {
+      const token = await refreshConnection(callerFor(context), connectionId, nowMs());
+      return create(RefreshConnectionResponseSchema, { token });
+    },
+  });
 }

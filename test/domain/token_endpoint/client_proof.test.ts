@@ -7,7 +7,7 @@ import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { ProviderProfile, ProviderSettings } from "../../../src/model/providers/provider_profile.js";
 import { processAuthorizationResponse } from "../../../src/oauth/authorization_response.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
-import { clientCredentials } from "../../../src/oauth/grants/client_credentials.js";
+import { clientCredentials } from "../../../src/oauth/grants/minted_token.js";
 import type { OutboundFetch, OutboundRequest } from "../../../src/outbound/outbound.js";
 import { SystemClock } from "../../../src/runtime/clock.js";
 import { Secret } from "../../../src/runtime/secret.js";

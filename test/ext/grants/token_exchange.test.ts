@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { TokenTarget } from "../../../src/domain/tokens/downscoping.js";
-import { onBehalfOf } from "../../../src/ext/grants/on_behalf_of.js";
+import { onBehalfOf } from "../../../src/ext/grants/downscoping/token_exchanger.js";
 import { exchangeToken, tokenTypes } from "../../../src/ext/grants/token_exchange.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { OAuth2Options } from "../../../src/model/providers/profile_settings.js";

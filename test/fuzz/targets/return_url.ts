@@ -1,5 +1,5 @@
 import { parse as legacyParse } from "node:url";
-import { checkReturnUrl } from "../../../src/model/connections/return_url.js";
+import { checkReturnUrl } from "../../../src/model/connections/authorization.js";
 import { InvalidArgument } from "../../../src/model/errors.js";
 import { launchChromium } from "../../launch_chromium.js";
 import { has } from "../../needs.js";

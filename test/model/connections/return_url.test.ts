@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { checkReturnUrl } from "../../../src/model/connections/return_url.js";
+import { checkReturnUrl } from "../../../src/model/connections/authorization.js";
 import { InvalidArgument } from "../../../src/model/errors.js";
 
 const allowed = ["https://app.example", "http://127.0.0.1:3000"];

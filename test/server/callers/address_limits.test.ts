@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { FailedAuthentications } from "../../../src/server/callers/address_limits.js";
-import { limitedAuthenticate } from "../../../src/server/listeners.js";
+import { FailedAuthentications, limitedAuthenticate } from "../../../src/server/listeners.js";
 import { addressKey } from "../../../src/server/sockets/address_key.js";
 import { RateLimiter } from "../../../src/service/pipeline/rate_limiter.js";
 import { codes } from "../../../src/service/pipeline/wire_error.js";

@@ -8,8 +8,8 @@ import {
 } from "../../../src/domain/providers/static/capture_fields.js";
 import type { JsonObject } from "../../../src/model/json.js";
 import { captureFormPage } from "../../../src/server/pages/capture_form.js";
-import { pageStyle } from "../../../src/server/pages/page_style.js";
 import { describeBy } from "../../../src/server/pages/page_words.js";
+import { pageStyle } from "../../../src/server/pages/pages.js";
 import { profileOf, schemaWith } from "../../domain/static_profile.js";
 
 const docsUrl = "https://developer.acme.example/keys?a=1&b=2";

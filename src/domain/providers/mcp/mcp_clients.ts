@@ -14,12 +14,12 @@ import {
 } from "../../../oauth/registration/client_metadata.js";
 import {
   deleteRegistration,
+  isTurnedAway,
   type RegisteredClient,
   RegistrationRefused,
   readRegistration,
   registerClient,
 } from "../../../oauth/registration/client_registration.js";
-import { isTurnedAway } from "../../../oauth/registration/turned_away.js";
 import { networkWords } from "../../../outbound/network_words.js";
 import { OutboundError, type OutboundFetch } from "../../../outbound/outbound.js";
 import type { Clock } from "../../../runtime/clock.js";

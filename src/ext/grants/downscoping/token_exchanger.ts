@@ -14,11 +14,14 @@ import {
   NotLeader,
   Unavailable,
 } from "../../../model/errors.js";
+import { plainOAuth2 } from "../../../model/providers/profile_fields.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import { GrantFailure } from "../../../oauth/failure.js";
-import type { MintedToken } from "../../../oauth/grants/minted_token.js";
+import { type MintedToken, mint, sendGrantRequest } from "../../../oauth/grants/minted_token.js";
+import type { Renewal } from "../../../oauth/grants/renewal.js";
+import type { Secret } from "../../../runtime/secret.js";
 import { githubApp } from "../github_app.js";
-import { onBehalfOf } from "../on_behalf_of.js";
+import { jwtBearerGrantType } from "../jwt_bearer.js";
 import { exchangeToken, type TokenExchangeGrant } from "../token_exchange.js";
 
 /** Asks providers for downscoped tokens, within their limits. The grant of the connection is neither sent nor changed. */
@@ -107,4 +110,28 @@ function exchangeError(failure: GrantFailure, asked: TokenTarget): NexusError {
 function refused(field: string, isAsked: boolean, { message }: GrantFailure): NexusError {
   if (isAsked) return new InvalidArgument([{ field, description: `is refused by the provider: ${message}` }]);
   return new FailedPrecondition("TOKEN_EXCHANGE_REFUSED", `no downscoped token was issued: ${message}`);
+}
+
+export interface OnBehalfOfGrant extends Renewal {
+  /** The access token that the client was called with. */
+  readonly subjectToken: Secret;
+  /** They name the API; at least one. */
+  readonly scopes: readonly string[];
+}
+
+/**
+ * Asks Microsoft Entra for a token on behalf of whom an access token is for: a JWT bearer grant (RFC 7523 section 2.1) with the token as
+ * the assertion, and a parameter of Entra's own.
+ *
+ * @throws GrantFailure
+ */
+export async function onBehalfOf(grant: OnBehalfOfGrant): Promise<MintedToken> {
+  const { scopes, subjectToken, options = plainOAuth2 } = grant;
+  const params = new URLSearchParams({
+    assertion: subjectToken.reveal(),
+    requested_token_use: "on_behalf_of",
+    scope: scopes.join(" "),
+  });
+  const request = { ...grant, options: { ...options, resourceParameter: "never" as const } };
+  return await mint(grant, scopes, () => sendGrantRequest(request, jwtBearerGrantType, params));
 }
