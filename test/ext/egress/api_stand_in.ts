@@ -1,7 +1,8 @@
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createSecureServer } from "node:http2";
+import { createSecureServer, type Settings } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Authority } from "../../fakes/certificates.js";
 
@@ -18,6 +19,11 @@ export class ApiStandIn {
   readonly received: Received[] = [];
   /** Echoes nothing by itself. */
   respond: (request: Received, response: ServerResponse) => void = (_, response) => void response.end("ok");
+  /** Instead of `respond`, with the body as it comes. */
+  serve: ((request: IncomingMessage, response: ServerResponse) => void) | undefined;
+  refusesUpgrades = false;
+  /** Has both ways of a WebSocket. */
+  upgraded: (socket: Duplex) => void = (socket) => void socket.pipe(socket);
 
   private constructor(
     readonly port: number,
@@ -26,17 +32,24 @@ export class ApiStandIn {
     readonly stop: () => Promise<void>,
   ) {}
 
-  static async start(): Promise<ApiStandIn> {
+  /** @param settings of HTTP/2 */
+  static async start(settings: Settings = {}): Promise<ApiStandIn> {
     const issuer = new Authority();
     const { cert, key } = issuer.issueServer({ dns: ["api.localhost", "up.localhost", "other.localhost"] });
-    const server = createSecureServer({ cert, key, allowHTTP1: true }, (request, response) => {
-      void api.#receive(request as unknown as IncomingMessage, response as unknown as ServerResponse);
+    const server = createSecureServer({ cert, key, allowHTTP1: true, settings }, (...pair) => {
+      const [request, response] = pair as unknown as [IncomingMessage, ServerResponse];
+      if (api.serve) api.serve(request, response);
+      else void api.#receive(request, response);
     });
     const sockets = new Set<Socket>();
     server.on("secureConnection", (socket) => sockets.add(socket));
     server.on("upgrade", (_, socket) => {
+      if (api.refusesUpgrades)
+        return void socket.end(
+          "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\nb\r\nnot for you\r\n0\r\n\r\n",
+        );
       socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n");
-      socket.pipe(socket);
+      api.upgraded(socket);
     });
     await once(server.listen(0, "127.0.0.1"), "listening");
     const { port } = server.address() as AddressInfo;

@@ -115,9 +115,14 @@ export class Exchange {
     }
   }
 
-  async #passOn({ status, headers, body, trailers }: UpstreamAnswer): Promise<void> {
+  async #passOn({ status, headers, body, isWhole, trailers }: UpstreamAnswer): Promise<void> {
     const response = this.response as ServerResponse;
     const fields = Object.fromEntries(Object.entries(headers).filter(([name]) => !ofConnection.test(name)));
+    if (isWhole) {
+      response.statusCode = status;
+      for (const [name, value = ""] of Object.entries(fields)) response.setHeader(name, value);
+      return void response.end();
+    }
     const isHttp1 = this.request.httpVersionMajor === 1;
     response.writeHead(status, {
       ...fields,

@@ -23,6 +23,8 @@ export interface UpstreamAnswer {
   readonly status: number;
   readonly headers: OutgoingHttpHeaders;
   readonly body: Readable;
+  /** The headers were all of it: gRPC has the status of a call there then (its "Trailers-Only"). */
+  readonly isWhole: boolean;
   /** Complete when the body has ended. */
   trailers(): Readonly<Record<string, string>>;
 }
@@ -110,6 +112,7 @@ export class Upstream {
           status: response.statusCode ?? 502,
           headers: repeatable(response),
           body: response,
+          isWhole: false,
           trailers: () => response.trailers as Record<string, string>,
         };
       } catch (error) {
@@ -141,15 +144,16 @@ async function overHttp2(
   stream.once("trailers", (given) => {
     trailers = given as Record<string, string>;
   });
-  const answered = once(stream, "response") as Promise<[Record<string, string | string[]>]>;
+  const answered = once(stream, "response") as Promise<[Record<string, string | string[]>, number]>;
   if (!Buffer.isBuffer(body)) body.once("error", () => stream.close(constants.NGHTTP2_CANCEL)).pipe(stream);
   else if (body.length > 0) stream.end(body);
-  const [given] = await answered;
+  const [given, flags] = await answered;
   const fieldsOf = Object.entries(given).filter(([name]) => !name.startsWith(":"));
   return {
     status: Number(given[":status"]),
     headers: Object.fromEntries(fieldsOf),
     body: stream as Readable,
+    isWhole: (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0,
     trailers: () => trailers,
   };
 }

@@ -1,4 +1,5 @@
 import { EventEmitter, once } from "node:events";
+import type { Settings } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
@@ -24,7 +25,7 @@ import {
 } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
 import { ApiStandIn, type Received } from "../api_stand_in.js";
-import { type Answer, type Asked, ProxyClient, withPassword } from "./proxy_client.js";
+import { type Answer, type Asked, type Opened, ProxyClient, withPassword } from "./proxy_client.js";
 
 /** A secret that must turn up at the API of its provider and nowhere else. */
 export const canary = "canary-3f9c2b7e";
@@ -36,6 +37,10 @@ export interface WorldOptions {
   readonly methods?: readonly string[];
   readonly paths?: readonly string[];
   readonly waitsForConsent?: boolean;
+  /** Of further APIs, PEM. */
+  readonly roots?: string;
+  /** Of its HTTP/2. */
+  readonly apiSettings?: Settings;
   /** Beside `acme`, whose API base URL is `https://api.localhost:<port>/v1`. */
   readonly providers?: (port: number) => readonly MessageInitShape<typeof ProviderSchema>[];
 }
@@ -60,14 +65,14 @@ export class EgressWorld {
   watches = 0;
 
   private constructor(
-    private readonly api: ApiStandIn,
+    readonly api: ApiStandIn,
     readonly proxyUrl: URL,
     readonly authority: Authority,
     private readonly end: () => Promise<void>,
   ) {}
 
   static async start(options: WorldOptions = {}): Promise<EgressWorld> {
-    const api = await ApiStandIn.start();
+    const api = await ApiStandIn.start(options.apiSettings);
     const { port } = api;
     const acme = {
       name: "acme",
@@ -78,7 +83,7 @@ export class EgressWorld {
     const routes = routesTo(profiles);
     const clock = new SystemClock();
     const authority = await Authority.create(routes.hosts, clock);
-    const dialer = new Dialer(api.ca, clock);
+    const dialer = new Dialer(`${api.ca}\n${options.roots ?? ""}`, clock);
     const upstream = new Upstream(dialer);
     const credentials = new Credentials({
       session: sessionTo(() => world),
@@ -155,6 +160,10 @@ export class EgressWorld {
 
   ask(path: string, asked: Asked = {}): Promise<Answer> {
     return this.#client.ask(path, asked);
+  }
+
+  open(path: string, asked: Asked = {}): Promise<Opened> {
+    return this.#client.open(path, asked);
   }
 
   get #client(): ProxyClient {

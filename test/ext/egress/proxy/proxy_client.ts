@@ -3,6 +3,7 @@ import { type IncomingMessage, request as requestPlain } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { request as requestTls } from "node:https";
 import type { Socket } from "node:net";
+import type { Readable, Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 
@@ -20,6 +21,18 @@ export interface Asked {
   readonly version?: 1 | 2;
   /** Of the tunnel. */
   readonly host?: string;
+}
+
+/** A request under way. */
+export interface Opened {
+  readonly sent: Writable;
+  readonly answered: Promise<{
+    readonly status: number;
+    readonly headers: Readonly<Record<string, unknown>>;
+    readonly body: Readable;
+    trailers(): Readonly<Record<string, unknown>>;
+  }>;
+  close(): void;
 }
 
 /** A program behind a proxy, that calls the API on `port`. */
@@ -56,41 +69,44 @@ export class ProxyClient {
   }
 
   async ask(path: string, asked: Asked = {}): Promise<Answer> {
+    const { body: given = "" } = asked;
+    const length = given.length > 0 && asked.version !== 2 ? { "content-length": `${given.length}` } : {};
+    const opened = await this.open(path, { ...asked, headers: { ...length, ...asked.headers } });
+    opened.sent.end(given);
+    const { status, headers, body, trailers } = await opened.answered;
+    const got = await text(body);
+    opened.close();
+    return { status, headers, trailers: trailers(), body: got };
+  }
+
+  /** A request whose body is still to be sent, whatever `asked` says. */
+  async open(path: string, asked: Asked = {}): Promise<Opened> {
     const { version = 1, host = "api.localhost" } = asked;
     return version === 2
       ? await this.#overHttp2(host, path, asked)
       : await this.#overHttp1(host, path, asked);
   }
 
-  async #overHttp1(
-    host: string,
-    path: string,
-    { method = "GET", headers = {}, body = "" }: Asked,
-  ): Promise<Answer> {
+  async #overHttp1(host: string, path: string, { method = "GET", headers = {} }: Asked): Promise<Opened> {
     const socket = await this.tls(host, ["http/1.1"]);
-    const own = {
-      host: `${host}:${this.port}`,
-      ...(body.length > 0 && { "content-length": `${body.length}` }),
-    };
     const sent = requestTls({
       createConnection: () => socket,
       method,
       path,
-      headers: { ...own, ...headers },
+      headers: { host: `${host}:${this.port}`, ...headers },
       setHost: false,
     });
-    sent.end(body);
-    const [answer] = (await once(sent, "response")) as [IncomingMessage];
-    const got = await text(answer);
-    socket.destroy();
-    return { status: answer.statusCode ?? 0, headers: answer.headers, trailers: answer.trailers, body: got };
+    const answered = (once(sent, "response") as Promise<[IncomingMessage]>).then(([answer]) => ({
+      status: answer.statusCode ?? 0,
+      headers: answer.headers,
+      body: answer,
+      trailers: () => answer.trailers,
+    }));
+    answered.catch(() => undefined);
+    return { sent, answered, close: () => socket.destroy() };
   }
 
-  async #overHttp2(
-    host: string,
-    path: string,
-    { method = "GET", headers = {}, body = "" }: Asked,
-  ): Promise<Answer> {
+  async #overHttp2(host: string, path: string, { method = "GET", headers = {} }: Asked): Promise<Opened> {
     const socket = await this.tls(host, ["h2"]);
     const session = connectHttp2(`https://${host}:${this.port}`, { createConnection: () => socket });
     const stream = session.request({ ":method": method, ":path": path, ...headers }, { endStream: false });
@@ -98,11 +114,14 @@ export class ProxyClient {
     stream.on("trailers", (given) => {
       trailers = given;
     });
-    stream.end(body);
-    const [answer] = (await once(stream, "response")) as [Record<string, unknown>];
-    const got = await text(stream);
-    session.destroy();
-    return { status: Number(answer[":status"]), headers: answer, trailers, body: got };
+    const answered = (once(stream, "response") as Promise<[Record<string, unknown>]>).then(([fields]) => ({
+      status: Number(fields[":status"]),
+      headers: fields,
+      body: stream,
+      trailers: () => trailers,
+    }));
+    answered.catch(() => undefined);
+    return { sent: stream, answered, close: () => session.destroy() };
   }
 }
 
