@@ -33,6 +33,8 @@ export class RequestBody {
     this.source.once("close", () => {
       if (!this.#hasEnded) out.destroy();
     });
+    // A program may send all of it before it reads an answer that came early: the rest goes nowhere.
+    out.once("close", () => this.source.resume());
     return this.source.pipe(out);
   }
 

@@ -1,9 +1,15 @@
 import { once } from "node:events";
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from "node:http";
-import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  type ClientSessionRequestOptions,
+  connect,
+  constants,
+} from "node:http2";
 import { Agent, request as requestTls } from "node:https";
 import type { Socket } from "node:net";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import type { Dialer, Origin } from "./dial.js";
 
@@ -31,10 +37,15 @@ export interface UpstreamAnswer {
 
 /** Of the open connections that wait for another request. */
 const maxIdleSockets = 32;
+/** A connection of HTTP/2, and the streams that are open or about to be. */
+interface SharedConnection {
+  readonly session: ClientHttp2Session;
+  streams: number;
+}
 
 /** Requests to APIs, over connections that are kept: HTTP/2 where the server has it, else HTTP/1.1. Nothing follows a redirect. */
 export class Upstream {
-  readonly #sessions = new Map<string, Promise<ClientHttp2Session | undefined>>();
+  readonly #shared = new Map<string, Set<Promise<SharedConnection | undefined>>>();
   readonly #agent: DialingAgent;
 
   constructor(private readonly dialer: Dialer) {
@@ -43,8 +54,8 @@ export class Upstream {
 
   /** @throws the error of the socket, of TLS or of the stream */
   async send(origin: Origin, request: UpstreamRequest): Promise<UpstreamAnswer> {
-    const session = await this.#session(origin);
-    return session ? await overHttp2(session, origin, request) : await this.#overHttp1(origin, request);
+    const shared = await this.#withRoom(origin);
+    return shared ? await overHttp2(shared, origin, request) : await this.#overHttp1(origin, request);
   }
 
   /** HTTP/1.1 alone, for a request to change the protocol (RFC 9110 section 7.8). */
@@ -62,31 +73,44 @@ export class Upstream {
 
   close(): void {
     this.#agent.destroy();
-    for (const session of this.#sessions.values()) void session.then((open) => open?.destroy());
+    for (const opened of [...this.#shared.values()].flatMap((each) => [...each]))
+      void opened.then((shared) => shared?.session.destroy());
   }
 
-  /** Undefined where the server has no HTTP/2, which is remembered. */
-  #session(origin: Origin): Promise<ClientHttp2Session | undefined> {
-    const key = `${origin.host}:${origin.port}`;
-    const known = this.#sessions.get(key);
-    if (known !== undefined) return known;
-    const opened = this.#open(origin, () => this.#sessions.delete(key));
-    this.#sessions.set(key, opened);
-    opened.catch(() => this.#sessions.delete(key));
-    return opened;
+  /**
+   * A connection with room for one more stream, which is counted: an API allows only so many, and each of them may stay open for hours.
+   *
+   * @returns undefined where the server has no HTTP/2, which is remembered
+   */
+  async #withRoom(origin: Origin): Promise<SharedConnection | undefined> {
+    const key = authorityOf(origin);
+    const all = this.#shared.get(key) ?? new Set();
+    this.#shared.set(key, all);
+    for (const each of all) {
+      const shared = await each;
+      const { maxConcurrentStreams = Number.POSITIVE_INFINITY } = shared?.session.remoteSettings ?? {};
+      if (!shared || shared.streams < maxConcurrentStreams) return counted(shared);
+    }
+    const opened = this.#open(origin, () => all.delete(opened));
+    all.add(opened);
+    opened.catch(() => all.delete(opened));
+    return counted(await opened);
   }
 
-  async #open(origin: Origin, onOver: () => void): Promise<ClientHttp2Session | undefined> {
+  async #open(origin: Origin, onOver: () => void): Promise<SharedConnection | undefined> {
     const socket = await this.dialer.tls(origin, ["h2", "http/1.1"]);
     if (socket.alpnProtocol !== "h2") {
       this.#agent.give(origin, socket);
       return undefined;
     }
-    const session = connect(`https://${authorityOf(origin)}`, { createConnection: () => socket });
+    const session = connect(`https://${authorityOf(origin)}`, {
+      createConnection: () => socket,
+    });
     session.on("error", onOver);
     session.once("goaway", onOver);
     session.once("close", onOver);
-    return session;
+    await Promise.race([once(session, "remoteSettings"), once(session, "close")]);
+    return { session, streams: 0 };
   }
 
   async #overHttp1({ host, port }: Origin, sent: UpstreamRequest): Promise<UpstreamAnswer> {
@@ -106,7 +130,7 @@ export class Upstream {
       try {
         const answered = once(request, "response") as Promise<[IncomingMessage]>;
         if (Buffer.isBuffer(body)) request.end(body);
-        else body.once("error", () => request.destroy()).pipe(request);
+        else sendInto(request, body, () => request.destroy());
         const [response] = await answered;
         return {
           status: response.statusCode ?? 502,
@@ -124,13 +148,19 @@ export class Upstream {
   }
 }
 
+function counted(shared: SharedConnection | undefined): SharedConnection | undefined {
+  if (shared) shared.streams++;
+  return shared;
+}
+
 async function overHttp2(
-  session: ClientHttp2Session,
+  shared: SharedConnection,
   origin: Origin,
   { method, path, headers, body, signal }: UpstreamRequest,
 ): Promise<UpstreamAnswer> {
   const { host: _, ...fields } = headers;
-  const stream: ClientHttp2Stream = session.request(
+  const stream = requested(
+    shared,
     {
       ":method": method,
       ":path": path,
@@ -145,8 +175,9 @@ async function overHttp2(
     trailers = given as Record<string, string>;
   });
   const answered = once(stream, "response") as Promise<[Record<string, string | string[]>, number]>;
-  if (!Buffer.isBuffer(body)) body.once("error", () => stream.close(constants.NGHTTP2_CANCEL)).pipe(stream);
-  else if (body.length > 0) stream.end(body);
+  if (Buffer.isBuffer(body)) {
+    if (body.length > 0) stream.end(body);
+  } else sendInto(stream, body, () => stream.close(constants.NGHTTP2_CANCEL));
   const [given, flags] = await answered;
   const fieldsOf = Object.entries(given).filter(([name]) => !name.startsWith(":"));
   return {
@@ -156,6 +187,25 @@ async function overHttp2(
     isWhole: (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0,
     trailers: () => trailers,
   };
+}
+
+/** Counted until it is closed. */
+function requested(
+  shared: SharedConnection,
+  headers: OutgoingHttpHeaders,
+  options: ClientSessionRequestOptions,
+): ClientHttp2Stream {
+  try {
+    return shared.session.request(headers, options).once("close", () => shared.streams--);
+  } catch (error) {
+    shared.streams--;
+    throw error;
+  }
+}
+
+function sendInto(request: Writable, body: Readable, cancel: () => void): void {
+  body.once("error", cancel).pipe(request);
+  request.once("close", () => body.destroy());
 }
 
 /** Connects by the dialer; what it was given is used first. */

@@ -1,0 +1,233 @@
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { request as requestTls } from "node:https";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { Duplex, Readable, Writable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { setImmediate } from "node:timers/promises";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { perTest } from "../../../lifetimes.js";
+import { EgressWorld } from "./egress_world.js";
+
+const chunk = Buffer.alloc(64 * 1024, "x");
+const wholeBytes = 96 * 1024 * 1024;
+/** What buffers of kernels and of both ends may hold: far less than the whole, which an end that does not wait would send. */
+const buffersBytes = wholeBytes / 3;
+
+const egress = perTest(() => EgressWorld.start());
+
+/** Sends the whole as fast as it may. */
+class Sender {
+  bytes = 0;
+
+  constructor(to: Writable) {
+    to.on("error", () => undefined);
+    void this.#send(to);
+  }
+
+  async #send(to: Writable): Promise<void> {
+    while (this.bytes < wholeBytes) {
+      this.bytes += chunk.length;
+      if (!to.write(chunk)) await once(to, "drain");
+    }
+    to.end();
+  }
+
+  /** What was sent when nothing moves any more: every part of the way runs in this process. */
+  async stalledAt(): Promise<number> {
+    for (let before = -1, quiet = 0; quiet < 500; ) {
+      await setImmediate();
+      quiet = this.bytes === before ? quiet + 1 : 0;
+      before = this.bytes;
+    }
+    return this.bytes;
+  }
+}
+
+/** Reads slower than anything on the way. */
+async function bytesOf(from: Readable): Promise<number> {
+  let bytes = 0;
+  for await (const read of from) {
+    bytes += (read as Buffer).length;
+    for (let turn = 0; turn < 10; turn++) await setImmediate();
+  }
+  return bytes;
+}
+
+/** @param leastBytes what must be under way at least: else the way to the API decides how fast a transfer is */
+async function expectBackpressure(
+  sender: () => Sender | undefined,
+  reader: Readable,
+  leastBytes = 1,
+): Promise<void> {
+  await expect.poll(() => sender()?.bytes ?? 0).toBeGreaterThan(0);
+  const stalledAt = await sender()?.stalledAt();
+  expect(stalledAt).toBeGreaterThanOrEqual(leastBytes);
+  expect(stalledAt).toBeLessThan(buffersBytes);
+  expect(await bytesOf(reader)).toBe(wholeBytes);
+}
+
+async function webSocket(): Promise<Duplex> {
+  const socket = await egress.tls("api.localhost", ["http/1.1"]);
+  const head = `host: api.localhost:${egress.port}\r\nconnection: Upgrade\r\nupgrade: websocket`;
+  socket.write(`GET /v1/live HTTP/1.1\r\n${head}\r\n\r\n`);
+  const [first] = await once(socket, "data");
+  expect(String(first)).toMatch(/^HTTP\/1.1 101/);
+  socket.pause();
+  return socket;
+}
+
+describe.each([1, 2] as const)("a stream over HTTP/%i", (version) => {
+  it("brings each event before the next is sent", async () => {
+    let send = (_: string): unknown => undefined;
+    egress.api.serve = (_, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" }).flushHeaders();
+      send = (text) => response.write(text);
+    };
+    const { sent, answered, close } = await egress.open("/v1/events", { version });
+    sent.end();
+    const { body } = await answered;
+    for (const event of ["data: 1\n\n", "data: 2\n\n"]) {
+      send(event);
+      expect(String((await once(body, "data"))[0])).toBe(event);
+    }
+    close();
+  });
+
+  it("brings each part of an upload before the next is sent", async () => {
+    const parts: string[] = [];
+    egress.api.serve = (request, response) => {
+      request.on("data", (part) => parts.push(String(part))).on("end", () => response.end("ok"));
+    };
+    const { sent, answered, close } = await egress.open("/v1/upload", { version, method: "POST" });
+    for (const part of ["first", "second"]) {
+      sent.write(part);
+      await expect.poll(() => parts.at(-1)).toBe(part);
+    }
+    sent.end();
+    expect((await answered).status).toBe(200);
+    close();
+  });
+
+  it("waits for a program that reads slowly", async () => {
+    let sender: Sender | undefined;
+    egress.api.serve = (_, response) => {
+      response.writeHead(200);
+      sender = new Sender(response);
+    };
+    const { sent, answered, close } = await egress.open("/v1/download", { version });
+    sent.end();
+    await expectBackpressure(() => sender, (await answered).body, 1024 * 1024);
+    close();
+  });
+
+  it("waits for an API that reads slowly", async () => {
+    let arriving: Readable | undefined;
+    egress.api.serve = (request, response) => {
+      arriving = request.once("end", () => response.end("ok"));
+    };
+    const { sent, answered, close } = await egress.open("/v1/upload", { version, method: "POST" });
+    const sender = new Sender(sent);
+    await expect.poll(() => arriving).toBeDefined();
+    await expectBackpressure(() => sender, arriving as Readable, 1024 * 1024);
+    expect((await answered).status).toBe(200);
+    close();
+  });
+});
+
+it("an upload that the API does not read is taken from a program that sends all of it before it reads the answer", async () => {
+  egress.api.serve = (_, response) => void response.writeHead(413, { connection: "close" }).end("too large");
+  const socket = await egress.tls("api.localhost", ["http/1.1"]);
+  const head = `host: api.localhost:${egress.port}\r\ncontent-length: ${wholeBytes}`;
+  socket.write(`POST /v1/upload HTTP/1.1\r\n${head}\r\n\r\n`);
+  const sender = new Sender(socket);
+  await expect.poll(() => sender.bytes).toBe(wholeBytes);
+  expect(String((await once(socket, "data"))[0])).toMatch(/^HTTP\/1.1 413/);
+  socket.destroy();
+});
+
+describe("a WebSocket", () => {
+  it.each(["a program", "an API"])("waits for %s that reads slowly", async (who) => {
+    let far: Duplex | undefined;
+    egress.api.upgraded = (socket) => {
+      far = socket;
+    };
+    const near = await webSocket();
+    await expect.poll(() => far).toBeDefined();
+    const [from, to] = who === "an API" ? [near, far as Duplex] : [far as Duplex, near];
+    const sender = new Sender(from);
+    await expectBackpressure(() => sender, to);
+    near.destroy();
+  });
+});
+
+it("a refused WebSocket has the whole answer, and its connection ends", async () => {
+  egress.api.refusesUpgrades = true;
+  const socket = await egress.tls("api.localhost", ["http/1.1"]);
+  const headers = { connection: "Upgrade", upgrade: "websocket", host: `api.localhost:${egress.port}` };
+  const sent = requestTls({ createConnection: () => socket, path: "/v1/live", headers }).end();
+  const [answer] = (await once(sent, "response")) as [IncomingMessage];
+  expect([answer.statusCode, await text(answer)]).toEqual([403, "not for you"]);
+  if (!socket.closed) await once(socket, "close");
+});
+
+describe("a tunnel that nobody looks into", () => {
+  const plain = perTest(async () => {
+    const server = createServer();
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    return server;
+  });
+  const portOf = (): number => (plain.address() as AddressInfo).port;
+  /** Both ends of a way to `plain`. */
+  const opened = async (open: () => Promise<Socket>): Promise<readonly [Socket, Socket]> => {
+    const arrived = once(plain, "connection") as Promise<[Socket]>;
+    const [near, [far]] = await Promise.all([open(), arrived]);
+    onTestFinished(() => [near, far].forEach((socket) => void socket.destroy()));
+    return [near, far];
+  };
+  const through = () => opened(() => egress.tunnel(`other.localhost:${portOf()}`));
+
+  it.each([
+    [0, 1],
+    [1, 0],
+  ] as const)(
+    "waits for whoever reads slowly, and brings the last bytes of who has closed",
+    async (at, to) => {
+      const ends = await through();
+      const sender = new Sender(ends[at]);
+      await expectBackpressure(() => sender, ends[to]);
+    },
+  );
+
+  it("closes one side when the other is cut off", async () => {
+    const [near, far] = await through();
+    near.on("error", () => undefined).resume();
+    far.resetAndDestroy();
+    await once(near, "close");
+    const [other, server] = await through();
+    server.on("error", () => undefined).resume();
+    other.destroy();
+    await once(server, "close");
+  });
+});
+
+describe("an API that allows few streams at once", () => {
+  const few = perTest(() => EgressWorld.start({ apiSettings: { maxConcurrentStreams: 3 } }));
+
+  it("answers a request while other streams stay open", async () => {
+    few.api.serve = ({ url }, response) => {
+      response.writeHead(200).write("first ");
+      if (url === "/v1/user") response.end();
+    };
+    const streams = await Promise.all(
+      Array.from({ length: 7 }, async () => {
+        const opened = await few.open("/v1/events", { version: 2 });
+        opened.sent.end();
+        await once((await opened.answered).body, "data");
+        return opened;
+      }),
+    );
+    expect((await few.ask("/v1/user", { version: 2 })).status).toBe(200);
+    for (const { close } of streams) close();
+  });
+});
