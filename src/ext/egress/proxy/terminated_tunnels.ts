@@ -11,7 +11,7 @@ import { type Allowance, type Incoming, judge } from "./judge.js";
 import { withoutPlaceholders } from "./placeholder.js";
 import { type Outgoing, Problem } from "./problem.js";
 import type { SessionDeps } from "./session_deps.js";
-import { authorityOf, type Fields } from "./upstream.js";
+import { authorityOf, type Fields, windowBytes } from "./upstream.js";
 
 /** Of a request line and its fields, as Node's own default. */
 const maxHeaderBytes = 16 * 1024;
@@ -63,7 +63,11 @@ export class TerminatedTunnels {
     const server = createSecureServer(
       {
         ...{ cert: leaf.cert, key: leaf.key, minVersion: "TLSv1.2", allowHTTP1: true },
-        settings: { maxConcurrentStreams: maxStreams, maxHeaderListSize: maxHeaderBytes },
+        settings: {
+          maxConcurrentStreams: maxStreams,
+          maxHeaderListSize: maxHeaderBytes,
+          initialWindowSize: windowBytes.stream,
+        },
         // RFC 6066 section 3: another name than that of the tunnel is for nobody here.
         SNICallback: (name, answer) =>
           canonicalHost(name) === origin.host
@@ -80,6 +84,7 @@ export class TerminatedTunnels {
       socket.once("close", () => this.#sockets.delete(socket));
     });
     server.on("session", (session) => {
+      session.setLocalWindowSize(windowBytes.connection);
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));
     });
@@ -127,8 +132,9 @@ export class TerminatedTunnels {
       sent.once("error", () => socket.end(cutOff.message11));
       sent.once("response", (answer) => {
         record?.answered(route, answer.statusCode ?? 502, traceOf(request));
-        socket.write(headOf(answer));
-        answer.pipe(socket);
+        // Its body comes as the parser read it, and is over when this connection is.
+        socket.write(headOf(answer, /^(connection|transfer-encoding|keep-alive)$/i));
+        answer.once("close", () => answer.complete || socket.destroy()).pipe(socket);
       });
       sent.once("upgrade", (answer, there, first) => {
         record?.answered(route, 101, traceOf(request));
@@ -150,9 +156,10 @@ export class TerminatedTunnels {
 
 const cutOff = new Problem(502, "broken-off", "the connection to the API broke off: send the request again");
 
-/** A status line and the fields as they came (an upgrade has no body of ours to count). */
-function headOf({ statusCode, statusMessage, rawHeaders }: IncomingMessage): string {
+/** A status line and the fields as they came, but for those in `left`. */
+function headOf({ statusCode, statusMessage, rawHeaders }: IncomingMessage, left?: RegExp): string {
   const lines = [`HTTP/1.1 ${statusCode} ${statusMessage}`];
-  for (let at = 0; at < rawHeaders.length; at += 2) lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`);
-  return `${lines.join("\r\n")}\r\n\r\n`;
+  for (let at = 0; at < rawHeaders.length; at += 2)
+    if (!left?.test(rawHeaders[at] ?? "")) lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`);
+  return `${[...lines, ...(left ? ["connection: close"] : [])].join("\r\n")}\r\n\r\n`;
 }

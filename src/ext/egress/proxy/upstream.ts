@@ -37,6 +37,12 @@ export interface UpstreamAnswer {
 
 /** Of the open connections that wait for another request. */
 const maxIdleSockets = 32;
+/**
+ * What may be sent before it is read: at 50 ms to the other end, 20 MB/s. Node gives the connection's part back when bytes arrive, so that a
+ * stream that nobody reads stops no other.
+ */
+export const windowBytes = { stream: 1024 * 1024, connection: 16 * 1024 * 1024 };
+
 /** A connection of HTTP/2, and the streams that are open or about to be. */
 interface SharedConnection {
   readonly session: ClientHttp2Session;
@@ -105,10 +111,12 @@ export class Upstream {
     }
     const session = connect(`https://${authorityOf(origin)}`, {
       createConnection: () => socket,
+      settings: { initialWindowSize: windowBytes.stream, enablePush: false },
     });
     session.on("error", onOver);
     session.once("goaway", onOver);
     session.once("close", onOver);
+    session.setLocalWindowSize(windowBytes.connection);
     await Promise.race([once(session, "remoteSettings"), once(session, "close")]);
     return { session, streams: 0 };
   }
