@@ -4,12 +4,12 @@ import { listPage } from "./connections/connections.js";
 import type { Section } from "./kit/request.js";
 import { accessPage } from "./pages/access.js";
 import { auditPage, eventPage, exportEvents } from "./pages/audit.js";
-import { createKey, newKeyPage, revokeKey, revokeKeyPage } from "./pages/keys.js";
+import { createKey, newKeyPage, revokeKey } from "./pages/keys.js";
 import { overviewPage } from "./pages/overview.js";
 import { settingsPage } from "./pages/settings.js";
 import { addFromTemplate, addOwn, ownPage, templatePage } from "./providers/add_provider.js";
 import { changeClient, clientPage } from "./providers/client.js";
-import { deletePage, deleteProvider, providerPage } from "./providers/provider.js";
+import { deleteProvider, providerPage } from "./providers/provider.js";
 import { providerList } from "./providers/providers.js";
 import { cataloguePage } from "./providers/templates.js";
 
@@ -18,7 +18,7 @@ import { cataloguePage } from "./providers/templates.js";
 // 2. What a page shows or does it asks by `request.call(Service.method.rpc, message)`: role, restriction, limits and audit are the
 //    pipeline's, so that no page has a check of its own. It throws; the listener turns that into a page that says what is wrong.
 // 3. A form is a `PostForm`, whose token the listener checks before an action runs. An action ends with `seeOther(path, notice)`.
-// 4. What cannot be undone has a page that asks, whose form acts.
+// 4. What cannot be undone has an `Ask` in its form.
 // 5. There is no inline style, script or handler, which the CSP would refuse. Without scripts a page must work anyway.
 // 6. A test opens each page in Chromium and gives it to axe: add its path to `test/ext/console/daemon/pages.ts`.
 
@@ -34,7 +34,6 @@ export const sections: readonly Section[] = [
       "/connections": listPage,
       "/connections/new": actions.connectPage,
       "/connections/{id}": connectionPage,
-      "/connections/{id}/revoke": actions.revokePage,
     },
     actions: {
       "/connections/new": actions.connect,
@@ -53,7 +52,6 @@ export const sections: readonly Section[] = [
       "/providers/new": ownPage,
       "/providers/{id}": providerPage,
       "/providers/{id}/client": clientPage,
-      "/providers/{id}/delete": deletePage,
     },
     actions: {
       "/providers/add/{template}": addFromTemplate,
@@ -67,7 +65,6 @@ export const sections: readonly Section[] = [
     pages: {
       "/access": accessPage,
       "/access/keys/new": (request) => newKeyPage(request),
-      "/access/keys/{name}/revoke": revokeKeyPage,
     },
     actions: { "/access/keys/new": createKey, "/access/keys/{name}/revoke": revokeKey },
   },

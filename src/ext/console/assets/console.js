@@ -79,7 +79,8 @@
   const isInUse = (element) => {
     const selection = getSelection();
     const holdsText = selection && !selection.isCollapsed && element.contains(selection.anchorNode);
-    return holdsText || element.contains(document.activeElement);
+    const asks = element.querySelector(":popover-open");
+    return holdsText || asks || element.contains(document.activeElement);
   };
   const announce = (old, next) => {
     const place = document.querySelector("[data-announce]");

@@ -5,6 +5,7 @@ import type { Answer } from "../../../server/listen/http_listener.js";
 import { CopyButton, Id } from "../../../server/views/fields.js";
 import { Facts, Go, LiveMark, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
 import { Monogram, type View } from "../../../server/views/view.js";
+import { Ask } from "../kit/forms.js";
 import { providerNames } from "../kit/names.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
@@ -131,7 +132,14 @@ function actionsOf(request: PageRequest, { id, status, refreshable, problem, pro
           {isConsented ? "Consent again" : "Ask for consent"}
         </button>
       </PostForm>
-      <Go to={`${path}/revoke`} text="Revoke" kind="danger apart" />
+      <PostForm request={request} action={`${path}/revoke`} class="apart">
+        <Ask id="revoke" open="Revoke" title="Revoke this connection?" yes="Revoke">
+          <p>
+            The credential is erased, its agents are notified, and the provider is asked to revoke its token. This
+            cannot be undone: a new connection needs a new consent.
+          </p>
+        </Ask>
+      </PostForm>
     </div>
   );
 }

@@ -8,10 +8,10 @@ import type { Answer } from "../../../server/listen/http_listener.js";
 import { CopyButton, Input, Select } from "../../../server/views/fields.js";
 import { Empty, Go, LiveMark, Moment } from "../../../server/views/parts.js";
 import { consoleError, formErrors, noErrors, type Sent } from "../kit/errors.js";
-import { askPage, fieldsOf, formPage } from "../kit/forms.js";
+import { fieldsOf, formPage } from "../kit/forms.js";
 import { displayName, providerNames } from "../kit/names.js";
 import { consolePage, seeOther } from "../kit/page.js";
-import { type PageRequest, refuseUnless } from "../kit/request.js";
+import type { PageRequest } from "../kit/request.js";
 import { connectionCard, readConnection } from "./connection.js";
 import { connectionsPath } from "./connection_row.js";
 
@@ -69,44 +69,28 @@ async function consentPage(request: PageRequest, requested: Requested): Promise<
   return consolePage(request, { title: `Consent at ${nameOf(connection)}`, section, content });
 }
 
-export async function revokePage(request: PageRequest): Promise<Answer> {
-  const connection = await readConnection(request);
-  const name = (await providerNames(request))(connection);
-  const path = `${connectionsPath}/${connection.id}`;
-  const text = (
-    <p>
-      The credential of <bdi>{connection.userId}</bdi> at <bdi>{name}</bdi> is erased, its agents are notified,
-      and the provider is asked to revoke its token. This cannot be undone: a new connection needs a new consent.
-    </p>
-  );
-  const title = "Revoke this connection?";
-  return askPage(request, { title, section, text, action: `${path}/revoke`, yes: "Revoke", cancel: path });
-}
-
 export async function revoke(request: PageRequest): Promise<Answer> {
   const { connectionId } = idOf(request);
   await request.call(ConnectionService.method.revokeConnection, { connectionId });
   return seeOther(`${connectionsPath}/${connectionId}`, "revoked");
 }
 
-/** Acts on the connections that were selected; what cannot be undone is asked first. */
+/** Acts on the connections that were selected. */
 export async function bulk(request: PageRequest, form: URLSearchParams): Promise<Answer> {
   const ids = [...new Set(form.getAll("id"))].slice(0, maxBulk);
-  const wanted = form.get("do");
   if (ids.length === 0) return seeOther(connectionsPath, "none_selected");
-  if (wanted === "revoke") return bulkRevokePage(request, ids);
+  const isEnd = form.get("do") === "revoke";
   const { refreshConnection, revokeConnection } = ConnectionService.method;
   const failures: string[] = [];
   for (const connectionId of ids) {
     try {
-      if (wanted === "revoke-now") await request.call(revokeConnection, { connectionId });
+      if (isEnd) await request.call(revokeConnection, { connectionId });
       else await request.call(refreshConnection, { connectionId });
     } catch (error) {
       failures.push(`${connectionId}: ${consoleError(error).message}`);
     }
   }
-  if (failures.length === 0)
-    return seeOther(connectionsPath, wanted === "revoke-now" ? "all_revoked" : "all_refreshed");
+  if (failures.length === 0) return seeOther(connectionsPath, isEnd ? "all_revoked" : "all_refreshed");
   const content = (
     <div class="problem" role="alert">
       <p><b>{counted(ids.length - failures.length, "connection")} done.</b> The others were refused:</p>
@@ -114,22 +98,6 @@ export async function bulk(request: PageRequest, form: URLSearchParams): Promise
     </div>
   );
   return consolePage(request, { title: "Not all were done", section, content });
-}
-
-function bulkRevokePage(request: PageRequest, ids: readonly string[]): Answer {
-  refuseUnless(request, "connection.manage");
-  const count = counted(ids.length, "connection");
-  const text = (
-    <p>
-      The credentials of {count} are erased, their agents are notified, and the providers are asked to revoke the
-      tokens. This cannot be undone.
-    </p>
-  );
-  return askPage(request, {
-    ...{ title: `Revoke ${count}?`, section, text, yes: "Revoke them", cancel: connectionsPath },
-    action: `${connectionsPath}/bulk`,
-    hidden: [["do", "revoke-now"], ...ids.map((id) => ["id", id] as const)],
-  });
 }
 
 /** The form, with a provider chosen by the query where a link names it. */

@@ -4,6 +4,7 @@ import { StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { type Column, Empty, Go, LiveMark, pathWith, Search, Table, Tabs } from "../../../server/views/parts.js";
+import { Ask } from "../kit/forms.js";
 import { providerNames } from "../kit/names.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
@@ -227,7 +228,15 @@ function Bulk() {
     <div class="bulk actions" data-bulk>
       <span data-selected>Selected connections:</span>
       <button class="quiet small" type="submit" name="do" value="refresh">Refresh now</button>
-      <button class="danger small" type="submit" name="do" value="revoke">Revoke…</button>
+      <Ask
+        {...{ id: "revoke", class: "small", open: "Revoke…", title: "Revoke the selected connections?" }}
+        {...{ yes: "Revoke them", sends: { name: "do", value: "revoke" } }}
+      >
+        <p>
+          Their credentials are erased, their agents are notified, and the providers are asked to revoke the tokens.
+          This cannot be undone.
+        </p>
+      </Ask>
       <span class="keys soft" hidden data-script>
         <kbd>/</kbd> search <kbd>j</kbd> <kbd>k</kbd> move <kbd>x</kbd> select <kbd>Enter</kbd> open
       </span>

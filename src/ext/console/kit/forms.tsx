@@ -1,7 +1,7 @@
 import type { Answer } from "../../../server/listen/http_listener.js";
 import type { Field } from "../../../server/views/fields.js";
 import { FormButtons } from "../../../server/views/parts.js";
-import type { View } from "../../../server/views/view.js";
+import type { Children, View } from "../../../server/views/view.js";
 import { ErrorSummary, type Sent } from "./errors.js";
 import { consolePage, PostForm } from "./page.js";
 import type { PageRequest } from "./request.js";
@@ -57,26 +57,31 @@ export function formPage(request: PageRequest, page: FormPage): Answer {
   return consolePage(request, { title, section, content, status: sent?.errors.status ?? 200 });
 }
 
-interface Question {
-  readonly title: string;
-  readonly section: string;
-  /** What will happen. */
-  readonly text: View;
-  readonly action: string;
+interface Question extends Children {
+  /** Of the page. */
+  readonly id: string;
+  readonly title: View;
+  /** On the button that opens it. */
+  readonly open: View;
   readonly yes: string;
-  readonly cancel: string;
-  readonly hidden?: readonly (readonly [name: string, value: string])[];
+  /** Where it stands in a form: what that form sends. */
+  readonly sends?: { readonly name: string; readonly value: string };
+  readonly class?: string;
 }
 
-/** A page that asks before what cannot be undone. */
-export function askPage(request: PageRequest, question: Question): Answer {
-  const { title, section, text, action, yes, cancel, hidden = [] } = question;
-  const content = (
-    <PostForm request={request} action={action} class="card narrow">
-      {text}
-      {hidden.map(([name, value]) => <input type="hidden" name={name} value={value} />)}
-      <FormButtons text={yes} kind="danger" cancel={cancel} />
-    </PostForm>
+/** A button, and the question that it opens before what cannot be undone; the browser does all of it. */
+export function Ask({ id, title, open, yes, sends, class: more = "", children }: Question) {
+  return (
+    <>
+      <button type="button" class={`danger ${more}`} popovertarget={id}>{open}</button>
+      <div id={id} popover="auto" role="dialog" aria-labelledby={`${id}-title`} class="card ask">
+        <h2 id={`${id}-title`}>{title}</h2>
+        {children}
+        <div class="actions">
+          <button type="submit" class="danger" {...sends}>{yes}</button>
+          <button type="button" class="quiet" popovertarget={id} popovertargetaction="hide">Cancel</button>
+        </div>
+      </div>
+    </>
   );
-  return consolePage(request, { title, section, content });
 }

@@ -5,7 +5,8 @@ import { StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Chip, Go, Moment, pathWith, type Row, Table } from "../../../server/views/parts.js";
-import { consolePage } from "../kit/page.js";
+import { Ask } from "../kit/forms.js";
+import { consolePage, PostForm } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
 import { roleWords } from "../kit/words.js";
 import { AuditTable, namesOf } from "./audit_table.js";
@@ -26,7 +27,8 @@ export async function accessPage(request: PageRequest): Promise<Answer> {
   return consolePage(request, { title: "Access", section: path, actions, content: <>{sections}</> });
 }
 
-async function keysOf({ query, call, nowMs }: PageRequest) {
+async function keysOf(request: PageRequest) {
+  const { query, call } = request;
   const includeRevoked = query.get("revoked") === "1";
   const asked = { pageSize: maxKeys, pageToken: query.get("keys") ?? "", includeRevoked };
   const { apiKeys, nextPageToken } = await call(AccessService.method.listApiKeys, asked);
@@ -39,7 +41,7 @@ async function keysOf({ query, call, nowMs }: PageRequest) {
           There is none yet: the owner of this machine needs none. In a terminal:{" "}
           <code>nexusd keys create</code>
         </p>
-      ) : <Table caption="API keys" columns={columns} rows={apiKeys.map((key) => keyRow(key, nowMs))} />}
+      ) : <Table caption="API keys" columns={columns} rows={apiKeys.map((key) => keyRow(request, key))} />}
       <p class="actions">
         <a href={includeRevoked ? path : `${path}?revoked=1`}>
           {includeRevoked ? "Hide revoked keys" : "Show revoked keys"}
@@ -52,7 +54,8 @@ async function keysOf({ query, call, nowMs }: PageRequest) {
   );
 }
 
-function keyRow(key: ApiKey, nowMs: number): Row {
+function keyRow(request: PageRequest, key: ApiKey): Row {
+  const { nowMs } = request;
   const { name, role, restriction, createdAt, createdBy, expiresAt, revokedAt, revokedBy } = key;
   const limits = restrictionWords(restriction);
   const isOver = expiresAt !== undefined && timestampMs(expiresAt) <= nowMs;
@@ -73,9 +76,16 @@ function keyRow(key: ApiKey, nowMs: number): Row {
       <LastUse at={key.lastUsedAt} nowMs={nowMs} />,
       end,
       !revokedAt && (
-        <a class="button danger small" href={`/access/keys/${encodeURIComponent(name)}/revoke`}>
-          Revoke<span class="hidden"> {name}</span>
-        </a>
+        <PostForm request={request} action={`/access/keys/${encodeURIComponent(name)}/revoke`}>
+          <Ask
+            {...{ id: `revoke-${name}`, class: "small", yes: "Revoke the key" }}
+            open={<>Revoke<span class="hidden"> {name}</span></>}
+            title={<>Revoke the API key <bdi>{name}</bdi>?</>}
+          >
+            <p>Its next call is refused, and its streams and sessions end within a second.</p>
+            <p>This cannot be undone, and the name cannot be given again.</p>
+          </Ask>
+        </PostForm>
       ),
     ],
   };

@@ -5,7 +5,7 @@ import type { Answer } from "../../../server/listen/http_listener.js";
 import { Area, CopyField, Input, Select } from "../../../server/views/fields.js";
 import { Go } from "../../../server/views/parts.js";
 import { formErrors, type Sent } from "../kit/errors.js";
-import { askPage, fieldsOf, formPage } from "../kit/forms.js";
+import { fieldsOf, formPage } from "../kit/forms.js";
 import { consolePage, seeOther } from "../kit/page.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
 import { roleWords } from "../kit/words.js";
@@ -118,20 +118,6 @@ function createdPage(request: PageRequest, name: string, key: string): Answer {
     </div>
   );
   return consolePage(request, { title: "API key created", section, content });
-}
-
-export function revokeKeyPage(request: PageRequest): Answer {
-  refuseUnless(request, "key.manage");
-  const { name = "" } = request.params;
-  const text = (
-    <p>
-      The next call with <b><bdi>{name}</bdi></b> is refused, and its streams and sessions end within a second.
-      This cannot be undone, and the name cannot be given again.
-    </p>
-  );
-  const action = `/access/keys/${encodeURIComponent(name)}/revoke`;
-  const title = "Revoke this API key?";
-  return askPage(request, { title, section, text, action, yes: "Revoke the key", cancel: section });
 }
 
 export async function revokeKey({ call, params }: PageRequest): Promise<Answer> {

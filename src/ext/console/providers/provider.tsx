@@ -7,17 +7,17 @@ import type { Answer } from "../../../server/listen/http_listener.js";
 import { CopyField, Id } from "../../../server/views/fields.js";
 import { Card, Chip, Facts, Go, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
 import { Monogram, type View } from "../../../server/views/view.js";
-import { askPage } from "../kit/forms.js";
+import { Ask } from "../kit/forms.js";
 import { displayName } from "../kit/names.js";
-import { consolePage, seeOther } from "../kit/page.js";
-import { type PageRequest, refuseUnless } from "../kit/request.js";
+import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import type { PageRequest } from "../kit/request.js";
 import { AuditTable, namesOf } from "../pages/audit_table.js";
 import { failingProviders, healthOf, isOAuth2, kindWords, providersPath } from "./providers.js";
 import { DocsLink, findTemplate, Notes } from "./templates.js";
 
 const maxProblems = 5;
 /** Counted before its deletion. */
-const maxCounted = 1_000;
+const maxCounted = 100;
 
 export async function readProvider({ call, params }: PageRequest): Promise<Provider> {
   const key = { case: "id", value: params["id"] ?? "" } as const;
@@ -51,7 +51,14 @@ export async function showProvider(
       {request.may("connection.request") && (
         <Go to={pathWith("/connections/new", { provider: id })} text="Connect now" />
       )}
-      {canManage && <Go to={`${path}/delete`} text="Delete" kind="danger apart" />}
+      {canManage && (
+        <PostForm request={request} action={`${path}/delete`} class="apart">
+          <Ask id="delete" open="Delete" title="Delete this provider?" yes="Delete the provider">
+            <p>The profile and its client secret are erased. Pending requests for consent come to nothing.</p>
+            <p><b>{await activeOf(request, id)}</b> will not be refreshed any more: each ends with the token that it has.</p>
+          </Ask>
+        </PostForm>
+      )}
     </>
   );
   const heading = <span class="named"><Monogram name={name} big /><bdi>{name}</bdi></span>;
@@ -173,26 +180,11 @@ function Profile({ provider, nowMs }: { readonly provider: Provider; readonly no
   );
 }
 
-export async function deletePage(request: PageRequest): Promise<Answer> {
-  refuseUnless(request, "provider.manage");
-  const provider = await readProvider(request);
-  const path = `${providersPath}/${provider.id}`;
-  const { connections, nextPageToken } = await request.call(ConnectionService.method.listConnections, {
-    ...{ providerId: provider.id, status: ConnectionStatus.ACTIVE, pageSize: maxCounted },
-  });
-  const count = `${nextPageToken === "" ? "" : "At least "}${counted(connections.length, "active connection")}`;
-  const text = (
-    <>
-      <p>
-        The profile <b><bdi>{displayName(request, provider)}</bdi></b> and its client secret are erased. Pending
-        requests for consent come to nothing.
-      </p>
-      <p><b>{count}</b> will not be refreshed any more: each ends with the token that it has.</p>
-    </>
-  );
-  const title = "Delete this provider?";
-  const action = `${path}/delete`;
-  return askPage(request, { title, section: providersPath, text, action, yes: "Delete the provider", cancel: path });
+/** A number of what is lost, up to `maxCounted`. */
+async function activeOf({ call }: PageRequest, providerId: string): Promise<string> {
+  const asked = { providerId, status: ConnectionStatus.ACTIVE, pageSize: maxCounted };
+  const { connections, nextPageToken } = await call(ConnectionService.method.listConnections, asked);
+  return `${nextPageToken === "" ? "" : "At least "}${counted(connections.length, "active connection")}`;
 }
 
 export async function deleteProvider({ call, params }: PageRequest): Promise<Answer> {

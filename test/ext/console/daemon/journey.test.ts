@@ -101,9 +101,12 @@ describe("a person in front of the console", () => {
     await page.getByText("The token was refreshed.").waitFor();
     await keepToken(id);
 
-    await page.getByRole("link", { name: "Revoke" }).click();
-    await page.getByRole("heading", { name: "Revoke this connection?" }).waitFor();
     await page.getByRole("button", { name: "Revoke" }).click();
+    const asked = page.getByRole("dialog", { name: "Revoke this connection?" });
+    await asked.getByRole("button", { name: "Cancel" }).click();
+    expect(await asked.isVisible()).toBe(false);
+    await page.getByRole("button", { name: "Revoke" }).click();
+    await asked.getByRole("button", { name: "Revoke" }).click();
     await shows(page, "Revoked");
     const revoked = (await world.clients.connections.getConnection({ connectionId: id })).connection;
     expect(revoked?.status).toBe(ConnectionStatus.REVOKED);
@@ -125,6 +128,9 @@ describe("a person in front of the console", () => {
     await page.getByRole("link", { name: "Go to the connection" }).click();
     await page.getByRole("button", { name: "Refresh now" }).click();
     expect(await page.locator("main").textContent()).toContain("The token was refreshed.");
+    await page.getByRole("button", { name: "Revoke" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
+    expect(await page.locator("main").textContent()).toContain("The connection was revoked");
     await page.getByRole("button", { name: "Sign out" }).click();
     expect(await page.locator("main").textContent()).toContain("This browser is signed out.");
   });

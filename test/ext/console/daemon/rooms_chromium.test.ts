@@ -114,7 +114,7 @@ describe("a person in the rooms of the console", () => {
 
     await page.getByRole("link", { name: "I have stored it" }).click();
     expect(await page.content()).not.toContain(shown);
-    await page.getByRole("link", { name: "Revoke reader" }).click();
+    await page.getByRole("button", { name: "Revoke reader" }).click();
     await page.getByRole("button", { name: "Revoke the key" }).click();
     await page.getByText("The API key was revoked.").waitFor();
     expect((await ask()).status).toBe(401);

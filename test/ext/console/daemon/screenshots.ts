@@ -22,7 +22,7 @@ mkdirSync(values.out, { recursive: true });
 const chromium = await launchChromium();
 const seeds = { console: everyState, hostile, empty, few: many(3), many: many(300), crowd: many(10_000) };
 /** What differs by the number of connections. */
-const counted = ["overview", "connections", "connections-attention", "providers", "provider-delete"];
+const counted = ["overview", "connections", "connections-attention", "providers"];
 for (const [name, seed] of Object.entries(seeds)) {
   if (values.only.startsWith("consent-")) continue;
   const isCounted = ["few", "many", "crowd"].includes(name);
