@@ -254,6 +254,7 @@ export class ConsoleListener implements Listener {
       may: (action) => permissionsOf(principal.name).permissionFor(action) !== "denied",
       sections: this.#sectionsOf(session),
       formToken: kit.formTokenOf(token),
+      theme: kit.themeOf(request.headers.cookie),
       call: this.#callerFor({ principal, signal }),
     };
   }

@@ -6,7 +6,7 @@ import { accessPage } from "./pages/access.js";
 import { auditPage, eventPage, exportEvents } from "./pages/audit.js";
 import { createKey, newKeyPage, revokeKey } from "./pages/keys.js";
 import { overviewPage } from "./pages/overview.js";
-import { settingsPage } from "./pages/settings.js";
+import { settingsPage, testNotifications } from "./pages/settings.js";
 import { addFromTemplate, addOwn, ownPage, templatePage } from "./providers/add_provider.js";
 import { changeClient, clientPage } from "./providers/client.js";
 import { deleteProvider, providerPage } from "./providers/provider.js";
@@ -75,5 +75,6 @@ export const sections: readonly Section[] = [
   {
     ...{ title: "Settings", path: "/settings", action: "key.manage" },
     pages: { "/settings": settingsPage },
+    actions: { "/settings/notify": testNotifications },
   },
 ];

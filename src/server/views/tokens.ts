@@ -1,26 +1,23 @@
 /** The design tokens of every page, for light and for dark: colors, space, type, corners. */
 export const tokens = `:root {
   color-scheme: light dark;
-  --ground: #f6f7f9; --card: #ffffff; --sunk: #f0f2f5; --text: #191c22; --soft: #586070; --line: #e2e5ea; --edge: #858e9c;
-  --accent: #2857c8; --on-accent: #ffffff; --wash: #eaf0fd;
-  --good: #13713f; --warn: #835400; --bad: #ab2d1c; --calm: #2f5fb3; --idle: #586070;
-  --good-wash: #e3f4ea; --warn-wash: #fdf0d5; --bad-wash: #fde8e5; --calm-wash: #e6eefb; --idle-wash: #eceff3;
-  --bar-good: #2f9e66; --bar-warn: #c98a14; --bar-bad: #c0452b; --rest: #8b93a0;
+  --ground: light-dark(#f6f7f9, #101217); --card: light-dark(#ffffff, #181b22); --sunk: light-dark(#f0f2f5, #12151b);
+  --text: light-dark(#191c22, #e6e9ef); --soft: light-dark(#586070, #a0a9b8); --line: light-dark(#e2e5ea, #2a2f3a);
+  --edge: light-dark(#858e9c, #707a8a); --accent: light-dark(#2857c8, #8fb2ff); --on-accent: light-dark(#ffffff, #10131a);
+  --wash: light-dark(#eaf0fd, #1f2a44); --good: light-dark(#13713f, #57cb93); --warn: light-dark(#835400, #e6b450);
+  --bad: light-dark(#ab2d1c, #f7917f); --calm: light-dark(#2f5fb3, #8fb2ff); --idle: light-dark(#586070, #a0a9b8);
+  --good-wash: light-dark(#e3f4ea, #14301f); --warn-wash: light-dark(#fdf0d5, #33270d); --bad-wash: light-dark(#fde8e5, #3a1a15);
+  --calm-wash: light-dark(#e6eefb, #1b2843); --idle-wash: light-dark(#eceff3, #242933);
+  --bar-good: light-dark(#2f9e66, #45b982); --bar-warn: light-dark(#c98a14, #dba53c); --bar-bad: light-dark(#c0452b, #ee7a66);
+  --rest: light-dark(#8b93a0, #8d96a5); --shadow: 0 1px 2px light-dark(rgb(20 24 32 / 6%), transparent);
   --s1: .25rem; --s2: .5rem; --s3: .75rem; --s4: 1rem; --s5: 1.5rem; --s6: 2.25rem;
   --small: .82rem; --body: .95rem; --large: 1.15rem; --title: 1.5rem;
-  --round: .5rem; --rounder: .8rem; --shadow: 0 1px 2px rgb(20 24 32 / 6%);
+  --round: .5rem; --rounder: .8rem;
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
   --mono: ui-monospace, "SF Mono", Menlo, Consolas, monospace;
 }
-@media (prefers-color-scheme: dark) {
-  :root {
-    --ground: #101217; --card: #181b22; --sunk: #12151b; --text: #e6e9ef; --soft: #a0a9b8; --line: #2a2f3a; --edge: #707a8a;
-    --accent: #8fb2ff; --on-accent: #10131a; --wash: #1f2a44;
-    --good: #57cb93; --warn: #e6b450; --bad: #f7917f; --calm: #8fb2ff; --idle: #a0a9b8;
-    --good-wash: #14301f; --warn-wash: #33270d; --bad-wash: #3a1a15; --calm-wash: #1b2843; --idle-wash: #242933;
-    --bar-good: #45b982; --bar-warn: #dba53c; --bar-bad: #ee7a66; --rest: #8d96a5; --shadow: none;
-  }
-}
+[data-theme="light"] { color-scheme: light; }
+[data-theme="dark"] { color-scheme: dark; }
 `;
 
 /** What all pages share: text, links, fields, buttons, focus. */
@@ -65,11 +62,11 @@ button.small, .button.small { min-height: 1.9rem; padding: .1rem .65rem; font-si
 @media (max-width: 40rem) { .facts > div { grid-template-columns: 7.5rem minmax(0, 1fr); } }
 .tile { display: inline-grid; place-items: center; flex: none; width: 1.75rem; height: 1.75rem; border-radius: .45rem; font-size: .8rem; font-weight: 700; text-transform: uppercase; }
 .tile.big { width: 2.6rem; height: 2.6rem; border-radius: .65rem; font-size: 1.1rem; }
-.t0 { background: #dfe9ff; color: #1d3f91; } .t1 { background: #dcf3e6; color: #11552f; } .t2 { background: #fdeccb; color: #6b4300; }
-.t3 { background: #fde2de; color: #862314; } .t4 { background: #ece3fb; color: #53309a; } .t5 { background: #d9f1f5; color: #0d5160; }
-@media (prefers-color-scheme: dark) {
-  .t0 { background: #1f3261; color: #c5d6ff; } .t1 { background: #173d29; color: #b6ecce; } .t2 { background: #47330b; color: #fbdc9c; }
-  .t3 { background: #4d211a; color: #fcc9c0; } .t4 { background: #372659; color: #ddcefb; } .t5 { background: #14404a; color: #b4e6f0; }
-}
+.t0 { background: light-dark(#dfe9ff, #1f3261); color: light-dark(#1d3f91, #c5d6ff); }
+.t1 { background: light-dark(#dcf3e6, #173d29); color: light-dark(#11552f, #b6ecce); }
+.t2 { background: light-dark(#fdeccb, #47330b); color: light-dark(#6b4300, #fbdc9c); }
+.t3 { background: light-dark(#fde2de, #4d211a); color: light-dark(#862314, #fcc9c0); }
+.t4 { background: light-dark(#ece3fb, #372659); color: light-dark(#53309a, #ddcefb); }
+.t5 { background: light-dark(#d9f1f5, #14404a); color: light-dark(#0d5160, #b4e6f0); }
 @media (prefers-reduced-motion: no-preference) { button, .button, a { transition: background-color .12s, border-color .12s; } }
 `;

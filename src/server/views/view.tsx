@@ -18,10 +18,12 @@ export function document(page: {
   readonly body: View;
   /** The daemon's time, by which a script counts. */
   readonly nowMs?: number | undefined;
+  /** `light` or `dark`, in the place of that of the system. */
+  readonly theme?: string | undefined;
 }): string {
-  const { title, head, body, nowMs } = page;
+  const { title, head, body, nowMs, theme } = page;
   return `<!doctype html>\n${render(
-    <html lang="en">
+    <html lang="en" data-theme={theme}>
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />

@@ -69,6 +69,14 @@
     selected();
   });
 
+  document.addEventListener("input", ({ target }) => {
+    if (!target.matches("[data-choose-theme]")) return;
+    // biome-ignore lint/suspicious/noDocumentCookie: the other way is asynchronous, and not in every browser.
+    document.cookie = "nexusd-theme=" + target.value + "; path=/; max-age=31536000; samesite=strict";
+    document.documentElement.dataset.theme = target.value;
+  });
+  document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
   const load = async (url, signal) => {
     const response = await fetch(url, { credentials: "same-origin", redirect: "error", signal });
     if (response.status === 401) location.reload();

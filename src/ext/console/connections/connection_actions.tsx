@@ -2,14 +2,13 @@ import {
   ConnectionService,
   type ConnectionServiceRequestConnectionResponse as Requested,
 } from "../../../gen/nexus/v1/connection_pb.js";
-import { ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
 import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { CopyButton, Input, Select } from "../../../server/views/fields.js";
 import { Empty, Go, LiveMark, Moment } from "../../../server/views/parts.js";
 import { consoleError, formErrors, noErrors, type Sent } from "../kit/errors.js";
 import { fieldsOf, formPage } from "../kit/forms.js";
-import { displayName, providerNames } from "../kit/names.js";
+import { allProviders, displayName, providerNames } from "../kit/names.js";
 import { consolePage, seeOther } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
 import { connectionCard, readConnection } from "./connection.js";
@@ -120,7 +119,7 @@ export async function connect(request: PageRequest, form: URLSearchParams): Prom
 }
 
 async function connectForm(request: PageRequest, sent?: Sent): Promise<Answer> {
-  const { providers } = await request.call(ProviderService.method.listProviders, { pageSize: 1000 });
+  const providers = await allProviders(request);
   const options = providers.map((provider) => [provider.id, displayName(request, provider)] as const);
   const title = "Connect an account";
   if (providers.length === 0) {

@@ -34,6 +34,7 @@ export async function listPage(request: PageRequest): Promise<Answer> {
   const counts = await countsOf(request);
   const { connections, next, isSorted, isMore } = await pageOf(request, filter, counts?.get(0));
   const nameOf = await providerNames(request);
+  const ofProvider = filter.provider && nameOf({ providerId: filter.provider, providerName: "one provider" });
   const canSelect = may("connection.manage");
   const rows = connections.map((each) => connectionRow(each, { nameOf, nowMs }, canSelect));
   const isFirst = !query.has("after") && !query.has("from");
@@ -58,7 +59,7 @@ export async function listPage(request: PageRequest): Promise<Answer> {
   );
   const content = (
     <>
-      <Filters filter={filter} counts={counts} />
+      <Filters filter={filter} counts={counts} provider={ofProvider} />
       {canSelect ? (
         <PostForm request={request} action={`${connectionsPath}/bulk`} id="bulk">
           {list}
@@ -69,8 +70,11 @@ export async function listPage(request: PageRequest): Promise<Answer> {
       <p class="hidden" role="status" data-announce></p>
     </>
   );
-  const actions = <><LiveMark /><Go to={`${connectionsPath}/new`} text="Connect" /></>;
-  return consolePage(request, { title: "Connections", section: connectionsPath, actions, content });
+  const forThese = pathWith(`${connectionsPath}/new`, { user: filter.user, provider: filter.provider });
+  const actions = <><LiveMark /><Go to={forThese} text="Connect" /></>;
+  const of = filter.user || ofProvider;
+  const heading = of ? <>Connections of <bdi>{of}</bdi></> : "Connections";
+  return consolePage(request, { title: "Connections", heading, section: connectionsPath, actions, content });
 }
 
 /** One page: of few connections sorted, of many in the order of their ids. @param total undefined for who may not know it */
@@ -179,9 +183,9 @@ export async function countsOf({ may, call }: PageRequest): Promise<ReadonlyMap<
 function Filters(props: {
   readonly filter: Filter;
   readonly counts: ReadonlyMap<number, number> | undefined;
+  readonly provider: string;
 }) {
-  const { filter, counts } = props;
-  const isNarrowed = filter.user !== "" || filter.provider !== "";
+  const { filter, counts, provider } = props;
   const tabs = [["", 0, "All"] as const, ...states].map(([word, status, text]) => ({
     href: pathWith(connectionsPath, { ...filter, state: word }),
     isCurrent: word === filter.state,
@@ -193,11 +197,9 @@ function Filters(props: {
       <Search action={connectionsPath} label="User, account, provider or id" value={filter.search}>
         {kept.map((name) => <input type="hidden" name={name} value={filter[name]} />)}
       </Search>
-      {isNarrowed && (
+      {(filter.user !== "" || provider !== "") && (
         <p>
-          {filter.user === "" ? (
-            "Only connections of one provider."
-          ) : <>Only connections of user <b><bdi>{filter.user}</bdi></b>.</>}{" "}
+          {filter.user !== "" && provider !== "" && <>At <bdi>{provider}</bdi>. </>}
           <a href={pathWith(connectionsPath, { state: filter.state })}>Show those of all</a>
         </p>
       )}

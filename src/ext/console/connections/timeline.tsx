@@ -1,8 +1,9 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { type AuditEvent, AuditService } from "../../../gen/nexus/v1/audit_pb.js";
+import type { AuditEvent } from "../../../gen/nexus/v1/audit_pb.js";
 import type { Connection } from "../../../gen/nexus/v1/connection_pb.js";
 import { counted } from "../../../model/quantity_text.js";
-import { isoOf, pathWith, type Tone, utcOf } from "../../../server/views/parts.js";
+import { isoOf, Moment, pathWith, type Tone, utcOf } from "../../../server/views/parts.js";
+import { findEvents } from "../kit/audit_table.js";
 import type { PageRequest } from "../kit/request.js";
 import { eventWords } from "../kit/words.js";
 
@@ -11,7 +12,8 @@ const historySize = 60;
 const maxCalls = 10;
 
 /** What happens again and again is one entry. */
-const folded = ["token_refreshed", "token_refresh_requested", "token_retrieved", "token_reads_counted"];
+const reads = ["token_retrieved", "token_reads_counted", "egress_used"];
+const folded = ["token_refreshed", "token_refresh_requested", ...reads];
 
 interface Entry {
   readonly newest: AuditEvent;
@@ -21,7 +23,9 @@ interface Entry {
 /** What happened to a connection, the newest first, by the day. */
 export async function timelineOf(request: PageRequest, { id: connectionId }: Connection) {
   const canRead = request.may("audit.read");
-  const events = canRead ? await eventsOf(request, connectionId) : [];
+  const bounds = { most: historySize, looks: maxCalls };
+  const found = canRead ? await findEvents(request, { connectionId }, bounds) : undefined;
+  const { events = [], nextPageToken: page = "" } = found ?? {};
   const entries = entriesOf(events);
   const days = [...new Set(entries.map(({ newest }) => dayOf(newest)))];
   return (
@@ -31,6 +35,7 @@ export async function timelineOf(request: PageRequest, { id: connectionId }: Con
       {canRead && events.length === 0 && (
         <p class="soft">The newest part of the audit log has nothing of this connection.</p>
       )}
+      <Readers events={events} nowMs={request.nowMs} />
       {days.map((day) => (
         <>
           <h3>{day}</h3>
@@ -43,32 +48,38 @@ export async function timelineOf(request: PageRequest, { id: connectionId }: Con
       ))}
       {events.length > 0 && (
         <p>
-          <a href={pathWith("/audit", { connection: connectionId })}>All events in the audit log</a>
+          <a href={pathWith("/audit", { connection: connectionId, page })}>
+            {page === "" ? "The same in the audit log" : "Older events"}
+          </a>
         </p>
       )}
     </section>
   );
 }
 
-async function eventsOf({ call }: PageRequest, connectionId: string): Promise<AuditEvent[]> {
-  const events: AuditEvent[] = [];
-  let pageToken = "";
-  for (let calls = 0; calls < maxCalls; calls++) {
-    const asked = { connectionId, pageSize: historySize, pageToken };
-    const page = await call(AuditService.method.listAuditEvents, asked);
-    events.push(...page.events);
-    pageToken = page.nextPageToken;
-    if (pageToken === "" || events.length >= historySize) break;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return events.slice(0, historySize);
+/** Who got the token lately, each with the last time. */
+function Readers({ events, nowMs }: { readonly events: readonly AuditEvent[]; readonly nowMs: number }) {
+  const ofReads = events.filter(({ eventType }) => reads.includes(eventType)).toReversed();
+  const last = [...new Map(ofReads.map(({ principal, time }) => [principal, time]))].toReversed();
+  if (last.length === 0) return null;
+  return (
+    <p>
+      Token read by{" "}
+      {last.map(([principal, time], index) => (
+        <>{index > 0 && ", "}<bdi>{principal}</bdi> <Moment time={time} nowMs={nowMs} /></>
+      ))}
+      .
+    </p>
+  );
 }
 
 function entriesOf(events: readonly AuditEvent[]): Entry[] {
   const entries: Entry[] = [];
   for (const event of events) {
     const times = Math.max(1, Number(event.count));
-    const same = entries.findLast(({ newest }) => newest.eventType === event.eventType);
+    const same = entries.findLast(
+      ({ newest }) => newest.eventType === event.eventType && newest.principal === event.principal,
+    );
     const isNear =
       same && entries.slice(entries.indexOf(same)).every(({ newest }) => folded.includes(newest.eventType));
     if (isNear && folded.includes(event.eventType) && dayOf(same.newest) === dayOf(event))

@@ -2,13 +2,17 @@ import type { Connection } from "../../../gen/nexus/v1/connection_pb.js";
 import { type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
 import type { PageRequest } from "./request.js";
 
+/** Those that the caller may see. */
+export async function allProviders({ may, call }: PageRequest): Promise<readonly Provider[]> {
+  if (!may("provider.read")) return [];
+  return (await call(ProviderService.method.listProviders, { pageSize: 1000 })).providers;
+}
+
 /** What the providers of connections are called on a page; one that was deleted has its own name. */
-export async function providerNames({ may, call, describe }: PageRequest) {
-  const listed =
-    may("provider.read") && (await call(ProviderService.method.listProviders, { pageSize: 1000 }));
-  const templates = new Map(listed ? listed.providers.map(({ id, template }) => [id, template]) : []);
+export async function providerNames(request: PageRequest) {
+  const names = new Map((await allProviders(request)).map((each) => [each.id, displayName(request, each)]));
   return ({ providerId, providerName }: Pick<Connection, "providerId" | "providerName">): string =>
-    describe({ providerName, template: templates.get(providerId) }).displayName;
+    names.get(providerId) ?? providerName;
 }
 
 /** For people: the name of its template with its own. */

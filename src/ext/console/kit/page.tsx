@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { readVersion } from "../../../config/version.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { baseStyle } from "../../../server/views/tokens.js";
 import { type Children, document, type View } from "../../../server/views/view.js";
@@ -55,6 +56,7 @@ export interface PageContent {
 /** A page of a signed-in person. */
 export function consolePage(request: PageRequest, page: PageContent): Answer {
   const { title, heading = title, actions, section, content, status = 200 } = page;
+  const { nowMs, theme } = request;
   const notice = notices.get(request.query.get("notice") ?? "");
   const body = (
     <>
@@ -82,10 +84,32 @@ export function consolePage(request: PageRequest, page: PageContent): Answer {
         {notice && <p class="notice" role="status">{notice}</p>}
         {content}
       </main>
+      <Footer theme={theme} />
     </>
   );
-  const { nowMs } = request;
-  return { status, headers: htmlHeaders, body: document({ title: `${title} - nexusd`, head, body, nowMs }) };
+  return { status, headers: htmlHeaders, body: document({ title: `${title} - nexusd`, head, body, nowMs, theme }) };
+}
+
+const version = readVersion();
+const themes = { system: "System", light: "Light", dark: "Dark" };
+
+/** The script keeps it in a cookie, so that no page flashes in other colors. */
+export function themeOf(cookies: string | undefined): string | undefined {
+  return /(?:^|; )nexusd-theme=(light|dark)(?:;|$)/.exec(cookies ?? "")?.[1];
+}
+
+function Footer({ theme = "system" }: { readonly theme: string | undefined }) {
+  return (
+    <footer>
+      <span>nexusd {version}. In a terminal: <code>nexusd --help</code></span>
+      <label data-script hidden>
+        Theme{" "}
+        <select data-choose-theme autocomplete="off">
+          {Object.entries(themes).map(([word, text]) => <option value={word} selected={word === theme}>{text}</option>)}
+        </select>
+      </label>
+    </footer>
+  );
 }
 
 /** A page for somebody who is not signed in, and of what ends a visit. @param lines one sentence each */

@@ -25,6 +25,8 @@ export interface PageRequest {
   readonly formToken: string;
   /** Calls an RPC as the session's principal: its permissions, limits and audit are those of any caller. Rejects with a `WireError`. */
   readonly call: Call;
+  /** That the person chose; undefined for that of the system. */
+  readonly theme: string | undefined;
   /** When the request came. */
   readonly nowMs: number;
   /** Whether the policy lets the principal do it at all: what it may not is not offered. The RPCs judge by themselves. */

@@ -1,15 +1,14 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { AccessService, type ApiKey, type Restriction } from "../../../gen/nexus/v1/access_pb.js";
-import { AuditService } from "../../../gen/nexus/v1/audit_pb.js";
 import { StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Chip, Go, Moment, pathWith, type Row, Table } from "../../../server/views/parts.js";
+import { auditTable, findEvents } from "../kit/audit_table.js";
 import { Ask } from "../kit/forms.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
 import { roleWords } from "../kit/words.js";
-import { AuditTable, namesOf } from "./audit_table.js";
 
 const path = "/access";
 const hourMs = 60 * 60_000;
@@ -133,20 +132,11 @@ async function streamsOf({ call, nowMs }: PageRequest) {
 }
 
 async function deniedOf(request: PageRequest) {
-  const { call, nowMs } = request;
-  const asked = { pageSize: maxDenied, eventType: "access.denied" };
-  const { events } = await call(AuditService.method.listAuditEvents, asked);
+  const { events } = await findEvents(request, { eventType: "access.denied" }, { most: maxDenied });
   return (
     <section aria-labelledby="denied-title">
       <h2 id="denied-title">Denied calls</h2>
-      {events.length === 0 ? <p>None was denied.</p> : (
-        <AuditTable
-          events={events}
-          caption="Denied calls, the newest first"
-          names={await namesOf(request, events)}
-          nowMs={nowMs}
-        />
-      )}
+      {events.length === 0 ? <p>None was denied.</p> : await auditTable(request, events, "Denied calls, the newest first")}
       <p><a href="/audit?type=access.denied">All denied calls</a></p>
     </section>
   );

@@ -1,23 +1,23 @@
 import { toJsonString } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import { type AuditEvent, AuditEventSchema, AuditService } from "../../../gen/nexus/v1/audit_pb.js";
-import { type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
+import { AuditEventSchema } from "../../../gen/nexus/v1/audit_pb.js";
+import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Id, Input, Select } from "../../../server/views/fields.js";
 import { Facts, Go, Moment, pathWith, Tabs, utcOf } from "../../../server/views/parts.js";
+import { auditTable, cellsOf, findEvents, namesOf } from "../kit/audit_table.js";
 import { ErrorSummary, type FormErrors, formErrors, noErrors, Problem } from "../kit/errors.js";
 import { fieldsOf } from "../kit/forms.js";
+import { allProviders } from "../kit/names.js";
 import { consoleHeaders, consolePage } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
 import { eventWords } from "../kit/words.js";
-import { AuditTable, cellsOf, namesOf } from "./audit_table.js";
 
 const path = "/audit";
 const pageSize = 50;
-/** A filter that few events pass is looked for in so many pages, some 5 000 events each, before the person is asked. */
 const maxLooks = 5;
-
-/** Of the page of one event: some 50 000 newer ones may be passed on the way to it. */
+/** Of the page of one event: the newer ones that may be passed on the way to it. */
+const maxPassed = 50_000;
 const maxCalls = 50;
 /** What one file holds; more is for `nexusd audit`. */
 const maxExported = 10_000;
@@ -50,7 +50,8 @@ function filterOf(query: URLSearchParams): Filter {
 
 /** The events of a filter as lines of JSON, as `nexusd audit --json` has them. */
 export async function exportEvents(request: PageRequest): Promise<Answer> {
-  const { events } = await find(request, filterOf(request.query), "", { most: maxExported, looks: maxCalls });
+  const asked = requestOf(filterOf(request.query), request.nowMs);
+  const { events } = await findEvents(request, asked, { most: maxExported, looks: maxCalls });
   const lines = events.map((event) => `${toJsonString(AuditEventSchema, event, { useProtoFieldName: true })}\n`);
   const name = `audit-${utcOf(request.nowMs).slice(0, 10)}.ndjson`;
   const headers = {
@@ -65,9 +66,10 @@ export async function auditPage(request: PageRequest): Promise<Answer> {
   const { query, nowMs } = request;
   const filter = filterOf(query);
   const pageToken = query.get("page") ?? "";
-  const { providers } = await request.call(ProviderService.method.listProviders, { pageSize: 1000 });
+  const providers = await allProviders(request);
   const common = { title: "Audit", section: path };
-  const found = await find(request, filter, pageToken).catch(formErrors);
+  const asked = { ...requestOf(filter, nowMs), pageToken };
+  const found = await findEvents(request, asked, { most: pageSize, looks: maxLooks }).catch(formErrors);
   if (!("events" in found)) {
     const form = <FilterForm filter={filter} providers={providers} errors={found} />;
     const content = <><Shortcuts filter={filter} /><ErrorSummary rest={[]} />{form}</>;
@@ -82,14 +84,7 @@ export async function auditPage(request: PageRequest): Promise<Answer> {
       <FilterForm filter={filter} providers={providers} />
       {isNewest && <p class="soft" data-script hidden>New events appear by themselves.</p>}
       <div id="events" data-poll={isNewest ? "2" : undefined}>
-        {events.length === 0 ? <p>{none}</p> : (
-          <AuditTable
-            events={events}
-            caption="Audit events, the newest first"
-            names={await namesOf(request, events)}
-            nowMs={nowMs}
-          />
-        )}
+        {events.length === 0 ? <p>{none}</p> : await auditTable(request, events, "Audit events, the newest first")}
       </div>
       <p id="older" data-poll={isNewest ? "2" : undefined}>
         {nextPageToken !== "" && (
@@ -106,16 +101,9 @@ export async function auditPage(request: PageRequest): Promise<Answer> {
 export async function eventPage(request: PageRequest): Promise<Answer> {
   const { sequence = "" } = request.params;
   if (!/^[1-9]\d{0,17}$/.test(sequence)) return noEvent(request);
-  const asked = { afterSequence: BigInt(sequence) - 1n, pageSize: 1000 };
-  let pageToken = "";
-  let event: AuditEvent | undefined;
-  // Newest first: the event is the last one behind its forerunner.
-  for (let calls = 0; calls < maxCalls && event === undefined; calls++) {
-    const page = await request.call(AuditService.method.listAuditEvents, { ...asked, pageToken });
-    event = page.events.find((each) => String(each.sequence) === sequence);
-    pageToken = page.nextPageToken;
-    if (pageToken === "") break;
-  }
+  const asked = { afterSequence: BigInt(sequence) - 1n };
+  const { events } = await findEvents(request, asked, { most: maxPassed, looks: maxCalls });
+  const event = events.find((each) => String(each.sequence) === sequence);
   if (!event) return noEvent(request);
   const [, what, by, from, about, details] = cellsOf(event, await namesOf(request, [event]), request.nowMs);
   const atMs = event.time ? timestampMs(event.time) : 0;
@@ -145,25 +133,12 @@ function noEvent(request: PageRequest): Answer {
   return consolePage(request, { title: "No such event", section: path, content, status: 404 });
 }
 
-async function find(
-  { call, nowMs }: PageRequest,
-  { type, principal, connection, provider, since }: Filter,
-  pageToken: string,
-  { most = pageSize, looks = maxLooks } = {},
-): Promise<{ readonly events: readonly AuditEvent[]; readonly nextPageToken: string }> {
+function requestOf({ type, principal, connection, provider, since }: Filter, nowMs: number) {
   const [, , backMs] = periods.find(([word]) => word === since) ?? [];
-  const filter = { eventType: type, principal, connectionId: connection, providerId: provider };
-  const from = backMs === undefined ? {} : { since: timestampFromMs(nowMs - backMs) };
-  const events: AuditEvent[] = [];
-  let next = pageToken;
-  for (let made = 0; made < looks && events.length < most; made++) {
-    const asked = { pageSize: Math.min(1_000, most - events.length), pageToken: next };
-    const page = await call(AuditService.method.listAuditEvents, { ...filter, ...from, ...asked });
-    events.push(...page.events);
-    next = page.nextPageToken;
-    if (next === "") break;
-  }
-  return { events, nextPageToken: next };
+  return {
+    ...{ eventType: type, principal, connectionId: connection, providerId: provider },
+    ...(backMs !== undefined && { since: timestampFromMs(nowMs - backMs) }),
+  };
 }
 
 function Shortcuts({ filter }: { readonly filter: Filter }) {

@@ -1,6 +1,7 @@
+import { NotificationService } from "../../../gen/nexus/v1/notification_pb.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Table, Tabs } from "../../../server/views/parts.js";
-import { consolePage } from "../kit/page.js";
+import { Chip, Facts, Table, Tabs } from "../../../server/views/parts.js";
+import { consolePage, PostForm } from "../kit/page.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
 
 const path = "/settings";
@@ -9,8 +10,16 @@ const path = "/settings";
 export function settingsPage(request: PageRequest): Answer {
   refuseUnless(request, "key.manage");
   const isOwn = request.query.has("own");
-  const settings = request.settings().filter(({ source }) => !isOwn || source !== "default");
+  const all = request.settings();
+  const set = all.filter(({ source }) => source !== "default");
+  const settings = isOwn ? set : all;
   const groups = [...new Set(settings.map(({ group }) => group))];
+  const notifies = set.some(({ name }) => name.startsWith("NEXUS_NOTIFY_"));
+  const actions = notifies && request.may("notification.test") && (
+    <PostForm request={request} action={`${path}/notify`}>
+      <button class="quiet" type="submit">Send a test notification</button>
+    </PostForm>
+  );
   const content = (
     <>
       <p class="soft">
@@ -24,8 +33,8 @@ export function settingsPage(request: PageRequest): Answer {
         ]}
       />
       {groups.map((group) => (
-        <section class="settings">
-          <h2>{group}</h2>
+        <details class="settings" open={isOwn}>
+          <summary>{group}</summary>
           <Table
             caption={group}
             columns={["Setting", "Value", "Source"]}
@@ -39,9 +48,23 @@ export function settingsPage(request: PageRequest): Answer {
                 ],
               }))}
           />
-        </section>
+        </details>
       ))}
     </>
   );
-  return consolePage(request, { title: "Settings", section: path, content });
+  return consolePage(request, { title: "Settings", section: path, actions, content });
+}
+
+/** What each receiver of notifications makes of a test. */
+export async function testNotifications(request: PageRequest): Promise<Answer> {
+  const { receivers } = await request.call(NotificationService.method.testReceivers, {});
+  const result = (taken: boolean, reason: string) =>
+    taken ? <Chip tone="good">Taken</Chip> : <><Chip tone="bad">Not taken</Chip> <code>{reason}</code></>;
+  const content = (
+    <div class="card narrow">
+      <Facts of={receivers.map(({ name, taken, reason }) => [name, result(taken, reason)] as const)} />
+      <p><a href={path}>Go to the settings</a></p>
+    </div>
+  );
+  return consolePage(request, { title: "Test of the notifications", section: path, content });
 }

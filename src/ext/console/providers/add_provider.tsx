@@ -19,7 +19,7 @@ import { type PageRequest, refuseUnless } from "../kit/request.js";
 import { secretOf } from "./client.js";
 import { showProvider } from "./provider.js";
 import { isOAuth2, providersPath } from "./providers.js";
-import { DocsLink, findTemplate, Notes } from "./templates.js";
+import { findTemplate, Notes } from "./templates.js";
 
 type Template = ProviderTemplate | undefined;
 
@@ -157,8 +157,7 @@ function AtTheProvider({
           <CopyField id="redirect-uri" label="Redirect URI" value={uri} />
         </>
       )}
-      {template && <DocsLink template={template} />}
-      {template && <Notes template={template} />}
+      <Notes template={template} />
     </aside>
   );
 }

@@ -1,4 +1,3 @@
-import { AuditService } from "../../../gen/nexus/v1/audit_pb.js";
 import { ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
 import type { FailingProvider } from "../../../gen/nexus/v1/status_pb.js";
@@ -6,14 +5,14 @@ import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { CopyField, Id } from "../../../server/views/fields.js";
 import { Card, Chip, Facts, Go, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
-import { Monogram, type View } from "../../../server/views/view.js";
+import { Monogram } from "../../../server/views/view.js";
+import { auditTable, findEvents } from "../kit/audit_table.js";
 import { Ask } from "../kit/forms.js";
 import { displayName } from "../kit/names.js";
 import { consolePage, PostForm, seeOther } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
-import { AuditTable, namesOf } from "../pages/audit_table.js";
 import { failingProviders, healthOf, isOAuth2, kindWords, providersPath } from "./providers.js";
-import { DocsLink, findTemplate, Notes } from "./templates.js";
+import { findTemplate, Notes } from "./templates.js";
 
 const maxProblems = 5;
 /** Counted before its deletion. */
@@ -69,17 +68,10 @@ export async function showProvider(
         <Card id="register" title="At the provider">
           <p>Register a client there with this redirect URI, character by character.</p>
           <CopyField id="redirect-uri" label="Redirect URI" value={redirectUri} />
-          {template && <DocsLink template={template} />}
-          {template && <Notes template={template} />}
+          <Notes template={template} />
         </Card>
       )}
-      {failing && (
-        <HealthSection failing={failing.get(id)} nowMs={request.nowMs}>
-          {failing.get(id)?.reason === "misconfigured" && canManage && isOAuth2(provider) && (
-            <Go to={`${path}/client`} text="Change the client" />
-          )}
-        </HealthSection>
-      )}
+      {failing && <HealthSection failing={failing.get(id)} nowMs={request.nowMs} />}
       {problems}
       <section class="card" aria-labelledby="profile">
         <div class="heading">
@@ -106,9 +98,8 @@ const healthAdvice: Readonly<Record<string, string>> = {
 function HealthSection(props: {
   readonly failing: FailingProvider | undefined;
   readonly nowMs: number;
-  readonly children: View;
 }) {
-  const { failing, nowMs, children } = props;
+  const { failing, nowMs } = props;
   const { text, tone } = healthOf(failing);
   return (
     <Card id="health" title="Health">
@@ -127,7 +118,6 @@ function HealthSection(props: {
             {failing.retryAt && <>; the next attempt <Moment time={failing.retryAt} nowMs={nowMs} /></>}
             .
           </p>
-          {children}
         </>
       )}
     </Card>
@@ -135,21 +125,14 @@ function HealthSection(props: {
 }
 
 async function problemsOf(request: PageRequest, providerId: string) {
-  const { may, call, nowMs } = request;
-  if (!may("audit.read")) return undefined;
-  const { events } = await call(AuditService.method.listAuditEvents, {
-    ...{ pageSize: maxProblems, providerId, eventType: "token_refresh_failed" },
-  });
+  if (!request.may("audit.read")) return undefined;
+  const asked = { providerId, eventType: "token_refresh_failed" };
+  const { events } = await findEvents(request, asked, { most: maxProblems });
   if (events.length === 0) return undefined;
   return (
     <section aria-labelledby="problems">
       <h2 id="problems">Last failed refreshes</h2>
-      <AuditTable
-        events={events}
-        caption="Failed refreshes, the newest first"
-        names={await namesOf(request, events)}
-        nowMs={nowMs}
-      />
+      {await auditTable(request, events, "Failed refreshes, the newest first")}
       <p><a href={pathWith("/audit", { provider: providerId })}>Everything about this provider</a></p>
     </section>
   );

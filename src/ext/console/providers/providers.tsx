@@ -5,7 +5,7 @@ import { isConsented, isUnattended } from "../../../model/providers/grant_type.j
 import { profileSettings } from "../../../model/providers/profile_fields.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Chip, Empty, Go, Moment, pathWith, type Row, Table, type Tone } from "../../../server/views/parts.js";
+import { Chip, Empty, Go, Moment, pathWith, type Row, Search, Table, type Tone } from "../../../server/views/parts.js";
 import { Monogram } from "../../../server/views/view.js";
 import { countsOf, findConnections, maxSorted } from "../connections/connections.js";
 import { displayName } from "../kit/names.js";
@@ -51,8 +51,9 @@ export function healthOf(failing: FailingProvider | undefined): {
 
 export async function providerList(request: PageRequest): Promise<Answer> {
   const pageToken = request.query.get("page") ?? "";
+  const search = (request.query.get("search") ?? "").slice(0, 63);
   const [{ providers, nextPageToken }, failing, counts] = await Promise.all([
-    request.call(ProviderService.method.listProviders, { pageSize, pageToken }),
+    request.call(ProviderService.method.listProviders, { pageSize, pageToken, namePrefix: search }),
     failingProviders(request),
     countsOf(request),
   ]);
@@ -68,23 +69,20 @@ export async function providerList(request: PageRequest): Promise<Answer> {
   );
   const content = (
     <>
+      <Search action={providersPath} label="Name" value={search} finds="providers" />
       <div id="providers" data-poll="5">
-        {providers.length === 0 ? (
+        {providers.length === 0 && search !== "" ? <p class="soft">No provider fits.</p> : providers.length === 0 ? (
           <Empty
             title={`There is no provider ${canAdd ? "yet" : "that you may see"}`}
             {...(canAdd && { command: "nexusd provider add" })}
           >
-            {canAdd && (
-              <>
-                <p>The catalogue knows how to talk to some 240 of them: pick one, and enter your client id.</p>
-              </>
-            )}
+            {canAdd && <p>The catalogue knows how to talk to some 240 of them: pick one, and enter your client id.</p>}
           </Empty>
         ) : <Table caption="Registered providers" columns={columns} rows={rows} />}
       </div>
       {nextPageToken !== "" && (
         <p>
-          <Go to={pathWith(providersPath, { page: nextPageToken })} text="Next page" kind="quiet" rel="next" />
+          <Go to={pathWith(providersPath, { search, page: nextPageToken })} text="Next page" kind="quiet" rel="next" />
         </p>
       )}
     </>

@@ -2,8 +2,10 @@ import { ProviderService, type ProviderTemplate } from "../../../gen/nexus/v1/pr
 import { counted } from "../../../model/quantity_text.js";
 import { searchTemplates } from "../../../model/template_search.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
+import { isWebUrl } from "../../../server/pages/page_words.js";
 import { Chip, pathWith, Search, Tabs } from "../../../server/views/parts.js";
 import { Monogram } from "../../../server/views/view.js";
+import { allProviders } from "../kit/names.js";
 import { consolePage } from "../kit/page.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
 import { kindWords, providersPath } from "./providers.js";
@@ -20,9 +22,9 @@ export async function cataloguePage(request: PageRequest): Promise<Answer> {
   refuseUnless(request, "template.read");
   const search = (request.query.get("search") ?? "").slice(0, 128);
   const category = request.query.get("category") ?? "";
-  const [{ templates }, { providers }] = await Promise.all([
+  const [{ templates }, providers] = await Promise.all([
     request.call(ProviderService.method.listProviderTemplates, { pageSize: maxTemplates }),
-    request.call(ProviderService.method.listProviders, { pageSize: 1_000 }),
+    allProviders(request),
   ]);
   const registered = new Set(providers.map(({ template }) => template));
   const isOf = ({ provider }: ProviderTemplate) => category === "" || provider?.category === category;
@@ -97,18 +99,19 @@ export async function findTemplate(
   return templates.find((template) => template.name === name);
 }
 
-/** A catalogue of one's own may hold any text: only a web address is a link. */
-export function DocsLink({ template: { docsUrl, displayName } }: { readonly template: ProviderTemplate }) {
-  if (!URL.canParse(docsUrl) || !["https:", "http:"].includes(new URL(docsUrl).protocol)) return null;
+/** What the catalogue says about the provider's own console. */
+export function Notes({ template }: { readonly template: ProviderTemplate | undefined }) {
+  if (!template) return null;
+  const { docsUrl, displayName, notes } = template;
   return (
-    <p>
-      <a href={docsUrl} target="_blank" rel="noopener noreferrer">How {displayName} explains it</a>{" "}
-      <span class="soft">({new URL(docsUrl).hostname}, in a new tab)</span>
-    </p>
+    <>
+      {isWebUrl(docsUrl) && (
+        <p>
+          <a href={docsUrl} target="_blank" rel="noopener noreferrer">How {displayName} explains it</a>{" "}
+          <span class="soft">({new URL(docsUrl).hostname}, in a new tab)</span>
+        </p>
+      )}
+      {notes.length > 0 && <ul class="notes">{notes.map((note) => <li>{note}</li>)}</ul>}
+    </>
   );
-}
-
-export function Notes({ template: { notes } }: { readonly template: ProviderTemplate }) {
-  if (notes.length === 0) return null;
-  return <ul class="notes">{notes.map((note) => <li>{note}</li>)}</ul>;
 }

@@ -1,8 +1,7 @@
 import { baseStyle } from "../../../server/views/tokens.js";
 
 /** The style of `/status`, in the page itself: it loads itself again, and must not stand there unstyled. */
-export const statusStyle = `${baseStyle}:root { --rest2: #8b93a0; --rest3: #5f6773; }
-@media (prefers-color-scheme: dark) { :root { --rest2: #6b7381; --rest3: #b6bcc6; } }
+export const statusStyle = `${baseStyle}:root { --rest2: light-dark(#8b93a0, #6b7381); --rest3: light-dark(#5f6773, #b6bcc6); }
 body { padding: var(--s5) var(--s4) var(--s6); font-variant-numeric: tabular-nums; }
 main { max-width: 46rem; margin: 0 auto; }
 header, section { margin-bottom: var(--s4); }

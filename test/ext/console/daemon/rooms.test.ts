@@ -4,13 +4,14 @@ import { describe, expect, it } from "vitest";
 import { AccessService, Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
 import { ConsoleService } from "../../../../src/gen/nexus/v1/console_pb.js";
+import { TokenService } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { recordThroughFleet } from "../../../daemon/audit_events.js";
 import { ConsoleVisitor } from "../../../daemon/console_visitor.js";
 import { ScriptedWorld } from "../../../daemon/scripted_world.js";
 import { perSuite } from "../../../lifetimes.js";
 import { json } from "../../../oauth/scripted_server.js";
 
-const world = perSuite(() => ScriptedWorld.make());
+const world = perSuite(() => ScriptedWorld.make({ NEXUS_NOTIFY_COMMAND: "/bin/false" }));
 
 function clientsOf(key: string) {
   const withKey: Interceptor = (next) => (request) => {
@@ -22,7 +23,11 @@ function clientsOf(key: string) {
     httpVersion: "1.1",
     interceptors: [withKey],
   });
-  return { access: createClient(AccessService, transport), console: createClient(ConsoleService, transport) };
+  return {
+    access: createClient(AccessService, transport),
+    console: createClient(ConsoleService, transport),
+    tokens: createClient(TokenService, transport),
+  };
 }
 
 const visitorWith = async (key?: string): Promise<ConsoleVisitor> =>
@@ -430,15 +435,59 @@ describe("a connection among others", () => {
     expect(body).toMatch(/<b>Token refreshed<\/b> 3 times/);
     expect(body).toContain("<b>Connected</b>");
     expect(body).toContain(`/connections?user=${encodeURIComponent("ada")}`);
+    expect(body).toContain(`href="/audit?connection=${connectionId}">The same in the audit log`);
     const [, sequence] = /href="\/audit\/(\d+)"/.exec(body) ?? [];
     const event = await visitor.visit(`/audit/${sequence}`);
     expect([event.status, event.body.includes(`/connections/${connectionId}`)]).toEqual([200, true]);
     expect((await visitor.visit("/audit/999999")).status).toBe(404);
     expect((await visitor.visit("/audit/nothing")).status).toBe(404);
   });
+
+  it("says who read its token lately, and leads to what is older", async () => {
+    const providerId = await world.register({ name: "read" });
+    const connectionId = await world.connect(providerId);
+    for (let index = 0; index < 61; index++)
+      await world.clients.connections.requestConnection({ connectionId });
+    const restriction = { userIds: ["ada"] };
+    const agent = { name: "last-reader", role: Role.AGENT, restriction };
+    const { key } = await world.clients.access.createApiKey(agent);
+    await clientsOf(key).tokens.getToken({ connectionId });
+    const visitor = await visitorWith();
+    const { body } = await visitor.visit(`/connections/${connectionId}`);
+    expect(body).toMatch(/Token read by <bdi>key:last-reader<\/bdi> <time/);
+    const [, older = ""] = /href="(\/audit\?[^"]*page=[^"]*)">Older events/.exec(body) ?? [];
+    const rest = await visitor.visit(older.replaceAll("&amp;", "&"));
+    expect(rest.body).toContain("oauth_flow_completed");
+  });
+
+  it("has a list with those of its user alone, which offers another one for them", async () => {
+    const { body } = await (await visitorWith()).visit("/connections?user=ada");
+    expect(body).toMatch(/<h1>Connections of <bdi>ada<\/bdi><\/h1>/);
+    expect(body).toContain('href="/connections/new?user=ada"');
+  });
+});
+
+describe("the list of providers", () => {
+  it("is searched by how their names begin", async () => {
+    for (const name of ["search-one", "search-two"]) await world.register({ name });
+    const { body } = await (await visitorWith()).visit("/providers?search=search-o");
+    expect([body.includes("search-one"), body.includes("search-two")]).toEqual([true, false]);
+    const none = await (await visitorWith()).visit("/providers?search=nobody");
+    expect(none.body).toContain("No provider fits.");
+  });
 });
 
 describe("the settings", () => {
+  it("have a test of who is notified, which says what each receiver made of it", async () => {
+    const visitor = await visitorWith();
+    expect((await visitor.visit("/settings")).body).toContain("Send a test notification");
+    const { status, body } = await submit(visitor, "/settings/notify", {});
+    expect([status, body]).toEqual([
+      200,
+      expect.stringMatching(/command<\/dt>.*Not taken<\/span> <code>exit_1</),
+    ]);
+  });
+
   it("are shown with where each came from, to an admin alone, and hold no secret", async () => {
     const { body } = await (await visitorWith()).visit("/settings");
     expect(body).toMatch(

@@ -9,6 +9,7 @@ import { TestDaemon } from "../../../daemon/harness.js";
 import { requestOf } from "../../../daemon/requests.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { perSuite } from "../../../lifetimes.js";
+import { faultsOf, looks } from "../../../page_faults.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 import { signedIn } from "./pages.js";
 
@@ -154,6 +155,30 @@ describe("a person in the rooms of the console", () => {
     stop.abort();
     await stream.next().catch(() => undefined);
     await page.getByText("0 open streams").waitFor({ timeout: 30_000 });
+  });
+
+  it("stays in the colors that were chosen, whatever those of the system", async () => {
+    const { page } = await open("/overview");
+    const ground = () => page.evaluate<string>("getComputedStyle(document.body).backgroundColor");
+    expect(await ground()).toBe("rgb(246, 247, 249)");
+    await page.getByLabel("Theme").selectOption("Dark");
+    expect(await ground()).toBe("rgb(16, 18, 23)");
+    await page.goto(new URL("/connections", page.url()).href);
+    expect([await ground(), await page.getByLabel("Theme").inputValue()]).toEqual([
+      "rgb(16, 18, 23)",
+      "dark",
+    ]);
+    expect(await faultsOf(page)).toEqual([]);
+    await page.getByLabel("Theme").selectOption("System");
+    expect(await ground()).toBe("rgb(246, 247, 249)");
+  });
+
+  it("sorts the list on a phone", async () => {
+    const context = await chromium.newContext(looks["phone-light"]);
+    const page = await signedIn(context, daemon.clients);
+    await page.goto(new URL("/connections", page.url()).href);
+    await page.locator("table.connections thead").getByRole("link", { name: "User" }).click();
+    expect(new URL(page.url()).searchParams.get("sort")).toBe("user");
   });
 
   it("does the same without scripts", async () => {
