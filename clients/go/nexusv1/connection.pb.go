@@ -28,19 +28,19 @@ const (
 type ConnectionStatus int32
 
 const (
-	// Never answered.
+	// Never returned.
 	ConnectionStatus_CONNECTION_STATUS_UNSPECIFIED ConnectionStatus = 0
-	// Waiting for a person's first consent.
+	// Waiting for the user's first consent.
 	ConnectionStatus_CONNECTION_STATUS_PENDING ConnectionStatus = 1
 	// Holds a credential that the daemon keeps alive.
 	ConnectionStatus_CONNECTION_STATUS_ACTIVE ConnectionStatus = 2
-	// A person must consent again (or fix the profile); `problem` says why.
+	// A user must consent again, or an operator must correct the profile; `problem` explains why.
 	ConnectionStatus_CONNECTION_STATUS_ATTENTION ConnectionStatus = 3
 	// Ended by `RevokeConnection`.
 	ConnectionStatus_CONNECTION_STATUS_REVOKED ConnectionStatus = 4
 	// Nobody consented in time.
 	ConnectionStatus_CONNECTION_STATUS_EXPIRED ConnectionStatus = 5
-	// The first consent was denied or could not be completed; `problem` says why.
+	// The first consent was denied or could not be completed; `problem` explains why.
 	ConnectionStatus_CONNECTION_STATUS_FAILED ConnectionStatus = 6
 )
 
@@ -157,7 +157,7 @@ func (ProviderRevocation) EnumDescriptor() ([]byte, []int) {
 	return file_nexus_v1_connection_proto_rawDescGZIP(), []int{1}
 }
 
-// Why a connection is not well. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
+// The problem of a connection. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
 type Problem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A stable word:
@@ -188,7 +188,7 @@ type Problem struct {
 	//   - `data_loss`: the stored credential cannot be opened.
 	//   - `confirmation_expired`, `confirmation_failed`: a consent was not confirmed in time, or with five wrong codes.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
-	// One sentence for a person. Never text of the provider.
+	// One sentence for people. Never text from the provider.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// When it began.
 	Since *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
@@ -348,7 +348,7 @@ type Connection struct {
 	Status ConnectionStatus `protobuf:"varint,5,opt,name=status,proto3,enum=nexus.v1.ConnectionStatus" json:"status,omitempty"`
 	// Number of the credential: 0 before the first consent, 1 after it, one more with every refresh or re-consent.
 	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
-	// Scopes asked for in the newest request.
+	// Scopes of the newest request.
 	RequestedScopes []string `protobuf:"bytes,7,rep,name=requested_scopes,json=requestedScopes,proto3" json:"requested_scopes,omitempty"`
 	// Scopes granted; as requested where the provider does not say (RFC 6749 section 5.1).
 	GrantedScopes []string `protobuf:"bytes,8,rep,name=granted_scopes,json=grantedScopes,proto3" json:"granted_scopes,omitempty"`
@@ -356,7 +356,7 @@ type Connection struct {
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// When the daemon refreshes it by itself; unset when it will not.
 	RefreshNotBefore *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=refresh_not_before,json=refreshNotBefore,proto3" json:"refresh_not_before,omitempty"`
-	// Why the connection is not well; unset when it is.
+	// The connection's problem; unset when there is none.
 	Problem *Problem `protobuf:"bytes,11,opt,name=problem,proto3" json:"problem,omitempty"`
 	// When the connection was first requested.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
@@ -366,13 +366,13 @@ type Connection struct {
 	RequestExpiresAt *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=request_expires_at,json=requestExpiresAt,proto3" json:"request_expires_at,omitempty"`
 	// Whether a refresh token is held.
 	Refreshable bool `protobuf:"varint,15,opt,name=refreshable,proto3" json:"refreshable,omitempty"`
-	// Values of the callback or of the token answer that the profile keeps, for example `instance_url`.
+	// Values of the callback or of the token response that the profile keeps, for example `instance_url`.
 	Metadata map[string]string `protobuf:"bytes,16,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// When the refresh token, or the authorization behind it, ends; unset when the provider did not say. The daemon uses it
-	// before that; where the provider does not prolong it, a person must consent again by then.
+	// before that; if the provider does not extend it, the user must consent again by then.
 	RefreshExpiresAt *timestamppb.Timestamp `protobuf:"bytes,50,opt,name=refresh_expires_at,json=refreshExpiresAt,proto3" json:"refresh_expires_at,omitempty"`
-	// Whether a consent was given that `ConfirmConnection` has not confirmed yet, by `request_expires_at` at the latest. What the
-	// connection held before stays as it is until then.
+	// Whether a consent waits for `ConfirmConnection`, until `request_expires_at` at the latest. The previous credential stays in use
+	// until then.
 	AwaitingConfirmation bool `protobuf:"varint,55,opt,name=awaiting_confirmation,json=awaitingConfirmation,proto3" json:"awaiting_confirmation,omitempty"`
 	// With `REVOKED`: the state of the revocation at the provider.
 	ProviderRevocation ProviderRevocation `protobuf:"varint,61,opt,name=provider_revocation,json=providerRevocation,proto3,enum=nexus.v1.ProviderRevocation" json:"provider_revocation,omitempty"`
@@ -382,8 +382,8 @@ type Connection struct {
 	Account *Account `protobuf:"bytes,63,opt,name=account,proto3" json:"account,omitempty"`
 	// When the current access token was issued: at the consent, or at the last refresh. Unset when there is none.
 	IssuedAt *timestamppb.Timestamp `protobuf:"bytes,90,opt,name=issued_at,json=issuedAt,proto3" json:"issued_at,omitempty"`
-	// Why the newest request for consent brought no credential; unset until one ends so, and again when a later one brings one. A connection that
-	// lives on is as it was before the request.
+	// Why the newest request for consent failed; unset when it succeeded or is pending. The connection itself is as it was before the
+	// request.
 	RequestProblem *Problem `protobuf:"bytes,91,opt,name=request_problem,json=requestProblem,proto3" json:"request_problem,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -668,23 +668,23 @@ type ConnectionServiceRequestConnectionRequest struct {
 	//	*ConnectionServiceRequestConnectionRequest_ProviderId
 	//	*ConnectionServiceRequestConnectionRequest_ProviderName
 	Provider isConnectionServiceRequestConnectionRequest_Provider `protobuf_oneof:"provider"`
-	// Scopes to ask for in place of the profile's defaults; none means the defaults.
+	// Scopes to request instead of the profile's defaults; none means the defaults.
 	Scopes []string `protobuf:"bytes,4,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	// Where the person's browser is sent afterwards, with `status`, `connection_id`, `provider` and, on error, `error`
-	// added to the query. Its origin must be one of `NEXUS_ALLOWED_RETURN_URLS`. Empty: a plain page says it is done.
+	// Where the user's browser is sent afterwards, with `status`, `connection_id`, `provider` and, on error, `error`
+	// added to the query. Its origin must be one of `NEXUS_ALLOWED_RETURN_URLS`. If empty, a plain page confirms the consent.
 	ReturnUrl string `protobuf:"bytes,5,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
-	// Ask for consent again under this id.
+	// Request a new consent for this connection.
 	ConnectionId string `protobuf:"bytes,6,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
 	// Keep the credential unreadable until `ConfirmConnection` presents the `completion_code` that is added to the query of the
-	// return URL. Demand it where an application has a session with the person: it confirms only in the session that started the
+	// return URL. Use it if an application has a session with the user: it confirms only in the session that started the
 	// consent, so that nobody can make somebody else finish it. Needs `return_url`.
 	RequireConfirmation bool `protobuf:"varint,7,opt,name=require_confirmation,json=requireConfirmation,proto3" json:"require_confirmation,omitempty"`
 	// The label of the name of a new connection, see `ConnectionName`; with `connection_id` it may be empty and must otherwise be the
 	// connection's own.
 	Label string `protobuf:"bytes,8,opt,name=label,proto3" json:"label,omitempty"`
-	// Ask by device authorization (RFC 8628): for a person whose browser cannot reach the `browser` listener. The answer has `user_code` and
-	// `verification_uri` in place of `auth_url`, and the daemon asks the provider for the token until the person is done. For a profile of type
-	// `oauth2` whose server has a device authorization endpoint; not together with a confirmation or a `return_url`, since no browser comes back.
+	// Use device authorization (RFC 8628), for a user whose browser cannot reach the `browser` listener. The response has `user_code` and
+	// `verification_uri` in place of `auth_url`, and the daemon polls the provider until the user is done. For a profile of type
+	// `oauth2` whose server has a device authorization endpoint. Not together with a confirmation or a `return_url`.
 	Device        bool `protobuf:"varint,50,opt,name=device,proto3" json:"device,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -817,11 +817,11 @@ func (*ConnectionServiceRequestConnectionRequest_ProviderName) isConnectionServi
 // Response of ConnectionService.RequestConnection.
 type ConnectionServiceRequestConnectionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The URL to open in the person's browser: `<public-url>/auth/start?state=...`.
+	// The URL to open in the user's browser: `<public-url>/auth/start?state=...`.
 	AuthUrl string `protobuf:"bytes,1,opt,name=auth_url,json=authUrl,proto3" json:"auth_url,omitempty"`
-	// The state of this request (RFC 6749 section 10.12): when it ends and 256 random bits, base64url. Valid once.
+	// The state of this request (RFC 6749 section 10.12): its expiry and 256 random bits, base64url. Valid once.
 	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
-	// The scopes that will be asked for.
+	// The scopes that will be requested.
 	Scopes []string `protobuf:"bytes,3,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// Id of the provider profile.
 	ProviderId string `protobuf:"bytes,4,opt,name=provider_id,json=providerId,proto3" json:"provider_id,omitempty"`
@@ -831,15 +831,15 @@ type ConnectionServiceRequestConnectionResponse struct {
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// The redirect URI of the authorization request, which must be registered at the provider character by character; empty for static types.
 	RedirectUri string `protobuf:"bytes,7,opt,name=redirect_uri,json=redirectUri,proto3" json:"redirect_uri,omitempty"`
-	// Set where no person is needed (see `GrantType`): the connection, `ACTIVE` with a token. Then `auth_url`, `state`, `redirect_uri` and
+	// Set if no user is needed (see `GrantType`): the connection, `ACTIVE` with a token. Then `auth_url`, `state`, `redirect_uri` and
 	// `expires_at` are unset.
 	Connection *Connection `protobuf:"bytes,70,opt,name=connection,proto3" json:"connection,omitempty"`
-	// With `device`: the page that the person opens on any device, and the code to enter there (RFC 8628 section 3.3). `auth_url` and `state` are
+	// With `device`: the page that the user opens on any device, and the code to enter there (RFC 8628 section 3.3). `auth_url` and `state` are
 	// empty then, and `expires_at` is the provider's.
 	VerificationUri string `protobuf:"bytes,50,opt,name=verification_uri,json=verificationUri,proto3" json:"verification_uri,omitempty"`
 	// The code to enter.
 	UserCode string `protobuf:"bytes,51,opt,name=user_code,json=userCode,proto3" json:"user_code,omitempty"`
-	// The page with the code in it, where the provider has one. Show it to the person who is to consent and to nobody else.
+	// The page with the code included, if the provider has one. Show it only to the user who is to consent.
 	VerificationUriComplete string `protobuf:"bytes,52,opt,name=verification_uri_complete,json=verificationUriComplete,proto3" json:"verification_uri_complete,omitempty"`
 	unknownFields           protoimpl.UnknownFields
 	sizeCache               protoimpl.SizeCache
@@ -957,7 +957,7 @@ type ConfirmConnectionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// What came back to the return URL. Valid once.
+	// The code from the query of the return URL. Valid once.
 	CompletionCode string `protobuf:"bytes,2,opt,name=completion_code,json=completionCode,proto3" json:"completion_code,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -1159,7 +1159,7 @@ type ListConnectionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Page size, 1 to 1000; 0 means 100.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// `next_page_token` of the previous answer; empty for the first page.
+	// `next_page_token` of the previous response; empty for the first page.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only connections of this user.
 	UserId string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
@@ -1258,7 +1258,7 @@ func (x *ListConnectionsRequest) GetSearch() string {
 // Response of ListConnections.
 type ListConnectionsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The connections of this page. A page may hold fewer than asked for, even none, while more follow.
+	// The connections of this page. A page may contain fewer than requested, even none, although more follow.
 	Connections []*Connection `protobuf:"bytes,1,rep,name=connections,proto3" json:"connections,omitempty"`
 	// Empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -1313,7 +1313,7 @@ func (x *ListConnectionsResponse) GetNextPageToken() string {
 // Request of WatchConnections.
 type WatchConnectionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Only these; none means every connection that the caller may see, also those that are made later.
+	// Only these; none means every connection that the caller may see, including future ones.
 	ConnectionIds []string `protobuf:"bytes,1,rep,name=connection_ids,json=connectionIds,proto3" json:"connection_ids,omitempty"`
 	// Also send changes of every other connection that the caller may see, including those created later. Without named connections, all
 	// are sent anyway.
@@ -1910,7 +1910,7 @@ type CaptureCredentialResponse struct {
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
 	// The state after the capture.
 	Status ConnectionStatus `protobuf:"varint,2,opt,name=status,proto3,enum=nexus.v1.ConnectionStatus" json:"status,omitempty"`
-	// Where to send the person's browser; empty when the request had no `return_url`.
+	// Where to send the user's browser; empty when the request had no `return_url`.
 	RedirectUrl   string `protobuf:"bytes,3,opt,name=redirect_url,json=redirectUrl,proto3" json:"redirect_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1982,10 +1982,10 @@ type ImportConnectionRequest struct {
 	Scopes []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// The label of the connection's name, see `ConnectionName`.
 	Label string `protobuf:"bytes,6,opt,name=label,proto3" json:"label,omitempty"`
-	// In place of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a person who signed in at an application that is the client of
+	// In place of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a user who signed in at an application that is the client of
 	// the profile. `iss`, `aud` and `exp` are checked; its signature is left to the issuer, which sees it when the id_token is exchanged
-	// (`GRANT_TYPE_IDENTITY_ASSERTION`). The connection has no access token and ends with the id_token; another import under its name
-	// takes its place.
+	// (`GRANT_TYPE_IDENTITY_ASSERTION`). The connection has no access token and ends with the id_token; another import with its name
+	// replaces it.
 	IdToken       string `protobuf:"bytes,60,opt,name=id_token,json=idToken,proto3" json:"id_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -37,7 +37,7 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Connections: one person's consent at one provider, and what is left of it.
+// Connections: a user's consent at a provider, and the credential that it yields.
 //
 // Errors of every RPC: as in `ProviderService`.
 type ConnectionServiceClient interface {
@@ -63,9 +63,9 @@ type ConnectionServiceClient interface {
 	//   - `RESOURCE_EXHAUSTED` with reason `TOO_MANY_PENDING_AUTHORIZATIONS`: too many requests of this caller wait for a user. With
 	//     `TOO_MANY_CONNECTIONS`: the user has the maximum number of connections.
 	RequestConnection(ctx context.Context, in *ConnectionServiceRequestConnectionRequest, opts ...grpc.CallOption) (*ConnectionServiceRequestConnectionResponse, error)
-	// Makes the credential of a consent that was requested with `require_confirmation` the connection's own: it is readable from
-	// then on. Only the principal that requested the consent can confirm it, and only within 10 minutes after it was given.
-	// The fifth wrong code ends the consent: its credential is erased and its grant revoked at the provider.
+	// Confirms a consent that was requested with `require_confirmation`: the connection takes its credential, which is readable from
+	// then on. Only the principal that requested the consent can confirm it, within 10 minutes after the consent.
+	// The fifth wrong code ends the consent: nexusd erases its credential and revokes its grant at the provider.
 	//
 	// Errors: `NOT_FOUND`. `INVALID_ARGUMENT` for a wrong code, with the number of remaining tries. `FAILED_PRECONDITION` with reason
 	// `NOT_AWAITING_CONFIRMATION` when nothing waits for this principal's confirmation. `FAILED_PRECONDITION` with `PROVIDER_DELETED` or
@@ -86,7 +86,7 @@ type ConnectionServiceClient interface {
 	// callers that manage connections and may read no tokens. Watchers are notified as for every refresh. The request is audited
 	// (`token_refresh_requested`), and so is the refresh. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
 	RefreshConnection(ctx context.Context, in *ConnectionServiceRefreshConnectionRequest, opts ...grpc.CallOption) (*ConnectionServiceRefreshConnectionResponse, error)
-	// Ends a connection for good: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
+	// Ends a connection permanently: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
 	// token is revoked at the provider (RFC 7009), or its access token if it has no other. This happens in the background and is retried
 	// until the provider responds, for 7 days at most. An access token is retried only while it is valid.
 	//
@@ -96,25 +96,25 @@ type ConnectionServiceClient interface {
 	// Erases a connection with its credentials; watchers receive `removed`. Revokes at the provider as
 	// `RevokeConnection` does. Errors: `NOT_FOUND`.
 	DeleteConnection(ctx context.Context, in *DeleteConnectionRequest, opts ...grpc.CallOption) (*DeleteConnectionResponse, error)
-	// The fields to ask a person for, for static types. Consumes nothing. Errors: `NOT_FOUND` for a state that is unknown, used
+	// Returns the fields that a user must enter, for static types. The state stays usable. Errors: `NOT_FOUND` for a state that is unknown, used
 	// or expired; `FAILED_PRECONDITION` with reason `NOT_STATIC` for the state of an `oauth2` request.
 	GetCaptureSchema(ctx context.Context, in *GetCaptureSchemaRequest, opts ...grpc.CallOption) (*GetCaptureSchemaResponse, error)
-	// Completes a connection of a static type: checked against the schema, tried at the provider where the profile names
-	// `api_base_url` and `user_info_endpoint`, then active. Values that fail leave the state usable.
+	// Completes a connection of a static type. nexusd checks the values against the schema and tries them at the provider, if the profile
+	// has `api_base_url` and `user_info_endpoint`. The connection is then active. If the values fail, the state stays usable.
 	//
 	// Errors: as `GetCaptureSchema`; `INVALID_ARGUMENT` naming each field; `FAILED_PRECONDITION` with reason
-	// `CREDENTIAL_REJECTED` when the provider answers 401 or 403; `UNAVAILABLE` when it cannot be tried.
+	// `CREDENTIAL_REJECTED` when the provider responds with 401 or 403; `UNAVAILABLE` when it cannot be tried.
 	CaptureCredential(ctx context.Context, in *CaptureCredentialRequest, opts ...grpc.CallOption) (*CaptureCredentialResponse, error)
-	// Brings in a credential of another system: a refresh token, proved by one refresh before the connection is active, or
-	// the fields of a static type, checked as in `CaptureCredential`. Nothing is stored when the proof fails.
+	// Imports a credential of another system: a refresh token, or the fields of a static type, checked as in `CaptureCredential`. nexusd
+	// refreshes the token once before the connection is active. If that fails, nothing is stored.
 	//
 	// Errors: `NOT_FOUND` for an unknown provider. `INVALID_ARGUMENT`. `ALREADY_EXISTS` for a label that another connection has, see
 	// `ConnectionName`. `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider rejects it. `UNAVAILABLE` when the
 	// provider is not reachable. `RESOURCE_EXHAUSTED` with reason `TOO_MANY_CONNECTIONS` when the user has the maximum; the token was
 	// then not sent.
 	ImportConnection(ctx context.Context, in *ImportConnectionRequest, opts ...grpc.CallOption) (*ImportConnectionResponse, error)
-	// Replaces the fields of a static connection by hand, as a new revision that reaches the watchers. Errors: as
-	// `ImportConnection`, `FAILED_PRECONDITION` with reason `NOT_STATIC` for `oauth2`, which is consented to again instead.
+	// Replaces the fields of a static connection with a new revision, and notifies watchers. Errors: as `ImportConnection`.
+	// `FAILED_PRECONDITION` with reason `NOT_STATIC` for `oauth2`, where the user consents again instead.
 	ReplaceCredential(ctx context.Context, in *ReplaceCredentialRequest, opts ...grpc.CallOption) (*ReplaceCredentialResponse, error)
 }
 
@@ -259,7 +259,7 @@ func (c *connectionServiceClient) ReplaceCredential(ctx context.Context, in *Rep
 // All implementations must embed UnimplementedConnectionServiceServer
 // for forward compatibility.
 //
-// Connections: one person's consent at one provider, and what is left of it.
+// Connections: a user's consent at a provider, and the credential that it yields.
 //
 // Errors of every RPC: as in `ProviderService`.
 type ConnectionServiceServer interface {
@@ -285,9 +285,9 @@ type ConnectionServiceServer interface {
 	//   - `RESOURCE_EXHAUSTED` with reason `TOO_MANY_PENDING_AUTHORIZATIONS`: too many requests of this caller wait for a user. With
 	//     `TOO_MANY_CONNECTIONS`: the user has the maximum number of connections.
 	RequestConnection(context.Context, *ConnectionServiceRequestConnectionRequest) (*ConnectionServiceRequestConnectionResponse, error)
-	// Makes the credential of a consent that was requested with `require_confirmation` the connection's own: it is readable from
-	// then on. Only the principal that requested the consent can confirm it, and only within 10 minutes after it was given.
-	// The fifth wrong code ends the consent: its credential is erased and its grant revoked at the provider.
+	// Confirms a consent that was requested with `require_confirmation`: the connection takes its credential, which is readable from
+	// then on. Only the principal that requested the consent can confirm it, within 10 minutes after the consent.
+	// The fifth wrong code ends the consent: nexusd erases its credential and revokes its grant at the provider.
 	//
 	// Errors: `NOT_FOUND`. `INVALID_ARGUMENT` for a wrong code, with the number of remaining tries. `FAILED_PRECONDITION` with reason
 	// `NOT_AWAITING_CONFIRMATION` when nothing waits for this principal's confirmation. `FAILED_PRECONDITION` with `PROVIDER_DELETED` or
@@ -308,7 +308,7 @@ type ConnectionServiceServer interface {
 	// callers that manage connections and may read no tokens. Watchers are notified as for every refresh. The request is audited
 	// (`token_refresh_requested`), and so is the refresh. Errors: as `TokenService.RefreshToken`, with which it shares the limit.
 	RefreshConnection(context.Context, *ConnectionServiceRefreshConnectionRequest) (*ConnectionServiceRefreshConnectionResponse, error)
-	// Ends a connection for good: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
+	// Ends a connection permanently: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
 	// token is revoked at the provider (RFC 7009), or its access token if it has no other. This happens in the background and is retried
 	// until the provider responds, for 7 days at most. An access token is retried only while it is valid.
 	//
@@ -318,25 +318,25 @@ type ConnectionServiceServer interface {
 	// Erases a connection with its credentials; watchers receive `removed`. Revokes at the provider as
 	// `RevokeConnection` does. Errors: `NOT_FOUND`.
 	DeleteConnection(context.Context, *DeleteConnectionRequest) (*DeleteConnectionResponse, error)
-	// The fields to ask a person for, for static types. Consumes nothing. Errors: `NOT_FOUND` for a state that is unknown, used
+	// Returns the fields that a user must enter, for static types. The state stays usable. Errors: `NOT_FOUND` for a state that is unknown, used
 	// or expired; `FAILED_PRECONDITION` with reason `NOT_STATIC` for the state of an `oauth2` request.
 	GetCaptureSchema(context.Context, *GetCaptureSchemaRequest) (*GetCaptureSchemaResponse, error)
-	// Completes a connection of a static type: checked against the schema, tried at the provider where the profile names
-	// `api_base_url` and `user_info_endpoint`, then active. Values that fail leave the state usable.
+	// Completes a connection of a static type. nexusd checks the values against the schema and tries them at the provider, if the profile
+	// has `api_base_url` and `user_info_endpoint`. The connection is then active. If the values fail, the state stays usable.
 	//
 	// Errors: as `GetCaptureSchema`; `INVALID_ARGUMENT` naming each field; `FAILED_PRECONDITION` with reason
-	// `CREDENTIAL_REJECTED` when the provider answers 401 or 403; `UNAVAILABLE` when it cannot be tried.
+	// `CREDENTIAL_REJECTED` when the provider responds with 401 or 403; `UNAVAILABLE` when it cannot be tried.
 	CaptureCredential(context.Context, *CaptureCredentialRequest) (*CaptureCredentialResponse, error)
-	// Brings in a credential of another system: a refresh token, proved by one refresh before the connection is active, or
-	// the fields of a static type, checked as in `CaptureCredential`. Nothing is stored when the proof fails.
+	// Imports a credential of another system: a refresh token, or the fields of a static type, checked as in `CaptureCredential`. nexusd
+	// refreshes the token once before the connection is active. If that fails, nothing is stored.
 	//
 	// Errors: `NOT_FOUND` for an unknown provider. `INVALID_ARGUMENT`. `ALREADY_EXISTS` for a label that another connection has, see
 	// `ConnectionName`. `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider rejects it. `UNAVAILABLE` when the
 	// provider is not reachable. `RESOURCE_EXHAUSTED` with reason `TOO_MANY_CONNECTIONS` when the user has the maximum; the token was
 	// then not sent.
 	ImportConnection(context.Context, *ImportConnectionRequest) (*ImportConnectionResponse, error)
-	// Replaces the fields of a static connection by hand, as a new revision that reaches the watchers. Errors: as
-	// `ImportConnection`, `FAILED_PRECONDITION` with reason `NOT_STATIC` for `oauth2`, which is consented to again instead.
+	// Replaces the fields of a static connection with a new revision, and notifies watchers. Errors: as `ImportConnection`.
+	// `FAILED_PRECONDITION` with reason `NOT_STATIC` for `oauth2`, where the user consents again instead.
 	ReplaceCredential(context.Context, *ReplaceCredentialRequest) (*ReplaceCredentialResponse, error)
 	mustEmbedUnimplementedConnectionServiceServer()
 }

@@ -24,7 +24,7 @@ const (
 // How an agent applies the credentials of a connection to a request.
 type Strategy struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Exactly one is set in every answer.
+	// Exactly one is set in every response.
 	//
 	// Types that are valid to be assigned to Kind:
 	//

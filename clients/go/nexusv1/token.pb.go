@@ -23,19 +23,19 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// What a report of a refused token came to.
+// The result of a report of a rejected token.
 type RejectionOutcome int32
 
 const (
-	// Never answered.
+	// Never returned.
 	RejectionOutcome_REJECTION_OUTCOME_UNSPECIFIED RejectionOutcome = 0
-	// A newer revision was there already: use it. Nothing was done.
+	// A newer revision already exists: use it. Nothing was done.
 	RejectionOutcome_REJECTION_OUTCOME_SUPERSEDED RejectionOutcome = 1
-	// This report, or one that it joined, refreshed: use `revision`.
+	// The token was refreshed because of this or a concurrent report: use `revision`.
 	RejectionOutcome_REJECTION_OUTCOME_REFRESHED RejectionOutcome = 2
-	// The API wants other scopes: `consent` has a link that asks for them. The connection stays usable.
+	// The API requires other scopes: `consent` has a link for them. The connection stays usable.
 	RejectionOutcome_REJECTION_OUTCOME_SCOPES_MISSING RejectionOutcome = 3
-	// The API wants another proof, and the token is as good as before: send the request again, with a proof of the nonce.
+	// The API requires another proof, and the token is still valid: resend the request with a proof that has the nonce.
 	RejectionOutcome_REJECTION_OUTCOME_NONCE_WANTED RejectionOutcome = 70
 )
 
@@ -93,19 +93,19 @@ type Token struct {
 	Credentials map[string]string `protobuf:"bytes,2,rep,name=credentials,proto3" json:"credentials,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// When it expires; unset when the provider did not say.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	// When the daemon refreshes it by itself: asking again before this time answers the same token. Unset when it will
+	// When the daemon will refresh it: calls before this time return the same token. Unset when it will
 	// not be refreshed.
 	RefreshNotBefore *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=refresh_not_before,json=refreshNotBefore,proto3" json:"refresh_not_before,omitempty"`
 	// Scopes granted.
 	GrantedScopes []string `protobuf:"bytes,5,rep,name=granted_scopes,json=grantedScopes,proto3" json:"granted_scopes,omitempty"`
-	// Number of the credential: 1 after the first consent, one more with every refresh or re-consent. Of a downscoped token, that of the
-	// credential that it was made of.
+	// Number of the credential: 1 after the first consent, one more with every refresh or re-consent. For a downscoped token, that of the
+	// connection's credential.
 	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Type of the access token: `Bearer` (RFC 6750), or `DPoP` for one that is bound to a key (RFC 9449). With `DPoP`, `strategy` is
 	// `Authorization: DPoP <token>`, and each request also needs a proof, see `CreateProof`. Empty for static credentials.
 	TokenType string `protobuf:"bytes,7,opt,name=token_type,json=tokenType,proto3" json:"token_type,omitempty"`
-	// The id_token of the newest answer that had one (OpenID Connect Core section 2), a JWT whose signature was verified. Empty
-	// where there is none, and unless the request sets `include_id_token`: it says who the user is, and few callers need it.
+	// The newest id_token (OpenID Connect Core section 2), a JWT whose signature was verified. Empty if there is none, or unless the
+	// request sets `include_id_token`: it identifies the user, and few callers need it.
 	IdToken       string `protobuf:"bytes,8,opt,name=id_token,json=idToken,proto3" json:"id_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -206,21 +206,21 @@ type AcquireTokenRequest struct {
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// Distinguishes a second account of the user at the provider; see `ConnectionName`.
 	Label string `protobuf:"bytes,3,opt,name=label,proto3" json:"label,omitempty"`
-	// Scopes that the token must have; none means that any will do, and the profile's defaults for a new connection. At most 100 together with
-	// those that the connection has or is being asked for.
+	// Scopes that the token must have. None means any, and the profile's defaults for a new connection. At most 100 together with
+	// those that the connection has or requests.
 	Scopes []string `protobuf:"bytes,4,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	// How long the token should live at least, 0 to 24 hours: a wish, as in `GetToken`.
+	// How long the token should be valid at least, 0 to 24 hours; not a guarantee, as in `GetToken`.
 	MinTtl *durationpb.Duration `protobuf:"bytes,5,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
-	// Where the person's browser is sent afterwards, as in `RequestConnection`. Required when `NEXUS_REQUIRE_CONFIRMATION` is set and a link
+	// Where the user's browser is sent afterwards, as in `RequestConnection`. Required when `NEXUS_REQUIRE_CONFIRMATION` is set and a link
 	// is made.
 	ReturnUrl string `protobuf:"bytes,6,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
-	// How long to wait for the person, 0 to 60 seconds; unset means 0. The deadline of the call must be later.
+	// How long to wait for the user, 0 to 60 seconds; unset means 0. The deadline of the call must be later.
 	Wait *durationpb.Duration `protobuf:"bytes,7,opt,name=wait,proto3" json:"wait,omitempty"`
-	// In place of `provider_name`: the URL of an MCP server. The profile of the server is used; where there is none it is made as by
+	// In place of `provider_name`: the URL of an MCP server. nexusd uses the profile of the server, or creates it as by
 	// `CreateProvider`, whose errors and permission (`provider.manage`) then apply.
 	McpServerUrl string `protobuf:"bytes,50,opt,name=mcp_server_url,json=mcpServerUrl,proto3" json:"mcp_server_url,omitempty"`
-	// Where a person is needed, ask by device authorization, as in `RequestConnection`: `consent` has a code in place of `auth_url`. It counts
-	// when a request for consent is made, and not when one is found.
+	// If a user is needed, use device authorization, as in `RequestConnection`: `consent` has a code in place of `auth_url`. It takes
+	// effect only when a request for consent is created.
 	Device bool `protobuf:"varint,51,opt,name=device,proto3" json:"device,omitempty"`
 	// The request to an API that the token is for, as in `TokenServiceGetTokenRequest`.
 	Request       *ShownRequest `protobuf:"bytes,80,opt,name=request,proto3" json:"request,omitempty"`
@@ -328,27 +328,26 @@ func (x *AcquireTokenRequest) GetRequest() *ShownRequest {
 	return nil
 }
 
-// A request to an API, as shown by the proxy that sends it. The rules of the policy file judge it. What is not shown is unknown to the
-// rules and closed: a rule that allows and needs it does not match, while one that denies or requires an approval does. The message
-// counts from the owner, the role admin, and the `proxies` of the policy file. From other callers it is not read, and they can omit it.
+// A request to an API, as shown by the proxy that sends it. The rules of the policy file evaluate it. Parts that are not shown are unknown to the
+// rules: a rule that allows and needs them does not match, but one that denies or requires an approval does. The message is accepted from the owner, the role admin, and the `proxies` of the policy file, and ignored from other callers.
 type ShownRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Method, in the case in which it is sent.
 	Method string `protobuf:"bytes,1,opt,name=method,proto3" json:"method,omitempty"`
-	// The whole URL as it is sent, without a credential and a fragment. Where two servers would read its path in two ways, the path is
+	// The whole URL as it is sent, without a credential and a fragment. If servers could interpret its path differently, the path is
 	// unknown to the rules.
 	Url string `protobuf:"bytes,2,opt,name=url,proto3" json:"url,omitempty"`
-	// Whether `headers` are those of the request; else its headers are unknown.
+	// Whether `headers` are the headers of the request; otherwise, they are unknown.
 	ShowsHeaders bool `protobuf:"varint,3,opt,name=shows_headers,json=showsHeaders,proto3" json:"shows_headers,omitempty"`
-	// Headers by name in lower case; values of one name are joined by `, `. Credentials are left out by the proxy, and are not read.
+	// Headers by name in lower case; values of one name are joined by `, `. The proxy omits credentials; they are ignored.
 	Headers map[string]string `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Size of the body in bytes; unset where the body is not shown. A request without a body has a body of 0 bytes.
+	// Size of the body in bytes; unset if the body is not shown, 0 for a request without a body.
 	BodySize *uint64 `protobuf:"varint,5,opt,name=body_size,json=bodySize,proto3,oneof" json:"body_size,omitempty"`
 	// SHA-256 of the body, 32 bytes; required with `body_size`.
 	BodySha256 []byte `protobuf:"bytes,6,opt,name=body_sha256,json=bodySha256,proto3" json:"body_sha256,omitempty"`
-	// The body, where it has at most 64 KiB: what a person who is asked gets to read.
+	// The body, if it has at most 64 KiB, for the approver to read.
 	Body []byte `protobuf:"bytes,7,opt,name=body,proto3" json:"body,omitempty"`
-	// What the proxy names the run of the program by: a yes "for this session" counts for requests of the same one.
+	// The proxy's id of the program's session: an approval "for this session" applies to requests with the same id.
 	Session       string `protobuf:"bytes,8,opt,name=session,proto3" json:"session,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -519,7 +518,7 @@ type AcquireTokenResponse_Token struct {
 }
 
 type AcquireTokenResponse_Consent struct {
-	// A person must act first.
+	// A user must act first.
 	Consent *ConsentRequired `protobuf:"bytes,2,opt,name=consent,proto3,oneof"`
 }
 
@@ -527,7 +526,7 @@ func (*AcquireTokenResponse_Token) isAcquireTokenResponse_Result() {}
 
 func (*AcquireTokenResponse_Consent) isAcquireTokenResponse_Result() {}
 
-// A person must consent, or enter a key, before there is a token.
+// A user must consent, or enter a key, before there is a token.
 type ConsentRequired struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The URL to open in the user's browser: `<public-url>/auth/start?state=...`. Valid once. Anyone who opens it and consents provides
@@ -535,7 +534,7 @@ type ConsentRequired struct {
 	AuthUrl string `protobuf:"bytes,1,opt,name=auth_url,json=authUrl,proto3" json:"auth_url,omitempty"`
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,2,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// When the link ends: 10 minutes after it was made.
+	// When the link expires: 10 minutes after it was created.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	// Why: `not_connected` (nobody has consented yet), `scopes_missing`, or the word of the connection's `Problem` before the link was
 	// created, for example `reauth_required`, `consent_revoked`, and `consent_expired`. After a refused request for consent, it is the
@@ -543,12 +542,12 @@ type ConsentRequired struct {
 	// declined), `authorization_failed`, `token_exchange_failed`, `id_token_verification_failed`, and `account_changed`. A newer request
 	// that replaces the next link, or a new credential, ends that. Show no further link by yourself after `access_denied`.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	// With a device authorization (RFC 8628 section 3.3), in place of `auth_url`: the page that the person opens on any device.
+	// With a device authorization (RFC 8628 section 3.3), in place of `auth_url`: the page that the user opens on any device.
 	VerificationUri string `protobuf:"bytes,50,opt,name=verification_uri,json=verificationUri,proto3" json:"verification_uri,omitempty"`
 	// The code to enter there.
 	UserCode string `protobuf:"bytes,51,opt,name=user_code,json=userCode,proto3" json:"user_code,omitempty"`
-	// The page with the code in it, where the provider has one; only for the caller that made the request. Show it to the person who is to
-	// consent and to nobody else.
+	// The page with the code included, if the provider has one; only for the caller that made the request. Show it only to the user
+	// who is to consent.
 	VerificationUriComplete string `protobuf:"bytes,52,opt,name=verification_uri_complete,json=verificationUriComplete,proto3" json:"verification_uri_complete,omitempty"`
 	unknownFields           protoimpl.UnknownFields
 	sizeCache               protoimpl.SizeCache
@@ -638,25 +637,25 @@ type TokenServiceGetTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// The returned token should be valid at least this long, 0 to 24 hours; otherwise it is refreshed first. This is a wish. The maximum
+	// The returned token should be valid at least this long, 0 to 24 hours; otherwise it is refreshed first. This is not a guarantee. The maximum
 	// is the time between the issue of a token and its refresh window, and a larger value counts as that. If the refresh fails, the valid
 	// token is returned.
 	MinTtl *durationpb.Duration `protobuf:"bytes,2,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
 	// In place of the id.
 	Name *ConnectionName `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	// For whom the downscoped token is: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
+	// The audience of the downscoped token: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
 	Audience string `protobuf:"bytes,60,opt,name=audience,proto3" json:"audience,omitempty"`
 	// Scopes of the downscoped token: at most those of the connection, and `oauth2_options.token_exchange_scopes` of its profile. None means
-	// what the provider gives. Of an installation of a GitHub App: `contents:read` for a permission, `repository:NAME` for a repository; one
+	// the provider's default. Of an installation of a GitHub App: `contents:read` for a permission, `repository:NAME` for a repository; one
 	// kind that is not named stays as the connection has it.
 	Scopes []string `protobuf:"bytes,61,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// The API that the downscoped token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
 	// `oauth2_options.resource` of the profile. Not for installations of a GitHub App.
 	Resource string `protobuf:"bytes,62,opt,name=resource,proto3" json:"resource,omitempty"`
-	// The request to an API that the token is for. Without it, what the rules of the policy file say of requests is closed: an agent that may
-	// only do what they check gets no token.
+	// The request to an API that the token is for. Without it, rules for requests are treated as closed: an agent whose requests the rules
+	// check gets no token.
 	Request *ShownRequest `protobuf:"bytes,80,opt,name=request,proto3" json:"request,omitempty"`
-	// Whether `token.id_token` is answered too.
+	// Whether `token.id_token` is returned too.
 	IncludeIdToken bool `protobuf:"varint,63,opt,name=include_id_token,json=includeIdToken,proto3" json:"include_id_token,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -801,7 +800,7 @@ type RefreshTokenRequest struct {
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
 	// In place of the id.
 	Name *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// Whether `token.id_token` is answered too.
+	// Whether `token.id_token` is returned too.
 	IncludeIdToken bool `protobuf:"varint,60,opt,name=include_id_token,json=includeIdToken,proto3" json:"include_id_token,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -911,14 +910,14 @@ type ReportRejectedTokenRequest struct {
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
 	// In place of the id.
 	Name *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// Revision of the refused token (`Token.revision`), at least 1.
+	// Revision of the rejected token (`Token.revision`), at least 1.
 	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
-	// HTTP status of the API's answer: 401 or 403.
+	// HTTP status of the API's response: 401 or 403.
 	Status uint32 `protobuf:"varint,4,opt,name=status,proto3" json:"status,omitempty"`
-	// The `WWW-Authenticate` headers of the answer (RFC 9110 section 11.6.1), joined by `, `; empty when there was none. What cannot be
-	// parsed is taken for none. At most 8 KiB.
+	// The `WWW-Authenticate` headers of the response (RFC 9110 section 11.6.1), joined by `, `; empty when there was none. A header that cannot be
+	// parsed is ignored. At most 8 KiB.
 	WwwAuthenticate string `protobuf:"bytes,5,opt,name=www_authenticate,json=wwwAuthenticate,proto3" json:"www_authenticate,omitempty"`
-	// The header `DPoP-Nonce` of the answer (RFC 9449 section 9); required with the error `use_dpop_nonce`. At most 2048 characters.
+	// The header `DPoP-Nonce` of the response (RFC 9449 section 9); required with the error `use_dpop_nonce`. At most 2048 characters.
 	DpopNonce     string `protobuf:"bytes,70,opt,name=dpop_nonce,json=dpopNonce,proto3" json:"dpop_nonce,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -999,7 +998,7 @@ func (x *ReportRejectedTokenRequest) GetDpopNonce() string {
 // Response of ReportRejectedToken.
 type ReportRejectedTokenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What the report came to.
+	// The result of the report.
 	Outcome RejectionOutcome `protobuf:"varint,1,opt,name=outcome,proto3,enum=nexus.v1.RejectionOutcome" json:"outcome,omitempty"`
 	// Revision of the connection's current credential.
 	Revision uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -1159,9 +1158,9 @@ type CreateProofResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Value of the header `DPoP`: a JWT, for one request.
 	Proof string `protobuf:"bytes,1,opt,name=proof,proto3" json:"proof,omitempty"`
-	// When the proof ends: APIs may refuse it from then on.
+	// When the proof expires: APIs may reject it from then on.
 	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	// Revision of the token that it goes with (`Token.revision`): with another one that you hold, get the token again.
+	// Revision of its token (`Token.revision`). If you hold another revision, get the token again.
 	Revision      uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1218,10 +1217,10 @@ func (x *CreateProofResponse) GetRevision() uint64 {
 	return 0
 }
 
-// A place in the history of the daemon's store.
+// A position in the history of the daemon's store.
 type Position struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identifies the store; another after a restore or on another data folder.
+	// Identifies the store; it changes with a restore or another data folder.
 	Epoch string `protobuf:"bytes,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Counts the changes of all connections. Not the `revision` of a token.
 	Revision      uint64 `protobuf:"varint,2,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -1276,8 +1275,8 @@ func (x *Position) GetRevision() uint64 {
 // Request of WatchTokens.
 type WatchTokensRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The connections to watch, at most 1000; with no `names` either, all that the caller may see, those still to be made included. An id
-	// that does not exist is answered by `removed`.
+	// The connections to watch, at most 1000; if `names` is empty too, all that the caller may see, including future ones. The stream sends
+	// `removed` for an unknown id.
 	ConnectionIds []string `protobuf:"bytes,1,rep,name=connection_ids,json=connectionIds,proto3" json:"connection_ids,omitempty"`
 	// Only connections of this user; empty means all.
 	UserId string `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
@@ -1285,9 +1284,9 @@ type WatchTokensRequest struct {
 	Position *Position `protobuf:"bytes,3,opt,name=position,proto3" json:"position,omitempty"`
 	// Time between bookmarks on an idle stream: 5 to 120 seconds; unset means 30.
 	BookmarkInterval *durationpb.Duration `protobuf:"bytes,4,opt,name=bookmark_interval,json=bookmarkInterval,proto3" json:"bookmark_interval,omitempty"`
-	// Besides `connection_ids`: every connection with one of these names, at most 1000, those still to be made included. Where several have
-	// one name, `ConnectionName` says which of their states is the name's. A name whose provider does not exist when the stream opens
-	// brings nothing.
+	// Besides `connection_ids`: every connection with one of these names, at most 1000, including future ones. If several
+	// connections have one name, `ConnectionName` defines which state is the name's. A name without a provider when the stream opens is
+	// ignored.
 	Names         []*ConnectionName `protobuf:"bytes,5,rep,name=names,proto3" json:"names,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1361,7 +1360,7 @@ func (x *WatchTokensRequest) GetNames() []*ConnectionName {
 // One message of the stream.
 type WatchTokensResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Exactly one is set. Ignore what you do not know.
+	// Exactly one is set. Ignore unknown events.
 	//
 	// Types that are valid to be assigned to Event:
 	//
@@ -1467,7 +1466,7 @@ type WatchTokensResponse_State struct {
 }
 
 type WatchTokensResponse_Removed struct {
-	// A connection does not exist (any more): forget its token.
+	// A connection does not exist, or no longer: drop its token.
 	Removed *ConnectionRemoved `protobuf:"bytes,2,opt,name=removed,proto3,oneof"`
 }
 
@@ -1477,7 +1476,7 @@ type WatchTokensResponse_Bookmark struct {
 }
 
 type WatchTokensResponse_Reset_ struct {
-	// The position asked for cannot be resumed: a snapshot follows.
+	// The requested position cannot be resumed: a snapshot follows.
 	Reset_ *Reset `protobuf:"bytes,4,opt,name=reset,proto3,oneof"`
 }
 
@@ -1496,7 +1495,7 @@ func (*WatchTokensResponse_Reset_) isWatchTokensResponse_Event() {}
 
 func (*WatchTokensResponse_Drain) isWatchTokensResponse_Event() {}
 
-// The full state of one connection, in place of any sent before.
+// The full state of one connection. It replaces earlier ones.
 type TokenState struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the connection.
@@ -1512,9 +1511,9 @@ type TokenState struct {
 	// Number of the credential, also when `token` is unset.
 	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
 	// The current token; unset when none is usable: before consent, after expiry, in `ATTENTION`, after revocation. Drop
-	// the token you hold when it is unset.
+	// your copy of the token when it is unset.
 	Token *Token `protobuf:"bytes,7,opt,name=token,proto3" json:"token,omitempty"`
-	// Why the connection is not well; unset when it is.
+	// The connection's problem; unset when there is none.
 	Problem *Problem `protobuf:"bytes,8,opt,name=problem,proto3" json:"problem,omitempty"`
 	// When the refresh token, or the authorization behind it, expires; unset when the provider did not report it. Ask the user for a new
 	// consent before then.
@@ -1643,7 +1642,7 @@ func (x *TokenState) GetCreatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
-// A connection does not exist (any more).
+// A connection does not exist, or no longer.
 type ConnectionRemoved struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the connection.
@@ -1735,7 +1734,7 @@ func (x *Bookmark) GetPosition() *Position {
 	return nil
 }
 
-// The position asked for cannot be resumed.
+// The requested position cannot be resumed.
 type Reset struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `epoch_changed` or `position_too_old`.
@@ -1784,7 +1783,7 @@ func (x *Reset) GetReason() string {
 // The daemon is about to end this stream.
 type Drain struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Wait this long before connecting again.
+	// Wait this long before reconnecting.
 	ReconnectDelay *durationpb.Duration `protobuf:"bytes,1,opt,name=reconnect_delay,json=reconnectDelay,proto3" json:"reconnect_delay,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache

@@ -31,37 +31,36 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Current credentials: by asking, or by holding one stream open.
+// Current credentials, by call or by stream.
 //
-// `GetToken` has request and response names with the service in front, since `GetTokenRequest` and `GetTokenResponse` belong to the
+// The messages of `GetToken` have the service as a prefix, because `GetTokenRequest` and `GetTokenResponse` belong to the
 // existing `NexusService` of this package.
 type TokenServiceClient interface {
-	// Answers the current token of a user at a provider, or the link that the user must open first. An agent asks without `wait`, shows the
-	// link, and asks again with `wait` until it has a token; it may ask at any time and as often as it likes.
+	// Returns the current token of a user at a provider, or the link that the user must open first. An agent calls without `wait`, shows the
+	// link, and calls again with `wait` until it has a token. It may call at any time, as often as it likes.
 	//
-	//   - An active connection of the name with the scopes gives its token, as `GetToken` does.
-	//   - No connection, or a revoked one: a new connection and its link; one connection, however many ask at the same time.
-	//   - `PENDING`: its link, the same to everybody who may see the connection, for as long as it can be opened. `return_url` counts when a
-	//     link is made, and not when one is found.
-	//   - `ATTENTION`, `FAILED`, `EXPIRED`, and a token that died without a way to get another: a link under the same id.
-	//   - Scopes are missing: a link that asks for those that the connection was consented with and those of the request, at most 100 in all.
-	//     Callers that ask for less go on getting the token. A scope that the newest consent asked for is not missing, whatever the provider
-	//     granted (`granted_scopes`), because many providers answer with other words than they were asked with. The exception is a scope that an
-	//     API says is missing (`ReportRejectedToken`): a request that names it gets the link, for as long as the link can be opened. A report
-	//     changes nothing for requests that do not name such a scope.
+	//   - An active connection of the name that has the scopes: its token, as from `GetToken`.
+	//   - No connection, or a revoked one: a new connection and its link. Concurrent calls create one connection.
+	//   - `PENDING`: its link, the same for all callers that may see the connection, while it can be opened. `return_url` takes effect only
+	//     when a link is created.
+	//   - `ATTENTION`, `FAILED`, `EXPIRED`, or an expired token that cannot be renewed: a link with the same id.
+	//   - Scopes are missing: a link for the scopes of the connection and of the request, at most 100 in total. Callers that request fewer
+	//     scopes still get the token. A scope of the newest consent is not missing, whatever the provider granted (`granted_scopes`), because
+	//     many providers return other names than were requested. Exception: a scope that an API reported as missing (`ReportRejectedToken`).
+	//     A request that names it gets the link while the link can be opened. Other requests are unaffected by the report.
 	//   - A request for consent that an application must confirm (`require_confirmation`) keeps its place: its link is returned, even if it does
 	//     not ask for the scopes of this call. Once it is confirmed, the next call returns a link for the rest.
 	//
-	// For static types the link leads to the form that asks for the key, and scopes do not count. Where no person is needed (see `GrantType`)
-	// the connection is made, and missing scopes are asked for, at once: the answer is a token.
+	// For static types, the link leads to a form for the key, and scopes are ignored. If no user is needed (see `GrantType`), the call
+	// creates the connection, requests missing scopes at once, and returns a token.
 	//
 	// With `wait`, the call returns the token as soon as there is one. It returns another link as soon as the first can no longer be
-	// opened. Then the user declined (`reason` is `access_denied`, even if a token existed before), did not come in time, or a newer request
-	// replaced it. When the time is over, it returns the existing link. A link that this call creates is returned at once, because nobody
+	// opened. This means that the user declined (`reason` is `access_denied`, even if a token existed before) or was too late, or that a newer
+	// request replaced it. When the time is over, it returns the existing link. A link that this call creates is returned at once, because nobody
 	// has it yet.
 	//
-	// Needs the role for reading tokens and, where a link is made, the one for requesting connections. A caller that is restricted to
-	// connections gets links of these, and makes no new one. It is audited as `GetToken` and `RequestConnection` are.
+	// Needs the permission to read tokens and, if it creates a link, to request connections. A caller that is restricted to
+	// connections gets links of these, but cannot create one. It is audited like `GetToken` and `RequestConnection`.
 	//
 	// Errors:
 	//
@@ -74,9 +73,9 @@ type TokenServiceClient interface {
 	//   - `INVALID_ARGUMENT`: together with the scopes that the connection has or requests, `scopes` are more than 100.
 	//   - All of `GetToken` and `RequestConnection`, for example `INVALID_ARGUMENT` for a `return_url` outside the allowlist.
 	AcquireToken(ctx context.Context, in *AcquireTokenRequest, opts ...grpc.CallOption) (*AcquireTokenResponse, error)
-	// Answers the current token of a connection. A token inside its refresh window is answered at once while a
-	// refresh is nudged; an expired one is refreshed first, all callers sharing one request to the provider. When a
-	// refresh fails while the token still lives, the living token is answered with its true expiry.
+	// Returns the current token of a connection. In its refresh window, the token is returned at once, and a refresh starts in the
+	// background. An expired token is refreshed first; all callers share one request to the provider. If the refresh fails while the
+	// token is still valid, that token is returned with its true expiry.
 	//
 	// Errors:
 	//
@@ -89,12 +88,12 @@ type TokenServiceClient interface {
 	//
 	// Errors of the rules of the policy file:
 	//
-	//   - `PERMISSION_DENIED`: the rules deny the request, or a person did not approve it.
+	//   - `PERMISSION_DENIED`: the rules deny the request, or nobody approved it.
 	//   - `FAILED_PRECONDITION` with reason `USE_EGRESS`: rules check each request of this caller. It gets no token, and must send its
 	//     requests through `nexusd run` or another proxy.
 	//   - `FAILED_PRECONDITION` with reason `SHOW_BODY`: the decision depends on the body, and `request` does not show it.
 	//
-	// If a rule requires an approval, the request is held until a person answers, 180 seconds at most.
+	// If a rule requires an approval, the request is held until somebody decides, 180 seconds at most.
 	//
 	// With `audience`, `resource`, or `scopes`, it returns a downscoped token. The provider derives it from the connection's token
 	// (`oauth2_options.token_exchange`), or the GitHub App of the profile issues it. The same request of the same caller returns the same
@@ -109,7 +108,7 @@ type TokenServiceClient interface {
 	//     (`invalid_target`, `invalid_scope`).
 	//   - `UNAVAILABLE`: the provider is not reachable.
 	GetToken(ctx context.Context, in *TokenServiceGetTokenRequest, opts ...grpc.CallOption) (*TokenServiceGetTokenResponse, error)
-	// Refreshes now, whatever the token's age, and answers the new token. A refresh that is already under way is joined.
+	// Refreshes now, whatever the token's age, and returns the new token. Concurrent calls share one refresh.
 	//
 	// Errors: as `GetToken`. `FAILED_PRECONDITION` with reason `NOT_REFRESHABLE` when there is no refresh token, with `PROVIDER_DELETED`,
 	// or with `PROVIDER_MISCONFIGURED` when the provider refuses the client. `UNAVAILABLE` when the refresh failed and will be retried,
@@ -123,62 +122,60 @@ type TokenServiceClient interface {
 	// A challenge with the error `insufficient_scope` (RFC 6750 section 3.1), with any status, is about scopes and not about the token.
 	// The outcome is `SCOPES_MISSING`. Nothing is refreshed, the token stays usable, and other callers are unaffected.
 	//
-	// `consent` is a link that asks for the scopes of the connection and those of the challenge. The page of the link shows them first,
+	// `consent` is a link for the scopes of the connection and of the challenge. The page of the link shows them first,
 	// and the user may decline there. `AcquireToken` with `missing_scopes` returns the same link and can wait for the user. When the link
-	// ends, the requested scopes are forgotten. A report changes nothing if an open link already asks for its scopes.
+	// ends, the requested scopes are forgotten. A report changes nothing if an open link already includes its scopes.
 	//
 	// If the user has decided three times within a day and the API still rejects the token, the report fails: `FAILED_PRECONDITION` with
 	// reason `SCOPES_NOT_GRANTED`. A challenge with a new scope resets this count.
 	//
-	// Where no person is needed (see `GrantType`) the scopes are asked for at once, and the outcome is `REFRESHED`.
+	// If no user is needed (see `GrantType`) the scopes are requested at once, and the outcome is `REFRESHED`.
 	//
-	// A challenge of a proof (RFC 9449 section 9) says nothing of the token. With the error `use_dpop_nonce` and `dpop_nonce` the nonce goes
-	// into the proofs that proxies put in for this connection from then on.
+	// A challenge of a proof (RFC 9449 section 9) is not about the token. With the error `use_dpop_nonce` and `dpop_nonce`, proxies use
+	// the nonce in their proofs for this connection from then on.
 	//
-	// What a report causes is audited (`token_rejected`) with the status and the error word, never with the header.
+	// The effect of a report is audited (`token_rejected`) with the status and the error, but without the header.
 	//
 	// Errors: as `RefreshToken`, with `NOT_REFRESHABLE` also for static types. `INVALID_ARGUMENT` for a revision that the connection has
 	// not reached, for a status other than 401 and 403, and for the error `invalid_dpop_proof`. `INVALID_ARGUMENT` also for 403 without
 	// the error `insufficient_scope` or `invalid_token`. `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when reports of this connection
 	// and calls of `RefreshToken` have reached the hourly limit.
 	ReportRejectedToken(ctx context.Context, in *ReportRejectedTokenRequest, opts ...grpc.CallOption) (*ReportRejectedTokenResponse, error)
-	// A proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
+	// Creates a proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
 	// `token_type` is `DPoP` need one: the request then carries `Authorization: DPoP <token>` and `DPoP: <proof>`. The key itself never
-	// leaves the daemon, and a proof is good for the current token alone: `revision` says which one that is.
+	// leaves the daemon. A proof is valid only for the current token; `revision` identifies it.
 	//
 	// An API that demands its own nonce (section 9) returns 401 with `WWW-Authenticate: DPoP error="use_dpop_nonce"` and the nonce in
 	// `DPoP-Nonce`. Request a proof with that `nonce`, and resend the request. From then on, pass the newest nonce of the API with each
 	// request.
 	//
-	// It is a read of the token, and audited as one.
+	// It is audited as a read of the token.
 	//
 	// Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `TOKEN_NOT_BOUND` when the token needs no proof.
 	CreateProof(ctx context.Context, in *CreateProofRequest, opts ...grpc.CallOption) (*CreateProofResponse, error)
-	// The state of connections as a stream: first the full state of each (a snapshot, its end marked by a bookmark), then
-	// the full state of each connection that changes. Only the newest state is sent: a reader that is slow misses
-	// intermediate revisions, never the last one. Trouble of one connection is a status inside its state and never ends
-	// the stream. Idle streams carry bookmarks.
+	// Streams the state of connections: first the full state of each (a snapshot that ends with a bookmark), then the full state of each
+	// connection that changes. A slow reader may miss intermediate revisions, but never the newest. A problem of one connection is a
+	// status in its state and does not end the stream. Idle streams carry bookmarks.
 	//
 	// Resume: send the same request with `position` of the last bookmark. The stream sends the changes since then, and a bookmark. If a
-	// position is too old or of another store, the stream sends `reset` and a new snapshot, not an error: forget everything that the
-	// snapshot does not name.
+	// position is too old or of another store, the stream sends `reset` and a new snapshot instead of an error: forget everything that
+	// the snapshot does not name.
 	//
 	// Rules for clients, which the agents in `examples/` follow:
 	//
-	//  1. The stream ends with `OK` after `drain`, or with `UNAVAILABLE` when the daemon or the path to it fails. Connect
-	//     again, whatever the status, but for those of rule 5.
+	//  1. The stream ends with `OK` after `drain`, or with `UNAVAILABLE` when the daemon or the path to it fails. Reconnect
+	//     whatever the status, except for those of rule 5.
 	//  2. Before that, wait `drain.reconnect_delay` if there was a `drain`. Otherwise, back off exponentially with full jitter: a random
-	//
-	// time between 0 and min(10 s, 100 ms * 2^n). Here n counts the attempts since the last message; it is 0 again after the first
-	// message received, not when a connection is made.
-	//  3. Resume at the `position` of the last bookmark. A client library that backs off by itself is limited to the same
-	//     10 s: many grow to two minutes.
-	//  4. While disconnected keep using a token until its `expires_at`, and one without it until an API refuses it. A state without
-	//     `token`, `removed`, and the end of a snapshot that does not name the connection, take the token away.
-	//  5. Do not retry `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `PERMISSION_DENIED` and `UNIMPLEMENTED`: the same call gets the
-	//     same answer until a person changes the request, the key, the policy or the daemon.
-	//  6. A stream that carried nothing for three bookmark intervals is dead: cancel it and connect again.
-	//  7. Ignore an event that you do not know.
+	//     time between 0 and min(10 s, 100 ms * 2^n). Here n is the number of attempts since the last message. It is reset by the first
+	//     message, not by a new connection.
+	//  3. Resume at the `position` of the last bookmark. If a client library backs off by itself, limit it to the
+	//     same 10 s; many grow to two minutes.
+	//  4. While disconnected, use a token until its `expires_at`, or, without one, until an API rejects it. Drop a token after a state without
+	//     `token`, after `removed`, and at the end of a snapshot that does not name the connection.
+	//  5. Do not retry `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `PERMISSION_DENIED` and `UNIMPLEMENTED`: the same call fails
+	//     until the request, the key, the policy, or the daemon changes.
+	//  6. A stream without a message for three bookmark intervals is dead: cancel it and reconnect.
+	//  7. Ignore unknown events.
 	//
 	// Over a Unix socket, any `:authority` that is valid by RFC 3986 is accepted. Clients of grpc-java send the bare path of the socket,
 	// which is not valid, and HTTP/2 rejects it with `PROTOCOL_ERROR`. They must call `overrideAuthority("localhost")`.
@@ -269,37 +266,36 @@ type TokenService_WatchTokensClient = grpc.ServerStreamingClient[WatchTokensResp
 // All implementations must embed UnimplementedTokenServiceServer
 // for forward compatibility.
 //
-// Current credentials: by asking, or by holding one stream open.
+// Current credentials, by call or by stream.
 //
-// `GetToken` has request and response names with the service in front, since `GetTokenRequest` and `GetTokenResponse` belong to the
+// The messages of `GetToken` have the service as a prefix, because `GetTokenRequest` and `GetTokenResponse` belong to the
 // existing `NexusService` of this package.
 type TokenServiceServer interface {
-	// Answers the current token of a user at a provider, or the link that the user must open first. An agent asks without `wait`, shows the
-	// link, and asks again with `wait` until it has a token; it may ask at any time and as often as it likes.
+	// Returns the current token of a user at a provider, or the link that the user must open first. An agent calls without `wait`, shows the
+	// link, and calls again with `wait` until it has a token. It may call at any time, as often as it likes.
 	//
-	//   - An active connection of the name with the scopes gives its token, as `GetToken` does.
-	//   - No connection, or a revoked one: a new connection and its link; one connection, however many ask at the same time.
-	//   - `PENDING`: its link, the same to everybody who may see the connection, for as long as it can be opened. `return_url` counts when a
-	//     link is made, and not when one is found.
-	//   - `ATTENTION`, `FAILED`, `EXPIRED`, and a token that died without a way to get another: a link under the same id.
-	//   - Scopes are missing: a link that asks for those that the connection was consented with and those of the request, at most 100 in all.
-	//     Callers that ask for less go on getting the token. A scope that the newest consent asked for is not missing, whatever the provider
-	//     granted (`granted_scopes`), because many providers answer with other words than they were asked with. The exception is a scope that an
-	//     API says is missing (`ReportRejectedToken`): a request that names it gets the link, for as long as the link can be opened. A report
-	//     changes nothing for requests that do not name such a scope.
+	//   - An active connection of the name that has the scopes: its token, as from `GetToken`.
+	//   - No connection, or a revoked one: a new connection and its link. Concurrent calls create one connection.
+	//   - `PENDING`: its link, the same for all callers that may see the connection, while it can be opened. `return_url` takes effect only
+	//     when a link is created.
+	//   - `ATTENTION`, `FAILED`, `EXPIRED`, or an expired token that cannot be renewed: a link with the same id.
+	//   - Scopes are missing: a link for the scopes of the connection and of the request, at most 100 in total. Callers that request fewer
+	//     scopes still get the token. A scope of the newest consent is not missing, whatever the provider granted (`granted_scopes`), because
+	//     many providers return other names than were requested. Exception: a scope that an API reported as missing (`ReportRejectedToken`).
+	//     A request that names it gets the link while the link can be opened. Other requests are unaffected by the report.
 	//   - A request for consent that an application must confirm (`require_confirmation`) keeps its place: its link is returned, even if it does
 	//     not ask for the scopes of this call. Once it is confirmed, the next call returns a link for the rest.
 	//
-	// For static types the link leads to the form that asks for the key, and scopes do not count. Where no person is needed (see `GrantType`)
-	// the connection is made, and missing scopes are asked for, at once: the answer is a token.
+	// For static types, the link leads to a form for the key, and scopes are ignored. If no user is needed (see `GrantType`), the call
+	// creates the connection, requests missing scopes at once, and returns a token.
 	//
 	// With `wait`, the call returns the token as soon as there is one. It returns another link as soon as the first can no longer be
-	// opened. Then the user declined (`reason` is `access_denied`, even if a token existed before), did not come in time, or a newer request
-	// replaced it. When the time is over, it returns the existing link. A link that this call creates is returned at once, because nobody
+	// opened. This means that the user declined (`reason` is `access_denied`, even if a token existed before) or was too late, or that a newer
+	// request replaced it. When the time is over, it returns the existing link. A link that this call creates is returned at once, because nobody
 	// has it yet.
 	//
-	// Needs the role for reading tokens and, where a link is made, the one for requesting connections. A caller that is restricted to
-	// connections gets links of these, and makes no new one. It is audited as `GetToken` and `RequestConnection` are.
+	// Needs the permission to read tokens and, if it creates a link, to request connections. A caller that is restricted to
+	// connections gets links of these, but cannot create one. It is audited like `GetToken` and `RequestConnection`.
 	//
 	// Errors:
 	//
@@ -312,9 +308,9 @@ type TokenServiceServer interface {
 	//   - `INVALID_ARGUMENT`: together with the scopes that the connection has or requests, `scopes` are more than 100.
 	//   - All of `GetToken` and `RequestConnection`, for example `INVALID_ARGUMENT` for a `return_url` outside the allowlist.
 	AcquireToken(context.Context, *AcquireTokenRequest) (*AcquireTokenResponse, error)
-	// Answers the current token of a connection. A token inside its refresh window is answered at once while a
-	// refresh is nudged; an expired one is refreshed first, all callers sharing one request to the provider. When a
-	// refresh fails while the token still lives, the living token is answered with its true expiry.
+	// Returns the current token of a connection. In its refresh window, the token is returned at once, and a refresh starts in the
+	// background. An expired token is refreshed first; all callers share one request to the provider. If the refresh fails while the
+	// token is still valid, that token is returned with its true expiry.
 	//
 	// Errors:
 	//
@@ -327,12 +323,12 @@ type TokenServiceServer interface {
 	//
 	// Errors of the rules of the policy file:
 	//
-	//   - `PERMISSION_DENIED`: the rules deny the request, or a person did not approve it.
+	//   - `PERMISSION_DENIED`: the rules deny the request, or nobody approved it.
 	//   - `FAILED_PRECONDITION` with reason `USE_EGRESS`: rules check each request of this caller. It gets no token, and must send its
 	//     requests through `nexusd run` or another proxy.
 	//   - `FAILED_PRECONDITION` with reason `SHOW_BODY`: the decision depends on the body, and `request` does not show it.
 	//
-	// If a rule requires an approval, the request is held until a person answers, 180 seconds at most.
+	// If a rule requires an approval, the request is held until somebody decides, 180 seconds at most.
 	//
 	// With `audience`, `resource`, or `scopes`, it returns a downscoped token. The provider derives it from the connection's token
 	// (`oauth2_options.token_exchange`), or the GitHub App of the profile issues it. The same request of the same caller returns the same
@@ -347,7 +343,7 @@ type TokenServiceServer interface {
 	//     (`invalid_target`, `invalid_scope`).
 	//   - `UNAVAILABLE`: the provider is not reachable.
 	GetToken(context.Context, *TokenServiceGetTokenRequest) (*TokenServiceGetTokenResponse, error)
-	// Refreshes now, whatever the token's age, and answers the new token. A refresh that is already under way is joined.
+	// Refreshes now, whatever the token's age, and returns the new token. Concurrent calls share one refresh.
 	//
 	// Errors: as `GetToken`. `FAILED_PRECONDITION` with reason `NOT_REFRESHABLE` when there is no refresh token, with `PROVIDER_DELETED`,
 	// or with `PROVIDER_MISCONFIGURED` when the provider refuses the client. `UNAVAILABLE` when the refresh failed and will be retried,
@@ -361,62 +357,60 @@ type TokenServiceServer interface {
 	// A challenge with the error `insufficient_scope` (RFC 6750 section 3.1), with any status, is about scopes and not about the token.
 	// The outcome is `SCOPES_MISSING`. Nothing is refreshed, the token stays usable, and other callers are unaffected.
 	//
-	// `consent` is a link that asks for the scopes of the connection and those of the challenge. The page of the link shows them first,
+	// `consent` is a link for the scopes of the connection and of the challenge. The page of the link shows them first,
 	// and the user may decline there. `AcquireToken` with `missing_scopes` returns the same link and can wait for the user. When the link
-	// ends, the requested scopes are forgotten. A report changes nothing if an open link already asks for its scopes.
+	// ends, the requested scopes are forgotten. A report changes nothing if an open link already includes its scopes.
 	//
 	// If the user has decided three times within a day and the API still rejects the token, the report fails: `FAILED_PRECONDITION` with
 	// reason `SCOPES_NOT_GRANTED`. A challenge with a new scope resets this count.
 	//
-	// Where no person is needed (see `GrantType`) the scopes are asked for at once, and the outcome is `REFRESHED`.
+	// If no user is needed (see `GrantType`) the scopes are requested at once, and the outcome is `REFRESHED`.
 	//
-	// A challenge of a proof (RFC 9449 section 9) says nothing of the token. With the error `use_dpop_nonce` and `dpop_nonce` the nonce goes
-	// into the proofs that proxies put in for this connection from then on.
+	// A challenge of a proof (RFC 9449 section 9) is not about the token. With the error `use_dpop_nonce` and `dpop_nonce`, proxies use
+	// the nonce in their proofs for this connection from then on.
 	//
-	// What a report causes is audited (`token_rejected`) with the status and the error word, never with the header.
+	// The effect of a report is audited (`token_rejected`) with the status and the error, but without the header.
 	//
 	// Errors: as `RefreshToken`, with `NOT_REFRESHABLE` also for static types. `INVALID_ARGUMENT` for a revision that the connection has
 	// not reached, for a status other than 401 and 403, and for the error `invalid_dpop_proof`. `INVALID_ARGUMENT` also for 403 without
 	// the error `insufficient_scope` or `invalid_token`. `RESOURCE_EXHAUSTED` with reason `RATE_LIMITED` when reports of this connection
 	// and calls of `RefreshToken` have reached the hourly limit.
 	ReportRejectedToken(context.Context, *ReportRejectedTokenRequest) (*ReportRejectedTokenResponse, error)
-	// A proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
+	// Creates a proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
 	// `token_type` is `DPoP` need one: the request then carries `Authorization: DPoP <token>` and `DPoP: <proof>`. The key itself never
-	// leaves the daemon, and a proof is good for the current token alone: `revision` says which one that is.
+	// leaves the daemon. A proof is valid only for the current token; `revision` identifies it.
 	//
 	// An API that demands its own nonce (section 9) returns 401 with `WWW-Authenticate: DPoP error="use_dpop_nonce"` and the nonce in
 	// `DPoP-Nonce`. Request a proof with that `nonce`, and resend the request. From then on, pass the newest nonce of the API with each
 	// request.
 	//
-	// It is a read of the token, and audited as one.
+	// It is audited as a read of the token.
 	//
 	// Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `TOKEN_NOT_BOUND` when the token needs no proof.
 	CreateProof(context.Context, *CreateProofRequest) (*CreateProofResponse, error)
-	// The state of connections as a stream: first the full state of each (a snapshot, its end marked by a bookmark), then
-	// the full state of each connection that changes. Only the newest state is sent: a reader that is slow misses
-	// intermediate revisions, never the last one. Trouble of one connection is a status inside its state and never ends
-	// the stream. Idle streams carry bookmarks.
+	// Streams the state of connections: first the full state of each (a snapshot that ends with a bookmark), then the full state of each
+	// connection that changes. A slow reader may miss intermediate revisions, but never the newest. A problem of one connection is a
+	// status in its state and does not end the stream. Idle streams carry bookmarks.
 	//
 	// Resume: send the same request with `position` of the last bookmark. The stream sends the changes since then, and a bookmark. If a
-	// position is too old or of another store, the stream sends `reset` and a new snapshot, not an error: forget everything that the
-	// snapshot does not name.
+	// position is too old or of another store, the stream sends `reset` and a new snapshot instead of an error: forget everything that
+	// the snapshot does not name.
 	//
 	// Rules for clients, which the agents in `examples/` follow:
 	//
-	//  1. The stream ends with `OK` after `drain`, or with `UNAVAILABLE` when the daemon or the path to it fails. Connect
-	//     again, whatever the status, but for those of rule 5.
+	//  1. The stream ends with `OK` after `drain`, or with `UNAVAILABLE` when the daemon or the path to it fails. Reconnect
+	//     whatever the status, except for those of rule 5.
 	//  2. Before that, wait `drain.reconnect_delay` if there was a `drain`. Otherwise, back off exponentially with full jitter: a random
-	//
-	// time between 0 and min(10 s, 100 ms * 2^n). Here n counts the attempts since the last message; it is 0 again after the first
-	// message received, not when a connection is made.
-	//  3. Resume at the `position` of the last bookmark. A client library that backs off by itself is limited to the same
-	//     10 s: many grow to two minutes.
-	//  4. While disconnected keep using a token until its `expires_at`, and one without it until an API refuses it. A state without
-	//     `token`, `removed`, and the end of a snapshot that does not name the connection, take the token away.
-	//  5. Do not retry `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `PERMISSION_DENIED` and `UNIMPLEMENTED`: the same call gets the
-	//     same answer until a person changes the request, the key, the policy or the daemon.
-	//  6. A stream that carried nothing for three bookmark intervals is dead: cancel it and connect again.
-	//  7. Ignore an event that you do not know.
+	//     time between 0 and min(10 s, 100 ms * 2^n). Here n is the number of attempts since the last message. It is reset by the first
+	//     message, not by a new connection.
+	//  3. Resume at the `position` of the last bookmark. If a client library backs off by itself, limit it to the
+	//     same 10 s; many grow to two minutes.
+	//  4. While disconnected, use a token until its `expires_at`, or, without one, until an API rejects it. Drop a token after a state without
+	//     `token`, after `removed`, and at the end of a snapshot that does not name the connection.
+	//  5. Do not retry `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `PERMISSION_DENIED` and `UNIMPLEMENTED`: the same call fails
+	//     until the request, the key, the policy, or the daemon changes.
+	//  6. A stream without a message for three bookmark intervals is dead: cancel it and reconnect.
+	//  7. Ignore unknown events.
 	//
 	// Over a Unix socket, any `:authority` that is valid by RFC 3986 is accepted. Clients of grpc-java send the bare path of the socket,
 	// which is not valid, and HTTP/2 rejects it with `PROTOCOL_ERROR`. They must call `overrideAuthority("localhost")`.

@@ -18,41 +18,41 @@ export const file_nexus_v1_access: GenFile = /*@__PURE__*/
   fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxIpkCCgtSZXN0cmljdGlvbhI7Cgh1c2VyX2lkcxgBIAMoCUIpukgmkgEjEOgHGAEiHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSOgoJcHJvdmlkZXJzGAIgAygJQie6SCSSASEQ6AcYASIachgyFl4oW2EtejAtOS1dezEsNjN9fFwqKSQSKgoOY29ubmVjdGlvbl9pZHMYAyADKAlCErpID5IBDBDoBxgBIgVyA7ABARIvCgdtZXRob2RzGFAgAygJQh66SBuSARgQFBgBIhJyEDIOXltBLVotXXsxLDIwfSQSNAoFcGF0aHMYUSADKAlCJbpIIpIBHxBkGAEiGXIXMhVeL1tceDIxLVx4N0VdezAsNTExfSQihQMKBkFwaUtleRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhwKBHJvbGUYAyABKA4yDi5uZXh1cy52MS5Sb2xlEioKC3Jlc3RyaWN0aW9uGAQgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgGIAEoCRIuCgpleHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZXZva2VkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXZva2VkX2J5GAkgASgJEjAKDGxhc3RfdXNlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJb2xkX3VudGlsGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLNAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIwCgRuYW1lGAEgASgJQiK6SB9yHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kEigKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlQgq6SAeCAQQQASAAEioKC3Jlc3RyaWN0aW9uGAMgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRgoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleRILCgNrZXkYAiABKAkiagoSTGlzdEFwaUtleXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIXCg9pbmNsdWRlX3Jldm9rZWQYAyABKAgiUgoTTGlzdEFwaUtleXNSZXNwb25zZRIiCghhcGlfa2V5cxgBIAMoCzIQLm5leHVzLnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkikQEKE1JvdGF0ZUFwaUtleVJlcXVlc3QSFwoEbmFtZRgBIAEoCUIHukgEcgIYP0gAEhUKAmlkGAIgASgJQge6SARyAhg/SAASPAoIa2VlcF9vbGQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCICangEyAEIMCgNrZXkSBbpIAggBIkYKFFJvdGF0ZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkSCwoDa2V5GAIgASgJIlMKE1Jldm9rZUFwaUtleVJlcXVlc3QSFwoEbmFtZRgBIAEoCUIHukgEcgIYP0gAEhUKAmlkGAIgASgJQge6SARyAhg/SABCDAoDa2V5EgW6SAIIASI5ChRSZXZva2VBcGlLZXlSZXNwb25zZRIhCgdhcGlfa2V5GAEgASgLMhAubmV4dXMudjEuQXBpS2V5ImUKCFJlc291cmNlEiIKDWNvbm5lY3Rpb25faWQYASABKAlCC7pICNgBAXIDsAEBEhkKB3VzZXJfaWQYAiABKAlCCLpIBXIDGIACEhoKCHByb3ZpZGVyGAMgASgJQgi6SAVyAxiAASKgAQoURXhwbGFpbkFjY2Vzc1JlcXVlc3QSHQoJcHJpbmNpcGFsGAEgASgJQgq6SAdyBRABGIAEEhoKBmFjdGlvbhgCIAEoCUIKukgHcgUQARiAARIkCghyZXNvdXJjZRgDIAEoCzISLm5leHVzLnYxLlJlc291cmNlEicKB3JlcXVlc3QYUCABKAsyFi5uZXh1cy52MS5TaG93blJlcXVlc3QiyAEKFUV4cGxhaW5BY2Nlc3NSZXNwb25zZRIoCgd2ZXJkaWN0GAEgASgOMhcubmV4dXMudjEuQWNjZXNzVmVyZGljdBIMCgRydWxlGAIgASgJEgwKBGxpbmUYAyABKA0SHAoEcm9sZRgEIAEoDjIOLm5leHVzLnYxLlJvbGUSDgoGYWN0aW9uGAUgASgJEiIKBXJ1bGVzGFAgAygLMhMubmV4dXMudjEuUnVsZU1hdGNoEhcKD3JlcXVlc3RfdmVyZGljdBhRIAEoCSJbCglSdWxlTWF0Y2gSDAoEbGluZRgBIAEoDRIPCgd2ZXJkaWN0GAIgASgJEg0KBW1hdGNoGAMgASgJEg8KB2RlY2lkZXMYBCABKAgSDwoHYmVjYXVzZRgFIAEoCSIPCg1XaG9BbUlSZXF1ZXN0Ip4BCg5XaG9BbUlSZXNwb25zZRIRCglwcmluY2lwYWwYASABKAkSHAoEcm9sZRgCIAEoDjIOLm5leHVzLnYxLlJvbGUSKwoMcmVzdHJpY3Rpb25zGAMgAygLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqTwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9BRE1JThABEhEKDVJPTEVfT1BFUkFUT1IQAhIOCgpST0xFX0FHRU5UEAMqhQEKDUFjY2Vzc1ZlcmRpY3QSHgoaQUNDRVNTX1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIaChZBQ0NFU1NfVkVSRElDVF9BTExPV0VEEAESHQoZQUNDRVNTX1ZFUkRJQ1RfUkVTVFJJQ1RFRBACEhkKFUFDQ0VTU19WRVJESUNUX0RFTklFRBADMtcDCg1BY2Nlc3NTZXJ2aWNlEk0KDENyZWF0ZUFwaUtleRIdLm5leHVzLnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaHi5uZXh1cy52MS5DcmVhdGVBcGlLZXlSZXNwb25zZRJKCgtMaXN0QXBpS2V5cxIcLm5leHVzLnYxLkxpc3RBcGlLZXlzUmVxdWVzdBodLm5leHVzLnYxLkxpc3RBcGlLZXlzUmVzcG9uc2USTQoMUmV2b2tlQXBpS2V5Eh0ubmV4dXMudjEuUmV2b2tlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLlJldm9rZUFwaUtleVJlc3BvbnNlEk0KDFJvdGF0ZUFwaUtleRIdLm5leHVzLnYxLlJvdGF0ZUFwaUtleVJlcXVlc3QaHi5uZXh1cy52MS5Sb3RhdGVBcGlLZXlSZXNwb25zZRJQCg1FeHBsYWluQWNjZXNzEh4ubmV4dXMudjEuRXhwbGFpbkFjY2Vzc1JlcXVlc3QaHy5uZXh1cy52MS5FeHBsYWluQWNjZXNzUmVzcG9uc2USOwoGV2hvQW1JEhcubmV4dXMudjEuV2hvQW1JUmVxdWVzdBoYLm5leHVzLnYxLldob0FtSVJlc3BvbnNlQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_token]);
 
 /**
- * What an agent is restricted to: a connection must fit each list that is not empty. An agent has at least one.
+ * The restriction of an agent: a connection must match each list that is not empty. An agent has at least one.
  *
  * @generated from message nexus.v1.Restriction
  */
 export type Restriction = Message<"nexus.v1.Restriction"> & {
   /**
-   * User ids; `acme:*` is every one that begins with `acme:`, `*` is any.
+   * User IDs; `acme:*` matches every one that begins with `acme:`, `*` any.
    *
    * @generated from field: repeated string user_ids = 1;
    */
   userIds: string[];
 
   /**
-   * Providers by name or id, a UUID being an id; `*` is any.
+   * Providers by name or id (a UUID is an id); `*` matches any.
    *
    * @generated from field: repeated string providers = 2;
    */
   providers: string[];
 
   /**
-   * Ids of connections. With this list no new connection can be requested.
+   * Ids of connections. With this list, the agent cannot request new connections.
    *
    * @generated from field: repeated string connection_ids = 3;
    */
   connectionIds: string[];
 
   /**
-   * Methods of requests to APIs, in capitals; with this list or the next the agent gets no token, and sends its requests through a proxy.
+   * Methods of requests to APIs, in capitals. With this list or the next, the agent gets no token, and must send its requests through a proxy.
    *
    * @generated from field: repeated string methods = 80;
    */
   methods: string[];
 
   /**
-   * Paths of requests to APIs: `/repos/acme/*` is every one that begins with `/repos/acme/`.
+   * Paths of requests to APIs: `/repos/acme/*` matches every path that begins with `/repos/acme/`.
    *
    * @generated from field: repeated string paths = 81;
    */
@@ -73,7 +73,7 @@ export const RestrictionSchema: GenMessage<Restriction> = /*@__PURE__*/
  */
 export type ApiKey = Message<"nexus.v1.ApiKey"> & {
   /**
-   * Public part of the key: what stands between the underscores of `nxk_<id>_<secret>`.
+   * Public part of the key: the part between the underscores of `nxk_<id>_<secret>`.
    *
    * @generated from field: string id = 1;
    */
@@ -87,7 +87,7 @@ export type ApiKey = Message<"nexus.v1.ApiKey"> & {
   name: string;
 
   /**
-   * What it may.
+   * Its role.
    *
    * @generated from field: nexus.v1.Role role = 3;
    */
@@ -101,21 +101,21 @@ export type ApiKey = Message<"nexus.v1.ApiKey"> & {
   restriction?: Restriction | undefined;
 
   /**
-   * When it was made.
+   * When it was created.
    *
    * @generated from field: google.protobuf.Timestamp created_at = 5;
    */
   createdAt?: Timestamp | undefined;
 
   /**
-   * Principal that made it.
+   * Principal that created it.
    *
    * @generated from field: string created_by = 6;
    */
   createdBy: string;
 
   /**
-   * When it ends by itself; unset when it does not.
+   * When it expires; unset for never.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 7;
    */
@@ -136,14 +136,14 @@ export type ApiKey = Message<"nexus.v1.ApiKey"> & {
   revokedBy: string;
 
   /**
-   * When it was last used, to the hour, and not before it was made; unset when it never was.
+   * When it was last used, to the hour, and not before it was created; unset if never.
    *
    * @generated from field: google.protobuf.Timestamp last_used_at = 10;
    */
   lastUsedAt?: Timestamp | undefined;
 
   /**
-   * How long the secret before the last rotation works; unset when it does not.
+   * When the secret before the last rotation stops working; unset if it does not work.
    *
    * @generated from field: google.protobuf.Timestamp old_until = 11;
    */
@@ -171,7 +171,7 @@ export type CreateApiKeyRequest = Message<"nexus.v1.CreateApiKeyRequest"> & {
   name: string;
 
   /**
-   * What it may.
+   * Its role.
    *
    * @generated from field: nexus.v1.Role role = 2;
    */
@@ -185,7 +185,7 @@ export type CreateApiKeyRequest = Message<"nexus.v1.CreateApiKeyRequest"> & {
   restriction?: Restriction | undefined;
 
   /**
-   * When it ends by itself, in the future; unset for never.
+   * When it expires, in the future; unset for never.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 4;
    */
@@ -206,7 +206,7 @@ export const CreateApiKeyRequestSchema: GenMessage<CreateApiKeyRequest> = /*@__P
  */
 export type CreateApiKeyResponse = Message<"nexus.v1.CreateApiKeyResponse"> & {
   /**
-   * What was stored.
+   * The stored key.
    *
    * @generated from field: nexus.v1.ApiKey api_key = 1;
    */
@@ -241,14 +241,14 @@ export type ListApiKeysRequest = Message<"nexus.v1.ListApiKeysRequest"> & {
   pageSize: number;
 
   /**
-   * `next_page_token` of the previous answer; empty for the first page.
+   * `next_page_token` of the previous response; empty for the first page.
    *
    * @generated from field: string page_token = 2;
    */
   pageToken: string;
 
   /**
-   * Revoked keys too.
+   * Include revoked keys.
    *
    * @generated from field: bool include_revoked = 3;
    */
@@ -320,7 +320,7 @@ export type RotateApiKeyRequest = Message<"nexus.v1.RotateApiKeyRequest"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * How long the old secret goes on working, at most 30 days; unset for not at all.
+   * How long the old secret keeps working, at most 30 days; unset for not at all.
    *
    * @generated from field: google.protobuf.Duration keep_old = 3;
    */
@@ -341,7 +341,7 @@ export const RotateApiKeyRequestSchema: GenMessage<RotateApiKeyRequest> = /*@__P
  */
 export type RotateApiKeyResponse = Message<"nexus.v1.RotateApiKeyResponse"> & {
   /**
-   * What is stored now.
+   * The stored key.
    *
    * @generated from field: nexus.v1.ApiKey api_key = 1;
    */
@@ -421,7 +421,7 @@ export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@_
   messageDesc(file_nexus_v1_access, 9);
 
 /**
- * What an action is about: a connection, or what a new one would be of.
+ * The object of an action: a connection, or the user and provider of a new one.
  *
  * @generated from message nexus.v1.Resource
  */
@@ -476,14 +476,14 @@ export type ExplainAccessRequest = Message<"nexus.v1.ExplainAccessRequest"> & {
   action: string;
 
   /**
-   * Unset to ask about the action alone.
+   * Unset to query the action alone.
    *
    * @generated from field: nexus.v1.Resource resource = 3;
    */
   resource?: Resource | undefined;
 
   /**
-   * What the rules of the policy file say of this request, with `token.read` and a resource that names the provider.
+   * Also evaluate the rules of the policy file for this request. Needs `token.read` and a resource that names the provider.
    *
    * @generated from field: nexus.v1.ShownRequest request = 80;
    */
@@ -504,21 +504,21 @@ export const ExplainAccessRequestSchema: GenMessage<ExplainAccessRequest> = /*@_
  */
 export type ExplainAccessResponse = Message<"nexus.v1.ExplainAccessResponse"> & {
   /**
-   * What the policy says.
+   * The decision of the policy.
    *
    * @generated from field: nexus.v1.AccessVerdict verdict = 1;
    */
   verdict: AccessVerdict;
 
   /**
-   * The rule that decides, in words.
+   * A description of the rule that decides.
    *
    * @generated from field: string rule = 2;
    */
   rule: string;
 
   /**
-   * Line of that rule in the policy file, from 1; 0 when it stands elsewhere.
+   * Line of that rule in the policy file, from 1; 0 if it is not in the file.
    *
    * @generated from field: uint32 line = 3;
    */
@@ -532,21 +532,21 @@ export type ExplainAccessResponse = Message<"nexus.v1.ExplainAccessResponse"> & 
   role: Role;
 
   /**
-   * The action that was judged.
+   * The action that was checked.
    *
    * @generated from field: string action = 5;
    */
   action: string;
 
   /**
-   * Each rule of requests in its order, and whether it matches. Empty where no request was asked about.
+   * Each rule for requests, in order, and whether it matches. Empty without a `request`.
    *
    * @generated from field: repeated nexus.v1.RuleMatch rules = 80;
    */
   rules: RuleMatch[];
 
   /**
-   * What the rules say of the request: `allow`, `ask` or `deny`. Empty where none was asked about.
+   * The decision of the rules about the request: `allow`, `ask`, or `deny`. Empty without a `request`.
    *
    * @generated from field: string request_verdict = 81;
    */
@@ -561,7 +561,7 @@ export const ExplainAccessResponseSchema: GenMessage<ExplainAccessResponse> = /*
   messageDesc(file_nexus_v1_access, 12);
 
 /**
- * A rule and a request.
+ * The evaluation of one rule for a request.
  *
  * @generated from message nexus.v1.RuleMatch
  */
@@ -574,14 +574,14 @@ export type RuleMatch = Message<"nexus.v1.RuleMatch"> & {
   line: number;
 
   /**
-   * What it says: `allow`, `ask` or `deny`.
+   * Its verdict: `allow`, `ask`, or `deny`.
    *
    * @generated from field: string verdict = 2;
    */
   verdict: string;
 
   /**
-   * Whether it matches: `yes`, `no`, or `unknown` where it asks for what is not shown.
+   * Whether it matches: `yes`, `no`, or `unknown` if it needs something that the request does not show.
    *
    * @generated from field: string match = 3;
    */
@@ -645,14 +645,14 @@ export type WhoAmIResponse = Message<"nexus.v1.WhoAmIResponse"> & {
   role: Role;
 
   /**
-   * Set for an agent; where a key's own restriction and that of the policy file hold both, the first is the key's.
+   * Set for an agent. If a key has a restriction and the policy file adds one, the first is the key's.
    *
    * @generated from field: repeated nexus.v1.Restriction restrictions = 3;
    */
   restrictions: Restriction[];
 
   /**
-   * When the proof of who it is ends; unset when it does not.
+   * When its credential expires; unset for never.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 4;
    */
@@ -667,7 +667,7 @@ export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
   messageDesc(file_nexus_v1_access, 15);
 
 /**
- * What a principal is to the daemon.
+ * The role of a principal.
  *
  * @generated from enum nexus.v1.Role
  */
@@ -708,34 +708,34 @@ export const RoleSchema: GenEnum<Role> = /*@__PURE__*/
   enumDesc(file_nexus_v1_access, 0);
 
 /**
- * What the policy says.
+ * The decision of the policy.
  *
  * @generated from enum nexus.v1.AccessVerdict
  */
 export enum AccessVerdict {
   /**
-   * Never answered.
+   * Never returned.
    *
    * @generated from enum value: ACCESS_VERDICT_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * It is allowed.
+   * Allowed.
    *
    * @generated from enum value: ACCESS_VERDICT_ALLOWED = 1;
    */
   ALLOWED = 1,
 
   /**
-   * No resource was named, and the principal is restricted: it is allowed within that.
+   * No resource was named, and the principal is restricted: allowed within the restriction.
    *
    * @generated from enum value: ACCESS_VERDICT_RESTRICTED = 2;
    */
   RESTRICTED = 2,
 
   /**
-   * It is denied.
+   * Denied.
    *
    * @generated from enum value: ACCESS_VERDICT_DENIED = 3;
    */
@@ -749,7 +749,7 @@ export const AccessVerdictSchema: GenEnum<AccessVerdict> = /*@__PURE__*/
   enumDesc(file_nexus_v1_access, 1);
 
 /**
- * Who may do what: API keys, and questions to the policy.
+ * API keys, and queries about permissions.
  *
  * How a call is authorized. A caller is a principal: `owner`, `admin`, `key:<name>`, `cert:<subject or SPIFFE URI>`, `jwt:<subject>`, or
  * `uid:<number>`. A principal has a role. For each action, the role allows it, allows it within the caller's restriction, or denies it.
@@ -767,7 +767,7 @@ export const AccessVerdictSchema: GenEnum<AccessVerdict> = /*@__PURE__*/
  */
 export const AccessService: GenService<{
   /**
-   * Makes an API key and answers it, this once: only its digest is stored. Needs the role admin.
+   * Creates an API key and returns it, only this once: nexusd stores its digest alone. Needs the role admin.
    *
    * Errors: `ALREADY_EXISTS` when a key has or had the name. A name cannot be reused, even after it is revoked, because the audit log
    * and policies refer to it. `FAILED_PRECONDITION` with reason `TOO_MANY_API_KEYS` at 10000 keys, including revoked ones.
@@ -780,7 +780,7 @@ export const AccessService: GenService<{
     output: typeof CreateApiKeyResponseSchema;
   },
   /**
-   * Lists API keys in the order of their names, revoked ones only when asked for. Needs the role admin.
+   * Lists API keys in the order of their names, revoked ones only on request. Needs the role admin.
    *
    * @generated from rpc nexus.v1.AccessService.ListApiKeys
    */
@@ -790,7 +790,7 @@ export const AccessService: GenService<{
     output: typeof ListApiKeysResponseSchema;
   },
   /**
-   * Ends a key for good: its next call is refused, and its streams and calls under way end within a second. Revoking a revoked key changes
+   * Ends a key permanently: its next call is rejected, and its open streams and calls end within a second. Revoking a revoked key changes
    * nothing. Needs the role admin. Errors: `NOT_FOUND`.
    *
    * @generated from rpc nexus.v1.AccessService.RevokeApiKey
@@ -801,9 +801,9 @@ export const AccessService: GenService<{
     output: typeof RevokeApiKeyResponseSchema;
   },
   /**
-   * Gives a key a new secret and answers it, this once. Name, principal, role, restriction and end stay. The old secret works for
-   * `keep_old` more, or is refused at once; then the key's streams and calls under way end within a second, as when it is revoked.
-   * Rotating again ends the secret before the last. Needs the role admin. Errors: `NOT_FOUND`, also for a key that was revoked or has expired.
+   * Gives a key a new secret and returns it, only this once. Name, principal, role, restriction, and expiry stay. The old secret works for
+   * another `keep_old`, or is rejected at once. Its open streams and calls then end within a second, as when a key is revoked.
+   * Another rotation ends the secret before the last. Needs the role admin. Errors: `NOT_FOUND`, also for a key that was revoked or has expired.
    *
    * @generated from rpc nexus.v1.AccessService.RotateApiKey
    */
@@ -813,7 +813,7 @@ export const AccessService: GenService<{
     output: typeof RotateApiKeyResponseSchema;
   },
   /**
-   * Says what the policy in force answers, and which rule decides. Needs the role admin or operator.
+   * Returns the decision of the policy in force, and the rule that decides. Needs the role admin or operator.
    *
    * Errors: `NOT_FOUND` for the `connection_id` or the provider of a resource that does not exist.
    *
@@ -825,7 +825,7 @@ export const AccessService: GenService<{
     output: typeof ExplainAccessResponseSchema;
   },
   /**
-   * Says who the caller is, and what it may. Open to every principal, also to one without a role.
+   * Returns the caller's principal, role, and restrictions. Open to every principal, also without a role.
    *
    * @generated from rpc nexus.v1.AccessService.WhoAmI
    */

@@ -15,20 +15,20 @@ export const file_nexus_v1_backup: GenFile = /*@__PURE__*/
   fileDesc("ChVuZXh1cy92MS9iYWNrdXAucHJvdG8SCG5leHVzLnYxIuIBCg1CYWNrdXBTdW1tYXJ5EhMKC2RhdGFiYXNlX2lkGAEgASgJEi4KCmNyZWF0ZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg0KBWJ5dGVzGAMgASgEEg4KBnNoYTI1NhgEIAEoCRIPCgdrZXlfaWRzGAUgAygJEhEKCXByb3ZpZGVycxgGIAEoBBITCgtjb25uZWN0aW9ucxgHIAEoBBIYChB2ZXJpZmllZF9yZWNvcmRzGAggASgEEhoKEnVucmVhZGFibGVfcmVjb3JkcxgJIAEoBCIvChNDcmVhdGVCYWNrdXBSZXF1ZXN0EhgKEGFsbG93X3VucmVhZGFibGUYASABKAgiWwoUQ3JlYXRlQmFja3VwUmVzcG9uc2USKgoHc3VtbWFyeRgBIAEoCzIXLm5leHVzLnYxLkJhY2t1cFN1bW1hcnlIABIPCgVjaHVuaxgCIAEoDEgAQgYKBHBhcnQyYAoNQmFja3VwU2VydmljZRJPCgxDcmVhdGVCYWNrdXASHS5uZXh1cy52MS5DcmVhdGVCYWNrdXBSZXF1ZXN0Gh4ubmV4dXMudjEuQ3JlYXRlQmFja3VwUmVzcG9uc2UwAUJFCgxkZXYubmV4dXMudjFQAVozZ2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXN2MTtuZXh1c3YxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
- * What a backup holds.
+ * The contents of a backup.
  *
  * @generated from message nexus.v1.BackupSummary
  */
 export type BackupSummary = Message<"nexus.v1.BackupSummary"> & {
   /**
-   * Id of the store that it is a copy of.
+   * Id of the store.
    *
    * @generated from field: string database_id = 1;
    */
   databaseId: string;
 
   /**
-   * When it was made.
+   * When it was created.
    *
    * @generated from field: google.protobuf.Timestamp created_at = 2;
    */
@@ -49,7 +49,7 @@ export type BackupSummary = Message<"nexus.v1.BackupSummary"> & {
   sha256: string;
 
   /**
-   * Keys that its records need: keep them as long as the backup.
+   * Keys that its records need. Keep them as long as the backup.
    *
    * @generated from field: repeated string key_ids = 5;
    */
@@ -63,21 +63,21 @@ export type BackupSummary = Message<"nexus.v1.BackupSummary"> & {
   providers: bigint;
 
   /**
-   * Connections, whatever their state.
+   * Connections, in any state.
    *
    * @generated from field: uint64 connections = 7;
    */
   connections: bigint;
 
   /**
-   * Sealed records that were opened.
+   * Encrypted records that were verified.
    *
    * @generated from field: uint64 verified_records = 8;
    */
   verifiedRecords: bigint;
 
   /**
-   * Sealed records that do not open.
+   * Encrypted records that cannot be decrypted.
    *
    * @generated from field: uint64 unreadable_records = 9;
    */
@@ -98,7 +98,7 @@ export const BackupSummarySchema: GenMessage<BackupSummary> = /*@__PURE__*/
  */
 export type CreateBackupRequest = Message<"nexus.v1.CreateBackupRequest"> & {
   /**
-   * Take records that do not open into the backup.
+   * Include records that cannot be decrypted.
    *
    * @generated from field: bool allow_unreadable = 1;
    */
@@ -125,7 +125,7 @@ export type CreateBackupResponse = Message<"nexus.v1.CreateBackupResponse"> & {
    */
   part: {
     /**
-     * What the backup holds.
+     * The contents of the backup.
      *
      * @generated from field: nexus.v1.BackupSummary summary = 1;
      */
@@ -156,13 +156,13 @@ export const CreateBackupResponseSchema: GenMessage<CreateBackupResponse> = /*@_
  */
 export const BackupService: GenService<{
   /**
-   * Makes a copy of one committed state while the daemon serves, opens every sealed record of it, and sends it. The copy holds no key: it is
-   * worth nothing without those that it names, and nothing in it is readable without them except names, ids, times and settings. The file
-   * is what the chunks are, one after the other; `nexusd restore` takes it.
+   * Copies one committed state while the daemon serves, decrypts every encrypted record once to verify it, and sends the copy. The copy
+   * contains no keys. Without the keys that it names, only names, ids, times, and settings are readable. The file is the concatenation
+   * of the chunks; `nexusd restore` accepts it.
    *
    * Needs as much free space in the data folder as the store has.
    *
-   * Errors: FAILED_PRECONDITION (BACKUP_NOT_VERIFIED: some records cannot be decrypted, in the store neither; `allow_unreadable`
+   * Errors: FAILED_PRECONDITION (BACKUP_NOT_VERIFIED: some records of the store cannot be decrypted; `allow_unreadable`
    * accepts this), ABORTED (another backup is in progress).
    *
    * @generated from rpc nexus.v1.BackupService.CreateBackup

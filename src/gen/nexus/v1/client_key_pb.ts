@@ -16,7 +16,7 @@ export const file_nexus_v1_client_key: GenFile = /*@__PURE__*/
   fileDesc("ChluZXh1cy92MS9jbGllbnRfa2V5LnByb3RvEghuZXh1cy52MSLYAQoJQ2xpZW50S2V5EgsKA2tpZBgBIAEoCRIMCgR0eXBlGAIgASgJEg8KB3NpZ25pbmcYAyABKAgSLgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc2lnbnNfZnJvbRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZW5kc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKcHVibGljX2p3axgHIAEoCSIXChVMaXN0Q2xpZW50S2V5c1JlcXVlc3QiTQoWTGlzdENsaWVudEtleXNSZXNwb25zZRIhCgRrZXlzGAEgAygLMhMubmV4dXMudjEuQ2xpZW50S2V5EhAKCGp3a3NfdXJpGAIgASgJImgKF1JvdGF0ZUNsaWVudEtleXNSZXF1ZXN0EjgKBHR5cGUYASABKAlCKrpIJ3IlUgBSBVAtMjU2UgVQLTM4NFIFUC01MjFSA1JTQVIHRWQyNTUxORITCgtjb21wcm9taXNlZBgCIAEoCCJPChhSb3RhdGVDbGllbnRLZXlzUmVzcG9uc2USIQoEa2V5cxgBIAMoCzITLm5leHVzLnYxLkNsaWVudEtleRIQCghqd2tzX3VyaRgCIAEoCTLCAQoQQ2xpZW50S2V5U2VydmljZRJTCg5MaXN0Q2xpZW50S2V5cxIfLm5leHVzLnYxLkxpc3RDbGllbnRLZXlzUmVxdWVzdBogLm5leHVzLnYxLkxpc3RDbGllbnRLZXlzUmVzcG9uc2USWQoQUm90YXRlQ2xpZW50S2V5cxIhLm5leHVzLnYxLlJvdGF0ZUNsaWVudEtleXNSZXF1ZXN0GiIubmV4dXMudjEuUm90YXRlQ2xpZW50S2V5c1Jlc3BvbnNlQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
- * A key by which the daemon proves itself.
+ * A key with which the daemon authenticates.
  *
  * @generated from message nexus.v1.ClientKey
  */
@@ -43,28 +43,28 @@ export type ClientKey = Message<"nexus.v1.ClientKey"> & {
   signing: boolean;
 
   /**
-   * When it was made, and published.
+   * When it was created and published.
    *
    * @generated from field: google.protobuf.Timestamp created_at = 4;
    */
   createdAt?: Timestamp | undefined;
 
   /**
-   * From when on it signs.
+   * When it starts to sign.
    *
    * @generated from field: google.protobuf.Timestamp signs_from = 5;
    */
   signsFrom?: Timestamp | undefined;
 
   /**
-   * When it leaves the published set; unset while no other has taken its place.
+   * When it leaves the published set; unset until another key replaces it.
    *
    * @generated from field: google.protobuf.Timestamp ends_at = 6;
    */
   endsAt?: Timestamp | undefined;
 
   /**
-   * The public key as a JWK (RFC 7517), in JSON, for consoles that take no URL.
+   * The public key as a JWK (RFC 7517), in JSON, for consoles that do not accept a URL.
    *
    * @generated from field: string public_jwk = 7;
    */
@@ -100,14 +100,14 @@ export const ListClientKeysRequestSchema: GenMessage<ListClientKeysRequest> = /*
  */
 export type ListClientKeysResponse = Message<"nexus.v1.ListClientKeysResponse"> & {
   /**
-   * Every key that is published.
+   * Every published key.
    *
    * @generated from field: repeated nexus.v1.ClientKey keys = 1;
    */
   keys: ClientKey[];
 
   /**
-   * Where: the `jwks_uri` (RFC 7591 section 2) to enter at the authorization server.
+   * The `jwks_uri` (RFC 7591 section 2) to enter at the authorization server.
    *
    * @generated from field: string jwks_uri = 2;
    */
@@ -128,7 +128,7 @@ export const ListClientKeysResponseSchema: GenMessage<ListClientKeysResponse> = 
  */
 export type RotateClientKeysRequest = Message<"nexus.v1.RotateClientKeysRequest"> & {
   /**
-   * Only keys of this type, of which the first is made where there is none; empty means every type that there is.
+   * Only keys of this type, even if there is none yet; empty means every existing type.
    *
    * @generated from field: string type = 1;
    */
@@ -136,7 +136,7 @@ export type RotateClientKeysRequest = Message<"nexus.v1.RotateClientKeysRequest"
 
   /**
    * The current keys may be compromised: the new ones sign at once, and the current ones leave the published set at once. Until a
-   * server has fetched the set again, which can take as long as it likes, it rejects the daemon and accepts the lost key.
+   * server fetches the set again, which can take any time, it rejects the daemon and accepts the lost key.
    *
    * @generated from field: bool compromised = 2;
    */
@@ -157,7 +157,7 @@ export const RotateClientKeysRequestSchema: GenMessage<RotateClientKeysRequest> 
  */
 export type RotateClientKeysResponse = Message<"nexus.v1.RotateClientKeysResponse"> & {
   /**
-   * Every key that is published now.
+   * Every published key.
    *
    * @generated from field: repeated nexus.v1.ClientKey keys = 1;
    */
@@ -179,18 +179,19 @@ export const RotateClientKeysResponseSchema: GenMessage<RotateClientKeysResponse
   messageDesc(file_nexus_v1_client_key, 4);
 
 /**
- * The keys by which the daemon proves itself to authorization servers, for profiles with `TOKEN_ENDPOINT_AUTH_METHOD_PRIVATE_KEY_JWT` and
- * without a client secret. The daemon makes them, seals their private halves in its store, and publishes the public ones at
- * `<public-url>/.well-known/jwks.json` on its browser listener (RFC 7517). No answer holds a private key. For administrators.
+ * The keys with which the daemon authenticates to authorization servers, for profiles with `TOKEN_ENDPOINT_AUTH_METHOD_PRIVATE_KEY_JWT` and
+ * without a client secret. The daemon creates them, encrypts the private keys in its store, and publishes the public keys at
+ * `<public-url>/.well-known/jwks.json` on its browser listener (RFC 7517). No response contains a private key. For administrators.
  *
- * A rotation has an overlap. A new key is published at once and signs 24 hours later, when the servers that keep the set for a day have it.
- * The old key signs until then, and stays published for 1 hour more: an assertion is good for 60 seconds. The next signature after that erases it.
+ * A rotation has an overlap. A new key is published at once and signs 24 hours later, because servers may cache the set for a day.
+ * The old key signs until then and stays published for another hour, because an assertion is valid for 60 seconds. The next signature
+ * after that erases it.
  *
  * @generated from service nexus.v1.ClientKeyService
  */
 export const ClientKeyService: GenService<{
   /**
-   * The keys that are published, the oldest first.
+   * Returns the published keys, the oldest first.
    *
    * @generated from rpc nexus.v1.ClientKeyService.ListClientKeys
    */
@@ -200,9 +201,9 @@ export const ClientKeyService: GenService<{
     output: typeof ListClientKeysResponseSchema;
   },
   /**
-   * Makes new keys, one of each type that there is; without any, one of P-256.
+   * Creates new keys, one of each existing type; without any, one of P-256.
    *
-   * Errors: FAILED_PRECONDITION (CLIENT_KEY_ROTATING: a key of the type is published and does not sign yet; not with `compromised`).
+   * Errors: FAILED_PRECONDITION (CLIENT_KEY_ROTATING: a published key of the type does not sign yet; not with `compromised`).
    *
    * @generated from rpc nexus.v1.ClientKeyService.RotateClientKeys
    */

@@ -16,7 +16,7 @@ export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
   fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpIBCg5Db25uZWN0aW9uTmFtZRIhCg1wcm92aWRlcl9uYW1lGAEgASgJQgq6SAdyBRABGIABEjAKB3VzZXJfaWQYAiABKAlCH7pIHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSKwoFbGFiZWwYAyABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQihQcKCkNvbm5lY3Rpb24SCgoCaWQYASABKAkSDwoHdXNlcl9pZBgCIAEoCRITCgtwcm92aWRlcl9pZBgDIAEoCRIVCg1wcm92aWRlcl9uYW1lGAQgASgJEioKBnN0YXR1cxgFIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSEAoIcmV2aXNpb24YBiABKAQSGAoQcmVxdWVzdGVkX3Njb3BlcxgHIAMoCRIWCg5ncmFudGVkX3Njb3BlcxgIIAMoCRIuCgpleHBpcmVzX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI2ChJyZWZyZXNoX25vdF9iZWZvcmUYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKB3Byb2JsZW0YCyABKAsyES5uZXh1cy52MS5Qcm9ibGVtEi4KCmNyZWF0ZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnVwZGF0ZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlcXVlc3RfZXhwaXJlc19hdBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLcmVmcmVzaGFibGUYDyABKAgSNAoIbWV0YWRhdGEYECADKAsyIi5uZXh1cy52MS5Db25uZWN0aW9uLk1ldGFkYXRhRW50cnkSNgoScmVmcmVzaF9leHBpcmVzX2F0GDIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIdChVhd2FpdGluZ19jb25maXJtYXRpb24YNyABKAgSOQoTcHJvdmlkZXJfcmV2b2NhdGlvbhg9IAEoDjIcLm5leHVzLnYxLlByb3ZpZGVyUmV2b2NhdGlvbhINCgVsYWJlbBg+IAEoCRIiCgdhY2NvdW50GD8gASgLMhEubmV4dXMudjEuQWNjb3VudBItCglpc3N1ZWRfYXQYWiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKD3JlcXVlc3RfcHJvYmxlbRhbIAEoCzIRLm5leHVzLnYxLlByb2JsZW0aLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkYKB0FjY291bnQSDwoHc3ViamVjdBgBIAEoCRIMCgRuYW1lGAIgASgJEg0KBWVtYWlsGAMgASgJEg0KBWxvZ2luGAQgASgJIowDCilDb25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBIuCgd1c2VyX2lkGAEgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIfCgtwcm92aWRlcl9pZBgCIAEoCUIIukgFcgOwAQFIABIjCg1wcm92aWRlcl9uYW1lGAMgASgJQgq6SAdyBRABGIABSAASQAoGc2NvcGVzGAQgAygJQjC6SC2SASoQZBgBIiRyIhABGIACMhteW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyQSHAoKcmV0dXJuX3VybBgFIAEoCUIIukgFcgMYgBASIgoNY29ubmVjdGlvbl9pZBgGIAEoCUILukgI2AEBcgOwAQESHAoUcmVxdWlyZV9jb25maXJtYXRpb24YByABKAgSKwoFbGFiZWwYCCABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQSDgoGZGV2aWNlGDIgASgIQgoKCHByb3ZpZGVyIskCCipDb25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVzcG9uc2USEAoIYXV0aF91cmwYASABKAkSDQoFc3RhdGUYAiABKAkSDgoGc2NvcGVzGAMgAygJEhMKC3Byb3ZpZGVyX2lkGAQgASgJEhUKDWNvbm5lY3Rpb25faWQYBSABKAkSLgoKZXhwaXJlc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFAoMcmVkaXJlY3RfdXJpGAcgASgJEigKCmNvbm5lY3Rpb24YRiABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uEhgKEHZlcmlmaWNhdGlvbl91cmkYMiABKAkSEQoJdXNlcl9jb2RlGDMgASgJEiEKGXZlcmlmaWNhdGlvbl91cmlfY29tcGxldGUYNCABKAkiYAoYQ29uZmlybUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiMKD2NvbXBsZXRpb25fY29kZRgCIAEoCUIKukgHcgUQARiAASJFChlDb25maXJtQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIn0KFEdldENvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJBChVHZXRDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24itgIKFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSHQoJcGFnZV9zaXplGAEgASgFQgq6SAcaBRjoBygAEhwKCnBhZ2VfdG9rZW4YAiABKAlCCLpIBXIDGIAEEi4KB3VzZXJfaWQYAyABKAlCHbpIGnIYGIACMhNeW15ceDAwLVx4MUZceDdGXSokEiAKC3Byb3ZpZGVyX2lkGAQgASgJQgu6SAjYAQFyA7ABARI0CgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzQgi6SAWCAQIQARIoCglpZF9wcmVmaXgYBiABKAlCFbpIEnIQGCQyDF5bMC05YS1mLV0qJBItCgZzZWFyY2gYWiABKAlCHbpIGnIYGIABMhNeW15ceDAwLVx4MUZceDdGXSokIl0KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEikKC2Nvbm5lY3Rpb25zGAEgAygLMhQubmV4dXMudjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVQoXV2F0Y2hDb25uZWN0aW9uc1JlcXVlc3QSKgoOY29ubmVjdGlvbl9pZHMYASADKAlCErpID5IBDBDoBxgBIgVyA7ABARIOCgZvdGhlcnMYAiABKAgicAoYV2F0Y2hDb25uZWN0aW9uc1Jlc3BvbnNlEioKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uSAASHwoVcmVtb3ZlZF9jb25uZWN0aW9uX2lkGAIgASgJSABCBwoFZXZlbnQikgEKKUNvbm5lY3Rpb25TZXJ2aWNlUmVmcmVzaENvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJWCipDb25uZWN0aW9uU2VydmljZVJlZnJlc2hDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24igAEKF1Jldm9rZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJEChhSZXZva2VDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24igAEKF0RlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZTocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiMgoXR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QSFwoFc3RhdGUYASABKAlCCLpIBXIDGIABIloKGEdldENhcHR1cmVTY2hlbWFSZXNwb25zZRIVCg1wcm92aWRlcl9uYW1lGAEgASgJEicKBnNjaGVtYRgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiYQoYQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0EhcKBXN0YXRlGAEgASgJQgi6SAVyAxiAARIsCgtjcmVkZW50aWFscxgCIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QidAoZQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRIVCg1jb25uZWN0aW9uX2lkGAEgASgJEioKBnN0YXR1cxgCIAEoDjIaLm5leHVzLnYxLkNvbm5lY3Rpb25TdGF0dXMSFAoMcmVkaXJlY3RfdXJsGAMgASgJIrMDChdJbXBvcnRDb25uZWN0aW9uUmVxdWVzdBIuCgd1c2VyX2lkGAEgASgJQh26SBpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIdCgtwcm92aWRlcl9pZBgCIAEoCUIIukgFcgOwAQESMAoNcmVmcmVzaF90b2tlbhgDIAEoCUIZukgWchQYgIAEMg5eW1x4MjAtXHg3RV0qJBJHCgtjcmVkZW50aWFscxgEIAMoCzIyLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSQAoGc2NvcGVzGAUgAygJQjC6SC2SASoQZBgBIiRyIhABGIACMhteW1x4MjFceDIzLVx4NUJceDVELVx4N0VdKyQSKwoFbGFiZWwYBiABKAlCHLpIGXIXGEAyE15bXlx4MDAtXHgxRlx4N0ZdKiQSKwoIaWRfdG9rZW4YPCABKAlCGbpIFnIUGICABDIOXltceDIwLVx4N0VdKiQaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKGEltcG9ydENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiL/AQoYUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0Eh8KDWNvbm5lY3Rpb25faWQYASABKAlCCLpIBXIDsAEBEkgKC2NyZWRlbnRpYWxzGAIgAygLMjMubmV4dXMudjEuUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0LkNyZWRlbnRpYWxzRW50cnkSJgoEbmFtZRgDIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lGjIKEENyZWRlbnRpYWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ATocukgZIhcKDWNvbm5lY3Rpb25faWQKBG5hbWUQASJFChlSZXBsYWNlQ3JlZGVudGlhbFJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uKu8BChBDb25uZWN0aW9uU3RhdHVzEiEKHUNPTk5FQ1RJT05fU1RBVFVTX1VOU1BFQ0lGSUVEEAASHQoZQ09OTkVDVElPTl9TVEFUVVNfUEVORElORxABEhwKGENPTk5FQ1RJT05fU1RBVFVTX0FDVElWRRACEh8KG0NPTk5FQ1RJT05fU1RBVFVTX0FUVEVOVElPThADEh0KGUNPTk5FQ1RJT05fU1RBVFVTX1JFVk9LRUQQBBIdChlDT05ORUNUSU9OX1NUQVRVU19FWFBJUkVEEAUSHAoYQ09OTkVDVElPTl9TVEFUVVNfRkFJTEVEEAYqwgEKElByb3ZpZGVyUmV2b2NhdGlvbhIjCh9QUk9WSURFUl9SRVZPQ0FUSU9OX1VOU1BFQ0lGSUVEEAASIgoeUFJPVklERVJfUkVWT0NBVElPTl9OT1RfTkVFREVEEAESHwobUFJPVklERVJfUkVWT0NBVElPTl9QRU5ESU5HEAISHAoYUFJPVklERVJfUkVWT0NBVElPTl9ET05FEAMSJAogUFJPVklERVJfUkVWT0NBVElPTl9OT1RfUE9TU0lCTEUQBDKgCQoRQ29ubmVjdGlvblNlcnZpY2USfgoRUmVxdWVzdENvbm5lY3Rpb24SMy5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlcXVlc3RDb25uZWN0aW9uUmVxdWVzdBo0Lm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRJcChFDb25maXJtQ29ubmVjdGlvbhIiLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVxdWVzdBojLm5leHVzLnYxLkNvbmZpcm1Db25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLm5leHVzLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlElYKD0xpc3RDb25uZWN0aW9ucxIgLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1JlcXVlc3QaIS5uZXh1cy52MS5MaXN0Q29ubmVjdGlvbnNSZXNwb25zZRJbChBXYXRjaENvbm5lY3Rpb25zEiEubmV4dXMudjEuV2F0Y2hDb25uZWN0aW9uc1JlcXVlc3QaIi5uZXh1cy52MS5XYXRjaENvbm5lY3Rpb25zUmVzcG9uc2UwARJ+ChFSZWZyZXNoQ29ubmVjdGlvbhIzLm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVmcmVzaENvbm5lY3Rpb25SZXF1ZXN0GjQubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlc3BvbnNlElkKEFJldm9rZUNvbm5lY3Rpb24SIS5uZXh1cy52MS5SZXZva2VDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLlJldm9rZUNvbm5lY3Rpb25SZXNwb25zZRJZChBEZWxldGVDb25uZWN0aW9uEiEubmV4dXMudjEuRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5EZWxldGVDb25uZWN0aW9uUmVzcG9uc2USWQoQR2V0Q2FwdHVyZVNjaGVtYRIhLm5leHVzLnYxLkdldENhcHR1cmVTY2hlbWFSZXF1ZXN0GiIubmV4dXMudjEuR2V0Q2FwdHVyZVNjaGVtYVJlc3BvbnNlElwKEUNhcHR1cmVDcmVkZW50aWFsEiIubmV4dXMudjEuQ2FwdHVyZUNyZWRlbnRpYWxSZXF1ZXN0GiMubmV4dXMudjEuQ2FwdHVyZUNyZWRlbnRpYWxSZXNwb25zZRJZChBJbXBvcnRDb25uZWN0aW9uEiEubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QaIi5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVzcG9uc2USXAoRUmVwbGFjZUNyZWRlbnRpYWwSIi5uZXh1cy52MS5SZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QaIy5uZXh1cy52MS5SZXBsYWNlQ3JlZGVudGlhbFJlc3BvbnNlQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
- * Why a connection is not well. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
+ * The problem of a connection. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
  *
  * @generated from message nexus.v1.Problem
  */
@@ -55,7 +55,7 @@ export type Problem = Message<"nexus.v1.Problem"> & {
   reason: string;
 
   /**
-   * One sentence for a person. Never text of the provider.
+   * One sentence for people. Never text from the provider.
    *
    * @generated from field: string message = 2;
    */
@@ -180,7 +180,7 @@ export type Connection = Message<"nexus.v1.Connection"> & {
   revision: bigint;
 
   /**
-   * Scopes asked for in the newest request.
+   * Scopes of the newest request.
    *
    * @generated from field: repeated string requested_scopes = 7;
    */
@@ -208,7 +208,7 @@ export type Connection = Message<"nexus.v1.Connection"> & {
   refreshNotBefore?: Timestamp | undefined;
 
   /**
-   * Why the connection is not well; unset when it is.
+   * The connection's problem; unset when there is none.
    *
    * @generated from field: nexus.v1.Problem problem = 11;
    */
@@ -243,7 +243,7 @@ export type Connection = Message<"nexus.v1.Connection"> & {
   refreshable: boolean;
 
   /**
-   * Values of the callback or of the token answer that the profile keeps, for example `instance_url`.
+   * Values of the callback or of the token response that the profile keeps, for example `instance_url`.
    *
    * @generated from field: map<string, string> metadata = 16;
    */
@@ -251,15 +251,15 @@ export type Connection = Message<"nexus.v1.Connection"> & {
 
   /**
    * When the refresh token, or the authorization behind it, ends; unset when the provider did not say. The daemon uses it
-   * before that; where the provider does not prolong it, a person must consent again by then.
+   * before that; if the provider does not extend it, the user must consent again by then.
    *
    * @generated from field: google.protobuf.Timestamp refresh_expires_at = 50;
    */
   refreshExpiresAt?: Timestamp | undefined;
 
   /**
-   * Whether a consent was given that `ConfirmConnection` has not confirmed yet, by `request_expires_at` at the latest. What the
-   * connection held before stays as it is until then.
+   * Whether a consent waits for `ConfirmConnection`, until `request_expires_at` at the latest. The previous credential stays in use
+   * until then.
    *
    * @generated from field: bool awaiting_confirmation = 55;
    */
@@ -294,8 +294,8 @@ export type Connection = Message<"nexus.v1.Connection"> & {
   issuedAt?: Timestamp | undefined;
 
   /**
-   * Why the newest request for consent brought no credential; unset until one ends so, and again when a later one brings one. A connection that
-   * lives on is as it was before the request.
+   * Why the newest request for consent failed; unset when it succeeded or is pending. The connection itself is as it was before the
+   * request.
    *
    * @generated from field: nexus.v1.Problem request_problem = 91;
    */
@@ -391,22 +391,22 @@ export type ConnectionServiceRequestConnectionRequest = Message<"nexus.v1.Connec
   } | { case: undefined; value?: undefined };
 
   /**
-   * Scopes to ask for in place of the profile's defaults; none means the defaults.
+   * Scopes to request instead of the profile's defaults; none means the defaults.
    *
    * @generated from field: repeated string scopes = 4;
    */
   scopes: string[];
 
   /**
-   * Where the person's browser is sent afterwards, with `status`, `connection_id`, `provider` and, on error, `error`
-   * added to the query. Its origin must be one of `NEXUS_ALLOWED_RETURN_URLS`. Empty: a plain page says it is done.
+   * Where the user's browser is sent afterwards, with `status`, `connection_id`, `provider` and, on error, `error`
+   * added to the query. Its origin must be one of `NEXUS_ALLOWED_RETURN_URLS`. If empty, a plain page confirms the consent.
    *
    * @generated from field: string return_url = 5;
    */
   returnUrl: string;
 
   /**
-   * Ask for consent again under this id.
+   * Request a new consent for this connection.
    *
    * @generated from field: string connection_id = 6;
    */
@@ -414,7 +414,7 @@ export type ConnectionServiceRequestConnectionRequest = Message<"nexus.v1.Connec
 
   /**
    * Keep the credential unreadable until `ConfirmConnection` presents the `completion_code` that is added to the query of the
-   * return URL. Demand it where an application has a session with the person: it confirms only in the session that started the
+   * return URL. Use it if an application has a session with the user: it confirms only in the session that started the
    * consent, so that nobody can make somebody else finish it. Needs `return_url`.
    *
    * @generated from field: bool require_confirmation = 7;
@@ -430,9 +430,9 @@ export type ConnectionServiceRequestConnectionRequest = Message<"nexus.v1.Connec
   label: string;
 
   /**
-   * Ask by device authorization (RFC 8628): for a person whose browser cannot reach the `browser` listener. The answer has `user_code` and
-   * `verification_uri` in place of `auth_url`, and the daemon asks the provider for the token until the person is done. For a profile of type
-   * `oauth2` whose server has a device authorization endpoint; not together with a confirmation or a `return_url`, since no browser comes back.
+   * Use device authorization (RFC 8628), for a user whose browser cannot reach the `browser` listener. The response has `user_code` and
+   * `verification_uri` in place of `auth_url`, and the daemon polls the provider until the user is done. For a profile of type
+   * `oauth2` whose server has a device authorization endpoint. Not together with a confirmation or a `return_url`.
    *
    * @generated from field: bool device = 50;
    */
@@ -453,21 +453,21 @@ export const ConnectionServiceRequestConnectionRequestSchema: GenMessage<Connect
  */
 export type ConnectionServiceRequestConnectionResponse = Message<"nexus.v1.ConnectionServiceRequestConnectionResponse"> & {
   /**
-   * The URL to open in the person's browser: `<public-url>/auth/start?state=...`.
+   * The URL to open in the user's browser: `<public-url>/auth/start?state=...`.
    *
    * @generated from field: string auth_url = 1;
    */
   authUrl: string;
 
   /**
-   * The state of this request (RFC 6749 section 10.12): when it ends and 256 random bits, base64url. Valid once.
+   * The state of this request (RFC 6749 section 10.12): its expiry and 256 random bits, base64url. Valid once.
    *
    * @generated from field: string state = 2;
    */
   state: string;
 
   /**
-   * The scopes that will be asked for.
+   * The scopes that will be requested.
    *
    * @generated from field: repeated string scopes = 3;
    */
@@ -502,7 +502,7 @@ export type ConnectionServiceRequestConnectionResponse = Message<"nexus.v1.Conne
   redirectUri: string;
 
   /**
-   * Set where no person is needed (see `GrantType`): the connection, `ACTIVE` with a token. Then `auth_url`, `state`, `redirect_uri` and
+   * Set if no user is needed (see `GrantType`): the connection, `ACTIVE` with a token. Then `auth_url`, `state`, `redirect_uri` and
    * `expires_at` are unset.
    *
    * @generated from field: nexus.v1.Connection connection = 70;
@@ -510,7 +510,7 @@ export type ConnectionServiceRequestConnectionResponse = Message<"nexus.v1.Conne
   connection?: Connection | undefined;
 
   /**
-   * With `device`: the page that the person opens on any device, and the code to enter there (RFC 8628 section 3.3). `auth_url` and `state` are
+   * With `device`: the page that the user opens on any device, and the code to enter there (RFC 8628 section 3.3). `auth_url` and `state` are
    * empty then, and `expires_at` is the provider's.
    *
    * @generated from field: string verification_uri = 50;
@@ -525,7 +525,7 @@ export type ConnectionServiceRequestConnectionResponse = Message<"nexus.v1.Conne
   userCode: string;
 
   /**
-   * The page with the code in it, where the provider has one. Show it to the person who is to consent and to nobody else.
+   * The page with the code included, if the provider has one. Show it only to the user who is to consent.
    *
    * @generated from field: string verification_uri_complete = 52;
    */
@@ -553,7 +553,7 @@ export type ConfirmConnectionRequest = Message<"nexus.v1.ConfirmConnectionReques
   connectionId: string;
 
   /**
-   * What came back to the return URL. Valid once.
+   * The code from the query of the return URL. Valid once.
    *
    * @generated from field: string completion_code = 2;
    */
@@ -651,7 +651,7 @@ export type ListConnectionsRequest = Message<"nexus.v1.ListConnectionsRequest"> 
   pageSize: number;
 
   /**
-   * `next_page_token` of the previous answer; empty for the first page.
+   * `next_page_token` of the previous response; empty for the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -708,7 +708,7 @@ export const ListConnectionsRequestSchema: GenMessage<ListConnectionsRequest> = 
  */
 export type ListConnectionsResponse = Message<"nexus.v1.ListConnectionsResponse"> & {
   /**
-   * The connections of this page. A page may hold fewer than asked for, even none, while more follow.
+   * The connections of this page. A page may contain fewer than requested, even none, although more follow.
    *
    * @generated from field: repeated nexus.v1.Connection connections = 1;
    */
@@ -736,7 +736,7 @@ export const ListConnectionsResponseSchema: GenMessage<ListConnectionsResponse> 
  */
 export type WatchConnectionsRequest = Message<"nexus.v1.WatchConnectionsRequest"> & {
   /**
-   * Only these; none means every connection that the caller may see, also those that are made later.
+   * Only these; none means every connection that the caller may see, including future ones.
    *
    * @generated from field: repeated string connection_ids = 1;
    */
@@ -1034,7 +1034,7 @@ export type CaptureCredentialResponse = Message<"nexus.v1.CaptureCredentialRespo
   status: ConnectionStatus;
 
   /**
-   * Where to send the person's browser; empty when the request had no `return_url`.
+   * Where to send the user's browser; empty when the request had no `return_url`.
    *
    * @generated from field: string redirect_url = 3;
    */
@@ -1097,10 +1097,10 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
   label: string;
 
   /**
-   * In place of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a person who signed in at an application that is the client of
+   * In place of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a user who signed in at an application that is the client of
    * the profile. `iss`, `aud` and `exp` are checked; its signature is left to the issuer, which sees it when the id_token is exchanged
-   * (`GRANT_TYPE_IDENTITY_ASSERTION`). The connection has no access token and ends with the id_token; another import under its name
-   * takes its place.
+   * (`GRANT_TYPE_IDENTITY_ASSERTION`). The connection has no access token and ends with the id_token; another import with its name
+   * replaces it.
    *
    * @generated from field: string id_token = 60;
    */
@@ -1199,14 +1199,14 @@ export const ReplaceCredentialResponseSchema: GenMessage<ReplaceCredentialRespon
  */
 export enum ConnectionStatus {
   /**
-   * Never answered.
+   * Never returned.
    *
    * @generated from enum value: CONNECTION_STATUS_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * Waiting for a person's first consent.
+   * Waiting for the user's first consent.
    *
    * @generated from enum value: CONNECTION_STATUS_PENDING = 1;
    */
@@ -1220,7 +1220,7 @@ export enum ConnectionStatus {
   ACTIVE = 2,
 
   /**
-   * A person must consent again (or fix the profile); `problem` says why.
+   * A user must consent again, or an operator must correct the profile; `problem` explains why.
    *
    * @generated from enum value: CONNECTION_STATUS_ATTENTION = 3;
    */
@@ -1241,7 +1241,7 @@ export enum ConnectionStatus {
   EXPIRED = 5,
 
   /**
-   * The first consent was denied or could not be completed; `problem` says why.
+   * The first consent was denied or could not be completed; `problem` explains why.
    *
    * @generated from enum value: CONNECTION_STATUS_FAILED = 6;
    */
@@ -1306,7 +1306,7 @@ export const ProviderRevocationSchema: GenEnum<ProviderRevocation> = /*@__PURE__
   enumDesc(file_nexus_v1_connection, 1);
 
 /**
- * Connections: one person's consent at one provider, and what is left of it.
+ * Connections: a user's consent at a provider, and the credential that it yields.
  *
  * Errors of every RPC: as in `ProviderService`.
  *
@@ -1344,9 +1344,9 @@ export const ConnectionService: GenService<{
     output: typeof ConnectionServiceRequestConnectionResponseSchema;
   },
   /**
-   * Makes the credential of a consent that was requested with `require_confirmation` the connection's own: it is readable from
-   * then on. Only the principal that requested the consent can confirm it, and only within 10 minutes after it was given.
-   * The fifth wrong code ends the consent: its credential is erased and its grant revoked at the provider.
+   * Confirms a consent that was requested with `require_confirmation`: the connection takes its credential, which is readable from
+   * then on. Only the principal that requested the consent can confirm it, within 10 minutes after the consent.
+   * The fifth wrong code ends the consent: nexusd erases its credential and revokes its grant at the provider.
    *
    * Errors: `NOT_FOUND`. `INVALID_ARGUMENT` for a wrong code, with the number of remaining tries. `FAILED_PRECONDITION` with reason
    * `NOT_AWAITING_CONFIRMATION` when nothing waits for this principal's confirmation. `FAILED_PRECONDITION` with `PROVIDER_DELETED` or
@@ -1407,7 +1407,7 @@ export const ConnectionService: GenService<{
     output: typeof ConnectionServiceRefreshConnectionResponseSchema;
   },
   /**
-   * Ends a connection for good: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
+   * Ends a connection permanently: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
    * token is revoked at the provider (RFC 7009), or its access token if it has no other. This happens in the background and is retried
    * until the provider responds, for 7 days at most. An access token is retried only while it is valid.
    *
@@ -1433,7 +1433,7 @@ export const ConnectionService: GenService<{
     output: typeof DeleteConnectionResponseSchema;
   },
   /**
-   * The fields to ask a person for, for static types. Consumes nothing. Errors: `NOT_FOUND` for a state that is unknown, used
+   * Returns the fields that a user must enter, for static types. The state stays usable. Errors: `NOT_FOUND` for a state that is unknown, used
    * or expired; `FAILED_PRECONDITION` with reason `NOT_STATIC` for the state of an `oauth2` request.
    *
    * @generated from rpc nexus.v1.ConnectionService.GetCaptureSchema
@@ -1444,11 +1444,11 @@ export const ConnectionService: GenService<{
     output: typeof GetCaptureSchemaResponseSchema;
   },
   /**
-   * Completes a connection of a static type: checked against the schema, tried at the provider where the profile names
-   * `api_base_url` and `user_info_endpoint`, then active. Values that fail leave the state usable.
+   * Completes a connection of a static type. nexusd checks the values against the schema and tries them at the provider, if the profile
+   * has `api_base_url` and `user_info_endpoint`. The connection is then active. If the values fail, the state stays usable.
    *
    * Errors: as `GetCaptureSchema`; `INVALID_ARGUMENT` naming each field; `FAILED_PRECONDITION` with reason
-   * `CREDENTIAL_REJECTED` when the provider answers 401 or 403; `UNAVAILABLE` when it cannot be tried.
+   * `CREDENTIAL_REJECTED` when the provider responds with 401 or 403; `UNAVAILABLE` when it cannot be tried.
    *
    * @generated from rpc nexus.v1.ConnectionService.CaptureCredential
    */
@@ -1458,8 +1458,8 @@ export const ConnectionService: GenService<{
     output: typeof CaptureCredentialResponseSchema;
   },
   /**
-   * Brings in a credential of another system: a refresh token, proved by one refresh before the connection is active, or
-   * the fields of a static type, checked as in `CaptureCredential`. Nothing is stored when the proof fails.
+   * Imports a credential of another system: a refresh token, or the fields of a static type, checked as in `CaptureCredential`. nexusd
+   * refreshes the token once before the connection is active. If that fails, nothing is stored.
    *
    * Errors: `NOT_FOUND` for an unknown provider. `INVALID_ARGUMENT`. `ALREADY_EXISTS` for a label that another connection has, see
    * `ConnectionName`. `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider rejects it. `UNAVAILABLE` when the
@@ -1474,8 +1474,8 @@ export const ConnectionService: GenService<{
     output: typeof ImportConnectionResponseSchema;
   },
   /**
-   * Replaces the fields of a static connection by hand, as a new revision that reaches the watchers. Errors: as
-   * `ImportConnection`, `FAILED_PRECONDITION` with reason `NOT_STATIC` for `oauth2`, which is consented to again instead.
+   * Replaces the fields of a static connection with a new revision, and notifies watchers. Errors: as `ImportConnection`.
+   * `FAILED_PRECONDITION` with reason `NOT_STATIC` for `oauth2`, where the user consents again instead.
    *
    * @generated from rpc nexus.v1.ConnectionService.ReplaceCredential
    */

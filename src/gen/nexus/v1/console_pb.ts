@@ -58,7 +58,7 @@ export const CreateConsoleLinkResponseSchema: GenMessage<CreateConsoleLinkRespon
   messageDesc(file_nexus_v1_console, 1);
 
 /**
- * The console: the daemon's pages for a person who is signed in.
+ * The console: web pages for users who are signed in.
  *
  * @generated from service nexus.v1.ConsoleService
  */

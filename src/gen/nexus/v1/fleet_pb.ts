@@ -34,7 +34,7 @@ export const StepDownRequestSchema: GenMessage<StepDownRequest> = /*@__PURE__*/
  */
 export type StepDownResponse = Message<"nexus.v1.StepDownResponse"> & {
   /**
-   * Where the hub that steps down is reached by the others, `host:port`.
+   * Address of the hub that steps down, `host:port`.
    *
    * @generated from field: string address = 1;
    */
@@ -49,7 +49,7 @@ export const StepDownResponseSchema: GenMessage<StepDownResponse> = /*@__PURE__*
   messageDesc(file_nexus_v1_fleet, 1);
 
 /**
- * Hubs: daemons that share one store in PostgreSQL. `StatusService.GetStatus` says how the fleet is.
+ * Hubs: daemons that share one store in PostgreSQL. `StatusService.GetStatus` returns the state of the fleet.
  *
  * @generated from service nexus.v1.FleetService
  */
@@ -60,8 +60,8 @@ export const FleetService: GenService<{
    *
    * For the role admin.
    *
-   * Errors: `PERMISSION_DENIED`; `FAILED_PRECONDITION` with reason `NOT_A_HUB` where the daemon is alone, `NO_OTHER_HUB` where no other hub
-   * was seen in the last 30 seconds; `UNAVAILABLE` while no hub leads.
+   * Errors: `PERMISSION_DENIED`; `FAILED_PRECONDITION` with reason `NOT_A_HUB` if the daemon is alone, `NO_OTHER_HUB` if no other hub
+   * was seen in the last 30 seconds; `UNAVAILABLE` while there is no leader.
    *
    * @generated from rpc nexus.v1.FleetService.StepDown
    */

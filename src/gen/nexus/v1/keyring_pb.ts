@@ -27,14 +27,14 @@ export type KeyState = Message<"nexus.v1.KeyState"> & {
   keyId: string;
 
   /**
-   * Whether new records are sealed with it.
+   * Whether new records use it.
    *
    * @generated from field: bool primary = 2;
    */
   primary: boolean;
 
   /**
-   * Stored records that are sealed with it.
+   * Stored records that use it.
    *
    * @generated from field: uint64 records = 3;
    */
@@ -49,20 +49,20 @@ export const KeyStateSchema: GenMessage<KeyState> = /*@__PURE__*/
   messageDesc(file_nexus_v1_keyring, 0);
 
 /**
- * The ring as it is now.
+ * The current ring.
  *
  * @generated from message nexus.v1.Keyring
  */
 export type Keyring = Message<"nexus.v1.Keyring"> & {
   /**
-   * Where it comes from.
+   * Its source.
    *
    * @generated from field: nexus.v1.KeySource source = 1;
    */
   source: KeySource;
 
   /**
-   * The file that holds it; empty when none does.
+   * Its file; empty if there is none.
    *
    * @generated from field: string path = 2;
    */
@@ -83,14 +83,14 @@ export type Keyring = Message<"nexus.v1.Keyring"> & {
   rotating: boolean;
 
   /**
-   * Records that are sealed with another key than the primary.
+   * Records that do not use the primary yet.
    *
    * @generated from field: uint64 remaining = 5;
    */
   remaining: bigint;
 
   /**
-   * Records that the last rotation could not open: they were altered, or belong elsewhere, and need no key any more.
+   * Records that the last rotation could not decrypt, because they were altered or moved. They need no key anymore.
    *
    * @generated from field: uint64 unreadable = 6;
    */
@@ -111,7 +111,7 @@ export const KeyringSchema: GenMessage<Keyring> = /*@__PURE__*/
  */
 export type GetKeyringRequest = Message<"nexus.v1.GetKeyringRequest"> & {
   /**
-   * Read the source again before.
+   * Read the source again first.
    *
    * @generated from field: bool reload = 1;
    */
@@ -175,7 +175,7 @@ export type AddKeyResponse = Message<"nexus.v1.AddKeyResponse"> & {
   keyId: string;
 
   /**
-   * The file that holds it now.
+   * Its file.
    *
    * @generated from field: string path = 2;
    */
@@ -196,7 +196,7 @@ export const AddKeyResponseSchema: GenMessage<AddKeyResponse> = /*@__PURE__*/
  */
 export type RotateKeyringRequest = Message<"nexus.v1.RotateKeyringRequest"> & {
   /**
-   * The key that becomes the primary; empty for the newest of the ring.
+   * The key that becomes the primary; empty for the newest.
    *
    * @generated from field: string key_id = 1;
    */
@@ -217,7 +217,7 @@ export const RotateKeyringRequestSchema: GenMessage<RotateKeyringRequest> = /*@_
  */
 export type RotateKeyringResponse = Message<"nexus.v1.RotateKeyringResponse"> & {
   /**
-   * The ring as the rotation begins.
+   * The ring at the start of the rotation.
    *
    * @generated from field: nexus.v1.Keyring keyring = 1;
    */
@@ -259,7 +259,7 @@ export const RetireKeyRequestSchema: GenMessage<RetireKeyRequest> = /*@__PURE__*
  */
 export type RetireKeyResponse = Message<"nexus.v1.RetireKeyResponse"> & {
   /**
-   * Whether it was removed from its source; otherwise a person must remove it there.
+   * Whether it was removed from its source; otherwise an operator must remove it there.
    *
    * @generated from field: bool removed_from_source = 1;
    */
@@ -274,7 +274,7 @@ export const RetireKeyResponseSchema: GenMessage<RetireKeyResponse> = /*@__PURE_
   messageDesc(file_nexus_v1_keyring, 9);
 
 /**
- * Where the ring comes from.
+ * The source of the ring.
  *
  * @generated from enum nexus.v1.KeySource
  */
@@ -287,7 +287,7 @@ export enum KeySource {
   UNSPECIFIED = 0,
 
   /**
-   * The file that the daemon made on its first start.
+   * The file that the daemon created on its first start.
    *
    * @generated from enum value: KEY_SOURCE_GENERATED = 1;
    */
@@ -301,7 +301,7 @@ export enum KeySource {
   FILE = 2,
 
   /**
-   * A variable of the environment; another value needs another start.
+   * A variable of the environment; a change needs a restart.
    *
    * @generated from enum value: KEY_SOURCE_ENVIRONMENT = 3;
    */
@@ -322,14 +322,13 @@ export const KeySourceSchema: GenEnum<KeySource> = /*@__PURE__*/
   enumDesc(file_nexus_v1_keyring, 0);
 
 /**
- * The keys that seal the store. A ring holds several: records open with the key that they name, and new ones are sealed with the
- * primary. No answer holds a key; ids are digests. For administrators.
+ * The keys that encrypt the store. A ring contains several. Each record names its key, and new records use the primary. No response contains a key; ids are digests. For administrators.
  *
  * @generated from service nexus.v1.KeyringService
  */
 export const KeyringService: GenService<{
   /**
-   * The keys of the ring, and how many records need each.
+   * Returns the keys of the ring, and how many records need each.
    *
    * Errors: FAILED_PRECONDITION (KEY_SOURCE: the source cannot be read, or lacks a key that is needed; with `reload` only).
    *
@@ -341,10 +340,10 @@ export const KeyringService: GenService<{
     output: typeof GetKeyringResponseSchema;
   },
   /**
-   * Makes a new key in the file that holds the ring, durably. Nothing is sealed with it before RotateKeyring.
+   * Adds a new key to the ring's file, durably. Nothing is encrypted with it before RotateKeyring.
    *
-   * Errors: FAILED_PRECONDITION (KEY_SOURCE: the ring comes from the environment or from a command, where a person must add the key, or the
-   * file cannot be written).
+   * Errors: FAILED_PRECONDITION (KEY_SOURCE: the ring comes from the environment or a command, where an operator must add the key, or the
+   * file is not writable).
    *
    * @generated from rpc nexus.v1.KeyringService.AddKey
    */
@@ -354,10 +353,10 @@ export const KeyringService: GenService<{
     output: typeof AddKeyResponseSchema;
   },
   /**
-   * Reads the source again, makes a key the primary, and begins to seal every record with it. Answers at once; GetKeyring shows how far it
-   * is. Calls are answered meanwhile, and a daemon that is killed goes on with it at its next start.
+   * Reads the source again, makes a key the primary, and starts to re-encrypt every record with it. Returns at once; GetKeyring shows the
+   * progress. The daemon serves calls meanwhile. After a crash, it continues at the next start.
    *
-   * Errors: NOT_FOUND (the ring holds no such key), FAILED_PRECONDITION (NO_OTHER_KEY: the newest key is the primary and seals every record;
+   * Errors: NOT_FOUND (unknown key), FAILED_PRECONDITION (NO_OTHER_KEY: the newest key is already the primary of every record;
    * KEY_SOURCE).
    *
    * @generated from rpc nexus.v1.KeyringService.RotateKeyring
@@ -368,8 +367,8 @@ export const KeyringService: GenService<{
     output: typeof RotateKeyringResponseSchema;
   },
   /**
-   * Ends a key that no record needs; every record is looked at. Removes it from the file that holds the ring. Backups that were made
-   * with it still need it.
+   * Removes a key that no record needs from the ring's file, after checking every record. Older backups may still need the
+   * key.
    *
    * Errors: NOT_FOUND, FAILED_PRECONDITION (KEY_IN_USE: it is the primary, or records need it; KEY_SOURCE).
    *

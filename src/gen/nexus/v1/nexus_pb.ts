@@ -48,7 +48,7 @@ export type RequestConnectionRequest = Message<"nexus.v1.RequestConnectionReques
   scopes: string[];
 
   /**
-   * Where the person's browser is sent afterwards.
+   * Where the user's browser is sent afterwards.
    *
    * @generated from field: string return_url = 5;
    */
@@ -83,7 +83,7 @@ export const RequestConnectionRequestSchema: GenMessage<RequestConnectionRequest
  */
 export type RequestConnectionResponse = Message<"nexus.v1.RequestConnectionResponse"> & {
   /**
-   * The URL to open in the person's browser.
+   * The URL to open in the user's browser.
    *
    * @generated from field: string auth_url = 1;
    */
@@ -97,7 +97,7 @@ export type RequestConnectionResponse = Message<"nexus.v1.RequestConnectionRespo
   state: string;
 
   /**
-   * The scopes that will be asked for.
+   * The scopes that will be requested.
    *
    * @generated from field: repeated string scopes = 3;
    */

@@ -20,7 +20,7 @@ export const file_nexus_v1_notification: GenFile = /*@__PURE__*/
  */
 export type TestReceiversRequest = Message<"nexus.v1.TestReceiversRequest"> & {
   /**
-   * Only this one; empty means all. `webhook` and `command` are those of the settings, the others those of `NEXUS_NOTIFY_FILE`.
+   * Only this one; empty means all. `webhook` and `command` are those of the settings; other names are from `NEXUS_NOTIFY_FILE`.
    *
    * @generated from field: string receiver = 1;
    */
@@ -56,7 +56,7 @@ export const TestReceiversResponseSchema: GenMessage<TestReceiversResponse> = /*
   messageDesc(file_nexus_v1_notification, 1);
 
 /**
- * What a receiver made of a test.
+ * The result of a test.
  *
  * @generated from message nexus.v1.TestedReceiver
  */
@@ -69,7 +69,7 @@ export type TestedReceiver = Message<"nexus.v1.TestedReceiver"> & {
   name: string;
 
   /**
-   * Whether it took the event: a 2xx status, or exit code 0.
+   * Whether it accepted the event: a 2xx status, or exit code 0.
    *
    * @generated from field: bool taken = 2;
    */
@@ -77,7 +77,7 @@ export type TestedReceiver = Message<"nexus.v1.TestedReceiver"> & {
 
   /**
    * Why not, as a stable word: `http_500`, `timeout`, `network`, `forbidden_address`, `redirect`, `secrets_unreadable`, `exit_1`, `ENOENT`. Empty
-   * when it was taken.
+   * if it accepted the event.
    *
    * @generated from field: string reason = 3;
    */
@@ -98,10 +98,10 @@ export const TestedReceiverSchema: GenMessage<TestedReceiver> = /*@__PURE__*/
  */
 export const NotificationService: GenService<{
   /**
-   * Sends an event of type `test` to the receivers at once, and answers what each made of it. It does not go through the outbox, and a
-   * receiver gets it whatever events it wants.
+   * Sends an event of type `test` to the receivers at once, and returns the result of each. It bypasses the outbox and the
+   * receivers' event filters.
    *
-   * Errors: `NOT_FOUND` for a receiver that there is none of; `UNIMPLEMENTED` where no setting names a receiver.
+   * Errors: `NOT_FOUND` for an unknown receiver; `UNIMPLEMENTED` if no receiver is configured.
    *
    * @generated from rpc nexus.v1.NotificationService.TestReceivers
    */

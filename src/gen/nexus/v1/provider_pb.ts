@@ -101,7 +101,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   enableDiscovery: boolean;
 
   /**
-   * Authorization endpoint. Required for `oauth2` without discovery where a person consents; must be empty otherwise.
+   * Authorization endpoint. Required for `oauth2` without discovery if a user consents; must be empty otherwise.
    *
    * @generated from field: string auth_url = 10;
    */
@@ -155,8 +155,8 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   apiHosts: string[];
 
   /**
-   * Endpoint that names the user behind a credential: absolute, or relative to `api_base_url`. A static credential is tried at it, and the
-   * access token of a new consent is sent to it, as `strategy` says, to learn whose account it is; see `user_info_mapping`.
+   * Endpoint that identifies the user of a credential: absolute, or relative to `api_base_url`. nexusd tries static credentials there. It also
+   * sends the access token of a new consent there, by `strategy`, to identify the account; see `user_info_mapping`.
    *
    * @generated from field: string user_info_endpoint = 16;
    */
@@ -191,7 +191,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   updatedAt?: Timestamp | undefined;
 
   /**
-   * Changes with every change of the profile. Output only; pass it to `UpdateProvider` to write only over what was read.
+   * Changes with every change of the profile. Output only; pass it to `UpdateProvider` to detect concurrent changes.
    *
    * @generated from field: string etag = 21;
    */
@@ -206,9 +206,9 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   refreshWindow?: Duration | undefined;
 
   /**
-   * How many token requests the daemon sends to the provider at a time, 1 to 96; 0 means 16. Scheduled refreshes take up to three
-   * quarters of them, so that a caller finds a place. Raise it where many tokens end in one hour: at a provider that answers in 150 ms, 16 make 80
-   * refreshes in a second, and 64 some 320. Lower it for a provider that answers 429.
+   * Maximum number of concurrent token requests to the provider, 1 to 96; 0 means 16. Scheduled refreshes use up to three
+   * quarters of them; the rest is for waiting callers. Raise it if many tokens expire in the same hour: if the provider responds in 150 ms,
+   * 16 allow 80 refreshes per second, and 64 some 320. Lower it if the provider responds with 429.
    *
    * @generated from field: uint32 max_concurrent_requests = 28;
    */
@@ -225,7 +225,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   strategy?: Strategy | undefined;
 
   /**
-   * JSON Schema (draft 2020-12) of the fields that a person enters, an object of strings. For static types only; unset
+   * JSON Schema (draft 2020-12) of the fields that a user enters, an object of strings. For static types only; unset
    * means the default one of the type. Checked when the profile is written; at most 64 KiB.
    *
    * @generated from field: google.protobuf.Struct credential_schema = 24;
@@ -233,7 +233,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   credentialSchema?: JsonObject | undefined;
 
   /**
-   * What the `params` of the existing Nexus contract hold beyond the fields of this message: kept and answered, not
+   * Fields of `params` of the existing Nexus contract that this message lacks. Stored and returned, but not
    * used. At most 64 KiB of JSON.
    *
    * @generated from field: google.protobuf.Struct params = 25;
@@ -241,14 +241,14 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   params?: JsonObject | undefined;
 
   /**
-   * What the provider needs beyond the RFCs. For `oauth2` only.
+   * Requirements of the provider beyond the RFCs. For `oauth2` only.
    *
    * @generated from field: nexus.v1.OAuth2Options oauth2_options = 26;
    */
   oauth2Options?: OAuth2Options | undefined;
 
   /**
-   * Name of the catalogue's template that the profile was made from. Output only.
+   * Name of the catalogue template of the profile. Output only.
    *
    * @generated from field: string template = 27;
    */
@@ -275,7 +275,7 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   mcpServerUrl: string;
 
   /**
-   * How the client came to be known at the authorization server. Output only.
+   * How the client was registered at the authorization server. Output only.
    *
    * @generated from field: nexus.v1.ClientRegistration client_registration = 61;
    */
@@ -293,8 +293,8 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   grantType: GrantType;
 
   /**
-   * With `GRANT_TYPE_IDENTITY_ASSERTION`, and required there: name of the profile of the identity provider. The connection of the same user to it
-   * vouches, with the same label if there is one, else without a label. It must bring an id_token: scope `openid`, and `issuer` known.
+   * With `GRANT_TYPE_IDENTITY_ASSERTION`, and required there: name of the identity provider's profile. The user's connection to it vouches for the
+   * user: the one with the same label, else the one without a label. It must have an id_token (scope `openid`, and a known `issuer`).
    *
    * @generated from field: string identity_provider = 100;
    */
@@ -328,10 +328,10 @@ export type Provider = Message<"nexus.v1.Provider"> & {
   clientKeySource: string;
 
   /**
-   * Where `user_info_endpoint` says whose account it is, for `Connection.account`: dotted paths in the JSON that it answers, by `subject`,
-   * `name`, `email` and `login`, for example `login` to `user.handle`. What is not named is looked for as `sub`, `name`, `email` and
-   * `preferred_username` (OpenID Connect Core 1.0 section 5.1). The endpoint is asked once after each consent, for three seconds at most;
-   * that it does not answer fails no consent.
+   * Maps the response of `user_info_endpoint` to `Connection.account`: a dotted path in the JSON for `subject`, `name`, `email`, and `login`,
+   * for example `login` to `user.handle`. The defaults are `sub`, `name`, `email`, and `preferred_username` (OpenID Connect Core 1.0
+   * section 5.1). nexusd calls the endpoint once after each consent, for at most three seconds. If it does not respond, the consent
+   * succeeds anyway.
    *
    * @generated from field: map<string, string> user_info_mapping = 90;
    */
@@ -346,36 +346,36 @@ export const ProviderSchema: GenMessage<Provider> = /*@__PURE__*/
   messageDesc(file_nexus_v1_provider, 0);
 
 /**
- * What a provider needs beyond the RFCs, declared and not guessed.
+ * Requirements of a provider beyond the RFCs. They are configured, never guessed.
  *
  * @generated from message nexus.v1.OAuth2Options
  */
 export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   /**
-   * Between scopes in the authorization request; empty means a space (RFC 6749 section 3.3).
+   * Separator of scopes in the authorization request; empty means a space (RFC 6749 section 3.3).
    *
    * @generated from field: string scope_separator = 1;
    */
   scopeSeparator: string;
 
   /**
-   * Further parameters of the code exchange, and of each request of a grant type that needs no person. A parameter of the protocol is refused, and so are names that are not visible ASCII
-   * and values with control characters.
+   * Additional parameters of the code exchange, and of each request of a grant type without a user. Parameters of the protocol are rejected, and so are names
+   * outside visible ASCII and values with control characters.
    *
    * @generated from field: map<string, string> token_params = 2;
    */
   tokenParams: { [key: string]: string };
 
   /**
-   * Further parameters of the refresh grant. Limited like `token_params`.
+   * Additional parameters of the refresh grant. Limited like `token_params`.
    *
    * @generated from field: map<string, string> refresh_params = 3;
    */
   refreshParams: { [key: string]: string };
 
   /**
-   * Further headers of both token requests; `authorization`, `content-type`, `cookie`, `dpop` and what no `header_name` of a strategy may be are
-   * refused. Values are printable ASCII.
+   * Additional headers of both token requests. `authorization`, `content-type`, `cookie`, `dpop`, and headers that a strategy may not
+   * set are rejected. Values are printable ASCII.
    *
    * @generated from field: map<string, string> token_headers = 4;
    */
@@ -403,8 +403,8 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   revocationUrl: string;
 
   /**
-   * Dotted path of the object that holds the token in the answer, such as `authed_user`; empty means the root. A refresh
-   * whose answer has no such object is read at the root.
+   * Dotted path of the object that holds the token in the response, such as `authed_user`; empty means the root. A refresh
+   * whose response has no such object is read at the root.
    *
    * @generated from field: string token_response_path = 8;
    */
@@ -419,14 +419,14 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   lifetimeField: string;
 
   /**
-   * Lifetime of a token whose answer says none; unset means unknown.
+   * Lifetime of a token whose response has none; unset means unknown.
    *
    * @generated from field: google.protobuf.Duration default_lifetime = 10;
    */
   defaultLifetime?: Duration | undefined;
 
   /**
-   * The provider rejects PKCE parameters: the one exception to "always", shown in every listing.
+   * The provider rejects PKCE parameters. PKCE is otherwise always used; listings show this exception.
    *
    * @generated from field: bool omit_pkce = 11;
    */
@@ -440,16 +440,16 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   skipScopeOnAuth: boolean;
 
   /**
-   * Names of callback parameters to keep as connection metadata, for example `realmId`. A name that says a secret is
-   * refused; of a connection 20 values are kept, and none that is longer than 1 KiB.
+   * Names of callback parameters to keep as connection metadata, for example `realmId`. Names of secrets are
+   * rejected. nexusd keeps 20 values per connection, of at most 1 KiB each.
    *
    * @generated from field: repeated string callback_metadata = 14;
    */
   callbackMetadata: string[];
 
   /**
-   * Names of fields of the token answer to keep as connection metadata, for example `instance_url` or, as a dotted path from
-   * the root, `team.id`. Limited like `callback_metadata`; a value that is no scalar is not kept.
+   * Names of fields of the token response to keep as connection metadata, for example `instance_url` or, as a dotted path from
+   * the root, `team.id`. Limited like `callback_metadata`; only scalar values are kept.
    *
    * @generated from field: repeated string token_metadata = 15;
    */
@@ -483,15 +483,15 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   resourceParameter: ResourceParameter;
 
   /**
-   * Send the granted scopes as `scope` of a refresh, for providers that refuse a refresh without it, or then grant less. RFC 6749 section 6
-   * lets it be left out.
+   * Send the granted scopes as `scope` of a refresh, for providers that otherwise reject the refresh or grant fewer scopes. RFC 6749 section 6
+   * makes it optional.
    *
    * @generated from field: bool scope_on_refresh = 31;
    */
   scopeOnRefresh: boolean;
 
   /**
-   * Push each authorization request to the server before the browser goes there (RFC 9126), also where the server does not demand it.
+   * Push each authorization request to the server before the browser goes there (RFC 9126), even if the server does not require it.
    *
    * @generated from field: bool push_authorization_requests = 71;
    */
@@ -512,22 +512,22 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   dpop: DpopMode;
 
   /**
-   * `kid` in the header of what the client signs; empty means that of the JWK, or none. Must be empty where the key is the daemon's.
+   * `kid` in the header of the client's JWTs; empty means that of the JWK, or none. Must be empty if the key is the daemon's.
    *
    * @generated from field: string client_key_id = 40;
    */
   clientKeyId: string;
 
   /**
-   * `alg` in the header of what the client signs; empty means that of the JWK, else `RS256`, `EdDSA`, or the one of the curve. Where the
-   * key is the daemon's it chooses the key, and empty means `ES256`.
+   * `alg` in the header of the client's JWTs; empty means that of the JWK, else `RS256`, `EdDSA`, or that of the curve. If the
+   * key is the daemon's, it selects the key, and empty means `ES256`.
    *
    * @generated from field: string client_signing_alg = 41;
    */
   clientSigningAlg: string;
 
   /**
-   * The `aud` by which the client authenticates with a JWT.
+   * The `aud` of the JWT with which the client authenticates.
    *
    * @generated from field: nexus.v1.ClientAssertionAudience client_assertion_audience = 42;
    */
@@ -543,15 +543,15 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   assertionSubject: string;
 
   /**
-   * `aud` of the JWT of `GRANT_TYPE_JWT_BEARER`; empty means the issuer, or the token endpoint where the profile knows no issuer.
+   * `aud` of the JWT of `GRANT_TYPE_JWT_BEARER`; empty means the issuer, or the token endpoint if the profile has no issuer.
    *
    * @generated from field: string assertion_audience = 44;
    */
   assertionAudience: string;
 
   /**
-   * Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim, as Google wants it, and not into the request. With
-   * the method `NONE` the request has no `client_id` either then.
+   * Put the scopes into the JWT of `GRANT_TYPE_JWT_BEARER` as a claim instead of into the request, as Google requires. With
+   * the method `NONE`, the request then has no `client_id` either.
    *
    * @generated from field: bool scope_in_assertion = 45;
    */
@@ -572,15 +572,15 @@ export type OAuth2Options = Message<"nexus.v1.OAuth2Options"> & {
   deviceAuthorizationUrl: string;
 
   /**
-   * How the token endpoint makes downscoped tokens of those of a connection, for `audience`, `resource` and `scopes` of `GetToken`. Installations
-   * of a GitHub App have a way of their own, and must leave it off.
+   * How the token endpoint issues downscoped tokens, for `audience`, `resource`, and `scopes` of `GetToken`. Installations
+   * of a GitHub App have their own method and must leave it off.
    *
    * @generated from field: nexus.v1.TokenExchange token_exchange = 65;
    */
   tokenExchange: TokenExchange;
 
   /**
-   * Scopes that `GetToken` may ask for by token exchange beside those of the connection: those of another API, for example
+   * Scopes of other APIs that `GetToken` may request by token exchange besides those of the connection, for example
    * `https://graph.microsoft.com/.default`. At most 100. Each is a scope-token of RFC 6749 section 3.3.
    *
    * @generated from field: repeated string token_exchange_scopes = 66;
@@ -602,13 +602,13 @@ export const OAuth2OptionsSchema: GenMessage<OAuth2Options> = /*@__PURE__*/
  */
 export type CreateProviderRequest = Message<"nexus.v1.CreateProviderRequest"> & {
   /**
-   * The profile. Fields marked "Output only" are ignored. With `template`, it contains what the template leaves open: at least the
+   * The profile. Fields marked "Output only" are ignored. With `template`, it contains what the template does not define: at least the
    * client for `oauth2`. Fields that are set replace those of the template, except that `authorization_params` adds to them key by key,
-   * and `oauth2_options` field by field. `name` defaults to the template's, `auth_type` must be the same, and endpoints by hand turn
-   * the template's discovery off.
+   * and `oauth2_options` field by field. `name` defaults to the template's, `auth_type` must be the same, and explicit endpoints turn off
+   * the template's discovery.
    *
-   * With `mcp_server_url` it may be left out: what it sets takes the place of what is discovered. `client_id` then is the client of a person
-   * who registered it, at `issuer` where that is set.
+   * With `mcp_server_url`, it is optional: its fields replace discovered values. `client_id` is then a client that an operator
+   * registered, at `issuer` if that is set.
    *
    * @generated from field: nexus.v1.Provider provider = 1;
    */
@@ -638,7 +638,7 @@ export type CreateProviderRequest = Message<"nexus.v1.CreateProviderRequest"> & 
    * comes from the host. If a profile of the server exists and `provider` is omitted, that one is discovered again and returned.
    *
    * `https`, or `http` to this machine where `NEXUS_ALLOW_LOOPBACK_PROVIDERS` is on. Errors: `FAILED_PRECONDITION` with reason
-   * `PROVIDER_MISCONFIGURED` when what the servers publish cannot be used, with reason `CLIENT_REGISTRATION_REQUIRED` when a person has to
+   * `PROVIDER_MISCONFIGURED` when the servers' metadata is unusable, with reason `CLIENT_REGISTRATION_REQUIRED` when an operator must
    * register the client; `UNAVAILABLE` when they cannot be reached.
    *
    * @generated from field: string mcp_server_url = 4;
@@ -768,7 +768,7 @@ export type ListProvidersRequest = Message<"nexus.v1.ListProvidersRequest"> & {
   pageSize: number;
 
   /**
-   * `next_page_token` of the previous answer; empty for the first page.
+   * `next_page_token` of the previous response; empty for the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -831,7 +831,7 @@ export const ListProvidersResponseSchema: GenMessage<ListProvidersResponse> = /*
  */
 export type UpdateProviderRequest = Message<"nexus.v1.UpdateProviderRequest"> & {
   /**
-   * The profile; `id` says which one. Only the fields named in `update_mask` are read.
+   * The profile, identified by `id`. Only the fields named in `update_mask` are read.
    *
    * @generated from field: nexus.v1.Provider provider = 1;
    */
@@ -846,7 +846,7 @@ export type UpdateProviderRequest = Message<"nexus.v1.UpdateProviderRequest"> & 
   updateMask?: FieldMask | undefined;
 
   /**
-   * When set: the `etag` that was read.
+   * If set, the `etag` of the profile as you read it.
    *
    * @generated from field: string etag = 3;
    */
@@ -932,7 +932,7 @@ export const DeleteProviderRequestSchema: GenMessage<DeleteProviderRequest> = /*
  */
 export type DeleteProviderResponse = Message<"nexus.v1.DeleteProviderResponse"> & {
   /**
-   * How many connections remain without their provider. Each serves its token until that ends, and is in `provider_deleted`.
+   * How many connections remain without their provider. Each serves its token until it expires, with the problem `provider_deleted`.
    *
    * @generated from field: uint32 remaining_connections = 1;
    */
@@ -960,7 +960,7 @@ export type ListProviderTemplatesRequest = Message<"nexus.v1.ListProviderTemplat
   pageSize: number;
 
   /**
-   * `next_page_token` of the previous answer; empty for the first page.
+   * `next_page_token` of the previous response; empty for the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -1010,7 +1010,7 @@ export const ListProviderTemplatesResponseSchema: GenMessage<ListProviderTemplat
   messageDesc(file_nexus_v1_provider, 13);
 
 /**
- * What is known about a provider, without a client of its own.
+ * A template for a provider, without a client.
  *
  * @generated from message nexus.v1.ProviderTemplate
  */
@@ -1037,21 +1037,21 @@ export type ProviderTemplate = Message<"nexus.v1.ProviderTemplate"> & {
   provider?: Provider | undefined;
 
   /**
-   * What must be given to make a profile.
+   * Variables to fill in.
    *
    * @generated from field: repeated nexus.v1.TemplateVariable variables = 4;
    */
   variables: TemplateVariable[];
 
   /**
-   * Where the provider explains itself.
+   * The provider's documentation.
    *
    * @generated from field: string docs_url = 5;
    */
   docsUrl: string;
 
   /**
-   * What a person should know before using it.
+   * Notes for the operator who uses it.
    *
    * @generated from field: repeated string notes = 6;
    */
@@ -1101,7 +1101,7 @@ export type TemplateVariable = Message<"nexus.v1.TemplateVariable"> & {
   pattern: string;
 
   /**
-   * Taken when none is given.
+   * The default.
    *
    * @generated from field: string default_value = 4;
    */
@@ -1116,7 +1116,7 @@ export const TemplateVariableSchema: GenMessage<TemplateVariable> = /*@__PURE__*
   messageDesc(file_nexus_v1_provider, 15);
 
 /**
- * How a provider authenticates the user's side.
+ * How API requests are authenticated.
  *
  * @generated from enum nexus.v1.AuthType
  */
@@ -1198,7 +1198,7 @@ export enum GrantType {
   UNSPECIFIED = 0,
 
   /**
-   * A person consents in a browser (RFC 6749 section 4.1), and the refresh token keeps the consent alive.
+   * A user consents in a browser (RFC 6749 section 4.1), and the refresh token keeps the consent alive.
    *
    * @generated from enum value: GRANT_TYPE_AUTHORIZATION_CODE = 1;
    */
@@ -1257,7 +1257,7 @@ export const GrantTypeSchema: GenEnum<GrantType> = /*@__PURE__*/
   enumDesc(file_nexus_v1_provider, 1);
 
 /**
- * How the daemon authenticates itself at the token endpoint; the names are those of RFC 7591 section 2.
+ * How the daemon authenticates at the token endpoint; the names are those of RFC 7591 section 2.
  *
  * @generated from enum nexus.v1.TokenEndpointAuthMethod
  */
@@ -1299,23 +1299,23 @@ export enum TokenEndpointAuthMethod {
   CLIENT_SECRET_JWT = 4,
 
   /**
-   * A JWT that is signed with the private key in `client_secret` (RFC 7523 section 2.2): new for each request, good for a minute. Without
-   * a secret the daemon signs with a key that it made itself, whose public half it publishes (see `ClientKeyService`).
+   * A JWT that is signed with the private key in `client_secret` (RFC 7523 section 2.2): new for each request, valid for a minute. Without
+   * a secret, the daemon signs with a key of its own, whose public key it publishes (see `ClientKeyService`).
    *
    * @generated from enum value: TOKEN_ENDPOINT_AUTH_METHOD_PRIVATE_KEY_JWT = 5;
    */
   PRIVATE_KEY_JWT = 5,
 
   /**
-   * `client_id` alone, over TLS with `tls_client_certificate`, which an authority issued that the server knows (RFC 8705 section 2.1). The
-   * `mtls_endpoint_aliases` of the server's metadata are called where it names them (section 5).
+   * `client_id` alone, over TLS with `tls_client_certificate` from an authority that the server trusts (RFC 8705 section 2.1). nexusd
+   * uses the `mtls_endpoint_aliases` of the server's metadata, if any (section 5).
    *
    * @generated from enum value: TOKEN_ENDPOINT_AUTH_METHOD_TLS_CLIENT_AUTH = 6;
    */
   TLS_CLIENT_AUTH = 6,
 
   /**
-   * The same with a certificate that the client signed itself, which the server knows (RFC 8705 section 2.2).
+   * The same with a self-signed certificate that is registered at the server (RFC 8705 section 2.2).
    *
    * @generated from enum value: TOKEN_ENDPOINT_AUTH_METHOD_SELF_SIGNED_TLS_CLIENT_AUTH = 7;
    */
@@ -1372,7 +1372,7 @@ export const ClientAssertionTypeSchema: GenEnum<ClientAssertionType> = /*@__PURE
   enumDesc(file_nexus_v1_provider, 3);
 
 /**
- * The `aud` of the JWT by which the client authenticates; it has no other.
+ * The only `aud` of the JWT with which the client authenticates.
  *
  * @generated from enum nexus.v1.ClientAssertionAudience
  */
@@ -1385,7 +1385,7 @@ export enum ClientAssertionAudience {
   UNSPECIFIED = 0,
 
   /**
-   * The issuer identifier; the token endpoint where the profile knows no issuer.
+   * The issuer identifier; the token endpoint if the profile has no issuer.
    *
    * @generated from enum value: CLIENT_ASSERTION_AUDIENCE_ISSUER = 1;
    */
@@ -1406,21 +1406,21 @@ export const ClientAssertionAudienceSchema: GenEnum<ClientAssertionAudience> = /
   enumDesc(file_nexus_v1_provider, 4);
 
 /**
- * How the client of a profile became known at its authorization server. A registration is bound to `issuer`: for another authorization
- * server, the daemon registers again, or asks you to register.
+ * How the client of a profile was registered at its authorization server. A registration is bound to `issuer`: for another authorization
+ * server, the daemon registers again, or an operator must.
  *
  * @generated from enum nexus.v1.ClientRegistration
  */
 export enum ClientRegistration {
   /**
-   * By a person, who gave the profile its `client_id`.
+   * By an operator, who entered `client_id`.
    *
    * @generated from enum value: CLIENT_REGISTRATION_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * By nobody: `client_id` is the https URL of a document that the browser listener serves (OAuth Client ID Metadata Document).
+   * Not registered: `client_id` is the https URL of a document that the browser listener serves (OAuth Client ID Metadata Document).
    *
    * @generated from enum value: CLIENT_REGISTRATION_METADATA_DOCUMENT = 1;
    */
@@ -1441,7 +1441,7 @@ export const ClientRegistrationSchema: GenEnum<ClientRegistration> = /*@__PURE__
   enumDesc(file_nexus_v1_provider, 5);
 
 /**
- * How the token endpoint of a provider makes another token of an access token.
+ * How the token endpoint of a provider exchanges an access token for another.
  *
  * @generated from enum nexus.v1.TokenExchange
  */
@@ -1454,14 +1454,14 @@ export enum TokenExchange {
   UNSPECIFIED = 0,
 
   /**
-   * It does not: `GetToken` with `audience`, `resource` or `scopes` is refused.
+   * Not at all: `GetToken` with `audience`, `resource`, or `scopes` is rejected.
    *
    * @generated from enum value: TOKEN_EXCHANGE_OFF = 1;
    */
   OFF = 1,
 
   /**
-   * OAuth 2.0 Token Exchange (RFC 8693): the connection's access token is `subject_token`, and an access token is asked for.
+   * OAuth 2.0 Token Exchange (RFC 8693): the connection's access token is `subject_token`, and an access token is requested.
    *
    * @generated from enum value: TOKEN_EXCHANGE_RFC8693 = 2;
    */
@@ -1496,7 +1496,7 @@ export enum ResourceParameter {
   UNSPECIFIED = 0,
 
   /**
-   * When `resource` is set, except to servers that are known to refuse it: those of Entra at `login.microsoftonline.*`.
+   * When `resource` is set, except to servers that are known to reject it: those of Entra at `login.microsoftonline.*`.
    *
    * @generated from enum value: RESOURCE_PARAMETER_AUTO = 1;
    */
@@ -1524,8 +1524,8 @@ export const ResourceParameterSchema: GenEnum<ResourceParameter> = /*@__PURE__*/
   enumDesc(file_nexus_v1_provider, 7);
 
 /**
- * Whether token requests prove possession of a key, which the daemon makes for each connection (DPoP, RFC 9449). It holds for requests for
- * consent and for tokens from then on; a connection that holds a bound token goes on proving its key until the next consent.
+ * Whether token requests prove possession of a key, which the daemon creates for each connection (DPoP, RFC 9449). A change applies to the
+ * next consent; until then, a connection with a bound token continues to prove its key.
  *
  * @generated from enum nexus.v1.DpopMode
  */
@@ -1545,7 +1545,7 @@ export enum DpopMode {
   NEVER = 1,
 
   /**
-   * To servers whose metadata announces `ES256` in `dpop_signing_alg_values_supported`. An answer with a token that is not bound is taken
+   * To servers whose metadata announces `ES256` in `dpop_signing_alg_values_supported`. A response with a token that is not bound is accepted
    * as such (section 5).
    *
    * @generated from enum value: DPOP_MODE_AUTO = 2;
@@ -1553,7 +1553,7 @@ export enum DpopMode {
   AUTO = 2,
 
   /**
-   * To every server, and a token that is not bound is refused.
+   * To every server; a token that is not bound is rejected.
    *
    * @generated from enum value: DPOP_MODE_ALWAYS = 3;
    */
@@ -1601,7 +1601,7 @@ export const TokenRequestFormatSchema: GenEnum<TokenRequestFormat> = /*@__PURE__
   enumDesc(file_nexus_v1_provider, 9);
 
 /**
- * Provider profiles: how a person's consent at a third-party service is asked for and renewed.
+ * Provider profiles: how nexusd requests and renews a user's consent at a third-party service.
  *
  * Errors of every RPC: `UNAUTHENTICATED` without a valid key on a TCP listener, `INVALID_ARGUMENT` with a
  * `google.rpc.BadRequest` detail that names each offending field, `UNAVAILABLE` when the store cannot be read.
@@ -1669,8 +1669,8 @@ export const ProviderService: GenService<{
     output: typeof UpdateProviderResponseSchema;
   },
   /**
-   * Deletes a profile. Its connections stay and keep the token they have, but cannot be refreshed or consented to
-   * again; pending requests of the provider can no longer be completed. Errors: `NOT_FOUND`.
+   * Deletes a profile. Its connections keep their token, but can neither be refreshed nor consented to
+   * again. Pending requests of the provider can no longer be completed. Errors: `NOT_FOUND`.
    *
    * @generated from rpc nexus.v1.ProviderService.DeleteProvider
    */
@@ -1680,7 +1680,7 @@ export const ProviderService: GenService<{
     output: typeof DeleteProviderResponseSchema;
   },
   /**
-   * Lists the templates of the catalogue ordered by name: what is known about well-known providers.
+   * Lists the catalogue's templates for well-known providers, ordered by name.
    *
    * @generated from rpc nexus.v1.ProviderService.ListProviderTemplates
    */

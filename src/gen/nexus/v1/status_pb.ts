@@ -24,7 +24,7 @@ export const file_nexus_v1_status: GenFile = /*@__PURE__*/
  */
 export type GetStatusRequest = Message<"nexus.v1.GetStatusRequest"> & {
   /**
-   * How many entries `next_refreshes` and `failing_providers` hold at most, 1 to 100; 0 means 10.
+   * Maximum length of `next_refreshes` and `failing_providers`, 1 to 100; 0 means 10.
    *
    * @generated from field: int32 max_entries = 1;
    */
@@ -45,14 +45,14 @@ export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*
  */
 export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   /**
-   * All of what follows in one word.
+   * A summary of the fields below.
    *
    * @generated from field: nexus.v1.DaemonState state = 1;
    */
   state: DaemonState;
 
   /**
-   * What `/readyz` looks at, each under the same name as there: `serving`, `refreshing`, `storing`, and of a hub or a spoke `following`.
+   * The checks of `/readyz`, with the same names: `serving`, `refreshing`, `storing`, and, for a hub or a spoke, `following`.
    *
    * @generated from field: repeated nexus.v1.StatusCheck checks = 2;
    */
@@ -66,7 +66,7 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   version: string;
 
   /**
-   * When this was read, by the daemon's clock: what the other times are to be compared with.
+   * The time of this response, by the daemon's clock. Compare other times with it.
    *
    * @generated from field: google.protobuf.Timestamp time = 4;
    */
@@ -80,14 +80,14 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   startedAt?: Timestamp | undefined;
 
   /**
-   * For how long it has run, by a clock that nobody sets.
+   * How long it has run, by a monotonic clock.
    *
    * @generated from field: google.protobuf.Duration uptime = 6;
    */
   uptime?: Duration | undefined;
 
   /**
-   * How many connections are stored in each state: every state once, in the order of the enum, 0 too.
+   * Stored connections by state: every state once, in the order of the enum, even if 0.
    *
    * @generated from field: repeated nexus.v1.ConnectionCount connections = 7;
    */
@@ -101,21 +101,21 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   subscribers: number;
 
   /**
-   * Requests to token endpoints that are under way.
+   * Requests to token endpoints in progress.
    *
    * @generated from field: uint32 refreshes_running = 9;
    */
   refreshesRunning: number;
 
   /**
-   * Refreshes that wait for a place: each provider is asked a few at a time.
+   * Refreshes that wait for a slot; the requests to each provider are limited.
    *
    * @generated from field: uint32 refreshes_waiting = 10;
    */
   refreshesWaiting: number;
 
   /**
-   * How long the oldest work that is due has waited; 0 when none is late.
+   * How long the oldest due work has waited; 0 if none is late.
    *
    * @generated from field: google.protobuf.Duration refresh_lag = 11;
    */
@@ -130,29 +130,29 @@ export type GetStatusResponse = Message<"nexus.v1.GetStatusResponse"> & {
   nextRefreshes: NextRefresh[];
 
   /**
-   * Providers at which refreshing or consenting fails, those that fail longest first; at most `max_entries` of them.
+   * Providers at which refreshes or consents fail, the longest first; at most `max_entries`.
    *
    * @generated from field: repeated nexus.v1.FailingProvider failing_providers = 13;
    */
   failingProviders: FailingProvider[];
 
   /**
-   * How many there are in all.
+   * The total number.
    *
    * @generated from field: uint32 failing_provider_count = 14;
    */
   failingProviderCount: number;
 
   /**
-   * Tokens that end within a day and cannot be refreshed: a person must consent again. The earliest first, at most `max_entries`; found as
-   * `next_refreshes` are.
+   * Tokens that expire within a day and cannot be refreshed: the user must consent again. The earliest first, at most `max_entries`;
+   * found like `next_refreshes`.
    *
    * @generated from field: repeated nexus.v1.EndingToken ending_tokens = 16;
    */
   endingTokens: EndingToken[];
 
   /**
-   * Size of the store's file. It does not shrink: room of what was deleted is used again.
+   * Size of the store's file. It does not shrink; freed space is reused.
    *
    * @generated from field: uint64 store_bytes = 15;
    */
@@ -182,34 +182,34 @@ export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE_
   messageDesc(file_nexus_v1_status, 1);
 
 /**
- * A spoke: a daemon without connections of its own, that holds a copy of what its hubs give it.
+ * A spoke: a daemon that holds a copy of its hubs' connections, and none of its own.
  *
  * @generated from message nexus.v1.SpokeStatus
  */
 export type SpokeStatus = Message<"nexus.v1.SpokeStatus"> & {
   /**
-   * URL of the hub that it follows, or that it tried last; empty before the first try.
+   * URL of the hub that it follows, or tried last; empty before the first attempt.
    *
    * @generated from field: string hub = 1;
    */
   hub: string;
 
   /**
-   * Whether the stream from that hub is open: then the copy is as new as the hub's own.
+   * Whether the stream from that hub is open. The copy is then up to date with the hub.
    *
    * @generated from field: bool connected = 2;
    */
   connected: boolean;
 
   /**
-   * Time since the last message of a hub, to this process or the previous one; absent when there was none, and there is no copy.
+   * Time since the last message of a hub, to this process or the previous one; absent if there was none, and so no copy.
    *
    * @generated from field: google.protobuf.Duration age = 3;
    */
   age?: Duration | undefined;
 
   /**
-   * What stands in the way, in one sentence; empty while the stream is open.
+   * The problem, in one sentence; empty while the stream is open.
    *
    * @generated from field: string trouble = 4;
    */
@@ -230,56 +230,56 @@ export const SpokeStatusSchema: GenMessage<SpokeStatus> = /*@__PURE__*/
  */
 export type FleetStatus = Message<"nexus.v1.FleetStatus"> & {
   /**
-   * What this hub does.
+   * This hub's role.
    *
    * @generated from field: nexus.v1.FleetRole role = 1;
    */
   role: FleetRole;
 
   /**
-   * Where the hub that leads is reached by others, `host:port`; empty while this hub knows of none.
+   * Address of the leader, `host:port`; empty while this hub knows none.
    *
    * @generated from field: string leader = 2;
    */
   leader: string;
 
   /**
-   * Counts the leaders that there were; 0 while this hub knows of none.
+   * Number of leaders so far; 0 while this hub knows none.
    *
    * @generated from field: uint64 fence = 3;
    */
   fence: bigint;
 
   /**
-   * Position in the log that this hub's copy has.
+   * Log position of this hub's copy.
    *
    * @generated from field: uint64 applied = 4;
    */
   applied: bigint;
 
   /**
-   * Newest position that this hub knows.
+   * Newest log position that this hub knows.
    *
    * @generated from field: uint64 newest = 5;
    */
   newest: bigint;
 
   /**
-   * How long ago the database last answered this hub.
+   * Time since the database last responded to this hub.
    *
    * @generated from field: google.protobuf.Duration last_contact = 6;
    */
   lastContact?: Duration | undefined;
 
   /**
-   * What an operator should know of the database, each in one sentence: replication that does not wait for a standby, for one.
+   * Warnings about the database, each in one sentence, for example that replication does not wait for a standby.
    *
    * @generated from field: repeated string warnings = 7;
    */
   warnings: string[];
 
   /**
-   * Why this hub may not lead, each in one sentence; empty: it may.
+   * Reasons why this hub may not lead, each in one sentence; empty if it may.
    *
    * @generated from field: repeated string may_not_lead = 8;
    */
@@ -293,14 +293,14 @@ export type FleetStatus = Message<"nexus.v1.FleetStatus"> & {
   outbox: bigint;
 
   /**
-   * The hubs that were seen in the last 30 seconds, this one too.
+   * Hubs seen in the last 30 seconds, including this one.
    *
    * @generated from field: repeated nexus.v1.FleetMember members = 10;
    */
   members: FleetMember[];
 
   /**
-   * Where this hub is reached by others, `host:port`.
+   * Address of this hub for others, `host:port`.
    *
    * @generated from field: string address = 11;
    */
@@ -315,16 +315,16 @@ export type FleetStatus = Message<"nexus.v1.FleetStatus"> & {
   waitsForStandby: boolean;
 
   /**
-   * Layout of the tables in the database, as it was found when the database last answered; 0 where it has not since this hub started. It
-   * grows with `nexusd fleet migrate`.
+   * Layout of the database's tables, according to its last response; 0 if it has not responded since this hub started. It
+   * increases with `nexusd fleet migrate`.
    *
    * @generated from field: uint32 layout = 13;
    */
   layout: number;
 
   /**
-   * Oldest layout that a hub may know; lower than `layout` while hubs of two versions may be there, which
-   * `nexusd fleet migrate --contract` ends.
+   * Oldest layout that a hub may know. It is lower than `layout` while hubs of two versions are allowed, until
+   * `nexusd fleet migrate --contract`.
    *
    * @generated from field: uint32 min_layout = 14;
    */
@@ -345,7 +345,7 @@ export const FleetStatusSchema: GenMessage<FleetStatus> = /*@__PURE__*/
  */
 export type FleetMember = Message<"nexus.v1.FleetMember"> & {
   /**
-   * Where other hubs reach it, `host:port`.
+   * Its address for other hubs, `host:port`.
    *
    * @generated from field: string address = 1;
    */
@@ -359,7 +359,7 @@ export type FleetMember = Message<"nexus.v1.FleetMember"> & {
   version: string;
 
   /**
-   * Position in the log that its copy had.
+   * Log position of its copy.
    *
    * @generated from field: uint64 applied = 3;
    */
@@ -387,7 +387,7 @@ export type FleetMember = Message<"nexus.v1.FleetMember"> & {
   isLeader: boolean;
 
   /**
-   * Layout of the tables that it knows.
+   * Newest layout that it knows.
    *
    * @generated from field: uint32 layout = 7;
    */
@@ -424,7 +424,7 @@ export type StatusCheck = Message<"nexus.v1.StatusCheck"> & {
   passing: boolean;
 
   /**
-   * What is wrong, in one sentence; empty when it passes.
+   * The problem, in one sentence; empty if it passes.
    *
    * @generated from field: string message = 3;
    */
@@ -467,7 +467,7 @@ export const ConnectionCountSchema: GenMessage<ConnectionCount> = /*@__PURE__*/
   messageDesc(file_nexus_v1_status, 6);
 
 /**
- * One refresh that is planned.
+ * A scheduled refresh.
  *
  * @generated from message nexus.v1.NextRefresh
  */
@@ -494,14 +494,14 @@ export type NextRefresh = Message<"nexus.v1.NextRefresh"> & {
   providerName: string;
 
   /**
-   * When it is due; before `time` for one that is under way or waits for a place.
+   * When it is due; before `time` if it is in progress or waits for a slot.
    *
    * @generated from field: google.protobuf.Timestamp due_at = 4;
    */
   dueAt?: Timestamp | undefined;
 
   /**
-   * Refreshes of this connection that failed in a row before it; 0 for none.
+   * Consecutive failed refreshes of this connection before it.
    *
    * @generated from field: uint32 failed_refreshes = 5;
    */
@@ -516,7 +516,7 @@ export const NextRefreshSchema: GenMessage<NextRefresh> = /*@__PURE__*/
   messageDesc(file_nexus_v1_status, 7);
 
 /**
- * A token that ends soon and cannot be refreshed.
+ * A token that expires soon and cannot be refreshed.
  *
  * @generated from message nexus.v1.EndingToken
  */
@@ -543,7 +543,7 @@ export type EndingToken = Message<"nexus.v1.EndingToken"> & {
   providerName: string;
 
   /**
-   * When it ends.
+   * When it expires.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 4;
    */
@@ -594,23 +594,23 @@ export type FailingProvider = Message<"nexus.v1.FailingProvider"> & {
   reason: string;
 
   /**
-   * The same as a sentence; never a text of the provider.
+   * The same as a sentence; never text from the provider.
    *
    * @generated from field: string message = 4;
    */
   message: string;
 
   /**
-   * The profile is suspended: nothing but probes is sent. Kept over a restart; the other failures are known since the start at most.
+   * The profile is suspended: nexusd sends only probes. This survives a restart; other failures are known since the start only.
    *
    * @generated from field: bool suspended = 5;
    */
   suspended: boolean;
 
   /**
-   * What fails are consents, by no doing of the user: the client was refused, the issuer could not be looked up, or its answers cannot be
-   * used. Known since the start at most, until a consent succeeds or the profile changes; one failure suffices. A provider at which
-   * refreshing fails too is answered for that.
+   * Consents fail, and not because of the user: the client was rejected, or the issuer's metadata or responses are unusable. Known since
+   * the start only, until a consent succeeds or the profile changes; one failure suffices. If refreshes fail too, the entry describes
+   * those.
    *
    * @generated from field: bool consents = 11;
    */
@@ -645,7 +645,7 @@ export type FailingProvider = Message<"nexus.v1.FailingProvider"> & {
   retryAt?: Timestamp | undefined;
 
   /**
-   * Connections that are stored for it, in any state: as many can be touched.
+   * Its stored connections, in any state: the maximum number affected.
    *
    * @generated from field: uint64 connections = 10;
    */
@@ -702,22 +702,22 @@ export type GetActivityResponse = Message<"nexus.v1.GetActivityResponse"> & {
   startedAt?: Timestamp | undefined;
 
   /**
-   * How long each of `intervals` is: 15 minutes.
+   * Length of each interval: 15 minutes.
    *
    * @generated from field: google.protobuf.Duration interval = 4;
    */
   interval?: Duration | undefined;
 
   /**
-   * The refreshes since `recorded_since`, the oldest interval first and each of them once, those without a refresh too; at most 96. The
-   * last one is not over yet.
+   * The refreshes since `recorded_since`: every interval once, the oldest first, even without a refresh; at most 96. The
+   * last one is not over.
    *
    * @generated from field: repeated nexus.v1.ActivityInterval intervals = 5;
    */
   intervals: ActivityInterval[];
 
   /**
-   * Tokens of active connections by the time until they end: every class once, the nearest end first, 0 too.
+   * Tokens of active connections by time to expiry: every class once, the earliest first, even if 0.
    *
    * @generated from field: repeated nexus.v1.ExpiryClass expiries = 6;
    */
@@ -731,14 +731,14 @@ export type GetActivityResponse = Message<"nexus.v1.GetActivityResponse"> & {
   expiriesCountedAt?: Timestamp | undefined;
 
   /**
-   * How many connections were looked at for that, in any state.
+   * Connections that were counted, in any state.
    *
    * @generated from field: uint64 connections_counted = 8;
    */
   connectionsCounted: bigint;
 
   /**
-   * How many were stored then. When it is more than `connections_counted`, the classes are those of a sample: ids are random.
+   * Stored connections at that time. If this is more than `connections_counted`, the classes are of a random sample.
    *
    * @generated from field: uint64 connections_stored = 9;
    */
@@ -753,7 +753,7 @@ export const GetActivityResponseSchema: GenMessage<GetActivityResponse> = /*@__P
   messageDesc(file_nexus_v1_status, 11);
 
 /**
- * The refreshes that ended in one stretch of time. A refresh that was not sent, or that came too late to matter, is not counted.
+ * The refreshes that ended in an interval. Refreshes that were not sent, or were too late to matter, are not counted.
  *
  * @generated from message nexus.v1.ActivityInterval
  */
@@ -766,21 +766,21 @@ export type ActivityInterval = Message<"nexus.v1.ActivityInterval"> & {
   start?: Timestamp | undefined;
 
   /**
-   * Refreshes that brought a new token.
+   * Refreshes that returned a new token.
    *
    * @generated from field: uint64 refreshed = 2;
    */
   refreshed: bigint;
 
   /**
-   * Refreshes that failed and are tried again by the daemon.
+   * Refreshes that failed and that the daemon retries.
    *
    * @generated from field: uint64 retried = 3;
    */
   retried: bigint;
 
   /**
-   * Refreshes that failed for good: a person must consent again, or the profile must be fixed.
+   * Refreshes that failed permanently: the user must consent again, or an operator must correct the profile.
    *
    * @generated from field: uint64 failed = 4;
    */
@@ -795,27 +795,27 @@ export const ActivityIntervalSchema: GenMessage<ActivityInterval> = /*@__PURE__*
   messageDesc(file_nexus_v1_status, 12);
 
 /**
- * Tokens that end within one stretch of time from now.
+ * Tokens that expire within an interval from now.
  *
  * @generated from message nexus.v1.ExpiryClass
  */
 export type ExpiryClass = Message<"nexus.v1.ExpiryClass"> & {
   /**
-   * They end before `expiries_counted_at` and this; unset for those that end later than the class before, or never.
+   * They expire within this time of `expiries_counted_at`; unset for those that expire later than all other classes, or never.
    *
    * @generated from field: google.protobuf.Duration within = 1;
    */
   within?: Duration | undefined;
 
   /**
-   * How many; without those of the classes before.
+   * Number of tokens, without those of earlier classes.
    *
    * @generated from field: uint64 count = 2;
    */
   count: bigint;
 
   /**
-   * Set for the one class of tokens of which no end is known.
+   * Set for the class of tokens without a known expiry.
    *
    * @generated from field: bool unlimited = 3;
    */
@@ -843,7 +843,7 @@ export const ExpiryClassSchema: GenMessage<ExpiryClass> = /*@__PURE__*/
  */
 export type ListOpenStreamsRequest = Message<"nexus.v1.ListOpenStreamsRequest"> & {
   /**
-   * How many entries at most, 1 to 1000; 0 means 100.
+   * Maximum number of entries, 1 to 1000; 0 means 100.
    *
    * @generated from field: int32 max_entries = 1;
    */
@@ -871,14 +871,14 @@ export type ListOpenStreamsResponse = Message<"nexus.v1.ListOpenStreamsResponse"
   time?: Timestamp | undefined;
 
   /**
-   * The streams that are open longest first; at most `max_entries`.
+   * The streams, the oldest first; at most `max_entries`.
    *
    * @generated from field: repeated nexus.v1.OpenStream streams = 2;
    */
   streams: OpenStream[];
 
   /**
-   * How many there are in all.
+   * The total number.
    *
    * @generated from field: uint32 count = 3;
    */
@@ -893,7 +893,7 @@ export const ListOpenStreamsResponseSchema: GenMessage<ListOpenStreamsResponse> 
   messageDesc(file_nexus_v1_status, 15);
 
 /**
- * One stream that is open.
+ * An open stream.
  *
  * @generated from message nexus.v1.OpenStream
  */
@@ -906,21 +906,21 @@ export type OpenStream = Message<"nexus.v1.OpenStream"> & {
   principal: string;
 
   /**
-   * What it called, for example `nexus.v1.TokenService/WatchTokens`.
+   * The RPC, for example `nexus.v1.TokenService/WatchTokens`.
    *
    * @generated from field: string rpc = 2;
    */
   rpc: string;
 
   /**
-   * The listener that it came to: `grpc`, `http` or `console`.
+   * The listener: `grpc`, `http` or `console`.
    *
    * @generated from field: string listener = 3;
    */
   listener: string;
 
   /**
-   * From where: address of the caller's socket, `unix` for a Unix socket.
+   * Address of the caller, `unix` for a Unix socket.
    *
    * @generated from field: string origin = 4;
    */
@@ -942,20 +942,20 @@ export const OpenStreamSchema: GenMessage<OpenStream> = /*@__PURE__*/
   messageDesc(file_nexus_v1_status, 16);
 
 /**
- * The daemon in one word.
+ * A summary of the daemon's state.
  *
  * @generated from enum nexus.v1.DaemonState
  */
 export enum DaemonState {
   /**
-   * Never answered.
+   * Never returned.
    *
    * @generated from enum value: DAEMON_STATE_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * It serves, and nothing asks for a person.
+   * It serves, and nothing needs a user or an operator.
    *
    * @generated from enum value: DAEMON_STATE_READY = 1;
    */
@@ -969,14 +969,14 @@ export enum DaemonState {
   ATTENTION = 2,
 
   /**
-   * One of `checks` does not pass: `/readyz` answers 503.
+   * One of `checks` does not pass: `/readyz` returns 503.
    *
    * @generated from enum value: DAEMON_STATE_NOT_READY = 3;
    */
   NOT_READY = 3,
 
   /**
-   * It is shutting down: watchers are asked to reconnect later, current refreshes finish, and nothing new starts.
+   * It is shutting down: watchers are to reconnect later, current refreshes finish, and nothing new starts.
    *
    * @generated from enum value: DAEMON_STATE_DRAINING = 4;
    */
@@ -990,27 +990,27 @@ export const DaemonStateSchema: GenEnum<DaemonState> = /*@__PURE__*/
   enumDesc(file_nexus_v1_status, 0);
 
 /**
- * What a hub does in its fleet.
+ * The role of a hub in its fleet.
  *
  * @generated from enum nexus.v1.FleetRole
  */
 export enum FleetRole {
   /**
-   * Never answered.
+   * Never returned.
    *
    * @generated from enum value: FLEET_ROLE_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * It serves reads and streams from its copy, and has the leader do the rest.
+   * It serves reads and streams from its copy, and forwards the rest to the leader.
    *
    * @generated from enum value: FLEET_ROLE_FOLLOWER = 1;
    */
   FOLLOWER = 1,
 
   /**
-   * It got the lease, and catches up before it acts.
+   * It has the lease, and catches up before it acts.
    *
    * @generated from enum value: FLEET_ROLE_TAKING_OVER = 2;
    */
@@ -1024,7 +1024,7 @@ export enum FleetRole {
   LEADER = 3,
 
   /**
-   * It gave the lease back, and ends.
+   * It released the lease, and is ending.
    *
    * @generated from enum value: FLEET_ROLE_RESIGNED = 4;
    */
@@ -1038,16 +1038,16 @@ export const FleetRoleSchema: GenEnum<FleetRole> = /*@__PURE__*/
   enumDesc(file_nexus_v1_status, 1);
 
 /**
- * How the daemon is, as a whole: what `nexusd status` and the page `/status` of the `ops` listener show.
+ * The state of the daemon, as shown by `nexusd status` and the `/status` page of the `ops` listener.
  *
  * @generated from service nexus.v1.StatusService
  */
 export const StatusService: GenService<{
   /**
-   * The daemon at this moment. It costs the same with a million connections stored as with ten: counts are kept by the commits, lists are
-   * bounded. No answer holds a secret.
+   * Returns the current state of the daemon. The cost does not depend on the number of connections: commits maintain the counts, and lists
+   * are bounded. No response contains a secret.
    *
-   * For the roles admin and operator. It speaks of all connections, so a caller that is restricted to some is refused and not given a part.
+   * For the roles admin and operator. It covers all connections, so it rejects callers that are restricted to some.
    *
    * Errors: as in `ProviderService`; `PERMISSION_DENIED` for agents; `INVALID_ARGUMENT` for `max_entries`.
    *
@@ -1059,9 +1059,9 @@ export const StatusService: GenService<{
     output: typeof GetStatusResponseSchema;
   },
   /**
-   * What the daemon did in the last 24 hours, and when the tokens that it keeps end. The refreshes are counted in memory since the daemon
-   * started: `recorded_since` says since when. The ends of tokens are counted at most every 30 seconds, and of 50 000 connections at most:
-   * `connections_counted` says of how many. Of a fleet, the refreshes are those of the hub that is asked, and only the one that leads refreshes.
+   * Returns the refreshes of the last 24 hours, and when stored tokens expire. Refreshes are counted in memory since the daemon
+   * started (`recorded_since`). Expiries are counted at most every 30 seconds, for at most 50 000 connections
+   * (`connections_counted`). In a fleet, the refreshes are those of the hub that you call, and only the leader refreshes.
    *
    * For the roles admin and operator, as `GetStatus`. Errors: `PERMISSION_DENIED` for agents.
    *
@@ -1073,7 +1073,7 @@ export const StatusService: GenService<{
     output: typeof GetActivityResponseSchema;
   },
   /**
-   * The streams that are open at this moment and who opened them, the oldest first: WatchTokens, and Envoy's streams of secrets.
+   * Returns the open streams and their callers, the oldest first: WatchTokens, and Envoy's streams of secrets.
    *
    * For the roles admin and operator, as `GetStatus`. Errors: `PERMISSION_DENIED` for agents; `INVALID_ARGUMENT` for `max_entries`.
    *

@@ -20,7 +20,7 @@ export const file_nexus_v1_strategy: GenFile = /*@__PURE__*/
  */
 export type Strategy = Message<"nexus.v1.Strategy"> & {
   /**
-   * Exactly one is set in every answer.
+   * Exactly one is set in every response.
    *
    * @generated from oneof nexus.v1.Strategy.kind
    */

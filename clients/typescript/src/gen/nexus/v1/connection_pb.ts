@@ -15,7 +15,7 @@ export const file_nexus_v1_connection: GenFile = /*@__PURE__*/
   fileDesc("ChluZXh1cy92MS9jb25uZWN0aW9uLnByb3RvEghuZXh1cy52MSKDAQoHUHJvYmxlbRIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIpCgVzaW5jZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIcmV0cnlfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIkcKDkNvbm5lY3Rpb25OYW1lEhUKDXByb3ZpZGVyX25hbWUYASABKAkSDwoHdXNlcl9pZBgCIAEoCRINCgVsYWJlbBgDIAEoCSKFBwoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhMKC3Byb3ZpZGVyX2lkGAMgASgJEhUKDXByb3ZpZGVyX25hbWUYBCABKAkSKgoGc3RhdHVzGAUgASgOMhoubmV4dXMudjEuQ29ubmVjdGlvblN0YXR1cxIQCghyZXZpc2lvbhgGIAEoBBIYChByZXF1ZXN0ZWRfc2NvcGVzGAcgAygJEhYKDmdyYW50ZWRfc2NvcGVzGAggAygJEi4KCmV4cGlyZXNfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjYKEnJlZnJlc2hfbm90X2JlZm9yZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoHcHJvYmxlbRgLIAEoCzIRLm5leHVzLnYxLlByb2JsZW0SLgoKY3JlYXRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKdXBkYXRlZF9hdBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoScmVxdWVzdF9leHBpcmVzX2F0GA4gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtyZWZyZXNoYWJsZRgPIAEoCBI0CghtZXRhZGF0YRgQIAMoCzIiLm5leHVzLnYxLkNvbm5lY3Rpb24uTWV0YWRhdGFFbnRyeRI2ChJyZWZyZXNoX2V4cGlyZXNfYXQYMiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEh0KFWF3YWl0aW5nX2NvbmZpcm1hdGlvbhg3IAEoCBI5ChNwcm92aWRlcl9yZXZvY2F0aW9uGD0gASgOMhwubmV4dXMudjEuUHJvdmlkZXJSZXZvY2F0aW9uEg0KBWxhYmVsGD4gASgJEiIKB2FjY291bnQYPyABKAsyES5uZXh1cy52MS5BY2NvdW50Ei0KCWlzc3VlZF9hdBhaIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKgoPcmVxdWVzdF9wcm9ibGVtGFsgASgLMhEubmV4dXMudjEuUHJvYmxlbRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiRgoHQWNjb3VudBIPCgdzdWJqZWN0GAEgASgJEgwKBG5hbWUYAiABKAkSDQoFZW1haWwYAyABKAkSDQoFbG9naW4YBCABKAki8AEKKUNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXF1ZXN0Eg8KB3VzZXJfaWQYASABKAkSFQoLcHJvdmlkZXJfaWQYAiABKAlIABIXCg1wcm92aWRlcl9uYW1lGAMgASgJSAASDgoGc2NvcGVzGAQgAygJEhIKCnJldHVybl91cmwYBSABKAkSFQoNY29ubmVjdGlvbl9pZBgGIAEoCRIcChRyZXF1aXJlX2NvbmZpcm1hdGlvbhgHIAEoCBINCgVsYWJlbBgIIAEoCRIOCgZkZXZpY2UYMiABKAhCCgoIcHJvdmlkZXIiyQIKKkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXNwb25zZRIQCghhdXRoX3VybBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIOCgZzY29wZXMYAyADKAkSEwoLcHJvdmlkZXJfaWQYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRIuCgpleHBpcmVzX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIUCgxyZWRpcmVjdF91cmkYByABKAkSKAoKY29ubmVjdGlvbhhGIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24SGAoQdmVyaWZpY2F0aW9uX3VyaRgyIAEoCRIRCgl1c2VyX2NvZGUYMyABKAkSIQoZdmVyaWZpY2F0aW9uX3VyaV9jb21wbGV0ZRg0IAEoCSJKChhDb25maXJtQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIXCg9jb21wbGV0aW9uX2NvZGUYAiABKAkiRQoZQ29uZmlybUNvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiJVChRHZXRDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZSJBChVHZXRDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24itAEKFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSDwoHdXNlcl9pZBgDIAEoCRITCgtwcm92aWRlcl9pZBgEIAEoCRIqCgZzdGF0dXMYBSABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhEKCWlkX3ByZWZpeBgGIAEoCRIOCgZzZWFyY2gYWiABKAkiXQoXTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USKQoLY29ubmVjdGlvbnMYASADKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJBChdXYXRjaENvbm5lY3Rpb25zUmVxdWVzdBIWCg5jb25uZWN0aW9uX2lkcxgBIAMoCRIOCgZvdGhlcnMYAiABKAgicAoYV2F0Y2hDb25uZWN0aW9uc1Jlc3BvbnNlEioKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uSAASHwoVcmVtb3ZlZF9jb25uZWN0aW9uX2lkGAIgASgJSABCBwoFZXZlbnQiagopQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRImCgRuYW1lGAIgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUiVgoqQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5uZXh1cy52MS5Db25uZWN0aW9uIlgKF1Jldm9rZUNvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSJgoEbmFtZRgCIAEoCzIYLm5leHVzLnYxLkNvbm5lY3Rpb25OYW1lIkQKGFJldm9rZUNvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiJYChdEZWxldGVDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEiYKBG5hbWUYAiABKAsyGC5uZXh1cy52MS5Db25uZWN0aW9uTmFtZSIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiKAoXR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QSDQoFc3RhdGUYASABKAkiWgoYR2V0Q2FwdHVyZVNjaGVtYVJlc3BvbnNlEhUKDXByb3ZpZGVyX25hbWUYASABKAkSJwoGc2NoZW1hGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJXChhDYXB0dXJlQ3JlZGVudGlhbFJlcXVlc3QSDQoFc3RhdGUYASABKAkSLAoLY3JlZGVudGlhbHMYAiABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0InQKGUNhcHR1cmVDcmVkZW50aWFsUmVzcG9uc2USFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIqCgZzdGF0dXMYAiABKA4yGi5uZXh1cy52MS5Db25uZWN0aW9uU3RhdHVzEhQKDHJlZGlyZWN0X3VybBgDIAEoCSKEAgoXSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QSDwoHdXNlcl9pZBgBIAEoCRITCgtwcm92aWRlcl9pZBgCIAEoCRIVCg1yZWZyZXNoX3Rva2VuGAMgASgJEkcKC2NyZWRlbnRpYWxzGAQgAygLMjIubmV4dXMudjEuSW1wb3J0Q29ubmVjdGlvblJlcXVlc3QuQ3JlZGVudGlhbHNFbnRyeRIOCgZzY29wZXMYBSADKAkSDQoFbGFiZWwYBiABKAkSEAoIaWRfdG9rZW4YPCABKAkaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkQKGEltcG9ydENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQubmV4dXMudjEuQ29ubmVjdGlvbiLXAQoYUmVwbGFjZUNyZWRlbnRpYWxSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSSAoLY3JlZGVudGlhbHMYAiADKAsyMy5uZXh1cy52MS5SZXBsYWNlQ3JlZGVudGlhbFJlcXVlc3QuQ3JlZGVudGlhbHNFbnRyeRImCgRuYW1lGAMgASgLMhgubmV4dXMudjEuQ29ubmVjdGlvbk5hbWUaMgoQQ3JlZGVudGlhbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkUKGVJlcGxhY2VDcmVkZW50aWFsUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULm5leHVzLnYxLkNvbm5lY3Rpb24q7wEKEENvbm5lY3Rpb25TdGF0dXMSIQodQ09OTkVDVElPTl9TVEFUVVNfVU5TUEVDSUZJRUQQABIdChlDT05ORUNUSU9OX1NUQVRVU19QRU5ESU5HEAESHAoYQ09OTkVDVElPTl9TVEFUVVNfQUNUSVZFEAISHwobQ09OTkVDVElPTl9TVEFUVVNfQVRURU5USU9OEAMSHQoZQ09OTkVDVElPTl9TVEFUVVNfUkVWT0tFRBAEEh0KGUNPTk5FQ1RJT05fU1RBVFVTX0VYUElSRUQQBRIcChhDT05ORUNUSU9OX1NUQVRVU19GQUlMRUQQBirCAQoSUHJvdmlkZXJSZXZvY2F0aW9uEiMKH1BST1ZJREVSX1JFVk9DQVRJT05fVU5TUEVDSUZJRUQQABIiCh5QUk9WSURFUl9SRVZPQ0FUSU9OX05PVF9ORUVERUQQARIfChtQUk9WSURFUl9SRVZPQ0FUSU9OX1BFTkRJTkcQAhIcChhQUk9WSURFUl9SRVZPQ0FUSU9OX0RPTkUQAxIkCiBQUk9WSURFUl9SRVZPQ0FUSU9OX05PVF9QT1NTSUJMRRAEMqAJChFDb25uZWN0aW9uU2VydmljZRJ+ChFSZXF1ZXN0Q29ubmVjdGlvbhIzLm5leHVzLnYxLkNvbm5lY3Rpb25TZXJ2aWNlUmVxdWVzdENvbm5lY3Rpb25SZXF1ZXN0GjQubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZXF1ZXN0Q29ubmVjdGlvblJlc3BvbnNlElwKEUNvbmZpcm1Db25uZWN0aW9uEiIubmV4dXMudjEuQ29uZmlybUNvbm5lY3Rpb25SZXF1ZXN0GiMubmV4dXMudjEuQ29uZmlybUNvbm5lY3Rpb25SZXNwb25zZRJQCg1HZXRDb25uZWN0aW9uEh4ubmV4dXMudjEuR2V0Q29ubmVjdGlvblJlcXVlc3QaHy5uZXh1cy52MS5HZXRDb25uZWN0aW9uUmVzcG9uc2USVgoPTGlzdENvbm5lY3Rpb25zEiAubmV4dXMudjEuTGlzdENvbm5lY3Rpb25zUmVxdWVzdBohLm5leHVzLnYxLkxpc3RDb25uZWN0aW9uc1Jlc3BvbnNlElsKEFdhdGNoQ29ubmVjdGlvbnMSIS5uZXh1cy52MS5XYXRjaENvbm5lY3Rpb25zUmVxdWVzdBoiLm5leHVzLnYxLldhdGNoQ29ubmVjdGlvbnNSZXNwb25zZTABEn4KEVJlZnJlc2hDb25uZWN0aW9uEjMubmV4dXMudjEuQ29ubmVjdGlvblNlcnZpY2VSZWZyZXNoQ29ubmVjdGlvblJlcXVlc3QaNC5uZXh1cy52MS5Db25uZWN0aW9uU2VydmljZVJlZnJlc2hDb25uZWN0aW9uUmVzcG9uc2USWQoQUmV2b2tlQ29ubmVjdGlvbhIhLm5leHVzLnYxLlJldm9rZUNvbm5lY3Rpb25SZXF1ZXN0GiIubmV4dXMudjEuUmV2b2tlQ29ubmVjdGlvblJlc3BvbnNlElkKEERlbGV0ZUNvbm5lY3Rpb24SIS5uZXh1cy52MS5EZWxldGVDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXNwb25zZRJZChBHZXRDYXB0dXJlU2NoZW1hEiEubmV4dXMudjEuR2V0Q2FwdHVyZVNjaGVtYVJlcXVlc3QaIi5uZXh1cy52MS5HZXRDYXB0dXJlU2NoZW1hUmVzcG9uc2USXAoRQ2FwdHVyZUNyZWRlbnRpYWwSIi5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlcXVlc3QaIy5uZXh1cy52MS5DYXB0dXJlQ3JlZGVudGlhbFJlc3BvbnNlElkKEEltcG9ydENvbm5lY3Rpb24SIS5uZXh1cy52MS5JbXBvcnRDb25uZWN0aW9uUmVxdWVzdBoiLm5leHVzLnYxLkltcG9ydENvbm5lY3Rpb25SZXNwb25zZRJcChFSZXBsYWNlQ3JlZGVudGlhbBIiLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVxdWVzdBojLm5leHVzLnYxLlJlcGxhY2VDcmVkZW50aWFsUmVzcG9uc2VCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
- * Why a connection is not well. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
+ * The problem of a connection. It is set with `ATTENTION` and `FAILED`, and with `ACTIVE` while refreshing fails.
  *
  * @generated from message nexus.v1.Problem
  */
@@ -54,7 +54,7 @@ export type Problem = Message<"nexus.v1.Problem"> & {
   reason: string;
 
   /**
-   * One sentence for a person. Never text of the provider.
+   * One sentence for people. Never text from the provider.
    *
    * @generated from field: string message = 2;
    */
@@ -179,7 +179,7 @@ export type Connection = Message<"nexus.v1.Connection"> & {
   revision: bigint;
 
   /**
-   * Scopes asked for in the newest request.
+   * Scopes of the newest request.
    *
    * @generated from field: repeated string requested_scopes = 7;
    */
@@ -207,7 +207,7 @@ export type Connection = Message<"nexus.v1.Connection"> & {
   refreshNotBefore?: Timestamp | undefined;
 
   /**
-   * Why the connection is not well; unset when it is.
+   * The connection's problem; unset when there is none.
    *
    * @generated from field: nexus.v1.Problem problem = 11;
    */
@@ -242,7 +242,7 @@ export type Connection = Message<"nexus.v1.Connection"> & {
   refreshable: boolean;
 
   /**
-   * Values of the callback or of the token answer that the profile keeps, for example `instance_url`.
+   * Values of the callback or of the token response that the profile keeps, for example `instance_url`.
    *
    * @generated from field: map<string, string> metadata = 16;
    */
@@ -250,15 +250,15 @@ export type Connection = Message<"nexus.v1.Connection"> & {
 
   /**
    * When the refresh token, or the authorization behind it, ends; unset when the provider did not say. The daemon uses it
-   * before that; where the provider does not prolong it, a person must consent again by then.
+   * before that; if the provider does not extend it, the user must consent again by then.
    *
    * @generated from field: google.protobuf.Timestamp refresh_expires_at = 50;
    */
   refreshExpiresAt?: Timestamp | undefined;
 
   /**
-   * Whether a consent was given that `ConfirmConnection` has not confirmed yet, by `request_expires_at` at the latest. What the
-   * connection held before stays as it is until then.
+   * Whether a consent waits for `ConfirmConnection`, until `request_expires_at` at the latest. The previous credential stays in use
+   * until then.
    *
    * @generated from field: bool awaiting_confirmation = 55;
    */
@@ -293,8 +293,8 @@ export type Connection = Message<"nexus.v1.Connection"> & {
   issuedAt?: Timestamp | undefined;
 
   /**
-   * Why the newest request for consent brought no credential; unset until one ends so, and again when a later one brings one. A connection that
-   * lives on is as it was before the request.
+   * Why the newest request for consent failed; unset when it succeeded or is pending. The connection itself is as it was before the
+   * request.
    *
    * @generated from field: nexus.v1.Problem request_problem = 91;
    */
@@ -390,22 +390,22 @@ export type ConnectionServiceRequestConnectionRequest = Message<"nexus.v1.Connec
   } | { case: undefined; value?: undefined };
 
   /**
-   * Scopes to ask for in place of the profile's defaults; none means the defaults.
+   * Scopes to request instead of the profile's defaults; none means the defaults.
    *
    * @generated from field: repeated string scopes = 4;
    */
   scopes: string[];
 
   /**
-   * Where the person's browser is sent afterwards, with `status`, `connection_id`, `provider` and, on error, `error`
-   * added to the query. Its origin must be one of `NEXUS_ALLOWED_RETURN_URLS`. Empty: a plain page says it is done.
+   * Where the user's browser is sent afterwards, with `status`, `connection_id`, `provider` and, on error, `error`
+   * added to the query. Its origin must be one of `NEXUS_ALLOWED_RETURN_URLS`. If empty, a plain page confirms the consent.
    *
    * @generated from field: string return_url = 5;
    */
   returnUrl: string;
 
   /**
-   * Ask for consent again under this id.
+   * Request a new consent for this connection.
    *
    * @generated from field: string connection_id = 6;
    */
@@ -413,7 +413,7 @@ export type ConnectionServiceRequestConnectionRequest = Message<"nexus.v1.Connec
 
   /**
    * Keep the credential unreadable until `ConfirmConnection` presents the `completion_code` that is added to the query of the
-   * return URL. Demand it where an application has a session with the person: it confirms only in the session that started the
+   * return URL. Use it if an application has a session with the user: it confirms only in the session that started the
    * consent, so that nobody can make somebody else finish it. Needs `return_url`.
    *
    * @generated from field: bool require_confirmation = 7;
@@ -429,9 +429,9 @@ export type ConnectionServiceRequestConnectionRequest = Message<"nexus.v1.Connec
   label: string;
 
   /**
-   * Ask by device authorization (RFC 8628): for a person whose browser cannot reach the `browser` listener. The answer has `user_code` and
-   * `verification_uri` in place of `auth_url`, and the daemon asks the provider for the token until the person is done. For a profile of type
-   * `oauth2` whose server has a device authorization endpoint; not together with a confirmation or a `return_url`, since no browser comes back.
+   * Use device authorization (RFC 8628), for a user whose browser cannot reach the `browser` listener. The response has `user_code` and
+   * `verification_uri` in place of `auth_url`, and the daemon polls the provider until the user is done. For a profile of type
+   * `oauth2` whose server has a device authorization endpoint. Not together with a confirmation or a `return_url`.
    *
    * @generated from field: bool device = 50;
    */
@@ -452,21 +452,21 @@ export const ConnectionServiceRequestConnectionRequestSchema: GenMessage<Connect
  */
 export type ConnectionServiceRequestConnectionResponse = Message<"nexus.v1.ConnectionServiceRequestConnectionResponse"> & {
   /**
-   * The URL to open in the person's browser: `<public-url>/auth/start?state=...`.
+   * The URL to open in the user's browser: `<public-url>/auth/start?state=...`.
    *
    * @generated from field: string auth_url = 1;
    */
   authUrl: string;
 
   /**
-   * The state of this request (RFC 6749 section 10.12): when it ends and 256 random bits, base64url. Valid once.
+   * The state of this request (RFC 6749 section 10.12): its expiry and 256 random bits, base64url. Valid once.
    *
    * @generated from field: string state = 2;
    */
   state: string;
 
   /**
-   * The scopes that will be asked for.
+   * The scopes that will be requested.
    *
    * @generated from field: repeated string scopes = 3;
    */
@@ -501,7 +501,7 @@ export type ConnectionServiceRequestConnectionResponse = Message<"nexus.v1.Conne
   redirectUri: string;
 
   /**
-   * Set where no person is needed (see `GrantType`): the connection, `ACTIVE` with a token. Then `auth_url`, `state`, `redirect_uri` and
+   * Set if no user is needed (see `GrantType`): the connection, `ACTIVE` with a token. Then `auth_url`, `state`, `redirect_uri` and
    * `expires_at` are unset.
    *
    * @generated from field: nexus.v1.Connection connection = 70;
@@ -509,7 +509,7 @@ export type ConnectionServiceRequestConnectionResponse = Message<"nexus.v1.Conne
   connection?: Connection | undefined;
 
   /**
-   * With `device`: the page that the person opens on any device, and the code to enter there (RFC 8628 section 3.3). `auth_url` and `state` are
+   * With `device`: the page that the user opens on any device, and the code to enter there (RFC 8628 section 3.3). `auth_url` and `state` are
    * empty then, and `expires_at` is the provider's.
    *
    * @generated from field: string verification_uri = 50;
@@ -524,7 +524,7 @@ export type ConnectionServiceRequestConnectionResponse = Message<"nexus.v1.Conne
   userCode: string;
 
   /**
-   * The page with the code in it, where the provider has one. Show it to the person who is to consent and to nobody else.
+   * The page with the code included, if the provider has one. Show it only to the user who is to consent.
    *
    * @generated from field: string verification_uri_complete = 52;
    */
@@ -552,7 +552,7 @@ export type ConfirmConnectionRequest = Message<"nexus.v1.ConfirmConnectionReques
   connectionId: string;
 
   /**
-   * What came back to the return URL. Valid once.
+   * The code from the query of the return URL. Valid once.
    *
    * @generated from field: string completion_code = 2;
    */
@@ -650,7 +650,7 @@ export type ListConnectionsRequest = Message<"nexus.v1.ListConnectionsRequest"> 
   pageSize: number;
 
   /**
-   * `next_page_token` of the previous answer; empty for the first page.
+   * `next_page_token` of the previous response; empty for the first page.
    *
    * @generated from field: string page_token = 2;
    */
@@ -707,7 +707,7 @@ export const ListConnectionsRequestSchema: GenMessage<ListConnectionsRequest> = 
  */
 export type ListConnectionsResponse = Message<"nexus.v1.ListConnectionsResponse"> & {
   /**
-   * The connections of this page. A page may hold fewer than asked for, even none, while more follow.
+   * The connections of this page. A page may contain fewer than requested, even none, although more follow.
    *
    * @generated from field: repeated nexus.v1.Connection connections = 1;
    */
@@ -735,7 +735,7 @@ export const ListConnectionsResponseSchema: GenMessage<ListConnectionsResponse> 
  */
 export type WatchConnectionsRequest = Message<"nexus.v1.WatchConnectionsRequest"> & {
   /**
-   * Only these; none means every connection that the caller may see, also those that are made later.
+   * Only these; none means every connection that the caller may see, including future ones.
    *
    * @generated from field: repeated string connection_ids = 1;
    */
@@ -1033,7 +1033,7 @@ export type CaptureCredentialResponse = Message<"nexus.v1.CaptureCredentialRespo
   status: ConnectionStatus;
 
   /**
-   * Where to send the person's browser; empty when the request had no `return_url`.
+   * Where to send the user's browser; empty when the request had no `return_url`.
    *
    * @generated from field: string redirect_url = 3;
    */
@@ -1096,10 +1096,10 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
   label: string;
 
   /**
-   * In place of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a person who signed in at an application that is the client of
+   * In place of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a user who signed in at an application that is the client of
    * the profile. `iss`, `aud` and `exp` are checked; its signature is left to the issuer, which sees it when the id_token is exchanged
-   * (`GRANT_TYPE_IDENTITY_ASSERTION`). The connection has no access token and ends with the id_token; another import under its name
-   * takes its place.
+   * (`GRANT_TYPE_IDENTITY_ASSERTION`). The connection has no access token and ends with the id_token; another import with its name
+   * replaces it.
    *
    * @generated from field: string id_token = 60;
    */
@@ -1198,14 +1198,14 @@ export const ReplaceCredentialResponseSchema: GenMessage<ReplaceCredentialRespon
  */
 export enum ConnectionStatus {
   /**
-   * Never answered.
+   * Never returned.
    *
    * @generated from enum value: CONNECTION_STATUS_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * Waiting for a person's first consent.
+   * Waiting for the user's first consent.
    *
    * @generated from enum value: CONNECTION_STATUS_PENDING = 1;
    */
@@ -1219,7 +1219,7 @@ export enum ConnectionStatus {
   ACTIVE = 2,
 
   /**
-   * A person must consent again (or fix the profile); `problem` says why.
+   * A user must consent again, or an operator must correct the profile; `problem` explains why.
    *
    * @generated from enum value: CONNECTION_STATUS_ATTENTION = 3;
    */
@@ -1240,7 +1240,7 @@ export enum ConnectionStatus {
   EXPIRED = 5,
 
   /**
-   * The first consent was denied or could not be completed; `problem` says why.
+   * The first consent was denied or could not be completed; `problem` explains why.
    *
    * @generated from enum value: CONNECTION_STATUS_FAILED = 6;
    */
@@ -1305,7 +1305,7 @@ export const ProviderRevocationSchema: GenEnum<ProviderRevocation> = /*@__PURE__
   enumDesc(file_nexus_v1_connection, 1);
 
 /**
- * Connections: one person's consent at one provider, and what is left of it.
+ * Connections: a user's consent at a provider, and the credential that it yields.
  *
  * Errors of every RPC: as in `ProviderService`.
  *
@@ -1343,9 +1343,9 @@ export const ConnectionService: GenService<{
     output: typeof ConnectionServiceRequestConnectionResponseSchema;
   },
   /**
-   * Makes the credential of a consent that was requested with `require_confirmation` the connection's own: it is readable from
-   * then on. Only the principal that requested the consent can confirm it, and only within 10 minutes after it was given.
-   * The fifth wrong code ends the consent: its credential is erased and its grant revoked at the provider.
+   * Confirms a consent that was requested with `require_confirmation`: the connection takes its credential, which is readable from
+   * then on. Only the principal that requested the consent can confirm it, within 10 minutes after the consent.
+   * The fifth wrong code ends the consent: nexusd erases its credential and revokes its grant at the provider.
    *
    * Errors: `NOT_FOUND`. `INVALID_ARGUMENT` for a wrong code, with the number of remaining tries. `FAILED_PRECONDITION` with reason
    * `NOT_AWAITING_CONFIRMATION` when nothing waits for this principal's confirmation. `FAILED_PRECONDITION` with `PROVIDER_DELETED` or
@@ -1406,7 +1406,7 @@ export const ConnectionService: GenService<{
     output: typeof ConnectionServiceRefreshConnectionResponseSchema;
   },
   /**
-   * Ends a connection for good: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
+   * Ends a connection permanently: its credentials are erased, watchers are notified, and the record stays as `REVOKED`. Then its refresh
    * token is revoked at the provider (RFC 7009), or its access token if it has no other. This happens in the background and is retried
    * until the provider responds, for 7 days at most. An access token is retried only while it is valid.
    *
@@ -1432,7 +1432,7 @@ export const ConnectionService: GenService<{
     output: typeof DeleteConnectionResponseSchema;
   },
   /**
-   * The fields to ask a person for, for static types. Consumes nothing. Errors: `NOT_FOUND` for a state that is unknown, used
+   * Returns the fields that a user must enter, for static types. The state stays usable. Errors: `NOT_FOUND` for a state that is unknown, used
    * or expired; `FAILED_PRECONDITION` with reason `NOT_STATIC` for the state of an `oauth2` request.
    *
    * @generated from rpc nexus.v1.ConnectionService.GetCaptureSchema
@@ -1443,11 +1443,11 @@ export const ConnectionService: GenService<{
     output: typeof GetCaptureSchemaResponseSchema;
   },
   /**
-   * Completes a connection of a static type: checked against the schema, tried at the provider where the profile names
-   * `api_base_url` and `user_info_endpoint`, then active. Values that fail leave the state usable.
+   * Completes a connection of a static type. nexusd checks the values against the schema and tries them at the provider, if the profile
+   * has `api_base_url` and `user_info_endpoint`. The connection is then active. If the values fail, the state stays usable.
    *
    * Errors: as `GetCaptureSchema`; `INVALID_ARGUMENT` naming each field; `FAILED_PRECONDITION` with reason
-   * `CREDENTIAL_REJECTED` when the provider answers 401 or 403; `UNAVAILABLE` when it cannot be tried.
+   * `CREDENTIAL_REJECTED` when the provider responds with 401 or 403; `UNAVAILABLE` when it cannot be tried.
    *
    * @generated from rpc nexus.v1.ConnectionService.CaptureCredential
    */
@@ -1457,8 +1457,8 @@ export const ConnectionService: GenService<{
     output: typeof CaptureCredentialResponseSchema;
   },
   /**
-   * Brings in a credential of another system: a refresh token, proved by one refresh before the connection is active, or
-   * the fields of a static type, checked as in `CaptureCredential`. Nothing is stored when the proof fails.
+   * Imports a credential of another system: a refresh token, or the fields of a static type, checked as in `CaptureCredential`. nexusd
+   * refreshes the token once before the connection is active. If that fails, nothing is stored.
    *
    * Errors: `NOT_FOUND` for an unknown provider. `INVALID_ARGUMENT`. `ALREADY_EXISTS` for a label that another connection has, see
    * `ConnectionName`. `FAILED_PRECONDITION` with reason `CREDENTIAL_REJECTED` when the provider rejects it. `UNAVAILABLE` when the
@@ -1473,8 +1473,8 @@ export const ConnectionService: GenService<{
     output: typeof ImportConnectionResponseSchema;
   },
   /**
-   * Replaces the fields of a static connection by hand, as a new revision that reaches the watchers. Errors: as
-   * `ImportConnection`, `FAILED_PRECONDITION` with reason `NOT_STATIC` for `oauth2`, which is consented to again instead.
+   * Replaces the fields of a static connection with a new revision, and notifies watchers. Errors: as `ImportConnection`.
+   * `FAILED_PRECONDITION` with reason `NOT_STATIC` for `oauth2`, where the user consents again instead.
    *
    * @generated from rpc nexus.v1.ConnectionService.ReplaceCredential
    */

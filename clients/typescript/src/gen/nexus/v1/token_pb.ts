@@ -46,7 +46,7 @@ export type Token = Message<"nexus.v1.Token"> & {
   expiresAt?: Timestamp | undefined;
 
   /**
-   * When the daemon refreshes it by itself: asking again before this time answers the same token. Unset when it will
+   * When the daemon will refresh it: calls before this time return the same token. Unset when it will
    * not be refreshed.
    *
    * @generated from field: google.protobuf.Timestamp refresh_not_before = 4;
@@ -61,8 +61,8 @@ export type Token = Message<"nexus.v1.Token"> & {
   grantedScopes: string[];
 
   /**
-   * Number of the credential: 1 after the first consent, one more with every refresh or re-consent. Of a downscoped token, that of the
-   * credential that it was made of.
+   * Number of the credential: 1 after the first consent, one more with every refresh or re-consent. For a downscoped token, that of the
+   * connection's credential.
    *
    * @generated from field: uint64 revision = 6;
    */
@@ -77,8 +77,8 @@ export type Token = Message<"nexus.v1.Token"> & {
   tokenType: string;
 
   /**
-   * The id_token of the newest answer that had one (OpenID Connect Core section 2), a JWT whose signature was verified. Empty
-   * where there is none, and unless the request sets `include_id_token`: it says who the user is, and few callers need it.
+   * The newest id_token (OpenID Connect Core section 2), a JWT whose signature was verified. Empty if there is none, or unless the
+   * request sets `include_id_token`: it identifies the user, and few callers need it.
    *
    * @generated from field: string id_token = 8;
    */
@@ -120,22 +120,22 @@ export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
   label: string;
 
   /**
-   * Scopes that the token must have; none means that any will do, and the profile's defaults for a new connection. At most 100 together with
-   * those that the connection has or is being asked for.
+   * Scopes that the token must have. None means any, and the profile's defaults for a new connection. At most 100 together with
+   * those that the connection has or requests.
    *
    * @generated from field: repeated string scopes = 4;
    */
   scopes: string[];
 
   /**
-   * How long the token should live at least, 0 to 24 hours: a wish, as in `GetToken`.
+   * How long the token should be valid at least, 0 to 24 hours; not a guarantee, as in `GetToken`.
    *
    * @generated from field: google.protobuf.Duration min_ttl = 5;
    */
   minTtl?: Duration | undefined;
 
   /**
-   * Where the person's browser is sent afterwards, as in `RequestConnection`. Required when `NEXUS_REQUIRE_CONFIRMATION` is set and a link
+   * Where the user's browser is sent afterwards, as in `RequestConnection`. Required when `NEXUS_REQUIRE_CONFIRMATION` is set and a link
    * is made.
    *
    * @generated from field: string return_url = 6;
@@ -143,14 +143,14 @@ export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
   returnUrl: string;
 
   /**
-   * How long to wait for the person, 0 to 60 seconds; unset means 0. The deadline of the call must be later.
+   * How long to wait for the user, 0 to 60 seconds; unset means 0. The deadline of the call must be later.
    *
    * @generated from field: google.protobuf.Duration wait = 7;
    */
   wait?: Duration | undefined;
 
   /**
-   * In place of `provider_name`: the URL of an MCP server. The profile of the server is used; where there is none it is made as by
+   * In place of `provider_name`: the URL of an MCP server. nexusd uses the profile of the server, or creates it as by
    * `CreateProvider`, whose errors and permission (`provider.manage`) then apply.
    *
    * @generated from field: string mcp_server_url = 50;
@@ -158,8 +158,8 @@ export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
   mcpServerUrl: string;
 
   /**
-   * Where a person is needed, ask by device authorization, as in `RequestConnection`: `consent` has a code in place of `auth_url`. It counts
-   * when a request for consent is made, and not when one is found.
+   * If a user is needed, use device authorization, as in `RequestConnection`: `consent` has a code in place of `auth_url`. It takes
+   * effect only when a request for consent is created.
    *
    * @generated from field: bool device = 51;
    */
@@ -181,9 +181,8 @@ export const AcquireTokenRequestSchema: GenMessage<AcquireTokenRequest> = /*@__P
   messageDesc(file_nexus_v1_token, 1);
 
 /**
- * A request to an API, as shown by the proxy that sends it. The rules of the policy file judge it. What is not shown is unknown to the
- * rules and closed: a rule that allows and needs it does not match, while one that denies or requires an approval does. The message
- * counts from the owner, the role admin, and the `proxies` of the policy file. From other callers it is not read, and they can omit it.
+ * A request to an API, as shown by the proxy that sends it. The rules of the policy file evaluate it. Parts that are not shown are unknown to the
+ * rules: a rule that allows and needs them does not match, but one that denies or requires an approval does. The message is accepted from the owner, the role admin, and the `proxies` of the policy file, and ignored from other callers.
  *
  * @generated from message nexus.v1.ShownRequest
  */
@@ -196,7 +195,7 @@ export type ShownRequest = Message<"nexus.v1.ShownRequest"> & {
   method: string;
 
   /**
-   * The whole URL as it is sent, without a credential and a fragment. Where two servers would read its path in two ways, the path is
+   * The whole URL as it is sent, without a credential and a fragment. If servers could interpret its path differently, the path is
    * unknown to the rules.
    *
    * @generated from field: string url = 2;
@@ -204,21 +203,21 @@ export type ShownRequest = Message<"nexus.v1.ShownRequest"> & {
   url: string;
 
   /**
-   * Whether `headers` are those of the request; else its headers are unknown.
+   * Whether `headers` are the headers of the request; otherwise, they are unknown.
    *
    * @generated from field: bool shows_headers = 3;
    */
   showsHeaders: boolean;
 
   /**
-   * Headers by name in lower case; values of one name are joined by `, `. Credentials are left out by the proxy, and are not read.
+   * Headers by name in lower case; values of one name are joined by `, `. The proxy omits credentials; they are ignored.
    *
    * @generated from field: map<string, string> headers = 4;
    */
   headers: { [key: string]: string };
 
   /**
-   * Size of the body in bytes; unset where the body is not shown. A request without a body has a body of 0 bytes.
+   * Size of the body in bytes; unset if the body is not shown, 0 for a request without a body.
    *
    * @generated from field: optional uint64 body_size = 5;
    */
@@ -232,14 +231,14 @@ export type ShownRequest = Message<"nexus.v1.ShownRequest"> & {
   bodySha256: Uint8Array;
 
   /**
-   * The body, where it has at most 64 KiB: what a person who is asked gets to read.
+   * The body, if it has at most 64 KiB, for the approver to read.
    *
    * @generated from field: bytes body = 7;
    */
   body: Uint8Array;
 
   /**
-   * What the proxy names the run of the program by: a yes "for this session" counts for requests of the same one.
+   * The proxy's id of the program's session: an approval "for this session" applies to requests with the same id.
    *
    * @generated from field: string session = 8;
    */
@@ -274,7 +273,7 @@ export type AcquireTokenResponse = Message<"nexus.v1.AcquireTokenResponse"> & {
     case: "token";
   } | {
     /**
-     * A person must act first.
+     * A user must act first.
      *
      * @generated from field: nexus.v1.ConsentRequired consent = 2;
      */
@@ -291,7 +290,7 @@ export const AcquireTokenResponseSchema: GenMessage<AcquireTokenResponse> = /*@_
   messageDesc(file_nexus_v1_token, 3);
 
 /**
- * A person must consent, or enter a key, before there is a token.
+ * A user must consent, or enter a key, before there is a token.
  *
  * @generated from message nexus.v1.ConsentRequired
  */
@@ -312,7 +311,7 @@ export type ConsentRequired = Message<"nexus.v1.ConsentRequired"> & {
   connectionId: string;
 
   /**
-   * When the link ends: 10 minutes after it was made.
+   * When the link expires: 10 minutes after it was created.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 3;
    */
@@ -330,7 +329,7 @@ export type ConsentRequired = Message<"nexus.v1.ConsentRequired"> & {
   reason: string;
 
   /**
-   * With a device authorization (RFC 8628 section 3.3), in place of `auth_url`: the page that the person opens on any device.
+   * With a device authorization (RFC 8628 section 3.3), in place of `auth_url`: the page that the user opens on any device.
    *
    * @generated from field: string verification_uri = 50;
    */
@@ -344,8 +343,8 @@ export type ConsentRequired = Message<"nexus.v1.ConsentRequired"> & {
   userCode: string;
 
   /**
-   * The page with the code in it, where the provider has one; only for the caller that made the request. Show it to the person who is to
-   * consent and to nobody else.
+   * The page with the code included, if the provider has one; only for the caller that made the request. Show it only to the user
+   * who is to consent.
    *
    * @generated from field: string verification_uri_complete = 52;
    */
@@ -373,7 +372,7 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
   connectionId: string;
 
   /**
-   * The returned token should be valid at least this long, 0 to 24 hours; otherwise it is refreshed first. This is a wish. The maximum
+   * The returned token should be valid at least this long, 0 to 24 hours; otherwise it is refreshed first. This is not a guarantee. The maximum
    * is the time between the issue of a token and its refresh window, and a larger value counts as that. If the refresh fails, the valid
    * token is returned.
    *
@@ -389,7 +388,7 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
   name?: ConnectionName | undefined;
 
   /**
-   * For whom the downscoped token is: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
+   * The audience of the downscoped token: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
    *
    * @generated from field: string audience = 60;
    */
@@ -397,7 +396,7 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
 
   /**
    * Scopes of the downscoped token: at most those of the connection, and `oauth2_options.token_exchange_scopes` of its profile. None means
-   * what the provider gives. Of an installation of a GitHub App: `contents:read` for a permission, `repository:NAME` for a repository; one
+   * the provider's default. Of an installation of a GitHub App: `contents:read` for a permission, `repository:NAME` for a repository; one
    * kind that is not named stays as the connection has it.
    *
    * @generated from field: repeated string scopes = 61;
@@ -413,15 +412,15 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
   resource: string;
 
   /**
-   * The request to an API that the token is for. Without it, what the rules of the policy file say of requests is closed: an agent that may
-   * only do what they check gets no token.
+   * The request to an API that the token is for. Without it, rules for requests are treated as closed: an agent whose requests the rules
+   * check gets no token.
    *
    * @generated from field: nexus.v1.ShownRequest request = 80;
    */
   request?: ShownRequest | undefined;
 
   /**
-   * Whether `token.id_token` is answered too.
+   * Whether `token.id_token` is returned too.
    *
    * @generated from field: bool include_id_token = 63;
    */
@@ -477,7 +476,7 @@ export type RefreshTokenRequest = Message<"nexus.v1.RefreshTokenRequest"> & {
   name?: ConnectionName | undefined;
 
   /**
-   * Whether `token.id_token` is answered too.
+   * Whether `token.id_token` is returned too.
    *
    * @generated from field: bool include_id_token = 60;
    */
@@ -533,29 +532,29 @@ export type ReportRejectedTokenRequest = Message<"nexus.v1.ReportRejectedTokenRe
   name?: ConnectionName | undefined;
 
   /**
-   * Revision of the refused token (`Token.revision`), at least 1.
+   * Revision of the rejected token (`Token.revision`), at least 1.
    *
    * @generated from field: uint64 revision = 3;
    */
   revision: bigint;
 
   /**
-   * HTTP status of the API's answer: 401 or 403.
+   * HTTP status of the API's response: 401 or 403.
    *
    * @generated from field: uint32 status = 4;
    */
   status: number;
 
   /**
-   * The `WWW-Authenticate` headers of the answer (RFC 9110 section 11.6.1), joined by `, `; empty when there was none. What cannot be
-   * parsed is taken for none. At most 8 KiB.
+   * The `WWW-Authenticate` headers of the response (RFC 9110 section 11.6.1), joined by `, `; empty when there was none. A header that cannot be
+   * parsed is ignored. At most 8 KiB.
    *
    * @generated from field: string www_authenticate = 5;
    */
   wwwAuthenticate: string;
 
   /**
-   * The header `DPoP-Nonce` of the answer (RFC 9449 section 9); required with the error `use_dpop_nonce`. At most 2048 characters.
+   * The header `DPoP-Nonce` of the response (RFC 9449 section 9); required with the error `use_dpop_nonce`. At most 2048 characters.
    *
    * @generated from field: string dpop_nonce = 70;
    */
@@ -576,7 +575,7 @@ export const ReportRejectedTokenRequestSchema: GenMessage<ReportRejectedTokenReq
  */
 export type ReportRejectedTokenResponse = Message<"nexus.v1.ReportRejectedTokenResponse"> & {
   /**
-   * What the report came to.
+   * The result of the report.
    *
    * @generated from field: nexus.v1.RejectionOutcome outcome = 1;
    */
@@ -677,14 +676,14 @@ export type CreateProofResponse = Message<"nexus.v1.CreateProofResponse"> & {
   proof: string;
 
   /**
-   * When the proof ends: APIs may refuse it from then on.
+   * When the proof expires: APIs may reject it from then on.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 2;
    */
   expiresAt?: Timestamp | undefined;
 
   /**
-   * Revision of the token that it goes with (`Token.revision`): with another one that you hold, get the token again.
+   * Revision of its token (`Token.revision`). If you hold another revision, get the token again.
    *
    * @generated from field: uint64 revision = 3;
    */
@@ -699,13 +698,13 @@ export const CreateProofResponseSchema: GenMessage<CreateProofResponse> = /*@__P
   messageDesc(file_nexus_v1_token, 12);
 
 /**
- * A place in the history of the daemon's store.
+ * A position in the history of the daemon's store.
  *
  * @generated from message nexus.v1.Position
  */
 export type Position = Message<"nexus.v1.Position"> & {
   /**
-   * Identifies the store; another after a restore or on another data folder.
+   * Identifies the store; it changes with a restore or another data folder.
    *
    * @generated from field: string epoch = 1;
    */
@@ -733,8 +732,8 @@ export const PositionSchema: GenMessage<Position> = /*@__PURE__*/
  */
 export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
   /**
-   * The connections to watch, at most 1000; with no `names` either, all that the caller may see, those still to be made included. An id
-   * that does not exist is answered by `removed`.
+   * The connections to watch, at most 1000; if `names` is empty too, all that the caller may see, including future ones. The stream sends
+   * `removed` for an unknown id.
    *
    * @generated from field: repeated string connection_ids = 1;
    */
@@ -762,9 +761,9 @@ export type WatchTokensRequest = Message<"nexus.v1.WatchTokensRequest"> & {
   bookmarkInterval?: Duration | undefined;
 
   /**
-   * Besides `connection_ids`: every connection with one of these names, at most 1000, those still to be made included. Where several have
-   * one name, `ConnectionName` says which of their states is the name's. A name whose provider does not exist when the stream opens
-   * brings nothing.
+   * Besides `connection_ids`: every connection with one of these names, at most 1000, including future ones. If several
+   * connections have one name, `ConnectionName` defines which state is the name's. A name without a provider when the stream opens is
+   * ignored.
    *
    * @generated from field: repeated nexus.v1.ConnectionName names = 5;
    */
@@ -785,7 +784,7 @@ export const WatchTokensRequestSchema: GenMessage<WatchTokensRequest> = /*@__PUR
  */
 export type WatchTokensResponse = Message<"nexus.v1.WatchTokensResponse"> & {
   /**
-   * Exactly one is set. Ignore what you do not know.
+   * Exactly one is set. Ignore unknown events.
    *
    * @generated from oneof nexus.v1.WatchTokensResponse.event
    */
@@ -799,7 +798,7 @@ export type WatchTokensResponse = Message<"nexus.v1.WatchTokensResponse"> & {
     case: "state";
   } | {
     /**
-     * A connection does not exist (any more): forget its token.
+     * A connection does not exist, or no longer: drop its token.
      *
      * @generated from field: nexus.v1.ConnectionRemoved removed = 2;
      */
@@ -815,7 +814,7 @@ export type WatchTokensResponse = Message<"nexus.v1.WatchTokensResponse"> & {
     case: "bookmark";
   } | {
     /**
-     * The position asked for cannot be resumed: a snapshot follows.
+     * The requested position cannot be resumed: a snapshot follows.
      *
      * @generated from field: nexus.v1.Reset reset = 4;
      */
@@ -840,7 +839,7 @@ export const WatchTokensResponseSchema: GenMessage<WatchTokensResponse> = /*@__P
   messageDesc(file_nexus_v1_token, 15);
 
 /**
- * The full state of one connection, in place of any sent before.
+ * The full state of one connection. It replaces earlier ones.
  *
  * @generated from message nexus.v1.TokenState
  */
@@ -889,14 +888,14 @@ export type TokenState = Message<"nexus.v1.TokenState"> & {
 
   /**
    * The current token; unset when none is usable: before consent, after expiry, in `ATTENTION`, after revocation. Drop
-   * the token you hold when it is unset.
+   * your copy of the token when it is unset.
    *
    * @generated from field: nexus.v1.Token token = 7;
    */
   token?: Token | undefined;
 
   /**
-   * Why the connection is not well; unset when it is.
+   * The connection's problem; unset when there is none.
    *
    * @generated from field: nexus.v1.Problem problem = 8;
    */
@@ -940,7 +939,7 @@ export const TokenStateSchema: GenMessage<TokenState> = /*@__PURE__*/
   messageDesc(file_nexus_v1_token, 16);
 
 /**
- * A connection does not exist (any more).
+ * A connection does not exist, or no longer.
  *
  * @generated from message nexus.v1.ConnectionRemoved
  */
@@ -982,7 +981,7 @@ export const BookmarkSchema: GenMessage<Bookmark> = /*@__PURE__*/
   messageDesc(file_nexus_v1_token, 18);
 
 /**
- * The position asked for cannot be resumed.
+ * The requested position cannot be resumed.
  *
  * @generated from message nexus.v1.Reset
  */
@@ -1009,7 +1008,7 @@ export const ResetSchema: GenMessage<Reset> = /*@__PURE__*/
  */
 export type Drain = Message<"nexus.v1.Drain"> & {
   /**
-   * Wait this long before connecting again.
+   * Wait this long before reconnecting.
    *
    * @generated from field: google.protobuf.Duration reconnect_delay = 1;
    */
@@ -1024,41 +1023,41 @@ export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
   messageDesc(file_nexus_v1_token, 20);
 
 /**
- * What a report of a refused token came to.
+ * The result of a report of a rejected token.
  *
  * @generated from enum nexus.v1.RejectionOutcome
  */
 export enum RejectionOutcome {
   /**
-   * Never answered.
+   * Never returned.
    *
    * @generated from enum value: REJECTION_OUTCOME_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * A newer revision was there already: use it. Nothing was done.
+   * A newer revision already exists: use it. Nothing was done.
    *
    * @generated from enum value: REJECTION_OUTCOME_SUPERSEDED = 1;
    */
   SUPERSEDED = 1,
 
   /**
-   * This report, or one that it joined, refreshed: use `revision`.
+   * The token was refreshed because of this or a concurrent report: use `revision`.
    *
    * @generated from enum value: REJECTION_OUTCOME_REFRESHED = 2;
    */
   REFRESHED = 2,
 
   /**
-   * The API wants other scopes: `consent` has a link that asks for them. The connection stays usable.
+   * The API requires other scopes: `consent` has a link for them. The connection stays usable.
    *
    * @generated from enum value: REJECTION_OUTCOME_SCOPES_MISSING = 3;
    */
   SCOPES_MISSING = 3,
 
   /**
-   * The API wants another proof, and the token is as good as before: send the request again, with a proof of the nonce.
+   * The API requires another proof, and the token is still valid: resend the request with a proof that has the nonce.
    *
    * @generated from enum value: REJECTION_OUTCOME_NONCE_WANTED = 70;
    */
@@ -1072,41 +1071,40 @@ export const RejectionOutcomeSchema: GenEnum<RejectionOutcome> = /*@__PURE__*/
   enumDesc(file_nexus_v1_token, 0);
 
 /**
- * Current credentials: by asking, or by holding one stream open.
+ * Current credentials, by call or by stream.
  *
- * `GetToken` has request and response names with the service in front, since `GetTokenRequest` and `GetTokenResponse` belong to the
+ * The messages of `GetToken` have the service as a prefix, because `GetTokenRequest` and `GetTokenResponse` belong to the
  * existing `NexusService` of this package.
  *
  * @generated from service nexus.v1.TokenService
  */
 export const TokenService: GenService<{
   /**
-   * Answers the current token of a user at a provider, or the link that the user must open first. An agent asks without `wait`, shows the
-   * link, and asks again with `wait` until it has a token; it may ask at any time and as often as it likes.
+   * Returns the current token of a user at a provider, or the link that the user must open first. An agent calls without `wait`, shows the
+   * link, and calls again with `wait` until it has a token. It may call at any time, as often as it likes.
    *
-   * - An active connection of the name with the scopes gives its token, as `GetToken` does.
-   * - No connection, or a revoked one: a new connection and its link; one connection, however many ask at the same time.
-   * - `PENDING`: its link, the same to everybody who may see the connection, for as long as it can be opened. `return_url` counts when a
-   *   link is made, and not when one is found.
-   * - `ATTENTION`, `FAILED`, `EXPIRED`, and a token that died without a way to get another: a link under the same id.
-   * - Scopes are missing: a link that asks for those that the connection was consented with and those of the request, at most 100 in all.
-   *   Callers that ask for less go on getting the token. A scope that the newest consent asked for is not missing, whatever the provider
-   *   granted (`granted_scopes`), because many providers answer with other words than they were asked with. The exception is a scope that an
-   *   API says is missing (`ReportRejectedToken`): a request that names it gets the link, for as long as the link can be opened. A report
-   *   changes nothing for requests that do not name such a scope.
+   * - An active connection of the name that has the scopes: its token, as from `GetToken`.
+   * - No connection, or a revoked one: a new connection and its link. Concurrent calls create one connection.
+   * - `PENDING`: its link, the same for all callers that may see the connection, while it can be opened. `return_url` takes effect only
+   *   when a link is created.
+   * - `ATTENTION`, `FAILED`, `EXPIRED`, or an expired token that cannot be renewed: a link with the same id.
+   * - Scopes are missing: a link for the scopes of the connection and of the request, at most 100 in total. Callers that request fewer
+   *   scopes still get the token. A scope of the newest consent is not missing, whatever the provider granted (`granted_scopes`), because
+   *   many providers return other names than were requested. Exception: a scope that an API reported as missing (`ReportRejectedToken`).
+   *   A request that names it gets the link while the link can be opened. Other requests are unaffected by the report.
    * - A request for consent that an application must confirm (`require_confirmation`) keeps its place: its link is returned, even if it does
    *   not ask for the scopes of this call. Once it is confirmed, the next call returns a link for the rest.
    *
-   * For static types the link leads to the form that asks for the key, and scopes do not count. Where no person is needed (see `GrantType`)
-   * the connection is made, and missing scopes are asked for, at once: the answer is a token.
+   * For static types, the link leads to a form for the key, and scopes are ignored. If no user is needed (see `GrantType`), the call
+   * creates the connection, requests missing scopes at once, and returns a token.
    *
    * With `wait`, the call returns the token as soon as there is one. It returns another link as soon as the first can no longer be
-   * opened. Then the user declined (`reason` is `access_denied`, even if a token existed before), did not come in time, or a newer request
-   * replaced it. When the time is over, it returns the existing link. A link that this call creates is returned at once, because nobody
+   * opened. This means that the user declined (`reason` is `access_denied`, even if a token existed before) or was too late, or that a newer
+   * request replaced it. When the time is over, it returns the existing link. A link that this call creates is returned at once, because nobody
    * has it yet.
    *
-   * Needs the role for reading tokens and, where a link is made, the one for requesting connections. A caller that is restricted to
-   * connections gets links of these, and makes no new one. It is audited as `GetToken` and `RequestConnection` are.
+   * Needs the permission to read tokens and, if it creates a link, to request connections. A caller that is restricted to
+   * connections gets links of these, but cannot create one. It is audited like `GetToken` and `RequestConnection`.
    *
    * Errors:
    *
@@ -1127,9 +1125,9 @@ export const TokenService: GenService<{
     output: typeof AcquireTokenResponseSchema;
   },
   /**
-   * Answers the current token of a connection. A token inside its refresh window is answered at once while a
-   * refresh is nudged; an expired one is refreshed first, all callers sharing one request to the provider. When a
-   * refresh fails while the token still lives, the living token is answered with its true expiry.
+   * Returns the current token of a connection. In its refresh window, the token is returned at once, and a refresh starts in the
+   * background. An expired token is refreshed first; all callers share one request to the provider. If the refresh fails while the
+   * token is still valid, that token is returned with its true expiry.
    *
    * Errors:
    *
@@ -1142,12 +1140,12 @@ export const TokenService: GenService<{
    *
    * Errors of the rules of the policy file:
    *
-   * - `PERMISSION_DENIED`: the rules deny the request, or a person did not approve it.
+   * - `PERMISSION_DENIED`: the rules deny the request, or nobody approved it.
    * - `FAILED_PRECONDITION` with reason `USE_EGRESS`: rules check each request of this caller. It gets no token, and must send its
    *   requests through `nexusd run` or another proxy.
    * - `FAILED_PRECONDITION` with reason `SHOW_BODY`: the decision depends on the body, and `request` does not show it.
    *
-   * If a rule requires an approval, the request is held until a person answers, 180 seconds at most.
+   * If a rule requires an approval, the request is held until somebody decides, 180 seconds at most.
    *
    * With `audience`, `resource`, or `scopes`, it returns a downscoped token. The provider derives it from the connection's token
    * (`oauth2_options.token_exchange`), or the GitHub App of the profile issues it. The same request of the same caller returns the same
@@ -1170,7 +1168,7 @@ export const TokenService: GenService<{
     output: typeof TokenServiceGetTokenResponseSchema;
   },
   /**
-   * Refreshes now, whatever the token's age, and answers the new token. A refresh that is already under way is joined.
+   * Refreshes now, whatever the token's age, and returns the new token. Concurrent calls share one refresh.
    *
    * Errors: as `GetToken`. `FAILED_PRECONDITION` with reason `NOT_REFRESHABLE` when there is no refresh token, with `PROVIDER_DELETED`,
    * or with `PROVIDER_MISCONFIGURED` when the provider refuses the client. `UNAVAILABLE` when the refresh failed and will be retried,
@@ -1192,19 +1190,19 @@ export const TokenService: GenService<{
    * A challenge with the error `insufficient_scope` (RFC 6750 section 3.1), with any status, is about scopes and not about the token.
    * The outcome is `SCOPES_MISSING`. Nothing is refreshed, the token stays usable, and other callers are unaffected.
    *
-   * `consent` is a link that asks for the scopes of the connection and those of the challenge. The page of the link shows them first,
+   * `consent` is a link for the scopes of the connection and of the challenge. The page of the link shows them first,
    * and the user may decline there. `AcquireToken` with `missing_scopes` returns the same link and can wait for the user. When the link
-   * ends, the requested scopes are forgotten. A report changes nothing if an open link already asks for its scopes.
+   * ends, the requested scopes are forgotten. A report changes nothing if an open link already includes its scopes.
    *
    * If the user has decided three times within a day and the API still rejects the token, the report fails: `FAILED_PRECONDITION` with
    * reason `SCOPES_NOT_GRANTED`. A challenge with a new scope resets this count.
    *
-   * Where no person is needed (see `GrantType`) the scopes are asked for at once, and the outcome is `REFRESHED`.
+   * If no user is needed (see `GrantType`) the scopes are requested at once, and the outcome is `REFRESHED`.
    *
-   * A challenge of a proof (RFC 9449 section 9) says nothing of the token. With the error `use_dpop_nonce` and `dpop_nonce` the nonce goes
-   * into the proofs that proxies put in for this connection from then on.
+   * A challenge of a proof (RFC 9449 section 9) is not about the token. With the error `use_dpop_nonce` and `dpop_nonce`, proxies use
+   * the nonce in their proofs for this connection from then on.
    *
-   * What a report causes is audited (`token_rejected`) with the status and the error word, never with the header.
+   * The effect of a report is audited (`token_rejected`) with the status and the error, but without the header.
    *
    * Errors: as `RefreshToken`, with `NOT_REFRESHABLE` also for static types. `INVALID_ARGUMENT` for a revision that the connection has
    * not reached, for a status other than 401 and 403, and for the error `invalid_dpop_proof`. `INVALID_ARGUMENT` also for 403 without
@@ -1219,15 +1217,15 @@ export const TokenService: GenService<{
     output: typeof ReportRejectedTokenResponseSchema;
   },
   /**
-   * A proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
+   * Creates a proof of the key that a connection's token is bound to (DPoP, RFC 9449 section 4), for one request to an API. Only tokens whose
    * `token_type` is `DPoP` need one: the request then carries `Authorization: DPoP <token>` and `DPoP: <proof>`. The key itself never
-   * leaves the daemon, and a proof is good for the current token alone: `revision` says which one that is.
+   * leaves the daemon. A proof is valid only for the current token; `revision` identifies it.
    *
    * An API that demands its own nonce (section 9) returns 401 with `WWW-Authenticate: DPoP error="use_dpop_nonce"` and the nonce in
    * `DPoP-Nonce`. Request a proof with that `nonce`, and resend the request. From then on, pass the newest nonce of the API with each
    * request.
    *
-   * It is a read of the token, and audited as one.
+   * It is audited as a read of the token.
    *
    * Errors: as `GetToken`, and `FAILED_PRECONDITION` with reason `TOKEN_NOT_BOUND` when the token needs no proof.
    *
@@ -1239,30 +1237,29 @@ export const TokenService: GenService<{
     output: typeof CreateProofResponseSchema;
   },
   /**
-   * The state of connections as a stream: first the full state of each (a snapshot, its end marked by a bookmark), then
-   * the full state of each connection that changes. Only the newest state is sent: a reader that is slow misses
-   * intermediate revisions, never the last one. Trouble of one connection is a status inside its state and never ends
-   * the stream. Idle streams carry bookmarks.
+   * Streams the state of connections: first the full state of each (a snapshot that ends with a bookmark), then the full state of each
+   * connection that changes. A slow reader may miss intermediate revisions, but never the newest. A problem of one connection is a
+   * status in its state and does not end the stream. Idle streams carry bookmarks.
    *
    * Resume: send the same request with `position` of the last bookmark. The stream sends the changes since then, and a bookmark. If a
-   * position is too old or of another store, the stream sends `reset` and a new snapshot, not an error: forget everything that the
-   * snapshot does not name.
+   * position is too old or of another store, the stream sends `reset` and a new snapshot instead of an error: forget everything that
+   * the snapshot does not name.
    *
    * Rules for clients, which the agents in `examples/` follow:
    *
-   * 1. The stream ends with `OK` after `drain`, or with `UNAVAILABLE` when the daemon or the path to it fails. Connect
-   *    again, whatever the status, but for those of rule 5.
+   * 1. The stream ends with `OK` after `drain`, or with `UNAVAILABLE` when the daemon or the path to it fails. Reconnect
+   *    whatever the status, except for those of rule 5.
    * 2. Before that, wait `drain.reconnect_delay` if there was a `drain`. Otherwise, back off exponentially with full jitter: a random
-   * time between 0 and min(10 s, 100 ms * 2^n). Here n counts the attempts since the last message; it is 0 again after the first
-   * message received, not when a connection is made.
-   * 3. Resume at the `position` of the last bookmark. A client library that backs off by itself is limited to the same
-   *    10 s: many grow to two minutes.
-   * 4. While disconnected keep using a token until its `expires_at`, and one without it until an API refuses it. A state without
-   *    `token`, `removed`, and the end of a snapshot that does not name the connection, take the token away.
-   * 5. Do not retry `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `PERMISSION_DENIED` and `UNIMPLEMENTED`: the same call gets the
-   *    same answer until a person changes the request, the key, the policy or the daemon.
-   * 6. A stream that carried nothing for three bookmark intervals is dead: cancel it and connect again.
-   * 7. Ignore an event that you do not know.
+   *    time between 0 and min(10 s, 100 ms * 2^n). Here n is the number of attempts since the last message. It is reset by the first
+   *    message, not by a new connection.
+   * 3. Resume at the `position` of the last bookmark. If a client library backs off by itself, limit it to the
+   *    same 10 s; many grow to two minutes.
+   * 4. While disconnected, use a token until its `expires_at`, or, without one, until an API rejects it. Drop a token after a state without
+   *    `token`, after `removed`, and at the end of a snapshot that does not name the connection.
+   * 5. Do not retry `INVALID_ARGUMENT`, `UNAUTHENTICATED`, `PERMISSION_DENIED` and `UNIMPLEMENTED`: the same call fails
+   *    until the request, the key, the policy, or the daemon changes.
+   * 6. A stream without a message for three bookmark intervals is dead: cancel it and reconnect.
+   * 7. Ignore unknown events.
    *
    * Over a Unix socket, any `:authority` that is valid by RFC 3986 is accepted. Clients of grpc-java send the bare path of the socket,
    * which is not valid, and HTTP/2 rejects it with `PROTOCOL_ERROR`. They must call `overrideAuthority("localhost")`.
