@@ -10,10 +10,7 @@ import { completionCommand } from "./completion/completion.js";
 import { connectCommand, connectTo } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
 import { watchCommand } from "./connections/watch.js";
-import { curlCommand } from "./credentials/curl.js";
-import { dockerCredentialCommand } from "./credentials/docker_credential.js";
 import { execCommand } from "./credentials/exec.js";
-import { gitCredentialCommand } from "./credentials/git_credential.js";
 import { tokenCommand } from "./credentials/token.js";
 import { exitCodesCommand } from "./daemon/exit_codes.js";
 import { healthCommand } from "./daemon/health.js";
@@ -67,14 +64,6 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
       "run a program with credentials in its environment",
       execCommand,
       "--env GITHUB_TOKEN=github -- gh pr list",
-    ],
-    ["curl", "send one authorized request to a provider's API", curlCommand, "github /user/repos?per_page=5"],
-    ["git-credential", "answer git when it asks for a password", gitCredentialCommand, "github get"],
-    [
-      "docker-credential",
-      "answer docker when it asks for a registry's password",
-      dockerCredentialCommand,
-      "github --host ghcr.io list",
     ],
   ],
   "Look after connections": [

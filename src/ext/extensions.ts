@@ -2,6 +2,7 @@ import type { Extension } from "../cli/shell/shell.js";
 import { alerts } from "./alerts/extension.js";
 import { approvals } from "./approvals/extension.js";
 import { webConsole } from "./console/extension.js";
+import { credentialHelpers } from "./credential_helpers/extension.js";
 import { egress } from "./egress/extension.js";
 import { envoy } from "./envoy/extension.js";
 import { fleet } from "./fleet/extension.js";
@@ -19,6 +20,7 @@ export const extensions: readonly Extension[] = [
   envoy,
   fleet,
   grants,
+  credentialHelpers,
   kubernetes,
   manifest,
   mcp,

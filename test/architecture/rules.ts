@@ -198,7 +198,7 @@ export const limits = {
  */
 export const budgets = {
   /** `src` without `src/ext`. */
-  core: { budget: 44_000, ceiling: 57_900 },
+  core: { budget: 44_000, ceiling: 57_450 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
   src: { budget: 66_000, ceiling: 82_000 },
   /** The largest extension but `fleet`, which may have 6 000. */

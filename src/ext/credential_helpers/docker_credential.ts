@@ -1,17 +1,22 @@
 import { Command } from "commander";
-import { exitCodes } from "../../daemon/exit_codes.js";
-import { CommandFailure } from "../shell/command_failure.js";
+import { loginOf } from "../../cli/credentials/login.js";
+import {
+  credentialArgument,
+  parseCredentialName,
+  providerOf,
+  readCredential,
+} from "../../cli/credentials/read_credential.js";
+import { CommandFailure } from "../../cli/shell/command_failure.js";
 import {
   addAddressFlags,
   type DaemonFlags,
   type DaemonSession,
   withDaemon,
-} from "../shell/daemon_command.js";
-import { addNotes } from "../shell/help.js";
-import type { Shell } from "../shell/shell.js";
-import { printable } from "../shell/text.js";
-import { loginOf } from "./login.js";
-import { credentialArgument, parseCredentialName, providerOf, readCredential } from "./read_credential.js";
+} from "../../cli/shell/daemon_command.js";
+import { addNotes } from "../../cli/shell/help.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { printable } from "../../cli/shell/text.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
 import { collectHost, credentialNameFor, hostsOf, type Site, siteOf } from "./site.js";
 
 interface HelperFlags extends DaemonFlags {

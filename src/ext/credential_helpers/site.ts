@@ -1,10 +1,10 @@
+import { parseCredentialName, providerOf } from "../../cli/credentials/read_credential.js";
+import { allProviders } from "../../cli/providers/provider_key.js";
+import { usageFailure } from "../../cli/shell/command_failure.js";
+import type { DaemonSession } from "../../cli/shell/daemon_command.js";
+import { printable } from "../../cli/shell/text.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
-import { allProviders } from "../providers/provider_key.js";
-import { usageFailure } from "../shell/command_failure.js";
-import type { DaemonSession } from "../shell/daemon_command.js";
-import { printable } from "../shell/text.js";
-import { parseCredentialName, providerOf } from "./read_credential.js";
 
 /** A server for which a credential helper is asked. */
 export interface Site {

@@ -1,21 +1,37 @@
 import { Command } from "commander";
-import { readVersion } from "../../config/version.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
-import { connectionArgument } from "../connections/connection_key.js";
-import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { connectionArgument } from "../../cli/connections/connection_key.js";
+import {
+  apiUrl,
+  type DataFlags,
+  parseHeaders,
+  parseMethod,
+  readBody,
+} from "../../cli/credentials/api_arguments.js";
+import {
+  type ApiRequest,
+  apiBaseUrlOf,
+  authorize,
+  wantedNonce,
+} from "../../cli/credentials/authorized_request.js";
+import {
+  type Credential,
+  parseCredentialName,
+  providerOf,
+  readCredential,
+} from "../../cli/credentials/read_credential.js";
+import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import {
   addAddressFlags,
   type DaemonFlags,
   type DaemonSession,
   withDaemon,
-} from "../shell/daemon_command.js";
-import { addNotes } from "../shell/help.js";
-import { type ApiAnswer, sendToApi } from "../shell/http_request.js";
-import { collect } from "../shell/option_values.js";
-import type { Shell } from "../shell/shell.js";
-import { apiUrl, type DataFlags, parseHeaders, parseMethod, readBody } from "./api_arguments.js";
-import { type ApiRequest, apiBaseUrlOf, authorize, wantedNonce } from "./authorized_request.js";
-import { type Credential, parseCredentialName, providerOf, readCredential } from "./read_credential.js";
+} from "../../cli/shell/daemon_command.js";
+import { addNotes } from "../../cli/shell/help.js";
+import { type ApiAnswer, sendToApi } from "../../cli/shell/http_request.js";
+import { collect } from "../../cli/shell/option_values.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { readVersion } from "../../config/version.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
 
 interface CurlFlags extends DaemonFlags, DataFlags {
   readonly request?: string;

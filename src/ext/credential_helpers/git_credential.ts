@@ -1,19 +1,23 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command } from "commander";
-import { exitCodes } from "../../daemon/exit_codes.js";
-import { withKey } from "../connections/connection_key.js";
-import { CommandFailure, usageFailure } from "../shell/command_failure.js";
+import { withKey } from "../../cli/connections/connection_key.js";
+import { type Login, loginOf } from "../../cli/credentials/login.js";
+import {
+  type Credential,
+  credentialArgument,
+  readCredential,
+} from "../../cli/credentials/read_credential.js";
+import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import {
   addAddressFlags,
   type DaemonFlags,
   type DaemonSession,
   withDaemon,
-} from "../shell/daemon_command.js";
-import { addNotes } from "../shell/help.js";
-import type { Shell } from "../shell/shell.js";
-import { printable } from "../shell/text.js";
-import { type Login, loginOf } from "./login.js";
-import { type Credential, credentialArgument, readCredential } from "./read_credential.js";
+} from "../../cli/shell/daemon_command.js";
+import { addNotes } from "../../cli/shell/help.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { printable } from "../../cli/shell/text.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
 import { collectHost, credentialNameFor, type Site, type SiteRule, siteOf } from "./site.js";
 
 interface HelperFlags extends DaemonFlags {

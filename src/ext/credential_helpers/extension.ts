@@ -1,0 +1,32 @@
+import type { Extension } from "../../cli/shell/shell.js";
+import { curlCommand } from "./curl.js";
+import { dockerCredentialCommand } from "./docker_credential.js";
+import { gitCredentialCommand } from "./git_credential.js";
+
+/** Commands by which git, docker, and scripts use a credential. */
+export const credentialHelpers: Extension = {
+  name: "credential_helpers",
+  commands: [
+    {
+      group: "Use a credential",
+      name: "curl",
+      summary: "send one authorized request to a provider's API",
+      examples: "github /user/repos?per_page=5",
+      make: curlCommand,
+    },
+    {
+      group: "Use a credential",
+      name: "git-credential",
+      summary: "answer git when it asks for a password",
+      examples: "github get",
+      make: gitCredentialCommand,
+    },
+    {
+      group: "Use a credential",
+      name: "docker-credential",
+      summary: "answer docker when it asks for a registry's password",
+      examples: "github --host ghcr.io list",
+      make: dockerCredentialCommand,
+    },
+  ],
+};
