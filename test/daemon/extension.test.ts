@@ -18,7 +18,7 @@ test("an extension adds a service with its access, and counts", async () => {
     throw new Error("not of this test");
   };
   const service = defineService(FleetService, {
-    ...{ call: never, refresh: never, page: never, appendAudit: never },
+    ...{ call: never, refresh: never, page: never, appendAudit: never, hold: never },
     reach: () => create(ReachResponseSchema, { mayLead: true }),
   });
   const daemon = await Daemon.start(

@@ -8,6 +8,7 @@ import { Daemon } from "../../src/daemon/daemon.js";
 import type { DaemonOptions } from "../../src/daemon/resources.js";
 import { extensions } from "../../src/ext/extensions.js";
 import { AccessService } from "../../src/gen/nexus/v1/access_pb.js";
+import { ApprovalService } from "../../src/gen/nexus/v1/approval_pb.js";
 import { AuditService } from "../../src/gen/nexus/v1/audit_pb.js";
 import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
 import { ClientKeyService } from "../../src/gen/nexus/v1/client_key_pb.js";
@@ -42,6 +43,7 @@ export interface Clients {
   readonly status: Client<typeof StatusService>;
   readonly access: Client<typeof AccessService>;
   readonly console: Client<typeof ConsoleService>;
+  readonly approvals: Client<typeof ApprovalService>;
 }
 
 /** Real gRPC over a Unix socket. */
@@ -61,6 +63,7 @@ export function clientsOf(socket: string): Clients {
     status: createClient(StatusService, transport),
     access: createClient(AccessService, transport),
     console: createClient(ConsoleService, transport),
+    approvals: createClient(ApprovalService, transport),
   };
 }
 

@@ -20,6 +20,8 @@ export interface HeldRequest {
   readonly connection: ConnectionFacts;
   readonly request: ShownRequest;
   readonly rule: Rule;
+  /** Of the policy file that has the rule: a yes for longer counts for its rules alone. */
+  readonly policyDigest: string;
   readonly signal: AbortSignal;
 }
 
@@ -49,7 +51,8 @@ export class RequestRules {
     const refusal = refusalOf(ruling, shown);
     if (refusal || !shown || !asking || !ruling.rule) return Promise.reject(refusal ?? unasked(ruling));
     const { rule } = ruling;
-    return this.#asked({ principal, connection, request: shown, rule, signal: asking.signal });
+    const policyDigest = this.deps.access.policy?.digest ?? "";
+    return this.#asked({ principal, connection, request: shown, rule, policyDigest, signal: asking.signal });
   }
 
   /**

@@ -56,8 +56,6 @@ export class Approvals {
       readonly store: Pick<Store, "record">;
       readonly access: Pick<AccessControl, "admit" | "hold">;
       readonly clock: Clock;
-      /** Of the policy in force: a yes for longer counts for its rules alone. */
-      readonly policyDigest: () => string | undefined;
     },
   ) {}
 
@@ -74,11 +72,15 @@ export class Approvals {
     const admitted = this.deps.access.admit(principal, "token.read");
     const crowded = this.#crowded(held);
     if (crowded !== undefined) return ended(crowded);
-    let resolve: Waiting["end"] = () => undefined;
-    const promise = new Promise<NexusError | undefined>((end) => {
-      resolve = end;
-    });
     const id = randomBytes(9).toString("base64url");
+    let resolve: Waiting["end"] = () => undefined;
+    const promise = new Promise<NexusError | undefined>((settle) => {
+      resolve = (refusal) => {
+        // At once: a yes that comes before the caller is answered finds nothing.
+        this.#waiting.delete(id);
+        settle(refusal);
+      };
+    });
     const waiting = {
       id,
       digest: digestOf(held),
@@ -106,7 +108,6 @@ export class Approvals {
       timer.cancel();
       release();
       held.signal.removeEventListener("abort", onAbort);
-      this.#waiting.delete(id);
     }
   }
 
@@ -136,6 +137,12 @@ export class Approvals {
     waiting.end(approves ? undefined : ended("a person refused"));
   }
 
+  /** Ends all that waits: the daemon stops, or leads its fleet no more. */
+  stop(): void {
+    for (const { end } of this.list())
+      end(new Unavailable("the daemon that held this request stops holding it: send it again", 1_000));
+  }
+
   /** The words of a limit that is reached. */
   #crowded({ principal, request: { session } }: HeldRequest): string | undefined {
     const all = this.list();
@@ -154,8 +161,8 @@ export class Approvals {
   }
 
   /** By which a yes for longer is found: for the caller, and for its session where it names one. */
-  #keysOf({ principal, connection, request: { session }, rule }: HeldRequest): string[] {
-    const common = [principal.name, connection.connectionId, this.deps.policyDigest(), rule.line];
+  #keysOf({ principal, connection, request: { session }, rule, policyDigest }: HeldRequest): string[] {
+    const common = [principal.name, connection.connectionId, policyDigest, rule.line];
     const keys = session === undefined ? [common] : [common, [...common, session]];
     return keys.map((key) => JSON.stringify(key));
   }
@@ -186,7 +193,11 @@ function ended(why: string): PermissionDenied {
  * SHA-256 of all that an approver says yes to, hexadecimal. Two requests that differ in any of it have two digests, and one has always the
  * same: JSON keeps its parts apart, whatever is in them, and headers are sorted.
  */
-export function digestOf({ principal, connection, request }: Omit<HeldRequest, "rule" | "signal">): string {
+export function digestOf({
+  principal,
+  connection,
+  request,
+}: Omit<HeldRequest, "rule" | "policyDigest" | "signal">): string {
   const headers = [...(request.headers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
   const { method = null, host = null, target = null, body, session = null } = request;
   const content = body ? [body.size, body.digest] : null;

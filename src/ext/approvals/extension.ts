@@ -47,8 +47,8 @@ export const approvals: Extension = {
       import("./approvals.js"),
       import("./approval_service.js"),
     ]);
-    const held = new Approvals({ store, access, clock, policyDigest: () => access.policy?.digest });
+    const held = new Approvals({ store, access, clock });
     rules.askApprovers = (request) => held.ask(request);
-    return { services: [approvalService(held)] };
+    return { services: [approvalService(held)], stop: async () => held.stop() };
   },
 };

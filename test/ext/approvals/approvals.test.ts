@@ -20,6 +20,7 @@ class World {
   isStoreBroken = false;
   policy = "one";
   readonly revoked = new Set<string>();
+  readonly caller = new AbortController();
   readonly access = new AccessControl({
     ...{ clock: this.clock, changes: this.changes, store: {} as never },
     keys: {
@@ -30,7 +31,6 @@ class World {
   readonly approvals = new Approvals({
     clock: this.clock,
     access: this.access,
-    policyDigest: () => this.policy,
     store: {
       record: async (change) => {
         if (this.isStoreBroken) throw new Error("the disk is full");
@@ -77,6 +77,7 @@ class World {
         asksBody: false,
         line: 3,
       },
+      policyDigest: this.policy,
       signal,
     };
     return this.approvals.ask(held).then((refusal) => refusal?.message ?? "sent");
@@ -185,6 +186,43 @@ describe("a request that a person is asked about", () => {
     await setImmediate();
     expect(world.approvals.list()).toEqual([]);
     expect(await asked).toContain("not valid any more");
+  });
+
+  it.each([
+    ["its caller is revoked", () => world.changes.emit("principalEnded", "key:claude")],
+    ["its caller has left", () => world.caller.abort()],
+    [
+      "the policy has changed",
+      () => world.access.setPolicy(readPolicy("bindings: []\nrules: [{ then: deny }]")),
+    ],
+    ["the daemon stops", () => world.approvals.stop()],
+  ])("is neither sent nor on record after a yes that comes in the moment in which %s", async (_, end) => {
+    const asked = world.ask({ signal: world.caller.signal });
+    const { id, digest } = world.only();
+    end();
+    await expect(world.decide(true, { id, digest })).rejects.toThrow("not found");
+    expect(await asked).not.toBe("sent");
+    expect(world.audited).toEqual([]);
+  });
+
+  it.each([
+    ["is revoked", () => world.changes.emit("principalEnded", "key:claude")],
+    ["leaves", () => world.caller.abort()],
+  ])("is not sent when its caller %s while the yes is put on record", async (_, end) => {
+    const asked = world.ask({ signal: world.caller.signal });
+    const decided = world.decide(true);
+    end();
+    await decided;
+    expect(await asked).not.toBe("sent");
+  });
+
+  it("ends when the daemon stops, or leads no more, and a yes then finds nothing", async () => {
+    const asked = world.ask();
+    const { id, digest } = world.only();
+    world.approvals.stop();
+    await expect(world.decide(true, { id, digest })).rejects.toThrow("not found");
+    expect(await asked).toContain("send it again");
+    expect(world.audited).toEqual([]);
   });
 
   it("ends at once when what its caller may do changes", async () => {

@@ -8,12 +8,15 @@ import {
   type CallResponse,
   CallResponseSchema,
   FleetService,
+  type HoldRequest,
+  HoldResponseSchema,
   type OutboxEntry,
   type PageRequest,
   type PageResponse,
   PageResponseSchema,
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Principal, PrincipalKind } from "../../../model/access/principal.js";
+import type { NexusError } from "../../../model/errors.js";
 import { onBehalfFrom, onBehalfMessage } from "../../../service/forwarding/on_behalf.js";
 import { bytesOf, statusOf } from "../../../service/forwarding/wire_status.js";
 import type { BoundMethod, BoundService, CallContext } from "../../../service/pipeline/bound_service.js";
@@ -41,6 +44,8 @@ export interface FleetParts {
   readonly services: readonly BoundService[];
   refresh(connectionId: string, isDemanded: boolean, options: RefreshOptions): Promise<RefreshOutcome>;
   page(request: PageRequest): Promise<PageAnswer>;
+  /** Resolves with the refusal, or with undefined after a yes. */
+  hold(request: HoldRequest, principal: Principal, signal: AbortSignal): Promise<NexusError | undefined>;
   /** @returns the sequence up to which everything of that source is in the log */
   appendAudit(source: string, entries: readonly OutboxEntry[], via: string | undefined): Promise<bigint>;
   /** Newest position of the log that is applied here. */
@@ -109,6 +114,15 @@ class FleetRpcs implements Rpcs {
     const options = onlyRevision === undefined ? {} : { onlyRevision };
     const outcome = await this.parts.refresh(connectionId, isDemanded, options);
     return { $typeName: "nexus.fleet.v1.RefreshResponse", outcome, position: this.parts.position() };
+  };
+
+  hold: Rpcs["hold"] = async (request, { signal }) => {
+    const principal = principalOf(request.caller ?? create(CallerSchema), request.via);
+    const refusal = await this.parts.hold(request, principal, signal).catch((error: unknown) => error);
+    if (refusal === undefined) return create(HoldResponseSchema);
+    const wireError = toWireError(refusal);
+    if (!(wireError instanceof WireError)) throw refusal;
+    return create(HoldResponseSchema, { refusal: statusOf(wireError) });
   };
 
   page: Rpcs["page"] = async (request) => {

@@ -31,6 +31,8 @@ const led: ReadonlySet<string> = new Set(
     ClientKeyService: ["RotateClientKeys"],
     KeyringService: ["AddKey", "RotateKeyring", "RetireKey"],
     NotificationService: ["TestReceivers"],
+    // Requests wait at the leader, whichever hub they came to.
+    ApprovalService: ["ListHeldRequests", "DecideHeldRequest"],
     FleetService: ["StepDown"],
   }).flatMap(([service, names]) => names.map((name) => `nexus.v1.${service}/${name}`)),
 );
@@ -97,8 +99,10 @@ function ledCall(method: UnaryMethod, leader: Leader): UnaryMethod["call"] {
   const forward = async (request: Message, context: CallContext, hasWaited = false): Promise<Message> => {
     const bytes = bytesOf(descriptor.input, request);
     const { principal, signal } = context;
-    const meant = method.isWait?.(request) === true ? "meant" : "none";
-    const wait = hasWaited ? "over" : meant;
+    // A request to an API that is shown to the rules may be held there until a person answers.
+    const mayWait =
+      method.isWait?.(request) === true || (request as { request?: object }).request !== undefined;
+    const wait = hasWaited ? "over" : mayWait ? "meant" : "none";
     const answer = await leader.call(rpcName(descriptor), bytes, principal, signal, wait);
     if (answer === "here") return await method.call(request, { ...context, hasWaited });
     return fromBinary(descriptor.output, answer);

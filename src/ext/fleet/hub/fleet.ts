@@ -21,6 +21,7 @@ import { FleetUnreachable } from "../database/connection/fleet_error.js";
 import { askHubs, askTimes } from "../link/ask_hubs.js";
 import { fleetListener } from "../link/fleet_listener.js";
 import { LeaderCalls } from "../link/leader_calls.js";
+import { heldForOthers, ledApprovals } from "../link/led_approvals.js";
 import { LogRefused } from "../replication/log_error.js";
 import { importOutbox } from "../replication/outbox_codec.js";
 import { FleetStanding } from "./fleet_standing.js";
@@ -175,12 +176,17 @@ export class Fleet implements ListenersHub, DomainHub {
     const { config, clock, log } = this.options;
     const { fleet, opened } = this.resources;
     this.#domain = domain;
+    const { rules } = domain;
+    const { askApprovers } = rules;
+    if (askApprovers)
+      rules.askApprovers = ledApprovals(askApprovers, this.#calls, config.fleet?.address ?? "");
     const service = fleetService({
       isLeader: () => this.leads,
       services,
       refresh: (connectionId, isDemanded, options) =>
         domain.engine.refresher.refresh(connectionId, isDemanded ? "demand" : "due", options),
       page: async (request) => pageOf(await pages.answer(visitOf(request))),
+      hold: heldForOthers(askApprovers, domain.access),
       appendAudit: async (source, entries, via) => {
         await fleet.store.commit((tx) => importOutbox(tx, source, entries, via));
         return entries.at(-1)?.sequence ?? 0n;

@@ -280,8 +280,8 @@ export const DecideHeldRequestResponseSchema: GenMessage<DecideHeldRequestRespon
 /**
  * Requests of agents that a rule of the policy file has a person asked about (`then: ask`).
  *
- * Such a request is held where it came in until somebody answers, its caller leaves, or 180 seconds are over; then it is denied. What is held is
- * in the memory of the daemon that holds it alone: a restart ends it, and nothing is sent twice.
+ * Such a request is held until somebody answers, its caller leaves, or 180 seconds are over; then it is denied. What is held is in the memory of
+ * the daemon alone, in a fleet of the hub that leads: a restart and a new leader end it, and nothing is sent twice. Every hub lists and answers it.
  *
  * @generated from service nexus.v1.ApprovalService
  */

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Leader, ledRpcs, ledService } from "../../../../src/ext/fleet/calls/led_service.js";
 import { AuditService } from "../../../../src/gen/nexus/v1/audit_pb.js";
 import { GetProviderResponseSchema, ProviderService } from "../../../../src/gen/nexus/v1/provider_pb.js";
+import { TokenService } from "../../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../../src/model/access/principal.js";
 import { AlreadyExists, NotFound, NotLeader } from "../../../../src/model/errors.js";
 import type { CallContext } from "../../../../src/service/pipeline/bound_service.js";
@@ -13,6 +14,7 @@ const agent: Principal = { name: "key:ci", kind: "key" };
 const context: CallContext = { principal: agent, signal: new AbortController().signal };
 const { listAuditEvents } = AuditService.method;
 const { getProvider, createProvider } = ProviderService.method;
+const { getToken } = TokenService.method;
 
 /** A hub whose two RPCs the test plays, and the leader that it asks. */
 class World implements Leader {
@@ -40,7 +42,8 @@ class World implements Leader {
   }
 
   async ask(
-    descriptor: typeof getProvider | typeof createProvider | typeof listAuditEvents,
+    descriptor: typeof getProvider | typeof createProvider | typeof listAuditEvents | typeof getToken,
+    request: object = {},
   ): Promise<Message> {
     const method: DefinedMethod = {
       kind: "unary",
@@ -54,7 +57,7 @@ class World implements Leader {
     };
     const [led] = ledService({ descriptor: ProviderService, methods: [method] }, this).methods;
     if (led?.kind !== "unary") throw new Error("not unary");
-    return await led.call(create(descriptor.input as never), context);
+    return await led.call(create(descriptor.input as never, request as never), context);
   }
 }
 
@@ -105,6 +108,14 @@ describe("a hub", () => {
     expect(world.steps.at(-1)).toBe(`nexus.v1.ProviderService/GetProvider for key:ci, whose wait is ${word}`);
   });
 
+  it("lets the leader take as long as a person may, for a request that is shown to its rules", async () => {
+    const world = new World();
+    world.own = mustWrite;
+    world.answered = new Uint8Array();
+    await world.ask(getToken, { request: { method: "GET", url: "https://api.example/" } });
+    expect(world.steps.at(-1)).toBe("nexus.v1.TokenService/GetToken for key:ci, whose wait is meant");
+  });
+
   it("believes that something does not exist when it has caught up", async () => {
     const world = new World();
     world.own = (call) => {
@@ -141,6 +152,7 @@ describe("a hub", () => {
 it("names RPCs of the contract alone", async () => {
   const files = [
     "access",
+    "approval",
     "client_key",
     "connection",
     "fleet",

@@ -1,11 +1,19 @@
+import { createHash } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { CallOptions } from "@connectrpc/connect";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
+import type { HeldRequest } from "../../../../src/gen/nexus/v1/approval_pb.js";
 import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
+import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { onBehalfField } from "../../../../src/service/forwarding/on_behalf.js";
 import { Watcher } from "../../../daemon/harness.js";
 import { registeredAt, requestOf } from "../../../daemon/requests.js";
 import { Browser, consent } from "../../../fakes/browser.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
 import { has, needs } from "../../../needs.js";
+import { temporaryFolder } from "../../../temporary_folder.js";
 import { type HubProcess, Hubs } from "./hubs.js";
 
 let hubs: Hubs;
@@ -16,7 +24,9 @@ let followers: readonly HubProcess[];
 beforeAll(async () => {
   if (!has("postgresql")) return;
   provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: 3600 });
-  hubs = await Hubs.start({ count: 3 });
+  const policy = join(temporaryFolder(), "policy.yaml");
+  writeFileSync(policy, "proxies: [key:claude]\nrules: [{ providers: [held], then: ask }]\n");
+  hubs = await Hubs.start({ count: 3, environment: { NEXUS_POLICY_FILE: policy } });
   leader = await hubs.leader();
   followers = hubs.all.filter((hub) => hub !== leader);
 }, 120_000);
@@ -150,4 +160,87 @@ describe("a fleet of three hubs", () => {
       await expect.poll(answer).toMatchObject({ ready: true, checks: { following: true } });
     }
   });
+});
+
+describe("a request that a rule of a fleet has a person asked about", () => {
+  let connectionId: string;
+  const request = { method: "GET", url: "https://api.example/", showsHeaders: true, bodySize: 0n };
+  const bodySha256 = createHash("sha256").digest();
+
+  beforeAll(async () => {
+    if (!has("postgresql")) return;
+    const { providers, connections } = leader.clients;
+    const profile = { name: "held", authType: AuthType.API_KEY, apiBaseUrl: "https://api.example" };
+    const { provider: made } = await providers.createProvider({ provider: profile });
+    const credentials = { api_key: "secret" };
+    const asked = { providerId: made?.id ?? "", userId: "ada", credentials };
+    connectionId = (await connections.importConnection(asked)).connection?.id ?? "";
+    for (const hub of hubs.all) await tokenAt(hub, connectionId).catch(() => undefined);
+  });
+
+  const send = ({ clients }: HubProcess, options: CallOptions = {}, session = "") =>
+    clients.tokens.getToken({ connectionId, request: { ...request, bodySha256, session } }, options);
+
+  const answer = ({ clients }: HubProcess, [waiting]: HeldRequest[], approve: boolean) => {
+    if (!waiting) throw new Error("nothing waits");
+    const { id, digest } = waiting;
+    return clients.approvals.decideHeldRequest({ id, digest: new Uint8Array(digest), approve });
+  };
+
+  const waitingAt = async ({ clients }: HubProcess, count: number): Promise<HeldRequest[]> => {
+    const listed = async () => (await clients.approvals.listHeldRequests({})).requests;
+    await expect.poll(async () => (await listed()).length).toBe(count);
+    return await listed();
+  };
+
+  it("is listed at every hub and answered at another one than the one that it came to", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    for (const [at, by] of [
+      [one, other],
+      [one, leader],
+      [leader, other],
+    ] as const) {
+      const sent = send(at);
+      const waiting = await waitingAt(by, 1);
+      for (const hub of hubs.all) expect(await waitingAt(hub, 1)).toEqual(waiting);
+      await answer(by, waiting, true);
+      expect((await sent).token?.credentials["api_key"]).toBe("secret");
+      await waitingAt(at, 0);
+    }
+    const refused = expect(send(one)).rejects.toThrow("a person refused");
+    await answer(other, await waitingAt(other, 1), false);
+    await refused;
+  });
+
+  it("waits no more when its caller has left the hub that it came to", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    const caller = new AbortController();
+    const sent = send(one, { signal: caller.signal }).catch((error: Error) => error.message);
+    await waitingAt(other, 1);
+    caller.abort();
+    await sent;
+    await waitingAt(other, 0);
+  });
+
+  it("ends at every hub with the streams of its agent, when the agent is stopped at one", async () => {
+    const [one, other] = followers as [HubProcess, HubProcess];
+    const made = { name: "claude", role: Role.AGENT, restriction: { userIds: ["ada"] } };
+    const { key } = await other.clients.access.createApiKey(made);
+    const headers = { authorization: `Bearer ${key}` };
+    const held = [one, leader].map((hub, index) =>
+      send(hub, { headers }, `run-${index}`).catch((error: Error) => error.message),
+    );
+    const streams = hubs.all.map(async ({ clients }) => {
+      for await (const _ of clients.tokens.watchTokens({}, { headers }));
+    });
+    const ended = streams.map((stream) => stream.catch((error: Error) => error.message));
+    await waitingAt(other, 2);
+    const startedMs = performance.now();
+    await other.clients.access.revokeApiKey({ key: { case: "name", value: "claude" } });
+    const ends = await Promise.all([...held, ...ended]);
+    // Promised within two seconds; of a laden machine five are asked.
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    expect(ends).toEqual(ends.map(() => expect.stringMatching(/not valid any more/)));
+    for (const hub of hubs.all) await waitingAt(hub, 0);
+  }, 20_000);
 });

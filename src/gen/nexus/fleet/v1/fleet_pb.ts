@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/fleet/v1/fleet.proto.
  */
 export const file_nexus_fleet_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEi2gEKBkNhbGxlchIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKBGtpbmQYAiABKAlCB7pIBHICEAESDgoGb3JpZ2luGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKA3ZpYRgFIAMoCUIPukgMkgEJEAgiBXIDGIAEEjAKDG9uX2JlaGFsZl9vZhgGIAEoCzIaLm5leHVzLmZsZWV0LnYxLk9uQmVoYWxmT2YSEgoKaXNfcHJveGllZBgHIAEoCCKSAQoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQESEgoKaGFzX3dhaXRlZBgEIAEoCBIVCgN2aWEYBSABKAlCCLpIBXIDGIAEImQKDENhbGxSZXNwb25zZRISCghyZXNwb25zZRgBIAEoDEgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIABIQCghwb3NpdGlvbhgDIAEoBEIJCgdvdXRjb21lInMKDlJlZnJlc2hSZXF1ZXN0Eh4KDWNvbm5lY3Rpb25faWQYASABKAlCB7pIBHICEAESEwoLaXNfZGVtYW5kZWQYAiABKAgSGgoNb25seV9yZXZpc2lvbhgDIAEoBEgAiAEBQhAKDl9vbmx5X3JldmlzaW9uIjQKD1JlZnJlc2hSZXNwb25zZRIPCgdvdXRjb21lGAEgASgJEhAKCHBvc2l0aW9uGAIgASgEIioKC0hlYWRlckZpZWxkEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiwgEKC1BhZ2VSZXF1ZXN0EiAKBm1ldGhvZBgBIAEoCUIQukgNcgtSA0dFVFIEUE9TVBIYCgZ0YXJnZXQYAiABKAlCCLpIBXIDOgEvEiwKB2hlYWRlcnMYAyADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAQgASgMEhQKDGlzX3Rvb19sYXJnZRgFIAEoCBIOCgZvcmlnaW4YBiABKAkSFQoDdmlhGAcgASgJQgi6SAVyAxiABCJsCgxQYWdlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgFEiwKB2hlYWRlcnMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAMgASgJEhAKCHBvc2l0aW9uGAQgASgEIi8KC091dGJveEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEg4KBnJlY29yZBgCIAEoDCJ+ChJBcHBlbmRBdWRpdFJlcXVlc3QSGAoGc291cmNlGAEgASgJQgi6SAVyA7ABARI3CgdlbnRyaWVzGAIgAygLMhsubmV4dXMuZmxlZXQudjEuT3V0Ym94RW50cnlCCbpIBpIBAxDoBxIVCgN2aWEYAyABKAlCCLpIBXIDGIAEIicKE0FwcGVuZEF1ZGl0UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQiMwoMUmVhY2hSZXF1ZXN0EiMKB29yaWdpbnMYASADKAlCErpID5IBDBAQIghyBhiABIgBASJdCg1SZWFjaFJlc3BvbnNlEhAKCG1heV9sZWFkGAEgASgIEg8KB3JlYWNoZWQYAiABKAgSKQoFY2xvY2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMv4CCgxGbGVldFNlcnZpY2USQQoEQ2FsbBIbLm5leHVzLmZsZWV0LnYxLkNhbGxSZXF1ZXN0GhwubmV4dXMuZmxlZXQudjEuQ2FsbFJlc3BvbnNlEkoKB1JlZnJlc2gSHi5uZXh1cy5mbGVldC52MS5SZWZyZXNoUmVxdWVzdBofLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXNwb25zZRJBCgRQYWdlEhsubmV4dXMuZmxlZXQudjEuUGFnZVJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5QYWdlUmVzcG9uc2USVgoLQXBwZW5kQXVkaXQSIi5uZXh1cy5mbGVldC52MS5BcHBlbmRBdWRpdFJlcXVlc3QaIy5uZXh1cy5mbGVldC52MS5BcHBlbmRBdWRpdFJlc3BvbnNlEkQKBVJlYWNoEhwubmV4dXMuZmxlZXQudjEuUmVhY2hSZXF1ZXN0Gh0ubmV4dXMuZmxlZXQudjEuUmVhY2hSZXNwb25zZUJQChJkZXYubmV4dXMuZmxlZXQudjFQAVo4Z2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2dlbi9uZXh1cy9mbGVldC92MTtuZXh1c2ZsZWV0djFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status, file_nexus_fleet_v1_on_behalf]);
+  fileDesc("ChpuZXh1cy9mbGVldC92MS9mbGVldC5wcm90bxIObmV4dXMuZmxlZXQudjEi2gEKBkNhbGxlchIVCgRuYW1lGAEgASgJQge6SARyAhABEhUKBGtpbmQYAiABKAlCB7pIBHICEAESDgoGb3JpZ2luGAMgASgJEi4KCmV4cGlyZXNfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKA3ZpYRgFIAMoCUIPukgMkgEJEAgiBXIDGIAEEjAKDG9uX2JlaGFsZl9vZhgGIAEoCzIaLm5leHVzLmZsZWV0LnYxLk9uQmVoYWxmT2YSEgoKaXNfcHJveGllZBgHIAEoCCKSAQoLQ2FsbFJlcXVlc3QSFwoGbWV0aG9kGAEgASgJQge6SARyAhABEg8KB3JlcXVlc3QYAiABKAwSLgoGY2FsbGVyGAMgASgLMhYubmV4dXMuZmxlZXQudjEuQ2FsbGVyQga6SAPIAQESEgoKaGFzX3dhaXRlZBgEIAEoCBIVCgN2aWEYBSABKAlCCLpIBXIDGIAEImQKDENhbGxSZXNwb25zZRISCghyZXNwb25zZRgBIAEoDEgAEiMKBWVycm9yGAIgASgLMhIuZ29vZ2xlLnJwYy5TdGF0dXNIABIQCghwb3NpdGlvbhgDIAEoBEIJCgdvdXRjb21lInMKDlJlZnJlc2hSZXF1ZXN0Eh4KDWNvbm5lY3Rpb25faWQYASABKAlCB7pIBHICEAESEwoLaXNfZGVtYW5kZWQYAiABKAgSGgoNb25seV9yZXZpc2lvbhgDIAEoBEgAiAEBQhAKDl9vbmx5X3JldmlzaW9uIjQKD1JlZnJlc2hSZXNwb25zZRIPCgdvdXRjb21lGAEgASgJEhAKCHBvc2l0aW9uGAIgASgEIioKC0hlYWRlckZpZWxkEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkiwgEKC1BhZ2VSZXF1ZXN0EiAKBm1ldGhvZBgBIAEoCUIQukgNcgtSA0dFVFIEUE9TVBIYCgZ0YXJnZXQYAiABKAlCCLpIBXIDOgEvEiwKB2hlYWRlcnMYAyADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAQgASgMEhQKDGlzX3Rvb19sYXJnZRgFIAEoCBIOCgZvcmlnaW4YBiABKAkSFQoDdmlhGAcgASgJQgi6SAVyAxiABCJsCgxQYWdlUmVzcG9uc2USDgoGc3RhdHVzGAEgASgFEiwKB2hlYWRlcnMYAiADKAsyGy5uZXh1cy5mbGVldC52MS5IZWFkZXJGaWVsZBIMCgRib2R5GAMgASgJEhAKCHBvc2l0aW9uGAQgASgEIi8KC091dGJveEVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEg4KBnJlY29yZBgCIAEoDCJ+ChJBcHBlbmRBdWRpdFJlcXVlc3QSGAoGc291cmNlGAEgASgJQgi6SAVyA7ABARI3CgdlbnRyaWVzGAIgAygLMhsubmV4dXMuZmxlZXQudjEuT3V0Ym94RW50cnlCCbpIBpIBAxDoBxIVCgN2aWEYAyABKAlCCLpIBXIDGIAEIicKE0FwcGVuZEF1ZGl0UmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQiMwoMUmVhY2hSZXF1ZXN0EiMKB29yaWdpbnMYASADKAlCErpID5IBDBAQIghyBhiABIgBASJdCg1SZWFjaFJlc3BvbnNlEhAKCG1heV9sZWFkGAEgASgIEg8KB3JlYWNoZWQYAiABKAgSKQoFY2xvY2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIq8ECgtIb2xkUmVxdWVzdBIuCgZjYWxsZXIYASABKAsyFi5uZXh1cy5mbGVldC52MS5DYWxsZXJCBrpIA8gBARIVCgN2aWEYAiABKAlCCLpIBXIDGIAEEh4KDWNvbm5lY3Rpb25faWQYAyABKAlCB7pIBHICEAESEwoGbWV0aG9kGAQgASgJSACIAQESEQoEaG9zdBgFIAEoCUgBiAEBEhMKBnRhcmdldBgGIAEoCUgCiAEBEhUKDXNob3dzX2hlYWRlcnMYByABKAgSOQoHaGVhZGVycxgIIAMoCzIoLm5leHVzLmZsZWV0LnYxLkhvbGRSZXF1ZXN0LkhlYWRlcnNFbnRyeRIWCglib2R5X3NpemUYCSABKARIA4gBARITCgtib2R5X3NoYTI1NhgKIAEoDBIXCgRib2R5GAsgASgMQgm6SAZ6BBiAgAQSFAoHc2Vzc2lvbhgMIAEoCUgEiAEBEhEKCXJ1bGVfbGluZRgNIAEoDRIPCgdiZWNhdXNlGA4gASgJEioKB2V4dGVudHMYDyADKAlCGbpIFpIBEyIRcg9SB3Nlc3Npb25SBGhvdXISFQoNcG9saWN5X2RpZ2VzdBgQIAEoCRouCgxIZWFkZXJzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdfbWV0aG9kQgcKBV9ob3N0QgkKB190YXJnZXRCDAoKX2JvZHlfc2l6ZUIKCghfc2Vzc2lvbiIzCgxIb2xkUmVzcG9uc2USIwoHcmVmdXNhbBgBIAEoCzISLmdvb2dsZS5ycGMuU3RhdHVzMsEDCgxGbGVldFNlcnZpY2USQQoEQ2FsbBIbLm5leHVzLmZsZWV0LnYxLkNhbGxSZXF1ZXN0GhwubmV4dXMuZmxlZXQudjEuQ2FsbFJlc3BvbnNlEkoKB1JlZnJlc2gSHi5uZXh1cy5mbGVldC52MS5SZWZyZXNoUmVxdWVzdBofLm5leHVzLmZsZWV0LnYxLlJlZnJlc2hSZXNwb25zZRJBCgRQYWdlEhsubmV4dXMuZmxlZXQudjEuUGFnZVJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5QYWdlUmVzcG9uc2USVgoLQXBwZW5kQXVkaXQSIi5uZXh1cy5mbGVldC52MS5BcHBlbmRBdWRpdFJlcXVlc3QaIy5uZXh1cy5mbGVldC52MS5BcHBlbmRBdWRpdFJlc3BvbnNlEkQKBVJlYWNoEhwubmV4dXMuZmxlZXQudjEuUmVhY2hSZXF1ZXN0Gh0ubmV4dXMuZmxlZXQudjEuUmVhY2hSZXNwb25zZRJBCgRIb2xkEhsubmV4dXMuZmxlZXQudjEuSG9sZFJlcXVlc3QaHC5uZXh1cy5mbGVldC52MS5Ib2xkUmVzcG9uc2VCUAoSZGV2Lm5leHVzLmZsZWV0LnYxUAFaOGdpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9nZW4vbmV4dXMvZmxlZXQvdjE7bmV4dXNmbGVldHYxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_google_rpc_status, file_nexus_fleet_v1_on_behalf]);
 
 /**
  * Who called at the hub that forwards, as that hub's listener proved it.
@@ -515,6 +515,153 @@ export const ReachResponseSchema: GenMessage<ReachResponse> = /*@__PURE__*/
   messageDesc(file_nexus_fleet_v1_fleet, 12);
 
 /**
+ * Request of Hold: a request to an API as the hub that asks was shown it, and the rule of its policy file.
+ *
+ * @generated from message nexus.fleet.v1.HoldRequest
+ */
+export type HoldRequest = Message<"nexus.fleet.v1.HoldRequest"> & {
+  /**
+   * Who sends the request.
+   *
+   * @generated from field: nexus.fleet.v1.Caller caller = 1;
+   */
+  caller?: Caller | undefined;
+
+  /**
+   * As in `CallRequest`.
+   *
+   * @generated from field: string via = 2;
+   */
+  via: string;
+
+  /**
+   * Connection whose credential it would get.
+   *
+   * @generated from field: string connection_id = 3;
+   */
+  connectionId: string;
+
+  /**
+   * Method; absent where a header may change it.
+   *
+   * @generated from field: optional string method = 4;
+   */
+  method?: string | undefined;
+
+  /**
+   * Canonical name, with the port where it is not that of https.
+   *
+   * @generated from field: optional string host = 5;
+   */
+  host?: string | undefined;
+
+  /**
+   * Path and query, as they are sent.
+   *
+   * @generated from field: optional string target = 6;
+   */
+  target?: string | undefined;
+
+  /**
+   * Whether `headers` are those of the request; else its headers are unknown.
+   *
+   * @generated from field: bool shows_headers = 7;
+   */
+  showsHeaders: boolean;
+
+  /**
+   * Headers by name in lower case, without credentials.
+   *
+   * @generated from field: map<string, string> headers = 8;
+   */
+  headers: { [key: string]: string };
+
+  /**
+   * Size of the body in bytes; absent where it is not shown.
+   *
+   * @generated from field: optional uint64 body_size = 9;
+   */
+  bodySize?: bigint | undefined;
+
+  /**
+   * SHA-256 of the body.
+   *
+   * @generated from field: bytes body_sha256 = 10;
+   */
+  bodySha256: Uint8Array;
+
+  /**
+   * The body, where it has at most 64 KiB.
+   *
+   * @generated from field: bytes body = 11;
+   */
+  body: Uint8Array;
+
+  /**
+   * As in `ShownRequest`; absent for none.
+   *
+   * @generated from field: optional string session = 12;
+   */
+  session?: string | undefined;
+
+  /**
+   * Line of the rule in the policy file of the hub that asks.
+   *
+   * @generated from field: uint32 rule_line = 13;
+   */
+  ruleLine: number;
+
+  /**
+   * The `because` of the rule.
+   *
+   * @generated from field: string because = 14;
+   */
+  because: string;
+
+  /**
+   * For how long a yes may count beside once: `session`, `hour`.
+   *
+   * @generated from field: repeated string extents = 15;
+   */
+  extents: string[];
+
+  /**
+   * Of that policy file, hexadecimal: a yes for longer counts for its rules alone.
+   *
+   * @generated from field: string policy_digest = 16;
+   */
+  policyDigest: string;
+};
+
+/**
+ * Describes the message nexus.fleet.v1.HoldRequest.
+ * Use `create(HoldRequestSchema)` to create a new message.
+ */
+export const HoldRequestSchema: GenMessage<HoldRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_fleet_v1_fleet, 13);
+
+/**
+ * Response of Hold.
+ *
+ * @generated from message nexus.fleet.v1.HoldResponse
+ */
+export type HoldResponse = Message<"nexus.fleet.v1.HoldResponse"> & {
+  /**
+   * Why the request must not be sent; absent after a yes.
+   *
+   * @generated from field: google.rpc.Status refusal = 1;
+   */
+  refusal?: Status | undefined;
+};
+
+/**
+ * Describes the message nexus.fleet.v1.HoldResponse.
+ * Use `create(HoldResponseSchema)` to create a new message.
+ */
+export const HoldResponseSchema: GenMessage<HoldResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_fleet_v1_fleet, 14);
+
+/**
  * Calls between the hubs of one fleet and their leader. The service listens only on `NEXUS_FLEET_LISTEN`, over TLS in which both ends
  * prove that they hold a key of the fleet's ring. Agents never reach it. See docs/fleet.md.
  *
@@ -577,6 +724,17 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof ReachRequestSchema;
     output: typeof ReachResponseSchema;
+  },
+  /**
+   * Holds a request of another hub that a rule has a person asked about, so that every hub lists it. Returns when somebody has answered, or
+   * when the request has ended otherwise. It ends too when the hub that asks cancels this call, or when the link breaks.
+   *
+   * @generated from rpc nexus.fleet.v1.FleetService.Hold
+   */
+  hold: {
+    methodKind: "unary";
+    input: typeof HoldRequestSchema;
+    output: typeof HoldResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_fleet_v1_fleet, 0);

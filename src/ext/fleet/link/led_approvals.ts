@@ -1,0 +1,36 @@
+import type { AccessControl } from "../../../domain/access/access_control.js";
+import type { AskApprovers, HeldRequest } from "../../../domain/access/request_rules.js";
+import { NotFound, PermissionDenied } from "../../../model/errors.js";
+import { heldFrom, holdMessage } from "../../../service/forwarding/held_request.js";
+import { wireErrorOf } from "../../../service/forwarding/wire_status.js";
+import { codes } from "../../../service/pipeline/wire_error.js";
+import { callerOf, type FleetParts } from "../calls/fleet_service.js";
+import type { LeaderCalls } from "./leader_calls.js";
+
+/** Requests wait at the hub that leads, where people of every hub see and answer them. @param via address of this hub */
+export function ledApprovals(
+  own: AskApprovers,
+  leader: Pick<LeaderCalls, "isHere" | "hand">,
+  via: string,
+): AskApprovers {
+  return async (held: HeldRequest) => {
+    if (leader.isHere) return await own(held);
+    const message = { ...holdMessage(held), caller: callerOf(held.principal), via };
+    // For as long as the leader holds it, and its caller waits.
+    const answer = await leader.hand(held.signal, (client, { signal }) => client.hold(message, { signal }));
+    if (answer === "here") return await own(held);
+    if (answer.refusal === undefined) return undefined;
+    const { code, message: text } = answer.refusal;
+    if (code !== codes.permission_denied) throw wireErrorOf(answer.refusal);
+    return new PermissionDenied(text);
+  };
+}
+
+/** What the leader does for those. @param own undefined where nobody is asked */
+export function heldForOthers(own: AskApprovers | undefined, access: AccessControl): FleetParts["hold"] {
+  return async (request, principal, signal) => {
+    const connection = access.factsOf(request.connectionId);
+    if (!connection || !own) throw new NotFound("connection");
+    return await own({ ...heldFrom(request), principal, connection, signal });
+  };
+}

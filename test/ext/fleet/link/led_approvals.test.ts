@@ -1,0 +1,110 @@
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import type { HeldRequest } from "../../../../src/domain/access/request_rules.js";
+import { fleetService } from "../../../../src/ext/fleet/calls/fleet_service.js";
+import { ledApprovals } from "../../../../src/ext/fleet/link/led_approvals.js";
+import {
+  FleetService,
+  HoldRequestSchema,
+  type HoldResponse,
+} from "../../../../src/gen/nexus/fleet/v1/fleet_pb.js";
+import { type NexusError, PermissionDenied, Unavailable } from "../../../../src/model/errors.js";
+import { heldFrom } from "../../../../src/service/forwarding/held_request.js";
+
+const held: HeldRequest = {
+  principal: { name: "key:claude", kind: "key", isProxied: true, expiresAtMs: 4_000_000_000_000 },
+  connection: { connectionId: "c-1", userId: "ada", provider: { id: "p", name: "github" } },
+  request: {
+    ...{ method: "POST", host: "api.github.com", target: "/repos?x=1", session: "run-1" },
+    headers: new Map([["accept", "*/*"]]),
+    body: { size: 5, digest: "ab".repeat(32), bytes: new TextEncoder().encode("hello") },
+  },
+  rule: {
+    ...{ providers: undefined, when: undefined, verdict: "ask", because: "look", asksBody: false, line: 3 },
+    extent: ["hour"],
+  },
+  policyDigest: "feed",
+  signal: new AbortController().signal,
+};
+
+/** A follower, and the leader that it asks over a link which the test plays: messages cross it in protobuf. */
+class World {
+  isHere = false;
+  isHereNow = false;
+  readonly asked: HeldRequest[] = [];
+  readonly options: object[] = [];
+  answer: () => Promise<NexusError | undefined> = async () => undefined;
+  readonly #hold = fleetService({
+    ...({} as Parameters<typeof fleetService>[0]),
+    isLeader: () => true,
+    services: [],
+    hold: (request, principal, signal) => {
+      this.asked.push({ ...heldFrom(request), principal, connection: held.connection, signal });
+      return this.answer();
+    },
+  }).methods.find(({ descriptor }) => descriptor === FleetService.method.hold);
+  readonly ask = ledApprovals(
+    async () => new Unavailable("asked here"),
+    {
+      isHere: false,
+      hand: async (signal, send) => {
+        if (this.isHereNow) return "here";
+        const hold = async (request: object, options: object): Promise<HoldResponse> => {
+          this.options.push(options);
+          const sent = toBinary(HoldRequestSchema, create(HoldRequestSchema, request));
+          if (this.#hold?.kind !== "unary") throw new Error("no RPC");
+          const context = { principal: { name: "hub", kind: "key" }, signal } as const;
+          return (await this.#hold.call(fromBinary(HoldRequestSchema, sent), context)) as HoldResponse;
+        };
+        const options = { signal, timeoutMs: 60_000 };
+        return (await send({ hold } as never, options)) as never;
+      },
+    },
+    "10.0.0.2:7443",
+  );
+}
+
+describe("a request that a person is asked about at a follower", () => {
+  it("waits at the leader as it is, with the rule of the follower", async () => {
+    const world = new World();
+    expect(await world.ask(held)).toBeUndefined();
+    const principal = { ...held.principal, via: ["10.0.0.2:7443"] };
+    expect(world.asked).toEqual([{ ...held, principal }]);
+  });
+
+  it("waits there for longer than other calls may take", async () => {
+    const world = new World();
+    await world.ask(held);
+    expect(world.options).toEqual([{ signal: held.signal }]);
+  });
+
+  it.each([
+    { name: "whose headers and body are not shown", change: { headers: undefined, body: undefined } },
+    { name: "that shows nothing", change: { method: undefined, host: undefined, target: undefined } },
+    { name: "of no session", change: { session: undefined } },
+    { name: "with an empty body", change: { body: { size: 0, digest: "cd".repeat(32), bytes: undefined } } },
+  ])("is the same there: one $name", async ({ change }) => {
+    const world = new World();
+    const request = { ...held.request, ...change };
+    await world.ask({ ...held, request });
+    expect(world.asked[0]?.request).toEqual(request);
+  });
+
+  it("is refused with the words of the leader", async () => {
+    const world = new World();
+    world.answer = async () => new PermissionDenied("a person refused");
+    const refusal = await world.ask(held);
+    expect([refusal?.kind, refusal?.message]).toEqual(["permission_denied", "a person refused"]);
+    world.answer = () => Promise.reject(new PermissionDenied("not valid any more"));
+    expect((await world.ask(held))?.message).toBe("not valid any more");
+    world.answer = async () => new Unavailable("the leader stops");
+    await expect(world.ask(held)).rejects.toThrow("the leader stops");
+  });
+
+  it("waits here where this hub has come to lead", async () => {
+    const world = new World();
+    world.isHereNow = true;
+    expect((await world.ask(held))?.message).toBe("asked here");
+    expect(world.asked).toEqual([]);
+  });
+});
