@@ -18,6 +18,19 @@ export interface FollowedRecords {
   readonly storeRecord: boolean;
 }
 
+/** A request that waits for a person. */
+export interface WaitingRequest {
+  readonly caller: string;
+  readonly connectionId: string;
+  readonly userId: string;
+  readonly provider: { readonly id: string; readonly name: string };
+  readonly expiresAtMs: number;
+  /** Of the page at which it is answered; undefined where there is none. */
+  readonly url: string | undefined;
+  /** Aborts when it waits no more. */
+  readonly ended: AbortSignal;
+}
+
 interface ChangeEvents {
   /** Connections that one commit changed, each named once, when that is durable and before the commit resolves. */
   connections: [changed: readonly ChangedConnection[]];
@@ -35,6 +48,8 @@ interface ChangeEvents {
   ring: [];
   /** The API key of this principal has another secret, and the old one works until then. */
   keyRotated: [principalName: string, oldUntilMs: number];
+  /** A person is asked about a request; in a fleet, at the hub that leads. */
+  requestHeld: [waiting: WaitingRequest];
 }
 
 /** What the parts of the domain notify each other of. Listeners are called at once, in the order of their subscription; none may throw. */

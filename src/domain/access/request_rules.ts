@@ -35,6 +35,8 @@ export type AskApprovers = (held: HeldRequest) => Promise<NexusError | undefined
 export class RequestRules {
   /** Set by what asks people. Without it, what would be asked is denied. */
   askApprovers: AskApprovers | undefined;
+  /** Set by what has pages for approvers: the URL that a link of a request makes; undefined where no browser reaches it. */
+  approvalUrl: ((link: string) => string | undefined) | undefined;
 
   constructor(private readonly deps: { readonly access: AccessControl; readonly clock: Clock }) {}
 

@@ -3,18 +3,29 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   ApprovalService,
   DecideHeldRequestResponseSchema,
+  FindApprovalPageResponseSchema,
   type HeldRequest,
   HeldRequestSchema,
   ListHeldRequestsResponseSchema,
 } from "../../gen/nexus/v1/approval_pb.js";
 import type { Extent } from "../../model/access/rules.js";
+import { NotFound } from "../../model/errors.js";
+import { shownRequestOf } from "../../service/messages/shown_request.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import type { Approvals, Waiting } from "./approvals.js";
 
 export function approvalService(approvals: Approvals): ServiceDefinition {
   return defineService(ApprovalService, {
-    async listHeldRequests() {
-      return create(ListHeldRequestsResponseSchema, { requests: approvals.list().map(messageOf) });
+    async listHeldRequests({ link }) {
+      const waiting = link === "" ? approvals.list() : [approvals.linked(link) ?? []].flat();
+      return create(ListHeldRequestsResponseSchema, { requests: waiting.map(messageOf) });
+    },
+
+    async findApprovalPage(asked, { principal }) {
+      const request = shownRequestOf(asked.request);
+      if (!request) throw new NotFound("request");
+      const { url, waiting } = approvals.pageOf(request, principal);
+      return create(FindApprovalPageResponseSchema, { url, expiresAt: timestampFromMs(waiting.expiresAtMs) });
     },
 
     async decideHeldRequest({ id, digest, approve: approves, extent }, { principal }) {
@@ -35,8 +46,8 @@ function messageOf({ id, digest, held, sinceMs, expiresAtMs }: Waiting): HeldReq
     bodySize: BigInt(body?.size ?? 0),
     bodySha256: Buffer.from(body?.digest ?? "", "hex"),
     bodyText: (body?.bytes && bodyText(body.bytes)) ?? "",
-    ...{ caller: principal.name, session, provider: connection.provider.name },
-    ...{ userId: connection.userId, connectionId: connection.connectionId },
+    ...{ caller: escaped(principal.name), session, provider: connection.provider.name },
+    ...{ userId: escaped(connection.userId), connectionId: connection.connectionId },
     ...{ heldSince: timestampFromMs(sinceMs), expiresAt: timestampFromMs(expiresAtMs) },
     ...{ ruleLine: rule.line, because: rule.because, extents: [...rule.extent] },
   });

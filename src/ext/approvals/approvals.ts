@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { HeldRequest } from "../../domain/access/request_rules.js";
 import { type AuditEvent, by } from "../../model/access/audit_event.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
+import type { ShownRequest } from "../../model/access/request_facts.js";
 import type { Extent } from "../../model/access/rules.js";
 import {
   Aborted,
@@ -13,6 +14,7 @@ import {
   Unavailable,
 } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
+import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
 
@@ -48,6 +50,8 @@ export interface Answer {
 /** Requests that wait for a person. They are in memory alone: a restart ends them, and an answer finds nothing to send. */
 export class Approvals {
   readonly #waiting = new Map<string, Waiting>();
+  /** Signs links. Nothing that waits outlives it. */
+  readonly #linkKey = randomBytes(32);
   /** Until when a yes counts, by caller, session and rule. */
   readonly #standing = new BoundedMap<string, number>(maxStanding);
 
@@ -55,6 +59,9 @@ export class Approvals {
     private readonly deps: {
       readonly store: Pick<Store, "record">;
       readonly access: Pick<AccessControl, "admit" | "hold">;
+      readonly changes: Changes;
+      /** Of the page that a link leads to; undefined where no browser reaches one. */
+      readonly urlOf: (link: string) => string | undefined;
       readonly clock: Clock;
     },
   ) {}
@@ -62,6 +69,32 @@ export class Approvals {
   /** The oldest first. */
   list(): Waiting[] {
     return [...this.#waiting.values()];
+  }
+
+  /** What a link leads to; undefined once that is answered or has ended, and for a link that this daemon did not make. */
+  linked(link: string): Waiting | undefined {
+    const waiting = this.#waiting.get(link.split(".", 1)[0] ?? "");
+    if (!waiting) return undefined;
+    const [given, own] = [link, this.#linkOf(waiting)].map((text) =>
+      createHash("sha256").update(text).digest(),
+    );
+    return given && own && timingSafeEqual(given, own) ? waiting : undefined;
+  }
+
+  /** The request of this caller that waits, with the URL of its page. @throws NotFound, also where there is no page */
+  pageOf(request: ShownRequest, principal: Principal): { readonly url: string; readonly waiting: Waiting } {
+    const waiting = this.list().find(
+      ({ held, digest }) =>
+        held.principal.name === principal.name && digestOf({ ...held, principal, request }) === digest,
+    );
+    const url = waiting && this.deps.urlOf(this.#linkOf(waiting));
+    if (!waiting || url === undefined) throw new NotFound("request");
+    return { url, waiting };
+  }
+
+  #linkOf({ id, digest }: Waiting): string {
+    const signature = createHmac("sha256", this.#linkKey).update(`${id}\n${digest}`).digest().subarray(0, 24);
+    return `${id}.${signature.toString("base64url")}`;
   }
 
   /** Resolves with the refusal, or with undefined after a yes. Nothing is left of it afterwards. @throws Unauthenticated, PermissionDenied */
@@ -102,13 +135,23 @@ export class Approvals {
     const release = this.deps.access.hold(principal, "token.read", admitted, resolve, true);
     held.signal.addEventListener("abort", onAbort);
     if (held.signal.aborted) onAbort();
+    const over = new AbortController();
+    this.#notify(waiting, over.signal);
     try {
       return await promise;
     } finally {
+      over.abort();
       timer.cancel();
       release();
       held.signal.removeEventListener("abort", onAbort);
     }
+  }
+
+  #notify(waiting: Waiting, ended: AbortSignal): void {
+    const { held, expiresAtMs } = waiting;
+    const url = this.deps.urlOf(this.#linkOf(waiting));
+    const about = { caller: held.principal.name, ...held.connection, expiresAtMs, url, ended };
+    if (this.#waiting.has(waiting.id)) this.deps.changes.emit("requestHeld", about);
   }
 
   /** @throws NotFound, Aborted, PermissionDenied, InvalidArgument; Unavailable when the answer cannot be recorded */

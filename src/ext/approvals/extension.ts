@@ -42,12 +42,15 @@ export const approvals: Extension = {
       make: (shell) => endCommand(shell, "stop"),
     },
   ],
-  open: async ({ options: { clock }, resources: { store }, domain: { access, rules } }) => {
+  open: async ({ options: { clock }, resources: { store }, domain: { access, changes, rules } }) => {
     const [{ Approvals }, { approvalService }] = await Promise.all([
       import("./approvals.js"),
       import("./approval_service.js"),
     ]);
-    const held = new Approvals({ store, access, clock });
+    const held = new Approvals({
+      ...{ store, access, changes, clock },
+      urlOf: (link) => rules.approvalUrl?.(link),
+    });
     rules.askApprovers = (request) => held.ask(request);
     return { services: [approvalService(held)], stop: async () => held.stop() };
   },

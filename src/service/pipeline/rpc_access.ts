@@ -110,6 +110,7 @@ rpcRow(StatusService.method.listOpenStreams, "status.read");
 rpcRow(NotificationService.method.testReceivers, "notification.test");
 rpcRow(ApprovalService.method.listHeldRequests, "approval.decide");
 rpcRow(ApprovalService.method.decideHeldRequest, "approval.decide");
+rpcRow(ApprovalService.method.findApprovalPage, "token.read");
 
 rpcRow(AccessService.method.createApiKey, "key.manage");
 rpcRow(AccessService.method.listApiKeys, "key.manage");

@@ -6,7 +6,7 @@ import { Approvals } from "../../../src/ext/approvals/approvals.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import type { Extent } from "../../../src/model/access/rules.js";
 import { readPolicy } from "../../../src/policy/policy_document.js";
-import { Changes } from "../../../src/runtime/changes.js";
+import { Changes, type WaitingRequest } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { perTest } from "../../lifetimes.js";
 
@@ -18,6 +18,7 @@ class World {
   readonly changes = new Changes();
   readonly audited: string[] = [];
   isStoreBroken = false;
+  isPageOpen = true;
   policy = "one";
   readonly revoked = new Set<string>();
   readonly caller = new AbortController();
@@ -31,6 +32,8 @@ class World {
   readonly approvals = new Approvals({
     clock: this.clock,
     access: this.access,
+    changes: this.changes,
+    urlOf: (link) => (this.isPageOpen ? `https://console.example/approvals/${link}` : undefined),
     store: {
       record: async (change) => {
         if (this.isStoreBroken) throw new Error("the disk is full");
@@ -214,6 +217,62 @@ describe("a request that a person is asked about", () => {
     end();
     await decided;
     expect(await asked).not.toBe("sent");
+  });
+
+  it("has a link that leads to it alone, until it is answered", async () => {
+    const [first, second] = [world.ask(), world.ask({ target: "/other" })];
+    const [one, other] = world.approvals.list();
+    if (!one || !other) throw new Error("two wait");
+    const linkOf = ({ held }: typeof one) =>
+      world.approvals.pageOf(held.request, claude).url.split("/").at(-1) ?? "";
+    const [link, another] = [linkOf(one), linkOf(other)];
+    expect(world.approvals.linked(link)).toBe(one);
+    expect(world.approvals.linked(another)).toBe(other);
+    const [id = "", signature = ""] = link.split(".");
+    const [, signatureOfOther = ""] = another.split(".");
+    for (const forged of [
+      id,
+      `${id}.`,
+      `${id}.${signatureOfOther}`,
+      `${id}.${signature.slice(0, -1)}`,
+      `${link}.`,
+      "",
+    ])
+      expect(world.approvals.linked(forged)).toBeUndefined();
+    for (const { id, digest } of [one, other]) await world.decide(true, { id, digest });
+    expect(world.approvals.linked(link)).toBeUndefined();
+    expect(await Promise.all([first, second])).toEqual(["sent", "sent"]);
+    void world.ask();
+    expect(world.approvals.linked(link)).toBeUndefined();
+  });
+
+  it("shows its page to its own caller, for the request as it is", async () => {
+    void world.ask();
+    const { request } = world.only().held;
+    const found = (asked = request, principal = claude) => world.approvals.pageOf(asked, principal);
+    expect(found().url).toMatch(/^https:\/\/console\.example\/approvals\/[\w-]{12}\.[\w-]{32}$/);
+    expect(() => found({ ...request, target: "/other" })).toThrow("not found");
+    expect(() => found(request, { name: "key:other", kind: "key" })).toThrow("not found");
+    world.isPageOpen = false;
+    expect(() => found()).toThrow("not found");
+  });
+
+  it("is announced with its page, until it ends", async () => {
+    const announced: WaitingRequest[] = [];
+    world.changes.on("requestHeld", (waiting) => void announced.push(waiting));
+    const asked = world.ask();
+    const { request } = world.only().held;
+    const { url } = world.approvals.pageOf(request, claude);
+    expect(announced).toMatchObject([
+      { caller: "key:claude", connectionId: "c-1", userId: "ada", provider: { name: "github" }, url },
+    ]);
+    expect(announced[0]?.ended.aborted).toBe(false);
+    await world.decide(true);
+    await asked;
+    expect(announced[0]?.ended.aborted).toBe(true);
+    const left = world.ask({ signal: AbortSignal.abort() });
+    expect(await left).toContain("has left");
+    expect(announced.length).toBe(1);
   });
 
   it("ends when the daemon stops, or leads no more, and a yes then finds nothing", async () => {

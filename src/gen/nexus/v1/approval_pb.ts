@@ -7,13 +7,15 @@ import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { ShownRequest } from "./token_pb.js";
+import { file_nexus_v1_token } from "./token_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file nexus/v1/approval.proto.
  */
 export const file_nexus_v1_approval: GenFile = /*@__PURE__*/
-  fileDesc("ChduZXh1cy92MS9hcHByb3ZhbC5wcm90bxIIbmV4dXMudjEimAMKC0hlbGRSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBmRpZ2VzdBgCIAEoDBIOCgZtZXRob2QYAyABKAkSCwoDdXJsGAQgASgJEiUKB2hlYWRlcnMYBSADKAsyFC5uZXh1cy52MS5IZWxkSGVhZGVyEhEKCWJvZHlfc2l6ZRgGIAEoBBITCgtib2R5X3NoYTI1NhgHIAEoDBIRCglib2R5X3RleHQYCCABKAkSDgoGY2FsbGVyGAkgASgJEg8KB3Nlc3Npb24YCiABKAkSEAoIcHJvdmlkZXIYCyABKAkSDwoHdXNlcl9pZBgMIAEoCRIVCg1jb25uZWN0aW9uX2lkGA0gASgJEi4KCmhlbGRfc2luY2UYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXJ1bGVfbGluZRgQIAEoDRIPCgdiZWNhdXNlGBEgASgJEg8KB2V4dGVudHMYEiADKAkiKQoKSGVsZEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIhkKF0xpc3RIZWxkUmVxdWVzdHNSZXF1ZXN0IkMKGExpc3RIZWxkUmVxdWVzdHNSZXNwb25zZRInCghyZXF1ZXN0cxgBIAMoCzIVLm5leHVzLnYxLkhlbGRSZXF1ZXN0IoMBChhEZWNpZGVIZWxkUmVxdWVzdFJlcXVlc3QSFQoCaWQYASABKAlCCbpIBnIEEAEYQBIXCgZkaWdlc3QYAiABKAxCB7pIBHoCaCASDwoHYXBwcm92ZRgDIAEoCBImCgZleHRlbnQYBCABKAlCFrpIE3IRUgBSB3Nlc3Npb25SBGhvdXIiGwoZRGVjaWRlSGVsZFJlcXVlc3RSZXNwb25zZTLKAQoPQXBwcm92YWxTZXJ2aWNlElkKEExpc3RIZWxkUmVxdWVzdHMSIS5uZXh1cy52MS5MaXN0SGVsZFJlcXVlc3RzUmVxdWVzdBoiLm5leHVzLnYxLkxpc3RIZWxkUmVxdWVzdHNSZXNwb25zZRJcChFEZWNpZGVIZWxkUmVxdWVzdBIiLm5leHVzLnYxLkRlY2lkZUhlbGRSZXF1ZXN0UmVxdWVzdBojLm5leHVzLnYxLkRlY2lkZUhlbGRSZXF1ZXN0UmVzcG9uc2VCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChduZXh1cy92MS9hcHByb3ZhbC5wcm90bxIIbmV4dXMudjEimAMKC0hlbGRSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBmRpZ2VzdBgCIAEoDBIOCgZtZXRob2QYAyABKAkSCwoDdXJsGAQgASgJEiUKB2hlYWRlcnMYBSADKAsyFC5uZXh1cy52MS5IZWxkSGVhZGVyEhEKCWJvZHlfc2l6ZRgGIAEoBBITCgtib2R5X3NoYTI1NhgHIAEoDBIRCglib2R5X3RleHQYCCABKAkSDgoGY2FsbGVyGAkgASgJEg8KB3Nlc3Npb24YCiABKAkSEAoIcHJvdmlkZXIYCyABKAkSDwoHdXNlcl9pZBgMIAEoCRIVCg1jb25uZWN0aW9uX2lkGA0gASgJEi4KCmhlbGRfc2luY2UYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXJ1bGVfbGluZRgQIAEoDRIPCgdiZWNhdXNlGBEgASgJEg8KB2V4dGVudHMYEiADKAkiKQoKSGVsZEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIjAKF0xpc3RIZWxkUmVxdWVzdHNSZXF1ZXN0EhUKBGxpbmsYASABKAlCB7pIBHICGEAiQwoYTGlzdEhlbGRSZXF1ZXN0c1Jlc3BvbnNlEicKCHJlcXVlc3RzGAEgAygLMhUubmV4dXMudjEuSGVsZFJlcXVlc3QigwEKGERlY2lkZUhlbGRSZXF1ZXN0UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhcKBmRpZ2VzdBgCIAEoDEIHukgEegJoIBIPCgdhcHByb3ZlGAMgASgIEiYKBmV4dGVudBgEIAEoCUIWukgTchFSAFIHc2Vzc2lvblIEaG91ciIbChlEZWNpZGVIZWxkUmVxdWVzdFJlc3BvbnNlIkoKF0ZpbmRBcHByb3ZhbFBhZ2VSZXF1ZXN0Ei8KB3JlcXVlc3QYASABKAsyFi5uZXh1cy52MS5TaG93blJlcXVlc3RCBrpIA8gBASJXChhGaW5kQXBwcm92YWxQYWdlUmVzcG9uc2USCwoDdXJsGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMqUCCg9BcHByb3ZhbFNlcnZpY2USWQoQTGlzdEhlbGRSZXF1ZXN0cxIhLm5leHVzLnYxLkxpc3RIZWxkUmVxdWVzdHNSZXF1ZXN0GiIubmV4dXMudjEuTGlzdEhlbGRSZXF1ZXN0c1Jlc3BvbnNlElwKEURlY2lkZUhlbGRSZXF1ZXN0EiIubmV4dXMudjEuRGVjaWRlSGVsZFJlcXVlc3RSZXF1ZXN0GiMubmV4dXMudjEuRGVjaWRlSGVsZFJlcXVlc3RSZXNwb25zZRJZChBGaW5kQXBwcm92YWxQYWdlEiEubmV4dXMudjEuRmluZEFwcHJvdmFsUGFnZVJlcXVlc3QaIi5uZXh1cy52MS5GaW5kQXBwcm92YWxQYWdlUmVzcG9uc2VCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_nexus_v1_token]);
 
 /**
  * A request that waits, whole. Texts that the agent wrote are escaped: what is not printable ASCII stands as `\u{1f600}`, in the body
@@ -190,6 +192,13 @@ export const HeldHeaderSchema: GenMessage<HeldHeader> = /*@__PURE__*/
  * @generated from message nexus.v1.ListHeldRequestsRequest
  */
 export type ListHeldRequestsRequest = Message<"nexus.v1.ListHeldRequestsRequest"> & {
+  /**
+   * The end of the URL of an approval page: only the request that it leads to is listed, and none once that is answered or has ended. Such a URL
+   * is signed for one request, and leads nowhere if it is altered. Empty for all requests.
+   *
+   * @generated from field: string link = 1;
+   */
+  link: string;
 };
 
 /**
@@ -278,10 +287,60 @@ export const DecideHeldRequestResponseSchema: GenMessage<DecideHeldRequestRespon
   messageDesc(file_nexus_v1_approval, 5);
 
 /**
+ * Request of FindApprovalPage.
+ *
+ * @generated from message nexus.v1.FindApprovalPageRequest
+ */
+export type FindApprovalPageRequest = Message<"nexus.v1.FindApprovalPageRequest"> & {
+  /**
+   * The request, as it was shown to GetToken or AcquireToken by the call that waits.
+   *
+   * @generated from field: nexus.v1.ShownRequest request = 1;
+   */
+  request?: ShownRequest | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.FindApprovalPageRequest.
+ * Use `create(FindApprovalPageRequestSchema)` to create a new message.
+ */
+export const FindApprovalPageRequestSchema: GenMessage<FindApprovalPageRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 6);
+
+/**
+ * Response of FindApprovalPage.
+ *
+ * @generated from message nexus.v1.FindApprovalPageResponse
+ */
+export type FindApprovalPageResponse = Message<"nexus.v1.FindApprovalPageResponse"> & {
+  /**
+   * Works until the request is answered or ends.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * When the request is denied by itself.
+   *
+   * @generated from field: google.protobuf.Timestamp expires_at = 2;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.FindApprovalPageResponse.
+ * Use `create(FindApprovalPageResponseSchema)` to create a new message.
+ */
+export const FindApprovalPageResponseSchema: GenMessage<FindApprovalPageResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_approval, 7);
+
+/**
  * Requests of agents that a rule of the policy file has a person asked about (`then: ask`).
  *
  * Such a request is held until somebody answers, its caller leaves, or 180 seconds are over; then it is denied. What is held is in the memory of
- * the daemon alone, in a fleet of the hub that leads: a restart and a new leader end it, and nothing is sent twice. Every hub lists and answers it.
+ * the daemon alone: a restart ends it, and nothing is sent twice. In a fleet, the leader holds it, a new leader ends it, and every hub lists and
+ * answers it.
  *
  * @generated from service nexus.v1.ApprovalService
  */
@@ -312,6 +371,21 @@ export const ApprovalService: GenService<{
     methodKind: "unary";
     input: typeof DecideHeldRequestRequestSchema;
     output: typeof DecideHeldRequestResponseSchema;
+  },
+  /**
+   * Finds the page of the console at which a person answers a request of the caller itself that waits, so that the caller can show it to that
+   * person. Who opens it must be signed in to the console, as somebody who may answer.
+   *
+   * Errors:
+   *
+   * - `NOT_FOUND` when no such request waits, or no browser reaches the console.
+   *
+   * @generated from rpc nexus.v1.ApprovalService.FindApprovalPage
+   */
+  findApprovalPage: {
+    methodKind: "unary";
+    input: typeof FindApprovalPageRequestSchema;
+    output: typeof FindApprovalPageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_nexus_v1_approval, 0);

@@ -35,6 +35,9 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   "nexus.v1.AccessService/WhoAmI": () => ({}),
   "nexus.v1.ApprovalService/ListHeldRequests": () => ({}),
   "nexus.v1.ApprovalService/DecideHeldRequest": () => ({ id: "a-request", digest: Buffer.alloc(32) }),
+  "nexus.v1.ApprovalService/FindApprovalPage": () => ({
+    request: { method: "GET", url: "https://api.example/" },
+  }),
   "nexus.v1.AuditService/ListAuditEvents": () => ({ pageSize: 5 }),
   "nexus.v1.AuditService/VerifyAuditLog": () => ({}),
   "nexus.v1.BackupService/CreateBackup": () => ({}),
