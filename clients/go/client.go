@@ -16,7 +16,7 @@ import (
 
 const (
 	// connectPatience is how long a call waits for a connection to the daemon, as during a restart.
-	connectPatience = 2 * time.Second
+	connectPatience = 4 * time.Second
 	// attemptTime is how long it waits before it tries anew. A stream makes one attempt, since it backs off by itself.
 	attemptTime = 250 * time.Millisecond
 )

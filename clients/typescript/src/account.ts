@@ -5,6 +5,9 @@ import { Nexus, type TokenOptions } from "./nexus.js";
 import type { Limits } from "./time_limit.js";
 import type { Token } from "./token.js";
 
+/** A tool outlives a restart of the daemon. */
+const patienceMs = 30_000;
+
 /** What a tool of an agent framework needs, and where its user is. */
 export interface Need {
   readonly scopes?: readonly string[] | undefined;
@@ -48,7 +51,7 @@ export function accountOf(provider: string, need: Need, context: unknown, signal
   const name: unknown = user(context);
   if (typeof name !== "string" || name === "")
     throw new PermissionDenied(`a tool needs the user's ${provider}, and the run has no user`);
-  return new Account(nexus, provider, { user: name, label, scopes, signal });
+  return new Account(nexus, provider, { user: name, label, scopes, signal, timeoutMs: patienceMs });
 }
 
 /** The account of a tool whose framework asks the user by an approval, and cannot suspend a tool that runs. */

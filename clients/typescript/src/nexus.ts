@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Interceptor } from "@connectrpc/connect";
 import { type AcquireOptions, acquire, type OnConsent } from "./acquire.js";
@@ -14,16 +15,18 @@ import {
 import { interceptorWith } from "./interceptor.js";
 import type { ProvedRequest } from "./rejection.js";
 import { SharedCalls } from "./shared_calls.js";
-import { type Clock, SystemClock } from "./strategies/clock.js";
+import { type Clock, delay, SystemClock } from "./strategies/clock.js";
 import { type Limits, limited } from "./time_limit.js";
 import { Token } from "./token.js";
 import { TokenCache } from "./token_cache.js";
 import { type TokenName, tokenName } from "./token_name.js";
 import { TokenWatch } from "./token_watch.js";
-import { isOfTheConnection } from "./unreachable.js";
+import { isAway, isOfTheConnection } from "./unreachable.js";
 
 /** Longer than a refresh at a slow provider, which a call may wait for. */
 const callTimeoutMs = 60_000;
+/** Between two attempts to reach a daemon that restarts. */
+const reconnectMs = 100;
 /** How long the next revision may take to come by the stream before it is asked for. */
 const arrivalMs = 5_000;
 /** The same where no stream carries the name, or not yet. */
@@ -60,6 +63,8 @@ export class Nexus implements AsyncDisposable, Disposable {
   readonly #watch: TokenWatch;
   readonly #shared = new SharedCalls<Token>();
   readonly #closed = new AbortController();
+  /** Why the last call got no answer. */
+  #unreachable: NexusError | undefined;
 
   /**
    * Connects with the first question.
@@ -70,6 +75,8 @@ export class Nexus implements AsyncDisposable, Disposable {
   constructor(options: NexusOptions = {}, /** @internal */ clock: Clock = new SystemClock()) {
     const connection = new DaemonConnection(daemonAddress(options));
     this.#connection = connection;
+    // Each call under way listens to it.
+    setMaxListeners(0, this.#closed.signal);
     this.#clock = clock;
     this.#cache = new TokenCache(clock, () => this.#watch.isLive);
     this.#watch = new TokenWatch({
@@ -81,7 +88,8 @@ export class Nexus implements AsyncDisposable, Disposable {
   }
 
   /**
-   * The current token. It costs a call only when it is asked for the first time, or when the daemon has none.
+   * The current token. It costs a call only when it is asked for the first time, or when the daemon has none. With `timeoutMs`, it waits
+   * for a daemon that restarts.
    *
    * @param provider name of the provider profile
    * @throws ConsentRequired with the link that a person must open
@@ -179,22 +187,25 @@ export class Nexus implements AsyncDisposable, Disposable {
     this.#closed.signal.throwIfAborted();
   }
 
-  #limited<T>(limits: Limits, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #limited<T>(limits: Limits, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { signal, timeoutMs } = limits;
     const all = signal ? AbortSignal.any([signal, this.#closed.signal]) : this.#closed.signal;
-    return limited({ signal: all, timeoutMs }, run);
+    return await limited({ signal: all, timeoutMs }, run).catch((error: unknown) => {
+      if (!this.#unreachable || !(error instanceof DeadlineExceeded)) throw error;
+      throw new DeadlineExceeded(`${error.message}: ${this.#unreachable.message}`);
+    });
   }
 
   #ask(name: TokenName, options: TokenOptions, signal: AbortSignal): Promise<Token> {
-    const { scopes = [], minTtlMs = 0 } = options;
-    const key = JSON.stringify([name.key, [...scopes].sort(), minTtlMs, options.device === true]);
+    const { scopes = [], minTtlMs = 0, device = false, timeoutMs } = options;
+    const key = JSON.stringify([name.key, [...scopes].sort(), minTtlMs, device, timeoutMs !== undefined]);
     return this.#shared.join(key, signal, (shared) => this.#acquireToken(name, options, {}, shared));
   }
 
   /** @throws ConsentRequired */
   async #acquireToken(
     name: TokenName,
-    { scopes = [], minTtlMs = 0, device = false }: TokenOptions,
+    { scopes = [], minTtlMs = 0, device = false, timeoutMs }: TokenOptions,
     { returnUrl = "", waitMs = 0 }: Question,
     signal: AbortSignal,
   ): Promise<Token> {
@@ -205,10 +216,14 @@ export class Nexus implements AsyncDisposable, Disposable {
       ...(waitMs > 0 ? { wait: durationOf(waitMs) } : {}),
     };
     const reports = this.#cache.reports(name.key);
-    const { result } = await this.#call(() => {
-      const options = { signal, timeoutMs: callTimeoutMs + waitMs, headers: this.#connection.headers() };
-      return this.#connection.calls.acquireToken(request, options);
-    }, signal);
+    const { result } = await this.#call(
+      () => {
+        const options = { signal, timeoutMs: callTimeoutMs + waitMs, headers: this.#connection.headers() };
+        return this.#connection.calls.acquireToken(request, options);
+      },
+      signal,
+      timeoutMs !== undefined,
+    );
     this.#watch.add(name);
     if (result.case === "token") {
       const token = new Token(result.value);
@@ -221,16 +236,20 @@ export class Nexus implements AsyncDisposable, Disposable {
     );
   }
 
-  /** A call whose connection failed is repeated once: the daemon may have ended an idle one. */
-  async #call<T>(call: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    try {
-      return await call().catch((error: unknown) => {
-        if (signal.aborted || !isOfTheConnection(error)) throw error;
-        return call();
-      });
-    } catch (error) {
-      signal.throwIfAborted();
-      throw nexusErrorOf(error, this.#connection.address.text);
+  /** A call whose connection failed is repeated once: the daemon may have ended an idle one. A patient call waits while nobody listens. */
+  async #call<T>(call: () => Promise<T>, signal: AbortSignal, isPatient = false): Promise<T> {
+    for (let failures = 0; ; failures++) {
+      try {
+        const result = await call();
+        this.#unreachable = undefined;
+        return result;
+      } catch (error) {
+        signal.throwIfAborted();
+        const mapped = nexusErrorOf(error, this.#connection.address.text);
+        this.#unreachable = isOfTheConnection(error) ? mapped : undefined;
+        if (failures === 0 ? !this.#unreachable : !isPatient || !isAway(error)) throw mapped;
+        if (failures > 0) await delay(this.#clock, reconnectMs, signal);
+      }
     }
   }
 

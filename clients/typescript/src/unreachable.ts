@@ -16,6 +16,11 @@ export function isOfTheConnection(error: unknown): boolean {
   return code !== undefined ? !code.startsWith("ERR_INVALID_") && code !== "ABORT_ERR" : isCut(error);
 }
 
+/** Whether nobody listens at the address, as while the daemon restarts. */
+export function isAway(error: unknown): boolean {
+  return ["ECONNREFUSED", "ENOENT"].includes(codeOf(error) ?? "");
+}
+
 /**
  * Says why there is no answer, and what to do.
  *

@@ -27,6 +27,18 @@ export const restarts: readonly Case[] = [
     },
   },
   {
+    name: "restart under a call",
+    play: async (scene) => {
+      const { world } = scene;
+      const { provider } = await world.connected();
+      const driver = await scene.open();
+      await world.endDaemon();
+      const asked = { provider, user: "ada", deadline_ms: 60_000 };
+      const [token] = await Promise.all([driver.call("token", asked), world.startDaemon()]);
+      same("the revision", token["revision"], 1);
+    },
+  },
+  {
     name: "kill -9",
     play: async (scene) => {
       const { world } = scene;

@@ -3,7 +3,12 @@ import { createServer as createHttp2, createSecureServer } from "node:http2";
 import { createServer as createHttps } from "node:https";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { InvalidArgument, Nexus, Unavailable } from "../../../clients/typescript/src/index.js";
+import {
+  DeadlineExceeded,
+  InvalidArgument,
+  Nexus,
+  Unavailable,
+} from "../../../clients/typescript/src/index.js";
 import { Authority } from "../../fakes/certificates.js";
 
 const issued = new Authority("Server CA").issueServer();
@@ -80,6 +85,24 @@ describe("an address at which no daemon answers", () => {
     await expect(aClient(address).token("one", { user: "ada" })).rejects.toThrow(
       `nexusd cannot be reached at ${address}: start it with \`nexusd serve\`, or set NEXUS_ADDRESS (ENOENT)`,
     );
+  });
+
+  it("says so when the time of a patient call is over", async () => {
+    const call = aClient("unix:/no/such/nexus.sock").token("one", { user: "ada", timeoutMs: 50 });
+    await expect(call).rejects.toBeInstanceOf(DeadlineExceeded);
+    await expect(call).rejects.toThrow(/no token within 50 ms: nexusd cannot be reached at .*nexus\.sock/);
+  });
+
+  it("warns of no leak where many calls wait", async () => {
+    const warned = vi.fn();
+    process.on("warning", warned);
+    onTestFinished(() => void process.off("warning", warned));
+    const nexus = aClient(`http://127.0.0.1:${await listening(createHttp2())}`);
+    const calls = Array.from({ length: 20 }, (_, n) => nexus.token("one", { user: `u${n}` }));
+    await heard();
+    nexus.close();
+    await Promise.allSettled(calls);
+    expect(warned).not.toHaveBeenCalled();
   });
 
   it("has no key that a header cannot carry", async () => {
