@@ -21,7 +21,15 @@ interface Column {
   readonly argv: readonly string[];
 }
 
-const inPython = ["LangGraph", "Pydantic AI", "OpenAI Agents", "Google ADK", "FastMCP", "Claude Agent SDK"];
+const inPython = [
+  "LangGraph",
+  "Pydantic AI",
+  "OpenAI Agents",
+  "Google ADK",
+  "FastMCP",
+  "Claude Agent SDK",
+  "none",
+];
 /** Folder of each: of `typescript`, and the name of its page. */
 const inNode: Readonly<Record<string, string>> = {
   "Vercel AI SDK": "vercel-ai",
