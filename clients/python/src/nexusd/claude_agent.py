@@ -1,5 +1,6 @@
 """A user's accounts in a session of the Claude Agent SDK, which has one user.
 
+    await nexus.acquire("linear", user="ada", on_consent=show)
     ada = Account(nexus, "linear", user="ada")
     options = ClaudeAgentOptions(
         mcp_servers={"linear": http_server("https://mcp.linear.app/mcp", ada)},
@@ -7,7 +8,8 @@
     )
 
 The credential reaches the MCP server by `headersHelper`, a command that the SDK runs for each connection: no model and no file has it. The
-hook holds a tool's call until the user has consented, and denies it when the user says no.
+SDK lists the server's tools when the session starts, hence the first line. If the consent ends later, the hook holds a tool's call until the
+user has consented again, and denies it when the user says no.
 """
 
 from __future__ import annotations
