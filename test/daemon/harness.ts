@@ -14,6 +14,7 @@ import { BackupService } from "../../src/gen/nexus/v1/backup_pb.js";
 import { ClientKeyService } from "../../src/gen/nexus/v1/client_key_pb.js";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
 import { ConsoleService } from "../../src/gen/nexus/v1/console_pb.js";
+import { EgressService } from "../../src/gen/nexus/v1/egress_pb.js";
 import { KeyringService } from "../../src/gen/nexus/v1/keyring_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { StatusService } from "../../src/gen/nexus/v1/status_pb.js";
@@ -38,6 +39,7 @@ export interface Clients {
   readonly tokens: Client<typeof TokenService>;
   readonly audit: Client<typeof AuditService>;
   readonly clientKeys: Client<typeof ClientKeyService>;
+  readonly egress: Client<typeof EgressService>;
   readonly keyring: Client<typeof KeyringService>;
   readonly backups: Client<typeof BackupService>;
   readonly status: Client<typeof StatusService>;
@@ -58,6 +60,7 @@ export function clientsOf(socket: string): Clients {
     tokens: createClient(TokenService, transport),
     audit: createClient(AuditService, transport),
     clientKeys: createClient(ClientKeyService, transport),
+    egress: createClient(EgressService, transport),
     keyring: createClient(KeyringService, transport),
     backups: createClient(BackupService, transport),
     status: createClient(StatusService, transport),

@@ -5,6 +5,7 @@ import { BackupService } from "../../gen/nexus/v1/backup_pb.js";
 import { ClientKeyService } from "../../gen/nexus/v1/client_key_pb.js";
 import { ConnectionService } from "../../gen/nexus/v1/connection_pb.js";
 import { ConsoleService } from "../../gen/nexus/v1/console_pb.js";
+import { EgressService } from "../../gen/nexus/v1/egress_pb.js";
 import { FleetService } from "../../gen/nexus/v1/fleet_pb.js";
 import { KeyringService } from "../../gen/nexus/v1/keyring_pb.js";
 import { NotificationService } from "../../gen/nexus/v1/notification_pb.js";
@@ -27,4 +28,5 @@ export const daemonServices = {
   console: ConsoleService,
   fleet: FleetService,
   approvals: ApprovalService,
+  egress: EgressService,
 } as const;

@@ -247,11 +247,12 @@ export class ConsoleListener implements Listener {
     signal: AbortSignal,
   ): PageRequest {
     const { request, query, token } = guest;
-    const { clock, describe, settings, permissionsOf } = this.#options;
+    const { clock, describe, settings, permissionsOf, services } = this.#options;
     const principal = at(session.principal, request.socket.remoteAddress);
     return {
       ...{ params, query, session, describe, settings, nowMs: clock.nowMs() },
       may: (action) => permissionsOf(principal.name).permissionFor(action) !== "denied",
+      serves: (service) => services.some(({ descriptor }) => descriptor === service),
       sections: this.#sectionsOf(session),
       formToken: kit.formTokenOf(token),
       theme: kit.themeOf(request.headers.cookie),

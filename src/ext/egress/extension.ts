@@ -1,13 +1,21 @@
 import type { Extension } from "../../cli/shell/shell.js";
 import { runCommand } from "./run.js";
+import { sessionsCommand } from "./sessions/sessions_command.js";
 
 /** `nexusd run`: a program calls APIs, and the credentials are put in on the way. */
 export const egress: Extension = {
   name: "egress",
   open: async (core) => {
-    if (core.options.config.egress.listen.length === 0) return undefined;
-    const { openListener } = await import("./listener/open_listener.js");
-    return await openListener(core);
+    const { clock, config } = core.options;
+    const isListening = config.egress.listen.length > 0;
+    const [{ egressService }, listener] = await Promise.all([
+      import("./sessions/egress_service.js"),
+      isListening
+        ? import("./listener/open_listener.js").then(({ openListener }) => openListener(core))
+        : undefined,
+    ]);
+    const { listed = () => [], ...running } = listener ?? {};
+    return { ...running, services: [egressService(listed, clock)] };
   },
   commands: [
     {
@@ -16,6 +24,13 @@ export const egress: Extension = {
       summary: "run a program; its requests get their credentials",
       examples: "--read-only -- curl https://api.github.com/user",
       make: runCommand,
+    },
+    {
+      group: "Operate the daemon",
+      name: "sessions",
+      summary: "show who runs programs that call APIs, and what they sent",
+      examples: "",
+      make: sessionsCommand,
     },
   ],
 };

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import { clientConfigOf, type DaemonSession, withDaemon } from "../../cli/shell/daemon_command.js";
 import type { Shell } from "../../cli/shell/shell.js";
@@ -8,8 +9,7 @@ import { printable } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { readingMethods } from "../../model/access/request_facts.js";
 import { type Isolation, isolated, isolatedPort } from "./isolation.js";
-import { placeholdersFor } from "./known_variables.js";
-import { programEnvironment } from "./program_environment.js";
+import { placeholdersFor, programEnvironment } from "./program_environment.js";
 import { ProgramProxy } from "./program_proxy.js";
 import { Authority } from "./proxy/authority.js";
 import { Credentials, isRefused } from "./proxy/credentials.js";
@@ -19,6 +19,7 @@ import { Routes, routeOf } from "./proxy/routes.js";
 import { EgressSession } from "./proxy/session.js";
 import { Upstream } from "./proxy/upstream.js";
 import type { RunFlags } from "./run_flags.js";
+import { reportSession, SessionCounts } from "./sessions/session_counts.js";
 import { trustedRoots } from "./trusted_roots.js";
 
 /** Runs the program beside a proxy of its own, to its end. @throws CommandFailure with the program's exit code */
@@ -41,16 +42,20 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
       });
       const { network, path: paths } = flags;
       const methods = methodsOf(flags);
-      const parts = { authority, routes, credentials, upstream, uses, methods, paths, network };
+      const record = new SessionCounts();
+      const parts = { authority, routes, credentials, upstream, uses, methods, paths, network, record };
       const egress: EgressSession = new EgressSession(parts);
       const proxy = new ProgramProxy({ session: egress, dialer });
       if (flags.for !== undefined)
         shell.clock.setTimer(flags.for, () => end(shell, "the time of --for is over", proxy));
+      const about = { id: credentials.sessionId, userId, ...shownOf(shell, argv, flags) };
+      const endReports = reportSession(session, about, record, shell.clock);
       try {
         const code = await ran(shell, argv, flags, { proxy, authority, routes, roots, folder });
         if (code !== exitCodes.ok) throw new CommandFailure(code, "");
       } finally {
         proxy.close();
+        await endReports();
       }
     } finally {
       upstream.close();
@@ -62,6 +67,11 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
 function methodsOf({ readOnly, method = [] }: RunFlags): string[] | undefined {
   const methods = [...(readOnly ? readingMethods : []), ...method];
   return methods.length === 0 ? undefined : methods;
+}
+
+function shownOf({ clock }: Shell, [command = ""]: readonly string[], flags: RunFlags) {
+  const program = basename(command).slice(0, 255);
+  return { program, ...(flags.for !== undefined && { until: timestampFromMs(clock.nowMs() + flags.for) }) };
 }
 
 interface Parts {

@@ -29,10 +29,50 @@ function shownRows(rpc: string, rest: Body): RpcRow[] {
   ]);
 }
 
+const session = { id: "one" };
+const many = (one: Body): Body[] => Array.from({ length: 201 }, () => one);
+
 const decide = "ApprovalService/DecideHeldRequest";
 const decided: Body = { id: letters(12), digest: new Uint8Array(32) };
 
+const egress = [
+  ...table("EgressService/ListEgressSessions", [
+    ["max_entries", "negative", { maxEntries: -1 }, /0/],
+    ["max_entries", "1001", { maxEntries: 1_001 }, /1000/],
+  ]),
+  ...table("EgressService/ReportEgressSession", [
+    ["session", "nothing", {}, /./],
+    ["session.id", "a path", { session: { id: "../x" } }, /letters, digits/],
+    ["session.user_id", "256 characters", { session: { ...session, userId: letters(256) } }, /255/],
+    ["session.program", "256 characters", { session: { ...session, program: letters(256) } }, /255/],
+    ["session.uses", "201", { session: { ...session, uses: many({ provider: "a" }) } }, /200/],
+    [
+      "session.uses[0].provider",
+      "256 characters",
+      { session: { ...session, uses: [{ provider: letters(256) }] } },
+      /255/,
+    ],
+    ["session.refusals", "201", { session: { ...session, refusals: many({ reason: "a" }) } }, /200/],
+    [
+      "session.refusals[0].reason",
+      "65 characters",
+      { session: { ...session, refusals: [{ reason: letters(65) }] } },
+      /64/,
+    ],
+    [["session.principal"], "a number", '{"session": {"principal": 1}}', badType],
+    [["session.since"], "no time", '{"session": {"since": "yesterday"}}', badType],
+    [["session.until"], "no time", '{"session": {"until": "tomorrow"}}', badType],
+    [["session.uses.provider"], "a number", '{"session": {"uses": [{"provider": 1}]}}', badType],
+    [["session.refusals.reason"], "a number", '{"session": {"refusals": [{"reason": 1}]}}', badType],
+    [["session.uses.status"], "a text", '{"session": {"uses": [{"status": "ok"}]}}', badType],
+    [["session.uses.count"], "negative", '{"session": {"uses": [{"count": -1}]}}', badType],
+    [["session.refusals.count"], "negative", '{"session": {"refusals": [{"count": -1}]}}', badType],
+    [["ended"], "a text for a flag", '{"ended": "yes"}', badType],
+  ]),
+];
+
 export const requestRows: readonly RpcRow[] = [
+  ...egress,
   ...shownRows("TokenService/GetToken", { connectionId: unknownId }),
   ...shownRows("TokenService/AcquireToken", { providerName: "oauth2", userId: "ada" }),
   ...shownRows("AccessService/ExplainAccess", { principal: "key:ci", action: "token.read" }),

@@ -31,6 +31,8 @@ nexus.v1.AuditService/VerifyAuditLog              admin operator
 nexus.v1.ConsoleService/CreateConsoleLink         admin operator agent
 nexus.v1.ConnectionService/RequestConnection      admin operator (agent)
 nexus.v1.BackupService/CreateBackup               admin
+nexus.v1.EgressService/ListEgressSessions         admin operator
+nexus.v1.EgressService/ReportEgressSession        admin (agent)
 nexus.v1.FleetService/StepDown                    admin
 nexus.v1.KeyringService/GetKeyring                admin
 nexus.v1.KeyringService/AddKey                    admin

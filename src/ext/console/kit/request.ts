@@ -1,3 +1,4 @@
+import type { DescService } from "@bufbuild/protobuf";
 import { denied } from "../../../domain/access/access_control.js";
 import type { Action } from "../../../model/access/access_table.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
@@ -31,6 +32,8 @@ export interface PageRequest {
   readonly nowMs: number;
   /** Whether the policy lets the principal do it at all: what it may not is not offered. The RPCs judge by themselves. */
   readonly may: (action: Action) => boolean;
+  /** Whether this daemon has the extension that serves it. */
+  readonly serves: (service: DescService) => boolean;
   readonly describe: DescribeProvider;
   readonly settings: () => readonly ShownSetting[];
   /** The navigation. */

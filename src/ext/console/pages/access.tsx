@@ -1,5 +1,6 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import { AccessService, type ApiKey, type Restriction } from "../../../gen/nexus/v1/access_pb.js";
+import { EgressService } from "../../../gen/nexus/v1/egress_pb.js";
 import { StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
@@ -20,6 +21,7 @@ export async function accessPage(request: PageRequest): Promise<Answer> {
   const sections = await Promise.all([
     ...(request.may("key.manage") ? [keysOf(request)] : []),
     streamsOf(request),
+    ...(request.serves(EgressService) ? [programsOf(request)] : []),
     ...(request.may("audit.read") ? [deniedOf(request)] : []),
   ]);
   const actions = request.may("key.manage") && <Go to="/access/keys/new" text="New key" />;
@@ -127,6 +129,36 @@ async function streamsOf({ call, nowMs }: PageRequest) {
         />
       )}
       {count > streams.length && <p class="soft">And {formatCount(count - streams.length)} more.</p>}
+    </section>
+  );
+}
+
+async function programsOf({ call, nowMs }: PageRequest) {
+  const { sessions, count } = await call(EgressService.method.listEgressSessions, { maxEntries: maxStreams });
+  const rows = sessions.map(({ principal, userId, program, since, until, uses, refusals }) => ({
+    cells: [
+      <><bdi>{principal}</bdi>{program !== "" && <span class="soft block"><bdi>{program}</bdi></span>}</>,
+      <bdi>{userId}</bdi>,
+      <Moment time={since} nowMs={nowMs} />,
+      <Moment time={until} nowMs={nowMs} none="Never" />,
+      uses.map(({ provider, status, count: sent }) => <div><bdi>{provider}</bdi> {status}: {sent.toString()}</div>),
+      refusals.map(({ reason, count: refused }) => <div><bdi>{reason}</bdi>: {refused.toString()}</div>),
+    ],
+  }));
+  return (
+    <section id="programs" aria-labelledby="programs-title" data-poll="5">
+      <h2 id="programs-title">Programs and callers <span class="count">{formatCount(count)}</span></h2>
+      <p class="soft">
+        Programs of <code>nexusd run</code> and callers of the egress listener. Their requests get the credential on the way.
+      </p>
+      {count === 0 ? <p>None runs.</p> : (
+        <Table
+          caption="Programs and callers, the oldest first"
+          columns={["Who", "User", "Since", "Until", "Requests", "Refused"]}
+          rows={rows}
+        />
+      )}
+      {count > sessions.length && <p class="soft">And {formatCount(count - sessions.length)} more.</p>}
     </section>
   );
 }

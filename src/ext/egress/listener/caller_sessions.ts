@@ -1,4 +1,10 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../../domain/access/access_control.js";
+import {
+  type EgressSession as EgressSessionMessage,
+  EgressSessionSchema,
+} from "../../../gen/nexus/v1/egress_pb.js";
 import type { Principal } from "../../../model/access/principal.js";
 import { type NexusError, Unavailable } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
@@ -37,6 +43,7 @@ export interface CallerSessionsDeps
 
 interface CallerSession {
   readonly session: EgressSession;
+  listed(): EgressSessionMessage;
   /** Resolves when what it did is recorded. */
   end(): Promise<void>;
 }
@@ -69,6 +76,10 @@ export class CallerSessions {
     });
     void this.#sessions.set(key, opened)?.end();
     return opened.session;
+  }
+
+  list(): EgressSessionMessage[] {
+    return [...this.#sessions.values()].map((open) => open.listed());
   }
 
   get size(): number {
@@ -122,7 +133,16 @@ export class CallerSessions {
       if (!(error instanceof Unavailable)) void end();
     };
     release = access.hold(principal, "token.read", access.permissionsFor(principal), onEnded, true);
-    return { session, end };
+    const about = {
+      ...{
+        id: credentials.sessionId,
+        principal: principal.name,
+        userId,
+        since: timestampFromMs(clock.nowMs()),
+      },
+      ...(principal.expiresAtMs !== undefined && { until: timestampFromMs(principal.expiresAtMs) }),
+    };
+    return { session, end, listed: () => create(EgressSessionSchema, { ...about, ...record.listed }) };
   }
 
   #routesOf({ name }: Principal): Route[] {

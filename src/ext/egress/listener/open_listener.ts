@@ -1,4 +1,5 @@
 import type { Core, RunningExtension } from "../../../daemon/extension.js";
+import type { EgressSession } from "../../../gen/nexus/v1/egress_pb.js";
 import { Dialer } from "../proxy/dial.js";
 import { Upstream } from "../proxy/upstream.js";
 import { trustedRoots } from "../trusted_roots.js";
@@ -13,7 +14,7 @@ export async function openListener({
   resources,
   domain,
   environment,
-}: Core): Promise<RunningExtension> {
+}: Core): Promise<RunningExtension & { readonly listed: () => readonly EgressSession[] }> {
   const { config, clock } = options;
   const { store, opened } = resources;
   const authority = await daemonAuthority({
@@ -22,7 +23,9 @@ export async function openListener({
   });
   const dialer = new Dialer(trustedRoots(environment), clock, config.providerNetworks);
   const { network, user } = config.egress;
+  let listed: () => readonly EgressSession[] = () => [];
   return {
+    listed: () => listed(),
     listeners: ({ servicesAt }) => ({
       name: "egress",
       make: (place) => {
@@ -33,6 +36,7 @@ export async function openListener({
           ...{ ...own, store, access: domain.access, metrics, log: options.log },
           services: servicesAt("egress"),
         });
+        listed = () => sessions.list();
         const onRefused = (kind: string): void => metrics.refused(kind);
         return config.egress.listen.map(
           (listen) =>

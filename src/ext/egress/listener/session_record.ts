@@ -4,8 +4,8 @@ import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import type { Store } from "../../../store/store.js";
 import { LabelValues, type Metrics } from "../../../telemetry/metrics.js";
-import type { NamedRoute } from "../proxy/routes.js";
-import type { EgressRecord } from "../proxy/session_deps.js";
+import type { NamedRoute, Route } from "../proxy/routes.js";
+import { SessionCounts } from "../sessions/session_counts.js";
 
 /** Series of providers; a daemon has fewer profiles in use. */
 const maxProviders = 200;
@@ -46,7 +46,7 @@ interface Used {
 }
 
 /** What one session did: counted, and one audit event for each connection and minute. */
-export class SessionRecord implements EgressRecord {
+export class SessionRecord extends SessionCounts {
   readonly #used = new Map<string, Used>();
 
   constructor(
@@ -60,9 +60,12 @@ export class SessionRecord implements EgressRecord {
       readonly clock: Clock;
       readonly log: Log;
     },
-  ) {}
+  ) {
+    super();
+  }
 
-  answered(route: NamedRoute | undefined, status: number, trace: string | undefined): void {
+  override answered(route: Route | undefined, status: number, trace: string | undefined): void {
+    super.answered(route, status, trace);
     if (!route) return;
     this.deps.metrics.answered(route.providerName, status);
     const key = `${route.providerName}\n${route.label}`;
@@ -72,7 +75,8 @@ export class SessionRecord implements EgressRecord {
     this.#used.set(key, used);
   }
 
-  refused(kind: string): void {
+  override refused(kind: string): void {
+    super.refused(kind);
     this.deps.metrics.refused(kind);
   }
 

@@ -65,6 +65,8 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   "nexus.v1.ConnectionService/RevokeConnection": ({ spare }) => ({ connectionId: spare }),
   "nexus.v1.ConnectionService/DeleteConnection": ({ spare }) => ({ connectionId: spare }),
   "nexus.v1.ConsoleService/CreateConsoleLink": () => ({}),
+  "nexus.v1.EgressService/ListEgressSessions": () => ({}),
+  "nexus.v1.EgressService/ReportEgressSession": () => ({ session: { id: "a-session" } }),
   "nexus.v1.FleetService/StepDown": () => ({}),
   "nexus.v1.KeyringService/GetKeyring": () => ({}),
   "nexus.v1.KeyringService/AddKey": () => ({}),

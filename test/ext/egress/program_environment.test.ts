@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { Catalogue } from "../../../src/catalogue/catalogue.js";
-import { placeholdersFor } from "../../../src/ext/egress/known_variables.js";
+import { placeholdersFor } from "../../../src/ext/egress/program_environment.js";
 import { routeOf } from "../../../src/ext/egress/proxy/routes.js";
 
 it("gives the tools of a provider a placeholder without being asked, and what was asked for", () => {
