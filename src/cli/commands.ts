@@ -51,7 +51,7 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
     ],
     [
       "connect",
-      "connect an account: ask a user for consent, or for a key",
+      "connect an account through a consent page or a key",
       connectCommand,
       "github --user ada --label work",
     ],
@@ -98,7 +98,7 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
     ],
     [
       "policy",
-      "ask the access policy, and check a policy file",
+      "query the access policy, and check a policy file",
       policyCommand,
       {
         check: "policy.yaml",
@@ -106,10 +106,10 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
         explain: `--principal key:ci --action token.read --resource connection:${connection}`,
       },
     ],
-    ["whoami", "show who you are to the daemon, and what you may do", whoamiCommand, ""],
+    ["whoami", "show your principal, role, and restrictions", whoamiCommand, ""],
     [
       "audit",
-      "show what happened, and check that the log is intact",
+      "show audit events, and verify the log",
       auditCommand,
       {
         list: "--since yesterday --type token_retrieved",
@@ -118,12 +118,17 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
     ],
   ],
   "Operate the daemon": [
-    ["health", "ask whether the daemon is ready: 0 yes, 1 no", healthCommand, "--ops-listen 127.0.0.1:9090"],
+    [
+      "health",
+      "check whether the daemon is ready (exit code 0 or 1)",
+      healthCommand,
+      "--ops-listen 127.0.0.1:9090",
+    ],
     ["backup", "copy the store of a running daemon into a file", backupCommand, "nexus.backup"],
-    ["restore", "put a backup into a data folder", restoreCommand, "nexus.backup --data-dir ~/nexus"],
+    ["restore", "restore a backup to a data folder", restoreCommand, "nexus.backup --data-dir ~/nexus"],
     [
       "keyring",
-      "add, rotate, and retire the keys that seal the store",
+      "add, rotate, and retire the keys that encrypt the store",
       keyringCommand,
       {
         status: "--reload",
@@ -134,7 +139,7 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
     ],
     [
       "client-keys",
-      "list and rotate the keys that prove the daemon to providers",
+      "list and rotate the keys of nexusd as a client",
       clientKeysCommand,
       {
         list: "",

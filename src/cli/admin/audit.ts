@@ -31,14 +31,14 @@ export function auditCommand(shell: Shell): Command {
 
 function auditListCommand(shell: Shell): Command {
   const command = new Command("list")
-    .description("the newest events, the oldest of them first (also what nexusd audit does)")
+    .description("show the newest events, in order (also what nexusd audit does)")
     .option("--connection <connection>", `only events of ${connectionArgument}`)
-    .option("--type <type>", "only events of this type, as token_retrieved")
+    .option("--type <type>", "only events of this type, such as token_retrieved")
     .option("--since <time>", "only events since then: 90m, 2d, yesterday, or 2026-11-24T15:40:00Z", (text) =>
       parseSince(text, shell.clock.nowMs()),
     )
-    .option("--limit <count>", "how many at most", parseLimit, 50)
-    .option("--follow", "wait for more, until it is interrupted");
+    .option("--limit <count>", "maximum number", parseLimit, 50)
+    .option("--follow", "wait for more events, until interrupted");
   return daemonCommand(shell, command, async (session, given: AuditFlags) => {
     const connection = given.connection && (await findConnection(session, given.connection));
     const flags = { ...given, ...(connection && { connection }) };

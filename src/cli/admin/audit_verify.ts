@@ -28,10 +28,10 @@ const meanings: Readonly<Record<string, string>> = {
 
 export function auditVerifyCommand(shell: Shell): Command {
   const command = new Command("verify")
-    .description("check the chain of hashes: finds an event that was removed, altered, inserted or cut off")
+    .description("verify the hash chain: detects removed, altered, inserted, and truncated events")
     .option(
       "--checkpoint <sequence:hash>",
-      "what an earlier verify printed: also finds a log that was rewritten whole",
+      "output of an earlier verify; also detects a log that was rewritten completely",
       parseCheckpoint,
     );
   return daemonCommand(shell, command, async ({ daemon, call }, { checkpoint, json }: VerifyFlags) => {

@@ -18,10 +18,10 @@ interface BackupFlags extends DaemonFlags {
 
 export function backupCommand(shell: Shell): Command {
   const command = new Command("backup")
-    .description("copy the store of a running daemon into a file, every record opened first; it holds no key")
-    .argument("<file>", "where to (mode 0600); all of it is there, or nothing")
-    .option("--force", "replace a file that exists")
-    .option("--allow-unreadable", "also take records that do not open");
+    .description("back up the store of a running daemon, after verifying every record; contains no keys")
+    .argument("<file>", "target file (mode 0600), written completely or not at all")
+    .option("--force", "replace an existing file")
+    .option("--allow-unreadable", "include records that cannot be decrypted");
   return daemonCommand(shell, command, async ({ daemon, show }, flags: BackupFlags, name: string) => {
     const file = resolve(name);
     if (existsSync(file) && !flags.force)

@@ -15,7 +15,7 @@ export function clientKeysCommand(shell: Shell): Command {
 
 function listCommand(shell: Shell): Command {
   const command = new Command("list").description(
-    "the keys that are published, and where (also what nexusd client-keys does)",
+    "list the published keys and their URL (also what nexusd client-keys does)",
   );
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
     const answer = await call("list the client keys", daemon.clientKeys.listClientKeys, {});
@@ -33,11 +33,13 @@ const notes =
 
 function rotateCommand(shell: Shell): Command {
   const command = new Command("rotate")
-    .description("make a new key of each type that there is; the first of all is one of P-256")
+    .description("create a new key of each existing type, or a first one of P-256")
     .addOption(
-      new Option("--type <type>", "only keys of this type, or the first of it").choices([...clientKeyTypes]),
+      new Option("--type <type>", "only keys of this type, even if there is none yet").choices([
+        ...clientKeyTypes,
+      ]),
     )
-    .option("--compromised", "the new keys sign at once, and the present ones are erased")
+    .option("--compromised", "the new keys sign at once, and the current ones are erased")
     .option("-y, --yes", "do not ask");
   addNotes(command, notes);
   return daemonCommand(shell, command, async ({ daemon, call, show }, flags: RotateFlags) => {

@@ -29,8 +29,8 @@ export function keyringCommand(shell: Shell): Command {
 
 function statusCommand(shell: Shell): Command {
   const command = new Command("status")
-    .description("the keys of the ring, and how many records need each (also what nexusd keyring does)")
-    .option("--reload", "make the daemon read the file or run the command again first");
+    .description("list the keys, and how many records need each (also what nexusd keyring does)")
+    .option("--reload", "read the key file, or run the key command, again first");
   return daemonCommand(
     shell,
     command,
@@ -44,9 +44,7 @@ function statusCommand(shell: Shell): Command {
 }
 
 function addCommand(shell: Shell): Command {
-  const command = new Command("add").description(
-    "make a new key in the file that holds the ring; nothing is sealed with it before rotate",
-  );
+  const command = new Command("add").description("add a new key to the key file; rotate starts using it");
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
     const answer = await call("add a key", daemon.keyring.addKey, {});
     show(
@@ -64,9 +62,9 @@ interface RotateFlags extends DaemonFlags {
 
 function rotateCommand(shell: Shell): Command {
   const command = new Command("rotate")
-    .description("make a key the primary and seal every record with it, while the daemon serves")
-    .option("--to <key-id>", "which key; the newest of the ring by default", parseKeyId)
-    .option("--no-wait", "return once it has begun");
+    .description("re-encrypt every record with the new key while the daemon runs")
+    .option("--to <key-id>", "key to use (default: the newest)", parseKeyId)
+    .option("--no-wait", "return when it has started");
   return daemonCommand(shell, command, async (session, flags: RotateFlags) => {
     const { daemon, call } = session;
     const keyId = flags.to === undefined ? "" : await wholeKeyId(session, flags.to);
@@ -81,7 +79,7 @@ function rotateCommand(shell: Shell): Command {
 
 function retireCommand(shell: Shell): Command {
   const command = new Command("retire")
-    .description("end a key that no record needs, and remove it from the file that holds the ring")
+    .description("remove a key that no record needs from the key file")
     .argument("<key-id>", "which key", parseKeyId)
     .option("-y, --yes", "do not ask");
   return daemonCommand(shell, command, async (session, flags: ConfirmedFlags, given: string) => {

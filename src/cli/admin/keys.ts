@@ -22,11 +22,11 @@ import { formatAge, formatTime, jsonLine } from "../shell/text.js";
 
 interface CreateFlags extends DaemonFlags {
   readonly role: Role;
-  readonly user: string[];
-  readonly provider: string[];
-  readonly connection: string[];
-  readonly method: string[];
-  readonly path: string[];
+  readonly user?: string[];
+  readonly provider?: string[];
+  readonly connection?: string[];
+  readonly method?: string[];
+  readonly path?: string[];
   readonly readOnly?: boolean;
   readonly expires?: (nowMs: number) => number;
   readonly output?: string;
@@ -41,27 +41,26 @@ export function keysCommand(shell: Shell): Command {
 }
 
 const notes =
-  "The key is shown this once; the daemon keeps its digest alone. An agent is restricted to the users, providers and connections that are named: a connection must fit each kind that is given. --user 'acme:*' is every user that begins so. With --read-only, --method or --path it gets no token: it sends its requests through nexusd run or the egress listener, which check each of them.";
+  "The key is shown only once; the daemon stores only its digest. An agent is restricted to the users, providers and connections that you name: a connection must match each kind that is given. --user 'acme:*' is every user that begins so. With --read-only, --method or --path it gets no token: it sends its requests through nexusd run or the egress listener, which check each of them.";
 
 function createCommand(shell: Shell): Command {
   const command = new Command("create")
-    .description("make an API key; its principal is key:<name>")
-    .argument("<name>", "lower-case letters, digits, dot, dash, underscore; a name is never used twice")
-    .addOption(new Option("--role <role>", "what it may").choices([...roles]).default("agent"))
-    .option("--user <id>", "restrict to this user (repeatable)", collect, [])
-    .option("--provider <name>", "restrict to this provider (repeatable)", collect, [])
-    .option("--connection <connection>", `restrict to ${connectionArgument} (repeatable)`, collect, [])
-    .option("--read-only", "only requests that read: GET, HEAD and OPTIONS; gives no token, see below")
-    .option("--method <method>", "only requests with this method (repeatable)", collect, [])
+    .description("create an API key; its principal is key:<name>")
+    .argument("<name>", "lower-case letters, digits, dot, dash, underscore; names cannot be reused")
+    .addOption(new Option("--role <role>", "its role").choices([...roles]).default("agent"))
+    .option("--user <id>", "restrict to this user; repeatable", collect)
+    .option("--provider <name>", "restrict to this provider; repeatable", collect)
+    .option("--connection <connection>", `restrict to ${connectionArgument}; repeatable`, collect)
+    .option("--read-only", "only GET, HEAD, and OPTIONS requests; returns no token, see below")
+    .option("--method <method>", "only requests with this method; repeatable", collect)
     .option(
       "--path <path>",
-      "only requests to this path; /repos/acme/* is all below (repeatable)",
+      "only requests to this path; /repos/acme/* matches all below; repeatable",
       collect,
-      [],
     )
     .option(
       "--expires <when>",
-      "when it ends: 90d, 12h, or 2027-01-31T00:00:00Z; never without it",
+      "when it expires: 90d, 12h, or 2027-01-31T00:00:00Z; default: never",
       parseWhen,
     )
     .option("--output <file>", "write the key into a new file (0600) and do not print it");
@@ -69,19 +68,25 @@ function createCommand(shell: Shell): Command {
   return daemonCommand(shell, command, async (session, flags: CreateFlags, name: string) => {
     const { daemon, call } = session;
     const expiresAtMs = flags.expires?.(shell.clock.nowMs());
-    const { user: userIds, provider: providers } = flags;
-    const isRestricted = [userIds, providers, flags.connection].some((list) => list.length > 0);
-    const methods = [...new Set([...(flags.readOnly ? readingMethods : []), ...flags.method])];
+    const {
+      user: userIds = [],
+      provider: providers = [],
+      connection = [],
+      method = [],
+      path: paths = [],
+    } = flags;
+    const isRestricted = [userIds, providers, connection].some((list) => list.length > 0);
+    const methods = [...new Set([...(flags.readOnly ? readingMethods : []), ...method])];
     if (!isRestricted && flags.role === "agent")
       throw usageFailure(
         "an agent is restricted: give --user, --provider or --connection; --user '*' is every user",
       );
-    const found = flags.connection.map((text) => findConnection(session, text));
+    const found = connection.map((text) => findConnection(session, text));
     const connectionIds = await Promise.all(found);
     const request = {
       name,
       role: roles.indexOf(flags.role) + 1,
-      ...(isRestricted && { restriction: { userIds, providers, connectionIds, methods, paths: flags.path } }),
+      ...(isRestricted && { restriction: { userIds, providers, connectionIds, methods, paths } }),
       ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
     };
     // Made first: a key that cannot be written down would be lost.
@@ -122,11 +127,11 @@ interface RotateFlags extends ConfirmedFlags {
 
 function rotateCommand(shell: Shell): Command {
   const command = new Command("rotate")
-    .description("give an API key a new secret: name, role, restriction and end stay")
+    .description("give an API key a new secret; name, role, restriction, and expiry stay")
     .argument("<name>", "its name")
     .option(
       "--keep <duration>",
-      "how long the old secret works, as 24h; without it, no longer",
+      "how long the old secret keeps working, such as 24h (default: not at all)",
       parseDurationMs,
     )
     .option("--output <file>", "write the key into a new file (0600) and do not print it")
@@ -165,7 +170,7 @@ function parseWhen(text: string): (nowMs: number) => number {
 function listCommand(shell: Shell): Command {
   const command = new Command("list")
     .description("list the API keys, and when each was last used (to the hour)")
-    .option("--all", "revoked keys too");
+    .option("--all", "include revoked keys");
   return daemonCommand(
     shell,
     command,
@@ -205,7 +210,7 @@ export function roleName(role: RoleNumber): string {
 
 function revokeCommand(shell: Shell): Command {
   const command = new Command("revoke")
-    .description("end an API key for good; its streams end within a second")
+    .description("revoke an API key; its streams end within a second")
     .argument("<name>", "its name")
     .option("--yes", "do not ask");
   return daemonCommand(

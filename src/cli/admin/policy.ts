@@ -16,16 +16,19 @@ const testNotes = [
 /** What a command does is loaded when it is run: a YAML parser is not worth the wait of all others. */
 export function policyCommand(shell: Shell): Command {
   const explain = new Command("explain")
-    .description("say what the policy answers, and which rule decides")
+    .description("show the decision of the policy, and the rule that decides")
     .requiredOption("--principal <name>", "who: owner, admin, key:..., cert:..., jwt:..., uid:...")
-    .requiredOption("--action <action>", "an action, as token.read, or an RPC, as TokenService/GetToken")
-    .option("--resource <resource>", "what it is about")
+    .requiredOption(
+      "--action <action>",
+      "an action, such as token.read, or an RPC, such as TokenService/GetToken",
+    )
+    .option("--resource <resource>", "the object of the action")
     .option(
       "--request <line>",
-      "what the rules say of a request, as 'POST https://api.github.com/repos/acme/app/issues'",
+      "also evaluate the rules for a request, such as 'POST https://api.github.com/repos/acme/app/issues'",
     )
-    .option("--policy <file>", "ask this file in place of the daemon")
-    .option("--exit-code", "end with 1 when it is denied");
+    .option("--policy <file>", "query this file instead of the daemon")
+    .option("--exit-code", "exit with 1 if denied");
   addDaemonFlags(addNotes(explain, ...notes)).action(async (flags: ExplainFlags) => {
     const { explainAccess } = await import("./policy_run.js");
     await explainAccess(shell, flags);
@@ -38,7 +41,7 @@ export function policyCommand(shell: Shell): Command {
       await checkPolicy(shell, file);
     });
   const test = new Command("test")
-    .description("try the rules of a policy file on a table of requests, without a daemon")
+    .description("test the rules of a policy file with a table of requests, without a daemon")
     .argument("<file>", "the table: YAML with policy and cases");
   addNotes(test, ...testNotes).action(async (file: string) => {
     const { testPolicy } = await import("./policy_cases.js");

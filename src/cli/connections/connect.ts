@@ -35,30 +35,25 @@ export interface ConnectFlags extends DaemonFlags, TargetFlags {
 
 export function connectCommand(shell: Shell): Command {
   const command = new Command("connect")
-    .description(
-      "ask a person for consent, or for the key, wait for it and show the result; where no person is needed, mint a token",
-    )
+    .description("connect an account: open the consent page (or prompt for a key), wait, and show the result")
     .argument(
       "[provider]",
-      "name or id, PROVIDER/USER[/LABEL], or the URL of an MCP server; can be left out with --connection",
+      "name or id, PROVIDER/USER[/LABEL], or the URL of an MCP server; optional with --connection",
     )
-    .option("--user <id>", "on whose behalf (default: the name of the user at this machine)")
-    .addOption(listOption("scopes", "ask for these alone, in place of the defaults"))
-    .option("--return-url <url>", "where the browser goes afterwards")
-    .option("--connection <connection>", `ask again for ${connectionArgument}`)
-    .option("--label <label>", "distinguishes this account of the user from another at the provider")
-    .option("--client-id <id>", "of a client that you registered, for an MCP server that registers none")
+    .option("--user <id>", "the user of the connection (default: your login name)")
+    .addOption(listOption("scopes", "request these instead of the defaults"))
+    .option("--return-url <url>", "URL for the browser afterwards")
+    .option("--connection <connection>", `request consent again for ${connectionArgument}`)
+    .option("--label <label>", "distinguishes several accounts of the user at the provider")
+    .option("--client-id <id>", "ID of a client that you registered, for an MCP server without registration")
     .option("--client-secret-file <file>", "the file that holds its secret; - is standard input")
-    .option(
-      "--device",
-      "by a code that is entered on any device (RFC 8628): no browser comes back to the daemon",
-    )
-    .option("--no-open", "only print the URL: open no browser, and ask for no key here")
-    .option("--paste", "for a browser on another machine: take the address that it could not open by paste");
+    .option("--device", "show a code to enter on any device (RFC 8628), if no browser can reach the daemon")
+    .option("--no-open", "only print the URL; do not open a browser or prompt for a key")
+    .option("--paste", "if the browser is on another machine: paste the address that it could not open");
   addNotes(
     command,
     "If a connection of this name exists, the user consents to it again, with the given scopes or the defaults. A revoked one is replaced by a new connection. Another account of the user needs another --label.",
-    "At a terminal the key of a static provider is entered here; with --no-open, by the form that the URL leads to.",
+    "For a provider with a static key, it prompts for the key; with --no-open, enter it at the URL.",
   );
   return addDaemonFlags(command).action((provider: string | undefined, flags: ConnectFlags) =>
     withDaemon(shell, flags, (session) => connectTo(session, provider, flags)),

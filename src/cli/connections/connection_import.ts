@@ -18,13 +18,13 @@ interface ImportFlags extends DaemonFlags {
 export function connectionImportCommand(shell: Shell): Command {
   const command = new Command("import")
     .description(
-      "make a connection of a refresh token or key of another system; it is read from a prompt, a file or standard input",
+      "import a refresh token or key from another system; read from a prompt, a file, or standard input",
     )
     .addArgument(new Argument("<provider>", providerArgument))
-    .option("--user <id>", "the user of the connection; the default is your login name")
+    .option("--user <id>", "user of the connection (default: your login name)")
     .option(
       "--file <file>",
-      "file with the refresh token or the key, or with a JSON object of the fields where there are several; - is standard input",
+      "file with the refresh token or key, or a JSON object if there are several fields; - is standard input",
     )
     .addOption(listOption("scopes", "the scopes that were granted"));
   return daemonCommand(shell, command, async (session, flags: ImportFlags, idOrName: string) => {
@@ -50,16 +50,10 @@ interface ReplaceFlags extends DaemonFlags {
 
 export function connectionReplaceCommand(shell: Shell): Command {
   const command = new Command("replace")
-    .description("replace a key or password that was rotated by hand; agents get the new one at once")
+    .description("replace a key or password that you rotated; agents get the new one at once")
     .addArgument(new Argument("<connection>", connectionArgument))
-    .option(
-      "--file <file>",
-      "the key, or a JSON object of the fields where there are several; - is standard input",
-    );
-  addNotes(
-    command,
-    "The fields are read from --file, from standard input or from a prompt, never from an argument.",
-  );
+    .option("--file <file>", "the key, or a JSON object if there are several fields; - is standard input");
+  addNotes(command, "The fields are read from --file, standard input, or a prompt, never from an argument.");
   return daemonCommand(shell, command, async (session, { file }: ReplaceFlags, text: string) => {
     const { daemon, call, show } = session;
     const connectionId = await findConnection(session, text);

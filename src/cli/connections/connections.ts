@@ -50,7 +50,7 @@ function listCommand(shell: Shell): Command {
     .option("--user <id>", "only connections of this user")
     .option("--provider <provider>", "only connections of this provider, by name or id")
     .addOption(new Option("--status <status>", "only connections in this state").choices(connectionStatuses))
-    .option("--all", "revoked connections, and requests that expired, too");
+    .option("--all", "include revoked connections and expired requests");
   return daemonCommand(shell, command, async (session, flags: ListFlags) => {
     const all = (await allConnections(session, flags)).sort(troubleFirst);
     const isShown = ({ status }: Connection): boolean =>
@@ -115,7 +115,7 @@ const providerRevocations: Readonly<Record<ProviderRevocation, string | undefine
 
 function revokeCommand(shell: Shell): Command {
   const command = new Command("revoke")
-    .description("end a connection for good: its credentials are erased, its record stays")
+    .description("end a connection permanently: erase its credentials, keep its record")
     .addArgument(connectionOf())
     .option("--yes", "do not ask");
   return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, text: string) => {

@@ -24,11 +24,11 @@ const pipedBookmarkIntervalMs = 5_000;
 export function watchCommand(shell: Shell): Command {
   const command = new Command("watch")
     .description(
-      "follow connections: a line for each change, and at a terminal how long each token lives, until it is interrupted; tokens are not shown",
+      "follow connections until interrupted: one line for each change, and the lifetimes of tokens at a terminal",
     )
     .argument(
       "[connections...]",
-      `none means all; ${connectionArgument}; a name is followed to the next connection that gets it`,
+      `none means all; ${connectionArgument}; a name also matches future connections`,
     )
     .option("--user <id>", "only connections of this user");
   return addDaemonFlags(command).action((texts: string[], flags: WatchFlags) => watch(shell, texts, flags));

@@ -31,18 +31,18 @@ interface Variable {
 
 export function execCommand(shell: Shell): Command {
   const command = new Command("exec")
-    .description("run a program with credentials in its environment, and end as it ends")
+    .description("run a program with credentials in its environment")
     .argument("<command...>", "the program and its arguments, after --")
     .addOption(
-      new Option("--env <name=connection>", "a variable and what it holds; can be given again").argParser(
+      new Option("--env <name=connection>", "a variable and its credential; repeatable").argParser(
         collectVariable,
       ),
     )
-    .option("--min-ttl <duration>", "how long each token should live at least, as 60s", parseDurationMs);
+    .option("--min-ttl <duration>", "minimum remaining lifetime of each token, such as 60s", parseDurationMs);
   addNotes(
     addAddressFlags(command),
     `A variable holds the credential of ${credentialArgument}.`,
-    "Signals go to the program. The exit code is the program's, or 128 plus the number of the signal that ended it. It is 127 if there is no such program, and 126 if it cannot be started. Before the start, it is that of nexusd.",
+    "nexusd forwards signals. The exit code is the program's, or 128 plus the number of the signal that ended it. It is 127 if there is no such program, and 126 if it cannot be started. Before the start, it is that of nexusd.",
   );
   return command.action((argv: string[], flags: ExecFlags) => execute(shell, argv, flags));
 }

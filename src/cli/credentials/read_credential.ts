@@ -18,7 +18,7 @@ import { durationOf } from "../shell/option_values.js";
 import { printable, shellWord } from "../shell/text.js";
 
 /** What `--help` says of an argument that names a credential. */
-export const credentialArgument = `${connectionArgument}; a .FIELD after PROVIDER or id picks one field, as twilio.account_sid/ada`;
+export const credentialArgument = `${connectionArgument}; a .FIELD after PROVIDER or id selects one field, such as twilio.account_sid/ada`;
 
 /** What a person names: a connection, and one field of its credential if need be. */
 export interface CredentialName {

@@ -19,16 +19,16 @@ interface TokenFlags extends DaemonFlags {
 
 export function tokenCommand(shell: Shell): Command {
   const command = new Command("token")
-    .description("print the current access token or API key and nothing else: $(nexusd token github) works")
+    .description("print only the current access token or API key: $(nexusd token github) works")
     .argument("<connection>", credentialArgument)
-    .option("--min-ttl <duration>", "how long the token should live at least, as 60s", parseDurationMs)
+    .option("--min-ttl <duration>", "minimum remaining lifetime of the token, such as 60s", parseDurationMs)
     .option(
       "--audience <audience>",
-      "for whom a downscoped token is, which the provider makes of the current one",
+      "audience of a downscoped token, which the provider issues for the current token",
     )
-    .option("--resource <uri>", "which API a downscoped token is for")
+    .option("--resource <uri>", "API (resource) of a downscoped token")
     .addOption(listOption("scopes", "the scopes of a downscoped token"))
-    .addOption(new Option("--format <format>", "as which document (default: plain)").choices(tokenFormats))
+    .addOption(new Option("--format <format>", "output format (default: plain)").choices(tokenFormats))
     .option(
       "--host <host>",
       "host of the netrc or npmrc line (default: that of the provider's API base URL)",

@@ -21,7 +21,7 @@ const timeoutMs = 2_500;
 export function healthCommand(shell: Shell): Command {
   return new Command("health")
     .option("--json", "print JSON")
-    .option("--ops-listen <addresses>", "where the ops listener is (NEXUS_OPS_LISTEN)")
+    .option("--ops-listen <addresses>", "address of the ops listener (NEXUS_OPS_LISTEN)")
     .option("--port-base <port>", "that of the daemon (NEXUS_PORT_BASE)")
     .action(async (flags: HealthFlags) => {
       const { address, isTls } = opsAddress(shell, flags);

@@ -31,10 +31,10 @@ export function restoreCommand(shell: Shell): Command {
     "NEXUS_ENCRYPTION_KEY_COMMAND",
   ]);
   const command = new Command("restore")
-    .description("put a backup into the data folder of a daemon that does not run; its keys must be there")
-    .argument("<file>", "what nexusd backup has written")
+    .description("restore a backup to the data folder of a stopped daemon; its keys must be there")
+    .argument("<file>", "a file that nexusd backup wrote")
     .option("--json", "print JSON")
-    .option("--force", "in place of a store, which is kept under another name")
+    .option("--force", "replace an existing store, which is kept under another name")
     .action(async (name: string, flags: RestoreFlags) => {
       const config = loadConfig(shell.env, settings.flagsOf({ ...flags }), { isTTY: shell.stdout.isTTY });
       const file = resolve(name);

@@ -26,13 +26,13 @@ const maxEntries = 100;
 
 export function statusCommand(shell: Shell): Command {
   const command = new Command("status")
-    .description("the daemon at a glance: connections by state, failing providers, what is refreshed next")
-    .option("--check", `end with ${exitCodes.attentionNeeded} when something needs a person`)
-    .option("--activity", "the refreshes of the last 24 hours, when tokens end, and who holds a stream open")
+    .description("show connections by state, failing providers, and the next refreshes")
+    .option("--check", `exit with ${exitCodes.attentionNeeded} if something needs a user or an operator`)
+    .option("--activity", "show refreshes of the last 24 hours, when tokens expire, and open streams")
     .option("--entries <number>", `rows of each list at most, 1 to ${maxEntries}`, parseEntries, 10);
   addNotes(
     command,
-    `Ends with 0 when the daemon is ready, 1 when it is not (or is ending), ${exitCodes.notReachable} when it cannot be reached. Connections in attention and failing providers change that with --check alone, which also warns of tokens that end within a day and cannot be refreshed. To follow it: watch nexusd status`,
+    `Exit codes: 0 ready, 1 not ready (or shutting down), ${exitCodes.notReachable} not reachable. Connections in attention and failing providers affect only --check, which also warns of tokens that expire within a day and cannot be refreshed. To follow it: watch nexusd status`,
   );
   return addDaemonFlags(command).action((flags: StatusFlags) =>
     withDaemon(shell, flags, async (session) => {

@@ -32,9 +32,9 @@ export function providerCommand(shell: Shell, connectNow: ConnectNow): Command {
 
 function updateCommand(shell: Shell): Command {
   const command = new Command("update")
-    .description("change a provider: what is not given stays")
+    .description("change a provider; other fields stay as they are")
     .argument("<provider>", providerArgument)
-    .option("--name <name>", "the new name; the redirect URI stays what it is");
+    .option("--name <name>", "the new name; the redirect URI does not change");
   for (const option of profileOptions()) command.addOption(option);
   addNotes(
     command,
@@ -79,7 +79,7 @@ async function wantedChange(shell: Shell, flags: UpdateFlags) {
 
 function deleteCommand(shell: Shell): Command {
   const command = new Command("delete")
-    .description("delete a provider; its connections stay but are not refreshed any more")
+    .description("delete a provider; its connections stay but are no longer refreshed")
     .argument("<provider>", providerArgument)
     .option("--yes", "do not ask");
   return daemonCommand(shell, command, async (session, { yes }: ConfirmedFlags, idOrName: string) => {

@@ -27,22 +27,20 @@ type Flags = AddFlags & StrategyFlags & DaemonFlags;
 
 export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Command {
   const command = new Command("add")
-    .description("register a well-known provider from its template, or one whose key a person enters")
+    .description("add a provider from its template, or one with a static key")
     .argument(
       "[template]",
       "as nexusd provider templates lists it; with --auth-type the name of the new provider",
     )
-    .option("--name <name>", "name of the provider, when not that of the template")
+    .option("--name <name>", "name of the provider, if it differs from the template's")
     .addOption(
-      new Option("--var <name=value>", "a variable of the template; can be given again").argParser(
-        collectPair,
-      ),
+      new Option("--var <name=value>", "a variable of the template; repeatable").argParser(collectPair),
     );
   for (const option of [...profileOptions(), ...strategyOptions()]) command.addOption(option);
   addNotes(
     command,
-    "At a terminal, without a template or a client id, it asks for what is missing.",
-    `What is given takes the place of what the template says; --param adds to its parameters. ${secretNote}`,
+    "At a terminal, it prompts for a missing template or client ID.",
+    `Options override the template; --param adds to its parameters. ${secretNote}`,
   );
   return daemonCommand(shell, command, async (session, flags: Flags, name: string | undefined) => {
     if (flags.authType !== undefined) return await addStatic(session, name ?? flags.name, flags);

@@ -31,7 +31,7 @@ type Flags = ProfileFlags & StrategyFlags & DaemonFlags;
 
 export function providerCreateCommand(shell: Shell): Command {
   const command = new Command("create")
-    .description("register a provider that the catalogue lacks")
+    .description("add a provider that is not in the catalogue")
     .argument("<name>", "lower-case letters, digits and inner hyphens");
   for (const option of [...profileOptions(), ...strategyOptions()]) command.addOption(option);
   addNotes(command, secretNote);

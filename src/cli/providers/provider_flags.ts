@@ -66,7 +66,7 @@ function optionsOf({ field, flag }: (typeof flagFields)[number]): Option[] {
     case "texts":
       return [listOption(flag, help)];
     case "text_map":
-      return [new Option(`--${flag} <name=value>`, `${help}; can be given again`).argParser(collectPair)];
+      return [new Option(`--${flag} <name=value>`, `${help}; repeatable`).argParser(collectPair)];
     default:
       if (field.name === "tls_client_certificate")
         return [new Option(`--${flag} <file>`, help).argParser((path) => readText(path, `--${flag}`))];

@@ -13,8 +13,8 @@ import { isConsentedAt, isOAuth2, pkceWord, quirkSentences, typeName } from "./p
 
 export function providerTemplatesCommand(shell: Shell): Command {
   const command = new Command("templates")
-    .description("list the providers that the daemon knows")
-    .argument("[prefix]", "only names that begin so");
+    .description("list the providers in the catalogue")
+    .argument("[prefix]", "only names with this prefix");
   return daemonCommand(shell, command, async (session, _flags, prefix: string | undefined) =>
     session.showList(await listTemplates(session, canonicalName(prefix ?? "")), {
       none: "no template has such a name\n",

@@ -19,7 +19,7 @@ const fieldsOfKind = new Map(
 
 const staticTypes = authTypes.filter((type) => type !== "oauth2");
 const staticKinds = [...new Set(staticTypes.flatMap((type) => strategiesOfType[type]))];
-const help = "Of a provider whose key a person enters:";
+const help = "For a provider with a static key:";
 
 /** By the name of the field. */
 const flags = [...new Set(staticKinds.flatMap((kind) => fieldsOfKind.get(kind) ?? []))].map((name) => {

@@ -63,7 +63,7 @@ export function collect(value: string, before: readonly string[] = []): string[]
 
 /** A list by its name in the plural or the singular: `--scopes a,b`, or `--scope a --scope b`. Each item counts once. */
 export function listOption(names: string, description: string): Option {
-  const help = `${description}; separated by commas, or given again`;
+  const help = `${description}; separated by commas, or repeated`;
   return new Option(`--${names.replace(/s$/, "")}, --${names} <list>`, help).argParser(collectList);
 }
 

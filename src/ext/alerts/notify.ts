@@ -13,8 +13,8 @@ import {
 
 export function notifyCommand(shell: Shell): Command {
   const test = new Command("test")
-    .description("send a test event to every receiver, or to one, and show what came of it")
-    .argument("[receiver]", "webhook, command, or a name of NEXUS_NOTIFY_FILE");
+    .description("send a test event to every receiver, or to one, and show the result")
+    .argument("[receiver]", "webhook, command, or a name from NEXUS_NOTIFY_FILE");
   return new Command("notify").addCommand(
     daemonCommand(shell, test, async ({ daemon, call }, flags: DaemonFlags, given?: string) => {
       const asked = { receiver: given ?? "" };

@@ -16,10 +16,10 @@ import type { HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
 import { extents } from "../../model/access/rules.js";
 
 const notes =
-  "A rule of the policy file with `then: ask` holds a request until somebody answers, 180 seconds at most. Read all of it: a yes counts for exactly this request. What is not printable ASCII is shown as \\u{...}.";
+  "A rule of the policy file with `then: ask` holds a request until somebody decides, 180 seconds at most. Read all of it: an approval applies to exactly this request. Characters outside printable ASCII are shown as \\u{...}.";
 
 export function approvalsCommand(shell: Shell): Command {
-  const list = addNotes(new Command("list").description("show the requests that wait"), notes);
+  const list = addNotes(new Command("list").description("list the requests that wait for approval"), notes);
   return new Command("approvals")
     .addCommand(
       daemonCommand(shell, list, async (session, _flags: DaemonFlags) => {
@@ -46,12 +46,12 @@ interface DecideFlags extends ConfirmedFlags {
 
 function decideCommand(shell: Shell, approve: boolean): Command {
   const command = new Command(approve ? "yes" : "no")
-    .description(approve ? "let a request go" : "refuse a request")
-    .argument("<id>", "as list shows it")
+    .description(approve ? "approve a request" : "deny a request")
+    .argument("<id>", "ID of the request")
     .option("--yes", "do not ask");
   if (approve)
     command.addOption(
-      new Option("--for <extent>", "let further ones of this rule go, where the rule allows it").choices(
+      new Option("--for <extent>", "also approve later requests of this rule, if it allows that").choices(
         extents,
       ),
     );

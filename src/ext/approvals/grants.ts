@@ -23,8 +23,8 @@ interface GrantFlags extends DaemonFlags {
   readonly until: (nowMs: number) => number;
   readonly user?: string;
   readonly readOnly?: boolean;
-  readonly method: string[];
-  readonly path: string[];
+  readonly method?: string[];
+  readonly path?: string[];
   readonly output?: string;
 }
 
@@ -33,18 +33,17 @@ const note =
 
 export function grantCommand(shell: Shell): Command {
   const command = new Command("grant")
-    .description("let an agent use a provider for a while; prints the key that it uses")
-    .argument("<agent>", "what you call it: lower-case letters, digits, dash, underscore", parseAgent)
+    .description("let an agent use a provider for a limited time; prints its key")
+    .argument("<agent>", "name of the agent: lower-case letters, digits, dash, underscore", parseAgent)
     .argument("<provider>", "name of the provider")
     .requiredOption("--until <when>", "when it ends: 18:00, 8h, or 2027-01-31T00:00:00Z", parseUntil)
-    .option("--user <id>", "whose connections it uses (default: the name of the user at this machine)")
-    .option("--read-only", "only requests that read: GET, HEAD and OPTIONS")
-    .option("--method <method>", "only requests with this method (repeatable)", collect, [])
+    .option("--user <id>", "user whose connections it uses (default: your login name)")
+    .option("--read-only", "only GET, HEAD, and OPTIONS requests")
+    .option("--method <method>", "only requests with this method; repeatable", collect)
     .option(
       "--path <path>",
-      "only requests to this path; /repos/acme/* is all below (repeatable)",
+      "only requests to this path; /repos/acme/* matches all below; repeatable",
       collect,
-      [],
     )
     .option("--output <file>", "write the key into a new file (0600) and do not print it");
   addNotes(command, note);
@@ -54,14 +53,14 @@ export function grantCommand(shell: Shell): Command {
     async (session, flags: GrantFlags, agent: string, provider: string) => {
       const { daemon, call, show } = session;
       const expiresAtMs = flags.until(shell.clock.nowMs());
-      const methods = [...new Set([...(flags.readOnly ? readingMethods : []), ...flags.method])];
+      const methods = [...new Set([...(flags.readOnly ? readingMethods : []), ...(flags.method ?? [])])];
       const userIds = [flags.user ?? shell.userName()];
       const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
       try {
         const answer = await call(`grant ${provider} to ${agent}`, daemon.access.createApiKey, {
           name: `${agent}.${provider}.${randomBytes(3).toString("hex")}`,
           role: Role.AGENT,
-          restriction: { userIds, providers: [provider], methods, paths: flags.path },
+          restriction: { userIds, providers: [provider], methods, paths: flags.path ?? [] },
           expiresAt: timestampFromMs(expiresAtMs),
         });
         file?.write(`${answer.key}\n`);
@@ -78,7 +77,7 @@ export function grantCommand(shell: Shell): Command {
 }
 
 export function grantsCommand(shell: Shell): Command {
-  const command = new Command("grants").description("list the grants to agents that have not ended");
+  const command = new Command("grants").description("list active grants");
   return daemonCommand(shell, command, async (session, _flags: DaemonFlags) => {
     const nowMs = shell.clock.nowMs();
     session.showList(await living(session, nowMs, (name) => grantOf(name) !== undefined), {
@@ -100,10 +99,10 @@ export function endCommand(shell: Shell, verb: "revoke" | "stop"): Command {
   const command = new Command(verb)
     .description(
       verb === "stop"
-        ? "end every key and grant of an agent, with its sessions, streams and held requests"
-        : "end the grants of a provider to an agent",
+        ? "end all keys and grants of an agent, with its sessions, streams, and held requests"
+        : "end an agent's grants for a provider",
     )
-    .argument("<agent>", "as it was granted, or the name of its key", parseAgent);
+    .argument("<agent>", "name of the agent, or of its key", parseAgent);
   if (verb === "revoke") command.argument("<provider>", "name of the provider");
   command.option("--yes", "do not ask");
   return daemonCommand(

@@ -10,9 +10,7 @@ interface OpenFlags extends DaemonFlags {
 
 export function openCommand(shell: Shell): Command {
   const command = new Command("open")
-    .description(
-      "sign a browser in to the console: prints a link that works once and for a minute, and opens it",
-    )
+    .description("open the console in a browser, with a link that works once, within a minute")
     .option("--print", "only print the link");
   return daemonCommand(shell, command, async ({ daemon, call, show }, flags: OpenFlags) => {
     const answer = await call("make a link to the console", daemon.console.createConsoleLink, {});

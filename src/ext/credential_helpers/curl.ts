@@ -42,23 +42,23 @@ interface CurlFlags extends DaemonFlags, DataFlags {
 
 export function curlCommand(shell: Shell): Command {
   const command = new Command("curl")
-    .description("send one request to a provider's API with the credential put in, and print the answer")
+    .description("send one authorized request to a provider's API, and print the response")
     .argument("<connection>", connectionArgument)
-    .argument("<path>", "below the provider's API base URL, with a query; or a URL of the same origin")
+    .argument("<path>", "path and query below the provider's API base URL, or a URL of the same origin")
     .option("-X, --request <method>", "the method (default: GET, or POST with data)")
-    .option("-H, --header <line>", "a header, as 'Accept: text/plain'; can be given again", collect)
+    .option("-H, --header <line>", "a header, such as 'Accept: text/plain'; repeatable", collect)
     .option(
       "-d, --data <data>",
-      "a form or other text, @FILE or @- for standard input, without line breaks; can be given again",
+      "a form or other text, @FILE, or @- for standard input, without line breaks; repeatable",
       collect,
     )
-    .option("--data-binary <data>", "the same, as it is", collect)
+    .option("--data-binary <data>", "the same, unchanged", collect)
     .option("-i, --include", "print the status and the headers before the body")
-    .option("-f, --fail", "print no body and end with 23 when the API answers 400 or more")
-    .option("-s, --silent", "for the habit: nothing is shown beside the answer anyway");
+    .option("-f, --fail", "on a status of 400 or more, print no body and exit with 23")
+    .option("-s, --silent", "accepted for compatibility with curl; no effect");
   addNotes(
     addAddressFlags(command),
-    "The request goes to the origin of the provider's API base URL alone, and a redirect is printed, not followed. The exit code is 0 whatever the API answers, as curl's is.",
+    "nexusd sends requests only to the origin of the provider's API base URL, and does not follow redirects. Like curl's, the exit code is 0 for any status.",
   );
   return command.action((name: string, path: string, flags: CurlFlags) => curl(shell, name, path, flags));
 }

@@ -31,17 +31,17 @@ const notFound = "credentials not found in native keychain";
 export function dockerCredentialCommand(shell: Shell): Command {
   const command = new Command("docker-credential")
     .argument("<connection>", credentialArgument)
-    .argument("<operation>", "get, list, store or erase: docker adds it")
+    .argument("<operation>", "get, list, store, or erase; docker adds it")
     .option(
       "--host <host>",
-      "a registry that may have it, in place of the hosts of the provider's URLs; can be given again",
+      "a registry that may receive it, instead of the hosts of the provider's URLs; repeatable",
       collectHost,
     )
-    .option("--username <name>", "beside a token (default: what the registry wants)");
+    .option("--username <name>", "user name sent with a token (default: the registry's convention)");
   addNotes(
     addAddressFlags(command),
-    'docker looks for a program docker-credential-NAME: a script of two lines, #!/bin/sh and exec nexusd docker-credential github --host ghcr.io "$@".',
-    "store and erase keep and remove nothing: nexusd has the credential.",
+    'docker runs a program named docker-credential-NAME. Create a script of two lines: #!/bin/sh and exec nexusd docker-credential github --host ghcr.io "$@".',
+    "store and erase do nothing, because nexusd has the credential.",
   );
   return command.action(async (name: string, operation: string, flags: HelperFlags) => {
     try {

@@ -17,14 +17,14 @@ export const credentialHelpers: Extension = {
     {
       group: "Use a credential",
       name: "git-credential",
-      summary: "answer git when it asks for a password",
+      summary: "provide passwords to git (a credential helper)",
       examples: "github get",
       make: gitCredentialCommand,
     },
     {
       group: "Use a credential",
       name: "docker-credential",
-      summary: "answer docker when it asks for a registry's password",
+      summary: "provide registry passwords to docker (a credential helper)",
       examples: "github --host ghcr.io list",
       make: dockerCredentialCommand,
     },

@@ -38,16 +38,16 @@ const operations = ["get", "store", "erase"];
 export function gitCredentialCommand(shell: Shell): Command {
   const command = new Command("git-credential")
     .argument("[connection]", `${credentialArgument} (default: the provider whose URLs lead to the server)`)
-    .argument("[operation]", "get, store or erase: git adds it")
+    .argument("[operation]", "get, store, or erase; git adds it")
     .option(
       "--host <host>",
-      "a server that may have it, in place of those of the provider's URLs; can be given again",
+      "a server that may receive it, instead of those of the provider's URLs; repeatable",
       collectHost,
     )
-    .option("--username <name>", "beside a token (default: what the server wants)");
+    .option("--username <name>", "user name sent with a token (default: the server's convention)");
   addNotes(
     addAddressFlags(command),
-    "store keeps nothing: nexusd has the credential. erase, after the server refused the current one, refreshes it.",
+    "store does nothing, because nexusd has the credential. erase refreshes a credential that the server rejected.",
   );
   return command.action(async (first: string | undefined, second: string | undefined, flags: HelperFlags) => {
     const [name, operation] = second === undefined ? [undefined, first ?? ""] : [first, second];

@@ -21,7 +21,7 @@ export const egress: Extension = {
     {
       group: "Use a credential",
       name: "run",
-      summary: "run a program; its requests get their credentials",
+      summary: "run a program, and add credentials to its API requests",
       examples: "--read-only -- curl https://api.github.com/user",
       make: runCommand,
     },

@@ -11,51 +11,45 @@ import type { RunFlags } from "./run_flags.js";
 
 export function runCommand(shell: Shell): Command {
   const command = new Command("run")
-    .description(
-      "run a program that calls APIs without holding a credential: each request gets it on its way",
-    )
+    .description("run a program; nexusd adds the credential to its API requests")
     .argument("<command...>", "the program and its arguments, after --")
-    .option("--user <id>", "whose connections it uses (default: the name of the user at this machine)")
+    .option("--user <id>", "user whose connections it uses (default: your login name)")
     .option(
       "--allow <provider[=label]>",
-      "only this provider; can be given again (default: every provider that has an API base URL or API hosts)",
+      "only this provider; repeatable (default: every provider that has an API base URL or API hosts)",
       collectAllowed,
     )
-    .option("--read-only", "only requests that read: GET, HEAD and OPTIONS")
-    .option("--method <method>", "only requests with this method; can be given again", collect)
+    .option("--read-only", "only GET, HEAD, and OPTIONS requests")
+    .option("--method <method>", "only requests with this method; repeatable", collect)
     .option(
       "--path <path>",
-      "only requests to this path; /repos/acme/* is all below; can be given again",
+      "only requests to this path; /repos/acme/* matches all below; repeatable",
       collect,
     )
     .addOption(
       new Option(
         "--network <where>",
-        "other hosts: open, providers (none), or names of hosts separated by commas",
+        "other hosts: open, providers (none), or host names separated by commas",
       )
         .default("open" as EgressNetwork, "open, and providers with --isolate")
         .argParser(parseNetwork),
     )
     .option(
       "--isolate",
-      "no network but the proxy, and no files but the system's and this folder (bubblewrap)",
+      "only the proxy as network, and only the system's files and this folder (bubblewrap)",
     )
-    .option(
-      "--share <path>",
-      "with --isolate, a further file or folder to read and write; can be given again",
-      collect,
-    )
-    .option("--for <duration>", "how long it may send requests, as 8h", parseDurationMs)
+    .option("--share <path>", "with --isolate, also allow this file or folder; repeatable", collect)
+    .option("--for <duration>", "stop sending requests after this time, such as 8h", parseDurationMs)
     .option(
       "--placeholder <name=provider>",
-      "a variable for a tool that does not start without one; it holds no credential; can be given again",
+      "a variable for a tool that requires one; its value is not a credential; repeatable",
       collectPair,
     )
     .addOption(new Option("--relay <socket>").hideHelp())
-    .option("--wait-for-consent", "hold a request until the user has consented, in place of answering 403");
+    .option("--wait-for-consent", "hold a request until the user consents, instead of returning 403");
   addNotes(
     addAddressFlags(command),
-    "Its environment names a proxy of this process and a certificate authority that is good for the hosts of the providers alone; docs/egress.md says which programs read which variable. The exit code is the program's own, as with nexusd exec.",
+    "Its environment has a proxy of this process and a certificate authority that is valid only for the hosts of the providers; docs/egress.md lists which programs read which variable. The exit code is the program's own, as with nexusd exec.",
   );
   return command.action(async (argv: string[], flags: RunFlags) => {
     if (flags.relay !== undefined) return await runBehindRelay(shell, argv, flags.relay);

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { addNotes } from "../../cli/shell/help.js";
 import type { Extension, Shell } from "../../cli/shell/shell.js";
 import { type ListenAddress, parseListenAddress } from "../../model/listen_address.js";
@@ -11,7 +11,7 @@ export const kubernetes: Extension = {
     {
       group: "Operate the daemon",
       name: "injector",
-      summary: "serve the webhook that puts nexusd into pods of Kubernetes",
+      summary: "serve the webhook that adds nexusd to Kubernetes pods",
       examples: "--image registry.example.com/nexusd:0.1.0 --upstream https://nexusd.agents.svc",
       make: injectorCommand,
     },
@@ -26,26 +26,25 @@ export const kubernetes: Extension = {
 
 function injectorCommand(shell: Shell): Command {
   const command = new Command("injector")
-    .description("serve the webhook that puts nexusd into the pods of a Kubernetes cluster")
-    .requiredOption("--image <image>", "the image of nexusd that pods get")
+    .description("serve the webhook that adds nexusd to pods of a Kubernetes cluster")
+    .requiredOption("--image <image>", "image of nexusd for the pods")
     .option(
       "--upstream <url>",
-      "the hubs of spokes, as https://nexusd.agents.svc; without it pods have sidecars",
+      "URL of the spokes' hubs, such as https://nexusd.agents.svc; without it, pods get sidecars",
     )
     .option("--upstream-ca-file <file>", "PEM: the CA of the hubs' certificate; read again for each pod")
-    .option("--audience <text>", "that the hubs take tokens of service accounts for", "nexusd")
-    .option(
-      "--listen <address>",
-      "where the API server calls: host:port",
-      parseListen,
-      parseListen("0.0.0.0:8443"),
+    .option("--audience <text>", "audience of service account tokens at the hubs", "nexusd")
+    .addOption(
+      new Option("--listen <address>", "address for the API server: host:port")
+        .argParser(parseListen)
+        .default(parseListen("0.0.0.0:8443"), "0.0.0.0:8443"),
     )
-    .option("--service <name>", "the Service that leads the API server here", "nexusd-injector")
-    .option("--secret <name>", "the Secret that holds the certificate of the webhook", "nexusd-injector")
-    .option("--webhook <name>", "the MutatingWebhookConfiguration that trusts it", "nexusd-injector");
+    .option("--service <name>", "Service of this webhook", "nexusd-injector")
+    .option("--secret <name>", "Secret with the webhook's certificate", "nexusd-injector")
+    .option("--webhook <name>", "MutatingWebhookConfiguration to update", "nexusd-injector");
   addNotes(
     command,
-    "It runs in a pod of the cluster, by the service account of the Helm chart (docs/kubernetes.md). It makes its certificate, renews it a month before it expires, and registers it with the API server.",
+    "It runs in a pod of the cluster, with the service account of the Helm chart (docs/kubernetes.md). It makes its certificate, renews it a month before it expires, and registers it with the API server.",
   );
   return command.action(async (flags: InjectorFlags) => {
     const { runInjector } = await import("./injector/run_injector.js");

@@ -8,7 +8,7 @@ export const manifest: Extension = {
     {
       group: "Operate the daemon",
       name: "providers",
-      summary: "keep the providers as a file says",
+      summary: "manage providers with a file",
       examples: {
         plan: "-f nexus-providers.yaml --detailed-exitcode",
         apply: "-f nexus-providers.yaml --yes",

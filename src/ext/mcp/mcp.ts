@@ -26,29 +26,35 @@ const maxAnswerLimit = 1024 * 1024;
 
 export function mcpCommand(shell: Shell): Command {
   const command = new Command("mcp")
-    .description("serve the Model Context Protocol: a model calls APIs and never sees a credential")
-    .option(
-      "--user <id>",
-      "on whose behalf the tools act (default: the user whom the API key is for, or else the name of the user at this machine)",
-    )
+    .description("serve the Model Context Protocol: a model calls APIs without seeing a credential")
+    .option("--user <id>", "user of the tools (default: the user of the API key, or your login name)")
     .option("--any-user", "let the model name the user in each call")
-    .option("--provider <name>", "only this provider; can be given again (default: all)", collect)
+    .option("--provider <name>", "only this provider; repeatable (default: all)", collect)
     .option(
       "--method <method>",
-      `what call_api may send, or 'any'; can be given again (default: ${defaultMethods.join(" and ")})`,
+      `what call_api may send, or 'any'; repeatable (default: ${defaultMethods.join(" and ")})`,
       collect,
     )
     .option(
       "--host <host>",
-      "only APIs at this host, as api.github.com; can be given again (default: those of all providers)",
+      "only APIs at this host, such as api.github.com; repeatable (default: those of all providers)",
       collect,
     )
-    .option("--max-answer <bytes>", "of an API's answer for the model", parseMaxAnswer, defaultMaxAnswerBytes)
-    .option("--allow-get-token", "add the tool get_token, which gives a credential itself to the model")
-    .option("--listen <address>", "streamable HTTP at host:port or unix:path in place of stdio", parseListen)
+    .option(
+      "--max-answer <bytes>",
+      "maximum size of an API response for the model",
+      parseMaxAnswer,
+      defaultMaxAnswerBytes,
+    )
+    .option("--allow-get-token", "add the tool get_token, which returns a credential to the model")
+    .option(
+      "--listen <address>",
+      "use streamable HTTP at host:port or unix:path instead of stdio",
+      parseListen,
+    )
     .option(
       "--allow-host <name>",
-      "a further host name in a client's URL and origin, for a proxy before --listen; can be given again",
+      "another accepted host name, for a proxy in front of --listen; repeatable",
       collect,
     );
   addNotes(

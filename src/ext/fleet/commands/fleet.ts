@@ -32,7 +32,7 @@ const exitCodeOf: Readonly<Record<string, ExitCode>> = {
 
 export function fleetCommand(shell: Shell): Command {
   return new Command("fleet")
-    .description("several daemons with one store in PostgreSQL: begin one, look at it, change its leader")
+    .description("run several daemons with one store in PostgreSQL")
     .addCommand(statusCommand(shell), { isDefault: true })
     .addCommand(initCommand(shell))
     .addCommand(migrateCommand(shell))
@@ -41,7 +41,7 @@ export function fleetCommand(shell: Shell): Command {
 
 function statusCommand(shell: Shell): Command {
   const command = new Command("status").description(
-    "who leads, how far each hub is, and what an operator should know (also what nexusd fleet does)",
+    "show the leader, the position of each hub, and warnings (also what nexusd fleet does)",
   );
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
     const { fleet, spoke } = await call("read the status", daemon.status.getStatus, {});
@@ -54,7 +54,7 @@ function statusCommand(shell: Shell): Command {
 
 function stepDownCommand(shell: Shell): Command {
   const command = new Command("step-down").description(
-    "have the hub that leads give its lease back; another one leads within a second, and that hub's process ends with 75",
+    "make the leader step down; another hub leads within a second, and the old leader exits with 75",
   );
   return daemonCommand(shell, command, async ({ daemon, call, show }) => {
     const answer = await call("change the leader", daemon.fleet.stepDown, {});
@@ -65,8 +65,8 @@ function stepDownCommand(shell: Shell): Command {
 function initCommand(shell: Shell): Command {
   const settings = new SettingOptions(storeSettings);
   const command = new Command("init")
-    .description("make the store of a fleet in NEXUS_STORE: a new one, or that of a daemon that does not run")
-    .option("--from <folder>", "the data folder of that daemon; its keys must be there")
+    .description("create the store of a fleet in NEXUS_STORE: new, or from a stopped daemon")
+    .option("--from <folder>", "data folder of that daemon; its keys must be there")
     .option("--json", "print JSON")
     .action(async (flags: { readonly from?: string; readonly json?: boolean }) => {
       const given = loadFleetStoreConfig(shell.env, settings.flagsOf({ ...flags }));
@@ -88,13 +88,8 @@ function initCommand(shell: Shell): Command {
 function migrateCommand(shell: Shell): Command {
   const settings = new SettingOptions(["NEXUS_STORE_FILE"]);
   const command = new Command("migrate")
-    .description(
-      "make the tables of the fleet what this version needs; hubs of both versions go on meanwhile, until it contracts",
-    )
-    .option(
-      "--contract",
-      "when all hubs are of this version: take away what older ones need, and refuse them",
-    )
+    .description("migrate the fleet's tables to this version; hubs of both versions run until --contract")
+    .option("--contract", "when all hubs have this version: remove what older versions need, and reject them")
     .option("--json", "print JSON")
     .action(async (flags: { readonly contract?: boolean; readonly json?: boolean }) => {
       const config = loadFleetStoreConfig(shell.env, settings.flagsOf({ ...flags }));

@@ -13,13 +13,13 @@ const notes = [
 export function providersCommand(shell: Shell): Command {
   const plan = new Command("plan")
     .description("show what apply would change")
-    .option("--detailed-exitcode", "answer 2 when apply would change something, 0 when not, 1 on any error")
+    .option("--detailed-exitcode", "exit with 2 if apply would change something, 0 if not, 1 on an error")
     .action(async (flags: PlanFlags) => {
       const { planManifest } = await import("./providers_run.js");
       await planManifest(shell, flags);
     });
   const apply = new Command("apply")
-    .description("make the daemon hold what the manifest says")
+    .description("apply the manifest to the daemon")
     .option("--yes", "do not ask; needed without a terminal")
     .action(async (flags: ApplyFlags) => {
       const { applyManifest } = await import("./providers_run.js");
@@ -29,14 +29,14 @@ export function providersCommand(shell: Shell): Command {
     command
       .option("-f, --file <file>", "the manifest; - is standard input", "nexus-providers.yaml")
       .option("--prune", "delete profiles that the manifest does not name")
-      .option("--rotate-secrets", "send every client secret again")
-      .option("--catalog <file>", "provider templates of your own, as the daemon has them");
+      .option("--rotate-secrets", "send all client secrets again")
+      .option("--catalog <file>", "your own provider templates, as in the daemon");
     addDaemonFlags(addNotes(command, ...notes));
   }
   const write = new Command("export")
-    .description("write the providers of the daemon as a manifest")
-    .option("-f, --file <file>", "where to; - is standard output", "-")
-    .option("--force", "write over a file that exists")
+    .description("export the daemon's providers as a manifest")
+    .option("-f, --file <file>", "target file; - is standard output", "-")
+    .option("--force", "overwrite an existing file")
     .action(async (flags: ExportFlags) => {
       const { exportProviders } = await import("./providers_run.js");
       await exportProviders(shell, flags);
