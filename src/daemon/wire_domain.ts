@@ -183,10 +183,11 @@ function tokenParts(
     grants,
     changes,
     random,
+    tracing,
   } = shared;
   const refresher = fleet?.refresher(engine.refresher) ?? engine.refresher;
   const limit = new RefreshLimit({ clock, maxRejectionsPerHour: config.limits.maxRejectionsPerHour });
-  const tokens = new Tokens({ store, reader, readAudit, clock, refresher, limit, rules });
+  const tokens = new Tokens({ store, reader, readAudit, clock, refresher, limit, rules, tracing });
   return {
     hub,
     reader: shared.reader,

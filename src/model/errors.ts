@@ -1,4 +1,5 @@
 import type { ProblemReason } from "./problem_reason.js";
+import type { Use } from "./tracing.js";
 
 /** Words of `google.rpc.ErrorInfo.reason`, stable for clients. */
 export type PreconditionReason =
@@ -54,6 +55,8 @@ export interface FieldViolation {
  */
 export abstract class NexusError extends Error {
   abstract readonly kind: NexusErrorKind;
+  /** Of a use that a rule refuses: for the audit log. */
+  use?: Use;
 
   constructor(message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });

@@ -4,6 +4,18 @@ export interface CallerTrace {
   readonly tracestate?: string | undefined;
 }
 
+/** Under what a credential is used. */
+export interface Use {
+  /** Of the request, as a proxy shows it. */
+  readonly session?: string;
+  /** What let the request through, or refused it. */
+  readonly rule?: string;
+  /** The principal that agreed. */
+  readonly approver?: string;
+  /** Of the caller (W3C Trace Context). */
+  readonly traceId?: string;
+}
+
 /** Names by the semantic conventions of OpenTelemetry. Values hold no secrets, no paths and no queries. */
 export type SpanAttributes = Readonly<Record<string, string | number | undefined>>;
 
@@ -30,9 +42,19 @@ export interface Tracing {
    * that nobody has failed, unless it is one of a call that came in: a caller's error is none of the server.
    */
   inSpan<T>(start: SpanStart, work: (span: Span) => T): T;
+  /** Says more about the span around the work under way. */
+  annotate(attributes: SpanAttributes): void;
+}
+
+/** The id in a `traceparent`; undefined where it is malformed. */
+export function traceIdOf(traceparent: string | undefined): string | undefined {
+  return /^00-(?!0{32})([0-9a-f]{32})-/.exec(traceparent ?? "")?.[1];
 }
 
 const silentSpan: Span = { set: () => undefined, fail: () => undefined };
 
 /** Where nobody has asked for traces. */
-export const noTracing: Tracing = { inSpan: (_start, work) => work(silentSpan) };
+export const noTracing: Tracing = {
+  inSpan: (_start, work) => work(silentSpan),
+  annotate: () => undefined,
+};

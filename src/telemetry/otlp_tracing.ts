@@ -84,6 +84,11 @@ export class OtlpTracing implements Tracing {
     }
   }
 
+  annotate(attributes: SpanAttributes): void {
+    const active = this.#active.getStore();
+    if (active && !active.ended) active.span.setAttributes({ ...attributes });
+  }
+
   /** What a line of the log says of the span that it is written in. */
   logFields(): { readonly trace_id?: string; readonly span_id?: string } {
     const active = this.#active.getStore();

@@ -200,7 +200,7 @@ export const budgets = {
   /** `src` without `src/ext`. */
   core: { budget: 44_000, ceiling: 57_450 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
-  src: { budget: 66_000, ceiling: 82_500 },
+  src: { budget: 66_000, ceiling: 83_100 },
   /** The largest extension but `fleet`, which may have 6 000. */
   extension: { budget: 3_000, ceiling: 4_500 },
   fleetExtension: { budget: 6_000, ceiling: 6_060 },

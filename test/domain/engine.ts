@@ -109,7 +109,10 @@ export class Engine {
   constructor(
     folder = temporaryFolder(),
     spoolFile?: SpoolFile,
-    options: Pick<ConstructorParameters<typeof WiredDomain>[0], "fleet" | "maxRejectionsPerHour"> = {},
+    options: Pick<
+      ConstructorParameters<typeof WiredDomain>[0],
+      "fleet" | "maxRejectionsPerHour" | "isAudited" | "tracing"
+    > = {},
   ) {
     this.store = Store.open({ folder, nowMs: startMs });
     const domain = new WiredDomain({

@@ -27,6 +27,7 @@ import { TokenEndpointClient } from "../../src/domain/token_endpoint/token_endpo
 import { UserInfoClient } from "../../src/domain/token_endpoint/user_info_client.js";
 import { TokenAcquirer } from "../../src/domain/tokens/acquire/token_acquirer.js";
 import { type Downscoping, lazyDownscoping } from "../../src/domain/tokens/downscoping.js";
+import { ReadAudit } from "../../src/domain/tokens/read_audit.js";
 import { RefreshLimit } from "../../src/domain/tokens/refresh_limit.js";
 import { RejectedTokens } from "../../src/domain/tokens/report/rejected_tokens.js";
 import { StepUps } from "../../src/domain/tokens/report/step_ups.js";
@@ -36,6 +37,7 @@ import { extensions } from "../../src/ext/extensions.js";
 import { owner } from "../../src/model/access/principal.js";
 import { defaultLimits } from "../../src/model/limits.js";
 import type { ProviderSettings } from "../../src/model/providers/provider_profile.js";
+import { noTracing, type Tracing } from "../../src/model/tracing.js";
 import { DpopNonces } from "../../src/oauth/dpop/dpop_nonces.js";
 import type { OutboundFetch } from "../../src/outbound/outbound.js";
 import { Changes } from "../../src/runtime/changes.js";
@@ -91,6 +93,9 @@ export class WiredDomain {
     readonly spoolFile?: SpoolFile | undefined;
     /** Whether tokens are read as in a daemon, where every commit is announced. */
     readonly isCached?: boolean;
+    /** Whether reads of tokens go on record. */
+    readonly isAudited?: boolean;
+    readonly tracing?: Tracing;
     readonly maxRejectionsPerHour?: number;
     readonly fleet?: { readonly leads: boolean };
     /** Refreshes that callers wait for, of a hub that may not lead. */
@@ -168,8 +173,11 @@ export class WiredDomain {
       unknownStateAudit,
     });
     this.confirmer = new ConsentConfirmation({ ...entry, writer, locks });
-    // The audit of reads is no part of what these domains are tested for.
-    const readAudit = { read: () => undefined, refused: () => Promise.resolve() };
+    // The audit of reads is no part of what most of these domains are tested for.
+    const readAudit = options.isAudited
+      ? new ReadAudit(shared)
+      : { read: () => undefined, refused: () => Promise.resolve() };
+    const tracing = options.tracing ?? noTracing;
     const refresher = options.led?.(this.engine.refresher) ?? this.engine.refresher;
     const rejecting = { reader: this.reader, refresher, store, clock };
     const { maxRejectionsPerHour = 12 } = options;
@@ -178,7 +186,16 @@ export class WiredDomain {
     const rules = new RequestRules({ access, clock });
     this.access = access;
     this.rules = rules;
-    this.tokens = new Tokens({ store, reader: this.reader, refresher, readAudit, limit, clock, rules });
+    this.tokens = new Tokens({
+      store,
+      reader: this.reader,
+      refresher,
+      readAudit,
+      limit,
+      clock,
+      rules,
+      tracing,
+    });
     const names = new ConnectionNames({ store, access });
     const mcpNames = new McpServerNames({ store });
     const acquiring = {

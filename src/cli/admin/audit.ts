@@ -104,6 +104,9 @@ function cellsOf(event: AuditEvent): string[] {
     event.reason,
     event.revision === 0n ? "" : `revision ${event.revision}`,
     event.count === 0n ? "" : `${event.count} times`,
+    ...(["agent", "session", "rule", "approver", "traceId"] as const).map((name) =>
+      event[name] === "" ? "" : `${name === "traceId" ? "trace" : name} ${event[name]}`,
+    ),
   ];
   const about =
     shortId(event.connectionId) || (event.providerId === "" ? "" : `provider ${shortId(event.providerId)}`);

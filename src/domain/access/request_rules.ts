@@ -2,12 +2,14 @@ import type { Identity, Principal } from "../../model/access/principal.js";
 import { factsOf, type ShownRequest } from "../../model/access/request_facts.js";
 import { decide, explainRules, type Rule, type Ruling } from "../../model/access/rules.js";
 import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
-import { FailedPrecondition, type NexusError, PermissionDenied } from "../../model/errors.js";
+import { FailedPrecondition, NexusError, PermissionDenied } from "../../model/errors.js";
+import { type CallerTrace, traceIdOf, type Use } from "../../model/tracing.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { AccessControl, View } from "./access_control.js";
 
 /** What a token is asked for. */
 export interface Asking {
+  readonly trace?: CallerTrace | undefined;
   /** Undefined where the place does not show it. */
   readonly request: ShownRequest | undefined;
   /** Of the caller that waits. */
@@ -22,11 +24,13 @@ export interface HeldRequest {
   readonly rule: Rule;
   /** Of the policy file that has the rule: a yes for longer counts for its rules alone. */
   readonly policyDigest: string;
+  /** For the record. */
+  readonly use?: Use;
   readonly signal: AbortSignal;
 }
 
-/** Asks the people who may say yes. Resolves with the refusal, or with undefined where they agreed. */
-export type AskApprovers = (held: HeldRequest) => Promise<NexusError | undefined>;
+/** Asks the people who may say yes. Resolves with the refusal, or with who agreed. */
+export type AskApprovers = (held: HeldRequest) => Promise<NexusError | { readonly approver: string }>;
 
 /**
  * Whether a caller gets a token: what the rules of the policy file, and the methods and paths of its restriction, say of the request that it
@@ -41,20 +45,36 @@ export class RequestRules {
   constructor(private readonly deps: { readonly access: AccessControl; readonly clock: Clock }) {}
 
   /**
-   * @returns undefined when the caller may have the token at once; else a promise that resolves when it may, and rejects with
+   * @returns for the record, when the caller may have the token at once; else a promise that resolves when it may, and rejects with
    * PermissionDenied or FailedPrecondition (USE_EGRESS, SHOW_BODY)
    */
-  admit(principal: Principal, connectionId: string, asking?: Asking): Promise<void> | undefined {
-    if (!this.#isRuled(principal)) return undefined;
-    const connection = this.deps.access.factsOf(connectionId);
+  admit(principal: Principal, connectionId: string, asking?: Asking): Use | undefined | Promise<Use> {
+    const isRuled = this.#isRuled(principal);
+    if (!isRuled && asking === undefined) return undefined;
     const shown = this.#believed(principal, asking?.request);
+    const traceId = traceIdOf(asking?.trace?.traceparent);
+    const session = shown?.session;
+    const own = { ...(session !== undefined && { session }), ...(traceId !== undefined && { traceId }) };
+    const connection = isRuled ? this.deps.access.factsOf(connectionId) : undefined;
     const ruling = connection && this.#ruling(principal, connection, shown);
-    if (!connection || !ruling || ruling.verdict === "allow") return undefined;
+    if (!connection || !ruling) return own;
+    const use = { ...own, ...this.#ruleOf(ruling) };
+    if (ruling.verdict === "allow") return use;
     const refusal = refusalOf(ruling, shown);
-    if (refusal || !shown || !asking || !ruling.rule) return Promise.reject(refusal ?? unasked(ruling));
+    if (refusal || !shown || !asking || !ruling.rule)
+      return Promise.reject(refusedBy(refusal ?? unasked(ruling), use));
     const { rule } = ruling;
     const policyDigest = this.deps.access.policy?.digest ?? "";
-    return this.#asked({ principal, connection, request: shown, rule, policyDigest, signal: asking.signal });
+    const { signal } = asking;
+    return this.#asked({ principal, connection, request: shown, rule, policyDigest, use, signal });
+  }
+
+  /** What decides, for the record. */
+  #ruleOf({ rule, verdict }: Ruling): Use {
+    if (rule?.line === 0) return { rule: "restriction" };
+    const of = ` of ${this.deps.access.policy?.digest.slice(0, 12)}`;
+    if (rule) return { rule: `line ${rule.line}${of}` };
+    return verdict === "allow" ? {} : { rule: `no line${of}` };
   }
 
   /**
@@ -87,16 +107,18 @@ export class RequestRules {
     return explainRules(requestRules, factsOf(principalName, connection, request, this.deps.clock.nowMs()));
   }
 
-  async #asked(held: HeldRequest): Promise<void> {
-    const { principal, connection, request } = held;
-    const refusal = this.askApprovers
+  async #asked(held: HeldRequest): Promise<Use> {
+    const { principal, connection, request, use = {} } = held;
+    const answer = this.askApprovers
       ? await this.askApprovers(held)
       : new PermissionDenied(`${wordsOf(held.rule)} has a person asked, and this daemon asks nobody`);
-    if (refusal) throw refusal;
+    if (answer instanceof NexusError) throw refusedBy(answer, use);
     // The rules, and what the caller may, can have changed while it waited.
     this.deps.access.admit(principal, "token.read");
     const now = this.#ruling(principal, connection, request);
-    if (now?.verdict === "deny") throw refusalOf(now, request);
+    const refusal = now?.verdict === "deny" ? refusalOf(now, request) : undefined;
+    if (now && refusal) throw refusedBy(refusal, { ...use, ...this.#ruleOf(now) });
+    return { ...use, ...answer };
   }
 
   /** Most callers are under no rule: nothing of the connection is looked up for them. */
@@ -130,6 +152,11 @@ export class RequestRules {
     const isNamed = access.policy?.proxies.has(name) ?? false;
     return isProxied === true || isNamed || access.permissionsOf(name).role === "admin";
   }
+}
+
+function refusedBy(refusal: NexusError, use: Use): NexusError {
+  refusal.use = use;
+  return refusal;
 }
 
 function refusalOf(ruling: Ruling, shown: ShownRequest | undefined): NexusError | undefined {

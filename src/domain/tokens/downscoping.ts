@@ -3,6 +3,7 @@ import { FailedPrecondition } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
+import type { Asking } from "../access/request_rules.js";
 import type { CurrentToken } from "../credentials/credential_reader.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
 import type { RefreshEngine } from "../refresh/refresh_engine.js";
@@ -34,6 +35,7 @@ export interface Downscoping {
     target: TokenTarget,
     minTtlMs: number,
     principal: Principal,
+    asking?: Asking,
   ): Promise<CurrentToken>;
 }
 

@@ -1,6 +1,7 @@
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import { NexusError, NotLeader, Unavailable } from "../../model/errors.js";
+import type { Use } from "../../model/tracing.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
@@ -19,6 +20,8 @@ interface Entry {
   readonly connectionId: string;
   /** What a downscoped token was asked for; undefined of the connection's own. */
   readonly reason: string | undefined;
+  /** With the trace of the last read. */
+  use: Use;
   revision: bigint;
   /** Set until the first read of `revision` is durable. */
   recorded: Promise<void> | undefined;
@@ -79,6 +82,7 @@ export class ReadAudit {
    * Puts a read on record, before the token leaves. The first reads of one turn share a commit.
    *
    * @param times how often it is read at this moment
+   * @param use what it is read under; another rule, approver or session makes another reader
    * @param reason what a downscoped token was asked for; it is another token than the connection's own
    * @returns undefined when that read was the first no more; else a promise that resolves when it is durable, and rejects with
    * Unavailable when it cannot be written: then the token must not leave
@@ -88,15 +92,17 @@ export class ReadAudit {
     connectionId: string,
     revision: bigint,
     times: number = 1,
+    use: Use = {},
     reason?: string,
   ): Promise<void> | undefined {
-    const key = keyOf(principal, connectionId) + (reason === undefined ? "" : ` ${reason}`);
+    const key = keyOf(principal, connectionId, use) + (reason === undefined ? "" : ` ${reason}`);
     const before = this.#entries.get(key);
     if (before?.revision === revision) {
       before.reads += times;
+      if (before.recorded === undefined) before.use = use;
       return before.recorded;
     }
-    return this.#first(key, before, { principal, connectionId, reason, revision, reads: times - 1 });
+    return this.#first(key, before, { principal, connectionId, reason, use, revision, reads: times - 1 });
   }
 
   /**
@@ -108,8 +114,8 @@ export class ReadAudit {
     const key = keyOf(principal, connectionId);
     const before = this.#entries.get(key);
     if (before?.revision === revision) return before.recorded;
-    const reads = -1;
-    return this.#first(key, before, { principal, connectionId, reason: undefined, revision, reads });
+    const read = { principal, connectionId, reason: undefined, use: {}, revision };
+    return this.#first(key, before, { ...read, reads: -1 });
   }
 
   /**
@@ -122,7 +128,7 @@ export class ReadAudit {
     for (const [key, principal] of keys) {
       const before = this.#entries.get(key);
       if (before?.revision === revision) continue;
-      const read = { principal, connectionId, reason: undefined, revision };
+      const read = { principal, connectionId, reason: undefined, use: {}, revision };
       const entry: Entry = { ...read, reads: -1, recorded: undefined };
       const counted = Math.max(0, before?.reads ?? 0);
       this.#append(tx, { key, entry, forgotten: before });
@@ -148,7 +154,8 @@ export class ReadAudit {
     if (!(error instanceof NexusError) || error instanceof NotLeader) return;
     const reason = "reason" in error && typeof error.reason === "string" ? error.reason : error.kind;
     // A caller can make up ids without end, so those that are not found share one entry.
-    const key = `${principal.name} ${error.kind === "not_found" ? "" : connectionId} ${reason}`;
+    const { use } = error;
+    const key = `${principal.name} ${error.kind === "not_found" ? "" : connectionId} ${reason} ${use?.rule}`;
     const nowMs = this.deps.clock.nowMs();
     const before = this.#refusals.get(key);
     if (before && nowMs - before.recordedMs < refusalIntervalMs && nowMs >= before.recordedMs) {
@@ -163,7 +170,8 @@ export class ReadAudit {
           type: "token_retrieval_failed",
           ...by(principal),
           connectionId,
-          ...providerOf(tx, connectionId),
+          ...ownersOf(tx, connectionId),
+          ...use,
           reason: reason.toLowerCase(),
           ...(before && before.count > 0 && { count: before.count + 1 }),
         });
@@ -234,7 +242,8 @@ export class ReadAudit {
       type: "token_retrieved",
       ...by(entry.principal),
       connectionId: entry.connectionId,
-      ...providerOf(tx, entry.connectionId),
+      ...ownersOf(tx, entry.connectionId),
+      ...entry.use,
       ...reasonOf(entry),
       revision: entry.revision,
     });
@@ -246,7 +255,8 @@ export class ReadAudit {
       type: "token_reads_counted",
       ...by(entry.principal),
       connectionId: entry.connectionId,
-      ...providerOf(tx, entry.connectionId),
+      ...ownersOf(tx, entry.connectionId),
+      ...entry.use,
       ...reasonOf(entry),
       revision: entry.revision,
       count,
@@ -254,8 +264,13 @@ export class ReadAudit {
   }
 }
 
-function keyOf(principal: Principal, connectionId: string): string {
-  return `${readerOf(principal)} ${connectionId}`;
+function keyOf(
+  principal: Principal,
+  connectionId: string,
+  { rule = "", approver = "", session = "" }: Use = {},
+): string {
+  const reader = `${readerOf(principal)} ${connectionId}`;
+  return rule + session === "" ? reader : `${reader} ${JSON.stringify([rule, approver, session])}`;
 }
 
 /** Who counts as one reader: a principal at an address. */
@@ -267,9 +282,9 @@ function reasonOf({ reason }: Entry): { reason?: string } {
   return reason === undefined ? {} : { reason };
 }
 
-function providerOf(tx: Recording, connectionId: string): { providerId?: string } {
-  const providerId = tx.getConnection(connectionId)?.providerId;
-  return providerId === undefined ? {} : { providerId };
+function ownersOf(tx: Recording, connectionId: string): { providerId?: string; userId?: string } {
+  const connection = tx.getConnection(connectionId);
+  return connection === undefined ? {} : { providerId: connection.providerId, userId: connection.userId };
 }
 
 /**

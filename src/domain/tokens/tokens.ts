@@ -1,7 +1,9 @@
 import { about, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { Connection } from "../../model/connections/connection.js";
+import { NexusError } from "../../model/errors.js";
 import { demandMayRefresh } from "../../model/refresh/refresh_policy.js";
+import { noTracing, type Tracing, type Use } from "../../model/tracing.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Store } from "../../store/store.js";
@@ -22,13 +24,14 @@ import type { RefreshLimit } from "./refresh_limit.js";
 const maxAsked = 10_000;
 
 export interface TokensDeps {
-  readonly store: Pick<Store, "record">;
+  readonly store: Pick<Store, "record" | "getConnection">;
   readonly reader: Pick<CredentialReader, "cached" | "view">;
   readonly refresher: Pick<Refresher, "refresh">;
   readonly readAudit: Pick<ReadAudit, "read" | "refused">;
   readonly limit: Pick<RefreshLimit, "take">;
   readonly clock: Clock;
   readonly rules: Pick<RequestRules, "admit">;
+  readonly tracing: Tracing;
 }
 
 /** Tokens for callers. Each read is recorded before its token leaves. */
@@ -57,28 +60,33 @@ export class Tokens {
     principal: Principal,
     asking?: Asking,
   ): CurrentToken | Promise<CurrentToken> {
-    const admitted = this.#admitted(principal, connectionId, asking);
-    if (admitted !== undefined) return admitted.then(() => this.read(connectionId, minTtlMs, principal));
-    return this.read(connectionId, minTtlMs, principal);
+    const use = this.admitted(principal, connectionId, asking);
+    if (use instanceof Promise)
+      return use.then((admitted) => this.read(connectionId, minTtlMs, principal, admitted));
+    return this.read(connectionId, minTtlMs, principal, use);
   }
 
   /** As `getToken`, whatever the rules say: for what is of no use without a token that somebody has. */
-  read(connectionId: string, minTtlMs: number, principal: Principal): CurrentToken | Promise<CurrentToken> {
+  read(
+    connectionId: string,
+    minTtlMs: number,
+    principal: Principal,
+    use?: Use,
+  ): CurrentToken | Promise<CurrentToken> {
     const token = this.#cached(connectionId, minTtlMs);
     if (token) {
-      const recorded = this.deps.readAudit.read(principal, connectionId, token.revision);
+      const recorded = this.deps.readAudit.read(principal, connectionId, token.revision, 1, use);
       return recorded === undefined ? token : recorded.then(() => token);
     }
-    return this.#recorded(principal, connectionId, () => this.#current(connectionId, minTtlMs));
+    return this.#recorded(principal, connectionId, () => this.#current(connectionId, minTtlMs), use);
   }
 
   /**
-   * As `getToken`, for what is made of the token: nothing is recorded, and it must not leave.
+   * As `getToken` of a caller that is admitted, for what is made of the token: nothing is recorded, and it must not leave.
    *
    * @throws as `getToken`
    */
-  async subject(connectionId: string, minTtlMs: number, principal?: Principal): Promise<CurrentToken> {
-    if (principal) await this.#admitted(principal, connectionId);
+  async subject(connectionId: string, minTtlMs: number): Promise<CurrentToken> {
     return this.#cached(connectionId, minTtlMs) ?? (await this.#current(connectionId, minTtlMs));
   }
 
@@ -88,12 +96,10 @@ export class Tokens {
    * @throws NotFound, FailedPrecondition (NOT_REFRESHABLE too), ResourceExhausted, DataLoss; Unavailable, also when the read cannot be
    * recorded
    */
-  async refreshToken(connectionId: string, principal: Principal): Promise<CurrentToken> {
-    await this.#admitted(principal, connectionId);
-    return await this.#recorded(principal, connectionId, async () => {
-      const { token } = await this.#forced(connectionId);
-      return token;
-    });
+  async refreshToken(connectionId: string, principal: Principal, asking?: Asking): Promise<CurrentToken> {
+    const use = await this.admitted(principal, connectionId, asking);
+    const refreshed = async (): Promise<CurrentToken> => (await this.#forced(connectionId)).token;
+    return await this.#recorded(principal, connectionId, refreshed, use);
   }
 
   /**
@@ -133,17 +139,38 @@ export class Tokens {
     return refreshed;
   }
 
-  #admitted(principal: Principal, connectionId: string, asking?: Asking): Promise<void> | undefined {
-    return this.deps.rules.admit(principal, connectionId, asking)?.catch(async (error: unknown) => {
+  /** What the use goes on record with. @throws what the rules refuse with, when that is on record */
+  admitted(principal: Principal, connectionId: string, asking?: Asking): ReturnType<RequestRules["admit"]> {
+    const shown = <U extends Use | undefined>(use: U): U => this.#shown(principal, connectionId, use);
+    const admitted = this.deps.rules.admit(principal, connectionId, asking);
+    if (!(admitted instanceof Promise)) return shown(admitted);
+    return admitted.then(shown, async (error: unknown) => {
+      if (error instanceof NexusError) shown(error.use);
       await this.deps.readAudit.refused(principal, connectionId, error);
       throw error;
     });
+  }
+
+  /** On the span of the call. */
+  #shown<U extends Use | undefined>({ name, onBehalfOf }: Principal, connectionId: string, use: U): U {
+    const { tracing, store } = this.deps;
+    if (tracing === noTracing) return use;
+    tracing.annotate({
+      "nexus.agent": onBehalfOf?.name ?? name,
+      "nexus.connection_id": connectionId,
+      "user.id": store.getConnection(connectionId)?.userId,
+      "session.id": use?.session,
+      "nexus.rule": use?.rule,
+      "nexus.approver": use?.approver,
+    });
+    return use;
   }
 
   async #recorded(
     principal: Principal,
     connectionId: string,
     obtain: () => Promise<CurrentToken>,
+    use?: Use,
   ): Promise<CurrentToken> {
     const { readAudit } = this.deps;
     let token: CurrentToken;
@@ -153,7 +180,7 @@ export class Tokens {
       await readAudit.refused(principal, connectionId, error);
       throw error;
     }
-    const recorded = readAudit.read(principal, connectionId, token.revision);
+    const recorded = readAudit.read(principal, connectionId, token.revision, 1, use);
     if (recorded !== undefined) await recorded;
     return token;
   }

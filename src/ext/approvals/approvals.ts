@@ -1,18 +1,11 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { AccessControl } from "../../domain/access/access_control.js";
-import type { HeldRequest } from "../../domain/access/request_rules.js";
+import type { AskApprovers, HeldRequest } from "../../domain/access/request_rules.js";
 import { type AuditEvent, by } from "../../model/access/audit_event.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
 import type { ShownRequest } from "../../model/access/request_facts.js";
 import type { Extent } from "../../model/access/rules.js";
-import {
-  Aborted,
-  InvalidArgument,
-  type NexusError,
-  NotFound,
-  PermissionDenied,
-  Unavailable,
-} from "../../model/errors.js";
+import { Aborted, InvalidArgument, NotFound, PermissionDenied, Unavailable } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -35,8 +28,8 @@ export interface Waiting {
   readonly held: HeldRequest;
   readonly sinceMs: number;
   readonly expiresAtMs: number;
-  /** Ends the wait: undefined lets the request go. */
-  end(refusal: NexusError | undefined): void;
+  /** Ends the wait: an approver lets the request go. */
+  end(answer: Awaited<ReturnType<AskApprovers>>): void;
 }
 
 export interface Answer {
@@ -53,7 +46,9 @@ export class Approvals {
   /** Signs links. Nothing that waits outlives it. */
   readonly #linkKey = randomBytes(32);
   /** Until when a yes counts, by caller, session and rule. */
-  readonly #standing = new BoundedMap<string, number>(maxStanding);
+  readonly #standing = new BoundedMap<string, { readonly untilMs: number; readonly approver: string }>(
+    maxStanding,
+  );
 
   constructor(
     private readonly deps: {
@@ -97,21 +92,23 @@ export class Approvals {
     return `${id}.${signature.toString("base64url")}`;
   }
 
-  /** Resolves with the refusal, or with undefined after a yes. Nothing is left of it afterwards. @throws Unauthenticated, PermissionDenied */
-  async ask(held: HeldRequest): Promise<NexusError | undefined> {
+  /** Resolves with the refusal, or with who agreed. Nothing is left of it afterwards. @throws Unauthenticated, PermissionDenied */
+  async ask(held: HeldRequest): ReturnType<AskApprovers> {
     const nowMs = this.deps.clock.nowMs();
-    if (this.#keysOf(held).some((key) => nowMs < (this.#standing.get(key) ?? 0))) return undefined;
+    const standing = this.#keysOf(held).flatMap((key) => this.#standing.get(key) ?? []);
+    const counts = standing.find(({ untilMs }) => nowMs < untilMs);
+    if (counts) return { approver: counts.approver };
     const { principal } = held;
     const admitted = this.deps.access.admit(principal, "token.read");
     const crowded = this.#crowded(held);
     if (crowded !== undefined) return ended(crowded);
     const id = randomBytes(9).toString("base64url");
     let resolve: Waiting["end"] = () => undefined;
-    const promise = new Promise<NexusError | undefined>((settle) => {
-      resolve = (refusal) => {
+    const promise = new Promise<Awaited<ReturnType<AskApprovers>>>((settle) => {
+      resolve = (answer) => {
         // At once: a yes that comes before the caller is answered finds nothing.
         this.#waiting.delete(id);
-        settle(refusal);
+        settle(answer);
       };
     });
     const waiting = {
@@ -176,8 +173,8 @@ export class Approvals {
       waiting.end(new Unavailable("the answer of a person cannot be recorded"));
       throw error;
     }
-    if (approves && extent !== undefined) this.#stand(held, extent);
-    waiting.end(approves ? undefined : ended("a person refused"));
+    if (approves && extent !== undefined) this.#stand(held, extent, approver.name);
+    waiting.end(approves ? { approver: approver.name } : ended("a person refused"));
   }
 
   /** Ends all that waits: the daemon stops, or leads its fleet no more. */
@@ -196,11 +193,12 @@ export class Approvals {
     return isFull ? "too many requests wait for a person already" : undefined;
   }
 
-  #stand(held: HeldRequest, extent: Extent): void {
+  #stand(held: HeldRequest, extent: Extent, approver: string): void {
     const [ofCaller, ofSession] = this.#keysOf(held);
     const lastsMs = extent === "hour" ? hourMs : longestSessionMs;
     const key = extent === "hour" ? ofCaller : ofSession;
-    if (key !== undefined) this.#standing.set(key, this.deps.clock.nowMs() + lastsMs);
+    const untilMs = this.deps.clock.nowMs() + lastsMs;
+    if (key !== undefined) this.#standing.set(key, { untilMs, approver });
   }
 
   /** By which a yes for longer is found: for the caller, and for its session where it names one. */
@@ -221,9 +219,11 @@ export class Approvals {
     const what = `${request.method} ${request.host}${path.slice(0, 200)}`;
     const until = extent === undefined ? "" : ` for ${extent === "hour" ? "an hour" : "its session"}`;
     const reason = `${principal.name}${until}: ${what} (line ${rule.line}, sha256:${waiting.digest})`;
-    const { connectionId, provider } = connection;
-    const about = { connectionId, providerId: provider.id, reason };
-    const event = { timeMs: this.deps.clock.nowMs(), type, ...by(approver), ...about };
+    const { connectionId, provider, userId } = connection;
+    const about = { connectionId, providerId: provider.id, userId, reason };
+    const answered = approver !== daemon && { approver: approver.name };
+    const use = { ...waiting.held.use, agent: principal.onBehalfOf?.name ?? principal.name, ...answered };
+    const event = { timeMs: this.deps.clock.nowMs(), type, ...by(approver), ...about, ...use };
     await this.deps.store.record((tx) => tx.appendAudit(event));
   }
 }
@@ -240,7 +240,7 @@ export function digestOf({
   principal,
   connection,
   request,
-}: Omit<HeldRequest, "rule" | "policyDigest" | "signal">): string {
+}: Omit<HeldRequest, "rule" | "policyDigest" | "signal" | "use">): string {
   const headers = [...(request.headers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
   const { method = null, host = null, target = null, body, session = null } = request;
   const content = body ? [body.size, body.digest] : null;

@@ -38,9 +38,7 @@ export function authorizationService(options: {
           if (error instanceof WireError) return deniedResponse(error, refusal.status);
           if (error !== undefined) throw error;
         }
-        return okResponse(
-          await authorizer.authorize(key, proxiedRequest(request), principal, context.signal),
-        );
+        return okResponse(await authorizer.authorize(key, proxiedRequest(request), principal, context));
       },
     },
     { answerError: deniedResponse, remote: { check: remoteCheck } },

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { ConnectionKey, ConnectionNames } from "../../domain/access/connection_names.js";
+import type { Asking } from "../../domain/access/request_rules.js";
 import type { RejectedToken, RejectedTokens } from "../../domain/tokens/report/rejected_tokens.js";
 import { proofOf } from "../../domain/tokens/token_proofs.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
@@ -8,6 +9,7 @@ import { maxShownBytes, type ShownRequest, shownHeaders } from "../../model/acce
 import { NotFound, PermissionDenied } from "../../model/errors.js";
 import type { DpopNonces } from "../../oauth/dpop/dpop_nonces.js";
 import type { Clock } from "../../runtime/clock.js";
+import { callerTrace } from "../../server/callers/caller_trace.js";
 import { type Injection, inject, type ProxiedRequest } from "./proxied_request.js";
 
 /** What a proxy puts in, and of which credential it is made. */
@@ -57,13 +59,14 @@ export class ProxyAuthorizer {
     key: ConnectionKey | undefined,
     request: ProxiedRequest,
     principal: Principal,
-    signal: AbortSignal,
+    { signal, trace }: Pick<Asking, "signal" | "trace">,
   ): Promise<Authorized> {
     const connectionId = this.#idOf(key, principal);
     const { tokens, clock, apiNonces } = this.deps;
     const token = await tokens.getToken(connectionId, 0, principal, {
       request: shownRequest(request),
       signal,
+      trace: trace ?? callerTrace(request.headers.get("traceparent"), undefined),
     });
     const injection = await inject(request, token.strategy, token.credentials, {
       nowMs: clock.nowMs(),

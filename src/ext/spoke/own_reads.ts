@@ -86,8 +86,9 @@ export class OwnReads {
         1_000,
       );
     // All other tokens are asked for here first.
-    if (descriptor === TokenService.method.refreshToken) await this.deps.rules.admit(caller, id);
-    await this.deps.readAudit.read(caller, id, revision);
+    const isRefresh = descriptor === TokenService.method.refreshToken;
+    const use = isRefresh ? await this.deps.rules.admit(caller, id) : undefined;
+    await this.deps.readAudit.read(caller, id, revision, 1, use);
   }
 
   async #copied(shown: Shown, isDeleted: boolean, connectionOf: () => string | undefined): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Use } from "../tracing.js";
 import type { Principal } from "./principal.js";
 
 export type AuditEventType =
@@ -55,7 +56,7 @@ export type AuditEventType =
   | "audit.entries_unreadable"
   | "fleet.lead_given_back";
 
-export interface AuditEvent {
+export interface AuditEvent extends Use {
   readonly timeMs: number;
   readonly type: AuditEventType;
   readonly principal: string;
@@ -66,6 +67,10 @@ export interface AuditEvent {
   readonly origin?: string;
   /** Through whom the request came, in order: a spoke by its principal, a hub by its address. */
   readonly via?: readonly string[];
+  /** For whom the principal acted: whom it says that it calls for, or whose request waits. */
+  readonly agent?: string;
+  /** Of the connection, where its credential is used. */
+  readonly userId?: string;
   /** How often, when the event stands for several. */
   readonly count?: number;
   /** Of the credential that it is about. */
@@ -79,10 +84,15 @@ export function about(connection: { readonly id: string; readonly providerId: st
 
 /** Who did it, from where, and through whom, for an event. */
 export function by(
-  principal: Pick<Principal, "name" | "origin" | "via">,
-): Pick<AuditEvent, "principal" | "origin" | "via"> {
-  const { name, origin, via } = principal;
-  return { principal: name, ...(origin !== undefined && { origin }), ...(via !== undefined && { via }) };
+  principal: Pick<Principal, "name" | "origin" | "via" | "onBehalfOf">,
+): Pick<AuditEvent, "principal" | "origin" | "via" | "agent"> {
+  const { name, origin, via, onBehalfOf } = principal;
+  return {
+    principal: name,
+    ...(origin !== undefined && { origin }),
+    ...(via !== undefined && { via }),
+    ...(onBehalfOf !== undefined && { agent: onBehalfOf.name }),
+  };
 }
 
 /** What was done to a provider. Its name stands in the event, since the id leads nowhere once the profile is deleted. */

@@ -273,6 +273,7 @@ export const schemas = {
     hash: text,
     count: says(count, "How often, when the event stands for several; 0 means once."),
     revision: says(count, "Of the credential that the event is about; 0 when it is about none."),
+    ...{ agent: text, session: text, user_id: text, rule: text, approver: text, trace_id: text },
   }),
   AuditRows: {
     type: "array",
@@ -282,7 +283,7 @@ export const schemas = {
         event_type: text,
         created_at: time,
         connection_id: uuid,
-        event_data: says(text, "A JSON object as text: principal, provider_id, reason, count, revision."),
+        event_data: says(text, "A JSON object as text: the further fields of an AuditEvent."),
         ip_address: text,
         user_agent: text,
       },

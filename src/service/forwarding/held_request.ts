@@ -5,7 +5,7 @@ import type { Extent } from "../../model/access/rules.js";
 
 /** A request that a person is asked about, for the hub that leads; without its caller. */
 export function holdMessage(held: HeldRequest): MessageInitShape<typeof HoldRequestSchema> {
-  const { connection, request, rule, policyDigest } = held;
+  const { connection, request, rule, policyDigest, use } = held;
   const { headers, body, ...line } = request;
   return {
     ...{ connectionId: connection.connectionId, ...line, policyDigest },
@@ -13,6 +13,7 @@ export function holdMessage(held: HeldRequest): MessageInitShape<typeof HoldRequ
     ...(body && { bodySize: BigInt(body.size), bodySha256: Buffer.from(body.digest, "hex") }),
     ...(body?.bytes && { body: Buffer.from(body.bytes) }),
     ...{ ruleLine: rule.line, because: rule.because, extents: [...rule.extent] },
+    ...{ rule: use?.rule ?? "", traceId: use?.traceId ?? "" },
   };
 }
 
@@ -24,7 +25,7 @@ export function heldFrom(message: HoldRequest): Omit<HeldRequest, "principal" | 
     digest: Buffer.from(bodySha256).toString("hex"),
     bytes: body.length > 0 ? body : undefined,
   };
-  const { ruleLine: line, because, extents, policyDigest } = message;
+  const { ruleLine: line, because, extents, policyDigest, rule, traceId } = message;
   const extent = extents as Extent[];
   return {
     request: {
@@ -33,5 +34,6 @@ export function heldFrom(message: HoldRequest): Omit<HeldRequest, "principal" | 
     },
     rule: { providers: undefined, when: undefined, verdict: "ask", asksBody: false, because, extent, line },
     policyDigest,
+    use: { ...(session !== undefined && { session }), rule, ...(traceId !== "" && { traceId }) },
   };
 }

@@ -72,6 +72,12 @@ function eventMessage({ sequence, event, hash }: Listed): AuditEvent {
     count: BigInt(event.count ?? 0),
     revision: event.revision ?? 0n,
     via: [...(event.via ?? [])],
+    agent: event.agent ?? "",
+    session: event.session ?? "",
+    userId: event.userId ?? "",
+    rule: event.rule ?? "",
+    approver: event.approver ?? "",
+    traceId: event.traceId ?? "",
   });
 }
 

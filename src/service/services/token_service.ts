@@ -76,13 +76,18 @@ function targetOf({ audience, resource, scopes }: TokenServiceGetTokenRequest): 
   return { audience, resource, scopes };
 }
 
-function askingOf({ request }: Pick<AcquireTokenRequest, "request">, context: CallContext): Asking {
-  return {
+/** Undefined where nothing is known of what the token is for. */
+function askingOf({ request }: Partial<Pick<AcquireTokenRequest, "request">>, context: CallContext) {
+  const { trace } = context;
+  if (!request && !trace) return undefined;
+  const asking: Asking = {
+    trace,
     request: shownRequestOf(request),
     get signal() {
       return context.signal;
     },
   };
+  return asking;
 }
 
 function isWait(request: Message): boolean {
@@ -114,6 +119,7 @@ class TokenRpcs implements Rpcs {
 
   #acquire(request: AcquireTokenRequest, providerName: string, context: CallContext) {
     const { userId, label, scopes, minTtl, returnUrl, wait, device } = request;
+    const asking = askingOf(request, context);
     const asked = {
       name: { providerName, userId, label },
       scopes,
@@ -121,7 +127,7 @@ class TokenRpcs implements Rpcs {
       returnUrl: returnUrl === "" ? undefined : returnUrl,
       waitMs: wait ? durationMs(wait) : 0,
       device,
-      ...(request.request && { asking: askingOf(request, context) }),
+      ...(asking && { asking }),
     };
     try {
       const acquired = this.deps.acquirer.acquire(asked, context);
@@ -146,14 +152,15 @@ class TokenRpcs implements Rpcs {
     const minTtlMs = request.minTtl ? durationMs(request.minTtl) : 0;
     const id = this.#idOf(request, principal);
     const token = isDownscoped(request)
-      ? this.deps.downscoped.get(id, targetOf(request), minTtlMs, principal)
-      : this.deps.tokens.getToken(id, minTtlMs, principal, request.request && askingOf(request, context));
+      ? this.deps.downscoped.get(id, targetOf(request), minTtlMs, principal, askingOf({}, context))
+      : this.deps.tokens.getToken(id, minTtlMs, principal, askingOf(request, context));
     const answerOf = request.includeIdToken ? withIdToken : this.#answerOf;
     return token instanceof Promise ? token.then(answerOf) : answerOf(token);
   };
 
-  refreshToken: Rpcs["refreshToken"] = async (request, { principal }) => {
-    const token = await this.deps.tokens.refreshToken(this.#idOf(request, principal), principal);
+  refreshToken: Rpcs["refreshToken"] = async (request, context) => {
+    const id = this.#idOf(request, context.principal);
+    const token = await this.deps.tokens.refreshToken(id, context.principal, askingOf({}, context));
     return create(RefreshTokenResponseSchema, { token: tokenMessage(token, request.includeIdToken) });
   };
 

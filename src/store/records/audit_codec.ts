@@ -31,6 +31,8 @@ const chainName = Buffer.from("nexusd audit v1\n");
 /** What stands before the first event of a chain. */
 export const chainStart: Uint8Array = new Uint8Array(32);
 
+const optionalTexts = ["agent", "session", "userId", "rule", "approver", "traceId"] as const;
+
 /** The event as a record that is not chained yet. */
 export function toAuditRecord(event: AuditEvent): AuditRecord {
   return create(AuditRecordSchema, {
@@ -44,6 +46,7 @@ export function toAuditRecord(event: AuditEvent): AuditRecord {
     count: BigInt(event.count ?? 0),
     revision: event.revision ?? 0n,
     via: [...(event.via ?? [])],
+    ...Object.fromEntries(optionalTexts.map((name) => [name, event[name] ?? ""])),
   });
 }
 
@@ -90,6 +93,9 @@ export function eventOf(record: AuditRecord): AuditEvent {
     ...(record.count !== 0n && { count: Number(record.count) }),
     ...(record.revision !== 0n && { revision: record.revision }),
     ...(record.via.length > 0 && { via: record.via }),
+    ...Object.fromEntries(
+      optionalTexts.flatMap((name) => (record[name] === "" ? [] : [[name, record[name]]])),
+    ),
   };
 }
 

@@ -59,7 +59,7 @@ describe("a token under rules of requests", () => {
     await expect(get(agent)).rejects.toMatchObject(refused);
     await expect(get(agent, asking("GET"))).rejects.toMatchObject(refused);
     await expect(engine.tokens.refreshToken(id, agent)).rejects.toMatchObject(refused);
-    await expect(engine.tokens.subject(id, 0, agent)).rejects.toMatchObject(refused);
+    await expect(engine.tokens.admitted(agent, id)).rejects.toMatchObject(refused);
     await expect(get(proxy)).rejects.toMatchObject(refused);
   });
 
@@ -97,7 +97,7 @@ describe("a token under rules of requests", () => {
       reason: "SHOW_BODY",
     });
     engine.rules.askApprovers = async ({ rule }) =>
-      rule.line === 9 ? undefined : new PermissionDenied("other");
+      rule.line === 9 ? { approver: "owner" } : new PermissionDenied("other");
     expect(await get(proxy, asking("POST"))).toBe(1n);
     engine.rules.askApprovers = async () => new PermissionDenied("no");
     await expect(get(proxy, asking("POST"))).rejects.toThrow("no");
@@ -107,7 +107,7 @@ describe("a token under rules of requests", () => {
     policy(reading);
     engine.rules.askApprovers = async () => {
       policy(`${bindings}proxies: [jwt:proxy]\nrules: [{ then: deny }]`);
-      return undefined;
+      return { approver: "owner" };
     };
     await expect(get(proxy, asking("POST"))).rejects.toThrow("denies this request");
   });

@@ -1,9 +1,16 @@
 import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import { callFailure } from "../../../src/cli/shell/call_failure.js";
+import type { DaemonSession } from "../../../src/cli/shell/daemon_command.js";
 import { ConnectionNames } from "../../../src/domain/access/connection_names.js";
 import type { AskApprovers } from "../../../src/domain/access/request_rules.js";
+import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import { PermissionDenied } from "../../../src/model/errors.js";
+import type { CallerTrace } from "../../../src/model/tracing.js";
 import { readPolicy } from "../../../src/policy/policy_document.js";
+import { toConnectError } from "../../../src/server/connect/connect_binding.js";
+import { toWireError } from "../../../src/service/pipeline/error_table.js";
+import type { WireError } from "../../../src/service/pipeline/wire_error.js";
 import { tokenService } from "../../../src/service/services/token_service.js";
 import type { Engine } from "../engine.js";
 
@@ -114,17 +121,34 @@ export async function wordFor(attempt: Promise<unknown>): Promise<string> {
   }
 }
 
+/** The daemon as a command has it, in this process. */
+export function sessionFor(engine: Engine, principal: Principal, more: object = {}): DaemonSession {
+  const call = async (doing: string, method: (request: object) => Promise<unknown>, request: object) => {
+    try {
+      return await method(request);
+    } catch (error) {
+      throw callFailure(toConnectError(toWireError(error) as WireError), doing, "the test");
+    }
+  };
+  const { acquireToken, getToken } = TokenService.method;
+  const via = (method: DescMethodUnary) => (request: Record<string, unknown>) =>
+    callToken(engine, method, request, principal);
+  const tokens = { acquireToken: via(acquireToken), getToken: via(getToken) };
+  return { daemon: { tokens, ...more }, call } as unknown as DaemonSession;
+}
+
 /** A call of the token service, in this process. */
 export async function callToken(
   { access, rules, tokens, acquirer, store }: Engine,
   method: DescMethodUnary,
   request: Record<string, unknown>,
   principal: Principal,
+  trace?: CallerTrace,
 ): Promise<Message> {
   const names = new ConnectionNames({ access, store });
   const parts = { access, rules, tokens, acquirer, names };
   const { methods } = tokenService(parts as unknown as Parameters<typeof tokenService>[0]);
   const rpc = methods.find(({ descriptor }) => descriptor === method);
   if (rpc?.kind !== "unary") throw new Error("no such RPC");
-  return rpc.call(create(method.input, request), { principal, signal: new AbortController().signal });
+  return rpc.call(create(method.input, request), { principal, trace, signal: new AbortController().signal });
 }

@@ -43,6 +43,7 @@ describe("ReadAudit", () => {
         origin: "unix",
         connectionId: "c1",
         providerId: "p1",
+        userId: "user of c1",
         revision: 1n,
       },
     ]);

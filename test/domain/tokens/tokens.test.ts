@@ -9,6 +9,7 @@ import { Tokens } from "../../../src/domain/tokens/tokens.js";
 import { owner } from "../../../src/model/access/principal.js";
 import { FailedPrecondition, NotFound, Unavailable } from "../../../src/model/errors.js";
 import { newId } from "../../../src/model/ids.js";
+import { noTracing } from "../../../src/model/tracing.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
 import { perTest } from "../../lifetimes.js";
 import { silentLog } from "../../silent_log.js";
@@ -27,6 +28,7 @@ describe("Tokens", () => {
       readAudit: new ReadAudit({ store, clock, log: silentLog }),
       limit: { take: () => undefined },
       rules: { admit: () => undefined },
+      tracing: noTracing,
       clock,
     });
   });

@@ -4,7 +4,7 @@ import { bodyText, escaped } from "../../../src/ext/approvals/approval_service.j
 import { digestOf } from "../../../src/ext/approvals/approvals.js";
 import fc from "../../property.js";
 
-type Digested = Omit<HeldRequest, "rule" | "policyDigest" | "signal">;
+type Digested = Omit<HeldRequest, "rule" | "policyDigest" | "signal" | "use">;
 
 const text = fc.oneof(
   fc.string(),

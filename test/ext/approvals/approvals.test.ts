@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { AccessControl } from "../../../src/domain/access/access_control.js";
 import type { HeldRequest } from "../../../src/domain/access/request_rules.js";
 import { Approvals } from "../../../src/ext/approvals/approvals.js";
+import type { AuditEvent } from "../../../src/model/access/audit_event.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import type { Extent } from "../../../src/model/access/rules.js";
 import { readPolicy } from "../../../src/policy/policy_document.js";
@@ -17,6 +18,7 @@ class World {
   readonly clock = new ManualClock(1_800_000_000_000);
   readonly changes = new Changes();
   readonly audited: string[] = [];
+  readonly events: AuditEvent[] = [];
   isStoreBroken = false;
   isPageOpen = true;
   policy = "one";
@@ -37,8 +39,10 @@ class World {
     store: {
       record: async (change) => {
         if (this.isStoreBroken) throw new Error("the disk is full");
-        const appendAudit = (event: { type: string; principal: string; reason?: string }) =>
+        const appendAudit = (event: AuditEvent) => {
+          this.events.push(event);
           this.audited.push(`${event.type} by ${event.principal} of ${event.reason?.split(" (")[0]}`);
+        };
         change({ appendAudit } as never);
       },
     },
@@ -81,9 +85,10 @@ class World {
         line: 3,
       },
       policyDigest: this.policy,
+      use: { ...(session !== undefined && { session }), rule: "line 3 of 9f86" },
       signal,
     };
-    return this.approvals.ask(held).then((refusal) => refusal?.message ?? "sent");
+    return this.approvals.ask(held).then((answer) => ("approver" in answer ? "sent" : answer.message));
   }
 
   only() {
@@ -111,6 +116,9 @@ describe("a request that a person is asked about", () => {
     await world.decide(true);
     expect(await asked).toBe("sent");
     expect(world.audited).toEqual(["approval.given by key:boss of key:claude: POST api.github.com/repos"]);
+    expect(world.events).toMatchObject([
+      { agent: "key:claude", approver: "key:boss", userId: "ada", session: "run-1", rule: "line 3 of 9f86" },
+    ]);
     expect(world.approvals.list()).toEqual([]);
     await expect(world.decide(true, { id, digest })).rejects.toThrow("request not found");
     const again = world.ask();
@@ -318,7 +326,7 @@ describe("a request that a person is asked about", () => {
       for (let at = 0; at < count; at++) void one(at);
       expect(world.approvals.list().length).toBe(count);
       expect(await one(count)).toContain("too many requests wait");
-      for (const { end } of world.approvals.list()) end(undefined);
+      for (const { end } of world.approvals.list()) end({ approver: "owner" });
       await setImmediate();
     };
     await refusedAfter(5, () => world.ask());
@@ -350,7 +358,7 @@ describe("a request that a person is asked about", () => {
   it("takes no yes for longer than the rule allows, nor for a session that there is not", async () => {
     void world.ask();
     await expect(world.decide(true, { extent: "hour" })).rejects.toThrow("for this once");
-    world.only().end(undefined);
+    world.only().end({ approver: "owner" });
     await setImmediate();
     void world.ask({ session: undefined, extent: ["session"] });
     await expect(world.decide(true, { extent: "session" })).rejects.toThrow("names no session");

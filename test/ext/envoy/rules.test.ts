@@ -33,7 +33,7 @@ describe("external authorization under rules of requests", () => {
       { id },
       { ...request, headers: new Map(shown), body: sight === "all" ? Buffer.from(body) : undefined },
       principal,
-      new AbortController().signal,
+      { signal: new AbortController().signal },
     );
   }
 

@@ -9,6 +9,7 @@ import type { Principal } from "../../../src/model/access/principal.js";
 import type { Connection } from "../../../src/model/connections/connection.js";
 import { PermissionDenied, Unavailable } from "../../../src/model/errors.js";
 import { newId } from "../../../src/model/ids.js";
+import type { Use } from "../../../src/model/tracing.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 
@@ -23,7 +24,7 @@ class World {
   readonly reads: unknown[] = [];
   readonly held: unknown[] = [];
   lists = 0;
-  ruling: Promise<void> | undefined;
+  ruling: Promise<Use> | undefined;
   readonly own = new OwnReads({
     store: { getConnection: (asked) => (asked === id ? (this.copied as Connection) : undefined) },
     names: { findFor: () => (this.copied ? id : undefined) },
@@ -80,7 +81,7 @@ describe("what a hub answers a spoke", () => {
   it.each(read)("is copied, and on record: %s", async (_, method, request, answer) => {
     const world = new World();
     expect(await world.waits(method, request, answer)).toBe(true);
-    expect(world.reads).toEqual([["key:ci", id, 7n]]);
+    expect(world.reads).toEqual([["key:ci", id, 7n, 1, undefined]]);
     expect(world.held).toEqual([]);
   });
 
@@ -100,7 +101,7 @@ describe("what a hub answers a spoke", () => {
     const world = new World();
     expect(await world.waits(refreshToken, { connectionId: id }, { token: { revision: 7n } })).toBe(false);
     expect(world.held).toEqual([[id, 7n]]);
-    expect(world.reads).toEqual([["key:ci", id, 7n]]);
+    expect(world.reads).toEqual([["key:ci", id, 7n, 1, undefined]]);
   });
 
   it("is not given to a caller whom the rules here give no token", async () => {

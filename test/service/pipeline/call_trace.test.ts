@@ -11,6 +11,7 @@ async function spanOf(listener: "grpc" | "http", error?: WireError) {
   const attributes: SpanAttributes[] = [];
   let name = "";
   const tracing: Tracing = {
+    annotate: (more) => attributes.push(more),
     inSpan<T>(start: SpanStart, work: (span: Span) => T): T {
       name = start.name;
       attributes.push(start.attributes ?? {});

@@ -99,7 +99,7 @@ export class CallerSessions {
       onConsent: () => undefined,
     });
     const record = new SessionRecord({
-      ...{ ...this.deps, principal, sessionId: credentials.sessionId },
+      ...{ ...this.deps, principal, userId, sessionId: credentials.sessionId },
       idOf: ({ providerName, label }) => this.#idOf(providerName, userId, label),
     });
     let release = (): void => undefined;

@@ -6,6 +6,7 @@ import type { Shell } from "../../../cli/shell/shell.js";
 import { TokenService } from "../../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../model/access/principal.js";
 import { drawn, type StreamSink } from "../../../runtime/stream_sink.js";
+import { callerTrace } from "../../../server/callers/caller_trace.js";
 import { toConnectError } from "../../../server/connect/connect_binding.js";
 import type { BoundMethod, BoundService } from "../../../service/pipeline/bound_service.js";
 import { toWireError } from "../../../service/pipeline/error_table.js";
@@ -19,11 +20,13 @@ export function inProcessSession(services: readonly BoundService[], principal: P
     services.flatMap((service) => service.methods.map((method) => [method.descriptor, method])),
   );
   const transport: Transport = {
-    async unary(method, signal = neverAborted, _timeoutMs, _header, input) {
+    async unary(method, signal = neverAborted, _timeoutMs, header, input) {
       const bound = methods.get(method);
       if (bound?.kind !== "unary") throw new Error(`${method.name} is not bound`);
       const request = create(method.input, input);
-      const message = (await called(async () => bound.call(request, { principal, signal }))) as MessageShape<
+      const trace = callerTrace(new Headers(header).get("traceparent"), undefined);
+      const context = { principal, signal, trace };
+      const message = (await called(async () => bound.call(request, context))) as MessageShape<
         typeof method.output
       >;
       return { stream: false, service: method.parent, method, header: none(), trailer: none(), message };

@@ -53,6 +53,7 @@ export class SessionRecord extends SessionCounts {
     private readonly deps: {
       readonly principal: Principal;
       readonly sessionId: string;
+      readonly userId: string;
       readonly metrics: EgressMetrics;
       readonly store: Store;
       /** @returns the connection's id, where there is one */
@@ -82,16 +83,16 @@ export class SessionRecord extends SessionCounts {
 
   /** Each minute, and at the end of the session. Never rejects. */
   async flush(): Promise<void> {
-    const { principal, sessionId, store, clock, log, idOf } = this.deps;
+    const { principal, sessionId, userId, store, clock, log, idOf } = this.deps;
     const used = [...this.#used.values()];
     this.#used.clear();
     if (used.length === 0) return;
     const timeMs = clock.nowMs();
     const events = used.map(({ route, count, trace }) => {
       const connectionId = idOf(route);
-      const reason = `session ${sessionId}${trace === undefined ? "" : `, trace ${trace}`}`;
-      const where = connectionId === undefined ? {} : { connectionId };
-      return { timeMs, type: "egress_used", ...by(principal), reason, count, ...where } as const;
+      const where = { userId, ...(connectionId !== undefined && { connectionId }) };
+      const use = { session: sessionId, ...(trace !== undefined && { traceId: trace }) };
+      return { timeMs, type: "egress_used", ...by(principal), count, ...where, ...use } as const;
     });
     try {
       await store.record((tx) => {

@@ -91,13 +91,15 @@ export class Credentials {
   async #token(route: Route, request: ShownRequestInit, signal: AbortSignal | undefined): Promise<Token> {
     const { session, waitsForConsent, userId } = this.deps;
     const { providerName, label } = route;
+    const { traceparent } = request.headers ?? {};
+    const headers = traceparent === undefined ? {} : { headers: { traceparent } };
     for (let waitMs = 0; ; waitMs = longestWaitMs) {
       const wait = waitMs === 0 ? {} : { wait: durationOf(waitMs) };
       const { result } = await session.call(
         `read the token of ${providerName}`,
         session.daemon.tokens.acquireToken,
         { providerName, userId, label, request, ...wait },
-        { timeoutMs: waitMs + answerTimeoutMs, ...(signal && { signal }) },
+        { timeoutMs: waitMs + answerTimeoutMs, ...headers, ...(signal && { signal }) },
       );
       if (result.case === "token") return result.value;
       if (result.case !== "consent") throw new Error("the daemon answered neither a token nor a link");

@@ -3,6 +3,7 @@ import type { Http2ServerRequest } from "node:http2";
 import { pipeline } from "node:stream/promises";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { refusesCredential } from "../../../model/credentials/refusal.js";
+import { traceIdOf } from "../../../model/tracing.js";
 import type { Refusal } from "./credentials.js";
 import type { Origin } from "./dial.js";
 import type { Incoming } from "./judge.js";
@@ -180,5 +181,5 @@ function refusalIn({ status, headers }: UpstreamAnswer): Refusal | undefined {
 
 /** The id of the trace that the program sent (W3C Trace Context). */
 export function traceOf({ headers }: Incoming): string | undefined {
-  return /^00-([0-9a-f]{32})-/.exec(String(headers["traceparent"] ?? ""))?.[1];
+  return traceIdOf(String(headers["traceparent"] ?? ""));
 }

@@ -1,5 +1,6 @@
 import { create, fromBinary, type Message } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import type { AskApprovers } from "../../../domain/access/request_rules.js";
 import type { RefreshOptions, RefreshOutcome } from "../../../domain/refresh/refresh_outcome.js";
 import { ErrorInfoSchema } from "../../../gen/google/rpc/error_details_pb.js";
 import {
@@ -16,7 +17,6 @@ import {
   PageResponseSchema,
 } from "../../../gen/nexus/fleet/v1/fleet_pb.js";
 import type { Principal, PrincipalKind } from "../../../model/access/principal.js";
-import type { NexusError } from "../../../model/errors.js";
 import { onBehalfFrom, onBehalfMessage } from "../../../service/forwarding/on_behalf.js";
 import { bytesOf, statusOf } from "../../../service/forwarding/wire_status.js";
 import type { BoundMethod, BoundService, CallContext } from "../../../service/pipeline/bound_service.js";
@@ -44,8 +44,7 @@ export interface FleetParts {
   readonly services: readonly BoundService[];
   refresh(connectionId: string, isDemanded: boolean, options: RefreshOptions): Promise<RefreshOutcome>;
   page(request: PageRequest): Promise<PageAnswer>;
-  /** Resolves with the refusal, or with undefined after a yes. */
-  hold(request: HoldRequest, principal: Principal, signal: AbortSignal): Promise<NexusError | undefined>;
+  hold(request: HoldRequest, principal: Principal, signal: AbortSignal): ReturnType<AskApprovers>;
   /** @returns the sequence up to which everything of that source is in the log */
   appendAudit(source: string, entries: readonly OutboxEntry[], via: string | undefined): Promise<bigint>;
   /** Newest position of the log that is applied here. */
@@ -118,10 +117,10 @@ class FleetRpcs implements Rpcs {
 
   hold: Rpcs["hold"] = async (request, { signal }) => {
     const principal = principalOf(request.caller ?? create(CallerSchema), request.via);
-    const refusal = await this.parts.hold(request, principal, signal).catch((error: unknown) => error);
-    if (refusal === undefined) return create(HoldResponseSchema);
-    const wireError = toWireError(refusal);
-    if (!(wireError instanceof WireError)) throw refusal;
+    const answer = await this.parts.hold(request, principal, signal).catch((error: unknown) => ({ error }));
+    if ("approver" in answer) return create(HoldResponseSchema, answer);
+    const wireError = toWireError("error" in answer ? answer.error : answer);
+    if (!(wireError instanceof WireError)) throw wireError;
     return create(HoldResponseSchema, { refusal: statusOf(wireError) });
   };
 

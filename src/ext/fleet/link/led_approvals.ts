@@ -19,7 +19,7 @@ export function ledApprovals(
     // For as long as the leader holds it, and its caller waits.
     const answer = await leader.hand(held.signal, (client, { signal }) => client.hold(message, { signal }));
     if (answer === "here") return await own(held);
-    if (answer.refusal === undefined) return undefined;
+    if (answer.refusal === undefined) return { approver: answer.approver };
     const { code, message: text } = answer.refusal;
     if (code !== codes.permission_denied) throw wireErrorOf(answer.refusal);
     return new PermissionDenied(text);

@@ -1,3 +1,4 @@
+import type { Asking } from "../../../domain/access/request_rules.js";
 import type { CurrentToken } from "../../../domain/credentials/credential_reader.js";
 import { precondition } from "../../../domain/tokens/demanded_refresh.js";
 import type { Downscoping, DownscopingParts, TokenTarget } from "../../../domain/tokens/downscoping.js";
@@ -35,8 +36,10 @@ export class DownscopedTokens implements Downscoping {
     asked: TokenTarget,
     minTtlMs: number,
     principal: Principal,
+    asking?: Asking,
   ): Promise<CurrentToken> {
-    const { downscopedAudit } = this.deps;
+    const { downscopedAudit, tokens } = this.deps;
+    const use = await tokens.admitted(principal, connectionId, asking);
     let token: CurrentToken;
     try {
       token = await this.#current(connectionId, asked, minTtlMs, principal);
@@ -44,7 +47,7 @@ export class DownscopedTokens implements Downscoping {
       await downscopedAudit.refused(principal, connectionId, error);
       throw error;
     }
-    const recorded = downscopedAudit.read(principal, connectionId, token.revision, 1, targetText(asked));
+    const recorded = downscopedAudit.read(principal, connectionId, token.revision, 1, use, targetText(asked));
     if (recorded !== undefined) await recorded;
     return token;
   }
@@ -56,7 +59,7 @@ export class DownscopedTokens implements Downscoping {
     principal: Principal,
   ): Promise<CurrentToken> {
     const { store, tokens, clock } = this.deps;
-    const subject = await tokens.subject(connectionId, minTtlMs, principal);
+    const subject = await tokens.subject(connectionId, minTtlMs);
     const connection = store.getConnection(connectionId);
     if (!connection) throw new NotFound("connection");
     const profile = store.getProvider(connection.providerId);

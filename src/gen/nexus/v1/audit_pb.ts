@@ -13,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/audit.proto.
  */
 export const file_nexus_v1_audit: GenFile = /*@__PURE__*/
-  fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEi9wEKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkSDgoGb3JpZ2luGAggASgJEgwKBGhhc2gYCSABKAkSDQoFY291bnQYCiABKAQSEAoIcmV2aXNpb24YCyABKAQSCwoDdmlhGAwgAygJIpgCChZMaXN0QXVkaXRFdmVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIbCgpldmVudF90eXBlGAMgASgJQge6SARyAhhAEiIKDWNvbm5lY3Rpb25faWQYBCABKAlCC7pICNgBAXIDsAEBEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbCglwcmluY2lwYWwYBiABKAlCCLpIBXIDGIAEEiAKC3Byb3ZpZGVyX2lkGAcgASgJQgu6SAjYAQFyA7ABARIWCg5hZnRlcl9zZXF1ZW5jZRgIIAEoBCJYChdMaXN0QXVkaXRFdmVudHNSZXNwb25zZRIkCgZldmVudHMYASADKAsyFC5uZXh1cy52MS5BdWRpdEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJnChVWZXJpZnlBdWRpdExvZ1JlcXVlc3QSGwoTY2hlY2twb2ludF9zZXF1ZW5jZRgBIAEoBBIxCg9jaGVja3BvaW50X2hhc2gYAiABKAlCGLpIFdgBAXIQMg5eWzAtOWEtZl17NjR9JCKYAQoWVmVyaWZ5QXVkaXRMb2dSZXNwb25zZRIPCgdjaGVja2VkGAEgASgEEhoKEmZpcnN0X2JhZF9zZXF1ZW5jZRgCIAEoBBIOCgZyZWFzb24YAyABKAkSFQoNaGVhZF9zZXF1ZW5jZRgEIAEoBBIRCgloZWFkX2hhc2gYBSABKAkSFwoPYW5jaG9yX3NlcXVlbmNlGAYgASgEMrsBCgxBdWRpdFNlcnZpY2USVgoPTGlzdEF1ZGl0RXZlbnRzEiAubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBohLm5leHVzLnYxLkxpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlElMKDlZlcmlmeUF1ZGl0TG9nEh8ubmV4dXMudjEuVmVyaWZ5QXVkaXRMb2dSZXF1ZXN0GiAubmV4dXMudjEuVmVyaWZ5QXVkaXRMb2dSZXNwb25zZUJFCgxkZXYubmV4dXMudjFQAVozZ2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXN2MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEi2gIKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkSDgoGb3JpZ2luGAggASgJEgwKBGhhc2gYCSABKAkSDQoFY291bnQYCiABKAQSEAoIcmV2aXNpb24YCyABKAQSCwoDdmlhGAwgAygJEg0KBWFnZW50GA0gASgJEg8KB3Nlc3Npb24YDiABKAkSDwoHdXNlcl9pZBgPIAEoCRIMCgRydWxlGBAgASgJEhAKCGFwcHJvdmVyGBEgASgJEhAKCHRyYWNlX2lkGBIgASgJIpgCChZMaXN0QXVkaXRFdmVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIbCgpldmVudF90eXBlGAMgASgJQge6SARyAhhAEiIKDWNvbm5lY3Rpb25faWQYBCABKAlCC7pICNgBAXIDsAEBEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbCglwcmluY2lwYWwYBiABKAlCCLpIBXIDGIAEEiAKC3Byb3ZpZGVyX2lkGAcgASgJQgu6SAjYAQFyA7ABARIWCg5hZnRlcl9zZXF1ZW5jZRgIIAEoBCJYChdMaXN0QXVkaXRFdmVudHNSZXNwb25zZRIkCgZldmVudHMYASADKAsyFC5uZXh1cy52MS5BdWRpdEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJnChVWZXJpZnlBdWRpdExvZ1JlcXVlc3QSGwoTY2hlY2twb2ludF9zZXF1ZW5jZRgBIAEoBBIxCg9jaGVja3BvaW50X2hhc2gYAiABKAlCGLpIFdgBAXIQMg5eWzAtOWEtZl17NjR9JCKYAQoWVmVyaWZ5QXVkaXRMb2dSZXNwb25zZRIPCgdjaGVja2VkGAEgASgEEhoKEmZpcnN0X2JhZF9zZXF1ZW5jZRgCIAEoBBIOCgZyZWFzb24YAyABKAkSFQoNaGVhZF9zZXF1ZW5jZRgEIAEoBBIRCgloZWFkX2hhc2gYBSABKAkSFwoPYW5jaG9yX3NlcXVlbmNlGAYgASgEMrsBCgxBdWRpdFNlcnZpY2USVgoPTGlzdEF1ZGl0RXZlbnRzEiAubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBohLm5leHVzLnYxLkxpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlElMKDlZlcmlmeUF1ZGl0TG9nEh8ubmV4dXMudjEuVmVyaWZ5QXVkaXRMb2dSZXF1ZXN0GiAubmV4dXMudjEuVmVyaWZ5QXVkaXRMb2dSZXNwb25zZUJFCgxkZXYubmV4dXMudjFQAVozZ2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXN2MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
  * One event.
@@ -40,8 +40,9 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    *
    * - `token_retrieved` is the first time that a principal gets a revision of a token. It is recorded before the token leaves, so a
    *   watcher that disconnects at that moment has an event and no token. `token_reads_counted` counts later reads of the same revision.
+   *   Reads under another rule, approver, or session have events of their own.
    * - `egress_used` counts the requests that the egress listener sent with the credential of a connection, once a minute for each session. Its
-   *   `reason` has the id of the session, and the trace of the last request that named one.
+   *   `trace_id` is that of the last request that named one.
    * - `token_rejected` is a report that an API rejected a revision. Its `reason` is the HTTP status and the error word, for example
    *   `401 invalid_token`.
    * - `token_refresh_requested` is a call of `RefreshConnection`, at the revision before it. The refresh itself is an event of the
@@ -128,6 +129,51 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
    * @generated from field: repeated string via = 12;
    */
   via: string[];
+
+  /**
+   * For whom `principal` acted: the caller that a spoke called for, which is a claim of the spoke. In `approval.*`, the caller whose request
+   * waits. Empty when `principal` acted for itself.
+   *
+   * @generated from field: string agent = 13;
+   */
+  agent: string;
+
+  /**
+   * The session of the request, if a proxy showed one; see `ShownRequest.session`.
+   *
+   * @generated from field: string session = 14;
+   */
+  session: string;
+
+  /**
+   * The user of the connection, in events about the use of a credential.
+   *
+   * @generated from field: string user_id = 15;
+   */
+  userId: string;
+
+  /**
+   * What decided about the request: `line 3 of 9f86d081884c`, a line of the policy file with the first 12 digits of its digest (see
+   * `policy.loaded`). `no line of 9f86d081884c` if no rule matched, and `restriction` for the restriction of the caller. Empty when nothing judged
+   * the request.
+   *
+   * @generated from field: string rule = 16;
+   */
+  rule: string;
+
+  /**
+   * The principal that approved the request, or refused it in `approval.refused`; empty when nobody was asked.
+   *
+   * @generated from field: string approver = 17;
+   */
+  approver: string;
+
+  /**
+   * Trace of the caller (W3C Trace Context, 32 hexadecimal digits); empty when it sent none.
+   *
+   * @generated from field: string trace_id = 18;
+   */
+  traceId: string;
 };
 
 /**

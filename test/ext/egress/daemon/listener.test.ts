@@ -168,9 +168,16 @@ describe("the egress listener", () => {
       {
         connectionId: world.connectionId,
         count: 2n,
-        reason: expect.stringMatching(`^session \\S+, trace ${trace}$`),
+        userId: "ada",
+        session: expect.stringMatching(/./),
+        traceId: trace,
       },
     ]);
+    const read = await auditEvents(world.daemon.clients, { ...asked, eventType: "token_retrieved" });
+    const [{ session } = { session: "" }] = await used();
+    const connectionId = world.connectionId;
+    const expected = { connectionId, userId: "ada", session, traceId: trace };
+    expect(read).toContainEqual(expect.objectContaining(expected));
     socket.destroy();
   });
 

@@ -24,7 +24,7 @@ async function aLink(keys: Vault, asked: () => void): Promise<TcpProxy> {
         asked();
         return new Promise(() => undefined);
       },
-      hold: async () => undefined,
+      hold: async () => ({ approver: "key:boss" }),
       appendAudit: async () => 0n,
       reach: async () => ({ mayLead: true, reached: true, clockMs: 0 }),
       position: () => 0n,

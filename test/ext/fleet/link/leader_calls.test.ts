@@ -83,7 +83,7 @@ class Hub {
         headers: [...headers, { name: "x-origin", value: `${origin} via ${via}` }],
         body: `${verb} ${target} ${Buffer.from(body).toString()}`,
       }),
-      hold: async () => undefined,
+      hold: async () => ({ approver: "key:boss" }),
       appendAudit: async (_, entries) => entries.at(-1)?.sequence ?? 0n,
       position: () => 42n,
     });

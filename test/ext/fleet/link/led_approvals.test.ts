@@ -1,6 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import type { HeldRequest } from "../../../../src/domain/access/request_rules.js";
+import type { AskApprovers, HeldRequest } from "../../../../src/domain/access/request_rules.js";
 import { fleetService } from "../../../../src/ext/fleet/calls/fleet_service.js";
 import { ledApprovals } from "../../../../src/ext/fleet/link/led_approvals.js";
 import {
@@ -8,7 +8,7 @@ import {
   HoldRequestSchema,
   type HoldResponse,
 } from "../../../../src/gen/nexus/fleet/v1/fleet_pb.js";
-import { type NexusError, PermissionDenied, Unavailable } from "../../../../src/model/errors.js";
+import { PermissionDenied, Unavailable } from "../../../../src/model/errors.js";
 import { heldFrom } from "../../../../src/service/forwarding/held_request.js";
 
 const held: HeldRequest = {
@@ -24,6 +24,7 @@ const held: HeldRequest = {
     extent: ["hour"],
   },
   policyDigest: "feed",
+  use: { session: "run-1", rule: "line 3 of feed", traceId: "4bf92f3577b34da6a3ce929d0e0e4736" },
   signal: new AbortController().signal,
 };
 
@@ -33,7 +34,7 @@ class World {
   isHereNow = false;
   readonly asked: HeldRequest[] = [];
   readonly options: object[] = [];
-  answer: () => Promise<NexusError | undefined> = async () => undefined;
+  answer: () => ReturnType<AskApprovers> = async () => ({ approver: "key:boss" });
   readonly #hold = fleetService({
     ...({} as Parameters<typeof fleetService>[0]),
     isLeader: () => true,
@@ -67,7 +68,7 @@ class World {
 describe("a request that a person is asked about at a follower", () => {
   it("waits at the leader as it is, with the rule of the follower", async () => {
     const world = new World();
-    expect(await world.ask(held)).toBeUndefined();
+    expect(await world.ask(held)).toEqual({ approver: "key:boss" });
     const principal = { ...held.principal, via: ["10.0.0.2:7443"] };
     expect(world.asked).toEqual([{ ...held, principal }]);
   });
@@ -93,10 +94,10 @@ describe("a request that a person is asked about at a follower", () => {
   it("is refused with the words of the leader", async () => {
     const world = new World();
     world.answer = async () => new PermissionDenied("a person refused");
-    const refusal = await world.ask(held);
-    expect([refusal?.kind, refusal?.message]).toEqual(["permission_denied", "a person refused"]);
+    const refused = { kind: "permission_denied", message: "a person refused" };
+    expect(await world.ask(held)).toMatchObject(refused);
     world.answer = () => Promise.reject(new PermissionDenied("not valid any more"));
-    expect((await world.ask(held))?.message).toBe("not valid any more");
+    expect(await world.ask(held)).toMatchObject({ message: "not valid any more" });
     world.answer = async () => new Unavailable("the leader stops");
     await expect(world.ask(held)).rejects.toThrow("the leader stops");
   });
@@ -104,7 +105,7 @@ describe("a request that a person is asked about at a follower", () => {
   it("waits here where this hub has come to lead", async () => {
     const world = new World();
     world.isHereNow = true;
-    expect((await world.ask(held))?.message).toBe("asked here");
+    expect(await world.ask(held)).toMatchObject({ message: "asked here" });
     expect(world.asked).toEqual([]);
   });
 });

@@ -1,0 +1,83 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { showRequest } from "../../../src/cli/credentials/shown_request.js";
+import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
+import type { Principal } from "../../../src/model/access/principal.js";
+import { PermissionDenied } from "../../../src/model/errors.js";
+import { noTracing, type SpanAttributes } from "../../../src/model/tracing.js";
+import { perTest } from "../../lifetimes.js";
+import { Engine } from "../engine.js";
+import { agent, callToken, policyOf, proxy } from "./rule_cells.js";
+
+const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+const trace = { traceparent: `00-${traceId}-00f067aa0ba902b7-01` };
+const asks = policyOf(`[{ when: 'request.method == "POST"', then: ask }]`);
+const line = `line 3 of ${asks.digest.slice(0, 12)}`;
+const { getToken, acquireToken } = TokenService.method;
+
+describe("the use of a credential goes on record", () => {
+  let said: SpanAttributes[] = [];
+  const engine = perTest(() => {
+    said = [];
+    const tracing = { ...noTracing, annotate: (more: SpanAttributes) => void said.push(more) };
+    return new Engine(undefined, undefined, { isAudited: true, tracing });
+  });
+  beforeEach(async () => {
+    await engine.connected();
+  });
+
+  async function use(
+    method: typeof getToken | typeof acquireToken,
+    principal: Principal,
+    session: string | undefined = undefined,
+  ) {
+    const request = { ...showRequest("POST", "https://api.example/v1", {}, new Uint8Array()), session };
+    const shown = session !== undefined && { request };
+    const which = { providerName: "op", userId: "ada", label: "" };
+    const names = method === acquireToken ? which : { name: which };
+    await callToken(engine, method, { ...names, ...shown }, principal, trace).catch(() => undefined);
+    const [{ event } = { event: undefined }] = engine.store.listAuditEvents({ limit: 1 }).events;
+    return event;
+  }
+
+  it.each([getToken, acquireToken])(
+    "of $name with user, session, rule, approver and trace, in the log and in the span",
+    async (method) => {
+      engine.access.setPolicy(asks);
+      engine.rules.askApprovers = async () => ({ approver: "key:boss" });
+      const onBehalfOf = { name: "key:claude", restrictions: [] };
+      expect(await use(method, { ...proxy, onBehalfOf }, "run-1")).toMatchObject({
+        ...{ type: "token_retrieved", principal: "jwt:proxy", agent: "key:claude", userId: "ada" },
+        ...{ session: "run-1", rule: line, approver: "key:boss", traceId },
+      });
+      expect(said).toEqual([
+        expect.objectContaining({
+          ...{ "nexus.agent": "key:claude", "user.id": "ada", "session.id": "run-1" },
+          ...{ "nexus.rule": line, "nexus.approver": "key:boss", "nexus.connection_id": expect.any(String) },
+        }),
+      ]);
+    },
+  );
+
+  it.each([getToken, acquireToken])("of $name that is refused with the rule", async (method) => {
+    engine.access.setPolicy(asks);
+    engine.rules.askApprovers = async () => new PermissionDenied("no");
+    expect(await use(method, proxy, "run-1")).toMatchObject({
+      ...{ type: "token_retrieval_failed", userId: "ada", session: "run-1", rule: line, traceId },
+    });
+    expect(said).toMatchObject([{ "nexus.rule": line }]);
+    expect(await use(method, agent, "run-1")).toMatchObject({ rule: line, reason: "use_egress" });
+  });
+
+  it.each([getToken, acquireToken])("of $name with the trace under no rule", async (method) => {
+    engine.access.setPolicy(policyOf("[{ providers: [other], then: deny }]"));
+    const event = await use(method, agent);
+    expect(event).toMatchObject({ type: "token_retrieved", userId: "ada", traceId });
+    expect(event).not.toHaveProperty("rule");
+  });
+
+  it("with the session that a proxy shows, and with none that an agent claims", async () => {
+    engine.access.setPolicy(policyOf("[{ then: allow }]"));
+    expect(await use(getToken, proxy, "run-1")).toMatchObject({ session: "run-1" });
+    expect(await use(getToken, agent, "run-1")).not.toHaveProperty("session");
+  });
+});
