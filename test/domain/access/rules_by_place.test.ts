@@ -1,8 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { showRequest } from "../../../src/cli/credentials/shown_request.js";
 import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
-import { perTest } from "../../lifetimes.js";
+import type { Connection } from "../../../src/model/connections/connection.js";
+import { perSuite } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
 import {
   agent,
@@ -17,7 +18,11 @@ import {
 } from "./rule_cells.js";
 
 describe("the calls of the daemon under rules of requests", () => {
-  const engine = perTest(() => new Engine());
+  const engine = perSuite(() => new Engine());
+  let connection: Connection;
+  beforeAll(async () => {
+    connection = await engine.connected();
+  });
   const { getToken, acquireToken } = TokenService.method;
 
   async function ask(
@@ -25,7 +30,7 @@ describe("the calls of the daemon under rules of requests", () => {
     principal: Principal,
     shown?: RequestName,
   ): Promise<unknown> {
-    const { id, userId, providerName } = await engine.connected();
+    const { id, userId, providerName } = connection;
     engine.rules.askApprovers = nobodyAgrees;
     const which = method === getToken ? { connectionId: id } : { providerName, userId };
     return callToken(engine, method, { ...which, ...(shown && { request: shownOf(shown) }) }, principal);

@@ -1,49 +1,40 @@
 import { create } from "@bufbuild/protobuf";
-import { describe, expect, it } from "vitest";
-import { callFailure } from "../../../../src/cli/shell/call_failure.js";
-import type { DaemonSession } from "../../../../src/cli/shell/daemon_command.js";
+import { beforeAll, describe, expect, it } from "vitest";
 import { Credentials } from "../../../../src/ext/egress/proxy/credentials.js";
 import { routeOf } from "../../../../src/ext/egress/proxy/routes.js";
 import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
-import { TokenService } from "../../../../src/gen/nexus/v1/token_pb.js";
-import type { Principal } from "../../../../src/model/access/principal.js";
-import { toConnectError } from "../../../../src/server/connect/connect_binding.js";
-import { toWireError } from "../../../../src/service/pipeline/error_table.js";
-import type { WireError } from "../../../../src/service/pipeline/wire_error.js";
+import type { Connection } from "../../../../src/model/connections/connection.js";
 import {
   agent,
-  callToken,
   cellsOf,
   nobodyAgrees,
   policyOf,
   proxy,
   type RequestName,
   requests,
+  sessionFor,
   wordFor,
 } from "../../../domain/access/rule_cells.js";
 import { Engine } from "../../../domain/engine.js";
-import { perTest } from "../../../lifetimes.js";
+import { perSuite } from "../../../lifetimes.js";
 
 describe("the requests of a program under rules", () => {
-  const engine = perTest(() => new Engine());
-  const sessionOf = (principal: Principal): DaemonSession => {
-    const acquireToken = (request: Record<string, unknown>) =>
-      callToken(engine, TokenService.method.acquireToken, request, principal);
-    const call = async (doing: string, method: (request: object) => Promise<unknown>, request: object) => {
-      try {
-        return await method(request);
-      } catch (error) {
-        throw callFailure(toConnectError(toWireError(error) as WireError), doing, "the test");
-      }
-    };
-    return { daemon: { tokens: { acquireToken } }, call } as unknown as DaemonSession;
-  };
+  const engine = perSuite(() => new Engine());
+  let connection: Connection;
+  beforeAll(async () => {
+    connection = await engine.connected();
+  });
 
   async function send(name: RequestName, principal = proxy, whole?: () => undefined) {
-    const { userId, providerName } = await engine.connected();
+    const { userId, providerName } = connection;
     engine.rules.askApprovers = nobodyAgrees;
     const credentials = new Credentials({
-      ...{ session: sessionOf(principal), userId, waitsForConsent: false, onConsent: () => undefined },
+      ...{
+        session: sessionFor(engine, principal),
+        userId,
+        waitsForConsent: false,
+        onConsent: () => undefined,
+      },
     });
     const { method, target, headers, body } = requests[name];
     const route = routeOf(create(ProviderSchema, { name: providerName }), "");

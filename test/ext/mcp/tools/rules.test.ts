@@ -1,0 +1,88 @@
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { create } from "@bufbuild/protobuf";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { addApiTool } from "../../../../src/ext/mcp/tools/api_tool.js";
+import type { CallToolResult, McpServer } from "../../../../src/ext/mcp/tools/sdk.js";
+import type { ToolDeps } from "../../../../src/ext/mcp/tools/tool.js";
+import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
+import type { Principal } from "../../../../src/model/access/principal.js";
+import {
+  agent,
+  cellsOf,
+  nobodyAgrees,
+  policyOf,
+  proxy,
+  type RequestName,
+  requests,
+  sessionFor,
+  wordFor,
+} from "../../../domain/access/rule_cells.js";
+import { Engine } from "../../../domain/engine.js";
+import { perSuite } from "../../../lifetimes.js";
+
+type Handler = (given: object, context: object) => Promise<CallToolResult>;
+
+describe("call_api under rules of requests", () => {
+  const engine = perSuite(() => new Engine());
+  const received: string[] = [];
+  let api: Server;
+  let apiBaseUrl = "";
+  beforeAll(async () => {
+    api = createServer(({ method, url }, response) => {
+      received.push(`${method} ${url}`);
+      response.end("{}");
+    });
+    await new Promise<void>((ready) => void api.listen(0, "127.0.0.1", ready));
+    apiBaseUrl = `http://127.0.0.1:${(api.address() as AddressInfo).port}`;
+    await engine.connected();
+    engine.rules.askApprovers = nobodyAgrees;
+  });
+  afterAll(() => void api.close());
+
+  async function call(name: RequestName, principal: Principal): Promise<void> {
+    const getProvider = async () => ({ provider: create(ProviderSchema, { name: "op", apiBaseUrl }) });
+    let handler: Handler | undefined;
+    const server = { registerTool: (_name: string, _about: object, given: Handler) => (handler = given) };
+    addApiTool(server as unknown as McpServer, {
+      policy: {
+        ...{ userId: "ada", isLoginName: false, providers: [], methods: [], hosts: [] },
+        ...{ maxAnswerBytes: 1_000, givesTokens: false },
+      },
+      clock: engine.clock,
+      sessionOf: () => sessionFor(engine, principal, { providers: { getProvider } }),
+      restrictionsOf: async () => [],
+    } satisfies ToolDeps);
+    const { method, target: path, headers, body } = requests[name];
+    const given = { provider: "op", method, path, headers, query: {}, ...(body !== "" && { body }) };
+    const context = { mcpReq: { signal: new AbortController().signal, log: async () => undefined } };
+    const { isError, content } = (await handler?.(given, context)) ?? { isError: true, content: [] };
+    if (isError) throw new Error(JSON.stringify(content));
+  }
+
+  it.each(cellsOf("all").filter(({ request }) => request !== "climb"))(
+    "$rules, $request: $expected",
+    async ({ rules, request, expected }) => {
+      engine.access.setPolicy(policyOf(rules));
+      received.length = 0;
+      expect(await wordFor(call(request, proxy))).toBe(expected);
+      const { method, target } = requests[request];
+      expect(received).toEqual(expected === "allow" ? [`${method} ${target}`] : []);
+    },
+  );
+
+  it.each(cellsOf("nothing"))("of an agent's own key, $rules, $request: $expected", async (cell) => {
+    engine.access.setPolicy(policyOf(cell.rules));
+    const isRefusedEarlier = cell.request === "climb";
+    const word = wordFor(call(cell.request, agent));
+    if (isRefusedEarlier) await expect(word).rejects.toThrow(/path: must/);
+    else expect(await word).toBe(cell.expected);
+  });
+
+  it("refuses what servers read in two ways, whatever the rules say", async () => {
+    engine.access.setPolicy(policyOf("[{ then: allow }]"));
+    received.length = 0;
+    await expect(call("climb", proxy)).rejects.toThrow(/path: must/);
+    expect(received).toEqual([]);
+  });
+});
