@@ -59,7 +59,7 @@ export class ProxyAuthorizer {
     key: ConnectionKey | undefined,
     request: ProxiedRequest,
     principal: Principal,
-    { signal, trace }: Pick<Asking, "signal" | "trace">,
+    { signal, trace }: Omit<Asking, "request">,
   ): Promise<Authorized> {
     const connectionId = this.#idOf(key, principal);
     const { tokens, clock, apiNonces } = this.deps;

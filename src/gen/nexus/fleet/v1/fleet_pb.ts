@@ -668,7 +668,7 @@ export type HoldResponse = Message<"nexus.fleet.v1.HoldResponse"> & {
   refusal?: Status | undefined;
 
   /**
-   * The principal that said yes.
+   * The principal that approved.
    *
    * @generated from field: string approver = 2;
    */
