@@ -18,12 +18,13 @@ import {
 } from "../../server/pages/browser_request.js";
 import type { DescribeProvider } from "../../server/pages/page_words.js";
 import { addressKey } from "../../server/sockets/address_key.js";
+import { pathWith } from "../../server/views/parts.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
 import { callerOf } from "../../service/pipeline/rpc_call.js";
 import { consoleError, Problem } from "./kit/errors.js";
 import * as kit from "./kit/page.js";
-import type { PageRequest, ShownSetting } from "./kit/request.js";
+import type { PageRequest, Section, ShownSetting } from "./kit/request.js";
 import { type Route, routeOf } from "./routes.js";
 import { sections } from "./sections.js";
 import type { ConsoleSession, ConsoleSessions } from "./sessions/console_sessions.js";
@@ -65,6 +66,7 @@ interface Guest {
 export class ConsoleListener implements Listener {
   readonly #options: ConsoleListenerOptions;
   #http: HttpListener;
+  readonly #sections: readonly Section[];
   readonly #callerFor: ReturnType<typeof callerOf>;
   readonly #rates: RateLimiter | undefined;
 
@@ -73,6 +75,8 @@ export class ConsoleListener implements Listener {
     const limits = limitsOf(options.bounds);
     this.#rates = limits.browserRate && new RateLimiter(limits.browserRate);
     this.#callerFor = callerOf(options.services);
+    const served = options.services.map(({ descriptor }) => descriptor);
+    this.#sections = sections.filter(({ service }) => service === undefined || served.includes(service));
     this.#http = this.#listenerAt(options.listen);
   }
 
@@ -133,7 +137,7 @@ export class ConsoleListener implements Listener {
     const asset = kit.consoleAssets.get(guest.path);
     if (asset) return asset;
     if (guest.path === "/favicon.ico") return { status: 204, headers: kit.consoleHeaders, body: "" };
-    const route = routeOf(sections, guest.path);
+    const route = routeOf(this.#sections, guest.path);
     if (isPrefetch(headers)) return noticePage("notYet");
     // The script asks for pages again.
     const isAsked = route?.page !== undefined && isOwnFetch(headers);
@@ -159,8 +163,7 @@ export class ConsoleListener implements Listener {
   }
 
   async #signIn({ request, query, url, cookie, session }: Guest): Promise<Answer> {
-    const site = request.headers["sec-fetch-site"];
-    if (site === "cross-site" || site === "same-site") return noticePage("foreignLink");
+    if (isForeignLink(request)) return noticePage("foreignLink");
     const { sessions, clock } = this.#options;
     const origin = request.socket.remoteAddress;
     const opened = await sessions.open(query.get(codeField) ?? "", origin, session);
@@ -183,7 +186,7 @@ export class ConsoleListener implements Listener {
   /** In this order: whose the request is, how it was sent, and whether a page of this session sent it. */
   async #post(guest: Guest, body: Buffer | "too_large"): Promise<Answer> {
     const { request, path, session, token, url } = guest;
-    const route = routeOf(sections, path);
+    const route = routeOf(this.#sections, path);
     if (path !== signOutPath && !route) return noticePage("notFound");
     if (path !== signOutPath && !route?.action) return noticePage("methodNotAllowed", undefined, { allow: "GET, HEAD" });
     if (!session) return this.#signedOut(guest);
@@ -204,7 +207,11 @@ export class ConsoleListener implements Listener {
   }
 
   #signedOut(guest: Guest): Answer {
-    return guest.token === "" ? noticePage("signedOut") : cleared(guest, noticePage("signedOut"));
+    const { request, path, query } = guest;
+    // Browsers do not say who they are where a page of another site leads to: of that page they do.
+    const again = isForeignLink(request) && <>If it is signed in, <a href={pathWith(path, Object.fromEntries(query))}>open the page again</a>.</>;
+    const page = noticePage("signedOut", again || undefined);
+    return guest.token === "" ? page : cleared(guest, page);
   }
 
   async #serve(
@@ -235,7 +242,7 @@ export class ConsoleListener implements Listener {
   /** Those that the session's principal may see. */
   #sectionsOf({ principal }: ConsoleSession) {
     const permissions = this.#options.permissionsOf(principal.name);
-    return sections.filter(
+    return this.#sections.filter(
       ({ action }) => action === undefined || permissions.permissionFor(action) !== "denied",
     );
   }
@@ -259,6 +266,11 @@ export class ConsoleListener implements Listener {
       call: this.#callerFor({ principal, signal }),
     };
   }
+}
+
+/** A page of another site led here. */
+function isForeignLink({ method, headers }: IncomingMessage): boolean {
+  return method === "GET" && ["cross-site", "same-site"].includes(String(headers["sec-fetch-site"]));
 }
 
 function cookieName({ port }: URL): string {

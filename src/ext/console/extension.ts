@@ -33,18 +33,24 @@ function statusOf({ domain }: Core, origin: () => string | undefined) {
 
 async function opened(core: Core): Promise<RunningExtension> {
   const { options, resources, domain, environment } = core;
-  const [{ ConsoleListener }, { settingsOf }, { ConsoleSessions }, { consoleService }] = await Promise.all([
-    import("./console_listener.js"),
-    import("./shown_settings.js"),
-    import("./sessions/console_sessions.js"),
-    import("./sessions/console_service.js"),
-  ]);
+  const [{ ConsoleListener }, { settingsOf }, { ConsoleSessions }, { consoleService }, { approvalsPath }] =
+    await Promise.all([
+      import("./console_listener.js"),
+      import("./shown_settings.js"),
+      import("./sessions/console_sessions.js"),
+      import("./sessions/console_service.js"),
+      import("./sessions/console_url.js"),
+    ]);
   const { config, clock } = options;
   const shownSettings = () => settingsOf(environment);
-  const { access, changes } = domain;
+  const { access, changes, rules } = domain;
   const sessions = new ConsoleSessions({ store: resources.store, changes, clock });
   let listeners: readonly InstanceType<typeof ConsoleListener>[] = [];
   const origin = () => listeners.map(({ url }) => url).find((url) => url !== undefined);
+  rules.approvalUrl = (link) => {
+    const url = origin();
+    return url === undefined ? undefined : `${url}${approvalsPath}/${link}`;
+  };
   return {
     services: [consoleService({ sessions, origin })],
     opsPages: { "/status": statusOf(core, origin) },

@@ -1,8 +1,10 @@
+import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
 import { connectionPage } from "./connections/connection.js";
 import * as actions from "./connections/connection_actions.js";
 import { listPage } from "./connections/connections.js";
 import type { Section } from "./kit/request.js";
 import { accessPage } from "./pages/access.js";
+import { answerRequest, approvalPage, approvalsPage } from "./pages/approvals.js";
 import { auditPage, eventPage, exportEvents } from "./pages/audit.js";
 import { createKey, newKeyPage, revokeKey } from "./pages/keys.js";
 import { overviewPage } from "./pages/overview.js";
@@ -12,6 +14,7 @@ import { changeClient, clientPage } from "./providers/client.js";
 import { deleteProvider, providerPage } from "./providers/provider.js";
 import { providerList } from "./providers/providers.js";
 import { cataloguePage } from "./providers/templates.js";
+import { approvalsPath } from "./sessions/console_url.js";
 
 // How the console grows:
 // 1. A page is a function of a `PageRequest` under a path below; it answers `consolePage(request, { title, section, content })`.
@@ -27,6 +30,11 @@ export const sections: readonly Section[] = [
   {
     ...{ title: "Overview", path: "/overview", action: "status.read" },
     pages: { "/overview": overviewPage },
+  },
+  {
+    ...{ title: "Approvals", path: approvalsPath, action: "approval.decide", service: ApprovalService },
+    pages: { [approvalsPath]: approvalsPage, "/approvals/{id}": approvalPage },
+    actions: { "/approvals/{id}": answerRequest },
   },
   {
     ...{ title: "Connections", path: "/connections" },

@@ -54,6 +54,8 @@ export interface Section {
   readonly title: string;
   /** Who may not do it does not see the section in the navigation. */
   readonly action?: Action;
+  /** Of an extension: without it there is no such section. */
+  readonly service?: DescService;
   /** Where the navigation leads: a key of `pages`. */
   readonly path: string;
   readonly pages: Readonly<Record<string, Page>>;

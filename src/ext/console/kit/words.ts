@@ -15,6 +15,8 @@ export const notices: ReadonlyMap<string, string> = new Map([
   ["client_changed", "The client was changed: the next request to the provider is made with it."],
   ["client_kept", "Nothing was changed: what was entered is stored already."],
   ["provider_deleted", "The provider was deleted."],
+  ["request_sent", "The request was let go."],
+  ["request_refused", "The request was refused."],
   ["key_revoked", "The API key was revoked."],
 ]);
 
@@ -126,6 +128,9 @@ export const eventWords: Readonly<Record<string, string>> = {
   "api_key.created": "API key created",
   "api_key.rotated": "API key rotated",
   "api_key.revoked": "API key revoked",
+  "approval.given": "Request approved",
+  "approval.refused": "Request refused",
+  "approval.expired": "Request not answered",
   "console.link_created": "Console link made",
   "console.session_opened": "Signed in",
   "console.session_ended": "Signed out",

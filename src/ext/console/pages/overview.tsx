@@ -1,4 +1,5 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
+import type { HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
 import { type Connection, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { DaemonState, type GetStatusResponse, StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../../model/quantity_text.js";
@@ -11,6 +12,8 @@ import { providerNames } from "../kit/names.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
 import { adviceOf, isOfClient, states, stateWord } from "../kit/words.js";
+import { approvalsPath } from "../sessions/console_url.js";
+import { Line, waitingFor } from "./approvals.js";
 import { Expiries, RefreshChart } from "./charts.js";
 
 const maxFailing = 10;
@@ -26,9 +29,11 @@ export async function overviewPage(request: PageRequest): Promise<Answer> {
     request.call(StatusService.method.getActivity, {}),
   ]);
   const total = status.connections.reduce((sum, { count }) => sum + Number(count), 0);
-  const tasks = await tasksOf(request, status);
+  const asks = request.sections.some(({ path }) => path === approvalsPath);
+  const held = asks ? await waitingFor(request) : [];
+  const tasks = [...held.map((each) => <HeldTask held={each} />), ...(await tasksOf(request, status))];
   const unready = status.checks.filter(({ passing }) => !passing).length;
-  const things = unready + status.failingProviderCount + countOf(status, ConnectionStatus.ATTENTION);
+  const things = held.length + unready + status.failingProviderCount + countOf(status, ConnectionStatus.ATTENTION);
   const content = (
     <div id="overview" data-poll="5">
       {total === 0 ? <FirstSteps /> : <Headline status={status} tasks={things} />}
@@ -70,6 +75,16 @@ function Task(props: Children & { readonly name: string; readonly note: View; re
       <div class="grow"><p>{children}</p><p class="soft">{note}</p></div>
       {action}
     </>
+  );
+}
+
+function HeldTask({ held }: { readonly held: HeldRequest }) {
+  const { id, caller, provider, userId } = held;
+  const action = <Go to={`${approvalsPath}/${id}`} text="Read it" kind="small" />;
+  return (
+    <Task name={provider} note={<Line held={held} />} action={action}>
+      <bdi>{caller}</bdi> asks to send a request as <bdi>{userId}</bdi> at <bdi>{provider}</bdi>.
+    </Task>
   );
 }
 

@@ -15,6 +15,9 @@ export function consoleUrl(address: ListenAddress | undefined, isTls: boolean): 
 export const openPath = "/open";
 export const codeField = "code";
 
+/** Where requests that wait for a person are answered: the list, and below it each of them. */
+export const approvalsPath = "/approvals";
+
 /** The link that a code stands in: in the query, which no log has. */
 export function consoleLink(origin: string, code: string): string {
   return `${origin}${openPath}?${new URLSearchParams({ [codeField]: code })}`;

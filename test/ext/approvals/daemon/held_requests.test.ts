@@ -1,15 +1,23 @@
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { createClient, type Interceptor } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { describe, expect, it } from "vitest";
 import { run } from "../../../../src/cli/program.js";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
+import { ConsoleService } from "../../../../src/gen/nexus/v1/console_pb.js";
 import { AuthType } from "../../../../src/gen/nexus/v1/provider_pb.js";
+import type { ShownRequestSchema } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { fakeShell } from "../../../cli/fake_shell.js";
 import { auditEvents } from "../../../daemon/audit_events.js";
+import { ConsoleVisitor } from "../../../daemon/console_visitor.js";
 import { TestDaemon } from "../../../daemon/harness.js";
 import { perSuite } from "../../../lifetimes.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
+
+type ShownInit = MessageInitShape<typeof ShownRequestSchema>;
 
 class World {
   constructor(
@@ -37,11 +45,13 @@ class World {
     return this.daemon.close();
   }
 
-  send(signal?: AbortSignal) {
-    const body = Buffer.from("title=hello\u202e");
+  send(signal?: AbortSignal, change: ShownInit & { readonly text?: string } = {}) {
+    const { text = "title=hello\u202e", ...more } = change;
+    const body = Buffer.from(text);
     const bodySha256 = createHash("sha256").update(body).digest();
     const url = "https://api.example/issues?x=1";
-    const request = { method: "POST", url, bodySize: BigInt(body.length), bodySha256, body };
+    const bytes = body.length <= 65_536 ? { body } : {};
+    const request = { method: "POST", url, bodySize: BigInt(body.length), bodySha256, ...bytes, ...more };
     const { connectionId } = this;
     return this.daemon.clients.tokens.getToken({ connectionId, request }, signal ? { signal } : {});
   }
@@ -50,6 +60,16 @@ class World {
     const shell = fakeShell({ env: { NEXUS_DATA_DIR: this.daemon.place.config.dataDir } });
     const code = await run(["approvals", ...args], shell);
     return { code, out: shell.out(), err: shell.err() };
+  }
+
+  clientsOf(key: string) {
+    const { httpUrl: baseUrl } = this.daemon.place;
+    const withKey: Interceptor = (next) => (request) => {
+      request.header.set("x-api-key", key);
+      return next(request);
+    };
+    const transport = createConnectTransport({ baseUrl, httpVersion: "1.1", interceptors: [withKey] });
+    return { console: createClient(ConsoleService, transport) };
   }
 
   async held(): Promise<string> {
@@ -108,5 +128,174 @@ describe("a request under a rule that has a person asked", () => {
     const shell = fakeShell({ env });
     expect(await run(["approvals", "list"], shell)).not.toBe(0);
     expect(shell.err()).toContain("requires approval.decide");
+  });
+});
+
+/** What nobody may be shown as it is. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+const hostile = /<script>|[\u202a-\u202e\u2066-\u2069\u001b\u0007]/;
+
+describe("a request that waits, in the console", () => {
+  const world = perSuite(() => World.start());
+  const signedIn = () => ConsoleVisitor.signedIn(world.daemon.clients);
+  const token = (page: string) => /name="form_token" value="([^"]+)"/.exec(page)?.[1] ?? "";
+  const digest = (page: string) => /name="digest" value="(\w+)"/.exec(page)?.[1] ?? "";
+
+  it("is counted in what needs a person, shown whole, and let go by a form of its page alone", async () => {
+    const sent = world.send(undefined, {
+      showsHeaders: true,
+      headers: { "x-trace": "a, b" },
+      session: "run-7",
+    });
+    const id = await world.held();
+    const visitor = await signedIn();
+    const overview = await visitor.visit("/overview");
+    expect(overview.body).toContain("1 thing needs you");
+    expect(overview.body).toContain(`href="/approvals/${id}"`);
+    expect((await visitor.visit("/approvals")).body).toContain(`href="/approvals/${id}"`);
+    const path = `/approvals/${id}`;
+    const { status, body } = await visitor.visit(path);
+    expect(status).toBe(200);
+    for (const part of [
+      ...["POST https://api.example/issues?x=1", "x-trace", "a, b", "title=hello\\u{202e}", "look first"],
+      ...["owner", "run-7", "acme", "ada", digest(body)],
+    ])
+      expect(body).toContain(part);
+    expect(body).toContain('value="hour"');
+    expect(body).not.toContain('value="session"');
+    const form = { form_token: token(body), digest: digest(body), answer: "yes", extent: "once" };
+    // Programs that open links, or ask ahead, send no such form.
+    for (const asked of [
+      await visitor.visit(path),
+      await visitor.visit(path, { method: "HEAD" }),
+      await visitor.visit(`${path}?${new URLSearchParams(form)}`),
+      await visitor.visit(path, { headers: { "sec-purpose": "prefetch" } }),
+      await visitor.visit(path, { form: { ...form, form_token: "" } }),
+      await visitor.visit(path, { form, headers: { origin: "https://evil.example" } }),
+      await new ConsoleVisitor(visitor.origin).visit(path, { form }),
+      await visitor.visit(path, { form: { ...form, answer: "perhaps" } }),
+      await visitor.visit(path, { form: { ...form, digest: "00".repeat(32) } }),
+      await visitor.visit(path, { form: { ...form, extent: "session" } }),
+    ])
+      expect(asked.status).not.toBe(303);
+    expect(await world.held()).toBe(id);
+    expect(await visitor.visit(path, { form })).toMatchObject({ status: 303 });
+    expect((await sent).token?.credentials["api_key"]).toBe("secret-of-acme");
+    expect((await visitor.visit(path)).status).toBe(404);
+    expect((await visitor.visit(path, { form })).status).toBe(404);
+  });
+
+  it("is refused there", async () => {
+    const refused = expect(world.send()).rejects.toThrow("a person refused");
+    const visitor = await signedIn();
+    const path = `/approvals/${await world.held()}`;
+    const { body } = await visitor.visit(path);
+    await visitor.visit(path, { form: { form_token: token(body), digest: digest(body), answer: "no" } });
+    await refused;
+  });
+
+  it("is reached by its signed link until it is answered, from a page of another site too", async () => {
+    const sent = world.send(undefined, { url: "https://api.example/link", session: "run-8" });
+    await world.held();
+    const request = {
+      ...{ method: "POST", url: "https://api.example/link", session: "run-8", bodySize: 14n },
+      bodySha256: createHash("sha256").update("title=hello\u202e").digest(),
+    };
+    const { url } = await world.daemon.clients.approvals.findApprovalPage({ request });
+    const visitor = await signedIn();
+    const stranger = new ConsoleVisitor(visitor.origin);
+    expect((await stranger.visit(url)).status).toBe(401);
+    // Of a browser that is signed in, which keeps that from other sites, the page asks to be opened again.
+    const led = await stranger.visit(url, { headers: { "sec-fetch-site": "cross-site" } });
+    expect(led.body).toContain(`href="${new URL(url).pathname}"`);
+    expect((await visitor.visit(`${url}x`)).status).toBe(404);
+    const { body } = await visitor.visit(url);
+    const action = /action="(\/approvals\/[^"]+)"/.exec(body)?.[1] ?? "";
+    const form = { form_token: token(body), digest: digest(body), answer: "yes", extent: "once" };
+    expect((await visitor.visit(action, { form })).status).toBe(303);
+    await sent;
+    expect((await visitor.visit(url)).status).toBe(404);
+    await expect(world.daemon.clients.approvals.findApprovalPage({ request })).rejects.toThrow("not found");
+  });
+
+  it.each([
+    {
+      name: "bidirectional marks and homoglyphs of a URL",
+      change: { url: "https://api.example/p\u0430y\u202e/tnuocca\u2066" },
+      shown: ["/p\\u{430}y\\u{202e}/tnuocca\\u{2066}"],
+    },
+    {
+      name: "terminal escapes and markup",
+      change: {
+        url: "https://api.example/<script>alert(1)</script>\u001b[2J",
+        ...{
+          text: "</pre><script>alert(2)</script>\u001b]0;x\u0007",
+          showsHeaders: true,
+          headers: { "x-a": '"><b>' },
+        },
+      },
+      shown: [
+        ...["/&lt;script&gt;alert(1)&lt;/script&gt;\\u{1b}[2J", "&quot;&gt;&lt;b&gt;"],
+        "&lt;/pre&gt;&lt;script&gt;alert(2)&lt;/script&gt;\\u{1b}]0;x\\u{7}",
+      ],
+    },
+    {
+      name: "letters of other scripts in a body",
+      change: { text: "pay p\u0430ypal \u05d0 100" },
+      shown: ['<bdo dir="ltr">pay p<mark>\u0430</mark>ypal <mark>\u05d0</mark> 100</bdo>'],
+    },
+    {
+      name: "a line of 64 KiB",
+      change: { text: "x".repeat(65_536) },
+      shown: ["x".repeat(65_536)],
+    },
+    {
+      name: "the size and digest of a line of 100 KiB",
+      change: { text: "y".repeat(102_400) },
+      shown: [
+        "100.0 KiB",
+        createHash("sha256").update("y".repeat(102_400)).digest("hex"),
+        "size and digest alone",
+      ],
+    },
+  ])("shows $name as what they are", async ({ change, shown }) => {
+    const caller = new AbortController();
+    const sent = world.send(caller.signal, change).catch(() => undefined);
+    const visitor = await signedIn();
+    const { body } = await visitor.visit(`/approvals/${await world.held()}`);
+    const pages = [body];
+    for (const part of shown) expect(body).toContain(part);
+    for (const path of ["/approvals", "/overview"]) pages.push((await visitor.visit(path)).body);
+    expect(pages.filter((page) => hostile.test(page))).toEqual([]);
+    caller.abort();
+    await sent;
+    await expect.poll(async () => (await world.command("list")).err).toContain("no request waits");
+  });
+
+  it("is not shown to an agent that is signed in, nor answered by it", async () => {
+    const caller = new AbortController();
+    const sent = world.send(caller.signal).catch(() => undefined);
+    const path = `/approvals/${await world.held()}`;
+    const { access } = world.daemon.clients;
+    const { key } = await access.createApiKey({
+      name: "bot",
+      role: Role.AGENT,
+      restriction: { userIds: ["*"] },
+    });
+    const visitor = await ConsoleVisitor.signedIn(world.clientsOf(key));
+    expect((await visitor.visit("/connections")).body).not.toContain("Approvals");
+    const page = await visitor.visit(path);
+    expect(page.status).toBe(403);
+    expect(page.body).not.toContain("api.example");
+    const { body } = await (await signedIn()).visit(path);
+    const form = {
+      form_token: await visitor.formToken(),
+      digest: digest(body),
+      answer: "yes",
+      extent: "once",
+    };
+    expect((await visitor.visit(path, { form })).status).toBe(403);
+    caller.abort();
+    await sent;
   });
 });

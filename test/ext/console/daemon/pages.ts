@@ -25,6 +25,7 @@ export function consolePaths(
     "connections-user": "/connections?user=ada",
     access: "/access?revoked=1",
     "key-new": "/access/keys/new",
+    approvals: "/approvals",
     audit: "/audit",
     "audit-filter": "/audit?principal=owner&since=24h",
     "audit-none": "/audit?type=nothing",

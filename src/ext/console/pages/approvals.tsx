@@ -1,0 +1,149 @@
+import { ApprovalService, type HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
+import { NotFound } from "../../../model/errors.js";
+import { formatBytes } from "../../../model/quantity_text.js";
+import type { Answer } from "../../../server/listen/http_listener.js";
+import { Empty, Facts, Go, Moment, Table } from "../../../server/views/parts.js";
+import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import type { PageRequest } from "../kit/request.js";
+import { approvalsPath } from "../sessions/console_url.js";
+
+const title = "Approvals";
+
+/** The requests that wait, each with a page of its own: nothing moves under the hand of somebody who answers. */
+export async function approvalsPage(request: PageRequest): Promise<Answer> {
+  const waiting = await waitingFor(request);
+  const rows = waiting.map((held) => ({
+    id: `held-${held.id}`,
+    cells: [
+      <a href={`${approvalsPath}/${held.id}`}><Line held={held} /></a>,
+      <bdi>{held.caller}</bdi>,
+      <bdi>{held.provider}</bdi>,
+      <bdi>{held.userId}</bdi>,
+      <Moment time={held.expiresAt} nowMs={request.nowMs} />,
+    ],
+  }));
+  const content = (
+    <div id="approvals" data-poll="2">
+      {rows.length === 0 ? (
+        <Empty title="No request waits" command="nexusd approvals list">
+          <p>A rule of the policy file with <code>then: ask</code> holds a request until you answer.</p>
+        </Empty>
+      ) : (
+        <Table caption={title} columns={["Request", "Caller", "Provider", "User", "Ends"]} rows={rows} />
+      )}
+    </div>
+  );
+  return consolePage(request, { title, section: approvalsPath, content });
+}
+
+/** Those that the person may answer. @param link of one */
+export async function waitingFor({ call }: PageRequest, link = ""): Promise<HeldRequest[]> {
+  return (await call(ApprovalService.method.listHeldRequests, { link })).requests;
+}
+
+/** One request, whole. What leads here is its id, or a link that was signed for it. */
+export async function approvalPage(request: PageRequest): Promise<Answer> {
+  const held = await heldOf(request);
+  if (!held) {
+    const content = (
+      <div class="card narrow">
+        <p>This request was answered, has ended by itself, or never was.</p>
+        <p class="actions"><Go to={approvalsPath} text="See what waits" /></p>
+      </div>
+    );
+    return consolePage(request, { title: "No such request waits", section: approvalsPath, content, status: 404 });
+  }
+  const choices = ["once", ...held.extents].map((extent, index) => (
+    <label class="choice">
+      <input type="radio" name="extent" value={extent} checked={index === 0} />{" "}{extentWords[extent] ?? extent}
+    </label>
+  ));
+  const content = (
+    <div class="card">
+      <p><Line held={held} /></p>
+      <HeldFacts held={held} nowMs={request.nowMs} />
+      {held.headers.length > 0 && <h2>Headers</h2>}
+      <Facts of={held.headers.map(({ name, value }) => [name, <code class="request">{value}</code>] as const)} />
+      <h2>Body</h2>
+      <Body held={held} />
+      <PostForm request={request} action={`${approvalsPath}/${held.id}`}>
+        <input type="hidden" name="digest" value={hex(held.digest)} />
+        <fieldset><legend>If you agree, it counts</legend>{choices}</fieldset>
+        <div class="actions">
+          <button type="submit" name="answer" value="yes">Let it go</button>
+          <button type="submit" name="answer" value="no" class="danger">Refuse it</button>
+          <Go to={approvalsPath} text="Not now" kind="quiet" />
+        </div>
+      </PostForm>
+    </div>
+  );
+  return consolePage(request, { title: "Approve a request?", section: approvalsPath, content });
+}
+
+const extentWords: Readonly<Record<string, string>> = {
+  once: "for this request, once",
+  session: "for this request, and all that this rule asks about in its session",
+  hour: "for this request, and all of this caller that this rule asks about within an hour",
+};
+
+async function heldOf(request: PageRequest): Promise<HeldRequest | undefined> {
+  const { id = "" } = request.params;
+  const waiting = await waitingFor(request, id.includes(".") ? id : "");
+  return waiting.find((held) => held.id === id.split(".", 1)[0]);
+}
+
+/** @throws NotFound for what is no answer */
+export async function answerRequest({ call, params }: PageRequest, form: URLSearchParams): Promise<Answer> {
+  const answer = form.get("answer");
+  if (answer !== "yes" && answer !== "no") throw new NotFound("request");
+  const approve = answer === "yes";
+  const extent = approve ? (form.get("extent") ?? "").replace(/^once$/, "") : "";
+  const digest = Buffer.from(form.get("digest") ?? "", "hex");
+  const { id = "" } = params;
+  await call(ApprovalService.method.decideHeldRequest, { id, digest, approve, extent });
+  return seeOther(approvalsPath, approve ? "request_sent" : "request_refused");
+}
+
+/** In printable ASCII alone, as the daemon answers it. */
+export function Line({ held: { method, url } }: { readonly held: HeldRequest }) {
+  return <code class="request">{method} https://{url}</code>;
+}
+
+function HeldFacts({ held, nowMs }: { readonly held: HeldRequest; readonly nowMs: number }) {
+  const rule = `line ${held.ruleLine} of the policy file${held.because === "" ? "" : `: ${held.because}`}`;
+  return (
+    <Facts
+      of={[
+        ["Caller", <bdi>{held.caller}</bdi>],
+        ["Session", held.session],
+        ["Provider", <bdi>{held.provider}</bdi>],
+        ["Account", <a href={`/connections/${held.connectionId}`}><bdi>{held.userId}</bdi></a>],
+        ["Rule", <bdi>{rule}</bdi>],
+        ["Denied by itself", <Moment time={held.expiresAt} nowMs={nowMs} />],
+        ["Digest", <code>{hex(held.digest)}</code>],
+      ]}
+    />
+  );
+}
+
+/** From left to right whatever its letters, which are marked where they are not ASCII: another script has letters that look the same. */
+function Body({ held: { bodySize, bodySha256, bodyText } }: { readonly held: HeldRequest }) {
+  if (bodySize === 0n) return <p>It has no body.</p>;
+  const parts = bodyText
+    .split(/([^\p{ASCII}]+)/u)
+    .map((part, index) => (index % 2 === 1 ? <mark>{part}</mark> : part));
+  return (
+    <>
+      <p>Body of {formatBytes(Number(bodySize))}, SHA-256 <code>{hex(bodySha256)}</code></p>
+      {bodyText === "" ? (
+        <p class="problem">It is no text, or too long to be shown: you see its size and digest alone.</p>
+      ) : (
+        <pre class="request"><bdo dir="ltr">{parts}</bdo></pre>
+      )}
+    </>
+  );
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString("hex");
+}
