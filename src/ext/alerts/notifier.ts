@@ -260,12 +260,13 @@ function keyOf({ receiver, subject }: DueLine): string {
 /**
  * A notification as receivers get it, by the conventions of Standard Webhooks: `type`, `timestamp` and `data`.
  *
- * @param link leads a person to the consent
+ * @param link leads a person to the consent, or to what is to be approved
  */
-function messageOf(
+export function messageOf(
   event: NotifiedEvent | PendingNotification,
   atMs: number,
   link: string | undefined,
+  more: Readonly<Record<string, string>> = {},
 ): NotificationMessage {
   const { type, connectionId, providerId, providerName, userId, label, reason, endsAtMs } = event;
   const data = {
@@ -275,6 +276,7 @@ function messageOf(
     ...(reason !== "" && { reason, message: sentenceOf(reason) }),
     ...(endsAtMs !== undefined && { ends_at: timeText(endsAtMs) }),
     ...(link !== undefined && { link }),
+    ...more,
   };
   const id = "id" in event ? event.id : `msg_${newId()}`;
   return { id, type, body: JSON.stringify({ type, timestamp: timeText(atMs), data }) };

@@ -6,6 +6,7 @@ import { NotificationService, TestReceiversResponseSchema } from "../../gen/nexu
 import { NotFound } from "../../model/errors.js";
 import type { Receiver } from "../../model/notifications/receiver.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import { ApprovalNotices } from "./approval_notices.js";
 import { ConsentLinks } from "./consent_links.js";
 import { NotificationOutbox } from "./notification_outbox.js";
 import { Notifier } from "./notifier.js";
@@ -28,6 +29,10 @@ export function openAlerts(core: Core): RunningExtension {
     ...{ ...parts, outbox },
     // Without a return URL nobody could confirm what a link brings.
     links: notify.links && !consent.requireConfirmation ? links : undefined,
+    onOutcome: (outcome) => metrics.notified(outcome),
+  });
+  new ApprovalNotices({
+    ...{ ...parts, hasLinks: notify.links },
     onOutcome: (outcome) => metrics.notified(outcome),
   });
   return {

@@ -7,6 +7,7 @@ export const notificationTypes = [
   "connection.unrefreshable",
   "provider.suspended",
   "provider.recovered",
+  "approval.waiting",
 ] as const;
 export type NotificationType = (typeof notificationTypes)[number] | "test";
 
