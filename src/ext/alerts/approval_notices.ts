@@ -4,13 +4,13 @@ import { type Clock, delay } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import { messageOf } from "./notifier.js";
 
-/** Nobody is told of what ends at once. */
+/** What ends at once is not reported. */
 const settleMs = 1_000;
 const retryMs = 5_000;
 const type = "approval.waiting";
 
 /**
- * Tells receivers of requests that wait for a person, each once, for as long as it waits. Nothing of it is stored: a restart ends what waits.
+ * Reports requests that wait for a person to receivers, each once, for as long as it waits. Nothing of it is stored: a restart ends what waits.
  * A receiver gets one at a time, so that an agent which asks and leaves sends no flood.
  */
 export class ApprovalNotices {
