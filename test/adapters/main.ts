@@ -3,7 +3,16 @@
  * install.sh puts the frameworks into `~/.cache/nexusd-adapters`. Prints case by framework.
  */
 import { execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -69,8 +78,14 @@ const chosen = columns.filter(({ framework }) => framework.includes(values.only)
 if (chosen.some(({ framework }) => framework in inNode)) {
   stage();
   await results.check("types", "Node", checkNodeTypes);
+  await results.check("package", "Node", checkNodePackage);
 }
-await Promise.all([drain(), drain(), results.check("types", "Python", checkTypes)]);
+await Promise.all([
+  drain(),
+  drain(),
+  results.check("types", "Python", checkTypes),
+  results.check("package", "Python", checkPythonPackage),
+]);
 rmSync(folder, { recursive: true });
 process.stdout.write(`${results.table(["Python", "Node", ...columns.map(({ framework }) => framework)])}\n`);
 if (results.complaints !== "") process.stdout.write(`\n${results.complaints}\n`);
@@ -132,7 +147,24 @@ async function checkTypes(): Promise<void> {
     join(place, "mypy"),
     ...files.map((name) => `src/nexusd/${name}.py`),
   ];
-  const { code, output } = await run(argv, {}, clients);
+  await succeed(argv, clients);
+}
+
+/** What would be published. */
+async function checkPythonPackage(): Promise<void> {
+  const out = join(folder, "package");
+  await succeed([python, "-m", "hatchling", "build", "-d", out], clients);
+  const files = readdirSync(out).map((name) => join(out, name));
+  await succeed([python, "-m", "twine", "check", "--strict", ...files]);
+}
+
+async function checkNodePackage(): Promise<void> {
+  const staged = join(typescript, "node_modules/nexusd-client");
+  await succeed(["npm", "publish", "--dry-run", "--ignore-scripts"], staged);
+}
+
+async function succeed(argv: readonly string[], cwd?: string): Promise<void> {
+  const { code, output } = await run(argv, {}, cwd);
   if (code !== 0) throw new Error(output);
 }
 
@@ -167,7 +199,7 @@ function stage(): void {
   // Not into the checkout's own dist, which other suites build meanwhile.
   const [source, client] = [join(root, "clients/typescript"), join(modules, "nexusd-client")];
   execFileSync(bin("tsc"), ["-p", source, "--outDir", join(client, "dist")], { stdio: "inherit" });
-  cpSync(join(source, "package.json"), join(client, "package.json"));
+  for (const name of ["package.json", "README.md", "LICENSE"]) cpSync(join(source, name), join(client, name));
   symlinkSync(join(root, "node_modules"), join(client, "node_modules"));
 }
 
@@ -183,6 +215,5 @@ async function checkNodeTypes(): Promise<void> {
       exclude: ["node_modules"],
     }),
   );
-  const { code, output } = await run([bin("tsc"), "-p", config], {});
-  if (code !== 0) throw new Error(output);
+  await succeed([bin("tsc"), "-p", config]);
 }
