@@ -6,6 +6,10 @@ import { RefreshLog } from "./refresh_log.js";
 
 /** A request is on its way so long, over a slow link. */
 const onItsWayMs = 500;
+/** A hub that lost the lead waits for what it has sent, and ends. */
+const abandonMs = 4_000;
+/** A lease, with a pause. */
+const heldUpMs = 20_000;
 /** So much before a request its history begins. */
 const beforeMs = 3_000;
 
@@ -51,7 +55,9 @@ export async function judgeLosses({
       owner: life.owner,
       unansweredMs: rotation && unansweredMs(life, grant, rotation.receivedMs, atMs),
     };
-    const explanation = isKept ? undefined : explanationOf(rotation, sender, effective);
+    const explanation = isKept
+      ? givenUp(log.attemptsOf(grant, rotation?.receivedMs ?? 0), grant, reigns, effective)
+      : explanationOf(rotation, sender, effective);
     if (explanation !== undefined) {
       explained[explanation] = (explained[explanation] ?? 0) + 1;
       continue;
@@ -97,7 +103,47 @@ function unansweredMs(
   // Sent in a stall of the provider, it is read behind it.
   const lines = linesOf(daemon.output, grant, receivedMs - beforeMs);
   const times = lines.flatMap((line) => (line.includes("no answer came back") ? (timeOf(line) ?? []) : []));
-  return times.findLast((time) => time < untilMs);
+  return times.findLast((time) => time < untilMs) ?? endedMs(daemon.output, receivedMs);
+}
+
+/** Until when a hub that lost the lead waited for what it had sent. */
+function endedMs(output: string, fromMs: number): number | undefined {
+  const line = output.split("\n").find((each) => each.includes("this hub lost the lead"));
+  const atMs = line === undefined ? undefined : timeOf(line);
+  return atMs !== undefined && atMs > fromMs ? atMs + abandonMs : undefined;
+}
+
+/**
+ * What explains that the hubs gave up a grant whose newest token they have: neither of two requests for the next one was answered, and
+ * none came to the provider. Each was sent into a harmed link, or its sender ended meanwhile.
+ */
+function givenUp(
+  attempts: readonly { readonly fence: string; readonly atMs: number }[],
+  grant: string,
+  reigns: ReadonlyMap<string, Life>,
+  faults: readonly Fault[],
+): string | undefined {
+  if (attempts.length < 2) return undefined;
+  const explanations = attempts.slice(-2).map(({ fence, atMs }) => {
+    const life = reigns.get(fence);
+    if (life === undefined) return undefined;
+    // One that was held up before it could send, and led no more behind it.
+    const isOver = (endedMs(life.daemon.output, atMs) ?? Number.POSITIVE_INFINITY) < atMs + heldUpMs;
+    if (isOver) return "lost lead";
+    // A link that was harmed before the request was sent lets none of it through.
+    const met = faults.map((fault) =>
+      fault.fromMs < atMs && fault.untilMs > atMs ? { ...fault, fromMs: atMs } : fault,
+    );
+    const saidMs = unansweredMs(life, grant, atMs, Number.POSITIVE_INFINITY) ?? givenUpMs(life, grant, atMs);
+    const sender = { owner: life.owner, unansweredMs: saidMs };
+    return explanationOf({ grant, attempt: "", receivedMs: atMs }, sender, met);
+  });
+  return explanations.includes(undefined) ? undefined : explanations.at(-1);
+}
+
+function givenUpMs({ daemon }: Life, grant: string, fromMs: number): number | undefined {
+  const line = linesOf(daemon.output, grant, fromMs).find((each) => each.includes("the grant is lost"));
+  return line === undefined ? undefined : timeOf(line);
 }
 
 function isSpooled({ daemon }: Life, grant: string, fromMs: number): boolean {

@@ -53,6 +53,22 @@ export class RefreshLog {
     return { fence: intent.fence, isDurable };
   }
 
+  /** The requests that were marked after a moment, for the newest revision. */
+  attemptsOf(connectionId: string, fromMs: number): { readonly fence: string; readonly atMs: number }[] {
+    const entries = this.#entries.get(connectionId) ?? [];
+    const newest = entries.at(-1)?.revision;
+    const firsts = new Map<string, Entry>();
+    for (const entry of entries)
+      if (
+        entry.attempt !== undefined &&
+        entry.revision === newest &&
+        entry.atMs > fromMs &&
+        !firsts.has(entry.attempt)
+      )
+        firsts.set(entry.attempt, entry);
+    return [...firsts.values()];
+  }
+
   /** When a later reign wrote first; infinity: there was none. */
   endOf(fence: string): number {
     const later = [...this.#begun].filter(([other]) => other > BigInt(fence)).map(([, atMs]) => atMs);
