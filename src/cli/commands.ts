@@ -1,6 +1,5 @@
 import type { Command } from "commander";
 import { auditCommand } from "./admin/audit.js";
-import { backupCommand } from "./admin/backup.js";
 import { clientKeysCommand } from "./admin/client_keys.js";
 import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
@@ -14,7 +13,6 @@ import { execCommand } from "./credentials/exec.js";
 import { tokenCommand } from "./credentials/token.js";
 import { exitCodesCommand } from "./daemon/exit_codes.js";
 import { healthCommand } from "./daemon/health.js";
-import { restoreCommand } from "./daemon/restore.js";
 import { serveCommand } from "./daemon/serve.js";
 import { statusCommand } from "./daemon/status.js";
 import { providerCommand } from "./providers/provider.js";
@@ -124,8 +122,6 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
       healthCommand,
       "--ops-listen 127.0.0.1:9090",
     ],
-    ["backup", "copy the store of a running daemon into a file", backupCommand, "nexus.backup"],
-    ["restore", "restore a backup to a data folder", restoreCommand, "nexus.backup --data-dir ~/nexus"],
     [
       "keyring",
       "add, rotate, and retire the keys that encrypt the store",

@@ -95,7 +95,6 @@ export class Daemon {
   async #open({ services, pages }: MadeListeners): Promise<void> {
     const { domain, extensions, policy, hub } = this.parts;
     if (!hub) await this.#prepare();
-    domain.backups.start();
     // Before the first caller, who may ask for what the file says.
     await policy?.start();
     if (!hub) await this.#startExtensions();

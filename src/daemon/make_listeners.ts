@@ -18,7 +18,6 @@ import { CallPipeline, type ListenerCalls } from "../service/pipeline/call_pipel
 import type { ServiceDefinition } from "../service/pipeline/service_definition.js";
 import { accessService } from "../service/services/access_service.js";
 import { auditService } from "../service/services/audit_service.js";
-import { backupService } from "../service/services/backup_service.js";
 import { clientKeyService } from "../service/services/client_key_service.js";
 import { connectionService } from "../service/services/connection_service.js";
 import { fleetControlService } from "../service/services/fleet_control_service.js";
@@ -177,7 +176,7 @@ export function definedServices(
   { nowMs, more }: { nowMs(): number; readonly more: readonly ServiceDefinition[] },
   hub?: HubServices,
 ): ServiceDefinition[] {
-  const { registry, connections, audit, keyring, backups } = parts;
+  const { registry, connections, audit, keyring } = parts;
   const { access, keys, explainer, guard, mcp } = parts;
   const { publicUrl } = config;
   const services = [
@@ -189,7 +188,6 @@ export function definedServices(
     accessService({ keys, access, explainer, rules: parts.rules }),
     keyringService({ keyring }),
     clientKeyService({ clientKeys: parts.clientKeys, publicUrl }),
-    backupService({ backups }),
     fleetControlService(hub),
     ...more,
   ].map((service) => hub?.led(service) ?? service);

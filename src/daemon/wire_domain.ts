@@ -10,7 +10,6 @@ import { SeenIds } from "../domain/access/seen_ids.js";
 import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
 import { AuditReader } from "../domain/operations/audit_reader.js";
-import { BackupMaker } from "../domain/operations/backup_maker.js";
 import { ExpiryCounter } from "../domain/operations/expiry_counter.js";
 import { KeyRotation } from "../domain/operations/key_rotation.js";
 import { KeyringManager } from "../domain/operations/keyring_manager.js";
@@ -224,13 +223,12 @@ function tokenParts(
 
 /** What the operator asks of the daemon itself. */
 function operationParts(shared: Shared, { engine }: RefreshParts, { opened }: DomainResources) {
-  const { config, store, clock, hub, fleet } = shared;
+  const { store, clock, hub, fleet } = shared;
   const sealing = { ...shared, ring: opened.vault };
   return {
     audit: new AuditReader({ store }),
     expiries: new ExpiryCounter({ store, clock }),
     status: new StatusReader({ store, hub, clock, fleet, engine, version: readVersion() }),
     keyring: new KeyringManager({ ...sealing, source: opened.source, rotation: new KeyRotation(sealing) }),
-    backups: new BackupMaker({ ...sealing, folder: config.dataDir }),
   };
 }

@@ -1,6 +1,7 @@
 import type { Extension } from "../cli/shell/shell.js";
 import { alerts } from "./alerts/extension.js";
 import { approvals } from "./approvals/extension.js";
+import { backup } from "./backup/extension.js";
 import { webConsole } from "./console/extension.js";
 import { credentialHelpers } from "./credential_helpers/extension.js";
 import { egress } from "./egress/extension.js";
@@ -16,6 +17,7 @@ import { spoke } from "./spoke/extension.js";
 export const extensions: readonly Extension[] = [
   alerts,
   approvals,
+  backup,
   egress,
   envoy,
   fleet,

@@ -34,7 +34,13 @@ describe("every RPC that the daemon serves", () => {
     const options = { config, clock, random: () => 0.5, log };
     const parts = wireDomain(options, { store, opened, spoolFile: undefined, metrics });
     const templates = await Catalogue.open(undefined);
-    const core = { options, resources: { store, metrics }, domain: parts, templates, environment: {} };
+    const core = {
+      options,
+      resources: { store, metrics, opened },
+      domain: parts,
+      templates,
+      environment: {},
+    };
     const running = await Promise.all(extensions.map((each) => each.open?.(core as unknown as Core)));
     const more = running.flatMap((each) => each?.services ?? []);
     const services = definedServices(parts, templates, config, { nowMs: () => 0, more });

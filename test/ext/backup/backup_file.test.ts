@@ -7,7 +7,7 @@ import {
   decodeBackupHeader,
   digestFile,
   encodeBackupHeader,
-} from "../../../src/store/files/backup_file.js";
+} from "../../../src/ext/backup/backup_file.js";
 import { sealed } from "../../samples.js";
 import { temporaryFolder } from "../../temporary_folder.js";
 

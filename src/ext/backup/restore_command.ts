@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
+import { CommandFailure } from "../../cli/shell/command_failure.js";
+import { SettingOptions } from "../../cli/shell/setting_options.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { formatFields } from "../../cli/shell/text.js";
 import { loadConfig } from "../../config/config.js";
 import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
-import type { RestoreReport } from "../../daemon/restore.js";
-import { CommandFailure } from "../shell/command_failure.js";
-import { SettingOptions } from "../shell/setting_options.js";
-import type { Shell } from "../shell/shell.js";
-import { formatFields } from "../shell/text.js";
+import type { RestoreReport } from "./restore.js";
 
 interface RestoreFlags {
   readonly json?: boolean;
@@ -39,7 +39,7 @@ export function restoreCommand(shell: Shell): Command {
       const config = loadConfig(shell.env, settings.flagsOf({ ...flags }), { isTTY: shell.stdout.isTTY });
       const file = resolve(name);
       // The command alone needs the store.
-      const { restoreFromSettings } = await import("../../daemon/restore.js");
+      const { restoreFromSettings } = await import("./restore.js");
       try {
         const { env: environment, clock } = shell;
         const force = flags.force === true;

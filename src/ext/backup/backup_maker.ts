@@ -1,22 +1,22 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import { type SealedVerdict, verifySealed } from "../../domain/operations/sealed_records.js";
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import type { AssociatedData } from "../../model/credentials/credential.js";
 import { Aborted, FailedPrecondition } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
+import { Store, storeFileName } from "../../store/store.js";
+import type { Vault } from "../../vault/vault.js";
 import {
   type BackupManifest,
   digestFile,
   encodeBackupHeader,
   fileChunks,
   manifestText,
-} from "../../store/files/backup_file.js";
-import { Store, storeFileName } from "../../store/store.js";
-import type { Vault } from "../../vault/vault.js";
-import { CredentialVault } from "../credentials/credential_vault.js";
-import { type SealedVerdict, verifySealed } from "./sealed_records.js";
+} from "./backup_file.js";
 
 /** Names of the folders in which copies are made; what a crash leaves of them is removed at the next start. */
 const folderPrefix = "backup-";
@@ -59,7 +59,7 @@ export class BackupMaker {
   ) {}
 
   /** Removes what a crash has left. */
-  start(): void {
+  removeLeft(): void {
     for (const entry of readdirSync(this.deps.folder, { withFileTypes: true })) {
       const isLeft = entry.isDirectory() && leftName.test(entry.name);
       if (isLeft) rmSync(join(this.deps.folder, entry.name), { recursive: true, force: true });

@@ -1,15 +1,15 @@
+import {
+  type ConnectionChange,
+  changeConnection,
+  consentEnded,
+} from "../../domain/connections/state/connection_change.js";
+import { sealedPages } from "../../domain/operations/sealed_records.js";
 import type { AuditEvent } from "../../model/access/audit_event.js";
 import type { Connection } from "../../model/connections/connection.js";
 import { isUnattended } from "../../model/providers/grant_type.js";
 import { isRefreshable } from "../../model/refresh/refresh_policy.js";
 import { unlessUnreadable } from "../../store/records/unreadable.js";
 import type { Store } from "../../store/store.js";
-import {
-  type ConnectionChange,
-  changeConnection,
-  consentEnded,
-} from "../connections/state/connection_change.js";
-import { sealedPages } from "./sealed_records.js";
 
 /** Connections of one commit. */
 const page = 200;

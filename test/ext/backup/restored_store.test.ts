@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { beginRestored } from "../../../src/domain/operations/restored_store.js";
+import { beginRestored } from "../../../src/ext/backup/restored_store.js";
 import { GrantFailure } from "../../../src/oauth/failure.js";
+import { Engine, hourMs, tokenSet } from "../../domain/engine.js";
 import { perTest } from "../../lifetimes.js";
 import { pending, stateHash } from "../../samples.js";
-import { Engine, hourMs, tokenSet } from "../engine.js";
 
 describe("a store that comes from a backup", () => {
   const engine = perTest(() => new Engine());

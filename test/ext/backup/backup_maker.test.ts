@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { BackupMaker } from "../../../src/domain/operations/backup_maker.js";
+import { BackupMaker } from "../../../src/ext/backup/backup_maker.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { Vault } from "../../../src/vault/vault.js";
 import { silentLog } from "../../silent_log.js";
@@ -25,7 +25,7 @@ it("a start removes what a crash left, and no backup that a person keeps in the 
     folder,
     clock: new ManualClock(0),
     log: silentLog,
-  }).start();
+  }).removeLeft();
   for (const path of left) expect(existsSync(path)).toBe(false);
   for (const name of [...kept, "backup-archive", "backup-Monday"])
     expect(existsSync(join(folder, name)), name).toBe(true);

@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { Backup, BackupMaker } from "../../domain/operations/backup_maker.js";
+import type { Core, RunningExtension } from "../../daemon/extension.js";
 import {
   BackupService,
   type BackupSummary,
@@ -8,9 +8,18 @@ import {
   CreateBackupResponseSchema,
 } from "../../gen/nexus/v1/backup_pb.js";
 import { pump } from "../../runtime/stream_sink.js";
-import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
+import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import { type Backup, BackupMaker } from "./backup_maker.js";
 
-export function backupService(options: { readonly backups: BackupMaker }): ServiceDefinition {
+export function openBackups({ options, resources }: Core): RunningExtension {
+  const { config, clock, log } = options;
+  const { store, opened } = resources;
+  const backups = new BackupMaker({ store, ring: opened.vault, folder: config.dataDir, clock, log });
+  backups.removeLeft();
+  return { services: [backupService({ backups })] };
+}
+
+function backupService(options: { readonly backups: BackupMaker }): ServiceDefinition {
   return defineService(BackupService, {
     createBackup({ allowUnreadable }, { principal }, sink) {
       return pump(async function* (signal) {

@@ -2,14 +2,14 @@ import { createHash } from "node:crypto";
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Command } from "commander";
+import { callFailure } from "../../cli/shell/call_failure.js";
+import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
+import { type DaemonFlags, daemonCommand } from "../../cli/shell/daemon_command.js";
+import { whyNot } from "../../cli/shell/files.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { formatFields, formatTime } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { BackupSummary, CreateBackupResponse } from "../../gen/nexus/v1/backup_pb.js";
-import { callFailure } from "../shell/call_failure.js";
-import { CommandFailure, usageFailure } from "../shell/command_failure.js";
-import { type DaemonFlags, daemonCommand } from "../shell/daemon_command.js";
-import { whyNot } from "../shell/files.js";
-import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTime } from "../shell/text.js";
 
 interface BackupFlags extends DaemonFlags {
   readonly force?: boolean;

@@ -13,9 +13,20 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import type { Config } from "../../config/config.js";
+import { withoutVariablesOf } from "../../document/named_variables.js";
+import { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import { openKeyCheck } from "../../domain/operations/key_check.js";
+import { verifySealed } from "../../domain/operations/sealed_records.js";
 import { owner } from "../../model/access/principal.js";
 import { DataLoss } from "../../model/errors.js";
 import type { Clock } from "../../runtime/clock.js";
+import { lockDataFolder } from "../../store/files/data_folder.js";
+import { syncFolder } from "../../store/files/sync_folder.js";
+import { Store, storeFileName } from "../../store/store.js";
+import { KeyError } from "../../vault/key_file.js";
+import { KeyRingSource } from "../../vault/key_source.js";
+import { Vault } from "../../vault/vault.js";
 import {
   BackupDamaged,
   type BackupHeader,
@@ -24,18 +35,24 @@ import {
   decodeBackupHeader,
   fileChunks,
   manifestText,
-} from "../../store/files/backup_file.js";
-import { lockDataFolder } from "../../store/files/data_folder.js";
-import { syncFolder } from "../../store/files/sync_folder.js";
-import { Store, storeFileName } from "../../store/store.js";
-import { KeyError } from "../../vault/key_file.js";
-import type { KeyRingSource } from "../../vault/key_source.js";
-import { Vault } from "../../vault/vault.js";
-import { CredentialVault } from "../credentials/credential_vault.js";
+} from "./backup_file.js";
 import { backupPlace, restoreFolderPrefix } from "./backup_maker.js";
-import { openKeyCheck } from "./key_check.js";
 import { beginRestored } from "./restored_store.js";
-import { verifySealed } from "./sealed_records.js";
+
+/** Puts a backup into the data folder of the settings, whose daemon does not run. @throws as `restoreStore` */
+export function restoreFromSettings(options: {
+  readonly config: Config;
+  readonly file: string;
+  readonly force: boolean;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+}): Promise<RestoreReport> {
+  const { config, file, force, clock } = options;
+  const environment = withoutVariablesOf(config.providersFile, options.environment);
+  process.umask(0o077);
+  const keys = new KeyRingSource({ source: config.encryptionKey, environment, clock });
+  return restoreStore({ dataDir: config.dataDir, keys, file, force, clock });
+}
 
 /** The data folder holds a store, which would be lost. */
 export class StoreInTheWay extends Error {

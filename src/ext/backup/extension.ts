@@ -1,0 +1,25 @@
+import type { Extension } from "../../cli/shell/shell.js";
+import { backupCommand } from "./backup_command.js";
+import { restoreCommand } from "./restore_command.js";
+
+/** Copies of the store while it is in use, and `nexusd backup` and `restore`. */
+export const backup: Extension = {
+  name: "backup",
+  commands: [
+    {
+      group: "Operate the daemon",
+      name: "backup",
+      summary: "copy the store of a running daemon into a file",
+      examples: "nexus.backup",
+      make: backupCommand,
+    },
+    {
+      group: "Operate the daemon",
+      name: "restore",
+      summary: "restore a backup to a data folder",
+      examples: "nexus.backup --data-dir ~/nexus",
+      make: restoreCommand,
+    },
+  ],
+  open: async (core) => (await import("./backup_service.js")).openBackups(core),
+};
