@@ -1,4 +1,4 @@
-import { placeholder } from "./proxy/placeholder.js";
+import { placeholder } from "./injection/request_fields.js";
 import type { Route } from "./proxy/routes.js";
 
 /** Variables by which programs find their proxy; many read the names in lower case alone. */

@@ -43,11 +43,13 @@ export class ApiStandIn {
     });
     const sockets = new Set<Socket>();
     server.on("secureConnection", (socket) => sockets.add(socket));
-    server.on("upgrade", (_, socket) => {
-      if (api.refusesUpgrades)
-        return void socket.end(
-          "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\nb\r\nnot for you\r\n0\r\n\r\n",
-        );
+    server.on("upgrade", ({ headers }, socket) => {
+      if (api.refusesUpgrades) {
+        const why = `not for you, ${headers["x-api-key"]}`;
+        const chunk = `${why.length.toString(16)}\r\n${why}\r\n0\r\n\r\n`;
+        const head = `HTTP/1.1 403 Forbidden\r\nx-echo: ${headers["x-api-key"]}\r\nconnection: close`;
+        return void socket.end(`${head}\r\ntransfer-encoding: chunked\r\n\r\n${chunk}`);
+      }
       socket.write("HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n");
       api.upgraded(socket);
     });

@@ -11,6 +11,8 @@ import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { durationOf } from "../../../cli/shell/option_values.js";
 import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
+import { Mask } from "../injection/mask.js";
+import { credentialOf, filledBasic, passed, withoutPlaceholders } from "../injection/request_fields.js";
 import type { Origin } from "./dial.js";
 import { Problem } from "./problem.js";
 import type { NamedRoute, Route } from "./routes.js";
@@ -108,16 +110,32 @@ export class Credentials {
     }
   }
 
-  /** @param nonce that the API asked for @returns what goes to the API @throws Problem */
+  /**
+   * @param headers as the program sent them
+   * @param nonce that the API asked for
+   * @returns what goes to the API, and what hides the credential in its answer
+   * @throws Problem
+   */
   async put({ origin, method, target, headers, body }: OwnRequest, token: Token, route: Route, nonce = "") {
     const origins = `https://${authorityOf(origin)}`;
-    const texts = Object.entries(headers).map(([name, value]) => [name, [value].flat().join(", ")] as const);
-    const request = { method, url: `${origins}${target}`, headers: Object.fromEntries(texts), body };
+    // What is compressed could not be masked.
+    const own = { ...passed(headers, token), "accept-encoding": "identity" };
+    const texts = Object.entries(own).map(([name, value]) => [name, [value].flat().join(", ")] as const);
+    const request = {
+      method,
+      url: `${origins}${withoutPlaceholders(target)}`,
+      headers: Object.fromEntries(texts),
+      body,
+    };
     const put = await asked(authorize(request, token, this.deps.session, { name: this.#name(route) }, nonce));
     const fields = Object.entries(put.headers).map(([name, value]) => [name.toLowerCase(), value] as const);
+    const credential = credentialOf(token);
+    const basic = filledBasic(headers["authorization"], token);
+    const added = fields.flatMap(([name, value]) => (request.headers[name] === value ? [] : [value]));
     return {
       path: put.url.slice(origins.length),
-      headers: { ...Object.fromEntries(fields), host: authorityOf(origin) },
+      headers: { ...Object.fromEntries(fields), ...basic, host: authorityOf(origin) },
+      mask: new Mask([credential, ...added, ...added.map((value) => value.replace(/^\S+ /, ""))]),
     };
   }
 

@@ -4,10 +4,10 @@ import { pipeline } from "node:stream/promises";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { refusesCredential } from "../../../model/credentials/refusal.js";
 import { traceIdOf } from "../../../model/tracing.js";
+import { ofConnection, ofEnd } from "../injection/request_fields.js";
 import type { Refusal } from "./credentials.js";
 import type { Origin } from "./dial.js";
 import type { Incoming } from "./judge.js";
-import { holdsPlaceholder, withoutPlaceholders } from "./placeholder.js";
 import { cutOff, type Outgoing, Problem } from "./problem.js";
 import { RequestBody } from "./request_body.js";
 import type { Route } from "./routes.js";
@@ -16,11 +16,6 @@ import { authorityOf, type Fields, type UpstreamAnswer, type UpstreamRequest } f
 
 /** Of a body that a credential is made of (an AWS signature, an HMAC). */
 const maxSignedBytes = 8 * 1024 * 1024;
-/** RFC 9110 section 7.6.1, and what is between the program and this proxy. */
-const ofConnection =
-  /^(connection|keep-alive|proxy-connection|proxy-authorization|proxy-authenticate|te|trailer|transfer-encoding|upgrade|http2-settings|expect|:.*)$/;
-/** Where a program may have put a credential of its own: it is none of the API's business. */
-const ofCaller = /^(authorization|dpop|cookie|x-api-key|x-amz-(date|security-token|content-sha256))$/;
 
 /** One request to an API with the credential put in, and the answer as it comes. */
 export class Exchange {
@@ -95,15 +90,10 @@ export class Exchange {
         "body-too-long",
         `the credential of ${route.providerName} is made of the body, which may have ${maxSignedBytes} bytes`,
       );
-    const headers = passed(this.request.headers as Fields, token);
-    const own = withoutPlaceholders(target);
-    const put = await credentials.put(
-      { origin, method, target: own, headers, body: whole },
-      token,
-      route,
-      nonce,
-    );
-    return await this.#reach({ method, ...put, body: whole ?? body.open() });
+    const headers = this.request.headers as Fields;
+    const own = { origin, method, target, headers, body: whole };
+    const { mask, ...put } = await credentials.put(own, token, route, nonce);
+    return mask.answer(await this.#reach({ method, ...put, body: whole ?? body.open() }));
   }
 
   async #reach(request: Omit<UpstreamRequest, "signal">): Promise<UpstreamAnswer> {
@@ -136,29 +126,6 @@ export class Exchange {
     });
     await pipeline(body, response);
   }
-}
-
-/** What a program sent, without credentials of its own and what is between it and this proxy. */
-export function passed(
-  headers: Fields,
-  { strategy }: { readonly strategy?: Token["strategy"] },
-): Record<string, string | string[]> {
-  const { value } = strategy?.kind ?? {};
-  const named = value && "headerName" in value ? value.headerName.toLowerCase() : "";
-  const kept = Object.entries(ofEnd(headers)).filter(
-    ([name, value]) => !ofCaller.test(name) && name !== named && !holdsPlaceholder(value),
-  );
-  return Object.fromEntries(kept);
-}
-
-/** What is for the other end, and not for this proxy. */
-function ofEnd(headers: Fields): Record<string, string | string[]> {
-  const named = String(headers["connection"] ?? "")
-    .toLowerCase()
-    .split(/\s*,\s*/);
-  const kept = Object.entries(headers).filter(([name]) => !ofConnection.test(name) && !named.includes(name));
-  const te = headers["te"] === "trailers" ? { te: "trailers" } : {};
-  return { ...(Object.fromEntries(kept) as Record<string, string | string[]>), ...te };
 }
 
 function isWithoutBody(request: Incoming): boolean {

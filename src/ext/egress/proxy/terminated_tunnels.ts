@@ -4,11 +4,11 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { canonicalHost } from "../../../outbound/address_judge.js";
+import { passed } from "../injection/request_fields.js";
 import type { Leaf } from "./authority.js";
 import type { Origin } from "./dial.js";
-import { Exchange, passed, traceOf } from "./exchange.js";
+import { Exchange, traceOf } from "./exchange.js";
 import { type Allowance, type Incoming, judge } from "./judge.js";
-import { withoutPlaceholders } from "./placeholder.js";
 import { type Outgoing, Problem } from "./problem.js";
 import type { SessionDeps } from "./session_deps.js";
 import { authorityOf, type Fields, windowBytes } from "./upstream.js";
@@ -116,12 +116,8 @@ export class TerminatedTunnels {
       const release = uses.begin(route, () => socket.destroy());
       if (socket.destroyed) return release();
       socket.once("close", release);
-      const own = passed(request.headers as Fields, token);
-      const put = await credentials.put(
-        { origin, method, target: withoutPlaceholders(target), headers: own },
-        token,
-        route,
-      );
+      const own = { origin, method, target, headers: request.headers as Fields };
+      const { mask, ...put } = await credentials.put(own, token, route);
       const { upgrade = "websocket" } = request.headers;
       const sent = upstream.upgrade(origin, method, put.path, {
         ...put.headers,
@@ -133,12 +129,13 @@ export class TerminatedTunnels {
       sent.once("response", (answer) => {
         record?.answered(route, answer.statusCode ?? 502, traceOf(request));
         // Its body comes as the parser read it, and is over when this connection is.
-        socket.write(headOf(answer, /^(connection|transfer-encoding|keep-alive)$/i));
-        answer.once("close", () => answer.complete || socket.destroy()).pipe(socket);
+        socket.write(mask.line(headOf(answer, /^(connection|transfer-encoding|keep-alive)$/i)));
+        answer.once("close", () => answer.complete || socket.destroy());
+        mask.body(answer.headers, answer).pipe(socket);
       });
       sent.once("upgrade", (answer, there, first) => {
         record?.answered(route, 101, traceOf(request));
-        socket.write(headOf(answer));
+        socket.write(mask.line(headOf(answer)));
         socket.write(first);
         there.write(head);
         there.on("error", () => socket.destroy());

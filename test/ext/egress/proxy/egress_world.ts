@@ -19,6 +19,7 @@ import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import {
   AcquireTokenResponseSchema,
   ReportRejectedTokenResponseSchema,
+  type TokenSchema,
   type TokenStateSchema,
   type WatchTokensResponse,
   WatchTokensResponseSchema,
@@ -183,9 +184,18 @@ export function toldOf(status: ConnectionStatus, of: MessageInitShape<typeof Tok
 
 /** Of a provider whose strategy puts the key into `X-API-Key`. */
 export function tokenOf(value: string, revision = 1n): Acquired {
-  const header = { headerName: "X-API-Key", credentialField: "api_key", valuePrefix: "" };
-  const strategy = { kind: { case: "header" as const, value: header } };
-  return { result: { case: "token", value: { revision, credentials: { api_key: value }, strategy } } };
+  return tokenIn({ case: "header", value: { headerName: "X-API-Key" } }, value, revision);
+}
+
+/** Of a provider with this strategy. */
+export function tokenIn(
+  { case: kind, value }: { case: "header" | "queryParam"; value: Record<string, string> },
+  api_key = canary,
+  revision = 1n,
+): Acquired {
+  const strategy = { kind: { case: kind, value: { ...value, credentialField: "api_key" } } };
+  const token = { revision, credentials: { api_key }, strategy } as MessageInitShape<typeof TokenSchema>;
+  return { result: { case: "token", value: token } };
 }
 
 function routesTo(profiles: readonly MessageInitShape<typeof ProviderSchema>[]): Routes {

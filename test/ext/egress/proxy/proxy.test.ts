@@ -2,9 +2,9 @@ import { once } from "node:events";
 import { type IncomingMessage, request as requestPlain } from "node:http";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
-import { placeholder } from "../../../../src/ext/egress/proxy/placeholder.js";
+import { placeholder } from "../../../../src/ext/egress/injection/request_fields.js";
 import { perTest } from "../../../lifetimes.js";
-import { canary, consentOf, EgressWorld, tokenOf, type WorldOptions } from "./egress_world.js";
+import { canary, consentOf, EgressWorld, tokenIn, tokenOf, type WorldOptions } from "./egress_world.js";
 
 const worldWith = (options: WorldOptions = {}) => perTest(() => EgressWorld.start(options));
 
@@ -29,6 +29,39 @@ describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
     expect(egress.received.map(({ path }) => path)).toEqual(["/v1/user?page=2", "/v1/user"]);
     expect(JSON.stringify(egress.received)).not.toContain(placeholder("acme"));
     expect(egress.received[0]?.headers).toMatchObject({ "x-api-key": canary, "x-own": "kept" });
+  });
+
+  it.each([
+    ["in Basic as the user", `${placeholder("acme")}:x-oauth-basic`, `${canary}:x-oauth-basic`],
+    ["in Basic as the password", `x-access-token:${placeholder("acme")}`, `x-access-token:${canary}`],
+  ])("gets the credential where a placeholder stands %s", async (_, sent, expected) => {
+    const authorization = `Basic ${Buffer.from(sent).toString("base64")}`;
+    await egress.ask("/v1/repo.git", { version, headers: { authorization } });
+    const [{ headers } = { headers: {} }] = egress.received;
+    expect(headers).toMatchObject({ authorization: `Basic ${Buffer.from(expected).toString("base64")}` });
+    await egress.ask("/v1/a", { version, headers: { authorization: "Basic bWluZTptaW5l" } });
+    expect(egress.received[1]?.headers).not.toHaveProperty("authorization");
+  });
+
+  it.each([
+    ["authorization", `Bearer ${placeholder("acme")}`, `Bearer ${canary}`],
+    ["x-api-key", placeholder("acme"), canary],
+    ["private-token", placeholder("acme"), canary],
+  ])(
+    "gets the credential in place of a placeholder in %s, as its profile says",
+    async (name, sent, expected) => {
+      const [valuePrefix = ""] = /^Bearer /.exec(expected) ?? [];
+      egress.acquired = [tokenIn({ case: "header", value: { headerName: name, valuePrefix } })];
+      await egress.ask("/v1/a", { version, headers: { [name]: sent } });
+      expect(egress.received[0]?.headers).toMatchObject({ [name]: expected });
+    },
+  );
+
+  it("gets the credential in place of a placeholder in the query, as its profile says", async () => {
+    egress.acquired = [tokenIn({ case: "queryParam", value: { paramName: "key" } })];
+    await egress.ask(`/v1/a?key=${placeholder("acme")}&page=2`, { version });
+    const [{ path } = { path: "" }] = egress.received;
+    expect(new URLSearchParams(path.split("?")[1])).toEqual(new URLSearchParams({ page: "2", key: canary }));
   });
 
   it("is sent once more with the next credential when the API refuses it, with its body", async () => {

@@ -1,0 +1,95 @@
+import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { describe, expect, it } from "vitest";
+import { Mask } from "../../../../src/ext/egress/injection/mask.js";
+import { perTest } from "../../../lifetimes.js";
+import { canary, EgressWorld } from "../proxy/egress_world.js";
+
+const secret = 'sk-live/"7f+9c2b7e';
+const mask = new Mask([secret]);
+const hidden = "*".repeat(secret.length);
+const through = (...chunks: (string | Buffer)[]) =>
+  text(mask.body({}, Readable.from(chunks.map((chunk) => Buffer.from(chunk)))));
+
+describe("an answer that repeats the credential", () => {
+  const egress = perTest(() => EgressWorld.start());
+
+  it.each([1, 2] as const)("hides it in headers, trailers and text over HTTP/%i", async (version) => {
+    egress.respond = ({ headers }, response) => {
+      const echoed = String(headers["x-api-key"]);
+      response.writeHead(200, {
+        "x-echo": `key=${echoed}`,
+        "content-type": "application/json",
+        trailer: "x-end",
+      });
+      response.write(`{"key":"${echoed.slice(0, 9)}`);
+      response.addTrailers({ "x-end": echoed });
+      response.end(`${echoed.slice(9)}","basic":"${Buffer.from(`ada:${echoed}`).toString("base64")}"}`);
+    };
+    const answer = await egress.ask("/v1/headers", { version });
+    expect(JSON.stringify(answer)).not.toContain(canary);
+    expect(answer.headers["x-echo"]).toBe(`key=${"*".repeat(canary.length)}`);
+    expect(answer.trailers).toMatchObject({ "x-end": "*".repeat(canary.length) });
+    expect(answer.body).toMatch(/^\{"key":"\*+","basic":"[\w+/=]{4,6}\*+[\w+/=]{0,4}"\}$/);
+  });
+
+  it("hides it where the API does not change the protocol", async () => {
+    egress.api.refusesUpgrades = true;
+    const socket = await egress.tls("api.localhost", ["http/1.1"]);
+    const head = `host: api.localhost:${egress.port}\r\nconnection: upgrade\r\nupgrade: websocket`;
+    socket.write(`GET /v1/headers HTTP/1.1\r\n${head}\r\n\r\n`);
+    const got = await text(socket);
+    expect(got).toMatch(/^HTTP\/1.1 403[\s\S]*x-echo: \*+\r\n[\s\S]*not for you, \*+$/);
+    expect(got).not.toContain(canary);
+  });
+
+  it("asks for text that is not compressed, and passes what is", async () => {
+    egress.respond = (_, response) => {
+      response.writeHead(200, { "content-encoding": "gzip", "content-type": "text/plain" });
+      response.end(Buffer.from([0x1f, 0x8b, 1, 2]));
+    };
+    await egress.ask("/v1/a", { headers: { "accept-encoding": "gzip, br" } });
+    expect(egress.received[0]?.headers).toMatchObject({ "accept-encoding": "identity" });
+  });
+});
+
+describe("what a mask hides", () => {
+  it.each([
+    ["as it is", secret],
+    ["escaped in JSON", JSON.stringify(secret).slice(1, -1)],
+    ["in JSON with escaped slashes", JSON.stringify(secret).slice(1, -1).replaceAll("/", "\\/")],
+    ["in a URL", encodeURIComponent(secret)],
+    ["in hexadecimal", Buffer.from(secret).toString("hex")],
+    ["in base64", Buffer.from(secret).toString("base64")],
+  ])("the secret %s, wherever chunks end", async (_, form) => {
+    const whole = `<${form}><${form}>`;
+    for (let at = 1; at < whole.length; at++) {
+      const shown = await through(whole.slice(0, at), whole.slice(at));
+      expect(shown).toHaveLength(whole.length);
+      // The first characters may be out before it is known what they begin.
+      expect(shown.replaceAll("*", "").length).toBeLessThanOrEqual("<><>".length + 3);
+    }
+    expect(await through(...whole.split(""))).not.toContain(form.slice(4));
+  });
+
+  it("passes all else as it came, and at once", async () => {
+    expect(await through("s", "k", "-", "not it")).toBe("sk-not it");
+    expect(await through(`${secret.slice(0, 7)}`)).toBe(secret.slice(0, 7));
+    expect(await through(secret.slice(0, -1))).toBe(hidden.slice(1));
+    const stream = mask.body({}, new Readable({ read: () => undefined }));
+    const source = new Readable({ read: () => undefined });
+    const live = mask.body({}, source);
+    const got: string[] = [];
+    live.on("data", (chunk) => got.push(String(chunk)));
+    source.push("data: yes\n\nevents");
+    await expect.poll(() => got.join("")).toBe("data: yes\n\nevents");
+    stream.destroy();
+    live.destroy();
+  });
+
+  it("is nothing of a body that is no text, or of a secret that stands in every text", async () => {
+    const body = Readable.from([Buffer.from(secret)]);
+    expect(mask.body({ "content-type": "application/octet-stream" }, body)).toBe(body);
+    expect(await text(new Mask(["short"]).body({}, Readable.from(["short"])))).toBe("short");
+  });
+});
