@@ -348,7 +348,10 @@ type ShownRequest struct {
 	// The body, if it has at most 64 KiB, for the approver to read.
 	Body []byte `protobuf:"bytes,7,opt,name=body,proto3" json:"body,omitempty"`
 	// The proxy's id of the program's session: an approval "for this session" applies to requests with the same id.
-	Session       string `protobuf:"bytes,8,opt,name=session,proto3" json:"session,omitempty"`
+	Session string `protobuf:"bytes,8,opt,name=session,proto3" json:"session,omitempty"`
+	// Whether the proxy sends the same request once more, because the API rejected the credential of the first one. The approval of the first
+	// one then counts for this one too, within a minute.
+	Repeats       bool `protobuf:"varint,9,opt,name=repeats,proto3" json:"repeats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -437,6 +440,13 @@ func (x *ShownRequest) GetSession() string {
 		return x.Session
 	}
 	return ""
+}
+
+func (x *ShownRequest) GetRepeats() bool {
+	if x != nil {
+		return x.Repeats
+	}
+	return false
 }
 
 // Response of AcquireToken.
@@ -1856,7 +1866,7 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\x04wait\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04wait\x12$\n" +
 	"\x0emcp_server_url\x182 \x01(\tR\fmcpServerUrl\x12\x16\n" +
 	"\x06device\x183 \x01(\bR\x06device\x120\n" +
-	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\"\xd7\x02\n" +
+	"\arequest\x18P \x01(\v2\x16.nexus.v1.ShownRequestR\arequest\"\xf1\x02\n" +
 	"\fShownRequest\x12\x16\n" +
 	"\x06method\x18\x01 \x01(\tR\x06method\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12#\n" +
@@ -1866,7 +1876,8 @@ const file_nexus_v1_token_proto_rawDesc = "" +
 	"\vbody_sha256\x18\x06 \x01(\fR\n" +
 	"bodySha256\x12\x12\n" +
 	"\x04body\x18\a \x01(\fR\x04body\x12\x18\n" +
-	"\asession\x18\b \x01(\tR\asession\x1a:\n" +
+	"\asession\x18\b \x01(\tR\asession\x12\x18\n" +
+	"\arepeats\x18\t \x01(\bR\arepeats\x1a:\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\f\n" +

@@ -18,6 +18,8 @@ const hourMs = 3_600_000;
 const longestSessionMs = 12 * hourMs;
 /** Requests that wait: who sends more gets a refusal, so that nobody says yes to one among thousands. */
 const maxHeld = { session: 5, caller: 20, all: 100 };
+/** How long the yes to a request counts for sending it again, where the API refused its credential. */
+const repeatMs = 60_000;
 /** A yes for longer than once, remembered. */
 const maxStanding = 1_000;
 
@@ -95,7 +97,11 @@ export class Approvals {
   /** Resolves with the refusal, or with who agreed. Nothing is left of it afterwards. @throws Unauthenticated, PermissionDenied */
   async ask(held: HeldRequest): ReturnType<AskApprovers> {
     const nowMs = this.deps.clock.nowMs();
-    const standing = this.#keysOf(held).flatMap((key) => this.#standing.get(key) ?? []);
+    const digest = digestOf(held);
+    const once = this.#keyOf(held, digest);
+    const keys = held.request.repeats ? [once, ...this.#keysOf(held)] : this.#keysOf(held);
+    const standing = keys.flatMap((key) => this.#standing.get(key) ?? []);
+    this.#standing.delete(once);
     const counts = standing.find(({ untilMs }) => nowMs < untilMs);
     if (counts) return { approver: counts.approver };
     const { principal } = held;
@@ -113,7 +119,7 @@ export class Approvals {
     });
     const waiting = {
       id,
-      digest: digestOf(held),
+      digest,
       held,
       sinceMs: nowMs,
       expiresAtMs: Math.min(nowMs + holdMs, principal.expiresAtMs ?? Number.POSITIVE_INFINITY),
@@ -173,7 +179,7 @@ export class Approvals {
       waiting.end(new Unavailable("the answer of a person cannot be recorded"));
       throw error;
     }
-    if (approves && extent !== undefined) this.#stand(held, extent, approver.name);
+    if (approves) this.#stand(waiting, extent, approver.name);
     waiting.end(approves ? { approver: approver.name } : ended("a person refused"));
   }
 
@@ -193,12 +199,17 @@ export class Approvals {
     return isFull ? "too many requests wait for a person already" : undefined;
   }
 
-  #stand(held: HeldRequest, extent: Extent, approver: string): void {
+  #stand({ held, digest }: Waiting, extent: Extent | undefined, approver: string): void {
     const [ofCaller, ofSession] = this.#keysOf(held);
-    const lastsMs = extent === "hour" ? hourMs : longestSessionMs;
-    const key = extent === "hour" ? ofCaller : ofSession;
+    const forTime =
+      extent === "hour" ? ([ofCaller, hourMs] as const) : ([ofSession, longestSessionMs] as const);
+    const [key, lastsMs] = extent === undefined ? ([this.#keyOf(held, digest), repeatMs] as const) : forTime;
     const untilMs = this.deps.clock.nowMs() + lastsMs;
     if (key !== undefined) this.#standing.set(key, { untilMs, approver });
+  }
+
+  #keyOf({ policyDigest, rule }: HeldRequest, digest: string): string {
+    return JSON.stringify([digest, policyDigest, rule.line]);
   }
 
   /** By which a yes for longer is found: for the caller, and for its session where it names one. */

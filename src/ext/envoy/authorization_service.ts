@@ -38,7 +38,8 @@ export function authorizationService(options: {
           if (error instanceof WireError) return deniedResponse(error, refusal.status);
           if (error !== undefined) throw error;
         }
-        return okResponse(await authorizer.authorize(key, proxiedRequest(request), principal, context));
+        const proxied = { ...proxiedRequest(request), repeats: refusal !== undefined };
+        return okResponse(await authorizer.authorize(key, proxied, principal, context));
       },
     },
     { answerError: deniedResponse, remote: { check: remoteCheck } },

@@ -16,6 +16,8 @@ export interface ProxiedRequest {
   readonly headers: ReadonlyMap<string, string>;
   /** Undefined where the proxy does not show all of it. */
   readonly body: Uint8Array | undefined;
+  /** It is sent once more, since the API refused the credential that was put in. */
+  readonly repeats?: boolean;
 }
 
 /** What a proxy does to a request before it sends it on. */

@@ -22,8 +22,9 @@ export interface Authorized extends Injection {
 export type RefusedInjection = Omit<RejectedToken, "connectionId">;
 
 /** What the rules of the policy file are asked about. Envoy shows all headers, with those of HTTP/2; other proxies show none. */
-function shownRequest({ method, host, path, headers, body }: ProxiedRequest): ShownRequest {
+function shownRequest({ method, host, path, headers, body, repeats }: ProxiedRequest): ShownRequest {
   return {
+    ...(repeats && { repeats }),
     ...shownHeaders(method, headers, headers.has(":method")),
     host,
     target: path,

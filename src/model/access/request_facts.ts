@@ -13,6 +13,8 @@ export interface ShownRequest {
   readonly body: ShownBody | undefined;
   /** Of `nexusd run`: what it names its run by. */
   readonly session: string | undefined;
+  /** It is sent once more, since the API refused the credential of the first one. */
+  readonly repeats?: true;
 }
 
 export interface ShownBody {

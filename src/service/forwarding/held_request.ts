@@ -25,11 +25,12 @@ export function heldFrom(message: HoldRequest): Omit<HeldRequest, "principal" | 
     digest: Buffer.from(bodySha256).toString("hex"),
     bytes: body.length > 0 ? body : undefined,
   };
-  const { ruleLine: line, because, extents, policyDigest, rule, traceId } = message;
+  const { ruleLine: line, because, extents, policyDigest, rule, traceId, repeats } = message;
   const extent = extents as Extent[];
   return {
     request: {
       ...{ method, host, target, session, body: shownBody || undefined },
+      ...(repeats && { repeats }),
       headers: showsHeaders ? new Map(Object.entries(headers)) : undefined,
     },
     rule: { providers: undefined, when: undefined, verdict: "ask", asksBody: false, because, extent, line },

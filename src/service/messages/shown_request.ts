@@ -5,7 +5,7 @@ import { InvalidArgument } from "../../model/errors.js";
 /** @throws InvalidArgument */
 export function shownRequestOf(message: ShownRequestMessage | undefined): ShownRequest | undefined {
   if (!message) return undefined;
-  const { method, url, showsHeaders, headers, bodySize, bodySha256, body, session } = message;
+  const { method, url, showsHeaders, headers, bodySize, bodySha256, body, session, repeats } = message;
   if (bodySize !== undefined && bodySha256.length !== 32) {
     throw new InvalidArgument([{ field: "request.body_sha256", description: "is required with body_size" }]);
   }
@@ -23,5 +23,6 @@ export function shownRequestOf(message: ShownRequestMessage | undefined): ShownR
             bytes: isWhole ? body : undefined,
           },
     session: session === "" ? undefined : session,
+    ...(repeats && { repeats }),
   };
 }

@@ -52,6 +52,7 @@ class World {
     change: {
       principal?: Principal;
       session?: string | undefined;
+      repeats?: true;
       target?: string;
       extent?: Extent[];
       signal?: AbortSignal;
@@ -74,6 +75,7 @@ class World {
         headers: new Map(),
         body: undefined,
         session,
+        ...(change.repeats && { repeats: change.repeats }),
       },
       rule: {
         providers: undefined,
@@ -125,6 +127,31 @@ describe("a request that a person is asked about", () => {
     expect(world.approvals.list().length).toBe(1);
     await world.decide(false);
     expect(await again).toContain("a person refused");
+  });
+
+  it("is sent once more after its yes where the API refused its credential, within a minute, and as it was", async () => {
+    const approve = async (): Promise<void> => {
+      const asked = world.ask();
+      await world.decide(true);
+      expect(await asked).toBe("sent");
+    };
+    const waits = async (change: Parameters<World["ask"]>[0]): Promise<void> => {
+      const asked = world.ask(change);
+      await world.decide(false);
+      expect(await asked).toContain("a person refused");
+    };
+    await approve();
+    expect(await world.ask({ repeats: true })).toBe("sent");
+    await waits({ repeats: true });
+    await approve();
+    await waits({ repeats: true, target: "/other" });
+    await waits({ repeats: true, session: "run-2" });
+    world.clock.advance(60_000);
+    await waits({ repeats: true });
+    await approve();
+    await waits({});
+    await waits({ repeats: true });
+    await waits({ repeats: true });
   });
 
   it("is denied after 180 seconds, and a yes then finds nothing", async () => {

@@ -34,6 +34,8 @@ export interface OwnRequest {
   /** Without those of the connection, and without credentials. */
   readonly headers: Fields;
   readonly body?: Uint8Array | undefined;
+  /** It is sent once more, with another credential. */
+  readonly repeats?: boolean;
 }
 
 /** What an API responded to a credential. */
@@ -67,13 +69,13 @@ export class Credentials {
    */
   async token(
     route: Route,
-    { origin, method, target, headers, body }: OwnRequest,
+    { origin, method, target, headers, body, repeats = false }: OwnRequest,
     wholeBody: () => Promise<Uint8Array | undefined>,
     signal?: AbortSignal,
   ): Promise<Token> {
     const show = (bytes: Uint8Array | undefined): ShownRequestInit => {
       const shown = showRequest(method, `https://${authorityOf(origin)}${target}`, headers, bytes);
-      return { ...shown, session: this.sessionId };
+      return { ...shown, session: this.sessionId, repeats };
     };
     try {
       return await this.#token(route, show(body), signal);

@@ -66,15 +66,15 @@ export class Exchange {
     if (refusal === undefined) return first;
     const isRetry = await credentials.refused(route, token, refusal);
     if (!isRetry || !body.canBeSentAgain) return first;
-    const next = await this.#token(body, route);
+    const next = await this.#token(body, route, true);
     first.body.destroy();
     return await this.#send(body, route, next, refusal.dpopNonce);
   }
 
-  #token(body: RequestBody, route: Route): Promise<Token> {
+  #token(body: RequestBody, route: Route, repeats = false): Promise<Token> {
     const { credentials, origin } = this.parts;
     const { method = "GET", url: target = "/", headers } = this.request;
-    const own = { origin, method, target, headers: ofEnd(headers as Fields) };
+    const own = { origin, method, target, headers: ofEnd(headers as Fields), repeats };
     const shown = body.isEmpty ? { ...own, body: new Uint8Array() } : own;
     return credentials.token(route, shown, () => body.whole(maxSignedBytes), this.#stop.signal);
   }

@@ -119,19 +119,19 @@ async function sendWithRetry(apiCall: ApiCall, token: Token, signal: AbortSignal
     "notice",
     `${account.providerName} refused the token; calling again with the next one`,
   );
-  const second = await sendProved(apiCall, await readToken(apiCall), signal);
+  const second = await sendProved(apiCall, await readToken(apiCall, true), signal);
   return { ...second, secrets: [...first.secrets, ...second.secrets] };
 }
 
 /** A rule may have a person asked first, for as long as the client waits. */
-async function readToken({ session, account, request, context }: ApiCall): Promise<Token> {
+async function readToken({ session, account, request, context }: ApiCall, repeats = false): Promise<Token> {
   const { method, url, headers, body = new Uint8Array() } = request;
   const fields = Symbol.iterator in headers ? headers : Object.entries(headers);
   const { token } = await onConnection(account, () =>
     session.call(
       `read the token of ${account.providerName}`,
       session.daemon.tokens.getToken,
-      { name: account, request: showRequest(method, url, Object.fromEntries(fields), body) },
+      { name: account, request: { ...showRequest(method, url, Object.fromEntries(fields), body), repeats } },
       { timeoutMs: answerTimeoutMs, signal: context.mcpReq.signal },
     ),
   );

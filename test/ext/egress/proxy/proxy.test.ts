@@ -3,6 +3,7 @@ import { type IncomingMessage, request as requestPlain } from "node:http";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
 import { placeholder } from "../../../../src/ext/egress/injection/request_fields.js";
+import type { AcquireTokenRequest } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { perTest } from "../../../lifetimes.js";
 import { canary, consentOf, EgressWorld, tokenIn, tokenOf, type WorldOptions } from "./egress_world.js";
 
@@ -72,6 +73,8 @@ describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
     const { status } = await egress.ask("/v1/repos", { version, method: "POST", body: "hello" });
     expect(status).toBe(200);
     expect(egress.received.map(({ body }) => body)).toEqual(["hello", "hello"]);
+    const repeats = egress.acquiredFor.map((asked) => (asked as AcquireTokenRequest).request?.repeats);
+    expect(repeats).toEqual([false, true]);
     expect(egress.reported).toMatchObject([{ revision: 1n, status: 401, name: { providerName: "acme" } }]);
   });
 
