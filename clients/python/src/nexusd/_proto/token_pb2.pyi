@@ -78,7 +78,7 @@ class AcquireTokenRequest(_message.Message):
     def __init__(self, provider_name: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[str]] = ..., min_ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., return_url: _Optional[str] = ..., wait: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., mcp_server_url: _Optional[str] = ..., device: _Optional[bool] = ..., request: _Optional[_Union[ShownRequest, _Mapping]] = ...) -> None: ...
 
 class ShownRequest(_message.Message):
-    __slots__ = ("method", "url", "shows_headers", "headers", "body_size", "body_sha256", "body", "session")
+    __slots__ = ("method", "url", "shows_headers", "headers", "body_size", "body_sha256", "body", "session", "repeats")
     class HeadersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,7 @@ class ShownRequest(_message.Message):
     BODY_SHA256_FIELD_NUMBER: _ClassVar[int]
     BODY_FIELD_NUMBER: _ClassVar[int]
     SESSION_FIELD_NUMBER: _ClassVar[int]
+    REPEATS_FIELD_NUMBER: _ClassVar[int]
     method: str
     url: str
     shows_headers: bool
@@ -102,7 +103,8 @@ class ShownRequest(_message.Message):
     body_sha256: bytes
     body: bytes
     session: str
-    def __init__(self, method: _Optional[str] = ..., url: _Optional[str] = ..., shows_headers: _Optional[bool] = ..., headers: _Optional[_Mapping[str, str]] = ..., body_size: _Optional[int] = ..., body_sha256: _Optional[bytes] = ..., body: _Optional[bytes] = ..., session: _Optional[str] = ...) -> None: ...
+    repeats: bool
+    def __init__(self, method: _Optional[str] = ..., url: _Optional[str] = ..., shows_headers: _Optional[bool] = ..., headers: _Optional[_Mapping[str, str]] = ..., body_size: _Optional[int] = ..., body_sha256: _Optional[bytes] = ..., body: _Optional[bytes] = ..., session: _Optional[str] = ..., repeats: _Optional[bool] = ...) -> None: ...
 
 class AcquireTokenResponse(_message.Message):
     __slots__ = ("token", "consent")
