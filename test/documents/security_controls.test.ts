@@ -1,0 +1,52 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const root = join(import.meta.dirname, "../..");
+const page = readFileSync(join(root, "docs/security/controls.md"), "utf8");
+
+/** Requirements of each section of a chapter. */
+const chapters: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  C9: { "9.1": 3, "9.2": 10, "9.3": 8, "9.4": 4, "9.5": 6, "9.6": 3 },
+  C10: { "10.1": 2, "10.2": 7, "10.3": 5, "10.4": 7 },
+  V10: { "10.1": 2, "10.2": 3, "10.3": 5, "10.4": 16, "10.5": 5, "10.6": 2, "10.7": 3 },
+};
+
+interface Row {
+  readonly ids: readonly string[];
+  readonly state: string;
+  readonly test: string;
+}
+
+function rowsOf(chapter: string): Row[] {
+  const [, section = ""] = page.split(new RegExp(`^## .*\\b${chapter}\\)$`, "m"));
+  const [table = ""] = section.split(/^## /m);
+  return [...table.matchAll(/^\| ([\d.]+)(?: to [\d.]+\.(\d+))? \| ([a-z ]+) \| .* \| (.*) \|$/gm)].map(
+    ([, first = "", last, state = "", test = ""]) => {
+      const [, folder = "", from = ""] = /^([\d]+\.[\d]+)\.(\d+)$/.exec(first) ?? [];
+      const count = Number(last ?? from) - Number(from) + 1;
+      return { ids: Array.from({ length: count }, (_, at) => `${folder}.${Number(from) + at}`), state, test };
+    },
+  );
+}
+
+describe.each(Object.entries(chapters))("docs/security/controls.md, %s", (chapter, sections) => {
+  const rows = rowsOf(chapter);
+
+  it("has a row for each requirement, and no other", () => {
+    const wanted = Object.entries(sections).flatMap(([section, count]) =>
+      Array.from({ length: count }, (_, at) => `${section}.${at + 1}`),
+    );
+    expect(rows.flatMap(({ ids }) => ids)).toEqual(wanted);
+  });
+
+  it.each(rows)("names a test that exists where something is done: $ids", ({ state, test }) => {
+    const isDone = ["done", "partly"].includes(state);
+    expect(isDone || ["not done", "not ours"].includes(state)).toBe(true);
+    if (!isDone) return expect(test).toBe("-");
+    const [, file = "", title = ""] = /^`(test\/\S+\.test\.ts) › (.+)`$/.exec(test) ?? [];
+    expect(existsSync(join(root, file)) && file).toBe(file);
+    const isThere = readFileSync(join(root, file), "utf8").includes(`"${title}"`);
+    expect([title, isThere]).toEqual([title, true]);
+  });
+});
