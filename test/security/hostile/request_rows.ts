@@ -26,6 +26,7 @@ function shownRows(rpc: string, rest: Body): RpcRow[] {
     line("session", "65 characters", { session: letters(65) }, /64/),
     [["request.body_size"], "a text for a number", '{"request": {"bodySize": "many"}}', badType],
     [["request.shows_headers"], "a text for a flag", '{"request": {"showsHeaders": "yes"}}', badType],
+    [["request.repeats"], "a text for a flag", '{"request": {"repeats": "yes"}}', badType],
   ]);
 }
 
