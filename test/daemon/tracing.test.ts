@@ -107,6 +107,9 @@ describe("traces of a daemon", () => {
     expect(rpc.attributes).toEqual({
       "rpc.system.name": "grpc",
       "rpc.method": `${tokenService}/RefreshToken`,
+      "nexus.agent": "owner",
+      "nexus.connection_id": expect.stringMatching(/./),
+      "user.id": "ada",
       "rpc.response.status_code": "OK",
     });
     expect(rpc.resource).toMatchObject({
