@@ -3,11 +3,11 @@ import type { Container, Pod, Variable } from "./pod.js";
 import {
   agentMount,
   agentVariables,
-  type Form,
   fileAnnotations,
   forms,
   type InjectorOptions,
   names,
+  type SidecarAsked,
   sidecar,
   volumes,
 } from "./sidecar.js";
@@ -21,6 +21,7 @@ export const annotations = {
   provider: `${domain}/provider`,
   containers: `${domain}/containers`,
   settings: `${domain}/settings`,
+  volume: `${domain}/volume`,
   egressSecret: `${domain}/egress-secret`,
   injected: `${domain}/injected`,
 } as const;
@@ -43,16 +44,16 @@ export type Injection =
 export function injectPod(pod: Pod, options: InjectorOptions): Injection {
   const read = readAnnotations(pod, options);
   if (typeof read === "string") return { denied: read };
-  const { form, policy, targets, settings, secret } = read;
+  const { form, policy, targets } = read;
   const { containers, initContainers = [], volumes: own = [] } = pod.spec;
   const warnings: string[] = [];
   const served = (container: Container): Container =>
     targets(container.name)
-      ? withNexusd(container, agentVariables(form, secret), agentMount(form), warnings)
+      ? withNexusd(container, agentVariables(read), agentMount(form), warnings)
       : container;
   // The first: those that follow it, and end before the agent starts, may call it.
   const isBeside = form === "egress" || initContainers.some(({ name }) => name === names.container);
-  const first = isBeside ? [] : [sidecar(form, options, settings)];
+  const first = isBeside ? [] : [sidecar(read, options)];
   const known = new Set(own.map(({ name }) => name));
   const marks = {
     [annotations.injected]: form,
@@ -63,29 +64,29 @@ export function injectPod(pod: Pod, options: InjectorOptions): Injection {
     warnings.push(
       "shareProcessNamespace lets every container of this pod that runs as the same user or as root read the memory of nexusd",
     );
+  const reading = containers.find(({ volumeMounts = [] }) =>
+    volumeMounts.some(({ name }) => name === read.volume),
+  );
+  if (reading)
+    warnings.push(
+      `the container ${reading.name} mounts ${read.volume}, the store of nexusd: it can read every credential`,
+    );
   const patch = [
     changed("/metadata/annotations", pod.metadata.annotations ?? {}, {
       ...pod.metadata.annotations,
       ...marks,
     }),
-    changed("/spec/volumes", own, [
-      ...own,
-      ...volumes(form, options, secret).filter(({ name }) => !known.has(name)),
-    ]),
+    changed("/spec/volumes", own, [...own, ...volumes(read, options).filter(({ name }) => !known.has(name))]),
     changed("/spec/initContainers", initContainers, [...first, ...initContainers.map(served)]),
     changed("/spec/containers", containers, containers.map(served)),
   ].flat();
   return { patch, warnings };
 }
 
-interface Asked {
-  readonly form: Form;
+interface Asked extends SidecarAsked {
   /** The policy file of the sidecar. */
   readonly policy: string;
   readonly targets: (container: string) => boolean;
-  readonly settings: string | undefined;
-  /** Of `egress`. */
-  readonly secret: string;
 }
 
 /** @returns a sentence that says why the pod is refused */
@@ -109,6 +110,9 @@ function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions)
   const unknown = wanted?.find((name) => !all.includes(name));
   if (unknown !== undefined)
     return `${annotations.containers} names ${unknown}, which is no container of this pod`;
+  const volume = given[annotations.volume];
+  if (volume !== undefined && !spec.volumes?.some(({ name }) => name === volume))
+    return `${annotations.volume} names ${volume}, which is no volume of this pod`;
   const agents = wanted ?? spec.containers.map(({ name }) => name);
   const providers = list(annotations.provider);
   const binding = {
@@ -122,6 +126,7 @@ function readAnnotations({ metadata, spec }: Pod, { upstream }: InjectorOptions)
     policy: JSON.stringify({ bindings: [binding] }),
     targets: (name) => name !== names.container && agents.includes(name),
     settings: given[annotations.settings],
+    volume,
     secret: given[annotations.egressSecret] ?? "nexusd-egress",
   };
 }

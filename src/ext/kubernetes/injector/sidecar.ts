@@ -30,9 +30,11 @@ export const names = {
   socket: "nexusd-socket",
   trust: "nexusd-trust",
   place: "nexusd-place",
+  settings: "nexusd-settings",
 } as const;
 
 const placeFolder = "/etc/nexus/place";
+const settingsMount = { name: names.settings, mountPath: "/etc/nexus/settings", readOnly: true };
 const socketMount = { name: names.socket, mountPath: "/run/nexus" };
 const address = `unix:${socketMount.mountPath}/nexus.sock`;
 const trustMount = { name: names.trust, mountPath: "/etc/nexus-egress" };
@@ -46,7 +48,19 @@ export function agentMount(form: Form) {
 /** Annotations of the pod that its files are made of, so that no object has to be made in its namespace. */
 export const fileAnnotations = { policy: "nexusd.dev/policy", ca: "nexusd.dev/upstream-ca" } as const;
 
-export function sidecar(form: Form, options: InjectorOptions, settings: string | undefined): Container {
+/** What a pod asks for with its annotations. */
+export interface SidecarAsked {
+  readonly form: Form;
+  /** A ConfigMap and a Secret of this name: variables of the sidecar, and files for it. */
+  readonly settings: string | undefined;
+  /** Of the pod, for the data folder; in memory without it. */
+  readonly volume: string | undefined;
+  /** Of `egress`: holds `proxy`, a URL with an API key, and `ca-bundle.pem`. */
+  readonly secret: string;
+}
+
+export function sidecar(asked: SidecarAsked, options: InjectorOptions): Container {
+  const { settings, volume = names.data } = asked;
   const probe = (path: string, more: JsonObject): JsonObject => ({
     httpGet: { path, port: opsPort },
     timeoutSeconds: 3,
@@ -64,7 +78,7 @@ export function sidecar(form: Form, options: InjectorOptions, settings: string |
         { secretRef: { name: settings, optional: true } },
       ],
     }),
-    env: Object.entries(variables(form, options)).map(([name, value]) => ({ name, value })),
+    env: Object.entries(variables(asked, options)).map(([name, value]) => ({ name, value })),
     // The agent starts when it has passed: the socket listens, and a spoke has its first copy.
     startupProbe: probe("/readyz", { periodSeconds: 1, failureThreshold: 120 }),
     livenessProbe: probe("/livez", { periodSeconds: 10, failureThreshold: 3 }),
@@ -79,14 +93,20 @@ export function sidecar(form: Form, options: InjectorOptions, settings: string |
       seccompProfile: { type: "RuntimeDefault" },
     },
     volumeMounts: [
-      { name: names.data, mountPath: "/data" },
+      { name: volume, mountPath: "/data" },
       socketMount,
       { name: names.place, mountPath: placeFolder, readOnly: true },
+      ...(settings === undefined ? [] : [settingsMount]),
     ],
   };
 }
 
-function variables(form: Form, { upstream = "", upstreamCa }: InjectorOptions): Record<string, string> {
+function variables(
+  { form, settings }: SidecarAsked,
+  { upstream = "", upstreamCa }: InjectorOptions,
+): Record<string, string> {
+  // The settings have the public URL, whose proxy comes from outside of the pod.
+  const isPublic = form === "sidecar" && settings !== undefined;
   return {
     NEXUS_DATA_DIR: "/data/nexusd",
     NEXUS_GRPC_LISTEN: address,
@@ -95,13 +115,15 @@ function variables(form: Form, { upstream = "", upstreamCa }: InjectorOptions): 
     NEXUS_HTTP_LISTEN: "off",
     NEXUS_CONSOLE_LISTEN: "off",
     NEXUS_OPS_LISTEN: `0.0.0.0:${opsPort}`,
-    NEXUS_INSECURE: "ops",
+    NEXUS_INSECURE: isPublic ? "browser,ops" : "ops",
     NEXUS_POLICY_FILE: `${placeFolder}/policy.yaml`,
     NEXUS_LOG_FORMAT: "json",
     NEXUS_DRAIN_TIMEOUT_MS: "1250",
     NODE_OPTIONS: "--max-old-space-size=128",
     NEXUS_ADDRESS: address,
-    ...(form === "sidecar" && { NEXUS_BROWSER_LISTEN: `127.0.0.1:${browserPort}` }),
+    ...(form === "sidecar" && {
+      NEXUS_BROWSER_LISTEN: `${isPublic ? "0.0.0.0" : "127.0.0.1"}:${browserPort}`,
+    }),
     ...(form === "spoke" && {
       NEXUS_UPSTREAM: upstream,
       NEXUS_UPSTREAM_TOKEN_FILE: `${placeFolder}/token`,
@@ -110,8 +132,8 @@ function variables(form: Form, { upstream = "", upstreamCa }: InjectorOptions): 
   };
 }
 
-/** What a container of the agent finds nexusd by. @param secret holds `proxy`, a URL with an API key, and `ca-bundle.pem` */
-export function agentVariables(form: Form, secret: string): Variable[] {
+/** What a container of the agent finds nexusd by. */
+export function agentVariables({ form, secret }: SidecarAsked): Variable[] {
   if (form !== "egress") return [{ name: "NEXUS_ADDRESS", value: address }];
   const proxies = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"].flatMap((name) => [name, name.toLowerCase()]);
   const valueFrom = { secretKeyRef: { name: secret, key: "proxy" } };
@@ -128,7 +150,10 @@ export function agentVariables(form: Form, secret: string): Variable[] {
   ];
 }
 
-export function volumes(form: Form, { audience, upstreamCa }: InjectorOptions, secret: string) {
+export function volumes(
+  { form, secret, settings, volume }: SidecarAsked,
+  { audience, upstreamCa }: InjectorOptions,
+) {
   if (form === "egress")
     return [
       {
@@ -145,8 +170,14 @@ export function volumes(form: Form, { audience, upstreamCa }: InjectorOptions, s
     ...(isSpoke && upstreamCa !== undefined ? [file("ca.crt", fileAnnotations.ca)] : []),
     ...(isSpoke ? [{ serviceAccountToken: { path: "token", audience, expirationSeconds: 3600 } }] : []),
   ];
+  const given = { name: settings, optional: true };
   return [
-    { name: names.data, emptyDir: { medium: "Memory", sizeLimit: "64Mi" } },
+    ...(volume === undefined
+      ? [{ name: names.data, emptyDir: { medium: "Memory", sizeLimit: "64Mi" } }]
+      : []),
+    ...(settings === undefined
+      ? []
+      : [{ name: names.settings, projected: { sources: [{ configMap: given }, { secret: given }] } }]),
     { name: names.socket, emptyDir: { medium: "Memory", sizeLimit: "1Mi" } },
     // The sidecar alone mounts it: nobody else of the pod reads the token, whose mode must fit any group of the pod.
     { name: names.place, projected: { defaultMode: 0o444, sources } },

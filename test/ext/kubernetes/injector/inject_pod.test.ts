@@ -79,6 +79,29 @@ it("leads an egress pod to the proxy that a Secret names, and gives it no socket
   expect(agent?.env?.map(({ name }) => name)).not.toContain("NEXUS_ADDRESS");
 });
 
+it("keeps the store of a sidecar on the pod's volume, and reads its settings, as variables and files", () => {
+  const annotations = {
+    "nexusd.dev/form": "sidecar",
+    "nexusd.dev/volume": "store",
+    "nexusd.dev/settings": "mine",
+  };
+  const own = [{ name: "store", persistentVolumeClaim: { claimName: "store" } }];
+  const { spec } = injected(aPod({ annotations, spec: { volumes: own } }));
+  const [nexusd] = spec.initContainers ?? [];
+  expect(spec.volumes?.map(({ name }) => name)).toEqual([
+    ...["store", "nexusd-settings", "nexusd-socket", "nexusd-place"],
+  ]);
+  expect(nexusd?.volumeMounts).toContainEqual({ name: "store", mountPath: "/data" });
+  expect(nexusd?.volumeMounts).toContainEqual({
+    ...{ name: "nexusd-settings", mountPath: "/etc/nexus/settings", readOnly: true },
+  });
+  expect(nexusd).toMatchObject({
+    envFrom: [{ configMapRef: { name: "mine" } }, { secretRef: { name: "mine" } }],
+  });
+  expect(nexusd?.env).toContainEqual({ name: "NEXUS_BROWSER_LISTEN", value: "0.0.0.0:15080" });
+  expect(nexusd?.env).toContainEqual({ name: "NEXUS_INSECURE", value: "browser,ops" });
+});
+
 it("restricts the sidecar to the user and the providers that the pod names", () => {
   const annotations = { "nexusd.dev/user": "ada", "nexusd.dev/provider": "github, slack" };
   const text = injected(aPod({ annotations })).metadata.annotations?.["nexusd.dev/policy"] ?? "";
@@ -101,6 +124,17 @@ it("warns of a container that sets a variable itself, and leaves it", () => {
   expect(injected(pod).spec.containers[0]?.env).toEqual([{ name: "NEXUS_ADDRESS", value: "other" }]);
 });
 
+it("warns of a container that mounts the store of nexusd", () => {
+  const containers = [
+    { name: "agent", image: "a:1", volumeMounts: [{ name: "store", mountPath: "/store" }] },
+  ];
+  const spec = { containers, volumes: [{ name: "store", emptyDir: {} }] };
+  const pod = aPod({ annotations: { "nexusd.dev/volume": "store" }, spec });
+  expect(injectPod(pod, options)).toMatchObject({
+    warnings: [expect.stringContaining("the store of nexusd")],
+  });
+});
+
 it.each([
   ["hostNetwork", aPod({ spec: { hostNetwork: true } }), "hostNetwork"],
   [
@@ -113,6 +147,7 @@ it.each([
     aPod({ spec: { containers: [{ name: "nexusd", image: "x:1" }] } }),
     "rename",
   ],
+  ["a volume that there is not", aPod({ annotations: { "nexusd.dev/volume": "store" } }), "no volume"],
   ["a container that there is not", aPod({ annotations: { "nexusd.dev/containers": "agnet" } }), "agnet"],
 ])("refuses %s with a reason", (_, pod, reason) => {
   expect(denied(pod)).toContain(reason);

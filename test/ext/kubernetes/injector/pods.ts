@@ -47,6 +47,14 @@ export const pods: Readonly<Record<string, { readonly pod: () => Pod; readonly s
         }),
       served: ["agent"],
     },
+    "a volume for nexusd and settings": {
+      pod: () =>
+        aPod({
+          annotations: { "nexusd.dev/volume": "store", "nexusd.dev/settings": "mine" },
+          spec: { volumes: [{ name: "store", emptyDir: {} }] },
+        }),
+      served: ["agent"],
+    },
     "a Job's pod": { pod: () => aPod({ spec: { restartPolicy: "Never" } }), served: ["agent"] },
     "volumes and variables of its own": {
       pod: () =>
