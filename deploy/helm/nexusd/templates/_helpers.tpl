@@ -84,6 +84,34 @@ priorityClassName: {{ . }}
 {{ .Values.tls.existingSecret | default (printf "%s-tls" .Release.Name) }}
 {{- end }}
 
+{{- define "nexusd.egressSecret" -}}
+{{ .Values.egress.tlsSecret | default (printf "%s-egress-tls" .Release.Name) }}
+{{- end }}
+
+{{/* (list . component secret names): a certificate that is made once, and its authority, whose key is thrown away. */}}
+{{- define "nexusd.certificate" -}}
+{{- $root := index . 0 }}
+{{- $secret := index . 2 }}
+{{- $names := index . 3 }}
+{{- $kept := (lookup "v1" "Secret" $root.Release.Namespace $secret).data }}
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {{ $secret }}
+  labels: {{- include "nexusd.labels" (list $root (index . 1)) | nindent 4 }}
+type: kubernetes.io/tls
+data:
+  {{- if $kept }}
+  {{- toYaml $kept | nindent 2 }}
+  {{- else }}
+  {{- $ca := genCA (printf "%s CA" (first $names)) 3650 }}
+  {{- $leaf := genSignedCert (first $names) (list) $names 3650 $ca }}
+  ca.crt: {{ $ca.Cert | b64enc }}
+  tls.crt: {{ $leaf.Cert | b64enc }}
+  tls.key: {{ $leaf.Key | b64enc }}
+  {{- end }}
+{{- end }}
+
 {{- define "nexusd.controlled" -}}
 {{ .Values.resourceController.namespaces | default (list .Release.Namespace) | toJson }}
 {{- end }}

@@ -1,5 +1,7 @@
 import { execFileSync } from "node:child_process";
+import { X509Certificate } from "node:crypto";
 import { beforeAll, describe, expect, inject, it } from "vitest";
+import { parse } from "yaml";
 import type { KubernetesObject as Described } from "../../../deploy/manifests.js";
 import { restrictedViolations } from "../../../deploy/pod_security.js";
 import { schemaFaults } from "../../../deploy/schemas.js";
@@ -16,7 +18,11 @@ const forms: Readonly<Record<string, object>> = {
   "a single daemon": {},
   "a fleet": { form: "fleet", fleet: { databaseCaSecret: "nexusd-db-ca" } },
   "the injector": { injector: { enabled: true } },
-  "an egress broker": { egress: { enabled: true } },
+  "the injector alone": { form: "injector" },
+  "an egress proxy at the hubs": { egress: { enabled: true } },
+  "an egress broker": {
+    egress: { enabled: true, at: "broker", namespaces: ["team"], dns: false, clusterIP: "10.0.0.77" },
+  },
   "custom resources": {
     resourceController: { enabled: true, namespaces: ["team"], exportNamespaces: ["team"] },
   },
@@ -27,6 +33,8 @@ const forms: Readonly<Record<string, object>> = {
     clientSecrets: "c",
   },
 };
+
+type Files = Readonly<Record<string, string>>;
 
 interface PodTemplate {
   readonly metadata: { readonly labels: Readonly<Record<string, string>> };
@@ -57,6 +65,8 @@ it("passes helm lint, and has a schema that refuses what would not work", () => 
     [{ settings: { LOG_LEVEL: "debug" } }, "LOG_LEVEL"],
     [{ form: "fleet", fleet: { replicas: 1 } }, "replicas"],
     [{ form: "fleet", egress: { enabled: true } }, "egress.caSecret"],
+    [{ form: "injector", egress: { enabled: true } }, "egress.enabled"],
+    [{ egress: { enabled: true, at: "agent" } }, "at"],
   ];
   for (const [values, word] of refused) expect(() => rendered(values), word).toThrow(word);
 });
@@ -124,6 +134,30 @@ it("makes the store of a fleet at the installation, and its tables new before an
   expect(jobOf(["--is-upgrade"])?.metadata).toMatchObject({
     ...{ name: "nexusd-migrate", annotations: { "helm.sh/hook": "pre-upgrade" } },
   });
+});
+
+it("gives the broker the connections of the users that the values name, a certificate of its own, and no key of the store", () => {
+  const users = ["team/*"];
+  const { objects } = rendered({ egress: { enabled: true, at: "broker", users } });
+  const named = (kind: string, name: string) =>
+    objects.find((object) => object.kind === kind && object.metadata.name === name);
+  const filesOf = (kind: string, name: string): Files => ({
+    ...(named(kind, name)?.["data"] as Files | undefined),
+  });
+  const { bindings } = parse(filesOf("ConfigMap", "nexusd-files")["policy.yaml"] ?? "");
+  expect(bindings[0]).toEqual({
+    principals: ["jwt:system:serviceaccount:agents:nexusd-broker"],
+    role: "agent",
+    user_ids: users,
+  });
+  expect(bindings).toHaveLength(2);
+  const broker = JSON.stringify(named("Deployment", "nexusd-broker"));
+  expect(broker).not.toContain("nexusd-keys");
+  expect(broker).not.toContain("envFrom");
+  const pem = filesOf("Secret", "nexusd-egress-tls")["tls.crt"] ?? "";
+  const certificate = new X509Certificate(Buffer.from(pem, "base64"));
+  expect(certificate.checkHost("nexusd-egress.agents.svc")).toBeDefined();
+  expect(certificate.checkHost("nexusd.agents.svc")).toBeUndefined();
 });
 
 it("is what the API server refuses with a slip in it", async () => {
