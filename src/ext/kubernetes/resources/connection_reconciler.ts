@@ -107,6 +107,7 @@ export class ConnectionReconciler {
 
   async #end(object: ConnectionObject, call: Call): Promise<undefined> {
     const { status, tokens } = this.deps;
+    let last: Verdict | undefined;
     await tokens.remove(object);
     if (object.spec.deletionPolicy === "Revoke") {
       try {
@@ -116,10 +117,10 @@ export class ConnectionReconciler {
         if (!(error instanceof WireError && error.code === codes.permission_denied)) throw error;
         // If the service account lost the right, the grant stays; the object must not be held for good.
         const message = "the service account may not revoke it any more: an operator can (nexusd revoke)";
-        await status.report(object, { ready: false, reason: "NotRevoked", message });
+        last = { ready: false, reason: "NotRevoked", message };
       }
     }
-    await status.release(object);
+    await status.release(object, last);
   }
 }
 

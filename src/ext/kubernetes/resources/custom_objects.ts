@@ -21,7 +21,10 @@ export interface CustomObject extends KubernetesObject {
 
 export interface ProviderObject extends CustomObject {
   /** The fields of a profile, in camel case. */
-  readonly spec: JsonObject & { readonly clientSecretRef?: { readonly name: string; readonly key: string } };
+  readonly spec: JsonObject & {
+    readonly clientSecretRef?: { readonly name: string; readonly key: string };
+    readonly deletionPolicy: "Revoke" | "Retain";
+  };
 }
 
 export interface ConnectionObject extends CustomObject {
@@ -42,6 +45,7 @@ export interface AccessGrantObject extends CustomObject {
     readonly users?: readonly string[];
     readonly providers?: readonly string[];
     readonly connectionIds?: readonly string[];
+    readonly labels?: readonly string[];
   };
 }
 

@@ -21,25 +21,27 @@ export class ObjectStatus {
    *
    * @param fields of the status beside its conditions
    * @param others further conditions, by their type
+   * @returns the object as it is then
    */
   async report(
     object: CustomObject,
     verdict: Verdict,
     fields: JsonObject = {},
     others: Readonly<Record<string, Verdict>> = {},
-  ): Promise<void> {
+  ): Promise<CustomObject> {
     const { conditions = [], ...before } = object.status ?? {};
     const given = Object.entries({ Ready: verdict, ...others });
     const next = given.map(([type, each]) => this.#condition(object, conditions, type, each));
     const status = { ...fields, observedGeneration: object.metadata.generation ?? 0, conditions: next };
-    if (isDeepStrictEqual({ ...before, conditions }, JSON.parse(JSON.stringify(status)))) return;
+    if (isDeepStrictEqual({ ...before, conditions }, JSON.parse(JSON.stringify(status)))) return object;
     // A member that is null is removed (RFC 7396).
     const removed = Object.fromEntries(Object.keys(before).map((name) => [name, null]));
-    await this.deps.api.patch(this.#placeOf(object, "status"), {
+    const written = await this.deps.api.patch<CustomObject>(this.#placeOf(object, "status"), {
       status: { ...removed, ...(status as unknown as JsonObject) },
     });
     const was = conditions.find(({ type }) => type === "Ready");
     if (was?.reason !== verdict.reason || was.message !== verdict.message) await this.#event(object, verdict);
+    return written;
   }
 
   /** @returns whether it was missing */
@@ -51,8 +53,9 @@ export class ObjectStatus {
     return true;
   }
 
-  /** Lets an object go that is being deleted. */
-  async release(object: CustomObject): Promise<void> {
+  /** Lets an object go that is being deleted. @param last what became of it, for its events */
+  async release(before: CustomObject, last?: Verdict): Promise<void> {
+    const object = last ? await this.report(before, last) : before;
     const { finalizers = [], resourceVersion = "" } = object.metadata;
     if (!finalizers.includes(finalizer)) return;
     const metadata = { resourceVersion, finalizers: finalizers.filter((name) => name !== finalizer) };

@@ -113,8 +113,15 @@ export class Resources implements RunningExtension {
     const status = this.#status("AccessGrant", "accessgrants");
     const queue = this.#queue(async (key) => {
       const object = this.#grants.objects.get(key);
+      if (object?.metadata.deletionTimestamp !== undefined) {
+        // The policy in force is without it since it was seen to go.
+        await status.release(object, { ready: false, reason: "Ended", message: "it binds nobody any more" });
+        return undefined;
+      }
       const verdict = policyOf(this.#grants.objects.values()).verdicts.get(key);
-      if (object && verdict) await status.report(object, verdict);
+      if (!object || !verdict) return undefined;
+      await status.hold(object);
+      await status.report(object, verdict);
       return undefined;
     });
     // Each may take a subject from another one, and decides what Connections may ask for.

@@ -1,6 +1,7 @@
 import type { Core } from "../../../daemon/extension.js";
 import { DocumentError } from "../../../document/document_error.js";
 import { daemon } from "../../../model/access/principal.js";
+import type { Connection } from "../../../model/connections/connection.js";
 import { NexusError } from "../../../model/errors.js";
 import type { JsonObject, JsonValue } from "../../../model/json.js";
 import { isJsonObject } from "../../../model/json_fields.js";
@@ -18,6 +19,9 @@ export interface ProviderReconcilerDeps {
 
 /** Secrets are not watched, so that the daemon needs no right to list them. */
 const secretCheckMs = 60_000;
+const revocationCheckMs = 2_000;
+/** Each waits for the provider, 2 s at most. */
+const revokedAtOnce = 50;
 const variable = "CLIENT_SECRET";
 
 /** Keeps profiles as Provider objects say, by the plan of the manifest: each object is a manifest of one profile. */
@@ -61,14 +65,45 @@ export class ProviderReconciler {
     return refused("SecretMissing", `there is no key ${ref.key} in a Secret ${ref.name} of ${api.namespace}`);
   }
 
-  async #end(object: ProviderObject): Promise<undefined> {
+  async #end(object: ProviderObject): Promise<number | undefined> {
     const { core, status } = this.deps;
     const { registry } = core.domain;
     const all = registry.list({ limit: Number.POSITIVE_INFINITY, authType: undefined });
     const profile = all.find(({ name }) => name === object.metadata.name);
-    if (profile) await registry.delete(profile.id, daemon);
-    await status.release(object);
+    if (!profile) {
+      await status.release(object);
+      return undefined;
+    }
+    // The provider is asked as the client of the profile: it must not go before that.
+    const connections = core.resources.store.listConnections({
+      providerId: profile.id,
+      limit: Number.POSITIVE_INFINITY,
+    });
+    if (object.spec.deletionPolicy === "Revoke") {
+      const living = connections.filter(({ status: state }) => state !== "revoked");
+      const waiting = connections.filter(({ providerRevocation }) => providerRevocation === "pending");
+      const ending = living
+        .slice(0, revokedAtOnce)
+        .map(({ id }) => core.domain.connections.revoke(id, daemon));
+      await Promise.all(ending);
+      if (living.length + waiting.length > 0) {
+        const message = `${living.length} connections to end, and ${waiting.length} grants that the provider has not revoked yet; deletionPolicy: Retain waits for none`;
+        await status.report(object, refused("Revoking", message));
+        return living.length > 0 ? 0 : revocationCheckMs;
+      }
+    }
+    await registry.delete(profile.id, daemon);
+    await status.release(object, deleted(connections));
+    return undefined;
   }
+}
+
+function deleted(connections: readonly Connection[]): Verdict {
+  const count = (of: Connection["providerRevocation"]): number =>
+    connections.filter(({ providerRevocation }) => providerRevocation === of).length;
+  const kept = connections.filter(({ status }) => status !== "revoked").length;
+  const message = `the profile is deleted; ${count("done")} grants were revoked at the provider, ${count("not_possible")} could not be, and ${kept} connections keep their token until it expires`;
+  return { ready: false, reason: "Deleted", message };
 }
 
 function refused(reason: string, message: string): Verdict {
@@ -76,7 +111,12 @@ function refused(reason: string, message: string): Verdict {
 }
 
 /** The contract's keys. A dollar sign in a manifest begins a variable: here it is one. */
-function profileOf({ clientSecretRef: _, clientSecret: __, ...spec }: ProviderObject["spec"]): JsonObject {
+function profileOf({
+  clientSecretRef: _,
+  clientSecret: __,
+  deletionPolicy: ___,
+  ...spec
+}: ProviderObject["spec"]): JsonObject {
   const contract = snakeCased(spec);
   const { oauth2_options: options } = contract;
   return literal(

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, inject, it, vi } from "vitest";
 import type { KubernetesObject, SecretObject } from "../../../../src/ext/kubernetes/api/objects.js";
 import type { CustomObject } from "../../../../src/ext/kubernetes/resources/custom_objects.js";
+import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
 import type { JsonObject } from "../../../../src/model/json.js";
 import { Place, World } from "../../../daemon/harness.js";
 import { Browser, consent } from "../../../fakes/browser.js";
@@ -44,6 +45,27 @@ async function untilReady(resource: Resource, name: string, namespace: string, r
     .poll(async () => (await readyOf(resource, name, namespace))?.reason, { timeout: 45_000 })
     .toBe(reason);
   return (await look(resource, name, namespace)) as CustomObject;
+}
+
+async function makeSecret(name: string, files: Readonly<Record<string, string>>): Promise<void> {
+  const data = Object.entries(files).map(([file, text]) => [file, Buffer.from(text).toString("base64")]);
+  await admin.apply(
+    { apiVersion: "v1", resource: "secrets", namespace: own, name },
+    { apiVersion: "v1", kind: "Secret", metadata: { name }, data: Object.fromEntries(data) },
+  );
+}
+
+/** Reasons and messages of the events of an object. */
+async function eventsOf(namespace: string, name: string): Promise<string[]> {
+  type Event = KubernetesObject & {
+    readonly reason: string;
+    readonly message: string;
+    readonly involvedObject: { readonly name: string };
+  };
+  const { items } = await admin.list<Event>({ apiVersion: "v1", resource: "events", namespace });
+  return items
+    .filter(({ involvedObject }) => involvedObject.name === name)
+    .map(({ reason, message }) => `${reason}: ${message}`);
 }
 
 /** What the chart's pod would find in its service account. */
@@ -88,13 +110,7 @@ beforeAll(async () => {
     KUBERNETES_SERVICE_PORT: url.port,
   };
   world = await World.make({}, await Place.make(settings));
-  await admin.apply(
-    { apiVersion: "v1", resource: "secrets", namespace: own, name: "op" },
-    {
-      ...{ apiVersion: "v1", kind: "Secret", metadata: { name: "op" } },
-      data: { "client-secret": Buffer.from("the-secret").toString("base64") },
-    },
-  );
+  await makeSecret("op", { "client-secret": "the-secret" });
 });
 
 afterAll(async () => {
@@ -198,19 +214,76 @@ it("leads a user to consent, shows the account, exports the token where it may, 
   const held = result.case === "token" ? result.value.credentials["access_token"] : undefined;
   expect(Buffer.from(data?.["token"] ?? "", "base64").toString()).toBe(held);
 
-  const events = await admin.list<KubernetesObject & { reason: string }>({
-    apiVersion: "v1",
-    resource: "events",
-    namespace: "team",
-  });
-  expect(events.items.map(({ reason }) => reason)).toEqual(
-    expect.arrayContaining(["ConsentRequired", "Connected"]),
-  );
+  const reasons = (await eventsOf("team", "mail")).map((text) => text.split(":")[0]);
+  expect(reasons).toEqual(expect.arrayContaining(["ConsentRequired", "Connected"]));
 
   await admin.delete(at("connections", "mail", "exporting"));
   await expect.poll(() => look("connections", "mail", "exporting")).toBeUndefined();
   expect(await admin.find({ ...secret, namespace: "exporting" })).toBeUndefined();
   await expect(world.clients.connections.getConnection({ name })).rejects.toThrow("not found");
+});
+
+it("holds a deleted provider until its connections are ended and their grants revoked at the provider", {
+  timeout: 120_000,
+}, async () => {
+  await world.register("leaving");
+  const { clientId, clientSecret } = world.provider.clients.post;
+  await makeSecret("leaving", { "client-secret": clientSecret });
+  const { issuer } = world.provider;
+  const spec = { authType: "oauth2", clientId, issuer, enableDiscovery: true, scopes: ["openid", "email"] };
+  await make("providers", "leaving", { ...spec, clientSecretRef: { name: "leaving" } }, own);
+  await untilReady("providers", "leaving", own, "Applied");
+  await make("connections", "leaving", { provider: "leaving" }, "team");
+  const { status } = await untilReady("connections", "leaving", "team", "ConsentRequired");
+  await consent(new Browser(), String(status?.["consentUrl"]));
+  await untilReady("connections", "leaving", "team", "Connected");
+  const name = { providerName: "leaving", userId: "team/default", label: "" };
+  const { result } = await world.clients.tokens.acquireToken(name);
+  const token = result.case === "token" ? result.value.credentials["access_token"] : "";
+  const isLiving = async () =>
+    (await fetch(world.provider.userinfoEndpoint, { headers: { authorization: `Bearer ${token}` } })).status;
+  expect(await isLiving()).toBe(200);
+
+  await world.provider.setOutage("503");
+  await admin.delete(at("providers", "leaving", own));
+  const held = await untilReady("providers", "leaving", own, "Revoking");
+  expect(held.metadata.finalizers).toEqual(finalizers);
+  const profile = () => world.clients.providers.getProvider({ key: { case: "name", value: "leaving" } });
+  await expect(profile()).resolves.toBeDefined();
+  await expect
+    .poll(async () => (await world.clients.connections.getConnection({ name })).connection?.status)
+    .toBe(ConnectionStatus.REVOKED);
+  await world.provider.setOutage("none");
+  world.clock.advance(120_000);
+  await expect.poll(() => look("providers", "leaving", own)).toBeUndefined();
+  await expect(profile()).rejects.toThrow("not found");
+  expect(await isLiving()).toBe(401);
+  expect(await eventsOf(own, "leaving")).toContainEqual(
+    expect.stringContaining("Deleted: the profile is deleted; 1 grants were revoked at the provider"),
+  );
+  await admin.delete(at("connections", "leaving", "team"));
+  await expect.poll(() => look("connections", "leaving", "team")).toBeUndefined();
+});
+
+it("lets a deleted provider with deletionPolicy Retain go, and says how many connections keep their token", async () => {
+  const { issuer } = world.provider;
+  const client = { authType: "oauth2", clientId: "c", clientSecretRef: { name: "op" } };
+  const spec = { ...client, issuer, enableDiscovery: true };
+  await make("providers", "retained", { ...spec, deletionPolicy: "Retain" }, own);
+  await untilReady("providers", "retained", own, "Applied");
+  const key = { case: "name", value: "retained" } as const;
+  const { provider } = await world.clients.providers.getProvider({ key });
+  const imported = { userId: "ada", providerId: provider?.id ?? "", accessToken: "living", expiresIn: 3600 };
+  const { connection } = await world.clients.connections.importConnection(imported);
+  await admin.delete(at("providers", "retained", own));
+  await expect.poll(() => look("providers", "retained", own)).toBeUndefined();
+  const id = { connectionId: connection?.id ?? "" };
+  expect((await world.clients.connections.getConnection(id)).connection?.status).toBe(
+    ConnectionStatus.ACTIVE,
+  );
+  expect(await eventsOf(own, "retained")).toContainEqual(
+    expect.stringContaining("and 1 connections keep their token"),
+  );
 });
 
 it("grants a service account what an AccessGrant says, for as long as it is there", async () => {
@@ -228,11 +301,35 @@ it("grants a service account what an AccessGrant says, for as long as it is ther
   expect(await ruleOf()).toContain("the AccessGrant shared");
   await make("accessgrants", "taken", { subjects, users: ["*"] }, own);
   await untilReady("accessgrants", "taken", own, "Conflict");
+  expect((await look("accessgrants", "shared", own))?.metadata.finalizers).toEqual(finalizers);
+  // What was deleted while nexusd was away stays until no hub grants by it.
+  await world.stop();
   for (const name of ["taken", "shared"]) await admin.delete(at("accessgrants", name, own));
-  await expect.poll(ruleOf).toContain("the policy file");
+  expect((await look("accessgrants", "shared", own))?.metadata.deletionTimestamp).toBeDefined();
+  await world.start();
+  for (const name of ["taken", "shared"])
+    await expect.poll(() => look("accessgrants", name, own)).toBeUndefined();
+  expect(await ruleOf()).toContain("the policy file");
+  expect(await eventsOf(own, "shared")).toContainEqual("Ended: it binds nobody any more");
   // The service account may not revoke it any more, and the object is not held for that.
   await admin.delete(at("connections", "shared", "team"));
   await expect.poll(() => look("connections", "shared", "team")).toBeUndefined();
+});
+
+it("gives each service account a label of its own where a grant's template says so", async () => {
+  const subjects = [{ namespace: "team" }];
+  const users = ["{namespace}"];
+  await make("accessgrants", "labels", { subjects, users, labels: ["{serviceaccount}"] }, own);
+  await untilReady("accessgrants", "labels", own, "InForce");
+  const spec = { provider: "op", user: "team" };
+  await make("connections", "own-label", { ...spec, label: "default" }, "team");
+  await make("connections", "other-label", { ...spec, label: "crawler" }, "team");
+  await untilReady("connections", "own-label", "team", "ConsentRequired");
+  await untilReady("connections", "other-label", "team", "Denied");
+  for (const name of ["own-label", "other-label"]) await admin.delete(at("connections", name, "team"));
+  await expect.poll(() => look("connections", "own-label", "team")).toBeUndefined();
+  await admin.delete(at("accessgrants", "labels", own));
+  await expect.poll(() => look("accessgrants", "labels", own)).toBeUndefined();
 });
 
 it("goes on where it was when the API server and the daemon are killed in the middle", {
