@@ -17,6 +17,7 @@ const lists = {
   user_ids: "userIds",
   providers: "providers",
   connection_ids: "connectionIds",
+  labels: "labels",
   methods: "methods",
   paths: "paths",
 } as const;

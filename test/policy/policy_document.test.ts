@@ -63,6 +63,15 @@ describe("a policy", () => {
       expect(usersOf(name)).toEqual(asWritten);
   });
 
+  it("puts them into labels too", () => {
+    const binding =
+      'principals: ["jwt:*"], role: agent, user_ids: ["{namespace}"], labels: ["{serviceaccount}"]';
+    const grant = grantOf(readPolicy(`bindings: [{ ${binding} }]`), "jwt:system:serviceaccount:team:mailer");
+    const asked = { kind: "new", userId: "team", provider: { id: "p", name: "op" } } as const;
+    const permissionFor = (label: string) => grant.decide("token.read", { ...asked, label }).permission;
+    expect(["mailer", "crawler", ""].map(permissionFor)).toEqual(["allowed", "denied", "denied"]);
+  });
+
   it("is shown by examples/policy.yaml", () => {
     const policy = readPolicy(readFileSync(new URL("../../examples/policy.yaml", import.meta.url), "utf8"));
     const provider = { id: "p", name: "slack" };
@@ -149,7 +158,7 @@ roles: {}
       "12:17: providers[0]: must be the name or the id of a provider, or *",
       "13:22: connection_ids[0]: must be the id of a connection, a UUID in lower case",
       "13:28: connection_ids[1]: must be the id of a connection, a UUID in lower case",
-      "14:5: scope: is not a key; these are: principals, role, user_ids, providers, connection_ids, methods, paths",
+      "14:5: scope: is not a key; these are: principals, role, user_ids, providers, connection_ids, labels, methods, paths",
       "15:5: principals: is required",
       "16:5: a binding must be keys and values",
       "17:1: roles: is not a key; did you mean rules?",
@@ -185,7 +194,7 @@ roles: {}
       ),
     ).toEqual([
       "1:49: role: must be one of admin, operator, agent",
-      "1:64: __proto__: is not a key; these are: principals, role, user_ids, providers, connection_ids, methods, paths",
+      "1:64: __proto__: is not a key; these are: principals, role, user_ids, providers, connection_ids, labels, methods, paths",
     ]);
   });
 });

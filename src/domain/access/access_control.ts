@@ -32,7 +32,9 @@ interface Hold {
   end(error: NexusError): void;
 }
 
-type NamedConnection = Pick<Connection, "id" | "userId" | "providerId" | "providerName">;
+type NamedConnection = Pick<Connection, "id" | "userId" | "providerId" | "providerName"> & {
+  readonly label?: string | undefined;
+};
 
 /** What a restricted caller may see, for whatever lists or streams. */
 export interface View {
@@ -231,9 +233,9 @@ export class AccessControl {
   }
 
   /** With the present name of the provider: a deleted one has none, and its connections keep the one they were made under. */
-  #factsFrom({ id, userId, providerId, providerName }: NamedConnection): ConnectionFacts {
+  #factsFrom({ id, userId, providerId, providerName, label }: NamedConnection): ConnectionFacts {
     const name = this.deps.store.providerNameOf(providerId) ?? providerName;
-    return { connectionId: id, userId, provider: { id: providerId, name } };
+    return { connectionId: id, userId, label, provider: { id: providerId, name } };
   }
 
   #compile(name: string): Permissions {

@@ -31,6 +31,7 @@ export type Asked =
       readonly connectionId: string | undefined;
       /** Empty when it was left out. */
       readonly userId: string;
+      readonly label: string;
       readonly provider: ProviderKey | undefined;
     }
   | { readonly kind: "provider"; readonly provider: ProviderKey }
@@ -86,12 +87,13 @@ export class RequestGate {
   }
 
   /** The refusal of a new connection of this name. */
-  newRefusal(permissions: Permissions, { providerName, userId }: ConnectionName): NexusError | undefined {
+  newRefusal(permissions: Permissions, { providerName, userId, label }: ConnectionName): NexusError | undefined {
     const provider = { name: providerName };
     return this.#requestRefusal(permissions, "connection.request", {
       kind: "request",
       connectionId: undefined,
       userId,
+      label,
       provider,
     });
   }
@@ -99,7 +101,7 @@ export class RequestGate {
   #requestRefusal(
     permissions: Permissions,
     action: Action,
-    { connectionId, userId, provider: key }: Extract<Asked, { kind: "request" }>,
+    { connectionId, userId, label, provider: key }: Extract<Asked, { kind: "request" }>,
   ): NexusError | undefined {
     if (connectionId !== undefined && !this.deps.access.visible(permissions, connectionId))
       return new NotFound("connection");
@@ -110,6 +112,7 @@ export class RequestGate {
     const isWithin = permissions.contains({
       kind: "new",
       userId: userId === "" ? undefined : userId,
+      label,
       provider,
     });
     return isWithin ? undefined : denied(action);

@@ -8,6 +8,8 @@ export interface Restriction {
   /** Names or ids of provider profiles, a UUID being an id; `*` is any. */
   readonly providers?: readonly string[];
   readonly connectionIds?: readonly string[];
+  /** Labels of connections, as user ids; an empty one is that of a connection without a label. */
+  readonly labels?: readonly string[];
   /** Of requests to APIs. Who is restricted so gets no token, and sends requests through a proxy. */
   readonly methods?: readonly string[];
   /** Of requests; `/repos/acme/*` is every one that begins so. */
@@ -20,11 +22,12 @@ export type RestrictionLists = Restriction &
 
 /** An empty list is left out. */
 export function restrictionFrom(lists: RestrictionLists): Restriction {
-  const { userIds, providers, connectionIds, methods = [], paths = [] } = lists;
+  const { userIds, providers, connectionIds, labels = [], methods = [], paths = [] } = lists;
   return {
     ...(userIds.length > 0 && { userIds }),
     ...(providers.length > 0 && { providers }),
     ...(connectionIds.length > 0 && { connectionIds }),
+    ...(labels.length > 0 && { labels }),
     ...(methods.length > 0 && { methods }),
     ...(paths.length > 0 && { paths }),
   };
@@ -41,6 +44,8 @@ export interface ConnectionFacts {
   readonly connectionId: string;
   readonly userId: string;
   readonly provider: ProviderFacts;
+  /** Undefined is not judged: that of a connection which is gone. */
+  readonly label?: string | undefined;
 }
 
 /** What an action is about. */
@@ -51,6 +56,7 @@ export type Resource =
       readonly kind: "new";
       readonly userId: string | undefined;
       readonly provider: ProviderFacts | undefined;
+      readonly label?: string | undefined;
     }
   | {
       readonly kind: "provider";
@@ -80,12 +86,14 @@ export class CompiledRestriction {
   readonly #providerIds: ReadonlySet<string> | undefined;
   readonly #providerNames: ReadonlySet<string> | undefined;
   readonly #connections: ReadonlySet<string> | undefined;
+  readonly #labels: Texts | undefined;
 
   constructor(readonly given: Restriction) {
     this.#users = given.userIds && new Texts(given.userIds);
     this.#providerIds = given.providers && new Set(given.providers.filter(isId));
     this.#providerNames = given.providers && new Set(given.providers.filter((text) => !isId(text)));
     this.#connections = given.connectionIds && new Set(given.connectionIds);
+    this.#labels = given.labels && new Texts(given.labels);
   }
 
   contains(resource: Resource): boolean {
@@ -94,12 +102,14 @@ export class CompiledRestriction {
         return (
           (this.#connections === undefined || this.#connections.has(resource.connectionId)) &&
           this.hasUser(resource.userId) &&
+          this.#hasLabel(resource.label) &&
           this.#hasProvider(resource.provider)
         );
       case "new":
         return (
           this.#connections === undefined &&
           (resource.userId === undefined || this.hasUser(resource.userId)) &&
+          this.#hasLabel(resource.label) &&
           (resource.provider === undefined || this.#hasProvider(resource.provider))
         );
       case "provider":
@@ -112,6 +122,10 @@ export class CompiledRestriction {
 
   hasUser(userId: string): boolean {
     return this.#users === undefined || this.#users.has(userId);
+  }
+
+  #hasLabel(label: string | undefined): boolean {
+    return this.#labels === undefined || label === undefined || this.#labels.has(label);
   }
 
   #hasProvider({ id, name }: ProviderFacts): boolean {
@@ -127,11 +141,12 @@ const maxUserIdLength = 256;
 
 /** What is wrong with a restriction that was written by hand; `field` is `user_ids[3]`, or a list. */
 export function restrictionViolations(restriction: Restriction): FieldViolation[] {
-  const { userIds, providers, connectionIds, methods, paths } = restriction;
+  const { userIds, providers, connectionIds, labels, methods, paths } = restriction;
   const lists = [
     ["user_ids", userIds, userViolation],
     ["providers", providers, providerViolation],
     ["connection_ids", connectionIds, connectionViolation],
+    ["labels", labels, labelViolation],
     ["methods", methods, methodViolation],
     ["paths", paths, pathViolation],
   ] as const;
@@ -156,7 +171,10 @@ export function restrictionViolations(restriction: Restriction): FieldViolation[
 }
 
 function userViolation(text: string): string | undefined {
-  if (text === "") return "must not be empty";
+  return text === "" ? "must not be empty" : labelViolation(text);
+}
+
+function labelViolation(text: string): string | undefined {
   if (text.length > maxUserIdLength) return `has at most ${maxUserIdLength} characters`;
   return starViolation(text) ?? (/\p{Cc}/u.test(text) ? "must not hold control characters" : undefined);
 }
@@ -186,11 +204,12 @@ function starViolation(text: string): string | undefined {
 
 /** One sentence for a person. */
 export function describeRestriction(restriction: Restriction): string {
-  const { userIds, providers, connectionIds, methods, paths } = restriction;
+  const { userIds, providers, connectionIds, labels, methods, paths } = restriction;
   const parts = [
     userIds && `users ${userIds.join(", ")}`,
     providers && `providers ${providers.join(", ")}`,
     connectionIds && `connections ${connectionIds.join(", ")}`,
+    labels && `labels ${labels.map((label) => label || '""').join(", ")}`,
     methods && `methods ${methods.join(", ")}`,
     paths && `paths ${paths.join(", ")}`,
   ];

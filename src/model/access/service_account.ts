@@ -7,15 +7,21 @@ export function serviceAccountPrincipal(namespace: string, name: string): string
   return `jwt:system:serviceaccount:${namespace}:${name}`;
 }
 
-/** Puts the `{namespace}` and the `{serviceaccount}` of a caller into user ids. For every other caller they stay, and name nobody. */
+/** Puts the `{namespace}` and the `{serviceaccount}` of a caller into user ids and labels. For every other caller they stay, and name nobody. */
 export function restrictionFor(
   restriction: Restriction | undefined,
   principalName: string,
 ): Restriction | undefined {
   const [, namespace = "", account = ""] = principal.exec(principalName) ?? [];
-  if (!restriction?.userIds || namespace === "") return restriction;
-  const userIds = restriction.userIds.map((id) =>
-    id.replaceAll("{namespace}", namespace).replaceAll("{serviceaccount}", account),
+  if (namespace === "") return restriction;
+  const filled = (texts: readonly string[]): string[] =>
+    texts.map((text) => text.replaceAll("{namespace}", namespace).replaceAll("{serviceaccount}", account));
+  const { userIds, labels } = restriction ?? {};
+  return (
+    restriction && {
+      ...restriction,
+      ...(userIds && { userIds: filled(userIds) }),
+      ...(labels && { labels: filled(labels) }),
+    }
   );
-  return { ...restriction, userIds };
 }

@@ -67,10 +67,11 @@ rpcRow(providers.deleteProvider, "provider.manage");
 rpcRow(providers.listProviderTemplates, "template.read");
 
 const { method: connections } = ConnectionService;
-rpcRow(connections.requestConnection, "connection.request", ({ connectionId, userId, provider }) => ({
+rpcRow(connections.requestConnection, "connection.request", ({ connectionId, userId, provider, label }) => ({
   kind: "request",
   connectionId: connectionId === "" ? undefined : connectionId,
   userId,
+  label,
   provider: providerKey(provider),
 }));
 rpcRow(connections.confirmConnection, "connection.request", connectionOf);
@@ -83,10 +84,11 @@ rpcRow(connections.deleteConnection, "connection.manage", connectionOf);
 rpcRow(connections.replaceCredential, "connection.manage", connectionOf);
 rpcRow(connections.getCaptureSchema, "connection.capture", stateOf);
 rpcRow(connections.captureCredential, "connection.capture", stateOf);
-rpcRow(connections.importConnection, "connection.import", ({ userId, providerId }) => ({
+rpcRow(connections.importConnection, "connection.import", ({ userId, providerId, label }) => ({
   kind: "request",
   connectionId: undefined,
   userId,
+  label,
   provider: { id: providerId },
 }));
 

@@ -12,6 +12,7 @@ export function encodeApiKey({ restriction = {}, old, ...key }: ApiKeyRecord): U
     userIds: [...(restriction.userIds ?? [])],
     providers: [...(restriction.providers ?? [])],
     connectionIds: [...(restriction.connectionIds ?? [])],
+    labels: [...(restriction.labels ?? [])],
     methods: [...(restriction.methods ?? [])],
     paths: [...(restriction.paths ?? [])],
     createdAtMs: encodeTime(key.createdAtMs),
@@ -27,9 +28,9 @@ export function encodeApiKey({ restriction = {}, old, ...key }: ApiKeyRecord): U
 /** @throws RangeError on a role that this version does not know: the key must not be taken for another */
 export function decodeApiKey(bytes: Uint8Array): ApiKeyRecord {
   const record = fromBinary(ApiKeyRecordSchema, bytes);
-  const { userIds, providers, connectionIds, methods, paths, oldDigest, oldUntilMs, ...fields } =
+  const { userIds, providers, connectionIds, labels, methods, paths, oldDigest, oldUntilMs, ...fields } =
     fieldsOf(record);
-  const lists = { userIds, providers, connectionIds, methods, paths };
+  const lists = { userIds, providers, connectionIds, labels, methods, paths };
   const role = decodeWord(roles, fields.role);
   return {
     ...fields,

@@ -7,7 +7,8 @@ import {
 
 const id = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1f00";
 const provider = { id: "11111111-1111-4111-8111-111111111111", name: "github" };
-const connection = { kind: "connection", connectionId: id, userId: "acme:eva", provider } as const;
+const facts = { connectionId: id, userId: "acme:eva", provider, label: "work" } as const;
+const connection = { kind: "connection", ...facts } as const;
 
 const contains = (
   restriction: Restriction,
@@ -30,6 +31,10 @@ describe("a restriction", () => {
     [{ userIds: ["acme:eva"], providers: ["slack"] }, false],
     [{ userIds: ["acme:eva"], providers: ["github"], connectionIds: [id] }, true],
     [{ userIds: [] }, false],
+    [{ userIds: ["*"], labels: ["work"] }, true],
+    [{ userIds: ["*"], labels: ["w*"] }, true],
+    [{ userIds: ["*"], labels: ["", "home"] }, false],
+    [{ userIds: ["bob"], labels: ["work"] }, false],
   ])("%j holds a connection: %s", (restriction, expected) => {
     expect(contains(restriction, connection)).toBe(expected);
   });
@@ -59,13 +64,23 @@ describe("a restriction", () => {
     expect(contains(restriction, { kind: "new", userId: "bob", provider })).toBe(false);
   });
 
+  it("by labels holds new connections with these alone, and one that is gone, whose label nobody knows", () => {
+    const restriction = { userIds: ["*"], labels: [""] };
+    const request = { kind: "new", userId: "ada", provider } as const;
+    expect(contains(restriction, { ...request, label: "" })).toBe(true);
+    expect(contains(restriction, { ...request, label: "work" })).toBe(false);
+    expect(contains(restriction, { ...connection, label: undefined })).toBe(true);
+  });
+
   it("is told what is wrong with it, each entry by its place", () => {
     expect(restrictionViolations({})[0]?.field).toBe("");
+    expect(restrictionViolations({ labels: ["work"] })[0]?.field).toBe("");
     expect(
       restrictionViolations({
         userIds: ["ok", "", "a*b", "x".repeat(257), "a\nb", "end*"],
         providers: ["github", "*", "git*", "Git"],
         connectionIds: [id, "*", id.toUpperCase()],
+        labels: ["", "work", "a*b"],
       }).map(({ field }) => field),
     ).toEqual([
       "user_ids[1]",
@@ -76,6 +91,7 @@ describe("a restriction", () => {
       "providers[3]",
       "connection_ids[1]",
       "connection_ids[2]",
+      "labels[2]",
     ]);
     expect(
       restrictionViolations({ userIds: Array.from({ length: 1_001 }, (_, n) => `u${n}`) })[0]?.field,

@@ -73,6 +73,13 @@ const createKey = table("AccessService/CreateApiKey", [
     "restriction.connection_ids[0]",
   ],
   [
+    "restriction.labels",
+    "a control character",
+    restricted({ userIds: ["ada"], labels: ["a\nb"] }),
+    /pattern/,
+    "restriction.labels[0]",
+  ],
+  [
     "restriction.methods",
     "a line end",
     restricted({ userIds: ["ada"], methods: ["GET\n"] }),

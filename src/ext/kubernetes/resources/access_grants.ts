@@ -30,6 +30,7 @@ export function policyOf(grants: Iterable<AccessGrantObject>): {
       ...(spec.users && { userIds: spec.users }),
       ...(spec.providers && { providers: spec.providers }),
       ...(spec.connectionIds && { connectionIds: spec.connectionIds }),
+      ...(spec.labels && { labels: spec.labels }),
     };
     const violations = restrictionViolations(restriction);
     const taken = principals.find((name) => owners.has(name));
