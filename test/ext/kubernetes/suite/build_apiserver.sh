@@ -30,4 +30,7 @@ import (
 func main() { os.Exit(cli.Run(app.NewAPIServerCommand())) }
 GO
 go mod tidy
-go build -ldflags="-s -w" -o kube-apiserver ./cmd/apiserver
+# What it answers at /version, by which helm judges whether a chart fits.
+minor=${version#1.}
+named="-X k8s.io/component-base/version.gitVersion=v$version -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=${minor%%.*}"
+go build -ldflags="-s -w $named" -o kube-apiserver ./cmd/apiserver
