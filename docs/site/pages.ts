@@ -34,15 +34,9 @@ const documents = [
   ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".md") && !name.startsWith("site/"))
     .map((name) => `docs/${name}`),
-  ...[
-    "clients/typescript",
-    "clients/python",
-    "clients/go",
-    "deploy/kubernetes",
-    "examples",
-    "examples/mcp",
-    "bench",
-  ].map((folder) => `${folder}/README.md`),
+  ...["clients/typescript", "clients/python", "clients/go", "examples", "examples/mcp", "bench"].map(
+    (folder) => `${folder}/README.md`,
+  ),
 ];
 const api = apiPages(root);
 /** Files and folders that a document links to. */

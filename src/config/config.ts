@@ -81,7 +81,7 @@ export interface Config {
   };
   /**
    * From the signal to the end, 100 to 300 000. 4 000 by default. A pod whose other containers have used its grace period up leaves a
-   * sidecar 2 s (the kubelet's shortest): `deploy/kubernetes` sets less than that.
+   * sidecar 2 s (the kubelet's shortest): the injector sets less than that.
    */
   readonly drainTimeoutMs: number;
   /** What the names of the secrets of proxies begin with, without the slash after it; whether proxies are served at all. */

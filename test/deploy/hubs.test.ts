@@ -1,5 +1,12 @@
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { request as connectTo } from "node:https";
+import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { agent, type HubPod, HubsWorld } from "./hubs_world.js";
+import { only } from "./manifests.js";
+import { Pod, type Running } from "./pod.js";
+import { placesOf, untilStarted } from "./pod_start.js";
 import { HubsService, SpokePod } from "./spoke_pod.js";
 import { bytesOf } from "./usage.js";
 
@@ -102,7 +109,7 @@ it("ends in good order at SIGTERM: the lead goes to another hub well within the 
   leader.running = undefined;
 });
 
-describe("a pod of overlays/spoke", () => {
+describe("a pod with a spoke", () => {
   /** Its connection of the one stream and all that it has hubs do. */
   const followed = (): HubPod => {
     const [hub, ...more] = service?.used ?? [];
@@ -116,7 +123,7 @@ describe("a pod of overlays/spoke", () => {
     spoke = new SpokePod(world, agent);
     await spoke.start();
     expect(await spoke.token(connectionId)).toBe("access-4");
-    expect(await spoke.probed("readinessProbe")).toBe(200);
+    expect(await spoke.probed("startupProbe")).toBe(200);
     expect(await spoke.command("status")).toContain("https://nexusd.agents.svc");
     const { requests } = spoke.pod.nexusd.resources;
     const bytes = await spoke.residentBytes();
@@ -158,8 +165,46 @@ describe("a pod of overlays/spoke", () => {
     await pod.kill();
     await pod.start();
     expect(await pod.token(connectionId)).toBe("access-5");
-    expect([await pod.probed("readinessProbe"), await pod.probed("livenessProbe")]).toEqual([200, 200]);
+    expect([await pod.probed("startupProbe"), await pod.probed("livenessProbe")]).toEqual([200, 200]);
   });
+});
+
+it("has a broker that is a proxy by TLS, with keys that outlive its container, and lets nobody in by another port", async () => {
+  await Promise.all(world.hubs.filter(({ running }) => !running).map((hub) => hub.start()));
+  const place = { kind: "Deployment", workload: "nexusd-broker", address: "127.0.0.40" } as const;
+  const token = (audience?: string) => world.tokenOf("system:serviceaccount:agents:nexusd-broker", audience);
+  const pod = new Pod(world.objects, { ...place, hosts: world.hosts(), token });
+  const start = async (): Promise<Running> => {
+    const running = pod.start(pod.nexusd, { env: placesOf(pod) });
+    await untilStarted(pod, running);
+    return running;
+  };
+  const command = async (...args: string[]): Promise<string> => {
+    const running = pod.start(pod.nexusd, { args });
+    expect(await running.exited, running.output).toBe(0);
+    return running.output.trim();
+  };
+  const first = await start();
+  const key = await command("keys", "create", "team", "--role", "agent", "--user", "ada", "--path", "/*");
+  await first.kill();
+  const second = await start();
+  const { data } = only(world.objects, "Secret", "nexusd-egress-tls");
+  const ca = Buffer.from(data?.["ca.crt"] ?? "", "base64").toString();
+  const through = async (credential: string): Promise<number | undefined> => {
+    const request = connectTo({
+      ...{ host: pod.address, port: 3128, servername: "nexusd-egress.agents.svc", ca },
+      ...{ method: "CONNECT", path: "elsewhere.example.com:443" },
+      headers: { "proxy-authorization": `Basic ${Buffer.from(`ada:${credential}`).toString("base64")}` },
+    });
+    const [response, socket] = (await once(request.end(), "connect")) as [IncomingMessage, Socket];
+    socket.destroy();
+    return response.statusCode;
+  };
+  expect(await through("wrong")).toBe(407);
+  expect(await through(key)).toBe(403);
+  for (const port of [8443, 8080, 8090])
+    await expect(once(connect(port, pod.address), "connect")).rejects.toThrow("ECONNREFUSED");
+  await second.kill();
 });
 
 it("does not start as a service account that the hubs' policy does not name, and says so", async () => {

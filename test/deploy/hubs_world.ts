@@ -9,7 +9,7 @@ import { Authority } from "../fakes/certificates.js";
 import { JwtSigner } from "../fakes/jwt_issuer.js";
 import { Postgres } from "../fakes/postgres.js";
 import { json, type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
-import { filledCopy, type KubernetesObject, kustomize, only } from "./manifests.js";
+import { type KubernetesObject, only, podOf, released, secretOf } from "./manifests.js";
 import { Pod, type Running } from "./pod.js";
 import { placesOf, untilStarted } from "./pod_start.js";
 
@@ -75,7 +75,7 @@ export class HubPod {
   }
 }
 
-/** The fleet of the overlay: its pods, a PostgreSQL, the cluster's issuer, a provider. */
+/** The fleet of the example: its pods, a PostgreSQL, the cluster's issuer, a provider. */
 export class HubsWorld {
   readonly hubs: HubPod[] = [];
   /** Where the Service of the hubs is to be. */
@@ -88,7 +88,6 @@ export class HubsWorld {
     readonly postgres: Postgres,
     private readonly provider: ScriptedServer,
     readonly objects: readonly KubernetesObject[],
-    private readonly settings: Readonly<Record<string, string>>,
   ) {
     provider.script = (response, request) =>
       json({
@@ -118,17 +117,15 @@ export class HubsWorld {
         token_url: `${provider.origin}/token`,
       },
     ];
-    const files = { "secrets/store.url": storeUrl, "providers.yaml": JSON.stringify({ providers }) };
-    const { objects } = kustomize(filledCopy({}, files), "fleet-init");
-    const settings =
-      objects.find(({ metadata }) => metadata.name.startsWith("nexusd-hub-settings"))?.data ?? {};
-    const world = new HubsWorld(
-      authority,
-      postgres,
-      provider,
-      [...objects, ...clusterObjects(authority)],
-      settings,
-    );
+    const { objects } = released("fleet", {
+      ...{ providers, clientSecrets: "client-secrets", tls: { existingSecret: "nexusd-tls" } },
+      egress: { enabled: true, at: "broker" },
+    });
+    const world = new HubsWorld(authority, postgres, provider, [
+      ...objects,
+      ...clusterObjects(authority),
+      secretOf("nexusd-store", { "store.url": storeUrl }),
+    ]);
     await world.#startIssuer();
     world.#makePods();
     return world;
@@ -138,7 +135,7 @@ export class HubsWorld {
   tokenOf(subject: string, audience = "https://kubernetes.default.svc"): string {
     const now = Math.floor(Date.now() / 1000);
     const claims = {
-      iss: this.settings["NEXUS_JWT_ISSUER"],
+      iss: this.#issuerName,
       aud: [audience],
       sub: subject,
       iat: now,
@@ -148,12 +145,13 @@ export class HubsWorld {
   }
 
   get adminKey(): string {
-    const secret = this.objects.find(
-      ({ kind, metadata }) => kind === "Secret" && metadata.name.startsWith("nexusd-hub-keys"),
-    );
-    return Buffer.from(secret?.data?.["admin.key"] ?? "", "base64")
-      .toString("utf8")
-      .trim();
+    const { data } = only(this.objects, "Secret", "nexusd-keys");
+    return Buffer.from(data?.["admin.key"] ?? "", "base64").toString("utf8");
+  }
+
+  get #issuerName(): string | undefined {
+    const [hub] = podOf(this.objects, "StatefulSet").containers;
+    return hub?.env?.find(({ name }) => name === "NEXUS_JWT_ISSUER")?.value;
   }
 
   /** The Job that makes the store. @returns how it ended, and what it said */
@@ -186,7 +184,7 @@ export class HubsWorld {
   #makePods(): void {
     const { replicas } = only(this.objects, "StatefulSet").spec;
     for (let ordinal = 0; ordinal < replicas; ordinal++) {
-      const name = `nexusd-hub-${ordinal}`;
+      const name = `nexusd-${ordinal}`;
       const place = {
         kind: "StatefulSet",
         name,
@@ -205,7 +203,7 @@ export class HubsWorld {
     const { name } = only(this.objects, "Service", serviceName).metadata;
     const hubs = Array.from(
       { length: replicas },
-      (_, ordinal) => `${addressOf(ordinal)} nexusd-hub-${ordinal}.${name}.${namespace}.svc`,
+      (_, ordinal) => `${addressOf(ordinal)} nexusd-${ordinal}.${name}.${namespace}.svc`,
     );
     return [
       "127.0.0.1 localhost",
@@ -235,17 +233,10 @@ const addressOf = (ordinal: number): string => `127.0.0.${11 + ordinal}`;
 /** What is in a cluster beside the manifests: the operator of the database and cert-manager make Secrets. */
 function clusterObjects(authority: Authority): KubernetesObject[] {
   const served = authority.issue({ dns: [`nexusd.${namespace}.svc`] });
-  const secret = (name: string, files: Readonly<Record<string, string>>): KubernetesObject => ({
-    apiVersion: "v1",
-    kind: "Secret",
-    metadata: { name },
-    data: Object.fromEntries(
-      Object.entries(files).map(([file, text]) => [file, Buffer.from(text).toString("base64")]),
-    ),
-  });
   return [
-    secret("nexusd-db-ca", { "ca.crt": authority.pem, "ca.key": "not for hubs" }),
-    secret("nexusd-tls", { "tls.crt": served.cert, "tls.key": served.key }),
+    secretOf("nexusd-db-ca", { "ca.crt": authority.pem, "ca.key": "not for hubs" }),
+    secretOf("nexusd-tls", { "ca.crt": authority.pem, "tls.crt": served.cert, "tls.key": served.key }),
+    secretOf("client-secrets", { GITHUB_CLIENT_SECRET: "the-client-secret" }),
     {
       apiVersion: "v1",
       kind: "ConfigMap",

@@ -1,6 +1,6 @@
 // npm run test:deploy: builds what the Dockerfile says into a folder, then runs the tests in a network of their own, as a pod has one.
 //
-// Needs bubblewrap (bwrap), setpriv (util-linux), kustomize and kubernetes-validate on the PATH, PostgreSQL, and root. CONTRIBUTING.md says
+// Needs bubblewrap (bwrap), setpriv (util-linux), helm and kubernetes-validate on the PATH, PostgreSQL, and root. CONTRIBUTING.md says
 // where each comes from. One that is missing is named, and nothing passes.
 
 import { spawnSync } from "node:child_process";

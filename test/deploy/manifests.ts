@@ -1,16 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { cpSync, mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
+import { injectPod } from "../../src/ext/kubernetes/injector/inject_pod.js";
+import type { Pod as InjectedPod } from "../../src/ext/kubernetes/injector/pod.js";
+import type { InjectorOptions } from "../../src/ext/kubernetes/injector/sidecar.js";
 
-const source = join(import.meta.dirname, "../../deploy/kubernetes");
+const deploy = join(import.meta.dirname, "../../deploy/helm");
 
-/** Those of a pod with its agent. */
-export const overlays = ["memory", "volume"] as const;
-export type Overlay = (typeof overlays)[number] | "fleet" | "fleet-init" | "spoke" | EgressOverlay;
-type EgressOverlay = "egress-sidecar" | "egress-broker";
+export const examples = ["sidecar", "spoke", "fleet", "egress-sidecar", "egress-broker"] as const;
+export type Example = (typeof examples)[number];
 
 export interface KubernetesObject {
   readonly apiVersion: string;
@@ -40,6 +39,13 @@ export interface SecurityContext {
   readonly seccompProfile?: { readonly type: string };
 }
 
+/** A ConfigMap or a Secret. */
+export interface SourceRef {
+  readonly name: string;
+  readonly optional?: boolean;
+  readonly items?: readonly { readonly key: string; readonly path: string }[];
+}
+
 export interface Container {
   readonly name: string;
   readonly image: string;
@@ -49,11 +55,14 @@ export interface Container {
   readonly env?: readonly {
     readonly name: string;
     readonly value?: string;
-    readonly valueFrom?: { readonly fieldRef: { readonly fieldPath: string } };
+    readonly valueFrom?: {
+      readonly fieldRef?: { readonly fieldPath: string };
+      readonly secretKeyRef?: { readonly name: string; readonly key: string };
+    };
   }[];
   readonly envFrom?: readonly {
-    readonly configMapRef?: { name: string };
-    readonly secretRef?: { name: string };
+    readonly configMapRef?: SourceRef;
+    readonly secretRef?: SourceRef;
   }[];
   readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
   readonly startupProbe?: Probe;
@@ -61,7 +70,7 @@ export interface Container {
   readonly readinessProbe?: Probe;
   readonly resources: Readonly<Record<"requests" | "limits", Readonly<Record<string, string>>>>;
   readonly securityContext: SecurityContext;
-  readonly volumeMounts: readonly {
+  readonly volumeMounts?: readonly {
     readonly name: string;
     readonly mountPath: string;
     readonly readOnly?: boolean;
@@ -80,7 +89,14 @@ export interface Volume {
     readonly defaultMode?: number;
     readonly sources: readonly {
       readonly serviceAccountToken?: { readonly path: string; readonly audience?: string };
-      readonly configMap?: { readonly name: string };
+      readonly configMap?: SourceRef;
+      readonly secret?: SourceRef;
+      readonly downwardAPI?: {
+        readonly items: readonly {
+          readonly path: string;
+          readonly fieldRef: { readonly fieldPath: string };
+        }[];
+      };
     }[];
   };
   readonly configMap?: { readonly name: string; readonly defaultMode?: number };
@@ -89,7 +105,7 @@ export interface Volume {
 }
 
 export interface PodSpec {
-  readonly securityContext: SecurityContext & { readonly fsGroup: number };
+  readonly securityContext: SecurityContext & { readonly fsGroup?: number };
   readonly terminationGracePeriodSeconds: number;
   readonly automountServiceAccountToken: boolean;
   readonly enableServiceLinks: boolean;
@@ -98,48 +114,63 @@ export interface PodSpec {
   readonly volumes: readonly Volume[];
 }
 
-/**
- * A copy of deploy/kubernetes in which a user has made the secrets, and written `files` of base/ over ours.
- *
- * @param fleetFiles in the same way of overlays/fleet
- * @param spokeFiles of overlays/spoke
- */
-export function filledCopy(
-  files: Readonly<Record<string, string>> = {},
-  fleetFiles: Readonly<Record<string, string>> = {},
-  spokeFiles: Readonly<Record<string, string>> = {},
-): string {
-  const folder = mkdtempSync(join(tmpdir(), "nexus-kustomize-"));
-  cpSync(source, folder, { recursive: true });
-  const secrets = {
-    "secrets/encryption.key": `${randomBytes(32).toString("base64")}\n`,
-    "secrets/admin.key": `${randomBytes(32).toString("hex")}\n`,
-    "secrets/client-secrets.env": "GITHUB_CLIENT_SECRET=the-client-secret\n",
-  };
-  const storeUrl = { "secrets/store.url": "postgres://nexus:the-password@nexusd-db-rw.agents.svc/nexus\n" };
-  for (const [path, text] of Object.entries({ ...secrets, ...files }))
-    writeFileSync(join(folder, "base", path), text);
-  for (const [path, text] of Object.entries({ ...secrets, ...storeUrl, ...fleetFiles }))
-    writeFileSync(join(folder, "overlays/fleet", path), text);
-  for (const [path, text] of Object.entries({ "ca.crt": "the CA\n", ...spokeFiles }))
-    writeFileSync(join(folder, "overlays/spoke", path), text);
-  for (const overlay of ["egress-sidecar", "egress-broker/broker"])
-    for (const name of ["ca.crt", "ca.key"])
-      writeFileSync(join(folder, "overlays", overlay, "secrets", name), `the ${name}\n`);
-  return folder;
+/** What `helm install` makes of the values of an example, with those of a test over them. @throws Error with what helm says */
+export function released(
+  example: Example,
+  values: object = {},
+): { readonly text: string; readonly objects: KubernetesObject[] } {
+  const files = ["-f", join(deploy, "examples", example, "values.yaml"), "-f", "-"];
+  const text = execFileSync(
+    "helm",
+    ["template", "nexusd", join(deploy, "nexusd"), "-n", "agents", "--kube-version", "1.36.3", ...files],
+    { input: JSON.stringify(values), encoding: "utf8", stdio: "pipe" },
+  );
+  return { text, objects: documents(text) };
 }
 
-/** @throws Error with what kustomize says */
-export function kustomize(
-  folder: string,
-  overlay: Overlay,
-): { readonly text: string; readonly objects: KubernetesObject[] } {
-  const text = execFileSync("kustomize", ["build", join(folder, "overlays", overlay)], {
-    encoding: "utf8",
-    stdio: "pipe",
-  });
-  const objects = parseAllDocuments(text).map((document) => document.toJS() as KubernetesObject);
-  return { text, objects };
+/**
+ * The agent of an example as a cluster has it: its pod changed by the injector of the release.
+ *
+ * @param more annotations of the pod; one that is empty is taken away
+ */
+export function agentOf(
+  example: Exclude<Example, "fleet">,
+  release: readonly KubernetesObject[],
+  more: Readonly<Record<string, string>> = {},
+): KubernetesObject[] {
+  const objects = documents(readFileSync(join(deploy, "examples", example, "agent.yaml"), "utf8"));
+  const { template } = only(objects, "Deployment").spec;
+  const given = Object.entries({ ...template.metadata.annotations, ...more });
+  template.metadata.annotations = Object.fromEntries(given.filter(([, text]) => text !== ""));
+  const injection = injectPod(template as InjectedPod, injectorOf(release));
+  if ("denied" in injection) throw new Error(injection.denied);
+  for (const { path, value } of injection.patch) {
+    const [, of = "", member = ""] = path.split("/");
+    template[of][member] = value;
+  }
+  return objects;
+}
+
+/** What the injector of a release runs with. */
+function injectorOf(release: readonly KubernetesObject[]): InjectorOptions {
+  const [container] = podOf(release, "Deployment", "nexusd-injector").containers;
+  const flag = (name: string) =>
+    container?.args?.find((text) => text.startsWith(`--${name}=`))?.slice(name.length + 3);
+  const upstream = flag("upstream");
+  const ca = upstream && only(release, "Secret", "nexusd-tls").data?.["ca.crt"];
+  return {
+    ...{ image: flag("image") ?? "", upstream, audience: "nexusd" },
+    upstreamCa: ca && Buffer.from(ca, "base64").toString(),
+  };
+}
+
+function documents(text: string): KubernetesObject[] {
+  return parseAllDocuments(text).flatMap((document) => (document.toJS() as KubernetesObject | null) ?? []);
+}
+
+export function secretOf(name: string, files: Readonly<Record<string, string>>): KubernetesObject {
+  const data = Object.entries(files).map(([file, text]) => [file, Buffer.from(text).toString("base64")]);
+  return { apiVersion: "v1", kind: "Secret", metadata: { name }, data: Object.fromEntries(data) };
 }
 
 export function only(objects: readonly KubernetesObject[], kind: string, name?: string): KubernetesObject {
@@ -154,9 +185,13 @@ export function only(objects: readonly KubernetesObject[], kind: string, name?: 
 
 export type Workload = "Deployment" | "StatefulSet" | "Job";
 
-/** The pod that the one workload of a kind makes; claims of a StatefulSet are volumes of it. */
-export function podOf(objects: readonly KubernetesObject[], kind: Workload = "Deployment"): PodSpec {
-  const { template, volumeClaimTemplates = [] } = only(objects, kind).spec;
+/** The pod that a workload makes; claims of a StatefulSet are volumes of it. */
+export function podOf(
+  objects: readonly KubernetesObject[],
+  kind: Workload = "Deployment",
+  name?: string,
+): PodSpec {
+  const { template, volumeClaimTemplates = [] } = only(objects, kind, name).spec;
   const claims = volumeClaimTemplates.map(
     ({ metadata: { name } }: KubernetesObject): Volume => ({
       name,

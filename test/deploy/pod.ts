@@ -22,6 +22,7 @@ import {
   type PodSpec,
   type Probe,
   podOf,
+  type SourceRef,
   type Volume,
   type Workload,
 } from "./manifests.js";
@@ -29,9 +30,16 @@ import {
 /** Where a kubelet would find the pod: not on the loopback that its containers share among themselves. */
 export const podAddress = "127.0.0.2";
 
+/** Above mounts: those that bubblewrap makes by itself are root's alone. */
+const sharedFolders = [
+  ...["/etc", "/etc/nexus", "/run", "/nodejs", "/nodejs/bin"],
+  ...["/var", "/var/run", "/var/run/secrets", "/var/run/secrets/kubernetes.io"],
+];
+
 /** What a cluster gives a pod beside its manifest. */
 export interface PodPlace {
   readonly kind?: Workload;
+  readonly workload?: string;
   readonly name?: string;
   readonly namespace?: string;
   /** Where it is reached; several pods stand on one loopback. */
@@ -54,7 +62,8 @@ export class Pod {
     private readonly objects: readonly KubernetesObject[],
     private readonly place: PodPlace = {},
   ) {
-    this.spec = podOf(objects, place.kind);
+    this.spec = podOf(objects, place.kind, place.workload);
+    const { annotations } = only(objects, place.kind ?? "Deployment", place.workload).spec.template.metadata;
     const folder = mkdtempSync(join(tmpdir(), "nexus-pod-"));
     this.#hosts = join(folder, "..hosts");
     writeFileSync(this.#hosts, place.hosts ?? "127.0.0.1 localhost\n");
@@ -62,12 +71,17 @@ export class Pod {
       const path = join(folder, volume.name);
       mkdirSync(path);
       this.#volumes.set(volume.name, path);
-      const content = contentOf(volume, objects, place.token);
-      if (content) project(path, content, this.#modeOf(volume), this.spec.securityContext.fsGroup);
+      const content = contentOf(volume, objects, { annotations, ...place });
+      if (content) project(path, content, this.#modeOf(volume), this.#group);
       // Root's, and the group's by the bit that passes the group on.
-      chownSync(path, 0, this.spec.securityContext.fsGroup);
+      chownSync(path, 0, this.#group);
       chmodSync(path, 0o2777);
     }
+  }
+
+  /** Of its volumes. */
+  get #group(): number {
+    return this.spec.securityContext.fsGroup ?? 0;
   }
 
   get address(): string {
@@ -83,23 +97,30 @@ export class Pod {
     return this.spec.containers[0] as Container;
   }
 
+  /** Where this machine has a volume. */
+  pathOf(name: string): string {
+    const path = this.#volumes.get(name);
+    if (path === undefined) throw new Error(`the pod has no volume ${name}`);
+    return path;
+  }
+
   /** What the kubelet does to a volume of files when a pod mounts it again and its root is not as it should be. */
   mountAgain(name: string): void {
     const walk = (path: string): void => {
       const stat = lstatSync(path);
       if (stat.isSymbolicLink()) return;
-      chownSync(path, stat.uid, this.spec.securityContext.fsGroup);
+      chownSync(path, stat.uid, this.#group);
       chmodSync(path, (stat.mode & 0o7777) | 0o660 | (stat.isDirectory() ? 0o2110 : 0));
       if (stat.isDirectory()) for (const entry of readdirSync(path)) walk(join(path, entry));
     };
-    walk(this.#pathOf(name));
+    walk(this.pathOf(name));
   }
 
   /** A changed ConfigMap arrives. */
   update(name: string, files: Readonly<Record<string, string>>): void {
-    const path = this.#pathOf(name);
+    const path = this.pathOf(name);
     const volume = this.spec.volumes.find((one) => one.name === name) as Volume;
-    project(path, files, this.#modeOf(volume), this.spec.securityContext.fsGroup);
+    project(path, files, this.#modeOf(volume), this.#group);
   }
 
   /**
@@ -114,7 +135,8 @@ export class Pod {
   ): Running {
     const { config, root } = this.#image;
     const { runAsUser, runAsGroup } = container.securityContext;
-    const groups = `${runAsGroup},${this.spec.securityContext.fsGroup}`;
+    const { fsGroup = runAsGroup } = this.spec.securityContext;
+    const groups = `${runAsGroup},${fsGroup}`;
     const who = ["setpriv", `--reuid=${runAsUser}`, `--regid=${runAsGroup}`, `--groups=${groups}`];
     const bare = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"];
     const env = { ...this.#environment(container, config), ...more.env };
@@ -132,15 +154,15 @@ export class Pod {
         "--info-fd",
         "3",
       ],
-      ...["/etc", "/etc/nexus", "/run", "/nodejs", "/nodejs/bin"].flatMap((path) => [
+      ...sharedFolders.flatMap((path) => [
         ...["--perms", "0755", "--dir", path],
       ]),
       ...["--ro-bind", this.#hosts, "/etc/hosts"],
       ...["--proc", "/proc", "--dev", "/dev", ...systemBinds(), ...nodeBinds()],
       ...readdirSync(root).flatMap((name) => ["--ro-bind", join(root, name), `/${name}`]),
-      ...container.volumeMounts.flatMap(({ name, mountPath, readOnly }) => [
+      ...(container.volumeMounts ?? []).flatMap(({ name, mountPath, readOnly }) => [
         readOnly === true || this.#isProjected(name) ? "--ro-bind" : "--bind",
-        ...[this.#pathOf(name), mountPath],
+        ...[this.pathOf(name), mountPath],
       ]),
       ...["--remount-ro", "/", "--clearenv", "--chdir", "/app"],
       ...Object.entries(env).flatMap(([name, value]) => ["--setenv", name, value]),
@@ -165,8 +187,8 @@ export class Pod {
   #environment(container: Container, image: ImageConfig): Record<string, string> {
     const from = (container.envFrom ?? []).map(({ configMapRef, secretRef }) =>
       configMapRef
-        ? dataOf(only(this.objects, "ConfigMap", configMapRef.name))
-        : dataOf(only(this.objects, "Secret", secretRef?.name)),
+        ? sourceOf(this.objects, "ConfigMap", configMapRef)
+        : sourceOf(this.objects, "Secret", secretRef),
     );
     // A runtime sets HOME to "/" for a user whom the image's passwd does not know.
     const all: Record<string, string> = Object.assign({ PATH: "/usr/bin", HOME: "/" }, image.env, ...from);
@@ -175,18 +197,12 @@ export class Pod {
       "metadata.namespace": this.place.namespace,
     };
     for (const { name, value = "", valueFrom } of container.env ?? []) {
-      const field = valueFrom && fields[valueFrom.fieldRef.fieldPath];
+      const field = valueFrom?.fieldRef && fields[valueFrom.fieldRef.fieldPath];
       if (valueFrom && field === undefined) throw new Error(`${name} is of an unknown field`);
       // A variable that stands before it; others stay as they are.
       all[name] = field ?? value.replace(/\$\((\w+)\)/g, (given, other: string) => all[other] ?? given);
     }
     return all;
-  }
-
-  #pathOf(name: string): string {
-    const path = this.#volumes.get(name);
-    if (path === undefined) throw new Error(`the pod has no volume ${name}`);
-    return path;
   }
 
   #isProjected(name: string): boolean {
@@ -241,23 +257,43 @@ async function pidOf(info: Readable): Promise<number> {
 function contentOf(
   { secret, configMap, projected }: Volume,
   objects: readonly KubernetesObject[],
-  token: PodPlace["token"],
+  pod: PodPlace & { readonly annotations?: Readonly<Record<string, string>> },
 ): Readonly<Record<string, string>> | undefined {
-  if (secret) {
-    const data = dataOf(only(objects, "Secret", secret.secretName));
-    return secret.items
-      ? Object.fromEntries(secret.items.map(({ key, path }) => [path, data[key] ?? ""]))
-      : data;
-  }
-  if (projected) {
-    const files = projected.sources.map(({ serviceAccountToken, configMap: map }) =>
-      serviceAccountToken
-        ? { [serviceAccountToken.path]: token?.(serviceAccountToken.audience) ?? "" }
-        : dataOf(only(objects, "ConfigMap", map?.name)),
-    );
-    return Object.assign({}, ...files);
-  }
-  return configMap && dataOf(only(objects, "ConfigMap", configMap.name));
+  if (secret) return sourceOf(objects, "Secret", { ...secret, name: secret.secretName });
+  if (!projected) return configMap && sourceOf(objects, "ConfigMap", configMap);
+  const files = projected.sources.map(({ serviceAccountToken, downwardAPI, ...source }) => {
+    if (serviceAccountToken)
+      return { [serviceAccountToken.path]: pod.token?.(serviceAccountToken.audience) ?? "" };
+    if (downwardAPI)
+      return Object.fromEntries(
+        downwardAPI.items.map(({ path, fieldRef: { fieldPath } }) => [path, fieldOf(pod, fieldPath)]),
+      );
+    if (source.secret) return sourceOf(objects, "Secret", source.secret);
+    return sourceOf(objects, "ConfigMap", source.configMap);
+  });
+  return Object.assign({}, ...files);
+}
+
+function fieldOf(
+  { namespace = "", annotations = {} }: Parameters<typeof contentOf>[2],
+  path: string,
+): string {
+  const [, annotation] = /^metadata\.annotations\['(.+)'\]$/.exec(path) ?? [];
+  const text = annotation === undefined ? namespace : annotations[annotation];
+  if (text === undefined) throw new Error(`the pod has no ${path}`);
+  return text;
+}
+
+/** The files of a ConfigMap or a Secret, or those of its keys that are named. */
+function sourceOf(
+  objects: readonly KubernetesObject[],
+  kind: "ConfigMap" | "Secret",
+  { name, optional = false, items }: SourceRef = { name: "" },
+): Readonly<Record<string, string>> {
+  const isThere = objects.some((one) => one.kind === kind && one.metadata.name === name);
+  if (optional && !isThere) return {};
+  const data = dataOf(only(objects, kind, name));
+  return items ? Object.fromEntries(items.map(({ key, path }) => [path, data[key] ?? ""])) : data;
 }
 
 function dataOf({ kind, data = {} }: KubernetesObject): Readonly<Record<string, string>> {

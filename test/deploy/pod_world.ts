@@ -1,10 +1,14 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { ConnectionService } from "../../src/gen/nexus/v1/connection_pb.js";
 import { ProviderService } from "../../src/gen/nexus/v1/provider_pb.js";
 import { TokenService } from "../../src/gen/nexus/v1/token_pb.js";
 import { json, type Script, type ScriptedServer, startScriptedServer } from "../oauth/scripted_server.js";
-import { filledCopy, type KubernetesObject, kustomize, type Overlay, only } from "./manifests.js";
+import { agentOf, type KubernetesObject, only, released, secretOf } from "./manifests.js";
 import { Pod, type Running } from "./pod.js";
 import { untilStarted } from "./pod_start.js";
 
@@ -14,7 +18,7 @@ export type ProviderName = (typeof providerNames)[number];
 /** The one thing that the manifests do not say: the providers of a test stand on this machine. */
 const loopbackProviders = { NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" };
 
-/** The pod of an overlay, and providers on loopback that the ConfigMap names. */
+/** The pod of the example with a sidecar, and providers on loopback that its ConfigMap names. */
 export class PodWorld {
   /** What each provider answers a refresh with; a fresh token set that rotates the refresh token, by default. */
   readonly answers = new Map<ProviderName, Script>();
@@ -35,7 +39,8 @@ export class PodWorld {
     };
   }
 
-  static async make(overlay: Overlay): Promise<PodWorld> {
+  /** @param annotations of the pod, over those of the example */
+  static async make(annotations: Readonly<Record<string, string>> = {}): Promise<PodWorld> {
     const server = await startScriptedServer();
     // biome-ignore lint/suspicious/noTemplateCurlyInString: the manifest's own
     const clientSecret = "${GITHUB_CLIENT_SECRET}";
@@ -47,8 +52,14 @@ export class PodWorld {
       auth_url: `${server.origin}/${name}/authorize`,
       token_url: `${server.origin}/${name}/token`,
     }));
-    const copy = filledCopy({ "providers.yaml": JSON.stringify({ providers }) });
-    return new PodWorld(kustomize(copy, overlay).objects, server);
+    const objects = agentOf("sidecar", released("sidecar").objects, annotations);
+    const settings = only(objects, "ConfigMap", "agent-nexusd");
+    Object.assign(settings.data ?? {}, { "providers.yaml": JSON.stringify({ providers }) });
+    const secrets = {
+      GITHUB_CLIENT_SECRET: "the-client-secret",
+      NEXUS_ENCRYPTION_KEY: randomBytes(32).toString("base64"),
+    };
+    return new PodWorld([...objects, secretOf("agent-nexusd", secrets)], server);
   }
 
   async close(): Promise<void> {
@@ -62,11 +73,14 @@ export class PodWorld {
     return running;
   }
 
-  /** The admin, by the key of the Secret, over the pod's loopback: so `kubectl port-forward` reaches it. */
+  /** The admin, by the key of the data folder, at the socket. */
   admin() {
-    const key = this.#adminKey();
+    const data = this.pod.nexusd.volumeMounts?.find(({ mountPath }) => mountPath === "/data");
+    const key = readFileSync(join(this.pod.pathOf(data?.name ?? ""), "nexusd/admin.key"), "utf8").trim();
+    const socket = join(this.pod.pathOf("nexusd-socket"), "nexus.sock");
     const transport = createGrpcTransport({
-      baseUrl: "http://127.0.0.1:8090",
+      baseUrl: "http://localhost",
+      nodeOptions: { createConnection: () => connect(socket) },
       interceptors: [
         (next) => (request) => {
           request.header.set("x-api-key", key);
@@ -103,16 +117,6 @@ export class PodWorld {
   /** Resolves when the provider has been asked `count` times. */
   async wasAsked(name: ProviderName, count: number): Promise<void> {
     while ((this.asked.get(name) ?? 0) < count) await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-
-  #adminKey(): string {
-    const secret = this.objects.find(
-      ({ kind, metadata }) => kind === "Secret" && metadata.name.startsWith("nexusd-keys"),
-    );
-    const { data } = only(this.objects, "Secret", secret?.metadata.name);
-    return Buffer.from(data?.["admin.key"] ?? "", "base64")
-      .toString("utf8")
-      .trim();
   }
 }
 

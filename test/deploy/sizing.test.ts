@@ -12,7 +12,7 @@ const patienceMs = 240_000;
 it(
   "needs what the manifests request at rest, and stays well within its limit under load",
   async () => {
-    const world = await PodWorld.make("memory");
+    const world = await PodWorld.make({ "nexusd.dev/volume": "" });
     const nexusd = await world.start();
     const { requests, limits } = world.pod.nexusd.resources;
     const rest = usageOf(await nexusd.pid);

@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { join } from "node:path";
 import type { HubPod, HubsWorld } from "./hubs_world.js";
-import { filledCopy, type KubernetesObject, kustomize } from "./manifests.js";
+import { agentOf } from "./manifests.js";
 import { Pod, type Running } from "./pod.js";
 import { placesOf, untilStarted } from "./pod_start.js";
 import { usageOf } from "./usage.js";
@@ -46,19 +48,21 @@ export class HubsService {
 
 let pods = 0;
 
-/** A pod of `overlays/spoke` in the cluster of the hubs. */
+/** A pod of the example with a spoke, in the cluster of the hubs. */
 export class SpokePod {
   readonly pod: Pod;
-  readonly #objects: readonly KubernetesObject[];
   #running: Running | undefined;
 
   constructor(
     private readonly world: HubsWorld,
     private readonly subject: string,
   ) {
-    this.#objects = kustomize(filledCopy({}, {}, { "ca.crt": world.authority.pem }), "spoke").objects;
     const token = (audience?: string): string => world.tokenOf(subject, audience);
-    this.pod = new Pod(this.#objects, { address: `127.0.0.${31 + pods++}`, hosts: world.hosts(), token });
+    this.pod = new Pod(agentOf("spoke", world.objects), {
+      address: `127.0.0.${31 + pods++}`,
+      hosts: world.hosts(),
+      token,
+    });
   }
 
   async start(): Promise<void> {
@@ -77,7 +81,7 @@ export class SpokePod {
     await this.#running?.kill();
   }
 
-  async probed(probe: "livenessProbe" | "readinessProbe"): Promise<number | undefined> {
+  async probed(probe: "livenessProbe" | "startupProbe"): Promise<number | undefined> {
     const { nexusd } = this.pod;
     const asked = nexusd[probe];
     return asked && (await this.pod.probe(nexusd, asked));
@@ -95,12 +99,13 @@ export class SpokePod {
 
   /** The kubelet puts another token into the pod. */
   rotate(subject = this.subject): void {
-    const source = this.pod.spec.volumes
-      .find(({ name }) => name === "hubs")
-      ?.projected?.sources.find(({ serviceAccountToken }) => serviceAccountToken)?.serviceAccountToken;
+    const place = this.pod.spec.volumes.find(({ name }) => name === "nexusd-place")?.projected;
+    const source = place?.sources.find(({ serviceAccountToken }) => serviceAccountToken)?.serviceAccountToken;
     if (!source) throw new Error("the pod has no token");
+    const folder = this.pod.pathOf("nexusd-place");
+    const kept = ["policy.yaml", "ca.crt"].map((name) => [name, readFileSync(join(folder, name), "utf8")]);
     const token = this.world.tokenOf(subject, source.audience);
-    this.pod.update("hubs", { [source.path]: token, "ca.crt": this.world.authority.pem });
+    this.pod.update("nexusd-place", { ...Object.fromEntries(kept), [source.path]: token });
   }
 }
 

@@ -4,7 +4,7 @@ import { has, pathOf } from "../needs.js";
 const tools = {
   bwrap: "Debian's bubblewrap",
   setpriv: "Debian's util-linux",
-  kustomize: "go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1",
+  helm: "go install helm.sh/helm/v3/cmd/helm@v3.22.0",
   "kubernetes-validate": "pip install kubernetes-validate==1.37.0",
 } as const;
 

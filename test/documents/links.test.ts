@@ -13,7 +13,7 @@ const documents = [
   ...readdirSync(join(root, "docs"))
     .filter((name) => name.endsWith(".md"))
     .map((name) => `docs/${name}`),
-  ...["bench/README.md", "examples/README.md", "deploy/kubernetes/README.md"],
+  ...["bench/README.md", "examples/README.md"],
 ];
 
 const { scripts } = JSON.parse(read("package.json")) as {

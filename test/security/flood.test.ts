@@ -260,9 +260,12 @@ describe("pipelined requests", () => {
   const sockets = 100;
   const bytesPerSocket = 11 * 1024 * 1024;
 
-  const manifest = readFileSync(join(import.meta.dirname, "../../deploy/kubernetes/pod/agent.yaml"), "utf8");
+  const manifest = readFileSync(
+    join(import.meta.dirname, "../../src/ext/kubernetes/injector/sidecar.ts"),
+    "utf8",
+  );
   const [, heap = ""] = /"(--max-old-space-size=\d+)"/.exec(manifest) ?? [];
-  const [, memoryMiB = ""] = /limits: \{.*memory: (\d+)Mi/.exec(manifest) ?? [];
+  const [, memoryMiB = ""] = /limits: \{.*memory: "(\d+)Mi/.exec(manifest) ?? [];
 
   const ports = { grpc: 0, console: 0, http: 0, browser: 0, ops: 0 };
   let daemon: DaemonProcess;

@@ -18,7 +18,7 @@ function fileOf(name: string, text: string): string {
   return path;
 }
 
-/** As deploy/kubernetes/README.md says. */
+/** As docs/kubernetes.md says. */
 function operatorsAuthority(): NodeJS.ProcessEnv {
   const [certFile, keyFile] = [join(folder, "ca.crt"), join(folder, "ca.key")];
   const usage = ["basicConstraints=critical,CA:TRUE,pathlen:0", "keyUsage=critical,keyCertSign"];
