@@ -185,7 +185,8 @@ it("has a broker that is a proxy by TLS, with keys that outlive its container, a
     return running.output.trim();
   };
   const first = await start();
-  const key = await command("keys", "create", "team", "--role", "agent", "--user", "ada", "--path", "/*");
+  const made = await command("keys", "create", "team", "--role", "agent", "--user", "ada", "--path", "/*");
+  const [key = ""] = /nxk_\w+/.exec(made) ?? [];
   await first.kill();
   const second = await start();
   const { data } = only(world.objects, "Secret", "nexusd-egress-tls");

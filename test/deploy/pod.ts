@@ -154,9 +154,7 @@ export class Pod {
         "--info-fd",
         "3",
       ],
-      ...sharedFolders.flatMap((path) => [
-        ...["--perms", "0755", "--dir", path],
-      ]),
+      ...sharedFolders.flatMap((path) => ["--perms", "0755", "--dir", path]),
       ...["--ro-bind", this.#hosts, "/etc/hosts"],
       ...["--proc", "/proc", "--dev", "/dev", ...systemBinds(), ...nodeBinds()],
       ...readdirSync(root).flatMap((name) => ["--ro-bind", join(root, name), `/${name}`]),

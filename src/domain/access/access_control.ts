@@ -32,9 +32,7 @@ interface Hold {
   end(error: NexusError): void;
 }
 
-type NamedConnection = Pick<Connection, "id" | "userId" | "providerId" | "providerName"> & {
-  readonly label?: string | undefined;
-};
+type NamedConnection = Pick<Connection, "id" | "userId" | "providerId" | "providerName"> & { label?: string };
 
 /** What a restricted caller may see, for whatever lists or streams. */
 export interface View {

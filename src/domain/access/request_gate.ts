@@ -87,7 +87,10 @@ export class RequestGate {
   }
 
   /** The refusal of a new connection of this name. */
-  newRefusal(permissions: Permissions, { providerName, userId, label }: ConnectionName): NexusError | undefined {
+  newRefusal(
+    permissions: Permissions,
+    { providerName, userId, label }: ConnectionName,
+  ): NexusError | undefined {
     const provider = { name: providerName };
     return this.#requestRefusal(permissions, "connection.request", {
       kind: "request",

@@ -22,7 +22,14 @@ export function roleOf(message: RoleMessage): Role | undefined {
 }
 
 export function restrictionMessage(restriction: Restriction): RestrictionMessage {
-  const { userIds = [], providers = [], connectionIds = [], labels = [], methods = [], paths = [] } = restriction;
+  const {
+    userIds = [],
+    providers = [],
+    connectionIds = [],
+    labels = [],
+    methods = [],
+    paths = [],
+  } = restriction;
   return create(RestrictionSchema, {
     userIds: [...userIds],
     providers: [...providers],
