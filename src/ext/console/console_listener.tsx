@@ -24,12 +24,11 @@ import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
 import { callerOf } from "../../service/pipeline/rpc_call.js";
 import { consoleError, Problem } from "./kit/errors.js";
 import * as kit from "./kit/page.js";
-import type { PageRequest, Section, ShownSetting } from "./kit/request.js";
-import { type Route, routeOf } from "./routes.js";
-import { sections } from "./sections.js";
+import type { FormAction, Page, PageRequest, Section, ShownSetting } from "./kit/request.js";
+import { type Route, routerOf, sections } from "./sections.js";
 import type { ConsoleSession, ConsoleSessions } from "./sessions/console_sessions.js";
 import { codeField, consoleUrl, openPath } from "./sessions/console_url.js";
-import { noticePage, usedLinkPage } from "./signed_out_pages.js";
+import { newLink, noticePage, toConsole } from "./signed_out_pages.js";
 
 export interface ConsoleListenerOptions extends ListenerPlace {
   readonly listen: ListenAddress;
@@ -67,6 +66,8 @@ export class ConsoleListener implements Listener {
   readonly #options: ConsoleListenerOptions;
   #http: HttpListener;
   readonly #sections: readonly Section[];
+  readonly #pageAt: (path: string) => Route<Page> | undefined;
+  readonly #actionAt: (path: string) => Route<FormAction> | undefined;
   readonly #callerFor: ReturnType<typeof callerOf>;
   readonly #rates: RateLimiter | undefined;
 
@@ -77,6 +78,8 @@ export class ConsoleListener implements Listener {
     this.#callerFor = callerOf(options.services);
     const served = options.services.map(({ descriptor }) => descriptor);
     this.#sections = sections.filter(({ service }) => service === undefined || served.includes(service));
+    this.#pageAt = routerOf(this.#sections, ({ pages }) => pages);
+    this.#actionAt = routerOf(this.#sections, ({ actions = {} }) => actions);
     this.#http = this.#listenerAt(options.listen);
   }
 
@@ -137,13 +140,13 @@ export class ConsoleListener implements Listener {
     const asset = kit.consoleAssets.get(guest.path);
     if (asset) return asset;
     if (guest.path === "/favicon.ico") return { status: 204, headers: kit.consoleHeaders, body: "" };
-    const route = routeOf(this.#sections, guest.path);
+    const page = this.#pageAt(guest.path);
     if (isPrefetch(headers)) return noticePage("notYet");
     // The script asks for pages again.
-    const isAsked = route?.page !== undefined && isOwnFetch(headers);
+    const isAsked = page !== undefined && isOwnFetch(headers);
     if (!isAsked && isEmbedded(headers)) return noticePage("badRequest");
     if (guest.path === openPath) return method === "HEAD" ? emptyAnswer() : await this.#signIn(guest);
-    return this.#look(guest, route);
+    return this.#look(guest, page);
   }
 
   #guest(request: IncomingMessage, target: { path: string; query: URLSearchParams }): Guest {
@@ -167,7 +170,7 @@ export class ConsoleListener implements Listener {
     const { sessions, clock } = this.#options;
     const origin = request.socket.remoteAddress;
     const opened = await sessions.open(query.get(codeField) ?? "", origin, session);
-    if (!opened) return usedLinkPage(session !== undefined);
+    if (!opened) return noticePage("usedLink", session ? <>This browser is signed in: {toConsole}.</> : newLink);
     if (session) await sessions.end(session, origin);
     const maxAgeSeconds = (opened.session.expiresAtMs - clock.nowMs()) / 1_000;
     const answer = kit.seeOther("/");
@@ -175,30 +178,28 @@ export class ConsoleListener implements Listener {
     return { ...answer, headers: { ...answer.headers, "set-cookie": set } };
   }
 
-  async #look(guest: Guest, route: Route | undefined): Promise<Answer> {
+  async #look(guest: Guest, page: Route<Page> | undefined): Promise<Answer> {
     const { path, session } = guest;
     if (!session) return this.#signedOut(guest);
     if (path === "/") return kit.seeOther(this.#sectionsOf(session)[0]?.path ?? openPath);
-    if (!route?.page) return route ? noticePage("methodNotAllowed", undefined, { allow: "POST" }) : noticePage("notFound");
-    return this.#serve(guest, session, route, route.page);
+    if (page) return this.#serve(guest, session, page, page.serve);
+    return this.#actionAt(path) ? noticePage("methodNotAllowed", undefined, { allow: "POST" }) : noticePage("notFound");
   }
 
   /** In this order: whose the request is, how it was sent, and whether a page of this session sent it. */
   async #post(guest: Guest, body: Buffer | "too_large"): Promise<Answer> {
     const { request, path, session, token, url } = guest;
-    const route = routeOf(this.#sections, path);
-    if (path !== signOutPath && !route) return noticePage("notFound");
-    if (path !== signOutPath && !route?.action) return noticePage("methodNotAllowed", undefined, { allow: "GET, HEAD" });
+    const action = this.#actionAt(path);
+    if (!action && path !== signOutPath)
+      return this.#pageAt(path) ? noticePage("methodNotAllowed", undefined, { allow: "GET, HEAD" }) : noticePage("notFound");
     if (!session) return this.#signedOut(guest);
     if (!isForm(request.headers) || !isOwnForm(request.headers, url)) return noticePage("foreignRequest");
     if (body === "too_large") return noticePage("tooLarge");
     const form = new URLSearchParams(body.toString("utf8"));
     if (!kit.isFormToken(form.get(kit.formTokenField) ?? "", kit.formTokenOf(token)))
       return noticePage("foreignRequest");
-    if (path === signOutPath) return this.#signOut(guest, session);
-    const action = route?.action;
-    if (!route || !action) return noticePage("notFound");
-    return this.#serve(guest, session, route, (asked) => action(asked, form));
+    if (!action) return this.#signOut(guest, session);
+    return this.#serve(guest, session, action, (asked) => action.serve(asked, form));
   }
 
   async #signOut(guest: Guest, session: ConsoleSession): Promise<Answer> {
@@ -217,7 +218,7 @@ export class ConsoleListener implements Listener {
   async #serve(
     guest: Guest,
     session: ConsoleSession,
-    { section, params }: Route,
+    { section, params }: Omit<Route<unknown>, "serve">,
     serve: (request: PageRequest) => Answer | Promise<Answer>,
   ): Promise<Answer> {
     const { socket } = guest.request;
@@ -239,26 +240,28 @@ export class ConsoleListener implements Listener {
     }
   }
 
+  #mayOf({ principal }: ConsoleSession): PageRequest["may"] {
+    return (action) => this.#options.permissionsOf(principal.name).permissionFor(action) !== "denied";
+  }
+
   /** Those that the session's principal may see. */
-  #sectionsOf({ principal }: ConsoleSession) {
-    const permissions = this.#options.permissionsOf(principal.name);
-    return this.#sections.filter(
-      ({ action }) => action === undefined || permissions.permissionFor(action) !== "denied",
-    );
+  #sectionsOf(session: ConsoleSession) {
+    const may = this.#mayOf(session);
+    return this.#sections.filter(({ action }) => action === undefined || may(action));
   }
 
   #pageRequest(
     guest: Guest,
     session: ConsoleSession,
-    params: Route["params"],
+    params: PageRequest["params"],
     signal: AbortSignal,
   ): PageRequest {
     const { request, query, token } = guest;
-    const { clock, describe, settings, permissionsOf, services } = this.#options;
+    const { clock, describe, settings, services } = this.#options;
     const principal = at(session.principal, request.socket.remoteAddress);
     return {
       ...{ params, query, session, describe, settings, nowMs: clock.nowMs() },
-      may: (action) => permissionsOf(principal.name).permissionFor(action) !== "denied",
+      may: this.#mayOf(session),
       serves: (service) => services.some(({ descriptor }) => descriptor === service),
       sections: this.#sectionsOf(session),
       formToken: kit.formTokenOf(token),

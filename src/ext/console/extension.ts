@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Extension } from "../../cli/shell/shell.js";
 import type { Core, RunningExtension } from "../../daemon/extension.js";
+import type { ConsoleListener } from "./console_listener.js";
 import { openCommand } from "./open_command.js";
 
 /** Rows of each list of the page `/status`. */
@@ -18,8 +19,7 @@ export const webConsole: Extension = {
       make: openCommand,
     },
   ],
-  open: async (core) =>
-    core.options.config.consoleListen.length > 0 ? await opened(core) : await closed(core),
+  open: opened,
 };
 
 /** Loaded when it is first asked for. */
@@ -33,38 +33,47 @@ function statusOf({ domain }: Core, origin: () => string | undefined) {
 
 async function opened(core: Core): Promise<RunningExtension> {
   const { options, resources, domain, environment } = core;
-  const [{ ConsoleListener }, { settingsOf }, { ConsoleSessions }, { consoleService }, { approvalsPath }] =
-    await Promise.all([
-      import("./console_listener.js"),
-      import("./shown_settings.js"),
-      import("./sessions/console_sessions.js"),
-      import("./sessions/console_service.js"),
-      import("./sessions/console_url.js"),
-    ]);
   const { config, clock } = options;
-  const shownSettings = () => settingsOf(environment);
+  const { consoleService } = await import("./sessions/console_service.js");
+  const { ConsoleSessions } = await import("./sessions/console_sessions.js");
+  const { approvalsPath } = await import("./sessions/console_url.js");
   const { access, changes, rules } = domain;
   const sessions = new ConsoleSessions({ store: resources.store, changes, clock });
-  let listeners: readonly InstanceType<typeof ConsoleListener>[] = [];
-  const origin = () => listeners.map(({ url }) => url).find((url) => url !== undefined);
+  let opened: readonly ConsoleListener[] = [];
+  const origin = () => opened.map(({ url }) => url).find((url) => url !== undefined);
   rules.approvalUrl = (link) => {
     const url = origin();
     return url === undefined ? undefined : `${url}${approvalsPath}/${link}`;
   };
-  return {
+  const common = {
     services: [consoleService({ sessions, origin })],
     opsPages: { "/status": statusOf(core, origin) },
+  };
+  if (config.consoleListen.length === 0) return common;
+  const { ConsoleListener: Listener } = await import("./console_listener.js");
+  const { settingsOf } = await import("./shown_settings.js");
+  return {
+    ...common,
     listeners: ({ servicesAt, describe }) => ({
       name: "console",
       make: (place) => {
         const permissionsOf = (name: string) => access.permissionsOf(name);
-        const services = servicesAt("console");
-        const own = { url: config.consoleUrl, sessions, settings: shownSettings, permissionsOf, clock };
-        const usualPort = portOf(config.dataDir);
-        listeners = config.consoleListen.map(
-          (listen) => new ConsoleListener({ ...place, ...own, services, describe, usualPort, listen }),
-        );
-        return listeners;
+        const own = {
+          url: config.consoleUrl,
+          sessions,
+          settings: () => settingsOf(environment),
+          permissionsOf,
+          clock,
+        };
+        const shared = {
+          ...place,
+          ...own,
+          services: servicesAt("console"),
+          describe,
+          usualPort: portOf(config.dataDir),
+        };
+        opened = config.consoleListen.map((listen) => new Listener({ ...shared, listen }));
+        return opened;
       },
     }),
   };
@@ -73,11 +82,4 @@ async function opened(core: Core): Promise<RunningExtension> {
 /** Of each data folder one of its own, below those that systems give to clients. */
 function portOf(dataDir: string): number {
   return 20_000 + (createHash("sha256").update(dataDir).digest().readUInt16BE() % 10_000);
-}
-
-async function closed(core: Core): Promise<RunningExtension> {
-  const { consoleService } = await import("./sessions/console_service.js");
-  const origin = () => undefined;
-  const opsPages = { "/status": statusOf(core, origin) };
-  return { services: [consoleService({ sessions: undefined, origin })], opsPages };
 }

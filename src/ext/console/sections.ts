@@ -1,3 +1,4 @@
+import { LinearRouter } from "hono/router/linear-router";
 import { ApprovalService } from "../../gen/nexus/v1/approval_pb.js";
 import { connectionPage } from "./connections/connection.js";
 import * as actions from "./connections/connection_actions.js";
@@ -9,7 +10,7 @@ import { auditPage, eventPage, exportEvents } from "./pages/audit.js";
 import { createKey, newKeyPage, revokeKey } from "./pages/keys.js";
 import { overviewPage } from "./pages/overview.js";
 import { settingsPage, testNotifications } from "./pages/settings.js";
-import { addFromTemplate, addOwn, ownPage, templatePage } from "./providers/add_provider.js";
+import { addPage, addProvider } from "./providers/add_provider.js";
 import { changeClient, clientPage } from "./providers/client.js";
 import { deleteProvider, providerPage } from "./providers/provider.js";
 import { providerList } from "./providers/providers.js";
@@ -33,22 +34,22 @@ export const sections: readonly Section[] = [
   },
   {
     ...{ title: "Approvals", path: approvalsPath, action: "approval.decide", service: ApprovalService },
-    pages: { [approvalsPath]: approvalsPage, "/approvals/{id}": approvalPage },
-    actions: { "/approvals/{id}": answerRequest },
+    pages: { [approvalsPath]: approvalsPage, "/approvals/:id": approvalPage },
+    actions: { "/approvals/:id": answerRequest },
   },
   {
     ...{ title: "Connections", path: "/connections" },
     pages: {
       "/connections": listPage,
-      "/connections/new": actions.connectPage,
-      "/connections/{id}": connectionPage,
+      "/connections/new": (request) => actions.connectForm(request),
+      "/connections/:id": connectionPage,
     },
     actions: {
       "/connections/new": actions.connect,
       "/connections/bulk": actions.bulk,
-      "/connections/{id}/refresh": actions.refresh,
-      "/connections/{id}/consent": actions.consentAgain,
-      "/connections/{id}/revoke": actions.revoke,
+      "/connections/:id/refresh": actions.refresh,
+      "/connections/:id/consent": actions.consentAgain,
+      "/connections/:id/revoke": actions.revoke,
     },
   },
   {
@@ -56,16 +57,16 @@ export const sections: readonly Section[] = [
     pages: {
       "/providers": providerList,
       "/providers/add": cataloguePage,
-      "/providers/add/{template}": templatePage,
-      "/providers/new": ownPage,
-      "/providers/{id}": providerPage,
-      "/providers/{id}/client": clientPage,
+      "/providers/add/:template": addPage,
+      "/providers/new": addPage,
+      "/providers/:id": providerPage,
+      "/providers/:id/client": clientPage,
     },
     actions: {
-      "/providers/add/{template}": addFromTemplate,
-      "/providers/new": addOwn,
-      "/providers/{id}/client": changeClient,
-      "/providers/{id}/delete": deleteProvider,
+      "/providers/add/:template": addProvider,
+      "/providers/new": addProvider,
+      "/providers/:id/client": changeClient,
+      "/providers/:id/delete": deleteProvider,
     },
   },
   {
@@ -74,11 +75,11 @@ export const sections: readonly Section[] = [
       "/access": accessPage,
       "/access/keys/new": (request) => newKeyPage(request),
     },
-    actions: { "/access/keys/new": createKey, "/access/keys/{name}/revoke": revokeKey },
+    actions: { "/access/keys/new": createKey, "/access/keys/:name/revoke": revokeKey },
   },
   {
     ...{ title: "Audit", path: "/audit", action: "audit.read" },
-    pages: { "/audit": auditPage, "/audit/export": exportEvents, "/audit/{sequence}": eventPage },
+    pages: { "/audit": auditPage, "/audit/export": exportEvents, "/audit/:sequence": eventPage },
   },
   {
     ...{ title: "Settings", path: "/settings", action: "key.manage" },
@@ -86,3 +87,33 @@ export const sections: readonly Section[] = [
     actions: { "/settings/notify": testNotifications },
   },
 ];
+
+/** What stands at a path. */
+export interface Route<T> {
+  readonly serve: T;
+  readonly params: Readonly<Record<string, string>>;
+  /** The path of its section. */
+  readonly section: string;
+}
+
+/** Finds by a path what `of` has there; undefined where nothing is. */
+export function routerOf<T>(
+  sections: readonly Section[],
+  of: (section: Section) => Readonly<Record<string, T>>,
+) {
+  const router = new LinearRouter<Omit<Route<T>, "params">>();
+  for (const section of sections)
+    for (const [pattern, serve] of Object.entries(of(section)))
+      router.add("ALL", pattern, { serve, section: section.path });
+  return (path: string): Route<T> | undefined => {
+    const [found] = router.match("ALL", path)[0];
+    if (!found) return undefined;
+    const [route, params] = found;
+    try {
+      const decoded = Object.entries(params).map(([name, text]) => [name, decodeURIComponent(String(text))]);
+      return { ...route, params: Object.fromEntries(decoded) };
+    } catch {
+      return undefined;
+    }
+  };
+}

@@ -1,3 +1,4 @@
+import { parseArgs } from "node:util";
 import { commandGroup, defaultOf, settings } from "../../config/settings.js";
 import type { ShownSetting } from "./kit/request.js";
 
@@ -6,11 +7,15 @@ export function settingsOf(
   environment: NodeJS.ProcessEnv,
   given: readonly string[] = process.argv,
 ): readonly ShownSetting[] {
+  const flags = settings.flatMap(({ flag = "" }) => flag.slice(2) || []);
+  const options = Object.fromEntries(flags.map((flag) => [flag, { type: "string" as const }]));
+  const { values } = parseArgs({ args: [...given], options, strict: false });
   return settings
     .filter(({ group }) => group !== commandGroup)
     .map((setting) => {
       const { group, name, meaning, flag, kind } = setting;
-      const argument = flag === undefined ? undefined : argumentOf(flag, given);
+      // One that stands alone is `true`.
+      const argument = values[flag?.slice(2) ?? ""]?.toString();
       const value = argument ?? (environment[name]?.trim() || undefined);
       // What stands before an @ may be a password.
       const isHidden = kind.isHidden === true || value?.includes("@") === true;
@@ -19,14 +24,4 @@ export function settingsOf(
       const shown = value === undefined ? defaultOf(setting) : isHidden ? "set, not shown" : value;
       return { group, name, meaning, source, value: shown };
     });
-}
-
-/** What a flag was given; `true` for one that stands alone. */
-function argumentOf(flag: string, given: readonly string[]): string | undefined {
-  const joined = given.findLast((each) => each.startsWith(`${flag}=`));
-  if (joined !== undefined) return joined.slice(flag.length + 1);
-  const index = given.lastIndexOf(flag);
-  if (index < 0) return undefined;
-  const next = given[index + 1];
-  return next === undefined || next.startsWith("--") ? "true" : next;
 }

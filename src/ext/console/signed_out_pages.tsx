@@ -2,12 +2,12 @@ import type { Answer } from "../../server/listen/http_listener.js";
 import type { View } from "../../server/views/view.js";
 import { plainPage } from "./kit/page.js";
 
-const newLink = (
+export const newLink = (
   <>
     Run <code>nexusd open</code> where the daemon runs for a link that signs this browser in.
   </>
 );
-const toConsole = <a href="/">Go to the console</a>;
+export const toConsole = <a href="/">Go to the console</a>;
 
 /** Pages for who is not signed in, and of requests that lead nowhere: status, title, and one sentence each. */
 const notices = {
@@ -51,9 +51,4 @@ export function noticePage(which: keyof typeof notices, more?: View, headers = {
   const [status, title, ...lines] = notices[which];
   const answer = plainPage(status, title, [...lines, ...(more === undefined ? [] : [more])]);
   return { ...answer, headers: { ...answer.headers, ...headers } };
-}
-
-/** @param isSignedIn whether the browser has a session anyway */
-export function usedLinkPage(isSignedIn: boolean): Answer {
-  return noticePage("usedLink", isSignedIn ? <>This browser is signed in: {toConsole}.</> : newLink);
 }

@@ -8,8 +8,10 @@ const answer = (reloads = true) =>
   statusPage(
     daemonStatus({
       connections: { ...daemonStatus().connections, active: 2, attention: 1 },
-      nextRefreshes: [planned({ connectionId, providerName: '<b>&"' })],
-      failingProviders: [failing({ message: "says 4711 in detail", providerId: connectionId })],
+      nextRefreshes: [planned({ connectionId })],
+      failingProviders: [
+        failing({ message: "says 4711 in detail", providerId: connectionId, providerName: '<b>&"' }),
+      ],
       failingProviderCount: 21,
     }),
     { reloads, console: "http://localhost:8095" },

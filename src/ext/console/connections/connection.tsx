@@ -45,7 +45,6 @@ export async function connectionPage(request: PageRequest): Promise<Answer> {
         <h2 id="use">Use it</h2>
         <Snippets connection={connection} />
       </aside>
-      <p class="hidden" role="status" data-announce></p>
     </div>
   );
   return consolePage(request, {

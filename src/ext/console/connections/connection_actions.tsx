@@ -62,7 +62,6 @@ async function consentPage(request: PageRequest, requested: Requested): Promise<
         {connectionCard(connection, { nameOf, nowMs })}
       </section>
       <p><a href={path}>Go to the connection</a></p>
-      <p class="hidden" role="status" data-announce></p>
     </>
   );
   return consolePage(request, { title: `Consent at ${nameOf(connection)}`, section, content });
@@ -99,11 +98,6 @@ export async function bulk(request: PageRequest, form: URLSearchParams): Promise
   return consolePage(request, { title: "Not all were done", section, content });
 }
 
-/** The form, with a provider chosen by the query where a link names it. */
-export function connectPage(request: PageRequest): Promise<Answer> {
-  return connectForm(request);
-}
-
 export async function connect(request: PageRequest, form: URLSearchParams): Promise<Answer> {
   const text = (name: string): string => (form.get(name) ?? "").trim();
   try {
@@ -118,7 +112,8 @@ export async function connect(request: PageRequest, form: URLSearchParams): Prom
   }
 }
 
-async function connectForm(request: PageRequest, sent?: Sent): Promise<Answer> {
+/** The form, with a provider and user chosen by the query where a link names them. */
+export async function connectForm(request: PageRequest, sent?: Sent): Promise<Answer> {
   const providers = await allProviders(request);
   const options = providers.map((provider) => [provider.id, displayName(request, provider)] as const);
   const title = "Connect an account";

@@ -1,6 +1,6 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Connection, ConnectionService } from "../../../gen/nexus/v1/connection_pb.js";
-import { StatusService } from "../../../gen/nexus/v1/status_pb.js";
+import { type Connection, ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
+import { type GetStatusResponse, StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { type Column, Empty, Go, LiveMark, pathWith, Search, Table, Tabs } from "../../../server/views/parts.js";
@@ -8,7 +8,7 @@ import { Ask } from "../kit/forms.js";
 import { providerNames } from "../kit/names.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
-import { states, statusOf } from "../kit/words.js";
+import { states } from "../kit/words.js";
 import { connectionRow, connectionsPath } from "./connection_row.js";
 
 /** Rows cost more than all the rest of a page. */
@@ -31,8 +31,8 @@ function filterOf(query: URLSearchParams): Filter {
 export async function listPage(request: PageRequest): Promise<Answer> {
   const { query, nowMs, may } = request;
   const filter = filterOf(query);
-  const counts = await countsOf(request);
-  const { connections, next, isSorted, isMore } = await pageOf(request, filter, counts?.get(0));
+  const daemon = await statusOf(request);
+  const { connections, next, isSorted } = await pageOf(request, filter, countOf(daemon));
   const nameOf = await providerNames(request);
   const ofProvider = filter.provider && nameOf({ providerId: filter.provider, providerName: "one provider" });
   const canSelect = may("connection.manage");
@@ -40,7 +40,7 @@ export async function listPage(request: PageRequest): Promise<Answer> {
   const isFirst = !query.has("after") && !query.has("from");
   const list = (
     <div id="list" data-poll="2">
-      {rows.length === 0 ? <NoConnection filter={filter} isFirst={isFirst} isMore={isMore} /> : (
+      {rows.length === 0 ? <NoConnection filter={filter} isFirst={isFirst} isMore={!isSorted && next !== undefined} /> : (
         <Table
           caption="Connections"
           class="rows connections"
@@ -59,7 +59,7 @@ export async function listPage(request: PageRequest): Promise<Answer> {
   );
   const content = (
     <>
-      <Filters filter={filter} counts={counts} provider={ofProvider} />
+      <Filters filter={filter} daemon={daemon} provider={ofProvider} />
       {canSelect ? (
         <PostForm request={request} action={`${connectionsPath}/bulk`} id="bulk">
           {list}
@@ -67,7 +67,6 @@ export async function listPage(request: PageRequest): Promise<Answer> {
         </PostForm>
       ) : list}
       <div id="pager" data-poll="2">{pager}</div>
-      <p class="hidden" role="status" data-announce></p>
     </>
   );
   const forThese = pathWith(`${connectionsPath}/new`, { user: filter.user, provider: filter.provider });
@@ -77,21 +76,20 @@ export async function listPage(request: PageRequest): Promise<Answer> {
   return consolePage(request, { title: "Connections", heading, section: connectionsPath, actions, content });
 }
 
-/** One page: of few connections sorted, of many in the order of their ids. @param total undefined for who may not know it */
-async function pageOf(request: PageRequest, filter: Filter, total: number | undefined) {
+/** One page: of few connections sorted, of many in the order of their ids. @param total 0 for who may not know it */
+async function pageOf(request: PageRequest, filter: Filter, total: number) {
   const after = request.query.get("after") ?? "";
-  if (after === "" && (total ?? 0) <= maxSorted) {
+  if (after === "" && total <= maxSorted) {
     const { connections, nextPageToken } = await findConnections(request, filter, "", { most: maxSorted });
     if (nextPageToken === "") {
       const from = Math.max(0, Number(request.query.get("from")) || 0);
       const next = from + pageSize < connections.length ? { from: String(from + pageSize) } : undefined;
       const shown = sorted(connections, filter.sort).slice(from, from + pageSize);
-      return { connections: shown, next, isSorted: true, isMore: false };
+      return { connections: shown, next, isSorted: true };
     }
   }
   const { connections, nextPageToken } = await findConnections(request, filter, after);
-  const isMore = nextPageToken !== "";
-  return { connections, next: isMore ? { after: nextPageToken } : undefined, isSorted: false, isMore };
+  return { connections, next: nextPageToken === "" ? undefined : { after: nextPageToken }, isSorted: false };
 }
 
 const numbers = new Intl.Collator("en", { numeric: true });
@@ -157,11 +155,12 @@ export async function findConnections(
   after: string,
   { most = pageSize, calls = maxCalls } = {},
 ) {
+  const [, status = ConnectionStatus.UNSPECIFIED] = states.find(([word]) => word === state) ?? [];
   const connections: Connection[] = [];
   let pageToken = after;
   for (let made = 0; made < calls; made++) {
     const asked = Math.max(minAsked, most - connections.length);
-    const filter = { status: statusOf(state), search, userId, providerId, pageSize: asked, pageToken };
+    const filter = { status, search, userId, providerId, pageSize: asked, pageToken };
     const page = await call(ConnectionService.method.listConnections, filter);
     connections.push(...page.connections);
     pageToken = page.nextPageToken;
@@ -172,24 +171,27 @@ export async function findConnections(
   return { connections, nextPageToken: pageToken };
 }
 
-/** By number of the state, of all by 0; undefined for who may not read the status. */
-export async function countsOf({ may, call }: PageRequest): Promise<ReadonlyMap<number, number> | undefined> {
-  if (!may("status.read")) return undefined;
-  const { connections } = await call(StatusService.method.getStatus, { maxEntries: 1 });
-  const counts = connections.map(({ status, count }): [number, number] => [status, Number(count)]);
-  return new Map([[0, counts.reduce((sum, [, count]) => sum + count, 0)], ...counts]);
+/** Undefined for who may not read it. */
+export async function statusOf({ may, call }: PageRequest, maxEntries = 1): Promise<GetStatusResponse | undefined> {
+  return may("status.read") ? await call(StatusService.method.getStatus, { maxEntries }) : undefined;
+}
+
+/** @param wanted undefined for all */
+export function countOf(status: GetStatusResponse | undefined, wanted?: ConnectionStatus): number {
+  const counted = status?.connections.filter((each) => wanted === undefined || each.status === wanted) ?? [];
+  return counted.reduce((sum, { count }) => sum + Number(count), 0);
 }
 
 function Filters(props: {
   readonly filter: Filter;
-  readonly counts: ReadonlyMap<number, number> | undefined;
+  readonly daemon: GetStatusResponse | undefined;
   readonly provider: string;
 }) {
-  const { filter, counts, provider } = props;
-  const tabs = [["", 0, "All"] as const, ...states].map(([word, status, text]) => ({
+  const { filter, daemon, provider } = props;
+  const tabs = [["", undefined, "All"] as const, ...states].map(([word, status, text]) => ({
     href: pathWith(connectionsPath, { ...filter, state: word }),
     isCurrent: word === filter.state,
-    text: <>{text}{counts && <> <span class="count">{formatCount(counts.get(status) ?? 0)}</span></>}</>,
+    text: <>{text}{daemon && <> <span class="count">{formatCount(countOf(daemon, status))}</span></>}</>,
   }));
   const kept = (["state", "user", "provider", "sort"] as const).filter((name) => filter[name] !== "");
   return (

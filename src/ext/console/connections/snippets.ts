@@ -9,42 +9,36 @@ export function snippetsOf(connection: Connection): readonly (readonly [name: st
   const asked = { provider_name: providerName, user_id: userId, ...(label !== "" && { label }) };
   const [provider, user, account] = [providerName, userId, label].map((part) => JSON.stringify(part));
   const withLabel = (text: string): string => (label === "" ? "" : text);
-  const commands = `nexusd token ${word}
+  return Object.entries({
+    "Command line": `nexusd token ${word}
 
 # One request below the API of the provider:
-nexusd curl ${word} /`;
-  const python = `from nexusd import Nexus
+nexusd curl ${word} /`,
+    Python: `from nexusd import Nexus
 
 with Nexus() as nexus:
     token = nexus.acquire(${provider}, user=${user}${withLabel(`, label=${account}`)}, on_consent=print)
-    print(token.access_token)`;
-  const typescript = `import { Nexus } from "nexusd-client";
+    print(token.access_token)`,
+    TypeScript: `import { Nexus } from "nexusd-client";
 
 const nexus = new Nexus();
 const token = await nexus.acquire(${provider}, {
   user: ${user},${withLabel(`\n  label: ${account},`)}
   onConsent: ({ authUrl }) => console.log(authUrl),
-});`;
-  const go = `client, err := nexus.New()
+});`,
+    Go: `client, err := nexus.New()
 if err != nil {
 	log.Fatal(err)
 }
 defer client.Close()
 
-token, err := client.Acquire(ctx, ${provider}, ${user}${withLabel(`, nexus.Label(${account})`)})`;
-  const curl = `curl -sS "$NEXUS_ADDRESS/nexus.v1.TokenService/AcquireToken" \\
+token, err := client.Acquire(ctx, ${provider}, ${user}${withLabel(`, nexus.Label(${account})`)})`,
+    curl: `curl -sS "$NEXUS_ADDRESS/nexus.v1.TokenService/AcquireToken" \\
   -H "x-api-key: $NEXUS_API_KEY" \\
   -H 'content-type: application/json' \\
-  -d ${shellWord(JSON.stringify(asked))}`;
-  const proxy = `# nginx, Caddy and Envoy ask before each request, and add the credential:
-GET /v1/authorize/${isPlain ? parts.map(encodeURIComponent).join("/") : id}`;
-  return Object.entries({
-    "Command line": commands,
-    Python: python,
-    TypeScript: typescript,
-    Go: go,
-    curl,
-    Proxy: proxy,
+  -d ${shellWord(JSON.stringify(asked))}`,
+    Proxy: `# nginx, Caddy and Envoy ask before each request, and add the credential:
+GET /v1/authorize/${isPlain ? parts.map(encodeURIComponent).join("/") : id}`,
   });
 }
 

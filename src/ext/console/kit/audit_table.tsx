@@ -57,7 +57,7 @@ export function cellsOf(event: AuditEvent, names: AboutNames, nowMs: number): re
   ];
   return [
     <a class="plain" href={`/audit/${sequence}`}><Moment time={time} nowMs={nowMs} /></a>,
-    <>{words !== undefined && <>{words} </>}<code class="soft">{eventType}</code></>,
+    <>{words !== undefined && <>{words} </>}<a class="soft" href={pathWith("/audit", { type: eventType })}><code>{eventType}</code></a></>,
     <a href={pathWith("/audit", { principal })}><bdi>{principal}</bdi></a>,
     [origin, ...via.map((each) => `via ${each}`)].filter((part) => part !== "").join(" "),
     <About event={event} names={names} />,

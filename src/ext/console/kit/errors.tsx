@@ -43,24 +43,19 @@ export function formErrors(thrown: unknown): FormErrors {
   if (![400, 404, 409].includes(status) || !isJsonObject(body)) throw thrown;
   const { details, message = "" } = body;
   const reported: readonly JsonValue[] = Array.isArray(details) ? details : [{ description: message }];
-  const errors = reported.filter(isJsonObject).map(({ field, description }) => ({
-    field: typeof field === "string" ? field : "",
-    text: sentence(String(description)),
-    isTaken: false,
-  }));
+  const left = new Set(
+    reported
+      .filter(isJsonObject)
+      .map(({ field = "", description }) => ({ at: String(field), text: sentence(String(description)) })),
+  );
   return {
     status,
     take: (field) => {
-      const found = errors.filter(
-        (error) => !error.isTaken && (error.field === field || error.field.startsWith(`${field}[`)),
-      );
-      for (const error of found) error.isTaken = true;
-      return found.length === 0 ? undefined : found.map(({ text }) => text).join(" ");
+      const found = [...left].filter(({ at }) => at === field || at.startsWith(`${field}[`));
+      for (const each of found) left.delete(each);
+      return found.map(({ text }) => text).join(" ") || undefined;
     },
-    rest: () =>
-      errors
-        .filter(({ isTaken }) => !isTaken)
-        .map(({ field, text }) => (field === "" ? text : `${field}: ${text}`)),
+    rest: () => [...left].map(({ at, text }) => (at === "" ? text : `${at}: ${text}`)),
   };
 }
 

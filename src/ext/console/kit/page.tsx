@@ -83,6 +83,7 @@ export function consolePage(request: PageRequest, page: PageContent): Answer {
         <div class="heading"><h1>{heading}</h1>{actions && <div class="actions">{actions}</div>}</div>
         {notice && <p class="notice" role="status">{notice}</p>}
         {content}
+        <p class="hidden" role="status" data-announce></p>
       </main>
       <Footer theme={theme} />
     </>

@@ -18,7 +18,7 @@ export interface ShownSetting {
 
 /** One request of a browser that is signed in. */
 export interface PageRequest {
-  /** By the names in braces of the pattern. */
+  /** By the names in the pattern. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly session: ConsoleSession;
@@ -48,7 +48,7 @@ export function refuseUnless({ may }: PageRequest, action: Action): void {
 export type Page = (request: PageRequest) => Answer | Promise<Answer>;
 export type FormAction = (request: PageRequest, form: URLSearchParams) => Answer | Promise<Answer>;
 
-/** A part of the console. Keys are paths; `{name}` stands for one segment. */
+/** A part of the console. Keys are paths; `:name` stands for one segment. */
 export interface Section {
   /** In the navigation. */
   readonly title: string;

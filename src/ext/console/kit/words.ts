@@ -1,6 +1,7 @@
 import { Role } from "../../../gen/nexus/v1/access_pb.js";
 import { type Connection, ConnectionStatus, type Problem } from "../../../gen/nexus/v1/connection_pb.js";
 import type { ConnectionStatus as StateName } from "../../../model/connections/connection.js";
+import type { FailingReason } from "../../../model/connections/daemon_status.js";
 import type { Tone } from "../../../server/views/parts.js";
 
 /** What a page says after an action, by the word in its address: nobody can put words of their own there. */
@@ -54,11 +55,6 @@ export function stateWord({ status, problem, awaitingConfirmation }: Connection)
   return { text, meaning, tone };
 }
 
-/** `UNSPECIFIED` for every state. */
-export function statusOf(word: string): ConnectionStatus {
-  return states.find(([each]) => each === word)?.[1] ?? ConnectionStatus.UNSPECIFIED;
-}
-
 const waits = "If that goes on, look at the provider.";
 const ofProfile = "Correct the provider's profile, then ask for consent again.";
 
@@ -84,6 +80,16 @@ export function adviceOf({ reason }: Problem): string {
 export function isOfClient(problem: Problem | undefined): boolean {
   return ["misconfigured", "client_rejected"].includes(problem?.reason ?? "");
 }
+
+/** What a failing provider does, and what a person does about it. */
+export const failingAdvice: Readonly<Record<FailingReason, string>> = {
+  misconfigured:
+    "It refuses the client, or stands where the daemon must not call: compare client id, secret and addresses with its console.",
+  transient: "It did not process the requests. The daemon tries again by itself.",
+  ambiguous: "Requests were sent, and no answer came. The daemon tries again by itself, with care.",
+  rejected:
+    "Its answers fail the checks of the protocol: compare issuer and endpoints with its documentation.",
+};
 
 /** What happened, for a person; another type is shown as it is. */
 export const eventWords: Readonly<Record<string, string>> = {

@@ -1,11 +1,11 @@
 import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
-import { AccessService, type ApiKey, type Restriction } from "../../../gen/nexus/v1/access_pb.js";
+import { AccessService, type ApiKey } from "../../../gen/nexus/v1/access_pb.js";
 import { EgressService } from "../../../gen/nexus/v1/egress_pb.js";
 import { StatusService } from "../../../gen/nexus/v1/status_pb.js";
+import { describeRestriction, restrictionFrom } from "../../../model/access/scope_restriction.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Chip, Go, Moment, pathWith, type Row, Table } from "../../../server/views/parts.js";
-import { auditTable, findEvents } from "../kit/audit_table.js";
 import { Ask } from "../kit/forms.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
@@ -15,17 +15,19 @@ const path = "/access";
 const hourMs = 60 * 60_000;
 const maxKeys = 100;
 const maxStreams = 100;
-const maxDenied = 20;
 
 export async function accessPage(request: PageRequest): Promise<Answer> {
   const sections = await Promise.all([
     ...(request.may("key.manage") ? [keysOf(request)] : []),
     streamsOf(request),
     ...(request.serves(EgressService) ? [programsOf(request)] : []),
-    ...(request.may("audit.read") ? [deniedOf(request)] : []),
   ]);
+  const denied = request.may("audit.read") && (
+    <p class="soft"><a href="/audit?type=access.denied">Show denied calls</a> in the audit log.</p>
+  );
+  const content = <>{sections}{denied}</>;
   const actions = request.may("key.manage") && <Go to="/access/keys/new" text="New key" />;
-  return consolePage(request, { title: "Access", section: path, actions, content: <>{sections}</> });
+  return consolePage(request, { title: "Access", section: path, actions, content });
 }
 
 async function keysOf(request: PageRequest) {
@@ -58,7 +60,7 @@ async function keysOf(request: PageRequest) {
 function keyRow(request: PageRequest, key: ApiKey): Row {
   const { nowMs } = request;
   const { name, role, restriction, createdAt, createdBy, expiresAt, revokedAt, revokedBy } = key;
-  const limits = restrictionWords(restriction);
+  const limits = restriction ? describeRestriction(restrictionFrom(restriction)) : "";
   const isOver = expiresAt !== undefined && timestampMs(expiresAt) <= nowMs;
   const end = revokedAt ? (
     <>
@@ -96,15 +98,6 @@ function keyRow(request: PageRequest, key: ApiKey): Row {
 function LastUse({ at, nowMs }: { readonly at: Timestamp | undefined; readonly nowMs: number }) {
   if (at && nowMs - timestampMs(at) < hourMs) return <>Within the hour</>;
   return <Moment time={at} nowMs={nowMs} none="Never" />;
-}
-
-/** What an agent is restricted to; empty for another role. */
-function restrictionWords(restriction: Restriction | undefined): string {
-  const { userIds = [], providers = [], connectionIds = [] } = restriction ?? {};
-  return Object.entries({ users: userIds, providers, connections: connectionIds })
-    .filter(([, values]) => values.length > 0)
-    .map(([name, values]) => `${name} ${values.join(", ")}`)
-    .join("; ");
 }
 
 async function streamsOf({ call, nowMs }: PageRequest) {
@@ -159,17 +152,6 @@ async function programsOf({ call, nowMs }: PageRequest) {
         />
       )}
       {count > sessions.length && <p class="soft">And {formatCount(count - sessions.length)} more.</p>}
-    </section>
-  );
-}
-
-async function deniedOf(request: PageRequest) {
-  const { events } = await findEvents(request, { eventType: "access.denied" }, { most: maxDenied });
-  return (
-    <section aria-labelledby="denied-title">
-      <h2 id="denied-title">Denied calls</h2>
-      {events.length === 0 ? <p>None was denied.</p> : await auditTable(request, events, "Denied calls, the newest first")}
-      <p><a href="/audit?type=access.denied">All denied calls</a></p>
     </section>
   );
 }

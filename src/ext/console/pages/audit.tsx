@@ -6,7 +6,7 @@ import type { Answer } from "../../../server/listen/http_listener.js";
 import { Id, Input, Select } from "../../../server/views/fields.js";
 import { Facts, Go, Moment, pathWith, Tabs, utcOf } from "../../../server/views/parts.js";
 import { auditTable, cellsOf, findEvents, namesOf } from "../kit/audit_table.js";
-import { ErrorSummary, type FormErrors, formErrors, noErrors, Problem } from "../kit/errors.js";
+import { noErrors, Problem } from "../kit/errors.js";
 import { fieldsOf } from "../kit/forms.js";
 import { allProviders } from "../kit/names.js";
 import { consoleHeaders, consolePage } from "../kit/page.js";
@@ -67,15 +67,8 @@ export async function auditPage(request: PageRequest): Promise<Answer> {
   const filter = filterOf(query);
   const pageToken = query.get("page") ?? "";
   const providers = await allProviders(request);
-  const common = { title: "Audit", section: path };
   const asked = { ...requestOf(filter, nowMs), pageToken };
-  const found = await findEvents(request, asked, { most: pageSize, looks: maxLooks }).catch(formErrors);
-  if (!("events" in found)) {
-    const form = <FilterForm filter={filter} providers={providers} errors={found} />;
-    const content = <><Shortcuts filter={filter} /><ErrorSummary rest={[]} />{form}</>;
-    return consolePage(request, { ...common, content, status: found.status });
-  }
-  const { events, nextPageToken } = found;
+  const { events, nextPageToken } = await findEvents(request, asked, { most: pageSize, looks: maxLooks });
   const isNewest = pageToken === "";
   const none = nextPageToken === "" ? "No event passes." : "None among the events that were looked at.";
   const content = (
@@ -94,17 +87,19 @@ export async function auditPage(request: PageRequest): Promise<Answer> {
     </>
   );
   const actions = <Go to={pathWith(`${path}/export`, filter)} text="Export" kind="quiet" />;
-  return consolePage(request, { ...common, content, actions });
+  return consolePage(request, { title: "Audit", section: path, content, actions });
 }
 
 /** One event, at an address that stays. */
 export async function eventPage(request: PageRequest): Promise<Answer> {
   const { sequence = "" } = request.params;
-  if (!/^[1-9]\d{0,17}$/.test(sequence)) return noEvent(request);
-  const asked = { afterSequence: BigInt(sequence) - 1n };
-  const { events } = await findEvents(request, asked, { most: maxPassed, looks: maxCalls });
+  const after = /^[1-9]\d{0,17}$/.test(sequence) ? { afterSequence: BigInt(sequence) - 1n } : undefined;
+  const { events } = after ? await findEvents(request, after, { most: maxPassed, looks: maxCalls }) : { events: [] };
   const event = events.find((each) => String(each.sequence) === sequence);
-  if (!event) return noEvent(request);
+  if (!event) {
+    const content = <Problem message="The audit log has no event of this number, or too many newer ones." />;
+    return consolePage(request, { title: "No such event", section: path, content, status: 404 });
+  }
   const [, what, by, from, about, details] = cellsOf(event, await namesOf(request, [event]), request.nowMs);
   const atMs = event.time ? timestampMs(event.time) : 0;
   const content = (
@@ -128,11 +123,6 @@ export async function eventPage(request: PageRequest): Promise<Answer> {
   return consolePage(request, { title, section: path, content });
 }
 
-function noEvent(request: PageRequest): Answer {
-  const content = <Problem message="The audit log has no event of this number, or too many newer ones." />;
-  return consolePage(request, { title: "No such event", section: path, content, status: 404 });
-}
-
 function requestOf({ type, principal, connection, provider, since }: Filter, nowMs: number) {
   const [, , backMs] = periods.find(([word]) => word === since) ?? [];
   return {
@@ -142,35 +132,33 @@ function requestOf({ type, principal, connection, provider, since }: Filter, now
 }
 
 function Shortcuts({ filter }: { readonly filter: Filter }) {
-  const tabs = shortcuts.map(([type, text]) => ({
+  const { type: chosen } = filter;
+  const isKnown = shortcuts.some(([type]) => type === chosen);
+  const all = isKnown ? shortcuts : [...shortcuts, [chosen, eventWords[chosen] ?? chosen] as const];
+  const tabs = all.map(([type, text]) => ({
     ...{ href: pathWith(path, { type }), text, isCurrent: type === filter.type },
   }));
   return <Tabs label="Kinds of events" tabs={tabs} />;
 }
 
-function FilterForm(props: {
-  readonly filter: Filter;
-  readonly providers: readonly Provider[];
-  readonly errors?: FormErrors;
-}) {
-  const { filter, providers, errors } = props;
-  const isOpen = errors !== undefined || filterNames.some((name) => name !== "type" && filter[name] !== "");
-  const field = fieldsOf({ form: new URLSearchParams(filter), errors: errors ?? noErrors });
-  const known = Object.entries(eventWords);
-  const types = known.some(([type]) => type === filter.type) ? known : [[filter.type, filter.type] as const, ...known];
+function FilterForm({ filter, providers }: { readonly filter: Filter; readonly providers: readonly Provider[] }) {
+  const isOpen = filterNames.some((name) => name !== "type" && filter[name] !== "");
+  const field = fieldsOf({ form: new URLSearchParams(filter), errors: noErrors });
   const any = ["", "Any"] as const;
   return (
     <details class="filters" id="filters" open={isOpen}>
       <summary>Filter</summary>
       <form method="get" action={path} class="inline-fields">
-        <Select {...field("type", "Event", { at: "event_type" })} options={filter.type === "" ? [any, ...known] : [any, ...types]} />
+        <input type="hidden" name="type" value={filter.type} />
         <Input {...field("principal", "By", { maxLength: 512 })} />
-        <Input {...field("connection", "Connection id", { at: "connection_id", maxLength: 36 })} />
         <Select
-          {...field("provider", "Provider", { at: "provider_id" })}
+          {...field("provider", "Provider")}
           options={[any, ...providers.map(({ id, name }) => [id, name] as const)]}
         />
         <Select {...field("since", "Since")} options={periods.map(([word, text]) => [word, text] as const)} />
+        {filter.connection !== "" && (
+          <Select {...field("connection", "Connection")} options={[any, [filter.connection, "The chosen one"]]} />
+        )}
         <div class="actions">
           <button type="submit">Show</button>
           <Go to={path} text="Clear" kind="quiet" />

@@ -1,6 +1,6 @@
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import type { ActivityInterval, ExpiryClass, GetActivityResponse } from "../../../gen/nexus/v1/status_pb.js";
-import { formatCount, formatDuration } from "../../../model/quantity_text.js";
+import type { ActivityInterval, GetActivityResponse } from "../../../gen/nexus/v1/status_pb.js";
+import { formatCount } from "../../../model/quantity_text.js";
 import { isoOf, Table, utcOf } from "../../../server/views/parts.js";
 
 const dayMs = 24 * 60 * 60_000;
@@ -109,41 +109,4 @@ function sumOf(intervals: readonly ActivityInterval[], kind: Kind): number {
 /** `10:31`, in UTC. */
 function clockOf(timeMs: number): string {
   return isoOf(timeMs).slice(11, 16);
-}
-
-/** Tokens by the time until they end. */
-export function Expiries({ activity }: { readonly activity: GetActivityResponse }) {
-  const { expiries, connectionsCounted: seen, connectionsStored: stored } = activity;
-  const most = Math.max(1, ...expiries.map(({ count }) => Number(count)));
-  const bar = (kind: string, count: bigint) => (
-    <rect class={kind} width={((Number(count) / most) * 200).toFixed(1)} height="10" />
-  );
-  const rows = expiries.map((expiry) => ({
-    cells: [
-      periodOf(expiry),
-      <b>{formatCount(Number(expiry.count))}</b>,
-      formatCount(Number(expiry.refreshable)),
-      <svg class="bar" viewBox="0 0 200 10" preserveAspectRatio="none" aria-hidden="true">
-        {bar("ends", expiry.count)}
-        {bar("refreshed", expiry.refreshable)}
-      </svg>,
-    ],
-  }));
-  return (
-    <>
-      <Table caption="When tokens end" class="numbers" columns={["Ends", "Tokens", "Refreshable", "Share"]} rows={rows} />
-      {seen < stored && (
-        <p class="soft">
-          A sample: {formatCount(Number(seen))} connections of {formatCount(Number(stored))} were looked at.
-        </p>
-      )}
-    </>
-  );
-}
-
-function periodOf({ within, unlimited }: ExpiryClass): string {
-  if (unlimited) return "Never, or not known";
-  if (within === undefined) return "Later";
-  const withinMs = durationMs(within);
-  return withinMs === 0 ? "Has ended" : `Within ${formatDuration(withinMs)}`;
 }

@@ -13,11 +13,7 @@ import { roleWords } from "../kit/words.js";
 const section = "/access";
 const newPath = "/access/keys/new";
 
-const roles: ReadonlyMap<string, Role> = new Map([
-  ["agent", Role.AGENT],
-  ["operator", Role.OPERATOR],
-  ["admin", Role.ADMIN],
-]);
+const roles = [Role.AGENT, Role.OPERATOR, Role.ADMIN];
 
 const dayMs = 24 * 60 * 60_000;
 const lives: readonly (readonly [days: string, label: string])[] = [
@@ -43,7 +39,7 @@ export function newKeyPage(request: PageRequest, sent?: Sent): Answer {
       <Select
         {...field("role", "Role", { value: "agent" })}
         hint="An agent has the connections named below, with their tokens. An operator looks after providers, connections and the audit log, and reads no token. An admin may do everything."
-        options={[...roles].map(([word, role]) => [word, roleWords[role]] as const)}
+        options={roles.map((role) => [roleWords[role].toLowerCase(), roleWords[role]] as const)}
       />
       <fieldset>
         <legend>What an agent is restricted to</legend>
@@ -72,7 +68,7 @@ export function newKeyPage(request: PageRequest, sent?: Sent): Answer {
 
 /** The key is in the answer to this one request, and nowhere else. */
 export async function createKey(request: PageRequest, form: URLSearchParams): Promise<Answer> {
-  const role = roles.get(form.get("role") ?? "");
+  const role = roles.find((each) => roleWords[each].toLowerCase() === form.get("role"));
   const list = (name: string) =>
     (form.get(name) ?? "")
       .split(/[\n,]/)

@@ -1,20 +1,20 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import type { HeldRequest } from "../../../gen/nexus/v1/approval_pb.js";
-import { type Connection, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
+import { type Connection, ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { DaemonState, type GetStatusResponse, StatusService } from "../../../gen/nexus/v1/status_pb.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Card, Facts, Go, Moment, pathWith } from "../../../server/views/parts.js";
 import { type Children, Monogram, type View } from "../../../server/views/view.js";
 import { connectionsPath } from "../connections/connection_row.js";
-import { findConnections } from "../connections/connections.js";
+import { countOf, findConnections } from "../connections/connections.js";
 import { providerNames } from "../kit/names.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
-import { adviceOf, isOfClient, states, stateWord } from "../kit/words.js";
+import { adviceOf, isOfClient, states } from "../kit/words.js";
 import { approvalsPath } from "../sessions/console_url.js";
 import { Line, waitingFor } from "./approvals.js";
-import { Expiries, RefreshChart } from "./charts.js";
+import { RefreshChart } from "./charts.js";
 
 const maxFailing = 10;
 /** Of the connections that need attention, those named here; the others are a link away. */
@@ -28,12 +28,13 @@ export async function overviewPage(request: PageRequest): Promise<Answer> {
     request.call(StatusService.method.getStatus, { maxEntries: maxFailing }),
     request.call(StatusService.method.getActivity, {}),
   ]);
-  const total = status.connections.reduce((sum, { count }) => sum + Number(count), 0);
+  const total = countOf(status);
   const asks = request.sections.some(({ path }) => path === approvalsPath);
   const held = asks ? await waitingFor(request) : [];
   const tasks = [...held.map((each) => <HeldTask held={each} />), ...(await tasksOf(request, status))];
   const unready = status.checks.filter(({ passing }) => !passing).length;
-  const things = held.length + unready + status.failingProviderCount + countOf(status, ConnectionStatus.ATTENTION);
+  const attention = countOf(status, ConnectionStatus.ATTENTION);
+  const things = held.length + unready + status.failingProviderCount + attention + status.endingTokens.length;
   const content = (
     <div id="overview" data-poll="5">
       {total === 0 ? <FirstSteps /> : <Headline status={status} tasks={things} />}
@@ -50,20 +51,13 @@ export async function overviewPage(request: PageRequest): Promise<Answer> {
           </Card>
         </>
       )}
-      <div class="halves">
-        {total > 0 && <Card id="ends-title" title="When tokens end"><Expiries activity={activity} /></Card>}
-        <Card id="daemon-title" title="The daemon">
-          <DaemonFacts status={status} nowMs={request.nowMs} />
-        </Card>
-      </div>
+      <Card id="daemon-title" title="The daemon">
+        <DaemonFacts status={status} nowMs={request.nowMs} />
+      </Card>
     </div>
   );
   const actions = request.may("connection.request") && <Go to={`${connectionsPath}/new`} text="Connect" />;
   return consolePage(request, { title: "Overview", section: "/overview", actions, content });
-}
-
-function countOf({ connections }: GetStatusResponse, wanted: ConnectionStatus): number {
-  return Number(connections.find(({ status }) => status === wanted)?.count ?? 0n);
 }
 
 /** One thing to do: whose it is, what it is, and the button that leads on. */
@@ -109,20 +103,24 @@ async function tasksOf(request: PageRequest, status: GetStatusResponse): Promise
     ...checks,
     ...failing,
     ...(moreFailing > 0 ? [<p>And {counted(moreFailing, "more failing provider")}.</p>] : []),
-    ...(await troubledOf(request, countOf(status, ConnectionStatus.ATTENTION))),
+    ...(await troubledOf(request, status)),
   ];
 }
 
-async function troubledOf(request: PageRequest, count: number): Promise<View[]> {
-  if (count === 0) return [];
+/** Connections that need attention, and those whose token ends within a day and cannot be refreshed. */
+async function troubledOf(request: PageRequest, status: GetStatusResponse): Promise<View[]> {
+  const count = countOf(status, ConnectionStatus.ATTENTION);
   const bounds = { most: maxTroubled, calls: maxCalls };
-  const { connections } = await findConnections(request, { state: "attention" }, "", bounds);
+  const { connections } = count === 0 ? { connections: [] } : await findConnections(request, { state: "attention" }, "", bounds);
   const shown = connections.slice(0, maxTroubled);
+  const ending = await Promise.all(
+    status.endingTokens.map(({ connectionId }) => request.call(ConnectionService.method.getConnection, { connectionId })),
+  );
   const nameOf = await providerNames(request);
   const more = count - shown.length;
   const all = shown.length === 0 ? counted(count, "connection") : `${formatCount(more)} more`;
   return [
-    ...shown.map((connection) => (
+    ...[...shown, ...ending.flatMap(({ connection }) => connection ?? [])].map((connection) => (
       <TroubledConnection request={request} connection={connection} name={nameOf(connection)} />
     )),
     ...(more > 0
@@ -137,7 +135,7 @@ function TroubledConnection(props: {
   readonly name: string;
 }) {
   const { request, connection, name } = props;
-  const { id, userId, problem, providerId } = connection;
+  const { id, userId, problem, providerId, expiresAt } = connection;
   const path = `${connectionsPath}/${id}`;
   const action =
     isOfClient(problem) && request.may("provider.manage") ? (
@@ -149,11 +147,14 @@ function TroubledConnection(props: {
         </PostForm>
       )
     );
-  const note = problem && <><bdi>{problem.message}</bdi> <Moment time={problem.since} nowMs={request.nowMs} none="" /></>;
+  const since = (time: typeof expiresAt) => <Moment time={time} nowMs={request.nowMs} none="" />;
+  const note = problem ? (
+    <><bdi>{problem.message}</bdi> {since(problem.since)}</>
+  ) : <>The token ends {since(expiresAt)}, and cannot be refreshed.</>;
   return (
     <Task name={name} note={note} action={action}>
       <a href={path}><bdi>{userId}</bdi> at <bdi>{name}</bdi></a>:{" "}
-      {problem ? adviceOf(problem) : stateWord(connection).text}
+      {problem ? adviceOf(problem) : "Ask for consent again."}
     </Task>
   );
 }

@@ -26,31 +26,22 @@ type Template = ProviderTemplate | undefined;
 /** What an own OpenID provider is asked for, so that a refresh token comes. */
 const usualScopes = "openid email offline_access";
 
-/** The form of a template. */
-export async function templatePage(request: PageRequest): Promise<Answer> {
+/** The form of a template, or of a provider that the catalogue lacks. */
+export async function addPage(request: PageRequest): Promise<Answer> {
   return addForm(request, await readTemplate(request));
 }
 
-/** The form of a provider that the catalogue lacks. */
-export function ownPage(request: PageRequest): Answer {
-  return addForm(request, undefined);
-}
-
-export async function addFromTemplate(request: PageRequest, form: URLSearchParams): Promise<Answer> {
-  return await add(request, await readTemplate(request), form);
-}
-
-export async function addOwn(request: PageRequest, form: URLSearchParams): Promise<Answer> {
-  return await add(request, undefined, form);
-}
-
-async function readTemplate(request: PageRequest): Promise<ProviderTemplate> {
-  const template = await findTemplate(request, request.params["template"] ?? "");
+/** Undefined where the path names none. @throws NotFound */
+async function readTemplate(request: PageRequest): Promise<Template> {
+  const { template: name } = request.params;
+  if (name === undefined) return undefined;
+  const template = await findTemplate(request, name);
   if (!template) throw new NotFound("template");
   return template;
 }
 
-async function add(request: PageRequest, template: Template, form: URLSearchParams): Promise<Answer> {
+export async function addProvider(request: PageRequest, form: URLSearchParams): Promise<Answer> {
+  const template = await readTemplate(request);
   try {
     const created = await request.call(ProviderService.method.createProvider, requestOf(template, form));
     const { provider, warnings } = created;

@@ -1,17 +1,20 @@
 import { ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
 import type { FailingProvider } from "../../../gen/nexus/v1/status_pb.js";
+import type { FailingReason } from "../../../model/connections/daemon_status.js";
 import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { CopyField, Id } from "../../../server/views/fields.js";
 import { Card, Chip, Facts, Go, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
 import { Monogram } from "../../../server/views/view.js";
+import { statusOf } from "../connections/connections.js";
 import { auditTable, findEvents } from "../kit/audit_table.js";
 import { Ask } from "../kit/forms.js";
 import { displayName } from "../kit/names.js";
 import { consolePage, PostForm, seeOther } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
-import { failingProviders, healthOf, isOAuth2, kindWords, providersPath } from "./providers.js";
+import { failingAdvice } from "../kit/words.js";
+import { failingIn, healthOf, isOAuth2, kindWords, maxFailing, providersPath } from "./providers.js";
 import { findTemplate, Notes } from "./templates.js";
 
 const maxProblems = 5;
@@ -35,11 +38,12 @@ export async function showProvider(
   provider: Provider,
   warnings: readonly string[] = [],
 ): Promise<Answer> {
-  const [failing, template, problems] = await Promise.all([
-    failingProviders(request),
+  const [status, template, problems] = await Promise.all([
+    statusOf(request, maxFailing),
     findTemplate(request, provider.template),
     problemsOf(request, provider.id),
   ]);
+  const failing = failingIn(status);
   const { id, redirectUri } = provider;
   const path = `${providersPath}/${id}`;
   const name = displayName(request, provider);
@@ -85,16 +89,6 @@ export async function showProvider(
   return consolePage(request, { title: name, heading, actions, section: providersPath, content });
 }
 
-/** What a person does about it, by the word of the reason. */
-const healthAdvice: Readonly<Record<string, string>> = {
-  misconfigured:
-    "It refuses the client, or stands where the daemon must not call: compare client id, secret and addresses with its console.",
-  transient: "It did not process the requests. The daemon tries again by itself.",
-  ambiguous: "Requests were sent, and no answer came. The daemon tries again by itself, with care.",
-  rejected:
-    "Its answers fail the checks of the protocol: compare issuer and endpoints with its documentation.",
-};
-
 function HealthSection(props: {
   readonly failing: FailingProvider | undefined;
   readonly nowMs: number;
@@ -110,7 +104,7 @@ function HealthSection(props: {
             {failing.message}{" "}
             {failing.consents && failing.reason === "transient"
               ? "The next consent tries it again."
-              : healthAdvice[failing.reason]}
+              : failingAdvice[failing.reason as FailingReason]}
           </p>
           <p class="soft">
             Since <Moment time={failing.since} nowMs={nowMs} />, {counted(failing.failures, "failure")} in a

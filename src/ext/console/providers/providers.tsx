@@ -1,20 +1,20 @@
 import { type Connection, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { AuthType, type Provider, ProviderService } from "../../../gen/nexus/v1/provider_pb.js";
-import { type FailingProvider, StatusService } from "../../../gen/nexus/v1/status_pb.js";
+import type { FailingProvider, GetStatusResponse } from "../../../gen/nexus/v1/status_pb.js";
 import { isConsented, isUnattended } from "../../../model/providers/grant_type.js";
 import { profileSettings } from "../../../model/providers/profile_fields.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Chip, Empty, Go, Moment, pathWith, type Row, Search, Table, type Tone } from "../../../server/views/parts.js";
 import { Monogram } from "../../../server/views/view.js";
-import { countsOf, findConnections, maxSorted } from "../connections/connections.js";
+import { countOf, findConnections, maxSorted, statusOf } from "../connections/connections.js";
 import { displayName } from "../kit/names.js";
 import { consolePage } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
 
 export const providersPath = "/providers";
 const pageSize = 100;
-const maxFailing = 100;
+export const maxFailing = 100;
 
 /** How a connection of it comes to be. */
 export function kindWords(provider: Provider): string {
@@ -28,15 +28,8 @@ export function isOAuth2({ authType }: Pick<Provider, "authType">): boolean {
 }
 
 /** The providers at which refreshing fails, by id; undefined for who may not read the status. */
-export async function failingProviders({
-  may,
-  call,
-}: PageRequest): Promise<ReadonlyMap<string, FailingProvider> | undefined> {
-  if (!may("status.read")) return undefined;
-  const { failingProviders: failing } = await call(StatusService.method.getStatus, {
-    maxEntries: maxFailing,
-  });
-  return new Map(failing.map((each) => [each.providerId, each]));
+export function failingIn(status: GetStatusResponse | undefined): ReadonlyMap<string, FailingProvider> | undefined {
+  return status && new Map(status.failingProviders.map((each) => [each.providerId, each]));
 }
 
 /** A state in a word, and its color. @param failing undefined for one that is not among those at which refreshing fails */
@@ -52,13 +45,13 @@ export function healthOf(failing: FailingProvider | undefined): {
 export async function providerList(request: PageRequest): Promise<Answer> {
   const pageToken = request.query.get("page") ?? "";
   const search = (request.query.get("search") ?? "").slice(0, 63);
-  const [{ providers, nextPageToken }, failing, counts] = await Promise.all([
+  const [{ providers, nextPageToken }, status] = await Promise.all([
     request.call(ProviderService.method.listProviders, { pageSize, pageToken, namePrefix: search }),
-    failingProviders(request),
-    countsOf(request),
+    statusOf(request, maxFailing),
   ]);
+  const failing = failingIn(status);
   // Of more, numbers would cost more than the rest of the page.
-  const isFew = (counts?.get(0) ?? 0) <= maxSorted;
+  const isFew = countOf(status) <= maxSorted;
   const all = isFew && (await findConnections(request, {}, "", { most: maxSorted, calls: 2 }));
   const canAdd = request.may("provider.manage");
   const add = <Go to={`${providersPath}/add`} text="Add provider" />;

@@ -1,12 +1,11 @@
 import { createHash } from "node:crypto";
-import type { ConnectionStatus } from "../../../model/connections/connection.js";
-import type { DaemonState, DaemonStatus, FailingReason } from "../../../model/connections/daemon_status.js";
+import type { DaemonState, DaemonStatus } from "../../../model/connections/daemon_status.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { safeHeaders } from "../../../server/pages/pages.js";
-import { Card, isoOf, Table, utcOf } from "../../../server/views/parts.js";
+import { Card, isoOf, utcOf } from "../../../server/views/parts.js";
 import { CheckMark, document, type View } from "../../../server/views/view.js";
-import { states } from "../kit/words.js";
+import { failingAdvice, states } from "../kit/words.js";
 import { statusStyle } from "./status_style.js";
 
 /** Often enough to watch, and no load worth a word. */
@@ -30,13 +29,6 @@ const titles: Readonly<Record<DaemonState, readonly [title: string, mark: View]>
   draining: ["Ending", "\u2013"],
 };
 
-const reasons: Readonly<Record<FailingReason, string>> = {
-  misconfigured: "refuses the client, or must not be called: fix its profile or the settings",
-  transient: "does not process token requests; the daemon tries again by itself",
-  ambiguous: "takes token requests and does not answer",
-  rejected: "answers token requests with something that cannot be used",
-};
-
 interface StatusOptions {
   /** Whether it loads itself again. */
   readonly reloads: boolean;
@@ -56,6 +48,7 @@ export function statusPage(status: DaemonStatus, { reloads, console }: StatusOpt
     `up ${formatDuration(uptimeMs)}`,
     counted(subscribers, "subscriber"),
     `store ${formatBytes(storeBytes)}`,
+    refreshesOf(status),
   ];
   const violations = Object.entries(checks).filter(([, check]) => check !== true);
   const body = (
@@ -72,7 +65,6 @@ export function statusPage(status: DaemonStatus, { reloads, console }: StatusOpt
       </header>
       <Connections of={status.connections} console={console} />
       <Failing {...status} />
-      <Refreshes {...status} />
       <footer>
         As of <time datetime={isoOf(timeMs)}>{utcOf(timeMs)}</time>.{" "}
         {reloads ? (
@@ -100,7 +92,7 @@ function Connections(props: {
   const waiting = of.attention;
   return (
     <Card id="connections" title={<>Connections <small>{formatCount(total)} in all</small></>}>
-      {total > 0 && <Bar of={of} />}
+      {total > 0 && <Bar of={of} total={total} />}
       <ul class="states">
         {states.map(([word, , text]) => (
           <li class={of[word] === 0 ? "none" : undefined}>
@@ -120,23 +112,15 @@ function Connections(props: {
   );
 }
 
-const barWidth = 1000;
-/** The share of a state that has one connection among a million: it is seen anyway. */
-const leastWidth = 8;
-
-function Bar({ of }: { readonly of: DaemonStatus["connections"] }) {
-  const present: ConnectionStatus[] = states.map(([word]) => word).filter((word) => of[word] > 0);
-  const total = present.reduce((sum, word) => sum + of[word], 0);
-  const widths = present.map((word) => Math.max(leastWidth, (of[word] / total) * barWidth));
-  const scale = barWidth / widths.reduce((sum, width) => sum + width, 0);
+/** The share of each state; an outline shows one connection among a million. */
+function Bar({ of, total }: { readonly of: DaemonStatus["connections"]; readonly total: number }) {
   let x = 0;
-  const parts = present.map((word, index) => {
-    const width = (widths[index] ?? 0) * scale;
-    const rect = <rect class={`is-${word}`} x={x.toFixed(1)} width={width.toFixed(1)} height="10" />;
-    x += width;
+  const parts = states.map(([word]) => {
+    const rect = of[word] > 0 && <rect class={`is-${word}`} x={x} width={of[word]} height="1" />;
+    x += of[word];
     return rect;
   });
-  return <svg class="bar" viewBox={`0 0 ${barWidth} 10`} preserveAspectRatio="none" aria-hidden="true">{parts}</svg>;
+  return <svg class="bar" viewBox={`0 0 ${total} 1`} preserveAspectRatio="none" aria-hidden="true">{parts}</svg>;
 }
 
 function Failing({ failingProviders, failingProviderCount: count, timeMs }: DaemonStatus) {
@@ -153,8 +137,8 @@ function Failing({ failingProviders, failingProviderCount: count, timeMs }: Daem
         ];
         return (
           <p>
-            <b><bdi>{providerName}</bdi></b> {isConsent && "fails at consents: it "}
-            {reasons[reason]}. <span class="soft">{facts.join(" \u00b7 ")}</span>
+            <b><bdi>{providerName}</bdi></b>: {isConsent && "Consents fail. "}
+            {failingAdvice[reason]} <span class="soft">{facts.join(" \u00b7 ")}</span>
           </p>
         );
       })}
@@ -163,26 +147,10 @@ function Failing({ failingProviders, failingProviderCount: count, timeMs }: Daem
   );
 }
 
-function Refreshes(status: DaemonStatus) {
-  const { nextRefreshes, refreshesRunning, refreshesWaiting, refreshLagMs, timeMs } = status;
+function refreshesOf({ nextRefreshes: [next], refreshesRunning, refreshesWaiting, refreshLagMs, timeMs }: DaemonStatus) {
   const late = refreshLagMs > lateMs ? `, the oldest late by ${formatDuration(refreshLagMs)}` : "";
-  const load = `${formatCount(refreshesRunning)} under way, ${formatCount(refreshesWaiting)} waiting${late}`;
-  const rows = nextRefreshes.map(({ providerName, dueAtMs, failedRefreshes }) => ({
-    cells: [
-      <time datetime={isoOf(dueAtMs)} title={utcOf(dueAtMs)}>{whenOf(dueAtMs, timeMs)}</time>,
-      <>
-        <bdi>{providerName}</bdi>
-        {failedRefreshes > 0 && <span class="warn"> after {counted(failedRefreshes, "failure")}</span>}
-      </>,
-    ],
-  }));
-  return (
-    <Card id="refreshes" title={<>Next refreshes <small>{load}</small></>}>
-      {rows.length === 0 ? <p class="soft">None is planned.</p> : (
-        <Table caption="Next refreshes" columns={["When", "Provider"]} rows={rows} isHeaded={false} />
-      )}
-    </Card>
-  );
+  const load = `${formatCount(refreshesRunning)} refreshes under way, ${formatCount(refreshesWaiting)} waiting${late}`;
+  return next ? `${load}, the next ${whenOf(next.dueAtMs, timeMs)}` : load;
 }
 
 function whenOf(atMs: number, nowMs: number): string {

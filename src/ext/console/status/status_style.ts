@@ -17,23 +17,19 @@ header p { margin: 0; }
 .not_ready .mark, .draining .mark, .bad { color: var(--bad); }
 small { color: var(--soft); font-size: var(--small); font-weight: 400; }
 .bar { display: block; width: 100%; height: .7rem; margin-bottom: var(--s4); border-radius: .35rem; }
+.bar rect { stroke-width: 3px; vector-effect: non-scaling-stroke; }
 .states { display: grid; grid-template-columns: repeat(6, 1fr); gap: var(--s3) var(--s4); margin: 0; padding: 0; list-style: none; }
 .states b { display: block; font-size: 1.3rem; line-height: 1.3; overflow-wrap: normal; }
 .states .none b { color: var(--soft); font-weight: 400; }
 .states i { display: inline-block; width: .65rem; height: .65rem; margin-right: .35rem; border-radius: 50%; }
 .states span { color: var(--soft); font-size: var(--small); white-space: nowrap; }
-.is-active { fill: var(--good); background: var(--good); }
-.is-attention { fill: var(--warn); background: var(--warn); }
-.is-pending { fill: var(--calm); background: var(--calm); }
-.is-expired { fill: var(--rest); background: var(--rest); }
-.is-failed { fill: var(--rest2); background: var(--rest2); }
-.is-revoked { fill: var(--rest3); background: var(--rest3); }
+.is-active { fill: var(--good); stroke: var(--good); background: var(--good); }
+.is-attention { fill: var(--warn); stroke: var(--warn); background: var(--warn); }
+.is-pending { fill: var(--calm); stroke: var(--calm); background: var(--calm); }
+.is-expired { fill: var(--rest); stroke: var(--rest); background: var(--rest); }
+.is-failed { fill: var(--rest2); stroke: var(--rest2); background: var(--rest2); }
+.is-revoked { fill: var(--rest3); stroke: var(--rest3); background: var(--rest3); }
 .note { margin-top: var(--s4); padding-top: var(--s3); border-top: 1px solid var(--line); }
-table { width: 100%; border-collapse: collapse; }
-th { color: var(--soft); font-size: var(--small); font-weight: 400; }
-th, td { padding: .3rem .8rem .3rem 0; text-align: left; }
-tbody tr { border-top: 1px solid var(--line); }
-td:first-child { width: 7rem; white-space: nowrap; }
 footer { color: var(--soft); font-size: var(--small); }
 @media (max-width: 36rem) { .states { grid-template-columns: repeat(3, 1fr); } }
 `;
