@@ -42,7 +42,9 @@ async function atTerminal(world: World, bin: string, line: string): Promise<stri
   const code = await new Promise((resolve) => child.once("close", resolve));
   await consented;
   if (code !== 0) throw new Error(`${line} ended with ${code}: ${shown}`);
-  return shown.replaceAll("\r", "").trimEnd();
+  // A line of progress goes when the work is done.
+  const lines = shown.split("\n").map((line) => line.split("\r\u001b[2K").at(-1));
+  return lines.join("\n").replaceAll("\r", "").trimEnd();
 }
 
 const inXml = (text: string): string =>

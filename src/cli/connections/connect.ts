@@ -19,6 +19,7 @@ import { addNotes } from "../shell/help.js";
 import { listOption } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatExpiry, formatStatus, jsonLine, printable, printableLines } from "../shell/text.js";
+import { withProgress } from "../terminal/progress.js";
 import { type ConnectTarget, connectTarget, type TargetFlags } from "./connect_target.js";
 import { connectionArgument, shownName } from "./connection_key.js";
 import { type ConsentOutcome, waitForConsent } from "./consent_wait.js";
@@ -207,11 +208,12 @@ async function waitFor(
   const { connectionId, expiresAt } = answer;
   if (!expiresAt) throw new Error("the daemon answered without an end of the request");
   try {
-    return await waitForConsent(shell, daemon, {
-      connectionId,
-      expiresAtMs: timestampMs(expiresAt),
-      revisionBefore,
-    });
+    const asked = { connectionId, expiresAtMs: timestampMs(expiresAt), revisionBefore };
+    return await withProgress(
+      shell,
+      () => "wait for the consent",
+      () => waitForConsent(shell, daemon, asked),
+    );
   } catch (error) {
     throw callFailure(error, "wait for the consent", daemon.address);
   }

@@ -3,6 +3,7 @@ import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import type { Command } from "commander";
 import { ApiKeyMissing, type ClientConfig, loadClientConfig } from "../../config/client_config.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
+import { withProgress } from "../terminal/progress.js";
 import { screenOf } from "../terminal/screen.js";
 import { callFailure, isOtherProtocol } from "./call_failure.js";
 import { callTimeoutMs, connectDaemon, type Daemon } from "./client.js";
@@ -130,7 +131,8 @@ export function clientConfigOf(shell: Shell, flags: DaemonFlags): ClientConfig {
 export function sessionOf(shell: Shell, daemon: Daemon, flags: DaemonFlags = {}): DaemonSession {
   const call: DaemonSession["call"] = async (doing, method, request, options) => {
     try {
-      return await method(request, { timeoutMs: callTimeoutMs, ...options });
+      const work = () => method(request, { timeoutMs: callTimeoutMs, ...options });
+      return await withProgress(shell, () => doing, work);
     } catch (error) {
       throw callFailure(error, doing, daemon.address);
     }

@@ -8,8 +8,10 @@ import { type DaemonFlags, daemonCommand } from "../../cli/shell/daemon_command.
 import { whyNot } from "../../cli/shell/files.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { formatFields, formatTime } from "../../cli/shell/text.js";
+import { withProgress } from "../../cli/terminal/progress.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import type { BackupSummary, CreateBackupResponse } from "../../gen/nexus/v1/backup_pb.js";
+import { formatBytes } from "../../model/quantity_text.js";
 
 interface BackupFlags extends DaemonFlags {
   readonly force?: boolean;
@@ -28,7 +30,13 @@ export function backupCommand(shell: Shell): Command {
       throw usageFailure(`${file} exists already: choose another name, or give --force`);
     const allowUnreadable = flags.allowUnreadable === true;
     try {
-      const summary = await receive(daemon.backups.createBackup({ allowUnreadable }), file);
+      let bytes = 0;
+      const onBytes = (count: number): void => {
+        bytes += count;
+      };
+      const parts = daemon.backups.createBackup({ allowUnreadable });
+      const doing = () => `make a backup, ${formatBytes(bytes)}`;
+      const summary = await withProgress(shell, doing, () => receive(parts, file, onBytes));
       show(summary, () => formatSummary(file, summary));
     } catch (error) {
       if (isFileError(error)) {
@@ -40,7 +48,11 @@ export function backupCommand(shell: Shell): Command {
 }
 
 /** Writes beside the file, checks what came, and puts it in place in one step. */
-async function receive(parts: AsyncIterable<CreateBackupResponse>, file: string): Promise<BackupSummary> {
+async function receive(
+  parts: AsyncIterable<CreateBackupResponse>,
+  file: string,
+  onBytes: (count: number) => void,
+): Promise<BackupSummary> {
   const partial = `${file}.partial`;
   let summary: BackupSummary | undefined;
   const hash = createHash("sha256");
@@ -54,6 +66,7 @@ async function receive(parts: AsyncIterable<CreateBackupResponse>, file: string)
         descriptor = openSync(partial, "wx", 0o600);
       }
       hash.update(part.value);
+      onBytes(part.value.length);
       for (let start = 0; start < part.value.length; ) start += writeSync(descriptor, part.value, start);
     }
     if (descriptor === undefined || summary === undefined || hash.digest("hex") !== summary.sha256) {

@@ -4,6 +4,7 @@ import { CommandFailure } from "../../cli/shell/command_failure.js";
 import { SettingOptions } from "../../cli/shell/setting_options.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { formatFields } from "../../cli/shell/text.js";
+import { withProgress } from "../../cli/terminal/progress.js";
 import { loadConfig } from "../../config/config.js";
 import { type ExitCode, exitCodes } from "../../daemon/exit_codes.js";
 import type { RestoreReport } from "./restore.js";
@@ -43,7 +44,8 @@ export function restoreCommand(shell: Shell): Command {
       try {
         const { env: environment, clock } = shell;
         const force = flags.force === true;
-        const report = await restoreFromSettings({ config, file, force, environment, clock });
+        const work = () => restoreFromSettings({ config, file, force, environment, clock });
+        const report = await withProgress(shell, () => `restore ${file}`, work);
         shell.stdout.write(flags.json ? `${JSON.stringify(resultOf(report))}\n` : formatReport(report));
       } catch (error) {
         throw failureOf(error, file);

@@ -11,6 +11,7 @@ import { type DaemonFlags, type DaemonSession, withDaemon } from "../../../cli/s
 import { readText, usable } from "../../../cli/shell/files.js";
 import type { Shell } from "../../../cli/shell/shell.js";
 import { printable, shellWord } from "../../../cli/shell/text.js";
+import { withProgress } from "../../../cli/terminal/progress.js";
 import { driftExitCode, exitCodes } from "../../../daemon/exit_codes.js";
 import { DocumentError, type DocumentViolation } from "../../../document/document_error.js";
 import { GrantTypes, grantViolations } from "../../../domain/token_endpoint/grant_types.js";
@@ -20,6 +21,7 @@ import { defaultStrategyOf } from "../../../model/providers/contract_strategy.js
 import { oauth2Fields, profileMessage, profileSettings } from "../../../model/providers/profile_fields.js";
 import { givenSettings } from "../../../model/providers/profile_json.js";
 import type { ProviderSettings } from "../../../model/providers/provider_profile.js";
+import { counted } from "../../../model/quantity_text.js";
 import { applyPlan, type ProfileTarget } from "../apply.js";
 import { meaningfulParams } from "../differences.js";
 import { type Manifest, readManifest } from "../manifest.js";
@@ -82,7 +84,8 @@ export async function applyManifest(shell: Shell, flags: ApplyFlags): Promise<vo
     await confirm(terminal, "Apply this plan?", flags.yes);
     const done: PlannedChange[] = [];
     try {
-      await applyPlan(plan, targetOf(session), (change) => void done.push(change));
+      const apply = () => applyPlan(plan, targetOf(session), (change) => void done.push(change));
+      await withProgress(shell, () => `apply the plan, ${counted(done.length, "change")} done`, apply);
     } catch (error) {
       if (error instanceof CommandFailure && done.length > 0) {
         const names = done.map(({ action, name }) => `${action} ${name}`).join(", ");
