@@ -3,7 +3,7 @@ import type { Connection } from "./connection.js";
 import { namePath } from "./connection_name.js";
 
 type Found = Pick<Connection, "id" | "userId" | "label" | "providerName"> & {
-  readonly account?: Pick<Account, "subject" | "name" | "email" | "login"> | undefined;
+  readonly account?: Account | undefined;
 };
 
 /** @param search what stands in one of its names, also as `PROVIDER/USER/LABEL`, or at the beginning of its id, in any case; empty finds every connection */

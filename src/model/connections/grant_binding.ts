@@ -1,14 +1,8 @@
 import { createHash } from "node:crypto";
-import type { OAuth2Options } from "../providers/profile_settings.js";
 import type { ProviderSettings } from "../providers/provider_profile.js";
 
-type BoundSettings = Pick<
-  ProviderSettings,
-  "issuer" | "enableDiscovery" | "tokenUrl" | "clientId" | "authType"
-> & { readonly oauth2: Pick<OAuth2Options, "refreshUrl" | "revocationUrl"> };
-
 /** Asked for several times with each grant of a profile, whose object stays the same as long as its record does. */
-const bindings = new WeakMap<BoundSettings, string>();
+const bindings = new WeakMap<ProviderSettings, string>();
 
 /**
  * To whom a refresh token belongs, or an access token where there is no other: the client, the issuer and the endpoints that the profile sends it to. A grant that was obtained under
@@ -17,7 +11,7 @@ const bindings = new WeakMap<BoundSettings, string>();
  *
  * @returns hex of a SHA-256
  */
-export function grantBinding(profile: BoundSettings): string {
+export function grantBinding(profile: ProviderSettings): string {
   let binding = bindings.get(profile);
   if (binding === undefined) {
     binding = computeBinding(profile);
@@ -26,7 +20,7 @@ export function grantBinding(profile: BoundSettings): string {
   return binding;
 }
 
-function computeBinding(profile: BoundSettings): string {
+function computeBinding(profile: ProviderSettings): string {
   const { oauth2 } = profile;
   const tokenUrl = profile.enableDiscovery ? "" : profile.tokenUrl;
   const places = [profile.issuer, tokenUrl, oauth2.refreshUrl].map(originOf);

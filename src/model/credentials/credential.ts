@@ -17,7 +17,7 @@ export interface Credential {
 export const dpopType = "DPoP";
 
 /** Whether the access token is of no use without a proof of the key. */
-export function isBound({ tokenType, dpopKey }: Pick<Credential, "tokenType" | "dpopKey">): boolean {
+export function isBound({ tokenType, dpopKey }: Credential): boolean {
   return tokenType === dpopType && dpopKey !== undefined;
 }
 

@@ -93,9 +93,7 @@ function endpointViolation(text: string, allowQuery: boolean): string | undefine
 }
 
 /** For anyone who wrote the profile, when its scopes bring an id_token that nothing verifies. */
-export function unverifiedIdTokenNote(
-  settings: Pick<ProviderSettings, "authType" | "issuer" | "scopes">,
-): string | undefined {
+export function unverifiedIdTokenNote(settings: ProviderSettings): string | undefined {
   if (settings.authType !== "oauth2" || settings.issuer !== "" || !settings.scopes.includes("openid"))
     return undefined;
   return "the id_token is not relied on, because the profile names no issuer to verify it by";

@@ -15,7 +15,7 @@ const beforeEndMs = 15_000;
  */
 export function deferredUntilMs(
   intent: RefreshIntent | undefined,
-  { expiresAtMs }: Pick<Connection, "expiresAtMs">,
+  { expiresAtMs }: Connection,
   owner: string,
 ): number | undefined {
   if (intent?.owner === undefined || intent.owner === owner) return undefined;

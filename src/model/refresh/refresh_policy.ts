@@ -135,7 +135,7 @@ export function demandMayRefresh(connection: Connection, nowMs: number): boolean
 }
 
 /** Whether a refresh brought a token that must not be served: the one before lives on until it expires, and no other is asked for. */
-export function isWithheld({ problem }: Pick<Connection, "problem">): boolean {
+export function isWithheld({ problem }: Connection): boolean {
   return problem?.reason === "account_changed" || problem?.reason === "id_token_verification_failed";
 }
 
