@@ -198,18 +198,18 @@ export const limits = {
  */
 export const budgets = {
   /** `src` without `src/ext`. */
-  core: { budget: 44_000, ceiling: 56_900 },
+  core: { budget: 44_000, ceiling: 56_550 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
   src: { budget: 66_000, ceiling: 83_100 },
   /** The largest extension but `fleet`, which may have 6 000. */
   extension: { budget: 3_000, ceiling: 4_700 },
   fleetExtension: { budget: 6_000, ceiling: 6_060 },
   /** Lines of tests for 100 of source. */
-  testsForSource: { budget: 120, ceiling: 127 },
+  testsForSource: { budget: 120, ceiling: 129 },
   bench: { budget: 1_800, ceiling: 1_800 },
   scripts: { budget: 700, ceiling: 700 },
   /** `Pick<`: only where a test or another implementation really stands in. */
-  picks: { budget: 100, ceiling: 256 },
+  picks: { budget: 100, ceiling: 250 },
   /** Files under 60 lines that one other imports. */
   smallFiles: { budget: 30, ceiling: 49 },
 } as const;

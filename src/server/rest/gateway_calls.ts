@@ -20,7 +20,6 @@ import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { type Call, callerOf } from "../../service/pipeline/rpc_call.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 import { idOf } from "./route.js";
-import type { gatewayStatuses } from "./schemas.js";
 
 /** What the Nexus contract asks for over REST and over gRPC alike, in the RPCs of the new one. */
 export interface GatewayConnectionRequest {
@@ -54,11 +53,14 @@ function providerOf({ providerId, providerName }: GatewayConnectionRequest) {
   return name === "" ? { case: undefined } : { case: "providerName" as const, value: name };
 }
 
+/** The statuses that clients of Nexus know: `WaitForActive` polls until `active` or `failed`. */
+type GatewayStatus = "pending" | "active" | "failed";
+
 /** `failed` for `attention`, `revoked` and `expired` too: for each of them a new consent is the next step. */
 export async function checkConnection(
   call: Call,
   connectionId: string,
-): Promise<{ readonly status: (typeof gatewayStatuses)[number]; readonly state: ConnectionStatus }> {
+): Promise<{ readonly status: GatewayStatus; readonly state: ConnectionStatus }> {
   const { connection } = await call(ConnectionService.method.getConnection, {
     connectionId: idOf(connectionId),
   });

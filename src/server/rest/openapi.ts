@@ -1,55 +1,53 @@
 import type { JsonObject } from "../../model/json.js";
-import type { Route } from "./route.js";
-import { type SchemaName, schemas } from "./schemas.js";
+import { type ProfileField, profileFields } from "../../model/providers/profile_fields.js";
+import document from "./openapi.json" with { type: "json" };
+import type { Route, SchemaName } from "./route.js";
 
-const authorizePath = "/v1/authorize/{connection_id}";
+/** The settings of a profile that are beyond the contract, by their names in the proto. */
+function beyond(schemaOf: (field: ProfileField) => JsonObject): JsonObject {
+  const { properties } = document.components.schemas.ProviderProfile;
+  const fields = profileFields.filter(({ name }) => !Object.hasOwn(properties, name) && name !== "template");
+  return Object.fromEntries(fields.map((field) => [field.name, schemaOf(field)]));
+}
 
-const denied = (description: string): JsonObject => ({
-  description,
-  content: { "application/json": { schema: { $ref: "#/components/schemas/Error" } } },
-});
+function settingSchema({ kind }: ProfileField): JsonObject {
+  switch (kind) {
+    case "text":
+    case "word":
+      return { type: "string" };
+    case "flag":
+      return { type: "boolean" };
+    case "number":
+      return { type: "integer", minimum: 0 };
+    case "duration":
+      return { type: "string", description: "A duration, as 90s." };
+    case "texts":
+      return { type: "array", items: { type: "string" } };
+    default:
+      return {
+        ...document.components.schemas.OpenApiDocument,
+        ...(kind === "strategy" && { description: "`{type, config}`, in place of the spellings above." }),
+      };
+  }
+}
 
-const headerOf = (name: string, description: string): JsonObject => ({
-  name,
-  in: "header",
-  description,
-  required: false,
-  schema: { type: "string" },
-});
+/** A request may hold null for what is absent. */
+function orNull(schema: JsonObject): JsonObject {
+  return { ...schema, type: [schema["type"] ?? "string", "null"].flat() };
+}
 
-const shown = (description: string): JsonObject => ({ description, schema: { type: "string" } });
+function withBeyond(name: "Provider" | "ProviderProfile", more: JsonObject): JsonObject {
+  const schema = document.components.schemas[name];
+  return { ...schema, properties: { ...schema.properties, ...more } };
+}
 
-/** What the `http` listener answers to proxies, beside the table of routes: its answer is headers, and no JSON. */
-const authorizeOperation: JsonObject = {
-  operationId: "authorizeRequest",
-  summary:
-    "Decides for a proxy (nginx auth_request, forward auth of Caddy and Traefik) and answers the headers to set",
-  tags: ["tokens"],
-  parameters: [
-    { name: "connection_id", in: "path", required: true, schema: { type: "string", format: "uuid" } },
-    headerOf(
-      "X-Original-URI",
-      "Path and query of the request; `X-Forwarded-Uri` is read where it is absent.",
-    ),
-    headerOf(
-      "X-Original-Method",
-      "Its method; `X-Forwarded-Method` is read where it is absent, GET without.",
-    ),
-  ],
-  responses: {
-    200: {
-      description: "Allowed. No body; the headers that the credential needs are those of the answer",
-      headers: {
-        Authorization: shown("Of most providers; a profile may name other headers."),
-        "X-Nexus-Uri": shown("Path and query with the credential in them, where it goes into the query."),
-      },
-    },
-    401: denied("No valid API key, or the connection has no usable credential"),
-    403: denied("There is no such connection, the caller may not use it, or its strategy cannot be applied"),
-    429: denied("A limit is reached"),
-    431: denied("The headers are longer than the daemon takes"),
-    503: denied("It cannot be decided just now, or the token is dead and the provider cannot be reached"),
-  },
+export const schemas: Readonly<Record<SchemaName, JsonObject>> = {
+  ...document.components.schemas,
+  ProviderProfile: withBeyond(
+    "ProviderProfile",
+    beyond((field) => orNull(settingSchema(field))),
+  ),
+  Provider: withBeyond("Provider", beyond(settingSchema)),
 };
 
 /** What a status means, whatever the route. */
@@ -75,27 +73,11 @@ export function openApiDocument(routes: readonly Route[]): JsonObject {
   for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operation(route) };
   }
-  paths[authorizePath] = { get: authorizeOperation };
   return {
-    openapi: "3.1.1",
-    info: {
-      title: "nexusd: REST routes",
-      version: "1",
-      description:
-        "The routes of the Nexus gateway and broker, on the http listener of nexusd, and the one for proxies. A path with slashes at its end is the same path without them. No text holds U+0000. New clients use the gRPC and Connect services of nexus.v1.",
-      license: { name: "Apache-2.0", identifier: "Apache-2.0" },
-    },
-    servers: [{ url: "/" }],
-    security: [{ apiKey: [] }, { bearer: [] }],
+    ...document,
     tags: [...new Set(routes.map(({ tag }) => tag))].map((name) => ({ name })),
-    paths,
-    components: {
-      schemas,
-      securitySchemes: {
-        apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
-        bearer: { type: "http", scheme: "bearer" },
-      },
-    },
+    paths: { ...paths, ...document.paths },
+    components: { ...document.components, schemas },
   };
 }
 

@@ -3,7 +3,7 @@ import type { JsonObject, JsonValue } from "../../model/json.js";
 import { JsonFields } from "../../model/json_fields.js";
 import type { RestAnswer } from "../../service/pipeline/rest_error.js";
 import type { Call } from "../../service/pipeline/rpc_call.js";
-import type { SchemaName } from "./schemas.js";
+import type document from "./openapi.json";
 
 /** A request whose path, method and body are known to be well-formed. */
 export interface RestRequest {
@@ -17,6 +17,9 @@ export interface RestRequest {
   /** What `/metrics` of the `ops` listener answers. */
   metrics(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
+
+/** A schema of `openapi.json`, which says all that no table of the code says. */
+export type SchemaName = keyof typeof document.components.schemas;
 
 export type RestMethod = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 

@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { DescField, DescMessage, DescService } from "@bufbuild/protobuf";
-import { schemas } from "../../../src/server/rest/schemas.js";
+import { schemas } from "../../../src/server/rest/openapi.js";
 import { restTable } from "../../../src/server/rest/table.js";
 import type { HttpRow, RpcRow } from "./row.js";
 
