@@ -200,7 +200,7 @@ export const budgets = {
   /** `src` without `src/ext`. */
   core: { budget: 44_000, ceiling: 56_550 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
-  src: { budget: 66_000, ceiling: 83_100 },
+  src: { budget: 66_000, ceiling: 83_250 },
   /** The largest extension but `fleet`, which may have 6 000. */
   extension: { budget: 3_000, ceiling: 4_700 },
   fleetExtension: { budget: 6_000, ceiling: 6_060 },

@@ -49,7 +49,11 @@ function messageOf({ id, digest, held, sinceMs, expiresAtMs }: Waiting): HeldReq
     ...{ caller: escaped(principal.name), session, provider: connection.provider.name },
     ...{ userId: escaped(connection.userId), connectionId: connection.connectionId },
     ...{ heldSince: timestampFromMs(sinceMs), expiresAt: timestampFromMs(expiresAtMs) },
-    ...{ ruleLine: rule.line, because: rule.because, extents: [...rule.extent] },
+    ...{
+      ruleLine: rule.line,
+      because: rule.because,
+      extents: rule.extent.filter((each) => each === "hour" || session !== ""),
+    },
   });
 }
 

@@ -105,15 +105,16 @@ export class McpHttpServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     let daemon: Daemon | undefined;
-    // A stream of answers lasts as long as its request.
-    response.once("close", () => daemon?.close());
+    const kept: Promise<unknown>[] = [];
+    // A stream of answers lasts as long as its request, and what a person is asked about until that is over.
+    response.once("close", () => void Promise.allSettled(kept).then(() => daemon?.close()));
     try {
       const url = new URL(request.url ?? "/", "http://localhost");
       const asked = webRequest(request, response, url);
       const refusal = url.pathname === path ? this.#refusalOf(asked) : problem(404, `MCP is at ${path}`);
       if (refusal) return await sendWebResponse(refusal, response);
       daemon = this.options.openDaemon(keyOf(asked));
-      const caller = await this.#callerOf(daemon);
+      const caller = await this.#callerOf(daemon, kept);
       // Others than POST make no calls, and the stream of a GET lasts as long as its session.
       if (request.method !== "POST") daemon.close();
       if (!(caller instanceof Response)) noteCredential(request.socket);
@@ -144,12 +145,12 @@ export class McpHttpServer {
   }
 
   /** The daemon says who a key is, again for each request, so that a key which was revoked ends here too. */
-  async #callerOf(daemon: Daemon): Promise<AuthInfo | Response> {
+  async #callerOf(daemon: Daemon, kept: Promise<unknown>[]): Promise<AuthInfo | Response> {
     try {
       const { principal, restrictions } = await daemon.access.whoAmI({}, { timeoutMs: callTimeoutMs });
       const session = this.options.sessionOf(daemon);
       // The key itself goes no further than the calls to the daemon.
-      return { token: "", clientId: principal, scopes: [], extra: { session, restrictions } };
+      return { token: "", clientId: principal, scopes: [], extra: { session, restrictions, kept } };
     } catch (error) {
       const { code } = ConnectError.from(error);
       if (code === Code.Unauthenticated) return unauthenticated();

@@ -18,13 +18,13 @@ import { exitCodes } from "../../daemon/exit_codes.js";
 import { isLocalAddress, type ListenAddress } from "../../model/listen_address.js";
 import { McpHttpServer, restrictionsOfCaller, sessionOfCaller } from "./http_server.js";
 import { MessageLines } from "./message_lines.js";
-import { addApiTool } from "./tools/api_tool.js";
+import { type ApiToolDeps, addApiTool } from "./tools/api_tool.js";
 import { addConnectTool } from "./tools/connect_tool.js";
 import { addConnectionTools } from "./tools/connection_tools.js";
+import { HeldCalls } from "./tools/held_calls.js";
 import type { McpPolicy } from "./tools/mcp_policy.js";
 import { addProviderTools, addTokenTool } from "./tools/provider_tools.js";
 import { type McpRequestContext, McpServer, StdioServerTransport, serveStdio } from "./tools/sdk.js";
-import type { ToolDeps } from "./tools/tool.js";
 
 /** Where it serves; on standard input and output without an address. */
 export interface McpServing extends DaemonFlags {
@@ -50,7 +50,7 @@ function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<
     const { call, daemon } = session;
     const whoAmI = () => call("ask who this is", daemon.access.whoAmI, {});
     const deps = {
-      ...{ policy: known, clock: shell.clock, sessionOf: () => session },
+      ...{ policy: known, clock: shell.clock, sessionOf: () => session, held: new HeldCalls(shell.clock) },
       restrictionsOf: async () => (await whoAmI()).restrictions,
     };
     const served = serveStdio(({ era }) => makeMcpServer(deps, era), {
@@ -102,7 +102,8 @@ async function overHttp(shell: Shell, flags: McpServing, policy: McpPolicy): Pro
   const config = clientConfigOf(shell, flags);
   const warn = (sentence: string): void => shell.stderr.write(`nexusd: warning: ${sentence}\n`);
   const { clock } = shell;
-  const deps = { policy, clock, sessionOf: sessionOfCaller, restrictionsOf: restrictionsOfCaller };
+  const held = new HeldCalls(clock);
+  const deps = { policy, clock, held, sessionOf: sessionOfCaller, restrictionsOf: restrictionsOfCaller };
   const server = await McpHttpServer.listen({
     address,
     allowedHosts,
@@ -125,7 +126,7 @@ const instructions =
   "nexusd keeps the user's accounts at API providers connected. list_providers shows which there are; call_api sends a request to one with the user's credential, which you never see. Where call_api says that a person has to consent, call connect.";
 
 /** A server for one connection of a client, or for one request where the protocol has no connections. */
-export function makeMcpServer(deps: ToolDeps, era: McpRequestContext["era"]): McpServer {
+export function makeMcpServer(deps: ApiToolDeps, era: McpRequestContext["era"]): McpServer {
   const server = new McpServer(
     { name: "nexusd", title: "nexusd", version: readVersion() },
     { instructions, capabilities: { tools: { listChanged: false }, logging: {} } },
@@ -133,7 +134,7 @@ export function makeMcpServer(deps: ToolDeps, era: McpRequestContext["era"]): Mc
   addProviderTools(server, deps);
   addConnectionTools(server, deps);
   addConnectTool(server, deps, era);
-  addApiTool(server, deps);
+  addApiTool(server, deps, era);
   if (deps.policy.givesTokens) addTokenTool(server, deps);
   return server;
 }

@@ -84,6 +84,8 @@ export const requestRows: readonly RpcRow[] = [
       ["include_id_token", "a text for a flag", '{"includeIdToken": "yes"}', badType],
     ]),
   ),
+  ...shownRows("ApprovalService/FindApprovalPage", {}),
+  ...table("ApprovalService/ListHeldRequests", [["link", "65 characters", { link: letters(65) }, /64/]]),
   ...table(decide, [
     ["id", "nothing", { ...decided, id: "" }, /./],
     ["id", "65 characters", { ...decided, id: letters(65) }, /64/],

@@ -1,5 +1,9 @@
 import { type ApiRequest, authorize, wantedNonce } from "../../../cli/credentials/authorized_request.js";
-import { answerTimeoutMs, showRequest } from "../../../cli/credentials/shown_request.js";
+import {
+  answerTimeoutMs,
+  type ShownRequestInit,
+  showRequest,
+} from "../../../cli/credentials/shown_request.js";
 import { findProvider } from "../../../cli/providers/provider_key.js";
 import { usageFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
@@ -7,9 +11,11 @@ import { type ApiAnswer, sendToApi } from "../../../cli/shell/http_request.js";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { readAnswer } from "./api_answer.js";
 import { apiRequestOf } from "./api_request.js";
+import type { Era } from "./elicitation.js";
+import type { HeldCalls } from "./held_calls.js";
 import { Redaction, secretsOf } from "./redaction.js";
 import { isRejection, reportRejection } from "./rejection.js";
-import { type CallToolResult, type McpServer, type ServerContext, z } from "./sdk.js";
+import { type InputRequiredResult, type McpServer, type ServerContext, z } from "./sdk.js";
 import {
   type Account,
   accountOf,
@@ -17,6 +23,7 @@ import {
   answering,
   onConnection,
   onProvider,
+  type ToolAnswer,
   type ToolDeps,
   textResult,
 } from "./tool.js";
@@ -24,8 +31,13 @@ import {
 /** How long an API may take; a client waits a minute for a tool. */
 const apiTimeoutMs = 45_000;
 
+export interface ApiToolDeps extends ToolDeps {
+  /** Calls that wait for a person. */
+  readonly held: HeldCalls;
+}
+
 /** `call_api` */
-export function addApiTool(server: McpServer, deps: ToolDeps): void {
+export function addApiTool(server: McpServer, deps: ApiToolDeps, era: Era): void {
   const { policy, sessionOf } = deps;
   const methods = policy.methods.length === 0 ? "any method" : policy.methods.join(", ");
   server.registerTool(
@@ -46,7 +58,7 @@ export function addApiTool(server: McpServer, deps: ToolDeps): void {
         const session = sessionOf(context);
         const { provider } = await onProvider(account, () => findProvider(session, account.providerName));
         const request = apiRequestOf(given, provider, policy);
-        return await call(deps, { context, session, account, request });
+        return await call(deps, { server, era, context, session, account, request });
       }, given),
   );
 }
@@ -68,14 +80,19 @@ function isReading(methods: readonly string[]): boolean {
 }
 
 interface ApiCall {
+  readonly server: McpServer;
+  readonly era: Era;
   readonly context: ServerContext;
   readonly session: DaemonSession;
   readonly account: Account;
   readonly request: ApiRequest;
 }
 
-async function call(deps: ToolDeps, apiCall: ApiCall): Promise<CallToolResult> {
-  const token = await readToken(apiCall);
+async function call(deps: ApiToolDeps, apiCall: ApiCall): Promise<ToolAnswer> {
+  const request = shownOf(apiCall);
+  const read = (signal: AbortSignal) => readToken(apiCall, request, signal);
+  const token = await deps.held.token({ ...apiCall, request, read });
+  if (isQuestion(token)) return token;
   const timeout = new AbortController();
   const timer = deps.clock.setTimer(apiTimeoutMs, () => timeout.abort());
   const signal = AbortSignal.any([timeout.signal, apiCall.context.mcpReq.signal]);
@@ -119,20 +136,34 @@ async function sendWithRetry(apiCall: ApiCall, token: Token, signal: AbortSignal
     "notice",
     `${account.providerName} refused the token; calling again with the next one`,
   );
-  const second = await sendProved(apiCall, await readToken(apiCall, true), signal);
+  const again = { ...shownOf(apiCall), repeats: true };
+  const next = await readToken(apiCall, again, context.mcpReq.signal);
+  const second = await sendProved(apiCall, next, signal);
   return { ...second, secrets: [...first.secrets, ...second.secrets] };
 }
 
-/** A rule may have a person asked first, for as long as the client waits. */
-async function readToken({ session, account, request, context }: ApiCall, repeats = false): Promise<Token> {
+function isQuestion(answer: Token | InputRequiredResult): answer is InputRequiredResult {
+  return !("$typeName" in answer);
+}
+
+function shownOf({ request }: ApiCall): ShownRequestInit {
   const { method, url, headers, body = new Uint8Array() } = request;
   const fields = Symbol.iterator in headers ? headers : Object.entries(headers);
+  return showRequest(method, url, Object.fromEntries(fields), body);
+}
+
+/** A rule may have a person asked first. */
+async function readToken(
+  { session, account }: ApiCall,
+  request: ShownRequestInit,
+  signal: AbortSignal,
+): Promise<Token> {
   const { token } = await onConnection(account, () =>
     session.call(
       `read the token of ${account.providerName}`,
       session.daemon.tokens.getToken,
-      { name: account, request: { ...showRequest(method, url, Object.fromEntries(fields), body), repeats } },
-      { timeoutMs: answerTimeoutMs, signal: context.mcpReq.signal },
+      { name: account, request },
+      { timeoutMs: answerTimeoutMs, signal },
     ),
   );
   if (!token) throw new Error("the daemon answered without a token");

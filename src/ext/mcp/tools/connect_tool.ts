@@ -2,16 +2,8 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ConsentRequired } from "../../../gen/nexus/v1/token_pb.js";
 import { formatDuration } from "../../../model/quantity_text.js";
 import { acquire, awaitPerson, linkId, maxWaitSeconds, type PersonOutcome } from "./consent_wait.js";
-import {
-  type ClientCapabilities,
-  type InputRequiredResult,
-  inputRequired,
-  inputResponse,
-  type McpRequestContext,
-  type McpServer,
-  type ServerContext,
-  z,
-} from "./sdk.js";
+import { canShowLinks, type Era, tellComplete } from "./elicitation.js";
+import { type InputRequiredResult, inputRequired, inputResponse, type McpServer, z } from "./sdk.js";
 import {
   type Account,
   accountOf,
@@ -31,7 +23,7 @@ const question = "consent";
 const description = `Connects the user's account at a provider. If it is already connected and has the requested scopes, it returns at once. Otherwise the user must open a link. A client that can show links asks the user itself, and the call waits. Other clients get the link as auth_url, or as verification_uri with a user_code. Show it only to the user, then call connection_status with wait_seconds.`;
 
 /** `connect` */
-export function addConnectTool(server: McpServer, deps: ToolDeps, era: McpRequestContext["era"]): void {
+export function addConnectTool(server: McpServer, deps: ToolDeps, era: Era): void {
   const { policy, sessionOf, clock } = deps;
   const inputSchema = z.strictObject({
     ...accountShape(policy),
@@ -78,16 +70,8 @@ export function addConnectTool(server: McpServer, deps: ToolDeps, era: McpReques
   );
 }
 
-/** By what the client announced: in the handshake, or with this request. */
-function canShowLinks(server: McpServer, { mcpReq }: ServerContext): boolean {
-  const envelope = mcpReq.envelope as Readonly<Record<string, ClientCapabilities | undefined>> | undefined;
-  const declared = envelope?.["io.modelcontextprotocol/clientCapabilities"];
-  const capabilities = declared ?? server.server.getClientCapabilities();
-  return capabilities?.elicitation?.url !== undefined;
-}
-
 /** Asks the client to show the link. The state says which link it was; forged, it would change the words of the answer alone. */
-function ask(account: Account, consent: ConsentRequired, era: McpRequestContext["era"]): InputRequiredResult {
+function ask(account: Account, consent: ConsentRequired, era: Era): InputRequiredResult {
   const message = `Open the link to connect your account at ${account.providerName}. ${sentenceOf(consent)}`;
   // Without the one, a device authorization (RFC 8628 section 3.3).
   const url = consent.authUrl || consent.verificationUriComplete || consent.verificationUri;
@@ -99,15 +83,6 @@ function ask(account: Account, consent: ConsentRequired, era: McpRequestContext[
     inputRequests: { [question]: { ...request, params } as typeof request },
     requestState: elicitationId,
   });
-}
-
-async function tellComplete(
-  { mcpReq }: ServerContext,
-  era: McpRequestContext["era"],
-  elicitationId: string | undefined,
-): Promise<void> {
-  if (era !== "legacy" || elicitationId === undefined) return;
-  await mcpReq.notify({ method: "notifications/elicitation/complete", params: { elicitationId } });
 }
 
 function answerOf(account: Account, outcome: PersonOutcome): ToolAnswer {

@@ -10,7 +10,7 @@ import type { Account } from "./tool.js";
 export const maxWaitSeconds = 600;
 
 /** How often the client is notified that the call goes on: below the minute that clients wait without a word. */
-const progressIntervalMs = 10_000;
+export const progressIntervalMs = 10_000;
 
 export interface PersonWait {
   readonly context: ServerContext;
@@ -65,11 +65,15 @@ export async function awaitPerson(wait: PersonWait, asked?: string): Promise<Per
   }
 }
 
-async function tellProgress({ mcpReq }: ServerContext, passedMs: number, waitMs: number): Promise<void> {
+export async function tellProgress(
+  { mcpReq }: ServerContext,
+  passedMs: number,
+  waitMs: number,
+  message = "waiting for the person to consent in the browser",
+): Promise<void> {
   const progressToken = mcpReq._meta?.progressToken;
   if (progressToken === undefined) return;
   const [progress, total] = [Math.round(passedMs / 1000), Math.round(waitMs / 1000)];
-  const message = "waiting for the person to consent in the browser";
   await mcpReq.notify({
     method: "notifications/progress",
     params: { progressToken, progress, total, message },

@@ -1,9 +1,12 @@
 import { createHmac } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { AuthType, type ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import { staticCases } from "../../../daemon/capture_world.js";
 import { perSuite } from "../../../lifetimes.js";
+import { temporaryFolder } from "../../../temporary_folder.js";
 import { type McpClient, McpWorld } from "./mcp_world.js";
 
 const secret = "canary-api-key-0123456789";
@@ -11,7 +14,11 @@ const plain = { "content-type": "text/plain" };
 
 // Each host starts a process.
 describe("call_api", { timeout: 60_000 }, () => {
-  const mcp = perSuite(() => McpWorld.make());
+  const mcp = perSuite(() => {
+    const policy = join(temporaryFolder(), "policy.yaml");
+    writeFileSync(policy, "rules: [{ providers: [asked], then: ask }]\n");
+    return McpWorld.make({}, { NEXUS_POLICY_FILE: policy });
+  });
   let client: McpClient;
   let fine: typeof mcp.api.answer;
   const host = (...flags: string[]) => mcp.client({ transport: "stdio", revision: "2026-07-28", flags });
@@ -321,6 +328,60 @@ describe("call_api", { timeout: 60_000 }, () => {
     expect(mcp.api.calls).toEqual([]);
     expect(await narrow.text("call_api", { provider: "other", path: "/x" })).toContain("HTTP 200 OK");
     expect(mcp.api.calls[0]?.target).toBe("/other/x");
+  });
+
+  describe("of a request that a rule has a person asked about", () => {
+    beforeAll(() => apiKey("asked", `${mcp.api.origin}/asked/`));
+    const waiting = async () => (await mcp.world.clients.approvals.listHeldRequests({})).requests;
+    const answer = async (approve: boolean) => {
+      const [held] = await waiting();
+      if (!held) throw new Error("nothing waits");
+      const { id, digest } = held;
+      await mcp.world.clients.approvals.decideHeldRequest({ id, digest: Buffer.from(digest), approve });
+    };
+
+    it.each([
+      ["2025-11-25", "stdio"],
+      ["2025-11-25", "http"],
+      ["2026-07-28", "stdio"],
+      ["2026-07-28", "http"],
+    ] as const)(
+      "shows its page to the person, and goes on by itself after a yes (%s, %s)",
+      async (revision, transport) => {
+        const links: string[] = [];
+        let approves = true;
+        const onLink = (url: string) => {
+          links.push(url);
+          void answer(approves);
+          return "accept" as const;
+        };
+        const flags = ["--method", "any"];
+        const asking = await mcp.client({ transport, revision, flags, onLink });
+        const given = { provider: "asked", method: "POST", path: "/x", body: "hello" };
+        expect(await asking.text("call_api", given)).toMatch(/^HTTP 200/);
+        expect(links).toEqual([expect.stringMatching(/^http:\/\/[^/]+\/approvals\/[\w-]{12}\.[\w-]{32}$/)]);
+        expect(asking.completed.length).toBe(revision === "2025-11-25" ? 1 : 0);
+        approves = false;
+        expect(await asking.text("call_api", given)).toContain("a person refused");
+        expect(mcp.api.calls.length).toBe(1);
+        expect(await waiting()).toEqual([]);
+      },
+    );
+
+    it("is not sent when the person does not open the page", async () => {
+      const onLink = () => "decline" as const;
+      const asking = await mcp.client({ transport: "stdio", revision: "2026-07-28", onLink });
+      expect(await asking.text("call_api", { provider: "asked", path: "/x" })).toContain("was not sent");
+      await expect.poll(waiting).toEqual([]);
+      expect(mcp.api.calls).toEqual([]);
+    });
+
+    it("waits at a host that cannot show links, too", async () => {
+      const sent = text({ provider: "asked", path: "/x" });
+      await expect.poll(async () => (await waiting()).length).toBe(1);
+      await answer(true);
+      expect(await sent).toMatch(/^HTTP 200/);
+    });
   });
 });
 

@@ -7,7 +7,7 @@ import type { Shell } from "../../../../src/cli/shell/shell.js";
 import { McpHttpServer } from "../../../../src/ext/mcp/http_server.js";
 import { SystemClock } from "../../../../src/runtime/clock.js";
 import { fakeShell } from "../../../cli/fake_shell.js";
-import { World } from "../../../daemon/harness.js";
+import { Place, World } from "../../../daemon/harness.js";
 import { EchoApi } from "../../../fakes/echo_api.js";
 
 const { listen } = McpHttpServer;
@@ -43,8 +43,12 @@ export class McpWorld {
     readonly api: EchoApi,
   ) {}
 
-  static async make(options: Parameters<typeof World.make>[0] = {}): Promise<McpWorld> {
-    const made = new McpWorld(await World.make(options), await EchoApi.start());
+  static async make(
+    options: Parameters<typeof World.make>[0] = {},
+    environment: NodeJS.ProcessEnv = {},
+  ): Promise<McpWorld> {
+    const world = await World.make(options, await Place.make(environment));
+    const made = new McpWorld(world, await EchoApi.start());
     // The command serves until its process ends.
     McpHttpServer.listen = async (given) => {
       const server = await listen.call(McpHttpServer, given);

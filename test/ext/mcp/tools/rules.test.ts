@@ -2,9 +2,9 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { addApiTool } from "../../../../src/ext/mcp/tools/api_tool.js";
+import { type ApiToolDeps, addApiTool } from "../../../../src/ext/mcp/tools/api_tool.js";
+import { HeldCalls } from "../../../../src/ext/mcp/tools/held_calls.js";
 import type { CallToolResult, McpServer } from "../../../../src/ext/mcp/tools/sdk.js";
-import type { ToolDeps } from "../../../../src/ext/mcp/tools/tool.js";
 import { ProviderSchema } from "../../../../src/gen/nexus/v1/provider_pb.js";
 import type { Principal } from "../../../../src/model/access/principal.js";
 import {
@@ -43,19 +43,31 @@ describe("call_api under rules of requests", () => {
   async function call(name: RequestName, principal: Principal): Promise<void> {
     const getProvider = async () => ({ provider: create(ProviderSchema, { name: "op", apiBaseUrl }) });
     let handler: Handler | undefined;
-    const server = { registerTool: (_name: string, _about: object, given: Handler) => (handler = given) };
-    addApiTool(server as unknown as McpServer, {
-      policy: {
-        ...{ userId: "ada", isLoginName: false, providers: [], methods: [], hosts: [] },
-        ...{ maxAnswerBytes: 1_000, givesTokens: false },
-      },
-      clock: engine.clock,
-      sessionOf: () => sessionFor(engine, principal, { providers: { getProvider } }),
-      restrictionsOf: async () => [],
-    } satisfies ToolDeps);
+    const server = {
+      registerTool: (_name: string, _about: object, given: Handler) => (handler = given),
+      server: { getClientCapabilities: () => undefined },
+    };
+    addApiTool(
+      server as unknown as McpServer,
+      {
+        policy: {
+          ...{ userId: "ada", isLoginName: false, providers: [], methods: [], hosts: [] },
+          ...{ maxAnswerBytes: 1_000, givesTokens: false },
+        },
+        ...{ clock: engine.clock, held: new HeldCalls(engine.clock) },
+        sessionOf: () => sessionFor(engine, principal, { providers: { getProvider } }),
+        restrictionsOf: async () => [],
+      } satisfies ApiToolDeps,
+      "modern",
+    );
     const { method, target: path, headers, body } = requests[name];
     const given = { provider: "op", method, path, headers, query: {}, ...(body !== "" && { body }) };
-    const context = { mcpReq: { signal: new AbortController().signal, log: async () => undefined } };
+    const context = {
+      mcpReq: {
+        ...{ signal: new AbortController().signal, log: async () => undefined },
+        requestState: () => undefined,
+      },
+    };
     const { isError, content } = (await handler?.(given, context)) ?? { isError: true, content: [] };
     if (isError) throw new Error(JSON.stringify(content));
   }
