@@ -76,7 +76,7 @@ const createKey = table("AccessService/CreateApiKey", [
     "restriction.labels",
     "a control character",
     restricted({ userIds: ["ada"], labels: ["a\nb"] }),
-    /pattern/,
+    /control characters/,
     "restriction.labels[0]",
   ],
   [

@@ -266,19 +266,17 @@ it("holds a deleted provider until its connections are ended and their grants re
 });
 
 it("lets a deleted provider with deletionPolicy Retain go, and says how many connections keep their token", async () => {
+  const connectionId = await world.connect(await world.register("retained"));
+  const { clientId, clientSecret } = world.provider.clients.post;
+  await makeSecret("retained", { "client-secret": clientSecret });
   const { issuer } = world.provider;
-  const client = { authType: "oauth2", clientId: "c", clientSecretRef: { name: "op" } };
-  const spec = { ...client, issuer, enableDiscovery: true };
-  await make("providers", "retained", { ...spec, deletionPolicy: "Retain" }, own);
+  const spec = { authType: "oauth2", clientId, issuer, enableDiscovery: true, scopes: ["openid", "email"] };
+  const secret = { clientSecretRef: { name: "retained" }, deletionPolicy: "Retain" };
+  await make("providers", "retained", { ...spec, ...secret }, own);
   await untilReady("providers", "retained", own, "Applied");
-  const key = { case: "name", value: "retained" } as const;
-  const { provider } = await world.clients.providers.getProvider({ key });
-  const imported = { userId: "ada", providerId: provider?.id ?? "", accessToken: "living", expiresIn: 3600 };
-  const { connection } = await world.clients.connections.importConnection(imported);
   await admin.delete(at("providers", "retained", own));
   await expect.poll(() => look("providers", "retained", own)).toBeUndefined();
-  const id = { connectionId: connection?.id ?? "" };
-  expect((await world.clients.connections.getConnection(id)).connection?.status).toBe(
+  expect((await world.clients.connections.getConnection({ connectionId })).connection?.status).toBe(
     ConnectionStatus.ACTIVE,
   );
   expect(await eventsOf(own, "retained")).toContainEqual(
