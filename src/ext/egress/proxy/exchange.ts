@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
-import { pipeline } from "node:stream/promises";
+import type { Socket } from "node:net";
+import type { Readable } from "node:stream";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { refusesCredential } from "../../../model/credentials/refusal.js";
 import { traceIdOf } from "../../../model/tracing.js";
@@ -16,6 +17,9 @@ import { authorityOf, type Fields, type UpstreamAnswer, type UpstreamRequest } f
 
 /** Of a body that a credential is made of (an AWS signature, an HMAC). */
 const maxSignedBytes = 8 * 1024 * 1024;
+
+/** Made once: a stack is dear. */
+const over = new Error("the request is over");
 
 /** One request to an API with the credential put in, and the answer as it comes. */
 export class Exchange {
@@ -33,7 +37,7 @@ export class Exchange {
 
   /** @throws Problem before anything is answered */
   async run(): Promise<void> {
-    this.response.once("close", () => this.#stop.abort());
+    this.response.once("close", () => this.#stop.abort(over));
     const { route, record } = this.parts;
     const body = new RequestBody(this.request, isWithoutBody(this.request));
     const answer = route ? await this.#answer(body, route) : await this.#plain(body);
@@ -44,7 +48,7 @@ export class Exchange {
   /** The credential is worth nothing any more: what is under way ends as a connection that broke off. */
   #cut(): void {
     cutOff(this.response);
-    this.#stop.abort();
+    this.#stop.abort(over);
   }
 
   async #plain(body: RequestBody): Promise<UpstreamAnswer> {
@@ -119,13 +123,33 @@ export class Exchange {
       ...fields,
       ...(isHttp1 && "trailer" in headers && { trailer: headers["trailer"] }),
     });
-    response.flushHeaders?.();
+    // With what has arrived of the body already, and no later than that.
+    if (isHttp1) atOnce(response.socket);
+    response.flushHeaders();
     body.once("end", () => {
       const late = trailers();
       if (Object.keys(late).length > 0) response.addTrailers(late);
     });
-    await pipeline(body, response);
+    await piped(body, response);
   }
+}
+
+/** What is written in this turn of the event loop goes out together. */
+function atOnce(socket: Socket | null): void {
+  socket?.cork();
+  setImmediate(() => socket?.uncork());
+}
+
+/** `pipeline` makes and aborts an AbortController each time, which is a tenth of what a small request costs. */
+function piped(body: Readable, response: ServerResponse): Promise<void> {
+  return new Promise((resolve, reject) => {
+    body.on("error", reject).once("close", () => body.readableEnded || reject(over));
+    response.on("error", reject).once("close", () => {
+      if (!body.readableEnded) body.destroy();
+      resolve();
+    });
+    body.pipe(response);
+  });
 }
 
 function isWithoutBody(request: Incoming): boolean {

@@ -10,9 +10,9 @@ import { perTest } from "../../../lifetimes.js";
 import { canary, EgressWorld } from "./egress_world.js";
 
 const chunk = Buffer.alloc(64 * 1024, "x");
-const wholeBytes = 96 * 1024 * 1024;
+const wholeBytes = 48 * 1024 * 1024;
 /** What buffers of kernels and of both ends may hold: far less than the whole, which an end that does not wait would send. */
-const buffersBytes = wholeBytes / 3;
+const buffersBytes = wholeBytes / 2;
 
 const egress = perTest(() => EgressWorld.start());
 
