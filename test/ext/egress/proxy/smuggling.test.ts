@@ -57,3 +57,30 @@ describe("a request that could be read in two ways", () => {
     expect(got).not.toContain(canary);
   });
 });
+
+/** What a proxy that writes HTTP/1.1 or HTTP/2 to the API could turn into another request (RFC 9113 section 8.3). */
+const smuggledInHttp2: readonly (readonly [what: string, headers: Readonly<Record<string, string>>])[] = [
+  ["another authority", { ":authority": "evil.example" }],
+  ["another host beside the authority", { host: "evil.example" }],
+  ["a user in the authority", { ":authority": "evil.example@api.localhost" }],
+  ["an absolute URL as its path", { ":path": "https://evil.example/v1/a" }],
+  ["a path without a slash", { ":path": "v1/a" }],
+  ["a line break in the path", { ":path": "/v1/a HTTP/1.1\r\nhost: evil.example" }],
+  ["a request line as its method", { ":method": "GET /v1/b HTTP/1.1" }],
+  ["another length than its body's", { ":method": "POST", "content-length": "50" }],
+  ["TRACE", { ":method": "TRACE" }],
+];
+
+describe("a request over HTTP/2 that could be read in two ways", () => {
+  const egress = perTest(() => EgressWorld.start());
+
+  it.each(smuggledInHttp2)("is refused for %s, and reaches no API", async (_, headers) => {
+    const answer = egress.ask("/v1/a", { version: 2, headers, body: "hello" });
+    const status = await answer.then(
+      (each) => each.status,
+      () => "reset",
+    );
+    expect([400, 405, 421, "reset"]).toContain(status);
+    expect(egress.received).toEqual([]);
+  });
+});
