@@ -1,5 +1,6 @@
 // Run by `nexusd run` in the tests: asks the API through the proxy of its environment, or tries every other way out.
 
+import { spawnSync } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { existsSync, readdirSync } from "node:fs";
 import { request } from "node:http";
@@ -39,13 +40,16 @@ function answerOf({ hostname, host, pathname }) {
 }
 
 /** The names of the ways that led somewhere. */
-async function reached({ tcp, sockets, files, pids }) {
+async function reached({ tcp, sockets, files, pids, udp }) {
   const found = [];
   for (const [host, port] of tcp) if (await opens(connectTcp({ host, port }))) found.push(`${host}:${port}`);
   for (const path of sockets) if (await opens(connectTcp({ path }))) found.push(path);
   for (const path of files) if (existsSync(path) && readdirSync(path).length > 0) found.push(path);
   for (const pid of pids) if (existsSync(`/proc/${pid}/environ`)) found.push(`/proc/${pid}`);
-  if (await sendsUdp()) found.push("udp");
+  if (await sendsUdp(53, "192.0.2.1")) found.push("udp");
+  if (sendsRaw()) found.push("raw");
+  // Whether that arrives shows outside.
+  if (udp) await sendsUdp(udp, "127.0.0.1");
   return found;
 }
 
@@ -56,10 +60,17 @@ function opens(socket) {
   }).finally(() => socket.destroy());
 }
 
-function sendsUdp() {
+function sendsUdp(port, address) {
   const socket = createSocket("udp4");
   return new Promise((resolve) => {
     socket.once("error", () => resolve(false));
-    socket.send("?", 53, "192.0.2.1", (error) => resolve(error === null));
+    socket.send("?", port, address, (error) => resolve(error === null));
   }).finally(() => socket.close());
+}
+
+/** An echo request of ICMP, by the one language at hand that has raw sockets. */
+function sendsRaw() {
+  const socket = "s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)";
+  const code = `import socket; ${socket}; s.sendto(bytes([8, 0, 0xf7, 0xff, 0, 0, 0, 0]), ("192.0.2.1", 0))`;
+  return spawnSync("python3", ["-c", code]).status === 0;
 }

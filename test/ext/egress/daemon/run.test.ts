@@ -1,3 +1,4 @@
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
@@ -40,15 +41,24 @@ describe("nexusd run", () => {
     const abstract = createServer();
     const name = `\0nexusd-test-${process.pid}`;
     await once(abstract.listen({ path: name }) as Server, "listening");
+    const pathname = join(temporaryFolder(), "other.sock");
+    const other = createServer().listen(pathname);
+    const datagrams = createSocket("udp4");
+    let arrived = 0;
+    datagrams.on("message", () => arrived++).bind(0, "127.0.0.1");
+    await once(datagrams, "listening");
     const http = Number(new URL(world.daemon.place.httpUrl).port);
     const tried = JSON.stringify({
       tcp: [
         ["127.0.0.1", http],
         ["::1", http],
         ["169.254.169.254", 80],
+        ["fd00:ec2::254", 80],
         ["192.0.2.1", 443],
+        ["2001:db8::1", 443],
       ],
-      sockets: [world.daemon.place.socket, name],
+      udp: datagrams.address().port,
+      sockets: [world.daemon.place.socket, name, pathname],
       files: [dataDir],
       pids: [process.pid],
     });
@@ -58,11 +68,16 @@ describe("nexusd run", () => {
     });
     expect(asked.stderr).toBe("");
     expect(asked.stdout).toMatch(/the API got the key[\s\S]*\[\]$/);
+    expect(arrived).toBe(0);
     // The same ways, not isolated: the trial can fail.
     const open = await world.run([], { TRIED: tried });
-    abstract.close();
+    await expect.poll(() => arrived).toBe(1);
+    for (const each of [abstract, other, datagrams]) each.close();
     expect(JSON.parse(open.stdout)).toEqual(
-      expect.arrayContaining([`127.0.0.1:${http}`, world.daemon.place.socket, name, dataDir]),
+      expect.arrayContaining([
+        ...[`127.0.0.1:${http}`, world.daemon.place.socket, name, pathname, dataDir],
+        `/proc/${process.pid}`,
+      ]),
     );
   });
 
