@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { egressFigures } from "./egress.js";
 import type { Figure } from "./figure.js";
 import { fleetFigures } from "./fleet.js";
 import { getTokenFigures } from "./get_token.js";
@@ -26,6 +27,7 @@ const measures: Record<Part, (options: { readonly quick: boolean }) => Promise<F
   load: loadFigures,
   start: startFigures,
   fleet: fleetFigures,
+  egress: egressFigures,
 };
 
 /** @throws Error when there is no such part, or a program is missing */

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../free_port.js";
 import { pathOf } from "../needs.js";
 import { temporaryFolder } from "../temporary_folder.js";
 
@@ -19,14 +20,16 @@ export class ProxyProgram {
   #output = "";
 
   private constructor(
-    name: "envoy" | "nginx" | "caddy",
+    name: "envoy" | "nginx" | "caddy" | "mitmdump",
     args: readonly string[],
     { NEXUS_PROXY_PORT: port }: Variables,
     { errorLog, environment }: { readonly errorLog?: string; readonly environment?: NodeJS.ProcessEnv } = {},
   ) {
     this.url = `http://127.0.0.1:${port}`;
     this.#errorLog = errorLog;
-    this.#child = spawn(pathOf(name) ?? name, args, {
+    const program = pathOf(name);
+    if (program === undefined) throw new Error(`${name} is not on the PATH: .ci/tools.sh installs it`);
+    this.#child = spawn(program, args, {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, ...environment },
     });
@@ -55,12 +58,28 @@ export class ProxyProgram {
     return await new ProxyProgram("nginx", args, variables, { errorLog }).#listening(variables);
   }
 
+  /** It ends TLS with an authority of its own, and puts a key in. @param roots PEM, whom it trusts */
+  static async mitmproxy(roots: string): Promise<ProxyProgram & { readonly ca: string }> {
+    const port = String(await freePort());
+    const folder = temporaryFolder();
+    const options = [`confdir=${folder}`, `ssl_verify_upstream_trusted_ca=${roots}`];
+    const args = ["-q", "--listen-host", "127.0.0.1", "--listen-port", port, "-H", "/~q/x-api-key/secret"];
+    const set = options.flatMap((option) => ["--set", option]);
+    const variables = { NEXUS_PROXY_PORT: port };
+    const program = await new ProxyProgram("mitmdump", [...args, ...set], variables).#listening(variables);
+    return Object.assign(program, { ca: readFileSync(join(folder, "mitmproxy-ca-cert.pem"), "utf8") });
+  }
+
   /** It reads its variables itself. */
   static async caddy(variables: Variables): Promise<ProxyProgram> {
     const folder = temporaryFolder();
     const environment = { ...variables, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder };
     const args = ["run", "--config", join(examples, "caddy/Caddyfile"), "--adapter", "caddyfile"];
     return await new ProxyProgram("caddy", args, variables, { environment }).#listening(variables);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   async stop(): Promise<void> {

@@ -20,8 +20,12 @@ export function settingsFor(api: ApiStandIn): NodeJS.ProcessEnv {
 }
 
 /** The provider `name` with an API key of Ada's. @returns the id of her connection */
-export async function connected(clients: Clients, api: ApiStandIn, name = "acme"): Promise<string> {
-  const apiBaseUrl = `https://api.localhost:${api.port}/v1`;
+export async function connected(
+  clients: Clients,
+  { port, host = "api.localhost" }: { readonly port: number; readonly host?: string },
+  name = "acme",
+): Promise<string> {
+  const apiBaseUrl = `https://${host}:${port}/v1`;
   const provider = { name, authType: AuthType.API_KEY, apiBaseUrl };
   const { provider: created } = await clients.providers.createProvider({ provider });
   const credentials = { api_key: key };
