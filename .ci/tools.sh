@@ -77,7 +77,10 @@ install_proxies() { apt_programs nginx:nginx-light caddy:caddy && install_envoy;
 install_openssl() { apt_programs openssl:openssl curl:curl; }
 install_h2load() { apt_programs h2load:nghttp2-client; }
 install_go() { apt_programs go:golang-go; }
-install_egress_clients() { apt_programs python3:python3 go:golang-go git:git curl:curl bwrap:bubblewrap && apt_python_venv; }
+install_egress_clients() {
+  apt_programs python3:python3 go:golang-go git:git curl:curl bwrap:bubblewrap wget:wget javac:default-jdk-headless kubectl:kubernetes-client &&
+    apt_python_venv
+}
 # Debian's Go and Rust may be older than the lock files ask for: the suite says so then.
 install_toolchains() {
   apt_programs python3:python3 go:golang-go javac:default-jdk-headless mvn:maven cargo:cargo cc:gcc curl:curl && apt_python_venv

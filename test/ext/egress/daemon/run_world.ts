@@ -14,6 +14,9 @@ const root = join(import.meta.dirname, "../../../..");
 const program = join(import.meta.dirname, "program.mjs");
 export const key = "canary-of-run-81d2";
 
+/** Of the answer at `/large`. */
+export const largeBytes = 4 * 1024 * 1024;
+
 /** A daemon with one API key, and an API that answers with what it got. */
 export class RunWorld {
   readonly work = mkdtempSync(join(tmpdir(), "nexusd-run-world-"));
@@ -30,17 +33,31 @@ export class RunWorld {
 
   static async start(): Promise<RunWorld> {
     const issuer = new Authority();
+    let expected = key;
+    let replace = async (): Promise<string> => key;
+    const repaired = new Set<string>();
     const { cert, key: serverKey } = issuer.issueServer({ dns: ["api.localhost"] });
     const server = createSecureServer(
       { cert, key: serverKey, allowHTTP1: true },
       async (request, response) => {
         const { method, url: path, headers } = request;
         const body = await text(request);
-        if (headers["x-api-key"] !== key) return void response.writeHead(403).end(JSON.stringify(headers));
+        if (headers["x-api-key"] !== expected)
+          return void response.writeHead(403).end(JSON.stringify(headers));
+        if (path.endsWith("/refreshed")) {
+          await replace();
+          return void response.writeHead(307, { location: "/v1/user" }).end();
+        }
+        // The credential was replaced while the request was under way; the next one has the new credential.
+        if (path.endsWith("/repaired") && !repaired.delete(expected)) {
+          repaired.add(await replace());
+          return void response.writeHead(401).end();
+        }
         const [answer, type = "text/plain"] = path.endsWith("/responses")
           ? turnOf(JSON.parse(body), url)
           : answerTo(path);
         response.setHeader("content-type", type);
+        if (path.endsWith("/large")) response.write("x".repeat(largeBytes));
         response.end(
           answer ?? `the API got the key${method === "POST" ? ` and ${body.length} bytes` : ""}\n`,
         );
@@ -51,11 +68,18 @@ export class RunWorld {
     const daemon = await TestDaemon.start();
     const provider = { name: "acme", authType: AuthType.API_KEY, apiBaseUrl: url };
     const { provider: created } = await daemon.clients.providers.createProvider({ provider });
-    await daemon.clients.connections.importConnection({
+    const { connection } = await daemon.clients.connections.importConnection({
       providerId: created?.id ?? "",
       userId: "ada",
       credentials: { api_key: key },
     });
+    replace = async () => {
+      expected += "+";
+      const credentials = { api_key: expected };
+      const connectionId = connection?.id ?? "";
+      await daemon.clients.connections.replaceCredential({ connectionId, credentials });
+      return expected;
+    };
     const world = new RunWorld(daemon, url, () => server.close());
     writeFileSync(world.roots, issuer.pem);
     return world;
@@ -116,6 +140,11 @@ function turnOf({ input }: { input: { type: string; output?: string }[] }, url: 
 /** What clients read that have a protocol of their own: git's dumb one, a registry of npm, an index of Python packages. */
 function answerTo(path: string): readonly [body?: string, type?: string] {
   if (path.startsWith("/v1/repo.git/info/refs")) return [`${"a".repeat(40)}\trefs/heads/main\n`];
+  if (path.startsWith("/v1/s3")) {
+    const bucket = "<Bucket><Name>the-api-got-the-key</Name></Bucket>";
+    const listed = `<ListAllMyBucketsResult><Buckets>${bucket}</Buckets></ListAllMyBucketsResult>`;
+    return [listed, "application/xml"];
+  }
   if (path.startsWith("/v1/npm/acme-package")) {
     const version = { name: "acme-package", version: "1.0.0", description: "the API got the key" };
     const versions = {

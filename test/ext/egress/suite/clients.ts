@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** A program that makes HTTP requests, and was not written here. `$1` is the method and `$2` the URL; a POST sends 1 MiB. */
 export interface EgressClient {
@@ -15,7 +15,7 @@ export interface EgressClient {
 }
 
 const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "nexusd-egress");
-const pythonPackages = "requests urllib3 httpx[http2] aiohttp";
+const pythonPackages = "requests urllib3 httpx[http2] aiohttp awscli";
 const mebibyte = 1024 * 1024;
 
 const python = (name: string, module: string, code: string): EgressClient => ({
@@ -60,11 +60,15 @@ export const egressClients: readonly EgressClient[] = [
     "p = urllib3.ProxyManager(os.environ['HTTPS_PROXY'].split('@')[0].split('//')[0] + '//' + os.environ['HTTPS_PROXY'].split('@')[1], proxy_headers=urllib3.make_headers(proxy_basic_auth=os.environ['HTTPS_PROXY'].split('//')[1].split('@')[0]), ca_certs=os.environ['SSL_CERT_FILE'])\nprint(p.request(method, url, body=data).data.decode())",
   ),
   python("Python requests", "requests", "print(requests.request(method, url, data=data).text)"),
-  python("Python httpx", "httpx", "print(httpx.request(method, url, content=data).text)"),
+  python(
+    "Python httpx",
+    "httpx",
+    "print(httpx.request(method, url, content=data, follow_redirects=True).text)",
+  ),
   python(
     "Python httpx, HTTP/2",
     "httpx",
-    "print(httpx.Client(http2=True).request(method, url, content=data).text)",
+    "print(httpx.Client(http2=True, follow_redirects=True).request(method, url, content=data).text)",
   ),
   python(
     "Python aiohttp",
@@ -75,7 +79,7 @@ export const egressClients: readonly EgressClient[] = [
   node(
     "Node undici",
     false,
-    'import { EnvHttpProxyAgent, request } from "undici";\nconst r = await request(url, { method, body, dispatcher: new EnvHttpProxyAgent() });\nconsole.log(await r.body.text());',
+    'import { EnvHttpProxyAgent, interceptors, request } from "undici";\nconst dispatcher = new EnvHttpProxyAgent().compose(interceptors.redirect({ maxRedirections: 1 }));\nconst r = await request(url, { method, body, dispatcher });\nconsole.log(await r.body.text());',
   ),
   node(
     "Node axios",
@@ -93,6 +97,34 @@ export const egressClients: readonly EgressClient[] = [
     'import got from "got";\nimport { HttpsProxyAgent } from "hpagent";\nconst https = new HttpsProxyAgent({ proxy: process.env.HTTPS_PROXY });\nconsole.log(await got(url, { method, body, agent: { https } }).text());',
   ),
   { name: "Go net/http", command: goProgram },
+  {
+    name: "GNU wget",
+    command: () => {
+      execFileSync("wget", ["--version"], { stdio: "pipe" });
+      const wget = 'wget -qO- --ca-certificate "$SSL_CERT_FILE"';
+      const script = `if [ $1 = POST ]; then head -c ${mebibyte} /dev/zero >body; ${wget} --post-file body "$2"; else ${wget} "$2"; fi`;
+      return ["sh", "-c", script, "wget"];
+    },
+  },
+  { name: "Java HttpClient", command: javaProgram },
+  {
+    name: "kubectl",
+    prints: "the API got the key",
+    command: () => {
+      execFileSync("kubectl", ["version", "--client"], { stdio: "pipe" });
+      const flags = '--server "$2" --certificate-authority "$SSL_CERT_FILE"';
+      return ["sh", "-c", `kubectl get --raw /user ${flags}`, "kubectl"];
+    },
+  },
+  {
+    name: "AWS CLI",
+    prints: "the-api-got-the-key",
+    command: () => {
+      const aws = join(dirname(pythonWith(pythonPackages)), "aws");
+      const keys = "AWS_ACCESS_KEY_ID=a AWS_SECRET_ACCESS_KEY=b AWS_DEFAULT_REGION=eu-west-1";
+      return ["sh", "-c", `${keys} ${aws} s3api list-buckets --endpoint-url "$2/s3"`, "aws"];
+    },
+  },
   {
     name: "pip",
     prints: "acme-package (1.0.0)",
@@ -124,7 +156,7 @@ export const egressClients: readonly EgressClient[] = [
 ];
 
 function curlScript(flag: string): string {
-  return `if [ $1 = POST ]; then head -c ${mebibyte} /dev/zero | curl -s ${flag} --data-binary @- "$2"; else curl -s ${flag} "$2"; fi`;
+  return `if [ $1 = POST ]; then head -c ${mebibyte} /dev/zero | curl -sL ${flag} --data-binary @- "$2"; else curl -sL ${flag} "$2"; fi`;
 }
 
 function installed(name: string, file: string, install: (folder: string) => void): string {
@@ -137,10 +169,9 @@ function installed(name: string, file: string, install: (folder: string) => void
 }
 
 function pythonWith(packages: string): string {
-  const folder = installed("python", "ready", (at) => {
+  const folder = installed("python", "bin/aws", (at) => {
     execFileSync("python3", ["-m", "venv", at], { stdio: "pipe" });
     execFileSync(join(at, "bin/pip"), ["install", "--quiet", ...packages.split(" ")], { stdio: "pipe" });
-    writeFileSync(join(at, "ready"), "");
   });
   return join(folder, "bin/python");
 }
@@ -201,6 +232,51 @@ func main() {
     execFileSync("go", ["build", "-o", "client", "."], { cwd: at, stdio: "pipe" });
   });
   return [join(folder, "client")];
+}
+
+/** Java reads no variable: it takes the proxy and the certificates by its own code. */
+function javaProgram(): readonly string[] {
+  const folder = installed("java", "Client.class", (at) => {
+    writeFileSync(
+      join(at, "Client.java"),
+      `import java.io.FileInputStream;
+import java.net.*;
+import java.net.http.*;
+import java.security.KeyStore;
+import java.security.cert.*;
+import javax.net.ssl.*;
+
+public class Client {
+  public static void main(String[] args) throws Exception {
+    System.setProperty("jdk.http.auth.tunneling.disabledSchemes", "");
+    URI proxy = URI.create(System.getenv("HTTPS_PROXY"));
+    String[] user = proxy.getUserInfo().split(":");
+    KeyStore trusted = KeyStore.getInstance(KeyStore.getDefaultType());
+    trusted.load(null);
+    for (Certificate each : CertificateFactory.getInstance("X.509").generateCertificates(new FileInputStream(System.getenv("SSL_CERT_FILE"))))
+      trusted.setCertificateEntry("" + trusted.size(), each);
+    TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+    trust.init(trusted);
+    SSLContext tls = SSLContext.getInstance("TLS");
+    tls.init(null, trust.getTrustManagers(), null);
+    HttpClient client = HttpClient.newBuilder().sslContext(tls).followRedirects(HttpClient.Redirect.NORMAL)
+      .proxy(ProxySelector.of(new InetSocketAddress(proxy.getHost(), proxy.getPort())))
+      .authenticator(new Authenticator() {
+        protected PasswordAuthentication getPasswordAuthentication() {
+          return new PasswordAuthentication(user[0], user[1].toCharArray());
+        }
+      }).build();
+    HttpRequest.BodyPublisher body = args[0].equals("POST")
+      ? HttpRequest.BodyPublishers.ofByteArray(new byte[${mebibyte}]) : HttpRequest.BodyPublishers.noBody();
+    HttpRequest request = HttpRequest.newBuilder(URI.create(args[1])).method(args[0], body).build();
+    System.out.println(client.send(request, HttpResponse.BodyHandlers.ofString()).body());
+  }
+}
+`,
+    );
+    execFileSync("javac", ["Client.java"], { cwd: at, stdio: "pipe" });
+  });
+  return ["java", "-cp", folder, "Client"];
 }
 
 /** The conformance suite of HTTP/2, one version. */

@@ -10,7 +10,7 @@ import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 import { Authority } from "../../../fakes/certificates.js";
 import { Results } from "../../../interop/results.js";
-import { RunWorld } from "../daemon/run_world.js";
+import { largeBytes, RunWorld } from "../daemon/run_world.js";
 import { EgressWorld } from "../proxy/egress_world.js";
 import { type EgressClient, egressClients, h2spec } from "./clients.js";
 
@@ -22,7 +22,15 @@ const racing = [
   '2: Sends a HEADERS frame with the "content-length" header field which does not equal the sum of the multiple DATA frames payload length',
 ];
 
-const columns = ["reads", "uploads 1 MiB", "conforms"];
+/** What the API does at a path below its base, and what a program then prints. */
+const reads = {
+  "credential put in": ["", "the API got the key"],
+  "refreshed meanwhile": ["/refreshed", "the API got the key"],
+  "401 repaired": ["/repaired", "the API got the key"],
+  "downloads 4 MiB": ["/large", `${"x".repeat(largeBytes)}the API got the key`],
+} as const;
+const uploads = "uploads 1 MiB";
+const columns = [...Object.keys(reads), uploads, "conforms"];
 const { values } = parseArgs({ options: { only: { type: "string", default: "" } } });
 const results = new Results();
 
@@ -41,25 +49,28 @@ process.exitCode = results.failed > 0 || results.passed === 0 ? 1 : 0;
 async function play(client: EgressClient): Promise<void> {
   const command = commandOf(client.name, () => client.command());
   if (!command) return;
-  const methods = client.prints ? ["GET"] : ["GET", "POST"];
-  for (const method of methods) {
-    const column = method === "GET" ? "reads" : "uploads 1 MiB";
-    await results.check(client.name, column, async () => {
+  const check = (column: string, method: string, path: string, wanted: string) =>
+    results.check(client.name, column, async () => {
       // The API of this test is on loopback, which programs would reach without the proxy.
-      const argv = ["env", "-u", "NO_PROXY", "-u", "no_proxy", ...command, method, world.url];
+      const argv = ["env", "-u", "NO_PROXY", "-u", "no_proxy", ...command, method, `${world.url}${path}`];
       const { stdout, stderr } = await world.start(client.flags?.() ?? [], argv, { HOME: world.work });
-      const wanted =
-        client.prints ?? (method === "GET" ? "the API got the key" : "the key and 1048576 bytes");
       if (!stdout.includes(wanted)) throw new Error(`${stdout.slice(0, 300)} ${stderr.slice(-600)}`);
     });
-  }
+  if (client.prints !== undefined) return await check("credential put in", "GET", "", client.prints);
+  for (const [column, [path, wanted]] of Object.entries(reads)) await check(column, "GET", path, wanted);
+  await check(uploads, "POST", "", "the key and 1048576 bytes");
 }
 
 function commandOf(name: string, make: () => readonly string[]): readonly string[] | undefined {
   try {
     return make();
   } catch (error) {
-    results.miss(name, "reads", (error as Error).message.slice(0, 200), process.env["CI"] === "true");
+    results.miss(
+      name,
+      "credential put in",
+      (error as Error).message.slice(0, 200),
+      process.env["CI"] === "true",
+    );
     return undefined;
   }
 }
