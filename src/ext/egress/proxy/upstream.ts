@@ -80,7 +80,7 @@ export class Upstream {
   close(): void {
     this.#agent.destroy();
     for (const opened of [...this.#shared.values()].flatMap((each) => [...each]))
-      void opened.then((shared) => shared?.session.destroy());
+      opened.then((shared) => shared?.session.destroy()).catch(() => undefined);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { type IncomingMessage, request as requestPlain } from "node:http";
 import { text } from "node:stream/consumers";
+import { connect as connectTls } from "node:tls";
 import { describe, expect, it } from "vitest";
 import { placeholder } from "../../../../src/ext/egress/injection/request_fields.js";
 import type { AcquireTokenRequest } from "../../../../src/gen/nexus/v1/token_pb.js";
@@ -247,5 +248,27 @@ describe("a WebSocket", () => {
     socket.write("ping");
     await expect.poll(() => got).toMatch(/\r\n\r\nping$/);
     socket.destroy();
+  });
+});
+
+describe("the names of TLS", () => {
+  const egress = worldWith({
+    providers: (port) => [{ name: "deep", apiBaseUrl: `https://impostor.localhost:${port}` }],
+  });
+
+  it("send nothing to an API that does not prove to be the host of the provider", async () => {
+    const { status, body } = await egress.ask("/", { host: "impostor.localhost" });
+    expect([status, body]).toEqual([502, expect.stringContaining("ERR_TLS_CERT_ALTNAME_INVALID")]);
+    expect(egress.received).toEqual([]);
+  });
+
+  it("end a tunnel whose client names another host than it asked for", async () => {
+    const socket = await egress.tunnel(`api.localhost:${egress.port}`);
+    const tls = connectTls({ socket, servername: "up.localhost", rejectUnauthorized: false });
+    const ended = await once(tls, "secureConnect").then(
+      () => "open",
+      () => "ended",
+    );
+    expect(ended).toBe("ended");
   });
 });
