@@ -46,7 +46,7 @@ export const sections: readonly Section[] = [
     },
     actions: {
       "/connections/new": actions.connect,
-      "/connections/bulk": actions.bulk,
+      "/connections": actions.bulk,
       "/connections/:id/refresh": actions.refresh,
       "/connections/:id/consent": actions.consentAgain,
       "/connections/:id/revoke": actions.revoke,

@@ -61,7 +61,7 @@ export async function listPage(request: PageRequest): Promise<Answer> {
     <>
       <Filters filter={filter} daemon={daemon} provider={ofProvider} />
       {canSelect ? (
-        <PostForm request={request} action={`${connectionsPath}/bulk`} id="bulk">
+        <PostForm request={request} action={connectionsPath} id="bulk">
           {list}
           <Bulk />
         </PostForm>

@@ -419,7 +419,7 @@ describe("a connection among others", () => {
         ...fields.map(([a, b]): [string, string] => [a, b]),
       ]);
       const headers = { "content-type": "application/x-www-form-urlencoded", origin: visitor.origin };
-      return await visitor.visit("/connections/bulk", { method: "POST", body: body.toString(), headers });
+      return await visitor.visit("/connections", { method: "POST", body: body.toString(), headers });
     };
     const picked = ids.slice(0, 2).map((id) => ["id", id] as const);
     expect((await send([["do", "refresh"]])).headers["location"]).toBe("/connections?notice=none_selected");
