@@ -86,7 +86,9 @@ describe("a request that waits for a person", () => {
 
   it("is not reported when it ends within a second, nor to a receiver of other events", async () => {
     world.open();
-    world.hold().abort();
+    const short = world.hold();
+    await world.pass(999);
+    short.abort();
     await world.pass(5_000);
     world.wants = (type) => type !== "approval.waiting";
     world.hold();
