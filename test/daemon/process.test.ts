@@ -4,6 +4,7 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -492,4 +493,16 @@ describe("nexusd serve --providers", () => {
     expect(running.output).not.toContain("s3cret");
     expect(await running.kill("SIGTERM")).toBe(0);
   });
+});
+
+it("reads nothing from beside the bundle that is not there", () => {
+  const bundle = join(import.meta.dirname, "../../dist/bundle");
+  const read = readdirSync(bundle)
+    .filter((file) => file.endsWith(".mjs"))
+    .flatMap((file) => [
+      ...readFileSync(join(bundle, file), "utf8").matchAll(/new URL\("([^"]+)",import\.meta\.url\)/g),
+    ])
+    .map(([, path = ""]) => path);
+  expect(read).toContain("../catalogue/providers.json");
+  expect(read.filter((path) => !existsSync(join(bundle, path)))).toEqual([]);
 });

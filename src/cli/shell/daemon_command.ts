@@ -3,7 +3,7 @@ import { type CallOptions, ConnectError } from "@connectrpc/connect";
 import type { Command } from "commander";
 import { ApiKeyMissing, type ClientConfig, loadClientConfig } from "../../config/client_config.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { withProgress } from "../terminal/progress.js";
+import { type Terminal, withProgress } from "../terminal/progress.js";
 import { screenOf } from "../terminal/screen.js";
 import { callFailure, isOtherProtocol } from "./call_failure.js";
 import { callTimeoutMs, connectDaemon, type Daemon } from "./client.js";
@@ -86,8 +86,11 @@ export function daemonCommand<Flags extends DaemonFlags, Arguments extends unkno
 ): Command {
   return addDaemonFlags(command).action((...given: unknown[]) => {
     const [flags] = given.splice(-2);
-    return withDaemon(shell, flags as Flags, (session) =>
-      work(session, flags as Flags, ...(given as Arguments)),
+    return withDaemon(
+      shell,
+      flags as Flags,
+      (session) => work(session, flags as Flags, ...(given as Arguments)),
+      shell,
     );
   });
 }
@@ -102,16 +105,21 @@ async function clientConfig(shell: Shell, flags: DaemonFlags): Promise<ClientCon
   }
 }
 
-/** Runs `work` against the daemon that flags and environment name, and hangs up. */
+/**
+ * Runs `work` against the daemon that flags and environment name, and hangs up.
+ *
+ * @param terminal that shows what is waited for; none where it belongs to another program
+ */
 export async function withDaemon(
   shell: Shell,
   flags: DaemonFlags,
   work: (session: DaemonSession) => Promise<void>,
+  terminal?: Terminal,
 ): Promise<void> {
   const config = await clientConfig(shell, flags);
   const daemon = connectDaemon(config, (sentence) => shell.stderr.write(`nexusd: warning: ${sentence}\n`));
   try {
-    await work(sessionOf(shell, daemon, flags));
+    await work(sessionOf(shell, daemon, flags, terminal));
   } catch (error) {
     const cause = error instanceof CommandFailure ? error.cause : undefined;
     if (config.kind !== "tcp" || !(cause instanceof ConnectError && isOtherProtocol(cause))) throw error;
@@ -128,11 +136,16 @@ export function clientConfigOf(shell: Shell, flags: DaemonFlags): ClientConfig {
 }
 
 /** Calls to a daemon, and answers for the reader of the shell's output. */
-export function sessionOf(shell: Shell, daemon: Daemon, flags: DaemonFlags = {}): DaemonSession {
+export function sessionOf(
+  shell: Shell,
+  daemon: Daemon,
+  flags: DaemonFlags = {},
+  terminal?: Terminal,
+): DaemonSession {
   const call: DaemonSession["call"] = async (doing, method, request, options) => {
     try {
       const work = () => method(request, { timeoutMs: callTimeoutMs, ...options });
-      return await withProgress(shell, () => doing, work);
+      return terminal ? await withProgress(terminal, () => doing, work) : await work();
     } catch (error) {
       throw callFailure(error, doing, daemon.address);
     }

@@ -2,7 +2,7 @@ import type { Clock } from "../../runtime/clock.js";
 import { cut } from "./table.js";
 
 /** What a shell has of its terminal. */
-interface Terminal {
+export interface Terminal {
   readonly env: NodeJS.ProcessEnv;
   readonly clock: Clock;
   readonly stderr: {
