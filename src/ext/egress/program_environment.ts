@@ -3,8 +3,8 @@ import type { Route } from "./proxy/routes.js";
 
 /** Variables by which programs find their proxy; many read the names in lower case alone. */
 const proxyVariables = ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"];
-/** This machine is reached without the proxy. */
-const direct = "localhost,127.0.0.1,::1";
+/** This machine is reached without the proxy, unless a provider is there. */
+const local = ["localhost", "127.0.0.1", "::1"];
 /** Variables by which runtimes find the certificates that they trust, by what reads them. */
 const bundleVariables = [
   "SSL_CERT_FILE", // OpenSSL, Go, Ruby, Rust
@@ -64,7 +64,10 @@ export function programEnvironment(
   proxy: URL,
   files: { readonly authority: string; readonly bundle: string },
   placeholders: Readonly<Record<string, string>>,
+  routes: readonly Route[] = [],
 ): NodeJS.ProcessEnv {
+  const served = routes.flatMap(({ places }) => places.map(({ host }) => host.replace(/^\[|\]$/g, "")));
+  const direct = local.filter((name) => !served.includes(name)).join(",");
   const own = Object.fromEntries(Object.entries(env).filter(([name]) => !ofNexusd.test(name)));
   const url = proxy.href.replace(/\/$/, "");
   const proxies = proxyVariables.flatMap((name) => [

@@ -90,7 +90,7 @@ async function ran(shell: Shell, argv: readonly string[], flags: RunFlags, parts
   writeFileSync(files.bundle, `${roots}\n${authority.pem}`);
   const placeholders = placeholdersFor(parts.routes.all, flags.placeholder ?? {});
   const environmentWith = (url: URL): NodeJS.ProcessEnv =>
-    programEnvironment(shell.env, url, files, placeholders);
+    programEnvironment(shell.env, url, files, placeholders, parts.routes.all);
   if (!flags.isolate) return await shell.runProgram(argv, environmentWith(await proxy.open()));
   const socket = join(folder, "proxy.sock");
   const isolation: Isolation = { ...folders(shell, flags, folder), socket, share: flags.share ?? [] };

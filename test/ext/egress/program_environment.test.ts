@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { Catalogue } from "../../../src/catalogue/catalogue.js";
-import { placeholdersFor } from "../../../src/ext/egress/program_environment.js";
+import { placeholdersFor, programEnvironment } from "../../../src/ext/egress/program_environment.js";
 import { routeOf } from "../../../src/ext/egress/proxy/routes.js";
 
 it("gives the tools of a provider a placeholder without being asked, and what was asked for", () => {
@@ -9,6 +9,14 @@ it("gives the tools of a provider a placeholder without being asked, and what wa
   expect(Object.keys(names).sort()).toEqual(["GH_TOKEN", "GITHUB_TOKEN", "OWN_TOKEN"]);
   expect(names["GITHUB_TOKEN"]).toContain("work");
   expect(names["OWN_TOKEN"]).toContain("acme");
+});
+
+it("leads a program to this machine by the proxy only where a provider is there", () => {
+  const files = { authority: "a.pem", bundle: "b.pem" };
+  const weather = routeOf({ name: "weather", apiBaseUrl: "https://localhost:8443/v1", apiHosts: [] }, "");
+  const proxy = new URL("http://127.0.0.1:1");
+  expect(programEnvironment({}, proxy, files, {})["NO_PROXY"]).toBe("localhost,127.0.0.1,::1");
+  expect(programEnvironment({}, proxy, files, {}, [weather])["no_proxy"]).toBe("127.0.0.1,::1");
 });
 
 it("knows further hosts of the APIs of common templates", async () => {
