@@ -340,7 +340,7 @@ describe("health", () => {
   it("ends with 1 when it is not", async () => {
     const { code, shell } = await health(503);
     expect(code).toBe(1);
-    expect(shell.err()).toContain("/readyz answers 503");
+    expect(shell.err()).toContain("/readyz returned 503");
     const json = await health(503, ["--json"]);
     expect(jsonLines(json.shell.out())).toEqual([{ ready: false, answer: 503 }]);
   });

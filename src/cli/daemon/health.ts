@@ -33,7 +33,10 @@ export function healthCommand(shell: Shell): Command {
       if (flags.json) shell.stdout.write(`${JSON.stringify({ ready: isReady, answer: status })}\n`);
       else if (isReady) shell.stdout.write("ready\n");
       if (isReady) return;
-      const answer = typeof status === "number" ? `/readyz answers ${status}` : `no answer: ${status}`;
+      const answer =
+        typeof status === "number"
+          ? `/readyz returned ${status}`
+          : `no answer (${status}): is \`nexusd serve\` running?`;
       throw new CommandFailure(
         exitCodes.failed,
         flags.json ? "" : `not ready: ${answer}; looked at ${formatListenAddress(address)}`,

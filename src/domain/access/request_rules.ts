@@ -164,7 +164,7 @@ function refusalOf(ruling: Ruling, shown: ShownRequest | undefined): NexusError 
   if (shown === undefined && isClosed)
     return new FailedPrecondition(
       "USE_EGRESS",
-      "this caller may only do what rules check for each request, and gets no token: send the request through nexusd run or another proxy",
+      "this caller gets no token, because rules check each of its requests: send them through the egress listener or another proxy, or with nexusd run as the owner",
     );
   const needsBody = shown !== undefined && shown.body === undefined && (verdict === "ask" || wantsBody);
   if (needsBody) return new FailedPrecondition("SHOW_BODY", "the verdict on this request goes by its body");

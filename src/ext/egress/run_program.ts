@@ -143,7 +143,10 @@ async function routesOf(
   );
   if (!allow) {
     const routes = list.map((provider) => routeOf(provider, "")).filter(({ places }) => places.length > 0);
-    if (routes.length === 0) throw usageFailure("no provider has an https API base URL: nexusd provider add");
+    if (routes.length === 0)
+      throw usageFailure(
+        "no provider has an https API base URL: run `nexusd provider update NAME --api-base-url https://...`, or `nexusd provider add`",
+      );
     const connections = await listAll(
       "list the connections",
       daemon.connections.listConnections,

@@ -114,7 +114,7 @@ export async function wordFor(attempt: Promise<unknown>): Promise<string> {
   } catch (error) {
     const { message } = error as Error;
     if (/said no/.test(message)) return "ask";
-    if (/gets no token: send the request/.test(message)) return "egress";
+    if (/gets no token, because rules check/.test(message)) return "egress";
     if (/goes by its body/.test(message)) return "body";
     if (/denies this request|no rule of the policy file allows/.test(message)) return "deny";
     throw error;

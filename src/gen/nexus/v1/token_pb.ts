@@ -1151,7 +1151,7 @@ export const TokenService: GenService<{
    *
    * - `PERMISSION_DENIED`: the rules deny the request, or nobody approved it.
    * - `FAILED_PRECONDITION` with reason `USE_EGRESS`: rules check each request of this caller. It gets no token, and must send its
-   *   requests through `nexusd run` or another proxy.
+   *   requests through the egress listener or another proxy.
    * - `FAILED_PRECONDITION` with reason `SHOW_BODY`: the decision depends on the body, and `request` does not show it.
    *
    * If a rule requires an approval, the request is held until somebody decides, 180 seconds at most.
