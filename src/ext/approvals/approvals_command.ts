@@ -60,7 +60,7 @@ function decideCommand(shell: Shell, approve: boolean): Command {
     if (!request) throw usageFailure(`no request ${printable(id)} waits: nexusd approvals list`);
     if (approve) {
       shell.stderr.write(textOf(request));
-      await confirm(shell, "Let it go?", flags.yes);
+      await confirm(shell, "Approve it?", flags.yes);
     }
     const { daemon, call, show } = session;
     const decision = { id, digest: request.digest, approve, extent: flags.for ?? "" };

@@ -16,8 +16,8 @@ export const notices: ReadonlyMap<string, string> = new Map([
   ["client_changed", "The client was changed: the next request to the provider is made with it."],
   ["client_kept", "Nothing was changed: what was entered is stored already."],
   ["provider_deleted", "The provider was deleted."],
-  ["request_sent", "The request was let go."],
-  ["request_refused", "The request was refused."],
+  ["request_sent", "The request was approved."],
+  ["request_refused", "The request was denied."],
   ["key_revoked", "The API key was revoked."],
 ]);
 

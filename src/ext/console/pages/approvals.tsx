@@ -25,11 +25,11 @@ export async function approvalsPage(request: PageRequest): Promise<Answer> {
   const content = (
     <div id="approvals" data-poll="2">
       {rows.length === 0 ? (
-        <Empty title="No request waits" command="nexusd approvals list">
-          <p>A rule of the policy file with <code>then: ask</code> holds a request until you answer.</p>
+        <Empty title="No request waits for approval" command="nexusd approvals list">
+          <p>A rule of the policy file with <code>then: ask</code> holds a request until somebody decides.</p>
         </Empty>
       ) : (
-        <Table caption={title} columns={["Request", "Caller", "Provider", "User", "Ends"]} rows={rows} />
+        <Table caption={title} columns={["Request", "Caller", "Provider", "User", "Expires"]} rows={rows} />
       )}
     </div>
   );
@@ -47,15 +47,15 @@ export async function approvalPage(request: PageRequest): Promise<Answer> {
   if (!held) {
     const content = (
       <div class="card narrow">
-        <p>This request was answered, has ended by itself, or never was.</p>
-        <p class="actions"><Go to={approvalsPath} text="See what waits" /></p>
+        <p>This request was decided, has expired, or never existed.</p>
+        <p class="actions"><Go to={approvalsPath} text="All approvals" /></p>
       </div>
     );
-    return consolePage(request, { title: "No such request waits", section: approvalsPath, content, status: 404 });
+    return consolePage(request, { title: "No such request", section: approvalsPath, content, status: 404 });
   }
   const choices = ["once", ...held.extents].map((extent, index) => (
-    <label class="choice">
-      <input type="radio" name="extent" value={extent} checked={index === 0} />{" "}{extentWords[extent] ?? extent}
+    <label class="tick">
+      <input type="radio" name="extent" value={extent} checked={index === 0} />{extentWords[extent] ?? extent}
     </label>
   ));
   const content = (
@@ -68,10 +68,10 @@ export async function approvalPage(request: PageRequest): Promise<Answer> {
       <Body held={held} />
       <PostForm request={request} action={`${approvalsPath}/${held.id}`}>
         <input type="hidden" name="digest" value={hex(held.digest)} />
-        <fieldset><legend>If you agree, it counts</legend>{choices}</fieldset>
+        <fieldset><legend>Approve</legend>{choices}</fieldset>
         <div class="actions">
-          <button type="submit" name="answer" value="yes">Let it go</button>
-          <button type="submit" name="answer" value="no" class="danger">Refuse it</button>
+          <button type="submit" name="answer" value="yes">Approve</button>
+          <button type="submit" name="answer" value="no" class="danger">Deny</button>
           <Go to={approvalsPath} text="Not now" kind="quiet" />
         </div>
       </PostForm>
@@ -81,9 +81,9 @@ export async function approvalPage(request: PageRequest): Promise<Answer> {
 }
 
 const extentWords: Readonly<Record<string, string>> = {
-  once: "for this request, once",
-  session: "for this request, and all that this rule asks about in its session",
-  hour: "for this request, and all of this caller that this rule asks about within an hour",
+  once: "this request, once",
+  session: "this request and, in its session, all requests of this rule",
+  hour: "this request and, for an hour, all requests of this rule and caller",
 };
 
 async function heldOf(request: PageRequest): Promise<HeldRequest | undefined> {
@@ -119,7 +119,7 @@ function HeldFacts({ held, nowMs }: { readonly held: HeldRequest; readonly nowMs
         ["Provider", <bdi>{held.provider}</bdi>],
         ["Account", <a href={`/connections/${held.connectionId}`}><bdi>{held.userId}</bdi></a>],
         ["Rule", <bdi>{rule}</bdi>],
-        ["Denied by itself", <Moment time={held.expiresAt} nowMs={nowMs} />],
+        ["Expires", <Moment time={held.expiresAt} nowMs={nowMs} />],
         ["Digest", <code>{hex(held.digest)}</code>],
       ]}
     />
@@ -136,7 +136,7 @@ function Body({ held: { bodySize, bodySha256, bodyText } }: { readonly held: Hel
     <>
       <p>Body of {formatBytes(Number(bodySize))}, SHA-256 <code>{hex(bodySha256)}</code></p>
       {bodyText === "" ? (
-        <p class="problem">It is no text, or too long to be shown: you see its size and digest alone.</p>
+        <p class="problem">It is not text, or is too long: only its size and digest are shown.</p>
       ) : (
         <pre class="request"><bdo dir="ltr">{parts}</bdo></pre>
       )}

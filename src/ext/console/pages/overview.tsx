@@ -74,10 +74,10 @@ function Task(props: Children & { readonly name: string; readonly note: View; re
 
 function HeldTask({ held }: { readonly held: HeldRequest }) {
   const { id, caller, provider, userId } = held;
-  const action = <Go to={`${approvalsPath}/${id}`} text="Read it" kind="small" />;
+  const action = <Go to={`${approvalsPath}/${id}`} text="Review" kind="small" />;
   return (
     <Task name={provider} note={<Line held={held} />} action={action}>
-      <bdi>{caller}</bdi> asks to send a request as <bdi>{userId}</bdi> at <bdi>{provider}</bdi>.
+      <bdi>{caller}</bdi> waits to send a request as <bdi>{userId}</bdi> at <bdi>{provider}</bdi>.
     </Task>
   );
 }

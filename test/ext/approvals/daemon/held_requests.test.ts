@@ -255,7 +255,7 @@ describe("a request that waits, in the console", () => {
       shown: [
         "100.0 KiB",
         createHash("sha256").update("y".repeat(102_400)).digest("hex"),
-        "size and digest alone",
+        "only its size and digest",
       ],
     },
   ])("shows $name as what they are", async ({ change, shown }) => {
