@@ -85,6 +85,11 @@ async function nextStep({ daemon, call }: DaemonSession, program: string): Promi
     const word = shellWord(namePath(active.first));
     return `All is well: ${active.count} active.\nRead a token: ${program} token ${word}`;
   }
+  const pending = await connections(ConnectionStatus.PENDING);
+  if (pending.first) {
+    const word = shellWord(namePath(pending.first));
+    return `${pending.count} waiting for a user's consent.\nGet a new link: ${program} connect ${word}`;
+  }
   const { providers } = await call("list the providers", daemon.providers.listProviders, { pageSize: 1 });
   return providers[0]
     ? `The daemon is running and has no connections yet.\nConnect an account: ${program} connect ${providers[0].name}`

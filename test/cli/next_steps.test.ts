@@ -40,6 +40,12 @@ describe("nexusd without a command", () => {
     expect(await shown()).toEqual([0, expect.stringContaining(": npx nexusd connect github\n")]);
   });
 
+  it("says how to get a new link while a user has not consented", async () => {
+    daemon.addProvider();
+    daemon.addConnection({ status: ConnectionStatus.PENDING });
+    expect(await shown()).toEqual([0, expect.stringContaining(": npx nexusd connect github/alice\n")]);
+  });
+
   it("says how to read a token when all is well", async () => {
     daemon.addConnection({ status: ConnectionStatus.ACTIVE });
     expect(await shown()).toEqual([

@@ -76,7 +76,7 @@ it("npm run demo prints commands that work as they are printed", async () => {
   expect(tried).toEqual([
     expect.stringMatching(/^status: nexusd /),
     expect.stringMatching(/^provider show demo: name +demo$/),
-    expect.stringMatching(/^connect demo\/ada: demo\/ada is a connection already \(\w+\)/),
+    expect.stringMatching(/^connect demo\/ada: demo\/ada already exists \(\w+\)/),
     expect.stringMatching(/^watch demo\/ada: [\d:]{8} {2}demo\/ada .* active /),
   ]);
 }, 120_000);

@@ -122,7 +122,7 @@ function farewell(
 /** The name that was given has a connection already. */
 function askedAgain(before: Connection): string {
   const name = printable(namePath(before));
-  return `${name} is a connection already (${formatStatus(before.status)}), and is asked for again; another account needs another --label\n`;
+  return `${name} already exists (${formatStatus(before.status)}): requesting consent again. For another account, use --label\n`;
 }
 
 /** By paste, by a prompt, or by a link that is opened here or elsewhere. */

@@ -336,7 +336,7 @@ describe("connect with a name that a connection has", () => {
     expect(await run(["connect", ...args, "--scope", "wide"], shell)).toBe(0);
     expect(asked()).toMatchObject({ connectionId, userId: "alice", scopes: ["wide"] });
     expect(shell.out()).toMatch(
-      /^github\/alice is a connection already \(attention\), and is asked for again; another account needs another --label\n/,
+      /^github\/alice already exists \(attention\): requesting consent again\. For another account, use --label\n/,
     );
   });
 
