@@ -6,7 +6,7 @@ import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { CopyField, Id } from "../../../server/views/fields.js";
 import { Card, Chip, Facts, Go, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
-import { Monogram } from "../../../server/views/view.js";
+import { Monogram, type View } from "../../../server/views/view.js";
 import { statusOf } from "../connections/connections.js";
 import { auditTable, findEvents } from "../kit/audit_table.js";
 import { Ask } from "../kit/forms.js";
@@ -48,9 +48,10 @@ export async function showProvider(
   const path = `${providersPath}/${id}`;
   const name = displayName(request, provider);
   const canManage = request.may("provider.manage");
+  const client = canManage && isOAuth2(provider) ? `${path}/client` : undefined;
   const actions = (
     <>
-      {canManage && isOAuth2(provider) && <Go to={`${path}/client`} text="Change the client" kind="quiet" />}
+      {client && <Go to={client} text="Change the client" kind="quiet" />}
       {request.may("connection.request") && (
         <Go to={pathWith("/connections/new", { provider: id })} text="Connect now" />
       )}
@@ -75,7 +76,11 @@ export async function showProvider(
           <Notes template={template} />
         </Card>
       )}
-      {failing && <HealthSection failing={failing.get(id)} nowMs={request.nowMs} />}
+      {failing && (
+        <HealthSection failing={failing.get(id)} nowMs={request.nowMs}>
+          {client && failing.get(id)?.reason === "misconfigured" && <Go to={client} text="Change the client" />}
+        </HealthSection>
+      )}
       {problems}
       <section class="card" aria-labelledby="profile">
         <div class="heading">
@@ -92,8 +97,10 @@ export async function showProvider(
 function HealthSection(props: {
   readonly failing: FailingProvider | undefined;
   readonly nowMs: number;
+  /** What leads to its remedy. */
+  readonly children: View;
 }) {
-  const { failing, nowMs } = props;
+  const { failing, nowMs, children } = props;
   const { text, tone } = healthOf(failing);
   return (
     <Card id="health" title="Health">
@@ -112,6 +119,7 @@ function HealthSection(props: {
             {failing.retryAt && <>; the next attempt <Moment time={failing.retryAt} nowMs={nowMs} /></>}
             .
           </p>
+          {children}
         </>
       )}
     </Card>
