@@ -108,7 +108,8 @@ export class Approvals {
     const admitted = this.deps.access.admit(principal, "token.read");
     const crowded = this.#crowded(held);
     if (crowded !== undefined) return ended(crowded);
-    const id = randomBytes(9).toString("base64url");
+    // A command takes a word that begins with a hyphen for an option.
+    const id = randomBytes(8).toString("hex");
     let resolve: Waiting["end"] = () => undefined;
     const promise = new Promise<Awaited<ReturnType<AskApprovers>>>((settle) => {
       resolve = (answer) => {

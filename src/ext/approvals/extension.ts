@@ -10,7 +10,7 @@ export const approvals: Extension = {
       group: "Operate the daemon",
       name: "approvals",
       summary: "list requests that wait for approval, and decide them",
-      examples: { list: "", yes: "Yb3kQ9dPm2xA --for session", no: "Yb3kQ9dPm2xA" },
+      examples: { list: "", yes: "5f0c1a2e8d3b4a76 --for session", no: "5f0c1a2e8d3b4a76" },
       make: approvalsCommand,
     },
     {

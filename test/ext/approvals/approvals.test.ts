@@ -285,7 +285,7 @@ describe("a request that a person is asked about", () => {
     void world.ask();
     const { request } = world.only().held;
     const found = (asked = request, principal = claude) => world.approvals.pageOf(asked, principal);
-    expect(found().url).toMatch(/^https:\/\/console\.example\/approvals\/[\w-]{12}\.[\w-]{32}$/);
+    expect(found().url).toMatch(/^https:\/\/console\.example\/approvals\/[0-9a-f]{16}\.[\w-]{32}$/);
     expect(() => found({ ...request, target: "/other" })).toThrow("not found");
     expect(() => found(request, { name: "key:other", kind: "key" })).toThrow("not found");
     world.isPageOpen = false;
