@@ -59,7 +59,7 @@ describe("the status of a daemon", () => {
 
     const shown = await page();
     expect(shown).toContain("<h1>Needs attention</h1>");
-    expect(shown).toContain("<bdi>acme</bdi></b> does not process token requests");
+    expect(shown).toContain("<bdi>acme</bdi></b>: It did not process the requests");
     expect(shown).toContain("1 subscriber ");
     for (const secret of [...ids, providerId, "ada", "access-", "refresh-", "the-client"])
       expect(shown).not.toContain(secret);

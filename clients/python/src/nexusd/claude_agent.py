@@ -7,9 +7,9 @@
         hooks=asks({"mcp__linear__.*": ada}, on_consent=show),
     )
 
-The credential reaches the MCP server by `headersHelper`, a command that the SDK runs for each connection: no model and no file has it. The
-SDK lists the server's tools when the session starts, hence the first line. If the consent ends later, the hook holds a tool's call until the
-user has consented again, and denies it when the user says no.
+The credential reaches the MCP server by `headersHelper`, a command that the SDK runs for each connection: no model and no file has it.
+The SDK lists the server's tools when the session starts, hence the first line. If the consent ends later, the hook holds a tool's call
+until the user has consented again, and denies it when the user says no.
 """
 
 from __future__ import annotations
