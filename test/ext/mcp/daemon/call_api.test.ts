@@ -359,7 +359,9 @@ describe("call_api", { timeout: 60_000 }, () => {
         const asking = await mcp.client({ transport, revision, flags, onLink });
         const given = { provider: "asked", method: "POST", path: "/x", body: "hello" };
         expect(await asking.text("call_api", given)).toMatch(/^HTTP 200/);
-        expect(links).toEqual([expect.stringMatching(/^http:\/\/[^/]+\/approvals\/[\w-]{12}\.[\w-]{32}$/)]);
+        expect(links).toEqual([
+          expect.stringMatching(/^http:\/\/[^/]+\/approvals\/[0-9a-f]{16}\.[\w-]{32}$/),
+        ]);
         expect(asking.completed.length).toBe(revision === "2025-11-25" ? 1 : 0);
         approves = false;
         expect(await asking.text("call_api", given)).toContain("a person refused");
