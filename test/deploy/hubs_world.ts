@@ -29,9 +29,15 @@ export class HubPod {
   /** Starts it and waits for its startup probe. @throws Error when it does not pass in the time that the kubelet gives it */
   async start(): Promise<void> {
     const { pod } = this;
+    if (this.running) throw new Error(`${this.name} runs already`);
     const env = { ...placesOf(pod), NEXUS_ALLOW_LOOPBACK_PROVIDERS: "true" };
     this.running = pod.start(pod.nexusd, { env });
     await untilStarted(pod, this.running);
+  }
+
+  async kill(): Promise<void> {
+    await this.running?.kill();
+    this.running = undefined;
   }
 
   async ready(): Promise<number | undefined> {
@@ -174,7 +180,7 @@ export class HubsWorld {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.hubs.map(({ running }) => running?.kill()));
+    await Promise.all(this.hubs.map((hub) => hub.kill()));
     this.#issuer?.closeAllConnections();
     this.#issuer?.close();
     await this.provider.close();

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { temporaryFolder } from "../temporary_folder.js";
 import type { KubernetesObject } from "./manifests.js";
 
 /** From the first release with native sidecars on by default to the newest whose schemas the package carries. */
@@ -24,7 +24,7 @@ export function schemaFaults(text: string, objects: readonly KubernetesObject[],
 
 /** What kubernetes-validate says. */
 function validate(text: string, version: string): { code: number | null; output: string } {
-  const file = join(mkdtempSync(join(tmpdir(), "nexus-manifests-")), "built.yaml");
+  const file = join(temporaryFolder(), "built.yaml");
   writeFileSync(file, text);
   const words = ["--strict", "-k", version, file];
   const { status, stdout, stderr, error } = spawnSync("kubernetes-validate", words, { encoding: "utf8" });
