@@ -44,7 +44,7 @@ export interface OutboundOptions {
   readonly networks?: ProviderNetworks;
   /** Resolves names; the system's resolver by default. */
   readonly lookup?: Lookup;
-  /** Asked when the socket is open, before the first byte: false where this process may not send any more. Always true by default. */
+  /** Asked right before the first byte is written: false where this process may not send any more. Always true by default. */
   readonly maySend?: () => boolean;
 }
 
@@ -149,14 +149,16 @@ export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetc
       const addresses = await untilAborted(target.resolve(lookup), stop.signal);
       const opened = await openSocket(target, addresses, stop.signal, request.clientCertificate);
       socket = opened;
-      // After a pause sockets are read before the deadline ends anything: what were sent now would be cut off, and its answer lost.
-      if (clock.monotonicMs() - startedMs >= timeoutMs) end("timeout");
-      stop.signal.throwIfAborted();
       stop.signal.addEventListener("abort", () => opened.destroy(), { once: true });
-      if (!maySend()) throw new OutboundError("not_leading", phase, target.host);
-      // Point of no return: the request is written from here on.
-      phase = "after_send";
-      const answered = exchange(opened, url, raw, limitBytes, (known) => {
+      const mayWrite = (): void => {
+        // After a pause sockets are read before the deadline ends anything: what were sent now would be cut off, and its answer lost.
+        if (clock.monotonicMs() - startedMs >= timeoutMs) end("timeout");
+        stop.signal.throwIfAborted();
+        if (!maySend()) throw new OutboundError("not_leading", phase, target.host);
+        // Point of no return: the request is written next.
+        phase = "after_send";
+      };
+      const answered = exchange(opened, url, raw, limitBytes, mayWrite, (known) => {
         status = known;
       });
       const response = await untilAborted(answered, stop.signal);

@@ -24,6 +24,7 @@ export class TooLarge extends Error {}
 /**
  * One request over a socket of its own, and the whole answer. Must not be called before the socket has been judged.
  *
+ * @param mayWrite called right before the request is written; if it throws, nothing is written
  * @param onStatus called when the status is known
  * @throws TooLarge, or the error of the socket or of the parser; the caller destroys the socket
  */
@@ -32,9 +33,10 @@ export async function exchange(
   url: URL,
   request: RawRequest,
   maxBytes: number,
+  mayWrite: () => void,
   onStatus: (status: number) => void,
 ): Promise<OutboundResponse> {
-  const message = await send(socket, url, request);
+  const message = await send(socket, url, request, mayWrite);
   const status = message.statusCode ?? 0;
   onStatus(status);
   const headers = keptHeaders(message);
@@ -48,8 +50,14 @@ export async function exchange(
 /** As `Response.text()` decodes: without a byte order mark, and what is no UTF-8 replaced. */
 const utf8 = new TextDecoder();
 
-function send(socket: Socket, url: URL, { method, headers, body }: RawRequest): Promise<IncomingMessage> {
+function send(
+  socket: Socket,
+  url: URL,
+  { method, headers, body }: RawRequest,
+  mayWrite: () => void,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
+    socket.cork();
     const outgoing = sendRequest({
       method,
       path: `${url.pathname}${url.search}`,
@@ -71,6 +79,15 @@ function send(socket: Socket, url: URL, { method, headers, body }: RawRequest): 
     // A protocol that nobody asked for (101) is neither an answer nor an error to Node.
     outgoing.once("close", () => isAnswered || reject(brokenOff("the request")));
     outgoing.end(body);
+    // Node passes the request on in later ticks, and the process can be stopped before each: so the socket collects it first.
+    setImmediate(() => {
+      try {
+        mayWrite();
+        socket.uncork();
+      } catch (violation) {
+        reject(violation);
+      }
+    });
   });
 }
 

@@ -1,9 +1,10 @@
-import { createServer, type Socket } from "node:net";
+import { createServer, Socket } from "node:net";
 import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createOutboundFetch, OutboundError, type OutboundRequest } from "../../src/outbound/outbound.js";
 import type { OutboundResponse } from "../../src/outbound/outbound_exchange.js";
+import { ManualClock } from "../../src/runtime/manual_clock.js";
 import { loopbackNetworks } from "../fakes/loopback_networks.js";
 import { perTest } from "../lifetimes.js";
 import { hangUp, json, silence, startScriptedServer } from "../oauth/scripted_server.js";
@@ -77,6 +78,26 @@ test("a request that must not be sent any more when its socket is open is not se
   const fetch = createOutboundFetch({ networks: loopbackNetworks, maySend });
   const { reason, phase } = await failure(fetch(`http://127.0.0.1:${port}/`, post({ code: canary })));
   expect([reason, phase, isAsked, bytes]).toEqual(["not_leading", "before_send", true, 0]);
+});
+
+test("a process that is stopped after it was asked whether it may send has written its request, or never does", async () => {
+  const clock = new ManualClock(0);
+  const leaseMs = 7_000;
+  const writtenMs: number[] = [];
+  const { _writev: write } = Socket.prototype;
+  vi.spyOn(Socket.prototype, "_writev").mockImplementation(function (this: Socket, ...parameters) {
+    writtenMs.push(clock.monotonicMs());
+    write?.apply(this, parameters);
+  });
+  onTestFinished(() => void vi.restoreAllMocks());
+  const maySend = (): boolean => {
+    queueMicrotask(() => clock.advance(leaseMs));
+    return clock.monotonicMs() < leaseMs;
+  };
+  const fetch = createOutboundFetch({ networks: loopbackNetworks, maySend });
+  await fetch(server.origin, post({ code: canary }));
+  // The request; behind it, the answer.
+  expect(writtenMs[0]).toBe(0);
 });
 
 describe("a pause for longer than the deadline", () => {
