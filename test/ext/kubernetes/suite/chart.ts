@@ -1,10 +1,12 @@
 import { execFileSync } from "node:child_process";
+import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
 import type { KubernetesApi } from "../../../../src/ext/kubernetes/api/kubernetes_api.js";
 import type { ObjectPlace } from "../../../../src/ext/kubernetes/api/object_path.js";
 import type { KubernetesObject } from "../../../../src/ext/kubernetes/api/objects.js";
 import type { JsonObject } from "../../../../src/model/json.js";
+import { temporaryFolder } from "../../../temporary_folder.js";
 import { type ClusterPlace, clientOf } from "./cluster.js";
 
 export const chart = join(import.meta.dirname, "../../../../deploy/helm/nexusd");
@@ -100,4 +102,13 @@ export async function tokenOf(
   };
   const of = { apiVersion: "v1", resource: `serviceaccounts/${name}/token`, namespace };
   return (await clientOf(place).create<Answer>(of, request)).status.token;
+}
+
+/** A folder with what a pod finds of its service account. */
+export async function credentialsOf(place: ClusterPlace, namespace: string, name: string): Promise<string> {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, "token"), await tokenOf(place, namespace, name));
+  writeFileSync(join(folder, "namespace"), namespace);
+  cpSync(join(place.folder, "certs/apiserver.crt"), join(folder, "ca.crt"));
+  return folder;
 }

@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:tls";
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished, vi } from "vitest";
 import { KubernetesError } from "../../../../src/ext/kubernetes/api/kubernetes_api.js";
 import type { KubernetesObject, SecretObject } from "../../../../src/ext/kubernetes/api/objects.js";
 import { Injector } from "../../../../src/ext/kubernetes/injector/injector.js";
@@ -10,9 +10,10 @@ import { forms } from "../../../../src/ext/kubernetes/injector/sidecar.js";
 import { WebhookCertificate } from "../../../../src/ext/kubernetes/injector/webhook_certificate.js";
 import type { JsonObject } from "../../../../src/model/json.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { DaemonProcess } from "../../../daemon/daemon_process.js";
 import { silentLog } from "../../../silent_log.js";
 import { aPod, pods } from "../injector/pods.js";
-import { applyAll, asServiceAccount, makeNamespace, release, rendered } from "./chart.js";
+import { applyAll, asServiceAccount, credentialsOf, makeNamespace, release, rendered } from "./chart.js";
 import { clientOf, machineAddress, restartApiServer } from "./cluster.js";
 
 const place = inject("cluster");
@@ -180,4 +181,42 @@ it("reads no other Secret of its namespace", async () => {
   const api = await asServiceAccount(place, namespace, names.injector);
   const secrets = api.list({ apiVersion: "v1", resource: "secrets", namespace });
   await expect(secrets).rejects.toMatchObject({ status: 403 });
+});
+
+it("admits every pod again after its process was killed in the middle of an apply", {
+  timeout: 60_000,
+}, async () => {
+  await closeInjectors();
+  const account = "/run/secrets/kubernetes.io/serviceaccount";
+  const credentials = await credentialsOf(place, namespace, names.injector);
+  const pod = ["--dev-bind", "/", "/", "--tmpfs", "/run", "--ro-bind", credentials, account];
+  const { hostname, port: apiPort } = new URL(place.url);
+  const environment = { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: apiPort };
+  const flags = [
+    `--listen=0.0.0.0:${port}`,
+    `--image=${options.image}`,
+    `--service=${names.injector}`,
+    `--upstream=${options.upstream}`,
+  ];
+  const args = ["injector", ...flags, `--secret=${names.injector}`, `--webhook=${names.webhook}`];
+  const start = () => new DaemonProcess(environment, args, ["bwrap", ...pod, "--die-with-parent", "--"]);
+  const first = start();
+  onTestFinished(() => first.kill("SIGKILL").then());
+  await first.wrote(/"the injector is ready"/);
+  const [before] = await bundles();
+  const many = Array.from({ length: 40 }, () =>
+    made(aPod()).then(
+      ({ spec }) => spec.initContainers?.length,
+      () => "refused",
+    ),
+  );
+  expect(await Promise.race(many)).toBe(1);
+  await first.kill("SIGKILL");
+  // Injected or refused, and never a labeled pod without the daemon.
+  expect(new Set([1, "refused", ...(await Promise.all(many))])).toEqual(new Set([1, "refused"]));
+  const second = start();
+  onTestFinished(() => second.kill("SIGKILL").then());
+  await second.wrote(/"the injector is ready"/);
+  expect((await made(aPod())).spec.initContainers).toHaveLength(1);
+  expect((await bundles())[0]).toBe(before);
 });

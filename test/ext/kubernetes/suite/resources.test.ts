@@ -1,4 +1,5 @@
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, inject, it, vi } from "vitest";
 import type { KubernetesObject, SecretObject } from "../../../../src/ext/kubernetes/api/objects.js";
@@ -8,7 +9,7 @@ import type { JsonObject } from "../../../../src/model/json.js";
 import { Place, World } from "../../../daemon/harness.js";
 import { Browser, consent } from "../../../fakes/browser.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
-import { applyAll, makeNamespace, release, rendered, tokenOf } from "./chart.js";
+import { applyAll, credentialsOf, makeNamespace, release, rendered } from "./chart.js";
 import { clientOf, restartApiServer } from "./cluster.js";
 
 const place = inject("cluster");
@@ -68,14 +69,19 @@ async function eventsOf(namespace: string, name: string): Promise<string[]> {
     .map(({ reason, message }) => `${reason}: ${message}`);
 }
 
-/** What the chart's pod would find in its service account. */
-async function credentials(): Promise<string> {
-  const folder = temporaryFolder();
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "token"), await tokenOf(place, own, release.name));
-  writeFileSync(join(folder, "namespace"), own);
-  cpSync(join(place.folder, "certs/apiserver.crt"), join(folder, "ca.crt"));
-  return folder;
+/** Name and value of each column that `kubectl get` shows of one object. */
+function columnsOf(resource: Resource, name: string, namespace: string): Record<string, string> {
+  const cluster = [`--server=${place.url}`, `--token=${place.token}`];
+  const trust = `--certificate-authority=${join(place.folder, "certs/apiserver.crt")}`;
+  const get = ["get", resource, name, "--namespace", namespace];
+  const text = execFileSync("kubectl", [...cluster, trust, ...get], { encoding: "utf8" });
+  const [header = "", values = ""] = text.split("\n");
+  return Object.fromEntries(
+    [...header.matchAll(/\S+ */g)].map(({ 0: column, index }) => [
+      column.trim(),
+      values.slice(index, index + column.length).trim(),
+    ]),
+  );
 }
 
 const policy = `bindings:
@@ -105,7 +111,7 @@ beforeAll(async () => {
     NEXUS_POLICY_FILE: policyFile,
     NEXUS_KUBERNETES_NAMESPACES: "team,exporting",
     NEXUS_KUBERNETES_EXPORT_NAMESPACES: "exporting",
-    NEXUS_KUBERNETES_CREDENTIALS: await credentials(),
+    NEXUS_KUBERNETES_CREDENTIALS: await credentialsOf(place, own, release.name),
     KUBERNETES_SERVICE_HOST: url.hostname,
     KUBERNETES_SERVICE_PORT: url.port,
   };
@@ -200,6 +206,10 @@ it("leads a user to consent, shows the account, exports the token where it may, 
       ...{ state: "ACTIVE", account: "ada", expiresAt: expect.any(String) },
     });
   }
+  expect(columnsOf("connections", "mail", "team")).toMatchObject({
+    ...{ NAME: "mail", PROVIDER: "op", STATE: "ACTIVE", ACCOUNT: "ada" },
+    ...{ EXPIRES: expect.stringMatching(/^\d{4}-.*Z$/), AGE: expect.stringMatching(/^\d+[smh]/) },
+  });
   const exportedOf = async (namespace: string) =>
     (await look("connections", "mail", namespace))?.status?.conditions?.find(
       ({ type }) => type === "Exported",
@@ -291,6 +301,9 @@ it("grants a service account what an AccessGrant says, for as long as it is ther
   const subjects = [{ namespace: "team", serviceAccountName: "default" }];
   await make("accessgrants", "shared", { subjects, users: ["shared"], providers: ["op"] }, own);
   expect((await untilReady("accessgrants", "shared", own, "InForce")).status?.conditions).toHaveLength(1);
+  expect(columnsOf("accessgrants", "shared", own)).toMatchObject({
+    ...{ READY: "True", REASON: "InForce", PROVIDERS: '["op"]', USERS: '["shared"]' },
+  });
   await untilReady("connections", "shared", "team", "ConsentRequired");
   const ruleOf = async () => {
     const principal = "jwt:system:serviceaccount:team:default";
