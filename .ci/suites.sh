@@ -47,9 +47,9 @@ suites() {
   suite interop 1200 2 toolchains "examples proto/nexus test/interop src/server/rest" "npm run --silent test:interop"
   suite egress 600 2 egress_clients "src/ext/egress test/ext/egress" "npm run --silent test:egress"
   suite kubernetes 900 2 kubernetes "src/ext/kubernetes src/ext/manifest src/identity deploy/helm test/ext/kubernetes" "npm run --silent test:kubernetes"
-  suite mcp 600 1 "" "src/ext/mcp src/domain/providers/mcp test/ext/mcp" "npm run --silent test:mcp"
-  suite mcp-conformance 600 1 "" "src/domain/providers/mcp src/domain/consent src/oauth test/mcp_conformance" "npm run --silent test:mcp-conformance"
-  suite foreign 900 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/domain/providers/mcp test/foreign" "npm run --silent test:foreign"
+  suite mcp 600 1 "" "src/ext/mcp test/ext/mcp" "npm run --silent test:mcp"
+  suite mcp-conformance 600 1 "" "src/ext/mcp_servers src/domain/consent src/oauth test/ext/mcp_servers" "npm run --silent test:mcp-conformance"
+  suite foreign 900 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/ext/mcp_servers test/foreign" "npm run --silent test:foreign"
 
   suite deploy 900 2 "deploy postgresql" "deploy/helm Dockerfile test/deploy src/ext/kubernetes/injector src/config" \
     'as_root env "PATH=$PATH" "PYTHONPATH=$tools_folder/python" npm run --silent test:deploy'

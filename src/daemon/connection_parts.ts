@@ -12,15 +12,15 @@ import { CaptureFormFlow } from "../domain/consent/form/capture_form.js";
 import { ConsentHolder } from "../domain/consent/pending_consents.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
 import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
-import { McpClients } from "../domain/providers/mcp/mcp_clients.js";
-import { McpDiscovery } from "../domain/providers/mcp/mcp_discovery.js";
-import { McpServers } from "../domain/providers/mcp/mcp_servers.js";
 import { ProviderRegistry } from "../domain/providers/provider_registry.js";
 import { CredentialTrial } from "../domain/providers/static/credential_probe.js";
 import type { TokenSpool } from "../domain/refresh/journal/token_spool.js";
 import type { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import type { Revoker } from "../domain/revocation/revoker.js";
 import { UserInfoClient } from "../domain/token_endpoint/user_info_client.js";
+import { McpClients } from "../ext/mcp_servers/mcp_clients.js";
+import { McpDiscovery } from "../ext/mcp_servers/mcp_discovery.js";
+import { McpServers } from "../ext/mcp_servers/mcp_server_profiles.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { Shared } from "./shared_parts.js";
 

@@ -2,7 +2,7 @@ import { CredentialReader, TokenCache } from "../domain/credentials/credential_r
 import { CredentialVault } from "../domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../domain/credentials/credential_writer.js";
 import { namingLog } from "../domain/operations/naming_log.js";
-import { McpServerNames } from "../domain/providers/mcp/mcp_server_names.js";
+import { McpServerNames } from "../domain/providers/mcp_server_names.js";
 import { RevocationQueue } from "../domain/revocation/revocation_queue.js";
 import { AssertionFiles } from "../domain/token_endpoint/assertion_files.js";
 import { ClientKeys } from "../domain/token_endpoint/client_keys.js";

@@ -14,7 +14,7 @@ import { UnknownStateAudit } from "../../src/domain/consent/unknown_state_audit.
 import { CredentialReader, TokenCache } from "../../src/domain/credentials/credential_reader.js";
 import { CredentialVault } from "../../src/domain/credentials/credential_vault.js";
 import { CredentialWriter } from "../../src/domain/credentials/credential_writer.js";
-import { McpServerNames } from "../../src/domain/providers/mcp/mcp_server_names.js";
+import { McpServerNames } from "../../src/domain/providers/mcp_server_names.js";
 import { ProviderRegistry } from "../../src/domain/providers/provider_registry.js";
 import { TokenSpool } from "../../src/domain/refresh/journal/token_spool.js";
 import { RefreshEngine } from "../../src/domain/refresh/refresh_engine.js";

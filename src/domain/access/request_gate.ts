@@ -7,7 +7,7 @@ import { isId } from "../../model/ids.js";
 import { canonicalName, type ProviderProfile } from "../../model/providers/provider_profile.js";
 import type { Store } from "../../store/store.js";
 import { hashState } from "../credentials/credential_vault.js";
-import type { McpServerNames } from "../providers/mcp/mcp_server_names.js";
+import type { McpServerNames } from "../providers/mcp_server_names.js";
 import { type AccessControl, denied } from "./access_control.js";
 import type { ConnectionNames } from "./connection_names.js";
 

@@ -1,3 +1,4 @@
+import type { McpServers } from "../../ext/mcp_servers/mcp_server_profiles.js";
 import type { AuditEventType } from "../../model/access/audit_event.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -5,7 +6,6 @@ import type { InvalidResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { shownIssuer } from "../../oauth/discovery.js";
 import type { GrantFailure } from "../../oauth/failure.js";
-import type { McpServers } from "../providers/mcp/mcp_servers.js";
 import { refusedClientAdvice } from "../token_endpoint/refused_client.js";
 
 /** Why a consent came to nothing, and what more the problem of the connection says: the end of a sentence. */

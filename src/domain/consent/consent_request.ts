@@ -1,3 +1,4 @@
+import type { McpServers } from "../../ext/mcp_servers/mcp_server_profiles.js";
 import { by } from "../../model/access/audit_event.js";
 import type { Identity, Principal } from "../../model/access/principal.js";
 import {
@@ -24,7 +25,6 @@ import {
   type StoredLimits,
 } from "../connections/state/quotas.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
-import type { McpServers } from "../providers/mcp/mcp_servers.js";
 import { profileNamed, profileOf } from "../providers/requested_profile.js";
 import { connectionKey } from "../token_endpoint/dpop_keys.js";
 import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/issuer_metadata.js";

@@ -1,7 +1,7 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { RequestRules } from "../../domain/access/request_rules.js";
-import type { McpServerNames } from "../../domain/providers/mcp/mcp_server_names.js";
+import type { McpServerNames } from "../../domain/providers/mcp_server_names.js";
 import { isDownscoped } from "../../domain/tokens/downscoping.js";
 import type { ReadAudit } from "../../domain/tokens/read_audit.js";
 import { type Connection, ConnectionService } from "../../gen/nexus/v1/connection_pb.js";

@@ -8,7 +8,7 @@ import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { RequestRules } from "../../domain/access/request_rules.js";
 import { CredentialVault } from "../../domain/credentials/credential_vault.js";
 import type { KeyringManager } from "../../domain/operations/keyring_manager.js";
-import type { McpServerNames } from "../../domain/providers/mcp/mcp_server_names.js";
+import type { McpServerNames } from "../../domain/providers/mcp_server_names.js";
 import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
 import type { ReadAudit } from "../../domain/tokens/read_audit.js";
 import type { SpokeState } from "../../model/connections/daemon_status.js";

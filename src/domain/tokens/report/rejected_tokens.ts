@@ -1,3 +1,4 @@
+import type { McpServers } from "../../../ext/mcp_servers/mcp_server_profiles.js";
 import { about, by } from "../../../model/access/audit_event.js";
 import type { Principal } from "../../../model/access/principal.js";
 import type { Connection } from "../../../model/connections/connection.js";
@@ -11,7 +12,6 @@ import {
 } from "../../../oauth/resource/authentication_challenge.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Store } from "../../../store/store.js";
-import type { McpServers } from "../../providers/mcp/mcp_servers.js";
 import type { LinkAnswer } from "../acquire/decision.js";
 import { DemandedRefresh, type DemandedRefreshDeps } from "../demanded_refresh.js";
 import type { RefreshLimit } from "../refresh_limit.js";

@@ -1,17 +1,20 @@
-import { jwksPath } from "../../../model/clients/client_key.js";
-import type { ClientRegistration } from "../../../model/credentials/client_registration.js";
-import { DataLoss, FailedPrecondition, Unavailable } from "../../../model/errors.js";
-import { newToken } from "../../../model/ids.js";
-import type { ProviderProfile, TokenEndpointAuthMethod } from "../../../model/providers/provider_profile.js";
-import { clientMetadataPath, redirectPathOfMetadata } from "../../../model/providers/redirect_path.js";
-import type { AuthorizationServer } from "../../../oauth/authorization_server.js";
-import { newCodeVerifier } from "../../../oauth/pkce.js";
-import {
-  type ClientMetadata,
-  clientMetadata,
-  commonAuthMethods,
-  ownSigningAlg,
-} from "../../../oauth/registration/client_metadata.js";
+import { registrationPlace } from "../../domain/credentials/associated_data.js";
+import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import type { ReservedProfile } from "../../domain/providers/provider_registry.js";
+import { jwksPath } from "../../model/clients/client_key.js";
+import type { ClientRegistration } from "../../model/credentials/client_registration.js";
+import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js";
+import { newToken } from "../../model/ids.js";
+import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
+import { clientMetadataPath, redirectPathOfMetadata } from "../../model/providers/redirect_path.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { newCodeVerifier } from "../../oauth/pkce.js";
+import { networkWords } from "../../outbound/network_words.js";
+import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
+import type { Secret } from "../../runtime/secret.js";
+import { type ClientMetadata, clientMetadata, commonAuthMethods, ownSigningAlg } from "./client_metadata.js";
 import {
   deleteRegistration,
   isTurnedAway,
@@ -19,15 +22,7 @@ import {
   RegistrationRefused,
   readRegistration,
   registerClient,
-} from "../../../oauth/registration/client_registration.js";
-import { networkWords } from "../../../outbound/network_words.js";
-import { OutboundError, type OutboundFetch } from "../../../outbound/outbound.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { Log } from "../../../runtime/log.js";
-import type { Secret } from "../../../runtime/secret.js";
-import { registrationPlace } from "../../credentials/associated_data.js";
-import type { CredentialVault } from "../../credentials/credential_vault.js";
-import type { ReservedProfile } from "../provider_registry.js";
+} from "./client_registration.js";
 import { type DiscoveredMcpServer, issuerOf } from "./mcp_discovery.js";
 
 /** A client that a person registered. */

@@ -1,20 +1,20 @@
 import { describe, expect, it, test } from "vitest";
-import {
-  manualAuthorizationServer,
-  unpublishedAuthorizationServer,
-} from "../../../src/oauth/authorization_server.js";
-import { clientMetadata, commonAuthMethods } from "../../../src/oauth/registration/client_metadata.js";
+import { clientMetadata, commonAuthMethods } from "../../../src/ext/mcp_servers/client_metadata.js";
 import {
   deleteRegistration,
   RegistrationRefused,
   readRegistration,
   registerClient,
-} from "../../../src/oauth/registration/client_registration.js";
+} from "../../../src/ext/mcp_servers/client_registration.js";
+import {
+  manualAuthorizationServer,
+  unpublishedAuthorizationServer,
+} from "../../../src/oauth/authorization_server.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { perTest } from "../../lifetimes.js";
-import { json, startScriptedServer } from "../scripted_server.js";
+import { json, startScriptedServer } from "../../oauth/scripted_server.js";
 
 const server = perTest(() => startScriptedServer());
 const fetch = createOutboundFetch({ networks: loopbackNetworks });

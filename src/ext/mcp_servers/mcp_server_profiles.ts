@@ -1,24 +1,24 @@
-import { daemon, type Principal } from "../../../model/access/principal.js";
-import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../../model/errors.js";
-import { canonicalMcpServerUrl, nameOfMcpServer } from "../../../model/mcp/mcp_server_url.js";
+import type { McpServerNames } from "../../domain/providers/mcp_server_names.js";
+import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
+import { daemon, type Principal } from "../../model/access/principal.js";
+import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../model/errors.js";
+import { canonicalMcpServerUrl, nameOfMcpServer } from "../../model/mcp/mcp_server_url.js";
 import {
   canonicalName,
   type ProviderProfile,
   type ProviderSettings,
-} from "../../../model/providers/provider_profile.js";
-import type { AuthorizationServer } from "../../../oauth/authorization_server.js";
-import { judgeHost } from "../../../outbound/address_judge.js";
-import type { ProviderNetworks } from "../../../outbound/provider_networks.js";
-import { BoundedMap } from "../../../runtime/bounded_map.js";
-import type { Clock } from "../../../runtime/clock.js";
-import { KeyedMutex } from "../../../runtime/keyed_mutex.js";
-import type { Log } from "../../../runtime/log.js";
-import type { Store } from "../../../store/store.js";
-import type { ProviderRegistry } from "../provider_registry.js";
+} from "../../model/providers/provider_profile.js";
+import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import { judgeHost } from "../../outbound/address_judge.js";
+import type { ProviderNetworks } from "../../outbound/provider_networks.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
+import type { Clock } from "../../runtime/clock.js";
+import { KeyedMutex } from "../../runtime/keyed_mutex.js";
+import type { Log } from "../../runtime/log.js";
+import type { Store } from "../../store/store.js";
 import { ClientReplacement, type ClientReplacementDeps } from "./client_replacement.js";
 import type { ClientDocument, GivenClient, McpClients, ProfileClient } from "./mcp_clients.js";
 import { boundIssuer, type DiscoveredMcpServer, issuerOf, type McpDiscovery } from "./mcp_discovery.js";
-import type { McpServerNames } from "./mcp_server_names.js";
 import { settingsOfMcpServer } from "./mcp_settings.js";
 
 /** What a caller says of the profile that is made from a URL. */

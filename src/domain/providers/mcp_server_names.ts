@@ -1,6 +1,6 @@
-import { canonicalMcpServerUrl } from "../../../model/mcp/mcp_server_url.js";
-import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import type { Store } from "../../../store/store.js";
+import { canonicalMcpServerUrl } from "../../model/mcp/mcp_server_url.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Store } from "../../store/store.js";
 
 /** Finds the profile of an MCP server. A profile that was found is looked at again, and not searched for. */
 export class McpServerNames {

@@ -1,13 +1,13 @@
 import { request as httpRequest } from "node:http";
 import { describe, expect, it } from "vitest";
-import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
-import { ClientRegistration } from "../../src/gen/nexus/v1/provider_pb.js";
-import { consent } from "../fakes/browser.js";
-import { McpServer } from "../fakes/mcp_server.js";
-import { type OpenIdProvider, startOpenIdProvider } from "../fakes/openid_provider.js";
-import { perTest } from "../lifetimes.js";
-import { failureOf } from "./errors.js";
-import { Place, World } from "./harness.js";
+import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
+import { ClientRegistration } from "../../../../src/gen/nexus/v1/provider_pb.js";
+import { failureOf } from "../../../daemon/errors.js";
+import { Place, World } from "../../../daemon/harness.js";
+import { consent } from "../../../fakes/browser.js";
+import { McpServer } from "../../../fakes/mcp_server.js";
+import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
+import { perTest } from "../../../lifetimes.js";
 
 /** What tokens may be issued for: filled when the MCP server has its port. */
 const resources: string[] = [];

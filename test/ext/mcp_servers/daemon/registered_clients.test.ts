@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { ConnectionStatus } from "../../src/gen/nexus/v1/connection_pb.js";
-import { Browser } from "../fakes/browser.js";
-import { MemoryMcpServer } from "../fakes/memory_mcp_server.js";
-import { perTest } from "../lifetimes.js";
-import { failureOf } from "./errors.js";
-import { TestDaemon } from "./harness.js";
+import { ConnectionStatus } from "../../../../src/gen/nexus/v1/connection_pb.js";
+import { failureOf } from "../../../daemon/errors.js";
+import { TestDaemon } from "../../../daemon/harness.js";
+import { Browser } from "../../../fakes/browser.js";
+import { MemoryMcpServer } from "../../../fakes/memory_mcp_server.js";
+import { perTest } from "../../../lifetimes.js";
 
 const world = perTest(() => TestDaemon.start());
 const mcp = perTest(() => MemoryMcpServer.start());

@@ -1,19 +1,19 @@
-import { FailedPrecondition, type NexusError, Unavailable } from "../../../model/errors.js";
-import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
+import type { IssuerMetadata } from "../../domain/token_endpoint/issuer_metadata.js";
+import { FailedPrecondition, type NexusError, Unavailable } from "../../model/errors.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import {
   type AuthorizationServer,
   unpublishedAuthorizationServer,
-} from "../../../oauth/authorization_server.js";
-import { DiscoveryFailure } from "../../../oauth/discovery.js";
+} from "../../oauth/authorization_server.js";
+import { DiscoveryFailure } from "../../oauth/discovery.js";
+import { networkWords } from "../../outbound/network_words.js";
+import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
 import {
   fetchResourceMetadata,
   type ProtectedResource,
   ResourceMetadataRejected,
-} from "../../../oauth/resource/protected_resource_metadata.js";
-import { askForChallenge } from "../../../oauth/resource/resource_challenge.js";
-import { networkWords } from "../../../outbound/network_words.js";
-import { OutboundError, type OutboundFetch } from "../../../outbound/outbound.js";
-import type { IssuerMetadata } from "../../token_endpoint/issuer_metadata.js";
+} from "./protected_resource_metadata.js";
+import { askForChallenge } from "./resource_challenge.js";
 
 /** What an MCP server and its authorization server publish. */
 export interface DiscoveredMcpServer {

@@ -1,8 +1,8 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DaemonProcess } from "../daemon/daemon_process.js";
-import { freePort } from "../free_port.js";
+import { DaemonProcess } from "../../../daemon/daemon_process.js";
+import { freePort } from "../../../free_port.js";
 
 /** Where a daemon is, for the agents. */
 export interface DaemonPlace {

@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { ProfileClient } from "../../../../src/domain/providers/mcp/mcp_clients.js";
-import { McpServers } from "../../../../src/domain/providers/mcp/mcp_servers.js";
-import { Aborted, Unavailable } from "../../../../src/model/errors.js";
-import type { ProviderProfile } from "../../../../src/model/providers/provider_profile.js";
-import { ManualClock } from "../../../../src/runtime/manual_clock.js";
-import { aProfile, nowMs } from "../../../samples.js";
-import { silentLog } from "../../../silent_log.js";
+import type { ProfileClient } from "../../../src/ext/mcp_servers/mcp_clients.js";
+import { McpServers } from "../../../src/ext/mcp_servers/mcp_server_profiles.js";
+import { Aborted, Unavailable } from "../../../src/model/errors.js";
+import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { aProfile, nowMs } from "../../samples.js";
+import { silentLog } from "../../silent_log.js";
 
 const issuer = "https://as.example";
 const registration = {

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { McpClients } from "../../../../src/domain/providers/mcp/mcp_clients.js";
-import { perTest } from "../../../lifetimes.js";
-import { aProfile, nowMs, sealed } from "../../../samples.js";
-import { silentLog } from "../../../silent_log.js";
-import { Engine } from "../../engine.js";
+import { McpClients } from "../../../src/ext/mcp_servers/mcp_clients.js";
+import { Engine } from "../../domain/engine.js";
+import { perTest } from "../../lifetimes.js";
+import { aProfile, nowMs, sealed } from "../../samples.js";
+import { silentLog } from "../../silent_log.js";
 
 const engine = perTest(() => new Engine());
 

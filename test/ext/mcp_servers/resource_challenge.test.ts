@@ -1,9 +1,9 @@
 import { describe, expect, it, test } from "vitest";
-import { askForChallenge, challengeOf } from "../../../src/oauth/resource/resource_challenge.js";
+import { askForChallenge, challengeOf } from "../../../src/ext/mcp_servers/resource_challenge.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { perTest } from "../../lifetimes.js";
-import { json, type Script, startScriptedServer } from "../scripted_server.js";
+import { json, type Script, startScriptedServer } from "../../oauth/scripted_server.js";
 
 const none = { metadataUrl: undefined, scopes: undefined };
 const metadataUrl = "https://a.example/prm";

@@ -1,8 +1,8 @@
-import type { Principal } from "../../../model/access/principal.js";
-import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
-import type { Log } from "../../../runtime/log.js";
-import type { Store } from "../../../store/store.js";
-import type { ProviderRegistry } from "../provider_registry.js";
+import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
+import type { Principal } from "../../model/access/principal.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
+import type { Log } from "../../runtime/log.js";
+import type { Store } from "../../store/store.js";
 import type { McpClients, ProfileClient } from "./mcp_clients.js";
 import type { DiscoveredMcpServer } from "./mcp_discovery.js";
 import { settingsOfServer } from "./mcp_settings.js";

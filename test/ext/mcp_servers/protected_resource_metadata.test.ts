@@ -4,11 +4,11 @@ import {
   isResourceOf,
   ResourceMetadataRejected,
   resourceMetadataUrls,
-} from "../../../src/oauth/resource/protected_resource_metadata.js";
+} from "../../../src/ext/mcp_servers/protected_resource_metadata.js";
 import { createOutboundFetch, OutboundError, type OutboundFetch } from "../../../src/outbound/outbound.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { perTest } from "../../lifetimes.js";
-import { json, type Script, startScriptedServer } from "../scripted_server.js";
+import { json, type Script, startScriptedServer } from "../../oauth/scripted_server.js";
 
 test.each([
   [
