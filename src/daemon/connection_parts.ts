@@ -12,15 +12,13 @@ import { CaptureFormFlow } from "../domain/consent/form/capture_form.js";
 import { ConsentHolder } from "../domain/consent/pending_consents.js";
 import { UnknownStateAudit } from "../domain/consent/unknown_state_audit.js";
 import { DiscoveryTrial } from "../domain/providers/discovery_trial.js";
+import { McpServers, type OpenMcpProfiles } from "../domain/providers/mcp_servers.js";
 import { ProviderRegistry } from "../domain/providers/provider_registry.js";
 import { CredentialTrial } from "../domain/providers/static/credential_probe.js";
 import type { TokenSpool } from "../domain/refresh/journal/token_spool.js";
 import type { RefreshEngine } from "../domain/refresh/refresh_engine.js";
 import type { Revoker } from "../domain/revocation/revoker.js";
 import { UserInfoClient } from "../domain/token_endpoint/user_info_client.js";
-import { McpClients } from "../ext/mcp_servers/mcp_clients.js";
-import { McpDiscovery } from "../ext/mcp_servers/mcp_discovery.js";
-import { McpServers } from "../ext/mcp_servers/mcp_server_profiles.js";
 import { applyStrategy } from "../strategies/apply_strategy.js";
 import type { Shared } from "./shared_parts.js";
 
@@ -30,26 +28,12 @@ export interface RefreshParts {
   readonly revoker: Revoker;
 }
 
-export type McpParts = ReturnType<typeof mcpParts>;
+export type ProviderParts = ReturnType<typeof providerParts>;
 
 /** Profiles, and how those of MCP servers are made. */
-export function mcpParts(shared: Shared) {
-  const {
-    config,
-    changes,
-    mcpNames,
-    networks,
-    assertionFiles,
-    keyFiles,
-    store,
-    vault,
-    grantTypes,
-    clock,
-    clientKeys,
-    servers,
-    outbound,
-    log,
-  } = shared;
+export function providerParts(shared: Shared, mcpProfiles: OpenMcpProfiles | undefined) {
+  const { config, changes, networks, assertionFiles, keyFiles, store, vault, grantTypes } = shared;
+  const { clock, clientKeys, servers, outbound, log } = shared;
   const onChanged = (providerId: string): void => void changes.emit("provider", providerId);
   const registry = new ProviderRegistry({
     networks,
@@ -64,16 +48,27 @@ export function mcpParts(shared: Shared) {
     onChanged,
   });
   changes.on("followed", ({ providerIds }) => registry.followed(providerIds));
-  const discovery = new McpDiscovery({ servers, outbound });
-  const clients = new McpClients({ vault, outbound, clock, log, publicUrl: config.publicUrl });
-  return {
+  const mcp = new McpServers(mcpProfiles, {
+    store,
     registry,
-    mcp: new McpServers({ store, networks, clock, log, registry, discovery, clients, names: mcpNames }),
-  };
+    names: shared.mcpNames,
+    servers,
+    vault,
+    outbound,
+    networks,
+    publicUrl: config.publicUrl,
+    clock,
+    log,
+  });
+  return { registry, mcp };
 }
 
 /** What makes connections, and ends them. */
-export function connectionParts(shared: Shared, { spool, revoker, engine }: RefreshParts, { mcp }: McpParts) {
+export function connectionParts(
+  shared: Shared,
+  { spool, revoker, engine }: RefreshParts,
+  { mcp }: ProviderParts,
+) {
   const { config, store, changes, vault, clock, log, outbound, writer, locks, servers, grants, revocations } =
     shared;
   const unknownStateAudit = new UnknownStateAudit({ store, clock, log });

@@ -1,6 +1,7 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
 import type { FollowOutcome } from "../domain/consent/consent_types.js";
+import type { OpenMcpProfiles } from "../domain/providers/mcp_servers.js";
 import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
 import type { OpenDownscoping } from "../domain/tokens/downscoping.js";
 import type { JsonObject } from "../model/json.js";
@@ -91,6 +92,8 @@ export interface DaemonExtension {
   readonly grantTypes?: readonly GrantTypeRow[];
   /** Makes tokens that may do less than their connection's. Called when the first is asked for. */
   readonly downscoping?: OpenDownscoping;
+  /** Makes providers of MCP servers. Called when the first is needed. */
+  readonly mcpProfiles?: OpenMcpProfiles;
   readonly keepProfiles?: KeepProfiles;
   /** Resolves with undefined where the settings leave it off. */
   open?(core: Core): Promise<RunningExtension | undefined>;

@@ -114,7 +114,7 @@ function browserPages(
     publicUrl: new URL(config.publicUrl),
     flow: domain.consent,
     capture: domain.captureForm,
-    publishedDocument: (path) =>
+    publishedDocument: async (path) =>
       path === jwksPath ? domain.clientKeys.jwkSet : domain.mcp.clientDocument(path),
     followLink: links && ((code) => links.followLink?.(code)),
     describe,

@@ -30,7 +30,7 @@ import { TokenWatch } from "../domain/tokens/watch/token_watch.js";
 import { WatchedReads } from "../domain/tokens/watch/watch_fanout.js";
 import { DpopNonces } from "../oauth/dpop/dpop_nonces.js";
 import { KeyedMutex } from "../runtime/keyed_mutex.js";
-import { connectionParts, type McpParts, mcpParts, type RefreshParts } from "./connection_parts.js";
+import { connectionParts, type ProviderParts, providerParts, type RefreshParts } from "./connection_parts.js";
 import { linksElsewhere, reportsElsewhere, unboundTokens } from "./hub/elsewhere.js";
 import type { Resources } from "./resources.js";
 import { type DomainOptions, type DomainResources, type Shared, sharedParts } from "./shared_parts.js";
@@ -43,10 +43,10 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   const { hub, readAudit, clock, log } = shared;
   const access = accessParts(shared);
   const refresh = refreshParts(shared, resources);
-  const mcp = mcpParts(shared);
+  const providers = providerParts(shared, options.mcpProfiles);
   const tokens = tokenParts(shared, refresh, access.rules, options.downscoping);
   resources.store.observe(new WatchedReads({ hub, readAudit, clock, log }));
-  const connections = connectionParts(shared, refresh, mcp);
+  const connections = connectionParts(shared, refresh, providers);
   const acquiring = {
     ...{ ...shared, ...access, ...access.guard, ...tokens, ...connections },
     ...(shared.fleet?.isSpoke && linksElsewhere),
@@ -54,12 +54,12 @@ export function wireDomain(options: DomainOptions, resources: DomainResources) {
   };
   return {
     ...access,
-    ...mcp,
+    ...providers,
     ...refresh,
     ...tokens,
     ...connections,
     acquirer: new TokenAcquirer(acquiring),
-    ...rejectionParts(shared, tokens, mcp, new StepUps(acquiring)),
+    ...rejectionParts(shared, tokens, providers, new StepUps(acquiring)),
     ...operationParts(shared, refresh, resources),
     clientKeys: shared.clientKeys,
     changes: shared.changes,
@@ -147,7 +147,7 @@ function refreshParts(shared: Shared, { spoolFile, metrics }: DomainResources) {
 function rejectionParts(
   shared: Shared,
   { tokens, refresher, limit }: ReturnType<typeof tokenParts>,
-  { mcp }: McpParts,
+  { mcp }: ProviderParts,
   stepUps: StepUps,
 ) {
   const { fleet, store, clock, reader } = shared;

@@ -11,6 +11,7 @@ import { grants } from "./grants/extension.js";
 import { kubernetes } from "./kubernetes/extension.js";
 import { manifest } from "./manifest/extension.js";
 import { mcp } from "./mcp/extension.js";
+import { mcpServers } from "./mcp_servers/extension.js";
 import { spoke } from "./spoke/extension.js";
 
 /** The only place that names the extensions. Without its folder and its lines here, the rest builds and runs. */
@@ -26,6 +27,7 @@ export const extensions: readonly Extension[] = [
   kubernetes,
   manifest,
   mcp,
+  mcpServers,
   spoke,
   webConsole,
 ];

@@ -186,7 +186,7 @@ export class DataLoss extends NexusError {
   readonly kind = "data_loss";
 }
 
-/** A later release answers this. */
+/** An extension would do this, and the build does not have it. */
 export class Unimplemented extends NexusError {
   readonly kind = "unimplemented";
 }

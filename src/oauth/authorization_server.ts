@@ -112,24 +112,6 @@ export function manualAuthorizationServer(
   });
 }
 
-/**
- * The server at an origin that publishes nothing of itself: the endpoints that the MCP specification of 2025-03-26 falls back to.
- */
-export function unpublishedAuthorizationServer(origin: string): AuthorizationServer {
-  const server = manualAuthorizationServer({
-    issuer: "",
-    authUrl: `${origin}/authorize`,
-    tokenUrl: `${origin}/token`,
-    jwksUrl: "",
-  });
-  const registrationEndpoint = `${origin}/register`;
-  return {
-    ...server,
-    announced: { ...server.announced, registrationEndpoint },
-    metadata: { ...server.metadata, registration_endpoint: registrationEndpoint },
-  };
-}
-
 /** A server with the keys of another description of it, and all else as it was. */
 export function withKeysOf(server: AuthorizationServer, described: AuthorizationServer): AuthorizationServer {
   const { jwks_uri, id_token_signing_alg_values_supported: algorithms } = described.metadata;

@@ -110,7 +110,7 @@ export const packages: Record<string, readonly Layer[]> = {
   koffi: ["daemon", "server"],
   limiter: ["service"],
   lmdb: ["store"],
-  oauth4webapi: ["oauth"],
+  oauth4webapi: ["oauth", "ext"],
   open: ["cli"],
   pg: ["ext"],
   pino: ["telemetry"],
@@ -198,7 +198,7 @@ export const limits = {
  */
 export const budgets = {
   /** `src` without `src/ext`. */
-  core: { budget: 44_000, ceiling: 56_550 },
+  core: { budget: 44_000, ceiling: 55_400 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
   src: { budget: 66_000, ceiling: 83_250 },
   /** The largest extension but `fleet`, which may have 6 000. */

@@ -1,4 +1,3 @@
-import type { McpServers } from "../../ext/mcp_servers/mcp_server_profiles.js";
 import { about, by } from "../../model/access/audit_event.js";
 import type { Identity, Principal } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
@@ -15,6 +14,7 @@ import {
 import type { DeviceRequests } from "../consent/device_request.js";
 import { PendingConsents } from "../consent/pending_consents.js";
 import type { CredentialVault } from "../credentials/credential_vault.js";
+import type { McpServers } from "../providers/mcp_servers.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { changeConnection } from "./state/connection_change.js";

@@ -1,4 +1,3 @@
-import type { McpServers } from "../../ext/mcp_servers/mcp_server_profiles.js";
 import { at, browser, type Provenance } from "../../model/access/principal.js";
 import type { PendingAuthorization } from "../../model/connections/authorization.js";
 import { askedScopes } from "../../model/connections/step_up.js";
@@ -12,6 +11,7 @@ import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
 import { takeRequest } from "../connections/state/connection_change.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
+import type { McpServers } from "../providers/mcp_servers.js";
 import type { RevocationQueue } from "../revocation/revocation_queue.js";
 import type { IssuerMetadata } from "../token_endpoint/issuer_metadata.js";
 import { PushedRequests } from "../token_endpoint/pushed_requests.js";

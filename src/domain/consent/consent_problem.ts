@@ -1,4 +1,3 @@
-import type { McpServers } from "../../ext/mcp_servers/mcp_server_profiles.js";
 import type { AuditEventType } from "../../model/access/audit_event.js";
 import type { ProblemReason } from "../../model/problem_reason.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
@@ -6,6 +5,7 @@ import type { InvalidResponse } from "../../oauth/authorization_response.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { shownIssuer } from "../../oauth/discovery.js";
 import type { GrantFailure } from "../../oauth/failure.js";
+import type { McpServers } from "../providers/mcp_servers.js";
 import { refusedClientAdvice } from "../token_endpoint/refused_client.js";
 
 /** Why a consent came to nothing, and what more the problem of the connection says: the end of a sentence. */
@@ -87,7 +87,8 @@ export async function refusedExchange(
   mcp: McpServers | undefined,
 ): Promise<ReturnType<typeof exchangeFailure>> {
   const problem = exchangeFailure(failure, profile, redirectUri);
-  const now = problem.reason === "client_rejected" ? await mcp?.refused(profile) : undefined;
+  const now =
+    problem.reason === "client_rejected" ? await mcp?.followed(profile, "client_refused") : undefined;
   if (now === undefined || now.version === profile.version) return problem;
   const { tokenEndpointAuthMethod: method } = now;
   const detail = `${answerWords(failure)}; nexusd had registered this client, and has registered another one for ${method}: consent again`;

@@ -1,4 +1,3 @@
-import type { McpServers } from "../../ext/mcp_servers/mcp_server_profiles.js";
 import { by } from "../../model/access/audit_event.js";
 import type { Identity, Principal } from "../../model/access/principal.js";
 import {
@@ -25,6 +24,7 @@ import {
   type StoredLimits,
 } from "../connections/state/quotas.js";
 import { type CredentialVault, hashState } from "../credentials/credential_vault.js";
+import type { McpServers } from "../providers/mcp_servers.js";
 import { profileNamed, profileOf } from "../providers/requested_profile.js";
 import { connectionKey } from "../token_endpoint/dpop_keys.js";
 import { type IssuerMetadata, refuseWithoutAuthorization } from "../token_endpoint/issuer_metadata.js";
@@ -118,7 +118,7 @@ export class ConnectionRequests {
     const named = existing
       ? profileOf(this.deps.store, existing, request)
       : profileNamed(this.deps.store, request);
-    const profile = (await this.deps.mcp?.current(named)) ?? named;
+    const profile = (await this.deps.mcp?.followed(named, "consent_requested")) ?? named;
     if (!existing && request.userId === "") {
       throw new InvalidArgument([{ field: "user_id", description: "is required for a new connection" }]);
     }

@@ -13,7 +13,7 @@ export interface PushedRequestsDeps {
   readonly store: Store;
   /** Registers a client again that its server has lost. */
   readonly mcp?:
-    | { visited(profile: ProviderProfile, server: AuthorizationServer): Promise<ProviderProfile> }
+    | { followed(profile: ProviderProfile, occasion: "browser_sent"): Promise<ProviderProfile> }
     | undefined;
   readonly grants: Pick<TokenEndpointClient, "pushAuthorization">;
   readonly log: Log;
@@ -44,7 +44,7 @@ export class PushedRequests {
   async locate(stateHash: string, request: LocatedRequest): Promise<PushedLocation> {
     const { server, pending, state, secret } = request;
     // An API that misses scopes took a token of this client a moment ago: the server has not lost it.
-    const visited = pending.isStepUp ? undefined : this.deps.mcp?.visited(request.profile, server);
+    const visited = pending.isStepUp ? undefined : this.deps.mcp?.followed(request.profile, "browser_sent");
     const profile = (await visited) ?? request.profile;
     if (profile.version !== request.profile.version) await this.#follow(stateHash, request.profile, profile);
     const url = authorizationUrl({

@@ -43,13 +43,13 @@ const endOfTimeMs = 253_402_300_800_000;
 export async function registerClient(
   server: AuthorizationServer,
   metadata: ClientMetadata,
-  fetch: OutboundFetch,
+  outbound: OutboundFetch,
 ): Promise<RegisteredClient> {
   const asked = JSON.parse(JSON.stringify(metadata)) as Partial<oauth.OmitSymbolProperties<oauth.Client>>;
   const response = await oauth.dynamicClientRegistrationRequest(server.metadata, asked, {
     [oauth.allowInsecureRequests]: true,
     [oauth.customFetch]: async (url, init) =>
-      normalised(await fetch(url, { ...(init as unknown as OutboundRequest), maxBytes })),
+      normalised(await outbound(url, { ...(init as unknown as OutboundRequest), maxBytes })),
   });
   try {
     return clientOf(server, metadata, await oauth.processDynamicClientRegistrationResponse(response));
@@ -68,9 +68,9 @@ export async function readRegistration(
   server: AuthorizationServer,
   asked: ClientMetadata,
   management: NonNullable<RegisteredClient["management"]>,
-  fetch: OutboundFetch,
+  outbound: OutboundFetch,
 ): Promise<RegisteredClient | undefined> {
-  const response = await fetch(management.url, { ...managed(management), method: "GET", maxBytes });
+  const response = await outbound(management.url, { ...managed(management), method: "GET", maxBytes });
   if (response.status === 401) return undefined;
   try {
     const answer = await normalised(response);
@@ -84,9 +84,9 @@ export async function readRegistration(
 /** Ends the registration (RFC 7592 section 2.3). @returns whether the server took it @throws OutboundError */
 export async function deleteRegistration(
   management: NonNullable<RegisteredClient["management"]>,
-  fetch: OutboundFetch,
+  outbound: OutboundFetch,
 ): Promise<boolean> {
-  const { status } = await fetch(management.url, { ...managed(management), method: "DELETE", maxBytes });
+  const { status } = await outbound(management.url, { ...managed(management), method: "DELETE", maxBytes });
   return status === 204 || status === 200 || status === 404;
 }
 
@@ -169,10 +169,10 @@ function refusalOf(error: unknown): Error {
  * Whether the authorization endpoint answers a request by an error page, or by a redirect to one: it does not know the client (RFC 6749
  * section 4.1.2.1), or serves nobody. What cannot be asked says neither.
  */
-export async function isTurnedAway(request: AuthorizationRequest, fetch: OutboundFetch): Promise<boolean> {
+export async function isTurnedAway(request: AuthorizationRequest, outbound: OutboundFetch): Promise<boolean> {
   try {
     const headers = { accept: "text/html" };
-    const answer = await fetch(authorizationUrl(request), { method: "GET", headers, takesRedirect: true });
+    const answer = await outbound(authorizationUrl(request), { method: "GET", headers, takesRedirect: true });
     const location = answer.headers.get("location") ?? "";
     const isToErrorPage = /[?&]error=/.test(location) && !location.startsWith(request.redirectUri);
     return answer.status >= 400 || isToErrorPage;

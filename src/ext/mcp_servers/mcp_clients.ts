@@ -1,12 +1,13 @@
 import { registrationPlace } from "../../domain/credentials/associated_data.js";
 import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import type { GivenClient } from "../../domain/providers/mcp_servers.js";
 import type { ReservedProfile } from "../../domain/providers/provider_registry.js";
 import { jwksPath } from "../../model/clients/client_key.js";
 import type { ClientRegistration } from "../../model/credentials/client_registration.js";
 import { DataLoss, FailedPrecondition, Unavailable } from "../../model/errors.js";
 import { newToken } from "../../model/ids.js";
 import type { ProviderProfile, TokenEndpointAuthMethod } from "../../model/providers/provider_profile.js";
-import { clientMetadataPath, redirectPathOfMetadata } from "../../model/providers/redirect_path.js";
+import { clientMetadataPath } from "../../model/providers/redirect_path.js";
 import type { AuthorizationServer } from "../../oauth/authorization_server.js";
 import { newCodeVerifier } from "../../oauth/pkce.js";
 import { networkWords } from "../../outbound/network_words.js";
@@ -24,14 +25,6 @@ import {
   registerClient,
 } from "./client_registration.js";
 import { type DiscoveredMcpServer, issuerOf } from "./mcp_discovery.js";
-
-/** A client that a person registered. */
-export interface GivenClient {
-  readonly clientId: string;
-  readonly clientSecret: Secret | undefined;
-  /** Where it was registered; empty when the person did not say. */
-  readonly issuer: string;
-}
 
 /** A client, as the profile holds it. */
 export interface ProfileClient {
@@ -104,10 +97,9 @@ export class McpClients {
   }
 
   /** The document of the profiles with this client; undefined when the path is that of none. */
-  document(path: string, profiles: Iterable<ProviderProfile>): ClientDocument | undefined {
-    const redirectPath = redirectPathOfMetadata(path);
-    const clientId = redirectPath === undefined ? undefined : this.#documentUrl(redirectPath);
-    if (redirectPath === undefined || clientId === undefined) return undefined;
+  document(redirectPath: string, profiles: Iterable<ProviderProfile>): ClientDocument | undefined {
+    const clientId = this.#documentUrl(redirectPath);
+    if (clientId === undefined) return undefined;
     for (const { clientId: used, registration, tokenEndpointAuthMethod } of profiles) {
       if (registration?.kind !== "metadata_document" || used !== clientId) continue;
       const metadata = this.#metadata(redirectPath, tokenEndpointAuthMethod);

@@ -1,10 +1,7 @@
 import type { IssuerMetadata } from "../../domain/token_endpoint/issuer_metadata.js";
 import { FailedPrecondition, type NexusError, Unavailable } from "../../model/errors.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
-import {
-  type AuthorizationServer,
-  unpublishedAuthorizationServer,
-} from "../../oauth/authorization_server.js";
+import { type AuthorizationServer, manualAuthorizationServer } from "../../oauth/authorization_server.js";
 import { DiscoveryFailure } from "../../oauth/discovery.js";
 import { networkWords } from "../../outbound/network_words.js";
 import { OutboundError, type OutboundFetch } from "../../outbound/outbound.js";
@@ -109,6 +106,24 @@ export class McpDiscovery {
       return unpublishedAuthorizationServer(origin);
     }
   }
+}
+
+/**
+ * The server at an origin that publishes nothing of itself: the endpoints that the MCP specification of 2025-03-26 falls back to.
+ */
+export function unpublishedAuthorizationServer(origin: string): AuthorizationServer {
+  const server = manualAuthorizationServer({
+    issuer: "",
+    authUrl: `${origin}/authorize`,
+    tokenUrl: `${origin}/token`,
+    jwksUrl: "",
+  });
+  const registrationEndpoint = `${origin}/register`;
+  return {
+    ...server,
+    announced: { ...server.announced, registrationEndpoint },
+    metadata: { ...server.metadata, registration_endpoint: registrationEndpoint },
+  };
 }
 
 /** A refresh token is asked for where the server says how (OpenID Connect Core 1.0 section 11), and never alone. */

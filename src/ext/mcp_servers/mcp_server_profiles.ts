@@ -1,51 +1,41 @@
-import type { McpServerNames } from "../../domain/providers/mcp_server_names.js";
-import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
+import type {
+  McpOccasion,
+  McpParts,
+  McpProfileRequest,
+  McpProfiles,
+} from "../../domain/providers/mcp_servers.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
 import { AlreadyExists, FailedPrecondition, InvalidArgument, NexusError } from "../../model/errors.js";
 import { canonicalMcpServerUrl, nameOfMcpServer } from "../../model/mcp/mcp_server_url.js";
-import {
-  canonicalName,
-  type ProviderProfile,
-  type ProviderSettings,
-} from "../../model/providers/provider_profile.js";
-import type { AuthorizationServer } from "../../oauth/authorization_server.js";
+import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { judgeHost } from "../../outbound/address_judge.js";
 import type { ProviderNetworks } from "../../outbound/provider_networks.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
-import type { Clock } from "../../runtime/clock.js";
 import { KeyedMutex } from "../../runtime/keyed_mutex.js";
-import type { Log } from "../../runtime/log.js";
-import type { Store } from "../../store/store.js";
-import { ClientReplacement, type ClientReplacementDeps } from "./client_replacement.js";
-import type { ClientDocument, GivenClient, McpClients, ProfileClient } from "./mcp_clients.js";
-import { boundIssuer, type DiscoveredMcpServer, issuerOf, type McpDiscovery } from "./mcp_discovery.js";
+import { ClientReplacement } from "./client_replacement.js";
+import { type ClientDocument, McpClients, type ProfileClient } from "./mcp_clients.js";
+import { boundIssuer, type DiscoveredMcpServer, issuerOf, McpDiscovery } from "./mcp_discovery.js";
 import { settingsOfMcpServer } from "./mcp_settings.js";
-
-/** What a caller says of the profile that is made from a URL. */
-export interface McpProfileRequest {
-  /** Empty for a name by the host. */
-  readonly name: string;
-  readonly client: GivenClient | undefined;
-  /** What the caller sets takes the place of what is discovered. */
-  readonly over: (base: ProviderSettings) => ProviderSettings;
-}
 
 /** What was looked up so lately is not looked up again before a person consents. */
 const freshMs = 60_000;
 
-interface McpServersDeps extends ClientReplacementDeps {
-  readonly store: Store;
-  readonly registry: ProviderRegistry;
+interface ProfileDeps extends McpParts {
   readonly discovery: McpDiscovery;
   readonly clients: McpClients;
-  readonly names: McpServerNames;
-  readonly networks: ProviderNetworks;
-  readonly clock: Clock;
-  readonly log: Log;
+}
+
+/** Called when the first profile of an MCP server is needed. */
+export function openMcpProfiles(parts: McpParts): McpProfiles {
+  return new McpServerProfiles({
+    ...parts,
+    discovery: new McpDiscovery(parts),
+    clients: new McpClients(parts),
+  });
 }
 
 /** Profiles that are made from the URL of an MCP server, and follow it to another authorization server. */
-export class McpServers {
+export class McpServerProfiles implements McpProfiles {
   readonly #locks = new KeyedMutex<string>();
   readonly #lookedUpAtMs = new Map<string, number>();
   /** When the last look-up began, whatever came of it. */
@@ -54,15 +44,10 @@ export class McpServers {
   readonly #visited = new BoundedMap<string, true>(1_024);
   readonly #replacement: ClientReplacement;
 
-  constructor(private readonly deps: McpServersDeps) {
+  constructor(private readonly deps: ProfileDeps) {
     this.#replacement = new ClientReplacement(deps);
   }
 
-  /**
-   * The profile of a server: the one that exists, looked up again, or with `request` and where there is none, a new one.
-   *
-   * @throws InvalidArgument, AlreadyExists, FailedPrecondition, Unavailable
-   */
   async profileOf(url: string, principal: Principal, request?: McpProfileRequest): Promise<ProviderProfile> {
     const mcpServerUrl = canonicalUrl(url, this.deps.networks);
     return await this.#locks.run(mcpServerUrl, async () => {
@@ -76,26 +61,28 @@ export class McpServers {
     });
   }
 
-  /**
-   * The profile as it is to be used now: its MCP server may name another authorization server by now. What cannot be looked up leaves
-   * it as it is.
-   *
-   * @throws FailedPrecondition when a person has to register a client at the new server
-   */
-  async current(profile: ProviderProfile): Promise<ProviderProfile> {
-    const ageMs = this.deps.clock.nowMs() - (this.#lookedUpAtMs.get(profile.id) ?? Number.NEGATIVE_INFINITY);
-    return ageMs < freshMs ? profile : await this.#lookUp(profile);
+  async followed(profile: ProviderProfile, occasion: McpOccasion): Promise<ProviderProfile> {
+    switch (occasion) {
+      case "consent_requested":
+        return await this.#current(profile);
+      case "browser_sent":
+        return await this.#sent(profile);
+      case "client_refused":
+        return await this.#refused(profile);
+      case "token_refused":
+        return await this.#lookUp(profile);
+    }
   }
 
-  /** The server refused a token: what it publishes is looked up again, however lately it was. */
-  async tokenRefused(profile: ProviderProfile): Promise<ProviderProfile> {
-    return await this.#lookUp(profile);
+  /** Its MCP server may name another authorization server by now. */
+  async #current(profile: ProviderProfile): Promise<ProviderProfile> {
+    const ageMs = this.deps.clock.nowMs() - (this.#lookedUpAtMs.get(profile.id) ?? Number.NEGATIVE_INFINITY);
+    return ageMs < freshMs ? profile : await this.#lookUp(profile);
   }
 
   /** Anyone who asks while that goes on shares the next one. */
   async #lookUp(profile: ProviderProfile): Promise<ProviderProfile> {
     const { mcpServerUrl, id } = profile;
-    if (mcpServerUrl === "") return profile;
     const askedAtMs = this.deps.clock.nowMs();
     return await this.#locks.run(mcpServerUrl, async () => {
       const stored = this.deps.store.getProvider(id) ?? profile;
@@ -117,15 +104,9 @@ export class McpServers {
     });
   }
 
-  /**
-   * The server refuses the client of this name: where the daemon registered it, the server may have lost it, and is looked up.
-   *
-   * @returns whether it was; not again within a minute of the last time
-   */
-  async suspended(providerName: string): Promise<boolean> {
+  async suspended(profile: ProviderProfile): Promise<boolean> {
     const { store, clock } = this.deps;
-    const profile = store.findProviderByName(canonicalName(providerName));
-    const suspension = profile?.registration?.kind === "dynamic" && store.getSuspension(profile.id);
+    const suspension = store.getSuspension(profile.id);
     if (!suspension) return false;
     const triedAtMs = this.#triedAtMs.get(profile.id) ?? Number.NEGATIVE_INFINITY;
     if (triedAtMs >= suspension.sinceMs && clock.nowMs() - triedAtMs < freshMs) return false;
@@ -138,8 +119,9 @@ export class McpServers {
    *
    * @returns the profile to send the browser with
    */
-  async visited(profile: ProviderProfile, server: AuthorizationServer): Promise<ProviderProfile> {
+  async #sent(profile: ProviderProfile): Promise<ProviderProfile> {
     if (profile.registration?.kind !== "dynamic" || this.#isFirstVisit(profile)) return profile;
+    const server = await this.deps.servers.resolve(profile);
     if (!(await this.deps.clients.isTurnedAway(server, profile, profile.clientId))) return profile;
     return await this.#changed(profile, (discovered) => this.#replacement.tried(profile, discovered, daemon));
   }
@@ -155,7 +137,7 @@ export class McpServers {
    * The token endpoint refused the client of a consent: one that the daemon registered, and that no connection is active with, is
    * registered once more, for another method.
    */
-  async refused(profile: ProviderProfile): Promise<ProviderProfile> {
+  async #refused(profile: ProviderProfile): Promise<ProviderProfile> {
     if (profile.registration?.kind !== "dynamic") return profile;
     return await this.#changed(profile, (discovered) =>
       this.#replacement.varied(profile, discovered, daemon),
@@ -181,16 +163,15 @@ export class McpServers {
     });
   }
 
-  /** See `McpClients.document`. */
-  clientDocument(path: string): ClientDocument | undefined {
+  clientDocument(redirectPath: string): ClientDocument | undefined {
     const profiles = this.deps.store.listProviders({
       limit: Number.POSITIVE_INFINITY,
       matches: ({ registration }) => registration?.kind === "metadata_document",
     });
-    return this.deps.clients.document(path, profiles);
+    return this.deps.clients.document(redirectPath, profiles);
   }
 
-  /** After a profile was deleted: nothing needs its client any more, unless it left connections whose tokens live. */
+  /** Nothing needs its client any more, unless it left connections whose tokens live. */
   async deleted(profile: ProviderProfile, remainingConnections: number): Promise<void> {
     this.#lookedUpAtMs.delete(profile.id);
     this.#triedAtMs.delete(profile.id);

@@ -41,7 +41,7 @@ export function resourceMetadataUrls(mcpServerUrl: string): readonly string[] {
 export async function fetchResourceMetadata(
   mcpServerUrl: string,
   challenged: string | undefined,
-  fetch: OutboundFetch,
+  outbound: OutboundFetch,
 ): Promise<ProtectedResource | undefined> {
   if (challenged !== undefined && !isPermittedPlace(challenged, mcpServerUrl)) {
     throw new ResourceMetadataRejected(
@@ -49,7 +49,11 @@ export async function fetchResourceMetadata(
     );
   }
   for (const url of challenged === undefined ? resourceMetadataUrls(mcpServerUrl) : [challenged]) {
-    const response = await fetch(url, { method: "GET", headers: { accept: "application/json" }, maxBytes });
+    const response = await outbound(url, {
+      method: "GET",
+      headers: { accept: "application/json" },
+      maxBytes,
+    });
     const document = response.status === 200 ? parseJsonObject(await response.text()) : undefined;
     if (document) return processResourceMetadata(mcpServerUrl, url, document);
     if (response.status >= 500 || response.status === 429 || challenged !== undefined) {

@@ -37,10 +37,10 @@ const probe = {
  */
 export async function askForChallenge(
   mcpServerUrl: string,
-  fetch: OutboundFetch,
+  outbound: OutboundFetch,
 ): Promise<ResourceChallenge> {
   try {
-    const response = await fetch(mcpServerUrl, {
+    const response = await outbound(mcpServerUrl, {
       method: "POST",
       headers: {
         accept: "application/json, text/event-stream",

@@ -47,7 +47,7 @@ export interface BrowserPagesOptions {
   readonly flow: ConsentFlow;
   readonly capture: CaptureFlow;
   /** The Client ID Metadata Document or the JWK Set at a path; undefined where there is none. */
-  readonly publishedDocument?: (path: string) => object | undefined;
+  readonly publishedDocument?: (path: string) => Promise<object | undefined>;
   /** Where a link below `/c/` leads; undefined where none is made. */
   readonly followLink?: ((code: string) => Promise<FollowOutcome> | undefined) | undefined;
   readonly describe: DescribeProvider;
@@ -138,12 +138,12 @@ export class BrowserPages {
     // The page after a consent is known where that ended.
     const leaderPage = path === donePath ? this.#leaderPage({ ...visit, method: "GET" }) : undefined;
     if (leaderPage !== undefined) return await leaderPage;
-    return this.#document(path) ?? this.#pages.get(path)?.(query) ?? noticePage("notFound");
+    return (await this.#document(path)) ?? this.#pages.get(path)?.(query) ?? noticePage("notFound");
   }
 
   /** Authorization servers fetch it, and cache it as long as the response allows. */
-  #document(path: string): Answer | undefined {
-    const document = this.#options.publishedDocument?.(path);
+  async #document(path: string): Promise<Answer | undefined> {
+    const document = await this.#options.publishedDocument?.(path);
     if (document === undefined) return undefined;
     const type = path === jwksPath ? { "content-type": "application/jwk-set+json" } : {};
     const answer = jsonAnswer(200, document);

@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import type { DiscoveryTrial } from "../../domain/providers/discovery_trial.js";
+import type { McpProfileRequest, McpServers } from "../../domain/providers/mcp_servers.js";
 import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
-import type { McpProfileRequest, McpServers } from "../../ext/mcp_servers/mcp_server_profiles.js";
 import {
   type CreateProviderRequest,
   CreateProviderResponseSchema,

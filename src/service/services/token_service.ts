@@ -5,6 +5,7 @@ import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { Asking, RequestRules } from "../../domain/access/request_rules.js";
 import type { ConnectionView, CurrentToken } from "../../domain/credentials/credential_reader.js";
 import type { McpServerNames } from "../../domain/providers/mcp_server_names.js";
+import type { McpServers } from "../../domain/providers/mcp_servers.js";
 import type { Acquired, AcquireRequest, TokenAcquirer } from "../../domain/tokens/acquire/token_acquirer.js";
 import { type Downscoping, isDownscoped, type TokenTarget } from "../../domain/tokens/downscoping.js";
 import type { RejectedTokens, RejectionOutcome } from "../../domain/tokens/report/rejected_tokens.js";
@@ -12,7 +13,6 @@ import type { TokenProofs } from "../../domain/tokens/token_proofs.js";
 import type { Tokens } from "../../domain/tokens/tokens.js";
 import type { TokenWatch } from "../../domain/tokens/watch/token_watch.js";
 import type { WatchEvent } from "../../domain/tokens/watch/watch_event.js";
-import type { McpServers } from "../../ext/mcp_servers/mcp_server_profiles.js";
 import {
   type AcquireTokenRequest,
   type AcquireTokenResponse,

@@ -6,10 +6,8 @@ import {
   readRegistration,
   registerClient,
 } from "../../../src/ext/mcp_servers/client_registration.js";
-import {
-  manualAuthorizationServer,
-  unpublishedAuthorizationServer,
-} from "../../../src/oauth/authorization_server.js";
+import { unpublishedAuthorizationServer } from "../../../src/ext/mcp_servers/mcp_discovery.js";
+import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
 import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ProfileClient } from "../../../src/ext/mcp_servers/mcp_clients.js";
-import { McpServers } from "../../../src/ext/mcp_servers/mcp_server_profiles.js";
+import { McpServerProfiles } from "../../../src/ext/mcp_servers/mcp_server_profiles.js";
 import { Aborted, Unavailable } from "../../../src/model/errors.js";
 import type { ProviderProfile } from "../../../src/model/providers/provider_profile.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
@@ -17,10 +17,10 @@ const registration = {
   accessToken: undefined,
 } as const;
 
-describe("McpServers", () => {
+describe("McpServerProfiles", () => {
   let clock: ManualClock;
   let profile: ProviderProfile;
-  let servers: McpServers;
+  let servers: McpServerProfiles;
   let lookUps: number;
   let down: boolean;
   let refusedVersion: bigint | undefined;
@@ -65,7 +65,7 @@ describe("McpServers", () => {
       refusedVersion === undefined
         ? undefined
         : { providerId: "p", profileVersion: refusedVersion, unconfirmed };
-    servers = new McpServers({
+    servers = new McpServerProfiles({
       store: { getProvider: () => profile, getSuspension: suspension, countConnections: () => connections },
       registry: { update },
       discovery: { discover },
@@ -75,24 +75,24 @@ describe("McpServers", () => {
       },
       clock,
       log: silentLog,
-    } as unknown as ConstructorParameters<typeof McpServers>[0]);
+    } as unknown as ConstructorParameters<typeof McpServerProfiles>[0]);
   });
 
   it.each([false, true])("looks up twice for all who report at once, down: %s", async (isDown) => {
     down = isDown;
-    await Promise.all(Array.from({ length: 50 }, () => servers.tokenRefused(profile)));
+    await Promise.all(Array.from({ length: 50 }, () => servers.followed(profile, "token_refused")));
     expect(lookUps).toBe(2);
   });
 
   it("registers another client once where the first is refused", async () => {
     refusedVersion = 2n;
-    await servers.current(profile);
+    await servers.followed(profile, "consent_requested");
     expect(registered).toEqual([]);
     refusedVersion = profile.version;
     clock.advance(120_000);
-    await servers.current(profile);
+    await servers.followed(profile, "consent_requested");
     clock.advance(120_000);
-    await servers.current(profile);
+    await servers.followed(profile, "consent_requested");
     expect(registered).toEqual(["c1"]);
     expect(profile.clientId).toBe("c1");
   });
@@ -100,33 +100,33 @@ describe("McpServers", () => {
   it("takes no client from others because one connection was refused", async () => {
     refusedVersion = profile.version;
     unconfirmed = true;
-    await servers.current(profile);
+    await servers.followed(profile, "consent_requested");
     expect(registered).toEqual([]);
     connections = 1;
     clock.advance(120_000);
-    await servers.current(profile);
+    await servers.followed(profile, "consent_requested");
     expect(registered).toEqual(["c1"]);
   });
 
   it("asks the authorization endpoint where one connection of several was refused", async () => {
     [refusedVersion, unconfirmed, turnedAway] = [profile.version, true, [profile.clientId, "c1"]];
-    await servers.current(profile);
+    await servers.followed(profile, "consent_requested");
     expect([registered, profile.version, forgotten]).toEqual([["c1"], 3n, 1]);
     clock.advance(120_000);
-    await servers.current(profile);
+    await servers.followed(profile, "consent_requested");
     expect(registered).toEqual(["c1"]);
   });
 
   it("registers another client where the authorization endpoint does not know the first", async () => {
     [refusedVersion, unconfirmed, turnedAway] = [profile.version, true, [profile.clientId]];
-    await servers.current(profile);
+    await servers.followed(profile, "consent_requested");
     expect(profile.clientId).toBe("c1");
   });
 
   it("leaves no client behind that the profile does not come to hold", async () => {
     refusedVersion = profile.version;
     updateFails = true;
-    await servers.current(profile);
+    await servers.followed(profile, "consent_requested");
     expect([registered.length, forgotten]).toEqual([1, 1]);
   });
 });

@@ -1,4 +1,3 @@
-import type { McpServers } from "../../../ext/mcp_servers/mcp_server_profiles.js";
 import { about, by } from "../../../model/access/audit_event.js";
 import type { Principal } from "../../../model/access/principal.js";
 import type { Connection } from "../../../model/connections/connection.js";
@@ -12,6 +11,7 @@ import {
 } from "../../../oauth/resource/authentication_challenge.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Store } from "../../../store/store.js";
+import type { McpServers } from "../../providers/mcp_servers.js";
 import type { LinkAnswer } from "../acquire/decision.js";
 import { DemandedRefresh, type DemandedRefreshDeps } from "../demanded_refresh.js";
 import type { RefreshLimit } from "../refresh_limit.js";
@@ -119,7 +119,7 @@ export class RejectedTokens {
   async #followMcpServer(connectionId: string): Promise<void> {
     const { providerId } = this.#demanded.view(connectionId).connection;
     const profile = this.deps.store.getProvider(providerId);
-    if (profile && profile.mcpServerUrl !== "") await this.deps.mcp?.tokenRefused(profile);
+    if (profile) await this.deps.mcp?.followed(profile, "token_refused");
   }
 
   /** What an open link asks for already is not asked for again. */
