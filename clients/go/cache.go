@@ -81,8 +81,7 @@ func (c *cache) answered(n name, token *Token, scopes []string, reports uint64) 
 	}
 	e.accept(token, scopes)
 	first := e.first()
-	hasIt := first != nil && first.token != nil && first.revision >= token.Revision
-	if e.reports == reports && !hasIt {
+	if e.reports == reports && (first == nil || first.revision < token.Revision) {
 		e.hold(token)
 	}
 }

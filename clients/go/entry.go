@@ -86,14 +86,17 @@ func (e *entry) accept(token *Token, scopes []string) {
 
 // state takes the state of a connection of the name.
 func (e *entry) state(state *nexusv1.TokenState) {
-	id := state.GetConnectionId()
+	id, before := state.GetConnectionId(), e.first()
 	if state.GetStatus() == nexusv1.ConnectionStatus_CONNECTION_STATUS_ACTIVE {
 		e.active[id] = &activeState{id, state.GetCreatedAt().AsTime(), state.GetRevision(), TokenOf(state.GetToken())}
+		if before == nil || before.id != id { // else the revisions show whether it is newer than an answer
+			e.reports++
+		}
 	} else {
 		delete(e.active, id)
-	}
-	if state.GetStatus() != nexusv1.ConnectionStatus_CONNECTION_STATUS_PENDING { // which takes nothing away
-		e.reports++
+		if state.GetStatus() != nexusv1.ConnectionStatus_CONNECTION_STATUS_PENDING { // which takes nothing away
+			e.reports++
+		}
 	}
 	reported := state.GetRevision()
 	if first := e.first(); first != nil {

@@ -99,9 +99,7 @@ export class TokenCache {
     const granted = sorted(token);
     if (entry.accepted.granted !== granted) entry.accepted = { granted, scopes: new Set() };
     for (const scope of scopes) entry.accepted.scopes.add(scope);
-    const reported = first(entry);
-    const hasIt = reported?.token !== undefined && reported.revision >= token.revision;
-    if (entry.reports !== reports || hasIt) return;
+    if (entry.reports !== reports || (first(entry)?.revision ?? -1) >= token.revision) return;
     entry.answer = { token, atMs: this.clock.monotonicMs() };
     wake(entry);
   }
@@ -160,11 +158,15 @@ export class TokenCache {
     this.#entryOf.set(id, entry);
     const revision = Number(state.revision);
     const createdMs = createdAt ? timestampMs(createdAt) : 0;
-    if (status === ConnectionStatus.ACTIVE)
+    if (status === ConnectionStatus.ACTIVE) {
+      // Of the first connection, the revisions show whether it is newer than an answer.
+      if (first(entry)?.id !== id) entry.reports += 1;
       entry.active.set(id, { id, createdMs, revision, token: token && new Token(token) });
-    else entry.active.delete(id);
-    // It takes nothing away.
-    if (status !== ConnectionStatus.PENDING) entry.reports += 1;
+    } else {
+      entry.active.delete(id);
+      // It takes nothing away.
+      if (status !== ConnectionStatus.PENDING) entry.reports += 1;
+    }
     const reported = first(entry)?.revision ?? revision;
     if (entry.answer && entry.answer.token.revision <= reported) entry.answer = undefined;
     wake(entry);

@@ -119,8 +119,7 @@ class TokenCache:
             before = entry.accepted if entry.granted == token.granted_scopes else frozenset()
             entry.granted, entry.accepted = token.granted_scopes, before.union(scopes)
             first = entry.first()
-            has_it = first is not None and first.token is not None and first.revision >= token.revision
-            if entry.reports == reports and not has_it:
+            if entry.reports == reports and (first is None or first.revision < token.revision):
                 entry.answer, entry.came_s = token, time.monotonic()
         self._tell()
 
@@ -141,12 +140,15 @@ class TokenCache:
             if entry is None:
                 return
             self._entry_of[connection_id] = entry
+            before = entry.first()
             if message.status == _ACTIVE:
                 entry.active[connection_id] = _active(message)
+                if before is None or before.connection_id != connection_id:  # else the revisions show whether it is newer than an answer
+                    entry.reports += 1
             else:
                 entry.active.pop(connection_id, None)
-            if message.status != _PENDING:  # which takes nothing away
-                entry.reports += 1
+                if message.status != _PENDING:  # which takes nothing away
+                    entry.reports += 1
             first = entry.first()
             reported = message.revision if first is None else first.revision
             if entry.answer is not None and entry.answer.revision <= reported:
