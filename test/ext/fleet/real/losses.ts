@@ -74,16 +74,19 @@ export async function judgeLosses({
   return { explained, unexplained: [...unexplained, ...sentTooLate(log, requests, faults)] };
 }
 
-/** Requests of a hub that led no more: another one had written by then. */
-function sentTooLate(
-  log: RefreshLog,
+/** Requests of a hub that led no more: another one had written by then. Each with what happened around it. */
+export function sentTooLate(
+  log: Pick<RefreshLog, "senderOf" | "endOf" | "historyOf">,
   requests: CountingProvider["requests"],
   faults: readonly Fault[],
 ): string[] {
   return requests.flatMap(({ grant, receivedMs }) => {
     const fence = log.senderOf(grant, receivedMs)?.fence;
     const lateMs = fence === undefined ? 0 : earliestMs(faults, receivedMs) - log.endOf(fence);
-    return lateMs > onItsWayMs ? [`a request of ${grant} was sent ${lateMs} ms after another hub led`] : [];
+    if (lateMs <= onItsWayMs) return [];
+    const words = `a request of ${grant} was sent ${Math.round(lateMs)} ms after another hub led`;
+    const fromMs = receivedMs - heldUpMs;
+    return [[words, ...log.historyOf(grant, fromMs), ...around(faults, fromMs, receivedMs)].join("\n")];
   });
 }
 
