@@ -1,7 +1,7 @@
 import { by } from "../../model/access/audit_event.js";
 import { daemon, type Principal } from "../../model/access/principal.js";
 import { type ClientKey, type ClientKeyType, clientKeyTypeOf } from "../../model/clients/client_key.js";
-import { signsByClientKey } from "../../model/clients/client_proof.js";
+import { hasPrivateKey, signsByClientKey } from "../../model/clients/client_proof.js";
 import { DataLoss, FailedPrecondition } from "../../model/errors.js";
 import type { ProviderSettings } from "../../model/providers/provider_profile.js";
 import type { Clock } from "../../runtime/clock.js";
@@ -72,7 +72,8 @@ export class ClientKeys {
 
   /** Publishes the key that a profile will sign with, before it does. */
   async prepare(profile: ProviderSettings & { readonly clientSecret: unknown }): Promise<void> {
-    if (signsByClientKey(profile, profile.clientSecret !== undefined))
+    const signsActor = profile.oauth2.actorToken === "signed" && !hasPrivateKey(profile);
+    if (signsActor || signsByClientKey(profile, profile.clientSecret !== undefined))
       await this.#ensure(clientKeyTypeOf(profile.oauth2.clientSigningAlg));
   }
 

@@ -83,7 +83,7 @@ export class ReadAudit {
    *
    * @param times how often it is read at this moment
    * @param use what it is read under; another rule, approver or session makes another reader
-   * @param reason what a downscoped token was asked for; it is another token than the connection's own
+   * @param reason what a downscoped token was asked for; it is another token than the connection's own, and one for each caller of a caller
    * @returns undefined when that read was the first no more; else a promise that resolves when it is durable, and rejects with
    * Unavailable when it cannot be written: then the token must not leave
    */
@@ -95,7 +95,8 @@ export class ReadAudit {
     use: Use = {},
     reason?: string,
   ): Promise<void> | undefined {
-    const key = keyOf(principal, connectionId, use) + (reason === undefined ? "" : ` ${reason}`);
+    const asked = reason === undefined ? "" : ` ${JSON.stringify([reason, principal.onBehalfOf?.name])}`;
+    const key = keyOf(principal, connectionId, use) + asked;
     const before = this.#entries.get(key);
     if (before?.revision === revision) {
       before.reads += times;

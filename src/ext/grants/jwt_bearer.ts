@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { SignJWT } from "jose";
+import { type JWTPayload, SignJWT } from "jose";
 import type { GrantType } from "../../domain/token_endpoint/grant_type.js";
 import { hasSecretBesideJwt } from "../../model/clients/client_proof.js";
 import { plainOAuth2 } from "../../model/providers/profile_fields.js";
@@ -65,29 +65,30 @@ function signerOf({
 }
 
 /** RFC 7523 section 3. */
-async function signedAssertion({
-  server,
-  client,
-  clock,
-  scopes,
-  subject,
-  options,
-}: JwtBearerGrant): Promise<string> {
-  const { assertionAudience, scopeInAssertion, ...signing } = options ?? plainOAuth2;
-  const { key, alg, kid } = await signingKeyOf(keySourceOf(signerOf(client)), signing);
+function signedAssertion(grant: JwtBearerGrant): Promise<string> {
+  const { scopes, subject, options = plainOAuth2 } = grant;
+  const isScoped = options.scopeInAssertion && scopes.length > 0;
+  return signedByClient(grant, { sub: subject, ...(isScoped && { scope: scopes.join(" ") }) });
+}
+
+/** A JWT of the client for one request to the server. */
+export async function signedByClient(
+  { server, client, clock, options = plainOAuth2 }: Renewal,
+  claims: JWTPayload,
+): Promise<string> {
+  const { key, alg, kid } = await signingKeyOf(keySourceOf(signerOf(client)), options);
   const { metadata, tokenEndpoint } = server;
   const nowSeconds = Math.floor(clock.nowMs() / 1000);
-  const claims = {
+  const whole = {
     iss: client.clientId,
-    sub: subject,
-    aud: assertionAudience || (hasIssuer(metadata) ? metadata.issuer : tokenEndpoint),
+    aud: options.assertionAudience || (hasIssuer(metadata) ? metadata.issuer : tokenEndpoint),
     iat: nowSeconds,
     exp: nowSeconds + lifetimeSeconds,
     jti: randomBytes(32).toString("base64url"),
-    ...(scopeInAssertion && scopes.length > 0 ? { scope: scopes.join(" ") } : {}),
+    ...claims,
   };
   const header = { alg, typ: "JWT", ...(kid === undefined ? {} : { kid }) };
-  return await new SignJWT(claims).setProtectedHeader(header).sign(key);
+  return await new SignJWT(whole).setProtectedHeader(header).sign(key);
 }
 
 function sendAssertion(grant: JwtBearerGrant, assertion: string): Promise<TokenAnswer> {

@@ -1,6 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import type {
+  ActorToken as ActorTokenEnum,
   AuthType as AuthTypeEnum,
   ClientAssertionAudience as ClientAssertionAudienceEnum,
   ClientAssertionType as ClientAssertionTypeEnum,
@@ -69,19 +70,21 @@ type OtherSetting<Value> = [Value] extends [boolean]
                 ? Word<typeof ResourceParameterEnum>
                 : [Value] extends [TokenExchangeEnum]
                   ? Word<typeof TokenExchangeEnum>
-                  : [Value] extends [DpopModeEnum]
-                    ? DpopMode
-                    : Value extends Duration
-                      ? number | undefined
-                      : Value extends StrategyMessage
-                        ? Strategy
-                        : Value extends OAuth2OptionsMessage
-                          ? OAuth2Options
-                          : Value extends readonly (infer Item)[]
-                            ? readonly Item[]
-                            : Value extends { [key: string]: string }
-                              ? Readonly<Value>
-                              : Value;
+                  : [Value] extends [ActorTokenEnum]
+                    ? Word<typeof ActorTokenEnum>
+                    : [Value] extends [DpopModeEnum]
+                      ? DpopMode
+                      : Value extends Duration
+                        ? number | undefined
+                        : Value extends StrategyMessage
+                          ? Strategy
+                          : Value extends OAuth2OptionsMessage
+                            ? OAuth2Options
+                            : Value extends readonly (infer Item)[]
+                              ? readonly Item[]
+                              : Value extends { [key: string]: string }
+                                ? Readonly<Value>
+                                : Value;
 
 /** `Ms` after the name of a duration. */
 type Key<Name extends string, Value> = Value extends Duration ? `${Name}Ms` : Name;

@@ -139,6 +139,7 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   endpoint("mcp_server_url", settings.mcpServerUrl);
   if (settings.oauth2.resourceParameter === "always" && settings.oauth2.resource === "")
     violation("oauth2_options.resource", "is required when resource_parameter is always");
+  actorViolations(settings, violation);
   endpoint("oauth2_options.device_authorization_url", settings.oauth2.deviceAuthorizationUrl);
   endpoint("oauth2_options.pushed_authorization_request_url", settings.oauth2.pushedAuthorizationRequestUrl);
   if (settings.enableDiscovery) {
@@ -167,6 +168,17 @@ function oauth2Violations(settings: ProviderSettings, hasSecret: boolean, violat
   for (const name of Object.keys(settings.oauth2.tokenHeaders)) {
     violation(`oauth2_options.token_headers["${name}"]`, tokenHeaderViolation(name));
   }
+}
+
+function actorViolations({ oauth2, tokenEndpointAuthMethod }: ProviderSettings, violation: Violation): void {
+  const { actorToken, tokenExchange } = oauth2;
+  if (actorToken !== "off" && tokenExchange !== "rfc8693")
+    violation("oauth2_options.actor_token", "must be off unless token_exchange is rfc8693");
+  if (actorToken === "client" && tokenEndpointAuthMethod === "none")
+    violation(
+      "oauth2_options.actor_token",
+      "must not be client for a public client, which gets no token of its own",
+    );
 }
 
 /** What nobody would ever see or send where no person consents. */

@@ -1,7 +1,8 @@
+import { createPublicKey, generateKeyPairSync, verify } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import type { TokenTarget } from "../../../src/domain/tokens/downscoping.js";
 import { onBehalfOf } from "../../../src/ext/grants/downscoping/token_exchanger.js";
-import { exchangeToken, tokenTypes } from "../../../src/ext/grants/token_exchange.js";
+import { actorOf, exchangeToken, tokenTypes } from "../../../src/ext/grants/token_exchange.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { OAuth2Options } from "../../../src/model/providers/profile_settings.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
@@ -34,6 +35,10 @@ describe("at a token endpoint", () => {
         method: "client_secret_post" as const,
       },
       subjectToken: new Secret("wide"),
+      actor: actorOf({
+        name: "cert:spoke",
+        onBehalfOf: { name: "key:planner", restrictions: [] },
+      }),
       options: { ...plainOAuth2, ...options },
       clock: new ManualClock(1_900_000_000_000),
       fetch: createOutboundFetch({ networks: loopbackNetworks }),
@@ -58,6 +63,48 @@ describe("at a token endpoint", () => {
       });
       expect(tokenSet.accessToken.reveal()).toBe("narrow");
       expect(tokenSet).toMatchObject({ expiresInMs: 60_000, refreshToken: undefined, tokenType: "Bearer" });
+    });
+
+    test("names who acts in a JWT of the client, the current actor outermost (RFC 8693 section 4.1)", async () => {
+      const keys = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      const pem = keys.privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+      const grant = renewal({ actorToken: "signed" });
+      const ownKey = async () => ({ kid: "own", privateKey: new Secret(pem) });
+      await exchangeToken({ ...grant, ...target, client: { ...grant.client, ownKey } });
+      const { actor_token: jwt = "", actor_token_type: type, ...rest } = form();
+      expect(type).toBe("urn:ietf:params:oauth:token-type:jwt");
+      expect(rest).toMatchObject({ subject_token: "wide", client_secret: "the secret" });
+      const [header = "", payload = "", signature = ""] = jwt.split(".");
+      const read = (part: string) => JSON.parse(Buffer.from(part, "base64url").toString());
+      const publicJwk = keys.publicKey.export({ format: "jwk" });
+      const key = {
+        key: createPublicKey({ key: publicJwk, format: "jwk" }),
+        dsaEncoding: "ieee-p1363",
+      } as const;
+      const signed = Buffer.from(`${header}.${payload}`);
+      expect(verify("sha256", signed, key, Buffer.from(signature, "base64url"))).toBe(true);
+      expect(read(header)).toEqual({ alg: "ES256", kid: "own", typ: "JWT" });
+      expect(read(payload)).toEqual({
+        ...{ iss: "agent", sub: "cert:spoke", act: { sub: "key:planner" }, aud: `${server.origin}/token` },
+        ...{ iat: 1_900_000_000, exp: 1_900_000_120, jti: expect.any(String) },
+      });
+    });
+
+    test("names the client by an access token of its own", async () => {
+      server.script = (response, request) => {
+        const isClients = request.form.get("grant_type") === "client_credentials";
+        json(isClients ? { access_token: "own", token_type: "Bearer" } : issued)(response, request);
+      };
+      const { tokenSet } = await exchange({ scopes: ["read"] }, { actorToken: "client" });
+      expect(tokenSet.accessToken.reveal()).toBe("narrow");
+      expect(server.requests.map(({ form }) => form.get("scope"))).toEqual([null, "read"]);
+      expect(form()).toMatchObject({ actor_token: "own", actor_token_type: tokenTypes.accessToken });
+    });
+
+    test("sends no exchange for a client that gets no token of its own", async () => {
+      server.script = json({ error: "unauthorized_client" }, 400);
+      await expect(exchange({}, { actorToken: "client" })).rejects.toMatchObject({ kind: "client" });
+      expect(server.requests).toHaveLength(1);
     });
 
     test.each([

@@ -236,6 +236,8 @@ const enums: readonly Given[] = [
   ["identity_provider", "of another grant type", { identityProvider: "company" }, /leave it empty/],
   ["identity_provider", "a path", { identityProvider: "../etc" }, /leave it empty/],
   ["oauth2_options.token_exchange", "no such", oauth({ tokenExchange: 9 }), /defined/],
+  ["oauth2_options.actor_token", "no such", oauth({ actorToken: 9 }), /defined/],
+  ["oauth2_options.actor_token", "no exchange", oauth({ actorToken: 2 }), /unless token_exchange is rfc8693/],
   ...(
     [
       ["nothing", [""], /must not be empty/, "[0]"],

@@ -1,6 +1,7 @@
 import type { CurrentToken } from "../../../domain/credentials/credential_reader.js";
 import { BoundedMap } from "../../../runtime/bounded_map.js";
 import type { Changes } from "../../../runtime/changes.js";
+import type { Actor } from "../token_exchange.js";
 
 /** What a downscoped token was made of, and for whom. */
 export interface DownscopedKey {
@@ -9,8 +10,8 @@ export interface DownscopedKey {
   readonly revision: bigint;
   /** Of the profile. */
   readonly version: bigint;
-  /** Name of the principal that asked. */
-  readonly actor: string;
+  /** Who asked. */
+  readonly actor: Actor;
   readonly audience: string;
   readonly resource: string;
   readonly scopes: readonly string[];

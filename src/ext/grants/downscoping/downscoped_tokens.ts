@@ -9,9 +9,10 @@ import { NotFound } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import { jwtExpiryMs } from "../../../oauth/jwt.js";
 import { SingleFlight } from "../../../runtime/single_flight.js";
+import { type Actor, actorOf } from "../token_exchange.js";
 import { DownscopedTokenCache, keyText } from "./downscoped_token_cache.js";
 import { TokenExchanger } from "./token_exchanger.js";
-import { admittedTarget, boundSubject, targetText } from "./token_target.js";
+import { admittedTarget, boundSubject, refuseWiderAnswer, targetText } from "./token_target.js";
 
 /** Tokens that may do less than their connection's. Each read is recorded before its token leaves. */
 export class DownscopedTokens implements Downscoping {
@@ -68,19 +69,22 @@ export class DownscopedTokens implements Downscoping {
     const target = admittedTarget(asked, profile, connection);
     const { credentialRevision: revision } = connection;
     const { version } = profile;
-    const key = keyText({ connectionId, revision, version, actor: principal.name, ...target });
+    const actor = actorOf(principal);
+    const key = keyText({ connectionId, revision, version, actor, ...target });
     const cached = this.#cache.get(key, minTtlMs, clock.nowMs());
-    return cached ?? (await this.#flights.run(key, () => this.#exchanged(connection, profile, target, key)));
+    const exchange = () => this.#exchanged(connection, profile, { ...target, actor }, key);
+    return cached ?? (await this.#flights.run(key, exchange));
   }
 
   async #exchanged(
     connection: Connection,
     profile: ProviderProfile,
-    target: TokenTarget,
+    target: TokenTarget & { readonly actor: Actor },
     key: string,
   ): Promise<CurrentToken> {
     const { clock, store, tokens } = this.deps;
     const tokenSet = await this.#exchanger.exchange(connection, profile, target, `downscoped ${key}`);
+    refuseWiderAnswer(tokenSet, target, profile, connection);
     const now = store.getConnection(connection.id);
     const isSame = now?.credentialRevision === connection.credentialRevision;
     // Its end moves where the clock was set meanwhile.

@@ -38,7 +38,7 @@ export class TokenExchanger {
   async exchange(
     connection: Connection,
     profile: ProviderProfile,
-    target: TokenTarget,
+    target: TokenTarget & Pick<TokenExchangeGrant, "actor">,
     key: string,
   ): Promise<TokenSet> {
     const { servers, grants, engine, fleet } = this.deps;

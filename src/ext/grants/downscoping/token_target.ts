@@ -1,5 +1,6 @@
 import type { TokenTarget } from "../../../domain/tokens/downscoping.js";
 import type { Connection } from "../../../model/connections/connection.js";
+import type { TokenSet } from "../../../model/credentials/credential.js";
 import { FailedPrecondition, InvalidArgument } from "../../../model/errors.js";
 import type { ProviderProfile } from "../../../model/providers/provider_profile.js";
 import { downscopedInstallation } from "../github_app.js";
@@ -39,7 +40,12 @@ export function admittedTarget(
     throw invalid("scopes", "is required with token_exchange on_behalf_of: the scopes name the API");
   if (asked.resource !== "" && resourceParameter === "never")
     throw invalid("resource", "must be empty: the profile says resource_parameter never");
-  refuseWider(asked.scopes, profile, connection);
+  const wider = findWider(asked.scopes, profile, connection);
+  if (wider >= 0)
+    throw invalid(
+      `scopes[${wider}]`,
+      "is wider than the connection: ask for scopes of the connection, or add it to oauth2_options.token_exchange_scopes of the profile",
+    );
   return asked;
 }
 
@@ -56,21 +62,28 @@ function refuseTargets({ audience, resource }: TokenTarget, why: string): void {
 }
 
 /** A provider that never reported what it granted, to a consent that asked for nothing, leaves nothing to compare with. */
-function refuseWider(
+function findWider(
   scopes: readonly string[],
   { oauth2 }: ProviderProfile,
   { grantedScopes, consentedScopes }: Connection,
-): void {
+): number {
   const known = [...grantedScopes, ...consentedScopes];
-  if (known.length === 0) return;
-  const index = scopes.findIndex(
-    (scope) => !known.includes(scope) && !oauth2.tokenExchangeScopes.includes(scope),
-  );
-  if (index < 0) return;
-  throw invalid(
-    `scopes[${index}]`,
-    "is wider than the connection: ask for scopes of the connection, or add it to oauth2_options.token_exchange_scopes of the profile",
-  );
+  if (known.length === 0) return -1;
+  return scopes.findIndex((scope) => !known.includes(scope) && !oauth2.tokenExchangeScopes.includes(scope));
+}
+
+/** A server may grant other scopes than were asked for (RFC 6749 section 5.1). @throws FailedPrecondition */
+export function refuseWiderAnswer(
+  { scopes = [] }: TokenSet,
+  asked: TokenTarget,
+  profile: ProviderProfile,
+  connection: Connection,
+): void {
+  // The scopes of an audience are its own where the caller named none, and those of Entra always.
+  if (asked.scopes.length === 0 || profile.oauth2.tokenExchange !== "rfc8693") return;
+  if (findWider(scopes, profile, connection) < 0) return;
+  const words = "the provider issued a token with a scope that the connection does not have";
+  throw new FailedPrecondition("TOKEN_EXCHANGE_REFUSED", words);
 }
 
 /** What an exchange makes of a token that is bound to a key (RFC 9449) would be bound to no key, or to one that proves the other token. */

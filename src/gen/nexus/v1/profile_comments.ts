@@ -70,5 +70,6 @@ export const profileComments: Readonly<Record<string, string>> = {
   "OAuth2Options.client_assertion_type": "The type of the JWT of `CLIENT_ASSERTION_FILE`.",
   "OAuth2Options.device_authorization_url": "Device authorization endpoint (RFC 8628); empty means the discovered one, or none.",
   "OAuth2Options.token_exchange": "How the token endpoint issues downscoped tokens, for `audience`, `resource`, and `scopes` of `GetToken`. Installations of a GitHub App have their own method and must leave it off.",
-  "OAuth2Options.token_exchange_scopes": "Scopes of other APIs that `GetToken` may request by token exchange besides those of the connection, for example `https://graph.microsoft.com/.default`. At most 100. Each is a scope-token of RFC 6749 section 3.3."
+  "OAuth2Options.token_exchange_scopes": "Scopes of other APIs that `GetToken` may request by token exchange besides those of the connection, for example `https://graph.microsoft.com/.default`. At most 100. Each is a scope-token of RFC 6749 section 3.3.",
+  "OAuth2Options.actor_token": "How a token exchange shows the provider who acts for the user of the connection. For `TOKEN_EXCHANGE_RFC8693` alone; others must leave it off."
 };

@@ -1,5 +1,9 @@
+import { randomUUID } from "node:crypto";
+import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, jwtVerify } from "jose";
 import { beforeEach, describe, expect, it } from "vitest";
 import { tokenTypes } from "../../../../src/ext/grants/token_exchange.js";
+import type { Restriction } from "../../../../src/model/access/scope_restriction.js";
+import { onBehalfField } from "../../../../src/service/forwarding/on_behalf.js";
 import { auditEvents } from "../../../daemon/audit_events.js";
 import { failureOf } from "../../../daemon/errors.js";
 import { goodTokens, ScriptedWorld } from "../../../daemon/scripted_world.js";
@@ -129,6 +133,53 @@ describe("GetToken with an audience, a resource or scopes", () => {
       { principal: "owner", ...expected },
     ]);
     expect(JSON.stringify(events, (_, value) => String(value))).not.toContain("secret");
+  });
+
+  it("tells the provider who acts for whom, apart for each caller of a spoke, and puts it on record", async () => {
+    const id = await connected({ actor_token: "signed" });
+    const { keys } = (await (
+      await fetch(`${world.place.environment["NEXUS_PUBLIC_URL"]}/.well-known/jwks.json`)
+    ).json()) as JSONWebKeySet;
+    const asked = { connectionId: id, scopes: ["read"] };
+    const askFor = (name: string, restrictions: Restriction[] = []) => {
+      const headers = { "x-nexus-caller": onBehalfField({ name, restrictions }) };
+      return world.clients.tokens.getToken(asked, { headers });
+    };
+    const actors = () => exchanges.map(({ form }) => decodeJwt(form.get("actor_token") ?? ""));
+    const tokens = [await askFor("key:planner"), await askFor("key:writer"), await askFor("key:planner")];
+    expect(tokens.map(({ token }) => token?.credentials["access_token"])).toEqual(
+      [1, 2, 1].map((at) => `narrow-${at}-secret`),
+    );
+    expect(actors()).toMatchObject([
+      { iss: "the-client", sub: "owner", act: { sub: "key:planner" } },
+      { iss: "the-client", sub: "owner", act: { sub: "key:writer" } },
+    ]);
+    await get(id, asked);
+    expect(actors()[2]).not.toHaveProperty("act");
+    const events = await auditEvents(world.clients, { eventType: "token_retrieved" });
+    expect(events.map(({ principal, agent }) => `${principal} for ${agent}`)).toEqual([
+      "owner for key:planner",
+      "owner for key:writer",
+      "owner for ",
+    ]);
+    const jwt = exchanges[0]?.form.get("actor_token") ?? "";
+    await jwtVerify(jwt, createLocalJWKSet({ keys }), { currentDate: new Date(world.clock.nowMs()) });
+    // What its spoke lets it see is less than what the spoke itself may.
+    const elsewhere = { connectionIds: [randomUUID()] };
+    expect(await failureOf(askFor("key:confined", [elsewhere]))).toMatchObject({ code: "NotFound" });
+    expect(exchanges).toHaveLength(3);
+  });
+
+  it("gives away no token that can do more than the connection", async () => {
+    const id = await connected({ token_exchange_scopes: ["graph"] });
+    const wide = { access_token: "x", issued_token_type: tokenTypes.accessToken, token_type: "Bearer" };
+    answer = () => json({ ...wide, scope: "read admin" });
+    expect(await refused(id, { scopes: ["read"] })).toMatchObject({
+      code: "FailedPrecondition",
+      reason: "TOKEN_EXCHANGE_REFUSED",
+    });
+    answer = () => json({ ...wide, scope: "read graph" });
+    expect(await get(id, { scopes: ["read"] })).toMatchObject({ grantedScopes: ["read", "graph"] });
   });
 
   it("refuses what is wider than the connection, unless the profile says that it may be asked for", async () => {
