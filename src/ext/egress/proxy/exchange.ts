@@ -118,6 +118,7 @@ export class Exchange {
       for (const [name, value = ""] of Object.entries(fields)) response.setHeader(name, value);
       return void response.end();
     }
+    if (body.destroyed && !body.readableEnded) throw over;
     const isHttp1 = this.request.httpVersionMajor === 1;
     response.writeHead(status, {
       ...fields,

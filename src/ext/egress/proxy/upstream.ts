@@ -204,7 +204,9 @@ function requested(
   options: ClientSessionRequestOptions,
 ): ClientHttp2Stream {
   try {
-    return shared.session.request(headers, options).once("close", () => shared.streams--);
+    const stream = shared.session.request(headers, options).once("close", () => shared.streams--);
+    // Stays: the server may break off between the answer's headers and its body.
+    return stream.on("error", () => undefined);
   } catch (error) {
     shared.streams--;
     throw error;

@@ -24,7 +24,7 @@ import {
   type WatchTokensResponse,
   WatchTokensResponseSchema,
 } from "../../../../src/gen/nexus/v1/token_pb.js";
-import { SystemClock } from "../../../../src/runtime/clock.js";
+import { type Clock, SystemClock } from "../../../../src/runtime/clock.js";
 import { ApiStandIn, type Received } from "../api_stand_in.js";
 import { type Answer, type Asked, type Opened, ProxyClient, withPassword } from "./proxy_client.js";
 
@@ -38,6 +38,7 @@ export interface WorldOptions {
   readonly methods?: readonly string[];
   readonly paths?: readonly string[];
   readonly waitsForConsent?: boolean;
+  readonly clock?: Clock;
   /** Of further APIs, PEM. */
   readonly roots?: string;
   /** Of its HTTP/2. */
@@ -52,11 +53,13 @@ export class EgressWorld {
   acquired: Acquired[] = [tokenOf(canary)];
   readonly acquiredFor: unknown[] = [];
   reported: unknown[] = [];
+  /** The daemon answers reports after it. */
+  holding: Promise<unknown> | undefined;
   readonly links: string[] = [];
 
   /** What the daemon's stream sends; an error ends it. */
   readonly #told: (WatchTokensResponse | Error)[] = [
-    ...["acme", "deep"].map((providerName, at) =>
+    ...["acme", "deep", "gone"].map((providerName, at) =>
       toldOf(ConnectionStatus.ACTIVE, { providerName, connectionId: `c${at + 1}` }),
     ),
     bookmark,
@@ -82,7 +85,7 @@ export class EgressWorld {
     };
     const profiles = [acme, ...(options.providers?.(port) ?? [])];
     const routes = routesTo(profiles);
-    const clock = new SystemClock();
+    const { clock = new SystemClock() } = options;
     const authority = await Authority.create(routes.hosts, clock);
     const dialer = new Dialer(`${api.ca}\n${options.roots ?? ""}`, clock);
     const upstream = new Upstream(dialer);
@@ -217,6 +220,7 @@ function sessionTo(world: () => EgressWorld): DaemonSession {
     },
     reportRejectedToken: async (request: unknown) => {
       world().reported.push(request);
+      await world().holding;
       return create(ReportRejectedTokenResponseSchema, { outcome: 2 });
     },
   };
