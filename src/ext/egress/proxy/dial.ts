@@ -32,7 +32,7 @@ export class Dialer {
    */
   constructor(
     roots: string,
-    private readonly clock: Clock,
+    readonly clock: Clock,
     private readonly networks?: ProviderNetworks,
   ) {
     this.#secureContext = createSecureContext({ ca: roots, minVersion: "TLSv1.2" });
@@ -88,9 +88,7 @@ function refuse(host: string, refusal: AddressRefusal | undefined): void {
 
 function opened<S extends Socket>(socket: S, event: "connect" | "secureConnect", clock: Clock): Promise<S> {
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimer(connectTimeoutMs, () =>
-      socket.destroy(Object.assign(new Error("no answer"), { code: "ETIMEDOUT" })),
-    );
+    const timer = clock.setTimer(connectTimeoutMs, () => socket.destroy(timedOut()));
     const settle = (): void => timer.cancel();
     socket.once(event, () => {
       settle();
@@ -103,4 +101,8 @@ function opened<S extends Socket>(socket: S, event: "connect" | "secureConnect",
     });
     socket.once("close", () => reject(Object.assign(new Error("closed"), { code: "ECONNRESET" })));
   });
+}
+
+export function timedOut(): Error {
+  return Object.assign(new Error("no answer"), { code: "ETIMEDOUT" });
 }

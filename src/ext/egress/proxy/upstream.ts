@@ -11,7 +11,7 @@ import { Agent, request as requestTls } from "node:https";
 import type { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import type { TLSSocket } from "node:tls";
-import type { Dialer, Origin } from "./dial.js";
+import { type Dialer, type Origin, timedOut } from "./dial.js";
 
 export type Fields = Readonly<Record<string, string | readonly string[]>>;
 
@@ -43,10 +43,15 @@ const maxIdleSockets = 32;
  */
 export const windowBytes = { stream: 1024 * 1024, connection: 16 * 1024 * 1024 };
 
+/** A connection is asked with a request whether it is still there, no more often than this: servers of gRPC refuse pings that come on their own. */
+const pingIntervalMs = 30_000;
+const pongTimeoutMs = 10_000;
+
 /** A connection of HTTP/2, and the streams that are open or about to be. */
 interface SharedConnection {
   readonly session: ClientHttp2Session;
   streams: number;
+  nextPingMs: number;
 }
 
 /** Requests to APIs, over connections that are kept: HTTP/2 where the server has it, else HTTP/1.1. Nothing follows a redirect. */
@@ -94,13 +99,32 @@ export class Upstream {
     this.#shared.set(key, all);
     for (const each of all) {
       const shared = await each;
-      const { maxConcurrentStreams = Number.POSITIVE_INFINITY } = shared?.session.remoteSettings ?? {};
-      if (!shared || shared.streams < maxConcurrentStreams) return counted(shared);
+      if (!shared) return undefined;
+      const { destroyed, remoteSettings } = shared.session;
+      const { maxConcurrentStreams = Number.POSITIVE_INFINITY } = remoteSettings;
+      if (!destroyed && shared.streams < maxConcurrentStreams) return this.#counted(shared);
     }
     const opened = this.#open(origin, () => all.delete(opened));
     all.add(opened);
     opened.catch(() => all.delete(opened));
-    return counted(await opened);
+    const shared = await opened;
+    return shared && this.#counted(shared);
+  }
+
+  #counted(shared: SharedConnection): SharedConnection {
+    shared.streams++;
+    this.#ping(shared);
+    return shared;
+  }
+
+  /** A server that is gone without a word would hold every request until TCP gives up, which takes a quarter of an hour. */
+  #ping(shared: SharedConnection): void {
+    const { clock } = this.dialer;
+    const { session, nextPingMs } = shared;
+    if (session.destroyed || clock.monotonicMs() < nextPingMs) return;
+    shared.nextPingMs = clock.monotonicMs() + pingIntervalMs;
+    const timer = clock.setTimer(pongTimeoutMs, () => session.destroy(timedOut()));
+    session.ping(() => timer.cancel());
   }
 
   async #open(origin: Origin, onOver: () => void): Promise<SharedConnection | undefined> {
@@ -117,24 +141,17 @@ export class Upstream {
     session.once("goaway", onOver);
     session.once("close", onOver);
     session.setLocalWindowSize(windowBytes.connection);
+    const shared = { session, streams: 0, nextPingMs: Number.NEGATIVE_INFINITY };
+    this.#ping(shared);
     await Promise.race([once(session, "remoteSettings"), once(session, "close")]);
-    return { session, streams: 0 };
+    return shared;
   }
 
   async #overHttp1({ host, port }: Origin, sent: UpstreamRequest): Promise<UpstreamAnswer> {
     const { method, path, headers, body, signal } = sent;
     for (;;) {
-      const options = {
-        host,
-        port,
-        method,
-        path,
-        headers: copied(headers),
-        agent: this.#agent,
-        setHost: false,
-        signal,
-      };
-      const request = requestTls(options);
+      const options = { host, port, method, path, headers: copied(headers), setHost: false, signal };
+      const request = requestTls({ ...options, agent: this.#agent });
       try {
         const answered = once(request, "response") as Promise<[IncomingMessage]>;
         if (Buffer.isBuffer(body)) request.end(body);
@@ -154,11 +171,6 @@ export class Upstream {
       }
     }
   }
-}
-
-function counted(shared: SharedConnection | undefined): SharedConnection | undefined {
-  if (shared) shared.streams++;
-  return shared;
 }
 
 async function overHttp2(

@@ -1,0 +1,85 @@
+import { once } from "node:events";
+import type { AddressInfo, Socket } from "node:net";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
+import { createServer as createTlsServer, type TLSSocket } from "node:tls";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
+import { Upstream } from "../../../../src/ext/egress/proxy/upstream.js";
+import { ManualClock } from "../../../../src/runtime/manual_clock.js";
+import { Authority } from "../../../fakes/certificates.js";
+import { TcpProxy } from "../../../fakes/tcp_proxy.js";
+import { perTest } from "../../../lifetimes.js";
+import { ApiStandIn } from "../api_stand_in.js";
+
+const host = "api.localhost";
+const clock = perTest(() => new ManualClock(0));
+
+/** Sends requests without a body to `port`. */
+function senderTo(port: number, roots: string) {
+  const upstream = new Upstream(new Dialer(roots, clock));
+  onTestFinished(() => upstream.close());
+  return async (path: string, method = "GET") => {
+    const { signal } = new AbortController();
+    const request = { method, path, headers: { host: `${host}:${port}` }, body: Buffer.alloc(0), signal };
+    const { body, status } = await upstream.send({ host, port }, request);
+    return `${status} ${await text(body as Readable)}`;
+  };
+}
+
+/** A server of TLS, by hand. */
+async function serverOf(alpn: string, accept: (socket: TLSSocket) => void) {
+  const issuer = new Authority();
+  const pair = issuer.issueServer({ dns: [host] });
+  const server = createTlsServer({ ...pair, ALPNProtocols: [alpn] }, (socket) => {
+    accept(socket.on("error", () => undefined));
+    onTestFinished(() => void socket.destroy());
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  onTestFinished(() => void server.close());
+  return senderTo((server.address() as AddressInfo).port, issuer.pem);
+}
+
+describe("a connection of HTTP/2 to an API", () => {
+  const api = perTest(() => ApiStandIn.start());
+  const link = perTest(() => TcpProxy.tcp(api.port));
+
+  it("that died without a word fails the request that finds it, and the next one is sent over another", async () => {
+    const send = senderTo(link.port, api.ca);
+    expect(await send("/v1/1")).toBe("200 ok");
+    link.halfOpen();
+    clock.advance(30_000);
+    const lost = send("/v1/2");
+    await expect.poll(() => clock.pending).toBe(1);
+    clock.advance(10_000);
+    await expect(lost).rejects.toMatchObject({ code: "ETIMEDOUT" });
+    link.heal();
+    expect(await send("/v1/3")).toBe("200 ok");
+    expect(api.received.map(({ path }) => path)).toEqual(["/v1/1", "/v1/3"]);
+  });
+
+  it("that lives goes on through any number of requests and pauses", async () => {
+    const send = senderTo(link.port, api.ca);
+    for (const path of ["/v1/1", "/v1/2", "/v1/3"]) {
+      expect(await send(path)).toBe("200 ok");
+      await expect.poll(() => clock.pending).toBe(0);
+      clock.advance(60_000);
+    }
+    expect(link.connections).toBe(1);
+  });
+
+  it("fails in time where TLS is all that the server speaks", async () => {
+    const send = await serverOf("h2", (socket) => void socket.resume());
+    const failed = send("/v1/1");
+    // One is of the connection, until TLS is up.
+    const settled = expect(failed).rejects.toMatchObject({ code: "ETIMEDOUT" });
+    await expect.poll(() => clock.pending).toBe(1);
+    await expect
+      .poll(() => {
+        clock.advance(1_000);
+        return clock.pending;
+      })
+      .toBe(0);
+    await settled;
+  });
+});
