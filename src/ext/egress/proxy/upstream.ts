@@ -46,6 +46,8 @@ export const windowBytes = { stream: 1024 * 1024, connection: 16 * 1024 * 1024 }
 /** A connection is asked with a request whether it is still there, no more often than this: servers of gRPC refuse pings that come on their own. */
 const pingIntervalMs = 30_000;
 const pongTimeoutMs = 10_000;
+/** Sent again on another connection where the first one broke off: who knows what the server did (RFC 9110 section 9.2.2). */
+const idempotent = ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"];
 
 /** A connection of HTTP/2, and the streams that are open or about to be. */
 interface SharedConnection {
@@ -165,9 +167,9 @@ export class Upstream {
           trailers: () => response.trailers as Record<string, string>,
         };
       } catch (error) {
-        // The server closed a connection that had waited: it has read nothing of this request.
+        // Most likely the server closed a connection that had waited.
         const isStale = request.reusedSocket && (error as NodeJS.ErrnoException).code === "ECONNRESET";
-        if (!isStale || !Buffer.isBuffer(body)) throw error;
+        if (!isStale || !Buffer.isBuffer(body) || !idempotent.includes(method)) throw error;
       }
     }
   }

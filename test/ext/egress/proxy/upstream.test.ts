@@ -83,3 +83,29 @@ describe("a connection of HTTP/2 to an API", () => {
     await settled;
   });
 });
+
+describe("a kept connection of HTTP/1.1 that breaks off amid a request", () => {
+  const seen: string[] = [];
+  /** Answers the first request of each connection, and cuts it off at the second. */
+  const cutting = (socket: Socket): void => {
+    let requests = 0;
+    socket.on("data", (bytes) => {
+      seen.push(String(bytes).split(" ", 2).join(" "));
+      if (++requests === 1) socket.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+      else socket.destroy();
+    });
+  };
+
+  it.each([
+    ["is sent once more", "GET", "200 ok", 2],
+    ["is not, where that could do a thing twice", "POST", undefined, 1],
+  ] as const)("%s", async (_, method, answer, times) => {
+    seen.length = 0;
+    const send = await serverOf("http/1.1", cutting);
+    expect(await send("/v1/first")).toBe("200 ok");
+    const sent = send("/v1/second", method);
+    if (answer === undefined) await expect(sent).rejects.toMatchObject({ code: "ECONNRESET" });
+    else expect(await sent).toBe(answer);
+    expect(seen.filter((line) => line === `${method} /v1/second`).length).toBe(times);
+  });
+});
