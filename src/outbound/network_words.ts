@@ -65,6 +65,8 @@ export function networkWords({
         return `${host} answers with more than the daemon reads: check the URL`;
       case "client_certificate":
         return message;
+      case "not_leading":
+        return `nothing was sent to ${host}, since another hub may lead the fleet by now: try again`;
       case "aborted":
         return `the request to ${host} was cut off since the daemon ends`;
       default: {
