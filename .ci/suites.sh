@@ -46,7 +46,7 @@ suites() {
   suite adapters 900 2 adapters "clients/python clients/typescript docs/frameworks test/adapters" "npm run --silent test:adapters"
   suite interop 1200 2 toolchains "examples proto/nexus test/interop src/server/rest" "npm run --silent test:interop"
   suite egress 600 2 egress_clients "src/ext/egress test/ext/egress" "npm run --silent test:egress"
-  suite kubernetes 900 2 kubernetes "src/ext/kubernetes src/ext/manifest src/identity deploy/helm test/ext/kubernetes" "npm run --silent test:kubernetes"
+  suite kubernetes 900 2 kubernetes "src/ext/kubernetes src/ext/manifest src/ext/identity deploy/helm test/ext/kubernetes" "npm run --silent test:kubernetes"
   suite mcp 600 1 "" "src/ext/mcp test/ext/mcp" "npm run --silent test:mcp"
   suite mcp-conformance 600 1 "" "src/ext/mcp_servers src/domain/consent src/oauth test/ext/mcp_servers" "npm run --silent test:mcp-conformance"
   suite foreign 900 1 foreign_servers "src/oauth src/ext/grants src/outbound src/domain/token_endpoint src/ext/mcp_servers test/foreign" "npm run --silent test:foreign"

@@ -154,9 +154,9 @@ async function openJwt(
 ): Promise<AuthenticateOptions["jwt"]> {
   if (jwt === undefined) return undefined;
   const [{ createAskIssuer }, { IssuerKeys }, { JwtVerifier }] = await Promise.all([
-    import("../identity/ask_issuer.js"),
-    import("../identity/issuer_keys.js"),
-    import("../identity/jwt_verifier.js"),
+    import("../ext/identity/ask_issuer.js"),
+    import("../ext/identity/issuer_keys.js"),
+    import("../ext/identity/jwt_verifier.js"),
   ]);
   const { issuer, audience, keys: source } = jwt;
   const configured = source.from === "url" ? source.url : issuer;

@@ -1,12 +1,12 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { IssuerError } from "../../src/identity/ask_issuer.js";
-import { cooldownMs, IssuerKeys, maxAgeMs } from "../../src/identity/issuer_keys.js";
-import { JwtVerifier } from "../../src/identity/jwt_verifier.js";
-import { Unavailable } from "../../src/model/errors.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { type Algorithm, JwtSigner } from "../fakes/jwt_issuer.js";
-import { perTest } from "../lifetimes.js";
-import { silentLog } from "../silent_log.js";
+import { IssuerError } from "../../../src/ext/identity/ask_issuer.js";
+import { cooldownMs, IssuerKeys, maxAgeMs } from "../../../src/ext/identity/issuer_keys.js";
+import { JwtVerifier } from "../../../src/ext/identity/jwt_verifier.js";
+import { Unavailable } from "../../../src/model/errors.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { type Algorithm, JwtSigner } from "../../fakes/jwt_issuer.js";
+import { perTest } from "../../lifetimes.js";
+import { silentLog } from "../../silent_log.js";
 
 const issuer = "https://kubernetes.default.svc";
 const audience = "nexusd";

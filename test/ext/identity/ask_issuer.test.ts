@@ -5,14 +5,14 @@ import { createServer as createSecure } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { createAskIssuer, fetchTimeoutMs, maxDocumentBytes } from "../../src/identity/ask_issuer.js";
-import { IssuerKeys } from "../../src/identity/issuer_keys.js";
-import { JwtVerifier } from "../../src/identity/jwt_verifier.js";
-import { ManualClock } from "../../src/runtime/manual_clock.js";
-import { Authority } from "../fakes/certificates.js";
-import { JwtSigner } from "../fakes/jwt_issuer.js";
-import { silentLog } from "../silent_log.js";
-import { temporaryFolder } from "../temporary_folder.js";
+import { createAskIssuer, fetchTimeoutMs, maxDocumentBytes } from "../../../src/ext/identity/ask_issuer.js";
+import { IssuerKeys } from "../../../src/ext/identity/issuer_keys.js";
+import { JwtVerifier } from "../../../src/ext/identity/jwt_verifier.js";
+import { ManualClock } from "../../../src/runtime/manual_clock.js";
+import { Authority } from "../../fakes/certificates.js";
+import { JwtSigner } from "../../fakes/jwt_issuer.js";
+import { silentLog } from "../../silent_log.js";
+import { temporaryFolder } from "../../temporary_folder.js";
 
 const authority = new Authority("Cluster CA");
 

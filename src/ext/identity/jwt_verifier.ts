@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { errors, type JWTPayload, jwtVerify } from "jose";
-import type { Principal } from "../model/access/principal.js";
-import { NexusError } from "../model/errors.js";
-import { BoundedMap } from "../runtime/bounded_map.js";
-import type { Clock } from "../runtime/clock.js";
-import type { Log } from "../runtime/log.js";
+import type { Principal } from "../../model/access/principal.js";
+import { NexusError } from "../../model/errors.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 import type { IssuerKeys } from "./issuer_keys.js";
 
 export interface JwtVerifierDeps {
