@@ -1,5 +1,6 @@
 import type { Catalogue } from "../catalogue/catalogue.js";
 import type { Config } from "../config/config.js";
+import type { AuthenticateOptions } from "../domain/access/authenticate.js";
 import type { FollowOutcome } from "../domain/consent/consent_types.js";
 import type { OpenMcpProfiles } from "../domain/providers/mcp_servers.js";
 import type { GrantTypeRow } from "../domain/token_endpoint/grant_type.js";
@@ -57,6 +58,8 @@ export interface PagesGround {
 export interface RunningExtension {
   /** What it serves at every listener of calls; each RPC has its `rpcRow`. */
   readonly services?: readonly ServiceDefinition[];
+  /** Verifies the JWTs that callers show. */
+  readonly jwt?: AuthenticateOptions["jwt"];
   /** Pages of the ops listener. */
   readonly opsPages?: OpsPages;
   /** Listeners of its own. */

@@ -5,8 +5,6 @@ import type { Authenticate } from "../domain/access/presented_credentials.js";
 import { jwksPath } from "../model/clients/client_key.js";
 import { noTracing } from "../model/tracing.js";
 import { atMostEachMinute } from "../runtime/at_most_each_minute.js";
-import type { Clock } from "../runtime/clock.js";
-import type { Log } from "../runtime/log.js";
 import { Listeners } from "../server/listeners.js";
 import { BrowserPages } from "../server/pages/browser_pages.js";
 import { type DescribeProvider, describeBy } from "../server/pages/page_words.js";
@@ -26,7 +24,7 @@ import { providerService } from "../service/services/provider_service.js";
 import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";
 import type { ApiKey } from "../vault/api_key_file.js";
-import type { PagesGround, RunningExtension } from "./extension.js";
+import { type PagesGround, type RunningExtension, StartRefused } from "./extension.js";
 import type { HubServices, ListenersHub } from "./hub/hub_interfaces.js";
 import type { DaemonOptions, Resources } from "./resources.js";
 import type { Domain } from "./wire_domain.js";
@@ -66,7 +64,7 @@ export async function makeListeners(
   const authenticate = authenticateBy({
     adminKey: parts.adminKey,
     keys: domain.keys,
-    jwt: await openJwt(config, { clock, log }),
+    jwt: jwtOf(config, extensions),
     ownUid: process.getuid?.(),
     nowMs: () => clock.nowMs(),
   });
@@ -147,25 +145,12 @@ function pipelines(
   };
 }
 
-/** What verifies JWTs; undefined, and nothing of it loaded, where no issuer is configured. */
-async function openJwt(
-  { jwt }: Config,
-  { clock, log }: { readonly clock: Clock; readonly log: Log },
-): Promise<AuthenticateOptions["jwt"]> {
-  if (jwt === undefined) return undefined;
-  const [{ createAskIssuer }, { IssuerKeys }, { JwtVerifier }] = await Promise.all([
-    import("../ext/identity/ask_issuer.js"),
-    import("../ext/identity/issuer_keys.js"),
-    import("../ext/identity/jwt_verifier.js"),
-  ]);
-  const { issuer, audience, keys: source } = jwt;
-  const configured = source.from === "url" ? source.url : issuer;
-  const tokenOrigin = URL.canParse(configured) ? new URL(configured).origin : "";
-  const ask = createAskIssuer({ ...jwt, clock, tokenOrigin });
-  const keys = new IssuerKeys({ source, ask, clock, log });
-  // An error of the settings shows in the log at the start, not at the first caller.
-  keys.refresh();
-  return new JwtVerifier({ issuer, audience, keys, clock, log });
+/** @throws StartRefused where JWTs are configured, and nothing verifies them */
+function jwtOf({ jwt }: Config, extensions: readonly RunningExtension[]): AuthenticateOptions["jwt"] {
+  const verifier = extensions.find((each) => each.jwt)?.jwt;
+  if (jwt && !verifier)
+    throw new StartRefused("NEXUS_JWT_ISSUER is set, and this build of nexusd does not verify JWTs");
+  return verifier;
 }
 
 /** Every service of the contract, over the domain. @param own `more` are those of extensions */

@@ -8,6 +8,7 @@ import { egress } from "./egress/extension.js";
 import { envoy } from "./envoy/extension.js";
 import { fleet } from "./fleet/extension.js";
 import { grants } from "./grants/extension.js";
+import { identity } from "./identity/extension.js";
 import { kubernetes } from "./kubernetes/extension.js";
 import { manifest } from "./manifest/extension.js";
 import { mcp } from "./mcp/extension.js";
@@ -24,6 +25,7 @@ export const extensions: readonly Extension[] = [
   fleet,
   grants,
   credentialHelpers,
+  identity,
   kubernetes,
   manifest,
   mcp,

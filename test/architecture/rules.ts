@@ -4,9 +4,6 @@ export const layers = {
   model: ["model", "runtime", "gen"],
   gen: ["gen"],
   config: ["config", "outbound", "model", "runtime"],
-  // Verifies callers' JWTs. It fetches the keys of the one issuer that the operator configures, never of a provider: so
-  // it has a client of its own, with that issuer's CA, and no part in the rules for hosts that a profile names.
-  identity: ["identity", "model", "runtime"],
   vault: ["vault", "model", "runtime"],
   telemetry: ["telemetry", "model", "runtime"],
   store: ["store", "model", "runtime", "gen"],
@@ -56,7 +53,6 @@ export const layers = {
     "oauth",
     "outbound",
     "telemetry",
-    "identity",
     "config",
     "catalogue",
     "strategies",
@@ -106,7 +102,7 @@ export const packages: Record<string, readonly Layer[]> = {
   "fs-native-extensions": ["store"],
   hono: ["server", "ext"],
   "ipaddr.js": ["outbound"],
-  jose: ["identity", "oauth", "ext"],
+  jose: ["oauth", "ext"],
   koffi: ["daemon", "server"],
   limiter: ["service"],
   lmdb: ["store"],
@@ -136,8 +132,8 @@ export const builtins: Record<string, readonly Layer[]> = {
   "node:stream": withInputOutput,
   "node:stream/promises": withInputOutput,
   "node:stream/consumers": ["ext"],
-  "node:http": ["server", "cli", "outbound", "identity", "ext"],
-  "node:https": ["cli", "outbound", "identity", "ext"],
+  "node:http": ["server", "cli", "outbound", "ext"],
+  "node:https": ["cli", "outbound", "ext"],
   "node:http2": ["server", "ext"],
   "node:net": ["server", "cli", "outbound", "ext"],
   "node:tls": ["server", "cli", "outbound", "ext"],
@@ -198,7 +194,7 @@ export const limits = {
  */
 export const budgets = {
   /** `src` without `src/ext`. */
-  core: { budget: 44_000, ceiling: 55_400 },
+  core: { budget: 44_000, ceiling: 55_050 },
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
   src: { budget: 66_000, ceiling: 83_250 },
   /** The largest extension but `fleet`, which may have 6 000. */

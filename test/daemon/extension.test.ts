@@ -11,31 +11,30 @@ import { defineService } from "../../src/service/pipeline/service_definition.js"
 import { silentLog } from "../silent_log.js";
 import { Place } from "./harness.js";
 
+const never = (): never => {
+  throw new Error("not of this test");
+};
+const optionsOf = ({ config, environment }: Place) => ({
+  ...{ config, environment, clock: new ManualClock(Date.now()) },
+  ...{ log: silentLog, random: () => 0.5, onFatal: never },
+});
+
 test("an extension adds a service with its access, and counts", async () => {
   const place = await Place.make();
   rpcRow(FleetService.method.reach, "self.read");
-  const never = (): never => {
-    throw new Error("not of this test");
-  };
   const service = defineService(FleetService, {
     ...{ call: never, refresh: never, page: never, appendAudit: never, hold: never },
     reach: () => create(ReachResponseSchema, { mayLead: true }),
   });
-  const daemon = await Daemon.start(
+  const daemon = await Daemon.start(optionsOf(place), [
     {
-      ...{ config: place.config, environment: place.environment, clock: new ManualClock(Date.now()) },
-      ...{ log: silentLog, random: () => 0.5, onFatal: never },
-    },
-    [
-      {
-        name: "trial",
-        open: async ({ resources }) => {
-          resources.metrics.addOutcomes("nexus_trial_total", "A trial.", ["ok"])("ok");
-          return { services: [service] };
-        },
+      name: "trial",
+      open: async ({ resources }) => {
+        resources.metrics.addOutcomes("nexus_trial_total", "A trial.", ["ok"])("ok");
+        return { services: [service] };
       },
-    ],
-  );
+    },
+  ]);
   const transport = createGrpcTransport({
     baseUrl: "http://localhost",
     nodeOptions: { createConnection: () => connect(place.socket) },
@@ -45,4 +44,14 @@ test("an extension adds a service with its access, and counts", async () => {
     'nexus_trial_total{outcome="ok"} 1',
   );
   await daemon.stop();
+});
+
+test("a daemon whose callers are to show JWTs does not start when nothing verifies them", async () => {
+  const place = await Place.make({
+    NEXUS_JWT_ISSUER: "https://kubernetes.default.svc",
+    NEXUS_JWT_AUDIENCE: "nexusd",
+  });
+  await expect(Daemon.start(optionsOf(place), [])).rejects.toThrow(
+    "NEXUS_JWT_ISSUER is set, and this build of nexusd does not verify JWTs",
+  );
 });

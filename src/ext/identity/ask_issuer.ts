@@ -31,8 +31,9 @@ export const fetchTimeoutMs = 5_000;
 export const maxDocumentBytes = 256 * 1024;
 
 /**
- * Asks the issuer that the operator named, which may stand in a private network, as a cluster's API server does. Redirects are not
- * followed, no proxy is used, and only 200 is an answer.
+ * Asks the issuer that the operator named, which may stand in a private network, as a cluster's API server does: so it has a client of its
+ * own, with that issuer's CA, and no part in the rules for hosts that a profile names. Redirects are not followed, no proxy is used, and only
+ * 200 is an answer.
  */
 export function createAskIssuer(options: AskIssuerOptions): AskIssuer {
   const { clock, caFile, tokenFile, tokenOrigin, allowLoopback } = options;

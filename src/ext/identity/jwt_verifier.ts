@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import { errors, type JWTPayload, jwtVerify } from "jose";
+import type { JwtConfig } from "../../config/jwt_config.js";
 import type { Principal } from "../../model/access/principal.js";
 import { NexusError } from "../../model/errors.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
-import type { IssuerKeys } from "./issuer_keys.js";
+import { createAskIssuer } from "./ask_issuer.js";
+import { IssuerKeys } from "./issuer_keys.js";
 
 export interface JwtVerifierDeps {
   /** `iss` must be exactly this. */
@@ -103,4 +105,19 @@ function processClaims({ sub, exp, iat }: JWTPayload, nowMs: number): Principal 
   if (Buffer.byteLength(sub) > maxSubjectBytes) return `its subject is longer than ${maxSubjectBytes} bytes`;
   if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(sub)) return "its subject holds control characters";
   return { name: `jwt:${sub}`, kind: "jwt", expiresAtMs: exp * 1000 };
+}
+
+/** Verifies the JWTs of the one issuer that is configured. */
+export function openJwt(
+  config: JwtConfig,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
+): JwtVerifier {
+  const { issuer, audience, keys: source } = config;
+  const configured = source.from === "url" ? source.url : issuer;
+  const tokenOrigin = URL.canParse(configured) ? new URL(configured).origin : "";
+  const ask = createAskIssuer({ ...config, clock, tokenOrigin });
+  const keys = new IssuerKeys({ source, ask, clock, log });
+  // An error of the settings shows in the log at the start, not at the first caller.
+  keys.refresh();
+  return new JwtVerifier({ issuer, audience, keys, clock, log });
 }
