@@ -4,6 +4,7 @@ import { connect, createServer } from "node:net";
 import { dirname } from "node:path";
 import { CommandFailure } from "../../cli/shell/command_failure.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
+import { joined } from "./proxy/pump.js";
 
 export interface Isolation {
   /** The folder of the session: certificates and the proxy's socket. */
@@ -72,14 +73,7 @@ async function probe(): Promise<void> {
 
 /** In there: listens as the proxy, and passes each connection to the socket of the real one. */
 export async function relayTo(socket: string): Promise<{ close(): void }> {
-  const server = createServer((near) => {
-    const far = connect(socket);
-    near.on("error", () => far.destroy());
-    far.on("error", () => near.destroy());
-    near.once("close", () => far.destroy());
-    far.once("close", () => near.destroy());
-    near.pipe(far).pipe(near);
-  });
+  const server = createServer((near) => joined(near, connect(socket)));
   await new Promise<void>((resolve) => server.listen(isolatedPort, "127.0.0.1", resolve));
   return { close: () => server.close() };
 }

@@ -1,10 +1,10 @@
 import type { OutgoingHttpHeaders } from "node:http";
-import { pipeline, type Readable, Transform, type TransformCallback } from "node:stream";
 
-interface Answer {
-  readonly headers: OutgoingHttpHeaders;
-  readonly body: Readable;
-  trailers(): Readonly<Record<string, string>>;
+/** Changes what is read, chunk by chunk. */
+export interface Filter {
+  change(chunk: Buffer): Buffer;
+  /** What was held back. */
+  last(): Buffer | undefined;
 }
 
 /** Shorter secrets stand in every text by chance. */
@@ -21,25 +21,22 @@ export class Mask {
   readonly #forms: readonly Buffer[];
 
   constructor(secrets: readonly string[]) {
-    const forms = secrets.filter(({ length }) => length >= minLength).flatMap(formsOf);
+    const long = secrets.filter(({ length }) => length >= minLength);
+    // A scheme before a secret is none.
+    const apart = long.filter((one) => !long.some((other) => one.endsWith(` ${other}`)));
+    const forms = apart.flatMap(formsOf);
     this.#forms = [...new Set(forms)].map((form) => Buffer.from(form));
   }
 
-  answer<A extends Answer>(answer: A): A {
-    const { headers, body, trailers } = answer;
-    return {
-      ...answer,
-      headers: this.#fields(headers),
-      body: this.body(headers, body),
-      trailers: () => this.#fields(trailers()) as Record<string, string>,
-    };
-  }
-
-  /** Only of text that is not compressed. */
-  body(headers: OutgoingHttpHeaders, body: Readable): Readable {
-    const isPlain = /^(identity)?$/.test(String(headers["content-encoding"] ?? ""));
-    const isText = isPlain && text.test(String(headers["content-type"] ?? "text/plain"));
-    return isText && this.#forms.length > 0 ? this.#masked(body) : body;
+  fields<F extends OutgoingHttpHeaders>(fields: F): F {
+    const values = Object.values(fields);
+    // Few answers have one in their headers.
+    if (!this.#isIn(Buffer.from(values.join("\n"), "latin1"))) return fields;
+    const masked = Object.entries(fields).map(([name, value]) => [
+      name,
+      Array.isArray(value) ? value.map((one) => this.line(one)) : this.line(String(value)),
+    ]);
+    return Object.fromEntries(masked);
   }
 
   line(value: string): string {
@@ -48,34 +45,38 @@ export class Mask {
     return bytes.toString("latin1");
   }
 
-  #fields(fields: OutgoingHttpHeaders): OutgoingHttpHeaders {
-    const masked = Object.entries(fields).map(([name, value]) => {
-      return [
-        name,
-        Array.isArray(value) ? value.map((one) => this.line(one)) : this.line(String(value ?? "")),
-      ];
-    });
-    return Object.fromEntries(masked);
+  /** Of text that is not compressed; undefined for what passes as it is. */
+  filter(headers: OutgoingHttpHeaders): Filter | undefined {
+    const isPlain = /^(identity)?$/.test(String(headers["content-encoding"] ?? ""));
+    const isText = isPlain && text.test(String(headers["content-type"] ?? "text/plain"));
+    return isText && this.#forms.length > 0 ? this.#filter() : undefined;
   }
 
-  #masked(body: Readable): Readable {
+  #filter(): Filter {
     /** What may be the beginning of a secret, and how much of it is out already. */
     let seen: Buffer = Buffer.alloc(0);
     let shown = 0;
-    const transform = (chunk: Buffer, _: BufferEncoding, done: TransformCallback): void => {
-      const bytes = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
-      this.#hide(bytes);
-      const open = this.#openEnd(bytes);
-      const end = open <= shownBytes ? bytes.length : bytes.length - open;
-      const out = bytes.subarray(shown, Math.max(shown, end));
-      seen = Buffer.from(bytes.subarray(bytes.length - open));
-      shown = Math.max(0, Math.max(shown, end) - (bytes.length - open));
-      done(null, out);
+    return {
+      change: (chunk) => {
+        const bytes = seen.length === 0 ? chunk : Buffer.concat([seen, chunk]);
+        this.#hide(bytes);
+        const open = this.#openEnd(bytes);
+        const end = open <= shownBytes ? bytes.length : bytes.length - open;
+        const out = bytes.subarray(shown, Math.max(shown, end));
+        seen = Buffer.from(bytes.subarray(bytes.length - open));
+        shown = Math.max(0, Math.max(shown, end) - (bytes.length - open));
+        return out;
+      },
+      // A beginning without an end hides the most of a secret.
+      last: () => {
+        if (seen.length === 0) return undefined;
+        return seen.length < minLength ? seen.subarray(shown) : Buffer.alloc(seen.length - shown, star);
+      },
     };
-    // A beginning without an end hides the most of a secret.
-    const flush = (done: TransformCallback): void =>
-      done(null, seen.length < minLength ? seen.subarray(shown) : Buffer.alloc(seen.length - shown, star));
-    return pipeline(body, new Transform({ transform, flush }), () => undefined);
+  }
+
+  #isIn(bytes: Buffer): boolean {
+    return this.#forms.some((form) => bytes.includes(form));
   }
 
   #hide(bytes: Buffer): void {

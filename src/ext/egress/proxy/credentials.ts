@@ -11,12 +11,19 @@ import { CommandFailure } from "../../../cli/shell/command_failure.js";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { durationOf } from "../../../cli/shell/option_values.js";
 import { type ConsentRequired, RejectionOutcome, type Token } from "../../../gen/nexus/v1/token_pb.js";
+import { BoundedMap } from "../../../runtime/bounded_map.js";
 import { Mask } from "../injection/mask.js";
-import { credentialOf, filledBasic, passed, withoutPlaceholders } from "../injection/request_fields.js";
+import {
+  credentialOf,
+  type Fields,
+  filledBasic,
+  passed,
+  withoutPlaceholders,
+} from "../injection/request_fields.js";
 import type { Origin } from "./dial.js";
 import { Problem } from "./problem.js";
 import type { NamedRoute, Route } from "./routes.js";
-import { authorityOf, type Fields } from "./upstream.js";
+import { authorityOf } from "./upstream.js";
 
 /** As long as one call may wait; see `AcquireTokenRequest.wait`. */
 const longestWaitMs = 60_000;
@@ -24,6 +31,8 @@ const longestWaitMs = 60_000;
 /** The daemon, its leader or the provider does not answer now. */
 const away = [Code.Unavailable, Code.DeadlineExceeded, Code.Internal, Code.Unknown, Code.Canceled];
 const watchBookmarkMs = 30_000;
+/** A session has few credentials at a time, and the forms of each are many. */
+const maxMasks = 8;
 
 /** A request of the program for an API. The credential of some strategies is made of all of it. */
 export interface OwnRequest {
@@ -31,8 +40,8 @@ export interface OwnRequest {
   readonly method: string;
   /** Path and query. */
   readonly target: string;
-  /** Without those of the connection, and without credentials. */
-  readonly headers: Fields;
+  /** Without those of the connection. */
+  readonly headers: Readonly<Fields>;
   readonly body?: Uint8Array | undefined;
   /** It is sent once more, with another credential. */
   readonly repeats?: boolean;
@@ -49,6 +58,7 @@ export interface Refusal {
 export class Credentials {
   /** By which the daemon knows the requests of one session. */
   readonly sessionId = randomBytes(9).toString("base64url");
+  readonly #masks = new BoundedMap<string, Mask>(maxMasks);
 
   constructor(
     private readonly deps: {
@@ -71,14 +81,14 @@ export class Credentials {
     route: Route,
     { origin, method, target, headers, body, repeats = false }: OwnRequest,
     wholeBody: () => Promise<Uint8Array | undefined>,
-    signal?: AbortSignal,
+    stop = new AbortController(),
   ): Promise<Token> {
     const show = (bytes: Uint8Array | undefined): ShownRequestInit => {
       const shown = showRequest(method, `https://${authorityOf(origin)}${target}`, headers, bytes);
       return { ...shown, session: this.sessionId, repeats };
     };
     try {
-      return await this.#token(route, show(body), signal);
+      return await this.#token(route, show(body), stop);
     } catch (error) {
       if (refusalOf(error) !== "show_body") throw problemOf(error);
     }
@@ -89,21 +99,27 @@ export class Credentials {
         "body-too-long",
         "a rule goes by the body of this request, which is too long to be read",
       );
-    return await asked(this.#token(route, show(whole), signal));
+    return await asked(this.#token(route, show(whole), stop));
   }
 
-  async #token(route: Route, request: ShownRequestInit, signal: AbortSignal | undefined): Promise<Token> {
+  async #token(route: Route, request: ShownRequestInit, stop: AbortController): Promise<Token> {
     const { session, waitsForConsent, userId } = this.deps;
     const { providerName, label } = route;
     const { traceparent } = request.headers ?? {};
-    const headers = traceparent === undefined ? {} : { headers: { traceparent } };
+    const headers = traceparent === undefined ? {} : { traceparent };
     for (let waitMs = 0; ; waitMs = longestWaitMs) {
       const wait = waitMs === 0 ? {} : { wait: durationOf(waitMs) };
       const { result } = await session.call(
         `read the token of ${providerName}`,
         session.daemon.tokens.acquireToken,
         { providerName, userId, label, request, ...wait },
-        { timeoutMs: waitMs + answerTimeoutMs, ...headers, ...(signal && { signal }) },
+        {
+          ...{ timeoutMs: waitMs + answerTimeoutMs, headers },
+          // Made where somebody waits for it.
+          get signal() {
+            return stop.signal;
+          },
+        },
       );
       if (result.case === "token") return result.value;
       if (result.case !== "consent") throw new Error("the daemon answered neither a token nor a link");
@@ -119,26 +135,27 @@ export class Credentials {
    * @throws Problem
    */
   async put({ origin, method, target, headers, body }: OwnRequest, token: Token, route: Route, nonce = "") {
-    const origins = `https://${authorityOf(origin)}`;
+    const base = `https://${authorityOf(origin)}`;
     // What is compressed could not be masked.
-    const own = { ...passed(headers, token), "accept-encoding": "identity" };
-    const texts = Object.entries(own).map(([name, value]) => [name, [value].flat().join(", ")] as const);
-    const request = {
-      method,
-      url: `${origins}${withoutPlaceholders(target)}`,
-      headers: Object.fromEntries(texts),
-      body,
-    };
+    const own: Fields = { ...passed(headers, token), "accept-encoding": "identity" };
+    const request = { method, url: `${base}${withoutPlaceholders(target)}`, headers: own, body };
     const put = await asked(authorize(request, token, this.deps.session, { name: this.#name(route) }, nonce));
-    const fields = Object.entries(put.headers).map(([name, value]) => [name.toLowerCase(), value] as const);
-    const credential = credentialOf(token);
+    const fields: Fields = {};
+    for (const [name, value] of Object.entries(put.headers)) fields[name.toLowerCase()] = value;
+    const added = Object.entries(fields).flatMap(([name, value]) => (own[name] === value ? [] : [value]));
     const basic = filledBasic(headers["authorization"], token);
-    const added = fields.flatMap(([name, value]) => (request.headers[name] === value ? [] : [value]));
     return {
-      path: put.url.slice(origins.length),
-      headers: { ...Object.fromEntries(fields), ...basic, host: authorityOf(origin) },
-      mask: new Mask([credential, ...added, ...added.map((value) => value.replace(/^\S+ /, ""))]),
+      path: put.url.slice(base.length),
+      headers: { ...fields, ...basic, host: authorityOf(origin) },
+      mask: this.#mask([credentialOf(token), ...added, ...added.map((value) => value.replace(/^\S+ /, ""))]),
     };
+  }
+
+  #mask(secrets: readonly string[]): Mask {
+    const key = secrets.join("\n");
+    const mask = this.#masks.get(key) ?? new Mask(secrets);
+    this.#masks.set(key, mask);
+    return mask;
   }
 
   /** @returns whether there is another credential to try, or the same once more with `nonce` */

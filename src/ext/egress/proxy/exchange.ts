@@ -1,156 +1,169 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import type { Socket } from "node:net";
-import type { Readable } from "node:stream";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { refusesCredential } from "../../../model/credentials/refusal.js";
 import { traceIdOf } from "../../../model/tracing.js";
-import { ofConnection, ofEnd } from "../injection/request_fields.js";
+import type { Mask } from "../injection/mask.js";
+import { type Fields, ofConnection, ofEnd } from "../injection/request_fields.js";
 import type { Refusal } from "./credentials.js";
 import type { Origin } from "./dial.js";
 import type { Incoming } from "./judge.js";
 import { cutOff, type Outgoing, Problem } from "./problem.js";
+import { pump } from "./pump.js";
 import { RequestBody } from "./request_body.js";
 import type { Route } from "./routes.js";
 import type { SessionDeps } from "./session_deps.js";
-import { authorityOf, type Fields, type UpstreamAnswer, type UpstreamRequest } from "./upstream.js";
+import { authorityOf, over, type UpstreamAnswer } from "./upstream.js";
 
 /** Of a body that a credential is made of (an AWS signature, an HMAC). */
 const maxSignedBytes = 8 * 1024 * 1024;
 
-/** Made once: a stack is dear. */
-const over = new Error("the request is over");
+/** What an API answered, and what hides the credential in it. */
+interface Answer extends UpstreamAnswer {
+  readonly mask?: Mask;
+}
+
+interface Parts extends Omit<SessionDeps, "network"> {
+  readonly origin: Origin;
+  /** Undefined where no profile is for the path: the request goes on as it is. */
+  readonly route: Route | undefined;
+}
 
 /** One request to an API with the credential put in, and the answer as it comes. */
 export class Exchange {
   readonly #stop = new AbortController();
+  readonly #body: RequestBody;
+  /** Of the program, for the API. */
+  readonly #headers: Fields;
+  /** Ends what was sent. */
+  #end: (() => void) | undefined;
+  #isOver = false;
 
   constructor(
-    private readonly parts: Omit<SessionDeps, "network"> & {
-      readonly origin: Origin;
-      /** Undefined where no profile is for the path: the request goes on as it is. */
-      readonly route: Route | undefined;
-    },
+    private readonly parts: Parts,
     private readonly request: Incoming,
     private readonly response: Outgoing,
-  ) {}
+  ) {
+    this.#body = new RequestBody(request, isWithoutBody(request));
+    this.#headers = ofEnd(request.headers);
+  }
 
   /** @throws Problem before anything is answered */
   async run(): Promise<void> {
-    this.response.once("close", () => this.#stop.abort(over));
+    this.response.once("close", () => this.#finish());
     const { route, record } = this.parts;
-    const body = new RequestBody(this.request, isWithoutBody(this.request));
-    const answer = route ? await this.#answer(body, route) : await this.#plain(body);
+    const answer = route ? await this.#answer(route) : await this.#plain();
     record?.answered(route, answer.status, traceOf(this.request));
     await this.#passOn(answer);
   }
 
-  /** The credential is worth nothing any more: what is under way ends as a connection that broke off. */
-  #cut(): void {
-    cutOff(this.response);
-    this.#stop.abort(over);
+  #finish(): void {
+    this.#isOver = true;
+    this.#end?.();
+    if (!this.response.headersSent) this.#stop.abort(over);
   }
 
-  async #plain(body: RequestBody): Promise<UpstreamAnswer> {
-    const { method = "GET", url: path = "/", headers } = this.request;
-    const own = { ...ofEnd(headers as Fields), host: authorityOf(this.parts.origin) };
-    return await this.#reach({ method, path, headers: own, body: body.open() });
+  async #plain(): Promise<UpstreamAnswer> {
+    const host = authorityOf(this.parts.origin);
+    return await this.#reach(this.request.url ?? "/", { ...this.#headers, host });
   }
 
   /** A credential that the API refuses is reported, and the request sent once more with the next one. */
-  async #answer(body: RequestBody, route: Route): Promise<UpstreamAnswer> {
+  async #answer(route: Route): Promise<Answer> {
     const { credentials, uses } = this.parts;
-    const token = await this.#token(body, route);
-    if (!this.#stop.signal.aborted) {
-      const release = uses.begin(route, () => this.#cut());
-      this.#stop.signal.addEventListener("abort", release);
+    const token = await this.#token(route);
+    if (!this.#isOver) {
+      // The credential is worth nothing any more: what is under way ends as a connection that broke off.
+      const release = uses.begin(route, () => {
+        cutOff(this.response);
+        this.#finish();
+      });
+      this.response.once("close", release);
     }
-    const first = await this.#send(body, route, token);
+    const first = await this.#send(route, token);
     const refusal = refusalIn(first);
     if (refusal === undefined) return first;
     const isRetry = await credentials.refused(route, token, refusal);
-    if (!isRetry || !body.canBeSentAgain) return first;
-    const next = await this.#token(body, route, true);
+    if (!isRetry || !this.#body.canBeSentAgain) return first;
+    const next = await this.#token(route, true);
     first.body.destroy();
-    return await this.#send(body, route, next, refusal.dpopNonce);
+    return await this.#send(route, next, refusal.dpopNonce);
   }
 
-  #token(body: RequestBody, route: Route, repeats = false): Promise<Token> {
-    const { credentials, origin } = this.parts;
-    const { method = "GET", url: target = "/", headers } = this.request;
-    const own = { origin, method, target, headers: ofEnd(headers as Fields), repeats };
-    const shown = body.isEmpty ? { ...own, body: new Uint8Array() } : own;
-    return credentials.token(route, shown, () => body.whole(maxSignedBytes), this.#stop.signal);
-  }
-
-  async #send(body: RequestBody, route: Route, token: Token, nonce = ""): Promise<UpstreamAnswer> {
-    const { credentials, origin } = this.parts;
+  #own(body: Uint8Array | undefined) {
     const { method = "GET", url: target = "/" } = this.request;
+    return { origin: this.parts.origin, method, target, headers: this.#headers, body };
+  }
+
+  #token(route: Route, repeats = false): Promise<Token> {
+    const own = { ...this.#own(this.#body.isEmpty ? nothing : undefined), repeats };
+    return this.parts.credentials.token(route, own, () => this.#body.whole(maxSignedBytes), this.#stop);
+  }
+
+  async #send(route: Route, token: Token, nonce = ""): Promise<Answer> {
     const isSigned = ["hmacPayload", "awsSigv4"].includes(token.strategy?.kind.case ?? "");
-    const whole = isSigned ? await body.whole(maxSignedBytes) : undefined;
+    const whole = isSigned ? await this.#body.whole(maxSignedBytes) : undefined;
     if (isSigned && whole === undefined)
       throw new Problem(
         413,
         "body-too-long",
         `the credential of ${route.providerName} is made of the body, which may have ${maxSignedBytes} bytes`,
       );
-    const headers = this.request.headers as Fields;
-    const own = { origin, method, target, headers, body: whole };
-    const { mask, ...put } = await credentials.put(own, token, route, nonce);
-    return mask.answer(await this.#reach({ method, ...put, body: whole ?? body.open() }));
+    const { path, headers, mask } = await this.parts.credentials.put(this.#own(whole), token, route, nonce);
+    const answer = await this.#reach(path, headers);
+    return { ...answer, headers: mask.fields(answer.headers), mask };
   }
 
-  async #reach(request: Omit<UpstreamRequest, "signal">): Promise<UpstreamAnswer> {
+  async #reach(path: string, headers: Fields): Promise<UpstreamAnswer> {
     const { upstream, origin } = this.parts;
+    const { method = "GET", httpVersionMajor } = this.request;
+    const onSent = (end: () => void): void => {
+      this.#end = end;
+      if (this.#isOver) end();
+    };
+    const sent = { method, path, headers, body: this.#body, isHttp2: httpVersionMajor === 2, onSent };
     try {
-      return await upstream.send(origin, { ...request, signal: this.#stop.signal });
+      return await upstream.send(origin, sent);
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       throw new Problem(502, "api-unreachable", `${origin.host} cannot be reached: ${code ?? message}`);
     }
   }
 
-  async #passOn({ status, headers, body, isWhole, trailers }: UpstreamAnswer): Promise<void> {
+  async #passOn({ status, headers, body, isWhole, trailers, mask }: Answer): Promise<void> {
     const response = this.response as ServerResponse;
-    const fields = Object.fromEntries(Object.entries(headers).filter(([name]) => !ofConnection.test(name)));
+    const fields: OutgoingHttpHeaders = {};
+    for (const name in headers) if (!ofConnection.test(name)) fields[name] = headers[name];
+    const isHttp1 = this.request.httpVersionMajor === 1;
+    if (isHttp1 && headers["trailer"] !== undefined) fields["trailer"] = headers["trailer"];
     if (isWhole) {
       response.statusCode = status;
       for (const [name, value = ""] of Object.entries(fields)) response.setHeader(name, value);
       return void response.end();
     }
     if (body.destroyed && !body.readableEnded) throw over;
-    const isHttp1 = this.request.httpVersionMajor === 1;
-    response.writeHead(status, {
-      ...fields,
-      ...(isHttp1 && "trailer" in headers && { trailer: headers["trailer"] }),
-    });
+    response.writeHead(status, fields);
     // With what has arrived of the body already, and no later than that.
     if (isHttp1) atOnce(response.socket);
     response.flushHeaders();
-    body.once("end", () => {
+    pump(body, response, mask?.filter(headers), () => {
       const late = trailers();
-      if (Object.keys(late).length > 0) response.addTrailers(late);
+      if (Object.keys(late).length > 0) response.addTrailers(mask?.fields(late) ?? late);
     });
-    await piped(body, response);
+    await new Promise<void>((resolve, reject) => {
+      body.on("error", reject).once("close", () => body.readableEnded || reject(over));
+      response.on("error", reject).once("close", () => resolve());
+    });
   }
 }
+
+const nothing = new Uint8Array();
 
 /** What is written in this turn of the event loop goes out together. */
 function atOnce(socket: Socket | null): void {
   socket?.cork();
   setImmediate(() => socket?.uncork());
-}
-
-/** `pipeline` makes and aborts an AbortController each time, which is a tenth of what a small request costs. */
-function piped(body: Readable, response: ServerResponse): Promise<void> {
-  return new Promise((resolve, reject) => {
-    body.on("error", reject).once("close", () => body.readableEnded || reject(over));
-    response.on("error", reject).once("close", () => {
-      if (!body.readableEnded) body.destroy();
-      resolve();
-    });
-    body.pipe(response);
-  });
 }
 
 function isWithoutBody(request: Incoming): boolean {

@@ -67,8 +67,9 @@ function refuseUnallowed(
       "method-not-allowed",
       `${isOverridden ? "a header that changes the method" : method} is refused: this session may only send ${methods.join(", ")} (--read-only, --method)`,
     );
+  if (!paths) return;
   const { path } = readTarget(target);
-  if (!paths || (path !== undefined && new Texts(paths).has(path))) return;
+  if (path !== undefined && new Texts(paths).has(path)) return;
   const what = path === undefined ? "a path that can be read in two ways" : "this path";
   const detail = `${what} is refused: this session may only call ${paths.join(", ")} (--path)`;
   throw new Problem(403, "path-not-allowed", detail);

@@ -12,6 +12,7 @@ import { pipeline } from "node:stream/promises";
 import { canonicalHost } from "../../../outbound/address_judge.js";
 import type { Dialer, Origin } from "./dial.js";
 import { Problem } from "./problem.js";
+import { joined } from "./pump.js";
 import type { EgressSession } from "./session.js";
 
 export interface ProxyDeps {
@@ -55,8 +56,12 @@ export class EgressProxy {
         : await this.deps.dialer.plain(origin).catch(unreachable(origin));
       socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
       if (head.length > 0) socket.unshift(head);
-      if (there) join(session, socket, there);
-      else await session.tunnels.take(socket as Socket, origin);
+      if (there) {
+        // Nobody looks into it.
+        session.hold(socket);
+        session.hold(there);
+        joined(socket, there);
+      } else await session.tunnels.take(socket as Socket, origin);
     } catch (error) {
       const problem = problemOf(error);
       this.#refused(session, problem);
@@ -121,15 +126,6 @@ export class EgressProxy {
     response.writeHead(answer.statusCode ?? 502, answer.headersDistinct as Record<string, string[]>);
     await pipeline(answer, response);
   }
-}
-
-/** A tunnel that nobody looks into. */
-function join(session: EgressSession, socket: Duplex, there: Socket): void {
-  session.hold(socket);
-  session.hold(there);
-  socket.once("close", () => there.destroy());
-  there.once("close", () => socket.destroy());
-  socket.pipe(there).pipe(socket);
 }
 
 /** @throws Problem */

@@ -1,4 +1,5 @@
-import { PassThrough, type Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
+import { pump } from "./pump.js";
 
 /** A request whose body is longer is not sent again. */
 const keptBytes = 64 * 1024;
@@ -21,21 +22,18 @@ export class RequestBody {
     return this.isEmpty || (this.#hasEnded && this.#bytes <= keptBytes);
   }
 
-  /** What to send: the stream at first, what was kept afterwards. */
-  open(): Readable | Buffer {
-    if (this.#isRead || this.isEmpty) return Buffer.concat(this.#kept);
+  /** The stream at first, what was kept afterwards. @param cutOff called where it breaks off */
+  into(sink: Writable, cutOff: () => void): void {
+    if (this.isEmpty) return void sink.end();
+    if (this.#isRead) return void sink.end(Buffer.concat(this.#kept));
     this.#isRead = true;
-    const out = new PassThrough();
-    this.source.on("data", (chunk: Buffer) => this.#keep(chunk));
-    this.source.on("end", () => {
+    this.source.once("end", () => {
       this.#hasEnded = true;
     });
-    this.source.once("close", () => {
-      if (!this.#hasEnded) out.destroy();
-    });
+    this.source.once("close", () => this.#hasEnded || cutOff());
     // A program may send all of it before it reads an answer that came early: the rest goes nowhere.
-    out.once("close", () => this.source.resume());
-    return this.source.pipe(out);
+    sink.once("close", () => this.source.resume());
+    pump(this.source, sink, { change: (chunk) => this.#keep(chunk) });
   }
 
   /** All of it, for a credential that is made of it. @returns undefined when it is longer than `limit` bytes */
@@ -52,9 +50,10 @@ export class RequestBody {
     return Buffer.concat(this.#kept);
   }
 
-  #keep(chunk: Buffer): void {
+  #keep(chunk: Buffer): Buffer {
     this.#bytes += chunk.length;
     if (this.#bytes <= keptBytes) this.#kept.push(chunk);
     else this.#kept.length = 0;
+    return chunk;
   }
 }

@@ -4,14 +4,15 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { canonicalHost } from "../../../outbound/address_judge.js";
-import { passed } from "../injection/request_fields.js";
+import { ofEnd } from "../injection/request_fields.js";
 import type { Leaf } from "./authority.js";
 import type { Origin } from "./dial.js";
 import { Exchange, traceOf } from "./exchange.js";
 import { type Allowance, type Incoming, judge } from "./judge.js";
 import { type Outgoing, Problem } from "./problem.js";
+import { joined, pump } from "./pump.js";
 import type { SessionDeps } from "./session_deps.js";
-import { authorityOf, type Fields, windowBytes } from "./upstream.js";
+import { authorityOf, windowBytes } from "./upstream.js";
 
 /** Of a request line and its fields, as Node's own default. */
 const maxHeaderBytes = 16 * 1024;
@@ -105,25 +106,19 @@ export class TerminatedTunnels {
 
   async #upgrade(origin: Origin, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
+    const { credentials, upstream, uses, record } = this.deps;
     try {
       const route = await judge(origin, request, this.deps);
       if (!route) throw new Problem(403, "no-provider", `no provider of this session has ${request.url}`);
-      const { credentials, upstream, uses, record } = this.deps;
       const { method = "GET", url: target = "/" } = request;
-      const shown = { origin, method, target, headers: passed(request.headers as Fields, {}) };
-      const empty = new Uint8Array();
-      const token = await credentials.token(route, { ...shown, body: empty }, async () => empty);
+      const own = { origin, method, target, headers: ofEnd(request.headers), body: new Uint8Array() };
+      const token = await credentials.token(route, own, async () => own.body);
       const release = uses.begin(route, () => socket.destroy());
       if (socket.destroyed) return release();
       socket.once("close", release);
-      const own = { origin, method, target, headers: request.headers as Fields };
-      const { mask, ...put } = await credentials.put(own, token, route);
+      const { mask, path, headers } = await credentials.put(own, token, route);
       const { upgrade = "websocket" } = request.headers;
-      const sent = upstream.upgrade(origin, method, put.path, {
-        ...put.headers,
-        connection: "upgrade",
-        upgrade,
-      });
+      const sent = upstream.request(origin, method, path, { ...headers, connection: "upgrade", upgrade });
       socket.once("close", () => sent.destroy());
       sent.once("error", () => socket.end(cutOff.message11));
       sent.once("response", (answer) => {
@@ -131,21 +126,19 @@ export class TerminatedTunnels {
         // Its body comes as the parser read it, and is over when this connection is.
         socket.write(mask.line(headOf(answer, /^(connection|transfer-encoding|keep-alive)$/i)));
         answer.once("close", () => answer.complete || socket.destroy());
-        mask.body(answer.headers, answer).pipe(socket);
+        pump(answer, socket, mask.filter(answer.headers));
       });
       sent.once("upgrade", (answer, there, first) => {
         record?.answered(route, 101, traceOf(request));
         socket.write(mask.line(headOf(answer)));
         socket.write(first);
         there.write(head);
-        there.on("error", () => socket.destroy());
-        there.once("close", () => socket.destroy());
-        there.pipe(socket).pipe(there);
+        joined(socket, there);
       });
       sent.end();
     } catch (error) {
       const problem = error instanceof Problem ? error : cutOff;
-      this.deps.record?.refused(problem.kind);
+      record?.refused(problem.kind);
       socket.end(problem.message11);
     }
   }

@@ -24,6 +24,11 @@ describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
     expect(egress.acquiredFor).toMatchObject([{ providerName: "acme", userId: "ada", label: "" }]);
   });
 
+  it("reaches the API in the same version", async () => {
+    await egress.ask("/v1/user", { version });
+    expect(egress.received[0]?.version).toBe(version === 2 ? "2.0" : "1.1");
+  });
+
   it("loses a placeholder wherever it stands, and nothing else", async () => {
     const headers = { "private-token": placeholder("acme"), "x-own": "kept" };
     await egress.ask(`/v1/user?key=${placeholder("acme")}&page=2`, { version, headers });

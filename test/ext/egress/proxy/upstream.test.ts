@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import type { AddressInfo, Socket } from "node:net";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
+import { RequestBody } from "../../../../src/ext/egress/proxy/request_body.js";
 import { Upstream } from "../../../../src/ext/egress/proxy/upstream.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import { Authority } from "../../../fakes/certificates.js";
@@ -16,14 +17,15 @@ const host = "api.localhost";
 const clock = perTest(() => new ManualClock(0));
 
 /** Sends requests without a body to `port`. */
-function senderTo(port: number, roots: string) {
+function senderTo(port: number, roots: string, isHttp2 = true) {
   const upstream = new Upstream(new Dialer(roots, clock));
   onTestFinished(() => upstream.close());
   return async (path: string, method = "GET") => {
-    const { signal } = new AbortController();
-    const request = { method, path, headers: { host: `${host}:${port}` }, body: Buffer.alloc(0), signal };
-    const { body, status } = await upstream.send({ host, port }, request);
-    return `${status} ${await text(body as Readable)}`;
+    const body = new RequestBody(Readable.from([]), true);
+    const headers = { host: `${host}:${port}` };
+    const request = { method, path, headers, body, isHttp2, onSent: () => undefined };
+    const { body: answer, status } = await upstream.send({ host, port }, request);
+    return `${status} ${await text(answer)}`;
   };
 }
 
@@ -37,7 +39,7 @@ async function serverOf(alpn: string, accept: (socket: TLSSocket) => void) {
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   onTestFinished(() => void server.close());
-  return senderTo((server.address() as AddressInfo).port, issuer.pem);
+  return senderTo((server.address() as AddressInfo).port, issuer.pem, alpn === "h2");
 }
 
 describe("a connection of HTTP/2 to an API", () => {

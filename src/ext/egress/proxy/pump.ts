@@ -1,0 +1,31 @@
+import type { Duplex, Readable, Writable } from "node:stream";
+import type { Filter } from "../injection/mask.js";
+
+/**
+ * Passes on what is read, no faster than it is taken. A pipeline through a Transform costs a fifth of what a small request does.
+ *
+ * @param atEnd called before the sink ends
+ */
+export function pump(
+  source: Readable,
+  sink: Writable,
+  { change, last }: Partial<Filter> = {},
+  atEnd?: () => void,
+): void {
+  const pass = (chunk: Buffer): void => {
+    const out = change ? change(chunk) : chunk;
+    if (out.length > 0 && !sink.write(out)) source.pause();
+  };
+  source.on("data", pass).once("end", () => {
+    atEnd?.();
+    sink.end(last?.());
+  });
+  sink.on("drain", () => source.resume()).once("close", () => source.off("data", pass));
+}
+
+/** Two ends of one tunnel: each ends with the other. */
+export function joined(one: Duplex, other: Duplex): void {
+  one.on("error", () => other.destroy()).once("close", () => other.destroy());
+  other.on("error", () => one.destroy()).once("close", () => one.destroy());
+  one.pipe(other).pipe(one);
+}
