@@ -1,62 +1,70 @@
-import { create, type Message, type MessageShape } from "@bufbuild/protobuf";
-import { createClient, type Transport } from "@connectrpc/connect";
-import type { Daemon } from "../../../cli/shell/client.js";
-import { type DaemonSession, sessionOf } from "../../../cli/shell/daemon_command.js";
-import type { Shell } from "../../../cli/shell/shell.js";
+import {
+  create,
+  type DescMessage,
+  type DescMethodUnary,
+  type Message,
+  type MessageInitShape,
+} from "@bufbuild/protobuf";
+import type { CallOptions } from "@connectrpc/connect";
+import { callFailure } from "../../../cli/shell/call_failure.js";
+import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { TokenService } from "../../../gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../model/access/principal.js";
 import { drawn, type StreamSink } from "../../../runtime/stream_sink.js";
 import { callerTrace } from "../../../server/callers/caller_trace.js";
 import { toConnectError } from "../../../server/connect/connect_binding.js";
-import type { BoundMethod, BoundService } from "../../../service/pipeline/bound_service.js";
+import type { BoundService } from "../../../service/pipeline/bound_service.js";
 import { toWireError } from "../../../service/pipeline/error_table.js";
+import { callerOf } from "../../../service/pipeline/rpc_call.js";
 import { WireError } from "../../../service/pipeline/wire_error.js";
 
 const neverAborted = new AbortController().signal;
 
 /** The daemon of this process, as a client of its contract: permissions, limits and audit are those of `principal`. */
 export function inProcessSession(services: readonly BoundService[], principal: Principal): DaemonSession {
-  const methods = new Map<unknown, BoundMethod>(
-    services.flatMap((service) => service.methods.map((method) => [method.descriptor, method])),
-  );
-  const transport: Transport = {
-    async unary(method, signal = neverAborted, _timeoutMs, header, input) {
-      const bound = methods.get(method);
-      if (bound?.kind !== "unary") throw new Error(`${method.name} is not bound`);
-      const request = create(method.input, input);
-      const trace = callerTrace(new Headers(header).get("traceparent"), undefined);
-      const context = { principal, signal, trace };
-      const message = (await called(async () => bound.call(request, context))) as MessageShape<
-        typeof method.output
-      >;
-      return { stream: false, service: method.parent, method, header: none(), trailer: none(), message };
-    },
-    async stream(method, signal = neverAborted, _timeoutMs, _header, input) {
-      const bound = methods.get(method);
-      if (bound?.kind !== "server_streaming") throw new Error(`${method.name} is not bound`);
-      const first = await input[Symbol.asyncIterator]().next();
-      const request = create(method.input, first.value);
-      const open = (sink: StreamSink<Message>) => bound.open(request, { principal }, sink);
-      const message = converted(drawn(open, signal)) as AsyncIterable<MessageShape<typeof method.output>>;
-      return { stream: true, service: method.parent, method, header: none(), trailer: none(), message };
-    },
-  };
-  const daemon = { tokens: createClient(TokenService, transport), address: "this daemon" };
-  // Nothing is printed: what shows answers has no part in this.
-  return sessionOf({} as Shell, daemon as unknown as Daemon);
-}
-
-async function* converted(messages: AsyncIterable<Message>): AsyncGenerator<Message> {
-  const iterator = messages[Symbol.asyncIterator]();
-  try {
+  const callFor = callerOf(services);
+  const unary =
+    <I extends DescMessage, O extends DescMessage>(method: DescMethodUnary<I, O>) =>
+    (request: MessageInitShape<I>, options: CallOptions = {}) => {
+      const { traceparent } = (options.headers ?? {}) as Readonly<Record<string, string>>;
+      const context = {
+        ...{ principal, trace: callerTrace(traceparent, undefined) },
+        get signal() {
+          return options.signal ?? neverAborted;
+        },
+      };
+      return called(() => callFor(context)(method, request));
+    };
+  const { acquireToken, reportRejectedToken, createProof, watchTokens } = TokenService.method;
+  const watch = async function* (
+    init: MessageInitShape<typeof watchTokens.input>,
+    { signal = neverAborted }: CallOptions,
+  ): AsyncGenerator<Message> {
+    const methods = services.flatMap((service) => service.methods);
+    const bound = methods.find(({ descriptor }) => descriptor === watchTokens);
+    if (bound?.kind !== "server_streaming") throw new Error("WatchTokens is not bound");
+    const request = create(watchTokens.input, init);
+    const messages = drawn((sink: StreamSink<Message>) => bound.open(request, { principal }, sink), signal);
     for (;;) {
-      const step = await called(() => iterator.next());
-      if (step.done === true) return;
-      yield step.value;
+      const { done, value } = await called(() => messages.next());
+      if (done === true) return;
+      yield value;
     }
-  } finally {
-    await iterator.return?.();
-  }
+  };
+  const tokens = {
+    acquireToken: unary(acquireToken),
+    reportRejectedToken: unary(reportRejectedToken),
+    createProof: unary(createProof),
+    watchTokens: watch,
+  };
+  const call: DaemonSession["call"] = async (doing, method, request, options) => {
+    try {
+      return await method(request, options);
+    } catch (error) {
+      throw callFailure(error, doing, "this daemon");
+    }
+  };
+  return { daemon: { tokens }, call } as unknown as DaemonSession;
 }
 
 async function called<T>(call: () => Promise<T>): Promise<T> {
@@ -67,5 +75,3 @@ async function called<T>(call: () => Promise<T>): Promise<T> {
     throw wire instanceof WireError ? toConnectError(wire) : wire;
   }
 }
-
-const none = (): Headers => new Headers();
