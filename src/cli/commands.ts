@@ -1,9 +1,9 @@
 import type { Command } from "commander";
+import { policyCommand } from "../ext/policy_commands/policy.js";
 import { auditCommand } from "./admin/audit.js";
 import { clientKeysCommand } from "./admin/client_keys.js";
 import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
-import { policyCommand } from "./admin/policy.js";
 import { whoamiCommand } from "./admin/whoami.js";
 import { completionCommand } from "./completion/completion.js";
 import { connectCommand, connectTo } from "./connections/connect.js";

@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import { addDaemonFlags } from "../shell/daemon_command.js";
-import { addNotes } from "../shell/help.js";
-import type { Shell } from "../shell/shell.js";
+import { addDaemonFlags } from "../../cli/shell/daemon_command.js";
+import { addNotes } from "../../cli/shell/help.js";
+import type { Shell } from "../../cli/shell/shell.js";
 import type { ExplainFlags } from "./policy_run.js";
 
 const notes = [
