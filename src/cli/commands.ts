@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { policyCommand } from "../ext/policy_commands/policy.js";
 import { auditCommand } from "./admin/audit.js";
 import { clientKeysCommand } from "./admin/client_keys.js";
 import { keyringCommand } from "./admin/keyring.js";
@@ -92,16 +91,6 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
         list: "",
         rotate: "ci --keep 24h --output ci.key",
         revoke: "ci --yes",
-      },
-    ],
-    [
-      "policy",
-      "query the access policy, and check a policy file",
-      policyCommand,
-      {
-        check: "policy.yaml",
-        test: "cases.yaml",
-        explain: `--principal key:ci --action token.read --resource connection:${connection}`,
       },
     ],
     ["whoami", "show your principal, role, and restrictions", whoamiCommand, ""],
