@@ -1,18 +1,19 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import type { DaemonState, DaemonStatus } from "../../../model/connections/daemon_status.js";
 import { counted, formatBytes, formatCount, formatDuration } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { safeHeaders } from "../../../server/pages/pages.js";
 import { Card, isoOf, utcOf } from "../../../server/views/parts.js";
+import { baseStyle } from "../../../server/views/tokens.js";
 import { CheckMark, document, type View } from "../../../server/views/view.js";
 import { failingAdvice, states } from "../kit/words.js";
-import { statusStyle } from "./status_style.js";
 
 /** Often enough to watch, and no load worth a word. */
 const reloadSeconds = 10;
 
-const styleHash = createHash("sha256").update(statusStyle).digest("base64");
-
+const style = baseStyle + readFileSync(new URL("../assets/status.css", import.meta.url), "utf8");
+const styleHash = createHash("sha256").update(style).digest("base64");
 const headers = {
   ...safeHeaders,
   "content-security-policy": `default-src 'none'; style-src 'sha256-${styleHash}'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'`,
@@ -30,15 +31,14 @@ const titles: Readonly<Record<DaemonState, readonly [title: string, mark: View]>
 };
 
 interface StatusOptions {
-  /** Whether it loads itself again. */
   readonly reloads: boolean;
-  /** Where the console is; undefined where no browser reaches it. */
+  /** The URL of the console; undefined if no browser reaches it. */
   readonly console?: string | undefined;
 }
 
 /**
- * The daemon at a glance. Who opens the `ops` listener is nobody, so that ids of connections and users, and messages of failures, have no
- * place here: names of providers and numbers, as in `/metrics`.
+ * The state of the daemon. Anyone may open the `ops` listener, so this page has names of providers and numbers alone, as `/metrics` has:
+ * no id of a connection or user, and no message of a failure.
  */
 export function statusPage(status: DaemonStatus, { reloads, console }: StatusOptions): Answer {
   const [title, mark] = titles[status.state];
@@ -63,7 +63,7 @@ export function statusPage(status: DaemonStatus, { reloads, console }: StatusOpt
           <p class="soft">{facts.join(" \u00b7 ")}</p>
         </div>
       </header>
-      <Connections of={status.connections} console={console} />
+      {connectionsCard(status.connections, console)}
       <Failing {...status} />
       <footer>
         As of <time datetime={isoOf(timeMs)}>{utcOf(timeMs)}</time>.{" "}
@@ -77,22 +77,18 @@ export function statusPage(status: DaemonStatus, { reloads, console }: StatusOpt
     <>
       {reloads && <meta http-equiv="refresh" content={String(reloadSeconds)} />}
       {/* A text in it would be escaped, and so another style than that of the hash. */}
-      <style dangerouslySetInnerHTML={{ __html: statusStyle }} />
+      <style dangerouslySetInnerHTML={{ __html: style }} />
     </>
   );
   return { status: 200, headers, body: document({ title: `${title} - nexusd`, head, body }) };
 }
 
-function Connections(props: {
-  readonly of: DaemonStatus["connections"];
-  readonly console: string | undefined;
-}) {
-  const { of, console } = props;
+function connectionsCard(of: DaemonStatus["connections"], console: string | undefined) {
   const total = states.reduce((sum, [word]) => sum + of[word], 0);
   const waiting = of.attention;
   return (
     <Card id="connections" title={<>Connections <small>{formatCount(total)} in all</small></>}>
-      {total > 0 && <Bar of={of} total={total} />}
+      {total > 0 && barOf(of, total)}
       <ul class="states">
         {states.map(([word, , text]) => (
           <li class={of[word] === 0 ? "none" : undefined}>
@@ -113,7 +109,7 @@ function Connections(props: {
 }
 
 /** The share of each state; an outline shows one connection among a million. */
-function Bar({ of, total }: { readonly of: DaemonStatus["connections"]; readonly total: number }) {
+function barOf(of: DaemonStatus["connections"], total: number) {
   let x = 0;
   const parts = states.map(([word]) => {
     const rect = of[word] > 0 && <rect class={`is-${word}`} x={x} width={of[word]} height="1" />;
