@@ -22,7 +22,7 @@ import { pathWith } from "../../server/views/parts.js";
 import type { BoundService } from "../../service/pipeline/bound_service.js";
 import { RateLimiter } from "../../service/pipeline/rate_limiter.js";
 import { callerOf } from "../../service/pipeline/rpc_call.js";
-import { consoleError, Problem } from "./kit/errors.js";
+import { consoleError, Problem } from "./kit/forms.js";
 import * as kit from "./kit/page.js";
 import type { FormAction, Page, PageRequest, Section, ShownSetting } from "./kit/request.js";
 import { type Route, routerOf, sections } from "./sections.js";

@@ -1,4 +1,3 @@
-import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Connection, ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
 import { accountText } from "../../../model/credentials/account.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
@@ -6,19 +5,16 @@ import { CopyButton, Id } from "../../../server/views/fields.js";
 import { Facts, Go, LiveMark, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
 import { Monogram, type View } from "../../../server/views/view.js";
 import { Ask } from "../kit/forms.js";
-import { providerNames } from "../kit/names.js";
 import { consolePage, PostForm } from "../kit/page.js";
+import { providerNames } from "../kit/queries.js";
 import type { PageRequest } from "../kit/request.js";
 import { isOfClient } from "../kit/words.js";
-import { connectionsPath, type Shown, State, stateAttributes } from "./connection_row.js";
+import { connectionsPath, isOver, type Shown, State, scopesOf, stateAttributes } from "./connection_row.js";
 import { snippetsOf } from "./snippets.js";
 import { timelineOf } from "./timeline.js";
 
-export async function readConnection({
-  call,
-  params,
-}: Pick<PageRequest, "call" | "params">): Promise<Connection> {
-  const { id: connectionId = "" } = params;
+/** @param connectionId that of the path unless it is given */
+export async function readConnection({ call, params }: PageRequest, connectionId = params["id"] ?? "") {
   const { connection } = await call(ConnectionService.method.getConnection, { connectionId });
   if (!connection) throw new Error("a connection was answered without the connection");
   return connection;
@@ -43,7 +39,12 @@ export async function connectionPage(request: PageRequest): Promise<Answer> {
       </div>
       <aside class="card" aria-labelledby="use">
         <h2 id="use">Use it</h2>
-        <Snippets connection={connection} />
+        {snippetsOf(connection).map(([name, text], index) => (
+          <details name="use" open={index === 0}>
+            <summary>{name}</summary>
+            <div class="snippet"><pre tabindex={0}>{text}</pre><CopyButton text={text} /></div>
+          </details>
+        ))}
       </aside>
     </div>
   );
@@ -53,54 +54,26 @@ export async function connectionPage(request: PageRequest): Promise<Answer> {
   });
 }
 
-function Snippets({ connection }: { readonly connection: Connection }) {
-  return (
-    <>
-      {snippetsOf(connection).map(([name, text], index) => (
-        <details name="use" open={index === 0}>
-          <summary>{name}</summary>
-          <div class="snippet"><pre tabindex={0}>{text}</pre><CopyButton text={text} /></div>
-        </details>
-      ))}
-    </>
-  );
-}
-
 /** All that is known of a connection, without what is sealed, followed by the script. @param actions what can be done with it */
 export function connectionCard(connection: Connection, { nameOf, nowMs }: Shown, actions?: View) {
   const { id, userId, label, account, expiresAt, issuedAt, refreshNotBefore, refreshExpiresAt } = connection;
-  const { grantedScopes, requestedScopes, refreshable } = connection;
+  const { refreshable } = connection;
   const name = nameOf(connection);
   const moment = (time: typeof expiresAt, none?: string) => <Moment {...{ time, nowMs, none }} />;
   const accountName = accountText(account);
-  const isOver = expiresAt !== undefined && timestampMs(expiresAt) <= nowMs;
+  const hasEnded = isOver(connection, nowMs);
   return (
-    <div
-      class="card"
-      id="connection"
-      data-poll="2"
-      data-from={`${connectionsPath}/${id}`}
-      {...stateAttributes(connection, name)}
-    >
+    <div class="card" id="connection" data-poll="2" data-from={`${connectionsPath}/${id}`} {...stateAttributes(connection, name)}>
       <div class="status"><State connection={connection} nowMs={nowMs} />{actions}</div>
       <Facts
         of={[
-          [
-            "Provider",
-            <a href={`/providers/${connection.providerId}`}><bdi>{name}</bdi></a>,
-          ],
-          [
-            "User",
-            <a href={pathWith(connectionsPath, { user: userId })}><bdi>{userId}</bdi></a>,
-          ],
+          ["Provider", <a href={`/providers/${connection.providerId}`}><bdi>{name}</bdi></a>],
+          ["User", <a href={pathWith(connectionsPath, { user: userId })}><bdi>{userId}</bdi></a>],
           ["Label", label && <bdi>{label}</bdi>],
           ["Account", accountName && <bdi>{accountName}</bdi>],
-          ["Scopes", <Scopes scopes={grantedScopes.length > 0 ? grantedScopes : requestedScopes} />],
-          [isOver ? "Token ended" : "Token ends", <span class={isOver ? "over" : undefined}>{moment(expiresAt, "not known")}</span>],
-          [
-            refreshable ? "Last refresh" : "Entered",
-            refreshable || issuedAt ? moment(issuedAt, "none yet") : undefined,
-          ],
+          ["Scopes", <Scopes scopes={scopesOf(connection)} />],
+          [hasEnded ? "Token ended" : "Token ends", <span class={hasEnded ? "over" : undefined}>{moment(expiresAt, "not known")}</span>],
+          [refreshable ? "Last refresh" : "Entered", (refreshable || issuedAt) && moment(issuedAt, "none yet")],
           ["Next refresh", refreshable ? moment(refreshNotBefore, "none is planned") : undefined],
           ["Consent ends", refreshExpiresAt && moment(refreshExpiresAt)],
           ["Revision", String(connection.revision)],

@@ -6,11 +6,10 @@ import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { CopyButton, Input, Select } from "../../../server/views/fields.js";
 import { Empty, Go, LiveMark, Moment } from "../../../server/views/parts.js";
-import { consoleError, formErrors, noErrors, type Sent } from "../kit/errors.js";
-import { fieldsOf, formPage } from "../kit/forms.js";
-import { allProviders, displayName, providerNames } from "../kit/names.js";
+import { consoleError, fieldsOf, formErrors, formPage, noErrors, type Sent } from "../kit/forms.js";
 import { consolePage, seeOther } from "../kit/page.js";
-import type { PageRequest } from "../kit/request.js";
+import { allProviders, displayName, providerNames } from "../kit/queries.js";
+import { type PageRequest, textsOf } from "../kit/request.js";
 import { connectionCard, readConnection } from "./connection.js";
 import { connectionsPath } from "./connection_row.js";
 
@@ -19,19 +18,21 @@ const newPath = `${connectionsPath}/new`;
 /** As many as a list has rows, with room for those that came while it was looked at. */
 const maxBulk = 200;
 
-/** The id of the path, by which requests name the connection. */
-function idOf({ params }: PageRequest): { connectionId: string } {
-  return { connectionId: params["id"] ?? "" };
-}
-
-export async function refresh(request: PageRequest): Promise<Answer> {
-  const { connectionId } = idOf(request);
-  await request.call(ConnectionService.method.refreshConnection, { connectionId });
+export async function refresh({ call, params }: PageRequest): Promise<Answer> {
+  const { id: connectionId = "" } = params;
+  await call(ConnectionService.method.refreshConnection, { connectionId });
   return seeOther(`${connectionsPath}/${connectionId}`, "refreshed");
 }
 
+export async function revoke({ call, params }: PageRequest): Promise<Answer> {
+  const { id: connectionId = "" } = params;
+  await call(ConnectionService.method.revokeConnection, { connectionId });
+  return seeOther(`${connectionsPath}/${connectionId}`, "revoked");
+}
+
 export async function consentAgain(request: PageRequest): Promise<Answer> {
-  return consentPage(request, await request.call(ConnectionService.method.requestConnection, idOf(request)));
+  const { id: connectionId = "" } = request.params;
+  return consentPage(request, await request.call(ConnectionService.method.requestConnection, { connectionId }));
 }
 
 /** The link for the person who is to consent; they may sit elsewhere. */
@@ -40,7 +41,7 @@ async function consentPage(request: PageRequest, requested: Requested): Promise<
   const path = `${connectionsPath}/${connectionId}`;
   // No person is needed: it is connected.
   if (requested.connection) return seeOther(path, "connected");
-  const connection = await readConnection({ ...request, params: { id: connectionId } });
+  const connection = await readConnection(request, connectionId);
   const nameOf = await providerNames(request);
   const { nowMs } = request;
   const content = (
@@ -65,12 +66,6 @@ async function consentPage(request: PageRequest, requested: Requested): Promise<
     </>
   );
   return consolePage(request, { title: `Consent at ${nameOf(connection)}`, section, content });
-}
-
-export async function revoke(request: PageRequest): Promise<Answer> {
-  const { connectionId } = idOf(request);
-  await request.call(ConnectionService.method.revokeConnection, { connectionId });
-  return seeOther(`${connectionsPath}/${connectionId}`, "revoked");
 }
 
 /** Acts on the connections that were selected. */
@@ -99,12 +94,11 @@ export async function bulk(request: PageRequest, form: URLSearchParams): Promise
 }
 
 export async function connect(request: PageRequest, form: URLSearchParams): Promise<Answer> {
-  const text = (name: string): string => (form.get(name) ?? "").trim();
+  const { user: userId, label, scopes, provider } = textsOf(form, ["user", "label", "scopes", "provider"]);
   try {
     const requested = await request.call(ConnectionService.method.requestConnection, {
-      ...{ userId: text("user"), label: text("label") },
-      scopes: text("scopes").split(/\s+/).filter((scope) => scope !== ""),
-      provider: { case: "providerId", value: text("provider") },
+      ...{ userId, label, scopes: scopes.split(/\s+/).filter((scope) => scope !== "") },
+      provider: { case: "providerId", value: provider },
     });
     return await consentPage(request, requested);
   } catch (error) {
@@ -126,8 +120,7 @@ export async function connectForm(request: PageRequest, sent?: Sent): Promise<An
     );
     return consolePage(request, { title, section, content });
   }
-  const asked = request.query;
-  const field = fieldsOf(sent ?? { form: asked, errors: noErrors });
+  const field = fieldsOf(sent ?? { form: request.query, errors: noErrors });
   const fields = (
     <>
       <Select {...field("provider", "Provider", { at: "provider_id", required: true })} options={options} />
@@ -141,7 +134,7 @@ export async function connectForm(request: PageRequest, sent?: Sent): Promise<An
       />
       <Input
         {...field("scopes", "Scopes (optional)")}
-        hint="With spaces between them, in place of those of the provider's profile."
+        hint="Separated by spaces. Empty for those of the provider's profile."
       />
     </>
   );

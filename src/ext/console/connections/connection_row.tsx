@@ -21,9 +21,9 @@ export function stateAttributes(connection: Connection, name: string) {
 }
 
 export function connectionRow(connection: Connection, { nameOf, nowMs }: Shown, canSelect: boolean): Row {
-  const { id, userId, label, account, expiresAt, grantedScopes, requestedScopes } = connection;
+  const { id, userId, label, account, expiresAt } = connection;
   const name = nameOf(connection);
-  const scopes = grantedScopes.length > 0 ? grantedScopes : requestedScopes;
+  const scopes = scopesOf(connection);
   const accountName = accountText(account);
   return {
     id: `c-${id}`,
@@ -37,11 +37,18 @@ export function connectionRow(connection: Connection, { nameOf, nowMs }: Shown, 
       <State connection={connection} nowMs={nowMs} />,
       accountName === "" ? <None /> : <bdi>{accountName}</bdi>,
       scopes.length === 0 ? <None /> : <span title={scopes.join(" ")}>{counted(scopes.length, "scope")}</span>,
-      <span class={expiresAt && timestampMs(expiresAt) <= nowMs ? "over" : undefined}>
-        <Moment time={expiresAt} nowMs={nowMs} />
-      </span>,
+      <span class={isOver(connection, nowMs) ? "over" : undefined}><Moment time={expiresAt} nowMs={nowMs} /></span>,
     ],
   };
+}
+
+/** Those that were asked for, until some are granted. */
+export function scopesOf({ grantedScopes, requestedScopes }: Connection): readonly string[] {
+  return grantedScopes.length > 0 ? grantedScopes : requestedScopes;
+}
+
+export function isOver({ expiresAt }: Connection, nowMs: number): boolean {
+  return expiresAt !== undefined && timestampMs(expiresAt) <= nowMs;
 }
 
 /** In color and in words, with the problem and what to do; a row has no more than a line of it. */

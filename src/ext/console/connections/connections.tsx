@@ -1,13 +1,13 @@
 import { timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Connection, ConnectionService, ConnectionStatus } from "../../../gen/nexus/v1/connection_pb.js";
-import { type GetStatusResponse, StatusService } from "../../../gen/nexus/v1/status_pb.js";
+import type { Connection } from "../../../gen/nexus/v1/connection_pb.js";
+import type { GetStatusResponse } from "../../../gen/nexus/v1/status_pb.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { type Column, Empty, Go, LiveMark, pathWith, Search, Table, Tabs } from "../../../server/views/parts.js";
 import { Ask } from "../kit/forms.js";
-import { providerNames } from "../kit/names.js";
 import { consolePage, PostForm } from "../kit/page.js";
-import type { PageRequest } from "../kit/request.js";
+import { countOf, findConnections, providerNames, statusOf } from "../kit/queries.js";
+import { type PageRequest, textsOf } from "../kit/request.js";
 import { states } from "../kit/words.js";
 import { connectionRow, connectionsPath } from "./connection_row.js";
 
@@ -16,21 +16,15 @@ const pageSize = 25;
 /** So many are sorted as a whole; of more the order is that of their ids. */
 export const maxSorted = 1_000;
 /** A call looks at 500 connections, so a page finds its rows among 50 000. */
-const maxCalls = 100;
-/** What remains to be found is asked for in no smaller pieces. */
-const minAsked = 20;
+const calls = 100;
 
 /** What the list is of, and how it is sorted; empty for all, and for trouble first. */
 const filterNames = ["search", "state", "user", "provider", "sort"] as const;
 type Filter = Readonly<Record<(typeof filterNames)[number], string>>;
 
-function filterOf(query: URLSearchParams): Filter {
-  return Object.fromEntries(filterNames.map((name) => [name, (query.get(name) ?? "").trim()])) as Filter;
-}
-
 export async function listPage(request: PageRequest): Promise<Answer> {
   const { query, nowMs, may } = request;
-  const filter = filterOf(query);
+  const filter = textsOf(query, filterNames);
   const daemon = await statusOf(request);
   const { connections, next, isSorted } = await pageOf(request, filter, countOf(daemon));
   const nameOf = await providerNames(request);
@@ -40,7 +34,7 @@ export async function listPage(request: PageRequest): Promise<Answer> {
   const isFirst = !query.has("after") && !query.has("from");
   const list = (
     <div id="list" data-poll="2">
-      {rows.length === 0 ? <NoConnection filter={filter} isFirst={isFirst} isMore={!isSorted && next !== undefined} /> : (
+      {rows.length === 0 ? noConnection(filter, isFirst, !isSorted && next !== undefined) : (
         <Table
           caption="Connections"
           class="rows connections"
@@ -59,7 +53,7 @@ export async function listPage(request: PageRequest): Promise<Answer> {
   );
   const content = (
     <>
-      <Filters filter={filter} daemon={daemon} provider={ofProvider} />
+      {filtersOf(filter, daemon, ofProvider)}
       {canSelect ? (
         <PostForm request={request} action={connectionsPath} id="bulk">
           {list}
@@ -80,16 +74,16 @@ export async function listPage(request: PageRequest): Promise<Answer> {
 async function pageOf(request: PageRequest, filter: Filter, total: number) {
   const after = request.query.get("after") ?? "";
   if (after === "" && total <= maxSorted) {
-    const { connections, nextPageToken } = await findConnections(request, filter, "", { most: maxSorted });
-    if (nextPageToken === "") {
+    const all = await findConnections(request, filter, { most: maxSorted, calls });
+    if (all.next === "") {
       const from = Math.max(0, Number(request.query.get("from")) || 0);
-      const next = from + pageSize < connections.length ? { from: String(from + pageSize) } : undefined;
-      const shown = sorted(connections, filter.sort).slice(from, from + pageSize);
-      return { connections: shown, next, isSorted: true };
+      const next = from + pageSize < all.found.length ? { from: String(from + pageSize) } : undefined;
+      const connections = sorted(all.found, filter.sort).slice(from, from + pageSize);
+      return { connections, next, isSorted: true };
     }
   }
-  const { connections, nextPageToken } = await findConnections(request, filter, after);
-  return { connections, next: nextPageToken === "" ? undefined : { after: nextPageToken }, isSorted: false };
+  const { found: connections, next } = await findConnections(request, filter, { most: pageSize, calls }, after);
+  return { connections, next: next === "" ? undefined : { after: next }, isSorted: false };
 }
 
 const numbers = new Intl.Collator("en", { numeric: true });
@@ -112,13 +106,12 @@ function endOf({ expiresAt }: Connection): number {
 
 /** @param sort a name of `orders`, with a minus before it for the other way; the rest is by state, provider and user */
 function sorted(connections: readonly Connection[], sort: string): Connection[] {
-  const first = orders[sort.replace("-", "")];
   const way = sort.startsWith("-") ? -1 : 1;
-  const keys = ["state", "provider", "user"].flatMap((name) => orders[name] ?? []);
-  return [...connections].sort((one, other) =>
-    [...(first ? [(a: Connection, b: Connection) => way * first(a, b)] : []), ...keys].reduce(
-      (found, order) => found || order(one, other),
-      0,
+  const compare = (name: string, one: Connection, other: Connection): number => orders[name]?.(one, other) ?? 0;
+  return connections.toSorted((one, other) =>
+    ["state", "provider", "user"].reduce(
+      (found, name) => found || compare(name, one, other),
+      way * compare(sort.replace("-", ""), one, other),
     ),
   );
 }
@@ -148,46 +141,7 @@ function columnsOf(filter: Filter, isSorted: boolean, canSelect: boolean): Colum
   ];
 }
 
-/** A page that is full unless few are left, or few of very many fit the filter. */
-export async function findConnections(
-  { call }: PageRequest,
-  { search = "", state = "", user: userId = "", provider: providerId = "" }: Partial<Filter>,
-  after: string,
-  { most = pageSize, calls = maxCalls } = {},
-) {
-  const [, status = ConnectionStatus.UNSPECIFIED] = states.find(([word]) => word === state) ?? [];
-  const connections: Connection[] = [];
-  let pageToken = after;
-  for (let made = 0; made < calls; made++) {
-    const asked = Math.max(minAsked, most - connections.length);
-    const filter = { status, search, userId, providerId, pageSize: asked, pageToken };
-    const page = await call(ConnectionService.method.listConnections, filter);
-    connections.push(...page.connections);
-    pageToken = page.nextPageToken;
-    if (pageToken === "" || connections.length >= most) break;
-    // Others' calls are not held up by a search.
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return { connections, nextPageToken: pageToken };
-}
-
-/** Undefined for who may not read it. */
-export async function statusOf({ may, call }: PageRequest, maxEntries = 1): Promise<GetStatusResponse | undefined> {
-  return may("status.read") ? await call(StatusService.method.getStatus, { maxEntries }) : undefined;
-}
-
-/** @param wanted undefined for all */
-export function countOf(status: GetStatusResponse | undefined, wanted?: ConnectionStatus): number {
-  const counted = status?.connections.filter((each) => wanted === undefined || each.status === wanted) ?? [];
-  return counted.reduce((sum, { count }) => sum + Number(count), 0);
-}
-
-function Filters(props: {
-  readonly filter: Filter;
-  readonly daemon: GetStatusResponse | undefined;
-  readonly provider: string;
-}) {
-  const { filter, daemon, provider } = props;
+function filtersOf(filter: Filter, daemon: GetStatusResponse | undefined, provider: string) {
   const tabs = [["", undefined, "All"] as const, ...states].map(([word, status, text]) => ({
     href: pathWith(connectionsPath, { ...filter, state: word }),
     isCurrent: word === filter.state,
@@ -210,13 +164,9 @@ function Filters(props: {
   );
 }
 
-function NoConnection(props: {
-  readonly filter: Filter;
-  readonly isFirst: boolean;
-  readonly isMore: boolean;
-}) {
-  if (props.isMore) return <p class="soft">None of those that were looked at fits. There are more.</p>;
-  if (!props.isFirst || Object.values(props.filter).some((text) => text !== ""))
+function noConnection(filter: Filter, isFirst: boolean, isMore: boolean) {
+  if (isMore) return <p class="soft">None of those that were looked at fits. There are more.</p>;
+  if (!isFirst || Object.values(filter).some((text) => text !== ""))
     return <p class="soft">No connection fits. <a href={connectionsPath}>Show all</a></p>;
   return (
     <Empty title="There is no connection yet." command="nexusd connect github">

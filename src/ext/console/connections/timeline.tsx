@@ -3,13 +3,12 @@ import type { AuditEvent } from "../../../gen/nexus/v1/audit_pb.js";
 import type { Connection } from "../../../gen/nexus/v1/connection_pb.js";
 import { counted } from "../../../model/quantity_text.js";
 import { isoOf, Moment, pathWith, type Tone, utcOf } from "../../../server/views/parts.js";
-import { findEvents } from "../kit/audit_table.js";
+import { findEvents } from "../kit/queries.js";
 import type { PageRequest } from "../kit/request.js";
-import { eventWords } from "../kit/words.js";
+import { eventText } from "../kit/words.js";
 
-const historySize = 60;
-/** A call looks at a bounded stretch of the log, which may hold nothing of this connection. */
-const maxCalls = 10;
+/** A call looks at a bounded part of the log, which may hold nothing of this connection. */
+const bounds = { most: 60, calls: 10 };
 
 /** What happens again and again is one entry. */
 const reads = ["token_retrieved", "token_reads_counted", "egress_used"];
@@ -23,9 +22,8 @@ interface Entry {
 /** What happened to a connection, the newest first, by the day. */
 export async function timelineOf(request: PageRequest, { id: connectionId }: Connection) {
   const canRead = request.may("audit.read");
-  const bounds = { most: historySize, looks: maxCalls };
-  const found = canRead ? await findEvents(request, { connectionId }, bounds) : undefined;
-  const { events = [], nextPageToken: page = "" } = found ?? {};
+  const none = { found: [], next: "" };
+  const { found: events, next: page } = canRead ? await findEvents(request, { connectionId }, bounds) : none;
   const entries = entriesOf(events);
   const days = [...new Set(entries.map(({ newest }) => dayOf(newest)))];
   return (
@@ -35,7 +33,7 @@ export async function timelineOf(request: PageRequest, { id: connectionId }: Con
       {canRead && events.length === 0 && (
         <p class="soft">The newest part of the audit log has nothing of this connection.</p>
       )}
-      <Readers events={events} nowMs={request.nowMs} />
+      {readersOf(events, request.nowMs)}
       {days.map((day) => (
         <>
           <h3>{day}</h3>
@@ -58,10 +56,10 @@ export async function timelineOf(request: PageRequest, { id: connectionId }: Con
 }
 
 /** Who got the token lately, each with the last time. */
-function Readers({ events, nowMs }: { readonly events: readonly AuditEvent[]; readonly nowMs: number }) {
+function readersOf(events: readonly AuditEvent[], nowMs: number) {
   const ofReads = events.filter(({ eventType }) => reads.includes(eventType)).toReversed();
   const last = [...new Map(ofReads.map(({ principal, time }) => [principal, time]))].toReversed();
-  if (last.length === 0) return null;
+  if (last.length === 0) return undefined;
   return (
     <p>
       Token read by{" "}
@@ -77,16 +75,17 @@ function entriesOf(events: readonly AuditEvent[]): Entry[] {
   const entries: Entry[] = [];
   for (const event of events) {
     const times = Math.max(1, Number(event.count));
-    const same = entries.findLast(
-      ({ newest }) => newest.eventType === event.eventType && newest.principal === event.principal,
-    );
-    const isNear =
-      same && entries.slice(entries.indexOf(same)).every(({ newest }) => folded.includes(newest.eventType));
-    if (isNear && folded.includes(event.eventType) && dayOf(same.newest) === dayOf(event))
-      same.times += times;
+    // Those since the last one that stands alone.
+    const near = entries.slice(entries.findLastIndex(({ newest }) => !folded.includes(newest.eventType)) + 1);
+    const same = near.find(({ newest }) => groupOf(newest) === groupOf(event));
+    if (same && folded.includes(event.eventType)) same.times += times;
     else entries.push({ newest: event, times });
   }
   return entries;
+}
+
+function groupOf(event: AuditEvent): string {
+  return [dayOf(event), event.eventType, event.principal].join("\n");
 }
 
 function dayOf({ time }: AuditEvent): string {
@@ -107,7 +106,7 @@ function TimelineEntry({ newest, times }: Entry) {
   return (
     <li class={toneOf(eventType)}>
       <p>
-        <b>{eventWords[eventType] ?? eventType}</b>
+        <b>{eventText(eventType)}</b>
         {times > 1 && <> {counted(times, "time")}</>}
         {reason !== "" && <>: <bdi>{reason}</bdi></>}
       </p>

@@ -1,10 +1,68 @@
+import type { JsonValue } from "../../../model/json.js";
+import { isJsonObject } from "../../../model/json_fields.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import type { Field } from "../../../server/views/fields.js";
 import { FormButtons } from "../../../server/views/parts.js";
 import type { Children, View } from "../../../server/views/view.js";
-import { ErrorSummary, type Sent } from "./errors.js";
+import { restError } from "../../../service/pipeline/rest_error.js";
 import { consolePage, PostForm } from "./page.js";
 import type { PageRequest } from "./request.js";
+
+/** Why a call was refused, in a sentence. @throws an error of the daemon itself, which no table foresees */
+export function consoleError(error: unknown) {
+  const { status, body } = restError(error);
+  return { status, message: sentence((body as { readonly message: string }).message) };
+}
+
+export function Problem({ message }: { readonly message: string }) {
+  return <p class="problem" role="alert">{message}</p>;
+}
+
+/** Why an RPC refused what a form sent, for the form to be shown again. */
+export interface FormErrors {
+  readonly status: number;
+  /** What is wrong with a field, by its path in the request; what stands below it is its error too. Each is shown once. */
+  take(field: string): string | undefined;
+  /** What no field took. */
+  rest(): readonly string[];
+}
+
+/** What was sent, and why it was refused. */
+export interface Sent {
+  readonly form: URLSearchParams;
+  readonly errors: FormErrors;
+}
+
+/** Of a form that was not sent yet. */
+export const noErrors: FormErrors = { status: 200, take: () => undefined, rest: () => [] };
+
+/** What the person can fix. @throws the error when it is another: who calls, or what went wrong in the daemon */
+export function formErrors(thrown: unknown): FormErrors {
+  const { status, body } = restError(thrown);
+  if (![400, 404, 409].includes(status) || !isJsonObject(body)) throw thrown;
+  const { details, message = "" } = body;
+  const reported: readonly JsonValue[] = Array.isArray(details) ? details : [{ description: message }];
+  const left = new Set(
+    reported
+      .filter(isJsonObject)
+      .map(({ field = "", description }) => ({ at: String(field), text: sentence(String(description)) })),
+  );
+  return {
+    status,
+    take: (field) => {
+      const found = [...left].filter(({ at }) => at === field || at.startsWith(`${field}[`));
+      for (const each of found) left.delete(each);
+      return found.map(({ text }) => text).join(" ") || undefined;
+    },
+    rest: () => [...left].map(({ at, text }) => (at === "" ? text : `${at}: ${text}`)),
+  };
+}
+
+/** Messages of errors begin with a small letter and have no end. */
+function sentence(text: string): string {
+  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
+}
 
 /** Makes the fields of a form, each with what was sent or else its value, and what is wrong with it. */
 export type MakeField = (
@@ -41,10 +99,18 @@ interface FormPage {
 /** A page of one form, with what was wrong with what was sent. */
 export function formPage(request: PageRequest, page: FormPage): Answer {
   const { title, section, action, submit, cancel, fields, sent, heading, aside } = page;
+  // The fields have taken their errors by now.
+  const rest = sent?.errors.rest() ?? [];
+  const lines = rest.length === 0 ? ["Look at the fields that are marked."] : rest;
   const content = (
     <div class={aside === undefined || aside === false ? "narrow" : "split"}>
       <div>
-        {sent && <ErrorSummary rest={sent.errors.rest()} />}
+        {sent && (
+          <div class="problem" role="alert">
+            <p><b>Nothing was changed.</b></p>
+            <ul>{lines.map((line) => <li>{line}</li>)}</ul>
+          </div>
+        )}
         <PostForm request={request} action={action} class="card">
           {heading !== undefined && <h2>{heading}</h2>}
           {fields}

@@ -45,6 +45,14 @@ export function refuseUnless({ may }: PageRequest, action: Action): void {
   if (!may(action)) throw denied(action);
 }
 
+/** Texts of a query or a form, without the spaces around them; empty where there is none. */
+export function textsOf<T extends string>(
+  given: URLSearchParams,
+  names: readonly T[],
+): Readonly<Record<T, string>> {
+  return Object.fromEntries(names.map((name) => [name, (given.get(name) ?? "").trim()])) as Record<T, string>;
+}
+
 export type Page = (request: PageRequest) => Answer | Promise<Answer>;
 export type FormAction = (request: PageRequest, form: URLSearchParams) => Answer | Promise<Answer>;
 

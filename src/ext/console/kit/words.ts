@@ -91,60 +91,34 @@ export const failingAdvice: Readonly<Record<FailingReason, string>> = {
     "Its answers fail the checks of the protocol: compare issuer and endpoints with its documentation.",
 };
 
-/** What happened, for a person; another type is shown as it is. */
-export const eventWords: Readonly<Record<string, string>> = {
-  "provider.created": "Provider added",
-  "provider.updated": "Provider changed",
-  "provider.deleted": "Provider deleted",
-  "connection.requested": "Consent asked for",
-  "connection.imported": "Connection imported",
-  "connection.import_failed": "Import failed",
+/** What happened, where the type of the event does not say it to a person. */
+const events: Readonly<Record<string, string>> = {
   credential_captured: "Key entered",
   credential_rejected: "Key refused",
   credential_replaced: "Key replaced",
   token_retrieved: "Token read",
   token_reads_counted: "Token read again",
   egress_used: "Requests sent with the credential",
-  token_retrieval_failed: "Token not readable",
   token_rejected: "Token refused by an API",
-  token_storage_failed: "Token not stored",
-  "connection.revoked": "Connection revoked",
-  "connection.deleted": "Connection deleted",
-  "connection.confirmed": "Consent confirmed",
-  "connection.confirmation_failed": "Confirmation failed",
   revoked_at_provider: "Revoked at the provider",
-  revocation_given_up: "Revocation given up",
   oauth_flow_completed: "Connected",
   oauth_error: "Consent not given",
   state_verification_failed: "Consent of another browser",
   token_exchange_failed: "Code not exchanged",
   id_token_verification_failed: "Identity not proved",
-  token_refresh_requested: "Refresh asked for",
-  token_refreshed: "Token refreshed",
-  token_refresh_failed: "Refresh failed",
   token_refresh_fatal: "Refresh failed for good",
-  grant_detached: "Grant detached",
-  grant_returned: "Grant returned",
-  "keyring.key_added": "Encryption key added",
-  "keyring.rotation_started": "Key rotation started",
-  "keyring.rotation_finished": "Key rotation finished",
-  "keyring.key_retired": "Encryption key retired",
-  "store.backed_up": "Backup made",
-  "store.restored": "Backup restored",
-  "api_key.created": "API key created",
-  "api_key.rotated": "API key rotated",
-  "api_key.revoked": "API key revoked",
   "approval.given": "Request approved",
-  "approval.refused": "Request refused",
+  "approval.refused": "Request denied",
   "approval.expired": "Request not answered",
-  "console.link_created": "Console link made",
   "console.session_opened": "Signed in",
   "console.session_ended": "Signed out",
-  "policy.loaded": "Policy loaded",
-  "access.denied": "Call denied",
-  "audit.entries_unreadable": "Audit entries lost",
-  "fleet.lead_given_back": "Lead of the fleet given back",
 };
+
+/** `provider.created` is `Provider created`. */
+export function eventText(type: string): string {
+  const text = events[type] ?? type.replaceAll(/[._]/g, " ").replace("api key", "API key");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
 
 export const roleWords: Readonly<Record<Role, string>> = {
   [Role.UNSPECIFIED]: "None",

@@ -1,4 +1,4 @@
-import { type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { AccessService, type ApiKey } from "../../../gen/nexus/v1/access_pb.js";
 import { EgressService } from "../../../gen/nexus/v1/egress_pb.js";
 import { StatusService } from "../../../gen/nexus/v1/status_pb.js";
@@ -6,6 +6,7 @@ import { describeRestriction, restrictionFrom } from "../../../model/access/scop
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Chip, Go, Moment, pathWith, type Row, Table } from "../../../server/views/parts.js";
+import type { View } from "../../../server/views/view.js";
 import { Ask } from "../kit/forms.js";
 import { consolePage, PostForm } from "../kit/page.js";
 import type { PageRequest } from "../kit/request.js";
@@ -13,8 +14,7 @@ import { roleWords } from "../kit/words.js";
 
 const path = "/access";
 const hourMs = 60 * 60_000;
-const maxKeys = 100;
-const maxStreams = 100;
+const maxEntries = 100;
 
 export async function accessPage(request: PageRequest): Promise<Answer> {
   const sections = await Promise.all([
@@ -33,7 +33,7 @@ export async function accessPage(request: PageRequest): Promise<Answer> {
 async function keysOf(request: PageRequest) {
   const { query, call } = request;
   const includeRevoked = query.get("revoked") === "1";
-  const asked = { pageSize: maxKeys, pageToken: query.get("keys") ?? "", includeRevoked };
+  const asked = { pageSize: maxEntries, pageToken: query.get("keys") ?? "", includeRevoked };
   const { apiKeys, nextPageToken } = await call(AccessService.method.listApiKeys, asked);
   const columns = ["Name", "Role", "Created", "Last used", "Ends", ""];
   return (
@@ -41,12 +41,11 @@ async function keysOf(request: PageRequest) {
       <h2 id="keys-title">API keys</h2>
       {apiKeys.length === 0 ? (
         <p class="soft">
-          There is none yet: the owner of this machine needs none. In a terminal:{" "}
-          <code>nexusd keys create</code>
+          There is none yet: the owner of this machine needs none. In a terminal: <code>nexusd keys create</code>
         </p>
       ) : <Table caption="API keys" columns={columns} rows={apiKeys.map((key) => keyRow(request, key))} />}
       <p class="actions">
-        <a href={includeRevoked ? path : `${path}?revoked=1`}>
+        <a href={pathWith(path, { revoked: includeRevoked ? "" : "1" })}>
           {includeRevoked ? "Hide revoked keys" : "Show revoked keys"}
         </a>
         {nextPageToken !== "" && (
@@ -59,25 +58,21 @@ async function keysOf(request: PageRequest) {
 
 function keyRow(request: PageRequest, key: ApiKey): Row {
   const { nowMs } = request;
-  const { name, role, restriction, createdAt, createdBy, expiresAt, revokedAt, revokedBy } = key;
+  const { name, role, restriction, createdAt, createdBy, lastUsedAt, expiresAt, revokedAt, revokedBy } = key;
   const limits = restriction ? describeRestriction(restrictionFrom(restriction)) : "";
   const isOver = expiresAt !== undefined && timestampMs(expiresAt) <= nowMs;
-  const end = revokedAt ? (
-    <>
-      <Chip tone="bad">Revoked</Chip> <Moment time={revokedAt} nowMs={nowMs} /> by <bdi>{revokedBy}</bdi>
-    </>
-  ) : (
-    <>
-      {isOver && <Chip tone="idle">Expired</Chip>} <Moment time={expiresAt} nowMs={nowMs} none="Never" />
-    </>
-  );
+  // The use of a key is known to the hour.
+  const isUsed = lastUsedAt !== undefined && nowMs - timestampMs(lastUsedAt) < hourMs;
+  const moment = (time: typeof createdAt) => <Moment time={time} nowMs={nowMs} none="Never" />;
   return {
     cells: [
       <bdi>{name}</bdi>,
       <>{roleWords[role]}{limits !== "" && <span class="soft block">{limits}</span>}</>,
-      <><Moment time={createdAt} nowMs={nowMs} /> by <bdi>{createdBy}</bdi></>,
-      <LastUse at={key.lastUsedAt} nowMs={nowMs} />,
-      end,
+      <>{moment(createdAt)} by <bdi>{createdBy}</bdi></>,
+      isUsed ? "Within the hour" : moment(lastUsedAt),
+      revokedAt ? (
+        <><Chip tone="bad">Revoked</Chip> {moment(revokedAt)} by <bdi>{revokedBy}</bdi></>
+      ) : <>{isOver && <Chip tone="idle">Expired</Chip>} {moment(expiresAt)}</>,
       !revokedAt && (
         <PostForm request={request} action={`/access/keys/${encodeURIComponent(name)}/revoke`}>
           <Ask
@@ -86,7 +81,7 @@ function keyRow(request: PageRequest, key: ApiKey): Row {
             title={<>Revoke the API key <bdi>{name}</bdi>?</>}
           >
             <p>Its next call is refused, and its streams and sessions end within a second.</p>
-            <p>This cannot be undone, and the name cannot be given again.</p>
+            <p>This cannot be undone, and the name cannot be used again.</p>
           </Ask>
         </PostForm>
       ),
@@ -94,64 +89,64 @@ function keyRow(request: PageRequest, key: ApiKey): Row {
   };
 }
 
-/** It is known to the hour. */
-function LastUse({ at, nowMs }: { readonly at: Timestamp | undefined; readonly nowMs: number }) {
-  if (at && nowMs - timestampMs(at) < hourMs) return <>Within the hour</>;
-  return <Moment time={at} nowMs={nowMs} none="Never" />;
+interface LiveList {
+  readonly id: string;
+  readonly title: string;
+  /** What its entries are. */
+  readonly note: View;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly View[])[];
+  /** Of all, which may be more than `rows`. */
+  readonly count: number;
 }
 
-async function streamsOf({ call, nowMs }: PageRequest) {
-  const { streams, count } = await call(StatusService.method.listOpenStreams, { maxEntries: maxStreams });
-  const rows = streams.map(({ principal, rpc, listener, origin, openedAt }) => ({
-    cells: [
-      <bdi>{principal}</bdi>,
-      <>{rpc.split(".").at(-1)} <span class="soft">on <code>{listener}</code></span></>,
-      origin,
-      <Moment time={openedAt} nowMs={nowMs} />,
-    ],
-  }));
+/** What is open now, followed by the script. */
+function liveList({ id, title, note, columns, rows, count }: LiveList): View {
   return (
-    <section id="streams" aria-labelledby="streams-title" data-poll="5">
-      <h2 id="streams-title">Open streams <span class="count">{formatCount(count)}</span></h2>
-      <p class="soft">Agents and proxies that receive each new token.</p>
+    <section id={id} aria-labelledby={`${id}-title`} data-poll="5">
+      <h2 id={`${id}-title`}>{title} <span class="count">{formatCount(count)}</span></h2>
+      <p class="soft">{note}</p>
       {count === 0 ? <p>None is open.</p> : (
-        <Table
-          caption="Open streams, the oldest first"
-          columns={["Who", "What", "From", "Since"]}
-          rows={rows}
-        />
+        <Table caption={`${title}, the oldest first`} columns={columns} rows={rows.map((cells) => ({ cells }))} />
       )}
-      {count > streams.length && <p class="soft">And {formatCount(count - streams.length)} more.</p>}
+      {count > rows.length && <p class="soft">And {formatCount(count - rows.length)} more.</p>}
     </section>
   );
 }
 
+async function streamsOf({ call, nowMs }: PageRequest) {
+  const { streams, count } = await call(StatusService.method.listOpenStreams, { maxEntries });
+  return liveList({
+    ...{ id: "streams", title: "Open streams", count },
+    note: "Agents and proxies that receive each new token.",
+    columns: ["Who", "What", "From", "Since"],
+    rows: streams.map(({ principal, rpc, listener, origin, openedAt }) => [
+      <bdi>{principal}</bdi>,
+      <>{rpc.split(".").at(-1)} <span class="soft">on <code>{listener}</code></span></>,
+      origin,
+      <Moment time={openedAt} nowMs={nowMs} />,
+    ]),
+  });
+}
+
 async function programsOf({ call, nowMs }: PageRequest) {
-  const { sessions, count } = await call(EgressService.method.listEgressSessions, { maxEntries: maxStreams });
-  const rows = sessions.map(({ principal, userId, program, since, until, uses, refusals }) => ({
-    cells: [
+  const { sessions, count } = await call(EgressService.method.listEgressSessions, { maxEntries });
+  return liveList({
+    ...{ id: "programs", title: "Programs and callers", count },
+    note: (
+      <>
+        Programs of <code>nexusd run</code> and callers of the egress listener. nexusd adds the credential to their
+        requests.
+      </>
+    ),
+    columns: ["Who", "User", "Since", "Until", "Requests", "Refused"],
+    rows: sessions.map(({ principal, userId, program, since, until, uses, refusals }) => [
       <><bdi>{principal}</bdi>{program !== "" && <span class="soft block"><bdi>{program}</bdi></span>}</>,
       <bdi>{userId}</bdi>,
       <Moment time={since} nowMs={nowMs} />,
       <Moment time={until} nowMs={nowMs} none="Never" />,
       uses.map(({ provider, status, count: sent }) => <div><bdi>{provider}</bdi> {status}: {sent.toString()}</div>),
       refusals.map(({ reason, count: refused }) => <div><bdi>{reason}</bdi>: {refused.toString()}</div>),
-    ],
-  }));
-  return (
-    <section id="programs" aria-labelledby="programs-title" data-poll="5">
-      <h2 id="programs-title">Programs and callers <span class="count">{formatCount(count)}</span></h2>
-      <p class="soft">
-        Programs of <code>nexusd run</code> and callers of the egress listener. Their requests get the credential on the way.
-      </p>
-      {count === 0 ? <p>None runs.</p> : (
-        <Table
-          caption="Programs and callers, the oldest first"
-          columns={["Who", "User", "Since", "Until", "Requests", "Refused"]}
-          rows={rows}
-        />
-      )}
-      {count > sessions.length && <p class="soft">And {formatCount(count - sessions.length)} more.</p>}
-    </section>
-  );
+    ]),
+  });
 }

@@ -11,14 +11,11 @@ const title = "Approvals";
 
 /** The requests that wait, each with a page of its own: nothing moves under the hand of somebody who answers. */
 export async function approvalsPage(request: PageRequest): Promise<Answer> {
-  const waiting = await waitingFor(request);
-  const rows = waiting.map((held) => ({
+  const rows = (await waitingFor(request)).map((held) => ({
     id: `held-${held.id}`,
     cells: [
       <a href={`${approvalsPath}/${held.id}`}><Line held={held} /></a>,
-      <bdi>{held.caller}</bdi>,
-      <bdi>{held.provider}</bdi>,
-      <bdi>{held.userId}</bdi>,
+      ...[held.caller, held.provider, held.userId].map((name) => <bdi>{name}</bdi>),
       <Moment time={held.expiresAt} nowMs={request.nowMs} />,
     ],
   }));
@@ -61,11 +58,21 @@ export async function approvalPage(request: PageRequest): Promise<Answer> {
   const content = (
     <div class="card">
       <p><Line held={held} /></p>
-      <HeldFacts held={held} nowMs={request.nowMs} />
+      <Facts
+        of={[
+          ["Caller", <bdi>{held.caller}</bdi>],
+          ["Session", held.session],
+          ["Provider", <bdi>{held.provider}</bdi>],
+          ["Account", <a href={`/connections/${held.connectionId}`}><bdi>{held.userId}</bdi></a>],
+          ["Rule", <bdi>line {held.ruleLine} of the policy file{held.because && `: ${held.because}`}</bdi>],
+          ["Expires", <Moment time={held.expiresAt} nowMs={request.nowMs} />],
+          ["Digest", <code>{hex(held.digest)}</code>],
+        ]}
+      />
       {held.headers.length > 0 && <h2>Headers</h2>}
       <Facts of={held.headers.map(({ name, value }) => [name, <code class="request">{value}</code>] as const)} />
       <h2>Body</h2>
-      <Body held={held} />
+      {bodyOf(held)}
       <PostForm request={request} action={`${approvalsPath}/${held.id}`}>
         <input type="hidden" name="digest" value={hex(held.digest)} />
         <fieldset><legend>Approve</legend>{choices}</fieldset>
@@ -109,25 +116,8 @@ export function Line({ held: { method, url } }: { readonly held: HeldRequest }) 
   return <code class="request">{method} https://{url}</code>;
 }
 
-function HeldFacts({ held, nowMs }: { readonly held: HeldRequest; readonly nowMs: number }) {
-  const rule = `line ${held.ruleLine} of the policy file${held.because === "" ? "" : `: ${held.because}`}`;
-  return (
-    <Facts
-      of={[
-        ["Caller", <bdi>{held.caller}</bdi>],
-        ["Session", held.session],
-        ["Provider", <bdi>{held.provider}</bdi>],
-        ["Account", <a href={`/connections/${held.connectionId}`}><bdi>{held.userId}</bdi></a>],
-        ["Rule", <bdi>{rule}</bdi>],
-        ["Expires", <Moment time={held.expiresAt} nowMs={nowMs} />],
-        ["Digest", <code>{hex(held.digest)}</code>],
-      ]}
-    />
-  );
-}
-
 /** From left to right whatever its letters, which are marked where they are not ASCII: another script has letters that look the same. */
-function Body({ held: { bodySize, bodySha256, bodyText } }: { readonly held: HeldRequest }) {
+function bodyOf({ bodySize, bodySha256, bodyText }: HeldRequest) {
   if (bodySize === 0n) return <p>It has no body.</p>;
   const parts = bodyText
     .split(/([^\p{ASCII}]+)/u)

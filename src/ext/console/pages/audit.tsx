@@ -5,22 +5,19 @@ import type { Provider } from "../../../gen/nexus/v1/provider_pb.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Id, Input, Select } from "../../../server/views/fields.js";
 import { Facts, Go, Moment, pathWith, Tabs, utcOf } from "../../../server/views/parts.js";
-import { auditTable, cellsOf, findEvents, namesOf } from "../kit/audit_table.js";
-import { noErrors, Problem } from "../kit/errors.js";
-import { fieldsOf } from "../kit/forms.js";
-import { allProviders } from "../kit/names.js";
+import { auditColumns, auditTable, cellsOf, namesOf } from "../kit/audit_table.js";
+import { fieldsOf, noErrors, Problem } from "../kit/forms.js";
 import { consoleHeaders, consolePage } from "../kit/page.js";
-import type { PageRequest } from "../kit/request.js";
-import { eventWords } from "../kit/words.js";
+import { allProviders, findEvents } from "../kit/queries.js";
+import { type PageRequest, textsOf } from "../kit/request.js";
+import { eventText } from "../kit/words.js";
 
 const path = "/audit";
-const pageSize = 50;
-const maxLooks = 5;
+const ofPage = { most: 50, calls: 5 };
 /** Of the page of one event: the newer ones that may be passed on the way to it. */
-const maxPassed = 50_000;
-const maxCalls = 50;
+const ofEvent = { most: 50_000, calls: 50 };
 /** What one file holds; more is for `nexusd audit`. */
-const maxExported = 10_000;
+const ofFile = { most: 10_000, calls: 50 };
 
 const hourMs = 60 * 60_000;
 const periods: readonly (readonly [word: string, text: string, ms?: number])[] = [
@@ -44,15 +41,11 @@ const shortcuts: readonly (readonly [type: string, label: string])[] = [
 const filterNames = ["type", "principal", "connection", "provider", "since"] as const;
 type Filter = Readonly<Record<(typeof filterNames)[number], string>>;
 
-function filterOf(query: URLSearchParams): Filter {
-  return Object.fromEntries(filterNames.map((name) => [name, (query.get(name) ?? "").trim()])) as Filter;
-}
-
 /** The events of a filter as lines of JSON, as `nexusd audit --json` has them. */
 export async function exportEvents(request: PageRequest): Promise<Answer> {
-  const asked = requestOf(filterOf(request.query), request.nowMs);
-  const { events } = await findEvents(request, asked, { most: maxExported, looks: maxCalls });
-  const lines = events.map((event) => `${toJsonString(AuditEventSchema, event, { useProtoFieldName: true })}\n`);
+  const asked = requestOf(textsOf(request.query, filterNames), request.nowMs);
+  const { found } = await findEvents(request, asked, ofFile);
+  const lines = found.map((event) => `${toJsonString(AuditEventSchema, event, { useProtoFieldName: true })}\n`);
   const name = `audit-${utcOf(request.nowMs).slice(0, 10)}.ndjson`;
   const headers = {
     ...consoleHeaders,
@@ -64,25 +57,23 @@ export async function exportEvents(request: PageRequest): Promise<Answer> {
 
 export async function auditPage(request: PageRequest): Promise<Answer> {
   const { query, nowMs } = request;
-  const filter = filterOf(query);
+  const filter = textsOf(query, filterNames);
   const pageToken = query.get("page") ?? "";
   const providers = await allProviders(request);
   const asked = { ...requestOf(filter, nowMs), pageToken };
-  const { events, nextPageToken } = await findEvents(request, asked, { most: pageSize, looks: maxLooks });
+  const { found, next } = await findEvents(request, asked, ofPage);
   const isNewest = pageToken === "";
-  const none = nextPageToken === "" ? "No event passes." : "None among the events that were looked at.";
+  const none = next === "" ? "No event passes." : "None among the events that were looked at.";
   const content = (
     <>
-      <Shortcuts filter={filter} />
-      <FilterForm filter={filter} providers={providers} />
+      {shortcutsOf(filter)}
+      {filterForm(filter, providers)}
       {isNewest && <p class="soft" data-script hidden>New events appear by themselves.</p>}
       <div id="events" data-poll={isNewest ? "2" : undefined}>
-        {events.length === 0 ? <p>{none}</p> : await auditTable(request, events, "Audit events, the newest first")}
+        {found.length === 0 ? <p>{none}</p> : await auditTable(request, found, "Audit events, the newest first")}
       </div>
       <p id="older" data-poll={isNewest ? "2" : undefined}>
-        {nextPageToken !== "" && (
-          <Go to={pathWith(path, { ...filter, page: nextPageToken })} text="Older" kind="quiet" />
-        )}
+        {next !== "" && <Go to={pathWith(path, { ...filter, page: next })} text="Older" kind="quiet" />}
       </p>
     </>
   );
@@ -94,24 +85,21 @@ export async function auditPage(request: PageRequest): Promise<Answer> {
 export async function eventPage(request: PageRequest): Promise<Answer> {
   const { sequence = "" } = request.params;
   const after = /^[1-9]\d{0,17}$/.test(sequence) ? { afterSequence: BigInt(sequence) - 1n } : undefined;
-  const { events } = after ? await findEvents(request, after, { most: maxPassed, looks: maxCalls }) : { events: [] };
-  const event = events.find((each) => String(each.sequence) === sequence);
+  const { found } = after ? await findEvents(request, after, ofEvent) : { found: [] };
+  const event = found.find((each) => String(each.sequence) === sequence);
   if (!event) {
     const content = <Problem message="The audit log has no event of this number, or too many newer ones." />;
     return consolePage(request, { title: "No such event", section: path, content, status: 404 });
   }
-  const [, what, by, from, about, details] = cellsOf(event, await namesOf(request, [event]), request.nowMs);
+  const cells = cellsOf(event, await namesOf(request, [event]), request.nowMs);
+  const facts = auditColumns.map((column, index) => [column, cells[index]] as const).slice(1);
   const atMs = event.time ? timestampMs(event.time) : 0;
   const content = (
     <section class="card">
       <Facts
         of={[
           ["Time", <>{utcOf(atMs)} (<Moment time={event.time} nowMs={request.nowMs} />)</>],
-          ["Event", what],
-          ["By", by],
-          ["From", from],
-          ["About", event.connectionId || event.providerId ? about : undefined],
-          ["Details", details],
+          ...facts.filter(([column]) => column !== "About" || event.connectionId || event.providerId),
           ["Number", sequence],
           ["Hash", event.hash && <Id of={event.hash} />],
         ]}
@@ -119,7 +107,7 @@ export async function eventPage(request: PageRequest): Promise<Answer> {
       <p><a href={path}>The audit log</a></p>
     </section>
   );
-  const title = `${eventWords[event.eventType] ?? event.eventType}, event ${sequence}`;
+  const title = `${eventText(event.eventType)}, event ${sequence}`;
   return consolePage(request, { title, section: path, content });
 }
 
@@ -131,17 +119,14 @@ function requestOf({ type, principal, connection, provider, since }: Filter, now
   };
 }
 
-function Shortcuts({ filter }: { readonly filter: Filter }) {
-  const { type: chosen } = filter;
+function shortcutsOf({ type: chosen }: Filter) {
   const isKnown = shortcuts.some(([type]) => type === chosen);
-  const all = isKnown ? shortcuts : [...shortcuts, [chosen, eventWords[chosen] ?? chosen] as const];
-  const tabs = all.map(([type, text]) => ({
-    ...{ href: pathWith(path, { type }), text, isCurrent: type === filter.type },
-  }));
+  const all = isKnown ? shortcuts : [...shortcuts, [chosen, eventText(chosen)] as const];
+  const tabs = all.map(([type, text]) => ({ href: pathWith(path, { type }), text, isCurrent: type === chosen }));
   return <Tabs label="Kinds of events" tabs={tabs} />;
 }
 
-function FilterForm({ filter, providers }: { readonly filter: Filter; readonly providers: readonly Provider[] }) {
+function filterForm(filter: Filter, providers: readonly Provider[]) {
   const isOpen = filterNames.some((name) => name !== "type" && filter[name] !== "");
   const field = fieldsOf({ form: new URLSearchParams(filter), errors: noErrors });
   const any = ["", "Any"] as const;

@@ -1,4 +1,4 @@
-import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { durationMs, type Timestamp, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { ActivityInterval, GetActivityResponse } from "../../../gen/nexus/v1/status_pb.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import { isoOf, Table, utcOf } from "../../../server/views/parts.js";
@@ -20,7 +20,7 @@ type Kind = (typeof kinds)[number][0];
 /** The refreshes of 24 hours as a drawing, and as a table by the hour for who does not see it. */
 export function RefreshChart({ activity }: { readonly activity: GetActivityResponse }) {
   const { intervals, recordedSince, startedAt, time } = activity;
-  const sinceMs = recordedSince ? timestampMs(recordedSince) : time ? timestampMs(time) : 0;
+  const sinceMs = msOf(recordedSince ?? time);
   const isYoung = startedAt !== undefined && timestampMs(startedAt) === sinceMs;
   const totals = kinds.map(([kind, words]) => [kind, words, sumOf(intervals, kind)] as const);
   const label = totals.map(([, words, count]) => `${words}: ${formatCount(count)}`).join(". ");
@@ -49,46 +49,40 @@ export function RefreshChart({ activity }: { readonly activity: GetActivityRespo
         <div class="axis" aria-hidden="true">{marks.map((atMs) => <span>{clockOf(atMs)}</span>)}</div>
       </div>
       {since}
-      <ByHour intervals={intervals} />
+      {byHour(intervals)}
     </>
   );
 }
 
 function endMsOf({ intervals, interval }: GetActivityResponse): number {
-  const last = intervals.at(-1)?.start;
-  return (last ? timestampMs(last) : 0) + (interval ? durationMs(interval) : 0);
+  return msOf(intervals.at(-1)?.start) + (interval ? durationMs(interval) : 0);
+}
+
+function msOf(time: Timestamp | undefined): number {
+  return time ? timestampMs(time) : 0;
 }
 
 function barsOf(activity: GetActivityResponse) {
   const { intervals, interval } = activity;
   const startMs = endMsOf(activity) - dayMs;
   const barWidth = ((interval ? durationMs(interval) : dayMs) / dayMs) * width;
-  const highest = Math.max(
-    1,
-    ...intervals.map((each) => kinds.reduce((sum, [kind]) => sum + Number(each[kind]), 0)),
-  );
+  const sums = intervals.map((each) => kinds.reduce((sum, [kind]) => sum + Number(each[kind]), 0));
+  const highest = Math.max(1, ...sums);
   return intervals.flatMap((each) => {
-    const x = (((each.start ? timestampMs(each.start) : startMs) - startMs) / dayMs) * width + 1;
+    const x = ((msOf(each.start) - startMs) / dayMs) * width + 1;
     let y = height;
     return kinds.flatMap(([kind]) => {
       if (each[kind] === 0n) return [];
       const tall = Math.min(y, Math.max(leastHeight, (Number(each[kind]) / highest) * height));
       y -= tall;
-      return [
-        <rect
-          class={kind}
-          x={x.toFixed(1)}
-          y={y.toFixed(1)}
-          width={(barWidth - 2).toFixed(1)}
-          height={tall.toFixed(1)}
-        />,
-      ];
+      const [left, top, wide, high] = [x, y, barWidth - 2, tall].map((length) => length.toFixed(1));
+      return [<rect class={kind} x={left} y={top} width={wide} height={high} />];
     });
   });
 }
 
-function ByHour({ intervals }: { readonly intervals: readonly ActivityInterval[] }) {
-  const hourOf = ({ start }: ActivityInterval) => utcOf(start ? timestampMs(start) : 0).slice(0, 13);
+function byHour(intervals: readonly ActivityInterval[]) {
+  const hourOf = ({ start }: ActivityInterval) => utcOf(msOf(start)).slice(0, 13);
   const hours = [...new Set(intervals.map(hourOf))].toReversed();
   const rows = hours.map((hour) => {
     const own = intervals.filter((each) => hourOf(each) === hour);

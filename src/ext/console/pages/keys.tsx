@@ -4,10 +4,9 @@ import { InvalidArgument } from "../../../model/errors.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Area, CopyField, Input, Select } from "../../../server/views/fields.js";
 import { Go } from "../../../server/views/parts.js";
-import { formErrors, type Sent } from "../kit/errors.js";
-import { fieldsOf, formPage } from "../kit/forms.js";
+import { fieldsOf, formErrors, formPage, type Sent } from "../kit/forms.js";
 import { consolePage, seeOther } from "../kit/page.js";
-import { type PageRequest, refuseUnless } from "../kit/request.js";
+import { type PageRequest, refuseUnless, textsOf } from "../kit/request.js";
 import { roleWords } from "../kit/words.js";
 
 const section = "/access";
@@ -68,19 +67,18 @@ export function newKeyPage(request: PageRequest, sent?: Sent): Answer {
 
 /** The key is in the answer to this one request, and nowhere else. */
 export async function createKey(request: PageRequest, form: URLSearchParams): Promise<Answer> {
-  const role = roles.find((each) => roleWords[each].toLowerCase() === form.get("role"));
-  const list = (name: string) =>
-    (form.get(name) ?? "")
-      .split(/[\n,]/)
-      .map((text) => text.trim())
-      .filter(Boolean);
+  const sent = textsOf(form, ["name", "role", "days", "user_ids", "providers", "connection_ids"]);
+  const role = roles.find((each) => roleWords[each].toLowerCase() === sent.role);
+  const list = (text: string) => text.split(/[\n,]/).map((entry) => entry.trim()).filter(Boolean);
   try {
-    const days = daysOf(form.get("days") ?? "");
+    const days = daysOf(sent.days);
     const restriction = {
-      ...{ userIds: list("user_ids"), providers: list("providers"), connectionIds: list("connection_ids") },
+      userIds: list(sent.user_ids),
+      providers: list(sent.providers),
+      connectionIds: list(sent.connection_ids),
     };
     const { apiKey, key } = await request.call(AccessService.method.createApiKey, {
-      ...{ name: (form.get("name") ?? "").trim(), role: role ?? Role.UNSPECIFIED },
+      ...{ name: sent.name, role: role ?? Role.UNSPECIFIED },
       ...(role === Role.AGENT && { restriction }),
       ...(days > 0 && { expiresAt: timestampFromMs(request.nowMs + days * dayMs) }),
     });

@@ -1,10 +1,11 @@
 import { NotificationService } from "../../../gen/nexus/v1/notification_pb.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Chip, Facts, Table, Tabs } from "../../../server/views/parts.js";
+import { Chip, Facts, type Row, Table, Tabs } from "../../../server/views/parts.js";
 import { consolePage, PostForm } from "../kit/page.js";
-import { type PageRequest, refuseUnless } from "../kit/request.js";
+import { type PageRequest, refuseUnless, type ShownSetting } from "../kit/request.js";
 
 const path = "/settings";
+const columns = ["Setting", "Value", "Source"];
 
 /** The settings of this daemon, each with where it came from. */
 export function settingsPage(request: PageRequest): Answer {
@@ -35,24 +36,22 @@ export function settingsPage(request: PageRequest): Answer {
       {groups.map((group) => (
         <details class="settings" open={isOwn}>
           <summary>{group}</summary>
-          <Table
-            caption={group}
-            columns={["Setting", "Value", "Source"]}
-            rows={settings
-              .filter((each) => each.group === group)
-              .map(({ name, value, source, meaning }) => ({
-                cells: [
-                  <><code>{name}</code><span class="soft block">{meaning}</span></>,
-                  <bdi>{value}</bdi>,
-                  source === "default" ? <span class="soft">default</span> : <b>{source}</b>,
-                ],
-              }))}
-          />
+          <Table caption={group} columns={columns} rows={settings.filter((each) => each.group === group).map(rowOf)} />
         </details>
       ))}
     </>
   );
   return consolePage(request, { title: "Settings", section: path, actions, content });
+}
+
+function rowOf({ name, value, source, meaning }: ShownSetting): Row {
+  return {
+    cells: [
+      <><code>{name}</code><span class="soft block">{meaning}</span></>,
+      <bdi>{value}</bdi>,
+      source === "default" ? <span class="soft">default</span> : <b>{source}</b>,
+    ],
+  };
 }
 
 /** What each receiver of notifications makes of a test. */

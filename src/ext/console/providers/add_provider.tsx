@@ -12,11 +12,10 @@ import { profileSettings } from "../../../model/providers/profile_fields.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Area, CopyField, Input } from "../../../server/views/fields.js";
 import type { View } from "../../../server/views/view.js";
-import { formErrors, type Sent } from "../kit/errors.js";
-import { fieldsOf, formPage, type MakeField } from "../kit/forms.js";
+import { fieldsOf, formErrors, formPage, type MakeField, type Sent } from "../kit/forms.js";
 import { seeOther } from "../kit/page.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
-import { secretOf } from "./client.js";
+import { notKept, secretField } from "./client.js";
 import { showProvider } from "./provider.js";
 import { isOAuth2, providersPath } from "./providers.js";
 import { findTemplate, Notes } from "./templates.js";
@@ -54,10 +53,9 @@ export async function addProvider(request: PageRequest, form: URLSearchParams): 
   }
 }
 
-function requestOf(
-  template: Template,
-  form: URLSearchParams,
-): MessageInitShape<typeof CreateProviderRequestSchema> {
+type Request = MessageInitShape<typeof CreateProviderRequestSchema>;
+
+function requestOf(template: Template, form: URLSearchParams): Request {
   const text = (name: string): string => (form.get(name) ?? "").trim();
   const ticked = form.getAll("scope");
   const isUsual = template && ticked.length === 0 && text("scopes") === scopesOf(template);
@@ -116,7 +114,7 @@ function addForm(request: PageRequest, template: Template, sent?: Sent): Answer 
         />
       )}
       {(!provider || isOAuth2(provider)) && clientFields(template, field, sent !== undefined)}
-      {template && <MoreScopes of={knownScopes(request, template)} ticked={sent?.form.getAll("scope") ?? []} />}
+      {template && moreScopes(request, template, sent)}
     </>
   );
   return formPage(request, {
@@ -124,24 +122,18 @@ function addForm(request: PageRequest, template: Template, sent?: Sent): Answer 
     ...{ heading: isConsent ? "2. Enter the client here" : "Enter the client here" },
     action: template ? `${providersPath}/add/${encodeURIComponent(name)}` : `${providersPath}/new`,
     ...{ submit: `Add ${displayName}`, cancel: `${providersPath}/add` },
-    aside: (isConsent || template) && <AtTheProvider template={template} isConsent={isConsent} />,
+    aside: (isConsent || template) && atTheProvider(template, isConsent),
   });
 }
 
 /** What the provider's console wants, before anything is entered here. */
-function AtTheProvider({
-  template,
-  isConsent,
-}: {
-  readonly template: Template;
-  readonly isConsent: boolean;
-}) {
+function atTheProvider(template: Template, isConsent: boolean): View {
   const uri = template?.redirectUri ?? "";
   return (
     <aside class="card first" aria-labelledby="there">
       <h2 id="there">{isConsent ? "1. Register a client at the provider" : "At the provider"}</h2>
       {!isConsent && <p>There is no redirect URI to register.</p>}
-      {isConsent && uri === "" && <p>You get the redirect URI for it when the provider was added here.</p>}
+      {isConsent && uri === "" && <p>You get the redirect URI for it after you add the provider here.</p>}
       {isConsent && uri !== "" && (
         <>
           <p>Enter this redirect URI there. If you choose another name here, the URI ends with that name.</p>
@@ -153,24 +145,19 @@ function AtTheProvider({
   );
 }
 
-/** What the catalogue has words for, beyond what is asked for anyway. */
-function knownScopes({ describe }: PageRequest, { name, provider }: ProviderTemplate) {
+/** Scopes that the catalogue has words for, beyond those that are requested anyway. */
+function moreScopes({ describe }: PageRequest, { name, provider }: ProviderTemplate, sent?: Sent): View {
   const ofAll = describe({ providerName: name }).scopes;
-  const words = Object.entries(describe({ providerName: name, template: name }).scopes);
-  return words.filter(([scope]) => !Object.hasOwn(ofAll, scope) && !provider?.scopes.includes(scope));
-}
-
-function MoreScopes(props: {
-  readonly of: readonly (readonly [scope: string, words: string])[];
-  readonly ticked: readonly string[];
-}) {
-  if (props.of.length === 0) return null;
-  return (
+  const known = Object.entries(describe({ providerName: name, template: name }).scopes).filter(
+    ([scope]) => !Object.hasOwn(ofAll, scope) && !provider?.scopes.includes(scope),
+  );
+  const ticked = sent?.form.getAll("scope") ?? [];
+  return known.length > 0 && (
     <fieldset>
       <legend>More that agents may do</legend>
-      {props.of.map(([scope, words]) => (
+      {known.map(([scope, words]) => (
         <label class="tick">
-          <input type="checkbox" name="scope" value={scope} checked={props.ticked.includes(scope)} />
+          <input type="checkbox" name="scope" value={scope} checked={ticked.includes(scope)} />
           <span>{words} <code class="soft">{scope}</code></span>
         </label>
       ))}
@@ -179,22 +166,18 @@ function MoreScopes(props: {
 }
 
 function clientFields(template: Template, field: MakeField, isAgain: boolean): View {
-  const again = isAgain ? " What was entered is not kept: enter it again." : "";
+  const again = isAgain ? notKept : "";
+  const isKey = wantsKey(template);
+  const hint = isKey
+    ? `As PEM, JWK or the key file.${again}`
+    : `Sealed in the store, and never shown again. Empty for a public client.${again}`;
   return (
     <>
       <Input {...field("client_id", "Client id", { required: true, maxLength: 1024 })} />
-      {wantsKey(template) ? (
-        <Area {...secretOf(field, "Private key", `As PEM, JWK or the key file.${again}`)} rows={5} />
-      ) : (
-        <Input
-          {...secretOf(field, "Client secret", `Sealed in the store, and never shown again. Empty for a public client.${again}`)}
-          type="password"
-          maxLength={4096}
-        />
-      )}
+      {secretField(field, { kind: isKey ? "key" : "secret", label: isKey ? "Private key" : "Client secret", hint })}
       <Area
         {...field("scopes", "Scopes", { value: scopesOf(template) })}
-        hint={"With spaces between. Agents get what these allow, unless a request asks for others."}
+        hint="Separated by spaces. Agents get what these allow, unless a request asks for others."
       />
     </>
   );

@@ -19,13 +19,15 @@ import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { Area, Input } from "../../../server/views/fields.js";
 import type { View } from "../../../server/views/view.js";
-import { formErrors, type Sent } from "../kit/errors.js";
-import { fieldsOf, formPage, type MakeField } from "../kit/forms.js";
-import { displayName } from "../kit/names.js";
+import { fieldsOf, formErrors, formPage, type MakeField, type Sent } from "../kit/forms.js";
 import { seeOther } from "../kit/page.js";
-import { type PageRequest, refuseUnless } from "../kit/request.js";
+import { displayName } from "../kit/queries.js";
+import { type PageRequest, refuseUnless, textsOf } from "../kit/request.js";
 import { readProvider, showProvider } from "./provider.js";
 import { isOAuth2, providersPath } from "./providers.js";
+
+/** Of a secret in a form that has to be sent again. */
+export const notKept = " What was entered is not kept: enter it again.";
 
 type Request = MessageInitShape<typeof UpdateProviderRequestSchema>;
 
@@ -46,9 +48,8 @@ export async function changeClient(request: PageRequest, form: URLSearchParams):
     if (!changed.provider) throw new Error("an answer without a provider");
     if (parted === 0) return seeOther(path, "client_changed");
     // What is shown once has no address of its own.
-    const warning = `The client was changed. ${counted(parted, "connection")} of the former client ${
-      parted === 1 ? "waits" : "wait"
-    } for consent, until a person consents again or the former client id is set back.`;
+    const wait = parted === 1 ? "waits" : "wait";
+    const warning = `The client was changed. ${counted(parted, "connection")} of the former client ${wait} for consent: consent again, or set the former client id back.`;
     return await showProvider(request, changed.provider, [warning]);
   } catch (error) {
     return clientForm(request, await readClient(request), { form, errors: formErrors(error) });
@@ -76,8 +77,8 @@ function secretKind(provider: Provider): "secret" | "key" | "none" {
 /** Undefined where what was sent is what is stored. @throws InvalidArgument */
 function requestOf(provider: Provider, form: URLSearchParams): Request | undefined {
   const kind = secretKind(provider);
-  const clientId = (form.get("client_id") ?? "").trim();
-  const clientSecret = kind === "none" ? "" : (form.get("client_secret") ?? "").trim();
+  const { client_id: clientId, client_secret: sent } = textsOf(form, ["client_id", "client_secret"]);
+  const clientSecret = kind === "none" ? "" : sent;
   const isOther = clientId !== provider.clientId;
   if (!isOther && clientSecret === "") return undefined;
   if (isOther && clientSecret === "" && kind === "secret" && provider.clientSecretSet) {
@@ -104,6 +105,11 @@ function clientForm(request: PageRequest, provider: Provider, sent?: Sent): Answ
   // Where somebody else changed it meanwhile, what they wrote stands.
   const isNewer = sent?.errors.status === 409;
   const clientId = field("client_id", "Client id", { value: provider.clientId, maxLength: 1024 });
+  const kind = secretKind(provider);
+  const again = sent?.form.get("client_secret") ? notKept : "";
+  const stored = provider.clientSecretSet
+    ? "Empty keeps the stored one, which is never shown."
+    : "A public client: it has none.";
   const fields = (
     <>
       <input type="hidden" name="etag" value={provider.etag} />
@@ -111,7 +117,7 @@ function clientForm(request: PageRequest, provider: Provider, sent?: Sent): Answ
         {...{ ...clientId, required: true, ...(isNewer && { value: provider.clientId }) }}
         hint="With another one, connections of the former client need consent again."
       />
-      {secretField(provider, field, (sent?.form.get("client_secret") ?? "") !== "")}
+      {kind !== "none" && secretField(field, { kind, label: kind === "key" ? "New private key" : "New client secret", hint: `${stored}${again}` })}
     </>
   );
   return formPage(request, {
@@ -121,18 +127,11 @@ function clientForm(request: PageRequest, provider: Provider, sent?: Sent): Answ
   });
 }
 
-function secretField(provider: Provider, field: MakeField, wasEntered: boolean): View {
-  const kind = secretKind(provider);
-  if (kind === "none") return undefined;
-  const stored = provider.clientSecretSet
-    ? "Empty keeps the stored one, which is never shown."
-    : "A public client: it has none.";
-  const hint = `${stored}${wasEntered ? " What was entered is not kept: enter it again." : ""}`;
-  if (kind === "key") return <Area {...secretOf(field, "New private key", hint)} rows={5} />;
-  return <Input {...secretOf(field, "New client secret", hint)} type="password" maxLength={4096} />;
-}
-
 /** What was entered never comes back. */
-export function secretOf(field: MakeField, label: string, hint: string) {
-  return { ...field("client_secret", label), value: "", hint };
+export function secretField(
+  field: MakeField,
+  { kind, label, hint }: { readonly kind: "secret" | "key"; readonly label: string; readonly hint: string },
+): View {
+  const common = { ...field("client_secret", label), value: "", hint };
+  return kind === "key" ? <Area {...common} rows={5} /> : <Input {...common} type="password" maxLength={4096} />;
 }

@@ -5,13 +5,12 @@ import type { FailingReason } from "../../../model/connections/daemon_status.js"
 import { counted } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
 import { CopyField, Id } from "../../../server/views/fields.js";
-import { Card, Chip, Facts, Go, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
+import { Card, Facts, Go, Moment, pathWith, Scopes } from "../../../server/views/parts.js";
 import { Monogram, type View } from "../../../server/views/view.js";
-import { statusOf } from "../connections/connections.js";
-import { auditTable, findEvents } from "../kit/audit_table.js";
+import { auditTable } from "../kit/audit_table.js";
 import { Ask } from "../kit/forms.js";
-import { displayName } from "../kit/names.js";
 import { consolePage, PostForm, seeOther } from "../kit/page.js";
+import { displayName, findEvents, statusOf } from "../kit/queries.js";
 import type { PageRequest } from "../kit/request.js";
 import { failingAdvice } from "../kit/words.js";
 import { failingIn, healthOf, isOAuth2, kindWords, maxFailing, providersPath } from "./providers.js";
@@ -44,6 +43,7 @@ export async function showProvider(
     problemsOf(request, provider.id),
   ]);
   const failing = failingIn(status);
+  const trouble = failing?.get(provider.id);
   const { id, redirectUri } = provider;
   const path = `${providersPath}/${id}`;
   const name = displayName(request, provider);
@@ -77,9 +77,11 @@ export async function showProvider(
         </Card>
       )}
       {failing && (
-        <HealthSection failing={failing.get(id)} nowMs={request.nowMs}>
-          {client && failing.get(id)?.reason === "misconfigured" && <Go to={client} text="Change the client" />}
-        </HealthSection>
+        <Card id="health" title="Health">
+          <p>{healthOf(trouble)}</p>
+          {trouble && troubleOf(trouble, request.nowMs)}
+          {client && trouble?.reason === "misconfigured" && <Go to={client} text="Change the client" />}
+        </Card>
       )}
       {problems}
       <section class="card" aria-labelledby="profile">
@@ -87,49 +89,32 @@ export async function showProvider(
           <h2 id="profile">Profile</h2>
           <a href={pathWith("/connections", { provider: id })}>Its connections</a>
         </div>
-        <Profile provider={provider} nowMs={request.nowMs} />
+        {profileFacts(provider, request.nowMs)}
       </section>
     </>
   );
   return consolePage(request, { title: name, heading, actions, section: providersPath, content });
 }
 
-function HealthSection(props: {
-  readonly failing: FailingProvider | undefined;
-  readonly nowMs: number;
-  /** What leads to its remedy. */
-  readonly children: View;
-}) {
-  const { failing, nowMs, children } = props;
-  const { text, tone } = healthOf(failing);
+function troubleOf(failing: FailingProvider, nowMs: number): View {
+  const { message, consents, reason, since, failures, connections, retryAt } = failing;
+  const isTried = consents && reason === "transient";
   return (
-    <Card id="health" title="Health">
-      <p><Chip tone={tone}>{text}</Chip></p>
-      {failing && (
-        <>
-          <p>
-            {failing.message}{" "}
-            {failing.consents && failing.reason === "transient"
-              ? "The next consent tries it again."
-              : failingAdvice[failing.reason as FailingReason]}
-          </p>
-          <p class="soft">
-            Since <Moment time={failing.since} nowMs={nowMs} />, {counted(failing.failures, "failure")} in a
-            row, {counted(Number(failing.connections), "connection")}
-            {failing.retryAt && <>; the next attempt <Moment time={failing.retryAt} nowMs={nowMs} /></>}
-            .
-          </p>
-          {children}
-        </>
-      )}
-    </Card>
+    <>
+      <p>{message} {isTried ? "The next consent tries it again." : failingAdvice[reason as FailingReason]}</p>
+      <p class="soft">
+        Since <Moment time={since} nowMs={nowMs} />, {counted(failures, "failure")} in a row,{" "}
+        {counted(Number(connections), "connection")}
+        {retryAt && <>; the next attempt <Moment time={retryAt} nowMs={nowMs} /></>}.
+      </p>
+    </>
   );
 }
 
 async function problemsOf(request: PageRequest, providerId: string) {
   if (!request.may("audit.read")) return undefined;
   const asked = { providerId, eventType: "token_refresh_failed" };
-  const { events } = await findEvents(request, asked, { most: maxProblems });
+  const { found: events } = await findEvents(request, asked, { most: maxProblems });
   if (events.length === 0) return undefined;
   return (
     <section aria-labelledby="problems">
@@ -140,7 +125,7 @@ async function problemsOf(request: PageRequest, providerId: string) {
   );
 }
 
-function Profile({ provider, nowMs }: { readonly provider: Provider; readonly nowMs: number }) {
+function profileFacts(provider: Provider, nowMs: number): View {
   const { name, template, clientId, clientSecretSet, issuer, authUrl, tokenUrl, scopes } = provider;
   const secret = clientSecretSet ? "Stored, sealed" : "None: a public client";
   return (

@@ -5,11 +5,11 @@ import { isConsented, isUnattended } from "../../../model/providers/grant_type.j
 import { profileSettings } from "../../../model/providers/profile_fields.js";
 import { formatCount } from "../../../model/quantity_text.js";
 import type { Answer } from "../../../server/listen/http_listener.js";
-import { Chip, Empty, Go, Moment, pathWith, type Row, Search, Table, type Tone } from "../../../server/views/parts.js";
-import { Monogram } from "../../../server/views/view.js";
-import { countOf, findConnections, maxSorted, statusOf } from "../connections/connections.js";
-import { displayName } from "../kit/names.js";
+import { Chip, Empty, Go, Moment, pathWith, type Row, Search, Table } from "../../../server/views/parts.js";
+import { Monogram, type View } from "../../../server/views/view.js";
+import { maxSorted } from "../connections/connections.js";
 import { consolePage } from "../kit/page.js";
+import { countOf, displayName, findConnections, statusOf } from "../kit/queries.js";
 import type { PageRequest } from "../kit/request.js";
 
 export const providersPath = "/providers";
@@ -32,14 +32,11 @@ export function failingIn(status: GetStatusResponse | undefined): ReadonlyMap<st
   return status && new Map(status.failingProviders.map((each) => [each.providerId, each]));
 }
 
-/** A state in a word, and its color. @param failing undefined for one that is not among those at which refreshing fails */
-export function healthOf(failing: FailingProvider | undefined): {
-  readonly text: string;
-  readonly tone: Tone;
-} {
-  if (!failing) return { text: "No trouble known", tone: "good" };
-  if (failing.suspended) return { text: "Suspended", tone: "bad" };
-  return { text: failing.consents ? "Consents fail" : "Refreshes fail", tone: "warn" };
+/** A state in a word. @param failing undefined for one that is not among those at which refreshing fails */
+export function healthOf(failing: FailingProvider | undefined): View {
+  if (!failing) return <Chip tone="good">No trouble known</Chip>;
+  if (failing.suspended) return <Chip tone="bad">Suspended</Chip>;
+  return <Chip tone="warn">{failing.consents ? "Consents fail" : "Refreshes fail"}</Chip>;
 }
 
 export async function providerList(request: PageRequest): Promise<Answer> {
@@ -52,11 +49,10 @@ export async function providerList(request: PageRequest): Promise<Answer> {
   const failing = failingIn(status);
   // Of more, numbers would cost more than the rest of the page.
   const isFew = countOf(status) <= maxSorted;
-  const all = isFew && (await findConnections(request, {}, "", { most: maxSorted, calls: 2 }));
+  const all = isFew ? await findConnections(request, {}, { most: maxSorted, calls: 2 }) : undefined;
+  const counted = all?.next === "" ? all.found : undefined;
   const canAdd = request.may("provider.manage");
-  const add = <Go to={`${providersPath}/add`} text="Add provider" />;
   const columns = ["Provider", "Connected by", "Connections", ...(failing ? ["Health"] : []), "Newest"];
-  const counted = all && all.nextPageToken === "" ? all.connections : undefined;
   const rows = providers.map((provider) =>
     rowOf(request, provider, counted?.filter(({ providerId }) => providerId === provider.id), failing),
   );
@@ -80,10 +76,8 @@ export async function providerList(request: PageRequest): Promise<Answer> {
       )}
     </>
   );
-  return consolePage(request, {
-    ...{ title: "Providers", section: providersPath, content },
-    ...(canAdd && { actions: add }),
-  });
+  const actions = canAdd && <Go to={`${providersPath}/add`} text="Add provider" />;
+  return consolePage(request, { title: "Providers", section: providersPath, content, actions });
 }
 
 /** @param own its connections; undefined where there are too many to count */
@@ -93,40 +87,28 @@ function rowOf(
   own: readonly Connection[] | undefined,
   failing: ReadonlyMap<string, FailingProvider> | undefined,
 ): Row {
+  const { id, name } = provider;
+  const shown = displayName(request, provider);
+  const trouble = failing?.get(id);
   const troubled = (own ?? []).filter(({ status }) => status === ConnectionStatus.ATTENTION).length;
   const made = (own ?? []).flatMap(({ createdAt }) => createdAt ?? []);
   const [newest] = made.sort((one, other) => Number(other.seconds - one.seconds));
   return {
-    id: `p-${provider.id}`,
+    id: `p-${id}`,
     cells: [
-      <ProviderName request={request} provider={provider} />,
+      <a class="named" href={`${providersPath}/${id}`}>
+        <Monogram name={shown} />
+        <span><bdi>{shown}</bdi>{shown !== name && <code class="soft block">{name}</code>}</span>
+      </a>,
       kindWords(provider),
       <>
-        <a href={pathWith("/connections", { provider: provider.id })}>
-          {own ? formatCount(own.length) : "Show"}<span class="hidden"> connections of {provider.name}</span>
+        <a href={pathWith("/connections", { provider: id })}>
+          {own ? formatCount(own.length) : "Show"}<span class="hidden"> connections of {name}</span>
         </a>
         {troubled > 0 && <> <Chip tone="bad">{formatCount(troubled)} attention</Chip></>}
       </>,
-      ...(failing ? [<Health failing={failing.get(provider.id)} />] : []),
+      ...(failing ? [<>{healthOf(trouble)}{trouble && <p class="why">{trouble.message}</p>}</>] : []),
       <Moment time={newest} nowMs={request.nowMs} />,
     ],
   };
-}
-
-function ProviderName({ request, provider }: { readonly request: PageRequest; readonly provider: Provider }) {
-  const shown = displayName(request, provider);
-  return (
-    <a class="named" href={`${providersPath}/${provider.id}`}>
-      <Monogram name={shown} />
-      <span>
-        <bdi>{shown}</bdi>
-        {shown !== provider.name && <code class="soft block">{provider.name}</code>}
-      </span>
-    </a>
-  );
-}
-
-function Health({ failing }: { readonly failing: FailingProvider | undefined }) {
-  const { text, tone } = healthOf(failing);
-  return <><Chip tone={tone}>{text}</Chip>{failing && <p class="why">{failing.message}</p>}</>;
 }

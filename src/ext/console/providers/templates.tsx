@@ -5,8 +5,8 @@ import type { Answer } from "../../../server/listen/http_listener.js";
 import { isWebUrl } from "../../../server/pages/page_words.js";
 import { Chip, pathWith, Search, Tabs } from "../../../server/views/parts.js";
 import { Monogram } from "../../../server/views/view.js";
-import { allProviders } from "../kit/names.js";
 import { consolePage } from "../kit/page.js";
+import { allProviders } from "../kit/queries.js";
 import { type PageRequest, refuseUnless } from "../kit/request.js";
 import { kindWords, providersPath } from "./providers.js";
 
@@ -34,9 +34,7 @@ export async function cataloguePage(request: PageRequest): Promise<Answer> {
   const others = found.filter((each) => !first.includes(each));
   const items = (each: readonly ProviderTemplate[]) => (
     <ul class="catalogue">
-      {each.map((template) => (
-        <TemplateItem template={template} isRegistered={registered.has(template.name)} />
-      ))}
+      {each.map((template) => itemOf(template, registered.has(template.name)))}
     </ul>
   );
   const categories = [...new Set(templates.map(({ provider }) => provider?.category ?? ""))]
@@ -69,8 +67,7 @@ export async function cataloguePage(request: PageRequest): Promise<Answer> {
   return consolePage(request, { title: "Add a provider", section: providersPath, content });
 }
 
-function TemplateItem(props: { readonly template: ProviderTemplate; readonly isRegistered: boolean }) {
-  const { name, displayName, provider } = props.template;
+function itemOf({ name, displayName, provider }: ProviderTemplate, isRegistered: boolean) {
   const words = [provider?.category, provider && kindWords(provider)].filter((text) => text);
   return (
     <li>
@@ -78,7 +75,7 @@ function TemplateItem(props: { readonly template: ProviderTemplate; readonly isR
         <Monogram name={displayName} big />
         <span>
           <b><bdi>{displayName}</bdi></b>{" "}
-          {props.isRegistered && <Chip tone="good">Registered</Chip>}
+          {isRegistered && <Chip tone="good">Registered</Chip>}
           <span class="soft block">{words.join(" \u00b7 ")}</span>
         </span>
       </a>
@@ -87,15 +84,9 @@ function TemplateItem(props: { readonly template: ProviderTemplate; readonly isR
 }
 
 /** Undefined when the catalogue has none of this name, or the principal may not read it. */
-export async function findTemplate(
-  { call, may }: PageRequest,
-  name: string,
-): Promise<ProviderTemplate | undefined> {
+export async function findTemplate({ call, may }: PageRequest, name: string) {
   if (name === "" || name.length > 63 || !may("template.read")) return undefined;
-  const { templates } = await call(ProviderService.method.listProviderTemplates, {
-    namePrefix: name,
-    pageSize: 1,
-  });
+  const { templates } = await call(ProviderService.method.listProviderTemplates, { namePrefix: name, pageSize: 1 });
   return templates.find((template) => template.name === name);
 }
 

@@ -22,15 +22,14 @@ const minuteMs = 60_000;
 const maxOfAll = 5_000;
 
 interface Ending {
+  /** The digest of its code or token. */
+  readonly id: string;
   readonly principal: Principal;
   readonly expiresAtMs: number;
 }
 
 /** A browser that is signed in. */
-export interface ConsoleSession extends Ending {
-  /** The digest of its token. */
-  readonly id: string;
-}
+export type ConsoleSession = Ending;
 
 export interface ConsoleSessionsDeps {
   readonly store: Pick<Store, "record">;
@@ -52,8 +51,8 @@ export class ConsoleSessions {
 
   constructor(private readonly deps: ConsoleSessionsDeps) {
     deps.changes.on("principalEnded", (name) => {
-      for (const [id] of entriesOf(this.#links, name)) this.#links.delete(id);
-      for (const [id] of entriesOf(this.#sessions, name)) this.#drop(id);
+      for (const map of [this.#links, this.#sessions])
+        for (const { id } of entriesOf(map, name)) map.delete(id);
     });
   }
 
@@ -62,15 +61,8 @@ export class ConsoleSessions {
     this.#refuseMore(principal);
     const expiresAtMs = this.#endOf(principal, linkLifeMs);
     const code = randomBytes(32).toString("base64url");
-    const key = digestOf(code);
-    const [oldest] = crowded(this.#links, principal.name);
-    if (oldest) this.#links.delete(oldest);
-    // Before anything is waited for: it ends with its principal meanwhile.
-    this.#links.set(key, { principal, expiresAtMs });
-    await this.#record("console.link_created", principal).catch((error: unknown) => {
-      this.#links.delete(key);
-      throw error;
-    });
+    const link = { id: digestOf(code), principal, expiresAtMs };
+    await this.#add(this.#links, link, "console.link_created", principal);
     return { code: new Secret(code), expiresAtMs };
   }
 
@@ -94,25 +86,31 @@ export class ConsoleSessions {
     const nowMs = this.deps.clock.nowMs();
     if (!link) return await this.#usedAgain(key, nowMs, origin, present);
     if (nowMs >= link.expiresAtMs) return undefined;
-    const { principal, expiresAtMs: linkEndsMs } = link;
+    const { principal } = link;
     const token = randomBytes(32).toString("base64url");
     const session = { id: digestOf(token), principal, expiresAtMs: this.#endOf(principal, sessionLifeMs) };
-    this.#put(session);
-    try {
-      await this.#record("console.session_opened", at(principal, origin));
-    } catch (error) {
-      this.#drop(session.id);
-      throw error;
-    }
+    await this.#add(this.#sessions, session, "console.session_opened", at(principal, origin));
     if (!this.#sessions.get(session.id)) return undefined;
-    this.#used.set(key, { ...session, expiresAtMs: linkEndsMs });
+    this.#used.set(key, { ...session, expiresAtMs: link.expiresAtMs });
     return { token: new Secret(token), session };
   }
 
-  #put(session: ConsoleSession): void {
-    const [oldest] = crowded(this.#sessions, session.principal.name);
-    if (oldest) this.#drop(oldest);
-    this.#sessions.set(session.id, session);
+  /** Once it is on record; the oldest of a principal that has as many as it may makes room. */
+  async #add(
+    map: BoundedMap<string, Ending>,
+    entry: Ending,
+    type: AuditEventType,
+    who: Principal,
+  ): Promise<void> {
+    const own = entriesOf(map, who.name);
+    const [oldest] = own;
+    if (oldest && own.length >= maxOfPrincipal) map.delete(oldest.id);
+    // Before anything is waited for: it ends with its principal meanwhile.
+    map.set(entry.id, entry);
+    await this.#record(type, who).catch((error: unknown) => {
+      map.delete(entry.id);
+      throw error;
+    });
   }
 
   async #usedAgain(
@@ -131,13 +129,14 @@ export class ConsoleSessions {
   find(token: string): ConsoleSession | undefined {
     const session = this.#sessions.get(digestOf(token));
     if (!session || this.deps.clock.nowMs() < session.expiresAtMs) return session;
-    this.#drop(session.id);
+    this.#sessions.delete(session.id);
     return undefined;
   }
 
   /** At once, and then it is recorded. @param origin address of the browser's socket */
   async end({ id, principal }: ConsoleSession, origin: string | undefined): Promise<void> {
-    if (!this.#drop(id)) return;
+    if (!this.#sessions.get(id)) return;
+    this.#sessions.delete(id);
     await this.#record("console.session_ended", at(principal, origin));
   }
 
@@ -155,12 +154,6 @@ export class ConsoleSessions {
     }
   }
 
-  #drop(id: string): boolean {
-    const isLive = this.#sessions.get(id) !== undefined;
-    this.#sessions.delete(id);
-    return isLive;
-  }
-
   #endOf({ expiresAtMs = Number.POSITIVE_INFINITY }: Principal, lifeMs: number): number {
     return Math.min(expiresAtMs, this.deps.clock.nowMs() + lifeMs);
   }
@@ -171,14 +164,9 @@ export class ConsoleSessions {
   }
 }
 
-/** The ids of one principal's, when it has as many as it may; the first is the one used longest ago. */
-function crowded(map: BoundedMap<string, Ending>, name: string): string[] {
-  const ids = entriesOf(map, name).map(([id]) => id);
-  return ids.length >= maxOfPrincipal ? ids : [];
-}
-
-function entriesOf<T extends Ending>(map: BoundedMap<string, T>, name: string): [string, T][] {
-  return [...map.entries()].filter(([, { principal }]) => principal.name === name);
+/** Those of one principal; the first is the one used longest ago. */
+function entriesOf(map: BoundedMap<string, Ending>, name: string): Ending[] {
+  return [...map.values()].filter(({ principal }) => principal.name === name);
 }
 
 /** SHA-256 suffices: a token is 256 random bits, which nobody guesses. */
