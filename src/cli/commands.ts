@@ -38,10 +38,8 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
       {
         add: "github --client-id Iv1.abc --client-secret-file github.secret --scopes read:user",
         templates: "git",
-        show: "zendesk --template",
-        create: "acme --issuer https://login.acme.example --client-id nexus --client-secret-file -",
+        show: "github",
         list: "",
-        get: "github",
         update: "github --scopes read:user,repo",
         delete: "github --yes",
       },
@@ -70,7 +68,7 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
       connectionsCommand,
       {
         list: "--provider github --status attention",
-        get: "github",
+        show: "github",
         import: "github --user ada --file refresh-token",
         replace: "acme/ada --file credential.json",
         refresh: "github/ada",

@@ -134,13 +134,34 @@ function complaint(command: Command, text: string): string {
   if (hasFile) return `${text.trimEnd()}\ngive the file by --file\n`;
   const group = isUnknown ? command : command.parent;
   const [word] = group?.args ?? [];
+  if (isUnknown && !command.parent) return elsewhere(command, word ?? "") ?? text;
   const isNamed = word === undefined || word === command.name() || word.startsWith("-");
   if (!group?.parent || isNamed || !(isUnknown || text.startsWith("error: too many arguments"))) return text;
   const names = group.commands.map((each) => each.name());
+  const verb = verbs.find((same) => same.includes(word))?.find((each) => hasCommand(group, each));
   const others = group.parent.commands.filter((each) => isNeighbour(each, group) && hasCommand(each, word));
-  const elsewhere = others.map((each) => `; did you mean nexusd ${each.name()} ${word}?`).join("");
-  return `error: unknown command '${printable(word)}': there are ${names.join(", ")}${elsewhere}\n`;
+  const meant =
+    verb === undefined ? others.map((each) => `${each.name()} ${word}`) : [`${group.name()} ${verb}`];
+  const hints = meant.map((each) => `; did you mean nexusd ${each}?`).join("");
+  return `error: unknown command '${printable(word)}': there are ${names.join(", ")}${hints}\n`;
 }
+
+/** `revoke` alone: the groups that have it. */
+function elsewhere(program: Command, word: string): string | undefined {
+  const groups = program.commands.filter((each) => hasCommand(each, word));
+  const meant = groups.map((each) => `nexusd ${each.name()} ${word}`).join(", or ");
+  return meant === "" ? undefined : `error: unknown command '${word}': did you mean ${meant}?\n`;
+}
+
+/** What other programs call the same. */
+const verbs = [
+  ["show", "get", "describe", "view"],
+  ["add", "create", "new"],
+  ["delete", "remove", "rm"],
+  ["list", "ls"],
+  ["approve", "yes"],
+  ["deny", "no", "reject"],
+];
 
 /** One noun in its two numbers, as `provider` and `providers`. */
 function isNeighbour(command: Command, group: Command): boolean {

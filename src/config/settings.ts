@@ -81,7 +81,7 @@ const groups = {
     NEXUS_CLIENT_SECRET: {
       kind: { ...text("secret"), isHidden: true },
       flag: false,
-      meaning: "The client secret for nexusd provider create and add.",
+      meaning: "The client secret for nexusd provider add.",
     },
   },
 } as const satisfies SettingGroups;

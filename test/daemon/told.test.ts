@@ -56,7 +56,7 @@ async function connectByCli(name: string) {
   return { code, err: given.err(), out: given.out() };
 }
 
-describe("discovery is tried at provider create, as a warning", () => {
+describe("discovery is tried at provider add, as a warning", () => {
   const create = (provider: JsonObject) => world.clients.providers.createProvider({ provider });
   const documentUrl = () => `${world.provider.origin}/.well-known/openid-configuration`;
 

@@ -24,7 +24,7 @@ async function nexusd(...args: string[]): Promise<FakeShell & { code: number }> 
 
 it("registers a machine, connects it without a link, and reads its token", async () => {
   const created = await nexusd(
-    ...["provider", "create", "billing", "--grant-type", "client_credentials"],
+    ...["provider", "add", "billing", "--grant-type", "client_credentials"],
     ...["--token-url", `${world.provider.origin}/token`, "--client-id", "machine"],
     ...["--client-secret-file", secretFile, "--scopes", "invoices:read"],
   );
@@ -37,13 +37,13 @@ it("registers a machine, connects it without a link, and reads its token", async
   expect(connected.out()).toMatch(/^Connected to billing: for ada, scopes invoices:read, expires in /);
   expect(world.tokenRequests.at(-1)?.form.get("scope")).toBe("invoices:read");
   expect((await nexusd("token", "billing/ada")).out()).toContain("access-1-secret");
-  expect((await nexusd("provider", "get", "billing")).out()).toMatch(/grant type +client_credentials/);
+  expect((await nexusd("provider", "show", "billing")).out()).toMatch(/grant type +client_credentials/);
 });
 
 it("registers a client that signs, by its key file", async () => {
   const args = [
     "provider",
-    "create",
+    "add",
     "robot",
     "--client-id",
     "r",
@@ -63,7 +63,7 @@ it("registers a client that signs, by its key file", async () => {
 });
 
 it("says what is missing, and whose fault a refusal is", async () => {
-  const args = ["provider", "create", "x", "--client-id", "r", "--client-secret-file", secretFile];
+  const args = ["provider", "add", "machine", "--client-id", "r", "--client-secret-file", secretFile];
   expect((await nexusd(...args, "--grant-type", "client_credentials")).err()).toContain(
     "give --issuer or --token-url",
   );

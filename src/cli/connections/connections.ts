@@ -32,7 +32,7 @@ export function connectionsCommand(shell: Shell): Command {
   return new Command("connections")
     .alias("connection")
     .addCommand(listCommand(shell), { isDefault: true })
-    .addCommand(getCommand(shell))
+    .addCommand(showCommand(shell))
     .addCommand(connectionImportCommand(shell))
     .addCommand(connectionReplaceCommand(shell))
     .addCommand(connectionRefreshCommand(shell))
@@ -87,11 +87,8 @@ function troubleFirst(one: Connection, other: Connection): number {
   return rank(one) - rank(other) || namePath(one).localeCompare(namePath(other));
 }
 
-function getCommand(shell: Shell): Command {
-  const command = new Command("get")
-    .alias("show")
-    .description("show one connection")
-    .addArgument(connectionOf());
+function showCommand(shell: Shell): Command {
+  const command = new Command("show").description("show one connection").addArgument(connectionOf());
   return daemonCommand(shell, command, async (session, _flags, text: string) => {
     const { daemon, call, show } = session;
     const connectionId = await findConnection(session, text);

@@ -7,10 +7,9 @@ import { addNotes } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { readClientSecret } from "./client_secret.js";
 import { type ConnectNow, providerAddCommand } from "./provider_add.js";
-import { providerCreateCommand } from "./provider_create.js";
 import { type ProfileFlags, profileChange, profileOptions } from "./provider_flags.js";
 import { findProvider, providerArgument } from "./provider_key.js";
-import { providerGetCommand, providerListCommand } from "./provider_list.js";
+import { providerListCommand } from "./provider_list.js";
 import { providerShowCommand, providerTemplatesCommand } from "./provider_templates.js";
 import { printWarnings } from "./provider_words.js";
 
@@ -23,9 +22,7 @@ export function providerCommand(shell: Shell, connectNow: ConnectNow): Command {
     .addCommand(providerAddCommand(shell, connectNow))
     .addCommand(providerTemplatesCommand(shell))
     .addCommand(providerShowCommand(shell))
-    .addCommand(providerCreateCommand(shell))
     .addCommand(providerListCommand(shell))
-    .addCommand(providerGetCommand(shell))
     .addCommand(updateCommand(shell))
     .addCommand(deleteCommand(shell));
 }

@@ -1,14 +1,23 @@
 import { Code } from "@connectrpc/connect";
 import { Command, Option } from "commander";
 import type { ProviderTemplate } from "../../gen/nexus/v1/provider_pb.js";
+import { canonicalName } from "../../model/providers/provider_profile.js";
 import { withStep } from "../shell/call_failure.js";
 import { usageFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { addNotes } from "../shell/help.js";
 import { collectPair } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
-import { clientSecretOf, createStaticProvider, register, secretNote } from "./provider_create.js";
+import {
+  clientSecretOf,
+  createClient,
+  createStaticProvider,
+  endpointFlags,
+  register,
+  secretNote,
+} from "./provider_create.js";
 import { profileChange, profileOptions } from "./provider_flags.js";
+import { listTemplates } from "./provider_key.js";
 import {
   type AddAnswers,
   type AddFlags,
@@ -27,29 +36,38 @@ type Flags = AddFlags & StrategyFlags & DaemonFlags;
 
 export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Command {
   const command = new Command("add")
-    .description("add a provider from its template, or one with a static key")
-    .argument(
-      "[template]",
-      "as nexusd provider templates lists it; with --auth-type the name of the new provider",
-    )
-    .option("--name <name>", "name of the provider, if it differs from the template's")
+    .description("add a provider: from its template, by its issuer or endpoints, or with a static key")
+    .argument("[name]", "a template (see nexusd provider templates), or the name of the new provider")
+    .option("--name <name>", "the name of the new provider, if it is not the template's")
     .addOption(
       new Option("--var <name=value>", "a variable of the template; repeatable").argParser(collectPair),
     );
   for (const option of [...profileOptions(), ...strategyOptions()]) command.addOption(option);
   addNotes(
     command,
-    "At a terminal, it prompts for a missing template or client ID.",
+    "At a terminal, it prompts for a missing template or client ID. A provider that is not in the catalogue needs --issuer, or --auth-url and --token-url.",
     `Options override the template; --param adds to its parameters. ${secretNote}`,
   );
   return daemonCommand(shell, command, async (session, flags: Flags, name: string | undefined) => {
-    if (flags.authType !== undefined) return await addStatic(session, name ?? flags.name, flags);
+    const { authType = "oauth2" } = flags;
+    if (authType !== "oauth2") {
+      const own = name ?? flags.name;
+      if (own === undefined)
+        throw usageFailure("give the provider a name: nexusd provider add NAME --auth-type ...");
+      return await createStaticProvider(session, own, authType, flags);
+    }
     strategyOfFlags("oauth2", flags);
+    if (name !== undefined && (await isOwn(session, name, flags)))
+      return await createClient(session, flags.name ?? name, flags);
     const wantsTemplate = name === undefined;
     if (wantsTemplate && !shell.stdin.isTTY) {
       throw usageFailure("name a template: nexusd provider templates lists them");
     }
-    const template = await findTemplate(session, name ?? (await askForTemplate(session)));
+    const template = await findTemplate(
+      session,
+      name ?? (await askForTemplate(session)),
+      `; for another provider, ${endpointFlags}`,
+    );
     const isAsking = shell.stdin.isTTY && (wantsTemplate || lacksClientId(template, flags));
     const answers = isAsking ? await askForProfile(session, template, flags) : flags;
     const added = await addProvider(session, template, answers, isAsking ? [] : template.notes);
@@ -60,13 +78,12 @@ export function providerAddCommand(shell: Shell, connectNow: ConnectNow): Comman
   });
 }
 
-async function addStatic(session: DaemonSession, name: string | undefined, flags: Flags): Promise<void> {
-  if (flags.authType === undefined || flags.authType === "oauth2") {
-    throw usageFailure("a client of oauth2 is registered from a template, or by nexusd provider create");
-  }
-  if (name === undefined)
-    throw usageFailure("give the provider a name: nexusd provider add NAME --auth-type ...");
-  await createStaticProvider(session, name, flags.authType, flags);
+/** Whether the flags say where the provider is, and the catalogue has none of this name. */
+async function isOwn(session: DaemonSession, name: string, flags: Flags): Promise<boolean> {
+  const { issuer, authUrl, tokenUrl, grantType } = flags;
+  if ([issuer, authUrl, tokenUrl, grantType].every((flag) => flag === undefined)) return false;
+  const wanted = canonicalName(name);
+  return (await listTemplates(session, wanted)).every((template) => template.name !== wanted);
 }
 
 function usesConsent({ provider }: ProviderTemplate): boolean {

@@ -1,5 +1,4 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Command } from "commander";
 import { loadClientSecret } from "../../config/client_config.js";
 import {
   AuthType,
@@ -15,44 +14,30 @@ import {
   unverifiedIdTokenNote,
 } from "../../model/providers/provider_profile.js";
 import { usageFailure } from "../shell/command_failure.js";
-import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
-import { addNotes, fitted } from "../shell/help.js";
+import type { DaemonSession } from "../shell/daemon_command.js";
+import { fitted } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
 import { obtainClientSecret } from "./client_secret.js";
-import { type ProfileFlags, profileChange, profileOptions } from "./provider_flags.js";
+import { type ProfileFlags, profileChange } from "./provider_flags.js";
 import { printWarnings } from "./provider_words.js";
-import { type StrategyFlags, strategyOfFlags, strategyOptions } from "./strategy_flags.js";
+import { type StrategyFlags, strategyOfFlags } from "./strategy_flags.js";
 
 export const secretNote =
   "The client secret is read from --client-secret-file, from NEXUS_CLIENT_SECRET or from a prompt, never from an argument.";
 
-type Flags = ProfileFlags & StrategyFlags & DaemonFlags;
+/** What says where a provider is. */
+export const endpointFlags = "give --issuer, or --auth-url and --token-url";
 
-export function providerCreateCommand(shell: Shell): Command {
-  const command = new Command("create")
-    .description("add a provider that is not in the catalogue")
-    .argument("<name>", "lower-case letters, digits and inner hyphens");
-  for (const option of [...profileOptions(), ...strategyOptions()]) command.addOption(option);
-  addNotes(command, secretNote);
-  return daemonCommand(shell, command, (session, flags: Flags, name: string) => {
-    const { authType = "oauth2" } = flags;
-    if (authType !== "oauth2") return createStaticProvider(session, name, authType, flags);
-    strategyOfFlags("oauth2", flags);
-    return createClient(session, name, flags);
-  });
-}
-
-async function createClient(session: DaemonSession, name: string, flags: ProfileFlags): Promise<void> {
+/** Registers a client of a provider that has no template. */
+export async function createClient(session: DaemonSession, name: string, flags: ProfileFlags): Promise<void> {
   if (flags.clientId === undefined) throw usageFailure("--client-id is needed");
   const hasEndpoints = flags.authUrl !== undefined || flags.tokenUrl !== undefined;
   const discovery = flags.discovery ?? (flags.issuer !== undefined && !hasEndpoints);
   const { authUrl, tokenUrl, grantType = "authorization_code" } = flags;
   const isMinted = isUnattended({ authType: "oauth2", grantType });
   if (!discovery && (tokenUrl === undefined || (authUrl === undefined && !isMinted))) {
-    throw usageFailure(
-      isMinted ? "give --issuer or --token-url" : "give --issuer, or --auth-url and --token-url",
-    );
+    throw usageFailure(isMinted ? "give --issuer or --token-url" : endpointFlags);
   }
   const { fields } = profileChange({ ...flags, discovery });
   const clientSecret = await clientSecretOf(session.shell, flags);
@@ -62,16 +47,11 @@ async function createClient(session: DaemonSession, name: string, flags: Profile
     authMethod === "private_key_jwt" && clientSecret === "" && clientKeySource === undefined;
   const where = `${session.shell.program} client-keys`;
   const keys = signsByDaemon ? `the daemon's own: enter the jwks_uri of ${where} at the provider` : "";
-  await register(
-    session,
-    `create the provider ${name}`,
-    { provider },
-    ({ provider: created, redirectUri }) => [
-      ["redirect URI", redirectUri],
-      ["keys", keys],
-      ["note", (created && unverifiedIdTokenNote(profileSettings(created))) ?? ""],
-    ],
-  );
+  await register(session, `add the provider ${name}`, { provider }, ({ provider: created, redirectUri }) => [
+    ["redirect URI", redirectUri],
+    ["keys", keys],
+    ["note", (created && unverifiedIdTokenNote(profileSettings(created))) ?? ""],
+  ]);
 }
 
 /**

@@ -42,7 +42,7 @@ export const flagFields = profileFields
     return { field, flag, attribute: new Option(`--${flag}`).attributeName() };
   });
 
-/** The flags that `provider create` and `provider update` share. */
+/** The flags that `provider add` and `provider update` share. */
 export function profileOptions(): Option[] {
   const file = "the file that holds the client secret; - is standard input";
   return [...flagFields.flatMap(optionsOf), new Option("--client-secret-file <file>", file)];

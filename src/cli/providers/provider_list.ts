@@ -6,7 +6,7 @@ import { type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import { durationMsOf } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, formatWhen, shortId } from "../shell/text.js";
-import { allProviders, findProvider, providerArgument } from "./provider_key.js";
+import { allProviders, findProvider } from "./provider_key.js";
 import { furtherFields, pkceWord, quirkSentences, typeName } from "./provider_words.js";
 
 export function providerListCommand(shell: Shell): Command {
@@ -24,15 +24,6 @@ export function providerListCommand(shell: Shell): Command {
         DESCRIPTION: ({ description }) => description,
       },
     }),
-  );
-}
-
-export function providerGetCommand(shell: Shell): Command {
-  const command = new Command("get")
-    .description("show one provider")
-    .argument("<provider>", providerArgument);
-  return daemonCommand(shell, command, (session, _flags, idOrName: string) =>
-    showProvider(session, idOrName),
   );
 }
 

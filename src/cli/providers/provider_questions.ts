@@ -8,6 +8,7 @@ import type { DaemonSession } from "../shell/daemon_command.js";
 import { fitted } from "../shell/help.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
+import { endpointFlags } from "./provider_create.js";
 import type { ProfileFlags } from "./provider_flags.js";
 import { allProviders, listTemplates } from "./provider_key.js";
 import { isOAuth2, typeName } from "./provider_words.js";
@@ -39,7 +40,7 @@ export async function askForTemplate(session: DaemonSession): Promise<string> {
   if (template) return template.name;
   throw new CommandFailure(
     exitCodes.failed,
-    "nothing was registered; one that the catalogue lacks: nexusd provider create --help",
+    `nothing was added. For a provider that is not in the catalogue, ${endpointFlags}`,
   );
 }
 

@@ -7,7 +7,7 @@ import { CommandFailure } from "../shell/command_failure.js";
 import { type DaemonFlags, type DaemonSession, daemonCommand } from "../shell/daemon_command.js";
 import type { Shell } from "../shell/shell.js";
 import { formatFields, printable } from "../shell/text.js";
-import { listTemplates } from "./provider_key.js";
+import { listTemplates, providerArgument } from "./provider_key.js";
 import { showProvider } from "./provider_list.js";
 import { isConsentedAt, isOAuth2, pkceWord, quirkSentences, typeName } from "./provider_words.js";
 
@@ -33,7 +33,7 @@ export function providerTemplatesCommand(shell: Shell): Command {
 export function providerShowCommand(shell: Shell): Command {
   const command = new Command("show")
     .description("show a provider, or explain a template")
-    .argument("<provider>", "name or id; with --template the name of a template")
+    .argument("<provider>", `${providerArgument}; with --template the name of a template`)
     .option("--template", "explain the template of this name");
   return daemonCommand(
     shell,
@@ -46,8 +46,12 @@ export function providerShowCommand(shell: Shell): Command {
   );
 }
 
-/** @throws CommandFailure when there is none of this name */
-export async function findTemplate(session: DaemonSession, name: string): Promise<ProviderTemplate> {
+/** @param other what to do where none is meant @throws CommandFailure when there is none of this name */
+export async function findTemplate(
+  session: DaemonSession,
+  name: string,
+  other = "",
+): Promise<ProviderTemplate> {
   const wanted = canonicalName(name);
   const templates = await listTemplates(session, wanted);
   const template = templates.find((each) => each.name === wanted);
@@ -57,7 +61,7 @@ export async function findTemplate(session: DaemonSession, name: string): Promis
     didYouMean(
       wanted,
       all.map((each) => each.name),
-    ) ?? "see nexusd provider templates";
+    ) ?? `see nexusd provider templates${other}`;
   throw new CommandFailure(exitCodes.failed, `there is no template ${printable(name)}: ${hint}`);
 }
 

@@ -81,7 +81,7 @@ export function quirkSentences(provider: Provider): string[] {
   return sentences;
 }
 
-/** Settings that have words of their own in `provider get`, in the table or as a sentence. */
+/** Settings that have words of their own in `provider show`, in the table or as a sentence. */
 const shown = [
   ...["name", "auth_type", "template", "description", "category", "issuer", "enable_discovery", "auth_url"],
   ...["token_url", "jwks_url", "client_id", "token_endpoint_auth_method", "scopes", "authorization_params"],

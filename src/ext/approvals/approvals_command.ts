@@ -16,7 +16,7 @@ import type { HeldRequest } from "../../gen/nexus/v1/approval_pb.js";
 import { extents } from "../../model/access/rules.js";
 
 const notes =
-  "A rule of the policy file with `then: ask` holds a request until somebody decides, 180 seconds at most. Read all of it: an approval applies to exactly this request. Characters outside printable ASCII are shown as \\u{...}.";
+  "A rule of the policy file with `then: ask` holds a request until somebody decides, for 180 seconds at most. Read all of it: an approval applies to exactly this request. Characters outside printable ASCII are shown as \\u{...}.";
 
 export function approvalsCommand(shell: Shell): Command {
   const list = addNotes(new Command("list").description("list the requests that wait for approval"), notes);
@@ -25,7 +25,7 @@ export function approvalsCommand(shell: Shell): Command {
       daemonCommand(shell, list, async (session, _flags: DaemonFlags) => {
         const requests = await waiting(session);
         session.showList(requests, {
-          none: "no request waits\n",
+          none: "no requests are waiting\n",
           columns: {
             ID: ({ id }) => id,
             CALLER: ({ caller }) => caller,
@@ -45,7 +45,7 @@ interface DecideFlags extends ConfirmedFlags {
 }
 
 function decideCommand(shell: Shell, approve: boolean): Command {
-  const command = new Command(approve ? "yes" : "no")
+  const command = new Command(approve ? "approve" : "deny")
     .description(approve ? "approve a request" : "deny a request")
     .argument("<id>", "ID of the request")
     .option("--yes", "do not ask");
@@ -57,17 +57,17 @@ function decideCommand(shell: Shell, approve: boolean): Command {
     );
   return daemonCommand(shell, command, async (session, flags: DecideFlags, id: string) => {
     const request = (await waiting(session)).find((one) => one.id === id);
-    if (!request) throw usageFailure(`no request ${printable(id)} waits: nexusd approvals list`);
+    if (!request) throw usageFailure(`no request ${printable(id)} waits: see nexusd approvals list`);
     if (approve) {
       shell.stderr.write(textOf(request));
       await confirm(shell, "Approve it?", flags.yes);
     }
     const { daemon, call, show } = session;
     const decision = { id, digest: request.digest, approve, extent: flags.for ?? "" };
-    const answer = await withStep(Code.NotFound, "it waits no more: nexusd approvals list", () =>
+    const answer = await withStep(Code.NotFound, "it no longer waits: see nexusd approvals list", () =>
       call("answer the request", daemon.approvals.decideHeldRequest, decision),
     );
-    show(answer, () => (approve ? "it is let go\n" : "it is refused\n"));
+    show(answer, () => (approve ? `${id} is approved\n` : `${id} is denied\n`));
   });
 }
 

@@ -1,8 +1,8 @@
 import type { Extension } from "../../cli/shell/shell.js";
 import { approvalsCommand } from "./approvals_command.js";
-import { endCommand, grantCommand, grantsCommand } from "./grants.js";
+import { grantsCommand } from "./grants.js";
 
-/** Requests that a rule has a person asked about (`nexusd approvals`), and grants to agents that end (`nexusd grant`). */
+/** Requests that wait for a person's approval (`nexusd approvals`), and access of agents for a limited time (`nexusd grants`). */
 export const approvals: Extension = {
   name: "approvals",
   commands: [
@@ -10,36 +10,20 @@ export const approvals: Extension = {
       group: "Operate the daemon",
       name: "approvals",
       summary: "list requests that wait for approval, and decide them",
-      examples: { list: "", yes: "5f0c1a2e8d3b4a76 --for session", no: "5f0c1a2e8d3b4a76" },
+      examples: { list: "", approve: "5f0c1a2e8d3b4a76 --for session", deny: "5f0c1a2e8d3b4a76" },
       make: approvalsCommand,
     },
     {
       group: "Control access",
-      name: "grant",
-      summary: "let an agent use a provider for a limited time",
-      examples: "claude github --until 18:00 --read-only",
-      make: grantCommand,
-    },
-    {
-      group: "Control access",
       name: "grants",
-      summary: "list active grants",
-      examples: "",
+      summary: "let an agent use a provider for a limited time",
+      examples: {
+        list: "",
+        create: "claude github --until 18:00 --read-only",
+        revoke: "claude github",
+        stop: "claude",
+      },
       make: grantsCommand,
-    },
-    {
-      group: "Control access",
-      name: "revoke",
-      summary: "end an agent's grants for a provider",
-      examples: "claude github",
-      make: (shell) => endCommand(shell, "revoke"),
-    },
-    {
-      group: "Control access",
-      name: "stop",
-      summary: "end all keys and grants of an agent at once",
-      examples: "claude",
-      make: (shell) => endCommand(shell, "stop"),
     },
   ],
   open: async ({ options: { clock }, resources: { store }, domain: { access, changes, rules } }) => {

@@ -29,14 +29,22 @@ interface GrantFlags extends DaemonFlags {
 }
 
 const note =
-  "A grant is an API key with an end, named AGENT.PROVIDER and a few digits: nexusd keys list shows it too. Its streams and tunnels end within a second when it does.";
+  "A grant is an API key that expires, named AGENT.PROVIDER and a few digits. nexusd keys list shows it too. When it expires, its streams and tunnels end within a second.";
 
-export function grantCommand(shell: Shell): Command {
-  const command = new Command("grant")
+export function grantsCommand(shell: Shell): Command {
+  return new Command("grants")
+    .addCommand(listCommand(shell), { isDefault: true })
+    .addCommand(createCommand(shell))
+    .addCommand(endCommand(shell, "revoke"))
+    .addCommand(endCommand(shell, "stop"));
+}
+
+function createCommand(shell: Shell): Command {
+  const command = new Command("create")
     .description("let an agent use a provider for a limited time; prints its key")
     .argument("<agent>", "name of the agent: lower-case letters, digits, dash, underscore", parseAgent)
     .argument("<provider>", "name of the provider")
-    .requiredOption("--until <when>", "when it ends: 18:00, 8h, or 2027-01-31T00:00:00Z", parseUntil)
+    .requiredOption("--until <when>", "when it expires: 18:00, 8h, or 2027-01-31T00:00:00Z", parseUntil)
     .option("--user <id>", "user whose connections it uses (default: your login name)")
     .option("--read-only", "only GET, HEAD, and OPTIONS requests")
     .option("--method <method>", "only requests with this method; repeatable", collect)
@@ -76,12 +84,12 @@ export function grantCommand(shell: Shell): Command {
   );
 }
 
-export function grantsCommand(shell: Shell): Command {
-  const command = new Command("grants").description("list active grants");
+function listCommand(shell: Shell): Command {
+  const command = new Command("list").description("list active grants (also what nexusd grants does)");
   return daemonCommand(shell, command, async (session, _flags: DaemonFlags) => {
     const nowMs = shell.clock.nowMs();
     session.showList(await living(session, nowMs, (name) => grantOf(name) !== undefined), {
-      none: "no grants: nexusd grant --help\n",
+      none: "no active grants: nexusd grants create --help\n",
       columns: {
         AGENT: ({ name }) => grantOf(name)?.agent ?? "",
         PROVIDER: ({ name }) => grantOf(name)?.provider ?? "",
@@ -94,8 +102,8 @@ export function grantsCommand(shell: Shell): Command {
   });
 }
 
-/** `revoke AGENT PROVIDER` and `stop AGENT`. */
-export function endCommand(shell: Shell, verb: "revoke" | "stop"): Command {
+/** `grants revoke AGENT PROVIDER` and `grants stop AGENT`. */
+function endCommand(shell: Shell, verb: "revoke" | "stop"): Command {
   const command = new Command(verb)
     .description(
       verb === "stop"
@@ -116,11 +124,8 @@ export function endCommand(shell: Shell, verb: "revoke" | "stop"): Command {
       };
       const keys = await living(session, shell.clock.nowMs(), isMeant);
       if (keys.length === 0)
-        throw new CommandFailure(
-          exitCodes.failed,
-          `${agent} has no key or grant that has not ended: nexusd grants`,
-        );
-      await confirm(shell, `End ${keys.map(({ name }) => name).join(", ")} for good?`, yes);
+        throw new CommandFailure(exitCodes.failed, `${agent} has no active key or grant: see nexusd grants`);
+      await confirm(shell, `End ${keys.map(({ name }) => name).join(", ")}? This is final.`, yes);
       const { daemon, call, show } = session;
       for (const { name } of keys) {
         const key = { case: "name", value: name } as const;

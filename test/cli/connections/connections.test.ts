@@ -98,9 +98,9 @@ describe("connections", () => {
     for (const line of narrow.out().split("\n")) expect(line.length).toBeLessThanOrEqual(80);
   });
 
-  it.each(["get", "show"])("%ss one with its times, absolute and relative", async (word) => {
+  it("shows one with its times, absolute and relative", async () => {
     const shell = shellOf();
-    expect(await run(["connections", word, connectionId.slice(0, 8)], shell)).toBe(0);
+    expect(await run(["connections", "show", connectionId.slice(0, 8)], shell)).toBe(0);
     expect(shell.out()).toContain("2026-11-24T11:57:00Z (3m ago)\n");
   });
 
@@ -122,11 +122,11 @@ describe("connections", () => {
 
   it("shows one", async () => {
     const shell = shellOf();
-    expect(await run(["connections", "get", connectionId], shell)).toBe(0);
+    expect(await run(["connections", "show", connectionId], shell)).toBe(0);
     expect(shell.out()).toMatch(/^status +active$/m);
     expect(shell.out()).toMatch(/^scopes +repo$/m);
     const json = shellOf();
-    await run(["connections", "get", connectionId, "--json"], json);
+    await run(["connections", "show", connectionId, "--json"], json);
     expect(jsonLines(json.out())).toMatchObject([{ id: connectionId, revision: "4" }]);
   });
 
@@ -159,7 +159,7 @@ describe("connections", () => {
     expect(await run(["connections", "revoke", id, "--yes"], shell)).toBe(0);
     expect(shell.out()).toContain(`${id} is revoked: ${words}`);
     const later = shellOf();
-    expect(await run(["connections", "get", id], later)).toBe(0);
+    expect(await run(["connections", "show", id], later)).toBe(0);
     expect(later.out()).toContain(words);
   });
 

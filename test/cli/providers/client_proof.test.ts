@@ -18,11 +18,11 @@ beforeEach(() => daemon.start());
 async function create(...args: string[]) {
   const shell = fakeShell({ env: daemon.env });
   const common = ["--issuer", "https://p.example", "--client-id", "id"];
-  const code = await run(["provider", "create", "op", ...common, ...args], shell);
+  const code = await run(["provider", "add", "op", ...common, ...args], shell);
   return { code, shell, provider: daemon.got<CreateProviderRequest>("CreateProvider")[0]?.provider };
 }
 
-describe("provider create for a client", () => {
+describe("provider add for a client", () => {
   it("that signs with a key of the daemon asks for no secret, and says where the keys are", async () => {
     const { code, shell, provider } = await create("--auth-method", "private_key_jwt");
     expect(code).toBe(0);

@@ -33,19 +33,19 @@ const manual = ["--auth-url", "https://p.example/a", "--token-url", "https://p.e
 
 async function create(args: string[], given: Given = {}) {
   const shell = shellOf(given);
-  const code = await run(["provider", "create", "github", "--client-id", "id", ...args], shell);
+  const code = await run(["provider", "add", "acme", "--client-id", "id", ...args], shell);
   const [request] = daemon.got<CreateProviderRequest>("CreateProvider");
   return { code, shell, provider: request?.provider };
 }
 
-describe("provider create", () => {
+describe("provider add, of one that is not in the catalogue", () => {
   it.each([[[]], [["--json"]]])("prints the warnings of discovery, and ends with 0: %j", async (more) => {
     daemon.warnings = ["U answers HTTP status 404"];
     const { code, shell } = await create(["--issuer", "https://p.example", ...more], {
       env: { NEXUS_CLIENT_SECRET: "s" },
     });
     expect(code).toBe(0);
-    expect(shell.err()).toBe("warning: github: U answers HTTP status 404\n");
+    expect(shell.err()).toBe("warning: acme: U answers HTTP status 404\n");
     expect(shell.out()).toContain(redirectUri);
   });
 
@@ -62,7 +62,7 @@ describe("provider create", () => {
     );
     expect(code).toBe(0);
     expect(provider).toMatchObject({
-      name: "github",
+      name: "acme",
       authType: AuthType.OAUTH2,
       clientId: "id",
       clientSecret: "s3cret",
@@ -120,7 +120,6 @@ describe("provider create", () => {
     [{ piped: "" }, [...manual, "--client-secret-file", "-"], "holds nothing"],
     [{ piped: "a\nb\n" }, [...manual, "--client-secret-file", "-"], "one line"],
     [{}, [...manual, "--client-secret-file", "/nonexistent"], "ENOENT"],
-    [{}, [], "--issuer, or --auth-url and --token-url"],
     [{}, ["--auth-url", "https://p.example/a"], "--issuer, or --auth-url and --token-url"],
     [{}, [...manual, "--auth-method", "magic"], "client_secret_post, client_secret_basic, none"],
     [{}, [...manual, "--param", "novalue"], "name=value"],
@@ -143,7 +142,7 @@ describe("provider create", () => {
     const { code, shell } = await create([...manual, "--auth-method", "none"]);
     expect(code).toBe(1);
     expect(shell.err()).toBe(
-      "nexusd: cannot create the provider github: the daemon does not accept\n" +
+      "nexusd: cannot add the provider acme: the daemon does not accept\n" +
         "  provider.name: must be short\n  provider.auth_url: must be an https URL\n",
     );
   });
@@ -151,19 +150,19 @@ describe("provider create", () => {
   it("prints one JSON object", async () => {
     const { shell } = await create([...manual, "--auth-method", "none", "--json"]);
     expect(jsonLines(shell.out())).toEqual([
-      { provider: { id: providerId, name: "github" }, redirect_uri: redirectUri },
+      { provider: { id: providerId, name: "acme" }, redirect_uri: redirectUri },
     ]);
   });
 });
 
-describe("provider list and get", () => {
+describe("provider list and show", () => {
   it("finds one by the beginning of its id, after its name, and says when it is that of several", async () => {
     daemon.addProvider();
     daemon.addProvider({ id: "11111111-2222-4111-8111-111111111111", name: "gitlab" });
     daemon.addProvider({ id: "22222222-2222-4111-8111-111111111111", name: "11111111" });
     const get = async (text: string) => {
       const shell = shellOf();
-      return { code: await run(["provider", "get", text], shell), out: shell.out(), err: shell.err() };
+      return { code: await run(["provider", "show", text], shell), out: shell.out(), err: shell.err() };
     };
     expect((await get("11111111-2")).out).toMatch(/^name +gitlab$/m);
     expect((await get("11111111")).out).toMatch(/^id +22222222-/m);
@@ -203,30 +202,30 @@ describe("provider list and get", () => {
   it.each(["github", " GitHub ", providerId])("finds %j", async (key) => {
     daemon.addProvider({ clientSecretSet: true });
     const shell = shellOf();
-    expect(await run(["provider", "get", key], shell)).toBe(0);
+    expect(await run(["provider", "show", key], shell)).toBe(0);
     expect(shell.out()).toMatch(/^client secret +set$/m);
     expect(shell.out()).toMatch(new RegExp(`^redirect URI +${redirectUri}$`, "m"));
     const json = shellOf();
-    await run(["provider", "get", key, "--json"], json);
+    await run(["provider", "show", key, "--json"], json);
     expect(jsonLines(json.out())).toMatchObject([{ redirect_uri: redirectUri }]);
   });
 
   it("says how a provider of the catalogue is registered that is not yet", async () => {
     daemon.templates.push("slack");
     const shell = shellOf();
-    expect(await run(["provider", "get", "Slack"], shell)).toBe(1);
+    expect(await run(["provider", "show", "Slack"], shell)).toBe(1);
     expect(shell.err()).toContain("\nregister it first; how: nexusd provider show slack --template\n");
   });
 
   it("says what it did not find", async () => {
     const shell = shellOf();
-    expect(await run(["provider", "get", "nope"], shell)).toBe(1);
+    expect(await run(["provider", "show", "nope"], shell)).toBe(1);
     expect(shell.err()).toBe("nexusd: cannot find the provider nope: not found\nsee nexusd provider list\n");
   });
 
   it.each([
-    ["git", ["provider", "get"]],
-    ["githbu", ["provider", "get"]],
+    ["git", ["provider", "show"]],
+    ["githbu", ["provider", "show"]],
     ["GitHub-2", ["connections", "--provider"]],
     ["gthub", ["connect"]],
   ])("suggests github for %s to %j", async (word, command) => {

@@ -116,7 +116,7 @@ describe("provider add that asks", () => {
   it("registers nothing when the person gives up", async () => {
     const { code, shell, request } = await add([], { answers: [] });
     expect([code, request]).toEqual([1, undefined]);
-    expect(shell.err()).toContain("nothing was registered");
+    expect(shell.err()).toContain("nothing was added");
   });
 
   it("does not ask without a terminal", async () => {
@@ -171,13 +171,6 @@ describe("a provider whose key a person enters", () => {
     expect(shell.out()).toContain("Enter the key: nexusd connect acme\n");
   });
 
-  it("is made by provider create, too", async () => {
-    const shell = fakeShell({ env: daemon.env });
-    expect(await run(["provider", "create", "acme", "--auth-type", "basic_auth"], shell)).toBe(0);
-    const [request] = daemon.got<CreateProviderRequest>("CreateProvider");
-    expect(request?.provider).toMatchObject({ name: "acme", authType: AuthType.BASIC_AUTH });
-  });
-
   it.each([
     [["acme", "--auth-type", "aws_sigv4", "--param-name", "key"], "it takes --service, --region"],
     [
@@ -185,12 +178,34 @@ describe("a provider whose key a person enters", () => {
       "no strategy of api_key has all of these",
     ],
     [["acme", "--auth-type", "api_key", "--client-id", "x"], "has no client"],
-    [["acme", "--auth-type", "oauth2"], "registered from a template"],
     [["--auth-type", "api_key"], "give the provider a name"],
     [["github", "--client-id", "id", "--header-name", "X"], "give --auth-type"],
   ])("is refused with 2: %j", async (args, text) => {
     const { code, shell, request } = await add(args);
     expect([code, request]).toEqual([2, undefined]);
     expect(shell.err()).toContain(text);
+  });
+});
+
+describe("provider add of a name that is no template's", () => {
+  it("takes the issuer or the endpoints of another provider", async () => {
+    const { code, request, shell } = await add(
+      ["acme", "--issuer", "https://i.example", "--client-id", "id", "--auth-method", "none"],
+      {},
+    );
+    expect([code, shell.err()]).toEqual([0, ""]);
+    expect(request).toMatchObject({ template: "", provider: { name: "acme", enableDiscovery: true } });
+  });
+
+  it.each([[[]], [["--auth-type", "oauth2"]]])("says what it needs: %j", async (more) => {
+    const { code, request, shell } = await add(["acme", "--client-id", "id", ...more]);
+    expect([code, request]).toEqual([1, undefined]);
+    expect(shell.err()).toContain("for another provider, give --issuer, or --auth-url and --token-url");
+  });
+
+  it("keeps to the template where there is one", async () => {
+    const given = ["github", "--issuer", "https://i.example", "--client-id", "id", "--auth-method", "none"];
+    const { request } = await add(given);
+    expect(request).toMatchObject({ template: "github", provider: { issuer: "https://i.example" } });
   });
 });

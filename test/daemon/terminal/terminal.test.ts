@@ -161,7 +161,7 @@ describe("completion", () => {
   const lines: [line: string, words: string[]][] = [
     ["nexusd prov", ["provider", "providers"]],
     ["nexusd provider up", ["update"]],
-    ["nexusd provider get gi", ["github", "gitlab"]],
+    ["nexusd provider show gi", ["github", "gitlab"]],
     ["nexusd provider add github --auth-m", ["--auth-method"]],
     ["nexusd provider add github-p", ["github-pat"]],
     ["nexusd keys create ci --role op", ["operator"]],
@@ -208,7 +208,9 @@ printf '%s\\n' "\${COMPREPLY[@]}"`;
 
     it("says nothing when the daemon is away", async () => {
       const env = { NEXUS_DATA_DIR: join(world.home, "nowhere") };
-      const { code, stdout, stderr } = await world.nexusd(["complete", "--", "provider", "get", ""], { env });
+      const { code, stdout, stderr } = await world.nexusd(["complete", "--", "provider", "show", ""], {
+        env,
+      });
       expect([code, stdout, stderr]).toEqual([0, "", ""]);
     });
 

@@ -116,7 +116,8 @@ export class ConnectionReconciler {
       } catch (error) {
         if (!(error instanceof WireError && error.code === codes.permission_denied)) throw error;
         // If the service account lost the right, the grant stays; the object must not be held for good.
-        const message = "the service account may not revoke it any more: an operator can (nexusd revoke)";
+        const message =
+          "the service account may not revoke it any more: an operator can (nexusd connections revoke)";
         last = { ready: false, reason: "NotRevoked", message };
       }
     }

@@ -5,7 +5,7 @@ import { fakeShell, startMs } from "../../../cli/fake_shell.js";
 import { TestDaemon } from "../../../daemon/harness.js";
 import { perSuite } from "../../../lifetimes.js";
 
-describe("nexusd grant, grants, revoke and stop", () => {
+describe("nexusd grants", () => {
   const daemon = perSuite(() => TestDaemon.start({}, new ManualClock(startMs)));
 
   const nexusd = async (...args: string[]) => {
@@ -23,7 +23,8 @@ describe("nexusd grant, grants, revoke and stop", () => {
 
   it("makes keys with an end, which are listed until they have ended", async () => {
     const { code, out, err } = await nexusd(
-      "grant",
+      "grants",
+      "create",
       "claude",
       "github",
       "--until",
@@ -37,8 +38,8 @@ describe("nexusd grant, grants, revoke and stop", () => {
       expect.stringContaining("claude may use github of ada until 2026-11-24T20:00:00Z"),
     ]);
     expect(out).toMatch(/^nxk_/);
-    await nexusd("grant", "claude", "slack", "--until", "2026-11-24T13:00:00Z", "--user", "ada");
-    await nexusd("grant", "other", "github", "--until", "8h", "--user", "ada");
+    await nexusd("grants", "create", "claude", "slack", "--until", "2026-11-24T13:00:00Z", "--user", "ada");
+    await nexusd("grants", "create", "other", "github", "--until", "8h", "--user", "ada");
     expect(await names()).toEqual(["claude.github", "claude.slack", "other.github"]);
     const { out: table } = await nexusd("grants");
     expect(table).toMatch(/claude +github +users ada; providers github; methods GET, HEAD, OPTIONS/);
@@ -46,24 +47,24 @@ describe("nexusd grant, grants, revoke and stop", () => {
 
   it("revoke ends the grants of one provider, and stop all keys of an agent", async () => {
     await nexusd("keys", "create", "claude", "--user", "ada");
-    expect(await nexusd("revoke", "claude", "slack", "--yes")).toMatchObject({
+    expect(await nexusd("grants", "revoke", "claude", "slack", "--yes")).toMatchObject({
       code: 0,
       out: expect.stringMatching(/^claude\.slack\.\w+ has ended\n$/),
     });
     expect(await names()).toEqual(["claude.github", "other.github"]);
-    const { out } = await nexusd("stop", "claude", "--yes");
+    const { out } = await nexusd("grants", "stop", "claude", "--yes");
     expect(out).toMatch(/^claude has ended\nclaude\.github\.\w+ has ended\n$/);
     expect(await names()).toEqual(["other.github"]);
-    expect(await nexusd("stop", "claude", "--yes")).toMatchObject({
+    expect(await nexusd("grants", "stop", "claude", "--yes")).toMatchObject({
       code: 1,
-      err: expect.stringContaining("has no key or grant"),
+      err: expect.stringContaining("has no active key or grant"),
     });
   });
 
   it("takes a time of day for the next one that comes", async () => {
-    const { err } = await nexusd("grant", "early", "github", "--until", "08:30", "--user", "ada");
+    const { err } = await nexusd("grants", "create", "early", "github", "--until", "08:30", "--user", "ada");
     expect(err).toMatch(/until 2026-11-2[45]T/);
-    const wrong = await nexusd("grant", "Bad.Name", "github", "--until", "8h");
+    const wrong = await nexusd("grants", "create", "Bad.Name", "github", "--until", "8h");
     expect(wrong.code).toBe(2);
   });
 });

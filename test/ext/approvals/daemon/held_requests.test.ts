@@ -91,8 +91,8 @@ describe("a request under a rule that has a person asked", () => {
   it("is shown whole to who may decide, gets its token after the yes, and is on record with who said it", async () => {
     const sent = world.send();
     const id = await world.held();
-    const { out, err } = await world.command("yes", id, "--yes");
-    expect(out).toBe("it is let go\n");
+    const { out, err } = await world.command("approve", id, "--yes");
+    expect(out).toBe(`${id} is approved\n`);
     expect(err).toContain("POST https://api.example/issues?x=1\n");
     expect(err).toContain("title=hello\\u{202e}");
     expect(err).toMatch(/look first/);
@@ -104,7 +104,7 @@ describe("a request under a rule that has a person asked", () => {
   it("is refused after a no", async () => {
     const sent = world.send();
     const refused = expect(sent).rejects.toThrow("a person refused");
-    await world.command("no", await world.held());
+    await world.command("deny", await world.held());
     await refused;
   });
 
@@ -114,8 +114,8 @@ describe("a request under a rule that has a person asked", () => {
     const id = await world.held();
     caller.abort();
     await sent;
-    await expect.poll(async () => (await world.command("list")).err).toContain("no request waits");
-    expect((await world.command("yes", id, "--yes")).err).toContain("waits: nexusd approvals list");
+    await expect.poll(async () => (await world.command("list")).err).toContain("no requests are waiting");
+    expect((await world.command("approve", id, "--yes")).err).toContain("waits: see nexusd approvals list");
   });
 
   it("is no business of agents", async () => {
@@ -269,7 +269,7 @@ describe("a request that waits, in the console", () => {
     expect(pages.filter((page) => hostile.test(page))).toEqual([]);
     caller.abort();
     await sent;
-    await expect.poll(async () => (await world.command("list")).err).toContain("no request waits");
+    await expect.poll(async () => (await world.command("list")).err).toContain("no requests are waiting");
   });
 
   it("is not shown to an agent that is signed in, nor answered by it", async () => {
