@@ -198,7 +198,7 @@ export const budgets = {
   /** Raised for what is new behind walls: rules and approvals, the cluster, the egress of pods. The core pays no part of it. */
   src: { budget: 66_000, ceiling: 83_250 },
   /** The largest extension but `fleet`, which may have 6 000. */
-  extension: { budget: 3_000, ceiling: 4_250 },
+  extension: { budget: 3_000, ceiling: 4_255 },
   fleetExtension: { budget: 6_000, ceiling: 6_060 },
   /** Lines of tests for 100 of source. */
   testsForSource: { budget: 120, ceiling: 129 },

@@ -55,14 +55,7 @@ export async function showProvider(
       {request.may("connection.request") && (
         <Go to={pathWith("/connections/new", { provider: id })} text="Connect now" />
       )}
-      {canManage && (
-        <PostForm request={request} action={`${path}/delete`} class="apart">
-          <Ask id="delete" open="Delete" title="Delete this provider?" yes="Delete the provider">
-            <p>The profile and its client secret are erased. Pending requests for consent come to nothing.</p>
-            <p><b>{await activeOf(request, id)}</b> will not be refreshed any more: each ends with the token that it has.</p>
-          </Ask>
-        </PostForm>
-      )}
+      {canManage && deleteForm(request, path, await activeOf(request, id))}
     </>
   );
   const heading = <span class="named"><Monogram name={name} big /><bdi>{name}</bdi></span>;
@@ -94,6 +87,18 @@ export async function showProvider(
     </>
   );
   return consolePage(request, { title: name, heading, actions, section: providersPath, content });
+}
+
+/** @param active how many connections it has */
+function deleteForm(request: PageRequest, path: string, active: string): View {
+  return (
+    <PostForm request={request} action={`${path}/delete`} class="apart">
+      <Ask id="delete" open="Delete" title="Delete this provider?" yes="Delete the provider">
+        <p>The profile and its client secret are erased. Pending requests for consent come to nothing.</p>
+        <p><b>{active}</b> will not be refreshed any more: each ends with the token that it has.</p>
+      </Ask>
+    </PostForm>
+  );
 }
 
 function troubleOf(failing: FailingProvider, nowMs: number): View {
