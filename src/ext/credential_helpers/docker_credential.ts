@@ -7,22 +7,12 @@ import {
   readCredential,
 } from "../../cli/credentials/read_credential.js";
 import { CommandFailure } from "../../cli/shell/command_failure.js";
-import {
-  addAddressFlags,
-  type DaemonFlags,
-  type DaemonSession,
-  withDaemon,
-} from "../../cli/shell/daemon_command.js";
+import { addAddressFlags, type DaemonSession, withDaemon } from "../../cli/shell/daemon_command.js";
 import { addNotes } from "../../cli/shell/help.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { collectHost, credentialNameFor, hostsOf, type Site, siteOf } from "./site.js";
-
-interface HelperFlags extends DaemonFlags {
-  readonly host?: readonly string[];
-  readonly username?: string;
-}
+import { collectHost, credentialNameFor, type HelperFlags, hostsOf, type Site, siteOf } from "./site.js";
 
 /** The words by which docker knows that it should go on without a credential. */
 const notFound = "credentials not found in native keychain";

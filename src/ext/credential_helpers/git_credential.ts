@@ -8,22 +8,12 @@ import {
   readCredential,
 } from "../../cli/credentials/read_credential.js";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import {
-  addAddressFlags,
-  type DaemonFlags,
-  type DaemonSession,
-  withDaemon,
-} from "../../cli/shell/daemon_command.js";
+import { addAddressFlags, type DaemonSession, withDaemon } from "../../cli/shell/daemon_command.js";
 import { addNotes } from "../../cli/shell/help.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { collectHost, credentialNameFor, type Site, type SiteRule, siteOf } from "./site.js";
-
-interface HelperFlags extends DaemonFlags {
-  readonly host?: readonly string[];
-  readonly username?: string;
-}
+import { collectHost, credentialNameFor, type HelperFlags, type Site, type SiteRule, siteOf } from "./site.js";
 
 interface HelperRule extends SiteRule {
   /** Beside a token; undefined for what the server wants. */

@@ -1,10 +1,16 @@
 import { parseCredentialName, providerOf } from "../../cli/credentials/read_credential.js";
 import { allProviders } from "../../cli/providers/provider_key.js";
 import { usageFailure } from "../../cli/shell/command_failure.js";
-import type { DaemonSession } from "../../cli/shell/daemon_command.js";
+import type { DaemonFlags, DaemonSession } from "../../cli/shell/daemon_command.js";
 import { printable } from "../../cli/shell/text.js";
 import type { Provider } from "../../gen/nexus/v1/provider_pb.js";
 import { isLoopbackHost } from "../../model/providers/provider_profile.js";
+
+/** The flags of a credential helper. */
+export interface HelperFlags extends DaemonFlags {
+  readonly host?: readonly string[];
+  readonly username?: string;
+}
 
 /** A server for which a credential helper is asked. */
 export interface Site {
