@@ -4,7 +4,7 @@ import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
 import { openKeyCheck } from "../domain/operations/key_check.js";
-import type { PolicyReloader } from "../policy/policy_reloader.js";
+import type { PolicyReloader } from "../ext/policy/policy_reloader.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";

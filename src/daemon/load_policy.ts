@@ -1,7 +1,7 @@
 import type { Config } from "../config/config.js";
 import type { AccessControl } from "../domain/access/access_control.js";
 import { daemon } from "../model/access/principal.js";
-import type { PolicyReloader } from "../policy/policy_reloader.js";
+import type { PolicyReloader } from "../ext/policy/policy_reloader.js";
 import type { Clock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Store } from "../store/store.js";
@@ -18,7 +18,7 @@ export async function loadPolicy(
 ): Promise<PolicyReloader | undefined> {
   if (policyFile === undefined) return undefined;
   const { access, store, clock, log } = parts;
-  const { PolicyReloader } = await import("../policy/policy_reloader.js");
+  const { PolicyReloader } = await import("../ext/policy/policy_reloader.js");
   return new PolicyReloader({
     path: policyFile,
     clock,

@@ -2,7 +2,7 @@ import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
-import { PolicyError } from "../policy/policy_error.js";
+import { PolicyError } from "../ext/policy/policy_error.js";
 import { delay, SystemClock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerError } from "../server/listen/listener.js";

@@ -3,7 +3,7 @@ import { AccessControl } from "../../../src/domain/access/access_control.js";
 import { ConnectionNames } from "../../../src/domain/access/connection_names.js";
 import { RequestGate } from "../../../src/domain/access/request_gate.js";
 import { newId } from "../../../src/model/ids.js";
-import { readPolicy } from "../../../src/policy/policy_document.js";
+import { readPolicy } from "../../../src/ext/policy/policy_document.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
 

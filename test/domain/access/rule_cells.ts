@@ -7,7 +7,7 @@ import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import { PermissionDenied } from "../../../src/model/errors.js";
 import type { CallerTrace } from "../../../src/model/tracing.js";
-import { readPolicy } from "../../../src/policy/policy_document.js";
+import { readPolicy } from "../../../src/ext/policy/policy_document.js";
 import { toConnectError } from "../../../src/server/connect/connect_binding.js";
 import { toWireError } from "../../../src/service/pipeline/error_table.js";
 import type { WireError } from "../../../src/service/pipeline/wire_error.js";

@@ -6,7 +6,7 @@ import { Approvals } from "../../../src/ext/approvals/approvals.js";
 import type { AuditEvent } from "../../../src/model/access/audit_event.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import type { Extent } from "../../../src/model/access/rules.js";
-import { readPolicy } from "../../../src/policy/policy_document.js";
+import { readPolicy } from "../../../src/ext/policy/policy_document.js";
 import { Changes, type WaitingRequest } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
 import { perTest } from "../../lifetimes.js";

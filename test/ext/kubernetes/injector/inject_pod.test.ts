@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { injectPod } from "../../../../src/ext/kubernetes/injector/inject_pod.js";
 import type { Pod } from "../../../../src/ext/kubernetes/injector/pod.js";
 import { forms, type InjectorOptions } from "../../../../src/ext/kubernetes/injector/sidecar.js";
-import { readPolicy } from "../../../../src/policy/policy_document.js";
+import { readPolicy } from "../../../../src/ext/policy/policy_document.js";
 import { aPod, pods } from "./pods.js";
 
 const options: InjectorOptions = {

@@ -1,8 +1,8 @@
-import type { DocumentViolation } from "../document/document_error.js";
-import { type Path, unknownKeys, type YamlDocument } from "../document/yaml_document.js";
-import { type Extent, extents, type Rule, verdicts } from "../model/access/rules.js";
-import type { JsonObject, JsonValue } from "../model/json.js";
-import { isJsonObject } from "../model/json_fields.js";
+import type { DocumentViolation } from "../../document/document_error.js";
+import { type Path, unknownKeys, type YamlDocument } from "../../document/yaml_document.js";
+import { type Extent, extents, type Rule, verdicts } from "../../model/access/rules.js";
+import type { JsonObject, JsonValue } from "../../model/json.js";
+import { isJsonObject } from "../../model/json_fields.js";
 import { ConditionError, compileCondition } from "./condition.js";
 
 /** Each is asked of each request. */

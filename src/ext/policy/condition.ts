@@ -1,7 +1,7 @@
 import { parse } from "@bufbuild/cel";
 import type { Expr } from "@bufbuild/cel-spec/cel/expr/syntax_pb.js";
-import { type FactName, factKinds } from "../model/access/request_facts.js";
-import type { Condition } from "../model/access/rules.js";
+import { type FactName, factKinds } from "../../model/access/request_facts.js";
+import type { Condition } from "../../model/access/rules.js";
 import {
   bool,
   both,

@@ -1,24 +1,24 @@
 import { create } from "@bufbuild/protobuf";
-import { roleName } from "../../cli/admin/keys.js";
-import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import { type DaemonFlags, withDaemon } from "../../cli/shell/daemon_command.js";
-import { readText, usable } from "../../cli/shell/files.js";
-import type { Shell } from "../../cli/shell/shell.js";
-import { formatFields, jsonLine, printable } from "../../cli/shell/text.js";
-import { exitCodes } from "../../daemon/exit_codes.js";
+import { exitCodes } from "../../../daemon/exit_codes.js";
 import {
   AccessVerdict,
   type ExplainAccessResponse,
   ExplainAccessResponseSchema,
   RuleMatchSchema,
-} from "../../gen/nexus/v1/access_pb.js";
-import { type Action, actions, isAction, roles } from "../../model/access/access_table.js";
-import { Permissions } from "../../model/access/permissions.js";
-import { type Policy, principalViolation } from "../../model/access/policy.js";
-import { factsOf, shownUrl } from "../../model/access/request_facts.js";
-import { explainRules } from "../../model/access/rules.js";
-import type { Resource } from "../../model/access/scope_restriction.js";
-import { readPolicy } from "../../policy/policy_document.js";
+} from "../../../gen/nexus/v1/access_pb.js";
+import { type Action, actions, isAction, roles } from "../../../model/access/access_table.js";
+import { Permissions } from "../../../model/access/permissions.js";
+import { type Policy, principalViolation } from "../../../model/access/policy.js";
+import { factsOf, shownUrl } from "../../../model/access/request_facts.js";
+import { explainRules } from "../../../model/access/rules.js";
+import type { Resource } from "../../../model/access/scope_restriction.js";
+import { readPolicy } from "../policy_document.js";
+import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
+import { type DaemonFlags, withDaemon } from "../../../cli/shell/daemon_command.js";
+import { readText, usable } from "../../../cli/shell/files.js";
+import type { Shell } from "../../../cli/shell/shell.js";
+import { formatFields, jsonLine, printable } from "../../../cli/shell/text.js";
+import { roleName } from "../../../cli/admin/keys.js";
 
 export interface ExplainFlags extends DaemonFlags {
   readonly principal: string;

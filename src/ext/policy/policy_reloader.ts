@@ -1,8 +1,8 @@
-import { DocumentError, formatViolations } from "../document/document_error.js";
-import { FileUnreadable, type KeepableFile, KeptFile } from "../document/kept_file.js";
-import type { Policy } from "../model/access/policy.js";
-import type { Clock } from "../runtime/clock.js";
-import type { Log } from "../runtime/log.js";
+import { DocumentError, formatViolations } from "../../document/document_error.js";
+import { FileUnreadable, type KeepableFile, KeptFile } from "../../document/kept_file.js";
+import type { Policy } from "../../model/access/policy.js";
+import type { Clock } from "../../runtime/clock.js";
+import type { Log } from "../../runtime/log.js";
 import { readPolicy } from "./policy_document.js";
 import { PolicyError } from "./policy_error.js";
 

@@ -1,27 +1,8 @@
 import { Command } from "commander";
-import { addDaemonFlags } from "../../cli/shell/daemon_command.js";
-import { addNotes } from "../../cli/shell/help.js";
-import type { Extension, Shell } from "../../cli/shell/shell.js";
+import { addDaemonFlags } from "../../../cli/shell/daemon_command.js";
+import { addNotes } from "../../../cli/shell/help.js";
+import type { Shell } from "../../../cli/shell/shell.js";
 import type { ExplainFlags } from "./policy_run.js";
-
-/** `nexusd policy`: what a policy decides, asked of the daemon or of a file, and tests of its rules. */
-export const policyCommands: Extension = {
-  name: "policy_commands",
-  commands: [
-    {
-      group: "Control access",
-      name: "policy",
-      summary: "query the access policy, and check a policy file",
-      examples: {
-        check: "policy.yaml",
-        test: "cases.yaml",
-        explain:
-          "--principal key:ci --action token.read --resource connection:5f0c1a2e-8d3b-4a76-9c51-0e2f7b6d4c19",
-      },
-      make: policyCommand,
-    },
-  ],
-};
 
 const notes = [
   "A resource is connection:<id>, user:<id> and provider:<name>, with commas between. Without one the answer is what the principal may of the action at all. A principal can be long, as jwt:system:serviceaccount:agents:research; an action can be an RPC, as TokenService/GetToken.",
@@ -33,7 +14,7 @@ const testNotes = [
 ];
 
 /** What a command does is loaded when it is run: a YAML parser is not worth the wait of all others. */
-function policyCommand(shell: Shell): Command {
+export function policyCommand(shell: Shell): Command {
   const explain = new Command("explain")
     .description("show the decision of the policy, and the rule that decides")
     .requiredOption("--principal <name>", "who: owner, admin, key:..., cert:..., jwt:..., uid:...")
