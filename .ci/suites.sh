@@ -32,7 +32,7 @@ suites() {
   suite model-fleet 300 1 "" "$fleet $refresh" "npm run --silent test:model -- --fleet --runs $(for_change_or_all 200 400) --seed $(seed)"
   suite crash 900 1 "" "$refresh test/crash" "npm run --silent test:crash -- --kills $(for_change_or_all 100 300)"
   suite outbox 300 1 "" "src/ext/alerts src/store test/ext/alerts/crash test/crash" "npm run --silent test:outbox -- --kills $(for_change_or_all 12 30)"
-  suite fuzz 240 1 "" "src/oauth src/outbound src/model src/store/records src/policy test/fuzz" \
+  suite fuzz 240 1 "" "src/oauth src/outbound src/model src/store/records src/ext/policy test/fuzz" \
     "npm run --silent fuzz -- --seconds $(for_change_or_all 20 60) --seed $(seed)"
   suite follower 300 2 postgresql "$fleet test/ext/fleet/follower src/ext/egress/listener" \
     "npm run --silent test:follower -- test/ext/fleet/follower/every_rpc.test.ts test/ext/egress/daemon/listener.test.ts"

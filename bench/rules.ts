@@ -1,8 +1,8 @@
 import { RequestRules } from "../src/domain/access/request_rules.js";
+import { readPolicy } from "../src/ext/policy/policy_document.js";
 import { Permissions } from "../src/model/access/permissions.js";
 import type { Principal } from "../src/model/access/principal.js";
 import { shownHeaders, shownUrl } from "../src/model/access/request_facts.js";
-import { readPolicy } from "../src/ext/policy/policy_document.js";
 import { SystemClock } from "../src/runtime/clock.js";
 
 /**

@@ -3,7 +3,6 @@ import { auditCommand } from "./admin/audit.js";
 import { clientKeysCommand } from "./admin/client_keys.js";
 import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
-import { policyCommand } from "../ext/policy/commands/policy.js";
 import { whoamiCommand } from "./admin/whoami.js";
 import { completionCommand } from "./completion/completion.js";
 import { connectCommand, connectTo } from "./connections/connect.js";
@@ -90,16 +89,6 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
         list: "",
         rotate: "ci --keep 24h --output ci.key",
         revoke: "ci --yes",
-      },
-    ],
-    [
-      "policy",
-      "query the access policy, and check a policy file",
-      policyCommand,
-      {
-        check: "policy.yaml",
-        test: "cases.yaml",
-        explain: `--principal key:ci --action token.read --resource connection:${connection}`,
       },
     ],
     ["whoami", "show your principal, role, and restrictions", whoamiCommand, ""],

@@ -4,7 +4,6 @@ import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
 import { openKeyCheck } from "../domain/operations/key_check.js";
-import type { PolicyReloader } from "../ext/policy/policy_reloader.js";
 import { type Clock, delay, setDeadline } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import type { Listeners } from "../server/listeners.js";
@@ -12,7 +11,6 @@ import { refuseCopies } from "../store/files/refuse_copies.js";
 import { type ApiKey, loadApiKey } from "../vault/api_key_file.js";
 import type { DaemonHub } from "./daemon_hub.js";
 import { type DaemonExtension, type Membership, type RunningExtension, StartRefused } from "./extension.js";
-import { loadPolicy } from "./load_policy.js";
 import { type MadeListeners, makeListeners } from "./make_listeners.js";
 import { closeKeyFile, tellOfOpenSecret } from "./open_vault.js";
 import { type DaemonOptions, type Opening, Resources } from "./resources.js";
@@ -25,7 +23,6 @@ interface Parts {
   readonly resources: Resources;
   readonly domain: Domain;
   readonly extensions: readonly RunningExtension[];
-  readonly policy: PolicyReloader | undefined;
   /** Of a hub of a fleet, and of a spoke. */
   readonly hub: DaemonHub | undefined;
   readonly drainTimeoutMs: number;
@@ -40,7 +37,7 @@ export class Daemon {
     private readonly parts: Parts,
   ) {}
 
-  /** @throws CatalogueError, DataFolderInUse, TlsError, NoPeerCredentials, KeyError, StoreDamaged, PolicyError, StoreFailed, ListenerError */
+  /** @throws CatalogueError, DataFolderInUse, TlsError, NoPeerCredentials, KeyError, StoreDamaged, StoreFailed, ListenerError, StartRefused */
   static async start(options: DaemonOptions, extensions: readonly DaemonExtension[] = []): Promise<Daemon> {
     process.umask(0o077);
     const templates = await Catalogue.open(options.config.catalogFile);
@@ -66,7 +63,6 @@ export class Daemon {
   ): Promise<Daemon> {
     const { config, log, clock } = options;
     const { drainTimeoutMs } = config;
-    const { store } = resources;
     const adminKey = loadAdminKey(config, log);
     for (const [name, path] of Object.entries(config.clientKeyFiles))
       tellOfOpenSecret("NEXUS_SIGNING_KEY_FILES", name, path, log);
@@ -74,14 +70,15 @@ export class Daemon {
     const environment = options.environment ?? processEnvironment();
     const keepProfiles = known.find((each) => each.keepProfiles)?.keepProfiles;
     const core = { options, resources, domain, templates, environment, keepProfiles };
+    if (config.access.policyFile !== undefined && !known.some(({ keepsPolicy }) => keepsPolicy))
+      throw new StartRefused("NEXUS_POLICY_FILE is set, and this build of nexusd reads no policy files");
     const opened = await Promise.all(known.map((each) => each.open?.(core)));
     const extensions = opened.filter((each) => each !== undefined);
-    const policy = await loadPolicy(config, { access: domain.access, store, clock, log });
     observe(resources, domain, clock);
     hub?.observe();
     const made = await makeListeners(options, resources, domain, { adminKey, templates, hub, extensions });
     const { listeners } = made;
-    const parts = { resources, domain, extensions, policy, hub, drainTimeoutMs, clock, log };
+    const parts = { resources, domain, extensions, hub, drainTimeoutMs, clock, log };
     const daemon = new Daemon(listeners, parts);
     await daemon.#open(made);
     log.info(
@@ -93,11 +90,10 @@ export class Daemon {
   }
 
   async #open({ services, pages }: MadeListeners): Promise<void> {
-    const { domain, extensions, policy, hub } = this.parts;
+    const { domain, extensions, hub } = this.parts;
     if (!hub) await this.#prepare();
-    // Before the first caller, who may ask for what the file says.
-    await policy?.start();
-    if (!hub) await this.#startExtensions();
+    await this.#startExtensions(true);
+    if (!hub) await this.#startExtensions(false);
     try {
       const term = { begin: () => this.#beginTerm(), end: () => this.#rest() };
       await hub?.open({ domain, services, pages, term });
@@ -105,7 +101,7 @@ export class Daemon {
     } catch (error) {
       // Without a database a commit of its reign waits until `close`.
       if (hub) await Promise.race([hub.resign(), delay(this.parts.clock, abandonMs)]);
-      await Promise.all([...extensions.map((each) => each.stop?.()), policy?.stop(), hub?.close()]);
+      await Promise.all([...extensions.map((each) => each.stop?.()), hub?.close()]);
       throw error;
     }
     if (!hub) this.#begin();
@@ -121,12 +117,17 @@ export class Daemon {
     const { resources } = this.parts;
     await openKeyCheck(resources.store, resources.opened.vault);
     await this.#prepare();
-    await this.#startExtensions();
+    await this.#startExtensions(false);
     this.#begin();
   }
 
-  async #startExtensions(): Promise<void> {
-    for (const each of this.parts.extensions) await each.start?.();
+  /** Those that run at each hub, or those of the hub that leads. */
+  #extensions(onEveryHub: boolean): readonly RunningExtension[] {
+    return this.parts.extensions.filter(({ isOnEveryHub = false }) => isOnEveryHub === onEveryHub);
+  }
+
+  async #startExtensions(onEveryHub: boolean): Promise<void> {
+    for (const each of this.#extensions(onEveryHub)) await each.start?.();
   }
 
   /** What the daemon does by itself; of a fleet, the hub that leads. */
@@ -141,14 +142,14 @@ export class Daemon {
 
   /** Ends what is under way of that, and begins nothing more. */
   async #rest(): Promise<void> {
-    const { domain, extensions } = this.parts;
+    const { domain } = this.parts;
     await Promise.all([
       domain.engine.stop(),
       domain.revoker.stop(),
       domain.recovery.stop(),
       domain.keyring.stop(),
       domain.poller.stop(),
-      ...extensions.map((each) => each.stop?.()),
+      ...this.#extensions(false).map((each) => each.stop?.()),
     ]);
   }
 
@@ -163,11 +164,11 @@ export class Daemon {
     return this.parts.hub?.isTermOver?.(error) === true;
   }
 
-  /** Reads the policy file again, and has extensions read theirs. */
+  /** Has extensions read their files again. */
   async reloadFiles(): Promise<void> {
-    const { extensions, policy, hub } = this.parts;
-    const led = hub?.leads === false ? [] : extensions;
-    await Promise.all([policy?.reload(), ...led.map((each) => each.reload?.())]);
+    const { extensions, hub } = this.parts;
+    const due = hub?.leads === false ? this.#extensions(true) : extensions;
+    await Promise.all(due.map((each) => each.reload?.()));
   }
 
   /**
@@ -198,7 +199,7 @@ export class Daemon {
    * `drainTimeoutMs` is cut off; a refresh that is cut off finds its intent at the next start.
    */
   async stop(): Promise<void> {
-    const { resources, domain, policy, hub, drainTimeoutMs, clock, log } = this.parts;
+    const { resources, domain, hub, drainTimeoutMs, clock, log } = this.parts;
     log.info({}, "draining");
     resources.tls.stop();
     const force = new AbortController();
@@ -207,7 +208,8 @@ export class Daemon {
     this.listeners.stopServing();
     const closed = this.listeners.close(force.signal);
     const atRest = hub ? hub.resign() : this.#rest();
-    await Promise.race([Promise.all([domain.hub.drain(), atRest, policy?.stop()]), deadline]);
+    const others = this.#extensions(true).map((each) => each.stop?.());
+    await Promise.race([Promise.all([domain.hub.drain(), atRest, ...others]), deadline]);
     await closed;
     timer.cancel();
     domain.spool.save();

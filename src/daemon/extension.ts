@@ -68,15 +68,17 @@ export interface RunningExtension {
   routes?(services: readonly BoundService[], onUnexpected: OnUnexpected): Routes;
   /** Where a link below `/c/` leads. */
   followLink?(code: string): Promise<FollowOutcome>;
+  /** Runs at each hub of a fleet, also where another one leads. */
+  readonly isOnEveryHub?: boolean;
   /**
-   * Called before the first caller is served; in a fleet, each time this hub begins to lead.
+   * Called before the first caller is served; in a fleet, each time this hub begins to lead, unless it `isOnEveryHub`.
    *
    * @throws StartRefused
    */
   start?(): Promise<void>;
   /** Resolves when nothing of it runs. It may be started again. */
   stop?(): Promise<void>;
-  /** SIGHUP. In a fleet, only at the hub that leads. */
+  /** SIGHUP. In a fleet, only at the hub that leads, unless it `isOnEveryHub`. */
   reload?(): Promise<void>;
 }
 
@@ -98,6 +100,8 @@ export interface DaemonExtension {
   /** Makes providers of MCP servers. Called when the first is needed. */
   readonly mcpProfiles?: OpenMcpProfiles;
   readonly keepProfiles?: KeepProfiles;
+  /** Whether it keeps the policy what the file of the settings says: without one that does, a daemon with such a file does not start. */
+  readonly keepsPolicy?: boolean;
   /** Resolves with undefined where the settings leave it off. */
   open?(core: Core): Promise<RunningExtension | undefined>;
 }

@@ -2,7 +2,6 @@ import { CatalogueError } from "../catalogue/catalogue_error.js";
 import type { Config } from "../config/config.js";
 import { processEnvironment } from "../config/environment.js";
 import { readVersion } from "../config/version.js";
-import { PolicyError } from "../ext/policy/policy_error.js";
 import { delay, SystemClock } from "../runtime/clock.js";
 import type { Log } from "../runtime/log.js";
 import { ListenerError } from "../server/listen/listener.js";
@@ -148,7 +147,7 @@ async function lateAfter(
 }
 
 function startFailure(error: unknown): ExitCode | undefined {
-  const usage = [CatalogueError, PolicyError, SecretFileOpen, DataFolderUnusable];
+  const usage = [CatalogueError, SecretFileOpen, DataFolderUnusable];
   if (usage.some((kind) => error instanceof kind)) return exitCodes.usage;
   if (error instanceof StartRefused) return error.exitCode;
   if (error instanceof DataFolderInUse) return exitCodes.dataFolderInUse;

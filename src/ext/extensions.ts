@@ -13,6 +13,7 @@ import { kubernetes } from "./kubernetes/extension.js";
 import { manifest } from "./manifest/extension.js";
 import { mcp } from "./mcp/extension.js";
 import { mcpServers } from "./mcp_servers/extension.js";
+import { policy } from "./policy/extension.js";
 import { spoke } from "./spoke/extension.js";
 
 /** The only place that names the extensions. Without its folder and its lines here, the rest builds and runs. */
@@ -30,6 +31,7 @@ export const extensions: readonly Extension[] = [
   manifest,
   mcp,
   mcpServers,
+  policy,
   spoke,
   webConsole,
 ];

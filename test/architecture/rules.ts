@@ -27,19 +27,7 @@ export const layers = {
   strategies: ["strategies", "model", "runtime"],
   catalogue: ["catalogue", "document", "model", "runtime"],
   document: ["document", "model", "runtime"],
-  policy: ["policy", "document", "model", "runtime"],
-  cli: [
-    "cli",
-    "config",
-    "model",
-    "runtime",
-    "gen",
-    "daemon",
-    "catalogue",
-    "strategies",
-    "document",
-    "policy",
-  ],
+  cli: ["cli", "config", "model", "runtime", "gen", "daemon", "catalogue", "strategies", "document"],
   // Each folder of it is an extension: it imports the core and itself, and nothing but `ext/extensions.ts` imports it.
   ext: [
     "ext",
@@ -57,7 +45,6 @@ export const layers = {
     "catalogue",
     "strategies",
     "document",
-    "policy",
     "model",
     "runtime",
     "gen",
@@ -74,8 +61,8 @@ export type Layer = keyof typeof layers;
  */
 export const packages: Record<string, readonly Layer[]> = {
   // Conditions of the policy file.
-  "@bufbuild/cel": ["policy"],
-  "@bufbuild/cel-spec": ["policy"],
+  "@bufbuild/cel": ["ext"],
+  "@bufbuild/cel-spec": ["ext"],
   "@bufbuild/protobuf": ["gen", "model", "store", "service", "server", "cli", "ext"],
   "@bufbuild/protovalidate": ["gen", "service", "ext"],
   "@aws-crypto/sha256-js": ["strategies"],
@@ -92,7 +79,7 @@ export const packages: Record<string, readonly Layer[]> = {
   "@smithy/signature-v4": ["strategies"],
   ajv: ["domain", "catalogue"],
   "ajv-formats": ["domain", "catalogue"],
-  re2js: ["domain", "catalogue", "policy"],
+  re2js: ["domain", "catalogue", "ext"],
   yaml: ["document", "ext"],
   "@clack/prompts": ["cli"],
   "@connectrpc/connect": ["server", "cli", "ext"],

@@ -46,12 +46,15 @@ test("an extension adds a service with its access, and counts", async () => {
   await daemon.stop();
 });
 
-test("a daemon whose callers are to show JWTs does not start when nothing verifies them", async () => {
-  const place = await Place.make({
-    NEXUS_JWT_ISSUER: "https://kubernetes.default.svc",
-    NEXUS_JWT_AUDIENCE: "nexusd",
-  });
-  await expect(Daemon.start(optionsOf(place), [])).rejects.toThrow(
+test.each([
+  [
+    { NEXUS_JWT_ISSUER: "https://kubernetes.default.svc", NEXUS_JWT_AUDIENCE: "nexusd" },
     "NEXUS_JWT_ISSUER is set, and this build of nexusd does not verify JWTs",
-  );
+  ],
+  [
+    { NEXUS_POLICY_FILE: "policy.yaml" },
+    "NEXUS_POLICY_FILE is set, and this build of nexusd reads no policy files",
+  ],
+])("a daemon with settings of an extension that is not there does not start: %o", async (settings, message) => {
+  await expect(Daemon.start(optionsOf(await Place.make(settings)), [])).rejects.toThrow(message);
 });

@@ -2,8 +2,8 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { run } from "../../src/cli/program.js";
-import { factKinds } from "../../src/model/access/request_facts.js";
 import { functions } from "../../src/ext/policy/condition_functions.js";
+import { factKinds } from "../../src/model/access/request_facts.js";
 import { fakeShell } from "../cli/fake_shell.js";
 import { temporaryFolder } from "../temporary_folder.js";
 

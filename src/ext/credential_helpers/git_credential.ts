@@ -13,7 +13,14 @@ import { addNotes } from "../../cli/shell/help.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
-import { collectHost, credentialNameFor, type HelperFlags, type Site, type SiteRule, siteOf } from "./site.js";
+import {
+  collectHost,
+  credentialNameFor,
+  type HelperFlags,
+  type Site,
+  type SiteRule,
+  siteOf,
+} from "./site.js";
 
 interface HelperRule extends SiteRule {
   /** Beside a token; undefined for what the server wants. */

@@ -1,16 +1,17 @@
+import { type RunningExtension, StartRefused } from "../../daemon/extension.js";
 import { DocumentError, formatViolations } from "../../document/document_error.js";
 import { FileUnreadable, type KeepableFile, KeptFile } from "../../document/kept_file.js";
 import type { Policy } from "../../model/access/policy.js";
 import type { Clock } from "../../runtime/clock.js";
 import type { Log } from "../../runtime/log.js";
 import { readPolicy } from "./policy_document.js";
-import { PolicyError } from "./policy_error.js";
 
 /**
  * Keeps the policy in force what a file says: read at start, when it changes, and on request. At start a file that cannot be
  * used is refused; later it changes nothing.
  */
-export class PolicyReloader {
+export class PolicyReloader implements RunningExtension {
+  readonly isOnEveryHub = true;
   readonly #kept: KeptFile;
   #digest: string | undefined;
 
@@ -34,7 +35,7 @@ export class PolicyReloader {
     });
   }
 
-  /** Takes the file over once, and watches it from then on. @throws PolicyError naming every error with its line */
+  /** Takes the file over once, and watches it from then on. @throws StartRefused naming every error with its line */
   async start(): Promise<void> {
     await this.#kept.watch();
     try {
@@ -42,7 +43,7 @@ export class PolicyReloader {
     } catch (error) {
       await this.#kept.stop();
       const lines = this.#violationsOf(error).map((line) => `\n  ${line}`);
-      throw new PolicyError(`the policy file cannot be used:${lines.join("")}`);
+      throw new StartRefused(`the policy file cannot be used:${lines.join("")}`);
     }
   }
 

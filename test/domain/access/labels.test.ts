@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { AccessControl } from "../../../src/domain/access/access_control.js";
 import { ConnectionNames } from "../../../src/domain/access/connection_names.js";
 import { RequestGate } from "../../../src/domain/access/request_gate.js";
-import { newId } from "../../../src/model/ids.js";
 import { readPolicy } from "../../../src/ext/policy/policy_document.js";
+import { newId } from "../../../src/model/ids.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
 

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Asking } from "../../../src/domain/access/request_rules.js";
+import { readPolicy } from "../../../src/ext/policy/policy_document.js";
 import { owner, type Principal } from "../../../src/model/access/principal.js";
 import { shownHeaders, shownUrl } from "../../../src/model/access/request_facts.js";
 import { PermissionDenied } from "../../../src/model/errors.js";
-import { readPolicy } from "../../../src/ext/policy/policy_document.js";
 import { perTest } from "../../lifetimes.js";
 import { Engine } from "../engine.js";
 

@@ -2,8 +2,8 @@ import { isCelError, run } from "@bufbuild/cel";
 import { strings } from "@bufbuild/cel/ext";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
-import { type Facts, factsOf, type ShownRequest } from "../../../src/model/access/request_facts.js";
 import { ConditionError, compileCondition } from "../../../src/ext/policy/condition.js";
+import { type Facts, factsOf, type ShownRequest } from "../../../src/model/access/request_facts.js";
 
 const nowMs = Date.parse("2027-03-01T09:30:00Z");
 const connection = {

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { DocumentError, formatViolations } from "../../../src/document/document_error.js";
+import { readPolicy } from "../../../src/ext/policy/policy_document.js";
 import { Permissions } from "../../../src/model/access/permissions.js";
 import type { Policy } from "../../../src/model/access/policy.js";
-import { readPolicy } from "../../../src/ext/policy/policy_document.js";
 
 const id = "0b9f1c1e-5b1e-4f0a-8a53-0d6d5a3b1f00";
 
@@ -73,7 +73,9 @@ describe("a policy", () => {
   });
 
   it("is shown by examples/policy.yaml", () => {
-    const policy = readPolicy(readFileSync(new URL("../../../examples/policy.yaml", import.meta.url), "utf8"));
+    const policy = readPolicy(
+      readFileSync(new URL("../../../examples/policy.yaml", import.meta.url), "utf8"),
+    );
     const provider = { id: "p", name: "slack" };
     const asked = { kind: "new", userId: "research:1", provider } as const;
     const answers = ["research", "other"].map(

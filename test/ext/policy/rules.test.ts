@@ -1,8 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { DocumentError, formatViolations } from "../../../src/document/document_error.js";
-import { factsOf, type ShownRequest, shownHeaders, shownUrl } from "../../../src/model/access/request_facts.js";
-import { decide } from "../../../src/model/access/rules.js";
 import { readPolicy } from "../../../src/ext/policy/policy_document.js";
+import {
+  factsOf,
+  type ShownRequest,
+  shownHeaders,
+  shownUrl,
+} from "../../../src/model/access/request_facts.js";
+import { decide } from "../../../src/model/access/rules.js";
 
 const text = `rules:
   - providers: [github]

@@ -1,5 +1,9 @@
 import { createHash } from "node:crypto";
 import { dirname, resolve } from "node:path";
+import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
+import { readText, usable } from "../../../cli/shell/files.js";
+import type { Shell } from "../../../cli/shell/shell.js";
+import { printable } from "../../../cli/shell/text.js";
 import { exitCodes } from "../../../daemon/exit_codes.js";
 import { readYaml, type YamlDocument } from "../../../document/yaml_document.js";
 import { Permissions } from "../../../model/access/permissions.js";
@@ -8,10 +12,6 @@ import { factsOf, type ShownRequest, shownHeaders, shownUrl } from "../../../mod
 import { explainRules } from "../../../model/access/rules.js";
 import type { JsonObject } from "../../../model/json.js";
 import { isJsonObject } from "../../../model/json_fields.js";
-import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
-import { readText, usable } from "../../../cli/shell/files.js";
-import type { Shell } from "../../../cli/shell/shell.js";
-import { printable } from "../../../cli/shell/text.js";
 import { loadPolicyFile, parseRequestLine } from "./policy_run.js";
 
 const keys = ["principal", "provider", "user", "session", "request", "headers", "body", "at", "expect"];

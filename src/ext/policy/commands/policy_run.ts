@@ -1,4 +1,10 @@
 import { create } from "@bufbuild/protobuf";
+import { roleName } from "../../../cli/admin/keys.js";
+import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
+import { type DaemonFlags, withDaemon } from "../../../cli/shell/daemon_command.js";
+import { readText, usable } from "../../../cli/shell/files.js";
+import type { Shell } from "../../../cli/shell/shell.js";
+import { formatFields, jsonLine, printable } from "../../../cli/shell/text.js";
 import { exitCodes } from "../../../daemon/exit_codes.js";
 import {
   AccessVerdict,
@@ -13,12 +19,6 @@ import { factsOf, shownUrl } from "../../../model/access/request_facts.js";
 import { explainRules } from "../../../model/access/rules.js";
 import type { Resource } from "../../../model/access/scope_restriction.js";
 import { readPolicy } from "../policy_document.js";
-import { CommandFailure, usageFailure } from "../../../cli/shell/command_failure.js";
-import { type DaemonFlags, withDaemon } from "../../../cli/shell/daemon_command.js";
-import { readText, usable } from "../../../cli/shell/files.js";
-import type { Shell } from "../../../cli/shell/shell.js";
-import { formatFields, jsonLine, printable } from "../../../cli/shell/text.js";
-import { roleName } from "../../../cli/admin/keys.js";
 
 export interface ExplainFlags extends DaemonFlags {
   readonly principal: string;

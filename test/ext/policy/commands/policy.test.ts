@@ -2,8 +2,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { run as runCli } from "../../../../src/cli/program.js";
-import { temporaryFolder } from "../../../temporary_folder.js";
 import { fakeShell } from "../../../cli/fake_shell.js";
+import { temporaryFolder } from "../../../temporary_folder.js";
 
 const policy = `bindings: []
 rules:

@@ -1,0 +1,48 @@
+import type { Extension } from "../../cli/shell/shell.js";
+import type { Core } from "../../daemon/extension.js";
+import { daemon } from "../../model/access/principal.js";
+import { policyCommand } from "./commands/policy.js";
+import type { PolicyReloader } from "./policy_reloader.js";
+
+/** What the policy file says of callers and requests, and `nexusd policy`. */
+export const policy: Extension = {
+  name: "policy",
+  commands: [
+    {
+      group: "Control access",
+      name: "policy",
+      summary: "query the access policy, and check a policy file",
+      examples: {
+        check: "policy.yaml",
+        test: "cases.yaml",
+        explain:
+          "--principal key:ci --action token.read --resource connection:5f0c1a2e-8d3b-4a76-9c51-0e2f7b6d4c19",
+      },
+      make: policyCommand,
+    },
+  ],
+  keepsPolicy: true,
+  open: opened,
+};
+
+/** What reads a policy file takes long to load, and most daemons have none. */
+async function opened({ options, resources, domain }: Core): Promise<PolicyReloader | undefined> {
+  const { config, clock, log } = options;
+  const { policyFile: path } = config.access;
+  if (path === undefined) return undefined;
+  const { PolicyReloader } = await import("./policy_reloader.js");
+  return new PolicyReloader({
+    path,
+    clock,
+    log,
+    apply: async (policy) => {
+      domain.access.setPolicy(policy);
+      const reason = `sha256:${policy.digest.slice(0, 16)}`;
+      const event = { timeMs: clock.nowMs(), type: "policy.loaded", principal: daemon.name, reason } as const;
+      // A hub of a fleet has a policy of its own: each puts it on record, whether it leads or not.
+      await resources.store
+        .record((tx) => tx.appendAudit(event))
+        .catch((error: unknown) => log.error({ err: error }, "the new policy could not be recorded"));
+    },
+  });
+}
