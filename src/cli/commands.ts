@@ -8,7 +8,6 @@ import { completionCommand } from "./completion/completion.js";
 import { connectCommand, connectTo } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
 import { watchCommand } from "./connections/watch.js";
-import { execCommand } from "./credentials/exec.js";
 import { tokenCommand } from "./credentials/token.js";
 import { exitCodesCommand } from "./daemon/exit_codes.js";
 import { healthCommand } from "./daemon/health.js";
@@ -52,15 +51,7 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
     ],
     ["completion", "complete commands, flags, and names in your shell", completionCommand, "bash"],
   ],
-  "Use a credential": [
-    ["token", "print a current token", tokenCommand, "github/ada --min-ttl 5m"],
-    [
-      "exec",
-      "run a program with credentials in its environment",
-      execCommand,
-      "--env GITHUB_TOKEN=github -- gh pr list",
-    ],
-  ],
+  "Use a credential": [["token", "print a current token", tokenCommand, "github/ada --min-ttl 5m"]],
   "Look after connections": [
     [
       "connections",

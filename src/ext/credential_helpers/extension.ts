@@ -1,12 +1,20 @@
 import type { Extension } from "../../cli/shell/shell.js";
 import { curlCommand } from "./curl.js";
 import { dockerCredentialCommand } from "./docker_credential.js";
+import { execCommand } from "./exec.js";
 import { gitCredentialCommand } from "./git_credential.js";
 
-/** Commands by which git, docker, and scripts use a credential. */
+/** Commands by which git, docker, scripts, and other programs use a credential. */
 export const credentialHelpers: Extension = {
   name: "credential_helpers",
   commands: [
+    {
+      group: "Use a credential",
+      name: "exec",
+      summary: "run a program with credentials in its environment",
+      examples: "--env GITHUB_TOKEN=github -- gh pr list",
+      make: execCommand,
+    },
     {
       group: "Use a credential",
       name: "curl",

@@ -1,22 +1,22 @@
 import { Command, Option } from "commander";
-import { exitCodes } from "../../daemon/exit_codes.js";
-import { CommandFailure, usageFailure } from "../shell/command_failure.js";
-import {
-  addAddressFlags,
-  type DaemonFlags,
-  type DaemonSession,
-  withDaemon,
-} from "../shell/daemon_command.js";
-import { addNotes } from "../shell/help.js";
-import { parseDurationMs } from "../shell/option_values.js";
-import type { Shell } from "../shell/shell.js";
-import { printable } from "../shell/text.js";
 import {
   credentialArgument,
   credentialValue,
   parseCredentialName,
   readCredential,
-} from "./read_credential.js";
+} from "../../cli/credentials/read_credential.js";
+import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
+import {
+  addAddressFlags,
+  type DaemonFlags,
+  type DaemonSession,
+  withDaemon,
+} from "../../cli/shell/daemon_command.js";
+import { addNotes } from "../../cli/shell/help.js";
+import { parseDurationMs } from "../../cli/shell/option_values.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { printable } from "../../cli/shell/text.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
 
 interface ExecFlags extends DaemonFlags {
   readonly env?: readonly Variable[];
