@@ -4,7 +4,6 @@ import { clientKeysCommand } from "./admin/client_keys.js";
 import { keyringCommand } from "./admin/keyring.js";
 import { keysCommand } from "./admin/keys.js";
 import { whoamiCommand } from "./admin/whoami.js";
-import { completionCommand } from "./completion/completion.js";
 import { connectCommand, connectTo } from "./connections/connect.js";
 import { connectionsCommand } from "./connections/connections.js";
 import { watchCommand } from "./connections/watch.js";
@@ -49,7 +48,6 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
       connectCommand,
       "github --user ada --label work",
     ],
-    ["completion", "complete commands, flags, and names in your shell", completionCommand, "bash"],
   ],
   "Use a credential": [["token", "print a current token", tokenCommand, "github/ada --min-ttl 5m"]],
   "Look after connections": [

@@ -2,7 +2,6 @@ import { ConnectionStatus } from "../gen/nexus/v1/connection_pb.js";
 import { namePath } from "../model/connections/connection_name.js";
 import { counted } from "../model/quantity_text.js";
 import { commands } from "./commands.js";
-import { completeCommand } from "./completion/completion.js";
 import { runOneOf } from "./run_command.js";
 import { CommandFailure } from "./shell/command_failure.js";
 import { type DaemonSession, withDaemon } from "./shell/daemon_command.js";
@@ -18,8 +17,8 @@ import { shellWord } from "./shell/text.js";
  */
 export async function run(args: readonly string[], process: Shell): Promise<number> {
   const rows = [...commands, ...process.extensions.flatMap((extension) => extension.commands ?? [])];
-  const command = (shell: Shell) =>
-    runOneOf(rows, args, shell, { complete: completeCommand, alone: nextSteps });
+  const hidden = process.extensions.flatMap((extension) => extension.hiddenCommands ?? []);
+  const command = (shell: Shell) => runOneOf(rows, args, shell, { hidden, alone: nextSteps });
   return args[0] === "serve" ? await refusingAsItLogs(args, process, command) : await command(process);
 }
 

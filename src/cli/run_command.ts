@@ -14,7 +14,7 @@ import { printable } from "./shell/text.js";
  *
  * @param args what stands after `nexusd`
  * @param process what the command sees of it
- * @param complete a command that help does not show
+ * @param hidden commands that help does not show
  * @param alone what happens without arguments
  * @returns the exit code
  */
@@ -22,7 +22,10 @@ export async function runOneOf(
   rows: readonly CommandRow[],
   args: readonly string[],
   process: Shell,
-  { complete, alone }: { readonly complete: MakeCommand; readonly alone: (shell: Shell) => Promise<void> },
+  {
+    hidden,
+    alone,
+  }: { readonly hidden: readonly MakeCommand[]; readonly alone: (shell: Shell) => Promise<void> },
 ): Promise<number> {
   const commandNames = (): string[] => program.commands.map((command) => command.name());
   const typed = (text: string): string => asTyped(text, process.program, commandNames());
@@ -31,7 +34,7 @@ export async function runOneOf(
     stderr: { ...process.stderr, write: (text: string) => process.stderr.write(typed(text)) },
   };
   const program: Command = buildProgram(rows, shell);
-  program.addCommand(complete(shell), { hidden: true });
+  for (const make of hidden) program.addCommand(make(shell), { hidden: true });
   bind(program, shell, typed);
   try {
     if (args.length === 0) await alone(shell);

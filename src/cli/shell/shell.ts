@@ -59,6 +59,8 @@ export interface CommandRow {
 /** Everything that one folder of `src/ext` adds to the program. */
 export interface Extension extends DaemonExtension {
   readonly commands?: readonly CommandRow[];
+  /** For programs: help does not list them. */
+  readonly hiddenCommands?: readonly MakeCommand[];
 }
 
 /** What a command sees of the process that it runs in. */

@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { describe, expect, it } from "vitest";
-import { completionOf } from "../../../src/cli/completion/candidates.js";
+import { completionOf } from "../../../src/ext/completion/candidates.js";
 
 const program = new Command("nexusd");
 const provider = new Command("provider").description("providers");
