@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { auditCommand } from "./admin/audit.js";
 import { clientKeysCommand } from "./admin/client_keys.js";
-import { keyringCommand } from "./admin/keyring.js";
+import { keyringCommand } from "../ext/keyring/keyring_command.js";
 import { keysCommand } from "./admin/keys.js";
 import { whoamiCommand } from "./admin/whoami.js";
 import { connectCommand, connectTo } from "./connections/connect.js";

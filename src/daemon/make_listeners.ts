@@ -19,7 +19,7 @@ import { auditService } from "../service/services/audit_service.js";
 import { clientKeyService } from "../service/services/client_key_service.js";
 import { connectionService } from "../service/services/connection_service.js";
 import { fleetControlService } from "../service/services/fleet_control_service.js";
-import { keyringService } from "../service/services/keyring_service.js";
+import { keyringService } from "../ext/keyring/keyring_service.js";
 import { providerService } from "../service/services/provider_service.js";
 import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";

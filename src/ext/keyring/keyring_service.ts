@@ -1,5 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { KeyringManager, KeyringState } from "../../domain/operations/keyring_manager.js";
+import type { KeyringManager, KeyringState } from "./keyring_manager.js";
 import {
   AddKeyResponseSchema,
   GetKeyringResponseSchema,
@@ -9,7 +9,7 @@ import {
   RetireKeyResponseSchema,
   RotateKeyringResponseSchema,
 } from "../../gen/nexus/v1/keyring_pb.js";
-import { defineService, type ServiceDefinition } from "../pipeline/service_definition.js";
+import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
 
 export function keyringService(options: { readonly keyring: KeyringManager }): ServiceDefinition {
   const { keyring } = options;

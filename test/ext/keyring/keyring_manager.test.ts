@@ -8,8 +8,8 @@ import {
 } from "../../../src/domain/credentials/associated_data.js";
 import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
 import { openKeyCheck } from "../../../src/domain/operations/key_check.js";
-import { KeyRotation } from "../../../src/domain/operations/key_rotation.js";
-import { KeyringManager } from "../../../src/domain/operations/keyring_manager.js";
+import { KeyRotation } from "../../../src/ext/keyring/key_rotation.js";
+import { KeyringManager } from "../../../src/ext/keyring/keyring_manager.js";
 import { verifySealed } from "../../../src/domain/operations/sealed_records.js";
 import { owner } from "../../../src/model/access/principal.js";
 import { Changes } from "../../../src/runtime/changes.js";

@@ -9,10 +9,10 @@ import type { Store } from "../../store/store.js";
 import { KeyError } from "../../vault/key_file.js";
 import type { KeyRingSource } from "../../vault/key_source.js";
 import { RingError, type Vault } from "../../vault/vault.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
-import { sealKeyCheck } from "./key_check.js";
+import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import { sealKeyCheck } from "../../domain/operations/key_check.js";
 import type { KeyRotation } from "./key_rotation.js";
-import { sealedPages, sealedPlaceOf } from "./sealed_records.js";
+import { sealedPages, sealedPlaceOf } from "../../domain/operations/sealed_records.js";
 
 /** One key, as people see it: never the key itself. */
 export interface KeyState {

@@ -3,16 +3,16 @@ import { Command, InvalidArgumentError } from "commander";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { GetKeyringResponseSchema, type Keyring, KeySource } from "../../gen/nexus/v1/keyring_pb.js";
 import { delay } from "../../runtime/clock.js";
-import { CommandFailure, usageFailure } from "../shell/command_failure.js";
-import { confirm } from "../shell/confirm.js";
+import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
+import { confirm } from "../../cli/shell/confirm.js";
 import {
   type ConfirmedFlags,
   type DaemonFlags,
   type DaemonSession,
   daemonCommand,
-} from "../shell/daemon_command.js";
-import type { Shell } from "../shell/shell.js";
-import { formatFields, formatTable } from "../shell/text.js";
+} from "../../cli/shell/daemon_command.js";
+import type { Shell } from "../../cli/shell/shell.js";
+import { formatFields, formatTable } from "../../cli/shell/text.js";
 
 /** How often a rotation is asked how far it is. */
 const progressIntervalMs = 1_000;

@@ -6,8 +6,8 @@ import type { Log } from "../../runtime/log.js";
 import type { SealedEntry, SealedKind } from "../../store/indexes/sealed_walk.js";
 import type { Store } from "../../store/store.js";
 import type { Vault } from "../../vault/vault.js";
-import type { CredentialVault } from "../credentials/credential_vault.js";
-import { resealRecord, sealedPages } from "./sealed_records.js";
+import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import { resealRecord, sealedPages } from "../../domain/operations/sealed_records.js";
 
 export interface KeyRotationOptions {
   readonly store: Store;
