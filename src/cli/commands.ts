@@ -1,7 +1,6 @@
 import type { Command } from "commander";
 import { auditCommand } from "./admin/audit.js";
 import { clientKeysCommand } from "./admin/client_keys.js";
-import { keyringCommand } from "../ext/keyring/keyring_command.js";
 import { keysCommand } from "./admin/keys.js";
 import { whoamiCommand } from "./admin/whoami.js";
 import { connectCommand, connectTo } from "./connections/connect.js";
@@ -16,7 +15,6 @@ import { providerCommand } from "./providers/provider.js";
 import type { CommandRow, MakeCommand, Shell } from "./shell/shell.js";
 
 const connection = "5f0c1a2e-8d3b-4a76-9c51-0e2f7b6d4c19";
-const key = "0123456789abcdef";
 
 type Row = readonly [name: string, summary: string, make: MakeCommand, examples: CommandRow["examples"]];
 
@@ -97,17 +95,6 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
       "check whether the daemon is ready (exit code 0 or 1)",
       healthCommand,
       "--ops-listen 127.0.0.1:9090",
-    ],
-    [
-      "keyring",
-      "add, rotate, and retire the keys that encrypt the store",
-      keyringCommand,
-      {
-        status: "--reload",
-        add: "",
-        rotate: `--to ${key}`,
-        retire: `${key} --yes`,
-      },
     ],
     [
       "client-keys",

@@ -136,7 +136,6 @@ export class Daemon {
     domain.engine.start();
     domain.revoker.start();
     domain.recovery.start();
-    domain.keyring.start();
     domain.poller.start();
   }
 
@@ -147,7 +146,6 @@ export class Daemon {
       domain.engine.stop(),
       domain.revoker.stop(),
       domain.recovery.stop(),
-      domain.keyring.stop(),
       domain.poller.stop(),
       ...this.#extensions(false).map((each) => each.stop?.()),
     ]);

@@ -19,7 +19,6 @@ import { auditService } from "../service/services/audit_service.js";
 import { clientKeyService } from "../service/services/client_key_service.js";
 import { connectionService } from "../service/services/connection_service.js";
 import { fleetControlService } from "../service/services/fleet_control_service.js";
-import { keyringService } from "../ext/keyring/keyring_service.js";
 import { providerService } from "../service/services/provider_service.js";
 import { statusService } from "../service/services/status_service.js";
 import { tokenService } from "../service/services/token_service.js";
@@ -161,7 +160,7 @@ export function definedServices(
   { nowMs, more }: { nowMs(): number; readonly more: readonly ServiceDefinition[] },
   hub?: HubServices,
 ): ServiceDefinition[] {
-  const { registry, connections, audit, keyring } = parts;
+  const { registry, connections, audit } = parts;
   const { access, keys, explainer, guard, mcp } = parts;
   const { publicUrl } = config;
   const services = [
@@ -171,7 +170,6 @@ export function definedServices(
     auditService({ audit }),
     statusService(parts),
     accessService({ keys, access, explainer, rules: parts.rules }),
-    keyringService({ keyring }),
     clientKeyService({ clientKeys: parts.clientKeys, publicUrl }),
     fleetControlService(hub),
     ...more,

@@ -11,8 +11,7 @@ import { StreamRegistry } from "../domain/access/stream_registry.js";
 import { VisibleConnections } from "../domain/access/visible_connections.js";
 import { AuditReader } from "../domain/operations/audit_reader.js";
 import { ExpiryCounter } from "../domain/operations/expiry_counter.js";
-import { KeyRotation } from "../ext/keyring/key_rotation.js";
-import { KeyringManager } from "../ext/keyring/keyring_manager.js";
+import { Keyring } from "../domain/operations/keyring.js";
 import { RefreshHistory } from "../domain/operations/refresh_history.js";
 import { StatusReader } from "../domain/operations/status_reader.js";
 import { TokenSpool } from "../domain/refresh/journal/token_spool.js";
@@ -224,11 +223,10 @@ function tokenParts(
 /** What the operator asks of the daemon itself. */
 function operationParts(shared: Shared, { engine }: RefreshParts, { opened }: DomainResources) {
   const { store, clock, hub, fleet } = shared;
-  const sealing = { ...shared, ring: opened.vault };
   return {
     audit: new AuditReader({ store }),
     expiries: new ExpiryCounter({ store, clock }),
     status: new StatusReader({ store, hub, clock, fleet, engine, version: readVersion() }),
-    keyring: new KeyringManager({ ...sealing, source: opened.source, rotation: new KeyRotation(sealing) }),
+    keyring: new Keyring({ ...shared, ring: opened.vault, source: opened.source }),
   };
 }

@@ -10,6 +10,7 @@ import { envoy } from "./envoy/extension.js";
 import { fleet } from "./fleet/extension.js";
 import { grants } from "./grants/extension.js";
 import { identity } from "./identity/extension.js";
+import { keyring } from "./keyring/extension.js";
 import { kubernetes } from "./kubernetes/extension.js";
 import { manifest } from "./manifest/extension.js";
 import { mcp } from "./mcp/extension.js";
@@ -29,6 +30,7 @@ export const extensions: readonly Extension[] = [
   grants,
   credentialHelpers,
   identity,
+  keyring,
   kubernetes,
   manifest,
   mcp,

@@ -1,3 +1,5 @@
+import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import { resealRecord, sealedPages } from "../../domain/operations/sealed_records.js";
 import { by } from "../../model/access/audit_event.js";
 import { daemon } from "../../model/access/principal.js";
 import { DataLoss } from "../../model/errors.js";
@@ -6,8 +8,6 @@ import type { Log } from "../../runtime/log.js";
 import type { SealedEntry, SealedKind } from "../../store/indexes/sealed_walk.js";
 import type { Store } from "../../store/store.js";
 import type { Vault } from "../../vault/vault.js";
-import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
-import { resealRecord, sealedPages } from "../../domain/operations/sealed_records.js";
 
 export interface KeyRotationOptions {
   readonly store: Store;

@@ -1,8 +1,5 @@
 import { create } from "@bufbuild/protobuf";
 import { Command, InvalidArgumentError } from "commander";
-import { exitCodes } from "../../daemon/exit_codes.js";
-import { GetKeyringResponseSchema, type Keyring, KeySource } from "../../gen/nexus/v1/keyring_pb.js";
-import { delay } from "../../runtime/clock.js";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import { confirm } from "../../cli/shell/confirm.js";
 import {
@@ -13,6 +10,9 @@ import {
 } from "../../cli/shell/daemon_command.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { formatFields, formatTable } from "../../cli/shell/text.js";
+import { exitCodes } from "../../daemon/exit_codes.js";
+import { GetKeyringResponseSchema, type Keyring, KeySource } from "../../gen/nexus/v1/keyring_pb.js";
+import { delay } from "../../runtime/clock.js";
 
 /** How often a rotation is asked how far it is. */
 const progressIntervalMs = 1_000;

@@ -1,18 +1,17 @@
+import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
+import { sealKeyCheck } from "../../domain/operations/key_check.js";
+import { type Keyring, keySourceFailure } from "../../domain/operations/keyring.js";
+import { sealedPages, sealedPlaceOf } from "../../domain/operations/sealed_records.js";
 import { type AuditEvent, type AuditEventType, by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import { FailedPrecondition, NotFound } from "../../model/errors.js";
 import type { Changes } from "../../runtime/changes.js";
 import type { Clock } from "../../runtime/clock.js";
-import { KeyedMutex } from "../../runtime/keyed_mutex.js";
 import type { Log } from "../../runtime/log.js";
 import type { Store } from "../../store/store.js";
-import { KeyError } from "../../vault/key_file.js";
 import type { KeyRingSource } from "../../vault/key_source.js";
-import { RingError, type Vault } from "../../vault/vault.js";
-import type { CredentialVault } from "../../domain/credentials/credential_vault.js";
-import { sealKeyCheck } from "../../domain/operations/key_check.js";
+import type { Vault } from "../../vault/vault.js";
 import type { KeyRotation } from "./key_rotation.js";
-import { sealedPages, sealedPlaceOf } from "../../domain/operations/sealed_records.js";
 
 /** One key, as people see it: never the key itself. */
 export interface KeyState {
@@ -37,26 +36,19 @@ export interface KeyringState {
 
 /** Adds, changes and retires the keys that seal the store, while it is in use. */
 export class KeyringManager {
-  readonly #lock = new KeyedMutex<"ring">();
-
   constructor(
     private readonly deps: {
       readonly store: Store;
       readonly ring: Vault;
       readonly vault: CredentialVault;
-      readonly source: Pick<KeyRingSource, "kind" | "path" | "read" | "add" | "remove">;
+      readonly source: Pick<KeyRingSource, "kind" | "path" | "add" | "remove">;
+      readonly keyring: Keyring;
       readonly rotation: KeyRotation;
-      /** Of a fleet: which of its hubs do not hold a key. */
-      readonly fleet?: { lacking(keyId: string): readonly string[] } | undefined;
       readonly changes: Changes;
       readonly clock: Clock;
       readonly log: Log;
     },
-  ) {
-    deps.changes.on("followed", ({ storeRecord }) => {
-      if (storeRecord) this.#followPrimary();
-    });
-  }
+  ) {}
 
   /** Goes on with a rotation that the end of the process cut off. */
   start(): void {
@@ -89,7 +81,8 @@ export class KeyringManager {
 
   /** Reads the source again. @throws FailedPrecondition KEY_SOURCE; then the ring is what it was */
   async reload(): Promise<KeyringState> {
-    await this.#lock.run("ring", () => this.#reload());
+    const { keyring } = this.deps;
+    await keyring.exclusively(() => keyring.reload());
     return this.state();
   }
 
@@ -100,9 +93,9 @@ export class KeyringManager {
    * @throws FailedPrecondition KEY_SOURCE when the ring is in no file, saying what to do instead
    */
   async add(principal: Principal): Promise<string> {
-    return await this.#lock.run("ring", async () => {
+    return await this.deps.keyring.exclusively(async () => {
       const keyId = sourced(() => this.deps.source.add());
-      await this.#reload();
+      await this.deps.keyring.reload();
       const event = this.#event("keyring.key_added", principal, keyId);
       await this.deps.store.commit((tx) => tx.appendAudit(event));
       this.deps.log.info(
@@ -120,11 +113,11 @@ export class KeyringManager {
    * @throws NotFound; FailedPrecondition NO_OTHER_KEY, KEY_SOURCE
    */
   async rotate(target: string | undefined, principal: Principal): Promise<KeyringState> {
-    return await this.#lock.run("ring", async () => {
-      await this.#reload();
+    return await this.deps.keyring.exclusively(async () => {
+      await this.deps.keyring.reload();
       const keyId = target ?? this.deps.ring.keyIds.at(-1) ?? "";
       if (!this.deps.ring.has(keyId)) throw new NotFound("key");
-      const lacking = this.deps.fleet?.lacking(keyId) ?? [];
+      const lacking = this.deps.keyring.lacking(keyId);
       if (lacking.length > 0) {
         const words = `not every hub holds key ${keyId}: give it to ${lacking.join(", ")} first`;
         throw new FailedPrecondition("KEY_SOURCE", words);
@@ -149,7 +142,7 @@ export class KeyringManager {
    * @throws NotFound; FailedPrecondition KEY_IN_USE, KEY_SOURCE
    */
   async retire(keyId: string, principal: Principal): Promise<{ readonly isRemoved: boolean }> {
-    return await this.#lock.run("ring", async () => {
+    return await this.deps.keyring.exclusively(async () => {
       if (!this.deps.ring.has(keyId)) throw new NotFound("key");
       if (keyId === this.deps.ring.keyId) {
         throw new FailedPrecondition(
@@ -209,27 +202,6 @@ export class KeyringManager {
     throw new FailedPrecondition("KEY_IN_USE", `${needed} records need key ${keyId}: rotate first`);
   }
 
-  /** Of a hub that follows: another one may have rotated to another key. */
-  #followPrimary(): void {
-    const { store, ring } = this.deps;
-    const keyId = store.keyCheck?.keyId;
-    if (keyId === undefined || !ring.has(keyId)) return;
-    ring.usePrimary(keyId);
-    this.deps.changes.emit("ring");
-  }
-
-  async #reload(): Promise<void> {
-    const needed = [...this.deps.store.sealedCounts().keys()];
-    try {
-      const keys = await this.deps.source.read();
-      this.deps.ring.replace(keys, needed, this.deps.store.keyCheck?.keyId);
-      for (const key of keys) key.fill(0);
-      this.deps.changes.emit("ring");
-    } catch (error) {
-      throw preconditionOf(error);
-    }
-  }
-
   #event(type: AuditEventType, principal: Principal, keyId: string): AuditEvent {
     return { timeMs: this.deps.clock.nowMs(), type, ...by(principal), reason: keyId };
   }
@@ -239,11 +211,6 @@ function sourced<T>(change: () => T): T {
   try {
     return change();
   } catch (error) {
-    throw preconditionOf(error);
+    throw keySourceFailure(error);
   }
-}
-
-function preconditionOf(error: unknown): unknown {
-  if (!(error instanceof KeyError) && !(error instanceof RingError)) return error;
-  return new FailedPrecondition("KEY_SOURCE", error.message, error);
 }

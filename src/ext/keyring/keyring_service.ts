@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import type { KeyringManager, KeyringState } from "./keyring_manager.js";
+import type { Core, RunningExtension } from "../../daemon/extension.js";
+import { CredentialVault } from "../../domain/credentials/credential_vault.js";
 import {
   AddKeyResponseSchema,
   GetKeyringResponseSchema,
@@ -10,9 +11,27 @@ import {
   RotateKeyringResponseSchema,
 } from "../../gen/nexus/v1/keyring_pb.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
+import { KeyRotation } from "./key_rotation.js";
+import { KeyringManager, type KeyringState } from "./keyring_manager.js";
 
-export function keyringService(options: { readonly keyring: KeyringManager }): ServiceDefinition {
-  const { keyring } = options;
+export function openKeyring({ options, resources, domain }: Core): RunningExtension {
+  const { clock, log, config } = options;
+  const { store, opened } = resources;
+  const { keyring, changes } = domain;
+  const vault = new CredentialVault({ vault: opened.vault, databaseId: store.databaseId });
+  const sealing = { store, vault, ring: opened.vault, clock, log };
+  const rotation = new KeyRotation(sealing);
+  const manager = new KeyringManager({ ...sealing, keyring, changes, source: opened.source, rotation });
+  return {
+    services: [keyringService(manager)],
+    // A spoke seals its copies itself; in a fleet, the leader does.
+    isOnEveryHub: config.upstream !== undefined,
+    start: async () => manager.start(),
+    stop: () => manager.stop(),
+  };
+}
+
+function keyringService(keyring: KeyringManager): ServiceDefinition {
   return defineService(KeyringService, {
     async getKeyring({ reload }) {
       const state = reload ? await keyring.reload() : keyring.state();

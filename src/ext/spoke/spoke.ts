@@ -8,7 +8,6 @@ import type { ConnectionNames } from "../../domain/access/connection_names.js";
 import type { RequestRules } from "../../domain/access/request_rules.js";
 import { CredentialVault } from "../../domain/credentials/credential_vault.js";
 import type { McpServerNames } from "../../domain/providers/mcp_server_names.js";
-import type { KeyringManager } from "../keyring/keyring_manager.js";
 import type { ProviderRegistry } from "../../domain/providers/provider_registry.js";
 import type { ReadAudit } from "../../domain/tokens/read_audit.js";
 import type { SpokeState } from "../../model/connections/daemon_status.js";
@@ -57,7 +56,6 @@ export interface SpokeDomain {
   readonly readAudit: ReadAudit;
   readonly rules: RequestRules;
   readonly changes: Changes;
-  readonly keyring: KeyringManager;
   readonly registry: ProviderRegistry;
 }
 
@@ -184,7 +182,6 @@ export class Spoke implements ListenersHub, DomainHub {
       takeProviders: () => this.#follower.takeProviders(),
     });
     this.#open = { domain, reads };
-    domain.keyring.start();
     // However long ago: what lives of it is served.
     const hasCopy = this.#last.lastContactAtMs !== undefined;
     await this.#ends.start();
@@ -199,7 +196,7 @@ export class Spoke implements ListenersHub, DomainHub {
 
   /** Follows no more. */
   async resign(): Promise<void> {
-    await Promise.all([this.#follower.stop(), this.#ends.stop(), this.#open?.domain.keyring.stop()]);
+    await Promise.all([this.#follower.stop(), this.#ends.stop()]);
     this.#save();
   }
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
 import { KeySource } from "../../../src/gen/nexus/v1/keyring_pb.js";
-import { perTest } from "../../lifetimes.js";
 import { FakeDaemon } from "../../cli/fake_daemon.js";
 import { fakeShell } from "../../cli/fake_shell.js";
+import { perTest } from "../../lifetimes.js";
 
 const [old, fresh] = ["0123456789abcdef", "fedcba9876543210"] as const;
 const ring = (remaining: bigint, rotating: boolean, unreadable = 0n) => ({

@@ -8,9 +8,10 @@ import {
 } from "../../../src/domain/credentials/associated_data.js";
 import { CredentialVault } from "../../../src/domain/credentials/credential_vault.js";
 import { openKeyCheck } from "../../../src/domain/operations/key_check.js";
+import { Keyring } from "../../../src/domain/operations/keyring.js";
+import { verifySealed } from "../../../src/domain/operations/sealed_records.js";
 import { KeyRotation } from "../../../src/ext/keyring/key_rotation.js";
 import { KeyringManager } from "../../../src/ext/keyring/keyring_manager.js";
-import { verifySealed } from "../../../src/domain/operations/sealed_records.js";
 import { owner } from "../../../src/model/access/principal.js";
 import { Changes } from "../../../src/runtime/changes.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
@@ -57,7 +58,9 @@ describe("KeyringManager", () => {
         keys = keys.filter((key) => new Vault(key).keyId !== keyId);
       },
     };
-    return { ring, vault, rotation, source, manager: new KeyringManager({ ...parts, source, rotation }) };
+    const keyring = new Keyring({ ...parts, source });
+    const manager = new KeyringManager({ ...parts, source, rotation, keyring });
+    return { ring, vault, rotation, source, manager };
   };
 
   /** One record of every kind. */

@@ -271,8 +271,9 @@ export class Fleet implements ListenersHub, DomainHub {
     const ofOthers = this.#heartbeat.members.flatMap(({ keyIds }) => keyIds);
     const isMissing = this.#standing.lackedKeys().length > 0 || ofOthers.some((keyId) => !vault.has(keyId));
     if (!isMissing || this.#domain === undefined) return;
-    await this.#domain.keyring
-      .reload()
+    const { keyring } = this.#domain;
+    await keyring
+      .exclusively(() => keyring.reload())
       .catch((error: unknown) =>
         this.options.log.warn({ err: error }, "the ring lacks a key that the fleet uses"),
       );

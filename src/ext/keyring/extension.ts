@@ -1,0 +1,22 @@
+import type { Extension } from "../../cli/shell/shell.js";
+import { keyringCommand } from "./keyring_command.js";
+
+/** New keys for the store, the rotation to them, and `nexusd keyring`. */
+export const keyring: Extension = {
+  name: "keyring",
+  commands: [
+    {
+      group: "Operate the daemon",
+      name: "keyring",
+      summary: "add, rotate, and retire the keys that encrypt the store",
+      examples: {
+        status: "--reload",
+        add: "",
+        rotate: "--to 0123456789abcdef",
+        retire: "0123456789abcdef --yes",
+      },
+      make: keyringCommand,
+    },
+  ],
+  open: async (core) => (await import("./keyring_service.js")).openKeyring(core),
+};
