@@ -64,7 +64,12 @@ function smallFiles(): number {
     }
   }
   return [...importers].filter(
-    ([file, by]) => by.size === 1 && linesOf(files.get(file) ?? "") < 60 && files.has(file),
+    // The one list imports the module of each extension, which the walls ask for.
+    ([file, by]) =>
+      by.size === 1 &&
+      !file.endsWith("/extension.ts") &&
+      linesOf(files.get(file) ?? "") < 60 &&
+      files.has(file),
   ).length;
 }
 

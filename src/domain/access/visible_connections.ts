@@ -1,5 +1,6 @@
 import type { Connection, ConnectionStatus } from "../../model/connections/connection.js";
-import { isFound } from "../../model/connections/connection_search.js";
+import { namePath } from "../../model/connections/connection_name.js";
+import type { Account } from "../../model/credentials/account.js";
 import type { Store } from "../../store/store.js";
 
 export interface ConnectionFilter {
@@ -59,4 +60,18 @@ export class VisibleConnections {
     }
     return { connections, nextAfterId: afterId };
   }
+}
+
+type Found = Pick<Connection, "id" | "userId" | "label" | "providerName"> & {
+  readonly account?: Account | undefined;
+};
+
+/** @param search what stands in one of its names, also as `PROVIDER/USER/LABEL`, or at the beginning of its id, in any case; empty finds every connection */
+export function isFound({ id, userId, label, providerName, account }: Found, search: string): boolean {
+  if (search === "") return true;
+  const text = search.toLowerCase();
+  const { subject = "", name = "", email = "", login = "" } = account ?? {};
+  const path = namePath({ providerName, userId, label });
+  const names = [path, userId, label, providerName, subject, name, email, login];
+  return id.startsWith(text) || names.some((each) => each.toLowerCase().includes(text));
 }

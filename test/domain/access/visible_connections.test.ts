@@ -1,5 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { type ConnectionFilter, VisibleConnections } from "../../../src/domain/access/visible_connections.js";
+import {
+  type ConnectionFilter,
+  isFound,
+  VisibleConnections,
+} from "../../../src/domain/access/visible_connections.js";
 import { perTest } from "../../lifetimes.js";
 import { aConnection } from "../../samples.js";
 import { Engine } from "../engine.js";
@@ -78,4 +82,33 @@ describe("connections of a list", () => {
     clearImmediate(counting);
     expect(turns).toBeGreaterThanOrEqual(4);
   });
+});
+
+const ada = { id: "22222222-2222-4222-8222-222222222222", userId: "ada", label: "", providerName: "loc" };
+const work = {
+  ...ada,
+  userId: "b/ob",
+  label: "work",
+  account: { subject: "7", name: "", email: "", login: "" },
+};
+
+it.each([
+  ["", ada],
+  ["LOC", ada],
+  ["loc/ada", ada],
+  ["Loc/A", ada],
+  ["2222", ada],
+  ["loc/b%2Fob/work", work],
+  ["ob/work", work],
+])("%j finds %o", (search, connection) => {
+  expect(isFound(connection, search)).toBe(true);
+});
+
+it.each([
+  ["loc/bob", ada],
+  ["ada/loc", ada],
+  ["loc/ada/work", ada],
+  ["loc/b%2fob/home", work],
+])("%j does not find %o", (search, connection) => {
+  expect(isFound(connection, search)).toBe(false);
 });
