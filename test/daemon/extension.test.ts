@@ -55,6 +55,9 @@ test.each([
     { NEXUS_POLICY_FILE: "policy.yaml" },
     "NEXUS_POLICY_FILE is set, and this build of nexusd reads no policy files",
   ],
-])("a daemon with settings of an extension that is not there does not start: %o", async (settings, message) => {
-  await expect(Daemon.start(optionsOf(await Place.make(settings)), [])).rejects.toThrow(message);
-});
+])(
+  "a daemon with settings of an extension that is not there does not start: %o",
+  async (settings, message) => {
+    await expect(Daemon.start(optionsOf(await Place.make(settings)), [])).rejects.toThrow(message);
+  },
+);
