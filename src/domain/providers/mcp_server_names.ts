@@ -6,9 +6,7 @@ import type { Store } from "../../store/store.js";
 export class McpServerNames {
   readonly #names = new Map<string, string>();
 
-  constructor(
-    private readonly deps: { readonly store: Pick<Store, "findProviderByName" | "listProviders"> },
-  ) {}
+  constructor(private readonly deps: { readonly store: Store }) {}
 
   /** @param url as anybody writes it. @returns the first by name of the profiles of this server */
   find(url: string): ProviderProfile | undefined {

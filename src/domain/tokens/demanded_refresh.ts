@@ -17,7 +17,7 @@ import type { ConnectionView, CredentialReader, CurrentToken } from "../credenti
 import type { Refresher } from "../refresh/refresher.js";
 
 export interface DemandedRefreshDeps {
-  readonly reader: Pick<CredentialReader, "view">;
+  readonly reader: CredentialReader;
   readonly refresher: Pick<Refresher, "refresh">;
   readonly clock: Clock;
 }

@@ -25,7 +25,7 @@ const maxAsked = 10_000;
 
 export interface TokensDeps {
   readonly store: Pick<Store, "record" | "getConnection">;
-  readonly reader: Pick<CredentialReader, "cached" | "view">;
+  readonly reader: CredentialReader;
   readonly refresher: Pick<Refresher, "refresh">;
   readonly readAudit: Pick<ReadAudit, "read" | "refused">;
   readonly limit: Pick<RefreshLimit, "take">;

@@ -55,7 +55,7 @@ export class Approvals {
   constructor(
     private readonly deps: {
       readonly store: Pick<Store, "record">;
-      readonly access: Pick<AccessControl, "admit" | "hold">;
+      readonly access: AccessControl;
       readonly changes: Changes;
       /** Of the page that a link leads to; undefined where no browser reaches one. */
       readonly urlOf: (link: string) => string | undefined;

@@ -26,7 +26,7 @@ filteredStream(SecretDiscoveryService.method.streamSecrets, "token.read");
 /** Envoy's secret discovery: connections as generic secrets. `DeltaSecrets` is not served. */
 export function secretDiscoveryService(options: {
   readonly secrets: SecretStreams;
-  readonly rules: Pick<RequestRules, "tokenView">;
+  readonly rules: RequestRules;
 }): ServiceDefinition {
   const { secrets, rules } = options;
   const callerOf = ({ principal }: StreamContext): SecretCaller => ({

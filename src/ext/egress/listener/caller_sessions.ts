@@ -32,7 +32,7 @@ export interface CallerSessionsDeps
   extends Omit<SessionDeps, "credentials" | "uses" | "routes" | "methods" | "paths" | "record"> {
   readonly services: Parameters<typeof inProcessSession>[0];
   readonly store: Store;
-  readonly access: Pick<AccessControl, "permissionsOf" | "permissionsFor" | "seesProvider" | "hold">;
+  readonly access: AccessControl;
   /** Whose connections are used where neither the caller nor its restriction names a user. */
   readonly user: string | undefined;
   readonly metrics: EgressMetrics;

@@ -15,7 +15,7 @@ export interface ConnectionReconcilerDeps {
   readonly find: (key: string) => ConnectionObject | undefined;
   /** Calls as a principal: what a Connection asks for is judged as a call of its service account. */
   readonly callAs: (principal: string) => Call;
-  readonly clock: Pick<Clock, "nowMs">;
+  readonly clock: Clock;
 }
 
 /** What a refusal comes to; other errors are tried again. */

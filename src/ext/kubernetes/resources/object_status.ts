@@ -6,7 +6,7 @@ import { apiVersion, type Condition, type CustomObject, finalizer, type Verdict 
 
 export interface ObjectStatusDeps {
   readonly api: KubernetesApi;
-  readonly clock: Pick<Clock, "nowMs">;
+  readonly clock: Clock;
   readonly kind: string;
   /** In the plural. */
   readonly resource: string;
