@@ -59,7 +59,14 @@ describe("receivers", () => {
   const played = perTest(() => new Played());
   const folder = perTest(() => ({ path: temporaryFolder() }));
 
-  function receiver(url: string, secrets = `${oldSecret}\n${newSecret}\n`, allowLoopback = true) {
+  function receiver(
+    url: string,
+    {
+      secrets = `${oldSecret}\n${newSecret}\n`,
+      allowLoopback = true,
+      timeoutMs = 10_000,
+    }: { secrets?: string | undefined; allowLoopback?: boolean; timeoutMs?: number } = {},
+  ) {
     const secretsFile = join(folder.path, "secrets");
     writeFileSync(secretsFile, secrets);
     const [made] = openReceivers({
@@ -67,7 +74,7 @@ describe("receivers", () => {
         { name: "ops", target: { kind: "webhook", url, secretsFile }, types: ["connection.attention"] },
       ],
       file: undefined,
-      outbound: createOutboundFetch({ timeoutMs: 300, networks: { ...publicNetworks, allowLoopback } }),
+      outbound: createOutboundFetch({ timeoutMs, networks: { ...publicNetworks, allowLoopback } }),
       environment: {},
       clock: new SystemClock(),
     });
@@ -111,7 +118,8 @@ describe("receivers", () => {
   it("waits for no receiver that hangs or dies, and calls none where the daemon must not call", async () => {
     played.answer = () => undefined;
     const { url } = await played.open();
-    expect(await receiver(url).send(message, never)).toMatchObject({
+    const impatient = receiver(url, { timeoutMs: 300 });
+    expect(await impatient.send(message, never)).toMatchObject({
       reason: "timeout",
       isUnreachable: true,
     });
@@ -123,7 +131,7 @@ describe("receivers", () => {
     played.answer = (_request, response) => void response.writeHead(200).end("x".repeat(1_000_000));
     expect(await receiver(url).send(message, never)).toEqual({ kind: "taken" });
     const calls = played.bodies.length;
-    const forbidden = await receiver(url, oldSecret, false).send(message, never);
+    const forbidden = await receiver(url, { secrets: oldSecret, allowLoopback: false }).send(message, never);
     expect(forbidden).toMatchObject({ kind: "failed", reason: expect.stringMatching(/^forbidden_/) });
     expect(played.bodies).toHaveLength(calls);
   });
@@ -135,7 +143,7 @@ describe("receivers", () => {
     expect(await ops.send(message, never)).toMatchObject({ reason: "secrets_unreadable" });
     expect(played.bodies).toEqual([]);
     for (const text of ["", "secret", "whsec_", "whsec_AAAA", `${oldSecret}\nnot one`]) {
-      expect(() => receiver(url, text)).toThrow(ReceiversError);
+      expect(() => receiver(url, { secrets: text })).toThrow(ReceiversError);
     }
   });
 

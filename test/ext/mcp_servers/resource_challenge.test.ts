@@ -26,8 +26,8 @@ test.each([
 
 describe("an MCP server that is asked without a token", () => {
   const server = perTest(() => startScriptedServer());
-  const fetch = createOutboundFetch({ networks: loopbackNetworks, timeoutMs: 300 });
-  const ask = () => askForChallenge(`${server.origin}/mcp`, fetch);
+  const ask = (timeoutMs = 10_000) =>
+    askForChallenge(`${server.origin}/mcp`, createOutboundFetch({ networks: loopbackNetworks, timeoutMs }));
 
   it.each([401, 403])("answers %i with its challenge", async (status) => {
     server.script = json({}, status, { "www-authenticate": `Bearer scope="a"` });
@@ -48,7 +48,7 @@ describe("an MCP server that is asked without a token", () => {
     ["answers more than is read", json({ pad: "a".repeat(300_000) })],
   ])("has no challenge when it %s", async (_name, script) => {
     server.script = script;
-    expect(await ask()).toEqual(none);
+    expect(await ask(300)).toEqual(none);
   });
 
   it("is not followed elsewhere", async () => {
