@@ -12,7 +12,7 @@ import type { Extent } from "../../model/access/rules.js";
 import { NotFound } from "../../model/errors.js";
 import { shownRequestOf } from "../../service/messages/shown_request.js";
 import { defineService, type ServiceDefinition } from "../../service/pipeline/service_definition.js";
-import type { Approvals, Waiting } from "./approvals.js";
+import { type Approvals, schemeOf, type Waiting } from "./approvals.js";
 
 export function approvalService(approvals: Approvals): ServiceDefinition {
   return defineService(ApprovalService, {
@@ -41,7 +41,8 @@ function messageOf({ id, digest, held, sinceMs, expiresAtMs }: Waiting): HeldReq
   const { method = "", host = "", target = "", headers, body, session = "" } = request;
   const fields = [...(headers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
   return create(HeldRequestSchema, {
-    ...{ id, digest: Buffer.from(digest, "hex"), method: escaped(method), url: escaped(`${host}${target}`) },
+    ...{ id, digest: Buffer.from(digest, "hex"), method: escaped(method) },
+    url: escaped(`${schemeOf(request)}://${host}${target}`),
     headers: fields.map(([name, value]) => ({ name: escaped(name), value: escaped(value) })),
     bodySize: BigInt(body?.size ?? 0),
     bodySha256: Buffer.from(body?.digest ?? "", "hex"),

@@ -244,6 +244,10 @@ function ended(why: string): PermissionDenied {
   return new PermissionDenied(`this request needs the yes of a person: ${why}`);
 }
 
+export function schemeOf({ isPlain }: ShownRequest): string {
+  return isPlain ? "http" : "https";
+}
+
 /**
  * SHA-256 of all that an approver says yes to, hexadecimal. Two requests that differ in any of it have two digests, and one has always the
  * same: JSON keeps its parts apart, whatever is in them, and headers are sorted.
@@ -256,7 +260,15 @@ export function digestOf({
   const headers = [...(request.headers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1));
   const { method = null, host = null, target = null, body, session = null } = request;
   const content = body ? [body.size, body.digest] : null;
-  const whole = ["nexusd-request-1", method, host, target, request.headers ? headers : null, content];
+  const whole = [
+    "nexusd-request-1",
+    method,
+    schemeOf(request),
+    host,
+    target,
+    request.headers ? headers : null,
+    content,
+  ];
   const text = JSON.stringify([...whole, principal.name, session, connection.connectionId]);
   return createHash("sha256").update(text).digest("hex");
 }

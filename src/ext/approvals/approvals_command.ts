@@ -80,7 +80,7 @@ function textOf(request: HeldRequest): string {
   const { method, url, headers, bodySize, bodySha256, bodyText, extents: allowed } = request;
   const digest = Buffer.from(bodySha256).toString("hex");
   const fields = formatFields([
-    ["request", `${method} https://${url}`],
+    ["request", `${method} ${url}`],
     ...headers.map(({ name, value }) => [`  ${name}`, value] as const),
     ["body", bodySize === 0n ? "none" : `${bodySize} bytes, sha256 ${digest}`],
     ["caller", request.caller],

@@ -22,9 +22,10 @@ export interface Authorized extends Injection {
 export type RefusedInjection = Omit<RejectedToken, "connectionId">;
 
 /** What the rules of the policy file are asked about. Envoy shows all headers, with those of HTTP/2; other proxies show none. */
-function shownRequest({ method, host, path, headers, body, repeats }: ProxiedRequest): ShownRequest {
+function shownRequest({ method, scheme, host, path, headers, body, repeats }: ProxiedRequest): ShownRequest {
   return {
     ...(repeats && { repeats }),
+    ...(scheme === "http" && { isPlain: true }),
     ...shownHeaders(method, headers, headers.has(":method")),
     host,
     target: path,

@@ -4,8 +4,10 @@ import type { ConnectionFacts } from "./scope_restriction.js";
 export interface ShownRequest {
   /** Undefined too where a header may change it. */
   readonly method: string | undefined;
-  /** Canonical name, with the port where it is not that of https. */
+  /** Canonical name, with the port where it is not that of the scheme. */
   readonly host: string | undefined;
+  /** It goes over http. */
+  readonly isPlain?: true;
   /** Path and query, as they are sent. */
   readonly target: string | undefined;
   /** With names in lower case; those of credentials are left out. */
@@ -75,10 +77,11 @@ export function factsOf(
 }
 
 /** Of a URL as it is sent; nothing of it is brought into another form than the name of the host. */
-export function shownUrl(url: string): { readonly host: string; readonly target: string } {
+export function shownUrl(url: string): Pick<ShownRequest, "isPlain"> & { host: string; target: string } {
   const [, scheme = "", authority = "", rest = ""] = /^(https?):\/\/([^/?]*)(.*)$/is.exec(url) ?? [];
-  const host = authority.toLowerCase().replace(scheme === "https" ? /:443$/ : /:80$/, "");
-  return { host, target: rest.startsWith("/") ? rest : `/${rest}` };
+  const isPlain = scheme.toLowerCase() === "http";
+  const host = authority.toLowerCase().replace(isPlain ? /:80$/ : /:443$/, "");
+  return { ...(isPlain && { isPlain }), host, target: rest.startsWith("/") ? rest : `/${rest}` };
 }
 
 /** What changes nothing (RFC 9110 section 9.2.1). */

@@ -25,12 +25,13 @@ export function heldFrom(message: HoldRequest): Omit<HeldRequest, "principal" | 
     digest: Buffer.from(bodySha256).toString("hex"),
     bytes: body.length > 0 ? body : undefined,
   };
-  const { ruleLine: line, because, extents, policyDigest, rule, traceId, repeats } = message;
+  const { ruleLine: line, because, extents, policyDigest, rule, traceId, repeats, isPlain } = message;
   const extent = extents as Extent[];
   return {
     request: {
       ...{ method, host, target, session, body: shownBody || undefined },
       ...(repeats && { repeats }),
+      ...(isPlain && { isPlain }),
       headers: showsHeaders ? new Map(Object.entries(headers)) : undefined,
     },
     rule: { providers: undefined, when: undefined, verdict: "ask", asksBody: false, because, extent, line },

@@ -14,6 +14,7 @@ const text = fc.oneof(
 const optional = fc.option(text, { nil: undefined });
 const requests = fc.record({
   method: optional,
+  isPlain: fc.constantFrom(true as const, undefined),
   host: optional,
   target: optional,
   headers: fc.option(fc.dictionary(text, text, { maxKeys: 4 }), { nil: undefined }),
@@ -24,10 +25,14 @@ const requests = fc.record({
 });
 type Parts = typeof requests extends fc.Arbitrary<infer T> ? T : never;
 
-function heldOf({ caller, connectionId, headers, body, ...line }: Parts, isReversed = false): Digested {
+function heldOf(
+  { caller, connectionId, headers, body, isPlain, ...line }: Parts,
+  isReversed = false,
+): Digested {
   const entries = Object.entries(headers ?? {});
   const request = {
     ...line,
+    ...(isPlain && { isPlain }),
     headers: headers && new Map(isReversed ? entries.reverse() : entries),
     body: body && { ...body, bytes: undefined },
   };
@@ -71,6 +76,7 @@ describe("the digest of a request", () => {
         fc.constantFrom(
           ...Object.keys({
             method: 0,
+            isPlain: 0,
             host: 0,
             target: 0,
             headers: 0,

@@ -10,6 +10,7 @@ import fc from "../../property.js";
 /** A request as a program sends it. */
 interface Sent {
   readonly method: string;
+  readonly scheme: "https" | "http";
   readonly host: string;
   readonly port: string;
   readonly target: string;
@@ -20,8 +21,9 @@ interface Sent {
 // Few and similar texts, so that requests are often the same but for one sign.
 const sent: fc.Arbitrary<Sent> = fc.record({
   method: fc.constantFrom("GET", "POST", "post", "DELETE"),
+  scheme: fc.constantFrom("https", "http"),
   host: fc.constantFrom("api.example", "API.example", "api.example.org", "apI.Example"),
-  port: fc.constantFrom("", ":443", ":8443"),
+  port: fc.constantFrom("", ":443", ":80", ":8443"),
   target: fc.constantFrom(
     ...["/a", "/A", "/%61", "/%41", "/a/", "//a", "/a?", "/a?b=c", "/a?b=C", "/a?b=%63", "/a?b=c&b=c"],
     ...["/a%2fb", "/a%2Fb", "/a/b", "/a/../b", "/a;b", "/a+b", "/a%20b"],
@@ -36,9 +38,11 @@ const sent: fc.Arbitrary<Sent> = fc.record({
   body: fc.constantFrom("", "a", "A", "{}", "[]"),
 });
 
+const ownPort = { https: ":443", http: ":80" } as const;
+
 /** From the proxy over the wire to the approver. */
-function digest({ method, host, port, target, headers, body }: Sent): string {
-  const url = `https://${host}${port}${target}`;
+function digest({ method, scheme, host, port, target, headers, body }: Sent): string {
+  const url = `${scheme}://${host}${port}${target}`;
   const shown = showRequest(method, url, Object.fromEntries(headers), Buffer.from(body));
   const message = fromBinary(
     ShownRequestSchema,
@@ -51,15 +55,15 @@ function digest({ method, host, port, target, headers, body }: Sent): string {
 }
 
 /**
- * What distinguishes requests, in words of its own. Names of hosts and headers have no case, headers no order, and 443 is the port of https.
- * Method, path and query are what is sent, percent-encoding included: servers read them each in its way. Credentials do not count.
+ * What distinguishes requests, in words of its own. Names of hosts and headers have no case, headers no order, 443 is the port of https, and 80
+ * that of http. Method, path and query are what is sent, percent-encoding included: servers read them each in its way. Credentials do not count.
  */
-function meaning({ method, host, port, target, headers, body }: Sent): string {
+function meaning({ method, scheme, host, port, target, headers, body }: Sent): string {
   const counted = headers
     .map(([name, value]) => [name.toLowerCase(), value])
     .filter(([name]) => name !== "authorization")
     .sort(([one = ""], [other = ""]) => one.localeCompare(other));
-  const where = [host.toLowerCase(), port === ":443" ? "" : port];
+  const where = [scheme, host.toLowerCase(), port === ownPort[scheme] ? "" : port];
   return JSON.stringify([method, where, target, counted, createHash("sha256").update(body).digest("hex")]);
 }
 
@@ -73,7 +77,7 @@ describe("the digest that an approval is bound to, of requests as they are sent"
         const headers = [...request.headers]
           .reverse()
           .map(([name, value]) => [shuffledCase(name, flips), value] as const);
-        const port = request.port === "" ? ":443" : request.port;
+        const port = request.port === "" ? ownPort[request.scheme] : request.port;
         const host = shuffledCase(request.host, flips);
         expect(digest({ ...request, headers, host, port })).toBe(digest(request));
       }),
@@ -82,7 +86,7 @@ describe("the digest that an approval is bound to, of requests as they are sent"
   });
 
   it("is another one for each other request", () => {
-    const parts = ["method", "host", "port", "target", "headers", "body"] as const;
+    const parts = ["method", "scheme", "host", "port", "target", "headers", "body"] as const;
     fc.assert(
       fc.property(sent, sent, fc.subarray([...parts], { maxLength: 2 }), (one, two, changed) => {
         const other = { ...one, ...Object.fromEntries(changed.map((part) => [part, two[part]])) };
@@ -94,7 +98,7 @@ describe("the digest that an approval is bound to, of requests as they are sent"
 
   it("is another one for a header that takes over a sign of its neighbor", () => {
     const of = (...headers: (readonly [string, string])[]) =>
-      digest({ method: "GET", host: "h", port: "", target: "/", headers, body: "" });
+      digest({ method: "GET", scheme: "https", host: "h", port: "", target: "/", headers, body: "" });
     expect(of(["x", "a,b"])).not.toBe(of(["x", "a"], ["b", ""]));
     expect(of(["x", 'a","b'])).not.toBe(of(["x", "a"], ["b", ""]));
     expect(of()).not.toBe(of(["x", ""]));

@@ -49,13 +49,13 @@ describe("external authorization under rules of requests", () => {
   }
 
   /** As Envoy asks, with the whole body where its filter is set so. */
-  function envoy(name: RequestName, showsBody: boolean, principal = proxy): Promise<unknown> {
+  function envoy(name: RequestName, showsBody: boolean, principal = proxy, fields = {}): Promise<unknown> {
     const { method, target, headers, body } = requests[name];
     const shown = { ":method": method, traceparent, ...headers };
     const entries = Object.entries(shown).map(([key, value]) => ({ key, value }));
     const bytes = showsBody ? { rawBody: Buffer.from(body), size: BigInt(body.length) } : { size: -1n };
     const http = { method, path: target, host: "api.example", headerMap: { headers: entries }, ...bytes };
-    const contextExtensions = { [routeFields.connection]: id };
+    const contextExtensions = { [routeFields.connection]: id, ...fields };
     const request = { attributes: { contextExtensions, request: { http } } };
     return check(create(CheckRequestSchema, request), context(principal));
   }
@@ -96,6 +96,21 @@ describe("external authorization under rules of requests", () => {
         expect(await wordFor(ask(request, agent))).toBe(expected);
       },
     );
+  });
+
+  it.each([
+    ["http", true],
+    ["https", undefined],
+  ])("shows approvers that a route leads upstream over %s", async (scheme, isPlain) => {
+    engine.access.setPolicy(policyOf("[{ then: ask }]"));
+    const asked: unknown[] = [];
+    engine.rules.askApprovers = (held) => {
+      asked.push(held.request.isPlain);
+      return nobodyAgrees(held);
+    };
+    await wordFor(envoy("write", true, proxy, { [routeFields.upstreamScheme]: scheme }));
+    engine.rules.askApprovers = nobodyAgrees;
+    expect(asked).toEqual([isPlain]);
   });
 
   it("puts rule, user and trace on record, as the headers of the request name it", async () => {

@@ -113,7 +113,7 @@ export async function answerRequest({ call, params }: PageRequest, form: URLSear
 
 /** In printable ASCII alone, as the daemon answers it. */
 export function Line({ held: { method, url } }: { readonly held: HeldRequest }) {
-  return <code class="request">{method} https://{url}</code>;
+  return <code class="request">{method} {url}</code>;
 }
 
 /** From left to right whatever its letters, which are marked where they are not ASCII: another script has letters that look the same. */

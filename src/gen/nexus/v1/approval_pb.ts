@@ -32,7 +32,7 @@ export type HeldRequest = Message<"nexus.v1.HeldRequest"> & {
   id: string;
 
   /**
-   * SHA-256 of the canonical request, 32 bytes: method, URL, headers, digest and size of the body, caller, session and connection.
+   * SHA-256 of the canonical request, 32 bytes: method, whole URL, headers, digest and size of the body, caller, session and connection.
    *
    * @generated from field: bytes digest = 2;
    */
@@ -46,7 +46,7 @@ export type HeldRequest = Message<"nexus.v1.HeldRequest"> & {
   method: string;
 
   /**
-   * The whole URL.
+   * The whole URL, with its scheme.
    *
    * @generated from field: string url = 4;
    */

@@ -240,6 +240,11 @@ describe("a request that waits, in the console", () => {
       ],
     },
     {
+      name: "that it goes without TLS",
+      change: { url: "http://api.example/plain" },
+      shown: ["POST http://api.example/plain"],
+    },
+    {
       name: "letters of other scripts in a body",
       change: { text: "pay p\u0430ypal \u05d0 100" },
       shown: ['<bdo dir="ltr">pay p<mark>\u0430</mark>ypal <mark>\u05d0</mark> 100</bdo>'],

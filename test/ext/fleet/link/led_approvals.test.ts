@@ -82,6 +82,7 @@ describe("a request that a person is asked about at a follower", () => {
   it.each([
     { name: "whose headers and body are not shown", change: { headers: undefined, body: undefined } },
     { name: "that shows nothing", change: { method: undefined, host: undefined, target: undefined } },
+    { name: "over http", change: { isPlain: true as const } },
     { name: "of no session", change: { session: undefined } },
     { name: "with an empty body", change: { body: { size: 0, digest: "cd".repeat(32), bytes: undefined } } },
   ])("is the same there: one $name", async ({ change }) => {
