@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { pipeline } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
@@ -52,6 +53,7 @@ function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<
     const deps = {
       ...{ policy: known, clock: shell.clock, sessionOf: () => session, held: new HeldCalls(shell.clock) },
       restrictionsOf: async () => (await whoAmI()).restrictions,
+      sessionId: randomUUID(),
     };
     const served = serveStdio(({ era }) => makeMcpServer(deps, era), {
       transport: new StdioServerTransport(lines, output),

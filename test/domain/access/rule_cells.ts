@@ -1,4 +1,5 @@
 import { create, type DescMethodUnary, type Message } from "@bufbuild/protobuf";
+import type { CallOptions } from "@connectrpc/connect";
 import { callFailure } from "../../../src/cli/shell/call_failure.js";
 import type { DaemonSession } from "../../../src/cli/shell/daemon_command.js";
 import { ConnectionNames } from "../../../src/domain/access/connection_names.js";
@@ -8,6 +9,7 @@ import { TokenService } from "../../../src/gen/nexus/v1/token_pb.js";
 import type { Principal } from "../../../src/model/access/principal.js";
 import { PermissionDenied } from "../../../src/model/errors.js";
 import type { CallerTrace } from "../../../src/model/tracing.js";
+import { callerTrace } from "../../../src/server/callers/caller_trace.js";
 import { toConnectError } from "../../../src/server/connect/connect_binding.js";
 import { toWireError } from "../../../src/service/pipeline/error_table.js";
 import type { WireError } from "../../../src/service/pipeline/wire_error.js";
@@ -123,16 +125,19 @@ export async function wordFor(attempt: Promise<unknown>): Promise<string> {
 
 /** The daemon as a command has it, in this process. */
 export function sessionFor(engine: Engine, principal: Principal, more: object = {}): DaemonSession {
-  const call = async (doing: string, method: (request: object) => Promise<unknown>, request: object) => {
+  type Method = (request: object, options?: CallOptions) => Promise<unknown>;
+  const call = async (doing: string, method: Method, request: object, options?: CallOptions) => {
     try {
-      return await method(request);
+      return await method(request, options);
     } catch (error) {
       throw callFailure(toConnectError(toWireError(error) as WireError), doing, "the test");
     }
   };
   const { acquireToken, getToken } = TokenService.method;
-  const via = (method: DescMethodUnary) => (request: Record<string, unknown>) =>
-    callToken(engine, method, request, principal);
+  const via =
+    (method: DescMethodUnary) =>
+    (request: Record<string, unknown>, { headers }: CallOptions = {}) =>
+      callToken(engine, method, request, principal, callerTrace(new Headers(headers).get("traceparent"), ""));
   const tokens = { acquireToken: via(acquireToken), getToken: via(getToken) };
   return { daemon: { tokens, ...more }, call } as unknown as DaemonSession;
 }

@@ -58,7 +58,8 @@ export function addApiTool(server: McpServer, deps: ApiToolDeps, era: Era): void
         const session = sessionOf(context);
         const { provider } = await onProvider(account, () => findProvider(session, account.providerName));
         const request = apiRequestOf(given, provider, policy);
-        return await call(deps, { server, era, context, session, account, request });
+        const sessionId = context.sessionId ?? deps.sessionId ?? "";
+        return await call(deps, { server, era, context, session, sessionId, account, request });
       }, given),
   );
 }
@@ -84,6 +85,8 @@ interface ApiCall {
   readonly era: Era;
   readonly context: ServerContext;
   readonly session: DaemonSession;
+  /** Of the client; empty where it has none. */
+  readonly sessionId: string;
   readonly account: Account;
   readonly request: ApiRequest;
 }
@@ -146,28 +149,35 @@ function isQuestion(answer: Token | InputRequiredResult): answer is InputRequire
   return !("$typeName" in answer);
 }
 
-function shownOf({ request }: ApiCall): ShownRequestInit {
+function shownOf({ request, sessionId }: ApiCall): ShownRequestInit {
   const { method, url, headers, body = new Uint8Array() } = request;
   const fields = Symbol.iterator in headers ? headers : Object.entries(headers);
-  return showRequest(method, url, Object.fromEntries(fields), body);
+  return { ...showRequest(method, url, Object.fromEntries(fields), body), session: sessionId };
 }
 
 /** A rule may have a person asked first. */
 async function readToken(
-  { session, account }: ApiCall,
+  { session, account, context }: ApiCall,
   request: ShownRequestInit,
   signal: AbortSignal,
 ): Promise<Token> {
+  const { traceparent } = context.mcpReq._meta ?? {};
+  const headers = isTraceparent(traceparent) ? { traceparent } : {};
   const { token } = await onConnection(account, () =>
     session.call(
       `read the token of ${account.providerName}`,
       session.daemon.tokens.getToken,
       { name: account, request },
-      { timeoutMs: answerTimeoutMs, signal },
+      { timeoutMs: answerTimeoutMs, signal, headers },
     ),
   );
   if (!token) throw new Error("the daemon answered without a token");
   return token;
+}
+
+/** MCP has the trace of a client in the metadata of a request. */
+function isTraceparent(value: unknown): value is string {
+  return typeof value === "string" && /^[0-9a-f-]{55}$/.test(value);
 }
 
 /** An API that wants a nonce in the proof gets the request once more. */

@@ -63,6 +63,8 @@ export interface ToolDeps {
   readonly sessionOf: (context: ServerContext) => DaemonSession;
   /** What its key is restricted to. */
   readonly restrictionsOf: (context: ServerContext) => Promise<readonly Restriction[]>;
+  /** Of a server with one client; over HTTP the transport has one for each, or none. */
+  readonly sessionId?: string;
 }
 
 /** The name of a connection as the daemon has it. */

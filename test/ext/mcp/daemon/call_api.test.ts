@@ -333,10 +333,12 @@ describe("call_api", { timeout: 60_000 }, () => {
   describe("of a request that a rule has a person asked about", () => {
     beforeAll(() => apiKey("asked", `${mcp.api.origin}/asked/`));
     const waiting = async () => (await mcp.world.clients.approvals.listHeldRequests({})).requests;
+    const sessions: string[] = [];
     const answer = async (approve: boolean) => {
       const [held] = await waiting();
       if (!held) throw new Error("nothing waits");
-      const { id, digest } = held;
+      const { id, digest, session } = held;
+      sessions.push(session);
       await mcp.world.clients.approvals.decideHeldRequest({ id, digest: Buffer.from(digest), approve });
     };
 
@@ -349,6 +351,7 @@ describe("call_api", { timeout: 60_000 }, () => {
       "shows its page to the person, and goes on by itself after a yes (%s, %s)",
       async (revision, transport) => {
         const links: string[] = [];
+        sessions.length = 0;
         let approves = true;
         const onLink = (url: string) => {
           links.push(url);
@@ -367,6 +370,9 @@ describe("call_api", { timeout: 60_000 }, () => {
         expect(await asking.text("call_api", given)).toContain("a person refused");
         expect(mcp.api.calls.length).toBe(1);
         expect(await waiting()).toEqual([]);
+        const [one = "", other] = sessions;
+        expect(other).toBe(one);
+        expect(one).toMatch(revision === "2026-07-28" && transport === "http" ? /^$/ : /^[0-9a-f-]{36}$/);
       },
     );
 

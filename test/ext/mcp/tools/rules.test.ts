@@ -24,7 +24,7 @@ import { perSuite } from "../../../lifetimes.js";
 type Handler = (given: object, context: object) => Promise<CallToolResult>;
 
 describe("call_api under rules of requests", () => {
-  const engine = perSuite(() => new Engine());
+  const engine = perSuite(() => new Engine(undefined, undefined, { isAudited: true }));
   const received: string[] = [];
   let api: Server;
   let apiBaseUrl = "";
@@ -40,7 +40,11 @@ describe("call_api under rules of requests", () => {
   });
   afterAll(() => void api.close());
 
-  async function call(name: RequestName, principal: Principal): Promise<void> {
+  async function call(
+    name: RequestName,
+    principal: Principal,
+    { ofServer, ...client }: { ofServer?: string; sessionId?: string; _meta?: object } = {},
+  ): Promise<void> {
     const getProvider = async () => ({ provider: create(ProviderSchema, { name: "op", apiBaseUrl }) });
     let handler: Handler | undefined;
     const server = {
@@ -57,13 +61,17 @@ describe("call_api under rules of requests", () => {
         ...{ clock: engine.clock, held: new HeldCalls(engine.clock) },
         sessionOf: () => sessionFor(engine, principal, { providers: { getProvider } }),
         restrictionsOf: async () => [],
+        ...(ofServer !== undefined && { sessionId: ofServer }),
       } satisfies ApiToolDeps,
       "modern",
     );
     const { method, target: path, headers, body } = requests[name];
     const given = { provider: "op", method, path, headers, query: {}, ...(body !== "" && { body }) };
+    const { _meta, ...session } = client;
     const context = {
+      ...session,
       mcpReq: {
+        _meta,
         ...{ signal: new AbortController().signal, log: async () => undefined },
         requestState: () => undefined,
       },
@@ -89,6 +97,21 @@ describe("call_api under rules of requests", () => {
     const word = wordFor(call(cell.request, agent));
     if (isRefusedEarlier) await expect(word).rejects.toThrow(/path: must/);
     else expect(await word).toBe(cell.expected);
+  });
+
+  const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  it.each([
+    { client: { sessionId: "s-1", ofServer: "own" }, shown: { session: "s-1" } },
+    { client: { ofServer: "own" }, shown: { session: "own" } },
+    { client: { _meta: { traceparent } }, shown: { traceId: traceparent.slice(3, 35) } },
+    { client: { sessionId: "s-2", _meta: { traceparent: `${traceparent}\n` } }, shown: { session: "s-2" } },
+  ])("shows rules and the audit log $shown of a client with $client", async ({ client, shown }) => {
+    engine.access.setPolicy(policyOf(`[{ when: 'session.id != "other"', then: allow },\n  { then: allow }]`));
+    await call("read", proxy, client);
+    const [{ event } = { event: undefined }] = engine.store.listAuditEvents({ limit: 1 }).events;
+    const { session, traceId, rule } = { ...event };
+    expect({ session, traceId }).toEqual({ session: undefined, traceId: undefined, ...shown });
+    expect(rule).toMatch("session" in shown ? /^line 3 / : /^line 4 /);
   });
 
   it("refuses what servers read in two ways, whatever the rules say", async () => {
