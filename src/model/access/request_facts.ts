@@ -77,7 +77,7 @@ export function factsOf(
 }
 
 /** Of a URL as it is sent; nothing of it is brought into another form than the name of the host. */
-export function shownUrl(url: string): Pick<ShownRequest, "isPlain"> & { host: string; target: string } {
+export function shownUrl(url: string): { isPlain?: true; host: string; target: string } {
   const [, scheme = "", authority = "", rest = ""] = /^(https?):\/\/([^/?]*)(.*)$/is.exec(url) ?? [];
   const isPlain = scheme.toLowerCase() === "http";
   const host = authority.toLowerCase().replace(isPlain ? /:80$/ : /:443$/, "");
