@@ -26,6 +26,7 @@ export type PreconditionReason =
   | "CLIENT_KEY_ROTATING"
   | "BACKUP_NOT_VERIFIED"
   | "TOO_MANY_API_KEYS"
+  | "NO_LEASE"
   | "NOT_A_HUB"
   | "NO_OTHER_HUB"
   | "CONSOLE_CLOSED"

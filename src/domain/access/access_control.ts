@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import type { Action } from "../../model/access/access_table.js";
+import { ended, howEnded, isLive } from "../../model/access/api_key.js";
 import { describeRule, Permissions, type RoleRule, type RulePlace } from "../../model/access/permissions.js";
 import type { Policy } from "../../model/access/policy.js";
 import type { Identity, Principal } from "../../model/access/principal.js";
 import type { ConnectionFacts } from "../../model/access/scope_restriction.js";
 import type { Connection } from "../../model/connections/connection.js";
-import { type NexusError, PermissionDenied, Unauthenticated, Unavailable } from "../../model/errors.js";
+import { type NexusError, PermissionDenied, type Unauthenticated, Unavailable } from "../../model/errors.js";
 import { isId } from "../../model/ids.js";
 import type { ProviderProfile } from "../../model/providers/provider_profile.js";
 import { BoundedMap } from "../../runtime/bounded_map.js";
@@ -64,7 +65,7 @@ export class AccessControl {
   constructor(private readonly deps: AccessControlDeps) {
     deps.changes.on("principalEnded", (name) => {
       this.#permissions.delete(name);
-      for (const hold of [...(this.#holds.get(name) ?? [])]) hold.end(ended());
+      for (const hold of [...(this.#holds.get(name) ?? [])]) hold.end(this.#endOf(name) ?? ended());
     });
     deps.changes.on("keyRotated", (name, oldUntilMs) => {
       const held = [...(this.#holds.get(name) ?? [])];
@@ -128,8 +129,9 @@ export class AccessControl {
 
   /** @throws Unauthenticated when the proof of who it is has ended */
   refuseEnded({ name, expiresAtMs }: Principal): void {
-    if (expiresAtMs !== undefined && this.deps.clock.nowMs() >= expiresAtMs) throw ended();
-    if (this.#isRevoked(name)) throw ended();
+    const isOver = expiresAtMs !== undefined && this.deps.clock.nowMs() >= expiresAtMs;
+    const end = isOver ? ended() : this.#endOf(name);
+    if (end) throw end;
   }
 
   /**
@@ -248,7 +250,8 @@ export class AccessControl {
     }
     const record = this.deps.keys.find(name.slice("key:".length));
     if (!record) return new Permissions([], place(`there is no API key ${name}`));
-    if (record.revokedAtMs !== undefined) return new Permissions([], place(`the API key ${name} is revoked`));
+    if (record.revokedAtMs !== undefined)
+      return new Permissions([], place(`the API key ${name} ${howEnded(record)}`));
     const own: RoleRule = {
       role: record.role,
       restriction: record.restriction,
@@ -263,26 +266,23 @@ export class AccessControl {
 
   #judge(hold: Hold): void {
     const permissions = this.permissionsFor(hold.caller);
-    if (this.#isRevoked(hold.caller.name)) hold.end(ended());
+    const end = this.#endOf(hold.caller.name);
+    if (end) hold.end(end);
     else if (permissions.permissionFor(hold.action) === "denied") hold.end(denied(hold.action));
-    else if (permissions.fingerprint !== hold.fingerprint) {
+    else if (permissions.fingerprint !== hold.fingerprint)
       hold.end(new Unavailable("what this caller may see has changed: connect again"));
-    }
   }
 
-  #isRevoked(name: string): boolean {
-    if (!name.startsWith("key:")) return false;
+  /** Why the API key of this principal is not valid any more; undefined for one that is, and for other principals. */
+  #endOf(name: string): Unauthenticated | undefined {
+    if (!name.startsWith("key:")) return undefined;
     const record = this.deps.keys.find(name.slice("key:".length));
-    return record === undefined || record.revokedAtMs !== undefined;
+    return record && isLive(record, this.deps.clock.nowMs()) ? undefined : ended(record);
   }
 }
 
 export function denied(action: Action): PermissionDenied {
   return new PermissionDenied(`permission denied: requires ${action}`);
-}
-
-function ended(): Unauthenticated {
-  return new Unauthenticated("the credential of this caller is not valid any more");
 }
 
 const ofDataFolder: RoleRule = {

@@ -1,5 +1,11 @@
 import { type Role, roles } from "../../model/access/access_table.js";
-import { type ApiKeyRecord, keyPrincipalName, maxApiKeys } from "../../model/access/api_key.js";
+import {
+  type ApiKeyRecord,
+  isLive,
+  keyPrincipalName,
+  leaseFrom,
+  maxApiKeys,
+} from "../../model/access/api_key.js";
 import { by } from "../../model/access/audit_event.js";
 import type { Principal } from "../../model/access/principal.js";
 import { type Restriction, restrictionViolations } from "../../model/access/scope_restriction.js";
@@ -10,6 +16,7 @@ import type { Log } from "../../runtime/log.js";
 import type { Secret } from "../../runtime/secret.js";
 import type { Store } from "../../store/store.js";
 import { apiKeyId, matchesDigest, newApiKey } from "../../vault/api_key.js";
+import { Leases } from "./leases.js";
 
 /** The use of a key is noted this coarsely, so that no call waits for the disk. */
 const lastUseMs = 3_600_000;
@@ -19,6 +26,8 @@ export interface NewApiKey {
   readonly role: Role;
   readonly restriction: Restriction | undefined;
   readonly expiresAtMs: number | undefined;
+  /** How long it lives without being renewed. */
+  readonly leaseMs?: number | undefined;
 }
 
 interface Entry {
@@ -39,8 +48,14 @@ export interface ApiKeysDeps {
 export class ApiKeys {
   readonly #byId = new Map<string, Entry>();
   readonly #byName = new Map<string, Entry>();
+  readonly leases: Leases;
 
   constructor(private readonly deps: ApiKeysDeps) {
+    this.leases = new Leases({
+      ...deps,
+      find: (name) => this.find(name),
+      keep: (record) => this.#keep(record),
+    });
     for (const record of deps.store.listApiKeys()) this.#add(record);
     deps.changes.on("followed", ({ apiKeyIds }) => this.#followed(apiKeyIds));
   }
@@ -89,7 +104,7 @@ export class ApiKeys {
 
   /** @throws InvalidArgument, AlreadyExists, FailedPrecondition (TOO_MANY_API_KEYS) */
   async create(
-    wanted: NewApiKey,
+    { leaseMs, ...wanted }: NewApiKey,
     principal: Principal,
   ): Promise<{ readonly record: ApiKeyRecord; readonly key: Secret }> {
     const nowMs = this.deps.clock.nowMs();
@@ -100,6 +115,7 @@ export class ApiKeys {
       id,
       digest,
       old: undefined,
+      lease: leaseMs === undefined ? undefined : leaseFrom(nowMs, leaseMs, wanted.expiresAtMs),
       createdAtMs: nowMs,
       createdBy: principal.name,
       revokedAtMs: undefined,
@@ -131,7 +147,7 @@ export class ApiKeys {
     const entry = this.#entryOf(which);
     const nowMs = this.deps.clock.nowMs();
     const { key, digest } = newApiKey(entry.record.id);
-    entry.record = await this.deps.store.commit((tx) => {
+    const record = await this.deps.store.commit((tx) => {
       const before = tx.getApiKey(entry.record.id);
       if (!before || !isLive(before, nowMs)) throw new NotFound("api_key");
       const old = keepOldMs === 0 ? undefined : { digest: before.digest, untilMs: nowMs + keepOldMs };
@@ -140,8 +156,9 @@ export class ApiKeys {
       tx.appendAudit({ timeMs: nowMs, type: "api_key.rotated", ...by(principal), reason: nameOf(before) });
       return rotated;
     });
-    this.#rotated(entry.record);
-    return { record: entry.record, key };
+    this.#keep(record);
+    this.#rotated(record);
+    return { record, key };
   }
 
   #rotated(record: ApiKeyRecord): void {
@@ -163,7 +180,7 @@ export class ApiKeys {
   ): Promise<ApiKeyRecord> {
     const entry = this.#entryOf(which);
     const nowMs = this.deps.clock.nowMs();
-    entry.record = await this.deps.store.commit((tx) => {
+    const record = await this.deps.store.commit((tx) => {
       const before = tx.getApiKey(entry.record.id);
       if (!before) throw new NotFound("api_key");
       if (before.revokedAtMs !== undefined) return before;
@@ -172,8 +189,20 @@ export class ApiKeys {
       tx.appendAudit({ timeMs: nowMs, type: "api_key.revoked", ...by(principal), reason: nameOf(before) });
       return revoked;
     });
-    this.deps.changes.emit("principalEnded", nameOf(entry.record));
-    return entry.record;
+    this.#keep(record);
+    return record;
+  }
+
+  /** This is the record of a known key now; what uses a key that it revokes ends. */
+  #keep(record: ApiKeyRecord): void {
+    const entry = this.#byId.get(record.id);
+    if (!entry) return;
+    const wasRevoked = entry.record.revokedAtMs !== undefined;
+    entry.record = record;
+    this.leases.watch(record);
+    // Also of a hub that saw a lease end before it saw its renewal: nothing may hold on to what it knew then.
+    if (wasRevoked !== (record.revokedAtMs !== undefined))
+      this.deps.changes.emit("principalEnded", nameOf(record));
   }
 
   /** The leader of the fleet made, revoked or used these keys. */
@@ -184,11 +213,9 @@ export class ApiKeys {
       if (record && !known) this.#add(record);
       if (!record && known) this.#drop(known);
       if (!record || !known) continue;
-      const isRevoked = known.record.revokedAtMs === undefined && record.revokedAtMs !== undefined;
       const isRotated = Buffer.compare(known.record.digest, record.digest) !== 0;
-      known.record = record;
-      if (isRevoked) this.deps.changes.emit("principalEnded", nameOf(record));
-      else if (isRotated) this.#rotated(record);
+      this.#keep(record);
+      if (isRotated && record.revokedAtMs === undefined) this.#rotated(record);
     }
   }
 
@@ -210,6 +237,7 @@ export class ApiKeys {
     const entry = { record, principal, lastUsedHour };
     this.#byId.set(record.id, entry);
     this.#byName.set(record.name, entry);
+    this.leases.watch(record);
   }
 
   /** Nobody waits for it, and a use that could not be noted is noted in the next hour. */
@@ -230,10 +258,6 @@ export class ApiKeys {
 
 function nameOf({ name }: ApiKeyRecord): string {
   return keyPrincipalName(name);
-}
-
-function isLive({ revokedAtMs, expiresAtMs }: ApiKeyRecord, nowMs: number): boolean {
-  return revokedAtMs === undefined && (expiresAtMs === undefined || nowMs < expiresAtMs);
 }
 
 function refuseViolations({ role, restriction, expiresAtMs }: NewApiKey, nowMs: number): void {

@@ -15,6 +15,7 @@ const forAdmins: Row = { admin: "allowed", operator: "denied", agent: "denied" }
 /** The policy: each action, and what each role may do of it. Every RPC is one of these actions. */
 export const accessTable = {
   "self.read": everyone,
+  "self.renew": everyone,
   "console.open": everyone,
   "provider.read": restrictsAgents,
   "provider.manage": forOperators,

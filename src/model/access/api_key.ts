@@ -1,5 +1,14 @@
+import { Unauthenticated } from "../errors.js";
 import type { Role } from "./access_table.js";
+import { daemon } from "./principal.js";
 import type { Restriction } from "./scope_restriction.js";
+
+export interface Lease {
+  /** Of a renewal. */
+  readonly durationMs: number;
+  /** Not after the end of the key. */
+  readonly endsAtMs: number;
+}
 
 /** An API key as it is stored: never the key itself. */
 export interface ApiKeyRecord {
@@ -18,10 +27,38 @@ export interface ApiKeyRecord {
   /** Name of a principal. */
   readonly createdBy: string;
   readonly expiresAtMs: number | undefined;
+  /** It ends unless its holder renews it in time. */
+  readonly lease: Lease | undefined;
   readonly revokedAtMs: number | undefined;
   readonly revokedBy: string | undefined;
   /** To the hour. */
   readonly lastUsedAtMs: number | undefined;
+}
+
+export function isLive({ revokedAtMs, expiresAtMs, lease }: ApiKeyRecord, nowMs: number): boolean {
+  if (revokedAtMs !== undefined) return false;
+  return (
+    nowMs < Math.min(expiresAtMs ?? Number.POSITIVE_INFINITY, lease?.endsAtMs ?? Number.POSITIVE_INFINITY)
+  );
+}
+
+/** Of a revoked key. */
+export function howEnded({ revokedBy }: ApiKeyRecord): string {
+  return revokedBy === daemon.name ? "has ended: its lease was not renewed in time" : "is revoked";
+}
+
+/** For the holder of a key, or of another credential, that was valid. */
+export function ended(record?: ApiKeyRecord): Unauthenticated {
+  return new Unauthenticated(
+    record?.revokedBy === daemon.name
+      ? `the API key of this caller ${howEnded(record)}; ask for a new key`
+      : "the credential of this caller is not valid any more",
+  );
+}
+
+/** The lease of a key that is made or renewed now. */
+export function leaseFrom(nowMs: number, durationMs: number, expiresAtMs = Number.POSITIVE_INFINITY): Lease {
+  return { durationMs, endsAtMs: Math.min(nowMs + durationMs, expiresAtMs) };
 }
 
 /** Name of the principal that a key stands for. */

@@ -45,6 +45,7 @@ export type AuditEventType =
   | "api_key.created"
   | "api_key.rotated"
   | "api_key.revoked"
+  | "api_key.lapsed"
   | "console.link_created"
   | "console.session_opened"
   | "console.session_ended"

@@ -5,7 +5,7 @@ import type { ListenAddress } from "../../model/listen_address.js";
 export function unauthenticatedMessage(...sent: readonly unknown[]): string {
   const how = "send it as `authorization: Bearer <key>` or `x-api-key: <key>`";
   return sent.some((field) => typeof field === "string")
-    ? `the API key or token that was sent is not valid: it is wrong, or was revoked or expired; ${how}`
+    ? `the API key or token that was sent is not valid: it is wrong, or was revoked or expired, or its lease was not renewed; ${how}`
     : `this address asks for an API key, and none was sent: ${how}`;
 }
 

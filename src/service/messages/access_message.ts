@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
   type ApiKey,
   ApiKeySchema,
@@ -55,6 +55,8 @@ export function apiKeyMessage(record: ApiKeyRecord): ApiKey {
     ...present({
       restriction: record.restriction && restrictionMessage(record.restriction),
       expiresAt: timestampOf(record.expiresAtMs),
+      lease: record.lease && durationFromMs(record.lease.durationMs),
+      leaseEndsAt: timestampOf(record.lease?.endsAtMs),
       revokedAt: timestampOf(record.revokedAtMs),
       lastUsedAt: timestampOf(record.lastUsedAtMs),
       oldUntil: timestampOf(record.old?.untilMs),

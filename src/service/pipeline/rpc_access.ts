@@ -121,6 +121,7 @@ rpcRow(AccessService.method.createApiKey, "key.manage");
 rpcRow(AccessService.method.listApiKeys, "key.manage");
 rpcRow(AccessService.method.revokeApiKey, "key.manage");
 rpcRow(AccessService.method.rotateApiKey, "key.manage");
+rpcRow(AccessService.method.renewLease, "self.renew");
 rpcRow(AccessService.method.explainAccess, "policy.read");
 rpcRow(AccessService.method.whoAmI, "self.read");
 

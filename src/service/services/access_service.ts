@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, durationMs, timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { AccessControl } from "../../domain/access/access_control.js";
 import { type AccessExplainer, actionNamed } from "../../domain/access/access_explainer.js";
 import type { ApiKeys } from "../../domain/access/api_keys.js";
@@ -11,6 +11,7 @@ import {
   type ExplainAccessRequest,
   ExplainAccessResponseSchema,
   ListApiKeysResponseSchema,
+  RenewLeaseResponseSchema,
   RevokeApiKeyResponseSchema,
   RotateApiKeyResponseSchema,
   RuleMatchSchema,
@@ -65,6 +66,7 @@ class AccessRpcs implements Rpcs {
         role,
         restriction: restrictionOf(request.restriction),
         expiresAtMs: request.expiresAt && timestampMs(request.expiresAt),
+        leaseMs: request.lease && durationMs(request.lease),
       },
       context.principal,
     );
@@ -99,6 +101,14 @@ class AccessRpcs implements Rpcs {
     const keepOldMs = keepOld ? durationMs(keepOld) : 0;
     const { record, key } = await this.deps.keys.rotate(which, keepOldMs, context.principal);
     return create(RotateApiKeyResponseSchema, { apiKey: apiKeyMessage(record), key: key.reveal() });
+  };
+
+  renewLease: Rpcs["renewLease"] = async (_request, { principal }) => {
+    const { durationMs: leaseMs, endsAtMs } = await this.deps.keys.leases.renew(principal);
+    return create(RenewLeaseResponseSchema, {
+      lease: durationFromMs(leaseMs),
+      endsAt: timestampFromMs(endsAtMs),
+    });
   };
 
   explainAccess: Rpcs["explainAccess"] = async (request) => {

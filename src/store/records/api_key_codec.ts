@@ -5,7 +5,7 @@ import type { ApiKeyRecord } from "../../model/access/api_key.js";
 import { restrictionFrom } from "../../model/access/scope_restriction.js";
 import { decodeText, decodeTime, decodeWord, encodeTime, encodeWord, fieldsOf } from "./field_codec.js";
 
-export function encodeApiKey({ restriction = {}, old, ...key }: ApiKeyRecord): Uint8Array {
+export function encodeApiKey({ restriction = {}, old, lease, ...key }: ApiKeyRecord): Uint8Array {
   const record = create(ApiKeyRecordSchema, {
     ...key,
     role: encodeWord(roles, key.role),
@@ -20,6 +20,7 @@ export function encodeApiKey({ restriction = {}, old, ...key }: ApiKeyRecord): U
     revokedAtMs: encodeTime(key.revokedAtMs),
     revokedBy: key.revokedBy ?? "",
     lastUsedAtMs: encodeTime(key.lastUsedAtMs),
+    ...(lease && { leaseMs: BigInt(lease.durationMs), leaseEndsAtMs: encodeTime(lease.endsAtMs) }),
     ...(old && { oldDigest: old.digest, oldUntilMs: encodeTime(old.untilMs) }),
   });
   return toBinary(ApiKeyRecordSchema, record);
@@ -28,14 +29,15 @@ export function encodeApiKey({ restriction = {}, old, ...key }: ApiKeyRecord): U
 /** @throws RangeError on a role that this version does not know: the key must not be taken for another */
 export function decodeApiKey(bytes: Uint8Array): ApiKeyRecord {
   const record = fromBinary(ApiKeyRecordSchema, bytes);
-  const { userIds, providers, connectionIds, labels, methods, paths, oldDigest, oldUntilMs, ...fields } =
-    fieldsOf(record);
+  const { userIds, providers, connectionIds, labels, methods, paths, ...other } = fieldsOf(record);
+  const { oldDigest, oldUntilMs, leaseMs, leaseEndsAtMs, ...fields } = other;
   const lists = { userIds, providers, connectionIds, labels, methods, paths };
   const role = decodeWord(roles, fields.role);
   return {
     ...fields,
     role,
     old: oldDigest.length === 0 ? undefined : { digest: oldDigest, untilMs: Number(oldUntilMs) },
+    lease: leaseMs === 0n ? undefined : { durationMs: Number(leaseMs), endsAtMs: Number(leaseEndsAtMs) },
     restriction: role === "agent" ? restrictionFrom(lists) : undefined,
     createdAtMs: Number(fields.createdAtMs),
     expiresAtMs: decodeTime(fields.expiresAtMs),

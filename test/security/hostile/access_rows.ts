@@ -95,6 +95,8 @@ const createKey = table("AccessService/CreateApiKey", [
   ],
   ["expires_at", "a time that is over", { ...agent, expiresAt: { seconds: 1n } }, /future|past|later/],
   ["expires_at", "a year without end", { ...agent, expiresAt: { seconds: 10n ** 15n } }, /./],
+  ["lease", "9 seconds", { ...agent, lease: { seconds: 9n } }, /./],
+  ["lease", "31 days", { ...agent, lease: { seconds: 2_678_400n } }, /./],
 ]);
 
 const listKeys = table("AccessService/ListApiKeys", [

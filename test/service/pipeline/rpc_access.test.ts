@@ -22,6 +22,7 @@ nexus.v1.AccessService/CreateApiKey               admin
 nexus.v1.AccessService/ListApiKeys                admin
 nexus.v1.AccessService/RotateApiKey               admin
 nexus.v1.AccessService/RevokeApiKey               admin
+nexus.v1.AccessService/RenewLease                 admin operator agent
 nexus.v1.AccessService/ExplainAccess              admin operator
 nexus.v1.AccessService/WhoAmI                     admin operator agent
 nexus.v1.ApprovalService/ListHeldRequests         admin operator

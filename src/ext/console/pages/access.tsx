@@ -58,7 +58,8 @@ async function keysOf(request: PageRequest) {
 
 function keyRow(request: PageRequest, key: ApiKey): Row {
   const { nowMs } = request;
-  const { name, role, restriction, createdAt, createdBy, lastUsedAt, expiresAt, revokedAt, revokedBy } = key;
+  const { name, role, restriction, createdAt, createdBy, lastUsedAt, lease, revokedAt, revokedBy } = key;
+  const expiresAt = key.leaseEndsAt ?? key.expiresAt;
   const limits = restriction ? describeRestriction(restrictionFrom(restriction)) : "";
   const isOver = expiresAt !== undefined && timestampMs(expiresAt) <= nowMs;
   // The use of a key is known to the hour.
@@ -72,7 +73,7 @@ function keyRow(request: PageRequest, key: ApiKey): Row {
       isUsed ? "Within the hour" : moment(lastUsedAt),
       revokedAt ? (
         <><Chip tone="bad">Revoked</Chip> {moment(revokedAt)} by <bdi>{revokedBy}</bdi></>
-      ) : <>{isOver && <Chip tone="idle">Expired</Chip>} {moment(expiresAt)}</>,
+      ) : <>{isOver && <Chip tone="idle">Expired</Chip>} {moment(expiresAt)}{lease && " unless renewed"}</>,
       !revokedAt && (
         <PostForm request={request} action={`/access/keys/${encodeURIComponent(name)}/revoke`}>
           <Ask

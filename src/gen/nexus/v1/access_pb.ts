@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file nexus/v1/access.proto.
  */
 export const file_nexus_v1_access: GenFile = /*@__PURE__*/
-  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxItICCgtSZXN0cmljdGlvbhI7Cgh1c2VyX2lkcxgBIAMoCUIpukgmkgEjEOgHGAEiHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSOgoJcHJvdmlkZXJzGAIgAygJQie6SCSSASEQ6AcYASIachgyFl4oW2EtejAtOS1dezEsNjN9fFwqKSQSKgoOY29ubmVjdGlvbl9pZHMYAyADKAlCErpID5IBDBDoBxgBIgVyA7ABARI3CgZsYWJlbHMYBCADKAlCJ7pIJJIBIRDoBxgBIhpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIvCgdtZXRob2RzGFAgAygJQh66SBuSARgQFBgBIhJyEDIOXltBLVotXXsxLDIwfSQSNAoFcGF0aHMYUSADKAlCJbpIIpIBHxBkGAEiGXIXMhVeL1tceDIxLVx4N0VdezAsNTExfSQihQMKBkFwaUtleRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhwKBHJvbGUYAyABKA4yDi5uZXh1cy52MS5Sb2xlEioKC3Jlc3RyaWN0aW9uGAQgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgGIAEoCRIuCgpleHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZXZva2VkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXZva2VkX2J5GAkgASgJEjAKDGxhc3RfdXNlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJb2xkX3VudGlsGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLNAQoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIwCgRuYW1lGAEgASgJQiK6SB9yHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kEigKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlQgq6SAeCAQQQASAAEioKC3Jlc3RyaWN0aW9uGAMgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiRgoUQ3JlYXRlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleRILCgNrZXkYAiABKAkiagoSTGlzdEFwaUtleXNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIXCg9pbmNsdWRlX3Jldm9rZWQYAyABKAgiUgoTTGlzdEFwaUtleXNSZXNwb25zZRIiCghhcGlfa2V5cxgBIAMoCzIQLm5leHVzLnYxLkFwaUtleRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkikQEKE1JvdGF0ZUFwaUtleVJlcXVlc3QSFwoEbmFtZRgBIAEoCUIHukgEcgIYP0gAEhUKAmlkGAIgASgJQge6SARyAhg/SAASPAoIa2VlcF9vbGQYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCICangEyAEIMCgNrZXkSBbpIAggBIkYKFFJvdGF0ZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkSCwoDa2V5GAIgASgJIlMKE1Jldm9rZUFwaUtleVJlcXVlc3QSFwoEbmFtZRgBIAEoCUIHukgEcgIYP0gAEhUKAmlkGAIgASgJQge6SARyAhg/SABCDAoDa2V5EgW6SAIIASI5ChRSZXZva2VBcGlLZXlSZXNwb25zZRIhCgdhcGlfa2V5GAEgASgLMhAubmV4dXMudjEuQXBpS2V5ImUKCFJlc291cmNlEiIKDWNvbm5lY3Rpb25faWQYASABKAlCC7pICNgBAXIDsAEBEhkKB3VzZXJfaWQYAiABKAlCCLpIBXIDGIACEhoKCHByb3ZpZGVyGAMgASgJQgi6SAVyAxiAASKgAQoURXhwbGFpbkFjY2Vzc1JlcXVlc3QSHQoJcHJpbmNpcGFsGAEgASgJQgq6SAdyBRABGIAEEhoKBmFjdGlvbhgCIAEoCUIKukgHcgUQARiAARIkCghyZXNvdXJjZRgDIAEoCzISLm5leHVzLnYxLlJlc291cmNlEicKB3JlcXVlc3QYUCABKAsyFi5uZXh1cy52MS5TaG93blJlcXVlc3QiyAEKFUV4cGxhaW5BY2Nlc3NSZXNwb25zZRIoCgd2ZXJkaWN0GAEgASgOMhcubmV4dXMudjEuQWNjZXNzVmVyZGljdBIMCgRydWxlGAIgASgJEgwKBGxpbmUYAyABKA0SHAoEcm9sZRgEIAEoDjIOLm5leHVzLnYxLlJvbGUSDgoGYWN0aW9uGAUgASgJEiIKBXJ1bGVzGFAgAygLMhMubmV4dXMudjEuUnVsZU1hdGNoEhcKD3JlcXVlc3RfdmVyZGljdBhRIAEoCSJbCglSdWxlTWF0Y2gSDAoEbGluZRgBIAEoDRIPCgd2ZXJkaWN0GAIgASgJEg0KBW1hdGNoGAMgASgJEg8KB2RlY2lkZXMYBCABKAgSDwoHYmVjYXVzZRgFIAEoCSIPCg1XaG9BbUlSZXF1ZXN0Ip4BCg5XaG9BbUlSZXNwb25zZRIRCglwcmluY2lwYWwYASABKAkSHAoEcm9sZRgCIAEoDjIOLm5leHVzLnYxLlJvbGUSKwoMcmVzdHJpY3Rpb25zGAMgAygLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAqTwoEUm9sZRIUChBST0xFX1VOU1BFQ0lGSUVEEAASDgoKUk9MRV9BRE1JThABEhEKDVJPTEVfT1BFUkFUT1IQAhIOCgpST0xFX0FHRU5UEAMqhQEKDUFjY2Vzc1ZlcmRpY3QSHgoaQUNDRVNTX1ZFUkRJQ1RfVU5TUEVDSUZJRUQQABIaChZBQ0NFU1NfVkVSRElDVF9BTExPV0VEEAESHQoZQUNDRVNTX1ZFUkRJQ1RfUkVTVFJJQ1RFRBACEhkKFUFDQ0VTU19WRVJESUNUX0RFTklFRBADMtcDCg1BY2Nlc3NTZXJ2aWNlEk0KDENyZWF0ZUFwaUtleRIdLm5leHVzLnYxLkNyZWF0ZUFwaUtleVJlcXVlc3QaHi5uZXh1cy52MS5DcmVhdGVBcGlLZXlSZXNwb25zZRJKCgtMaXN0QXBpS2V5cxIcLm5leHVzLnYxLkxpc3RBcGlLZXlzUmVxdWVzdBodLm5leHVzLnYxLkxpc3RBcGlLZXlzUmVzcG9uc2USTQoMUmV2b2tlQXBpS2V5Eh0ubmV4dXMudjEuUmV2b2tlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLlJldm9rZUFwaUtleVJlc3BvbnNlEk0KDFJvdGF0ZUFwaUtleRIdLm5leHVzLnYxLlJvdGF0ZUFwaUtleVJlcXVlc3QaHi5uZXh1cy52MS5Sb3RhdGVBcGlLZXlSZXNwb25zZRJQCg1FeHBsYWluQWNjZXNzEh4ubmV4dXMudjEuRXhwbGFpbkFjY2Vzc1JlcXVlc3QaHy5uZXh1cy52MS5FeHBsYWluQWNjZXNzUmVzcG9uc2USOwoGV2hvQW1JEhcubmV4dXMudjEuV2hvQW1JUmVxdWVzdBoYLm5leHVzLnYxLldob0FtSVJlc3BvbnNlQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_token]);
+  fileDesc("ChVuZXh1cy92MS9hY2Nlc3MucHJvdG8SCG5leHVzLnYxItICCgtSZXN0cmljdGlvbhI7Cgh1c2VyX2lkcxgBIAMoCUIpukgmkgEjEOgHGAEiHHIaEAEYgAIyE15bXlx4MDAtXHgxRlx4N0ZdKiQSOgoJcHJvdmlkZXJzGAIgAygJQie6SCSSASEQ6AcYASIachgyFl4oW2EtejAtOS1dezEsNjN9fFwqKSQSKgoOY29ubmVjdGlvbl9pZHMYAyADKAlCErpID5IBDBDoBxgBIgVyA7ABARI3CgZsYWJlbHMYBCADKAlCJ7pIJJIBIRDoBxgBIhpyGBiAAjITXlteXHgwMC1ceDFGXHg3Rl0qJBIvCgdtZXRob2RzGFAgAygJQh66SBuSARgQFBgBIhJyEDIOXltBLVotXXsxLDIwfSQSNAoFcGF0aHMYUSADKAlCJbpIIpIBHxBkGAEiGXIXMhVeL1tceDIxLVx4N0VdezAsNTExfSQi4gMKBkFwaUtleRIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhwKBHJvbGUYAyABKA4yDi5uZXh1cy52MS5Sb2xlEioKC3Jlc3RyaWN0aW9uGAQgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKY3JlYXRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgGIAEoCRIuCgpleHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZXZva2VkX2F0GAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXZva2VkX2J5GAkgASgJEjAKDGxhc3RfdXNlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJb2xkX3VudGlsGAsgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgVsZWFzZRgMIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIxCg1sZWFzZV9lbmRzX2F0GA0gASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKKAgoTQ3JlYXRlQXBpS2V5UmVxdWVzdBIwCgRuYW1lGAEgASgJQiK6SB9yHTIbXlthLXowLTldW2EtejAtOS5fLV17MCw2Mn0kEigKBHJvbGUYAiABKA4yDi5uZXh1cy52MS5Sb2xlQgq6SAeCAQQQASAAEioKC3Jlc3RyaWN0aW9uGAMgASgLMhUubmV4dXMudjEuUmVzdHJpY3Rpb24SLgoKZXhwaXJlc19hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOwoFbGVhc2UYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CEbpIDqoBCyIFCICangEyAggKIkYKFENyZWF0ZUFwaUtleVJlc3BvbnNlEiEKB2FwaV9rZXkYASABKAsyEC5uZXh1cy52MS5BcGlLZXkSCwoDa2V5GAIgASgJImoKEkxpc3RBcGlLZXlzUmVxdWVzdBIdCglwYWdlX3NpemUYASABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgCIAEoCUIIukgFcgMYgAQSFwoPaW5jbHVkZV9yZXZva2VkGAMgASgIIlIKE0xpc3RBcGlLZXlzUmVzcG9uc2USIgoIYXBpX2tleXMYASADKAsyEC5uZXh1cy52MS5BcGlLZXkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIpEBChNSb3RhdGVBcGlLZXlSZXF1ZXN0EhcKBG5hbWUYASABKAlCB7pIBHICGD9IABIVCgJpZBgCIAEoCUIHukgEcgIYP0gAEjwKCGtlZXBfb2xkGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiAmp4BMgBCDAoDa2V5EgW6SAIIASJGChRSb3RhdGVBcGlLZXlSZXNwb25zZRIhCgdhcGlfa2V5GAEgASgLMhAubmV4dXMudjEuQXBpS2V5EgsKA2tleRgCIAEoCSJTChNSZXZva2VBcGlLZXlSZXF1ZXN0EhcKBG5hbWUYASABKAlCB7pIBHICGD9IABIVCgJpZBgCIAEoCUIHukgEcgIYP0gAQgwKA2tleRIFukgCCAEiOQoUUmV2b2tlQXBpS2V5UmVzcG9uc2USIQoHYXBpX2tleRgBIAEoCzIQLm5leHVzLnYxLkFwaUtleSITChFSZW5ld0xlYXNlUmVxdWVzdCJrChJSZW5ld0xlYXNlUmVzcG9uc2USKAoFbGVhc2UYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SKwoHZW5kc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZQoIUmVzb3VyY2USIgoNY29ubmVjdGlvbl9pZBgBIAEoCUILukgI2AEBcgOwAQESGQoHdXNlcl9pZBgCIAEoCUIIukgFcgMYgAISGgoIcHJvdmlkZXIYAyABKAlCCLpIBXIDGIABIqABChRFeHBsYWluQWNjZXNzUmVxdWVzdBIdCglwcmluY2lwYWwYASABKAlCCrpIB3IFEAEYgAQSGgoGYWN0aW9uGAIgASgJQgq6SAdyBRABGIABEiQKCHJlc291cmNlGAMgASgLMhIubmV4dXMudjEuUmVzb3VyY2USJwoHcmVxdWVzdBhQIAEoCzIWLm5leHVzLnYxLlNob3duUmVxdWVzdCLIAQoVRXhwbGFpbkFjY2Vzc1Jlc3BvbnNlEigKB3ZlcmRpY3QYASABKA4yFy5uZXh1cy52MS5BY2Nlc3NWZXJkaWN0EgwKBHJ1bGUYAiABKAkSDAoEbGluZRgDIAEoDRIcCgRyb2xlGAQgASgOMg4ubmV4dXMudjEuUm9sZRIOCgZhY3Rpb24YBSABKAkSIgoFcnVsZXMYUCADKAsyEy5uZXh1cy52MS5SdWxlTWF0Y2gSFwoPcmVxdWVzdF92ZXJkaWN0GFEgASgJIlsKCVJ1bGVNYXRjaBIMCgRsaW5lGAEgASgNEg8KB3ZlcmRpY3QYAiABKAkSDQoFbWF0Y2gYAyABKAkSDwoHZGVjaWRlcxgEIAEoCBIPCgdiZWNhdXNlGAUgASgJIg8KDVdob0FtSVJlcXVlc3QingEKDldob0FtSVJlc3BvbnNlEhEKCXByaW5jaXBhbBgBIAEoCRIcCgRyb2xlGAIgASgOMg4ubmV4dXMudjEuUm9sZRIrCgxyZXN0cmljdGlvbnMYAyADKAsyFS5uZXh1cy52MS5SZXN0cmljdGlvbhIuCgpleHBpcmVzX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCpPCgRSb2xlEhQKEFJPTEVfVU5TUEVDSUZJRUQQABIOCgpST0xFX0FETUlOEAESEQoNUk9MRV9PUEVSQVRPUhACEg4KClJPTEVfQUdFTlQQAyqFAQoNQWNjZXNzVmVyZGljdBIeChpBQ0NFU1NfVkVSRElDVF9VTlNQRUNJRklFRBAAEhoKFkFDQ0VTU19WRVJESUNUX0FMTE9XRUQQARIdChlBQ0NFU1NfVkVSRElDVF9SRVNUUklDVEVEEAISGQoVQUNDRVNTX1ZFUkRJQ1RfREVOSUVEEAMyoAQKDUFjY2Vzc1NlcnZpY2USTQoMQ3JlYXRlQXBpS2V5Eh0ubmV4dXMudjEuQ3JlYXRlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLkNyZWF0ZUFwaUtleVJlc3BvbnNlEkoKC0xpc3RBcGlLZXlzEhwubmV4dXMudjEuTGlzdEFwaUtleXNSZXF1ZXN0Gh0ubmV4dXMudjEuTGlzdEFwaUtleXNSZXNwb25zZRJNCgxSZXZva2VBcGlLZXkSHS5uZXh1cy52MS5SZXZva2VBcGlLZXlSZXF1ZXN0Gh4ubmV4dXMudjEuUmV2b2tlQXBpS2V5UmVzcG9uc2USTQoMUm90YXRlQXBpS2V5Eh0ubmV4dXMudjEuUm90YXRlQXBpS2V5UmVxdWVzdBoeLm5leHVzLnYxLlJvdGF0ZUFwaUtleVJlc3BvbnNlEkcKClJlbmV3TGVhc2USGy5uZXh1cy52MS5SZW5ld0xlYXNlUmVxdWVzdBocLm5leHVzLnYxLlJlbmV3TGVhc2VSZXNwb25zZRJQCg1FeHBsYWluQWNjZXNzEh4ubmV4dXMudjEuRXhwbGFpbkFjY2Vzc1JlcXVlc3QaHy5uZXh1cy52MS5FeHBsYWluQWNjZXNzUmVzcG9uc2USOwoGV2hvQW1JEhcubmV4dXMudjEuV2hvQW1JUmVxdWVzdBoYLm5leHVzLnYxLldob0FtSVJlc3BvbnNlQkUKDGRldi5uZXh1cy52MVABWjNnaXRodWIuY29tL25leHVzZC9uZXh1c2QvY2xpZW50cy9nby9uZXh1c3YxO25leHVzdjFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_nexus_v1_token]);
 
 /**
  * The restriction of an agent: a connection must match each list that is not empty. An agent has at least one.
@@ -156,6 +156,20 @@ export type ApiKey = Message<"nexus.v1.ApiKey"> & {
    * @generated from field: google.protobuf.Timestamp old_until = 11;
    */
   oldUntil?: Timestamp | undefined;
+
+  /**
+   * How long it lives without `RenewLease`; unset for a key without a lease.
+   *
+   * @generated from field: google.protobuf.Duration lease = 12;
+   */
+  lease?: Duration | undefined;
+
+  /**
+   * When its lease ends unless it is renewed, not after `expires_at`; unset for a key without a lease.
+   *
+   * @generated from field: google.protobuf.Timestamp lease_ends_at = 13;
+   */
+  leaseEndsAt?: Timestamp | undefined;
 };
 
 /**
@@ -198,6 +212,13 @@ export type CreateApiKeyRequest = Message<"nexus.v1.CreateApiKeyRequest"> & {
    * @generated from field: google.protobuf.Timestamp expires_at = 4;
    */
   expiresAt?: Timestamp | undefined;
+
+  /**
+   * How long it lives without `RenewLease`, 10 seconds to 30 days; unset for a key without a lease.
+   *
+   * @generated from field: google.protobuf.Duration lease = 5;
+   */
+  lease?: Duration | undefined;
 };
 
 /**
@@ -429,6 +450,49 @@ export const RevokeApiKeyResponseSchema: GenMessage<RevokeApiKeyResponse> = /*@_
   messageDesc(file_nexus_v1_access, 9);
 
 /**
+ * Request of RenewLease.
+ *
+ * @generated from message nexus.v1.RenewLeaseRequest
+ */
+export type RenewLeaseRequest = Message<"nexus.v1.RenewLeaseRequest"> & {
+};
+
+/**
+ * Describes the message nexus.v1.RenewLeaseRequest.
+ * Use `create(RenewLeaseRequestSchema)` to create a new message.
+ */
+export const RenewLeaseRequestSchema: GenMessage<RenewLeaseRequest> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_access, 10);
+
+/**
+ * Response of RenewLease.
+ *
+ * @generated from message nexus.v1.RenewLeaseResponse
+ */
+export type RenewLeaseResponse = Message<"nexus.v1.RenewLeaseResponse"> & {
+  /**
+   * The length of the lease.
+   *
+   * @generated from field: google.protobuf.Duration lease = 1;
+   */
+  lease?: Duration | undefined;
+
+  /**
+   * When it ends unless it is renewed again; the key's `expires_at` if that is earlier.
+   *
+   * @generated from field: google.protobuf.Timestamp ends_at = 2;
+   */
+  endsAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message nexus.v1.RenewLeaseResponse.
+ * Use `create(RenewLeaseResponseSchema)` to create a new message.
+ */
+export const RenewLeaseResponseSchema: GenMessage<RenewLeaseResponse> = /*@__PURE__*/
+  messageDesc(file_nexus_v1_access, 11);
+
+/**
  * The object of an action: a connection, or the user and provider of a new one.
  *
  * @generated from message nexus.v1.Resource
@@ -461,7 +525,7 @@ export type Resource = Message<"nexus.v1.Resource"> & {
  * Use `create(ResourceSchema)` to create a new message.
  */
 export const ResourceSchema: GenMessage<Resource> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 10);
+  messageDesc(file_nexus_v1_access, 12);
 
 /**
  * Request of ExplainAccess.
@@ -503,7 +567,7 @@ export type ExplainAccessRequest = Message<"nexus.v1.ExplainAccessRequest"> & {
  * Use `create(ExplainAccessRequestSchema)` to create a new message.
  */
 export const ExplainAccessRequestSchema: GenMessage<ExplainAccessRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 11);
+  messageDesc(file_nexus_v1_access, 13);
 
 /**
  * Response of ExplainAccess.
@@ -566,7 +630,7 @@ export type ExplainAccessResponse = Message<"nexus.v1.ExplainAccessResponse"> & 
  * Use `create(ExplainAccessResponseSchema)` to create a new message.
  */
 export const ExplainAccessResponseSchema: GenMessage<ExplainAccessResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 12);
+  messageDesc(file_nexus_v1_access, 14);
 
 /**
  * The evaluation of one rule for a request.
@@ -615,7 +679,7 @@ export type RuleMatch = Message<"nexus.v1.RuleMatch"> & {
  * Use `create(RuleMatchSchema)` to create a new message.
  */
 export const RuleMatchSchema: GenMessage<RuleMatch> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 13);
+  messageDesc(file_nexus_v1_access, 15);
 
 /**
  * Request of WhoAmI.
@@ -630,7 +694,7 @@ export type WhoAmIRequest = Message<"nexus.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 14);
+  messageDesc(file_nexus_v1_access, 16);
 
 /**
  * Response of WhoAmI.
@@ -672,7 +736,7 @@ export type WhoAmIResponse = Message<"nexus.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_nexus_v1_access, 15);
+  messageDesc(file_nexus_v1_access, 17);
 
 /**
  * The role of a principal.
@@ -819,6 +883,22 @@ export const AccessService: GenService<{
     methodKind: "unary";
     input: typeof RotateApiKeyRequestSchema;
     output: typeof RotateApiKeyResponseSchema;
+  },
+  /**
+   * Renews the lease of the API key that the caller sent, and returns when it ends now. Call it whenever a third of the lease has passed. A key
+   * whose lease ends is revoked: its open streams and calls end within a second, and nobody can renew it. Open to every role.
+   *
+   * nexusd stores the new end only after a third of the lease has passed. A renewal before returns the end that stands.
+   *
+   * Errors: `FAILED_PRECONDITION` with reason `NO_LEASE` if the caller did not send an API key, or one that was created without a lease:
+   * there is nothing to renew. `UNAUTHENTICATED` if the lease has ended or the key was revoked: ask for another key.
+   *
+   * @generated from rpc nexus.v1.AccessService.RenewLease
+   */
+  renewLease: {
+    methodKind: "unary";
+    input: typeof RenewLeaseRequestSchema;
+    output: typeof RenewLeaseResponseSchema;
   },
   /**
    * Returns the decision of the policy in force, and the rule that decides. Needs the role admin or operator.

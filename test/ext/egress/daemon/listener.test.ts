@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { AuthType, GrantType } from "../../../../src/gen/nexus/v1/provider_pb.js";
@@ -217,7 +217,7 @@ describe("the egress listener", () => {
 describe("a key that ends", () => {
   const open = perSuite(() => ListenerWorld.start({ NEXUS_EGRESS_NETWORK: "open" }));
 
-  it.each(["expires", "is revoked"])(
+  it.each(["expires", "is revoked", "is not renewed"])(
     "ends a stream, and a tunnel that nobody looks into, when it %s",
     async (how) => {
       const { api, daemon } = open;
@@ -227,7 +227,8 @@ describe("a key that ends", () => {
         const name = `${what}-${how.slice(-3)}`;
         const expiresAt = timestampFromMs(daemon.clock.nowMs() + 60_000);
         const restriction = { userIds: ["ada"] };
-        const made = await access.createApiKey({ name, role: Role.AGENT, restriction, expiresAt });
+        const life = how === "is not renewed" ? { lease: durationFromMs(60_000) } : { expiresAt };
+        const made = await access.createApiKey({ name, role: Role.AGENT, restriction, ...life });
         await daemon.caughtUp();
         const program = await open.program("ada", made.key);
         const before = api.received.length;
@@ -236,7 +237,7 @@ describe("a key that ends", () => {
             ? program.ask("/v1/stream").catch(() => "broken off")
             : once((await program.tunnel(`other.localhost:${api.port}`)).resume(), "close");
         if (what === "stream") await expect.poll(() => api.received.length).toBe(before + 1);
-        if (how === "expires") daemon.clock.advance(60_000);
+        if (how !== "is revoked") daemon.clock.advance(60_000);
         else await access.revokeApiKey({ key: { case: "name", value: name } });
         expect(await ended).toEqual(what === "stream" ? "broken off" : [expect.any(Boolean)]);
         await expect(program.ask("/v1/user")).rejects.toThrow(/^407/);

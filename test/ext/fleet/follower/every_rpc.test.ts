@@ -31,6 +31,7 @@ const requests: Readonly<Record<string, (own: Own) => object>> = {
   "nexus.v1.AccessService/ListApiKeys": () => ({}),
   "nexus.v1.AccessService/RotateApiKey": ({ hub }) => ({ key: { case: "name", value: `made-at-${hub}` } }),
   "nexus.v1.AccessService/RevokeApiKey": ({ hub }) => ({ key: { case: "name", value: `made-at-${hub}` } }),
+  "nexus.v1.AccessService/RenewLease": () => ({}),
   "nexus.v1.AccessService/ExplainAccess": () => ({ principal: "key:nobody", action: "token.read" }),
   "nexus.v1.AccessService/WhoAmI": () => ({}),
   "nexus.v1.ApprovalService/ListHeldRequests": () => ({}),

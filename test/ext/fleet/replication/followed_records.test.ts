@@ -4,7 +4,8 @@ import { ApiKeys } from "../../../../src/domain/access/api_keys.js";
 import { ProviderRegistry } from "../../../../src/domain/providers/provider_registry.js";
 import { GrantTypes } from "../../../../src/domain/token_endpoint/grant_types.js";
 import type { ReplicaStore } from "../../../../src/ext/fleet/replication/replica_store.js";
-import { admin, owner } from "../../../../src/model/access/principal.js";
+import { admin, owner, type Principal } from "../../../../src/model/access/principal.js";
+import { NotLeader } from "../../../../src/model/errors.js";
 import { Changes } from "../../../../src/runtime/changes.js";
 import { ManualClock } from "../../../../src/runtime/manual_clock.js";
 import { loopbackNetworks } from "../../../fakes/loopback_networks.js";
@@ -30,7 +31,7 @@ function caches(store: ReplicaStore) {
   });
   changes.on("followed", ({ providerIds }) => registry.followed(providerIds));
   const keys = new ApiKeys(shared);
-  return { changes, keys, registry, access: new AccessControl({ ...shared, keys }) };
+  return { changes, clock, keys, registry, access: new AccessControl({ ...shared, keys }) };
 }
 
 test("a follower knows the keys that the leader made, and ends those that it revoked", async () => {
@@ -49,6 +50,63 @@ test("a follower knows the keys that the leader made, and ends those that it rev
   expect(follower.keys.verify(key.reveal())).toBeUndefined();
   expect(ended).toEqual(["key:ci"]);
   expect(follower.keys.find("ci")?.revokedBy).toBe(admin.name);
+});
+
+test("a lease that is renewed through a follower goes on at every hub, and ends at every hub", async () => {
+  const fleet = await Fleet.make(2);
+  const hubs = fleet.stores.map(caches);
+  const [leader, follower] = hubs as [ReturnType<typeof caches>, ReturnType<typeof caches>];
+  const ended = hubs.map(({ changes }) => {
+    const names: string[] = [];
+    changes.on("principalEnded", (name) => names.push(name));
+    return names;
+  });
+  const wanted = { name: "ci", role: "admin" as const, restriction: undefined, expiresAtMs: undefined };
+  const { key } = await leader.keys.create({ ...wanted, leaseMs: 60_000 }, admin);
+  await fleet.feed();
+  const valid = () => hubs.map(({ keys }) => keys.verify(key.reveal()) !== undefined);
+  const holder = follower.keys.verify(key.reveal()) as Principal;
+  const advance = (byMs: number): void => {
+    for (const { clock } of hubs) clock.advance(byMs);
+  };
+  advance(10_000);
+  // Nothing is to be written yet: the leader is not asked.
+  expect((await follower.keys.leases.renew(holder)).endsAtMs).toBe(nowMs + 60_000);
+  advance(40_000);
+  await expect(follower.keys.leases.renew(holder)).rejects.toBeInstanceOf(NotLeader);
+  await leader.keys.leases.renew(holder);
+  await fleet.feed();
+  advance(59_999);
+  expect([valid(), ended]).toEqual([
+    [true, true, true],
+    [[], [], []],
+  ]);
+  advance(1);
+  expect([valid(), ended]).toEqual([[false, false, false], hubs.map(() => ["key:ci"])]);
+  await fleet.leader.commit(() => undefined);
+  await fleet.feed();
+  expect(hubs.map(({ keys }) => keys.find("ci")?.revokedBy)).toEqual(["daemon", "daemon", "daemon"]);
+  const { events } = fleet.leader.listAuditEvents({ limit: 9 });
+  expect(events.map(({ event }) => event.type)).toEqual(["api_key.lapsed", "api_key.created"]);
+});
+
+test("a follower to which a renewal comes late lets the key in again, with what it may", async () => {
+  const fleet = await Fleet.make(1);
+  const leader = caches(fleet.leader);
+  const follower = caches(fleet.followers[0] as ReplicaStore);
+  const wanted = { name: "ci", role: "admin" as const, restriction: undefined, expiresAtMs: undefined };
+  const { key } = await leader.keys.create({ ...wanted, leaseMs: 60_000 }, admin);
+  await fleet.feed();
+  for (const { clock } of [leader, follower]) clock.advance(30_000);
+  await leader.keys.leases.renew(leader.keys.verify(key.reveal()) as Principal);
+  follower.clock.advance(30_000);
+  const known = () => [
+    follower.keys.verify(key.reveal())?.name,
+    follower.access.permissionsOf("key:ci").role,
+  ];
+  expect(known()).toEqual([undefined, undefined]);
+  await fleet.feed();
+  expect(known()).toEqual(["key:ci", "admin"]);
 });
 
 test("a key that a follower cannot read any more is of no use there, and ends nothing else", async () => {

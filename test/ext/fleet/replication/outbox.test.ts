@@ -115,7 +115,13 @@ describe("what is only put on record", () => {
         restriction: undefined,
       },
       ...{ createdAtMs: nowMs, createdBy: "owner", expiresAtMs: undefined },
-      ...{ old: undefined, revokedAtMs: undefined, revokedBy: undefined, lastUsedAtMs: undefined },
+      ...{
+        old: undefined,
+        lease: undefined,
+        revokedAtMs: undefined,
+        revokedBy: undefined,
+        lastUsedAtMs: undefined,
+      },
     };
     await fleet.leader.commit((tx) => tx.putApiKey(key));
     await follower.record((tx) => tx.useApiKey("k1", 7_200_000));
