@@ -69,12 +69,13 @@ const table: Readonly<Record<CommandRow["group"], readonly Row[]>> = {
   "Control access": [
     [
       "keys",
-      "create, list, rotate, and revoke API keys",
+      "create, list, rotate, renew, and revoke API keys",
       keysCommand,
       {
         create: "ci --role agent --user ada --expires 90d --output ci.key",
         list: "",
         rotate: "ci --keep 24h --output ci.key",
+        renew: "-- python agent.py",
         revoke: "ci --yes",
       },
     ],

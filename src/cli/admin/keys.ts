@@ -19,6 +19,7 @@ import { addNotes } from "../shell/help.js";
 import { collect, durationOf, parseDurationMs, parseTimeMs } from "../shell/option_values.js";
 import type { Shell } from "../shell/shell.js";
 import { formatAge, formatTime, jsonLine } from "../shell/text.js";
+import { endOf, leaseHelp, leaseText, lifeText, renewCommand } from "./lease.js";
 
 interface CreateFlags extends DaemonFlags {
   readonly role: Role;
@@ -29,6 +30,7 @@ interface CreateFlags extends DaemonFlags {
   readonly path?: string[];
   readonly readOnly?: boolean;
   readonly expires?: (nowMs: number) => number;
+  readonly lease?: number;
   readonly output?: string;
 }
 
@@ -37,6 +39,7 @@ export function keysCommand(shell: Shell): Command {
     .addCommand(createCommand(shell))
     .addCommand(listCommand(shell))
     .addCommand(rotateCommand(shell))
+    .addCommand(renewCommand(shell))
     .addCommand(revokeCommand(shell));
 }
 
@@ -63,6 +66,7 @@ function createCommand(shell: Shell): Command {
       "when it expires: 90d, 12h, or 2027-01-31T00:00:00Z; default: never",
       parseWhen,
     )
+    .option("--lease <duration>", leaseHelp, parseDurationMs)
     .option("--output <file>", "write the key into a new file (0600) and do not print it");
   addNotes(command, notes);
   return daemonCommand(shell, command, async (session, flags: CreateFlags, name: string) => {
@@ -88,12 +92,13 @@ function createCommand(shell: Shell): Command {
       role: roles.indexOf(flags.role) + 1,
       ...(isRestricted && { restriction: { userIds, providers, connectionIds, methods, paths } }),
       ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
+      ...(flags.lease !== undefined && { lease: durationOf(flags.lease) }),
     };
     // Made first: a key that cannot be written down would be lost.
     const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
     try {
       const answer = await call(`make the API key ${name}`, daemon.access.createApiKey, request);
-      const until = answer.apiKey?.expiresAt ? ` until ${formatTime(answer.apiKey.expiresAt)}` : "";
+      const until = answer.apiKey ? lifeText(answer.apiKey) : "";
       showKey(shell, answer, `key:${name} may act as ${flags.role}${until}`, file, flags);
     } catch (error) {
       file?.remove();
@@ -192,8 +197,9 @@ function listCommand(shell: Shell): Command {
             restriction ? describeRestriction(restrictionFrom(restriction)) : "",
           CREATED: ({ createdAt }) => formatAge(createdAt, shell.clock.nowMs()),
           BY: ({ createdBy }) => createdBy,
-          EXPIRES: ({ expiresAt }) =>
-            formatAge(expiresAt, shell.clock.nowMs()).replace(/^(?!in )(?=.)/, "expired ") || "never",
+          EXPIRES: (key) =>
+            formatAge(endOf(key), shell.clock.nowMs()).replace(/^(?!in )(?=.)/, "expired ") || "never",
+          LEASE: ({ lease }) => leaseText(lease),
           "LAST USED": ({ lastUsedAt }) => formatAge(lastUsedAt, shell.clock.nowMs()) || "never",
           REVOKED: ({ revokedAt, revokedBy }) =>
             revokedAt ? `${formatAge(revokedAt, shell.clock.nowMs())} by ${revokedBy}` : "",

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { Command, InvalidArgumentError } from "commander";
-import { CommandFailure } from "../../cli/shell/command_failure.js";
+import { endOf, leaseHelp, leaseText, lifeText } from "../../cli/admin/lease.js";
+import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import { confirm } from "../../cli/shell/confirm.js";
 import {
   type ConfirmedFlags,
@@ -11,16 +12,17 @@ import {
 } from "../../cli/shell/daemon_command.js";
 import { NewSecretFile } from "../../cli/shell/files.js";
 import { addNotes } from "../../cli/shell/help.js";
-import { collect, parseDurationMs, parseTimeMs } from "../../cli/shell/option_values.js";
+import { collect, durationOf, parseDurationMs, parseTimeMs } from "../../cli/shell/option_values.js";
 import type { Shell } from "../../cli/shell/shell.js";
-import { formatAge, formatTime, printable } from "../../cli/shell/text.js";
+import { formatAge, printable } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { type ApiKey, Role } from "../../gen/nexus/v1/access_pb.js";
 import { readingMethods } from "../../model/access/request_facts.js";
 import { describeRestriction, restrictionFrom } from "../../model/access/scope_restriction.js";
 
 interface GrantFlags extends DaemonFlags {
-  readonly until: (nowMs: number) => number;
+  readonly until?: (nowMs: number) => number;
+  readonly lease?: number;
   readonly user?: string;
   readonly readOnly?: boolean;
   readonly method?: string[];
@@ -29,7 +31,7 @@ interface GrantFlags extends DaemonFlags {
 }
 
 const note =
-  "A grant is an API key that expires, named AGENT.PROVIDER and a few digits. nexusd keys list shows it too. When it expires, its streams and tunnels end within a second.";
+  "A grant is an API key that expires, named AGENT.PROVIDER and a few digits. nexusd keys list shows it too. When it expires, its streams and tunnels end within a second. The agent renews a lease with `nexusd keys renew`. `nexusd run` and `nexusd mcp` do it by themselves.";
 
 export function grantsCommand(shell: Shell): Command {
   return new Command("grants")
@@ -44,7 +46,8 @@ function createCommand(shell: Shell): Command {
     .description("let an agent use a provider for a limited time; prints its key")
     .argument("<agent>", "name of the agent: lower-case letters, digits, dash, underscore", parseAgent)
     .argument("<provider>", "name of the provider")
-    .requiredOption("--until <when>", "when it expires: 18:00, 8h, or 2027-01-31T00:00:00Z", parseUntil)
+    .option("--until <when>", "when it expires: 18:00, 8h, or 2027-01-31T00:00:00Z", parseUntil)
+    .option("--lease <duration>", leaseHelp, parseDurationMs)
     .option("--user <id>", "user whose connections it uses (default: your login name)")
     .option("--read-only", "only GET, HEAD, and OPTIONS requests")
     .option("--method <method>", "only requests with this method; repeatable", collect)
@@ -60,7 +63,9 @@ function createCommand(shell: Shell): Command {
     command,
     async (session, flags: GrantFlags, agent: string, provider: string) => {
       const { daemon, call, show } = session;
-      const expiresAtMs = flags.until(shell.clock.nowMs());
+      const expiresAtMs = flags.until?.(shell.clock.nowMs());
+      if (expiresAtMs === undefined && flags.lease === undefined)
+        throw usageFailure("a grant expires: give --until, --lease, or both");
       const methods = [...new Set([...(flags.readOnly ? readingMethods : []), ...(flags.method ?? [])])];
       const userIds = [flags.user ?? shell.userName()];
       const file = flags.output === undefined ? undefined : NewSecretFile.create(flags.output);
@@ -69,12 +74,12 @@ function createCommand(shell: Shell): Command {
           name: `${agent}.${provider}.${randomBytes(3).toString("hex")}`,
           role: Role.AGENT,
           restriction: { userIds, providers: [provider], methods, paths: flags.path ?? [] },
-          expiresAt: timestampFromMs(expiresAtMs),
+          ...(expiresAtMs !== undefined && { expiresAt: timestampFromMs(expiresAtMs) }),
+          ...(flags.lease !== undefined && { lease: durationOf(flags.lease) }),
         });
         file?.write(`${answer.key}\n`);
-        shell.stderr.write(
-          `${agent} may use ${provider} of ${printable(userIds.join())} until ${formatTime(timestampFromMs(expiresAtMs))}\n`,
-        );
+        const life = answer.apiKey ? lifeText(answer.apiKey) : "";
+        shell.stderr.write(`${agent} may use ${provider} of ${printable(userIds.join())}${life}\n`);
         show(file ? { ...answer, key: "" } : answer, () => (file ? "" : `${answer.key}\n`));
       } catch (error) {
         file?.remove();
@@ -95,7 +100,8 @@ function listCommand(shell: Shell): Command {
         PROVIDER: ({ name }) => grantOf(name)?.provider ?? "",
         "RESTRICTED TO": ({ restriction }) =>
           restriction ? describeRestriction(restrictionFrom(restriction)) : "",
-        ENDS: ({ expiresAt }) => formatAge(expiresAt, nowMs),
+        ENDS: (key) => formatAge(endOf(key), nowMs),
+        LEASE: ({ lease }) => leaseText(lease),
         KEY: ({ name }) => name,
       },
     });
@@ -147,8 +153,10 @@ async function living(
   isMeant: (name: string) => boolean,
 ): Promise<ApiKey[]> {
   const keys = await listAll("list the grants", daemon.access.listApiKeys, {}, ({ apiKeys }) => apiKeys);
-  const hasEnded = ({ expiresAt }: ApiKey): boolean =>
-    expiresAt !== undefined && Number(expiresAt.seconds) * 1000 <= nowMs;
+  const hasEnded = (key: ApiKey): boolean => {
+    const end = endOf(key);
+    return end !== undefined && timestampMs(end) <= nowMs;
+  };
   return keys.filter((key) => isMeant(key.name) && !hasEnded(key));
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { keepLease } from "../../cli/admin/lease.js";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import { clientConfigOf, type DaemonSession, withDaemon } from "../../cli/shell/daemon_command.js";
 import type { Shell } from "../../cli/shell/shell.js";
@@ -50,10 +51,12 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
         shell.clock.setTimer(flags.for, () => end(shell, "the time of --for is over", proxy));
       const about = { id: credentials.sessionId, userId, ...shownOf(shell, argv, flags) };
       const endReports = reportSession(session, about, record, shell.clock);
+      const stopRenewing = keepLease(session);
       try {
         const code = await ran(shell, argv, flags, { proxy, authority, routes, roots, folder });
         if (code !== exitCodes.ok) throw new CommandFailure(code, "");
       } finally {
+        stopRenewing();
         proxy.close();
         await endReports();
       }

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { pipeline } from "node:stream";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { keepLease } from "../../cli/admin/lease.js";
 import { findProvider } from "../../cli/providers/provider_key.js";
 import { connectDaemon } from "../../cli/shell/client.js";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
@@ -59,7 +60,9 @@ function overStdio(shell: Shell, flags: McpServing, policy: McpPolicy): Promise<
       transport: new StdioServerTransport(lines, output),
       onerror: onError,
     });
+    const stopRenewing = keepLease(session);
     await ended;
+    stopRenewing();
     await served.close();
   });
 }

@@ -61,10 +61,46 @@ describe("nexusd grants", () => {
     });
   });
 
+  it("makes a grant with a lease, which its agent renews, once or while a program runs", async () => {
+    const { out, err } = await nexusd(
+      "grants",
+      "create",
+      "leased",
+      "github",
+      "--lease",
+      "10m",
+      "--user",
+      "ada",
+    );
+    expect(err).toContain("leased may use github of ada with a lease of 10m");
+    expect((await nexusd("grants")).out).toMatch(/^leased +github .* in 10m +10m +leased\.github/m);
+    const renew = async (...program: string[]) => {
+      const { place } = daemon;
+      const shell = fakeShell({ env: { NEXUS_ADDRESS: place.httpUrl, NEXUS_API_KEY: out.trim() } });
+      const code = await run(["keys", "renew", ...program], shell);
+      return { code, shell, out: shell.out(), err: shell.err() };
+    };
+    daemon.clock.advance(9 * 60_000);
+    expect(await renew()).toMatchObject({
+      code: 0,
+      out: "the lease ends at 2026-11-24T12:19:00Z unless it is renewed\n",
+    });
+    const { code, shell } = await renew("--", "agent", "--fast");
+    expect([code, shell.programs.map(({ argv }) => argv)]).toEqual([0, [["agent", "--fast"]]]);
+    daemon.clock.advance(10 * 60_000);
+    expect(await names()).not.toContain("leased.github");
+    expect(await renew()).toMatchObject({
+      code: 1,
+      err: expect.stringContaining("its lease was not renewed"),
+    });
+  });
+
   it("takes a time of day for the next one that comes", async () => {
     const { err } = await nexusd("grants", "create", "early", "github", "--until", "08:30", "--user", "ada");
     expect(err).toMatch(/until 2026-11-2[45]T/);
     const wrong = await nexusd("grants", "create", "Bad.Name", "github", "--until", "8h");
     expect(wrong.code).toBe(2);
+    const endless = await nexusd("grants", "create", "early", "github");
+    expect([endless.code, endless.err]).toEqual([2, expect.stringContaining("--until, --lease, or both")]);
   });
 });
