@@ -19,21 +19,14 @@ const retryMs = 60_000;
 /** A renewal is written when less than this part of the lease is left, so that one key writes three times in a lease at most. */
 const writtenBelow = 2 / 3;
 
-interface Watched {
-  readonly endsAtMs: number;
-  /** By the monotonic clock. */
-  readonly dueMs: number;
-  readonly timer: Timer;
-}
-
 /** The leases of API keys: renewed by the holder of the key, else ended. */
 export class Leases {
-  /** By the id of the key. */
-  readonly #watched = new Map<string, Watched>();
+  /** By the id of the key; when it is due by the monotonic clock. */
+  readonly #watched = new Map<string, { endsAtMs: number; dueMs: number; timer: Timer }>();
 
   constructor(
     private readonly deps: {
-      readonly store: Pick<Store, "commit">;
+      readonly store: Store;
       readonly clock: Clock;
       readonly log: Log;
       find(name: string): ApiKeyRecord | undefined;
