@@ -36,7 +36,7 @@ var sentinels = map[codes.Code]error{
 	codes.DeadlineExceeded: context.DeadlineExceeded,
 }
 
-// Error is what the daemon answered in place of a token. Errors of the other types wrap one.
+// Error is what the daemon answered instead of a token. Errors of the other types wrap one.
 type Error struct {
 	// Code is the status of the call.
 	Code codes.Code

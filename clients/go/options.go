@@ -18,14 +18,14 @@ type settings struct {
 // Address is where the daemon listens: unix:PATH, http://HOST:PORT or https://HOST:PORT. It stands in for NEXUS_ADDRESS.
 func Address(address string) Option { return func(s *settings) { s.address = address } }
 
-// APIKeyFile names the file that holds the API key, in place of NEXUS_API_KEY_FILE. It is read again for each call, so that a key can be
+// APIKeyFile names the file that holds the API key, instead of NEXUS_API_KEY_FILE. It is read again for each call, so that a key can be
 // exchanged. A key is sent over TCP alone: over the Unix socket the user of the process is who calls.
 func APIKeyFile(path string) Option { return func(s *settings) { s.apiKeyFile = path } }
 
-// APIKey is the API key itself, in place of NEXUS_API_KEY.
+// APIKey is the API key itself, instead of NEXUS_API_KEY.
 func APIKey(key string) Option { return func(s *settings) { s.apiKey = key } }
 
-// TLSConfig is used for https, in place of NEXUS_CA_FILE, NEXUS_CLIENT_CERT_FILE and NEXUS_CLIENT_KEY_FILE.
+// TLSConfig is used for https, instead of NEXUS_CA_FILE, NEXUS_CLIENT_CERT_FILE and NEXUS_CLIENT_KEY_FILE.
 func TLSConfig(config *tls.Config) Option { return func(s *settings) { s.tls = config } }
 
 // TokenOption says more about the token that a call asks for.

@@ -24,7 +24,7 @@ func unreachable(address, detail string) string {
 	case isUntrusted.MatchString(detail):
 		return fmt.Sprintf("the certificate of %s is not trusted: set NEXUS_CA_FILE to the file of its CA (%s)", address, detail)
 	case isPlain.MatchString(detail):
-		return fmt.Sprintf("%s does not speak TLS: is it http:// in place of https://? %s", at, listener)
+		return fmt.Sprintf("%s does not speak TLS: is it http:// instead of https://? %s", at, listener)
 	case isCut.MatchString(detail):
 		return fmt.Sprintf("%s ended the connection without an answer: nexusd ended, or it is another listener, or one with TLS (https://): %s (%s)",
 			at, listener, detail)

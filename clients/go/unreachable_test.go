@@ -30,7 +30,7 @@ func TestAnAddressAtWhichNoDaemonAnswersIsToldFromOthers(t *testing.T) {
 		{"HTTP/1.1, as the browser listener", plain.URL, notHTTP2},
 		{"HTTP/1.1 over TLS", secure.URL, notHTTP2},
 		{"another protocol", "http://" + ssh, notHTTP2},
-		{"plain text for TLS", "https://" + plain.Listener.Addr().String(), "does not speak TLS: is it http:// in place of https://? " + listener},
+		{"plain text for TLS", "https://" + plain.Listener.Addr().String(), "does not speak TLS: is it http:// instead of https://? " + listener},
 		{"TLS for plain text", "http://" + untrusted.Listener.Addr().String(), "or one with TLS (https://): " + listener},
 		{"an unknown CA", untrusted.URL, "is not trusted: set NEXUS_CA_FILE"},
 		{"nobody, at once", "http://" + silent, "ended the connection without an answer"},

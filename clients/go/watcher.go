@@ -56,7 +56,7 @@ type running struct {
 type happening struct {
 	stream  *running
 	message *nexusv1.WatchTokensResponse
-	err     error // in place of a message: the end
+	err     error // instead of a message: the end
 }
 
 // run opens a stream for all names, another one when there are new names, and one again when it ends. The old stream goes on until the

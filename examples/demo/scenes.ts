@@ -19,7 +19,7 @@ export function daemonStarted(dataDir: string, publicUrl: string): Scene {
 export function providerStarted(issuer: string, accessTokenTtlSeconds: number): Scene {
   return {
     record: { step: "provider_started", issuer, access_token_ttl_seconds: accessTokenTtlSeconds },
-    headline: "Started a certified OpenID provider, in place of Google and the like",
+    headline: "Started a certified OpenID provider, instead of Google and the like",
     why: [
       `Its access tokens live ${accessTokenTtlSeconds} s, so that you need not wait an hour. A refresh token works once:`,
       "whoever uses one a second time loses the whole consent.",

@@ -3,7 +3,7 @@ import { nexusd, type Scene } from "./narrator.js";
 export function apiStarted(url: string): Scene {
   return {
     record: { step: "api_started", url },
-    headline: "Started an API that takes a key, in place of a provider without OAuth",
+    headline: "Started an API that takes a key, instead of a provider without OAuth",
     why: [
       "Keys do not expire and cannot be refreshed; people rotate them by hand, and agents must learn of it.",
     ],

@@ -8,7 +8,7 @@ import * as scenes from "./static_scenes.js";
 export interface StaticStage {
   readonly daemon: DaemonProcess;
   readonly tell: Narrator;
-  /** Whether the demo enters the key by the API, in place of a person in the form. */
+  /** Whether the demo enters the key by the API, instead of a person in the form. */
   readonly auto: boolean;
   readonly signal: AbortSignal;
 }

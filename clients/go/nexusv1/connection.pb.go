@@ -683,7 +683,7 @@ type ConnectionServiceRequestConnectionRequest struct {
 	// connection's own.
 	Label string `protobuf:"bytes,8,opt,name=label,proto3" json:"label,omitempty"`
 	// Use device authorization (RFC 8628), for a user whose browser cannot reach the `browser` listener. The response has `user_code` and
-	// `verification_uri` in place of `auth_url`, and the daemon polls the provider until the user is done. For a profile of type
+	// `verification_uri` instead of `auth_url`, and the daemon polls the provider until the user is done. For a profile of type
 	// `oauth2` whose server has a device authorization endpoint. Not together with a confirmation or a `return_url`.
 	Device        bool `protobuf:"varint,50,opt,name=device,proto3" json:"device,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1058,7 +1058,7 @@ type GetConnectionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// In place of the id.
+	// Instead of the id.
 	Name          *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1458,7 +1458,7 @@ type ConnectionServiceRefreshConnectionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// In place of the id.
+	// Instead of the id.
 	Name          *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1559,7 +1559,7 @@ type RevokeConnectionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// In place of the id.
+	// Instead of the id.
 	Name          *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1660,7 +1660,7 @@ type DeleteConnectionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// In place of the id.
+	// Instead of the id.
 	Name          *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1982,7 +1982,7 @@ type ImportConnectionRequest struct {
 	Scopes []string `protobuf:"bytes,5,rep,name=scopes,proto3" json:"scopes,omitempty"`
 	// The label of the connection's name, see `ConnectionName`.
 	Label string `protobuf:"bytes,6,opt,name=label,proto3" json:"label,omitempty"`
-	// In place of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a user who signed in at an application that is the client of
+	// Instead of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a user who signed in at an application that is the client of
 	// the profile. `iss`, `aud` and `exp` are checked; its signature is left to the issuer, which sees it when the id_token is exchanged
 	// (`GRANT_TYPE_IDENTITY_ASSERTION`). The connection has no access token and ends with the id_token; another import with its name
 	// replaces it.
@@ -2123,7 +2123,7 @@ type ReplaceCredentialRequest struct {
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
 	// The fields that the profile's schema names.
 	Credentials map[string]string `protobuf:"bytes,2,rep,name=credentials,proto3" json:"credentials,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// In place of the id.
+	// Instead of the id.
 	Name          *ConnectionName `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

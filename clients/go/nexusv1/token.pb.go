@@ -216,10 +216,10 @@ type AcquireTokenRequest struct {
 	ReturnUrl string `protobuf:"bytes,6,opt,name=return_url,json=returnUrl,proto3" json:"return_url,omitempty"`
 	// How long to wait for the user, 0 to 60 seconds; unset means 0. The deadline of the call must be later.
 	Wait *durationpb.Duration `protobuf:"bytes,7,opt,name=wait,proto3" json:"wait,omitempty"`
-	// In place of `provider_name`: the URL of an MCP server. nexusd uses the profile of the server, or creates it as by
+	// Instead of `provider_name`: the URL of an MCP server. nexusd uses the profile of the server, or creates it as by
 	// `CreateProvider`, whose errors and permission (`provider.manage`) then apply.
 	McpServerUrl string `protobuf:"bytes,50,opt,name=mcp_server_url,json=mcpServerUrl,proto3" json:"mcp_server_url,omitempty"`
-	// If a user is needed, use device authorization, as in `RequestConnection`: `consent` has a code in place of `auth_url`. It takes
+	// If a user is needed, use device authorization, as in `RequestConnection`: `consent` has a code instead of `auth_url`. It takes
 	// effect only when a request for consent is created.
 	Device bool `protobuf:"varint,51,opt,name=device,proto3" json:"device,omitempty"`
 	// The request to an API that the token is for, as in `TokenServiceGetTokenRequest`.
@@ -552,7 +552,7 @@ type ConsentRequired struct {
 	// declined), `authorization_failed`, `token_exchange_failed`, `id_token_verification_failed`, and `account_changed`. A newer request
 	// that replaces the next link, or a new credential, ends that. Show no further link by yourself after `access_denied`.
 	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
-	// With a device authorization (RFC 8628 section 3.3), in place of `auth_url`: the page that the user opens on any device.
+	// With a device authorization (RFC 8628 section 3.3), instead of `auth_url`: the page that the user opens on any device.
 	VerificationUri string `protobuf:"bytes,50,opt,name=verification_uri,json=verificationUri,proto3" json:"verification_uri,omitempty"`
 	// The code to enter there.
 	UserCode string `protobuf:"bytes,51,opt,name=user_code,json=userCode,proto3" json:"user_code,omitempty"`
@@ -651,7 +651,7 @@ type TokenServiceGetTokenRequest struct {
 	// is the time between the issue of a token and its refresh window, and a larger value counts as that. If the refresh fails, the valid
 	// token is returned.
 	MinTtl *durationpb.Duration `protobuf:"bytes,2,opt,name=min_ttl,json=minTtl,proto3" json:"min_ttl,omitempty"`
-	// In place of the id.
+	// Instead of the id.
 	Name *ConnectionName `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	// The audience of the downscoped token: the `audience` of RFC 8693 section 2.1, as the provider knows it. Not for installations of a GitHub App.
 	Audience string `protobuf:"bytes,60,opt,name=audience,proto3" json:"audience,omitempty"`
@@ -659,7 +659,7 @@ type TokenServiceGetTokenRequest struct {
 	// the provider's default. Of an installation of a GitHub App: `contents:read` for a permission, `repository:NAME` for a repository; one
 	// kind that is not named stays as the connection has it.
 	Scopes []string `protobuf:"bytes,61,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	// The API that the downscoped token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
+	// The API that the downscoped token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, instead of the
 	// `oauth2_options.resource` of the profile. Not for installations of a GitHub App.
 	Resource string `protobuf:"bytes,62,opt,name=resource,proto3" json:"resource,omitempty"`
 	// The request to an API that the token is for. Without it, rules for requests are treated as closed: an agent whose requests the rules
@@ -808,7 +808,7 @@ type RefreshTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// In place of the id.
+	// Instead of the id.
 	Name *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Whether `token.id_token` is returned too.
 	IncludeIdToken bool `protobuf:"varint,60,opt,name=include_id_token,json=includeIdToken,proto3" json:"include_id_token,omitempty"`
@@ -918,7 +918,7 @@ type ReportRejectedTokenRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// In place of the id.
+	// Instead of the id.
 	Name *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Revision of the rejected token (`Token.revision`), at least 1.
 	Revision uint64 `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -1085,7 +1085,7 @@ type CreateProofRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the connection.
 	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// In place of the id.
+	// Instead of the id.
 	Name *ConnectionName `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Method of the request, as it is sent: `GET`.
 	Method string `protobuf:"bytes,3,opt,name=method,proto3" json:"method,omitempty"`

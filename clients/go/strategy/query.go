@@ -15,7 +15,7 @@ func cutURL(address string) (before, query, fragment string) {
 	return before, query, fragment
 }
 
-// withQueryParam sets one parameter, in the place of the first that has its name, and leaves everything else as it is.
+// withQueryParam sets one parameter, at the position of the first that has its name, and leaves everything else as it is.
 func withQueryParam(address, name, value string) string {
 	before, query, fragment := cutURL(address)
 	pair := encode(name) + "=" + encode(value)

@@ -53,7 +53,7 @@ def serve() -> Iterator[Serve]:
     [
         ("http", _HTTP1, f"does not speak HTTP/2: {_LISTENER}"),
         ("http", b"SSH-2.0\r\n" * 9, f"does not speak HTTP/2: {_LISTENER}"),
-        ("https", _HTTP1, f"does not speak TLS: is it http:// in place of https://? {_LISTENER}"),
+        ("https", _HTTP1, f"does not speak TLS: is it http:// instead of https://? {_LISTENER}"),
         ("http", _ALERT, f"or one with TLS (https://): {_LISTENER}"),
         ("http", b"", "ended the connection without an answer"),
     ],

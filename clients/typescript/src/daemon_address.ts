@@ -14,7 +14,7 @@ export interface NexusOptions {
   readonly apiKey?: string | undefined;
   /** A file with the key, read for each call. Default: `NEXUS_API_KEY_FILE`. */
   readonly apiKeyFile?: string | undefined;
-  /** PEM, for `https`: the authorities that are trusted in place of those of Node. Default: the file that `NEXUS_CA_FILE` names. */
+  /** PEM, for `https`: the authorities that are trusted instead of those of Node. Default: the file that `NEXUS_CA_FILE` names. */
   readonly ca?: string | undefined;
   /** PEM, for `https`: a client certificate. Default: the files of `NEXUS_CLIENT_CERT_FILE` and `NEXUS_CLIENT_KEY_FILE`. */
   readonly certificate?: { readonly cert: string; readonly key: string } | undefined;

@@ -1,4 +1,4 @@
-/** What the daemon, or the way to it, answered in place of a token. No message holds a credential. */
+/** What the daemon, or the way to it, answered instead of a token. No message holds a credential. */
 export class NexusError extends Error {
   override name = "NexusError";
 

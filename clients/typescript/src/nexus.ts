@@ -42,7 +42,7 @@ export interface TokenOptions extends Limits {
   readonly scopes?: readonly string[] | undefined;
   /** How long the token should live at least, 0 to 24 hours: a wish, as in `AcquireToken`. */
   readonly minTtlMs?: number | undefined;
-  /** Where a person is needed, ask by device authorization (RFC 8628): a code that is entered on any device, in place of the link. */
+  /** Where a person is needed, ask by device authorization (RFC 8628): a code that is entered on any device, instead of the link. */
   readonly device?: boolean | undefined;
 }
 
@@ -143,7 +143,7 @@ export class Nexus implements AsyncDisposable, Disposable {
    * A `fetch` whose requests carry the token. On 401 it reports the token, waits for the next one and sends once more. On 403 with
    * `insufficient_scope` it rejects with `ConsentRequired`, whose `scopes` are those that `acquire` can wait for.
    *
-   * @param options `fetch`: what sends the requests, in place of the global one
+   * @param options `fetch`: what sends the requests, instead of the global one
    */
   fetch(provider: string, options: TokenOptions & { readonly fetch?: Fetch | undefined }): Fetch {
     const { fetch = globalThis.fetch } = options;

@@ -34,7 +34,7 @@ export function unreachableMessage(error: unknown, address: string): string {
     return `the certificate of ${address} is not trusted: set NEXUS_CA_FILE to the file of its CA (${code})`;
   }
   if (/^(ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG)$/.test(code)) {
-    return `${at} does not speak TLS: is it http:// in place of https://? ${listener}`;
+    return `${at} does not speak TLS: is it http:// instead of https://? ${listener}`;
   }
   if (/^(ERR_HTTP2_|ERR_SSL_|EPROTO)/.test(code)) {
     return `${at} does not speak HTTP/2: ${listener} (${code})`;

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
-/** In place of a load balancer: each new connection goes to the next hub that takes it. */
+/** Instead of a load balancer: each new connection goes to the next hub that takes it. */
 export class Balancer {
   /** Ports of the hubs on 127.0.0.1. */
   ports: readonly number[] = [];

@@ -71,7 +71,7 @@ class Account:
 
 
 class Answer(Exception):
-    """What the framework gets in place of the tool's own result."""
+    """What the framework gets instead of the tool's own result."""
 
     def __init__(self, result: object) -> None:
         super().__init__()

@@ -232,7 +232,7 @@ def _with_header(request: Request, name: str, value: str) -> Request:
 
 
 def _with_query_param(url: str, name: str, value: str) -> str:
-    """Sets one parameter, in the place of the first that has its name, and leaves everything else as it is."""
+    """Sets one parameter, at the position of the first that has its name, and leaves everything else as it is."""
     before, query, fragment = cut_url(url)
     pair = f"{quote(utf8(name), safe='-_.~')}={quote(utf8(value), safe='-_.~')}"
     pairs = query.split("&") if query else []

@@ -73,7 +73,7 @@ class Consent:
     expires_at: datetime | None
     #: `not_connected`, `scopes_missing`, or why a connection that worked needs a person again, as `reauth_required`.
     reason: str
-    #: With a device authorization (RFC 8628 section 3.3), in place of `auth_url`: the page to open on any device.
+    #: With a device authorization (RFC 8628 section 3.3), instead of `auth_url`: the page to open on any device.
     verification_uri: str = ""
     #: The code to enter there.
     user_code: str = ""
@@ -100,7 +100,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class ConnectionState:
-    """The full state of one connection, in place of any before."""
+    """The full state of one connection, instead of any before."""
 
     connection_id: str
     provider: str

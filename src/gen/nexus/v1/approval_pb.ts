@@ -18,35 +18,35 @@ export const file_nexus_v1_approval: GenFile = /*@__PURE__*/
   fileDesc("ChduZXh1cy92MS9hcHByb3ZhbC5wcm90bxIIbmV4dXMudjEimAMKC0hlbGRSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBmRpZ2VzdBgCIAEoDBIOCgZtZXRob2QYAyABKAkSCwoDdXJsGAQgASgJEiUKB2hlYWRlcnMYBSADKAsyFC5uZXh1cy52MS5IZWxkSGVhZGVyEhEKCWJvZHlfc2l6ZRgGIAEoBBITCgtib2R5X3NoYTI1NhgHIAEoDBIRCglib2R5X3RleHQYCCABKAkSDgoGY2FsbGVyGAkgASgJEg8KB3Nlc3Npb24YCiABKAkSEAoIcHJvdmlkZXIYCyABKAkSDwoHdXNlcl9pZBgMIAEoCRIVCg1jb25uZWN0aW9uX2lkGA0gASgJEi4KCmhlbGRfc2luY2UYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXJ1bGVfbGluZRgQIAEoDRIPCgdiZWNhdXNlGBEgASgJEg8KB2V4dGVudHMYEiADKAkiKQoKSGVsZEhlYWRlchIMCgRuYW1lGAEgASgJEg0KBXZhbHVlGAIgASgJIjAKF0xpc3RIZWxkUmVxdWVzdHNSZXF1ZXN0EhUKBGxpbmsYASABKAlCB7pIBHICGEAiQwoYTGlzdEhlbGRSZXF1ZXN0c1Jlc3BvbnNlEicKCHJlcXVlc3RzGAEgAygLMhUubmV4dXMudjEuSGVsZFJlcXVlc3QigwEKGERlY2lkZUhlbGRSZXF1ZXN0UmVxdWVzdBIVCgJpZBgBIAEoCUIJukgGcgQQARhAEhcKBmRpZ2VzdBgCIAEoDEIHukgEegJoIBIPCgdhcHByb3ZlGAMgASgIEiYKBmV4dGVudBgEIAEoCUIWukgTchFSAFIHc2Vzc2lvblIEaG91ciIbChlEZWNpZGVIZWxkUmVxdWVzdFJlc3BvbnNlIkoKF0ZpbmRBcHByb3ZhbFBhZ2VSZXF1ZXN0Ei8KB3JlcXVlc3QYASABKAsyFi5uZXh1cy52MS5TaG93blJlcXVlc3RCBrpIA8gBASJXChhGaW5kQXBwcm92YWxQYWdlUmVzcG9uc2USCwoDdXJsGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMqUCCg9BcHByb3ZhbFNlcnZpY2USWQoQTGlzdEhlbGRSZXF1ZXN0cxIhLm5leHVzLnYxLkxpc3RIZWxkUmVxdWVzdHNSZXF1ZXN0GiIubmV4dXMudjEuTGlzdEhlbGRSZXF1ZXN0c1Jlc3BvbnNlElwKEURlY2lkZUhlbGRSZXF1ZXN0EiIubmV4dXMudjEuRGVjaWRlSGVsZFJlcXVlc3RSZXF1ZXN0GiMubmV4dXMudjEuRGVjaWRlSGVsZFJlcXVlc3RSZXNwb25zZRJZChBGaW5kQXBwcm92YWxQYWdlEiEubmV4dXMudjEuRmluZEFwcHJvdmFsUGFnZVJlcXVlc3QaIi5uZXh1cy52MS5GaW5kQXBwcm92YWxQYWdlUmVzcG9uc2VCRQoMZGV2Lm5leHVzLnYxUAFaM2dpdGh1Yi5jb20vbmV4dXNkL25leHVzZC9jbGllbnRzL2dvL25leHVzdjE7bmV4dXN2MWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_nexus_v1_token]);
 
 /**
- * A request that waits, whole. Texts that the agent wrote are escaped: what is not printable ASCII stands as `\u{1f600}`, in the body
- * only control and format characters do.
+ * A complete held request. Text from the agent is escaped: characters outside printable ASCII appear as `\u{1f600}`. In the body, only control
+ * and format characters are escaped.
  *
  * @generated from message nexus.v1.HeldRequest
  */
 export type HeldRequest = Message<"nexus.v1.HeldRequest"> & {
   /**
-   * Of this wait.
+   * Id of the held request.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * SHA-256 of the canonical request, 32 bytes: method, whole URL, headers, digest and size of the body, caller, session and connection.
+   * SHA-256 of the canonical request, 32 bytes: method, complete URL, headers, digest and size of the body, caller, session, and connection.
    *
    * @generated from field: bytes digest = 2;
    */
   digest: Uint8Array;
 
   /**
-   * Method.
+   * HTTP method.
    *
    * @generated from field: string method = 3;
    */
   method: string;
 
   /**
-   * The whole URL, with its scheme.
+   * Complete URL, with its scheme.
    *
    * @generated from field: string url = 4;
    */
@@ -74,21 +74,21 @@ export type HeldRequest = Message<"nexus.v1.HeldRequest"> & {
   bodySha256: Uint8Array;
 
   /**
-   * The body as text; empty where it is no UTF-8, or has more than 64 KiB.
+   * The body as text; empty if it is not UTF-8 or is larger than 64 KiB.
    *
    * @generated from field: string body_text = 8;
    */
   bodyText: string;
 
   /**
-   * Principal that sent it.
+   * Principal that sent the request.
    *
    * @generated from field: string caller = 9;
    */
   caller: string;
 
   /**
-   * What its proxy names the run of the program by; may be empty.
+   * Name that the proxy gave to this run of the program; can be empty.
    *
    * @generated from field: string session = 10;
    */
@@ -102,7 +102,7 @@ export type HeldRequest = Message<"nexus.v1.HeldRequest"> & {
   provider: string;
 
   /**
-   * User whose connection it uses.
+   * User whose connection the request uses.
    *
    * @generated from field: string user_id = 12;
    */
@@ -116,14 +116,14 @@ export type HeldRequest = Message<"nexus.v1.HeldRequest"> & {
   connectionId: string;
 
   /**
-   * Since when it waits.
+   * Start of the hold.
    *
    * @generated from field: google.protobuf.Timestamp held_since = 14;
    */
   heldSince?: Timestamp | undefined;
 
   /**
-   * When it is denied by itself.
+   * Time at which the request is denied automatically.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 15;
    */
@@ -144,7 +144,7 @@ export type HeldRequest = Message<"nexus.v1.HeldRequest"> & {
   because: string;
 
   /**
-   * For how long a yes may count beside once: `session`, `hour`.
+   * Longer approvals that the rule allows: `session`, `hour`.
    *
    * @generated from field: repeated string extents = 18;
    */
@@ -159,20 +159,20 @@ export const HeldRequestSchema: GenMessage<HeldRequest> = /*@__PURE__*/
   messageDesc(file_nexus_v1_approval, 0);
 
 /**
- * A header of a request that waits.
+ * A header of a held request.
  *
  * @generated from message nexus.v1.HeldHeader
  */
 export type HeldHeader = Message<"nexus.v1.HeldHeader"> & {
   /**
-   * In lower case.
+   * Name in lower case.
    *
    * @generated from field: string name = 1;
    */
   name: string;
 
   /**
-   * See `HeldRequest`.
+   * Value, escaped as described in `HeldRequest`.
    *
    * @generated from field: string value = 2;
    */
@@ -193,8 +193,8 @@ export const HeldHeaderSchema: GenMessage<HeldHeader> = /*@__PURE__*/
  */
 export type ListHeldRequestsRequest = Message<"nexus.v1.ListHeldRequestsRequest"> & {
   /**
-   * The end of the URL of an approval page: only the request that it leads to is listed, and none once that is answered or has ended. Such a URL
-   * is signed for one request, and leads nowhere if it is altered. Empty for all requests.
+   * Last path segment of the URL of an approval page. Lists only the request of that page, or none if it is no longer held. The URL is signed for
+   * one request, and does not work if it is altered. Empty for all requests.
    *
    * @generated from field: string link = 1;
    */
@@ -215,7 +215,7 @@ export const ListHeldRequestsRequestSchema: GenMessage<ListHeldRequestsRequest> 
  */
 export type ListHeldRequestsResponse = Message<"nexus.v1.ListHeldRequestsResponse"> & {
   /**
-   * At most 100 wait at a time.
+   * The held requests, at most 100.
    *
    * @generated from field: repeated nexus.v1.HeldRequest requests = 1;
    */
@@ -243,21 +243,21 @@ export type DecideHeldRequestRequest = Message<"nexus.v1.DecideHeldRequestReques
   id: string;
 
   /**
-   * `HeldRequest.digest`, of what was read.
+   * `HeldRequest.digest` of the request that the person read.
    *
    * @generated from field: bytes digest = 2;
    */
   digest: Uint8Array;
 
   /**
-   * Whether it may be sent.
+   * True to send the request, false to deny it.
    *
    * @generated from field: bool approve = 3;
    */
   approve: boolean;
 
   /**
-   * With `approve`: empty for this once, `session` or `hour` for every request of this caller that the same rule asks about.
+   * With `approve`: empty for this request only. `session` or `hour` also approves later requests of this caller under the same rule.
    *
    * @generated from field: string extent = 4;
    */
@@ -293,7 +293,7 @@ export const DecideHeldRequestResponseSchema: GenMessage<DecideHeldRequestRespon
  */
 export type FindApprovalPageRequest = Message<"nexus.v1.FindApprovalPageRequest"> & {
   /**
-   * The request, as it was shown to GetToken or AcquireToken by the call that waits.
+   * The request, as the waiting call showed it to GetToken or AcquireToken.
    *
    * @generated from field: nexus.v1.ShownRequest request = 1;
    */
@@ -314,14 +314,14 @@ export const FindApprovalPageRequestSchema: GenMessage<FindApprovalPageRequest> 
  */
 export type FindApprovalPageResponse = Message<"nexus.v1.FindApprovalPageResponse"> & {
   /**
-   * Works until the request is answered or ends.
+   * URL of the page. It works while the request is held.
    *
    * @generated from field: string url = 1;
    */
   url: string;
 
   /**
-   * When the request is denied by itself.
+   * Time at which the request is denied automatically.
    *
    * @generated from field: google.protobuf.Timestamp expires_at = 2;
    */
@@ -336,17 +336,17 @@ export const FindApprovalPageResponseSchema: GenMessage<FindApprovalPageResponse
   messageDesc(file_nexus_v1_approval, 7);
 
 /**
- * Requests of agents that a rule of the policy file has a person asked about (`then: ask`).
+ * Holds requests of agents for approval by a person, if a rule of the policy file says `then: ask`.
  *
- * Such a request is held until somebody answers, its caller leaves, or 180 seconds are over; then it is denied. What is held is in the memory of
- * the daemon alone: a restart ends it, and nothing is sent twice. In a fleet, the leader holds it, a new leader ends it, and every hub lists and
- * answers it.
+ * A request is held until somebody approves or denies it or its caller disconnects. After 180 seconds it is denied. Held requests are only in the
+ * memory of the daemon: a restart ends them, and nothing is sent twice. In a fleet, the leader holds them, and a new leader ends them. Every hub
+ * lists them and accepts decisions.
  *
  * @generated from service nexus.v1.ApprovalService
  */
 export const ApprovalService: GenService<{
   /**
-   * Lists the requests that wait, the oldest first. Needs the role admin or operator.
+   * Lists the held requests, oldest first. Requires the role admin or operator.
    *
    * @generated from rpc nexus.v1.ApprovalService.ListHeldRequests
    */
@@ -356,14 +356,14 @@ export const ApprovalService: GenService<{
     output: typeof ListHeldRequestsResponseSchema;
   },
   /**
-   * Answers a request that waits. The answer counts for the request whose digest it names, once. Needs the role admin or operator.
+   * Approves or denies a held request. The decision applies once, to the request with this digest. Requires the role admin or operator.
    *
    * Errors:
    *
-   * - `NOT_FOUND` for a request that waits no more.
-   * - `ABORTED` when `digest` is not that of the request.
-   * - `PERMISSION_DENIED` for a caller that sent the request itself, unless it is the owner.
-   * - `INVALID_ARGUMENT` for an `extent` that the rule does not name.
+   * - `NOT_FOUND` if the request is no longer held.
+   * - `ABORTED` if `digest` is not that of the request.
+   * - `PERMISSION_DENIED` if the caller sent the request itself, unless it is the owner.
+   * - `INVALID_ARGUMENT` if the rule does not allow this `extent`.
    *
    * @generated from rpc nexus.v1.ApprovalService.DecideHeldRequest
    */
@@ -373,12 +373,12 @@ export const ApprovalService: GenService<{
     output: typeof DecideHeldRequestResponseSchema;
   },
   /**
-   * Finds the page of the console at which a person answers a request of the caller itself that waits, so that the caller can show it to that
-   * person. Who opens it must be signed in to the console, as somebody who may answer.
+   * Returns the URL of the console's approval page for a held request of the caller itself, so that the caller can show it to a person. To open
+   * the page, that person must be signed in to the console with a role that may decide.
    *
    * Errors:
    *
-   * - `NOT_FOUND` when no such request waits, or no browser reaches the console.
+   * - `NOT_FOUND` if no such request is held, or no browser can reach the console.
    *
    * @generated from rpc nexus.v1.ApprovalService.FindApprovalPage
    */

@@ -16,27 +16,27 @@ export const file_nexus_v1_audit: GenFile = /*@__PURE__*/
   fileDesc("ChRuZXh1cy92MS9hdWRpdC5wcm90bxIIbmV4dXMudjEi2gIKCkF1ZGl0RXZlbnQSEAoIc2VxdWVuY2UYASABKAQSKAoEdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKZXZlbnRfdHlwZRgDIAEoCRIRCglwcmluY2lwYWwYBCABKAkSFQoNY29ubmVjdGlvbl9pZBgFIAEoCRITCgtwcm92aWRlcl9pZBgGIAEoCRIOCgZyZWFzb24YByABKAkSDgoGb3JpZ2luGAggASgJEgwKBGhhc2gYCSABKAkSDQoFY291bnQYCiABKAQSEAoIcmV2aXNpb24YCyABKAQSCwoDdmlhGAwgAygJEg0KBWFnZW50GA0gASgJEg8KB3Nlc3Npb24YDiABKAkSDwoHdXNlcl9pZBgPIAEoCRIMCgRydWxlGBAgASgJEhAKCGFwcHJvdmVyGBEgASgJEhAKCHRyYWNlX2lkGBIgASgJIpgCChZMaXN0QXVkaXRFdmVudHNSZXF1ZXN0Eh0KCXBhZ2Vfc2l6ZRgBIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAIgASgJQgi6SAVyAxiABBIbCgpldmVudF90eXBlGAMgASgJQge6SARyAhhAEiIKDWNvbm5lY3Rpb25faWQYBCABKAlCC7pICNgBAXIDsAEBEikKBXNpbmNlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIbCglwcmluY2lwYWwYBiABKAlCCLpIBXIDGIAEEiAKC3Byb3ZpZGVyX2lkGAcgASgJQgu6SAjYAQFyA7ABARIWCg5hZnRlcl9zZXF1ZW5jZRgIIAEoBCJYChdMaXN0QXVkaXRFdmVudHNSZXNwb25zZRIkCgZldmVudHMYASADKAsyFC5uZXh1cy52MS5BdWRpdEV2ZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJnChVWZXJpZnlBdWRpdExvZ1JlcXVlc3QSGwoTY2hlY2twb2ludF9zZXF1ZW5jZRgBIAEoBBIxCg9jaGVja3BvaW50X2hhc2gYAiABKAlCGLpIFdgBAXIQMg5eWzAtOWEtZl17NjR9JCKYAQoWVmVyaWZ5QXVkaXRMb2dSZXNwb25zZRIPCgdjaGVja2VkGAEgASgEEhoKEmZpcnN0X2JhZF9zZXF1ZW5jZRgCIAEoBBIOCgZyZWFzb24YAyABKAkSFQoNaGVhZF9zZXF1ZW5jZRgEIAEoBBIRCgloZWFkX2hhc2gYBSABKAkSFwoPYW5jaG9yX3NlcXVlbmNlGAYgASgEMrsBCgxBdWRpdFNlcnZpY2USVgoPTGlzdEF1ZGl0RXZlbnRzEiAubmV4dXMudjEuTGlzdEF1ZGl0RXZlbnRzUmVxdWVzdBohLm5leHVzLnYxLkxpc3RBdWRpdEV2ZW50c1Jlc3BvbnNlElMKDlZlcmlmeUF1ZGl0TG9nEh8ubmV4dXMudjEuVmVyaWZ5QXVkaXRMb2dSZXF1ZXN0GiAubmV4dXMudjEuVmVyaWZ5QXVkaXRMb2dSZXNwb25zZUJFCgxkZXYubmV4dXMudjFQAVozZ2l0aHViLmNvbS9uZXh1c2QvbmV4dXNkL2NsaWVudHMvZ28vbmV4dXN2MTtuZXh1c3YxYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
 
 /**
- * One event.
+ * One audit event.
  *
  * @generated from message nexus.v1.AuditEvent
  */
 export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   /**
-   * Counts all events of the store, from 1.
+   * Number of the event in the store, from 1.
    *
    * @generated from field: uint64 sequence = 1;
    */
   sequence: bigint;
 
   /**
-   * When it happened.
+   * Time of the event.
    *
    * @generated from field: google.protobuf.Timestamp time = 2;
    */
   time?: Timestamp | undefined;
 
   /**
-   * For example `provider.created`, `connection.requested`, `oauth_flow_completed`, `token_refreshed`.
+   * Type, for example `provider.created`, `connection.requested`, `oauth_flow_completed`, `token_refreshed`.
    *
    * - `token_retrieved` is the first time that a principal gets a revision of a token. It is recorded before the token leaves, so a
    *   watcher that disconnects at that moment has an event and no token. `token_reads_counted` counts later reads of the same revision.
@@ -68,14 +68,14 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   principal: string;
 
   /**
-   * Id of the connection; empty when none is concerned.
+   * Id of the connection; empty if the event is about none.
    *
    * @generated from field: string connection_id = 5;
    */
   connectionId: string;
 
   /**
-   * Id of the provider profile; empty when none is concerned.
+   * Id of the provider profile; empty if the event is about none.
    *
    * @generated from field: string provider_id = 6;
    */
@@ -107,14 +107,14 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   hash: string;
 
   /**
-   * How often, when the event stands for several: further reads of one token, callbacks with unknown states; 0 means once.
+   * Number of occurrences that this event stands for, for example later reads of one token or callbacks with unknown states; 0 means one.
    *
    * @generated from field: uint64 count = 10;
    */
   count: bigint;
 
   /**
-   * Revision of the credential that the event is about; 0 when it is about none.
+   * Revision of the credential that the event is about; 0 if it is about none.
    *
    * @generated from field: uint64 revision = 11;
    */
@@ -131,8 +131,8 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   via: string[];
 
   /**
-   * For whom `principal` acted: the caller that a spoke called for, which is a claim of the spoke. In `approval.*`, the caller whose request
-   * waits. Empty when `principal` acted for itself.
+   * The caller for whom `principal` acted. For a call of a spoke, this is a claim of the spoke. In `approval.*`, it is the caller whose request
+   * was held. Empty if `principal` acted for itself.
    *
    * @generated from field: string agent = 13;
    */
@@ -153,23 +153,23 @@ export type AuditEvent = Message<"nexus.v1.AuditEvent"> & {
   userId: string;
 
   /**
-   * What decided about the request: `line 3 of 9f86d081884c`, a line of the policy file with the first 12 digits of its digest (see
-   * `policy.loaded`). `no line of 9f86d081884c` if no rule matched, and `restriction` for the restriction of the caller. Empty when nothing judged
-   * the request.
+   * The rule that decided about the request: `line 3 of 9f86d081884c`, a line of the policy file with the first 12 digits of its digest (see
+   * `policy.loaded`). `no line of 9f86d081884c` if no rule matched, and `restriction` for the restriction of the caller. Empty if no rule applied
+   * to the request.
    *
    * @generated from field: string rule = 16;
    */
   rule: string;
 
   /**
-   * The principal that approved the request, or refused it in `approval.refused`; empty when nobody was asked.
+   * The principal that approved the request, or denied it in `approval.refused`; empty if nobody was asked.
    *
    * @generated from field: string approver = 17;
    */
   approver: string;
 
   /**
-   * Trace of the caller (W3C Trace Context, 32 hexadecimal digits); empty when it sent none.
+   * Trace id of the caller (W3C Trace Context, 32 hexadecimal digits); empty if it sent none.
    *
    * @generated from field: string trace_id = 18;
    */
@@ -239,7 +239,7 @@ export type ListAuditEventsRequest = Message<"nexus.v1.ListAuditEventsRequest"> 
   providerId: string;
 
   /**
-   * Only events behind this sequence: what is new to a caller that has read up to it. 0 for all.
+   * Only events after this sequence, for a caller that has read up to it. 0 for all.
    *
    * @generated from field: uint64 after_sequence = 8;
    */
@@ -260,7 +260,7 @@ export const ListAuditEventsRequestSchema: GenMessage<ListAuditEventsRequest> = 
  */
 export type ListAuditEventsResponse = Message<"nexus.v1.ListAuditEventsResponse"> & {
   /**
-   * The events of this page. With a filter a page may hold fewer than asked for, even none, while more follow.
+   * Events of this page. With a filter, a page can hold fewer than requested, or none, although more pages follow.
    *
    * @generated from field: repeated nexus.v1.AuditEvent events = 1;
    */
@@ -288,14 +288,14 @@ export const ListAuditEventsResponseSchema: GenMessage<ListAuditEventsResponse> 
  */
 export type VerifyAuditLogRequest = Message<"nexus.v1.VerifyAuditLogRequest"> & {
   /**
-   * Sequence of an event whose hash was noted down earlier; 0 for none.
+   * Sequence of an event whose hash you stored earlier; 0 for none.
    *
    * @generated from field: uint64 checkpoint_sequence = 1;
    */
   checkpointSequence: bigint;
 
   /**
-   * That hash, in hexadecimal.
+   * Hash of that event, in hexadecimal.
    *
    * @generated from field: string checkpoint_hash = 2;
    */
@@ -316,23 +316,29 @@ export const VerifyAuditLogRequestSchema: GenMessage<VerifyAuditLogRequest> = /*
  */
 export type VerifyAuditLogResponse = Message<"nexus.v1.VerifyAuditLogResponse"> & {
   /**
-   * Events whose hash was checked.
+   * Number of events whose hash was verified.
    *
    * @generated from field: uint64 checked = 1;
    */
   checked: bigint;
 
   /**
-   * The first event that is not as it was written; 0 when all are.
+   * The first event that was changed; 0 if the log is intact.
    *
    * @generated from field: uint64 first_bad_sequence = 2;
    */
   firstBadSequence: bigint;
 
   /**
-   * What is wrong with it; empty when nothing is. `altered`: its hash does not match its content and the previous hash. `missing`: it
-   * was removed. `unexpected`: it cannot have been written. `unreadable`. `head_missing`, `head_mismatch`: the head beside the log is
-   * gone, or names another hash. `checkpoint_mismatch`. `checkpoint_pruned`: too old to be compared.
+   * What is wrong; empty if the log is intact.
+   *
+   * - `altered`: the hash of the event does not match its content and the previous hash.
+   * - `missing`: the event was removed.
+   * - `unexpected`: nexusd cannot have written the event.
+   * - `unreadable`: the event cannot be read.
+   * - `head_missing`, `head_mismatch`: the head beside the log is missing, or names another hash.
+   * - `checkpoint_mismatch`: the event of the checkpoint has another hash.
+   * - `checkpoint_pruned`: the checkpoint is too old to be compared.
    *
    * @generated from field: string reason = 3;
    */
@@ -346,14 +352,14 @@ export type VerifyAuditLogResponse = Message<"nexus.v1.VerifyAuditLogResponse"> 
   headSequence: bigint;
 
   /**
-   * Its hash, in hexadecimal: worth noting down elsewhere.
+   * Hash of the newest event, in hexadecimal. Store it on another machine to use it as a checkpoint.
    *
    * @generated from field: string head_hash = 5;
    */
   headHash: string;
 
   /**
-   * The newest event that was pruned: the chain begins after it. 0 when none was.
+   * The newest event that was pruned; the chain begins after it. 0 if none was.
    *
    * @generated from field: uint64 anchor_sequence = 6;
    */
@@ -368,7 +374,7 @@ export const VerifyAuditLogResponseSchema: GenMessage<VerifyAuditLogResponse> = 
   messageDesc(file_nexus_v1_audit, 4);
 
 /**
- * What happened, who did it, and when.
+ * Lists and verifies the audit log: what happened, who did it, and when.
  *
  * @generated from service nexus.v1.AuditService
  */
@@ -384,10 +390,10 @@ export const AuditService: GenService<{
     output: typeof ListAuditEventsResponseSchema;
   },
   /**
-   * Checks that no event was removed or altered. It walks the whole chain of hashes, from the last pruned event to the head that the
-   * store keeps beside the log, and finds edited, removed, inserted, and cut events. It cannot detect that someone rewrote the file
-   * with every hash and the head, or rolled back log and head together. For that, store a head outside of this machine from time to
-   * time, and pass it as checkpoint.
+   * Verifies that no event was removed or altered. It walks the whole chain of hashes, from the last pruned event to the head that the
+   * store keeps beside the log. It finds events that were edited, removed, inserted, or cut off at the end. It cannot detect that someone
+   * rewrote the file with every hash and the head, or rolled back log and head together. To detect that, store a head outside of this
+   * machine from time to time, and pass it as the checkpoint.
    *
    * @generated from rpc nexus.v1.AuditService.VerifyAuditLog
    */

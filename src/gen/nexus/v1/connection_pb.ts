@@ -431,7 +431,7 @@ export type ConnectionServiceRequestConnectionRequest = Message<"nexus.v1.Connec
 
   /**
    * Use device authorization (RFC 8628), for a user whose browser cannot reach the `browser` listener. The response has `user_code` and
-   * `verification_uri` in place of `auth_url`, and the daemon polls the provider until the user is done. For a profile of type
+   * `verification_uri` instead of `auth_url`, and the daemon polls the provider until the user is done. For a profile of type
    * `oauth2` whose server has a device authorization endpoint. Not together with a confirmation or a `return_url`.
    *
    * @generated from field: bool device = 50;
@@ -602,7 +602,7 @@ export type GetConnectionRequest = Message<"nexus.v1.GetConnectionRequest"> & {
   connectionId: string;
 
   /**
-   * In place of the id.
+   * Instead of the id.
    *
    * @generated from field: nexus.v1.ConnectionName name = 2;
    */
@@ -809,7 +809,7 @@ export type ConnectionServiceRefreshConnectionRequest = Message<"nexus.v1.Connec
   connectionId: string;
 
   /**
-   * In place of the id.
+   * Instead of the id.
    *
    * @generated from field: nexus.v1.ConnectionName name = 2;
    */
@@ -858,7 +858,7 @@ export type RevokeConnectionRequest = Message<"nexus.v1.RevokeConnectionRequest"
   connectionId: string;
 
   /**
-   * In place of the id.
+   * Instead of the id.
    *
    * @generated from field: nexus.v1.ConnectionName name = 2;
    */
@@ -907,7 +907,7 @@ export type DeleteConnectionRequest = Message<"nexus.v1.DeleteConnectionRequest"
   connectionId: string;
 
   /**
-   * In place of the id.
+   * Instead of the id.
    *
    * @generated from field: nexus.v1.ConnectionName name = 2;
    */
@@ -1097,7 +1097,7 @@ export type ImportConnectionRequest = Message<"nexus.v1.ImportConnectionRequest"
   label: string;
 
   /**
-   * In place of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a user who signed in at an application that is the client of
+   * Instead of `refresh_token`, for `oauth2` with an `issuer`: the id_token of a user who signed in at an application that is the client of
    * the profile. `iss`, `aud` and `exp` are checked; its signature is left to the issuer, which sees it when the id_token is exchanged
    * (`GRANT_TYPE_IDENTITY_ASSERTION`). The connection has no access token and ends with the id_token; another import with its name
    * replaces it.
@@ -1156,7 +1156,7 @@ export type ReplaceCredentialRequest = Message<"nexus.v1.ReplaceCredentialReques
   credentials: { [key: string]: string };
 
   /**
-   * In place of the id.
+   * Instead of the id.
    *
    * @generated from field: nexus.v1.ConnectionName name = 3;
    */

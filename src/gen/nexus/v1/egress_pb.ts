@@ -259,7 +259,7 @@ export const EgressService: GenService<{
     output: typeof ListEgressSessionsResponseSchema;
   },
   /**
-   * Reports what a session of `nexusd run` did until now, in place of its last report. The session is listed until a report says that it has ended, or
+   * Reports what a session of `nexusd run` did until now, instead of its last report. The session is listed until a report says that it has ended, or
    * for a minute. Changes nothing else. For callers that may read tokens.
    *
    * @generated from rpc nexus.v1.EgressService.ReportEgressSession

@@ -41,7 +41,7 @@ export type RequestConnectionRequest = Message<"nexus.v1.RequestConnectionReques
   providerName: string;
 
   /**
-   * Scopes to ask for in place of the profile's defaults.
+   * Scopes to ask for instead of the profile's defaults.
    *
    * @generated from field: repeated string scopes = 4;
    */

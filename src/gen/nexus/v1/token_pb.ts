@@ -151,7 +151,7 @@ export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
   wait?: Duration | undefined;
 
   /**
-   * In place of `provider_name`: the URL of an MCP server. nexusd uses the profile of the server, or creates it as by
+   * Instead of `provider_name`: the URL of an MCP server. nexusd uses the profile of the server, or creates it as by
    * `CreateProvider`, whose errors and permission (`provider.manage`) then apply.
    *
    * @generated from field: string mcp_server_url = 50;
@@ -159,7 +159,7 @@ export type AcquireTokenRequest = Message<"nexus.v1.AcquireTokenRequest"> & {
   mcpServerUrl: string;
 
   /**
-   * If a user is needed, use device authorization, as in `RequestConnection`: `consent` has a code in place of `auth_url`. It takes
+   * If a user is needed, use device authorization, as in `RequestConnection`: `consent` has a code instead of `auth_url`. It takes
    * effect only when a request for consent is created.
    *
    * @generated from field: bool device = 51;
@@ -338,7 +338,7 @@ export type ConsentRequired = Message<"nexus.v1.ConsentRequired"> & {
   reason: string;
 
   /**
-   * With a device authorization (RFC 8628 section 3.3), in place of `auth_url`: the page that the user opens on any device.
+   * With a device authorization (RFC 8628 section 3.3), instead of `auth_url`: the page that the user opens on any device.
    *
    * @generated from field: string verification_uri = 50;
    */
@@ -390,7 +390,7 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
   minTtl?: Duration | undefined;
 
   /**
-   * In place of the id.
+   * Instead of the id.
    *
    * @generated from field: nexus.v1.ConnectionName name = 3;
    */
@@ -413,7 +413,7 @@ export type TokenServiceGetTokenRequest = Message<"nexus.v1.TokenServiceGetToken
   scopes: string[];
 
   /**
-   * The API that the downscoped token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, in place of the
+   * The API that the downscoped token is for: the `resource` of RFC 8693 section 2.1, an absolute URI without a fragment, instead of the
    * `oauth2_options.resource` of the profile. Not for installations of a GitHub App.
    *
    * @generated from field: string resource = 62;
@@ -478,7 +478,7 @@ export type RefreshTokenRequest = Message<"nexus.v1.RefreshTokenRequest"> & {
   connectionId: string;
 
   /**
-   * In place of the id.
+   * Instead of the id.
    *
    * @generated from field: nexus.v1.ConnectionName name = 2;
    */
@@ -534,7 +534,7 @@ export type ReportRejectedTokenRequest = Message<"nexus.v1.ReportRejectedTokenRe
   connectionId: string;
 
   /**
-   * In place of the id.
+   * Instead of the id.
    *
    * @generated from field: nexus.v1.ConnectionName name = 2;
    */
@@ -635,7 +635,7 @@ export type CreateProofRequest = Message<"nexus.v1.CreateProofRequest"> & {
   connectionId: string;
 
   /**
-   * In place of the id.
+   * Instead of the id.
    *
    * @generated from field: nexus.v1.ConnectionName name = 2;
    */

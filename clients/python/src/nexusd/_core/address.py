@@ -14,7 +14,7 @@ from nexusd.errors import InvalidArgument
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """PEM: the CAs to trust in place of gRPC's own, and who calls."""
+    """PEM: the CAs to trust instead of gRPC's own, and who calls."""
 
     ca: Path | None = None
     certificate: Path | None = None

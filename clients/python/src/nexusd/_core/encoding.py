@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 
 def utf8(text: str) -> bytes:
-    """UTF-8, with U+FFFD in the place of what is no character."""
+    """UTF-8, with U+FFFD instead of what is no character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 

@@ -18,7 +18,7 @@ def unreachable(address: str, details: str) -> str:
     if _UNTRUSTED.search(details):
         return f"the certificate of {address} is not trusted: set NEXUS_CA_FILE to the file of its CA ({details})"
     if _PLAIN.search(details):
-        return f"{at} does not speak TLS: is it http:// in place of https://? {_LISTENER}"
+        return f"{at} does not speak TLS: is it http:// instead of https://? {_LISTENER}"
     if _HTTP1.search(details):
         return f"{at} does not speak HTTP/2: {_LISTENER} ({details})"
     if _CUT.search(details):

@@ -915,7 +915,7 @@ export type CredentialSecret = Message<"nexus.store.v1.CredentialSecret"> & {
   idToken: string;
 
   /**
-   * The captured fields of a static type, in place of all above.
+   * The captured fields of a static type, instead of all above.
    *
    * @generated from field: map<string, string> fields = 5;
    */
@@ -1092,7 +1092,7 @@ export type AuthorizationSecret = Message<"nexus.store.v1.AuthorizationSecret"> 
   browserBinding: string;
 
   /**
-   * The credential that waits for its confirmation, in place of all above.
+   * The credential that waits for its confirmation, instead of all above.
    *
    * @generated from field: nexus.store.v1.HeldCredential held = 4;
    */

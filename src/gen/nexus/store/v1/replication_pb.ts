@@ -138,7 +138,7 @@ export type OutboxRecord = Message<"nexus.store.v1.OutboxRecord"> & {
   audit?: AuditRecord | undefined;
 
   /**
-   * Id of an API key that was used, in place of an event.
+   * Id of an API key that was used, instead of an event.
    *
    * @generated from field: string used_api_key_id = 2;
    */
