@@ -88,8 +88,8 @@ function valueViolation(variable: TemplateVariable, value: string): string | und
 }
 
 /**
- * Fills in a URL and checks, whatever the patterns let through, that a parser finds host and path where the template has
- * them: the host is the template's own letter by letter, so under its fixed suffix, and no segment of the path has gone.
+ * Fills in a URL, and checks that a parser finds host and path where the template has them, whatever the patterns let through. The host
+ * must be the template's letter by letter, so below its fixed suffix, and no segment of the path may be lost.
  */
 function filledUrl(text: string, values: VariableValues): string {
   const used = variablesIn(text);

@@ -23,8 +23,8 @@ export async function run(args: readonly string[], process: Shell): Promise<numb
 }
 
 /**
- * Runs `nexusd serve`. What refuses it before there is a log, the command line and the settings, is reported in the form of the log: for a
- * person on standard error, or as an object on standard output, with the fields of what refuses it later.
+ * Runs `nexusd serve`. A mistake in the command line or in the settings, which comes before there is a log, is reported in the form of the
+ * log. That is text on standard error, or an object on standard output with the fields of later errors.
  */
 async function refusingAsItLogs(
   args: readonly string[],

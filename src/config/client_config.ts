@@ -27,7 +27,7 @@ export type ClientConfig =
     };
 
 export interface ClientTls {
-  /** PEM: the CAs that are trusted in place of those of Node. */
+  /** PEM: the CAs that are trusted instead of those of Node. */
   readonly caFile: string | undefined;
   /** PEM: who calls. */
   readonly certificate: { readonly certFile: string; readonly keyFile: string } | undefined;

@@ -90,7 +90,7 @@ export interface Membership extends Joined {
 /** A part of the product that the core does not know. Its module is light: what it needs is imported when it is opened. */
 export interface DaemonExtension {
   readonly name: string;
-  /** What the daemon goes by in place of the machine's clock. */
+  /** What the daemon goes by instead of the machine's clock. */
   clocks?(config: Config): Promise<Pick<DaemonOptions, "clock" | "linkClock"> | undefined>;
   /** Before a store is open. Resolves with undefined where the settings leave the daemon alone. @throws StartRefused */
   join?(options: DaemonOptions, opening: Opening): Promise<Membership | undefined>;

@@ -55,7 +55,7 @@ export interface Opening {
   readonly store: StoreOptions;
 }
 
-/** What an extension puts in the place of a store of the daemon's own. */
+/** What an extension uses instead of a store of the daemon's own. */
 export interface Joined {
   readonly store?: Store;
   /** After a failure at the start, before the store is closed. */

@@ -37,7 +37,7 @@ export const patternWords: ReadonlyMap<string, string> = new Map([
   ["^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"],
 ]);
 
-/** The message of a rule, with words in place of its pattern, and in English where it counts to one. */
+/** The message of a rule, with words instead of its pattern, and in English where it counts to one. */
 export function inWords(message: string): string {
   if (message === "must be at least 1 characters") return "must not be empty";
   const [, pattern = ""] = /regex pattern `(.*)`$/.exec(message) ?? [];

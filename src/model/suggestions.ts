@@ -2,8 +2,8 @@
 const maxSuggestions = 3;
 
 /**
- * The names that `word` was probably meant for, the likeliest first: those that begin with it or that it begins with, then those a
- * few edits away (one for each three characters).
+ * The names that `word` was probably meant for, the likeliest first. First come those that begin with it or that it begins with, then those
+ * a few edits away (one for each three characters).
  */
 export function suggestions(word: string, names: readonly string[]): string[] {
   if (word === "") return [];

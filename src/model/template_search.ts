@@ -6,8 +6,8 @@ type Searched = Pick<ProviderTemplate, "name" | "displayName"> & {
 };
 
 /**
- * The templates that hold every word of `query` in their name, their name for people or their category: first the one of this
- * name, then names that begin so, then words that do.
+ * The templates that hold every word of `query` in their name, display name, or category. First comes the one of this name, then names that
+ * begin so, then words that do.
  */
 export function searchTemplates<Template extends Searched>(
   templates: readonly Template[],

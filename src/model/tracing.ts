@@ -38,8 +38,8 @@ export interface SpanStart {
 /** Shows work as spans of a trace. */
 export interface Tracing {
   /**
-   * Does the work inside a span, which ends with it: a promise is waited for. What the work throws passes through, and fails a span
-   * that nobody has failed, unless it is one of a call that came in: a caller's error is none of the server.
+   * Does the work inside a span, which ends with it: a promise is waited for. What the work throws passes through, and fails a span that
+   * has not failed yet. Spans of incoming calls are not failed: a caller's error is not the server's.
    */
   inSpan<T>(start: SpanStart, work: (span: Span) => T): T;
   /** Says more about the span around the work under way. */

@@ -35,7 +35,7 @@ export interface AuthorizationServer {
   readonly announced: AnnouncedFeatures;
   /** RFC 9126 section 5. */
   readonly pushedRequestEndpoint: string | undefined;
-  /** `mtls_endpoint_aliases` (RFC 8705 section 5): what clients call in place of the endpoints that prove themselves in TLS. */
+  /** `mtls_endpoint_aliases` (RFC 8705 section 5): what clients call instead of the endpoints that prove themselves in TLS. */
   readonly mtlsAliases: Partial<MtlsEndpoints>;
   /** The same for `oauth4webapi`. Without an issuer it holds a placeholder that equals no issuer. */
   readonly metadata: oauth.AuthorizationServer;

@@ -63,8 +63,8 @@ export function discoveryUrl(issuer: string): string {
 }
 
 /**
- * Where the MCP specification looks for the metadata of an authorization server, in this order: RFC 8414 section 3.1, and OpenID Connect
- * Discovery 1.0 with the path of the issuer at the end of the well-known URL (RFC 8414 section 5) and before it.
+ * Where the MCP specification looks for the metadata of an authorization server. First comes RFC 8414 section 3.1. Then comes OpenID
+ * Connect Discovery 1.0 with the path of the issuer at the end of the well-known URL (RFC 8414 section 5), and then before it.
  */
 export function metadataUrls(issuer: string): readonly string[] {
   const { origin, pathname } = new URL(issuer);

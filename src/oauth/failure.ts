@@ -286,8 +286,8 @@ function fromAnswer(
 }
 
 /**
- * Whether the status says that the request was passed on and its answer was lost: the provider may have processed it (RFC 9110 sections 15.5.9,
- * 15.6.3 and 15.6.5; 520 to 529 are those of Cloudflare and others). 429 and 503 refuse to process it.
+ * Whether the status says that the request was passed on and its answer was lost, so that the provider may have processed it. See RFC 9110
+ * sections 15.5.9, 15.6.3 and 15.6.5; 520 to 529 are those of Cloudflare and others. 429 and 503 refuse to process it.
  */
 function losesAnswer(httpStatus: number): boolean {
   return [408, 502, 504].includes(httpStatus) || (httpStatus >= 520 && httpStatus <= 529);

@@ -86,7 +86,7 @@ export async function processIdToken(
 
 /**
  * The signature of a judged id_token by the provider's JWKS (OpenID Connect Core 1.0 section 10.1). A signature that the cached set does
- * not verify may be of a rotated key, so the set is fetched again, once for each `kid` and as often as `KeySet.renew` allows.
+ * not verify may be of a rotated key. So the set is fetched again, once for each `kid` and as often as `KeySet.renew` allows.
  *
  * @throws IdTokenError
  */

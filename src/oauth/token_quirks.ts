@@ -9,7 +9,7 @@ import { sentResource } from "./resource_parameter.js";
 export type TokenQuirks = OAuth2Options;
 
 /**
- * The request as the provider wants it: further headers, a resource (RFC 8707), and JSON in place of a form.
+ * The request as the provider wants it: further headers, a resource (RFC 8707), and JSON instead of a form.
  *
  * @param url of the token endpoint
  */
@@ -35,13 +35,13 @@ export interface AdaptedAnswer {
 }
 
 /**
- * The body of a token response with its token object at the root and its lifetime in `expires_in`, and what of it is kept.
- * An answer whose root is an error, and one that is no JSON object, stays as it is; but what the profile declares to mean
- * `invalid_grant` follows (RFC 6749 section 5.2).
+ * The body of a token response with its token object at the root and its lifetime in `expires_in`, and what of it is kept. An answer whose
+ * root is an error, and one that is no JSON object, stays as it is. Then what the profile declares to mean `invalid_grant` applies (RFC
+ * 6749 section 5.2).
  *
- * @param isRefresh those declarations are about refreshes; and where the path leads nowhere, take the root: Slack answers a refresh
- * without the `authed_user` of its code exchange. Never for a code exchange, whose root holds another token.
- * `httpStatus` is for the aliases by status; undefined where they do not apply.
+ * @param isRefresh those declarations are about refreshes. If the path leads nowhere, take the root: Slack answers a refresh without the
+ * `authed_user` of its code exchange. Never for a code exchange, whose root holds another token. `httpStatus` is for the aliases by status;
+ * undefined where they do not apply.
  */
 export function adaptTokenAnswer(
   bodyText: string,

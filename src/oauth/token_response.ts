@@ -146,9 +146,9 @@ export async function sendTokenRequest(
   };
   const proof = shape.dpop ? { DPoP: await shape.dpop.handle() } : {};
   const first = await send(sendOnce, proof);
-  // RFC 9449 section 8: the server refused the proof because of its nonce, before it looked at the grant, so that neither a refresh token
-  // nor a code is used up, and the same request may go out again. It is still the one attempt that was journalled: were this answer
-  // lost, the mark of intent stands. Once only: a server that asks for another nonce again gets an error of the table.
+  // RFC 9449 section 8: the server refused the proof because of its nonce, before it looked at the grant. So neither a refresh token nor a
+  // code is used up, and the same request may be sent again. It is still the one attempt in the journal: if this answer is lost, the mark
+  // of intent stays. Once only: a server that asks for another nonce again gets an error of the table.
   const response = shape.dpop?.mustSendAgain() === true ? await send(sendOnce, proof) : first;
   return { response, idToken, metadata, accessTokenViolation, issuedTokenType };
 }

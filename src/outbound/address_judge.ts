@@ -122,8 +122,8 @@ export function addressKind(text: string): AddressKind {
 }
 
 /**
- * IPv6 is read by the parser of URLs first, which agrees with `inet_pton`: the library takes `::7.0.0.1` for `::ffff:7.0.0.1`, and the
- * 010 of `::ffff:010.0.0.1`, which a socket takes for a name, for 8.
+ * The URL parser reads IPv6 first, because it agrees with `inet_pton`. The library takes `::7.0.0.1` for `::ffff:7.0.0.1`, and the 010 of
+ * `::ffff:010.0.0.1` for 8, although a socket takes that for a name.
  */
 function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   const bare = text.replace(/^\[(.*)\]$/s, "$1");

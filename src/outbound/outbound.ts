@@ -55,8 +55,8 @@ export interface OutboundOptions {
 export type OutboundPhase = "before_send" | "after_send";
 
 /**
- * `forbidden_url`, `forbidden_address` and `client_certificate` need a change of the profile or of the settings; `not_leading`: of a fleet
- * another hub may lead by now, and send the same; the rest may pass.
+ * `forbidden_url`, `forbidden_address` and `client_certificate` need a change of the profile or of the settings. `not_leading` means that
+ * another hub of the fleet may lead by now and send the same. The rest may pass.
  */
 export type OutboundReason =
   | "forbidden_url"
@@ -113,8 +113,8 @@ function messageOf(
 }
 
 /**
- * The only way out to a provider: https, or plain http to this machine where a setting allows it; to addresses that are judged as
- * they are written, resolved and connected to; no redirects, no cookies, no credentials in URLs, no proxies.
+ * The only way out to a provider: https, or plain http to this machine if a setting allows it. Addresses are judged as they are written,
+ * resolved and connected to. There are no redirects, cookies, proxies, or credentials in URLs.
  */
 export function createOutboundFetch(options: OutboundOptions = {}): OutboundFetch {
   const {
@@ -200,8 +200,8 @@ function outboundError(
 }
 
 /**
- * Alerts about the certificate of the client. With TLS 1.3 they come after the handshake has ended here, and the request with it was
- * written; a server handles no byte of it before it has accepted the certificate.
+ * Alerts about the certificate of the client. With TLS 1.3 they come after the handshake has ended here and the request was written. A
+ * server handles no byte of it before it has accepted the certificate.
  */
 const certificateAlerts =
   /^ERR_SSL_\w+_ALERT_(BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA|ACCESS_DENIED|NO_CERTIFICATE)$/;

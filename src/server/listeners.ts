@@ -257,7 +257,7 @@ export class FailedAuthentications {
     return this.#failures.has(key) ? undefined : this.#refuse(key);
   }
 
-  /** Counts a failure. @returns what to say in place of "not authenticated" */
+  /** Counts a failure. @returns what to say instead of "not authenticated" */
   failed(origin: string | undefined): ResourceExhausted | undefined {
     const key = addressKey(origin);
     if (!this.#failures || key === undefined) return undefined;

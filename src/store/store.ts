@@ -107,13 +107,12 @@ export const storeFileName = "nexus.mdb";
 /**
  * Everything that outlives the process, in one LMDB file.
  *
- * Reads are synchronous and see durable commits only. Found with lmdb 3.5.6 and `overlappingSync: false`: a
- * commit writes its pages, calls `fdatasync`, writes the meta page through an `O_DSYNC` descriptor, and
- * publishes its transaction number to readers after that write returned (with every sync slowed to 150 ms the
- * main thread read the commit first after 300 ms, as its promise resolved; with the default option after 150
- * ms, before it was on disk). Between that moment and the call of the listener a commit can be read that was
- * not announced yet, which is what `settledRevision` is for. Reads in one synchronous stretch see one
- * snapshot. Inside the callback of a commit they see what it wrote so far: use the transaction there.
+ * Reads are synchronous and see durable commits only. Found with lmdb 3.5.6 and `overlappingSync: false`: a commit writes its pages, calls
+ * `fdatasync`, and writes the meta page through an `O_DSYNC` descriptor. It publishes its transaction number to readers after that write
+ * returned. With every sync slowed to 150 ms the main thread first read the commit after 300 ms, as its promise resolved. With the default
+ * option it did so after 150 ms, before the commit was on disk. Between that moment and the call of the listener, a commit can be read that
+ * was not announced yet: see `settledRevision`. Reads in one synchronous stretch see one snapshot. Inside the callback of a commit they see
+ * what it wrote so far: use the transaction there.
  */
 export class Store extends WholeReads {
   readonly databaseId: string;
@@ -255,9 +254,9 @@ export class Store extends WholeReads {
   }
 
   /**
-   * Resolves when no commit is under way; of a replica, nothing in its outbox either. A process must not call `exit` before: that joins
-   * lmdb's writer thread, which waits for the callback of its transaction, which this thread would have to run (seen with lmdb 3.5.6
-   * after a failed `fdatasync` while other commits were queued, and in the middle of `record`).
+   * Resolves when no commit is under way; of a replica, nothing in its outbox either. A process must not call `exit` before. That joins
+   * lmdb's writer thread, which waits for the callback of its transaction, which this thread would have to run. It was seen with lmdb 3.5.6
+   * after a failed `fdatasync` while other commits were queued, and in the middle of `record`.
    */
   async settled(): Promise<void> {
     await this.commits.settled();

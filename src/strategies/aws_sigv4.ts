@@ -8,8 +8,11 @@ import { cutUrl, queryValues } from "./query.js";
 import { StrategyError } from "./strategy_error.js";
 
 /**
- * How the body is bound to the signature: `header` sends its hash as `x-amz-content-sha256` too, which S3 and some others demand
- * and all accept; `signed` sends no header; `unsigned` leaves the body out (`UNSIGNED-PAYLOAD`, which S3 takes over TLS).
+ * How the body is bound to the signature:
+ *
+ * - `header` also sends its hash as `x-amz-content-sha256`, which S3 and some others demand and all accept.
+ * - `signed` sends no header.
+ * - `unsigned` leaves the body out (`UNSIGNED-PAYLOAD`, which S3 takes over TLS).
  */
 export type BodyHash = "header" | "signed" | "unsigned";
 

@@ -16,7 +16,7 @@ export function cutUrl(url: string): {
   };
 }
 
-/** Sets one parameter, in the place of the first that has its name, and leaves everything else as it is. */
+/** Sets one parameter, at the position of the first that has its name, and leaves everything else as it is. */
 export function withQueryParam(url: string, name: string, value: string): string {
   const { before, query, fragment } = cutUrl(url);
   const pair = `${encode(name)}=${encode(value)}`;

@@ -58,7 +58,7 @@ export class Vault {
   }
 
   /**
-   * Puts another ring in place of this one; the primary stays by default.
+   * Replaces this ring with another; the primary stays by default.
    *
    * @throws RingError when a key that is needed is not among them; then nothing changes
    */

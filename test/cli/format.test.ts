@@ -41,7 +41,7 @@ describe("since", () => {
     expect(parseSince(text, now.getTime())).toBe(ms);
   });
 
-  it.each(["tomorrow", "last week", ""])("says what it takes in place of %j", (text) => {
+  it.each(["tomorrow", "last week", ""])("says what it takes instead of %j", (text) => {
     expect(() => parseSince(text, now.getTime())).toThrow(/today, yesterday, or a time as 2026/);
   });
 });

@@ -55,7 +55,7 @@ export function must(isSo: boolean, what: string): asserts isSo {
 /** @throws Error unless both are the same */
 export function same(what: string, found: unknown, expected: unknown): void {
   const [one, other] = [JSON.stringify(found), JSON.stringify(expected)];
-  if (one !== other) throw new Error(`${what}: ${one} in place of ${other}`);
+  if (one !== other) throw new Error(`${what}: ${one} instead of ${other}`);
 }
 
 /** The error that a call of a driver answers. @throws Error unless it is of that type */
@@ -66,7 +66,7 @@ export async function refused(call: Promise<unknown>, type: string): Promise<Dri
     if (error instanceof DriverError && error.type === type) return error;
     throw error;
   }
-  throw new Error(`it answered a result in place of the error ${type}`);
+  throw new Error(`it answered a result instead of the error ${type}`);
 }
 
 /** Asks again and again. @returns the first answer that is not undefined */

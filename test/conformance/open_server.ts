@@ -15,7 +15,7 @@ export interface ServerTls {
   readonly clientCa: Buffer | undefined;
 }
 
-/** The daemon's own listener, with a service of a suite in place of the contract's. */
+/** The daemon's own listener, with a service of a suite instead of the contract's. */
 export async function openServer(
   service: BoundService,
   listen: ListenAddress,

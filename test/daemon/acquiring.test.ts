@@ -205,7 +205,7 @@ describe("AcquireToken", () => {
     expect(await connections()).toHaveLength(1);
   });
 
-  it("makes a new connection in place of a revoked one", async () => {
+  it("makes a new connection instead of a revoked one", async () => {
     const connectionId = await connected();
     await world.clients.connections.revokeConnection({ connectionId });
     const fresh = await link();

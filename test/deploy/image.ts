@@ -29,7 +29,7 @@ interface Instruction {
   readonly rest: string;
 }
 
-/** In place of the Node that the base images bring. */
+/** Instead of the Node that the base images bring. */
 const nodePath = "/nodejs/bin/node";
 
 /**

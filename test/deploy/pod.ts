@@ -127,7 +127,7 @@ export class Pod {
    * Starts a container as its spec says, over what the image says: user, groups, environment, mounts, a root that cannot be written,
    * no capability and no way to one, its process the first of its own process namespace.
    *
-   * @param args in place of its own: what `kubectl exec` would run, or the agent's program
+   * @param args instead of its own: what `kubectl exec` would run, or the agent's program
    */
   start(
     container: Container,

@@ -41,6 +41,7 @@ describe("the rules of prose", () => {
   it("finds words of a dialect", () => {
     expect(of("An agent is told.")).toEqual([expect.stringContaining('"told"')]);
     expect(of("# Whoever")).toEqual([expect.stringContaining('"Whoever"')]);
+    expect(of("A code in place of the link.")).toEqual([expect.stringContaining("use instead of")]);
   });
 
   it("wants headings that a reader searches for", () => {
@@ -52,6 +53,14 @@ describe("the rules of prose", () => {
   it("reads the texts of pages", () => {
     const page = "export const page = <p>The user is told what to do.</p>;";
     expect(faultsOf(sourcePassages("page.tsx", page))).toEqual([expect.stringContaining('"told"')]);
+  });
+
+  it("holds comments to 30 words a sentence, which a tag, an item and a paragraph end", () => {
+    const faults = (comment: string): string[] => faultsOf(sourcePassages("a.ts", comment));
+    expect(faults(`/** ${words(31)} */`)).toEqual([expect.stringMatching(/^1: 31 words/)]);
+    expect(faults(`// ${words(16)}\n// ${words(15)}`)).toEqual([expect.stringMatching(/^1: 31 words/)]);
+    expect(faults(`/** ${words(20)} @param a ${words(20)} */`)).toEqual([]);
+    expect(faults(`/**\n * ${words(20)}\n *\n * - ${words(20)}\n * - ${words(20)}\n */`)).toEqual([]);
   });
 
   it("reads comments of protos, and comments and strings of sources", () => {

@@ -5,8 +5,7 @@ import { parseSync } from "oxc-parser";
 export interface Passage {
   readonly line: number;
   readonly text: string;
-  /** Of a comment only the words count. */
-  readonly kind: "sentence" | "heading" | "comment";
+  readonly kind: "sentence" | "heading";
 }
 
 const maxWords = 30;
@@ -24,6 +23,7 @@ const banned = (
     ["all the same", "still, anyway"],
     ["comes of it", "the result"],
     ["of its own accord", "by itself"],
+    ["in (?:the )?place of", "instead of"],
     ["licences?", "license"],
     ["(?:un)?authoris\\w+|recognis\\w+|initialis\\w+|serialis\\w+", "the spelling with z"],
     ["colours?|behaviours?|honour\\w*|favour\\w*|neighbour\\w*", "the American spelling"],
@@ -115,13 +115,39 @@ export function protoPassages(proto: string): Passage[] {
   return markdownPassages(lines.join("\n"));
 }
 
+interface Comment {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+  readonly value: string;
+}
+
+/** One comment of lines with `//` that follow each other. */
+function withLinesJoined(comments: readonly Comment[], text: string): Comment[] {
+  const joined: Comment[] = [];
+  for (const comment of comments) {
+    const before = joined.at(-1);
+    const isNext =
+      before?.type === "Line" &&
+      comment.type === "Line" &&
+      /^\s*$/.test(text.slice(before.end, comment.start));
+    if (before && isNext)
+      joined.splice(-1, 1, { ...before, end: comment.end, value: `${before.value}\n${comment.value}` });
+    else joined.push(comment);
+  }
+  return joined;
+}
+
 /** The comments of a TypeScript file, and its strings of more than one word. */
 export function sourcePassages(name: string, text: string): Passage[] {
   const { comments, program } = parseSync(name, text);
   const lineAt = (offset: number): number => text.slice(0, offset).split("\n").length;
-  const ofComments = comments.map(({ start, value }) => {
+  const ofComments = withLinesJoined(comments, text).flatMap(({ start, value }) => {
     const plain = value.replaceAll(/^\s*\*+ ?/gm, "").replaceAll(/`[^`]*`/g, "Code");
-    return { line: lineAt(start), text: plain.replaceAll(/\s+/g, " ").trim(), kind: "comment" as const };
+    // A tag, a paragraph, and an item end a sentence.
+    return plain.split(/(?<!\S)@(?=[a-z])|\n\n|\n\s*- /).map((part) => ({
+      ...{ line: lineAt(start), text: part.replaceAll(/\s+/g, " ").trim(), kind: "sentence" as const },
+    }));
   });
   const strings: Passage[] = [];
   const visit = (node: unknown): void => {

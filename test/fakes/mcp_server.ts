@@ -10,7 +10,7 @@ export interface McpServerOptions {
   scopesSupported?: string[];
   /** Scopes that a token must have. */
   requiredScopes?: string[];
-  /** In place of its own URL. */
+  /** Instead of its own URL. */
   resource?: string;
 }
 

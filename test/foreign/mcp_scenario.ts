@@ -37,7 +37,7 @@ export class McpScenario {
       "FailedPrecondition",
       "a refresh",
     );
-    const link = await eventually("a link in place of the token", maxSeconds, () => this.#link(person));
+    const link = await eventually("a link instead of the token", maxSeconds, () => this.#link(person));
     equal(link.connectionId, connectionId, "the connection");
     await this.#consent(link.authUrl);
     await this.#isServed(person);

@@ -14,7 +14,7 @@ it("has words for every pattern of the contract, and for no other", () => {
   expect([...patternWords.keys()].toSorted()).toEqual([...new Set(patterns)].toSorted());
 });
 
-it("says them in place of the pattern, and leaves other messages as they are", () => {
+it("says them instead of the pattern, and leaves other messages as they are", () => {
   expect(inWords("must match regex pattern `^[0-9a-f]{16}$`")).toBe(
     "must be 16 hexadecimal digits in lower case",
   );

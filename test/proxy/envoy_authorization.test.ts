@@ -19,7 +19,7 @@ import { forged } from "./proxy_world.js";
 describe("Envoy's external authorization", () => {
   const use = proxied("envoy", (variables) => ProxyProgram.envoy("authorization.yaml", variables));
 
-  it("puts the value into the query, in the place of every forged spelling", async () => {
+  it("puts the value into the query, instead of every forged spelling", async () => {
     const url = await use.start(await importQuery(use.world));
     expect((await fetch(`${url}/list?x=1&key=forged&%6bey=forged`, { headers: forged })).status).toBe(200);
     expect(use.world.last.url).toContain("x=1");

@@ -16,7 +16,7 @@ import { forged } from "./proxy_world.js";
 describe("nginx's auth_request", () => {
   const use = proxied("nginx", (variables) => ProxyProgram.nginx(variables));
 
-  it("puts the value into the query, in the place of every forged spelling", async () => {
+  it("puts the value into the query, instead of every forged spelling", async () => {
     const url = await use.start(await importQuery(use.world));
     const path = "/query/list?x=1&key=forged&%6bey=forged";
     expect((await fetch(`${url}${path}`, { headers: forged })).status).toBe(200);

@@ -24,7 +24,7 @@ const anyTokenUser = "oauth2";
  * The user name and password of a credential at a host: its own two of `basic_auth`, else its value as the password.
  *
  * @param host without a port
- * @param username in place of what the host wants beside a token
+ * @param username instead of what the host wants beside a token
  * @throws CommandFailure when it has no single value
  */
 export function loginOf(credential: Credential, host: string, username?: string): Login {

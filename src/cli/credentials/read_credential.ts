@@ -34,7 +34,7 @@ export interface Credential {
   readonly field: string | undefined;
 }
 
-/** What is asked for in place of the connection's own token; nothing is the own one. */
+/** What is asked for instead of the connection's own token; nothing is the own one. */
 export interface TokenTarget {
   readonly audience: string | undefined;
   readonly resource: string | undefined;

@@ -27,7 +27,7 @@ const defaultPings = { pingIntervalMs: 10_000, pingTimeoutMs: 10_000 };
 /**
  * Nothing is opened before the first call.
  *
- * @param callerKey the API key of somebody else for whom the calls are made, in place of that of the settings
+ * @param callerKey the API key of somebody else for whom the calls are made, instead of that of the settings
  */
 export function connectDaemon(
   config: ClientConfig,

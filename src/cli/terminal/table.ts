@@ -71,7 +71,7 @@ function shrunk(
   return widths;
 }
 
-/** With a mark in place of what is lost. */
+/** With a mark instead of what is lost. */
 export function cut(text: string, width: number): string {
   return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 }

@@ -19,7 +19,7 @@ export interface AuthenticateOptions {
 const jwtShape = /^eyJ[\w-]+\.[\w-]+\.[\w-]*$/;
 
 /**
- * Identifies a caller. A key or token that is presented decides: when it is not valid the caller is unauthenticated, and does not fall back
+ * Identifies a caller. A key or token that is presented decides. If it is not valid, the caller is unauthenticated: it does not fall back
  * to the owner of the socket or the subject of a certificate.
  */
 export function authenticateBy(options: AuthenticateOptions): Authenticate {

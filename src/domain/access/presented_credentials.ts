@@ -16,8 +16,8 @@ export interface Peer {
   /** The client certificate of a verified chain. */
   readonly certificate?: PeerCertificate | undefined;
   /**
-   * User id of the process at the other end of a Unix socket; undefined where the mode of the socket alone is the guard, and
-   * `unknown` where it should be known and could not be read.
+   * User id of the process at the other end of a Unix socket. Undefined if the mode of the socket alone is the guard, and `unknown` if it
+   * could not be read.
    */
   readonly uid?: number | "unknown" | undefined;
 }

@@ -21,7 +21,7 @@ export type Asked =
   | {
       readonly kind: "acquired";
       readonly name: ConnectionName;
-      /** In place of the name of the provider; empty when that is given. */
+      /** Instead of the name of the provider; empty when that is given. */
       readonly mcpServerUrl: string;
     }
   /** A connection to be made, or consented to again. */
@@ -41,8 +41,8 @@ export type Asked =
 type GateStore = Pick<Store, "getProvider" | "findProviderByName" | "getAuthorization">;
 
 /**
- * Judges what a restricted caller asks for. What does not exist and what the caller may not see take one path and get one answer, here,
- * before the domain looks at anything: no later error can distinguish them.
+ * Judges what a restricted caller asks for. What does not exist and what the caller may not see get the same answer here, before the domain
+ * looks at anything. So no later error can distinguish them.
  */
 export class RequestGate {
   constructor(

@@ -28,9 +28,9 @@ interface Sight {
 }
 
 /**
- * The ids of the connections that a restricted caller sees, where they are few: kept in memory and brought up to date by the log of changes, of
- * which the store has one entry for each connection. Thousands of spokes that come at once would read the whole store otherwise, each
- * by itself, to find the ten connections that are theirs.
+ * The ids of the connections that a restricted caller sees, if they are few. They are kept in memory and follow the log of changes, of
+ * which the store has one entry for each connection. Otherwise, thousands of spokes that come at once would each read the whole store to
+ * find their ten connections.
  *
  * The ids are where to look: anyone who gets them judges each connection again, and misses none that it sees.
  */

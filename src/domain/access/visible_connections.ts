@@ -36,8 +36,8 @@ export class VisibleConnections {
   /**
    * One page in the order of ids, which may hold fewer than `limit`, even none, while more follow.
    *
-   * @param sees of a restricted caller: its page is full unless it is the last, and ends with a connection of the page, since neither its
-   * length nor its end may report connections that the caller does not see
+   * @param sees of a restricted caller. Its page is full unless it is the last, and ends with a connection of the page. Neither its length
+   * nor its end may reveal connections that the caller does not see.
    * @returns the page and the id to go on after; undefined on the last page
    */
   async list(

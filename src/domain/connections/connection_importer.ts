@@ -36,12 +36,12 @@ import { checkImportRequest, type ImportRequest, importFailure } from "./import_
 import { refuseMoreConnections, refuseTakenLabel, type StoredLimits } from "./state/quotas.js";
 
 /**
- * Makes connections of credentials that another system holds. A refresh token is proved by redeeming it, which may rotate it: from the
- * moment it is sent the copy of the other system can be worthless. So it is sealed into a journal of its own before it is sent, beside
- * the id of the connection that it will become; no connection is seen before the proof, and nothing of it stays when the proof
- * fails. What it brings is held in the spool until it is durable. What a crash leaves in the journal is settled by `ImportRecovery`. The
- * entry of a finished import stays, without the token: a caller that never got the answer and asks again finds the connection, and the
- * token is not sent a second time, which at a provider that rotates would kill the grant.
+ * Makes connections of credentials that another system holds. A refresh token is proved by redeeming it, which may rotate it, so that the
+ * copy of the other system can be worthless from then on. So it is sealed into a journal before it is sent, beside the id of its future
+ * connection. No connection is seen before the proof, and nothing of it stays if the proof fails. What it brings is held in the spool until
+ * it is durable. What a crash leaves in the journal is settled by `ImportRecovery`. The entry of a finished import stays, without the
+ * token, so that a caller that lost the answer and asks again finds the connection. The token is not sent a second time: at a provider that
+ * rotates, that would end the grant.
  */
 export class ConnectionImporter {
   readonly #limits: StoredLimits;

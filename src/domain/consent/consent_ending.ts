@@ -75,8 +75,9 @@ export class ConsentEnding {
   }
 
   /**
-   * At many providers one revocation ends all that an account has granted to the client. So a grant is not revoked when the connection
-   * holds a credential, unless the id_token names another account: it is wrong in some way, and a claim of it can do no more than this.
+   * At many providers one revocation ends all that an account has granted to the client. So a grant is not revoked while the connection
+   * holds a credential, unless the id_token names another account. That id_token is wrong in some way, and its claim can do no more than
+   * this.
    */
   #drop(tx: Transaction, { pending, dropped }: EndedConsent): DroppedGrant | undefined {
     if (!dropped) return undefined;

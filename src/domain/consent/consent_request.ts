@@ -177,8 +177,8 @@ export class ConnectionRequests {
   /**
    * The link of the open request of a connection.
    *
-   * @param scopes undefined is answered unless it asks for all of these; those of a static type do not count, and none of a request that
-   * must be confirmed, since no other takes its place
+   * @param scopes the result is undefined unless it asks for all of these. Those of a static type do not count, and neither do those of a
+   * request that must be confirmed, because no other request replaces it.
    * @param asker what leads straight to the consent of a device authorization is for the one that requested it
    */
   pendingLink(connection: Connection, scopes: readonly string[], asker: Identity): PendingLink | undefined {

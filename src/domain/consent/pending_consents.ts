@@ -29,8 +29,8 @@ export class PendingConsents {
   ) {}
 
   /**
-   * Erases the pending request of a connection. A credential that waits for its confirmation is revoked at the provider; that of the
-   * very account which the connection holds already is only erased, since at many providers both would die.
+   * Erases the pending request of a connection. A credential that waits for its confirmation is revoked at the provider. If the connection
+   * already holds a credential of the same account, it is only erased, because many providers would end both.
    *
    * @param fate whether the connection goes on without it
    * @returns what becomes of the token that it held

@@ -41,8 +41,8 @@ const maxCredentialChars = 16_384;
 
 /**
  * Connections whose token was opened lately, tokens in clear, so that an agent that asks again costs no read and no decryption. One is
- * dropped as soon as its connection changes in any way (refresh, revocation, deletion: the store announces it when that is durable), all of
- * them when a provider profile changes, and the one that was used longest ago when there are too many.
+ * dropped as soon as its connection changes in any way (refresh, revocation, deletion), which the store announces when it is durable. All
+ * are dropped when a provider profile changes, and the least recently used one when there are too many.
  */
 export class TokenCache {
   readonly #views: BoundedMap<string, ConnectionView>;
@@ -116,8 +116,8 @@ export class CredentialReader {
   }
 
   /**
-   * As `view`, for anyone who reads many one after the other: the credentials of those that are not wanted stay closed, and nothing that is
-   * asked for more often leaves the cache for it.
+   * As `view`, for a caller that reads many in a row. Credentials that are not wanted stay sealed, and entries that are read more often
+   * stay in the cache.
    */
   viewIf(connectionId: string, isWanted: (connection: Connection) => boolean): ConnectionView | undefined {
     const { store, cache } = this.deps;

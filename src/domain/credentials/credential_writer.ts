@@ -37,8 +37,8 @@ export class CredentialWriter {
   ) {}
 
   /**
-   * Writes `tokenSet` as the next revision of `connection`, which the caller has read in `tx`, and makes it active; it waits for consent
-   * instead when the profile was led elsewhere while the request was under way.
+   * Writes `tokenSet` as the next revision of `connection`, which the caller has read in `tx`, and makes it active. If the profile was
+   * changed to lead elsewhere during the request, the connection waits for consent instead.
    *
    * @param profile as it was when the request was sent
    * @param previous the credential that was redeemed: its refresh token stays when the answer has none (RFC 6749 section 6)

@@ -19,8 +19,8 @@ export function sealKeyCheck(databaseId: string, vault: Vault): SealedRecord {
 }
 
 /**
- * Distinguishes a right key from a wrong one before anything is served, and learns which key of the ring is the primary; the newest key that a
- * new store meets is its primary. A check that was damaged is written again, once a record proves the key.
+ * Distinguishes a right key from a wrong one before anything is served, and learns which key of the ring is the primary. In a new store
+ * that is the newest key. A check that was damaged is written again, once a record proves the key.
  *
  * @throws KeyError when a key is missing that the check or a record needs
  * @throws StoreDamaged when the right key opens nothing

@@ -133,8 +133,8 @@ export function refuseTakenName(
 }
 
 /**
- * How a credential is applied is the profile's to say: where an edit says it again, each connection that holds a credential changes with
- * it, in the commit of the edit, so that watchers and proxies learn of it, those too that are away at this moment.
+ * The profile decides how a credential is applied. If an edit changes that, each connection that holds a credential changes with it, in the
+ * same commit. So all watchers and proxies learn of it, also those that are disconnected now.
  */
 export function followStrategy(tx: Transaction, before: ProviderProfile, after: ProviderProfile): void {
   const { strategy, updatedAtMs: nowMs } = after;

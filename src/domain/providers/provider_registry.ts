@@ -284,7 +284,7 @@ export class ProviderRegistry {
   }
 }
 
-/** A client that a person put in place of the daemon's is theirs. */
+/** A client that a person put instead of the daemon's is theirs. */
 function registrationAfter(
   before: ProviderProfile,
   { settings, registration }: ProviderChange,

@@ -5,9 +5,9 @@ import type { Store } from "../../store/store.js";
 type Holder = Pick<ProviderProfile, "id" | "name">;
 
 /**
- * Which redirect path each profile has: one of its own, so that an answer of one provider is never taken for that of another (RFC
- * 9700 section 4.4.2). It is decided once, from the name at creation and from nothing that a network could answer otherwise later, and
- * stays for the life of the profile, since people register it in a console.
+ * The redirect path of each profile. Each has its own, so that an answer of one provider is never taken for that of another (RFC 9700
+ * section 4.4.2). It follows from the name at creation alone, never from the network, and stays for the life of the profile, because users
+ * register it in a console.
  */
 export class RedirectPaths {
   readonly #isShared: boolean;

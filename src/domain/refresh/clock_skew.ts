@@ -41,8 +41,7 @@ export function jumpSinceLastRunMs(store: Store, clock: Clock): number {
 }
 
 /**
- * After the clock was set back by `-jumpMs`: moves the times of all that is due some day by as much, so that work comes when it
- * would have come, and tokens end when they would have ended.
+ * After the clock was set back by `-jumpMs`, moves all future times by as much. So work runs and tokens expire when they would have.
  *
  * @param sinceMs what was written at this time (of the clock as it is now) or later is left alone
  */

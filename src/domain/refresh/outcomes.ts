@@ -6,8 +6,12 @@ import { GrantFailure } from "../../oauth/failure.js";
 import { IdentityRequired } from "../../oauth/grants/identity_required.js";
 
 /**
- * What is known of a refresh token before it is sent, which uses it up: `unused`, as far as is known; `restored` from a backup, and not
- * sent from here; `in_doubt` after a request whose answer was lost; `minted` where there is none, and nothing is used up.
+ * What is known of a refresh token before it is sent, which uses it up:
+ *
+ * - `unused`, as far as is known
+ * - `restored` from a backup, and not sent from here
+ * - `in_doubt` after a request whose answer was lost
+ * - `minted` if there is none, and nothing is used up
  */
 const states = ["unused", "restored", "in_doubt", "minted"] as const;
 export type GrantState = (typeof states)[number];

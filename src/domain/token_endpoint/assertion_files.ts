@@ -31,11 +31,11 @@ export class AssertionFiles {
   }
 
   /**
-   * What the file holds now: it is opened by its path each time, so that a symbolic link that was moved leads to the new file. Neither path nor content is ever in
-   * an error.
+   * What the file holds now. It is opened by its path each time, so that a symbolic link that was moved leads to the new file. Neither path
+   * nor content is ever in an error.
    *
-   * @throws GrantFailure before anything is sent: of kind `client` when the settings have no such name or the file holds something else;
-   * `transient` when it cannot be read now, or what it holds has ended
+   * @throws GrantFailure before anything is sent: of kind `client` if the settings have no such name or the file holds something else.
+   * `transient` if it cannot be read now, or its content has expired.
    */
   async read(name: string): Promise<Secret> {
     const text = (await this.#files.read(name)).trim();

@@ -33,8 +33,9 @@ export function refreshKey(
 }
 
 /**
- * The key that the tokens of a new consent, or of the next mint, are bound to: the connection's, or a new one where it has none for whom
- * the profile names now. One key at two clients or servers would reveal to them that they serve the same connection.
+ * The key to which the tokens of a new consent, or of the next mint, are bound. It is the connection's, or a new one if the connection has
+ * none for the client and server that the profile names now. One key at two clients or servers would reveal to them that they serve the
+ * same connection.
  *
  * @returns undefined where none is proved
  */

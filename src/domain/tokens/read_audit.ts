@@ -58,9 +58,9 @@ export interface ReadAuditDeps {
 }
 
 /**
- * Who read which token. The first read of a revision by a reader (a principal at an address) is a `token_retrieved` event, durable
- * before the token leaves: that of a watcher lies in the commit of the revision itself. Later reads of the same revision are counted in memory. A count is written as `token_reads_counted` with
- * the first read of the next revision, when its reader is forgotten, and at shutdown.
+ * Who read which token. The first read of a revision by a reader (a principal at an address) is a `token_retrieved` event, durable before
+ * the token leaves. That of a watcher is in the commit of the revision itself. Later reads of the same revision are counted in memory. A
+ * count is written as `token_reads_counted` with the first read of the next revision, when its reader is forgotten, and at shutdown.
  *
  * A crash loses counts since then, never the fact that a revision was read. After a restart the first read is recorded again.
  */
@@ -84,8 +84,8 @@ export class ReadAudit {
    * @param times how often it is read at this moment
    * @param use what it is read under; another rule, approver or session makes another reader
    * @param reason what a downscoped token was asked for; it is another token than the connection's own, and one for each caller of a caller
-   * @returns undefined when that read was the first no more; else a promise that resolves when it is durable, and rejects with
-   * Unavailable when it cannot be written: then the token must not leave
+   * @returns undefined if that read was not the first. Else a promise that resolves when it is durable, and rejects with Unavailable if it
+   * cannot be written: then the token must not leave.
    */
   read(
     principal: Principal,
@@ -289,8 +289,8 @@ function ownersOf(tx: Recording, connectionId: string): { providerId?: string; u
 }
 
 /**
- * The address without its port, which is another one for each connection of one caller, and without whom it says that it calls for: one
- * that names somebody else each time would write an event each time.
+ * The address without its port, which differs between the connections of one caller, and without the name it says that it calls for. A
+ * caller that names somebody else each time would write an event each time.
  */
 function hostOf(origin: string | undefined): string {
   if (origin === undefined) return "";

@@ -103,7 +103,7 @@ export class Tokens {
   }
 
   /**
-   * As `refreshToken`, of which nobody gets the token: in place of a read, it is on record that this principal asked, once for each
+   * As `refreshToken`, of which nobody gets the token: instead of a read, it is on record that this principal asked, once for each
    * revision.
    *
    * @returns the connection with its new revision

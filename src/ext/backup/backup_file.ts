@@ -3,9 +3,9 @@ import { createReadStream } from "node:fs";
 import type { SealedRecord } from "../../model/credentials/credential.js";
 
 /**
- * A backup is a block of text, filled up with spaces to 4096 bytes, and the bytes of a store's file behind it. The text is two lines: a name
- * with the version of this form, and JSON: a manifest, and the manifest once more under the primary key of the store, so that nobody
- * without that key can make a backup or alter one.
+ * A backup is a block of text, filled up with spaces to 4096 bytes, and the bytes of a store's file behind it. The text has two lines: a
+ * name with the version of this form, and JSON. The JSON has a manifest, and the manifest again under the primary key of the store, so that
+ * nobody without that key can make or alter a backup.
  */
 export const backupHeaderBytes = 4096;
 const formName = "nexusd backup 1";

@@ -64,7 +64,7 @@ export interface RestoreOptions {
   /** The keys of the settings. */
   readonly keys: Pick<KeyRingSource, "read">;
   readonly file: string;
-  /** Put the backup in place of a store, which is kept under another name. */
+  /** Replace a store, which is kept under another name, with the backup. */
   readonly force: boolean;
   readonly clock: Clock;
 }

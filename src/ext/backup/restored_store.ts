@@ -23,9 +23,15 @@ export interface RestoredCounts {
 }
 
 /**
- * Makes a copy that comes from a backup fit to be served: another epoch, so that watchers start again; no pending authorization, since each is
- * good for one use; no notification, since the original store may have sent it; and a mark at every refresh token, since the original store may have used it meanwhile. A mark changes nothing
- * before the next refresh: it only shows what a refusal means. The copy is not in use yet, and is thrown away when this fails.
+ * Makes a copy that comes from a backup fit to be served:
+ *
+ * - It gets another epoch, so that watchers start again.
+ * - It has no pending authorization, because each is good for one use.
+ * - It has no notification, because the original store may have sent it.
+ * - Each refresh token is marked, because the original store may have used it meanwhile. The mark changes nothing before the next refresh:
+ *   it only shows what a refusal means.
+ *
+ * The copy is not in use yet, and is thrown away when this fails.
  */
 export async function beginRestored(
   store: Store,

@@ -17,7 +17,7 @@ export type Completion =
 type Known = "providers" | "templates" | "connections";
 
 /**
- * What may stand in place of the last word.
+ * What may replace the last word.
  *
  * @param words what was typed after `nexusd`; the last is the one at the cursor, and may be empty
  */

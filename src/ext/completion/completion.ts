@@ -19,10 +19,10 @@ export function completionCommand(shell: Shell): Command {
   );
 }
 
-/** For the scripts of the shells: the words that may stand in place of the last, a line each, a tab before what it means. */
+/** For the scripts of the shells: the words that may replace the last, a line each, a tab before what it means. */
 export function completeCommand(shell: Shell): Command {
   return new Command("complete")
-    .description("for shells: print the words that may stand in place of the last")
+    .description("for shells: print the words that may replace the last")
     .argument("[words...]", "what stands after nexusd, after --")
     .action(async (words: string[], _flags: unknown, command: Command) => {
       const program = command.parent;

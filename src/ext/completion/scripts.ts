@@ -1,7 +1,7 @@
 export const shells = ["bash", "zsh", "fish"] as const;
 export type ShellName = (typeof shells)[number];
 
-/** Printed in place of words where a path is to be completed. */
+/** Printed instead of words where a path is to be completed. */
 export const filesMark = ":files";
 
 /**

@@ -26,7 +26,7 @@ export interface Site {
 export interface SiteRule {
   /** The credential; undefined for that of the provider whose own URLs lead to the server. */
   readonly name: string | undefined;
-  /** The servers that may have it in place of those of the provider's URLs, each with its port; none for those. */
+  /** The servers that may have it instead of those of the provider's URLs, each with its port; none for those. */
   readonly hosts: readonly string[];
 }
 

@@ -33,14 +33,14 @@ export interface AuthorizeRouteOptions {
 const prefix = "/v1/authorize/";
 
 /**
- * `GET /v1/authorize/{connection_id}`, or with a name as `nexus.v1.ConnectionName` says in place of the id: the decision of external authorization for nginx's `auth_request` and the forward auth of Caddy
- * and Traefik. The answer to what is allowed has the headers that the proxy must set, and `x-nexus-uri` where the credential goes into
- * the query, and as `x-nexus-revision` the number of the credential. Anything but a 2xx denies.
+ * `GET /v1/authorize/{connection_id}`, or with a name (`nexus.v1.ConnectionName`) instead of the id. It is the external authorization for
+ * nginx's `auth_request` and the forward auth of Caddy and Traefik. A 2xx has the headers that the proxy must set, `x-nexus-uri` if the
+ * credential goes into the query, and `x-nexus-revision`, the number of the credential. Anything else denies.
  *
- * With `x-nexus-refused-revision`, `x-nexus-refused-status`, `x-nexus-refused-challenge` (the API's `WWW-Authenticate`) and
- * `x-nexus-refused-nonce` (its `DPoP-Nonce`) the proxy says that the API refused that credential, which is a report as of
- * `ReportRejectedToken`; what it answers then is for one other try. `x-nexus-upstream-host` and, for an API without TLS,
- * `x-nexus-upstream-scheme` say where the request goes, for proofs.
+ * The proxy reports a credential that the API refused, as `ReportRejectedToken` does, with `x-nexus-refused-revision`,
+ * `x-nexus-refused-status`, `x-nexus-refused-challenge` (the API's `WWW-Authenticate`) and `x-nexus-refused-nonce` (its `DPoP-Nonce`). The
+ * answer is then for one other try. `x-nexus-upstream-host` and, for an API without TLS, `x-nexus-upstream-scheme` say where the request
+ * goes, for proofs.
  */
 export function authorizeRoute({ services, onUnexpected }: AuthorizeRouteOptions): Routes {
   const methods = services.flatMap((service) => service.methods);

@@ -111,8 +111,8 @@ export function okResponse(authorized: Authorized): CheckResponse {
 }
 
 /**
- * The caller of the proxy gets 401 where there is no credential for it, 403 where it may not have it or it cannot be used so, 503
- * where that may be otherwise soon.
+ * The caller of the proxy gets 401 if there is no credential for it, and 403 if it may not have it or it cannot be used so. It gets 503 if
+ * that may change soon.
  *
  * @param status of an API whose refusal stands
  */

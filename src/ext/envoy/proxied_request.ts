@@ -22,11 +22,11 @@ export interface ProxiedRequest {
 
 /** What a proxy does to a request before it sends it on. */
 export interface Injection {
-  /** In the place of those that the caller sent; names in lower case. */
+  /** Instead of those that the caller sent; names in lower case. */
   readonly setHeaders: readonly (readonly [name: string, value: string])[];
   /** In lower case; none that is set. */
   readonly removeHeaders: readonly string[];
-  /** Percent-encoded, in the place of those that the caller sent. */
+  /** Percent-encoded, instead of those that the caller sent. */
   readonly setQuery: readonly (readonly [name: string, value: string])[];
   /** As the caller wrote them. */
   readonly removeQuery: readonly string[];

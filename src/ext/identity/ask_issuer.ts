@@ -6,7 +6,7 @@ import type { Clock } from "../../runtime/clock.js";
 
 export interface AskIssuerOptions {
   readonly clock: Clock;
-  /** PEM: the CAs that are trusted in place of the system's, as that of a cluster. Read again for each request. */
+  /** PEM: the CAs that are trusted instead of the system's, as that of a cluster. Read again for each request. */
   readonly caFile: string | undefined;
   /** Holds a bearer token that the issuer's keys are asked for with. Read again for each request, since Kubernetes rotates it. */
   readonly tokenFile: string | undefined;
@@ -31,8 +31,8 @@ export const fetchTimeoutMs = 5_000;
 export const maxDocumentBytes = 256 * 1024;
 
 /**
- * Asks the issuer that the operator named, which may stand in a private network, as a cluster's API server does: so it has a client of its
- * own, with that issuer's CA, and no part in the rules for hosts that a profile names. Redirects are not followed, no proxy is used, and only
+ * Asks the issuer that the operator named, which may be in a private network, as a cluster's API server is. So it has a client of its own,
+ * with that issuer's CA, and the rules for hosts that a profile names do not apply. Redirects are not followed, no proxy is used, and only
  * 200 is an answer.
  */
 export function createAskIssuer(options: AskIssuerOptions): AskIssuer {

@@ -12,7 +12,7 @@ import {
 import { isEmptyJson, settingJson } from "../../model/providers/profile_json.js";
 import type { ProviderSettings } from "../../model/providers/provider_profile.js";
 
-/** What stands in place of a secret. */
+/** What stands instead of a secret. */
 export const mask = "********";
 
 /** One field that differs. A side that is undefined is not set. */
@@ -60,8 +60,8 @@ export function differencesOf(
 }
 
 /**
- * What is left of `params` besides the settings: how a strategy was spelled says nothing that the strategy does not, and a text
- * beside an oauth2 profile could not be written in a manifest, where it is an authorization parameter.
+ * What is left of `params` besides the settings. The spelling of a strategy says nothing that the strategy does not. A text beside an
+ * oauth2 profile could not be written in a manifest, where it is an authorization parameter.
  */
 export function meaningfulParams({ authType, params }: ProviderSettings): JsonObject {
   const rest = Object.entries(withoutStrategy(params));

@@ -111,8 +111,8 @@ export class McpClients {
   /**
    * What the server knows of a dynamic client by now (RFC 7592 section 2.1).
    *
-   * @returns the client where it has another secret or access token than is stored; `unknown` when the server does not say; `lost` when it
-   * does not know the client any more, or its secret has ended
+   * @returns the client if its secret or access token is not the stored one. `unknown` if the server does not say, and `lost` if it no
+   * longer knows the client or the client's secret has expired.
    */
   async reread(
     discovered: DiscoveredMcpServer,

@@ -94,8 +94,8 @@ export class McpDiscovery {
   }
 
   /**
-   * The specification of 2025-03-26, whose servers publish no resource metadata: the authorization server is the origin of the MCP server,
-   * and where that publishes nothing either, its endpoints have fixed paths.
+   * The specification of 2025-03-26, whose servers publish no resource metadata. The authorization server is the origin of the MCP server.
+   * If that publishes nothing either, its endpoints have fixed paths.
    */
   async #serverBeside(mcpServerUrl: string): Promise<AuthorizationServer> {
     const { origin } = new URL(mcpServerUrl);

@@ -24,8 +24,8 @@ const lists = {
 const bindingKeys = ["principals", "role", ...Object.keys(lists)];
 
 /**
- * Reads a policy, YAML or JSON: `bindings: [...]`, each with `principals`, a `role`, and for an agent at least one of `user_ids`,
- * `providers` and `connection_ids`; `rules: [...]` of requests, and `proxies: [...]`, principals whose word about a request counts.
+ * Reads a policy in YAML or JSON. Each of `bindings: [...]` has `principals`, a `role`, and for an agent at least one of `user_ids`,
+ * `providers` and `connection_ids`. `rules: [...]` are about requests, and `proxies: [...]` are the principals that may describe a request.
  *
  * @throws DocumentError with every error and its place
  */

@@ -79,8 +79,8 @@ export interface RefreshIntent {
   readonly credentialRevision: bigint;
   readonly startedAtMs: number;
   /**
-   * How often this refresh token may have been sent without an answer that counts: 1, or 2 with the one probe; 0 when the store was
-   * restored and this one has not sent it.
+   * How often this refresh token may have been sent without an answer that counts: 1, or 2 with the one probe. It is 0 if the store was
+   * restored and this daemon has not sent it.
    */
   readonly sends: number;
   /** It comes from a backup: anyone who went on with the original may have used the refresh token. */

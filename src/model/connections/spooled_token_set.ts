@@ -10,8 +10,8 @@ export interface SpooledTokenSet {
   /** Of the revision that `connection` names; it was made with the revision before, which the store has unless it was undone. */
   readonly credential: SealedCredential;
   /**
-   * What is in the store since before the request was sent, and is over with its answer: the attempt of a mark of intent, or the key of an
-   * import or of the pending authorization of a device. Undefined for the consent of a browser, and in those of older releases.
+   * What is in the store from before the request until its answer. It is the attempt of a mark of intent, or the key of an import or of a
+   * device's pending authorization. Undefined for the consent of a browser, and in those of older releases.
    */
   readonly attempt?: string | undefined;
 }

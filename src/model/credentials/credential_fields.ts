@@ -12,8 +12,8 @@ export interface CredentialField {
   /** Whether the empty string is a value. */
   readonly mayBeEmpty: boolean;
   /**
-   * What a value must hold to: `header` goes into a header field as it is (RFC 9110 section 5.5), `basic` and `basic_user` into
-   * Basic credentials (RFC 7617 section 2), `any` is encoded or never sent.
+   * The rule for a value. `header` goes into a header field as it is (RFC 9110 section 5.5), and `basic` and `basic_user` into Basic
+   * credentials (RFC 7617 section 2). `any` is encoded or never sent.
    */
   readonly carrier: "header" | "basic_user" | "basic" | "any";
 }

@@ -9,9 +9,9 @@ const ownerReturnMs = 10 * 60_000;
 const beforeEndMs = 15_000;
 
 /**
- * Until when a refresh token that another daemon was about to send is left alone: that daemon may live, on another copy of this store or
- * as the leader before this one, and hold the answer. Undefined when the mark is this daemon's own, from before a crash: then nobody else has
- * the answer.
+ * Until when a refresh token that another daemon was about to send is left alone. That daemon may run on another copy of this store or be
+ * the former leader, and hold the answer. Undefined when the mark is this daemon's own, from before a crash: then nobody else has the
+ * answer.
  */
 export function deferredUntilMs(
   intent: RefreshIntent | undefined,

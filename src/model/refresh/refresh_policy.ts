@@ -33,7 +33,7 @@ const suspensionMaxMs = 60 * 60_000;
 /**
  * When to refresh a token: `expires - window - jitter`.
  *
- * @param overrideMs window of the profile, in place of the smaller of 5 minutes and 20 % of the lifetime; at most half of the lifetime counts
+ * @param overrideMs window of the profile, instead of the smaller of 5 minutes and 20 % of the lifetime; at most half of the lifetime counts
  * @param random uniform in [0, 1)
  */
 export function refreshNotBeforeMs(
@@ -63,8 +63,8 @@ export function keepAliveMs(issuedAtMs: number, refreshExpiresAtMs: number, rand
  * Delay before the next attempt: short with full jitter, then slow up to 24 h, spread over the upper half.
  *
  * @param failures failed attempts in a row, at least 1
- * @param limits `retryAfterMs` is what the provider asked for and is never undercut; `remainingMs` is how long the token lives
- *   still (0 or less when it is dead): one attempt comes no later than its end
+ * @param limits `retryAfterMs` is what the provider asked for and is never undercut. `remainingMs` is the remaining lifetime of the token
+ * (0 or less if it expired): one attempt comes no later than its end.
  * @param random uniform in [0, 1)
  */
 export function retryDelayMs(

@@ -38,7 +38,7 @@ export function certificatePrincipal(certificate: X509Certificate): PeerCertific
 
 /**
  * The subject as RFC 4514 writes it, the last attribute first: `CN=agent,O=Acme`. Node gives a line for each, in the order of the
- * certificate, with what is special in a value (`,` `+` `"` `\` `<` `>` `;` and control characters) escaped already.
+ * certificate. Special characters in a value (`,` `+` `"` `\` `<` `>` `;` and control characters) are already escaped.
  */
 function subjectText(subject: string | undefined): string {
   if (subject === undefined) return "";

@@ -32,8 +32,8 @@ import { answerJson, answerMediaType, answerMethod, writeJson } from "./json_ans
 import { neverAborted, toWireError } from "./wire_answer.js";
 
 /**
- * What the library says of JSON that it cannot decode, up to what it found there. It goes on with the value, and a value in the wrong place
- * may be a secret, which the caller's log should not get to hold, or steer the terminal that shows it.
+ * What the library says of JSON that it cannot decode, up to what it found there. The library goes on with the value, which may be a secret
+ * in the wrong place. It must not get into the caller's log, or control the terminal that shows it.
  */
 const decodeFailure = /cannot decode (?:(?:field|message|enum|oneof) )?[\w.]+ from JSON/;
 
@@ -101,8 +101,8 @@ export interface ConnectHandlerOptions {
 }
 
 /**
- * The request listener of the HTTP listener. It stands in for the library's own `connectNodeAdapter`, which lets a malformed
- * request throw out of the listener and so end the process, and writes to the console whenever a client cancels.
+ * The request listener of the HTTP listener. It replaces the library's `connectNodeAdapter`, with which a malformed request throws out of
+ * the listener and so ends the process. That one also writes to the console whenever a client cancels.
  */
 export function connectHandler(options: ConnectHandlerOptions): ConnectHandler {
   const requests = new ConnectRequests(options);

@@ -11,9 +11,9 @@ import { jsonViolation } from "./json_message.js";
 const envelopeBytes = 5;
 
 /**
- * The body of a request for one message, refused with INVALID_ARGUMENT where protobuf does not decode, which the library answers with
- * INTERNAL, and with the field where JSON is no such message: unknown fields too, since anyone who mistypes a name would get what was not asked
- * for. What is too long, compressed or badly framed goes on as it came, and the library refuses it.
+ * The body of a request for one message. It is refused with INVALID_ARGUMENT if protobuf does not decode, which the library answers with
+ * INTERNAL. JSON that is no such message is refused with the name of the field. That includes unknown fields, because a mistyped name would
+ * do something else. What is too long, compressed or badly framed goes on as it came, and the library refuses it.
  *
  * @param contentType of the request, without its parameters
  * @param maxBytes of the message

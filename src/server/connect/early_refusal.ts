@@ -6,8 +6,8 @@ import { toConnectError } from "./connect_binding.js";
 import { base64Of, encodeDetails } from "./wire_answer.js";
 
 /**
- * Answers a call that is refused by its headers alone, in the form of its protocol, and reads nothing of its message: anyone who may not
- * come in can make the daemon hold nothing.
+ * Answers a call that is refused by its headers alone, in the form of its protocol. It reads nothing of the message, so a caller without
+ * access cannot make the daemon hold anything.
  */
 export function refuseEarly(request: Request, response: Response, wire: WireError): void {
   if (response.headersSent || response.destroyed) return;

@@ -76,8 +76,8 @@ function isDeeper(value: JsonValue, depth: number): boolean {
 }
 
 /**
- * Whether some object of a JSON text that `JSON.parse` accepts has two members of one name: anyone who judges such a text and anyone who acts
- * on it may each take another of the two (RFC 8259 section 4).
+ * Whether some object of a JSON text that `JSON.parse` accepts has two members of one name. The program that checks such a text and the one
+ * that acts on it may each take another of the two (RFC 8259 section 4).
  */
 export function hasDuplicateNames(text: string): boolean {
   const open: (Set<string> | undefined)[] = [];

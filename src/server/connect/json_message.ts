@@ -9,9 +9,9 @@ import { didYouMean } from "../../model/suggestions.js";
 const maxDepth = 100;
 
 /**
- * What is wrong with the JSON form of a message, at the first place where something is: a member that is no field, a value of another kind
- * than the field's, and a `google.protobuf.Timestamp` whose day no month has, which the protobuf library takes for one of the next month.
- * A field may be called by its name or in lowerCamelCase. Numbers out of range, base64 and the like are left to the library.
+ * The first thing that is wrong with the JSON form of a message. It is a member that is no field, a value of another kind than the field's,
+ * or a `google.protobuf.Timestamp` whose day no month has. The protobuf library takes that for a day of the next month. A field may be
+ * called by its name or in lowerCamelCase. Numbers out of range, base64 and the like are left to the library.
  *
  * A description repeats nothing of a value, which in the wrong place may be a secret; of names only those that could be a field's.
  *

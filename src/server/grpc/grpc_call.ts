@@ -39,8 +39,8 @@ export interface GrpcCallOptions {
 }
 
 /**
- * One gRPC call on a stream of node:http2, with as little around it as it needs: listeners are shared by all calls, a signal is made
- * when somebody asks for one, and a message that many callers get is written as it lies there.
+ * One gRPC call on a stream of node:http2, with as little overhead as possible. All calls share their listeners, a signal is made on
+ * demand, and a message that many callers get is written without a copy.
  */
 export class GrpcCall implements CallContext, StreamSink<Message> {
   principal!: Principal;

@@ -19,9 +19,9 @@ interface Tracked {
 /**
  * The sessions of an HTTP/2 server: `node:http2` neither notices that a peer vanished nor closes sessions with their server.
  *
- * A session that is to close sends GOAWAY, refuses what opens from then on, and closes after its last stream. Node's own way, which it
- * takes when a client sends GOAWAY too, is to mark the session closed at once and to refuse within the callback of the parser, which frees what
- * the parser still uses: on Node 20 anyone who sent GOAWAY and a request in one packet ended the process (nodejs/node#64113).
+ * A session that is to close sends GOAWAY, refuses what opens from then on, and closes after its last stream. Node itself, also when a
+ * client sends GOAWAY, marks the session closed at once and refuses within the callback of the parser. That frees what the parser still
+ * uses: on Node 20, GOAWAY and a request in one packet ended the process (nodejs/node#64113).
  */
 export class Http2Sessions {
   readonly #sessions = new Map<ServerHttp2Session, Tracked>();
@@ -63,8 +63,8 @@ export class Http2Sessions {
   }
 
   /**
-   * Without a stream Node ends it at once, with no instant in which it would refuse, and GOAWAY and the end of the connection leave
-   * together: connect-node breaks where a call begins between the two.
+   * Without a stream Node ends it at once, and never refuses anything. GOAWAY and the end of the connection leave together, and
+   * connect-node breaks if a call begins between the two.
    */
   #leave(session: ServerHttp2Session, tracked: Tracked): void {
     if (session.destroyed || tracked.isLeaving) return;

@@ -45,8 +45,8 @@ export function pathOf(request: Request): string {
 }
 
 /**
- * The last catch of a handler: gives `answer` in place of the headers that the failed one left behind, and destroys the connection (over
- * HTTP/2 the stream) where an answer was begun or cannot be given. Never throws: what left here would end the process.
+ * The last catch of a handler. It gives `answer` instead of the headers that the failed one left behind. If an answer was begun or cannot
+ * be given, it destroys the connection (over HTTP/2 the stream). Never throws: what left here would end the process.
  */
 export function answerOrDestroy(response: Response, answer: () => void): void {
   try {

@@ -33,8 +33,8 @@ export function limitPipelining(server: Server): void {
 }
 
 /**
- * What may still be sent where node:http can read no further: a refusal, what was written, because the malformed request is answered
- * already, or nothing, because another response would be torn or taken for the next one.
+ * What may still be sent if node:http can read no further. It is a refusal, or what was written because the malformed request is already
+ * answered. It is nothing if another response would be torn or taken for the next one.
  */
 export function lastWordOf(socket: Socket): "refusal" | "written" | "nothing" {
   return connections.get(socket)?.lastWord ?? "refusal";

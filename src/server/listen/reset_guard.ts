@@ -4,9 +4,9 @@ import { addressKey } from "../sockets/address_key.js";
 import { cutOff } from "./unread_stream.js";
 
 /**
- * Calls that the clients of one address may take back before anything was answered. A client does so when a deadline passes or its
- * own caller leaves: now and then. Node lets each connection do so a thousand times and 33 times per second beyond, and anyone who is cut
- * off comes again on a new connection; this counts across connections.
+ * Calls that the clients of one address may take back before anything was answered. A client does so when a deadline passes or its own
+ * caller leaves: now and then. Node lets each connection do so a thousand times, and then 33 times per second. A client that is cut off can
+ * come again on a new connection, so this counts across connections.
  */
 const rate = { perSecond: 50, burst: 500 };
 

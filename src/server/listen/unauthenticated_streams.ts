@@ -7,8 +7,8 @@ import { cutOff, resetStream } from "./unread_stream.js";
 export const unauthenticatedReadMs = 5_000;
 
 /**
- * The streams of callers without a valid credential, at one listening address: few in the sum of all connections, and short, so
- * that answers which their callers do not read hold no more than that.
+ * The streams of callers without a valid credential, at one listening address. They are few over all connections, and short, so that
+ * responses which their callers do not read hold little memory.
  */
 export class UnauthenticatedStreams {
   #open = 0;

@@ -69,9 +69,9 @@ export function captureFormPage(
 }
 
 /**
- * Chromium holds `form-action` against every redirect that follows a form (CSP 3, section 6.4.1.2), those of the application that
- * gets the browser back included, and where these lead nobody here knows: so the scheme of the return URL is allowed, and only when
- * there is one. With `no-referrer` a form would be sent with `Origin: null` (Fetch, section 3.2).
+ * Chromium applies `form-action` to every redirect that follows a form (CSP 3, section 6.4.1.2), including those of the application that
+ * gets the browser back. The daemon does not know where these lead, so it allows the scheme of the return URL, if there is one. With
+ * `no-referrer` a form would be sent with `Origin: null` (Fetch, section 3.2).
  */
 export function formHeaders(returnUrl: string | undefined): Record<string, string> {
   const further = returnUrl === undefined ? "" : ` ${new URL(returnUrl).protocol}`;

@@ -5,8 +5,8 @@ import { type Failure, failureText } from "./failures.js";
 import type { DescribeProvider } from "./page_words.js";
 
 /**
- * Headers of everything that the browser listener answers: nothing runs, nothing is framed, nothing is kept, and the address
- * of a page (it holds a code or a state) goes nowhere.
+ * Headers of everything that the browser listener answers. Nothing runs, nothing is framed, and nothing is kept. The address of a page,
+ * which holds a code or a state, goes nowhere.
  */
 export const safeHeaders = {
   "content-security-policy":
@@ -25,7 +25,7 @@ interface Page {
   readonly title: string;
   /** Of the window, where it says more than the heading. */
   readonly windowTitle?: string;
-  /** What the page is of, in the place of a mark: the provider's name for people. */
+  /** What the page is of, instead of a mark: the provider's name for people. */
   readonly provider?: string;
   readonly mark?: "done" | "stopped" | undefined;
   readonly content: View;

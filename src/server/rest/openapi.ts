@@ -26,7 +26,7 @@ function settingSchema({ kind }: ProfileField): JsonObject {
     default:
       return {
         ...document.components.schemas.OpenApiDocument,
-        ...(kind === "strategy" && { description: "`{type, config}`, in place of the spellings above." }),
+        ...(kind === "strategy" && { description: "`{type, config}`, instead of the spellings above." }),
       };
   }
 }

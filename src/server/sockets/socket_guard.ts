@@ -53,11 +53,11 @@ export interface SocketGuardOptions {
 }
 
 /**
- * Keeps the sockets of one listening address within their numbers. A socket is an unauthenticated's until a valid credential comes over it. Room
- * for a new one is made by closing the oldest unauthenticated of the address that has the most of them, so that anyone who
- * opens thousands shuts out himself first; without an unauthenticated the new one is closed. So it is, for a while, where it is one more of a
- * crowd whose addresses have few each, as of spokes whose hub died: each would push out one that is about to be done, and none would get in.
- * One timer looks after all unauthenticated callers.
+ * Keeps the sockets of one listening address within their numbers. A socket is an unauthenticated's until a valid credential comes over it.
+ * Room for a new one is made by closing the oldest unauthenticated socket of the address that has the most of them. So a client that opens
+ * thousands shuts out itself first. Without an unauthenticated socket the new one is closed. A new one is also closed for a while in a
+ * crowd of addresses with few sockets each, as of spokes whose hub died. Otherwise, each would push out one that is about to authenticate,
+ * and none would get in. One timer looks after all unauthenticated callers.
  */
 export class SocketGuard {
   readonly #options: SocketGuardOptions;

@@ -10,8 +10,8 @@ export interface TlsReloaderOptions extends TlsPaths {
 }
 
 /**
- * How often the files are looked at: three calls of the system, for which no folder needs to be watched, whatever replaces the files
- * and whichever file system they are on.
+ * How often the files are looked at. That takes three system calls, and works without watching a folder, whatever replaces the files and
+ * whichever file system they are on.
  */
 export const lookEveryMs = 1_000;
 

@@ -88,7 +88,7 @@ export interface Row {
 export interface Column {
   /** Stands beside each cell where a row is a card. */
   readonly label: string;
-  /** In the place of the label. */
+  /** Instead of the label. */
   readonly head?: View;
   readonly class?: string;
   readonly sort?: "ascending" | "descending";

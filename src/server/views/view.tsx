@@ -18,7 +18,7 @@ export function document(page: {
   readonly body: View;
   /** The daemon's time, by which a script counts. */
   readonly nowMs?: number | undefined;
-  /** `light` or `dark`, in the place of that of the system. */
+  /** `light` or `dark`, instead of that of the system. */
   readonly theme?: string | undefined;
 }): string {
   const { title, head, body, nowMs, theme } = page;

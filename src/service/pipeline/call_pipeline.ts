@@ -86,7 +86,7 @@ export interface ListenerCalls {
 
 /**
  * All that happens around an RPC, in this order: its span, its count, the limits of its caller, the policy, the rules declared in the
- * proto, the RPC itself; and behind it the error table.
+ * proto, the RPC itself. Then comes the error table.
  */
 export class CallPipeline {
   /** @param deps.calls left out for calls that another call makes: they are limited, counted and traced as that one */

@@ -9,8 +9,8 @@ export type StreamOutcome =
   | { readonly cancelled: false; readonly error: unknown };
 
 /**
- * Stands between a stream and its sink: turns what the stream ends with into what its caller is sent, and is over once, however often
- * that is stated; then its source is cancelled first, so that it sends nothing more.
+ * Stands between a stream and its sink, and turns the end of the stream into what its caller is sent. It ends once, however often it is
+ * ended. Its source is canceled first, so that it sends nothing more.
  */
 export class CallStream implements MessageSink, StreamSource {
   readonly #sink: MessageSink;

@@ -10,7 +10,7 @@ import { codes, WireError } from "./wire_error.js";
 export interface RestAnswer {
   readonly status: number;
   readonly body: JsonValue;
-  /** In place of `body`, where the answer is no JSON. */
+  /** Instead of `body`, where the answer is no JSON. */
   readonly text?: { readonly contentType: string; readonly body: string | Buffer };
   readonly headers?: Readonly<Record<string, string>>;
 }

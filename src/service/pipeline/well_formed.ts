@@ -14,9 +14,12 @@ const maxDurationSeconds = 315_576_000_000n;
 type Violation = (field: string, description: string) => void;
 
 /**
- * What no rule of a field says because it holds for all of them: texts are Unicode without U+0000 and without half of a surrogate
- * pair, which neither a key of the store nor UTF-8 can hold; no name is `__proto__`, which is no property where it is assigned;
- * numbers of a Struct are finite, since JSON has no other; timestamps and durations are within their range.
+ * The rules that hold for all fields:
+ *
+ * - Texts are Unicode without U+0000 and without half of a surrogate pair, which neither a key of the store nor UTF-8 can hold.
+ * - No name is `__proto__`, which is no property when it is assigned.
+ * - Numbers of a Struct are finite, because JSON has no others.
+ * - Timestamps and durations are within their range.
  */
 export function malformedFields(descriptor: DescMessage, message: Message): FieldViolation[] {
   const violations: FieldViolation[] = [];

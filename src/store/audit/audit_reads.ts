@@ -26,8 +26,8 @@ export interface AuditPageResult {
 const maxLooked = 5_000;
 
 /**
- * One page. Times are compared one by one, since the clock of a machine can be set back; what an index does not answer is bounded by
- * the number of events that are looked at.
+ * One page. Times are compared one by one, because the clock of a machine can be set back. If no index helps, the number of events that are
+ * looked at is bounded.
  */
 export function listAuditEvents(databases: Databases, page: AuditPage): AuditPageResult {
   const { audit } = databases;

@@ -30,7 +30,7 @@ export class NotificationPlanReads {
 
 /** Inside a transaction. */
 export class NotificationPlans extends NotificationPlanReads {
-  /** In place of the one before. @param atMs undefined for none */
+  /** Instead of the one before. @param atMs undefined for none */
   setExpiry(connectionId: string, atMs: number | undefined): void {
     const { expiries, expiriesDue } = this.databases;
     const before = expiries.getBinary(connectionId);

@@ -5,7 +5,7 @@ declare module "lmdb" {
   export function keyValueToBuffer(key: unknown): Buffer;
 
   interface DatabaseOptions {
-    /** In place of `keyEncoding`. */
+    /** Instead of `keyEncoding`. */
     keyEncoder?: {
       /** @returns the end of the key in `target` */
       writeKey(key: unknown, target: Uint8Array, start: number): number;

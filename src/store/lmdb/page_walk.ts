@@ -96,9 +96,8 @@ export class PageWalk {
 }
 
 /**
- * Page numbers between `from` and `to` in a record of the free list (`mdb_midl_print` of lmdb-js): a count,
- * then entries; 0 is a gap, a positive number is a page, a negative one is the length of a run that starts at
- * the page in the next entry.
+ * Page numbers between `from` and `to` in a record of the free list (`mdb_midl_print` of lmdb-js). It has a count, then entries. A positive
+ * number is a page, and 0 is a gap. A negative number is the length of a run that starts at the page in the next entry.
  */
 function collectFreePages(record: Buffer, from: bigint, to: bigint, pages: Set<bigint>): void {
   const count = Math.min(Number(record.readBigInt64LE(0)), (record.length >> 3) - 1);

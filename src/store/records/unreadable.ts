@@ -13,7 +13,7 @@ export function readable<T>(what: string, decode: () => T): T {
   }
 }
 
-/** Undefined in place of what cannot be read. */
+/** Undefined instead of what cannot be read. */
 export function unlessUnreadable<T>(decode: () => T): T | undefined {
   try {
     return readable("record", decode);

@@ -41,7 +41,7 @@ asked: list[str] = []
 
 
 async def github(_transport: object, request: httpx.Request) -> httpx.Response:
-    """In place of the network."""
+    """Instead of the network."""
     assert request.url == "https://api.github.com/user/repos"
     asked.append(request.headers["authorization"])
     return httpx.Response(200, text="nexusd")

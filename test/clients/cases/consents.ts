@@ -21,7 +21,7 @@ export const consents: readonly Case[] = [
       // A client that waits asks once; one that polls, again and again.
       const before = await world.rpcs("AcquireToken");
       await sleep(1_500);
-      must((await world.rpcs("AcquireToken")) - before <= 1, "it polls in place of waiting");
+      must((await world.rpcs("AcquireToken")) - before <= 1, "it polls instead of waiting");
       await world.consent(auth_url);
       const { revision, access_token } = await call.result;
       same("the token", [revision, access_token], [1, world.newest]);
@@ -143,7 +143,7 @@ export const consents: readonly Case[] = [
       );
       must(message.includes(`ada did not consent to ${provider} within 1.5 s`), message);
       const tookMs = Date.now() - startedMs;
-      must(tookMs >= 1_400 && tookMs < 5_000, `it took ${tookMs} ms in place of 1500`);
+      must(tookMs >= 1_400 && tookMs < 5_000, `it took ${tookMs} ms instead of 1500`);
     },
   },
 ];

@@ -58,7 +58,7 @@ export const restarts: readonly Case[] = [
         }
       }).catch((error: Error) => {
         // The counters of a daemon start anew with it: fewer than before are none.
-        if (!/: -\d+ in place of 0/.test(error.message)) throw error;
+        if (!/: -\d+ instead of 0/.test(error.message)) throw error;
       });
       await withoutCalls(world, async () => {
         const revision = await world.refresh(provider);

@@ -50,7 +50,7 @@ async function listen(): Promise<void> {
   host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** Follows what docs/tools.md says in a shell, at this server in place of the one of the example. */
+/** Follows what docs/tools.md says in a shell, at this server instead of the one of the example. */
 const shell = (text: string, example: string, env: NodeJS.ProcessEnv = {}): Promise<Ended> =>
   world.run("bash", ["-c", text.replaceAll("https://", "http://").replaceAll(example, host)], { env });
 

@@ -81,7 +81,7 @@ describe("an import whose commit fails after the token was redeemed", () => {
     expect(engine.sent).toHaveLength(1);
   });
 
-  it("is stored in place of a second redemption where it is resumed", async () => {
+  it("is stored instead of a second redemption where it is resumed", async () => {
     await lose(new Error("refused"));
     const { clock, store, importer } = engine;
     const recovery = new ImportRecovery({ clock, store, importer, random: () => 0.5, log: silentLog });

@@ -193,7 +193,7 @@ describe("Refresher", () => {
     expect(engine.get(id).problem?.reason).toBe("consent_revoked");
   });
 
-  it("keeps a new token set that could not be written, and writes it in place of sending again", async () => {
+  it("keeps a new token set that could not be written, and writes it instead of sending again", async () => {
     const { id } = await engine.connected();
     const second = tokenSet({ expiresInMs: 0.5 });
     const refreshed = engine.refresher.refresh(id);
@@ -368,7 +368,7 @@ describe("Refresher", () => {
     expect(engine.sent).toHaveLength(0);
   });
 
-  it("does not put an older credential back in place of a newer one", async () => {
+  it("does not put an older credential back instead of a newer one", async () => {
     const { id } = await engine.connected();
     const old = engine.store.getCredential(id);
     const refreshed = engine.refresher.refresh(id);

@@ -6,7 +6,7 @@ import { decodeCount } from "../../../src/store/lmdb/databases.js";
 export class MemoryLog implements CommitLog {
   /** What is appended, as the database would have it. */
   readonly #rows: { readonly id: string; readonly position: bigint; readonly writes: Uint8Array }[] = [];
-  /** What the next batches are told in place of the truth. */
+  /** What the next batches are told instead of the truth. */
   readonly verdicts: AppendVerdict[] = [];
   /** The newest revision of a change that the log has. */
   revision = 0n;

@@ -49,7 +49,7 @@ describe("at a token endpoint", () => {
     const exchange = (more: Partial<TokenTarget> = {}, options: Partial<OAuth2Options> = {}) =>
       exchangeToken({ ...renewal(options), ...target, ...more });
 
-    test("asks for an access token in place of an access token (RFC 8693 section 2.1)", async () => {
+    test("asks for an access token instead of an access token (RFC 8693 section 2.1)", async () => {
       const { tokenSet } = await exchange({ audience: "billing", scopes: ["read", "list"] });
       expect(form()).toEqual({
         grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -109,7 +109,7 @@ describe("at a token endpoint", () => {
 
     test.each([
       [
-        "the caller's resource in place of the profile's",
+        "the caller's resource instead of the profile's",
         { resource: "https://b.example" },
         "https://b.example",
       ],

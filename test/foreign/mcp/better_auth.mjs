@@ -84,7 +84,7 @@ createServer(async (incoming, outgoing) => {
   const chunks = [];
   for await (const chunk of incoming) chunks.push(chunk);
   const { method, url } = incoming;
-  // The suite's browser is a fetch, which says so: it would be given JSON in place of redirects.
+  // The suite's browser is a fetch, which says so: it would be given JSON instead of redirects.
   const { "sec-fetch-mode": _, ...headers } = incoming.headers;
   const body = method === "GET" || method === "HEAD" ? null : Buffer.concat(chunks);
   const response = await answer(new Request(new URL(url, origin), { method, headers, body }));

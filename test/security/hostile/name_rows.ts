@@ -135,7 +135,7 @@ const acquireRows: readonly RpcRow[] = [
   acquireRow("return_url", "2049 characters", { returnUrl: letters(2049) }, invalid(/2048/)),
 ];
 
-/** A name in place of an id, wherever one is taken. */
+/** A name instead of an id, wherever one is taken. */
 export const nameRows: readonly RpcRow[] = [
   ...acquireRows,
   ...byName.flatMap((rpc) => named(rpc, "name", (name) => ({ name }), [...hostile, ...unknown])),

@@ -1,7 +1,7 @@
 import type { DescMessage, JsonObject, Message } from "@bufbuild/protobuf";
 import type { Code } from "@connectrpc/connect";
 
-/** In place of a secret: it must come back in no answer and stand in no log. */
+/** Instead of a secret: it must come back in no answer and stand in no log. */
 export const canary = "CANARY-c3VwZXJzZWNyZXQ";
 
 /** What is there before the first row, for rows to refer to. */

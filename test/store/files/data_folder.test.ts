@@ -39,7 +39,7 @@ test("an open folder of ours is closed to others", () => {
   expect(mode(join(folder, "nexusd.lock"))).toBe(0o600);
 });
 
-test("a file in place of the folder is refused", () => {
+test("a file instead of the folder is refused", () => {
   const path = join(temporaryFolder(), "file");
   writeFileSync(path, "");
   expect(() => lockDataFolder(path)).toThrow(DataFolderUnusable);

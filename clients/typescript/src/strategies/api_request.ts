@@ -27,7 +27,7 @@ export function copied<Body extends RequestBody>(request: ApiRequest<Body>): Aut
   return body === undefined ? own : { ...own, body };
 }
 
-/** Sets a header in the place of those of that name, whatever their case. */
+/** Sets a header instead of those of that name, whatever their case. */
 export function withHeader<Body extends RequestBody>(
   request: AuthorizedRequest<Body>,
   name: string,

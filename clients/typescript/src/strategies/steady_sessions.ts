@@ -20,8 +20,7 @@ const graceMs = 500;
  *
  * - A session that is destroyed says why when its socket has closed. The manager may have begun another one by then, and is no longer notified of it:
  *   what nobody handles ends the process.
- * - One that ends without an error while it is asked whether it is there is asked for ever, and so is one of which the last call ends
- *   meanwhile: all calls wait for that.
+ * - One that ends without an error during a ping is pinged forever, and so is one whose last call ends meanwhile. All calls wait for that.
  * - One whose question failed is replaced, and with it the session that another call began meanwhile, for which that call may wait for
  *   ever. So one call at a time asks and opens; all others wait for that.
  *

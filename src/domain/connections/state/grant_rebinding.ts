@@ -9,10 +9,10 @@ import type { Transaction } from "../../../store/transaction.js";
 import { attention, type ConnectionChange, changeConnection } from "./connection_change.js";
 
 /**
- * Parts the connections of a profile from its grants when an edit would send them elsewhere; in the commit of the edit, so that no
- * instant lies between. They wait for consent under the same id: what they hold was given to another client, issuer or token
- * endpoint, and even a living access token must not follow a profile that now leads agents to another API. When the profile is
- * set back, what waits only for that is active again.
+ * Detaches the connections of a profile from their grants if an edit would send these elsewhere, in the commit of the edit. They wait for
+ * consent under the same id, because what they hold was given to another client, issuer or token endpoint. Even a valid access token must
+ * not follow a profile that now leads agents to another API. If the profile is set back, the connections that wait only for that become
+ * active again.
  *
  * @returns how many connections wait for consent from now on
  */

@@ -4,8 +4,8 @@ import { RE2JS } from "re2js";
 const maxPatternLength = 1_000;
 
 /**
- * A pattern of a schema (JSON Schema Validation section 6.3.3). It is matched by RE2 in time linear in the text, so no pattern and
- * no text can hang the daemon; what needs backtracking (look-around, back references) is no RE2 pattern.
+ * A pattern of a schema (JSON Schema Validation section 6.3.3). RE2 matches it in time linear in the text, so no pattern and no text can
+ * hang the daemon. Patterns that need backtracking (look-around, back references) are refused.
  *
  * @throws Error with a reason for people
  */

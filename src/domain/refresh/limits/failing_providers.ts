@@ -31,8 +31,8 @@ interface Trouble {
 }
 
 /**
- * Providers at which refreshing or consenting fails: those that are suspended, which the store knows, and those whose last requests or
- * last consent failed, which are remembered here until one succeeds or the process ends.
+ * Providers at which refreshes or consents fail. The store knows those that are suspended. Those whose last requests or last consent failed
+ * are remembered here until one succeeds or the process ends.
  */
 export class FailingProviders {
   readonly #troubles = new Map<string, Trouble>();

@@ -18,9 +18,9 @@ import {
 const page = 256;
 
 /**
- * Providers that refuse the client of their profile. Their connections keep their tokens and say `misconfigured` as they
- * fall due; one of them is sent as a probe from time to time, and a change of the profile wakes them all.
- * A refusal speaks for all of them as `afterRefusal` says; until then the one that was refused is asked again by itself.
+ * Providers that refuse the client of their profile. Their connections keep their tokens and say `misconfigured` as they fall due. One of
+ * them is sent as a probe from time to time, and a change of the profile wakes them all. A refusal speaks for all of them as `afterRefusal`
+ * says. Until then, the one that was refused is retried by itself.
  */
 export class ProviderSuspensions {
   readonly #wakings = new SingleFlight<string, void>();
@@ -123,8 +123,8 @@ export class ProviderSuspensions {
   }
 
   /**
-   * The provider has accepted the client for a consent. Whether it does for refreshes too, one probe asks now; a grant type that the
-   * client may not use is refused to it still, and waking all would have each of them ask.
+   * The provider has accepted the client for a consent. One probe now asks whether it does for refreshes, too. A grant type that the client
+   * may not use is still refused, and waking all connections would make each of them ask.
    */
   async resumeNow(providerId: string): Promise<void> {
     const nowMs = this.deps.clock.nowMs();

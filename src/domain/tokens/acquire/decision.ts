@@ -124,7 +124,7 @@ export function pendingDecision(
 }
 
 /**
- * A request in place of the open one: what that asks for belongs to somebody who waits for it.
+ * A request instead of the open one: what that asks for belongs to somebody who waits for it.
  *
  * @throws InvalidArgument for more scopes than one request may hold
  */

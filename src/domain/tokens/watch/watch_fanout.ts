@@ -33,9 +33,9 @@ interface Delivery {
 }
 
 /**
- * Carries the newest state of what changed to all streams that follow it: judged and read once for all streams of a reader, the
- * reads of all of them put on record in one commit, then written to one stream after the other. A connection that changes again before
- * its reads are on record takes the same delivery.
+ * Carries the newest state of what changed to all streams that follow it. It is judged and read once for all streams of a reader, and all
+ * reads are recorded in one commit. Then it is written to one stream after the other. A connection that changes again before its reads are
+ * on record takes the same delivery.
  */
 export class WatchFanout {
   readonly #readAudit: Pick<ReadAudit, "read" | "announce">;

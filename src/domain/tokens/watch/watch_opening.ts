@@ -112,8 +112,8 @@ export class WatchOpening {
   }
 
   /**
-   * What the stream is about, where that is less than what changed: the cost of a resume grows with it then, and with removals, of
-   * which the store remembers a bounded number.
+   * What the stream is about, if that is less than what changed. The cost of a resume then grows with it, and with removals, of which the
+   * store remembers a bounded number.
    */
   async #fewIds(revision: bigint): Promise<readonly string[] | undefined> {
     const { store, seen } = this.deps;

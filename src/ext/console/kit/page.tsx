@@ -42,7 +42,7 @@ const head = <><link rel="stylesheet" href={style[0]} /><script src={script[0]} 
 export interface PageContent {
   /** The heading; also in the title of the window. */
   readonly title: string;
-  /** In the place of the title, as the heading. */
+  /** Instead of the title, as the heading. */
   readonly heading?: View;
   /** What stands at the right of the heading. */
   readonly actions?: View;

@@ -37,8 +37,8 @@ interface StatusOptions {
 }
 
 /**
- * The state of the daemon. Anyone may open the `ops` listener, so this page has names of providers and numbers alone, as `/metrics` has:
- * no id of a connection or user, and no message of a failure.
+ * The state of the daemon. Anyone may open the `ops` listener. So this page has only names of providers and numbers, as `/metrics` has: no
+ * id of a connection or user, and no message of a failure.
  */
 export function statusPage(status: DaemonStatus, { reloads, console }: StatusOptions): Answer {
   const [title, mark] = titles[status.state];

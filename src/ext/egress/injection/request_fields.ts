@@ -32,7 +32,7 @@ export function ofEnd(headers: IncomingHttpHeaders): Fields {
   return kept;
 }
 
-/** In place of a credential, for a tool that does not start without one: it is taken out of each request, and worth nothing. */
+/** Instead of a credential, for a tool that does not start without one: it is taken out of each request, and worth nothing. */
 export function placeholder(providerName: string): string {
   return `${mark}${providerName}`;
 }

@@ -30,8 +30,8 @@ export interface Leaf {
 }
 
 /**
- * A certificate authority. That of one session keeps its key in the memory of this process, and its certificate is good for the hosts of the
- * session alone (RFC 5280 section 4.2.1.10): anyone who trusts it trusts nobody new elsewhere.
+ * A certificate authority. That of one session keeps its key in the memory of this process. Its certificate is good only for the hosts of
+ * the session (RFC 5280 section 4.2.1.10), so a program that trusts it trusts nobody new elsewhere.
  */
 export class Authority {
   readonly #leaves = new BoundedMap<string, Promise<Leaf>>(maxLeaves);

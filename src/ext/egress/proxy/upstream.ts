@@ -62,8 +62,8 @@ interface SharedConnection {
 }
 
 /**
- * Requests to APIs, over connections that are kept, in the version of HTTP that the program speaks: it gets what it would get without a proxy,
- * and HTTP/1.1 on both sides costs half of what HTTP/2 does. Nothing follows a redirect.
+ * Requests to APIs over kept connections, in the version of HTTP that the program speaks. So the program gets what it would get without a
+ * proxy, and HTTP/1.1 on both sides costs half of what HTTP/2 does. Nothing follows a redirect.
  */
 export class Upstream {
   readonly #shared = new Map<string, Set<Promise<SharedConnection | undefined>>>();

@@ -49,7 +49,7 @@ export interface FleetParts {
   appendAudit(source: string, entries: readonly OutboxEntry[], via: string | undefined): Promise<bigint>;
   /** Newest position of the log that is applied here. */
   position(): bigint;
-  /** Whether this hub could lead in place of one that reaches none of these origins, and the clock of its machine. */
+  /** Whether this hub could lead instead of one that reaches none of these origins, and the clock of its machine. */
   reach(
     origins: readonly string[],
   ): Promise<{ readonly mayLead: boolean; readonly reached: boolean; readonly clockMs: number }>;

@@ -135,7 +135,7 @@ function formatMigration({ from, to }: Migration): string {
     ],
     [
       "next",
-      isContracted ? "" : "start this version in place of each hub, then run nexusd fleet migrate --contract",
+      isContracted ? "" : "replace each hub with this version, then run nexusd fleet migrate --contract",
     ],
   ]);
 }

@@ -17,9 +17,9 @@ export interface ClockCheckDeps {
 }
 
 /**
- * Holds the machine's clock against the database's. Where they differ the clocks of the other hubs decide which one is wrong: the database's
- * time is right where one of them has it, and no more of them have this one's. While no other hub answers, what was found before holds, and
- * at first the database's time.
+ * Holds the machine's clock against the database's. If they differ, the clocks of the other hubs decide which one is wrong. The database's
+ * time is right if one of them has it, and no more of them have this one's. While no other hub answers, the last result holds, and at first
+ * the database's time.
  */
 export class ClockCheck {
   #offsetMs: number | undefined;

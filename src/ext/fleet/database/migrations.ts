@@ -20,7 +20,7 @@ const busyStates = new Set(["55P03", "40P01"]);
 export interface MigrationOptions {
   /** Whether older hubs are refused from now on, and what they alone need is taken away. */
   readonly contract?: boolean;
-  /** In place of those of this version. */
+  /** Instead of those of this version. */
   readonly steps?: readonly Layout[];
 }
 
@@ -33,8 +33,8 @@ export interface Migration {
  * Makes schema, tables and functions what this version needs, in one transaction. Hubs go on meanwhile, those of older versions until it
  * contracts. Done again, it does nothing.
  *
- * @throws FleetRefused when the tables are of a newer version, when they are in use, when commits wait for a standby, and when it is to
- *   contract while older hubs are there
+ * @throws FleetRefused if the tables are of a newer version or in use, if commits wait for a standby, or if it is to contract while older
+ * hubs are there
  */
 export async function migrate(connector: Connector, options: MigrationOptions = {}): Promise<Migration> {
   return await orWithoutStandby(connector, () => attempts(connector, options));

@@ -11,8 +11,8 @@ export interface LeftTokenSet {
 }
 
 /**
- * Where hubs leave what providers answered them when they led no more, until the hub that leads takes it in: a former leader that receives that
- * it is one has just reached the database, and need not reach its successor.
+ * Former leaders leave the answers of providers here, until the leader takes them in. A hub that learns that it no longer leads has just
+ * reached the database, and need not reach its successor.
  */
 export class FleetSpool {
   constructor(private readonly channel: Channel) {}

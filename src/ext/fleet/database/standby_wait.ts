@@ -14,7 +14,7 @@ export async function refuseWithoutStandby(session: Session): Promise<void> {
   if (row && row.ms > 0) throw new FleetRefused("no_standby", standbyWaitSentence(row.ms));
 }
 
-/** Runs what commits. @throws FleetRefused in place of its error, where that came of commits that wait */
+/** Runs what commits. @throws FleetRefused instead of its error, where that came of commits that wait */
 export async function orWithoutStandby<T>(connector: Connector, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -35,8 +35,7 @@ export interface HandoverDeps {
 }
 
 /**
- * What hubs hold for the one that leads: audit events of reads, which it is sent, and token sets of a reign that is over, which are left
- * in the database for anyone who leads.
+ * What hubs hold for the leader. Audit events of reads are sent to it. Token sets of a former term are left in the database for any leader.
  */
 export class Handover {
   readonly #stop = new AbortController();

@@ -96,8 +96,8 @@ export async function openFleet(options: OpenFleetOptions): Promise<OpenFleet> {
 }
 
 /**
- * Where the database lost batches that this hub has, as after a failover to an asynchronous standby or a restore, positions of the epoch that
- * is known here mean something else from now on: the fleet begins another one, and watchers start again.
+ * The database can lose batches that this hub has, by a failover to an asynchronous standby or a restore. Positions of the epoch that is
+ * known here then mean something else. So the fleet begins another epoch, and watchers start again.
  *
  * @returns whether it did
  */

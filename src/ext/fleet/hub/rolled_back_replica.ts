@@ -17,8 +17,8 @@ const pageConnections = 1_000;
 const pageTokenSets = 100;
 
 /**
- * The copy of a hub whose database lost batches that it has, kept beside the new copy until its newer tokens are in the database's
- * spool: providers may have rotated since, and would take the tokens that the database went back to for stolen ones.
+ * The copy of a hub whose database lost batches that it has. It is kept beside the new copy until its newer tokens are in the database's
+ * spool. Providers may have rotated since, and would take the older tokens of the database for stolen ones.
  */
 export class RolledBackReplica {
   constructor(

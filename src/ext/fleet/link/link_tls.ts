@@ -11,9 +11,9 @@ export interface LinkKeys {
 }
 
 /**
- * TLS with a pre-shared key (RFC 4279; RFC 7905 for the cipher): each end proves that it holds a key of the fleet's ring, whatever the
- * database says, and the exchange of keys has forward secrecy. There are no certificates to make, to renew or to pin. Of TLS 1.2, whose
- * server names its keys before the client chooses one: while a ring changes, two hubs need to have one key in common only.
+ * TLS with a pre-shared key (RFC 4279; RFC 7905 for the cipher). Each end proves that it holds a key of the fleet's ring, whatever the
+ * database says, and the key exchange has forward secrecy. There are no certificates to make, to renew or to pin. Of TLS 1.2, whose server
+ * names its keys before the client chooses one: while a ring changes, two hubs need to have one key in common only.
  */
 const tlsOptions = {
   ciphers: "ECDHE-PSK-CHACHA20-POLY1305",

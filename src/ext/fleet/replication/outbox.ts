@@ -12,8 +12,8 @@ const sourceKey = "source";
 const droppedKey = "dropped";
 
 /**
- * What a replica has put on record and the leader has not committed yet, in a file of its own: a replica that is copied again keeps it, and
- * putting something on record waits for no batch of the log.
+ * What a replica has recorded and the leader has not committed yet. It has a file of its own, so a replica that is copied again keeps it,
+ * and a record waits for no batch of the log.
  */
 export class Outbox {
   /** Called when something was added. */

@@ -26,7 +26,7 @@ export function encodeRecordedUse(usedApiKeyId: string, usedAtMs: number): Uint8
 /**
  * Takes in what a source put on record, in the order of the sequences. What was taken in before is left out, so
  * that an answer that was lost does no harm. Entries that cannot be read hold up no other: one event, with the time of the event before it,
- * stands in the place of the first and counts them.
+ * replaces the first and counts them.
  *
  * @param via the hub whose outbox it is, where it is another one's
  */

@@ -37,7 +37,7 @@ export interface FirstCopy {
   readonly position: ReplicaPosition;
 }
 
-/** Makes the file at `path`, in place of what is there: as a whole, or not at all. Nobody has it open. */
+/** Makes the file at `path`, replacing what is there: as a whole, or not at all. Nobody has it open. */
 export async function writeCopy(folder: string, fileName: string, copy: FirstCopy): Promise<void> {
   const path = join(folder, fileName);
   const unfinished = `${path}.copy`;

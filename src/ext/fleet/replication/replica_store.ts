@@ -37,7 +37,7 @@ export class ReplicaStore extends Store {
   }
 
   /**
-   * Makes the file of a replica in `folder`, in place of what is there: as a whole, or not at all.
+   * Makes the file of a replica in `folder`, replacing what is there: as a whole, or not at all.
    *
    * @param folder this process holds its lock, and has no store open in it
    */

@@ -120,8 +120,8 @@ export interface OnBehalfOfGrant extends Renewal {
 }
 
 /**
- * Asks Microsoft Entra for a token on behalf of whom an access token is for: a JWT bearer grant (RFC 7523 section 2.1) with the token as
- * the assertion, and a parameter of Entra's own.
+ * Asks Microsoft Entra for a token on behalf of the user of an access token. This is a JWT bearer grant (RFC 7523 section 2.1) with the
+ * token as the assertion, and a parameter of Entra's own.
  *
  * @throws GrantFailure
  */

@@ -24,8 +24,8 @@ const unknownLifetimeMs = 60_000;
 const leadMs = 10_000;
 
 /**
- * Assertions of identity providers. The same one is presented until it ends. They are asked for in places of their own: a mint that has
- * a place at its provider waits for them, and must not wait for a place that another mint has.
+ * Assertions of identity providers. The same one is presented until it ends. They have request slots of their own: a mint that holds a slot
+ * at its provider waits for them, and must not wait for a slot that another mint holds.
  */
 export class IdentityAssertions {
   readonly #held = new BoundedMap<string, Held>(maxHeld);

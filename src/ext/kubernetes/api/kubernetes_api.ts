@@ -19,7 +19,7 @@ export interface KubernetesApiDeps {
   readonly clock: Clock;
 }
 
-/** What the API server answers in place of a result. */
+/** What the API server answers instead of a result. */
 export class KubernetesError extends Error {
   override readonly name = "KubernetesError";
 

@@ -2,8 +2,9 @@ import type { JsonObject } from "../../../model/json.js";
 import type { Container, Variable } from "./pod.js";
 
 /**
- * `spoke` copies from the hubs what the service account of the pod may see; `sidecar` has connections of its own, in memory; `egress`
- * runs nothing beside the agent, which has the egress listener of the hubs for a proxy.
+ * - `spoke` copies from the hubs what the service account of the pod may see.
+ * - `sidecar` has connections of its own, in memory.
+ * - `egress` runs nothing beside the agent, whose proxy is the egress listener of the hubs.
  */
 export const forms = ["spoke", "sidecar", "egress"] as const;
 export type Form = (typeof forms)[number];

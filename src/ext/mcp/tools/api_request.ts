@@ -23,8 +23,8 @@ const maxHeaderBytes = 16 * 1024;
 const maxBodyBytes = 1024 * 1024;
 
 /**
- * Headers that say who calls, where the request goes or which method it is, and those by which an answer cannot be searched for the
- * credential: its coding, and a part of it, which may begin in the credential.
+ * Headers that say who calls, where the request goes, or its method. Also those that would keep the response from being searched for the
+ * credential: its coding, and a range, which may begin within the credential.
  */
 const reserved =
   /^(authorization|dpop|cookie|accept-encoding|range|if-range|forwarded|x-forwarded-.*|x-http-method(-override)?|x-method-override|x-original-url|x-rewrite-url)$/;

@@ -72,7 +72,7 @@ function requestShape() {
     query: z.record(z.string(), values).default({}).describe("further query parameters, not encoded"),
     headers: z.record(z.string(), z.string()).default({}).describe("request headers"),
     json: z.unknown().optional().describe("body as JSON"),
-    body: z.string().optional().describe("body as text, in place of json"),
+    body: z.string().optional().describe("body as text, instead of json"),
   };
 }
 

@@ -17,8 +17,8 @@ import { type CallToolResult, type InputRequiredResult, type ServerContext, z } 
 const maxNamed = 5;
 
 /**
- * On whose behalf a tool acts: as the policy says or the model names, and where only the login name of this machine says it, as the key does
- * that is for one user.
+ * The user for whom a tool acts: the one that the policy says or the model names. If only the login name of this machine says it, a key
+ * that is for one user decides.
  *
  * @param restrictions of the key
  * @throws CommandFailure that names both for a user whom the key is not for

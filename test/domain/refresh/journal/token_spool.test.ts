@@ -432,7 +432,7 @@ describe("TokenSpool", () => {
     expect(engine.get(id)).toMatchObject({ account: accountOf("ada"), credentialRevision: 2n });
   });
 
-  it("stores the tokens of a consent whose commit failed before the next refresh, in place of sending one", async () => {
+  it("stores the tokens of a consent whose commit failed before the next refresh, instead of sending one", async () => {
     const { id } = await engine.connected();
     const { state } = await engine.request({ connectionId: id });
     const answer = second();

@@ -119,7 +119,7 @@ export class OutboxSweep {
         if (taken.event.id !== last.event.id)
           this.violations.push(`${id} was told of ${taken.flips} under two ids`);
       } else if (taken.flips !== expected) {
-        this.violations.push(`${id} was told of ${taken.flips} in place of ${expected}`);
+        this.violations.push(`${id} was told of ${taken.flips} instead of ${expected}`);
       }
       last = taken;
     }

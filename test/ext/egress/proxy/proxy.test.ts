@@ -13,7 +13,7 @@ const worldWith = (options: WorldOptions = {}) => perTest(() => EgressWorld.star
 describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
   const egress = worldWith();
 
-  it("gets the credential of its provider, in place of one of its own", async () => {
+  it("gets the credential of its provider, instead of one of its own", async () => {
     const headers = { authorization: "Bearer mine", "x-api-key": "mine", cookie: "mine=1", "x-own": "kept" };
     const { status, body } = await egress.ask("/v1/user?page=2", { version, headers });
     expect([status, body]).toEqual([200, "ok"]);
@@ -55,7 +55,7 @@ describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
     ["x-api-key", placeholder("acme"), canary],
     ["private-token", placeholder("acme"), canary],
   ])(
-    "gets the credential in place of a placeholder in %s, as its profile says",
+    "gets the credential instead of a placeholder in %s, as its profile says",
     async (name, sent, expected) => {
       const [valuePrefix = ""] = /^Bearer /.exec(expected) ?? [];
       egress.acquired = [tokenIn({ case: "header", value: { headerName: name, valuePrefix } })];
@@ -64,7 +64,7 @@ describe.each([1, 2] as const)("a request over HTTP/%i", (version) => {
     },
   );
 
-  it("gets the credential in place of a placeholder in the query, as its profile says", async () => {
+  it("gets the credential instead of a placeholder in the query, as its profile says", async () => {
     egress.acquired = [tokenIn({ case: "queryParam", value: { paramName: "key" } })];
     await egress.ask(`/v1/a?key=${placeholder("acme")}&page=2`, { version });
     const [{ path } = { path: "" }] = egress.received;

@@ -164,7 +164,7 @@ export class FaultPoints {
   async #notServed(id: string): Promise<string[]> {
     const { hubs, provider } = this.fleet;
     const requests = provider.requestsOf(id);
-    if (requests !== 1) return [`${requests} requests in place of one`];
+    if (requests !== 1) return [`${requests} requests instead of one`];
     const wanted = `after_${id}_1`;
     const living = hubs.filter(({ mayStart }) => mayStart.isOpen);
     const tokens = await Promise.all(living.map((hub) => tokenAt(hub, id)));
@@ -187,7 +187,7 @@ export class FaultPoints {
       await sleep(500);
     }
     const requests = provider.requestsOf(id);
-    const found = requests <= atMost ? [] : [`${requests} requests in place of ${atMost} at most`];
+    const found = requests <= atMost ? [] : [`${requests} requests instead of ${atMost} at most`];
     if ((await tokenAt(other, id)) === undefined) found.push("the living token is not served");
     return found;
   }

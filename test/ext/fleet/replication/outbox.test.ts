@@ -93,7 +93,7 @@ describe("what is only put on record", () => {
     await read(before, 1);
     await before.close();
     const fleet = await Fleet.make(0);
-    // Its replica was copied anew, in place of the old one: the outbox stays.
+    // Its replica was copied anew, instead of the old one: the outbox stays.
     await fleet.leader.follow();
     await ReplicaStore.copyInto(folder, { entries: fleet.leader.raw(rawEntries), position: beginning });
     const after = openReplica(folder);

@@ -3,7 +3,7 @@
  * a `nexusd serve`, that share a PostgreSQL with a synchronous standby, and all that may happen to them: processes are stopped, killed and
  * ended; links to the database, to the provider and between hubs are cut, slow and half open; the database is killed, and its standby
  * promoted, also while the old primary lives or a hub is killed. `--seed` draws the same faults again. `--sabotage` builds the hubs with one
- * line of the product broken, and has to be found. `--crowd N [--away SECONDS]` has a crowd of spokes in place of the faults. `--upgrade`
+ * line of the product broken, and has to be found. `--crowd N [--away SECONDS]` has a crowd of spokes instead of the faults. `--upgrade`
  * replaces three hubs by those of a version that knows one layout more, while agents go on. `--points WORDS` has one refresh after the
  * other harmed at each of its boundaries, those that WORDS name or `""` for all.
  */

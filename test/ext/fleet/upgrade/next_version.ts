@@ -2,7 +2,7 @@ import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildEdited, type Edit } from "../real/edited_build.js";
 
-/** What the sources of a version that there is not have in place of this one's. */
+/** What the sources of a version that there is not have instead of this one's. */
 const edits: readonly Edit[] = [
   ["package.json", '"version": "0.1.0"', '"version": "0.2.0"'],
   [

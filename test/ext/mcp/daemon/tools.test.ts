@@ -211,7 +211,7 @@ describe("a device", () => {
   describe("nexusd mcp with a device authorization", { timeout: 60_000 }, () => {
     const mcp = perSuite(() => McpWorld.make({ clients: [television] }));
 
-    it("shows the code and its page in place of a link", async () => {
+    it("shows the code and its page instead of a link", async () => {
       const { clients, provider } = mcp.world;
       await registered(clients, {
         name: "op",

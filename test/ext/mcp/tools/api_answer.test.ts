@@ -64,7 +64,7 @@ describe("readAnswer", () => {
 const ascii = fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code));
 /** Those that an encoding writes in another way, and those that are part of one. */
 const special = fc.constantFrom(..."%%&&''\"\\<>+/=#;-_u0012567x ", "é", "€", "😀");
-/** What stands in place of a credential holds brackets. */
+/** What stands instead of a credential holds brackets. */
 const credentials = fc
   .string({ unit: fc.oneof(ascii, special), minLength: 4, maxLength: 40 })
   .filter((text) => !/[[\]]/.test(text) && !"redacted".includes(text.toLowerCase()));

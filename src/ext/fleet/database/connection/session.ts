@@ -12,8 +12,8 @@ export type Value = string | number | boolean | Buffer | readonly string[] | nul
 export type Parameter = string | number | Buffer | readonly string[] | null;
 
 /**
- * What each session begins with, whatever the defaults of role and database are. A statement that is cancelled while it waits for the
- * standbys is visible and may be lost: so nothing may cancel one but its lock, and a warning must be noticed.
+ * What each session begins with, whatever the defaults of role and database are. A statement that is canceled while it waits for the
+ * standbys is visible and may be lost. So only its lock may cancel one, and a warning must be noticed.
  */
 const beginning =
   "SET statement_timeout = 0; SET default_transaction_isolation = 'read committed'; SET client_min_messages = 'warning'; SET lock_timeout = 2500";

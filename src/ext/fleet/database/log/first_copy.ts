@@ -21,9 +21,8 @@ const page = `
 /**
  * All that the log ever wrote, for a hub that is new or too far behind.
  *
- * The image is read in pages, each a short snapshot of its own, while it moves on. The batches after the place where it stood at the
- * beginning follow, up to the newest one at the end: since a batch says what each entry is and not how it changes, the result is the
- * store at that position.
+ * The image is read in pages, each a short snapshot of its own, while it moves on. Then follow the batches after its first position, up to
+ * the newest one. A batch has the value of each entry, not its change, so the result is the store at that position.
  */
 export class FirstCopy {
   #position: ReplicaPosition | undefined;

@@ -1,8 +1,8 @@
 import type { RawWrite } from "../../replication/log.js";
 
 /**
- * A page of a first copy, as the server makes it: for each entry the name of its database, its key and its value, each behind its length
- * as a big-endian `int4`.
+ * A page of a first copy, as the server makes it. Each entry is the name of its database, its key and its value, each behind its length as
+ * a big-endian `int4`.
  *
  * @throws Error when the bytes are not whole frames
  */
