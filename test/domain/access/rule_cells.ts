@@ -98,11 +98,13 @@ export function cellsOf(sight: Sight): Cell[] {
 export const agent: Principal = { name: "jwt:agent", kind: "jwt" };
 export const proxy: Principal = { name: "jwt:proxy", kind: "jwt" };
 
-export function policyOf(rules: string) {
-  return readPolicy(`bindings: [{ principals: ["jwt:*"], role: agent, user_ids: ["*"] }]
+export const policyOf = (rules: string) => readPolicy(policyText(rules));
+
+export function policyText(rules: string): string {
+  return `bindings: [{ principals: ["jwt:*"], role: agent, user_ids: ["*"] }]
 proxies: [jwt:proxy]
 rules: ${rules}
-`);
+`;
 }
 
 /** A person who says no, so that it shows that somebody was asked. */

@@ -36,6 +36,15 @@ describe("the calls of the daemon under rules of requests", () => {
     return callToken(engine, method, { ...which, ...(shown && { request: shownOf(shown) }) }, principal);
   }
 
+  it.each(cellsOf("nothing"))(
+    "streams and new tokens without a request under $rules: $expected",
+    async ({ rules, expected }) => {
+      engine.access.setPolicy(policyOf(rules));
+      expect(engine.rules.tokenView(agent).seesConnection(connection)).toBe(expected === "allow");
+      expect(await wordFor(Promise.resolve(engine.tokens.admitted(agent, connection.id)))).toBe(expected);
+    },
+  );
+
   describe.each([getToken, acquireToken])("$name", (method) => {
     it.each(cellsOf("nothing"))("without a request under $rules: $expected", async ({ rules, expected }) => {
       engine.access.setPolicy(policyOf(rules));

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { run as runCli } from "../../../../src/cli/program.js";
 import { fakeShell } from "../../../cli/fake_shell.js";
+import { agent, cellsOf, policyText, requests } from "../../../domain/access/rule_cells.js";
 import { temporaryFolder } from "../../../temporary_folder.js";
 
 const policy = `bindings: []
@@ -58,6 +59,21 @@ cases:
       code: 1,
       out: "@c:4: expected allow, and it is deny (line 6)\n3 of 4 cases come out as expected\n",
     });
+  });
+
+  const all = [...cellsOf("all"), ...cellsOf("nothing")];
+  const tables = new Set(all.map(({ rules }) => rules));
+  it.each([...tables])("test says of each request under %s what comes of it", async (table) => {
+    const cells = all.filter(({ rules }) => rules === table);
+    const rows = cells.map(({ request, expected }, at) => {
+      const { method, target, headers, body } = requests[request];
+      const shown = { request: `${method} https://api.example${target}`, headers, body };
+      const expect = expected === "egress" ? "use-egress" : expected;
+      return { principal: agent.name, provider: "op", user: "ada", ...(at < 3 && shown), expect };
+    });
+    const c = JSON.stringify({ policy: "p", cases: rows });
+    const { out, code } = await run({ p: policyText(table), c }, "policy", "test", "@c");
+    expect({ out, code }).toEqual({ out: "6 of 6 cases come out as expected\n", code: 0 });
   });
 
   it("test refuses a table that it cannot read with the line", async () => {
