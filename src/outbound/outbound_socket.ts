@@ -48,7 +48,7 @@ export async function openSocket(
   }
 }
 
-function pinned(addresses: readonly ResolvedAddress[]): LookupFunction {
+export function pinned(addresses: readonly ResolvedAddress[]): LookupFunction {
   return (_host, options, callback) => {
     if (options.all === true) return callback(null, [...addresses]);
     const [first] = addresses;
@@ -56,7 +56,7 @@ function pinned(addresses: readonly ResolvedAddress[]): LookupFunction {
   };
 }
 
-function ready(socket: Socket, event: "connect" | "secureConnect"): Promise<void> {
+export function ready(socket: Socket, event: "connect" | "secureConnect"): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once(event, resolve);
     // Stays: an error after this one is settled must not end the process.

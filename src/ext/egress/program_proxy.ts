@@ -1,10 +1,11 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import { digestOf, matchesDigest } from "../../vault/api_key.js";
 import type { Dialer } from "./proxy/dial.js";
 import { Problem } from "./proxy/problem.js";
-import { EgressProxy } from "./proxy/proxy.js";
+import { EgressProxy, proxyCredentials } from "./proxy/proxy.js";
 import type { EgressSession } from "./proxy/session.js";
 
 /** The proxy of one program: on loopback, for one session. */
@@ -48,15 +49,10 @@ export class ProgramProxy {
 
   /** @throws Problem */
   #authenticate({ headers }: IncomingMessage): void {
-    const [, encoded = ""] = /^basic +(\S+)$/i.exec(headers["proxy-authorization"] ?? "") ?? [];
-    const password = Buffer.from(encoded, "base64").toString("utf8").split(":").slice(1).join(":");
-    if (timingSafeEqual(digest(password), digest(this.#secret))) return;
+    const { token = "" } = proxyCredentials(headers["proxy-authorization"]);
+    if (matchesDigest(token, digestOf(this.#secret))) return;
     const detail =
       "this proxy serves one program: use HTTPS_PROXY of its environment, user and password included";
     throw new Problem(407, "not-authenticated", detail);
   }
-}
-
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
 }

@@ -9,7 +9,7 @@ import { noteCredential } from "../../../server/sockets/socket_guard.js";
 import { WireError } from "../../../service/pipeline/wire_error.js";
 import type { Dialer } from "../proxy/dial.js";
 import { Problem } from "../proxy/problem.js";
-import { EgressProxy } from "../proxy/proxy.js";
+import { EgressProxy, proxyCredentials } from "../proxy/proxy.js";
 import type { EgressSession } from "../proxy/session.js";
 import type { CallerSessions } from "./caller_sessions.js";
 
@@ -69,7 +69,7 @@ export class EgressListener implements Listener {
   /** @throws Problem */
   async #sessionOf({ headers, socket }: IncomingMessage): Promise<EgressSession> {
     const { authenticate, listen, sessions } = this.options;
-    const { user, token } = readProxyCredentials(headers["proxy-authorization"]);
+    const { user, token } = proxyCredentials(headers["proxy-authorization"]);
     const origin = listen.kind === "unix" ? "unix" : (socket.remoteAddress ?? "");
     try {
       const principal = await authenticate({ socket: listen.kind, token, origin, peer: peerOf(socket) });
@@ -81,19 +81,6 @@ export class EgressListener implements Listener {
       throw error;
     }
   }
-}
-
-/** Basic has the user whose connections are used, and an API key or a JWT as its password; Bearer has the key or JWT alone. */
-function readProxyCredentials(field = ""): { readonly user: string; readonly token: string | undefined } {
-  const [, bearer] = /^bearer +(\S+) *$/i.exec(field) ?? [];
-  if (bearer !== undefined) return { user: "", token: bearer };
-  const [, encoded] = /^basic +(\S+) *$/i.exec(field) ?? [];
-  if (encoded === undefined) return { user: "", token: field === "" ? undefined : "" };
-  const text = Buffer.from(encoded, "base64").toString("utf8");
-  const [user = ""] = text.split(":", 1);
-  const token = text.slice(user.length + 1);
-  // Beside a client certificate only the user is named.
-  return { user, token: token === "" ? undefined : token };
 }
 
 function unauthenticated(isGiven: boolean): Problem {

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, randomBytes, webcrypto } from "node:crypto";
+import { createPrivateKey, X509Certificate as NodeCertificate, randomBytes, webcrypto } from "node:crypto";
 import { isIP } from "node:net";
 import { AsnConvert } from "@peculiar/asn1-schema";
 import { GeneralName, GeneralSubtree, GeneralSubtrees, NameConstraints } from "@peculiar/asn1-x509";
@@ -38,7 +38,7 @@ export class Authority {
 
   private constructor(
     private readonly certificate: X509Certificate,
-    private readonly keys: webcrypto.CryptoKeyPair,
+    private readonly key: webcrypto.CryptoKey,
     private readonly clock: Pick<Clock, "nowMs">,
   ) {}
 
@@ -69,28 +69,24 @@ export class Authority {
       },
       webcrypto,
     );
-    return new Authority(certificate, keys, clock);
+    return new Authority(certificate, keys.privateKey, clock);
   }
 
   /** @param key P-256, PEM of PKCS #8 @throws Error when they are not of one pair */
   static async of(cert: string, key: string, clock: Pick<Clock, "nowMs">): Promise<Authority> {
     const certificate = new x509.X509Certificate(cert);
-    const pkcs8 = createPrivateKey(key).export({ format: "der", type: "pkcs8" });
-    const privateKey = await webcrypto.subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]);
-    const publicKey = await certificate.publicKey.export(algorithm, ["verify"], webcrypto);
-    const ownKey = createPublicKey(key).export({ format: "der", type: "spki" });
-    if (!ownKey.equals(Buffer.from(certificate.publicKey.rawData)))
+    const privateKey = createPrivateKey(key);
+    if (!new NodeCertificate(cert).checkPrivateKey(privateKey))
       throw new Error("the key is not the certificate's");
     if (certificate.notAfter.getTime() <= clock.nowMs()) throw new Error("the certificate has expired");
-    return new Authority(certificate, { privateKey, publicKey } as webcrypto.CryptoKeyPair, clock);
+    const pkcs8 = privateKey.export({ format: "der", type: "pkcs8" });
+    const own = await webcrypto.subtle.importKey("pkcs8", pkcs8, algorithm, true, ["sign"]);
+    return new Authority(certificate, own, clock);
   }
 
   /** PEM of PKCS #8. */
   async exportKey(): Promise<string> {
-    return x509.PemConverter.encode(
-      await webcrypto.subtle.exportKey("pkcs8", this.keys.privateKey),
-      "PRIVATE KEY",
-    );
+    return await pemOf(this.key);
   }
 
   /** PEM. */
@@ -120,7 +116,7 @@ export class Authority {
         notAfter: new Date(nowMs + leafDays * dayMs),
         signingAlgorithm: algorithm,
         publicKey: keys.publicKey,
-        signingKey: this.keys.privateKey,
+        signingKey: this.key,
         extensions: [
           new x509.BasicConstraintsExtension(false, undefined, true),
           new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -131,8 +127,7 @@ export class Authority {
       },
       webcrypto,
     );
-    const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
-    const key = x509.PemConverter.encode(pkcs8, "PRIVATE KEY");
+    const key = await pemOf(keys.privateKey);
     const cert = `${leaf.toString("pem")}\n${this.pem}`;
     return { cert, key, renewAtMs: nowMs + (leafDays * dayMs) / 2 };
   }
@@ -140,6 +135,10 @@ export class Authority {
 
 function newKeys(): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+}
+
+async function pemOf(key: webcrypto.CryptoKey): Promise<string> {
+  return x509.PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", key), "PRIVATE KEY");
 }
 
 /** RFC 5280 section 4.1.2.2: positive. */

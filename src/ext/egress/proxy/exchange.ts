@@ -24,7 +24,7 @@ interface Answer extends UpstreamAnswer {
   readonly mask?: Mask;
 }
 
-interface Parts extends Omit<SessionDeps, "network"> {
+interface Parts extends SessionDeps {
   readonly origin: Origin;
   /** Undefined where no profile is for the path: the request goes on as it is. */
   readonly route: Route | undefined;

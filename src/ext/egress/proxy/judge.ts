@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
+import type { EgressNetwork } from "../../../config/rows/egress_settings.js";
 import { methodOverrides, readTarget } from "../../../model/access/request_facts.js";
 import { Texts } from "../../../model/access/scope_restriction.js";
 import { canonicalHost } from "../../../outbound/address_judge.js";
@@ -18,8 +19,8 @@ export interface Allowance {
   readonly methods: readonly string[] | undefined;
   /** Paths, and beginnings of paths that end with `*`; undefined for any. */
   readonly paths: readonly string[] | undefined;
-  /** Whether requests below no base path of a profile go on without a credential. */
-  readonly isOpen: boolean;
+  /** Where it is open, requests below no base path of a profile go on without a credential. */
+  readonly network: EgressNetwork;
 }
 
 /**
@@ -34,7 +35,7 @@ export async function judge(
   request: Incoming,
   allowance: Allowance,
 ): Promise<Route | undefined> {
-  const { routes, isOpen } = allowance;
+  const { routes, network } = allowance;
   const { method = "GET", url: target = "/" } = request;
   refuseMisdirected(origin, request, target);
   if (method === "TRACE" || method === "CONNECT")
@@ -48,7 +49,7 @@ export async function judge(
       "ambiguous-provider",
       `several providers claim ${origin.host}${path}: ${match.providers.join(", ")}; name one with --allow, or connect to one alone`,
     );
-  if (match.kind === "none" && !isOpen)
+  if (match.kind === "none" && network !== "open")
     throw new Problem(403, "no-provider", `no provider of this session has ${origin.host}${path}`);
   return match.kind === "route" ? match.route : undefined;
 }

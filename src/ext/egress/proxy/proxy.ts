@@ -10,6 +10,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { canonicalHost } from "../../../outbound/address_judge.js";
+import { ofEnd } from "../injection/request_fields.js";
 import type { Dialer, Origin } from "./dial.js";
 import { Problem } from "./problem.js";
 import { joined } from "./pump.js";
@@ -25,8 +26,6 @@ export interface ProxyDeps {
   ownPage?(path: string): { readonly type: string; readonly body: string } | undefined;
 }
 
-/** Never passed on by a proxy (RFC 9110 section 7.6.1). */
-const ofProxy = ["proxy-authorization", "proxy-connection", "connection", "keep-alive"];
 /** A client that has not sent its headers by then is cut off. */
 const headersTimeoutMs = 10_000;
 
@@ -105,13 +104,10 @@ export class EgressProxy {
     url: URL,
     origin: Origin,
   ): Promise<void> {
-    const headers = Object.fromEntries(
-      Object.entries(request.headers).filter(([name]) => !ofProxy.includes(name)),
-    );
     const sent = requestPlain({
       method: request.method,
       path: `${url.pathname}${url.search}`,
-      headers: { ...headers, host: url.host },
+      headers: { ...ofEnd(request.headers), host: url.host },
       createConnection: (_, callback) => {
         this.deps.dialer.plain(origin).then(
           (open) => callback(null, open),
@@ -126,6 +122,19 @@ export class EgressProxy {
     response.writeHead(answer.statusCode ?? 502, answer.headersDistinct as Record<string, string[]>);
     await pipeline(answer, response);
   }
+}
+
+/** Basic has the user whose connections are used, and an API key or a JWT as its password; Bearer has the key or JWT alone. */
+export function proxyCredentials(field = ""): { readonly user: string; readonly token: string | undefined } {
+  const [, bearer] = /^bearer +(\S+) *$/i.exec(field) ?? [];
+  if (bearer !== undefined) return { user: "", token: bearer };
+  const [, encoded] = /^basic +(\S+) *$/i.exec(field) ?? [];
+  if (encoded === undefined) return { user: "", token: field === "" ? undefined : "" };
+  const text = Buffer.from(encoded, "base64").toString("utf8");
+  const [user = ""] = text.split(":", 1);
+  const token = text.slice(user.length + 1);
+  // Beside a client certificate only the user is named.
+  return { user, token: token === "" ? undefined : token };
 }
 
 /** @throws Problem */

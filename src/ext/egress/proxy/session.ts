@@ -9,7 +9,7 @@ export class EgressSession {
   readonly #sockets = new Set<Duplex>();
 
   constructor(private readonly deps: SessionDeps) {
-    this.tunnels = new TerminatedTunnels({ ...deps, isOpen: deps.network === "open" });
+    this.tunnels = new TerminatedTunnels(deps);
   }
 
   get isIdle(): boolean {

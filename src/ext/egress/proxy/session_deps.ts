@@ -1,4 +1,3 @@
-import type { EgressNetwork } from "../../../config/rows/egress_settings.js";
 import type { Authority } from "./authority.js";
 import type { Credentials } from "./credentials.js";
 import type { Allowance } from "./judge.js";
@@ -14,11 +13,10 @@ export interface EgressRecord {
   refused(kind: string): void;
 }
 
-export interface SessionDeps extends Omit<Allowance, "isOpen"> {
+export interface SessionDeps extends Allowance {
   readonly authority: Authority;
   readonly credentials: Credentials;
   readonly upstream: Upstream;
   readonly uses: OpenUses;
-  readonly network: EgressNetwork;
   readonly record?: EgressRecord | undefined;
 }

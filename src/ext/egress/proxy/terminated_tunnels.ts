@@ -8,7 +8,7 @@ import { ofEnd } from "../injection/request_fields.js";
 import type { Leaf } from "./authority.js";
 import type { Origin } from "./dial.js";
 import { Exchange, traceOf } from "./exchange.js";
-import { type Allowance, type Incoming, judge } from "./judge.js";
+import { type Incoming, judge } from "./judge.js";
 import { type Outgoing, Problem } from "./problem.js";
 import { joined, pump } from "./pump.js";
 import type { SessionDeps } from "./session_deps.js";
@@ -18,8 +18,6 @@ import { authorityOf, windowBytes } from "./upstream.js";
 const maxHeaderBytes = 16 * 1024;
 /** Streams of one connection at a time. */
 const maxStreams = 250;
-
-type TunnelsDeps = Omit<SessionDeps, "network"> & Allowance;
 
 /** A server of one API's name. */
 interface StandIn {
@@ -33,7 +31,7 @@ export class TerminatedTunnels {
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<ServerHttp2Session>();
 
-  constructor(private readonly deps: TunnelsDeps) {}
+  constructor(private readonly deps: SessionDeps) {}
 
   /** @param socket a tunnel that was just opened to `origin` */
   async take(socket: Socket, origin: Origin): Promise<void> {
