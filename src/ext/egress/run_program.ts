@@ -9,10 +9,10 @@ import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { readingMethods } from "../../model/access/request_facts.js";
+import { Authority } from "../../server/tls/authority.js";
 import { type Isolation, isolated, isolatedPort } from "./isolation.js";
 import { placeholdersFor, programEnvironment } from "./program_environment.js";
 import { ProgramProxy } from "./program_proxy.js";
-import { Authority } from "./proxy/authority.js";
 import { Credentials, isRefused } from "./proxy/credentials.js";
 import { Dialer } from "./proxy/dial.js";
 import { OpenUses } from "./proxy/open_uses.js";
@@ -33,7 +33,7 @@ export async function runProgram(shell: Shell, argv: readonly string[], flags: R
     const dialer = new Dialer(roots, shell.clock);
     const upstream = new Upstream(dialer);
     try {
-      const authority = await Authority.create(routes.hosts, shell.clock);
+      const authority = await Authority.create(routes.hostNames, shell.clock);
       const credentials = credentialsOf(shell, session, flags, userId);
       const uses = new OpenUses({
         watch: (names, signal) => credentials.watch(names, signal),

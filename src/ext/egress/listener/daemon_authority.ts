@@ -6,9 +6,9 @@ import { SealedRecordSchema } from "../../../gen/nexus/store/v1/records_pb.js";
 import type { Changes } from "../../../runtime/changes.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
+import { Authority } from "../../../server/tls/authority.js";
 import { fromSealedMessage, toSealedMessage } from "../../../store/records/sealed_codec.js";
 import type { Vault } from "../../../vault/vault.js";
-import { Authority } from "../proxy/authority.js";
 
 /** Callers keep the certificate in their images and secrets. */
 const authorityDays = 3_650;

@@ -76,7 +76,7 @@ export class EgressProxy {
       session = await this.deps.sessionOf(request);
       const url = absolute(request.url);
       const origin = originOf(url.href);
-      const isOfProvider = session.routes.hosts.some(({ host }) => host === origin.host);
+      const isOfProvider = session.routes.hostNames.includes(origin.host);
       if (isOfProvider || session.routes.has(origin.host, 443))
         throw new Problem(
           403,

@@ -1,14 +1,12 @@
 import { canonicalHost } from "../../../outbound/address_judge.js";
 
-/** `host` canonical; with `isWildcard` it stands for the names one label below. */
-export interface HostPattern {
+/** Where requests with a credential go. */
+interface Place {
+  /** Canonical. */
   readonly host: string;
   readonly port: number;
+  /** The host stands for the names one label below. */
   readonly isWildcard: boolean;
-}
-
-/** Where requests with a credential go. */
-interface Place extends HostPattern {
   /** Without a slash at its end: `/v1`, or empty for all paths. */
   readonly basePath: string;
 }
@@ -73,14 +71,14 @@ export class Routes {
     return this.routes();
   }
 
-  /** Every host. */
-  get hosts(): readonly HostPattern[] {
-    return this.routes().flatMap(({ places }) => places);
+  /** Every host; in place of a wildcard, the name above. */
+  get hostNames(): readonly string[] {
+    return this.routes().flatMap(({ places }) => places.map(({ host }) => host));
   }
 
   /** Whether requests to it are read, so that a credential can be put in. @param host canonical */
   has(host: string, port: number): boolean {
-    return this.hosts.some((pattern) => isAt(pattern, host, port));
+    return this.routes().some(({ places }) => places.some((place) => isAt(place, host, port)));
   }
 
   /** The longest base path decides. @param path without the query */
@@ -101,7 +99,7 @@ export class Routes {
   }
 }
 
-function isAt({ host, port, isWildcard }: HostPattern, wanted: string, wantedPort: number): boolean {
+function isAt({ host, port, isWildcard }: Place, wanted: string, wantedPort: number): boolean {
   if (port !== wantedPort) return false;
   return isWildcard ? wanted.slice(wanted.indexOf(".") + 1) === host && wanted !== host : wanted === host;
 }

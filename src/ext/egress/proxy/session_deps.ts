@@ -1,4 +1,4 @@
-import type { Authority } from "./authority.js";
+import type { Authority } from "../../../server/tls/authority.js";
 import type { Credentials } from "./credentials.js";
 import type { Allowance } from "./judge.js";
 import type { OpenUses } from "./open_uses.js";

@@ -5,10 +5,11 @@ import type { AddressInfo } from "node:net";
 import { json } from "node:stream/consumers";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
+import type { ServerCertificate } from "../../../server/tls/authority.js";
 import { type Injection, injectPod } from "./inject_pod.js";
 import type { Pod } from "./pod.js";
 import type { InjectorOptions } from "./sidecar.js";
-import type { ServingCertificate, WebhookCertificate } from "./webhook_certificate.js";
+import type { WebhookCertificate } from "./webhook_certificate.js";
 
 export interface InjectorDeps {
   readonly certificate: WebhookCertificate;
@@ -63,7 +64,7 @@ export class Injector {
   }
 
   /** Presents a renewed certificate at the check after that which renewed it: the API server trusts it by then. */
-  async #keep(server: Server, first: ServingCertificate | undefined): Promise<void> {
+  async #keep(server: Server, first: ServerCertificate | undefined): Promise<void> {
     const { signal } = this.#ended;
     let [presented, trusted] = [first, first];
     while (!signal.aborted) {
@@ -79,7 +80,7 @@ export class Injector {
   }
 
   /** Undefined when the injector is closed before it succeeds. */
-  async #ensured(): Promise<ServingCertificate | undefined> {
+  async #ensured(): Promise<ServerCertificate | undefined> {
     const { certificate, log, clock } = this.deps;
     const { signal } = this.#ended;
     while (!signal.aborted) {

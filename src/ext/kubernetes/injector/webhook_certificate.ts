@@ -1,19 +1,10 @@
-import { randomBytes, webcrypto, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import type { JsonObject } from "../../../model/json.js";
 import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
+import { type ServerCertificate, serverCertificate } from "../../../server/tls/authority.js";
 import { type KubernetesApi, KubernetesError } from "../api/kubernetes_api.js";
 import type { KubernetesObject, SecretObject } from "../api/objects.js";
-
-// Its decorators need the polyfill when it is loaded, and a bundle in parts keeps the order of static imports within a part alone.
-await import("reflect-metadata");
-const x509 = await import("@peculiar/x509");
-
-/** What the webhook's listener presents, as PEM. */
-export interface ServingCertificate {
-  readonly cert: string;
-  readonly key: string;
-}
 
 export interface WebhookCertificateDeps {
   readonly api: KubernetesApi;
@@ -28,12 +19,9 @@ export interface WebhookCertificateDeps {
 }
 
 const dayMs = 24 * 60 * 60_000;
-const lifetimeMs = 90 * dayMs;
+const lifetimeDays = 90;
 /** Early enough for a cluster whose injector is away for a month. */
 const renewBeforeMs = 30 * dayMs;
-/** Clocks of the nodes may differ. */
-const skewMs = 60 * 60_000;
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
 /** What the Secret holds. The certificate before is trusted until every replica presents the new one. */
 const files = { cert: "tls.crt", key: "tls.key", previous: "previous.crt" } as const;
@@ -50,20 +38,25 @@ export class WebhookCertificate {
    *
    * @throws KubernetesError
    */
-  async ensure(): Promise<ServingCertificate> {
+  async ensure(): Promise<ServerCertificate> {
     const kept = await this.#kept();
     await this.#trust([kept.cert, kept.previous]);
     return kept;
   }
 
-  async #kept(): Promise<ServingCertificate & { readonly previous: string }> {
+  async #kept(): Promise<ServerCertificate & { readonly previous: string }> {
     const { api, secret, log, clock, hosts } = this.deps;
     const place = { apiVersion: "v1", resource: "secrets", namespace: api.namespace, name: secret };
     for (;;) {
       const { metadata, data = {} } = await api.get<SecretObject>(place);
       const [cert = "", key = "", previous = ""] = Object.values(files).map((file) => decoded(data[file]));
       if (key !== "" && lasts(cert, hosts, clock.nowMs() + renewBeforeMs)) return { cert, key, previous };
-      const made = await makeCertificate(hosts, clock.nowMs());
+      const made = await serverCertificate({
+        name: "nexusd injector",
+        hosts,
+        days: lifetimeDays,
+        nowMs: clock.nowMs(),
+      });
       const { resourceVersion = "" } = metadata;
       const renewed = { ...made, previous: cert };
       const content = Object.entries(files).map(([part, file]) => [
@@ -109,32 +102,6 @@ function lasts(pem: string, hosts: readonly string[], untilMs: number): boolean 
   const certificate = new X509Certificate(pem);
   const isNamed = hosts.every((host) => certificate.checkHost(host) !== undefined);
   return isNamed && Date.parse(certificate.validTo) > untilMs;
-}
-
-async function makeCertificate(hosts: readonly string[], nowMs: number): Promise<ServingCertificate> {
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned(
-    {
-      serialNumber: randomBytes(16).toString("hex").replace(/^./, "1"),
-      name: "CN=nexusd injector",
-      notBefore: new Date(nowMs - skewMs),
-      notAfter: new Date(nowMs + lifetimeMs),
-      signingAlgorithm: algorithm,
-      keys,
-      extensions: [
-        new x509.BasicConstraintsExtension(false, undefined, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-        new x509.SubjectAlternativeNameExtension(hosts.map((value) => ({ type: "dns", value }))),
-      ],
-    },
-    webcrypto,
-  );
-  const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", keys.privateKey);
-  return {
-    cert: `${certificate.toString("pem")}\n`,
-    key: x509.PemConverter.encode(pkcs8, "PRIVATE KEY"),
-  };
 }
 
 function encoded(text: string): string {

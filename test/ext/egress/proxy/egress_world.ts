@@ -7,7 +7,6 @@ import { callFailure } from "../../../../src/cli/shell/call_failure.js";
 import type { DaemonSession } from "../../../../src/cli/shell/daemon_command.js";
 import type { EgressNetwork } from "../../../../src/config/rows/egress_settings.js";
 import { ProgramProxy } from "../../../../src/ext/egress/program_proxy.js";
-import { Authority } from "../../../../src/ext/egress/proxy/authority.js";
 import { Credentials } from "../../../../src/ext/egress/proxy/credentials.js";
 import { Dialer } from "../../../../src/ext/egress/proxy/dial.js";
 import { OpenUses } from "../../../../src/ext/egress/proxy/open_uses.js";
@@ -25,6 +24,7 @@ import {
   WatchTokensResponseSchema,
 } from "../../../../src/gen/nexus/v1/token_pb.js";
 import { type Clock, SystemClock } from "../../../../src/runtime/clock.js";
+import { Authority } from "../../../../src/server/tls/authority.js";
 import { ApiStandIn, type Received } from "../api_stand_in.js";
 import { type Answer, type Asked, type Opened, ProxyClient, withPassword } from "./proxy_client.js";
 
@@ -86,7 +86,7 @@ export class EgressWorld {
     const profiles = [acme, ...(options.providers?.(port) ?? [])];
     const routes = routesTo(profiles);
     const { clock = new SystemClock() } = options;
-    const authority = await Authority.create(routes.hosts, clock);
+    const authority = await Authority.create(routes.hostNames, clock);
     const dialer = new Dialer(`${api.ca}\n${options.roots ?? ""}`, clock);
     const upstream = new Upstream(dialer);
     const credentials = new Credentials({

@@ -3,17 +3,20 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { connect, createServer } from "node:tls";
 import { expect, it } from "vitest";
-import { Authority } from "../../../../src/ext/egress/proxy/authority.js";
-import { SystemClock } from "../../../../src/runtime/clock.js";
+import { SystemClock } from "../../../src/runtime/clock.js";
+import { Authority, type ServerCertificate, serverCertificate } from "../../../src/server/tls/authority.js";
 
-const hosts = [{ host: "api.example.com", port: 443, isWildcard: false }];
+const hosts = ["api.example.com"];
 
 async function greeting(authority: Authority, host: string): Promise<string> {
-  const { cert, key } = await authority.leafFor(host);
+  return await greetingOf(await authority.leafFor(host), host, authority.pem);
+}
+
+async function greetingOf({ cert, key }: ServerCertificate, host: string, ca: string): Promise<string> {
   const server = createServer({ cert, key }, (socket) => socket.end());
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = server.address() as AddressInfo;
-  const socket = connect({ port, host: "127.0.0.1", servername: host, ca: authority.pem });
+  const socket = connect({ port, host: "127.0.0.1", servername: host, ca });
   try {
     await once(socket, "secureConnect");
     return "believed";
@@ -41,4 +44,11 @@ it("makes a certificate once, and another before it ends", async () => {
   expect(await authority.leafFor("api.example.com")).toBe(first);
   nowMs += 26 * 60 * 60_000;
   expect(await authority.leafFor("api.example.com")).not.toBe(first);
+});
+
+it("makes a certificate that is signed by itself, for all of its hosts", async () => {
+  const names = ["injector.default.svc", "injector"];
+  const made = await serverCertificate({ name: "injector", hosts: names, days: 1, nowMs: Date.now() });
+  for (const host of names) expect(await greetingOf(made, host, made.cert)).toBe("believed");
+  expect(await greetingOf(made, "api.example.com", made.cert)).not.toBe("believed");
 });

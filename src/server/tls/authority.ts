@@ -3,9 +3,8 @@ import { isIP } from "node:net";
 import { AsnConvert } from "@peculiar/asn1-schema";
 import { GeneralName, GeneralSubtree, GeneralSubtrees, NameConstraints } from "@peculiar/asn1-x509";
 import type { X509Certificate } from "@peculiar/x509";
-import { BoundedMap } from "../../../runtime/bounded_map.js";
-import type { Clock } from "../../../runtime/clock.js";
-import type { HostPattern } from "./routes.js";
+import { BoundedMap } from "../../runtime/bounded_map.js";
+import type { Clock } from "../../runtime/clock.js";
 
 // Its decorators need the polyfill when it is loaded, and a bundle in parts keeps the order of static imports within a part alone.
 await import("reflect-metadata");
@@ -13,25 +12,28 @@ const x509 = await import("@peculiar/x509");
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const dayMs = 24 * 60 * 60_000;
-/** Clocks of the program and of this process may differ, as in a virtual machine that was suspended. */
+/** Clocks may differ, as in a virtual machine that was suspended. */
 const skewMs = 60 * 60_000;
-/** A program that runs longer gets errors of TLS. */
-const ofSession = { name: "nexusd egress of one session", days: 30 };
+/** Of one whose key is in the memory of a process alone: clients of one that runs longer get errors of TLS. */
+const ofProcess = { name: "nexusd egress of one session", days: 30 };
 const leafDays = 2;
-/** More hosts than the profiles of one user name; a certificate that was forgotten is made again in a millisecond. */
+/** One that was forgotten is made again in a millisecond. */
 const maxLeaves = 1_000;
 const nameConstraints = "2.5.29.30";
 
 /** What a server presents, as PEM. */
-export interface Leaf {
+export interface ServerCertificate {
   readonly cert: string;
   readonly key: string;
+}
+
+export interface Leaf extends ServerCertificate {
   readonly renewAtMs: number;
 }
 
 /**
- * A certificate authority. That of one session keeps its key in the memory of this process. Its certificate is good only for the hosts of
- * the session (RFC 5280 section 4.2.1.10), so a program that trusts it trusts nobody new elsewhere.
+ * A certificate authority, which makes a certificate for each host that is asked for. Its own may be good for some hosts alone (RFC 5280
+ * section 4.2.1.10): anyone who trusts it trusts nobody new elsewhere.
  */
 export class Authority {
   readonly #leaves = new BoundedMap<string, Promise<Leaf>>(maxLeaves);
@@ -44,19 +46,15 @@ export class Authority {
 
   /** @param hosts what its certificate is good for; undefined for every host, as profiles change in the life of a daemon */
   static async create(
-    hosts: readonly HostPattern[] | undefined,
+    hosts: readonly string[] | undefined,
     clock: Pick<Clock, "nowMs">,
-    { name, days } = ofSession,
+    { name, days } = ofProcess,
   ): Promise<Authority> {
     const keys = await newKeys();
-    const nowMs = clock.nowMs();
     const certificate = await x509.X509CertificateGenerator.createSelfSigned(
       {
-        serialNumber: serial(),
+        ...lasting(days, clock.nowMs()),
         name: `CN=${name}`,
-        notBefore: new Date(nowMs - skewMs),
-        notAfter: new Date(nowMs + days * dayMs),
-        signingAlgorithm: algorithm,
         keys,
         extensions: [
           new x509.BasicConstraintsExtension(true, 0, true),
@@ -104,33 +102,61 @@ export class Authority {
   }
 
   async #newLeaf(host: string): Promise<Leaf> {
-    const keys = await newKeys();
     const nowMs = this.clock.nowMs();
-    const isAddress = isIP(host) !== 0;
-    const leaf = await x509.X509CertificateGenerator.create(
-      {
-        serialNumber: serial(),
-        subject: "CN=nexusd egress",
-        issuer: this.certificate.subject,
-        notBefore: new Date(nowMs - skewMs),
-        notAfter: new Date(nowMs + leafDays * dayMs),
-        signingAlgorithm: algorithm,
-        publicKey: keys.publicKey,
-        signingKey: this.key,
-        extensions: [
-          new x509.BasicConstraintsExtension(false, undefined, true),
-          new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-          new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-          new x509.SubjectAlternativeNameExtension([{ type: isAddress ? "ip" : "dns", value: host }], true),
-          await x509.AuthorityKeyIdentifierExtension.create(this.certificate, false, webcrypto),
-        ],
-      },
-      webcrypto,
-    );
-    const key = await pemOf(keys.privateKey);
-    const cert = `${leaf.toString("pem")}\n${this.pem}`;
-    return { cert, key, renewAtMs: nowMs + (leafDays * dayMs) / 2 };
+    const { certificate, key } = this;
+    const asked = { name: "nexusd egress", hosts: [host], days: leafDays, nowMs };
+    const leaf = await serverCertificate(asked, { certificate, key });
+    return { ...leaf, cert: `${leaf.cert}${this.pem}`, renewAtMs: nowMs + (leafDays * dayMs) / 2 };
   }
+}
+
+export interface AskedCertificate {
+  /** The common name. */
+  readonly name: string;
+  readonly hosts: readonly string[];
+  readonly days: number;
+  readonly nowMs: number;
+}
+
+/** For a server of TLS. @param issuer undefined for one that is signed by itself */
+export async function serverCertificate(
+  { name, hosts, days, nowMs }: AskedCertificate,
+  issuer?: { readonly certificate: X509Certificate; readonly key: webcrypto.CryptoKey },
+): Promise<ServerCertificate> {
+  const keys = await newKeys();
+  const names = hosts.map((value) => ({
+    type: isIP(value) === 0 ? ("dns" as const) : ("ip" as const),
+    value,
+  }));
+  const made = await x509.X509CertificateGenerator.create(
+    {
+      ...lasting(days, nowMs),
+      subject: `CN=${name}`,
+      issuer: issuer?.certificate.subject ?? `CN=${name}`,
+      publicKey: keys.publicKey,
+      signingKey: issuer?.key ?? keys.privateKey,
+      extensions: [
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+        new x509.SubjectAlternativeNameExtension(names, issuer !== undefined),
+        ...(issuer
+          ? [await x509.AuthorityKeyIdentifierExtension.create(issuer.certificate, false, webcrypto)]
+          : []),
+      ],
+    },
+    webcrypto,
+  );
+  return { cert: `${made.toString("pem")}\n`, key: await pemOf(keys.privateKey) };
+}
+
+function lasting(days: number, nowMs: number) {
+  return {
+    serialNumber: serial(),
+    notBefore: new Date(nowMs - skewMs),
+    notAfter: new Date(nowMs + days * dayMs),
+    signingAlgorithm: algorithm,
+  };
 }
 
 function newKeys(): Promise<webcrypto.CryptoKeyPair> {
@@ -149,10 +175,9 @@ function serial(): string {
 }
 
 /** The hosts, and no address where there is none among them: a certificate for one would else be good anywhere. */
-function constraintsTo(hosts: readonly HostPattern[]): NameConstraints {
-  const names = hosts.map(({ host }) => host);
-  const addresses = names.filter((host) => isIP(host) !== 0);
-  const permitted = names.map((host) =>
+function constraintsTo(hosts: readonly string[]): NameConstraints {
+  const addresses = hosts.filter((host) => isIP(host) !== 0);
+  const permitted = hosts.map((host) =>
     isIP(host) === 0
       ? new GeneralName({ dNSName: host })
       : new GeneralName({ iPAddress: `${host}/${isIP(host) === 4 ? 32 : 128}` }),
