@@ -7,7 +7,7 @@ import type { Shell } from "../../cli/shell/shell.js";
 import { type EgressNetwork, egressNetwork } from "../../config/rows/egress_settings.js";
 import { canonicalName } from "../../model/providers/provider_profile.js";
 import type { NamedRoute } from "./proxy/routes.js";
-import type { RunFlags } from "./run_flags.js";
+import type { RunFlags } from "./run_program.js";
 
 export function runCommand(shell: Shell): Command {
   const command = new Command("run")

@@ -4,9 +4,15 @@ import { basename, dirname, join } from "node:path";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { keepLease } from "../../cli/admin/lease.js";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
-import { clientConfigOf, type DaemonSession, withDaemon } from "../../cli/shell/daemon_command.js";
+import {
+  clientConfigOf,
+  type DaemonFlags,
+  type DaemonSession,
+  withDaemon,
+} from "../../cli/shell/daemon_command.js";
 import type { Shell } from "../../cli/shell/shell.js";
 import { printable } from "../../cli/shell/text.js";
+import type { EgressNetwork } from "../../config/rows/egress_settings.js";
 import { exitCodes } from "../../daemon/exit_codes.js";
 import { readingMethods } from "../../model/access/request_facts.js";
 import { Authority } from "../../server/tls/authority.js";
@@ -14,14 +20,30 @@ import { type Isolation, isolated, isolatedPort } from "./isolation.js";
 import { placeholdersFor, programEnvironment } from "./program_environment.js";
 import { ProgramProxy } from "./program_proxy.js";
 import { Credentials, isRefused } from "./proxy/credentials.js";
-import { Dialer } from "./proxy/dial.js";
+import { Dialer, trustedRoots } from "./proxy/dial.js";
 import { OpenUses } from "./proxy/open_uses.js";
-import { Routes, routeOf } from "./proxy/routes.js";
+import { type NamedRoute, Routes, routeOf } from "./proxy/routes.js";
 import { EgressSession } from "./proxy/session.js";
 import { Upstream } from "./proxy/upstream.js";
-import type { RunFlags } from "./run_flags.js";
 import { reportSession, SessionCounts } from "./sessions/session_counts.js";
-import { trustedRoots } from "./trusted_roots.js";
+
+/** What `nexusd run` was given. */
+export interface RunFlags extends DaemonFlags {
+  readonly user?: string;
+  readonly allow?: readonly NamedRoute[];
+  readonly readOnly?: boolean;
+  readonly method?: readonly string[];
+  readonly path?: readonly string[];
+  readonly network: EgressNetwork;
+  readonly isolate?: boolean;
+  readonly share?: readonly string[];
+  readonly for?: number;
+  /** By the name of the variable, that of the provider. */
+  readonly placeholder?: Readonly<Record<string, string>>;
+  readonly waitForConsent?: boolean;
+  /** This process is in the namespaces that `--isolate` made: where the proxy's socket is. */
+  readonly relay?: string;
+}
 
 /** Runs the program beside a proxy of its own, to its end. @throws CommandFailure with the program's exit code */
 export async function runProgram(shell: Shell, argv: readonly string[], flags: RunFlags): Promise<void> {

@@ -13,11 +13,11 @@ import type { Clock } from "../../../runtime/clock.js";
 import type { Log } from "../../../runtime/log.js";
 import type { Store } from "../../../store/store.js";
 import { Credentials, isRefused } from "../proxy/credentials.js";
+import type { SessionDeps } from "../proxy/exchange.js";
 import { OpenUses } from "../proxy/open_uses.js";
 import { Problem } from "../proxy/problem.js";
 import { type Route, Routes, routeOf } from "../proxy/routes.js";
 import { EgressSession } from "../proxy/session.js";
-import type { SessionDeps } from "../proxy/session_deps.js";
 import { inProcessSession } from "./in_process_session.js";
 import { type EgressMetrics, SessionRecord } from "./session_record.js";
 

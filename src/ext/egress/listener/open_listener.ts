@@ -1,8 +1,7 @@
 import type { Core, RunningExtension } from "../../../daemon/extension.js";
 import type { EgressSession } from "../../../gen/nexus/v1/egress_pb.js";
-import { Dialer } from "../proxy/dial.js";
+import { Dialer, trustedRoots } from "../proxy/dial.js";
 import { Upstream } from "../proxy/upstream.js";
-import { trustedRoots } from "../trusted_roots.js";
 import { CallerSessions } from "./caller_sessions.js";
 import { daemonAuthority } from "./daemon_authority.js";
 import { EgressListener } from "./egress_listener.js";

@@ -1,5 +1,12 @@
+import { existsSync, readFileSync } from "node:fs";
 import { connect as connectTcp, isIP, type LookupFunction, type Socket } from "node:net";
-import { connect as connectTls, createSecureContext, type SecureContext, type TLSSocket } from "node:tls";
+import {
+  connect as connectTls,
+  createSecureContext,
+  rootCertificates,
+  type SecureContext,
+  type TLSSocket,
+} from "node:tls";
 import { type AddressRefusal, judgeAddress, judgeHost } from "../../../outbound/address_judge.js";
 import { lookupAll, type ResolvedAddress } from "../../../outbound/outbound_address.js";
 import { pinned, ready } from "../../../outbound/outbound_socket.js";
@@ -91,4 +98,19 @@ async function opened<S extends Socket>(
 
 export function timedOut(): Error {
   return Object.assign(new Error("no answer"), { code: "ETIMEDOUT" });
+}
+
+/** Where systems keep the roots that they trust. */
+const systemRoots = [
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/etc/pki/tls/certs/ca-bundle.crt",
+  "/etc/ssl/cert.pem",
+];
+
+/** PEM. What programs with this environment trust today. */
+export function trustedRoots(env: NodeJS.ProcessEnv): string {
+  const file = [env["SSL_CERT_FILE"], ...systemRoots].find((path) => path !== undefined && existsSync(path));
+  const own = file === undefined ? rootCertificates.join("\n") : readFileSync(file, "utf8");
+  const further = env["NODE_EXTRA_CA_CERTS"];
+  return further !== undefined && existsSync(further) ? `${own}\n${readFileSync(further, "utf8")}` : own;
 }

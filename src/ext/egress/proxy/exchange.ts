@@ -4,20 +4,37 @@ import type { Socket } from "node:net";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { refusesCredential } from "../../../model/credentials/refusal.js";
 import { traceIdOf } from "../../../model/tracing.js";
+import type { Authority } from "../../../server/tls/authority.js";
 import type { Mask } from "../injection/mask.js";
 import { type Fields, ofConnection, ofEnd } from "../injection/request_fields.js";
-import type { Refusal } from "./credentials.js";
+import type { Credentials, Refusal } from "./credentials.js";
 import type { Origin } from "./dial.js";
-import type { Incoming } from "./judge.js";
+import type { Allowance, Incoming } from "./judge.js";
+import type { OpenUses } from "./open_uses.js";
 import { cutOff, type Outgoing, Problem } from "./problem.js";
 import { pump } from "./pump.js";
 import { RequestBody } from "./request_body.js";
 import type { Route } from "./routes.js";
-import type { SessionDeps } from "./session_deps.js";
-import { authorityOf, over, type UpstreamAnswer } from "./upstream.js";
+import { authorityOf, over, type Upstream, type UpstreamAnswer } from "./upstream.js";
 
 /** Of a body that a credential is made of (an AWS signature, an HMAC). */
 const maxSignedBytes = 8 * 1024 * 1024;
+
+/** What was done for a session; nothing of it may throw. */
+export interface EgressRecord {
+  /** @param route undefined where no credential was put in */
+  answered(route: Route | undefined, status: number, trace: string | undefined): void;
+  /** @param kind that of the problem, in kebab case */
+  refused(kind: string): void;
+}
+
+export interface SessionDeps extends Allowance {
+  readonly authority: Authority;
+  readonly credentials: Credentials;
+  readonly upstream: Upstream;
+  readonly uses: OpenUses;
+  readonly record?: EgressRecord | undefined;
+}
 
 /** What an API answered, and what hides the credential in it. */
 interface Answer extends UpstreamAnswer {

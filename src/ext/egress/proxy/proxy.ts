@@ -60,7 +60,7 @@ export class EgressProxy {
         session.hold(socket);
         session.hold(there);
         joined(socket, there);
-      } else await session.tunnels.take(socket as Socket, origin);
+      } else await session.terminate(socket as Socket, origin);
     } catch (error) {
       const problem = problemOf(error);
       this.#refused(session, problem);

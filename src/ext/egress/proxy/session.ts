@@ -1,19 +1,39 @@
+import type { IncomingMessage } from "node:http";
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { Problem } from "./problem.js";
-import type { SessionDeps } from "./session_deps.js";
-import { TerminatedTunnels } from "./terminated_tunnels.js";
+import type { TLSSocket } from "node:tls";
+import { canonicalHost } from "../../../outbound/address_judge.js";
+import type { Leaf } from "../../../server/tls/authority.js";
+import { ofEnd } from "../injection/request_fields.js";
+import type { Origin } from "./dial.js";
+import { Exchange, type SessionDeps, traceOf } from "./exchange.js";
+import { type Incoming, judge } from "./judge.js";
+import { type Outgoing, Problem } from "./problem.js";
+import { joined, pump } from "./pump.js";
+import { authorityOf, windowBytes } from "./upstream.js";
+
+/** Of a request line and its fields, as Node's own default. */
+const maxHeaderBytes = 16 * 1024;
+/** Streams of one connection at a time. */
+const maxStreams = 250;
+
+/** A server of one API's name. */
+interface StandIn {
+  readonly server: Http2SecureServer;
+  leaf: Leaf;
+}
 
 /** Who is behind requests, what they may do, and the tunnels that are open for it. */
 export class EgressSession {
-  readonly tunnels: TerminatedTunnels;
+  readonly #standIns = new Map<string, StandIn>();
   readonly #sockets = new Set<Duplex>();
+  readonly #http2 = new Set<ServerHttp2Session>();
 
-  constructor(private readonly deps: SessionDeps) {
-    this.tunnels = new TerminatedTunnels(deps);
-  }
+  constructor(private readonly deps: SessionDeps) {}
 
   get isIdle(): boolean {
-    return this.#sockets.size === 0 && this.tunnels.isIdle;
+    return this.#sockets.size + this.#http2.size === 0;
   }
 
   get routes(): SessionDeps["routes"] {
@@ -33,7 +53,7 @@ export class EgressSession {
     throw new Problem(403, "host-refused", detail);
   }
 
-  /** Of what nobody looks into: closed at the end of the session. */
+  /** Until the end of the session. */
   hold(socket: Duplex): void {
     if (this.#sockets.has(socket)) return;
     this.#sockets.add(socket);
@@ -41,13 +61,124 @@ export class EgressSession {
     socket.once("close", () => this.#sockets.delete(socket));
   }
 
+  /** Takes no more requests. Over HTTP/2 the resets of streams must still go out: else an answer that broke off looks whole. */
   close(): void {
     this.deps.uses.close();
-    this.tunnels.close();
+    for (const session of this.#http2) session.close();
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /**
+   * Ends TLS where the program believes the API to be, and answers each request from the API with the credential put in.
+   *
+   * @param socket a tunnel that was just opened to `origin`
+   */
+  async terminate(socket: Socket, origin: Origin): Promise<void> {
+    const leaf = await this.deps.authority.leafFor(origin.host);
+    const key = authorityOf(origin);
+    let standIn = this.#standIns.get(key);
+    if (!standIn) {
+      standIn = { server: this.#serverOf(origin, leaf), leaf };
+      this.#standIns.set(key, standIn);
+    } else if (standIn.leaf !== leaf) {
+      standIn.leaf = leaf;
+      standIn.server.setSecureContext(leaf);
+    }
+    standIn.server.emit("connection", socket);
+  }
+
+  #serverOf(origin: Origin, leaf: Leaf): Http2SecureServer {
+    const server = createSecureServer(
+      {
+        ...{ cert: leaf.cert, key: leaf.key, minVersion: "TLSv1.2", allowHTTP1: true },
+        settings: {
+          maxConcurrentStreams: maxStreams,
+          maxHeaderListSize: maxHeaderBytes,
+          initialWindowSize: windowBytes.stream,
+        },
+        // RFC 6066 section 3: another name than that of the tunnel is for nobody here.
+        SNICallback: (name, answer) =>
+          canonicalHost(name) === origin.host
+            ? answer(null)
+            : answer(new Error("another host than the tunnel's")),
+      },
+      (request, response) => void this.#serve(origin, request, response),
+    );
+    server.on("upgrade", (request, socket, head) => void this.#upgrade(origin, request, socket, head));
+    server.on("secureConnection", (socket: Socket) => {
+      socket.on("error", () => socket.destroy());
+      if ((socket as TLSSocket).alpnProtocol !== "h2") this.hold(socket);
+    });
+    server.on("session", (session) => {
+      session.setLocalWindowSize(windowBytes.connection);
+      this.#http2.add(session);
+      session.once("close", () => this.#http2.delete(session));
+    });
+    server.on("sessionError", (_, session) => session.destroy());
+    return server;
+  }
+
+  async #serve(origin: Origin, request: Incoming, response: Outgoing): Promise<void> {
+    try {
+      const route = await judge(origin, request, this.deps);
+      await new Exchange({ ...this.deps, origin, route }, request, response).run();
+    } catch (error) {
+      const problem = error instanceof Problem ? error : cutOff;
+      this.deps.record?.refused(problem.kind);
+      problem.answer(response);
+    }
+  }
+
+  async #upgrade(origin: Origin, request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on("error", () => socket.destroy());
+    const { credentials, upstream, uses, record } = this.deps;
+    try {
+      const route = await judge(origin, request, this.deps);
+      if (!route) throw new Problem(403, "no-provider", `no provider of this session has ${request.url}`);
+      const { method = "GET", url: target = "/" } = request;
+      const own = { origin, method, target, headers: ofEnd(request.headers), body: new Uint8Array() };
+      const token = await credentials.token(route, own, async () => own.body);
+      const release = uses.begin(route, () => socket.destroy());
+      if (socket.destroyed) return release();
+      socket.once("close", release);
+      const { mask, path, headers } = await credentials.put(own, token, route);
+      const { upgrade = "websocket" } = request.headers;
+      const sent = upstream.request(origin, method, path, { ...headers, connection: "upgrade", upgrade });
+      socket.once("close", () => sent.destroy());
+      sent.once("error", () => socket.end(cutOff.message11));
+      sent.once("response", (answer) => {
+        record?.answered(route, answer.statusCode ?? 502, traceOf(request));
+        // Its body comes as the parser read it, and is over when this connection is.
+        socket.write(mask.line(headOf(answer, /^(connection|transfer-encoding|keep-alive)$/i)));
+        answer.once("close", () => answer.complete || socket.destroy());
+        pump(answer, socket, mask.filter(answer.headers));
+      });
+      sent.once("upgrade", (answer, there, first) => {
+        record?.answered(route, 101, traceOf(request));
+        socket.write(mask.line(headOf(answer)));
+        socket.write(first);
+        there.write(head);
+        joined(socket, there);
+      });
+      sent.end();
+    } catch (error) {
+      const problem = error instanceof Problem ? error : cutOff;
+      record?.refused(problem.kind);
+      socket.end(problem.message11);
+    }
   }
 }
 
 function isNamed(host: string, name: string): boolean {
   return name.startsWith("*.") ? host.endsWith(name.slice(1)) : host === name;
+}
+
+const cutOff = new Problem(502, "broken-off", "the connection to the API broke off: send the request again");
+
+/** A status line and the fields as they came, but for those in `left`. */
+function headOf({ statusCode, statusMessage, rawHeaders }: IncomingMessage, left?: RegExp): string {
+  const lines = [`HTTP/1.1 ${statusCode} ${statusMessage}`];
+  for (let at = 0; at < rawHeaders.length; at += 2)
+    if (!left?.test(rawHeaders[at] ?? "")) lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`);
+  return `${[...lines, ...(left ? ["connection: close"] : [])].join("\r\n")}\r\n\r\n`;
 }

@@ -75,8 +75,8 @@ export class Upstream {
 
   /** @throws the error of the socket, of TLS or of the stream */
   async send(origin: Origin, request: UpstreamRequest): Promise<UpstreamAnswer> {
-    const shared = request.isHttp2 ? await this.#withRoom(origin) : undefined;
-    return await (shared ? overHttp2(shared, origin, request) : this.#overHttp1(origin, request));
+    const stream = request.isHttp2 ? await this.#stream(origin, request) : undefined;
+    return await (stream ? answerOfStream(stream) : this.#overHttp1(origin, request));
   }
 
   /** HTTP/1.1 alone. Not sent yet. */
@@ -91,11 +91,11 @@ export class Upstream {
   }
 
   /**
-   * A connection with room for one more stream, which is counted: an API allows only so many, and each of them may stay open for hours.
+   * Over a connection with room for one more stream: an API allows only so many, and each of them may stay open for hours.
    *
    * @returns undefined where the server has no HTTP/2, which is remembered
    */
-  async #withRoom(origin: Origin): Promise<SharedConnection | undefined> {
+  async #stream(origin: Origin, request: UpstreamRequest): Promise<ClientHttp2Stream | undefined> {
     const key = authorityOf(origin);
     const all = this.#shared.get(key) ?? new Set();
     this.#shared.set(key, all);
@@ -104,19 +104,36 @@ export class Upstream {
       if (!shared) return undefined;
       const { destroyed, remoteSettings } = shared.session;
       const { maxConcurrentStreams = Number.POSITIVE_INFINITY } = remoteSettings;
-      if (!destroyed && shared.streams < maxConcurrentStreams) return this.#counted(shared);
+      if (!destroyed && shared.streams < maxConcurrentStreams)
+        return this.#requested(shared, origin, request);
     }
     const opened = this.#open(origin, () => all.delete(opened));
     all.add(opened);
     opened.catch(() => all.delete(opened));
     const shared = await opened;
-    return shared && this.#counted(shared);
+    return shared && this.#requested(shared, origin, request);
   }
 
-  #counted(shared: SharedConnection): SharedConnection {
-    shared.streams++;
+  #requested(
+    shared: SharedConnection,
+    origin: Origin,
+    { method, path, headers, body, onSent }: UpstreamRequest,
+  ) {
     this.#ping(shared);
-    return shared;
+    const { host: _, ...fields } = headers;
+    const pseudo = {
+      ":method": method,
+      ":path": path,
+      ":scheme": "https",
+      ":authority": authorityOf(origin),
+    };
+    const stream = shared.session.request({ ...pseudo, ...fields }, { endStream: body.isEmpty });
+    shared.streams++;
+    const end = (): void => stream.close(constants.NGHTTP2_CANCEL);
+    onSent(end);
+    if (!body.isEmpty) body.into(stream, end);
+    // Stays: the server may break off at any time.
+    return stream.on("error", () => undefined).once("close", () => shared.streams--);
   }
 
   /** A server that is gone without a word would hold every request until TCP gives up, which takes a quarter of an hour. */
@@ -179,53 +196,19 @@ function answerOf(answer: IncomingMessage): UpstreamAnswer {
   };
 }
 
-function overHttp2(
-  shared: SharedConnection,
-  origin: Origin,
-  { method, path, headers, body, onSent }: UpstreamRequest,
-): Promise<UpstreamAnswer> {
-  const { host: _, ...fields } = headers;
-  const pseudo = {
-    ":method": method,
-    ":path": path,
-    ":scheme": "https",
-    ":authority": authorityOf(origin),
-  };
-  const stream = requested(shared, { ...pseudo, ...fields }, body.isEmpty);
-  const end = (): void => stream.close(constants.NGHTTP2_CANCEL);
-  onSent(end);
-  if (!body.isEmpty) body.into(stream, end);
+function answerOfStream(stream: ClientHttp2Stream): Promise<UpstreamAnswer> {
+  let trailers: Record<string, string> = {};
+  stream.once("trailers", (given) => {
+    trailers = given as Record<string, string>;
+  });
   return new Promise((resolve, reject) => {
-    let trailers: Record<string, string> = {};
-    stream.once("trailers", (given) => {
-      trailers = given as Record<string, string>;
-    });
     stream.once("response", (given: IncomingHttpHeaders & { ":status"?: number }, flags) => {
-      const { ":status": status = 502, ...rest } = given;
-      resolve({
-        status,
-        headers: rest,
-        body: stream as Readable,
-        isWhole: (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0,
-        trailers: () => trailers,
-      });
+      const { ":status": status = 502, ...headers } = given;
+      const isWhole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+      resolve({ status, headers, body: stream as Readable, isWhole, trailers: () => trailers });
     });
     stream.on("error", reject).once("close", () => reject(over));
   });
-}
-
-/** Counted until it is closed. */
-function requested(
-  shared: SharedConnection,
-  headers: OutgoingHttpHeaders,
-  endStream: boolean,
-): ClientHttp2Stream {
-  try {
-    return shared.session.request(headers, { endStream }).once("close", () => shared.streams--);
-  } catch (error) {
-    shared.streams--;
-    throw error;
-  }
 }
 
 /** Connects by the dialer. */

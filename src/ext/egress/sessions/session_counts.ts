@@ -3,7 +3,7 @@ import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { DaemonSession } from "../../../cli/shell/daemon_command.js";
 import { EgressSessionSchema } from "../../../gen/nexus/v1/egress_pb.js";
 import type { Clock, Timer } from "../../../runtime/clock.js";
-import type { EgressRecord } from "../proxy/session_deps.js";
+import type { EgressRecord } from "../proxy/exchange.js";
 
 const intervalMs = 15_000;
 /** The program is not held up by a daemon that is away. */
