@@ -12,6 +12,7 @@ export type CatalogueEntry = JsonObject & {
   readonly variables?: Record<string, EntryVariable>;
   readonly notes?: string[];
   readonly scope_words?: Record<string, string>;
+  readonly tool_variables?: string[];
 };
 
 type EntryVariable = {
@@ -32,7 +33,7 @@ export function entryName({ name, kind }: ProfileField): string {
 /** The template that a valid entry says, what is missing by its default. */
 export function templateOf(entry: CatalogueEntry): ProviderTemplate {
   const { display_name: displayName, docs_url: docsUrl, variables, notes = [], ...others } = entry;
-  const { scope_words: scopeWords = {}, ...profile } = others;
+  const { scope_words: scopeWords = {}, tool_variables: toolVariables = [], ...profile } = others;
   return {
     name: entry.name,
     displayName,
@@ -47,6 +48,7 @@ export function templateOf(entry: CatalogueEntry): ProviderTemplate {
     docsUrl,
     notes,
     scopeWords,
+    toolVariables,
   };
 }
 

@@ -7,10 +7,9 @@ export const egress: Extension = {
   name: "egress",
   open: async (core) => {
     const { clock, config } = core.options;
-    const isListening = config.egress.listen.length > 0;
     const [{ egressService }, listener] = await Promise.all([
       import("./sessions/egress_service.js"),
-      isListening
+      config.egress.listen.length > 0
         ? import("./listener/open_listener.js").then(({ openListener }) => openListener(core))
         : undefined,
     ]);

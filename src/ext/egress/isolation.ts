@@ -33,17 +33,14 @@ export async function isolated(argv: readonly string[], isolation: Isolation): P
   await probe();
   const { session, socket, hidden, home, work, share } = isolation;
   const relay = ["run", "--relay", socket, "--", ...argv];
+  const own = [dirname(process.execPath), dirname(dirname(process.argv[1] ?? "/usr"))];
   const self = [process.execPath, ...process.execArgv, process.argv[1] ?? ""];
   return [
     "bwrap",
     ...["--unshare-all", "--die-with-parent", "--hostname", "isolated"],
     ...system.flatMap((path) => ["--ro-bind-try", path, path]),
     ...["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", home],
-    ...[dirname(process.execPath), dirname(dirname(process.argv[1] ?? "/usr"))].flatMap((path) => [
-      "--ro-bind-try",
-      path,
-      path,
-    ]),
+    ...own.flatMap((path) => ["--ro-bind-try", path, path]),
     ...["--ro-bind", session, session, "--bind", work, work],
     ...share.flatMap((path) => ["--bind", path, path]),
     ...hidden.filter(existsSync).flatMap((path) => ["--tmpfs", path]),

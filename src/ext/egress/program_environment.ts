@@ -1,3 +1,4 @@
+import type { Catalogue } from "../../catalogue/catalogue.js";
 import { placeholder } from "./injection/request_fields.js";
 import type { Route } from "./proxy/routes.js";
 
@@ -22,37 +23,6 @@ const bundleVariables = [
 const furtherVariables = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 /** What `nexusd` takes from its environment: the program has no business with the daemon. */
 const ofNexusd = /^NEXUS_/;
-
-/** Where tools look for the credential of an API, by its host: many do not start without one. */
-const variablesOf: Readonly<Record<string, readonly string[]>> = {
-  "api.anthropic.com": ["ANTHROPIC_API_KEY"],
-  "api.cloudflare.com": ["CLOUDFLARE_API_TOKEN"],
-  "api.cohere.com": ["CO_API_KEY"],
-  "api.deepseek.com": ["DEEPSEEK_API_KEY"],
-  "api.digitalocean.com": ["DIGITALOCEAN_ACCESS_TOKEN"],
-  "api.exa.ai": ["EXA_API_KEY"],
-  "api.firecrawl.dev": ["FIRECRAWL_API_KEY"],
-  "api.github.com": ["GITHUB_TOKEN", "GH_TOKEN"],
-  "api.groq.com": ["GROQ_API_KEY"],
-  "api.heroku.com": ["HEROKU_API_KEY"],
-  "api.linear.app": ["LINEAR_API_KEY"],
-  "api.mistral.ai": ["MISTRAL_API_KEY"],
-  "api.notion.com": ["NOTION_TOKEN"],
-  "api.openai.com": ["OPENAI_API_KEY"],
-  "api.perplexity.ai": ["PERPLEXITY_API_KEY"],
-  "api.replicate.com": ["REPLICATE_API_TOKEN"],
-  "api.sendgrid.com": ["SENDGRID_API_KEY"],
-  "api.stripe.com": ["STRIPE_API_KEY"],
-  "api.tavily.com": ["TAVILY_API_KEY"],
-  "api.vercel.com": ["VERCEL_TOKEN"],
-  "api.x.ai": ["XAI_API_KEY"],
-  "generativelanguage.googleapis.com": ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
-  "gitlab.com": ["GITLAB_TOKEN"],
-  "huggingface.co": ["HF_TOKEN"],
-  "openrouter.ai": ["OPENROUTER_API_KEY"],
-  "sentry.io": ["SENTRY_AUTH_TOKEN"],
-  "slack.com": ["SLACK_BOT_TOKEN"],
-};
 
 /**
  * The environment of a program whose requests go through the proxy.
@@ -94,10 +64,13 @@ export function programEnvironment(
 export function placeholdersFor(
   routes: readonly Route[],
   given: Readonly<Record<string, string>>,
+  catalogue: Catalogue,
 ): Record<string, string> {
-  const known = routes.flatMap(({ providerName, places }) =>
-    places.flatMap(({ host }) => (variablesOf[host] ?? []).map((name) => [name, providerName] as const)),
-  );
+  const known = catalogue.list({ limit: Number.POSITIVE_INFINITY }).flatMap(({ settings, toolVariables }) => {
+    const { host } = URL.canParse(settings.apiBaseUrl) ? new URL(settings.apiBaseUrl) : { host: "" };
+    const route = routes.find(({ places }) => places.some((place) => place.host === host));
+    return route ? toolVariables.map((name) => [name, route.providerName] as const) : [];
+  });
   const named = [...known, ...Object.entries(given)];
   return Object.fromEntries(named.map(([name, providerName]) => [name, placeholder(providerName)]));
 }

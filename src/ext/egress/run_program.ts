@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Catalogue } from "../../catalogue/catalogue.js";
 import { keepLease } from "../../cli/admin/lease.js";
 import { CommandFailure, usageFailure } from "../../cli/shell/command_failure.js";
 import {
@@ -113,7 +114,8 @@ async function ran(shell: Shell, argv: readonly string[], flags: RunFlags, parts
   const files = { authority: join(folder, "authority.pem"), bundle: join(folder, "bundle.pem") };
   writeFileSync(files.authority, authority.pem);
   writeFileSync(files.bundle, `${roots}\n${authority.pem}`);
-  const placeholders = placeholdersFor(parts.routes.all, flags.placeholder ?? {});
+  const catalogue = await Catalogue.open(undefined);
+  const placeholders = placeholdersFor(parts.routes.all, flags.placeholder ?? {}, catalogue);
   const environmentWith = (url: URL): NodeJS.ProcessEnv =>
     programEnvironment(shell.env, url, files, placeholders, parts.routes.all);
   if (!flags.isolate) return await shell.runProgram(argv, environmentWith(await proxy.open()));
@@ -160,42 +162,34 @@ async function routesOf(
   { allow }: RunFlags,
   userId: string,
 ): Promise<Routes> {
-  const list = await listAll(
-    "list the providers",
-    daemon.providers.listProviders,
-    {},
-    (page) => page.providers,
-  );
+  const { listProviders } = daemon.providers;
+  const list = await listAll("list the providers", listProviders, {}, (page) => page.providers);
   if (!allow) {
     const routes = list.map((provider) => routeOf(provider, "")).filter(({ places }) => places.length > 0);
     if (routes.length === 0)
       throw usageFailure(
         "no provider has an https API base URL: run `nexusd provider update NAME --api-base-url https://...`, or `nexusd provider add`",
       );
-    const connections = await listAll(
+    const { listConnections } = daemon.connections;
+    const own = await listAll(
       "list the connections",
-      daemon.connections.listConnections,
+      listConnections,
       { userId },
       (page) => page.connections,
     );
-    const connected = new Set(
-      connections.map(({ providerId }) => list.find(({ id }) => id === providerId)?.name),
-    );
-    return new Routes(
-      () => routes,
-      ({ providerName }) => connected.has(providerName),
-    );
+    const ids = new Set(own.map(({ providerId }) => providerId));
+    const isConnected = ({ providerName }: NamedRoute): boolean =>
+      list.some(({ id, name }) => name === providerName && ids.has(id));
+    return new Routes(() => routes, isConnected);
   }
   const routes = allow.map(({ providerName, label }) => {
     const provider = list.find(({ name }) => name === providerName);
-    if (!provider)
-      throw usageFailure(
-        `--allow ${printable(providerName)}: there is no such provider: nexusd provider list`,
-      );
+    const named = `--allow ${printable(providerName)}`;
+    if (!provider) throw usageFailure(`${named}: there is no such provider: nexusd provider list`);
     const route = routeOf(provider, label);
     if (route.places.length > 0) return route;
     throw usageFailure(
-      `--allow ${providerName}: the provider names no https host: nexusd provider update ${providerName} --api-base-url https://api.example.com`,
+      `${named}: the provider names no https host: nexusd provider update ${providerName} --api-base-url https://api.example.com`,
     );
   });
   return new Routes(() => routes);

@@ -12,6 +12,8 @@ export interface ProviderTemplate {
   readonly notes: readonly string[];
   /** What a scope allows, in the words of its person, by the scope. */
   readonly scopeWords: Readonly<Record<string, string>>;
+  /** Where tools look for the credential of the API: many do not start without one. */
+  readonly toolVariables: readonly string[];
 }
 
 /** A part of a template's URLs that differs from customer to customer. */

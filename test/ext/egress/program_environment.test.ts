@@ -3,9 +3,9 @@ import { Catalogue } from "../../../src/catalogue/catalogue.js";
 import { placeholdersFor, programEnvironment } from "../../../src/ext/egress/program_environment.js";
 import { routeOf } from "../../../src/ext/egress/proxy/routes.js";
 
-it("gives the tools of a provider a placeholder without being asked, and what was asked for", () => {
+it("gives the tools of a provider a placeholder without being asked, and what was asked for", async () => {
   const github = routeOf({ name: "work", apiBaseUrl: "https://api.github.com", apiHosts: [] }, "");
-  const names = placeholdersFor([github], { OWN_TOKEN: "acme" });
+  const names = placeholdersFor([github], { OWN_TOKEN: "acme" }, await Catalogue.open(undefined));
   expect(Object.keys(names).sort()).toEqual(["GH_TOKEN", "GITHUB_TOKEN", "OWN_TOKEN"]);
   expect(names["GITHUB_TOKEN"]).toContain("work");
   expect(names["OWN_TOKEN"]).toContain("acme");

@@ -56,13 +56,14 @@ export function filledBasic(field: string | undefined, token: Token): { readonly
   const credential = credentialOf(token);
   const [, encoded = ""] = /^basic +(\S+) *$/i.exec(field ?? "") ?? [];
   const parts = Buffer.from(encoded, "base64").toString("utf8").split(":");
-  if (credential === "" || token.strategy?.kind.case === "basicAuth" || !parts.some(isPlaceholder)) return {};
-  const filled = parts.map((part) => (isPlaceholder(part) ? credential : part)).join(":");
+  if (
+    credential === "" ||
+    token.strategy?.kind.case === "basicAuth" ||
+    !parts.some((part) => part.includes(mark))
+  )
+    return {};
+  const filled = parts.map((part) => (part.includes(mark) ? credential : part)).join(":");
   return { authorization: `Basic ${Buffer.from(filled).toString("base64")}` };
-}
-
-function isPlaceholder(part: string): boolean {
-  return part.includes(mark);
 }
 
 /** What is sent as it is; empty where a signature is made of the credential. */

@@ -61,12 +61,10 @@ export class CallerSessions {
   /** @param user as the caller names it, or empty @throws Problem */
   of(principal: Principal, user: string): EgressSession {
     const userId = user || this.#soleUserOf(principal) || this.deps.user;
-    if (userId === undefined)
-      throw new Problem(
-        407,
-        "no-user",
-        "whose connections? name the user in the URL of the proxy: http://USER:KEY@host:port",
-      );
+    if (userId === undefined) {
+      const detail = "whose connections? name the user in the URL of the proxy: http://USER:KEY@host:port";
+      throw new Problem(407, "no-user", detail);
+    }
     const key = [principal.name, userId, principal.expiresAtMs].join("\n");
     const known = this.#sessions.get(key);
     if (known) return known.session;
@@ -133,13 +131,9 @@ export class CallerSessions {
       if (!(error instanceof Unavailable)) void end();
     };
     release = access.hold(principal, "token.read", access.permissionsFor(principal), onEnded, true);
+    const since = timestampFromMs(clock.nowMs());
     const about = {
-      ...{
-        id: credentials.sessionId,
-        principal: principal.name,
-        userId,
-        since: timestampFromMs(clock.nowMs()),
-      },
+      ...{ id: credentials.sessionId, principal: principal.name, userId, since },
       ...(principal.expiresAtMs !== undefined && { until: timestampFromMs(principal.expiresAtMs) }),
     };
     return { session, end, listed: () => create(EgressSessionSchema, { ...about, ...record.listed }) };

@@ -50,11 +50,11 @@ async function ownAuthority(options: DaemonAuthorityOptions): Promise<Authority>
   const cert = join(dataDir, "egress-ca.pem");
   const sealed = join(dataDir, "egress-ca.key");
   const place = { databaseId, kind: "egress_ca", providerId: "", connectionId: "", revision: 1n } as const;
-  const readKey = (): string =>
-    vault
-      .open(fromSealedMessage(fromBinary(SealedRecordSchema, readFileSync(sealed))), place)
-      .toString("utf8");
-  const found = existsSync(sealed) ? await opened(cert, readKey, clock).catch(unusable) : undefined;
+  const open = async (): Promise<Authority> => {
+    const key = vault.open(fromSealedMessage(fromBinary(SealedRecordSchema, readFileSync(sealed))), place);
+    return await Authority.of(readFileSync(cert, "utf8"), key.toString("utf8"), clock);
+  };
+  const found = existsSync(sealed) ? await open().catch(unusable) : undefined;
   if (found instanceof Error) {
     log.warn(
       { err: found, file: cert },
@@ -79,10 +79,6 @@ async function ownAuthority(options: DaemonAuthorityOptions): Promise<Authority>
     }
   });
   return authority;
-}
-
-async function opened(cert: string, readKey: () => string, clock: Clock): Promise<Authority> {
-  return await Authority.of(readFileSync(cert, "utf8"), readKey(), clock);
 }
 
 /** @throws what the file system says, but for a file that is not there: nothing is known of the content then */

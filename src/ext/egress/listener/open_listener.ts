@@ -29,10 +29,10 @@ export async function openListener({
       name: "egress",
       make: (place) => {
         const upstream = new Upstream(dialer);
-        const own = { authority, upstream, network, user, clock };
         const metrics: EgressMetrics = new EgressMetrics(resources.metrics, () => sessions.size);
         const sessions: CallerSessions = new CallerSessions({
-          ...{ ...own, store, access: domain.access, metrics, log: options.log },
+          ...{ authority, upstream, network, user, clock, store, access: domain.access, metrics },
+          log: options.log,
           services: servicesAt("egress"),
         });
         listed = () => sessions.list();

@@ -87,19 +87,16 @@ export class Credentials {
       const shown = showRequest(method, `https://${authorityOf(origin)}${target}`, headers, bytes);
       return { ...shown, session: this.sessionId, repeats };
     };
+    const ask = (bytes: Uint8Array | undefined) => this.#token(route, show(bytes), stop);
     try {
-      return await this.#token(route, show(body), stop);
+      return await ask(body);
     } catch (error) {
       if (refusalOf(error) !== "show_body") throw problemOf(error);
     }
     const whole = await wholeBody();
-    if (whole === undefined)
-      throw new Problem(
-        413,
-        "body-too-long",
-        "a rule goes by the body of this request, which is too long to be read",
-      );
-    return await asked(this.#token(route, show(whole), stop));
+    if (whole) return await asked(ask(whole));
+    const detail = "a rule goes by the body of this request, which is too long to be read";
+    throw new Problem(413, "body-too-long", detail);
   }
 
   async #token(route: Route, request: ShownRequestInit, stop: AbortController): Promise<Token> {

@@ -58,8 +58,7 @@ export class Dialer {
     if (/(^|\.)localhost$/.test(name)) return [{ address: "127.0.0.1", family: 4 }];
     const addresses = await lookupAll(name);
     const { networks } = this;
-    for (const { address } of networks ? addresses : [])
-      if (networks) refuse(name, judgeAddress(address, networks, name));
+    if (networks) for (const { address } of addresses) refuse(name, judgeAddress(address, networks, name));
     return addresses;
   }
 

@@ -121,12 +121,10 @@ export class Exchange {
   async #send(route: Route, token: Token, nonce = ""): Promise<Answer> {
     const isSigned = ["hmacPayload", "awsSigv4"].includes(token.strategy?.kind.case ?? "");
     const whole = isSigned ? await this.#body.whole(maxSignedBytes) : undefined;
-    if (isSigned && whole === undefined)
-      throw new Problem(
-        413,
-        "body-too-long",
-        `the credential of ${route.providerName} is made of the body, which may have ${maxSignedBytes} bytes`,
-      );
+    if (isSigned && whole === undefined) {
+      const detail = `the credential of ${route.providerName} is made of the body, which may have ${maxSignedBytes} bytes`;
+      throw new Problem(413, "body-too-long", detail);
+    }
     const { path, headers, mask } = await this.parts.credentials.put(this.#own(whole), token, route, nonce);
     const answer = await this.#reach(path, headers);
     return { ...answer, headers: mask.fields(answer.headers), mask };
@@ -193,10 +191,8 @@ function isWithoutBody(request: Incoming): boolean {
 /** Undefined where the API does not refuse the credential. */
 function refusalIn({ status, headers }: UpstreamAnswer): Refusal | undefined {
   const challenge = headers["www-authenticate"];
-  const wwwAuthenticate = (Array.isArray(challenge) ? challenge.join(", ") : String(challenge ?? "")).slice(
-    0,
-    8_192,
-  );
+  const text = Array.isArray(challenge) ? challenge.join(", ") : String(challenge ?? "");
+  const wwwAuthenticate = text.slice(0, 8_192);
   if (!refusesCredential(status, wwwAuthenticate)) return undefined;
   return { status, wwwAuthenticate, dpopNonce: String(headers["dpop-nonce"] ?? "") };
 }

@@ -43,31 +43,24 @@ export async function judge(
   refuseUnallowed(request, method, target, allowance);
   const [path = "/"] = target.split(/[?#]/, 1);
   const match = routes.match(origin.host, origin.port, path);
-  if (match.kind === "ambiguous")
-    throw new Problem(
-      403,
-      "ambiguous-provider",
-      `several providers claim ${origin.host}${path}: ${match.providers.join(", ")}; name one with --allow, or connect to one alone`,
-    );
+  if (match.kind === "ambiguous") {
+    const detail = `several providers claim ${origin.host}${path}: ${match.providers.join(", ")}; name one with --allow, or connect to one alone`;
+    throw new Problem(403, "ambiguous-provider", detail);
+  }
   if (match.kind === "none" && network !== "open")
     throw new Problem(403, "no-provider", `no provider of this session has ${origin.host}${path}`);
   return match.kind === "route" ? match.route : undefined;
 }
 
 /** What the flags of `nexusd run` say; the rules of the daemon are asked afterwards. */
-function refuseUnallowed(
-  request: Incoming,
-  method: string,
-  target: string,
-  { methods, paths }: Allowance,
-): void {
-  const isOverridden = methodOverrides.some((name) => name in request.headers);
-  if (methods && (isOverridden || !methods.includes(method)))
-    throw new Problem(
-      403,
-      "method-not-allowed",
-      `${isOverridden ? "a header that changes the method" : method} is refused: this session may only send ${methods.join(", ")} (--read-only, --method)`,
-    );
+function refuseUnallowed({ headers }: Incoming, method: string, target: string, allowed: Allowance): void {
+  const { methods, paths } = allowed;
+  const isOverridden = methodOverrides.some((name) => name in headers);
+  if (methods && (isOverridden || !methods.includes(method))) {
+    const what = isOverridden ? "a header that changes the method" : method;
+    const detail = `${what} is refused: this session may only send ${methods.join(", ")} (--read-only, --method)`;
+    throw new Problem(403, "method-not-allowed", detail);
+  }
   if (!paths) return;
   const { path } = readTarget(target);
   if (path !== undefined && new Texts(paths).has(path)) return;
@@ -78,18 +71,15 @@ function refuseUnallowed(
 
 function refuseMisdirected(origin: Origin, request: Incoming, target: string): void {
   const authority = request.headers[":authority"] ?? request.headers.host ?? "";
-  const isNamedTwice =
-    request.rawHeaders.filter((name, at) => at % 2 === 0 && /^host$/i.test(name)).length > 1;
-  if (isNamedTwice || !isAuthority(String(authority), origin) || !target.startsWith("/"))
-    throw new Problem(
-      421,
-      "misdirected",
-      `this tunnel leads to ${authorityOf(origin)}: the request must name the same host, and a path`,
-    );
+  const hosts = request.rawHeaders.filter((name, at) => at % 2 === 0 && /^host$/i.test(name));
+  if (hosts.length < 2 && isAuthority(String(authority), origin) && target.startsWith("/")) return;
+  const detail = `this tunnel leads to ${authorityOf(origin)}: the request must name the same host, and a path`;
+  throw new Problem(421, "misdirected", detail);
 }
 
 /** What a request names as its host must be where the tunnel leads. */
 function isAuthority(text: string, origin: Origin): boolean {
+  if (text === authorityOf(origin)) return true;
   const [, name = "", port = "443"] = /^(\[[^\]]*\]|[^:]*)(?::(\d{1,5}))?$/.exec(text) ?? [];
   return canonicalHost(name) === origin.host && Number(port) === origin.port;
 }

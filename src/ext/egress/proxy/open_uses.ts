@@ -3,9 +3,6 @@ import type { WatchTokensResponse } from "../../../gen/nexus/v1/token_pb.js";
 import { type Clock, delay } from "../../../runtime/clock.js";
 import type { NamedRoute } from "./routes.js";
 
-/** What must end when its credential does. */
-type End = () => void;
-
 /** Of a daemon that is away, or starts again. */
 const firstRetryMs = 100;
 const longestRetryMs = 10_000;
@@ -27,14 +24,14 @@ export interface OpenUsesDeps {
  * leaves what the caller may see: a stream of the daemon shows it.
  */
 export class OpenUses {
-  readonly #uses = new Map<string, { readonly route: NamedRoute; readonly ends: Set<End> }>();
+  readonly #uses = new Map<string, { readonly route: NamedRoute; readonly ends: Set<() => void> }>();
   /** Stops the watch. */
   #stop = new AbortController();
 
   constructor(private readonly deps: OpenUsesDeps) {}
 
   /** @returns ends the hold */
-  begin(route: NamedRoute, end: End): () => void {
+  begin(route: NamedRoute, end: () => void): () => void {
     const key = keyOf(route);
     let uses = this.#uses.get(key);
     if (!uses) {

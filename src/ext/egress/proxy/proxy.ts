@@ -48,7 +48,7 @@ export class EgressProxy {
     try {
       session = await this.deps.sessionOf(request);
       const origin = originOf(`https://${request.url}`);
-      const isOfProvider = session.routes.has(origin.host, origin.port);
+      const isOfProvider = session.deps.routes.has(origin.host, origin.port);
       if (!isOfProvider) session.refuseOthers(origin.host);
       const there = isOfProvider
         ? undefined
@@ -76,13 +76,11 @@ export class EgressProxy {
       session = await this.deps.sessionOf(request);
       const url = absolute(request.url);
       const origin = originOf(url.href);
-      const isOfProvider = session.routes.hostNames.includes(origin.host);
-      if (isOfProvider || session.routes.has(origin.host, 443))
-        throw new Problem(
-          403,
-          "https-only",
-          `${origin.host} belongs to a provider: use https, no credential goes over http`,
-        );
+      const isOfProvider = session.deps.routes.hostNames.includes(origin.host);
+      if (isOfProvider || session.deps.routes.has(origin.host, 443)) {
+        const detail = `${origin.host} belongs to a provider: use https, no credential goes over http`;
+        throw new Problem(403, "https-only", detail);
+      }
       session.refuseOthers(origin.host);
       session.hold(request.socket);
       await this.#forward(request, response, url, origin);
@@ -94,7 +92,7 @@ export class EgressProxy {
   }
 
   #refused(session: EgressSession | undefined, { kind }: Problem): void {
-    if (session) session.record?.refused(kind);
+    if (session) session.deps.record?.refused(kind);
     else this.deps.onRefused?.(kind);
   }
 
@@ -140,11 +138,8 @@ export function proxyCredentials(field = ""): { readonly user: string; readonly 
 /** @throws Problem */
 function absolute(target = ""): URL {
   if (/^http:\/\//i.test(target) && URL.canParse(target)) return new URL(target);
-  throw new Problem(
-    400,
-    "not-for-a-proxy",
-    "this is a proxy: send CONNECT, or a request with an absolute http URL",
-  );
+  const detail = "this is a proxy: send CONNECT, or a request with an absolute http URL";
+  throw new Problem(400, "not-for-a-proxy", detail);
 }
 
 /** @throws Problem */

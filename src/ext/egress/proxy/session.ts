@@ -30,18 +30,10 @@ export class EgressSession {
   readonly #sockets = new Set<Duplex>();
   readonly #http2 = new Set<ServerHttp2Session>();
 
-  constructor(private readonly deps: SessionDeps) {}
+  constructor(readonly deps: SessionDeps) {}
 
   get isIdle(): boolean {
     return this.#sockets.size + this.#http2.size === 0;
-  }
-
-  get routes(): SessionDeps["routes"] {
-    return this.deps.routes;
-  }
-
-  get record(): SessionDeps["record"] {
-    return this.deps.record;
   }
 
   /** @throws Problem for a host that belongs to no provider, and may not be reached */
