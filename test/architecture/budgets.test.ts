@@ -43,6 +43,7 @@ function counts(): Record<keyof typeof budgets, number> {
     core: source - lines("src/ext/"),
     src: source,
     extension: Math.max(...sizes),
+    egressExtension: lines("src/ext/egress/"),
     fleetExtension: lines("src/ext/fleet/"),
     testsForSource: Math.round((100 * lines("test/")) / source),
     bench: lines("bench/"),

@@ -17,10 +17,7 @@ export class ProgramProxy {
   constructor(private readonly deps: { readonly session: EgressSession; readonly dialer: Dialer }) {
     this.#proxy = new EgressProxy({
       dialer: deps.dialer,
-      sessionOf: (request) => {
-        this.#authenticate(request);
-        return deps.session;
-      },
+      sessionOf: (request) => this.#sessionOf(request),
     });
     this.#proxy.server.on("connection", (socket) => {
       this.#sockets.add(socket);
@@ -48,9 +45,9 @@ export class ProgramProxy {
   }
 
   /** @throws Problem */
-  #authenticate({ headers }: IncomingMessage): void {
+  #sessionOf({ headers }: IncomingMessage): EgressSession {
     const { token = "" } = proxyCredentials(headers["proxy-authorization"]);
-    if (matchesDigest(token, digestOf(this.#secret))) return;
+    if (matchesDigest(token, digestOf(this.#secret))) return this.deps.session;
     const detail =
       "this proxy serves one program: use HTTPS_PROXY of its environment, user and password included";
     throw new Problem(407, "not-authenticated", detail);

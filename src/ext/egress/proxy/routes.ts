@@ -71,7 +71,7 @@ export class Routes {
     return this.routes();
   }
 
-  /** Every host; in place of a wildcard, the name above. */
+  /** Every host; of a wildcard the name above. */
   get hostNames(): readonly string[] {
     return this.routes().flatMap(({ places }) => places.map(({ host }) => host));
   }
