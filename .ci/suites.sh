@@ -15,7 +15,7 @@ refresh="src/oauth src/ext/grants src/domain/refresh src/domain/token_endpoint s
 case $(node --version) in v20.*) other_node=26 ;; *) other_node=20 ;; esac
 
 suites() {
-  export PROPERTY_SEED=$(seed)
+  export PROPERTY_SEED=$(seed) CHANGED_FILES=${changed:-}
   suite check 300 2 "" "always" "npm run check"
   suite test 600 2 "terminals openssl" "always" 'npm test -- $REPORT'
   suite model 200 1 "" "always" "npm run --silent test:model -- --runs $(for_change_or_all 500 3000) --seed $(seed)"
@@ -24,7 +24,7 @@ suites() {
   suite daemon 900 2 "strace terminals" "src test/daemon test/ext/console test/ext/grants test/ext/mcp test/fakes $build" 'npm run test:daemon -- $REPORT'
   suite fleet 900 2 "postgresql pgbouncer faketime promtool" "$fleet src/store src/daemon test/ext/fleet test/ext/spoke $build" \
     'npx vitest run --project fleet $REPORT'
-  suite removal 1500 2 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'
+  suite removal 900 2 "" "src/ext test/ext test/removal" 'npx vitest run --project removal $REPORT'
   suite tools 300 2 "docker kubectl terminals systemd go package_clients" "src/cli src/ext/credential_helpers src/strategies test/daemon/tools test/daemon/terminal test/daemon/service deploy/systemd deploy/compose" \
     'npx vitest run --project tools $REPORT'
   suite observability 120 1 promtool "src/telemetry deploy/observability test/observability" 'npx vitest run --project observability $REPORT'

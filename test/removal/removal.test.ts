@@ -5,12 +5,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../temporary_folder.js";
 
 const root = join(import.meta.dirname, "../..");
@@ -19,9 +20,16 @@ const names = [...readFileSync(join(root, list), "utf8").matchAll(/"\.\/(\w+)\/e
   ([, name = ""]) => name,
 );
 
-/** A copy of what git knows, without an extension: its folders, and its two lines in the list. */
-function without(name: string): string {
-  const copy = temporaryFolder();
+/** Those that the present change touches; all where it is not named, or touches none of them alone. */
+const changed = [...(process.env["CHANGED_FILES"] ?? "").matchAll(/^(?:src|test)\/ext\/(\w+)\//gm)].map(
+  ([, name = ""]) => name,
+);
+const removals = changed.length > 0 ? names.filter((name) => changed.includes(name)) : names;
+
+/** What git knows, in one copy: each test removes from it, and brings back. */
+let copy = "";
+beforeAll(() => {
+  copy = temporaryFolder();
   const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
     cwd: root,
     encoding: "utf8",
@@ -30,35 +38,81 @@ function without(name: string): string {
     mkdirSync(dirname(join(copy, file)), { recursive: true });
     cpSync(join(root, file), join(copy, file));
   }
-  for (const tree of ["src", "test"]) rmSync(join(copy, tree, "ext", name), { recursive: true, force: true });
-  const text = readFileSync(join(copy, list), "utf8");
-  const variable = new RegExp(`^import \\{ (\\w+) \\} from "\\./${name}/extension\\.js";\\n`, "m").exec(text);
-  expect(variable, `${list} imports ${name}`).not.toBeNull();
-  const [line = "", word = ""] = variable ?? [];
-  writeFileSync(join(copy, list), text.replace(line, "").replace(new RegExp(`\\b${word}\\b,?\\s*`), ""));
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-  return copy;
-}
+});
 
-/** What tests, benches or examples have of the extension goes with it: files whose imports are not there. */
-function withoutDangling(copy: string): void {
-  const dangling = (path: string): boolean =>
-    [...readFileSync(join(copy, path), "utf8").matchAll(/(?:from |import\()\s*"(\.[^"]*)"/g)].some(
-      ([, to = ""]) => {
-        const target = join(copy, dirname(path), to);
-        return !existsSync(target) && !existsSync(target.replace(/\.js$/, ".ts"));
-      },
-    );
-  for (let gone = [""]; gone.length > 0; ) {
-    const files = ["test", "bench", "examples"].flatMap((tree) =>
-      readdirSync(join(copy, tree), { recursive: true, encoding: "utf8" }).map((file) => join(tree, file)),
-    );
-    gone = files.filter((file) => file.endsWith(".ts") && dangling(file));
-    for (const file of gone) rmSync(join(copy, file));
+const textOf = (path: string) => readFileSync(join(copy, path), "utf8");
+
+/** Takes extensions out of the copy: their folders, their lines in the list, and what imports them. @returns what brings them back */
+function remove(...gone: string[]): () => void {
+  const before = textOf(list);
+  const removed: string[] = [];
+  const putAside = (path: string) => {
+    mkdirSync(dirname(join(copy, "removed", path)), { recursive: true });
+    renameSync(join(copy, path), join(copy, "removed", path));
+    removed.push(path);
+  };
+  for (const name of gone) {
+    for (const path of [`src/ext/${name}`, `test/ext/${name}`])
+      if (existsSync(join(copy, path))) putAside(path);
+    const text = textOf(list);
+    const [line = "", word = ""] =
+      new RegExp(`^import \\{ (\\w+) \\} from "\\./${name}/extension\\.js";\\n`, "m").exec(text) ?? [];
+    expect(line, `${list} imports ${name}`).not.toBe("");
+    writeFileSync(join(copy, list), text.replace(line, "").replace(new RegExp(`\\b${word}\\b,?\\s*`), ""));
   }
+  // What tests, benches or examples have of an extension goes with it.
+  for (let dangling = [""]; dangling.length > 0; ) {
+    dangling = sources().filter((file) =>
+      importsOf(file).some((to) => existsSync(join(copy, "removed", to))),
+    );
+    dangling.forEach(putAside);
+  }
+  return () => {
+    for (const path of removed.reverse()) renameSync(join(copy, "removed", path), join(copy, path));
+    rmSync(join(copy, "removed"), { recursive: true });
+    writeFileSync(join(copy, list), before);
+  };
 }
 
-function run(copy: string, ...args: string[]): string {
+function sources(): string[] {
+  return ["test", "bench", "examples"].flatMap((tree) =>
+    readdirSync(join(copy, tree), { recursive: true, encoding: "utf8" })
+      .map((file) => join(tree, file))
+      .filter((file) => /\.tsx?$/.test(file)),
+  );
+}
+
+/** The files that a file imports, statically or not. */
+function importsOf(path: string): string[] {
+  return [...textOf(path).matchAll(/(?:from |import\()\s*"(\.[^"]*)"/g)].flatMap(([, to = ""]) => {
+    const target = join(dirname(path), to);
+    return [target, target.replace(/\.js$/, ".ts"), target.replace(/\.js$/, ".tsx")];
+  });
+}
+
+/** The tests of what is left, but for those that hold the documents, the suites and the budgets against the whole tree. */
+function testsLeft(): string[] {
+  const ofTree = /^test\/(documents\/|ci\.test|architecture\/)/;
+  return sources().filter((file) => /\.test\.tsx?$/.test(file) && !ofTree.test(file));
+}
+
+/**
+ * Those that see the list of extensions; to all others, nothing is gone. The wired domain takes grant types from it, and nothing else.
+ */
+function testsOfList(gone: string): string[] {
+  const imports = sources()
+    .filter((file) => gone === "grants" || file !== "test/fakes/wired_domain.ts")
+    .map((file) => [file, importsOf(file)] as const);
+  const seeing = new Set([list]);
+  for (let size = 0; size < seeing.size; ) {
+    size = seeing.size;
+    for (const [file, targets] of imports) if (targets.some((to) => seeing.has(to))) seeing.add(file);
+  }
+  return testsLeft().filter((file) => seeing.has(file));
+}
+
+function run(...args: string[]): string {
   try {
     return execFileSync(process.execPath, args, {
       cwd: copy,
@@ -72,7 +126,7 @@ function run(copy: string, ...args: string[]): string {
 }
 
 /** Serves until it is ready. */
-async function serve(copy: string): Promise<void> {
+async function serve(): Promise<void> {
   const daemon = spawn(process.execPath, ["dist/main.js", "serve"], {
     cwd: copy,
     env: { ...process.env, HOME: copy, NEXUS_DATA_DIR: join(copy, "data"), NEXUS_PORT_BASE: "", ...free },
@@ -90,23 +144,25 @@ const free = Object.fromEntries(
   ["HTTP", "BROWSER", "OPS", "CONSOLE"].map((name) => [`NEXUS_${name}_LISTEN`, "127.0.0.1:0"]),
 );
 
-describe.each(names)("without the extension %s", (name) => {
+const bin = (path: string) => join("node_modules", path);
+
+/** The rest type-checks (warm after the first), builds and starts. */
+async function stands(): Promise<void> {
+  run(bin("typescript/bin/tsc"), "--noEmit", "--incremental", "--tsBuildInfoFile", "types.tsbuildinfo");
+  run("scripts/build.mjs");
+  await serve();
+}
+
+const passes = (...tests: string[]) => run(bin("vitest/vitest.mjs"), "run", "--project", "unit", ...tests);
+
+describe.each(removals)("without the extension %s", (name) => {
   it("the rest type-checks, builds, starts and passes its own tests", { timeout: 600_000 }, async () => {
-    const copy = without(name);
-    withoutDangling(copy);
-    const bin = (path: string) => join("node_modules", path);
-    run(copy, bin("typescript/bin/tsc"), "--noEmit");
-    run(copy, "scripts/build.mjs");
-    await serve(copy);
-    // No other test sees the list of extensions.
-    const tests = [
-      "test/cli",
-      "test/config",
-      "test/architecture.test.ts",
-      ...["test/ext"].filter(() => names.length > 1),
-      // The wired domain of the tests has the grant types of all extensions.
-      ...["test/domain"].filter(() => name === "grants"),
-    ];
-    run(copy, bin("vitest/vitest.mjs"), "run", "--project", "unit", ...tests);
+    const bringBack = remove(name);
+    try {
+      await stands();
+      passes("test/architecture.test.ts", ...testsOfList(name));
+    } finally {
+      bringBack();
+    }
   });
 });
