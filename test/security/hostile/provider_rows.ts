@@ -238,12 +238,6 @@ const enums: readonly Given[] = [
   ["oauth2_options.token_exchange", "no such", oauth({ tokenExchange: 9 }), /defined/],
   ["oauth2_options.actor_token", "no such", oauth({ actorToken: 9 }), /defined/],
   ["oauth2_options.actor_token", "no exchange", oauth({ actorToken: 2 }), /unless token_exchange is rfc8693/],
-  [
-    "oauth2_options.actor_token",
-    "the token of a public client",
-    { tokenEndpointAuthMethod: 1, ...oauth({ tokenExchange: 2, actorToken: 3 }) },
-    /for a public client/,
-  ],
   ...(
     [
       ["nothing", [""], /must not be empty/, "[0]"],
