@@ -1,4 +1,5 @@
 import { PassThrough, Writable } from "node:stream";
+import { durationFromMs, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { describe, expect, it } from "vitest";
 import { run } from "../../../src/cli/program.js";
@@ -98,6 +99,24 @@ describe("nexusd mcp over standard input and output", () => {
     for (const byte of Buffer.from(`${JSON.stringify(initialize)}\n`)) input.write(Buffer.from([byte]));
     await leaveAfter("begin");
     expect(answers()).toMatchObject([{ id: "begin", result: { protocolVersion: "2025-11-25" } }]);
+  });
+
+  it("renews the lease of its key as long as its host is there", async () => {
+    let renewals = 0;
+    const renewLease = () => ({ lease: durationFromMs(60_000), endsAt: timestampFromMs(++renewals) });
+    daemon.accessApi = { renewLease };
+    const { input, shell, exitCode } = await host();
+    await expect.poll(() => renewals).toBe(1);
+    await expect
+      .poll(() => {
+        shell.clock.advance(20_000);
+        return renewals;
+      })
+      .toBeGreaterThan(1);
+    input.end();
+    expect(await exitCode).toBe(0);
+    const { pending } = shell.clock;
+    expect(pending).toBe(0);
   });
 
   it("does not start for a provider that does not exist", async () => {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { durationFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { describe, expect, it } from "vitest";
 import { run } from "../../../../src/cli/program.js";
 import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
@@ -12,10 +13,13 @@ import { ListenerWorld } from "./listener_world.js";
 const world = perSuite(() => ListenerWorld.start());
 
 /** A shell whose programs are `program`. */
-function shellWith(program: (env: NodeJS.ProcessEnv) => Promise<void> = async () => undefined) {
+function shellWith(
+  program: (env: NodeJS.ProcessEnv) => Promise<void> = async () => undefined,
+  more: Record<string, string> = {},
+) {
   const { dataDir } = world.daemon.place.config;
   const roots = String(world.daemon.place.environment["NODE_EXTRA_CA_CERTS"]);
-  const env = { NEXUS_DATA_DIR: dataDir, NODE_EXTRA_CA_CERTS: roots };
+  const env = { NEXUS_DATA_DIR: dataDir, NODE_EXTRA_CA_CERTS: roots, ...more };
   const shell = fakeShell({ env, userName: () => "ada" });
   const runProgram = async (_: readonly string[], given: NodeJS.ProcessEnv) => {
     await program(given);
@@ -58,6 +62,37 @@ describe("nexusd sessions", () => {
     const code = await run(["run", ...flags, "--", "/opt/agent.py", "--secret"], shell);
     expect([code, shell.err()]).toEqual([0, ""]);
     expect(await listed()).toEqual([]);
+  });
+
+  it("renews the lease of its key while the program runs, and no longer", async () => {
+    const { clients, place, clock } = world.daemon;
+    const made = await clients.access.createApiKey({
+      ...{
+        name: "leased",
+        role: Role.AGENT,
+        restriction: { userIds: ["ada"] },
+        lease: durationFromMs(60_000),
+      },
+    });
+    await world.daemon.caughtUp();
+    const endsAtMs = async () => {
+      const { apiKeys } = await clients.access.listApiKeys({});
+      const end = apiKeys.find(({ name }) => name === "leased")?.leaseEndsAt;
+      return end && timestampMs(end);
+    };
+    const program = async () => {
+      for (let third = 0; third < 6; third++) {
+        clock.advance(25_000);
+        shell.clock.advance(20_000);
+        await expect.poll(endsAtMs).toBe(clock.nowMs() + 60_000);
+      }
+    };
+    const address = { NEXUS_ADDRESS: place.httpUrl, NEXUS_API_KEY: made.key };
+    const shell = shellWith(program, address);
+    expect([await run(["run", "--", "agent"], shell), shell.err()]).toEqual([0, ""]);
+    clock.advance(60_000);
+    shell.clock.advance(60_000);
+    await expect.poll(endsAtMs).toBeUndefined();
   });
 
   it("forgets a program of which nothing is reported for a minute", async () => {
