@@ -5,6 +5,7 @@ import { onBehalfOf } from "../../../src/ext/grants/downscoping/token_exchanger.
 import { actorOf, exchangeToken, tokenTypes } from "../../../src/ext/grants/token_exchange.js";
 import { plainOAuth2 } from "../../../src/model/providers/profile_fields.js";
 import type { OAuth2Options } from "../../../src/model/providers/profile_settings.js";
+import { providerViolations } from "../../../src/model/providers/provider_profile.js";
 import { manualAuthorizationServer } from "../../../src/oauth/authorization_server.js";
 import { createOutboundFetch } from "../../../src/outbound/outbound.js";
 import { ManualClock } from "../../../src/runtime/manual_clock.js";
@@ -12,6 +13,7 @@ import { Secret } from "../../../src/runtime/secret.js";
 import { loopbackNetworks } from "../../fakes/loopback_networks.js";
 import { perTest } from "../../lifetimes.js";
 import { json, startScriptedServer } from "../../oauth/scripted_server.js";
+import { plainSettings } from "../../samples.js";
 
 const issued = {
   access_token: "narrow",
@@ -20,6 +22,21 @@ const issued = {
   expires_in: 60,
 };
 const target: TokenTarget = { audience: "", resource: "", scopes: [] };
+
+test.each([
+  ["client_secret_post", "rfc8693", "client", []],
+  ["none", "rfc8693", "signed", []],
+  ["none", "rfc8693", "client", ["provider.oauth2_options.actor_token"]],
+  ["client_secret_post", "on_behalf_of", "signed", ["provider.oauth2_options.actor_token"]],
+] as const)(
+  "a client with %s and %s may have the actor token %s, or not",
+  (method, exchange, actor, fields) => {
+    const oauth2 = { ...plainSettings.oauth2, tokenExchange: exchange, actorToken: actor };
+    const urls = { authUrl: "https://op.example/authorize", tokenUrl: "https://op.example/token" };
+    const settings = { ...plainSettings, ...urls, tokenEndpointAuthMethod: method, oauth2 };
+    expect(providerViolations(settings, method !== "none").map(({ field }) => field)).toEqual(fields);
+  },
+);
 
 describe("at a token endpoint", () => {
   const server = perTest(() => startScriptedServer(json(issued)));
