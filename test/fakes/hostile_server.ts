@@ -276,9 +276,12 @@ export class HostileServer {
     if (this.timesDropped(token) > 1 && !grant.isForeign)
       this.violations.push(`I2: ${grant.holder} sent ${token} again, and two answers to it were lost`);
     const loss = losses.get(answer);
-    if (loss) this.#dropped.set(token, this.timesDropped(token) + 1);
+    const lose = (lost: Outcome): Outcome => {
+      this.#dropped.set(token, this.timesDropped(token) + 1);
+      return lost;
+    };
     if (answer === "slow") await new Promise<void>((resolve) => this.#held.add(resolve));
-    if (loss && unseen.has(answer)) return loss;
+    if (loss && unseen.has(answer)) return lose(loss);
     const failure = failures[answer];
     if (failure) {
       if (answer === "invalid_grant" || answer === "consent_revoked") {
@@ -299,7 +302,8 @@ export class HostileServer {
     const members = this.#issue(grant, isForgiven ? grant.current : this.#newToken(grant));
     if (isForgiven) this.probes++;
     this.#redemptions.set(token, { lost: loss !== undefined || !isHeard(), replays: isForgiven ? 1 : 0 });
-    return loss ?? (answer === "odd" ? oddly(members, this.#count) : json(members));
+    if (loss) return lose(loss);
+    return answer === "odd" ? oddly(members, this.#count) : json(members);
   }
 
   /** Within the grace period, and nothing has been done with the successor. */
