@@ -28,6 +28,8 @@ const progress = openSync(order.progressFile, "w");
 let cases = 0;
 const outcome = await run(target);
 await target.finish?.();
+// lmdb's writer may be at work, and an exit would wait for it for ever.
+await target.close?.();
 closeSync(progress);
 await new Promise((resolve) => process.stdout.write(`${JSON.stringify(outcome)}\n`, resolve));
 process.exit(0);

@@ -16,6 +16,7 @@ export interface Target<Input> {
   readonly tally: Map<string, number>;
   /** What can be judged only of many inputs together, and clearing up. @throws Violation */
   finish?(): Promise<void>;
+  close?(): Promise<void>;
 }
 
 /** The code did what its oracle forbids. */
