@@ -19,6 +19,7 @@ const racing = [
   "5: half closed (remote): Sends a DATA frame",
   "6: half closed (remote): Sends a HEADERS frame",
   '2: Sends a DATA frame on the stream that is not in "open" or "half-closed (local)" state',
+  '1: Sends a HEADERS frame with the "content-length" header field which does not equal the DATA frame payload length',
   '2: Sends a HEADERS frame with the "content-length" header field which does not equal the sum of the multiple DATA frames payload length',
 ];
 
