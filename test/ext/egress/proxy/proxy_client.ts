@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { type EventEmitter, once } from "node:events";
 import { type IncomingMessage, request as requestPlain } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { request as requestTls } from "node:https";
@@ -56,7 +56,7 @@ export class ProxyClient {
       ...{ host: "127.0.0.1", port, method: "CONNECT", path: authority, agent: false, ...this.toProxy },
       headers: username + password === "" ? {} : { "proxy-authorization": `Basic ${basic}` },
     }).end();
-    const [answer, socket, head] = (await once(sent, "connect")) as [IncomingMessage, Socket, Buffer];
+    const [answer, socket, head] = (await arrived(sent, "connect")) as [IncomingMessage, Socket, Buffer];
     if (answer.statusCode === 200) return socket;
     throw new Error(`${answer.statusCode} ${head.toString("utf8")}${await text(socket)}`);
   }
@@ -64,7 +64,7 @@ export class ProxyClient {
   async tls(host: string, alpn: readonly string[], servername = host): Promise<TLSSocket> {
     const socket = await this.tunnel(`${host}:${this.port}`);
     const tls = connectTls({ socket, servername, host, ca: this.ca, ALPNProtocols: [...alpn] });
-    await once(tls, "secureConnect");
+    await arrived(tls, "secureConnect");
     return tls;
   }
 
@@ -96,7 +96,7 @@ export class ProxyClient {
       headers: { host: `${host}:${this.port}`, ...headers },
       setHost: false,
     });
-    const answered = (once(sent, "response") as Promise<[IncomingMessage]>).then(([answer]) => ({
+    const answered = (arrived(sent, "response") as Promise<[IncomingMessage]>).then(([answer]) => ({
       status: answer.statusCode ?? 0,
       headers: answer.headers,
       body: answer,
@@ -114,7 +114,7 @@ export class ProxyClient {
     stream.on("trailers", (given) => {
       trailers = given;
     });
-    const answered = (once(stream, "response") as Promise<[Record<string, unknown>]>).then(([fields]) => ({
+    const answered = (arrived(stream, "response") as Promise<[Record<string, unknown>]>).then(([fields]) => ({
       status: Number(fields[":status"]),
       headers: fields,
       body: stream,
@@ -129,4 +129,12 @@ export function withPassword(url: URL, password: string): URL {
   const other = new URL(url);
   other.password = password;
   return other;
+}
+
+/** What closes before, in any way, has broken off. */
+function arrived(emitter: EventEmitter, event: string): Promise<unknown[]> {
+  const closed = once(emitter, "close").then(() => {
+    throw new Error("closed");
+  });
+  return Promise.race([once(emitter, event), closed]);
 }
