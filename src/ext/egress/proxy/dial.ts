@@ -21,6 +21,8 @@ export interface Origin {
 
 /** A server that does not answer by then is away. */
 const connectTimeoutMs = 10_000;
+/** A quiet stream whose server is gone without a word ends some time after it. Its program sees a living proxy, and would wait for ever. */
+const keepAliveMs = 30_000;
 
 /** Opens connections to servers. A server of TLS is believed when it proves to be the host by one of the roots. */
 export class Dialer {
@@ -49,7 +51,8 @@ export class Dialer {
         (error) => callback(error, []),
       );
     };
-    const socket = connectTcp({ host, port, lookup, autoSelectFamily: true, noDelay: true });
+    const kept = { keepAlive: true, keepAliveInitialDelay: keepAliveMs, noDelay: true };
+    const socket = connectTcp({ host, port, lookup, autoSelectFamily: true, ...kept });
     return await opened(socket, "connect", clock);
   }
 

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { request as requestTls } from "node:https";
 import { type AddressInfo, createServer, type Socket } from "node:net";
@@ -196,6 +197,21 @@ describe("a tunnel that nobody looks into", () => {
       const ends = await through();
       const sender = new Sender(ends[at]);
       await expectBackpressure(() => sender, ends[to]);
+    },
+  );
+
+  it.runIf(process.platform === "linux")(
+    "has the kernel ask a quiet server whether it is there",
+    async () => {
+      const [, far] = await through();
+      const [from, to] = [far.remotePort ?? 0, portOf()].map((port) =>
+        port.toString(16).toUpperCase().padStart(4, "0"),
+      );
+      // Columns: number, local and remote address, state (1 is open), queues, timer (2 is that of keepalive).
+      const ours = readFileSync("/proc/net/tcp", "utf8").match(
+        new RegExp(`: 0100007F:${from} 0100007F:${to} 01 .*`),
+      );
+      expect(ours?.[0].split(/\s+/).at(5)).toMatch(/^02:/);
     },
   );
 
