@@ -27,7 +27,7 @@ const ofNexusd = /^NEXUS_/;
 /**
  * The environment of a program whose requests go through the proxy.
  *
- * @param files.authority the certificate of the session, PEM; `bundle` the system's roots and it
+ * @param files.authority the certificate of the session and what Node trusts beside its own roots, PEM; `bundle` the system's roots and these
  */
 export function programEnvironment(
   env: NodeJS.ProcessEnv,

@@ -33,8 +33,7 @@ export class ApiStandIn {
   ) {}
 
   /** @param settings of HTTP/2 */
-  static async start(settings: Settings = {}): Promise<ApiStandIn> {
-    const issuer = new Authority();
+  static async start(settings: Settings = {}, issuer = new Authority()): Promise<ApiStandIn> {
     const { cert, key } = issuer.issueServer({ dns: ["api.localhost", "up.localhost", "other.localhost"] });
     const server = createSecureServer({ cert, key, allowHTTP1: true, settings }, (...pair) => {
       const [request, response] = pair as unknown as [IncomingMessage, ServerResponse];

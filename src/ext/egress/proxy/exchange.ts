@@ -4,6 +4,8 @@ import type { Socket } from "node:net";
 import type { Token } from "../../../gen/nexus/v1/token_pb.js";
 import { refusesCredential } from "../../../model/credentials/refusal.js";
 import { traceIdOf } from "../../../model/tracing.js";
+import { networkWords } from "../../../outbound/network_words.js";
+import type { OutboundError } from "../../../outbound/outbound.js";
 import type { Authority } from "../../../server/tls/authority.js";
 import type { Mask } from "../injection/mask.js";
 import { type Fields, ofConnection, ofEnd } from "../injection/request_fields.js";
@@ -141,8 +143,9 @@ export class Exchange {
     try {
       return await upstream.send(origin, sent);
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      throw new Problem(502, "api-unreachable", `${origin.host} cannot be reached: ${code ?? message}`);
+      const { code } = error as NodeJS.ErrnoException;
+      const { words } = networkWords({ reason: "network", code, host: origin.host } as OutboundError);
+      throw new Problem(502, "api-unreachable", words);
     }
   }
 

@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -28,6 +28,13 @@ describe("nexusd run", () => {
     });
     expect(Object.keys(env).filter((name) => name.startsWith("NEXUS_"))).toEqual([]);
     expect(stdout).not.toContain(key);
+  });
+
+  it("leaves to Node the certificates that it trusts already", async () => {
+    const roots = join(world.work, "roots.pem");
+    const { stdout } = await world.start([], ["sh", "-c", 'cat "$NODE_EXTRA_CA_CERTS"'], {});
+    expect(stdout).toContain(readFileSync(roots, "utf8").trim());
+    expect(stdout.match(/BEGIN CERTIFICATE/g)?.length).toBe(2);
   });
 
   it("says what to do about a provider that it cannot use", async () => {

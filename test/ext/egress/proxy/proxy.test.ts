@@ -5,8 +5,11 @@ import { connect as connectTls } from "node:tls";
 import { describe, expect, it } from "vitest";
 import { placeholder } from "../../../../src/ext/egress/injection/request_fields.js";
 import type { AcquireTokenRequest } from "../../../../src/gen/nexus/v1/token_pb.js";
+import { Authority } from "../../../fakes/certificates.js";
 import { perTest } from "../../../lifetimes.js";
+import { ApiStandIn } from "../api_stand_in.js";
 import { canary, consentOf, EgressWorld, tokenIn, tokenOf, type WorldOptions } from "./egress_world.js";
+import { ProxyClient } from "./proxy_client.js";
 
 const worldWith = (options: WorldOptions = {}) => perTest(() => EgressWorld.start(options));
 
@@ -253,6 +256,26 @@ describe("a WebSocket", () => {
     socket.write("ping");
     await expect.poll(() => got).toMatch(/\r\n\r\nping$/);
     socket.destroy();
+  });
+});
+
+describe.each([
+  ["is refused, and the answer says what to set", false, [502, "NODE_EXTRA_CA_CERTS"]],
+  ["is believed where it is among the roots", true, [200, "ok"]],
+] as const)("the certificate of a private CA", (what, isTrusted, [status, text]) => {
+  const other = perTest(() => ApiStandIn.start({}, new Authority("a private CA")));
+  const egress = perTest(() =>
+    EgressWorld.start({
+      ...(isTrusted && { roots: other.ca }),
+      providers: () => [{ name: "deep", apiBaseUrl: `https://api.localhost:${other.port}/v1` }],
+    }),
+  );
+
+  it.each([1, 2] as const)(`${what}, over HTTP/%i`, async (version) => {
+    const client = new ProxyClient(egress.proxyUrl, egress.authority.pem, other.port);
+    const answer = await client.ask("/v1/user", { version });
+    expect([answer.status, answer.body]).toEqual([status, expect.stringContaining(text)]);
+    expect(other.received.length).toBe(isTrusted ? 1 : 0);
   });
 });
 
