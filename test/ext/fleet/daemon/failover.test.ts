@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Role } from "../../../../src/gen/nexus/v1/access_pb.js";
 import { Watcher } from "../../../daemon/harness.js";
 import { type OpenIdProvider, startOpenIdProvider } from "../../../fakes/openid_provider.js";
+import { freePort } from "../../../free_port.js";
 import { has, needs } from "../../../needs.js";
+import { ApiStandIn } from "../../egress/api_stand_in.js";
+import { connected, key, settingsFor } from "../../egress/daemon/listener_world.js";
+import { ProxyClient } from "../../egress/proxy/proxy_client.js";
 import { askedAgain, type HubProcess, Hubs, shortLease } from "./hubs.js";
 
 /** Short enough to be refreshed several times by the clock of this machine. */
@@ -10,17 +15,27 @@ const ttlSeconds = 15;
 let hubs: Hubs;
 let provider: OpenIdProvider;
 let connectionId: string;
+let api: ApiStandIn;
+/** The egress listeners of the hubs. */
+let listens: readonly string[];
 
 beforeAll(async () => {
   if (!has("postgresql")) return;
   provider = await startOpenIdProvider({ redirectUris: [], accessTokenTtlSeconds: ttlSeconds });
-  hubs = await Hubs.start({ count: 3, environment: shortLease });
+  api = await ApiStandIn.start();
+  listens = await Promise.all([1, 2, 3].map(async () => `127.0.0.1:${await freePort()}`));
+  hubs = await Hubs.start({
+    count: 3,
+    environment: { ...settingsFor(api), ...shortLease },
+    own: (index) => ({ NEXUS_EGRESS_LISTEN: listens[index] }),
+  });
   connectionId = await hubs.connected(provider);
 }, 120_000);
 
 afterAll(async () => {
   await hubs?.close();
   await provider?.stop();
+  await api?.stop();
 });
 
 beforeEach((context) => needs(context, "postgresql"));
@@ -33,13 +48,28 @@ async function revisionAt({ clients }: HubProcess): Promise<bigint> {
   return (await clients.tokens.getToken({ connectionId })).token?.revision ?? 0n;
 }
 
+/** A program whose proxy is this hub, with a key of Ada's. */
+async function programAt(hub: HubProcess): Promise<ProxyClient> {
+  const listen = listens[hubs.all.indexOf(hub)];
+  await connected(hub.clients, api);
+  const request = { name: "agent", role: Role.AGENT, restriction: { userIds: ["ada"] } };
+  const made = await hub.clients.access.createApiKey(request);
+  const ca = await (await fetch(`http://${listen}/ca.pem`)).text();
+  return new ProxyClient(new URL(`http://ada:${made.key}@${listen}`), ca, api.port);
+}
+
 describe("a fleet goes on", () => {
   it("when its leader is killed: another leads, and refreshes by itself", async () => {
     const killed = await hubs.leader();
     const [one] = others(killed) as [HubProcess];
     const before = await revisionAt(one);
     const watcher = new Watcher(one.clients.tokens, { connectionIds: [connectionId] });
+    const program = await programAt(one);
     await killed.daemon.kill("SIGKILL");
+    // Programs behind the other hub go on with the tokens that live.
+    for (const version of [1, 2] as const)
+      expect(await program.ask("/v1/user", { version })).toMatchObject({ status: 200, body: "ok" });
+    expect(api.received.map(({ headers }) => headers["x-api-key"])).toEqual([key, key]);
     // A write waits for the next leader, if the hub has noticed that there is none.
     const { token } = await askedAgain(() => one.clients.tokens.refreshToken({ connectionId }));
     expect(token?.revision).toBeGreaterThan(before);
