@@ -18,21 +18,21 @@ const bundleVariables = [
   "npm_config_cafile",
   "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
   "NIX_SSL_CERT_FILE",
+  "NODE_EXTRA_CA_CERTS",
+  "DENO_CERT",
 ];
-/** The same for those that keep their own roots, and take further ones. */
-const furtherVariables = ["NODE_EXTRA_CA_CERTS", "DENO_CERT"];
 /** What `nexusd` takes from its environment: the program has no business with the daemon. */
 const ofNexusd = /^NEXUS_/;
 
 /**
  * The environment of a program whose requests go through the proxy.
  *
- * @param files.authority the certificate of the session and what Node trusts beside its own roots, PEM; `bundle` the system's roots and these
+ * @param bundle a file of what programs trust today, and the certificate of the session, PEM
  */
 export function programEnvironment(
   env: NodeJS.ProcessEnv,
   proxy: URL,
-  files: { readonly authority: string; readonly bundle: string },
+  bundle: string,
   placeholders: Readonly<Record<string, string>>,
   routes: readonly Route[] = [],
 ): NodeJS.ProcessEnv {
@@ -50,8 +50,7 @@ export function programEnvironment(
     NO_PROXY: direct,
     no_proxy: direct,
     NODE_USE_ENV_PROXY: "1",
-    ...Object.fromEntries(bundleVariables.map((name) => [name, files.bundle])),
-    ...Object.fromEntries(furtherVariables.map((name) => [name, files.authority])),
+    ...Object.fromEntries(bundleVariables.map((name) => [name, bundle])),
     ...placeholders,
   };
 }

@@ -21,7 +21,7 @@ import { type Isolation, isolated, isolatedPort } from "./isolation.js";
 import { placeholdersFor, programEnvironment } from "./program_environment.js";
 import { ProgramProxy } from "./program_proxy.js";
 import { Credentials, isRefused } from "./proxy/credentials.js";
-import { Dialer, furtherRoots, trustedRoots } from "./proxy/dial.js";
+import { Dialer, trustedRoots } from "./proxy/dial.js";
 import { OpenUses } from "./proxy/open_uses.js";
 import { type NamedRoute, Routes, routeOf } from "./proxy/routes.js";
 import { EgressSession } from "./proxy/session.js";
@@ -111,13 +111,12 @@ interface Parts {
 
 async function ran(shell: Shell, argv: readonly string[], flags: RunFlags, parts: Parts): Promise<number> {
   const { proxy, authority, roots, folder } = parts;
-  const files = { authority: join(folder, "authority.pem"), bundle: join(folder, "bundle.pem") };
-  writeFileSync(files.authority, `${furtherRoots(shell.env)}\n${authority.pem}`);
-  writeFileSync(files.bundle, `${roots}\n${authority.pem}`);
+  const bundle = join(folder, "bundle.pem");
+  writeFileSync(bundle, `${roots}\n${authority.pem}`);
   const catalogue = await Catalogue.open(undefined);
   const placeholders = placeholdersFor(parts.routes.all, flags.placeholder ?? {}, catalogue);
   const environmentWith = (url: URL): NodeJS.ProcessEnv =>
-    programEnvironment(shell.env, url, files, placeholders, parts.routes.all);
+    programEnvironment(shell.env, url, bundle, placeholders, parts.routes.all);
   if (!flags.isolate) return await shell.runProgram(argv, environmentWith(await proxy.open()));
   const socket = join(folder, "proxy.sock");
   const isolation: Isolation = { ...folders(shell, flags, folder), socket, share: flags.share ?? [] };

@@ -12,11 +12,10 @@ it("gives the tools of a provider a placeholder without being asked, and what wa
 });
 
 it("leads a program to this machine by the proxy only where a provider is there", () => {
-  const files = { authority: "a.pem", bundle: "b.pem" };
   const weather = routeOf({ name: "weather", apiBaseUrl: "https://localhost:8443/v1", apiHosts: [] }, "");
   const proxy = new URL("http://127.0.0.1:1");
-  expect(programEnvironment({}, proxy, files, {})["NO_PROXY"]).toBe("localhost,127.0.0.1,::1");
-  expect(programEnvironment({}, proxy, files, {}, [weather])["no_proxy"]).toBe("127.0.0.1,::1");
+  expect(programEnvironment({}, proxy, "b.pem", {})["NO_PROXY"]).toBe("localhost,127.0.0.1,::1");
+  expect(programEnvironment({}, proxy, "b.pem", {}, [weather])["no_proxy"]).toBe("127.0.0.1,::1");
 });
 
 it("knows further hosts of the APIs of common templates", async () => {

@@ -113,10 +113,6 @@ const systemRoots = [
 export function trustedRoots(env: NodeJS.ProcessEnv): string {
   const file = [env["SSL_CERT_FILE"], ...systemRoots].find((path) => path !== undefined && existsSync(path));
   const own = file === undefined ? rootCertificates.join("\n") : readFileSync(file, "utf8");
-  return `${own}\n${furtherRoots(env)}`;
-}
-
-/** PEM. What Node trusts beside its own roots. */
-export function furtherRoots({ NODE_EXTRA_CA_CERTS: file = "" }: NodeJS.ProcessEnv): string {
-  return existsSync(file) ? readFileSync(file, "utf8") : "";
+  const further = env["NODE_EXTRA_CA_CERTS"];
+  return further !== undefined && existsSync(further) ? `${own}\n${readFileSync(further, "utf8")}` : own;
 }

@@ -121,13 +121,8 @@ export class Upstream {
   ) {
     this.#ping(shared);
     const { host: _, ...fields } = headers;
-    const pseudo = {
-      ":method": method,
-      ":path": path,
-      ":scheme": "https",
-      ":authority": authorityOf(origin),
-    };
-    const stream = shared.session.request({ ...pseudo, ...fields }, { endStream: body.isEmpty });
+    const head = { ":method": method, ":path": path, ":scheme": "https", ":authority": authorityOf(origin) };
+    const stream = shared.session.request({ ...head, ...fields }, { endStream: body.isEmpty });
     shared.streams++;
     const end = (): void => stream.close(constants.NGHTTP2_CANCEL);
     onSent(end);

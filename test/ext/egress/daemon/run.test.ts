@@ -34,7 +34,6 @@ describe("nexusd run", () => {
     const roots = join(world.work, "roots.pem");
     const { stdout } = await world.start([], ["sh", "-c", 'cat "$NODE_EXTRA_CA_CERTS"'], {});
     expect(stdout).toContain(readFileSync(roots, "utf8").trim());
-    expect(stdout.match(/BEGIN CERTIFICATE/g)?.length).toBe(2);
   });
 
   it("says what to do about a provider that it cannot use", async () => {
