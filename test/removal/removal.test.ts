@@ -3,6 +3,7 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -10,9 +11,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { temporaryFolder } from "../temporary_folder.js";
 
 const root = join(import.meta.dirname, "../..");
 const list = "src/ext/extensions.ts";
@@ -20,16 +21,16 @@ const names = [...readFileSync(join(root, list), "utf8").matchAll(/"\.\/(\w+)\/e
   ([, name = ""]) => name,
 );
 
-/** Those that the present change touches; all where it is not named, or touches none of them alone. */
-const changed = [...(process.env["CHANGED_FILES"] ?? "").matchAll(/^(?:src|test)\/ext\/(\w+)\//gm)].map(
-  ([, name = ""]) => name,
+/** Those that the present change touches; all where it is not named, or touches none. */
+const touched = names.filter((name) =>
+  new RegExp(`^(src|test)/ext/${name}/`, "m").test(process.env["CHANGED_FILES"] ?? ""),
 );
-const removals = changed.length > 0 ? names.filter((name) => changed.includes(name)) : names;
+const removals = touched.length > 0 ? touched : names;
 
-/** What git knows, in one copy: each test removes from it, and brings back. */
+/** What git knows, in one copy: each test removes from it, and brings back. It goes with the folder of the run. */
 let copy = "";
 beforeAll(() => {
-  copy = temporaryFolder();
+  copy = mkdtempSync(join(tmpdir(), "nexus-removal-"));
   const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
     cwd: root,
     encoding: "utf8",
@@ -39,7 +40,7 @@ beforeAll(() => {
     cpSync(join(root, file), join(copy, file));
   }
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-});
+}, 300_000);
 
 const textOf = (path: string) => readFileSync(join(copy, path), "utf8");
 
