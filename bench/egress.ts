@@ -17,12 +17,14 @@ import { anonymousMiB, cpuMs } from "./process_figures.js";
 const names = {
   nexusd: "nexusd",
   tunnel: "bare tunnel",
+  terminator: "bare terminating proxy",
   mitmproxy: "mitmproxy",
   envoy: "Envoy and its daemon",
 };
 type Name = keyof typeof names;
 /** Ways to the API: the processes that are between, and a connection for requests of HTTP/1.1. */
 type Ways = Record<Name, { readonly pids: readonly number[]; readonly open: () => Promise<Duplex> }>;
+type Rounds = Record<Name, number[]>;
 
 const mebibyte = 1024 * 1024;
 const host = "localhost";
@@ -46,13 +48,14 @@ export async function egressFigures({ quick }: { readonly quick: boolean }): Pro
 
 /** Everything that is measured, each in a process of its own. */
 async function opened(ending: (() => unknown)[]): Promise<{ readonly ways: Ways; readonly port: number }> {
-  const server = async (script: string) => {
-    const child = start(script, []);
+  const server = async (script: string, ...args: string[]) => {
+    const child = start(script, args);
     ending.push(() => child.disconnect());
     const [message] = (await once(child, "message")) as [{ port: number; ca: string }];
     return { ...message, pid: child.pid };
   };
   const [api, bare] = [await server("egress_api.ts"), await server("bare_tunnel.ts")];
+  const terminator = await server("bare_terminator.ts", `${api.port}`, api.ca);
   const listen = `127.0.0.1:${await freePort()}`;
   const place = await Place.make({ NEXUS_EGRESS_LISTEN: listen });
   const roots = join(place.config.dataDir, "roots.pem");
@@ -77,6 +80,7 @@ async function opened(ending: (() => unknown)[]): Promise<{ readonly ways: Ways;
   const ways = {
     nexusd: through(daemon.pid, `http://ada:${made.key}@${listen}`, ca),
     tunnel: through(bare.pid, `http://127.0.0.1:${bare.port}`, api.ca),
+    terminator: through(terminator.pid, `http://127.0.0.1:${terminator.port}`, terminator.ca),
     mitmproxy: through(mitmproxy.pid, mitmproxy.url, mitmproxy.ca),
     envoy: { pids: [envoy.pid, daemon.pid], open: async () => connect(Number(new URL(envoy.url).port)) },
   };
@@ -84,11 +88,12 @@ async function opened(ending: (() => unknown)[]): Promise<{ readonly ways: Ways;
 }
 
 async function smallRequests(ways: Ways, head: string, [rounds = 0, requests = 0]): Promise<Figure[]> {
-  const empty = (): Record<Name, number[]> => ({ nexusd: [], tunnel: [], mitmproxy: [], envoy: [] });
+  const namesOfWays = Object.keys(ways) as Name[];
+  const empty = () => Object.fromEntries(namesOfWays.map((name) => [name, []])) as unknown as Rounds;
   const [ms, us] = [empty(), empty()];
   // In the first rounds a runtime compiles what it runs.
   for (let round = -3; round < rounds; round++)
-    for (const name of Object.keys(ways) as Name[]) {
+    for (const name of namesOfWays) {
       const cpu = () => ways[name].pids.reduce((sum, pid) => sum + cpuMs(pid), 0);
       const socket = await ways[name].open();
       const before = cpu();
@@ -97,12 +102,17 @@ async function smallRequests(ways: Ways, head: string, [rounds = 0, requests = 0
       if (round >= 0) ms[name].push(...took);
       socket.destroy();
     }
-  const figure = (what: string, of: Record<Name, number[]>, beside: Name): Figure => {
+  const figure = (what: string, of: Rounds, beside: Name, name: Name = "nexusd"): Figure => {
     const against = { name: names[beside], value: median(of[beside]) };
-    return { name: `small request: ${what}`, value: median(of.nexusd), against };
+    return { name: `small request: ${what}`, value: median(of[name]), against };
   };
-  const p50 = [figure("p50", ms, "tunnel"), figure("p50 beside Envoy", ms, "envoy")];
-  return [...p50, figure("CPU", us, "mitmproxy"), figure("CPU beside Envoy", us, "envoy")];
+  return [
+    figure("p50 of a bare terminating proxy", ms, "tunnel", "terminator"),
+    figure("p50", ms, "terminator"),
+    figure("p50 beside Envoy", ms, "envoy"),
+    figure("CPU", us, "mitmproxy"),
+    figure("CPU beside Envoy", us, "envoy"),
+  ];
 }
 
 /** One after the other. @returns milliseconds of each */
