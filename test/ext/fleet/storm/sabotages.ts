@@ -1,9 +1,8 @@
 import type { Edit } from "../real/edited_build.js";
 
 /**
- * What must be found: the product, broken in one place. Two walls have a second one behind them, so that no fault shows that one of them is
- * gone: the fence of a commit stands before the check of its position, and a request that is sent too late before the patience of the
- * next leader. Tests of their own hold both.
+ * What must be found: the product, broken in one place. The fence of a commit has the check of its position behind it, so that no fault shows
+ * that it is gone: tests of its own hold it.
  */
 export const sabotages: Readonly<Record<string, Edit>> = {
   /** What another hub was about to send is not left alone: `--points "request on kill hub"` finds it. */
@@ -11,6 +10,12 @@ export const sabotages: Readonly<Record<string, Edit>> = {
     "src/model/refresh/foreign_intent.ts",
     "if (intent?.owner === undefined || intent.owner === owner) return undefined;",
     "if (intent?.owner === undefined || owner !== undefined) return undefined;",
+  ],
+  /** A former leader sends what it marked before it was stopped: `--points "intent durable stop hub"` finds it. */
+  send: [
+    "src/ext/fleet/database/lease.ts",
+    "if (this.#fence === undefined || this.#asked === undefined) return false;",
+    "if (this.#timer !== undefined) return true;\n    if (this.#asked === undefined) return false;",
   ],
   /** A batch whose answer is lost is taken for durable: the storm finds it. */
   commit: [
