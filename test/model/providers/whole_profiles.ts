@@ -54,7 +54,8 @@ export const full = samplesOf(profileFields, {
   template: "",
   identityProvider: "",
   userInfoMapping: { subject: "id", login: "user.login" },
-  oauth2: samplesOf(optionFields),
+  // A token of the actor goes with this form of exchange alone.
+  oauth2: samplesOf(optionFields, { tokenExchange: "rfc8693" }),
 }) as ProviderSettings;
 
 /** Without what only a person's consent needs. */
